@@ -1,0 +1,65 @@
+/**
+ * Errors of ptychopinn: one base class with a machine-readable code and typed fields.
+ *
+ * @example
+ * try { await openRawData('scan.npz'); }
+ * catch (e) { if (isPtychoError(e, 'DATASET_KEY_MISSING')) console.error(e.message, e.fields.key); }
+ */
+
+/** Every code that this library throws; a code names the kind of trouble, the message says what to do. */
+export type PtychoErrorCode =
+  // files and formats
+  | 'FILE_NOT_FOUND'
+  | 'FILE_TRUNCATED'
+  | 'FILE_FORMAT'
+  | 'FORMAT_UNSUPPORTED'
+  | 'OUTPUT_UNWRITABLE'
+  // scans
+  | 'DATASET_KEY_MISSING'
+  | 'DATASET_SHAPE'
+  | 'DATASET_VALUE'
+  | 'DATASET_UNITS'
+  | 'PROBE_SHAPE'
+  | 'GROUPING'
+  // configuration and command line
+  | 'CONFIG_INVALID'
+  | 'CONFIG_UNKNOWN_KEY'
+  | 'USAGE'
+  // tensor programs and engines
+  | 'GRAPH_SHAPE'
+  | 'GRAPH_INVALID'
+  | 'BACKEND_MISSING'
+  | 'ACCELERATOR_MISSING'
+  | 'ENGINE_FAILURE'
+  // models and bundles
+  | 'MODEL_UNSUPPORTED'
+  | 'WEIGHTS_MISMATCH'
+  | 'BUNDLE_INVALID'
+  | 'TRAINING_FAILED'
+  | 'CANCELLED';
+
+/** Facts that go with an error, for programs: path, key, expected, found, hint, … */
+export type ErrorFields = Readonly<Record<string, unknown>>;
+
+/** The one base class; `message` is a whole sentence: what, where, what was expected, what to do. */
+export class PtychoError extends Error {
+  readonly code: PtychoErrorCode;
+  readonly fields: ErrorFields;
+
+  constructor(code: PtychoErrorCode, message: string, fields: ErrorFields = {}, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'PtychoError';
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/** Narrows an unknown to {@link PtychoError}, optionally to one code. */
+export function isPtychoError(error: unknown, code?: PtychoErrorCode): error is PtychoError {
+  return error instanceof PtychoError && (code === undefined || error.code === code);
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

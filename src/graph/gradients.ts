@@ -182,7 +182,9 @@ export function gradients(loss: GraphNode, wrt: readonly GraphNode[]): GraphNode
     const rule = rules[n.op] as GradientRule<OpName> | null | 'zero';
     if (rule === 'zero') continue;
     if (rule === null) {
-      throw new PtychoError('GRAPH_INVALID', `${n.op} is itself a gradient and cannot be differentiated again.`, { op: n.op });
+      throw new PtychoError('GRAPH_INVALID', `${n.op} is itself a gradient and cannot be differentiated again.`, {
+        op: n.op,
+      });
     }
     const needs = n.inputs.map((x) => active.has(x));
     const parts = rule(n as GraphNode<keyof OpAttrs>, dy, needs);

@@ -178,7 +178,8 @@ export function transposeLast(x: GraphNode, label?: string): GraphNode<'transpos
 }
 
 export function reshape(x: GraphNode, shape: Shape, label?: string): GraphNode {
-  if (sizeOf(x.shape) !== sizeOf(shape)) fail('reshape', [x], label, `${formatShape(shape)} holds another number of values`);
+  if (sizeOf(x.shape) !== sizeOf(shape))
+    fail('reshape', [x], label, `${formatShape(shape)} holds another number of values`);
   return sameShape(x.shape, shape) ? x : node('reshape', [x], { shape }, shape, label);
 }
 
@@ -186,7 +187,9 @@ export function concat(xs: readonly GraphNode[], axis: number, label?: string): 
   if (xs.length === 0) fail('concat', xs, label, 'there is nothing to join');
   if (xs.length === 1) return xs[0];
   const a = resolveAxis('concat', xs[0], axis, label);
-  const fits = xs.every((x) => x.shape.length === xs[0].shape.length && x.shape.every((d, i) => i === a || d === xs[0].shape[i]));
+  const fits = xs.every(
+    (x) => x.shape.length === xs[0].shape.length && x.shape.every((d, i) => i === a || d === xs[0].shape[i]),
+  );
   if (!fits) fail('concat', xs, label, `the shapes differ on an axis other than ${a}`);
   const shape = xs[0].shape.map((d, i) => (i === a ? xs.reduce((s, x) => s + x.shape[a], 0) : d));
   return node('concat', xs, { axis: a }, shape, label);
@@ -214,7 +217,8 @@ export function sliceAxis(x: GraphNode, axis: number, start: number, size: numbe
 }
 
 export function pad(x: GraphNode, before: readonly number[], after: readonly number[], label?: string): GraphNode {
-  const ok = before.length === x.shape.length && after.length === x.shape.length && [...before, ...after].every((p) => p >= 0);
+  const ok =
+    before.length === x.shape.length && after.length === x.shape.length && [...before, ...after].every((p) => p >= 0);
   if (!ok) fail('pad', [x], label, `paddings [${before.join(', ')}] and [${after.join(', ')}] do not fit`);
   if ([...before, ...after].every((p) => p === 0)) return x;
   const shape = x.shape.map((d, i) => d + before[i] + after[i]);
@@ -285,7 +289,8 @@ export function conv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: str
   const operands = bias ? [x, w, bias] : [x, w];
   checkImage('conv2d', x, operands, label);
   checkKernel('conv2d', w, operands, label);
-  if (x.shape[1] !== w.shape[1]) fail('conv2d', operands, label, `the kernel takes ${w.shape[1]} channels, the image has ${x.shape[1]}`);
+  if (x.shape[1] !== w.shape[1])
+    fail('conv2d', operands, label, `the kernel takes ${w.shape[1]} channels, the image has ${x.shape[1]}`);
   checkBias('conv2d', bias, w, operands, label);
   return node('conv2d', operands, {}, [x.shape[0], w.shape[0], x.shape[2], x.shape[3]], label);
 }
@@ -297,7 +302,12 @@ export function conv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): Gr
   return node('conv2dInputGrad', [dy, w], {}, [dy.shape[0], w.shape[1], dy.shape[2], dy.shape[3]], label);
 }
 
-export function conv2dFilterGrad(x: GraphNode, dy: GraphNode, kernel: number, label?: string): GraphNode<'conv2dFilterGrad'> {
+export function conv2dFilterGrad(
+  x: GraphNode,
+  dy: GraphNode,
+  kernel: number,
+  label?: string,
+): GraphNode<'conv2dFilterGrad'> {
   checkImage('conv2dFilterGrad', x, [x, dy], label);
   checkImage('conv2dFilterGrad', dy, [x, dy], label);
   const fits = x.shape[0] === dy.shape[0] && x.shape[2] === dy.shape[2] && x.shape[3] === dy.shape[3];
@@ -309,7 +319,8 @@ export function upConv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: s
   const operands = bias ? [x, w, bias] : [x, w];
   checkImage('upConv2d', x, operands, label);
   checkKernel('upConv2d', w, operands, label, true);
-  if (x.shape[1] !== w.shape[1]) fail('upConv2d', operands, label, `the kernel takes ${w.shape[1]} channels, the image has ${x.shape[1]}`);
+  if (x.shape[1] !== w.shape[1])
+    fail('upConv2d', operands, label, `the kernel takes ${w.shape[1]} channels, the image has ${x.shape[1]}`);
   checkBias('upConv2d', bias, w, operands, label);
   return node('upConv2d', operands, {}, [x.shape[0], w.shape[0], 2 * x.shape[2], 2 * x.shape[3]], label);
 }
@@ -339,6 +350,9 @@ export function maxPool2(x: GraphNode, label?: string): GraphNode<'maxPool2'> {
 
 export function maxPool2Grad(x: GraphNode, y: GraphNode, dy: GraphNode, label?: string): GraphNode<'maxPool2Grad'> {
   if (!sameShape(y.shape, dy.shape)) fail('maxPool2Grad', [x, y, dy], label, 'result and gradient differ');
+  const halved = x.shape.map((d, i) => (i < 2 ? d : d / 2));
+  if (!sameShape(halved, y.shape))
+    fail('maxPool2Grad', [x, y, dy], label, 'the result must have half the sides of the image');
   return node('maxPool2Grad', [x, y, dy], {}, x.shape, label);
 }
 

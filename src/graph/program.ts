@@ -54,7 +54,10 @@ export function defineProgram(parts: ProgramParts): Program {
     const current = state.get(name);
     if (!current) invalid(parts.name, `the update "${name}" belongs to no state`);
     if (!sameShape(current.shape, next.shape)) {
-      invalid(parts.name, `the update "${name}" has shape ${formatShape(next.shape)}, its state ${formatShape(current.shape)}`);
+      invalid(
+        parts.name,
+        `the update "${name}" has shape ${formatShape(next.shape)}, its state ${formatShape(current.shape)}`,
+      );
     }
   }
   return { name: parts.name, inputs, state, outputs, updates, nodes };

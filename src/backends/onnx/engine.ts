@@ -1,0 +1,162 @@
+/**
+ * The engine's side of the backend: sessions and the state that stays with them. Runs in the worker.
+ *
+ * State is kept twice: the engine writes the next values into the spare buffers and the two are swapped after the run.
+ * (Writing in place is not safe: a layer's input gradient may read a weight after its update.) A run that fails leaves
+ * the state as it was.
+ */
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { type Shape, sizeOf } from '../../core/tensor.js';
+import type { Arrays, EngineCalls, SessionIo, SessionSettings } from './protocol.js';
+
+/** What we use of onnxruntime-node. */
+export interface OrtModule {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<OrtSession>;
+  };
+  readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OrtTensor;
+  readonly env: { readonly versions: { readonly node?: string; readonly common: string }; logLevel?: string };
+}
+
+export interface OrtSession {
+  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor>): Promise<unknown>;
+  release(): Promise<void>;
+}
+
+/** The package cannot be imported. */
+export class EngineMissing extends Error {}
+
+interface Value {
+  readonly shape: Shape;
+  current: OrtTensor;
+  /** Made when the first update comes: weights of an evaluation never need one. */
+  spare?: OrtTensor;
+}
+
+export class Engine implements EngineCalls {
+  #ort: OrtModule | undefined;
+  #nextId = 1;
+  readonly #sessions = new Map<number, { session: OrtSession; io: SessionIo }>();
+  readonly #states = new Map<number, Map<string, Value>>();
+
+  async open(module: string): Promise<string> {
+    try {
+      const loaded = await import(module);
+      this.#ort = (loaded.default ?? loaded) as OrtModule;
+    } catch (error) {
+      throw new EngineMissing(error instanceof Error ? error.message : String(error));
+    }
+    // What the engine has to say comes as exceptions; its own lines on stderr would repeat it.
+    this.#ort.env.logLevel = 'fatal';
+    return this.#ort.env.versions.node ?? this.#ort.env.versions.common;
+  }
+
+  async probe(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<void> {
+    // Alone in the list: beside 'cpu' an engine may silently leave out a provider that it does not know.
+    const session = await this.#create(model, settings, [settings.device]);
+    try {
+      const zeros = mapValues(io.inputs, (shape) => this.#tensor(new Float32Array(sizeOf(shape)), shape));
+      const results = mapValues(io.outputs, (shape) => this.#tensor(new Float32Array(sizeOf(shape)), shape));
+      await session.run(zeros, results);
+    } finally {
+      await session.release();
+    }
+  }
+
+  async compile(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<number> {
+    const providers = settings.device === 'cpu' ? ['cpu'] : [settings.device, 'cpu'];
+    const session = await this.#create(model, settings, providers);
+    const id = this.#nextId++;
+    this.#sessions.set(id, { session, io });
+    return id;
+  }
+
+  async run(id: number, feeds: Arrays, stateId: number | undefined): Promise<Arrays> {
+    const { session, io } = found(this.#sessions, id, 'program');
+    const state = stateId === undefined ? new Map<string, Value>() : found(this.#states, stateId, 'state');
+    const inputs = mapValues(io.inputs, (shape, name) => this.#tensor(feeds[name], shape));
+    for (const [graphName, name] of Object.entries(io.state)) inputs[graphName] = state.get(name)!.current;
+
+    // Results are written into buffers of ours: outputs into fresh ones, which then belong to the caller.
+    const outputs: Arrays = mapValues(io.outputs, (shape) => new Float32Array(sizeOf(shape)));
+    const fetches = mapValues(io.outputs, (shape, name) => this.#tensor(outputs[name], shape));
+    for (const [graphName, name] of Object.entries(io.updates)) {
+      const value = state.get(name)!;
+      value.spare ??= this.#tensor(new Float32Array(sizeOf(value.shape)), value.shape);
+      fetches[graphName] = value.spare;
+    }
+    await session.run(inputs, fetches);
+    for (const name of Object.values(io.updates)) {
+      const value = state.get(name)!;
+      [value.current, value.spare] = [value.spare!, value.current];
+    }
+    return outputs;
+  }
+
+  async dropSession(id: number): Promise<void> {
+    const entry = this.#sessions.get(id);
+    this.#sessions.delete(id);
+    await entry?.session.release();
+  }
+
+  async createState(values: Arrays, shapes: Readonly<Record<string, Shape>>): Promise<number> {
+    const id = this.#nextId++;
+    const entries = Object.entries(values).map(([name, data]): [string, Value] => {
+      return [name, { shape: shapes[name], current: this.#tensor(data, shapes[name]) }];
+    });
+    this.#states.set(id, new Map(entries));
+    return id;
+  }
+
+  async readState(id: number, names: readonly string[]): Promise<Arrays> {
+    const state = found(this.#states, id, 'state');
+    return Object.fromEntries(names.map((name) => [name, dataOf(state.get(name)!).slice()]));
+  }
+
+  async writeState(id: number, values: Arrays): Promise<void> {
+    const state = found(this.#states, id, 'state');
+    for (const [name, data] of Object.entries(values)) dataOf(state.get(name)!).set(data);
+  }
+
+  async dropState(id: number): Promise<void> {
+    this.#states.delete(id);
+  }
+
+  async close(): Promise<void> {
+    for (const id of [...this.#sessions.keys()]) await this.dropSession(id);
+    this.#states.clear();
+  }
+
+  #create(model: Uint8Array, settings: SessionSettings, providers: string[]): Promise<OrtSession> {
+    return this.#loaded.InferenceSession.create(model, {
+      executionProviders: providers,
+      executionMode: 'sequential',
+      graphOptimizationLevel: settings.optimization,
+      intraOpNumThreads: settings.threads,
+      interOpNumThreads: 1,
+    });
+  }
+
+  #tensor(data: Float32Array, shape: Shape): OrtTensor {
+    return new this.#loaded.Tensor('float32', data, shape);
+  }
+
+  get #loaded(): OrtModule {
+    if (!this.#ort) throw new Error('the engine was not opened');
+    return this.#ort;
+  }
+}
+
+function dataOf(value: Value): Float32Array<ArrayBuffer> {
+  return value.current.data as Float32Array<ArrayBuffer>;
+}
+
+function found<T>(map: ReadonlyMap<number, T>, id: number, what: string): T {
+  const entry = map.get(id);
+  if (!entry) throw new Error(`the ${what} was disposed`);
+  return entry;
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, f: (value: A, name: string) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, f(value, name)]));
+}

@@ -1,0 +1,45 @@
+/** `ptychopinn demo`: the whole path on a simulated scan, with its report. */
+
+import { allFields, demoDefinition } from '../../config/definition.js';
+import type { CommandModule } from '../command.js';
+import { EXIT_OK } from '../exit.js';
+import { formatDuration, formatTable } from '../format.js';
+import { addConfigOptions, addQuietOption, resolveFlags } from '../options.js';
+import { supervise } from '../supervise.js';
+
+export const demoCommand: CommandModule = {
+  fields: allFields(demoDefinition),
+  configure(command, context, done) {
+    addConfigOptions(command, demoDefinition);
+    addQuietOption(command);
+    command.action(async (given: Record<string, unknown>) => {
+      const { config } = await resolveFlags(demoDefinition, given);
+      const quiet = given.quiet === true;
+      const { demoWorkflow } = await import('../../workflows/demo.js');
+      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) =>
+        demoWorkflow(
+          {
+            outputDir: config.output_dir,
+            seed: config.seed,
+            gridsize: config.gridsize,
+            epochs: config.nepochs ?? undefined,
+            accelerator: config.execution.accelerator,
+            threads: config.execution.threads ?? undefined,
+          },
+          services,
+        ),
+      );
+      if (!quiet) {
+        const rows = Object.entries(summary.metrics).map(([name, value]) => [
+          name,
+          String(Number(value.toPrecision(4))),
+        ]);
+        context.stdout.write(
+          `${formatTable(['metric', 'value'], rows)}\n` +
+            `Done in ${formatDuration(summary.seconds)}, written to ${config.output_dir}: ${summary.files.join(', ')}.\n`,
+        );
+      }
+      done(EXIT_OK);
+    });
+  },
+};

@@ -1,0 +1,41 @@
+/** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
+
+import { allFields, inferenceDefinition } from '../../config/definition.js';
+import type { CommandModule } from '../command.js';
+import { EXIT_OK } from '../exit.js';
+import { formatCount, formatDuration, formatTable } from '../format.js';
+import { addCommonOptions, addConfigOptions, resolveFlags } from '../options.js';
+import { supervise } from '../supervise.js';
+
+const EXAMPLE = `
+Example:
+  ptychopinn infer --model_path run --test_data scan.npz --output_dir image`;
+
+export const inferCommand: CommandModule = {
+  fields: allFields(inferenceDefinition),
+  configure(command, context, done) {
+    addConfigOptions(command, inferenceDefinition);
+    addCommonOptions(command);
+    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
+      const { config, provenance } = await resolveFlags(inferenceDefinition, given);
+      const quiet = given.quiet === true;
+      const { inferWorkflow } = await import('../../workflows/infer.js');
+      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) =>
+        inferWorkflow(config, { ...services, provenance }),
+      );
+      if (!quiet) {
+        const rows = summary.stages.map((stage) => [
+          stage.name,
+          formatDuration(stage.seconds),
+          formatCount(stage.patternsPerSecond),
+        ]);
+        context.stdout.write(
+          `${formatTable(['stage', 'time', 'patterns/s'], rows)}\n` +
+            `Reconstructed from ${formatCount(summary.patterns)} patterns, written to ${summary.outputDir}: ` +
+            `${summary.files.join(', ')}.\n`,
+        );
+      }
+      done(EXIT_OK);
+    });
+  },
+};

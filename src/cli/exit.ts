@@ -1,0 +1,59 @@
+/** How a run ends: exit codes, and the one sentence for whatever was thrown. */
+
+import { isPtychoError, messageOf } from '../core/errors.js';
+
+export const EXIT_OK = 0;
+/** Something went wrong while working. */
+export const EXIT_FAILURE = 1;
+/** The command line or the configuration is wrong; nothing was started. */
+export const EXIT_USAGE = 2;
+/** Ctrl-C. */
+export const EXIT_INTERRUPTED = 130;
+
+/** A failure as the user sees it. */
+export interface Failure {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Turns anything that was thrown into one sentence and an exit code. */
+export function failureOf(error: unknown): Failure {
+  if (isPtychoError(error)) {
+    if (error.code === 'USAGE' || error.code === 'CONFIG_INVALID' || error.code === 'CONFIG_UNKNOWN_KEY') {
+      return { code: EXIT_USAGE, message: error.message };
+    }
+    return { code: error.code === 'CANCELLED' ? EXIT_INTERRUPTED : EXIT_FAILURE, message: error.message };
+  }
+  if (isCommanderError(error)) {
+    if (error.exitCode === 0) return { code: EXIT_OK, message: '' };
+    return { code: EXIT_USAGE, message: commanderSentence(error.message) };
+  }
+  const message = messageOf(error).split('\n')[0];
+  return {
+    code: EXIT_FAILURE,
+    message: isSystemError(error) ? sentence(message) : sentence(`Unexpected error: ${message}`),
+  };
+}
+
+/** Commander's own errors are told by their code, so that this file does not load commander. */
+function isCommanderError(error: unknown): error is Error & { exitCode: number } {
+  return (
+    error instanceof Error && 'exitCode' in error && String((error as { code?: unknown }).code).startsWith('commander.')
+  );
+}
+
+function commanderSentence(message: string): string {
+  // "error: unknown option '--x'\n(Did you mean --y?)" in one line, as a sentence.
+  const [first, second] = message.replace(/^error: /, '').split('\n');
+  const head = first.charAt(0).toUpperCase() + first.slice(1);
+  const advice = second?.replace(/^\(D/, 'd').replace(/\)$/, '');
+  return advice ? `${head.replace(/\.$/, '')}; ${advice}` : sentence(head);
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+}
+
+function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+import { runCli } from './program.js';
+
+// `ptychopinn inspect … | head` closes the pipe early: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signals: process,
+  exitNow: (code) => process.exit(code),
+});

@@ -1,0 +1,102 @@
+/**
+ * The command line as a whole: commands are named here and loaded when asked for, so that `--help` is fast.
+ *
+ * @example
+ * process.exitCode = await runCli(['inspect', 'scan.npz'], context);
+ */
+
+import { createRequire } from 'node:module';
+import { Command } from 'commander';
+import { canonicalArguments } from '../config/flags.js';
+import type { CommandModule } from './command.js';
+import type { CliContext } from './context.js';
+import { EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+
+interface Entry {
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  demo: {
+    summary: 'simulate a small scan, train on it, reconstruct it and write a report',
+    load: async () => (await import('./commands/demo.js')).demoCommand,
+  },
+  simulate: {
+    summary: 'write a simulated scan with a known object',
+    load: async () => (await import('./commands/simulate.js')).simulateCommand,
+  },
+  inspect: {
+    summary: 'say what a scan file holds and what is wrong with it',
+    load: async () => (await import('./commands/inspect.js')).inspectCommand,
+  },
+  train: {
+    summary: 'train a network on a scan and write the bundle wts.zip',
+    load: async () => (await import('./commands/train.js')).trainCommand,
+  },
+  infer: {
+    summary: 'reconstruct a scan with a trained bundle',
+    load: async () => (await import('./commands/infer.js')).inferCommand,
+  },
+};
+
+/**
+ * Runs one command line and returns its exit code; never throws.
+ * @param words the arguments after the program's name.
+ */
+export async function runCli(words: readonly string[], context: CliContext): Promise<number> {
+  try {
+    return await dispatch(words, context);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.message !== '') context.stderr.write(`ptychopinn: ${failure.message}\n`);
+    if (process.env.PTYCHOPINN_DEBUG && error instanceof Error) context.stderr.write(`${error.stack}\n`);
+    return failure.code;
+  }
+}
+
+async function dispatch(words: readonly string[], context: CliContext): Promise<number> {
+  const asked = words[0] === 'help' ? words[1] : words[0];
+  const chosen = Object.hasOwn(COMMANDS, asked ?? '') ? asked : undefined;
+  const program = createProgram(context);
+  let exitCode = EXIT_OK;
+  let rest = words;
+  for (const [name, entry] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(entry.summary);
+    if (name !== chosen) continue;
+    const module = await entry.load();
+    module.configure(command, context, (code) => {
+      exitCode = code;
+    });
+    rest = canonicalArguments(words, module.fields);
+  }
+  if (words.length === 0) {
+    program.outputHelp();
+    return EXIT_USAGE;
+  }
+  await program.parseAsync([...rest], { from: 'user' });
+  return exitCode;
+}
+
+function createProgram(context: CliContext): Command {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  return new Command('ptychopinn')
+    .description('Images from scanning coherent diffraction (ptychography) by a physics-informed network.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .exitOverride()
+    .configureHelp({ optionTerm })
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      // Errors are written once, in runCli.
+      outputError: () => {},
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+    });
+}
+
+/** Booleans are shown once, as `--[no-]x`; the negative form is hidden. */
+function optionTerm(option: { readonly flags: string }): string {
+  return option.flags.replace(/^--(\S+) \[true\|false\]$/, '--[no-]$1');
+}

@@ -1,0 +1,146 @@
+/**
+ * Progress and messages on one stream: a bar with rate and remaining time on a terminal, a plain line every few seconds
+ * elsewhere, nothing but warnings when quiet.
+ *
+ * @example
+ * const reporter = createReporter({ stream: process.stderr, quiet: false });
+ * await work({ onProgress: reporter.onProgress, logger: reporter.logger });
+ * reporter.finish();
+ */
+
+import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
+import type { TextSink } from './context.js';
+import { formatCount, formatDuration } from './format.js';
+
+/** Where progress goes and how often. */
+export interface ReporterOptions {
+  readonly stream: TextSink;
+  readonly quiet: boolean;
+  /** Milliseconds; the clock of the process where not given. */
+  readonly now?: () => number;
+}
+
+/** Handed to workflows; `finish` ends a bar that is still drawn. */
+export interface Reporter {
+  readonly onProgress: ProgressSink;
+  readonly logger: Logger;
+  finish(): void;
+}
+
+const BAR_EVERY_MS = 100;
+const LINE_EVERY_MS = 5000;
+/** The rate is taken over this much of the past, so that it follows a changing pace but does not jump. */
+const WINDOW_MS = 15_000;
+const CLEAR_LINE = '\r\u001b[2K';
+
+/** A reporter for a terminal, a log file or nobody. */
+export function createReporter(options: ReporterOptions): Reporter {
+  const { stream, quiet } = options;
+  const now = options.now ?? (() => performance.now());
+  const terminal = stream.isTTY === true;
+  let bar = '';
+  let stage: Stage | null = null;
+  let lastShown = Number.NEGATIVE_INFINITY;
+
+  const say = (text: string) => {
+    if (bar === '') stream.write(`${text}\n`);
+    else stream.write(`${CLEAR_LINE}${text}\n${bar}`);
+  };
+  const endBar = () => {
+    if (bar === '') return;
+    stream.write('\n');
+    bar = '';
+  };
+
+  return {
+    onProgress(event) {
+      if (quiet) return;
+      const time = now();
+      if (stage === null || stage.name !== event.stage || event.done < stage.done) {
+        endBar();
+        stage = newStage(event.stage, time);
+        lastShown = Number.NEGATIVE_INFINITY;
+      }
+      record(stage, event.done, time);
+      const finished = event.done >= event.total;
+      const due = time - lastShown >= (terminal ? BAR_EVERY_MS : LINE_EVERY_MS);
+      // A plain log needs no line for the start of a stage that is done at once.
+      if (!due && !(finished && !stage.closed)) return;
+      lastShown = time;
+      if (finished) stage.closed = true;
+      if (terminal) {
+        bar = drawBar(event, stage, time, stream.columns ?? 80);
+        stream.write(`${CLEAR_LINE}${bar}`);
+        if (finished) endBar();
+      } else {
+        stream.write(`${plainLine(event, stage, time)}\n`);
+      }
+    },
+    logger: {
+      info(message) {
+        if (!quiet) say(message);
+      },
+      warn(message) {
+        say(`warning: ${message}`);
+      },
+    },
+    finish: endBar,
+  };
+}
+
+interface Stage {
+  readonly name: string;
+  readonly startedAt: number;
+  readonly samples: { time: number; done: number }[];
+  done: number;
+  closed: boolean;
+}
+
+function newStage(name: string, time: number): Stage {
+  return { name, startedAt: time, samples: [], done: 0, closed: false };
+}
+
+function record(stage: Stage, done: number, time: number): void {
+  stage.done = done;
+  const { samples } = stage;
+  // Samples closer than a fiftieth of the window add nothing; the newest is compared with directly.
+  if (samples.length === 0 || time - samples[samples.length - 1].time >= WINDOW_MS / 50) samples.push({ time, done });
+  while (samples.length > 2 && time - samples[1].time > WINDOW_MS) samples.shift();
+}
+
+/** Units per second and seconds left; null before there is anything to judge by. */
+function pace(event: ProgressEvent, stage: Stage, time: number): { rate: number; remaining: number } | null {
+  const oldest = stage.samples[0];
+  const seconds = (time - oldest.time) / 1000;
+  const progress = event.done - oldest.done;
+  if (seconds <= 0 || progress <= 0) return null;
+  const rate = progress / seconds;
+  return { rate, remaining: Math.max(0, event.total - event.done) / rate };
+}
+
+function facts(event: ProgressEvent, stage: Stage, time: number): string {
+  const parts = [`${formatCount(event.done)}/${formatCount(event.total)} ${event.unit}`];
+  const speed = pace(event, stage, time);
+  if (speed) parts.push(`${formatCount(speed.rate)} ${event.unit}/s`);
+  if (event.done >= event.total) parts.push(`${formatDuration((time - stage.startedAt) / 1000)} in all`);
+  else if (speed) parts.push(`${formatDuration(speed.remaining)} left`);
+  if (event.note) parts.push(event.note);
+  return parts.join(', ');
+}
+
+function share(event: ProgressEvent): number {
+  return event.total > 0 ? Math.min(1, Math.max(0, event.done / event.total)) : 1;
+}
+
+function drawBar(event: ProgressEvent, stage: Stage, time: number, columns: number): string {
+  const percent = `${Math.floor(share(event) * 100)}%`.padStart(4);
+  const width = 24;
+  const full = Math.round(share(event) * width);
+  const line = `${event.stage} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${percent}  ${facts(event, stage, time)}`;
+  // One line only: a wrapped bar could not be redrawn.
+  return line.length < columns ? line : line.slice(0, Math.max(0, columns - 1));
+}
+
+function plainLine(event: ProgressEvent, stage: Stage, time: number): string {
+  return `${event.stage}: ${Math.floor(share(event) * 100)}%, ${facts(event, stage, time)}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * Command-line flags from the schemas: names, help and values. Both `--n_groups` and `--n-groups` are understood;
+ * a boolean is `--x`, `--no-x` or `--x true|false`.
+ *
+ * @example
+ * const words = canonicalArguments(['--n-groups', '64', '--no-probe-big'], allFields(trainingDefinition));
+ * // ['--n_groups', '64', '--no-probe_big']
+ */
+
+import { PtychoError } from '../core/errors.js';
+import type { FieldInfo } from './field.js';
+
+/** Words of this many letters and more would push the help's second column off the screen. */
+const LONG_CHOICE = 20;
+
+/** The flag as help shows it: `--n_groups <integer>`, `--probe_big [true|false]`. */
+export function flagSyntax(field: FieldInfo): string {
+  return field.kind === 'boolean' ? `--${field.name} [true|false]` : `--${field.name} <${valueWord(field)}>`;
+}
+
+function valueWord(field: FieldInfo): string {
+  const words = field.choices?.join('|');
+  if (words !== undefined) return words.length < LONG_CHOICE ? words : 'name';
+  if (field.kind === 'text') return field.expected.includes('path') ? 'path' : 'text';
+  return field.kind === 'integer' ? 'integer' : 'number';
+}
+
+/** The help text: description, choices, unit, default. */
+export function flagHelp(field: FieldInfo): string {
+  const facts: string[] = [];
+  if (valueWord(field) === 'name') facts.push(field.expected.replace(/ or null$/, ''));
+  if (field.unit !== null) facts.push(field.unit);
+  if (!field.required && field.fallback !== null) facts.push(`default ${shown(field.fallback)}`);
+  for (const alias of field.aliases) facts.push(`also --${alias}`);
+  // What null means is what happens without the flag.
+  const description = field.description.replace('; null: ', '; default: ');
+  return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' && Math.abs(value) >= 1e5 ? value.toExponential().replace('e+', 'e') : String(value);
+}
+
+/**
+ * The typed value of what stands behind a flag; `none` and `null` mean null where the field allows it.
+ * Only the form is judged here, the range by the schema.
+ * @throws PtychoError USAGE
+ */
+export function parseFlagValue(field: FieldInfo, written: string): unknown {
+  if (field.nullable && (written === 'none' || written === 'null')) return null;
+  switch (field.kind) {
+    case 'boolean': {
+      const word = written.toLowerCase();
+      if (word === 'true' || word === 'yes' || word === '1') return true;
+      if (word === 'false' || word === 'no' || word === '0') return false;
+      throw wrong(field, written);
+    }
+    case 'integer':
+    case 'number': {
+      const value = Number(written);
+      if (written.trim() === '' || !Number.isFinite(value)) throw wrong(field, written);
+      return value;
+    }
+    case 'choice':
+    case 'text':
+      return written;
+  }
+}
+
+function wrong(field: FieldInfo, written: string): PtychoError {
+  return new PtychoError('USAGE', `--${field.name} must be ${field.expected}, got ${JSON.stringify(written)}.`, {
+    flag: field.name,
+    found: written,
+  });
+}
+
+/** Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is. */
+export function canonicalArguments(words: readonly string[], fields: readonly FieldInfo[]): string[] {
+  const canonical = new Map<string, string>();
+  for (const field of fields) {
+    for (const name of [field.name, ...field.aliases]) {
+      const spelling = name.replaceAll('-', '_');
+      canonical.set(spelling, field.name);
+      if (field.kind === 'boolean') canonical.set(`no_${spelling}`, `no-${field.name}`);
+    }
+  }
+  const end = words.indexOf('--');
+  return words.map((word, index) => {
+    if (!word.startsWith('--') || word === '--' || (end >= 0 && index > end)) return word;
+    const equals = word.indexOf('=');
+    const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
+    const found = canonical.get(name.replaceAll('-', '_'));
+    return found === undefined ? word : `--${found}${equals < 0 ? '' : word.slice(equals)}`;
+  });
+}

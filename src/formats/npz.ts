@@ -1,0 +1,335 @@
+/**
+ * NumPy `.npz` archives: an array's header costs a few bytes, rows of stored arrays are read straight from their place in the
+ * file, whole arrays pass through in bounded pieces. Pickled objects are never loaded.
+ *
+ * Row access on a compressed array cannot start in the middle: such an array is inflated once, on first use, and kept (in
+ * its own type) until `close`, when it takes no more than `maxResidentBytes`; beyond that the error says to save it
+ * uncompressed.
+ *
+ * @example
+ * const npz = await openNpz('scan.npz');
+ * try {
+ *   const rows = await npz.readRows('diffraction', [0, 5, 6]);
+ * } finally {
+ *   await npz.close();
+ * }
+ */
+import { PtychoError } from '../core/errors.js';
+import { type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../core/tensor.js';
+import { expectComplex64, expectReal, isPlain, type NpyArray, NpyDecoder, parseNpy, type RealNpyArray } from './npy.js';
+import {
+  checkDataBytes,
+  type NpyHeader,
+  type NpyOrigin,
+  npyError,
+  npyHeaderLength,
+  PREFIX_BYTES,
+  parseNpyHeader,
+} from './npyHeader.js';
+import { encodeNpy, type NpyInput, npyBytes } from './npyWrite.js';
+import { writeZip } from './zip.js';
+import { openForReading, ZipArchive } from './zipArchive.js';
+
+/** Options of {@link openNpz}. */
+export interface NpzOptions {
+  /** The most bytes that one array may take in memory; default 3 GiB (Node 20 cannot have 4 GiB in one piece). */
+  readonly maxResidentBytes?: number;
+}
+
+/** Rows of an array's first axis: their indices in any order, or a run of them. */
+export type RowSelection = ArrayLike<number> | { readonly start: number; readonly count: number };
+
+/** How rows of an array are reached: by positional reads, or from memory after the array was read once. */
+export type RowAccess = 'positional' | 'resident';
+
+const HEAD_BYTES = 1024;
+/** Up to here whole plain arrays go through memory and npyjs; larger ones are decoded while they stream. */
+const WHOLE_BYTES = 1 << 24;
+const READS_AT_ONCE = 32;
+
+/**
+ * Opens an archive for reading; `close` it when done.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT.
+ */
+export async function openNpz(path: string, options: NpzOptions = {}): Promise<NpzFile> {
+  return new NpzFile(await ZipArchive.open(path), options.maxResidentBytes ?? 3 * 2 ** 30);
+}
+
+/** An opened archive. Reads may overlap in time. */
+export class NpzFile {
+  readonly path: string;
+  /** Names of the arrays, without `.npy`, in the archive's order. */
+  readonly keys: readonly string[];
+  private readonly headers = new Map<string, Promise<NpyHeader>>();
+  private readonly residents = new Map<string, Promise<NpyArray>>();
+
+  /** @internal use {@link openNpz} */
+  constructor(
+    private readonly zip: ZipArchive,
+    private readonly maxResidentBytes: number,
+  ) {
+    this.path = zip.path;
+    this.keys = [...zip.members.keys()].filter((name) => name.endsWith('.npy')).map((name) => name.slice(0, -4));
+  }
+
+  has(key: string): boolean {
+    return this.zip.members.has(`${key}.npy`);
+  }
+
+  /** True when the array is compressed. */
+  isCompressed(key: string): boolean {
+    return this.zip.members.get(this.memberOf(key))!.method !== 'stored';
+  }
+
+  /**
+   * Shape, dtype and order of an array, without its data; the sizes that header and archive declare are compared.
+   * @throws PtychoError DATASET_KEY_MISSING, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED (object, structured, …).
+   */
+  header(key: string): Promise<NpyHeader> {
+    const member = this.memberOf(key);
+    let header = this.headers.get(key);
+    if (header === undefined) {
+      header = this.readHeader(key, member);
+      // Whoever asked gets the error; keeping the promise must not also report it as unhandled.
+      header.catch(() => {});
+      this.headers.set(key, header);
+    }
+    return header;
+  }
+
+  /**
+   * A whole array in C order, its CRC-32 checked. `axes` transposes it while it is read: the result's axis a is the file's
+   * axis `axes[a]`.
+   * @throws PtychoError as {@link header}; FORMAT_UNSUPPORTED beyond `maxResidentBytes`.
+   */
+  async read(key: string, axes?: readonly number[]): Promise<NpyArray> {
+    const header = await this.header(key);
+    const origin = this.origin(key);
+    const member = this.memberOf(key);
+    if (header.dataBytes > this.maxResidentBytes) {
+      throw npyError(
+        'FORMAT_UNSUPPORTED',
+        origin,
+        `takes ${gib(header.dataBytes)} in memory, more than the ${gib(this.maxResidentBytes)} that are allowed; save it uncompressed, in C order and with the patterns first (numpy.savez), so that patterns are read from disk one by one.`,
+        { found: header.dataBytes, expected: this.maxResidentBytes },
+      );
+    }
+    await this.zip.checkSize(member);
+    if (axes === undefined && header.dataBytes <= WHOLE_BYTES && isPlain(header)) {
+      return parseNpy(await this.zip.read(member, header.dataOffset + header.dataBytes), origin);
+    }
+    const decoder = new NpyDecoder(header, origin, axes);
+    let skip = header.dataOffset;
+    for await (const chunk of this.zip.chunks(member)) {
+      const skipped = Math.min(skip, chunk.length);
+      skip -= skipped;
+      if (skipped < chunk.length) decoder.push(chunk.subarray(skipped));
+    }
+    return decoder.finish();
+  }
+
+  /** A whole array that must hold real numbers; see {@link read}. @throws PtychoError DATASET_VALUE otherwise. */
+  async readReal(key: string): Promise<RealNpyArray> {
+    return expectReal(await this.read(key), this.origin(key));
+  }
+
+  /** A whole array as complex numbers in single precision; see {@link read}. @throws PtychoError DATASET_VALUE for text. */
+  async readComplex64(key: string): Promise<ComplexTensor> {
+    return expectComplex64(await this.read(key), this.origin(key));
+  }
+
+  /** How {@link readRows} will reach the rows of an array. */
+  async rowAccess(key: string): Promise<RowAccess> {
+    const header = await this.header(key);
+    return this.isCompressed(key) || (header.fortranOrder && header.shape.length > 1) ? 'resident' : 'positional';
+  }
+
+  /**
+   * Rows of the first axis, in the given order: shape (rows, …rest of the shape). Positional rows are not covered by the
+   * CRC-32, which only a whole read can check.
+   * @throws PtychoError as {@link read}; DATASET_SHAPE for rows that do not exist.
+   */
+  async readRows(key: string, rows: RowSelection): Promise<NpyArray> {
+    const { header, indices } = await this.rowsOf(key, rows);
+    const shape = [indices.length, ...header.shape.slice(1)];
+    if ((await this.rowAccess(key)) === 'resident') return takeRows(await this.resident(key), indices, shape);
+    const dataBytes = sizeOf(shape) * header.itemSize;
+    const decoder = new NpyDecoder({ ...header, shape, dataBytes }, this.origin(key));
+    if (decoder.target !== undefined) {
+      await this.readRowBytes(key, header, indices, decoder.target);
+      decoder.filled();
+    } else {
+      const bytes = new Uint8Array(dataBytes);
+      await this.readRowBytes(key, header, indices, bytes);
+      decoder.push(bytes);
+    }
+    return decoder.finish();
+  }
+
+  /**
+   * Rows of a real array written one after the other into `out`, converted to its type.
+   * @throws PtychoError as {@link readRows}; DATASET_VALUE for complex or text arrays.
+   */
+  async readRowsInto(key: string, rows: RowSelection, out: Float32Array | Float64Array): Promise<void> {
+    const { header, indices } = await this.rowsOf(key, rows);
+    const rowLength = sizeOf(header.shape.slice(1));
+    if ((await this.rowAccess(key)) === 'resident') {
+      const { data } = expectReal(await this.resident(key), this.origin(key));
+      for (let i = 0; i < indices.length; i++) {
+        out.set(data.subarray(indices[i] * rowLength, (indices[i] + 1) * rowLength), i * rowLength);
+      }
+      return;
+    }
+    out.set(expectReal(await this.readRows(key, indices), this.origin(key)).data);
+  }
+
+  /** Closes the file and lets go of arrays kept in memory. */
+  async close(): Promise<void> {
+    this.residents.clear();
+    await this.zip.close();
+  }
+
+  /** For messages about an array of this file. */
+  origin(key: string): NpyOrigin {
+    return { path: this.path, member: key };
+  }
+
+  private memberOf(key: string): string {
+    if (!this.has(key)) {
+      throw new PtychoError(
+        'DATASET_KEY_MISSING',
+        `${this.path} has no array "${key}"; it holds ${this.keys.length === 0 ? 'no arrays' : this.keys.join(', ')}.`,
+        { path: this.path, key, found: this.keys },
+      );
+    }
+    return `${key}.npy`;
+  }
+
+  private async readHeader(key: string, member: string): Promise<NpyHeader> {
+    const origin = this.origin(key);
+    const head = await this.zip.head(member, HEAD_BYTES);
+    const length = npyHeaderLength(head.subarray(0, PREFIX_BYTES), origin);
+    const header = parseNpyHeader(length <= head.length ? head : await this.zip.head(member, length), origin);
+    checkDataBytes(header, this.zip.members.get(member)!.size - header.dataOffset, origin);
+    return header;
+  }
+
+  private async rowsOf(key: string, rows: RowSelection) {
+    const header = await this.header(key);
+    const total = header.shape[0] ?? 0;
+    const indices =
+      'start' in rows ? Int32Array.from({ length: rows.count }, (_, i) => rows.start + i) : Int32Array.from(rows);
+    for (const row of indices) {
+      if (row < 0 || row >= total) {
+        throw npyError('DATASET_SHAPE', this.origin(key), `of shape ${formatShape(header.shape)} has no row ${row}.`, {
+          found: row,
+          expected: total,
+        });
+      }
+    }
+    return { header, indices };
+  }
+
+  private resident(key: string): Promise<NpyArray> {
+    let array = this.residents.get(key);
+    if (array === undefined) {
+      array = this.read(key);
+      array.catch(() => {});
+      this.residents.set(key, array);
+    }
+    return array;
+  }
+
+  /** Reads rows by position; neighbouring rows in one go, several goes at a time. */
+  private async readRowBytes(key: string, header: NpyHeader, rows: Int32Array, target: Uint8Array): Promise<void> {
+    const member = this.memberOf(key);
+    const rowBytes = sizeOf(header.shape.slice(1)) * header.itemSize;
+    let reads: Promise<void>[] = [];
+    for (let from = 0, to = 0; from < rows.length; from = to) {
+      to = from + 1;
+      while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
+      const part = target.subarray(from * rowBytes, to * rowBytes);
+      reads.push(this.zip.readAt(member, header.dataOffset + rows[from] * rowBytes, part));
+      if (reads.length === READS_AT_ONCE) {
+        await Promise.all(reads);
+        reads = [];
+      }
+    }
+    await Promise.all(reads);
+  }
+}
+
+function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): NpyArray {
+  const rowLength = sizeOf(shape.slice(1));
+  const take = <T extends NumericArray>(data: T): T => {
+    const out = new (data.constructor as new (length: number) => T)(rows.length * rowLength);
+    rows.forEach((row, i) => {
+      out.set(data.subarray(row * rowLength, (row + 1) * rowLength), i * rowLength);
+    });
+    return out;
+  };
+  if (array.kind === 'real') return { ...array, shape, data: take(array.data) };
+  if (array.kind === 'complex') return { ...array, shape, re: take(array.re), im: take(array.im) };
+  const strings = Array.from(rows).flatMap((row) => array.strings.slice(row * rowLength, (row + 1) * rowLength));
+  return { ...array, shape, strings };
+}
+
+/**
+ * Reads a single `.npy` file, in bounded pieces.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED.
+ */
+export async function readNpyFile(path: string): Promise<NpyArray> {
+  const handle = await openForReading(path);
+  try {
+    const { size } = await handle.stat();
+    const head = Buffer.alloc(Math.min(size, 1 << 16));
+    const { bytesRead } = await handle.read(head, 0, head.length, 0);
+    const origin = { path };
+    const header = parseNpyHeader(head.subarray(0, bytesRead), origin);
+    checkDataBytes(header, size - header.dataOffset, origin);
+    const decoder = new NpyDecoder(header, origin);
+    const chunk = Buffer.alloc(1 << 18);
+    for (let at = header.dataOffset; at < size; ) {
+      const read = await handle.read(chunk, 0, chunk.length, at);
+      if (read.bytesRead === 0) break;
+      decoder.push(chunk.subarray(0, read.bytesRead));
+      at += read.bytesRead;
+    }
+    return decoder.finish();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Writes an archive as `numpy.savez` does (`compress`: `numpy.savez_compressed`), in the given order; equal arrays give
+ * equal bytes, and the target appears only when complete. Large arrays are streamed, not copied.
+ * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE.
+ */
+export async function writeNpz(
+  path: string,
+  arrays: Readonly<Record<string, NpyInput>>,
+  options: { readonly compress?: boolean } = {},
+): Promise<void> {
+  const entries = Object.entries(arrays).map(([key, input]) => {
+    const entry = { name: `${key}.npy`, compress: options.compress };
+    const bytes = npyBytes(input);
+    // Small ones go in whole: their sizes are then known in front of the data, which pleases readers of streams.
+    return bytes.size <= WHOLE_BYTES ? { ...entry, data: encodeNpy(input) } : { ...entry, ...bytes };
+  });
+  await writeZip(path, entries);
+}
+
+/** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */
+export async function isNpyFile(path: string): Promise<boolean> {
+  const handle = await openForReading(path);
+  try {
+    const head = Buffer.alloc(6);
+    await handle.read(head, 0, 6, 0);
+    return head.toString('latin1') === '\x93NUMPY';
+  } finally {
+    await handle.close();
+  }
+}
+
+const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

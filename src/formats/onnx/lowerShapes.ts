@@ -1,0 +1,105 @@
+/** Lowerings of leaves, linear algebra and everything that only moves values; a free batch axis is handled here. */
+import type { GraphNode } from '../../graph/node.js';
+import { batchError } from './batch.js';
+import { TO_END } from './emitter.js';
+import type { LowerContext, Lowering, LoweringTable } from './lowering.js';
+
+type ShapeOp =
+  | 'matmul'
+  | 'transpose'
+  | 'reshape'
+  | 'concat'
+  | 'slice'
+  | 'pad'
+  | 'broadcast'
+  | 'reduceSum'
+  | 'reduceMean'
+  | 'reduceMax';
+
+const reduce =
+  <O extends 'reduceSum' | 'reduceMean' | 'reduceMax'>(onnx: string): Lowering<O> =>
+  (node, [x], { g }) => {
+    const { axes, keepDims } = (node as GraphNode<'reduceSum'>).attrs;
+    return g.op(onnx, [x, g.ints(axes)], { keepdims: keepDims ? 1 : 0 });
+  };
+
+export const shapeLowerings: LoweringTable<ShapeOp> = {
+  matmul: (_, x, { g }) => g.op('MatMul', x),
+  transpose: ({ attrs }, [x], { g }) => g.transpose(x, attrs.perm),
+  reshape: (node, [x], { g, batch }) => {
+    const dims = batch.dims(node);
+    if (dims.filter((d) => d === -1).length > 1) throw batchError(node, 'more than one of its axes follows the batch');
+    return g.reshape(x, dims);
+  },
+  concat: ({ attrs }, x, { g }) => g.concat(x, attrs.axis),
+  slice,
+  pad: (node, [x], { g, batch }) => {
+    const { before, after } = node.attrs;
+    const twin = batch.twinOf(node);
+    if (twin && JSON.stringify(twin.attrs) !== JSON.stringify(node.attrs)) {
+      throw batchError(node, 'its paddings depend on the batch size');
+    }
+    return g.pad(x, before, after);
+  },
+  broadcast,
+  reduceSum: reduce('ReduceSum'),
+  reduceMean: reduce('ReduceMean'),
+  reduceMax: reduce('ReduceMax'),
+};
+
+function slice(node: GraphNode<'slice'>, [x]: readonly string[], { g, batch }: LowerContext): string {
+  const { start, size } = node.attrs;
+  const full = node.inputs[0].shape;
+  const twin = batch.twinOf(node);
+  const dims = batch.dims(node);
+  const axes: number[] = [];
+  const ends: number[] = [];
+  full.forEach((length, axis) => {
+    let end = start[axis] + size[axis];
+    if (twin) {
+      if (start[axis] !== twin.attrs.start[axis])
+        throw batchError(node, `its start on axis ${axis} depends on the batch size`);
+      if (dims[axis] === -1) {
+        // Follows the batch: it must end at the same distance from the end in both.
+        end -= length;
+        const twinEnd = start[axis] + twin.attrs.size[axis] - twin.inputs[0].shape[axis];
+        if (end !== twinEnd) throw batchError(node, `its end on axis ${axis} depends on the batch size`);
+        if (end === 0) end = TO_END;
+      }
+    }
+    const whole = start[axis] === 0 && (end === TO_END || (end === length && batch.dims(node.inputs[0])[axis] !== -1));
+    if (whole) return;
+    axes.push(axis);
+    ends.push(end);
+  });
+  if (axes.length === 0) return x;
+  return g.slice(
+    x,
+    axes,
+    axes.map((a) => start[a]),
+    ends,
+  );
+}
+
+/** Expand is slow, so it is left out where the users broadcast by themselves. */
+function broadcast(node: GraphNode<'broadcast'>, [x]: readonly string[], ctx: LowerContext): string {
+  const { g, batch } = ctx;
+  if (ctx.isImplicit(node)) return x;
+  const dims = batch.dims(node);
+  const from = batch.dims(node.inputs[0]);
+  const lead = dims.length - from.length;
+  // Expand leaves an axis alone where the target says 1: right for a batch axis that the operand already has.
+  const target = dims.map((d, i) => (i >= lead && from[i - lead] === d ? 1 : d));
+  if (!target.includes(-1)) return g.op('Expand', [x, g.ints(target)]);
+  const parts = target.map((d, axis) => (d === -1 ? batchLength(node, axis, ctx) : g.ints([d])));
+  return g.op('Expand', [x, g.concat(parts, 0)]);
+}
+
+/** The length of an axis that follows the batch, read from an input at run time: int64 [1]. */
+function batchLength(node: GraphNode, axis: number, { g, batch }: LowerContext): string {
+  const { source } = batch;
+  const k = batch.multiple(node, axis);
+  if (!source || k === undefined) throw batchError(node, `its axis ${axis} is no multiple of the batch size`);
+  const size = g.op('Shape', [source.input], { start: source.axis, end: source.axis + 1 });
+  return k === 1 ? size : g.op('Mul', [size, g.ints([k])]);
+}

@@ -1,0 +1,395 @@
+/**
+ * A zip archive opened for positional reads: the directory is read by yauzl, the members' bytes by us, so that a range of
+ * a stored member costs exactly that range and a deflated member passes through zlib in bounded pieces.
+ *
+ * @example
+ * const zip = await ZipArchive.open('scan.npz');
+ * try { const bytes = await zip.read('xcoords.npy', 1 << 20); } finally { await zip.close(); }
+ */
+import { type FileHandle, open as openFile } from 'node:fs/promises';
+import { pipeline, Readable } from 'node:stream';
+import { createInflateRaw } from 'node:zlib';
+import yauzl from 'yauzl';
+import { messageOf, PtychoError } from '../core/errors.js';
+import { crc32 } from './zipCrc32.js';
+
+/** One file inside an archive, as the archive's directory describes it. */
+export interface ZipMember {
+  readonly name: string;
+  /** `stored` members can be read by ranges, `deflated` ones only from their start. */
+  readonly method: 'stored' | 'deflated' | 'unsupported';
+  /** Bytes of the member once inflated, as declared. */
+  readonly size: number;
+  /** Bytes it takes in the archive. */
+  readonly compressedSize: number;
+  readonly crc32: number;
+}
+
+const CHUNK_BYTES = 1 << 18;
+/** Deflate cannot expand more than this (two bits for 258 bytes): a declared size beyond it is a lie. */
+const MAX_DEFLATE_RATIO = 1032;
+
+/** A zip archive opened for reading; `close` it when done. */
+export class ZipArchive {
+  private readonly starts = new Map<string, Promise<number>>();
+
+  private constructor(
+    readonly path: string,
+    /** Members by name, in the directory's order; folders are left out. */
+    readonly members: ReadonlyMap<string, ZipMember>,
+    private readonly handle: FileHandle,
+    private readonly directory: yauzl.ZipFile,
+    private readonly entries: ReadonlyMap<string, yauzl.Entry>,
+  ) {}
+
+  /**
+   * Opens an archive and reads its directory (zip64 included).
+   * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (no central directory), FILE_FORMAT (not a zip, damaged, a name twice).
+   */
+  static async open(path: string): Promise<ZipArchive> {
+    const handle = await openForReading(path);
+    try {
+      const { size } = await handle.stat();
+      const head = Buffer.alloc(6);
+      const { bytesRead } = await handle.read(head, 0, 6, 0);
+      if (bytesRead === 0) {
+        throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
+      }
+      if (head.toString('latin1') === '\x93NUMPY') {
+        throw new PtychoError(
+          'FILE_FORMAT',
+          `${path} is a single .npy array, but an .npz archive of named arrays was expected; save it with numpy.savez.`,
+          { path, expected: 'npz', found: 'npy' },
+        );
+      }
+      const zipLike = head[0] === 0x50 && head[1] === 0x4b;
+      const directory = await readDirectory(path, handle, size, zipLike);
+      const entries = new Map<string, yauzl.Entry>();
+      const members = new Map<string, ZipMember>();
+      try {
+        for await (const entry of directory.eachEntry()) {
+          if (entry.fileName.endsWith('/')) continue;
+          if (entries.has(entry.fileName)) {
+            throw new PtychoError(
+              'FILE_FORMAT',
+              `${path} holds the member "${entry.fileName}" twice, so it is unclear which one is meant; write the archive again.`,
+              { path, member: entry.fileName },
+            );
+          }
+          entries.set(entry.fileName, entry);
+          members.set(entry.fileName, {
+            name: entry.fileName,
+            method: methodOf(entry),
+            size: entry.uncompressedSize,
+            compressedSize: entry.compressedSize,
+            crc32: entry.crc32,
+          });
+        }
+      } catch (error) {
+        if (error instanceof PtychoError) throw error;
+        throw directoryError(path, error, zipLike);
+      }
+      return new ZipArchive(path, members, handle, directory, entries);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Reads `target.length` bytes of a stored member from `position` (in bytes from the member's start) into `target`.
+   * @throws PtychoError FILE_TRUNCATED when the file or the member ends earlier, FORMAT_UNSUPPORTED for other members.
+   */
+  async readAt(name: string, position: number, target: Uint8Array): Promise<void> {
+    const member = this.member(name);
+    if (member.method !== 'stored') {
+      throw new PtychoError('FORMAT_UNSUPPORTED', `${this.where(name)} is compressed and cannot be read by ranges.`, {
+        path: this.path,
+        member: name,
+      });
+    }
+    if (position < 0 || position + target.length > member.size) {
+      throw truncated(this.path, name, position + target.length, member.size);
+    }
+    const start = await this.startOf(name);
+    let done = 0;
+    while (done < target.length) {
+      // One read call is limited to 2 GiB by the operating system's interface.
+      const want = Math.min(target.length - done, 1 << 30);
+      const { bytesRead } = await this.handle.read(target, done, want, start + position + done);
+      if (bytesRead === 0) throw truncated(this.path, name, position + target.length, position + done);
+      done += bytesRead;
+    }
+  }
+
+  /**
+   * The member's bytes from its start, in pieces of at most 256 KiB; after the last one its length and CRC-32 are checked.
+   * Memory stays bounded whatever the archive declares.
+   * @throws PtychoError FILE_TRUNCATED, FILE_FORMAT (wrong CRC, wrong size, damaged deflate data), FORMAT_UNSUPPORTED.
+   */
+  async *chunks(name: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const member = this.member(name);
+    if (member.method === 'unsupported') {
+      throw new PtychoError(
+        'FORMAT_UNSUPPORTED',
+        `${this.where(name)} is encrypted or compressed by a method other than deflate; write the archive again without it.`,
+        { path: this.path, member: name },
+      );
+    }
+    const start = await this.startOf(name);
+    const raw = this.rawChunks(name, start, member.compressedSize);
+    let source: AsyncIterable<Uint8Array> = raw;
+    if (member.method === 'deflated') {
+      const inflate = createInflateRaw({ chunkSize: CHUNK_BYTES });
+      // Errors of the source and of zlib arrive at the loop below, through the stream that it reads.
+      source = pipeline(Readable.from(raw), inflate, () => {});
+    }
+    let size = 0;
+    let crc = 0;
+    try {
+      for await (const chunk of source) {
+        size += chunk.length;
+        if (size > member.size) throw this.sizeError(name, member, 'more');
+        crc = crc32(chunk, crc);
+        yield chunk;
+      }
+    } catch (error) {
+      if (error instanceof PtychoError) throw error;
+      if ((error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR') {
+        throw truncated(this.path, name, member.size, size, error);
+      }
+      throw new PtychoError(
+        'FILE_FORMAT',
+        `${this.where(name)} is damaged (${messageOf(error)}); copy or write the archive again.`,
+        { path: this.path, member: name },
+        { cause: error },
+      );
+    }
+    if (size !== member.size) throw this.sizeError(name, member, 'fewer');
+    if (crc !== member.crc32) {
+      throw new PtychoError(
+        'FILE_FORMAT',
+        `${this.where(name)} is damaged: its CRC-32 is ${hex(crc)}, the archive says ${hex(member.crc32)}; copy or write the archive again.`,
+        { path: this.path, member: name, expected: member.crc32, found: crc },
+      );
+    }
+  }
+
+  /**
+   * The first bytes of a member: `count` of them, or all where it is shorter.
+   * @throws PtychoError as {@link chunks}; the CRC is not looked at.
+   */
+  async head(name: string, count: number): Promise<Buffer> {
+    const member = this.member(name);
+    const want = Math.min(count, member.size);
+    const head = Buffer.alloc(want);
+    if (member.method === 'stored') {
+      await this.readAt(name, 0, head);
+      return head;
+    }
+    let filled = 0;
+    for await (const chunk of this.chunks(name)) {
+      const part = chunk.subarray(0, want - filled);
+      head.set(part, filled);
+      filled += part.length;
+      if (filled === want) break;
+    }
+    return head;
+  }
+
+  /**
+   * A whole member, checked by its CRC-32.
+   * @throws PtychoError FORMAT_UNSUPPORTED when it is larger than `maxBytes`, else as {@link chunks}.
+   */
+  async read(name: string, maxBytes: number): Promise<Buffer> {
+    const member = this.member(name);
+    if (member.size > maxBytes) {
+      throw new PtychoError(
+        'FORMAT_UNSUPPORTED',
+        `${this.where(name)} declares ${member.size} bytes, more than the ${maxBytes} that are read in one piece.`,
+        { path: this.path, member: name, expected: maxBytes, found: member.size },
+      );
+    }
+    await this.checkSize(name);
+    const bytes = Buffer.from(allocate(member.size, this.where(name)));
+    let filled = 0;
+    for await (const chunk of this.chunks(name)) {
+      bytes.set(chunk, filled);
+      filled += chunk.length;
+    }
+    return bytes;
+  }
+
+  /**
+   * Checks, before memory is reserved for a member, that its bytes lie inside the file and can hold the declared size.
+   * @throws PtychoError FILE_TRUNCATED or FILE_FORMAT otherwise.
+   */
+  async checkSize(name: string): Promise<void> {
+    const member = this.member(name);
+    await this.startOf(name);
+    const { size, compressedSize } = member;
+    const most = member.method === 'stored' ? compressedSize : compressedSize * MAX_DEFLATE_RATIO;
+    if (size > most) {
+      throw new PtychoError(
+        'FILE_FORMAT',
+        `${this.where(name)} declares ${size} bytes, which its ${compressedSize} bytes in the archive cannot hold; the archive is damaged.`,
+        { path: this.path, member: name, found: size },
+      );
+    }
+  }
+
+  /** Closes the file; reads still under way fail. */
+  async close(): Promise<void> {
+    this.directory.close();
+    await this.handle.close();
+  }
+
+  private member(name: string): ZipMember {
+    const member = this.members.get(name);
+    if (member === undefined) {
+      throw new PtychoError('FILE_FORMAT', `${this.path} has no member "${name}".`, { path: this.path, member: name });
+    }
+    return member;
+  }
+
+  /** Where the member's data begin: its local header is read once, and checked to lie inside the file. */
+  private startOf(name: string): Promise<number> {
+    let start = this.starts.get(name);
+    if (start === undefined) {
+      const entry = this.entries.get(name)!;
+      start = this.directory.readLocalFileHeaderPromise(entry, { minimal: true }).then(
+        (header) => header.fileDataStart,
+        (error) => {
+          const cut = /overflows|unexpected EOF/i.test(messageOf(error));
+          throw new PtychoError(
+            cut ? 'FILE_TRUNCATED' : 'FILE_FORMAT',
+            `${this.where(name)} ${cut ? 'ends before its data do' : `is damaged (${messageOf(error)})`}; copy or write the archive again.`,
+            { path: this.path, member: name },
+            { cause: error },
+          );
+        },
+      );
+      this.starts.set(name, start);
+    }
+    return start;
+  }
+
+  private async *rawChunks(name: string, start: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {
+    let done = 0;
+    while (done < length) {
+      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
+      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, start + done);
+      if (bytesRead === 0) throw truncated(this.path, name, length, done);
+      done += bytesRead;
+      yield chunk.subarray(0, bytesRead);
+    }
+  }
+
+  private sizeError(name: string, member: ZipMember, what: 'more' | 'fewer'): PtychoError {
+    return new PtychoError(
+      'FILE_FORMAT',
+      `${this.where(name)} holds ${what} than the ${member.size} bytes the archive declares; copy or write the archive again.`,
+      { path: this.path, member: name, expected: member.size },
+    );
+  }
+
+  private where(name: string): string {
+    return `${this.path}, member "${name}",`;
+  }
+}
+
+/** A zeroed buffer; memory that the machine cannot give becomes a sentence instead of a RangeError. */
+export function allocate(bytes: number, what: string): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new PtychoError(
+      'FORMAT_UNSUPPORTED',
+      `${what} needs ${(bytes / 2 ** 30).toFixed(1)} GiB in one piece, which this machine or this Node release does not give; split the file.`,
+      { found: bytes },
+      { cause },
+    );
+  }
+}
+
+/**
+ * Opens a file for reading.
+ * @throws PtychoError FILE_NOT_FOUND when it is missing, a folder, or may not be read.
+ */
+export async function openForReading(path: string): Promise<FileHandle> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await openFile(path, 'r');
+    if ((await handle.stat()).isDirectory()) throw new Error('it is a folder');
+    return handle;
+  } catch (cause) {
+    await handle?.close();
+    const code = (cause as NodeJS.ErrnoException).code;
+    const reason = code === 'ENOENT' ? 'there is no such file' : messageOf(cause);
+    throw new PtychoError('FILE_NOT_FOUND', `Cannot read ${path}: ${reason}.`, { path }, { cause });
+  }
+}
+
+/** Lets yauzl read through our file handle, which stays ours to close. */
+class HandleReader extends yauzl.RandomAccessReader {
+  constructor(private readonly handle: FileHandle) {
+    super();
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytesRead?: number) => void,
+  ): void {
+    this.handle.read(buffer, offset, length, position).then(
+      ({ bytesRead }) => callback(null, bytesRead),
+      (error) => callback(error),
+    );
+  }
+}
+
+async function readDirectory(path: string, handle: FileHandle, size: number, zipLike: boolean): Promise<yauzl.ZipFile> {
+  try {
+    return await yauzl.fromRandomAccessReaderPromise(new HandleReader(handle), size, { autoClose: false });
+  } catch (error) {
+    throw directoryError(path, error, zipLike);
+  }
+}
+
+function directoryError(path: string, error: unknown, zipLike: boolean): PtychoError {
+  const message = messageOf(error);
+  if (/signature not found/.test(message)) {
+    return zipLike
+      ? new PtychoError(
+          'FILE_TRUNCATED',
+          `${path} ends before the zip directory at its end; it was cut off while being copied or written, so make it again.`,
+          { path },
+          { cause: error },
+        )
+      : new PtychoError('FILE_FORMAT', `${path} is not a zip archive.`, { path, expected: 'zip' }, { cause: error });
+  }
+  return new PtychoError(
+    'FILE_FORMAT',
+    `${path} is a damaged zip archive (${message}); copy or write it again.`,
+    { path },
+    { cause: error },
+  );
+}
+
+function methodOf(entry: yauzl.Entry): ZipMember['method'] {
+  if (entry.isEncrypted()) return 'unsupported';
+  return entry.compressionMethod === 0 ? 'stored' : entry.compressionMethod === 8 ? 'deflated' : 'unsupported';
+}
+
+function truncated(path: string, name: string, expected: number, found: number, cause?: unknown): PtychoError {
+  return new PtychoError(
+    'FILE_TRUNCATED',
+    `${path}, member "${name}", ends after ${found} of ${expected} bytes; the file was cut off, so copy or write it again.`,
+    { path, member: name, expected, found },
+    { cause },
+  );
+}
+
+const hex = (value: number): string => value.toString(16).padStart(8, '0');

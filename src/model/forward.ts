@@ -1,0 +1,60 @@
+/**
+ * The physics: patches → (merge → extract) → illumination → detector. All in units of normalised amplitude.
+ * Source of the formulas: coherent diffraction in the far field, λ = |F(P·O)Fᵀ|².
+ */
+import type { ModelConfig } from '../config/schema.js';
+import type { ComplexImage } from '../core/tensor.js';
+import type { GraphNode } from '../graph/node.js';
+import * as op from '../graph/ops.js';
+import { extractPatches, type MergeMask, mergeGroup, shiftMatrices } from './canvas.js';
+import { type ComplexNode, intensity, multiply } from './complex.js';
+import { detectorField, smoothWave } from './detector.js';
+
+/** Added under the root of the amplitude: its derivative stays finite where no light falls. */
+export const AMPLITUDE_EPSILON = 1e-9;
+
+export interface ObjectOptions {
+  /** Side of the group canvas; N when groups have one member. */
+  readonly canvasSide_px: number;
+  readonly mergeMask?: MergeMask;
+}
+
+/**
+ * What each member's pattern sees of the object, [B, C, N, N]: with one member per group the patch itself; with several,
+ * the merged canvas cut out at the member's offset (`object_big`), or one shared patch cut out at each offset.
+ * No mask and no merge with one member: masking would kill the border branch.
+ */
+export function memberPatches(
+  config: ModelConfig,
+  patches: ComplexNode,
+  positions: GraphNode,
+  options: ObjectOptions,
+): ComplexNode {
+  if (config.gridsize === 1) return patches;
+  const shifts = shiftMatrices(positions, config.N, options.canvasSide_px);
+  if (config.object_big) return extractPatches(mergeGroup(patches, shifts, options.mergeMask), shifts);
+  const clip = (options.canvasSide_px - config.N) / 2;
+  const onCanvas = (x: GraphNode) => op.pad(x, [0, 0, clip, clip], [0, 0, clip, clip]);
+  return extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts);
+}
+
+/** The probe as a graph constant, times `factor`, with an optional mask (N, N). */
+export function probeConstant(probe: ComplexImage, factor: number, mask?: ArrayLike<number>): ComplexNode {
+  const part = (v: Float32Array, label: string) =>
+    op.constant(
+      Float32Array.from(v, (x, i) => x * factor * (mask ? mask[i] : 1)),
+      probe.shape,
+      label,
+    );
+  return { re: part(probe.re, 'probe.re'), im: part(probe.im, 'probe.im') };
+}
+
+/** |F(P·O)Fᵀ|² of patches [B, C, N, N] under a probe [N, N]. */
+export function detectorIntensity(patches: ComplexNode, probe: ComplexNode, smoothingSigma = 0): GraphNode {
+  return intensity(detectorField(smoothWave(multiply(patches, probe), smoothingSigma)));
+}
+
+/** √(I + ε). */
+export function amplitudeOf(detector: GraphNode, epsilon = AMPLITUDE_EPSILON): GraphNode {
+  return op.sqrt(op.add(detector, epsilon));
+}

@@ -1,0 +1,132 @@
+/**
+ * The convolutional encoder–decoder family: one encoder, two decoders (amplitude and phase), and a head that paints the
+ * central half of the patch finely and its border coarsely. Convolutions are 3×3, stride 1, same padding, with bias.
+ *
+ * An up-sampling followed by a convolution is one op of the graph ({@link op.upConv2d}): "ConvUp" blocks are therefore
+ * written with their up-sampling moved into the next convolution, which computes the same numbers.
+ */
+import type { ModelConfig } from '../../config/schema.js';
+import { PtychoError } from '../../core/errors.js';
+import type { GraphNode } from '../../graph/node.js';
+import * as op from '../../graph/ops.js';
+import type { ParameterScope } from '../parameters.js';
+import type { GeneratorOutput } from './generator.js';
+
+/** Where the members of the family differ. */
+export interface EncoderDecoderVariant {
+  /** Channels of the decoder's last block that feed the border branch. */
+  readonly borderInputChannels: number;
+  /** Width of the border branch. */
+  readonly borderWidth: number;
+  /** Applied between a block's second convolution and its pooling. */
+  readonly attention?: (x: GraphNode, name: string, scope: ParameterScope) => GraphNode;
+}
+
+/** Filters of the encoder and decoder blocks per patch side, before `n_filters_scale`. */
+const LADDERS: Readonly<Record<number, { encoder: readonly number[]; decoder: readonly number[] }>> = {
+  64: { encoder: [32, 64, 128], decoder: [64, 32] },
+  128: { encoder: [16, 32, 64, 128], decoder: [128, 64, 32] },
+  256: { encoder: [8, 16, 32, 64, 128], decoder: [256, 128, 64, 32] },
+};
+
+/** The sides that the networks are made for. */
+export const supportedSides: readonly number[] = Object.keys(LADDERS).map(Number);
+
+type Activation = (x: GraphNode) => GraphNode;
+
+/** Output activation of the amplitude head, by its configured name. */
+export const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation'], Activation>> = {
+  sigmoid: (x) => op.sigmoid(x),
+  swish: (x) => op.silu(x),
+  softplus: (x) => op.softplus(x),
+  relu: (x) => op.relu(x),
+};
+
+const phaseActivation: Activation = (x) => op.mul(op.tanh(x), Math.PI);
+
+/** 1 in the border of an N×N patch, 0 in its central N/2 square. */
+function borderMask(side: number): GraphNode {
+  const data = new Float32Array(side * side).fill(1);
+  const quarter = side / 4;
+  for (let r = quarter; r < side - quarter; r++) data.fill(0, r * side + quarter, (r + 1) * side - quarter);
+  return op.constant(data, [side, side], 'border mask');
+}
+
+/** Builds the network of a variant; see physics and model notes in `docs/architecture.md`. */
+export function encoderDecoder(
+  config: ModelConfig,
+  x: GraphNode,
+  scope: ParameterScope,
+  variant: EncoderDecoderVariant,
+): GeneratorOutput {
+  const side = config.N;
+  const ladder = LADDERS[side];
+  if (!ladder) {
+    throw new PtychoError(
+      'MODEL_UNSUPPORTED',
+      `Patterns of ${side}×${side} pixels are not supported by architecture "${config.architecture}": N must be one of ${supportedSides.join(', ')}; crop or bin the patterns.`,
+      { N: side, expected: supportedSides },
+    );
+  }
+  const scale = config.n_filters_scale;
+  const outChannels = config.object_big ? config.gridsize ** 2 : 1;
+  const taps: Record<string, GraphNode> = {};
+
+  const kernel = (name: string, cin: number, cout: number) => ({
+    w: scope.parameter(`${name}.weight`, [cout, cin, 3, 3], 'glorot_uniform'),
+    b: scope.parameter(`${name}.bias`, [cout], 0),
+  });
+  const conv = (v: GraphNode, name: string, cout: number): GraphNode => {
+    const { w, b } = kernel(name, v.shape[1], cout);
+    return op.conv2d(v, w, b, name);
+  };
+  const upConv = (v: GraphNode, name: string, cout: number): GraphNode => {
+    const { w, b } = kernel(name, v.shape[1], cout);
+    return op.upConv2d(v, w, b, name);
+  };
+
+  let h: GraphNode = x;
+  ladder.encoder.forEach((filters, i) => {
+    const name = `encoder.${i}`;
+    h = op.relu(conv(h, `${name}.conv1`, scale * filters));
+    h = op.relu(conv(h, `${name}.conv2`, scale * filters));
+    if (variant.attention) h = variant.attention(h, `${name}.attention`, scope);
+    h = op.maxPool2(h);
+    taps[name] = h;
+  });
+  const latent = h;
+
+  const head = (name: string, activate: Activation): GraphNode => {
+    let v: GraphNode = latent;
+    ladder.decoder.forEach((filters, i) => {
+      const first = i === 0 ? conv : upConv;
+      v = op.relu(first(v, `${name}.${i}.conv1`, scale * filters));
+      v = op.relu(conv(v, `${name}.${i}.conv2`, scale * filters));
+      taps[`${name}.${i}`] = v;
+    });
+    if (!config.pad_object) {
+      const u = op.relu(upConv(v, `${name}.full.conv1`, variant.borderWidth));
+      return activate(
+        upConv(op.relu(conv(u, `${name}.full.conv2`, variant.borderWidth)), `${name}.full.out`, outChannels),
+      );
+    }
+    const channels = v.shape[1];
+    const inner = channels - variant.borderInputChannels;
+    const centre = activate(upConv(op.sliceAxis(v, 1, 0, inner), `${name}.centre`, outChannels));
+    const q = side / 4;
+    const padded = op.pad(centre, [0, 0, q, q], [0, 0, q, q]);
+    if (!config.probe_big) return padded;
+    let u: GraphNode = op.relu(
+      upConv(op.sliceAxis(v, 1, inner, channels - inner), `${name}.border.conv1`, variant.borderWidth),
+    );
+    u = op.relu(conv(u, `${name}.border.conv2`, variant.borderWidth));
+    u = upConv(u, `${name}.border.out`, outChannels);
+    // The published border branch is swish whatever the head: unbounded, it lets the border escape the head's range.
+    const border = config.border_activation === 'swish' ? op.silu(u) : activate(u);
+    return op.add(padded, op.mul(border, borderMask(side)));
+  };
+
+  const amplitude = head('amplitude', amplitudeActivations[config.amp_activation]);
+  const phase = head('phase', phaseActivation);
+  return { amplitude, phase, taps };
+}

@@ -1,0 +1,76 @@
+/**
+ * Trainable parameters: declared while a network is built, initialised from a seed, named for files.
+ *
+ * @example
+ * const scope = new ParameterScope();
+ * const w = scope.parameter('encoder.0.conv1.weight', [64, 1, 3, 3], 'glorot_uniform');
+ * const weights = initialWeights(scope.specs, 0);
+ */
+import { PtychoError } from '../core/errors.js';
+import { LegacyRng } from '../core/rng.js';
+import { type Shape, sizeOf, type Tensor } from '../core/tensor.js';
+import type { GraphNode } from '../graph/node.js';
+import { state } from '../graph/ops.js';
+
+/** How a parameter starts: Glorot-uniform kernel, or one value everywhere. */
+export type Initialiser = 'glorot_uniform' | number;
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly init: Initialiser;
+}
+
+/** Hands out state nodes and remembers what was asked for, in order. */
+export class ParameterScope {
+  readonly #nodes = new Map<string, { spec: ParameterSpec; node: GraphNode<'state'> }>();
+
+  /** The node of a new parameter; asking twice for one name is a mistake in the network. */
+  parameter(name: string, shape: Shape, init: Initialiser): GraphNode<'state'> {
+    if (this.#nodes.has(name))
+      throw new PtychoError('GRAPH_INVALID', `The parameter "${name}" is declared twice.`, { name });
+    const node = state(name, shape);
+    this.#nodes.set(name, { spec: { name, shape, init }, node });
+    return node;
+  }
+
+  get specs(): ParameterSpec[] {
+    return [...this.#nodes.values()].map((p) => p.spec);
+  }
+
+  get nodes(): ReadonlyMap<string, GraphNode<'state'>> {
+    return new Map([...this.#nodes].map(([name, p]) => [name, p.node]));
+  }
+}
+
+/** Fan-in plus fan-out of a kernel [out, in, k, k] or a matrix [out, in]. */
+function fans(shape: Shape): number {
+  const receptive = sizeOf(shape.slice(2));
+  return (shape[0] + shape[1]) * receptive;
+}
+
+/**
+ * Initial values: Glorot uniform U(±√(6/(fan_in+fan_out))) for kernels, constants elsewhere; the same seed gives the
+ * same bytes. Parameters draw in order of declaration.
+ * Source: Glorot & Bengio, AISTATS 2010.
+ */
+export function initialWeights(specs: readonly ParameterSpec[], seed: number): Record<string, Tensor> {
+  const rng = new LegacyRng(seed);
+  const weights: Record<string, Tensor> = {};
+  for (const { name, shape, init } of specs) {
+    const data = new Float32Array(sizeOf(shape));
+    if (init === 'glorot_uniform') {
+      const limit = Math.sqrt(6 / fans(shape));
+      for (let i = 0; i < data.length; i++) data[i] = rng.uniform(-limit, limit);
+    } else {
+      data.fill(init);
+    }
+    weights[name] = { data, shape };
+  }
+  return weights;
+}
+
+/** The number of scalar parameters. */
+export function countParameters(specs: readonly ParameterSpec[]): number {
+  return specs.reduce((n, s) => n + sizeOf(s.shape), 0);
+}

@@ -1,0 +1,63 @@
+/**
+ * What a bundle holds, as plain data: filled from a training run, given back by `openBundle`. Format: `specs/bundle.md`.
+ */
+import type { ComplexImage, Tensor } from '../core/tensor.js';
+import type { ScaleDomain } from '../model/scale.js';
+import type { BundleConfig } from './bundleConfig.js';
+import type { HistoryRow } from './history.js';
+
+/** How patterns, probe and object are scaled against each other (`src/model/scale.ts`), without the probe itself. */
+export interface BundleScale {
+  /** Name of the scale contract, `counts_v1`. */
+  readonly version: string;
+  /** What the numbers of the training file were. */
+  readonly domain: ScaleDomain;
+  /** √counts per unit of normalised amplitude, from the data set's statistics (the trained factor is among the weights). */
+  readonly intensityScale: number;
+  /** Object amplitude per unit of network output. */
+  readonly amplitudeGauge: number;
+  /** The probe of the file was multiplied by this to become the bundle's probe. */
+  readonly probeFactor: number;
+}
+
+/** Figures of the training patterns. */
+export interface BundleStatistics {
+  /** Mean over patterns of Σ d², d the amplitude in the file's units. */
+  readonly meanPower: number;
+  /** Mean photons per pattern. */
+  readonly meanCounts: number;
+  /** Mean of the normalised amplitude over the training pixels. */
+  readonly meanAmplitude: number;
+  readonly nPatterns: number;
+}
+
+/** How the weights were chosen: those of the best epoch by the monitored column of the history. */
+export interface TrainingSummary {
+  /** Epochs that were completed. */
+  readonly epochs: number;
+  /** Counted from 1. */
+  readonly bestEpoch: number;
+  /** A column of the history, `val_loss` or `loss`. */
+  readonly monitor: string;
+  readonly value: number;
+}
+
+/** A trained model and what is known of it. */
+export interface BundleContent {
+  readonly createdBy: { readonly package: string; readonly version: string };
+  readonly backend: 'onnx' | 'tensorflow';
+  /** Engine package and version that trained it. */
+  readonly engine: string;
+  /** A whole training configuration may be given: what belongs to the machine is left out on writing. */
+  readonly config: BundleConfig;
+  /** Side of the group canvas in the exported model, px; N where groups have one member. */
+  readonly canvasSide_px: number;
+  readonly scale: BundleScale;
+  readonly statistics: BundleStatistics;
+  readonly training: TrainingSummary;
+  readonly history: readonly HistoryRow[];
+  /** (N, N), √count units: with it λ = |F(P·O)Fᵀ|² is in counts. */
+  readonly probe: ComplexImage;
+  /** Every trainable parameter, by name. */
+  readonly weights: Readonly<Record<string, Tensor>>;
+}

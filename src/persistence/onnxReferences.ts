@@ -1,0 +1,248 @@
+/**
+ * Reads as much of an ONNX file as is needed to trust it: its inputs, its outputs and every place where it points outside
+ * itself. Runtimes differ in what they accept (a missing offset is read as 0, `../` is followed, lengths are not checked),
+ * so this is checked before any of them sees the model.
+ *
+ * Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+ */
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { PtychoError } from '../core/errors.js';
+import { sameShape } from '../core/tensor.js';
+import type { ByteRange, DecodedSafetensors } from '../formats/safetensors.js';
+
+/** An input or output; an axis of any length carries its name. */
+export interface ValueSignature {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | string)[];
+}
+
+/** An initialiser whose bytes are in another file. */
+export interface ExternalInitialiser extends ByteRange {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly location: string;
+}
+
+/** What an ONNX file declares. */
+export interface OnnxFacts {
+  readonly inputs: readonly ValueSignature[];
+  readonly outputs: readonly ValueSignature[];
+  readonly external: readonly ExternalInitialiser[];
+}
+
+const FLOAT = 1;
+const DTYPES: Readonly<Record<number, string>> = { 1: 'float32', 6: 'int32', 7: 'int64', 9: 'bool', 11: 'float64' };
+
+type FieldReader = (reader: BinaryReader, wire: WireType) => void;
+type Fields = Readonly<Record<number, FieldReader>>;
+
+/** Reads a message: the given fields; all others are skipped. */
+function readMessage(bytes: Uint8Array, fields: Fields): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [no, wire] = reader.tag();
+    const field = fields[no];
+    if (field) field(reader, wire);
+    else reader.skip(wire, no);
+  }
+}
+
+const message =
+  (read: (bytes: Uint8Array) => void): FieldReader =>
+  (reader, wire) => {
+    if (wire !== WireType.LengthDelimited) throw new Error('expected a length-delimited field');
+    read(reader.bytes());
+  };
+const text = (read: (value: string) => void): FieldReader => message((bytes) => read(utf8.decode(bytes)));
+/** Integers come one by one or packed, as the writer likes. */
+const integer =
+  (read: (value: number) => void): FieldReader =>
+  (reader, wire) => {
+    if (wire === WireType.Varint) read(Number(reader.int64()));
+    else message((bytes) => readPacked(bytes, read))(reader, wire);
+  };
+const never = (what: string): FieldReader =>
+  message(() => refuse(`it holds ${what}, which a bundle's model never does`));
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function readPacked(bytes: Uint8Array, read: (value: number) => void): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) read(Number(reader.int64()));
+}
+
+/** Thrown inside this file only: a reason that makes sense to the reader of the message. */
+class Refusal extends Error {}
+function refuse(why: string): never {
+  throw new Refusal(why);
+}
+
+/**
+ * Reads the signature and the external initialisers of an ONNX model.
+ * @param bytes the file; `source` is what an error calls it.
+ * @throws PtychoError BUNDLE_INVALID for bytes that are no ONNX model, for sub-graphs, functions, training parts and sparse
+ * tensors and operators of other domains (a bundle's model has none), and for external data without location, offset and length.
+ */
+export function readOnnxFacts(bytes: Uint8Array, source: string): OnnxFacts {
+  const inputs: ValueSignature[] = [];
+  const outputs: ValueSignature[] = [];
+  const external: ExternalInitialiser[] = [];
+  let graphs = 0;
+  try {
+    readMessage(bytes, {
+      7: message((graph) => {
+        graphs++;
+        readMessage(graph, {
+          1: message(checkNode),
+          5: message((t) => {
+            const found = readTensor(t);
+            if (found) external.push(found);
+          }),
+          11: message((v) => inputs.push(readValue(v))),
+          12: message((v) => outputs.push(readValue(v))),
+          15: never('a sparse initialiser'),
+        });
+      }),
+      20: never('training information'),
+      25: never('functions'),
+    });
+    if (graphs !== 1) refuse(`it holds ${graphs} graphs, expected one`);
+  } catch (cause) {
+    const why = cause instanceof Refusal ? cause.message : 'it is not an ONNX model';
+    throw new PtychoError('BUNDLE_INVALID', `${source}: ${why}.`, { member: source }, { cause });
+  }
+  return { inputs, outputs, external };
+}
+
+/**
+ * Checks that every external initialiser lies in the file called `location` and is exactly the tensor of its name there.
+ * @param weights what that file holds.
+ * @throws PtychoError BUNDLE_INVALID naming the first initialiser that does not.
+ */
+export function checkReferences(
+  facts: OnnxFacts,
+  location: string,
+  { tensors, entries }: DecodedSafetensors,
+  source: string,
+): void {
+  for (const t of facts.external) {
+    const bad = (why: string) =>
+      new PtychoError('BUNDLE_INVALID', `${source}: initialiser "${t.name}" ${why}.`, { member: source, name: t.name });
+    if (t.location !== location) throw bad(`points to ${JSON.stringify(t.location)}; only "${location}" is allowed`);
+    const entry = entries.get(t.name);
+    if (entry === undefined) throw bad(`points to ${location}, which has no tensor of that name`);
+    const { shape } = tensors[t.name];
+    if (!sameShape(t.shape, shape))
+      throw bad(`has shape [${t.shape.join(', ')}], ${location} has [${shape.join(', ')}]`);
+    if (t.offset !== entry.offset || t.length !== entry.length) {
+      const [want, have] = [entry, t].map((r) => `bytes ${r.offset} to ${r.offset + r.length}`);
+      throw bad(`points to ${have} of ${location}, its tensor is at ${want}`);
+    }
+  }
+}
+
+function checkNode(bytes: Uint8Array): void {
+  readMessage(bytes, {
+    5: message((attribute) =>
+      readMessage(attribute, {
+        5: message(checkEmbedded),
+        6: never('a sub-graph'),
+        10: message(checkEmbedded),
+        11: never('a sub-graph'),
+        22: never('a sparse tensor'),
+        23: never('a sparse tensor'),
+      }),
+    ),
+    7: text((domain) => {
+      if (domain !== '' && domain !== 'ai.onnx')
+        refuse(`it uses operators of ${JSON.stringify(domain)}, only standard ones are allowed`);
+    }),
+  });
+}
+
+function checkEmbedded(bytes: Uint8Array): void {
+  const found = readTensor(bytes);
+  if (found) refuse(`the attribute tensor "${found.name}" points outside the file`);
+}
+
+/** The tensor's reference, or undefined when its data are embedded. */
+function readTensor(bytes: Uint8Array): ExternalInitialiser | undefined {
+  const shape: number[] = [];
+  const pairs = new Map<string, string>();
+  let name = '';
+  let dtype = 0;
+  let isExternal = false;
+  readMessage(bytes, {
+    1: integer((v) => shape.push(v)),
+    2: integer((v) => {
+      dtype = v;
+    }),
+    8: text((v) => {
+      name = v;
+    }),
+    13: message((pair) => {
+      let key = '';
+      let value = '';
+      readMessage(pair, {
+        1: text((v) => {
+          key = v;
+        }),
+        2: text((v) => {
+          value = v;
+        }),
+      });
+      if (pairs.has(key)) refuse(`an external tensor gives "${key}" twice`);
+      pairs.set(key, value);
+    }),
+    14: integer((v) => {
+      isExternal = v === 1;
+    }),
+  });
+  if (!isExternal && pairs.size === 0) return undefined;
+  const keys = [...pairs.keys()].sort().join(', ');
+  if (!isExternal || keys !== 'length, location, offset') {
+    refuse(`the external tensor "${name}" must give location, offset and length, it gives ${keys || 'nothing'}`);
+  }
+  if (dtype !== FLOAT) refuse(`the external tensor "${name}" is not float32`);
+  const count = (key: string): number => {
+    const value = pairs.get(key) as string;
+    return /^\d{1,15}$/.test(value)
+      ? Number(value)
+      : refuse(`the external tensor "${name}" has ${key} ${JSON.stringify(value)}`);
+  };
+  return { name, shape, location: pairs.get('location') as string, offset: count('offset'), length: count('length') };
+}
+
+function readValue(bytes: Uint8Array): ValueSignature {
+  let name = '';
+  let dtype = 'unknown';
+  const shape: (number | string)[] = [];
+  const dimension = message((dim) => {
+    let length: number | string = '?';
+    readMessage(dim, {
+      1: integer((v) => {
+        length = v;
+      }),
+      2: text((v) => {
+        length = v;
+      }),
+    });
+    shape.push(length);
+  });
+  const tensorType = message((type) =>
+    readMessage(type, {
+      1: integer((v) => {
+        dtype = DTYPES[v] ?? `type ${v}`;
+      }),
+      2: message((s) => readMessage(s, { 1: dimension })),
+    }),
+  );
+  readMessage(bytes, {
+    1: text((v) => {
+      name = v;
+    }),
+    2: message((type) => readMessage(type, { 1: tensorType })),
+  });
+  return { name, dtype, shape };
+}

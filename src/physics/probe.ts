@@ -1,0 +1,94 @@
+/** Probe preparation: the default disk, masks, and the published normalisation. */
+import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import { gaussianBlur, gaussianWindow } from './gaussian.js';
+import { emptyLike, type FloatArray } from './sampling.js';
+
+/** The published default for `probe_scale`. */
+export const DEFAULT_PROBE_SCALE = 4;
+
+/**
+ * The default probe (N, N): the half-maximum disk of a Gaussian of standard deviation N/(0.7π²), blurred by σ = 1 px, plus
+ * 1e-9; real and positive (376 pixels at N = 64).
+ */
+export function defaultDiskProbe(side: number): Tensor<Float64Array> {
+  const window = gaussianWindow(side, side / (0.7 * Math.PI ** 2));
+  const disk = new Float64Array(side * side);
+  for (let r = 0; r < side; r++) {
+    for (let c = 0; c < side; c++) disk[r * side + c] = window[r] * window[c] > 0.5 ? 1 : 0;
+  }
+  const probe = gaussianBlur({ data: disk, shape: [side, side] }, 1);
+  for (let i = 0; i < probe.data.length; i++) probe.data[i] += 1e-9;
+  return probe;
+}
+
+/** The hard probe mask (N, N): 1 where the distance from the centre (N/2 − ½) is below N/4, else 0 (812 pixels at N = 64). */
+export function probeMask(side: number): Tensor<Float64Array> {
+  const radius = Math.floor(side / 4);
+  const half = Math.floor(side / 2);
+  const data = new Float64Array(side * side);
+  for (let r = 0; r < side; r++) {
+    for (let c = 0; c < side; c++) {
+      const distance2 = (r - half + 0.5) ** 2 + (c - half + 0.5) ** 2;
+      data[r * side + c] = distance2 < radius * radius ? 1 : 0;
+    }
+  }
+  return { data, shape: [side, side] };
+}
+
+/** The soft probe mask (N, N): a disk of diameter N/2 blurred by σ = 1 px (zeros outside, ±3 px), largest value 1. */
+export function softProbeMask(side: number): Tensor<Float64Array> {
+  const mask = gaussianBlur(probeMask(side), 1, { edge: 'zero', radius: 3 });
+  const largest = mask.data.reduce((a, b) => Math.max(a, b), 0);
+  for (let i = 0; i < mask.data.length; i++) mask.data[i] = Math.min(1, Math.max(0, mask.data[i] / largest));
+  return mask;
+}
+
+/** A probe in the published gauge. */
+export interface NormalisedProbe<T extends FloatArray> {
+  /** P / norm; never masked itself. */
+  readonly probe: ComplexTensor<T>;
+  /** probe_scale · mean|mask·P|. */
+  readonly norm: number;
+}
+
+/**
+ * The published probe gauge: P/(probe_scale · mean|mask·P|). The mask enters the norm only. TensorFlow's form always uses
+ * {@link probeMask}; PyTorch's uses {@link softProbeMask} where masking is on and none otherwise. All modes of a (P, N, N)
+ * probe share one norm.
+ */
+export function normaliseProbe<T extends FloatArray>(
+  probe: ComplexTensor<T>,
+  options: { readonly probeScale?: number; readonly mask?: Tensor<Float64Array> } = {},
+): NormalisedProbe<T> {
+  const { probeScale = DEFAULT_PROBE_SCALE, mask } = options;
+  const area = probe.shape[probe.shape.length - 1] * probe.shape[probe.shape.length - 2];
+  let sum = 0;
+  for (let i = 0; i < probe.re.length; i++) {
+    sum += Math.hypot(probe.re[i], probe.im[i]) * (mask ? mask.data[i % area] : 1);
+  }
+  const norm = (probeScale * sum) / probe.re.length;
+  return { probe: scaleComplex(probe, 1 / norm), norm };
+}
+
+/** Σ|P|², in counts when the probe carries the photon level: the mean counts behind an empty object. */
+export function totalIntensity(image: ComplexTensor<FloatArray>): number {
+  let sum = 0;
+  for (let i = 0; i < image.re.length; i++) sum += image.re[i] ** 2 + image.im[i] ** 2;
+  return sum;
+}
+
+/** The array times a real number. */
+export function scaleComplex<T extends FloatArray>(image: ComplexTensor<T>, factor: number): ComplexTensor<T> {
+  const re = emptyLike(image.re);
+  const im = emptyLike(image.im);
+  for (let i = 0; i < re.length; i++) {
+    re[i] = image.re[i] * factor;
+    im[i] = image.im[i] * factor;
+  }
+  return { re, im, shape: image.shape };
+}
+
+/** A real image as a complex one (float32). */
+export function asComplex(image: Tensor<FloatArray>): ComplexImage {
+  return { re: Float32Array.from(image.data), im: new Float32Array(image.data.length), shape: image.shape };
+}

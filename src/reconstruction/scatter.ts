@@ -1,0 +1,95 @@
+/**
+ * The bilinear kernel of all stitching: adds blocks of pixels to planes at a sub-pixel place.
+ *
+ * Written as the gather form of the four-tap scatter: each plane pixel is read and written once and takes its four block
+ * pixels from registers and two adjacent rows, a quarter of the memory traffic of scattering tap by tap. Two planes (real
+ * and imaginary part) share one pass, because index arithmetic and weights are the same.
+ */
+
+/**
+ * plane[y + i, x + j] += block[i, j] for i, j < side, spread bilinearly, for a pair of planes and blocks.
+ *
+ * The planes must hold rows ⌊y⌋ … ⌊y⌋+side and columns ⌊x⌋ … ⌊x⌋+side; where the fraction is zero the last of them
+ * receives zeros, so callers keep one spare row and column. Nothing is checked here.
+ *
+ * @param stride columns of a plane
+ * @param offset, blockStride where the blocks start in their arrays, and the distance of their rows
+ */
+export function addBlocks(
+  planeA: Float32Array,
+  planeB: Float32Array,
+  stride: number,
+  y: number,
+  x: number,
+  blockA: Float32Array,
+  blockB: Float32Array,
+  offset: number,
+  blockStride: number,
+  side: number,
+): void {
+  const y0 = Math.floor(y);
+  const x0 = Math.floor(x);
+  const fy = y - y0;
+  const fx = x - x0;
+  const w00 = (1 - fy) * (1 - fx);
+  const w01 = (1 - fy) * fx;
+  const w10 = fy * (1 - fx);
+  const w11 = fy * fx;
+  const start = y0 * stride + x0;
+  for (let i = 0; i <= side; i++) {
+    let d = start + i * stride;
+    let here = offset + i * blockStride;
+    let leftA = 0;
+    let leftB = 0;
+    if (i === 0 || i === side) {
+      // The first row has no row above it, the last none beside it: one row of taps only.
+      const near = i === 0 ? w00 : w10;
+      const far = i === 0 ? w01 : w11;
+      if (i === side) here -= blockStride;
+      for (const end = here + side; here < end; here++, d++) {
+        const a = blockA[here];
+        const b = blockB[here];
+        planeA[d] += near * a + far * leftA;
+        planeB[d] += near * b + far * leftB;
+        leftA = a;
+        leftB = b;
+      }
+      planeA[d] += far * leftA;
+      planeB[d] += far * leftB;
+      continue;
+    }
+    let above = here - blockStride;
+    let aboveLeftA = 0;
+    let aboveLeftB = 0;
+    for (const end = here + side; here < end; here++, above++, d++) {
+      const a = blockA[here];
+      const b = blockB[here];
+      const aboveA = blockA[above];
+      const aboveB = blockB[above];
+      planeA[d] += w00 * a + w01 * leftA + w10 * aboveA + w11 * aboveLeftA;
+      planeB[d] += w00 * b + w01 * leftB + w10 * aboveB + w11 * aboveLeftB;
+      leftA = a;
+      leftB = b;
+      aboveLeftA = aboveA;
+      aboveLeftB = aboveB;
+    }
+    planeA[d] += w01 * leftA + w11 * aboveLeftA;
+    planeB[d] += w01 * leftB + w11 * aboveLeftB;
+  }
+}
+
+/** {@link addBlocks} for a block of ones: the weights that go with it. */
+export function addOnes(plane: Float32Array, stride: number, y: number, x: number, side: number): void {
+  const y0 = Math.floor(y);
+  const x0 = Math.floor(x);
+  const fy = y - y0;
+  const fx = x - x0;
+  const start = y0 * stride + x0;
+  for (let i = 0; i <= side; i++) {
+    const row = i === 0 ? 1 - fy : i === side ? fy : 1;
+    let d = start + i * stride;
+    plane[d++] += row * (1 - fx);
+    for (const end = d + side - 1; d < end; d++) plane[d] += row;
+    plane[d] += row * fx;
+  }
+}

@@ -1,0 +1,124 @@
+/** The floors of docs/architecture.md, read from the imports: nothing goes up, nothing goes across. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const FLOORS: readonly (readonly string[])[] = [
+  ['core'],
+  ['config', 'physics', 'graph', 'report'],
+  ['formats'],
+  ['data', 'model'],
+  ['simulation', 'backends', 'reconstruction', 'persistence'],
+  ['solvers', 'evaluation'],
+  ['workflows'],
+  ['adapters'],
+  ['cli'],
+];
+/** Packages that only one folder may touch. */
+const OWNED_PACKAGES: Readonly<Record<string, string>> = {
+  'onnxruntime-node': 'backends/onnx',
+  '@tensorflow/tfjs': 'backends/tf',
+  commander: 'cli',
+  'fast-png': 'report',
+};
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const source = join(root, 'src');
+
+function floorOf(room: string): number {
+  return FLOORS.findIndex((rooms) => rooms.includes(room));
+}
+
+/** What is wrong with a file of `src` that imports `specifier`, or null. Paths have forward slashes and start below src. */
+function complaint(file: string, specifier: string, dependencies: ReadonlySet<string>): string | null {
+  const [room, folder] = file.split('/');
+  if (!specifier.startsWith('.')) {
+    if (specifier.startsWith('node:')) return null;
+    if (builtinModules.includes(specifier)) return `write node:${specifier}`;
+    const name = specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/');
+    if (!dependencies.has(name)) return `${name} is not among the dependencies of package.json`;
+    const owner = Object.entries(OWNED_PACKAGES).find(([owned]) => name === owned || name.startsWith(`${owned}-`))?.[1];
+    if (owner !== undefined && !file.startsWith(`${owner}/`)) return `only src/${owner} may use ${name}`;
+    return null;
+  }
+  const target = posix.join(posix.dirname(file), specifier);
+  if (target.startsWith('..')) return 'leaves src';
+  const [targetRoom, targetFolder] = target.split('/');
+  if (target === 'index.js') return 'the public index is for users of the package';
+  if (file === 'index.ts') return null;
+  if (floorOf(targetRoom) < 0) return `src/${targetRoom} is on no floor`;
+  if (room !== targetRoom) {
+    if (floorOf(targetRoom) > floorOf(room)) return 'goes up a floor';
+    if (floorOf(targetRoom) === floorOf(room)) return 'goes across to another room of the same floor';
+    return null;
+  }
+  const isEngine = (name: string) => name === 'onnx' || name === 'tf';
+  if (room === 'backends' && isEngine(folder) && isEngine(targetFolder) && folder !== targetFolder) {
+    return 'the engines do not know each other';
+  }
+  return null;
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(source, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(source, join(entry.parentPath, entry.name)).split(sep).join('/'));
+}
+
+const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object | undefined>;
+const dependencies = new Set(
+  [packageJson.dependencies, packageJson.optionalDependencies, packageJson.peerDependencies].flatMap((group) =>
+    Object.keys(group ?? {}),
+  ),
+);
+
+describe('the floors', () => {
+  const files = sourceFiles();
+
+  it('hold every room of src', () => {
+    const rooms = readdirSync(source, { withFileTypes: true });
+    for (const room of rooms) {
+      if (room.isDirectory()) expect(floorOf(room.name), `src/${room.name} is on no floor`).toBeGreaterThanOrEqual(0);
+      else expect(room.name, 'only the public index stands beside the rooms').toBe('index.ts');
+    }
+  });
+
+  it('are kept by every import', () => {
+    const complaints: string[] = [];
+    let imports = 0;
+    for (const file of files) {
+      // The compiler's own scan: static, dynamic, re-exporting and type-only imports alike.
+      const { importedFiles } = ts.preProcessFile(readFileSync(join(source, file), 'utf8'), true, true);
+      for (const { fileName } of importedFiles) {
+        imports++;
+        const trouble = complaint(file, fileName, dependencies);
+        if (trouble !== null) complaints.push(`src/${file} imports ${fileName}: ${trouble}`);
+      }
+    }
+    expect(complaints).toEqual([]);
+    expect(imports).toBeGreaterThan(files.length / 2);
+  });
+
+  it.each([
+    ['graph/ops.ts', '../model/network.js', 'goes up a floor'],
+    ['config/schema.ts', '../report/png.js', 'goes across to another room of the same floor'],
+    ['backends/onnx/lower.ts', '../tf/lower.js', 'the engines do not know each other'],
+    ['backends/onnx/lower.ts', '../backend.js', null],
+    ['cli/commands/train.ts', '../../workflows/train.js', null],
+    ['data/reader.ts', '../formats/npy.js', null],
+    ['data/reader.ts', '../index.js', 'the public index is for users of the package'],
+    ['data/reader.ts', '../../tests/support/shared.js', 'leaves src'],
+    ['core/errors.ts', '../misc/x.js', 'src/misc is on no floor'],
+    ['model/network.ts', 'onnxruntime-node', 'only src/backends/onnx may use onnxruntime-node'],
+    ['core/errors.ts', 'left-pad', 'left-pad is not among the dependencies of package.json'],
+    ['core/errors.ts', 'fs', 'write node:fs'],
+  ])('%s importing %s: %s', (file, specifier, verdict) => {
+    expect(complaint(file, specifier, dependencies)).toBe(verdict);
+  });
+});

@@ -1,0 +1,308 @@
+/** Every op, lowered to ONNX and run by onnxruntime, against the reference interpreter. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../src/backends/backend.js';
+import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
+import { type Shape, sizeOf, type Tensor } from '../../src/core/tensor.js';
+import { gradients } from '../../src/graph/gradients.js';
+import type { GraphNode, OpName } from '../../src/graph/node.js';
+import * as op from '../../src/graph/ops.js';
+import { defineProgram, type Program } from '../../src/graph/program.js';
+import { interpret } from '../support/interpreter.js';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
+});
+afterAll(() => backend.dispose());
+
+/** Makes an input; values are taken from a fixed sequence in (0, 1), through `value`. */
+type Leaf = (shape: Shape, value?: (u: number) => number) => GraphNode;
+type Case = (leaf: Leaf) => GraphNode;
+
+const centred = (u: number) => 4 * u - 2;
+const positive = (u: number) => 0.25 + 2 * u;
+/** Few different values, zero and one among them, so that operands are often equal. */
+const coarse = (u: number) => Math.round(4 * u - 2);
+const golden = (i: number) => ((i + 1) * 0.6180339887498949) % 1;
+
+const unary = (f: (x: GraphNode) => GraphNode, value = centred): Case[] => [
+  (leaf) => f(leaf([2, 3, 5], value)),
+  (leaf) => f(leaf([], value)),
+];
+const binary = (f: (a: GraphNode, b: GraphNode) => GraphNode, value = centred): Case[] => [
+  (leaf) => f(leaf([2, 3], value), leaf([2, 3], value)),
+  (leaf) => f(leaf([2, 3, 4], value), leaf([3, 1], value)),
+  (leaf) => f(leaf([], value), leaf([2, 2], value)),
+  (leaf) => f(leaf([4, 1], value), leaf([1, 3], value)),
+];
+const reductions = (f: (x: GraphNode, axes?: readonly number[], keepDims?: boolean) => GraphNode): Case[] => [
+  (leaf) => f(leaf([2, 3, 4])),
+  (leaf) => f(leaf([2, 3, 4]), [1]),
+  (leaf) => f(leaf([2, 3, 4]), [0, 2], true),
+  (leaf) => f(leaf([2, 3, 4]), undefined, true),
+];
+
+/** Batch, channels in and out, rows, columns. */
+type Sizes = readonly [b: number, ci: number, co: number, h: number, w: number];
+const sides = [4, 8, 16, 32, 64];
+const imageSizes: Sizes[] = [
+  ...sides.flatMap((h): Sizes[] => [
+    [1, 1, 4, h, h],
+    [3, 4, 1, h, h],
+    [3, 3, 5, h, h],
+    [1, 1, 1, h, h],
+  ]),
+  [2, 3, 2, 6, 10],
+  [2, 2, 3, 34, 36],
+];
+const kernels = (f: (sizes: Sizes, kernel: number) => Case): Case[] => [
+  ...imageSizes.flatMap((s) => [f(s, 1), f(s, 3)]),
+  ...sides.map((h) => f([3, 2, 1, h, h], 7)),
+  f([1, 3, 2, 8, 8], 7),
+  f([1, 3, 2, 32, 32], 5),
+];
+
+/** Every op, by name: a new op without a case does not compile. */
+const cases: { readonly [O in OpName]: readonly Case[] } = {
+  constant: [
+    () => op.constant([1, 2, 3], [3]),
+    (leaf) =>
+      op.add(
+        leaf([2, 20]),
+        op.constant(
+          Float32Array.from({ length: 20 }, (_, i) => i),
+          [20],
+        ),
+      ),
+    (leaf) => op.div(leaf([3]), op.constant([-0, 0, 2], [3])),
+    (leaf) => op.div(leaf([3]), op.constant([0, -0, 2], [3])),
+  ],
+  input: [(leaf) => leaf([2, 2])],
+  state: [],
+  add: binary(op.add),
+  sub: binary(op.sub),
+  mul: binary(op.mul),
+  div: binary(op.div, positive),
+  equal: binary(op.equal, coarse),
+  neg: unary(op.neg),
+  abs: unary(op.abs),
+  sign: unary(op.sign, coarse),
+  exp: unary(op.exp),
+  log: unary(op.log, positive),
+  sqrt: unary(op.sqrt, positive),
+  square: unary(op.square),
+  sin: unary(op.sin, (u) => 30 * u - 15),
+  cos: unary(op.cos, (u) => 30 * u - 15),
+  // The engine's sigmoid is exact to 1e-7 of 1, not of its value: the tail is compared beside values of order 1.
+  sigmoid: [(leaf) => op.sigmoid(leaf([40], (u) => 40 * u - 20)), (leaf) => op.sigmoid(leaf([], () => 0.3))],
+  tanh: unary(op.tanh, (u) => 20 * u - 10),
+  relu: unary(op.relu),
+  silu: unary(op.silu),
+  softplus: unary(op.softplus, (u) => 80 * u - 40),
+  hat: [...unary(op.hat), ...unary(op.hat, coarse)],
+  step: [...unary(op.step), ...unary(op.step, coarse)],
+  maximum: unary((x) => op.maximum(x, 0.25)),
+  minimum: unary((x) => op.minimum(x, -0.25)),
+  greater: [...unary((x) => op.greater(x, 1), coarse), ...unary((x) => op.greater(x, 0.3))],
+  reluGrad: [(leaf) => op.reluGrad(leaf([3, 7]), op.relu(leaf([3, 7], coarse)))],
+  matmul: [
+    (leaf) => op.matmul(leaf([2, 3]), leaf([3, 4])),
+    (leaf) => op.matmul(leaf([5, 2, 3]), leaf([5, 3, 4])),
+    (leaf) => op.matmul(leaf([2, 3]), leaf([2, 2, 3, 4])),
+    (leaf) => op.matmul(leaf([2, 2, 2, 3]), leaf([3, 1])),
+    (leaf) => op.matmul(leaf([2, 1, 2, 3]), leaf([1, 4, 3, 2])),
+    (leaf) => op.matmul(op.transposeLast(leaf([2, 3, 2])), leaf([2, 3, 4])),
+    (leaf) => op.matmul(leaf([1, 65]), leaf([65, 33])),
+  ],
+  transpose: [(leaf) => op.transpose(leaf([2, 3, 4]), [2, 0, 1]), (leaf) => op.transpose(leaf([2, 3]), [0, 1])],
+  reshape: [(leaf) => op.reshape(leaf([2, 6]), [3, 4]), (leaf) => op.reshape(leaf([1, 1]), [])],
+  concat: [
+    (leaf) => op.concat([leaf([2, 1, 2]), leaf([2, 3, 2])], 1),
+    (leaf) => op.concat([leaf([1]), leaf([2]), leaf([3])], 0),
+  ],
+  slice: [(leaf) => op.slice(leaf([3, 4, 5]), [1, 0, 2], [2, 4, 2]), (leaf) => op.slice(leaf([4]), [3], [1])],
+  pad: [
+    (leaf) => op.pad(leaf([2, 3]), [1, 0], [0, 2]),
+    (leaf) => op.pad(leaf([1, 2, 3, 3]), [0, 0, 1, 2], [0, 1, 2, 1]),
+  ],
+  broadcast: [
+    (leaf) => op.broadcast(leaf([2, 1, 3]), [4, 2, 5, 3]),
+    (leaf) => op.broadcast(leaf([]), [2, 2]),
+    // With and without a need to expand.
+    (leaf) => op.mul(op.broadcast(leaf([3, 1]), [3, 4]), leaf([3, 4])),
+    (leaf) => op.mul(op.broadcast(leaf([3, 1]), [3, 4]), op.broadcast(leaf([1, 4]), [3, 4])),
+    (leaf) => op.mul(op.broadcast(leaf([3, 1]), [3, 4]), leaf([1, 4])),
+    (leaf) => op.sin(op.broadcast(leaf([3, 1]), [3, 4])),
+    (leaf) => {
+      const wide = op.broadcast(leaf([3, 1]), [3, 4]);
+      return op.mul(wide, wide);
+    },
+  ],
+  reduceSum: reductions(op.reduceSum),
+  reduceMean: reductions(op.reduceMean),
+  reduceMax: reductions(op.reduceMax),
+  conv2d: kernels(([b, ci, co, h, w], k) => (leaf) => {
+    const bias = b === 3 ? leaf([co]) : undefined;
+    return op.conv2d(leaf([b, ci, h, w]), leaf([co, ci, k, k]), bias);
+  }),
+  conv2dInputGrad: kernels(
+    ([b, ci, co, h, w], k) =>
+      (leaf) =>
+        op.conv2dInputGrad(leaf([b, co, h, w]), leaf([co, ci, k, k])),
+  ),
+  conv2dFilterGrad: kernels(
+    ([b, ci, co, h, w], k) =>
+      (leaf) =>
+        op.conv2dFilterGrad(leaf([b, ci, h, w]), leaf([b, co, h, w]), k),
+  ),
+  upConv2d: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
+    const bias = b === 3 ? leaf([co]) : undefined;
+    return op.upConv2d(leaf([b, ci, h / 2, w / 2]), leaf([co, ci, 3, 3]), bias);
+  }),
+  upConv2dInputGrad: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
+    return op.upConv2dInputGrad(leaf([b, co, h, w]), leaf([co, ci, 3, 3]));
+  }),
+  upConv2dFilterGrad: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
+    return op.upConv2dFilterGrad(leaf([b, ci, h / 2, w / 2]), leaf([b, co, h, w]));
+  }),
+  maxPool2: [(leaf) => op.maxPool2(leaf([3, 2, 8, 6])), (leaf) => op.maxPool2(leaf([1, 1, 2, 2]))],
+  maxPool2Grad: [coarse, centred, () => 0].map((value) => (leaf) => {
+    const x = leaf([3, 2, 8, 6], value);
+    const y = op.maxPool2(x);
+    return op.maxPool2Grad(x, y, leaf(y.shape));
+  }),
+  upsampleNearest2: [
+    (leaf) => op.upsampleNearest2(leaf([3, 2, 4, 5])),
+    (leaf) => op.upsampleNearest2(leaf([1, 1, 1, 1])),
+  ],
+  upsampleNearest2Grad: [
+    (leaf) => op.upsampleNearest2Grad(leaf([3, 2, 8, 6])),
+    (leaf) => op.upsampleNearest2Grad(leaf([1, 1, 2, 2])),
+  ],
+};
+
+function expectEqual(found: Tensor, expected: Tensor<Float64Array>, what: string, tolerance = 1e-5): void {
+  expect(found.shape, what).toEqual(expected.shape);
+  const finite = [...expected.data].filter(Number.isFinite).map(Math.abs);
+  const scale = Math.max(0, ...finite.slice(0, 100_000));
+  let worst = 0;
+  expected.data.forEach((v, i) => {
+    const same = Object.is(v, found.data[i]) || v === found.data[i];
+    if (!same) worst = Math.max(worst, Math.abs(v - found.data[i]) / scale);
+    if (Number.isNaN(found.data[i]) !== Number.isNaN(v)) worst = Number.POSITIVE_INFINITY;
+  });
+  expect(worst, `${what}: largest difference relative to the largest value`).toBeLessThan(tolerance);
+}
+
+/** Runs a program once on the engine and in the interpreter, with equal float32 feeds. */
+async function compare(program: Program, feeds: Record<string, Tensor>): Promise<void> {
+  const compiled = await backend.compile(program);
+  const found = await compiled.run(feeds);
+  await compiled.dispose();
+  const values = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, t.data]));
+  const { outputs } = interpret(program, values);
+  for (const [name, expected] of Object.entries(outputs)) expectEqual(found[name], expected, name);
+}
+
+describe('ops on onnxruntime', () => {
+  it.each(Object.entries(cases).filter(([, list]) => list.length > 0))('%s', async (_, list) => {
+    let at = 0;
+    const feeds: Record<string, Tensor> = {};
+    const outputs: Record<string, GraphNode> = {};
+    list.forEach((build, i) => {
+      const leaf: Leaf = (shape, value = centred) => {
+        const name = `x${Object.keys(feeds).length}`;
+        feeds[name] = { data: Float32Array.from({ length: sizeOf(shape) }, () => value(golden(at++))), shape };
+        return op.input(name, shape);
+      };
+      outputs[`case ${i}`] = build(leaf);
+    });
+    await compare(defineProgram({ name: 'cases', outputs }), feeds);
+  });
+});
+
+/** A little network with everything that training needs: kernels, pooling, doubling, momentum. */
+function trainingStep(batch: number) {
+  const side = 8;
+  const x = op.input('x', [batch, 1, side, side]);
+  const target = op.input('target', [batch, 1, side, side]);
+  const shapes: Record<string, Shape> = {
+    'encoder.weight': [4, 1, 3, 3],
+    'encoder.bias': [4],
+    'middle.weight': [5, 4, 3, 3],
+    'middle.bias': [5],
+    'decoder.weight': [1, 5, 3, 3],
+    'decoder.bias': [1],
+    position: [batch, 1, 1, 1],
+  };
+  const w = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, op.state(name, shape)]));
+  const h = op.maxPool2(op.relu(op.conv2d(x, w['encoder.weight'], w['encoder.bias'], 'encoder')));
+  const m = op.silu(op.conv2d(h, w['middle.weight'], w['middle.bias'], 'middle'));
+  const y = op.sigmoid(op.upConv2d(m, w['decoder.weight'], w['decoder.bias'], 'decoder'));
+  const column = op.constant(
+    Float32Array.from({ length: side }, (_, i) => i),
+    [side],
+  );
+  const shifted = op.mul(y, op.hat(op.mul(op.sub(column, w.position), 0.2)));
+  const loss = op.reduceMean(op.square(op.sub(shifted, target)));
+  const names = Object.keys(shapes);
+  const grads = gradients(
+    loss,
+    names.map((name) => w[name]),
+  );
+  const updates: Record<string, GraphNode> = {};
+  names.forEach((name, i) => {
+    const momentum = op.state(`momentum.${name}`, shapes[name]);
+    const next = op.add(op.mul(momentum, 0.9), grads[i]);
+    updates[`momentum.${name}`] = next;
+    updates[name] = op.sub(w[name], op.mul(next, op.input(`rate.${i}`, [])));
+  });
+  const state: Record<string, Tensor> = {};
+  let at = 0;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const n = sizeOf(shape);
+    state[name] = { data: Float32Array.from({ length: n }, () => golden(at++) - 0.5), shape };
+    state[`momentum.${name}`] = { data: new Float32Array(n), shape };
+  }
+  // Written down by nobody, read by the program: it must stay as it is.
+  state.unused = { data: Float32Array.of(7), shape: [1] };
+  const feeds: Record<string, Tensor> = Object.fromEntries(
+    names.map((_, i) => [`rate.${i}`, { data: Float32Array.of(0.5), shape: [] }]),
+  );
+  for (const name of ['x', 'target']) {
+    feeds[name] = {
+      data: Float32Array.from({ length: batch * side * side }, () => golden(at++)),
+      shape: [batch, 1, side, side],
+    };
+  }
+  return { program: defineProgram({ name: 'step', outputs: { loss, shifted }, updates }), state, feeds };
+}
+
+describe('a training step', () => {
+  it('equals the interpreter over three steps, state included', async () => {
+    const { program, state, feeds } = trainingStep(3);
+    const compiled = await backend.compile(program);
+    const device = await backend.createState(state);
+    const values = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, t.data]));
+    let expected: Record<string, ArrayLike<number>> = Object.fromEntries(
+      Object.entries(state).map(([name, t]) => [name, t.data]),
+    );
+    const losses: number[] = [];
+    for (let step = 0; step < 3; step++) {
+      const found = await compiled.run(feeds, device);
+      const reference = interpret(program, values, expected);
+      expectEqual(found.loss, reference.outputs.loss, `loss of step ${step}`);
+      expectEqual(found.shifted, reference.outputs.shifted, `image of step ${step}`);
+      expected = reference.next;
+      losses.push(found.loss.data[0]);
+    }
+    expect(losses[2]).toBeLessThan(losses[0]);
+    const after = await device.read();
+    expect(Object.keys(after).sort()).toEqual(Object.keys(state).sort());
+    for (const [name, { shape }] of Object.entries(state)) {
+      expectEqual(after[name], { data: Float64Array.from(expected[name]), shape }, name);
+    }
+    await compiled.dispose();
+    await device.dispose();
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { allFields, inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import { cli } from './capture.js';
+
+const COMMANDS = ['demo', 'simulate', 'inspect', 'train', 'infer'];
+
+describe('help', () => {
+  it('lists every command', async () => {
+    const { code, out, err } = await cli('--help');
+    expect([code, err]).toEqual([0, '']);
+    for (const name of COMMANDS) expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
+    expect(await cli('help')).toEqual({ code: 0, out, err: '' });
+  });
+
+  it('without a command is help, too, but no success', async () => {
+    const { code, out } = await cli();
+    expect(code).toBe(2);
+    expect(out).toContain('Usage: ptychopinn');
+  });
+
+  it.each([
+    ['train', trainingDefinition],
+    ['infer', inferenceDefinition],
+  ] as const)('of %s shows every field once, in sections', async (name, definition) => {
+    const { code, out } = await cli(name, '--help');
+    expect(code).toBe(0);
+    for (const field of allFields(definition)) {
+      const term = field.kind === 'boolean' ? `--[no-]${field.name}` : `--${field.name} `;
+      expect(out.split(`\n  ${term}`).length, field.name).toBe(2);
+    }
+    for (const section of definition.sections) expect(out).toContain(`\n${section.title}:\n`);
+    expect(await cli('help', name)).toMatchObject({ code: 0, out });
+  });
+
+  it('prints the version', async () => {
+    const { code, out } = await cli('--version');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a wrong command line is one sentence and exit code 2', () => {
+  it.each([
+    [['trian'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
+    [['train', '--n_group', '5'], "ptychopinn: Unknown option '--n_group'; did you mean --n_groups?\n"],
+    [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number, got "many".\n'],
+    [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],
+    [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number, got 0 (--nepochs).\n'],
+    [['train', '--batch-size=12'], 'ptychopinn: batch_size must be a positive power of two, got 12 (--batch_size).\n'],
+    [
+      ['train', '--architecture', 'fno'],
+      'ptychopinn: architecture must be cnn or cnn_cbam, got "fno" (--architecture).\n',
+    ],
+    [['train', '--probe_big', 'perhaps'], 'ptychopinn: --probe_big must be true or false, got "perhaps".\n'],
+    [['train'], 'ptychopinn: There is nothing to train on; give the scan as --train_data_file FILE.\n'],
+    [['infer', '--model_path', 'run'], 'ptychopinn: test_data_file is needed: NPZ scan to reconstruct.\n'],
+    [['inspect'], "ptychopinn: Missing required argument 'FILE'.\n"],
+    [
+      ['simulate', '--output_file', 'x.npz', '--step_px', '3', '--n_patterns', '9'],
+      'ptychopinn: step_px and n_patterns both say how dense the scan is; give one of them.\n',
+    ],
+  ])('%j', async (words, sentence) => {
+    expect(await cli(...words)).toEqual({ code: 2, out: '', err: sentence });
+  });
+
+  it('a missing configuration file is named', async () => {
+    const { code, err } = await cli('train', '--config', 'absent.yaml');
+    expect(code).toBe(1);
+    expect(err).toBe('ptychopinn: There is no configuration file absent.yaml.\n');
+  });
+});

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { allFields, inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import type { FieldInfo } from '../../src/config/field.js';
+import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue } from '../../src/config/flags.js';
+import { PtychoError } from '../../src/core/errors.js';
+
+const fields = allFields(trainingDefinition);
+const named = (name: string): FieldInfo => fields.find((field) => field.name === name)!;
+
+describe('canonicalArguments', () => {
+  const canonical = (...words: string[]) => canonicalArguments(words, fields);
+
+  it('understands dashes as underscores', () => {
+    expect(canonical('--n-groups', '5', '--n_groups=6', '--N', '64')).toEqual([
+      '--n_groups',
+      '5',
+      '--n_groups=6',
+      '--N',
+      '64',
+    ]);
+    expect(canonical('--gaussian-smoothing_sigma=1')).toEqual(['--gaussian_smoothing_sigma=1']);
+  });
+
+  it('understands the negative of a boolean in both spellings', () => {
+    expect(canonical('--no-probe-big', '--no_object_big', '--no-pad_object')).toEqual([
+      '--no-probe_big',
+      '--no-object_big',
+      '--no-pad_object',
+    ]);
+    expect(canonical('--no-nepochs')).toEqual(['--no-nepochs']);
+  });
+
+  it('leaves unknown words, values and what follows -- alone', () => {
+    const words = ['--n-group', '-q', 'a-b', '--', '--n-groups'];
+    expect(canonical(...words)).toEqual(words);
+  });
+
+  it('knows the short name of the test data', () => {
+    expect(canonicalArguments(['--test-data', 'a.npz'], allFields(inferenceDefinition))).toEqual([
+      '--test_data_file',
+      'a.npz',
+    ]);
+  });
+});
+
+describe('flags from fields', () => {
+  it.each([
+    ['nepochs', '20', 20],
+    ['nphotons', '1e9', 1e9],
+    ['probe_big', 'False', false],
+    ['probe_big', 'true', true],
+    ['architecture', 'cnn_cbam', 'cnn_cbam'],
+    ['n_groups', 'none', null],
+    ['output_dir', 'none', 'none'],
+    ['probe', 'a.npz:probe', 'a.npz:probe'],
+  ])('--%s %s is %j', (name, written, value) => {
+    expect(parseFlagValue(named(name), written)).toBe(value);
+  });
+
+  it.each([
+    ['nepochs', 'many'],
+    ['nepochs', ''],
+    ['learning_rate', '1e-3x'],
+    ['learning_rate', 'Infinity'],
+    ['probe_big', 'maybe'],
+  ])('--%s %s is a usage error', (name, written) => {
+    expect(() => parseFlagValue(named(name), written)).toThrow(PtychoError);
+    expect(() => parseFlagValue(named(name), written)).toThrow(new RegExp(`^--${name} must be .*, got `));
+  });
+
+  it('show their form, unit and default', () => {
+    expect(flagSyntax(named('n_groups'))).toBe('--n_groups <integer>');
+    expect(flagSyntax(named('probe_big'))).toBe('--probe_big [true|false]');
+    expect(flagSyntax(named('N'))).toBe('--N <64|128|256>');
+    expect(flagSyntax(named('accelerator'))).toBe('--accelerator <auto|cuda|cpu>');
+    expect(flagSyntax(named('scheduler'))).toBe('--scheduler <name>');
+    expect(flagSyntax(named('output_dir'))).toBe('--output_dir <path>');
+    expect(flagHelp(named('scheduler'))).toMatch(/\(Default, Exponential, .*; default Default\)$/);
+    expect(flagHelp(named('n_groups'))).toBe('Groups to train on; default: one for each pattern. (groups)');
+    expect(flagHelp(named('nphotons'))).toMatch(/\(photons; default 1e9\)$/);
+    expect(flagHelp(named('test_data_file'))).toMatch(/\(also --test_data\)$/);
+    expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50)');
+  });
+});

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import { inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import { finaliseTrainingConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
+import { trainingRequestSchema } from '../../src/config/schema.js';
+import { isPtychoError, type PtychoError } from '../../src/core/errors.js';
+
+const train = (layers: Layers) => resolveConfig(trainingDefinition, layers);
+
+function failure(action: () => unknown): PtychoError {
+  try {
+    action();
+  } catch (error) {
+    if (isPtychoError(error)) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('resolveConfig', () => {
+  const file = { origin: 'run.yaml', values: { nepochs: 20, batch_size: 8, nphotons: 1e5, model: { gridsize: 2 } } };
+  const metadata = { origin: 'scan.npz', values: { nphotons: 1e6, n_filters_scale: 1 } };
+
+  it('takes flag before file before metadata before default, and says so', () => {
+    const { config, provenance } = train({ flags: { nepochs: 5, threads: 2 }, file, metadata });
+    expect(config.nepochs).toBe(5);
+    expect(config.batch_size).toBe(8);
+    expect(config.nphotons).toBe(1e5);
+    expect(config.model.gridsize).toBe(2);
+    expect(config.model.n_filters_scale).toBe(1);
+    expect(config.execution.threads).toBe(2);
+    expect(config.learning_rate).toBe(1e-3);
+    expect(provenance.nepochs).toEqual({ value: 5, source: 'flag' });
+    expect(provenance.gridsize).toEqual({ value: 2, source: 'file', origin: 'run.yaml' });
+    expect(provenance.n_filters_scale).toEqual({ value: 1, source: 'metadata', origin: 'scan.npz' });
+    expect(provenance.learning_rate).toEqual({ value: 1e-3, source: 'default' });
+    expect(provenance.threads).toEqual({ value: 2, source: 'flag' });
+  });
+
+  it('a flag that was not given never overwrites the file', () => {
+    const { config } = train({ flags: { nepochs: undefined, batch_size: undefined }, file });
+    expect([config.nepochs, config.batch_size]).toEqual([20, 8]);
+  });
+
+  it('null is a value, where the field allows it', () => {
+    const { config, provenance } = train({
+      flags: { n_groups: null },
+      file: { origin: 'run.yaml', values: { n_groups: 64 } },
+    });
+    expect(config.n_groups).toBeNull();
+    expect(provenance.n_groups.source).toBe('flag');
+    expect(failure(() => train({ flags: { nepochs: null } })).code).toBe('CONFIG_INVALID');
+  });
+
+  it('leaves N out unless somebody gave it', () => {
+    const { config, provenance } = train({});
+    expect('N' in config.model).toBe(false);
+    expect(provenance.N).toBeUndefined();
+    expect(train({ flags: { N: 128 } }).config.model.N).toBe(128);
+  });
+
+  it('freezes what it returns, all the way down', () => {
+    const { config, provenance } = train({ file });
+    expect(Object.isFrozen(config) && Object.isFrozen(config.model) && Object.isFrozen(config.execution)).toBe(true);
+    expect(Object.isFrozen(provenance) && Object.isFrozen(provenance.nepochs)).toBe(true);
+  });
+
+  it('accepts model fields flat or nested, but not twice with different values', () => {
+    const nested = { origin: 'a.yaml', values: { model: { gridsize: 2 }, execution: { threads: 1 } } };
+    const flat = { origin: 'a.yaml', values: { gridsize: 2, threads: 1 } };
+    expect(train({ file: nested }).config).toEqual(train({ file: flat }).config);
+    const twice = { origin: 'a.yaml', values: { gridsize: 1, model: { gridsize: 2 } } };
+    expect(failure(() => train({ file: twice })).message).toBe(
+      'a.yaml gives gridsize twice, as 1 and, at model.gridsize, as 2; keep one of them.',
+    );
+    expect(failure(() => train({ file: { origin: 'a.yaml', values: { model: 3 } } })).message).toContain('block');
+  });
+
+  it.each([
+    ['nepoch', 'nepochs'],
+    ['n-groups', 'n_groups'],
+    ['n', 'N'],
+    ['learningrate', 'learning_rate'],
+    ['Gridsize', 'gridsize'],
+    ['epochs', 'nepochs'],
+  ])('unknown key %s: did you mean %s', (key, meant) => {
+    const error = failure(() => train({ file: { origin: 'run.yaml', values: { [key]: 1 } } }));
+    expect(error.code).toBe('CONFIG_UNKNOWN_KEY');
+    expect(error.message).toBe(`run.yaml: unknown key ${key}; did you mean ${meant}?`);
+    expect(error.fields.suggestion).toBe(meant);
+  });
+
+  it('suggests nothing for a key that is near to none, and looks inside blocks', () => {
+    const far = failure(() => train({ file: { origin: 'run.yaml', values: { spectral_bottleneck: 1 } } }));
+    expect(far.message).toBe('run.yaml: unknown key spectral_bottleneck; docs/configuration.md lists every field.');
+    const inside = failure(() => train({ file: { origin: 'run.yaml', values: { model: { gridsiz: 1 } } } }));
+    expect(inside.message).toBe('run.yaml: unknown key model.gridsiz; did you mean gridsize?');
+    expect(failure(() => train({ file: { origin: 'x', values: { model: { nepochs: 1 } } } })).code).toBe(
+      'CONFIG_UNKNOWN_KEY',
+    );
+  });
+
+  it('names the field, what is accepted, the value and its place', () => {
+    expect(failure(() => train({ flags: { batch_size: 12 } })).message).toBe(
+      'batch_size must be a positive power of two, got 12 (--batch_size).',
+    );
+    expect(failure(() => train({ file: { origin: 'run.yaml', values: { architecture: 'ffno' } } })).message).toBe(
+      'architecture must be cnn or cnn_cbam, got "ffno" (run.yaml).',
+    );
+    expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
+      'neighbor_count (4) must be at least gridsize² (9), the patterns of one group.',
+    );
+    expect(failure(() => train({ flags: { N: 96 } })).message).toBe('N must be 64, 128 or 256, got 96 (--N).');
+    expect(failure(() => resolveConfig(inferenceDefinition, { flags: {} })).message).toMatch(/^model_path is needed: /);
+  });
+
+  it('is not fooled by keys of the prototype', () => {
+    const values = JSON.parse('{"__proto__": {"nepochs": 1}}');
+    expect(failure(() => train({ file: { origin: 'x.json', values } })).code).toBe('CONFIG_UNKNOWN_KEY');
+    expect(failure(() => train({ file: { origin: 'x.json', values: { toString: 1 } } })).code).toBe(
+      'CONFIG_UNKNOWN_KEY',
+    );
+  });
+});
+
+describe('finaliseTrainingConfig', () => {
+  const request = train({ flags: { nepochs: 3 } });
+
+  it('takes N from the data and records it', () => {
+    const { config, provenance } = finaliseTrainingConfig(
+      request.config,
+      { N: 128, origin: 'scan.npz' },
+      request.provenance,
+    );
+    expect(config.model.N).toBe(128);
+    expect(config.nepochs).toBe(3);
+    expect(provenance.N).toEqual({ value: 128, source: 'metadata', origin: 'scan.npz' });
+    expect(provenance.nepochs).toEqual({ value: 3, source: 'flag' });
+    expect(Object.isFrozen(config.model)).toBe(true);
+  });
+
+  it('lets metadata replace a default but nothing that was given', () => {
+    const dataset = { N: 64, origin: 'scan.npz', values: { nphotons: 1e6, nepochs: 7, wavelength: 3 } };
+    const { config, provenance } = finaliseTrainingConfig(request.config, dataset, request.provenance);
+    expect(config.nphotons).toBe(1e6);
+    expect(provenance.nphotons).toEqual({ value: 1e6, source: 'metadata', origin: 'scan.npz' });
+    expect(config.nepochs).toBe(3);
+  });
+
+  it('without provenance every value counts as given by the caller', () => {
+    const plain = trainingRequestSchema.parse({});
+    const { config, provenance } = finaliseTrainingConfig(plain, {
+      N: 64,
+      origin: 'scan.npz',
+      values: { nphotons: 1e6 },
+    });
+    expect(config.nphotons).toBe(1e9);
+    expect(provenance.nphotons).toEqual({ value: 1e9, source: 'caller' });
+  });
+
+  it('refuses a contradiction and an unsupported side', () => {
+    const given = train({ flags: { N: 64 } });
+    const clash = failure(() => finaliseTrainingConfig(given.config, { N: 128, origin: 'scan.npz' }));
+    expect(clash.message).toBe(
+      'N is given as 64, but the patterns in scan.npz are 128 × 128; leave N out, it is taken from the file.',
+    );
+    const odd = failure(() => finaliseTrainingConfig(request.config, { N: 100, origin: 'scan.npz' }));
+    expect(odd.message).toContain('100 × 100');
+    expect(odd.code).toBe('CONFIG_INVALID');
+  });
+});

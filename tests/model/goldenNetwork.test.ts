@@ -1,0 +1,242 @@
+/** The network `cnn_cbam` against numbers of the published PyTorch implementation: activations, losses, gradients, Adam. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Backend } from '../../src/backends/backend.js';
+import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
+import { modelConfigSchema } from '../../src/config/schema.js';
+import type { Tensor } from '../../src/core/tensor.js';
+import { gradients } from '../../src/graph/gradients.js';
+import type { GraphNode } from '../../src/graph/node.js';
+import * as op from '../../src/graph/ops.js';
+import { defineProgram } from '../../src/graph/program.js';
+import { adamState, adamUpdates } from '../../src/model/adam.js';
+import { fromPolar } from '../../src/model/complex.js';
+import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from '../../src/model/forward.js';
+import { cnnCbam } from '../../src/model/generators/cnnCbam.js';
+import { ParameterScope } from '../../src/model/parameters.js';
+import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
+import { describeShared } from '../support/shared.js';
+
+/** Our parameter name → the published one. */
+function publishedName(name: string): string {
+  const enc = /^encoder\.(\d)\.(.*)$/.exec(name);
+  if (enc) {
+    const rest = enc[2]
+      .replace('attention.channel.fc1', 'attention.ChannelGate.mlp.1')
+      .replace('attention.channel.fc2', 'attention.ChannelGate.mlp.3')
+      .replace('attention.spatial', 'attention.SpatialGate.compress');
+    return `model.autoencoder.encoder.blocks.${enc[1]}.${rest}`;
+  }
+  const [, head, rest] = /^(amplitude|phase)\.(.*)$/.exec(name) as RegExpExecArray;
+  const short = head === 'amplitude' ? 'amp' : 'phase';
+  const decoder = `model.autoencoder.decoder_${short}`;
+  if (/^\d/.test(rest)) return `${decoder}.blocks.${rest}`;
+  const last = rest
+    .replace('centre.', 'conv1.')
+    .replace('border.conv1', 'conv_up_block.conv1')
+    .replace('border.conv2', 'conv_up_block.conv2')
+    .replace('border.out', 'conv2');
+  return `${decoder}.${short}.${last}`;
+}
+
+/** The golden files' weights by formula (see golden/README.md): crc32 of the published name seeds a sine hash. */
+function formulaWeight(published: string, shape: readonly number[]): Tensor {
+  const s = crc32(published) % 1000;
+  const n = shape.reduce((a, b) => a * b, 1);
+  const data = new Float32Array(n);
+  const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
+  for (let i = 0; i < n; i++) {
+    if (shape.length > 1) {
+      const v = Math.sin(12.9898 * i + s) * 43758.5453;
+      data[i] = ((v - Math.floor(v) - 0.5) * 2) / Math.sqrt(fanIn);
+    } else data[i] = 0.01 * Math.sin(i + s);
+  }
+  return { data, shape };
+}
+
+function crc32(text: string): number {
+  let crc = ~0;
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte;
+    for (let k = 0; k < 8; k++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+/** ln Γ(x), Lanczos (g = 7, n = 9). */
+function lnGamma(x: number): number {
+  const c = [
+    0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+    12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
+  ];
+  const y = x - 1;
+  const t = y + 7.5;
+  let sum = c[0];
+  for (let i = 1; i < 9; i++) sum += c[i] / (y + i);
+  return 0.5 * Math.log(2 * Math.PI) + (y + 0.5) * Math.log(t) - t + Math.log(sum);
+}
+
+interface Case {
+  readonly file: string;
+  readonly gridsize: number;
+  readonly cbam: boolean;
+}
+const cases: Case[] = [
+  { file: 'd_net_gs1_nf1.npz', gridsize: 1, cbam: true },
+  { file: 'd_net_gs2_nf1.npz', gridsize: 2, cbam: true },
+  { file: 'd_net_gs1_nf1_nocbam.npz', gridsize: 1, cbam: false },
+];
+
+async function load({ file, gridsize, cbam }: Case) {
+  const golden = await readGolden(file);
+  const images = await golden.float32('in_images');
+  const rel = await golden.float32('in_coords_relative');
+  const rms = (await golden.real('in_rms_scaling_constant')).data[0];
+  const S = (await golden.real('in_physics_scaling_constant')).data[0];
+  const probe = await golden.complex('in_probe');
+  const config = modelConfigSchema.parse({
+    N: 64,
+    gridsize,
+    architecture: 'cnn_cbam',
+    cbam_encoder: cbam,
+    n_filters_scale: 1,
+    amp_activation: 'swish',
+    border_activation: 'swish',
+  });
+  const B = images.shape[0];
+  const scope = new ParameterScope();
+  const x = op.input('input', [B, gridsize ** 2, 64, 64]);
+  const positions = op.input('input_positions', [B, gridsize ** 2, 1, 2]);
+  const net = cnnCbam(config, x, scope);
+  const patches = fromPolar(net.amplitude, net.phase);
+  const members = memberPatches(config, patches, positions, { canvasSide_px: gridsize === 1 ? 64 : 68 });
+  // The published numbers have no ε under the root, and their intensities are of order 1e-6.
+  const pred = op.div(amplitudeOf(detectorIntensity(members, probeConstant(probe, 1 / 4)), 1e-20), rms);
+
+  const weights: Record<string, Tensor> = {};
+  for (const { name, shape } of scope.specs) {
+    const key = `w.${publishedName(name)}`;
+    weights[name] = golden.keys.includes(key)
+      ? { data: (await golden.float32(key)).data, shape }
+      : formulaWeight(publishedName(name), shape);
+  }
+  const mean = images.data.reduce((s, v) => s + v, 0) / images.data.length;
+  const k = images.data.map((v) => (v * S) ** 2);
+  const count = op.constant(k, images.shape);
+  const rate = op.maximum(op.square(op.mul(pred, S)), 1e-30);
+  const lnFactorial = k.reduce((s, v) => s + lnGamma(Math.fround(v + 1)), 0);
+  const poisson = op.mul(
+    op.add(op.reduceSum(op.sub(rate, op.mul(count, op.log(rate)))), lnFactorial),
+    1 / (B * (mean + 1e-8)),
+  );
+  const measured = op.constant(images.data, images.shape);
+  const mae = op.mul(op.reduceMean(op.abs(op.sub(pred, measured))), S / mean);
+  const netInput = images.data.map((v) => v * rms);
+  const feeds = {
+    input: { data: netInput, shape: images.shape },
+    input_positions: { data: rel.data, shape: [B, gridsize ** 2, 1, 2] },
+  };
+  return { golden, scope, net, patches, pred, poisson, mae, weights, feeds, netInput };
+}
+
+describeShared('published network, golden numbers', () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await createOnnxBackend({ accelerator: 'cpu', threads: 2 });
+  });
+  afterAll(() => backend.dispose());
+
+  it.each(cases)('activations and prediction: $file', async (c) => {
+    const m = await load(c);
+    const outputs: Record<string, GraphNode> = {
+      dec_amp: m.net.amplitude,
+      dec_phase: m.net.phase,
+      pred_diffraction: m.pred,
+      object_re: m.patches.re,
+      object_im: m.patches.im,
+    };
+    if (c.cbam) {
+      for (const i of [0, 1, 2]) outputs[`act_enc_block${i}`] = m.net.taps[`encoder.${i}`];
+      for (const i of [0, 1]) {
+        outputs[`act_decoder_amp_block${i}`] = op.upsampleNearest2(m.net.taps[`amplitude.${i}`]);
+        outputs[`act_decoder_phase_block${i}`] = op.upsampleNearest2(m.net.taps[`phase.${i}`]);
+      }
+    }
+    const compiled = await backend.compile(defineProgram({ name: 'golden', outputs }), { constants: m.weights });
+    const out = await compiled.run(m.feeds);
+    await compiled.dispose();
+    expect(maxDifference(m.netInput, (await m.golden.real('net_input')).data)).toBeLessThan(1e-5);
+    const object = await m.golden.complex('complex_object');
+    expect(maxDifference(out.object_re.data, object.re)).toBeLessThan(1e-4);
+    expect(maxDifference(out.object_im.data, object.im)).toBeLessThan(1e-4);
+    for (const name of Object.keys(outputs).filter((n) => !n.startsWith('object_'))) {
+      const expected = (await m.golden.real(name)).data;
+      // the golden activations hold the first sample
+      const found = out[name].data.subarray(0, expected.length);
+      expect(maxDifference(found, expected) / Math.max(1, maxAbs(expected)), name).toBeLessThan(1e-4);
+    }
+    await m.golden.close();
+  });
+
+  it.each(
+    cases
+      .flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss })))
+      .filter((c) => c.cbam || c.loss === 'poisson'),
+  )('loss and gradient norms, $loss: $file', async (c) => {
+    const m = await load(c);
+    const loss = m[c.loss];
+    const names = m.scope.specs.map((s) => s.name);
+    const nodes = m.scope.nodes;
+    const grads = gradients(
+      loss,
+      names.map((n) => nodes.get(n) as GraphNode),
+    );
+    const outputs: Record<string, GraphNode> = { loss };
+    names.forEach((n, i) => {
+      outputs[`grad:${n}`] = grads[i];
+    });
+    const compiled = await backend.compile(defineProgram({ name: 'golden_gradients', outputs }), {
+      constants: m.weights,
+    });
+    const out = await compiled.run(m.feeds);
+    await compiled.dispose();
+    const expectedLoss = await m.golden.number(`loss_${c.loss}`);
+    expect(Math.abs(out.loss.data[0] - expectedLoss) / Math.abs(expectedLoss)).toBeLessThan(1e-4);
+    const publishedNames = await m.golden.strings(`gradnames_${c.loss}`);
+    const norms = (await m.golden.real(`gradnorm_${c.loss}`)).data;
+    const largest = maxAbs(norms);
+    for (const n of names) {
+      const i = publishedNames.indexOf(publishedName(n));
+      expect(i, n).toBeGreaterThanOrEqual(0);
+      const norm = Math.sqrt(out[`grad:${n}`].data.reduce((sum, v) => sum + v * v, 0));
+      expect(Math.abs(norm - norms[i]), n).toBeLessThan(1e-3 * norms[i] + 1e-7 * largest);
+    }
+    await m.golden.close();
+  });
+
+  it.each(cases.filter((c) => c.cbam).flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss }))))(
+    'five Adam steps, $loss: $file',
+    async (c) => {
+      const m = await load(c);
+      const weights = m.scope.nodes;
+      const names = [...weights.keys()];
+      const grads = gradients(
+        m[c.loss],
+        names.map((n) => weights.get(n) as GraphNode),
+      );
+      const updates = adamUpdates(weights, new Map(names.map((n, i) => [n, grads[i]])), op.input('learning_rate', []));
+      const step = await backend.compile(defineProgram({ name: 'golden_adam', outputs: { loss: m[c.loss] }, updates }));
+      const state = await backend.createState({
+        ...m.weights,
+        ...adamState(m.scope.specs.map((s) => [s.name, s.shape] as const)),
+      });
+      const expected = (await m.golden.real(`adam_losses_${c.loss}`)).data;
+      for (const value of expected) {
+        const out = await step.run({ ...m.feeds, learning_rate: { data: Float32Array.of(1e-3), shape: [] } }, state);
+        expect(Math.abs(out.loss.data[0] - value) / Math.abs(value)).toBeLessThan(1e-2);
+      }
+      await state.dispose();
+      await step.dispose();
+      await m.golden.close();
+    },
+  );
+});

@@ -206,6 +206,18 @@ const inferenceFields = {
     'Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan.',
     { unit: 'px', legacyKey: null },
   ),
+  patch_weighting: field(
+    oneOf('probe', 'uniform'),
+    'probe',
+    'How overlapping patches share a pixel: by the intensity of the probe there, or evenly.',
+    { legacyKey: null },
+  ),
+  r_factor_patterns: field(
+    wholeNumber,
+    64,
+    'The amplitude R-factor of the image is measured on up to this many patterns; 0: not at all.',
+    { unit: 'patterns', legacyKey: null },
+  ),
   seed: field(seedNumber, 0, 'Seed of the grouping.', { legacyKey: null }),
   probe,
   measurement_domain: measurementDomain,

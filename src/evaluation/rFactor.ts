@@ -227,7 +227,7 @@ function goldenSection(f: (x: number) => number, low: number, high: number): [nu
   let b = low + ratio * (high - low);
   let fa = f(a);
   let fb = f(b);
-  while (high - low > 1e-4 * high) {
+  while (high - low > 1e-3 * high) {
     if (fa < fb) {
       [high, b, fb] = [b, a, fa];
       a = high - ratio * (high - low);

@@ -85,7 +85,7 @@ export class NpzFile {
    * Shape, dtype and order of an array, without its data; the sizes that header and archive declare are compared.
    * @throws PtychoError DATASET_KEY_MISSING, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED (object, structured, …).
    */
-  header(key: string): Promise<NpyHeader> {
+  async header(key: string): Promise<NpyHeader> {
     const member = this.memberOf(key);
     let header = this.headers.get(key);
     if (header === undefined) {

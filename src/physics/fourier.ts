@@ -93,7 +93,10 @@ export class DetectorTransform {
 
   /** ψ → Ψ in place. */
   forward(re: Float64Array, im: Float64Array): void {
-    if (!this.plan) return sandwich(this.matrix!, this.side, re, im);
+    if (!this.plan) {
+      sandwich(this.matrix!, this.side, re, im);
+      return;
+    }
     // e^{−2πi(k−N/2)n/N} = (−1)ⁿ e^{−2πikn/N}: a checkerboard before the transform moves zero frequency to N/2.
     checkerboard(re, im, this.side, 1 / this.side);
     this.plan.forward(re, im);
@@ -105,7 +108,8 @@ export class DetectorTransform {
       // F is symmetric up to its shift only, so the adjoint is written out: ψ = conj(Fᵀ conj(Ψ) F).
       negate(im);
       sandwich(transposed(this.matrix!, this.side), this.side, re, im);
-      return negate(im);
+      negate(im);
+      return;
     }
     this.plan.inverse(re, im);
     checkerboard(re, im, this.side, this.side);

@@ -1,6 +1,6 @@
 /**
- * Published reassembly rules on the stitching kernel, for parity: both anchor their canvas at the mean position instead of
- * at object pixels. New work uses {@link PatchStitcher}.
+ * Published reassembly rules on the stitching kernel, for parity: their canvases are not tied to object pixels. New work
+ * uses `PatchStitcher`.
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
@@ -51,42 +51,43 @@ export function reassemblePosition(
 }
 
 /**
- * Barycentric accumulation: crops of side m are placed with bilinear weights at position − mean + ⌊canvas/2⌋ − m/2 on a
- * canvas of 2m + 2·⌈max|offset|⌉ pixels an axis, each pixel weighted by `weights` (|P|², say; ones when absent), and
- * divided by Σ weight + 1e-12. Every patch fits, none is dropped.
+ * Barycentric accumulation on a given canvas: pixel (m/2, m/2) of each patch is placed bilinearly on its position, each
+ * pixel weighted by `weights` (|P|², say; ones when absent). image = sum / (Σ weight + 1e-12).
  *
- * @param patches (n, N, N)
- * @param positionsXy 2·n numbers: x₀, y₀, x₁, …
+ * @param patches (n, m, m)
+ * @param positionsXy 2·n numbers in canvas pixels: x₀, y₀, x₁, …
  * @param weights (m, m)
+ * @throws PtychoError DATASET_VALUE for a patch that does not fit on the canvas: none is dropped silently
  */
-export function reassembleBarycentric(
+export function accumulateBarycentric(
   patches: ComplexTensor,
   positionsXy: ArrayLike<number>,
-  cropSide: number,
+  canvas: { readonly height: number; readonly width: number },
   weights?: Tensor,
 ): Reassembled {
   const [n, side] = patches.shape;
-  const { x, y } = centred(positionsXy, n);
-  const height = 2 * cropSide + 2 * Math.ceil(largest(y));
-  const width = 2 * cropSide + 2 * Math.ceil(largest(x));
-  const planes = new Planes(height, width);
-  const area = cropSide * cropSide;
+  requireOffsets(positionsXy, n);
+  const planes = new Planes(canvas.height, canvas.width);
+  const area = side * side;
   const weight = weights?.data ?? new Float32Array(area).fill(1);
-  const blockRe = new Float32Array(area);
-  const blockIm = new Float32Array(area);
-  const zeros = new Float32Array(area);
+  const block = { re: new Float32Array(area), im: new Float32Array(area), zeros: new Float32Array(area) };
   const unused = new Float32Array(planes.weight.length); // the kernel works on pairs of planes
-  const skip = Math.floor((side - cropSide) / 2);
   for (let k = 0; k < n; k++) {
-    for (let i = 0; i < area; i++) {
-      const from = k * side * side + (skip + Math.floor(i / cropSide)) * side + skip + (i % cropSide);
-      blockRe[i] = weight[i] * patches.re[from];
-      blockIm[i] = weight[i] * patches.im[from];
+    const left = positionsXy[2 * k] - side / 2;
+    const top = positionsXy[2 * k + 1] - side / 2;
+    if (!(left >= 0 && top >= 0 && left + side <= canvas.width && top + side <= canvas.height)) {
+      throw new PtychoError(
+        'DATASET_VALUE',
+        `Patch ${k} of ${side}×${side} pixels at (x ${positionsXy[2 * k]}, y ${positionsXy[2 * k + 1]}) does not fit on a canvas of ${canvas.height}×${canvas.width}; enlarge the canvas.`,
+        { index: k, canvas },
+      );
     }
-    const top = y[k] + Math.floor(height / 2) - cropSide / 2;
-    const left = x[k] + Math.floor(width / 2) - cropSide / 2;
-    planes.add(top, left, blockRe, blockIm, 0, cropSide, cropSide);
-    addBlocks(planes.weight, unused, planes.stride, top, left, weight, zeros, 0, cropSide, cropSide);
+    for (let i = 0; i < area; i++) {
+      block.re[i] = weight[i] * patches.re[k * area + i];
+      block.im[i] = weight[i] * patches.im[k * area + i];
+    }
+    planes.add(top, left, block.re, block.im, 0, side, side);
+    addBlocks(planes.weight, unused, planes.stride, top, left, weight, block.zeros, 0, side, side);
   }
   return planes.divide(1e-12);
 }
@@ -141,6 +142,16 @@ class Planes {
 }
 
 function centred(xy: ArrayLike<number>, n: number): { x: Float64Array; y: Float64Array } {
+  requireOffsets(xy, n);
+  const axis = (a: number) => {
+    const values = Float64Array.from({ length: n }, (_, k) => xy[2 * k + a]);
+    const mean = values.reduce((s, v) => s + v, 0) / n;
+    return values.map((v) => v - mean);
+  };
+  return { x: axis(0), y: axis(1) };
+}
+
+function requireOffsets(xy: ArrayLike<number>, n: number): void {
   if (xy.length !== 2 * n) {
     throw new PtychoError(
       'DATASET_SHAPE',
@@ -151,12 +162,6 @@ function centred(xy: ArrayLike<number>, n: number): { x: Float64Array; y: Float6
       },
     );
   }
-  const axis = (a: number) => {
-    const values = Float64Array.from({ length: n }, (_, k) => xy[2 * k + a]);
-    const mean = values.reduce((s, v) => s + v, 0) / n;
-    return values.map((v) => v - mean);
-  };
-  return { x: axis(0), y: axis(1) };
 }
 
 const largest = (values: Float64Array): number => values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);

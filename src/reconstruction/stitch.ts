@@ -18,8 +18,10 @@ const TINY = 1e-9;
 export interface StitchedImage {
   /** Σ weight·patch / Σ weight; zero where no patch lies. */
   readonly image: ComplexImage;
-  /** Σ weight: how many patches cover a pixel, fractional at patch edges. */
+  /** How many patches cover a pixel, fractional at patch edges. */
   readonly overlapCount: Tensor;
+  /** Σ weight: the same as `overlapCount` where patches count evenly. */
+  readonly weight: Tensor;
   readonly frame: Frame;
   /** Patches added so far. */
   readonly patches: number;
@@ -37,16 +39,27 @@ export class PatchStitcher {
   private readonly re: Float32Array;
   private readonly im: Float32Array;
   private readonly weight: Float32Array;
+  /** Patch weights, cut to M×M, and what they need: scratch blocks and a plane that counts patches. */
+  private readonly weighting?: {
+    readonly block: Float32Array;
+    readonly ones: Float32Array;
+    readonly re: Float32Array;
+    readonly im: Float32Array;
+    readonly count: Float32Array;
+  };
   private patches = 0;
 
   /**
    * @param bounds extreme positions of all patches to come; the frame is sized so that every one of them fits
    * @param cropSide M, the side of the central square that is used of each patch
+   * @param patchWeights (N, N), not negative: how much each pixel of a patch counts, by its illumination for instance;
+   * evenly where not given
    * @throws PtychoError CONFIG_INVALID unless M is a positive whole number, DATASET_VALUE for a frame beyond memory
    */
   constructor(
     private readonly bounds: ScanBounds,
     readonly cropSide: number,
+    patchWeights?: Tensor,
   ) {
     if (!Number.isInteger(cropSide) || cropSide <= 0) throw cropError(cropSide, 'N');
     this.frame = frameForScan(bounds, cropSide);
@@ -56,6 +69,16 @@ export class PatchStitcher {
     this.re = new Float32Array(size);
     this.im = new Float32Array(size);
     this.weight = new Float32Array(size);
+    if (patchWeights) {
+      const area = cropSide * cropSide;
+      this.weighting = {
+        block: cutCentre(patchWeights, cropSide),
+        ones: new Float32Array(area).fill(1),
+        re: new Float32Array(area),
+        im: new Float32Array(area),
+        count: new Float32Array(size),
+      };
+    }
   }
 
   /**
@@ -90,10 +113,27 @@ export class PatchStitcher {
       const y = ys[k] - half - top;
       const x = xs[k] - half - left;
       const offset = k * area + inset;
-      addBlocks(this.re, this.im, stride, y, x, re, im, offset, side, cropSide);
-      addOnes(this.weight, stride, y, x, cropSide);
+      if (this.weighting) {
+        this.addWeighted(y, x, re, im, offset, side);
+      } else {
+        addBlocks(this.re, this.im, stride, y, x, re, im, offset, side, cropSide);
+        addOnes(this.weight, stride, y, x, cropSide);
+      }
     }
     this.patches += count;
+  }
+
+  private addWeighted(y: number, x: number, re: Float32Array, im: Float32Array, offset: number, side: number): void {
+    const { cropSide, stride, weighting } = this;
+    if (!weighting) return;
+    for (let i = 0, to = 0; i < cropSide; i++) {
+      for (let j = 0, from = offset + i * side; j < cropSide; j++, from++, to++) {
+        weighting.re[to] = weighting.block[to] * re[from];
+        weighting.im[to] = weighting.block[to] * im[from];
+      }
+    }
+    addBlocks(this.re, this.im, stride, y, x, weighting.re, weighting.im, 0, cropSide, cropSide);
+    addBlocks(this.weight, weighting.count, stride, y, x, weighting.block, weighting.ones, 0, cropSide, cropSide);
   }
 
   /** The image of all patches added so far; more may be added afterwards. */
@@ -104,19 +144,28 @@ export class PatchStitcher {
       im: new Float32Array(height * width),
       shape: [height, width],
     };
-    const overlapCount = { data: new Float32Array(height * width), shape: [height, width] };
+    const weights = { data: new Float32Array(height * width), shape: [height, width] };
+    const counts = this.weighting && { data: new Float32Array(height * width), shape: [height, width] };
     let covered = 0;
     for (let r = 0; r < height; r++) {
       for (let c = 0, from = r * this.stride, to = r * width; c < width; c++, from++, to++) {
         const weight = this.weight[from];
+        if (counts && this.weighting) counts.data[to] = this.weighting.count[from];
         if (weight === 0) continue;
         covered++;
-        overlapCount.data[to] = weight;
+        weights.data[to] = weight;
         image.re[to] = this.re[from] / (weight + TINY);
         image.im[to] = this.im[from] / (weight + TINY);
       }
     }
-    return { image, overlapCount, frame: this.frame, patches: this.patches, coverage: covered / (height * width) };
+    return {
+      image,
+      overlapCount: counts ?? weights,
+      weight: weights,
+      frame: this.frame,
+      patches: this.patches,
+      coverage: covered / (height * width),
+    };
   }
 
   private requireInside(count: number, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
@@ -132,6 +181,19 @@ export class PatchStitcher {
       }
     }
   }
+}
+
+/** The central M×M of an (N, N) array. */
+function cutCentre({ data, shape }: Tensor, cropSide: number): Float32Array {
+  const side = shape[0];
+  if (cropSide > side) throw cropError(cropSide, side);
+  const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
+  const out = new Float32Array(cropSide * cropSide);
+  for (let i = 0; i < cropSide; i++) {
+    const from = (skip + i) * side + skip;
+    out.set(data.subarray(from, from + cropSide), i * cropSide);
+  }
+  return out;
 }
 
 function cropError(cropSide: number, side: number | string): PtychoError {

@@ -72,7 +72,7 @@ export function jitteredRaster(options: ScanOptions): ScanPositions {
   return { xs: Float64Array.from(xs), ys: Float64Array.from(ys) };
 }
 
-/** A Fermat spiral, outward from the centre: radius = stepPx·√(k/π), angle = k golden angles; even density, no lattice. */
+/** A Fermat spiral, outward from the centre: radius = stepPx·√((k+½)/π), angle = k golden angles; even density, no lattice. */
 export function fermatSpiral(options: ScanOptions): ScanPositions {
   const region = scanRegion(options);
   const golden = Math.PI * (3 - Math.sqrt(5));
@@ -82,7 +82,7 @@ export function fermatSpiral(options: ScanOptions): ScanPositions {
   const xs: number[] = [];
   const ys: number[] = [];
   for (let k = 0; ; k++) {
-    const radius = options.stepPx * Math.sqrt(k / Math.PI);
+    const radius = options.stepPx * Math.sqrt((k + 0.5) / Math.PI);
     if (radius > reach) break;
     const x = centreX + radius * Math.cos(k * golden);
     const y = centreY + radius * Math.sin(k * golden);

@@ -46,3 +46,6 @@ export async function writeAtomically(file: string, content: string | Uint8Array
 
 /** JSON with a final line end. */
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** One text as a NumPy scalar. */
+export const textArray = (text: string) => ({ strings: [text], shape: [] as number[] });

@@ -5,7 +5,7 @@
 import type { Backend, Compiled } from '../backends/backend.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import type { ProgressSink } from '../core/log.js';
-import type { Tensor } from '../core/tensor.js';
+import type { ComplexImage, Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { scanBounds } from '../reconstruction/frame.js';
@@ -22,6 +22,8 @@ export interface ReconstructOptions {
   readonly crop_px: number;
   /** `probe`: patches count by the probe's intensity; `uniform`: every pixel of the crop counts the same. */
   readonly patch_weighting: 'probe' | 'uniform';
+  /** Probe of the scan for the weighting; the model's own when not given. */
+  readonly probe?: ComplexImage;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
@@ -41,10 +43,10 @@ export interface Reconstruction {
 }
 
 /** |P|², largest value 1. */
-function probeWeights(probe: { re: Float32Array; im: Float32Array }): Float32Array {
+function probeWeights(probe: ComplexImage): Tensor {
   const w = probe.re.map((v, i) => v * v + probe.im[i] * probe.im[i]);
   const largest = w.reduce((m, v) => Math.max(m, v), 0);
-  return w.map((v) => v / largest);
+  return { data: w.map((v) => v / largest), shape: probe.shape };
 }
 
 /** Reconstructs the object from every group of a data set. */
@@ -58,7 +60,8 @@ export async function reconstruct(options: ReconstructOptions): Promise<Reconstr
     xs[i] = coordsNn[2 * i];
     ys[i] = coordsNn[2 * i + 1];
   }
-  const patchWeights = options.patch_weighting === 'probe' ? probeWeights(network.spec.scale.probe) : undefined;
+  const patchWeights =
+    options.patch_weighting === 'probe' ? probeWeights(options.probe ?? network.spec.scale.probe) : undefined;
   const stitcher = new PatchStitcher(scanBounds(xs, ys), options.crop_px, patchWeights);
   const side = network.spec.config.N;
   const compiled = new Map<number, Compiled>();

@@ -20,6 +20,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** Like `toEqual`, which takes minutes on millions of numbers. */
+const sameBytes = ({ data }: RealNpyArray, expected: Float32Array) =>
+  data.length === expected.length && Buffer.compare(Buffer.from(data.buffer), Buffer.from(expected.buffer)) === 0;
+
 /** Opens an archive for one piece of work. */
 async function using<T>(name: string, work: (npz: NpzFile) => Promise<T>, maxResidentBytes?: number): Promise<T> {
   const npz = await openNpz(path.isAbsolute(name) ? name : file(name), { maxResidentBytes });
@@ -121,8 +125,9 @@ describe('openNpz', () => {
     const data = Float32Array.from({ length: 5_000_000 }, (_, i) => i % 1013);
     await writeNpz(file('large.npz'), { x: { data, shape: [5000, 1000] } });
     await using('large.npz', async (npz) => {
-      expect(((await npz.read('x')) as RealNpyArray).data).toEqual(data);
-      expect(((await npz.readRows('x', [4321])) as RealNpyArray).data).toEqual(data.slice(4_321_000, 4_322_000));
+      expect(sameBytes((await npz.read('x')) as RealNpyArray, data)).toBe(true);
+      const row = (await npz.readRows('x', [4321])) as RealNpyArray;
+      expect(sameBytes(row, data.slice(4_321_000, 4_322_000))).toBe(true);
     });
   });
 
@@ -146,7 +151,7 @@ describe('openNpz refuses', () => {
 
   it('keys that are not there, naming those that are', async () => {
     await using('whole.npz', async (npz) => {
-      await expect(async () => npz.read('diffractions')).rejects.toMatchObject({
+      await expect(npz.read('diffractions')).rejects.toMatchObject({
         code: 'DATASET_KEY_MISSING',
         message: expect.stringMatching(/no array "diffractions"; it holds diffraction, counts, probeGuess, note/),
       });
@@ -202,7 +207,7 @@ describe('openNpz refuses', () => {
   it('damage inside a compressed array', async () => {
     await writeNpz(file('hurt.npz'), { x: arrays.diffraction }, { compress: true });
     const hurt = await readFile(file('hurt.npz'));
-    hurt.fill(0x55, hurt.length / 2, hurt.length / 2 + 8);
+    hurt.fill(0x55, hurt.length >> 1, (hurt.length >> 1) + 8);
     await writeFile(file('hurt.npz'), hurt);
     await using('hurt.npz', (npz) => refuses(npz.read('x'), 'FILE_FORMAT', /member "x.npy", (is damaged|holds)/));
   });

@@ -29,8 +29,13 @@ export const inferCommand: CommandModule = {
           formatDuration(stage.seconds),
           formatCount(stage.patternsPerSecond),
         ]);
+        const { rFactor } = summary;
         context.stdout.write(
           `${formatTable(['stage', 'time', 'patterns/s'], rows)}\n` +
+            (rFactor
+              ? `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} patterns ` +
+                `(a constant object: ${rFactor.constant.toPrecision(3)}).\n`
+              : '') +
             `Reconstructed from ${formatCount(summary.patterns)} patterns, written to ${summary.outputDir}: ` +
             `${summary.files.join(', ')}.\n`,
         );

@@ -33,12 +33,13 @@ export const imageLowerings: LoweringTable<ImageOp> = {
   conv2d: ({ inputs }, x, { g }) => g.op('Conv', x, same(inputs[1].shape[2])),
   // The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped: twice as fast as ConvTranspose.
   conv2dInputGrad: ({ inputs }, [dy, w], { g }) => {
-    const k = inputs[1].shape[2];
-    return g.op('Conv', [dy, turned(g, w, k)], same(k));
+    const kernel = inputs[1].shape;
+    return g.op('Conv', [dy, turned(g, w, kernel)], same(kernel[2]));
   },
   conv2dFilterGrad: filterGradient,
-  upConv2d: (_, [x, w, ...bias], { g }) => g.op('ConvTranspose', [x, boxKernel(g, w), ...bias], stride2),
-  upConv2dInputGrad: (_, [dy, w], { g }) => g.op('Conv', [dy, boxKernel(g, w)], stride2),
+  upConv2d: ({ inputs }, [x, w, ...bias], { g }) =>
+    g.op('ConvTranspose', [x, boxKernel(g, w, inputs[1].shape), ...bias], stride2),
+  upConv2dInputGrad: ({ inputs }, [dy, w], { g }) => g.op('Conv', [dy, boxKernel(g, w, inputs[1].shape)], stride2),
   upConv2dFilterGrad: upFilterGradient,
   maxPool2: (_, [x], { g }) => g.op('MaxPool', [x], blocks),
   maxPool2Grad: (_, [x, y, dy], { g }) => {

@@ -1,0 +1,79 @@
+/**
+ * What the command-line tool learns on data that it did not make: a simulated scan with known truth and a real Siemens star.
+ *
+ *   npm run bench:quality -- [sim] [star]      (reads the shared data folder, see PTYCHOPINN_SHARED)
+ *
+ * Runs `ptychopinn train` and `infer` as a user would, scores the image and prints the figures of docs/results.md.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openRawData } from '../dist/data/rawData.js';
+import { amplitudeRFactor, constantObjectRFactor } from '../dist/evaluation/rFactor.js';
+import { scoreAgainstTruth } from '../dist/evaluation/score.js';
+import { openNpz } from '../dist/formats/npz.js';
+import { scanBounds } from '../dist/reconstruction/frame.js';
+
+const shared = path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared');
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const cases = {
+  sim: {
+    file: path.join(shared, 'data/sim_64_counts.npz'),
+    truthKey: 'objectTrue',
+    probe: `${path.join(shared, 'data/sim_64_counts.npz')}:probeTrue`,
+    train: '--nepochs 100 --batch_size 4 --n_filters_scale 1',
+  },
+  star: {
+    file: path.join(shared, 'data/siemens_star_128.npz'),
+    truthKey: 'objectGuess',
+    maskKey: 'objectMask',
+    train: '--nepochs 30 --batch_size 4 --n_filters_scale 1',
+  },
+};
+const recipe = '--nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';
+
+function run(...args) {
+  execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+async function measure(name) {
+  const c = cases[name];
+  const folder = path.join('bench-output', name);
+  await mkdir(folder, { recursive: true });
+  const probe = c.probe ? ['--probe', c.probe] : [];
+  const started = performance.now();
+  run('train', '--train_data_file', c.file, '--output_dir', folder, ...probe, ...c.train.split(' '), ...recipe.split(' '));
+  const trainSeconds = (performance.now() - started) / 1000;
+  run('infer', '--model_path', folder, '--test_data', c.file, '--output_dir', folder, ...probe);
+
+  const raw = await openRawData(c.file, c.probe ? { probe: c.probe } : {});
+  const all = Int32Array.from({ length: raw.count }, (_, i) => i);
+  const diffraction = { data: new Float32Array(raw.count * raw.N * raw.N), shape: [raw.count, raw.N, raw.N] };
+  await raw.patterns.readAmplitudes(all, diffraction.data);
+  const npz = await openNpz(path.join(folder, 'reconstruction.npz'));
+  const image = await npz.read('reconstructed_object');
+  const origin = (await npz.readReal('frame_origin_yx_px')).data;
+  const overlapCount = await npz.readReal('overlap_count');
+  const stitched = { image, frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] } };
+  const data = await openNpz(c.file);
+  const truth = await data.read(c.truthKey);
+  const mask = c.maskKey ? await data.readReal(c.maskKey) : undefined;
+  const scan = { diffraction, xs: raw.xcoords, ys: raw.ycoords, probe: raw.probeGuess };
+  const score = scoreAgainstTruth(stitched, truth, { bounds: scanBounds(raw.xcoords, raw.ycoords), mask });
+  const r = Object.fromEntries(
+    ['fourier', 'bilinear'].map((shift) => [`r_factor_${shift}`, amplitudeRFactor(scan, stitched, { shift, overlapCount })]),
+  );
+  const result = { name, train_seconds: Math.round(trainSeconds), ...score, ...r, constant_r_factor: constantObjectRFactor(scan).best };
+  await data.close();
+  await npz.close();
+  await raw.close();
+  await writeFile(path.join(folder, 'quality.json'), `${JSON.stringify(result, null, 2)}\n`);
+  console.log(result);
+  return result;
+}
+
+const asked = process.argv.slice(2).filter((a) => a in cases);
+const results = [];
+for (const name of asked.length > 0 ? asked : Object.keys(cases)) results.push(await measure(name));
+await writeFile('bench-output/quality.json', `${JSON.stringify(results, null, 2)}\n`);

@@ -1,0 +1,148 @@
+/**
+ * Speed against PyTorch in the same run: one training step and one prediction of the default network (N=64,
+ * n_filters_scale 2, gridsize 1, batch 16), one and two threads; and stitching on one core.
+ *
+ *   npm run bench            (needs the system's python3 with torch, Debian: python3-torch; skipped with a message without)
+ *
+ * Both sides take turns (A B A B …) so that a machine whose speed drifts is fair to both; ratios are peer time / our time.
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { createOnnxBackend } from '../dist/backends/onnx/backend.js';
+import { modelConfigSchema } from '../dist/config/schema.js';
+import { PtychoNetwork } from '../dist/model/network.js';
+import { PatchStitcher } from '../dist/reconstruction/stitch.js';
+import { scanBounds } from '../dist/reconstruction/frame.js';
+
+const BATCH = 16;
+const N = 64;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const round = (v, digits = 2) => Number(v.toFixed(digits));
+
+async function startPeer() {
+  const script = fileURLToPath(new URL('./peers/torch_peer.py', import.meta.url));
+  for (const python of ['/usr/bin/python3', 'python3']) {
+    const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const failed = new Promise((resolve) => {
+      child.on('error', () => resolve(undefined));
+      child.on('exit', () => resolve(undefined));
+    });
+    const first = await Promise.race([lines.next(), failed]);
+    if (first === undefined || first.done) continue;
+    return {
+      about: JSON.parse(first.value),
+      async seconds(what, threads, repeats) {
+        child.stdin.write(`${JSON.stringify({ what, batch: BATCH, threads, repeats })}\n`);
+        return JSON.parse((await lines.next()).value).seconds;
+      },
+      close: () => child.stdin.end(),
+    };
+  }
+  return undefined;
+}
+
+function network() {
+  const probe = { re: new Float32Array(N * N), im: new Float32Array(N * N), shape: [N, N] };
+  for (let i = 0; i < N * N; i++) {
+    const r2 = (Math.floor(i / N) - N / 2) ** 2 + ((i % N) - N / 2) ** 2;
+    probe.re[i] = 20 * Math.exp(-r2 / 128) * Math.cos(0.01 * r2);
+    probe.im[i] = 20 * Math.exp(-r2 / 128) * Math.sin(0.01 * r2);
+  }
+  return new PtychoNetwork({
+    config: modelConfigSchema.parse({ N }),
+    scale: { intensityScale: 10, meanCounts: 1e5, probe, probeFactor: 1, amplitudeGauge: 2 },
+    canvasSide_px: N,
+    meanAmplitude: 0.3,
+    nll_weight: 1,
+    mae_weight: 0,
+    intensity_scale_trainable: true,
+  });
+}
+
+const data = new Float32Array(BATCH * N * N).map((_, i) => Math.abs(Math.sin(i * 12.9898) * 0.9));
+const feeds = {
+  input: { data, shape: [BATCH, 1, N, N] },
+  input_positions: { data: new Float32Array(BATCH * 2), shape: [BATCH, 1, 1, 2] },
+};
+const rate = { data: Float32Array.of(1e-4), shape: [] };
+
+async function timed(work) {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+async function compare(peer, net, threads) {
+  const backend = await createOnnxBackend({ accelerator: 'cpu', threads });
+  const weights = net.initialWeights(0);
+  const state = await backend.createState({ ...weights, ...net.initialOptimiserState() });
+  const step = await backend.compile(net.trainStep(BATCH));
+  const predict = await backend.compile(net.predict(BATCH), { constants: weights });
+  const ours = {
+    train: () => timed(() => step.run({ ...feeds, learning_rate: rate }, state)),
+    predict: () => timed(() => predict.run(feeds)),
+  };
+  const rows = [];
+  for (const what of ['train', 'predict']) {
+    const [a, b] = [[], []];
+    await ours[what]();
+    if (peer) await peer.seconds(what, threads, 1);
+    for (let r = 0; r < ROUNDS; r++) {
+      a.push(await ours[what]());
+      if (peer) b.push((await peer.seconds(what, threads, 1))[0]);
+    }
+    rows.push({
+      what,
+      threads,
+      ours_ms: round(1000 * median(a), 1),
+      torch_ms: peer ? round(1000 * median(b), 1) : null,
+      ratio_of_medians: peer ? round(median(b) / median(a)) : null,
+      ratio_of_minima: peer ? round(Math.min(...b) / Math.min(...a)) : null,
+      patterns_per_second: round(BATCH / median(a), 1),
+    });
+  }
+  await backend.dispose();
+  return rows;
+}
+
+/** Patches per second of the streaming stitcher on a 1024² scan, one core. */
+function stitching(crop, weighted) {
+  const count = 512;
+  const rounds = crop < 64 ? 20 : 5;
+  const re = new Float32Array(count * N * N).fill(0.5);
+  const im = new Float32Array(count * N * N).fill(0.25);
+  const xs = Float64Array.from({ length: count }, (_, i) => 40 + ((i * 37.31) % 900));
+  const ys = Float64Array.from({ length: count }, (_, i) => 40 + ((i * 53.77) % 900));
+  const weights = weighted ? { data: new Float32Array(N * N).fill(1), shape: [N, N] } : undefined;
+  const stitcher = new PatchStitcher(scanBounds(xs, ys), crop, weights);
+  stitcher.add(re, im, count, N, xs, ys);
+  const seconds = [];
+  for (let r = 0; r < 5; r++) {
+    const start = performance.now();
+    for (let k = 0; k < rounds; k++) stitcher.add(re, im, count, N, xs, ys);
+    seconds.push((performance.now() - start) / 1000);
+  }
+  return {
+    what: 'stitch',
+    crop_px: crop,
+    weighting: weighted ? 'probe' : 'uniform',
+    patches_per_second: Math.round((count * rounds) / median(seconds)),
+  };
+}
+
+const peer = await startPeer();
+console.log(peer ? `peer: PyTorch ${peer.about.torch}` : 'No python3 with torch here (Debian: apt install python3-torch): ours only.');
+const net = network();
+const rows = [];
+for (const threads of [1, 2]) rows.push(...(await compare(peer, net, threads)));
+peer?.close();
+console.table(rows);
+const stitched = [stitching(20, false), stitching(20, true), stitching(64, false), stitching(64, true)];
+console.table(stitched);
+await mkdir('bench-output', { recursive: true });
+await writeFile('bench-output/speed.json', `${JSON.stringify({ peer: peer?.about ?? null, rows, stitching: stitched }, null, 2)}\n`);

@@ -1,0 +1,44 @@
+/** A trained model opened from a bundle, checked against its own architecture. */
+import { PtychoNetwork } from '../model/network.js';
+import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
+import { checkWeights } from '../persistence/weights.js';
+
+export interface OpenedModel {
+  readonly bundle: OpenedBundle;
+  /** The network for groups that lie within `canvasSide_px`. */
+  network(canvasSide_px: number): PtychoNetwork;
+}
+
+/**
+ * Opens `wts.zip` (or the folder that holds it).
+ * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
+ */
+export async function openModel(path: string): Promise<OpenedModel> {
+  const bundle = await openBundle(path);
+  const { config, scale, statistics, probe } = bundle;
+  const network = (canvasSide_px: number) =>
+    new PtychoNetwork({
+      config: config.model,
+      scale: {
+        intensityScale: scale.intensityScale,
+        amplitudeGauge: scale.amplitudeGauge,
+        probeFactor: scale.probeFactor,
+        meanCounts: statistics.meanCounts,
+        probe,
+      },
+      canvasSide_px,
+      meanAmplitude: statistics.meanAmplitude,
+      nll_weight: config.nll_weight,
+      mae_weight: config.mae_weight,
+      intensity_scale_trainable: config.intensity_scale_trainable,
+    });
+  const own = network(bundle.canvasSide_px);
+  checkWeights(
+    own.parameters.map((p) => [p.name, p.shape] as const),
+    bundle.weights,
+  );
+  return {
+    bundle,
+    network: (side) => (side === bundle.canvasSide_px ? own : network(side)),
+  };
+}

@@ -1,0 +1,188 @@
+/** How commands hand flags to workflows and report what these did; the workflows themselves are replaced. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runCli } from '../../src/cli/program.js';
+import { PtychoError } from '../../src/core/errors.js';
+import { demoWorkflow } from '../../src/workflows/demo.js';
+import { inferWorkflow } from '../../src/workflows/infer.js';
+import { simulateWorkflow } from '../../src/workflows/simulate.js';
+import { trainWorkflow } from '../../src/workflows/train.js';
+import { capture, cli } from './capture.js';
+
+vi.mock('../../src/workflows/train.js', () => ({ trainWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/infer.js', () => ({ inferWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/demo.js', () => ({ demoWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/simulate.js', () => ({ simulateWorkflow: vi.fn() }));
+
+const trained = {
+  epochs: 5,
+  bestEpoch: 4,
+  bestLoss: 0.123456789,
+  monitored: 'val_loss',
+  seconds: 75,
+  patternsPerSecond: 321.4,
+  outputDir: 'run',
+  cancelled: false,
+  history: [],
+};
+
+beforeEach(() => {
+  vi.mocked(trainWorkflow).mockReset().mockResolvedValue(trained);
+  vi.mocked(inferWorkflow).mockReset();
+  vi.mocked(demoWorkflow).mockReset();
+  vi.mocked(simulateWorkflow).mockReset();
+});
+
+describe('train', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ptychopinn-cli-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('takes flags in both spellings over the file, and says what was trained', async () => {
+    const file = join(folder, 'run.yaml');
+    await writeFile(file, 'nepochs: 40\nbatch_size: 8\nmodel:\n  gridsize: 2\n  probe_big: true\n');
+    const words = [
+      '--train-data-file',
+      'scan.npz',
+      '--nepochs',
+      '5',
+      '--no-probe-big',
+      '--threads=1',
+      '--config',
+      file,
+    ];
+    const { code, out, err } = await cli('train', ...words);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toBe(
+      'Trained 5 epochs in 1:15 (321 patterns/s); best epoch 4: val_loss 0.123457.\n' +
+        'Written to run: wts.zip, history.csv, config.json, run.json.\n',
+    );
+    const [config, services] = vi.mocked(trainWorkflow).mock.calls[0];
+    expect(config).toMatchObject({ train_data_file: 'scan.npz', nepochs: 5, batch_size: 8 });
+    expect(config.model).toMatchObject({ gridsize: 2, probe_big: false });
+    expect('N' in config.model).toBe(false);
+    expect(config.execution.threads).toBe(1);
+    expect(services?.provenance).toMatchObject({
+      nepochs: { value: 5, source: 'flag' },
+      batch_size: { value: 8, source: 'file', origin: file },
+      probe_big: { value: false, source: 'flag' },
+      seed: { value: 0, source: 'default' },
+    });
+  });
+
+  it('is silent with --quiet, but for warnings', async () => {
+    vi.mocked(trainWorkflow).mockImplementation(async (_config, services) => {
+      services?.onProgress?.({ stage: 'training', done: 1, total: 2, unit: 'groups' });
+      services?.logger?.info('a fact');
+      services?.logger?.warn('POLICY-001: no CUDA.');
+      return trained;
+    });
+    expect(await cli('train', '--train_data_file', 'scan.npz', '--quiet')).toEqual({
+      code: 0,
+      out: '',
+      err: 'warning: POLICY-001: no CUDA.\n',
+    });
+  });
+
+  it('ends with 130 after Ctrl-C, the best epoch saved', async () => {
+    const captured = capture();
+    vi.mocked(trainWorkflow).mockImplementation(async (_config, services) => {
+      captured.signals.emit('SIGINT');
+      return { ...trained, cancelled: services?.signal?.aborted ?? false };
+    });
+    expect(await runCli(['train', '--train_data_file', 'scan.npz'], captured.context)).toBe(130);
+    expect(captured.err()).toContain('interrupted: finishing this step and saving the best epoch');
+    expect(captured.out()).toMatch(/^Interrupted after 5 epochs in 1:15/);
+  });
+
+  it('turns what the workflow throws into one sentence', async () => {
+    vi.mocked(trainWorkflow).mockRejectedValue(new PtychoError('DATASET_VALUE', 'scan.npz holds NaN.', {}));
+    expect(await cli('train', '--train_data_file', 'scan.npz')).toEqual({
+      code: 1,
+      out: '',
+      err: 'ptychopinn: scan.npz holds NaN.\n',
+    });
+  });
+});
+
+describe('infer', () => {
+  it('accepts --test_data and prints patterns per second of each stage', async () => {
+    vi.mocked(inferWorkflow).mockResolvedValue({
+      stages: [
+        { name: 'predict', seconds: 2, patternsPerSecond: 144.5 },
+        { name: 'stitch', seconds: 0.01, patternsPerSecond: 28900 },
+      ],
+      patterns: 289,
+      outputDir: 'image',
+      files: ['reconstruction.npz', 'run.json'],
+      coverage: 0.9,
+      rFactor: { image: 0.2345, constant: 0.4011, patterns: 64 },
+      stitched: {} as never,
+    });
+    const { code, out } = await cli('infer', '--model_path', 'run', '--test-data', 'scan.npz', '--output_dir', 'image');
+    expect(code).toBe(0);
+    expect(out).toBe(
+      'stage     time  patterns/s\n' +
+        'predict  2.0 s         145\n' +
+        'stitch   0.0 s      28,900\n' +
+        'Amplitude R-factor 0.234 on 64 patterns (a constant object: 0.401).\n' +
+        'Reconstructed from 289 patterns, written to image: reconstruction.npz, run.json.\n',
+    );
+    expect(vi.mocked(inferWorkflow).mock.calls[0][0]).toMatchObject({
+      model_path: 'run',
+      test_data_file: 'scan.npz',
+      output_dir: 'image',
+    });
+  });
+});
+
+describe('demo and simulate', () => {
+  it('demo hands on its few choices', async () => {
+    vi.mocked(demoWorkflow).mockResolvedValue({
+      metrics: { phase_pearson: 0.81234 },
+      seconds: 170,
+      files: ['index.html'],
+    });
+    const { code, out } = await cli(
+      'demo',
+      '--output_dir',
+      'out',
+      '--nepochs',
+      '3',
+      '--threads',
+      '2',
+      '--gridsize',
+      '2',
+    );
+    expect(code).toBe(0);
+    expect(out).toBe('metric          value\nphase_pearson  0.8123\nDone in 2:50, written to out: index.html.\n');
+    expect(vi.mocked(demoWorkflow).mock.calls[0][0]).toEqual({
+      outputDir: 'out',
+      seed: 0,
+      epochs: 3,
+      gridsize: 2,
+      accelerator: 'auto',
+      threads: 2,
+    });
+  });
+
+  it('simulate takes its numbers typed', async () => {
+    vi.mocked(simulateWorkflow).mockResolvedValue({ path: 'a.npz', count: 1024, N: 64 });
+    const { code, out } = await cli(
+      'simulate',
+      '--output_file',
+      'a.npz',
+      '--photons',
+      '1e5',
+      '--no-noise',
+      '--N',
+      '128',
+    );
+    expect([code, out]).toEqual([0, 'Written a.npz: 1,024 patterns of 64 × 64.\n']);
+    expect(vi.mocked(simulateWorkflow).mock.calls[0][0]).toMatchObject({ photons: 1e5, noise: false, N: 128 });
+  });
+});

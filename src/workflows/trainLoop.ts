@@ -10,16 +10,16 @@ import type { Program } from '../graph/program.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { learningRateSchedule } from '../model/schedule.js';
 
-/** One line of `history.csv`. Losses are means over patterns; NaN where an epoch measured none. */
+/** One line of `history.csv`. Losses are means over patterns; null where there is no validation data. */
 export interface EpochRecord {
   readonly epoch: number;
   readonly learning_rate: number;
   readonly loss: number;
   readonly nll: number;
   readonly mae: number;
-  readonly val_loss: number;
-  readonly val_nll: number;
-  readonly val_mae: number;
+  readonly val_loss: number | null;
+  readonly val_nll: number | null;
+  readonly val_mae: number | null;
   readonly amplitude_contrast: number;
 }
 
@@ -144,28 +144,31 @@ export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult>
       const loss = averages.mean('loss');
       if (!Number.isFinite(loss)) throw diverged(epoch, rate);
       input.onProgress?.({
-        stage: `training, epoch ${epoch + 1}/${config.nepochs}`,
+        stage: 'training',
         done: epoch * order.length + start + indices.length,
         total,
         unit: 'groups',
-        note: `loss ${loss.toPrecision(4)}`,
+        note: `epoch ${epoch + 1}/${config.nepochs}, loss ${loss.toPrecision(4)}`,
       });
     }
     if (cancelled) break;
-    const held = validation ? await evaluateGroups(evaluations, validation, config.batch_size, state) : undefined;
+    const held =
+      monitored === 'val_loss' && validation
+        ? await evaluateGroups(evaluations, validation, config.batch_size, state)
+        : undefined;
     const record: EpochRecord = {
       epoch: epoch + 1,
       learning_rate: schedule.rate(epoch),
       loss: averages.mean('loss'),
       nll: averages.mean('nll'),
       mae: averages.mean('mae'),
-      val_loss: held?.mean('loss') ?? Number.NaN,
-      val_nll: held?.mean('nll') ?? Number.NaN,
-      val_mae: held?.mean('mae') ?? Number.NaN,
+      val_loss: held?.mean('loss') ?? null,
+      val_nll: held?.mean('nll') ?? null,
+      val_mae: held?.mean('mae') ?? null,
       amplitude_contrast: averages.mean('amplitude_contrast'),
     };
     history.push(record);
-    const watched = record[monitored];
+    const watched = record[monitored] ?? record.loss;
     schedule.epochEnded(watched);
     if (watched < best.loss) best = { epoch: record.epoch, loss: watched, weights: await state.read(weightNames) };
     await input.onEpoch?.(record);

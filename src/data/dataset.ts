@@ -1,0 +1,149 @@
+/**
+ * Groups of patterns as batches for a network. Batches are made on demand from the patterns' source; nothing is laid out
+ * beforehand, so that memory does not grow with the number of groups.
+ *
+ * @example
+ * const { inputScale } = await groupedStatistics(raw.patterns, groups);
+ * const dataset = new DiffractionDataset(raw, groups, inputScale);
+ * const { diffraction, positions } = await dataset.batch([0, 1, 2]); // shapes [3, C, N, N] and [3, C, 1, 2]
+ */
+import { PtychoError } from '../core/errors.js';
+import type { Tensor } from '../core/tensor.js';
+import type { Groups } from './grouping.js';
+import type { RawData } from './rawData.js';
+
+/** A batch of B groups. */
+export interface DatasetBatch {
+  /** [B, C, N, N] amplitudes times the input scale. */
+  readonly diffraction: Tensor;
+  /** [B, C, 1, 2] group centre − member, (x, y) in object pixels. */
+  readonly positions: Tensor;
+  /** (B·C) the members, as indices into the scan. */
+  readonly members: Int32Array;
+}
+
+/** Options of {@link DiffractionDataset}. */
+export interface DatasetOptions {
+  /**
+   * The most bytes of normalised patterns to keep in memory, because training reads the same ones every epoch; default
+   * 1 GiB. They are kept only when all patterns of the groups fit, and never when the source has them in memory itself.
+   */
+  readonly cacheBytes?: number;
+}
+
+/** Groups of a scan, ready to be fed. */
+export class DiffractionDataset {
+  /** Number of groups. */
+  readonly size: number;
+  /** Patterns per group. */
+  readonly C: number;
+  /** Side of the patterns, pixels. */
+  readonly N: number;
+  /** Side of a square canvas that holds all patches of any group: N + 2·⌈max|coordsRelative|⌉; N for gridsize 1. */
+  readonly canvasSide_px: number;
+  private readonly cache: PatternCache | undefined;
+
+  /**
+   * @param inputScale the factor that normalises amplitudes (`groupedStatistics(…).inputScale`, or a trained model's).
+   * @throws PtychoError DATASET_VALUE unless the scale is finite and positive.
+   */
+  constructor(
+    readonly raw: RawData,
+    readonly groups: Groups,
+    readonly inputScale: number,
+    options: DatasetOptions = {},
+  ) {
+    if (!(inputScale > 0 && Number.isFinite(inputScale))) {
+      throw new PtychoError('DATASET_VALUE', `The input scale must be a positive number, got ${inputScale}.`, {
+        found: inputScale,
+      });
+    }
+    this.size = groups.count;
+    this.C = groups.C;
+    this.N = raw.N;
+    this.canvasSide_px = raw.N + 2 * Math.ceil(groups.maxRelative_px);
+    const patterns = new Set(groups.members);
+    const bytes = patterns.size * this.N * this.N * 4;
+    if (!raw.patterns.resident && bytes <= (options.cacheBytes ?? 2 ** 30)) {
+      this.cache = new PatternCache(patterns, this.N * this.N);
+    }
+  }
+
+  /**
+   * The groups `indices`, in that order. Batches are independent: any number may be under way or kept.
+   * @throws PtychoError DATASET_SHAPE for a group that does not exist, and those of reading patterns.
+   */
+  async batch(indices: ArrayLike<number>): Promise<DatasetBatch> {
+    const { C, N } = this;
+    const B = indices.length;
+    const members = new Int32Array(B * C);
+    const positions = new Float32Array(B * C * 2);
+    for (let b = 0; b < B; b++) {
+      const g = indices[b];
+      if (!(Number.isInteger(g) && g >= 0 && g < this.size)) {
+        throw new PtychoError('DATASET_SHAPE', `There is no group ${g} among ${this.size}.`, {
+          found: g,
+          expected: this.size,
+        });
+      }
+      members.set(this.groups.members.subarray(g * C, (g + 1) * C), b * C);
+      positions.set(this.groups.coordsRelative.subarray(g * C * 2, (g + 1) * C * 2), b * C * 2);
+    }
+    const diffraction = new Float32Array(B * C * N * N);
+    await this.readNormalised(members, diffraction);
+    return {
+      diffraction: { data: diffraction, shape: [B, C, N, N] },
+      positions: { data: positions, shape: [B, C, 1, 2] },
+      members,
+    };
+  }
+
+  private async readNormalised(members: Int32Array, out: Float32Array): Promise<void> {
+    const { cache } = this;
+    const absent = cache === undefined ? members : Int32Array.from(new Set(members)).filter((m) => !cache.has(m));
+    if (absent.length > 0) {
+      const pixels = cache === undefined ? out : new Float32Array(absent.length * this.N * this.N);
+      await this.raw.patterns.readAmplitudes(absent, pixels);
+      // In single precision, factor included, as the network's input is defined.
+      const scale = Math.fround(this.inputScale);
+      for (let i = 0; i < pixels.length; i++) pixels[i] *= scale;
+      cache?.put(absent, pixels);
+    }
+    cache?.get(members, out);
+  }
+}
+
+/** Patterns in one block of memory, filled as they are first read. */
+class PatternCache {
+  private readonly slots = new Map<number, number>();
+  private readonly filled: Uint8Array;
+  private block: Float32Array | undefined;
+
+  constructor(
+    patterns: ReadonlySet<number>,
+    private readonly size: number,
+  ) {
+    for (const pattern of patterns) this.slots.set(pattern, this.slots.size);
+    this.filled = new Uint8Array(this.slots.size);
+  }
+
+  has(pattern: number): boolean {
+    return this.filled[this.slots.get(pattern)!] === 1;
+  }
+
+  put(patterns: Int32Array, pixels: Float32Array): void {
+    this.block ??= new Float32Array(this.slots.size * this.size);
+    for (let i = 0; i < patterns.length; i++) {
+      const slot = this.slots.get(patterns[i])!;
+      this.block.set(pixels.subarray(i * this.size, (i + 1) * this.size), slot * this.size);
+      this.filled[slot] = 1;
+    }
+  }
+
+  get(patterns: Int32Array, out: Float32Array): void {
+    for (let i = 0; i < patterns.length; i++) {
+      const at = this.slots.get(patterns[i])! * this.size;
+      out.set(this.block!.subarray(at, at + this.size), i * this.size);
+    }
+  }
+}

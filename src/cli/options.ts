@@ -44,5 +44,10 @@ export function addCommonOptions(command: Command): void {
 export function addQuietOption(command: Command): void {
   command.optionsGroup('Other:');
   command.option('--quiet', 'Write warnings and errors only.');
-  command.addHelpOption(new Option('-h, --help', 'Print this help.').helpGroup('Other:'));
+  addHelpOption(command, 'Other:');
+}
+
+/** `--help`, listed last in its group. */
+export function addHelpOption(command: Command, group: string): void {
+  command.addHelpOption(new Option('-h, --help', 'Print this help.').helpGroup(group));
 }

@@ -67,7 +67,7 @@ function toAmplitudes(
       const pixel = p % (N * N);
       throw new PtychoError(
         'DATASET_VALUE',
-        `${nameOf(origin)} has the value ${v} in pattern ${patternAt(Math.floor(p / (N * N)))}, row ${Math.floor(pixel / N)}, column ${pixel % N}, but ${root ? 'counts' : 'amplitudes'} must be finite and not negative; replace such pixels (by 0, say) and save again.`,
+        `${nameOf(origin)} has the value ${v} in pattern ${patternAt(Math.floor(p / (N * N)))}, row ${Math.floor(pixel / N)}, column ${pixel % N}, but pixels must be finite and not negative; replace such pixels (by 0, say) and save again.`,
         { path: origin.path, key: origin.member, found: v },
       );
     }

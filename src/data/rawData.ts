@@ -249,8 +249,14 @@ async function inferFrom(
 }
 
 function checkCounts(scan: ScanArrays, patterns: number, path: string, key: string): void {
-  for (const name of ['xcoords', 'ycoords', 'xcoordsStart', 'ycoordsStart', 'scanIndex'] as const) {
-    const found = scan[name]?.length;
+  const lengths = {
+    xcoords: scan.xcoords.length,
+    ycoords: scan.ycoords.length,
+    xcoords_start: scan.xcoordsStart?.length,
+    ycoords_start: scan.ycoordsStart?.length,
+    scan_index: scan.scanIndex?.length,
+  };
+  for (const [name, found] of Object.entries(lengths)) {
     if (found === undefined || found === patterns) continue;
     throw new PtychoError(
       'DATASET_SHAPE',

@@ -1,6 +1,7 @@
 /** The loop over epochs and batches, apart from files: network + backend + data in, best weights and history out. */
 import type { Backend, Compiled, DeviceState } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';
+import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import { LegacyRng } from '../core/rng.js';
@@ -40,7 +41,7 @@ export interface TrainLoopResult {
   readonly bestEpoch: number;
   readonly bestLoss: number;
   readonly monitored: 'val_loss' | 'loss';
-  /** Weights of the best epoch; of the beginning when training was cancelled before any epoch ended. */
+  /** Weights of the best epoch. */
   readonly weights: Record<string, Tensor>;
   readonly cancelled: boolean;
   readonly seconds: number;
@@ -104,9 +105,9 @@ async function* batches(dataset: DiffractionDataset, groups: Int32Array, size: n
 
 /**
  * Trains and keeps the weights of the best epoch by the monitored loss (`val_loss` where there is validation data).
- * Cancelling ends after the running step and keeps the best epoch so far.
+ * Cancelling ends after the running step and keeps the best epoch so far (within the first epoch: its steps so far).
  *
- * @throws PtychoError TRAINING_FAILED when the loss stops being a number.
+ * @throws PtychoError TRAINING_FAILED when the loss stops being a number, CANCELLED when cancelled before the first step.
  */
 export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult> {
   const { config, network, backend, training, validation, signal } = input;
@@ -151,7 +152,8 @@ export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult>
         note: `epoch ${epoch + 1}/${config.nepochs}, loss ${loss.toPrecision(4)}`,
       });
     }
-    if (cancelled) break;
+    // Stopped within the first epoch there is no epoch to keep: the steps done so far become one.
+    if (cancelled && (history.length > 0 || averages.count === 0)) break;
     const held =
       monitored === 'val_loss' && validation
         ? await evaluateGroups(evaluations, validation, config.batch_size, state)
@@ -175,6 +177,7 @@ export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult>
   }
   const seconds = (performance.now() - started) / 1000;
   await state.dispose();
+  if (history.length === 0) throwIfCancelled(signal, 'Training');
   return {
     history,
     bestEpoch: best.epoch,

@@ -1,0 +1,199 @@
+/** The whole path on a small simulated scan: train, save, open elsewhere, reconstruct; determinism and cancellation. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../../src/config/schema.js';
+import { isPtychoError } from '../../src/core/errors.js';
+import { openNpz } from '../../src/formats/npz.js';
+import { openBundle } from '../../src/persistence/bundle.js';
+import { inferWorkflow } from '../../src/workflows/infer.js';
+import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { trainWorkflow } from '../../src/workflows/train.js';
+
+const run = promisify(execFile);
+const cli = path.resolve('dist/cli/main.js');
+
+let folder: string;
+let scan: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-e2e-'));
+  scan = path.join(folder, 'scan.npz');
+  const recipe = {
+    N: 64,
+    object: 'lines',
+    object_side_px: 96,
+    probe: 'structured',
+    probe_diameter_px: null,
+    scan: 'jittered_raster',
+    step_px: 6,
+    n_patterns: null,
+    photons: 1e5,
+    noise: true,
+    seed: 3,
+  } as const;
+  await writeSimulatedScan(scan, simulateRecipe(recipe));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const request = (name: string, over: Record<string, unknown> = {}): TrainingRequest => {
+  const { model, ...rest } = over;
+  return trainingRequestSchema.parse({
+    model: { n_filters_scale: 1, ...(model as object) },
+    train_data_file: scan,
+    output_dir: path.join(folder, name),
+    nepochs: 2,
+    batch_size: 8,
+    nll_weight: 0.5,
+    mae_weight: 0.5,
+    neighbor_count: 7,
+    val_fraction: 0.1,
+    execution: { accelerator: 'cpu', threads: 1 },
+    ...rest,
+  });
+};
+const inference = (model: string, name: string) =>
+  inferenceConfigSchema.parse({
+    model_path: path.join(folder, model),
+    test_data_file: scan,
+    output_dir: path.join(folder, name),
+    neighbor_count: 7,
+    batch_size: 5,
+    execution: { accelerator: 'cpu', threads: 1 },
+  });
+const sha = async (file: string) =>
+  createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex');
+
+describe.each([1, 2])('gridsize %i', (gridsize) => {
+  const name = `run${gridsize}`;
+
+  it('trains, writes its files and keeps the best epoch', async () => {
+    const summary = await trainWorkflow(request(name, { model: { gridsize } }));
+    expect(summary.epochs).toBe(2);
+    expect(summary.monitored).toBe('val_loss');
+    expect(summary.history[1].loss).toBeLessThan(summary.history[0].loss);
+    expect((await readdir(path.join(folder, name))).sort()).toEqual([
+      'config.json',
+      'history.csv',
+      'run.json',
+      'wts.zip',
+    ]);
+    const bundle = await openBundle(path.join(folder, name));
+    const best = Math.min(...summary.history.map((r) => r.val_loss ?? Number.NaN));
+    expect(bundle.training.value).toBe(best);
+    expect(bundle.config.model.gridsize).toBe(gridsize);
+    const config = JSON.parse(await readFile(path.join(folder, name, 'config.json'), 'utf8'));
+    expect(config.provenance.N).toMatchObject({ value: 64, source: 'metadata' });
+  });
+
+  it('gives the same bytes for the same training in another folder', async () => {
+    await trainWorkflow(request(`${name}_again`, { model: { gridsize } }));
+    expect(await sha(path.join(folder, `${name}_again`, 'wts.zip'))).toBe(
+      await sha(path.join(folder, name, 'wts.zip')),
+    );
+    await trainWorkflow(request(`${name}_other`, { model: { gridsize }, seed: 1, nepochs: 1 }));
+    expect(await sha(path.join(folder, `${name}_other`, 'wts.zip'))).not.toBe(
+      await sha(path.join(folder, name, 'wts.zip')),
+    );
+  });
+
+  it('predicts bit for bit the same in another process', async () => {
+    const here = await inferWorkflow(inference(name, `${name}_here`));
+    const there = path.join(folder, `${name}_there`);
+    const config = inference(name, `${name}_there`);
+    const { stdout } = await run(process.execPath, [
+      cli, 'infer', '--model_path', config.model_path, '--test_data', scan, '--output_dir', there,
+      '--neighbor_count', '7', '--batch_size', '5', '--accelerator', 'cpu', '--threads', '1',
+    ]); // biome-ignore format: one command
+    expect(stdout).toMatch(/predict .*patterns\/s|patterns\/s/);
+    expect(await sha(path.join(there, 'reconstruction.npz'))).toBe(
+      await sha(path.join(folder, `${name}_here`, 'reconstruction.npz')),
+    );
+    expect(here.coverage).toBeGreaterThan(0.9);
+    const npz = await openNpz(path.join(there, 'reconstruction.npz'));
+    expect([...npz.keys].sort()).toEqual([
+      'algorithm',
+      'frame_origin_yx_px',
+      'overlap_count',
+      'reconstructed_object',
+      'sample_indices',
+    ]);
+    const image = await npz.read('reconstructed_object');
+    expect(image.kind).toBe('complex');
+    expect(image.shape).toEqual(here.stitched.image.shape);
+    await npz.close();
+    for (const file of ['reconstructed_amplitude.png', 'reconstructed_phase.png']) {
+      expect((await readFile(path.join(there, file))).subarray(1, 4).toString()).toBe('PNG');
+    }
+  });
+});
+
+describe('cancelling', () => {
+  it('keeps the best epoch so far', async () => {
+    const stop = new AbortController();
+    const summary = await trainWorkflow(request('cancelled', { nepochs: 50 }), {
+      signal: stop.signal,
+      onProgress: ({ done, total }) => {
+        if (done > (1.5 * total) / 50) stop.abort();
+      },
+    });
+    expect(summary.cancelled).toBe(true);
+    expect(summary.epochs).toBe(1);
+    const bundle = await openBundle(path.join(folder, 'cancelled'));
+    expect(bundle.training.bestEpoch).toBe(1);
+  });
+
+  it('within the first epoch keeps the steps so far', async () => {
+    const stop = new AbortController();
+    const summary = await trainWorkflow(request('cancelled_early'), {
+      signal: stop.signal,
+      onProgress: () => stop.abort(),
+    });
+    expect(summary).toMatchObject({ cancelled: true, epochs: 1, bestEpoch: 1 });
+    await openBundle(path.join(folder, 'cancelled_early'));
+  });
+
+  it('before the first step writes nothing', async () => {
+    const stop = new AbortController();
+    stop.abort();
+    const error = await trainWorkflow(request('never'), { signal: stop.signal }).catch((e: unknown) => e);
+    expect(isPtychoError(error, 'CANCELLED')).toBe(true);
+    await expect(openBundle(path.join(folder, 'never'))).rejects.toThrow(/wts\.zip/);
+  });
+});
+
+describe('what it trains on', () => {
+  it('validates on another scan where one is given', async () => {
+    const summary = await trainWorkflow(request('with_test', { test_data_file: scan, nepochs: 1 }));
+    expect(summary.monitored).toBe('val_loss');
+    expect(summary.history[0].val_loss).not.toBeNull();
+  });
+
+  it('monitors the training loss without validation data', async () => {
+    const summary = await trainWorkflow(request('no_val', { val_fraction: 0, nepochs: 1 }));
+    expect(summary.monitored).toBe('loss');
+    expect(summary.history[0].val_loss).toBeNull();
+  });
+
+  it('follows the schedule', async () => {
+    const summary = await trainWorkflow(request('schedule', { scheduler: 'Exponential' }));
+    expect(summary.history.map((r) => r.learning_rate)).toEqual([1e-3, 1e-3 * 0.95]);
+  });
+
+  it('says what is wrong when a model meets patterns of another size', async () => {
+    const config = { ...inference('run1', 'wrong') };
+    const other = path.join(folder, 'other.npz');
+    const big = simulateRecipe({
+      N: 128, object: 'siemens_star', object_side_px: 160, probe: 'structured', probe_diameter_px: null,
+      scan: 'fermat_spiral', step_px: 12, n_patterns: null, photons: 1e5, noise: false, seed: 0,
+    }); // biome-ignore format: one recipe
+    await writeSimulatedScan(other, big);
+    await expect(inferWorkflow({ ...config, test_data_file: other })).rejects.toThrow(/128×128.*64×64/);
+    await expect(readdir(path.join(folder, 'wrong'))).rejects.toThrow();
+  });
+});

@@ -22,7 +22,7 @@ const cases = {
     file: path.join(shared, 'data/sim_64_counts.npz'),
     truthKey: 'objectTrue',
     probe: `${path.join(shared, 'data/sim_64_counts.npz')}:probeTrue`,
-    train: '--nepochs 100 --batch_size 4 --n_filters_scale 1',
+    train: '--nepochs 60 --batch_size 4 --n_filters_scale 1',
   },
   star: {
     file: path.join(shared, 'data/siemens_star_128.npz'),
@@ -43,7 +43,16 @@ async function measure(name) {
   await mkdir(folder, { recursive: true });
   const probe = c.probe ? ['--probe', c.probe] : [];
   const started = performance.now();
-  run('train', '--train_data_file', c.file, '--output_dir', folder, ...probe, ...c.train.split(' '), ...recipe.split(' '));
+  run(
+    'train',
+    '--train_data_file',
+    c.file,
+    '--output_dir',
+    folder,
+    ...probe,
+    ...c.train.split(' '),
+    ...recipe.split(' '),
+  );
   const trainSeconds = (performance.now() - started) / 1000;
   run('infer', '--model_path', folder, '--test_data', c.file, '--output_dir', folder, ...probe);
 
@@ -55,16 +64,28 @@ async function measure(name) {
   const image = await npz.read('reconstructed_object');
   const origin = (await npz.readReal('frame_origin_yx_px')).data;
   const overlapCount = await npz.readReal('overlap_count');
-  const stitched = { image, frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] } };
+  const stitched = {
+    image,
+    frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] },
+  };
   const data = await openNpz(c.file);
   const truth = await data.read(c.truthKey);
   const mask = c.maskKey ? await data.readReal(c.maskKey) : undefined;
   const scan = { diffraction, xs: raw.xcoords, ys: raw.ycoords, probe: raw.probeGuess };
   const score = scoreAgainstTruth(stitched, truth, { bounds: scanBounds(raw.xcoords, raw.ycoords), mask });
   const r = Object.fromEntries(
-    ['fourier', 'bilinear'].map((shift) => [`r_factor_${shift}`, amplitudeRFactor(scan, stitched, { shift, overlapCount })]),
+    ['fourier', 'bilinear'].map((shift) => [
+      `r_factor_${shift}`,
+      amplitudeRFactor(scan, stitched, { shift, overlapCount }),
+    ]),
   );
-  const result = { name, train_seconds: Math.round(trainSeconds), ...score, ...r, constant_r_factor: constantObjectRFactor(scan).best };
+  const result = {
+    name,
+    train_seconds: Math.round(trainSeconds),
+    ...score,
+    ...r,
+    constant_r_factor: constantObjectRFactor(scan).best,
+  };
   await data.close();
   await npz.close();
   await raw.close();

@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { createOnnxBackend } from '../dist/backends/onnx/backend.js';
 import { modelConfigSchema } from '../dist/config/schema.js';
 import { PtychoNetwork } from '../dist/model/network.js';
-import { PatchStitcher } from '../dist/reconstruction/stitch.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
+import { PatchStitcher } from '../dist/reconstruction/stitch.js';
 
 const BATCH = 16;
 const N = 64;
@@ -136,7 +136,11 @@ function stitching(crop, weighted) {
 }
 
 const peer = await startPeer();
-console.log(peer ? `peer: PyTorch ${peer.about.torch}` : 'No python3 with torch here (Debian: apt install python3-torch): ours only.');
+console.log(
+  peer
+    ? `peer: PyTorch ${peer.about.torch}`
+    : 'No python3 with torch here (Debian: apt install python3-torch): ours only.',
+);
 const net = network();
 const rows = [];
 for (const threads of [1, 2]) rows.push(...(await compare(peer, net, threads)));
@@ -145,4 +149,7 @@ console.table(rows);
 const stitched = [stitching(20, false), stitching(20, true), stitching(64, false), stitching(64, true)];
 console.table(stitched);
 await mkdir('bench-output', { recursive: true });
-await writeFile('bench-output/speed.json', `${JSON.stringify({ peer: peer?.about ?? null, rows, stitching: stitched }, null, 2)}\n`);
+await writeFile(
+  'bench-output/speed.json',
+  `${JSON.stringify({ peer: peer?.about ?? null, rows, stitching: stitched }, null, 2)}\n`,
+);

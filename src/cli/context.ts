@@ -19,5 +19,5 @@ export interface CliContext {
     off(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   };
   /** Leaves at once, on the second Ctrl-C. */
-  exitNow(code: number): void;
+  leaveNow(): void;
 }

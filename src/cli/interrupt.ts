@@ -1,7 +1,6 @@
 /** Ctrl-C: the first one asks the work to come to an end, the second leaves at once. */
 
 import type { CliContext } from './context.js';
-import { EXIT_INTERRUPTED } from './exit.js';
 
 /**
  * Runs `work` with a signal that the first SIGINT (or SIGTERM, as batch systems send it) aborts.
@@ -15,7 +14,7 @@ export async function withInterrupt<T>(
   const controller = new AbortController();
   const listener = () => {
     if (controller.signal.aborted) {
-      context.exitNow(EXIT_INTERRUPTED);
+      context.leaveNow();
       return;
     }
     announce();

@@ -11,5 +11,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
-  exitNow: (code) => process.exit(code),
+  // By the signal's own default, which ends the process as a whole: process.exit would first take down the engine's
+  // worker thread, and native code that is in the middle of a step aborts at that.
+  leaveNow: () => {
+    process.removeAllListeners('SIGINT');
+    process.kill(process.pid, 'SIGINT');
+  },
 });

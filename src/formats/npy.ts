@@ -15,7 +15,7 @@ import {
   npyError,
   parseNpyHeader,
 } from './npyHeader.js';
-import { npyPreamble } from './npyWrite.js';
+import { hostIsLittleEndian, npyPreamble } from './npyWrite.js';
 import { allocate } from './zipArchive.js';
 
 /**
@@ -72,9 +72,6 @@ const NUMBERS: Readonly<Record<Exclude<NpyDtype, 'str'>, NumberType>> = {
   complex64: float32,
   complex128: float64,
 };
-
-/** Node runs almost everywhere on little-endian machines; elsewhere the slow, always correct path is taken. */
-export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Types that npyjs decodes to what we want (it has no bool or 64-bit numbers of our kind, and leaves complex interleaved). */
 const NPYJS_DTYPES = new Set<NpyDtype>([

@@ -23,7 +23,8 @@ export interface TextNpyInput {
 /** Anything that can be written: real, complex (Float32Arrays become complex64, Float64Arrays complex128) or text. */
 export type NpyInput = RealNpyInput | ComplexTensor<Float32Array | Float64Array> | TextNpyInput;
 
-const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** Node runs almost everywhere on little-endian machines; elsewhere the slow, always correct paths are taken. */
+export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const CHUNK_ELEMENTS = 1 << 18;
 
 const CODES: Readonly<Record<Exclude<NpyDtype, 'str'>, string>> = {

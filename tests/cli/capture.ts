@@ -6,8 +6,8 @@ import { runCli } from '../../src/cli/program.js';
 export interface Captured {
   readonly context: CliContext;
   readonly signals: EventEmitter;
-  /** Exit codes of a second Ctrl-C. */
-  readonly leftWith: number[];
+  /** How often it was left at once. */
+  left(): number;
   out(): string;
   err(): string;
 }
@@ -16,16 +16,18 @@ export function capture(): Captured {
   const out: string[] = [];
   const err: string[] = [];
   const signals = new EventEmitter();
-  const leftWith: number[] = [];
+  let left = 0;
   return {
     context: {
       stdout: { write: (text) => out.push(text) },
       stderr: { write: (text) => err.push(text) },
       signals,
-      exitNow: (code) => leftWith.push(code),
+      leaveNow: () => {
+        left++;
+      },
     },
     signals,
-    leftWith,
+    left: () => left,
     out: () => out.join(''),
     err: () => err.join(''),
   };

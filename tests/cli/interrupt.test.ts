@@ -11,9 +11,9 @@ describe('Ctrl-C', () => {
       expect(signal.aborted).toBe(false);
       captured.signals.emit('SIGINT');
       expect(signal.aborted).toBe(true);
-      expect(captured.leftWith).toEqual([]);
+      expect(captured.left()).toBe(0);
       captured.signals.emit('SIGINT');
-      expect(captured.leftWith).toEqual([130]);
+      expect(captured.left()).toBe(1);
       return 'saved';
     });
     expect(result).toBe('saved');

@@ -2,7 +2,7 @@
 import type { ExecutionConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { Backend } from './backend.js';
+import type { Backend, BackendInfo } from './backend.js';
 
 /**
  * Starts the backend called `name`.
@@ -18,4 +18,9 @@ export async function selectBackend(name: string, execution: ExecutionConfig, lo
     found: name,
     expected: ['onnx'],
   });
+}
+
+/** `onnxruntime-node 1.30.0 on cpu, 2 threads.` */
+export function describeEngine({ engine, device, threads }: BackendInfo): string {
+  return `${engine} on ${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
 }

@@ -3,7 +3,7 @@
  * `reconstructed_phase.png` and `run.json` to `output_dir`.
  */
 import path from 'node:path';
-import { selectBackend } from '../backends/select.js';
+import { describeEngine, selectBackend } from '../backends/select.js';
 import type { Provenance } from '../config/resolve.js';
 import type { InferenceConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
@@ -62,7 +62,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     const backend = await selectBackend(config.backend, config.execution, logger);
     let result: Reconstruction;
     try {
-      logger.info(`${backend.info.engine} on ${backend.info.device}, ${backend.info.threads} threads.`);
+      logger.info(describeEngine(backend.info));
       result = await reconstruct({
         network,
         weights: model.bundle.weights,

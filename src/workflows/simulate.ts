@@ -49,10 +49,12 @@ export async function simulateWorkflow(
   services: { readonly logger?: Logger } = {},
 ): Promise<{ path: string; count: number; N: number }> {
   const logger = services.logger ?? silentLogger;
-  const scan = simulateRecipe(config);
+  // The file does not record where it was written: the same recipe gives the same bytes anywhere.
+  const { output_file, ...recipe } = config;
+  const scan = simulateRecipe(recipe);
   const [count, N] = scan.diffraction.shape;
-  await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
-  await writeSimulatedScan(config.output_file, scan);
+  await makeOutputFolder(path.dirname(path.resolve(output_file)));
+  await writeSimulatedScan(output_file, scan);
   logger.debug?.(`${count} patterns of ${N}×${N}, seed ${config.seed}.`);
-  return { path: config.output_file, count, N };
+  return { path: output_file, count, N };
 }

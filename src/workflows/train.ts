@@ -5,7 +5,7 @@
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
 import path from 'node:path';
-import { selectBackend } from '../backends/select.js';
+import { describeEngine, selectBackend } from '../backends/select.js';
 import { finaliseTrainingConfig, type Provenance } from '../config/resolve.js';
 import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
@@ -84,13 +84,11 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
     const scan = await prepareScan(raw, config, gridsize);
     const testScan = test && (await prepareScan(test, { ...config, n_groups: null }, gridsize));
     const network = await networkFor(config, scan, testScan, logger);
-    logger.info(
-      `${raw.source}: ${raw.count} patterns of ${raw.N}×${raw.N}, ${raw.domain} (${raw.domainReason}), ${scan.groups.count} groups of ${scan.groups.C}.`,
-    );
+    logger.info(`${scan.groups.count} groups of ${scan.groups.C}.`);
     await makeOutputFolder(config.output_dir);
     const backend = await selectBackend(config.backend, config.execution, logger);
     try {
-      logger.info(`${backend.info.engine} on ${backend.info.device}, ${backend.info.threads} threads.`);
+      logger.info(describeEngine(backend.info));
       const split = splitGroups(scan.groups.count, testScan ? 0 : config.val_fraction, config.seed);
       const result = await trainLoop({
         config,

@@ -22,13 +22,13 @@ const cases = {
     file: path.join(shared, 'data/sim_64_counts.npz'),
     truthKey: 'objectTrue',
     probe: `${path.join(shared, 'data/sim_64_counts.npz')}:probeTrue`,
-    train: '--nepochs 60 --batch_size 4 --n_filters_scale 1',
+    train: '--nepochs 40 --batch_size 4 --n_filters_scale 1',
   },
   star: {
     file: path.join(shared, 'data/siemens_star_128.npz'),
     truthKey: 'objectGuess',
     maskKey: 'objectMask',
-    train: '--nepochs 30 --batch_size 4 --n_filters_scale 1',
+    train: '--nepochs 16 --batch_size 4 --n_filters_scale 1',
   },
 };
 const recipe = '--nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';

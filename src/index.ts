@@ -69,6 +69,6 @@ export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
 export { type InferSummary, inferWorkflow } from './workflows/infer.js';
 export { type OpenedModel, openModel } from './workflows/model.js';
-export { type ReconstructOptions, type Reconstruction, reconstruct } from './workflows/reconstruct.js';
+export { type Reconstruction, type ReconstructOptions, reconstruct } from './workflows/reconstruct.js';
 export { simulateWorkflow } from './workflows/simulate.js';
 export { type TrainSummary, trainWorkflow, type WorkflowServices } from './workflows/train.js';

@@ -110,14 +110,15 @@ async function compare(peer, net, threads) {
   return rows;
 }
 
-/** Patches per second of the streaming stitcher on a 1024² scan, one core. */
+/** Patches per second of the streaming stitcher, one core. */
 function stitching(crop, weighted) {
   const count = 512;
   const rounds = crop < 64 ? 20 : 5;
   const re = new Float32Array(count * N * N).fill(0.5);
   const im = new Float32Array(count * N * N).fill(0.25);
-  const xs = Float64Array.from({ length: count }, (_, i) => 40 + ((i * 37.31) % 900));
-  const ys = Float64Array.from({ length: count }, (_, i) => 40 + ((i * 53.77) % 900));
+  // A raster with jitter, as scans are: neighbours in the file are neighbours on the object.
+  const xs = Float64Array.from({ length: count }, (_, i) => 40 + (i % 32) * 6.3 + ((i * 0.731) % 1));
+  const ys = Float64Array.from({ length: count }, (_, i) => 40 + Math.floor(i / 32) * 6.3 + ((i * 0.377) % 1));
   const weights = weighted ? { data: new Float32Array(N * N).fill(1), shape: [N, N] } : undefined;
   const stitcher = new PatchStitcher(scanBounds(xs, ys), crop, weights);
   stitcher.add(re, im, count, N, xs, ys);

@@ -78,6 +78,37 @@ export function addBlocks(
   }
 }
 
+/** {@link addBlocks} for one plane and a whole block of side × side pixels. */
+export function addBlock(
+  plane: Float32Array,
+  stride: number,
+  y: number,
+  x: number,
+  block: Float32Array,
+  side: number,
+): void {
+  const y0 = Math.floor(y);
+  const x0 = Math.floor(x);
+  const fy = y - y0;
+  const fx = x - x0;
+  const start = y0 * stride + x0;
+  for (let i = 0; i <= side; i++) {
+    // Beyond the block's rows there is nothing: the missing row takes part with weight 0.
+    const here = Math.min(i, side - 1) * side;
+    const above = Math.max(i - 1, 0) * side;
+    const near = i < side ? 1 - fy : 0;
+    const far = i > 0 ? fy : 0;
+    let d = start + i * stride;
+    let left = 0;
+    for (let j = 0; j < side; j++, d++) {
+      const column = near * block[here + j] + far * block[above + j];
+      plane[d] += column + fx * (left - column);
+      left = column;
+    }
+    plane[d] += fx * left;
+  }
+}
+
 /** {@link addBlocks} for a block of ones: the weights that go with it. */
 export function addOnes(plane: Float32Array, stride: number, y: number, x: number, side: number): void {
   const y0 = Math.floor(y);

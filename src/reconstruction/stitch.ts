@@ -9,7 +9,7 @@
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, Tensor } from '../core/tensor.js';
 import { type Frame, frameForScan, type ScanBounds } from './frame.js';
-import { addBlocks, addOnes } from './scatter.js';
+import { addBlock, addBlocks, addOnes } from './scatter.js';
 
 /** Added to the weight before division, so that nothing divides by zero. */
 const TINY = 1e-9;
@@ -42,7 +42,6 @@ export class PatchStitcher {
   /** Patch weights, cut to M×M, and what they need: scratch blocks and a plane that counts patches. */
   private readonly weighting?: {
     readonly block: Float32Array;
-    readonly ones: Float32Array;
     readonly re: Float32Array;
     readonly im: Float32Array;
     readonly count: Float32Array;
@@ -73,7 +72,6 @@ export class PatchStitcher {
       const area = cropSide * cropSide;
       this.weighting = {
         block: cutCentre(patchWeights, cropSide),
-        ones: new Float32Array(area).fill(1),
         re: new Float32Array(area),
         im: new Float32Array(area),
         count: new Float32Array(size),
@@ -126,14 +124,17 @@ export class PatchStitcher {
   private addWeighted(y: number, x: number, re: Float32Array, im: Float32Array, offset: number, side: number): void {
     const { cropSide, stride, weighting } = this;
     if (!weighting) return;
+    const { block, re: scratchRe, im: scratchIm } = weighting;
     for (let i = 0, to = 0; i < cropSide; i++) {
-      for (let j = 0, from = offset + i * side; j < cropSide; j++, from++, to++) {
-        weighting.re[to] = weighting.block[to] * re[from];
-        weighting.im[to] = weighting.block[to] * im[from];
+      for (let from = offset + i * side, end = from + cropSide; from < end; from++, to++) {
+        const w = block[to];
+        scratchRe[to] = w * re[from];
+        scratchIm[to] = w * im[from];
       }
     }
-    addBlocks(this.re, this.im, stride, y, x, weighting.re, weighting.im, 0, cropSide, cropSide);
-    addBlocks(this.weight, weighting.count, stride, y, x, weighting.block, weighting.ones, 0, cropSide, cropSide);
+    addBlocks(this.re, this.im, stride, y, x, scratchRe, scratchIm, 0, cropSide, cropSide);
+    addBlock(this.weight, stride, y, x, block, cropSide);
+    addOnes(weighting.count, stride, y, x, cropSide);
   }
 
   /** The image of all patches added so far; more may be added afterwards. */

@@ -33,7 +33,7 @@ export interface DemoSummary {
 }
 
 /** Chosen so that two cores finish in about three minutes; measured in `docs/results.md`. */
-const DEMO = { patterns: 400, epochs: 60, batch_size: 4, n_filters_scale: 1, photons: 1e6, step_px: 5 } as const;
+const DEMO = { patterns: 400, epochs: 14, batch_size: 4, n_filters_scale: 1, photons: 1e6, step_px: 5 } as const;
 
 /**
  * Runs the demonstration and writes scan, bundle, pictures, `metrics.json` and `index.html` to `outputDir`.

@@ -9,7 +9,7 @@ import { boxSumsAdjoint } from './kernels.js';
 import type { LowerContext } from './lowering.js';
 
 /** Names and sizes of one gradient; `n` is −1 where the batch size is free. */
-interface Sizes {
+export interface Sizes {
   readonly g: Emitter;
   readonly n: number;
   readonly ci: number;
@@ -26,9 +26,12 @@ export function filterGradient(
   ctx: LowerContext,
 ): string {
   const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
-  const co = node.shape[0];
-  const k = node.attrs.kernel;
-  const s: Sizes = { g: ctx.g, n, ci, co, h, w, k };
+  return kernelGradient(x, dy, { g: ctx.g, n, ci, co: node.shape[0], h, w, k: node.attrs.kernel });
+}
+
+/** {@link filterGradient} from names and sizes. */
+export function kernelGradient(x: string, dy: string, s: Sizes): string {
+  const { n, ci, co, h, w, k } = s;
   if (k === 1) return pointwise(x, dy, s);
   if (8 * ci <= co) return shiftedImage(x, dy, s);
   if (8 * co <= ci) return shiftedGradient(x, dy, s);

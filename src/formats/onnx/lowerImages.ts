@@ -5,7 +5,7 @@
 
 import type { Emitter } from './emitter.js';
 import { boxKernel, turned } from './kernels.js';
-import { filterGradient, upFilterGradient } from './lowerFilterGradients.js';
+import { filterGradient, kernelGradient, upFilterGradient } from './lowerFilterGradients.js';
 import type { LoweringTable } from './lowering.js';
 import { ONNX_FLOAT } from './proto.js';
 
@@ -29,6 +29,12 @@ const same = (kernel: number) => {
 const stride2 = { kernel_shape: [4, 4], pads: [1, 1, 1, 1], strides: [2, 2] };
 const blocks = { kernel_shape: [2, 2], strides: [2, 2] };
 
+/**
+ * With few input channels doubling the image is cheap, and the plain convolution beats the transposed one, whose cost is
+ * in spreading many output channels.
+ */
+const fewChannels = ([co, ci]: readonly number[]) => 8 * ci <= co;
+
 export const imageLowerings: LoweringTable<ImageOp> = {
   conv2d: ({ inputs }, x, { g }) => g.op('Conv', x, same(inputs[1].shape[2])),
   // The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped: twice as fast as ConvTranspose.
@@ -38,9 +44,20 @@ export const imageLowerings: LoweringTable<ImageOp> = {
   },
   conv2dFilterGrad: filterGradient,
   upConv2d: ({ inputs }, [x, w, ...bias], { g }) =>
-    g.op('ConvTranspose', [x, boxKernel(g, w, inputs[1].shape), ...bias], stride2),
-  upConv2dInputGrad: ({ inputs }, [dy, w], { g }) => g.op('Conv', [dy, boxKernel(g, w, inputs[1].shape)], stride2),
-  upConv2dFilterGrad: upFilterGradient,
+    fewChannels(inputs[1].shape)
+      ? g.op('Conv', [doubled(g, x), w, ...bias], same(3))
+      : g.op('ConvTranspose', [x, boxKernel(g, w, inputs[1].shape), ...bias], stride2),
+  upConv2dInputGrad: ({ inputs }, [dy, w], { g }) => {
+    const kernel = inputs[1].shape;
+    return fewChannels(kernel)
+      ? blockSum(g, g.op('Conv', [dy, turned(g, w, kernel)], same(3)))
+      : g.op('Conv', [dy, boxKernel(g, w, kernel)], stride2);
+  },
+  upConv2dFilterGrad: (node, [x, dy], ctx) => {
+    if (!fewChannels(node.shape)) return upFilterGradient(node, [x, dy], ctx);
+    const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
+    return kernelGradient(doubled(ctx.g, x), dy, { g: ctx.g, n, ci, co: node.shape[0], h: 2 * h, w: 2 * w, k: 3 });
+  },
   maxPool2: (_, [x], { g }) => g.op('MaxPool', [x], blocks),
   maxPool2Grad: (_, [x, y, dy], { g }) => {
     const mask = g.op('Cast', [g.op('Equal', [x, doubled(g, y)])], { to: ONNX_FLOAT });

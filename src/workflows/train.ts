@@ -16,7 +16,7 @@ import { PtychoNetwork } from '../model/network.js';
 import { physicsScale, SCALE_CONTRACT_VERSION } from '../model/scale.js';
 import { type BundleContent, saveBundle } from '../persistence/bundle.js';
 import { encodeHistory } from '../persistence/history.js';
-import { softProbeMask } from '../physics/probe.js';
+import { probeMask } from '../physics/probe.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { openScan, type PreparedScan, prepareScan } from './scan.js';
 import { type EpochRecord, type TrainLoopResult, trainLoop } from './trainLoop.js';
@@ -162,7 +162,7 @@ async function networkFor(
     nll_weight: config.nll_weight,
     mae_weight: config.mae_weight,
     intensity_scale_trainable: config.intensity_scale_trainable,
-    probeMask: config.model.probe_mask ? softProbeMask(config.model.N).data : undefined,
+    probeMask: config.model.probe_mask ? probeMask(config.model.N).data : undefined,
     adam: { beta1: config.adam_beta1, beta2: config.adam_beta2, epsilon: 1e-8 },
   });
 }

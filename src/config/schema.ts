@@ -292,6 +292,12 @@ export const simulationConfigSchema = z
       'Full width at half maximum of the structured probe; null: a third of N.',
       { unit: 'px', legacyKey: null },
     ),
+    probe_curvature_rad: field(
+      nonNegativeNumber,
+      1.2,
+      'Curvature of the structured probe: its phase at half maximum minus that at the centre.',
+      { unit: 'rad', legacyKey: null },
+    ),
     scan: field(
       oneOf('jittered_raster', 'fermat_spiral'),
       'jittered_raster',

@@ -17,7 +17,11 @@ export function simulateRecipe(recipe: SimulationRecipe): SimulatedScan {
   const side = recipe.object_side_px ?? Math.round(3.5 * recipe.N);
   const region = { rows: side, cols: side, side: recipe.N };
   const object = makeObject(recipe.object, { rows: side, cols: side, seed: recipe.seed });
-  const probe = makeProbe(recipe.probe, { side: recipe.N, diameter: recipe.probe_diameter_px ?? undefined });
+  const probe = makeProbe(recipe.probe, {
+    side: recipe.N,
+    diameter: recipe.probe_diameter_px ?? undefined,
+    curvatureRad: recipe.probe_curvature_rad,
+  });
   const stepPx =
     recipe.step_px ?? (recipe.n_patterns === null ? recipe.N / 12 : stepForCount(region, recipe.n_patterns));
   const { xs, ys } = makeScan(recipe.scan, { ...region, stepPx, seed: recipe.seed + 1 });

@@ -28,6 +28,7 @@ beforeAll(async () => {
     object_side_px: 96,
     probe: 'structured',
     probe_diameter_px: null,
+    probe_curvature_rad: 1.2,
     scan: 'jittered_raster',
     step_px: 6,
     n_patterns: null,
@@ -190,6 +191,7 @@ describe('what it trains on', () => {
     const other = path.join(folder, 'other.npz');
     const big = simulateRecipe({
       N: 128, object: 'siemens_star', object_side_px: 160, probe: 'structured', probe_diameter_px: null,
+    probe_curvature_rad: 1.2,
       scan: 'fermat_spiral', step_px: 12, n_patterns: null, photons: 1e5, noise: false, seed: 0,
     }); // biome-ignore format: one recipe
     await writeSimulatedScan(other, big);

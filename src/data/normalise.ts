@@ -3,6 +3,7 @@
  * display scales are other things and live elsewhere.
  */
 import { PtychoError } from '../core/errors.js';
+import { inputNormalisation } from '../physics/scale.js';
 import type { Groups } from './grouping.js';
 import type { PatternSource } from './patternSource.js';
 
@@ -111,7 +112,7 @@ async function weightedStatistics(
   }
   const { N } = source;
   const meanPower = total / count;
-  const inputScale = Math.sqrt((N / 2) ** 2 / meanPower);
+  const inputScale = inputNormalisation(meanPower, N);
   return {
     count,
     meanPower,

@@ -10,6 +10,8 @@
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
+import { scaleComplex, totalIntensity } from '../physics/probe.js';
+import { intensityScale } from '../physics/scale.js';
 
 export const SCALE_CONTRACT_VERSION = 'counts_v1';
 
@@ -41,17 +43,6 @@ export interface ScaleSource {
   readonly nphotons: number;
 }
 
-/** Σ|P|². */
-export function probePower(probe: ComplexImage): number {
-  let sum = 0;
-  for (let i = 0; i < probe.re.length; i++) sum += probe.re[i] ** 2 + probe.im[i] ** 2;
-  return sum;
-}
-
-function scaled(image: ComplexImage, factor: number): ComplexImage {
-  return { re: image.re.map((v) => v * factor), im: image.im.map((v) => v * factor), shape: image.shape };
-}
-
 /**
  * Fixes every scale from the data set's statistics and the probe.
  * @throws PtychoError DATASET_VALUE when the patterns or the probe are all dark.
@@ -66,7 +57,7 @@ export function physicsScale(config: ModelConfig, source: ScaleSource): PhysicsS
       },
     );
   }
-  const power = probePower(source.probe);
+  const power = totalIntensity(source.probe);
   if (!(power > 0)) {
     throw new PtychoError(
       'DATASET_VALUE',
@@ -82,9 +73,9 @@ export function physicsScale(config: ModelConfig, source: ScaleSource): PhysicsS
   const probeFactor = isPhysical ? 1 : Math.sqrt(1 / ratio);
   const rmsObject = isPhysical ? Math.sqrt(1 / ratio) : 1;
   return {
-    intensityScale: Math.sqrt(meanCounts) / (config.N / 2),
+    intensityScale: intensityScale(meanCounts, config.N),
     meanCounts,
-    probe: probeFactor === 1 ? source.probe : scaled(source.probe, probeFactor),
+    probe: probeFactor === 1 ? source.probe : scaleComplex(source.probe, probeFactor),
     probeFactor,
     // sigmoid(0) = ½: a fresh network then starts at the rms amplitude.
     amplitudeGauge: config.amp_activation === 'sigmoid' ? 2 * rmsObject : rmsObject,

@@ -12,6 +12,7 @@ import type { ComplexImage, Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { amplitudeRFactor, constantObjectRFactor } from '../evaluation/rFactor.js';
 import { writeNpz } from '../formats/npz.js';
+import { scaleComplex } from '../physics/probe.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { encodePng } from '../report/png.js';
@@ -173,11 +174,7 @@ async function scoreR(
     diffraction: { data, shape: [n, raw.N, raw.N] },
     xs: Float64Array.from(indices, (i) => raw.xcoords[i]),
     ys: Float64Array.from(indices, (i) => raw.ycoords[i]),
-    probe: {
-      re: raw.probeGuess.re.map((v) => v * probeFactor),
-      im: raw.probeGuess.im.map((v) => v * probeFactor),
-      shape: raw.probeGuess.shape,
-    },
+    probe: scaleComplex(raw.probeGuess, probeFactor),
   };
   return {
     image: amplitudeRFactor(scan, stitched, { overlapCount: stitched.weight }),

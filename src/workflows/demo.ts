@@ -6,13 +6,13 @@ import path from 'node:path';
 import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../config/schema.js';
 import { silentLogger } from '../core/log.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
-import { scanBounds } from '../reconstruction/frame.js';
+import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { renderLossCurve } from '../report/lossCurve.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
-import { inferWorkflow, stitchedPictures } from './infer.js';
+import { inferWorkflow, stitchedPictures, wellCovered } from './infer.js';
 import { simulateRecipe, writeSimulatedScan } from './simulate.js';
 import { trainWorkflow, type WorkflowServices } from './train.js';
 import { createdBy } from './version.js';
@@ -34,7 +34,7 @@ export interface DemoSummary {
 
 /** Chosen so that two cores finish in about three minutes; measured in `docs/results.md`. */
 const DEMO = {
-  patterns: 400,
+  patterns: 324,
   step_px: 5,
   probe_diameter_px: 16,
   probe_curvature_rad: 1.2,
@@ -98,7 +98,8 @@ export async function demoWorkflow(options: DemoOptions, services: WorkflowServi
       output_dir: folder,
       neighbor_count: 7,
       seed,
-      execution,
+      // What `auto` found is known now: not to be tried, and warned of, again.
+      execution: { ...execution, accelerator: trained.device },
     }),
     services,
   );
@@ -121,8 +122,11 @@ export async function demoWorkflow(options: DemoOptions, services: WorkflowServi
     { title: 'Loss', label: 'amplitude loss (R-factor)', bestEpoch: trained.bestEpoch },
   );
   const { amplitude, phase } = stitchedPictures(inferred.stitched);
-  const truthAmplitude = renderAmplitude(scan.objectGuess);
-  const truthPhase = renderPhase(scan.objectGuess);
+  // The part of the truth that the scan saw, in the same frame, so that the pictures lie on each other.
+  const truth = moveToFrame(scan.objectGuess, frameOfObject(scan.objectGuess), inferred.stitched.frame);
+  const mask = wellCovered(inferred.stitched.weight);
+  const truthAmplitude = renderAmplitude(truth, { mask });
+  const truthPhase = renderPhase(truth, { mask });
   const picture = (title: string, p: typeof amplitude) => ({ title, png: encodePng(p), scale: p });
   await writeAtomically(path.join(folder, 'loss.svg'), curve);
   await writeAtomically(path.join(folder, 'metrics.json'), json(metrics));

@@ -125,7 +125,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
 const FAINT = 0.05;
 
 /** Non-zero where enough light fell for the image to mean something. */
-function wellCovered(weight: Tensor): Uint8Array {
+export function wellCovered(weight: Tensor): Uint8Array {
   const positive = weight.data.filter((v) => v > 0).sort();
   const limit = FAINT * (positive[positive.length >> 1] ?? 0);
   return Uint8Array.from(weight.data, (v) => (v > limit ? 1 : 0));

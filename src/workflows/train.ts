@@ -38,6 +38,8 @@ export interface TrainSummary {
   readonly patternsPerSecond: number;
   readonly outputDir: string;
   readonly cancelled: boolean;
+  /** Where it ran. */
+  readonly device: 'cpu' | 'cuda';
   readonly history: readonly EpochRecord[];
 }
 
@@ -115,6 +117,7 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
         patternsPerSecond: result.patternsSeen / result.seconds,
         outputDir: config.output_dir,
         cancelled: result.cancelled,
+        device: backend.info.device,
         history: result.history,
       };
     } finally {

@@ -25,6 +25,7 @@ const trained = {
   patternsPerSecond: 321.4,
   outputDir: 'run',
   cancelled: false,
+  device: 'cpu' as const,
   history: [],
 };
 

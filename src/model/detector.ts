@@ -17,45 +17,37 @@ function dftMatrix(side: number): { re: Float64Array; im: Float64Array } {
   return { re, im };
 }
 
-/** The real 2N×2N matrix R with [re | im]·R = [re | im] of z·Fᵀ. */
-function rightBlock(side: number): Float32Array {
+/**
+ * The DFT as real 2N×2N matrices: `left`·[re; im] = [re; im] of F·z, and [re | im]·`right` = [re | im] of z·Fᵀ. One is the
+ * other transposed.
+ */
+function dftBlocks(side: number): { left: Float32Array; right: Float32Array } {
   const f = dftMatrix(side);
-  const out = new Float32Array(4 * side * side);
-  for (let n = 0; n < side; n++) {
-    for (let k = 0; k < side; k++) {
-      const re = f.re[k * side + n];
-      const im = f.im[k * side + n];
-      out[n * 2 * side + k] = re;
-      out[n * 2 * side + side + k] = im;
-      out[(side + n) * 2 * side + k] = -im;
-      out[(side + n) * 2 * side + side + k] = re;
-    }
-  }
-  return out;
-}
-
-/** The real 2N×2N matrix L with L·[re; im] = [re; im] of F·z. */
-function leftBlock(side: number): Float32Array {
-  const f = dftMatrix(side);
-  const out = new Float32Array(4 * side * side);
+  const left = new Float32Array(4 * side * side);
+  const right = new Float32Array(4 * side * side);
+  const put = (row: number, column: number, value: number) => {
+    left[row * 2 * side + column] = value;
+    right[column * 2 * side + row] = value;
+  };
   for (let k = 0; k < side; k++) {
     for (let n = 0; n < side; n++) {
       const re = f.re[k * side + n];
       const im = f.im[k * side + n];
-      out[k * 2 * side + n] = re;
-      out[k * 2 * side + side + n] = -im;
-      out[(side + k) * 2 * side + n] = im;
-      out[(side + k) * 2 * side + side + n] = re;
+      put(k, n, re);
+      put(k, side + n, -im);
+      put(side + k, n, im);
+      put(side + k, side + n, re);
     }
   }
-  return out;
+  return { left, right };
 }
 
 /** The detector field F ψ Fᵀ of exit waves ψ [..., N, N]; DC at N/2, Σ|Ψ|² = Σ|ψ|². */
 export function detectorField(wave: ComplexNode): ComplexNode {
   const side = wave.re.shape[wave.re.shape.length - 1];
-  const right = op.constant(rightBlock(side), [2 * side, 2 * side], 'DFT along rows');
-  const left = op.constant(leftBlock(side), [2 * side, 2 * side], 'DFT along columns');
+  const blocks = dftBlocks(side);
+  const right = op.constant(blocks.right, [2 * side, 2 * side], 'DFT along rows');
+  const left = op.constant(blocks.left, [2 * side, 2 * side], 'DFT along columns');
   const rows = fromSideBySide(op.matmul(sideBySide(wave), right));
   const field = op.matmul(left, op.concat([rows.re, rows.im], -2));
   return { re: op.sliceAxis(field, -2, 0, side), im: op.sliceAxis(field, -2, side, side) };

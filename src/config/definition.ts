@@ -7,6 +7,7 @@
  */
 
 import type { z } from 'zod';
+import { dataConfigSchema } from './dataSchema.js';
 import { type FieldInfo, fieldsOf } from './field.js';
 import {
   type DemoConfig,
@@ -26,7 +27,7 @@ import {
 export interface Section {
   readonly title: string;
   /** Key of the nested object, `null` for the top level. */
-  readonly key: 'model' | 'execution' | null;
+  readonly key: 'model' | 'execution' | 'data' | null;
   readonly fields: readonly FieldInfo[];
 }
 
@@ -39,6 +40,7 @@ export interface ConfigDefinition<T> {
   readonly type?: T;
 }
 
+const dataSection: Section = { title: 'Data', key: 'data', fields: fieldsOf(dataConfigSchema) };
 const executionSection: Section = { title: 'Execution', key: 'execution', fields: fieldsOf(executionConfigSchema) };
 
 /** `train`: model, training and execution; N may be left to the data. */
@@ -48,6 +50,7 @@ export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
   sections: [
     { title: 'Training', key: null, fields: fieldsOf(trainingConfigSchema) },
     { title: 'Model', key: 'model', fields: fieldsOf(modelConfigSchema) },
+    dataSection,
     executionSection,
   ],
 };
@@ -56,7 +59,7 @@ export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
 export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
   name: 'inference',
   schema: inferenceConfigSchema,
-  sections: [{ title: 'Inference', key: null, fields: fieldsOf(inferenceConfigSchema) }, executionSection],
+  sections: [{ title: 'Inference', key: null, fields: fieldsOf(inferenceConfigSchema) }, dataSection, executionSection],
 };
 
 /** `demo`: the few choices of the demonstration. */

@@ -53,6 +53,9 @@ export const powerOfTwo = kind(
   'a positive power of two',
 );
 
+/** Two numbers: `[a, b]` in files, `a,b` on the command line. */
+export const numberPair = kind(z.tuple([z.number(), z.number()]), 'two numbers, such as 0.1,0.9');
+
 /** One of the given words. */
 export function oneOf<const V extends readonly [string, ...string[]]>(...values: V) {
   return kind(z.enum(values), listOf(values));
@@ -82,7 +85,7 @@ export function required<S extends z.ZodType>(of: Kind<S>, description: string, 
 }
 
 /** What a value looks like on a command line. */
-export type ValueKind = 'boolean' | 'integer' | 'number' | 'text' | 'choice';
+export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'text' | 'choice';
 
 /** A declared field, read back from its schema. */
 export interface FieldInfo {
@@ -150,6 +153,7 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
 function valueKind(schema: z.ZodType): ValueKind {
   if (schema instanceof z.ZodBoolean) return 'boolean';
   if (schema instanceof z.ZodEnum) return 'choice';
+  if (schema instanceof z.ZodTuple) return 'pair';
   if (schema instanceof z.ZodLiteral) return typeof [...schema.values][0] === 'number' ? 'integer' : 'choice';
   if (schema instanceof z.ZodNumber) return schema.format === 'safeint' ? 'integer' : 'number';
   return 'text';

@@ -22,6 +22,7 @@ function valueWord(field: FieldInfo): string {
   const words = field.choices?.join('|');
   if (words !== undefined) return words.length < LONG_CHOICE ? words : 'name';
   if (field.kind === 'text') return field.expected.includes('path') ? 'path' : 'text';
+  if (field.kind === 'pair') return 'a,b';
   return field.kind === 'integer' ? 'integer' : 'number';
 }
 
@@ -60,6 +61,11 @@ export function parseFlagValue(field: FieldInfo, written: string): unknown {
       const value = Number(written);
       if (written.trim() === '' || !Number.isFinite(value)) throw wrong(field, written);
       return value;
+    }
+    case 'pair': {
+      const values = written.split(',').map((word) => (word.trim() === '' ? Number.NaN : Number(word)));
+      if (values.length !== 2 || !values.every(Number.isFinite)) throw wrong(field, written);
+      return values;
     }
     case 'choice':
     case 'text':

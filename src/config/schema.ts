@@ -11,6 +11,7 @@
  */
 
 import { z } from 'zod';
+import { type DataConfig, dataConfigSchema } from './dataSchema.js';
 import {
   belowOne,
   field,
@@ -235,6 +236,7 @@ export const trainingConfigSchema = z
   .strictObject({
     model: modelConfigSchema,
     ...trainingFields,
+    data: dataConfigSchema.prefault({}),
     execution: executionConfigSchema.prefault({}),
   })
   .superRefine(checkTraining);
@@ -244,6 +246,7 @@ export const trainingRequestSchema = z
   .strictObject({
     model: z.strictObject({ ...modelFields, N: modelFields.N.optional() }).prefault({}),
     ...trainingFields,
+    data: dataConfigSchema.prefault({}),
     execution: executionConfigSchema.prefault({}),
   })
   .superRefine(checkTraining);
@@ -251,6 +254,7 @@ export const trainingRequestSchema = z
 /** A reconstruction with a trained bundle; the model comes from the bundle. */
 export const inferenceConfigSchema = z.strictObject({
   ...inferenceFields,
+  data: dataConfigSchema.prefault({}),
   execution: executionConfigSchema.prefault({}),
 });
 
@@ -334,8 +338,9 @@ export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>;
 export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
 /** See {@link trainingConfigSchema}. */
 export type TrainingConfig = Readonly<
-  Omit<z.output<typeof trainingConfigSchema>, 'model' | 'execution'> & {
+  Omit<z.output<typeof trainingConfigSchema>, 'model' | 'data' | 'execution'> & {
     model: ModelConfig;
+    data: DataConfig;
     execution: ExecutionConfig;
   }
 >;
@@ -345,7 +350,7 @@ export type TrainingRequest = Readonly<
 >;
 /** See {@link inferenceConfigSchema}. */
 export type InferenceConfig = Readonly<
-  Omit<z.output<typeof inferenceConfigSchema>, 'execution'> & { execution: ExecutionConfig }
+  Omit<z.output<typeof inferenceConfigSchema>, 'data' | 'execution'> & { data: DataConfig; execution: ExecutionConfig }
 >;
 
 /** See {@link simulationConfigSchema}. */

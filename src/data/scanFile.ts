@@ -1,0 +1,123 @@
+/**
+ * What every reader hands over: a scan as its file holds it. Nothing is selected, flipped, scaled, cropped or square-rooted
+ * yet; that happens once, for all formats, in `openDataset.ts`.
+ *
+ * @example
+ * const file = await npzReader.open('scan.npz', {});
+ * file.patterns.count; // frames in the file
+ */
+import type { Logger } from '../core/log.js';
+import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
+
+/** The families of scan files; `data_format` of the configuration names one, or `auto`. */
+export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
+/** See {@link SCAN_FORMATS}. */
+export type ScanFormat = (typeof SCAN_FORMATS)[number];
+
+/** Frames as they are stored, read on demand. */
+export interface StoredPatterns {
+  readonly count: number;
+  /** Pixels of a frame: rows and columns. */
+  readonly height: number;
+  readonly width: number;
+  readonly dtype: NpyDtype;
+  /** True when the frames are in memory, so that keeping copies of them saves nothing. */
+  readonly resident: boolean;
+  /** File and dataset, for messages. */
+  readonly origin: NpyOrigin;
+  /**
+   * Writes the frames `rows` (any order, repeats allowed) one after the other into `out`, (rows.length, height, width), as
+   * stored, converted to float32 and otherwise unchanged.
+   * @throws PtychoError reading errors of the file.
+   */
+  readRowsInto(rows: ArrayLike<number>, out: Float32Array): Promise<void>;
+}
+
+/** Scan positions, one for each frame; column (x) and row (y). */
+export interface StoredPositions {
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  /** Object pixels, or metres. */
+  readonly unit: 'px' | 'm';
+  /** File and key, for messages. */
+  readonly origin: NpyOrigin;
+}
+
+/** Lengths and energies of the experiment, as far as the file (or the caller) gives them. */
+export interface ScanGeometry {
+  readonly energy_eV?: number;
+  /** Sample to detector. */
+  readonly detectorDistance_m?: number;
+  readonly detectorPixel_m?: { readonly x: number; readonly y: number };
+  /** Given directly; otherwise λ·distance/(N·detector pixel). */
+  readonly objectPixel_m?: { readonly x: number; readonly y: number };
+  /** Where the middle of `objectGuess` lies, in the positions' metres. */
+  readonly objectCentre_m?: { readonly x: number; readonly y: number };
+}
+
+/** Complex patches (n, height, width) that a file may carry beside the patterns: ground truth `Y`, supervised `label`. */
+export interface StoredPatches {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  readRows(rows: ArrayLike<number>): Promise<ComplexTensor>;
+}
+
+/** A scan as its file holds it. */
+export interface ScanFile {
+  readonly path: string;
+  readonly format: ScanFormat;
+  readonly patterns: StoredPatterns;
+  readonly positions: StoredPositions;
+  /** Positions at the start of each exposure (fly scans). */
+  readonly startPositions?: StoredPositions;
+  /** Number of the scan each frame belongs to. */
+  readonly scanIndex?: Int32Array;
+  /** (height, width), or modes first (P, height, width). */
+  readonly probeGuess?: ComplexTensor;
+  readonly objectGuess?: ComplexImage;
+  /** (height, width): 1 where a pixel cannot be used. */
+  readonly badPixels?: Tensor<Uint8Array>;
+  readonly geometry: ScanGeometry;
+  /** What the file declares itself to hold, unchecked, and where it says so. */
+  readonly measurementDomain?: { readonly text: string; readonly where: string };
+  /** The file's metadata record (`_metadata`, attributes); `{}` where it has none. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Ground-truth patches `Y`. */
+  readonly groundTruth?: StoredPatches;
+  /** Labels for supervised training. */
+  readonly labels?: StoredPatches;
+  /** Things worth telling the user: what was transposed, left out, assumed. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** What a reader may be told; a field that does not concern a format is refused by its reader when it contradicts. */
+export interface ReaderOptions {
+  /** Dataset of the patterns inside an HDF5 file (`/entry/data/data`) or key inside an NPZ. */
+  readonly diffraction_path?: string;
+  /** `FILE[:key]`: positions from another file (`.csv` is y, x in metres; `.txt` is x y) or dataset. */
+  readonly positions?: string;
+  /** Overrides the unit that format or file imply. */
+  readonly positions_unit?: 'px' | 'm';
+  /** `FILE[:key]`: a product or array that holds the probe is opened elsewhere; a Ptychodus product goes here. */
+  readonly product?: string;
+  /** The most memory that an array may take when it cannot be read row by row. */
+  readonly maxResidentBytes?: number;
+  readonly logger?: Logger;
+}
+
+/** One format: recognises its files and opens them. */
+export interface ScanReader {
+  readonly format: ScanFormat;
+  /** In words, for messages: `PtychoPINN or Ptychodus NPZ archive`. */
+  readonly title: string;
+  /** True when the path looks like this format, judged by the first bytes and, where needed, the keys. */
+  recognises(path: string): Promise<boolean>;
+  /**
+   * Opens a file; it is closed again when this throws.
+   * @throws PtychoError one sentence: what is missing or wrong, where, and what to do.
+   */
+  open(path: string, options: ReaderOptions): Promise<ScanFile>;
+}

@@ -3,7 +3,7 @@
  * Source of the formulas: coherent diffraction in the far field, λ = |F(P·O)Fᵀ|².
  */
 import type { ModelConfig } from '../config/schema.js';
-import type { ComplexImage } from '../core/tensor.js';
+import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { extractPatches, type MergeMask, mergeGroup, shiftMatrices } from './canvas.js';
@@ -49,9 +49,29 @@ export function probeConstant(probe: ComplexImage, factor: number, mask?: ArrayL
   return { re: part(probe.re, 'probe.re'), im: part(probe.im, 'probe.im') };
 }
 
-/** |F(P·O)Fᵀ|² of patches [B, C, N, N] under a probe [N, N]. */
-export function detectorIntensity(patches: ComplexNode, probe: ComplexNode, smoothingSigma = 0): GraphNode {
-  return intensity(detectorField(smoothWave(multiply(patches, probe), smoothingSigma)));
+/** The modes of a probe (N, N) or (P, N, N) as graph constants, see {@link probeConstant}. */
+export function probeModes(probe: ComplexTensor, factor: number, mask?: ArrayLike<number>): ComplexNode[] {
+  const shape = probe.shape.slice(-2);
+  const area = shape[0] * shape[1];
+  return Array.from({ length: probe.re.length / area }, (_, p) => {
+    const part = (v: Float32Array) => v.subarray(p * area, (p + 1) * area);
+    return probeConstant({ re: part(probe.re), im: part(probe.im), shape }, factor, mask);
+  });
+}
+
+/**
+ * Σ_p |F(P_p·O)Fᵀ|² of patches [B, C, N, N] under a probe [N, N], or several incoherent modes of one: intensities add, fields
+ * do not (Thibault & Menzel, Nature 494, 68, 2013).
+ */
+export function detectorIntensity(
+  patches: ComplexNode,
+  probe: ComplexNode | readonly ComplexNode[],
+  smoothingSigma = 0,
+): GraphNode {
+  const modes = 're' in probe ? [probe] : probe;
+  return modes
+    .map((mode) => intensity(detectorField(smoothWave(multiply(patches, mode), smoothingSigma))))
+    .reduce((a, b) => op.add(a, b));
 }
 
 /** √(I + ε). */

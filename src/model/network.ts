@@ -13,9 +13,9 @@ import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
 import { type AdamOptions, adamDefaults, adamState, adamUpdates } from './adam.js';
 import { type ComplexNode, fromPolar } from './complex.js';
-import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from './forward.js';
+import { amplitudeOf, detectorIntensity, memberPatches, probeModes } from './forward.js';
 import { generatorOf } from './generators/registry.js';
-import { amplitudeMae, poissonDeviance } from './losses.js';
+import { amplitudeMae, type PixelMask, poissonDeviance } from './losses.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from './parameters.js';
 import type { PhysicsScale } from './scale.js';
 
@@ -27,13 +27,15 @@ export interface NetworkSpec {
   readonly scale: PhysicsScale;
   /** Side of the group canvas, even, at least N. */
   readonly canvasSide_px: number;
-  /** Mean of the normalised amplitude X over the training pixels: scale of the MAE loss. */
+  /** Mean of the normalised amplitude X over the valid training pixels: scale of the MAE loss. */
   readonly meanAmplitude: number;
   readonly nll_weight: number;
   readonly mae_weight: number;
   readonly intensity_scale_trainable: boolean;
   /** (N, N): 1 where the probe counts; all ones when not given. */
   readonly probeMask?: ArrayLike<number>;
+  /** (N, N): 1 at detector pixels that cannot be used; no loss looks at them. */
+  readonly badPixels?: ArrayLike<number>;
   readonly adam?: AdamOptions;
 }
 
@@ -87,13 +89,14 @@ export class PtychoNetwork {
   }
 
   #losses({ x, members, gain }: Built): { loss: GraphNode; nll: GraphNode; mae: GraphNode } {
-    const { config, scale, nll_weight, mae_weight, meanAmplitude, probeMask } = this.spec;
-    const probe = probeConstant(scale.probe, scale.amplitudeGauge / scale.intensityScale, probeMask);
+    const { config, scale, nll_weight, mae_weight, meanAmplitude, probeMask, badPixels } = this.spec;
+    const probe = probeModes(scale.probe, scale.amplitudeGauge / scale.intensityScale, probeMask);
     const dark = detectorIntensity(members, probe, config.gaussian_smoothing_sigma);
     const rate = this.spec.intensity_scale_trainable ? op.mul(dark, op.square(gain)) : dark;
-    // mean X² over the pixels of the data set: (N/2)²/N² by the normalisation
-    const nll = poissonDeviance(rate, op.square(x), 0.25);
-    const mae = amplitudeMae(amplitudeOf(rate), x, meanAmplitude);
+    const mask = badPixels && validPixels(badPixels, config.N);
+    // mean X² over the valid pixels of the data set: (N/2)²/N² by the normalisation, bad pixels being zero in X
+    const nll = poissonDeviance(rate, op.square(x), 0.25 / (mask?.fraction ?? 1), { mask });
+    const mae = amplitudeMae(amplitudeOf(rate), x, meanAmplitude, mask);
     const terms: GraphNode[] = [
       ...(nll_weight > 0 ? [op.mul(nll, nll_weight)] : []),
       ...(mae_weight > 0 ? [op.mul(mae, mae_weight)] : []),
@@ -150,6 +153,12 @@ export class PtychoNetwork {
       outputs: { object_real: op.mul(built.members.re, unit), object_imag: op.mul(built.members.im, unit) },
     });
   }
+}
+
+function validPixels(bad: ArrayLike<number>, N: number): PixelMask {
+  const valid = Float32Array.from({ length: N * N }, (_, i) => (bad[i] ? 0 : 1));
+  const fraction = valid.reduce((a, b) => a + b, 0) / (N * N);
+  return { valid: op.constant(valid, [N, N], 'valid pixels'), fraction };
 }
 
 /** √(mean (A − Ā)²)/Ā over the batch. */

@@ -9,7 +9,7 @@
  */
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
-import type { ComplexImage } from '../core/tensor.js';
+import type { ComplexTensor } from '../core/tensor.js';
 import { scaleComplex, totalIntensity } from '../physics/probe.js';
 import { intensityScale } from '../physics/scale.js';
 
@@ -23,8 +23,8 @@ export interface PhysicsScale {
   readonly intensityScale: number;
   /** Mean photons per pattern that the scale stands for. */
   readonly meanCounts: number;
-  /** (N, N), √count units. */
-  readonly probe: ComplexImage;
+  /** (N, N), or incoherent modes (P, N, N); √count units. */
+  readonly probe: ComplexTensor;
   /** The probe of the file was multiplied by this to become `probe`. */
   readonly probeFactor: number;
   /** Object amplitude per unit of network output. */
@@ -35,7 +35,8 @@ export interface PhysicsScale {
 const PHYSICAL_POWER = { low: 0.5, high: 25 } as const;
 
 export interface ScaleSource {
-  readonly probe: ComplexImage;
+  /** (N, N), or incoherent modes (P, N, N). */
+  readonly probe: ComplexTensor;
   /** Mean over patterns of Σ d², in the file's units, before any normalisation. */
   readonly meanPower: number;
   readonly domain: ScaleDomain;

@@ -1,7 +1,7 @@
 /**
  * What a bundle holds, as plain data: filled from a training run, given back by `openBundle`. Format: `specs/bundle.md`.
  */
-import type { ComplexImage, Tensor } from '../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { ScaleDomain } from '../model/scale.js';
 import type { BundleConfig } from './bundleConfig.js';
 import type { HistoryRow } from './history.js';
@@ -56,8 +56,8 @@ export interface BundleContent {
   readonly statistics: BundleStatistics;
   readonly training: TrainingSummary;
   readonly history: readonly HistoryRow[];
-  /** (N, N), √count units: with it λ = |F(P·O)Fᵀ|² is in counts. */
-  readonly probe: ComplexImage;
+  /** (N, N) or incoherent modes (P, N, N), √count units: with it λ = Σ_p |F(P_p·O)Fᵀ|² is in counts. */
+  readonly probe: ComplexTensor;
   /** Every trainable parameter, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;
 }

@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
+import { type ComplexTensor, formatShape, sameShape } from '../core/tensor.js';
 import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { type ByteRange, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
@@ -116,7 +116,7 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): Decoded
   };
 }
 
-function decodeProbe(bytes: Uint8Array): ComplexImage {
+function decodeProbe(bytes: Uint8Array): ComplexTensor {
   const array = parseNpy(bytes, { path: 'probe.npy' });
   if (array.kind !== 'complex' || array.dtype !== 'complex64') {
     throw invalid('probe.npy', `the probe is ${array.dtype}, expected complex64`);
@@ -157,8 +157,11 @@ function checkAgreement(content: BundleContent, manifest: Manifest): void {
   if (canvasSide_px < N || canvasSide_px % 2 !== 0) {
     throw invalid('manifest.json', `canvas_side_px is ${canvasSide_px}, expected an even number, at least ${N}`);
   }
-  if (!sameShape(probe.shape, [N, N])) {
-    throw invalid('probe.npy', `the probe has shape ${formatShape(probe.shape)}, expected (${N}, ${N})`);
+  if (!(probe.shape.length <= 3 && sameShape(probe.shape.slice(-2), [N, N]) && probe.re.length > 0)) {
+    throw invalid(
+      'probe.npy',
+      `the probe has shape ${formatShape(probe.shape)}, expected (${N}, ${N}) or modes first (P, ${N}, ${N})`,
+    );
   }
   if (!probe.re.every(Number.isFinite) || !probe.im.every(Number.isFinite)) {
     throw invalid('probe.npy', 'the probe holds a value that is not finite');

@@ -5,7 +5,7 @@
 import type { Backend, Compiled } from '../backends/backend.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import type { ProgressSink } from '../core/log.js';
-import type { ComplexImage, Tensor } from '../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { scanBounds } from '../reconstruction/frame.js';
@@ -23,7 +23,7 @@ export interface ReconstructOptions {
   /** `probe`: patches count by the probe's intensity; `uniform`: every pixel of the crop counts the same. */
   readonly patch_weighting: 'probe' | 'uniform';
   /** Probe of the scan for the weighting; the model's own when not given. */
-  readonly probe?: ComplexImage;
+  readonly probe?: ComplexTensor;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
@@ -42,11 +42,13 @@ export interface Reconstruction {
   readonly seconds: number;
 }
 
-/** |P|², largest value 1. */
-function probeWeights(probe: ComplexImage): Tensor {
-  const w = probe.re.map((v, i) => v * v + probe.im[i] * probe.im[i]);
+/** Σ_p |P_p|² (N, N), largest value 1. */
+function probeWeights(probe: ComplexTensor): Tensor {
+  const shape = probe.shape.slice(-2);
+  const w = new Float32Array(shape[0] * shape[1]);
+  for (let i = 0; i < probe.re.length; i++) w[i % w.length] += probe.re[i] ** 2 + probe.im[i] ** 2;
   const largest = w.reduce((m, v) => Math.max(m, v), 0);
-  return { data: w.map((v) => v / largest), shape: probe.shape };
+  return { data: w.map((v) => v / largest), shape };
 }
 
 /** Reconstructs the object from every group of a data set. */

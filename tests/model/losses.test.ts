@@ -45,3 +45,22 @@ describe('amplitudeMae', () => {
     for (const v of values(g)) expect(Number.isFinite(v)).toBe(true);
   });
 });
+
+describe('bad pixels', () => {
+  const mask = { valid: op.constant([1, 0, 1], [3]), fraction: 2 / 3 };
+  it('count in no loss, whatever is predicted there', () => {
+    const count = op.constant([4, 0, 9], [3]);
+    for (const wild of [0, 1, 1e6]) {
+      const rate = op.constant([4, wild, 9], [3]);
+      expect(values(poissonDeviance(rate, count, 6.5, { mask }))[0]).toBeCloseTo(0, 5);
+      expect(values(amplitudeMae(op.sqrt(rate), op.sqrt(count), 2.5, mask))[0]).toBeCloseTo(0, 5);
+      expect(Math.abs(values(gradients(poissonDeviance(rate, count, 6.5, { mask }), [rate])[0])[1])).toBe(0);
+    }
+  });
+
+  it('leave the mean of the others as it is without them', () => {
+    const masked = poissonDeviance(op.constant([5, 7, 6], [3]), op.constant([4, 0, 9], [3]), 6.5, { mask });
+    const without = poissonDeviance(op.constant([5, 6], [2]), op.constant([4, 9], [2]), 6.5);
+    expect(values(masked)[0]).toBeCloseTo(values(without)[0], 5);
+  });
+});

@@ -25,6 +25,8 @@ export interface MeasuredScan {
   readonly ys: ArrayLike<number>;
   /** (N, N) or (P, N, N), at the photon level of the data. */
   readonly probe: ComplexTensor<FloatArray>;
+  /** (N, N): 1 at detector pixels that are left out. */
+  readonly badPixels?: ArrayLike<number>;
 }
 
 /** What {@link amplitudeRFactor} takes besides the scan. */
@@ -70,6 +72,7 @@ export function amplitudeRFactor(
     sampleWindow(whole.im, canvas.height, canvas.width, iy - half - top, ix - half - left, im, side, side);
     model.intensity(re, im, 0, lambda);
     for (let i = 0, at = k * area; i < area; i++, at++) {
+      if (scan.badPixels?.[i]) continue;
       misfit += Math.abs(scan.diffraction.data[at] - Math.sqrt(lambda[i]));
       measured += scan.diffraction.data[at];
     }
@@ -90,25 +93,26 @@ export interface ConstantObjectRFactor {
  * R of the best constant object with this probe: the figure that a reconstruction must beat. All patterns of a constant
  * object are alike, so R is a convex function of its amplitude and its minimum is found by golden section.
  */
-export function constantObjectRFactor(scan: Pick<MeasuredScan, 'diffraction' | 'probe'>): ConstantObjectRFactor {
+export function constantObjectRFactor(scan: Omit<MeasuredScan, 'xs' | 'ys'>): ConstantObjectRFactor {
   const [n, side] = requireScan({ ...scan, xs: [], ys: [] }, false);
   const area = side * side;
   const lambda = new Float64Array(area);
   new DiffractionModel(scan.probe).intensity(new Float64Array(area).fill(1), new Float64Array(area), 0, lambda);
-  const pattern = lambda.map(Math.sqrt);
-  const data = scan.diffraction.data;
+  // A pixel that predicts nothing and measures nothing adds nothing.
+  const pattern = lambda.map((v, i) => (scan.badPixels?.[i] ? 0 : Math.sqrt(v)));
+  const measuredAt = (at: number, i: number) => (scan.badPixels?.[i] ? 0 : scan.diffraction.data[at]);
   let measured = 0;
   let cross = 0;
   for (let k = 0, at = 0; k < n; k++) {
     for (let i = 0; i < area; i++, at++) {
-      measured += data[at];
-      cross += data[at] * pattern[i];
+      measured += measuredAt(at, i);
+      cross += measuredAt(at, i) * pattern[i];
     }
   }
   const r = (amplitude: number) => {
     let misfit = 0;
     for (let k = 0, at = 0; k < n; k++) {
-      for (let i = 0; i < area; i++, at++) misfit += Math.abs(data[at] - amplitude * pattern[i]);
+      for (let i = 0; i < area; i++, at++) misfit += Math.abs(measuredAt(at, i) - amplitude * pattern[i]);
     }
     return quotient(misfit, measured);
   };

@@ -53,6 +53,17 @@ describe('amplitudeRFactor', () => {
     expect(between).toBeLessThan(0.05);
   });
 
+  it('leaves bad pixels out, here and for a constant object', () => {
+    const scan = simulated('none');
+    const badPixels = Uint8Array.from({ length: 32 * 32 }, (_, i) => Number(i % 7 === 3));
+    const data = scan.diffraction.data.map((v, i) => (badPixels[i % badPixels.length] ? 1e6 : v));
+    const broken = { ...scan, diffraction: { ...scan.diffraction, data } };
+    expect(amplitudeRFactor(broken, whole)).toBeGreaterThan(0.9);
+    expect(amplitudeRFactor({ ...broken, badPixels }, whole)).toBeLessThan(1e-6);
+    const zeroed = { ...scan, badPixels };
+    expect(constantObjectRFactor({ ...broken, badPixels }).best).toBeCloseTo(constantObjectRFactor(zeroed).best, 12);
+  });
+
   it('counts all of Σ√I for a dark object, and fills what is not covered', () => {
     const scan = simulated('none');
     const dark = { image: constant([90, 104], 0), frame: whole.frame };

@@ -2,9 +2,9 @@
  * NumPy `.npz` archives: an array's header costs a few bytes, rows of stored arrays are read straight from their place in the
  * file, whole arrays pass through in bounded pieces. Pickled objects are never loaded.
  *
- * Row access on a compressed array cannot start in the middle: such an array is inflated once, on first use, and kept (in
- * its own type) until `close`, when it takes no more than `maxResidentBytes`; beyond that the error says to save it
- * uncompressed.
+ * Row access on a compressed array cannot start in the middle: such an array is inflated once, on first use, into a temporary
+ * file that is gone after `close`. An array in Fortran order is kept in memory (in its own type) when it takes no more than
+ * `maxResidentBytes`; beyond that the error says how to save it.
  *
  * @example
  * const npz = await openNpz('scan.npz');
@@ -27,6 +27,7 @@ import {
   parseNpyHeader,
 } from './npyHeader.js';
 import { encodeNpy, type NpyInput, npyBytes } from './npyWrite.js';
+import { checkRatio, SpilledMember } from './spill.js';
 import { writeZip } from './zip.js';
 import { openForReading, ZipArchive } from './zipArchive.js';
 
@@ -39,8 +40,11 @@ export interface NpzOptions {
 /** Rows of an array's first axis: their indices in any order, or a run of them. */
 export type RowSelection = ArrayLike<number> | { readonly start: number; readonly count: number };
 
-/** How rows of an array are reached: by positional reads, or from memory after the array was read once. */
+/** How rows of an array are reached: by reads from disk, or from memory after the array was read once. */
 export type RowAccess = 'positional' | 'resident';
+
+/** A compressed array is read whole only when it inflates to less than this many times its size (or is small). */
+const MAX_WHOLE_RATIO = 100;
 
 const HEAD_BYTES = 1024;
 /** Up to here whole plain arrays go through memory and npyjs; larger ones are decoded while they stream. */
@@ -62,6 +66,7 @@ export class NpzFile {
   readonly keys: readonly string[];
   private readonly headers = new Map<string, Promise<NpyHeader>>();
   private readonly residents = new Map<string, Promise<NpyArray>>();
+  private readonly spilled = new Map<string, Promise<SpilledMember>>();
 
   /** @internal use {@link openNpz} */
   constructor(
@@ -110,10 +115,11 @@ export class NpzFile {
       throw npyError(
         'FORMAT_UNSUPPORTED',
         origin,
-        `takes ${gib(header.dataBytes)} in memory, more than the ${gib(this.maxResidentBytes)} that are allowed; save it uncompressed, in C order and with the patterns first (numpy.savez), so that patterns are read from disk one by one.`,
+        `takes ${gib(header.dataBytes)} in memory, more than the ${gib(this.maxResidentBytes)} that are allowed; save it in C order and with the patterns first (numpy.ascontiguousarray), so that patterns are read from disk one by one.`,
         { found: header.dataBytes, expected: this.maxResidentBytes },
       );
     }
+    checkRatio(this.zip, member, MAX_WHOLE_RATIO);
     await this.zip.checkSize(member);
     if (axes === undefined && header.dataBytes <= WHOLE_BYTES && isPlain(header)) {
       return parseNpy(await this.zip.read(member, header.dataOffset + header.dataBytes), origin);
@@ -141,12 +147,12 @@ export class NpzFile {
   /** How {@link readRows} will reach the rows of an array. */
   async rowAccess(key: string): Promise<RowAccess> {
     const header = await this.header(key);
-    return this.isCompressed(key) || (header.fortranOrder && header.shape.length > 1) ? 'resident' : 'positional';
+    return header.fortranOrder && header.shape.length > 1 ? 'resident' : 'positional';
   }
 
   /**
-   * Rows of the first axis, in the given order: shape (rows, …rest of the shape). Positional rows are not covered by the
-   * CRC-32, which only a whole read can check.
+   * Rows of the first axis, in the given order: shape (rows, …rest of the shape). Rows of stored arrays are not covered by
+   * the CRC-32, which only a whole read can check.
    * @throws PtychoError as {@link read}; DATASET_SHAPE for rows that do not exist.
    */
   async readRows(key: string, rows: RowSelection): Promise<NpyArray> {
@@ -186,6 +192,8 @@ export class NpzFile {
   /** Closes the file and lets go of arrays kept in memory. */
   async close(): Promise<void> {
     this.residents.clear();
+    for (const file of this.spilled.values()) await file.then((f) => f.close()).catch(() => {});
+    this.spilled.clear();
     await this.zip.close();
   }
 
@@ -240,16 +248,28 @@ export class NpzFile {
     return array;
   }
 
+  private spill(key: string, member: string): Promise<SpilledMember> {
+    let file = this.spilled.get(key);
+    if (file === undefined) {
+      file = SpilledMember.of(this.zip, member);
+      file.catch(() => {});
+      this.spilled.set(key, file);
+    }
+    return file;
+  }
+
   /** Reads rows by position; neighbouring rows in one go, several goes at a time. */
   private async readRowBytes(key: string, header: NpyHeader, rows: Int32Array, target: Uint8Array): Promise<void> {
     const member = this.memberOf(key);
+    const spilled = this.isCompressed(key) ? await this.spill(key, member) : undefined;
     const rowBytes = sizeOf(header.shape.slice(1)) * header.itemSize;
     let reads: Promise<void>[] = [];
     for (let from = 0, to = 0; from < rows.length; from = to) {
       to = from + 1;
       while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
       const part = target.subarray(from * rowBytes, to * rowBytes);
-      reads.push(this.zip.readAt(member, header.dataOffset + rows[from] * rowBytes, part));
+      const at = header.dataOffset + rows[from] * rowBytes;
+      reads.push(spilled ? spilled.readAt(at, part) : this.zip.readAt(member, at, part));
       if (reads.length === READS_AT_ONCE) {
         await Promise.all(reads);
         reads = [];

@@ -89,6 +89,7 @@ export class ZipArchive {
         if (error instanceof PtychoError) throw error;
         throw directoryError(path, error, zipLike);
       }
+      checkOverlap(path, [...entries.values()]);
       return new ZipArchive(path, members, handle, directory, entries);
     } catch (error) {
       await handle.close();
@@ -393,3 +394,19 @@ function truncated(path: string, name: string, expected: number, found: number, 
 }
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
+
+/** Members that share bytes let a small archive promise much; no writer makes them. */
+function checkOverlap(path: string, entries: readonly yauzl.Entry[]): void {
+  const LOCAL_HEADER_BYTES = 30;
+  const ordered = [...entries].sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader);
+  for (let i = 1; i < ordered.length; i++) {
+    const [before, after] = [ordered[i - 1], ordered[i]];
+    const end = before.relativeOffsetOfLocalHeader + LOCAL_HEADER_BYTES + before.fileNameLength + before.compressedSize;
+    if (end <= after.relativeOffsetOfLocalHeader) continue;
+    throw new PtychoError(
+      'FILE_FORMAT',
+      `${path} has the members "${before.fileName}" and "${after.fileName}" in the same bytes; it was damaged or made to mislead, write it again.`,
+      { path, member: after.fileName },
+    );
+  }
+}

@@ -84,7 +84,7 @@ describe('openRawData', () => {
       expect(raw.scanIndex).toEqual(arrays.scan_index.data);
       expect([...raw.sampleIndices]).toEqual([...Array(n).keys()]);
       expect(raw.xcoordsStart).toBeUndefined();
-      expect(raw.patterns.resident).toBe(compress);
+      expect(raw.patterns.resident).toBe(false);
       expect(await amplitudes(raw)).toEqual(data);
       expect(await amplitudes(raw, [7, 3, 7])).toEqual(patternsOf([7, 3, 7]));
       expect(said).toEqual([expect.stringMatching(/30 patterns of 8×8, count_amplitude: the squares/)]);
@@ -339,13 +339,6 @@ describe('openRawData refuses', () => {
     for (const n_subsample of [0, -1, 1.5])
       await refuses({}, 'CONFIG_INVALID', /n_subsample must be a positive integer/, { n_subsample });
     await refuses({}, 'CONFIG_INVALID', /seed must be an integer/, { n_subsample: 3, subsample_seed: -4 });
-  });
-
-  it('compressed patterns that do not fit the memory allowed', async () => {
-    await scanFile({}, 'packed.npz', true);
-    await refuses(file('packed.npz'), 'FORMAT_UNSUPPORTED', /"diffraction", takes .* save it uncompressed/, {
-      maxResidentBytes: 5000,
-    });
   });
 });
 

@@ -6,8 +6,8 @@
  */
 
 import { z } from 'zod';
+import { field } from './field.js';
 import {
-  field,
   flag,
   nonNegativeNumber,
   numberPair,
@@ -16,7 +16,7 @@ import {
   positiveInteger,
   positiveNumber,
   text,
-} from './field.js';
+} from './kinds.js';
 
 const local = { legacyKey: null } as const;
 
@@ -116,19 +116,19 @@ export const dataFields = {
   min_neighbor_distance_px: field(
     nonNegativeNumber,
     0,
-    'min_distance, four_quadrants: members are at least this far from the seed position.',
+    'Members are at least this far from the seed position (min_distance, four_quadrants).',
     { ...local, unit: 'px' },
   ),
   max_neighbor_distance_px: field(
     positiveNumber,
     3,
-    'four_quadrants: members are nearer to the seed position than this.',
+    'Members are nearer to the seed position than this (four_quadrants).',
     { ...local, unit: 'px' },
   ),
   quadrant_candidates: field(
     positiveInteger,
     30,
-    'four_quadrants: nearest neighbours that are sorted into quadrants.',
+    'Nearest neighbours that are sorted into quadrants (four_quadrants).',
     local,
   ),
   cache_groups: field(

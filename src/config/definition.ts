@@ -6,7 +6,7 @@
  * sectionOf(trainingDefinition, 'gridsize')?.key; // 'model'
  */
 
-import type { z } from 'zod';
+import { z } from 'zod';
 import { dataConfigSchema } from './dataSchema.js';
 import { type FieldInfo, fieldsOf } from './field.js';
 import {
@@ -15,13 +15,25 @@ import {
   executionConfigSchema,
   type InferenceConfig,
   inferenceConfigSchema,
+  type ModelRequest,
   modelConfigSchema,
+  modelRequestSchema,
   type SimulationConfig,
   simulationConfigSchema,
   type TrainingRequest,
   trainingConfigSchema,
   trainingRequestSchema,
 } from './schema.js';
+import {
+  type ConvertConfig,
+  convertConfigSchema,
+  type InspectConfig,
+  inspectConfigSchema,
+  type OrientConfig,
+  orientConfigSchema,
+  type SplitConfig,
+  splitConfigSchema,
+} from './toolSchema.js';
 
 /** Fields that live under the same key of the configuration object. */
 export interface Section {
@@ -29,6 +41,8 @@ export interface Section {
   /** Key of the nested object, `null` for the top level. */
   readonly key: 'model' | 'execution' | 'data' | null;
   readonly fields: readonly FieldInfo[];
+  /** The fields are no choices but are compared with what a bundle says: files may hold them, there are no flags. */
+  readonly claim?: boolean;
 }
 
 /** A whole configuration: its schema and its fields. */
@@ -36,6 +50,8 @@ export interface ConfigDefinition<T> {
   readonly name: string;
   readonly schema: z.ZodType<unknown>;
   readonly sections: readonly Section[];
+  /** Published keys that play no part in this configuration; they are left out with a note. */
+  readonly ignores?: readonly string[];
   /** Never set: carries the type of the parsed configuration. */
   readonly type?: T;
 }
@@ -59,7 +75,16 @@ export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
 export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
   name: 'inference',
   schema: inferenceConfigSchema,
-  sections: [{ title: 'Inference', key: null, fields: fieldsOf(inferenceConfigSchema) }, dataSection, executionSection],
+  sections: [
+    { title: 'Inference', key: null, fields: fieldsOf(inferenceConfigSchema) },
+    { title: 'Model', key: 'model', fields: fieldsOf(modelConfigSchema), claim: true },
+    dataSection,
+    executionSection,
+  ],
+  // Published execution settings hold these, although they belong to training.
+  ignores: fieldsOf(trainingConfigSchema)
+    .filter((field) => field.alsoIn === 'execution')
+    .map((field) => field.name),
 };
 
 /** `demo`: the few choices of the demonstration. */
@@ -76,12 +101,73 @@ export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
   sections: [{ title: 'Simulation', key: null, fields: fieldsOf(simulationConfigSchema) }],
 };
 
+/** The model alone, for configurations that say nothing else. */
+export const modelDefinition: ConfigDefinition<{ readonly model: ModelRequest }> = {
+  name: 'model',
+  schema: z.strictObject({ model: modelRequestSchema.prefault({}) }),
+  sections: [{ title: 'Model', key: 'model', fields: fieldsOf(modelConfigSchema) }],
+};
+
+/** How a scan is opened, without what concerns groups and, for `orient`, without what it is to find out. */
+function openingSection(without: readonly string[] = []): Section {
+  const left = new Set([
+    'neighbor_function',
+    'min_neighbor_distance_px',
+    'max_neighbor_distance_px',
+    'quadrant_candidates',
+    'cache_groups',
+    ...without,
+  ]);
+  return { ...dataSection, fields: dataSection.fields.filter((field) => !left.has(field.name)) };
+}
+
+/** `inspect`: what a scan file holds. */
+export const inspectDefinition: ConfigDefinition<InspectConfig> = {
+  name: 'inspection',
+  schema: inspectConfigSchema,
+  sections: [{ title: 'Inspection', key: null, fields: fieldsOf(inspectConfigSchema) }, openingSection()],
+};
+
+/** `convert`: any scan to a contract NPZ. */
+export const convertDefinition: ConfigDefinition<ConvertConfig> = {
+  name: 'conversion',
+  schema: convertConfigSchema,
+  sections: [{ title: 'Conversion', key: null, fields: fieldsOf(convertConfigSchema) }, openingSection()],
+};
+
+/** `split`: a scan cut in two. */
+export const splitDefinition: ConfigDefinition<SplitConfig> = {
+  name: 'split',
+  schema: splitConfigSchema,
+  sections: [{ title: 'Split', key: null, fields: fieldsOf(splitConfigSchema) }, openingSection()],
+};
+
+/** `orient`: the search for the orientation of the positions. */
+export const orientDefinition: ConfigDefinition<OrientConfig> = {
+  name: 'orientation',
+  schema: orientConfigSchema,
+  sections: [
+    { title: 'Orientation', key: null, fields: fieldsOf(orientConfigSchema) },
+    openingSection(['flip_x', 'flip_y', 'swap_xy']),
+  ],
+};
+
 /** All fields of a definition, in order. */
 export function allFields(definition: ConfigDefinition<unknown>): FieldInfo[] {
   return definition.sections.flatMap((section) => section.fields);
 }
 
+/** The fields that have flags: all but those that are only compared. */
+export function flagFields(definition: ConfigDefinition<unknown>): FieldInfo[] {
+  return definition.sections.filter((section) => !section.claim).flatMap((section) => section.fields);
+}
+
 /** The section that holds the field of this name. */
 export function sectionOf(definition: ConfigDefinition<unknown>, name: string): Section | undefined {
   return definition.sections.find((section) => section.fields.some((field) => field.name === name));
+}
+
+/** Every name by which the fields of a definition may be given. */
+export function namesOf(definition: ConfigDefinition<unknown>): Set<string> {
+  return new Set(allFields(definition).flatMap((field) => [field.name, ...field.aliases, ...field.formerly]));
 }

@@ -2,19 +2,27 @@
 
 import {
   type ConfigDefinition,
+  convertDefinition,
   demoDefinition,
   inferenceDefinition,
+  inspectDefinition,
+  orientDefinition,
+  type Section,
   simulationDefinition,
+  splitDefinition,
   trainingDefinition,
 } from './definition.js';
 import type { FieldInfo } from './field.js';
+import { KEY_MAPPINGS } from './legacy.js';
+import { LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacyDefaults.js';
+import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './torchFields.js';
 
 /** The whole document in Markdown; a test keeps the file in `docs/` equal to it. */
 export function configurationDocument(): string {
   return [
     '# Configuration',
     '',
-    'Generated from `src/config/schema.ts`; a test compares this file with it.',
+    'Generated from the schemas in `src/config`; a test compares this file with them.',
     '`npx vitest run tests/config -u` writes it anew.',
     '',
     'Every field is a key of a configuration file (`--config FILE`, YAML or JSON), a command-line flag of the same name',
@@ -22,10 +30,11 @@ export function configurationDocument(): string {
     'property of the typed configuration in TypeScript.',
     '',
     'Where a field is given more than once the strongest wins: **flag > file > metadata of the scan > default**.',
-    '`config.json` beside every trained bundle lists each value with the place it came from. A key that no field has is an',
-    'error. Paths are taken from the working directory.',
+    '`ptychopinn config show train|infer` prints what a command line and a file come to and where each value comes from;',
+    '`config.json` beside every trained bundle keeps the same. `ptychopinn config schema` prints JSON Schema. A key that no',
+    'field has is an error. Paths are taken from the working directory.',
     '',
-    'In a file the fields of `model` and `execution` may stand in a block of that name or at the top level:',
+    'In a file the fields of `model`, `data` and `execution` may stand in a block of that name or at the top level:',
     '',
     '```yaml',
     'train_data_file: scan.npz',
@@ -40,47 +49,196 @@ export function configurationDocument(): string {
     '`N`, the side of the patterns, always comes from the data; a value given for it is only compared with the data.',
     '',
     '"Legacy key" is the key that the Python tools use for the field in their `params` dictionary; "–" means that the field',
-    'never enters it.',
+    'never enters it. The tables "fixed in this version" list published fields with nothing behind them here: they are',
+    'accepted with the value in the table and refused by name with any other.',
     ...chapter('`ptychopinn train`', trainingDefinition),
     ...chapter('`ptychopinn infer`', inferenceDefinition),
     ...chapter('`ptychopinn simulate`', simulationDefinition),
     ...chapter('`ptychopinn demo`', demoDefinition),
+    ...chapter('`ptychopinn inspect`', inspectDefinition),
+    ...chapter('`ptychopinn convert`', convertDefinition),
+    ...chapter('`ptychopinn split`', splitDefinition),
+    ...chapter('`ptychopinn orient`', orientDefinition),
+    ...legacyChapter(),
+    ...torchChapter(),
     '',
-    '## Departures from the published defaults',
+    '## Departures from the published configuration',
     '',
-    '- `backend` is `onnx` (published: `tensorflow`).',
-    '- `n_groups` null means one group for each pattern (published: 512 where nothing is given).',
+    '- `backend` is `onnx` (published: `tensorflow`). `tf` is short for `tensorflow`; `pytorch` means `onnx`, which takes the',
+    '  part that PyTorch has in the published tools.',
     '- `N` has no default (published: 64, silently).',
-    '- The inference configuration holds no `model`: the bundle says what the model is.',
+    '- `n_groups` is never more than there are patterns where only the default asks for it (512), and takes the word `all`.',
+    '- The model of a reconstruction is that of its bundle; a `model` block for `infer` is only compared with it.',
+    '- `learning_rate`, `scheduler`, `gradient_clip_val` and `gradient_clip_algorithm` live once, in training; written in an',
+    '  `execution` block, as published, they are moved there.',
+    '- `scheduler` has one set of words everywhere, those of training.',
     '- `batch_size` of `infer` is its own field.',
+    '- Values are checked when the configuration is made, not when a model is built.',
     '',
   ].join('\n');
 }
 
 function chapter(title: string, definition: ConfigDefinition<unknown>): string[] {
   const lines = ['', `## ${title}`];
-  for (const section of definition.sections) {
+  for (const section of definition.sections) lines.push(...sectionLines(section, definition));
+  return lines;
+}
+
+function sectionLines(section: Section, definition: ConfigDefinition<unknown>): string[] {
+  const heading = `### ${section.title}${section.key === null ? '' : ` (\`${section.key}\`)`}`;
+  if (section.claim) {
+    return [
+      '',
+      heading,
+      '',
+      'No choices and no flags: a file may state fields of the model, which are compared with the bundle; a difference is an',
+      'error.',
+    ];
+  }
+  // Blocks that several commands share are printed once.
+  if (definition !== trainingDefinition && section.key !== null) return ['', heading, '', asForTraining(section)];
+  const fixed = section.fields.filter((field) => field.fixed);
+  const lines = [
+    '',
+    heading,
+    '',
+    '| field | default | accepted | unit | legacy key | meaning |',
+    '|---|---|---|---|---|---|',
+    ...section.fields.filter((field) => !field.fixed).map(row),
+  ];
+  if (fixed.length > 0) {
     lines.push(
       '',
-      `### ${section.title}${section.key === null ? '' : ` (\`${section.key}\`)`}`,
+      `Fixed in this version (${section.title.toLowerCase()}):`,
       '',
-      '| field | default | accepted | unit | legacy key | meaning |',
+      '| field | value | not available | unit | legacy key | meaning |',
       '|---|---|---|---|---|---|',
-      ...section.fields.map(row),
+      ...fixed.map(fixedRow),
     );
   }
   return lines;
 }
 
+function asForTraining({ key, fields }: Section): string {
+  const whole = trainingDefinition.sections.find((section) => section.key === key);
+  const missing = (whole?.fields ?? []).filter((field) => !fields.some(({ name }) => name === field.name));
+  if (missing.length === 0) return 'As for `train`.';
+  return `As for \`train\`, without ${missing.map(({ name }) => `\`${name}\``).join(', ')}.`;
+}
+
 function row(field: FieldInfo): string {
   const fallback = field.required ? '*needed*' : `\`${JSON.stringify(field.fallback)}\``;
-  const cells = [
+  const also = Object.entries(field.valueAliases).map(([word, { value }]) => `\`${word}\` = \`${String(value)}\``);
+  const former = field.formerly.map((name) => ` Formerly \`${name}\`.`);
+  const refused =
+    field.unavailable.length > 0 ? ` Not available in this version: ${field.unavailable.join(', ')}.` : '';
+  return cells(
     `\`${field.name}\``,
     field.name === 'N' && field.required ? '*from the data*' : fallback,
-    field.expected,
+    [field.expected, ...also].join('; '),
     field.unit ?? '',
-    field.legacyKey === null ? '–' : `\`${field.legacyKey}\``,
+    legacyKey(field),
+    field.description + refused + former.join(''),
+  );
+}
+
+function fixedRow(field: FieldInfo): string {
+  const others = field.unavailable.length > 0 ? field.unavailable.join(', ') : 'any other';
+  return cells(
+    `\`${field.name}\``,
+    `\`${JSON.stringify(field.fallback)}\``,
+    others,
+    field.unit ?? '',
+    legacyKey(field),
     field.description,
+  );
+}
+
+function legacyKey(field: FieldInfo): string {
+  return field.legacyKey === null ? '–' : `\`${field.legacyKey}\``;
+}
+
+function legacyChapter(): string[] {
+  return [
+    '',
+    '## The `params` dictionary',
+    '',
+    'A file may use legacy keys, also as a whole dump of the dictionary. Every field keeps its name there except these:',
+    '',
+    '| field | legacy key |',
+    '|---|---|',
+    ...Object.entries(KEY_MAPPINGS).map(([name, key]) => cells(`\`${name}\``, `\`${key}\``)),
+    '',
+    `Keys that shape simulated data, name files or hold computed state are left out with a note: ${listed(LEGACY_WITHOUT_PART)};`,
+    'so are, in such a dump, keys of the other command. Keys of missing features are accepted at their default only:',
+    `${Object.entries(LEGACY_FIXED)
+      .map(([key, value]) => `\`${key}\` ${String(value)}`)
+      .join(', ')}.`,
+    '',
+    '`ptychopinn config legacy train|infer` prints the dictionary of a configuration; `toLegacyParams`, `updateLegacyDict`,',
+    '`fromLegacyParams`, `derivedParams` and `LegacyParams` are its library. Null leaves a key alone, execution settings',
+    'never enter it, and nothing numeric reads it.',
   ];
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+function torchChapter(): string[] {
+  const lines = [
+    '',
+    '## PyTorch-style configurations',
+    '',
+    'A file is of this style if its top level has one of the blocks `data_config`, `model_config`, `training_config`,',
+    '`inference_config`, `datagen_config`, `training` or `inference` (`data` and `model` then are of this style, too).',
+    'What a block leaves out has the default of that family, `N` excepted, which comes from the data. Fields of this package',
+    'stand beside the blocks and win over them; `n_groups`, `train_data_file` and, because the families disagree on its',
+    'default, `nphotons` must be given there or as flags. `profile: ci` is understood. `fromTorchConfigs` does the same for',
+    'objects.',
+  ];
+  for (const block of Object.keys(TORCH_FIELDS) as TorchBlock[]) {
+    lines.push(
+      '',
+      `### \`${block}_config\``,
+      '',
+      '| name there | default there | here |',
+      '|---|---|---|',
+      ...Object.entries(torchFieldsOf(block)).map(([name, field]) => torchRow(name, field)),
+    );
+  }
+  return lines;
+}
+
+/** Fields that are judged together, in words. */
+const SPECIAL: Readonly<Record<string, string>> = {
+  scale_contract_version:
+    'with `measurement_domain`, both or neither: ci_intensity_v2 with count_intensity, legacy_v1 with normalized_amplitude',
+  measurement_domain: '`measurement_domain`, with scale_contract_version',
+  C: 'must be the patterns of a group',
+  C_model: 'must be the patterns of a group',
+  C_forward: 'must be the patterns of a group',
+  grid_size: '`gridsize`; must be square',
+  probe_mask: '`probe_mask`; a tensor is true',
+  probe_mask_tensor: '`probe_mask`; a tensor is true',
+  nll: '`nll_weight` 1 or 0',
+  torch_loss_mode: 'mae is `nll_weight` 0 and `mae_weight` 1',
+};
+
+function torchRow(name: string, field: TorchField): string {
+  const fallback = field.fallback === undefined ? '–' : `\`${JSON.stringify(field.fallback)}\``;
+  const only =
+    field.also && field.also.length > 0
+      ? `only the default or ${field.also.map(String).join(', ')}`
+      : 'only the default';
+  let here = SPECIAL[name] ?? only;
+  if (field.to !== undefined) {
+    const word = field.convert?.(field.fallback, name);
+    here = `\`${field.to}\`${word === undefined || word === field.fallback ? '' : ` (\`${String(word)}\`)`}`;
+  }
+  return cells(`\`${name}\``, fallback, here);
+}
+
+function listed(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
+}
+
+function cells(...values: readonly string[]): string {
+  return `| ${values.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }

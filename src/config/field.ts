@@ -1,6 +1,7 @@
 /**
- * How one configuration field is declared: a zod type, its default, and what people must know about it.
- * Flags, help, `docs/configuration.md` and error sentences are all generated from these declarations.
+ * How one configuration field is declared: a kind of value, its default, and what people must know about it.
+ * Flags, help, `docs/configuration.md`, the JSON Schema, the legacy mapping and error sentences are all generated from
+ * these declarations.
  *
  * @example
  * const schema = z.strictObject({ nepochs: field(positiveInteger, 50, 'Passes over the training groups.') });
@@ -8,6 +9,13 @@
  */
 
 import { z } from 'zod';
+import { type Kind, wordList } from './kinds.js';
+
+/** Another word for a value, and what is said when it is used. */
+export interface ValueAlias {
+  readonly value: unknown;
+  readonly note: string;
+}
 
 /** What a field tells besides its type; kept in zod's `.meta()`. */
 export interface FieldMeta {
@@ -15,8 +23,20 @@ export interface FieldMeta {
   readonly unit?: string;
   /** Key in the legacy `params` dictionary; absent = the field's own name, `null` = never written there. */
   readonly legacyKey?: string | null;
-  /** Other spellings of the command-line flag. */
+  /** Other spellings of the name. */
   readonly aliases?: readonly string[];
+  /** Former names, still understood, with a warning. */
+  readonly formerly?: readonly string[];
+  /** Other words for values, replaced at the entrance (`resolveConfig`). */
+  readonly valueAliases?: Readonly<Record<string, ValueAlias>>;
+  /** A block besides the field's own in which published files write it. */
+  readonly alsoIn?: 'execution';
+  /** The field is published, but this version has nothing behind it: only its default is accepted. */
+  readonly fixed?: boolean;
+  /** Published words that this version does not have; they are refused by name. */
+  readonly unavailable?: readonly string[];
+  /** What to do in place of a value that is not available. */
+  readonly instead?: string;
   /** The accepted values in words, for error sentences and help. */
   readonly expected?: string;
 }
@@ -25,55 +45,14 @@ declare module 'zod' {
   interface GlobalMeta extends FieldMeta {}
 }
 
-/** A zod type together with its accepted values in words. */
-export interface Kind<S extends z.ZodType = z.ZodType> {
-  readonly schema: S;
-  readonly expected: string;
-}
-
-const kind = <S extends z.ZodType>(schema: S, expected: string): Kind<S> => ({ schema, expected });
-
-export const positiveInteger = kind(z.int().positive(), 'a positive whole number');
-export const wholeNumber = kind(z.int().nonnegative(), 'a whole number from 0');
-/** Seeds are those of NumPy's legacy generator: 32 bits. */
-export const seedNumber = kind(z.int().min(0).max(0xffffffff), 'a whole number from 0 to 4294967295');
-export const positiveNumber = kind(z.number().positive(), 'a positive number');
-export const nonNegativeNumber = kind(z.number().nonnegative(), 'a number from 0');
-export const unitInterval = kind(z.number().min(0).max(1), 'a number from 0 to 1');
-export const belowOne = kind(z.number().min(0).lt(1), 'a number from 0 to below 1');
-export const openUnitInterval = kind(z.number().gt(0).lt(1), 'a number between 0 and 1');
-export const flag = kind(z.boolean(), 'true or false');
-export const text = kind(z.string().min(1), 'a text');
-export const path = kind(z.string().min(1), 'a path');
-export const powerOfTwo = kind(
-  z
-    .int()
-    .positive()
-    .refine((n) => Number.isInteger(Math.log2(n))),
-  'a positive power of two',
-);
-
-/** Two numbers: `[a, b]` in files, `a,b` on the command line. */
-export const numberPair = kind(z.tuple([z.number(), z.number()]), 'two numbers, such as 0.1,0.9');
-
-/** One of the given words. */
-export function oneOf<const V extends readonly [string, ...string[]]>(...values: V) {
-  return kind(z.enum(values), listOf(values));
-}
-
-/** The same kind, with `null` for "not given". */
-export function optional<S extends z.ZodType>(of: Kind<S>): Kind<z.ZodNullable<S>> {
-  return kind(of.schema.nullable(), `${of.expected} or null`);
-}
-
-/** Declares a field: its kind, its default, one sentence, and unit or legacy key where it has one. */
+/** Declares a field: its kind, its default, one sentence, and unit, legacy key or limits where it has them. */
 export function field<S extends z.ZodType>(
   of: Kind<S>,
   fallback: z.output<S>,
   description: string,
   meta: FieldMeta = {},
 ): z.ZodDefault<S> {
-  return of.schema
+  return limited(of.schema, fallback, meta)
     .default(fallback as never)
     .describe(description)
     .meta({ expected: of.expected, ...meta }) as unknown as z.ZodDefault<S>;
@@ -84,8 +63,43 @@ export function required<S extends z.ZodType>(of: Kind<S>, description: string, 
   return of.schema.describe(description).meta({ expected: of.expected, ...meta }) as S;
 }
 
+/** The schema with the sentences of what this version does not have. */
+function limited(schema: z.ZodType, fallback: unknown, { fixed, unavailable, instead }: FieldMeta): z.ZodType {
+  if (fixed) {
+    return schema.refine((value) => JSON.stringify(value) === JSON.stringify(fallback), {
+      error: (issue) => notAvailable(String(issue.path?.at(-1)), issue.input, [fallback], instead),
+    });
+  }
+  if (unavailable && schema instanceof z.ZodEnum) {
+    const { entries } = schema.def;
+    return z.enum(entries, {
+      error: (issue) =>
+        unavailable.includes(String(issue.input))
+          ? notAvailable(String(issue.path?.at(-1)), issue.input, Object.values(entries), instead)
+          : undefined,
+    });
+  }
+  return schema;
+}
+
+/** "probe_trainable: true is not available in this version; only false is." */
+export function notAvailable(
+  name: string,
+  value: unknown,
+  available: readonly unknown[],
+  instead: string | undefined,
+): string {
+  const words = available.map(plain);
+  const verb = words.length === 1 ? 'is' : 'are';
+  return `${name}: ${plain(value)} is not available in this version; only ${wordList(words, 'and')} ${verb}${instead ? ` (${instead})` : ''}.`;
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value);
+}
+
 /** What a value looks like on a command line. */
-export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'text' | 'choice';
+export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'list' | 'text' | 'choice';
 
 /** A declared field, read back from its schema. */
 export interface FieldInfo {
@@ -96,8 +110,17 @@ export interface FieldInfo {
   /** Key in the legacy dictionary, `null` when the field never enters it. */
   readonly legacyKey: string | null;
   readonly aliases: readonly string[];
+  readonly formerly: readonly string[];
+  readonly valueAliases: Readonly<Record<string, ValueAlias>>;
+  readonly alsoIn: 'execution' | null;
   readonly kind: ValueKind;
   readonly choices: readonly (string | number)[] | null;
+  /** A word accepted besides values of `kind`: `all`. */
+  readonly word: string | null;
+  /** Published words that are refused by name. */
+  readonly unavailable: readonly string[];
+  /** This version accepts one value only. */
+  readonly fixed: boolean;
   readonly nullable: boolean;
   readonly required: boolean;
   /** The default; `undefined` for a required field. */
@@ -120,6 +143,7 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
   let nullable = false;
   let isRequired = true;
   let fallback: unknown;
+  let word: string | null = null;
   for (;;) {
     if (inner instanceof z.ZodDefault) {
       fallback = inner.def.defaultValue;
@@ -131,6 +155,10 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
     } else if (inner instanceof z.ZodNullable) {
       nullable = true;
       inner = inner.def.innerType as z.ZodType;
+    } else if (inner instanceof z.ZodUnion) {
+      const [value, literal] = inner.options as [z.ZodType, z.ZodLiteral<string>];
+      word = literal.value;
+      inner = value;
     } else break;
   }
   if (inner instanceof z.ZodObject) return null;
@@ -142,8 +170,14 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
     unit: meta.unit ?? null,
     legacyKey: meta.legacyKey === undefined ? name : meta.legacyKey,
     aliases: meta.aliases ?? [],
+    formerly: meta.formerly ?? [],
+    valueAliases: meta.valueAliases ?? {},
+    alsoIn: meta.alsoIn ?? null,
     kind: valueKind(inner),
     choices: choices as (string | number)[] | null,
+    word,
+    unavailable: meta.unavailable ?? [],
+    fixed: meta.fixed === true || (choices?.length === 1 && !isRequired),
     nullable,
     required: isRequired,
     fallback,
@@ -154,12 +188,8 @@ function valueKind(schema: z.ZodType): ValueKind {
   if (schema instanceof z.ZodBoolean) return 'boolean';
   if (schema instanceof z.ZodEnum) return 'choice';
   if (schema instanceof z.ZodTuple) return 'pair';
+  if (schema instanceof z.ZodArray) return 'list';
   if (schema instanceof z.ZodLiteral) return typeof [...schema.values][0] === 'number' ? 'integer' : 'choice';
   if (schema instanceof z.ZodNumber) return schema.format === 'safeint' ? 'integer' : 'number';
   return 'text';
-}
-
-function listOf(values: readonly string[]): string {
-  if (values.length === 1) return values[0];
-  return `${values.slice(0, -1).join(', ')} or ${values[values.length - 1]}`;
 }

@@ -20,10 +20,17 @@ export function flagSyntax(field: FieldInfo): string {
 
 function valueWord(field: FieldInfo): string {
   const words = field.choices?.join('|');
+  if (field.word !== null) return field.kind === 'integer' ? `integer|${field.word}` : field.word;
   if (words !== undefined) return words.length < LONG_CHOICE ? words : 'name';
   if (field.kind === 'text') return field.expected.includes('path') ? 'path' : 'text';
   if (field.kind === 'pair') return 'a,b';
+  if (field.kind === 'list') return 'a,b,…';
   return field.kind === 'integer' ? 'integer' : 'number';
+}
+
+/** Fields with one accepted value, in one paragraph: `fno_modes=12, fno_width=32, …`. */
+export function fixedFieldsHelp(fields: readonly FieldInfo[]): string {
+  return fields.map((field) => `${field.name}=${shown(field.fallback)}`).join(', ');
 }
 
 /** The help text: description, choices, unit, default. */
@@ -32,7 +39,11 @@ export function flagHelp(field: FieldInfo): string {
   if (valueWord(field) === 'name') facts.push(field.expected.replace(/ or null$/, ''));
   if (field.unit !== null) facts.push(field.unit);
   if (!field.required && field.fallback !== null) facts.push(`default ${shown(field.fallback)}`);
-  for (const alias of field.aliases) facts.push(`also --${alias}`);
+  for (const alias of [...field.aliases, ...Object.keys(field.valueAliases)]) {
+    facts.push(
+      field.aliases.includes(alias) ? `also --${alias}` : `${alias} is ${shown(field.valueAliases[alias].value)}`,
+    );
+  }
   // What null means is what happens without the flag.
   const description = field.description.replace('; null: ', '; default: ');
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
@@ -49,6 +60,7 @@ function shown(value: unknown): string {
  */
 export function parseFlagValue(field: FieldInfo, written: string): unknown {
   if (field.nullable && (written === 'none' || written === 'null')) return null;
+  if (written === field.word) return written;
   switch (field.kind) {
     case 'boolean': {
       const word = written.toLowerCase();
@@ -62,9 +74,10 @@ export function parseFlagValue(field: FieldInfo, written: string): unknown {
       if (written.trim() === '' || !Number.isFinite(value)) throw wrong(field, written);
       return value;
     }
-    case 'pair': {
+    case 'pair':
+    case 'list': {
       const values = written.split(',').map((word) => (word.trim() === '' ? Number.NaN : Number(word)));
-      if (values.length !== 2 || !values.every(Number.isFinite)) throw wrong(field, written);
+      if ((field.kind === 'pair' && values.length !== 2) || !values.every(Number.isFinite)) throw wrong(field, written);
       return values;
     }
     case 'choice':
@@ -84,6 +97,11 @@ function wrong(field: FieldInfo, written: string): PtychoError {
 export function canonicalArguments(words: readonly string[], fields: readonly FieldInfo[]): string[] {
   const canonical = new Map<string, string>();
   for (const field of fields) {
+    // A former name stays as it is, so that its use can be remarked on.
+    for (const name of field.formerly) {
+      canonical.set(name, name);
+      if (field.kind === 'boolean') canonical.set(`no_${name}`, `no-${name}`);
+    }
     for (const name of [field.name, ...field.aliases]) {
       const spelling = name.replaceAll('-', '_');
       canonical.set(spelling, field.name);

@@ -13,20 +13,19 @@
 
 import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
+import { type Collection, collectLayer, newCollection, type ProvenanceEntry, show } from './collect.js';
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
-import type { FieldInfo } from './field.js';
-import { SUPPORTED_N, type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schema.js';
-import { nearestName } from './suggest.js';
+import {
+  DEFAULT_GROUPS,
+  SUPPORTED_N,
+  type TrainingConfig,
+  type TrainingRequest,
+  trainingConfigSchema,
+} from './schema.js';
+import { isTorchShaped } from './torchBlocks.js';
+import { collectTorchFile } from './torchLayers.js';
 
-/** Where a value came from; `caller` is a program that passed a finished configuration. */
-export type Source = 'flag' | 'file' | 'caller' | 'metadata' | 'default';
-
-/** A value and where it came from; `origin` names the file where there is one. */
-export interface ProvenanceEntry {
-  readonly value: unknown;
-  readonly source: Source;
-  readonly origin?: string;
-}
+export type { ProvenanceEntry, Source } from './collect.js';
 
 /** Field name → entry, for every field that has a value. */
 export type Provenance = Readonly<Record<string, ProvenanceEntry>>;
@@ -35,9 +34,16 @@ export type Provenance = Readonly<Record<string, ProvenanceEntry>>;
 export interface Resolved<T> {
   readonly config: T;
   readonly provenance: Provenance;
+  /** What was understood in another way than it was written, or settled by the data: one sentence each. */
+  readonly notes: readonly string[];
+  /** What should be written differently next time: one sentence each. */
+  readonly warnings: readonly string[];
 }
 
-/** Values read from a file or its metadata, flat or nested under `model` and `execution`. */
+/**
+ * Values read from a file or its metadata: flat or in the blocks `model`, `data` and `execution`, with names of this
+ * package or of the legacy dictionary; a file may also be of the PyTorch style (`torchBlocks.ts`).
+ */
 export interface Layer {
   readonly origin: string;
   readonly values: Readonly<Record<string, unknown>>;
@@ -55,6 +61,8 @@ export interface Layers {
 export interface DatasetFacts {
   /** Side of the patterns in pixels. */
   readonly N: number;
+  /** Patterns that may become groups. */
+  readonly count: number;
   /** Where the scan was read from, for messages. */
   readonly origin: string;
   /** Values that the file's metadata gives, `{ nphotons: 1e6 }`; they replace defaults only. */
@@ -66,22 +74,50 @@ export interface DatasetFacts {
  * @throws PtychoError CONFIG_UNKNOWN_KEY for a key that no field has, CONFIG_INVALID for a value that is refused.
  */
 export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers): Resolved<T> {
-  const given = new Map<string, ProvenanceEntry>();
+  const collection = newCollection();
+  const { metadata, file, flags } = layers;
   // Weakest first, so that a stronger layer overwrites.
-  if (layers.metadata) collect(definition, layers.metadata.values, 'metadata', layers.metadata.origin, given);
-  if (layers.file) collect(definition, layers.file.values, 'file', layers.file.origin, given);
-  if (layers.flags) collect(definition, layers.flags, 'flag', undefined, given);
+  if (metadata) collectLayer(definition, { ...metadata, source: 'metadata' }, collection);
+  const checkTorch =
+    file && takesTorch(definition) && isTorchShaped(file.values)
+      ? collectTorchFile(definition, file, collection)
+      : undefined;
+  if (file && !checkTorch) collectLayer(definition, { ...file, source: 'file' }, collection);
+  if (flags) collectLayer(definition, { source: 'flag', values: flags }, collection);
+  checkTorch?.();
+  return settle(definition, collection);
+}
 
-  const input = nest(definition, given);
-  const parsed = definition.schema.safeParse(input);
+/** Parses what was collected and freezes the result. */
+export function settle<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
+  const { given, notes, warnings } = collection;
+  checkTogether(given);
+  const parsed = definition.schema.safeParse(nest(definition, given));
   if (!parsed.success) throw invalid(definition, parsed.error, given);
   const config = deepFreeze(parsed.data) as T;
-  return { config, provenance: Object.freeze(provenanceOf(definition, config, given)) };
+  return deepFreeze({ config, provenance: provenanceOf(definition, config, given), notes, warnings });
+}
+
+function takesTorch(definition: ConfigDefinition<unknown>): boolean {
+  return definition.name === 'training' || definition.name === 'inference';
+}
+
+/** Two fields for one thing: both may be there only when they agree. */
+function checkTogether(given: ReadonlyMap<string, ProvenanceEntry>): void {
+  const [own, published] = [given.get('batch_size'), given.get('inference_batch_size')];
+  // Only infer has model_path: there both mean the groups of one prediction.
+  if (!given.has('model_path') || !own || published?.value == null || own.source === 'default') return;
+  if (own.value === published.value) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `batch_size is ${show(own.value)}, but inference_batch_size, which means the same, is ${show(published.value)}; keep one of them.`,
+    { field: 'inference_batch_size' },
+  );
 }
 
 /**
  * Completes a training request with what its data file says: N always, metadata such as `nphotons` where only the
- * default stands against it.
+ * default stands against it, and the number of groups where the default or the word `all` left it open.
  *
  * Without `provenance` every value counts as deliberately given, so that metadata replaces none.
  * @throws PtychoError CONFIG_INVALID when the request names another N than the file has, or the file's N is unsupported.
@@ -115,10 +151,28 @@ export function finaliseTrainingConfig(
     if (!known.has(name) || value === undefined || value === null) continue;
     if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin });
   }
+  const notes = settleGroups(given, dataset);
   const parsed = trainingConfigSchema.safeParse(nest(trainingDefinition, given));
   if (!parsed.success) throw invalid(trainingDefinition, parsed.error, given);
   const config: TrainingConfig = deepFreeze(parsed.data);
-  return { config, provenance: Object.freeze(provenanceOf(trainingDefinition, config, given)) };
+  return deepFreeze({ config, provenance: provenanceOf(trainingDefinition, config, given), notes, warnings: [] });
+}
+
+/** `all` is one group for each pattern; nothing given is the published number, or fewer where the scan has fewer. */
+function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: DatasetFacts): string[] {
+  const asked = given.get('n_groups');
+  if (typeof asked?.value === 'number') return [];
+  if (asked?.value === 'all') {
+    given.set('n_groups', { ...asked, value: count });
+    return [];
+  }
+  given.set('n_groups', { value: Math.min(DEFAULT_GROUPS, count), source: 'default' });
+  if (count === DEFAULT_GROUPS) return [];
+  return [
+    count < DEFAULT_GROUPS
+      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${count} patterns.`
+      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${count} patterns in ${origin}; n_groups all makes one group for each.`,
+  ];
 }
 
 function everythingGiven(request: TrainingRequest): Record<string, ProvenanceEntry> {
@@ -128,62 +182,6 @@ function everythingGiven(request: TrainingRequest): Record<string, ProvenanceEnt
     if (value !== undefined) entries[field.name] = { value, source: 'caller' };
   }
   return entries;
-}
-
-function collect(
-  definition: ConfigDefinition<unknown>,
-  values: Readonly<Record<string, unknown>>,
-  source: Source,
-  origin: string | undefined,
-  into: Map<string, ProvenanceEntry>,
-): void {
-  const seen = new Map<string, unknown>();
-  const put = (name: string, value: unknown, written: string) => {
-    if (value === undefined) return;
-    if (seen.has(name) && !Object.is(seen.get(name), value)) {
-      throw new PtychoError(
-        'CONFIG_INVALID',
-        `${origin ?? 'The configuration'} gives ${name} twice, as ${show(seen.get(name))} and, at ${written}, as ${show(value)}; keep one of them.`,
-        { field: name, path: origin },
-      );
-    }
-    seen.set(name, value);
-    into.set(name, origin === undefined ? { value, source } : { value, source, origin });
-  };
-  for (const [key, value] of Object.entries(values)) {
-    const nested = definition.sections.find((section) => section.key !== null && section.key === key);
-    if (nested !== undefined) {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw new PtychoError(
-          'CONFIG_INVALID',
-          `${origin ?? 'The configuration'}: ${key} must be a block of fields, got ${show(value)}.`,
-          { field: key, found: value, path: origin },
-        );
-      }
-      for (const [name, inner] of Object.entries(value)) {
-        if (!nested.fields.some((field) => field.name === name)) {
-          throw unknownKey(`${key}.${name}`, name, nested.fields, origin);
-        }
-        put(name, inner, `${key}.${name}`);
-      }
-    } else {
-      if (sectionOf(definition, key) === undefined) throw unknownKey(key, key, allFields(definition), origin);
-      put(key, value, key);
-    }
-  }
-}
-
-function unknownKey(written: string, name: string, known: readonly FieldInfo[], origin?: string): PtychoError {
-  const suggestion = nearestName(
-    name,
-    known.map((field) => field.name),
-  );
-  const advice = suggestion ? `did you mean ${suggestion}?` : 'docs/configuration.md lists every field.';
-  return new PtychoError('CONFIG_UNKNOWN_KEY', `${origin ?? 'Configuration'}: unknown key ${written}; ${advice}`, {
-    key: written,
-    suggestion,
-    path: origin,
-  });
 }
 
 function nest(
@@ -198,7 +196,7 @@ function nest(
       if (entry !== undefined) target[field.name] = entry.value;
     }
     if (section.key === null) Object.assign(top, target);
-    else top[section.key] = target;
+    else if (!section.claim || Object.keys(target).length > 0) top[section.key] = target;
   }
   return top;
 }
@@ -220,7 +218,7 @@ function provenanceOf(
 function valueAt(definition: ConfigDefinition<unknown>, config: unknown, name: string): unknown {
   const key = sectionOf(definition, name)?.key ?? null;
   const holder = key === null ? config : (config as Record<string, unknown>)[key];
-  return (holder as Record<string, unknown>)[name];
+  return (holder as Record<string, unknown> | undefined)?.[name];
 }
 
 function invalid(
@@ -234,6 +232,7 @@ function invalid(
     const name = String(issue.path.at(-1));
     const field = allFields(definition).find((candidate) => candidate.name === name);
     const entry = given.get(name);
+    if (field && entry && field.unavailable.includes(String(entry.value))) return issue.message;
     if (entry === undefined) return `${name} is needed: ${field?.description ?? ''}`;
     return `${name} must be ${field?.expected ?? 'valid'}, got ${show(entry.value)} (${placeOf(name, entry)}).`;
   });
@@ -246,10 +245,6 @@ function invalid(
 function placeOf(name: string, entry: ProvenanceEntry): string {
   if (entry.origin !== undefined) return entry.origin;
   return entry.source === 'flag' ? `--${name}` : entry.source;
-}
-
-function show(value: unknown): string {
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
 }
 
 function deepFreeze<T>(value: T): T {

@@ -30,6 +30,10 @@ describe('canonicalArguments', () => {
     expect(canonical('--no-nepochs')).toEqual(['--no-nepochs']);
   });
 
+  it('keeps a former name, so that its use can be remarked on', () => {
+    expect(canonical('--n-images', '5')).toEqual(['--n_images', '5']);
+  });
+
   it('leaves unknown words, values and what follows -- alone', () => {
     const words = ['--n-group', '-q', 'a-b', '--', '--n-groups'];
     expect(canonical(...words)).toEqual(words);
@@ -51,6 +55,11 @@ describe('flags from fields', () => {
     ['probe_big', 'true', true],
     ['architecture', 'cnn_cbam', 'cnn_cbam'],
     ['n_groups', 'none', null],
+    ['n_groups', 'all', 'all'],
+    ['n_groups', '12', 12],
+    ['devices', 'auto', 'auto'],
+    ['deterministic', 'warn', 'warn'],
+    ['deterministic', 'no', false],
     ['output_dir', 'none', 'none'],
     ['probe', 'a.npz:probe', 'a.npz:probe'],
   ])('--%s %s is %j', (name, written, value) => {
@@ -63,20 +72,27 @@ describe('flags from fields', () => {
     ['learning_rate', '1e-3x'],
     ['learning_rate', 'Infinity'],
     ['probe_big', 'maybe'],
+    ['n_groups', 'many'],
+    ['recon_log_fixed_indices', '1,x'],
   ])('--%s %s is a usage error', (name, written) => {
     expect(() => parseFlagValue(named(name), written)).toThrow(PtychoError);
     expect(() => parseFlagValue(named(name), written)).toThrow(new RegExp(`^--${name} must be .*, got `));
   });
 
   it('show their form, unit and default', () => {
-    expect(flagSyntax(named('n_groups'))).toBe('--n_groups <integer>');
+    expect(flagSyntax(named('n_groups'))).toBe('--n_groups <integer|all>');
+    expect(flagSyntax(named('n_subsample'))).toBe('--n_subsample <integer>');
+    expect(flagSyntax(named('recon_log_fixed_indices'))).toBe('--recon_log_fixed_indices <a,b,…>');
     expect(flagSyntax(named('probe_big'))).toBe('--probe_big [true|false]');
     expect(flagSyntax(named('N'))).toBe('--N <64|128|256>');
-    expect(flagSyntax(named('accelerator'))).toBe('--accelerator <auto|cuda|cpu>');
+    expect(flagSyntax(named('accelerator'))).toBe('--accelerator <auto|cpu|cuda>');
     expect(flagSyntax(named('scheduler'))).toBe('--scheduler <name>');
     expect(flagSyntax(named('output_dir'))).toBe('--output_dir <path>');
     expect(flagHelp(named('scheduler'))).toMatch(/\(Default, Exponential, .*; default Default\)$/);
-    expect(flagHelp(named('n_groups'))).toBe('Groups to train on; default: one for each pattern. (groups)');
+    expect(flagHelp(named('n_subsample'))).toBe(
+      'Patterns kept before grouping, drawn at random; default: all. (patterns)',
+    );
+    expect(flagHelp(named('accelerator'))).toMatch(/\(default auto; gpu is cuda\)$/);
     expect(flagHelp(named('nphotons'))).toMatch(/\(photons; default 1e9\)$/);
     expect(flagHelp(named('test_data_file'))).toMatch(/\(also --test_data\)$/);
     expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50)');

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import { checkModelClaim } from '../../src/config/modelClaim.js';
 import { finaliseTrainingConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
-import { trainingRequestSchema } from '../../src/config/schema.js';
+import { modelConfigSchema, trainingRequestSchema } from '../../src/config/schema.js';
 import { isPtychoError, type PtychoError } from '../../src/core/errors.js';
 
 const train = (layers: Layers) => resolveConfig(trainingDefinition, layers);
@@ -90,8 +91,8 @@ describe('resolveConfig', () => {
   });
 
   it('suggests nothing for a key that is near to none, and looks inside blocks', () => {
-    const far = failure(() => train({ file: { origin: 'run.yaml', values: { spectral_bottleneck: 1 } } }));
-    expect(far.message).toBe('run.yaml: unknown key spectral_bottleneck; docs/configuration.md lists every field.');
+    const far = failure(() => train({ file: { origin: 'run.yaml', values: { tomography_angle: 1 } } }));
+    expect(far.message).toBe('run.yaml: unknown key tomography_angle; docs/configuration.md lists every field.');
     const inside = failure(() => train({ file: { origin: 'run.yaml', values: { model: { gridsiz: 1 } } } }));
     expect(inside.message).toBe('run.yaml: unknown key model.gridsiz; did you mean gridsize?');
     expect(failure(() => train({ file: { origin: 'x', values: { model: { nepochs: 1 } } } })).code).toBe(
@@ -104,13 +105,96 @@ describe('resolveConfig', () => {
       'batch_size must be a positive power of two, got 12 (--batch_size).',
     );
     expect(failure(() => train({ file: { origin: 'run.yaml', values: { architecture: 'ffno' } } })).message).toBe(
-      'architecture must be cnn or cnn_cbam, got "ffno" (run.yaml).',
+      'architecture: ffno is not available in this version; only cnn and cnn_cbam are.',
     );
     expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
       'neighbor_count (4) must be at least gridsize² (9), the patterns of one group.',
     );
     expect(failure(() => train({ flags: { N: 96 } })).message).toBe('N must be 64, 128 or 256, got 96 (--N).');
     expect(failure(() => resolveConfig(inferenceDefinition, { flags: {} })).message).toMatch(/^model_path is needed: /);
+  });
+
+  it('replaces other words for a value and says so', () => {
+    const { config, provenance, notes } = train({
+      flags: { backend: 'tf', accelerator: 'gpu' },
+      file: { origin: 'run.yaml', values: { amp_activation: 'silu' } },
+    });
+    expect([config.backend, config.execution.accelerator, config.model.amp_activation]).toEqual([
+      'tensorflow',
+      'cuda',
+      'swish',
+    ]);
+    expect(provenance.backend).toEqual({ value: 'tensorflow', source: 'flag' });
+    expect(notes).toEqual([
+      'amp_activation silu is called swish here.',
+      'backend tf is short for tensorflow.',
+      'accelerator gpu means cuda.',
+    ]);
+    const pytorch = train({ flags: { backend: 'pytorch' } });
+    expect(pytorch.config.backend).toBe('onnx');
+    expect(pytorch.notes).toEqual([expect.stringMatching(/^backend pytorch means onnx here: /)]);
+    expect(failure(() => train({ flags: { backend: 'jax' } })).message).toBe(
+      'backend must be onnx or tensorflow, got "jax" (--backend).',
+    );
+  });
+
+  it('takes n_images for n_groups, with one warning, but not both', () => {
+    const values = { n_images: 64 };
+    const { config, warnings } = train({ flags: values, file: { origin: 'a.yaml', values } });
+    expect(config.n_groups).toBe(64);
+    expect(warnings).toEqual(['n_images is the former name of n_groups; write n_groups.']);
+    expect(train({ flags: { n_images: 5, n_groups: 5 } }).config.n_groups).toBe(5);
+    expect(failure(() => train({ flags: { n_images: 5, n_groups: 6 } })).message).toBe(
+      'The configuration gives n_groups twice, as 5 and, at n_groups, as 6; keep one of them.',
+    );
+    const infer = { model_path: 'm', test_data_file: 's.npz', n_images: 9 };
+    expect(resolveConfig(inferenceDefinition, { flags: infer }).config.n_groups).toBe(9);
+  });
+
+  it('moves training fields out of an execution block', () => {
+    const execution = { learning_rate: 0.01, scheduler: 'Exponential', gradient_clip_val: null, threads: 2 };
+    const { config, provenance } = train({ file: { origin: 'a.yaml', values: { execution } } });
+    expect([config.learning_rate, config.scheduler, config.execution.threads]).toEqual([0.01, 'Exponential', 2]);
+    expect(provenance.learning_rate).toEqual({ value: 0.01, source: 'file', origin: 'a.yaml' });
+    const twice = { learning_rate: 0.1, execution };
+    expect(failure(() => train({ file: { origin: 'a.yaml', values: twice } })).message).toBe(
+      'a.yaml gives learning_rate twice, as 0.1 and, at execution.learning_rate, as 0.01; keep one of them.',
+    );
+    const infer = resolveConfig(inferenceDefinition, {
+      flags: { model_path: 'm', test_data_file: 's.npz' },
+      file: { origin: 'a.yaml', values: { execution } },
+    });
+    expect(infer.config.execution.threads).toBe(2);
+    expect(infer.notes).toContain('a.yaml: learning_rate plays no part in inference and was left out.');
+  });
+
+  it('lets engine choose among those of TensorFlow.js only', () => {
+    expect(train({ flags: { engine: 'wasm', backend: 'tf' } }).config.execution.engine).toBe('wasm');
+    expect(failure(() => train({ flags: { engine: 'wasm' } })).message).toBe(
+      'engine: wasm is an engine of TensorFlow.js and needs backend tensorflow; leave engine out, or set backend to tensorflow.',
+    );
+  });
+
+  it('takes what a file says about the model of a reconstruction as a claim', () => {
+    const flags = { model_path: 'm', test_data_file: 's.npz' };
+    const file = { origin: 'a.yaml', values: { gridsize: 2, model: { N: 64 } } };
+    const { config, provenance } = resolveConfig(inferenceDefinition, { flags, file });
+    expect(config.model).toEqual({ gridsize: 2, N: 64 });
+    expect(provenance.architecture).toBeUndefined();
+    const model = modelConfigSchema.parse({ N: 64, gridsize: 1 });
+    expect(() => checkModelClaim({ N: 64 }, model, 'run')).not.toThrow();
+    expect(() => checkModelClaim(undefined, model, 'run')).not.toThrow();
+    expect(failure(() => checkModelClaim(config.model, model, 'run')).message).toBe(
+      'gridsize is given as 2, but the model in run was trained with 1; leave gridsize out, the bundle decides.',
+    );
+  });
+
+  it('knows one number for the groups of a prediction', () => {
+    const flags = { model_path: 'm', test_data_file: 's.npz', batch_size: 8 };
+    expect(
+      failure(() => resolveConfig(inferenceDefinition, { flags: { ...flags, inference_batch_size: 4 } })).message,
+    ).toBe('batch_size is 8, but inference_batch_size, which means the same, is 4; keep one of them.');
+    expect(train({ flags: { batch_size: 8, inference_batch_size: 4 } }).config.batch_size).toBe(8);
   });
 
   it('is not fooled by keys of the prototype', () => {
@@ -128,7 +212,7 @@ describe('finaliseTrainingConfig', () => {
   it('takes N from the data and records it', () => {
     const { config, provenance } = finaliseTrainingConfig(
       request.config,
-      { N: 128, origin: 'scan.npz' },
+      { N: 128, origin: 'scan.npz', count: 400 },
       request.provenance,
     );
     expect(config.model.N).toBe(128);
@@ -139,7 +223,7 @@ describe('finaliseTrainingConfig', () => {
   });
 
   it('lets metadata replace a default but nothing that was given', () => {
-    const dataset = { N: 64, origin: 'scan.npz', values: { nphotons: 1e6, nepochs: 7, wavelength: 3 } };
+    const dataset = { N: 64, origin: 'scan.npz', count: 400, values: { nphotons: 1e6, nepochs: 7, wavelength: 3 } };
     const { config, provenance } = finaliseTrainingConfig(request.config, dataset, request.provenance);
     expect(config.nphotons).toBe(1e6);
     expect(provenance.nphotons).toEqual({ value: 1e6, source: 'metadata', origin: 'scan.npz' });
@@ -150,6 +234,7 @@ describe('finaliseTrainingConfig', () => {
     const plain = trainingRequestSchema.parse({});
     const { config, provenance } = finaliseTrainingConfig(plain, {
       N: 64,
+      count: 400,
       origin: 'scan.npz',
       values: { nphotons: 1e6 },
     });
@@ -157,13 +242,37 @@ describe('finaliseTrainingConfig', () => {
     expect(provenance.nphotons).toEqual({ value: 1e9, source: 'caller' });
   });
 
+  it.each([
+    [{}, 400, 400, 'default', /^n_groups is 400: its default is 512, and scan.npz has 400 patterns\.$/],
+    [{}, 512, 512, 'default', undefined],
+    [
+      { n_groups: null },
+      600,
+      512,
+      'default',
+      /^n_groups is 512, its default, of 600 patterns in scan.npz; n_groups all /,
+    ],
+    [{ n_groups: 'all' }, 600, 600, 'flag', undefined],
+    [{ n_groups: 700 }, 600, 700, 'flag', undefined],
+  ] as const)('%j of %i patterns are %i groups', (flags, count, n_groups, source, note) => {
+    const asked = train({ flags });
+    const { config, provenance, notes } = finaliseTrainingConfig(
+      asked.config,
+      { N: 64, origin: 'scan.npz', count },
+      asked.provenance,
+    );
+    expect(config.n_groups).toBe(n_groups);
+    expect(provenance.n_groups).toEqual({ value: n_groups, source });
+    expect(notes).toEqual(note ? [expect.stringMatching(note)] : []);
+  });
+
   it('refuses a contradiction and an unsupported side', () => {
     const given = train({ flags: { N: 64 } });
-    const clash = failure(() => finaliseTrainingConfig(given.config, { N: 128, origin: 'scan.npz' }));
+    const clash = failure(() => finaliseTrainingConfig(given.config, { N: 128, origin: 'scan.npz', count: 400 }));
     expect(clash.message).toBe(
       'N is given as 64, but the patterns in scan.npz are 128 × 128; leave N out, it is taken from the file.',
     );
-    const odd = failure(() => finaliseTrainingConfig(request.config, { N: 100, origin: 'scan.npz' }));
+    const odd = failure(() => finaliseTrainingConfig(request.config, { N: 100, origin: 'scan.npz', count: 400 }));
     expect(odd.message).toContain('100 × 100');
     expect(odd.code).toBe('CONFIG_INVALID');
   });

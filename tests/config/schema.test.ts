@@ -33,7 +33,7 @@ describe('configuration schemas', () => {
     expect(training).toMatchObject({ batch_size: 16, nepochs: 50, mae_weight: 0, nll_weight: 1, nphotons: 1e9 });
     expect(training).toMatchObject({ neighbor_count: 4, learning_rate: 1e-3, scheduler: 'Default', seed: 0 });
     expect(training).toMatchObject({ output_dir: 'training_outputs', backend: 'onnx' });
-    expect(execution).toEqual({ accelerator: 'auto', threads: null });
+    expect(execution).toMatchObject({ accelerator: 'auto', engine: null, threads: null, inference_batch_size: null });
   });
 
   it('have no default for N: it comes from the data', () => {
@@ -98,7 +98,7 @@ describe('configuration schemas', () => {
         if (field.choices && field.fallback !== undefined && field.fallback !== null)
           expect(field.choices).toContain(field.fallback);
       }
-      const names = fields.flatMap((field) => [field.name, ...field.aliases]);
+      const names = fields.flatMap((field) => [field.name, ...field.aliases, ...field.formerly]);
       expect(new Set(names).size).toBe(names.length);
     },
   );

@@ -1,0 +1,222 @@
+/**
+ * From the keys and words that people write to fields and their values: nested blocks and flat keys, former names, keys
+ * of the legacy dictionary, other words for values. Whatever no field stands for is an error with a suggestion.
+ *
+ * @example
+ * const collection = newCollection();
+ * collectLayer(trainingDefinition, { source: 'file', origin: 'run.yaml', values: { 'object.big': false } }, collection);
+ * collection.given.get('object_big'); // { value: false, source: 'file', origin: 'run.yaml' }
+ */
+
+import { PtychoError } from '../core/errors.js';
+import { allFields, type ConfigDefinition, inferenceDefinition, trainingDefinition } from './definition.js';
+import { type FieldInfo, notAvailable } from './field.js';
+import { LEGACY_DEFAULTS, LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacyDefaults.js';
+import { nearestName } from './suggest.js';
+import { torchHome } from './torchFields.js';
+
+/** Where a value came from; `caller` is a program that passed a finished configuration. */
+export type Source = 'flag' | 'file' | 'caller' | 'metadata' | 'default';
+
+/** A value and where it came from; `origin` names the file where there is one. */
+export interface ProvenanceEntry {
+  readonly value: unknown;
+  readonly source: Source;
+  readonly origin?: string;
+}
+
+/** Values of one strength. */
+export interface SourcedLayer {
+  readonly source: Source;
+  readonly origin?: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** What was given so far; a stronger layer overwrites. */
+export interface Collection {
+  readonly given: Map<string, ProvenanceEntry>;
+  /** What was understood in another way than it was written. */
+  readonly notes: string[];
+  /** What should be written differently next time. */
+  readonly warnings: string[];
+}
+
+/** An empty collection. */
+export function newCollection(): Collection {
+  return { given: new Map(), notes: [], warnings: [] };
+}
+
+/**
+ * Adds a layer; an `undefined` value counts as not given.
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, or CONFIG_INVALID for a field that one layer gives twice with different values.
+ */
+export function collectLayer(definition: ConfigDefinition<unknown>, layer: SourcedLayer, into: Collection): void {
+  const collector = new LayerCollector(definition, layer.source, layer.origin, into);
+  collector.readAll(layer.values);
+}
+
+/** Reads the values of one layer, which must not contradict itself. */
+export class LayerCollector {
+  readonly #definition: ConfigDefinition<unknown>;
+  readonly #source: Source;
+  readonly #origin: string | undefined;
+  readonly #into: Collection;
+  readonly #seen = new Map<string, unknown>();
+  readonly #leftOut: string[] = [];
+
+  constructor(definition: ConfigDefinition<unknown>, source: Source, origin: string | undefined, into: Collection) {
+    this.#definition = definition;
+    this.#source = source;
+    this.#origin = origin;
+    this.#into = into;
+  }
+
+  /** Reads a whole file, or all flags. */
+  readAll(values: Readonly<Record<string, unknown>>): void {
+    const legacy = hasLegacyView(this.#definition) && isLegacyShaped(values);
+    for (const [key, value] of Object.entries(values)) {
+      const block = this.#definition.sections.find((section) => section.key !== null && section.key === key);
+      if (block !== undefined) this.#readBlock(key, value, block.fields);
+      else if (legacy && this.#isLegacyState(key, value)) this.#leftOut.push(key);
+      else this.read(key, value, key, allFields(this.#definition));
+    }
+    if (this.#leftOut.length > 0) {
+      const [verb, were] = this.#leftOut.length === 1 ? ['plays', 'was'] : ['play', 'were'];
+      this.#into.notes.push(
+        `${this.#place}: ${this.#leftOut.join(', ')} of the params dictionary ${verb} no part in ${this.#definition.name} and ${were} left out.`,
+      );
+    }
+  }
+
+  /**
+   * Reads one key.
+   * @param written the key with its block, for messages.
+   */
+  read(key: string, value: unknown, written: string, fields: readonly FieldInfo[]): void {
+    if (value === undefined) return;
+    const field =
+      fields.find((f) => f.name === key) ?? fields.find((f) => f.aliases.includes(key) || f.legacyKey === key);
+    if (field !== undefined) {
+      this.#put(field, value, written);
+      return;
+    }
+    const renamed = fields.find((f) => f.formerly.includes(key));
+    if (renamed === undefined) throw this.#unknown(key, written, fields);
+    const warning = `${key} is the former name of ${renamed.name}; write ${renamed.name}.`;
+    if (!this.#into.warnings.includes(warning)) this.#into.warnings.push(warning);
+    this.#put(renamed, value, written);
+  }
+
+  get #place(): string {
+    return this.#origin ?? 'The configuration';
+  }
+
+  #readBlock(block: string, values: unknown, fields: readonly FieldInfo[]): void {
+    if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `${this.#place}: ${block} must be a block of fields, got ${show(values)}.`,
+        { field: block, found: values, path: this.#origin },
+      );
+    }
+    // Published execution settings hold a few training fields; these live once, in training.
+    const moved = allFields(this.#definition).filter((field) => field.alsoIn === block);
+    for (const [key, value] of Object.entries(values)) {
+      if (block === 'execution' && this.#definition.ignores?.includes(key)) {
+        this.#into.notes.push(`${this.#place}: ${key} plays no part in ${this.#definition.name} and was left out.`);
+      } else this.read(key, value, `${block}.${key}`, [...fields, ...moved]);
+    }
+  }
+
+  #put(field: FieldInfo, written: unknown, at: string): void {
+    const { name } = field;
+    let value = written;
+    if (typeof written === 'string' && Object.hasOwn(field.valueAliases, written)) {
+      const alias = field.valueAliases[written];
+      value = alias.value;
+      if (!this.#into.notes.includes(alias.note)) this.#into.notes.push(alias.note);
+    }
+    if (this.#seen.has(name) && show(this.#seen.get(name)) !== show(value)) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `${this.#place} gives ${name} twice, as ${show(this.#seen.get(name))} and, at ${at}, as ${show(value)}; keep one of them.`,
+        { field: name, path: this.#origin },
+      );
+    }
+    this.#seen.set(name, value);
+    const source = this.#source;
+    this.#into.given.set(
+      name,
+      this.#origin === undefined ? { value, source } : { value, source, origin: this.#origin },
+    );
+  }
+
+  /** A key of the legacy dictionary that says nothing about this configuration. */
+  #isLegacyState(key: string, value: unknown): boolean {
+    if (Object.hasOwn(LEGACY_FIXED, key)) {
+      if (value === LEGACY_FIXED[key]) return true;
+      throw new PtychoError('CONFIG_INVALID', notAvailable(key, value, [LEGACY_FIXED[key]], undefined), {
+        field: key,
+        found: value,
+        path: this.#origin,
+      });
+    }
+    // A computed probe is state, the name of a probe file is a choice.
+    if (key === 'probe') return typeof value !== 'string';
+    const own = allFields(this.#definition).find((field) => field.legacyKey === key || field.name === key);
+    // The dictionary's own default of a field that has one value here says nothing about a run.
+    if (own) return own.fixed && LEGACY_DEFAULTS[key] === value && value !== own.fallback;
+    return LEGACY_WITHOUT_PART.includes(key) || legacyKeys().has(key);
+  }
+
+  #unknown(key: string, written: string, fields: readonly FieldInfo[]): PtychoError {
+    const names = fields.map((field) => field.name);
+    const torch = torchHome(key);
+    if (torch?.to !== undefined && names.includes(torch.to)) return unknownKey(this.#origin, written, torch.to);
+    const advice = `it is a PyTorch-style name: put it into a block ${torch?.block}_config.`;
+    if (torch !== undefined) return unknownKey(this.#origin, written, null, advice);
+    return unknownKey(this.#origin, written, nearestName(key, names));
+  }
+}
+
+/** The error for a key that no field has. */
+export function unknownKey(
+  origin: string | undefined,
+  written: string,
+  suggestion: string | null,
+  otherwise = 'docs/configuration.md lists every field.',
+): PtychoError {
+  const advice = suggestion ? `did you mean ${suggestion}?` : otherwise;
+  return new PtychoError('CONFIG_UNKNOWN_KEY', `${origin ?? 'Configuration'}: unknown key ${written}; ${advice}`, {
+    key: written,
+    suggestion,
+    path: origin,
+  });
+}
+
+/** The params dictionary describes runs, not simulations. */
+function hasLegacyView(definition: ConfigDefinition<unknown>): boolean {
+  return definition === trainingDefinition || definition === inferenceDefinition;
+}
+
+/** Keys by which a params dictionary is told from other files: spelt as in no other. */
+function isLegacyShaped(values: Readonly<Record<string, unknown>>): boolean {
+  const telling = new Set([...LEGACY_WITHOUT_PART, ...Object.keys(LEGACY_FIXED)]);
+  for (const shared of ['probe', 'debug']) telling.delete(shared);
+  for (const definition of [trainingDefinition, inferenceDefinition]) {
+    for (const { name, legacyKey } of allFields(definition)) {
+      if (legacyKey !== null && legacyKey !== name) telling.add(legacyKey);
+    }
+  }
+  return Object.keys(values).some((key) => telling.has(key));
+}
+
+function legacyKeys(): Set<string> {
+  const all = [...allFields(trainingDefinition), ...allFields(inferenceDefinition)];
+  return new Set(all.flatMap(({ legacyKey }) => legacyKey ?? []));
+}
+
+/** A value in a sentence. */
+export function show(value: unknown): string {
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+}

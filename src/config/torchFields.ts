@@ -1,0 +1,174 @@
+/**
+ * The fields of PyTorch-style configurations (`DataConfig`, `ModelConfig`, `TrainingConfig`, `InferenceConfig` of that
+ * family), their defaults there, and what becomes of each here.
+ */
+
+/** What a field of that family becomes. */
+export interface TorchField {
+  /** Its default in that family; `undefined` where it claims nothing unless it is given. */
+  readonly fallback: unknown;
+  /** The field here, by name. */
+  readonly to?: string;
+  /** Its value here; `undefined` says nothing. */
+  readonly convert?: (value: unknown, written: string) => unknown;
+  /** Values that are accepted where the field has no counterpart; its default always is. */
+  readonly also?: readonly unknown[];
+  /** What to do in place of another value. */
+  readonly instead?: string;
+  /** Judged together with other fields in `torchBlocks.ts`. */
+  readonly special?: boolean;
+}
+
+const to = (name: string, fallback: unknown, convert?: TorchField['convert']): TorchField => ({
+  fallback,
+  to: name,
+  convert,
+});
+const fixed = (fallback: unknown, instead?: string, also: readonly unknown[] = []): TorchField => ({
+  fallback,
+  instead,
+  also,
+});
+const special = (fallback: unknown): TorchField => ({ fallback, special: true });
+
+/** Words that are spelt differently here; others pass and are judged by the field. */
+const words = (table: Readonly<Record<string, unknown>>) => (value: unknown) =>
+  typeof value === 'string' && Object.hasOwn(table, value) ? table[value] : value;
+
+const TRAINING_STAGES = 'training has one stage here';
+
+/** Fields of each block, by their name there. */
+export const TORCH_FIELDS = {
+  data: {
+    nphotons: to('nphotons', 1e5),
+    scale_contract_version: special('ci_intensity_v2'),
+    measurement_domain: special('count_intensity'),
+    N: to('N', undefined),
+    C: special(undefined),
+    K: to('neighbor_count', 6),
+    neighbor_count: to('neighbor_count', undefined),
+    K_quadrant: to('quadrant_candidates', 30),
+    n_subsample: fixed(7, 'there it repeats each position; the number of patterns kept is an override here'),
+    subsample_seed: to('subsample_seed', null),
+    grid_size: special([2, 2]),
+    neighbor_function: to(
+      'neighbor_function',
+      'Nearest',
+      words({ Nearest: 'nearest', Min_dist: 'min_distance', '4_quadrant': 'four_quadrants' }),
+    ),
+    min_neighbor_distance: to('min_neighbor_distance_px', 0),
+    max_neighbor_distance: to('max_neighbor_distance_px', 3),
+    scan_pattern: fixed('Isotropic'),
+    normalize: fixed('Batch', 'every scan is normalised by its own mean power'),
+    probe_scale: to('probe_scale', 4),
+    probe_normalize: fixed(true),
+    data_scaling: fixed('Parseval'),
+    phase_subtraction: fixed(true),
+    x_bounds: to('x_bounds', [0.1, 0.9]),
+    y_bounds: to('y_bounds', [0.1, 0.9]),
+  },
+  model: {
+    mode: to('model_type', 'Unsupervised', words({ Unsupervised: 'pinn', Supervised: 'supervised' })),
+    model_type: to('model_type', undefined, words({ Unsupervised: 'pinn', Supervised: 'supervised' })),
+    architecture: to('architecture', 'cnn', words({ cnn: 'cnn_cbam' })),
+    cnn_output_mode: special('amp_phase'),
+    use_shared_decoder: fixed(false),
+    intensity_scale_trainable: to('intensity_scale_trainable', false),
+    intensity_scale: fixed(1e4, 'the scale comes from the data'),
+    num_datasets: fixed(1),
+    C_model: special(undefined),
+    C_forward: special(undefined),
+    n_filters_scale: to('n_filters_scale', 2),
+    amp_activation: to('amp_activation', 'silu', words({ silu: 'swish', SiLU: 'swish' })),
+    batch_norm: fixed(false),
+    probe_mask: special(false),
+    probe_mask_tensor: special(null),
+    decoder_last_c_outer_fraction: fixed(0.125),
+    use_legacy_decoder_channel_override: fixed(false),
+    eca_encoder: fixed(false),
+    cbam_encoder: to('cbam_encoder', true),
+    cbam_bottleneck: fixed(false),
+    cbam_decoder: fixed(false),
+    object_big: to('object_big', true),
+    probe_big: to('probe_big', true),
+    offset: fixed(6),
+    training_patch_weighting: fixed('central_mask'),
+    physics_forward_mode: special('amplitude'),
+    rect_s1s2_trainable: fixed(true),
+    rect_s1s2_init: special('ones'),
+    amplitude_physics_gain: special(1),
+    pad_object: to('pad_object', true),
+    gaussian_smoothing_sigma: to('gaussian_smoothing_sigma', 0),
+    loss_function: special('Poisson'),
+    amp_loss: fixed(null),
+    phase_loss: fixed(null),
+    amp_loss_coeff: fixed(1),
+    phase_loss_coeff: fixed(1),
+    edge_pad: fixed(10),
+    max_position_jitter: fixed(10, 'the canvas is as large as the groups are'),
+  },
+  training: {
+    nll: special(true),
+    device: to('accelerator', 'cuda', words({ cuda: 'auto' })),
+    strategy: fixed('ddp', 'one device does the work', ['auto']),
+    n_devices: fixed(1, 'one device does the work'),
+    learning_rate: to('learning_rate', 1e-3),
+    epochs: to('nepochs', 50),
+    max_epochs: to('nepochs', undefined),
+    batch_size: to('batch_size', 16),
+    epochs_fine_tune: fixed(0, TRAINING_STAGES),
+    fine_tune_gamma: fixed(0.1, TRAINING_STAGES),
+    scheduler: to('scheduler', 'Default'),
+    num_workers: fixed(4, 'the next batch is always read while the engine works', [0]),
+    accum_steps: fixed(1, 'raise batch_size'),
+    stage_1_epochs: fixed(0, TRAINING_STAGES),
+    stage_2_epochs: fixed(0, TRAINING_STAGES),
+    stage_3_epochs: fixed(0, TRAINING_STAGES),
+    physics_weight_schedule: fixed('cosine', TRAINING_STAGES),
+    stage_3_lr_factor: fixed(0.1, TRAINING_STAGES),
+    torch_loss_mode: special('poisson'),
+    log_grad_norm: fixed(false),
+  },
+  inference: {
+    middle_trim: fixed(32, 'stitch_crop_px of infer says how much of a patch is stitched'),
+    batch_size: to('batch_size', 1000),
+    experiment_number: fixed(0),
+    pad_eval: fixed(true),
+    window: fixed(20),
+    patch_weighting: to('patch_weighting', 'probe'),
+    varpro_scaling: fixed(true, undefined, [false]),
+    log_patch_stats: fixed(false),
+    patch_stats_limit: fixed(null),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, TorchField>>>>;
+
+/** The blocks of a PyTorch-style configuration. */
+export type TorchBlock = keyof typeof TORCH_FIELDS;
+
+/** The fields of a block. */
+export function torchFieldsOf(block: TorchBlock): Readonly<Record<string, TorchField>> {
+  return TORCH_FIELDS[block];
+}
+
+/** Where a PyTorch-style name belongs, for advice on unknown keys. */
+export function torchHome(name: string): { readonly block: TorchBlock; readonly to: string | undefined } | undefined {
+  for (const block of Object.keys(TORCH_FIELDS) as TorchBlock[]) {
+    const fields = torchFieldsOf(block);
+    if (Object.hasOwn(fields, name)) return { block, to: fields[name].to };
+  }
+  return undefined;
+}
+
+/** The supported pairs of scale contract and measurement domain. */
+export const SCALE_CONTRACTS: Readonly<Record<string, string>> = {
+  ci_intensity_v2: 'count_intensity',
+  legacy_v1: 'normalized_amplitude',
+};
+
+/** What the profile `ci` demands; another value beside it is a contradiction. */
+export const CI_PROFILE: Readonly<Record<TorchBlock, Readonly<Record<string, unknown>>>> = {
+  data: { scale_contract_version: 'ci_intensity_v2', measurement_domain: 'count_intensity' },
+  model: { physics_forward_mode: 'rectangular_scaled', loss_function: 'Poisson' },
+  training: { torch_loss_mode: 'poisson' },
+  inference: {},
+};

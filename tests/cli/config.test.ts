@@ -1,0 +1,112 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cli } from './capture.js';
+
+describe('ptychopinn config', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ptychopinn-config-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const put = async (name: string, text: string) => {
+    const path = join(folder, name);
+    await writeFile(path, text);
+    return path;
+  };
+
+  it('show prints value, source and origin of each field', async () => {
+    const file = await put('run.yaml', 'nepochs: 20\nbackend: pytorch\n');
+    const { code, out, err } = await cli('config', 'show', 'train', '--config', file, '--no-probe-big');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^Training\n {2}field +value +source +origin\n/);
+    expect(out).toMatch(new RegExp(`^ {2}nepochs +20 +file +${file}$`, 'm'));
+    expect(out).toMatch(/^ {2}probe_big +false +flag$/m);
+    expect(out).toMatch(/^ {2}N +– +the data$/m);
+    expect(out).toMatch(/^ {2}learning_rate +0\.001 +default$/m);
+    expect(out).not.toContain('fno_modes');
+    expect(out).toMatch(/^\d+ fields that are fixed in this version have their published defaults/m);
+    expect(out).toMatch(/^backend pytorch means onnx here: /m);
+  });
+
+  it('show --json holds everything', async () => {
+    const { out } = await cli('config', 'show', 'infer', '--model-path', 'run', '--test_data', 's.npz', '--json');
+    const shown = JSON.parse(out) as Record<string, Record<string, unknown>>;
+    expect(Object.keys(shown)).toEqual(['config', 'provenance', 'notes', 'warnings']);
+    expect(shown.config).toMatchObject({ model_path: 'run', test_data_file: 's.npz', n_groups: null });
+    expect(shown.provenance.test_data_file).toEqual({ value: 's.npz', source: 'flag' });
+    expect(shown.config).not.toHaveProperty('model');
+  });
+
+  it('understands files of all three styles', async () => {
+    const torch = await put('torch.json', '{"data_config": {"K": 7, "nphotons": 1e6}, "n_groups": "all"}');
+    const shown = await cli('config', 'show', 'train', '--config', torch, '--train_data_file', 's.npz');
+    expect(shown.out).toMatch(/^ {2}architecture +cnn_cbam +default +default of PyTorch-style configurations$/m);
+    expect(shown.out).toMatch(/^ {2}n_groups +all +file /m);
+    expect(shown.out).toMatch(/^warning: test_data_file is not given/m);
+    const legacy = await put('params.yaml', 'object.big: false\noutput_prefix: there\nsize: 300\n');
+    const { out } = await cli('config', 'show', 'train', '--config', legacy);
+    expect(out).toMatch(/^ {2}object_big +false +file /m);
+    expect(out).toMatch(/^ {2}output_dir +there +file /m);
+    expect(out).toMatch(/: size of the params dictionary plays no part in training and was left out\.$/m);
+  });
+
+  it('legacy prints the params dictionary', async () => {
+    const { code, out, err } = await cli('config', 'legacy', 'train', '--no-object_big', '--n_images', '5');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ 'object.big': false, n_groups: 5, output_prefix: 'training_outputs' });
+    expect(err).toBe('n_images is the former name of n_groups; write n_groups.\n');
+  });
+
+  it('schema prints JSON Schema, of one command or of all', async () => {
+    const one = JSON.parse((await cli('config', 'schema', 'simulate')).out) as Record<string, unknown>;
+    expect(one).toMatchObject({ title: 'ptychopinn simulation configuration', type: 'object' });
+    const all = JSON.parse((await cli('config', 'schema')).out) as Record<string, unknown>;
+    expect(Object.keys(all)).toEqual(expect.arrayContaining(['train', 'infer', 'simulate', 'demo', 'convert']));
+    expect(all.simulate).toEqual(one);
+    expect(await cli('config', 'schema', 'doctor')).toEqual({
+      code: 2,
+      out: '',
+      err: 'ptychopinn: doctor has no configuration; the commands that have one are train, infer, simulate, demo, inspect, convert, split, orient.\n',
+    });
+  });
+
+  it('train says what it understood in another way, before it begins', async () => {
+    const { code, err } = await cli('train', '--train_data_file', 'absent.npz', '--n_images', '5', '--backend', 'tf');
+    expect(code).toBe(1);
+    const [warning, note, failure] = err.split('\n');
+    expect(warning).toBe('warning: n_images is the former name of n_groups; write n_groups.');
+    expect(note).toBe('backend tf is short for tensorflow.');
+    expect(failure).toContain('absent.npz');
+    const quiet = await cli('train', '--train_data_file', 'absent.npz', '--backend', 'tf', '--quiet');
+    expect(quiet.err).not.toContain('short for');
+  });
+
+  it('understands the flags of published command lines', async () => {
+    const words =
+      '--torch-accelerator gpu --torch-learning-rate 0.01 --max_epochs 7 --torch-num-workers 0 --torch-deterministic';
+    const { code, out } = await cli('config', 'show', 'train', '--json', ...words.split(' '));
+    expect(code).toBe(0);
+    const { config, warnings } = JSON.parse(out) as { config: Record<string, unknown>; warnings: string[] };
+    expect(config).toMatchObject({ nepochs: 7, learning_rate: 0.01, execution: { accelerator: 'cuda' } });
+    expect(warnings).toContain('torch_accelerator is the former name of accelerator; write accelerator.');
+    expect(warnings).toHaveLength(5);
+    expect((await cli('config', 'show', 'train', '--no-torch-deterministic')).err).toBe(
+      'ptychopinn: deterministic: false is not available in this version; only true is.\n',
+    );
+  });
+
+  it('refuses as the command itself would', async () => {
+    const trouble = await cli('config', 'show', 'train', '--fno-modes', '3');
+    expect(trouble).toEqual({
+      code: 2,
+      out: '',
+      err: 'ptychopinn: fno_modes: 3 is not available in this version; only 12 is (it shapes a spectral generator).\n',
+    });
+    expect((await cli('config', 'shwo')).err).toBe("ptychopinn: Unknown command 'shwo'; did you mean show?\n");
+    const bare = await cli('config');
+    expect(bare.code).toBe(2);
+    expect(bare.err).toMatch(/^Usage: ptychopinn config/);
+  });
+});

@@ -1,0 +1,219 @@
+/** The published configuration, field by field: names, defaults, legacy keys, and what is refused by name. */
+import { describe, expect, it } from 'vitest';
+import {
+  allFields,
+  type ConfigDefinition,
+  inferenceDefinition,
+  type Section,
+  trainingDefinition,
+} from '../../src/config/definition.js';
+import type { FieldInfo } from '../../src/config/field.js';
+import { resolveConfig } from '../../src/config/resolve.js';
+import { isPtychoError } from '../../src/core/errors.js';
+
+const MODEL = {
+  gridsize: 1,
+  n_filters_scale: 2,
+  model_type: 'pinn',
+  architecture: 'cnn',
+  fno_modes: 12,
+  fno_width: 32,
+  fno_blocks: 4,
+  fno_cnn_blocks: 2,
+  learned_input_channels: 1,
+  max_hidden_channels: null,
+  resnet_width: null,
+  fno_input_transform: 'none',
+  generator_output_mode: 'real_imag',
+  amp_activation: 'sigmoid',
+  object_big: true,
+  probe_big: true,
+  probe_mask: false,
+  probe_mask_sigma: 1,
+  probe_mask_diameter: null,
+  pad_object: true,
+  probe_scale: 4,
+  gaussian_smoothing_sigma: 0,
+};
+const TRAINING = {
+  train_data_file: null,
+  test_data_file: null,
+  batch_size: 16,
+  nepochs: 50,
+  mae_weight: 0,
+  nll_weight: 1,
+  realspace_mae_weight: 0,
+  realspace_weight: 0,
+  nphotons: 1e9,
+  n_groups: null,
+  n_subsample: null,
+  subsample_seed: null,
+  neighbor_count: 4,
+  enable_oversampling: false,
+  neighbor_pool_size: null,
+  positions_provided: true,
+  probe_trainable: false,
+  intensity_scale_trainable: true,
+  output_dir: 'training_outputs',
+  sequential_sampling: false,
+  torch_loss_mode: 'poisson',
+  torch_mae_pred_l2_match_target: false,
+  gradient_clip_val: null,
+  gradient_clip_algorithm: 'norm',
+  optimizer: 'adam',
+  momentum: 0.9,
+  weight_decay: 0,
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  scheduler: 'Default',
+  lr_warmup_epochs: 0,
+  lr_min_ratio: 0.1,
+  plateau_factor: 0.5,
+  plateau_patience: 2,
+  plateau_min_lr: 5e-5,
+  plateau_threshold: 0,
+};
+const INFERENCE = {
+  n_groups: null,
+  n_subsample: null,
+  subsample_seed: null,
+  neighbor_count: 4,
+  enable_oversampling: false,
+  neighbor_pool_size: null,
+  debug: false,
+  output_dir: 'inference_outputs',
+};
+const EXECUTION = {
+  accelerator: 'auto',
+  devices: 1,
+  strategy: 'auto',
+  deterministic: true,
+  precision: '32-true',
+  accum_steps: 1,
+  num_workers: 0,
+  pin_memory: false,
+  persistent_workers: false,
+  prefetch_factor: null,
+  enable_progress_bar: false,
+  enable_checkpointing: true,
+  checkpoint_save_top_k: 1,
+  checkpoint_monitor_metric: 'val_loss',
+  checkpoint_mode: 'min',
+  early_stop_patience: 100,
+  logger_backend: 'csv',
+  recon_log_every_n_epochs: null,
+  recon_log_num_patches: 4,
+  recon_log_fixed_indices: null,
+  recon_log_stitch: false,
+  recon_log_max_stitch_samples: null,
+  ffno_encoder_blocks: 24,
+  ffno_encoder_modes: 12,
+  ffno_encoder_share_weights: true,
+  ffno_encoder_gate_init: 0.1,
+  ffno_encoder_norm: 'instance',
+  ffno_encoder_mlp_ratio: 2,
+  spectral_bottleneck_blocks: 6,
+  spectral_bottleneck_modes: 12,
+  spectral_bottleneck_share_weights: true,
+  spectral_bottleneck_gate_init: 0.1,
+  spectral_bottleneck_gate_mode: 'shared',
+  inference_batch_size: null,
+  middle_trim: 0,
+  pad_eval: false,
+};
+
+const section = (definition: ConfigDefinition<unknown>, key: Section['key']): readonly FieldInfo[] =>
+  definition.sections.find((candidate) => candidate.key === key)!.fields;
+const own = { 'the model': ['N', 'cbam_encoder', 'border_activation'], execution: ['engine', 'threads'] };
+
+describe('the published fields', () => {
+  it.each([
+    ['the model', section(trainingDefinition, 'model'), MODEL, own['the model']],
+    ['training', section(trainingDefinition, null), TRAINING, null],
+    ['inference', section(inferenceDefinition, null), INFERENCE, null],
+    ['execution', section(trainingDefinition, 'execution'), EXECUTION, own.execution],
+  ] as const)('of %s are all there, with their defaults', (_name, fields, published, additional) => {
+    const found = Object.fromEntries(fields.map((field) => [field.name, field.fallback]));
+    expect(found).toMatchObject(published);
+    if (additional === null) return;
+    expect(
+      fields
+        .map((field) => field.name)
+        .filter((name) => !Object.hasOwn(published, name))
+        .sort(),
+    ).toEqual([...additional].sort());
+  });
+
+  it('have the one deliberate departure, backend, and the additions', () => {
+    const fields = new Map(allFields(trainingDefinition).map((field) => [field.name, field]));
+    expect(fields.get('backend')?.fallback).toBe('onnx');
+    for (const name of ['seed', 'threads', 'engine', 'learning_rate', 'position_trainable', 'position_learning_rate']) {
+      expect(fields.has(name), name).toBe(true);
+    }
+    expect(fields.get('learning_rate')?.fallback).toBe(1e-3);
+    expect(fields.get('position_step_limit_px')?.unit).toBe('px');
+  });
+});
+
+/** A value that the field's type takes and that is not the default. */
+function other(field: FieldInfo): unknown {
+  if (field.unavailable.length > 0) return field.unavailable[0];
+  switch (field.kind) {
+    case 'boolean':
+      return !field.fallback;
+    case 'integer':
+    case 'number':
+      // Within every range that fixed fields have.
+      return field.fallback === 0.5 ? 0.25 : field.kind === 'number' ? 0.5 : Number(field.fallback ?? 0) + 1;
+    case 'list':
+      return [1];
+    case 'pair':
+      return [0.1, 0.2];
+    case 'choice':
+    case 'text':
+      return 'another';
+  }
+}
+
+describe('what this version does not have', () => {
+  const refused = allFields(trainingDefinition).filter((field) => field.fixed || field.unavailable.length > 0);
+
+  it('is most of the published machine settings and the spectral generators', () => {
+    const names = refused.map((field) => field.name);
+    expect(names).toEqual(expect.arrayContaining(['fno_modes', 'devices', 'strategy', 'probe_trainable', 'optimizer']));
+  });
+
+  it.each(refused.map((field) => [field.name, field] as const))('%s is refused by name', (name, field) => {
+    const value = other(field);
+    const attempt = () => resolveConfig(trainingDefinition, { flags: { [name]: value } });
+    expect(attempt).toThrow(new RegExp(`^${name}: .* is not available in this version; only .* (is|are)[ .]`));
+    try {
+      attempt();
+    } catch (error) {
+      expect(isPtychoError(error, 'CONFIG_INVALID') && error.fields.field).toBe(name);
+    }
+    // The default is always welcome.
+    expect(() => resolveConfig(trainingDefinition, { flags: { [name]: field.fallback } })).not.toThrow();
+  });
+
+  it.each([
+    [{ probe_trainable: true }, 'probe_trainable: true is not available in this version; only false is.'],
+    [{ architecture: 'fno' }, 'architecture: fno is not available in this version; only cnn and cnn_cbam are.'],
+    [{ accelerator: 'tpu' }, 'accelerator: tpu is not available in this version; only auto, cpu and cuda are.'],
+    [{ accelerator: 'mps' }, 'accelerator: mps is not available in this version; only auto, cpu and cuda are.'],
+    [{ model_type: 'supervised' }, 'model_type: supervised is not available in this version; only pinn is.'],
+    [{ accum_steps: 2 }, 'accum_steps: 2 is not available in this version; only 1 is (raise batch_size).'],
+    [{ precision: 'half' }, 'precision must be 32-true, got "half" (--precision).'],
+    [
+      { checkpoint_save_top_k: -1 },
+      'checkpoint_save_top_k must be a whole number from 0, got -1 (--checkpoint_save_top_k).',
+    ],
+    [{ probe_scale: 0 }, 'probe_scale must be a positive number, got 0 (--probe_scale).'],
+    [
+      { enable_oversampling: true, neighbor_pool_size: 3, gridsize: 2 },
+      'OVERSAMPLING-001: neighbor_pool_size (3) must be at least gridsize² (4), the patterns of one group.',
+    ],
+  ])('%j is one sentence', (flags, message) => {
+    expect(() => resolveConfig(trainingDefinition, { flags })).toThrow(message);
+  });
+});

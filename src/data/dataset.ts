@@ -10,6 +10,8 @@
 import { PtychoError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
 import type { Groups } from './grouping.js';
+import { keepPatterns, readInFileOrder } from './patternCache.js';
+import type { PatternSource } from './patternSource.js';
 import type { RawData } from './rawData.js';
 
 /** A batch of B groups. */
@@ -25,10 +27,12 @@ export interface DatasetBatch {
 /** Options of {@link DiffractionDataset}. */
 export interface DatasetOptions {
   /**
-   * The most bytes of normalised patterns to keep in memory, because training reads the same ones every epoch; default
-   * 1 GiB. They are kept only when all patterns of the groups fit, and never when the source has them in memory itself.
+   * The most bytes of patterns to keep in memory, because training reads the same ones every epoch; default 1 GiB. They are
+   * kept only when all patterns of the groups fit, and never when the source has them in memory itself.
    */
   readonly cacheBytes?: number;
+  /** Read from here instead of `raw.patterns`: the same patterns, kept in memory by an earlier pass (`keepPatterns`). */
+  readonly patterns?: PatternSource;
 }
 
 /** Groups of a scan, ready to be fed. */
@@ -41,7 +45,7 @@ export class DiffractionDataset {
   readonly N: number;
   /** Side of a square canvas that holds all patches of any group: N + 2·⌈max|coordsRelative|⌉; N for gridsize 1. */
   readonly canvasSide_px: number;
-  private readonly cache: PatternCache | undefined;
+  private readonly patterns: PatternSource;
 
   /**
    * @param inputScale the factor that normalises amplitudes (`groupedStatistics(…).inputScale`, or a trained model's).
@@ -62,11 +66,7 @@ export class DiffractionDataset {
     this.C = groups.C;
     this.N = raw.N;
     this.canvasSide_px = raw.N + 2 * Math.ceil(groups.maxRelative_px);
-    const patterns = new Set(groups.members);
-    const bytes = patterns.size * this.N * this.N * 4;
-    if (!raw.patterns.resident && bytes <= (options.cacheBytes ?? 2 ** 30)) {
-      this.cache = new PatternCache(patterns, this.N * this.N);
-    }
+    this.patterns = keepPatterns(options.patterns ?? raw.patterns, groups.members, options.cacheBytes);
   }
 
   /**
@@ -90,60 +90,11 @@ export class DiffractionDataset {
       positions.set(this.groups.coordsRelative.subarray(g * C * 2, (g + 1) * C * 2), b * C * 2);
     }
     const diffraction = new Float32Array(B * C * N * N);
-    await this.readNormalised(members, diffraction);
+    await readInFileOrder(this.patterns, members, diffraction, this.inputScale);
     return {
       diffraction: { data: diffraction, shape: [B, C, N, N] },
       positions: { data: positions, shape: [B, C, 1, 2] },
       members,
     };
-  }
-
-  private async readNormalised(members: Int32Array, out: Float32Array): Promise<void> {
-    const { cache } = this;
-    const absent = cache === undefined ? members : Int32Array.from(new Set(members)).filter((m) => !cache.has(m));
-    if (absent.length > 0) {
-      const pixels = cache === undefined ? out : new Float32Array(absent.length * this.N * this.N);
-      await this.raw.patterns.readAmplitudes(absent, pixels);
-      // In single precision, factor included, as the network's input is defined.
-      const scale = Math.fround(this.inputScale);
-      for (let i = 0; i < pixels.length; i++) pixels[i] *= scale;
-      cache?.put(absent, pixels);
-    }
-    cache?.get(members, out);
-  }
-}
-
-/** Patterns in one block of memory, filled as they are first read. */
-class PatternCache {
-  private readonly slots = new Map<number, number>();
-  private readonly filled: Uint8Array;
-  private block: Float32Array | undefined;
-
-  constructor(
-    patterns: ReadonlySet<number>,
-    private readonly size: number,
-  ) {
-    for (const pattern of patterns) this.slots.set(pattern, this.slots.size);
-    this.filled = new Uint8Array(this.slots.size);
-  }
-
-  has(pattern: number): boolean {
-    return this.filled[this.slots.get(pattern)!] === 1;
-  }
-
-  put(patterns: Int32Array, pixels: Float32Array): void {
-    this.block ??= new Float32Array(this.slots.size * this.size);
-    for (let i = 0; i < patterns.length; i++) {
-      const slot = this.slots.get(patterns[i])!;
-      this.block.set(pixels.subarray(i * this.size, (i + 1) * this.size), slot * this.size);
-      this.filled[slot] = 1;
-    }
-  }
-
-  get(patterns: Int32Array, out: Float32Array): void {
-    for (let i = 0; i < patterns.length; i++) {
-      const at = this.slots.get(patterns[i])! * this.size;
-      out.set(this.block!.subarray(at, at + this.size), i * this.size);
-    }
   }
 }

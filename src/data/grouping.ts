@@ -11,10 +11,16 @@
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { LegacyRng } from '../core/rng.js';
-import { NeighbourGrid } from './neighbours.js';
+import { type GroupDraw, groupDraw, type NeighbourOptions, neighbourRule } from './neighbourFunctions.js';
+
+/**
+ * Changes whenever equal options and positions would give other groups than before; part of what a cache of groups is
+ * checked by.
+ */
+export const GROUPING_VERSION = 1;
 
 /** Options of {@link groupScan}; names as in the configuration. */
-export interface GroupingOptions {
+export interface GroupingOptions extends NeighbourOptions {
   /** Patterns per group along each side: C = gridsize². */
   readonly gridsize: number;
   /** Groups wanted. */
@@ -47,17 +53,21 @@ export interface Groups {
   readonly coordsRelative: Float64Array;
   /** The largest |coordsRelative| along any axis. */
   readonly maxRelative_px: number;
+  /** Seed positions around which the neighbour function found no group (`min_distance`, `four_quadrants`). */
+  readonly skipped: number;
 }
 
 /**
  * Forms groups of scan positions.
  *
- * gridsize 1: every group is one position. Larger: for each seed, C of its K nearest neighbours; with more groups than
- * positions (oversampling) combinations of neighbours are pooled and drawn from.
+ * gridsize 1: every group is one position. Larger: for each seed position, C members chosen by the neighbour function; with
+ * more groups than positions (oversampling) combinations of neighbours are pooled and drawn from (`four_quadrants` instead
+ * draws at every position again and again). Positions without a group are counted in `skipped` and reported.
  *
  * @param xcoords,ycoords (n,) positions in object pixels.
- * @throws PtychoError GROUPING: fewer positions than members (a group larger than the data), K < C, or more groups than positions without
- * `enable_oversampling` (OVERSAMPLING-001, in `fields.guard`); CONFIG_INVALID for counts that are no positive integers.
+ * @throws PtychoError GROUPING: fewer positions than members (a group larger than the data), K < C, more groups than
+ * positions without `enable_oversampling` (OVERSAMPLING-001, in `fields.guard`), or no group at all; CONFIG_INVALID for
+ * counts that are no positive integers and for neighbour options that do not fit.
  */
 export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options: GroupingOptions): Groups {
   const { gridsize, neighbor_count: K } = options;
@@ -71,6 +81,7 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
       });
     }
   }
+  const rule = neighbourRule(options, gridsize);
   const n = xcoords.length;
   const C = gridsize * gridsize;
   if (n < C) {
@@ -81,19 +92,38 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
     );
   }
   const oversampling = options.n_groups > n && C > 1;
-  if (oversampling) checkOversampling(n, C, options);
+  const pool = oversampling ? (options.neighbor_pool_size ?? K) : K;
+  if (oversampling) checkOversampling(n, C, options, pool);
   else if (K < C) throw tooFewNeighbours('neighbor_count', K, C, gridsize);
   const rng = new LegacyRng(options.sequential ? 0 : (options.seed ?? 0));
-  if (options.n_groups > n && C === 1) {
-    options.logger?.warn(`${options.n_groups} groups were asked for, but gridsize 1 has one a pattern: ${n} groups.`);
+  if (C === 1) {
+    if (options.n_groups > n) {
+      options.logger?.warn(`${options.n_groups} groups were asked for, but gridsize 1 has one a pattern: ${n} groups.`);
+    }
+    return groupsFromMembers(chooseSeeds(n, options, rng), C, xcoords, ycoords);
   }
-  const members = oversampling
-    ? combinedGroups(xcoords, ycoords, C, options, rng)
-    : nearestGroups(xcoords, ycoords, C, options, rng);
-  return withCoordinates(members, C, xcoords, ycoords);
+  const draw = groupDraw(xcoords, ycoords, C, pool, rule);
+  const { members, skipped } = !oversampling
+    ? drawAround(chooseSeeds(n, options, rng), C, draw, rng)
+    : draw.candidates
+      ? combinedGroups(n, C, pool, draw.candidates, options, rng)
+      : drawRepeatedly(n, C, draw, options, rng);
+  if (members.length === 0) {
+    throw new PtychoError('GROUPING', `neighbor_function ${rule.neighbor_function} finds no group: ${draw.advice}.`, {
+      key: 'neighbor_function',
+      found: rule.neighbor_function,
+    });
+  }
+  if (skipped > 0) {
+    options.logger?.warn(
+      `${skipped} positions have no group by neighbor_function ${rule.neighbor_function} and were skipped: ${members.length / C} groups.`,
+    );
+  }
+  return groupsFromMembers(members, C, xcoords, ycoords, skipped);
 }
 
-function checkOversampling(n: number, C: number, { n_groups, gridsize, ...options }: GroupingOptions): void {
+function checkOversampling(n: number, C: number, options: GroupingOptions, pool: number): void {
+  const { n_groups, gridsize } = options;
   if (!options.enable_oversampling) {
     throw new PtychoError(
       'GROUPING',
@@ -101,7 +131,6 @@ function checkOversampling(n: number, C: number, { n_groups, gridsize, ...option
       { guard: 'OVERSAMPLING-001', found: n_groups, expected: n },
     );
   }
-  const pool = options.neighbor_pool_size ?? options.neighbor_count;
   if (pool < C) {
     throw tooFewNeighbours(
       options.neighbor_pool_size ? 'neighbor_pool_size' : 'neighbor_count',
@@ -121,52 +150,73 @@ function tooFewNeighbours(name: string, K: number, C: number, gridsize: number, 
   );
 }
 
-/** One group a seed position: C drawn from the seed's K nearest neighbours. */
-function nearestGroups(
-  x: Float64Array,
-  y: Float64Array,
-  C: number,
-  { n_groups, neighbor_count: K, sequential }: GroupingOptions,
-  rng: LegacyRng,
-): Int32Array {
-  const n = x.length;
+/** One seed position a group: random ones, or the first. */
+function chooseSeeds(n: number, { n_groups, sequential }: GroupingOptions, rng: LegacyRng): Int32Array {
   const count = Math.min(n_groups, n);
-  const seeds = !sequential && count < n ? rng.choice(n, count, false) : firstIntegers(count);
-  if (C === 1) return seeds;
-  const neighbours = neighbourFinder(x, y, K);
-  const members = new Int32Array(count * C);
-  for (let g = 0; g < count; g++) {
-    const available = neighbours(seeds[g]);
-    const chosen = rng.choice(available.length, C, false);
-    for (let c = 0; c < C; c++) members[g * C + c] = available[chosen[c]];
-  }
-  return members;
+  return !sequential && count < n ? rng.choice(n, count, false) : firstIntegers(count);
+}
+
+/** Members (groups, C) and the seed positions that had no group. */
+interface Drawn {
+  readonly members: Int32Array;
+  readonly skipped: number;
+}
+
+/** One group around each seed position. */
+function drawAround(seeds: Int32Array, C: number, { draw }: GroupDraw, rng: LegacyRng): Drawn {
+  const members = new Int32Array(seeds.length * C);
+  let at = 0;
+  for (const seed of seeds) if (draw(seed, rng, members, at)) at += C;
+  return { members: members.subarray(0, at), skipped: seeds.length - at / C };
+}
+
+/** More groups than positions: one group around every position, over again until there are enough; groups may repeat. */
+function drawRepeatedly(
+  n: number,
+  C: number,
+  { draw }: GroupDraw,
+  { n_groups }: GroupingOptions,
+  rng: LegacyRng,
+): Drawn {
+  const members = new Int32Array(n_groups * C);
+  let at = 0;
+  let skipped = 0;
+  do {
+    skipped = 0;
+    for (let seed = 0; seed < n && at < members.length; seed++) {
+      if (draw(seed, rng, members, at)) at += C;
+      else skipped++;
+    }
+  } while (at > 0 && at < members.length);
+  return { members: members.subarray(0, at), skipped };
 }
 
 /** More groups than positions: combinations of neighbours around a few seeds, twice as many as needed, and a draw from them. */
 function combinedGroups(
-  x: Float64Array,
-  y: Float64Array,
+  n: number,
   C: number,
+  K: number,
+  candidates: (seed: number) => Int32Array,
   options: GroupingOptions,
   rng: LegacyRng,
-): Int32Array {
-  const n = x.length;
+): Drawn {
   const wanted = options.n_groups;
-  const K = options.neighbor_pool_size ?? options.neighbor_count;
   const leastSeeds = Math.max(1, Math.ceil(wanted / binomial(K, C)));
   const seedCount = Math.min(2 * leastSeeds, n);
   const seeds = !options.sequential && seedCount < n ? rng.choice(n, seedCount, false) : firstIntegers(seedCount);
-  const neighbours = neighbourFinder(x, y, K);
   const pool: number[] = [];
+  let skipped = 0;
   for (const seed of seeds) {
-    for (const group of combinations(neighbours(seed), C)) {
+    const available = candidates(seed);
+    if (available.length < C) skipped++;
+    for (const group of combinations(available, C)) {
       pool.push(...group);
       if (pool.length >= 2 * wanted * C) break;
     }
     if (pool.length >= 2 * wanted * C) break;
   }
   const pooled = pool.length / C;
+  if (pooled === 0) return { members: new Int32Array(0), skipped };
   if (pooled < wanted) {
     options.logger?.warn(
       `${wanted} groups were asked for, but the neighbours combine in ${pooled} ways: some groups repeat; a larger neighbor_pool_size gives more.`,
@@ -176,17 +226,7 @@ function combinedGroups(
   rng.choice(pooled, wanted, pooled < wanted).forEach((from, g) => {
     for (let c = 0; c < C; c++) members[g * C + c] = pool[from * C + c];
   });
-  return members;
-}
-
-/** The K positions nearest to a seed, nearest first, without the seed; with it, first, where there are no more than K in all. */
-function neighbourFinder(x: Float64Array, y: Float64Array, K: number): (seed: number) => Int32Array {
-  const grid = new NeighbourGrid(x, y);
-  const found = new Int32Array(Math.min(K + 1, x.length));
-  return (seed) => {
-    const count = grid.nearest(seed, found.length, found);
-    return count > K ? found.subarray(1, count) : found.subarray(0, count);
-  };
+  return { members, skipped };
 }
 
 /** Choices of C out of a list, in lexicographic order of the places in it. */
@@ -211,7 +251,18 @@ function binomial(n: number, k: number): number {
 
 const firstIntegers = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
 
-function withCoordinates(members: Int32Array, C: number, x: Float64Array, y: Float64Array): Groups {
+/**
+ * The groups that `members` names, with their coordinates.
+ * @param members (count, C) indices of positions.
+ * @param x,y (n,) positions in object pixels.
+ */
+export function groupsFromMembers(
+  members: Int32Array,
+  C: number,
+  x: Float64Array,
+  y: Float64Array,
+  skipped = 0,
+): Groups {
   const count = members.length / C;
   const coordsNn = new Float64Array(count * C * 2);
   const coordsOffsets = new Float64Array(count * 2);
@@ -233,5 +284,5 @@ function withCoordinates(members: Int32Array, C: number, x: Float64Array, y: Flo
       }
     }
   }
-  return { count, C, members, coordsNn, coordsOffsets, coordsRelative, maxRelative_px };
+  return { count, C, members, coordsNn, coordsOffsets, coordsRelative, maxRelative_px, skipped };
 }

@@ -1,172 +1,174 @@
-/** What a scan file holds and whether it can be used: the facts behind `ptychopinn inspect`. */
-import { stat } from 'node:fs/promises';
+/**
+ * What a scan file holds and whether it can be used: the facts behind `ptychopinn inspect`.
+ *
+ * @example
+ * const { scan, problems } = await inspectScan('scan.npz');
+ */
 import { isPtychoError, messageOf } from '../core/errors.js';
-import type { ComplexImage, Shape } from '../core/tensor.js';
-import { openNpz } from '../formats/npz.js';
+import type { Shape } from '../core/tensor.js';
+import { totalIntensity } from '../physics/probe.js';
+import { bytesOf, type InspectedArray, listArrays } from './inspectArrays.js';
+import { findingsOf } from './inspectFindings.js';
+import { type Histogram, logHistogram, measurePatterns } from './inspectPatterns.js';
 import type { MeasurementDomain } from './measurementDomain.js';
 import { meanNearestDistance } from './neighbours.js';
-import { forEachPattern, patternPower } from './normalise.js';
-import { openRawData, type RawData } from './rawData.js';
+import { openDataset } from './openDataset.js';
+import type { OpenDatasetOptions } from './openDatasetOptions.js';
+import type { Orientation } from './orientation.js';
+import { probeDiameter } from './probeSize.js';
+import type { RawData } from './rawData.js';
+import type { ScanFormat, ScanGeometry } from './scanFile.js';
 
-/** One array of the file; `problem` instead of its shape when it cannot be read. */
-export interface InspectedArray {
-  readonly key: string;
-  readonly shape?: Shape;
-  readonly dtype?: string;
-  readonly order?: 'C' | 'Fortran';
-  readonly compressed: boolean;
-  readonly problem?: string;
-}
+export type { InspectedArray } from './inspectArrays.js';
 
 /** A report in plain values, ready for JSON. */
 export interface ScanInspection {
   readonly path: string;
   readonly bytes: number;
+  /** From the headers; empty for formats that are no containers (TIFF, NPY). */
   readonly arrays: readonly InspectedArray[];
-  /** Everything that is wrong, or unusual enough to look at; empty for a sound scan. */
+  /** What keeps the scan from being used, or makes results poor; empty for a sound scan. Whole sentences with what to do. */
   readonly problems: readonly string[];
+  /** What is worth knowing: transposed, left out, assumed. */
+  readonly notes: readonly string[];
   /** Absent when the file cannot be opened as a scan; the first problem then says why. */
   readonly scan?: ScanSummary;
 }
 
 export interface ScanSummary {
+  readonly format: ScanFormat | 'memory';
   readonly count: number;
   readonly N: number;
   readonly domain: MeasurementDomain;
   readonly domainReason: string;
   /** Σ d² of a pattern (photons, in count domains), over `measured` patterns spread evenly over the scan. */
   readonly power: { readonly min: number; readonly mean: number; readonly max: number; readonly measured: number };
+  /** How the patterns' power is spread; absent when all are dark. */
+  readonly powerHistogram?: Histogram;
   readonly maxAmplitude: number;
+  readonly badPixels: number;
   readonly xRange_px: readonly [number, number];
   readonly yRange_px: readonly [number, number];
+  /** True when the file records where each exposure began. */
+  readonly startPositions: boolean;
   /** Mean distance of a position to its nearest neighbour. */
   readonly meanStep_px?: number;
-  /** Diameter of a disc as large as the probe: 2·√(A/π), A = (Σ|P|²)² / Σ|P|⁴ pixels. */
-  readonly probeDiameter_px?: number;
+  readonly probe?: {
+    readonly modes: number;
+    /** See {@link probeDiameter}. */
+    readonly diameter_px: number;
+    /** Σ|P|² over all modes. */
+    readonly power: number;
+  };
   /** Linear overlap of neighbouring positions: 1 − step/diameter, not below 0. */
   readonly overlap?: number;
+  readonly objectShape?: Shape;
+  readonly groundTruth: boolean;
+  readonly labels: boolean;
+  readonly scans: number;
+  readonly orientation: Orientation;
+  readonly geometry: ScanGeometry;
+  readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** Patterns measured at most, so that large scans are inspected in seconds. */
-const MOST_MEASURED = 1024;
-const LEAST_OVERLAP = 0.5;
+/** What was read, for those who draw it. */
+export interface InspectedScan {
+  readonly raw: RawData;
+  /** Patterns that were measured, and their power. */
+  readonly indices: Int32Array;
+  readonly power: Float64Array;
+}
+
+/** Options of {@link inspectScan}: how the scan is opened, and who sees it while it is open. */
+export interface InspectOptions extends OpenDatasetOptions {
+  readonly onScan?: (scan: InspectedScan, summary: ScanSummary) => Promise<void> | void;
+}
+
+const HISTOGRAM_BINS = 24;
 
 /**
  * Looks at a scan file: arrays from their headers, patterns from a sample.
- * @throws PtychoError only when the file is missing or is no NPZ archive; all else is reported in `problems`.
+ * @throws PtychoError only when the file is missing or its container is damaged; all else is reported in `problems`.
  */
-export async function inspectScan(path: string): Promise<ScanInspection> {
+export async function inspectScan(path: string, options: InspectOptions = {}): Promise<ScanInspection> {
+  const { onScan, ...opening } = options;
   const problems: string[] = [];
-  const arrays = await listArrays(path);
-  for (const { problem } of arrays) if (problem !== undefined) problems.push(problem);
-  const { size } = await stat(path);
+  const notes: string[] = [];
+  let arrays: InspectedArray[] = [];
   let scan: ScanSummary | undefined;
   try {
-    // What opening warns about, it warns about unreadable arrays: these are listed already.
-    const raw = await openRawData(path);
+    arrays = await listArrays(path);
+    for (const { problem } of arrays) if (problem !== undefined) problems.push(problem);
+    const raw = await openDataset(path, opening);
     try {
-      scan = await summarise(raw, problems);
+      const seen = await look(raw);
+      scan = seen.summary;
+      problems.push(...seen.problems);
+      notes.push(...seen.notes);
+      await onScan?.(seen.scan, scan);
     } finally {
       await raw.close();
     }
   } catch (error) {
-    if (!isPtychoError(error)) throw error;
+    // Nothing to describe: it is not there, or its container cannot be read.
+    if (!isPtychoError(error) || arrays.length === 0) throw error;
     if (!problems.includes(messageOf(error))) problems.unshift(messageOf(error));
   }
-  return { path, bytes: size, arrays, problems, scan };
+  // What is listed as unreadable need not be noted as left out once more.
+  const told = notes.filter((note) => !problems.some((problem) => note.endsWith(problem)));
+  return { path, bytes: bytesOf(path), arrays, problems, notes: told, scan };
 }
 
-async function listArrays(path: string): Promise<InspectedArray[]> {
-  const npz = await openNpz(path);
-  try {
-    const arrays: InspectedArray[] = [];
-    for (const key of npz.keys) {
-      const compressed = npz.isCompressed(key);
-      try {
-        const { shape, dtype, fortranOrder } = await npz.header(key);
-        arrays.push({ key, shape, dtype, order: fortranOrder ? 'Fortran' : 'C', compressed });
-      } catch (error) {
-        if (!isPtychoError(error)) throw error;
-        arrays.push({ key, compressed, problem: messageOf(error) });
-      }
-    }
-    return arrays;
-  } finally {
-    await npz.close();
-  }
-}
-
-async function summarise(raw: RawData, problems: string[]): Promise<ScanSummary> {
-  const measured = Math.min(raw.count, MOST_MEASURED);
-  const indices = Int32Array.from({ length: measured }, (_, i) => Math.floor((i * raw.count) / measured));
-  let [min, max, total, maxAmplitude, dark] = [Number.POSITIVE_INFINITY, 0, 0, 0, 0];
-  const mean = new Float64Array(raw.N * raw.N);
-  await forEachPattern(raw.patterns, indices, (amplitudes) => {
-    const power = patternPower(amplitudes);
-    min = Math.min(min, power);
-    max = Math.max(max, power);
-    total += power;
-    if (power === 0) dark++;
-    for (let p = 0; p < amplitudes.length; p++) {
-      mean[p] += amplitudes[p] * amplitudes[p];
-      if (amplitudes[p] > maxAmplitude) maxAmplitude = amplitudes[p];
-    }
-  });
-  if (dark > 0) problems.push(`${dark} of ${measured} patterns looked at are dark (zero everywhere).`);
-  if (darkInTheMiddle(mean, raw.N)) {
-    problems.push(
-      'The light is in the corners of the patterns: zero frequency should be at (N/2, N/2), see numpy.fft.fftshift.',
-    );
-  }
+async function look(raw: RawData) {
+  const patterns = await measurePatterns(raw);
+  const { power } = patterns;
   const step = meanNearestDistance(raw.xcoords, raw.ycoords);
-  if (step === 0) problems.push('Every scan position occurs more than once.');
-  const diameter = raw.probeGuess && probeDiameter(raw.probeGuess);
-  if (raw.probeGuess === undefined)
-    problems.push('The file has no probeGuess: training needs a probe (--probe FILE[:key]).');
-  const overlap = diameter === undefined || Number.isNaN(step) ? undefined : Math.max(0, 1 - step / diameter);
-  if (overlap !== undefined && overlap < LEAST_OVERLAP) {
-    problems.push(
-      `Neighbouring positions overlap by ${(100 * overlap).toFixed(0)} % of the probe's diameter; below ${100 * LEAST_OVERLAP} % reconstructions are poor. Are the positions in object pixels?`,
-    );
-  }
-  return {
+  const { probeGuess } = raw;
+  const probe = probeGuess && {
+    modes: probeGuess.shape.length === 3 ? probeGuess.shape[0] : 1,
+    diameter_px: probeDiameter(probeGuess),
+    power: totalIntensity(probeGuess),
+  };
+  const overlap =
+    probe === undefined || probe.diameter_px === 0 || Number.isNaN(step)
+      ? undefined
+      : Math.max(0, 1 - step / probe.diameter_px);
+  const summary: ScanSummary = {
+    format: raw.format,
     count: raw.count,
     N: raw.N,
     domain: raw.domain,
     domainReason: raw.domainReason,
-    power: { min, mean: total / measured, max, measured },
-    maxAmplitude,
+    power: { ...spread(power), mean: power.reduce((sum, v) => sum + v, 0) / power.length, measured: power.length },
+    powerHistogram: logHistogram(power, HISTOGRAM_BINS),
+    maxAmplitude: patterns.maxAmplitude,
+    badPixels: raw.badPixels?.reduce((sum, bad) => sum + bad, 0) ?? 0,
     xRange_px: range(raw.xcoords),
     yRange_px: range(raw.ycoords),
+    startPositions: raw.xcoordsStart !== undefined,
     meanStep_px: Number.isNaN(step) ? undefined : step,
-    probeDiameter_px: diameter,
+    probe,
     overlap,
+    objectShape: raw.objectGuess?.shape,
+    groundTruth: raw.groundTruth !== undefined,
+    labels: raw.labels !== undefined,
+    scans: new Set(raw.scanIndex).size,
+    orientation: raw.orientation,
+    geometry: raw.geometry,
+    metadata: raw.metadata,
   };
+  const findings = findingsOf(raw, patterns, {
+    step_px: step,
+    probeDiameter_px: probe?.diameter_px,
+    overlap,
+    probePower: probe?.power,
+  });
+  return { ...findings, summary, scan: { raw, indices: patterns.indices, power } };
 }
 
-/** True when the quarter of the pixels nearest to the corners holds more light than the quarter in the middle. */
-function darkInTheMiddle(power: Float64Array, N: number): boolean {
-  const [low, high] = [N / 4, N - N / 4];
-  let [middle, corners] = [0, 0];
-  for (let row = 0; row < N; row++) {
-    const inRow = row >= low && row < high;
-    for (let column = 0; column < N; column++) {
-      const inColumn = column >= low && column < high;
-      if (inRow && inColumn) middle += power[row * N + column];
-      else if (!inRow && !inColumn) corners += power[row * N + column];
-    }
-  }
-  return corners > middle;
-}
-
-function probeDiameter({ re, im }: ComplexImage): number {
-  let [sum, squares] = [0, 0];
-  for (let p = 0; p < re.length; p++) {
-    const intensity = re[p] * re[p] + im[p] * im[p];
-    sum += intensity;
-    squares += intensity * intensity;
-  }
-  return 2 * Math.sqrt((sum * sum) / squares / Math.PI);
+function spread(values: Float64Array): { min: number; max: number } {
+  const [min, max] = range(values);
+  return { min, max };
 }
 
 function range(values: Float64Array): [number, number] {

@@ -55,9 +55,10 @@ export class NeighbourGrid {
 
   /**
    * Writes the `k` positions nearest to position `i` into `out`, by distance, then by index; `i` itself counts and is first
-   * among equals whatever its index. Returns how many there were: `k`, or all n.
+   * among equals whatever its index. With `minDistance` > 0 only positions at least that far away count. Returns how many
+   * there were: `k`, or all.
    */
-  nearest(i: number, k: number, out: Int32Array): number {
+  nearest(i: number, k: number, out: Int32Array, minDistance = 0): number {
     const { x, y, columns, rows, cell } = this;
     if (this.distances.length < k) this.distances = new Float64Array(2 * k);
     let count = 0;
@@ -68,7 +69,7 @@ export class NeighbourGrid {
       for (let r = Math.max(0, top); r <= Math.min(rows - 1, bottom); r++) {
         const edge = r === top || r === bottom;
         for (let c = edge ? Math.max(0, left) : left; c <= Math.min(columns - 1, right); c += edge ? 1 : 2 * ring) {
-          if (c >= 0) count = this.visit(r * columns + c, i, k, out, count);
+          if (c >= 0) count = this.visit(r * columns + c, i, k, out, count, minDistance * minDistance);
         }
       }
       if (count < k) continue;
@@ -85,7 +86,7 @@ export class NeighbourGrid {
   }
 
   /** Inserts a cell's positions into the sorted list of the `count` nearest so far; returns how many are in it then. */
-  private visit(cell: number, i: number, k: number, out: Int32Array, count: number): number {
+  private visit(cell: number, i: number, k: number, out: Int32Array, count: number, min: number): number {
     const { distances, sorted, sortedX, sortedY } = this;
     const [px, py] = [this.x[i], this.y[i]];
     const end = this.starts[cell + 1];
@@ -94,7 +95,7 @@ export class NeighbourGrid {
       const dx = sortedX[s] - px;
       const dy = sortedY[s] - py;
       let d = dx * dx + dy * dy;
-      if (d > last) continue;
+      if (d > last || d < min) continue;
       const j = sorted[s];
       // The position itself precedes others at the same place.
       if (j === i) d = -1;

@@ -13,10 +13,10 @@ export interface PatternStatistics {
   readonly count: number;
   /** Mean over the patterns of Σ d². */
   readonly meanPower: number;
-  /** The same per pixel: mean d². */
+  /** The same per usable pixel: mean d². */
   readonly meanCountsPerPixel: number;
   readonly maxAmplitude: number;
-  /** Mean over patterns and pixels of the normalised amplitude s·d. */
+  /** Mean over patterns and usable pixels of the normalised amplitude s·d. */
   readonly meanAmplitude: number;
   /** s = √((N/2)² / meanPower): the mean power of s·d is (N/2)², the scale that networks are fed at. */
   readonly inputScale: number;
@@ -24,6 +24,15 @@ export interface PatternStatistics {
 
 /** {@link PatternStatistics} over grouped patterns. */
 export type GroupedStatistics = PatternStatistics;
+
+/** Options of {@link measureStatistics} and {@link groupedStatistics}. */
+export interface StatisticsOptions {
+  /**
+   * (N, N), 1 where a pixel cannot be used (`RawData.badPixels`): such pixels are left out of every sum and mean. The input
+   * scale stays (N/2)² a pattern, whatever the number of usable pixels.
+   */
+  readonly badPixels?: ArrayLike<number>;
+}
 
 /** Pixels read in one go. */
 const CHUNK_PIXELS = 1 << 21;
@@ -51,7 +60,7 @@ export async function forEachPattern(
 /** Σ d² of one pattern, in float64. */
 export function patternPower(amplitudes: Float32Array): number {
   let power = 0;
-  for (const d of amplitudes) power += d * d;
+  for (let p = 0; p < amplitudes.length; p++) power += amplitudes[p] * amplitudes[p];
   return power;
 }
 
@@ -63,9 +72,10 @@ export function patternPower(amplitudes: Float32Array): number {
 export async function measureStatistics(
   source: PatternSource,
   indices?: ArrayLike<number>,
+  options: StatisticsOptions = {},
 ): Promise<PatternStatistics> {
   const chosen = Int32Array.from(indices ?? { length: source.count }, (value, i) => value ?? i);
-  return weightedStatistics(source, chosen, new Float64Array(chosen.length).fill(1));
+  return weightedStatistics(source, chosen, new Float64Array(chosen.length).fill(1), options);
 }
 
 /**
@@ -73,7 +83,11 @@ export async function measureStatistics(
  * (B, C, N, N). Every pattern is read once.
  * @throws PtychoError as {@link measureStatistics}.
  */
-export async function groupedStatistics(source: PatternSource, groups: Groups): Promise<GroupedStatistics> {
+export async function groupedStatistics(
+  source: PatternSource,
+  groups: Pick<Groups, 'members'>,
+  options: StatisticsOptions = {},
+): Promise<GroupedStatistics> {
   const times = new Map<number, number>();
   for (const member of groups.members) times.set(member, (times.get(member) ?? 0) + 1);
   const chosen = Int32Array.from(times.keys()).sort();
@@ -81,6 +95,7 @@ export async function groupedStatistics(source: PatternSource, groups: Groups): 
     source,
     chosen,
     Float64Array.from(chosen, (member) => times.get(member)!),
+    options,
   );
 }
 
@@ -88,20 +103,22 @@ async function weightedStatistics(
   source: PatternSource,
   indices: Int32Array,
   weights: Float64Array,
+  { badPixels }: StatisticsOptions,
 ): Promise<PatternStatistics> {
+  const { N } = source;
+  const bad = badPixelList(badPixels, N);
+  const usable = N * N - bad.length;
   let total = 0;
   let amplitude = 0;
   let count = 0;
   let maxAmplitude = 0;
   await forEachPattern(source, indices, (amplitudes, i) => {
-    total += weights[i] * patternPower(amplitudes);
-    count += weights[i];
-    let sum = 0;
-    for (const d of amplitudes) {
-      sum += d;
-      if (d > maxAmplitude) maxAmplitude = d;
-    }
+    for (let b = 0; b < bad.length; b++) amplitudes[bad[b]] = 0;
+    const { power, sum, max } = sums(amplitudes);
+    total += weights[i] * power;
     amplitude += weights[i] * sum;
+    count += weights[i];
+    maxAmplitude = Math.max(maxAmplitude, max);
   });
   if (total === 0) {
     throw new PtychoError(
@@ -110,15 +127,44 @@ async function weightedStatistics(
       { found: 0 },
     );
   }
-  const { N } = source;
   const meanPower = total / count;
   const inputScale = inputNormalisation(meanPower, N);
   return {
     count,
     meanPower,
-    meanCountsPerPixel: meanPower / (N * N),
+    meanCountsPerPixel: meanPower / usable,
     maxAmplitude,
-    meanAmplitude: (inputScale * amplitude) / (count * N * N),
+    meanAmplitude: (inputScale * amplitude) / (count * usable),
     inputScale,
   };
+}
+
+/** Σ d², Σ d and the largest d. By index and in locals: for…of and captured variables are ten times slower here. */
+function sums(amplitudes: Float32Array): { power: number; sum: number; max: number } {
+  let power = 0;
+  let sum = 0;
+  let max = 0;
+  for (let p = 0; p < amplitudes.length; p++) {
+    const d = amplitudes[p];
+    power += d * d;
+    sum += d;
+    if (d > max) max = d;
+  }
+  return { power, sum, max };
+}
+
+function badPixelList(badPixels: ArrayLike<number> | undefined, N: number): Int32Array {
+  if (badPixels === undefined) return new Int32Array(0);
+  if (badPixels.length !== N * N) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `The bad-pixel mask has ${badPixels.length} pixels, but the patterns have ${N}×${N}; it must have one value for each.`,
+      { found: badPixels.length, expected: N * N },
+    );
+  }
+  const list = Int32Array.from({ length: N * N }, (_, p) => p).filter((p) => badPixels[p] !== 0);
+  if (list.length < N * N) return list;
+  throw new PtychoError('DATASET_VALUE', 'The bad-pixel mask marks every pixel, so nothing is left to use; check it.', {
+    found: list.length,
+  });
 }

@@ -1,12 +1,15 @@
 /**
- * Diffraction patterns of a scan, read on demand as amplitudes. The one place where intensities are square-rooted and where
- * pixels are checked to be finite and not negative.
+ * Diffraction patterns of a scan, read on demand as amplitudes. The one place where frames are cropped and turned, where bad
+ * pixels are blanked, where intensities are square-rooted and where pixels are checked to be finite and not negative.
  */
 import { PtychoError } from '../core/errors.js';
-import { formatShape, type NumericArray, type Shape } from '../core/tensor.js';
-import { type NpyOrigin, nameOf } from '../formats/npyHeader.js';
-import type { NpzFile } from '../formats/npz.js';
+import type { NumericArray } from '../core/tensor.js';
+import { type NpyDtype, type NpyOrigin, nameOf } from '../formats/npyHeader.js';
+import { dtypeOf } from '../formats/npyWrite.js';
+import { type AmplitudeRule, amplitudeRule } from './amplitudes.js';
+import { type CropWindow, copyWindow } from './crop.js';
 import type { MeasurementDomain } from './measurementDomain.js';
+import type { StoredPatterns } from './scanFile.js';
 
 /** Patterns of N×N pixels with zero frequency at (N/2, N/2). */
 export interface PatternSource {
@@ -17,157 +20,172 @@ export interface PatternSource {
   readonly domain: MeasurementDomain;
   /** True when the patterns are in memory, so that keeping copies of them saves nothing. */
   readonly resident: boolean;
+  /** The type of the stored values. */
+  readonly storedDtype: NpyDtype;
   /**
-   * Writes the amplitudes of patterns `indices` one after the other into `out`, shape (indices.length, N, N).
+   * Writes the amplitudes of patterns `indices` one after the other into `out`, shape (indices.length, N, N), each times
+   * `scale` (1 when left out; the product is one in single precision, as the network's input is defined).
    * @throws PtychoError DATASET_VALUE naming the first pixel that is NaN, infinite or negative; DATASET_SHAPE for an index
    * or an `out` that does not fit; reading errors of the file.
    */
-  readAmplitudes(indices: ArrayLike<number>, out: Float32Array): Promise<void>;
+  readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void>;
+  /** The same in the stored unit (`domain`): counts stay counts. Bad pixels are 0 here too. */
+  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Checks a read request against the source. */
-function checkRequest(source: PatternSource, indices: ArrayLike<number>, out: Float32Array): void {
-  for (let i = 0; i < indices.length; i++) {
-    if (!(Number.isInteger(indices[i]) && indices[i] >= 0 && indices[i] < source.count)) {
-      throw new PtychoError('DATASET_SHAPE', `There is no pattern ${indices[i]} among ${source.count}.`, {
-        found: indices[i],
-        expected: source.count,
-      });
-    }
-  }
-  const size = indices.length * source.N * source.N;
-  if (out.length !== size) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${indices.length} patterns need room for ${size} pixels, got ${out.length}.`,
-      {
-        found: out.length,
-        expected: size,
-      },
-    );
-  }
+/** How frames of a file become patterns. */
+export interface PatternView {
+  /** Frames of the file that the source consists of; all by default. */
+  readonly rows?: Int32Array;
+  /** What is cut out of each frame; all of it by default. */
+  readonly window?: CropWindow;
+  /** Exchange rows and columns (after cropping). */
+  readonly transpose?: boolean;
+  /** (N, N) of the finished pattern: 1 = unusable. */
+  readonly badPixels?: Uint8Array;
 }
 
-/**
- * Turns stored values into amplitudes in place.
- * @param patternAt the number of the i-th pattern in the file, for messages.
- */
-function toAmplitudes(
-  values: Float32Array,
-  source: PatternSource,
-  patternAt: (i: number) => number,
-  origin: NpyOrigin,
-): void {
-  const root = source.domain === 'count_intensity';
-  for (let p = 0; p < values.length; p++) {
-    const v = values[p];
-    if (!(v >= 0 && v < Number.POSITIVE_INFINITY)) {
-      const { N } = source;
-      const pixel = p % (N * N);
+/** Pixels of whole frames that are read in one go before they are cropped. */
+const CHUNK_PIXELS = 1 << 22;
+
+/** Patterns made from the frames of any file, a few at a time. */
+export class FramePatterns implements PatternSource {
+  readonly count: number;
+  readonly N: number;
+  readonly resident: boolean;
+  readonly storedDtype: NpyDtype;
+  private readonly window: CropWindow;
+  /** The places of the bad pixels. */
+  private readonly bad: Int32Array;
+  private readonly toAmplitudes: AmplitudeRule;
+  private readonly toStored: AmplitudeRule;
+
+  /** @param frames square, or with a window. */
+  constructor(
+    private readonly frames: StoredPatterns,
+    readonly domain: MeasurementDomain,
+    private readonly view: PatternView = {},
+  ) {
+    this.count = view.rows?.length ?? frames.count;
+    this.window = view.window ?? { row: 0, column: 0, side: frames.width };
+    this.N = this.window.side;
+    this.resident = frames.resident;
+    this.storedDtype = frames.dtype;
+    this.toAmplitudes = amplitudeRule(frames.dtype, domain === 'count_intensity');
+    this.toStored = amplitudeRule(frames.dtype, false);
+    this.bad = Int32Array.from({ length: view.badPixels ? this.N ** 2 : 0 }, (_, p) => p).filter(
+      (p) => view.badPixels![p] === 1,
+    );
+  }
+
+  readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale = 1): Promise<void> {
+    return this.read(indices, out, this.toAmplitudes, scale);
+  }
+
+  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
+    return this.read(indices, out, this.toStored, 1);
+  }
+
+  private async read(indices: ArrayLike<number>, out: Float32Array, rule: AmplitudeRule, scale: number): Promise<void> {
+    this.checkRequest(indices, out);
+    const rows = Int32Array.from(indices, (i) => this.view.rows?.[i] ?? i);
+    if (this.view.window === undefined && !this.view.transpose) await this.frames.readRowsInto(rows, out);
+    else await this.readWindows(rows, out);
+    this.finish(rows, out, rule, scale);
+  }
+
+  async close(): Promise<void> {}
+
+  private async readWindows(rows: Int32Array, out: Float32Array): Promise<void> {
+    const { height, width } = this.frames;
+    const { window } = this;
+    const [frame, pattern] = [height * width, window.side ** 2];
+    const step = Math.min(rows.length, Math.max(1, Math.floor(CHUNK_PIXELS / frame)));
+    const buffer = new Float32Array(step * frame);
+    for (let from = 0; from < rows.length; from += step) {
+      const part = rows.subarray(from, from + step);
+      const pixels = buffer.subarray(0, part.length * frame);
+      await this.frames.readRowsInto(part, pixels);
+      for (let i = 0; i < part.length; i++) {
+        copyWindow(
+          pixels.subarray(i * frame, (i + 1) * frame),
+          width,
+          window,
+          this.view.transpose ?? false,
+          out.subarray((from + i) * pattern, (from + i + 1) * pattern),
+        );
+      }
+    }
+  }
+
+  /** Bad pixels become 0 whatever they hold (detectors put −1, NaN or 2³²−1 there); all others must be intensities. */
+  private finish(rows: Int32Array, values: Float32Array, rule: AmplitudeRule, scale: number): void {
+    const { bad } = this;
+    const size = this.N * this.N;
+    for (let i = 0; i < rows.length; i++) {
+      const pattern = values.subarray(i * size, (i + 1) * size);
+      for (let b = 0; b < bad.length; b++) pattern[bad[b]] = 0;
+      rule(pattern, scale, (pixel, value) => this.refuse(value, rows[i], pixel));
+    }
+  }
+
+  private refuse(value: number, frame: number, pixel: number): never {
+    const { N, window } = this;
+    const { origin } = this.frames;
+    const place = [Math.floor(pixel / N), pixel % N];
+    if (this.view.transpose) place.reverse();
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${nameOf(origin)} has the value ${value} in pattern ${frame}, row ${place[0] + window.row}, column ${place[1] + window.column}, but pixels must be finite and not negative; replace such pixels (by 0, say) and save again, or mark them with bad_pixels FILE[:key].`,
+      { path: origin.path, key: origin.member, found: value },
+    );
+  }
+
+  private checkRequest(indices: ArrayLike<number>, out: Float32Array): void {
+    for (let i = 0; i < indices.length; i++) {
+      if (!(Number.isInteger(indices[i]) && indices[i] >= 0 && indices[i] < this.count)) {
+        throw new PtychoError('DATASET_SHAPE', `There is no pattern ${indices[i]} among ${this.count}.`, {
+          found: indices[i],
+          expected: this.count,
+        });
+      }
+    }
+    const size = indices.length * this.N * this.N;
+    if (out.length !== size) {
       throw new PtychoError(
-        'DATASET_VALUE',
-        `${nameOf(origin)} has the value ${v} in pattern ${patternAt(Math.floor(p / (N * N)))}, row ${Math.floor(pixel / N)}, column ${pixel % N}, but pixels must be finite and not negative; replace such pixels (by 0, say) and save again.`,
-        { path: origin.path, key: origin.member, found: v },
+        'DATASET_SHAPE',
+        `${indices.length} patterns need room for ${size} pixels, got ${out.length}.`,
+        { found: out.length, expected: size },
       );
     }
-    if (root) values[p] = Math.sqrt(v);
   }
 }
 
 /** Patterns in memory: `data` has shape (n, N, N), C order. */
-export class ArrayPatterns implements PatternSource {
-  readonly count: number;
-  readonly resident = true;
-
-  /**
-   * @param rows patterns of `data` that the source consists of; all by default.
-   */
-  constructor(
-    private readonly data: NumericArray,
-    readonly N: number,
-    readonly domain: MeasurementDomain,
-    private readonly origin: NpyOrigin,
-    private readonly rows?: Int32Array,
-  ) {
-    this.count = rows?.length ?? data.length / (N * N);
-  }
-
-  async readAmplitudes(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
-    checkRequest(this, indices, out);
-    const size = this.N * this.N;
-    const rowOf = (i: number) => this.rows?.[indices[i]] ?? indices[i];
-    for (let i = 0; i < indices.length; i++) {
-      out.set(this.data.subarray(rowOf(i) * size, (rowOf(i) + 1) * size), i * size);
-    }
-    toAmplitudes(out, this, rowOf, this.origin);
-  }
-
-  async close(): Promise<void> {}
-}
-
-/** Patterns of an NPZ array of shape (n, N, N): read from disk row by row where the archive allows it. */
-export class NpzPatterns implements PatternSource {
-  readonly count: number;
-
-  /**
-   * @param rows patterns of the array that the source consists of.
-   * @param resident whether the archive has to keep the array in memory (see `NpzFile.rowAccess`).
-   */
-  constructor(
-    private readonly npz: NpzFile,
-    private readonly key: string,
-    readonly N: number,
-    readonly domain: MeasurementDomain,
-    private readonly rows: Int32Array,
-    readonly resident: boolean,
-  ) {
-    this.count = rows.length;
-  }
-
-  async readAmplitudes(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
-    checkRequest(this, indices, out);
-    const rows = Int32Array.from(indices, (i) => this.rows[i]);
-    await this.npz.readRowsInto(this.key, rows, out);
-    toAmplitudes(out, this, (i) => rows[i], this.npz.origin(this.key));
-  }
-
-  close(): Promise<void> {
-    return this.npz.close();
+export class ArrayPatterns extends FramePatterns {
+  constructor(data: NumericArray, N: number, domain: MeasurementDomain, origin: NpyOrigin, badPixels?: Uint8Array) {
+    super(framesInMemory(data, [data.length / (N * N), N, N], dtypeOf(data), origin), domain, { badPixels });
   }
 }
 
-/**
- * How a diffraction array is laid out: (n, N, N), or (N, N, n) as older files have it, with or without a last axis of length
- * 1. The rule: the two equal axes are the pixels; else the axis as long as the coordinates counts the patterns; else one
- * that is not longer; else a last axis longer than both others.
- *
- * @returns the number of patterns, their side, and whether the pattern axis comes last.
- * @throws PtychoError DATASET_SHAPE for a wrong rank, patterns that are not square, or no patterns.
- */
-export function patternLayout(shape: Shape, coordinates: number, origin: NpyOrigin) {
-  const fail = (what: string) =>
-    new PtychoError('DATASET_SHAPE', `${nameOf(origin)} has shape ${formatShape(shape)}, ${what}.`, {
-      path: origin.path,
-      key: origin.member,
-      found: shape,
-    });
-  const axes = shape.length === 4 && shape[3] === 1 ? shape.slice(0, 3) : shape;
-  if (axes.length !== 3) throw fail('but diffraction must have three axes: (patterns, N, N)');
-  const last = patternsComeLast(axes, coordinates);
-  const [count, rows, columns] = last ? [axes[2], axes[0], axes[1]] : axes;
-  if (rows !== columns) {
-    throw fail(`so its patterns are ${rows}×${columns} pixels, but they must be square; crop or pad them to N×N`);
-  }
-  if (count === 0 || rows === 0) throw fail('so it holds no patterns');
-  return { count, N: rows, last };
-}
-
-function patternsComeLast([s0, s1, s2]: Shape, n: number): boolean {
-  const canonical = s1 === s2;
-  const legacy = s0 === s1;
-  if (canonical !== legacy) return legacy;
-  if ((s0 === n) !== (s2 === n)) return s2 === n;
-  if (s0 < n !== s2 < n) return s2 < n;
-  return s2 > Math.max(s0, s1);
+/** Frames in memory: `data` has shape (n, height, width), C order. */
+export function framesInMemory(
+  data: NumericArray,
+  [count, height, width]: readonly number[],
+  dtype: NpyDtype,
+  origin: NpyOrigin,
+): StoredPatterns {
+  const size = height * width;
+  return {
+    count,
+    height,
+    width,
+    dtype,
+    resident: true,
+    origin,
+    async readRowsInto(rows, out) {
+      for (let i = 0; i < rows.length; i++) out.set(data.subarray(rows[i] * size, (rows[i] + 1) * size), i * size);
+    },
+  };
 }

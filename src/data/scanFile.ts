@@ -84,6 +84,8 @@ export interface ScanFile {
   readonly measurementDomain?: { readonly text: string; readonly where: string };
   /** The file's metadata record (`_metadata`, attributes); `{}` where it has none. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** The file's scale of `Y`. */
+  readonly norm_Y_I?: number;
   /** Ground-truth patches `Y`. */
   readonly groundTruth?: StoredPatches;
   /** Labels for supervised training. */

@@ -23,6 +23,15 @@ export interface TextNpyInput {
 /** Anything that can be written: real, complex (Float32Arrays become complex64, Float64Arrays complex128) or text. */
 export type NpyInput = RealNpyInput | ComplexTensor<Float32Array | Float64Array> | TextNpyInput;
 
+/** An array whose data are produced while they are written, so that it is never whole in memory. */
+export interface StreamedNpyInput {
+  /** complex64 and complex128 come as pairs, real part first. */
+  readonly dtype: Exclude<NpyDtype, 'str'>;
+  readonly shape: Shape;
+  /** The data in C order, in typed arrays of that dtype that are not touched again. */
+  readonly pieces: () => AsyncIterable<NumericArray>;
+}
+
 /** Node runs almost everywhere on little-endian machines; elsewhere the slow, always correct paths are taken. */
 export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const CHUNK_ELEMENTS = 1 << 18;
@@ -95,6 +104,22 @@ export function encodeNpy(input: NpyInput): Uint8Array {
   return bytes;
 }
 
+/** Header and data of a streamed array; `size` bytes in all. */
+export function streamedNpyBytes({ dtype, shape, pieces }: StreamedNpyInput): {
+  readonly size: number;
+  readonly chunks: () => AsyncIterable<Uint8Array>;
+} {
+  const itemSize = dtype === 'bool' ? 1 : Number(/\d+/.exec(dtype)![0]) / 8;
+  const preamble = npyPreamble(dtype, itemSize, shape);
+  return {
+    size: preamble.length + sizeOf(shape) * itemSize,
+    async *chunks() {
+      yield preamble;
+      for await (const piece of pieces()) yield new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+    },
+  };
+}
+
 function withPreamble(preamble: Uint8Array, dataBytes: number, data: () => Iterable<Uint8Array>): NpyBytes {
   return {
     size: preamble.length + dataBytes,
@@ -114,7 +139,8 @@ function realBytes({ data, shape, dtype }: RealNpyInput): NpyBytes {
   return withPreamble(npyPreamble(dtypeOf(data), data.BYTES_PER_ELEMENT, shape), data.byteLength, () => pieces(data));
 }
 
-function dtypeOf(data: NumericArray): NpyDtype {
+/** The dtype that a typed array implies. */
+export function dtypeOf(data: NumericArray): NpyDtype {
   // "Float32Array" → "float32"; asked of the object, so that arrays from another realm (a worker, a test runner) count too.
   return data[Symbol.toStringTag].replace('Array', '').toLowerCase() as NpyDtype;
 }

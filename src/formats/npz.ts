@@ -26,9 +26,9 @@ import {
   PREFIX_BYTES,
   parseNpyHeader,
 } from './npyHeader.js';
-import { encodeNpy, type NpyInput, npyBytes } from './npyWrite.js';
+import { type NpyInput, npyBytes, type StreamedNpyInput, streamedNpyBytes } from './npyWrite.js';
 import { checkRatio, SpilledMember } from './spill.js';
-import { writeZip } from './zip.js';
+import { type StreamedZipEntry, writeZip, type ZipEntry } from './zip.js';
 import { openForReading, ZipArchive } from './zipArchive.js';
 
 /** Options of {@link openNpz}. */
@@ -132,6 +132,14 @@ export class NpzFile {
       if (skipped < chunk.length) decoder.push(chunk.subarray(skipped));
     }
     return decoder.finish();
+  }
+
+  /**
+   * The bytes of an array's member as they are, header included: for texts in dtypes that {@link header} refuses.
+   * @throws PtychoError FORMAT_UNSUPPORTED beyond `maxBytes`, and those of reading.
+   */
+  async memberBytes(key: string, maxBytes: number): Promise<Uint8Array> {
+    return this.zip.read(this.memberOf(key), maxBytes);
   }
 
   /** A whole array that must hold real numbers; see {@link read}. @throws PtychoError DATASET_VALUE otherwise. */
@@ -324,20 +332,31 @@ export async function readNpyFile(path: string): Promise<NpyArray> {
 /**
  * Writes an archive as `numpy.savez` does (`compress`: `numpy.savez_compressed`), in the given order; equal arrays give
  * equal bytes, and the target appears only when complete. Large arrays are streamed, not copied.
- * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE.
+ * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE, and those of the streams.
  */
 export async function writeNpz(
   path: string,
-  arrays: Readonly<Record<string, NpyInput>>,
+  arrays: Readonly<Record<string, NpyInput | StreamedNpyInput>>,
   options: { readonly compress?: boolean } = {},
 ): Promise<void> {
-  const entries = Object.entries(arrays).map(([key, input]) => {
+  const entries: (ZipEntry | StreamedZipEntry)[] = [];
+  for (const [key, input] of Object.entries(arrays)) {
     const entry = { name: `${key}.npy`, compress: options.compress };
-    const bytes = npyBytes(input);
+    const bytes = 'pieces' in input ? streamedNpyBytes(input) : npyBytes(input);
     // Small ones go in whole: their sizes are then known in front of the data, which pleases readers of streams.
-    return bytes.size <= WHOLE_BYTES ? { ...entry, data: encodeNpy(input) } : { ...entry, ...bytes };
-  });
+    entries.push(bytes.size <= WHOLE_BYTES ? { ...entry, data: await gather(bytes) } : { ...entry, ...bytes });
+  }
   await writeZip(path, entries);
+}
+
+async function gather({ size, chunks }: Pick<StreamedZipEntry, 'size' | 'chunks'>): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for await (const chunk of chunks()) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */

@@ -33,7 +33,7 @@ export interface ZipEntry {
 export interface StreamedZipEntry {
   readonly name: string;
   readonly size: number;
-  readonly chunks: () => Iterable<Uint8Array>;
+  readonly chunks: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   readonly compress?: boolean;
 }
 

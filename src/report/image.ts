@@ -8,8 +8,9 @@
 
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
+import { Canvas, textWidth } from './canvas.js';
 import { type Colormap, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
-import { GLYPH_HEIGHT, GLYPH_WIDTH, glyphPixel } from './glyphs.js';
+import { GLYPH_HEIGHT } from './glyphs.js';
 import { displayPhase, type PixelMask } from './phase.js';
 import type { Pixels } from './png.js';
 
@@ -97,33 +98,19 @@ export function renderValues(
 export function withColourBar(picture: Picture): Pixels {
   const [gap, bar] = [4, 10];
   const labels = { top: shortNumber(picture.high), bottom: shortNumber(picture.low) };
-  const textWidth = Math.max(labels.top.length, labels.bottom.length) * (GLYPH_WIDTH + 2);
-  const width = picture.width + gap + bar + 3 + textWidth;
+  const labelWidth = Math.max(textWidth(labels.top), textWidth(labels.bottom));
+  const width = picture.width + gap + bar + 3 + labelWidth;
   const height = Math.max(picture.height, 3 * GLYPH_HEIGHT);
-  const data = new Uint8Array(width * height * 3).fill(255);
-  for (let y = 0; y < picture.height; y++) {
-    data.set(picture.data.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width), 3 * y * width);
-  }
+  const canvas = new Canvas(width, height);
+  canvas.place(picture, 0, 0);
   for (let y = 0; y < height; y++) {
     const row = indexAt({ ...picture.colormap, cyclic: false }, 1 - (y + 0.5) / height);
-    for (let x = 0; x < bar; x++) {
-      data.set(picture.colormap.rgb.subarray(3 * row, 3 * row + 3), 3 * (y * width + picture.width + gap + x));
-    }
+    const [red, green, blue] = picture.colormap.rgb.subarray(3 * row, 3 * row + 3);
+    canvas.fill(picture.width + gap, y, bar, 1, [red, green, blue]);
   }
-  const write = (text: string, top: number) => {
-    for (let k = 0; k < text.length; k++) {
-      for (let y = 0; y < GLYPH_HEIGHT; y++) {
-        for (let x = 0; x < GLYPH_WIDTH; x++) {
-          if (!glyphPixel(text[k], x, y)) continue;
-          const column = picture.width + gap + bar + 3 + k * (GLYPH_WIDTH + 2) + x;
-          data.fill(0, 3 * ((top + y) * width + column), 3 * ((top + y) * width + column) + 3);
-        }
-      }
-    }
-  };
-  write(labels.top, 0);
-  write(labels.bottom, height - GLYPH_HEIGHT);
-  return { width, height, channels: 3, data };
+  canvas.text(labels.top, picture.width + gap + bar + 3, 0);
+  canvas.text(labels.bottom, picture.width + gap + bar + 3, height - GLYPH_HEIGHT);
+  return canvas.pixels;
 }
 
 /** A number in at most six characters, for the ends of a scale. */

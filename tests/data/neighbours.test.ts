@@ -69,6 +69,20 @@ describe('NeighbourGrid', () => {
     );
     expectSame(x, y, 7, [...some, 7, 218, 429, 640]);
   });
+  it('at least so far away: equals brute force without what is nearer', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.01, max: 60, noNaN: true }), fc.integer({ min: 1, max: 9 }), (min, k) => {
+        const [x, y] = scan(200, (rng) => [rng.uniform(0, 40), rng.uniform(0, 30)]);
+        const grid = new NeighbourGrid(x, y);
+        const out = new Int32Array(k);
+        for (let i = 0; i < 200; i += 17) {
+          const far = bruteForce(x, y, i, 200).filter((j) => (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 >= min * min);
+          expect([...out.subarray(0, grid.nearest(i, k, out, min))]).toEqual(far.slice(0, k));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
   it('one point and coinciding points', () => {
     expectSame(Float64Array.of(4), Float64Array.of(2), 3);
     expectSame(new Float64Array(20), new Float64Array(20), 4);

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { DiffractionDataset } from '../../src/data/dataset.js';
 import { groupScan } from '../../src/data/grouping.js';
+import type { MeasurementDomain } from '../../src/data/measurementDomain.js';
 import { groupedStatistics, measureStatistics } from '../../src/data/normalise.js';
-import { ArrayPatterns } from '../../src/data/patternSource.js';
+import { FramePatterns, framesInMemory } from '../../src/data/patternSource.js';
 import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { scanArrays } from '../support/scanFiles.js';
@@ -44,9 +45,16 @@ describeShared('golden normalisation (a_grouping.npz)', () => {
   }
 });
 
+/** Patterns of N×N in memory. */
+function patternsOf(data: Float32Array | Uint16Array, N: number, domain: MeasurementDomain) {
+  const dtype = data instanceof Uint16Array ? 'uint16' : 'float32';
+  const shape = [data.length / (N * N), N, N];
+  return new FramePatterns(framesInMemory(data, shape, dtype, { path: 'p' }), domain);
+}
+
 describe('statistics', () => {
   it('mean power, largest amplitude, and the scale that makes the mean power (N/2)²', async () => {
-    const patterns = new ArrayPatterns(Float32Array.of(1, 2, 0, 2, 3, 0, 0, 4), 2, 'count_amplitude', { path: 'p' });
+    const patterns = patternsOf(Float32Array.of(1, 2, 0, 2, 3, 0, 0, 4), 2, 'count_amplitude');
     expect(await measureStatistics(patterns)).toEqual({
       count: 2,
       meanPower: 17,
@@ -61,20 +69,20 @@ describe('statistics', () => {
   it('counts are squared amplitudes, whatever is stored', async () => {
     const { data } = scanArrays(30, 8).diffraction;
     const counts = Uint16Array.from(data, (d) => Math.round(d * d));
-    const a = await measureStatistics(new ArrayPatterns(data, 8, 'count_amplitude', { path: 'a' }));
-    const b = await measureStatistics(new ArrayPatterns(counts, 8, 'count_intensity', { path: 'b' }));
+    const a = await measureStatistics(patternsOf(data, 8, 'count_amplitude'));
+    const b = await measureStatistics(patternsOf(counts, 8, 'count_intensity'));
     expect(b.meanPower).toBeCloseTo(counts.reduce((sum, k) => sum + k, 0) / 30, 2);
     expect(b.inputScale).toBeCloseTo(a.inputScale, 9);
   });
 
   it('does not overflow where 16-bit arithmetic would', async () => {
     const counts = new Uint16Array(16).fill(65535);
-    const bright = new ArrayPatterns(counts, 4, 'normalized_amplitude', { path: 'a' });
+    const bright = patternsOf(counts, 4, 'normalized_amplitude');
     expect((await measureStatistics(bright)).meanPower).toBe(16 * 65535 ** 2);
   });
 
   it('grouped patterns count as often as they occur in groups', async () => {
-    const patterns = new ArrayPatterns(Float32Array.of(1, 2, 3), 1, 'normalized_amplitude', { path: 'p' });
+    const patterns = patternsOf(Float32Array.of(1, 2, 3), 1, 'normalized_amplitude');
     const groups = {
       ...groupScan(new Float64Array(3), new Float64Array(3), { gridsize: 1, n_groups: 3, neighbor_count: 1 }),
     };
@@ -90,10 +98,14 @@ describe('statistics', () => {
     const N = 512;
     const data = new Float32Array(20 * N * N).fill(0.5);
     let largest = 0;
-    const source = new ArrayPatterns(data, N, 'normalized_amplitude', { path: 'p' });
+    const source = patternsOf(data, N, 'normalized_amplitude');
     const watched = {
-      ...source,
       count: 20,
+      N,
+      domain: source.domain,
+      resident: true,
+      storedDtype: source.storedDtype,
+      readStored: source.readStored.bind(source),
       readAmplitudes: (indices: ArrayLike<number>, out: Float32Array) => {
         largest = Math.max(largest, out.length);
         return source.readAmplitudes(indices, out);
@@ -104,8 +116,34 @@ describe('statistics', () => {
     expect(largest).toBeLessThanOrEqual(1 << 21);
   });
 
+  it('leaves bad pixels out of every sum and mean', async () => {
+    // Two patterns of 2×2 whose last pixel is bad and hot.
+    const patterns = patternsOf(Float32Array.of(1, 2, 0, 90, 3, 0, 0, 80), 2, 'count_amplitude');
+    const badPixels = Uint8Array.of(0, 0, 0, 1);
+    const expected = {
+      count: 2,
+      meanPower: 7,
+      meanCountsPerPixel: 7 / 3,
+      maxAmplitude: 3,
+      inputScale: Math.sqrt(1 / 7),
+      meanAmplitude: (Math.sqrt(1 / 7) * 6) / 6,
+    };
+    expect(await measureStatistics(patterns, undefined, { badPixels })).toEqual(expected);
+    expect(await groupedStatistics(patterns, { members: Int32Array.of(0, 1) }, { badPixels })).toEqual(expected);
+    const none = { badPixels: new Uint8Array(4) };
+    expect(await measureStatistics(patterns, undefined, none)).toEqual(await measureStatistics(patterns));
+    await expect(measureStatistics(patterns, undefined, { badPixels: new Uint8Array(9) })).rejects.toMatchObject({
+      code: 'DATASET_SHAPE',
+      message: 'The bad-pixel mask has 9 pixels, but the patterns have 2×2; it must have one value for each.',
+    });
+    await expect(measureStatistics(patterns, undefined, { badPixels: [1, 1, 1, 1] })).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringMatching(/marks every pixel/),
+    });
+  });
+
   it('refuses patterns that are all dark', async () => {
-    const dark = new ArrayPatterns(new Float32Array(32), 4, 'count_amplitude', { path: 'p' });
+    const dark = patternsOf(new Float32Array(32), 4, 'count_amplitude');
     await expect(measureStatistics(dark)).rejects.toMatchObject({
       code: 'DATASET_VALUE',
       message: expect.stringMatching(/All 2 patterns are dark/),

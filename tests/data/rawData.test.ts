@@ -203,13 +203,13 @@ describe('the measurement domain', () => {
     expect(pixels).toEqual(data.map((d) => d / 31));
   });
 
-  it('is taken from the file, and from the option before the file', async () => {
+  it('is taken from the file, or from the option', async () => {
     const declared = { measurement_domain: { strings: ['count_intensity'], shape: [] } };
     const floats = { data: data.map((d) => d / 31), shape };
     const { found, pixels } = await domainOf(floats, {}, declared);
     expect(found).toEqual(['count_intensity', 'the file declares it']);
     expect(pixels[36]).toBeCloseTo(Math.sqrt(data[36] / 31), 6);
-    const over = await domainOf(floats, { measurement_domain: 'count_amplitude' }, declared);
+    const over = await domainOf(floats, { measurement_domain: 'count_amplitude' });
     expect(over.found).toEqual(['count_amplitude', 'it was given']);
     await refuses(
       { measurement_domain: { strings: ['photons'], shape: [1] } },
@@ -235,7 +235,8 @@ describe('openRawData refuses', () => {
   it('a missing, foreign or truncated file', async () => {
     await refuses(file('absent.npz'), 'FILE_NOT_FOUND', /absent.npz: there is no such file/);
     await writeFile(file('text.npz'), 'hello, this is text and no archive at all');
-    await refuses(file('text.npz'), 'FILE_FORMAT', /not a zip archive/);
+    await refuses(file('text.npz'), 'FILE_FORMAT', /a file of no kind that is recognised as a scan; these are: .*npz/);
+    await refuses(file('text.npz'), 'FILE_FORMAT', /not a zip archive/, { data_format: 'npz' });
     const whole = await readFile(await scanFile({}));
     await writeFile(file('cut.npz'), whole.subarray(0, Math.floor(whole.length * 0.7)));
     await refuses(file('cut.npz'), 'FILE_TRUNCATED', /cut.npz ends before the zip directory.*cut off/);
@@ -245,7 +246,7 @@ describe('openRawData refuses', () => {
     await refuses(
       { diffraction: undefined },
       'DATASET_KEY_MISSING',
-      /no diffraction patterns: the accepted keys are diffraction and diff3d, the file holds xcoords/,
+      /no diffraction patterns: the accepted keys are diffraction and diff3d \(.*\), the file holds xcoords/,
     );
     await refuses(
       { ycoords: undefined },
@@ -264,7 +265,7 @@ describe('openRawData refuses', () => {
     await refuses(
       { diffraction: zeros(n, N, N + 1) },
       'DATASET_SHAPE',
-      /\(30, 8, 9\), so its patterns are 8×9 pixels, but they must be square/,
+      /"diffraction", has 30 patterns of 8×9 pixels, \(30, 8, 9\), but they must be square; cut them with crop_px 64, 128 or 256/,
     );
     await refuses({ diffraction: zeros(0, N, N) }, 'DATASET_SHAPE', /holds no patterns/);
     const c = { re: data, im: data, shape: [n, N, N] };
@@ -273,13 +274,26 @@ describe('openRawData refuses', () => {
 
   it('coordinates of another length, a wrong rank, NaN or infinite', async () => {
     const short = { data: arrays.xcoords.data.slice(1), shape: [n - 1] };
-    await refuses({ xcoords: short }, 'DATASET_SHAPE', /30 patterns in "diffraction" but 29 values in "xcoords"/);
+    await refuses(
+      { xcoords: short },
+      'DATASET_SHAPE',
+      /scan.npz has 29 values in "xcoords" but 30 in "ycoords"; there must be one of each/,
+    );
+    await refuses(
+      { xcoords: short, ycoords: short },
+      'DATASET_SHAPE',
+      /"diffraction", has 30 patterns, but there are 29 scan positions in .*scan.npz; there must be one for each/,
+    );
     await refuses(
       { xcoords_start: short, ycoords_start: arrays.ycoords },
       'DATASET_SHAPE',
-      /29 values in "xcoords_start"/,
+      /29 values in "xcoords_start" but 30 in/,
     );
-    await refuses({ scan_index: { data: new Int32Array(2), shape: [2] } }, 'DATASET_SHAPE', /2 values in "scan_index"/);
+    await refuses(
+      { scan_index: { data: new Int32Array(2), shape: [2] } },
+      'DATASET_SHAPE',
+      /"scan_index", has 2 scan numbers, but there are 30 positions/,
+    );
     await refuses(
       { ycoords: { data: arrays.ycoords.data, shape: [n, 1] } },
       'DATASET_SHAPE',
@@ -330,7 +344,12 @@ describe('openRawData refuses', () => {
       /"probeGuess", has shape \(16, 16\), but the patterns need a probe of 8×8 pixels/,
     );
     await refuses({ probeGuess: probe([8]) }, 'PROBE_SHAPE', /shape \(8,\)/);
-    await refuses({ probeGuess: probe([3, 8, 8]) }, 'PROBE_SHAPE', /several probe modes, but one is expected/);
+    await refuses(
+      { probeGuess: probe([8, 8, 3]) },
+      'PROBE_SHAPE',
+      /but probe modes come first: \(3, 8, 8\); transpose/,
+    );
+    await refuses({ probeGuess: probe([2, 3, 8, 8]) }, 'PROBE_SHAPE', /three axes at most, \(modes, 8, 8\)/);
     await refuses({ probeGuess: probe([8, 8], Number.NaN) }, 'DATASET_VALUE', /must be finite/);
     await refuses({ probeGuess: probe([8, 8], 0) }, 'DATASET_VALUE', /zero everywhere/);
   });
@@ -375,7 +394,7 @@ describe('rawDataFromArrays', () => {
     expect(() => rawDataFromArrays({ ...given, diffraction: { data, shape: [N, N, n] } })).toThrow(
       /must be \(patterns, N, N\)/,
     );
-    expect(() => rawDataFromArrays({ ...given, diffraction, xcoords: [1, 2] })).toThrow(/but 2 values in "xcoords"/);
+    expect(() => rawDataFromArrays({ ...given, diffraction, xcoords: [1, 2] })).toThrow(/2 x and 30 y coordinates/);
     expect(() => rawDataFromArrays({ ...given, diffraction, ycoords: given.ycoords.map(() => Number.NaN) })).toThrow(
       /must be finite/,
     );

@@ -1,6 +1,17 @@
 /** Small scans for tests: made in the test, written where the test says. */
 import { LegacyRng } from '../../src/core/rng.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
+import { writeNpz } from '../../src/formats/npz.js';
+
+/** Arrays by key; `undefined` takes one away. */
+export type ArrayChanges = Readonly<Record<string, NpyInput | undefined>>;
+
+/** Writes arrays with changes as an NPZ file and gives back its path. */
+export async function writeArrays(file: string, arrays: ArrayChanges, changes: ArrayChanges = {}): Promise<string> {
+  const present = Object.entries({ ...arrays, ...changes }).filter(([, input]) => input !== undefined);
+  await writeNpz(file, Object.fromEntries(present) as Record<string, NpyInput>);
+  return file;
+}
 
 /** The arrays of a scan of n patterns of N×N, √counts of Poisson noise around a spot in the middle. */
 export function scanArrays(n: number, N: number, seed = 1) {

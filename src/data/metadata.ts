@@ -1,0 +1,152 @@
+/**
+ * The metadata record of scan files (`_metadata`, schema 1.0.0): what the data are and what was done to them, as JSON.
+ *
+ * @example
+ * const metadata = withTransformation(raw.metadata, { tool: 'ptychopinn convert', operation: 'crop', parameters: { side: 128 } });
+ * nphotonsOf(metadata); // 1000000, or undefined
+ */
+import { messageOf } from '../core/errors.js';
+import type { ScanGeometry } from './scanFile.js';
+
+/** A record as it was read, unchecked. */
+export type MetadataRecord = Readonly<Record<string, unknown>>;
+
+/** The version of the record that is written. */
+export const METADATA_SCHEMA_VERSION = '1.0.0';
+
+/** One step of a file's history. */
+export interface DataTransformation {
+  /** Who did it: `ptychopinn convert`. */
+  readonly tool: string;
+  /** What was done: `crop`, `split`. */
+  readonly operation: string;
+  readonly parameters?: MetadataRecord;
+  /** ISO 8601; now when left out. */
+  readonly timestamp?: string;
+}
+
+/** The most text that is parsed; records have a few kilobytes. */
+export const MAX_METADATA_BYTES = 1 << 24;
+
+/**
+ * Parses the text of a record.
+ * @returns the record, or why it is none, in words that go after the name of the array.
+ */
+export function parseMetadata(text: string): { readonly record: MetadataRecord } | { readonly problem: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { problem: `holds no JSON (${messageOf(error)})` };
+  }
+  return isRecord(value) ? { record: value } : { problem: 'holds JSON that is no object' };
+}
+
+/** A number at `section.key` of a record; undefined when it is none. */
+function numberAt(metadata: MetadataRecord, section: string, key: string): number | undefined {
+  const block = metadata[section];
+  const value = isRecord(block) ? block[key] : undefined;
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** Photons per pattern as `physics_parameters` records them; undefined where it has no positive number. */
+export function nphotonsOf(metadata: MetadataRecord): number | undefined {
+  const nphotons = numberAt(metadata, 'physics_parameters', 'nphotons');
+  return nphotons !== undefined && nphotons > 0 ? nphotons : undefined;
+}
+
+/** Configuration values that a scan's metadata give, for `DatasetFacts.values`. */
+export function configurationValues(metadata: MetadataRecord): { readonly nphotons?: number } {
+  return { nphotons: nphotonsOf(metadata) };
+}
+
+/** The measurement domain that a record declares, in any of the places where tools put it, and where. */
+export function domainOf(metadata: MetadataRecord): { readonly text: string; readonly key: string } | undefined {
+  for (const section of [undefined, 'physics_parameters', 'additional_parameters'] as const) {
+    const block = section === undefined ? metadata : metadata[section];
+    const text = isRecord(block) ? block.measurement_domain : undefined;
+    if (typeof text === 'string') return { text, key: `${section ? `${section}.` : ''}measurement_domain` };
+  }
+  return undefined;
+}
+
+/** A record that declares this domain where it declared another. */
+export function withDomain(metadata: MetadataRecord, domain: string): MetadataRecord {
+  const found = domainOf(metadata);
+  if (found === undefined || found.text === domain) return metadata;
+  const section = found.key.split('.').slice(0, -1)[0];
+  const corrected = { measurement_domain: domain };
+  return section ? withSection(metadata, section, corrected) : { ...metadata, ...corrected };
+}
+
+/** What {@link checkMetadata} compares with. */
+export interface MetadataExpectation {
+  readonly N?: number;
+  readonly gridsize?: number;
+  readonly nphotons?: number;
+}
+
+/**
+ * Compares a record with the configuration it is used with.
+ * @returns a sentence for each of nphotons (to 1e-9), N and gridsize that differ; none is an error.
+ */
+export function checkMetadata(metadata: MetadataRecord, expected: MetadataExpectation, source: string): string[] {
+  const warnings: string[] = [];
+  for (const key of ['nphotons', 'N', 'gridsize'] as const) {
+    const [found, wanted] = [numberAt(metadata, 'physics_parameters', key), expected[key]];
+    if (found === undefined || wanted === undefined || Math.abs(found - wanted) <= 1e-9) continue;
+    warnings.push(`The metadata of ${source} say ${key} ${found}, but ${wanted} is used.`);
+  }
+  return warnings;
+}
+
+/** A record with one more step at the end of its history `data_transformations`; what it held before stays. */
+export function withTransformation(metadata: MetadataRecord, step: DataTransformation): MetadataRecord {
+  const before = metadata.data_transformations;
+  const { tool, operation, parameters = {}, timestamp = new Date().toISOString() } = step;
+  return {
+    ...metadata,
+    schema_version: metadata.schema_version ?? METADATA_SCHEMA_VERSION,
+    data_transformations: [...(Array.isArray(before) ? before : []), { tool, timestamp, operation, parameters }],
+  };
+}
+
+/** A record with (or without) values in one of its sections; the section's other values stay. */
+export function withSection(metadata: MetadataRecord, section: string, values: MetadataRecord): MetadataRecord {
+  const before = metadata[section];
+  return { ...metadata, [section]: { ...(isRecord(before) ? before : {}), ...values } };
+}
+
+/** Geometry for the record: lengths in metres, pairs [x, y]. */
+export function geometryRecord(geometry: ScanGeometry): MetadataRecord {
+  const pair = (p?: { readonly x: number; readonly y: number }) => p && [p.x, p.y];
+  return {
+    energy_eV: geometry.energy_eV,
+    detector_distance_m: geometry.detectorDistance_m,
+    detector_pixel_m: pair(geometry.detectorPixel_m),
+    object_pixel_m: pair(geometry.objectPixel_m),
+  };
+}
+
+/** The geometry that {@link geometryRecord} left in `additional_parameters.geometry`; positive numbers only. */
+export function geometryOf(metadata: MetadataRecord): ScanGeometry {
+  const additional = metadata.additional_parameters;
+  const block = isRecord(additional) ? additional.geometry : undefined;
+  if (!isRecord(block)) return {};
+  const positive = (value: unknown) =>
+    typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : undefined;
+  const pair = (value: unknown) => {
+    const [x, y] = Array.isArray(value) ? value.map(positive) : [];
+    return x !== undefined && y !== undefined ? { x, y } : undefined;
+  };
+  return {
+    energy_eV: positive(block.energy_eV),
+    detectorDistance_m: positive(block.detector_distance_m),
+    detectorPixel_m: pair(block.detector_pixel_m),
+    objectPixel_m: pair(block.object_pixel_m),
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,131 @@
+/**
+ * Patterns that are read again and again: kept in memory where they fit, read in the file's order where they do not.
+ *
+ * @example
+ * const patterns = keepPatterns(raw.patterns, groups.members);
+ * const statistics = await groupedStatistics(patterns, groups); // this pass fills the memory that training reads from
+ */
+import type { NpyDtype } from '../formats/npyHeader.js';
+import type { MeasurementDomain } from './measurementDomain.js';
+import type { PatternSource } from './patternSource.js';
+
+/** The most bytes of patterns that are kept unless told otherwise: 1 GiB. */
+export const DEFAULT_CACHE_BYTES = 2 ** 30;
+
+/**
+ * A source that keeps the patterns `indices` (repeats count once) in memory from the first time they are read, because
+ * training reads the same ones every epoch; the source itself when it has them in memory anyway or when they take more than
+ * `maxBytes` (then nothing is kept, so that memory does not grow with the scan).
+ */
+export function keepPatterns(
+  source: PatternSource,
+  indices: ArrayLike<number>,
+  maxBytes: number = DEFAULT_CACHE_BYTES,
+): PatternSource {
+  if (source.resident) return source;
+  const kept = sortedDistinct(indices);
+  return kept.length * source.N * source.N * 4 <= maxBytes ? new KeptPatterns(source, kept) : source;
+}
+
+/**
+ * Reads patterns in ascending order, each once, so that neighbours in the file are read in one go, and puts them where
+ * they were asked for.
+ * @param out shape (indices.length, N, N).
+ * @param scale a factor for the amplitudes, see `PatternSource.readAmplitudes`.
+ */
+export async function readInFileOrder(
+  source: PatternSource,
+  indices: ArrayLike<number>,
+  out: Float32Array,
+  scale = 1,
+): Promise<void> {
+  if (source.resident || isAscending(indices)) return source.readAmplitudes(indices, out, scale);
+  const distinct = sortedDistinct(indices);
+  const size = source.N * source.N;
+  const pixels = new Float32Array(distinct.length * size);
+  await source.readAmplitudes(distinct, pixels, scale);
+  const placeOf = new Map<number, number>();
+  for (let i = 0; i < distinct.length; i++) placeOf.set(distinct[i], i * size);
+  for (let i = 0; i < indices.length; i++) {
+    const at = placeOf.get(indices[i])!;
+    out.set(pixels.subarray(at, at + size), i * size);
+  }
+}
+
+/** Amplitudes in one block of memory, filled as they are first read. */
+class KeptPatterns implements PatternSource {
+  readonly count: number;
+  readonly N: number;
+  readonly domain: MeasurementDomain;
+  readonly resident = true;
+  readonly storedDtype: NpyDtype;
+  /** Where a pattern's pixels are (in patterns), −1 for those that are not kept. */
+  private readonly slots: Int32Array;
+  private readonly filled: Uint8Array;
+  private block: Float32Array | undefined;
+
+  constructor(
+    private readonly source: PatternSource,
+    private readonly kept: Int32Array,
+  ) {
+    this.count = source.count;
+    this.N = source.N;
+    this.domain = source.domain;
+    this.storedDtype = source.storedDtype;
+    this.slots = new Int32Array(source.count).fill(-1);
+    kept.forEach((pattern, slot) => {
+      this.slots[pattern] = slot;
+    });
+    this.filled = new Uint8Array(kept.length);
+  }
+
+  async readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale = 1): Promise<void> {
+    const { slots, filled } = this;
+    // Others, and indices that do not exist, are the source's business.
+    for (let i = 0; i < indices.length; i++) {
+      if (!(slots[indices[i]] >= 0)) return readInFileOrder(this.source, indices, out, scale);
+    }
+    const size = this.N * this.N;
+    const absent = sortedDistinct(indices).filter((pattern) => filled[slots[pattern]] === 0);
+    if (absent.length > 0) {
+      const pixels = new Float32Array(absent.length * size);
+      await this.source.readAmplitudes(absent, pixels);
+      this.block ??= new Float32Array(this.kept.length * size);
+      for (let i = 0; i < absent.length; i++) {
+        const slot = slots[absent[i]];
+        this.block.set(pixels.subarray(i * size, (i + 1) * size), slot * size);
+        filled[slot] = 1;
+      }
+    }
+    for (let i = 0; i < indices.length; i++) {
+      const at = slots[indices[i]] * size;
+      const pixels = this.block!.subarray(at, at + size);
+      if (scale === 1) out.set(pixels, i * size);
+      else scaleInto(out, i * size, pixels, scale);
+    }
+  }
+
+  /** Not kept: whoever wants what is stored wants it once. */
+  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
+    return this.source.readStored(indices, out);
+  }
+
+  close(): Promise<void> {
+    return this.source.close();
+  }
+}
+
+function scaleInto(out: Float32Array, at: number, pixels: Float32Array, scale: number): void {
+  const factor = Math.fround(scale);
+  for (let p = 0; p < pixels.length; p++) out[at + p] = pixels[p] * factor;
+}
+
+function isAscending(list: ArrayLike<number>): boolean {
+  for (let i = 1; i < list.length; i++) if (!(list[i] > list[i - 1])) return false;
+  return true;
+}
+
+function sortedDistinct(list: ArrayLike<number>): Int32Array {
+  const sorted = Int32Array.from(list).sort();
+  return sorted.filter((value, i) => i === 0 || value !== sorted[i - 1]);
+}

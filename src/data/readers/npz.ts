@@ -1,0 +1,356 @@
+/**
+ * NPZ archives as a scan: those of PtychoPINN (`diffraction` or `diff3d`, `xcoords`, `ycoords`, …), the patterns that
+ * Ptychodus exports (`patterns`, `bad_pixels`) and files with the patterns last. Contract: `specs/data.md`.
+ *
+ * @example
+ * const file = await npzReader.open('scan.npz', {});
+ * try { console.log(file.patterns.count, file.notes); } finally { await file.close(); }
+ */
+import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
+import {
+  type ComplexImage,
+  type ComplexTensor,
+  formatShape,
+  type NumericArray,
+  type Tensor,
+} from '../../core/tensor.js';
+import { expectComplex64 } from '../../formats/npy.js';
+import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
+import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { hasMagic } from '../fileKind.js';
+import { domainOf, geometryOf, type MetadataRecord, parseMetadata } from '../metadata.js';
+import { patternLayout } from '../patternLayout.js';
+import { framesInMemory } from '../patternSource.js';
+import { checkFinite } from '../positions.js';
+import { readPositionsFile } from '../positionsFile.js';
+import type {
+  ReaderOptions,
+  ScanFile,
+  ScanReader,
+  StoredPatches,
+  StoredPatterns,
+  StoredPositions,
+} from '../scanFile.js';
+import { selectFrames } from './hdf5Frames.js';
+import { readText } from './npzText.js';
+import { readProduct } from './product.js';
+import { pair } from './ptychodus.js';
+
+/** Accepted names of the patterns, in order of preference. */
+const DIFFRACTION_KEYS = ['diffraction', 'diff3d', 'patterns'] as const;
+
+/** See the module. */
+export const npzReader: ScanReader = {
+  format: 'npz',
+  title: 'NPZ archive (PtychoPINN, or patterns exported by Ptychodus)',
+  recognises: (path) => hasMagic(path, 'PK'),
+  async open(path, options) {
+    const npz = await openNpz(path, { maxResidentBytes: options.maxResidentBytes });
+    try {
+      return await new NpzScan(npz, options).read();
+    } catch (error) {
+      await npz.close();
+      throw error;
+    }
+  },
+};
+
+/** Reads one archive, collecting notes. */
+class NpzScan {
+  private readonly notes: string[] = [];
+
+  constructor(
+    private readonly npz: NpzFile,
+    private readonly options: ReaderOptions,
+  ) {}
+
+  async read(): Promise<ScanFile> {
+    const { npz } = this;
+    const key = this.diffractionKey();
+    if (this.options.product !== undefined && this.options.positions === undefined) {
+      return this.withProduct(key, this.options.product);
+    }
+    const { positions, startPositions } = await this.positions();
+    const patterns = await this.patterns(key, positions.x.length);
+    const metadata = await this.metadata();
+    return {
+      path: npz.path,
+      format: 'npz',
+      patterns,
+      positions,
+      startPositions,
+      scanIndex: await this.optional('scan_index', async (k) => Int32Array.from((await npz.readReal(k)).data)),
+      probeGuess: await this.optional('probeGuess', (k) => npz.readComplex64(k)),
+      objectGuess: await this.optional('objectGuess', (k) => this.object(k)),
+      badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
+      geometry: geometryOf(metadata),
+      measurementDomain: await this.declaredDomain(metadata),
+      metadata,
+      norm_Y_I: await this.optional('norm_Y_I', (k) => this.scale(k)),
+      groundTruth: await this.patches(npz.has('Y') ? 'Y' : 'ground_truth_patches', patterns.count),
+      labels: await this.patches('label', patterns.count),
+      notes: this.notes,
+      close: () => npz.close(),
+    };
+  }
+
+  /** Patterns of Ptychodus with the product that holds their positions, probe and object. */
+  private async withProduct(key: string, path: string): Promise<ScanFile> {
+    const { npz } = this;
+    if (npz.has('xcoords')) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `${npz.path} has positions of its own, so the product ${path} does not go with it; leave product out (its probe can be given with probe ${path}).`,
+        { key: 'product', path: npz.path },
+      );
+    }
+    const product = await readProduct(path);
+    this.notes.push(...product.notes);
+    const header = await npz.header(key);
+    const frames = await this.patterns(
+      key,
+      npz.has('indexes') ? (await npz.header('indexes')).shape[0] : header.shape[0],
+    );
+    const indexes = npz.has('indexes')
+      ? (await npz.readReal('indexes')).data
+      : Int32Array.from({ length: frames.count }, (_, i) => i);
+    if (indexes.length !== frames.count) {
+      throw npyError(
+        'DATASET_SHAPE',
+        npz.origin('indexes'),
+        `has ${indexes.length} values for ${frames.count} patterns.`,
+        {
+          found: indexes.length,
+          expected: frames.count,
+        },
+      );
+    }
+    const rows = pair(indexes, npz.origin('indexes'), product, this.notes);
+    const { x, y, origin } = product.positions;
+    const pick = (values: Float64Array) => Float64Array.from(rows.positions, (row) => values[row]);
+    return {
+      path: npz.path,
+      format: 'npz',
+      patterns: selectFrames(frames, rows.patterns),
+      positions: { x: pick(x), y: pick(y), unit: this.options.positions_unit ?? 'm', origin },
+      probeGuess: product.probe,
+      objectGuess: product.object,
+      badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
+      geometry: product.geometry,
+      measurementDomain: await this.declaredDomain({}),
+      metadata: product.metadata,
+      notes: this.notes,
+      close: () => npz.close(),
+    };
+  }
+
+  private diffractionKey(): string {
+    const { npz } = this;
+    const asked = this.options.diffraction_path;
+    const found = DIFFRACTION_KEYS.filter((name) => npz.has(name));
+    if (asked === undefined && found.length > 1) {
+      this.notes.push(`${npz.path} holds patterns under ${found.join(' and ')}; those of ${found[0]} are used.`);
+    }
+    const key = asked?.replace(/^\//, '') ?? found[0];
+    if (key !== undefined && npz.has(key)) return key;
+    const what =
+      asked === undefined
+        ? 'no diffraction patterns: the accepted keys are diffraction and diff3d (patterns in files of Ptychodus)'
+        : `no array "${asked}", which diffraction_path asks for`;
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${npz.path} has ${what}, the file holds ${npz.keys.join(', ') || 'no arrays'}.`,
+      { path: npz.path, key: asked ?? 'diffraction', expected: DIFFRACTION_KEYS, found: npz.keys },
+    );
+  }
+
+  private async patterns(key: string, coordinates: number): Promise<StoredPatterns> {
+    const { npz } = this;
+    const header = await npz.header(key);
+    const origin = npz.origin(key);
+    const { count, height, width, last } = patternLayout(header.shape, coordinates, origin);
+    if (/complex|str|bool/.test(header.dtype)) {
+      throw npyError(
+        'DATASET_VALUE',
+        origin,
+        `holds ${header.dtype} values, but diffraction must be real numbers: amplitudes or counts.`,
+        { found: header.dtype },
+      );
+    }
+    const facts = { count, height, width, dtype: header.dtype, origin };
+    if (!last) {
+      return {
+        ...facts,
+        resident: (await npz.rowAccess(key)) === 'resident',
+        readRowsInto: (rows, out) => npz.readRowsInto(key, rows, out),
+      };
+    }
+    this.notes.push(
+      `${npz.path}: "${key}" has shape ${formatShape(header.shape)} with the patterns last; transposed to (${count}, ${height}, ${width}).`,
+    );
+    let whole: Promise<StoredPatterns> | undefined;
+    const load = async () => {
+      const axes = header.shape.length === 4 ? [2, 0, 1, 3] : [2, 0, 1];
+      const { data } = (await npz.read(key, axes)) as Tensor<NumericArray>;
+      return framesInMemory(data, [count, height, width], header.dtype, origin);
+    };
+    return {
+      ...facts,
+      resident: true,
+      async readRowsInto(rows, out) {
+        whole ??= load();
+        await (await whole).readRowsInto(rows, out);
+      },
+    };
+  }
+
+  private async positions(): Promise<Pick<ScanFile, 'positions' | 'startPositions'>> {
+    const { npz } = this;
+    if (this.options.positions !== undefined) {
+      const found = await readPositionsFile(this.options.positions, this.options.positions_unit);
+      this.notes.push(...found.notes);
+      return { positions: found.positions };
+    }
+    const unit = this.options.positions_unit ?? 'px';
+    const read = async (suffix: string): Promise<StoredPositions | undefined> => {
+      const keys = [`xcoords${suffix}`, `ycoords${suffix}`];
+      if (!keys.every((key) => npz.has(key))) return undefined;
+      const [x, y] = [await this.coordinates(keys[0]), await this.coordinates(keys[1])];
+      if (x.length !== y.length) {
+        throw new PtychoError(
+          'DATASET_SHAPE',
+          `${npz.path} has ${x.length} values in "${keys[0]}" but ${y.length} in "${keys[1]}"; there must be one of each for every pattern.`,
+          { path: npz.path, key: keys[1], found: y.length, expected: x.length },
+        );
+      }
+      return { x, y, unit, origin: { path: npz.path } };
+    };
+    const [positions, startPositions] = [await read(''), await read('_start')];
+    if (positions !== undefined) return { positions, startPositions };
+    if (startPositions !== undefined) {
+      this.notes.push(
+        `${npz.path} has no xcoords and ycoords; the positions at the start of the exposures (xcoords_start, ycoords_start) are used.`,
+      );
+      return { positions: startPositions, startPositions };
+    }
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${npz.path} has no scan positions: xcoords and ycoords (object pixels, one value a pattern) are needed, the file holds ${npz.keys.join(', ')}; give positions FILE[:key] if they are in another file, or the product of Ptychodus that has them.`,
+      {
+        path: npz.path,
+        key: npz.has('xcoords') ? 'ycoords' : 'xcoords',
+        expected: ['xcoords', 'ycoords'],
+        found: npz.keys,
+      },
+    );
+  }
+
+  private async coordinates(key: string): Promise<Float64Array> {
+    const { shape } = await this.npz.header(key);
+    if (shape.length !== 1) {
+      throw npyError(
+        'DATASET_SHAPE',
+        this.npz.origin(key),
+        `has shape ${formatShape(shape)}, but scan positions must have one axis, one value a pattern.`,
+        { found: shape },
+      );
+    }
+    const values = Float64Array.from((await this.npz.readReal(key)).data);
+    checkFinite(values, this.npz.origin(key));
+    return values;
+  }
+
+  private async object(key: string): Promise<ComplexImage | undefined> {
+    const object = await this.npz.readComplex64(key);
+    const shape = object.shape.filter((length) => length !== 1);
+    if (shape.length === 2) return { ...object, shape };
+    this.leftOut(key, `has shape ${formatShape(object.shape)} and is no image`);
+    return undefined;
+  }
+
+  private async mask(key: string): Promise<Tensor<Uint8Array> | undefined> {
+    const { data, shape } = await this.npz.readReal(key);
+    // A float that is not 0, NaN included, marks its pixel.
+    return { data: Uint8Array.from(data as ArrayLike<number>, (v) => (v === 0 ? 0 : 1)), shape };
+  }
+
+  private async scale(key: string): Promise<number | undefined> {
+    const { data } = await this.npz.readReal(key);
+    if (data.length === 1 && Number.isFinite(data[0])) return data[0];
+    this.leftOut(key, 'is not one finite number');
+    return undefined;
+  }
+
+  private async declaredDomain(metadata: MetadataRecord): Promise<ScanFile['measurementDomain']> {
+    const { path } = this.npz;
+    const key = 'measurement_domain';
+    const recorded = domainOf(metadata);
+    const inMetadata = recorded && { text: recorded.text, where: `${path}, metadata "${recorded.key}",` };
+    if (!this.npz.has(key)) return inMetadata;
+    const word = await readText(this.npz, key);
+    if ('problem' in word) {
+      throw npyError('DATASET_UNITS', this.npz.origin(key), `must hold one word, but ${word.problem}.`);
+    }
+    if (inMetadata !== undefined && inMetadata.text !== word.text) {
+      throw new PtychoError(
+        'DATASET_UNITS',
+        `${path} contradicts itself: its array "${key}" says ${word.text}, its metadata ("${recorded!.key}") ${inMetadata.text}; correct the one that is wrong.`,
+        { path, key, found: [word.text, inMetadata.text] },
+      );
+    }
+    return { text: word.text, where: `${path}, array "${key}",` };
+  }
+
+  private async metadata(): Promise<MetadataRecord> {
+    const key = '_metadata';
+    if (!this.npz.has(key)) return {};
+    const found = await readText(this.npz, key);
+    const parsed = 'text' in found ? parseMetadata(found.text) : found;
+    if ('record' in parsed) return parsed.record;
+    this.leftOut(key, parsed.problem);
+    return {};
+  }
+
+  /** Complex patches, one for each pattern, read when asked for. */
+  private async patches(key: string, patterns: number): Promise<StoredPatches | undefined> {
+    const { npz } = this;
+    return this.optional(key, async () => {
+      const { shape, dtype } = await npz.header(key);
+      const axes = shape.length === 4 && shape[3] === 1 ? shape.slice(0, 3) : shape;
+      const [count, height, width] = axes;
+      if (axes.length !== 3 || count !== patterns) {
+        this.leftOut(key, `has shape ${formatShape(shape)}, but must be (${patterns}, N, N), one patch a pattern`);
+        return undefined;
+      }
+      if (!dtype.startsWith('complex')) {
+        throw new PtychoError(
+          'DATASET_VALUE',
+          `DATA-001: ${npz.path}, array "${key}", holds ${dtype} values, but patches of the object must be complex: real numbers have lost the phase; save it as complex64, or leave it out.`,
+          { guard: 'DATA-001', path: npz.path, key, found: dtype, expected: 'complex64' },
+        );
+      }
+      const readRows = async (rows: ArrayLike<number>): Promise<ComplexTensor> => {
+        const { re, im } = expectComplex64(await npz.readRows(key, rows), npz.origin(key));
+        return { re, im, shape: [rows.length, height, width] };
+      };
+      return { count, height, width, readRows };
+    });
+  }
+
+  /** An array that a scan may do without: when its dtype cannot be read (None saved as an object, say) it is left out. */
+  private async optional<T>(key: string, read: (key: string) => Promise<T>): Promise<T | undefined> {
+    if (!this.npz.has(key)) return undefined;
+    let header: NpyHeader | undefined;
+    try {
+      header = await this.npz.header(key);
+    } catch (error) {
+      if (!isPtychoError(error, 'FORMAT_UNSUPPORTED')) throw error;
+      this.notes.push(`Left out: ${messageOf(error)}`);
+    }
+    return header && read(key);
+  }
+
+  private leftOut(key: string, why: string): void {
+    this.notes.push(`Left out: ${this.npz.path}, array "${key}", ${why}.`);
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Ptychodus: `diffraction.h5` (patterns, indexes, bad pixels) with the product that holds positions, probe and object, or a
+ * product that carries its patterns in `/raw_data` (an extension of PtychoPINN). Patterns and positions are paired by the value
+ * of their index, never by their place.
+ *
+ * @example
+ * const file = await ptychodusReader.open('diffraction.h5', { product: 'product-in.h5' });
+ */
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PtychoError } from '../../core/errors.js';
+import type { NumericArray } from '../../core/tensor.js';
+import { type Hdf5File, openHdf5 } from '../../formats/hdf5.js';
+import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
+import { hasMagic, MAGIC } from '../fileKind.js';
+import { positionsInHdf5, readPositionsFile } from '../positionsFile.js';
+import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
+import { firstLayer, firstProbe, isProduct, type Product, readProduct, readProductOf } from './product.js';
+
+const RAW = '/raw_data';
+/** What a product beside the patterns is called, most wanted first. */
+const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) => [
+  `${name}.h5`,
+  `${name}.hdf5`,
+  `${name}.npz`,
+]);
+
+/** See the module. A folder that holds `diffraction.h5` can be given, too. */
+export const ptychodusReader: ScanReader = {
+  format: 'ptychodus',
+  title: 'Ptychodus diffraction.h5 with its product, or a product with raw data',
+  async recognises(path) {
+    const inside = inFolder(path);
+    if (!(await hasMagic(inside, MAGIC.hdf5))) return false;
+    const file = await openHdf5(inside);
+    try {
+      return file.has('/patterns') || isProduct(file);
+    } finally {
+      file.close();
+    }
+  },
+  async open(path, options) {
+    const file = await openHdf5(inFolder(path));
+    try {
+      if (options.diffraction_path === undefined && file.has(`${RAW}/diffraction`))
+        return await openBundle(file, options);
+      if (options.diffraction_path !== undefined || file.has('/patterns')) return await openPair(file, options);
+      throw new PtychoError(
+        'DATASET_KEY_MISSING',
+        `${file.path} is a product without patterns (no /patterns and no ${RAW}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
+        { path: file.path, key: '/patterns' },
+      );
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  },
+};
+
+function inFolder(path: string): string {
+  const inside = join(path, 'diffraction.h5');
+  return existsSync(inside) && statSync(path).isDirectory() ? inside : path;
+}
+
+async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
+  const notes: string[] = [];
+  const frames = hdf5Frames(file, [options.diffraction_path ?? '/patterns']);
+  const mask = file.has('/bad_pixels') ? hdf5Mask(file, '/bad_pixels', frames) : undefined;
+  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const product = await findProduct(file.path, options);
+  notes.push(...(product?.notes ?? []));
+  let patterns = frames;
+  let positions: StoredPositions;
+  if (options.positions !== undefined) {
+    const found = await readPositionsFile(options.positions, options.positions_unit);
+    notes.push(...found.notes);
+    positions = found.positions;
+  } else if (product === undefined) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${file.path} holds patterns without positions, and there is no ${PRODUCT_NAMES[0]} or product.h5 beside it; give the product that belongs to it (product), or a file of positions (positions).`,
+      { path: file.path, key: 'product', expected: PRODUCT_NAMES },
+    );
+  } else {
+    const indexes = readIndexes(file, frames.count, notes);
+    const pairs = pair(indexes, file.origin('/indexes'), product, notes);
+    patterns = selectFrames(frames, pairs.patterns);
+    const pick = (values: Float64Array) => Float64Array.from(pairs.positions, (row) => values[row]);
+    const { x, y, unit, origin } = product.positions;
+    positions = { x: pick(x), y: pick(y), unit: options.positions_unit ?? unit, origin };
+  }
+  return {
+    path: file.path,
+    format: 'ptychodus',
+    patterns,
+    positions,
+    probeGuess: product?.probe,
+    objectGuess: product?.object,
+    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+    geometry: product?.geometry ?? {},
+    measurementDomain: {
+      text: 'count_intensity',
+      where: `${file.path}, in the format of Ptychodus (patterns are intensities),`,
+    },
+    metadata: { ...product?.metadata },
+    notes,
+    close: async () => file.close(),
+  };
+}
+
+async function findProduct(path: string, options: ReaderOptions): Promise<Product | undefined> {
+  if (options.product !== undefined) return readProduct(options.product);
+  const beside = PRODUCT_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(candidate));
+  if (beside === undefined) return undefined;
+  const product = await readProduct(beside);
+  return { ...product, notes: [`Positions and probe are those of ${beside}.`, ...product.notes] };
+}
+
+function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArray {
+  if (!file.has('/indexes')) {
+    notes.push(`${file.path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
+    return Int32Array.from({ length: count }, (_, i) => i);
+  }
+  const { data } = file.readReal('/indexes');
+  if (data.length === count) return data;
+  throw npyError(
+    'DATASET_SHAPE',
+    file.origin('/indexes'),
+    `has ${data.length} values for ${count} patterns; there must be one for each.`,
+    {
+      found: data.length,
+      expected: count,
+    },
+  );
+}
+
+/**
+ * Rows of patterns and of positions that have the same index, in the order of the patterns.
+ * @throws PtychoError DATASET_VALUE for an index that occurs twice, or when none is common.
+ */
+export function pair(indexes: NumericArray, origin: NpyOrigin, product: Product, notes: string[]) {
+  const { path } = product.positions.origin;
+  const places = byValue(product.indexes, { path, member: 'probe_position_indexes' });
+  byValue(indexes, origin);
+  const patterns: number[] = [];
+  const positions: number[] = [];
+  indexes.forEach((index: number, row: number) => {
+    const place = places.get(index);
+    if (place === undefined) return;
+    patterns.push(row);
+    positions.push(place);
+  });
+  if (patterns.length === 0) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `None of the ${indexes.length} pattern indexes of ${origin.path} occurs among the ${places.size} position indexes of ${path}; the two are of different scans, so give the product that belongs to the patterns.`,
+      { path: origin.path, key: '/indexes' },
+    );
+  }
+  const [lonePatterns, lonePositions] = [indexes.length - patterns.length, places.size - patterns.length];
+  if (lonePatterns + lonePositions > 0) {
+    notes.push(
+      `${patterns.length} patterns have a position in ${path}; left out: ${lonePatterns} patterns without position, ${lonePositions} positions without pattern.`,
+    );
+  }
+  return { patterns: Int32Array.from(patterns), positions: Int32Array.from(positions) };
+}
+
+/** Index → row. @throws PtychoError DATASET_VALUE for an index that occurs twice, or that is no whole number. */
+function byValue(indexes: NumericArray, origin: NpyOrigin): Map<number, number> {
+  const rows = new Map<number, number>();
+  indexes.forEach((index: number, row: number) => {
+    const known = rows.get(index);
+    if (known !== undefined) {
+      throw npyError(
+        'DATASET_VALUE',
+        origin,
+        `has the index ${index} twice (rows ${known} and ${row}), so it is unclear which pattern belongs to which position; remove one.`,
+        { found: index },
+      );
+    }
+    if (!Number.isSafeInteger(index))
+      throw npyError('DATASET_VALUE', origin, `has the value ${index} at row ${row}, which is no index.`);
+    rows.set(index, row);
+  });
+  return rows;
+}
+
+/** A product with its patterns in `/raw_data`. */
+async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
+  const path = `${RAW}/diffraction`;
+  const attributes = file.attributes(path);
+  const axes = attributes.axis_canonical;
+  if (axes !== undefined && axes !== 'NHW') {
+    throw npyError(
+      'DATASET_SHAPE',
+      file.origin(path),
+      `has its axes in the order "${String(axes)}", but NHW is expected.`,
+    );
+  }
+  const product = isProduct(file) ? await readProductOf(file) : undefined;
+  const notes = [...(product?.notes ?? [])];
+  const patterns = hdf5Frames(file, [path]);
+  let positions: StoredPositions;
+  if (options.positions !== undefined) {
+    const found = await readPositionsFile(options.positions, options.positions_unit);
+    notes.push(...found.notes);
+    positions = found.positions;
+  } else {
+    positions = positionsInHdf5(file, RAW, options.positions_unit);
+  }
+  const own = (key: string) => (file.has(`${RAW}/${key}`) ? file.readComplex64(`${RAW}/${key}`) : undefined);
+  // Usually links to the product's own, which have been read already.
+  const probe = product?.probe ? undefined : own('probeGuess');
+  const object = product?.object ? undefined : own('objectGuess');
+  const mask = file.has(`${RAW}/bad_pixels`) ? hdf5Mask(file, `${RAW}/bad_pixels`, patterns) : undefined;
+  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const scanIndex = `${RAW}/scan_index`;
+  const root = file.attributes();
+  const domain = [attributes, file.attributes(RAW), root].map((found) => found.measurement_domain).find(Boolean);
+  return {
+    path: file.path,
+    format: 'ptychodus',
+    patterns,
+    positions,
+    scanIndex: file.has(scanIndex) ? Int32Array.from(file.readReal(scanIndex).data) : undefined,
+    probeGuess: product?.probe ?? (probe && firstProbe(probe, file.origin(`${RAW}/probeGuess`), notes)),
+    objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW}/objectGuess`), notes)),
+    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+    geometry: product?.geometry ?? {},
+    measurementDomain:
+      domain === undefined ? undefined : { text: String(domain), where: `${file.path}, attribute measurement_domain,` },
+    metadata: root,
+    notes,
+    close: async () => file.close(),
+  };
+}

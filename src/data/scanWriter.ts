@@ -1,0 +1,211 @@
+/**
+ * Writes scans as contract NPZ files: the one writer behind `simulate`, `convert` and `split`. Patterns stream through, so
+ * memory does not grow with the scan. Contract: `specs/data.md`.
+ *
+ * @example
+ * const raw = await openDataset('scan.h5', { crop_px: 128 });
+ * await writeScan('scan.npz', raw, { transformation: { tool: 'ptychopinn convert', operation: 'convert' } });
+ */
+import { throwIfCancelled } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
+import type { NumericArray, Tensor } from '../core/tensor.js';
+import type { NpyDtype } from '../formats/npyHeader.js';
+import type { NpyInput, StreamedNpyInput } from '../formats/npyWrite.js';
+import { writeNpz } from '../formats/npz.js';
+import type { MeasurementDomain } from './measurementDomain.js';
+import {
+  type DataTransformation,
+  geometryRecord,
+  type MetadataRecord,
+  withDomain,
+  withSection,
+  withTransformation,
+} from './metadata.js';
+import { describeOrientation } from './orientation.js';
+import type { RawData } from './rawData.js';
+import type { StoredPatches } from './scanFile.js';
+
+/** What is written of a {@link RawData}; one made by hand needs no more than this. */
+export type ScanContent = Omit<RawData, 'close' | 'domainReason' | 'format' | 'notes'>;
+
+/** Options of {@link writeScan}. */
+export interface WriteScanOptions {
+  /** Patterns to write, as indices into the scan; all by default. */
+  readonly rows?: ArrayLike<number>;
+  /** The step that made this file; it goes to the end of the metadata's `data_transformations`. */
+  readonly transformation?: DataTransformation;
+  /** Arrays that the contract does not know, written as they are; see `extraArrays.ts`. */
+  readonly extra?: Readonly<Record<string, NpyInput>>;
+  /** Deflate the arrays: smaller, but patterns can then not be read one by one. */
+  readonly compress?: boolean;
+  readonly signal?: AbortSignal;
+  /** Told the number of patterns written so far. */
+  readonly onPatterns?: (written: number) => void;
+}
+
+/** Pixels that are in memory at a time. */
+const PIECE_PIXELS = 1 << 20;
+
+/** How patterns are stored. */
+interface PatternFormat {
+  readonly dtype: NpyDtype & Exclude<NpyDtype, 'str'>;
+  readonly domain: MeasurementDomain;
+  readonly make: (values: Float32Array) => NumericArray;
+}
+
+/**
+ * Writes a scan; the target appears only when complete.
+ *
+ * Keys: `diffraction` (n, N, N), integers where the source holds integer counts (`count_intensity`), else float32 amplitudes;
+ * `measurement_domain`; `xcoords`, `ycoords` in object pixels; `xcoords_start`, `ycoords_start`, `probeGuess` ((N, N) or
+ * (P, N, N)), `objectGuess`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
+ * when these are not 0, 1, 2, …; `_metadata` as text. Bad pixels are written as 0. Counts above 2²⁴ are
+ * rounded to single precision.
+ *
+ * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE for rows that do not exist, CANCELLED, and those of reading patterns.
+ */
+export async function writeScan(path: string, raw: ScanContent, options: WriteScanOptions = {}): Promise<void> {
+  const rows = Int32Array.from(options.rows ?? { length: raw.count }, (row, i) => row ?? i);
+  const wrong = rows.find((row) => !(row >= 0 && row < raw.count));
+  if (wrong !== undefined) {
+    throw new PtychoError('DATASET_SHAPE', `There is no pattern ${wrong} among ${raw.count}.`, {
+      found: wrong,
+      expected: raw.count,
+    });
+  }
+  const { N } = raw;
+  const format = formatOf(raw);
+  const coordinates = (values: Float64Array | undefined): Tensor<Float64Array> | undefined =>
+    values && { data: Float64Array.from(rows, (row) => values[row]), shape: [rows.length] };
+  const sources = Int32Array.from(rows, (row) => raw.sampleIndices[row]);
+  const metadata = metadataOf(raw, rows.length, format.domain, options.transformation);
+  const arrays: Record<string, NpyInput | StreamedNpyInput | undefined> = {
+    diffraction: patternStream(raw, rows, format, options),
+    xcoords: coordinates(raw.xcoords),
+    ycoords: coordinates(raw.ycoords),
+    xcoords_start: coordinates(raw.xcoordsStart),
+    ycoords_start: coordinates(raw.ycoordsStart),
+    probeGuess: raw.probeGuess,
+    objectGuess: raw.objectGuess,
+    scan_index: { data: Int32Array.from(rows, (row) => raw.scanIndex[row]), shape: [rows.length] },
+    bad_pixels: raw.badPixels && { data: raw.badPixels, shape: [N, N], dtype: 'bool' },
+    measurement_domain: { strings: [format.domain], shape: [] },
+    Y: raw.groundTruth && patchStream(raw.groundTruth, rows),
+    label: raw.labels && patchStream(raw.labels, rows),
+    norm_Y_I: raw.norm_Y_I === undefined ? undefined : { data: Float64Array.of(raw.norm_Y_I), shape: [] },
+    sample_indices: sources.some((source, i) => source !== i) ? { data: sources, shape: [rows.length] } : undefined,
+    _metadata: Object.keys(metadata).length > 0 ? { strings: [JSON.stringify(metadata)], shape: [] } : undefined,
+  };
+  const present = Object.entries({ ...arrays, ...options.extra }).filter(([, input]) => input !== undefined);
+  await writeNpz(path, Object.fromEntries(present) as Record<string, NpyInput | StreamedNpyInput>, {
+    compress: options.compress,
+  });
+}
+
+type MakeIntegers = readonly [dtype: PatternFormat['dtype'], make: PatternFormat['make']];
+
+/** How integer counts of each stored type are written. */
+const INTEGERS: ReadonlyMap<NpyDtype, MakeIntegers> = new Map<NpyDtype, MakeIntegers>([
+  ['uint8', ['uint8', (values) => Uint8Array.from(values)]],
+  ['int8', ['int8', (values) => Int8Array.from(values)]],
+  ['uint16', ['uint16', (values) => Uint16Array.from(values)]],
+  ['int16', ['int16', (values) => Int16Array.from(values)]],
+  // Single precision may round up to 2³¹ and 2³².
+  ['int32', ['int32', (values) => Int32Array.from(values, (v) => Math.min(v, 2 ** 31 - 1))]],
+  ['uint32', ['uint32', toUint32]],
+  ['int64', ['uint32', toUint32]],
+  ['uint64', ['uint32', toUint32]],
+]);
+
+/** Counts of an integer type stay integers; everything else becomes the amplitude that the source delivers. */
+function formatOf({ domain, patterns }: ScanContent): PatternFormat {
+  const integers = domain === 'count_intensity' ? INTEGERS.get(patterns.storedDtype) : undefined;
+  if (integers !== undefined) return { dtype: integers[0], domain, make: integers[1] };
+  return {
+    dtype: 'float32',
+    domain: domain === 'count_intensity' ? 'count_amplitude' : domain,
+    make: (values) => values,
+  };
+}
+
+/** 64-bit counts that fit into 32 bits, as all that detectors give do. */
+function toUint32(values: Float32Array): Uint32Array {
+  const large = values.find((v) => v > 2 ** 32);
+  if (large !== undefined) {
+    throw new PtychoError('DATASET_VALUE', `A count of ${large} does not fit into 32 bits; mark it as a bad pixel.`, {
+      found: large,
+    });
+  }
+  return Uint32Array.from(values, (v) => Math.min(v, 2 ** 32 - 1));
+}
+
+function patternStream(
+  { patterns, N }: ScanContent,
+  rows: Int32Array,
+  { dtype, domain, make }: PatternFormat,
+  { signal, onPatterns }: WriteScanOptions,
+): StreamedNpyInput {
+  const step = Math.max(1, Math.floor(PIECE_PIXELS / (N * N)));
+  return {
+    dtype,
+    shape: [rows.length, N, N],
+    async *pieces() {
+      for (let from = 0; from < rows.length; from += step) {
+        throwIfCancelled(signal, 'Writing the scan');
+        const part = rows.subarray(from, from + step);
+        const values = new Float32Array(part.length * N * N);
+        if (domain === 'count_intensity') await patterns.readStored(part, values);
+        else await patterns.readAmplitudes(part, values);
+        yield make(values);
+        onPatterns?.(from + part.length);
+      }
+    },
+  };
+}
+
+function patchStream(patches: StoredPatches, rows: Int32Array): StreamedNpyInput {
+  const { height, width } = patches;
+  const step = Math.max(1, Math.floor(PIECE_PIXELS / (2 * height * width)));
+  return {
+    dtype: 'complex64',
+    shape: [rows.length, height, width],
+    async *pieces() {
+      for (let from = 0; from < rows.length; from += step) {
+        const { re, im } = await patches.readRows(rows.subarray(from, from + step));
+        const pairs = new Float32Array(2 * re.length);
+        for (let i = 0; i < re.length; i++) {
+          pairs[2 * i] = re[i];
+          pairs[2 * i + 1] = im[i];
+        }
+        yield pairs;
+      }
+    },
+  };
+}
+
+/** The source's record with what is true of the new file: its domain, N and geometry, and the step that made it. */
+function metadataOf(
+  raw: ScanContent,
+  count: number,
+  domain: MeasurementDomain,
+  transformation: DataTransformation | undefined,
+): MetadataRecord {
+  let record = withDomain(raw.metadata, domain);
+  const physics = record.physics_parameters as MetadataRecord | undefined;
+  if (typeof physics?.N === 'number') record = withSection(record, 'physics_parameters', { N: raw.N });
+  const geometry = geometryRecord(raw.geometry);
+  if (Object.values(geometry).some((value) => value !== undefined)) {
+    record = withSection(record, 'additional_parameters', { geometry });
+  }
+  if (transformation === undefined) return record;
+  const turned = describeOrientation(raw.orientation);
+  return withTransformation(record, {
+    ...transformation,
+    parameters: {
+      source: raw.source,
+      patterns: count,
+      ...(turned === '' ? {} : { orientation: turned }),
+      ...transformation.parameters,
+    },
+  });
+}

@@ -1,0 +1,51 @@
+/** A temporary file for values that are costly to make again; gone after `close`, or with the process. */
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Space that is left free for others. */
+const SPARE_BYTES = 2 ** 30;
+
+/** See the module. */
+export class ScratchFile {
+  private constructor(
+    private readonly fd: number,
+    private readonly folder: string | undefined,
+  ) {}
+
+  /** Makes one; undefined where the disk has no room for `bytes`, or temporary files cannot be made. */
+  static create(bytes: number): ScratchFile | undefined {
+    try {
+      const { bavail, bsize } = statfsSync(tmpdir());
+      if (bavail * bsize < bytes + SPARE_BYTES) return undefined;
+      const folder = mkdtempSync(join(tmpdir(), 'ptychopinn-'));
+      const fd = openSync(join(folder, 'rows'), 'wx+', 0o600);
+      // An open file may be removed where the system allows it: then nothing stays behind, even after a crash.
+      if (process.platform === 'win32') return new ScratchFile(fd, folder);
+      rmSync(folder, { recursive: true });
+      return new ScratchFile(fd, undefined);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Writes bytes to a place; false when the disk is full. */
+  write(at: number, bytes: Uint8Array): boolean {
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.fd, bytes, done, bytes.length - done, at + done);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Fills `target` from a place that has been written. */
+  read(at: number, target: Uint8Array): void {
+    for (let done = 0; done < target.length; ) done += readSync(this.fd, target, done, target.length - done, at + done);
+  }
+
+  close(): void {
+    closeSync(this.fd);
+    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
+  }
+}

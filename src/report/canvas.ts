@@ -1,0 +1,104 @@
+/**
+ * A sheet of pixels to place pictures, labels and simple marks on.
+ *
+ * @example
+ * const canvas = new Canvas(200, 100);
+ * canvas.place(renderPhase(object), 10, 20);
+ * canvas.text('R 0.09', 10, 4);
+ * await writeFile('sheet.png', encodePng(canvas.pixels));
+ */
+import { GLYPH_HEIGHT, GLYPH_WIDTH, glyphPixel } from './glyphs.js';
+import type { Pixels } from './png.js';
+
+/** Red, green, blue, 0 to 255. */
+export type Colour = readonly [number, number, number];
+
+export const BLACK: Colour = [0, 0, 0];
+export const WHITE: Colour = [255, 255, 255];
+
+/** Blank columns between two characters. */
+const LETTER_GAP = 2;
+
+/** Width of a label in pixels, the gap after its last character included. */
+export const textWidth = (text: string): number => text.length * (GLYPH_WIDTH + LETTER_GAP);
+
+/** An RGB sheet; what falls outside is not drawn. Coordinates are columns (x) and rows (y) from the upper left corner. */
+export class Canvas {
+  readonly pixels: Pixels & { readonly channels: 3 };
+
+  constructor(
+    readonly width: number,
+    readonly height: number,
+    background: Colour = WHITE,
+  ) {
+    this.pixels = { width, height, channels: 3, data: new Uint8Array(width * height * 3) };
+    this.fill(0, 0, width, height, background);
+  }
+
+  /** Colours one pixel, `opacity` from 0 to 1. */
+  dot(x: number, y: number, colour: Colour, opacity = 1): void {
+    if (!(x >= 0 && y >= 0 && x < this.width && y < this.height)) return;
+    const at = 3 * (y * this.width + x);
+    const { data } = this.pixels;
+    for (let c = 0; c < 3; c++) data[at + c] = Math.round((1 - opacity) * data[at + c] + opacity * colour[c]);
+  }
+
+  /** Fills a rectangle. */
+  fill(left: number, top: number, width: number, height: number, colour: Colour): void {
+    for (let y = top; y < top + height; y++) for (let x = left; x < left + width; x++) this.dot(x, y, colour);
+  }
+
+  /** Places a picture with its upper left corner at (left, top), every pixel `zoom` times as wide and high. */
+  place(picture: Pixels, left: number, top: number, zoom = 1): void {
+    const { width, height, channels, data } = picture;
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const at = channels * (y * width + x);
+        const colour: Colour = channels === 3 ? [data[at], data[at + 1], data[at + 2]] : [data[at], data[at], data[at]];
+        this.fill(left + zoom * x, top + zoom * y, zoom, zoom, colour);
+      }
+    }
+  }
+
+  /** Writes a label, its upper left corner at (left, top); letters are drawn as capitals, but for the e of 1.5e7. */
+  text(label: string, left: number, top: number, colour: Colour = BLACK): void {
+    for (let k = 0; k < label.length; k++) {
+      for (let y = 0; y < GLYPH_HEIGHT; y++) {
+        for (let x = 0; x < GLYPH_WIDTH; x++) {
+          if (glyphPixel(label[k], x, y)) this.dot(left + textWidth(label.slice(0, k)) + x, top + y, colour);
+        }
+      }
+    }
+  }
+
+  /** A filled disc with soft edges. */
+  disc(centreX: number, centreY: number, radius: number, colour: Colour, opacity = 1): void {
+    this.round(centreX, centreY, radius + 1, (distance) => opacity * clamp(radius + 0.5 - distance), colour);
+  }
+
+  /** The outline of a circle. */
+  circle(centreX: number, centreY: number, radius: number, colour: Colour, stroke = 1): void {
+    const cover = (distance: number) => clamp(stroke / 2 + 0.5 - Math.abs(distance - radius));
+    this.round(centreX, centreY, radius + stroke, cover, colour);
+  }
+
+  /** The outline of a rectangle, one pixel wide. */
+  frame(left: number, top: number, width: number, height: number, colour: Colour): void {
+    this.fill(left, top, width, 1, colour);
+    this.fill(left, top + height - 1, width, 1, colour);
+    this.fill(left, top, 1, height, colour);
+    this.fill(left + width - 1, top, 1, height, colour);
+  }
+
+  private round(cx: number, cy: number, reach: number, cover: (distance: number) => number, colour: Colour): void {
+    const [bottom, right] = [Math.min(this.height - 1, cy + reach), Math.min(this.width - 1, cx + reach)];
+    for (let y = Math.max(0, Math.floor(cy - reach)); y <= bottom; y++) {
+      for (let x = Math.max(0, Math.floor(cx - reach)); x <= right; x++) {
+        const part = cover(Math.hypot(x - cx, y - cy));
+        if (part > 0) this.dot(x, y, colour, part);
+      }
+    }
+  }
+}
+
+const clamp = (v: number) => Math.min(1, Math.max(0, v));

@@ -1,0 +1,27 @@
+// Opens a scan as a user would and tells what came of it and what it cost: run by hostile.test.ts in a process of its own.
+import { measureStatistics, openDataset } from '../../dist/index.js';
+
+const [file] = process.argv.slice(2);
+let outcome;
+try {
+  const raw = await openDataset(file);
+  try {
+    const first = Int32Array.from({ length: Math.min(32, raw.count) }, (_, i) => i);
+    await measureStatistics(raw.patterns, first);
+    outcome = { opened: true, notes: raw.notes };
+  } finally {
+    await raw.close();
+  }
+} catch (error) {
+  outcome = { opened: false, name: error.name, code: error.code, message: error.message };
+}
+
+/** The most memory this process had. What the system reports as maxRSS includes the parent's, up to the fork. */
+function peakBytes() {
+  try {
+    return 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+  } catch {
+    return 1024 * process.resourceUsage().maxRSS;
+  }
+}
+console.log(JSON.stringify({ ...outcome, peakBytes: peakBytes() }));

@@ -1,0 +1,72 @@
+/** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
+import { modelConfigSchema } from '../../src/config/schema.js';
+import type { Tensor } from '../../src/core/tensor.js';
+import { PtychoNetwork } from '../../src/model/network.js';
+import { physicsScale } from '../../src/model/scale.js';
+import { detectorAmplitude } from '../../src/physics/detector.js';
+import { scaleComplex, totalIntensity } from '../../src/physics/probe.js';
+import { extractPatch } from '../../src/physics/sampling.js';
+import { inputNormalisation } from '../../src/physics/scale.js';
+import { linesObject } from '../../src/simulation/objects.js';
+import { makeProbe } from '../../src/simulation/probes.js';
+
+const N = 64;
+const COUNTS = 1e5;
+
+export interface SimulatedOptions {
+  readonly gridsize: 1 | 2;
+  readonly architecture: 'cnn' | 'cnn_cbam';
+  readonly loss: 'nll' | 'mae';
+  readonly n_filters_scale: number;
+  readonly batch: number;
+}
+
+/** The network, and the feeds of its programs (`learning_rate` apart) for `seed`. */
+export function simulated({ gridsize, architecture, loss, n_filters_scale, batch }: SimulatedOptions) {
+  const guess = makeProbe('structured', { side: N, diameter: 20 });
+  const probe = scaleComplex(guess, Math.sqrt(COUNTS / totalIntensity(guess)));
+  const object = linesObject({ rows: 160, cols: 160, seed: 5 });
+  const members = gridsize ** 2;
+
+  const patterns = (seed: number) => {
+    const offsets = Float32Array.from({ length: batch * members * 2 }, (_, i) => 3 * Math.sin(1.7 * (i + seed)));
+    const amplitude = new Float32Array(batch * members * N * N);
+    for (let p = 0; p < batch * members; p++) {
+      const group = Math.floor(p / members);
+      const [x, y] = [80 + 20 * Math.cos(group + seed), 80 + 20 * Math.sin(2 * (group + seed))];
+      const { re, im } = extractPatch(object, y - offsets[2 * p + 1], x - offsets[2 * p], N);
+      const wave = {
+        re: re.map((v, i) => v * probe.re[i] - im[i] * probe.im[i]),
+        im: im.map((v, i) => v * probe.re[i] + re[i] * probe.im[i]),
+        shape: [N, N],
+      };
+      amplitude.set(
+        detectorAmplitude(wave).data.map((a) => Math.sqrt(Math.round(a * a))),
+        p * N * N,
+      );
+    }
+    return { amplitude, offsets };
+  };
+
+  const first = patterns(0).amplitude;
+  const meanPower = first.reduce((sum, v) => sum + v * v, 0) / (batch * members);
+  const factor = inputNormalisation(meanPower, N);
+  const config = modelConfigSchema.parse({ N, gridsize, architecture, n_filters_scale });
+  const network = new PtychoNetwork({
+    config,
+    scale: physicsScale(config, { probe, meanPower, domain: 'count_amplitude', nphotons: COUNTS }),
+    canvasSide_px: gridsize === 1 ? N : N + 8,
+    meanAmplitude: (factor * first.reduce((sum, v) => sum + v, 0)) / first.length,
+    nll_weight: loss === 'nll' ? 1 : 0,
+    mae_weight: loss === 'mae' ? 1 : 0,
+    intensity_scale_trainable: true,
+  });
+  const feeds = (seed = 0): Record<string, Tensor> => {
+    const { amplitude, offsets } = patterns(seed);
+    return {
+      input: { data: amplitude.map((v) => v * factor), shape: [batch, members, N, N] },
+      input_positions: { data: offsets, shape: [batch, members, 1, 2] },
+    };
+  };
+  return { network, feeds };
+}

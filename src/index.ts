@@ -4,17 +4,42 @@
  * @packageDocumentation
  */
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
-export { selectBackend } from './backends/select.js';
+export { describeEngine, selectBackend } from './backends/select.js';
 export {
   type ConfigDefinition,
+  convertDefinition,
   demoDefinition,
   inferenceDefinition,
+  inspectDefinition,
+  orientDefinition,
   simulationDefinition,
+  splitDefinition,
   trainingDefinition,
 } from './config/definition.js';
-export { finaliseTrainingConfig, type Provenance, resolveConfig } from './config/resolve.js';
+export { jsonSchemaOf } from './config/jsonSchema.js';
 export {
+  type DerivedParams,
+  derivedParams,
+  fromLegacyParams,
+  KEY_MAPPINGS,
+  LEGACY_DEFAULTS,
+  LegacyParams,
+  toLegacyParams,
+  updateLegacyDict,
+} from './config/legacy.js';
+export { loadConfigFile } from './config/load.js';
+export {
+  type DatasetFacts,
+  finaliseTrainingConfig,
+  type Layers,
+  type Provenance,
+  type Resolved,
+  resolveConfig,
+} from './config/resolve.js';
+export {
+  type DataConfig,
   type DemoConfig,
+  dataConfigSchema,
   type ExecutionConfig,
   executionConfigSchema,
   type InferenceConfig,
@@ -28,15 +53,24 @@ export {
   trainingConfigSchema,
   trainingRequestSchema,
 } from './config/schema.js';
+export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/torch.js';
 export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
 export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
 export { LegacyRng } from './core/rng.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
+export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/container.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
+export { type GroupedData, type GroupedDataOptions, groupedData } from './data/groupedData.js';
 export { type GroupingOptions, type Groups, groupScan } from './data/grouping.js';
-export { inspectScan } from './data/inspect.js';
+export { cachedGroups } from './data/groupingCache.js';
+export { inspectScan, type ScanInspection } from './data/inspect.js';
+export type { LazyArray } from './data/lazyArray.js';
 export { fromNdarray, toNdarray } from './data/ndarray.js';
 export { groupedStatistics, measureStatistics, type PatternStatistics } from './data/normalise.js';
+export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
+export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient.js';
+export { ORIENTATIONS, type Orientation, orientationFlags, orientPositions } from './data/orientations.js';
+export { keepPatterns } from './data/patternCache.js';
 export {
   type MeasurementDomain,
   type OpenRawDataOptions,
@@ -45,6 +79,8 @@ export {
   type RawData,
   rawDataFromArrays,
 } from './data/rawData.js';
+export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFile.js';
+export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
 export { complexPearson, pearson } from './evaluation/correlation.js';
 export { amplitudeRFactor, constantObjectRFactor } from './evaluation/rFactor.js';
@@ -66,9 +102,33 @@ export { makeObject } from './simulation/objects.js';
 export { makeProbe } from './simulation/probes.js';
 export { makeScan } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
+export {
+  type CdiExample,
+  type CdiResults,
+  type CdiTrainingResults,
+  type LoadedModel,
+  loadInferenceBundleWithBackend,
+  reassembleCdiImage,
+  runCdiExample,
+  runCdiExampleWithBackend,
+  type StitchOptions,
+  trainCdiModel,
+  trainCdiModelWithBackend,
+} from './workflows/cdi.js';
+export { type ConversionSummary, convertWorkflow } from './workflows/convert.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
+export { type Examination, examine } from './workflows/doctor.js';
 export { type InferSummary, inferWorkflow } from './workflows/infer.js';
-export { type OpenedModel, openModel } from './workflows/model.js';
-export { type Reconstruction, type ReconstructOptions, reconstruct } from './workflows/reconstruct.js';
+export { modelOf, type OpenedModel, openModel, type TrainedNetwork } from './workflows/model.js';
+export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
+export {
+  type PatchPlacement,
+  type Reconstruction,
+  type ReconstructOptions,
+  reconstruct,
+} from './workflows/reconstruct.js';
+export { type PreparedScan, prepareScan } from './workflows/scan.js';
 export { simulateWorkflow } from './workflows/simulate.js';
+export { type SplitSummary, splitWorkflow } from './workflows/split.js';
 export { type TrainSummary, trainWorkflow, type WorkflowServices } from './workflows/train.js';
+export { type TrainedModel, type TrainingData, trainModel } from './workflows/trainModel.js';

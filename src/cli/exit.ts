@@ -26,6 +26,8 @@ export function failureOf(error: unknown): Failure {
   }
   if (isCommanderError(error)) {
     if (error.exitCode === 0) return { code: EXIT_OK, message: '' };
+    // A command without its subcommand has printed its help.
+    if (error.message === '(outputHelp)') return { code: EXIT_USAGE, message: '' };
     return { code: EXIT_USAGE, message: commanderSentence(error.message) };
   }
   const message = messageOf(error).split('\n')[0];

@@ -38,6 +38,26 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'reconstruct a scan with a trained bundle',
     load: async () => (await import('./commands/infer.js')).inferCommand,
   },
+  config: {
+    summary: 'print what a configuration comes to and why, its schema, or its legacy view',
+    load: async () => (await import('./commands/config.js')).configCommand,
+  },
+  doctor: {
+    summary: 'say which engines and accelerators work here, and why others do not',
+    load: async () => (await import('./commands/doctor.js')).doctorCommand,
+  },
+  convert: {
+    summary: 'write a scan of any readable format as a contract NPZ',
+    load: async () => (await import('./commands/convert.js')).convertCommand,
+  },
+  split: {
+    summary: 'cut a scan in two: one part to train on, one to test with',
+    load: async () => (await import('./commands/split.js')).splitCommand,
+  },
+  orient: {
+    summary: 'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
+    load: async () => (await import('./commands/orient.js')).orientCommand,
+  },
 };
 
 /**

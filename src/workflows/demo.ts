@@ -79,6 +79,7 @@ export async function demoWorkflow(options: DemoOptions, services: WorkflowServi
     model: { gridsize: options.gridsize ?? 1, n_filters_scale: DEMO.n_filters_scale },
     train_data_file: scanFile,
     output_dir: folder,
+    n_groups: 'all',
     nepochs: options.epochs ?? DEMO.epochs,
     batch_size: DEMO.batch_size,
     nll_weight: 0,

@@ -44,8 +44,19 @@ export async function writeAtomically(file: string, content: string | Uint8Array
   }
 }
 
-/** JSON with a final line end. */
-export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+/** JSON with a final line end; a list of numbers stays on one line, so that long ones do not make long files. */
+export function json(value: unknown): string {
+  const lists: string[] = [];
+  const text = JSON.stringify(
+    value,
+    (_, v) => {
+      if (!Array.isArray(v) || v.length === 0 || !v.every((item) => typeof item === 'number')) return v;
+      return `\0${lists.push(JSON.stringify(v)) - 1}\0`;
+    },
+    2,
+  );
+  return `${text.replace(/"\\u0000(\d+)\\u0000"/g, (_, at) => lists[at])}\n`;
+}
 
 /** One text as a NumPy scalar. */
 export const textArray = (text: string) => ({ strings: [text], shape: [] as number[] });

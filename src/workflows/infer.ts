@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { describeEngine, selectBackend } from '../backends/select.js';
+import { checkModelClaim } from '../config/modelClaim.js';
 import type { Provenance } from '../config/resolve.js';
 import type { InferenceConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
@@ -19,7 +20,7 @@ import { encodePng } from '../report/png.js';
 import { json, makeOutputFolder, textArray, writeAtomically } from './files.js';
 import { openModel } from './model.js';
 import { type Reconstruction, reconstruct } from './reconstruct.js';
-import { openScan, prepareScan } from './scan.js';
+import { openScan, type PreparedScan, prepareScan } from './scan.js';
 import type { WorkflowServices } from './train.js';
 import { createdBy } from './version.js';
 
@@ -45,6 +46,7 @@ export interface InferSummary {
 export async function inferWorkflow(config: InferenceConfig, services: WorkflowServices = {}): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
   const model = await openModel(config.model_path);
+  checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
   const { gridsize, N } = model.bundle.config.model;
   const opening = performance.now();
   const raw = await openScan(config.test_data_file, config, logger);
@@ -56,7 +58,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
         { path: raw.source, found: raw.N, expected: N },
       );
     }
-    const scan = await prepareScan(raw, config, gridsize);
+    const scan = await prepareScan(raw, config, gridsize, logger);
     const network = model.network(Math.max(scan.dataset.canvasSide_px, model.bundle.canvasSide_px));
     const openSeconds = (performance.now() - opening) / 1000;
     await makeOutputFolder(config.output_dir);
@@ -69,7 +71,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
         weights: model.bundle.weights,
         backend,
         dataset: scan.dataset,
-        batch_size: config.batch_size,
+        batch_size: config.execution.inference_batch_size ?? config.batch_size,
         crop_px: config.stitch_crop_px ?? N / 2,
         patch_weighting: config.patch_weighting,
         probe: raw.probeGuess,
@@ -81,7 +83,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     }
     const writing = performance.now();
     const { stitched, patterns, times } = result;
-    const files = await writeImages(config.output_dir, stitched, raw, model.bundle.config.model.architecture);
+    const files = await writeImages(config.output_dir, stitched, scan, model.bundle.config.model.architecture);
     const writeSeconds = (performance.now() - writing) / 1000;
     const rFactor = await scoreR(config.r_factor_patterns, raw, stitched, model.bundle.scale.probeFactor);
     const stages = (
@@ -101,6 +103,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
         provenance: services.provenance as Provenance | undefined,
         stages,
         coverage: stitched.coverage,
+        skipped_positions: scan.groups.skipped,
         r_factor: rFactor,
         backend: backend.info,
         node: process.version,
@@ -142,7 +145,7 @@ export function stitchedPictures(stitched: { readonly image: ComplexImage; reado
 async function writeImages(
   folder: string,
   stitched: StitchedImage,
-  raw: RawData,
+  { raw, groups }: PreparedScan,
   architecture: string,
 ): Promise<string[]> {
   await writeNpz(path.join(folder, 'reconstruction.npz'), {
@@ -150,6 +153,7 @@ async function writeImages(
     frame_origin_yx_px: { data: Float64Array.from(stitched.frame.originYxPx), shape: [2] },
     overlap_count: stitched.overlapCount,
     sample_indices: { data: raw.sampleIndices, shape: [raw.sampleIndices.length] },
+    nn_indices: { data: groups.members, shape: [groups.count, groups.C] },
     algorithm: textArray(`PtychoPINN ${architecture}`),
   });
   const { amplitude, phase } = stitchedPictures(stitched);

@@ -11,6 +11,18 @@ import type { PtychoNetwork } from '../model/network.js';
 import { scanBounds } from '../reconstruction/frame.js';
 import { PatchStitcher, type StitchedImage } from '../reconstruction/stitch.js';
 
+/** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
+export interface PatchPlacement {
+  /** Exchange rows and columns of every patch. */
+  readonly transpose?: boolean;
+  /** Place patches at −x. */
+  readonly flip_x?: boolean;
+  /** Place patches at −y. */
+  readonly flip_y?: boolean;
+  /** Multiply the places by this. */
+  readonly coord_scale?: number;
+}
+
 export interface ReconstructOptions {
   readonly network: PtychoNetwork;
   readonly weights: Readonly<Record<string, Tensor>>;
@@ -24,6 +36,7 @@ export interface ReconstructOptions {
   readonly patch_weighting: 'probe' | 'uniform';
   /** Probe of the scan for the weighting; the model's own when not given. */
   readonly probe?: ComplexTensor;
+  readonly placement?: PatchPlacement;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
@@ -51,19 +64,35 @@ function probeWeights(probe: ComplexTensor): Tensor {
   return { data: w.map((v) => v / largest), shape };
 }
 
+/** Exchanges rows and columns of square patches in place. */
+function transposePatches(patches: Float32Array, side: number): void {
+  for (let from = 0; from < patches.length; from += side * side) {
+    for (let row = 1; row < side; row++) {
+      for (let column = 0; column < row; column++) {
+        const [a, b] = [from + row * side + column, from + column * side + row];
+        [patches[a], patches[b]] = [patches[b], patches[a]];
+      }
+    }
+  }
+}
+
 /** Reconstructs the object from every group of a data set. */
 export async function reconstruct(options: ReconstructOptions): Promise<Reconstruction> {
   const { network, weights, backend, dataset, batch_size, signal } = options;
   const { coordsNn, count, C } = dataset.groups;
   const started = performance.now();
+  const { transpose = false, flip_x = false, flip_y = false, coord_scale = 1 } = options.placement ?? {};
+  const scaleX = flip_x ? -coord_scale : coord_scale;
+  const scaleY = flip_y ? -coord_scale : coord_scale;
   const xs = new Float64Array(count * C);
   const ys = new Float64Array(count * C);
   for (let i = 0; i < count * C; i++) {
-    xs[i] = coordsNn[2 * i];
-    ys[i] = coordsNn[2 * i + 1];
+    xs[i] = coordsNn[2 * i] * scaleX;
+    ys[i] = coordsNn[2 * i + 1] * scaleY;
   }
   const patchWeights =
     options.patch_weighting === 'probe' ? probeWeights(options.probe ?? network.spec.scale.probe) : undefined;
+  if (transpose && patchWeights) transposePatches(patchWeights.data, network.spec.config.N);
   const stitcher = new PatchStitcher(scanBounds(xs, ys), options.crop_px, patchWeights);
   const side = network.spec.config.N;
   const compiled = new Map<number, Compiled>();
@@ -76,7 +105,9 @@ export async function reconstruct(options: ReconstructOptions): Promise<Reconstr
   };
   const stitch = (outputs: Readonly<Record<string, Tensor>>, start: number, n: number) => {
     const from = start * C;
-    stitcher.add(outputs.object_real.data, outputs.object_imag.data, n * C, side, xs.subarray(from), ys.subarray(from));
+    const [re, im] = [outputs.object_real.data, outputs.object_imag.data] as Float32Array[];
+    if (transpose) for (const part of [re, im]) transposePatches(part, side);
+    stitcher.add(re, im, n * C, side, xs.subarray(from), ys.subarray(from));
     options.onProgress?.({ stage: 'reconstructing', done: (start + n) * C, total: count * C, unit: 'patterns' });
   };
 

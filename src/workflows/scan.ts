@@ -1,20 +1,29 @@
 /** A scan made ready for a network: opened, grouped, measured. */
+import type { DataConfig } from '../config/dataSchema.js';
 import type { Logger } from '../core/log.js';
 import { DiffractionDataset } from '../data/dataset.js';
-import { type Groups, groupScan } from '../data/grouping.js';
+import { type GroupingOptions, type Groups, groupScan } from '../data/grouping.js';
+import { cachedGroups } from '../data/groupingCache.js';
 import { type GroupedStatistics, groupedStatistics } from '../data/normalise.js';
-import { openRawData, type RawData } from '../data/rawData.js';
+import { openDataset } from '../data/openDataset.js';
+import { keepPatterns } from '../data/patternCache.js';
+import type { RawData } from '../data/rawData.js';
 
 /** The fields of training and inference configurations that choose and group patterns. */
 export interface ScanRequest {
-  readonly n_groups: number | null;
+  /** null and `all`: one for each pattern. */
+  readonly n_groups: number | 'all' | null;
   readonly n_subsample: number | null;
   readonly subsample_seed: number | null;
   readonly sequential_sampling: boolean;
   readonly neighbor_count: number;
+  readonly enable_oversampling: boolean;
+  readonly neighbor_pool_size: number | null;
   readonly seed: number;
   readonly probe: string | null;
   readonly measurement_domain: RawData['domain'] | null;
+  /** How the file is opened, and how neighbours are chosen. */
+  readonly data: DataConfig;
 }
 
 export interface PreparedScan {
@@ -26,11 +35,12 @@ export interface PreparedScan {
 
 /** Opens a scan as a request describes it. */
 export function openScan(path: string, request: ScanRequest, logger?: Logger): Promise<RawData> {
-  return openRawData(path, {
-    n_subsample: request.n_subsample ?? undefined,
+  return openDataset(path, {
+    ...request.data,
+    n_subsample: request.n_subsample,
     subsample_seed: request.subsample_seed ?? request.seed,
-    probe: request.probe ?? undefined,
-    measurement_domain: request.measurement_domain ?? undefined,
+    probe: request.probe,
+    measurement_domain: request.measurement_domain,
     logger,
   });
 }
@@ -39,14 +49,36 @@ export function openScan(path: string, request: ScanRequest, logger?: Logger): P
  * Groups an open scan and measures what normalisation needs; each scan is normalised by its own mean power, so that the
  * network sees the same range whatever the exposure.
  */
-export async function prepareScan(raw: RawData, request: ScanRequest, gridsize: number): Promise<PreparedScan> {
-  const groups = groupScan(raw.xcoords, raw.ycoords, {
+export async function prepareScan(
+  raw: RawData,
+  request: ScanRequest,
+  gridsize: number,
+  logger?: Logger,
+): Promise<PreparedScan> {
+  const { data } = request;
+  const options: GroupingOptions = {
     gridsize,
-    n_groups: request.n_groups ?? raw.count,
+    n_groups: typeof request.n_groups === 'number' ? request.n_groups : raw.count,
     neighbor_count: request.neighbor_count,
+    enable_oversampling: request.enable_oversampling,
+    neighbor_pool_size: request.neighbor_pool_size ?? undefined,
     seed: request.subsample_seed ?? request.seed,
     sequential: request.sequential_sampling,
-  });
-  const statistics = await groupedStatistics(raw.patterns, groups);
-  return { raw, groups, statistics, dataset: new DiffractionDataset(raw, groups, statistics.inputScale) };
+    neighbor_function: data.neighbor_function,
+    min_neighbor_distance_px: data.min_neighbor_distance_px,
+    max_neighbor_distance_px: data.max_neighbor_distance_px,
+    quadrant_candidates: data.quadrant_candidates,
+    logger,
+  };
+  const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);
+  // Measuring reads every pattern once; where they fit into memory, the network is fed from that pass.
+  const patterns = keepPatterns(raw.patterns, groups.members);
+  const statistics = await groupedStatistics(patterns, groups, { badPixels: raw.badPixels });
+  const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, { patterns });
+  return { raw, groups, statistics, dataset };
+}
+
+/** The members of each group, (count, C), as indices into the selected patterns: what a result's record holds. */
+export function memberRows({ count, C, members }: Groups): number[][] {
+  return Array.from({ length: count }, (_, g) => Array.from(members.subarray(g * C, (g + 1) * C)));
 }

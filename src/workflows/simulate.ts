@@ -2,12 +2,13 @@
 import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
 import { type Logger, silentLogger } from '../core/log.js';
-import { writeNpz } from '../formats/npz.js';
+import { rawDataFromArrays } from '../data/rawData.js';
+import { writeScan } from '../data/scanWriter.js';
 import { makeObject } from '../simulation/objects.js';
 import { makeProbe } from '../simulation/probes.js';
 import { makeScan, stepForCount } from '../simulation/scans.js';
 import { type SimulatedScan, simulateScan } from '../simulation/simulateScan.js';
-import { makeOutputFolder, textArray } from './files.js';
+import { makeOutputFolder } from './files.js';
 
 /** What of a configuration shapes the scan (everything but the file). */
 export type SimulationRecipe = Omit<SimulationConfig, 'output_file'>;
@@ -39,12 +40,16 @@ export function simulateRecipe(recipe: SimulationRecipe): SimulatedScan {
 
 /** Writes a simulated scan as a contract NPZ. */
 export async function writeSimulatedScan(file: string, scan: SimulatedScan): Promise<void> {
-  const { measurement_domain, metadata, ...arrays } = scan;
-  await writeNpz(file, {
+  const { metadata, scan_index, xcoords, ycoords, ...arrays } = scan;
+  const raw = rawDataFromArrays({
     ...arrays,
-    measurement_domain: textArray(measurement_domain),
-    _metadata: textArray(metadata),
+    xcoords: xcoords.data,
+    ycoords: ycoords.data,
+    scanIndex: scan_index.data,
+    metadata: JSON.parse(metadata) as Record<string, unknown>,
+    source: file,
   });
+  await writeScan(file, raw);
 }
 
 /** Simulates a scan and writes it to `output_file`. */

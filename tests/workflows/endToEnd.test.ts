@@ -90,6 +90,15 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
     expect(bundle.config.model.gridsize).toBe(gridsize);
     const config = JSON.parse(await readFile(path.join(folder, name, 'config.json'), 'utf8'));
     expect(config.provenance.N).toMatchObject({ value: 64, source: 'metadata' });
+    // What the network saw can be found again: the patterns of the file, and which of them made each group.
+    const record = JSON.parse(await readFile(path.join(folder, name, 'run.json'), 'utf8'));
+    expect(record.sample_indices.length).toBe(bundle.statistics.nPatterns);
+    expect(record.nn_indices.length).toBeGreaterThan(0);
+    for (const group of record.nn_indices) {
+      expect(group.length).toBe(gridsize ** 2);
+      for (const member of group) expect(record.sample_indices[member]).toBeDefined();
+    }
+    expect(record.skipped_positions).toBe(0);
   });
 
   it('gives the same bytes for the same training in another folder', async () => {
@@ -120,6 +129,7 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
     expect([...npz.keys].sort()).toEqual([
       'algorithm',
       'frame_origin_yx_px',
+      'nn_indices',
       'overlap_count',
       'reconstructed_object',
       'sample_indices',

@@ -4,7 +4,7 @@ import { allFields, demoDefinition } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_OK } from '../exit.js';
 import { formatDuration, formatTable } from '../format.js';
-import { addConfigOptions, addQuietOption, resolveFlags } from '../options.js';
+import { addConfigOptions, addQuietOption, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 
 export const demoCommand: CommandModule = {
@@ -13,11 +13,13 @@ export const demoCommand: CommandModule = {
     addConfigOptions(command, demoDefinition);
     addQuietOption(command);
     command.action(async (given: Record<string, unknown>) => {
-      const { config } = await resolveFlags(demoDefinition, given);
+      const resolved = await resolveFlags(demoDefinition, given);
+      const { config } = resolved;
       const quiet = given.quiet === true;
       const { demoWorkflow } = await import('../../workflows/demo.js');
-      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) =>
-        demoWorkflow(
+      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) => {
+        logResolution(resolved, services.logger);
+        return demoWorkflow(
           {
             outputDir: config.output_dir,
             seed: config.seed,
@@ -27,8 +29,8 @@ export const demoCommand: CommandModule = {
             threads: config.execution.threads ?? undefined,
           },
           services,
-        ),
-      );
+        );
+      });
       if (!quiet) {
         const rows = Object.entries(summary.metrics).map(([name, value]) => [
           name,

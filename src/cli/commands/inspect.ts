@@ -1,62 +1,122 @@
 /** `ptychopinn inspect FILE`: what a scan file holds, what was understood of it, and what is wrong with it. */
 
+import { flagFields, inspectDefinition } from '../../config/definition.js';
 import { formatShape } from '../../core/tensor.js';
 import type { ScanInspection, ScanSummary } from '../../data/inspect.js';
+import type { InspectResult } from '../../workflows/inspect.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
-import { addHelpOption } from '../options.js';
+import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
+import { textBars, textMap } from '../textMap.js';
+
+const EXAMPLE = `
+Examples:
+  ptychopinn inspect scan.npz --map map.png
+  ptychopinn inspect master.h5 --positions positions.csv --crop_px 128`;
 
 export const inspectCommand: CommandModule = {
-  fields: [],
+  fields: flagFields(inspectDefinition),
   configure(command, context, done) {
-    command
-      .argument('FILE', 'Scan in an NPZ file.')
-      .option('--json', 'Print the findings as JSON.')
-      .action(async (file: string, given: { json?: boolean }) => {
-        const { inspectScan } = await import('../../data/inspect.js');
-        const inspection = await inspectScan(file);
-        context.stdout.write(given.json ? `${JSON.stringify(inspection, null, 2)}\n` : inspectionText(inspection));
-        // A file that cannot be used as a scan is a failure for scripts, however well it was described.
-        done(inspection.scan === undefined ? EXIT_FAILURE : EXIT_OK);
-      });
-    addHelpOption(command, 'Options:');
+    command.argument('FILE', 'Scan in any readable format; for a TIFF series its folder.');
+    addConfigOptions(command, inspectDefinition);
+    command.optionsGroup('Other:');
+    command.option('--json', 'Print the findings as JSON.');
+    addConfigFileOption(command);
+    addHelpOption(command, 'Other:');
+    command.addHelpText('after', EXAMPLE).action(async (file: string, given: Record<string, unknown>) => {
+      const { config } = await resolveFlags(inspectDefinition, given);
+      const { inspectWorkflow } = await import('../../workflows/inspect.js');
+      const result = await inspectWorkflow(file, config);
+      context.stdout.write(
+        given.json ? `${JSON.stringify(result.inspection, null, 2)}\n` : inspectionText(result.inspection, result),
+      );
+      // A file that cannot be used as a scan is a failure for scripts, however well it was described.
+      done(result.inspection.scan === undefined ? EXIT_FAILURE : EXIT_OK);
+    });
   },
 };
 
 /** The findings as text for a terminal. */
-export function inspectionText(inspection: ScanInspection): string {
-  const { path, bytes, arrays, problems, scan } = inspection;
+export function inspectionText(
+  inspection: InspectResult['inspection'],
+  view: Pick<InspectResult, 'positions'>,
+): string {
+  const { path, bytes, arrays, problems, notes, scan, map } = inspection;
+  const parts = [`${path}, ${formatBytes(bytes)}${scan ? `, ${scan.format}` : ''}`];
+  if (arrays.length > 0) parts.push(indent(arrayTable(arrays)));
+  if (scan) parts.push('scan', indent(summaryLines(scan).join('\n')));
+  if (scan && view.positions && scan.count > 1) {
+    parts.push('positions (x to the right, y down)', indent(textMap(view.positions.xs, view.positions.ys).join('\n')));
+  }
+  if (map !== undefined) parts.push(`map written to ${map}`);
+  if (notes.length > 0) parts.push(`notes\n${list(notes)}`);
+  parts.push(problems.length === 0 ? 'no problems found' : `problems\n${list(problems)}`);
+  return `${parts.join('\n')}\n`;
+}
+
+function arrayTable(arrays: ScanInspection['arrays']): string {
   const rows = arrays.map((array) => [
     array.key,
     array.shape ? formatShape(array.shape) : '–',
     array.dtype ?? '–',
-    [array.compressed ? 'compressed' : '', array.order === 'Fortran' ? 'Fortran order' : ''].filter(Boolean).join(', '),
+    [
+      array.compressed && array.storage === undefined ? 'compressed' : '',
+      array.storage ?? '',
+      array.order === 'Fortran' ? 'Fortran order' : '',
+    ]
+      .filter(Boolean)
+      .join(', '),
   ]);
-  const parts = [`${path}, ${formatBytes(bytes)}`, indent(formatTable(['key', 'shape', 'type', ''], rows))];
-  if (scan) parts.push('scan', indent(summaryLines(scan).join('\n')));
-  parts.push(
-    problems.length === 0 ? 'no problems found' : `problems\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
-  );
-  return `${parts.join('\n')}\n`;
+  return formatTable(['key', 'shape', 'type', ''], rows);
 }
 
 function summaryLines(scan: ScanSummary): string[] {
   const number = (value: number) => formatCount(Number(value.toPrecision(4)));
   const [label, unit] =
     scan.domain === 'normalized_amplitude' ? ['power ', 'Σ amplitude²'] : ['counts', 'photons a pattern'];
-  const { power } = scan;
+  const { power, powerHistogram, probe, geometry } = scan;
   const lines = [
-    `patterns    ${formatCount(scan.count)} of ${scan.N} × ${scan.N}`,
+    `patterns    ${formatCount(scan.count)} of ${scan.N} × ${scan.N}${scan.badPixels > 0 ? `, ${formatCount(scan.badPixels)} bad pixels` : ''}`,
     `numbers     ${scan.domain}: ${scan.domainReason}`,
     `${label}      ${number(power.mean)} on average, ${number(power.min)} to ${number(power.max)} (${unit}, ${formatCount(power.measured)} measured)`,
-    `brightest   amplitude ${number(scan.maxAmplitude)}`,
-    `positions   x ${number(scan.xRange_px[0])} to ${number(scan.xRange_px[1])} px, y ${number(scan.yRange_px[0])} to ${number(scan.yRange_px[1])} px`,
   ];
+  if (powerHistogram && power.max > power.min) {
+    const { edges, counts } = powerHistogram;
+    lines.push(`            ${number(edges[0])} ▕${textBars(counts)}▏ ${number(edges[edges.length - 1])}`);
+  }
+  lines.push(
+    `brightest   amplitude ${number(scan.maxAmplitude)}`,
+    `positions   x ${number(scan.xRange_px[0])} to ${number(scan.xRange_px[1])} px, y ${number(scan.yRange_px[0])} to ${number(scan.yRange_px[1])} px${scan.startPositions ? ', start positions too' : ''}`,
+  );
   if (scan.meanStep_px !== undefined) lines.push(`step        ${number(scan.meanStep_px)} px to the nearest neighbour`);
-  if (scan.probeDiameter_px !== undefined) lines.push(`probe       ${number(scan.probeDiameter_px)} px across`);
+  if (probe !== undefined) {
+    lines.push(
+      `probe       ${number(probe.diameter_px)} px across${probe.modes > 1 ? `, ${probe.modes} modes` : ''}, Σ|P|² ${number(probe.power)}`,
+    );
+  }
   if (scan.overlap !== undefined) lines.push(`overlap     ${Math.round(100 * scan.overlap)} % of the probe's diameter`);
+  if (scan.objectShape !== undefined) lines.push(`object      ${scan.objectShape.join(' × ')} pixels`);
+  const known = geometryWords(geometry);
+  if (known.length > 0) lines.push(`geometry    ${known.join(', ')}`);
   return lines;
+}
+
+function geometryWords({ energy_eV, detectorDistance_m, detectorPixel_m, objectPixel_m }: ScanSummary['geometry']) {
+  const pair = (p: { readonly x: number; readonly y: number }, unit: number) => {
+    const [x, y] = [p.x, p.y].map((v) => Number((v * unit).toPrecision(4)));
+    return x === y ? String(x) : `${x} × ${y}`;
+  };
+  return [
+    energy_eV !== undefined && `${Number(energy_eV.toPrecision(5))} eV`,
+    detectorDistance_m !== undefined && `detector at ${Number(detectorDistance_m.toPrecision(4))} m`,
+    detectorPixel_m !== undefined && `its pixels ${pair(detectorPixel_m, 1e6)} µm`,
+    objectPixel_m !== undefined && `object pixels ${pair(objectPixel_m, 1e9)} nm`,
+  ].filter((word) => word !== false);
+}
+
+function list(sentences: readonly string[]): string {
+  return sentences.map((sentence) => `  - ${sentence}`).join('\n');
 }
 
 function indent(text: string): string {

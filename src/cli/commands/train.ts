@@ -1,11 +1,11 @@
 /** `ptychopinn train`: a scan in, a bundle of the trained network out. */
 
-import { allFields, trainingDefinition } from '../../config/definition.js';
+import { flagFields, trainingDefinition } from '../../config/definition.js';
 import { PtychoError } from '../../core/errors.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { formatCount, formatDuration } from '../format.js';
-import { addCommonOptions, addConfigOptions, resolveFlags } from '../options.js';
+import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 
 const EXAMPLE = `
@@ -13,12 +13,13 @@ Example:
   ptychopinn train --train_data_file scan.npz --output_dir run --nepochs 40`;
 
 export const trainCommand: CommandModule = {
-  fields: allFields(trainingDefinition),
+  fields: flagFields(trainingDefinition),
   configure(command, context, done) {
     addConfigOptions(command, trainingDefinition);
     addCommonOptions(command);
     command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
-      const { config, provenance } = await resolveFlags(trainingDefinition, given);
+      const resolved = await resolveFlags(trainingDefinition, given);
+      const { config, provenance } = resolved;
       if (config.train_data_file === null) {
         throw new PtychoError('USAGE', 'There is nothing to train on; give the scan as --train_data_file FILE.', {
           flag: 'train_data_file',
@@ -29,7 +30,10 @@ export const trainCommand: CommandModule = {
       const summary = await supervise(
         context,
         { quiet, interrupted: 'finishing this step and saving the best epoch' },
-        (services) => trainWorkflow(config, { ...services, provenance }),
+        (services) => {
+          logResolution(resolved, services.logger);
+          return trainWorkflow(config, { ...services, provenance });
+        },
       );
       if (!quiet) {
         const speed = `${formatCount(summary.patternsPerSecond)} patterns/s`;

@@ -1,0 +1,96 @@
+/** `convert`: a scan of any readable format becomes a contract NPZ. */
+import path from 'node:path';
+import type { DataConfig } from '../config/dataSchema.js';
+import type { ConvertConfig } from '../config/toolSchema.js';
+import type { Logger } from '../core/log.js';
+import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
+import { openDataset } from '../data/openDataset.js';
+import type { RawData } from '../data/rawData.js';
+import { writeScan } from '../data/scanWriter.js';
+import { makeOutputFolder } from './files.js';
+import { openOptions, refuseToOverwrite } from './openTool.js';
+import type { WorkflowServices } from './services.js';
+import { createdBy } from './version.js';
+
+/** What was written. */
+export interface ConversionSummary {
+  readonly path: string;
+  readonly source: string;
+  readonly format: RawData['format'];
+  readonly count: number;
+  readonly N: number;
+  readonly domain: RawData['domain'];
+  readonly domainReason: string;
+}
+
+/**
+ * Reads `input` as the configuration says and writes it to `config.output_file`; `_metadata.data_transformations` tells how.
+ * Patterns stream through, so that the scan may be larger than the memory.
+ *
+ * @throws PtychoError CONFIG_INVALID when the output is the input; those of `openDataset` and `writeScan`.
+ */
+export async function convertWorkflow(
+  input: string,
+  config: ConvertConfig,
+  services: WorkflowServices = {},
+): Promise<ConversionSummary> {
+  await refuseToOverwrite(input, config.output_file, 'output_file');
+  // A wrong declaration in the file can be corrected here, and only here.
+  const raw = await openDataset(input, { ...openOptions(config, services), redeclare: true });
+  try {
+    await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
+    const extra = await extraArrays(raw, config.data, services.logger);
+    await writeScan(config.output_file, raw, {
+      extra: extra?.of(raw.sampleIndices),
+      compress: config.compress,
+      signal: services.signal,
+      onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
+      transformation: {
+        tool: `${createdBy.package} convert`,
+        operation: 'convert',
+        parameters: { format: raw.format, version: createdBy.version, ...changedOptions(config) },
+      },
+    });
+    const { source, format, count, N, domain, domainReason } = raw;
+    return { path: config.output_file, source, format, count, N, domain, domainReason };
+  } finally {
+    await raw.close();
+  }
+}
+
+/**
+ * What an NPZ scan holds besides the contract's arrays; nothing for other formats, and nothing for patterns that were cropped or
+ * turned, which arrays of unknown meaning would no longer fit.
+ */
+export async function extraArrays(raw: RawData, data: DataConfig, logger?: Logger): Promise<ExtraArrays | undefined> {
+  if (raw.format !== 'npz') return undefined;
+  const extra = await readExtraArrays(raw.source);
+  for (const note of extra.notes) logger?.warn(note);
+  if (data.crop_px === null && !data.transpose) return extra;
+  if (extra.keys.length > 0) {
+    logger?.warn(
+      `Left out: ${extra.keys.join(', ')} of ${raw.source}, of which it is not known how to crop or turn them with the patterns.`,
+    );
+  }
+  return undefined;
+}
+
+/** The options that are not left to the file, for the record. */
+export function changedOptions(config: Pick<ConvertConfig, 'probe' | 'measurement_domain' | 'data'>) {
+  const { probe, measurement_domain, data } = config;
+  const given = Object.entries({ probe, measurement_domain, ...data }).filter(
+    ([name, value]) =>
+      value !== null && value !== false && !(name === 'coord_scale' && value === 1) && !NOT_RECORDED.has(name),
+  );
+  return given.length === 0 ? {} : { options: Object.fromEntries(given) };
+}
+
+/** Left to its default, or of no consequence to what is written. */
+const NOT_RECORDED: ReadonlySet<string> = new Set([
+  'data_format',
+  'neighbor_function',
+  'min_neighbor_distance_px',
+  'max_neighbor_distance_px',
+  'quadrant_candidates',
+  'cache_groups',
+]);

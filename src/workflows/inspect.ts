@@ -1,0 +1,52 @@
+/** `inspect`: what a scan file holds, and a map of it. */
+import type { InspectConfig } from '../config/toolSchema.js';
+import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect.js';
+import { renderScanMap } from '../report/scanMap.js';
+import { checkPngName, openOptions, writePng } from './openTool.js';
+import type { WorkflowServices } from './services.js';
+
+/** The findings, and the positions for those who show them. */
+export interface InspectResult {
+  readonly inspection: ScanInspection & { readonly map?: string };
+  /** Absent when the file could not be opened as a scan. */
+  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
+}
+
+/**
+ * Looks at a scan; writes its map to `config.map` where that is given.
+ * @throws PtychoError those of `inspectScan`; OUTPUT_UNWRITABLE, CONFIG_INVALID for a map that is no `.png`.
+ */
+export async function inspectWorkflow(
+  file: string,
+  config: InspectConfig,
+  services: WorkflowServices = {},
+): Promise<InspectResult> {
+  checkPngName(config.map, 'map');
+  let positions: InspectResult['positions'];
+  let map: string | undefined;
+  const inspection = await inspectScan(file, {
+    ...openOptions(config, { ...services, logger: undefined }),
+    onScan: async (scan, summary) => {
+      positions = { xs: scan.raw.xcoords, ys: scan.raw.ycoords };
+      if (config.map === null) return;
+      await writePng(config.map, scanPicture(scan, summary));
+      map = config.map;
+    },
+  });
+  return { inspection: map === undefined ? inspection : { ...inspection, map }, positions };
+}
+
+function scanPicture({ raw, indices, power }: InspectedScan, summary: ScanSummary) {
+  const values = new Float64Array(raw.count).fill(Number.NaN);
+  indices.forEach((index, i) => {
+    values[index] = power[i];
+  });
+  return renderScanMap({
+    xs: raw.xcoords,
+    ys: raw.ycoords,
+    values,
+    probeDiameter: summary.probe?.diameter_px,
+    object: raw.objectGuess && { width: raw.objectGuess.shape[1], height: raw.objectGuess.shape[0] },
+    label: raw.domain === 'normalized_amplitude' ? 'power' : 'counts',
+  });
+}

@@ -1,0 +1,62 @@
+/** What the data tools share: how they open a scan, where they write pictures, what they refuse to overwrite. */
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { DataConfig } from '../config/dataSchema.js';
+import { PtychoError } from '../core/errors.js';
+import { openDataset } from '../data/openDataset.js';
+import type { OpenDatasetOptions } from '../data/openDatasetOptions.js';
+import type { RawData } from '../data/rawData.js';
+import { encodePng, type Pixels } from '../report/png.js';
+import { makeOutputFolder, writeAtomically } from './files.js';
+import type { WorkflowServices } from './services.js';
+
+/** The fields of a tool's configuration that say how its scan is opened. */
+export interface ToolScan {
+  readonly probe: string | null;
+  readonly measurement_domain: RawData['domain'] | null;
+  readonly n_subsample?: number | null;
+  readonly subsample_seed?: number | null;
+  readonly data: DataConfig;
+}
+
+/** The options that {@link ToolScan} comes to. */
+export function openOptions(scan: ToolScan, services: WorkflowServices): OpenDatasetOptions {
+  return {
+    ...scan.data,
+    probe: scan.probe,
+    measurement_domain: scan.measurement_domain,
+    n_subsample: scan.n_subsample ?? null,
+    subsample_seed: scan.subsample_seed ?? null,
+    logger: services.logger,
+  };
+}
+
+/** Opens a tool's scan. @throws PtychoError as `openDataset` */
+export function openTool(file: string, scan: ToolScan, services: WorkflowServices): Promise<RawData> {
+  return openDataset(file, openOptions(scan, services));
+}
+
+/** @throws PtychoError CONFIG_INVALID for a picture whose name does not end in `.png` */
+export function checkPngName(file: string | null, field: string): void {
+  if (file === null || file.toLowerCase().endsWith('.png')) return;
+  throw new PtychoError('CONFIG_INVALID', `${field} must be the path of a .png file, got ${JSON.stringify(file)}.`, {
+    field,
+    found: file,
+  });
+}
+
+/** Writes a picture; its folder is made if missing. @throws PtychoError OUTPUT_UNWRITABLE */
+export async function writePng(file: string, pixels: Pixels): Promise<void> {
+  await makeOutputFolder(path.dirname(path.resolve(file)));
+  await writeAtomically(file, encodePng(pixels));
+}
+
+/** @throws PtychoError CONFIG_INVALID when a file to write is the one that is read (links followed) */
+export async function refuseToOverwrite(input: string, output: string, field: string): Promise<void> {
+  const real = (file: string) => realpath(file).catch(() => path.resolve(file));
+  if ((await real(input)) !== (await real(output))) return;
+  throw new PtychoError('CONFIG_INVALID', `${output} is the file that is read; choose another ${field}.`, {
+    field,
+    found: output,
+  });
+}

@@ -31,7 +31,8 @@ const cases = {
     train: '--nepochs 16 --batch_size 4 --n_filters_scale 1',
   },
 };
-const recipe = '--nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';
+const recipe =
+  '--n_groups all --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';
 
 function run(...args) {
   execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });

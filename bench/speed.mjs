@@ -1,6 +1,7 @@
 /**
  * Speed against PyTorch in the same run: one training step and one prediction of the default network (N=64,
- * n_filters_scale 2, gridsize 1, batch 16), one and two threads; and stitching on one core.
+ * n_filters_scale 2, gridsize 1, batch 16), one and two threads; the same on the wasm engine of TensorFlow.js, against the
+ * ONNX backend and against TensorFlow.js with its own gradients, one thread each; and stitching on one core.
  *
  *   npm run bench            (needs the system's python3 with torch, Debian: python3-torch; skipped with a message without)
  *
@@ -11,6 +12,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createOnnxBackend } from '../dist/backends/onnx/backend.js';
+import { createTensorflowBackend } from '../dist/backends/tf/backend.js';
 import { modelConfigSchema } from '../dist/config/schema.js';
 import { PtychoNetwork } from '../dist/model/network.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
@@ -23,10 +25,11 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const round = (v, digits = 2) => Number(v.toFixed(digits));
 
-async function startPeer() {
-  const script = fileURLToPath(new URL('./peers/torch_peer.py', import.meta.url));
-  for (const python of ['/usr/bin/python3', 'python3']) {
-    const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
+/** A peer program that reads commands and answers with seconds; undefined where it does not start. */
+async function startPeer(commands, file) {
+  const script = fileURLToPath(new URL(`./peers/${file}`, import.meta.url));
+  for (const command of commands) {
+    const child = spawn(command, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const failed = new Promise((resolve) => {
       child.on('error', () => resolve(undefined));
@@ -77,16 +80,21 @@ async function timed(work) {
   return (performance.now() - start) / 1000;
 }
 
-async function compare(peer, net, threads) {
-  const backend = await createOnnxBackend({ accelerator: 'cpu', threads });
+/** One training step and one prediction on a backend, ready to be timed. */
+async function workOn(backend, net) {
   const weights = net.initialWeights(0);
   const state = await backend.createState({ ...weights, ...net.initialOptimiserState() });
   const step = await backend.compile(net.trainStep(BATCH));
   const predict = await backend.compile(net.predict(BATCH), { constants: weights });
-  const ours = {
+  return {
     train: () => timed(() => step.run({ ...feeds, learning_rate: rate }, state)),
     predict: () => timed(() => predict.run(feeds)),
   };
+}
+
+async function compare(peer, net, threads) {
+  const backend = await createOnnxBackend({ accelerator: 'cpu', threads });
+  const ours = await workOn(backend, net);
   const rows = [];
   for (const what of ['train', 'predict']) {
     const [a, b] = [[], []];
@@ -108,6 +116,40 @@ async function compare(peer, net, threads) {
   }
   await backend.dispose();
   return rows;
+}
+
+/** The wasm engine of TensorFlow.js beside the ONNX backend and beside plain TensorFlow.js, one thread each. */
+async function compareTensorflow(net) {
+  const backends = [
+    await createOnnxBackend({ accelerator: 'cpu', threads: 1 }),
+    await createTensorflowBackend({ accelerator: 'cpu', engine: 'wasm', threads: 1 }),
+  ];
+  const [onnx, wasm] = [await workOn(backends[0], net), await workOn(backends[1], net)];
+  const plain = await startPeer([process.execPath], 'tfjs_peer.mjs');
+  if (!plain) throw new Error('bench/peers/tfjs_peer.mjs does not start');
+  const rows = [];
+  for (const what of ['train', 'predict']) {
+    const turns = [() => onnx[what](), () => wasm[what](), async () => (await plain.seconds(what, 1, 1))[0]];
+    const times = turns.map(() => []);
+    for (const turn of turns) await turn();
+    for (let r = 0; r < ROUNDS; r++) for (const [i, turn] of turns.entries()) times[i].push(await turn());
+    const [a, b, c] = times.map(median);
+    const least = times.map((t) => Math.min(...t));
+    rows.push({
+      what,
+      wasm_ms: round(1000 * b, 1),
+      onnx_ms: round(1000 * a, 1),
+      plain_tfjs_ms: round(1000 * c, 1),
+      rate_of_onnx: round(a / b, 3),
+      rate_of_onnx_minima: round(least[0] / least[1], 3),
+      rate_of_plain_tfjs: round(c / b),
+      rate_of_plain_tfjs_minima: round(least[2] / least[1]),
+      patterns_per_second: round(BATCH / b, 2),
+    });
+  }
+  plain.close();
+  for (const backend of backends) await backend.dispose();
+  return { about: plain.about, rows };
 }
 
 /** Patches per second of the streaming stitcher, one core. */
@@ -136,7 +178,7 @@ function stitching(crop, weighted) {
   };
 }
 
-const peer = await startPeer();
+const peer = await startPeer(['/usr/bin/python3', 'python3'], 'torch_peer.py');
 console.log(
   peer
     ? `peer: PyTorch ${peer.about.torch}`
@@ -147,10 +189,12 @@ const rows = [];
 for (const threads of [1, 2]) rows.push(...(await compare(peer, net, threads)));
 peer?.close();
 console.table(rows);
+const tensorflow = await compareTensorflow(net);
+console.table(tensorflow.rows);
 const stitched = [stitching(20, false), stitching(20, true), stitching(64, false), stitching(64, true)];
 console.table(stitched);
 await mkdir('bench-output', { recursive: true });
 await writeFile(
   'bench-output/speed.json',
-  `${JSON.stringify({ peer: peer?.about ?? null, rows, stitching: stitched }, null, 2)}\n`,
+  `${JSON.stringify({ peer: peer?.about ?? null, rows, tensorflow, stitching: stitched }, null, 2)}\n`,
 );

@@ -14,6 +14,9 @@ import type { Program } from '../graph/program.js';
 /** Named host arrays. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
+/** Which device was asked for. `auto`: a GPU where it works, else the CPU; `cuda`: a GPU or an error. */
+export type Accelerator = 'auto' | 'cuda' | 'cpu';
+
 /** Who really runs: written into results. */
 export interface BackendInfo {
   /** The backend's configured name. */
@@ -23,6 +26,13 @@ export interface BackendInfo {
   /** The device that runs the programs, not the one that was hoped for. */
   readonly device: 'cpu' | 'cuda';
   readonly threads: number;
+  /** Engines that would have been better, and why they do not work here. */
+  readonly skipped?: readonly SkippedEngine[];
+}
+
+export interface SkippedEngine {
+  readonly engine: string;
+  readonly reason: string;
 }
 
 /** Values that stay with the engine between runs; several programs may share them. */

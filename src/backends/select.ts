@@ -3,21 +3,37 @@ import type { ExecutionConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Backend, BackendInfo } from './backend.js';
+import type { EngineName } from './tf/protocol.js';
+
+/** Backends by their configured names. */
+export const BACKEND_NAMES = ['onnx', 'tensorflow'] as const;
+
+/** The fields that a backend is chosen by. */
+export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> & {
+  /** TensorFlow.js engine; null or missing: the best that works. */
+  readonly engine?: EngineName | null;
+};
 
 /**
  * Starts the backend called `name`.
  * @throws PtychoError CONFIG_INVALID for an unknown name; BACKEND_MISSING or ACCELERATOR_MISSING from the engine.
  */
-export async function selectBackend(name: string, execution: ExecutionConfig, logger?: Logger): Promise<Backend> {
+export async function selectBackend(name: string, execution: BackendExecution, logger?: Logger): Promise<Backend> {
+  const { accelerator } = execution;
+  const threads = execution.threads ?? undefined;
   if (name === 'onnx') {
     const { createOnnxBackend } = await import('./onnx/backend.js');
-    return createOnnxBackend({ accelerator: execution.accelerator, threads: execution.threads ?? undefined, logger });
+    return createOnnxBackend({ accelerator, threads, logger });
   }
-  throw new PtychoError('CONFIG_INVALID', `backend: "${name}" is not known; the backend of this version is "onnx".`, {
-    key: 'backend',
-    found: name,
-    expected: ['onnx'],
-  });
+  if (name === 'tensorflow') {
+    const { createTensorflowBackend } = await import('./tf/backend.js');
+    return createTensorflowBackend({ accelerator, threads, engine: execution.engine ?? undefined, logger });
+  }
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `backend: "${name}" is not known; use one of ${BACKEND_NAMES.map((n) => `"${n}"`).join(', ')}.`,
+    { key: 'backend', found: name, expected: BACKEND_NAMES },
+  );
 }
 
 /** `onnxruntime-node 1.30.0 on cpu, 2 threads.` */

@@ -30,8 +30,10 @@ export interface Hdf5Header {
 export const SLAB_BYTES = 64 * 2 ** 20;
 /** Larger chunks would be inflated whole for a single frame. */
 const MAX_CHUNK_BYTES = 256 * 2 ** 20;
-/** How much larger than its file a dataset may be: partly written, or compressed by the strongest filters. */
-const MAX_RATIO = { plain: 64, filtered: 1 << 17 };
+/** How much larger than its file a dataset may be: partly written, deflated (1032 at most), or packed by stronger filters. */
+const MAX_RATIO = { plain: 64, deflated: 1100, packed: 1 << 17 };
+/** gzip, shuffle, fletcher32, LZF. */
+const MILD_FILTERS = new Set([1, 2, 3, 32000]);
 /** The numeric type of a dataset. @throws PtychoError FORMAT_UNSUPPORTED for text and everything that is not read. */
 export function numbersOf(header: Hdf5Header, origin: NpyOrigin): Extract<Hdf5Type, { kind: 'numbers' }> {
   const { type } = header;
@@ -76,15 +78,6 @@ export function checkSize(
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0) || !Number.isSafeInteger(dataBytes)) {
     throw npyError('FILE_FORMAT', origin, `${declares}, which is impossible; the file is damaged.`, { found: shape });
   }
-  const ratio = chunks === undefined ? 1 : filters.length === 0 ? MAX_RATIO.plain : MAX_RATIO.filtered;
-  if (!virtual && dataBytes > ratio * fileBytes) {
-    throw npyError(
-      'FILE_FORMAT',
-      origin,
-      `${declares}, but ${file} has only ${fileBytes}: most of it was never written, or the file is damaged; write it again.`,
-      { found: dataBytes, expected: fileBytes },
-    );
-  }
   const chunkBytes = sizeOf(chunks ?? []) * type.itemSize;
   if (chunks !== undefined && chunkBytes > MAX_CHUNK_BYTES) {
     throw npyError(
@@ -92,6 +85,16 @@ export function checkSize(
       origin,
       `is stored in chunks of ${formatShape(chunks)}, ${chunkBytes} bytes, more than the ${MAX_CHUNK_BYTES} that are inflated at once; write it with chunks of a few frames (h5repack -l).`,
       { found: chunkBytes, expected: MAX_CHUNK_BYTES },
+    );
+  }
+  const mild = filters.every(({ id }) => MILD_FILTERS.has(id)) ? MAX_RATIO.deflated : MAX_RATIO.packed;
+  const ratio = chunks === undefined ? 1 : filters.length === 0 ? MAX_RATIO.plain : mild;
+  if (!virtual && dataBytes > ratio * fileBytes) {
+    throw npyError(
+      'FILE_FORMAT',
+      origin,
+      `${declares}, but ${file} has only ${fileBytes}: most of it was never written, or the file is damaged; write it again.`,
+      { found: dataBytes, expected: fileBytes },
     );
   }
 }

@@ -187,26 +187,13 @@ function copyAs(dtype: NpyDtype, bytes: Uint8Array): Block {
   return Float64Array.from({ length: low.length / 2 }, (_, i) => high[2 * i + 1] * 2 ** 32 + low[2 * i]);
 }
 
-/** Bytes as {@link copyAs} leaves them. */
+/** Bytes as {@link copyAs} leaves them; bool is uint8. */
 function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): Block {
-  switch (dtype) {
-    case 'int8':
-      return new Int8Array(buffer);
-    case 'int16':
-      return new Int16Array(buffer);
-    case 'uint16':
-      return new Uint16Array(buffer);
-    case 'int32':
-      return new Int32Array(buffer);
-    case 'uint32':
-      return new Uint32Array(buffer);
-    case 'float32':
-      return new Float32Array(buffer);
-    case 'float64':
-    case 'int64':
-    case 'uint64':
-      return new Float64Array(buffer);
-    default:
-      return new Uint8Array(buffer);
-  }
+  if (dtype === 'int8') return new Int8Array(buffer);
+  if (dtype === 'int16') return new Int16Array(buffer);
+  if (dtype === 'uint16') return new Uint16Array(buffer);
+  if (dtype === 'int32') return new Int32Array(buffer);
+  if (dtype === 'uint32') return new Uint32Array(buffer);
+  if (dtype === 'float32') return new Float32Array(buffer);
+  return /64$/.test(dtype) ? new Float64Array(buffer) : new Uint8Array(buffer);
 }

@@ -1,27 +1,14 @@
-/** The group canvas run by an engine: batches merge group by group, and true patches come back out. */
+/** The group canvas run by each engine: batches merge group by group, and true patches come back out. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
-import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
 import { extractPatches, mergeGroup, shiftMatrices } from '../../src/model/canvas.js';
 import { extractPatch } from '../../src/physics/sampling.js';
+import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
-
-let backend: Backend;
-beforeAll(async () => {
-  backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
-});
-afterAll(() => backend.dispose());
-
-async function run(outputs: Record<string, GraphNode>) {
-  const compiled = await backend.compile(defineProgram({ name: 'canvas', outputs }));
-  const out = await compiled.run({});
-  await compiled.dispose();
-  return out;
-}
 
 const N = 16;
 
@@ -42,77 +29,92 @@ function merged(data: ReturnType<typeof randomGroups>, from: number, groups: num
   );
 }
 
-describe('mergeGroup', () => {
-  it.each([
-    { groups: 7, members: 9 },
-    { groups: 16, members: 4 },
-    { groups: 13, members: 5 },
-  ])('of $groups groups of $members patches at once equals one by one', async ({ groups, members }) => {
-    const data = randomGroups(groups, members, 7);
-    const canvas = 28;
-    const all = merged(data, 0, groups, members, canvas);
-    const outputs: Record<string, GraphNode> = { re: all.re, im: all.im };
-    for (let g = 0; g < groups; g++) {
-      const one = merged(data, g, 1, members, canvas);
-      outputs[`re${g}`] = one.re;
-      outputs[`im${g}`] = one.im;
-    }
-    const out = await run(outputs);
-    const area = canvas * canvas;
-    for (let g = 0; g < groups; g++) {
-      for (const part of ['re', 'im']) {
-        const together = out[part].data.subarray(g * area, (g + 1) * area);
-        expect(maxDifference(together, out[`${part}${g}`].data)).toBeLessThan(1e-5);
-      }
-    }
+describe.each(backendCases)('on $name', ({ create }) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await create();
   });
-});
+  afterAll(() => backend.dispose());
 
-describe('true patches', () => {
-  it.each([
-    [90, 75],
-    [75, 90],
-  ])('of an object of %i×%i pixels merge to it and come out again, positions off centre', async (rows, cols) => {
-    // A smooth object: bilinear interpolation in and out then loses little.
-    const object = { re: new Float32Array(rows * cols), im: new Float32Array(rows * cols), shape: [rows, cols] };
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) {
-        object.re[r * cols + c] = 1 + 0.3 * Math.sin(r / 9) + 0.2 * Math.cos(c / 7);
-        object.im[r * cols + c] = 0.4 * Math.sin((r + 2 * c) / 11);
+  async function run(outputs: Record<string, GraphNode>) {
+    const compiled = await backend.compile(defineProgram({ name: 'canvas', outputs }));
+    const out = await compiled.run({});
+    await compiled.dispose();
+    return out;
+  }
+
+  describe('mergeGroup', () => {
+    it.each([
+      { groups: 7, members: 9 },
+      { groups: 16, members: 4 },
+      { groups: 13, members: 5 },
+    ])('of $groups groups of $members patches at once equals one by one', async ({ groups, members }) => {
+      const data = randomGroups(groups, members, 7);
+      const canvas = 28;
+      const all = merged(data, 0, groups, members, canvas);
+      const outputs: Record<string, GraphNode> = { re: all.re, im: all.im };
+      for (let g = 0; g < groups; g++) {
+        const one = merged(data, g, 1, members, canvas);
+        outputs[`re${g}`] = one.re;
+        outputs[`im${g}`] = one.im;
       }
-    }
-    const centre = { x: 31.25, y: 44.5 };
-    const xs = [28.5, 33.75, 29.25, 33.5];
-    const ys = [42.25, 43.5, 46.25, 46];
-    const side = 32;
-    const members = xs.map((x, i) => extractPatch(object, ys[i], x, side));
-    const join = (part: 're' | 'im') => Float32Array.from(members.flatMap((m) => [...m[part]]));
-    const relative = Float32Array.from(xs.flatMap((x, i) => [centre.x - x, centre.y - ys[i]]));
-    const canvas = 40;
-    const shifts = shiftMatrices(op.constant(relative, [1, 4, 1, 2]), side, canvas);
-    const shape = [1, 4, side, side];
-    const whole = mergeGroup({ re: op.constant(join('re'), shape), im: op.constant(join('im'), shape) }, shifts);
-    const again = extractPatches(whole, shifts);
-    const out = await run({ re: whole.re, im: whole.im, er: again.re, ei: again.im });
-    // canvas pixel canvas/2 lies on the group centre
-    const truth = extractPatch(object, centre.y, centre.x, canvas);
-    let checked = 0;
-    for (let r = 14; r < 26; r++) {
-      for (let c = 14; c < 26; c++) {
-        expect(Math.abs(out.re.data[r * canvas + c] - truth.re[r * canvas + c])).toBeLessThan(5e-3);
-        expect(Math.abs(out.im.data[r * canvas + c] - truth.im[r * canvas + c])).toBeLessThan(5e-3);
-        checked++;
-      }
-    }
-    expect(checked).toBe(144);
-    members.forEach((member, j) => {
-      for (let r = 12; r < 20; r++) {
-        for (let c = 12; c < 20; c++) {
-          const i = r * side + c;
-          expect(Math.abs(out.er.data[j * side * side + i] - member.re[i])).toBeLessThan(8e-3);
-          expect(Math.abs(out.ei.data[j * side * side + i] - member.im[i])).toBeLessThan(8e-3);
+      const out = await run(outputs);
+      const area = canvas * canvas;
+      for (let g = 0; g < groups; g++) {
+        for (const part of ['re', 'im']) {
+          const together = out[part].data.subarray(g * area, (g + 1) * area);
+          expect(maxDifference(together, out[`${part}${g}`].data)).toBeLessThan(1e-5);
         }
       }
+    });
+  });
+
+  describe('true patches', () => {
+    it.each([
+      [90, 75],
+      [75, 90],
+    ])('of an object of %i×%i pixels merge to it and come out again, positions off centre', async (rows, cols) => {
+      // A smooth object: bilinear interpolation in and out then loses little.
+      const object = { re: new Float32Array(rows * cols), im: new Float32Array(rows * cols), shape: [rows, cols] };
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) {
+          object.re[r * cols + c] = 1 + 0.3 * Math.sin(r / 9) + 0.2 * Math.cos(c / 7);
+          object.im[r * cols + c] = 0.4 * Math.sin((r + 2 * c) / 11);
+        }
+      }
+      const centre = { x: 31.25, y: 44.5 };
+      const xs = [28.5, 33.75, 29.25, 33.5];
+      const ys = [42.25, 43.5, 46.25, 46];
+      const side = 32;
+      const members = xs.map((x, i) => extractPatch(object, ys[i], x, side));
+      const join = (part: 're' | 'im') => Float32Array.from(members.flatMap((m) => [...m[part]]));
+      const relative = Float32Array.from(xs.flatMap((x, i) => [centre.x - x, centre.y - ys[i]]));
+      const canvas = 40;
+      const shifts = shiftMatrices(op.constant(relative, [1, 4, 1, 2]), side, canvas);
+      const shape = [1, 4, side, side];
+      const whole = mergeGroup({ re: op.constant(join('re'), shape), im: op.constant(join('im'), shape) }, shifts);
+      const again = extractPatches(whole, shifts);
+      const out = await run({ re: whole.re, im: whole.im, er: again.re, ei: again.im });
+      // canvas pixel canvas/2 lies on the group centre
+      const truth = extractPatch(object, centre.y, centre.x, canvas);
+      let checked = 0;
+      for (let r = 14; r < 26; r++) {
+        for (let c = 14; c < 26; c++) {
+          expect(Math.abs(out.re.data[r * canvas + c] - truth.re[r * canvas + c])).toBeLessThan(5e-3);
+          expect(Math.abs(out.im.data[r * canvas + c] - truth.im[r * canvas + c])).toBeLessThan(5e-3);
+          checked++;
+        }
+      }
+      expect(checked).toBe(144);
+      members.forEach((member, j) => {
+        for (let r = 12; r < 20; r++) {
+          for (let c = 12; c < 20; c++) {
+            const i = r * side + c;
+            expect(Math.abs(out.er.data[j * side * side + i] - member.re[i])).toBeLessThan(8e-3);
+            expect(Math.abs(out.ei.data[j * side * side + i] - member.im[i])).toBeLessThan(8e-3);
+          }
+        }
+      });
     });
   });
 });

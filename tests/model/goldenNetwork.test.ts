@@ -1,7 +1,6 @@
 /** The network `cnn_cbam` against numbers of the published PyTorch implementation: activations, losses, gradients, Adam. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
-import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { modelConfigSchema } from '../../src/config/schema.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import { gradients } from '../../src/graph/gradients.js';
@@ -13,6 +12,7 @@ import { fromPolar } from '../../src/model/complex.js';
 import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from '../../src/model/forward.js';
 import { cnnCbam } from '../../src/model/generators/cnnCbam.js';
 import { ParameterScope } from '../../src/model/parameters.js';
+import { backendCases } from '../support/backends.js';
 import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
 import { describeShared } from '../support/shared.js';
 
@@ -138,105 +138,113 @@ async function load({ file, gridsize, cbam }: Case) {
   return { golden, scope, net, patches, pred, poisson, mae, weights, feeds, netInput };
 }
 
-describeShared('published network, golden numbers', () => {
-  let backend: Backend;
-  beforeAll(async () => {
-    backend = await createOnnxBackend({ accelerator: 'cpu', threads: 2 });
-  });
-  afterAll(() => backend.dispose());
-
-  it.each(cases)('activations and prediction: $file', async (c) => {
-    const m = await load(c);
-    const outputs: Record<string, GraphNode> = {
-      dec_amp: m.net.amplitude,
-      dec_phase: m.net.phase,
-      pred_diffraction: m.pred,
-      object_re: m.patches.re,
-      object_im: m.patches.im,
-    };
-    if (c.cbam) {
-      for (const i of [0, 1, 2]) outputs[`act_enc_block${i}`] = m.net.taps[`encoder.${i}`];
-      for (const i of [0, 1]) {
-        outputs[`act_decoder_amp_block${i}`] = op.upsampleNearest2(m.net.taps[`amplitude.${i}`]);
-        outputs[`act_decoder_phase_block${i}`] = op.upsampleNearest2(m.net.taps[`phase.${i}`]);
-      }
-    }
-    const compiled = await backend.compile(defineProgram({ name: 'golden', outputs }), { constants: m.weights });
-    const out = await compiled.run(m.feeds);
-    await compiled.dispose();
-    expect(maxDifference(m.netInput, (await m.golden.real('net_input')).data)).toBeLessThan(1e-5);
-    const object = await m.golden.complex('complex_object');
-    expect(maxDifference(out.object_re.data, object.re)).toBeLessThan(1e-4);
-    expect(maxDifference(out.object_im.data, object.im)).toBeLessThan(1e-4);
-    for (const name of Object.keys(outputs).filter((n) => !n.startsWith('object_'))) {
-      const expected = (await m.golden.real(name)).data;
-      // the golden activations hold the first sample
-      const found = out[name].data.subarray(0, expected.length);
-      expect(maxDifference(found, expected) / Math.max(1, maxAbs(expected)), name).toBeLessThan(1e-4);
-    }
-    await m.golden.close();
-  });
-
-  it.each(
-    cases
-      .flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss })))
-      .filter((c) => c.cbam || c.loss === 'poisson'),
-  )('loss and gradient norms, $loss: $file', async (c) => {
-    const m = await load(c);
-    const loss = m[c.loss];
-    const names = m.scope.specs.map((s) => s.name);
-    const nodes = m.scope.nodes;
-    const grads = gradients(
-      loss,
-      names.map((n) => nodes.get(n) as GraphNode),
-    );
-    const outputs: Record<string, GraphNode> = { loss };
-    names.forEach((n, i) => {
-      outputs[`grad:${n}`] = grads[i];
+describeShared('published numbers', () => {
+  describe.each(backendCases)('published network, golden numbers, on $name', ({ create }) => {
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await create();
     });
-    const compiled = await backend.compile(defineProgram({ name: 'golden_gradients', outputs }), {
-      constants: m.weights,
-    });
-    const out = await compiled.run(m.feeds);
-    await compiled.dispose();
-    const expectedLoss = await m.golden.number(`loss_${c.loss}`);
-    expect(Math.abs(out.loss.data[0] - expectedLoss) / Math.abs(expectedLoss)).toBeLessThan(1e-4);
-    const publishedNames = await m.golden.strings(`gradnames_${c.loss}`);
-    const norms = (await m.golden.real(`gradnorm_${c.loss}`)).data;
-    const largest = maxAbs(norms);
-    for (const n of names) {
-      const i = publishedNames.indexOf(publishedName(n));
-      expect(i, n).toBeGreaterThanOrEqual(0);
-      const norm = Math.sqrt(out[`grad:${n}`].data.reduce((sum, v) => sum + v * v, 0));
-      expect(Math.abs(norm - norms[i]), n).toBeLessThan(1e-3 * norms[i] + 1e-7 * largest);
-    }
-    await m.golden.close();
-  });
+    afterAll(() => backend.dispose());
 
-  it.each(cases.filter((c) => c.cbam).flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss }))))(
-    'five Adam steps, $loss: $file',
-    async (c) => {
+    it.each(cases)('activations and prediction: $file', async (c) => {
       const m = await load(c);
-      const weights = m.scope.nodes;
-      const names = [...weights.keys()];
-      const grads = gradients(
-        m[c.loss],
-        names.map((n) => weights.get(n) as GraphNode),
-      );
-      const updates = adamUpdates(weights, new Map(names.map((n, i) => [n, grads[i]])), op.input('learning_rate', []));
-      const step = await backend.compile(defineProgram({ name: 'golden_adam', outputs: { loss: m[c.loss] }, updates }));
-      const state = await backend.createState({
-        ...m.weights,
-        ...adamState(m.scope.specs.map((s) => [s.name, s.shape] as const)),
-      });
-      const expected = (await m.golden.real(`adam_losses_${c.loss}`)).data;
-      for (const value of expected) {
-        const out = await step.run({ ...m.feeds, learning_rate: { data: Float32Array.of(1e-3), shape: [] } }, state);
-        expect(Math.abs(out.loss.data[0] - value) / Math.abs(value)).toBeLessThan(1e-2);
+      const outputs: Record<string, GraphNode> = {
+        dec_amp: m.net.amplitude,
+        dec_phase: m.net.phase,
+        pred_diffraction: m.pred,
+        object_re: m.patches.re,
+        object_im: m.patches.im,
+      };
+      if (c.cbam) {
+        for (const i of [0, 1, 2]) outputs[`act_enc_block${i}`] = m.net.taps[`encoder.${i}`];
+        for (const i of [0, 1]) {
+          outputs[`act_decoder_amp_block${i}`] = op.upsampleNearest2(m.net.taps[`amplitude.${i}`]);
+          outputs[`act_decoder_phase_block${i}`] = op.upsampleNearest2(m.net.taps[`phase.${i}`]);
+        }
       }
-      await state.dispose();
-      await step.dispose();
+      const compiled = await backend.compile(defineProgram({ name: 'golden', outputs }), { constants: m.weights });
+      const out = await compiled.run(m.feeds);
+      await compiled.dispose();
+      expect(maxDifference(m.netInput, (await m.golden.real('net_input')).data)).toBeLessThan(1e-5);
+      const object = await m.golden.complex('complex_object');
+      expect(maxDifference(out.object_re.data, object.re)).toBeLessThan(1e-4);
+      expect(maxDifference(out.object_im.data, object.im)).toBeLessThan(1e-4);
+      for (const name of Object.keys(outputs).filter((n) => !n.startsWith('object_'))) {
+        const expected = (await m.golden.real(name)).data;
+        // the golden activations hold the first sample
+        const found = out[name].data.subarray(0, expected.length);
+        expect(maxDifference(found, expected) / Math.max(1, maxAbs(expected)), name).toBeLessThan(1e-4);
+      }
       await m.golden.close();
-    },
-  );
+    });
+
+    it.each(
+      cases
+        .flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss })))
+        .filter((c) => c.cbam || c.loss === 'poisson'),
+    )('loss and gradient norms, $loss: $file', async (c) => {
+      const m = await load(c);
+      const loss = m[c.loss];
+      const names = m.scope.specs.map((s) => s.name);
+      const nodes = m.scope.nodes;
+      const grads = gradients(
+        loss,
+        names.map((n) => nodes.get(n) as GraphNode),
+      );
+      const outputs: Record<string, GraphNode> = { loss };
+      names.forEach((n, i) => {
+        outputs[`grad:${n}`] = grads[i];
+      });
+      const compiled = await backend.compile(defineProgram({ name: 'golden_gradients', outputs }), {
+        constants: m.weights,
+      });
+      const out = await compiled.run(m.feeds);
+      await compiled.dispose();
+      const expectedLoss = await m.golden.number(`loss_${c.loss}`);
+      expect(Math.abs(out.loss.data[0] - expectedLoss) / Math.abs(expectedLoss)).toBeLessThan(1e-4);
+      const publishedNames = await m.golden.strings(`gradnames_${c.loss}`);
+      const norms = (await m.golden.real(`gradnorm_${c.loss}`)).data;
+      const largest = maxAbs(norms);
+      for (const n of names) {
+        const i = publishedNames.indexOf(publishedName(n));
+        expect(i, n).toBeGreaterThanOrEqual(0);
+        const norm = Math.sqrt(out[`grad:${n}`].data.reduce((sum, v) => sum + v * v, 0));
+        expect(Math.abs(norm - norms[i]), n).toBeLessThan(1e-3 * norms[i] + 1e-7 * largest);
+      }
+      await m.golden.close();
+    });
+
+    it.each(cases.filter((c) => c.cbam).flatMap((c) => (['poisson', 'mae'] as const).map((loss) => ({ ...c, loss }))))(
+      'five Adam steps, $loss: $file',
+      async (c) => {
+        const m = await load(c);
+        const weights = m.scope.nodes;
+        const names = [...weights.keys()];
+        const grads = gradients(
+          m[c.loss],
+          names.map((n) => weights.get(n) as GraphNode),
+        );
+        const updates = adamUpdates(
+          weights,
+          new Map(names.map((n, i) => [n, grads[i]])),
+          op.input('learning_rate', []),
+        );
+        const step = await backend.compile(
+          defineProgram({ name: 'golden_adam', outputs: { loss: m[c.loss] }, updates }),
+        );
+        const state = await backend.createState({
+          ...m.weights,
+          ...adamState(m.scope.specs.map((s) => [s.name, s.shape] as const)),
+        });
+        const expected = (await m.golden.real(`adam_losses_${c.loss}`)).data;
+        for (const value of expected) {
+          const out = await step.run({ ...m.feeds, learning_rate: { data: Float32Array.of(1e-3), shape: [] } }, state);
+          expect(Math.abs(out.loss.data[0] - value) / Math.abs(value)).toBeLessThan(1e-2);
+        }
+        await state.dispose();
+        await step.dispose();
+        await m.golden.close();
+      },
+    );
+  });
 });

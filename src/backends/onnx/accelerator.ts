@@ -1,8 +1,7 @@
 /** Which device runs the programs: the policy, apart from the engine. */
 import { messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-
-export type Accelerator = 'auto' | 'cuda' | 'cpu';
+import type { Accelerator } from '../backend.js';
 
 const installHint =
   'install onnxruntime-node with its CUDA libraries (npm i onnxruntime-node without ONNXRUNTIME_NODE_INSTALL=skip, linux x64, CUDA 12 and cuDNN 9 on the machine)';

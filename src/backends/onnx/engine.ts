@@ -6,8 +6,10 @@
  * the state as it was.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { messageOf, PtychoError } from '../../core/errors.js';
 import { type Shape, sizeOf } from '../../core/tensor.js';
-import type { Arrays, EngineCalls, SessionIo, SessionSettings } from './protocol.js';
+import type { Arrays } from '../worker/protocol.js';
+import type { OnnxCalls, SessionIo, SessionSettings } from './protocol.js';
 
 /** What we use of onnxruntime-node. */
 export interface OrtModule {
@@ -24,7 +26,14 @@ export interface OrtSession {
 }
 
 /** The package cannot be imported. */
-export class EngineMissing extends Error {}
+function missing(error: unknown): PtychoError {
+  const reason = messageOf(error);
+  return new PtychoError(
+    'BACKEND_MISSING',
+    `The package onnxruntime-node cannot be loaded (${reason.split('\n')[0]}): install it with "ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1.30.0", without that variable on a CUDA machine.`,
+    { package: 'onnxruntime-node', reason },
+  );
+}
 
 interface Value {
   readonly shape: Shape;
@@ -33,7 +42,7 @@ interface Value {
   spare?: OrtTensor;
 }
 
-export class Engine implements EngineCalls {
+export class Engine implements OnnxCalls {
   #ort: OrtModule | undefined;
   #nextId = 1;
   readonly #sessions = new Map<number, { session: OrtSession; io: SessionIo }>();
@@ -44,7 +53,7 @@ export class Engine implements EngineCalls {
       const loaded = await import(module);
       this.#ort = (loaded.default ?? loaded) as OrtModule;
     } catch (error) {
-      throw new EngineMissing(error instanceof Error ? error.message : String(error));
+      throw missing(error);
     }
     // What the engine has to say comes as exceptions; its own lines on stderr would repeat it.
     this.#ort.env.logLevel = 'fatal';
@@ -93,7 +102,7 @@ export class Engine implements EngineCalls {
     return outputs;
   }
 
-  async dropSession(id: number): Promise<void> {
+  async dropProgram(id: number): Promise<void> {
     const entry = this.#sessions.get(id);
     this.#sessions.delete(id);
     await entry?.session.release();
@@ -123,7 +132,7 @@ export class Engine implements EngineCalls {
   }
 
   async close(): Promise<void> {
-    for (const id of [...this.#sessions.keys()]) await this.dropSession(id);
+    for (const id of [...this.#sessions.keys()]) await this.dropProgram(id);
     this.#states.clear();
   }
 

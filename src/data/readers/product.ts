@@ -35,6 +35,8 @@ interface ProductSource {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** A hundred million positions are a lie. */
+const MAX_BYTES = 2 ** 28;
 /** The datasets without which a file is no product. */
 const POSITION_KEYS = ['probe_position_indexes', 'probe_position_x_m', 'probe_position_y_m'] as const;
 
@@ -98,7 +100,7 @@ export function readProductOf(file: Hdf5File): Promise<Product> {
   return read({
     path: file.path,
     has: (key) => file.has(`/${key}`),
-    real: async (key) => file.readReal(`/${key}`).data,
+    real: async (key) => file.readReal(`/${key}`, MAX_BYTES).data,
     complex: async (key) => file.readComplex64(`/${key}`),
     value: async (key) => {
       const part = /^(probe|object)_(pixel|center)_/.exec(key)?.[1];

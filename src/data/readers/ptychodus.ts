@@ -122,7 +122,7 @@ function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArr
     notes.push(`${file.path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
     return Int32Array.from({ length: count }, (_, i) => i);
   }
-  const { data } = file.readReal('/indexes');
+  const { data } = file.readReal('/indexes', 8 * count);
   if (data.length === count) return data;
   throw npyError(
     'DATASET_SHAPE',

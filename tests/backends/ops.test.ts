@@ -1,19 +1,14 @@
-/** Every op, lowered to ONNX and run by onnxruntime, against the reference interpreter. */
+/** Every op, lowered and run by each engine, against the reference interpreter. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
-import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { type Shape, sizeOf, type Tensor } from '../../src/core/tensor.js';
 import { gradients } from '../../src/graph/gradients.js';
 import type { GraphNode, OpName } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram, type Program } from '../../src/graph/program.js';
+import { allEngineCases } from '../support/backends.js';
 import { interpret } from '../support/interpreter.js';
-
-let backend: Backend;
-beforeAll(async () => {
-  backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
-});
-afterAll(() => backend.dispose());
+import { backendInThread, importerOf, nativePackage } from '../support/tfjs.js';
 
 /** Makes an input; values are taken from a fixed sequence in (0, 1), through `value`. */
 type Leaf = (shape: Shape, value?: (u: number) => number) => GraphNode;
@@ -195,7 +190,7 @@ function expectEqual(found: Tensor, expected: Tensor<Float64Array>, what: string
 }
 
 /** Runs a program once on the engine and in the interpreter, with equal float32 feeds. */
-async function compare(program: Program, feeds: Record<string, Tensor>): Promise<void> {
+async function compare(backend: Backend, program: Program, feeds: Record<string, Tensor>): Promise<void> {
   const compiled = await backend.compile(program);
   const found = await compiled.run(feeds);
   await compiled.dispose();
@@ -203,23 +198,6 @@ async function compare(program: Program, feeds: Record<string, Tensor>): Promise
   const { outputs } = interpret(program, values);
   for (const [name, expected] of Object.entries(outputs)) expectEqual(found[name], expected, name);
 }
-
-describe('ops on onnxruntime', () => {
-  it.each(Object.entries(cases).filter(([, list]) => list.length > 0))('%s', async (_, list) => {
-    let at = 0;
-    const feeds: Record<string, Tensor> = {};
-    const outputs: Record<string, GraphNode> = {};
-    list.forEach((build, i) => {
-      const leaf: Leaf = (shape, value = centred) => {
-        const name = `x${Object.keys(feeds).length}`;
-        feeds[name] = { data: Float32Array.from({ length: sizeOf(shape) }, () => value(golden(at++))), shape };
-        return op.input(name, shape);
-      };
-      outputs[`case ${i}`] = build(leaf);
-    });
-    await compare(defineProgram({ name: 'cases', outputs }), feeds);
-  });
-});
 
 /** A little network with everything that training needs: kernels, pooling, doubling, momentum. */
 function trainingStep(batch: number) {
@@ -278,8 +256,36 @@ function trainingStep(batch: number) {
   return { program: defineProgram({ name: 'step', outputs: { loss, shifted }, updates }), state, feeds };
 }
 
-describe('a training step', () => {
-  it('equals the interpreter over three steps, state included', async () => {
+/** The ops that tfjs-node is left to do by itself, on the JavaScript engine: it has them all, if slowly. */
+const native = {
+  name: 'TensorFlow.js without kernels of ours',
+  create: () =>
+    backendInThread({ engine: 'tfjs-node' }, importerOf({ '@tensorflow/tfjs-node': () => nativePackage(false) })),
+};
+
+describe.each([...allEngineCases, native])('ops on $name', ({ create }) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await create();
+  });
+  afterAll(() => backend.dispose());
+
+  it.each(Object.entries(cases).filter(([, list]) => list.length > 0))('%s', async (_, list) => {
+    let at = 0;
+    const feeds: Record<string, Tensor> = {};
+    const outputs: Record<string, GraphNode> = {};
+    list.forEach((build, i) => {
+      const leaf: Leaf = (shape, value = centred) => {
+        const name = `x${Object.keys(feeds).length}`;
+        feeds[name] = { data: Float32Array.from({ length: sizeOf(shape) }, () => value(golden(at++))), shape };
+        return op.input(name, shape);
+      };
+      outputs[`case ${i}`] = build(leaf);
+    });
+    await compare(backend, defineProgram({ name: 'cases', outputs }), feeds);
+  });
+
+  it('a training step equals the interpreter over three steps, state included', async () => {
     const { program, state, feeds } = trainingStep(3);
     const compiled = await backend.compile(program);
     const device = await backend.createState(state);

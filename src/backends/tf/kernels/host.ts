@@ -1,0 +1,246 @@
+/**
+ * Kernels for engines that compute in memory that we can reach: convolutions and matrix products are the engine's, the
+ * rest are loops. Gradients of convolutions are written as the convolutions and products that these engines are good at.
+ */
+import { type Shape, sizeOf } from '../../../core/tensor.js';
+import { broadcastShape } from '../../../graph/ops.js';
+import { joinedTransposition } from '../layout.js';
+import type { Tf, TfTensor, TfTensor2D, TfTensor4D } from '../tfjs.js';
+import type { Reduction, Weights } from './kernels.js';
+import * as loops from './loops.js';
+import { StandardKernels } from './standard.js';
+
+/** Access to an engine's memory. */
+export interface HostMemory {
+  /** The values of a tensor, not to be kept: the next tensor may move them. */
+  view(x: TfTensor): Float32Array;
+  /** A tensor that `fill` writes; views are taken inside `fill`. */
+  create(shape: Shape, fill: (out: Float32Array) => void): TfTensor;
+}
+
+/** Values that the shifted copies of a chunk hold: it bounds the memory, and from 3 to 10 million the speed is the same. */
+const CHUNK_VALUES = 5_000_000;
+
+export class HostKernels extends StandardKernels {
+  readonly #memory: HostMemory;
+
+  constructor(tf: Tf, memory: HostMemory) {
+    super(tf);
+    this.#memory = memory;
+  }
+
+  /** The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped. */
+  override conv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+    const [k, , ci, co] = w.tensor.shape;
+    const kernel = w.derived('turned', () =>
+      this.#create([k, k, co, ci], (out) => loops.turned(this.#view(w.tensor), w.tensor.shape, out)),
+    );
+    return this.tf.conv2d(dy, kernel as TfTensor4D, 1, 'same');
+  }
+
+  /**
+   * Products of shifted channels of x with the pixels of dy, summed over chunks of images. Both have zeros after their
+   * rows, so that every shift is one copy. (As a convolution it takes twice as long.)
+   */
+  override conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, k: number): TfTensor {
+    const [, h, w, ci] = x.shape;
+    const co = dy.shape[3];
+    const gap = (k - 1) / 2;
+    const first = gap * (w + gap) + gap;
+    const shifts = Array.from({ length: k * k }, (_, q) => Math.floor(q / k) * (w + gap) + (q % k));
+    const sum = this.#chunks(x.shape[0], (h + gap) * (w + gap), k * k * ci, co, (from, to, pixels) => {
+      const length = pixels + 2 * first;
+      const lines = this.#create([ci, length], (out) =>
+        loops.channelLines(this.#view(x), x.shape, from, to, { gap, first, length }, out),
+      );
+      const columns = this.#create([pixels, co], (out) =>
+        loops.gappedPixels(this.#view(dy), dy.shape, from, to, gap, out),
+      );
+      return [this.#shifted(lines, shifts, pixels), columns];
+    });
+    return this.tf.reshape(sum, [k, k, ci, co]);
+  }
+
+  override upConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor {
+    const { tf } = this;
+    const [, , ci, co] = w.tensor.shape;
+    const kernel = w.derived('box', () =>
+      this.#create([2, 2, ci, 4 * co], (out) => loops.boxKernel(this.#view(w.tensor), w.tensor.shape, out)),
+    );
+    const blocks = tf.fused.conv2d({
+      x,
+      filter: kernel as TfTensor4D,
+      strides: 1,
+      pad: frame,
+      bias: bias && tf.tile(bias, [4]),
+      activation: relu ? 'relu' : 'linear',
+    }) as TfTensor4D;
+    const [b, h, width] = x.shape;
+    return this.#create([b, 2 * h, 2 * width, co], (out) => loops.unframeBlocks(this.#view(blocks), blocks.shape, out));
+  }
+
+  override upConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+    const [, , ci, co] = w.tensor.shape;
+    const kernel = w.derived('turned box', () =>
+      this.#create([2, 2, 4 * co, ci], (out) => loops.turnedBoxKernel(this.#view(w.tensor), w.tensor.shape, out)),
+    );
+    return this.tf.conv2d(this.#blocks(dy), kernel as TfTensor4D, 1, 'valid');
+  }
+
+  /** As {@link conv2dFilterGrad}, with the blocks of dy shifted instead of x: they have fewer shifts. */
+  override upConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor {
+    const [, h, w, ci] = x.shape;
+    const co = dy.shape[3];
+    const blocks = this.#blocks(dy);
+    const shifts = [0, 1, w + 1, w + 2];
+    const sum = this.#chunks(x.shape[0], (h + 1) * (w + 1), 16 * co, ci, (from, to, pixels) => {
+      const length = pixels + w + 2;
+      const lines = this.#create([4 * co, length], (out) =>
+        loops.channelLines(this.#view(blocks), blocks.shape, from, to, { gap: 0, first: 0, length }, out),
+      );
+      const columns = this.#create([pixels, ci], (out) => loops.gappedPixels(this.#view(x), x.shape, from, to, 1, out));
+      return [this.#shifted(lines, shifts, pixels), columns];
+    });
+    const shape = [3, 3, ci, co];
+    return this.#create(shape, (out) => loops.boxKernelAdjoint(this.#view(sum), shape, out));
+  }
+
+  override maxPool2Grad(x: TfTensor4D, y: TfTensor4D, dy: TfTensor4D): TfTensor {
+    const view = this.#view;
+    return this.#create(x.shape, (out) => loops.maxPoolGradient(view(x), view(y), view(dy), x.shape, out));
+  }
+
+  override doubled(x: TfTensor4D): TfTensor {
+    const [b, h, w, c] = x.shape;
+    return this.#create([b, 2 * h, 2 * w, c], (out) => loops.doubled(this.#view(x), x.shape, out));
+  }
+
+  /** Products of single matrices: with more at a time these engines are many times slower. */
+  override matmul(a: TfTensor, b: TfTensor): TfTensor {
+    const { tf } = this;
+    const [m, k] = a.shape.slice(-2);
+    const n = b.shape[b.shape.length - 1];
+    if (b.size === k * n) return super.matmul(a, b);
+    const [leadA, leadB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+    const lead = broadcastShape(leadA, leadB)!;
+    const [pa, pb] = [sources(lead, leadA), sources(lead, leadB)];
+    const product = this.#create([...lead, m, n], () => {});
+    pa.forEach((_, i) => {
+      tf.tidy(() => {
+        const part = tf.matMul(this.#part(a, pa[i], [m, k]), this.#part(b, pb[i], [k, n]));
+        this.#view(product).set(this.#view(part), i * m * n);
+      });
+    });
+    return product;
+  }
+
+  override transpose(x: TfTensor, permutation: readonly number[]): TfTensor {
+    const joined = joinedTransposition(x.shape, permutation);
+    const shape = permutation.map((axis) => x.shape[axis]);
+    // [outer, rows, columns] → [outer, columns, rows] covers nearly all that programs ask for.
+    const order = joined.permutation.join();
+    if (order !== '1,0' && order !== '0,2,1') return super.transpose(x, permutation);
+    const [rows, columns] = joined.shape.slice(-2);
+    const area = rows * columns;
+    return this.#create(shape, (out) => {
+      const values = this.#view(x);
+      for (let at = 0; at < values.length; at += area) {
+        loops.transposeMatrix(values.subarray(at, at + area), rows, columns, out.subarray(at, at + area));
+      }
+    });
+  }
+
+  override slice(x: TfTensor, start: readonly number[], size: readonly number[]): TfTensor {
+    return this.#create(size, (out) => loops.sliceBlock(this.#view(x), x.shape, start, size, out));
+  }
+
+  override reduce(kind: Reduction, x: TfTensor, axes: readonly number[], keepDims: boolean): TfTensor {
+    let shape = [...x.shape];
+    let result = x;
+    // Neighbouring axes are reduced together, the last ones first: positions before them stay what they are.
+    for (let last = axes.length - 1; last >= 0; ) {
+      let first = last;
+      while (first > 0 && axes[first - 1] === axes[first] - 1) first--;
+      const [outer, n, inner] = [
+        sizeOf(shape.slice(0, axes[first])),
+        sizeOf(shape.slice(axes[first], axes[last] + 1)),
+        sizeOf(shape.slice(axes[last] + 1)),
+      ];
+      for (let i = first; i <= last; i++) shape[axes[i]] = 1;
+      const source = result;
+      result = this.#create(shape, (out) => loops.reduceMiddle(kind, this.#view(source), outer, n, inner, out));
+      last = first - 1;
+    }
+    if (!keepDims) shape = shape.filter((_, i) => !axes.includes(i));
+    return keepDims ? result : this.tf.reshape(result, shape);
+  }
+
+  /** dy [B, 2h, 2w, C] in a frame, as 2×2 blocks. */
+  #blocks(dy: TfTensor4D): TfTensor4D {
+    const [b, h, w, c] = dy.shape;
+    return this.#create([b, h / 2 + 1, w / 2 + 1, 4 * c], (out) =>
+      loops.frameBlocks(this.#view(dy), dy.shape, out),
+    ) as TfTensor4D;
+  }
+
+  /** Σ over chunks of `batch` images of a product [rows, columns] of two matrices that meet in the chunk's pixels. */
+  #chunks(
+    batch: number,
+    pixelsOfImage: number,
+    rows: number,
+    columns: number,
+    factors: (from: number, to: number, pixels: number) => readonly [TfTensor, TfTensor],
+  ): TfTensor {
+    const { tf } = this;
+    const sum = this.#create([rows, columns], (out) => out.fill(0));
+    const images = Math.max(1, Math.floor(CHUNK_VALUES / (pixelsOfImage * rows)));
+    for (let from = 0; from < batch; from += images) {
+      const to = Math.min(batch, from + images);
+      tf.tidy(() => {
+        const [a, b] = factors(from, to, (to - from) * pixelsOfImage);
+        const product = tf.matMul(a as TfTensor2D, b as TfTensor2D);
+        loops.accumulate(this.#view(product), this.#view(sum));
+      });
+    }
+    return sum;
+  }
+
+  /** Each line once for every shift, as the rows of one matrix. */
+  #shifted(lines: TfTensor, shifts: readonly number[], size: number): TfTensor {
+    const [count, length] = lines.shape;
+    return this.#create([shifts.length * count, size], (out) =>
+      loops.shiftedLines(this.#view(lines), length, shifts, size, out),
+    );
+  }
+
+  #part(x: TfTensor, index: number, shape: [number, number]): TfTensor2D {
+    const size = shape[0] * shape[1];
+    return this.#create(shape, (out) =>
+      out.set(this.#view(x).subarray(index * size, (index + 1) * size)),
+    ) as TfTensor2D;
+  }
+
+  readonly #view = (x: TfTensor): Float32Array => this.#memory.view(x);
+
+  #create(shape: Shape, fill: (out: Float32Array) => void): TfTensor {
+    return this.#memory.create(shape, fill);
+  }
+}
+
+const frame: [[number, number], [number, number], [number, number], [number, number]] = [
+  [0, 0],
+  [1, 1],
+  [1, 1],
+  [0, 0],
+];
+
+/** For each index of `to` the position in `from`, which broadcasts to it. */
+function sources(to: Shape, from: Shape): number[] {
+  let positions = [0];
+  for (let axis = 0; axis < to.length; axis++) {
+    const length = from[axis - to.length + from.length] ?? 1;
+    const steps = Array.from({ length: to[axis] }, (_, i) => (length === 1 ? 0 : i));
+    positions = positions.flatMap((p) => steps.map((i) => p * length + i));
+  }
+  return positions;
+}

@@ -1,0 +1,47 @@
+/**
+ * What an engine must be able to do beyond the element-by-element ops, which are the same everywhere. Images are
+ * [B, H, W, C], kernels [k, k, in, out]. Every engine has one file here with what it lacks, or does wrongly or slowly.
+ *
+ * Results are fresh tensors; intermediate ones are freed by the caller's `tf.tidy`.
+ */
+import type { Tf, TfTensor, TfTensor4D } from '../tfjs.js';
+
+export type Reduction = 'sum' | 'mean' | 'max';
+
+/** A convolution's kernel [k, k, in, out], with what an engine has already made of it. */
+export interface Weights {
+  readonly tensor: TfTensor4D;
+  /** What `make` makes of the kernel, made once for as long as the kernel lives. */
+  derived(key: string, make: () => TfTensor): TfTensor;
+}
+
+export interface Kernels {
+  readonly tf: Tf;
+
+  /** Stride 1, zero padding (k − 1)/2, then max(0, ·) if `relu`. */
+  conv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor;
+  conv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor;
+  conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, kernel: number): TfTensor;
+
+  /** A 3×3 convolution of the image with every pixel doubled. */
+  upConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor;
+  upConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor;
+  upConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor;
+
+  maxPool2(x: TfTensor4D): TfTensor;
+  /** The gradient of a block is divided evenly among its tied maxima. */
+  maxPool2Grad(x: TfTensor4D, y: TfTensor4D, dy: TfTensor4D): TfTensor;
+  /** Every pixel as a 2×2 block. */
+  doubled(x: TfTensor4D): TfTensor;
+  /** The sum of every 2×2 block. */
+  blockSum(x: TfTensor4D): TfTensor;
+
+  /** (…, m, k) × (…, k, n), the leading axes broadcast. */
+  matmul(a: TfTensor, b: TfTensor): TfTensor;
+  transpose(x: TfTensor, permutation: readonly number[]): TfTensor;
+  slice(x: TfTensor, start: readonly number[], size: readonly number[]): TfTensor;
+  /** Over some axes, ascending, at least one. */
+  reduce(kind: Reduction, x: TfTensor, axes: readonly number[], keepDims: boolean): TfTensor;
+  /** dy where y > 0, else 0; both of one shape. */
+  reluGrad(dy: TfTensor, y: TfTensor): TfTensor;
+}

@@ -1,0 +1,104 @@
+/**
+ * Owns the worker thread that an engine runs in: engines compute synchronously, and the caller's event loop must stay
+ * free.
+ *
+ * The worker keeps the process alive only while a call is pending; a program that forgets `dispose` still ends.
+ * (A crash of native code ends the whole process: threads share it. What can be caught is caught here.)
+ */
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { PtychoError } from '../../core/errors.js';
+import type { CallAnswer, CallArguments, EngineCalls, Reply, Request } from './protocol.js';
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** The engine refused a call, in its own words. */
+export class EngineRefusal extends Error {}
+
+/** Where an engine's calls go. */
+export interface EngineHost<Calls extends EngineCalls> {
+  /**
+   * Asks the engine; buffers in `transfer` may move over and be detached here.
+   * @throws EngineRefusal in the engine's words, or the PtychoError that the engine's side threw.
+   */
+  call<K extends keyof Calls & string>(
+    call: K,
+    args: CallArguments<Calls, K>,
+    transfer?: readonly ArrayBuffer[],
+  ): CallAnswer<Calls, K>;
+  /** Lets pending calls finish and releases the engine. */
+  close(): Promise<void>;
+}
+
+export class WorkerHost<Calls extends EngineCalls> implements EngineHost<Calls> {
+  readonly #label: string;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 0;
+  /** Why no more calls are taken. */
+  #ended: string | undefined;
+
+  /** @param label the backend's name in messages */
+  constructor(file: URL, label: string, options: WorkerOptions = {}) {
+    this.#label = label;
+    // Node's own flags are not for the worker: with --input-type, say, it could not start.
+    this.#worker = new Worker(file, { name: `ptychopinn ${label}`, execArgv: [], ...options });
+    this.#worker.unref();
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#worker.on('error', (error) => this.#end(`the engine's worker failed: ${error.message}`));
+    this.#worker.on('messageerror', (error) => this.#end(`the engine's worker cannot be understood: ${error.message}`));
+    this.#worker.on('exit', (code) => this.#end(`the engine's worker stopped with exit code ${code}`));
+  }
+
+  call<K extends keyof Calls & string>(
+    call: K,
+    args: CallArguments<Calls, K>,
+    transfer: readonly ArrayBuffer[] = [],
+  ): CallAnswer<Calls, K> {
+    const answer = new Promise<unknown>((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#failure(this.#ended));
+        return;
+      }
+      const id = this.#nextId++;
+      const request: Request = { id, call, args: args as readonly unknown[] };
+      this.#worker.postMessage(request, transfer);
+      if (this.#pending.size === 0) this.#worker.ref();
+      this.#pending.set(id, { resolve, reject });
+    });
+    return answer as CallAnswer<Calls, K>;
+  }
+
+  /** Also ends the thread. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    const released = this.call('close', [] as never) as Promise<void>;
+    this.#ended = 'the backend was disposed';
+    await released.catch(() => undefined);
+    await this.#worker.terminate();
+  }
+
+  #settle(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (this.#pending.size === 0) this.#worker.unref();
+    if (!('error' in reply)) {
+      pending?.resolve(reply.value);
+      return;
+    }
+    const { message, code, fields } = reply.error;
+    pending?.reject(code ? new PtychoError(code, message, fields) : new EngineRefusal(message));
+  }
+
+  #end(why: string): void {
+    this.#ended ??= why;
+    for (const { reject } of this.#pending.values()) reject(this.#failure(why));
+    this.#pending.clear();
+  }
+
+  #failure(why: string): PtychoError {
+    return new PtychoError('ENGINE_FAILURE', `The ${this.#label} backend cannot run: ${why}.`, { reason: why });
+  }
+}

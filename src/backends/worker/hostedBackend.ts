@@ -1,0 +1,184 @@
+/** The caller's side of a backend whose engine runs in a worker: checks what goes over, names what went wrong. */
+import { messageOf, PtychoError } from '../../core/errors.js';
+import { formatShape, type Shape, sameShape, sizeOf, type Tensor } from '../../core/tensor.js';
+import type { Program } from '../../graph/program.js';
+import type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from '../backend.js';
+import { type EngineHost, EngineRefusal } from './host.js';
+import type { Arrays, EngineCalls } from './protocol.js';
+
+/** Sends a program to the worker; answers its number there. */
+export type Compile = (program: Program, constants: Tensors | undefined) => Promise<number>;
+
+type Host = EngineHost<EngineCalls>;
+
+/** A backend over `host`; `engine` is what the engine is called in messages. */
+export class HostedBackend implements Backend {
+  readonly info: BackendInfo;
+  readonly #host: Host;
+  readonly #engine: string;
+  readonly #compile: Compile;
+
+  constructor(host: Host, info: BackendInfo, engine: string, compile: Compile) {
+    this.#host = host;
+    this.info = info;
+    this.#engine = engine;
+    this.#compile = compile;
+  }
+
+  async compile(program: Program, { constants }: CompileOptions = {}): Promise<Compiled> {
+    const id = await engineCall(this.#engine, program.name, this.#compile(program, constants));
+    return new HostedProgram(this.#host, id, program, constants ?? {}, this.#engine);
+  }
+
+  async createState(values: Tensors): Promise<DeviceState> {
+    const shapes: Record<string, Shape> = {};
+    for (const [name, value] of Object.entries(values)) {
+      checkShape('state', name, value, value.shape);
+      shapes[name] = [...value.shape];
+    }
+    const arrays = copies(values, Object.keys(values));
+    const id = await this.#host.call('createState', [arrays, shapes], buffersOf(arrays));
+    return new HostedState(this.#host, id, shapes, this.#engine);
+  }
+
+  dispose(): Promise<void> {
+    return this.#host.close();
+  }
+}
+
+class HostedProgram implements Compiled {
+  readonly #host: Host;
+  readonly #id: number;
+  readonly #program: Program;
+  readonly #engine: string;
+  /** Names of the state that must be there. */
+  readonly #needed: readonly string[];
+
+  constructor(host: Host, id: number, program: Program, constants: Tensors, engine: string) {
+    this.#host = host;
+    this.#id = id;
+    this.#program = program;
+    this.#engine = engine;
+    this.#needed = [...program.state.keys()].filter((name) => !Object.hasOwn(constants, name));
+  }
+
+  /** Feeds that the program does not declare are ignored: it may have dropped an input that nothing needs. */
+  async run(feeds: Tensors, state?: DeviceState): Promise<Record<string, Tensor>> {
+    const { name: program, inputs, outputs } = this.#program;
+    for (const [name, { shape }] of inputs) {
+      if (!Object.hasOwn(feeds, name)) {
+        throw new PtychoError('GRAPH_SHAPE', `Program "${program}" needs the input "${name}" ${formatShape(shape)}.`, {
+          program,
+          input: name,
+        });
+      }
+      checkShape(`input of "${program}"`, name, feeds[name], shape);
+    }
+    const stateId = this.#checkState(state);
+    const arrays = copies(feeds, [...inputs.keys()]);
+    const run = this.#host.call('run', [this.#id, arrays, stateId], buffersOf(arrays));
+    const results = await engineCall(this.#engine, program, run);
+    return Object.fromEntries(
+      Object.entries(results).map(([name, data]) => [name, { data, shape: [...outputs.get(name)!.shape] }]),
+    );
+  }
+
+  async dispose(): Promise<void> {
+    await this.#host.call('dropProgram', [this.#id]).catch(ignoreEnd);
+  }
+
+  #checkState(state: DeviceState | undefined): number | undefined {
+    const { name: program, state: declared } = this.#program;
+    if (this.#needed.length === 0 && this.#program.updates.size === 0) return undefined;
+    if (!(state instanceof HostedState) || state.host !== this.#host) {
+      const why = state ? 'belongs to another backend' : 'is missing';
+      throw new PtychoError('GRAPH_INVALID', `Program "${program}" needs a state, and it ${why}.`, { program });
+    }
+    for (const name of this.#needed) {
+      const [shape, found] = [declared.get(name)!.shape, state.shapes[name]];
+      if (!found || !sameShape(found, shape)) {
+        const has = found ? `has shape ${formatShape(found)}` : 'is not in the state';
+        throw new PtychoError(
+          'GRAPH_SHAPE',
+          `Program "${program}" needs "${name}" ${formatShape(shape)}, which ${has}.`,
+          { program, state: name, expected: shape, found },
+        );
+      }
+    }
+    return state.id;
+  }
+}
+
+class HostedState implements DeviceState {
+  readonly host: Host;
+  readonly id: number;
+  readonly shapes: Readonly<Record<string, Shape>>;
+  readonly #engine: string;
+
+  constructor(host: Host, id: number, shapes: Readonly<Record<string, Shape>>, engine: string) {
+    this.host = host;
+    this.id = id;
+    this.shapes = shapes;
+    this.#engine = engine;
+  }
+
+  async read(names: readonly string[] = Object.keys(this.shapes)): Promise<Record<string, Tensor>> {
+    for (const name of names) this.#shapeOf(name);
+    const arrays = await engineCall(this.#engine, 'state', this.host.call('readState', [this.id, names]));
+    return Object.fromEntries(names.map((name) => [name, { data: arrays[name], shape: this.shapes[name] }]));
+  }
+
+  async write(values: Tensors): Promise<void> {
+    for (const [name, value] of Object.entries(values)) checkShape('state', name, value, this.#shapeOf(name));
+    const arrays = copies(values, Object.keys(values));
+    const written = this.host.call('writeState', [this.id, arrays], buffersOf(arrays));
+    await engineCall(this.#engine, 'state', written);
+  }
+
+  async dispose(): Promise<void> {
+    await this.host.call('dropState', [this.id]).catch(ignoreEnd);
+  }
+
+  #shapeOf(name: string): Shape {
+    if (!Object.hasOwn(this.shapes, name)) {
+      throw new PtychoError('GRAPH_SHAPE', `The state holds no "${name}".`, { state: name });
+    }
+    return this.shapes[name];
+  }
+}
+
+function checkShape(what: string, name: string, value: Tensor, shape: Shape): void {
+  if (sameShape(value.shape, shape) && value.data.length === sizeOf(shape)) return;
+  const got = `got ${formatShape(value.shape)} with ${value.data.length} values`;
+  throw new PtychoError('GRAPH_SHAPE', `The ${what} "${name}" must have shape ${formatShape(shape)}, ${got}.`, {
+    name,
+    expected: shape,
+    found: value.shape,
+  });
+}
+
+/** The caller keeps his arrays: what moves to the worker is a copy. */
+function copies(values: Tensors, names: readonly string[]): Arrays {
+  return Object.fromEntries(names.map((name) => [name, new Float32Array(values[name].data)]));
+}
+
+function buffersOf(arrays: Arrays): ArrayBuffer[] {
+  return Object.values(arrays).map((a) => a.buffer);
+}
+
+/** Gives the engine's own words a code and the program's name. */
+async function engineCall<T>(engine: string, program: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof EngineRefusal)) throw error;
+    const reason = messageOf(error);
+    const message = `${engine} refused "${program}": ${reason}`;
+    throw new PtychoError('ENGINE_FAILURE', message, { program, reason }, { cause: error });
+  }
+}
+
+/** Disposing what went away with its backend is no error. */
+function ignoreEnd(error: unknown): void {
+  if (!(error instanceof PtychoError && error.code === 'ENGINE_FAILURE')) throw error;
+}

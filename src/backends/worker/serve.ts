@@ -1,0 +1,37 @@
+/** The worker's side: answers one call after the other, in the order they came. */
+import { parentPort } from 'node:worker_threads';
+import { isPtychoError, messageOf } from '../../core/errors.js';
+import type { EngineCalls, Refusal, Reply, Request } from './protocol.js';
+
+/** Makes `engine` answer the thread that started this one. */
+export function serve(engine: EngineCalls): void {
+  const port = parentPort;
+  if (!port) throw new Error('this file is the entry of a worker thread and cannot be run by itself');
+  let last: Promise<void> = Promise.resolve();
+
+  port.on('message', (request: Request) => {
+    last = last.then(() => answer(request));
+  });
+
+  async function answer({ id, call, args }: Request): Promise<void> {
+    let reply: Reply;
+    try {
+      const method = engine[call as keyof EngineCalls] as (...args: readonly unknown[]) => Promise<unknown>;
+      reply = { id, value: await method.apply(engine, args as unknown[]) };
+    } catch (error) {
+      reply = { id, error: refusalOf(error) };
+    }
+    port!.postMessage(reply, 'value' in reply ? buffersIn(reply.value) : []);
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (!isPtychoError(error)) return { message: messageOf(error) };
+  return { message: error.message, code: error.code, fields: error.fields };
+}
+
+/** Arrays go over without being copied. */
+function buffersIn(value: unknown): ArrayBuffer[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap((v) => (v instanceof Float32Array ? [v.buffer as ArrayBuffer] : []));
+}

@@ -44,21 +44,10 @@ const DEMO = {
   n_filters_scale: 1,
 } as const;
 
-/**
- * Runs the demonstration and writes scan, bundle, pictures, `metrics.json` and `index.html` to `outputDir`.
- * @throws PtychoError as the workflows that it calls
- */
-export async function demoWorkflow(options: DemoOptions, services: WorkflowServices = {}): Promise<DemoSummary> {
-  const logger = services.logger ?? silentLogger;
-  const started = performance.now();
-  const seed = options.seed ?? 0;
-  const folder = options.outputDir;
-  const execution = { accelerator: options.accelerator ?? 'auto', threads: options.threads ?? null };
-  await makeOutputFolder(folder);
-
-  logger.info('Simulating a scan: a Siemens star in amplitude and phase, a small curved probe, Poisson noise.');
+/** The scan of the demonstration: a Siemens star in amplitude and phase under a small curved probe. */
+export function demoScan(seed: number) {
   const objectSide = Math.ceil(Math.sqrt(DEMO.patterns) - 1) * DEMO.step_px + 64 + 4;
-  const scan = simulateRecipe({
+  return simulateRecipe({
     N: 64,
     object: 'siemens_star',
     object_side_px: objectSide,
@@ -72,6 +61,22 @@ export async function demoWorkflow(options: DemoOptions, services: WorkflowServi
     noise: true,
     seed,
   });
+}
+
+/**
+ * Runs the demonstration and writes scan, bundle, pictures, `metrics.json` and `index.html` to `outputDir`.
+ * @throws PtychoError as the workflows that it calls
+ */
+export async function demoWorkflow(options: DemoOptions, services: WorkflowServices = {}): Promise<DemoSummary> {
+  const logger = services.logger ?? silentLogger;
+  const started = performance.now();
+  const seed = options.seed ?? 0;
+  const folder = options.outputDir;
+  const execution = { accelerator: options.accelerator ?? 'auto', threads: options.threads ?? null };
+  await makeOutputFolder(folder);
+
+  logger.info('Simulating a scan: a Siemens star in amplitude and phase, a small curved probe, Poisson noise.');
+  const scan = demoScan(seed);
   const scanFile = path.join(folder, 'scan.npz');
   await writeSimulatedScan(scanFile, scan);
 

@@ -146,7 +146,7 @@ async function writeHdf5Scan(file) {
 async function ours(file, gridsize) {
   const { openDataset } = await import('../dist/data/openDataset.js');
   const { DiffractionDataset } = await import('../dist/data/dataset.js');
-  const { groupScan } = await import('../dist/data/grouping.js');
+  const { groupScan } = await import('../dist/data/grouping/grouping.js');
   const { groupedStatistics } = await import('../dist/data/normalise.js');
   const { keepPatterns } = await import('../dist/data/patternCache.js');
   const baseline = process.resourceUsage().maxRSS * 1024;
@@ -199,7 +199,7 @@ async function plainRead(file) {
 }
 
 async function neighbours(python) {
-  const { NeighbourGrid } = await import('../dist/data/neighbours.js');
+  const { NeighbourGrid } = await import('../dist/data/grouping/neighbours.js');
   const [x, y] = positions(100_000);
   const out = new Int32Array(8);
   const seconds = [];

@@ -26,7 +26,7 @@ export {
   LegacyParams,
   toLegacyParams,
   updateLegacyDict,
-} from './config/legacy.js';
+} from './config/legacy/params.js';
 export { loadConfigFile } from './config/load.js';
 export {
   type DatasetFacts,
@@ -53,23 +53,23 @@ export {
   trainingConfigSchema,
   trainingRequestSchema,
 } from './config/schema.js';
-export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/torch.js';
+export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/torch/fromTorchConfigs.js';
 export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
 export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
 export { LegacyRng } from './core/rng.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
-export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/container.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
-export { type GroupedData, type GroupedDataOptions, groupedData } from './data/groupedData.js';
-export { type GroupingOptions, type Groups, groupScan } from './data/grouping.js';
-export { cachedGroups } from './data/groupingCache.js';
-export { inspectScan, type ScanInspection } from './data/inspect.js';
-export type { LazyArray } from './data/lazyArray.js';
+export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/grouping/container.js';
+export { type GroupedData, type GroupedDataOptions, groupedData } from './data/grouping/groupedData.js';
+export { type GroupingOptions, type Groups, groupScan } from './data/grouping/grouping.js';
+export { cachedGroups } from './data/grouping/groupingCache.js';
+export type { LazyArray } from './data/grouping/lazyArray.js';
+export { inspectScan, type ScanInspection } from './data/inspect/inspect.js';
 export { fromNdarray, toNdarray } from './data/ndarray.js';
 export { groupedStatistics, measureStatistics, type PatternStatistics } from './data/normalise.js';
 export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
-export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient.js';
-export { ORIENTATIONS, type Orientation, orientationFlags, orientPositions } from './data/orientations.js';
+export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient/orient.js';
+export { ORIENTATIONS, type Orientation, orientationFlags, orientPositions } from './data/orient/orientations.js';
 export { keepPatterns } from './data/patternCache.js';
 export {
   type MeasurementDomain,

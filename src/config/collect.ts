@@ -11,9 +11,9 @@
 import { PtychoError } from '../core/errors.js';
 import { allFields, type ConfigDefinition, inferenceDefinition, trainingDefinition } from './definition.js';
 import { type FieldInfo, notAvailable } from './field.js';
-import { LEGACY_DEFAULTS, LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacyDefaults.js';
+import { LEGACY_DEFAULTS, LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
 import { nearestName } from './suggest.js';
-import { torchHome } from './torchFields.js';
+import { torchHome } from './torch/fields.js';
 
 /** Where a value came from; `caller` is a program that passed a finished configuration. */
 export type Source = 'flag' | 'file' | 'caller' | 'metadata' | 'default';

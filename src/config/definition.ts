@@ -7,7 +7,6 @@
  */
 
 import { z } from 'zod';
-import { dataConfigSchema } from './dataSchema.js';
 import { type FieldInfo, fieldsOf } from './field.js';
 import {
   type DemoConfig,
@@ -24,6 +23,7 @@ import {
   trainingConfigSchema,
   trainingRequestSchema,
 } from './schema.js';
+import { dataConfigSchema } from './schemas/data.js';
 import {
   type ConvertConfig,
   convertConfigSchema,
@@ -33,7 +33,7 @@ import {
   orientConfigSchema,
   type SplitConfig,
   splitConfigSchema,
-} from './toolSchema.js';
+} from './schemas/tools.js';
 
 /** Fields that live under the same key of the configuration object. */
 export interface Section {

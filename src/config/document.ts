@@ -13,9 +13,9 @@ import {
   trainingDefinition,
 } from './definition.js';
 import type { FieldInfo } from './field.js';
-import { KEY_MAPPINGS } from './legacy.js';
-import { LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacyDefaults.js';
-import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './torchFields.js';
+import { LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
+import { KEY_MAPPINGS } from './legacy/params.js';
+import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './torch/fields.js';
 
 /** The whole document in Markdown; a test keeps the file in `docs/` equal to it. */
 export function configurationDocument(): string {

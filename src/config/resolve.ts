@@ -22,8 +22,8 @@ import {
   type TrainingRequest,
   trainingConfigSchema,
 } from './schema.js';
-import { isTorchShaped } from './torchBlocks.js';
-import { collectTorchFile } from './torchLayers.js';
+import { isTorchShaped } from './torch/blocks.js';
+import { collectTorchFile } from './torch/layers.js';
 
 export type { ProvenanceEntry, Source } from './collect.js';
 

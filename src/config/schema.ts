@@ -4,9 +4,9 @@
  * from these files.
  */
 
-export { type DataConfig, dataConfigSchema } from './dataSchema.js';
-export { type ExecutionConfig, executionConfigSchema } from './executionSchema.js';
-export { type InferenceConfig, inferenceConfigSchema } from './inferenceSchema.js';
+export { type DataConfig, dataConfigSchema } from './schemas/data.js';
+export { type ExecutionConfig, executionConfigSchema } from './schemas/execution.js';
+export { type InferenceConfig, inferenceConfigSchema } from './schemas/inference.js';
 export {
   type ModelClaim,
   type ModelConfig,
@@ -14,17 +14,17 @@ export {
   modelConfigSchema,
   modelRequestSchema,
   SUPPORTED_N,
-} from './modelSchema.js';
+} from './schemas/model.js';
 export {
   type DemoConfig,
   demoConfigSchema,
   type SimulationConfig,
   simulationConfigSchema,
-} from './simulationSchema.js';
+} from './schemas/simulation.js';
 export {
   DEFAULT_GROUPS,
   type TrainingConfig,
   type TrainingRequest,
   trainingConfigSchema,
   trainingRequestSchema,
-} from './trainingSchema.js';
+} from './schemas/training.js';

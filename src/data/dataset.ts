@@ -9,7 +9,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
-import type { Groups } from './grouping.js';
+import type { Groups } from './grouping/grouping.js';
 import { keepPatterns, readInFileOrder } from './patternCache.js';
 import type { PatternSource } from './patternSource.js';
 import type { RawData } from './rawData.js';

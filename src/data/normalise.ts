@@ -4,7 +4,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { inputNormalisation } from '../physics/scale.js';
-import type { Groups } from './grouping.js';
+import type { Groups } from './grouping/grouping.js';
 import type { PatternSource } from './patternSource.js';
 
 /** What the patterns of a scan measure together; d is the amplitude, so d² is an intensity (counts, in count domains). */

@@ -9,21 +9,21 @@
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import { type FoundMask, maskOfPatterns, readBadPixels } from './badPixels.js';
-import { cropWindow } from './crop.js';
-import { settleMeasurementDomain } from './measurementDomain.js';
-import { LOOKED_AT, type OpenDatasetOptions } from './openDatasetOptions.js';
-import { describeOrientation, keepsAxes, orientationOf } from './orientation.js';
+import { type FoundMask, maskOfPatterns, readBadPixels } from './opening/badPixels.js';
+import { cropWindow } from './opening/crop.js';
+import { settleMeasurementDomain } from './opening/measurementDomain.js';
+import { LOOKED_AT, type OpenDatasetOptions } from './opening/openDatasetOptions.js';
+import { describeOrientation, keepsAxes, orientationOf } from './opening/orientation.js';
+import { alignPositions, positionNotes } from './opening/positions.js';
+import { checkProbe, readProbe } from './opening/probeFile.js';
+import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
+import { selectRows } from './opening/selection.js';
 import { FramePatterns } from './patternSource.js';
-import { alignPositions, positionNotes } from './positions.js';
-import { checkProbe, readProbe } from './probeFile.js';
 import type { RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
 import type { ScanFile, StoredPatches } from './scanFile.js';
-import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './scanGeometry.js';
-import { selectRows } from './selection.js';
 
-export type { OpenDatasetOptions } from './openDatasetOptions.js';
+export type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 
 /**
  * Opens a scan. Patterns stay in the file and are read when asked for; positions, probe and object are read and checked now,

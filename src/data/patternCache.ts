@@ -6,7 +6,7 @@
  * const statistics = await groupedStatistics(patterns, groups); // this pass fills the memory that training reads from
  */
 import type { NpyDtype } from '../formats/npyHeader.js';
-import type { MeasurementDomain } from './measurementDomain.js';
+import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { PatternSource } from './patternSource.js';
 
 /** The most bytes of patterns that are kept unless told otherwise: 1 GiB. */

@@ -7,8 +7,8 @@ import type { NumericArray } from '../core/tensor.js';
 import { type NpyDtype, type NpyOrigin, nameOf } from '../formats/npyHeader.js';
 import { dtypeOf } from '../formats/npyWrite.js';
 import { type AmplitudeRule, amplitudeRule } from './amplitudes.js';
-import { type CropWindow, copyWindow } from './crop.js';
-import type { MeasurementDomain } from './measurementDomain.js';
+import { type CropWindow, copyWindow } from './opening/crop.js';
+import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { StoredPatterns } from './scanFile.js';
 
 /** Patterns of N×N pixels with zero frequency at (N/2, N/2). */

@@ -15,18 +15,18 @@ import {
   type Tensor,
 } from '../core/tensor.js';
 import { dtypeOf } from '../formats/npyWrite.js';
-import { maskOfPatterns } from './badPixels.js';
-import { type MeasurementDomain, settleMeasurementDomain } from './measurementDomain.js';
 import { fromNdarray, isNdarray, type NumericNdarray } from './ndarray.js';
-import { LOOKED_AT } from './openDatasetOptions.js';
-import { type Orientation, UPRIGHT } from './orientation.js';
-import { patternLayout } from './patternLayout.js';
+import { maskOfPatterns } from './opening/badPixels.js';
+import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
+import { LOOKED_AT } from './opening/openDatasetOptions.js';
+import { type Orientation, UPRIGHT } from './opening/orientation.js';
+import { patternLayout } from './opening/patternLayout.js';
+import { alignPositions } from './opening/positions.js';
+import { checkProbe } from './opening/probeFile.js';
 import { ArrayPatterns, framesInMemory, type PatternSource } from './patternSource.js';
-import { alignPositions } from './positions.js';
-import { checkProbe } from './probeFile.js';
 import type { ScanFormat, ScanGeometry, StoredPatches, StoredPositions } from './scanFile.js';
 
-export type { MeasurementDomain } from './measurementDomain.js';
+export type { MeasurementDomain } from './opening/measurementDomain.js';
 export type { PatternSource } from './patternSource.js';
 
 /** A scan, of which `count` patterns were selected; per-position arrays have that length. Positions are object pixels. */
@@ -76,7 +76,7 @@ export interface RawData {
 }
 
 export { openDataset, openDataset as openRawData } from './openDataset.js';
-export type { OpenDatasetOptions, OpenDatasetOptions as OpenRawDataOptions } from './openDatasetOptions.js';
+export type { OpenDatasetOptions, OpenDatasetOptions as OpenRawDataOptions } from './opening/openDatasetOptions.js';
 
 /** Arrays in memory that make a scan; `ndarray` views are accepted, strided ones are copied. */
 export interface RawDataArrays {

@@ -12,7 +12,6 @@ import type { NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype } from '../formats/npyHeader.js';
 import type { NpyInput, StreamedNpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';
-import type { MeasurementDomain } from './measurementDomain.js';
 import {
   type DataTransformation,
   geometryRecord,
@@ -21,7 +20,8 @@ import {
   withSection,
   withTransformation,
 } from './metadata.js';
-import { describeOrientation } from './orientation.js';
+import type { MeasurementDomain } from './opening/measurementDomain.js';
+import { describeOrientation } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
 import type { StoredPatches } from './scanFile.js';
 

@@ -1,7 +1,7 @@
 /** `convert`: a scan of any readable format becomes a contract NPZ. */
 import path from 'node:path';
-import type { DataConfig } from '../config/dataSchema.js';
-import type { ConvertConfig } from '../config/toolSchema.js';
+import type { DataConfig } from '../config/schemas/data.js';
+import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Logger } from '../core/log.js';
 import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
 import { openDataset } from '../data/openDataset.js';

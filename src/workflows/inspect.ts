@@ -1,6 +1,6 @@
 /** `inspect`: what a scan file holds, and a map of it. */
-import type { InspectConfig } from '../config/toolSchema.js';
-import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect.js';
+import type { InspectConfig } from '../config/schemas/tools.js';
+import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect/inspect.js';
 import { renderScanMap } from '../report/scanMap.js';
 import { checkPngName, openOptions, writePng } from './openTool.js';
 import type { WorkflowServices } from './services.js';

@@ -1,10 +1,10 @@
 /** What the data tools share: how they open a scan, where they write pictures, what they refuse to overwrite. */
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { DataConfig } from '../config/dataSchema.js';
+import type { DataConfig } from '../config/schemas/data.js';
 import { PtychoError } from '../core/errors.js';
 import { openDataset } from '../data/openDataset.js';
-import type { OpenDatasetOptions } from '../data/openDatasetOptions.js';
+import type { OpenDatasetOptions } from '../data/opening/openDatasetOptions.js';
 import type { RawData } from '../data/rawData.js';
 import { encodePng, type Pixels } from '../report/png.js';
 import { makeOutputFolder, writeAtomically } from './files.js';

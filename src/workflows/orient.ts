@@ -1,6 +1,6 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
-import type { OrientConfig } from '../config/toolSchema.js';
-import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient.js';
+import type { OrientConfig } from '../config/schemas/tools.js';
+import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient/orient.js';
 import { contactSheet } from '../report/contactSheet.js';
 import { renderPhase } from '../report/image.js';
 import { checkPngName, openTool, writePng } from './openTool.js';

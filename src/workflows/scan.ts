@@ -1,9 +1,9 @@
 /** A scan made ready for a network: opened, grouped, measured. */
-import type { DataConfig } from '../config/dataSchema.js';
+import type { DataConfig } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
 import { DiffractionDataset } from '../data/dataset.js';
-import { type GroupingOptions, type Groups, groupScan } from '../data/grouping.js';
-import { cachedGroups } from '../data/groupingCache.js';
+import { type GroupingOptions, type Groups, groupScan } from '../data/grouping/grouping.js';
+import { cachedGroups } from '../data/grouping/groupingCache.js';
 import { type GroupedStatistics, groupedStatistics } from '../data/normalise.js';
 import { openDataset } from '../data/openDataset.js';
 import { keepPatterns } from '../data/patternCache.js';

@@ -1,8 +1,8 @@
 /** `split`: a scan cut in two along an axis, one part to train on, one to test with. */
 import path from 'node:path';
-import type { SplitConfig } from '../config/toolSchema.js';
+import type { SplitConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
-import { probeDiameter } from '../data/probeSize.js';
+import { probeDiameter } from '../data/inspect/probeSize.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
 import { changedOptions, extraArrays } from './convert.js';

@@ -12,7 +12,7 @@ import {
   simulationDefinition,
   trainingDefinition,
 } from '../../src/config/definition.js';
-import { LegacyParams, toLegacyParams, updateLegacyDict } from '../../src/config/legacy.js';
+import { LegacyParams, toLegacyParams, updateLegacyDict } from '../../src/config/legacy/params.js';
 import { finaliseTrainingConfig, resolveConfig } from '../../src/config/resolve.js';
 import type { TrainingConfig } from '../../src/config/schema.js';
 import { learningRateSchedule } from '../../src/model/schedule.js';

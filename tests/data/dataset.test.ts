@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DiffractionDataset } from '../../src/data/dataset.js';
-import { type Groups, groupScan } from '../../src/data/grouping.js';
+import { type Groups, groupScan } from '../../src/data/grouping/grouping.js';
 import { openRawData, type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { scanArrays } from '../support/scanFiles.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type OpenDatasetOptions, openDataset } from '../../src/data/openDataset.js';
-import { UPRIGHT } from '../../src/data/orientation.js';
+import { UPRIGHT } from '../../src/data/opening/orientation.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import { openDataset } from '../../src/data/openDataset.js';
-import type { OpenDatasetOptions } from '../../src/data/openDatasetOptions.js';
+import type { OpenDatasetOptions } from '../../src/data/opening/openDatasetOptions.js';
 import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
 import { type WriteScanOptions, writeScan } from '../../src/data/scanWriter.js';
 import { openNpz } from '../../src/formats/npz.js';

@@ -14,7 +14,7 @@ import {
   trainingDefinition,
 } from '../../config/definition.js';
 import { jsonSchemaOf } from '../../config/jsonSchema.js';
-import { type LegacyConfig, toLegacyParams } from '../../config/legacy.js';
+import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
 import type { ProvenanceEntry, Resolved } from '../../config/resolve.js';
 import { PtychoError } from '../../core/errors.js';
 import type { CommandModule } from '../command.js';

@@ -7,10 +7,10 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5.js';
+import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { nameOf } from '../../formats/npyHeader.js';
-import { asElectronvolts, asMetres } from '../geometry.js';
-import { positionsInHdf5, readPositionsFile } from '../positionsFile.js';
+import { asElectronvolts, asMetres } from '../opening/geometry.js';
+import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
 import { firstProbe } from './product.js';

@@ -7,8 +7,8 @@
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5.js';
-import { positionsInHdf5, readPositionsFile } from '../positionsFile.js';
+import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
 import { nexusFacts } from './nexus.js';

@@ -1,8 +1,8 @@
 /** Frames and masks of HDF5 files, for the readers whose scans are HDF5. */
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type Tensor } from '../../core/tensor.js';
-import type { Hdf5File } from '../../formats/hdf5.js';
-import { Hdf5Rows } from '../../formats/hdf5Rows.js';
+import type { Hdf5File } from '../../formats/hdf5/file.js';
+import { Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { nameOf, npyError } from '../../formats/npyHeader.js';
 import type { StoredPatterns } from '../scanFile.js';
 

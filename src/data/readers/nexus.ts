@@ -1,7 +1,7 @@
 /** Lengths, energy and pixel mask of NeXus files, with the units that the file declares. */
-import type { Hdf5File } from '../../formats/hdf5.js';
+import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { nameOf } from '../../formats/npyHeader.js';
-import { asElectronvolts, asMetres, energyOfWavelength_eV } from '../geometry.js';
+import { asElectronvolts, asMetres, energyOfWavelength_eV } from '../opening/geometry.js';
 import type { ScanGeometry } from '../scanFile.js';
 
 /** Where beamlines put what we want, inside an NXentry. */

@@ -8,8 +8,8 @@ import { PtychoError } from '../../core/errors.js';
 import { formatShape } from '../../core/tensor.js';
 import { npyError } from '../../formats/npyHeader.js';
 import { NpyRows } from '../../formats/npyRows.js';
-import { hasMagic, MAGIC } from '../fileKind.js';
-import { readPositionsFile } from '../positionsFile.js';
+import { hasMagic, MAGIC } from '../opening/fileKind.js';
+import { readPositionsFile } from '../opening/positionsFile.js';
 import type { ScanReader } from '../scanFile.js';
 
 /** See the module. */

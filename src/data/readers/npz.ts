@@ -17,12 +17,12 @@ import {
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
-import { hasMagic } from '../fileKind.js';
 import { domainOf, geometryOf, type MetadataRecord, parseMetadata } from '../metadata.js';
-import { patternLayout } from '../patternLayout.js';
+import { hasMagic } from '../opening/fileKind.js';
+import { patternLayout } from '../opening/patternLayout.js';
+import { checkFinite } from '../opening/positions.js';
+import { readPositionsFile } from '../opening/positionsFile.js';
 import { framesInMemory } from '../patternSource.js';
-import { checkFinite } from '../positions.js';
-import { readPositionsFile } from '../positionsFile.js';
 import type {
   ReaderOptions,
   ScanFile,

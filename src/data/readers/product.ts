@@ -4,10 +4,10 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../../core/tensor.js';
-import { type Hdf5File, type Hdf5Value, isHdf5File, openHdf5 } from '../../formats/hdf5.js';
+import { type Hdf5File, type Hdf5Value, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { openNpz } from '../../formats/npz.js';
-import { checkFinite } from '../positions.js';
+import { checkFinite } from '../opening/positions.js';
 import type { ScanGeometry, StoredPositions } from '../scanFile.js';
 
 /** What a product holds for us. */

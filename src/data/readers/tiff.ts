@@ -10,8 +10,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
-import { hasMagic } from '../fileKind.js';
-import { readPositionsFile } from '../positionsFile.js';
+import { hasMagic } from '../opening/fileKind.js';
+import { readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 
 const ENDING = /\.tiff?$/i;

@@ -1,0 +1,158 @@
+/**
+ * How a scan file is opened and its patterns are grouped: the block `data` of training, inference and the data tools.
+ *
+ * @example
+ * dataConfigSchema.parse({ flip_y: true, crop_px: 128 }).neighbor_function; // 'nearest'
+ */
+
+import { z } from 'zod';
+import { field } from '../field.js';
+import {
+  flag,
+  nonNegativeNumber,
+  numberPair,
+  oneOf,
+  optional,
+  positiveInteger,
+  positiveNumber,
+  text,
+} from '../kinds.js';
+
+const local = { legacyKey: null } as const;
+
+/** Fields of {@link dataConfigSchema}. */
+export const dataFields = {
+  data_format: field(
+    oneOf('auto', 'npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'),
+    'auto',
+    'Format of the scan files; auto recognises it from the file.',
+    local,
+  ),
+  diffraction_path: field(
+    optional(text),
+    null,
+    'Where the patterns are inside the file: an HDF5 dataset such as /entry/data/data, or an NPZ key; null: the usual places.',
+    local,
+  ),
+  positions: field(
+    optional(text),
+    null,
+    'Scan positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); null: those of the scan file.',
+    local,
+  ),
+  positions_unit: field(
+    optional(oneOf('px', 'm')),
+    null,
+    'Unit of the positions: object pixels or metres; null: as the format says.',
+    local,
+  ),
+  product: field(
+    optional(text),
+    null,
+    'Ptychodus product file with positions, probe and object for a diffraction.h5; null: a product beside it, if there is one.',
+    local,
+  ),
+  bad_pixels: field(
+    optional(text),
+    null,
+    'Mask of unusable detector pixels (true = bad) from FILE or FILE:key; null: the mask of the scan file, if it has one.',
+    local,
+  ),
+  crop_px: field(
+    optional(positiveInteger),
+    null,
+    'Cut patterns to a square of this side (64, 128 or 256); null: as they are.',
+    { ...local, unit: 'px' },
+  ),
+  crop_center_px: field(
+    optional(numberPair),
+    null,
+    'Row and column of the pixel that becomes the zero frequency of the cropped patterns; null: the middle of the frame.',
+    { ...local, unit: 'px' },
+  ),
+  energy_eV: field(optional(positiveNumber), null, "Photon energy; null: the file's.", { ...local, unit: 'eV' }),
+  detector_distance_m: field(optional(positiveNumber), null, "Sample to detector; null: the file's.", {
+    ...local,
+    unit: 'm',
+  }),
+  detector_pixel_m: field(optional(positiveNumber), null, "Side of a detector pixel; null: the file's.", {
+    ...local,
+    unit: 'm',
+  }),
+  object_pixel_m: field(
+    optional(positiveNumber),
+    null,
+    "Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel).",
+    { ...local, unit: 'm' },
+  ),
+  flip_x: field(flag, false, 'Negate the x coordinates (first of the orientation options).', local),
+  flip_y: field(flag, false, 'Negate the y coordinates (second).', local),
+  swap_xy: field(flag, false, 'Exchange x and y coordinates (third, after the flips).', local),
+  coord_scale: field(positiveNumber, 1, 'Multiply the coordinates by this (fourth).', local),
+  transpose: field(
+    flag,
+    false,
+    'Exchange rows and columns of every pattern and of the bad-pixel mask, not of the probe (fifth).',
+    local,
+  ),
+  x_bounds: field(
+    optional(numberPair),
+    null,
+    'Use only positions whose x lies between these fractions of its range, such as 0.1,0.9; null: all.',
+    local,
+  ),
+  y_bounds: field(
+    optional(numberPair),
+    null,
+    'Use only positions whose y lies between these fractions of its range; null: all.',
+    local,
+  ),
+  neighbor_function: field(
+    oneOf('nearest', 'min_distance', 'four_quadrants'),
+    'nearest',
+    'How members of a group are chosen: among the nearest, the nearest beyond a distance, or one from each quadrant (gridsize 2).',
+    local,
+  ),
+  min_neighbor_distance_px: field(
+    nonNegativeNumber,
+    0,
+    'Members are at least this far from the seed position (min_distance, four_quadrants).',
+    { ...local, unit: 'px' },
+  ),
+  max_neighbor_distance_px: field(
+    positiveNumber,
+    3,
+    'Members are nearer to the seed position than this (four_quadrants).',
+    { ...local, unit: 'px' },
+  ),
+  quadrant_candidates: field(
+    positiveInteger,
+    30,
+    'Nearest neighbours that are sorted into quadrants (four_quadrants).',
+    local,
+  ),
+  cache_groups: field(
+    flag,
+    false,
+    'Keep the groups in a file beside the scan and use them again when nothing that they depend on has changed.',
+    local,
+  ),
+};
+
+/** How scan files are read and grouped; every field has a default. */
+export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, context) => {
+  for (const name of ['x_bounds', 'y_bounds'] as const) {
+    const bounds = config[name];
+    if (bounds === null) continue;
+    const [low, high] = bounds;
+    if (low >= 0 && high <= 1 && low < high) continue;
+    context.addIssue({
+      code: 'custom',
+      path: [name],
+      message: `${name} must be two rising fractions from 0 to 1, such as 0.1,0.9, got ${low},${high}.`,
+    });
+  }
+});
+
+/** See {@link dataConfigSchema}. */
+export type DataConfig = Readonly<z.output<typeof dataConfigSchema>>;

@@ -1,0 +1,157 @@
+/**
+ * The machine that a run uses: the block `execution`. Nothing in it changes what is computed beyond rounding, and nothing
+ * of it ever enters the legacy dictionary (CONFIG-002).
+ *
+ * @example
+ * executionConfigSchema.parse({ threads: 2 }).accelerator; // 'auto'
+ */
+
+import { z } from 'zod';
+import { field as declare, type FieldMeta } from '../field.js';
+import {
+  anyNumber,
+  flag,
+  type Kind,
+  oneOf,
+  optional,
+  orWord,
+  positiveInteger,
+  positiveNumber,
+  text,
+  wholeNumber,
+  wholeNumbers,
+} from '../kinds.js';
+
+const field = <S extends z.ZodType>(of: Kind<S>, fallback: z.output<S>, description: string, meta: FieldMeta = {}) =>
+  declare(of, fallback, description, { ...meta, legacyKey: null });
+const fixed = <S extends z.ZodType>(
+  of: Kind<S>,
+  fallback: z.output<S>,
+  description: string,
+  instead?: string,
+  formerly: readonly string[] = [],
+) => field(of, fallback, description, { fixed: true, instead, formerly });
+
+const reader = 'the next batch is always read while the engine works';
+const checkpoints = 'the best epoch is always kept, in wts.zip';
+const recording = 'the pictures of a run are drawn at its end';
+const spectral = 'it shapes a spectral generator';
+
+const executionFields = {
+  accelerator: field(
+    oneOf('auto', 'cpu', 'cuda'),
+    'auto',
+    'Where programs run: auto tries CUDA and falls back to the CPU with a warning, cuda insists on it.',
+    {
+      unavailable: ['mps', 'tpu'],
+      valueAliases: { gpu: { value: 'cuda', note: 'accelerator gpu means cuda.' } },
+      formerly: ['torch_accelerator'],
+    },
+  ),
+  engine: field(
+    optional(oneOf('tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu')),
+    null,
+    'Which TensorFlow.js engine, with backend tensorflow only; null: the fastest that works.',
+  ),
+  threads: field(optional(positiveInteger), null, 'CPU threads of the engine; null: one for each core.', {
+    unit: 'threads',
+  }),
+  inference_batch_size: field(
+    optional(positiveInteger),
+    null,
+    'Groups in one prediction, in place of batch_size of infer; train does not use it.',
+    { unit: 'groups', formerly: ['torch_inference_batch_size'] },
+  ),
+  devices: fixed(orWord(positiveInteger, 'auto'), 1, 'Devices that share the work.'),
+  strategy: fixed(text, 'auto', 'How several devices share the work.'),
+  deterministic: fixed(
+    orWord(flag, 'warn'),
+    true,
+    'The same seed gives the same draws, weights and order of batches.',
+    undefined,
+    ['torch_deterministic'],
+  ),
+  precision: field(oneOf('32-true'), '32-true', 'Numbers of the computation: single precision.', {
+    unavailable: ['16-mixed', 'bf16-mixed'],
+  }),
+  accum_steps: fixed(positiveInteger, 1, 'Batches whose gradients are added up for one step.', 'raise batch_size', [
+    'torch_accumulate_grad_batches',
+    'accumulate_grad_batches',
+  ]),
+  num_workers: fixed(wholeNumber, 0, 'Processes that read batches.', reader, ['torch_num_workers']),
+  pin_memory: fixed(flag, false, 'Batches in page-locked memory.'),
+  persistent_workers: fixed(flag, false, 'Keep reading processes between epochs.', reader),
+  prefetch_factor: fixed(optional(positiveInteger), null, 'Batches that each reading process holds ready.', reader),
+  enable_progress_bar: fixed(flag, false, 'Progress bar of a trainer.', 'progress is shown unless --quiet is given'),
+  enable_checkpointing: fixed(flag, true, 'Keep the best epoch.', checkpoints, ['torch_enable_checkpointing']),
+  checkpoint_save_top_k: fixed(wholeNumber, 1, 'How many of the best epochs are kept.', checkpoints, [
+    'torch_checkpoint_save_top_k',
+  ]),
+  checkpoint_monitor_metric: fixed(
+    text,
+    'val_loss',
+    'What the best epoch is judged by: val_loss, or loss where nothing validates.',
+    undefined,
+    ['checkpoint_monitor'],
+  ),
+  checkpoint_mode: field(oneOf('min'), 'min', 'Which way the monitored value is better.', { unavailable: ['max'] }),
+  early_stop_patience: fixed(
+    positiveInteger,
+    100,
+    'Epochs without improvement before training stops; this version always trains nepochs.',
+    'nepochs sets the length of a run',
+  ),
+  logger_backend: fixed(optional(text), 'csv', 'Where losses are written: history.csv.', undefined, [
+    'torch_logger',
+    'logger',
+  ]),
+  recon_log_every_n_epochs: fixed(optional(positiveInteger), null, 'Draw patches every so many epochs.', recording, [
+    'torch_recon_log_every_n_epochs',
+  ]),
+  recon_log_num_patches: fixed(positiveInteger, 4, 'Patches that are drawn.', recording, [
+    'torch_recon_log_num_patches',
+  ]),
+  recon_log_fixed_indices: fixed(optional(wholeNumbers), null, 'Which patches are drawn.', recording, [
+    'torch_recon_log_fixed_indices',
+  ]),
+  recon_log_stitch: fixed(flag, false, 'Draw the stitched image, too.', recording, ['torch_recon_log_stitch']),
+  recon_log_max_stitch_samples: fixed(optional(positiveInteger), null, 'Patches in the drawn image.', recording, [
+    'torch_recon_log_max_stitch_samples',
+  ]),
+  middle_trim: fixed(wholeNumber, 0, 'Placeholder of the published configuration.', 'see stitch_crop_px of infer'),
+  pad_eval: fixed(flag, false, 'Placeholder of the published configuration.'),
+  ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),
+  ffno_encoder_modes: fixed(positiveInteger, 12, 'Modes of a factorised spectral encoder.', spectral),
+  ffno_encoder_share_weights: fixed(flag, true, 'Blocks of the encoder share their weights.', spectral),
+  ffno_encoder_gate_init: fixed(positiveNumber, 0.1, 'First value of the gates of the encoder.', spectral),
+  ffno_encoder_norm: fixed(text, 'instance', 'Normalisation in the encoder.', spectral),
+  ffno_encoder_mlp_ratio: fixed(positiveNumber, 2, 'Widening of the dense layers of the encoder.', spectral),
+  spectral_bottleneck_blocks: fixed(positiveInteger, 6, 'Blocks of a spectral bottleneck.', spectral),
+  spectral_bottleneck_modes: fixed(positiveInteger, 12, 'Modes of a spectral bottleneck.', spectral),
+  spectral_bottleneck_share_weights: fixed(flag, true, 'Blocks of the bottleneck share their weights.', spectral),
+  spectral_bottleneck_gate_init: fixed(anyNumber, 0.1, 'First value of the gates of the bottleneck.', spectral),
+  spectral_bottleneck_gate_mode: field(oneOf('shared'), 'shared', 'Gates of the bottleneck.', {
+    unavailable: ['per_block'],
+    instead: spectral,
+  }),
+};
+
+/** The machine: nothing in it changes what is computed beyond rounding. */
+export const executionConfigSchema = z.strictObject(executionFields);
+
+/** See {@link executionConfigSchema}. */
+export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
+
+/** `engine` picks among the engines of one backend. */
+export function checkEngine(
+  config: { readonly backend?: string; readonly execution: { readonly engine: string | null } },
+  context: z.RefinementCtx,
+): void {
+  const { engine } = config.execution;
+  if (engine === null || config.backend === 'tensorflow') return;
+  context.addIssue({
+    code: 'custom',
+    path: ['execution', 'engine'],
+    message: `engine: ${engine} is an engine of TensorFlow.js and needs backend tensorflow; leave engine out, or set backend to tensorflow.`,
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * The network and its physics: the block `model`.
+ *
+ * @example
+ * modelConfigSchema.parse({ N: 64, gridsize: 2 }).n_filters_scale; // 2
+ */
+
+import { z } from 'zod';
+import { field, required } from '../field.js';
+import { flag, type Kind, nonNegativeNumber, oneOf, optional, positiveInteger, positiveNumber } from '../kinds.js';
+
+/** The pattern sides that the network exists for. */
+export const SUPPORTED_N = [64, 128, 256] as const;
+
+export const patternSide: Kind<z.ZodLiteral<64 | 128 | 256>> = {
+  schema: z.literal(SUPPORTED_N),
+  expected: '64, 128 or 256',
+};
+
+const spectral = { fixed: true, instead: 'it shapes a spectral generator' } as const;
+
+/** Fields of {@link modelConfigSchema}. */
+export const modelFields = {
+  N: required(patternSide, 'Side of the square diffraction patterns and of the patches; taken from the data file.', {
+    unit: 'px',
+  }),
+  gridsize: field(
+    positiveInteger,
+    1,
+    'A group is gridsize × gridsize neighbouring patterns, the channels of the network.',
+  ),
+  model_type: field(
+    oneOf('pinn'),
+    'pinn',
+    'How the network learns: pinn from the physics of diffraction, without labels.',
+    {
+      unavailable: ['supervised'],
+      valueAliases: {
+        Unsupervised: { value: 'pinn', note: 'model_type Unsupervised is called pinn here.' },
+        Supervised: { value: 'supervised', note: 'model_type Supervised is called supervised here.' },
+      },
+    },
+  ),
+  architecture: field(
+    oneOf('cnn', 'cnn_cbam'),
+    'cnn',
+    'Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention.',
+    { unavailable: ['ffno', 'fno', 'fno_vanilla', 'neuralop_uno'] },
+  ),
+  cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.', { legacyKey: null }),
+  n_filters_scale: field(positiveInteger, 2, 'Multiplies the width of every convolution.'),
+  amp_activation: field(
+    oneOf('sigmoid', 'swish', 'softplus', 'relu'),
+    'sigmoid',
+    'Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded.',
+    {
+      valueAliases: {
+        silu: { value: 'swish', note: 'amp_activation silu is called swish here.' },
+        SiLU: { value: 'swish', note: 'amp_activation SiLU is called swish here.' },
+      },
+    },
+  ),
+  object_big: field(
+    flag,
+    true,
+    'Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group.',
+    { legacyKey: 'object.big' },
+  ),
+  probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
+    legacyKey: 'probe.big',
+  }),
+  probe_mask: field(flag, false, 'Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
+  pad_object: field(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
+  border_activation: field(
+    oneOf('same', 'swish'),
+    'same',
+    "Activation of the border branch: the head's own, or the published swish, which is unbounded.",
+    { legacyKey: null },
+  ),
+  gaussian_smoothing_sigma: field(
+    nonNegativeNumber,
+    0,
+    'Width of the 3 × 3 Gaussian blur of the illuminated field; 0 switches it off.',
+    { unit: 'px' },
+  ),
+  probe_scale: field(
+    positiveNumber,
+    4,
+    'Published normalisation constant of the probe; accepted, but the scale contract counts_v1 takes every factor from the data, so that it changes no result.',
+  ),
+  probe_mask_sigma: field(nonNegativeNumber, 1, 'Blur of the edge of a soft probe mask.', {
+    unit: 'px',
+    fixed: true,
+    instead: 'probe_mask cuts a hard disk',
+  }),
+  probe_mask_diameter: field(optional(positiveNumber), null, 'Diameter of a soft probe mask; null: N/2.', {
+    unit: 'px',
+    fixed: true,
+    instead: 'probe_mask cuts a hard disk of radius N/4',
+  }),
+  generator_output_mode: field(
+    oneOf('real_imag'),
+    'real_imag',
+    'What generators other than cnn and cnn_cbam put out; these two always give amplitude and phase.',
+    { unavailable: ['amp_phase_logits', 'amp_phase'] },
+  ),
+  learned_input_channels: field(positiveInteger, 1, 'Input channels of a generator.', { fixed: true }),
+  max_hidden_channels: field(optional(positiveInteger), null, 'Most channels of a hidden layer; null: no limit.', {
+    fixed: true,
+    instead: 'n_filters_scale sets the width of the network',
+  }),
+  resnet_width: field(optional(positiveInteger), null, 'Width of a residual bottleneck; null: the generator decides.', {
+    fixed: true,
+    instead: 'n_filters_scale sets the width of the network',
+  }),
+  fno_modes: field(positiveInteger, 12, 'Modes that a spectral layer keeps.', spectral),
+  fno_width: field(positiveInteger, 32, 'Channels of a spectral generator.', spectral),
+  fno_blocks: field(positiveInteger, 4, 'Spectral blocks.', spectral),
+  fno_cnn_blocks: field(positiveInteger, 2, 'Convolution blocks after the spectral ones.', spectral),
+  fno_input_transform: field(oneOf('none'), 'none', 'What a spectral generator does to its input first.', {
+    unavailable: ['sqrt', 'log1p', 'instancenorm'],
+  }),
+};
+
+/** The network and its physics. */
+export const modelConfigSchema = z.strictObject(modelFields);
+
+/** The same before the data were opened: `N` may be missing. */
+export const modelRequestSchema = z.strictObject({ ...modelFields, N: modelFields.N.optional() });
+
+/** See {@link modelConfigSchema}. */
+export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>;
+/** See {@link modelRequestSchema}. */
+export type ModelRequest = Readonly<Omit<ModelConfig, 'N'> & { N?: ModelConfig['N'] }>;
+/** Some fields of a model. */
+export type ModelClaim = Readonly<Partial<ModelConfig>>;
+
+/** Fields of a model that somebody states: no defaults, so that what was left out claims nothing. */
+export const modelClaimSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(modelFields).map(([name, member]): [string, z.ZodType] => {
+      const value: z.ZodType = member instanceof z.ZodDefault ? (member.def.innerType as z.ZodType) : member;
+      // Description and legacy key stay with the field.
+      return [name, value.optional().meta(member.meta() ?? {})];
+    }),
+  ),
+) as unknown as z.ZodType<ModelClaim>;

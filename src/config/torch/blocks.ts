@@ -1,0 +1,363 @@
+/**
+ * PyTorch-style configurations, block by block, into fields: names and words translated, what belongs together checked,
+ * what this version does not have refused by name.
+ *
+ * A file is of that style if, and only if, its top level has one of the blocks `data_config`, `model_config`,
+ * `training_config`, `inference_config`, `datagen_config`, `training` or `inference`; beside them it may hold fields of
+ * this package, which win over the blocks.
+ *
+ * @example
+ * translateTorch({ data: { grid_size: [2, 2], K: 7 } }, 'training', 'run.yaml').given;
+ * // [{ name: 'gridsize', value: 2, … }, { name: 'neighbor_count', value: 7, … }]
+ */
+
+import { PtychoError } from '../../core/errors.js';
+import { show, unknownKey } from '../collect.js';
+import {
+  allFields,
+  type ConfigDefinition,
+  inferenceDefinition,
+  modelDefinition,
+  namesOf,
+  trainingDefinition,
+} from '../definition.js';
+import { notAvailable } from '../field.js';
+import { nearestName } from '../suggest.js';
+import { CI_PROFILE, SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
+
+/** Values of a block. */
+type Values = Readonly<Record<string, unknown>>;
+/** The blocks that were given. */
+export type TorchBlocks = Readonly<Partial<Record<TorchBlock, Values>>>;
+/** What is wanted from them. */
+export type TorchKind = 'training' | 'inference' | 'model';
+
+/** A value for a field, and the key at which it was written. */
+export interface Written {
+  readonly name: string;
+  readonly value: unknown;
+  readonly written: string;
+}
+
+/** Blocks as values of fields. */
+export interface TorchTranslation {
+  readonly given: readonly Written[];
+  /** Defaults of that family that were not overruled by the blocks. */
+  readonly defaults: readonly Written[];
+  readonly notes: readonly string[];
+}
+
+/** A file of that style, taken apart. */
+export interface TorchFile {
+  readonly blocks: TorchBlocks;
+  readonly profile: unknown;
+  /** Everything else at its top level. */
+  readonly rest: Values;
+  readonly notes: readonly string[];
+}
+
+const BLOCKS = Object.keys(TORCH_FIELDS) as TorchBlock[];
+const SUFFIX = '_config';
+/** Blocks by which a file is recognised; `data` and `model` alone are blocks of this package, too. */
+const TELLING = [...BLOCKS.map((block) => block + SUFFIX), `datagen${SUFFIX}`, 'training', 'inference'];
+const KIND_BLOCKS: Readonly<Record<TorchKind, readonly TorchBlock[]>> = {
+  training: ['data', 'model', 'training'],
+  inference: ['data', 'model', 'inference'],
+  model: ['data', 'model'],
+};
+
+const DEFINITIONS: Readonly<Record<TorchKind, ConfigDefinition<unknown>>> = {
+  training: trainingDefinition,
+  inference: inferenceDefinition,
+  model: modelDefinition,
+};
+
+/** Where the defaults of that family are said to come from. */
+export const TORCH_DEFAULTS = 'default of PyTorch-style configurations';
+
+/** Whether a configuration file is of the PyTorch style. */
+export function isTorchShaped(values: Values): boolean {
+  return TELLING.some((key) => Object.hasOwn(values, key));
+}
+
+/**
+ * Takes a file of that style apart.
+ * @throws PtychoError CONFIG_INVALID for a block that is none or is given under both names.
+ */
+export function readTorchFile(values: Values, origin: string): TorchFile {
+  const blocks: Partial<Record<TorchBlock, Values>> = {};
+  const notes: string[] = [];
+  const { profile, datagen_config: datagen, ...rest } = values as Record<string, unknown>;
+  if (datagen !== undefined) notes.push(`${origin}: datagen_config shapes simulated data and was left out.`);
+  for (const block of BLOCKS) {
+    const names = [block + SUFFIX, block].filter((name) => rest[name] !== undefined);
+    if (names.length === 2)
+      throw invalid(`${origin} gives both ${names.join(' and ')}; keep one of them.`, block, origin);
+    for (const name of names) {
+      const value = rest[name];
+      if (!isBlock(value))
+        throw invalid(`${origin}: ${name} must be a block of fields, got ${show(value)}.`, name, origin);
+      blocks[block] = value;
+      delete rest[name];
+    }
+  }
+  return { blocks, profile, rest, notes };
+}
+
+/**
+ * Translates blocks for one kind of configuration; blocks that it does not need are only checked for unknown keys.
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID: one sentence with the key's name.
+ */
+export function translateTorch(
+  blocks: TorchBlocks,
+  kind: TorchKind,
+  origin: string,
+  profile?: unknown,
+): TorchTranslation {
+  checkNames(blocks, origin);
+  const translator = new Translator(blocks, kind, origin, profile);
+  return translator.translate();
+}
+
+class Translator {
+  readonly #given: Written[] = [];
+  readonly #defaults: Written[] = [];
+  readonly #notes: string[] = [];
+  readonly #wanted: ReadonlySet<string>;
+
+  constructor(
+    readonly blocks: TorchBlocks,
+    readonly kind: TorchKind,
+    readonly origin: string,
+    readonly profile: unknown,
+  ) {
+    this.#wanted = namesOf(DEFINITIONS[kind]);
+  }
+
+  translate(): TorchTranslation {
+    this.#checkPhysics();
+    for (const block of KIND_BLOCKS[this.kind]) {
+      const values = this.blocks[block] ?? {};
+      const fields = torchFieldsOf(block);
+      for (const [key, value] of Object.entries(values)) {
+        if (value === undefined) continue;
+        const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
+        const written = `${block}${SUFFIX}.${key}`;
+        if (field === undefined) this.#give(key, value, written);
+        else if (field.to !== undefined) {
+          const converted = field.convert ? field.convert(value, written) : value;
+          if (key === 'architecture' && value === 'cnn') {
+            this.#notes.push('architecture cnn of PyTorch-style configurations is called cnn_cbam here.');
+          }
+          this.#give(field.to, converted, written);
+        } else if (!field.special) this.#accept(key, value, [field.fallback, ...(field.also ?? [])], field.instead);
+      }
+      for (const [key, field] of Object.entries(fields)) {
+        if (field.to === undefined || field.fallback === undefined) continue;
+        const value = field.convert ? field.convert(field.fallback, key) : field.fallback;
+        this.#assume(field.to, value);
+      }
+    }
+    this.#gridsize();
+    this.#probeMask();
+    if (this.kind === 'training') this.#losses();
+    this.#measurementDomain();
+    return { given: this.#given, defaults: this.#defaults, notes: this.#notes };
+  }
+
+  #value(block: TorchBlock, key: string): unknown {
+    const value = this.blocks[block]?.[key];
+    return value === undefined ? torchFieldsOf(block)[key].fallback : value;
+  }
+
+  #isGiven(block: TorchBlock, key: string): boolean {
+    return this.blocks[block]?.[key] !== undefined;
+  }
+
+  #give(name: string, value: unknown, written: string): void {
+    if (value !== undefined && this.#wanted.has(name)) this.#given.push({ name, value, written });
+  }
+
+  #assume(name: string, value: unknown): void {
+    // The model of a reconstruction is the bundle's: a default claims nothing about it.
+    const claimed = this.kind === 'inference' && isModelField(name);
+    if (this.#wanted.has(name) && !claimed) this.#defaults.push({ name, value, written: name });
+  }
+
+  #accept(key: string, value: unknown, accepted: readonly unknown[], instead?: string): void {
+    if (accepted.some((one) => show(one) === show(value))) return;
+    throw invalid(notAvailable(key, value, accepted, instead), key, this.origin);
+  }
+
+  #gridsize(): void {
+    const size = this.#value('data', 'grid_size');
+    const sides = Array.isArray(size) ? size : [size, size];
+    const [h, w] = sides;
+    if (sides.length !== 2 || !Number.isInteger(h) || h < 1 || h !== w) {
+      throw invalid(
+        `grid_size must be square, two equal positive whole numbers, got ${show(size)}.`,
+        'grid_size',
+        this.origin,
+      );
+    }
+    if (this.#isGiven('data', 'grid_size')) this.#give('gridsize', h, `data${SUFFIX}.grid_size`);
+    else this.#assume('gridsize', h);
+    const own = this.#given.findLast((entry) => entry.name === 'gridsize')?.value ?? h;
+    const members = Number(own) ** 2;
+    for (const [block, key] of [
+      ['data', 'C'],
+      ['model', 'C_model'],
+      ['model', 'C_forward'],
+    ] as const) {
+      const C = this.#value(block, key);
+      if (C === undefined || C === members) continue;
+      throw invalid(
+        `${key} is ${show(C)}, but a group of grid_size ${show(own)} × ${show(own)} has ${members} patterns; leave ${key} out.`,
+        key,
+        this.origin,
+      );
+    }
+  }
+
+  #probeMask(): void {
+    const tensor = this.#value('model', 'probe_mask_tensor');
+    const mask = this.#value('model', 'probe_mask');
+    if (!this.#isGiven('model', 'probe_mask') && !this.#isGiven('model', 'probe_mask_tensor')) return;
+    const isTensor = (value: unknown) => typeof value === 'object' && value !== null;
+    const on = isTensor(tensor) || isTensor(mask) ? true : mask === null ? false : mask;
+    if (on === true) {
+      this.#notes.push('probe_mask cuts the probe to a hard disk of radius N/4, without the soft edge of that family.');
+    }
+    this.#give('probe_mask', on, `model${SUFFIX}.probe_mask`);
+  }
+
+  #losses(): void {
+    const mode = this.#value('training', 'torch_loss_mode');
+    const nll = this.#value('training', 'nll');
+    if (typeof nll !== 'boolean') throw invalid(`nll must be true or false, got ${show(nll)}.`, 'nll', this.origin);
+    if (mode === 'mae') {
+      this.#notes.push('torch_loss_mode mae is nll_weight 0 and mae_weight 1 here.');
+      this.#give('nll_weight', 0, `training${SUFFIX}.torch_loss_mode`);
+      this.#give('mae_weight', 1, `training${SUFFIX}.torch_loss_mode`);
+    } else if (this.#isGiven('training', 'nll')) this.#give('nll_weight', nll ? 1 : 0, `training${SUFFIX}.nll`);
+  }
+
+  /** §4.1: version and domain go together, or neither is given. */
+  #measurementDomain(): void {
+    const [version, domain] = [
+      this.blocks.data?.scale_contract_version ?? undefined,
+      this.blocks.data?.measurement_domain ?? undefined,
+    ];
+    if (version === undefined && domain === undefined) return;
+    if (version === undefined || domain === undefined) {
+      const [one, other] =
+        version === undefined
+          ? ['measurement_domain', 'scale_contract_version']
+          : ['scale_contract_version', 'measurement_domain'];
+      throw invalid(`${one} is given without ${other}; give both or neither.`, other, this.origin);
+    }
+    if (
+      typeof version !== 'string' ||
+      !Object.hasOwn(SCALE_CONTRACTS, version) ||
+      SCALE_CONTRACTS[version] !== domain
+    ) {
+      const pairs = Object.entries(SCALE_CONTRACTS).map(([v, d]) => `${v} with ${d}`);
+      throw invalid(
+        `scale_contract_version ${show(version)} does not go with measurement_domain ${show(domain)}; the pairs are ${pairs.join(' and ')}.`,
+        'scale_contract_version',
+        this.origin,
+      );
+    }
+    this.#give('measurement_domain', domain, `data${SUFFIX}.measurement_domain`);
+  }
+
+  /** The forward model of that family and the profile `ci`: contradictions first, then what this version has. */
+  #checkPhysics(): void {
+    const { profile } = this;
+    if (profile !== undefined && profile !== null && profile !== 'ci') {
+      throw invalid(`profile must be ci or null, got ${show(profile)}.`, 'profile', this.origin);
+    }
+    const rectangular = profile === 'ci' || this.#value('model', 'physics_forward_mode') === 'rectangular_scaled';
+    for (const block of BLOCKS) {
+      for (const [key, demanded] of Object.entries(CI_PROFILE[block])) {
+        const value = this.blocks[block]?.[key];
+        if (profile !== 'ci' || value === undefined || value === demanded) continue;
+        throw invalid(
+          `profile ci demands ${key} ${show(demanded)}, but ${key} is given as ${show(value)}; leave one of them out.`,
+          key,
+          this.origin,
+        );
+      }
+    }
+    const mode = this.blocks.model?.mode ?? this.blocks.model?.model_type ?? 'Unsupervised';
+    if (rectangular && mode !== 'Unsupervised' && mode !== 'pinn') {
+      throw invalid(
+        `physics_forward_mode rectangular_scaled needs mode Unsupervised, got ${show(mode)}.`,
+        'mode',
+        this.origin,
+      );
+    }
+    const loss = this.#value('training', 'torch_loss_mode');
+    if (loss !== 'poisson' && loss !== 'mae') {
+      throw invalid(`torch_loss_mode must be poisson or mae, got ${show(loss)}.`, 'torch_loss_mode', this.origin);
+    }
+    if (rectangular && loss !== 'poisson') {
+      throw invalid(
+        `physics_forward_mode rectangular_scaled needs torch_loss_mode poisson, got ${show(loss)}.`,
+        'torch_loss_mode',
+        this.origin,
+      );
+    }
+    if (this.#value('model', 'rect_s1s2_init') === 'data' && !rectangular) {
+      throw invalid(
+        'rect_s1s2_init data needs physics_forward_mode rectangular_scaled; leave it out.',
+        'rect_s1s2_init',
+        this.origin,
+      );
+    }
+    const gain = this.#value('model', 'amplitude_physics_gain');
+    if (typeof gain !== 'number' || !Number.isFinite(gain) || gain <= 0) {
+      throw invalid(
+        `amplitude_physics_gain must be a positive number, got ${show(gain)}.`,
+        'amplitude_physics_gain',
+        this.origin,
+      );
+    }
+    if (profile === 'ci')
+      this.#accept('physics_forward_mode', 'rectangular_scaled', ['amplitude'], 'profile ci needs it');
+    this.#accept('physics_forward_mode', this.#value('model', 'physics_forward_mode'), ['amplitude']);
+    this.#accept('rect_s1s2_init', this.#value('model', 'rect_s1s2_init'), ['ones']);
+    this.#accept('cnn_output_mode', this.#value('model', 'cnn_output_mode'), ['amp_phase']);
+    this.#accept('amplitude_physics_gain', gain, [1]);
+    this.#accept(
+      'loss_function',
+      this.#value('model', 'loss_function'),
+      ['Poisson'],
+      'torch_loss_mode chooses the loss',
+    );
+  }
+}
+
+/** Keys of a block are names of that family or fields of this package. */
+function checkNames(blocks: TorchBlocks, origin: string): void {
+  const own = new Set([...namesOf(trainingDefinition), ...namesOf(inferenceDefinition)]);
+  for (const [block, values] of Object.entries(blocks) as [TorchBlock, Values][]) {
+    const known = Object.keys(torchFieldsOf(block));
+    for (const key of Object.keys(values)) {
+      if (known.includes(key) || own.has(key)) continue;
+      throw unknownKey(origin, `${block}${SUFFIX}.${key}`, nearestName(key, [...known, ...own]));
+    }
+  }
+}
+
+function isModelField(name: string): boolean {
+  return allFields(modelDefinition).some((field) => field.name === name);
+}
+
+function isBlock(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(message: string, field: string, path: string): PtychoError {
+  return new PtychoError('CONFIG_INVALID', message, { field, path });
+}

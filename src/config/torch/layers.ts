@@ -1,0 +1,81 @@
+/** A PyTorch-style file as layers of a resolution, and the guards that need to see what stands beside it. */
+
+import { PtychoError } from '../../core/errors.js';
+import { type Collection, collectLayer, LayerCollector } from '../collect.js';
+import { allFields, type ConfigDefinition } from '../definition.js';
+import { readTorchFile, TORCH_DEFAULTS, type TorchBlocks, type TorchKind, translateTorch } from './blocks.js';
+
+/** Where two families of configurations disagree by four orders of magnitude. */
+const TORCH_NPHOTONS = 1e5;
+
+/**
+ * Collects a PyTorch-style file: defaults of that family, then its blocks, then the fields beside them.
+ * @returns the guards, to be run when all stronger layers are collected.
+ */
+export function collectTorchFile(
+  definition: ConfigDefinition<unknown>,
+  file: { readonly origin: string; readonly values: Readonly<Record<string, unknown>> },
+  into: Collection,
+): () => void {
+  const { blocks, profile, rest, notes } = readTorchFile(file.values, file.origin);
+  into.notes.push(...notes);
+  const guard = collectTorchBlocks(definition, { blocks, profile, origin: file.origin }, into);
+  collectLayer(definition, { source: 'file', origin: file.origin, values: rest }, into);
+  return guard;
+}
+
+/** The same for blocks that were already taken apart. */
+export function collectTorchBlocks(
+  definition: ConfigDefinition<unknown>,
+  torch: { readonly blocks: TorchBlocks; readonly profile?: unknown; readonly origin: string },
+  into: Collection,
+): () => void {
+  const { given, defaults, notes } = translateTorch(
+    torch.blocks,
+    definition.name as TorchKind,
+    torch.origin,
+    torch.profile,
+  );
+  into.notes.push(...notes);
+  const fields = allFields(definition);
+  // Metadata of a scan was collected before, but is stronger than any default.
+  const open = defaults.filter(({ name }) => !into.given.has(name));
+  const weak = new LayerCollector(definition, 'default', TORCH_DEFAULTS, into);
+  for (const { name, value, written } of open) weak.read(name, value, written, fields);
+  const strong = new LayerCollector(definition, 'file', torch.origin, into);
+  for (const { name, value, written } of given) strong.read(name, value, written, fields);
+  const nphotons = into.given.get('nphotons');
+  if (definition.name !== 'training') return () => {};
+  return () => guardTraining(into, nphotons);
+}
+
+/** The guards of the published bridge. */
+function guardTraining(collection: Collection, fromBlocks: unknown): void {
+  const { given, warnings } = collection;
+  const nphotons = given.get('nphotons');
+  if (nphotons !== undefined && nphotons === fromBlocks && nphotons.value === TORCH_NPHOTONS) {
+    throw missing(
+      'nphotons',
+      'nphotons is 1e5, the default of PyTorch-style configurations, where others have 1e9; say which number is meant by giving nphotons beside the blocks (--nphotons 1e5).',
+    );
+  }
+  if (given.get('n_groups')?.value == null) {
+    throw missing(
+      'n_groups',
+      'n_groups is needed: PyTorch-style blocks do not hold it; give it beside them (--n_groups 512, or all).',
+    );
+  }
+  if (given.get('train_data_file')?.value == null) {
+    throw missing(
+      'train_data_file',
+      'train_data_file is needed: PyTorch-style blocks do not hold it; give it beside them (--train_data_file FILE).',
+    );
+  }
+  if (given.get('test_data_file')?.value == null) {
+    warnings.push('test_data_file is not given, so a share of the training groups (val_fraction) validates.');
+  }
+}
+
+function missing(field: string, message: string): PtychoError {
+  return new PtychoError('CONFIG_INVALID', message, { field });
+}

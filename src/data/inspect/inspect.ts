@@ -1,0 +1,181 @@
+/**
+ * What a scan file holds and whether it can be used: the facts behind `ptychopinn inspect`.
+ *
+ * @example
+ * const { scan, problems } = await inspectScan('scan.npz');
+ */
+import { isPtychoError, messageOf } from '../../core/errors.js';
+import type { Shape } from '../../core/tensor.js';
+import { totalIntensity } from '../../physics/probe.js';
+import { meanNearestDistance } from '../grouping/neighbours.js';
+import { openDataset } from '../openDataset.js';
+import type { MeasurementDomain } from '../opening/measurementDomain.js';
+import type { OpenDatasetOptions } from '../opening/openDatasetOptions.js';
+import type { Orientation } from '../opening/orientation.js';
+import type { RawData } from '../rawData.js';
+import type { ScanFormat, ScanGeometry } from '../scanFile.js';
+import { bytesOf, type InspectedArray, listArrays } from './arrays.js';
+import { findingsOf } from './findings.js';
+import { type Histogram, logHistogram, measurePatterns } from './patterns.js';
+import { probeDiameter } from './probeSize.js';
+
+export type { InspectedArray } from './arrays.js';
+
+/** A report in plain values, ready for JSON. */
+export interface ScanInspection {
+  readonly path: string;
+  readonly bytes: number;
+  /** From the headers; empty for formats that are no containers (TIFF, NPY). */
+  readonly arrays: readonly InspectedArray[];
+  /** What keeps the scan from being used, or makes results poor; empty for a sound scan. Whole sentences with what to do. */
+  readonly problems: readonly string[];
+  /** What is worth knowing: transposed, left out, assumed. */
+  readonly notes: readonly string[];
+  /** Absent when the file cannot be opened as a scan; the first problem then says why. */
+  readonly scan?: ScanSummary;
+}
+
+export interface ScanSummary {
+  readonly format: ScanFormat | 'memory';
+  readonly count: number;
+  readonly N: number;
+  readonly domain: MeasurementDomain;
+  readonly domainReason: string;
+  /** Σ d² of a pattern (photons, in count domains), over `measured` patterns spread evenly over the scan. */
+  readonly power: { readonly min: number; readonly mean: number; readonly max: number; readonly measured: number };
+  /** How the patterns' power is spread; absent when all are dark. */
+  readonly powerHistogram?: Histogram;
+  readonly maxAmplitude: number;
+  readonly badPixels: number;
+  readonly xRange_px: readonly [number, number];
+  readonly yRange_px: readonly [number, number];
+  /** True when the file records where each exposure began. */
+  readonly startPositions: boolean;
+  /** Mean distance of a position to its nearest neighbour. */
+  readonly meanStep_px?: number;
+  readonly probe?: {
+    readonly modes: number;
+    /** See {@link probeDiameter}. */
+    readonly diameter_px: number;
+    /** Σ|P|² over all modes. */
+    readonly power: number;
+  };
+  /** Linear overlap of neighbouring positions: 1 − step/diameter, not below 0. */
+  readonly overlap?: number;
+  readonly objectShape?: Shape;
+  readonly groundTruth: boolean;
+  readonly labels: boolean;
+  readonly scans: number;
+  readonly orientation: Orientation;
+  readonly geometry: ScanGeometry;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** What was read, for those who draw it. */
+export interface InspectedScan {
+  readonly raw: RawData;
+  /** Patterns that were measured, and their power. */
+  readonly indices: Int32Array;
+  readonly power: Float64Array;
+}
+
+/** Options of {@link inspectScan}: how the scan is opened, and who sees it while it is open. */
+export interface InspectOptions extends OpenDatasetOptions {
+  readonly onScan?: (scan: InspectedScan, summary: ScanSummary) => Promise<void> | void;
+}
+
+const HISTOGRAM_BINS = 24;
+
+/**
+ * Looks at a scan file: arrays from their headers, patterns from a sample.
+ * @throws PtychoError only when the file is missing or its container is damaged; all else is reported in `problems`.
+ */
+export async function inspectScan(path: string, options: InspectOptions = {}): Promise<ScanInspection> {
+  const { onScan, ...opening } = options;
+  const problems: string[] = [];
+  const notes: string[] = [];
+  let arrays: InspectedArray[] = [];
+  let scan: ScanSummary | undefined;
+  try {
+    arrays = await listArrays(path);
+    for (const { problem } of arrays) if (problem !== undefined) problems.push(problem);
+    const raw = await openDataset(path, opening);
+    try {
+      const seen = await look(raw);
+      scan = seen.summary;
+      problems.push(...seen.problems);
+      notes.push(...seen.notes);
+      await onScan?.(seen.scan, scan);
+    } finally {
+      await raw.close();
+    }
+  } catch (error) {
+    // Nothing to describe: it is not there, or its container cannot be read.
+    if (!isPtychoError(error) || arrays.length === 0) throw error;
+    if (!problems.includes(messageOf(error))) problems.unshift(messageOf(error));
+  }
+  // What is listed as unreadable need not be noted as left out once more.
+  const told = notes.filter((note) => !problems.some((problem) => note.endsWith(problem)));
+  return { path, bytes: bytesOf(path), arrays, problems, notes: told, scan };
+}
+
+async function look(raw: RawData) {
+  const patterns = await measurePatterns(raw);
+  const { power } = patterns;
+  const step = meanNearestDistance(raw.xcoords, raw.ycoords);
+  const { probeGuess } = raw;
+  const probe = probeGuess && {
+    modes: probeGuess.shape.length === 3 ? probeGuess.shape[0] : 1,
+    diameter_px: probeDiameter(probeGuess),
+    power: totalIntensity(probeGuess),
+  };
+  const overlap =
+    probe === undefined || probe.diameter_px === 0 || Number.isNaN(step)
+      ? undefined
+      : Math.max(0, 1 - step / probe.diameter_px);
+  const summary: ScanSummary = {
+    format: raw.format,
+    count: raw.count,
+    N: raw.N,
+    domain: raw.domain,
+    domainReason: raw.domainReason,
+    power: { ...spread(power), mean: power.reduce((sum, v) => sum + v, 0) / power.length, measured: power.length },
+    powerHistogram: logHistogram(power, HISTOGRAM_BINS),
+    maxAmplitude: patterns.maxAmplitude,
+    badPixels: raw.badPixels?.reduce((sum, bad) => sum + bad, 0) ?? 0,
+    xRange_px: range(raw.xcoords),
+    yRange_px: range(raw.ycoords),
+    startPositions: raw.xcoordsStart !== undefined,
+    meanStep_px: Number.isNaN(step) ? undefined : step,
+    probe,
+    overlap,
+    objectShape: raw.objectGuess?.shape,
+    groundTruth: raw.groundTruth !== undefined,
+    labels: raw.labels !== undefined,
+    scans: new Set(raw.scanIndex).size,
+    orientation: raw.orientation,
+    geometry: raw.geometry,
+    metadata: raw.metadata,
+  };
+  const findings = findingsOf(raw, patterns, {
+    step_px: step,
+    probeDiameter_px: probe?.diameter_px,
+    overlap,
+    probePower: probe?.power,
+  });
+  return { ...findings, summary, scan: { raw, indices: patterns.indices, power } };
+}
+
+function spread(values: Float64Array): { min: number; max: number } {
+  const [min, max] = range(values);
+  return { min, max };
+}
+
+function range(values: Float64Array): [number, number] {
+  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+  }
+  return [min, max];
+}

@@ -1,0 +1,151 @@
+/** What the patterns of a scan measure: light, spread, pixels that behave oddly. */
+import { isPtychoError, messageOf } from '../../core/errors.js';
+import type { RawData } from '../rawData.js';
+
+/** A histogram with bins of equal width on a logarithmic scale. */
+export interface Histogram {
+  /** Borders of the bins, one more than counts. */
+  readonly edges: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** Figures of the patterns looked at, spread evenly over the scan. */
+export interface PatternFigures {
+  /** Which patterns, and the power Σ d² of each. */
+  readonly indices: Int32Array;
+  readonly power: Float64Array;
+  /** (N, N) mean of d². */
+  readonly meanIntensity: Float64Array;
+  readonly maxAmplitude: number;
+  /** Pixels, over all patterns looked at, that hold exactly the largest value. */
+  readonly atMaximum: number;
+  /** Patterns with NaN, infinite or negative pixels; they are in no other figure. */
+  readonly unusable: number;
+  /** The message about the first of them. */
+  readonly firstProblem?: string;
+}
+
+/** Patterns measured at most, so that large scans are inspected in seconds. */
+const MOST_MEASURED = 1024;
+const CHUNK_PIXELS = 1 << 21;
+
+/** Measures up to 1024 patterns. @throws PtychoError reading errors other than DATASET_VALUE */
+export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
+  const { N, count } = raw;
+  const size = N * N;
+  const wanted = Math.min(count, MOST_MEASURED);
+  const all = Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * count) / wanted));
+  const meanIntensity = new Float64Array(size);
+  const indices: number[] = [];
+  const powers: number[] = [];
+  let [maxAmplitude, atMaximum, unusable] = [0, 0, 0];
+  let firstProblem: string | undefined;
+  const take = (index: number, amplitudes: Float32Array) => {
+    let power = 0;
+    for (let p = 0; p < size; p++) {
+      const a = amplitudes[p];
+      power += a * a;
+      meanIntensity[p] += a * a;
+      if (a > maxAmplitude) [maxAmplitude, atMaximum] = [a, 1];
+      else if (a === maxAmplitude) atMaximum++;
+    }
+    indices.push(index);
+    powers.push(power);
+  };
+  const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
+  for (let from = 0; from < all.length; from += step) {
+    const part = all.subarray(from, from + step);
+    const pixels = new Float32Array(part.length * size);
+    try {
+      await raw.patterns.readAmplitudes(part, pixels);
+      part.forEach((index, i) => {
+        take(index, pixels.subarray(i * size, (i + 1) * size));
+      });
+    } catch (error) {
+      if (!isPtychoError(error, 'DATASET_VALUE')) throw error;
+      // One by one, to count those that cannot be used.
+      const one = new Float32Array(size);
+      for (const index of part) {
+        try {
+          await raw.patterns.readAmplitudes([index], one);
+          take(index, one);
+        } catch (inner) {
+          if (!isPtychoError(inner, 'DATASET_VALUE')) throw inner;
+          firstProblem ??= messageOf(inner);
+          unusable++;
+        }
+      }
+    }
+  }
+  for (let p = 0; p < size; p++) meanIntensity[p] /= Math.max(1, powers.length);
+  return {
+    indices: Int32Array.from(indices),
+    power: Float64Array.from(powers),
+    meanIntensity,
+    maxAmplitude,
+    atMaximum,
+    unusable,
+    firstProblem,
+  };
+}
+
+/** A histogram of the positive values. */
+export function logHistogram(values: Float64Array, bins: number): Histogram | undefined {
+  const logs = values.filter((v) => v > 0).map(Math.log);
+  if (logs.length === 0) return undefined;
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const v of logs) [low, high] = [Math.min(low, v), Math.max(high, v)];
+  const span = high - low || 1e-9;
+  const counts = new Array<number>(bins).fill(0);
+  for (const v of logs) counts[Math.min(bins - 1, Math.floor((bins * (v - low)) / span))]++;
+  return { edges: Array.from({ length: bins + 1 }, (_, i) => Math.exp(low + (i * span) / bins)), counts };
+}
+
+/** True when the quarter of the pixels nearest to the corners holds more light than the quarter in the middle. */
+export function darkInTheMiddle(intensity: Float64Array, N: number): boolean {
+  const [low, high] = [N / 4, N - N / 4];
+  let [middle, corners] = [0, 0];
+  for (let row = 0; row < N; row++) {
+    const inRow = row >= low && row < high;
+    for (let column = 0; column < N; column++) {
+      const inColumn = column >= low && column < high;
+      if (inRow && inColumn) middle += intensity[row * N + column];
+      else if (!inRow && !inColumn) corners += intensity[row * N + column];
+    }
+  }
+  return corners > middle;
+}
+
+/** Centre of mass of the light, in pixels; undefined without light. */
+export function centreOfLight(intensity: Float64Array, N: number): { row: number; column: number } | undefined {
+  let [total, row, column] = [0, 0, 0];
+  intensity.forEach((v, p) => {
+    total += v;
+    row += v * Math.floor(p / N);
+    column += v * (p % N);
+  });
+  return total === 0 ? undefined : { row: row / total, column: column / total };
+}
+
+/** How much brighter than the brightest of its neighbours a pixel must be, on average, to be no signal. */
+const HOT = 20;
+
+/** Pixels that stick out of their neighbours far beyond what light does, brightest first. */
+export function hotPixels(intensity: Float64Array, N: number): { row: number; column: number }[] {
+  const mean = intensity.reduce((sum, v) => sum + v, 0) / intensity.length;
+  const found: { row: number; column: number; value: number }[] = [];
+  for (let row = 0; row < N; row++) {
+    for (let column = 0; column < N; column++) {
+      const value = intensity[row * N + column];
+      if (!(value > HOT * mean)) continue;
+      let brightest = 0;
+      for (let r = Math.max(0, row - 1); r <= Math.min(N - 1, row + 1); r++) {
+        for (let c = Math.max(0, column - 1); c <= Math.min(N - 1, column + 1); c++) {
+          if (r !== row || c !== column) brightest = Math.max(brightest, intensity[r * N + c]);
+        }
+      }
+      if (value > HOT * brightest) found.push({ row, column, value });
+    }
+  }
+  return found.sort((a, b) => b.value - a.value).map(({ row, column }) => ({ row, column }));
+}

@@ -1,0 +1,48 @@
+/** What `openDataset` may be told; names, defaults and descriptions are those of the configuration (`src/config/schemas/data.ts`). */
+import type { DataConfig } from '../../config/schemas/data.js';
+import type { Logger } from '../../core/log.js';
+import type { MeasurementDomain } from './measurementDomain.js';
+
+/** Patterns looked at when a scan is opened: enough to tell the domain and to find damage that is everywhere. */
+export const LOOKED_AT = 16;
+
+/** The fields of the block `data` that concern opening; the others choose neighbours. */
+export type DataOptions = Pick<
+  DataConfig,
+  | 'data_format'
+  | 'diffraction_path'
+  | 'positions'
+  | 'positions_unit'
+  | 'product'
+  | 'bad_pixels'
+  | 'crop_px'
+  | 'crop_center_px'
+  | 'energy_eV'
+  | 'detector_distance_m'
+  | 'detector_pixel_m'
+  | 'object_pixel_m'
+  | 'flip_x'
+  | 'flip_y'
+  | 'swap_xy'
+  | 'coord_scale'
+  | 'transpose'
+  | 'x_bounds'
+  | 'y_bounds'
+>;
+
+/** Options of `openDataset`; what is left out or null is as the file has it. A whole block `data` may be spread into it. */
+export interface OpenDatasetOptions extends Partial<DataOptions> {
+  /** Use this many patterns, drawn at random, in the file's order; all when left out or not fewer. */
+  readonly n_subsample?: number | null;
+  /** Seed of that draw; 0 when left out. */
+  readonly subsample_seed?: number | null;
+  /** `FILE[:key]`: use this probe instead of the file's. */
+  readonly probe?: string | null;
+  /** What the numbers are, for files that do not say; refused when the file says something else. */
+  readonly measurement_domain?: MeasurementDomain | null;
+  /** Let `measurement_domain` replace what the file declares, to correct a wrong declaration (`convert` does). */
+  readonly redeclare?: boolean;
+  /** The most memory that the patterns may take when they cannot be read row by row (compressed, Fortran order). */
+  readonly maxResidentBytes?: number;
+  readonly logger?: Logger;
+}

@@ -1,0 +1,174 @@
+/**
+ * From metres to object pixels: the geometry of an opened scan, from its file and from options, and its positions on the grid
+ * of the patterns as they are used.
+ *
+ * Object pixel = λ·distance/(N·detector pixel), λ = hc/E. The file's own grid (frames, probe, object) may be finer than that
+ * of cropped patterns; positions in pixels and a declared object pixel are converted with it.
+ */
+import { PtychoError } from '../../core/errors.js';
+import { nameOf } from '../../formats/npyHeader.js';
+import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
+import type { CropWindow } from './crop.js';
+import { wavelength_m } from './geometry.js';
+import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
+
+/** A value for columns (x) and one for rows (y). */
+export interface Pair {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The options that replace what a file says. */
+export interface GeometryOptions {
+  readonly energy_eV?: number | null;
+  readonly detector_distance_m?: number | null;
+  readonly detector_pixel_m?: number | null;
+  readonly object_pixel_m?: number | null;
+}
+
+/** Object pixels that differ by more are worth a word. */
+const TOLERANCE = 0.02;
+
+/** λ·distance/(N·detector pixel) in metres; undefined where one of them is unknown. */
+export function objectPixel(
+  { energy_eV, detectorDistance_m, detectorPixel_m }: ScanGeometry,
+  N: number,
+): Pair | undefined {
+  if (energy_eV === undefined || detectorDistance_m === undefined || detectorPixel_m === undefined) return undefined;
+  const reach = (wavelength_m(energy_eV) * detectorDistance_m) / N;
+  return { x: reach / detectorPixel_m.x, y: reach / detectorPixel_m.y };
+}
+
+/** How the file's grid lies to that of the finished patterns. */
+export interface GridChange {
+  /** Pixels of the finished patterns along each side. */
+  readonly N: number;
+  /** Finished pixels in one pixel of the file's positions, probe and object: N/frame, 1 where nothing was cropped. */
+  readonly scale: Pair;
+}
+
+/**
+ * The grid of the file is that of its probe; where it has none, that of its frames. A product whose probe already has the
+ * cropped side thus keeps its pixels.
+ */
+export function gridChange(file: ScanFile, window: CropWindow | undefined, transpose: boolean): GridChange {
+  const N = window?.side ?? file.patterns.width;
+  const probeSide = file.probeGuess?.shape.at(-1);
+  if (window === undefined || probeSide === N) return { N, scale: { x: 1, y: 1 } };
+  const { height, width } = file.patterns;
+  const [columns, rows] = transpose ? [height, width] : [width, height];
+  return { N, scale: { x: N / columns, y: N / rows } };
+}
+
+/**
+ * The geometry with options and computed object pixel filled in.
+ * @throws PtychoError CONFIG_INVALID for options that are not positive numbers.
+ */
+export function resolveGeometry(
+  file: ScanFile,
+  options: GeometryOptions,
+  { N, scale }: GridChange,
+  transpose: boolean,
+  note: (sentence: string) => void,
+): ScanGeometry {
+  for (const key of ['energy_eV', 'detector_distance_m', 'detector_pixel_m', 'object_pixel_m'] as const) {
+    const value = options[key];
+    if (value === undefined || value === null || (value > 0 && Number.isFinite(value))) continue;
+    throw new PtychoError('CONFIG_INVALID', `${key} must be a positive number, got ${value}.`, { key, found: value });
+  }
+  const both = (value: number | null | undefined): Pair | undefined => (value ? { x: value, y: value } : undefined);
+  const turned = (pair: Pair | undefined) => (pair && transpose ? { x: pair.y, y: pair.x } : pair);
+  const given: ScanGeometry = {
+    ...file.geometry,
+    energy_eV: options.energy_eV ?? file.geometry.energy_eV,
+    detectorDistance_m: options.detector_distance_m ?? file.geometry.detectorDistance_m,
+    detectorPixel_m: both(options.detector_pixel_m) ?? turned(file.geometry.detectorPixel_m),
+  };
+  const computed = objectPixel(given, N);
+  const ofFile = file.geometry.objectPixel_m;
+  const declared = ofFile && { x: ofFile.x / scale.x, y: ofFile.y / scale.y };
+  const overridden = [options.energy_eV, options.detector_distance_m, options.detector_pixel_m].some(Boolean);
+  if (computed && declared && !overridden && !options.object_pixel_m && differ(computed, declared)) {
+    note(
+      `${file.path} gives object pixels of ${nanometres(declared)}, but wavelength · distance / (N · detector pixel) is ${nanometres(computed)}; the former is used, object_pixel_m replaces it.`,
+    );
+  }
+  const objectPixel_m = both(options.object_pixel_m) ?? (overridden ? (computed ?? declared) : (declared ?? computed));
+  return { ...given, objectPixel_m };
+}
+
+/** Positions in object pixels of the finished patterns, turned and scaled as asked for. */
+export interface PixelPositions {
+  readonly positions: Coordinates;
+  readonly start?: Coordinates;
+}
+
+/** What {@link positionsInPixels} needs. */
+export interface PositionRequest {
+  readonly stored: StoredPositions;
+  readonly startUnit?: StoredPositions['unit'];
+  readonly positions: Coordinates;
+  readonly start?: Coordinates;
+  readonly orientation: Orientation;
+  readonly geometry: ScanGeometry;
+  readonly grid: GridChange;
+  /** Columns and rows of the object that positions shall fall on, where it is kept as it is. */
+  readonly object?: { readonly width: number; readonly height: number };
+}
+
+/**
+ * Orientation first (in the file's unit), then the unit: metres are divided by the object pixel; where the file has an
+ * object, (0, 0) is the position `objectCentre_m` of its middle, so that positions fall on its pixels.
+ * @throws PtychoError DATASET_UNITS when positions are in metres and the object pixel is unknown, naming what is missing.
+ */
+export function positionsInPixels(request: PositionRequest): PixelPositions {
+  const { orientation, stored } = request;
+  const convert = (coordinates: Coordinates, unit: StoredPositions['unit']): Coordinates => {
+    const { x, y } = orientCoordinates(coordinates, orientation);
+    const [toX, toY] = converters(request, unit);
+    return { x: x.map(toX), y: y.map(toY) };
+  };
+  return {
+    positions: convert(request.positions, stored.unit),
+    start: request.start && convert(request.start, request.startUnit ?? stored.unit),
+  };
+}
+
+type Converter = (value: number) => number;
+
+function converters(request: PositionRequest, unit: StoredPositions['unit']): [Converter, Converter] {
+  const { geometry, grid, orientation, object } = request;
+  if (unit === 'px') {
+    const { x, y } = grid.scale;
+    return [(v) => v * x, (v) => v * y];
+  }
+  const pixel = geometry.objectPixel_m;
+  if (pixel === undefined) throw unknownPixel(request.stored, geometry);
+  const centre = geometry.objectCentre_m;
+  if (object === undefined || centre === undefined || !keepsAxes(orientation) || orientation.coord_scale !== 1) {
+    return [(v) => v / pixel.x, (v) => v / pixel.y];
+  }
+  return [(v) => (v - centre.x) / pixel.x + object.width / 2, (v) => (v - centre.y) / pixel.y + object.height / 2];
+}
+
+function unknownPixel({ origin }: StoredPositions, geometry: ScanGeometry): PtychoError {
+  const missing = [
+    geometry.energy_eV === undefined && 'energy_eV',
+    geometry.detectorDistance_m === undefined && 'detector_distance_m',
+    geometry.detectorPixel_m === undefined && 'detector_pixel_m',
+  ].filter((name) => name !== false);
+  return new PtychoError(
+    'DATASET_UNITS',
+    `The positions in ${nameOf(origin).replace(/,$/, '')} are in metres, and for their object pixel ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing; give ${missing.length === 1 ? 'it' : 'them'}, or object_pixel_m itself, or positions_unit px if they are object pixels.`,
+    { path: origin.path, key: origin.member, missing, expected: 'object_pixel_m' },
+  );
+}
+
+const differ = (a: Pair, b: Pair): boolean =>
+  Math.abs(a.x / b.x - 1) > TOLERANCE || Math.abs(a.y / b.y - 1) > TOLERANCE;
+
+/** `12.35 nm`, or `12.35 × 13.1 nm` (x × y). */
+export function nanometres({ x, y }: Pair): string {
+  const one = (metres: number) => Number((metres * 1e9).toPrecision(4)).toString();
+  return x === y ? `${one(x)} nm` : `${one(x)} × ${one(y)} nm`;
+}

@@ -1,0 +1,215 @@
+/**
+ * Which way the positions of a scan lie relative to its patterns: tries the eight orientations of the axes and ranks them.
+ *
+ * @example
+ * const found = await findOrientation(raw);
+ * if (found.verdict !== 'undecided') console.log(found.flags); // '--flip_y --swap_xy'
+ */
+import { setImmediate as eventLoop } from 'node:timers/promises';
+import { throwIfCancelled } from '../../core/cancel.js';
+import { PtychoError } from '../../core/errors.js';
+import type { ProgressSink } from '../../core/log.js';
+import type { ComplexImage } from '../../core/tensor.js';
+import type { RawData } from '../rawData.js';
+import { ORIENTATIONS, type Orientation, orientationFlags } from './orientations.js';
+import { drawOrientationSample, type OrientationSample, SAMPLE_SIZE, type SampleSize } from './sample.js';
+import { type OrientationTrial, TRIAL_PASSES, tryOrientation } from './trial.js';
+
+/** One orientation and how well it explains the patterns. */
+export interface OrientationScore {
+  readonly orientation: Orientation;
+  /** Ready to paste; empty for the orientation that changes nothing. */
+  readonly flags: string;
+  /** Amplitude R factor Σ|√I − |Ψ|| / Σ√I of a short reconstruction of the sample. */
+  readonly rFactor: number;
+  /** R of this orientation over the best one's, minus 1. */
+  readonly behind: number;
+  /** The mean misfit of a pattern minus that in the best orientation, in standard errors; 0 for the best one itself. */
+  readonly standardErrors: number;
+  /** What the reconstruction of the first neighbourhood looks like, for pictures. */
+  readonly object: ComplexImage;
+  readonly illumination: Float64Array;
+}
+
+/**
+ * - `clear`: the best orientation is far ahead;
+ * - `likely`: it is ahead by more than chance, but not by much: look at the pictures;
+ * - `undecided`: the sample does not tell, `reasons` says why.
+ */
+export type OrientationVerdict = 'clear' | 'likely' | 'undecided';
+
+/** See {@link findOrientation}. */
+export interface OrientationSearch {
+  readonly verdict: OrientationVerdict;
+  /** The flags of the best orientation; `null` when undecided. */
+  readonly flags: string | null;
+  /** Whole sentences: why it is undecided, or what is odd although it is not. */
+  readonly reasons: readonly string[];
+  /** All eight, best first. */
+  readonly ranking: readonly OrientationScore[];
+  /** R of the object that the reconstructions started from, 1 everywhere. */
+  readonly constantRFactor: number;
+  readonly sample: Pick<OrientationSample, 'count' | 'side' | 'keptPower' | 'step_px' | 'probeDiameter_px'> & {
+    readonly fields: number;
+  };
+}
+
+/** Limits of the verdicts, measured with right and wrong probes; see `docs/data-tools.md`. */
+const CLEAR = { behind: 0.05, standardErrors: 6 };
+const LIKELY = { behind: 0.02, standardErrors: 4 };
+const LEAST_PATTERNS = 6;
+const LEAST_OVERLAP = 0.2;
+/** R of an empty object beyond which patterns and probe have nothing to do with each other; noise alone stays below 1. */
+const UNLIKE_THE_PROBE = 1.2;
+const HARDLY_BETTER = 0.95;
+
+/** Options of {@link findOrientation}. */
+export interface FindOrientationOptions extends Partial<SampleSize> {
+  /** Passes over the patterns of each short reconstruction. */
+  readonly passes?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: ProgressSink;
+}
+
+/**
+ * Tries the eight orientations on a few neighbourhoods (about 100 patterns) and ranks them. Deterministic.
+ *
+ * @param options `signal` is looked at between neighbourhoods.
+ * @throws PtychoError DATASET_KEY_MISSING without a probe, DATASET_SHAPE for a scan too small, DATASET_UNITS for positions that
+ * lie within one pixel, CANCELLED.
+ */
+export async function findOrientation(raw: RawData, options: FindOrientationOptions = {}): Promise<OrientationSearch> {
+  const probe = raw.probeGuess;
+  if (probe === undefined) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${raw.source} has no probeGuess, and orientations are told apart by the probe: give one with --probe FILE[:key].`,
+      { path: raw.source, key: 'probeGuess' },
+    );
+  }
+  checkPositions(raw);
+  const { fields = SAMPLE_SIZE.fields, patterns = SAMPLE_SIZE.patterns, passes = TRIAL_PASSES } = options;
+  const sample = await drawOrientationSample(raw, probe, { fields, patterns });
+
+  const work = [...ORIENTATIONS.entries()];
+  const trials: OrientationTrial[][] = [];
+  const total = work.length * sample.fields.length;
+  for (const [i, orientation] of work) {
+    trials.push([]);
+    for (const field of sample.fields) {
+      throwIfCancelled(options.signal, 'The search for the orientation');
+      trials[i].push(tryOrientation(sample, field, orientation, passes));
+      const done = trials.reduce((sum, of) => sum + of.length, 0);
+      options.onProgress?.({ stage: 'orientations', done, total, unit: 'trials' });
+      // A turn of the event loop, so that Ctrl-C is heard.
+      await eventLoop();
+    }
+  }
+  const constant = sample.fields.map((field) => tryOrientation(sample, field, ORIENTATIONS[0], 0));
+  return judge(sample, trials, rFactorOf(constant));
+}
+
+function checkPositions(raw: RawData): void {
+  if (raw.count < LEAST_PATTERNS) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${raw.source} has ${raw.count} patterns, but it takes at least ${LEAST_PATTERNS} overlapping ones to tell the orientation.`,
+      { path: raw.source, found: raw.count, expected: LEAST_PATTERNS },
+    );
+  }
+  const span = Math.max(spanOf(raw.xcoords), spanOf(raw.ycoords));
+  if (span < 1) {
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `${raw.source}: all positions lie within ${Number(span.toPrecision(2))} px of each other; if they are metres, say so with --positions_unit m (and --object_pixel_m), or scale them with --coord_scale.`,
+      { path: raw.source, found: span },
+    );
+  }
+}
+
+function spanOf(values: Float64Array): number {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const v of values) [low, high] = [Math.min(low, v), Math.max(high, v)];
+  return high - low;
+}
+
+function judge(
+  sample: OrientationSample,
+  trials: readonly (readonly OrientationTrial[])[],
+  constantRFactor: number,
+): OrientationSearch {
+  const rFactors = trials.map(rFactorOf);
+  const order = ORIENTATIONS.map((_, i) => i).sort((a, b) => rFactors[a] - rFactors[b] || a - b);
+  const best = order[0];
+  const ranking = order.map((i): OrientationScore => {
+    const orientation = ORIENTATIONS[i];
+    return {
+      orientation,
+      flags: orientationFlags(orientation),
+      rFactor: rFactors[i],
+      behind: rFactors[i] / rFactors[best] - 1,
+      standardErrors: i === best ? 0 : standardErrors(trials[best], trials[i]),
+      object: trials[i][0].object,
+      illumination: trials[i][0].illumination,
+    };
+  });
+  const reaches = (score: OrientationScore, limit: typeof CLEAR) =>
+    score.behind >= limit.behind && score.standardErrors >= limit.standardErrors;
+  const rivals = ranking.slice(1).filter((score) => !reaches(score, LIKELY));
+  const reasons = [...doubts(sample, ranking[0], constantRFactor)];
+  if (rivals.length > 0) reasons.push(rivalSentence(ranking[0], rivals));
+  const undecided = rivals.length > 0;
+  const verdict = undecided ? 'undecided' : ranking.slice(1).every((s) => reaches(s, CLEAR)) ? 'clear' : 'likely';
+  const { count, side, keptPower, step_px, probeDiameter_px, fields } = sample;
+  return {
+    verdict,
+    flags: undecided ? null : ranking[0].flags,
+    reasons,
+    ranking,
+    constantRFactor,
+    sample: { count, fields: fields.length, side, keptPower, step_px, probeDiameter_px },
+  };
+}
+
+function* doubts(sample: OrientationSample, best: OrientationScore, constant: number): Generator<string> {
+  const overlap = 1 - sample.step_px / sample.probeDiameter_px;
+  if (!(overlap >= LEAST_OVERLAP)) {
+    yield `Neighbouring positions are ${sample.step_px.toPrecision(3)} px apart and the probe is ${sample.probeDiameter_px.toPrecision(3)} px across, so patches hardly overlap and cannot be compared; are the positions in object pixels (see --coord_scale)?`;
+  }
+  const figures = `R ${best.rFactor.toPrecision(3)} against ${constant.toPrecision(3)}`;
+  if (constant > UNLIKE_THE_PROBE || sample.keptPower < 0.5) {
+    yield `The patterns do not look like those of the probe (R ${constant.toPrecision(3)} for an empty object); check that zero frequency is at (N/2, N/2) and that the probe belongs to this scan.`;
+  } else if (best.rFactor > HARDLY_BETTER * constant) {
+    yield `No orientation explains the patterns much better than an empty object does (${figures}); the counts may be low, or the probe or the scale of the positions (--coord_scale) wrong.`;
+  }
+}
+
+function rivalSentence(best: OrientationScore, rivals: readonly OrientationScore[]): string {
+  const name = (score: OrientationScore) => score.flags || 'the orientation of the file';
+  const reflected = rivals.length === 1 && isPointReflection(best.orientation, rivals[0].orientation);
+  const all = [best, ...rivals];
+  const names = all.length > 3 ? `${all.length} of the 8 orientations` : all.map(name).join(' and ');
+  return `${names} explain the patterns equally well${
+    reflected
+      ? ': they are reflections of each other at a point, which only a probe with a curved phase or without symmetry tells apart. Look for a landmark of known orientation in the image.'
+      : '; try a scan (or a part of one) with more contrast or overlap, or a better probe.'
+  }`;
+}
+
+const isPointReflection = (a: Orientation, b: Orientation) =>
+  a.flip_x !== b.flip_x && a.flip_y !== b.flip_y && a.swap_xy === b.swap_xy;
+
+function rFactorOf(trials: readonly OrientationTrial[]): number {
+  const sum = (of: (trial: OrientationTrial) => Float64Array) =>
+    trials.reduce((all, trial) => all + of(trial).reduce((a, b) => a + b, 0), 0);
+  return sum((trial) => trial.misfit) / sum((trial) => trial.measured);
+}
+
+/** Mean over patterns of (misfit − best's misfit), in standard errors of that mean. */
+function standardErrors(best: readonly OrientationTrial[], other: readonly OrientationTrial[]): number {
+  const differences = other.flatMap((trial, f) => Array.from(trial.misfit, (v, k) => v - best[f].misfit[k]));
+  const n = differences.length;
+  const mean = differences.reduce((a, b) => a + b, 0) / n;
+  const variance = differences.reduce((sum, d) => sum + (d - mean) ** 2, 0) / (n - 1);
+  return variance === 0 ? (mean === 0 ? 0 : Number.MAX_VALUE) : mean / Math.sqrt(variance / n);
+}

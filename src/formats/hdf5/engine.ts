@@ -1,0 +1,212 @@
+/**
+ * The HDF5 library (h5wasm: HDF5 2.0 compiled to WebAssembly), with what our files need around it: every file that the
+ * library opens passes a guard, what it prints is kept instead of shown, and an instance that has crashed is replaced.
+ *
+ * The factory is loaded itself, not through h5wasm's own module, because only the factory can make a second instance.
+ */
+import { closeSync, existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import type { ready } from 'h5wasm/node';
+import { messageOf, PtychoError } from '../../core/errors.js';
+
+/** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
+export type Hdf5Module = Awaited<typeof ready>;
+
+/** Folders whose files may be opened during a call; `write` for creating and changing them. */
+export interface Hdf5Access {
+  readonly folders: readonly string[];
+  readonly write?: boolean;
+}
+
+/** What came of a call. */
+export interface Hdf5Outcome<T> {
+  /** Undefined when the call threw. */
+  readonly value: T | undefined;
+  /** Accounts of what went wrong, innermost cause last; empty when nothing did. */
+  readonly causes: readonly string[];
+  /** Files that the library wanted to open and was not allowed to. */
+  readonly refused: readonly string[];
+}
+
+type Stream = { readonly fd: number; readonly nfd?: number };
+interface GuardedFs {
+  ErrnoError: new (errno: number) => Error;
+  readonly streams: readonly (Stream | null | undefined)[];
+  open(path: string, flags: number | string, mode?: number): Stream;
+  write(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
+}
+type Factory = (options: object) => Promise<Hdf5Module>;
+
+/** WASI's number for "permission denied". */
+const EACCES = 2;
+/** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC as the library passes them. */
+const WRITING = 0o1 | 0o2 | 0o100 | 0o1000;
+
+// The library is loaded once and shared: an instance takes tens of milliseconds and 20 MB. Nothing numeric depends on it.
+let factory: Promise<Factory> | undefined;
+let instance: Promise<Hdf5Engine> | undefined;
+
+/** One running instance of the library. */
+export class Hdf5Engine {
+  private access: Hdf5Access = { folders: [] };
+  private printed = '';
+  private refused: string[] = [];
+  private crash: string | undefined;
+  private plugins = false;
+
+  private constructor(private readonly module: Hdf5Module) {
+    const fs = module.FS as unknown as GuardedFs;
+    const { open, write } = fs;
+    fs.open = (path, flags, mode) => {
+      const allowed = this.allows(path, typeof flags === 'number' && (flags & WRITING) !== 0);
+      if (!allowed) {
+        this.refused.push(resolve(path));
+        throw new fs.ErrnoError(EACCES);
+      }
+      return open(path, flags, mode);
+    };
+    fs.write = (stream, buffer, offset, length, position) => {
+      if (stream.fd > 2) return write(stream, buffer, offset, length, position);
+      this.printed += Buffer.from(buffer.buffer, buffer.byteOffset + offset, length).toString('utf8');
+      return length;
+    };
+    // Where a system-wide HDF5 keeps its plugins: native code, of no use here.
+    while (module.get_plugin_search_paths().length > 0) module.remove_plugin_search_path(0);
+  }
+
+  /**
+   * The instance in use; a new one after a crash.
+   * @throws PtychoError ENGINE_FAILURE when the library cannot be loaded.
+   */
+  static current(): Promise<Hdf5Engine> {
+    instance ??= Hdf5Engine.start().catch((cause: unknown) => {
+      instance = undefined;
+      throw new PtychoError(
+        'ENGINE_FAILURE',
+        `The HDF5 library (h5wasm) could not be started: ${messageOf(cause)}; install the package's dependencies again.`,
+        {},
+        { cause },
+      );
+    });
+    return instance;
+  }
+
+  private static async start(): Promise<Hdf5Engine> {
+    factory ??= import(new URL('./hdf5_util.js', import.meta.resolve('h5wasm/node')).href).then(
+      (loaded: { default: Factory }) => loaded.default,
+    );
+    let engine: Hdf5Engine | undefined;
+    let early = '';
+    const printErr = (text: string) => {
+      if (engine === undefined) early += text;
+      else engine.printed += `${text}\n`;
+    };
+    const module = await (await factory)({ noInitialRun: true, print: printErr, printErr });
+    engine = new Hdf5Engine(module);
+    engine.printed = early;
+    return engine;
+  }
+
+  /** False once it has crashed: its open files are lost, later ones get another instance. */
+  get alive(): boolean {
+    return this.crash === undefined;
+  }
+
+  /**
+   * Calls the library. What it reports, and what h5wasm throws, comes back for the caller to put into words.
+   * @throws PtychoError FILE_FORMAT when the library crashes (it is then replaced), or has crashed before.
+   */
+  run<T>(subject: string, access: Hdf5Access, work: (module: Hdf5Module) => T): Hdf5Outcome<T> {
+    if (this.crash !== undefined) {
+      throw new PtychoError(
+        'FILE_FORMAT',
+        `${subject} was closed because the HDF5 library failed on a damaged file (${this.crash}); open it again.`,
+        { path: subject },
+      );
+    }
+    this.access = access;
+    this.printed = '';
+    this.refused = [];
+    const { exitCode } = process;
+    const outcome = (value?: T, thrown: readonly string[] = []): Hdf5Outcome<T> => ({
+      value,
+      causes: [...thrown, ...causesIn(this.printed)],
+      refused: this.refused,
+    });
+    try {
+      return outcome(work(this.module));
+    } catch (error) {
+      if (error instanceof PtychoError) throw error;
+      if (!isCrash(error)) return outcome(undefined, [messageOf(error)]);
+      // Its memory cannot be trusted any more.
+      this.crash = messageOf(error).split('\n')[0].slice(0, 160);
+      instance = undefined;
+      process.exitCode = exitCode;
+      this.closeFiles();
+      throw new PtychoError(
+        'FILE_FORMAT',
+        `${subject} is damaged: the HDF5 library gave up on it (${this.crash}); copy or write it again.`,
+        { path: subject },
+        { cause: error },
+      );
+    } finally {
+      this.access = { folders: [] };
+    }
+  }
+
+  /** Lets the library find the filters of h5wasm-plugins: LZF, bitshuffle, LZ4, Zstandard, Blosc and others. */
+  usePlugins(): void {
+    if (this.plugins) return;
+    this.module.insert_plugin_search_path(pluginFolder(), 0);
+    this.plugins = true;
+  }
+
+  /** Gives the files of a crashed instance back to the system. */
+  private closeFiles(): void {
+    for (const stream of (this.module.FS as unknown as GuardedFs).streams) {
+      if (stream?.nfd === undefined || stream.nfd <= 2) continue;
+      try {
+        closeSync(stream.nfd);
+      } catch {
+        // Closed already.
+      }
+    }
+  }
+
+  private allows(path: string, writing: boolean): boolean {
+    const real = realPath(path);
+    if (writing && !this.access.write) return false;
+    if (this.plugins && !writing && isInside(realPath(pluginFolder()), real)) return true;
+    return this.access.folders.some((folder) => isInside(folder, real));
+  }
+}
+
+/** True when `path` is `folder` or lies somewhere below; both real paths. */
+export function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (!isAbsolute(way) && way.split(/[\\/]/)[0] !== '..');
+}
+
+/** A path with its symbolic links resolved, as far as it exists. */
+export function realPath(path: string): string {
+  const whole = resolve(path);
+  if (existsSync(whole)) return realpathSync(whole);
+  const above = dirname(whole);
+  return above === whole ? whole : join(realPath(above), relative(above, whole));
+}
+
+function pluginFolder(): string {
+  return join(dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')), 'plugins');
+}
+
+/** A trap, an assertion or an exit inside the library, as opposed to an error that it reports. */
+function isCrash(error: unknown): boolean {
+  if (error instanceof RangeError) return /call stack/.test(error.message);
+  return ['RuntimeError', 'ExitStatus'].includes((error as Error | null)?.name ?? '');
+}
+
+/** The messages of the library's error stack: `  #003: H5Fint.c line 2118 in H5F_open(): unable to read superblock`. */
+function causesIn(printed: string): string[] {
+  return Array.from(printed.matchAll(/^\s*#\d+: .*?\(\): (.+)$/gm), (match) => match[1].trim());
+}

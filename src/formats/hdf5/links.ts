@@ -1,0 +1,150 @@
+/** The links of an HDF5 file and the files behind them, none of which lies outside of the file's folder. */
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { PtychoError } from '../../core/errors.js';
+import { type NpyOrigin, npyError } from '../npyHeader.js';
+import { type Hdf5Access, type Hdf5Engine, type Hdf5Module, type Hdf5Outcome, isInside, realPath } from './engine.js';
+
+/** An opened file of the library: the one asked for, or one behind an external link. */
+export interface Handle {
+  readonly path: string;
+  readonly id: bigint;
+  readonly bytes: number;
+}
+
+/** Where a path leads once links are followed. */
+export interface Place {
+  readonly handle: Handle;
+  readonly path: string;
+}
+
+const MAX_LINKS = 32;
+
+/** A file and those that its links lead to, opened when first needed. */
+export class Hdf5Links {
+  private readonly access: Hdf5Access;
+  private readonly handles = new Map<string, Handle>();
+  readonly root: Handle;
+
+  /** @throws PtychoError FILE_FORMAT, FILE_TRUNCATED when the file cannot be opened. */
+  constructor(
+    private readonly path: string,
+    readonly engine: Hdf5Engine,
+  ) {
+    this.access = { folders: [realPath(dirname(resolve(path))), dirname(realPath(path))] };
+    this.root = this.openHandle(path);
+  }
+
+  /** Calls the library with leave to open files of the folder. */
+  run<T>(work: (module: Hdf5Module) => T): Hdf5Outcome<T> {
+    return this.engine.run(this.path, this.access, work);
+  }
+
+  /** True for paths in the folder of the file or below it. */
+  mayOpen(path: string): boolean {
+    return this.access.folders.some((folder) => isInside(folder, realPath(path)));
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    if (this.engine.alive) for (const { id } of this.handles.values()) this.run((m) => m.close_file(id));
+    this.handles.clear();
+  }
+
+  /**
+   * Follows the links of a path, one name after the other; undefined when a name does not exist.
+   * @throws PtychoError FILE_FORMAT for links in a circle, FORMAT_UNSUPPORTED for links out of the folder, FILE_NOT_FOUND for
+   * files that are not there, and those of opening them.
+   */
+  follow(path: string): Place | undefined {
+    let handle = this.root;
+    let at = '';
+    let rest = split(path);
+    for (let links = 0; rest.length > 0; ) {
+      const next = `${at}/${rest[0]}`;
+      const { value: link } = this.run((m) => linkAt(m, handle.id, next));
+      rest = rest.slice(1);
+      if (link === undefined) return undefined;
+      if (link === 'hard') {
+        at = next;
+        continue;
+      }
+      if (++links > MAX_LINKS) {
+        throw npyError(
+          'FILE_FORMAT',
+          { path: this.path, member: path },
+          'is a link that leads in a circle; write the file again.',
+        );
+      }
+      if (link.file !== undefined) handle = this.openLinked(handle, link.file, path);
+      rest = [...split(link.path), ...rest];
+      if (link.file !== undefined || link.path.startsWith('/')) at = '';
+    }
+    return { handle, path: at === '' ? '/' : at };
+  }
+
+  /** The file that an external link names: relative to the file with the link, or beside it when an absolute path is gone. */
+  private openLinked(from: Handle, name: string, path: string): Handle {
+    const folders = new Set([dirname(resolve(from.path)), dirname(realPath(from.path))]);
+    const places = [...folders].flatMap((folder) =>
+      isAbsolute(name) ? [name, join(folder, basename(name))] : [join(folder, name)],
+    );
+    const target = places.find((place) => existsSync(place) && this.mayOpen(place));
+    if (target !== undefined) return this.openHandle(target);
+    if (places.some((place) => !this.mayOpen(place))) throw escapeError({ path: this.path, member: path }, places[0]);
+    throw new PtychoError(
+      'FILE_NOT_FOUND',
+      `${this.path} links "${path}" to ${places[0]}, which does not exist; copy that file to the same folder.`,
+      { path: places[0], key: path },
+    );
+  }
+
+  private openHandle(path: string): Handle {
+    const real = realPath(path);
+    const known = this.handles.get(real);
+    if (known !== undefined) return known;
+    const { value: id = -1n, causes } = this.run((m) => m.open(real, m.H5F_ACC_RDONLY, false, -1, -1));
+    if (id < 0n) throw openError(path, causes);
+    const handle = { path, id, bytes: statSync(real).size };
+    this.handles.set(real, handle);
+    return handle;
+  }
+}
+
+/** The names of a path. */
+export const split = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.');
+
+type Link = 'hard' | { readonly path: string; readonly file?: string };
+
+function linkAt(m: Hdf5Module, id: bigint, path: string): Link | undefined {
+  const soft = m.get_symbolic_link(id, path) as string | null;
+  if (soft !== null) return { path: soft };
+  const external = m.get_external_link(id, path) as { filename?: string; obj_path?: string };
+  if (external.filename !== undefined) return { file: external.filename, path: external.obj_path ?? '/' };
+  return m.get_type(id, path) < 0 ? undefined : 'hard';
+}
+
+/** An error about an object that leads out of the folder. */
+export function escapeError(origin: NpyOrigin, target: string): PtychoError {
+  return npyError(
+    'FORMAT_UNSUPPORTED',
+    origin,
+    `leads to ${target}, outside of the folder of the file, where links are not followed; copy that file to the same folder.`,
+    { found: target },
+  );
+}
+
+function openError(path: string, causes: readonly string[]): PtychoError {
+  const reason = causes.at(-1) ?? 'the HDF5 library gives no reason';
+  const truncated = causes.find((cause) => /truncated file/.test(cause));
+  if (truncated !== undefined) {
+    return new PtychoError(
+      'FILE_TRUNCATED',
+      `${path} was cut off while being copied or written (${truncated}); copy or write it again.`,
+      { path },
+    );
+  }
+  return new PtychoError('FILE_FORMAT', `${path} is a damaged HDF5 file (${reason}); copy or write it again.`, {
+    path,
+  });
+}

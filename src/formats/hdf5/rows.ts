@@ -1,0 +1,199 @@
+/**
+ * Rows of the first axis of an HDF5 dataset, in any order, as float32.
+ *
+ * h5py by itself chooses chunks such as (625, 8, 8) for 128² frames: to read one frame, 625 are inflated. Bands of rows that
+ * share their chunks are therefore inflated whole and kept in memory while there is room; those that had to be inflated a
+ * second time go to a temporary file, too, and are never inflated again.
+ *
+ * @example
+ * const rows = new Hdf5Rows(file, '/entry/data/data');
+ * await rows.readInto([0, 5, 6], new Float32Array(3 * rows.rowLength));
+ */
+import { sizeOf } from '../../core/tensor.js';
+import { type NpyDtype, npyError } from '../npyHeader.js';
+import { ScratchFile } from '../scratchFile.js';
+import type { Hdf5File } from './file.js';
+import { type Hdf5Header, numbersOf, SLAB_BYTES, slabs } from './header.js';
+
+/** Room for inflated bands, for each dataset. */
+const CACHE_BYTES = 128 * 2 ** 20;
+
+type Block = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+
+/** Row access to a dataset of real numbers. */
+export class Hdf5Rows {
+  readonly header: Hdf5Header;
+  readonly count: number;
+  /** Values in a row. */
+  readonly rowLength: number;
+  readonly dtype: NpyDtype;
+  /** Rows that are inflated together; 1 when each is reached on its own. */
+  private readonly band: number;
+  private readonly cache = new Map<number, Block>();
+  private cachedBytes = 0;
+  /** Bands that have been inflated before. */
+  private readonly inflated = new Set<number>();
+  private readonly spilled = new Set<number>();
+  /** Null once it is known that there can be none. */
+  private scratch: ScratchFile | null | undefined;
+
+  /**
+   * @param cacheBytes room for inflated chunks
+   * @throws PtychoError as `Hdf5File.header`; DATASET_VALUE for complex numbers, DATASET_SHAPE for a single value.
+   */
+  constructor(
+    private readonly file: Hdf5File,
+    path: string,
+    private readonly cacheBytes = CACHE_BYTES,
+  ) {
+    this.header = file.header(path);
+    const { shape, chunks, dataBytes } = this.header;
+    const { dtype } = numbersOf(this.header, file.origin(path));
+    if (dtype.startsWith('complex')) {
+      throw npyError('DATASET_VALUE', file.origin(path), `holds ${dtype} values, but real numbers were expected.`);
+    }
+    if (shape.length === 0) {
+      throw npyError('DATASET_SHAPE', file.origin(path), 'holds a single value, but rows were expected.');
+    }
+    this.dtype = dtype;
+    this.count = shape[0];
+    this.rowLength = sizeOf(shape.slice(1));
+    const band = Math.min(chunks?.[0] ?? 1, this.count);
+    const bandBytes = band * (this.count === 0 ? 0 : dataBytes / this.count);
+    this.band = bandBytes <= Math.min(SLAB_BYTES, cacheBytes) ? Math.max(1, band) : 1;
+  }
+
+  /**
+   * Writes rows one after the other into `out`, converted to float32.
+   * @throws PtychoError DATASET_SHAPE for rows that do not exist or an `out` that does not fit; reading errors of the file.
+   */
+  async readInto(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
+    const { path } = this.header;
+    for (let i = 0; i < rows.length; i++) {
+      if (Number.isInteger(rows[i]) && rows[i] >= 0 && rows[i] < this.count) continue;
+      throw npyError(
+        'DATASET_SHAPE',
+        this.file.origin(path),
+        `has ${this.count} rows, but row ${rows[i]} was asked for.`,
+      );
+    }
+    if (out.length !== rows.length * this.rowLength) {
+      throw npyError(
+        'DATASET_SHAPE',
+        this.file.origin(path),
+        `gives ${rows.length * this.rowLength} values for ${rows.length} rows, but there is room for ${out.length}.`,
+      );
+    }
+    if (this.band === 1) await this.readRuns(rows, out);
+    else await this.readBands(rows, out);
+  }
+
+  /** Rows that follow each other are read together. */
+  private async readRuns(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
+    for (let from = 0, to = 0; from < rows.length; from = to) {
+      to = from + 1;
+      while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
+      let at = from * this.rowLength;
+      for (const block of this.blocks(rows[from], to - from)) {
+        out.set(block, at);
+        at += block.length;
+      }
+      if (to % 64 === 0) await breathe();
+    }
+  }
+
+  private async readBands(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
+    const { rowLength } = this;
+    const order = Array.from({ length: rows.length }, (_, i) => i).sort((a, b) => rows[a] - rows[b]);
+    let current = -1;
+    let block: Block | undefined;
+    for (const i of order) {
+      const band = Math.floor(rows[i] / this.band);
+      if (band !== current) {
+        if (current >= 0) await breathe();
+        block = this.cached(band) ?? (this.spilled.has(band) ? undefined : this.inflate(band));
+        current = band;
+      }
+      const at = (rows[i] - band * this.band) * rowLength;
+      out.set(block === undefined ? this.spilledRow(rows[i]) : block.subarray(at, at + rowLength), i * rowLength);
+    }
+  }
+
+  private cached(band: number): Block | undefined {
+    const known = this.cache.get(band);
+    if (known !== undefined) {
+      // To the end: the first is the one used longest ago.
+      this.cache.delete(band);
+      this.cache.set(band, known);
+    }
+    return known;
+  }
+
+  private inflate(band: number): Block {
+    const start = band * this.band;
+    const [block] = this.blocks(start, Math.min(this.band, this.count - start));
+    this.cache.set(band, block);
+    this.cachedBytes += block.byteLength;
+    for (const [oldest, { byteLength }] of this.cache) {
+      if (this.cachedBytes <= this.cacheBytes || oldest === band) break;
+      this.cache.delete(oldest);
+      this.cachedBytes -= byteLength;
+    }
+    if (this.scratch || this.inflated.has(band)) this.spill(band, block);
+    this.inflated.add(band);
+    return block;
+  }
+
+  private spill(band: number, block: Block): void {
+    const bytesPerRow = this.rowLength * block.BYTES_PER_ELEMENT;
+    if (this.scratch === undefined) {
+      this.scratch = ScratchFile.create(this.count * bytesPerRow) ?? null;
+      this.file.beforeClose(() => this.scratch?.close());
+    }
+    const bytes = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
+    if (this.scratch?.write(band * this.band * bytesPerRow, bytes)) this.spilled.add(band);
+  }
+
+  private spilledRow(row: number): Block {
+    const bytes = new Uint8Array(this.rowLength * this.header.type.itemSize);
+    this.scratch!.read(row * bytes.length, bytes);
+    return viewAs(this.dtype, bytes.buffer);
+  }
+
+  /** Consecutive rows in their own type, in pieces of bounded size. */
+  private *blocks(start: number, count: number): Generator<Block> {
+    const { shape, type } = this.header;
+    for (const slab of slabs([count, ...shape.slice(1)], type.itemSize)) {
+      let block: Block | undefined;
+      const from = [slab.start[0] + start, ...slab.start.slice(1)];
+      this.file.readBlock(this.header, from, slab.count, (bytes) => {
+        block = copyAs(this.dtype, bytes);
+      });
+      if (block !== undefined) yield block;
+    }
+  }
+}
+
+/** Lets timers and other work have their turn. */
+const breathe = () => new Promise<void>((done) => setImmediate(done));
+
+/** Little-endian bytes as an array of their own; 64-bit integers become doubles. */
+function copyAs(dtype: NpyDtype, bytes: Uint8Array): Block {
+  const { buffer } = bytes.slice();
+  if (dtype !== 'int64' && dtype !== 'uint64') return viewAs(dtype, buffer as ArrayBuffer);
+  const low = new Uint32Array(buffer);
+  const high = dtype === 'int64' ? new Int32Array(buffer) : low;
+  // Frames end as float32, which holds 24 bits of these.
+  return Float64Array.from({ length: low.length / 2 }, (_, i) => high[2 * i + 1] * 2 ** 32 + low[2 * i]);
+}
+
+/** Bytes as {@link copyAs} leaves them; bool is uint8. */
+function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): Block {
+  if (dtype === 'int8') return new Int8Array(buffer);
+  if (dtype === 'int16') return new Int16Array(buffer);
+  if (dtype === 'uint16') return new Uint16Array(buffer);
+  if (dtype === 'int32') return new Int32Array(buffer);
+  if (dtype === 'uint32') return new Uint32Array(buffer);
+  if (dtype === 'float32') return new Float32Array(buffer);
+  return /64$/.test(dtype) ? new Float64Array(buffer) : new Uint8Array(buffer);
+}

@@ -2,7 +2,7 @@
  * Do both backends learn the same? Ten epochs on the demo's scan, three seeds each; the medians of the last losses are set
  * against each other. Same groups, same start, other arithmetic: single runs drift apart, their medians should not.
  *
- *   npm run bench:backends -- [--epochs 10] [--seeds 3]
+ *   npm run bench:backends -- [--epochs 10] [--seeds 3] [--patterns 324]    (all patterns: about an hour on one core)
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,21 +15,26 @@ import { demoScan } from '../dist/workflows/demo.js';
 import { writeSimulatedScan } from '../dist/workflows/simulate.js';
 
 const { values } = parseArgs({
-  options: { epochs: { type: 'string', default: '10' }, seeds: { type: 'string', default: '3' } },
+  options: {
+    epochs: { type: 'string', default: '10' },
+    seeds: { type: 'string', default: '3' },
+    patterns: { type: 'string' },
+  },
 });
 const epochs = Number(values.epochs);
+const patterns = values.patterns && Number(values.patterns);
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i);
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
 const folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-bench-'));
-const results = { epochs, seeds, backends: {} };
+const results = { epochs, seeds, patterns: patterns ?? 'all', backends: {} };
 try {
   const file = path.join(folder, 'scan.npz');
   await writeSimulatedScan(file, demoScan(0));
   for (const backend of ['onnx', 'tensorflow']) {
     const runs = [];
     for (const seed of seeds) {
-      const raw = await openDataset(file);
+      const raw = await openDataset(file, patterns ? { n_subsample: patterns } : {});
       const config = trainingRequestSchema.parse({
         model: { n_filters_scale: 1 },
         n_groups: 'all',

@@ -1,10 +1,15 @@
 /** A temporary file for values that are costly to make again; gone after `close`, or with the process. */
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, read, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const readFrom = promisify(read);
 
 /** Space that is left free for others. */
 const SPARE_BYTES = 2 ** 30;
+/** One call is limited to 2 GiB by the operating system's interface. */
+const MOST_AT_ONCE = 2 ** 30;
 
 /** See the module. */
 export class ScratchFile {
@@ -42,6 +47,14 @@ export class ScratchFile {
   /** Fills `target` from a place that has been written. */
   read(at: number, target: Uint8Array): void {
     for (let done = 0; done < target.length; ) done += readSync(this.fd, target, done, target.length - done, at + done);
+  }
+
+  /** {@link read} without holding up the event loop. */
+  async readAsync(at: number, target: Uint8Array): Promise<void> {
+    for (let done = 0; done < target.length; ) {
+      const want = Math.min(target.length - done, MOST_AT_ONCE);
+      done += (await readFrom(this.fd, target, done, want, at + done)).bytesRead;
+    }
   }
 
   close(): void {

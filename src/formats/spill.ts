@@ -2,10 +2,9 @@
  * Compressed arrays on a detour over disk: inflated once into a temporary file, so that their rows can be read by position
  * and memory stays small whatever the archive holds.
  */
-import { type FileHandle, mkdtemp, open, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { ScratchFile } from './scratchFile.js';
 import type { ZipArchive } from './zipArchive.js';
 
 /** Below this, an array is inflated whatever its ratio. */
@@ -29,10 +28,7 @@ export function checkRatio(zip: ZipArchive, member: string, maxRatio = MAX_RATIO
 
 /** The inflated bytes of a member in a temporary file that nobody else sees; gone after `close`, or with the process. */
 export class SpilledMember {
-  private constructor(
-    private readonly handle: FileHandle,
-    private readonly folder: string | undefined,
-  ) {}
+  private constructor(private readonly file: ScratchFile) {}
 
   /**
    * Inflates a member, checking its length and CRC-32.
@@ -42,43 +38,33 @@ export class SpilledMember {
     checkRatio(zip, member);
     await zip.checkSize(member);
     const { size } = zip.members.get(member)!;
-    const { bavail, bsize } = await statfs(tmpdir());
-    if (bavail * bsize < size) {
-      throw new PtychoError(
+    const noRoom = () =>
+      new PtychoError(
         'OUTPUT_UNWRITABLE',
-        `${zip.path}, member "${member}", is compressed and needs ${size} bytes in the folder for temporary files (${tmpdir()}), which has ${bavail * bsize} left; free some, set TMPDIR to another disk, or save the file uncompressed (numpy.savez).`,
-        { path: zip.path, member, found: bavail * bsize, expected: size },
+        `${zip.path}, member "${member}", is compressed and needs ${size} bytes in the folder for temporary files (${tmpdir()}), which has no room for them; free some, set TMPDIR to another disk, or save the file uncompressed (numpy.savez).`,
+        { path: zip.path, member, expected: size },
       );
-    }
-    const folder = await mkdtemp(join(tmpdir(), 'ptychopinn-'));
-    let handle: FileHandle | undefined;
+    const file = ScratchFile.create(size);
+    if (file === undefined) throw noRoom();
     try {
-      handle = await open(join(folder, 'array'), 'wx+', 0o600);
+      let at = 0;
       for await (const chunk of zip.chunks(member)) {
-        let done = 0;
-        while (done < chunk.length) done += (await handle.write(chunk, done)).bytesWritten;
+        if (!file.write(at, chunk)) throw noRoom();
+        at += chunk.length;
       }
-      // An open file may be removed where the system allows it: then nothing stays behind, even after a crash.
-      if (process.platform === 'win32') return new SpilledMember(handle, folder);
-      await rm(folder, { recursive: true });
-      return new SpilledMember(handle, undefined);
+      return new SpilledMember(file);
     } catch (error) {
-      await handle?.close();
-      await rm(folder, { recursive: true, force: true });
+      file.close();
       throw error;
     }
   }
 
   /** Reads `target.length` bytes from `position` into `target`. */
-  async readAt(position: number, target: Uint8Array): Promise<void> {
-    for (let done = 0; done < target.length; ) {
-      const want = Math.min(target.length - done, 1 << 30);
-      done += (await this.handle.read(target, done, want, position + done)).bytesRead;
-    }
+  readAt(position: number, target: Uint8Array): Promise<void> {
+    return this.file.readAsync(position, target);
   }
 
-  async close(): Promise<void> {
-    await this.handle.close();
-    if (this.folder !== undefined) await rm(this.folder, { recursive: true, force: true });
+  close(): void {
+    this.file.close();
   }
 }

@@ -53,9 +53,14 @@ const executionFields = {
     null,
     'Which TensorFlow.js engine, with backend tensorflow only; null: the fastest that works.',
   ),
-  threads: field(optional(positiveInteger), null, 'CPU threads of the engine; null: one for each core.', {
-    unit: 'threads',
-  }),
+  threads: field(
+    optional(positiveInteger),
+    null,
+    'CPU threads of the engine; null: one for each core (one for wasm, where more are an experiment).',
+    {
+      unit: 'threads',
+    },
+  ),
   inference_batch_size: field(
     optional(positiveInteger),
     null,

@@ -53,7 +53,8 @@ export function readerOf(format: ScanFormat): ScanReader {
  */
 export async function recognise(path: string): Promise<ScanReader> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
-  if (!isFolder) {
+  // A pattern of file names is for the reader of series to judge.
+  if (!isFolder && (existsSync(path) || !/[*?]/.test(path))) {
     // Says why a file cannot be read before any reader calls it unknown.
     const handle = await openForReading(path);
     const { size } = await handle.stat().finally(() => handle.close());

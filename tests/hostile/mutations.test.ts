@@ -1,18 +1,21 @@
-/** Damaged copies of scan files of every format open or are refused with a sentence; a sample, thousands in `test:slow`. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** Damaged copies of scan files of every format are read or refused with a sentence; a sample, thousands in `test:slow`. */
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openDamaged, scanFixtures } from './mutate.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAll, readDamaged, SCANS, scanFolder } from './mutate.js';
 
-let folder: string;
+const COPIES = 40;
+let place: Awaited<ReturnType<typeof scanFolder>>;
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-damaged-'));
+  place = await scanFolder();
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => place.remove());
 
-it.each(await scanFixtures())('%s', async (file) => {
-  const { opened, refused } = await openDamaged(file, folder, 25, 7);
-  expect(opened + refused).toBe(25);
-  expect(refused).toBeGreaterThan(0);
+describe.each(SCANS)('%s', (name, options) => {
+  it('is sound to begin with', () => readAll(path.join(place.folder, name), options));
+
+  it('is read or refused when damaged', async () => {
+    const { read, refused } = await readDamaged(path.join(place.folder, name), options, COPIES, 7);
+    expect(read + refused).toBe(COPIES);
+    expect(refused).toBeGreaterThan(0);
+  });
 });

@@ -1,18 +1,21 @@
-/** A thousand damaged copies of each scan file open or are refused with a sentence. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** Damaged copies of scan files of every format are read or refused with a sentence, a thousand of each. */
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openDamaged, scanFixtures } from '../hostile/mutate.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAll, readDamaged, SCANS, scanFolder } from '../hostile/mutate.js';
 
-const COPIES = process.env.PTYCHOPINN_SLOW_SAMPLE === '1' ? 100 : 1000;
-let folder: string;
+const COPIES = process.env.PTYCHOPINN_SLOW_SAMPLE === '1' ? 150 : 1000;
+let place: Awaited<ReturnType<typeof scanFolder>>;
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-damaged-'));
+  place = await scanFolder();
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => place.remove());
 
-it.each(await scanFixtures())('%s', async (file) => {
-  const { opened, refused } = await openDamaged(file, folder, COPIES, 11);
-  expect(opened + refused).toBe(COPIES);
+describe.each(SCANS)('%s', (name, options) => {
+  it('is sound to begin with', () => readAll(path.join(place.folder, name), options));
+
+  it('is read or refused when damaged', async () => {
+    const { read, refused } = await readDamaged(path.join(place.folder, name), options, COPIES, 7);
+    expect(read + refused).toBe(COPIES);
+    expect(refused).toBeGreaterThan(0);
+  });
 });

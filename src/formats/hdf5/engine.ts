@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { ready } from 'h5wasm/node';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { globalHeapsAreSound } from './globalHeap.js';
 
 /** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
 export type Hdf5Module = Awaited<typeof ready>;
@@ -34,12 +35,14 @@ interface GuardedFs {
   ErrnoError: new (errno: number) => Error;
   readonly streams: readonly (Stream | null | undefined)[];
   open(path: string, flags: number | string, mode?: number): Stream;
+  read(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
   write(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
 }
 type Factory = (options: object) => Promise<Hdf5Module>;
 
-/** WASI's number for "permission denied". */
+/** WASI's numbers for "permission denied" and "input/output error". */
 const EACCES = 2;
+const EIO = 29;
 /** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC as the library passes them. */
 const WRITING = 0o1 | 0o2 | 0o100 | 0o1000;
 
@@ -57,7 +60,7 @@ export class Hdf5Engine {
 
   private constructor(private readonly module: Hdf5Module) {
     const fs = module.FS as unknown as GuardedFs;
-    const { open, write } = fs;
+    const { open, read, write } = fs;
     fs.open = (path, flags, mode) => {
       const allowed = this.allows(path, typeof flags === 'number' && (flags & WRITING) !== 0);
       if (!allowed) {
@@ -65,6 +68,11 @@ export class Hdf5Engine {
         throw new fs.ErrnoError(EACCES);
       }
       return open(path, flags, mode);
+    };
+    fs.read = (stream, buffer, offset, length, position) => {
+      const count = read(stream, buffer, offset, length, position);
+      if (globalHeapsAreSound(buffer.subarray(offset, offset + count))) return count;
+      throw new fs.ErrnoError(EIO);
     };
     fs.write = (stream, buffer, offset, length, position) => {
       if (stream.fd > 2) return write(stream, buffer, offset, length, position);

@@ -39,9 +39,9 @@ export function runPython(
 
 /**
  * `describe` for tests that need Python: skipped with a message where it has no such modules, unless
- * `PTYCHOPINN_REQUIRE_SHARED=1`, which makes absence a failure.
+ * `PTYCHOPINN_REQUIRE_PYTHON=1`, which makes absence a failure.
  */
 export function describePython(name: string, modules: readonly string[], body: () => void): void {
-  if (findPython(modules) !== null || process.env.PTYCHOPINN_REQUIRE_SHARED === '1') describe(name, body);
+  if (findPython(modules) !== null || process.env.PTYCHOPINN_REQUIRE_PYTHON === '1') describe(name, body);
   else describe.skip(`${name} (skipped: no Python with ${modules.join(', ')}; set PTYCHOPINN_PYTHON)`, body);
 }

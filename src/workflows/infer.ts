@@ -179,6 +179,7 @@ async function scoreR(
     xs: Float64Array.from(indices, (i) => raw.xcoords[i]),
     ys: Float64Array.from(indices, (i) => raw.ycoords[i]),
     probe: scaleComplex(raw.probeGuess, probeFactor),
+    badPixels: raw.badPixels,
   };
   return {
     image: amplitudeRFactor(scan, stitched, { overlapCount: stitched.weight }),

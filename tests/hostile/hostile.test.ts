@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openHdf5 } from '../../src/formats/hdf5/file.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { fileOf, HOSTILE, soundScan } from './corpus.js';
 
@@ -18,11 +19,15 @@ interface Outcome {
 }
 
 const script = fileURLToPath(new URL('./open.mjs', import.meta.url));
-/** Opens in a process of its own, which must end by itself. */
-async function open(file: string): Promise<Outcome> {
-  const { stdout } = await promisify(execFile)(process.execPath, [script, file], { timeout: 60_000 });
-  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Outcome;
+/** Opens in a process of its own, which must end by itself; once for each of `options`. */
+async function openEach(file: string, options: readonly object[]): Promise<Outcome[]> {
+  const words = [script, file, JSON.stringify(options)];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 60_000 });
+  const lines = stdout.trim().split('\n');
+  expect(lines).toHaveLength(options.length);
+  return lines.map((line) => JSON.parse(line) as Outcome);
 }
+const open = async (file: string, options = {}): Promise<Outcome> => (await openEach(file, [options]))[0];
 
 const BYTES = 8 << 20;
 /** Garbage that was not collected yet, and what differs from run to run. */
@@ -59,5 +64,31 @@ describe('hostile files', () => {
     expect(outcome.message?.split('\n')).toHaveLength(1);
     expect(outcome.peakBytes - baseline, `${size} bytes`).toBeLessThan(2 * size + NOISE);
     await rm(file);
+  });
+});
+
+describe('hostile HDF5 files', () => {
+  const fixtures = fileURLToPath(new URL('../../fixtures/formats', import.meta.url));
+  const positions = path.join(fixtures, 'positions.csv');
+  const geometry = { positions, object_pixel_m: 1e-8 };
+  let sound: number;
+  beforeAll(async () => {
+    const outcome = await open(path.join(fixtures, 'virtual.h5'), geometry);
+    expect(outcome).toMatchObject({ opened: true });
+    sound = outcome.peakBytes;
+  }, 60_000);
+
+  const hostile = path.join(fixtures, 'hostile.h5');
+  it('every dataset of the sample', async () => {
+    const file = await openHdf5(hostile);
+    const paths = file.keys('/').map((key) => `/${key}`);
+    file.close();
+    expect(paths.length).toBeGreaterThan(8);
+    const options = paths.map((diffraction_path) => ({ ...geometry, diffraction_path }));
+    for (const [i, outcome] of (await openEach(hostile, options)).entries()) {
+      expect(outcome, paths[i]).toMatchObject({ opened: false, name: 'PtychoError' });
+      expect(outcome.message?.split('\n')).toHaveLength(1);
+      expect(outcome.peakBytes - sound, paths[i]).toBeLessThan(NOISE);
+    }
   });
 });

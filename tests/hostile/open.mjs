@@ -1,19 +1,21 @@
 // Opens a scan as a user would and tells what came of it and what it cost: run by hostile.test.ts in a process of its own.
 import { measureStatistics, openDataset } from '../../dist/index.js';
 
-const [file] = process.argv.slice(2);
-let outcome;
-try {
-  const raw = await openDataset(file);
+const [file, options = '{}'] = process.argv.slice(2);
+
+async function open(given) {
   try {
-    const first = Int32Array.from({ length: Math.min(32, raw.count) }, (_, i) => i);
-    await measureStatistics(raw.patterns, first);
-    outcome = { opened: true, notes: raw.notes };
-  } finally {
-    await raw.close();
+    const raw = await openDataset(file, given);
+    try {
+      const first = Int32Array.from({ length: Math.min(32, raw.count) }, (_, i) => i);
+      await measureStatistics(raw.patterns, first);
+      return { opened: true, notes: raw.notes };
+    } finally {
+      await raw.close();
+    }
+  } catch (error) {
+    return { opened: false, name: error.name, code: error.code, message: error.message };
   }
-} catch (error) {
-  outcome = { opened: false, name: error.name, code: error.code, message: error.message };
 }
 
 /** The most memory this process had. What the system reports as maxRSS includes the parent's, up to the fork. */
@@ -24,4 +26,8 @@ function peakBytes() {
     return 1024 * process.resourceUsage().maxRSS;
   }
 }
-console.log(JSON.stringify({ ...outcome, peakBytes: peakBytes() }));
+
+// One set of options or a list of them; memory is that of all together.
+for (const given of [JSON.parse(options)].flat()) {
+  console.log(JSON.stringify({ ...(await open(given)), peakBytes: peakBytes() }));
+}

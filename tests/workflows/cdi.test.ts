@@ -16,7 +16,11 @@ import {
 import { prepareScan } from '../../src/workflows/scan.js';
 
 /** A simulated scan, or its first positions moved to the places given. */
-function scan(seed: number, places?: readonly (readonly [number, number])[]) {
+function scan(
+  seed: number,
+  places?: readonly (readonly [number, number])[],
+  bad?: { mask: Uint8Array; value: number },
+) {
   const object = makeObject('lines', { rows: 120, cols: 130, seed });
   const positions = makeScan('jittered_raster', { rows: 120, cols: 130, side: 64, stepPx: 14, seed });
   const s = simulateScan({
@@ -28,7 +32,11 @@ function scan(seed: number, places?: readonly (readonly [number, number])[]) {
   });
   const n = places?.length ?? s.xcoords.data.length;
   return rawDataFromArrays({
-    diffraction: { data: s.diffraction.data.slice(0, n * 64 * 64), shape: [n, 64, 64] },
+    diffraction: {
+      data: s.diffraction.data.slice(0, n * 64 * 64).map((v, i) => (bad?.mask[i % 4096] ? bad.value : v)),
+      shape: [n, 64, 64],
+    },
+    badPixels: bad?.mask,
     xcoords: places?.map(([x]) => x) ?? s.xcoords.data,
     ycoords: places?.map(([, y]) => y) ?? s.ycoords.data,
     probeGuess: s.probeGuess,
@@ -62,6 +70,21 @@ describe('runCdiExampleWithBackend', () => {
     expect(phase?.data.every((v) => Math.abs(v) <= Math.PI + 1e-6)).toBe(true);
     expect(Math.max(...(amplitude?.data ?? []))).toBeGreaterThan(0);
     expect(train.xcoords).toEqual(before);
+  });
+
+  it('does not look at bad pixels, whatever they hold', async () => {
+    // A hot column, a dead one, and garbage: the mask makes them all the same, and the training another one than without it.
+    const mask = Uint8Array.from({ length: 4096 }, (_, i) => Number(i % 64 === 30 || i % 64 === 35));
+    const places = Array.from({ length: 12 }, (_, i) => [40 + 9 * (i % 4), 40 + 9 * (i >> 2)] as const);
+    const losses = async (value: number, given = true) => {
+      const raw = scan(1, places, { mask: given ? mask : new Uint8Array(4096), value });
+      const { history } = await trainCdiModelWithBackend(raw, null, request('onnx'));
+      return [history.train_loss, history.val_loss];
+    };
+    const clean = await losses(0);
+    expect(await losses(1e6)).toEqual(clean);
+    expect(await losses(Number.NaN)).toEqual(clean);
+    expect(await losses(0, false)).not.toEqual(clean);
   });
 
   it('gives no images where none were asked for', async () => {

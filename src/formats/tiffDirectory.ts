@@ -79,6 +79,7 @@ export async function readTiffDirectories(source: TiffSource, most = MAX_PAGES):
   if (!(littleEndian || order === 'MM') || (magic !== 42 && magic !== 43)) {
     throw tiffError('FILE_FORMAT', path, 'is not a TIFF file');
   }
+  if (magic === 43 && head.length < 16) throw tiffError('FILE_TRUNCATED', path, 'is cut off; copy or write it again');
   const reader = new DirectoryReader(source, littleEndian, magic === 43);
   const pages: TiffPage[] = [];
   const seen = new Set<number>();
@@ -100,7 +101,8 @@ const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset,
 
 /** Bytes from a place, as many as there are. */
 export async function bytesAt({ handle, size }: TiffSource, at: number, count: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(Math.max(0, Math.min(count, size - at)));
+  if (at >= size) return Buffer.alloc(0);
+  const bytes = Buffer.alloc(Math.min(count, size - at));
   const { bytesRead } = await handle.read(bytes, 0, bytes.length, at);
   return bytes.subarray(0, bytesRead);
 }

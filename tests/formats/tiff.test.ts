@@ -153,6 +153,16 @@ describe('files that lie', () => {
     await refuses(() => TiffFile.open(scratch('none.tif')), 'FILE_NOT_FOUND', /no such file/);
   });
 
+  it('BigTIFF, cut at any byte or leading far beyond its end', async () => {
+    const big = readFileSync(path.join(formatFixtures, 'big.tif'));
+    for (let length = 1; length < 40; length++) {
+      await refuses(() => read(big.subarray(0, length)), length < 8 ? 'FILE_FORMAT' : 'FILE_TRUNCATED', /TIFF|cut off/);
+    }
+    const far = Buffer.from(big);
+    far.writeBigUInt64LE(0xfffffffffffffff0n, 8);
+    await refuses(() => read(far), 'FILE_TRUNCATED', /cut off/);
+  });
+
   it('whichever bytes are wrong: pixels or a typed error', async () => {
     const original = readFileSync(path.join(formatFixtures, 'series', 'frame_3.tif'));
     await fc.assert(

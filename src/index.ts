@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
-export { describeEngine, selectBackend } from './backends/select.js';
+export { type BackendChoice, describeEngine, selectBackend } from './backends/select.js';
 export {
   type ConfigDefinition,
   convertDefinition,

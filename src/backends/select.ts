@@ -14,11 +14,23 @@ export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> 
   readonly engine?: EngineName | null;
 };
 
+/** What a training or inference configuration says about the engine. */
+export interface BackendChoice {
+  readonly backend: string;
+  readonly execution: BackendExecution;
+}
+
 /**
- * Starts the backend called `name`.
+ * Starts the backend that a configuration names.
+ *
+ * @example
+ * const backend = await selectBackend({ backend: 'tensorflow', execution: { accelerator: 'auto', threads: null } });
+ * backend.info; // { name: 'tensorflow', engine: 'tfjs-backend-wasm 4.22.0', device: 'cpu', … }
+ *
  * @throws PtychoError CONFIG_INVALID for an unknown name; BACKEND_MISSING or ACCELERATOR_MISSING from the engine.
  */
-export async function selectBackend(name: string, execution: BackendExecution, logger?: Logger): Promise<Backend> {
+export async function selectBackend(config: BackendChoice, logger?: Logger): Promise<Backend> {
+  const { backend: name, execution } = config;
   const { accelerator } = execution;
   const threads = execution.threads ?? undefined;
   if (name === 'onnx') {

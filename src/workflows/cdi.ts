@@ -189,7 +189,7 @@ export async function loadInferenceBundleWithBackend(
   // The bundle first: an engine that was started for a broken file would have to be stopped again.
   const model = await openModel(path);
   const execution = choice.execution ?? executionConfigSchema.parse({});
-  const backend = await selectBackend(choice.backend, execution, services.logger);
+  const backend = await selectBackend({ backend: choice.backend, execution }, services.logger);
   const network = model.network(model.bundle.canvasSide_px);
   const programs = new Map<number, ReturnType<Backend['compile']>>();
   return {
@@ -215,7 +215,7 @@ async function withBackend<T>(
   services: WorkflowServices,
   work: (backend: Backend) => Promise<T>,
 ): Promise<T> {
-  const backend = await selectBackend(config.backend, config.execution, services.logger);
+  const backend = await selectBackend(config, services.logger);
   try {
     services.logger?.info(describeEngine(backend.info));
     return await work(backend);

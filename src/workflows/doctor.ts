@@ -138,7 +138,7 @@ async function tryEngine(candidate: Candidate, options: ExamineOptions): Promise
   try {
     const execution = { ...executionConfigSchema.parse({}), threads: null, ...candidate.execution } as ExecutionConfig;
     // Warnings of a trial say what the finding says.
-    backend = await (options.start ?? selectBackend)(name, execution);
+    backend = await (options.start ?? selectBackend)({ backend: name, execution });
     const gflops = await selfTest(backend, options.measure ?? true);
     return { backend: name, candidate: asked, works: true, info: backend.info, ...(gflops ? { gflops } : {}) };
   } catch (error) {

@@ -62,7 +62,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     const network = model.network(Math.max(scan.dataset.canvasSide_px, model.bundle.canvasSide_px));
     const openSeconds = (performance.now() - opening) / 1000;
     await makeOutputFolder(config.output_dir);
-    const backend = await selectBackend(config.backend, config.execution, logger);
+    const backend = await selectBackend(config, logger);
     let result: Reconstruction;
     try {
       logger.info(describeEngine(backend.info));

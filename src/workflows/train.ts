@@ -61,7 +61,7 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
     const prepared = await prepareTraining(request, { train, test }, services);
     const { config } = prepared;
     await makeOutputFolder(config.output_dir);
-    const backend = await selectBackend(config.backend, config.execution, logger);
+    const backend = await selectBackend(config, logger);
     try {
       logger.info(describeEngine(backend.info));
       const trained = await trainPrepared(prepared, backend, services);

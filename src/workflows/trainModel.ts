@@ -3,7 +3,7 @@
  *
  * @example
  * const raw = await openDataset('scan.npz');
- * const backend = await selectBackend(config.backend, config.execution);
+ * const backend = await selectBackend(config);
  * const { content } = await trainModel(trainingRequestSchema.parse({ nepochs: 20 }), { train: raw }, backend);
  */
 import type { Backend } from '../backends/backend.js';

@@ -43,7 +43,7 @@ describe('what it says', () => {
   it('an engine asked for by name: nothing', async () => {
     const { lines, logger } = listener();
     const execution = { accelerator: 'auto', threads: null, engine: 'cpu' } as const;
-    const backend = await selectBackend('tensorflow', execution, logger);
+    const backend = await selectBackend({ backend: 'tensorflow', execution }, logger);
     expect(backend.info).toMatchObject({ name: 'tensorflow', device: 'cpu', threads: 1, skipped: [] });
     expect(lines).toEqual([]);
     await backend.dispose();
@@ -67,7 +67,9 @@ describe('what it refuses', () => {
   });
 
   it('a backend that does not exist', async () => {
-    await expect(selectBackend('torch', { accelerator: 'auto', threads: null })).rejects.toMatchObject({
+    await expect(
+      selectBackend({ backend: 'torch', execution: { accelerator: 'auto', threads: null } }),
+    ).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: 'backend: "torch" is not known; use one of "onnx", "tensorflow".',
     });
@@ -99,7 +101,7 @@ describe('two threads on wasm', () => {
   it('do not keep the process from ending', async () => {
     const script = `
       const { selectBackend } = await import(new URL('backends/select.js', process.argv[1]));
-      const backend = await selectBackend('tensorflow', { accelerator: 'cpu', engine: 'wasm', threads: 2 });
+      const backend = await selectBackend({ backend: 'tensorflow', execution: { accelerator: 'cpu', engine: 'wasm', threads: 2 } });
       console.log(backend.info.threads);
       if (process.argv[2]) await backend.dispose();`;
     const dist = new URL('../../dist/', import.meta.url).href;

@@ -14,14 +14,14 @@ export interface BackendCase {
 const onnx: BackendCase = {
   name: 'onnxruntime',
   info: { name: 'onnx', engine: 'onnxruntime-node 1.30.0', device: 'cpu', threads: 2 },
-  call: `'onnx', { accelerator: 'cpu', threads: 2 }`,
+  call: `{ backend: 'onnx', execution: { accelerator: 'cpu', threads: 2 } }`,
   create: (threads = 2) => createOnnxBackend({ accelerator: 'cpu', threads }),
 };
 
 const tensorflow = (engine: 'wasm' | 'cpu', version: string): BackendCase => ({
   name: `TensorFlow.js ${engine}`,
   info: { name: 'tensorflow', engine: version, device: 'cpu', threads: 1, skipped: [] },
-  call: `'tensorflow', { accelerator: 'cpu', threads: null, engine: '${engine}' }`,
+  call: `{ backend: 'tensorflow', execution: { accelerator: 'cpu', threads: null, engine: '${engine}' } }`,
   create: (threads) => createTensorflowBackend({ accelerator: 'cpu', engine, threads }),
 });
 

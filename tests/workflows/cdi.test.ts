@@ -102,7 +102,7 @@ describe('runCdiExampleWithBackend', () => {
 describe('reassembleCdiImage', () => {
   it('transposes patches, then flips and scales their places', async () => {
     const config = request('onnx');
-    const backend = await selectBackend(config.backend, config.execution);
+    const backend = await selectBackend(config);
     try {
       const { model } = await trainCdiModel(scan(1), null, config, backend);
       const image = async (places: readonly (readonly [number, number])[], options = {}) => {

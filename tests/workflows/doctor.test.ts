@@ -10,7 +10,7 @@ import { examine } from '../../src/workflows/doctor.js';
 
 /** A real engine under another name, whose results are off by `error`. */
 async function engine(name: string, error = 0): Promise<Backend & { disposed: boolean }> {
-  const real = await selectBackend('onnx', executionConfigSchema.parse({ accelerator: 'cpu' }));
+  const real = await selectBackend({ backend: 'onnx', execution: executionConfigSchema.parse({ accelerator: 'cpu' }) });
   const backend = {
     ...{ disposed: false, info: { ...real.info, engine: name } },
     compile: async (program: Program) => {
@@ -36,8 +36,8 @@ describe('examine', () => {
     const started: Awaited<ReturnType<typeof engine>>[] = [];
     const found = await examine({
       measure: false,
-      start: async (name, execution) => {
-        if (name === 'onnx' && execution.accelerator === 'cpu') started.push(await engine('sound 1.0'));
+      start: async ({ backend, execution }) => {
+        if (backend === 'onnx' && execution.accelerator === 'cpu') started.push(await engine('sound 1.0'));
         else if ((execution as { engine?: string }).engine === 'wasm') started.push(await engine('broken 1.0', 0.01));
         else throw new PtychoError('BACKEND_MISSING', 'it is not installed: npm i it.');
         return started.at(-1)!;

@@ -139,7 +139,7 @@ export function finaliseTrainingConfig(
   if (!SUPPORTED_N.some((side) => side === N)) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      `The patterns in ${origin} are ${N} × ${N}, but the network exists for 64, 128 and 256; crop or pad them first.`,
+      `The patterns in ${origin} are ${N} × ${N}, but the network exists for 64, 128 and 256; cut larger ones with crop_px (--crop_px 128), pad smaller ones.`,
       { field: 'N', found: N, expected: SUPPORTED_N, path: origin },
     );
   }

@@ -9,6 +9,8 @@
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { fourierCrop } from '../physics/fourierCrop.js';
+import { totalIntensity } from '../physics/probe.js';
 import { type FoundMask, maskOfPatterns, readBadPixels } from './opening/badPixels.js';
 import { cropWindow } from './opening/crop.js';
 import { settleMeasurementDomain } from './opening/measurementDomain.js';
@@ -126,7 +128,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     patterns.dtype,
     path,
   );
-  const probeGuess = await findProbe(file, N, options);
+  const probeGuess = await findProbe(file, N, options, note);
   const patches = (stored: StoredPatches | undefined, name: string) =>
     stored && restrict(stored, rows, { N, sameGrid, patterns: patterns.count, name, path }, note);
   logger.info(`${path}: ${rows.length} patterns of ${N}×${N}, ${domain}: ${reason}.`);
@@ -167,9 +169,25 @@ async function findMask(file: ScanFile, options: OpenDatasetOptions): Promise<Fo
   return file.badPixels && { mask: file.badPixels, origin: { path: file.path, member: 'bad_pixels' } };
 }
 
-async function findProbe(file: ScanFile, N: number, options: OpenDatasetOptions): Promise<ComplexTensor | undefined> {
+async function findProbe(
+  file: ScanFile,
+  N: number,
+  options: OpenDatasetOptions,
+  note: (sentence: string) => void,
+): Promise<ComplexTensor | undefined> {
   if (options.probe) return readProbe(options.probe, N);
-  return file.probeGuess && checkProbe(file.probeGuess, N, { path: file.path, member: 'probeGuess' });
+  const probe = file.probeGuess;
+  if (probe === undefined) return undefined;
+  const { height, width } = file.patterns;
+  const [rows, columns] = probe.shape.slice(-2);
+  const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
+  if (!ofWholeFrames) return checkProbe(probe, N, { path: file.path, member: 'probeGuess' });
+  const cropped = fourierCrop(probe, N);
+  const kept = totalIntensity(cropped) / totalIntensity(probe);
+  note(
+    `The probe of ${file.path} is that of the whole frames (${height}×${width}); it was cropped in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+  );
+  return checkProbe(cropped, N, { path: file.path, member: 'probeGuess' });
 }
 
 /** Patterns spread evenly over the scan. */

@@ -8,6 +8,7 @@ import { type OpenDatasetOptions, openDataset } from '../../src/data/openDataset
 import { UPRIGHT } from '../../src/data/opening/orientation.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
+import { fourierCrop } from '../../src/physics/fourierCrop.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';
 
 const [n, N] = [30, 8];
@@ -178,7 +179,18 @@ describe('crop', () => {
       expect(raw.objectGuess?.shape).toEqual([40, 40]);
       expect(raw.notes).toEqual([]);
     });
-    await refuses({ ...large, probeGuess: complex([10, 12]) }, /but the patterns need a probe of 6×6 pixels/, {
+    // That of the whole frames follows the patterns.
+    const whole = complex([2, 10, 12]);
+    await withScan({ ...large, probeGuess: whole }, { crop_px: 6 }, (raw) => {
+      expect(raw.probeGuess).toEqual(fourierCrop(whole, 6));
+      expect(raw.probeGuess?.shape).toEqual([2, 6, 6]);
+      expect(raw.notes).toContainEqual(
+        expect.stringMatching(
+          /probe of .* whole frames \(10×12\); it was cropped in Fourier space .* \d+\.\d % of its power/,
+        ),
+      );
+    });
+    await refuses({ ...large, probeGuess: complex([10, 10]) }, /but the patterns need a probe of 6×6 pixels/, {
       crop_px: 6,
     });
   });

@@ -3,16 +3,13 @@ import type { ExecutionConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Backend, BackendInfo } from './backend.js';
-import type { EngineName } from './tf/protocol.js';
 
 /** Backends by their configured names. */
 export const BACKEND_NAMES = ['onnx', 'tensorflow'] as const;
 
 /** The fields that a backend is chosen by. */
-export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> & {
-  /** TensorFlow.js engine; null or missing: the best that works. */
-  readonly engine?: EngineName | null;
-};
+export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> &
+  Partial<Pick<ExecutionConfig, 'engine'>>;
 
 /** What a training or inference configuration says about the engine. */
 export interface BackendChoice {

@@ -57,13 +57,6 @@ export async function forEachPattern(
   }
 }
 
-/** Σ d² of one pattern, in float64. */
-export function patternPower(amplitudes: Float32Array): number {
-  let power = 0;
-  for (let p = 0; p < amplitudes.length; p++) power += amplitudes[p] * amplitudes[p];
-  return power;
-}
-
 /**
  * Measures patterns, each counted once.
  * @param indices which patterns; all by default.

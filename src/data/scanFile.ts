@@ -103,7 +103,7 @@ export interface ReaderOptions {
   readonly positions?: string;
   /** Overrides the unit that format or file imply. */
   readonly positions_unit?: 'px' | 'm';
-  /** `FILE[:key]`: a product or array that holds the probe is opened elsewhere; a Ptychodus product goes here. */
+  /** Ptychodus product with positions, probe and object for a `diffraction.h5`. */
   readonly product?: string;
   /** The most memory that an array may take when it cannot be read row by row. */
   readonly maxResidentBytes?: number;

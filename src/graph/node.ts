@@ -91,6 +91,53 @@ export interface OpAttrs {
 /** The name of an op. */
 export type OpName = keyof OpAttrs;
 
+/** Ops by what they do to their operands, as lowerings are sorted by. Of one operand, element by element: */
+export type UnaryOp =
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'square'
+  | 'sin'
+  | 'cos'
+  | 'sigmoid'
+  | 'tanh'
+  | 'relu'
+  | 'silu'
+  | 'softplus'
+  | 'hat'
+  | 'step';
+/** Of two operands, element by element. */
+export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'equal';
+/** Everything that works element by element. */
+export type ElementOp = UnaryOp | BinaryOp | 'maximum' | 'minimum' | 'greater' | 'reluGrad';
+/** Linear algebra, and what only moves values. */
+export type ShapeOp =
+  | 'matmul'
+  | 'transpose'
+  | 'reshape'
+  | 'concat'
+  | 'slice'
+  | 'pad'
+  | 'broadcast'
+  | 'reduceSum'
+  | 'reduceMean'
+  | 'reduceMax';
+/** Convolutions, pooling and doubling. */
+export type ImageOp =
+  | 'conv2d'
+  | 'conv2dInputGrad'
+  | 'conv2dFilterGrad'
+  | 'upConv2d'
+  | 'upConv2dInputGrad'
+  | 'upConv2dFilterGrad'
+  | 'maxPool2'
+  | 'maxPool2Grad'
+  | 'upsampleNearest2'
+  | 'upsampleNearest2Grad';
+
 /** One value of a program and how it is made. Immutable. */
 export interface GraphNode<O extends OpName = OpName> {
   readonly id: number;

@@ -8,7 +8,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { formatShape, type Shape, sameShape, sizeOf } from '../core/tensor.js';
-import type { GraphNode, OpAttrs, OpName } from './node.js';
+import type { BinaryOp, GraphNode, OpAttrs, OpName, UnaryOp } from './node.js';
 
 // A counter, not state: ids only tell nodes apart and never enter a result.
 let nextId = 0;
@@ -87,7 +87,6 @@ export function state(name: string, shape: Shape): GraphNode<'state'> {
 type Operand = GraphNode | number;
 const asNode = (x: Operand): GraphNode => (typeof x === 'number' ? scalar(x) : x);
 
-type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'equal';
 function binary<O extends BinaryOp>(op: O, a: Operand, b: Operand, label?: string): GraphNode<O> {
   const [x, y] = [asNode(a), asNode(b)];
   const shape = broadcastShape(x.shape, y.shape);
@@ -100,23 +99,6 @@ export const mul = (a: Operand, b: Operand, label?: string) => binary('mul', a, 
 export const div = (a: Operand, b: Operand, label?: string) => binary('div', a, b, label);
 export const equal = (a: Operand, b: Operand, label?: string) => binary('equal', a, b, label);
 
-type UnaryOp =
-  | 'neg'
-  | 'abs'
-  | 'sign'
-  | 'exp'
-  | 'log'
-  | 'sqrt'
-  | 'square'
-  | 'sin'
-  | 'cos'
-  | 'sigmoid'
-  | 'tanh'
-  | 'relu'
-  | 'silu'
-  | 'softplus'
-  | 'hat'
-  | 'step';
 const unary =
   <O extends UnaryOp>(op: O) =>
   (x: GraphNode, label?: string): GraphNode<O> =>

@@ -8,8 +8,7 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Backend, BackendInfo } from '../backends/backend.js';
-import { selectBackend } from '../backends/select.js';
-import { type ExecutionConfig, executionConfigSchema } from '../config/schema.js';
+import { type BackendExecution, selectBackend } from '../backends/select.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
@@ -68,13 +67,13 @@ const PACKAGES = [
 interface Candidate {
   readonly backend: BackendInfo['name'];
   readonly candidate: string;
-  readonly execution: Partial<ExecutionConfig>;
+  readonly execution: Pick<BackendExecution, 'accelerator' | 'engine'>;
 }
 
 const tfjs = (engine: 'tfjs-node-gpu' | 'tfjs-node' | 'wasm' | 'cpu', accelerator: 'cuda' | 'cpu'): Candidate => ({
   backend: 'tensorflow',
   candidate: engine,
-  execution: { engine, accelerator } as Partial<ExecutionConfig>,
+  execution: { engine, accelerator },
 });
 const CANDIDATES: readonly Candidate[] = [
   { backend: 'onnx', candidate: 'cpu', execution: { accelerator: 'cpu' } },
@@ -136,9 +135,11 @@ async function tryEngine(candidate: Candidate, options: ExamineOptions): Promise
   const { backend: name, candidate: asked } = candidate;
   let backend: Backend | undefined;
   try {
-    const execution = { ...executionConfigSchema.parse({}), threads: null, ...candidate.execution } as ExecutionConfig;
     // Warnings of a trial say what the finding says.
-    backend = await (options.start ?? selectBackend)({ backend: name, execution });
+    backend = await (options.start ?? selectBackend)({
+      backend: name,
+      execution: { ...candidate.execution, threads: null },
+    });
     const gflops = await selfTest(backend, options.measure ?? true);
     return { backend: name, candidate: asked, works: true, info: backend.info, ...(gflops ? { gflops } : {}) };
   } catch (error) {

@@ -38,7 +38,7 @@ describe('examine', () => {
       measure: false,
       start: async ({ backend, execution }) => {
         if (backend === 'onnx' && execution.accelerator === 'cpu') started.push(await engine('sound 1.0'));
-        else if ((execution as { engine?: string }).engine === 'wasm') started.push(await engine('broken 1.0', 0.01));
+        else if (execution.engine === 'wasm') started.push(await engine('broken 1.0', 0.01));
         else throw new PtychoError('BACKEND_MISSING', 'it is not installed: npm i it.');
         return started.at(-1)!;
       },

@@ -1,37 +1,10 @@
 /** Ops that work element by element: in whatever layout their operands have. */
-import type { OpName } from '../../graph/node.js';
+import type { ElementOp, OpName } from '../../graph/node.js';
 import type { Kernels } from './kernels/kernels.js';
 import { inMemory, isPlain, type Layout, plainLayout } from './layout.js';
 import type { Lowering, LoweringTable } from './lower.js';
 import type { Tf, TfTensor } from './tfjs.js';
 import { Value } from './value.js';
-
-export type ElementOp =
-  | 'add'
-  | 'sub'
-  | 'mul'
-  | 'div'
-  | 'equal'
-  | 'neg'
-  | 'abs'
-  | 'sign'
-  | 'exp'
-  | 'log'
-  | 'sqrt'
-  | 'square'
-  | 'sin'
-  | 'cos'
-  | 'sigmoid'
-  | 'tanh'
-  | 'relu'
-  | 'silu'
-  | 'softplus'
-  | 'hat'
-  | 'step'
-  | 'maximum'
-  | 'minimum'
-  | 'greater'
-  | 'reluGrad';
 
 type Attributes<O extends OpName> = Parameters<Lowering<O>>[0]['node']['attrs'];
 

@@ -1,21 +1,10 @@
 /** Convolutions, pooling and doubling: channels last, by the engine's kernels. */
+import type { ImageOp } from '../../graph/node.js';
 import type { Weights } from './kernels/kernels.js';
 import { CHANNELS_LAST, KERNEL_LAST } from './layout.js';
 import type { LoweringTable } from './lower.js';
 import type { TfTensor4D } from './tfjs.js';
 import { Value } from './value.js';
-
-export type ImageOp =
-  | 'conv2d'
-  | 'conv2dInputGrad'
-  | 'conv2dFilterGrad'
-  | 'upConv2d'
-  | 'upConv2dInputGrad'
-  | 'upConv2dFilterGrad'
-  | 'maxPool2'
-  | 'maxPool2Grad'
-  | 'upsampleNearest2'
-  | 'upsampleNearest2Grad';
 
 const image = (x: Value) => x.get(CHANNELS_LAST) as TfTensor4D;
 const weights = (w: Value): Weights => ({

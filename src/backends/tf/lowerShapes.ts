@@ -1,22 +1,10 @@
 /** Linear algebra and everything that only moves values. Layouts are kept where the op allows it. */
-import type { OpName } from '../../graph/node.js';
+import type { OpName, ShapeOp } from '../../graph/node.js';
 import type { FlatNode } from './flatProgram.js';
 import type { Reduction } from './kernels/kernels.js';
 import { axesInMemory, inMemory, isPlain, plainLayout, transposedLayout, withoutAxes } from './layout.js';
 import type { Lowering, LoweringTable } from './lower.js';
 import { Value } from './value.js';
-
-export type ShapeOp =
-  | 'matmul'
-  | 'transpose'
-  | 'reshape'
-  | 'concat'
-  | 'slice'
-  | 'pad'
-  | 'broadcast'
-  | 'reduceSum'
-  | 'reduceMean'
-  | 'reduceMax';
 
 const reduce =
   <O extends OpName & ('reduceSum' | 'reduceMean' | 'reduceMax')>(kind: Reduction): Lowering<O> =>

@@ -1,11 +1,12 @@
 /** What the TensorFlow.js backend and its worker say to each other beyond what every backend does. */
+import type { TFJS_ENGINES } from '../../config/schema.js';
 import type { Accelerator, SkippedEngine } from '../backend.js';
 import type { EngineCalls } from '../worker/protocol.js';
 import type { FlatProgram } from './flatProgram.js';
 
 /** TensorFlow.js engines, the better ones first. */
-export const ENGINE_NAMES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
-export type EngineName = (typeof ENGINE_NAMES)[number];
+export { TFJS_ENGINES as ENGINE_NAMES } from '../../config/schema.js';
+export type EngineName = (typeof TFJS_ENGINES)[number];
 
 /** Why tfjs-node-gpu is no GPU engine everywhere: it loads without one. */
 export const NO_DEVICE = 'it found no CUDA device and runs on the CPU';

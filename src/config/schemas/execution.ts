@@ -32,6 +32,9 @@ const fixed = <S extends z.ZodType>(
   formerly: readonly string[] = [],
 ) => field(of, fallback, description, { fixed: true, instead, formerly });
 
+/** TensorFlow.js engines, the better ones first. */
+export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
+
 const reader = 'the next batch is always read while the engine works';
 const checkpoints = 'the best epoch is always kept, in wts.zip';
 const recording = 'the pictures of a run are drawn at its end';
@@ -49,7 +52,7 @@ const executionFields = {
     },
   ),
   engine: field(
-    optional(oneOf('tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu')),
+    optional(oneOf(...TFJS_ENGINES)),
     null,
     'Which TensorFlow.js engine, with backend tensorflow only; null: the fastest that works.',
   ),
@@ -123,8 +126,8 @@ const executionFields = {
   recon_log_max_stitch_samples: fixed(optional(positiveInteger), null, 'Patches in the drawn image.', recording, [
     'torch_recon_log_max_stitch_samples',
   ]),
-  middle_trim: fixed(wholeNumber, 0, 'Placeholder of the published configuration.', 'see stitch_crop_px of infer'),
-  pad_eval: fixed(flag, false, 'Placeholder of the published configuration.'),
+  middle_trim: fixed(wholeNumber, 0, 'Has no effect in the published tools either.', 'see stitch_crop_px of infer'),
+  pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
   ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),
   ffno_encoder_modes: fixed(positiveInteger, 12, 'Modes of a factorised spectral encoder.', spectral),
   ffno_encoder_share_weights: fixed(flag, true, 'Blocks of the encoder share their weights.', spectral),

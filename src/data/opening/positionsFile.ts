@@ -14,7 +14,7 @@ import { expectReal } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
 import { openNpz, readNpyFile } from '../../formats/npz.js';
 import { readTextTable } from '../../formats/textTable.js';
-import type { StoredPositions } from '../scanFile.js';
+import type { ReaderOptions, StoredPositions } from '../scanFile.js';
 import { hasMagic, MAGIC } from './fileKind.js';
 import { splitFileSpec } from './fileSpec.js';
 import { lengthUnit } from './geometry.js';
@@ -210,4 +210,22 @@ function columnsOf({ data, shape }: Tensor<NumericArray>, origin: NpyOrigin): { 
     `${nameOf(origin)} has shape ${formatShape(shape)}, but positions must be (n, 2): x and y of each pattern.`,
     { path: origin.path, key: origin.member, found: shape },
   );
+}
+
+/**
+ * The positions for a file that holds patterns only: those of the file that the options name.
+ * @throws PtychoError DATASET_KEY_MISSING when they name none, and as {@link readPositionsFile}.
+ */
+export async function positionsBeside(
+  path: string,
+  options: Pick<ReaderOptions, 'positions' | 'positions_unit'>,
+): ReturnType<typeof readPositionsFile> {
+  if (options.positions === undefined) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${path} holds patterns only; name a file of their positions with positions (.csv with y,x in metres, .txt with x y, NPY, NPZ or HDF5).`,
+      { path, key: 'positions' },
+    );
+  }
+  return readPositionsFile(options.positions, options.positions_unit);
 }

@@ -7,7 +7,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import { asElectronvolts, asMetres } from '../opening/geometry.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
@@ -35,15 +35,7 @@ export const cxiReader: ScanReader = {
       file.close();
     }
   },
-  async open(path, options) {
-    const file = await openHdf5(path);
-    try {
-      return await open(file, options);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  },
+  open: (path, options) => keepHdf5(path, (file) => open(file, options)),
 };
 
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {

@@ -7,7 +7,7 @@
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
@@ -27,15 +27,7 @@ export const hdf5Reader: ScanReader = {
   format: 'hdf5',
   title: 'HDF5 or NeXus file',
   recognises: (path) => isHdf5File(path).catch(() => false),
-  async open(path, options) {
-    const file = await openHdf5(path);
-    try {
-      return await open(file, options);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  },
+  open: (path, options) => keepHdf5(path, (file) => open(file, options)),
 };
 
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {

@@ -4,12 +4,11 @@
  * @example
  * const file = await npyReader.open('frames.npy', { positions: 'positions.csv' });
  */
-import { PtychoError } from '../../core/errors.js';
 import { formatShape } from '../../core/tensor.js';
 import { npyError } from '../../formats/npyHeader.js';
 import { NpyRows } from '../../formats/npyRows.js';
 import { hasMagic, MAGIC } from '../opening/fileKind.js';
-import { readPositionsFile } from '../opening/positionsFile.js';
+import { positionsBeside } from '../opening/positionsFile.js';
 import type { ScanReader } from '../scanFile.js';
 
 /** See the module. */
@@ -37,14 +36,7 @@ export const npyReader: ScanReader = {
           found: dtype,
         });
       }
-      if (options.positions === undefined) {
-        throw new PtychoError(
-          'DATASET_KEY_MISSING',
-          `${path} holds patterns only; name a file of their positions with positions (.csv with y,x in metres, .txt with x y, NPY, NPZ or HDF5).`,
-          { path, key: 'positions' },
-        );
-      }
-      const { positions, notes } = await readPositionsFile(options.positions, options.positions_unit);
+      const { positions, notes } = await positionsBeside(path, options);
       const [count, height, width] = shape;
       const readRowsInto = rows.readInto.bind(rows);
       return {

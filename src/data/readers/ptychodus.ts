@@ -10,7 +10,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { NumericArray } from '../../core/tensor.js';
-import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { hasMagic, MAGIC } from '../opening/fileKind.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
@@ -40,23 +40,19 @@ export const ptychodusReader: ScanReader = {
       file.close();
     }
   },
-  async open(path, options) {
-    const file = await openHdf5(inFolder(path));
-    try {
-      if (options.diffraction_path === undefined && file.has(`${RAW}/diffraction`))
-        return await openBundle(file, options);
-      if (options.diffraction_path !== undefined || file.has('/patterns')) return await openPair(file, options);
-      throw new PtychoError(
-        'DATASET_KEY_MISSING',
-        `${file.path} is a product without patterns (no /patterns and no ${RAW}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
-        { path: file.path, key: '/patterns' },
-      );
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  },
+  open: (path, options) => keepHdf5(inFolder(path), (file) => open(file, options)),
 };
+
+/** A product with raw data, or patterns with their product. */
+async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
+  if (options.diffraction_path === undefined && file.has(`${RAW}/diffraction`)) return openBundle(file, options);
+  if (options.diffraction_path !== undefined || file.has('/patterns')) return openPair(file, options);
+  throw new PtychoError(
+    'DATASET_KEY_MISSING',
+    `${file.path} is a product without patterns (no /patterns and no ${RAW}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
+    { path: file.path, key: '/patterns' },
+  );
+}
 
 function inFolder(path: string): string {
   const inside = join(path, 'diffraction.h5');

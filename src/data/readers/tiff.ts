@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
 import { hasMagic } from '../opening/fileKind.js';
-import { readPositionsFile } from '../opening/positionsFile.js';
+import { positionsBeside } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 
 const ENDING = /\.tiff?$/i;
@@ -123,14 +123,7 @@ async function scan(
   frame: (index: number) => Promise<ArrayLike<number>>,
   close: () => Promise<void>,
 ): Promise<ScanFile> {
-  if (options.positions === undefined) {
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${path} holds patterns only; name a file of their positions with positions (.csv with y,x in metres, .txt with x y, NPY, NPZ or HDF5).`,
-      { path, key: 'positions' },
-    );
-  }
-  const { positions, notes } = await readPositionsFile(options.positions, options.positions_unit);
+  const { positions, notes } = await positionsBeside(path, options);
   const origin = { path };
   return {
     path,

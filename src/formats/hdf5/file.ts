@@ -61,6 +61,20 @@ export async function openHdf5(path: string): Promise<Hdf5File> {
   return new Hdf5File(path, await Hdf5Engine.current());
 }
 
+/**
+ * Opens a file for something that goes on reading it: `work` hands it over in its result; it is closed when `work` throws.
+ * @throws PtychoError as {@link openHdf5}, and what `work` throws.
+ */
+export async function keepHdf5<T>(path: string, work: (file: Hdf5File) => T | Promise<T>): Promise<T> {
+  const file = await openHdf5(path);
+  try {
+    return await work(file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
 /** An opened file. */
 export class Hdf5File {
   private readonly links: Hdf5Links;

@@ -1,34 +1,7 @@
 /** Lowerings of the ops that work element by element. */
-import type { OpName } from '../../graph/node.js';
+import type { ElementOp, OpName } from '../../graph/node.js';
 import type { Lowering, LoweringTable } from './lowering.js';
 import { ONNX_BOOL, ONNX_FLOAT } from './proto.js';
-
-type ElementOp =
-  | 'add'
-  | 'sub'
-  | 'mul'
-  | 'div'
-  | 'equal'
-  | 'neg'
-  | 'abs'
-  | 'sign'
-  | 'exp'
-  | 'log'
-  | 'sqrt'
-  | 'square'
-  | 'sin'
-  | 'cos'
-  | 'sigmoid'
-  | 'tanh'
-  | 'relu'
-  | 'silu'
-  | 'softplus'
-  | 'hat'
-  | 'step'
-  | 'maximum'
-  | 'minimum'
-  | 'greater'
-  | 'reluGrad';
 
 /** An op that ONNX has under another spelling. */
 const same =

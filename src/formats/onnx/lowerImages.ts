@@ -3,23 +3,12 @@
  * onnxruntime's CPU engine, which has no kernels for the gradients themselves.
  */
 
+import type { ImageOp } from '../../graph/node.js';
 import type { Emitter } from './emitter.js';
 import { boxKernel, turned } from './kernels.js';
 import { filterGradient, kernelGradient, upFilterGradient } from './lowerFilterGradients.js';
 import type { LoweringTable } from './lowering.js';
 import { ONNX_FLOAT } from './proto.js';
-
-type ImageOp =
-  | 'conv2d'
-  | 'conv2dInputGrad'
-  | 'conv2dFilterGrad'
-  | 'upConv2d'
-  | 'upConv2dInputGrad'
-  | 'upConv2dFilterGrad'
-  | 'maxPool2'
-  | 'maxPool2Grad'
-  | 'upsampleNearest2'
-  | 'upsampleNearest2Grad';
 
 const same = (kernel: number) => {
   const p = (kernel - 1) / 2;

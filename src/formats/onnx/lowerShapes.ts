@@ -1,20 +1,8 @@
 /** Lowerings of leaves, linear algebra and everything that only moves values; a free batch axis is handled here. */
-import type { GraphNode } from '../../graph/node.js';
+import type { GraphNode, ShapeOp } from '../../graph/node.js';
 import { batchError } from './batch.js';
 import { TO_END } from './emitter.js';
 import type { LowerContext, Lowering, LoweringTable } from './lowering.js';
-
-type ShapeOp =
-  | 'matmul'
-  | 'transpose'
-  | 'reshape'
-  | 'concat'
-  | 'slice'
-  | 'pad'
-  | 'broadcast'
-  | 'reduceSum'
-  | 'reduceMean'
-  | 'reduceMax';
 
 const reduce =
   <O extends 'reduceSum' | 'reduceMean' | 'reduceMax'>(onnx: string): Lowering<O> =>

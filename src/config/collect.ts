@@ -10,8 +10,8 @@
 
 import { PtychoError } from '../core/errors.js';
 import { allFields, type ConfigDefinition, inferenceDefinition, trainingDefinition } from './definition.js';
-import { type FieldInfo, notAvailable } from './field.js';
-import { LEGACY_DEFAULTS, LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
+import type { FieldInfo } from './field.js';
+import { LEGACY_DEFAULTS, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
 import { nearestName } from './suggest.js';
 import { torchHome } from './torch/fields.js';
 
@@ -153,14 +153,6 @@ export class LayerCollector {
 
   /** A key of the legacy dictionary that says nothing about this configuration. */
   #isLegacyState(key: string, value: unknown): boolean {
-    if (Object.hasOwn(LEGACY_FIXED, key)) {
-      if (value === LEGACY_FIXED[key]) return true;
-      throw new PtychoError('CONFIG_INVALID', notAvailable(key, value, [LEGACY_FIXED[key]], undefined), {
-        field: key,
-        found: value,
-        path: this.#origin,
-      });
-    }
     // A computed probe is state, the name of a probe file is a choice.
     if (key === 'probe') return typeof value !== 'string';
     const own = allFields(this.#definition).find((field) => field.legacyKey === key || field.name === key);
@@ -201,7 +193,7 @@ function hasLegacyView(definition: ConfigDefinition<unknown>): boolean {
 
 /** Keys by which a params dictionary is told from other files: spelt as in no other. */
 function isLegacyShaped(values: Readonly<Record<string, unknown>>): boolean {
-  const telling = new Set([...LEGACY_WITHOUT_PART, ...Object.keys(LEGACY_FIXED)]);
+  const telling = new Set(LEGACY_WITHOUT_PART);
   for (const shared of ['probe', 'debug']) telling.delete(shared);
   for (const definition of [trainingDefinition, inferenceDefinition]) {
     for (const { name, legacyKey } of allFields(definition)) {

@@ -79,19 +79,26 @@ export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
     { title: 'Inference', key: null, fields: fieldsOf(inferenceConfigSchema) },
     { title: 'Model', key: 'model', fields: fieldsOf(modelConfigSchema), claim: true },
     dataSection,
-    executionSection,
+    { ...executionSection, fields: executionSection.fields.filter((field) => !field.trainingOnly) },
   ],
   // Published execution settings hold these, although they belong to training.
-  ignores: fieldsOf(trainingConfigSchema)
-    .filter((field) => field.alsoIn === 'execution')
-    .map((field) => field.name),
+  ignores: [
+    ...fieldsOf(trainingConfigSchema).filter((field) => field.alsoIn === 'execution'),
+    ...executionSection.fields.filter((field) => field.trainingOnly),
+  ].flatMap((field) => [field.name, ...field.aliases]),
 };
 
 /** `demo`: the few choices of the demonstration. */
 export const demoDefinition: ConfigDefinition<DemoConfig> = {
   name: 'demo',
   schema: demoConfigSchema,
-  sections: [{ title: 'Demo', key: null, fields: fieldsOf(demoConfigSchema) }, executionSection],
+  sections: [
+    { title: 'Demo', key: null, fields: fieldsOf(demoConfigSchema) },
+    {
+      ...executionSection,
+      fields: executionSection.fields.filter(({ name }) => name === 'accelerator' || name === 'threads'),
+    },
+  ],
 };
 
 /** `simulate`: a scan with a known object. */

@@ -13,7 +13,7 @@ import {
   trainingDefinition,
 } from './definition.js';
 import type { FieldInfo } from './field.js';
-import { LEGACY_FIXED, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
+import { LEGACY_WITHOUT_PART } from './legacy/defaults.js';
 import { KEY_MAPPINGS } from './legacy/params.js';
 import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './torch/fields.js';
 
@@ -71,7 +71,12 @@ export function configurationDocument(): string {
     '- The model of a reconstruction is that of its bundle; a `model` block for `infer` is only compared with it.',
     '- `learning_rate`, `scheduler`, `gradient_clip_val` and `gradient_clip_algorithm` live once, in training; written in an',
     '  `execution` block, as published, they are moved there.',
-    '- `scheduler` has one set of words everywhere, those of training.',
+    '- `scheduler` has one set of words everywhere, those of training; CosineAnnealing is understood as WarmupCosine, MultiStage',
+    '  as Default with the stages of `stage_1_epochs` and `stage_2_epochs`.',
+    '- `torch_loss_mode` and `profile` are words for other fields: they are written out when a configuration is made, and refused',
+    '  where a field that is given says otherwise.',
+    '- What would do nothing beside the other fields is refused (`tv_weight` without `realspace_weight`, `position_trainable` with',
+    '  gridsize 1, physics in supervised training, …).',
     '- `batch_size` of `infer` is its own field.',
     '- Values are checked when the configuration is made, not when a model is built.',
     '',
@@ -130,6 +135,7 @@ function row(field: FieldInfo): string {
   const fallback = field.required ? '*needed*' : `\`${JSON.stringify(field.fallback)}\``;
   const also = Object.entries(field.valueAliases).map(([word, { value }]) => `\`${word}\` = \`${String(value)}\``);
   const former = field.formerly.map((name) => ` Formerly \`${name}\`.`);
+  const aliases = field.aliases.length > 0 ? ` Also ${listed(field.aliases)}.` : '';
   const refused =
     field.unavailable.length > 0 ? ` Not available in this version: ${field.unavailable.join(', ')}.` : '';
   return cells(
@@ -138,7 +144,7 @@ function row(field: FieldInfo): string {
     [field.expected, ...also].join('; '),
     field.unit ?? '',
     legacyKey(field),
-    field.description + refused + former.join(''),
+    field.description + refused + aliases + former.join(''),
   );
 }
 
@@ -170,10 +176,7 @@ function legacyChapter(): string[] {
     ...Object.entries(KEY_MAPPINGS).map(([name, key]) => cells(`\`${name}\``, `\`${key}\``)),
     '',
     `Keys that shape simulated data, name files or hold computed state are left out with a note: ${listed(LEGACY_WITHOUT_PART)};`,
-    'so are, in such a dump, keys of the other command. Keys of missing features are accepted at their default only:',
-    `${Object.entries(LEGACY_FIXED)
-      .map(([key, value]) => `\`${key}\` ${String(value)}`)
-      .join(', ')}.`,
+    'so are, in such a dump, keys of the other command.',
     '',
     '`ptychopinn config legacy train|infer` prints the dictionary of a configuration; `toLegacyParams`, `updateLegacyDict`,',
     '`fromLegacyParams`, `derivedParams` and `LegacyParams` are its library. Null leaves a key alone, execution settings',
@@ -209,7 +212,7 @@ function torchChapter(): string[] {
 /** Fields that are judged together, in words. */
 const SPECIAL: Readonly<Record<string, string>> = {
   scale_contract_version:
-    'with `measurement_domain`, both or neither: ci_intensity_v2 with count_intensity, legacy_v1 with normalized_amplitude',
+    'with `measurement_domain`, both or neither: ci_intensity_v2 with count_intensity, legacy_v1 with normalized_amplitude; `scale_contract_version` where physics_forward_mode is rectangular_scaled',
   measurement_domain: '`measurement_domain`, with scale_contract_version',
   C: 'must be the patterns of a group',
   C_model: 'must be the patterns of a group',
@@ -218,7 +221,10 @@ const SPECIAL: Readonly<Record<string, string>> = {
   probe_mask: '`probe_mask`; a tensor is true',
   probe_mask_tensor: '`probe_mask`; a tensor is true',
   nll: '`nll_weight` 1 or 0',
-  torch_loss_mode: 'mae is `nll_weight` 0 and `mae_weight` 1',
+  torch_loss_mode: 'mae is `nll_weight` 0 and `mae_weight` 1; with mode Supervised it must be mae',
+  loss_function: 'only the default, torch_loss_mode chooses the loss',
+  amplitude_physics_gain: 'only the default',
+  stage_3_epochs: '`nepochs`, the sum of the three stages',
 };
 
 function torchRow(name: string, field: TorchField): string {

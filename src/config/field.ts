@@ -29,6 +29,10 @@ export interface FieldMeta {
   readonly formerly?: readonly string[];
   /** Other words for values, replaced at the entrance (`resolveConfig`). */
   readonly valueAliases?: Readonly<Record<string, ValueAlias>>;
+  /** A field of the block `execution` that concerns training alone: `infer` has no flag for it. */
+  readonly trainingOnly?: boolean;
+  /** What the flag without a value means: a path below `output_dir`; empty: `output_dir` itself. */
+  readonly bare?: string;
   /** A block besides the field's own in which published files write it. */
   readonly alsoIn?: 'execution';
   /** The field is published, but this version has nothing behind it: only its default is accepted. */
@@ -113,6 +117,8 @@ export interface FieldInfo {
   readonly formerly: readonly string[];
   readonly valueAliases: Readonly<Record<string, ValueAlias>>;
   readonly alsoIn: 'execution' | null;
+  readonly bare: string | null;
+  readonly trainingOnly: boolean;
   readonly kind: ValueKind;
   readonly choices: readonly (string | number)[] | null;
   /** A word accepted besides values of `kind`: `all`. */
@@ -173,11 +179,13 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
     formerly: meta.formerly ?? [],
     valueAliases: meta.valueAliases ?? {},
     alsoIn: meta.alsoIn ?? null,
+    bare: meta.bare ?? null,
+    trainingOnly: meta.trainingOnly ?? false,
     kind: valueKind(inner),
     choices: choices as (string | number)[] | null,
     word,
     unavailable: meta.unavailable ?? [],
-    fixed: meta.fixed === true || (choices?.length === 1 && !isRequired),
+    fixed: meta.fixed === true || (choices?.length === 1 && !isRequired && !nullable),
     nullable,
     required: isRequired,
     fallback,

@@ -15,7 +15,8 @@ const LONG_CHOICE = 20;
 
 /** The flag as help shows it: `--n_groups <integer>`, `--probe_big [true|false]`. */
 export function flagSyntax(field: FieldInfo): string {
-  return field.kind === 'boolean' ? `--${field.name} [true|false]` : `--${field.name} <${valueWord(field)}>`;
+  if (field.kind === 'boolean') return `--${field.name} [true|false]`;
+  return field.bare === null ? `--${field.name} <${valueWord(field)}>` : `--${field.name} [${valueWord(field)}]`;
 }
 
 function valueWord(field: FieldInfo): string {
@@ -93,9 +94,16 @@ function wrong(field: FieldInfo, written: string): PtychoError {
   });
 }
 
-/** Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is. */
-export function canonicalArguments(words: readonly string[], fields: readonly FieldInfo[]): string[] {
-  const canonical = new Map<string, string>();
+/**
+ * Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is.
+ * @param others flags that are no fields.
+ */
+export function canonicalArguments(
+  words: readonly string[],
+  fields: readonly FieldInfo[],
+  others: readonly string[] = [],
+): string[] {
+  const canonical = new Map<string, string>(others.map((name) => [name, name]));
   for (const field of fields) {
     // A former name stays as it is, so that its use can be remarked on.
     for (const name of field.formerly) {

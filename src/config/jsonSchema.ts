@@ -32,6 +32,8 @@ function rewrite(schema: JsonObject, name: string): void {
     'legacyKey',
     'aliases',
     'formerly',
+    'bare',
+    'trainingOnly',
     'valueAliases',
     'alsoIn',
     'fixed',

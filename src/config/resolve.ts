@@ -15,6 +15,7 @@ import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
 import { type Collection, collectLayer, newCollection, type ProvenanceEntry, show } from './collect.js';
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
+import { expandWords } from './expand.js';
 import {
   DEFAULT_GROUPS,
   SUPPORTED_N,
@@ -90,6 +91,7 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
 
 /** Parses what was collected and freezes the result. */
 export function settle<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
+  if (definition.name === 'training') expandWords(collection);
   const { given, notes, warnings } = collection;
   checkTogether(given);
   const parsed = definition.schema.safeParse(nest(definition, given));

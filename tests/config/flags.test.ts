@@ -88,13 +88,17 @@ describe('flags from fields', () => {
     expect(flagSyntax(named('accelerator'))).toBe('--accelerator <auto|cpu|cuda>');
     expect(flagSyntax(named('scheduler'))).toBe('--scheduler <name>');
     expect(flagSyntax(named('output_dir'))).toBe('--output_dir <path>');
-    expect(flagHelp(named('scheduler'))).toMatch(/\(Default, Exponential, .*; default Default\)$/);
+    expect(flagHelp(named('scheduler'))).toMatch(
+      /\(Default, Exponential, .*; default Default; also --torch_scheduler; CosineAnnealing is WarmupCosine; MultiStage is Default\)$/,
+    );
     expect(flagHelp(named('n_subsample'))).toBe(
       'Patterns kept before grouping, drawn at random; default: all. (patterns)',
     );
-    expect(flagHelp(named('accelerator'))).toMatch(/\(default auto; gpu is cuda\)$/);
+    expect(flagHelp(named('accelerator'))).toMatch(/\(default auto; also --torch_accelerator; gpu is cuda\)$/);
     expect(flagHelp(named('nphotons'))).toMatch(/\(photons; default 1e9\)$/);
     expect(flagHelp(named('test_data_file'))).toMatch(/\(also --test_data\)$/);
-    expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50)');
+    expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50; also --max_epochs)');
+    // A flag that means something without a value.
+    expect(flagSyntax(named('resume'))).toBe('--resume [path]');
   });
 });

@@ -44,12 +44,14 @@ describe('jsonSchemaOf', () => {
     const properties = propertiesOf(trainingDefinition);
     expect(properties.nepochs).toMatchObject({ type: 'integer', exclusiveMinimum: 0, default: 50 });
     expect(properties.nepochs.maximum).toBeUndefined();
-    expect(properties.probe_trainable.const).toBe(false);
-    expect(properties.model.properties?.architecture.enum).toEqual(['cnn', 'cnn_cbam']);
+    expect(properties.execution.properties?.num_workers.const).toBe(0);
+    expect(properties.model.properties?.architecture.enum).toEqual(['cnn', 'cnn_cbam', 'baseline']);
     expect(jsonSchemaOf(trainingDefinition)).toMatchObject({ additionalProperties: false, type: 'object' });
     expect(jsonSchemaOf(inferenceDefinition).required).toEqual(['model_path', 'test_data_file']);
     // Only JSON Schema's own words and ours with x-.
-    expect(JSON.stringify(jsonSchemaOf(trainingDefinition))).not.toMatch(/"(legacyKey|formerly|valueAliases|instead)"/);
+    expect(JSON.stringify(jsonSchemaOf(trainingDefinition))).not.toMatch(
+      /"(legacyKey|formerly|valueAliases|instead|bare)"/,
+    );
     expect(allFields(trainingDefinition).length).toBeGreaterThan(100);
   });
 });

@@ -105,7 +105,7 @@ describe('resolveConfig', () => {
       'batch_size must be a positive power of two, got 12 (--batch_size).',
     );
     expect(failure(() => train({ file: { origin: 'run.yaml', values: { architecture: 'ffno' } } })).message).toBe(
-      'architecture: ffno is not available in this version; only cnn and cnn_cbam are.',
+      'architecture: ffno is not available in this version; only cnn, cnn_cbam and baseline are.',
     );
     expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
       'neighbor_count (4) must be at least gridsize² (9), the patterns of one group.',

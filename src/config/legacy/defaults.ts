@@ -76,6 +76,3 @@ export const LEGACY_WITHOUT_PART: readonly string[] = [
   'padding_size',
   'padded_size',
 ];
-
-/** Keys of features that this version does not have: accepted at their default only. */
-export const LEGACY_FIXED: Readonly<Record<string, unknown>> = { tv_weight: 0 };

@@ -24,20 +24,25 @@ import {
 
 const field = <S extends z.ZodType>(of: Kind<S>, fallback: z.output<S>, description: string, meta: FieldMeta = {}) =>
   declare(of, fallback, description, { ...meta, legacyKey: null });
+/** Concerns training alone. */
+const ofTraining = <S extends z.ZodType>(
+  of: Kind<S>,
+  fallback: z.output<S>,
+  description: string,
+  meta: FieldMeta = {},
+) => field(of, fallback, description, { ...meta, trainingOnly: true });
 const fixed = <S extends z.ZodType>(
   of: Kind<S>,
   fallback: z.output<S>,
   description: string,
   instead?: string,
-  formerly: readonly string[] = [],
-) => field(of, fallback, description, { fixed: true, instead, formerly });
+  aliases: readonly string[] = [],
+) => field(of, fallback, description, { fixed: true, instead, aliases });
 
 /** TensorFlow.js engines, the better ones first. */
 export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
 
-const reader = 'the next batch is always read while the engine works';
-const checkpoints = 'the best epoch is always kept, in wts.zip';
-const recording = 'the pictures of a run are drawn at its end';
+const reader = 'prefetch_factor says how many batches are read ahead';
 const spectral = 'it shapes a spectral generator';
 
 const executionFields = {
@@ -48,7 +53,7 @@ const executionFields = {
     {
       unavailable: ['mps', 'tpu'],
       valueAliases: { gpu: { value: 'cuda', note: 'accelerator gpu means cuda.' } },
-      formerly: ['torch_accelerator'],
+      aliases: ['torch_accelerator'],
     },
   ),
   engine: field(
@@ -67,8 +72,8 @@ const executionFields = {
   inference_batch_size: field(
     optional(positiveInteger),
     null,
-    'Groups in one prediction, in place of batch_size of infer; train does not use it.',
-    { unit: 'groups', formerly: ['torch_inference_batch_size'] },
+    'Groups in one prediction of infer, in place of its batch_size, and of what train draws.',
+    { unit: 'groups', aliases: ['torch_inference_batch_size'] },
   ),
   devices: fixed(orWord(positiveInteger, 'auto'), 1, 'Devices that share the work.'),
   strategy: fixed(text, 'auto', 'How several devices share the work.'),
@@ -82,50 +87,88 @@ const executionFields = {
   precision: field(oneOf('32-true'), '32-true', 'Numbers of the computation: single precision.', {
     unavailable: ['16-mixed', 'bf16-mixed'],
   }),
-  accum_steps: fixed(positiveInteger, 1, 'Batches whose gradients are added up for one step.', 'raise batch_size', [
-    'torch_accumulate_grad_batches',
-    'accumulate_grad_batches',
-  ]),
+  accum_steps: ofTraining(positiveInteger, 1, 'Batches whose gradients are averaged for one step.', {
+    aliases: ['torch_accumulate_grad_batches', 'accumulate_grad_batches'],
+  }),
   num_workers: fixed(wholeNumber, 0, 'Processes that read batches.', reader, ['torch_num_workers']),
   pin_memory: fixed(flag, false, 'Batches in page-locked memory.'),
   persistent_workers: fixed(flag, false, 'Keep reading processes between epochs.', reader),
-  prefetch_factor: fixed(optional(positiveInteger), null, 'Batches that each reading process holds ready.', reader),
+  prefetch_factor: field(
+    optional(positiveInteger),
+    null,
+    'Batches that are read ahead while the engine works; null: two.',
+    { unit: 'batches' },
+  ),
   enable_progress_bar: fixed(flag, false, 'Progress bar of a trainer.', 'progress is shown unless --quiet is given'),
-  enable_checkpointing: fixed(flag, true, 'Keep the best epoch.', checkpoints, ['torch_enable_checkpointing']),
-  checkpoint_save_top_k: fixed(wholeNumber, 1, 'How many of the best epochs are kept.', checkpoints, [
-    'torch_checkpoint_save_top_k',
-  ]),
-  checkpoint_monitor_metric: fixed(
+  enable_checkpointing: ofTraining(
+    flag,
+    true,
+    'Keep checkpoints, so that a run can be resumed; the best epoch goes into wts.zip in any case.',
+    { aliases: ['torch_enable_checkpointing'] },
+  ),
+  checkpoint_save_top_k: ofTraining(
+    wholeNumber,
+    1,
+    'How many of the best epochs are kept in checkpoints/, besides the last.',
+    {
+      unit: 'epochs',
+      aliases: ['torch_checkpoint_save_top_k'],
+    },
+  ),
+  checkpoint_monitor_metric: ofTraining(
     text,
     'val_loss',
-    'What the best epoch is judged by: val_loss, or loss where nothing validates.',
-    undefined,
-    ['checkpoint_monitor'],
+    'What the best epoch is judged by: a column of history.csv; where nothing validates, val_loss means loss.',
+    { aliases: ['checkpoint_monitor'] },
   ),
-  checkpoint_mode: field(oneOf('min'), 'min', 'Which way the monitored value is better.', { unavailable: ['max'] }),
-  early_stop_patience: fixed(
+  checkpoint_mode: ofTraining(oneOf('min', 'max'), 'min', 'Which way the monitored value is better.'),
+  early_stop_patience: ofTraining(
     positiveInteger,
     100,
-    'Epochs without improvement before training stops; this version always trains nepochs.',
-    'nepochs sets the length of a run',
+    'Epochs without improvement of the monitored value before training stops.',
+    { unit: 'epochs' },
   ),
-  logger_backend: fixed(optional(text), 'csv', 'Where losses are written: history.csv.', undefined, [
-    'torch_logger',
-    'logger',
-  ]),
-  recon_log_every_n_epochs: fixed(optional(positiveInteger), null, 'Draw patches every so many epochs.', recording, [
-    'torch_recon_log_every_n_epochs',
-  ]),
-  recon_log_num_patches: fixed(positiveInteger, 4, 'Patches that are drawn.', recording, [
-    'torch_recon_log_num_patches',
-  ]),
-  recon_log_fixed_indices: fixed(optional(wholeNumbers), null, 'Which patches are drawn.', recording, [
-    'torch_recon_log_fixed_indices',
-  ]),
-  recon_log_stitch: fixed(flag, false, 'Draw the stitched image, too.', recording, ['torch_recon_log_stitch']),
-  recon_log_max_stitch_samples: fixed(optional(positiveInteger), null, 'Patches in the drawn image.', recording, [
-    'torch_recon_log_max_stitch_samples',
-  ]),
+  logger_backend: ofTraining(
+    oneOf('csv', 'tensorboard', 'mlflow', 'none'),
+    'csv',
+    'Where losses and previews go besides history.csv: tensorboard writes event files, mlflow sends them to a tracking server.',
+    { aliases: ['torch_logger', 'logger'] },
+  ),
+  mlflow_tracking_uri: field(
+    optional(text),
+    null,
+    'Address of the MLflow tracking server; null: the environment variable MLFLOW_TRACKING_URI.',
+  ),
+  mlflow_experiment: ofTraining(text, 'ptychopinn', 'Name of the MLflow experiment; made if missing.'),
+  recon_log_every_n_epochs: ofTraining(
+    optional(positiveInteger),
+    null,
+    'Draw predicted patches every so many epochs, to previews/ and to the logger; null: never.',
+    { unit: 'epochs', aliases: ['torch_recon_log_every_n_epochs'] },
+  ),
+  recon_log_num_patches: ofTraining(positiveInteger, 4, 'Patches that are drawn.', {
+    aliases: ['torch_recon_log_num_patches'],
+  }),
+  recon_log_fixed_indices: ofTraining(
+    optional(wholeNumbers),
+    null,
+    'Which groups are drawn; null: evenly spaced ones.',
+    {
+      aliases: ['torch_recon_log_fixed_indices'],
+    },
+  ),
+  recon_log_stitch: ofTraining(flag, false, 'Draw the stitched image, too.', {
+    aliases: ['torch_recon_log_stitch'],
+  }),
+  recon_log_max_stitch_samples: ofTraining(
+    optional(positiveInteger),
+    null,
+    'Groups in the stitched preview; null: all.',
+    {
+      unit: 'groups',
+      aliases: ['torch_recon_log_max_stitch_samples'],
+    },
+  ),
   middle_trim: fixed(wholeNumber, 0, 'Has no effect in the published tools either.', 'see stitch_crop_px of infer'),
   pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
   ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),

@@ -8,14 +8,27 @@
 
 import { z } from 'zod';
 import { field, required } from '../field.js';
-import { flag, oneOf, optional, path, positiveInteger, seedNumber, wholeNumber } from '../kinds.js';
+import {
+  anyNumber,
+  flag,
+  oneOf,
+  optional,
+  path,
+  positiveInteger,
+  positiveNumber,
+  seedNumber,
+  wholeNumber,
+} from '../kinds.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
 import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
 
 const inferenceFields = {
-  model_path: required(path, 'Trained bundle: wts.zip or the folder that holds it.'),
+  model_path: required(
+    path,
+    'Trained bundle: wts.zip, the folder that holds it, or runs:/RUN_ID/wts.zip on an MLflow server.',
+  ),
   test_data_file: required(path, 'Scan to reconstruct.', {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
@@ -41,6 +54,68 @@ const inferenceFields = {
     'probe',
     'How overlapping patches share a pixel: by the intensity of the probe there, or evenly.',
     { legacyKey: null },
+  ),
+  stitching: field(
+    oneOf('shift-and-sum', 'barycentric'),
+    'shift-and-sum',
+    'How patches are laid down: shifted by interpolation into the frame of the image, or divided among the four nearest pixels; the two published rules.',
+    { legacyKey: null },
+  ),
+  align_phases: field(
+    flag,
+    true,
+    'Turn every patch by the phase that makes it agree with its neighbours before stitching: a pattern leaves the phase of its patch as a whole open.',
+    { legacyKey: null },
+  ),
+  uncertainty: field(
+    flag,
+    true,
+    'Also write how far overlapping patches disagree: the uncertainty of amplitude and phase.',
+    { legacyKey: null },
+  ),
+  refine_positions: field(
+    wholeNumber,
+    0,
+    'Rounds of fitting the scan positions to the image, each followed by stitching anew; 0: positions stay as they are.',
+    { unit: 'rounds', legacyKey: null },
+  ),
+  position_step_limit_px: field(
+    optional(positiveNumber),
+    null,
+    'With refine_positions: a position moves at most this far from its measured place; null: no limit.',
+    { unit: 'px', legacyKey: null },
+  ),
+  preview_seconds: field(
+    optional(positiveNumber),
+    null,
+    'Write the pictures anew every so many seconds while the patches come in; null: at the end only.',
+    { unit: 's', legacyKey: null },
+  ),
+  comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.', {
+    legacyKey: null,
+  }),
+  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colours; null: from the image.', {
+    unit: 'rad',
+    legacyKey: null,
+  }),
+  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colours; null: from the image.', {
+    unit: 'rad',
+    legacyKey: null,
+  }),
+  log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.', {
+    legacyKey: null,
+  }),
+  patch_stats_limit: field(
+    optional(positiveInteger),
+    null,
+    'At most this many batches are written by log_patch_stats; null: all.',
+    { unit: 'batches', legacyKey: null },
+  ),
+  debug_dump: field(
+    optional(path),
+    null,
+    'Also write what happens on the way (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir.',
+    { legacyKey: null, bare: 'debug_dump' },
   ),
   r_factor_patterns: field(
     wholeNumber,

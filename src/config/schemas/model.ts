@@ -30,11 +30,10 @@ export const modelFields = {
     'A group is gridsize × gridsize neighbouring patterns, the channels of the network.',
   ),
   model_type: field(
-    oneOf('pinn'),
+    oneOf('pinn', 'supervised'),
     'pinn',
-    'How the network learns: pinn from the physics of diffraction, without labels.',
+    'How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches.',
     {
-      unavailable: ['supervised'],
       valueAliases: {
         Unsupervised: { value: 'pinn', note: 'model_type Unsupervised is called pinn here.' },
         Supervised: { value: 'supervised', note: 'model_type Supervised is called supervised here.' },
@@ -42,9 +41,9 @@ export const modelFields = {
     },
   ),
   architecture: field(
-    oneOf('cnn', 'cnn_cbam'),
+    oneOf('cnn', 'cnn_cbam', 'baseline'),
     'cnn',
-    'Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention.',
+    'Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention, baseline the single-channel network that is trained with labels only.',
     { unavailable: ['ffno', 'fno', 'fno_vanilla', 'neuralop_uno'] },
   ),
   cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.', { legacyKey: null }),
@@ -71,6 +70,25 @@ export const modelFields = {
   }),
   probe_mask: field(flag, false, 'Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
   pad_object: field(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
+  cnn_output_mode: field(
+    oneOf('amp_phase', 'real_imag'),
+    'amp_phase',
+    'What cnn and cnn_cbam put out: amplitude and phase, or real and imaginary parts.',
+    { legacyKey: null },
+  ),
+  physics_forward_mode: field(
+    oneOf('amplitude', 'rectangular_scaled'),
+    'amplitude',
+    'How patches meet the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag).',
+    { legacyKey: null },
+  ),
+  rect_s1s2_trainable: field(flag, true, 'With rectangular_scaled: train s1 and s2.', { legacyKey: null }),
+  rect_s1s2_init: field(
+    oneOf('ones', 'data'),
+    'ones',
+    'With rectangular_scaled: first values of s1 and s2, one or fitted to the data.',
+    { legacyKey: null },
+  ),
   border_activation: field(
     oneOf('same', 'swish'),
     'same',

@@ -27,9 +27,10 @@ import {
   wholeNumber,
 } from '../kinds.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
 import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
+import { checkTraining } from './trainingRules.js';
 
 /** Groups that a training run has where nothing is said; `finaliseTrainingConfig` caps it at the number of patterns. */
 export const DEFAULT_GROUPS = 512;
@@ -43,64 +44,117 @@ const trainingFields = {
   output_dir: field(path, 'training_outputs', 'Folder of the trained bundle and its reports; made if missing.', {
     legacyKey: 'output_prefix',
   }),
-  nepochs: field(positiveInteger, 50, 'Passes over the training groups.', { unit: 'epochs', formerly: ['max_epochs'] }),
+  nepochs: field(positiveInteger, 50, 'Passes over the training groups.', { unit: 'epochs', aliases: ['max_epochs'] }),
   batch_size: field(powerOfTwo, 16, 'Groups in one training step.', { unit: 'groups' }),
-  learning_rate: field(positiveNumber, 1e-3, 'Step size of Adam at the start.', {
+  learning_rate: field(positiveNumber, 1e-3, 'Step size of the optimiser at the start.', {
     legacyKey: null,
     alsoIn: 'execution',
-    formerly: ['torch_learning_rate'],
+    aliases: ['torch_learning_rate'],
   }),
   scheduler: field(
     oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
     'Default',
     'Learning rate over the epochs: Default is constant, Exponential multiplies by 0.95 an epoch.',
-    { alsoIn: 'execution', formerly: ['torch_scheduler'] },
+    {
+      alsoIn: 'execution',
+      aliases: ['torch_scheduler'],
+      unavailable: ['Adaptive'],
+      instead: 'ReduceLROnPlateau adapts the rate to the loss',
+      valueAliases: {
+        CosineAnnealing: {
+          value: 'WarmupCosine',
+          note: 'scheduler CosineAnnealing is called WarmupCosine here; lr_warmup_epochs 0 is no warm-up, lr_min_ratio the end.',
+        },
+        MultiStage: {
+          value: 'Default',
+          note: 'scheduler MultiStage is Default here: the stages are set by stage_1_epochs and stage_2_epochs, their rate by stage_3_lr_factor.',
+        },
+      },
+    },
   ),
   lr_warmup_epochs: field(wholeNumber, 0, 'WarmupCosine: epochs of linear rise from a tenth of the rate.', {
     unit: 'epochs',
   }),
   lr_min_ratio: field(unitInterval, 0.1, 'WarmupCosine: the last rate as a fraction of learning_rate.'),
   plateau_factor: field(openUnitInterval, 0.5, 'ReduceLROnPlateau: factor on the rate when the loss stands still.', {
-    formerly: ['torch_plateau_factor'],
+    aliases: ['torch_plateau_factor'],
   }),
   plateau_patience: field(wholeNumber, 2, 'ReduceLROnPlateau: epochs without improvement before the rate falls.', {
     unit: 'epochs',
-    formerly: ['torch_plateau_patience'],
+    aliases: ['torch_plateau_patience'],
   }),
   plateau_min_lr: field(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
-    formerly: ['torch_plateau_min_lr'],
+    aliases: ['torch_plateau_min_lr'],
   }),
   plateau_threshold: field(nonNegativeNumber, 0, 'ReduceLROnPlateau: relative improvement that counts.', {
-    formerly: ['torch_plateau_threshold'],
+    aliases: ['torch_plateau_threshold'],
   }),
-  optimizer: field(oneOf('adam'), 'adam', 'Who takes the steps.', { unavailable: ['adamw', 'sgd'] }),
-  adam_beta1: field(belowOne, 0.9, 'Decay of the first moment of Adam.'),
-  adam_beta2: field(belowOne, 0.999, 'Decay of the second moment of Adam.'),
-  momentum: field(belowOne, 0.9, 'Momentum of stochastic gradient descent; Adam has none.', { fixed: true }),
-  weight_decay: field(nonNegativeNumber, 0, 'Decay of the weights in each step.', { fixed: true }),
+  optimizer: field(oneOf('adam', 'adamw', 'sgd'), 'adam', 'Who takes the steps.'),
+  adam_beta1: field(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
+  adam_beta2: field(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
+  momentum: field(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
+  weight_decay: field(
+    nonNegativeNumber,
+    0,
+    'Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd.',
+  ),
   gradient_clip_val: field(optional(positiveNumber), null, 'Limit of the gradients; null: none.', {
-    fixed: true,
     alsoIn: 'execution',
   }),
-  gradient_clip_algorithm: field(oneOf('norm'), 'norm', 'How gradients are limited where gradient_clip_val says so.', {
-    unavailable: ['value', 'agc'],
-    alsoIn: 'execution',
-  }),
+  gradient_clip_algorithm: field(
+    oneOf('norm', 'value', 'agc'),
+    'norm',
+    'How gradients are limited: the norm of all together, each value, or the norm of each tensor relative to its weights (agc).',
+    { alsoIn: 'execution' },
+  ),
+  weight_averaging: field(
+    belowOne,
+    0,
+    'Keep an exponential moving average of the weights with this decay a step, and validate and save the average; 0: none.',
+    { legacyKey: null },
+  ),
   nll_weight: field(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
   mae_weight: field(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
-  realspace_mae_weight: field(nonNegativeNumber, 0, 'Weight of the mean absolute error of the object.', {
-    fixed: true,
-  }),
-  realspace_weight: field(nonNegativeNumber, 0, 'Weight of the losses of the object as a whole.', { fixed: true }),
-  torch_loss_mode: field(oneOf('poisson'), 'poisson', 'Loss of the PyTorch family.', {
-    unavailable: ['mae'],
-    instead: 'nll_weight and mae_weight choose the loss: --nll_weight 0 --mae_weight 1',
-  }),
+  realspace_weight: field(nonNegativeNumber, 0, 'Weight of the losses of the object as a whole.'),
+  realspace_mae_weight: field(
+    nonNegativeNumber,
+    0,
+    'Within the losses of the object: weight of the mean absolute error against the known object, as complex numbers.',
+  ),
+  tv_weight: field(nonNegativeNumber, 0, 'Within the losses of the object: weight of its total variation.'),
+  stage_1_epochs: field(
+    wholeNumber,
+    0,
+    'Epochs at the start that learn from the amplitude loss alone, before the configured losses fade in.',
+    { unit: 'epochs', legacyKey: null },
+  ),
+  stage_2_epochs: field(
+    wholeNumber,
+    0,
+    'Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1.',
+    { unit: 'epochs', legacyKey: null },
+  ),
+  physics_weight_schedule: field(
+    oneOf('linear', 'cosine', 'exponential'),
+    'cosine',
+    'How the weight rises in stage 2.',
+    { legacyKey: null },
+  ),
+  stage_3_lr_factor: field(
+    positiveNumber,
+    0.1,
+    'Factor on the learning rate once stage 1 is over; no effect without stages.',
+    { legacyKey: null },
+  ),
+  torch_loss_mode: field(
+    oneOf('poisson', 'mae'),
+    'poisson',
+    'Published word for the loss: mae is nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
+  ),
   torch_mae_pred_l2_match_target: field(
     flag,
     false,
-    'Scale each prediction to the norm of its target before the mean absolute error.',
-    { fixed: true },
+    'Scale each predicted pattern to the norm of the measured one before the mean absolute error.',
   ),
   nphotons: field(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
     unit: 'photons',
@@ -108,19 +162,48 @@ const trainingFields = {
   intensity_scale_trainable: field(flag, true, 'Train the factor between normalised amplitudes and counts.', {
     legacyKey: 'intensity_scale.trainable',
   }),
-  probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable', fixed: true }),
-  position_trainable: field(flag, false, 'Train the scan positions.', { legacyKey: null, fixed: true }),
+  scale_contract_version: field(
+    oneOf('counts_v1', 'ci_intensity_v2'),
+    'counts_v1',
+    'Where the scales of the data meet: counts_v1, or the count-intensity contract of the PyTorch family.',
+    { unavailable: ['legacy_v1'], legacyKey: null },
+  ),
+  profile: field(
+    optional(oneOf('ci')),
+    null,
+    'A published set of values: ci is scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
+    { legacyKey: null },
+  ),
+  probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
+  probe_learning_rate: field(
+    optional(positiveNumber),
+    null,
+    'Step size of the probe, relative to its rms value; null: that of learning_rate.',
+    { legacyKey: null },
+  ),
+  position_trainable: field(
+    flag,
+    false,
+    'Train the scan positions; needs gridsize above 1, where the members of a group overlap.',
+    { legacyKey: null },
+  ),
   position_learning_rate: field(
     optional(positiveNumber),
     null,
-    'Step size of the positions; null: that of learning_rate.',
-    { unit: 'px', legacyKey: null, fixed: true },
+    'Step size of the positions; null: twenty times learning_rate.',
+    { unit: 'px', legacyKey: null },
   ),
   position_step_limit_px: field(
     optional(positiveNumber),
     null,
     'A position moves at most this far from its measured place; null: no limit.',
-    { unit: 'px', legacyKey: null, fixed: true },
+    { unit: 'px', legacyKey: null },
+  ),
+  position_start_epoch: field(
+    wholeNumber,
+    3,
+    'Epochs before the positions begin to move: the network must know the object a little.',
+    { unit: 'epochs', legacyKey: null },
   ),
   positions_provided: field(flag, true, 'The scan positions are measured, not nominal ones.', {
     legacyKey: 'positions.provided',
@@ -139,6 +222,35 @@ const trainingFields = {
     0.05,
     'Share of the groups kept for validation where no test_data_file is given; 0: none.',
     { legacyKey: null },
+  ),
+  init: field(
+    optional(path),
+    null,
+    'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.',
+    { legacyKey: null },
+  ),
+  resume: field(
+    optional(path),
+    null,
+    'Go on with the interrupted run in this folder; the result is that of a run that was never interrupted. Without a folder: output_dir.',
+    { legacyKey: null, bare: '' },
+  ),
+  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.', {
+    legacyKey: null,
+  }),
+  log_patch_stats: field(
+    flag,
+    false,
+    'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
+    {
+      legacyKey: null,
+    },
+  ),
+  patch_stats_limit: field(
+    optional(positiveInteger),
+    null,
+    'At most this many batches of an epoch are written by log_patch_stats; null: all.',
+    { unit: 'batches', legacyKey: null },
   ),
   seed: field(seedNumber, 0, 'Seed of the initial weights, of the shuffling and of the grouping.', {
     legacyKey: null,
@@ -168,39 +280,3 @@ export type TrainingConfig = Readonly<
 >;
 /** See {@link trainingRequestSchema}; every {@link TrainingConfig} is one. */
 export type TrainingRequest = Readonly<Omit<TrainingConfig, 'model'> & { model: ModelRequest }>;
-
-interface Checked {
-  readonly model: { readonly gridsize: number };
-  readonly neighbor_count: number;
-  readonly neighbor_pool_size: number | null;
-  readonly enable_oversampling: boolean;
-  readonly mae_weight: number;
-  readonly nll_weight: number;
-  readonly backend: string;
-  readonly execution: { readonly engine: string | null };
-}
-
-function checkTraining(config: Checked, context: z.RefinementCtx): void {
-  const members = config.model.gridsize ** 2;
-  const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
-  if (members > 1 && config.neighbor_count < members) {
-    refuse(
-      'neighbor_count',
-      `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group.`,
-    );
-  }
-  const pool = config.neighbor_pool_size;
-  if (config.enable_oversampling && pool !== null && pool < members) {
-    refuse(
-      'neighbor_pool_size',
-      `OVERSAMPLING-001: neighbor_pool_size (${pool}) must be at least gridsize² (${members}), the patterns of one group.`,
-    );
-  }
-  if (config.mae_weight === 0 && config.nll_weight === 0) {
-    refuse(
-      'nll_weight',
-      'mae_weight and nll_weight are both 0, so there is nothing to train on; give one of them a weight.',
-    );
-  }
-  checkEngine(config, context);
-}

@@ -21,9 +21,10 @@ import {
   namesOf,
   trainingDefinition,
 } from '../definition.js';
+import { CI_CONTRACT, CI_DEFAULTS, contradiction } from '../expand.js';
 import { notAvailable } from '../field.js';
 import { nearestName } from '../suggest.js';
-import { CI_PROFILE, SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
+import { SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
 
 /** Values of a block. */
 type Values = Readonly<Record<string, unknown>>;
@@ -141,6 +142,12 @@ class Translator {
       const fields = torchFieldsOf(block);
       for (const [key, value] of Object.entries(values)) {
         if (value === undefined) continue;
+        if (key === 'amp_activation' && this.#value('model', 'cnn_output_mode') === 'real_imag') {
+          this.#notes.push(
+            'amp_activation belongs to an amplitude head and was left out beside cnn_output_mode real_imag.',
+          );
+          continue;
+        }
         const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
         const written = `${block}${SUFFIX}.${key}`;
         if (field === undefined) this.#give(key, value, written);
@@ -160,8 +167,12 @@ class Translator {
     }
     this.#gridsize();
     this.#probeMask();
-    if (this.kind === 'training') this.#losses();
+    if (this.kind === 'training') {
+      this.#losses();
+      this.#stages();
+    }
     this.#measurementDomain();
+    if (this.profile === 'ci') this.#profileCi();
     return { given: this.#given, defaults: this.#defaults, notes: this.#notes };
   }
 
@@ -235,11 +246,47 @@ class Translator {
     const mode = this.#value('training', 'torch_loss_mode');
     const nll = this.#value('training', 'nll');
     if (typeof nll !== 'boolean') throw invalid(`nll must be true or false, got ${show(nll)}.`, 'nll', this.origin);
-    if (mode === 'mae') {
-      this.#notes.push('torch_loss_mode mae is nll_weight 0 and mae_weight 1 here.');
-      this.#give('nll_weight', 0, `training${SUFFIX}.torch_loss_mode`);
-      this.#give('mae_weight', 1, `training${SUFFIX}.torch_loss_mode`);
-    } else if (this.#isGiven('training', 'nll')) this.#give('nll_weight', nll ? 1 : 0, `training${SUFFIX}.nll`);
+    // The weights follow from the word when everything beside the blocks is known, too.
+    if (this.#isGiven('training', 'torch_loss_mode')) {
+      this.#give('torch_loss_mode', mode, `training${SUFFIX}.torch_loss_mode`);
+    } else this.#assume('torch_loss_mode', mode);
+    if (mode !== 'mae' && this.#isGiven('training', 'nll')) {
+      this.#give('nll_weight', nll ? 1 : 0, `training${SUFFIX}.nll`);
+    }
+  }
+
+  /** That family counts the epochs of all three stages, here the third lasts to the end of the run. */
+  #stages(): void {
+    const count = (key: string) => Number(this.#value('training', key));
+    const third = this.#value('training', 'stage_3_epochs');
+    if (third === 0) return;
+    if (typeof third !== 'number' || !Number.isInteger(third) || third < 0) {
+      throw invalid(`stage_3_epochs must be a whole number from 0, got ${show(third)}.`, 'stage_3_epochs', this.origin);
+    }
+    const total = count('stage_1_epochs') + count('stage_2_epochs') + third;
+    const given = this.blocks.training?.epochs ?? this.blocks.training?.max_epochs;
+    if (given !== undefined && given !== total) {
+      throw invalid(
+        `epochs is ${show(given)}, but the three stages have ${total} epochs together; leave epochs or stage_3_epochs out.`,
+        'stage_3_epochs',
+        this.origin,
+      );
+    }
+    if (given === undefined) this.#give('nepochs', total, `training${SUFFIX}.stage_3_epochs`);
+  }
+
+  #rectangular(): boolean {
+    return this.profile === 'ci' || this.#value('model', 'physics_forward_mode') === 'rectangular_scaled';
+  }
+
+  /** Written out for every kind of configuration: a model alone has no field `profile`. */
+  #profileCi(): void {
+    this.#give('profile', 'ci', 'profile');
+    const values = { ...CI_DEFAULTS, ...CI_CONTRACT };
+    for (const [name, value] of Object.entries(values)) {
+      const given = this.#given.some((entry) => entry.name === name);
+      if (!given) this.#give(name, value, 'profile');
+    }
   }
 
   /** §4.1: version and domain go together, or neither is given. */
@@ -269,6 +316,16 @@ class Translator {
       );
     }
     this.#give('measurement_domain', domain, `data${SUFFIX}.measurement_domain`);
+    // In that family the contract acts in the rectangular forward model only.
+    if (!this.#rectangular()) return;
+    if (version !== 'ci_intensity_v2') {
+      throw invalid(
+        `physics_forward_mode rectangular_scaled needs scale_contract_version ci_intensity_v2, got ${show(version)}.`,
+        'scale_contract_version',
+        this.origin,
+      );
+    }
+    this.#give('scale_contract_version', version, `data${SUFFIX}.scale_contract_version`);
   }
 
   /** The forward model of that family and the profile `ci`: contradictions first, then what this version has. */
@@ -277,16 +334,11 @@ class Translator {
     if (profile !== undefined && profile !== null && profile !== 'ci') {
       throw invalid(`profile must be ci or null, got ${show(profile)}.`, 'profile', this.origin);
     }
-    const rectangular = profile === 'ci' || this.#value('model', 'physics_forward_mode') === 'rectangular_scaled';
+    const rectangular = this.#rectangular();
     for (const block of BLOCKS) {
-      for (const [key, demanded] of Object.entries(CI_PROFILE[block])) {
+      for (const [key, demanded] of Object.entries({ ...CI_CONTRACT, loss_function: 'Poisson' })) {
         const value = this.blocks[block]?.[key];
-        if (profile !== 'ci' || value === undefined || value === demanded) continue;
-        throw invalid(
-          `profile ci demands ${key} ${show(demanded)}, but ${key} is given as ${show(value)}; leave one of them out.`,
-          key,
-          this.origin,
-        );
+        if (profile === 'ci' && value !== undefined && value !== demanded) throw contradiction(key, demanded, value);
       }
     }
     const mode = this.blocks.model?.mode ?? this.blocks.model?.model_type ?? 'Unsupervised';
@@ -323,11 +375,6 @@ class Translator {
         this.origin,
       );
     }
-    if (profile === 'ci')
-      this.#accept('physics_forward_mode', 'rectangular_scaled', ['amplitude'], 'profile ci needs it');
-    this.#accept('physics_forward_mode', this.#value('model', 'physics_forward_mode'), ['amplitude']);
-    this.#accept('rect_s1s2_init', this.#value('model', 'rect_s1s2_init'), ['ones']);
-    this.#accept('cnn_output_mode', this.#value('model', 'cnn_output_mode'), ['amp_phase']);
     this.#accept('amplitude_physics_gain', gain, [1]);
     this.#accept(
       'loss_function',

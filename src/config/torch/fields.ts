@@ -35,7 +35,7 @@ const special = (fallback: unknown): TorchField => ({ fallback, special: true })
 const words = (table: Readonly<Record<string, unknown>>) => (value: unknown) =>
   typeof value === 'string' && Object.hasOwn(table, value) ? table[value] : value;
 
-const TRAINING_STAGES = 'training has one stage here';
+const FINE_TUNING = 'go on with train --init BUNDLE and a smaller learning_rate';
 
 /** Fields of each block, by their name there. */
 export const TORCH_FIELDS = {
@@ -71,7 +71,7 @@ export const TORCH_FIELDS = {
     mode: to('model_type', 'Unsupervised', words({ Unsupervised: 'pinn', Supervised: 'supervised' })),
     model_type: to('model_type', undefined, words({ Unsupervised: 'pinn', Supervised: 'supervised' })),
     architecture: to('architecture', 'cnn', words({ cnn: 'cnn_cbam' })),
-    cnn_output_mode: special('amp_phase'),
+    cnn_output_mode: to('cnn_output_mode', 'amp_phase'),
     use_shared_decoder: fixed(false),
     intensity_scale_trainable: to('intensity_scale_trainable', false),
     intensity_scale: fixed(1e4, 'the scale comes from the data'),
@@ -93,9 +93,9 @@ export const TORCH_FIELDS = {
     probe_big: to('probe_big', true),
     offset: fixed(6),
     training_patch_weighting: fixed('central_mask'),
-    physics_forward_mode: special('amplitude'),
-    rect_s1s2_trainable: fixed(true),
-    rect_s1s2_init: special('ones'),
+    physics_forward_mode: to('physics_forward_mode', 'amplitude'),
+    rect_s1s2_trainable: to('rect_s1s2_trainable', true),
+    rect_s1s2_init: to('rect_s1s2_init', 'ones'),
     amplitude_physics_gain: special(1),
     pad_object: to('pad_object', true),
     gaussian_smoothing_sigma: to('gaussian_smoothing_sigma', 0),
@@ -116,18 +116,18 @@ export const TORCH_FIELDS = {
     epochs: to('nepochs', 50),
     max_epochs: to('nepochs', undefined),
     batch_size: to('batch_size', 16),
-    epochs_fine_tune: fixed(0, TRAINING_STAGES),
-    fine_tune_gamma: fixed(0.1, TRAINING_STAGES),
+    epochs_fine_tune: fixed(0, FINE_TUNING),
+    fine_tune_gamma: fixed(0.1, FINE_TUNING),
     scheduler: to('scheduler', 'Default'),
-    num_workers: fixed(4, 'the next batch is always read while the engine works', [0]),
-    accum_steps: fixed(1, 'raise batch_size'),
-    stage_1_epochs: fixed(0, TRAINING_STAGES),
-    stage_2_epochs: fixed(0, TRAINING_STAGES),
-    stage_3_epochs: fixed(0, TRAINING_STAGES),
-    physics_weight_schedule: fixed('cosine', TRAINING_STAGES),
-    stage_3_lr_factor: fixed(0.1, TRAINING_STAGES),
+    num_workers: fixed(4, 'prefetch_factor says how many batches are read ahead', [0]),
+    accum_steps: to('accum_steps', 1),
+    stage_1_epochs: to('stage_1_epochs', 0),
+    stage_2_epochs: to('stage_2_epochs', 0),
+    stage_3_epochs: special(0),
+    physics_weight_schedule: to('physics_weight_schedule', 'cosine'),
+    stage_3_lr_factor: to('stage_3_lr_factor', 0.1),
     torch_loss_mode: special('poisson'),
-    log_grad_norm: fixed(false),
+    log_grad_norm: fixed(false, 'gradient_norm is a column of history.csv in any case', [true]),
   },
   inference: {
     middle_trim: fixed(32, 'stitch_crop_px of infer says how much of a patch is stitched'),
@@ -137,8 +137,8 @@ export const TORCH_FIELDS = {
     window: fixed(20),
     patch_weighting: to('patch_weighting', 'probe'),
     varpro_scaling: fixed(true, undefined, [false]),
-    log_patch_stats: fixed(false),
-    patch_stats_limit: fixed(null),
+    log_patch_stats: to('log_patch_stats', false),
+    patch_stats_limit: to('patch_stats_limit', null),
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, TorchField>>>>;
 
@@ -163,12 +163,4 @@ export function torchHome(name: string): { readonly block: TorchBlock; readonly 
 export const SCALE_CONTRACTS: Readonly<Record<string, string>> = {
   ci_intensity_v2: 'count_intensity',
   legacy_v1: 'normalized_amplitude',
-};
-
-/** What the profile `ci` demands; another value beside it is a contradiction. */
-export const CI_PROFILE: Readonly<Record<TorchBlock, Readonly<Record<string, unknown>>>> = {
-  data: { scale_contract_version: 'ci_intensity_v2', measurement_domain: 'count_intensity' },
-  model: { physics_forward_mode: 'rectangular_scaled', loss_function: 'Poisson' },
-  training: { torch_loss_mode: 'poisson' },
-  inference: {},
 };

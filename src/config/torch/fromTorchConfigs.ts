@@ -79,6 +79,8 @@ export function fromTorchConfigs(configs: TorchBlocks, overrides: Readonly<Recor
   return { training, inference, model, notes: [...notes], warnings: [...warnings] };
 }
 
+const PAIR = ['scale_contract_version', 'measurement_domain'];
+
 /** Overrides by names of that family go into the blocks, above what these say. */
 function splitOverrides(configs: TorchBlocks, overrides: Readonly<Record<string, unknown>>) {
   const here = new Set([...namesOf(trainingDefinition), ...namesOf(inferenceDefinition)]);
@@ -88,8 +90,8 @@ function splitOverrides(configs: TorchBlocks, overrides: Readonly<Record<string,
   let profile: unknown;
   for (const [name, value] of Object.entries(overrides)) {
     const home = torchHome(name);
-    // Contract and domain are a pair: an override of one brings the other into its block.
-    const paired = name === 'measurement_domain' && overrides.scale_contract_version !== undefined;
+    // Contract and domain are a pair, judged together in their block.
+    const paired = PAIR.includes(name) && PAIR.every((one) => overrides[one] !== undefined);
     if (name === 'profile') profile = value;
     else if (here.has(name) && !paired) own[name] = value;
     else if (home) {

@@ -3,6 +3,7 @@
 import { PtychoError } from '../../core/errors.js';
 import { type Collection, collectLayer, LayerCollector } from '../collect.js';
 import { allFields, type ConfigDefinition } from '../definition.js';
+import { needsMae } from '../expand.js';
 import { readTorchFile, TORCH_DEFAULTS, type TorchBlocks, type TorchKind, translateTorch } from './blocks.js';
 
 /** Where two families of configurations disagree by four orders of magnitude. */
@@ -71,6 +72,12 @@ function guardTraining(collection: Collection, fromBlocks: unknown): void {
       'train_data_file is needed: PyTorch-style blocks do not hold it; give it beside them (--train_data_file FILE).',
     );
   }
+  // The default of that family belongs to a head that this output does not have.
+  const parts = given.get('cnn_output_mode')?.value === 'real_imag' || given.get('profile')?.value === 'ci';
+  if (parts && given.get('amp_activation')?.source === 'default') given.delete('amp_activation');
+  // Also where the word was left out: its default in that family is the wrong one.
+  if (given.get('model_type')?.value === 'supervised' && given.get('torch_loss_mode')?.value !== 'mae')
+    throw needsMae();
   if (given.get('test_data_file')?.value == null) {
     warnings.push('test_data_file is not given, so a share of the training groups (val_fraction) validates.');
   }

@@ -120,14 +120,91 @@ describe('fromTorchConfigs', () => {
     expect(train({ model: { probe_mask: null } }).config.model.probe_mask).toBe(false);
   });
 
+  it('learns from labels where both words say so', () => {
+    const { config, notes } = train({ model: { mode: 'Supervised' }, training: { torch_loss_mode: 'mae' } });
+    expect(config.model.model_type).toBe('supervised');
+    expect(config.torch_loss_mode).toBe('mae');
+    expect(notes.join()).not.toContain('nll_weight');
+    const beside = train({ model: { mode: 'Supervised' } }, { torch_loss_mode: 'mae' });
+    expect(beside.config.model.model_type).toBe('supervised');
+  });
+
+  it('has what trains in that family', () => {
+    const { config, notes } = train({
+      model: { cnn_output_mode: 'real_imag' },
+      training: {
+        optimizer: 'sgd',
+        momentum: 0.5,
+        gradient_clip_val: 2,
+        gradient_clip_algorithm: 'agc',
+        accum_steps: 4,
+        scheduler: 'MultiStage',
+        stage_1_epochs: 2,
+        stage_2_epochs: 3,
+        stage_3_epochs: 4,
+        physics_weight_schedule: 'linear',
+        stage_3_lr_factor: 0.5,
+        log_grad_norm: true,
+      },
+    });
+    expect(config).toMatchObject({
+      optimizer: 'sgd',
+      momentum: 0.5,
+      gradient_clip_val: 2,
+      gradient_clip_algorithm: 'agc',
+      scheduler: 'Default',
+      nepochs: 9,
+      stage_1_epochs: 2,
+      stage_2_epochs: 3,
+      physics_weight_schedule: 'linear',
+      stage_3_lr_factor: 0.5,
+      model: { cnn_output_mode: 'real_imag' },
+      execution: { accum_steps: 4 },
+    });
+    expect(notes.join('\n')).toMatch(/^scheduler MultiStage is Default here: the stages are set by stage_1_epochs/m);
+  });
+
+  it('writes the profile ci out, for the model and for the run', () => {
+    const { config, model, provenance } = train({}, { profile: 'ci' });
+    const forward = {
+      physics_forward_mode: 'rectangular_scaled',
+      cnn_output_mode: 'real_imag',
+      rect_s1s2_trainable: true,
+      rect_s1s2_init: 'data',
+    };
+    expect(model).toMatchObject(forward);
+    expect(config).toMatchObject({
+      profile: 'ci',
+      scale_contract_version: 'ci_intensity_v2',
+      measurement_domain: 'count_intensity',
+      model: forward,
+    });
+    expect(provenance.rect_s1s2_init.source).toBe('file');
+    expect(train({ model: { rect_s1s2_init: 'ones' } }, { profile: 'ci' }).config.model.rect_s1s2_init).toBe('ones');
+  });
+
+  it('knows the contract of counts where it acts', () => {
+    const pair = { scale_contract_version: 'ci_intensity_v2', measurement_domain: 'count_intensity' };
+    const rectangular = { physics_forward_mode: 'rectangular_scaled', cnn_output_mode: 'real_imag' };
+    expect(train({ data: pair, model: rectangular }).config.scale_contract_version).toBe('ci_intensity_v2');
+    expect(train({ data: pair }).config).toMatchObject({
+      scale_contract_version: 'counts_v1',
+      measurement_domain: 'count_intensity',
+    });
+  });
+
   it('makes an inference configuration', () => {
-    const blocks = { data: { K: 7, grid_size: [2, 2] }, inference: { patch_weighting: 'uniform' } };
+    const blocks = {
+      data: { K: 7, grid_size: [2, 2] },
+      inference: { patch_weighting: 'uniform', log_patch_stats: true },
+    };
     const result = fromTorchConfigs(blocks, { model_path: 'run', test_data_file: 'scan.npz' });
     expect(result.training).toBeUndefined();
     expect(result.inference?.config).toMatchObject({
       neighbor_count: 7,
       batch_size: 1000,
       patch_weighting: 'uniform',
+      log_patch_stats: true,
       n_groups: null,
       model: { gridsize: 2 },
     });
@@ -161,12 +238,12 @@ describe('guards of the bridge', () => {
       'grid_size must be square, two equal positive whole numbers, got [2,3].',
     ],
     ['C', { data: { C: 9 } }, {}, 'C is 9, but a group of grid_size 2 × 2 has 4 patterns; leave C out.'],
-    ['mode', { model: { mode: 'Semi' } }, {}, /^model_type must be pinn, got "Semi"/],
+    ['mode', { model: { mode: 'Semi' } }, {}, /^model_type must be pinn or supervised, got "Semi"/],
     [
       'supervised',
       { model: { mode: 'Supervised' } },
       {},
-      'model_type: supervised is not available in this version; only pinn is.',
+      'model_type supervised compares patches with labels by their absolute error and needs torch_loss_mode mae, got poisson.',
     ],
     [
       'activation',
@@ -222,10 +299,25 @@ describe('guards of the bridge', () => {
       /^profile ci demands physics_forward_mode "rectangular_scaled"/,
     ],
     [
-      'ci',
+      'ci against an override',
       {},
-      { profile: 'ci' },
-      'physics_forward_mode: rectangular_scaled is not available in this version; only amplitude is (profile ci needs it).',
+      { profile: 'ci', physics_forward_mode: 'amplitude' },
+      /^profile ci demands physics_forward_mode "rectangular_scaled", but physics_forward_mode is given as "amplitude"/,
+    ],
+    [
+      'rectangular without real parts',
+      { model: { physics_forward_mode: 'rectangular_scaled' } },
+      {},
+      /needs cnn_output_mode real_imag\.$/,
+    ],
+    [
+      'rectangular with normalised amplitudes',
+      {
+        data: { scale_contract_version: 'legacy_v1', measurement_domain: 'normalized_amplitude' },
+        model: { physics_forward_mode: 'rectangular_scaled', cnn_output_mode: 'real_imag' },
+      },
+      {},
+      'physics_forward_mode rectangular_scaled needs scale_contract_version ci_intensity_v2, got "legacy_v1".',
     ],
     [
       'half ci',
@@ -269,12 +361,24 @@ describe('guards of the bridge', () => {
       {},
       /^n_subsample: 3 is not available .* \(there it repeats each position;/,
     ],
-    ['scheduler', { training: { scheduler: 'MultiStage' } }, {}, /^scheduler must be Default, /],
     [
-      'accumulation',
-      { training: { accum_steps: 4 } },
+      'scheduler',
+      { training: { scheduler: 'Adaptive' } },
       {},
-      'accum_steps: 4 is not available in this version; only 1 is (raise batch_size).',
+      /^scheduler: Adaptive is not available .* \(ReduceLROnPlateau adapts/,
+    ],
+    [
+      'stages and epochs',
+      { training: { stage_1_epochs: 2, stage_2_epochs: 3, stage_3_epochs: 4, epochs: 50 } },
+      {},
+      'epochs is 50, but the three stages have 9 epochs together; leave epochs or stage_3_epochs out.',
+    ],
+    ['third stage', { training: { stage_3_epochs: -1 } }, {}, 'stage_3_epochs must be a whole number from 0, got -1.'],
+    [
+      'fine tuning',
+      { training: { epochs_fine_tune: 3 } },
+      {},
+      /^epochs_fine_tune: 3 is not available .* \(go on with train --init BUNDLE/,
     ],
     [
       'twice',

@@ -1,0 +1,213 @@
+/** What the fields of a training run must be together. */
+
+import type { z } from 'zod';
+import { checkEngine } from './execution.js';
+
+/** The fields that are looked at. */
+export interface CheckedTraining {
+  readonly model: {
+    readonly gridsize: number;
+    readonly model_type: string;
+    readonly architecture: string;
+    readonly object_big: boolean;
+    readonly pad_object: boolean;
+    readonly probe_big: boolean;
+    readonly amp_activation: string;
+    readonly border_activation: string;
+    readonly cnn_output_mode: string;
+    readonly physics_forward_mode: string;
+    readonly rect_s1s2_init: string;
+    readonly rect_s1s2_trainable: boolean;
+  };
+  readonly nepochs: number;
+  readonly neighbor_count: number;
+  readonly neighbor_pool_size: number | null;
+  readonly enable_oversampling: boolean;
+  readonly mae_weight: number;
+  readonly nll_weight: number;
+  readonly realspace_weight: number;
+  readonly realspace_mae_weight: number;
+  readonly tv_weight: number;
+  readonly torch_loss_mode: string;
+  readonly stage_1_epochs: number;
+  readonly stage_2_epochs: number;
+  readonly torch_mae_pred_l2_match_target: boolean;
+  readonly probe_trainable: boolean;
+  readonly probe_learning_rate: number | null;
+  readonly scale_contract_version: string;
+  readonly measurement_domain: string | null;
+  readonly position_trainable: boolean;
+  readonly do_stitching: boolean;
+  readonly test_data_file: string | null;
+  readonly backend: string;
+  readonly execution: { readonly engine: string | null };
+}
+
+type Refuse = (field: string, message: string) => void;
+
+/** Refuses combinations that cannot work, or in which a field that was given would do nothing. */
+export function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void {
+  const refuse: Refuse = (field, message) => context.addIssue({ code: 'custom', path: [field], message });
+  checkGroups(config, refuse);
+  if (config.model.model_type === 'supervised') checkSupervised(config, refuse);
+  else checkLosses(config, refuse);
+  checkForwardModel(config, refuse);
+  checkScales(config, refuse);
+  const staged = config.stage_1_epochs + config.stage_2_epochs;
+  if (staged > config.nepochs) {
+    refuse(
+      'stage_1_epochs',
+      `stage_1_epochs and stage_2_epochs are ${staged} epochs together, but nepochs is ${config.nepochs}; the stages must fit into the run.`,
+    );
+  }
+  if (config.do_stitching && config.test_data_file === null) {
+    refuse('do_stitching', 'do_stitching reconstructs test_data_file, which is not given; add --test_data_file FILE.');
+  }
+  checkEngine(config, context);
+}
+
+function checkGroups(config: CheckedTraining, refuse: Refuse): void {
+  const members = config.model.gridsize ** 2;
+  if (members > 1 && config.neighbor_count < members) {
+    refuse(
+      'neighbor_count',
+      `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group.`,
+    );
+  }
+  const pool = config.neighbor_pool_size;
+  if (config.enable_oversampling && pool !== null && pool < members) {
+    refuse(
+      'neighbor_pool_size',
+      `OVERSAMPLING-001: neighbor_pool_size (${pool}) must be at least gridsize² (${members}), the patterns of one group.`,
+    );
+  }
+  if (config.position_trainable && !(members > 1 && config.model.object_big)) {
+    refuse(
+      'position_trainable',
+      'position_trainable needs gridsize above 1 and object_big: without members of a group that overlap nothing tells where a pattern lies; infer can fit positions to the image (--refine_positions).',
+    );
+  }
+}
+
+function checkLosses(config: CheckedTraining, refuse: Refuse): void {
+  const { realspace_weight, realspace_mae_weight, tv_weight } = config;
+  if (config.torch_loss_mode === 'mae' && (config.nll_weight !== 0 || config.mae_weight === 0)) {
+    refuse('torch_loss_mode', 'torch_loss_mode mae means nll_weight 0 and mae_weight 1; give these weights with it.');
+  }
+  if (config.mae_weight === 0 && config.nll_weight === 0 && realspace_weight * realspace_mae_weight === 0) {
+    refuse(
+      'nll_weight',
+      'mae_weight and nll_weight are both 0, so there is nothing to train on; give one of them a weight.',
+    );
+  }
+  const inner = realspace_mae_weight > 0 ? 'realspace_mae_weight' : tv_weight > 0 ? 'tv_weight' : null;
+  if (inner !== null && realspace_weight === 0) {
+    refuse(
+      'realspace_weight',
+      `${inner} is a share of the losses of the object, whose weight realspace_weight is 0; give that a weight, too.`,
+    );
+  }
+  if (inner === null && realspace_weight > 0) {
+    refuse(
+      'realspace_weight',
+      'realspace_weight weighs nothing: choose losses of the object with realspace_mae_weight or tv_weight.',
+    );
+  }
+  if (config.torch_mae_pred_l2_match_target && config.mae_weight === 0 && !isStaged(config)) {
+    refuse(
+      'torch_mae_pred_l2_match_target',
+      'torch_mae_pred_l2_match_target changes the mean absolute error, whose weight mae_weight is 0; give that a weight, too.',
+    );
+  }
+  if (config.model.architecture === 'baseline') {
+    refuse('architecture', 'architecture baseline learns from labels only; set model_type to supervised with it.');
+  }
+}
+
+/** Supervised training has labels in place of the physics: what belongs to the physics would do nothing. */
+function checkSupervised(config: CheckedTraining, refuse: Refuse): void {
+  const idle = [
+    config.probe_trainable && 'probe_trainable',
+    config.position_trainable && 'position_trainable',
+    config.mae_weight > 0 && 'mae_weight',
+    config.torch_mae_pred_l2_match_target && 'torch_mae_pred_l2_match_target',
+    config.realspace_weight > 0 && 'realspace_weight',
+    config.realspace_mae_weight > 0 && 'realspace_mae_weight',
+    config.tv_weight > 0 && 'tv_weight',
+    config.stage_1_epochs > 0 && 'stage_1_epochs',
+    config.stage_2_epochs > 0 && 'stage_2_epochs',
+  ].find((name) => name !== false);
+  if (idle !== undefined) {
+    refuse(idle, `${idle} has no part in supervised training, which compares patches with labels; leave it out.`);
+  }
+  const { architecture, gridsize, object_big } = config.model;
+  if (gridsize > 1 && !object_big && architecture !== 'baseline') {
+    refuse(
+      'object_big',
+      'supervised training compares one patch per member of a group with its label, which needs object_big; leave object_big true, or set gridsize to 1.',
+    );
+  }
+}
+
+function isStaged(config: CheckedTraining): boolean {
+  return config.stage_1_epochs + config.stage_2_epochs > 0;
+}
+
+/** What the network `baseline` has no use for: field and the value that means nothing was asked for. */
+const NOT_OF_BASELINE = {
+  object_big: true,
+  pad_object: true,
+  probe_big: true,
+  amp_activation: 'sigmoid',
+  border_activation: 'same',
+  cnn_output_mode: 'amp_phase',
+} as const;
+
+/** Scales of the data, and the probe. */
+function checkScales(config: CheckedTraining, refuse: Refuse): void {
+  if (config.probe_learning_rate !== null && !config.probe_trainable) {
+    refuse('probe_learning_rate', 'probe_learning_rate is the step size of a trained probe; set probe_trainable, too.');
+  }
+  if (config.scale_contract_version === 'ci_intensity_v2' && config.measurement_domain === 'normalized_amplitude') {
+    refuse(
+      'measurement_domain',
+      'scale_contract_version ci_intensity_v2 needs counted photons; with normalized_amplitude use counts_v1.',
+    );
+  }
+}
+
+function checkForwardModel({ model }: CheckedTraining, refuse: Refuse): void {
+  if (model.architecture === 'baseline') {
+    for (const [field, value] of Object.entries(NOT_OF_BASELINE)) {
+      if (model[field as keyof typeof NOT_OF_BASELINE] === value) continue;
+      refuse(field, `architecture baseline has one kind of head, so that ${field} changes nothing; leave it out.`);
+    }
+  }
+  if (model.cnn_output_mode === 'real_imag' && model.amp_activation !== 'sigmoid') {
+    refuse(
+      'amp_activation',
+      `amp_activation ${model.amp_activation} belongs to an amplitude head, which cnn_output_mode real_imag has not; leave one of them out.`,
+    );
+  }
+  if (model.physics_forward_mode !== 'rectangular_scaled' && !model.rect_s1s2_trainable) {
+    refuse(
+      'rect_s1s2_trainable',
+      'rect_s1s2_trainable belongs to physics_forward_mode rectangular_scaled; leave it out.',
+    );
+  }
+  if (model.physics_forward_mode === 'rectangular_scaled') {
+    if (model.model_type === 'supervised') {
+      refuse(
+        'physics_forward_mode',
+        'physics_forward_mode rectangular_scaled has no part in supervised training; leave it out, or train with model_type pinn.',
+      );
+    } else if (model.cnn_output_mode !== 'real_imag') {
+      refuse(
+        'cnn_output_mode',
+        'physics_forward_mode rectangular_scaled scales real and imaginary parts and needs cnn_output_mode real_imag.',
+      );
+    }
+  } else if (model.rect_s1s2_init === 'data') {
+    refuse('rect_s1s2_init', 'rect_s1s2_init data needs physics_forward_mode rectangular_scaled; leave it out.');
+  }
+}

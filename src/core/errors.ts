@@ -35,6 +35,7 @@ export type PtychoErrorCode =
   | 'MODEL_UNSUPPORTED'
   | 'WEIGHTS_MISMATCH'
   | 'BUNDLE_INVALID'
+  | 'CHECKPOINT_INVALID'
   | 'TRAINING_FAILED'
   | 'CANCELLED';
 

@@ -11,6 +11,16 @@ import { PtychoError } from './errors.js';
 const N = 624;
 const M = 397;
 
+/** All that a {@link LegacyRng} remembers, as plain data. */
+export interface RngState {
+  /** The 624 words of the generator. */
+  readonly words: readonly number[];
+  /** How many of them were drawn. */
+  readonly at: number;
+  /** The second value of a normal pair, when it was not asked for yet. */
+  readonly spareNormal: number | null;
+}
+
 /**
  * MT19937 seeded with one 32-bit integer (Matsumoto and Nishimura 1998) and the distributions that NumPy's `RandomState`
  * draws from it. Integers and uniforms are equal to NumPy's; normal and Poisson values agree to the last bits of `log`.
@@ -33,6 +43,27 @@ export class LegacyRng {
     const s = this.state;
     s[0] = seed;
     for (let i = 1; i < N; i++) s[i] = Math.imul(1812433253, s[i - 1] ^ (s[i - 1] >>> 30)) + i;
+  }
+
+  /** What the generator remembers: {@link restore} of it gives the same draws again. */
+  save(): RngState {
+    return { words: Array.from(this.state), at: this.at, spareNormal: this.spareNormal ?? null };
+  }
+
+  /**
+   * Goes on from a saved state.
+   * @throws PtychoError CONFIG_INVALID for what no generator can have saved.
+   */
+  restore({ words, at, spareNormal }: RngState): void {
+    const isWord = (word: number) => Number.isInteger(word) && word >= 0 && word <= 0xffffffff;
+    if (words.length !== N || !words.every(isWord) || !(Number.isInteger(at) && at >= 0 && at <= N)) {
+      throw new PtychoError('CONFIG_INVALID', `A saved random state has ${N} words and a place from 0 to ${N}.`, {
+        found: [words.length, at],
+      });
+    }
+    this.state.set(words);
+    this.at = at;
+    this.spareNormal = spareNormal ?? undefined;
   }
 
   /** The next 32 random bits, as an integer from 0 to 2³² − 1. */

@@ -8,8 +8,9 @@
  * const { diffraction, positions } = await dataset.batch([0, 1, 2]); // shapes [3, C, N, N] and [3, C, 1, 2]
  */
 import { PtychoError } from '../core/errors.js';
-import type { Tensor } from '../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Groups } from './grouping/grouping.js';
+import type { LabelSource } from './labels.js';
 import { keepPatterns, readInFileOrder } from './patternCache.js';
 import type { PatternSource } from './patternSource.js';
 import type { RawData } from './rawData.js';
@@ -22,6 +23,8 @@ export interface DatasetBatch {
   readonly positions: Tensor;
   /** (B·C) the members, as indices into the scan. */
   readonly members: Int32Array;
+  /** [B, C, N, N] known patches of the members, where the data set has labels. */
+  readonly labels?: ComplexTensor;
 }
 
 /** Options of {@link DiffractionDataset}. */
@@ -33,6 +36,8 @@ export interface DatasetOptions {
   readonly cacheBytes?: number;
   /** Read from here instead of `raw.patterns`: the same patterns, kept in memory by an earlier pass (`keepPatterns`). */
   readonly patterns?: PatternSource;
+  /** Known patches of the object (`findLabels`), for training that learns from them. */
+  readonly labels?: LabelSource;
 }
 
 /** Groups of a scan, ready to be fed. */
@@ -45,7 +50,9 @@ export class DiffractionDataset {
   readonly N: number;
   /** Side of a square canvas that holds all patches of any group: N + 2·⌈max|coordsRelative|⌉; N for gridsize 1. */
   readonly canvasSide_px: number;
-  private readonly patterns: PatternSource;
+  /** Where the patterns are read from: kept in memory where they fit. */
+  readonly patterns: PatternSource;
+  readonly labels: LabelSource | undefined;
 
   /**
    * @param inputScale the factor that normalises amplitudes (`groupedStatistics(…).inputScale`, or a trained model's).
@@ -67,6 +74,12 @@ export class DiffractionDataset {
     this.N = raw.N;
     this.canvasSide_px = raw.N + 2 * Math.ceil(groups.maxRelative_px);
     this.patterns = keepPatterns(options.patterns ?? raw.patterns, groups.members, options.cacheBytes);
+    this.labels = options.labels;
+  }
+
+  /** The same groups with known patches. */
+  withLabels(labels: LabelSource): DiffractionDataset {
+    return new DiffractionDataset(this.raw, this.groups, this.inputScale, { patterns: this.patterns, labels });
   }
 
   /**
@@ -95,6 +108,7 @@ export class DiffractionDataset {
       diffraction: { data: diffraction, shape: [B, C, N, N] },
       positions: { data: positions, shape: [B, C, 1, 2] },
       members,
+      ...(this.labels ? { labels: { ...(await this.labels.read(members)), shape: [B, C, N, N] } } : {}),
     };
   }
 }

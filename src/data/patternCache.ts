@@ -28,6 +28,17 @@ export function keepPatterns(
 }
 
 /**
+ * A source that keeps as many of the patterns `indices` as fit `maxBytes`, the first ones of the file: for two passes over a
+ * scan of any length, of which the second need not read those again.
+ */
+export function keepFirstPatterns(source: PatternSource, indices: ArrayLike<number>, maxBytes: number): PatternSource {
+  if (source.resident) return source;
+  const wanted = sortedDistinct(indices);
+  const kept = wanted.subarray(0, Math.floor(maxBytes / (source.N * source.N * 4)));
+  return kept.length > 0 ? new KeptPatterns(source, kept, kept.length === wanted.length) : source;
+}
+
+/**
  * Reads patterns in ascending order, each once, so that neighbours in the file are read in one go, and puts them where
  * they were asked for.
  * @param out shape (indices.length, N, N).
@@ -57,7 +68,6 @@ class KeptPatterns implements PatternSource {
   readonly count: number;
   readonly N: number;
   readonly domain: MeasurementDomain;
-  readonly resident = true;
   readonly storedDtype: NpyDtype;
   /** Where a pattern's pixels are (in patterns), −1 for those that are not kept. */
   private readonly slots: Int32Array;
@@ -67,6 +77,8 @@ class KeptPatterns implements PatternSource {
   constructor(
     private readonly source: PatternSource,
     private readonly kept: Int32Array,
+    /** All that will be asked for is kept: copies of it would save nothing. */
+    readonly resident = true,
   ) {
     this.count = source.count;
     this.N = source.N;
@@ -81,11 +93,14 @@ class KeptPatterns implements PatternSource {
 
   async readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale = 1): Promise<void> {
     const { slots, filled } = this;
-    // Others, and indices that do not exist, are the source's business.
-    for (let i = 0; i < indices.length; i++) {
-      if (!(slots[indices[i]] >= 0)) return readInFileOrder(this.source, indices, out, scale);
-    }
     const size = this.N * this.N;
+    // Others, and indices that do not exist, are the source's business.
+    const isKept = (index: number) => slots[index] >= 0;
+    const others = Array.from(indices).filter((index) => !isKept(index));
+    if (others.length > 0) {
+      const some = !this.resident && others.length < indices.length;
+      return some ? this.readBoth(indices, others, out, scale) : readInFileOrder(this.source, indices, out, scale);
+    }
     const absent = sortedDistinct(indices).filter((pattern) => filled[slots[pattern]] === 0);
     if (absent.length > 0) {
       const pixels = new Float32Array(absent.length * size);
@@ -102,6 +117,26 @@ class KeptPatterns implements PatternSource {
       const pixels = this.block!.subarray(at, at + size);
       if (scale === 1) out.set(pixels, i * size);
       else scaleInto(out, i * size, pixels, scale);
+    }
+  }
+
+  /** Patterns of which only some are kept. */
+  private async readBoth(
+    indices: ArrayLike<number>,
+    others: readonly number[],
+    out: Float32Array,
+    scale: number,
+  ): Promise<void> {
+    const size = this.N * this.N;
+    const kept = Array.from(indices).filter((index) => this.slots[index] >= 0);
+    const parts = { kept: new Float32Array(kept.length * size), others: new Float32Array(others.length * size) };
+    await readInFileOrder(this.source, others, parts.others, scale);
+    await this.readAmplitudes(kept, parts.kept, scale);
+    const at = { kept: 0, others: 0 };
+    for (let i = 0; i < indices.length; i++) {
+      const part = this.slots[indices[i]] >= 0 ? 'kept' : 'others';
+      out.set(parts[part].subarray(at[part], at[part] + size), i * size);
+      at[part] += size;
     }
   }
 

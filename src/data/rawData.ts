@@ -11,6 +11,7 @@ import {
   type ComplexTensor,
   formatShape,
   type NumericArray,
+  sameShape,
   sizeOf,
   type Tensor,
 } from '../core/tensor.js';
@@ -89,6 +90,8 @@ export interface RawDataArrays {
   readonly ycoordsStart?: ArrayLike<number>;
   readonly probeGuess?: ComplexTensor;
   readonly objectGuess?: ComplexImage;
+  /** (n, N, N) known patches of the object, one a pattern. */
+  readonly labels?: ComplexTensor;
   readonly scanIndex?: ArrayLike<number>;
   /** (N, N): other than 0 where a pixel cannot be used. */
   readonly badPixels?: ArrayLike<number>;
@@ -150,6 +153,7 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
     ycoordsStart: aligned.start?.y,
     probeGuess: arrays.probeGuess && checkProbe(arrays.probeGuess, N, { path, member: 'probeGuess' }),
     objectGuess: arrays.objectGuess,
+    labels: arrays.labels && patchesInMemory(arrays.labels, count, N, path),
     badPixels,
     scanIndex: aligned.scanIndex,
     domain: found.domain,
@@ -160,6 +164,27 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
     orientation: UPRIGHT,
     notes,
     async close() {},
+  };
+}
+
+function patchesInMemory({ re, im, shape }: ComplexTensor, count: number, N: number, path: string): StoredPatches {
+  if (!sameShape(shape, [count, N, N])) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${path}: labels of shape ${formatShape(shape)} must be ${formatShape([count, N, N])}, one patch a pattern.`,
+      { key: 'label', found: shape, expected: [count, N, N] },
+    );
+  }
+  const pick = (values: Float32Array, rows: ArrayLike<number>) => {
+    const out = new Float32Array(rows.length * N * N);
+    for (let i = 0; i < rows.length; i++) out.set(values.subarray(rows[i] * N * N, (rows[i] + 1) * N * N), i * N * N);
+    return out;
+  };
+  return {
+    count,
+    height: N,
+    width: N,
+    readRows: async (rows) => ({ re: pick(re, rows), im: pick(im, rows), shape: [rows.length, N, N] }),
   };
 }
 

@@ -64,6 +64,7 @@ const rules: Rules = {
   cos: ({ inputs: [x] }, dy) => [op.neg(op.mul(dy, op.sin(x)))],
   sigmoid: (node, dy) => [op.mul(dy, op.mul(node, op.sub(1, node)))],
   tanh: (node, dy) => [op.mul(dy, op.sub(1, op.square(node)))],
+  atan: ({ inputs: [x] }, dy) => [op.div(dy, op.add(1, op.square(x)))],
   relu: (node, dy) => [reluGradient(node, dy)],
   silu: (node, dy) => {
     const s = op.sigmoid(node.inputs[0]);

@@ -35,6 +35,7 @@ export interface OpAttrs {
   cos: None;
   sigmoid: None;
   tanh: None;
+  atan: None;
   relu: None;
   /** x·sigmoid(x), also called swish. */
   silu: None;
@@ -104,6 +105,7 @@ export type UnaryOp =
   | 'cos'
   | 'sigmoid'
   | 'tanh'
+  | 'atan'
   | 'relu'
   | 'silu'
   | 'softplus'

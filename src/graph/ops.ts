@@ -114,6 +114,7 @@ export const sin = unary('sin');
 export const cos = unary('cos');
 export const sigmoid = unary('sigmoid');
 export const tanh = unary('tanh');
+export const atan = unary('atan');
 export const relu = unary('relu');
 export const silu = unary('silu');
 export const softplus = unary('softplus');

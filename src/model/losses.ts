@@ -4,6 +4,7 @@
  */
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import { type ComplexNode, intensity } from './complex.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */
 export const RATE_FLOOR = 1e-12;
@@ -51,4 +52,56 @@ export function amplitudeMae(
   mask?: PixelMask,
 ): GraphNode {
   return op.mul(pixelMean(op.abs(op.sub(predicted, measured)), mask), 1 / meanAmplitude);
+}
+
+/** Each predicted pattern [B, C, N, N] scaled to the norm of the measured one, over the pixels that count. */
+export function matchNorm(predicted: GraphNode, measured: GraphNode, mask?: PixelMask): GraphNode {
+  const power = (x: GraphNode) => {
+    const square = op.square(x);
+    return op.reduceSum(mask ? op.mul(square, mask.valid) : square, [2, 3], true);
+  };
+  return op.mul(predicted, op.sqrt(op.div(power(measured), op.add(power(predicted), 1e-12))));
+}
+
+/**
+ * Total variation of complex images [B, C, n, n]: squared forward differences of real and imaginary part along rows and
+ * columns, summed, over the number of pixels. Differences that would leave the image count as zero.
+ */
+export function totalVariation({ re, im }: ComplexNode): GraphNode {
+  const [batch, channels, rows, columns] = re.shape;
+  const along = (x: GraphNode, axis: 2 | 3) => {
+    const n = x.shape[axis] - 1;
+    return op.reduceSum(op.square(op.sub(op.sliceAxis(x, axis, 1, n), op.sliceAxis(x, axis, 0, n))));
+  };
+  const sum = [re, im].flatMap((x) => [along(x, 2), along(x, 3)]).reduce((a, b) => op.add(a, b));
+  return op.mul(sum, 1 / (batch * channels * rows * columns));
+}
+
+/** Under the root of |difference|: its derivative stays finite where prediction and label agree. */
+const EQUAL = 1e-12;
+
+/** Mean |O − O*| of complex images of one shape. */
+export function complexMae(predicted: ComplexNode, label: ComplexNode): GraphNode {
+  const difference = { re: op.sub(predicted.re, label.re), im: op.sub(predicted.im, label.im) };
+  return op.reduceMean(op.sqrt(op.add(intensity(difference), EQUAL)));
+}
+
+/**
+ * Mean |φ − φ*|, differences wrapped to −π…π, of a predicted exp(iφ) and complex labels; where a label is dark it has no
+ * phase and the difference is 0.
+ */
+export function phaseMae(phasor: ComplexNode, label: ComplexNode): GraphNode {
+  // The angle of e^{iφ}·conj(label), by halves: |angle| = 2·atan(|sin|/(1 + cos)) for cos ≥ 0, π minus that of −cos else.
+  const cos = op.add(op.mul(phasor.re, label.re), op.mul(phasor.im, label.im));
+  const sin = op.sub(op.mul(phasor.im, label.re), op.mul(phasor.re, label.im));
+  const radius = op.sqrt(op.add(intensity(label), 1e-24));
+  const half = op.atan(op.div(op.abs(sin), op.add(radius, op.abs(cos))));
+  const acute = op.mul(half, 2);
+  const obtuse = op.greater(op.neg(cos), 0);
+  return op.reduceMean(op.add(acute, op.mul(obtuse, op.sub(Math.PI, op.mul(acute, 2)))));
+}
+
+/** Mean |A − |O*||. */
+export function objectAmplitudeMae(amplitude: GraphNode, label: ComplexNode): GraphNode {
+  return op.reduceMean(op.abs(op.sub(amplitude, op.sqrt(intensity(label)))));
 }

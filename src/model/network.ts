@@ -1,27 +1,41 @@
 /**
- * A configured network and its programs: `trainStep`, `evaluate`, `predict`, each for any batch size.
+ * A configured network and its programs: `trainStep`, `evaluate`, `predict`, …, each for any batch size.
  *
  * @example
  * const network = new PtychoNetwork({ config, scale, canvasSide_px: 64, meanAmplitude: 0.2, … });
  * const step = await backend.compile(network.trainStep(16));
  */
 import type { ModelConfig } from '../config/schema.js';
-import type { Shape, Tensor } from '../core/tensor.js';
-import { gradients } from '../graph/gradients.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import { type AdamOptions, adamDefaults, adamState, adamUpdates } from './adam.js';
-import { type ComplexNode, fromPolar } from './complex.js';
-import { amplitudeOf, detectorIntensity, memberPatches, probeModes } from './forward.js';
+import type { ComplexNode } from './complex.js';
+import { detectorIntensity, memberPatches } from './forward.js';
+import type { GeneratorOutput } from './generators/generator.js';
 import { generatorOf } from './generators/registry.js';
-import { amplitudeMae, type PixelMask, poissonDeviance } from './losses.js';
+import type { PixelMask } from './losses.js';
+import { networkLosses } from './networkLosses.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from './parameters.js';
+import { forwardProbe, trainedProbe } from './probeParameter.js';
+import { rectangularMoments, rectangularScaled } from './rectangular.js';
 import type { PhysicsScale } from './scale.js';
+import {
+  accumulationStep,
+  applyAccumulated,
+  averagedName,
+  type OptimiserOptions,
+  optimiserDefaults,
+  optimiserState,
+  type StepParts,
+  trainingStep,
+} from './trainingSteps.js';
+import { borderRatio, centralHalf, contrast, intensityRatio, saturation } from './watch.js';
 
 /** Name of the one scalar parameter that is not a convolution's: ln of the intensity scale. */
 export const LOG_INTENSITY_SCALE = 'log_intensity_scale';
 
+/** What a network is made of. A knob that is left out is off. */
 export interface NetworkSpec {
   readonly config: ModelConfig;
   readonly scale: PhysicsScale;
@@ -32,28 +46,47 @@ export interface NetworkSpec {
   readonly nll_weight: number;
   readonly mae_weight: number;
   readonly intensity_scale_trainable: boolean;
+  /** Weight of the losses of the object as a whole; those of its parts follow. */
+  readonly realspace_weight?: number;
+  /** Of the mean |O − O*| against known patches (`label_real`, `label_imag`). */
+  readonly realspace_mae_weight?: number;
+  /** Of the total variation. */
+  readonly tv_weight?: number;
+  /** Scale each predicted pattern to the norm of the measured one in the amplitude MAE. */
+  readonly matchPredictedNorm?: boolean;
+  /** The losses fade in: programs take `physics_weight` [], 0: amplitude MAE alone, 1: the configured losses. */
+  readonly staged?: boolean;
+  readonly probe_trainable?: boolean;
+  /** Training steps put out `position_gradients`. */
+  readonly position_trainable?: boolean;
   /** (N, N): 1 where the probe counts; all ones when not given. */
   readonly probeMask?: ArrayLike<number>;
   /** (N, N): 1 at detector pixels that cannot be used; no loss looks at them. */
   readonly badPixels?: ArrayLike<number>;
-  readonly adam?: AdamOptions;
+  readonly optimiser?: OptimiserOptions;
 }
 
-interface Built {
+/** The nodes of one program. */
+export interface Built {
   readonly scope: ParameterScope;
   readonly x: GraphNode<'input'>;
   readonly positions: GraphNode<'input'>;
+  /** What the generator painted. */
+  readonly painted: GeneratorOutput;
   /** What each member sees, in the network's gauge. */
   readonly members: ComplexNode;
   /** exp(ℓ − ln s): 1 unless the intensity scale is trained. */
   readonly gain: GraphNode;
-  readonly amplitude: GraphNode;
+  /** Object, in its own units, per unit of `members`. */
+  readonly unit: GraphNode;
+  /** The modes of the probe in the network's gauge. */
+  readonly probe: readonly ComplexNode[];
 }
 
 /** Network, physics and losses of one configuration; a value, holds no weights. */
 export class PtychoNetwork {
   readonly spec: NetworkSpec;
-  /** Every trainable parameter, in order of declaration. */
+  /** Every parameter, in order of declaration; all are trained but those marked `fixed`. */
   readonly parameters: readonly ParameterSpec[];
 
   constructor(spec: NetworkSpec) {
@@ -68,102 +101,171 @@ export class PtychoNetwork {
 
   /** Fresh optimiser state. */
   initialOptimiserState(): Record<string, Tensor> {
-    return adamState(this.parameters.map((p): [string, Shape] => [p.name, p.shape]));
+    return optimiserState(this.#trained, this.#optimiser);
   }
 
-  #build(batch: number): Built {
+  /** The probe that goes with weights, √count units, before its mask: the trained one, or that of the scale. */
+  probeOf(weights: Readonly<Record<string, Tensor>>): ComplexTensor {
+    return this.spec.probe_trainable ? trainedProbe(this.spec.config, this.spec.scale, weights) : this.spec.scale.probe;
+  }
+
+  /** Whether training and evaluation need known patches: programs then take `label_real`, `label_imag` [B,C,N,N]. */
+  get needsLabels(): boolean {
+    return needsLabels(this.spec);
+  }
+
+  get #trained(): ParameterSpec[] {
+    return this.parameters.filter((p) => !p.fixed);
+  }
+
+  get #optimiser(): OptimiserOptions {
+    return this.spec.optimiser ?? optimiserDefaults;
+  }
+
+  #build(batch: number, averaged = false): Built {
     const { config, scale } = this.spec;
     const channels = config.gridsize ** 2;
     const x = op.input('input', [batch, channels, config.N, config.N]);
     const positions = op.input('input_positions', [batch, channels, 1, 2]);
-    const scope = new ParameterScope();
-    const { amplitude, phase } = generatorOf(config.architecture)(config, x, scope);
-    const members = memberPatches(config, fromPolar(amplitude, phase), positions, {
-      canvasSide_px: this.spec.canvasSide_px,
-    });
+    const scope = new ParameterScope(averaged ? averagedName : undefined);
+    const counting = scale.countIntensity;
+    const fed = counting ? op.mul(op.square(x), scale.intensityScale ** 2 * counting.rmsInputScale) : x;
+    const painted = generatorOf(config.architecture)(config, fed, scope);
+    const own =
+      config.model_type === 'supervised'
+        ? painted.object
+        : memberPatches(config, painted.object, positions, { canvasSide_px: this.spec.canvasSide_px });
+    const members =
+      config.physics_forward_mode === 'rectangular_scaled'
+        ? rectangularScaled(own, scope, config.rect_s1s2_trainable)
+        : own;
     const logScale = Math.log(scale.intensityScale);
     const gain = this.spec.intensity_scale_trainable
       ? op.exp(op.sub(scope.parameter(LOG_INTENSITY_SCALE, [], logScale), logScale))
       : op.scalar(1);
-    return { scope, x, positions, members, gain, amplitude };
+    const { probe_trainable: trainable = false, probeMask: mask } = this.spec;
+    const probe = forwardProbe(config, scale, { trainable, mask, scope });
+    // A trained intensity scale is part of the object: only e^ℓ·O is measurable.
+    return { scope, x, positions, painted, members, gain, unit: op.mul(gain, scale.amplitudeGauge), probe };
   }
 
-  #losses({ x, members, gain }: Built): { loss: GraphNode; nll: GraphNode; mae: GraphNode } {
-    const { config, scale, nll_weight, mae_weight, meanAmplitude, probeMask, badPixels } = this.spec;
-    const probe = probeModes(scale.probe, scale.amplitudeGauge / scale.intensityScale, probeMask);
-    const dark = detectorIntensity(members, probe, config.gaussian_smoothing_sigma);
-    const rate = this.spec.intensity_scale_trainable ? op.mul(dark, op.square(gain)) : dark;
-    const mask = badPixels && validPixels(badPixels, config.N);
-    // mean X² over the valid pixels of the data set: (N/2)²/N² by the normalisation, bad pixels being zero in X
-    const nll = poissonDeviance(rate, op.square(x), 0.25 / (mask?.fraction ?? 1), { mask });
-    const mae = amplitudeMae(amplitudeOf(rate), x, meanAmplitude, mask);
-    const terms: GraphNode[] = [
-      ...(nll_weight > 0 ? [op.mul(nll, nll_weight)] : []),
-      ...(mae_weight > 0 ? [op.mul(mae, mae_weight)] : []),
-    ];
-    return { loss: terms.reduce((a, b) => op.add(a, b)), nll, mae };
+  /** λ in units of X². */
+  #rate({ members, probe, gain }: Built): GraphNode {
+    const dark = detectorIntensity(members, probe, this.spec.config.gaussian_smoothing_sigma);
+    return this.spec.intensity_scale_trainable ? op.mul(dark, op.square(gain)) : dark;
+  }
+
+  get #mask(): PixelMask | undefined {
+    return this.spec.badPixels && validPixels(this.spec.badPixels, this.spec.config.N);
+  }
+
+  /** Inputs, loss and outputs of a training step or an evaluation. */
+  #parts(name: string, batch: number, averaged?: boolean): StepParts {
+    const { config, staged, position_trainable } = this.spec;
+    const built = this.#build(batch, averaged);
+    const mask = this.#mask;
+    const rate = this.#rate(built);
+    const labels = this.needsLabels ? labelInputs(built.x.shape) : undefined;
+    const physicsWeight = staged ? op.input('physics_weight', []) : undefined;
+    const { loss, ...losses } = networkLosses(this.spec, built, { rate, mask, label: labels, physicsWeight });
+    const { painted, members, x } = built;
+    const visible = paintsCentreOnly(config) ? centralHalf : (v: GraphNode) => v;
+    const outputs = {
+      loss,
+      ...losses,
+      amplitude_contrast: contrast(visible(painted.amplitude)),
+      saturation: saturation(visible(painted.head.values), painted.head.limits),
+      border_ratio: borderRatio(members),
+      intensity_ratio: intensityRatio(rate, op.square(x), mask),
+    };
+    return {
+      name,
+      inputs: [
+        x,
+        built.positions,
+        ...(labels ? [labels.re, labels.im] : []),
+        ...(physicsWeight ? [physicsWeight] : []),
+      ],
+      loss,
+      outputs,
+      gradientOutputs: position_trainable ? { position_gradients: built.positions } : {},
+      weights: built.scope.nodes,
+      optimiser: this.#optimiser,
+    };
   }
 
   /**
-   * One optimiser step. Feeds: `input` [B,C,N,N], `input_positions` [B,C,1,2], `learning_rate` []. Outputs: `loss`,
-   * `nll`, `mae` before the step, and `amplitude_contrast`, the standard deviation of the amplitude relative to its mean (0: flat).
+   * One optimiser step. Feeds: `input` [B,C,N,N], `input_positions` [B,C,1,2], `learning_rate` []; with labels `label_real`,
+   * `label_imag` [B,C,N,N]; with stages `physics_weight` []. Outputs, all from before the step: `loss`, `nll`, `mae` and the other
+   * terms that the loss has; `gradient_norm`; `amplitude_contrast`, the standard deviation of the amplitude relative to its mean
+   * (0: flat); `saturation`, `border_ratio`, `intensity_ratio` (see `watch.ts`); with trained positions `position_gradients`
+   * [B,C,1,2].
    */
   trainStep(batch: number): Program {
-    const built = this.#build(batch);
-    const { loss, nll, mae } = this.#losses(built);
-    const weights = built.scope.nodes;
-    const names = [...weights.keys()];
-    const grads = gradients(
-      loss,
-      names.map((n) => weights.get(n) as GraphNode),
-    );
-    const updates = adamUpdates(
-      weights,
-      new Map(names.map((n, i) => [n, grads[i]])),
-      op.input('learning_rate', []),
-      this.spec.adam ?? adamDefaults,
-    );
-    return defineProgram({
-      name: `train_step_b${batch}`,
-      inputs: [built.x, built.positions],
-      outputs: { loss, nll, mae, amplitude_contrast: contrast(built.amplitude) },
-      updates,
-    });
+    return trainingStep(this.#parts(`train_step_b${batch}`, batch));
   }
 
-  /** Losses without a step; same feeds (but the learning rate) and outputs as {@link trainStep}. */
-  evaluate(batch: number): Program {
-    const built = this.#build(batch);
-    const { loss, nll, mae } = this.#losses(built);
-    return defineProgram({
-      name: `evaluate_b${batch}`,
-      inputs: [built.x, built.positions],
-      outputs: { loss, nll, mae, amplitude_contrast: contrast(built.amplitude) },
-    });
+  /** Adds the gradients of a batch, times `batch_weight` [], to sums; feeds and outputs else as {@link trainStep}. */
+  accumulateStep(batch: number): Program {
+    return accumulationStep(this.#parts(`accumulate_step_b${batch}`, batch));
+  }
+
+  /** The optimiser step with what {@link accumulateStep} summed; feeds `learning_rate` [], `total_weight` []. */
+  applyStep(): Program {
+    return applyAccumulated(this.#trained, this.#optimiser);
+  }
+
+  /**
+   * Losses without a step; same feeds (but the learning rate) and outputs (but gradients) as {@link trainStep}.
+   * @param options averaged: of the moving averages of the weights instead of the weights
+   */
+  evaluate(batch: number, { averaged = false }: { readonly averaged?: boolean } = {}): Program {
+    const name = `evaluate_${averaged ? 'averaged_' : ''}b${batch}`;
+    const { inputs, outputs } = this.#parts(name, batch, averaged);
+    return defineProgram({ name, inputs, outputs });
   }
 
   /** Diffraction to object: `input`, `input_positions` → `object_real`, `object_imag` [B,C,N,N], in the object's own units. */
   predict(batch: number): Program {
-    const built = this.#build(batch);
-    // A trained intensity scale is part of the object: only e^ℓ·O is measurable.
-    const unit = op.mul(built.gain, this.spec.scale.amplitudeGauge);
+    const { x, positions, members, unit } = this.#build(batch);
     return defineProgram({
       name: `predict_b${batch}`,
-      inputs: [built.x, built.positions],
-      outputs: { object_real: op.mul(built.members.re, unit), object_imag: op.mul(built.members.im, unit) },
+      inputs: [x, positions],
+      outputs: { object_real: op.mul(members.re, unit), object_imag: op.mul(members.im, unit) },
     });
   }
+
+  /** For `fitRectangular`: `input`, `input_positions` → `normal` [3,3], `right` [3], `measured` [], `predicted` []. */
+  calibrate(batch: number): Program {
+    const { x, positions, members, probe } = this.#build(batch);
+    const sigma = this.spec.config.gaussian_smoothing_sigma;
+    return defineProgram({
+      name: `calibrate_b${batch}`,
+      inputs: [x, positions],
+      outputs: rectangularMoments(members, probe, op.square(x), sigma, this.#mask),
+    });
+  }
+}
+
+/** Whether a network learns from known patches. */
+export function needsLabels(
+  spec: Pick<NetworkSpec, 'realspace_weight' | 'realspace_mae_weight'> & { config: Pick<ModelConfig, 'model_type'> },
+): boolean {
+  const { config, realspace_weight = 0, realspace_mae_weight = 0 } = spec;
+  return config.model_type === 'supervised' || realspace_weight * realspace_mae_weight > 0;
+}
+
+/** Whether the generator leaves the border of a patch empty. */
+function paintsCentreOnly(config: ModelConfig): boolean {
+  return config.architecture !== 'baseline' && config.pad_object && !config.probe_big;
+}
+
+function labelInputs(shape: readonly number[]): { re: GraphNode<'input'>; im: GraphNode<'input'> } {
+  return { re: op.input('label_real', shape), im: op.input('label_imag', shape) };
 }
 
 function validPixels(bad: ArrayLike<number>, N: number): PixelMask {
   const valid = Float32Array.from({ length: N * N }, (_, i) => (bad[i] ? 0 : 1));
   const fraction = valid.reduce((a, b) => a + b, 0) / (N * N);
   return { valid: op.constant(valid, [N, N], 'valid pixels'), fraction };
-}
-
-/** √(mean (A − Ā)²)/Ā over the batch. */
-function contrast(amplitude: GraphNode): GraphNode {
-  const mean = op.reduceMean(amplitude);
-  const variance = op.reduceMean(op.square(op.sub(amplitude, mean)));
-  return op.div(op.sqrt(op.add(variance, 1e-12)), op.add(mean, 1e-12));
 }

@@ -1,5 +1,5 @@
 /**
- * Trainable parameters: declared while a network is built, initialised from a seed, named for files.
+ * Parameters: declared while a network is built, initialised from a seed, named for files.
  *
  * @example
  * const scope = new ParameterScope();
@@ -12,25 +12,33 @@ import { type Shape, sizeOf, type Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import { state } from '../graph/ops.js';
 
-/** How a parameter starts: Glorot-uniform kernel, or one value everywhere. */
-export type Initialiser = 'glorot_uniform' | number;
+/** How a parameter starts: Glorot-uniform kernel, one value everywhere, or these values. */
+export type Initialiser = 'glorot_uniform' | number | Float32Array;
 
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
   readonly init: Initialiser;
+  /** Kept with the weights, but no step moves it. */
+  readonly fixed?: boolean;
 }
 
 /** Hands out state nodes and remembers what was asked for, in order. */
 export class ParameterScope {
   readonly #nodes = new Map<string, { spec: ParameterSpec; node: GraphNode<'state'> }>();
+  readonly #stateName: (name: string) => string;
+
+  /** @param stateName where the value of a trained parameter is kept: its name, or that of its average */
+  constructor(stateName: (name: string) => string = (name) => name) {
+    this.#stateName = stateName;
+  }
 
   /** The node of a new parameter; asking twice for one name is a mistake in the network. */
-  parameter(name: string, shape: Shape, init: Initialiser): GraphNode<'state'> {
+  parameter(name: string, shape: Shape, init: Initialiser, fixed = false): GraphNode<'state'> {
     if (this.#nodes.has(name))
       throw new PtychoError('GRAPH_INVALID', `The parameter "${name}" is declared twice.`, { name });
-    const node = state(name, shape);
-    this.#nodes.set(name, { spec: { name, shape, init }, node });
+    const node = state(fixed ? name : this.#stateName(name), shape);
+    this.#nodes.set(name, { spec: { name, shape, init, ...(fixed ? { fixed } : {}) }, node });
     return node;
   }
 
@@ -38,8 +46,9 @@ export class ParameterScope {
     return [...this.#nodes.values()].map((p) => p.spec);
   }
 
+  /** What a step moves: every parameter that is not fixed. */
   get nodes(): ReadonlyMap<string, GraphNode<'state'>> {
-    return new Map([...this.#nodes].map(([name, p]) => [name, p.node]));
+    return new Map([...this.#nodes].filter(([, p]) => !p.spec.fixed).map(([name, p]) => [name, p.node]));
   }
 }
 
@@ -50,7 +59,7 @@ function fans(shape: Shape): number {
 }
 
 /**
- * Initial values: Glorot uniform U(±√(6/(fan_in+fan_out))) for kernels, constants elsewhere; the same seed gives the
+ * Initial values: Glorot uniform U(±√(6/(fan_in+fan_out))) for kernels, given values elsewhere; the same seed gives the
  * same bytes. Parameters draw in order of declaration.
  * Source: Glorot & Bengio, AISTATS 2010.
  */
@@ -62,8 +71,10 @@ export function initialWeights(specs: readonly ParameterSpec[], seed: number): R
     if (init === 'glorot_uniform') {
       const limit = Math.sqrt(6 / fans(shape));
       for (let i = 0; i < data.length; i++) data[i] = rng.uniform(-limit, limit);
-    } else {
+    } else if (typeof init === 'number') {
       data.fill(init);
+    } else {
+      data.set(init);
     }
     weights[name] = { data, shape };
   }

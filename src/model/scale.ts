@@ -13,7 +13,11 @@ import type { ComplexTensor } from '../core/tensor.js';
 import { scaleComplex, totalIntensity } from '../physics/probe.js';
 import { intensityScale } from '../physics/scale.js';
 
-export const SCALE_CONTRACT_VERSION = 'counts_v1';
+/** The names of the contracts: what the network is fed, what a probe may be, where λ is cut off. */
+export type ScaleContract = 'counts_v1' | 'ci_intensity_v2';
+
+/** The contract where nothing is said. */
+export const SCALE_CONTRACT_VERSION: ScaleContract = 'counts_v1';
 
 /** Units of the patterns; see `specs/data.md`. */
 export type ScaleDomain = 'normalized_amplitude' | 'count_amplitude' | 'count_intensity';
@@ -29,6 +33,26 @@ export interface PhysicsScale {
   readonly probeFactor: number;
   /** Object amplitude per unit of network output. */
   readonly amplitudeGauge: number;
+  /** Only with the contract `ci_intensity_v2`. */
+  readonly countIntensity?: CountIntensity;
+}
+
+/** What the contract `ci_intensity_v2` fixes from the training patterns; counts I per pixel. */
+export interface CountIntensity {
+  /** The network is fed I times this: (N/2)/√(mean over patterns of Σ I²). */
+  readonly rmsInputScale: number;
+  /** Mean I over the usable pixels: the scale of the Poisson loss. */
+  readonly meanMeasuredIntensity: number;
+}
+
+/** Predicted counts are kept above this by the contract `ci_intensity_v2`. */
+export const COUNT_FLOOR = 1e-8;
+
+/** Where a head starts: a fresh network's amplitude is about 1/{@link gaugeFactor}. */
+export function gaugeFactor(config: ModelConfig): number {
+  if (config.architecture === 'baseline') return 1;
+  // sigmoid(0) = ½. Real parts lie in −0.8 … 1.2: twice the rms amplitude leaves room for phases and for bright places.
+  return config.cnn_output_mode === 'real_imag' || config.amp_activation === 'sigmoid' ? 2 : 1;
 }
 
 /** A probe whose power lies in this range, relative to the mean counts, is taken to be in √count units already. */
@@ -42,11 +66,21 @@ export interface ScaleSource {
   readonly domain: ScaleDomain;
   /** Photons per pattern of a `normalized_amplitude` scan. */
   readonly nphotons: number;
+  /**
+   * Mean of Σ|P·O|² over known patches O, P being `probe`: where the object is known, it tells exactly what the probe must be
+   * multiplied by.
+   */
+  readonly illuminatedPower?: number;
+  /** `counts_v1` when left out; `ci_intensity_v2` needs counts and never changes the probe. */
+  readonly contract?: ScaleContract;
+  /** With `ci_intensity_v2`: mean over patterns of Σ I², I = d² in counts, and mean I over usable pixels. */
+  readonly intensity?: { readonly meanSquaredSum: number; readonly mean: number };
 }
 
 /**
  * Fixes every scale from the data set's statistics and the probe.
- * @throws PtychoError DATASET_VALUE when the patterns or the probe are all dark.
+ * @throws PtychoError DATASET_VALUE when the patterns or the probe are all dark; DATASET_UNITS when a contract that needs counts
+ * is given normalised amplitudes.
  */
 export function physicsScale(config: ModelConfig, source: ScaleSource): PhysicsScale {
   if (!(source.meanPower > 0)) {
@@ -69,16 +103,42 @@ export function physicsScale(config: ModelConfig, source: ScaleSource): PhysicsS
     );
   }
   const meanCounts = source.domain === 'normalized_amplitude' ? source.nphotons : source.meanPower;
-  const ratio = power / meanCounts;
-  const isPhysical = ratio >= PHYSICAL_POWER.low && ratio <= PHYSICAL_POWER.high;
-  const probeFactor = isPhysical ? 1 : Math.sqrt(1 / ratio);
-  const rmsObject = isPhysical ? Math.sqrt(1 / ratio) : 1;
+  const counting = source.contract === 'ci_intensity_v2';
+  if (counting) requireCounts(source.domain, 'this scan');
+  const probeFactor = counting ? 1 : factorOfProbe(power, meanCounts, source.illuminatedPower);
+  const rmsObject = Math.sqrt(meanCounts / (power * probeFactor ** 2));
   return {
     intensityScale: intensityScale(meanCounts, config.N),
     meanCounts,
     probe: probeFactor === 1 ? source.probe : scaleComplex(source.probe, probeFactor),
     probeFactor,
-    // sigmoid(0) = ½: a fresh network then starts at the rms amplitude.
-    amplitudeGauge: config.amp_activation === 'sigmoid' ? 2 * rmsObject : rmsObject,
+    amplitudeGauge: gaugeFactor(config) * rmsObject,
+    ...(counting && source.intensity
+      ? {
+          countIntensity: {
+            rmsInputScale: config.N / 2 / Math.sqrt(source.intensity.meanSquaredSum),
+            meanMeasuredIntensity: source.intensity.mean,
+          },
+        }
+      : {}),
   };
+}
+
+function factorOfProbe(power: number, meanCounts: number, illuminatedPower: number | undefined): number {
+  if (illuminatedPower !== undefined && illuminatedPower > 0) return Math.sqrt(meanCounts / illuminatedPower);
+  const ratio = power / meanCounts;
+  return ratio >= PHYSICAL_POWER.low && ratio <= PHYSICAL_POWER.high ? 1 : Math.sqrt(1 / ratio);
+}
+
+/**
+ * The contract `ci_intensity_v2` compares with counts; normalised amplitudes have none.
+ * @throws PtychoError DATASET_UNITS
+ */
+export function requireCounts(domain: ScaleDomain, source: string): void {
+  if (domain !== 'normalized_amplitude') return;
+  throw new PtychoError(
+    'DATASET_UNITS',
+    `The scale contract ci_intensity_v2 needs counted photons, but ${source} holds normalised amplitudes: use a scan of counts, say so with --measurement_domain if it is one, or use --scale_contract_version counts_v1.`,
+    { found: domain, expected: ['count_amplitude', 'count_intensity'] },
+  );
 }

@@ -91,6 +91,7 @@ const cases: { readonly [O in OpName]: readonly Case[] } = {
   // The engine's sigmoid is exact to 1e-7 of 1, not of its value: the tail is compared beside values of order 1.
   sigmoid: [(leaf) => op.sigmoid(leaf([40], (u) => 40 * u - 20)), (leaf) => op.sigmoid(leaf([], () => 0.3))],
   tanh: unary(op.tanh, (u) => 20 * u - 10),
+  atan: unary(op.atan, (u) => 20 * u - 10),
   relu: unary(op.relu),
   silu: unary(op.silu),
   softplus: unary(op.softplus, (u) => 80 * u - 40),

@@ -91,3 +91,28 @@ describe('LegacyRng', () => {
     }
   });
 });
+
+describe('a saved state', () => {
+  it('gives the same draws again, also in another generator and in the middle of a pair', () => {
+    const rng = new LegacyRng(7);
+    rng.permutation(100);
+    rng.normal();
+    const saved = JSON.parse(JSON.stringify(rng.save()));
+    const draws = () => [rng.normal(), ...rng.permutation(50), rng.poisson(30)];
+    const first = draws();
+    expect(draws()).not.toEqual(first);
+    rng.restore(saved);
+    expect(draws()).toEqual(first);
+    const other = new LegacyRng(0);
+    other.restore(saved);
+    expect([other.normal(), ...other.permutation(50), other.poisson(30)]).toEqual(first);
+  });
+
+  it('that none can have saved is refused', () => {
+    const rng = new LegacyRng(1);
+    const saved = rng.save();
+    expect(() => rng.restore({ ...saved, at: 625 })).toThrow(/saved random state/);
+    expect(() => rng.restore({ ...saved, words: saved.words.slice(1) })).toThrow(/saved random state/);
+    expect(() => rng.restore({ ...saved, words: saved.words.map(() => 0.5) })).toThrow(/saved random state/);
+  });
+});

@@ -59,6 +59,7 @@ describe('statistics', () => {
       count: 2,
       meanPower: 17,
       meanCountsPerPixel: 4.25,
+      meanSquaredIntensity: 185,
       maxAmplitude: 4,
       inputScale: Math.sqrt(1 / 17),
       meanAmplitude: (Math.sqrt(1 / 17) * 12) / 8,
@@ -124,6 +125,8 @@ describe('statistics', () => {
       count: 2,
       meanPower: 7,
       meanCountsPerPixel: 7 / 3,
+      // 1 + 16 and 81
+      meanSquaredIntensity: 49,
       maxAmplitude: 3,
       inputScale: Math.sqrt(1 / 7),
       meanAmplitude: (Math.sqrt(1 / 7) * 6) / 6,

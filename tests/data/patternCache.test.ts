@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { groupedStatistics } from '../../src/data/normalise.js';
-import { keepPatterns, readInFileOrder } from '../../src/data/patternCache.js';
+import { keepFirstPatterns, keepPatterns, readInFileOrder } from '../../src/data/patternCache.js';
 import type { PatternSource } from '../../src/data/patternSource.js';
 
 /** n patterns of 2×2 whose pixels all are the pattern's number + 1, and the requests that reached them. */
@@ -106,5 +106,24 @@ describe('keepPatterns', () => {
     const out = new Float32Array(4);
     await kept.readStored([4], out);
     expect([...out]).toEqual(pixels([4]));
+  });
+});
+
+describe('keepFirstPatterns', () => {
+  it('reads what fits once, and the rest every time', async () => {
+    const { patterns, requests } = source(6);
+    const kept = keepFirstPatterns(patterns, [5, 0, 1, 2, 3, 4], 3 * 16);
+    expect(await read(kept, [0, 1, 2, 3, 4, 5])).toEqual(pixels([0, 1, 2, 3, 4, 5]));
+    requests.length = 0;
+    expect(await read(kept, [4, 1, 1, 5, 0])).toEqual(pixels([4, 1, 1, 5, 0]));
+    expect(await read(kept, [2, 0])).toEqual(pixels([2, 0]));
+    expect(requests).toEqual([[4, 5]]);
+    expect(kept.resident).toBe(false);
+  });
+
+  it('keeps nothing where nothing fits, and all where all does', async () => {
+    const { patterns } = source(4);
+    expect(keepFirstPatterns(patterns, [0, 1], 15)).toBe(patterns);
+    expect(keepFirstPatterns(patterns, [0, 1], 32).resident).toBe(true);
   });
 });

@@ -80,6 +80,7 @@ const cases: { readonly [O in OpName]: readonly Case[] | 'no gradient' | { reado
   cos: unary(op.cos),
   sigmoid: unary(op.sigmoid),
   tanh: unary(op.tanh),
+  atan: unary(op.atan),
   relu: unary(op.relu),
   silu: unary(op.silu),
   softplus: unary(op.softplus),

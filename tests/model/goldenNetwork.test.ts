@@ -7,11 +7,13 @@ import { gradients } from '../../src/graph/gradients.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
-import { adamState, adamUpdates } from '../../src/model/adam.js';
-import { fromPolar } from '../../src/model/complex.js';
 import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from '../../src/model/forward.js';
 import { cnnCbam } from '../../src/model/generators/cnnCbam.js';
+import { poissonDeviance } from '../../src/model/losses.js';
 import { ParameterScope } from '../../src/model/parameters.js';
+import { RECTANGULAR_PARAMETERS, rectangularScaled } from '../../src/model/rectangular.js';
+import { COUNT_FLOOR } from '../../src/model/scale.js';
+import { optimiserDefaults, optimiserState, trainingStep } from '../../src/model/trainingSteps.js';
 import { backendCases } from '../support/backends.js';
 import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
 import { describeShared } from '../support/shared.js';
@@ -26,8 +28,10 @@ function publishedName(name: string): string {
       .replace('attention.spatial', 'attention.SpatialGate.compress');
     return `model.autoencoder.encoder.blocks.${enc[1]}.${rest}`;
   }
-  const [, head, rest] = /^(amplitude|phase)\.(.*)$/.exec(name) as RegExpExecArray;
-  const short = head === 'amplitude' ? 'amp' : 'phase';
+  const scaler = RECTANGULAR_PARAMETERS.indexOf(name as (typeof RECTANGULAR_PARAMETERS)[number]);
+  if (scaler >= 0) return `model.forward_model.rect_scaler.s${scaler + 1}`;
+  const [, head, rest] = /^(amplitude|phase|real|imaginary)\.(.*)$/.exec(name) as RegExpExecArray;
+  const short = head === 'amplitude' || head === 'real' ? 'amp' : 'phase';
   const decoder = `model.autoencoder.decoder_${short}`;
   if (/^\d/.test(rest)) return `${decoder}.blocks.${rest}`;
   const last = rest
@@ -107,7 +111,7 @@ async function load({ file, gridsize, cbam }: Case) {
   const x = op.input('input', [B, gridsize ** 2, 64, 64]);
   const positions = op.input('input_positions', [B, gridsize ** 2, 1, 2]);
   const net = cnnCbam(config, x, scope);
-  const patches = fromPolar(net.amplitude, net.phase);
+  const patches = net.object;
   const members = memberPatches(config, patches, positions, { canvasSide_px: gridsize === 1 ? 64 : 68 });
   // The published numbers have no ε under the root, and their intensities are of order 1e-6.
   const pred = op.div(amplitudeOf(detectorIntensity(members, probeConstant(probe, 1 / 4)), 1e-20), rms);
@@ -150,7 +154,7 @@ describeShared('published numbers', () => {
       const m = await load(c);
       const outputs: Record<string, GraphNode> = {
         dec_amp: m.net.amplitude,
-        dec_phase: m.net.phase,
+        dec_phase: m.net.taps.phase,
         pred_diffraction: m.pred,
         object_re: m.patches.re,
         object_im: m.patches.im,
@@ -218,24 +222,17 @@ describeShared('published numbers', () => {
       'five Adam steps, $loss: $file',
       async (c) => {
         const m = await load(c);
-        const weights = m.scope.nodes;
-        const names = [...weights.keys()];
-        const grads = gradients(
-          m[c.loss],
-          names.map((n) => weights.get(n) as GraphNode),
-        );
-        const updates = adamUpdates(
-          weights,
-          new Map(names.map((n, i) => [n, grads[i]])),
-          op.input('learning_rate', []),
-        );
         const step = await backend.compile(
-          defineProgram({ name: 'golden_adam', outputs: { loss: m[c.loss] }, updates }),
+          trainingStep({
+            name: 'golden_adam',
+            inputs: [],
+            loss: m[c.loss],
+            outputs: { loss: m[c.loss] },
+            weights: m.scope.nodes,
+            optimiser: optimiserDefaults,
+          }),
         );
-        const state = await backend.createState({
-          ...m.weights,
-          ...adamState(m.scope.specs.map((s) => [s.name, s.shape] as const)),
-        });
+        const state = await backend.createState({ ...m.weights, ...optimiserState(m.scope.specs) });
         const expected = (await m.golden.real(`adam_losses_${c.loss}`)).data;
         for (const value of expected) {
           const out = await step.run({ ...m.feeds, learning_rate: { data: Float32Array.of(1e-3), shape: [] } }, state);
@@ -246,5 +243,78 @@ describeShared('published numbers', () => {
         await m.golden.close();
       },
     );
+
+    it('real and imaginary heads, rectangular scaling and the contract of counts', async () => {
+      const golden = await readGolden('d_net_gs1_nf1_ci.npz');
+      const weightFile = await readGolden('d_net_gs1_nf1.npz');
+      const images = await golden.float32('images');
+      const rms = (await golden.real('rms_input_scale')).data[0];
+      const meanIntensity = (await golden.real('mean_measured_intensity')).data[0];
+      const normalisation = (await golden.real('probe_normalization')).data[0];
+      const config = modelConfigSchema.parse({
+        N: 64,
+        architecture: 'cnn_cbam',
+        n_filters_scale: 1,
+        cnn_output_mode: 'real_imag',
+        physics_forward_mode: 'rectangular_scaled',
+        border_activation: 'swish',
+      });
+      const B = images.shape[0];
+      const scope = new ParameterScope();
+      const counts = op.input('counts', [B, 1, 64, 64]);
+      const net = cnnCbam(config, op.mul(counts, rms), scope);
+      const object = rectangularScaled(net.object, scope, true);
+      // The file holds the probe divided by its norm; the contract knows the physical one.
+      const probe = probeConstant(await golden.complex('probe_training'), 1 / normalisation);
+      const rate = detectorIntensity(object, probe);
+      const deviance = poissonDeviance(rate, counts, meanIntensity, { floor: COUNT_FLOOR / meanIntensity });
+      const pixels = images.data.length;
+      // Published: the sum over pixels, with lnΓ(k + 1) instead of k·ln k − k, over the mean intensity; mean over the batch.
+      const constant = images.data.reduce((sum, k) => sum + lnGamma(k + 1) - (k > 0 ? k * Math.log(k) - k : 0), 0);
+      const loss = op.add(op.mul(deviance, pixels / B), constant / (B * meanIntensity));
+
+      const weights: Record<string, Tensor> = {};
+      for (const { name, shape } of scope.specs) {
+        const key = `w.${publishedName(name)}`;
+        weights[name] = weightFile.keys.includes(key)
+          ? { data: (await weightFile.float32(key)).data, shape }
+          : { data: Float32Array.of(1), shape };
+      }
+      const names = scope.specs.map((s) => s.name);
+      const grads = gradients(
+        loss,
+        names.map((n) => scope.nodes.get(n) as GraphNode),
+      );
+      const outputs: Record<string, GraphNode> = { loss, rate, amplitude: net.amplitude, real: net.taps.real };
+      names.forEach((n, i) => {
+        outputs[`grad:${n}`] = grads[i];
+      });
+      const compiled = await backend.compile(defineProgram({ name: 'golden_ci', outputs }), { constants: weights });
+      const out = await compiled.run({ counts: images });
+      await compiled.dispose();
+
+      const [amp, phase] = [(await golden.real('amp')).data, (await golden.real('phase')).data];
+      expect(maxDifference(out.amplitude.data, amp)).toBeLessThan(1e-4);
+      expect(
+        maxDifference(
+          out.real.data,
+          amp.map((a, i) => a * Math.cos(phase[i])),
+        ),
+      ).toBeLessThan(1e-4);
+      const predicted = (await golden.real('pred_intensity')).data;
+      expect(maxDifference(out.rate.data, predicted) / maxAbs(predicted)).toBeLessThan(1e-4);
+      const expected = await golden.number('loss');
+      expect(Math.abs(out.loss.data[0] - expected) / expected).toBeLessThan(1e-4);
+      const publishedNames = await golden.strings('gradnames');
+      const norms = (await golden.real('gradnorm')).data;
+      expect([...names].map(publishedName).sort()).toEqual([...publishedNames].sort());
+      for (const n of names) {
+        const norm = Math.sqrt(out[`grad:${n}`].data.reduce((sum, v) => sum + v * v, 0));
+        const wanted = norms[publishedNames.indexOf(publishedName(n))];
+        expect(Math.abs(norm - wanted), n).toBeLessThan(1e-3 * wanted + 1e-7 * maxAbs(norms));
+      }
+      await golden.close();
+      await weightFile.close();
+    });
   });
 });

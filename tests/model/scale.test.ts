@@ -44,6 +44,33 @@ describe('physicsScale', () => {
     expect(scale.amplitudeGauge).toBeCloseTo(0.5, 6);
   });
 
+  it('takes the factor of the probe from known patches, where there are some', () => {
+    // The object sends a quarter of the probe's power on: Σ|P|² must become four times the mean counts.
+    const scale = physicsScale(config, { ...source, probe: probe(2e3), illuminatedPower: 500 });
+    expect(totalIntensity(scale.probe) / 4e5).toBeCloseTo(1, 5);
+    expect(scale.amplitudeGauge).toBeCloseTo(2 * 0.5, 6);
+  });
+
+  it('leaves room for phases in heads of real and imaginary parts, and none in linear ones', () => {
+    const gaugeOf = (model: Record<string, unknown>) =>
+      physicsScale(modelConfigSchema.parse({ N, ...model }), { ...source, probe: probe(4e5) }).amplitudeGauge;
+    expect(gaugeOf({ cnn_output_mode: 'real_imag' })).toBeCloseTo(1, 6);
+    expect(gaugeOf({ architecture: 'baseline' })).toBeCloseTo(0.5, 6);
+  });
+
+  it('ci_intensity_v2 keeps every probe, and has statistics of intensities', () => {
+    const intensity = { meanSquaredSum: 4e6, mean: 24.5 };
+    const counting = { ...source, contract: 'ci_intensity_v2' as const, intensity };
+    const scale = physicsScale(config, { ...counting, probe: probe(1) });
+    expect(scale.probeFactor).toBe(1);
+    expect((scale.amplitudeGauge / 2) ** 2).toBeCloseTo(1e5, 0);
+    expect(scale.countIntensity).toEqual({ rmsInputScale: 32 / 2000, meanMeasuredIntensity: 24.5 });
+    expect(physicsScale(config, { ...source, intensity, probe: probe(1) }).countIntensity).toBeUndefined();
+    expect(() => physicsScale(config, { ...counting, domain: 'normalized_amplitude', probe: probe(1) })).toThrow(
+      /needs counted photons/,
+    );
+  });
+
   it('refuses darkness', () => {
     expect(() => physicsScale(config, { ...source, probe: probe(0) })).toThrow(/probe is all zero.*--probe/);
     expect(() => physicsScale(config, { ...source, meanPower: 0, probe: probe(1) })).toThrow(/patterns are all zero/);

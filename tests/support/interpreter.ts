@@ -216,6 +216,7 @@ const rules: { readonly [O in Exclude<OpName, 'input' | 'state'>]: Rule<O> } = {
   cos: map(Math.cos),
   sigmoid: map((x) => 1 / (1 + Math.exp(-x))),
   tanh: map(Math.tanh),
+  atan: map(Math.atan),
   relu: map((x) => Math.max(0, x)),
   silu: map((x) => x / (1 + Math.exp(-x))),
   softplus: map((x) => Math.max(0, x) + Math.log1p(Math.exp(-Math.abs(x)))),

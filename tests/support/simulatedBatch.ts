@@ -1,7 +1,7 @@
 /** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
 import { modelConfigSchema } from '../../src/config/schema.js';
 import type { Tensor } from '../../src/core/tensor.js';
-import { PtychoNetwork } from '../../src/model/network.js';
+import { type NetworkSpec, PtychoNetwork } from '../../src/model/network.js';
 import { physicsScale } from '../../src/model/scale.js';
 import { detectorAmplitude } from '../../src/physics/detector.js';
 import { scaleComplex, totalIntensity } from '../../src/physics/probe.js';
@@ -15,14 +15,19 @@ const COUNTS = 1e5;
 
 export interface SimulatedOptions {
   readonly gridsize: 1 | 2;
-  readonly architecture: 'cnn' | 'cnn_cbam';
+  readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
   readonly loss: 'nll' | 'mae';
   readonly n_filters_scale: number;
   readonly batch: number;
+  /** Fields of the model besides those above. */
+  readonly model?: Readonly<Record<string, unknown>>;
+  /** What of the network's specification differs. */
+  readonly spec?: Partial<NetworkSpec>;
 }
 
-/** The network, and the feeds of its programs (`learning_rate` apart) for `seed`. */
-export function simulated({ gridsize, architecture, loss, n_filters_scale, batch }: SimulatedOptions) {
+/** The network, the feeds of its programs (`learning_rate` apart) for `seed`, and the known patches. */
+export function simulated(options: SimulatedOptions) {
+  const { gridsize, architecture, loss, n_filters_scale, batch } = options;
   const guess = makeProbe('structured', { side: N, diameter: 20 });
   const probe = scaleComplex(guess, Math.sqrt(COUNTS / totalIntensity(guess)));
   const object = linesObject({ rows: 160, cols: 160, seed: 5 });
@@ -31,10 +36,13 @@ export function simulated({ gridsize, architecture, loss, n_filters_scale, batch
   const patterns = (seed: number) => {
     const offsets = Float32Array.from({ length: batch * members * 2 }, (_, i) => 3 * Math.sin(1.7 * (i + seed)));
     const amplitude = new Float32Array(batch * members * N * N);
+    const known = { re: amplitude.slice(), im: amplitude.slice() };
     for (let p = 0; p < batch * members; p++) {
       const group = Math.floor(p / members);
       const [x, y] = [80 + 20 * Math.cos(group + seed), 80 + 20 * Math.sin(2 * (group + seed))];
       const { re, im } = extractPatch(object, y - offsets[2 * p + 1], x - offsets[2 * p], N);
+      known.re.set(re, p * N * N);
+      known.im.set(im, p * N * N);
       const wave = {
         re: re.map((v, i) => v * probe.re[i] - im[i] * probe.im[i]),
         im: im.map((v, i) => v * probe.re[i] + re[i] * probe.im[i]),
@@ -45,13 +53,13 @@ export function simulated({ gridsize, architecture, loss, n_filters_scale, batch
         p * N * N,
       );
     }
-    return { amplitude, offsets };
+    return { amplitude, offsets, known };
   };
 
   const first = patterns(0).amplitude;
   const meanPower = first.reduce((sum, v) => sum + v * v, 0) / (batch * members);
   const factor = inputNormalisation(meanPower, N);
-  const config = modelConfigSchema.parse({ N, gridsize, architecture, n_filters_scale });
+  const config = modelConfigSchema.parse({ N, gridsize, architecture, n_filters_scale, ...options.model });
   const network = new PtychoNetwork({
     config,
     scale: physicsScale(config, { probe, meanPower, domain: 'count_amplitude', nphotons: COUNTS }),
@@ -60,6 +68,7 @@ export function simulated({ gridsize, architecture, loss, n_filters_scale, batch
     nll_weight: loss === 'nll' ? 1 : 0,
     mae_weight: loss === 'mae' ? 1 : 0,
     intensity_scale_trainable: true,
+    ...options.spec,
   });
   const feeds = (seed = 0): Record<string, Tensor> => {
     const { amplitude, offsets } = patterns(seed);
@@ -68,5 +77,10 @@ export function simulated({ gridsize, architecture, loss, n_filters_scale, batch
       input_positions: { data: offsets, shape: [batch, members, 1, 2] },
     };
   };
-  return { network, feeds };
+  const labels = (seed = 0): Record<string, Tensor> => {
+    const { known } = patterns(seed);
+    const shape = [batch, members, N, N];
+    return { label_real: { data: known.re, shape }, label_imag: { data: known.im, shape } };
+  };
+  return { network, feeds, labels };
 }

@@ -38,6 +38,7 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   cos: unary((tf, x) => tf.cos(x)),
   sigmoid: unary((tf, x) => tf.sigmoid(x)),
   tanh: unary((tf, x) => tf.tanh(x)),
+  atan: unary((tf, x) => tf.atan(x)),
   relu: unary((tf, x) => tf.relu(x)),
   silu: unary((tf, x) => tf.mul(x, tf.sigmoid(x))),
   softplus: unary((tf, x) => tf.softplus(x)),

@@ -26,6 +26,7 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   cos: same('Cos'),
   sigmoid: same('Sigmoid'),
   tanh: same('Tanh'),
+  atan: same('Atan'),
   relu: same('Relu'),
   silu: (_, [x], { g }) => g.op('Mul', [x, g.op('Sigmoid', [x])]),
   softplus: same('Softplus'),

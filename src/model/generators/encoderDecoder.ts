@@ -1,16 +1,14 @@
 /**
  * The convolutional encoder–decoder family: one encoder, two decoders (amplitude and phase), and a head that paints the
- * central half of the patch finely and its border coarsely. Convolutions are 3×3, stride 1, same padding, with bias.
- *
- * An up-sampling followed by a convolution is one op of the graph ({@link op.upConv2d}): "ConvUp" blocks are therefore
- * written with their up-sampling moved into the next convolution, which computes the same numbers.
+ * central half of the patch finely and its border coarsely.
  */
 import type { ModelConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import type { ParameterScope } from '../parameters.js';
-import type { GeneratorOutput } from './generator.js';
+import { cartesianOutput, type GeneratorOutput, type HeadLimits, polarOutput } from './generator.js';
+import { convolutions } from './layers.js';
 
 /** Where the members of the family differ. */
 export interface EncoderDecoderVariant {
@@ -42,7 +40,19 @@ export const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation']
   relu: (x) => op.relu(x),
 };
 
+/** Where an amplitude head can paint; the minimum of swish is −0.278. */
+const amplitudeLimits: Readonly<Record<ModelConfig['amp_activation'], HeadLimits>> = {
+  sigmoid: { low: 0, high: 1 },
+  swish: { low: -0.2784645, high: null },
+  softplus: { low: 0, high: null },
+  relu: { low: 0, high: null },
+};
+
 const phaseActivation: Activation = (x) => op.mul(op.tanh(x), Math.PI);
+
+/** Heads of `cnn_output_mode: real_imag`, as published. */
+const realActivation: Activation = (x) => op.add(op.tanh(x), 0.2);
+const imaginaryActivation: Activation = (x) => op.mul(op.tanh(x), 1.2);
 
 /** 1 in the border of an N×N patch, 0 in its central N/2 square. */
 function borderMask(side: number): GraphNode {
@@ -72,18 +82,7 @@ export function encoderDecoder(
   const outChannels = config.object_big ? config.gridsize ** 2 : 1;
   const taps: Record<string, GraphNode> = {};
 
-  const kernel = (name: string, cin: number, cout: number) => ({
-    w: scope.parameter(`${name}.weight`, [cout, cin, 3, 3], 'glorot_uniform'),
-    b: scope.parameter(`${name}.bias`, [cout], 0),
-  });
-  const conv = (v: GraphNode, name: string, cout: number): GraphNode => {
-    const { w, b } = kernel(name, v.shape[1], cout);
-    return op.conv2d(v, w, b, name);
-  };
-  const upConv = (v: GraphNode, name: string, cout: number): GraphNode => {
-    const { w, b } = kernel(name, v.shape[1], cout);
-    return op.upConv2d(v, w, b, name);
-  };
+  const { conv, upConv } = convolutions(scope);
 
   let h: GraphNode = x;
   ladder.encoder.forEach((filters, i) => {
@@ -126,7 +125,10 @@ export function encoderDecoder(
     return op.add(padded, op.mul(border, borderMask(side)));
   };
 
+  if (config.cnn_output_mode === 'real_imag') {
+    const re = head('real', realActivation);
+    return cartesianOutput(re, head('imaginary', imaginaryActivation), { low: -0.8, high: 1.2 }, taps);
+  }
   const amplitude = head('amplitude', amplitudeActivations[config.amp_activation]);
-  const phase = head('phase', phaseActivation);
-  return { amplitude, phase, taps };
+  return polarOutput(amplitude, head('phase', phaseActivation), amplitudeLimits[config.amp_activation], taps);
 }

@@ -1,11 +1,12 @@
 /** The networks by their configured name. */
 import type { ModelConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
+import { baseline } from './baseline.js';
 import { cnn } from './cnn.js';
 import { cnnCbam } from './cnnCbam.js';
 import type { Generator } from './generator.js';
 
-const generators: Readonly<Record<ModelConfig['architecture'], Generator>> = { cnn, cnn_cbam: cnnCbam };
+const generators: Readonly<Record<ModelConfig['architecture'], Generator>> = { cnn, cnn_cbam: cnnCbam, baseline };
 
 /**
  * The network called `architecture`.

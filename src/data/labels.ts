@@ -1,0 +1,168 @@
+/**
+ * Known patches of the object, which supervised training and the real-space error learn from.
+ *
+ * @example
+ * const labels = await findLabels(raw); // throws where the scan knows none
+ * const dataset = new DiffractionDataset(raw, groups, inputScale, { labels });
+ * const { labels: known } = await dataset.batch([0, 1]); // complex, [2, C, N, N]
+ */
+import { PtychoError } from '../core/errors.js';
+import type { ComplexTensor } from '../core/tensor.js';
+import { extractPatches } from '../physics/sampling.js';
+import { describeOrientation } from './opening/orientation.js';
+import type { RawData } from './rawData.js';
+
+/** Patches of the object in its own units, one a pattern, with the object's mean phase taken away. */
+export interface LabelSource {
+  /** In words, for messages: `the array "label" of scan.npz`. */
+  readonly origin: string;
+  /** Radians that were subtracted from all phases. */
+  readonly meanPhase: number;
+  /**
+   * Mean over (a sample of) the patterns of Σ|P·O|², summed over the modes of the scan's probe P: the intensity that the known
+   * object sends to the detector, in units of the probe. Undefined without a probe.
+   */
+  readonly illuminatedPower?: number;
+  /** The patches of patterns (any order, repeats allowed), (members.length, N, N). */
+  read(members: ArrayLike<number>): Promise<ComplexTensor>;
+}
+
+/** Stored labels are kept in memory up to this size: training reads them every epoch. */
+const KEPT_BYTES = 2 ** 30;
+/** Patches that are looked at to measure labels. */
+const LOOKED_AT = 64;
+
+/**
+ * The labels of a scan: its array `label`; else `Y` or `ground_truth_patches`; else patches cut from `objectGuess`, but only of a
+ * simulation, whose `objectGuess` is the true object (in a measurement it is somebody's guess).
+ *
+ * The mean phase over the central third of `objectGuess` (where there is none: of the labels) is subtracted: a diffraction pattern
+ * does not know the object's mean phase.
+ * @throws PtychoError DATASET_KEY_MISSING (guard DATA-SUP-001) where the scan has none, DATASET_VALUE where they are not finite.
+ */
+export async function findLabels(raw: RawData): Promise<LabelSource> {
+  const found = storedLabels(raw) ?? simulatedLabels(raw);
+  if (!found) throw missing(raw);
+  const looked = spread(raw.count, LOOKED_AT);
+  const sample = await found.read(looked);
+  if (!(sample.re.every(Number.isFinite) && sample.im.every(Number.isFinite))) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${raw.source}: ${found.origin} holds values that are not finite; repair or remove them.`,
+      { path: raw.source },
+    );
+  }
+  const { objectGuess } = raw;
+  const meanPhase = centralMeanPhase(objectGuess ?? sample);
+  const [cos, sin] = [Math.cos(meanPhase), -Math.sin(meanPhase)];
+  return {
+    origin: found.origin,
+    meanPhase,
+    illuminatedPower: raw.probeGuess && illuminatedPower(sample, raw.probeGuess),
+    async read(members) {
+      const { re, im, shape } = await found.read(members);
+      return {
+        re: re.map((v, i) => v * cos - im[i] * sin),
+        im: im.map((v, i) => v * cos + re[i] * sin),
+        shape,
+      };
+    },
+  };
+}
+
+type Found = Pick<LabelSource, 'origin' | 'read'>;
+
+function storedLabels(raw: RawData): Found | undefined {
+  const stored = raw.labels ?? raw.groundTruth;
+  if (!stored || stored.height !== raw.N || stored.width !== raw.N) return undefined;
+  // Patterns that were turned on opening no longer lie as the patches in the file do.
+  if (raw.orientation.transpose) return undefined;
+  const origin = `${raw.labels ? 'the array "label"' : 'the array of known patches (Y)'} of ${raw.source}`;
+  const area = raw.N * raw.N;
+  if (raw.count * area * 8 > KEPT_BYTES) return { origin, read: (members) => stored.readRows(members) };
+  let all: Promise<ComplexTensor> | undefined;
+  return {
+    origin,
+    async read(members) {
+      all ??= stored.readRows(Int32Array.from({ length: raw.count }, (_, i) => i));
+      const { re, im } = await all;
+      const pick = (values: Float32Array) => {
+        const out = new Float32Array(members.length * area);
+        for (let i = 0; i < members.length; i++) {
+          out.set(values.subarray(members[i] * area, (members[i] + 1) * area), i * area);
+        }
+        return out;
+      };
+      return { re: pick(re), im: pick(im), shape: [members.length, raw.N, raw.N] };
+    },
+  };
+}
+
+function simulatedLabels(raw: RawData): Found | undefined {
+  const { objectGuess, N } = raw;
+  if (!objectGuess || !isSimulation(raw.metadata) || describeOrientation(raw.orientation) !== '') return undefined;
+  return {
+    origin: `the true object of the simulation ${raw.source}`,
+    async read(members) {
+      const at = (values: Float64Array) => Float64Array.from(members, (m) => values[m]);
+      return extractPatches(objectGuess, at(raw.xcoords), at(raw.ycoords), N);
+    },
+  };
+}
+
+/** Records of `ptychopinn simulate` have a block `simulation`; published simulators name themselves as the file's creator. */
+function isSimulation(metadata: RawData['metadata']): boolean {
+  const creator = metadata.creation_info as { readonly script?: unknown } | undefined;
+  return (
+    (typeof metadata.simulation === 'object' && metadata.simulation !== null) ||
+    (typeof creator?.script === 'string' && /simulat/i.test(creator.script))
+  );
+}
+
+function missing(raw: RawData): PtychoError {
+  const turned = describeOrientation(raw.orientation);
+  const stored = raw.labels ?? raw.groundTruth;
+  const why = turned && (stored || raw.objectGuess) ? ` that fit patterns and positions changed by ${turned}` : '';
+  return new PtychoError(
+    'DATASET_KEY_MISSING',
+    `DATA-SUP-001: ${raw.source} holds no known patches of the object${why}, from which supervised training and realspace_mae_weight learn: add them as "label" (complex, one N × N patch a pattern), or train with --model_type pinn and --realspace_mae_weight 0.`,
+    { guard: 'DATA-SUP-001', path: raw.source, key: 'label' },
+  );
+}
+
+/** Mean of the phase over the central third of an image (rows, columns), or of each of several (n, rows, columns). */
+function centralMeanPhase({ re, im, shape }: ComplexTensor): number {
+  const [rows, columns] = shape.slice(-2);
+  const images = re.length / (rows * columns);
+  const third = (n: number): [number, number] => [
+    Math.floor(n / 3),
+    Math.max(Math.floor(n / 3) + 1, Math.floor((2 * n) / 3)),
+  ];
+  const [top, bottom] = third(rows);
+  const [left, right] = third(columns);
+  let sum = 0;
+  for (let k = 0; k < images; k++) {
+    for (let r = top; r < bottom; r++) {
+      for (let c = left; c < right; c++) {
+        const i = (k * rows + r) * columns + c;
+        sum += Math.atan2(im[i], re[i]);
+      }
+    }
+  }
+  return sum / (images * (bottom - top) * (right - left));
+}
+
+/** Mean over patches (n, N, N) of Σ_p Σ|P_p·O|². */
+function illuminatedPower({ re, im, shape }: ComplexTensor, probe: ComplexTensor): number {
+  const area = re.length / shape[0];
+  const light = new Float64Array(area);
+  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
+  let sum = 0;
+  for (let i = 0; i < re.length; i++) sum += light[i % area] * (re[i] ** 2 + im[i] ** 2);
+  return sum / shape[0];
+}
+
+function spread(count: number, most: number): Int32Array {
+  const n = Math.min(most, count);
+  return Int32Array.from({ length: n }, (_, i) => Math.floor((i * count) / n));
+}

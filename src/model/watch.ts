@@ -1,0 +1,51 @@
+/** Figures that show how training goes, cheap beside the losses: outputs of `trainStep`, `accumulateStep` and `evaluate`. */
+import type { GraphNode } from '../graph/node.js';
+import * as op from '../graph/ops.js';
+import { type ComplexNode, intensity } from './complex.js';
+import type { HeadLimits } from './generators/generator.js';
+import type { PixelMask } from './losses.js';
+
+/** A head this close to its limit, relative to its range (or to 1 where it has no upper limit), is saturated. */
+export const SATURATION = 0.02;
+
+/** The central N/2 square of images [B, C, N, N]. */
+export function centralHalf(x: GraphNode): GraphNode {
+  const side = x.shape[x.shape.length - 1];
+  const start = x.shape.map((_, i) => (i < x.shape.length - 2 ? 0 : side / 4));
+  return op.slice(
+    x,
+    start,
+    x.shape.map((d, i) => (i < x.shape.length - 2 ? d : side / 2)),
+  );
+}
+
+/** √(mean (A − Ā)²)/Ā over the batch: 0 for a flat amplitude. */
+export function contrast(amplitude: GraphNode): GraphNode {
+  const mean = op.reduceMean(amplitude);
+  const variance = op.reduceMean(op.square(op.sub(amplitude, mean)));
+  return op.div(op.sqrt(op.add(variance, 1e-12)), op.add(op.abs(mean), 1e-12));
+}
+
+/** Share of the values of a head that lie within 2 % of one of its limits; 0 where it has none. */
+export function saturation(values: GraphNode, { low, high }: HeadLimits): GraphNode {
+  const margin = SATURATION * (high === null ? 1 : high - low);
+  // A share needs no gradient: these are steps.
+  const below = Number.isFinite(low) ? [op.reduceMean(op.sub(1, op.greater(values, low + margin)))] : [];
+  const above = high === null ? [] : [op.reduceMean(op.greater(values, high - margin))];
+  return [...below, ...above].reduce<GraphNode>((a, b) => op.add(a, b), op.scalar(0));
+}
+
+/** Mean amplitude of the border of images [B, C, N, N] over that of their central N/2 square. */
+export function borderRatio(image: ComplexNode): GraphNode {
+  const amplitude = op.sqrt(op.add(intensity(image), 1e-12));
+  const centre = op.reduceMean(centralHalf(amplitude));
+  // The border holds three quarters of the pixels: its mean is (4·all − centre)/3.
+  const border = op.div(op.sub(op.mul(op.reduceMean(amplitude), 4), centre), 3);
+  return op.div(border, op.add(centre, 1e-12));
+}
+
+/** Mean predicted over mean measured intensity, of the pixels that count. */
+export function intensityRatio(predicted: GraphNode, measured: GraphNode, mask?: PixelMask): GraphNode {
+  const mean = (x: GraphNode) => op.reduceMean(mask ? op.mul(x, mask.valid) : x);
+  return op.div(mean(predicted), op.add(mean(measured), 1e-12));
+}

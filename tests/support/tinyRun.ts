@@ -1,0 +1,52 @@
+/** Trainings of a real network small enough for tests: two steps of four patterns an epoch, two that validate, one thread. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TrainingRequest, trainingRequestSchema } from '../../src/config/schema.js';
+import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+
+/** Writes a scan of a small object; the same seed gives the same file. */
+export async function writeTinyScan(file: string, seed = 3): Promise<void> {
+  await writeSimulatedScan(
+    file,
+    simulateRecipe({
+      N: 64,
+      object: 'lines',
+      object_side_px: 84,
+      probe: 'structured',
+      probe_diameter_px: null,
+      probe_curvature_rad: 1.2,
+      scan: 'jittered_raster',
+      step_px: 6,
+      n_patterns: null,
+      photons: 1e5,
+      noise: true,
+      seed,
+    }),
+  );
+}
+
+/** A request for such a training; blocks are merged. */
+export function tinyRequest(scan: string, output_dir: string, over: Record<string, unknown> = {}): TrainingRequest {
+  const { model, execution, ...rest } = over as { model?: object; execution?: object };
+  return trainingRequestSchema.parse({
+    model: { n_filters_scale: 1, ...model },
+    train_data_file: scan,
+    output_dir,
+    nepochs: 2,
+    batch_size: 4,
+    n_groups: 10,
+    nll_weight: 0.5,
+    mae_weight: 0.5,
+    val_fraction: 0.2,
+    execution: { accelerator: 'cpu', threads: 1, ...execution },
+    ...rest,
+  });
+}
+
+/** SHA-256 of the bundle in a run's folder. */
+export async function bundleHash(folder: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path.join(folder, 'wts.zip')))
+    .digest('hex');
+}

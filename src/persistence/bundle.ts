@@ -15,6 +15,7 @@ import type { BundleContent } from './content.js';
 import { describeForeignArchive, describeForeignFile } from './foreign.js';
 import { type Manifest, MEMBERS } from './manifest.js';
 import { type DecodedMembers, decodeMembers, encodeMembers, type ModelEncoder } from './members.js';
+import { fetchMlflowBundle, isMlflowUri } from './mlflowArtifacts.js';
 
 export type { BundleContent } from './content.js';
 export type { Manifest } from './manifest.js';
@@ -58,10 +59,28 @@ export async function saveBundle(path: string, content: BundleContent, encodeMod
  * Opens a bundle and checks all of it: members, sizes, hashes, the agreement of its parts, and that the model points to
  * nothing outside. Runs no code and changes nothing; whether the weights fit a network is for `checkWeights` to say.
  *
- * @param path a bundle, or the folder that holds `wts.zip`.
+ * @param path a bundle, the folder that holds `wts.zip`, or an artifact of MLflow (`runs:/RUN_ID/wts.zip`,
+ * `mlflow-artifacts:/…`), which is fetched from `mlflowTrackingUri` (null: `MLFLOW_TRACKING_URI`).
  * @throws PtychoError FILE_NOT_FOUND; FORMAT_UNSUPPORTED for a newer format version; BUNDLE_INVALID for everything else.
  */
-export async function openBundle(path: string): Promise<OpenedBundle> {
+export async function openBundle(
+  path: string,
+  options: { readonly mlflowTrackingUri?: string | null } = {},
+): Promise<OpenedBundle> {
+  if (!isMlflowUri(path)) return openBundleFile(path);
+  const fetched = await fetchMlflowBundle(path, options.mlflowTrackingUri);
+  try {
+    return { ...(await openBundleFile(fetched.path)), path };
+  } catch (error) {
+    if (!(error instanceof PtychoError)) throw error;
+    const message = error.message.replaceAll(fetched.path, path);
+    throw new PtychoError(error.code, message, { ...error.fields, path }, { cause: error });
+  } finally {
+    await fetched.dispose();
+  }
+}
+
+async function openBundleFile(path: string): Promise<OpenedBundle> {
   const file = await locateBundle(path);
   try {
     return { ...decodeMembers(await readMembers(file)), path: file };

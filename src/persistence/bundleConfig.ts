@@ -2,22 +2,55 @@
  * The configuration as a bundle holds it: everything that shaped the model, nothing about the machine or its folders.
  *
  * @example
- * const config = bundleConfig(trainingConfig); // no train_data_file, output_dir, execution, …
+ * const config = bundleConfig(trainingConfig); // no train_data_file, output_dir, resume, …
  */
 
-import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
+import { type ExecutionConfig, type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 
-/** Fields that say where a run took place, not what was trained; dropped, so that equal training gives equal bytes. */
-export const LOCAL_FIELDS = ['train_data_file', 'test_data_file', 'output_dir', 'probe', 'execution'] as const;
+/**
+ * Fields that say where a run took place, how it was cut into pieces and what was drawn on the way, not what was trained;
+ * dropped, so that equal training gives equal bytes.
+ */
+export const LOCAL_FIELDS = [
+  'train_data_file',
+  'test_data_file',
+  'output_dir',
+  'probe',
+  'init',
+  'resume',
+  'do_stitching',
+  'log_patch_stats',
+  'patch_stats_limit',
+] as const;
+
+/** Fields of the block `execution` that shape the model; the others belong to the machine. */
+export const SHAPING_EXECUTION_FIELDS = [
+  'accum_steps',
+  'early_stop_patience',
+  'checkpoint_monitor_metric',
+  'checkpoint_mode',
+] as const;
+
+/** Fields of the block `data` that are paths, or only save time. */
+export const LOCAL_DATA_FIELDS = ['positions', 'product', 'bad_pixels', 'cache_groups'] as const;
 
 /** A training configuration without {@link LOCAL_FIELDS}. */
-export type BundleConfig = Readonly<Omit<TrainingConfig, (typeof LOCAL_FIELDS)[number]>>;
+export type BundleConfig = Readonly<
+  Omit<TrainingConfig, (typeof LOCAL_FIELDS)[number] | 'data' | 'execution'> & {
+    /** Without {@link LOCAL_DATA_FIELDS}. */
+    data: Omit<TrainingConfig['data'], (typeof LOCAL_DATA_FIELDS)[number]>;
+    /** A whole block may be given; {@link SHAPING_EXECUTION_FIELDS} of it are kept. */
+    execution?: Pick<ExecutionConfig, (typeof SHAPING_EXECUTION_FIELDS)[number]>;
+  }
+>;
 
 /** Drops the fields that belong to a machine. */
 export function bundleConfig(config: BundleConfig): BundleConfig {
-  const kept = Object.entries(config).filter(([key]) => !isLocal(key));
-  return Object.fromEntries(kept) as unknown as BundleConfig;
+  const { execution, data, ...rest } = without(config, LOCAL_FIELDS) as Readonly<Record<string, unknown>>;
+  const shaping = Object.entries(execution ?? {}).filter(([key]) => isOneOf(SHAPING_EXECUTION_FIELDS, key));
+  const blocks = { data: without(data ?? {}, LOCAL_DATA_FIELDS), execution: Object.fromEntries(shaping) };
+  return { ...rest, ...blocks } as unknown as BundleConfig;
 }
 
 /**
@@ -25,8 +58,12 @@ export function bundleConfig(config: BundleConfig): BundleConfig {
  * @throws PtychoError BUNDLE_INVALID for unknown or local fields and for values that the schema refuses.
  */
 export function parseBundleConfig(value: unknown): BundleConfig {
-  const local = LOCAL_FIELDS.find((key) => typeof value === 'object' && value !== null && Object.hasOwn(value, key));
+  const has = (block: unknown, key: string) => typeof block === 'object' && block !== null && Object.hasOwn(block, key);
+  const local = LOCAL_FIELDS.find((key) => has(value, key));
   if (local !== undefined) bad(`${local} does not belong into a bundle`);
+  const { execution } = (value ?? {}) as { execution?: object };
+  const foreign = Object.keys(execution ?? {}).find((key) => !isOneOf(SHAPING_EXECUTION_FIELDS, key));
+  if (foreign !== undefined) bad(`execution.${foreign} does not belong into a bundle`);
   const parsed = trainingConfigSchema.safeParse(value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
@@ -35,8 +72,12 @@ export function parseBundleConfig(value: unknown): BundleConfig {
   return bundleConfig(parsed.data);
 }
 
-function isLocal(key: string): boolean {
-  return LOCAL_FIELDS.some((local) => local === key);
+function without(block: object, names: readonly string[]): object {
+  return Object.fromEntries(Object.entries(block).filter(([key]) => !isOneOf(names, key)));
+}
+
+function isOneOf(names: readonly string[], key: string): boolean {
+  return names.includes(key);
 }
 
 function bad(why: string): never {

@@ -2,22 +2,23 @@
  * What a bundle holds, as plain data: filled from a training run, given back by `openBundle`. Format: `specs/bundle.md`.
  */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
-import type { ScaleDomain } from '../model/scale.js';
+import type { CountIntensity, ScaleContract, ScaleDomain } from '../model/scale.js';
 import type { BundleConfig } from './bundleConfig.js';
 import type { HistoryRow } from './history.js';
 
 /** How patterns, probe and object are scaled against each other (`src/model/scale.ts`), without the probe itself. */
 export interface BundleScale {
-  /** Name of the scale contract, `counts_v1`. */
-  readonly version: string;
+  readonly version: ScaleContract;
   /** What the numbers of the training file were. */
   readonly domain: ScaleDomain;
   /** √counts per unit of normalised amplitude, from the data set's statistics (the trained factor is among the weights). */
   readonly intensityScale: number;
   /** Object amplitude per unit of network output. */
   readonly amplitudeGauge: number;
-  /** The probe of the file was multiplied by this to become the bundle's probe. */
+  /** The probe of the file was multiplied by this to become the bundle's probe (and then trained, where it is trainable). */
   readonly probeFactor: number;
+  /** With `ci_intensity_v2`, and only then. */
+  readonly countIntensity?: CountIntensity;
 }
 
 /** Figures of the training patterns. */
@@ -37,9 +38,11 @@ export interface TrainingSummary {
   readonly epochs: number;
   /** Counted from 1. */
   readonly bestEpoch: number;
-  /** A column of the history, `val_loss` or `loss`. */
+  /** A column of the history, usually `val_loss` or `loss`. */
   readonly monitor: string;
   readonly value: number;
+  /** SHA-256 of the `weights.safetensors` that training began from; not there: fresh weights. */
+  readonly init?: string;
 }
 
 /** A trained model and what is known of it. */

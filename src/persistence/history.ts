@@ -20,14 +20,27 @@ const SPECIAL: Readonly<Record<string, number>> = { nan: Number.NaN, inf: Infini
  * @throws PtychoError BUNDLE_INVALID for epochs that do not run 1, 2, 3 … or a column name that is not a plain word.
  */
 export function encodeHistory(rows: readonly HistoryRow[]): string {
-  const columns = ['epoch', ...[...new Set(rows.flatMap((r) => Object.keys(r)))].filter((c) => c !== 'epoch').sort()];
-  const odd = columns.find((c) => !COLUMN.test(c));
-  if (odd !== undefined) bad(`the column name ${JSON.stringify(odd)} is not a plain word`);
+  const columns = historyColumns(rows);
   rows.forEach((row, i) => {
     if (row.epoch !== i + 1) bad(`row ${i + 1} is epoch ${row.epoch}`);
   });
-  const lines = rows.map((row) => columns.map((c) => cell(row[c])).join(','));
-  return `${[columns.join(','), ...lines].join('\n')}\n`;
+  return `${[columns.join(','), ...rows.map((row) => formatHistoryLine(columns, row))].join('\n')}\n`;
+}
+
+/**
+ * The columns of rows, in their order.
+ * @throws PtychoError BUNDLE_INVALID for a column name that is not a plain word.
+ */
+export function historyColumns(rows: readonly HistoryRow[]): string[] {
+  const columns = ['epoch', ...[...new Set(rows.flatMap((r) => Object.keys(r)))].filter((c) => c !== 'epoch').sort()];
+  const odd = columns.find((c) => !COLUMN.test(c));
+  if (odd !== undefined) bad(`the column name ${JSON.stringify(odd)} is not a plain word`);
+  return columns;
+}
+
+/** One row without its line end. */
+export function formatHistoryLine(columns: readonly string[], row: HistoryRow): string {
+  return columns.map((c) => cell(row[c])).join(',');
 }
 
 /**
@@ -35,6 +48,18 @@ export function encodeHistory(rows: readonly HistoryRow[]): string {
  * @throws PtychoError BUNDLE_INVALID for anything else.
  */
 export function decodeHistory(text: string): HistoryRow[] {
+  const rows = readHistoryRows(text);
+  rows.forEach((row, i) => {
+    if (row.epoch !== i + 1) bad(`line ${i + 2} should be epoch ${i + 1}`);
+  });
+  return rows;
+}
+
+/**
+ * The same for a table that need not begin with epoch 1.
+ * @throws PtychoError BUNDLE_INVALID
+ */
+export function readHistoryRows(text: string): HistoryRow[] {
   const lines = text.split('\n');
   if (lines.pop() !== '') bad('the last line is not complete');
   const columns = (lines.shift() ?? '').split(',');
@@ -45,7 +70,7 @@ export function decodeHistory(text: string): HistoryRow[] {
     const cells = line.split(',');
     if (cells.length !== columns.length) bad(`line ${i + 2} has ${cells.length} cells, expected ${columns.length}`);
     const values = cells.map((c) => number(c, i + 2));
-    if (values[0] !== i + 1) bad(`line ${i + 2} should be epoch ${i + 1}`);
+    if (values[0] === null) bad(`line ${i + 2} says no epoch`);
     return Object.fromEntries(columns.map((c, k) => [c, values[k]])) as HistoryRow;
   });
 }

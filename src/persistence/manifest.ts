@@ -11,6 +11,8 @@ export const BUNDLE_FORMAT = 'ptychopinn-bundle';
 export const BUNDLE_FORMAT_VERSION = 1;
 /** What `input` of the exported model is; N, and the mean over the patterns that are fed. */
 export const INPUT_DEFINITION = 'amplitude * (N/2) / sqrt(mean(sum(amplitude^2)))';
+/** The same for the contract `ci_intensity_v2`: counts stay counts. */
+export const COUNT_INPUT_DEFINITION = 'sqrt(counts) / intensity_scale';
 
 /** Members besides `manifest.json`, in the order in which they are written. */
 export const MEMBERS = [
@@ -42,15 +44,26 @@ const manifestSchema = z.strictObject({
   canvas_side_px: count,
   intensity_scale: positive,
   scale_contract: z.strictObject({
-    version: z.string(),
+    version: z.enum(['counts_v1', 'ci_intensity_v2']),
     measurement_domain: z.enum(['normalized_amplitude', 'count_amplitude', 'count_intensity']),
-    input: z.literal(INPUT_DEFINITION),
+    input: z.enum([INPUT_DEFINITION, COUNT_INPUT_DEFINITION]),
     amplitude_gauge: positive,
     probe_factor: positive,
+    rms_input_scale: positive.optional(),
+    mean_measured_intensity: positive.optional(),
   }),
   dataset: z.strictObject({ mean_power: positive, mean_counts: positive, mean_amplitude: positive, n_patterns: count }),
   seeds: z.strictObject({ seed: z.int().nonnegative(), subsample_seed: z.int().nonnegative().nullable() }),
-  training: z.strictObject({ epochs: count, best_epoch: count, monitor: z.string(), value: z.number() }),
+  training: z.strictObject({
+    epochs: count,
+    best_epoch: count,
+    monitor: z.string(),
+    value: z.number(),
+    init: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
+  }),
   models: z.strictObject({
     diffraction_to_obj: z.strictObject({ inputs: z.array(value), outputs: z.array(value) }),
   }),
@@ -80,9 +93,15 @@ export function makeManifest(content: BundleContent, members: Manifest['members'
     scale_contract: {
       version: scale.version,
       measurement_domain: scale.domain,
-      input: INPUT_DEFINITION,
+      input: scale.version === 'ci_intensity_v2' ? COUNT_INPUT_DEFINITION : INPUT_DEFINITION,
       amplitude_gauge: scale.amplitudeGauge,
       probe_factor: scale.probeFactor,
+      ...(scale.countIntensity
+        ? {
+            rms_input_scale: scale.countIntensity.rmsInputScale,
+            mean_measured_intensity: scale.countIntensity.meanMeasuredIntensity,
+          }
+        : {}),
     },
     dataset: {
       mean_power: statistics.meanPower,
@@ -96,6 +115,7 @@ export function makeManifest(content: BundleContent, members: Manifest['members'
       best_epoch: training.bestEpoch,
       monitor: training.monitor,
       value: training.value,
+      ...(training.init === undefined ? {} : { init: training.init }),
     },
     models: { diffraction_to_obj: modelSignature(config.model) },
     members,

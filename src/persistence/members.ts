@@ -9,7 +9,7 @@ import { encodeNpy } from '../formats/npyWrite.js';
 import { type ByteRange, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { bundleConfig, parseBundleConfig } from './bundleConfig.js';
 import { canonicalJson } from './canonicalJson.js';
-import type { BundleContent } from './content.js';
+import type { BundleContent, BundleScale } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
 import {
   checkSignature,
@@ -91,6 +91,7 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): Decoded
       intensityScale: manifest.intensity_scale,
       amplitudeGauge: manifest.scale_contract.amplitude_gauge,
       probeFactor: manifest.scale_contract.probe_factor,
+      ...countIntensityOf(manifest),
     },
     statistics: {
       meanPower: manifest.dataset.mean_power,
@@ -103,6 +104,7 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): Decoded
       bestEpoch: manifest.training.best_epoch,
       monitor: manifest.training.monitor,
       value: manifest.training.value,
+      ...(manifest.training.init === undefined ? {} : { init: manifest.training.init }),
     },
     history: decodeHistory(readUtf8(member(members, 'history.csv'), 'history.csv')),
     probe: decodeProbe(member(members, 'probe.npy')),
@@ -114,6 +116,28 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): Decoded
     manifest,
     model: { bytes: onnx, externalData: [{ path: WEIGHTS, data: weightBytes }] },
   };
+}
+
+/** What `ci_intensity_v2` needs; a manifest that lacks it cannot be used, one that has it without that contract is confused. */
+function countIntensityOf({ scale_contract }: Manifest): Pick<BundleScale, 'countIntensity'> {
+  const { version, measurement_domain, rms_input_scale, mean_measured_intensity } = scale_contract;
+  if (version === 'counts_v1') {
+    if (rms_input_scale === undefined && mean_measured_intensity === undefined) return {};
+    throw invalid('manifest.json', 'scale_contract holds statistics of ci_intensity_v2, but its version is counts_v1');
+  }
+  if (rms_input_scale === undefined || mean_measured_intensity === undefined) {
+    throw invalid(
+      'manifest.json',
+      `scale_contract lacks ${rms_input_scale === undefined ? 'rms_input_scale' : 'mean_measured_intensity'}, without which a model of ${version} cannot be used`,
+    );
+  }
+  if (measurement_domain === 'normalized_amplitude') {
+    throw invalid(
+      'manifest.json',
+      `scale_contract says ${version} of normalized_amplitude, but that contract is for counts`,
+    );
+  }
+  return { countIntensity: { rmsInputScale: rms_input_scale, meanMeasuredIntensity: mean_measured_intensity } };
 }
 
 function decodeProbe(bytes: Uint8Array): ComplexTensor {
@@ -143,6 +167,11 @@ function checkHashes(manifest: Manifest, members: ReadonlyMap<string, Uint8Array
 
 /** The parts of a bundle say some things twice; they must say the same. */
 function checkAgreement(content: BundleContent, manifest: Manifest): void {
+  const { version } = content.scale;
+  const { scale_contract_version: configured } = content.config;
+  if (version !== configured) {
+    throw invalid('manifest.json', `scale_contract.version is ${version}, but config.json says ${configured}`);
+  }
   const again = makeManifest(content, manifest.members) as unknown as Record<string, unknown>;
   for (const [key, said] of Object.entries(manifest)) {
     if (canonicalJson(said) !== canonicalJson(again[key])) {

@@ -1,7 +1,11 @@
 /** A trained model, opened from a bundle or fresh from training, checked against its own architecture. */
-import { PtychoNetwork } from '../model/network.js';
-import { type BundleContent, type OpenedBundle, openBundle } from '../persistence/bundle.js';
+import path from 'node:path';
+import { encodeOnnx } from '../formats/onnx/encode.js';
+import type { PtychoNetwork } from '../model/network.js';
+import { BUNDLE_FILE, type BundleContent, type OpenedBundle, openBundle, saveBundle } from '../persistence/bundle.js';
 import { checkWeights } from '../persistence/weights.js';
+import { makeOutputFolder } from './files.js';
+import { networkOfBundle } from './networkSpec.js';
 
 /** A model that can be run: what is known of it, and its network. */
 export interface TrainedNetwork<B extends BundleContent = BundleContent> {
@@ -14,11 +18,11 @@ export interface TrainedNetwork<B extends BundleContent = BundleContent> {
 export type OpenedModel = TrainedNetwork<OpenedBundle>;
 
 /**
- * Opens `wts.zip` (or the folder that holds it).
+ * Opens `wts.zip`, the folder that holds it, or a bundle on an MLflow server.
  * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
  */
-export async function openModel(path: string): Promise<OpenedModel> {
-  return modelOf(await openBundle(path));
+export async function openModel(path: string, options: Parameters<typeof openBundle>[1] = {}): Promise<OpenedModel> {
+  return modelOf(await openBundle(path, options));
 }
 
 /**
@@ -26,23 +30,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
  * @throws PtychoError WEIGHTS_MISMATCH
  */
 export function modelOf<B extends BundleContent>(bundle: B): TrainedNetwork<B> {
-  const { config, scale, statistics, probe } = bundle;
-  const network = (canvasSide_px: number) =>
-    new PtychoNetwork({
-      config: config.model,
-      scale: {
-        intensityScale: scale.intensityScale,
-        amplitudeGauge: scale.amplitudeGauge,
-        probeFactor: scale.probeFactor,
-        meanCounts: statistics.meanCounts,
-        probe,
-      },
-      canvasSide_px,
-      meanAmplitude: statistics.meanAmplitude,
-      nll_weight: config.nll_weight,
-      mae_weight: config.mae_weight,
-      intensity_scale_trainable: config.intensity_scale_trainable,
-    });
+  const network = (canvasSide_px: number) => networkOfBundle(bundle, canvasSide_px);
   const own = network(bundle.canvasSide_px);
   checkWeights(
     own.parameters.map((p) => [p.name, p.shape] as const),
@@ -52,4 +40,23 @@ export function modelOf<B extends BundleContent>(bundle: B): TrainedNetwork<B> {
     bundle,
     network: (side) => (side === bundle.canvasSide_px ? own : network(side)),
   };
+}
+
+/**
+ * Writes a model as a bundle: all that is known of it, and its prediction as ONNX. Equal models give equal bytes.
+ * @param target the file (`….zip`), or a folder, made if missing, which gets a `wts.zip`
+ * @returns the file
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function saveModel(target: string, { bundle, network }: TrainedNetwork): Promise<string> {
+  const file = target.endsWith('.zip') ? target : path.join(target, BUNDLE_FILE);
+  await makeOutputFolder(path.dirname(path.resolve(file)));
+  const own = network(bundle.canvasSide_px);
+  await saveBundle(file, bundle, (entries) =>
+    encodeOnnx(own.predict(2), {
+      externalData: { location: 'weights.safetensors', entries },
+      twin: own.predict(3),
+    }),
+  );
+  return file;
 }

@@ -6,7 +6,7 @@ import { type GroupingOptions, type Groups, groupScan } from '../data/grouping/g
 import { cachedGroups } from '../data/grouping/groupingCache.js';
 import { type GroupedStatistics, groupedStatistics } from '../data/normalise.js';
 import { openDataset } from '../data/openDataset.js';
-import { keepPatterns } from '../data/patternCache.js';
+import { keepFirstPatterns, keepPatterns } from '../data/patternCache.js';
 import type { RawData } from '../data/rawData.js';
 
 /** The fields of training and inference configurations that choose and group patterns. */
@@ -25,6 +25,9 @@ export interface ScanRequest {
   /** How the file is opened, and how neighbours are chosen. */
   readonly data: DataConfig;
 }
+
+/** Patterns kept for a single pass after the one that measures them: 64 MiB, 4096 patterns of 64×64. */
+const ONE_PASS_BYTES = 2 ** 26;
 
 export interface PreparedScan {
   readonly raw: RawData;
@@ -48,12 +51,16 @@ export function openScan(path: string, request: ScanRequest, logger?: Logger): P
 /**
  * Groups an open scan and measures what normalisation needs; each scan is normalised by its own mean power, so that the
  * network sees the same range whatever the exposure.
+ *
+ * @param pass `once`: the patterns will be read once more, not every epoch, so that only a bounded part of them is kept in
+ * memory, whatever the length of the scan
  */
 export async function prepareScan(
   raw: RawData,
   request: ScanRequest,
   gridsize: number,
   logger?: Logger,
+  pass: { readonly once?: boolean } = {},
 ): Promise<PreparedScan> {
   const { data } = request;
   const options: GroupingOptions = {
@@ -72,9 +79,14 @@ export async function prepareScan(
   };
   const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);
   // Measuring reads every pattern once; where they fit into memory, the network is fed from that pass.
-  const patterns = keepPatterns(raw.patterns, groups.members);
+  const patterns = pass.once
+    ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)
+    : keepPatterns(raw.patterns, groups.members);
   const statistics = await groupedStatistics(patterns, groups, { badPixels: raw.badPixels });
-  const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, { patterns });
+  const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, {
+    patterns,
+    cacheBytes: pass.once ? 0 : undefined,
+  });
   return { raw, groups, statistics, dataset };
 }
 

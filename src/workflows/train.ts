@@ -1,23 +1,32 @@
 /**
- * `train`: a scan in, a bundle out. Writes `wts.zip`, `history.csv`, `config.json` and `run.json` to `output_dir`.
+ * `train`: a scan in, a bundle out. Writes `wts.zip`, `history.csv`, `config.json` and `run.json` to `output_dir`; on the
+ * way `checkpoints/`, `logs/` and, where asked for, `previews/`; with `do_stitching` also what `infer` writes.
  *
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
 import path from 'node:path';
-import type { BackendInfo } from '../backends/backend.js';
+import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
-import { PtychoError } from '../core/errors.js';
-import { silentLogger } from '../core/log.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
+import { type Logger, silentLogger } from '../core/log.js';
+import { writeNpz } from '../formats/npz.js';
 import { encodeOnnx } from '../formats/onnx/encode.js';
 import { saveBundle } from '../persistence/bundle.js';
 import { encodeHistory } from '../persistence/history.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { reconstruct } from './reconstruct.js';
+import { chooseCropSide } from './reconstruction/cropSide.js';
+import { writeReconstruction } from './reconstruction/write.js';
 import { memberRows, openScan } from './scan.js';
 import type { WorkflowServices } from './services.js';
-import type { EpochRecord } from './trainLoop.js';
-import { prepareTraining, type TrainedModel, trainPrepared } from './trainModel.js';
+import { type FoundCheckpoint, findCheckpoint } from './training/checkpoints.js';
+import { type InitialBundle, openInitialBundle } from './training/init.js';
+import { engineOf, loopStateOf, RunRecorder } from './training/recorder.js';
+import type { EpochRecord } from './training/records.js';
+import { checkResumable, scanFingerprint, warnOfEngine } from './training/resume.js';
+import { type PreparedTraining, prepareTraining, type TrainedModel, trainPrepared } from './trainModel.js';
 import { createdBy } from './version.js';
 
 export type { WorkflowServices } from './services.js';
@@ -31,6 +40,12 @@ export interface TrainSummary {
   readonly patternsPerSecond: number;
   readonly outputDir: string;
   readonly cancelled: boolean;
+  /** Ended by `early_stop_patience`. */
+  readonly stoppedEarly: boolean;
+  /** Epochs that were done before this run resumed; 0: it began from the beginning. */
+  readonly resumedAfter: number;
+  /** Files in the folder that are new. */
+  readonly files: readonly string[];
   /** Where it ran. */
   readonly device: 'cpu' | 'cuda';
   readonly history: readonly EpochRecord[];
@@ -38,7 +53,8 @@ export interface TrainSummary {
 
 /**
  * Trains a network on a scan and saves the best epoch, also when cancelled.
- * @throws PtychoError for anything wrong with configuration, scan, engine or output folder; nothing half-written stays.
+ * @throws PtychoError for anything wrong with configuration, scan, engine or output folder; TRAINING_FAILED when the loss
+ * stops being a number (the best epoch until then is saved). Nothing half-written stays.
  */
 export async function trainWorkflow(request: TrainingRequest, services: WorkflowServices = {}): Promise<TrainSummary> {
   const logger = services.logger ?? silentLogger;
@@ -46,6 +62,13 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
       key: 'train_data_file',
     });
+  }
+  if (request.do_stitching && request.test_data_file === null) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'do_stitching needs test_data_file, the scan to reconstruct after training; name it, or run "ptychopinn infer" later.',
+      { key: 'do_stitching' },
+    );
   }
   const train = await openScan(request.train_data_file, request, logger);
   const test =
@@ -59,26 +82,14 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
         );
   try {
     const prepared = await prepareTraining(request, { train, test }, services);
-    const { config } = prepared;
+    const start = await startOf(prepared, logger);
+    const { config, provenance } = prepared;
     await makeOutputFolder(config.output_dir);
+    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config, provenance }));
     const backend = await selectBackend(config, logger);
     try {
       logger.info(describeEngine(backend.info));
-      const trained = await trainPrepared(prepared, backend, services);
-      const { result } = trained;
-      await writeRun(trained, backend.info);
-      return {
-        epochs: result.history.length,
-        bestEpoch: result.bestEpoch,
-        bestLoss: result.bestLoss,
-        monitored: result.monitored,
-        seconds: result.seconds,
-        patternsPerSecond: result.patternsSeen / result.seconds,
-        outputDir: config.output_dir,
-        cancelled: result.cancelled,
-        device: backend.info.device,
-        history: result.history,
-      };
+      return await new Training(prepared, start, backend, services).run();
     } finally {
       await backend.dispose();
     }
@@ -88,33 +99,175 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
   }
 }
 
-async function writeRun(
-  { config, provenance, network, scan, result, content }: TrainedModel,
-  engine: BackendInfo,
-): Promise<void> {
-  const folder = config.output_dir;
-  await writeAtomically(path.join(folder, 'history.csv'), encodeHistory(content.history));
-  await writeAtomically(path.join(folder, 'config.json'), json({ config, provenance }));
-  await saveBundle(path.join(folder, 'wts.zip'), content, (entries) =>
-    encodeOnnx(network.predict(2), {
-      externalData: { location: 'weights.safetensors', entries },
-      twin: network.predict(3),
-    }),
-  );
-  await writeAtomically(
-    path.join(folder, 'run.json'),
-    json({
-      finished: new Date().toISOString(),
-      cancelled: result.cancelled,
+/** Where a run begins. */
+interface Start {
+  readonly scan: Readonly<Record<string, string>>;
+  readonly initial?: InitialBundle;
+  readonly resumed?: FoundCheckpoint;
+}
+
+/**
+ * Finds what `init` and `resume` name, and refuses what cannot go on.
+ * @throws PtychoError
+ */
+async function startOf({ config, network, scan, test }: PreparedTraining, logger: Logger): Promise<Start> {
+  const initial =
+    config.init === null
+      ? undefined
+      : await openInitialBundle(config.init, network, config.execution.mlflow_tracking_uri);
+  const fingerprint = await scanFingerprint(scan, test);
+  if (config.resume === null) return { scan: fingerprint, initial };
+  const resumed = await findCheckpoint(config.resume, logger);
+  if (!resumed) {
+    logger.info(
+      `The run in ${config.resume} was stopped before its first checkpoint, so it starts from the beginning.`,
+    );
+    return { scan: fingerprint, initial };
+  }
+  const { content, file } = resumed;
+  checkResumable(content, { config, scan: fingerprint, init: initial?.sha256 ?? null, folder: config.resume });
+  logger.info(`Going on after epoch ${content.epoch} from ${file}.`);
+  return { scan: fingerprint, initial, resumed };
+}
+
+/** One run, everything opened. */
+class Training {
+  constructor(
+    private readonly prepared: PreparedTraining,
+    private readonly start: Start,
+    private readonly backend: Backend,
+    private readonly services: WorkflowServices,
+  ) {}
+
+  async run(): Promise<TrainSummary> {
+    const { prepared, start, backend, services } = this;
+    const { resumed, initial } = start;
+    const logger = services.logger ?? silentLogger;
+    if (resumed) {
+      const folder = prepared.config.resume as string;
+      warnOfEngine(resumed.content.engine, engineOf(backend.info), folder, logger);
+    }
+    const init = resumed ? resumed.content.init : (initial?.sha256 ?? null);
+    const recorder = await RunRecorder.open({ prepared, backend, services, scan: start.scan, init, resumed });
+    try {
+      const trained = await trainPrepared(prepared, backend, services, {
+        from: resumed && loopStateOf(resumed),
+        initial,
+        init,
+        onEpoch: (record, view) => recorder.epoch(record, view),
+      });
+      const files = await this.#write(trained);
+      await recorder.metrics.artifact(path.join(prepared.config.output_dir, 'wts.zip'));
+      const { result } = trained;
+      if (result.failure) throw this.#failed(result.failure, result.bestEpoch);
+      if (result.stoppedEarly) {
+        logger.info(
+          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${prepared.config.execution.early_stop_patience} epochs.`,
+        );
+      }
+      if (prepared.config.do_stitching && !result.cancelled) files.push(...(await this.#stitch(trained)));
+      await recorder.metrics.finish(result.cancelled ? 'cancelled' : 'finished');
+      return this.#summary(trained, files);
+    } catch (error) {
+      await recorder.metrics.finish(isPtychoError(error, 'CANCELLED') ? 'cancelled' : 'failed');
+      throw error;
+    }
+  }
+
+  #summary({ result }: TrainedModel, files: readonly string[]): TrainSummary {
+    return {
+      epochs: result.history.length,
+      bestEpoch: result.bestEpoch,
+      bestLoss: result.bestLoss,
+      monitored: result.monitored,
       seconds: result.seconds,
-      patterns_per_second: result.patternsSeen / result.seconds,
-      train_data_file: config.train_data_file,
-      sample_indices: Array.from(scan.raw.sampleIndices),
-      nn_indices: memberRows(scan.groups),
-      skipped_positions: scan.groups.skipped,
-      backend: engine,
-      node: process.version,
-      version: createdBy.version,
-    }),
-  );
+      patternsPerSecond: result.seconds > 0 ? result.patternsSeen / result.seconds : 0,
+      outputDir: this.prepared.config.output_dir,
+      cancelled: result.cancelled,
+      stoppedEarly: result.stoppedEarly,
+      resumedAfter: this.start.resumed?.content.epoch ?? 0,
+      files,
+      device: this.backend.info.device,
+      history: result.history,
+    };
+  }
+
+  #failed(failure: PtychoError, bestEpoch: number): PtychoError {
+    const bundle = path.join(this.prepared.config.output_dir, 'wts.zip');
+    const message = `${failure.message.replace(/\.$/, '')}; the best epoch until then (${bestEpoch}) is kept in ${bundle}.`;
+    return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
+  }
+
+  async #write({ network, scan, result, content }: TrainedModel): Promise<string[]> {
+    const { config } = this.prepared;
+    const folder = config.output_dir;
+    await writeAtomically(path.join(folder, 'history.csv'), encodeHistory(content.history));
+    await saveBundle(path.join(folder, 'wts.zip'), content, (entries) =>
+      encodeOnnx(network.predict(2), {
+        externalData: { location: 'weights.safetensors', entries },
+        twin: network.predict(3),
+      }),
+    );
+    const { positions } = result;
+    if (positions) {
+      const axis = (data: Float64Array) => ({ data, shape: [data.length] });
+      await writeNpz(path.join(folder, 'positions.npz'), {
+        xcoords: axis(positions.xs),
+        ycoords: axis(positions.ys),
+        xcoords_start: axis(scan.raw.xcoords),
+        ycoords_start: axis(scan.raw.ycoords),
+      });
+    }
+    await writeAtomically(
+      path.join(folder, 'run.json'),
+      json({
+        finished: new Date().toISOString(),
+        cancelled: result.cancelled,
+        stopped_early: result.stoppedEarly,
+        failure: result.failure?.message,
+        resumed_from: this.start.resumed && { path: this.start.resumed.file, epoch: this.start.resumed.content.epoch },
+        init: content.training.init && { path: config.init ?? undefined, sha256: content.training.init },
+        seconds: result.seconds,
+        patterns_per_second: result.seconds > 0 ? result.patternsSeen / result.seconds : 0,
+        train_data_file: config.train_data_file,
+        sample_indices: Array.from(scan.raw.sampleIndices),
+        nn_indices: memberRows(scan.groups),
+        skipped_positions: scan.groups.skipped,
+        refined_positions: positions && {
+          file: 'positions.npz',
+          rms_shift_px: result.history[result.bestEpoch - 1].position_shift_px,
+        },
+        backend: this.backend.info,
+        node: process.version,
+        version: createdBy.version,
+      }),
+    );
+    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : [])];
+  }
+
+  /** The test scan with the trained weights, written as `infer` does. */
+  async #stitch({ config, network, test, result }: TrainedModel): Promise<string[]> {
+    if (!test) return [];
+    const { raw, groups, dataset } = test;
+    const { stitched } = await reconstruct({
+      network,
+      weights: result.weights,
+      backend: this.backend,
+      dataset,
+      batch_size: config.execution.inference_batch_size ?? config.batch_size,
+      crop_px: chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+      patch_weighting: 'probe',
+      align_phases: true,
+      uncertainty: true,
+      probe: raw.probeGuess,
+      prefetch: config.execution.prefetch_factor ?? undefined,
+      signal: this.services.signal,
+      onProgress: this.services.onProgress,
+    });
+    return writeReconstruction(config.output_dir, stitched, {
+      algorithm: `PtychoPINN ${config.model.architecture}`,
+      sampleIndices: raw.sampleIndices,
+      groups,
+    });
+  }
 }

@@ -7,194 +7,90 @@
  * const { content } = await trainModel(trainingRequestSchema.parse({ nepochs: 20 }), { train: raw }, backend);
  */
 import type { Backend } from '../backends/backend.js';
-import { finaliseTrainingConfig, type Provenance } from '../config/resolve.js';
-import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
-import { PtychoError } from '../core/errors.js';
-import { type Logger, silentLogger } from '../core/log.js';
-import { LegacyRng } from '../core/rng.js';
-import { checkMetadata, configurationValues } from '../data/metadata.js';
-import type { RawData } from '../data/rawData.js';
-import { PtychoNetwork } from '../model/network.js';
-import { physicsScale, SCALE_CONTRACT_VERSION } from '../model/scale.js';
+import type { TrainingRequest } from '../config/schema.js';
 import type { BundleContent } from '../persistence/bundle.js';
-import { probeMask } from '../physics/probe.js';
-import { type PreparedScan, prepareScan } from './scan.js';
+import { bundleScale } from './scaleContract.js';
 import type { WorkflowServices } from './services.js';
-import { type EpochRecord, type TrainLoopResult, trainLoop } from './trainLoop.js';
+import { freshWeights, type InitialBundle, openInitialBundle } from './training/init.js';
+import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './training/loop.js';
+import { type PreparedTraining, prepareTraining, type TrainingData } from './training/prepare.js';
 import { createdBy } from './version.js';
 
-/** Scans to train and to validate on; without `test` a share of the training groups validates. */
-export interface TrainingData {
-  readonly train: RawData;
-  readonly test?: RawData;
-}
+export { type PreparedTraining, prepareTraining, type TrainingData } from './training/prepare.js';
 
 /** A trained network with all that is known of it. */
-export interface TrainedModel {
-  readonly config: TrainingConfig;
-  readonly provenance: Provenance;
-  readonly network: PtychoNetwork;
-  readonly scan: PreparedScan;
-  readonly test?: PreparedScan;
+export interface TrainedModel extends PreparedTraining {
   readonly result: TrainLoopResult;
   /** What `saveBundle` takes: weights of the best epoch, scales, statistics, history. */
   readonly content: BundleContent;
 }
 
-/** Everything about a training run that can be known before an engine starts. */
-export interface PreparedTraining {
-  readonly config: TrainingConfig;
-  readonly provenance: Provenance;
-  readonly network: PtychoNetwork;
-  readonly scan: PreparedScan;
-  readonly test?: PreparedScan;
-}
-
-/**
- * Checks and groups the scans and builds the network.
- * @throws PtychoError for anything wrong with configuration or scans.
- */
-export async function prepareTraining(
-  request: TrainingRequest,
-  data: TrainingData,
-  services: WorkflowServices = {},
-): Promise<PreparedTraining> {
-  const logger = services.logger ?? silentLogger;
-  const { train: raw, test: testRaw } = data;
-  const { config, provenance, notes } = finaliseTrainingConfig(
-    request,
-    { N: raw.N, count: raw.count, origin: raw.source, values: configurationValues(raw.metadata) },
-    services.provenance,
-  );
-  for (const note of notes) logger.info(note);
-  const used = { N: raw.N, gridsize: config.model.gridsize, nphotons: config.nphotons };
-  for (const warning of checkMetadata(raw.metadata, used, raw.source)) logger.warn(warning);
-  if (testRaw && testRaw.N !== raw.N) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${testRaw.source} has patterns of ${testRaw.N}×${testRaw.N} pixels, but the training scan ${raw.source} has ${raw.N}×${raw.N}; both must agree.`,
-      { found: testRaw.N, expected: raw.N },
-    );
-  }
-  const { gridsize } = config.model;
-  const scan = await prepareScan(raw, config, gridsize, logger);
-  const test = testRaw && (await prepareScan(testRaw, { ...config, n_groups: null }, gridsize, logger));
-  const network = networkFor(config, scan, test, logger);
-  logger.info(`${scan.groups.count} groups of ${scan.groups.C}.`);
-  return { config, provenance, network, scan, test };
+/** How a prepared run starts, and who looks on. */
+export interface TrainingStart {
+  /** Goes on from here instead of from the first epoch. */
+  readonly from?: LoopState;
+  /** The weights of the first epoch; those that `config.init` names, or fresh ones, where not given. */
+  readonly initial?: InitialBundle;
+  /** SHA-256 of the bundle that the run began from, where `from` goes on with it. */
+  readonly init?: string | null;
+  readonly onEpoch?: TrainLoopInput['onEpoch'];
 }
 
 /**
  * Trains on an engine; the best epoch is kept, also when cancelled.
- * @throws PtychoError from engine and data; CANCELLED before the first epoch is done.
+ * @throws PtychoError from engine and data; TRAINING_FAILED when the loss stops being a number; CANCELLED before the first
+ * epoch is done.
  */
 export async function trainModel(
   request: TrainingRequest,
   data: TrainingData,
   backend: Backend,
   services: WorkflowServices = {},
+  start: TrainingStart = {},
 ): Promise<TrainedModel> {
-  return trainPrepared(await prepareTraining(request, data, services), backend, services);
+  const trained = await trainPrepared(await prepareTraining(request, data, services), backend, services, start);
+  if (trained.result.failure) throw trained.result.failure;
+  return trained;
 }
 
-/** The second half of {@link trainModel}. */
+/** The second half of {@link trainModel}; a run that failed after its first epoch says so in `result.failure`. */
 export async function trainPrepared(
   prepared: PreparedTraining,
   backend: Backend,
   services: WorkflowServices = {},
+  start: TrainingStart = {},
 ): Promise<TrainedModel> {
-  const logger = services.logger ?? silentLogger;
-  const { config, network, scan, test } = prepared;
-  const split = splitGroups(scan.groups.count, test ? 0 : config.val_fraction, config.seed);
+  const { config, network, training, validation } = prepared;
+  const { from, onEpoch } = start;
+  const initial =
+    start.initial ??
+    (config.init !== null && !from
+      ? await openInitialBundle(config.init, network, config.execution.mlflow_tracking_uri)
+      : undefined);
   const result = await trainLoop({
     config,
     network,
     backend,
-    training: { dataset: scan.dataset, groups: split.training },
-    validation: test
-      ? { dataset: test.dataset, groups: Int32Array.from({ length: test.groups.count }, (_, i) => i) }
-      : { dataset: scan.dataset, groups: split.validation },
+    training,
+    validation,
+    from,
+    initialWeights: from ? undefined : (initial?.weights ?? (await freshWeights(network, config, training, backend))),
     signal: services.signal,
+    logger: services.logger,
     onProgress: services.onProgress,
-    onEpoch: (record) => {
-      warnIfFlat(record, logger);
-      logger.debug?.(`epoch ${record.epoch}: loss ${record.loss.toPrecision(5)}`);
+    onEpoch: async (record, view) => {
+      services.logger?.debug?.(`epoch ${record.epoch}: loss ${record.loss.toPrecision(5)}`);
+      await onEpoch?.(record, view);
     },
   });
-  return { ...prepared, result, content: contentOf(prepared, result, backend) };
-}
-
-/** Which groups train and which validate: a seeded draw, so that both cover the scan. */
-function splitGroups(count: number, fraction: number, seed: number): { training: Int32Array; validation: Int32Array } {
-  const held = fraction > 0 && count > 1 ? Math.min(count - 1, Math.max(1, Math.round(count * fraction))) : 0;
-  const order = new LegacyRng(seed).permutation(count);
-  return {
-    training: Int32Array.from(order.slice(held)).sort(),
-    validation: Int32Array.from(order.slice(0, held)).sort(),
-  };
-}
-
-function networkFor(
-  config: TrainingConfig,
-  scan: PreparedScan,
-  test: PreparedScan | undefined,
-  logger: Logger,
-): PtychoNetwork {
-  const { raw, statistics, dataset } = scan;
-  if (!raw.probeGuess) {
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${raw.source} holds no probeGuess: add it to the file or give one with --probe FILE[:key].`,
-      {
-        key: 'probeGuess',
-        path: raw.source,
-      },
-    );
-  }
-  const scale = physicsScale(config.model, {
-    probe: raw.probeGuess,
-    meanPower: statistics.meanPower,
-    domain: raw.domain,
-    nphotons: config.nphotons,
-  });
-  if (scale.probeFactor !== 1) {
-    logger.info(
-      `The probe's power does not fit the counts, so it was scaled by ${scale.probeFactor.toPrecision(4)} to the mean of ${scale.meanCounts.toPrecision(4)} photons per pattern; the object's amplitude is then about 1.`,
-    );
-  }
-  return new PtychoNetwork({
-    config: config.model,
-    scale,
-    canvasSide_px: Math.max(dataset.canvasSide_px, test?.dataset.canvasSide_px ?? 0),
-    meanAmplitude: statistics.meanAmplitude,
-    nll_weight: config.nll_weight,
-    mae_weight: config.mae_weight,
-    intensity_scale_trainable: config.intensity_scale_trainable,
-    probeMask: config.model.probe_mask ? probeMask(config.model.N).data : undefined,
-    badPixels: eitherBad(raw.badPixels, test?.raw.badPixels),
-    adam: { beta1: config.adam_beta1, beta2: config.adam_beta2, epsilon: 1e-8 },
-  });
-}
-
-/** An amplitude that is the same everywhere after the first epochs has learned nothing. */
-function warnIfFlat(record: EpochRecord, logger: Logger): void {
-  if (record.epoch === 3 && record.amplitude_contrast < 1e-3) {
-    logger.warn(
-      'The predicted amplitude is flat after three epochs: the network is not learning. Try --mae_weight 1 --nll_weight 0, another --seed or a smaller --learning_rate, and check the probe.',
-    );
-  }
-}
-
-/** A pixel that one of the scans cannot use is used for neither. */
-function eitherBad(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a.map((bad, i) => bad | b[i]);
+  return { ...prepared, result, content: contentOf(prepared, result, backend, start.init ?? initial?.sha256) };
 }
 
 function contentOf(
   { config, network, scan }: PreparedTraining,
   result: TrainLoopResult,
   backend: Backend,
+  init: string | undefined,
 ): BundleContent {
   const { scale, canvasSide_px, meanAmplitude } = network.spec;
   return {
@@ -203,13 +99,7 @@ function contentOf(
     engine: backend.info.engine,
     config,
     canvasSide_px,
-    scale: {
-      version: SCALE_CONTRACT_VERSION,
-      domain: scan.raw.domain,
-      intensityScale: scale.intensityScale,
-      amplitudeGauge: scale.amplitudeGauge,
-      probeFactor: scale.probeFactor,
-    },
+    scale: bundleScale(config, scale, scan.raw.domain),
     statistics: {
       meanPower: scan.statistics.meanPower,
       meanCounts: scale.meanCounts,
@@ -221,9 +111,10 @@ function contentOf(
       bestEpoch: result.bestEpoch,
       monitor: result.monitored,
       value: result.bestLoss,
+      ...(init === undefined ? {} : { init }),
     },
     history: result.history.map((r) => ({ ...r })),
-    probe: scale.probe,
+    probe: network.probeOf(result.weights),
     weights: result.weights,
   };
 }

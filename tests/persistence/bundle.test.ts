@@ -5,6 +5,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TrainingConfig } from '../../src/config/schema.js';
 import { isPtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import { encodeNpy } from '../../src/formats/npyWrite.js';
@@ -57,11 +58,16 @@ describe('saveBundle and openBundle', () => {
     ] as const) {
       expect(opened[key], key).toEqual(content[key]);
     }
-    const { train_data_file, test_data_file, output_dir, probe, execution, ...kept } = content.config as Record<
-      string,
-      unknown
-    >;
-    expect(opened.config).toEqual(kept);
+    const dropped: readonly string[] = [...LOCAL_FIELDS, 'execution', 'data'];
+    const kept = Object.entries(content.config).filter(([key]) => !dropped.includes(key));
+    const { positions, product, bad_pixels, cache_groups, ...data } = content.config.data as TrainingConfig['data'];
+    const execution = {
+      accum_steps: 1,
+      checkpoint_mode: 'min',
+      checkpoint_monitor_metric: 'val_loss',
+      early_stop_patience: 100,
+    };
+    expect(opened.config).toEqual({ ...Object.fromEntries(kept), data, execution });
     expect(opened.path).toBe(good);
     checkWeights(
       Object.entries(weights).map(([name, t]) => [name, t.shape] as const),
@@ -121,6 +127,23 @@ describe('saveBundle and openBundle', () => {
     });
   });
 
+  it('keeps the statistics of the contract of counts', async () => {
+    const countIntensity = { rmsInputScale: 1e-3 / 3, meanMeasuredIntensity: 24.5 };
+    const counting = {
+      ...content,
+      config: { ...content.config, scale_contract_version: 'ci_intensity_v2' as const },
+      scale: { ...content.scale, version: 'ci_intensity_v2' as const, countIntensity },
+    };
+    await saveBundle(file('counts.zip'), counting, encodeModel);
+    const { scale, manifest } = await openBundle(file('counts.zip'));
+    expect(scale).toEqual(counting.scale);
+    expect(manifest.scale_contract).toMatchObject({
+      input: 'sqrt(counts) / intensity_scale',
+      rms_input_scale: 1e-3 / 3,
+      mean_measured_intensity: 24.5,
+    });
+  });
+
   it('gives equal bytes for equal content, whatever the order of keys, the folder or the machine', async () => {
     const shuffled: BundleContent = {
       ...Object.fromEntries(Object.entries(content).reverse()),
@@ -130,7 +153,7 @@ describe('saveBundle and openBundle', () => {
         ...Object.fromEntries(Object.entries(content.config).reverse()),
         output_dir: 'elsewhere',
         train_data_file: 'other.npz',
-        execution: { accelerator: 'cpu', threads: 1 },
+        execution: { ...content.config.execution, accelerator: 'cpu', threads: 1 },
       },
     } as unknown as BundleContent;
     await mkdir(file('elsewhere'));
@@ -557,6 +580,54 @@ describe('openBundle refuses', () => {
       'manifest.json: scale_contract.input: ',
     ],
     [
+      'an unknown scale contract',
+      { 'manifest.json': json((m) => Object.assign(m.scale_contract, { version: 'counts_v9' })) },
+      'manifest.json: scale_contract.version: ',
+    ],
+    [
+      'a scale contract other than the configuration says',
+      {
+        'manifest.json': json((m) =>
+          Object.assign(m.scale_contract, {
+            version: 'ci_intensity_v2',
+            rms_input_scale: 1,
+            mean_measured_intensity: 1,
+          }),
+        ),
+      },
+      'scale_contract.version is ci_intensity_v2, but config.json says counts_v1',
+    ],
+    [
+      'the contract of counts without its statistics',
+      {
+        'config.json': json((c) => Object.assign(c, { scale_contract_version: 'ci_intensity_v2' })),
+        'manifest.json': json((m) =>
+          Object.assign(m.scale_contract, { version: 'ci_intensity_v2', rms_input_scale: 1 }),
+        ),
+      },
+      'scale_contract lacks mean_measured_intensity, without which a model of ci_intensity_v2 cannot be used',
+    ],
+    [
+      'statistics that its contract does not know',
+      { 'manifest.json': json((m) => Object.assign(m.scale_contract, { rms_input_scale: 1 })) },
+      'scale_contract holds statistics of ci_intensity_v2, but its version is counts_v1',
+    ],
+    [
+      'the contract of counts for what is none',
+      {
+        'config.json': json((c) => Object.assign(c, { scale_contract_version: 'ci_intensity_v2' })),
+        'manifest.json': json((m) =>
+          Object.assign(m.scale_contract, {
+            version: 'ci_intensity_v2',
+            measurement_domain: 'normalized_amplitude',
+            rms_input_scale: 1,
+            mean_measured_intensity: 1,
+          }),
+        ),
+      },
+      'scale_contract says ci_intensity_v2 of normalized_amplitude, but that contract is for counts',
+    ],
+    [
       'a hash that is none',
       { 'manifest.json': json((m) => Object.assign(m.members, { 'probe.npy': { sha256: 'abc', bytes: 1 } })) },
       'manifest.json: members.probe.npy.sha256: ',
@@ -564,6 +635,17 @@ describe('openBundle refuses', () => {
   ])('%s, although every hash is right', async (_, changes, message) => {
     await forge(good, file('forged.zip'), changes);
     await expectRefusal(file('forged.zip'), 'BUNDLE_INVALID', message);
+  });
+
+  it('a field of execution that belongs to the machine', async () => {
+    await forge(good, file('local.zip'), {
+      'config.json': json((c) => Object.assign(c.execution as object, { threads: 2 })),
+    });
+    await expectRefusal(
+      file('local.zip'),
+      'BUNDLE_INVALID',
+      'config.json: execution.threads does not belong into a bundle',
+    );
   });
 
   it.each(LOCAL_FIELDS.map((f) => [f]))('the machine’s own field %s in config.json', async (field) => {

@@ -1,0 +1,101 @@
+/**
+ * Tells when a training goes wrong: each ailment once, in one sentence with its likely cause and what to do. It warns and
+ * changes nothing; only a loss that is no number ends a run (see `loop.ts`).
+ *
+ * @example
+ * const watch = new TrainingWatch((sentence) => logger.warn(sentence));
+ * watch.beforeTraining({ intensity_ratio: 1e-4 });
+ * watch.epoch(record);
+ */
+import type { EpochRecord } from './records.js';
+
+/** Beyond these a training is ill; healthy ones stay far away (`tests/workflows/trainWatch.test.ts`). */
+export const WATCH_LIMITS = {
+  /** Standard deviation of the predicted amplitude over its mean, from epoch 3 on: below, the picture is flat. */
+  flatContrast: 1e-3,
+  /** Share of the amplitude outputs at the limits of the head, from epoch 2 on. */
+  saturation: 0.5,
+  /** Mean amplitude of the border over that of the centre, from epoch 2 on. */
+  borderRatio: 10,
+  /** Norm of the gradients of losses that are of order one. */
+  deadGradient: 1e-9,
+  /** Relative change of the loss since the first epoch, from epoch 3 on. */
+  unchangedLoss: 1e-6,
+  /** Mean predicted over mean measured intensity before the first step; also its inverse. */
+  intensityRatio: 30,
+} as const;
+
+type Ailment = 'flat' | 'saturated' | 'border' | 'dead' | 'scale';
+
+/** Looks at the figures of the first and of every later epoch. */
+export class TrainingWatch {
+  readonly #warn: (sentence: string) => void;
+  readonly #told = new Set<Ailment>();
+  #firstLoss: number | undefined;
+
+  constructor(warn: (sentence: string) => void) {
+    this.#warn = warn;
+  }
+
+  /** Figures of fresh weights, before any step. */
+  beforeTraining({ intensity_ratio: ratio }: { readonly intensity_ratio: number }): void {
+    const { intensityRatio: limit } = WATCH_LIMITS;
+    if (ratio < limit && ratio > 1 / limit) return;
+    this.#tell(
+      'scale',
+      `Probe and counts do not fit: before training, the predicted patterns are ${ratio.toPrecision(3)} times as bright as the measured ones; check the units of the patterns and the probe with "ptychopinn inspect", and give --measurement_domain or --nphotons where they are wrong.`,
+    );
+  }
+
+  /** The next epoch. */
+  epoch(record: EpochRecord): void {
+    const { epoch, loss } = record;
+    const limits = WATCH_LIMITS;
+    this.#firstLoss ??= loss;
+    if (epoch >= 3 && record.amplitude_contrast < limits.flatContrast) {
+      this.#tell(
+        'flat',
+        `The predicted amplitude is flat after ${epoch} epochs: the network is not learning the object; try --mae_weight 1 --nll_weight 0, another --seed or a smaller --learning_rate, and check the probe.`,
+      );
+    }
+    if (epoch >= 2 && over(record.saturation, limits.saturation)) {
+      this.#tell(
+        'saturated',
+        `${Math.round(100 * (record.saturation ?? 0))} % of the predicted amplitude lies at the limits of the head, where it cannot learn: the scale of probe and counts is off, or the steps are too large; check the probe with "ptychopinn inspect", lower --learning_rate, or use --amp_activation softplus.`,
+      );
+    }
+    if (epoch >= 2 && over(record.border_ratio, limits.borderRatio)) {
+      this.#tell(
+        'border',
+        `The border of the patches is ${Math.round(record.border_ratio ?? 0)} times as bright as their centre: nothing holds it where the probe is dark; use --border_activation same, or --probe_big false.`,
+      );
+    }
+    if (this.#isDead(record)) {
+      this.#tell(
+        'dead',
+        `The network does not move: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${epoch} epochs`}; another --seed or --amp_activation may wake it, and --learning_rate must not be too small.`,
+      );
+    }
+  }
+
+  #isDead({ epoch, loss, gradient_norm: norm }: EpochRecord): boolean {
+    if (under(norm, WATCH_LIMITS.deadGradient)) return true;
+    const first = this.#firstLoss ?? loss;
+    return epoch >= 3 && Math.abs(loss - first) <= WATCH_LIMITS.unchangedLoss * Math.abs(first);
+  }
+
+  #tell(ailment: Ailment, sentence: string): void {
+    if (this.#told.has(ailment)) return;
+    this.#told.add(ailment);
+    this.#warn(sentence);
+  }
+}
+
+/** Figures may be missing: `undefined` from programs, null from a table. */
+function over(value: number | null | undefined, limit: number): boolean {
+  return typeof value === 'number' && value > limit;
+}
+
+function under(value: number | null | undefined, limit: number): boolean {
+  return typeof value === 'number' && value < limit;
+}

@@ -7,16 +7,19 @@ export interface TextSink {
   readonly columns?: number;
 }
 
+/** What is heard of the process; the last one changes nothing of how it ends. */
+export type ProcessEvent = 'SIGINT' | 'SIGTERM' | 'uncaughtExceptionMonitor';
+
 /** The surroundings of a command. */
 export interface CliContext {
   /** Results. */
   readonly stdout: TextSink;
   /** Messages and progress. */
   readonly stderr: TextSink;
-  /** Where SIGINT and SIGTERM are heard: the process. */
+  /** Where SIGINT, SIGTERM and errors that nobody waits for are heard: the process. */
   readonly signals: {
-    on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
-    off(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+    on(event: ProcessEvent, listener: (error: unknown) => void): unknown;
+    off(event: ProcessEvent, listener: (error: unknown) => void): unknown;
   };
   /** Leaves at once, on the second Ctrl-C. */
   leaveNow(): void;

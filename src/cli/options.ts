@@ -1,12 +1,16 @@
 /** Commander options from the fields of a configuration, and the values that were given back. */
 
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { type ConfigDefinition, flagFields } from '../config/definition.js';
+import { allFields, type ConfigDefinition, flagFields } from '../config/definition.js';
 import type { FieldInfo } from '../config/field.js';
 import { fixedFieldsHelp, flagHelp, flagSyntax, parseFlagValue } from '../config/flags.js';
 import { loadConfigFile } from '../config/load.js';
 import { type Layers, type Resolved, resolveConfig } from '../config/resolve.js';
 import type { Logger } from '../core/log.js';
+import { addConsoleOptions, CONSOLE_FLAGS } from './console.js';
+import { addPublishedOptions, translatePublished } from './published.js';
 
 /**
  * Adds one option for each field, under the titles of its sections; none has a default of its own. Fields with one
@@ -47,14 +51,53 @@ function wrap(text: string, width: number): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-/** Resolves what was given on the command line and in the file of `--config`. */
+/**
+ * Resolves what was given on the command line and in the file of `--config`. A run that is resumed without such a file has
+ * the configuration that lies in its folder.
+ */
 export async function resolveFlags<T>(
   definition: ConfigDefinition<T>,
-  given: Record<string, unknown>,
+  given: Readonly<Record<string, unknown>>,
 ): Promise<Resolved<T>> {
-  const { config, quiet: _quiet, json: _json, ...flags } = given;
-  const layers: Layers = { flags, file: typeof config === 'string' ? await loadConfigFile(config) : undefined };
-  return resolveConfig(definition, layers);
+  const { flags, warnings } = translatePublished(withoutConsole(given));
+  const named = typeof given.config === 'string' ? await loadConfigFile(given.config) : undefined;
+  fillBareFlags(definition, flags, named);
+  const file = named ?? (await configurationOfRun(flags.resume));
+  const resolved = resolveConfig(definition, { flags, file } satisfies Layers);
+  return warnings.length === 0 ? resolved : { ...resolved, warnings: [...resolved.warnings, ...warnings] };
+}
+
+function withoutConsole(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const apart: readonly string[] = [...CONSOLE_FLAGS, 'config', 'json'];
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !apart.includes(name)));
+}
+
+/** `--resume` and `--debug_dump` without a value mean a place in the output folder. */
+function fillBareFlags(
+  definition: ConfigDefinition<unknown>,
+  flags: Record<string, unknown>,
+  file: Layers['file'],
+): void {
+  const bare = allFields(definition).filter((field) => field.bare !== null && flags[field.name] === true);
+  if (bare.length === 0) return;
+  const others = { ...flags };
+  for (const { name } of bare) delete others[name];
+  const { config } = resolveConfig(definition, { flags: others, file });
+  const { output_dir } = config as { readonly output_dir: string };
+  for (const field of bare) flags[field.name] = path.join(output_dir, field.bare ?? '');
+}
+
+/**
+ * What `config.json` in the folder of a run says; undefined where there is none. The run goes on in that folder, which may have
+ * been moved.
+ */
+async function configurationOfRun(folder: unknown): Promise<Layers['file']> {
+  if (typeof folder !== 'string') return undefined;
+  const origin = path.join(folder, 'config.json');
+  if (!existsSync(origin)) return undefined;
+  const { values } = await loadConfigFile(origin);
+  const { resume: _, ...config } = values.config as Record<string, unknown>;
+  return { origin, values: { ...config, output_dir: folder } };
 }
 
 /** Tells what was understood in another way than it was written. */
@@ -68,6 +111,15 @@ export function addCommonOptions(command: Command): void {
   command.optionsGroup('Other:');
   addConfigFileOption(command);
   addQuietOption(command);
+}
+
+/** The same with levels and a log file, for runs. */
+export function addRunOptions(command: Command): void {
+  command.optionsGroup('Other:');
+  addConfigFileOption(command);
+  addPublishedOptions(command);
+  addConsoleOptions(command);
+  addHelpOption(command, 'Other:');
 }
 
 /** `--config FILE`. */

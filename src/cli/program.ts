@@ -9,8 +9,10 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { canonicalArguments } from '../config/flags.js';
 import type { CommandModule } from './command.js';
+import { CONSOLE_FLAGS } from './console.js';
 import type { CliContext } from './context.js';
 import { EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+import { PUBLISHED_FLAGS } from './published.js';
 
 interface Entry {
   readonly summary: string;
@@ -88,7 +90,7 @@ async function dispatch(words: readonly string[], context: CliContext): Promise<
     module.configure(command, context, (code) => {
       exitCode = code;
     });
-    rest = canonicalArguments(words, module.fields);
+    rest = canonicalArguments(words, module.fields, [...CONSOLE_FLAGS, ...PUBLISHED_FLAGS]);
   }
   if (words.length === 0) {
     program.outputHelp();

@@ -1,21 +1,23 @@
 /**
  * Progress and messages on one stream: a bar with rate and remaining time on a terminal, a plain line every few seconds
- * elsewhere, nothing but warnings when quiet.
+ * elsewhere; what the level of the terminal leaves out is not written.
  *
  * @example
- * const reporter = createReporter({ stream: process.stderr, quiet: false });
+ * const reporter = createReporter({ stream: process.stderr, level: 'INFO' });
  * await work({ onProgress: reporter.onProgress, logger: reporter.logger });
  * reporter.finish();
  */
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
+import { type ConsoleLevel, shows } from './console.js';
 import type { TextSink } from './context.js';
 import { formatCount, formatDuration } from './format.js';
 
 /** Where progress goes and how often. */
 export interface ReporterOptions {
   readonly stream: TextSink;
-  readonly quiet: boolean;
+  /** Progress is shown with INFO and below. */
+  readonly level: ConsoleLevel;
   /** Milliseconds; the clock of the process where not given. */
   readonly now?: () => number;
 }
@@ -35,7 +37,8 @@ const CLEAR_LINE = '\r\u001b[2K';
 
 /** A reporter for a terminal, a log file or nobody. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { stream, quiet } = options;
+  const { stream, level } = options;
+  const quiet = !shows(level, 'INFO');
   const now = options.now ?? (() => performance.now());
   const terminal = stream.isTTY === true;
   let bar = '';
@@ -81,7 +84,10 @@ export function createReporter(options: ReporterOptions): Reporter {
         if (!quiet) say(message);
       },
       warn(message) {
-        say(`warning: ${message}`);
+        if (shows(level, 'WARNING')) say(`warning: ${message}`);
+      },
+      debug(message) {
+        if (shows(level, 'DEBUG')) say(`debug: ${message}`);
       },
     },
     finish: endBar,

@@ -1,9 +1,14 @@
-/** Long work from the command line: progress on stderr, an end by Ctrl-C, the line of the bar closed whatever happens. */
+/**
+ * Long work from the command line: progress on stderr, an end by Ctrl-C, the line of the bar closed whatever happens,
+ * and a log file where there is one.
+ */
 
 import type { Logger, ProgressSink } from '../core/log.js';
+import type { ConsoleLevel } from './console.js';
 import type { CliContext } from './context.js';
 import { withInterrupt } from './interrupt.js';
 import { createReporter } from './progress.js';
+import type { RunLog } from './runLog.js';
 
 /** What every workflow takes besides its configuration. */
 export interface Services {
@@ -12,20 +17,36 @@ export interface Services {
   readonly logger: Logger;
 }
 
-/**
- * Runs `work` with progress and a signal for Ctrl-C.
- * @param options `interrupted` says what the first Ctrl-C brings about: `finishing this step …`.
- */
+/** How work is watched. */
+export interface Supervision {
+  readonly level: ConsoleLevel;
+  /** What the first Ctrl-C brings about: `finishing this step …`. */
+  readonly interrupted: string;
+  /** Hears everything, whatever the level; what the work throws, too. */
+  readonly log?: RunLog;
+}
+
+/** Runs `work` with progress and a signal for Ctrl-C. */
 export async function supervise<T>(
   context: CliContext,
-  options: { readonly quiet: boolean; readonly interrupted: string },
+  { level, interrupted, log }: Supervision,
   work: (services: Services) => Promise<T>,
 ): Promise<T> {
-  const { onProgress, logger, finish } = createReporter({ stream: context.stderr, quiet: options.quiet });
-  const announce = () => logger.warn(`interrupted: ${options.interrupted}; press Ctrl-C again to leave at once.`);
+  const reporter = createReporter({ stream: context.stderr, level });
+  const logger = log ? log.tee(reporter.logger) : reporter.logger;
+  const onProgress = log ? log.teeProgress(reporter.onProgress) : reporter.onProgress;
+  const announce = () => logger.warn(`interrupted: ${interrupted}; press Ctrl-C again to leave at once.`);
+  const crashed = (error: unknown) => log?.failure(error);
+  log?.onTrouble(reporter.logger.warn);
+  // Errors that nobody waits for end the process on their own.
+  context.signals.on('uncaughtExceptionMonitor', crashed);
   try {
     return await withInterrupt(context, announce, (signal) => work({ signal, onProgress, logger }));
+  } catch (error) {
+    log?.failure(error);
+    throw error;
   } finally {
-    finish();
+    context.signals.off('uncaughtExceptionMonitor', crashed);
+    reporter.finish();
   }
 }

@@ -25,6 +25,9 @@ const trained = {
   patternsPerSecond: 321.4,
   outputDir: 'run',
   cancelled: false,
+  stoppedEarly: false,
+  resumedAfter: 0,
+  files: ['wts.zip', 'history.csv', 'config.json', 'run.json'],
   device: 'cpu' as const,
   history: [],
 };
@@ -60,7 +63,7 @@ describe('train', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out).toBe(
       'Trained 5 epochs in 1:15 (321 patterns/s); best epoch 4: val_loss 0.123457.\n' +
-        'Written to run: wts.zip, history.csv, config.json, run.json.\n',
+        'Written to run: wts.zip, history.csv, config.json, run.json, logs/debug.log.\n',
     );
     const [config, services] = vi.mocked(trainWorkflow).mock.calls[0];
     expect(config).toMatchObject({ train_data_file: 'scan.npz', nepochs: 5, batch_size: 8 });
@@ -121,6 +124,7 @@ describe('infer', () => {
       outputDir: 'image',
       files: ['reconstruction.npz', 'run.json'],
       coverage: 0.9,
+      cancelled: false,
       rFactor: { image: 0.2345, constant: 0.4011, patterns: 64 },
       stitched: {} as never,
     });
@@ -131,7 +135,7 @@ describe('infer', () => {
         'predict  2.0 s         145\n' +
         'stitch   0.0 s      28,900\n' +
         'Amplitude R-factor 0.234 on 64 patterns (a constant object: 0.401).\n' +
-        'Reconstructed from 289 patterns, written to image: reconstruction.npz, run.json.\n',
+        'Reconstructed from 289 patterns, written to image: reconstruction.npz, run.json, logs/debug.log.\n',
     );
     expect(vi.mocked(inferWorkflow).mock.calls[0][0]).toMatchObject({
       model_path: 'run',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { supervise } from '../../src/cli/supervise.js';
 import { capture } from './capture.js';
 
-const options = { quiet: false, interrupted: 'finishing this step' };
+const options = { level: 'INFO' as const, interrupted: 'finishing this step' };
 
 describe('Ctrl-C', () => {
   it('aborts the signal and says so; the second leaves at once', async () => {

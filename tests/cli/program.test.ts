@@ -58,7 +58,7 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['train', '--batch-size=12'], 'ptychopinn: batch_size must be a positive power of two, got 12 (--batch_size).\n'],
     [
       ['train', '--architecture', 'fno'],
-      'ptychopinn: architecture: fno is not available in this version; only cnn and cnn_cbam are.\n',
+      'ptychopinn: architecture: fno is not available in this version; only cnn, cnn_cbam and baseline are.\n',
     ],
     [['train', '--probe_big', 'perhaps'], 'ptychopinn: --probe_big must be true or false, got "perhaps".\n'],
     [['train'], 'ptychopinn: There is nothing to train on; give the scan as --train_data_file FILE.\n'],

@@ -9,7 +9,7 @@ function reporter(options: { terminal?: boolean; quiet?: boolean; columns?: numb
     isTTY: options.terminal ?? false,
     columns: options.columns ?? 120,
   };
-  const made = createReporter({ stream, quiet: options.quiet ?? false, now: () => clock });
+  const made = createReporter({ stream, level: options.quiet ? 'WARNING' : 'INFO', now: () => clock });
   return {
     ...made,
     text: () => written.join(''),

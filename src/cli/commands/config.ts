@@ -22,6 +22,7 @@ import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';
 import { formatTable } from '../format.js';
 import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
+import { addPublishedOptions } from '../published.js';
 
 /** Commands with a configuration that a file can hold. */
 const RUNS: readonly [string, ConfigDefinition<LegacyConfig>][] = [
@@ -85,6 +86,7 @@ function addRuns(
     addConfigOptions(run, definition);
     run.optionsGroup('Other:');
     addConfigFileOption(run);
+    addPublishedOptions(run);
     configure(run, definition);
     addHelpOption(run, 'Other:');
   }

@@ -2,6 +2,7 @@
 
 import { convertDefinition, flagFields } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
 import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
@@ -21,12 +22,12 @@ export const convertCommand: CommandModule = {
     command.addHelpText('after', EXAMPLE).action(async (input: string, given: Record<string, unknown>) => {
       const resolved = await resolveFlags(convertDefinition, given);
       const { convertWorkflow } = await import('../../workflows/convert.js');
-      const quiet = given.quiet === true;
-      const written = await supervise(context, { quiet, interrupted: 'stopping; nothing is written' }, (services) => {
+      const level = consoleLevelOf(given);
+      const written = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
         logResolution(resolved, services.logger);
         return convertWorkflow(input, resolved.config, services);
       });
-      if (!quiet) {
+      if (shows(level, 'INFO')) {
         context.stdout.write(
           `Written ${written.path}: ${formatCount(written.count)} patterns of ${written.N} × ${written.N}, ` +
             `${written.domain} (${written.domainReason}).\n`,

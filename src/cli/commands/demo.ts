@@ -2,6 +2,7 @@
 
 import { allFields, demoDefinition } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
 import { formatDuration, formatTable } from '../format.js';
 import { addConfigOptions, addQuietOption, logResolution, resolveFlags } from '../options.js';
@@ -15,9 +16,9 @@ export const demoCommand: CommandModule = {
     command.action(async (given: Record<string, unknown>) => {
       const resolved = await resolveFlags(demoDefinition, given);
       const { config } = resolved;
-      const quiet = given.quiet === true;
+      const level = consoleLevelOf(given);
       const { demoWorkflow } = await import('../../workflows/demo.js');
-      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) => {
+      const summary = await supervise(context, { level, interrupted: 'stopping after this step' }, (services) => {
         logResolution(resolved, services.logger);
         return demoWorkflow(
           {
@@ -31,7 +32,7 @@ export const demoCommand: CommandModule = {
           services,
         );
       });
-      if (!quiet) {
+      if (shows(level, 'INFO')) {
         const rows = Object.entries(summary.metrics).map(([name, value]) => [
           name,
           String(Number(value.toPrecision(4))),

@@ -2,6 +2,7 @@
 
 import type { Examination } from '../../workflows/doctor.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
 import { addQuietOption } from '../options.js';
@@ -16,8 +17,8 @@ export const doctorCommand: CommandModule = {
     addQuietOption(command);
     command.action(async (given: { json?: boolean; measure?: boolean; quiet?: boolean }) => {
       const { examine } = await import('../../workflows/doctor.js');
-      const quiet = given.quiet === true || given.json === true;
-      const found = await supervise(context, { quiet, interrupted: 'stopping after this engine' }, (services) =>
+      const level = given.json === true ? 'WARNING' : consoleLevelOf(given);
+      const found = await supervise(context, { level, interrupted: 'stopping after this engine' }, (services) =>
         examine({ measure: given.measure, signal: services.signal, onProgress: services.onProgress }),
       );
       context.stdout.write(given.json ? `${JSON.stringify(found, null, 2)}\n` : examinationText(found));

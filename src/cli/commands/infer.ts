@@ -1,11 +1,14 @@
 /** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
 
 import { flagFields, inferenceDefinition } from '../../config/definition.js';
+import type { InferSummary } from '../../workflows/infer.js';
 import type { CommandModule } from '../command.js';
-import { EXIT_OK } from '../exit.js';
+import { consoleLevelOf, shows } from '../console.js';
+import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { formatCount, formatDuration, formatTable } from '../format.js';
-import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
+import { LOG_FILE } from '../runLog.js';
+import { superviseRun } from '../superviseRun.js';
 
 const EXAMPLE = `
 Example:
@@ -15,36 +18,52 @@ export const inferCommand: CommandModule = {
   fields: flagFields(inferenceDefinition),
   configure(command, context, done) {
     addConfigOptions(command, inferenceDefinition);
-    addCommonOptions(command);
+    addRunOptions(command);
     command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
       const resolved = await resolveFlags(inferenceDefinition, given);
       const { config, provenance } = resolved;
-      const quiet = given.quiet === true;
+      const level = consoleLevelOf(given, config.debug);
       const { inferWorkflow } = await import('../../workflows/infer.js');
-      const summary = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) => {
-        const { logger } = services;
-        logResolution(resolved, logger);
-        const debug = config.debug ? (message: string) => logger.info(message) : undefined;
-        return inferWorkflow(config, { ...services, provenance, logger: { ...logger, debug } });
-      });
-      if (!quiet) {
-        const rows = summary.stages.map((stage) => [
-          stage.name,
-          formatDuration(stage.seconds),
-          formatCount(stage.patternsPerSecond),
-        ]);
-        const { rFactor } = summary;
-        context.stdout.write(
-          `${formatTable(['stage', 'time', 'patterns/s'], rows)}\n` +
-            (rFactor
-              ? `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} patterns ` +
-                `(a constant object: ${rFactor.constant.toPrecision(3)}).\n`
-              : '') +
-            `Reconstructed from ${formatCount(summary.patterns)} patterns, written to ${summary.outputDir}: ` +
-            `${summary.files.join(', ')}.\n`,
-        );
-      }
-      done(EXIT_OK);
+      const summary = await superviseRun(
+        context,
+        { command: 'infer', resolved, level, interrupted: 'stopping after this step and writing the image so far' },
+        async (services, say) => {
+          logResolution(resolved, services.logger);
+          const inferred = await inferWorkflow(config, { ...services, provenance });
+          say(summaryText(inferred));
+          return inferred;
+        },
+      );
+      if (shows(level, 'INFO')) context.stdout.write(summaryText(summary));
+      done(summary.cancelled ? EXIT_INTERRUPTED : EXIT_OK);
     });
   },
 };
+
+function summaryText(summary: InferSummary): string {
+  const rows = summary.stages.map((stage) => [
+    stage.name,
+    formatDuration(stage.seconds),
+    formatCount(stage.patternsPerSecond),
+  ]);
+  const { rFactor, refinement } = summary;
+  const lines = [formatTable(['stage', 'time', 'patterns/s'], rows)];
+  if (refinement) {
+    const before =
+      refinement.rFactorBefore === undefined ? '' : `; R-factor before: ${refinement.rFactorBefore.toPrecision(3)}`;
+    lines.push(
+      `Positions refined in ${formatCount(refinement.rounds)} rounds, moved by ${formatCount(refinement.meanMove_px)} px in the mean${before}.`,
+    );
+  }
+  if (rFactor) {
+    lines.push(
+      `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} patterns ` +
+        `(a constant object: ${rFactor.constant.toPrecision(3)}).`,
+    );
+  }
+  lines.push(
+    `${summary.cancelled ? 'Interrupted; reconstructed' : 'Reconstructed'} from ${formatCount(summary.patterns)} patterns, ` +
+      `written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`,
+  );
+  return `${lines.join('\n')}\n`;
+}

@@ -3,6 +3,7 @@
 import { flagFields, orientDefinition } from '../../config/definition.js';
 import type { OrientationReport } from '../../workflows/orient.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { formatCount, formatTable } from '../format.js';
 import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
@@ -27,8 +28,8 @@ export const orientCommand: CommandModule = {
       .action(async (file: string, given: Record<string, unknown>) => {
         const resolved = await resolveFlags(orientDefinition, given);
         const { orientWorkflow } = await import('../../workflows/orient.js');
-        const quiet = given.quiet === true;
-        const report = await supervise(context, { quiet, interrupted: 'stopping after this trial' }, (services) => {
+        const level = consoleLevelOf(given);
+        const report = await supervise(context, { level, interrupted: 'stopping after this trial' }, (services) => {
           logResolution(resolved, services.logger);
           return orientWorkflow(file, resolved.config, services);
         });

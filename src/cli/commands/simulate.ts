@@ -2,6 +2,7 @@
 
 import { allFields, simulationDefinition } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
 import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, resolveFlags } from '../options.js';
@@ -18,12 +19,12 @@ export const simulateCommand: CommandModule = {
     addCommonOptions(command);
     command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
       const { config } = await resolveFlags(simulationDefinition, given);
-      const quiet = given.quiet === true;
+      const level = consoleLevelOf(given);
       const { simulateWorkflow } = await import('../../workflows/simulate.js');
-      const scan = await supervise(context, { quiet, interrupted: 'stopping after this step' }, (services) =>
+      const scan = await supervise(context, { level, interrupted: 'stopping after this step' }, (services) =>
         simulateWorkflow(config, services),
       );
-      if (!quiet) {
+      if (shows(level, 'INFO')) {
         context.stdout.write(`Written ${scan.path}: ${formatCount(scan.count)} patterns of ${scan.N} × ${scan.N}.\n`);
       }
       done(EXIT_OK);

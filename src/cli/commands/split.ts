@@ -3,6 +3,7 @@
 import { flagFields, splitDefinition } from '../../config/definition.js';
 import type { SplitSummary } from '../../workflows/split.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
 import { formatCount, formatTable } from '../format.js';
 import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
@@ -21,16 +22,16 @@ export const splitCommand: CommandModule = {
     command.addHelpText('after', EXAMPLE).action(async (input: string, given: Record<string, unknown>) => {
       const resolved = await resolveFlags(splitDefinition, given);
       const { splitWorkflow } = await import('../../workflows/split.js');
-      const quiet = given.quiet === true;
+      const level = consoleLevelOf(given);
       const summary = await supervise(
         context,
-        { quiet, interrupted: 'stopping; the part being written is discarded' },
+        { level, interrupted: 'stopping; the part being written is discarded' },
         (services) => {
           logResolution(resolved, services.logger);
           return splitWorkflow(input, resolved.config, services);
         },
       );
-      if (!quiet) context.stdout.write(splitText(summary));
+      if (shows(level, 'INFO')) context.stdout.write(splitText(summary));
       done(EXIT_OK);
     });
   },

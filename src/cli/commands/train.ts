@@ -2,21 +2,25 @@
 
 import { flagFields, trainingDefinition } from '../../config/definition.js';
 import { PtychoError } from '../../core/errors.js';
+import type { TrainSummary } from '../../workflows/train.js';
 import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { formatCount, formatDuration } from '../format.js';
-import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
+import { LOG_FILE } from '../runLog.js';
+import { superviseRun } from '../superviseRun.js';
 
 const EXAMPLE = `
-Example:
-  ptychopinn train --train_data_file scan.npz --output_dir run --nepochs 40`;
+Examples:
+  ptychopinn train --train_data_file scan.npz --output_dir run --nepochs 40
+  ptychopinn train --resume run`;
 
 export const trainCommand: CommandModule = {
   fields: flagFields(trainingDefinition),
   configure(command, context, done) {
     addConfigOptions(command, trainingDefinition);
-    addCommonOptions(command);
+    addRunOptions(command);
     command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
       const resolved = await resolveFlags(trainingDefinition, given);
       const { config, provenance } = resolved;
@@ -25,26 +29,33 @@ export const trainCommand: CommandModule = {
           flag: 'train_data_file',
         });
       }
-      const quiet = given.quiet === true;
+      const level = consoleLevelOf(given);
       const { trainWorkflow } = await import('../../workflows/train.js');
-      const summary = await supervise(
+      const summary = await superviseRun(
         context,
-        { quiet, interrupted: 'finishing this step and saving the best epoch' },
-        (services) => {
+        { command: 'train', resolved, level, interrupted: 'finishing this step and saving the best epoch' },
+        async (services, say) => {
           logResolution(resolved, services.logger);
-          return trainWorkflow(config, { ...services, provenance });
+          const trained = await trainWorkflow(config, { ...services, provenance });
+          say(summaryText(trained));
+          return trained;
         },
       );
-      if (!quiet) {
-        const speed = `${formatCount(summary.patternsPerSecond)} patterns/s`;
-        context.stdout.write(
-          `${summary.cancelled ? 'Interrupted after' : 'Trained'} ${formatCount(summary.epochs)} epochs in ` +
-            `${formatDuration(summary.seconds)} (${speed}); best epoch ${summary.bestEpoch}: ` +
-            `${summary.monitored} ${Number(summary.bestLoss.toPrecision(6))}.\n` +
-            `Written to ${summary.outputDir}: wts.zip, history.csv, config.json, run.json.\n`,
-        );
-      }
+      if (shows(level, 'INFO')) context.stdout.write(summaryText(summary));
       done(summary.cancelled ? EXIT_INTERRUPTED : EXIT_OK);
     });
   },
 };
+
+function summaryText(summary: TrainSummary): string {
+  const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped for want of improvement' : 'Trained';
+  const epochs = `${formatCount(summary.epochs)} epochs`;
+  const resumed =
+    summary.resumedAfter > 0 ? ` (${formatCount(summary.resumedAfter)} of them before it was resumed)` : '';
+  const speed = `${formatCount(summary.patternsPerSecond)} patterns/s`;
+  return (
+    `${how}${how === 'Trained' ? '' : ' after'} ${epochs}${resumed} in ${formatDuration(summary.seconds)} (${speed}); ` +
+    `best epoch ${summary.bestEpoch}: ${summary.monitored} ${Number(summary.bestLoss.toPrecision(6))}.\n` +
+    `Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.\n`
+  );
+}

@@ -1,7 +1,8 @@
 /**
  * Speed against PyTorch in the same run: one training step and one prediction of the default network (N=64,
  * n_filters_scale 2, gridsize 1, batch 16), one and two threads; the same on the wasm engine of TensorFlow.js, against the
- * ONNX backend and against TensorFlow.js with its own gradients, one thread each; and stitching on one core.
+ * ONNX backend and against TensorFlow.js with its own gradients, one thread each; stitching on one core; and inference end to
+ * end with its peak memory (`endToEnd.mjs`).
  *
  *   npm run bench            (needs the system's python3 with torch, Debian: python3-torch; skipped with a message without)
  *
@@ -17,6 +18,7 @@ import { modelConfigSchema } from '../dist/config/schema.js';
 import { PtychoNetwork } from '../dist/model/network.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
 import { PatchStitcher } from '../dist/reconstruction/stitch.js';
+import { endToEnd } from './endToEnd.mjs';
 
 const BATCH = 16;
 const N = 64;
@@ -161,8 +163,8 @@ function stitching(crop, weighted) {
   // A raster with jitter, as scans are: neighbours in the file are neighbours on the object.
   const xs = Float64Array.from({ length: count }, (_, i) => 40 + (i % 32) * 6.3 + ((i * 0.731) % 1));
   const ys = Float64Array.from({ length: count }, (_, i) => 40 + Math.floor(i / 32) * 6.3 + ((i * 0.377) % 1));
-  const weights = weighted ? { data: new Float32Array(N * N).fill(1), shape: [N, N] } : undefined;
-  const stitcher = new PatchStitcher(scanBounds(xs, ys), crop, weights);
+  const patchWeights = weighted ? { data: new Float32Array(N * N).fill(1), shape: [N, N] } : undefined;
+  const stitcher = new PatchStitcher(scanBounds(xs, ys), crop, { patchWeights });
   stitcher.add(re, im, count, N, xs, ys);
   const seconds = [];
   for (let r = 0; r < 5; r++) {
@@ -193,8 +195,12 @@ const tensorflow = await compareTensorflow(net);
 console.table(tensorflow.rows);
 const stitched = [stitching(20, false), stitching(20, true), stitching(64, false), stitching(64, true)];
 console.table(stitched);
+const inference = await endToEnd();
+console.table([inference.throughput]);
+console.table(inference.stages);
+console.table(inference.memory);
 await mkdir('bench-output', { recursive: true });
 await writeFile(
   'bench-output/speed.json',
-  `${JSON.stringify({ peer: peer?.about ?? null, rows, tensorflow, stitching: stitched }, null, 2)}\n`,
+  `${JSON.stringify({ peer: peer?.about ?? null, rows, tensorflow, stitching: stitched, inference }, null, 2)}\n`,
 );

@@ -50,7 +50,7 @@ export function amplitudeRFactor(
 ): number {
   const { shift = 'bilinear' } = options;
   const [n, side] = requireScan(scan);
-  const { image, fill } = filled(object.image, options);
+  const { image, fill } = fillUncovered(object.image, options);
   // One canvas that holds every patch whole, so that no patch meets an edge.
   const canvas = frameForScan(scanBounds(scan.xs, scan.ys), side + 2);
   const whole = moveToFrame(image, object.frame, canvas, fill);
@@ -179,7 +179,7 @@ function phases(side: number, distance: number): { re: Float64Array; im: Float64
 }
 
 /** The image with uncovered pixels replaced, and the fill that was used. */
-function filled(image: ComplexImage, options: RFactorOptions) {
+export function fillUncovered(image: ComplexImage, options: Pick<RFactorOptions, 'fill' | 'overlapCount'> = {}) {
   const weight = options.overlapCount?.data;
   let { fill } = options;
   if (!fill) {

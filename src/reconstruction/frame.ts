@@ -58,6 +58,16 @@ export function scanBounds(xs: ArrayLike<number>, ys: ArrayLike<number>): ScanBo
   return { xMin, xMax, yMin, yMax };
 }
 
+/** The smallest bounds that hold both. */
+export function unionBounds(a: ScanBounds, b: ScanBounds): ScanBounds {
+  return {
+    xMin: Math.min(a.xMin, b.xMin),
+    xMax: Math.max(a.xMax, b.xMax),
+    yMin: Math.min(a.yMin, b.yMin),
+    yMax: Math.max(a.yMax, b.yMax),
+  };
+}
+
 /**
  * The smallest frame of whole pixels that holds M×M crops centred (index ⌊M/2⌋) on every position within the bounds.
  * @throws PtychoError DATASET_VALUE when that is more than memory should hold
@@ -99,6 +109,27 @@ export function intersectFrames(a: Frame, b: Frame): Frame | undefined {
   const height = Math.min(a.originYxPx[0] + a.height, b.originYxPx[0] + b.height) - top;
   const width = Math.min(a.originYxPx[1] + a.width, b.originYxPx[1] + b.width) - left;
   return height > 0 && width > 0 ? { originYxPx: [top, left], height, width } : undefined;
+}
+
+/** True where every pixel of `inner` is one of `outer`. */
+export function holdsFrame(outer: Frame, inner: Frame): boolean {
+  const below = [0, 1].every((axis) => outer.originYxPx[axis] <= inner.originYxPx[axis]);
+  return (
+    below &&
+    inner.originYxPx[0] + inner.height <= outer.originYxPx[0] + outer.height &&
+    inner.originYxPx[1] + inner.width <= outer.originYxPx[1] + outer.width
+  );
+}
+
+/** The smallest frame that holds both. */
+export function unionFrames(a: Frame, b: Frame): Frame {
+  const top = Math.min(a.originYxPx[0], b.originYxPx[0]);
+  const left = Math.min(a.originYxPx[1], b.originYxPx[1]);
+  return {
+    originYxPx: [top, left],
+    height: Math.max(a.originYxPx[0] + a.height, b.originYxPx[0] + b.height) - top,
+    width: Math.max(a.originYxPx[1] + a.width, b.originYxPx[1] + b.width) - left,
+  };
 }
 
 /** The part of an image that lies in `to`, on the canvas of `to`; pixels that the image does not have become `fill`. */

@@ -8,11 +8,37 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, Tensor } from '../core/tensor.js';
-import { type Frame, frameForScan, type ScanBounds } from './frame.js';
+import {
+  type Frame,
+  frameForScan,
+  holdsFrame,
+  type ScanBounds,
+  scanBounds,
+  unionBounds,
+  unionFrames,
+} from './frame.js';
 import { addBlock, addBlocks, addOnes } from './scatter.js';
+import { ShiftedPatch } from './shiftedPatch.js';
+import { SpreadPlanes, type Uncertainty } from './spread.js';
+
+/**
+ * The two published ways of laying patches down; both place pixel N/2 of a patch on its position, and both are bilinear.
+ *
+ * - `shift-and-sum`: a patch is interpolated at the frame's pixels, and counts there by its interpolated weight;
+ *   Σ w(q)·o(q) / (Σ w(q) + 1e-9).
+ * - `barycentric`: every pixel of a patch, times its weight, is divided among the four frame pixels around it, and its weight
+ *   likewise; Σ (w·o) / (Σ w + 1e-12).
+ *
+ * With even weights the two are the same sum in another order; with weights by the probe they differ where object and probe
+ * both change from pixel to pixel.
+ */
+export type StitchingRule = 'shift-and-sum' | 'barycentric';
 
 /** Added to the weight before division, so that nothing divides by zero. */
-const TINY = 1e-9;
+const TINY: Readonly<Record<StitchingRule, number>> = { 'shift-and-sum': 1e-9, barycentric: 1e-12 };
+
+/** A growing canvas gets this many pixels more than it needs on the side where it grows, so that it seldom moves. */
+const ROOM_PX = 64;
 
 /** A stitched image and how it came about. */
 export interface StitchedImage {
@@ -23,10 +49,38 @@ export interface StitchedImage {
   /** Σ weight: the same as `overlapCount` where patches count evenly. */
   readonly weight: Tensor;
   readonly frame: Frame;
-  /** Patches added so far. */
+  /** Patches in the image: all that were added, since none is ever left out. */
   readonly patches: number;
   /** Share of the frame's pixels that some patch covers, 0 … 1. */
   readonly coverage: number;
+  /** How far the patches at a pixel disagree; only where it was asked for. */
+  readonly uncertainty?: Uncertainty;
+}
+
+/** Choices of a {@link PatchStitcher}. */
+export interface StitcherOptions {
+  /** `shift-and-sum` where not given. */
+  readonly rule?: StitchingRule;
+  /** (N, N), not negative: how much each pixel of a patch counts, by its illumination for instance; evenly where not given. */
+  readonly patchWeights?: Tensor;
+  /** Also keep account of how far overlapping patches disagree. */
+  readonly uncertainty?: boolean;
+  /** Patches may lie outside the bounds: the canvas grows with them. Where not given, such a patch is refused. */
+  readonly grow?: boolean;
+}
+
+/** The accumulators; all have `stride` columns. */
+interface Planes {
+  /** Object pixel of plane element 0, and the size without the spare row and column. */
+  readonly frame: Frame;
+  /** One spare row and column take the zero-weight taps of positions that lie on whole pixels. */
+  readonly stride: number;
+  readonly re: Float32Array;
+  readonly im: Float32Array;
+  readonly weight: Float32Array;
+  /** Patches at a pixel; the same plane as `weight` where patches count evenly. */
+  readonly count: Float32Array;
+  readonly spread?: SpreadPlanes;
 }
 
 /**
@@ -34,49 +88,42 @@ export interface StitchedImage {
  * each patch the central M×M pixels count.
  */
 export class PatchStitcher {
-  readonly frame: Frame;
-  private readonly stride: number;
-  private readonly re: Float32Array;
-  private readonly im: Float32Array;
-  private readonly weight: Float32Array;
-  /** Patch weights, cut to M×M, and what they need: scratch blocks and a plane that counts patches. */
-  private readonly weighting?: {
-    readonly block: Float32Array;
-    readonly re: Float32Array;
-    readonly im: Float32Array;
-    readonly count: Float32Array;
-  };
+  readonly rule: StitchingRule;
+  private planes: Planes;
+  /** Extreme positions that the frame is for: those announced, or those seen. */
+  private bounds: ScanBounds;
+  private readonly grow: boolean;
+  /** Patch weights, cut to M×M, and scratch blocks for them. */
+  private readonly weighting?: { readonly block: Float32Array; readonly re: Float32Array; readonly im: Float32Array };
+  private readonly shifted: ShiftedPatch;
   private patches = 0;
 
   /**
    * @param bounds extreme positions of all patches to come; the frame is sized so that every one of them fits
    * @param cropSide M, the side of the central square that is used of each patch
-   * @param patchWeights (N, N), not negative: how much each pixel of a patch counts, by its illumination for instance;
-   * evenly where not given
    * @throws PtychoError CONFIG_INVALID unless M is a positive whole number, DATASET_VALUE for a frame beyond memory
    */
   constructor(
-    private readonly bounds: ScanBounds,
+    bounds: ScanBounds,
     readonly cropSide: number,
-    patchWeights?: Tensor,
+    options: StitcherOptions = {},
   ) {
     if (!Number.isInteger(cropSide) || cropSide <= 0) throw cropError(cropSide, 'N');
-    this.frame = frameForScan(bounds, cropSide);
-    // One spare row and column take the zero-weight taps of positions that lie on whole pixels.
-    this.stride = this.frame.width + 1;
-    const size = this.stride * (this.frame.height + 1);
-    this.re = new Float32Array(size);
-    this.im = new Float32Array(size);
-    this.weight = new Float32Array(size);
-    if (patchWeights) {
-      const area = cropSide * cropSide;
-      this.weighting = {
-        block: cutCentre(patchWeights, cropSide),
-        re: new Float32Array(area),
-        im: new Float32Array(area),
-        count: new Float32Array(size),
-      };
+    const { rule = 'shift-and-sum', patchWeights, uncertainty = false, grow = false } = options;
+    this.rule = rule;
+    this.bounds = bounds;
+    this.grow = grow;
+    const block = patchWeights && cutCentre(patchWeights, cropSide);
+    if (block) {
+      this.weighting = { block, re: new Float32Array(cropSide ** 2), im: new Float32Array(cropSide ** 2) };
     }
+    this.shifted = new ShiftedPatch(cropSide, block);
+    this.planes = makePlanes(frameForScan(bounds, cropSide), block !== undefined, uncertainty);
+  }
+
+  /** The frame of the image as it is now. */
+  get frame(): Frame {
+    return frameForScan(this.bounds, this.cropSide);
   }
 
   /**
@@ -92,7 +139,7 @@ export class PatchStitcher {
     xs: ArrayLike<number>,
     ys: ArrayLike<number>,
   ): void {
-    const { cropSide, stride } = this;
+    const { cropSide } = this;
     if (cropSide > side) throw cropError(cropSide, side);
     const area = side * side;
     if (re.length < count * area || im.length < count * area || xs.length < count || ys.length < count) {
@@ -102,71 +149,72 @@ export class PatchStitcher {
         { count, side, re: re.length, im: im.length, xs: xs.length, ys: ys.length },
       );
     }
-    this.requireInside(count, xs, ys);
-    const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
-    const inset = skip * side + skip;
+    if (count === 0) return;
+    if (this.grow) this.makeRoom(count, xs, ys);
+    else this.requireInside(count, xs, ys);
     const half = Math.floor(cropSide / 2);
-    const [top, left] = this.frame.originYxPx;
+    const skip = Math.floor(side / 2) - half;
+    const inset = skip * side + skip;
+    const [top, left] = this.planes.frame.originYxPx;
     for (let k = 0; k < count; k++) {
-      const y = ys[k] - half - top;
-      const x = xs[k] - half - left;
-      const offset = k * area + inset;
-      if (this.weighting) {
-        this.addWeighted(y, x, re, im, offset, side);
-      } else {
-        addBlocks(this.re, this.im, stride, y, x, re, im, offset, side, cropSide);
-        addOnes(this.weight, stride, y, x, cropSide);
-      }
+      this.addPatch(ys[k] - half - top, xs[k] - half - left, re, im, k * area + inset, side);
     }
     this.patches += count;
   }
 
-  private addWeighted(y: number, x: number, re: Float32Array, im: Float32Array, offset: number, side: number): void {
-    const { cropSide, stride, weighting } = this;
-    if (!weighting) return;
-    const { block, re: scratchRe, im: scratchIm } = weighting;
-    for (let i = 0, to = 0; i < cropSide; i++) {
-      for (let from = offset + i * side, end = from + cropSide; from < end; from++, to++) {
-        const w = block[to];
-        scratchRe[to] = w * re[from];
-        scratchIm[to] = w * im[from];
-      }
+  /** Adds the M×M block at `offset` with its first pixel at plane row y, column x. */
+  private addPatch(y: number, x: number, re: Float32Array, im: Float32Array, offset: number, side: number): void {
+    const { cropSide, weighting, shifted, planes } = this;
+    const { stride, spread } = planes;
+    const interpolate = weighting !== undefined && this.rule === 'shift-and-sum';
+    const [row, column] = [Math.floor(y), Math.floor(x)];
+    if (spread || interpolate) shifted.load(re, im, offset, side, y - row, x - column);
+    spread?.add(shifted, row * stride + column, stride);
+    if (interpolate) {
+      addShifted(planes, shifted, row * stride + column);
+    } else if (weighting) {
+      weigh(weighting, cropSide, re, im, offset, side);
+      addBlocks(planes.re, planes.im, stride, y, x, weighting.re, weighting.im, 0, cropSide, cropSide);
+      addBlock(planes.weight, stride, y, x, weighting.block, cropSide);
+    } else {
+      addBlocks(planes.re, planes.im, stride, y, x, re, im, offset, side, cropSide);
     }
-    addBlocks(this.re, this.im, stride, y, x, scratchRe, scratchIm, 0, cropSide, cropSide);
-    addBlock(this.weight, stride, y, x, block, cropSide);
-    addOnes(weighting.count, stride, y, x, cropSide);
+    addOnes(planes.count, stride, y, x, cropSide);
   }
 
   /** The image of all patches added so far; more may be added afterwards. */
   finish(): StitchedImage {
-    const { height, width } = this.frame;
-    const image = {
-      re: new Float32Array(height * width),
-      im: new Float32Array(height * width),
-      shape: [height, width],
-    };
-    const weights = { data: new Float32Array(height * width), shape: [height, width] };
-    const counts = this.weighting && { data: new Float32Array(height * width), shape: [height, width] };
+    const { planes, frame } = this;
+    const { height, width } = frame;
+    const shape = [height, width];
+    const plane = () => ({ data: new Float32Array(height * width), shape });
+    const image = { re: new Float32Array(height * width), im: new Float32Array(height * width), shape };
+    const weights = plane();
+    const counts = this.weighting ? plane() : weights;
+    const uncertainty = planes.spread && { amplitude: plane(), phase: plane() };
+    const tiny = TINY[this.rule];
+    const skipRows = frame.originYxPx[0] - planes.frame.originYxPx[0];
+    const skipColumns = frame.originYxPx[1] - planes.frame.originYxPx[1];
     let covered = 0;
     for (let r = 0; r < height; r++) {
-      for (let c = 0, from = r * this.stride, to = r * width; c < width; c++, from++, to++) {
-        const weight = this.weight[from];
-        if (counts && this.weighting) counts.data[to] = this.weighting.count[from];
+      let from = (r + skipRows) * planes.stride + skipColumns;
+      for (let c = 0, to = r * width; c < width; c++, from++, to++) {
+        const weight = planes.weight[from];
+        counts.data[to] = planes.count[from];
+        if (uncertainty) {
+          const spread = planes.spread!.at(from);
+          uncertainty.amplitude.data[to] = spread.amplitude;
+          uncertainty.phase.data[to] = spread.phase;
+        }
         if (weight === 0) continue;
         covered++;
         weights.data[to] = weight;
-        image.re[to] = this.re[from] / (weight + TINY);
-        image.im[to] = this.im[from] / (weight + TINY);
+        image.re[to] = planes.re[from] / (weight + tiny);
+        image.im[to] = planes.im[from] / (weight + tiny);
       }
     }
-    return {
-      image,
-      overlapCount: counts ?? weights,
-      weight: weights,
-      frame: this.frame,
-      patches: this.patches,
-      coverage: covered / (height * width),
-    };
+    const coverage = covered / (height * width);
+    return { image, overlapCount: counts, weight: weights, frame, patches: this.patches, coverage, uncertainty };
   }
 
   private requireInside(count: number, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
@@ -180,6 +228,89 @@ export class PatchStitcher {
           { index: this.patches + k, bounds: this.bounds },
         );
       }
+    }
+  }
+
+  /** Widens bounds and canvas to hold the first `count` positions. */
+  private makeRoom(count: number, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
+    const first = (values: ArrayLike<number>) => Float64Array.from({ length: count }, (_, k) => values[k]);
+    const seen = scanBounds(first(xs), first(ys));
+    const bounds = unionBounds(this.bounds, seen);
+    const { frame, spread } = this.planes;
+    if (!holdsFrame(frame, frameForScan(bounds, this.cropSide))) {
+      const { bounds: old } = this;
+      const room = (grown: boolean) => (grown ? ROOM_PX : 0);
+      const roomy = {
+        xMin: bounds.xMin - room(bounds.xMin < old.xMin),
+        xMax: bounds.xMax + room(bounds.xMax > old.xMax),
+        yMin: bounds.yMin - room(bounds.yMin < old.yMin),
+        yMax: bounds.yMax + room(bounds.yMax > old.yMax),
+      };
+      const wanted = unionFrames(frame, frameForScan(roomy, this.cropSide));
+      this.planes = moved(this.planes, makePlanes(wanted, this.weighting !== undefined, spread !== undefined));
+    }
+    this.bounds = bounds;
+  }
+}
+
+function makePlanes(frame: Frame, weighted: boolean, uncertainty: boolean): Planes {
+  const stride = frame.width + 1;
+  const size = stride * (frame.height + 1);
+  const weight = new Float32Array(size);
+  return {
+    frame,
+    stride,
+    re: new Float32Array(size),
+    im: new Float32Array(size),
+    weight,
+    count: weighted ? new Float32Array(size) : weight,
+    spread: uncertainty ? new SpreadPlanes(size) : undefined,
+  };
+}
+
+const arraysOf = ({ re, im, weight, count, spread }: Planes) => [re, im, weight, count, ...(spread?.planes ?? [])];
+
+/** The contents of `from` on the larger canvas `to`. */
+function moved(from: Planes, to: Planes): Planes {
+  const down = from.frame.originYxPx[0] - to.frame.originYxPx[0];
+  const right = from.frame.originYxPx[1] - to.frame.originYxPx[1];
+  const [sources, targets] = [arraysOf(from), arraysOf(to)];
+  for (let r = 0; r <= from.frame.height; r++) {
+    const [source, target] = [r * from.stride, (r + down) * to.stride + right];
+    sources.forEach((array, i) => {
+      targets[i].set(array.subarray(source, source + from.stride), target);
+    });
+  }
+  return to;
+}
+
+/** Interpolated patch times interpolated weight. */
+function addShifted(planes: Planes, patch: ShiftedPatch, start: number): void {
+  const { side, re, im, weight } = patch;
+  for (let r = 0, i = 0; r < side; r++) {
+    for (let c = 0, d = start + r * planes.stride; c < side; c++, d++, i++) {
+      const w = weight[i];
+      planes.re[d] += w * re[i];
+      planes.im[d] += w * im[i];
+      planes.weight[d] += w;
+    }
+  }
+}
+
+/** Patch times weight, pixel by pixel, into the scratch blocks. */
+function weigh(
+  { block, re: scratchRe, im: scratchIm }: { block: Float32Array; re: Float32Array; im: Float32Array },
+  cropSide: number,
+  re: Float32Array,
+  im: Float32Array,
+  offset: number,
+  side: number,
+): void {
+  for (let i = 0, to = 0; i < cropSide; i++) {
+    for (let from = offset + i * side, end = from + cropSide; from < end; from++, to++) {
+      const w = block[to];
+      scratchRe[to] = w * re[from];
+      scratchIm[to] = w * im[from];
     }
   }
 }

@@ -87,10 +87,18 @@ export function renderPhase(
 export function renderValues(
   values: ArrayLike<number>,
   shape: readonly number[],
-  options: { low?: number; high?: number; colormap?: Colormap; unit?: string } = {},
+  options: {
+    /** Percentiles, 0 and 100 where not given. */
+    low?: number;
+    high?: number;
+    /** The values themselves at the first and the last colour, in place of percentiles. */
+    limits?: readonly [number, number];
+    colormap?: Colormap;
+    unit?: string;
+  } = {},
 ): Picture {
   const copy = Float64Array.from(values);
-  const [low, high] = percentiles(copy, options.low ?? 0, options.high ?? 100);
+  const [low, high] = options.limits ?? percentiles(copy, options.low ?? 0, options.high ?? 100);
   return colour(copy, shape, low, high, options.colormap ?? GRAY, options.unit ?? '');
 }
 

@@ -1,33 +1,52 @@
 /**
  * `infer`: a bundle and a scan in, an image out. Writes `reconstruction.npz`, `reconstructed_amplitude.png`,
- * `reconstructed_phase.png` and `run.json` to `output_dir`.
+ * `reconstructed_phase.png`, both uncertainties as pictures and `run.json` to `output_dir`; on request also
+ * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way.
  */
 import path from 'node:path';
+import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import { checkModelClaim } from '../config/modelClaim.js';
 import type { Provenance } from '../config/resolve.js';
 import type { InferenceConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
-import type { ComplexImage, Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
-import { amplitudeRFactor, constantObjectRFactor } from '../evaluation/rFactor.js';
 import { writeNpz } from '../formats/npz.js';
-import { scaleComplex } from '../physics/probe.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
-import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { encodePng } from '../report/png.js';
-import { json, makeOutputFolder, textArray, writeAtomically } from './files.js';
-import { openModel } from './model.js';
-import { type Reconstruction, reconstruct } from './reconstruct.js';
+import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { type OpenedModel, openModel } from './model.js';
+import { PatchStatsLog } from './patchStats.js';
+import { type Preview, type ReconstructOptions, reconstructStream } from './reconstruct.js';
+import { comparisonPlot, knownObject } from './reconstruction/comparison.js';
+import { chooseCropSide } from './reconstruction/cropSide.js';
+import { DebugDump } from './reconstruction/debugDump.js';
+import { checkPhaseRange } from './reconstruction/pictures.js';
+import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
+import { doubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
+import { writePictures, writeReconstruction } from './reconstruction/write.js';
+import type { RefinedPositions } from './refinePositions.js';
+import { probeFor, scanForModel } from './scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from './scan.js';
-import type { WorkflowServices } from './train.js';
+import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
+
+export { stitchedPictures, wellCovered } from './reconstruction/pictures.js';
 
 export interface InferStage {
   readonly name: string;
   readonly seconds: number;
   readonly patternsPerSecond: number;
+}
+
+/** What refining the positions came to. */
+export interface RefinementSummary {
+  readonly rounds: number;
+  /** Mean distance of the refined from the measured positions. */
+  readonly meanMove_px: number;
+  /** R of the image at the measured positions, on the same patterns as `InferSummary.rFactor`. */
+  readonly rFactorBefore?: number;
 }
 
 export interface InferSummary {
@@ -38,74 +57,162 @@ export interface InferSummary {
   /** Share of the frame that some patch covers. */
   readonly coverage: number;
   /** Amplitude R-factor of the image on (a sample of) the scan, and that of the best constant object. */
-  readonly rFactor?: { readonly image: number; readonly constant: number; readonly patterns: number };
+  readonly rFactor?: ImageRFactor;
+  readonly refinement?: RefinementSummary;
   readonly stitched: StitchedImage;
+  /** Ended early: image and files are of the patterns until then. */
+  readonly cancelled: boolean;
 }
 
-/** Reconstructs a scan with a trained bundle. */
+/**
+ * Reconstructs a scan with a trained bundle. Cancelled, it writes the image of what was done by then.
+ * @throws PtychoError for anything wrong with configuration, bundle, scan, engine or output folder; CANCELLED before the
+ * first patch
+ */
 export async function inferWorkflow(config: InferenceConfig, services: WorkflowServices = {}): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
-  const model = await openModel(config.model_path);
+  checkPhaseRange(config);
+  const model = await openModel(config.model_path, { mlflowTrackingUri: config.execution.mlflow_tracking_uri });
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
-  const { gridsize, N } = model.bundle.config.model;
   const opening = performance.now();
   const raw = await openScan(config.test_data_file, config, logger);
   try {
-    if (raw.N !== N) {
-      throw new PtychoError(
-        'DATASET_SHAPE',
-        `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model.bundle.path} was trained on ${N}×${N}: use a model of that size, or crop or bin the patterns.`,
-        { path: raw.source, found: raw.N, expected: N },
-      );
-    }
-    const scan = await prepareScan(raw, config, gridsize, logger);
-    const network = model.network(Math.max(scan.dataset.canvasSide_px, model.bundle.canvasSide_px));
+    checkScan(raw, model, config);
+    for (const doubt of doubts(model, raw)) logger.warn(doubt);
+    // Fitting positions reads every pattern in every round.
+    const once = config.refine_positions === 0;
+    const prepared = await prepareScan(raw, config, model.bundle.config.model.gridsize, logger, { once });
+    const scan = scanForModel(prepared, model.bundle);
     const openSeconds = (performance.now() - opening) / 1000;
     await makeOutputFolder(config.output_dir);
     const backend = await selectBackend(config, logger);
-    let result: Reconstruction;
     try {
       logger.info(describeEngine(backend.info));
-      result = await reconstruct({
-        network,
-        weights: model.bundle.weights,
-        backend,
-        dataset: scan.dataset,
-        batch_size: config.execution.inference_batch_size ?? config.batch_size,
-        crop_px: config.stitch_crop_px ?? N / 2,
-        patch_weighting: config.patch_weighting,
-        probe: raw.probeGuess,
-        signal: services.signal,
-        onProgress: services.onProgress,
-      });
+      return await new Inference(config, services, model, scan, backend).run(openSeconds);
     } finally {
       await backend.dispose();
     }
+  } finally {
+    await raw.close();
+  }
+}
+
+/** @throws PtychoError for a scan that cannot be reconstructed as asked, before anything is started */
+function checkScan(raw: RawData, model: OpenedModel, config: InferenceConfig): void {
+  const { N } = model.bundle.config.model;
+  if (raw.N !== N) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model.bundle.path} was trained on ${N}×${N}: use a model of that size, or crop or bin the patterns.`,
+      { path: raw.source, found: raw.N, expected: N },
+    );
+  }
+  if (config.comparison_plot) knownObject(raw);
+}
+
+/** One run, everything opened. */
+class Inference {
+  readonly #options: ReconstructOptions;
+  readonly #kept: KeptPatches | undefined;
+  readonly #dump: DebugDump | undefined;
+  #stats: PatchStatsLog | undefined;
+
+  constructor(
+    private readonly config: InferenceConfig,
+    private readonly services: WorkflowServices,
+    private readonly model: OpenedModel,
+    private readonly scan: PreparedScan,
+    private readonly backend: Backend,
+  ) {
+    const { raw, dataset } = scan;
+    const crop_px = config.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N);
+    this.#kept = config.refine_positions > 0 ? KeptPatches.for(scan, crop_px) : undefined;
+    this.#dump = config.debug_dump === null ? undefined : new DebugDump(config.debug_dump);
+    this.#options = {
+      network: model.network(Math.max(dataset.canvasSide_px, model.bundle.canvasSide_px)),
+      weights: model.bundle.weights,
+      backend,
+      dataset,
+      batch_size: config.execution.inference_batch_size ?? config.batch_size,
+      crop_px,
+      patch_weighting: config.patch_weighting,
+      stitching: config.stitching,
+      align_phases: config.align_phases,
+      uncertainty: config.uncertainty,
+      probe: probeFor(model.bundle, raw).probe,
+      prefetch: config.execution.prefetch_factor ?? undefined,
+      signal: services.signal,
+      onProgress: services.onProgress,
+      onPatches: (patches, batch, index) => {
+        this.#stats?.add({ batch: index }, patches);
+        this.#dump?.see(patches, batch);
+        this.#kept?.see(patches);
+      },
+    };
+  }
+
+  async run(openSeconds: number): Promise<InferSummary> {
+    const { config, scan, model } = this;
+    const { raw, groups } = scan;
+    const folder = config.output_dir;
+    if (config.log_patch_stats) this.#stats = await PatchStatsLog.open(folder, { limit: config.patch_stats_limit });
+    const result = await this.#reconstruct();
+    if (result.unaligned) {
+      this.services.logger?.warn(
+        'The phases of the patches were not aligned: the folder for temporary files has no room for them; free some, or set TMPDIR to another disk.',
+      );
+    }
+    const { probe: probeGuess, factor } = probeFor(model.bundle, raw);
+    const score = (stitched: StitchedImage, at?: RefinedPositions) =>
+      scoreR(config.r_factor_patterns, { ...raw, probeGuess }, stitched, factor, at);
+    const refining = performance.now();
+    const refined = result.cancelled || config.refine_positions === 0 ? undefined : await this.#refine(result.stitched);
+    const refineSeconds = (performance.now() - refining) / 1000;
+    const stitched = refined?.stitched ?? result.stitched;
+
     const writing = performance.now();
-    const { stitched, patterns, times } = result;
-    const files = await writeImages(config.output_dir, stitched, scan, model.bundle.config.model.architecture);
+    const files = await writeReconstruction(folder, stitched, {
+      algorithm: `PtychoPINN ${model.bundle.config.model.architecture}`,
+      sampleIndices: raw.sampleIndices,
+      groups,
+      phaseRange: config,
+    });
+    files.push(...(await this.#writeExtras(stitched, refined)));
     const writeSeconds = (performance.now() - writing) / 1000;
-    const rFactor = await scoreR(config.r_factor_patterns, raw, stitched, model.bundle.scale.probeFactor);
+    const rFactor = await score(stitched, refined);
+    const refinement = refined && {
+      rounds: refined.rounds.length,
+      meanMove_px: meanMove(raw, refined),
+      rFactorBefore: (await score(result.stitched))?.image,
+    };
+    const { patterns, times } = result;
     const stages = (
       [
         ['open and group', openSeconds],
         ['read', times.read],
         ['predict', times.predict],
         ['stitch', times.stitch],
+        ...(refined ? ([['refine positions', refineSeconds]] as const) : []),
         ['write', writeSeconds],
-        ['total', openSeconds + result.seconds + writeSeconds],
+        ['total', openSeconds + result.seconds + (refined ? refineSeconds : 0) + writeSeconds],
       ] as const
     ).map(([name, seconds]) => ({ name, seconds, patternsPerSecond: patterns / seconds }));
     await writeAtomically(
-      path.join(config.output_dir, 'run.json'),
+      path.join(folder, 'run.json'),
       json({
         config,
-        provenance: services.provenance as Provenance | undefined,
+        provenance: this.services.provenance as Provenance | undefined,
+        cancelled: result.cancelled,
         stages,
+        stitch_crop_px: this.#options.crop_px,
         coverage: stitched.coverage,
-        skipped_positions: scan.groups.skipped,
+        patches_given: result.total,
+        patches_used: stitched.patches,
+        phase_spread_rad: result.phaseSpreadRad,
+        skipped_positions: groups.skipped,
         r_factor: rFactor,
-        backend: backend.info,
+        refinement: refined && { ...refinement, history: refined.rounds },
+        backend: this.backend.info,
         node: process.version,
         version: createdBy.version,
       }),
@@ -113,77 +220,71 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     return {
       stages,
       patterns,
-      outputDir: config.output_dir,
+      outputDir: folder,
       files: [...files, 'run.json'],
       coverage: stitched.coverage,
       rFactor,
+      refinement,
       stitched,
+      cancelled: result.cancelled,
     };
-  } finally {
-    await raw.close();
+  }
+
+  /** The last preview; those before it are drawn where that is asked for. */
+  async #reconstruct(): Promise<Preview> {
+    const { preview_seconds, output_dir } = this.config;
+    const every = preview_seconds === null ? undefined : { seconds: preview_seconds };
+    for await (const preview of reconstructStream({ ...this.#options, every })) {
+      if (preview.final) return preview;
+      await writePictures(output_dir, preview.stitched, this.config);
+    }
+    throw new Error('a reconstruction ends with its final preview');
+  }
+
+  #refine(stitched: StitchedImage): Promise<RefinedPositions> {
+    const { config, scan, backend, model } = this;
+    return refineReconstruction({
+      scan,
+      backend,
+      options: this.#options,
+      network: (side) => model.network(side),
+      rounds: config.refine_positions,
+      stepLimit_px: config.position_step_limit_px,
+      stitched,
+      kept: this.#kept,
+    });
+  }
+
+  async #writeExtras(stitched: StitchedImage, refined: RefinedPositions | undefined): Promise<string[]> {
+    const { config, scan } = this;
+    const { raw } = scan;
+    const files: string[] = [];
+    if (refined) {
+      const column = (data: Float64Array) => ({ data, shape: [data.length] });
+      await writeNpz(path.join(config.output_dir, 'positions.npz'), {
+        xcoords: column(refined.xs),
+        ycoords: column(refined.ys),
+        xcoords_measured: column(raw.xcoords),
+        ycoords_measured: column(raw.ycoords),
+        sample_indices: { data: raw.sampleIndices, shape: [raw.sampleIndices.length] },
+      });
+      files.push('positions.npz');
+    }
+    if (config.comparison_plot) {
+      const plot = comparisonPlot(stitched, knownObject(raw), raw, config);
+      await writeAtomically(path.join(config.output_dir, 'comparison_plot.png'), encodePng(plot));
+      files.push('comparison_plot.png');
+    }
+    if (this.#stats) {
+      await this.#stats.flush();
+      files.push('logs/patch_stats.csv');
+    }
+    await this.#dump?.write(scan.groups, stitched);
+    return files;
   }
 }
 
-/** Pictures show what the scan covers well: pixels with at least this share of the median weight. */
-const FAINT = 0.05;
-
-/** Non-zero where enough light fell for the image to mean something. */
-export function wellCovered(weight: Tensor): Uint8Array {
-  const positive = weight.data.filter((v) => v > 0).sort();
-  const limit = FAINT * (positive[positive.length >> 1] ?? 0);
-  return Uint8Array.from(weight.data, (v) => (v > limit ? 1 : 0));
-}
-
-/** Amplitude and phase pictures of a stitched image, as PNG bytes. */
-export function stitchedPictures(stitched: { readonly image: ComplexImage; readonly weight: Tensor }) {
-  const mask = wellCovered(stitched.weight);
-  const amplitude = renderAmplitude(stitched.image, { mask });
-  const phase = renderPhase(stitched.image, { mask });
-  return { amplitude, phase };
-}
-
-async function writeImages(
-  folder: string,
-  stitched: StitchedImage,
-  { raw, groups }: PreparedScan,
-  architecture: string,
-): Promise<string[]> {
-  await writeNpz(path.join(folder, 'reconstruction.npz'), {
-    reconstructed_object: stitched.image,
-    frame_origin_yx_px: { data: Float64Array.from(stitched.frame.originYxPx), shape: [2] },
-    overlap_count: stitched.overlapCount,
-    sample_indices: { data: raw.sampleIndices, shape: [raw.sampleIndices.length] },
-    nn_indices: { data: groups.members, shape: [groups.count, groups.C] },
-    algorithm: textArray(`PtychoPINN ${architecture}`),
-  });
-  const { amplitude, phase } = stitchedPictures(stitched);
-  await writeAtomically(path.join(folder, 'reconstructed_amplitude.png'), encodePng(withColourBar(amplitude)));
-  await writeAtomically(path.join(folder, 'reconstructed_phase.png'), encodePng(withColourBar(phase)));
-  return ['reconstruction.npz', 'reconstructed_amplitude.png', 'reconstructed_phase.png'];
-}
-
-/** R on evenly spaced patterns of the scan; undefined where it is switched off or has no probe or no counts. */
-async function scoreR(
-  limit: number,
-  raw: RawData,
-  stitched: StitchedImage,
-  probeFactor: number,
-): Promise<InferSummary['rFactor']> {
-  if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
-  const n = Math.min(limit, raw.count);
-  const indices = Int32Array.from({ length: n }, (_, i) => Math.floor((i * raw.count) / n));
-  const data = new Float32Array(n * raw.N * raw.N);
-  await raw.patterns.readAmplitudes(indices, data);
-  const scan = {
-    diffraction: { data, shape: [n, raw.N, raw.N] },
-    xs: Float64Array.from(indices, (i) => raw.xcoords[i]),
-    ys: Float64Array.from(indices, (i) => raw.ycoords[i]),
-    probe: scaleComplex(raw.probeGuess, probeFactor),
-    badPixels: raw.badPixels,
-  };
-  return {
-    image: amplitudeRFactor(scan, stitched, { overlapCount: stitched.weight }),
-    constant: constantObjectRFactor(scan).best,
-    patterns: n,
-  };
+function meanMove(raw: RawData, { xs, ys }: RefinedPositions): number {
+  const distance = (_: number, k: number) => Math.hypot(xs[k] - raw.xcoords[k], ys[k] - raw.ycoords[k]);
+  return raw.xcoords.map(distance).reduce((sum, v) => sum + v, 0) / raw.count;
 }

@@ -1,44 +1,68 @@
 /**
- * From groups to one image: predict batch by batch and stitch every member at its own position while the engine works
- * on the next batch. Memory does not grow with the scan.
+ * From groups to one image, in memory that depends on the image only: batches of groups are predicted and every member's
+ * patch is stitched at its own position, while the engine works on the next batch and the one after it is read.
+ *
+ * @example
+ * for await (const { stitched, patterns, total } of reconstructStream({ …, every: { seconds: 2 } })) {
+ *   console.log(`${patterns} of ${total}, ${stitched.coverage * 100} % of the frame`);
+ * }
  */
-import type { Backend, Compiled } from '../backends/backend.js';
-import { throwIfCancelled } from '../core/cancel.js';
+import type { Backend } from '../backends/backend.js';
+import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
-import { scanBounds } from '../reconstruction/frame.js';
-import { PatchStitcher, type StitchedImage } from '../reconstruction/stitch.js';
+import type { StitchedImage, StitchingRule } from '../reconstruction/stitch.js';
+import { feedOf, type PatternBatch, type PatternFeed } from './reconstruction/feed.js';
+import { LiveScan } from './reconstruction/liveScan.js';
+import { inOrder } from './reconstruction/pipeline.js';
+import type { PatchPlacement } from './reconstruction/placement.js';
+import { Predictor } from './reconstruction/predictor.js';
+import { Stitching } from './reconstruction/stitching.js';
 
-/** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
-export interface PatchPlacement {
-  /** Exchange rows and columns of every patch. */
-  readonly transpose?: boolean;
-  /** Place patches at −x. */
-  readonly flip_x?: boolean;
-  /** Place patches at −y. */
-  readonly flip_y?: boolean;
-  /** Multiply the places by this. */
-  readonly coord_scale?: number;
-}
+export type { PatternBatch } from './reconstruction/feed.js';
+export { LiveScan, type LiveScanOptions, liveScanFor, type PushedPatterns } from './reconstruction/liveScan.js';
+export type { PatchPlacement } from './reconstruction/placement.js';
 
+/** What a reconstruction is made of, and how. */
 export interface ReconstructOptions {
-  readonly network: PtychoNetwork;
+  readonly network: Pick<PtychoNetwork, 'spec' | 'predict'>;
   readonly weights: Readonly<Record<string, Tensor>>;
   readonly backend: Backend;
-  readonly dataset: DiffractionDataset;
+  /** A scan that is complete, or one in progress. */
+  readonly dataset: DiffractionDataset | LiveScan;
   /** Groups in one prediction. */
   readonly batch_size: number;
   /** Side of the central square of each patch that is stitched. */
   readonly crop_px: number;
   /** `probe`: patches count by the probe's intensity; `uniform`: every pixel of the crop counts the same. */
   readonly patch_weighting: 'probe' | 'uniform';
+  /** Which of the two published rules lays patches down; `shift-and-sum` where not given. */
+  readonly stitching?: StitchingRule;
+  /**
+   * Turn every patch by the phase that makes it agree with its neighbours (a pattern leaves the phase of its patch as a whole
+   * open); done for the last preview. Off where not given.
+   */
+  readonly align_phases?: boolean;
+  /** Also measure how far overlapping patches disagree; off where not given. */
+  readonly uncertainty?: boolean;
   /** Probe of the scan for the weighting; the model's own when not given. */
   readonly probe?: ComplexTensor;
   readonly placement?: PatchPlacement;
+  /** Batches read ahead of the engine; 2 where not given. */
+  readonly prefetch?: number;
+  /** Ends the work; what is done by then is the last preview. */
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
+  /** Sees the patches [B, C, N, N] of every batch before they are stitched; valid only during the call. */
+  readonly onPatches?: (patches: ComplexTensor, batch: PatternBatch, index: number) => void;
+}
+
+/** When {@link reconstructStream} shows what it has; whichever comes first. */
+export interface PreviewInterval {
+  readonly patterns?: number;
+  readonly seconds?: number;
 }
 
 /** Wall-clock seconds spent waiting for each stage; reading and stitching overlap with prediction. */
@@ -48,99 +72,126 @@ export interface ReconstructTimes {
   stitch: number;
 }
 
+/** A finished reconstruction. */
 export interface Reconstruction {
   readonly stitched: StitchedImage;
+  /** Patches in it: groups times members. */
   readonly patterns: number;
+  /** Patterns that are in no group, so that no patch was made of them; only scans in progress have such. */
+  readonly unused: number;
+  /** How far the phases of the patches were apart before they were aligned, rms; undefined where they were not. */
+  readonly phaseSpreadRad?: number;
+  /** Phases were to be aligned, but the disk had no room for the patches. */
+  readonly unaligned?: boolean;
+  /** Ended by the signal: the image is of the patterns until then. */
+  readonly cancelled: boolean;
   readonly times: ReconstructTimes;
   readonly seconds: number;
 }
 
-/** Σ_p |P_p|² (N, N), largest value 1. */
-function probeWeights(probe: ComplexTensor): Tensor {
-  const shape = probe.shape.slice(-2);
-  const w = new Float32Array(shape[0] * shape[1]);
-  for (let i = 0; i < probe.re.length; i++) w[i % w.length] += probe.re[i] ** 2 + probe.im[i] ** 2;
-  const largest = w.reduce((m, v) => Math.max(m, v), 0);
-  return { data: w.map((v) => v / largest), shape };
+/** The image so far; keeps its values, later ones are new. */
+export interface Preview extends Reconstruction {
+  /** Patches that there will be; of a scan in progress, those that have come. */
+  readonly total: number;
+  /** Patterns per second since the start. */
+  readonly rate: number;
+  /** The last one: everything is in it, or it was cancelled. */
+  readonly final: boolean;
 }
 
-/** Exchanges rows and columns of square patches in place. */
-function transposePatches(patches: Float32Array, side: number): void {
-  for (let from = 0; from < patches.length; from += side * side) {
-    for (let row = 1; row < side; row++) {
-      for (let column = 0; column < row; column++) {
-        const [a, b] = [from + row * side + column, from + column * side + row];
-        [patches[a], patches[b]] = [patches[b], patches[a]];
+/** Batches with the engine at a time: one that it works on and one that waits, so that it never does. */
+const WITH_ENGINE = 2;
+
+/**
+ * Reconstructs the object from every group of a data set or live scan, and shows the image as it grows; the last preview
+ * is the result. Work goes on while the next preview is awaited; leaving the loop ends it.
+ *
+ * A cancelled reconstruction ends with a preview of what was done (`cancelled` is true), or throws where nothing was.
+ * @throws PtychoError CANCELLED before the first patch, DATASET_SHAPE for a scan of no patterns, and those of engine and data
+ */
+export async function* reconstructStream(
+  options: ReconstructOptions & { readonly every?: PreviewInterval },
+): AsyncGenerator<Preview, void, void> {
+  const { signal, every = {}, dataset } = options;
+  const feed = feedFor(dataset);
+  const stitching = new Stitching(options, feed);
+  const predictor = new Predictor(options.network, options.weights, options.backend, Math.min(options.batch_size, groupsOf(dataset))); // biome-ignore format: one call
+  const started = performance.now();
+  const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
+  const elapsed = () => (performance.now() - started) / 1000;
+  const preview = (final: boolean): Preview => ({
+    ...(final ? stitching.finalImage() : { stitched: stitching.image() }),
+    patterns: stitching.patterns,
+    unused: feed.unused,
+    unaligned: stitching.unaligned,
+    cancelled: signal?.aborted === true,
+    times: { ...times },
+    seconds: elapsed(),
+    total: feed.total,
+    rate: stitching.patterns / elapsed(),
+    final,
+  });
+  let shown = { patterns: 0, seconds: 0 };
+  let batches = 0;
+  try {
+    const predicted = inOrder(feed.batches(options.batch_size), {
+      readAhead: feed.readAhead ?? options.prefetch ?? 2,
+      width: WITH_ENGINE,
+      signal,
+      times,
+      work: async (batch) => ({ batch, patches: await predictor.patches(batch.diffraction, batch.positions) }),
+    });
+    for await (const { batch, patches } of predicted) {
+      const t = performance.now();
+      options.onPatches?.(patches, batch, batches++);
+      stitching.add(patches, batch);
+      times.stitch += (performance.now() - t) / 1000;
+      const { patterns } = stitching;
+      options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
+      const due = patterns - shown.patterns >= (every.patterns ?? Number.POSITIVE_INFINITY);
+      const late = elapsed() - shown.seconds >= (every.seconds ?? Number.POSITIVE_INFINITY);
+      if ((due || late) && (patterns < feed.total || dataset instanceof LiveScan)) {
+        yield preview(false);
+        shown = { patterns, seconds: elapsed() };
       }
     }
+    if (stitching.patterns === 0) throw nothing(signal, feed);
+    yield preview(true);
+  } finally {
+    stitching.dispose();
+    await predictor.dispose();
   }
 }
 
-/** Reconstructs the object from every group of a data set. */
+/**
+ * Reconstructs the object from every group of a data set, or from a live scan until it is closed.
+ * @throws PtychoError as {@link reconstructStream}
+ */
 export async function reconstruct(options: ReconstructOptions): Promise<Reconstruction> {
-  const { network, weights, backend, dataset, batch_size, signal } = options;
-  const { coordsNn, count, C } = dataset.groups;
-  const started = performance.now();
-  const { transpose = false, flip_x = false, flip_y = false, coord_scale = 1 } = options.placement ?? {};
-  const scaleX = flip_x ? -coord_scale : coord_scale;
-  const scaleY = flip_y ? -coord_scale : coord_scale;
-  const xs = new Float64Array(count * C);
-  const ys = new Float64Array(count * C);
-  for (let i = 0; i < count * C; i++) {
-    xs[i] = coordsNn[2 * i] * scaleX;
-    ys[i] = coordsNn[2 * i + 1] * scaleY;
-  }
-  const patchWeights =
-    options.patch_weighting === 'probe' ? probeWeights(options.probe ?? network.spec.scale.probe) : undefined;
-  if (transpose && patchWeights) transposePatches(patchWeights.data, network.spec.config.N);
-  const stitcher = new PatchStitcher(scanBounds(xs, ys), options.crop_px, patchWeights);
-  const side = network.spec.config.N;
-  const compiled = new Map<number, Compiled>();
-  const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
-  const timed = async <T>(stage: keyof ReconstructTimes, work: () => Promise<T> | T): Promise<T> => {
-    const t = performance.now();
-    const result = await work();
-    times[stage] += (performance.now() - t) / 1000;
-    return result;
-  };
-  const stitch = (outputs: Readonly<Record<string, Tensor>>, start: number, n: number) => {
-    const from = start * C;
-    const [re, im] = [outputs.object_real.data, outputs.object_imag.data] as Float32Array[];
-    if (transpose) for (const part of [re, im]) transposePatches(part, side);
-    stitcher.add(re, im, n * C, side, xs.subarray(from), ys.subarray(from));
-    options.onProgress?.({ stage: 'reconstructing', done: (start + n) * C, total: count * C, unit: 'patterns' });
-  };
+  let last: Preview | undefined;
+  for await (const preview of reconstructStream(options)) last = preview;
+  // The stream throws where it has nothing to show.
+  return last as Preview;
+}
 
-  let waiting: { outputs: Promise<Record<string, Tensor>>; start: number; n: number } | undefined;
-  for (let start = 0; start < count; start += batch_size) {
-    throwIfCancelled(signal, 'The reconstruction');
-    const n = Math.min(batch_size, count - start);
-    const batch = await timed('read', () => dataset.batch(Int32Array.from({ length: n }, (_, i) => start + i)));
-    let program = compiled.get(n);
-    if (!program) {
-      program = await backend.compile(network.predict(n), { constants: weights });
-      compiled.set(n, program);
-    }
-    const next = { outputs: program.run({ input: batch.diffraction, input_positions: batch.positions }), start, n };
-    // Reported when awaited; not as an unhandled rejection in between.
-    next.outputs.catch(() => {});
-    if (waiting) {
-      const { outputs, start: s, n: m } = waiting;
-      const done = await timed('predict', () => outputs);
-      await timed('stitch', () => stitch(done, s, m));
-    }
-    waiting = next;
-  }
-  if (waiting) {
-    const { outputs, start, n } = waiting;
-    const done = await timed('predict', () => outputs);
-    await timed('stitch', () => stitch(done, start, n));
-  }
-  for (const c of compiled.values()) await c.dispose();
-  return {
-    stitched: stitcher.finish(),
-    patterns: count * C,
-    times,
-    seconds: (performance.now() - started) / 1000,
-  };
+function feedFor(dataset: DiffractionDataset | LiveScan): PatternFeed {
+  if (dataset instanceof LiveScan) return dataset;
+  const { coordsNn } = dataset.groups;
+  const axis = (a: number) => Float64Array.from({ length: coordsNn.length / 2 }, (_, i) => coordsNn[2 * i + a]);
+  return feedOf(dataset, axis(0), axis(1));
+}
+
+/** A scan smaller than a batch needs no program for a full one. */
+const groupsOf = (dataset: DiffractionDataset | LiveScan) =>
+  dataset instanceof LiveScan ? Number.POSITIVE_INFINITY : dataset.size;
+
+function nothing(signal: AbortSignal | undefined, feed: PatternFeed): PtychoError {
+  if (signal?.aborted) return new PtychoError('CANCELLED', 'The reconstruction was cancelled.', {});
+  return new PtychoError(
+    'DATASET_SHAPE',
+    feed.unused > 0
+      ? `None of the ${feed.unused} patterns has the ${feed.C - 1} neighbours that a group of the model needs; use a model of gridsize 1, or check that positions are in object pixels.`
+      : 'The scan was closed before any pattern came: there is nothing to reconstruct.',
+    { unused: feed.unused },
+  );
 }

@@ -12,7 +12,7 @@ describe('PatchStitcher with patch weights', () => {
   it('averages overlapping patches by their weights', () => {
     const xs = [20, 23];
     const ys = [10, 10];
-    const stitcher = new PatchStitcher(scanBounds(xs, ys), N, weights);
+    const stitcher = new PatchStitcher(scanBounds(xs, ys), N, { patchWeights: weights });
     const re = new Float32Array(2 * N * N).fill(1, 0, N * N).fill(5, N * N);
     stitcher.add(re, new Float32Array(2 * N * N), 2, N, xs, ys);
     const { image, weight, overlapCount, frame } = stitcher.finish();
@@ -27,7 +27,7 @@ describe('PatchStitcher with patch weights', () => {
   it('gives back the object wherever all patches agree, whatever the weights', () => {
     const xs = [20.25, 22.5, 24.75];
     const ys = [10.5, 11.125, 9.75];
-    const stitcher = new PatchStitcher(scanBounds(xs, ys), 6, weights);
+    const stitcher = new PatchStitcher(scanBounds(xs, ys), 6, { patchWeights: weights });
     const re = new Float32Array(3 * N * N).fill(0.7);
     const im = new Float32Array(3 * N * N).fill(-0.2);
     stitcher.add(re, im, 3, N, xs, ys);
@@ -42,7 +42,7 @@ describe('PatchStitcher with patch weights', () => {
   it('uses the same part of patch and weights when it crops', () => {
     const only = { data: new Float32Array(N * N), shape: [N, N] };
     only.data[4 * N + 4] = 1;
-    const stitcher = new PatchStitcher(scanBounds([20], [10]), 2, only);
+    const stitcher = new PatchStitcher(scanBounds([20], [10]), 2, { patchWeights: only });
     const re = Float32Array.from({ length: N * N }, (_, i) => i);
     stitcher.add(re, new Float32Array(N * N), 1, N, [20], [10]);
     const { image, frame } = stitcher.finish();

@@ -79,8 +79,10 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
     expect(summary.monitored).toBe('val_loss');
     expect(summary.history[1].loss).toBeLessThan(summary.history[0].loss);
     expect((await readdir(path.join(folder, name))).sort()).toEqual([
+      'checkpoints',
       'config.json',
       'history.csv',
+      'logs',
       'run.json',
       'wts.zip',
     ]);
@@ -128,9 +130,11 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
     const npz = await openNpz(path.join(there, 'reconstruction.npz'));
     expect([...npz.keys].sort()).toEqual([
       'algorithm',
+      'amplitude_uncertainty',
       'frame_origin_yx_px',
       'nn_indices',
       'overlap_count',
+      'phase_uncertainty',
       'reconstructed_object',
       'sample_indices',
     ]);

@@ -1,0 +1,211 @@
+/**
+ * Inference end to end (open the file → group → predict → stitch → write) against the engine's own rate of prediction, with
+ * the default network on 5,000 patterns of 64²; and the peak memory of processes that reconstruct 5,000 and 50,000 patterns.
+ *
+ *   node bench/endToEnd.mjs            (part of `npm run bench`; BENCH_PATTERNS=300 BENCH_LONG=3000 for a quick look)
+ *
+ * Every measurement has a process of its own. In the first, prediction alone comes before and after the run, so that a machine
+ * whose speed drifts is fair to both; it keeps two batches with the engine, so that the engine never waits. Peak memory is
+ * VmHWM of /proc/self/status. Both scans cover the same field of view (the longer one is denser), since the image itself is what
+ * is asked for; the network of the memory runs is the smallest, to be done in minutes.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { selectBackend } from '../dist/backends/select.js';
+import { inferenceConfigSchema, trainingConfigSchema } from '../dist/config/schema.js';
+import { writeNpz } from '../dist/formats/npz.js';
+import { encodeOnnx } from '../dist/formats/onnx/encode.js';
+import { saveBundle } from '../dist/persistence/bundle.js';
+import { makeObject } from '../dist/simulation/objects.js';
+import { makeProbe } from '../dist/simulation/probes.js';
+import { simulateScan } from '../dist/simulation/simulateScan.js';
+import { inferWorkflow } from '../dist/workflows/infer.js';
+import { openModel } from '../dist/workflows/model.js';
+import { networkOfBundle } from '../dist/workflows/networkSpec.js';
+
+const N = 64;
+const BATCH = 32;
+/** Side of the field that the positions cover, px: a step of 6 px for 5,000 patterns. */
+const FIELD = 424;
+/** Patterns that are simulated; files repeat them, since no figure here depends on what they show. */
+const DISTINCT = 256;
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** A scan of `count` positions on a raster over the field. */
+async function writeScanFile(file, count, probe) {
+  const side = Math.ceil(Math.sqrt(count));
+  const at = (k) => 40 + (k * FIELD) / (side - 1);
+  const xs = Float64Array.from({ length: count }, (_, k) => at(k % side) + 0.5 * Math.sin(k));
+  const ys = Float64Array.from({ length: count }, (_, k) => at(Math.floor(k / side)) + 0.5 * Math.cos(3 * k));
+  const object = makeObject('lines', { rows: 512, cols: 512, seed: 1 });
+  const some = Array.from({ length: Math.min(count, DISTINCT) }, (_, i) => Math.floor((i * count) / DISTINCT) % count);
+  const scan = simulateScan({ object, probe, xs: some.map((k) => xs[k]), ys: some.map((k) => ys[k]), photons: 1e6, seed: 2 }); // biome-ignore format: one call
+  const patterns = scan.diffraction.data;
+  await writeNpz(file, {
+    diffraction: {
+      dtype: 'float32',
+      shape: [count, N, N],
+      async *pieces() {
+        for (let done = 0; done < count; done += some.length) {
+          yield patterns.subarray(0, Math.min(some.length, count - done) * N * N);
+        }
+      },
+    },
+    xcoords: { data: xs, shape: [count] },
+    ycoords: { data: ys, shape: [count] },
+    probeGuess: scan.probeGuess,
+  });
+  return scan.probeGuess;
+}
+
+/** An untrained network in a bundle: what it paints does not matter here. */
+async function writeBundle(file, model, probe) {
+  const config = trainingConfigSchema.parse({ model: { N, ...model }, nepochs: 1 });
+  const bundle = {
+    createdBy: { package: 'ptychopinn', version: '0.0.0' },
+    backend: 'onnx',
+    engine: 'none',
+    config,
+    canvasSide_px: N,
+    scale: { version: 'counts_v1', domain: 'count_amplitude', intensityScale: 1000 / 32, amplitudeGauge: 1, probeFactor: 1 }, // biome-ignore format: one line
+    statistics: { meanPower: 1e6, meanCounts: 1e6, meanAmplitude: 0.2, nPatterns: 1 },
+    training: { epochs: 1, bestEpoch: 1, monitor: 'loss', value: 1 },
+    history: [{ epoch: 1, loss: 1 }],
+    probe,
+  };
+  const network = networkOfBundle(bundle, N);
+  await saveBundle(file, { ...bundle, weights: network.initialWeights(0) }, (entries) =>
+    encodeOnnx(network.predict(2), {
+      externalData: { location: 'weights.safetensors', entries },
+      twin: network.predict(3),
+    }),
+  );
+}
+
+const configOf = ({ model, scan, out, threads }) =>
+  inferenceConfigSchema.parse({
+    model_path: model,
+    test_data_file: scan,
+    output_dir: out,
+    measurement_domain: 'count_amplitude',
+    batch_size: BATCH,
+    r_factor_patterns: 0,
+    execution: { accelerator: 'cpu', threads },
+  });
+
+/** Patterns per second of prediction alone, two batches with the engine at a time. */
+async function predictOnly({ model, threads }, patterns) {
+  const opened = await openModel(model);
+  const config = configOf({ model, scan: 'none', out: 'none', threads });
+  const backend = await selectBackend(config);
+  const program = await backend.compile(opened.network(N).predict(BATCH), { constants: opened.bundle.weights });
+  const input = { data: new Float32Array(BATCH * N * N).map((_, i) => Math.abs(Math.sin(i))), shape: [BATCH, 1, N, N] };
+  const feeds = { input, input_positions: { data: new Float32Array(BATCH * 2), shape: [BATCH, 1, 1, 2] } };
+  await program.run(feeds);
+  const batches = Math.max(3, Math.ceil(patterns / BATCH));
+  const start = performance.now();
+  let [running, queued] = [program.run(feeds), program.run(feeds)];
+  for (let b = 2; b < batches; b++) {
+    await running;
+    [running, queued] = [queued, program.run(feeds)];
+  }
+  await running;
+  await queued;
+  const rate = (batches * BATCH * 1000) / (performance.now() - start);
+  await backend.dispose();
+  return rate;
+}
+
+async function peakMiB() {
+  const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
+/** What a process of its own does. */
+async function child(task) {
+  const patterns = task.patterns;
+  const before = task.compare ? await predictOnly(task, patterns / 4) : undefined;
+  const start = performance.now();
+  const { stages, coverage } = await inferWorkflow(configOf(task));
+  const seconds = (performance.now() - start) / 1000;
+  const peak_mib = await peakMiB();
+  const after = task.compare ? await predictOnly(task, patterns / 4) : undefined;
+  return { seconds, peak_mib, coverage, before, after, stages };
+}
+
+function inProcess(task) {
+  return new Promise((resolve, reject) => {
+    const args = [fileURLToPath(import.meta.url), '--child', JSON.stringify(task)];
+    const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    process_.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    process_.on('error', reject);
+    process_.on('exit', (code) => {
+      if (code === 0) resolve(JSON.parse(text));
+      else reject(new Error(`a measurement ended with exit code ${code}`));
+    });
+  });
+}
+
+/**
+ * Measures throughput and memory; prints nothing.
+ * @returns rows for tables: `throughput`, `stages`, `memory`
+ */
+export async function endToEnd({
+  patterns = Number(process.env.BENCH_PATTERNS ?? 5000),
+  long = Number(process.env.BENCH_LONG ?? 50_000),
+  rounds = Number(process.env.BENCH_E2E_ROUNDS ?? 1),
+  threads = 2,
+} = {}) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-bench-'));
+  const inside = (name) => path.join(folder, name);
+  try {
+    const probe = await writeScanFile(inside('scan.npz'), patterns, makeProbe('structured', { side: N, diameter: 21 }));
+    await writeBundle(inside('default.zip'), {}, probe);
+    await writeBundle(inside('small.zip'), { n_filters_scale: 1 }, probe);
+    const task = { model: inside('default.zip'), scan: inside('scan.npz'), out: inside('out'), threads, patterns };
+    const runs = [];
+    for (let r = 0; r < rounds; r++) runs.push(await inProcess({ ...task, compare: true }));
+    const of = (f) => median(runs.map(f));
+    const predict = of(({ before, after }) => 2 / (1 / before + 1 / after));
+    const throughput = {
+      patterns,
+      threads,
+      batch: BATCH,
+      seconds: of((r) => r.seconds),
+      end_to_end_per_second: of((r) => patterns / r.seconds),
+      predict_only_per_second: predict,
+      ratio: of((r) => patterns / r.seconds / (2 / (1 / r.before + 1 / r.after))),
+    };
+    const small = { ...task, model: inside('small.zip') };
+    const memory = [{ patterns, ...(await inProcess(small)) }];
+    await writeScanFile(inside('long.npz'), long, probe);
+    memory.push({ patterns: long, ...(await inProcess({ ...small, scan: inside('long.npz'), patterns: long })) });
+    const rows = memory.map(({ patterns: count, seconds, peak_mib, coverage }) => ({
+      patterns: count,
+      seconds,
+      per_second: count / seconds,
+      peak_mib,
+      relative_peak: peak_mib / memory[0].peak_mib,
+      coverage,
+    }));
+    return { throughput, stages: runs[runs.length - 1].stages, memory: rows };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[2] === '--child') {
+  process.stdout.write(JSON.stringify(await child(JSON.parse(process.argv[3]))));
+} else if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { throughput, stages, memory } = await endToEnd();
+  console.table([throughput]);
+  console.table(stages);
+  console.table(memory);
+}

@@ -1,0 +1,316 @@
+/**
+ * The global phase of each patch.
+ *
+ * A diffraction pattern says nothing about the phase of its patch as a whole: every patch may be turned by a factor e^{iφ}
+ * of its own. Overlapping patches show the same object, so the differences φ_j − φ_k can be read from their overlap; the
+ * phases of all patches follow as a least-squares problem on the graph of neighbours (angular synchronisation; A. Singer,
+ * Appl. Comput. Harmon. Anal. 30, 20 (2011), with small angles solved linearly and wrapped again each round).
+ *
+ * @example
+ * const phases = new PatchPhases(32, probeWeights);
+ * phases.add(re, im, count, 64, xs, ys); // as often as there are batches
+ * const { angles } = phases.solve(); // multiply patch k by e^{−i·angles[k]}
+ */
+import type { Tensor } from '../core/tensor.js';
+import { NeighbourGrid } from '../data/grouping/neighbours.js';
+
+/** Options of {@link PatchPhases.solve}. */
+export interface PhaseSolveOptions {
+  /** Neighbours that each patch is compared with (default 12). */
+  readonly neighbours?: number;
+  /**
+   * How much a patch is held to the phase that it came with, relative to its neighbours' pull (default 1e-4): enough to
+   * choose the one phase that is common to all, and the offset of parts of a scan that do not touch.
+   */
+  readonly prior?: number;
+}
+
+/** Phases of all patches. */
+export interface PatchPhaseSolution {
+  /** (n) radians; patch k times e^{−i·angles[k]} agrees with its neighbours. */
+  readonly angles: Float64Array;
+  /** Root mean square of the angles about their mean, radians: how far the patches were apart. */
+  readonly spreadRad: number;
+}
+
+/** Rounds in which differences of phases are wrapped anew. */
+const ROUNDS = 4;
+const CG_STEPS = 400;
+const CG_TOLERANCE = 1e-6;
+
+/**
+ * Remembers each patch as sums over cells of the object (a few hundred bytes a patch) and solves for the phases.
+ */
+export class PatchPhases {
+  readonly #across: number;
+  readonly #block: Float32Array | undefined;
+  #xs = new Float64Array(1024);
+  #ys = new Float64Array(1024);
+  /** Cell sums, (n, across, across) complex interleaved. */
+  #sums: Float32Array[] = [];
+  #corners: Int32Array[] = [];
+  #count = 0;
+
+  /**
+   * @param cropSide side of the central square of a patch that counts
+   * @param patchWeights (N, N), how much each pixel counts; evenly where not given
+   * @param cellPx side of the cells that pixels are summed over: smaller ones tell more and cost more
+   */
+  constructor(
+    readonly cropSide: number,
+    patchWeights?: Tensor,
+    readonly cellPx = 4,
+  ) {
+    this.#across = Math.ceil(cropSide / cellPx) + 1;
+    this.#block = patchWeights && centre(patchWeights, cropSide);
+  }
+
+  /** Patches so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Takes note of the first `count` patches of (≥ count, side, side) arrays at xs, ys (object pixels). */
+  add(
+    re: Float32Array,
+    im: Float32Array,
+    count: number,
+    side: number,
+    xs: ArrayLike<number>,
+    ys: ArrayLike<number>,
+  ): void {
+    const { cropSide, cellPx } = this;
+    const across = this.#across;
+    const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
+    const half = Math.floor(cropSide / 2);
+    const sums = new Float32Array(count * across * across * 2);
+    const corners = new Int32Array(2 * count);
+    this.#reserve(this.#count + count);
+    for (let k = 0; k < count; k++) {
+      this.#xs[this.#count + k] = xs[k];
+      this.#ys[this.#count + k] = ys[k];
+      const top = Math.round(ys[k]) - half;
+      const left = Math.round(xs[k]) - half;
+      const cellTop = Math.floor(top / cellPx);
+      const cellLeft = Math.floor(left / cellPx);
+      corners[2 * k] = cellTop;
+      corners[2 * k + 1] = cellLeft;
+      for (let r = 0; r < cropSide; r++) {
+        const row = (k * across + Math.floor((top + r) / cellPx) - cellTop) * across;
+        const from = k * side * side + (skip + r) * side + skip;
+        for (let c = 0; c < cropSide; c++) {
+          const w = this.#block ? this.#block[r * cropSide + c] : 1;
+          const at = 2 * (row + Math.floor((left + c) / cellPx) - cellLeft);
+          sums[at] += w * re[from + c];
+          sums[at + 1] += w * im[from + c];
+        }
+      }
+    }
+    this.#sums.push(sums);
+    this.#corners.push(corners);
+    this.#count += count;
+  }
+
+  /** The phases that make neighbours agree best. */
+  solve(options: PhaseSolveOptions = {}): PatchPhaseSolution {
+    const { neighbours = 12, prior = 1e-4 } = options;
+    const n = this.#count;
+    const angles = new Float64Array(n);
+    if (n < 2) return { angles, spreadRad: 0 };
+    const edges = this.#edges(Math.min(neighbours + 1, n));
+    const degree = new Float64Array(n);
+    for (let e = 0; e < edges.count; e++) {
+      degree[edges.from[e]] += edges.weight[e];
+      degree[edges.to[e]] += edges.weight[e];
+    }
+    const hold = (prior * degree.reduce((a, d) => a + d, 0)) / n;
+    const apply = (v: Float64Array, out: Float64Array) => {
+      for (let i = 0; i < n; i++) out[i] = (degree[i] + hold) * v[i];
+      for (let e = 0; e < edges.count; e++) {
+        const [i, j, w] = [edges.from[e], edges.to[e], edges.weight[e]];
+        out[i] -= w * v[j];
+        out[j] -= w * v[i];
+      }
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      const right = new Float64Array(n);
+      for (let e = 0; e < edges.count; e++) {
+        const [i, j] = [edges.from[e], edges.to[e]];
+        const rest = wrap(edges.angle[e] - (angles[i] - angles[j])) * edges.weight[e];
+        right[i] += rest;
+        right[j] -= rest;
+      }
+      for (let i = 0; i < n; i++) right[i] -= hold * wrap(angles[i]);
+      const step = conjugateGradients(apply, right, degree, hold);
+      let largest = 0;
+      for (let i = 0; i < n; i++) {
+        angles[i] += step[i];
+        largest = Math.max(largest, Math.abs(step[i]));
+      }
+      if (largest < 1e-3) break;
+    }
+    const mean = angles.reduce((a, v) => a + v, 0) / n;
+    const spreadRad = Math.sqrt(angles.reduce((a, v) => a + (v - mean) ** 2, 0) / n);
+    return { angles, spreadRad };
+  }
+
+  /** Pairs of neighbours with the phase of the first against the second, and how well it is known. */
+  #edges(k: number) {
+    const n = this.#count;
+    const grid = new NeighbourGrid(this.#xs.subarray(0, n), this.#ys.subarray(0, n));
+    const near = new Int32Array(k);
+    const from: number[] = [];
+    const to: number[] = [];
+    const angle: number[] = [];
+    const weight: number[] = [];
+    const seen = new Set<number>();
+    const sums = join(this.#sums);
+    const corners = joinCorners(this.#corners);
+    const across = this.#across;
+    for (let i = 0; i < n; i++) {
+      const found = grid.nearest(i, k, near);
+      for (let m = 0; m < found; m++) {
+        const j = near[m];
+        const key = Math.min(i, j) * n + Math.max(i, j);
+        if (j === i || seen.has(key)) continue;
+        seen.add(key);
+        const [dr, dc] = [corners[2 * i] - corners[2 * j], corners[2 * i + 1] - corners[2 * j + 1]];
+        let [re, im] = [0, 0];
+        for (let r = Math.max(0, -dr); r < Math.min(across, across - dr); r++) {
+          for (let c = Math.max(0, -dc); c < Math.min(across, across - dc); c++) {
+            const a = 2 * ((i * across + r) * across + c);
+            const b = 2 * ((j * across + r + dr) * across + c + dc);
+            re += sums[a] * sums[b] + sums[a + 1] * sums[b + 1];
+            im += sums[a + 1] * sums[b] - sums[a] * sums[b + 1];
+          }
+        }
+        const strength = Math.hypot(re, im);
+        if (strength === 0) continue;
+        from.push(i);
+        to.push(j);
+        angle.push(Math.atan2(im, re));
+        weight.push(strength);
+      }
+    }
+    return {
+      count: from.length,
+      from: Int32Array.from(from),
+      to: Int32Array.from(to),
+      angle: Float64Array.from(angle),
+      weight: Float64Array.from(weight),
+    };
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#xs.length) return;
+    const room = Math.max(size, 2 * this.#xs.length);
+    const grown = (v: Float64Array) => {
+      const out = new Float64Array(room);
+      out.set(v);
+      return out;
+    };
+    this.#xs = grown(this.#xs);
+    this.#ys = grown(this.#ys);
+  }
+}
+
+/** Copies of `count` patches (count, side, side) at xs, ys, turned so that neighbours agree. */
+export function alignPatches(
+  re: Float32Array,
+  im: Float32Array,
+  count: number,
+  side: number,
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  patchWeights?: Tensor,
+): { re: Float32Array; im: Float32Array } {
+  const phases = new PatchPhases(side, patchWeights);
+  phases.add(re, im, count, side, xs, ys);
+  const turned = { re: re.slice(), im: im.slice() };
+  turnPatches(turned.re, turned.im, count, side, phases.solve().angles);
+  return turned;
+}
+
+/** Multiplies patches of (count, side, side) arrays by e^{−i·angle} in place. */
+export function turnPatches(
+  re: Float32Array,
+  im: Float32Array,
+  count: number,
+  side: number,
+  angles: ArrayLike<number>,
+): void {
+  const area = side * side;
+  for (let k = 0; k < count; k++) {
+    const [c, s] = [Math.cos(angles[k]), Math.sin(angles[k])];
+    for (let i = k * area; i < (k + 1) * area; i++) {
+      const [a, b] = [re[i], im[i]];
+      re[i] = a * c + b * s;
+      im[i] = b * c - a * s;
+    }
+  }
+}
+
+const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
+
+function centre({ data, shape }: Tensor, cropSide: number): Float32Array {
+  const side = shape[0];
+  const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
+  const out = new Float32Array(cropSide * cropSide);
+  for (let r = 0; r < cropSide; r++) {
+    const from = (skip + r) * side + skip;
+    out.set(data.subarray(from, from + cropSide), r * cropSide);
+  }
+  return out;
+}
+
+function join(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((a, p) => a + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
+}
+
+function joinCorners(parts: readonly Int32Array[]): Int32Array {
+  const out = new Int32Array(parts.reduce((a, p) => a + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
+}
+
+/** Jacobi-preconditioned conjugate gradients from zero. */
+function conjugateGradients(
+  apply: (v: Float64Array, out: Float64Array) => void,
+  right: Float64Array,
+  degree: Float64Array,
+  hold: number,
+): Float64Array {
+  const n = right.length;
+  const x = new Float64Array(n);
+  const r = right.slice();
+  const z = r.map((v, i) => v / (degree[i] + hold || 1));
+  const p = z.slice();
+  const q = new Float64Array(n);
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((s, v, i) => s + v * b[i], 0);
+  let rz = dot(r, z);
+  const stop = CG_TOLERANCE ** 2 * rz;
+  for (let k = 0; k < CG_STEPS && rz > stop && rz > 0; k++) {
+    apply(p, q);
+    const alpha = rz / dot(p, q);
+    for (let i = 0; i < n; i++) {
+      x[i] += alpha * p[i];
+      r[i] -= alpha * q[i];
+      z[i] = r[i] / (degree[i] + hold || 1);
+    }
+    const next = dot(r, z);
+    const beta = next / rz;
+    for (let i = 0; i < n; i++) p[i] = z[i] + beta * p[i];
+    rz = next;
+  }
+  return x;
+}

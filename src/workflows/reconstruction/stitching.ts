@@ -1,0 +1,100 @@
+/** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
+import type { ComplexTensor } from '../../core/tensor.js';
+import { type ScanBounds, scanBounds, unionBounds } from '../../reconstruction/frame.js';
+import { PatchPhases, turnPatches } from '../../reconstruction/patchPhases.js';
+import { PatchStore } from '../../reconstruction/patchStore.js';
+import { PatchStitcher, type StitchedImage } from '../../reconstruction/stitch.js';
+import type { ReconstructOptions } from '../reconstruct.js';
+import type { PatternBatch, PatternFeed } from './feed.js';
+import { placeFactors, probeWeights, scaleBounds, transposePatches } from './placement.js';
+
+/** Lays down the patches of batch after batch. */
+export class Stitching {
+  /** Patches so far. */
+  patterns = 0;
+  readonly #make: (bounds: ScanBounds) => PatchStitcher;
+  /** Made with the first batch where nobody knows how far the scan goes. */
+  #stitcher: PatchStitcher | undefined;
+  /** Of a scan that is complete: known beforehand. */
+  readonly #bounds: ScanBounds | undefined;
+  readonly #factors: { readonly x: number; readonly y: number };
+  readonly #side: number;
+  readonly #transpose: boolean;
+  /** What the second look at the patches needs, where their phases are to be brought together. */
+  #second: { readonly phases: PatchPhases; readonly store: PatchStore } | undefined;
+  /** The disk had no room for the second look. */
+  unaligned = false;
+
+  constructor(options: ReconstructOptions, feed: PatternFeed) {
+    const { network, patch_weighting, probe, crop_px, placement = {} } = options;
+    this.#side = network.spec.config.N;
+    this.#factors = placeFactors(placement);
+    this.#transpose = placement.transpose === true;
+    const patchWeights = patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
+    if (this.#transpose && patchWeights) transposePatches(patchWeights.data, this.#side);
+    const { stitching: rule, uncertainty } = options;
+    this.#make = (bounds) => new PatchStitcher(bounds, crop_px, { rule, patchWeights, uncertainty, grow: feed.grows });
+    if (options.align_phases) {
+      this.#second = {
+        phases: new PatchPhases(crop_px, patchWeights),
+        store: new PatchStore(crop_px, feed.total),
+      };
+    }
+    if (feed.bounds) {
+      this.#bounds = feed.grows ? undefined : scaleBounds(feed.bounds, this.#factors);
+      this.#stitcher = this.#make(scaleBounds(feed.bounds, this.#factors));
+    }
+  }
+
+  /** Adds the patches [B, C, N, N] of a batch, which are transposed in place where that is asked for. */
+  add({ re, im }: ComplexTensor, batch: PatternBatch): void {
+    const xs = batch.xs.map((x) => x * this.#factors.x);
+    const ys = batch.ys.map((y) => y * this.#factors.y);
+    if (this.#transpose) for (const part of [re, im]) transposePatches(part, this.#side);
+    this.#stitcher ??= this.#make(scanBounds(xs, ys));
+    this.#stitcher.add(re, im, xs.length, this.#side, xs, ys);
+    this.patterns += xs.length;
+    if (!this.#second) return;
+    this.#second.phases.add(re, im, xs.length, this.#side, xs, ys);
+    if (!this.#second.store.add(re, im, xs.length, this.#side, xs, ys)) {
+      this.#second = undefined;
+      this.unaligned = true;
+    }
+  }
+
+  /** The image so far, of patches as they were predicted; only after the first batch. */
+  image(): StitchedImage {
+    if (!this.#stitcher) throw new Error('there is no image before the first patch');
+    return this.#stitcher.finish();
+  }
+
+  /** The image of all patches, each turned by the phase that makes it agree with its neighbours, where that was asked for. */
+  finalImage(): { readonly stitched: StitchedImage; readonly phaseSpreadRad?: number } {
+    const stitched = this.image();
+    if (!this.#second) return { stitched };
+    const { phases, store } = this.#second;
+    const { angles, spreadRad } = phases.solve();
+    const aligned = this.#make(this.#bounds ?? boundsOf(store));
+    for (const { re, im, count, xs, ys, start } of store.chunks()) {
+      turnPatches(re, im, count, store.cropSide, angles.subarray(start));
+      aligned.add(re, im, count, store.cropSide, xs, ys);
+    }
+    return { stitched: aligned.finish(), phaseSpreadRad: spreadRad };
+  }
+
+  /** Lets go of what was kept for the second look. */
+  dispose(): void {
+    this.#second?.store.close();
+    this.#second = undefined;
+  }
+}
+
+/** Extreme positions of the patches that were kept. */
+function boundsOf(store: PatchStore): ScanBounds {
+  let bounds: ScanBounds | undefined;
+  for (const { xs, ys } of store.chunks()) {
+    const these = scanBounds(xs, ys);
+    bounds = bounds ? unionBounds(bounds, these) : these;
+  }
+  return bounds as ScanBounds;
+}

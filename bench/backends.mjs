@@ -51,7 +51,8 @@ try {
         execution: { accelerator: 'cpu', threads: 1 },
       });
       const started = performance.now();
-      const { history, engine } = await trainCdiModelWithBackend(raw, null, config);
+      const { history, engine, model_instance } = await trainCdiModelWithBackend(raw, null, config);
+      await model_instance.dispose();
       await raw.close();
       const run = {
         seed,

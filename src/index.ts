@@ -95,20 +95,43 @@ export { type NetworkSpec, PtychoNetwork } from './model/network.js';
 export { type PhysicsScale, physicsScale } from './model/scale.js';
 export { type BundleContent, type OpenedBundle, openBundle, saveBundle } from './persistence/bundle.js';
 export { type Frame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
-export { PatchStitcher, type StitchedImage } from './reconstruction/stitch.js';
+export type { Uncertainty } from './reconstruction/spread.js';
+export {
+  PatchStitcher,
+  type StitchedImage,
+  type StitcherOptions,
+  type StitchingRule,
+} from './reconstruction/stitch.js';
 export { renderAmplitude, renderPhase, withColourBar } from './report/image.js';
 export { encodePng } from './report/png.js';
 export { makeObject } from './simulation/objects.js';
 export { makeProbe } from './simulation/probes.js';
 export { makeScan } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
+export type { EngineChoice, ScanInput } from './workflows/api/inputs.js';
+export { type OpenModelOptions, PtychoModel } from './workflows/api/ptychoModel.js';
+export {
+  type ImageOptions,
+  type ReconstructedScan,
+  type ReconstructInput,
+  reconstruct,
+  reconstructStream,
+} from './workflows/api/reconstruct.js';
+export type { RunBy } from './workflows/api/runBy.js';
+export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './workflows/api/train.js';
 export {
   type CdiExample,
+  type CdiHistory,
+  type CdiImage,
+  type CdiImageResults,
+  type CdiPatches,
   type CdiResults,
   type CdiTrainingResults,
-  type LoadedModel,
+  type LoadedBundle,
+  loadInferenceBundle,
   loadInferenceBundleWithBackend,
   reassembleCdiImage,
+  reconstructImage,
   runCdiExample,
   runCdiExampleWithBackend,
   type StitchOptions,
@@ -119,14 +142,29 @@ export { type ConversionSummary, convertWorkflow } from './workflows/convert.js'
 export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
 export { type Examination, examine } from './workflows/doctor.js';
 export { type InferSummary, inferWorkflow } from './workflows/infer.js';
-export { modelOf, type OpenedModel, openModel, type TrainedNetwork } from './workflows/model.js';
+export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './workflows/model.js';
 export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
 export {
+  LiveScan,
+  type LiveScanOptions,
+  liveScanFor,
   type PatchPlacement,
+  type PatternBatch,
+  type Preview,
+  type PreviewInterval,
+  type PushedPatterns,
   type Reconstruction,
   type ReconstructOptions,
-  reconstruct,
+  reconstruct as reconstructDataset,
+  reconstructStream as reconstructDatasetStream,
 } from './workflows/reconstruct.js';
+export { type ReconstructionFacts, saveOutputs, writeReconstruction } from './workflows/reconstruction/write.js';
+export {
+  type RefinedPositions,
+  type RefinementRound,
+  type RefinePositionsOptions,
+  refinePositions,
+} from './workflows/refinePositions.js';
 export { type PreparedScan, prepareScan } from './workflows/scan.js';
 export { simulateWorkflow } from './workflows/simulate.js';
 export { type SplitSummary, splitWorkflow } from './workflows/split.js';

@@ -70,6 +70,19 @@ describe('runCdiExampleWithBackend', () => {
     expect(phase?.data.every((v) => Math.abs(v) <= Math.PI + 1e-6)).toBe(true);
     expect(Math.max(...(amplitude?.data ?? []))).toBeGreaterThan(0);
     expect(train.xcoords).toEqual(before);
+    // The published keys.
+    const { count } = results.test_container?.groups ?? { count: 0 };
+    expect(results.recon_amp).toBe(amplitude);
+    expect(results.recon_phase).toBe(phase);
+    expect(results.obj_tensor_full?.shape).toEqual([count, 1, 64, 64]);
+    const [again, patches] = [results.reconstructed_obj?.re ?? [], results.obj_tensor_full?.re ?? []];
+    expect(again).toHaveLength(patches.length);
+    expect(Math.max(...Array.from({ length: 4096 }, (_, i) => Math.abs(again[i] - patches[i])))).toBeLessThan(1e-4);
+    expect(results.global_offsets?.shape).toEqual([count, 1, 1, 2]);
+    expect(Array.from(results.global_offsets?.data.subarray(0, 2) ?? [])).toEqual([test.xcoords[0], test.ycoords[0]]);
+    expect(results.models.diffraction_to_obj).toBe(results.model_instance);
+    expect(results.train_container.groups.count).toBeGreaterThan(0);
+    await results.model_instance.dispose();
   });
 
   it('does not look at bad pixels, whatever they hold', async () => {
@@ -78,7 +91,8 @@ describe('runCdiExampleWithBackend', () => {
     const places = Array.from({ length: 12 }, (_, i) => [40 + 9 * (i % 4), 40 + 9 * (i >> 2)] as const);
     const losses = async (value: number, given = true) => {
       const raw = scan(1, places, { mask: given ? mask : new Uint8Array(4096), value });
-      const { history } = await trainCdiModelWithBackend(raw, null, request('onnx'));
+      const { history, model_instance } = await trainCdiModelWithBackend(raw, null, request('onnx'));
+      await model_instance.dispose();
       return [history.train_loss, history.val_loss];
     };
     const clean = await losses(0);
@@ -89,8 +103,10 @@ describe('runCdiExampleWithBackend', () => {
 
   it('gives no images where none were asked for', async () => {
     const { amplitude, phase, results } = await runCdiExampleWithBackend(scan(1), null, request('onnx'));
-    expect([amplitude, phase, results.stitched, results.test]).toEqual([null, null, undefined, undefined]);
+    expect([amplitude, phase, results.stitched, results.test_container]).toEqual([null, null, undefined, undefined]);
+    expect(results.reconstructed_obj).toBeUndefined();
     expect(results.history.val_loss?.[0]).toBeGreaterThan(0);
+    await results.model_instance.dispose();
   });
 
   it('never tries a backend that was not asked for', async () => {
@@ -104,10 +120,11 @@ describe('reassembleCdiImage', () => {
     const config = request('onnx');
     const backend = await selectBackend(config);
     try {
-      const { model } = await trainCdiModel(scan(1), null, config, backend);
+      const { model_instance: model } = await trainCdiModel(scan(1), null, config, { backend });
       const image = async (places: readonly (readonly [number, number])[], options = {}) => {
         const prepared = await prepareScan(scan(2, places), config, 1);
-        const { stitched } = await reassembleCdiImage(prepared, model, { M: 20, ...options }, backend);
+        const { results } = await reassembleCdiImage(prepared, model, { M: 20, ...options });
+        const { stitched } = results;
         const [top, left] = stitched.frame.originYxPx;
         const width = stitched.image.shape[1];
         return (y: number, x: number) => stitched.image.re[(y - top) * width + (x - left)];

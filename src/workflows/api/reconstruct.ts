@@ -1,0 +1,222 @@
+/**
+ * `reconstruct(model, data)`: a scan and a model in, an image out, in memory that depends on the image only. No files.
+ *
+ * @example
+ * const { stitched } = await reconstruct(model, 'scan.npz', { refine_positions: 5 });
+ * for await (const preview of reconstructStream(model, 'scan.npz', { every: { seconds: 1 } })) show(preview.stitched);
+ */
+import { inferenceDefinition } from '../../config/definition.js';
+import type { InferenceConfig } from '../../config/schema.js';
+import { PtychoError } from '../../core/errors.js';
+import type { DiffractionDataset } from '../../data/dataset.js';
+import type { RawData } from '../../data/rawData.js';
+import {
+  LiveScan,
+  type PatchPlacement,
+  type Preview,
+  type PreviewInterval,
+  type Reconstruction,
+  type ReconstructOptions,
+  reconstruct as reconstructDataset,
+  reconstructStream as streamDataset,
+} from '../reconstruct.js';
+import { chooseCropSide } from '../reconstruction/cropSide.js';
+import { KeptPatches, refineReconstruction } from '../reconstruction/refine.js';
+import type { RefinedPositions } from '../refinePositions.js';
+import { probeFor, scanForModel } from '../scaleContract.js';
+import { openScan, type PreparedScan, prepareScan } from '../scan.js';
+import type { WorkflowServices } from '../services.js';
+import { completeConfig, type ScanInput } from './inputs.js';
+import type { PtychoModel } from './ptychoModel.js';
+
+/** A scan as a file, open, or grouped already. */
+export type ReconstructInput = ScanInput | PreparedScan;
+
+/** Fields of the configuration of `infer` that concern the image, see docs/configuration.md, and what callers may add. */
+export interface ImageOptions
+  extends Partial<
+      Pick<
+        InferenceConfig,
+        | 'n_groups'
+        | 'n_subsample'
+        | 'subsample_seed'
+        | 'sequential_sampling'
+        | 'neighbor_count'
+        | 'enable_oversampling'
+        | 'neighbor_pool_size'
+        | 'probe'
+        | 'measurement_domain'
+        | 'seed'
+        | 'batch_size'
+        | 'stitch_crop_px'
+        | 'patch_weighting'
+        | 'stitching'
+        | 'align_phases'
+        | 'uncertainty'
+      >
+    >,
+    Pick<WorkflowServices, 'signal' | 'onProgress' | 'logger'> {
+  readonly data?: Partial<InferenceConfig['data']>;
+  readonly placement?: PatchPlacement;
+  /** Sees the patches [B, C, N, N] of every batch before they are stitched; valid only during the call. */
+  readonly onPatches?: ReconstructOptions['onPatches'];
+}
+
+/** What of {@link ImageOptions} is no field of a configuration. */
+const NO_FIELDS = ['signal', 'onProgress', 'logger', 'placement', 'onPatches', 'every'] as const;
+
+/** A finished reconstruction, and where the patterns turned out to be where that was asked for. */
+export interface ReconstructedScan extends Reconstruction {
+  readonly refined?: RefinedPositions;
+}
+
+/**
+ * Reconstructs a scan.
+ * @param options `refine_positions`: rounds of fitting the positions to the image, with `position_step_limit_px`
+ * @throws PtychoError for anything wrong with options, scan or engine; CANCELLED before the first patch
+ */
+export async function reconstruct(
+  model: PtychoModel,
+  data: ReconstructInput,
+  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'position_step_limit_px'>> = {},
+): Promise<ReconstructedScan> {
+  const config = configOf(options);
+  const { refine_positions: rounds, position_step_limit_px: stepLimit_px } = config;
+  const opened = await openFor(data, config, options);
+  try {
+    const { scan, image } = await prepare(model, opened.scan, config, options);
+    const kept = rounds > 0 ? KeptPatches.for(scan, image.crop_px) : undefined;
+    const result = await reconstructDataset({
+      ...image,
+      onPatches: (patches, batch, index) => {
+        kept?.see(patches);
+        image.onPatches?.(patches, batch, index);
+      },
+    });
+    if (rounds === 0 || result.cancelled) return result;
+    const { stitched } = result;
+    const network = (side: number) => model.network(side);
+    const { backend } = image;
+    const refined = await refineReconstruction({
+      ...{ scan, backend, network, rounds, stepLimit_px, stitched, kept },
+      options: image,
+    });
+    return { ...result, stitched: refined.stitched, refined };
+  } finally {
+    await opened.close();
+  }
+}
+
+/**
+ * The image as it grows; the last preview is the result. A {@link LiveScan} (`liveScanFor(model, …)`) takes patterns while it
+ * runs. Leaving the loop ends the work.
+ * @throws PtychoError as {@link reconstruct}
+ */
+export async function* reconstructStream(
+  model: PtychoModel,
+  data: ReconstructInput | LiveScan,
+  options: ImageOptions & { readonly every?: PreviewInterval } = {},
+): AsyncGenerator<Preview, void, void> {
+  const config = configOf(options);
+  const { every } = options;
+  if (config.refine_positions > 0) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'refine_positions needs the whole scan, so there is nothing to stream: use reconstruct.',
+      { key: 'refine_positions' },
+    );
+  }
+  if (data instanceof LiveScan) {
+    const crop_px = config.stitch_crop_px ?? model.N / 2;
+    yield* streamDataset({
+      ...imageOptions(model, config, options),
+      crop_px,
+      dataset: data,
+      network: model.network(),
+      every,
+    });
+    return;
+  }
+  const opened = await openFor(data, config, options);
+  try {
+    const { image } = await prepare(model, opened.scan, config, options);
+    yield* streamDataset({ ...image, every });
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID */
+function configOf(options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions'>>): InferenceConfig {
+  const fields = Object.entries(options).filter(([key]) => !(NO_FIELDS as readonly string[]).includes(key));
+  // The two paths are never opened.
+  const given = { model_path: '.', test_data_file: '.', ...Object.fromEntries(fields) };
+  const config = completeConfig(inferenceDefinition, given, options.logger);
+  if (config.refine_positions > 0 && options.placement) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'refine_positions fits patterns to the image where they were measured, so it cannot be used with placement; bring the axes of the scan into order when it is opened (swap_xy, flip_x, flip_y of the block data).',
+      { key: 'placement' },
+    );
+  }
+  return config;
+}
+
+/** The scan, opened where it is named; `close` closes it again then. */
+async function openFor(
+  data: ReconstructInput,
+  config: InferenceConfig,
+  { logger }: ImageOptions,
+): Promise<{ readonly scan: RawData | PreparedScan; close(): Promise<void> }> {
+  if (typeof data !== 'string') return { scan: data, close: async () => {} };
+  const scan = await openScan(data, config, logger);
+  return { scan, close: () => scan.close() };
+}
+
+/** Groups a scan for a model where that is not done, and settles how its image is made. */
+async function prepare(
+  model: PtychoModel,
+  data: RawData | PreparedScan,
+  config: InferenceConfig,
+  options: ImageOptions,
+): Promise<{
+  readonly scan: PreparedScan;
+  readonly image: ReconstructOptions & { readonly dataset: DiffractionDataset };
+}> {
+  const raw = 'groups' in data ? data.raw : data;
+  if (raw.N !== model.N) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but the model was trained on ${model.N}×${model.N}: use a model of that size, or crop or bin the patterns.`,
+      { path: raw.source, found: raw.N, expected: model.N },
+    );
+  }
+  // Fitting positions reads every pattern in every round.
+  const once = config.refine_positions === 0;
+  const prepared = 'groups' in data ? data : await prepareScan(raw, config, model.gridsize, options.logger, { once });
+  const scan = scanForModel(prepared, model.bundle);
+  return {
+    scan,
+    image: {
+      ...imageOptions(model, config, options),
+      network: model.network(scan.dataset.canvasSide_px),
+      dataset: scan.dataset,
+      crop_px: config.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+      probe: probeFor(model.bundle, raw).probe,
+    },
+  };
+}
+
+function imageOptions(
+  model: PtychoModel,
+  config: InferenceConfig,
+  { placement, onPatches, signal, onProgress }: ImageOptions,
+): Omit<ReconstructOptions, 'network' | 'dataset' | 'crop_px'> {
+  const { batch_size, patch_weighting, stitching, align_phases, uncertainty } = config;
+  return {
+    weights: model.bundle.weights,
+    backend: model.engine,
+    ...{ batch_size, patch_weighting, stitching, align_phases, uncertainty },
+    ...{ placement, onPatches, signal, onProgress },
+  };
+}

@@ -31,6 +31,8 @@ export interface ObjectOptions {
 export interface LinesOptions extends ObjectOptions {
   /** Segments drawn on a canvas of twice the size; default: as many as the mean side has pixels (400 at 400). */
   readonly lines?: number;
+  /** Weights of the blurs of 1, 5 and 10 pixels; default 1, 2, 5. A larger first one makes finer detail. */
+  readonly blurWeights?: readonly [number, number, number];
   /**
    * `independent` (default): a second draw, so that nothing can be learned of the phase from the amplitude.
    * `from_amplitude`: π·tanh((A − max/2)/(3·mean)), as in the published simulation; `phaseSpanRad` is not used then.
@@ -74,14 +76,15 @@ export function makeObject(kind: ObjectKind, options: ObjectOptions): ComplexIma
  */
 export function linesObject(options: LinesOptions): ComplexImage {
   const { rows, cols, amplitudeRange = [0.15, 1], phaseSpanRad = 2, phase = 'independent' } = options;
+  const weights = options.blurWeights ?? [1, 2, 5];
   const lines = options.lines ?? Math.round((rows + cols) / 2);
   const rng = new LegacyRng(options.seed);
-  const amplitude = unitRange(lineField(rng, rows, cols, lines));
+  const amplitude = unitRange(lineField(rng, rows, cols, lines, weights));
   const [low, high] = amplitudeRange;
   for (let i = 0; i < amplitude.length; i++) amplitude[i] = low + (high - low) * amplitude[i];
   let angle: Float64Array;
   if (phase === 'independent') {
-    angle = unitRange(lineField(rng, rows, cols, lines)).map((v) => phaseSpanRad * (v - 0.5));
+    angle = unitRange(lineField(rng, rows, cols, lines, weights)).map((v) => phaseSpanRad * (v - 0.5));
   } else {
     const largest = amplitude.reduce((m, a) => Math.max(m, a), 0);
     const mean = amplitude.reduce((s, a) => s + a, 0) / amplitude.length;
@@ -123,7 +126,13 @@ export function siemensStar(options: SiemensStarOptions): ComplexImage {
   return fromPolar(amplitude, angle, rows, cols);
 }
 
-function lineField(rng: LegacyRng, rows: number, cols: number, lines: number): Float64Array {
+function lineField(
+  rng: LegacyRng,
+  rows: number,
+  cols: number,
+  lines: number,
+  weights: readonly [number, number, number],
+): Float64Array {
   const [height, width] = [2 * rows, 2 * cols];
   const canvas: Tensor<Float64Array> = { data: new Float64Array(height * width), shape: [height, width] };
   for (let k = 0; k < lines; k++) {
@@ -137,9 +146,9 @@ function lineField(rng: LegacyRng, rows: number, cols: number, lines: number): F
   const top = Math.floor(rows / 2);
   const left = Math.floor(cols / 2);
   for (const [sigma, weight] of [
-    [1, 1],
-    [5, 2],
-    [10, 5],
+    [1, weights[0]],
+    [5, weights[1]],
+    [10, weights[2]],
   ]) {
     const blurred = gaussianBlur(canvas, sigma).data;
     for (let r = 0; r < rows; r++) {

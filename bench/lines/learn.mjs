@@ -1,0 +1,59 @@
+/** One learning run as a user would do it: `ptychopinn train`, `infer`, score; finished runs are not repeated, begun ones go on. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openNpz } from '../../dist/formats/npz.js';
+import { partFile } from './pairs.mjs';
+import { readReconstruction, score } from './score.mjs';
+
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+
+/** Flags from fields: `{ nepochs: 4 }` → `--nepochs 4`. */
+const flags = (fields) => Object.entries(fields).flatMap(([name, value]) => [`--${name}`, String(value)]);
+
+/**
+ * Trains on the training part of a pair, reconstructs its test part and scores the image.
+ * @returns the scores, with what was trained and how long it took
+ */
+export async function learn(folder, name, { kind = 'lines', dose = 1, train, infer = {} }) {
+  const runFolder = path.join(folder, name);
+  const result = path.join(runFolder, 'score.json');
+  const settings = { kind, dose, train, infer };
+  if (existsSync(result)) {
+    const known = JSON.parse(await readFile(result, 'utf8'));
+    if (JSON.stringify(known.settings) === JSON.stringify(settings)) return known;
+  }
+  await mkdir(runFolder, { recursive: true });
+  const data = path.join(folder, 'data');
+  const [trainFile, testFile] = [
+    await partFile(data, kind, 'train', { dose }),
+    await partFile(data, kind, 'test', { dose }),
+  ];
+  const started = performance.now();
+  const begun = existsSync(path.join(runFolder, 'checkpoints')) ? ['--resume', runFolder] : [];
+  run('train', '--train_data_file', trainFile, '--output_dir', runFolder, ...flags(train), ...begun);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  run('infer', '--model_path', runFolder, '--test_data', testFile, '--output_dir', runFolder, ...flags(infer));
+  const truth = await readObject(testFile);
+  const scores = score(await readReconstruction(path.join(runFolder, 'reconstruction.npz')), truth);
+  const summary = { name, ...scores, train_seconds: seconds, settings };
+  await writeFile(result, `${JSON.stringify(summary, null, 2)}\n`);
+  return summary;
+}
+
+/** The true object of a scan file. */
+export async function readObject(file) {
+  const npz = await openNpz(file);
+  try {
+    return await npz.read('objectGuess');
+  } finally {
+    await npz.close();
+  }
+}
+
+/** A line of a Markdown table. */
+export const row = (name, s) =>
+  `| ${name} | ${s.amplitude_ssim.toFixed(2)} | ${s.amplitude_pearson.toFixed(3)} | ${s.phase_pearson.toFixed(3)} | ${s.complex_error.toFixed(3)} |`;

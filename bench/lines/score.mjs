@@ -1,0 +1,77 @@
+/** Scores images of a test object on its central 164² pixels. */
+import { alignComplex, constantObjectError, relativeDistance } from '../../dist/evaluation/align.js';
+import { pearson } from '../../dist/evaluation/correlation.js';
+import { removePhasePlane } from '../../dist/evaluation/phase.js';
+import { removeRamp } from '../../dist/evaluation/ramp.js';
+import { gaussianSsim } from '../../dist/evaluation/ssim.js';
+import { openNpz } from '../../dist/formats/npz.js';
+import { moveToFrame } from '../../dist/reconstruction/frame.js';
+
+const SIDE = 164;
+
+/** The central pixels of an object, as a frame. */
+export function centreOf(object) {
+  const [rows, cols] = object.shape;
+  return { originYxPx: [Math.round((rows - SIDE) / 2), Math.round((cols - SIDE) / 2)], height: SIDE, width: SIDE };
+}
+
+/**
+ * Amplitude SSIM (Gaussian σ 1.5), Pearson correlations without means, and the relative error, all after the best complex scale
+ * and phase ramp.
+ */
+export function score({ image, frame }, truth) {
+  const centre = centreOf(truth);
+  const [rows, cols] = truth.shape;
+  const reference = moveToFrame(truth, { originYxPx: [0, 0], height: rows, width: cols }, centre);
+  const { aligned } = alignComplex(moveToFrame(image, frame, centre), reference);
+  const modulus = (z) => ({ data: Float64Array.from(z.re, (v, i) => Math.hypot(v, z.im[i])), shape: [SIDE, SIDE] });
+  const [a, t] = [modulus(aligned), modulus(reference)];
+  const { ramp } = removePhasePlane(reference);
+  const phase = (z) => removePhasePlane(removeRamp(z, ramp)).phase.data;
+  return {
+    amplitude_ssim: gaussianSsim(a, t),
+    amplitude_pearson: pearson(a.data, t.data),
+    phase_pearson: pearson(phase(aligned), phase(reference), undefined, 1e-5),
+    complex_error: relativeDistance(aligned, reference),
+    constant_error: constantObjectError(reference),
+  };
+}
+
+/** The image without any network: √(total counts) of each position, smoothed over the positions by a Gaussian of half a step. */
+export function blurredScan({ diffraction, xcoords, ycoords, objectGuess }) {
+  const [n, N] = diffraction.shape;
+  const total = Float64Array.from({ length: n }, (_, k) => {
+    let sum = 0;
+    for (const v of diffraction.data.subarray(k * N * N, (k + 1) * N * N)) sum += v * v;
+    return Math.sqrt(sum);
+  });
+  const frame = centreOf(objectGuess);
+  const re = new Float32Array(SIDE * SIDE);
+  const sigma = 2.75;
+  for (let r = 0; r < SIDE; r++) {
+    for (let c = 0; c < SIDE; c++) {
+      let [sum, weight] = [0, 0];
+      for (let k = 0; k < n; k++) {
+        const dy = ycoords.data[k] - frame.originYxPx[0] - r;
+        const dx = xcoords.data[k] - frame.originYxPx[1] - c;
+        const w = Math.exp(-(dx * dx + dy * dy) / (2 * sigma * sigma));
+        sum += w * total[k];
+        weight += w;
+      }
+      re[r * SIDE + c] = sum / weight;
+    }
+  }
+  return { image: { re, im: new Float32Array(SIDE * SIDE), shape: [SIDE, SIDE] }, frame };
+}
+
+/** An image that `infer` wrote, in its frame. */
+export async function readReconstruction(file) {
+  const npz = await openNpz(file);
+  try {
+    const image = await npz.read('reconstructed_object');
+    const origin = (await npz.readReal('frame_origin_yx_px')).data;
+    return { image, frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] } };
+  } finally {
+    await npz.close();
+  }
+}

@@ -11,6 +11,7 @@
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { PtychoError } from '../core/errors.js';
+import { integer, message, text } from './protoFields.js';
 import { frameRecord } from './tfeventsRecord.js';
 
 /** The version that every event file begins with. */
@@ -93,18 +94,4 @@ function pngHeader(png: Uint8Array): { width: number; height: number; colorspace
   }
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   return { width: view.getUint32(16), height: view.getUint32(20), colorspace: CHANNELS[png[25]] ?? 3 };
-}
-
-function integer(w: BinaryWriter, field: number, value: number): void {
-  w.tag(field, WireType.Varint).int64(value);
-}
-
-function text(w: BinaryWriter, field: number, value: string): void {
-  w.tag(field, WireType.LengthDelimited).string(value);
-}
-
-function message(w: BinaryWriter, field: number, body: () => void): void {
-  w.tag(field, WireType.LengthDelimited).fork();
-  body();
-  w.join();
 }

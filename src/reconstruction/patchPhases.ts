@@ -13,6 +13,7 @@
  */
 import type { Tensor } from '../core/tensor.js';
 import { NeighbourGrid } from '../data/grouping/neighbours.js';
+import { cropStart, cutCentre } from './crop.js';
 
 /** Options of {@link PatchPhases.solve}. */
 export interface PhaseSolveOptions {
@@ -62,7 +63,7 @@ export class PatchPhases {
     readonly cellPx = 4,
   ) {
     this.#across = Math.ceil(cropSide / cellPx) + 1;
-    this.#block = patchWeights && centre(patchWeights, cropSide);
+    this.#block = patchWeights && cutCentre(patchWeights, cropSide);
   }
 
   /** Patches so far. */
@@ -81,7 +82,7 @@ export class PatchPhases {
   ): void {
     const { cropSide, cellPx } = this;
     const across = this.#across;
-    const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
+    const skip = cropStart(side, cropSide);
     const half = Math.floor(cropSide / 2);
     const sums = new Float32Array(count * across * across * 2);
     const corners = new Int32Array(2 * count);
@@ -164,8 +165,8 @@ export class PatchPhases {
     const angle: number[] = [];
     const weight: number[] = [];
     const seen = new Set<number>();
-    const sums = join(this.#sums);
-    const corners = joinCorners(this.#corners);
+    const sums = joined(this.#sums, (n) => new Float32Array(n));
+    const corners = joined(this.#corners, (n) => new Int32Array(n));
     const across = this.#across;
     for (let i = 0; i < n; i++) {
       const found = grid.nearest(i, k, near);
@@ -252,29 +253,9 @@ export function turnPatches(
 
 const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
 
-function centre({ data, shape }: Tensor, cropSide: number): Float32Array {
-  const side = shape[0];
-  const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
-  const out = new Float32Array(cropSide * cropSide);
-  for (let r = 0; r < cropSide; r++) {
-    const from = (skip + r) * side + skip;
-    out.set(data.subarray(from, from + cropSide), r * cropSide);
-  }
-  return out;
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((a, p) => a + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
-}
-
-function joinCorners(parts: readonly Int32Array[]): Int32Array {
-  const out = new Int32Array(parts.reduce((a, p) => a + p.length, 0));
+/** Arrays of one kind, one after the other. */
+function joined<T extends Float32Array | Int32Array>(parts: readonly T[], make: (length: number) => T): T {
+  const out = make(parts.reduce((a, p) => a + p.length, 0));
   let at = 0;
   for (const p of parts) {
     out.set(p, at);

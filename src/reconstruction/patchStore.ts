@@ -3,6 +3,7 @@
  * scan.
  */
 import { ScratchFile } from '../formats/scratchFile.js';
+import { cropStart } from './crop.js';
 
 /** Patches kept in memory: 2,000 of 32×32 pixels. */
 const MEMORY_BYTES = 32 * 2 ** 20;
@@ -69,7 +70,7 @@ export class PatchStore {
   ): boolean {
     if (this.#full) return false;
     const { cropSide } = this;
-    const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
+    const skip = cropStart(side, cropSide);
     const values = new Float32Array((count * this.#bytes) / 4);
     const area = cropSide ** 2;
     for (let k = 0; k < count; k++) {

@@ -8,6 +8,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, Tensor } from '../core/tensor.js';
+import { cropError, cutCentre } from './crop.js';
 import {
   type Frame,
   frameForScan,
@@ -313,25 +314,4 @@ function weigh(
       scratchIm[to] = w * im[from];
     }
   }
-}
-
-/** The central M×M of an (N, N) array. */
-function cutCentre({ data, shape }: Tensor, cropSide: number): Float32Array {
-  const side = shape[0];
-  if (cropSide > side) throw cropError(cropSide, side);
-  const skip = Math.floor(side / 2) - Math.floor(cropSide / 2);
-  const out = new Float32Array(cropSide * cropSide);
-  for (let i = 0; i < cropSide; i++) {
-    const from = (skip + i) * side + skip;
-    out.set(data.subarray(from, from + cropSide), i * cropSide);
-  }
-  return out;
-}
-
-function cropError(cropSide: number, side: number | string): PtychoError {
-  return new PtychoError(
-    'CONFIG_INVALID',
-    `Stitching uses the central M×M pixels of each N×N patch, so M must be a whole number with 0 < M ≤ N; got M = ${cropSide}, N = ${side}.`,
-    { key: 'M', found: cropSide, expected: `1 to ${side}` },
-  );
 }

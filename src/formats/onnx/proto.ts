@@ -5,6 +5,7 @@
  * const bytes = encodeModel({ graph: 'double', nodes, initializers, inputs, outputs });
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { integer, message, text } from '../protoFields.js';
 
 /** Version 8 is the newest that the checker of every tool we met accepts. */
 export const ONNX_IR_VERSION = 8;
@@ -135,20 +136,6 @@ function valueInfoProto(w: BinaryWriter, value: OnnxValue): void {
       });
     }),
   );
-}
-
-function integer(w: BinaryWriter, field: number, value: number): void {
-  w.tag(field, WireType.Varint).int64(value);
-}
-
-function text(w: BinaryWriter, field: number, value: string): void {
-  w.tag(field, WireType.LengthDelimited).string(value);
-}
-
-function message(w: BinaryWriter, field: number, body: () => void): void {
-  w.tag(field, WireType.LengthDelimited).fork();
-  body();
-  w.join();
 }
 
 /** The bytes of a typed array, not copied. ONNX wants little endian, which is what every machine that Node runs on has. */

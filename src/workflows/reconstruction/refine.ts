@@ -1,6 +1,7 @@
 /** Fits the scan positions to the image of a reconstruction, and lays its patches anew. */
 import type { Backend } from '../../backends/backend.js';
 import type { ComplexTensor } from '../../core/tensor.js';
+import { cropStart } from '../../reconstruction/crop.js';
 import { scanBounds } from '../../reconstruction/frame.js';
 import { alignPatches } from '../../reconstruction/patchPhases.js';
 import { PatchStitcher, type StitchedImage } from '../../reconstruction/stitch.js';
@@ -37,7 +38,7 @@ export class KeptPatches {
   /** Keeps the patches of a batch; for `onPatches` of a reconstruction. */
   see({ re, im, shape }: ComplexTensor): void {
     const [side, M] = [shape[shape.length - 1], this.cropSide];
-    const skip = Math.floor(side / 2) - Math.floor(M / 2);
+    const skip = cropStart(side, M);
     for (let from = skip * side + skip; from < re.length; from += side * side, this.#count++) {
       for (let r = 0; r < M; r++) {
         const to = (this.#count * M + r) * M;

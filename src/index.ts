@@ -83,8 +83,10 @@ export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFil
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
 export { complexPearson, pearson } from './evaluation/correlation.js';
+export { fourierRingCorrelation, frcCrossing } from './evaluation/frc.js';
 export { amplitudeRFactor, constantObjectRFactor } from './evaluation/rFactor.js';
 export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
+export { type GaussianSsimOptions, gaussianSsim } from './evaluation/ssim.js';
 export { type NpzFile, openNpz, writeNpz } from './formats/npz.js';
 export { encodeOnnx } from './formats/onnx/encode.js';
 export { gradients } from './graph/gradients.js';

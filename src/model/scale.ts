@@ -16,9 +16,6 @@ import { intensityScale } from '../physics/scale.js';
 /** The names of the contracts: what the network is fed, what a probe may be, where λ is cut off. */
 export type ScaleContract = 'counts_v1' | 'ci_intensity_v2';
 
-/** The contract where nothing is said. */
-export const SCALE_CONTRACT_VERSION: ScaleContract = 'counts_v1';
-
 /** Units of the patterns; see `specs/data.md`. */
 export type ScaleDomain = 'normalized_amplitude' | 'count_amplitude' | 'count_intensity';
 

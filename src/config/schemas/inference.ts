@@ -76,7 +76,7 @@ const inferenceFields = {
   refine_positions: field(
     wholeNumber,
     0,
-    'Rounds of fitting the scan positions to the image, each followed by stitching anew; 0: positions stay as they are.',
+    'Rounds of fitting the scan positions to the image, after which patches are stitched anew; 0: positions stay as they are.',
     { unit: 'rounds', legacyKey: null },
   ),
   position_step_limit_px: field(

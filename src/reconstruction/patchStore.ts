@@ -58,7 +58,7 @@ export class PatchStore {
 
   /**
    * Keeps the first `count` patches of (≥ count, side, side) arrays at xs, ys.
-   * @returns false when the temporary file cannot take them; then the store is of no more use
+   * @returns false when the temporary file cannot take them; those before are still there, more are not taken
    */
   add(
     re: Float32Array,
@@ -92,7 +92,6 @@ export class PatchStore {
     }
     if (!this.#write(values, count)) {
       this.#full = true;
-      this.close();
       return false;
     }
     this.#count += count;
@@ -116,11 +115,11 @@ export class PatchStore {
     return this.#file.write(at, new Uint8Array(rest.buffer, rest.byteOffset, rest.byteLength));
   }
 
-  /** All patches again, in order; the arrays of a chunk are the caller's until the next one. */
-  *chunks(): Generator<PatchChunk, void, void> {
+  /** All patches from number `from` on again, in order. */
+  *chunks(from = 0): Generator<PatchChunk, void, void> {
     const area = this.cropSide ** 2;
     const per = 2 * area;
-    for (let start = 0; start < this.#count; start += CHUNK) {
+    for (let start = from; start < this.#count; start += CHUNK) {
       const count = Math.min(CHUNK, this.#count - start);
       const values = new Float32Array(count * per);
       const inMemory = Math.max(0, Math.min(count, this.#memoryPatches - start));

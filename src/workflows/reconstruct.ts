@@ -119,8 +119,14 @@ export async function* reconstructStream(
   const started = performance.now();
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   const elapsed = () => (performance.now() - started) / 1000;
+  const shot = (final: boolean) => {
+    const t = performance.now();
+    const image = final ? stitching.finalImage() : { stitched: stitching.image() };
+    times.stitch += (performance.now() - t) / 1000;
+    return image;
+  };
   const preview = (final: boolean): Preview => ({
-    ...(final ? stitching.finalImage() : { stitched: stitching.image() }),
+    ...shot(final),
     patterns: stitching.patterns,
     unused: feed.unused,
     unaligned: stitching.unaligned,

@@ -22,6 +22,8 @@ export class Stitching {
   readonly #transpose: boolean;
   /** What the second look at the patches needs, where their phases are to be brought together. */
   #second: { readonly phases: PatchPhases; readonly store: PatchStore } | undefined;
+  /** How many of the kept patches are in the preview. */
+  #shown = 0;
   /** The disk had no room for the second look. */
   unaligned = false;
 
@@ -51,27 +53,42 @@ export class Stitching {
     const xs = batch.xs.map((x) => x * this.#factors.x);
     const ys = batch.ys.map((y) => y * this.#factors.y);
     if (this.#transpose) for (const part of [re, im]) transposePatches(part, this.#side);
-    this.#stitcher ??= this.#make(scanBounds(xs, ys));
-    this.#stitcher.add(re, im, xs.length, this.#side, xs, ys);
     this.patterns += xs.length;
-    if (!this.#second) return;
-    this.#second.phases.add(re, im, xs.length, this.#side, xs, ys);
-    if (!this.#second.store.add(re, im, xs.length, this.#side, xs, ys)) {
-      this.#second = undefined;
+    if (this.#second?.store.add(re, im, xs.length, this.#side, xs, ys)) {
+      this.#second.phases.add(re, im, xs.length, this.#side, xs, ys);
+      return;
+    }
+    if (this.#second) {
+      this.#layDownKept();
+      this.dispose();
       this.unaligned = true;
     }
+    this.#layDown(re, im, this.#side, xs, ys);
+  }
+
+  #layDown(re: Float32Array, im: Float32Array, side: number, xs: Float64Array, ys: Float64Array): void {
+    this.#stitcher ??= this.#make(scanBounds(xs, ys));
+    this.#stitcher.add(re, im, xs.length, side, xs, ys);
+  }
+
+  /** Lays down the patches that were kept since the last time: only for previews, which show them as they were predicted. */
+  #layDownKept(): void {
+    if (!this.#second) return;
+    const { store } = this.#second;
+    for (const { re, im, xs, ys } of store.chunks(this.#shown)) this.#layDown(re, im, store.cropSide, xs, ys);
+    this.#shown = store.count;
   }
 
   /** The image so far, of patches as they were predicted; only after the first batch. */
   image(): StitchedImage {
+    this.#layDownKept();
     if (!this.#stitcher) throw new Error('there is no image before the first patch');
     return this.#stitcher.finish();
   }
 
   /** The image of all patches, each turned by the phase that makes it agree with its neighbours, where that was asked for. */
   finalImage(): { readonly stitched: StitchedImage; readonly phaseSpreadRad?: number } {
-    const stitched = this.image();
-    if (!this.#second) return { stitched };
+    if (!this.#second) return { stitched: this.image() };
     const { phases, store } = this.#second;
     const { angles, spreadRad } = phases.solve();
     const aligned = this.#make(this.#bounds ?? boundsOf(store));

@@ -45,11 +45,11 @@ const CG_TOLERANCE = 1e-6;
 export class PatchPhases {
   readonly #across: number;
   readonly #block: Float32Array | undefined;
-  #xs = new Float64Array(1024);
-  #ys = new Float64Array(1024);
-  /** Cell sums, (n, across, across) complex interleaved. */
-  #sums: Float32Array[] = [];
-  #corners: Int32Array[] = [];
+  // One entry a call of `add`: positions, cell sums (n, across, across) complex interleaved, and each patch's first cell.
+  readonly #xs: Float64Array[] = [];
+  readonly #ys: Float64Array[] = [];
+  readonly #sums: Float32Array[] = [];
+  readonly #corners: Int32Array[] = [];
   #count = 0;
 
   /**
@@ -86,10 +86,7 @@ export class PatchPhases {
     const half = Math.floor(cropSide / 2);
     const sums = new Float32Array(count * across * across * 2);
     const corners = new Int32Array(2 * count);
-    this.#reserve(this.#count + count);
     for (let k = 0; k < count; k++) {
-      this.#xs[this.#count + k] = xs[k];
-      this.#ys[this.#count + k] = ys[k];
       const top = Math.round(ys[k]) - half;
       const left = Math.round(xs[k]) - half;
       const cellTop = Math.floor(top / cellPx);
@@ -107,6 +104,8 @@ export class PatchPhases {
         }
       }
     }
+    this.#xs.push(Float64Array.from({ length: count }, (_, k) => xs[k]));
+    this.#ys.push(Float64Array.from({ length: count }, (_, k) => ys[k]));
     this.#sums.push(sums);
     this.#corners.push(corners);
     this.#count += count;
@@ -158,7 +157,8 @@ export class PatchPhases {
   /** Pairs of neighbours with the phase of the first against the second, and how well it is known. */
   #edges(k: number) {
     const n = this.#count;
-    const grid = new NeighbourGrid(this.#xs.subarray(0, n), this.#ys.subarray(0, n));
+    const place = (parts: readonly Float64Array[]) => joined(parts, (length) => new Float64Array(length));
+    const grid = new NeighbourGrid(place(this.#xs), place(this.#ys));
     const near = new Int32Array(k);
     const from: number[] = [];
     const to: number[] = [];
@@ -201,35 +201,6 @@ export class PatchPhases {
       weight: Float64Array.from(weight),
     };
   }
-
-  #reserve(size: number): void {
-    if (size <= this.#xs.length) return;
-    const room = Math.max(size, 2 * this.#xs.length);
-    const grown = (v: Float64Array) => {
-      const out = new Float64Array(room);
-      out.set(v);
-      return out;
-    };
-    this.#xs = grown(this.#xs);
-    this.#ys = grown(this.#ys);
-  }
-}
-
-/** Copies of `count` patches (count, side, side) at xs, ys, turned so that neighbours agree. */
-export function alignPatches(
-  re: Float32Array,
-  im: Float32Array,
-  count: number,
-  side: number,
-  xs: ArrayLike<number>,
-  ys: ArrayLike<number>,
-  patchWeights?: Tensor,
-): { re: Float32Array; im: Float32Array } {
-  const phases = new PatchPhases(side, patchWeights);
-  phases.add(re, im, count, side, xs, ys);
-  const turned = { re: re.slice(), im: im.slice() };
-  turnPatches(turned.re, turned.im, count, side, phases.solve().angles);
-  return turned;
 }
 
 /** Multiplies patches of (count, side, side) arrays by e^{−i·angle} in place. */
@@ -254,7 +225,10 @@ export function turnPatches(
 const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
 
 /** Arrays of one kind, one after the other. */
-function joined<T extends Float32Array | Int32Array>(parts: readonly T[], make: (length: number) => T): T {
+function joined<T extends Float64Array | Float32Array | Int32Array>(
+  parts: readonly T[],
+  make: (length: number) => T,
+): T {
   const out = make(parts.reduce((a, p) => a + p.length, 0));
   let at = 0;
   for (const p of parts) {

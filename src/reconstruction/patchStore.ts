@@ -4,6 +4,7 @@
  */
 import { ScratchFile } from '../formats/scratchFile.js';
 import { cropStart } from './crop.js';
+import { type ScanBounds, scanBounds } from './frame.js';
 
 /** Patches kept in memory: 2,000 of 32×32 pixels. */
 const MEMORY_BYTES = 32 * 2 ** 20;
@@ -86,8 +87,8 @@ export class PatchStore {
     }
     if (this.#count + count > this.#xs.length) {
       const size = 2 * (this.#count + count);
-      this.#xs = grown(this.#xs, size);
-      this.#ys = grown(this.#ys, size);
+      this.#xs = grown(this.#xs, new Float64Array(size));
+      this.#ys = grown(this.#ys, new Float64Array(size));
     }
     for (let k = 0; k < count; k++) {
       this.#xs[this.#count + k] = xs[k];
@@ -107,7 +108,7 @@ export class PatchStore {
     const inMemory = Math.max(0, Math.min(count, this.#memoryPatches - this.#count));
     if (inMemory > 0 && this.#count + inMemory > this.#room) {
       this.#room = Math.min(this.#memoryPatches, 2 * (this.#count + inMemory));
-      this.#memory = grown32(this.#memory, this.#room * per);
+      this.#memory = grown(this.#memory, new Float32Array(this.#room * per));
     }
     this.#memory.set(values.subarray(0, inMemory * per), Math.min(this.#count, this.#room) * per);
     if (inMemory === count) return true;
@@ -116,6 +117,11 @@ export class PatchStore {
     if (this.#file === undefined) return false;
     const at = (this.#count + inMemory - this.#memoryPatches) * this.#bytes;
     return this.#file.write(at, new Uint8Array(rest.buffer, rest.byteOffset, rest.byteLength));
+  }
+
+  /** Extreme positions of the patches so far. */
+  bounds(): ScanBounds {
+    return scanBounds(this.#xs.subarray(0, this.#count), this.#ys.subarray(0, this.#count));
   }
 
   /** All patches from number `from` on again, in order. */
@@ -155,14 +161,8 @@ export class PatchStore {
   }
 }
 
-function grown(values: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const out = new Float64Array(size);
-  out.set(values);
-  return out;
-}
-
-function grown32(values: Float32Array, size: number): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(size);
-  out.set(values);
-  return out;
+/** The values at the beginning of a larger array. */
+function grown<T extends Float64Array | Float32Array>(values: T, larger: T): T {
+  larger.set(values);
+  return larger;
 }

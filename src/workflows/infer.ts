@@ -146,7 +146,7 @@ class Inference {
       onPatches: (patches, batch, index) => {
         this.#stats?.add({ batch: index }, patches);
         this.#dump?.see(patches, batch);
-        this.#kept?.see(patches);
+        this.#kept?.see(patches, batch);
       },
     };
   }

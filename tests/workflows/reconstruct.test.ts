@@ -146,7 +146,7 @@ describe('KeptPatches', () => {
     const { options } = setUp(1, { uncertainty: true });
     const dataset = options.dataset as DiffractionDataset;
     const kept = KeptPatches.for(dataset, options.crop_px);
-    const { stitched } = await reconstruct({ ...options, onPatches: (patches) => kept!.see(patches) });
+    const { stitched } = await reconstruct({ ...options, onPatches: (patches, batch) => kept!.see(patches, batch) });
     const { xcoords, ycoords } = dataset.raw;
     expect(kept!.stitch(xcoords, ycoords, options)).toEqual(stitched);
     const moved = kept!.stitch(xcoords.map((x) => x + 3), ycoords, options); // biome-ignore format: one call

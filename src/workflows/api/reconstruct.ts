@@ -89,7 +89,7 @@ export async function reconstruct(
     const result = await reconstructDataset({
       ...image,
       onPatches: (patches, batch, index) => {
-        kept?.see(patches);
+        kept?.see(patches, batch);
         image.onPatches?.(patches, batch, index);
       },
     });

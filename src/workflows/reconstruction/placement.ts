@@ -1,6 +1,7 @@
 /** The published options for scans whose axes disagree with those of the patches, and the weights of patches by the probe. */
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { ScanBounds } from '../../reconstruction/frame.js';
+import type { ReconstructOptions } from '../reconstruct.js';
 
 /** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
 export interface PatchPlacement {
@@ -36,6 +37,15 @@ export function probeWeights(probe: ComplexTensor): Tensor {
   for (let i = 0; i < probe.re.length; i++) w[i % w.length] += probe.re[i] ** 2 + probe.im[i] ** 2;
   const largest = w.reduce((m, v) => Math.max(m, v), 0);
   return { data: w.map((v) => v / largest), shape };
+}
+
+/** How much each pixel of a patch counts: the probe's intensity there, or undefined for evenly. */
+export function patchWeightsOf({
+  patch_weighting,
+  probe,
+  network,
+}: Pick<ReconstructOptions, 'patch_weighting' | 'probe' | 'network'>): Tensor | undefined {
+  return patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
 }
 
 /** Exchanges rows and columns of square patches in place. */

@@ -1,14 +1,16 @@
 /** Fits the scan positions to the image of a reconstruction, and lays its patches anew. */
 import type { Backend } from '../../backends/backend.js';
 import type { ComplexTensor } from '../../core/tensor.js';
-import { cropStart } from '../../reconstruction/crop.js';
 import { scanBounds } from '../../reconstruction/frame.js';
-import { alignPatches } from '../../reconstruction/patchPhases.js';
+import { layKept, noteKept } from '../../reconstruction/layKept.js';
+import { PatchPhases } from '../../reconstruction/patchPhases.js';
+import { PatchStore } from '../../reconstruction/patchStore.js';
 import { PatchStitcher, type StitchedImage } from '../../reconstruction/stitch.js';
 import { type ReconstructOptions, reconstruct } from '../reconstruct.js';
 import { atPositions, type RefinedPositions, refinePositions } from '../refinePositions.js';
 import type { PreparedScan } from '../scan.js';
-import { probeWeights } from './placement.js';
+import type { PatternBatch } from './feed.js';
+import { patchWeightsOf } from './placement.js';
 
 /** Patches are kept between rounds up to this size; beyond it they are predicted anew. */
 const KEPT_BYTES = 2 ** 28;
@@ -17,46 +19,32 @@ const KEPT_BYTES = 2 ** 28;
  * The central M×M of every patch. At gridsize 1 patches do not depend on positions, so that moving them needs no network.
  */
 export class KeptPatches {
-  readonly #re: Float32Array;
-  readonly #im: Float32Array;
-  #count = 0;
-
-  private constructor(
-    readonly cropSide: number,
-    patches: number,
-  ) {
-    this.#re = new Float32Array(patches * cropSide ** 2);
-    this.#im = new Float32Array(patches * cropSide ** 2);
-  }
+  private constructor(private readonly store: PatchStore) {}
 
   /** Room for the patches of a scan, where that is any use and not too much. */
   static for({ groups }: Pick<PreparedScan, 'groups'>, cropSide: number): KeptPatches | undefined {
     const fits = groups.C === 1 && groups.count * cropSide ** 2 * 8 <= KEPT_BYTES;
-    return fits ? new KeptPatches(cropSide, groups.count) : undefined;
+    return fits ? new KeptPatches(new PatchStore(cropSide, groups.count, KEPT_BYTES)) : undefined;
   }
 
   /** Keeps the patches of a batch; for `onPatches` of a reconstruction. */
-  see({ re, im, shape }: ComplexTensor): void {
-    const [side, M] = [shape[shape.length - 1], this.cropSide];
-    const skip = cropStart(side, M);
-    for (let from = skip * side + skip; from < re.length; from += side * side, this.#count++) {
-      for (let r = 0; r < M; r++) {
-        const to = (this.#count * M + r) * M;
-        this.#re.set(re.subarray(from + r * side, from + r * side + M), to);
-        this.#im.set(im.subarray(from + r * side, from + r * side + M), to);
-      }
-    }
+  see({ re, im, shape }: ComplexTensor, { xs, ys }: Pick<PatternBatch, 'xs' | 'ys'>): void {
+    this.store.add(re, im, xs.length, shape[shape.length - 1], xs, ys);
   }
 
   /** All patches with their pixel N/2 at (xs, ys). */
   stitch(xs: Float64Array, ys: Float64Array, options: ReconstructOptions): StitchedImage {
-    const { network, patch_weighting, probe, stitching: rule, uncertainty } = options;
-    const patchWeights = patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
-    const stitcher = new PatchStitcher(scanBounds(xs, ys), this.cropSide, { rule, patchWeights, uncertainty });
-    const { re, im } = options.align_phases
-      ? alignPatches(this.#re, this.#im, this.#count, this.cropSide, xs, ys, patchWeights)
-      : { re: this.#re, im: this.#im };
-    stitcher.add(re, im, this.#count, this.cropSide, xs, ys);
+    const { stitching: rule, uncertainty, align_phases } = options;
+    const { cropSide } = this.store;
+    const patchWeights = patchWeightsOf(options);
+    const stitcher = new PatchStitcher(scanBounds(xs, ys), cropSide, { rule, patchWeights, uncertainty });
+    let angles: Float64Array | undefined;
+    if (align_phases) {
+      const phases = new PatchPhases(cropSide, patchWeights);
+      noteKept(this.store, phases, xs, ys);
+      angles = phases.solve().angles;
+    }
+    layKept(this.store, stitcher, { angles, places: { xs, ys } });
     return stitcher.finish();
   }
 }

@@ -1,21 +1,22 @@
 /** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
 import type { ComplexTensor } from '../../core/tensor.js';
-import { type ScanBounds, scanBounds, unionBounds } from '../../reconstruction/frame.js';
-import { PatchPhases, turnPatches } from '../../reconstruction/patchPhases.js';
+import { type ScanBounds, scanBounds } from '../../reconstruction/frame.js';
+import { layKept } from '../../reconstruction/layKept.js';
+import { PatchPhases } from '../../reconstruction/patchPhases.js';
 import { PatchStore } from '../../reconstruction/patchStore.js';
 import { PatchStitcher, type StitchedImage } from '../../reconstruction/stitch.js';
 import type { ReconstructOptions } from '../reconstruct.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
-import { placeFactors, probeWeights, scaleBounds, transposePatches } from './placement.js';
+import { patchWeightsOf, placeFactors, scaleBounds, transposePatches } from './placement.js';
 
 /** Lays down the patches of batch after batch. */
 export class Stitching {
   /** Patches so far. */
   patterns = 0;
   readonly #make: (bounds: ScanBounds) => PatchStitcher;
-  /** Made with the first batch where nobody knows how far the scan goes. */
+  /** Made when the first patch is laid down. */
   #stitcher: PatchStitcher | undefined;
-  /** Of a scan that is complete: known beforehand. */
+  /** Where the scan goes, as far as it is known beforehand; without it, and beyond it, canvases grow. */
   readonly #bounds: ScanBounds | undefined;
   readonly #factors: { readonly x: number; readonly y: number };
   readonly #side: number;
@@ -28,11 +29,11 @@ export class Stitching {
   unaligned = false;
 
   constructor(options: ReconstructOptions, feed: PatternFeed) {
-    const { network, patch_weighting, probe, crop_px, placement = {} } = options;
+    const { network, crop_px, placement = {} } = options;
     this.#side = network.spec.config.N;
     this.#factors = placeFactors(placement);
     this.#transpose = placement.transpose === true;
-    const patchWeights = patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
+    const patchWeights = patchWeightsOf(options);
     if (this.#transpose && patchWeights) transposePatches(patchWeights.data, this.#side);
     const { stitching: rule, uncertainty } = options;
     this.#make = (bounds) => new PatchStitcher(bounds, crop_px, { rule, patchWeights, uncertainty, grow: feed.grows });
@@ -42,10 +43,7 @@ export class Stitching {
         store: new PatchStore(crop_px, feed.total),
       };
     }
-    if (feed.bounds) {
-      this.#bounds = feed.grows ? undefined : scaleBounds(feed.bounds, this.#factors);
-      this.#stitcher = this.#make(scaleBounds(feed.bounds, this.#factors));
-    }
+    this.#bounds = feed.bounds && scaleBounds(feed.bounds, this.#factors);
   }
 
   /** Adds the patches [B, C, N, N] of a batch, which are transposed in place where that is asked for. */
@@ -67,7 +65,7 @@ export class Stitching {
   }
 
   #layDown(re: Float32Array, im: Float32Array, side: number, xs: Float64Array, ys: Float64Array): void {
-    this.#stitcher ??= this.#make(scanBounds(xs, ys));
+    this.#stitcher ??= this.#make(this.#bounds ?? scanBounds(xs, ys));
     this.#stitcher.add(re, im, xs.length, side, xs, ys);
   }
 
@@ -91,11 +89,8 @@ export class Stitching {
     if (!this.#second) return { stitched: this.image() };
     const { phases, store } = this.#second;
     const { angles, spreadRad } = phases.solve();
-    const aligned = this.#make(this.#bounds ?? boundsOf(store));
-    for (const { re, im, count, xs, ys, start } of store.chunks()) {
-      turnPatches(re, im, count, store.cropSide, angles.subarray(start));
-      aligned.add(re, im, count, store.cropSide, xs, ys);
-    }
+    const aligned = this.#make(this.#bounds ?? store.bounds());
+    layKept(store, aligned, { angles });
     return { stitched: aligned.finish(), phaseSpreadRad: spreadRad };
   }
 
@@ -104,14 +99,4 @@ export class Stitching {
     this.#second?.store.close();
     this.#second = undefined;
   }
-}
-
-/** Extreme positions of the patches that were kept. */
-function boundsOf(store: PatchStore): ScanBounds {
-  let bounds: ScanBounds | undefined;
-  for (const { xs, ys } of store.chunks()) {
-    const these = scanBounds(xs, ys);
-    bounds = bounds ? unionBounds(bounds, these) : these;
-  }
-  return bounds as ScanBounds;
 }

@@ -5,12 +5,10 @@
  * await writeZip('wts.zip', [{ name: 'manifest.json', data: new TextEncoder().encode('{}') }]);
  * const files = await readZip('wts.zip', { maxMemberBytes: 1 << 30, maxTotalBytes: 1 << 31 });
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open as openFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import yazl from 'yazl';
-import { messageOf, PtychoError } from '../core/errors.js';
+import { PtychoError } from '../core/errors.js';
+import { replaceFile } from './replaceFile.js';
 import { ZipArchive } from './zipArchive.js';
 
 /** Bounds for {@link readZip}, in bytes once inflated. */
@@ -112,29 +110,4 @@ function addEntry(zip: yazl.ZipFile, entry: ZipEntry | StreamedZipEntry): void {
 function* slices(data: Uint8Array): Generator<Uint8Array> {
   const step = 1 << 22;
   for (let at = 0; at < data.length; at += step) yield data.subarray(at, at + step);
-}
-
-/**
- * Has `write` fill a temporary file beside `path`, then puts it in place in one step; on failure the temporary goes and
- * `path` stays as it was.
- * @throws PtychoError OUTPUT_UNWRITABLE; a PtychoError of `write` passes through.
- */
-async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
-  try {
-    const file = await openFile(temporary, 'wx');
-    try {
-      await write(file);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    if (cause instanceof PtychoError) throw cause;
-    const code = (cause as NodeJS.ErrnoException).code;
-    const reason = code === 'ENOENT' ? `the folder ${dirname(path)} does not exist` : messageOf(cause);
-    throw new PtychoError('OUTPUT_UNWRITABLE', `Cannot write ${path}: ${reason}.`, { path }, { cause });
-  }
 }

@@ -2,10 +2,12 @@
  * `checkpoints/` of a run: the last epoch and the best ones, each a file from which the run goes on. Whatever moment it is
  * killed at, at least one whole file is there once there was one.
  */
-import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
+import { replaceFile } from '../../formats/replaceFile.js';
 import { type CheckpointContent, openCheckpoint, saveCheckpoint } from '../../persistence/checkpoint.js';
 import type { Monitor } from './records.js';
 import type { EpochJudge, JudgedEpoch } from './stopping.js';
@@ -149,22 +151,11 @@ export async function findCheckpoint(runFolder: string, logger: Logger): Promise
   );
 }
 
-/** Copies under a temporary name, has it put on the disk and renames it. */
-async function copyWhole(from: string, to: string): Promise<void> {
-  const temporary = path.join(path.dirname(to), `.${path.basename(to)}.${process.pid}.tmp`);
-  try {
-    await copyFile(from, temporary);
-    const handle = await open(temporary, 'r+');
-    try {
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, to);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw unwritable(to, cause);
-  }
+/** Copies a file in one step. */
+function copyWhole(from: string, to: string): Promise<void> {
+  return replaceFile(to, async (file) => {
+    for await (const chunk of createReadStream(from)) await file.writeFile(chunk as Uint8Array);
+  });
 }
 
 function unwritable(target: string, cause: unknown): PtychoError {

@@ -62,6 +62,10 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     ],
     [['train', '--probe_big', 'perhaps'], 'ptychopinn: --probe_big must be true or false, got "perhaps".\n'],
     [['train'], 'ptychopinn: There is nothing to train on; give the scan as --train_data_file FILE.\n'],
+    [
+      ['train', '--resume', 'nowhere'],
+      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with --train_data_file FILE.\n',
+    ],
     [['infer', '--model_path', 'run'], 'ptychopinn: test_data_file is needed: Scan to reconstruct.\n'],
     [['inspect'], "ptychopinn: Missing required argument 'FILE'.\n"],
     [

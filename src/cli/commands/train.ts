@@ -24,6 +24,13 @@ export const trainCommand: CommandModule = {
     command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
       const resolved = await resolveFlags(trainingDefinition, given);
       const { config, provenance } = resolved;
+      if (config.train_data_file === null && config.resume !== null) {
+        throw new PtychoError(
+          'USAGE',
+          `There is nothing to resume in ${config.resume}: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with --train_data_file FILE.`,
+          { flag: 'resume', path: config.resume },
+        );
+      }
       if (config.train_data_file === null) {
         throw new PtychoError('USAGE', 'There is nothing to train on; give the scan as --train_data_file FILE.', {
           flag: 'train_data_file',

@@ -3,6 +3,7 @@ import { alignComplex, constantObjectError, relativeDistance } from '../../dist/
 import { pearson } from '../../dist/evaluation/correlation.js';
 import { removePhasePlane } from '../../dist/evaluation/phase.js';
 import { removeRamp } from '../../dist/evaluation/ramp.js';
+import { rootOfSum, scanImage } from '../../dist/evaluation/scanImage.js';
 import { gaussianSsim } from '../../dist/evaluation/ssim.js';
 import { openNpz } from '../../dist/formats/npz.js';
 import { moveToFrame } from '../../dist/reconstruction/frame.js';
@@ -40,28 +41,11 @@ export function score({ image, frame }, truth) {
 /** The image without any network: √(total counts) of each position, smoothed over the positions by a Gaussian of half a step. */
 export function blurredScan({ diffraction, xcoords, ycoords, objectGuess }) {
   const [n, N] = diffraction.shape;
-  const total = Float64Array.from({ length: n }, (_, k) => {
-    let sum = 0;
-    for (const v of diffraction.data.subarray(k * N * N, (k + 1) * N * N)) sum += v * v;
-    return Math.sqrt(sum);
-  });
+  const totals = Float64Array.from({ length: n }, (_, k) =>
+    rootOfSum(diffraction.data.subarray(k * N * N, (k + 1) * N * N)),
+  );
   const frame = centreOf(objectGuess);
-  const re = new Float32Array(SIDE * SIDE);
-  const sigma = 2.75;
-  for (let r = 0; r < SIDE; r++) {
-    for (let c = 0; c < SIDE; c++) {
-      let [sum, weight] = [0, 0];
-      for (let k = 0; k < n; k++) {
-        const dy = ycoords.data[k] - frame.originYxPx[0] - r;
-        const dx = xcoords.data[k] - frame.originYxPx[1] - c;
-        const w = Math.exp(-(dx * dx + dy * dy) / (2 * sigma * sigma));
-        sum += w * total[k];
-        weight += w;
-      }
-      re[r * SIDE + c] = sum / weight;
-    }
-  }
-  return { image: { re, im: new Float32Array(SIDE * SIDE), shape: [SIDE, SIDE] }, frame };
+  return { image: scanImage({ totals, xs: xcoords.data, ys: ycoords.data }, frame, 2.75), frame };
 }
 
 /** An image that `infer` wrote, in its frame. */

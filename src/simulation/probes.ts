@@ -7,14 +7,23 @@
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import { asComplex, defaultDiskProbe } from '../physics/probe.js';
+import { type ZernikeProbeOptions, zernikeProbe } from './probes/zernike.js';
+import { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
+
+export { incoherentModes } from './probes/modes.js';
+export { type ZernikeProbeOptions, zernike, zernikeProbe } from './probes/zernike.js';
+export { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
 
 /** Every kind that {@link makeProbe} knows. */
-export const PROBE_KINDS = ['structured', 'default_disk'] as const;
+export const PROBE_KINDS = ['structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike'] as const;
 
 /** One of {@link PROBE_KINDS}. */
 export type ProbeKind = (typeof PROBE_KINDS)[number];
 
-/** Options of {@link structuredProbe}; `default_disk` uses `side` only. */
+/** What every kind takes; `default_disk` uses `side` only, the others what their own options say. */
+export type AnyProbeOptions = ProbeOptions & Omit<ZonePlateOptions, 'side'> & Omit<ZernikeProbeOptions, 'side'>;
+
+/** Options of {@link structuredProbe}. */
 export interface ProbeOptions {
   /** N, pixels. */
   readonly side: number;
@@ -26,18 +35,31 @@ export interface ProbeOptions {
   readonly flatness?: number;
   /** Phase at half maximum minus phase at the centre, radians: the curvature of a defocused wave. */
   readonly curvatureRad?: number;
+  /**
+   * Coma: the term comaRad·u³·cos(θ − comaAngleRad) of the phase, as misaligned optics have it (default 0). Under a purely quadratic
+   * phase a shifted object with the matching phase ramp gives almost the same pattern; coma tells the two apart.
+   */
+  readonly comaRad?: number;
+  /** Direction of the coma, from +x to +y, radians (default 0). */
+  readonly comaAngleRad?: number;
 }
 
 /**
- * A probe by its kind, (N, N).
+ * A probe by its kind, (N, N), centred on pixel (N/2, N/2); `gaussian` is the structured probe with flatness 1.
  * @throws PtychoError CONFIG_INVALID for a kind that is not known, or options out of range
  */
-export function makeProbe(kind: ProbeKind, options: ProbeOptions): ComplexImage {
+export function makeProbe(kind: ProbeKind, options: AnyProbeOptions): ComplexImage {
   switch (kind) {
     case 'structured':
       return structuredProbe(options);
     case 'default_disk':
       return asComplex(defaultDiskProbe(options.side));
+    case 'gaussian':
+      return structuredProbe({ ...options, flatness: 1 });
+    case 'zone_plate':
+      return zonePlateProbe(options);
+    case 'zernike':
+      return zernikeProbe(options);
     default:
       throw new PtychoError('CONFIG_INVALID', `There is no probe '${kind}'; choose one of ${PROBE_KINDS.join(', ')}.`, {
         key: 'probe',
@@ -49,17 +71,22 @@ export function makeProbe(kind: ProbeKind, options: ProbeOptions): ComplexImage 
 
 /**
  * A round probe with curved phase, centred on pixel (N/2, N/2): |P|² = 2^(−u^(2·flatness)), arg P = curvatureRad·u², with
- * u = radius/(diameter/2). The curvature spreads the beam over the detector and tells the object from its twin.
+ * u = radius/(diameter/2), and coma where asked for. The curvature spreads the beam over the detector and tells the object from its
+ * twin.
  */
 export function structuredProbe(options: ProbeOptions): ComplexImage {
-  const { side, diameterUnit = 'px', flatness = 3, curvatureRad = 3 } = options;
+  const { side, diameterUnit = 'px', flatness = 3, curvatureRad = 3, comaRad = 0, comaAngleRad = 0 } = options;
   const diameter =
     (options.diameter ?? side / 3) * (options.diameter !== undefined && diameterUnit === 'fraction' ? side : 1);
-  if (!(diameter > 0 && diameter < side) || !(flatness > 0) || !Number.isFinite(curvatureRad)) {
+  if (
+    !(diameter > 0 && diameter < side) ||
+    !(flatness > 0) ||
+    !Number.isFinite(curvatureRad + comaRad + comaAngleRad)
+  ) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      `A structured probe needs a diameter between 0 and N pixels, a positive flatness and a finite curvature; got diameter ${diameter} px for N = ${side}, flatness ${flatness}, curvature ${curvatureRad}.`,
-      { key: 'probe', diameter, side, flatness, curvatureRad },
+      `A structured probe needs a diameter between 0 and N pixels, a positive flatness and finite angles; got diameter ${diameter} px for N = ${side}, flatness ${flatness}, curvature ${curvatureRad}, coma ${comaRad} towards ${comaAngleRad}.`,
+      { key: 'probe', diameter, side, flatness, curvatureRad, comaRad, comaAngleRad },
     );
   }
   const re = new Float32Array(side * side);
@@ -67,10 +94,13 @@ export function structuredProbe(options: ProbeOptions): ComplexImage {
   const centre = Math.floor(side / 2);
   for (let r = 0; r < side; r++) {
     for (let c = 0; c < side; c++) {
-      const u2 = ((r - centre) ** 2 + (c - centre) ** 2) / (diameter / 2) ** 2;
+      const [y, x] = [(r - centre) / (diameter / 2), (c - centre) / (diameter / 2)];
+      const u2 = y * y + x * x;
+      const coma = comaRad * u2 * (x * Math.cos(comaAngleRad) + y * Math.sin(comaAngleRad));
+      const phase = curvatureRad * u2 + coma;
       const amplitude = Math.sqrt(2 ** -(u2 ** flatness));
-      re[r * side + c] = amplitude * Math.cos(curvatureRad * u2);
-      im[r * side + c] = amplitude * Math.sin(curvatureRad * u2);
+      re[r * side + c] = amplitude * Math.cos(phase);
+      im[r * side + c] = amplitude * Math.sin(phase);
     }
   }
   return { re, im, shape: [side, side] };

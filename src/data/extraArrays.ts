@@ -24,6 +24,7 @@ const CONTRACT_KEYS: ReadonlySet<string> = new Set([
   'probeGuess',
   'objectGuess',
   'scan_index',
+  'probe_position_indexes',
   'bad_pixels',
   'measurement_domain',
   'Y',

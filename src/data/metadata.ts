@@ -125,25 +125,29 @@ export function geometryRecord(geometry: ScanGeometry): MetadataRecord {
     detector_distance_m: geometry.detectorDistance_m,
     detector_pixel_m: pair(geometry.detectorPixel_m),
     object_pixel_m: pair(geometry.objectPixel_m),
+    object_center_m: pair(geometry.objectCentre_m),
   };
 }
 
-/** The geometry that {@link geometryRecord} left in `additional_parameters.geometry`; positive numbers only. */
+/** The geometry that {@link geometryRecord} left in `additional_parameters.geometry`; sizes only where they are positive. */
 export function geometryOf(metadata: MetadataRecord): ScanGeometry {
   const additional = metadata.additional_parameters;
   const block = isRecord(additional) ? additional.geometry : undefined;
   if (!isRecord(block)) return {};
   const positive = (value: unknown) =>
     typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : undefined;
-  const pair = (value: unknown) => {
-    const [x, y] = Array.isArray(value) ? value.map(positive) : [];
+  const finite = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
+  const pair = (value: unknown, check = positive) => {
+    const [x, y] = Array.isArray(value) ? value.map(check) : [];
     return x !== undefined && y !== undefined ? { x, y } : undefined;
   };
+  const centre = pair(block.object_center_m, finite);
   return {
     energy_eV: positive(block.energy_eV),
     detectorDistance_m: positive(block.detector_distance_m),
     detectorPixel_m: pair(block.detector_pixel_m),
     objectPixel_m: pair(block.object_pixel_m),
+    ...(centre && { objectCentre_m: centre }),
   };
 }
 

@@ -155,9 +155,16 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     metadata: file.metadata,
     orientation,
     sampleIndices: rows,
+    patternIndexes: namesOfRows(file, rows),
     notes,
     close: () => file.close(),
   };
+}
+
+/** The indexes that Ptychodus has for some frames; none where they are not one for each frame. */
+function namesOfRows({ patternIndexes, patterns }: ScanFile, rows: Int32Array): Int32Array | undefined {
+  if (patternIndexes?.length !== patterns.count) return undefined;
+  return Int32Array.from(rows, (row) => patternIndexes[row]);
 }
 
 function pick({ x, y }: { x: Float64Array; y: Float64Array }, rows: Int32Array) {

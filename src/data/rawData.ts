@@ -57,6 +57,8 @@ export interface RawData {
   readonly domainReason: string;
   /** (count,) which patterns of the file these are, ascending. */
   readonly sampleIndices: Int32Array;
+  /** (count,) what Ptychodus calls these patterns, where the file says so: see `ScanFile`. */
+  readonly patternIndexes?: Int32Array;
   /** The family of the file, or `memory`. */
   readonly format: ScanFormat | 'memory';
   /** Lengths and energies as far as they are known; `objectPixel_m` is filled in where it can be computed. */

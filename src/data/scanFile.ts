@@ -7,7 +7,7 @@
  * file.patterns.count; // frames in the file
  */
 import type { Logger } from '../core/log.js';
-import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
 
 /** The families of scan files; `data_format` of the configuration names one, or `auto`. */
@@ -72,6 +72,8 @@ export interface ScanFile {
   readonly positions: StoredPositions;
   /** Positions at the start of each exposure (fly scans). */
   readonly startPositions?: StoredPositions;
+  /** What Ptychodus calls each frame: the index by which patterns and positions were paired. */
+  readonly patternIndexes?: NumericArray;
   /** Number of the scan each frame belongs to. */
   readonly scanIndex?: Int32Array;
   /** (height, width), or modes first (P, height, width). */

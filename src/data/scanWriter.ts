@@ -21,8 +21,9 @@ import {
   withTransformation,
 } from './metadata.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
-import { describeOrientation } from './opening/orientation.js';
+import { describeOrientation, keepsAxes } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
+import { POSITION_KEYS } from './readers/productKeys.js';
 import type { StoredPatches } from './scanFile.js';
 
 /** What is written of a {@link RawData}; one made by hand needs no more than this. */
@@ -35,7 +36,9 @@ export interface WriteScanOptions {
   /** The step that made this file; it goes to the end of the metadata's `data_transformations`. */
   readonly transformation?: DataTransformation;
   /** Arrays that the contract does not know, written as they are; see `extraArrays.ts`. */
-  readonly extra?: Readonly<Record<string, NpyInput>>;
+  readonly extra?: Readonly<Record<string, NpyInput | StreamedNpyInput>>;
+  /** Write amplitudes under the published key `diff3d`, whatever the source holds. */
+  readonly amplitudes?: boolean;
   /** Deflate the arrays: smaller, but patterns can then not be read one by one. */
   readonly compress?: boolean;
   readonly signal?: AbortSignal;
@@ -43,6 +46,8 @@ export interface WriteScanOptions {
   readonly onPatterns?: (written: number) => void;
 }
 
+/** What Ptychodus calls the patterns, under its own name for that. */
+const [PATTERN_INDEXES] = POSITION_KEYS;
 /** Pixels that are in memory at a time. */
 const PIECE_PIXELS = 1 << 20;
 
@@ -56,9 +61,10 @@ interface PatternFormat {
 /**
  * Writes a scan; the target appears only when complete.
  *
- * Keys: `diffraction` (n, N, N), integers where the source holds integer counts (`count_intensity`), else float32 amplitudes;
+ * Keys: `diffraction` (n, N, N), integers where the source holds integer counts (`count_intensity`), else float32 amplitudes
+ * (with `amplitudes` these always, as `diff3d`);
  * `measurement_domain`; `xcoords`, `ycoords` in object pixels; `xcoords_start`, `ycoords_start`, `probeGuess` ((N, N) or
- * (P, N, N)), `objectGuess`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
+ * (P, N, N)), `objectGuess`, `probe_position_indexes`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
  * when these are not 0, 1, 2, …; `_metadata` as text. Bad pixels are written as 0. Counts above 2²⁴ are
  * rounded to single precision.
  *
@@ -74,13 +80,13 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
     });
   }
   const { N } = raw;
-  const format = formatOf(raw);
+  const format = formatOf(raw, options.amplitudes);
   const coordinates = (values: Float64Array | undefined): Tensor<Float64Array> | undefined =>
     values && { data: Float64Array.from(rows, (row) => values[row]), shape: [rows.length] };
   const sources = Int32Array.from(rows, (row) => raw.sampleIndices[row]);
   const metadata = metadataOf(raw, rows.length, format.domain, options.transformation);
   const arrays: Record<string, NpyInput | StreamedNpyInput | undefined> = {
-    diffraction: patternStream(raw, rows, format, options),
+    [options.amplitudes ? 'diff3d' : 'diffraction']: patternStream(raw, rows, format, options),
     xcoords: coordinates(raw.xcoords),
     ycoords: coordinates(raw.ycoords),
     xcoords_start: coordinates(raw.xcoordsStart),
@@ -88,6 +94,10 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
     probeGuess: raw.probeGuess,
     objectGuess: raw.objectGuess,
     scan_index: { data: Int32Array.from(rows, (row) => raw.scanIndex[row]), shape: [rows.length] },
+    [PATTERN_INDEXES]: raw.patternIndexes && {
+      data: Int32Array.from(rows, (row) => raw.patternIndexes![row]),
+      shape: [rows.length],
+    },
     bad_pixels: raw.badPixels && { data: raw.badPixels, shape: [N, N], dtype: 'bool' },
     measurement_domain: { strings: [format.domain], shape: [] },
     Y: raw.groundTruth && patchStream(raw.groundTruth, rows),
@@ -118,8 +128,8 @@ const INTEGERS: ReadonlyMap<NpyDtype, MakeIntegers> = new Map<NpyDtype, MakeInte
 ]);
 
 /** Counts of an integer type stay integers; everything else becomes the amplitude that the source delivers. */
-function formatOf({ domain, patterns }: ScanContent): PatternFormat {
-  const integers = domain === 'count_intensity' ? INTEGERS.get(patterns.storedDtype) : undefined;
+function formatOf({ domain, patterns }: Pick<ScanContent, 'domain' | 'patterns'>, amplitudes = false): PatternFormat {
+  const integers = domain === 'count_intensity' && !amplitudes ? INTEGERS.get(patterns.storedDtype) : undefined;
   if (integers !== undefined) return { dtype: integers[0], domain, make: integers[1] };
   return {
     dtype: 'float32',
@@ -139,8 +149,18 @@ function toUint32(values: Float32Array): Uint32Array {
   return Uint32Array.from(values, (v) => Math.min(v, 2 ** 32 - 1));
 }
 
+/** Patterns piece by piece, in the form in which they are written, and their measurement domain. */
+export function patternsToWrite(
+  raw: Pick<ScanContent, 'count' | 'domain' | 'patterns' | 'N'>,
+  options: Pick<WriteScanOptions, 'signal' | 'onPatterns'> = {},
+): StreamedNpyInput & { readonly domain: MeasurementDomain } {
+  const format = formatOf(raw);
+  const rows = Int32Array.from({ length: raw.count }, (_, i) => i);
+  return { ...patternStream(raw, rows, format, options), domain: format.domain };
+}
+
 function patternStream(
-  { patterns, N }: ScanContent,
+  { patterns, N }: Pick<ScanContent, 'patterns' | 'N'>,
   rows: Int32Array,
   { dtype, domain, make }: PatternFormat,
   { signal, onPatterns }: WriteScanOptions,
@@ -163,7 +183,8 @@ function patternStream(
   };
 }
 
-function patchStream(patches: StoredPatches, rows: Int32Array): StreamedNpyInput {
+/** Complex patches of some patterns, read while they are written. */
+export function patchStream(patches: StoredPatches, rows: Int32Array): StreamedNpyInput {
   const { height, width } = patches;
   const step = Math.max(1, Math.floor(PIECE_PIXELS / (2 * height * width)));
   return {
@@ -193,7 +214,10 @@ function metadataOf(
   let record = withDomain(raw.metadata, domain);
   const physics = record.physics_parameters as MetadataRecord | undefined;
   if (typeof physics?.N === 'number') record = withSection(record, 'physics_parameters', { N: raw.N });
-  const geometry = geometryRecord(raw.geometry);
+  // The centre is that of an object whose pixels the positions fall on.
+  const onObject = raw.objectGuess && keepsAxes(raw.orientation) && raw.orientation.coord_scale === 1;
+  const { objectCentre_m, ...others } = raw.geometry;
+  const geometry = geometryRecord({ ...others, ...(onObject && { objectCentre_m }) });
   if (Object.values(geometry).some((value) => value !== undefined)) {
     record = withSection(record, 'additional_parameters', { geometry });
   }

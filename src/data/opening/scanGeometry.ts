@@ -7,9 +7,11 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { nameOf } from '../../formats/npyHeader.js';
+import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
 import type { CropWindow } from './crop.js';
 import { wavelength_m } from './geometry.js';
+import { type ObjectGrid, toPixels } from './objectGrid.js';
 import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
 
 /** A value for columns (x) and one for rows (y). */
@@ -134,9 +136,7 @@ export function positionsInPixels(request: PositionRequest): PixelPositions {
   };
 }
 
-type Converter = (value: number) => number;
-
-function converters(request: PositionRequest, unit: StoredPositions['unit']): [Converter, Converter] {
+function converters(request: PositionRequest, unit: StoredPositions['unit']): readonly [Convert, Convert] {
   const { geometry, grid, orientation, object } = request;
   if (unit === 'px') {
     const { x, y } = grid.scale;
@@ -144,11 +144,32 @@ function converters(request: PositionRequest, unit: StoredPositions['unit']): [C
   }
   const pixel = geometry.objectPixel_m;
   if (pixel === undefined) throw unknownPixel(request.stored, geometry);
-  const centre = geometry.objectCentre_m;
-  if (object === undefined || centre === undefined || !keepsAxes(orientation) || orientation.coord_scale !== 1) {
-    return [(v) => v / pixel.x, (v) => v / pixel.y];
-  }
-  return [(v) => (v - centre.x) / pixel.x + object.width / 2, (v) => (v - centre.y) / pixel.y + object.height / 2];
+  const { x, y } = toPixels(gridOf(pixel, geometry, orientation, object));
+  return [x, y];
+}
+
+type Convert = (value: number) => number;
+
+/** The grid that positions in metres are laid on: the object's where the file has one, else one with its corner at (0, 0). */
+function gridOf(
+  pixel_m: Pair,
+  { objectCentre_m }: ScanGeometry,
+  orientation: Orientation,
+  object: PositionRequest['object'],
+): ObjectGrid {
+  const known = object !== undefined && keepsAxes(orientation) && orientation.coord_scale === 1;
+  if (!known || objectCentre_m === undefined) return { pixel_m, centre_m: { x: 0, y: 0 }, width: 0, height: 0 };
+  return { pixel_m, centre_m: objectCentre_m, width: object.width, height: object.height };
+}
+
+/**
+ * The grid of an opened scan: what turns its positions in object pixels back into metres, as they were measured (or, where
+ * they were turned or scaled on opening, as they then are).
+ * @param pixel_m object pixel; the scan's own, or one that is assumed
+ */
+export function gridOfScan(scan: Pick<RawData, 'geometry' | 'orientation' | 'objectGuess'>, pixel_m: Pair): ObjectGrid {
+  const [height, width] = scan.objectGuess?.shape ?? [];
+  return gridOf(pixel_m, scan.geometry, scan.orientation, scan.objectGuess && { width, height });
 }
 
 function unknownPixel({ origin }: StoredPositions, geometry: ScanGeometry): PtychoError {

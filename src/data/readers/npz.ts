@@ -34,6 +34,7 @@ import type {
 import { selectFrames } from './hdf5Frames.js';
 import { readText } from './npzText.js';
 import { readProduct } from './product.js';
+import { POSITION_KEYS } from './productKeys.js';
 import { pair } from './ptychodus.js';
 
 /** Accepted names of the patterns, in order of preference. */
@@ -79,6 +80,7 @@ class NpzScan {
       patterns,
       positions,
       startPositions,
+      patternIndexes: await this.optional(POSITION_KEYS[0], async (k) => (await npz.readReal(k)).data),
       scanIndex: await this.optional('scan_index', async (k) => Int32Array.from((await npz.readReal(k)).data)),
       probeGuess: await this.optional('probeGuess', (k) => npz.readComplex64(k)),
       objectGuess: await this.optional('objectGuess', (k) => this.object(k)),
@@ -132,6 +134,7 @@ class NpzScan {
       path: npz.path,
       format: 'npz',
       patterns: selectFrames(frames, rows.patterns),
+      patternIndexes: Int32Array.from(rows.patterns, (row) => indexes[row]),
       positions: { x: pick(x), y: pick(y), unit: this.options.positions_unit ?? 'm', origin },
       probeGuess: product.probe,
       objectGuess: product.object,

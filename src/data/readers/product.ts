@@ -1,14 +1,13 @@
 /**
- * Ptychodus products, HDF5 or NPZ: scan positions with their indexes, probe, object and geometry
- * (`../shared/reference/ptychodus.md` §2.1). Attributes of the HDF5 file have the names of the NPZ keys here.
+ * What opening a scan needs of a Ptychodus product, HDF5 or NPZ: positions with their indexes, probe, object and geometry. All of
+ * a product is read by `persistence/product`.
  */
-import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../../core/tensor.js';
-import { type Hdf5File, type Hdf5Value, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { openNpz } from '../../formats/npz.js';
-import { checkFinite } from '../opening/positions.js';
 import type { ScanGeometry, StoredPositions } from '../scanFile.js';
+import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from './productKeys.js';
+import { hdf5Source, type ProductSource, readIndexedPositions, usingProduct } from './productSource.js';
 
 /** What a product holds for us. */
 export interface Product {
@@ -23,23 +22,6 @@ export interface Product {
   readonly notes: readonly string[];
 }
 
-/** Where the parts of a product come from. */
-interface ProductSource {
-  readonly path: string;
-  has(key: string): boolean;
-  real(key: string): Promise<NumericArray>;
-  complex(key: string): Promise<ComplexTensor>;
-  /** A single value: an attribute, or an array of one. */
-  value(key: string): Promise<Hdf5Value | undefined>;
-  origin(key: string): NpyOrigin;
-  readonly metadata: Readonly<Record<string, unknown>>;
-}
-
-/** A hundred million positions are a lie. */
-const MAX_BYTES = 2 ** 28;
-/** The datasets without which a file is no product. */
-const POSITION_KEYS = ['probe_position_indexes', 'probe_position_x_m', 'probe_position_y_m'] as const;
-
 /** True when an HDF5 file has the positions of a product. */
 export const isProduct = (file: Hdf5File): boolean => POSITION_KEYS.every((key) => file.has(`/${key}`));
 
@@ -47,105 +29,34 @@ export const isProduct = (file: Hdf5File): boolean => POSITION_KEYS.every((key) 
  * Reads a product file.
  * @throws PtychoError DATASET_KEY_MISSING when it is none, DATASET_SHAPE, DATASET_VALUE, and those of reading the file.
  */
-export async function readProduct(path: string): Promise<Product> {
-  if (await isHdf5File(path)) {
-    const file = await openHdf5(path);
-    try {
-      return await readProductOf(file);
-    } finally {
-      file.close();
-    }
-  }
-  const npz = await openNpz(path);
-  try {
-    const value = async (key: string): Promise<Hdf5Value | undefined> => {
-      if (!npz.has(key)) return undefined;
-      const array = await npz.read(key);
-      if (array.kind === 'text') return array.strings[0];
-      return array.kind === 'real' ? array.data[0] : undefined;
-    };
+export function readProduct(path: string): Promise<Product> {
+  return usingProduct(path, async (source) => {
     const metadata: Record<string, unknown> = {};
-    for (const key of METADATA_KEYS) if (npz.has(key)) metadata[key] = await value(key);
-    return await read({
-      path,
-      has: (key) => npz.has(key),
-      real: async (key) => (await npz.readReal(key)).data,
-      complex: (key) => npz.readComplex64(key),
-      value,
-      origin: (key) => npz.origin(key),
-      metadata,
-    });
-  } finally {
-    await npz.close();
-  }
-}
-
-const METADATA_KEYS = [
-  'name',
-  'comments',
-  'detector_object_distance_m',
-  'probe_energy_eV',
-  'exposure_time_s',
-  'probe_photon_count',
-  'mass_attenuation_m2_kg',
-  'tomography_angle_deg',
-] as const;
-
-/** The product in an opened HDF5 file. @throws PtychoError as {@link readProduct} */
-export function readProductOf(file: Hdf5File): Promise<Product> {
-  const metadata = file.attributes();
-  const attributes: Readonly<Record<string, Record<string, Hdf5Value>>> = Object.fromEntries(
-    ['probe', 'object'].map((key) => [key, file.has(`/${key}`) ? file.attributes(`/${key}`) : {}]),
-  );
-  return read({
-    path: file.path,
-    has: (key) => file.has(`/${key}`),
-    real: async (key) => file.readReal(`/${key}`, MAX_BYTES).data,
-    complex: async (key) => file.readComplex64(`/${key}`),
-    value: async (key) => {
-      const part = /^(probe|object)_(pixel|center)_/.exec(key)?.[1];
-      return part === undefined ? metadata[key] : attributes[part][key.slice(part.length + 1)];
-    },
-    origin: (key) => file.origin(`/${key}`),
-    metadata,
+    for (const key of METADATA_KEYS) {
+      const value = await source.value(key);
+      if (value !== undefined) metadata[key] = value;
+    }
+    return read(source, source.hdf5?.attributes() ?? metadata);
   });
 }
 
-async function read(source: ProductSource): Promise<Product> {
+/** The product in an opened HDF5 file. @throws PtychoError as {@link readProduct} */
+export function readProductOf(file: Hdf5File): Promise<Product> {
+  return read(hdf5Source(file), file.attributes());
+}
+
+async function read(source: ProductSource, metadata: Product['metadata']): Promise<Product> {
   const { path } = source;
-  const missing = POSITION_KEYS.filter((key) => !source.has(key));
-  if (missing.length > 0) {
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${path} is no Ptychodus product: ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing.`,
-      { path, key: missing[0], expected: POSITION_KEYS },
-    );
-  }
-  const [indexes, xs, ys] = [
-    await source.real(POSITION_KEYS[0]),
-    await source.real(POSITION_KEYS[1]),
-    await source.real(POSITION_KEYS[2]),
-  ];
-  const [x, y] = [Float64Array.from(xs), Float64Array.from(ys)];
-  if (x.length !== indexes.length || y.length !== indexes.length) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${path} has ${indexes.length} position indexes, but ${x.length} x and ${y.length} y coordinates; there must be one of each.`,
-      { path, found: [indexes.length, x.length, y.length] },
-    );
-  }
-  checkFinite(x, source.origin(POSITION_KEYS[1]));
-  checkFinite(y, source.origin(POSITION_KEYS[2]));
+  const { indexes, x, y } = await readIndexedPositions(source);
+  const { probe, object } = PRODUCT_KEYS;
   const notes: string[] = [];
   return {
     positions: { x, y, unit: 'm', origin: { path } },
     indexes,
-    probe: source.has('probe') ? firstProbe(await source.complex('probe'), source.origin('probe'), notes) : undefined,
-    object: source.has('object')
-      ? firstLayer(await source.complex('object'), source.origin('object'), notes)
-      : undefined,
+    probe: source.has(probe) ? firstProbe(await source.complex(probe), source.origin(probe), notes) : undefined,
+    object: source.has(object) ? firstLayer(await source.complex(object), source.origin(object), notes) : undefined,
     geometry: await geometry(source),
-    metadata: source.metadata,
+    metadata,
     notes,
   };
 }
@@ -191,9 +102,9 @@ async function geometry(source: ProductSource): Promise<ScanGeometry> {
     return value !== undefined && value > 0 ? value : undefined;
   };
   // Probe and object have the same pixels.
-  const width = (await positive('object_pixel_width_m')) ?? (await positive('probe_pixel_width_m'));
-  const height = (await positive('object_pixel_height_m')) ?? (await positive('probe_pixel_height_m'));
-  const [x, y] = [await number('object_center_x_m'), await number('object_center_y_m')];
+  const width = (await positive(PRODUCT_KEYS.objectPixelWidth)) ?? (await positive(PRODUCT_KEYS.probePixelWidth));
+  const height = (await positive(PRODUCT_KEYS.objectPixelHeight)) ?? (await positive(PRODUCT_KEYS.probePixelHeight));
+  const [x, y] = [await number(PRODUCT_KEYS.objectCenterX), await number(PRODUCT_KEYS.objectCenterY)];
   return {
     energy_eV: await positive('probe_energy_eV'),
     detectorDistance_m: await positive('detector_object_distance_m'),

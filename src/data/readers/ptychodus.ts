@@ -17,8 +17,9 @@ import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js'
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
 import { firstLayer, firstProbe, isProduct, type Product, readProduct, readProductOf } from './product.js';
+import { RAW_GROUP } from './productKeys.js';
+import { rowsByIndex } from './productSource.js';
 
-const RAW = '/raw_data';
 /** What a product beside the patterns is called, most wanted first. */
 const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) => [
   `${name}.h5`,
@@ -31,7 +32,7 @@ export const ptychodusReader: ScanReader = {
   format: 'ptychodus',
   title: 'Ptychodus diffraction.h5 with its product, or a product with raw data',
   async recognises(path) {
-    const inside = inFolder(path);
+    const inside = ptychodusFile(path);
     if (!(await hasMagic(inside, MAGIC.hdf5))) return false;
     const file = await openHdf5(inside);
     try {
@@ -40,21 +41,22 @@ export const ptychodusReader: ScanReader = {
       file.close();
     }
   },
-  open: (path, options) => keepHdf5(inFolder(path), (file) => open(file, options)),
+  open: (path, options) => keepHdf5(ptychodusFile(path), (file) => open(file, options)),
 };
 
 /** A product with raw data, or patterns with their product. */
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
-  if (options.diffraction_path === undefined && file.has(`${RAW}/diffraction`)) return openBundle(file, options);
+  if (options.diffraction_path === undefined && file.has(`${RAW_GROUP}/diffraction`)) return openBundle(file, options);
   if (options.diffraction_path !== undefined || file.has('/patterns')) return openPair(file, options);
   throw new PtychoError(
     'DATASET_KEY_MISSING',
-    `${file.path} is a product without patterns (no /patterns and no ${RAW}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
+    `${file.path} is a product without patterns (no /patterns and no ${RAW_GROUP}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
     { path: file.path, key: '/patterns' },
   );
 }
 
-function inFolder(path: string): string {
+/** `diffraction.h5` of a folder that holds one; any other path as it is. */
+export function ptychodusFile(path: string): string {
   const inside = join(path, 'diffraction.h5');
   return existsSync(inside) && statSync(path).isDirectory() ? inside : path;
 }
@@ -68,6 +70,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
   notes.push(...(product?.notes ?? []));
   let patterns = frames;
   let positions: StoredPositions;
+  let patternIndexes: NumericArray | undefined;
   if (options.positions !== undefined) {
     const found = await readPositionsFile(options.positions, options.positions_unit);
     notes.push(...found.notes);
@@ -82,6 +85,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     const indexes = readIndexes(file, frames.count, notes);
     const pairs = pair(indexes, file.origin('/indexes'), product, notes);
     patterns = selectFrames(frames, pairs.patterns);
+    patternIndexes = Int32Array.from(pairs.patterns, (row) => indexes[row]);
     const pick = (values: Float64Array) => Float64Array.from(pairs.positions, (row) => values[row]);
     const { x, y, unit, origin } = product.positions;
     positions = { x: pick(x), y: pick(y), unit: options.positions_unit ?? unit, origin };
@@ -90,6 +94,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     path: file.path,
     format: 'ptychodus',
     patterns,
+    patternIndexes,
     positions,
     probeGuess: product?.probe,
     objectGuess: product?.object,
@@ -113,7 +118,8 @@ async function findProduct(path: string, options: ReaderOptions): Promise<Produc
   return { ...product, notes: [`Positions and probe are those of ${beside}.`, ...product.notes] };
 }
 
-function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArray {
+/** The indexes of the patterns of a file; 0, 1, 2 … with a note where it has none. @throws PtychoError DATASET_SHAPE */
+export function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArray {
   if (!file.has('/indexes')) {
     notes.push(`${file.path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
     return Int32Array.from({ length: count }, (_, i) => i);
@@ -135,10 +141,15 @@ function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArr
  * Rows of patterns and of positions that have the same index, in the order of the patterns.
  * @throws PtychoError DATASET_VALUE for an index that occurs twice, or when none is common.
  */
-export function pair(indexes: NumericArray, origin: NpyOrigin, product: Product, notes: string[]) {
+export function pair(
+  indexes: NumericArray,
+  origin: NpyOrigin,
+  product: Pick<Product, 'positions' | 'indexes'>,
+  notes: string[],
+) {
   const { path } = product.positions.origin;
-  const places = byValue(product.indexes, { path, member: 'probe_position_indexes' });
-  byValue(indexes, origin);
+  const places = rowsByIndex(product.indexes, { path, member: 'probe_position_indexes' });
+  rowsByIndex(indexes, origin);
   const patterns: number[] = [];
   const positions: number[] = [];
   indexes.forEach((index: number, row: number) => {
@@ -163,29 +174,9 @@ export function pair(indexes: NumericArray, origin: NpyOrigin, product: Product,
   return { patterns: Int32Array.from(patterns), positions: Int32Array.from(positions) };
 }
 
-/** Index → row. @throws PtychoError DATASET_VALUE for an index that occurs twice, or that is no whole number. */
-function byValue(indexes: NumericArray, origin: NpyOrigin): Map<number, number> {
-  const rows = new Map<number, number>();
-  indexes.forEach((index: number, row: number) => {
-    const known = rows.get(index);
-    if (known !== undefined) {
-      throw npyError(
-        'DATASET_VALUE',
-        origin,
-        `has the index ${index} twice (rows ${known} and ${row}), so it is unclear which pattern belongs to which position; remove one.`,
-        { found: index },
-      );
-    }
-    if (!Number.isSafeInteger(index))
-      throw npyError('DATASET_VALUE', origin, `has the value ${index} at row ${row}, which is no index.`);
-    rows.set(index, row);
-  });
-  return rows;
-}
-
 /** A product with its patterns in `/raw_data`. */
 async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
-  const path = `${RAW}/diffraction`;
+  const path = `${RAW_GROUP}/diffraction`;
   const attributes = file.attributes(path);
   const axes = attributes.axis_canonical;
   if (axes !== undefined && axes !== 'NHW') {
@@ -204,25 +195,27 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
     notes.push(...found.notes);
     positions = found.positions;
   } else {
-    positions = positionsInHdf5(file, RAW, options.positions_unit);
+    positions = positionsInHdf5(file, RAW_GROUP, options.positions_unit);
   }
-  const own = (key: string) => (file.has(`${RAW}/${key}`) ? file.readComplex64(`${RAW}/${key}`) : undefined);
+  const own = (key: string) =>
+    file.has(`${RAW_GROUP}/${key}`) ? file.readComplex64(`${RAW_GROUP}/${key}`) : undefined;
   // Usually links to the product's own, which have been read already.
   const probe = product?.probe ? undefined : own('probeGuess');
   const object = product?.object ? undefined : own('objectGuess');
-  const mask = file.has(`${RAW}/bad_pixels`) ? hdf5Mask(file, `${RAW}/bad_pixels`, patterns) : undefined;
+  const mask = file.has(`${RAW_GROUP}/bad_pixels`) ? hdf5Mask(file, `${RAW_GROUP}/bad_pixels`, patterns) : undefined;
   if (mask !== undefined && 'note' in mask) notes.push(mask.note);
-  const scanIndex = `${RAW}/scan_index`;
+  const scanIndex = `${RAW_GROUP}/scan_index`;
   const root = file.attributes();
-  const domain = [attributes, file.attributes(RAW), root].map((found) => found.measurement_domain).find(Boolean);
+  const domain = [attributes, file.attributes(RAW_GROUP), root].map((found) => found.measurement_domain).find(Boolean);
   return {
     path: file.path,
     format: 'ptychodus',
     patterns,
     positions,
+    patternIndexes: product?.indexes,
     scanIndex: file.has(scanIndex) ? Int32Array.from(file.readReal(scanIndex).data) : undefined,
-    probeGuess: product?.probe ?? (probe && firstProbe(probe, file.origin(`${RAW}/probeGuess`), notes)),
-    objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW}/objectGuess`), notes)),
+    probeGuess: product?.probe ?? (probe && firstProbe(probe, file.origin(`${RAW_GROUP}/probeGuess`), notes)),
+    objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW_GROUP}/objectGuess`), notes)),
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
     geometry: product?.geometry ?? {},
     measurementDomain:

@@ -1,6 +1,6 @@
 /** Attributes and text of HDF5 files. */
 
-import { NpyDecoder } from '../npy.js';
+import { NpyDecoder, type RealNpyArray } from '../npy.js';
 import type { Hdf5Module } from './engine.js';
 import { type Hdf5Metadata, typeOf } from './types.js';
 
@@ -23,16 +23,26 @@ export function valueOfAttribute(m: Hdf5Module, id: bigint, path: string, name: 
     const strings = stringsIn(m, metadata, read, (at) => m.reclaim_vlen_memory(id, path, name, BigInt(at)));
     return single ? strings[0] : strings;
   }
+  const array = arrayOfAttribute(m, id, path, name);
+  if (array === undefined) return undefined;
+  if (!single) return Array.from(array.data);
+  return array.dtype === 'bool' ? array.data[0] !== 0 : array.data[0];
+}
+
+/** An attribute's real numbers with their shape; undefined for any other attribute, and for empty ones. */
+export function arrayOfAttribute(m: Hdf5Module, id: bigint, path: string, name: string): RealNpyArray | undefined {
+  const metadata = m.get_attribute_metadata(id, path, name);
+  const type = typeOf(metadata);
+  const bytes = metadata.size * metadata.total_size;
+  if (metadata.shape === null || bytes === 0 || !(bytes <= MAX_ATTRIBUTE_BYTES)) return undefined;
   if (type.kind !== 'numbers' || type.dtype.startsWith('complex')) return undefined;
-  const header = { ...type, littleEndian: true, fortranOrder: false, shape: [metadata.total_size], dataOffset: 0 };
+  const header = { ...type, littleEndian: true, fortranOrder: false, shape: metadata.shape, dataOffset: 0 };
   const decoder = new NpyDecoder({ ...header, dataBytes: bytes }, { path, member: name });
   withMemory(m, bytes, (at) => {
-    if (read(at) >= 0) decoder.push(m.HEAPU8.subarray(at, at + bytes));
+    if (m.get_attribute_data(id, path, name, BigInt(at)) >= 0) decoder.push(m.HEAPU8.subarray(at, at + bytes));
   });
   const array = decoder.finish();
-  if (array.kind !== 'real') return undefined;
-  if (!single) return Array.from(array.data);
-  return type.dtype === 'bool' ? array.data[0] !== 0 : array.data[0];
+  return array.kind === 'real' ? array : undefined;
 }
 
 /** The strings of a dataset, fixed or variable in length. */

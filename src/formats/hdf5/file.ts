@@ -16,7 +16,7 @@ import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from '../npy.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
 import { openForReading } from '../zipArchive.js';
-import { type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
+import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
 import { Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { checkFilters, checkSize, type Hdf5Header, numbersOf, slabs } from './header.js';
 import { escapeError, Hdf5Links, type Place, split } from './links.js';
@@ -141,6 +141,20 @@ export class Hdf5File {
       }
       return found;
     });
+  }
+
+  /**
+   * An attribute's real numbers with their shape; undefined where there is no such attribute, or one of another type.
+   * @throws PtychoError DATASET_KEY_MISSING, FILE_FORMAT.
+   */
+  attributeArray(path: string, name: string): RealNpyArray | undefined {
+    const place = this.find(path);
+    const { id } = place.handle;
+    const { value } = this.call(place, this.origin(path), (m) => {
+      const there = m.get_attribute_names(id, place.path).includes(name);
+      return { value: there ? arrayOfAttribute(m, id, place.path, name) : undefined };
+    });
+    return value;
   }
 
   /**

@@ -3,7 +3,7 @@
  * goes to a temporary name beside the target, which appears only when complete.
  *
  * Complex numbers are h5py's records {r, i}; bool becomes uint8, for h5wasm writes no enumerations; shuffle is not
- * available, for h5wasm sets one filter a dataset.
+ * available, for h5wasm sets one filter a dataset. Equal content gives equal bytes: the times that HDF5 keeps are all one.
  *
  * @example
  * const file = await Hdf5Writer.create('scan.h5');
@@ -17,7 +17,7 @@ import { open as openFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sameShape, sizeOf } from '../../core/tensor.js';
-import { type NpyInput, npyBytes } from '../npyWrite.js';
+import { type NpyInput, npyBytes, type RealNpyInput } from '../npyWrite.js';
 import { type Hdf5Access, Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { SLAB_BYTES, slabs } from './header.js';
 import { split } from './links.js';
@@ -25,8 +25,15 @@ import { dtypeMetadata, type Hdf5WriteDtype, itemSizeOf, textMetadata, writeDtyp
 
 export type { Hdf5WriteDtype } from './writeTypes.js';
 
-/** What an attribute can be: single numbers are written as float64, typed arrays in their own type. */
-export type Hdf5AttributeInput = string | number | boolean | readonly string[] | readonly number[] | NumericArray;
+/** What an attribute can be: single numbers are written as float64, typed arrays in their own type, arrays with their shape. */
+export type Hdf5AttributeInput =
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | readonly number[]
+  | NumericArray
+  | RealNpyInput;
 
 /** How a dataset is stored. */
 export interface Hdf5StorageOptions {
@@ -205,17 +212,9 @@ export class Hdf5Writer {
         this.call(where, (m) => m.create_vlen_str_attribute(this.id, absolute(path), name, strings, metadata));
         continue;
       }
-      const single = typeof value === 'number' || typeof value === 'boolean';
-      const data = single
-        ? typeof value === 'boolean'
-          ? Uint8Array.of(value ? 1 : 0)
-          : Float64Array.of(value)
-        : ArrayBuffer.isView(value)
-          ? (value as NumericArray)
-          : Float64Array.from(value as readonly number[]);
-      const shape = single ? [] : [data.length];
-      const metadata = { ...dtypeMetadata(writeDtypeOf({ data, shape })), ...extent(shape) };
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      const array = attributeArray(value as Exclude<Hdf5AttributeInput, string | readonly string[]>);
+      const metadata = { ...dtypeMetadata(writeDtypeOf(array)), ...extent(array.shape) };
+      const bytes = Buffer.concat([...npyBytes(array).chunks()].slice(1));
       this.call(where, (m) =>
         withBytes(m, bytes, (at) => m.create_attribute(this.id, absolute(path), name, BigInt(at), metadata)),
       );
@@ -318,6 +317,15 @@ export class Hdf5Writer {
       throw unwritable(this.path, `${what}: ${causes.at(-1) ?? 'the HDF5 library gives no reason'}`);
     }
   }
+}
+
+/** An attribute's numbers with their shape. */
+function attributeArray(value: Exclude<Hdf5AttributeInput, string | readonly string[]>): RealNpyInput {
+  if (typeof value === 'boolean') return { data: Uint8Array.of(value ? 1 : 0), shape: [] };
+  if (typeof value === 'number') return { data: Float64Array.of(value), shape: [] };
+  if ('shape' in value) return value;
+  const data = ArrayBuffer.isView(value) ? (value as NumericArray) : Float64Array.from(value);
+  return { data, shape: [data.length] };
 }
 
 const UNLIMITED = 2n ** 64n - 1n;

@@ -1,0 +1,202 @@
+/** `ptychopinn product export|import|info|verify`: products of Ptychodus. */
+
+import type { Command } from 'commander';
+import { allFields, productExportDefinition, productImportDefinition } from '../../config/definition.js';
+import type { ProductExportSummary } from '../../workflows/exportProduct.js';
+import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';
+import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
+import type { CliContext } from '../context.js';
+import { EXIT_OK } from '../exit.js';
+import { formatBytes, formatCount } from '../format.js';
+import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
+import { supervise } from '../supervise.js';
+
+const EXAMPLE = `
+Examples:
+  ptychopinn product export image --output_file product-out.h5
+  ptychopinn product export scan.npz --raw_data --output_file product.h5
+  ptychopinn product import product-in.h5 --diffraction diffraction.h5 --output_file scan.npz
+  ptychopinn product info product-out.h5`;
+
+const PRODUCT = 'Product of Ptychodus, HDF5 or NPZ.';
+
+export const productCommand: CommandModule = {
+  fields: [...allFields(productExportDefinition), ...allFields(productImportDefinition)],
+  configure(command, context, done) {
+    addExport(command, context, done);
+    addImport(command, context, done);
+    addInfo(command, context, done);
+    addVerify(command, context, done);
+    command.addHelpText('after', EXAMPLE);
+  },
+};
+
+type Done = (exitCode: number) => void;
+
+function addExport(command: Command, context: CliContext, done: Done): void {
+  const add = command
+    .command('export')
+    .description('write a scan, or what infer made of one, as a product')
+    .argument('SOURCE', 'Output folder of infer, or a scan in any readable format.');
+  addConfigOptions(add, productExportDefinition);
+  addCommonOptions(add);
+  add.action(async (source: string, given: Record<string, unknown>) => {
+    const resolved = await resolveFlags(productExportDefinition, given);
+    const { exportProduct } = await import('../../workflows/exportProduct.js');
+    const level = consoleLevelOf(given);
+    const written = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
+      logResolution(resolved, services.logger);
+      return exportProduct(source, resolved.config, services);
+    });
+    if (shows(level, 'INFO')) context.stdout.write(exportText(written));
+    done(EXIT_OK);
+  });
+}
+
+function addImport(command: Command, context: CliContext, done: Done): void {
+  const add = command
+    .command('import')
+    .description('write a product, with its patterns where there are any, as a contract NPZ')
+    .argument('PRODUCT', PRODUCT);
+  addConfigOptions(add, productImportDefinition);
+  addCommonOptions(add);
+  add.action(async (file: string, given: Record<string, unknown>) => {
+    const resolved = await resolveFlags(productImportDefinition, given);
+    const { importProduct } = await import('../../workflows/product.js');
+    const level = consoleLevelOf(given);
+    const written = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
+      logResolution(resolved, services.logger);
+      return importProduct(file, resolved.config, services);
+    });
+    if (shows(level, 'INFO')) context.stdout.write(importText(written));
+    done(EXIT_OK);
+  });
+}
+
+function addInfo(command: Command, context: CliContext, done: Done): void {
+  const info = command.command('info').description('say what is in a product').argument('PRODUCT', PRODUCT);
+  info.optionsGroup('Other:');
+  info.option('--json', 'Print the facts as JSON.');
+  addHelpOption(info, 'Other:');
+  info.action(async (file: string, given: { readonly json?: boolean }) => {
+    const { productInfo } = await import('../../workflows/product.js');
+    const found = await productInfo(file);
+    context.stdout.write(given.json ? `${JSON.stringify(found, null, 2)}\n` : infoText(found));
+    done(EXIT_OK);
+  });
+}
+
+function addVerify(command: Command, context: CliContext, done: Done): void {
+  const verify = command
+    .command('verify')
+    .description('write a product of ptychopinn anew from its content and refuse any byte that differs')
+    .argument('PRODUCT', PRODUCT);
+  verify.optionsGroup('Other:');
+  verify.option('--json', 'Print the facts as JSON.');
+  addHelpOption(verify, 'Other:');
+  verify.action(async (file: string, given: { readonly json?: boolean }) => {
+    const { verifyProduct } = await import('../../workflows/product.js');
+    const found = await verifyProduct(file);
+    context.stdout.write(
+      given.json
+        ? `${JSON.stringify(found, null, 2)}\n`
+        : `${file} is sound: every byte is what its content comes to.\n`,
+    );
+    done(EXIT_OK);
+  });
+}
+
+/** What became of a scan. */
+export function exportText({ path, positions, object, losses, rawData }: ProductExportSummary): string {
+  const parts = [
+    `${formatCount(positions)} positions`,
+    `an object of ${object[0]} × ${object[1]}`,
+    ...(losses > 0 ? [`the losses of ${losses} epochs`] : []),
+    ...(rawData ? ['the patterns'] : []),
+  ];
+  return `Written ${path}: ${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}.\n`;
+}
+
+/** What became of a product. */
+export function importText({ path, positions, patterns }: ProductImportSummary): string {
+  if (patterns === null) return `Written ${path}: ${formatCount(positions)} positions, probe and object.\n`;
+  const { count, N, domain, domainReason } = patterns;
+  return `Written ${path}: ${formatCount(count)} patterns of ${N} × ${N}, ${domain} (${domainReason}).\n`;
+}
+
+const SEALS: Readonly<Record<ProductInfo['seal'], string>> = {
+  intact: 'as ptychopinn wrote it',
+  broken: 'changed since ptychopinn wrote it: its content does not have the SHA-256 that it holds',
+  none: 'of another program (no hash to compare it with)',
+};
+
+/** The facts as lines for a terminal. */
+export function infoText(info: ProductInfo): string {
+  const { metadata, positions, probe, object, losses, raw_data } = info;
+  const known = (value: number, unit: string) => (value === 0 ? 'not known' : `${number(value)} ${unit}`);
+  const rows: [string, string][] = [
+    ['content', SEALS[info.seal]],
+    ['name', metadata.name || '–'],
+    ['comments', metadata.comments.split('\n')[0] || '–'],
+    [
+      'experiment',
+      [
+        `energy ${known(metadata.probe_energy_eV, 'eV')}`,
+        `distance ${known(metadata.detector_object_distance_m, 'm')}`,
+        `exposure ${known(metadata.exposure_time_s, 's')}`,
+        `photons ${known(metadata.probe_photon_count, 'a pattern')}`,
+      ].join(', '),
+    ],
+    [
+      'sample',
+      `mass attenuation ${known(metadata.mass_attenuation_m2_kg, 'm²/kg')}, tomography angle ${number(metadata.tomography_angle_deg)}°`,
+    ],
+    [
+      'positions',
+      positions.indexes === null ? 'none' : `${formatCount(positions.count)}, indexes ${positions.indexes.join(' … ')}`,
+    ],
+    ...(positions.x_m && positions.y_m
+      ? ([
+          ['  x', `${micrometres(positions.x_m)}, on the object ${span(positions.x_px)} px`],
+          ['  y', `${micrometres(positions.y_m)}, on the object ${span(positions.y_px)} px`],
+        ] as [string, string][])
+      : []),
+    [
+      'probe',
+      `${probe.shape[0]} coherent × ${probe.shape[1]} incoherent modes of ${probe.shape[2]} × ${probe.shape[3]}, pixels of ${nanometres(probe.pixel_m)}${
+        probe.opr_weights ? `, OPR weights ${probe.opr_weights.join(' × ')}` : ''
+      }`,
+    ],
+    [
+      'object',
+      `${object.shape[0]} ${object.shape[0] === 1 ? 'layer' : 'layers'} of ${object.shape[1]} × ${object.shape[2]}, pixels of ${nanometres(object.pixel_m)}, centre ${micrometres(object.center_m, ', ')}`,
+    ],
+    ...(object.layer_spacing_m.length > 0
+      ? ([['  spacing', micrometres(object.layer_spacing_m, ', ')]] as [string, string][])
+      : []),
+    ['losses', losses.last === null ? 'none' : `${formatCount(losses.count)}, the last ${number(losses.last)}`],
+    [
+      'raw data',
+      raw_data === null
+        ? 'none'
+        : `${formatCount(raw_data.shape[0])} patterns of ${raw_data.shape[1]} × ${raw_data.shape[2]}, ${raw_data.dtype}, ${raw_data.measurement_domain ?? 'of unknown domain'}${
+            raw_data.bad_pixels
+              ? `, ${formatCount(raw_data.bad_pixels)} bad ${raw_data.bad_pixels === 1 ? 'pixel' : 'pixels'}`
+              : ''
+          }`,
+    ],
+  ];
+  const kind = info.format === 'npz' ? 'NPZ' : 'HDF5';
+  const notes = info.notes.map((note) => `  ${note}\n`).join('');
+  return `${info.path}, ${formatBytes(info.bytes)}, ${kind}\n${rows
+    .map(([label, value]) => `  ${label.padEnd(10)} ${value}`)
+    .join('\n')}\n${notes === '' ? '' : `notes\n${notes}`}`;
+}
+
+const number = (value: number): string => String(Number(value.toPrecision(5)));
+const span = (range: readonly number[] | null): string => (range ?? []).map(number).join(' … ');
+const micrometres = (metres: readonly number[], between = ' … '): string =>
+  `${metres.map((value) => number(value * 1e6)).join(between)} µm`;
+const nanometres = ([width, height]: readonly [number, number]): string =>
+  width === height ? `${number(width * 1e9)} nm` : `${number(width * 1e9)} × ${number(height * 1e9)} nm`;

@@ -17,8 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { selectBackend } from '../dist/backends/select.js';
 import { inferenceConfigSchema, trainingConfigSchema } from '../dist/config/schema.js';
 import { writeNpz } from '../dist/formats/npz.js';
-import { encodeOnnx } from '../dist/formats/onnx/encode.js';
-import { saveBundle } from '../dist/persistence/bundle.js';
+import { encodeModels, saveBundle } from '../dist/persistence/bundle.js';
 import { makeObject } from '../dist/simulation/objects.js';
 import { makeProbe } from '../dist/simulation/probes.js';
 import { simulateScan } from '../dist/simulation/simulateScan.js';
@@ -78,12 +77,7 @@ async function writeBundle(file, model, probe) {
     probe,
   };
   const network = networkOfBundle(bundle, N);
-  await saveBundle(file, { ...bundle, weights: network.initialWeights(0) }, (entries) =>
-    encodeOnnx(network.predict(2), {
-      externalData: { location: 'weights.safetensors', entries },
-      twin: network.predict(3),
-    }),
-  );
+  await saveBundle(file, { ...bundle, weights: network.initialWeights(0) }, encodeModels(network));
 }
 
 const configOf = ({ model, scan, out, threads }) =>

@@ -71,13 +71,18 @@ export async function writeZip(path: string, entries: readonly (ZipEntry | Strea
     throw new PtychoError('OUTPUT_UNWRITABLE', `Cannot write ${path}: two members have the same name.`, { path });
   }
   await replaceFile(path, async (file) => {
-    const zip = new yazl.ZipFile();
-    const output = zip.outputStream as Readable;
-    zip.once('error', (error: Error) => output.destroy(error));
-    for (const entry of entries) addEntry(zip, entry);
-    zip.end();
-    for await (const chunk of output) await file.writeFile(chunk as Buffer);
+    for await (const chunk of zipChunks(entries)) await file.writeFile(chunk);
   });
+}
+
+/** The bytes of the archive that {@link writeZip} writes, in pieces. */
+export async function* zipChunks(entries: readonly (ZipEntry | StreamedZipEntry)[]): AsyncGenerator<Buffer> {
+  const zip = new yazl.ZipFile();
+  const output = zip.outputStream as Readable;
+  zip.once('error', (error: Error) => output.destroy(error));
+  for (const entry of entries) addEntry(zip, entry);
+  zip.end();
+  for await (const chunk of output) yield chunk as Buffer;
 }
 
 /** yazl takes buffers up to 1 GiB; larger members go in as streams. */

@@ -235,6 +235,28 @@ export class PtychoNetwork {
     });
   }
 
+  /**
+   * Diffraction to object and to the patterns that the object explains: the feeds and outputs of {@link predict}, then
+   * `pred_amplitude`, √counts, and `pred_intensity`, counts (both [B,C,N,N], λ = |F(P·O)Fᵀ|² with the network's probe).
+   */
+  autoencode(batch: number): Program {
+    const built = this.#build(batch);
+    const { x, positions, members, unit } = built;
+    const s = this.spec.scale.intensityScale;
+    const rate = this.#rate(built);
+    return defineProgram({
+      name: `autoencode_b${batch}`,
+      inputs: [x, positions],
+      outputs: {
+        object_real: op.mul(members.re, unit),
+        object_imag: op.mul(members.im, unit),
+        // No ε under the root: nothing is differentiated here.
+        pred_amplitude: op.mul(op.sqrt(rate), s),
+        pred_intensity: op.mul(rate, s * s),
+      },
+    });
+  }
+
   /** For `fitRectangular`: `input`, `input_positions` → `normal` [3,3], `right` [3], `measured` [], `predicted` []. */
   calibrate(batch: number): Program {
     const { x, positions, members, probe } = this.#build(batch);

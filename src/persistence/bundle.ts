@@ -2,38 +2,28 @@
  * The bundle `wts.zip`: a trained model as one file of plain formats. Normative: `specs/bundle.md`.
  *
  * @example
- * await saveBundle('out/wts.zip', content, (externalEntries) => encodeOnnx(program, { … }));
- * const bundle = await openBundle('out'); // the file, or the folder that holds it
+ * await saveBundle('out/wts.zip', content, encodeModels(network));
+ * const bundle = await openBundle('out'); // the file, the folder that holds it, or that of its unpacked members
  * const session = await InferenceSession.create(bundle.model.bytes, { externalData: bundle.model.externalData });
  */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { readZip, writeZip } from '../formats/zip.js';
-import { openForReading, ZipArchive } from '../formats/zipArchive.js';
+import { writeZip, type ZipEntry } from '../formats/zip.js';
 import type { BundleContent } from './content.js';
-import { describeForeignArchive, describeForeignFile } from './foreign.js';
-import { type Manifest, MEMBERS } from './manifest.js';
-import { type DecodedMembers, decodeMembers, encodeMembers, type ModelEncoder } from './members.js';
+import type { Manifest } from './manifest.js';
+import { type DecodedMembers, decodeMembers, encodeMembers } from './members.js';
 import { fetchMlflowBundle, isMlflowUri } from './mlflowArtifacts.js';
+import type { ModelEncoder } from './models.js';
+import { type BundleSource, locateBundle, readMembers } from './source.js';
 
 export type { BundleContent } from './content.js';
 export type { Manifest } from './manifest.js';
-export type { ModelEncoder, RuntimeModel } from './members.js';
-
-/** The file name under which a bundle is written, and looked for in a folder. */
-export const BUNDLE_FILE = 'wts.zip';
-/** Names under which a bundle is looked for in a folder, in this order. */
-const FILE_NAMES = [BUNDLE_FILE, 'wts.h5.zip'];
-
-/** No bundle is larger than this once unpacked: a buffer's and ONNX's own limit. */
-const MAX_BYTES = 2 ** 31;
-/** Unpacked, a bundle may be larger than its archive by this much (we store, others may have deflated it). */
-const SLACK_BYTES = 32 * 2 ** 20;
+export type { RuntimeModel } from './members.js';
+export { encodeModels, type ModelEncoder } from './models.js';
+export { BUNDLE_FILE, locateBundle } from './source.js';
 
 /** A bundle that was opened and found right. */
 export interface OpenedBundle extends DecodedMembers {
-  /** The file that it was read from. */
+  /** The file, or the folder of unpacked members, that it was read from. */
   readonly path: string;
 }
 
@@ -48,29 +38,31 @@ export interface OpenedBundle extends DecodedMembers {
 export async function saveBundle(path: string, content: BundleContent, encodeModel: ModelEncoder): Promise<Manifest> {
   const members = encodeMembers(content, encodeModel);
   const { manifest } = decodeMembers(members);
-  await writeZip(
-    path,
-    [...members].map(([name, data]) => ({ name, data })),
-  );
+  await writeZip(path, bundleEntries(members));
   return manifest;
 }
 
+/** The members as they go into the archive. */
+export function bundleEntries(members: ReadonlyMap<string, Uint8Array>): ZipEntry[] {
+  return [...members].map(([name, data]) => ({ name, data }));
+}
+
 /**
- * Opens a bundle and checks all of it: members, sizes, hashes, the agreement of its parts, and that the model points to
+ * Opens a bundle and checks all of it: members, sizes, hashes, the agreement of its parts, and that the models point to
  * nothing outside. Runs no code and changes nothing; whether the weights fit a network is for `checkWeights` to say.
  *
- * @param path a bundle, the folder that holds `wts.zip`, or an artifact of MLflow (`runs:/RUN_ID/wts.zip`,
- * `mlflow-artifacts:/…`), which is fetched from `mlflowTrackingUri` (null: `MLFLOW_TRACKING_URI`).
+ * @param path a bundle, the folder that holds `wts.zip` or its unpacked members, or an artifact of MLflow
+ * (`runs:/RUN_ID/wts.zip`, `mlflow-artifacts:/…`), which is fetched from `mlflowTrackingUri` (null: `MLFLOW_TRACKING_URI`).
  * @throws PtychoError FILE_NOT_FOUND; FORMAT_UNSUPPORTED for a newer format version; BUNDLE_INVALID for everything else.
  */
 export async function openBundle(
   path: string,
   options: { readonly mlflowTrackingUri?: string | null } = {},
 ): Promise<OpenedBundle> {
-  if (!isMlflowUri(path)) return openBundleFile(path);
+  if (!isMlflowUri(path)) return openLocal(path);
   const fetched = await fetchMlflowBundle(path, options.mlflowTrackingUri);
   try {
-    return { ...(await openBundleFile(fetched.path)), path };
+    return { ...(await openLocal(fetched.path)), path };
   } catch (error) {
     if (!(error instanceof PtychoError)) throw error;
     const message = error.message.replaceAll(fetched.path, path);
@@ -80,10 +72,23 @@ export async function openBundle(
   }
 }
 
-async function openBundleFile(path: string): Promise<OpenedBundle> {
-  const file = await locateBundle(path);
+async function openLocal(path: string): Promise<OpenedBundle> {
+  const source = await locateBundle(path);
+  const { decoded } = await openMembers(source);
+  return { ...decoded, path: source.path };
+}
+
+/**
+ * Reads and decodes the members of a bundle that was located.
+ * @throws PtychoError as {@link openBundle}
+ */
+export async function openMembers(
+  source: BundleSource,
+): Promise<{ readonly members: ReadonlyMap<string, Uint8Array>; readonly decoded: DecodedMembers }> {
+  const file = source.path;
   try {
-    return { ...decodeMembers(await readMembers(file)), path: file };
+    const members = await readMembers(source);
+    return { members, decoded: decodeMembers(members) };
   } catch (error) {
     if (!(error instanceof PtychoError) || error.code === 'FILE_NOT_FOUND') throw error;
     // A newer bundle is sound; whatever else a format inside refuses makes this one invalid.
@@ -91,77 +96,4 @@ async function openBundleFile(path: string): Promise<OpenedBundle> {
     const message = error.message.includes(file) ? error.message : `${file}: ${error.message}`;
     throw new PtychoError(code, message, { ...error.fields, path: file }, { cause: error });
   }
-}
-
-/**
- * The bundle that a path means: the file itself, or `wts.zip` inside the folder.
- * @throws PtychoError FILE_NOT_FOUND
- */
-export async function locateBundle(path: string): Promise<string> {
-  const kind = await kindOf(path);
-  if (kind === 'file') return path;
-  if (kind === 'folder') {
-    for (const name of FILE_NAMES) if ((await kindOf(join(path, name))) === 'file') return join(path, name);
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `The folder ${path} holds no ${BUNDLE_FILE}; give the output folder of "ptychopinn train" or the bundle itself.`,
-      { path, expected: BUNDLE_FILE },
-    );
-  }
-  throw new PtychoError(
-    'FILE_NOT_FOUND',
-    `There is no bundle ${path}; give the ${BUNDLE_FILE} that "ptychopinn train" wrote, or its folder.`,
-    { path },
-  );
-}
-
-async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
-  try {
-    return (await stat(path)).isDirectory() ? 'folder' : 'file';
-  } catch {
-    return undefined;
-  }
-}
-
-/** Reads the members of an archive after its directory was found to be that of a bundle of bearable size. */
-async function readMembers(path: string): Promise<Map<string, Uint8Array>> {
-  const handle = await openForReading(path);
-  const head = Buffer.alloc(8);
-  let archiveBytes: number;
-  try {
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    archiveBytes = (await handle.stat()).size;
-    const foreign =
-      bytesRead === 0 ? 'is empty; copy or write it again.' : describeForeignFile(head.subarray(0, bytesRead));
-    if (foreign !== undefined) throw new PtychoError('BUNDLE_INVALID', `${path} ${foreign}`, { path });
-  } finally {
-    await handle.close();
-  }
-
-  const archive = await ZipArchive.open(path);
-  const names = [...archive.members.keys()];
-  const sizes = [...archive.members.values()].map((m) => m.size);
-  await archive.close();
-  if (!names.includes('manifest.json')) {
-    throw new PtychoError('BUNDLE_INVALID', `${path} ${describeForeignArchive(names)}`, { path, found: names });
-  }
-  const allowed = new Set<string>(['manifest.json', ...MEMBERS]);
-  const extra = names.find((n) => !allowed.has(n));
-  if (extra !== undefined) {
-    throw new PtychoError(
-      'BUNDLE_INVALID',
-      `${path} holds "${extra}", which is no member of a bundle; it was changed after it was written, or written by a newer ptychopinn.`,
-      { path, member: extra, expected: [...allowed] },
-    );
-  }
-  const limit = Math.min(archiveBytes + SLACK_BYTES, MAX_BYTES);
-  const total = sizes.reduce((a, b) => a + b, 0);
-  if (total > limit) {
-    throw new PtychoError(
-      'BUNDLE_INVALID',
-      `${path} declares ${total} bytes of content in an archive of ${archiveBytes} bytes; at most ${limit} are unpacked.`,
-      { path, found: total, expected: limit },
-    );
-  }
-  return readZip(path, { maxMemberBytes: limit, maxTotalBytes: limit, allow: (name) => allowed.has(name) });
 }

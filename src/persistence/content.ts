@@ -27,14 +27,15 @@ export interface BundleStatistics {
   readonly meanPower: number;
   /** Mean photons per pattern. */
   readonly meanCounts: number;
-  /** Mean of the normalised amplitude over the training pixels. */
+  /** Mean of the normalised amplitude over the training pixels; {@link UNKNOWN_MEAN_AMPLITUDE} for an imported model. */
   readonly meanAmplitude: number;
+  /** 0 for an imported model. */
   readonly nPatterns: number;
 }
 
 /** How the weights were chosen: those of the best epoch by the monitored column of the history. */
 export interface TrainingSummary {
-  /** Epochs that were completed. */
+  /** Epochs that were completed; 0: the model was trained elsewhere, see {@link ImportedFrom}. */
   readonly epochs: number;
   /** Counted from 1. */
   readonly bestEpoch: number;
@@ -44,6 +45,19 @@ export interface TrainingSummary {
   /** SHA-256 of the `weights.safetensors` that training began from; not there: fresh weights. */
   readonly init?: string;
 }
+
+/** Where the weights of a model come from that another program trained. */
+export interface ImportedFrom {
+  readonly format: 'npz' | 'keras';
+  /** SHA-256 of the file. */
+  readonly sha256: string;
+}
+
+/** The summary of a model that was trained elsewhere: nothing is known. */
+export const TRAINED_ELSEWHERE: TrainingSummary = Object.freeze({ epochs: 0, bestEpoch: 0, monitor: '', value: 0 });
+
+/** The mean of X where no data set is known: its rms value, which the normalisation fixes to ½. */
+export const UNKNOWN_MEAN_AMPLITUDE = 0.5;
 
 /** A trained model and what is known of it. */
 export interface BundleContent {
@@ -58,6 +72,8 @@ export interface BundleContent {
   readonly scale: BundleScale;
   readonly statistics: BundleStatistics;
   readonly training: TrainingSummary;
+  /** Only where the model was trained elsewhere; `training` is then {@link TRAINED_ELSEWHERE}. */
+  readonly imported?: ImportedFrom;
   readonly history: readonly HistoryRow[];
   /** (N, N) or incoherent modes (P, N, N), √count units: with it λ = Σ_p |F(P_p·O)Fᵀ|² is in counts. */
   readonly probe: ComplexTensor;

@@ -3,8 +3,11 @@
  */
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
-import type { BundleContent } from './content.js';
+import { type BundleContent, TRAINED_ELSEWHERE } from './content.js';
+import { MODELS, type ModelName } from './models.js';
 import type { OnnxFacts, ValueSignature } from './onnxReferences.js';
+import { PARAMS_VERSION } from './params.js';
+import { parseBoundedJson } from './readJson.js';
 
 export const BUNDLE_FORMAT = 'ptychopinn-bundle';
 /** The version that this library writes, and the newest that it reads. */
@@ -17,12 +20,19 @@ export const COUNT_INPUT_DEFINITION = 'sqrt(counts) / intensity_scale';
 /** Members besides `manifest.json`, in the order in which they are written. */
 export const MEMBERS = [
   'config.json',
+  'params.json',
   'weights.safetensors',
+  'autoencoder.onnx',
   'diffraction_to_obj.onnx',
   'probe.npy',
   'history.csv',
 ] as const;
 export type MemberName = (typeof MEMBERS)[number];
+/** Members that came later: bundles without both (and without `schema_versions`) still open. */
+const ADDED: readonly MemberName[] = ['params.json', 'autoencoder.onnx'];
+
+/** Versions of what lies inside: the fields of `config.json`, the names of the weights, the keys of `params.json`. */
+const SCHEMA_VERSIONS = { config: 1, weights: 1, params: PARAMS_VERSION } as const;
 
 const count = z.int().positive();
 const positive = z.number().positive();
@@ -32,9 +42,13 @@ const value = z.strictObject({
   shape: z.array(z.union([z.int().nonnegative(), z.string()])).readonly(),
 });
 
+const signature = z.strictObject({ inputs: z.array(value), outputs: z.array(value) });
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
 const manifestSchema = z.strictObject({
   format: z.literal(BUNDLE_FORMAT),
   format_version: z.literal(BUNDLE_FORMAT_VERSION),
+  schema_versions: z.strictObject({ config: count, weights: count, params: z.string() }).optional(),
   created_by: z.strictObject({ package: z.string(), version: z.string() }),
   backend: z.enum(['onnx', 'tensorflow']),
   engine: z.string(),
@@ -52,36 +66,47 @@ const manifestSchema = z.strictObject({
     rms_input_scale: positive.optional(),
     mean_measured_intensity: positive.optional(),
   }),
-  dataset: z.strictObject({ mean_power: positive, mean_counts: positive, mean_amplitude: positive, n_patterns: count }),
+  dataset: z.strictObject({
+    mean_power: positive,
+    mean_counts: positive,
+    mean_amplitude: positive.nullable(),
+    n_patterns: count.nullable(),
+  }),
   seeds: z.strictObject({ seed: z.int().nonnegative(), subsample_seed: z.int().nonnegative().nullable() }),
-  training: z.strictObject({
-    epochs: count,
-    best_epoch: count,
-    monitor: z.string(),
-    value: z.number(),
-    init: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .optional(),
-  }),
-  models: z.strictObject({
-    diffraction_to_obj: z.strictObject({ inputs: z.array(value), outputs: z.array(value) }),
-  }),
-  members: z.record(
-    z.string(),
-    z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().nonnegative() }),
-  ),
+  training: z
+    .strictObject({
+      epochs: count,
+      best_epoch: count,
+      monitor: z.string(),
+      value: z.number(),
+      init: sha256.optional(),
+    })
+    .nullable(),
+  imported: z.strictObject({ format: z.enum(['npz', 'keras']), sha256 }).optional(),
+  models: z.strictObject({ autoencoder: signature.optional(), diffraction_to_obj: signature }),
+  members: z.record(z.string(), z.strictObject({ sha256, bytes: z.int().nonnegative() })),
 });
 
 /** The parsed `manifest.json`. */
 export type Manifest = Readonly<z.output<typeof manifestSchema>>;
 
+/** The members that a manifest must list: all, but for a bundle from before {@link ADDED}. */
+export function membersOf(manifest: Manifest): readonly MemberName[] {
+  return isComplete(manifest) ? MEMBERS : MEMBERS.filter((name) => !ADDED.includes(name));
+}
+
+/** Whether a bundle has everything that this version writes. */
+export function isComplete(manifest: Manifest): boolean {
+  return manifest.schema_versions !== undefined;
+}
+
 /** The manifest of a content, given hash and size of the other members. */
 export function makeManifest(content: BundleContent, members: Manifest['members']): Manifest {
-  const { config, scale, statistics, training } = content;
+  const { config, scale, statistics, training, imported } = content;
   return {
     format: BUNDLE_FORMAT,
     format_version: BUNDLE_FORMAT_VERSION,
+    schema_versions: { ...SCHEMA_VERSIONS },
     created_by: { ...content.createdBy },
     backend: content.backend,
     engine: content.engine,
@@ -106,46 +131,66 @@ export function makeManifest(content: BundleContent, members: Manifest['members'
     dataset: {
       mean_power: statistics.meanPower,
       mean_counts: statistics.meanCounts,
-      mean_amplitude: statistics.meanAmplitude,
-      n_patterns: statistics.nPatterns,
+      mean_amplitude: imported ? null : statistics.meanAmplitude,
+      n_patterns: imported ? null : statistics.nPatterns,
     },
     seeds: { seed: config.seed, subsample_seed: config.subsample_seed },
-    training: {
-      epochs: training.epochs,
-      best_epoch: training.bestEpoch,
-      monitor: training.monitor,
-      value: training.value,
-      ...(training.init === undefined ? {} : { init: training.init }),
-    },
-    models: { diffraction_to_obj: modelSignature(config.model) },
+    training: imported
+      ? null
+      : {
+          epochs: training.epochs,
+          best_epoch: training.bestEpoch,
+          monitor: training.monitor,
+          value: training.value,
+          ...(training.init === undefined ? {} : { init: training.init }),
+        },
+    ...(imported ? { imported: { ...imported } } : {}),
+    models: modelSignatures(config.model),
     members,
   };
 }
 
-/** Inputs and outputs of `diffraction_to_obj.onnx`, C = gridsize² channels. */
-export function modelSignature(model: { readonly N: number; readonly gridsize: number }): {
+/** Inputs and outputs of a model, in order. */
+export interface ModelSignature {
   inputs: ValueSignature[];
   outputs: ValueSignature[];
-} {
+}
+
+const OBJECT = ['object_real', 'object_imag'];
+const OUTPUTS: Readonly<Record<ModelName, readonly string[]>> = {
+  autoencoder: [...OBJECT, 'pred_amplitude', 'pred_intensity'],
+  diffraction_to_obj: OBJECT,
+};
+
+/** Inputs and outputs of the models, C = gridsize² channels. */
+export function modelSignatures(model: {
+  readonly N: number;
+  readonly gridsize: number;
+}): Record<ModelName, ModelSignature> {
   const channels = model.gridsize ** 2;
   const image = { dtype: 'float32', shape: ['batch', channels, model.N, model.N] };
-  return {
+  const of = (name: ModelName): ModelSignature => ({
     inputs: [
       { name: 'input', ...image },
       { name: 'input_positions', dtype: 'float32', shape: ['batch', channels, 1, 2] },
     ],
-    outputs: [
-      { name: 'object_real', ...image },
-      { name: 'object_imag', ...image },
-    ],
-  };
+    outputs: OUTPUTS[name].map((output) => ({ name: output, ...image })),
+  });
+  return { autoencoder: of(MODELS[0]), diffraction_to_obj: of(MODELS[1]) };
+}
+
+/** The summary that a manifest gives; that of a model which was trained elsewhere. */
+export function trainingOf({ training }: Manifest): BundleContent['training'] {
+  if (training === null) return TRAINED_ELSEWHERE;
+  const { epochs, best_epoch, monitor, value, init } = training;
+  return { epochs, bestEpoch: best_epoch, monitor, value, ...(init === undefined ? {} : { init }) };
 }
 
 /**
  * Checks that a model has the inputs and outputs that it should, by name, type and shape, in order.
  * @throws PtychoError BUNDLE_INVALID naming the first that differs.
  */
-export function checkSignature(facts: OnnxFacts, expected: ReturnType<typeof modelSignature>, source: string): void {
+export function checkSignature(facts: OnnxFacts, expected: ModelSignature, source: string): void {
   for (const side of ['inputs', 'outputs'] as const) {
     const want = expected[side].map(describe);
     const have = facts[side].map(describe);
@@ -168,7 +213,7 @@ const describe = (v: ValueSignature) => `${v.name} ${v.dtype}[${v.shape.join(', 
 export function parseManifest(text: string): Manifest {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseBoundedJson(text);
   } catch (cause) {
     throw bad(`it is not JSON (${messageOf(cause)})`, cause);
   }
@@ -186,7 +231,28 @@ export function parseManifest(text: string): Manifest {
     const { path, message } = parsed.error.issues[0];
     throw bad(`${path.length > 0 ? `${path.join('.')}: ` : ''}${message.replace(/\.$/, '')}`);
   }
+  checkSchemas(parsed.data);
   return parsed.data;
+}
+
+/** What a newer writer put inside in another form is refused by name; what came together must be there together. */
+function checkSchemas({ schema_versions: versions, models, training, imported }: Manifest): void {
+  if ((versions === undefined) !== (models.autoencoder === undefined)) {
+    throw bad(
+      `schema_versions and models.autoencoder belong together, ${versions ? 'the second' : 'the first'} is missing`,
+    );
+  }
+  if ((training === null) !== (imported !== undefined)) {
+    throw bad('a model has either training or imported, as it was trained here or elsewhere');
+  }
+  for (const part of ['config', 'weights'] as const) {
+    if (versions === undefined || versions[part] <= SCHEMA_VERSIONS[part]) continue;
+    throw new PtychoError(
+      'FORMAT_UNSUPPORTED',
+      `This bundle has ${part} of version ${versions[part]}, this ptychopinn reads up to ${SCHEMA_VERSIONS[part]}; install a newer ptychopinn.`,
+      { formatVersion: versions[part], expected: SCHEMA_VERSIONS[part] },
+    );
+  }
 }
 
 function bad(why: string, cause?: unknown): PtychoError {

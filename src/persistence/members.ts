@@ -6,28 +6,44 @@ import { messageOf, PtychoError } from '../core/errors.js';
 import { type ComplexTensor, formatShape, sameShape } from '../core/tensor.js';
 import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
-import { type ByteRange, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
+import { type DecodedSafetensors, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { bundleConfig, parseBundleConfig } from './bundleConfig.js';
 import { canonicalJson } from './canonicalJson.js';
-import type { BundleContent, BundleScale } from './content.js';
+import { type BundleContent, type BundleScale, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
 import {
   checkSignature,
+  isComplete,
   type Manifest,
   MEMBERS,
   type MemberName,
   makeManifest,
-  modelSignature,
+  membersOf,
+  modelSignatures,
   parseManifest,
+  trainingOf,
 } from './manifest.js';
+import { MODELS, type ModelEncoder, type ModelName, WEIGHTS_FILE } from './models.js';
 import { checkReferences, readOnnxFacts } from './onnxReferences.js';
+import { bundleParams, checkParams } from './params.js';
+import { parseBoundedJson } from './readJson.js';
 
-const WEIGHTS: MemberName = 'weights.safetensors';
-const MODEL: MemberName = 'diffraction_to_obj.onnx';
+const WEIGHTS: MemberName = WEIGHTS_FILE;
 
-/** The exported model in the form in which ONNX Runtime takes it from memory. */
+/** px; a canvas is built when a model is used, and no scan has groups that are spread this far. */
+const MAX_CANVAS = 2 ** 14;
+
+/** Members that are read into many small objects are bounded, whatever the archive's size. */
+export const MEMBER_LIMITS: Readonly<Record<string, number>> = {
+  'manifest.json': 2 ** 20,
+  'config.json': 2 ** 20,
+  'params.json': 2 ** 20,
+  'history.csv': 2 ** 23,
+};
+
+/** An exported model in the form in which ONNX Runtime takes it from memory. */
 export interface RuntimeModel {
-  /** `diffraction_to_obj.onnx`. */
+  /** The `.onnx` file. */
   readonly bytes: Uint8Array;
   /** The file that its initialisers point into. */
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
@@ -36,22 +52,26 @@ export interface RuntimeModel {
 /** What the members say, checked. */
 export interface DecodedMembers extends BundleContent {
   readonly manifest: Manifest;
+  /** `diffraction_to_obj.onnx`. */
   readonly model: RuntimeModel;
+  /** `autoencoder.onnx`; undefined in a bundle from before it was part of them. */
+  readonly autoencoder: RuntimeModel | undefined;
 }
-
-/** Makes `diffraction_to_obj.onnx` once it is known where each weight lies in `weights.safetensors`. */
-export type ModelEncoder = (entries: ReadonlyMap<string, ByteRange>) => Uint8Array;
 
 /**
  * All members of a bundle, `manifest.json` first; equal content gives equal bytes.
  * @throws PtychoError BUNDLE_INVALID for values that no member can hold.
  */
 export function encodeMembers(content: BundleContent, encodeModel: ModelEncoder): Map<string, Uint8Array> {
+  checkFinite(content.weights);
   const weights = encodeSafetensors(content.weights);
+  const models = encodeModel(weights.entries);
   const bytes: Record<MemberName, Uint8Array> = {
     'config.json': utf8(canonicalJson(bundleConfig(content.config))),
+    'params.json': utf8(canonicalJson(bundleParams(content))),
     'weights.safetensors': weights.bytes,
-    'diffraction_to_obj.onnx': encodeModel(weights.entries),
+    'autoencoder.onnx': models.autoencoder,
+    'diffraction_to_obj.onnx': models.diffraction_to_obj,
     'probe.npy': encodeNpy(content.probe),
     'history.csv': utf8(encodeHistory(content.history)),
   };
@@ -68,16 +88,20 @@ export function encodeMembers(content: BundleContent, encodeModel: ModelEncoder)
  * @throws PtychoError BUNDLE_INVALID, or the format's own code, naming the member but not the archive.
  */
 export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): DecodedMembers {
+  for (const [name, bytes] of members) {
+    const limit = MEMBER_LIMITS[name] ?? Number.POSITIVE_INFINITY;
+    if (bytes.length > limit) throw invalid(name, `it has ${bytes.length} bytes, more than the ${limit} that are read`);
+  }
   const manifest = parseManifest(readUtf8(member(members, 'manifest.json'), 'manifest.json'));
   checkHashes(manifest, members);
 
   const config = parseBundleConfig(readJson(member(members, 'config.json'), 'config.json'));
   const weightBytes = member(members, WEIGHTS);
   const weights = decodeSafetensors(weightBytes, WEIGHTS);
-  const onnx = member(members, MODEL);
-  const facts = readOnnxFacts(onnx, MODEL);
-  checkReferences(facts, WEIGHTS, weights, MODEL);
-  checkSignature(facts, modelSignature(config.model), MODEL);
+  const complete = isComplete(manifest);
+  for (const name of MODELS) {
+    if (name !== 'autoencoder' || complete) checkModel(name, members, weights, config.model);
+  }
 
   const content: BundleContent = {
     createdBy: manifest.created_by,
@@ -96,26 +120,40 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>): Decoded
     statistics: {
       meanPower: manifest.dataset.mean_power,
       meanCounts: manifest.dataset.mean_counts,
-      meanAmplitude: manifest.dataset.mean_amplitude,
-      nPatterns: manifest.dataset.n_patterns,
+      meanAmplitude: manifest.dataset.mean_amplitude ?? UNKNOWN_MEAN_AMPLITUDE,
+      nPatterns: manifest.dataset.n_patterns ?? 0,
     },
-    training: {
-      epochs: manifest.training.epochs,
-      bestEpoch: manifest.training.best_epoch,
-      monitor: manifest.training.monitor,
-      value: manifest.training.value,
-      ...(manifest.training.init === undefined ? {} : { init: manifest.training.init }),
-    },
+    training: trainingOf(manifest),
+    ...(manifest.imported ? { imported: manifest.imported } : {}),
     history: decodeHistory(readUtf8(member(members, 'history.csv'), 'history.csv')),
     probe: decodeProbe(member(members, 'probe.npy')),
     weights: weights.tensors,
   };
   checkAgreement(content, manifest);
+  if (complete) checkParams(readJson(member(members, 'params.json'), 'params.json'), content);
+  const runtimeModel = (name: ModelName): RuntimeModel => ({
+    bytes: member(members, `${name}.onnx`),
+    externalData: [{ path: WEIGHTS, data: weightBytes }],
+  });
   return {
     ...content,
     manifest,
-    model: { bytes: onnx, externalData: [{ path: WEIGHTS, data: weightBytes }] },
+    model: runtimeModel('diffraction_to_obj'),
+    autoencoder: complete ? runtimeModel('autoencoder') : undefined,
   };
+}
+
+/** That a model is one, points to its weights and nowhere else, and has the inputs and outputs that it should. */
+function checkModel(
+  name: ModelName,
+  members: ReadonlyMap<string, Uint8Array>,
+  weights: DecodedSafetensors,
+  model: BundleContent['config']['model'],
+): void {
+  const file = `${name}.onnx`;
+  const facts = readOnnxFacts(member(members, file), file);
+  checkReferences(facts, WEIGHTS, weights, file);
+  checkSignature(facts, modelSignatures(model)[name], file);
 }
 
 /** What `ci_intensity_v2` needs; a manifest that lacks it cannot be used, one that has it without that contract is confused. */
@@ -150,10 +188,16 @@ function decodeProbe(bytes: Uint8Array): ComplexTensor {
 
 function checkHashes(manifest: Manifest, members: ReadonlyMap<string, Uint8Array>): void {
   const listed = Object.keys(manifest.members).sort();
-  if (listed.join() !== [...MEMBERS].sort().join()) {
-    throw invalid('manifest.json', `members lists ${listed.join(', ') || 'nothing'}; expected ${MEMBERS.join(', ')}`);
+  const expectedNames = membersOf(manifest);
+  if (listed.join() !== [...expectedNames].sort().join()) {
+    throw invalid(
+      'manifest.json',
+      `members lists ${listed.join(', ') || 'nothing'}; expected ${expectedNames.join(', ')}`,
+    );
   }
-  for (const name of MEMBERS) {
+  const stray = [...members.keys()].find((name) => name !== 'manifest.json' && !Object.hasOwn(manifest.members, name));
+  if (stray !== undefined) throw invalid(stray, 'the manifest does not list this member; the bundle was changed');
+  for (const name of expectedNames) {
     const bytes = member(members, name);
     const { sha256: expected, bytes: size } = manifest.members[name];
     if (bytes.length !== size || sha256(bytes) !== expected) {
@@ -172,7 +216,9 @@ function checkAgreement(content: BundleContent, manifest: Manifest): void {
   if (version !== configured) {
     throw invalid('manifest.json', `scale_contract.version is ${version}, but config.json says ${configured}`);
   }
-  const again = makeManifest(content, manifest.members) as unknown as Record<string, unknown>;
+  const { models, ...same } = makeManifest(content, manifest.members);
+  const { autoencoder: _, ...first } = models;
+  const again: Record<string, unknown> = { ...same, models: isComplete(manifest) ? models : first };
   for (const [key, said] of Object.entries(manifest)) {
     if (canonicalJson(said) !== canonicalJson(again[key])) {
       throw invalid(
@@ -186,6 +232,12 @@ function checkAgreement(content: BundleContent, manifest: Manifest): void {
   if (canvasSide_px < N || canvasSide_px % 2 !== 0) {
     throw invalid('manifest.json', `canvas_side_px is ${canvasSide_px}, expected an even number, at least ${N}`);
   }
+  if (canvasSide_px > MAX_CANVAS) {
+    throw invalid(
+      'manifest.json',
+      `canvas_side_px is ${canvasSide_px}, more than the ${MAX_CANVAS} that a group can need`,
+    );
+  }
   if (!(probe.shape.length <= 3 && sameShape(probe.shape.slice(-2), [N, N]) && probe.re.length > 0)) {
     throw invalid(
       'probe.npy',
@@ -195,16 +247,26 @@ function checkAgreement(content: BundleContent, manifest: Manifest): void {
   if (!probe.re.every(Number.isFinite) || !probe.im.every(Number.isFinite)) {
     throw invalid('probe.npy', 'the probe holds a value that is not finite');
   }
+  if (content.imported) {
+    const { mean_amplitude, n_patterns } = manifest.dataset;
+    if (mean_amplitude !== null || n_patterns !== null) {
+      throw invalid('manifest.json', 'dataset tells of training patterns, but the model was imported');
+    }
+  }
   if (history.length !== training.epochs) {
     throw invalid('history.csv', `it has ${history.length} rows, but training.epochs is ${training.epochs}`);
   }
   const best = history[training.bestEpoch - 1]?.[training.monitor];
-  if (best !== training.value) {
+  if (!content.imported && best !== training.value) {
     throw invalid(
       'history.csv',
       `${training.monitor} of epoch ${training.bestEpoch} is ${best ?? 'missing'}, but training.value is ${training.value}`,
     );
   }
+  checkFinite(weights);
+}
+
+function checkFinite(weights: BundleContent['weights']): void {
   const odd = Object.keys(weights).find((name) => !weights[name].data.every(Number.isFinite));
   if (odd !== undefined) throw invalid(WEIGHTS, `${odd} holds a value that is not finite`);
 }
@@ -226,7 +288,7 @@ function readUtf8(bytes: Uint8Array, name: string): string {
 function readJson(bytes: Uint8Array, name: string): unknown {
   const text = readUtf8(bytes, name);
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch (cause) {
     throw invalid(name, `it is not JSON (${messageOf(cause)})`, cause);
   }

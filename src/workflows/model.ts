@@ -1,8 +1,14 @@
 /** A trained model, opened from a bundle or fresh from training, checked against its own architecture. */
 import path from 'node:path';
-import { encodeOnnx } from '../formats/onnx/encode.js';
 import type { PtychoNetwork } from '../model/network.js';
-import { BUNDLE_FILE, type BundleContent, type OpenedBundle, openBundle, saveBundle } from '../persistence/bundle.js';
+import {
+  BUNDLE_FILE,
+  type BundleContent,
+  encodeModels,
+  type OpenedBundle,
+  openBundle,
+  saveBundle,
+} from '../persistence/bundle.js';
 import { checkWeights } from '../persistence/weights.js';
 import { makeOutputFolder } from './files.js';
 import { networkOfBundle } from './networkSpec.js';
@@ -18,7 +24,7 @@ export interface TrainedNetwork<B extends BundleContent = BundleContent> {
 export type OpenedModel = TrainedNetwork<OpenedBundle>;
 
 /**
- * Opens `wts.zip`, the folder that holds it, or a bundle on an MLflow server.
+ * Opens `wts.zip`, the folder that holds it or its unpacked members, or a bundle on an MLflow server.
  * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
  */
 export async function openModel(path: string, options: Parameters<typeof openBundle>[1] = {}): Promise<OpenedModel> {
@@ -43,7 +49,7 @@ export function modelOf<B extends BundleContent>(bundle: B): TrainedNetwork<B> {
 }
 
 /**
- * Writes a model as a bundle: all that is known of it, and its prediction as ONNX. Equal models give equal bytes.
+ * Writes a model as a bundle: all that is known of it, and its two models as ONNX. Equal models give equal bytes.
  * @param target the file (`….zip`), or a folder, made if missing, which gets a `wts.zip`
  * @returns the file
  * @throws PtychoError OUTPUT_UNWRITABLE
@@ -51,12 +57,6 @@ export function modelOf<B extends BundleContent>(bundle: B): TrainedNetwork<B> {
 export async function saveModel(target: string, { bundle, network }: TrainedNetwork): Promise<string> {
   const file = target.endsWith('.zip') ? target : path.join(target, BUNDLE_FILE);
   await makeOutputFolder(path.dirname(path.resolve(file)));
-  const own = network(bundle.canvasSide_px);
-  await saveBundle(file, bundle, (entries) =>
-    encodeOnnx(own.predict(2), {
-      externalData: { location: 'weights.safetensors', entries },
-      twin: own.predict(3),
-    }),
-  );
+  await saveBundle(file, bundle, encodeModels(network(bundle.canvasSide_px)));
   return file;
 }

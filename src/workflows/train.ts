@@ -12,10 +12,9 @@ import type { TrainingRequest } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { writeNpz } from '../formats/npz.js';
-import { encodeOnnx } from '../formats/onnx/encode.js';
-import { saveBundle } from '../persistence/bundle.js';
 import { encodeHistory } from '../persistence/history.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { modelOf, saveModel } from './model.js';
 import { reconstruct } from './reconstruct.js';
 import { chooseCropSide } from './reconstruction/cropSide.js';
 import { writeReconstruction } from './reconstruction/write.js';
@@ -198,16 +197,11 @@ class Training {
     return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
   }
 
-  async #write({ network, scan, result, content }: TrainedModel): Promise<string[]> {
+  async #write({ scan, result, content }: TrainedModel): Promise<string[]> {
     const { config } = this.prepared;
     const folder = config.output_dir;
     await writeAtomically(path.join(folder, 'history.csv'), encodeHistory(content.history));
-    await saveBundle(path.join(folder, 'wts.zip'), content, (entries) =>
-      encodeOnnx(network.predict(2), {
-        externalData: { location: 'weights.safetensors', entries },
-        twin: network.predict(3),
-      }),
-    );
+    await saveModel(folder, modelOf(content));
     const { positions } = result;
     if (positions) {
       const axis = (data: Float64Array) => ({ data, shape: [data.length] });

@@ -36,7 +36,7 @@ export async function scanFolder(): Promise<{ folder: string; remove(): Promise<
 }
 
 /** Bytes with a few of them flipped, a stretch overwritten, or the end cut off. */
-function mutate(bytes: Buffer, rng: LegacyRng): Buffer {
+export function mutate(bytes: Buffer, rng: LegacyRng): Buffer {
   const out = Buffer.from(bytes);
   // Headers are where lies hurt most.
   const place = () => rng.interval((rng.uniform() < 0.5 ? Math.min(out.length, 4096) : out.length) - 1);

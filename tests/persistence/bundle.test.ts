@@ -18,7 +18,20 @@ import { canonicalJson } from '../../src/persistence/canonicalJson.js';
 import type { BundleContent } from '../../src/persistence/content.js';
 import { checkWeights } from '../../src/persistence/weights.js';
 import { interpret } from '../support/interpreter.js';
-import { bounds, type Change, content, encodeModel, forge, json, N, predict, sample, weights } from './sampleBundle.js';
+import {
+  autoencode,
+  bounds,
+  type Change,
+  content,
+  encodeModel,
+  encodeOne,
+  forge,
+  json,
+  N,
+  predict,
+  sample,
+  weights,
+} from './sampleBundle.js';
 
 let folder: string;
 let good: string;
@@ -33,7 +46,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const bitsOf = (data: Float32Array) => [...new Uint32Array(data.slice().buffer)];
-const MEMBERS = ['config.json', 'weights.safetensors', 'diffraction_to_obj.onnx', 'probe.npy', 'history.csv'];
+const MEMBERS = [
+  'config.json',
+  'params.json',
+  'weights.safetensors',
+  'autoencoder.onnx',
+  'diffraction_to_obj.onnx',
+  'probe.npy',
+  'history.csv',
+];
 
 describe('saveBundle and openBundle', () => {
   it('give back the content, floats bit by bit', async () => {
@@ -88,9 +109,14 @@ describe('saveBundle and openBundle', () => {
     const manifest = JSON.parse(text);
     expect(text).toBe(canonicalJson(manifest));
     const image = { dtype: 'float32', shape: ['batch', 1, N, N] };
+    const inputs = [
+      { name: 'input', ...image },
+      { name: 'input_positions', dtype: 'float32', shape: ['batch', 1, 1, 2] },
+    ];
     expect(manifest).toEqual({
       format: 'ptychopinn-bundle',
       format_version: 1,
+      schema_versions: { config: 1, weights: 1, params: '1.0' },
       created_by: { package: 'ptychopinn', version: '0.1.0' },
       backend: 'onnx',
       engine: 'onnxruntime-node 1.30.0',
@@ -110,15 +136,16 @@ describe('saveBundle and openBundle', () => {
       seeds: { seed: 11, subsample_seed: null },
       training: { epochs: 2, best_epoch: 2, monitor: 'val_loss', value: 1 / 3 },
       models: {
+        autoencoder: {
+          inputs,
+          outputs: ['object_real', 'object_imag', 'pred_amplitude', 'pred_intensity'].map((name) => ({
+            name,
+            ...image,
+          })),
+        },
         diffraction_to_obj: {
-          inputs: [
-            { name: 'input', ...image },
-            { name: 'input_positions', dtype: 'float32', shape: ['batch', 1, 1, 2] },
-          ],
-          outputs: [
-            { name: 'object_real', ...image },
-            { name: 'object_imag', ...image },
-          ],
+          inputs,
+          outputs: ['object_real', 'object_imag'].map((name) => ({ name, ...image })),
         },
       },
       members: Object.fromEntries(
@@ -333,14 +360,25 @@ describe('openBundle refuses', () => {
 
   it.each<[string, string[], string]>([
     [
-      'a Python PtychoPINN bundle',
+      'a TensorFlow bundle of the Python PtychoPINN',
       ['manifest.dill', 'autoencoder/model.keras', 'diffraction_to_obj/params.dill'],
-      'is a wts.h5.zip of the Python PtychoPINN',
+      'is a wts.h5.zip of the Python PtychoPINN (TensorFlow): its manifest.dill is a pickle, which could run code and is never opened; "ptychopinn bundle import',
     ],
+    [
+      'a PyTorch bundle of the Python PtychoPINN',
+      ['manifest.dill', 'diffraction_to_obj/model.pth', 'diffraction_to_obj/params.dill'],
+      'is a wts.h5.zip of the Python PtychoPINN (PyTorch)',
+    ],
+    [
+      'another bundle of the Python PtychoPINN',
+      ['manifest.dill', 'diffraction_to_obj/params.dill'],
+      'is a wts.h5.zip of the Python PtychoPINN: its manifest.dill is a pickle',
+    ],
+    ['a checkpoint of ours', ['checkpoint.json', 'config.json'], 'is a checkpoint of ptychopinn, not a bundle'],
     [
       'a Lightning checkpoint',
       ['last/data.pkl', 'last/data/0', 'last/version'],
-      'is a PyTorch or Lightning checkpoint',
+      'is a PyTorch or Lightning checkpoint: it is a pickle, which could run code and is never opened; turn it into an NPZ with examples/python/export_torch_weights.py',
     ],
     ['a Keras model', ['metadata.json', 'config.json', 'model.weights.h5'], 'is a Keras model'],
     ['an NPZ', ['diffraction.npy', 'probeGuess.npy'], 'is an NPZ archive of arrays'],
@@ -360,7 +398,8 @@ describe('openBundle refuses', () => {
     ['a bare pickle', Buffer.from('\x80\x02}q\x00.', 'latin1'), 'is a Python pickle'],
     ['text', Buffer.from('hello'), 'is not a zip archive'],
     ['nothing', Buffer.alloc(0), 'is empty'],
-    ['an NPY file', Buffer.from('\x93NUMPY\x01\x00', 'latin1'), 'is not a zip archive'],
+    ['an NPY file', Buffer.from('\x93NUMPY\x01\x00', 'latin1'), 'is a single NPY array'],
+    ['gzip', Buffer.from('\x1f\x8b\x08\x00', 'latin1'), 'is compressed by gzip'],
   ])('a file that is %s', async (_, bytes, sentence) => {
     await writeFile(file('other'), bytes);
     await expectRefusal(file('other'), 'BUNDLE_INVALID', sentence);
@@ -682,10 +721,11 @@ describe('saveBundle refuses', () => {
   });
 
   it('a model that would need anything but its weights', async () => {
-    await refuses({}, 'points to "w"', (entries) =>
-      encodeOnnx(predict(2), { externalData: { location: 'w', entries }, twin: predict(3) }),
+    await refuses({}, 'points to "w"', (entries) => encodeOne(predict, autoencode, entries, 'w'));
+    await refuses({}, 'autoencoder.onnx: the outputs are', (entries) => encodeOne(predict, predict, entries));
+    await refuses({}, 'diffraction_to_obj.onnx: the outputs are', (entries) =>
+      encodeOne(autoencode, autoencode, entries),
     );
-    await refuses({}, 'the inputs are', () => encodeOnnx(predict(2)));
   });
 
   it('to write where it cannot', async () => {

@@ -7,11 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { Shape } from '../../src/core/tensor.js';
-import { encodeOnnx } from '../../src/formats/onnx/encode.js';
 import { PtychoNetwork } from '../../src/model/network.js';
-import { openBundle, saveBundle } from '../../src/persistence/bundle.js';
+import { encodeModels, openBundle, saveBundle } from '../../src/persistence/bundle.js';
 import { readOnnxFacts } from '../../src/persistence/onnxReferences.js';
 import { checkWeights } from '../../src/persistence/weights.js';
+import { detectorAmplitude } from '../../src/physics/detector.js';
+import { backendCases } from '../support/backends.js';
+import { maxAbs, maxDifference } from '../support/golden.js';
 import { content, N, sample } from './sampleBundle.js';
 
 const C = 4;
@@ -40,11 +42,10 @@ describe('a bundle of the published network, gridsize 2', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-network-'));
-    await saveBundle(path.join(folder, 'wts.zip'), { ...content, config, canvasSide_px, weights }, (entries) =>
-      encodeOnnx(network.predict(2), {
-        externalData: { location: 'weights.safetensors', entries },
-        twin: network.predict(3),
-      }),
+    await saveBundle(
+      path.join(folder, 'wts.zip'),
+      { ...content, config, canvasSide_px, weights },
+      encodeModels(network),
     );
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -54,6 +55,57 @@ describe('a bundle of the published network, gridsize 2', () => {
     const { external } = readOnnxFacts(model.bytes, 'the model');
     expect(external.map((e) => e.name).sort()).toEqual(Object.keys(weights).sort());
     expect(model.bytes.length).toBeLessThan(0.1 * model.externalData[0].data.length);
+  });
+
+  it('has an autoencoder that puts out the object of the other model and the counts that it explains', async () => {
+    const { model, autoencoder, probe } = await openBundle(folder);
+    if (!autoencoder) throw new Error('the bundle has no autoencoder');
+    const batch = 2;
+    const input = new OrtTensor('float32', sample([batch, C, N, N], 8).data.map(Math.abs), [batch, C, N, N]);
+    const positions = new OrtTensor(
+      'float32',
+      sample([batch, C, 1, 2], 9).data.map((v) => 9 * v),
+      [batch, C, 1, 2],
+    );
+    const run = async ({ bytes, externalData }: typeof model) => {
+      const session = await InferenceSession.create(bytes, { externalData });
+      const result = await session.run({ input, input_positions: positions });
+      await session.release();
+      return (name: string) => result[name].data as Float32Array;
+    };
+    const [object, auto] = [await run(model), await run(autoencoder)];
+    expect(auto('object_real')).toEqual(object('object_real'));
+    expect(auto('object_imag')).toEqual(object('object_imag'));
+    // On the engines of the library the same program gives the same numbers.
+    for (const { create } of backendCases) {
+      const backend = await create();
+      const compiled = await backend.compile(network.autoencode(batch), { constants: weights });
+      const out = await compiled.run({
+        input: { data: input.data as Float32Array, shape: [batch, C, N, N] },
+        input_positions: { data: positions.data as Float32Array, shape: [batch, C, 1, 2] },
+      });
+      await compiled.dispose();
+      await backend.dispose();
+      for (const name of ['object_real', 'object_imag', 'pred_amplitude', 'pred_intensity']) {
+        expect(maxDifference(auto(name), out[name].data) / maxAbs(out[name].data), name).toBeLessThan(1e-5);
+      }
+    }
+    // λ = |F(P·O)Fᵀ|² in counts, with the probe of the bundle and a transform of its own.
+    const size = N * N;
+    const [re, im] = [object('object_real'), object('object_imag')];
+    for (const k of [0, 5]) {
+      const wave = { re: new Float64Array(size), im: new Float64Array(size), shape: [N, N] };
+      for (let i = 0; i < size; i++) {
+        const [a, b] = [re[k * size + i], im[k * size + i]];
+        wave.re[i] = probe.re[i] * a - probe.im[i] * b;
+        wave.im[i] = probe.re[i] * b + probe.im[i] * a;
+      }
+      const intensity = detectorAmplitude(wave).data.map((v) => v * v);
+      const found = auto('pred_intensity').subarray(k * size, (k + 1) * size);
+      expect(maxDifference(found, intensity) / maxAbs(intensity)).toBeLessThan(1e-5);
+      const roots = auto('pred_amplitude').subarray(k * size, (k + 1) * size);
+      expect(maxDifference(roots, found.map(Math.sqrt)) / maxAbs(roots)).toBeLessThan(1e-6);
+    }
   });
 
   it('fits the network it came from, and no other', async () => {

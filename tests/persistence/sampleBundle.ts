@@ -41,8 +41,31 @@ export function predict(batch: number): Program {
   });
 }
 
-export const encodeModel: ModelEncoder = (entries) =>
-  encodeOnnx(predict(2), { externalData: { location: 'weights.safetensors', entries }, twin: predict(3) });
+/** The same with two more outputs. */
+export function autoencode(batch: number): Program {
+  const program = predict(batch);
+  const [re, im] = ['object_real', 'object_imag'].map((name) => program.outputs.get(name)!);
+  const intensity = op.add(op.square(re), op.square(im));
+  return defineProgram({
+    name: 'autoencode',
+    inputs: [...program.inputs.values()],
+    outputs: { object_real: re, object_imag: im, pred_amplitude: op.sqrt(intensity), pred_intensity: intensity },
+  });
+}
+
+export const encodeModel: ModelEncoder = (entries) => encodeOne(predict, autoencode, entries);
+
+/** Both models, of any programs. */
+export function encodeOne(
+  model: (batch: number) => Program,
+  auto: (batch: number) => Program,
+  entries: Parameters<ModelEncoder>[0],
+  location = 'weights.safetensors',
+): ReturnType<ModelEncoder> {
+  const encode = (program: (batch: number) => Program) =>
+    encodeOnnx(program(2), { externalData: { location, entries }, twin: program(3) });
+  return { autoencoder: encode(auto), diffraction_to_obj: encode(model) };
+}
 
 const config = trainingConfigSchema.parse({
   model: { N, gridsize: 1 },

@@ -8,8 +8,7 @@ import { inferenceConfigSchema, trainingConfigSchema } from '../../src/config/sc
 import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { encodeOnnx } from '../../src/formats/onnx/encode.js';
-import { saveBundle } from '../../src/persistence/bundle.js';
+import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
@@ -30,12 +29,7 @@ async function writeBundle(name: string, gridsize: number): Promise<void> {
   const bundle = { ...content, config, canvasSide_px, probe };
   const network = networkOfBundle(bundle, canvasSide_px);
   const weights = network.initialWeights(5);
-  await saveBundle(path.join(folder, name), { ...bundle, weights }, (entries) =>
-    encodeOnnx(network.predict(2), {
-      externalData: { location: 'weights.safetensors', entries },
-      twin: network.predict(3),
-    }),
-  );
+  await saveBundle(path.join(folder, name), { ...bundle, weights }, encodeModels(network));
 }
 
 /** Writes a scan of a known object at these places. */

@@ -6,10 +6,9 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { trainingConfigSchema } from '../../src/config/schema.js';
-import { encodeOnnx } from '../../src/formats/onnx/encode.js';
 import { PtychoNetwork } from '../../src/model/network.js';
 import { physicsScale } from '../../src/model/scale.js';
-import { saveBundle } from '../../src/persistence/bundle.js';
+import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { openModel } from '../../src/workflows/model.js';
 import { networkSpec } from '../../src/workflows/networkSpec.js';
 import { bundleScale, inputScaleFor, probeFor } from '../../src/workflows/scaleContract.js';
@@ -123,12 +122,7 @@ describe('a bundle of every kind of network', () => {
       statistics: { ...content.statistics, meanCounts: scale.meanCounts, meanAmplitude: 0.2 },
       probe: network.probeOf(weights),
     };
-    await saveBundle(path.join(folder, 'wts.zip'), saved, (entries) =>
-      encodeOnnx(network.predict(2), {
-        externalData: { location: 'weights.safetensors', entries },
-        twin: network.predict(3),
-      }),
-    );
+    await saveBundle(path.join(folder, 'wts.zip'), saved, encodeModels(network));
     const { bundle, network: rebuild } = await openModel(folder);
     const again = rebuild(canvasSide_px);
     expect(again.spec.scale.countIntensity).toEqual(scale.countIntensity);

@@ -13,8 +13,9 @@ import { type ExecutionConfig, trainingConfigSchema } from '../../config/schema.
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { type ComplexTensor, formatShape, type Tensor } from '../../core/tensor.js';
-import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../../model/network.js';
+import type { PtychoNetwork } from '../../model/network.js';
 import { type BundleContent, openBundle } from '../../persistence/bundle.js';
+import { trainedIntensityScale } from '../../persistence/params.js';
 import { modelOf, saveModel, type TrainedNetwork } from '../model.js';
 import { Predictor } from '../reconstruction/predictor.js';
 import { type EngineChoice, startEngine } from './inputs.js';
@@ -84,8 +85,7 @@ export class PtychoModel {
 
   /** √counts per unit of normalised amplitude: the trained scale, where it was trained. */
   get intensityScale(): number {
-    const trained = this.bundle.weights[LOG_INTENSITY_SCALE];
-    return trained ? Math.exp(trained.data[0]) : this.bundle.scale.intensityScale;
+    return trainedIntensityScale(this.bundle);
   }
 
   /** The configuration under the names of the Python tools, with `intensity_scale`; a fresh dictionary each time. */

@@ -1,0 +1,115 @@
+/**
+ * A model as an NPZ of named arrays: `w.NAME` (or `NAME` alone) for each weight, under the names of the published PyTorch network or our own;
+ * beside them `probe`, `intensity_scale` and `params` (a JSON text), all optional.
+ */
+import { messageOf, PtychoError } from '../../core/errors.js';
+import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
+import type { NpyArray } from '../../formats/npy.js';
+import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { parseBoundedJson } from '../readJson.js';
+import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
+import { isNeutral, ownNameOf } from './torchNames.js';
+
+const PREFIX = 'w.';
+const OWN = /^(encoder|amplitude|phase|real|imaginary)\.\d+\.conv[12]\.weight$/;
+/** Names that are no weights. */
+const BESIDE = ['probe', 'intensity_scale', 'params'] as const;
+const MAX_PARAMS_CHARACTERS = 2 ** 20;
+/** Weights of the largest published network are a tenth of this. */
+const MAX_BYTES = 2 ** 30;
+
+/**
+ * Reads an NPZ of weights.
+ * @throws PtychoError MODEL_UNSUPPORTED for an NPZ without weights, and those of reading.
+ */
+export async function readNpzModel(path: string): Promise<ForeignModel> {
+  const npz = await openNpz(path, { maxResidentBytes: MAX_BYTES });
+  try {
+    const marked = npz.keys.some((key) => key.startsWith(PREFIX));
+    const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !isBeside(key)));
+    const named = keys.map((key) => [key, marked ? key.slice(PREFIX.length) : key] as const);
+    const own = named.some(([, name]) => OWN.test(name));
+    if (!own && !named.some(([, name]) => ownNameOf(name) !== undefined)) {
+      throw new PtychoError(
+        'MODEL_UNSUPPORTED',
+        `${path} holds no weights under names that are known; make it with examples/python/export_torch_weights.py (names are in docs/bundles.md).`,
+        { path, found: npz.keys },
+      );
+    }
+    await checkTotal(npz, keys);
+    const weights = new Map<string, ForeignWeight>();
+    const unmapped: string[] = [];
+    for (const [key, name] of named) {
+      const target = own ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.') : ownNameOf(name);
+      const tensor = floats(await npz.read(key));
+      if (tensor === undefined || target === undefined || weights.has(target)) {
+        if (!tensor || !isNeutral(name, tensor.data)) unmapped.push(key);
+        continue;
+      }
+      // PyTorch keeps scalars as arrays of one value.
+      const scalar = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
+      weights.set(target, { source: key, tensor: scalar ? { ...tensor, shape: [] } : tensor });
+    }
+    const params = await readParams(npz);
+    const scale = npz.has('intensity_scale') ? (await npz.readReal('intensity_scale')).data[0] : params.intensity_scale;
+    return {
+      format: 'npz',
+      family: own ? 'ptychopinn' : 'pytorch',
+      weights,
+      unmapped,
+      params,
+      probe: npz.has('probe') ? probeOf(await npz.read('probe')) : undefined,
+      intensityScale: typeof scale === 'number' && scale > 0 ? scale : undefined,
+    };
+  } finally {
+    await npz.close();
+  }
+}
+
+function isBeside(key: string): boolean {
+  return (BESIDE as readonly string[]).includes(key);
+}
+
+async function checkTotal(npz: NpzFile, keys: readonly string[]): Promise<void> {
+  let total = 0;
+  for (const key of keys) total += (await npz.header(key)).dataBytes;
+  if (total <= MAX_BYTES) return;
+  throw new PtychoError(
+    'FORMAT_UNSUPPORTED',
+    `${npz.path} holds ${total} bytes of weights, at most ${MAX_BYTES} are read.`,
+    {
+      path: npz.path,
+      found: total,
+    },
+  );
+}
+
+function floats(array: NpyArray): Tensor | undefined {
+  if (array.kind !== 'real') return undefined;
+  return { data: Float32Array.from(array.data as ArrayLike<number>), shape: array.shape };
+}
+
+function probeOf(array: NpyArray): ComplexTensor | undefined {
+  if (array.kind === 'text') return undefined;
+  const [re, im] = array.kind === 'complex' ? [array.re, array.im] : [array.data, new Float32Array(array.data.length)];
+  return { re: Float32Array.from(re as ArrayLike<number>), im: Float32Array.from(im), shape: array.shape };
+}
+
+async function readParams(npz: NpzFile): Promise<Record<string, unknown>> {
+  if (!npz.has('params')) return {};
+  const bad = (why: string) =>
+    new PtychoError('FILE_FORMAT', `${npz.path}: params must be a JSON text of a dictionary, ${why}.`, {
+      path: npz.path,
+    });
+  if ((await npz.header('params')).dataBytes > 4 * MAX_PARAMS_CHARACTERS) throw bad('and not as long as this one');
+  const array = await npz.read('params');
+  if (array.kind !== 'text' || array.strings.length !== 1) throw bad(`but it is ${array.dtype}`);
+  let value: unknown;
+  try {
+    value = parseBoundedJson(array.strings[0]);
+  } catch (error) {
+    throw bad(`but it is none (${messageOf(error)})`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('but it is something else');
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,215 @@
+/** Models of other programs: the golden weights of the published PyTorch network, and what is refused. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importConfigSchema } from '../../src/config/schemas/bundle.js';
+import { isPtychoError } from '../../src/core/errors.js';
+import type { Tensor } from '../../src/core/tensor.js';
+import type { NpyInput } from '../../src/formats/npyWrite.js';
+import { openNpz, writeNpz } from '../../src/formats/npz.js';
+import { openBundle } from '../../src/persistence/bundle.js';
+import { ownNameOf } from '../../src/persistence/importing/torchNames.js';
+import { PtychoModel } from '../../src/workflows/api/ptychoModel.js';
+import { verifyBundle } from '../../src/workflows/bundle.js';
+import { importBundle } from '../../src/workflows/importBundle.js';
+import { cli } from '../cli/capture.js';
+import { content, N } from '../persistence/sampleBundle.js';
+import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
+import { networkContent } from '../support/networkBundle.js';
+import { describeShared, sharedFile } from '../support/shared.js';
+
+let folder: string;
+const file = (name: string) => path.join(folder, name);
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-import-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const text = (value: unknown): NpyInput => ({ strings: [JSON.stringify(value)], shape: [] });
+const options = (over: object = {}) => importConfigSchema.parse({ output_dir: file('out'), ...over });
+
+/** The arrays of a golden file that are weights, and the probe in the form in which the network multiplies with it. */
+async function goldenArrays(name: string): Promise<Record<string, NpyInput>> {
+  const npz = await openNpz(sharedFile('golden', name));
+  const arrays: Record<string, NpyInput> = {};
+  for (const key of npz.keys.filter((k) => k.startsWith('w.'))) {
+    const { data, shape } = await npz.readReal(key);
+    arrays[key] = { data: Float32Array.from(data), shape };
+  }
+  const probe = await npz.readComplex64('in_probe');
+  arrays.probe = { re: probe.re.map((v) => v / 4), im: probe.im.map((v) => v / 4), shape: probe.shape };
+  await npz.close();
+  return arrays;
+}
+
+describeShared('golden weights of the published PyTorch network', () => {
+  it.each([
+    ['d_net_gs1_nf1.npz', 1],
+    ['d_net_gs2_nf1.npz', 2],
+  ])('%s: the imported model reproduces the published forward', async (name, gridsize) => {
+    await writeNpz(file(name), {
+      ...(await goldenArrays(name)),
+      params: text({ gridsize, N: 64, nphotons: 1e5, K: 7 }),
+    });
+    const target = file(`imported${gridsize}`);
+    const { code, out, err } = await cli('bundle', 'import', file(name), '--output_dir', target, '--quiet');
+    expect([code, out, err]).toEqual([0, '', '']);
+    await verifyBundle(target);
+
+    const golden = await readGolden(name);
+    const [input, positions] = [await golden.float32('net_input'), await golden.float32('in_coords_relative')];
+    const rms = (await golden.real('in_rms_scaling_constant')).data[0];
+    const bundle = await openBundle(target);
+    expect(bundle.config.model).toMatchObject({
+      ...{ architecture: 'cnn_cbam', N: 64, gridsize, n_filters_scale: 1, amp_activation: 'swish' },
+      ...{ border_activation: 'swish', cbam_encoder: true, probe_big: true, pad_object: true, object_big: true },
+    });
+    expect(bundle.manifest).toMatchObject({ training: null, imported: { format: 'npz' }, backend: 'onnx' });
+    const s = Math.sqrt(1e5) / 32;
+    expect(bundle.manifest.intensity_scale).toBeCloseTo(s, 10);
+
+    const [B, C] = input.shape;
+    const session = await InferenceSession.create(bundle.autoencoder!.bytes, {
+      externalData: bundle.autoencoder!.externalData,
+    });
+    const result = await session.run({
+      input: new OrtTensor('float32', input.data, [...input.shape]),
+      input_positions: new OrtTensor('float32', positions.data, [B, C, 1, 2]),
+    });
+    await session.release();
+    const expected = (await golden.real('pred_diffraction')).data.map((v) => v * rms);
+    const amplitude = (result.pred_amplitude.data as Float32Array).map((v) => v / s);
+    expect(maxAbs(expected)).toBeGreaterThan(1e-3);
+    expect(maxDifference(amplitude, expected) / maxAbs(expected)).toBeLessThan(1e-4);
+
+    if (gridsize === 1) {
+      const object = await golden.complex('complex_object');
+      const model = await PtychoModel.open(target, { execution: { accelerator: 'cpu', threads: 1 } });
+      const patches = await model.predict(input);
+      await model.dispose();
+      expect(maxDifference(patches.re, object.re)).toBeLessThan(1e-4);
+      expect(maxDifference(patches.im, object.im)).toBeLessThan(1e-4);
+    }
+    await golden.close();
+  });
+
+  it('lists by name what has no place, what is missing and what has another shape', async () => {
+    const arrays = await goldenArrays('d_net_gs1_nf1.npz');
+    const one = (data: number[], shape = [data.length]): NpyInput => ({ data: Float32Array.from(data), shape });
+    const refused = async (changes: Record<string, NpyInput | undefined>, over: object = {}): Promise<string> => {
+      const changed = Object.entries({ ...arrays, ...changes }).filter(
+        (e): e is [string, NpyInput] => e[1] !== undefined,
+      );
+      await writeNpz(file('changed.npz'), Object.fromEntries(changed));
+      const error = await importBundle(file('changed.npz'), options(over)).catch((e: unknown) => e);
+      if (!isPtychoError(error)) throw new Error('it was imported');
+      expect(error.message).toContain(file('changed.npz'));
+      return error.message;
+    };
+    expect(await refused({ 'w.model.autoencoder.encoder.norm.weight': one([1, 2]) })).toMatch(
+      /these have no place in the network: w\.model\.autoencoder\.encoder\.norm\.weight; leave them out with --ignore_unmapped/,
+    );
+    expect(await refused({ 'w.model.forward_model.alpha': one([1.5]) })).toContain('w.model.forward_model.alpha');
+    expect(await refused({ 'w.model.autoencoder.decoder_amp.blocks.0.conv1.bias': undefined })).toContain(
+      'it has no weights for amplitude.0.conv1.bias',
+    );
+    expect(await refused({ 'w.model.autoencoder.decoder_amp.blocks.0.conv1.bias': one([1, 2]) })).toContain(
+      'w.model.autoencoder.decoder_amp.blocks.0.conv1.bias has shape [2], amplitude.0.conv1.bias needs [64]',
+    );
+    expect(await refused({ params: text({ N: 128 }) })).toContain(
+      'its settings say N 128, but its weights are those of N 64',
+    );
+    expect(await refused({ params: text({ scale_contract_version: 'ci_intensity_v2' }) })).toContain('ci_intensity_v2');
+    expect(await refused({ params: text({ amplitude_physics_gain: 2 }) })).toContain('amplitude_physics_gain is 2');
+    expect(await refused({ params: text([1]) })).toContain('params must be a JSON text of a dictionary');
+    expect(await refused({ probe: undefined })).toContain(
+      'holds no probe: give that of the training scan with --probe',
+    );
+
+    await writeNpz(file('more.npz'), { ...arrays, 'w.model.forward_model.alpha': one([1.5]) });
+    const report = await importBundle(file('more.npz'), options({ ignore_unmapped: true, output_dir: file('more') }));
+    expect(report).toMatchObject({ unmapped: ['w.model.forward_model.alpha'], mapped: 59 });
+  });
+
+  it('knows every name of the published network', async () => {
+    const golden = await readGolden('d_net_gs2_nf1.npz');
+    const names = golden.keys.filter((key) => key.startsWith('w.'));
+    await golden.close();
+    const unknown = names.filter((name) => ownNameOf(name) === undefined);
+    expect(unknown).toEqual(['w.model.forward_model.alpha', 'w.model.forward_model.beta']);
+    expect(new Set(names.map(ownNameOf)).size).toBe(names.length - 1);
+  });
+});
+
+describe('an NPZ of our own names', () => {
+  const arrays = (weights: Readonly<Record<string, Tensor>>): Record<string, NpyInput> => ({
+    ...Object.fromEntries(Object.entries(weights).filter(([name]) => name !== 'log_intensity_scale')),
+    probe: content.probe,
+    intensity_scale: { data: Float64Array.of(3.5), shape: [] },
+  });
+
+  it.each([
+    ['cnn', {}],
+    ['without a border branch', { probe_big: false }],
+    ['with a full head', { pad_object: false }],
+    ['with attention and parts', { architecture: 'cnn_cbam', cnn_output_mode: 'real_imag' }],
+    ['of groups', { gridsize: 2 }],
+    ['of groups with one patch', { gridsize: 2, object_big: false }],
+  ] as const)('%s', async (name, model) => {
+    const { weights } = networkContent({ model });
+    const source = file(`${name}.npz`);
+    await writeNpz(source, arrays(weights));
+    const cnn_output_mode = 'cnn_output_mode' in model ? model.cnn_output_mode : 'amp_phase';
+    await importBundle(source, options({ output_dir: file(name), cnn_output_mode, border_activation: 'same' }));
+    const bundle = await openBundle(file(name));
+    expect(bundle.config.model).toMatchObject({ architecture: 'cnn', ...model });
+    for (const [key, { data }] of Object.entries(weights)) {
+      if (key === 'log_intensity_scale') continue;
+      expect(
+        Buffer.compare(Buffer.from(bundle.weights[key].data.slice().buffer), Buffer.from(data.slice().buffer)),
+        key,
+      ).toBe(0);
+    }
+    expect(bundle.scale.intensityScale).toBe(3.5);
+    expect(bundle.probe.re[40]).toBeCloseTo(3.5 * content.probe.re[40], 5);
+  });
+
+  it('takes the probe of a scan in the published norm', async () => {
+    const { probe: _, ...rest } = arrays(networkContent().weights);
+    await writeNpz(file('bare.npz'), rest);
+    await writeNpz(file('scan.npz'), { probeGuess: content.probe });
+    await importBundle(file('bare.npz'), options({ probe: file('scan.npz'), output_dir: file('scanned') }));
+    const { probe } = await openBundle(file('scanned'));
+    const norm = (p: { re: ArrayLike<number>; im: ArrayLike<number> }) =>
+      Array.from(p.re).reduce((sum, re, i) => sum + Math.hypot(re, p.im[i]), 0) / (N * N);
+    expect(norm(probe)).toBeCloseTo(3.5 / 4, 5);
+  });
+});
+
+describe('what is no model', () => {
+  it.each<[string, string | Buffer, string]>([
+    [
+      'a pickle',
+      Buffer.from('\x80\x02}q\x00.', 'latin1'),
+      'is a Python pickle, an old PyTorch checkpoint perhaps: it is a pickle',
+    ],
+    ['text', 'hello', 'is not a zip archive'],
+    ['HDF5', Buffer.from('\x89HDF\r\n\x1a\nrest', 'latin1'), 'is an HDF5 file of weights alone'],
+  ])('%s', async (_, bytes, sentence) => {
+    await writeFile(file('other'), bytes);
+    await expect(importBundle(file('other'), options())).rejects.toThrow(sentence);
+  });
+
+  it('an NPZ of something else, and a bundle', async () => {
+    await writeNpz(file('scan2.npz'), { diffraction: { data: new Float32Array(8), shape: [2, 2, 2] } });
+    await expect(importBundle(file('scan2.npz'), options())).rejects.toThrow(
+      'holds no weights under names that are known',
+    );
+    await expect(importBundle(path.join(file('cnn'), 'wts.zip'), options())).rejects.toThrow(
+      'is a bundle of ptychopinn already',
+    );
+    await expect(importBundle(file('nothing'), options())).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+  });
+});

@@ -1,5 +1,7 @@
 /** What a command may touch of the process; tests hand in their own. */
 
+import type { ByteStreams } from './standardStreams.js';
+
 /** A place to write text to. */
 export interface TextSink {
   write(text: string): unknown;
@@ -23,4 +25,6 @@ export interface CliContext {
   };
   /** Leaves at once, on the second Ctrl-C. */
   leaveNow(): void;
+  /** Streams of bytes in place of the process's own. */
+  readonly byteStreams?: () => ByteStreams;
 }

@@ -37,7 +37,9 @@ export type PtychoErrorCode =
   | 'BUNDLE_INVALID'
   | 'CHECKPOINT_INVALID'
   | 'TRAINING_FAILED'
-  | 'CANCELLED';
+  | 'CANCELLED'
+  // the pipe worker
+  | 'PROTOCOL';
 
 /** Facts that go with an error, for programs: path, key, expected, found, hint, … */
 export type ErrorFields = Readonly<Record<string, unknown>>;

@@ -1,0 +1,199 @@
+"""ptychopinn for a Ptychodus-style host in Python: reconstructors that work in a process of their own.
+
+    worker = Worker(['ptychopinn', 'worker'], settings={'PtychoPINNTraining': {'NumEpochs': 20}})
+    pinn = worker.reconstructors['PtychoPINN/PINN']
+    pinn.load_model_from_file('run/wts.zip')
+    for output in pinn.reconstruct(parameters):  # previews, then the result
+        show(output.product, output.progress)
+
+Needs NumPy and Python 3.9, and nothing of the host: `parameters` is its ReconstructInput, products come back with its classes.
+Both generations of its interface are there: get_name, open_model, train(path) -> output; name, load_model_from_file, train(path,
+path) -> iterator. The protocol: specs/worker.md.
+"""
+import dataclasses, json, logging, struct, subprocess, threading
+from collections import namedtuple
+from pathlib import Path
+import numpy as np
+
+PREFIX = struct.Struct('<4sIQ')  # magic, bytes of the header, bytes of the arrays
+METADATA = ('probe_energy_eV', 'exposure_time_s', 'probe_photon_count', 'mass_attenuation_m2_kg', 'tomography_angle_deg')
+
+LossValue = namedtuple('LossValue', 'epoch value')
+class WorkerError(RuntimeError): __str__ = lambda self: str(self.args[0])  # args: message, code
+
+class ReconstructOutput(namedtuple('ReconstructOutput', 'product progress result')):
+    status = property(lambda self: self.result)  # 0 where all is well, 130 where it was cancelled; the newer hosts' name
+
+class TrainOutput(namedtuple('TrainOutput', 'training_loss validation_loss progress result')):
+    status = property(lambda self: self.result)
+
+class Worker:
+    """The process; one request is at work at a time. It ends with `close`, or with the host."""
+
+    def __init__(self, command=('ptychopinn', 'worker'), settings=None, log_level='INFO', logger=None):
+        self.logger, self.settings = logger or logging.getLogger('ptychopinn'), {}
+        self._turn, self._writing, self._number = threading.Lock(), threading.Lock(), 0
+        # A session of its own: Ctrl-C in a terminal is for the host to handle, and must not end the worker.
+        self.process = subprocess.Popen(list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        answer = self.call('initialize', protocol=1, log_level=log_level, settings=settings or {})
+        self.reconstructors = {about['name']: Reconstructor(self, about) for about in answer['reconstructors']}
+
+    def call(self, verb, arrays=None, **fields):  # where other frames than the last do not matter
+        return list(self.request(verb, arrays, **fields))[-1][0]['answer']
+
+    def request(self, verb, arrays=None, **fields):
+        """(header, arrays) of each frame that belongs to a request, `end` included; leaving the loop cancels it."""
+        if not self._turn.acquire(blocking=False):
+            raise WorkerError(f'Another request is at work, so "{verb}" has to wait; cancel that one or follow it to its end.')
+        try:
+            frames = self._frames(self._send(verb, arrays or {}, fields))
+            for frame in frames:
+                yield frame
+        except GeneratorExit:
+            self.cancel()
+            list(frames)
+            raise
+        except KeyboardInterrupt:  # perhaps in the middle of a frame
+            self.process.terminate()
+            raise
+        finally:
+            self._turn.release()
+
+    def cancel(self):  # from any thread; the loop over the frames of what is at work comes to its end
+        self._send('cancel', {}, {})
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+            self.process.wait(10)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            self.process.kill()
+
+    def _frames(self, number):
+        tag = error = None
+        while tag != 'end':
+            frame, arrays = self._receive()
+            if frame['tag'] == 'log':
+                self.logger.getChild(frame['logger']).log(frame['level'], frame['message'])
+            elif frame['tag'] == 'error' and frame['id'] in (number, None):
+                error = WorkerError(frame['message'], frame['code'])
+            elif frame['id'] == number:  # not the end of a `cancel`
+                tag = frame['tag']
+                self.settings = frame.get('settings', self.settings)
+                if tag != 'end' or not error:
+                    yield frame, arrays
+        if error: raise error
+
+    def _send(self, verb, arrays, fields):
+        data = {name: np.ascontiguousarray(a, np.asarray(a).dtype.newbyteorder('<')) for name, a in arrays.items()}
+        blobs = [{'name': name, 'dtype': a.dtype.name, 'shape': a.shape} for name, a in data.items()]
+        with self._writing:
+            self._number += 1
+            header = json.dumps({'verb': verb, 'id': self._number, 'blobs': blobs, **fields}).encode()
+            prefix = PREFIX.pack(b'PTYW', len(header), sum(a.nbytes for a in data.values()))
+            try:
+                for piece in (prefix, header, *(a.reshape(-1).view(np.uint8).data for a in data.values())):
+                    self.process.stdin.write(piece)
+                self.process.stdin.flush()
+                return self._number
+            except BrokenPipeError:
+                raise WorkerError(f'The worker has ended with exit code {self.process.wait()}.') from None
+
+    def _receive(self):
+        magic, header_bytes, _ = PREFIX.unpack(self._read(PREFIX.size))
+        if magic != b'PTYW':
+            raise WorkerError('What the command writes to its standard output is not the protocol of ptychopinn.')
+        header, arrays = json.loads(self._read(header_bytes)), {}
+        for blob in header.pop('blobs', []):
+            empty = np.empty(blob['shape'], np.dtype(blob['dtype']).newbyteorder('<'))
+            arrays[blob['name']] = np.frombuffer(bytearray(self._read(empty.nbytes)), empty.dtype).reshape(empty.shape)
+        return header, arrays
+
+    def _read(self, count):
+        data = self.process.stdout.read(count)
+        if len(data) < count: raise WorkerError(f'The worker has ended with exit code {self.process.wait()}.')
+        return data
+
+def either(thing, *names):  # hosts have renamed some attributes
+    return next(getattr(thing, name) for name in names if hasattr(thing, name))
+
+def request_of(parameters):
+    """The product's part of a header, and arrays, from the host's ReconstructInput."""
+    product, meta, obj = parameters.product, parameters.product.metadata, parameters.product.object_
+    positions, probes = either(product, 'probe_positions', 'positions', 'scan'), either(product, 'probes', 'probe')
+    numbers = {key: getattr(meta, key, 0) for key in METADATA}
+    numbers['detector_object_distance_m'] = either(meta, 'detector_distance_m', 'detector_object_distance_m')
+    for name, pixel in (('probe', probes.get_pixel_geometry()), ('object', obj.get_pixel_geometry())):
+        numbers.update({f'{name}_pixel_width_m': pixel.width_m, f'{name}_pixel_height_m': pixel.height_m})
+    numbers['object_center_x_m'], numbers['object_center_y_m'] = obj.get_center().coordinate_x_m, obj.get_center().coordinate_y_m
+    index, x, y = np.array([(p.index, p.coordinate_x_m, p.coordinate_y_m) for p in positions], float).reshape(-1, 3).T
+    epoch, loss = np.array([(loss.epoch, loss.value) for loss in product.losses], float).reshape(-1, 2).T
+    arrays = {
+        'patterns': either(parameters, 'diffraction_patterns', 'patterns'), 'bad_pixels': parameters.bad_pixels,
+        'indexes': index,  # the host has paired patterns and positions, row by row
+        'probe_position_indexes': index, 'probe_position_x_m': x, 'probe_position_y_m': y,
+        'probe': probes.get_array(), 'object': obj.get_array(), 'object_layer_spacing_m': np.array(obj.layer_spacing_m, float),
+        'opr_weights': getattr(probes, 'get_opr_weights_or_none', lambda: getattr(probes, '_opr_weights', None))(),
+        'loss_epochs': epoch, 'loss_values': loss,
+    }
+    header = {'name': meta.name, 'comments': meta.comments, **{key: float(value) for key, value in numbers.items()}}
+    return header, {name: np.asarray(array) for name, array in arrays.items() if array is not None}
+
+def product_with(product, arrays):
+    """The host's product with another object, in the same geometry, and the losses of the model."""
+    old, array = product.object_, arrays['object']
+    spacing = [] if len(array) == 1 else old.layer_spacing_m
+    new = type(old)(array=array, pixel_geometry=old.get_pixel_geometry(), center=old.get_center(), layer_spacing_m=spacing)
+    kind = type(product.losses[0]) if len(product.losses) else LossValue
+    losses = [kind(int(epoch), float(value)) for epoch, value in zip(arrays['loss_epochs'], arrays['loss_values'])]
+    return dataclasses.replace(product, object_=new, losses=losses)
+
+class Reconstructor:
+    """Reconstructor and TrainableReconstructor of both generations; `product_path` gets the product as a file, too."""
+
+    def __init__(self, worker, about):
+        self.worker, self.about, self.model_path, self.product_path = worker, about, None, None
+
+    name = property(lambda self: self.about['name'])
+    is_trainable = property(lambda self: self.about['is_trainable'])
+    def get_name(self): return self.name
+    def get_progress_goal(self): return self.about['progress_goal']
+    def get_model_file_filter(self): return self.about['model_file_filter']
+    def get_model_file_extension(self): return self.about['model_file_extension']
+    def get_training_data_file_filter(self): return self.about['training_data_file_filter']
+    def get_training_data_path(self): return Path(self.worker.settings['PtychoPINNTraining']['DataDir'])
+    def is_model_loaded(self): return self.model_path is not None and self.worker.process.poll() is None
+
+    def open_model(self, file_path):
+        self.worker.call('model/open', reconstructor=self.name, path=str(file_path))
+        self.model_path = Path(file_path)
+    load_model_from_file = open_model
+
+    def save_model(self, file_path):
+        self.worker.call('model/save', reconstructor=self.name, path=str(file_path))
+
+    def export_training_data(self, file_path, parameters):
+        product, arrays = request_of(parameters)
+        self.worker.call('training/export', arrays, reconstructor=self.name, path=str(file_path), product=product)
+
+    def reconstruct(self, parameters):
+        product, arrays = request_of(parameters)
+        output = {} if self.product_path is None else {'path': str(self.product_path), 'arrays': True}
+        for frame, got in self.worker.request('reconstruct/start', arrays, reconstructor=self.name, product=product, output=output):
+            if frame['tag'] == 'output':
+                yield ReconstructOutput(product_with(parameters.product, got), frame['progress'], frame['result'])
+
+    def train(self, input_dir, output_dir=None):
+        """With a folder for the model: an iterator. Without (the setting OutputDir counts): the output after all epochs."""
+        folders = {'input_dir': input_dir, 'output_dir': output_dir}
+        steps = self._train({key: str(folder) for key, folder in folders.items() if folder is not None})
+        return list(steps)[-1] if output_dir is None else steps
+
+    def _train(self, folders):
+        for frame, _ in self.worker.request('train/start', reconstructor=self.name, **folders):
+            if frame['tag'] == 'model_saved':
+                self.model_path = Path(frame['path'])
+            elif frame['tag'] == 'train_output':
+                columns = [zip(frame[key]['epochs'], frame[key]['values']) for key in ('training_loss', 'validation_loss')]
+                losses = [[LossValue(e, float('nan') if v is None else v) for e, v in column] for column in columns]
+                yield TrainOutput(*losses, frame['progress'], frame['result'])

@@ -1,0 +1,205 @@
+/**
+ * One folder in, one folder out, as Ptychodus' batch mode has it: `settings.ini`, `diffraction.h5` and `product-in.h5` become
+ * `product-out.h5`, or a trained model.
+ *
+ * @example
+ * const done = await runBatch({ action: 'reconstruct', input: 'staged', output: 'done', settings: 'settings.ini' });
+ * done.files; // ['done/product-out.h5']
+ */
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { messageOf, PtychoError } from '../../core/errors.js';
+import type { Logger, ProgressSink } from '../../core/log.js';
+import { BUNDLE_FILE } from '../../persistence/bundle.js';
+import { readProductFile } from '../../persistence/product/read.js';
+import { writeProductFile } from '../../persistence/product/write.js';
+import { type ReconstructorLibraries, type RegisteredReconstructor, reconstructorLibraries } from './library.js';
+import { RESULT_OK } from './results.js';
+import { chosenPath, PtychoPinnSettings } from './settings/settings.js';
+import { isFile, TRAIN_FILE } from './training.js';
+import type { LogLevel, TrainOutput } from './types.js';
+
+/** What can be asked for. */
+export const BATCH_ACTIONS = ['reconstruct', 'train'] as const;
+export type BatchAction = (typeof BATCH_ACTIONS)[number];
+
+/** Names of the files in the two folders. */
+export const BATCH_FILES = {
+  settings: 'settings.ini',
+  patterns: 'diffraction.h5',
+  input: 'product-in.h5',
+  output: 'product-out.h5',
+} as const;
+
+/** What {@link runBatch} is told. */
+export interface BatchRequest {
+  readonly action: BatchAction;
+  /** Folder of the input files. */
+  readonly input: string;
+  /** Folder for the results; made if missing. */
+  readonly output: string;
+  /** Settings file; `settings.ini` of the input folder where not given, defaults where there is none either. */
+  readonly settings?: string;
+  readonly logLevel?: LogLevel;
+  readonly signal?: AbortSignal;
+  readonly logger?: Logger;
+  readonly onProgress?: ProgressSink;
+}
+
+/** What came of it. */
+export interface BatchResult {
+  /** Display name of the reconstructor. */
+  readonly reconstructor: string;
+  /** 0 where all is well; then, and only then, there are files. */
+  readonly result: number;
+  readonly files: readonly string[];
+}
+
+/**
+ * Runs one action on a folder.
+ *
+ * - `reconstruct`: the model is that of the setting `PtychoPINNInference/ModelPath`, or a bundle in the input folder.
+ * - `train`: on `train_data.npz` (and `test_data.npz`) of the input folder, or, where there is none, on `diffraction.h5` with
+ *   `product-in.h5`; the output folder gets `wts.zip`.
+ *
+ * Results appear whole or not at all: one that was cancelled leaves no `product-out.h5`, so that nobody who watches the folder
+ * takes it for the image.
+ * @throws PtychoError FILE_NOT_FOUND naming what is missing, CONFIG_INVALID for settings, and those of the reconstructor
+ */
+export async function runBatch(request: BatchRequest): Promise<BatchResult> {
+  const libraries = reconstructorLibraries({ logger: request.logger });
+  try {
+    await requireFolder(request.input);
+    const settings = await readSettings(libraries, request);
+    const entry = libraries.entry(settings.reconstructor.algorithm.value);
+    if (request.logLevel) entry.library.logger.setLevel(request.logLevel);
+    const done = request.action === 'train' ? await train(entry, request) : await reconstruct(entry, settings, request);
+    return { reconstructor: entry.displayName, ...done };
+  } finally {
+    await libraries.dispose();
+  }
+}
+
+type Done = Omit<BatchResult, 'reconstructor'>;
+
+async function reconstruct(
+  { reconstructor, displayName }: RegisteredReconstructor,
+  settings: PtychoPinnSettings,
+  request: BatchRequest,
+): Promise<Done> {
+  const input = await hostInput(request);
+  await reconstructor.openModel(await modelOf(settings, request.input));
+  // What keeps the result from being written is found out before the work.
+  await makeFolder(request.output);
+  let last: { readonly product: typeof input.product; readonly result: number } | undefined;
+  for await (const output of reconstructor.reconstruct(input)) {
+    last = output;
+    const { progress, progressGoal } = output;
+    request.onProgress?.({ stage: displayName, done: progress, total: progressGoal, unit: '%' });
+  }
+  if (!last || last.result !== RESULT_OK) return { result: last?.result ?? 1, files: [] };
+  const file = path.join(request.output, BATCH_FILES.output);
+  await writeProductFile(file, last.product);
+  return { result: RESULT_OK, files: [file] };
+}
+
+async function train({ reconstructor, displayName }: RegisteredReconstructor, request: BatchRequest): Promise<Done> {
+  const { input, output, signal } = request;
+  const exported = await isFile(path.join(input, TRAIN_FILE));
+  const host = exported ? undefined : await hostInput(request);
+  await makeFolder(output);
+  const outputs = host ? reconstructor.trainOn(host, output) : reconstructor.train(input, output, { signal });
+  let last: TrainOutput | undefined;
+  for await (const told of outputs) {
+    last = told;
+    const { progress, progressGoal, trainingLoss } = told;
+    const note = trainingLoss.length > 0 ? `loss ${trainingLoss[trainingLoss.length - 1].value.toPrecision(4)}` : '';
+    request.onProgress?.({ stage: displayName, done: progress, total: progressGoal, unit: 'epochs', note });
+  }
+  const saved = (last?.trainingLoss.length ?? 0) > 0;
+  return { result: last?.result ?? 1, files: saved ? [path.join(output, BUNDLE_FILE)] : [] };
+}
+
+/** Patterns and product of the input folder. */
+async function hostInput({ input, signal }: BatchRequest) {
+  const [patterns, product] = [BATCH_FILES.patterns, BATCH_FILES.input].map((name) => path.join(input, name));
+  for (const [file, what] of [
+    [patterns, 'the assembled patterns'],
+    [product, 'positions, probe and object'],
+  ]) {
+    if (await isFile(file)) continue;
+    throw new PtychoError(
+      'FILE_NOT_FOUND',
+      `The folder ${input} holds no ${path.basename(file)} (${what}); it must have ${BATCH_FILES.patterns} and ${BATCH_FILES.input}, as Ptychodus stages them.`,
+      { path: file },
+    );
+  }
+  return { patterns, product: await readProductFile(product), signal };
+}
+
+async function modelOf({ inference }: PtychoPinnSettings, input: string): Promise<string> {
+  const named = chosenPath(inference.modelPath);
+  if (named !== undefined) return named;
+  for (const name of [BUNDLE_FILE, 'wts.h5.zip']) {
+    if (await isFile(path.join(input, name))) return path.join(input, name);
+  }
+  throw new PtychoError(
+    'FILE_NOT_FOUND',
+    `There is no model to reconstruct with: name one in the setting ModelPath of [PtychoPINNInference], or put ${BUNDLE_FILE} into ${input}.`,
+    { key: 'PtychoPINNInference/ModelPath', path: input },
+  );
+}
+
+async function readSettings(
+  { settings: registry }: ReconstructorLibraries,
+  { settings, input, logger }: BatchRequest,
+): Promise<PtychoPinnSettings> {
+  const beside = path.join(input, BATCH_FILES.settings);
+  const file = settings ?? ((await isFile(beside)) ? beside : undefined);
+  if (file === undefined)
+    logger?.info(`There is no ${beside} and no other settings file, so all settings are defaults.`);
+  else {
+    const { notes } = registry.fromIni(await readText(file), file);
+    for (const note of notes) logger?.warn(note);
+  }
+  return new PtychoPinnSettings(registry);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new PtychoError(
+      missing ? 'FILE_NOT_FOUND' : 'FILE_FORMAT',
+      missing
+        ? `There is no settings file ${file}; give one with -s, or none for the defaults.`
+        : `The settings file ${file} cannot be read: ${messageOf(cause)}.`,
+      { path: file },
+      { cause },
+    );
+  }
+}
+
+async function requireFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new PtychoError(
+    'FILE_NOT_FOUND',
+    `${folder} is ${found ? 'no folder' : 'not there'}; give the folder that holds ${BATCH_FILES.patterns} and ${BATCH_FILES.input} (-i).`,
+    { path: folder },
+  );
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new PtychoError(
+      'OUTPUT_UNWRITABLE',
+      `The output folder ${folder} cannot be made: ${messageOf(cause)}; choose another (-o).`,
+      { path: folder },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * From a host's input to a scan: patterns and positions are paired by the value of their index, positions become pixels of the
+ * input's object, and pixels that either side calls bad are used by nothing.
+ */
+import { PtychoError } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import { type ComplexImage, formatShape, type NumericArray, sizeOf, type Tensor } from '../../core/tensor.js';
+import { assemble } from '../../data/openDataset.js';
+import { framesInMemory } from '../../data/patternSource.js';
+import type { RawData } from '../../data/rawData.js';
+import { selectFrames } from '../../data/readers/hdf5Frames.js';
+import { firstProbe } from '../../data/readers/product.js';
+import { pair } from '../../data/readers/ptychodus.js';
+import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
+import type { NpyOrigin } from '../../formats/npyHeader.js';
+import { dtypeOf } from '../../formats/npyWrite.js';
+import type { Product, ProductObject } from '../../persistence/product/product.js';
+import { withObjectLabels } from './labels.js';
+import { openPatternFile } from './patternFile.js';
+import type { PatternStack, ReconstructInput } from './types.js';
+
+/** Patterns with their indexes, before they have positions. */
+export interface IndexedPatterns {
+  readonly patterns: StoredPatterns;
+  readonly indexes: NumericArray;
+  readonly origin: NpyOrigin;
+  readonly badPixels?: Tensor<Uint8Array>;
+  readonly measurementDomain: ScanFile['measurementDomain'];
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Object and probe pixels that differ by more, relative, are told. */
+const PIXEL_TOLERANCE = 1e-3;
+
+/**
+ * Opens the scan that an input describes; the result must be closed. Positions are pixels of the input's object:
+ * pixel (row, column) of the object is position (y = row, x = column).
+ * @param options `labels`: known patches are cut from the input's object, for supervised training
+ * @throws PtychoError DATASET_SHAPE for patterns that are not square or arrays that do not fit each other, DATASET_VALUE for an
+ * index that occurs twice or none in common, DATASET_UNITS for pixels without size, and those of opening a scan
+ */
+export async function openInput(
+  input: ReconstructInput,
+  logger: Logger,
+  options: { readonly labels?: boolean } = {},
+): Promise<RawData> {
+  const { product } = input;
+  const found = typeof input.patterns === 'string' ? await openPatternFile(input.patterns) : inMemory(input.patterns);
+  try {
+    const raw = await assemble(scanOf(found, product, badPixelsOf(input, found)), { logger });
+    return options.labels ? withObjectLabels(raw, logger) : raw;
+  } catch (error) {
+    await found.close();
+    throw error;
+  }
+}
+
+/** The thin object that layers are together: their product, (height, width). */
+export function projection({ array }: ProductObject): ComplexImage {
+  const shape = array.shape.slice(-2);
+  const area = sizeOf(shape);
+  const [re, im] = [array.re.slice(0, area), array.im.slice(0, area)];
+  for (let at = area; at < array.re.length; at++) {
+    const p = at % area;
+    [re[p], im[p]] = [re[p] * array.re[at] - im[p] * array.im[at], re[p] * array.im[at] + im[p] * array.re[at]];
+  }
+  return { re, im, shape };
+}
+
+function scanOf(found: IndexedPatterns, product: Product, badPixels: Tensor<Uint8Array> | undefined): ScanFile {
+  const { patterns, indexes, origin } = found;
+  const { path } = origin;
+  if (patterns.height !== patterns.width) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${path} has patterns of ${patterns.height}×${patterns.width} pixels, but the network needs square ones; crop or pad them to a square.`,
+      { path, found: [patterns.height, patterns.width] },
+    );
+  }
+  const name = `the product${product.metadata.name ? ` "${product.metadata.name}"` : ''}`;
+  const notes = [...found.notes];
+  const { x_m, y_m } = product.positions;
+  const of = { x: x_m, y: y_m, unit: 'm', origin: { path: name } } as const;
+  const rows = pair(indexes, origin, { positions: of, indexes: product.positions.indexes }, notes);
+  // In the order of the indexes, whatever that of the arrays: the same scan gives the same groups.
+  const order = Array.from(rows.patterns, (_, i) => i).sort((a, b) => indexes[rows.patterns[a]] - indexes[rows.patterns[b]]); // biome-ignore format: one call
+  const pick = (values: Int32Array) => Int32Array.from(order, (i) => values[i]);
+  const toPixels = pixelsOf(product, name, notes);
+  const positionRows = pick(rows.positions);
+  const positions = {
+    x: Float64Array.from(positionRows, (row) => toPixels.x(x_m[row])),
+    y: Float64Array.from(positionRows, (row) => toPixels.y(y_m[row])),
+    unit: 'px',
+    origin: { path: name },
+  } as const;
+  const { opr_weights, array } = product.probe;
+  if (array.shape.length === 4 && array.shape[0] > 1 && opr_weights) {
+    notes.push(`The weights of the ${array.shape[0]} coherent (OPR) modes of ${name} are passed on, but not used.`);
+  }
+  const { object, metadata } = product;
+  const { probe_photon_count: nphotons } = metadata;
+  const positive = (value: number) => (value > 0 ? value : undefined);
+  return {
+    path,
+    format: 'ptychodus',
+    patterns: selectFrames(patterns, pick(rows.patterns)),
+    positions,
+    startPositions: positions,
+    probeGuess: firstProbe(array, { path: name, member: 'probe' }, notes),
+    objectGuess: projection(object),
+    badPixels,
+    geometry: {
+      energy_eV: positive(metadata.probe_energy_eV),
+      detectorDistance_m: positive(metadata.detector_object_distance_m),
+      objectPixel_m: { x: object.pixel.width_m, y: object.pixel.height_m },
+      objectCentre_m: { x: object.center_x_m, y: object.center_y_m },
+    },
+    measurementDomain: found.measurementDomain,
+    metadata: nphotons > 0 ? { physics_parameters: { nphotons } } : {},
+    notes,
+    close: () => found.close(),
+  };
+}
+
+/** Metres to pixels of the object, as Ptychodus has it: (0, 0) is its first pixel, its centre at half its size. */
+function pixelsOf({ object, probe }: Product, name: string, notes: string[]) {
+  const { width_m, height_m } = object.pixel;
+  if (!(width_m > 0 && height_m > 0 && Number.isFinite(width_m + height_m))) {
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `The object of ${name} has pixels of ${width_m} × ${height_m} m, so positions in metres cannot be placed on it; give it its pixel size.`,
+      { key: 'object', found: [width_m, height_m] },
+    );
+  }
+  const ratios = [probe.pixel.width_m / width_m, probe.pixel.height_m / height_m];
+  if (ratios.some((ratio) => ratio > 0 && Math.abs(ratio - 1) > PIXEL_TOLERANCE)) {
+    notes.push(`Probe and object of ${name} have pixels of different sizes; those of the object are used for both.`);
+  }
+  const [height, width] = object.array.shape.slice(-2);
+  return {
+    x: (x: number) => (x - object.center_x_m) / width_m + width / 2,
+    y: (y: number) => (y - object.center_y_m) / height_m + height / 2,
+  };
+}
+
+function inMemory({ data, shape, indexes }: PatternStack): IndexedPatterns {
+  const path = 'the given patterns';
+  const origin = { path, member: 'patterns' };
+  if (shape.length !== 3 || data.length !== sizeOf(shape) || data.length === 0) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `The patterns have shape ${formatShape(shape)} and ${data.length} values, but must be (n, height, width), n at least 1.`,
+      { found: shape },
+    );
+  }
+  const [count] = shape;
+  if (indexes && indexes.length !== count) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `There are ${indexes.length} indexes for ${count} patterns; give one for each.`,
+      { found: indexes.length, expected: count },
+    );
+  }
+  return {
+    patterns: framesInMemory(data, shape, dtypeOf(data), origin),
+    indexes: Float64Array.from({ length: count }, (_, i) => (indexes ? indexes[i] : i)),
+    origin: { path, member: 'indexes' },
+    measurementDomain: { text: 'count_intensity', where: 'A host of reconstructors (its patterns are intensities)' },
+    notes: [],
+    close: async () => {},
+  };
+}
+
+/** A pixel is bad where the host or the file says so. */
+function badPixelsOf({ badPixels }: ReconstructInput, { badPixels: ofFile, patterns }: IndexedPatterns) {
+  if (!badPixels) return ofFile;
+  const shape = [patterns.height, patterns.width];
+  if (badPixels.length !== sizeOf(shape)) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `The mask of bad pixels has ${badPixels.length} pixels, but the patterns have ${shape.join('×')}; give one value for each.`,
+      { found: badPixels.length, expected: sizeOf(shape) },
+    );
+  }
+  return { data: Uint8Array.from(badPixels, (v, p) => (v !== 0 || ofFile?.data[p] ? 1 : 0)), shape };
+}

@@ -1,0 +1,113 @@
+/** Files of patterns that a host names: Ptychodus' own, HDF5 and NPZ, whose positions are in the product, and any other scan. */
+import { PtychoError } from '../../core/errors.js';
+import type { Tensor } from '../../core/tensor.js';
+import { hasMagic, MAGIC } from '../../data/opening/fileKind.js';
+import { framesInMemory } from '../../data/patternSource.js';
+import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
+import { ptychodusFile, readIndexes } from '../../data/readers/ptychodus.js';
+import { openScanFile } from '../../data/readers/registry.js';
+import { isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
+import { dtypeOf } from '../../formats/npyWrite.js';
+import { openNpz } from '../../formats/npz.js';
+import type { IndexedPatterns } from './input.js';
+
+const INTENSITIES = (path: string) => ({
+  text: 'count_intensity',
+  where: `${path}, in the format of Ptychodus (patterns are intensities),`,
+});
+
+/**
+ * Opens the patterns of a file: `diffraction.h5` (or the folder that holds it), its NPZ twin, or any scan that has patterns,
+ * which are then numbered 0, 1, 2 …; positions of the file, where it has some, are not looked at.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, and those of the readers
+ */
+export async function openPatternFile(path: string): Promise<IndexedPatterns> {
+  const inside = ptychodusFile(path);
+  if ((await hasMagic(inside, MAGIC.hdf5)) && (await isHdf5File(inside))) {
+    const opened = await keepHdf5<IndexedPatterns | undefined>(inside, (file) => {
+      if (!file.has('/patterns')) {
+        file.close();
+        return undefined;
+      }
+      const notes: string[] = [];
+      const patterns = hdf5Frames(file, ['/patterns']);
+      const mask = file.has('/bad_pixels') ? hdf5Mask(file, '/bad_pixels', patterns) : undefined;
+      if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+      return {
+        patterns,
+        indexes: readIndexes(file, patterns.count, notes),
+        origin: file.origin('/indexes'),
+        badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+        measurementDomain: INTENSITIES(inside),
+        notes,
+        close: async () => file.close(),
+      };
+    });
+    if (opened) return opened;
+  }
+  return (await patternsOfNpz(inside)) ?? patternsOfScan(path);
+}
+
+/** The NPZ that Ptychodus exports: compressed, so it is read at once. */
+async function patternsOfNpz(path: string): Promise<IndexedPatterns | undefined> {
+  if (!(await hasMagic(path, MAGIC.zip))) return undefined;
+  const npz = await openNpz(path);
+  try {
+    if (!npz.has('patterns') || npz.has('xcoords')) return undefined;
+    const origin = npz.origin('patterns');
+    const { data, shape } = await npz.readReal('patterns');
+    if (shape.length !== 3 || data.length === 0) {
+      throw new PtychoError(
+        'DATASET_SHAPE',
+        `${path}: "patterns" has shape (${shape.join(', ')}), but must be (n, height, width), n at least 1.`,
+        { path, key: 'patterns', found: shape },
+      );
+    }
+    const [count, height, width] = shape;
+    const notes: string[] = [];
+    if (!npz.has('indexes')) notes.push(`${path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
+    const indexes = npz.has('indexes')
+      ? Float64Array.from((await npz.readReal('indexes')).data as ArrayLike<number>)
+      : Float64Array.from({ length: count }, (_, i) => i);
+    if (indexes.length !== count) {
+      throw new PtychoError('DATASET_SHAPE', `${path}: "indexes" has ${indexes.length} values for ${count} patterns.`, {
+        path,
+        key: 'indexes',
+        found: indexes.length,
+        expected: count,
+      });
+    }
+    let badPixels: Tensor<Uint8Array> | undefined;
+    if (npz.has('bad_pixels')) {
+      const mask = await npz.readReal('bad_pixels');
+      const fits = mask.data.length === height * width;
+      if (fits)
+        badPixels = { data: Uint8Array.from(mask.data as ArrayLike<number>, (v) => (v ? 1 : 0)), shape: [height, width] }; // biome-ignore format: one call
+      else notes.push(`Left out: "bad_pixels" of ${path} is no mask of patterns of ${height}×${width} pixels.`);
+    }
+    return {
+      patterns: framesInMemory(data, shape, dtypeOf(data), origin),
+      indexes,
+      origin: npz.origin('indexes'),
+      badPixels,
+      measurementDomain: INTENSITIES(path),
+      notes,
+      close: async () => {},
+    };
+  } finally {
+    await npz.close();
+  }
+}
+
+async function patternsOfScan(path: string): Promise<IndexedPatterns> {
+  const file = await openScanFile(path, 'auto', {});
+  return {
+    patterns: file.patterns,
+    indexes: Int32Array.from({ length: file.patterns.count }, (_, i) => i),
+    origin: file.patterns.origin,
+    badPixels: file.badPixels,
+    measurementDomain: file.measurementDomain,
+    notes: file.notes,
+    close: () => file.close(),
+  };
+}

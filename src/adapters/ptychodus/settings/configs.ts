@@ -1,0 +1,177 @@
+/**
+ * From the host's settings to our configurations, in one place: what has another range here is brought into it, and what has
+ * no effect here is said.
+ */
+
+import type { ModelConfig } from '../../../config/schema.js';
+import type { EngineChoice } from '../../../workflows/api/inputs.js';
+import type { ImageOptions } from '../../../workflows/api/reconstruct.js';
+import type { TrainingOptions } from '../../../workflows/api/train.js';
+import type { Parameter } from './parameters.js';
+import type { PtychoPinnSettings } from './settings.js';
+
+/** A configuration and what is to be said about it, one sentence each. */
+export interface FromSettings<T> {
+  readonly config: T;
+  readonly notes: readonly string[];
+}
+
+/** Which network, by the name of its reconstructor. */
+export type ModelType = 'pinn' | 'supervised';
+
+/** The engine of the settings, unless one is fixed. */
+export function engineFromSettings(
+  { engine }: PtychoPinnSettings,
+  fixed?: 'onnx' | 'tensorflow',
+): Required<Pick<EngineChoice, 'backend' | 'execution'>> {
+  const { backend, accelerator, threads } = engine;
+  return {
+    // Words are checked with the configuration that they become part of.
+    backend: fixed ?? (backend.value as 'onnx'),
+    execution: {
+      accelerator: accelerator.value as 'auto',
+      threads: threads.value === 0 ? null : threads.value,
+    },
+  };
+}
+
+/** A training run as the settings describe it; every pattern starts a group. */
+export function trainingFromSettings(
+  settings: PtychoPinnSettings,
+  modelType: ModelType,
+  fixed?: 'onnx' | 'tensorflow',
+): FromSettings<TrainingOptions & { readonly nphotons: number }> {
+  const { model, training, engine } = settings;
+  const notes: string[] = [];
+  const neighbours = neighboursFromSettings(settings, notes);
+  if (!training.positionsProvided.value) {
+    notes.push(idle(training.positionsProvided, 'positions are always those of the product'));
+  }
+  if (!model.probeScale.isDefault) {
+    notes.push(idle(model.probeScale, 'scales are taken from the counts and the probe'));
+  }
+  return {
+    config: {
+      model: {
+        gridsize: model.gridSize.value,
+        model_type: modelType,
+        n_filters_scale: model.numFiltersScale.value,
+        amp_activation: model.ampActivation.value as ModelConfig['amp_activation'],
+        object_big: model.objectBig.value,
+        probe_big: model.probeBig.value,
+        probe_mask: model.probeMask.value,
+        pad_object: model.padObject.value,
+        gaussian_smoothing_sigma: model.gaussianSmoothingSigma.value,
+      },
+      ...(engineFromSettings(settings, fixed) as Pick<TrainingOptions, 'backend' | 'execution'>),
+      nepochs: training.numEpochs.value,
+      batch_size: powerOfTwo(training.batchSize, notes),
+      nphotons: training.numPhotons.value,
+      intensity_scale_trainable: training.intensityScaleTrainable.value,
+      ...lossesFromSettings(settings, modelType, notes),
+      n_groups: 'all',
+      neighbor_count: neighbours,
+      seed: engine.seed.value,
+    },
+    notes,
+  };
+}
+
+/**
+ * A reconstruction as the settings describe it.
+ * @param patterns in the scan
+ * @param gridsize of the model
+ */
+export function imageFromSettings(
+  settings: PtychoPinnSettings,
+  patterns: number,
+  gridsize: number,
+): FromSettings<ImageOptions & { readonly every: { readonly seconds: number } }> {
+  const { numSamples } = settings.inference;
+  const notes: string[] = [];
+  const samples = gridsize > 1 ? numSamples.value : 1;
+  if (samples !== numSamples.value) notes.push(idle(numSamples, 'a group of a model of GridSize 1 is one pattern'));
+  return {
+    config: {
+      n_groups: samples > 1 ? samples * patterns : null,
+      enable_oversampling: samples > 1,
+      neighbor_count: neighboursFromSettings(settings, notes, gridsize),
+      seed: settings.engine.seed.value,
+      // Nobody shows it: a product has no place for it.
+      uncertainty: false,
+      every: { seconds: settings.engine.previewSeconds.value },
+    },
+    notes,
+  };
+}
+
+/**
+ * Sets the group `PtychoPINNModel` to what a model is, so that the host shows it and the next training makes one like it.
+ * @returns what changed, one sentence; nothing where nothing did
+ */
+export function settingsFromModel({ model }: PtychoPinnSettings, config: ModelConfig): string[] {
+  const before: [Parameter, unknown][] = Object.values(model).map((p) => [p as unknown as Parameter, p.value]);
+  model.gridSize.set(config.gridsize);
+  model.numFiltersScale.set(config.n_filters_scale);
+  model.ampActivation.set(config.amp_activation);
+  model.objectBig.set(config.object_big);
+  model.probeBig.set(config.probe_big);
+  model.probeMask.set(config.probe_mask);
+  model.padObject.set(config.pad_object);
+  model.gaussianSmoothingSigma.set(config.gaussian_smoothing_sigma);
+  const changes = before
+    .filter(([p, value]) => p.value !== value)
+    .map(([p, value]) => `${p.name} ${value} → ${p.value}`);
+  return changes.length === 0 ? [] : [`Settings follow the model: ${changes.join(', ')}.`];
+}
+
+function lossesFromSettings({ training }: PtychoPinnSettings, modelType: ModelType, notes: string[]): TrainingOptions {
+  const { maeWeight, nllWeight, realspaceMaeWeight, realspaceWeight, probeTrainable } = training;
+  if (modelType === 'supervised') {
+    for (const parameter of [maeWeight, nllWeight, realspaceMaeWeight, realspaceWeight, probeTrainable]) {
+      if (!parameter.isDefault) notes.push(idle(parameter, 'supervised training compares patches with known ones'));
+    }
+    return {};
+  }
+  const realspace = realspaceWeight.value > 0 && realspaceMaeWeight.value > 0;
+  if (!realspace) {
+    for (const parameter of [realspaceWeight, realspaceMaeWeight]) {
+      if (parameter.value > 0) notes.push(idle(parameter, 'RealspaceWeight and RealspaceMAEWeight are multiplied'));
+    }
+  }
+  return {
+    mae_weight: maeWeight.value,
+    nll_weight: nllWeight.value,
+    realspace_weight: realspace ? realspaceWeight.value : 0,
+    realspace_mae_weight: realspace ? realspaceMaeWeight.value : 0,
+    probe_trainable: probeTrainable.value,
+  };
+}
+
+/** Neighbours among which the members of a group are drawn: a group needs that many. */
+function neighboursFromSettings(
+  { model, inference }: PtychoPinnSettings,
+  notes: string[],
+  gridsize = model.gridSize.value,
+): number {
+  const { numNearestNeighbors } = inference;
+  const members = gridsize ** 2;
+  if (gridsize === 1 || numNearestNeighbors.value >= members) return Math.max(1, numNearestNeighbors.value);
+  notes.push(
+    `PtychoPINNInference/NumNearestNeighbors = ${numNearestNeighbors.value} is too few for a GridSize of ${gridsize}, so ${members} are used.`,
+  );
+  return members;
+}
+
+function powerOfTwo(parameter: Parameter<number>, notes: string[]): number {
+  const rounded = 2 ** Math.floor(Math.log2(parameter.value));
+  if (rounded !== parameter.value) {
+    notes.push(
+      `PtychoPINNTraining/BatchSize = ${parameter.value} is no power of two, as a batch must be, so ${rounded} is used.`,
+    );
+  }
+  return rounded;
+}
+
+const idle = ({ group, name, value }: Pick<Parameter, 'group' | 'name' | 'value'>, why: string) =>
+  `${group}/${name} = ${String(value)} has no effect here: ${why}.`;

@@ -1,0 +1,162 @@
+/**
+ * The settings of the reconstructors, with the groups, keys, defaults and bounds that Ptychodus gives them
+ * (`docs/ptychodus.md`), and a group of our own for the engine.
+ *
+ * @example
+ * const settings = new PtychoPinnSettings();
+ * settings.registry.fromIni(await readFile('settings.ini', 'utf8'));
+ * settings.model.gridSize.value;
+ */
+import type { Parameter, ParameterGroup } from './parameters.js';
+import { SettingsRegistry } from './parameters.js';
+
+export { type Parameter, ParameterGroup, SettingsRegistry } from './parameters.js';
+
+/** Paths of this folder are what Ptychodus shows where nobody has chosen one. */
+const NOT_CHOSEN = '/path/to/';
+
+/** The path of a parameter, undefined where nobody has chosen one. */
+export function chosenPath(parameter: Parameter<string>): string | undefined {
+  const { value } = parameter;
+  return value === '' || value.startsWith(NOT_CHOSEN) ? undefined : value;
+}
+
+// The groups of the host's PyTorch plug-in, whose keys count where a file has no group of ours.
+const TORCH_DATA = 'PtychoPINNTorchData';
+const TORCH_MODEL = 'PtychoPINNTorchModel';
+const TORCH_TRAINING = 'PtychoPINNTorchTraining';
+
+function modelSettings(group: ParameterGroup) {
+  return {
+    gridSize: group.createInteger('GridSize', 1, { minimum: 1, maximum: 5 }, [
+      ['PtychoPINNModel', 'gridsize'],
+      [TORCH_DATA, 'grid_size_x'],
+    ]),
+    numFiltersScale: group.createInteger('NumFiltersScale', 2, { minimum: 1, maximum: 4 }, [
+      ['PtychoPINNModel', 'n_filters_scale'],
+      [TORCH_MODEL, 'n_filters_scale'],
+    ]),
+    ampActivation: group.createString('AmpActivation', 'sigmoid', [
+      ['PtychoPINNModel', 'amp_activation'],
+      [TORCH_MODEL, 'amp_activation'],
+    ]),
+    objectBig: group.createBoolean('ObjectBig', true, [
+      ['PtychoPINNModel', 'object_big'],
+      [TORCH_MODEL, 'object_big'],
+    ]),
+    probeBig: group.createBoolean('ProbeBig', true, [
+      ['PtychoPINNModel', 'probe_big'],
+      [TORCH_MODEL, 'probe_big'],
+    ]),
+    probeMask: group.createBoolean('ProbeMask', false, [['PtychoPINNModel', 'probe_mask']]),
+    padObject: group.createBoolean('PadObject', true, [
+      ['PtychoPINNModel', 'pad_object'],
+      [TORCH_MODEL, 'pad_object'],
+    ]),
+    probeScale: group.createReal('ProbeScale', 4, { minimum: 0 }, [
+      ['PtychoPINNModel', 'probe_scale'],
+      [TORCH_DATA, 'probe_scale'],
+    ]),
+    gaussianSmoothingSigma: group.createReal('GaussianSmoothingSigma', 0, { minimum: 0 }, [
+      [TORCH_MODEL, 'gaussian_smoothing_sigma'],
+    ]),
+  };
+}
+
+function trainingSettings(group: ParameterGroup) {
+  const weight = { minimum: 0, maximum: 1 };
+  return {
+    numPhotons: group.createReal('NumPhotons', 1e6, {}, [[TORCH_DATA, 'nphotons']]),
+    dataDir: group.createPath('DataDir', '/path/to/training_data'),
+    batchSize: group.createInteger('BatchSize', 16, { minimum: 1, maximum: 2 ** 30 }, [
+      ['PtychoPINNTraining', 'batch_size'],
+      [TORCH_TRAINING, 'batch_size'],
+    ]),
+    numEpochs: group.createInteger('NumEpochs', 50, { minimum: 1 }, [
+      ['PtychoPINNTraining', 'nepochs'],
+      [TORCH_TRAINING, 'epochs'],
+    ]),
+    maeWeight: group.createReal('MAEWeight', 0, weight, [['PtychoPINNTraining', 'mae_weight']]),
+    nllWeight: group.createReal('NLLWeight', 1, weight, [['PtychoPINNTraining', 'nll_weight']]),
+    realspaceMaeWeight: group.createReal('RealspaceMAEWeight', 0, weight, [
+      ['PtychoPINNTraining', 'realspace_mae_weight'],
+    ]),
+    realspaceWeight: group.createReal('RealspaceWeight', 0, weight, [['PtychoPINNTraining', 'realspace_weight']]),
+    positionsProvided: group.createBoolean('PositionsProvided', true),
+    probeTrainable: group.createBoolean('ProbeTrainable', false, [['PtychoPINNTraining', 'probe_trainable']]),
+    intensityScaleTrainable: group.createBoolean('IntensityScaleTrainable', true, [
+      ['PtychoPINNTraining', 'intensity_scale_trainable'],
+      [TORCH_MODEL, 'intensity_scale_trainable'],
+    ]),
+    outputDir: group.createPath('OutputDir', '/path/to/output_data', [['PtychoPINNTraining', 'output_dir']]),
+  };
+}
+
+function inferenceSettings(group: ParameterGroup) {
+  return {
+    modelPath: group.createPath('ModelPath', '/path/to/model.zip', [['PtychoPINNInference', 'model_path']]),
+    numNearestNeighbors: group.createInteger('NumNearestNeighbors', 7, { minimum: 0 }, [[TORCH_DATA, 'K']]),
+    numSamples: group.createInteger('NumSamples', 1, { minimum: 1 }),
+  };
+}
+
+/** What Ptychodus has no word for. */
+function engineSettings(group: ParameterGroup) {
+  return {
+    /** `onnx` or `tensorflow`, for the library `PtychoPINN`. */
+    backend: group.createString('Backend', 'onnx'),
+    /** As the field `accelerator`. */
+    accelerator: group.createString('Accelerator', 'auto'),
+    /** 0: as many as the engine likes. */
+    threads: group.createInteger('Threads', 0, { minimum: 0 }),
+    /** Seconds between previews of a reconstruction. */
+    previewSeconds: group.createReal('PreviewSeconds', 1, { minimum: 0.1 }),
+    seed: group.createInteger('Seed', 0, { minimum: 0, maximum: 2 ** 32 - 1 }),
+  };
+}
+
+/** The groups, by name of their parameters. */
+interface Groups {
+  readonly model: ReturnType<typeof modelSettings>;
+  readonly training: ReturnType<typeof trainingSettings>;
+  readonly inference: ReturnType<typeof inferenceSettings>;
+  readonly engine: ReturnType<typeof engineSettings>;
+  readonly reconstructor: { readonly algorithm: Parameter<string> };
+}
+
+/** The groups of each registry, made once. */
+const GROUPS_OF = new WeakMap<SettingsRegistry, Groups>();
+
+/** See the module. */
+export class PtychoPinnSettings implements Groups {
+  readonly registry: SettingsRegistry;
+  readonly model: Groups['model'];
+  readonly training: Groups['training'];
+  readonly inference: Groups['inference'];
+  readonly engine: Groups['engine'];
+  readonly reconstructor: Groups['reconstructor'];
+
+  /** @param registry gets the groups where it does not have them yet */
+  constructor(registry: SettingsRegistry = new SettingsRegistry()) {
+    this.registry = registry;
+    const groups = GROUPS_OF.get(registry) ?? makeGroups(registry);
+    GROUPS_OF.set(registry, groups);
+    ({
+      model: this.model,
+      training: this.training,
+      inference: this.inference,
+      engine: this.engine,
+      reconstructor: this.reconstructor,
+    } = groups);
+  }
+}
+
+function makeGroups(registry: SettingsRegistry): Groups {
+  return {
+    reconstructor: { algorithm: registry.createGroup('Reconstructor').createString('Algorithm', 'PtychoPINN/PINN') },
+    model: modelSettings(registry.createGroup('PtychoPINNModel')),
+    training: trainingSettings(registry.createGroup('PtychoPINNTraining')),
+    inference: inferenceSettings(registry.createGroup('PtychoPINNInference')),
+    engine: engineSettings(registry.createGroup('PtychoPINNNode')),
+  };
+}

@@ -1,0 +1,158 @@
+/** Training for a host: scans of a folder in, outputs epoch by epoch, a saved bundle at the end. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Backend } from '../../backends/backend.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { nphotonsOf } from '../../data/metadata.js';
+import { openDataset } from '../../data/openDataset.js';
+import type { RawData } from '../../data/rawData.js';
+import type { HistoryRow } from '../../persistence/history.js';
+import type { PtychoModel } from '../../workflows/api/ptychoModel.js';
+import { trainScans } from '../../workflows/api/train.js';
+import { Channel } from './channel.js';
+import { withObjectLabels } from './labels.js';
+import type { LibraryLog } from './logger.js';
+import { lossValues } from './output.js';
+import { RESULT_CANCELLED, RESULT_OK } from './results.js';
+import { type ModelType, trainingFromSettings } from './settings/configs.js';
+import type { PtychoPinnSettings } from './settings/settings.js';
+import type { TrainOutput } from './types.js';
+
+/** What the host calls the files of a folder to train on. */
+export const TRAIN_FILE = 'train_data.npz';
+export const TEST_FILE = 'test_data.npz';
+
+/** Scans to train and to validate on, open. */
+export interface TrainingFolder {
+  readonly train: RawData;
+  readonly test?: RawData;
+}
+
+/** A model that was trained, and the file in which it was saved. */
+export interface TrainedInto {
+  readonly model: PtychoModel;
+  readonly file: string;
+}
+
+/** What {@link runTraining} needs. */
+export interface TrainingJob {
+  readonly scans: TrainingFolder;
+  readonly outputDir: string;
+  readonly signal?: AbortSignal;
+  readonly settings: PtychoPinnSettings;
+  readonly modelType: ModelType;
+  readonly backend?: 'onnx' | 'tensorflow';
+  readonly engine?: Backend;
+  readonly log: LibraryLog;
+  /** Gets the model, which is saved by then. */
+  readonly take: (trained: TrainedInto) => Promise<void>;
+}
+
+/** True where a path is a file. */
+export async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/**
+ * Opens `train_data.npz` and, where there is one, `test_data.npz`.
+ * @throws PtychoError FILE_NOT_FOUND, and those of opening a scan
+ */
+export async function openTrainingFolder(
+  folder: string,
+  modelType: ModelType,
+  log: LibraryLog,
+): Promise<TrainingFolder> {
+  const [train, test] = [path.join(folder, TRAIN_FILE), path.join(folder, TEST_FILE)];
+  if (!(await isFile(train))) {
+    throw new PtychoError(
+      'FILE_NOT_FOUND',
+      `The folder ${folder} holds no ${TRAIN_FILE}; export training data to it first (and ${TEST_FILE} to validate on, if there is another scan).`,
+      { path: train },
+    );
+  }
+  const open = async (file: string) => {
+    const raw = await openDataset(file, { logger: log });
+    return modelType === 'supervised' ? withObjectLabels(raw, log) : raw;
+  };
+  const opened = await open(train);
+  try {
+    if (await isFile(test)) return { train: opened, test: await open(test) };
+    log.info(`There is no ${TEST_FILE} in ${folder}, so a share of ${TRAIN_FILE} validates.`);
+    return { train: opened };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** Trains, saves, hands the model over; leaving the loop stops the work. Scans stay open. */
+export async function* runTraining(job: TrainingJob): AsyncGenerator<TrainOutput, void, void> {
+  const stop = new AbortController();
+  const signal = job.signal ? AbortSignal.any([job.signal, stop.signal]) : stop.signal;
+  const outputs = new Channel<TrainOutput>();
+  const done = work(job, signal, outputs).then(
+    () => outputs.close(),
+    (error: unknown) => outputs.fail(error),
+  );
+  try {
+    yield* outputs;
+  } finally {
+    stop.abort();
+    outputs.abandon();
+    await done;
+  }
+}
+
+async function work(job: TrainingJob, signal: AbortSignal, outputs: Channel<TrainOutput>): Promise<void> {
+  const { settings, scans, log } = job;
+  const { config, notes } = trainingFromSettings(settings, job.modelType, job.backend);
+  for (const note of notes) log.warn(note);
+  const nphotons = nphotonsOf(scans.train.metadata);
+  if (nphotons !== undefined && nphotons !== config.nphotons) {
+    log.info(
+      `${scans.train.source} says ${nphotons} photons per pattern, which replaces NumPhotons = ${config.nphotons}.`,
+    );
+  }
+  const goal = settings.training.numEpochs.value;
+  const history: HistoryRow[] = [];
+  const output = (rows: readonly HistoryRow[], progress: number, result: number): TrainOutput => ({
+    trainingLoss: lossValues(rows, 'loss'),
+    validationLoss: lossValues(rows, 'val_loss'),
+    progress,
+    progressGoal: goal,
+    result,
+  });
+  let trained: Awaited<ReturnType<typeof trainScans>>;
+  try {
+    trained = await trainScans({ ...config, nphotons: nphotons ?? config.nphotons }, scans, {
+      signal,
+      logger: log,
+      backend: job.engine,
+      onEpoch: (record) => {
+        history.push({ ...record });
+        // The last epoch is told when the model is saved.
+        return record.epoch < goal ? outputs.put(output(history, record.epoch, RESULT_OK)) : undefined;
+      },
+    });
+  } catch (error) {
+    if (!isPtychoError(error, 'CANCELLED')) throw error;
+    log.warn('Training was stopped before its first step, so there is no new model.');
+    await outputs.put(output([], 0, RESULT_CANCELLED));
+    return;
+  }
+  const { model, run } = trained;
+  const file = await model.save(job.outputDir).catch(async (error: unknown) => {
+    await model.dispose();
+    throw error;
+  });
+  await job.take({ model, file });
+  const { cancelled, bestEpoch, monitored, bestLoss } = run.result;
+  log.info(
+    `${cancelled ? 'Stopped' : 'Trained'} after ${run.result.history.length} epochs; the best (${bestEpoch}, ${monitored} ${bestLoss.toPrecision(5)}) is saved in ${file}.`,
+  );
+  const rows = run.result.history.map((row) => ({ ...row }));
+  await outputs.put(output(rows, cancelled ? rows.length : goal, cancelled ? RESULT_CANCELLED : RESULT_OK));
+}

@@ -1,0 +1,103 @@
+/** What a Ptychodus-style host gives to a reconstructor and gets from it (both generations of the host's interface). */
+import type { ComplexImage, NumericArray, Tensor } from '../../core/tensor.js';
+import type { Product } from '../../persistence/product/product.js';
+
+/** Measured patterns in memory, (n, height, width) counts; `indexes` name them as the product's positions do (0, 1, 2 … if left out). */
+export interface PatternStack extends Tensor<NumericArray> {
+  readonly indexes?: ArrayLike<number>;
+}
+
+/** What is reconstructed. */
+export interface ReconstructInput {
+  /** In memory, or the path of a file that any of our readers knows (Ptychodus' `diffraction.h5`, say). */
+  readonly patterns: PatternStack | string;
+  /** (height, width), other than 0 where a pixel cannot be used. */
+  readonly badPixels?: ArrayLike<number> | null;
+  readonly product: Product;
+  readonly signal?: AbortSignal;
+}
+
+/** A preview, or, where `progress` has reached `progressGoal`, the result. */
+export interface ReconstructOutput {
+  /** The input's product with the object (in the input object's geometry) and losses filled in. */
+  readonly product: Product;
+  readonly progress: number;
+  readonly progressGoal: number;
+  /** Exit code: 0 where all is well. */
+  readonly result: number;
+  /** The image as stitched, in a frame of its own. */
+  readonly preview?: ComplexImage;
+}
+
+/** The loss of one epoch. */
+export interface LossValue {
+  readonly epoch: number;
+  readonly value: number;
+}
+
+/** How far training has come; all epochs so far. */
+export interface TrainOutput {
+  readonly trainingLoss: readonly LossValue[];
+  readonly validationLoss: readonly LossValue[];
+  readonly progress: number;
+  readonly progressGoal: number;
+  readonly result: number;
+}
+
+/** Something that turns patterns into an object. */
+export interface Reconstructor {
+  readonly name: string;
+  /** Steps of `progress` until the end; 0 where that is not known. */
+  progressGoal(): number;
+  reconstruct(input: ReconstructInput): AsyncIterable<ReconstructOutput>;
+}
+
+/** What is known of a model that was opened. */
+export interface ModelInfo {
+  readonly path: string;
+  readonly N: number;
+  readonly gridsize: number;
+  readonly modelType: 'pinn' | 'supervised';
+  readonly architecture: string;
+  /** Backend that trained it. */
+  readonly backend: string;
+}
+
+/** A reconstructor that learns. */
+export interface TrainableReconstructor extends Reconstructor {
+  readonly isTrainable: boolean;
+  isModelLoaded(): boolean;
+  /** What is known of the model that is open; undefined where none is. */
+  readonly modelInfo: ModelInfo | undefined;
+  /** As file dialogs show them: `Zipped Archive (*.zip)`. */
+  readonly modelFileFilter: string;
+  readonly modelFileExtension: string;
+  readonly trainingDataFileFilter: string;
+  openModel(path: string): Promise<ModelInfo>;
+  /** The same under the newer host's name. */
+  loadModelFromFile(path: string): Promise<ModelInfo>;
+  saveModel(path: string): Promise<void>;
+  exportTrainingData(path: string, input: ReconstructInput): Promise<void>;
+  trainingDataPath(): string;
+  /** Trains on `train_data.npz` (and `test_data.npz`) of a folder; the model is opened and saved in `outputDir` at the end. */
+  train(inputDir: string, outputDir?: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<TrainOutput>;
+  /** Releases the engine. */
+  dispose(): Promise<void>;
+}
+
+/** Reconstructors under one name, with a logger of their own. */
+export interface ReconstructorLibrary extends Iterable<TrainableReconstructor> {
+  readonly name: string;
+  readonly logger: LibraryLogger;
+}
+
+/** Python's level names, which the host shows. */
+export type LogLevel = 'CRITICAL' | 'ERROR' | 'WARNING' | 'INFO' | 'DEBUG';
+
+/** A library's log, for the host's log pane. */
+export interface LibraryLogger {
+  readonly level: LogLevel;
+  setLevel(level: LogLevel): void;
+  /** Hears every record at or above the level; returns how to stop. */
+  onRecord(hear: (record: { readonly level: LogLevel; readonly message: string }) => void): () => void;
+}

@@ -1,0 +1,48 @@
+/** `ptychopinn worker`: reconstructs and trains for another program, over stdin and stdout (`specs/worker.md`). */
+
+import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
+import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
+import { withInterrupt } from '../interrupt.js';
+import { addQuietOption } from '../options.js';
+import { claimStandardStreams } from '../standardStreams.js';
+
+const HELP = `
+Requests come as frames on stdin and are answered on stdout, one at a time, until stdin ends; messages go to stderr.
+specs/worker.md describes the frames, examples/python/ptychodus_node_adapter.py speaks them.`;
+
+export const workerCommand: CommandModule = {
+  fields: [],
+  configure(command, context, done) {
+    addQuietOption(command);
+    command.addHelpText('after', HELP).action(async (given: Record<string, unknown>) => {
+      const level = consoleLevelOf(given);
+      const say = (text: string) => context.stderr.write(`ptychopinn worker: ${text}\n`);
+      // Before anything else is loaded, so that nothing can print between the frames.
+      const streams = (context.byteStreams ?? claimStandardStreams)();
+      const { serveWorker } = await import('../../adapters/worker/serve.js');
+      const { reconstructorLibraries } = await import('../../adapters/ptychodus/library.js');
+      const { createdBy } = await import('../../workflows/version.js');
+      const { reason, stuck } = await withInterrupt(
+        context,
+        () => say('interrupted: ending the work at hand.'),
+        (signal) =>
+          serveWorker({
+            ...streams,
+            libraries: reconstructorLibraries(),
+            createdBy,
+            signal,
+            onRecord: ({ level: of, message }) => {
+              if (shows(level, of)) say(`${of === 'INFO' ? '' : `${of.toLowerCase()}: `}${message}`);
+            },
+          }),
+      );
+      if (reason === 'malformed frame') say('what came on stdin was no series of frames; see specs/worker.md.');
+      done(reason === 'signal' ? EXIT_INTERRUPTED : reason === 'malformed frame' ? EXIT_FAILURE : EXIT_OK);
+      if (stuck) {
+        say('the work at hand did not come to its end in time; leaving at once.');
+        context.leaveNow();
+      }
+    });
+  },
+};

@@ -90,6 +90,20 @@ export class Canvas {
     this.fill(left + width - 1, top, 1, height, colour);
   }
 
+  /** A straight line with soft edges and round ends. */
+  line(x0: number, y0: number, x1: number, y1: number, colour: Colour, stroke = 1): void {
+    const reach = stroke / 2 + 1;
+    const [dx, dy] = [x1 - x0, y1 - y0];
+    const length2 = dx * dx + dy * dy;
+    for (let y = Math.floor(Math.min(y0, y1) - reach); y <= Math.max(y0, y1) + reach; y++) {
+      for (let x = Math.floor(Math.min(x0, x1) - reach); x <= Math.max(x0, x1) + reach; x++) {
+        const along = length2 === 0 ? 0 : clamp(((x - x0) * dx + (y - y0) * dy) / length2);
+        const part = clamp(stroke / 2 + 0.5 - Math.hypot(x - x0 - along * dx, y - y0 - along * dy));
+        if (part > 0) this.dot(x, y, colour, part);
+      }
+    }
+  }
+
   private round(cx: number, cy: number, reach: number, cover: (distance: number) => number, colour: Colour): void {
     const [bottom, right] = [Math.min(this.height - 1, cy + reach), Math.min(this.width - 1, cx + reach)];
     for (let y = Math.max(0, Math.floor(cy - reach)); y <= bottom; y++) {

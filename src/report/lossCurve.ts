@@ -8,16 +8,11 @@
  * ], { bestEpoch: 3 });
  */
 
-import { scaleLinear, scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
-import { PtychoError } from '../core/errors.js';
+import { isFiniteNumber, type LossSeries, lossAxes, tickText } from './lossAxes.js';
 import { coordinate, escapeMarkup } from './svg.js';
 
-/** One curve: a value for each epoch from 1 on; `null` or a value that is not finite leaves a gap. */
-export interface LossSeries {
-  readonly name: string;
-  readonly values: readonly (number | null)[];
-}
+export type { LossSeries } from './lossAxes.js';
 
 /** How the curve is drawn; everything may be left out. */
 export interface LossCurveOptions {
@@ -42,26 +37,12 @@ const MARGIN = { top: 34, right: 18, bottom: 46, left: 70 };
  */
 export function renderLossCurve(series: readonly LossSeries[], options: LossCurveOptions = {}): string {
   const { width = 640, height = 360, label = 'loss', title = 'Loss per epoch' } = options;
-  const finite = series.flatMap((curve) => curve.values.filter(isFiniteNumber));
-  if (finite.length === 0) {
-    throw new PtychoError('DATASET_VALUE', 'There is no finite loss to draw; the training history is empty.', {});
-  }
-  const low = Math.min(...finite);
-  const high = Math.max(...finite);
-  const logarithmic = options.axis === 'log' || (options.axis !== 'linear' && low > 0 && high / low > 10);
-  const epochs = Math.max(...series.map((curve) => curve.values.length));
-
-  const x = scaleLinear()
-    .domain(epochs > 1 ? [1, epochs] : [0.5, 1.5])
-    .range([MARGIN.left, width - MARGIN.right]);
-  const y = (logarithmic ? scaleLog() : scaleLinear())
-    .domain(low < high ? [low, high] : [low - padOf(low), low + padOf(low)])
-    .range([height - MARGIN.bottom, MARGIN.top])
-    .nice();
+  const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, foot: height - MARGIN.bottom };
+  const { x, y, epochs, logarithmic, lossTicks, epochTicks } = lossAxes(series, options.axis, box);
 
   const parts: string[] = [];
   parts.push(`<text x="${MARGIN.left}" y="18" font-size="14" font-weight="600">${escapeMarkup(title)}</text>`);
-  for (const tick of valueTicks(y, logarithmic)) {
+  for (const tick of lossTicks) {
     const at = coordinate(y(tick));
     parts.push(
       `<line x1="${MARGIN.left}" x2="${width - MARGIN.right}" y1="${at}" y2="${at}" stroke="currentColor" stroke-opacity="0.15"/>`,
@@ -69,7 +50,7 @@ export function renderLossCurve(series: readonly LossSeries[], options: LossCurv
     );
   }
   const foot = height - MARGIN.bottom;
-  for (const tick of x.ticks(Math.min(8, epochs)).filter(Number.isInteger)) {
+  for (const tick of epochTicks) {
     const at = coordinate(x(tick));
     parts.push(
       `<line x1="${at}" x2="${at}" y1="${foot}" y2="${foot + 5}" stroke="currentColor"/>`,
@@ -136,27 +117,4 @@ function legend(series: readonly LossSeries[], best: number | undefined, width: 
     right = left - 40;
   }
   return parts.join('\n');
-}
-
-function valueTicks(scale: { ticks(count?: number): number[] }, logarithmic: boolean): number[] {
-  const ticks = scale.ticks(6);
-  if (!logarithmic || ticks.length <= 10) return ticks;
-  // A long logarithmic axis keeps the powers of ten only.
-  const powers = ticks.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9);
-  return powers.length >= 2 ? powers : ticks.filter((_, i) => i % 3 === 0);
-}
-
-function tickText(value: number): string {
-  if (value === 0) return '0';
-  const size = Math.abs(value);
-  if (size >= 1e5 || size < 1e-3) return value.toExponential().replace('e+', 'e');
-  return String(Number(value.toPrecision(6)));
-}
-
-function padOf(value: number): number {
-  return value === 0 ? 1 : Math.abs(value) * 0.1;
-}
-
-function isFiniteNumber(value: number | null): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
 }

@@ -32,7 +32,7 @@ export function stitchedPictures(
 
 /** Pictures of both uncertainties, from 0 to the 99th percentile; undefined where they were not measured. */
 export function uncertaintyPictures(
-  { uncertainty, weight }: StitchedImage,
+  { uncertainty, weight }: Pick<StitchedImage, 'uncertainty' | 'weight'>,
   mask: Uint8Array = wellCovered(weight),
 ): { readonly amplitude: Picture; readonly phase: Picture } | undefined {
   if (!uncertainty) return undefined;

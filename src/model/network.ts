@@ -134,7 +134,10 @@ export class PtychoNetwork {
     const own =
       config.model_type === 'supervised'
         ? painted.object
-        : memberPatches(config, painted.object, positions, { canvasSide_px: this.spec.canvasSide_px });
+        : memberPatches(config, painted.object, positions, {
+            canvasSide_px: this.spec.canvasSide_px,
+            probe: scale.probe,
+          });
     const members =
       config.physics_forward_mode === 'rectangular_scaled'
         ? rectangularScaled(own, scope, config.rect_s1s2_trainable)

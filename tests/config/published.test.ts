@@ -134,6 +134,7 @@ const own = {
     'physics_forward_mode',
     'rect_s1s2_trainable',
     'rect_s1s2_init',
+    'training_patch_weighting',
   ],
   execution: ['engine', 'threads', 'mlflow_tracking_uri', 'mlflow_experiment'],
 };

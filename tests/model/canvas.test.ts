@@ -5,10 +5,11 @@ import { LegacyRng } from '../../src/core/rng.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
-import { extractPatches, mergeGroup, shiftMatrices } from '../../src/model/canvas.js';
+import { extractPatches, mergeGroup, mergeGroupByProbe, shiftMatrices } from '../../src/model/canvas.js';
 import { extractPatch } from '../../src/physics/sampling.js';
 import { backendCases } from '../support/backends.js';
-import { maxDifference } from '../support/golden.js';
+import { maxDifference, readGolden } from '../support/golden.js';
+import { describeShared } from '../support/shared.js';
 
 const N = 16;
 
@@ -65,6 +66,36 @@ describe.each(backendCases)('on $name', ({ create }) => {
           const together = out[part].data.subarray(g * area, (g + 1) * area);
           expect(maxDifference(together, out[`${part}${g}`].data)).toBeLessThan(1e-5);
         }
+      }
+    });
+  });
+
+  describeShared('golden: patches weighted by the probe', () => {
+    it('merge as published, canvas 68', async () => {
+      const golden = await readGolden('b_translate_patches.npz');
+      const patches = await golden.complex('grp_patches');
+      const relative = await golden.real('grp_rel_xy');
+      const probe = await golden.complex('grp_probe');
+      const merged = await golden.complex('grp_probe_merged');
+      await golden.close();
+      const power = probe.re.map((v, i) => v * v + probe.im[i] * probe.im[i]);
+      const { re, im } = mergeGroupByProbe(
+        { re: op.constant(patches.re, patches.shape), im: op.constant(patches.im, patches.shape) },
+        shiftMatrices(op.constant(Float32Array.from(relative.data), relative.shape), 64, 68),
+        power,
+      );
+      const out = await run({ re, im });
+      // The published merge is cut to zero where the probes of a group hold less than a millionth of their maximum.
+      const inside = (values: Float32Array) => values.map((v, i) => (merged.re[i] === 0 && merged.im[i] === 0 ? 0 : v));
+      expect(maxDifference(inside(out.re.data as Float32Array), merged.re)).toBeLessThan(2e-3);
+      const bright = Array.from(merged.re.keys()).filter((i) => {
+        const [row, column] = [Math.floor((i % 4624) / 68), i % 68];
+        return Math.hypot(row - 34, column - 34) < 16;
+      });
+      expect(bright.length).toBeGreaterThan(2000);
+      for (const i of bright) {
+        expect(Math.abs(out.re.data[i] - merged.re[i])).toBeLessThan(1e-5);
+        expect(Math.abs(out.im.data[i] - merged.im[i])).toBeLessThan(1e-5);
       }
     });
   });

@@ -65,6 +65,12 @@ export const modelFields = {
     'Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group.',
     { legacyKey: 'object.big' },
   ),
+  training_patch_weighting: field(
+    oneOf('central_mask', 'probe'),
+    'central_mask',
+    'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or where its probe shines (|P|²).',
+    { unavailable: ['uniform'] },
+  ),
   probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
     legacyKey: 'probe.big',
   }),

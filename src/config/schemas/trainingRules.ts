@@ -10,6 +10,7 @@ export interface CheckedTraining {
     readonly model_type: string;
     readonly architecture: string;
     readonly object_big: boolean;
+    readonly training_patch_weighting: string;
     readonly pad_object: boolean;
     readonly probe_big: boolean;
     readonly amp_activation: string;
@@ -72,6 +73,12 @@ function checkGroups(config: CheckedTraining, refuse: Refuse): void {
     refuse(
       'neighbor_count',
       `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group.`,
+    );
+  }
+  if (members > 1 && config.model.training_patch_weighting === 'probe' && config.probe_trainable) {
+    refuse(
+      'training_patch_weighting',
+      'training_patch_weighting probe weighs patches by a probe that stays as it is, but probe_trainable changes it; set training_patch_weighting to central_mask, or probe_trainable to false.',
     );
   }
   const pool = config.neighbor_pool_size;

@@ -92,7 +92,7 @@ export const TORCH_FIELDS = {
     object_big: to('object_big', true),
     probe_big: to('probe_big', true),
     offset: fixed(6),
-    training_patch_weighting: fixed('central_mask'),
+    training_patch_weighting: to('training_patch_weighting', 'central_mask'),
     physics_forward_mode: to('physics_forward_mode', 'amplitude'),
     rect_s1s2_trainable: to('rect_s1s2_trainable', true),
     rect_s1s2_init: to('rect_s1s2_init', 'ones'),

@@ -23,7 +23,19 @@ import {
   trainingConfigSchema,
   trainingRequestSchema,
 } from './schema.js';
+import { type ExtractConfig, extractConfigSchema, type ImportConfig, importConfigSchema } from './schemas/bundle.js';
+import { COMPARISON_GROUPS, type ComparisonConfig, comparisonConfigSchema } from './schemas/comparison.js';
 import { dataConfigSchema } from './schemas/data.js';
+import { EVALUATION_GROUPS, type EvaluationConfig, evaluationConfigSchema } from './schemas/evaluation.js';
+import { type OverlapConfig, overlapConfigSchema } from './schemas/overlap.js';
+import {
+  type ProductExportConfig,
+  type ProductImportConfig,
+  productExportConfigSchema,
+  productImportConfigSchema,
+} from './schemas/product.js';
+import { type LabelConfig, labelConfigSchema, SIMULATION_GROUPS } from './schemas/simulation.js';
+import { studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,
   convertConfigSchema,
@@ -105,7 +117,18 @@ export const demoDefinition: ConfigDefinition<DemoConfig> = {
 export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
   name: 'simulation',
   schema: simulationConfigSchema,
-  sections: [{ title: 'Simulation', key: null, fields: fieldsOf(simulationConfigSchema) }],
+  sections: Object.entries(SIMULATION_GROUPS).map(([title, fields]) => ({
+    title,
+    key: null,
+    fields: fieldsOf(z.object(fields)),
+  })),
+};
+
+/** `label`: labels for supervised training from a reconstruction. */
+export const labelDefinition: ConfigDefinition<LabelConfig> = {
+  name: 'labelling',
+  schema: labelConfigSchema,
+  sections: [{ title: 'Labels', key: null, fields: fieldsOf(labelConfigSchema) }],
 };
 
 /** The model alone, for configurations that say nothing else. */
@@ -157,6 +180,106 @@ export const orientDefinition: ConfigDefinition<OrientConfig> = {
     { title: 'Orientation', key: null, fields: fieldsOf(orientConfigSchema) },
     openingSection(['flip_x', 'flip_y', 'swap_xy']),
   ],
+};
+
+/** `bundle extract`: the members of a bundle as files. */
+export const extractDefinition: ConfigDefinition<ExtractConfig> = {
+  name: 'extraction',
+  schema: extractConfigSchema,
+  sections: [{ title: 'Extraction', key: null, fields: fieldsOf(extractConfigSchema) }],
+};
+
+/** `bundle import`: a model of another program as a bundle. */
+export const importDefinition: ConfigDefinition<ImportConfig> = {
+  name: 'import',
+  schema: importConfigSchema,
+  sections: [{ title: 'Import', key: null, fields: fieldsOf(importConfigSchema) }],
+};
+
+/** `compare`: models and finished reconstructions on the same patterns. */
+export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
+  name: 'comparison',
+  schema: comparisonConfigSchema,
+  sections: [
+    ...Object.entries(COMPARISON_GROUPS).map(([title, fields]) => ({
+      title,
+      key: null,
+      fields: fieldsOf(z.object(fields)),
+    })),
+    dataSection,
+    {
+      ...executionSection,
+      // Batches of a comparison have fields of their own.
+      fields: executionSection.fields.filter(
+        ({ trainingOnly, name }) => !trainingOnly && name !== 'inference_batch_size',
+      ),
+    },
+  ],
+};
+
+/** `evaluate`: an image against the truth, or two halves of a scan. */
+export const evaluationDefinition: ConfigDefinition<EvaluationConfig> = {
+  name: 'evaluation',
+  schema: evaluationConfigSchema,
+  sections: [
+    ...Object.entries(EVALUATION_GROUPS).map(([title, fields]) => ({
+      title,
+      key: null,
+      fields: fieldsOf(z.object(fields)),
+    })),
+    openingSection(),
+    { ...executionSection, fields: executionSection.fields.filter(({ trainingOnly }) => !trainingOnly) },
+  ],
+};
+
+/** `overlap`: how much neighbouring patterns share. */
+export const overlapDefinition: ConfigDefinition<OverlapConfig> = {
+  name: 'overlap',
+  schema: overlapConfigSchema,
+  sections: [{ title: 'Overlap', key: null, fields: fieldsOf(overlapConfigSchema) }, openingSection()],
+};
+
+/** `study dose-overlap`: where, and how much of it; the study itself is a file. */
+export const studyRunDefinition: ConfigDefinition<{ readonly output_dir: string; readonly post_verify_only: boolean }> =
+  {
+    name: 'study',
+    schema: studyRunSchema,
+    sections: [{ title: 'Study', key: null, fields: fieldsOf(studyRunSchema) }],
+  };
+
+/** `product export`: a scan, or the image of one, as a product of Ptychodus. */
+export const productExportDefinition: ConfigDefinition<ProductExportConfig> = {
+  name: 'product export',
+  schema: productExportConfigSchema,
+  sections: [{ title: 'Export', key: null, fields: fieldsOf(productExportConfigSchema) }, openingSection()],
+};
+
+/** `product import`: a product as a contract NPZ. */
+export const productImportDefinition: ConfigDefinition<ProductImportConfig> = {
+  name: 'product import',
+  schema: productImportConfigSchema,
+  sections: [{ title: 'Import', key: null, fields: fieldsOf(productImportConfigSchema) }, openingSection(['product'])],
+};
+
+/** Every command that has a configuration, by the words that are typed. */
+export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unknown>>> = {
+  train: trainingDefinition,
+  infer: inferenceDefinition,
+  simulate: simulationDefinition,
+  demo: demoDefinition,
+  inspect: inspectDefinition,
+  convert: convertDefinition,
+  split: splitDefinition,
+  orient: orientDefinition,
+  label: labelDefinition,
+  evaluate: evaluationDefinition,
+  compare: comparisonDefinition,
+  overlap: overlapDefinition,
+  'study dose-overlap': studyRunDefinition,
+  'bundle extract': extractDefinition,
+  'bundle import': importDefinition,
+  'product export': productExportDefinition,
+  'product import': productImportDefinition,
 };
 
 /** All fields of a definition, in order. */

@@ -1,17 +1,6 @@
 /** `docs/configuration.md` from the schemas, so that it cannot lag behind them. */
 
-import {
-  type ConfigDefinition,
-  convertDefinition,
-  demoDefinition,
-  inferenceDefinition,
-  inspectDefinition,
-  orientDefinition,
-  type Section,
-  simulationDefinition,
-  splitDefinition,
-  trainingDefinition,
-} from './definition.js';
+import { COMMAND_DEFINITIONS, type ConfigDefinition, type Section, trainingDefinition } from './definition.js';
 import type { FieldInfo } from './field.js';
 import { LEGACY_WITHOUT_PART } from './legacy/defaults.js';
 import { KEY_MAPPINGS } from './legacy/params.js';
@@ -51,14 +40,9 @@ export function configurationDocument(): string {
     '"Legacy key" is the key that the Python tools use for the field in their `params` dictionary; "–" means that the field',
     'never enters it. The tables "fixed in this version" list published fields with nothing behind them here: they are',
     'accepted with the value in the table and refused by name with any other.',
-    ...chapter('`ptychopinn train`', trainingDefinition),
-    ...chapter('`ptychopinn infer`', inferenceDefinition),
-    ...chapter('`ptychopinn simulate`', simulationDefinition),
-    ...chapter('`ptychopinn demo`', demoDefinition),
-    ...chapter('`ptychopinn inspect`', inspectDefinition),
-    ...chapter('`ptychopinn convert`', convertDefinition),
-    ...chapter('`ptychopinn split`', splitDefinition),
-    ...chapter('`ptychopinn orient`', orientDefinition),
+    ...Object.entries(COMMAND_DEFINITIONS).flatMap(([name, definition]) =>
+      chapter(`\`ptychopinn ${name}\``, definition),
+    ),
     ...legacyChapter(),
     ...torchChapter(),
     '',

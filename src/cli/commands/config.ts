@@ -2,15 +2,10 @@
 
 import type { Command } from 'commander';
 import {
+  COMMAND_DEFINITIONS,
   type ConfigDefinition,
-  convertDefinition,
-  demoDefinition,
   flagFields,
   inferenceDefinition,
-  inspectDefinition,
-  orientDefinition,
-  simulationDefinition,
-  splitDefinition,
   trainingDefinition,
 } from '../../config/definition.js';
 import { jsonSchemaOf } from '../../config/jsonSchema.js';
@@ -29,17 +24,6 @@ const RUNS: readonly [string, ConfigDefinition<LegacyConfig>][] = [
   ['train', trainingDefinition],
   ['infer', inferenceDefinition],
 ];
-const SCHEMAS: Readonly<Record<string, ConfigDefinition<unknown>>> = {
-  train: trainingDefinition,
-  infer: inferenceDefinition,
-  simulate: simulationDefinition,
-  demo: demoDefinition,
-  inspect: inspectDefinition,
-  convert: convertDefinition,
-  split: splitDefinition,
-  orient: orientDefinition,
-};
-
 const EXAMPLE = `
 Example:
   ptychopinn config show train --config run.yaml --nepochs 5`;
@@ -96,19 +80,21 @@ function addSchema(command: Command, context: CliContext, done: (code: number) =
   command
     .command('schema')
     .description('print the JSON Schema of configuration files')
-    .argument('[COMMAND]', `${Object.keys(SCHEMAS).join(', ')}; all of them when left out`)
+    .argument('[COMMAND]', `${Object.keys(COMMAND_DEFINITIONS).join(', ')}; all of them when left out`)
     .action((name: string | undefined) => {
-      if (name !== undefined && !Object.hasOwn(SCHEMAS, name)) {
+      if (name !== undefined && !Object.hasOwn(COMMAND_DEFINITIONS, name)) {
         throw new PtychoError(
           'USAGE',
-          `${name} has no configuration; the commands that have one are ${Object.keys(SCHEMAS).join(', ')}.`,
+          `${name} has no configuration; the commands that have one are ${Object.keys(COMMAND_DEFINITIONS).join(', ')}.`,
           { found: name },
         );
       }
       const wanted =
         name === undefined
-          ? Object.fromEntries(Object.entries(SCHEMAS).map(([key, definition]) => [key, jsonSchemaOf(definition)]))
-          : jsonSchemaOf(SCHEMAS[name]);
+          ? Object.fromEntries(
+              Object.entries(COMMAND_DEFINITIONS).map(([key, definition]) => [key, jsonSchemaOf(definition)]),
+            )
+          : jsonSchemaOf(COMMAND_DEFINITIONS[name]);
       context.stdout.write(`${JSON.stringify(wanted, null, 2)}\n`);
       done(EXIT_OK);
     });

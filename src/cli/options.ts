@@ -31,7 +31,10 @@ export function addConfigOptions(command: Command, definition: ConfigDefinition<
 
 function addFieldOption(command: Command, field: FieldInfo, group: string): void {
   const option = (flags: string) =>
-    new Option(flags, flagHelp(field)).argParser((written: string) => parseFlagValue(field, written));
+    new Option(flags, flagHelp(field)).argParser((written: string, before: unknown) => {
+      const value = parseFlagValue(field, written);
+      return field.kind === 'texts' && Array.isArray(before) ? [...before, ...(value as string[])] : value;
+    });
   command.addOption(option(flagSyntax(field)).helpGroup(`${group}:`).hideHelp(field.fixed));
   if (field.kind === 'boolean') command.addOption(new Option(`--no-${field.name}`).hideHelp());
   for (const former of field.formerly) {

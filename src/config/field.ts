@@ -103,7 +103,7 @@ function plain(value: unknown): string {
 }
 
 /** What a value looks like on a command line. */
-export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'list' | 'text' | 'choice';
+export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'list' | 'text' | 'texts' | 'choice';
 
 /** A declared field, read back from its schema. */
 export interface FieldInfo {
@@ -196,7 +196,7 @@ function valueKind(schema: z.ZodType): ValueKind {
   if (schema instanceof z.ZodBoolean) return 'boolean';
   if (schema instanceof z.ZodEnum) return 'choice';
   if (schema instanceof z.ZodTuple) return 'pair';
-  if (schema instanceof z.ZodArray) return 'list';
+  if (schema instanceof z.ZodArray) return schema.element instanceof z.ZodString ? 'texts' : 'list';
   if (schema instanceof z.ZodLiteral) return typeof [...schema.values][0] === 'number' ? 'integer' : 'choice';
   if (schema instanceof z.ZodNumber) return schema.format === 'safeint' ? 'integer' : 'number';
   return 'text';

@@ -26,6 +26,7 @@ function valueWord(field: FieldInfo): string {
   if (field.kind === 'text') return field.expected.includes('path') ? 'path' : 'text';
   if (field.kind === 'pair') return 'a,b';
   if (field.kind === 'list') return 'a,b,…';
+  if (field.kind === 'texts') return 'text';
   return field.kind === 'integer' ? 'integer' : 'number';
 }
 
@@ -39,7 +40,8 @@ export function flagHelp(field: FieldInfo): string {
   const facts: string[] = [];
   if (valueWord(field) === 'name') facts.push(field.expected.replace(/ or null$/, ''));
   if (field.unit !== null) facts.push(field.unit);
-  if (!field.required && field.fallback !== null) facts.push(`default ${shown(field.fallback)}`);
+  if (!field.required && field.fallback !== null && field.kind !== 'texts')
+    facts.push(`default ${shown(field.fallback)}`);
   for (const alias of [...field.aliases, ...Object.keys(field.valueAliases)]) {
     facts.push(
       field.aliases.includes(alias) ? `also --${alias}` : `${alias} is ${shown(field.valueAliases[alias].value)}`,
@@ -84,6 +86,8 @@ export function parseFlagValue(field: FieldInfo, written: string): unknown {
     case 'choice':
     case 'text':
       return written;
+    case 'texts':
+      return [written];
   }
 }
 

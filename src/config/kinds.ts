@@ -42,6 +42,12 @@ export const numberPair = kind(z.tuple([z.number(), z.number()]), 'two numbers, 
 /** Whole numbers: `[0, 5]` in files, `0,5` on the command line. */
 export const wholeNumbers = kind(z.array(z.int().nonnegative()), 'whole numbers, such as 0,5,9');
 
+/** Numbers: `[0.7, 0.3]` in files, `0.7,0.3` on the command line. */
+export const numberList = kind(z.array(z.number()).min(1), 'numbers, such as 0.7,0.2,0.1');
+
+/** Texts: a list in files, a flag that may be repeated on the command line. */
+export const textList = kind(z.array(z.string().min(1)), 'a list of texts; the flag may be repeated');
+
 /** One of the given words. */
 export function oneOf<const V extends readonly [string, ...string[]]>(...values: V) {
   return kind(z.enum(values), wordList(values, 'or'));

@@ -16,6 +16,7 @@ import { PtychoError } from '../core/errors.js';
 import { type Collection, collectLayer, newCollection, type ProvenanceEntry, show } from './collect.js';
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
 import { expandWords } from './expand.js';
+import { expandSimulation } from './expandSimulation.js';
 import {
   DEFAULT_GROUPS,
   SUPPORTED_N,
@@ -92,6 +93,7 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
 /** Parses what was collected and freezes the result. */
 export function settle<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
   if (definition.name === 'training') expandWords(collection);
+  if (definition.name === 'simulation') expandSimulation(collection);
   const { given, notes, warnings } = collection;
   checkTogether(given);
   const parsed = definition.schema.safeParse(nest(definition, given));

@@ -10,10 +10,13 @@
 import { PtychoError } from '../core/errors.js';
 import { LegacyRng } from '../core/rng.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { geometryRecord } from '../data/metadata.js';
+import type { ScanGeometry } from '../data/scanFile.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { scaleComplex } from '../physics/probe.js';
 import { extractPatch, requireEqualLengths } from '../physics/sampling.js';
 import { photonScale } from '../physics/scale.js';
+import { badPixelsOf, type DetectorOptions, DetectorReadout } from './detector.js';
 
 /** What {@link simulateScan} takes. */
 export interface SimulationInput {
@@ -21,47 +24,90 @@ export interface SimulationInput {
   readonly object: ComplexImage;
   /** (N, N), or (P, N, N) for incoherent modes; any scale. */
   readonly probe: ComplexTensor;
-  /** Positions in object pixels. */
+  /** Where the beam is, object pixels. */
   readonly xs: ArrayLike<number>;
   readonly ys: ArrayLike<number>;
-  /** Mean counts of a pattern over the scan. */
+  /** Where the file says that it is, if that is not the same: positions with errors. */
+  readonly recorded?: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> };
+  /** Number of the experiment that each position belongs to; default 0. */
+  readonly scanIndex?: ArrayLike<number>;
+  /** Mean photons of a pattern over the scan, before beam stop and detector. */
   readonly photons: number;
   /** Of the Poisson noise. */
   readonly seed: number;
   /** `poisson` (default), or `none` for expected amplitudes. */
   readonly noise?: 'poisson' | 'none';
+  /** Default: every photon makes one count. */
+  readonly detector?: DetectorOptions;
+  /** Say in `bad_pixels` which pixels are unusable (default), or let the reader find out. */
+  readonly declareBadPixels?: boolean;
+  /** Recorded in the metadata; there is one pattern a position whatever it is. */
+  readonly gridsize?: number;
+  readonly geometry?: ScanGeometry;
   /** Facts to keep in the metadata: how object, probe and scan were made. */
   readonly notes?: Readonly<Record<string, unknown>>;
 }
+
+/** Units of all arrays that a simulated scan may hold. */
+export const ARRAY_UNITS = {
+  diffraction: 'sqrt(counts)',
+  xcoords: 'object pixel',
+  ycoords: 'object pixel',
+  xcoords_true: 'object pixel',
+  ycoords_true: 'object pixel',
+  probeGuess: 'sqrt(counts)',
+  objectGuess: 'transmission',
+  label: 'transmission',
+  ground_truth_patches: 'transmission',
+  scan_index: 'number of the experiment',
+  bad_pixels: '1 = unusable',
+} as const;
 
 /** The arrays of a scan file (names and shapes are those of `specs/data.md`). */
 export interface SimulatedScan {
   /** √counts, (n, N, N), zero frequency at N/2. */
   readonly diffraction: Tensor;
-  /** Positions in object pixels, (n,). */
+  /** Positions in object pixels, (n,), as recorded. */
   readonly xcoords: Tensor<Float64Array>;
   readonly ycoords: Tensor<Float64Array>;
+  /** Where the beam was, (n,), if that is not where it was recorded. */
+  readonly xcoords_true?: Tensor<Float64Array>;
+  readonly ycoords_true?: Tensor<Float64Array>;
   /** The true probe at the photon level of the data: |F(P·O)|² are expected counts. */
   readonly probeGuess: ComplexTensor;
   /** The true object. */
   readonly objectGuess: ComplexImage;
   readonly scan_index: Tensor<Int32Array>;
+  /** (N, N), 1 where a pixel cannot be used. */
+  readonly bad_pixels?: Tensor<Uint8Array>;
   readonly measurement_domain: 'count_amplitude';
-  /** JSON: seed, dose, units. The same input gives the same text. */
+  /** JSON: seed, dose, units, what was measured. The same input gives the same text. */
   readonly metadata: string;
 }
 
 /**
  * Simulates a scan: λ = Σ_modes |F(P·patch)|² with patches cut by bilinear interpolation (zeros outside the object) at the
  * exact positions, the probe scaled so that the mean of Σλ over the scan is `photons`, counts drawn from Poisson(λ) by a
- * seeded generator.
+ * seeded generator, then read out by the detector where one is given.
  *
  * @throws PtychoError DATASET_SHAPE for unequal coordinates, CONFIG_INVALID for a dose that is not positive, DATASET_VALUE
  * where no light reaches the detector
  */
 export function simulateScan(input: SimulationInput): SimulatedScan {
-  const { object, probe, xs, ys, photons, seed, noise = 'poisson' } = input;
+  const {
+    object,
+    probe,
+    xs,
+    ys,
+    photons,
+    seed,
+    noise = 'poisson',
+    detector,
+    recorded,
+    declareBadPixels = true,
+  } = input;
   const n = requireEqualLengths(xs, ys);
+  for (const others of [recorded?.xs, recorded?.ys, input.scanIndex]) if (others) requireEqualLengths(xs, others);
   if (!(photons > 0 && Number.isFinite(photons))) {
     throw new PtychoError(
       'CONFIG_INVALID',
@@ -98,33 +144,46 @@ export function simulateScan(input: SimulationInput): SimulatedScan {
 
   // The patterns are computed twice rather than kept: float64 intensities of a large scan would not fit.
   const rng = new LegacyRng(seed);
+  const readout = detector && new DetectorReadout(detector);
+  const exact = noise === 'none';
+  let counted = 0;
   for (let k = 0; k < n; k++) {
     patternOf(k);
     for (let i = 0; i < area; i++) {
       const expected = lambda[i] * scale * scale;
-      diffraction[k * area + i] = Math.sqrt(noise === 'poisson' ? rng.poisson(expected) : expected);
+      const photonsHere = exact ? expected : rng.poisson(expected);
+      const counts = readout ? readout.read(readout.isShaded(i) ? 0 : photonsHere, i, exact) : photonsHere;
+      counted += counts;
+      diffraction[k * area + i] = Math.sqrt(counts);
     }
   }
-  return {
+  const badPixels = declareBadPixels && detector?.defects ? badPixelsOf(detector.defects) : undefined;
+  const column = (values: ArrayLike<number>) => ({ data: Float64Array.from(values), shape: [n] });
+  const arrays = {
     diffraction: { data: diffraction, shape: [n, side, side] },
-    xcoords: { data: Float64Array.from(xs), shape: [n] },
-    ycoords: { data: Float64Array.from(ys), shape: [n] },
+    xcoords: column(recorded?.xs ?? xs),
+    ycoords: column(recorded?.ys ?? ys),
+    ...(recorded && { xcoords_true: column(xs), ycoords_true: column(ys) }),
     probeGuess: scaleComplex(probe, scale),
     objectGuess: object,
-    scan_index: { data: new Int32Array(n), shape: [n] },
+    scan_index: { data: Int32Array.from(input.scanIndex ?? new Int32Array(n)), shape: [n] },
+    ...(badPixels && { bad_pixels: { data: badPixels, shape: [side, side] } }),
+  };
+  return {
+    ...arrays,
     measurement_domain: 'count_amplitude',
     metadata: JSON.stringify({
       schema_version: '1.0.0',
-      physics_parameters: { nphotons: photons, N: side },
+      physics_parameters: { nphotons: photons, N: side, gridsize: input.gridsize },
+      ...(input.geometry && { additional_parameters: { geometry: geometryRecord(input.geometry) } }),
       simulation: {
         seed,
         noise,
         interpolation: 'bilinear',
-        units: {
-          diffraction: 'sqrt(counts)',
-          xcoords: 'object pixel',
-          ycoords: 'object pixel',
-          probeGuess: 'sqrt(counts)',
+        units: ARRAY_UNITS,
+        measured: {
+          mean_counts: Number((counted / n).toPrecision(9)),
+          ...(readout && { saturated_readings: readout.saturated }),
         },
         ...input.notes,
       },

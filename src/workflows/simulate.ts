@@ -2,68 +2,112 @@
 import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import { geometryOf } from '../data/metadata.js';
 import { rawDataFromArrays } from '../data/rawData.js';
-import { writeScan } from '../data/scanWriter.js';
-import { makeObject } from '../simulation/objects.js';
-import { makeProbe } from '../simulation/probes.js';
-import { makeScan, stepForCount } from '../simulation/scans.js';
-import { type SimulatedScan, simulateScan } from '../simulation/simulateScan.js';
-import { makeOutputFolder } from './files.js';
+import type { StoredPatches } from '../data/scanFile.js';
+import { patchStream, writeScan } from '../data/scanWriter.js';
+import { extractPatches } from '../physics/sampling.js';
+import { encodeSmallPng } from '../report/png.js';
+import type { SimulatedScan } from '../simulation/simulateScan.js';
+import { makeOutputFolder, writeAtomically } from './files.js';
+import { loadSimulationInputs } from './simulation/inputs.js';
+import { renderSimulation } from './simulation/picture.js';
+import { simulateRecipe } from './simulation/recipe.js';
 
-/** What of a configuration shapes the scan (everything but the file). */
-export type SimulationRecipe = Omit<SimulationConfig, 'output_file'>;
+export { loadSimulationInputs, type SimulationInputs } from './simulation/inputs.js';
+export { renderSimulation } from './simulation/picture.js';
+export { type SimulationRecipe, simulateRecipe } from './simulation/recipe.js';
 
-/** Makes object, probe, positions and patterns; each has a random stream of its own, derived from `seed`. */
-export function simulateRecipe(recipe: SimulationRecipe): SimulatedScan {
-  const side = recipe.object_side_px ?? Math.round(3.5 * recipe.N);
-  const region = { rows: side, cols: side, side: recipe.N };
-  const object = makeObject(recipe.object, { rows: side, cols: side, seed: recipe.seed });
-  const probe = makeProbe(recipe.probe, {
-    side: recipe.N,
-    diameter: recipe.probe_diameter_px ?? undefined,
-    curvatureRad: recipe.probe_curvature_rad,
-  });
-  const stepPx =
-    recipe.step_px ?? (recipe.n_patterns === null ? recipe.N / 12 : stepForCount(region, recipe.n_patterns));
-  const { xs, ys } = makeScan(recipe.scan, { ...region, stepPx, seed: recipe.seed + 1 });
-  return simulateScan({
-    object,
-    probe,
-    xs,
-    ys,
-    photons: recipe.photons,
-    seed: recipe.seed + 2,
-    noise: recipe.noise ? 'poisson' : 'none',
-    notes: { ...recipe },
-  });
+/** Which known patches go into the file besides the object that they are cut from. */
+export interface PatchesToWrite {
+  /** As `label`. */
+  readonly labels?: boolean;
+  /** As `ground_truth_patches`. */
+  readonly groundTruth?: boolean;
 }
 
-/** Writes a simulated scan as a contract NPZ. */
-export async function writeSimulatedScan(file: string, scan: SimulatedScan): Promise<void> {
-  const { metadata, scan_index, xcoords, ycoords, ...arrays } = scan;
+/** What was written. */
+export interface SimulationSummary {
+  readonly path: string;
+  readonly count: number;
+  readonly N: number;
+  /** Of the pictures, where they were asked for. */
+  readonly picture?: string;
+}
+
+/** Patches of the true object at the true positions, one a pattern, cut when they are read. */
+export function patchesOf(scan: SimulatedScan): StoredPatches {
+  const [count, side] = scan.diffraction.shape;
+  const xs = (scan.xcoords_true ?? scan.xcoords).data;
+  const ys = (scan.ycoords_true ?? scan.ycoords).data;
+  return {
+    count,
+    height: side,
+    width: side,
+    readRows: async (rows) => {
+      const at = (values: Float64Array) => Float64Array.from(rows, (row) => values[row]);
+      return extractPatches(scan.objectGuess, at(xs), at(ys), side);
+    },
+  };
+}
+
+/**
+ * Writes a simulated scan as a contract NPZ, with `xcoords_true` and `ycoords_true` where positions carry errors.
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeSimulatedScan(
+  file: string,
+  scan: SimulatedScan,
+  patches: PatchesToWrite = {},
+): Promise<void> {
+  const { metadata, scan_index, xcoords, ycoords, xcoords_true, ycoords_true, bad_pixels, ...arrays } = scan;
+  const record = JSON.parse(metadata) as Record<string, unknown>;
   const raw = rawDataFromArrays({
     ...arrays,
     xcoords: xcoords.data,
     ycoords: ycoords.data,
     scanIndex: scan_index.data,
-    metadata: JSON.parse(metadata) as Record<string, unknown>,
+    badPixels: bad_pixels?.data,
+    metadata: record,
+    geometry: geometryOf(record),
     source: file,
   });
-  await writeScan(file, raw);
+  const known = patchesOf(scan);
+  const rows = Int32Array.from({ length: known.count }, (_, i) => i);
+  await writeScan(
+    file,
+    { ...raw, labels: patches.labels ? known : undefined },
+    {
+      extra: {
+        ...(xcoords_true && ycoords_true && { xcoords_true, ycoords_true }),
+        ...(patches.groundTruth && { ground_truth_patches: patchStream(known, rows) }),
+      },
+    },
+  );
 }
 
-/** Simulates a scan and writes it to `output_file`. */
+/**
+ * Simulates a scan, writes it to `output_file`, and a picture of it beside that file where `visualize` asks for one.
+ * @throws PtychoError as `loadSimulationInputs`, `simulateRecipe` and `writeSimulatedScan`
+ */
 export async function simulateWorkflow(
   config: SimulationConfig,
   services: { readonly logger?: Logger } = {},
-): Promise<{ path: string; count: number; N: number }> {
+): Promise<SimulationSummary> {
   const logger = services.logger ?? silentLogger;
   // The file does not record where it was written: the same recipe gives the same bytes anywhere.
-  const { output_file, ...recipe } = config;
-  const scan = simulateRecipe(recipe);
+  const { output_file, visualize, ...recipe } = config;
+  const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
+  const scan = simulateRecipe(recipe, inputs);
   const [count, N] = scan.diffraction.shape;
   await makeOutputFolder(path.dirname(path.resolve(output_file)));
-  await writeSimulatedScan(output_file, scan);
+  await writeSimulatedScan(output_file, scan, {
+    labels: recipe.labels ?? scan.xcoords_true !== undefined,
+    groundTruth: recipe.ground_truth,
+  });
   logger.debug?.(`${count} patterns of ${N}×${N}, seed ${config.seed}.`);
-  return { path: output_file, count, N };
+  if (!visualize) return { path: output_file, count, N };
+  const picture = `${output_file.replace(/\.npz$/i, '')}.png`;
+  await writeAtomically(picture, encodeSmallPng(renderSimulation(scan)));
+  return { path: output_file, count, N, picture };
 }

@@ -163,8 +163,12 @@ it('simulate makes the fixture byte for byte', async () => {
       '7.5',
       '--photons',
       '1e5',
-      '--seed',
+      '--object_seed',
       '11',
+      '--scan_seed',
+      '12',
+      '--noise_seed',
+      '13',
     ],
   );
   expect(code, stderr).toBe(0);

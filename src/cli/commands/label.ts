@@ -1,0 +1,43 @@
+/** `ptychopinn label FILE`: the scan with labels for supervised training, cut from a reconstruction of it. */
+
+import { flagFields, labelDefinition } from '../../config/definition.js';
+import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
+import { EXIT_OK } from '../exit.js';
+import { formatCount } from '../format.js';
+import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
+import { supervise } from '../supervise.js';
+
+const EXAMPLE = `
+Example: let a network learn from what it (or an iterative code) reconstructed.
+  ptychopinn infer --model_path run --test_data_file scan.npz --output_dir image
+  ptychopinn label scan.npz --reconstruction image/reconstruction.npz --output_file labelled.npz
+  ptychopinn train --model_type supervised --train_data_file labelled.npz --output_dir supervised
+
+Patterns whose patch is not wholly covered by the reconstruction are left out.`;
+
+export const labelCommand: CommandModule = {
+  fields: flagFields(labelDefinition),
+  configure(command, context, done) {
+    command.argument('FILE', 'Scan (NPZ, or any readable format that needs no options).');
+    addConfigOptions(command, labelDefinition);
+    addCommonOptions(command);
+    command.addHelpText('after', EXAMPLE).action(async (file: string, given: Record<string, unknown>) => {
+      const resolved = await resolveFlags(labelDefinition, given);
+      const level = consoleLevelOf(given);
+      const { labelWorkflow } = await import('../../workflows/label.js');
+      const labelled = await supervise(context, { level, interrupted: 'stopping after this piece' }, (services) => {
+        logResolution(resolved, services.logger);
+        return labelWorkflow(file, resolved.config, services);
+      });
+      if (shows(level, 'INFO')) {
+        const without =
+          labelled.leftOut === 0 ? '' : `; ${formatCount(labelled.leftOut)} were not covered and left out`;
+        context.stdout.write(
+          `Written ${labelled.path}: ${formatCount(labelled.count)} patterns with labels${without}.\n`,
+        );
+      }
+      done(EXIT_OK);
+    });
+  },
+};

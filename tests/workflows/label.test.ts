@@ -1,0 +1,90 @@
+/** Labels from a reconstruction: right place, right phase, and none where nothing was reconstructed. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findLabels } from '../../src/data/labels.js';
+import { openDataset } from '../../src/data/openDataset.js';
+import { writeNpz } from '../../src/formats/npz.js';
+import { extractPatches } from '../../src/physics/sampling.js';
+import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
+import { labelWorkflow } from '../../src/workflows/label.js';
+import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { cli } from '../cli/capture.js';
+import { maxDifference } from '../support/golden.js';
+
+let folder: string;
+const at = (name: string) => path.join(folder, name);
+const scan = simulateRecipe({ object: 'dead_leaves', object_side_px: 100, step_px: 6, photons: 1e5, seed: 1 });
+// What a perfect reconstruction would be: a window of the object, its phase off by a constant, nothing in its last columns.
+const window = { originYxPx: [1, 2], height: 98, width: 97 } as const;
+const missing = 6;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-label-'));
+  await writeSimulatedScan(at('scan.npz'), scan);
+  const image = moveToFrame(scan.objectGuess, frameOfObject(scan.objectGuess), window);
+  const turned = { re: image.re.slice(), im: image.im.slice(), shape: image.shape };
+  const overlap = new Float32Array(image.re.length).fill(3);
+  for (let i = 0; i < image.re.length; i++) {
+    turned.re[i] = image.re[i] * Math.cos(0.7) - image.im[i] * Math.sin(0.7);
+    turned.im[i] = image.re[i] * Math.sin(0.7) + image.im[i] * Math.cos(0.7);
+    if (i % window.width >= window.width - missing) overlap[i] = 0;
+  }
+  await writeNpz(at('reconstruction.npz'), {
+    reconstructed_object: turned,
+    frame_origin_yx_px: { data: Float64Array.from(window.originYxPx), shape: [2] },
+    overlap_count: { data: overlap, shape: image.shape },
+  });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+it('writes patches of the reconstruction at the positions of the patterns that it covers', async () => {
+  const { code, out } = await cli('label', at('scan.npz'), '--reconstruction', at('reconstruction.npz'), '--output_file', at('labelled.npz')); // biome-ignore format: one command line
+  const covered = (x: number) => x + 32 <= 2 + window.width - missing + 1e-3;
+  const inside = Array.from(
+    scan.xcoords.data,
+    (x, i) => covered(Math.ceil(x)) && x >= 34 && scan.ycoords.data[i] >= 33,
+  );
+  const kept = inside.flatMap((is, i) => (is ? [i] : []));
+  expect(kept.length).toBeLessThan(scan.xcoords.data.length);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    `${kept.length} patterns with labels; ${scan.xcoords.data.length - kept.length} were not covered`,
+  );
+  const raw = await openDataset(at('labelled.npz'));
+  try {
+    expect([...raw.xcoords]).toEqual(kept.map((i) => scan.xcoords.data[i]));
+    const members = [0, 5, 9];
+    const own = (v: Float64Array) => Float64Array.from(members, (m) => v[m]);
+    const truth = extractPatches(scan.objectGuess, own(raw.xcoords), own(raw.ycoords), 64);
+    const stored = await raw.labels!.readRows(members);
+    // The constant phase is that of the file's object again.
+    expect(maxDifference(stored.re, truth.re)).toBeLessThan(1e-4);
+    expect(maxDifference(stored.im, truth.im)).toBeLessThan(1e-4);
+    expect(raw.objectGuess).toEqual(scan.objectGuess);
+    expect((await findLabels(raw)).origin).toMatch(/"label"/);
+    const [step] = raw.metadata.data_transformations as { operation: string; parameters: Record<string, unknown> }[];
+    expect(step.operation).toBe('label');
+    expect(step.parameters.phase_subtracted_rad).toBeCloseTo(0.7, 4);
+  } finally {
+    await raw.close();
+  }
+});
+
+it('refuses a reconstruction of another place, a file that is none, and to overwrite the scan', async () => {
+  const config = { reconstruction: at('reconstruction.npz'), output_file: at('never.npz') };
+  await expect(labelWorkflow(at('scan.npz'), { ...config, reconstruction: at('scan.npz') })).rejects.toThrow(
+    /no reconstructed_object/,
+  );
+  await expect(labelWorkflow(at('scan.npz'), { ...config, output_file: at('scan.npz') })).rejects.toThrow(
+    /file that is read/,
+  );
+  await writeNpz(at('far.npz'), {
+    reconstructed_object: scan.objectGuess,
+    frame_origin_yx_px: { data: Float64Array.of(900, 0), shape: [2] },
+  });
+  await expect(labelWorkflow(at('scan.npz'), { ...config, reconstruction: at('far.npz') })).rejects.toThrow(
+    /covers no whole patch/,
+  );
+});

@@ -1,19 +1,38 @@
 /** Fourier ring correlation: down to which detail two images agree. */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
-import { Fft2, isPowerOfTwo } from '../physics/fourier.js';
+import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
 
 type Image = ComplexImage<Float32Array | Float64Array>;
 
+/** A ring with less of an image's power than this share of the whole holds rounding only. */
+const EMPTY_SHARE = 1e-26;
+
+/** How {@link ringCorrelation} treats what is outside the plain definition. */
+export interface RingOptions {
+  /** Value of a ring that is empty of light in either image; default 0. The published tools have NaN there. */
+  readonly empty?: number;
+  /** Only a ring of exactly no power counts as empty, as published; else also one that holds nothing but rounding. */
+  readonly exact?: boolean;
+}
+
+/** A curve over rings, and how many pixels of the spectrum each ring has. */
+export interface RingCurve {
+  readonly curve: Float64Array;
+  readonly pixels: Int32Array;
+  /** Side of the square that was transformed, pixels: ring i is i periods across it. */
+  readonly side_px: number;
+}
+
 /**
  * |Σ F₁·conj F₂| / √(Σ|F₁|²·Σ|F₂|²) over rings of one frequency step, of two complex images of one shape (cut to their central
- * square): element i belongs to i periods across the image, 0 … the corner of the spectrum; 0 where a ring is empty of light.
- * Rings above half the side lie outside the circle that all directions reach.
+ * square): element i belongs to i periods across the image, 0 … the corner of the spectrum. Rings above half the side lie
+ * outside the circle that all directions reach.
  * Source: van Heel & Schatz, J. Struct. Biol. 151, 250 (2005).
  *
  * @throws PtychoError DATASET_SHAPE when the shapes differ
  */
-export function fourierRingCorrelation(a: Image, b: Image): Float64Array {
+export function ringCorrelation(a: Image, b: Image, options: RingOptions = {}): RingCurve {
   if (a.shape.join() !== b.shape.join() || a.shape.length !== 2) {
     throw new PtychoError(
       'DATASET_SHAPE',
@@ -22,47 +41,64 @@ export function fourierRingCorrelation(a: Image, b: Image): Float64Array {
     );
   }
   const side = Math.min(a.shape[0], a.shape[1]);
-  const first = spectrum(a, side);
-  const second = spectrum(b, side);
+  const fft = new AnyFft2(side, side);
+  const first = spectrum(a, side, fft);
+  const second = spectrum(b, side, fft);
   const middle = Math.floor(side / 2);
   const rings = Math.round(Math.hypot(middle, middle)) + 1;
-  const sums = Array.from({ length: 4 }, () => new Float64Array(rings));
-  const [re, im, powerA, powerB] = sums;
+  const [re, im, powerA, powerB] = Array.from({ length: 4 }, () => new Float64Array(rings));
+  const pixels = new Int32Array(rings);
   for (let r = 0; r < side; r++) {
     for (let c = 0; c < side; c++) {
-      const ring = Math.round(Math.hypot(signed(r, side), signed(c, side)));
+      const ring = Math.round(Math.hypot(signedFrequency(r, side), signedFrequency(c, side)));
       const i = r * side + c;
+      pixels[ring]++;
       re[ring] += first.re[i] * second.re[i] + first.im[i] * second.im[i];
       im[ring] += first.im[i] * second.re[i] - first.re[i] * second.im[i];
       powerA[ring] += first.re[i] ** 2 + first.im[i] ** 2;
       powerB[ring] += second.re[i] ** 2 + second.im[i] ** 2;
     }
   }
-  return Float64Array.from({ length: rings }, (_, k) => {
-    const power = Math.sqrt(powerA[k] * powerB[k]);
-    return power > 0 ? Math.hypot(re[k], im[k]) / power : 0;
+  const { empty = 0, exact = false } = options;
+  const [leastA, leastB] = exact ? [0, 0] : [EMPTY_SHARE * sumOf(powerA), EMPTY_SHARE * sumOf(powerB)];
+  const curve = Float64Array.from({ length: rings }, (_, k) => {
+    // Written so that NaN in an image is NaN in the curve.
+    if (powerA[k] <= leastA || powerB[k] <= leastB) return empty;
+    return Math.hypot(re[k], im[k]) / Math.sqrt(powerA[k] * powerB[k]);
   });
+  return { curve, pixels, side_px: side };
+}
+
+/** The curve of {@link ringCorrelation} alone; 0 where a ring is empty of light. @throws PtychoError DATASET_SHAPE */
+export function fourierRingCorrelation(a: Image, b: Image): Float64Array {
+  return ringCorrelation(a, b).curve;
 }
 
 /**
  * Where a correlation curve first falls below `threshold`, with linear interpolation between rings: the number of periods across
- * the image that are resolved; the curve's length where it never does.
+ * the image that are resolved; the curve's length where it never does, NaN for a curve without numbers. Rings that are NaN are
+ * passed over.
+ * @param threshold one value, or one for each ring
  */
-export function frcCrossing(curve: ArrayLike<number>, threshold: number): number {
+export function frcCrossing(curve: ArrayLike<number>, threshold: number | ArrayLike<number>): number {
+  const at = typeof threshold === 'number' ? () => threshold : (i: number) => threshold[i];
+  let numbers = 0;
   for (let i = 0; i < curve.length; i++) {
-    if (curve[i] >= threshold) continue;
+    if (Number.isNaN(curve[i])) continue;
+    numbers++;
+    if (curve[i] >= at(i)) continue;
     if (i === 0) return 0;
-    const drop = curve[i - 1] - curve[i];
-    return i - 1 + Math.min(1, Math.max(0, (curve[i - 1] - threshold) / drop));
+    const [above, below] = [curve[i - 1] - at(i - 1), curve[i] - at(i)];
+    // After a ring that is NaN there is nothing to interpolate with.
+    return Number.isNaN(above) ? i : i - 1 + Math.min(1, Math.max(0, above / (above - below)));
   }
-  return curve.length;
+  return numbers === 0 ? Number.NaN : curve.length;
 }
 
-/** Frequency of an index: 0 … n/2 − 1, −n/2 … −1. */
-const signed = (k: number, n: number): number => (k < n - Math.floor(n / 2) ? k : k - n);
+const sumOf = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0);
 
 /** The transform of the central square, zero frequency first. */
-function spectrum(image: Image, side: number): { re: Float64Array; im: Float64Array } {
+function spectrum(image: Image, side: number, fft: AnyFft2): { re: Float64Array; im: Float64Array } {
   const [rows, cols] = image.shape;
   const [top, left] = [Math.floor((rows - side) / 2), Math.floor((cols - side) / 2)];
   const re = new Float64Array(side * side);
@@ -72,30 +108,6 @@ function spectrum(image: Image, side: number): { re: Float64Array; im: Float64Ar
     re.set(image.re.subarray(from, from + side), r * side);
     im.set(image.im.subarray(from, from + side), r * side);
   }
-  if (isPowerOfTwo(side)) {
-    new Fft2(side, side).forward(re, im);
-    return { re, im };
-  }
-  return transformColumns(transformColumns({ re, im }, side), side);
-}
-
-/** The transform along columns, transposed: twice is the transform of the image. */
-function transformColumns(z: { re: Float64Array; im: Float64Array }, side: number) {
-  const cos = Float64Array.from({ length: side }, (_, k) => Math.cos((2 * Math.PI * k) / side));
-  const sin = Float64Array.from({ length: side }, (_, k) => -Math.sin((2 * Math.PI * k) / side));
-  const re = new Float64Array(side * side);
-  const im = new Float64Array(side * side);
-  for (let c = 0; c < side; c++) {
-    for (let k = 0; k < side; k++) {
-      let [a, b] = [0, 0];
-      for (let r = 0, turn = 0; r < side; r++, turn = (turn + k) % side) {
-        const [x, y] = [z.re[r * side + c], z.im[r * side + c]];
-        a += x * cos[turn] - y * sin[turn];
-        b += x * sin[turn] + y * cos[turn];
-      }
-      re[c * side + k] = a;
-      im[c * side + k] = b;
-    }
-  }
+  fft.forward(re, im);
   return { re, im };
 }

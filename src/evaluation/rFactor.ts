@@ -48,6 +48,48 @@ export function amplitudeRFactor(
   object: { readonly image: ComplexImage; readonly frame: Frame },
   options: RFactorOptions = {},
 ): number {
+  let misfit = 0;
+  let measured = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    misfit += Math.abs(seen - modelled);
+    measured += seen;
+  });
+  return quotient(misfit, measured);
+}
+
+/**
+ * R of an object image whose amplitudes are known up to a common factor only, as those of other programs are: the factor is the
+ * one of least squares.
+ * @throws PtychoError as {@link amplitudeRFactor}
+ */
+export function scaledRFactor(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions = {},
+): { readonly r: number; readonly factor: number } {
+  let cross = 0;
+  let power = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    cross += seen * modelled;
+    power += modelled * modelled;
+  });
+  const factor = power > 0 ? cross / power : 0;
+  let misfit = 0;
+  let measured = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    misfit += Math.abs(seen - factor * modelled);
+    measured += seen;
+  });
+  return { r: quotient(misfit, measured), factor };
+}
+
+/** Measured and modelled amplitude of every pixel of every pattern that counts. */
+function forEachPixel(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions,
+  visit: (measured: number, modelled: number) => void,
+): void {
   const { shift = 'bilinear' } = options;
   const [n, side] = requireScan(scan);
   const { image, fill } = fillUncovered(object.image, options);
@@ -62,8 +104,6 @@ export function amplitudeRFactor(
   const im = new Float64Array(area);
   const lambda = new Float64Array(area);
   const [top, left] = canvas.originYxPx;
-  let misfit = 0;
-  let measured = 0;
   for (let k = 0; k < n; k++) {
     const iy = probe ? Math.round(scan.ys[k]) : scan.ys[k];
     const ix = probe ? Math.round(scan.xs[k]) : scan.xs[k];
@@ -72,12 +112,9 @@ export function amplitudeRFactor(
     sampleWindow(whole.im, canvas.height, canvas.width, iy - half - top, ix - half - left, im, side, side);
     model.intensity(re, im, 0, lambda);
     for (let i = 0, at = k * area; i < area; i++, at++) {
-      if (scan.badPixels?.[i]) continue;
-      misfit += Math.abs(scan.diffraction.data[at] - Math.sqrt(lambda[i]));
-      measured += scan.diffraction.data[at];
+      if (!scan.badPixels?.[i]) visit(scan.diffraction.data[at], Math.sqrt(lambda[i]));
     }
   }
-  return quotient(misfit, measured);
 }
 
 /** R of constant objects. */

@@ -1,0 +1,238 @@
+/**
+ * The sub-pixel part of a registration: least squares over the overlap.
+ *
+ * Minimises Σ |fixed(x) − s·e^{i·ramp(x)}·moving(x − t)|² over the shift t, the complex factor s and the phase ramp by
+ * Gauss and Newton. Both images are smoothed first, by less than a resolution element: what is interpolated then has no detail
+ * that interpolation could change, which would draw the result towards certain shifts.
+ */
+import { gaussianBlur } from '../physics/gaussian.js';
+import { imageSides } from '../physics/sampling.js';
+import type { EvaluatedImage } from './images.js';
+import { fitRamp, type PhaseRamp, removeRamp } from './ramp.js';
+import { KERNEL_RADIUS, shiftByKernel } from './shift.js';
+
+type Image64 = ReturnType<typeof removeRamp>;
+
+/** The end of a fit. */
+export interface FittedShift {
+  readonly shiftYx: readonly [number, number];
+  /** Modulus of the normalised complex correlation over the overlap, means included: 1 for equal images. */
+  readonly correlation: number;
+  readonly pixels: number;
+  readonly converged: boolean;
+}
+
+const SMOOTH_PX = 1;
+/** Fewer pixels than this say nothing about parts of one. */
+const LEAST_PIXELS = 100;
+/** A fit that goes further than this from the whole-pixel shift has lost its way. */
+const REACH_PX = 3;
+
+/**
+ * Fits the shift of `moving` near a whole-pixel one; undefined where the overlap is too small for it.
+ * @param masks pixels that count, of each image
+ */
+export function fitShift(
+  fixed: EvaluatedImage,
+  moving: EvaluatedImage,
+  masks: { readonly fixed: Uint8Array; readonly moving: Uint8Array },
+  start: readonly [number, number],
+): FittedShift | undefined {
+  const [down, right] = start;
+  const [rows, cols] = imageSides(fixed);
+  const [movingRows, movingCols] = imageSides(moving);
+  const top = Math.max(0, down);
+  const left = Math.max(0, right);
+  const height = Math.min(rows, movingRows + down) - top;
+  const width = Math.min(cols, movingCols + right) - left;
+  if (height * width < LEAST_PIXELS) return undefined;
+  const a = maskedCut(fixed, masks.fixed, top, left, height, width);
+  const b = maskedCut(moving, masks.moving, top - down, left - right, height, width);
+  const counts = a.mask.map((v, i) => v & b.mask[i]);
+  // Smoothing and interpolation reach this far; nearer to what is not known they invent.
+  const margin = widestMargin(counts, height, width);
+  if (margin === undefined) return undefined;
+  const inner = eroded(counts, height, width, margin);
+
+  // Both leave their ramps, so that smoothing meets them about zero frequency.
+  const common = fitRamp(a.image);
+  const level = removeRamp(a.image, common);
+  const relative = fitRamp(productOf(a.image, b.image, counts));
+  const turned = removeRamp(b.image, { x: common.x + relative.x, y: common.y + relative.y });
+  const target = smoothed(level);
+  return gaussNewton(target, smoothed(turned), inner, start);
+}
+
+function gaussNewton(
+  target: Image64,
+  source: Image64,
+  mask: Uint8Array,
+  start: readonly [number, number],
+): FittedShift {
+  const [rows, cols] = imageSides(target);
+  const [midR, midC] = [(rows - 1) / 2, (cols - 1) / 2];
+  const pixels = mask.reduce((n, v) => n + v, 0);
+  let [ty, tx] = [0, 0];
+  let ramp: PhaseRamp = { x: 0, y: 0 };
+  let scale = bestScale(target, source, mask);
+  let correlation = 0;
+  let converged = false;
+  for (let pass = 0; pass < 40 && !converged; pass++) {
+    const moved = shiftByKernel(source, [ty, tx]);
+    const system = new NormalEquations(6);
+    let [cross, crossIm, power, targetPower] = [0, 0, 0, 0];
+    for (let r = 1; r < rows - 1; r++) {
+      for (let c = 1; c < cols - 1; c++) {
+        const i = r * cols + c;
+        if (!mask[i]) continue;
+        const angle = ramp.x * (c - midC) + ramp.y * (r - midR);
+        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+        const [fr, fi] = [scale.re * cos - scale.im * sin, scale.re * sin + scale.im * cos];
+        const times = (re: number, im: number): [number, number] => [re * fr - im * fi, re * fi + im * fr];
+        const m = times(moved.re[i], moved.im[i]);
+        const dy = times((moved.re[i + cols] - moved.re[i - cols]) / 2, (moved.im[i + cols] - moved.im[i - cols]) / 2);
+        const dx = times((moved.re[i + 1] - moved.re[i - 1]) / 2, (moved.im[i + 1] - moved.im[i - 1]) / 2);
+        const [x, y] = [c - midC, r - midR];
+        // Derivatives with respect to t_y, t_x, log scale (real, imaginary), ramp x, ramp y.
+        system.add(
+          [-dy[0], -dx[0], m[0], -m[1], -x * m[1], -y * m[1]],
+          [-dy[1], -dx[1], m[1], m[0], x * m[0], y * m[0]],
+          target.re[i] - m[0],
+          target.im[i] - m[1],
+        );
+        cross += target.re[i] * m[0] + target.im[i] * m[1];
+        crossIm += target.im[i] * m[0] - target.re[i] * m[1];
+        power += m[0] ** 2 + m[1] ** 2;
+        targetPower += target.re[i] ** 2 + target.im[i] ** 2;
+      }
+    }
+    correlation = power > 0 && targetPower > 0 ? Math.hypot(cross, crossIm) / Math.sqrt(power * targetPower) : 0;
+    const step = system.solve();
+    if (!step) break;
+    // A step of more than half a pixel is beyond what the derivatives know.
+    const damp = Math.min(1, 0.5 / Math.max(Math.abs(step[0]), Math.abs(step[1]), 1e-12));
+    ty += damp * step[0];
+    tx += damp * step[1];
+    ramp = { x: ramp.x + damp * step[4], y: ramp.y + damp * step[5] };
+    const [gain, turn] = [1 + damp * step[2], damp * step[3]];
+    scale = { re: scale.re * gain - scale.im * turn, im: scale.re * turn + scale.im * gain };
+    if (Math.hypot(ty, tx) > REACH_PX) break;
+    converged = Math.hypot(step[0], step[1]) < 1e-4;
+  }
+  return { shiftYx: [start[0] + ty, start[1] + tx], correlation, pixels, converged };
+}
+
+/** Normal equations of complex residuals with real unknowns. */
+class NormalEquations {
+  private readonly matrix: Float64Array;
+  private readonly right: Float64Array;
+
+  constructor(private readonly unknowns: number) {
+    this.matrix = new Float64Array(unknowns * unknowns);
+    this.right = new Float64Array(unknowns);
+  }
+
+  add(re: readonly number[], im: readonly number[], residualRe: number, residualIm: number): void {
+    const { unknowns: n } = this;
+    for (let j = 0; j < n; j++) {
+      this.right[j] += re[j] * residualRe + im[j] * residualIm;
+      for (let k = 0; k <= j; k++) this.matrix[j * n + k] += re[j] * re[k] + im[j] * im[k];
+    }
+  }
+
+  /** By Cholesky's factors; undefined where the equations do not determine the unknowns. */
+  solve(): Float64Array | undefined {
+    const { unknowns: n, matrix } = this;
+    const factor = new Float64Array(n * n);
+    for (let j = 0; j < n; j++) {
+      for (let k = 0; k <= j; k++) {
+        let sum = matrix[j * n + k];
+        for (let l = 0; l < k; l++) sum -= factor[j * n + l] * factor[k * n + l];
+        if (j === k && !(sum > 1e-12 * matrix[j * n + j])) return undefined;
+        factor[j * n + k] = j === k ? Math.sqrt(sum) : sum / factor[k * n + k];
+      }
+    }
+    const x = Float64Array.from(this.right);
+    for (let j = 0; j < n; j++) {
+      for (let l = 0; l < j; l++) x[j] -= factor[j * n + l] * x[l];
+      x[j] /= factor[j * n + j];
+    }
+    for (let j = n - 1; j >= 0; j--) {
+      for (let l = j + 1; l < n; l++) x[j] -= factor[l * n + j] * x[l];
+      x[j] /= factor[j * n + j];
+    }
+    return x;
+  }
+}
+
+function bestScale(target: Image64, source: Image64, mask: Uint8Array): { readonly re: number; readonly im: number } {
+  let [re, im, power] = [0, 0, 0];
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i]) continue;
+    re += source.re[i] * target.re[i] + source.im[i] * target.im[i];
+    im += source.re[i] * target.im[i] - source.im[i] * target.re[i];
+    power += source.re[i] ** 2 + source.im[i] ** 2;
+  }
+  return power > 0 ? { re: re / power, im: im / power } : { re: 1, im: 0 };
+}
+
+function smoothed(image: Image64): Image64 {
+  const blur = (data: Float64Array) => gaussianBlur({ data, shape: image.shape }, SMOOTH_PX).data;
+  return { re: blur(image.re), im: blur(image.im), shape: image.shape };
+}
+
+/** conj(a)·b where the mask is set. */
+function productOf(a: EvaluatedImage, b: EvaluatedImage, mask: Uint8Array): Image64 {
+  const re = Float64Array.from(mask, (m, i) => (m ? a.re[i] * b.re[i] + a.im[i] * b.im[i] : 0));
+  const im = Float64Array.from(mask, (m, i) => (m ? a.re[i] * b.im[i] - a.im[i] * b.re[i] : 0));
+  return { re, im, shape: a.shape };
+}
+
+/** A rectangle of an image and its mask; zero where the mask is. */
+function maskedCut(image: EvaluatedImage, mask: Uint8Array, top: number, left: number, height: number, width: number) {
+  const re = new Float64Array(height * width);
+  const im = new Float64Array(height * width);
+  const kept = new Uint8Array(height * width);
+  const cols = image.shape[1];
+  for (let r = 0, at = 0; r < height; r++) {
+    for (let c = 0; c < width; c++, at++) {
+      const i = (top + r) * cols + left + c;
+      if (!mask[i]) continue;
+      kept[at] = 1;
+      re[at] = image.re[i];
+      im[at] = image.im[i];
+    }
+  }
+  return { image: { re, im, shape: [height, width] }, mask: kept };
+}
+
+/** The margin that smoothing and interpolation want, or what small overlaps can afford of it. */
+function widestMargin(mask: Uint8Array, rows: number, cols: number): number | undefined {
+  const wanted = 3 * SMOOTH_PX + KERNEL_RADIUS;
+  for (const margin of [wanted, 6, 3]) {
+    const left = eroded(mask, rows, cols, margin).reduce((n, v) => n + v, 0);
+    if (left >= (margin === 3 ? LEAST_PIXELS : 4 * LEAST_PIXELS)) return margin;
+  }
+  return undefined;
+}
+
+/** Pixels whose square of `margin` pixels around lies in the mask. */
+export function eroded(mask: Uint8Array, rows: number, cols: number, margin: number): Uint8Array {
+  const along = new Uint8Array(rows * cols);
+  for (let r = 0; r < rows; r++) {
+    let run = 0;
+    for (let c = 0; c < cols; c++) {
+      run = mask[r * cols + c] ? run + 1 : 0;
+      if (run > 2 * margin) along[r * cols + c - margin] = 1;
+    }
+  }
+  const out = new Uint8Array(rows * cols);
+  for (let c = 0; c < cols; c++) {
+    let run = 0;
+    for (let r = 0; r < rows; r++) {
+      run = along[r * cols + c] ? run + 1 : 0;
+      if (run > 2 * margin) out[(r - margin) * cols + c] = 1;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,153 @@
+/** Moving an image by parts of a pixel. */
+import type { ComplexImage } from '../core/tensor.js';
+import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
+import { imageSides } from '../physics/sampling.js';
+import { cutImage, type EvaluatedImage } from './images.js';
+
+/** Rows down, columns to the right: out(r, c) = in(r − dy, c − dx). */
+export type ShiftYx = readonly [dy: number, dx: number];
+
+/**
+ * An image moved by a shift in Fourier space, out(r, c) = in(r − dy, c − dx): exact for what repeats, as published. What
+ * leaves at one side comes in at the other, so cut at least |shift| pixels off afterwards, or use {@link applyRegistration}.
+ */
+export function shiftImage(image: EvaluatedImage, [dy, dx]: ShiftYx): ComplexImage {
+  const [rows, cols] = imageSides(image);
+  const re = Float64Array.from(image.re);
+  const im = Float64Array.from(image.im);
+  const fft = new AnyFft2(rows, cols);
+  fft.forward(re, im);
+  const [down, right] = [turns(rows, dy), turns(cols, dx)];
+  for (let r = 0, i = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++, i++) {
+      const a = down.re[r] * right.re[c] - down.im[r] * right.im[c];
+      const b = down.re[r] * right.im[c] + down.im[r] * right.re[c];
+      [re[i], im[i]] = [re[i] * a - im[i] * b, re[i] * b + im[i] * a];
+    }
+  }
+  fft.inverse(re, im);
+  return { re: Float32Array.from(re), im: Float32Array.from(im), shape: image.shape };
+}
+
+/** Two images on the same pixels. */
+export interface RegisteredPair {
+  readonly fixed: EvaluatedImage;
+  readonly moving: EvaluatedImage;
+  /** Pixel [row, column] of the original `fixed` that is now the first. */
+  readonly cornerYx: readonly [number, number];
+}
+
+/** Pixels that are left out at each side of registered images, as published. */
+const MARGIN = 2;
+
+/**
+ * Two images of any sizes after registration, cut to the pixels that both have: `moving` is moved by the shift, whole pixels by
+ * cutting and the rest by interpolation, so that nothing comes in from the other side.
+ *
+ * @param shiftYxPx as {@link registerImages} found it: `moving` is to be moved by it
+ * @param margin left out at each side besides, default 2 pixels
+ * @returns undefined where they share nothing
+ */
+export function applyRegistration(
+  fixed: EvaluatedImage,
+  moving: EvaluatedImage,
+  [dy, dx]: ShiftYx,
+  margin = MARGIN,
+): RegisteredPair | undefined {
+  const [down, right] = [Math.round(dy), Math.round(dx)];
+  const rest: ShiftYx = [dy - down, dx - right];
+  const moved = rest[0] === 0 && rest[1] === 0 ? moving : shiftByKernel(moving, rest);
+  // In pixels of `fixed`.
+  const top = Math.max(0, down) + margin;
+  const left = Math.max(0, right) + margin;
+  const height = Math.min(fixed.shape[0], moving.shape[0] + down) - margin - top;
+  const width = Math.min(fixed.shape[1], moving.shape[1] + right) - margin - left;
+  if (height <= 0 || width <= 0) return undefined;
+  return {
+    fixed: cutImage(fixed, top, left, height, width),
+    moving: cutImage(moved, top - down, left - right, height, width),
+    cornerYx: [top, left],
+  };
+}
+
+/** Pixels at each side that an interpolated value is made of. */
+export const KERNEL_RADIUS = 6;
+
+/**
+ * An image moved with a sinc under a Kaiser window (12 pixels): local, so that only the outermost pixels, which are mirrored
+ * beyond the edge, know of the edge. For small shifts; what is moved in from outside is mirrored too.
+ */
+export function shiftByKernel(image: EvaluatedImage, [dy, dx]: ShiftYx): ComplexImage<Float64Array> {
+  const [rows, cols] = imageSides(image);
+  const along = (plane: ArrayLike<number>) => {
+    const half = convolveRows(plane, rows, cols, dx);
+    return transposed(convolveRows(transposed(half, rows, cols), cols, rows, dy), cols, rows);
+  };
+  return { re: along(image.re), im: along(image.im), shape: image.shape };
+}
+
+/** Weights of the pixels −6 … 6 around a pixel, for a value `shift` (at most half a pixel) before it. */
+function fractionalKernel(shift: number): Float64Array {
+  const kernel = Float64Array.from({ length: 2 * KERNEL_RADIUS + 1 }, (_, k) => {
+    const x = k - KERNEL_RADIUS + shift;
+    // The window ends where the sinc is zero, so that results are smooth in the shift.
+    const inside = 1 - (x / KERNEL_RADIUS) ** 2;
+    return inside <= 0 ? 0 : sinc(x) * besselI0(6 * Math.sqrt(inside));
+  });
+  const sum = kernel.reduce((s, v) => s + v, 0);
+  return kernel.map((v) => v / sum);
+}
+
+const sinc = (x: number): number => (Math.abs(x) < 1e-12 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
+
+/** The modified Bessel function of order 0, by its series. */
+function besselI0(x: number): number {
+  let [sum, term] = [1, 1];
+  for (let k = 1; k < 40; k++) {
+    term *= (x / (2 * k)) ** 2;
+    sum += term;
+  }
+  return sum;
+}
+
+function convolveRows(plane: ArrayLike<number>, rows: number, cols: number, shift: number): Float64Array {
+  const whole = Math.round(shift);
+  const kernel = fractionalKernel(shift - whole);
+  const out = new Float64Array(rows * cols);
+  const line = new Float64Array(cols + 2 * KERNEL_RADIUS);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < line.length; i++) line[i] = plane[r * cols + mirrored(i - KERNEL_RADIUS - whole, cols)];
+    for (let c = 0; c < cols; c++) {
+      let sum = 0;
+      for (let k = 0; k < kernel.length; k++) sum += kernel[k] * line[c + k];
+      out[r * cols + c] = sum;
+    }
+  }
+  return out;
+}
+
+/** … 2 1 | 0 1 … n−1 | n−2 n−3 … */
+function mirrored(i: number, n: number): number {
+  if (n === 1) return 0;
+  const period = 2 * (n - 1);
+  const m = ((i % period) + period) % period;
+  return m < n ? m : period - m;
+}
+
+function transposed(plane: Float64Array, rows: number, cols: number): Float64Array {
+  const out = new Float64Array(rows * cols);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[c * rows + r] = plane[r * cols + c];
+  return out;
+}
+
+/** e^{−2πi·k·d/n} for the frequencies of a transform of n points. */
+function turns(n: number, d: number): { readonly re: Float64Array; readonly im: Float64Array } {
+  const re = new Float64Array(n);
+  const im = new Float64Array(n);
+  for (let k = 0; k < n; k++) {
+    const angle = (-2 * Math.PI * signedFrequency(k, n) * d) / n;
+    re[k] = Math.cos(angle);
+    im[k] = Math.sin(angle);
+  }
+  return { re, im };
+}

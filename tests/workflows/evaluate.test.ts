@@ -1,0 +1,123 @@
+/** `evaluate`, from files to tables: against a truth, without knowing where the image lies, and half against half. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ComplexImage } from '../../src/core/tensor.js';
+import { cutImage } from '../../src/evaluation/images.js';
+import { openNpz, writeNpz } from '../../src/formats/npz.js';
+import { gaussianBlur } from '../../src/physics/gaussian.js';
+import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { cli } from '../cli/capture.js';
+import { writeNetworkBundle } from '../support/networkBundle.js';
+import { writeTinyScan } from '../support/tinyRun.js';
+
+/** 81 patterns over 50 pixels: enough to compare, little to compute. */
+const RECIPE = {
+  N: 64,
+  object: 'lines',
+  object_side_px: 116,
+  probe: 'structured',
+  probe_diameter_px: null,
+  probe_curvature_rad: 1.2,
+  scan: 'jittered_raster',
+  step_px: 6,
+  n_patterns: null,
+  photons: 1e5,
+  noise: true,
+} as const;
+
+let folder: string;
+let scan: string;
+let truth: ComplexImage;
+const file = (name: string) => path.join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-evaluate-'));
+  scan = file('scan.npz');
+  await writeTinyScan(file('tiny.npz'));
+  await writeSimulatedScan(scan, simulateRecipe({ ...RECIPE, seed: 3 }));
+  const npz = await openNpz(scan);
+  truth = await npz.readComplex64('objectGuess');
+  await npz.close();
+  const image = blurred(truth, 0.7);
+  const part = cutImage(image, 12, 14, 92, 90);
+  await writeNpz(file('placed.npz'), {
+    reconstructed_object: part,
+    frame_origin_yx_px: { data: Float64Array.of(12, 14), shape: [2] },
+  });
+  await writeNpz(file('lost.npz'), { reconstructed_object: part });
+  await writeNpz(file('zero.npz'), {
+    reconstructed_object: { re: new Float32Array(92 * 90), im: new Float32Array(92 * 90), shape: [92, 90] },
+    frame_origin_yx_px: { data: Float64Array.of(12, 14), shape: [2] },
+  });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function blurred(image: ComplexImage, sigma: number): ComplexImage {
+  const part = (data: Float32Array) =>
+    Float32Array.from(gaussianBlur({ data: Float64Array.from(data), shape: image.shape }, sigma).data);
+  return { re: part(image.re), im: part(image.im), shape: image.shape };
+}
+
+describe('evaluate', () => {
+  it('prints both families with their floors and writes them', async () => {
+    const { code, out, err } = await cli('evaluate', '--reconstruction', file('placed.npz'), '--test_data', scan, '--output_dir', file('scores'), '--object_pixel_m', '1e-8', '--quiet'); // biome-ignore format: one call
+    expect(err).toBe('');
+    expect(code).toBe(0);
+    expect(out).toMatch(/coverage 100\.0 %/);
+    expect(out).toMatch(/Moved by -?0\.0\d+ down, -?0\.0\d+ to the right/);
+    expect(out).toMatch(/reference +amplitude +constant +scan +phase +constant +scan\nmae /);
+    expect(out).toMatch(/standard +amplitude +constant +scan +phase +constant +scan\nmae /);
+    expect(out).toMatch(/R-factor 0\.\d+ \(constant 0\.\d+\)/);
+    expect(out).toMatch(/nm\)/);
+    const report = JSON.parse(await readFile(file('scores/metrics.json'), 'utf8'));
+    expect(report.metrics.standard.complex_error).toBeLessThan(report.floors.constant.standard.complex_error);
+    expect(report.rFactor.image).toBeLessThan(report.rFactor.constant);
+    // What is no number is told as such.
+    expect(report.floors.constant.reference.frc50.phase).toBe('NaN');
+    const csv = await readFile(file('scores/metrics.csv'), 'utf8');
+    expect(csv).toMatch(
+      /^image,family,metric,amplitude,phase,value\nreconstruction,reference,mae,0\.\d{6},0\.\d{6},\n/,
+    );
+    expect(csv).toMatch(/\nconstant,reference,frc50,[\d.]+,NaN,\n/);
+    expect(csv).toMatch(/\nscan,standard,complex_error,,,0\.\d{6}\n/);
+    expect((await readFile(file('scores/frc.png'))).subarray(1, 4).toString()).toBe('PNG');
+  }, 120_000);
+
+  it('finds an image that does not say where it lies', async () => {
+    const { code, out } = await cli('evaluate', '--reconstruction', file('lost.npz'), '--truth', `${scan}:objectGuess`);
+    expect(code).toBe(0);
+    expect(out).toMatch(/was found at 12, 14 \(y, x\) of the truth/);
+    expect(out).not.toMatch(/R-factor/);
+  }, 120_000);
+
+  it('shows NaN for an image without content, and fails', async () => {
+    const { code, out } = await cli('evaluate', '--reconstruction', file('zero.npz'), '--test_data', scan);
+    expect(code).toBe(1);
+    expect(out).toMatch(/Not scored: The reconstruction is zero everywhere/);
+    expect(out).toMatch(/\nssim +NaN/);
+  }, 120_000);
+
+  it('says what is missing', async () => {
+    expect((await cli('evaluate', '--truth', scan)).err).toMatch(/reconstruction/);
+    expect((await cli('evaluate', '--reconstruction', file('placed.npz'))).err).toMatch(/truth/);
+    expect((await cli('evaluate', '--halves', '--test_data', scan)).err).toMatch(/halves needs the bundle/);
+  });
+});
+
+describe('evaluate --halves', () => {
+  it('correlates what two halves of a scan come to', async () => {
+    const bundle = await writeNetworkBundle(file('wts.zip'));
+    const { code, out, err } = await cli('evaluate', '--halves', '--model_path', bundle, '--test_data', file('tiny.npz'), '--output_dir', file('halves'), '--threads', '1', '--accelerator', 'cpu', '--quiet'); // biome-ignore format: one call
+    expect(err).toBe('');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Halves of .*tiny\.npz: \d+ and \d+ patterns/);
+    expect(out).toMatch(/half bit\namplitude /);
+    const { halves } = JSON.parse(await readFile(file('halves/halves.json'), 'utf8'));
+    expect(Math.abs(halves.patterns[0] - halves.patterns[1])).toBeLessThanOrEqual(1);
+    expect(halves.frc.complex).toHaveLength(Math.floor(halves.frc.side_px / 2) + 1);
+    expect(halves.frc.complex.every((v: number) => v >= 0 && v <= 1 + 1e-9)).toBe(true);
+    expect(halves.coverage).toBeGreaterThan(0.9);
+  }, 120_000);
+});

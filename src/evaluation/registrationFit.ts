@@ -1,9 +1,9 @@
 /**
  * The sub-pixel part of a registration: least squares over the overlap.
  *
- * Minimises Σ |fixed(x) − s·e^{i·ramp(x)}·moving(x − t)|² over the shift t, the complex factor s and the phase ramp by
- * Gauss and Newton. Both images are smoothed first, by less than a resolution element: what is interpolated then has no detail
- * that interpolation could change, which would draw the result towards certain shifts.
+ * Minimises Σ |fixed(x) − s·e^{i·ramp(x)}·moving(x − t)|² over the shift t, the complex factor s and the phase ramp. Both images are
+ * smoothed first, by less than a resolution element: what is interpolated then has no detail that interpolation could change, which
+ * would draw the result towards certain shifts.
  */
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
@@ -60,66 +60,103 @@ export function fitShift(
   const relative = fitRamp(productOf(a.image, b.image, counts));
   const turned = removeRamp(b.image, { x: common.x + relative.x, y: common.y + relative.y });
   const target = smoothed(level);
-  return gaussNewton(target, smoothed(turned), inner, start);
+  return leastSquares(target, smoothed(turned), inner, start);
 }
 
-function gaussNewton(
+/** What a fit has come to: the moving image, moved by `shift`, times `scale`·e^{i·ramp}. */
+interface Parameters {
+  readonly shift: readonly [number, number];
+  readonly ramp: PhaseRamp;
+  readonly scale: { readonly re: number; readonly im: number };
+}
+
+/**
+ * Levenberg and Marquardt's way to the least squares: images that differ (one smoother than the other, say) leave large residuals, under
+ * which plain Gauss–Newton steps may circle round the minimum.
+ */
+function leastSquares(
   target: Image64,
   source: Image64,
   mask: Uint8Array,
   start: readonly [number, number],
 ): FittedShift {
+  let at: Parameters = { shift: [0, 0], ramp: { x: 0, y: 0 }, scale: bestScale(target, source, mask) };
+  let here = linearised(target, source, mask, at);
+  let damping = 1e-3;
+  let converged = false;
+  for (let pass = 0; pass < 60 && !converged; pass++) {
+    const step = here.system.solve(damping);
+    if (!step) break;
+    const next = stepped(at, step);
+    if (Math.hypot(...next.shift) > REACH_PX) {
+      damping *= 8;
+      if (damping > 1e8) break;
+      continue;
+    }
+    const there = linearised(target, source, mask, next);
+    const moved = Math.hypot(next.shift[0] - at.shift[0], next.shift[1] - at.shift[1]);
+    if (there.cost <= here.cost) {
+      // A step that was held back says nothing about how near the minimum is.
+      converged = moved < 1e-4 && (damping < 1 || here.cost - there.cost <= 1e-9 * here.cost);
+      [at, here] = [next, there];
+      damping = Math.max(damping / 8, 1e-9);
+    } else {
+      converged = moved < 1e-5;
+      damping *= 8;
+    }
+  }
+  const pixels = mask.reduce((n, v) => n + v, 0);
+  const [ty, tx] = at.shift;
+  return { shiftYx: [start[0] + ty, start[1] + tx], correlation: here.correlation, pixels, converged };
+}
+
+function stepped({ shift, ramp, scale }: Parameters, step: Float64Array): Parameters {
+  // A step of more than half a pixel is beyond what the derivatives know.
+  const damp = Math.min(1, 0.5 / Math.max(Math.abs(step[0]), Math.abs(step[1]), 1e-12));
+  const [gain, turn] = [1 + damp * step[2], damp * step[3]];
+  return {
+    shift: [shift[0] + damp * step[0], shift[1] + damp * step[1]],
+    ramp: { x: ramp.x + damp * step[4], y: ramp.y + damp * step[5] },
+    scale: { re: scale.re * gain - scale.im * turn, im: scale.re * turn + scale.im * gain },
+  };
+}
+
+/** The equations for the next step, and how well the parameters do. */
+function linearised(target: Image64, source: Image64, mask: Uint8Array, { shift, ramp, scale }: Parameters) {
   const [rows, cols] = imageSides(target);
   const [midR, midC] = [(rows - 1) / 2, (cols - 1) / 2];
-  const pixels = mask.reduce((n, v) => n + v, 0);
-  let [ty, tx] = [0, 0];
-  let ramp: PhaseRamp = { x: 0, y: 0 };
-  let scale = bestScale(target, source, mask);
-  let correlation = 0;
-  let converged = false;
-  for (let pass = 0; pass < 40 && !converged; pass++) {
-    const moved = shiftByKernel(source, [ty, tx]);
-    const system = new NormalEquations(6);
-    let [cross, crossIm, power, targetPower] = [0, 0, 0, 0];
-    for (let r = 1; r < rows - 1; r++) {
-      for (let c = 1; c < cols - 1; c++) {
-        const i = r * cols + c;
-        if (!mask[i]) continue;
-        const angle = ramp.x * (c - midC) + ramp.y * (r - midR);
-        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-        const [fr, fi] = [scale.re * cos - scale.im * sin, scale.re * sin + scale.im * cos];
-        const times = (re: number, im: number): [number, number] => [re * fr - im * fi, re * fi + im * fr];
-        const m = times(moved.re[i], moved.im[i]);
-        const dy = times((moved.re[i + cols] - moved.re[i - cols]) / 2, (moved.im[i + cols] - moved.im[i - cols]) / 2);
-        const dx = times((moved.re[i + 1] - moved.re[i - 1]) / 2, (moved.im[i + 1] - moved.im[i - 1]) / 2);
-        const [x, y] = [c - midC, r - midR];
-        // Derivatives with respect to t_y, t_x, log scale (real, imaginary), ramp x, ramp y.
-        system.add(
-          [-dy[0], -dx[0], m[0], -m[1], -x * m[1], -y * m[1]],
-          [-dy[1], -dx[1], m[1], m[0], x * m[0], y * m[0]],
-          target.re[i] - m[0],
-          target.im[i] - m[1],
-        );
-        cross += target.re[i] * m[0] + target.im[i] * m[1];
-        crossIm += target.im[i] * m[0] - target.re[i] * m[1];
-        power += m[0] ** 2 + m[1] ** 2;
-        targetPower += target.re[i] ** 2 + target.im[i] ** 2;
-      }
+  const moved = shiftByKernel(source, shift);
+  const system = new NormalEquations(6);
+  let [cross, crossIm, power, targetPower, cost] = [0, 0, 0, 0, 0];
+  for (let r = 1; r < rows - 1; r++) {
+    for (let c = 1; c < cols - 1; c++) {
+      const i = r * cols + c;
+      if (!mask[i]) continue;
+      const angle = ramp.x * (c - midC) + ramp.y * (r - midR);
+      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+      const [fr, fi] = [scale.re * cos - scale.im * sin, scale.re * sin + scale.im * cos];
+      const times = (re: number, im: number): [number, number] => [re * fr - im * fi, re * fi + im * fr];
+      const m = times(moved.re[i], moved.im[i]);
+      const dy = times((moved.re[i + cols] - moved.re[i - cols]) / 2, (moved.im[i + cols] - moved.im[i - cols]) / 2);
+      const dx = times((moved.re[i + 1] - moved.re[i - 1]) / 2, (moved.im[i + 1] - moved.im[i - 1]) / 2);
+      const [x, y] = [c - midC, r - midR];
+      const [restRe, restIm] = [target.re[i] - m[0], target.im[i] - m[1]];
+      // Derivatives with respect to t_y, t_x, log scale (real, imaginary), ramp x, ramp y.
+      system.add(
+        [-dy[0], -dx[0], m[0], -m[1], -x * m[1], -y * m[1]],
+        [-dy[1], -dx[1], m[1], m[0], x * m[0], y * m[0]],
+        restRe,
+        restIm,
+      );
+      cost += restRe ** 2 + restIm ** 2;
+      cross += target.re[i] * m[0] + target.im[i] * m[1];
+      crossIm += target.im[i] * m[0] - target.re[i] * m[1];
+      power += m[0] ** 2 + m[1] ** 2;
+      targetPower += target.re[i] ** 2 + target.im[i] ** 2;
     }
-    correlation = power > 0 && targetPower > 0 ? Math.hypot(cross, crossIm) / Math.sqrt(power * targetPower) : 0;
-    const step = system.solve();
-    if (!step) break;
-    // A step of more than half a pixel is beyond what the derivatives know.
-    const damp = Math.min(1, 0.5 / Math.max(Math.abs(step[0]), Math.abs(step[1]), 1e-12));
-    ty += damp * step[0];
-    tx += damp * step[1];
-    ramp = { x: ramp.x + damp * step[4], y: ramp.y + damp * step[5] };
-    const [gain, turn] = [1 + damp * step[2], damp * step[3]];
-    scale = { re: scale.re * gain - scale.im * turn, im: scale.re * turn + scale.im * gain };
-    if (Math.hypot(ty, tx) > REACH_PX) break;
-    converged = Math.hypot(step[0], step[1]) < 1e-4;
   }
-  return { shiftYx: [start[0] + ty, start[1] + tx], correlation, pixels, converged };
+  const correlation = power > 0 && targetPower > 0 ? Math.hypot(cross, crossIm) / Math.sqrt(power * targetPower) : 0;
+  return { system, cost, correlation };
 }
 
 /** Normal equations of complex residuals with real unknowns. */
@@ -140,9 +177,13 @@ class NormalEquations {
     }
   }
 
-  /** By Cholesky's factors; undefined where the equations do not determine the unknowns. */
-  solve(): Float64Array | undefined {
-    const { unknowns: n, matrix } = this;
+  /**
+   * By Cholesky's factors; undefined where the equations do not determine the unknowns.
+   * @param damping share by which each diagonal element is raised
+   */
+  solve(damping: number): Float64Array | undefined {
+    const { unknowns: n } = this;
+    const matrix = this.matrix.map((v, i) => (i % (n + 1) === 0 ? v * (1 + damping) : v));
     const factor = new Float64Array(n * n);
     for (let j = 0; j < n; j++) {
       for (let k = 0; k <= j; k++) {

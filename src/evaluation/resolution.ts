@@ -59,7 +59,10 @@ export function resolutionsOf(rings: RingCurve, pixel_m?: number): Resolutions {
     const px = ring > 0 ? rings.side_px / (2 * ring) : ring === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
     return { ring, px, ...(pixel_m === undefined ? {} : { m: px * pixel_m }), beyond_nyquist: crossing > last };
   };
-  return { frc50: at(0.5), frc1over7: at(1 / 7), half_bit: at(halfBitThreshold(rings.pixels)) };
+  const halfBit = halfBitThreshold(rings.pixels);
+  // One pixel can hold no half bit: its threshold is 1, which is all that ring 0 is given.
+  halfBit[0] = 0;
+  return { frc50: at(0.5), frc1over7: at(1 / 7), half_bit: at(halfBit) };
 }
 
 /** The central square less its mean, falling to zero at the edges as a cosine. */

@@ -174,6 +174,20 @@ describe('a registration that cannot be', () => {
     expect(failure(lattice, lattice).reason).toMatch(/repeat/);
   });
 
+  it('finds the shift of an image that is smoother than the other, as a network makes them', () => {
+    const truth = makeObject('siemens_star', { rows: 100, cols: 96, seed: 3 });
+    const blurred = (data: Float32Array) => gaussianBlur({ data: Float64Array.from(data), shape: truth.shape }, 3).data;
+    const smooth = { re: blurred(truth.re), im: blurred(truth.im), shape: truth.shape };
+    for (const [dy, dx] of [
+      [0, 0],
+      [1.3, -0.6],
+    ]) {
+      const found = registerImages(truth, shiftByKernel(smooth, [-dy, -dx]));
+      expect(found.succeeded).toBe(true);
+      expect(Math.hypot(found.shiftYxPx[0] - dy, found.shiftYxPx[1] - dx)).toBeLessThan(0.05);
+    }
+  });
+
   it('refuses what is no image', () => {
     expect(() => registerImages(object, { ...object, shape: [4096] })).toThrow(/rows, cols/);
     expect(() => registerImages(object, object, { fixedMask: [1, 0] })).toThrow(/mask of 2 pixels/);

@@ -42,14 +42,34 @@ export interface PageSetting {
   readonly origin?: string;
 }
 
+/** Pictures that belong side by side, under a heading of their own. */
+export interface PictureRow {
+  readonly title: string;
+  readonly pictures: readonly PagePicture[];
+}
+
+/** A table with a heading; the first row is its head. */
+export interface PageTable {
+  readonly title: string;
+  readonly note?: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 /** Everything a report can show; empty parts are left out. */
 export interface PageContent {
   readonly title: string;
   readonly summary?: string;
+  /** What must be known before anything else is believed, a sentence each. */
+  readonly warnings?: readonly string[];
   readonly pictures?: readonly PagePicture[];
+  readonly rows?: readonly PictureRow[];
+  readonly tables?: readonly PageTable[];
   readonly metrics?: readonly PageMetric[];
   /** SVG documents, put into the page as they are. */
   readonly curves?: readonly string[];
+  /** Heading of the curves; `Training` where not given. */
+  readonly curvesTitle?: string;
   readonly configuration?: readonly PageSetting[];
   /** Versions, engine, files: a fact a row. */
   readonly facts?: readonly { readonly name: string; readonly value: string }[];
@@ -57,10 +77,23 @@ export interface PageContent {
 
 /** The HTML document of a report. */
 export function renderPage(content: PageContent): string {
-  const { title, summary, pictures = [], metrics = [], curves = [], configuration = [], facts = [] } = content;
+  const { title, summary, warnings = [], pictures = [], rows: pictureRows = [], tables = [] } = content;
+  const { metrics = [], curves = [], configuration = [], facts = [] } = content;
   const body: string[] = [`<h1>${escapeMarkup(title)}</h1>`];
   if (summary) body.push(`<p>${escapeMarkup(summary)}</p>`);
-  if (pictures.length > 0) body.push(`<section class="pictures">\n${pictures.map(figure).join('\n')}\n</section>`);
+  if (warnings.length > 0) {
+    const items = warnings.map((warning) => `<li>${escapeMarkup(warning)}</li>`).join('\n');
+    body.push(`<section class="warnings"><b>To be known</b>\n<ul>\n${items}\n</ul></section>`);
+  }
+  if (pictures.length > 0) body.push(pictureSection(pictures));
+  for (const { title: heading, pictures: inRow } of pictureRows) {
+    body.push(
+      `<h2>${escapeMarkup(heading)}</h2>`,
+      `<section class="row" style="grid-template-columns:repeat(${inRow.length},minmax(9rem,20rem))">`,
+      ...inRow.map(figure),
+      '</section>',
+    );
+  }
   if (metrics.length > 0) {
     const rows = metrics.map((m) => [
       escapeMarkup(m.name),
@@ -69,7 +102,16 @@ export function renderPage(content: PageContent): string {
     ]);
     body.push('<h2>Metrics</h2>', table(['metric', 'value', 'note'], rows));
   }
-  if (curves.length > 0) body.push('<h2>Training</h2>', ...curves.map((svg) => `<div class="curve">${svg}</div>`));
+  for (const { title: heading, note, head, rows } of tables) {
+    body.push(`<h2>${escapeMarkup(heading)}</h2>`);
+    if (note) body.push(`<p>${escapeMarkup(note)}</p>`);
+    const cells = rows.map((row) => row.map(escapeMarkup));
+    body.push(`<div class="wide">${table(head.map(escapeMarkup), cells)}</div>`);
+  }
+  if (curves.length > 0) {
+    const heading = escapeMarkup(content.curvesTitle ?? 'Training');
+    body.push(`<h2>${heading}</h2>`, ...curves.map((svg) => `<div class="curve">${svg}</div>`));
+  }
   if (facts.length > 0) {
     const rows = facts.map((fact) => [escapeMarkup(fact.name), escapeMarkup(fact.value)]);
     body.push('<h2>Run</h2>', table(['fact', 'value'], rows));
@@ -103,6 +145,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem aut
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 figure { margin: 0; width: 320px; }
+.row { display: grid; gap: 1rem; overflow-x: auto; } .row figure { width: auto; }
 figure img { width: 100%; image-rendering: pixelated; display: block; }
 figcaption { margin-top: .3rem; }
 .scale { display: flex; gap: .5rem; align-items: center; font-size: .85rem; font-variant-numeric: tabular-nums; }
@@ -110,7 +153,13 @@ figcaption { margin-top: .3rem; }
 table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; }
 th { border-bottom: 1px solid currentColor; } td { border-bottom: 1px solid #8884; }
 .curve svg { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; font-variant-numeric: tabular-nums; } .wide td { white-space: nowrap; }
+.warnings { border-left: .3rem solid #d55e00; padding: .1rem 1rem; } .warnings ul { margin: .3rem 0; padding-left: 1.2rem; }
 `;
+
+function pictureSection(pictures: readonly PagePicture[]): string {
+  return `<section class="pictures">\n${pictures.map(figure).join('\n')}\n</section>`;
+}
 
 function figure(picture: PagePicture): string {
   const parts = [

@@ -9,7 +9,6 @@ import { describeEngine, selectBackend } from '../backends/select.js';
 import { checkModelClaim } from '../config/modelClaim.js';
 import type { Provenance } from '../config/resolve.js';
 import type { InferenceConfig } from '../config/schema.js';
-import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { RawData } from '../data/rawData.js';
 import { writeNpz } from '../formats/npz.js';
@@ -27,7 +26,7 @@ import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
 import { doubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
 import { writePictures, writeReconstruction } from './reconstruction/write.js';
 import type { RefinedPositions } from './refinePositions.js';
-import { probeFor, scanForModel } from './scaleContract.js';
+import { probeFor, requireSide, scanForModel } from './scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from './scan.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
@@ -99,14 +98,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
 
 /** @throws PtychoError for a scan that cannot be reconstructed as asked, before anything is started */
 function checkScan(raw: RawData, model: OpenedModel, config: InferenceConfig): void {
-  const { N } = model.bundle.config.model;
-  if (raw.N !== N) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model.bundle.path} was trained on ${N}×${N}: use a model of that size, or crop or bin the patterns.`,
-      { path: raw.source, found: raw.N, expected: N },
-    );
-  }
+  requireSide(raw, model.bundle.config.model.N, model.bundle.path);
   if (config.comparison_plot) knownObject(raw);
 }
 

@@ -1,5 +1,6 @@
 /** The scale contract between training and what comes after: what a bundle keeps of it, and what it demands of a scan. */
 import type { TrainingConfig } from '../config/schema.js';
+import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
 import type { RawData } from '../data/rawData.js';
@@ -7,6 +8,19 @@ import { type PhysicsScale, requireCounts } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import type { BundleScale } from '../persistence/content.js';
 import type { PreparedScan } from './scan.js';
+
+/**
+ * @param model what the error calls the model
+ * @throws PtychoError DATASET_SHAPE where patterns have another size than those the model was trained on
+ */
+export function requireSide(raw: Pick<RawData, 'N' | 'source'>, N: number, model: string): void {
+  if (raw.N === N) return;
+  throw new PtychoError(
+    'DATASET_SHAPE',
+    `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model} was trained on ${N}×${N}: use a model of that size, or crop or bin the patterns.`,
+    { path: raw.source, found: raw.N, expected: N },
+  );
+}
 
 /** The scale of a network as its bundle records it. */
 export function bundleScale(

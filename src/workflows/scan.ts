@@ -78,6 +78,15 @@ export async function prepareScan(
     logger,
   };
   const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);
+  return measureGroups(raw, groups, pass);
+}
+
+/** A scan that is grouped already, measured and ready for a network; `pass` as for {@link prepareScan}. */
+export async function measureGroups(
+  raw: RawData,
+  groups: Groups,
+  pass: { readonly once?: boolean } = {},
+): Promise<PreparedScan> {
   // Measuring reads every pattern once; where they fit into memory, the network is fed from that pass.
   const patterns = pass.once
     ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)

@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { allFields, inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import {
+  allFields,
+  comparisonDefinition,
+  inferenceDefinition,
+  trainingDefinition,
+} from '../../src/config/definition.js';
 import type { FieldInfo } from '../../src/config/field.js';
 import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue } from '../../src/config/flags.js';
 import { PtychoError } from '../../src/core/errors.js';
 
 const fields = allFields(trainingDefinition);
 const named = (name: string): FieldInfo => fields.find((field) => field.name === name)!;
+
+it('collects texts: one flag, one text', () => {
+  const models = allFields(comparisonDefinition).find((field) => field.name === 'models')!;
+  expect(models.kind).toBe('texts');
+  expect(flagSyntax(models)).toBe('--models <text>');
+  expect(parseFlagValue(models, 'A=x,y')).toEqual(['A=x,y']);
+  expect(flagHelp(models)).toBe('Another bundle, NAME=PATH; may be repeated. (also --model)');
+});
 
 describe('canonicalArguments', () => {
   const canonical = (...words: string[]) => canonicalArguments(words, fields);

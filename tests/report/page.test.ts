@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { renderCorrelationCurves } from '../../src/report/correlationCurves.js';
 import { renderAmplitude } from '../../src/report/image.js';
 import { renderLossCurve } from '../../src/report/lossCurve.js';
 import { renderPage } from '../../src/report/page.js';
@@ -43,6 +44,26 @@ describe('renderPage', () => {
     ]) {
       expect(html).toContain(piece);
     }
+  });
+
+  it('puts warnings first, rows of pictures side by side, and tables under headings', () => {
+    const png = encodePng(picture);
+    const many = renderPage({
+      title: 'Comparison',
+      warnings: ['<b> covers 70 %.'],
+      rows: [{ title: 'Phase', pictures: ['A', 'B', 'C'].map((title) => ({ title, png })) }],
+      tables: [{ title: 'Scores', note: 'A & B', head: ['metric', '<A>'], rows: [['mae', 'NaN']] }],
+      curves: [renderCorrelationCurves([{ name: '<A>', values: [1, 0.4, Number.NaN] }], { side_px: 4, title: 'FRC' })],
+      curvesTitle: 'Rings',
+    });
+    expectWellFormed(many);
+    expect(many.indexOf('<li>&lt;b&gt; covers 70 %.</li>')).toBeLessThan(many.indexOf('<h2>Phase</h2>'));
+    expect(many).toContain('grid-template-columns:repeat(3,');
+    expect(many.match(/<figure>/g)).toHaveLength(3);
+    expect(many).toContain('<p>A &amp; B</p>');
+    expect(many).toContain('<th>&lt;A&gt;</th>');
+    expect(many).toContain('<td>NaN</td>');
+    expect(many).toContain('<h2>Rings</h2>');
   });
 
   it('leaves out what was not given', () => {

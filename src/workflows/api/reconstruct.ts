@@ -23,7 +23,7 @@ import {
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { KeptPatches, refineReconstruction } from '../reconstruction/refine.js';
 import type { RefinedPositions } from '../refinePositions.js';
-import { probeFor, scanForModel } from '../scaleContract.js';
+import { probeFor, requireSide, scanForModel } from '../scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from '../scan.js';
 import type { WorkflowServices } from '../services.js';
 import { completeConfig, type ScanInput } from './inputs.js';
@@ -184,13 +184,7 @@ async function prepare(
   readonly image: ReconstructOptions & { readonly dataset: DiffractionDataset };
 }> {
   const raw = 'groups' in data ? data.raw : data;
-  if (raw.N !== model.N) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but the model was trained on ${model.N}×${model.N}: use a model of that size, or crop or bin the patterns.`,
-      { path: raw.source, found: raw.N, expected: model.N },
-    );
-  }
+  requireSide(raw, model.N, 'the model');
   // Fitting positions reads every pattern in every round.
   const once = config.refine_positions === 0;
   const prepared = 'groups' in data ? data : await prepareScan(raw, config, model.gridsize, options.logger, { once });

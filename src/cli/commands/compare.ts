@@ -1,0 +1,92 @@
+/** `ptychopinn compare`: models and finished reconstructions on the same patterns, as tables, arrays, pictures and one page. */
+
+import { comparisonDefinition, flagFields } from '../../config/definition.js';
+import type { ForwardSummary } from '../../workflows/compareForward.js';
+import type { ComparisonSummary } from '../../workflows/compareModels.js';
+import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
+import { EXIT_OK } from '../exit.js';
+import { formatCount, formatTable } from '../format.js';
+import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
+import { LOG_FILE } from '../runLog.js';
+import { superviseRun } from '../superviseRun.js';
+
+const EXAMPLE = `
+Examples:
+  ptychopinn compare --pinn_dir pinn --baseline_dir baseline --test_data test.npz --output_dir compared
+  ptychopinn compare --pinn_dir pinn --model PINN_gs2=pinn2 --arm PtyChi=recon.npz --test_data test.npz --output_dir compared
+  ptychopinn compare --forward --model A=run1 --model B=run2 --test_data test.npz --output_dir parity`;
+
+export const compareCommand: CommandModule = {
+  fields: flagFields(comparisonDefinition),
+  configure(command, context, done) {
+    addConfigOptions(command, comparisonDefinition);
+    addRunOptions(command);
+    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
+      const resolved = await resolveFlags(comparisonDefinition, given);
+      const { config, provenance } = resolved;
+      const level = consoleLevelOf(given, config.debug);
+      const text = await superviseRun(
+        context,
+        { command: 'compare', resolved, level, interrupted: 'stopping after this step; nothing is compared' },
+        async (services, say) => {
+          logResolution(resolved, services.logger);
+          const found = await compared(config, { ...services, provenance });
+          say(found);
+          return found;
+        },
+      );
+      if (shows(level, 'INFO')) context.stdout.write(text);
+      done(EXIT_OK);
+    });
+  },
+};
+
+type Workflow = typeof import('../../workflows/compareModels.js').compareModels;
+
+async function compared(...[config, services]: Parameters<Workflow>): Promise<string> {
+  if (config.forward) {
+    const { forwardWorkflow } = await import('../../workflows/compareForward.js');
+    return forwardText(await forwardWorkflow(config, services));
+  }
+  const { compareModels } = await import('../../workflows/compareModels.js');
+  return summaryText(await compareModels(config, services));
+}
+
+const short = (value: number | undefined): string => {
+  if (value === undefined || Number.isNaN(value)) return 'NaN';
+  return Number.isFinite(value) ? value.toPrecision(4) : String(value);
+};
+
+function summaryText({ models, sampleIndices, outputDir, files }: ComparisonSummary): string {
+  const rows = models.map(({ name, standard, coverage, registration }) => [
+    name,
+    short(standard?.complex_error),
+    short(standard?.ssim.amplitude),
+    short(standard?.ssim.phase),
+    `${(100 * coverage).toFixed(1)} %`,
+    registration === undefined
+      ? ''
+      : registration.succeeded
+        ? registration.shiftYxPx.map((v) => v.toFixed(2)).join(', ')
+        : 'failed',
+  ]);
+  const head = ['model', 'complex error', 'SSIM amplitude', 'SSIM phase', 'coverage', 'shift (down, right)'];
+  return `${formatTable(head, rows)}
+Compared on ${formatCount(sampleIndices.length)} patterns, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
+`;
+}
+
+function forwardText({ statistics, patterns, outputDir, files }: ForwardSummary): string {
+  const rows = Object.entries(statistics.difference).map(([quantity, { mean_abs, rms, max_abs, pearson }]) => [
+    quantity,
+    short(mean_abs),
+    short(rms),
+    short(max_abs),
+    short(pearson),
+  ]);
+  const head = ['difference', 'mean |.|', 'rms', 'max |.|', 'correlation'];
+  return `${formatTable(head, rows)}
+Compared on ${formatCount(patterns)} patches, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
+`;
+}

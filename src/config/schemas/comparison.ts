@@ -1,0 +1,247 @@
+/**
+ * `compare`: several models and finished reconstructions on the same patterns of one scan. Names and defaults are those of the
+ * published tool.
+ *
+ * @example
+ * comparisonConfigSchema.parse({ test_data_file: 'test.npz', output_dir: 'compared', pinn_dir: 'run' }).stitch_crop_size; // 20
+ */
+
+import { z } from 'zod';
+import { field, required } from '../field.js';
+import {
+  anyNumber,
+  flag,
+  nonNegativeNumber,
+  oneOf,
+  optional,
+  path,
+  positiveInteger,
+  seedNumber,
+  textList,
+  wholeNumber,
+} from '../kinds.js';
+import { type DataConfig, dataConfigSchema } from './data.js';
+import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { inferenceConfigSchema } from './inference.js';
+import { groupCount, samplingFields, sourceFields } from './sampling.js';
+
+const local = { legacyKey: null } as const;
+const { patch_weighting, stitching, align_phases } = inferenceConfigSchema.shape;
+const { enable_oversampling, neighbor_pool_size } = samplingFields;
+const percentage = { schema: z.number().min(0).max(100), expected: 'a number from 0 to 100' };
+
+/** What is compared. */
+const armFields = {
+  pinn_dir: field(optional(path), null, 'Bundle of the model PtychoPINN: wts.zip, or the folder that holds it.', local),
+  baseline_dir: field(optional(path), null, 'Bundle of the model Baseline (usually a supervised one).', local),
+  models: field(textList, [], 'Another bundle, NAME=PATH; may be repeated.', { ...local, aliases: ['model'] }),
+  arms: field(
+    textList,
+    [],
+    'A finished reconstruction, FILE or NAME=FILE: an NPZ with a complex reconstructed_object; may be repeated.',
+    { ...local, aliases: ['arm'] },
+  ),
+  tike_recon_path: field(
+    optional(path),
+    null,
+    'One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi.',
+    local,
+  ),
+  test_data_file: required(path, 'Scan that all are compared on.', { ...local, aliases: ['test_data'] }),
+  output_dir: required(path, 'Folder of the comparison; made if missing.', local),
+  forward: field(
+    flag,
+    false,
+    'Compare what two bundles predict for the same patterns, patch by patch, in place of images.',
+    local,
+  ),
+};
+
+/** Which patterns. */
+const subsetFields = {
+  n_test_groups: field(groupCount, null, 'Groups to reconstruct from; null or all: one for each pattern.', {
+    ...local,
+    unit: 'groups',
+    formerly: ['n_test_images'],
+  }),
+  n_test_subsample: field(
+    optional(positiveInteger),
+    null,
+    'Patterns kept before grouping, drawn at random, the same for all; null: all.',
+    { ...local, unit: 'patterns', formerly: ['n_subsample'] },
+  ),
+  test_subsample_seed: field(
+    optional(seedNumber),
+    null,
+    'Seed of the drawing of patterns and groups, NumPy-compatible; null: 0.',
+    { ...local, formerly: ['subsample_seed'] },
+  ),
+  neighbor_count: field(positiveInteger, 7, 'Nearest neighbours among which the members of a group are drawn.', local),
+  enable_oversampling,
+  neighbor_pool_size,
+};
+
+/** From patches to images. */
+const imageFields = {
+  stitch_crop_size: field(
+    positiveInteger,
+    20,
+    'Side M of the central square of each patch that is stitched, at most N; half of it is the margin around the scan that is compared.',
+    { ...local, unit: 'px', aliases: ['stitch_crop_px'] },
+  ),
+  patch_weighting,
+  stitching,
+  align_phases,
+  fixed_canvas: field(
+    flag,
+    false,
+    'Compare on the rectangle of all scan positions of the file, not on that of the drawn ones.',
+    local,
+  ),
+  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { ...local, unit: 'groups' }),
+  pinn_predict_batch_size: field(optional(positiveInteger), null, 'The same for PtychoPINN; null: batch_size.', {
+    ...local,
+    unit: 'groups',
+  }),
+  baseline_predict_batch_size: field(optional(positiveInteger), null, 'The same for Baseline; null: batch_size.', {
+    ...local,
+    unit: 'groups',
+  }),
+  pinn_chunk_size: field(
+    optional(positiveInteger),
+    null,
+    'At most this many groups of PtychoPINN in memory; null: two batches. Groups always stream, so this only makes batches smaller.',
+    { ...local, unit: 'groups' },
+  ),
+  baseline_chunk_size: field(optional(positiveInteger), null, 'The same for Baseline; null: two batches.', {
+    ...local,
+    unit: 'groups',
+  }),
+  baseline_debug_dir: field(
+    optional(path),
+    null,
+    'Also write groups, first patches and canvas of Baseline to this folder; null: not at all.',
+    local,
+  ),
+  baseline_debug_limit: field(
+    optional(positiveInteger),
+    null,
+    'Reconstruct Baseline from this many groups only, to look into it; null: from all. The comparison then says so.',
+    { ...local, unit: 'groups' },
+  ),
+};
+
+/** How images are compared. */
+const evaluationFields = {
+  skip_registration: field(flag, false, 'Compare images where they lie, without looking for shifts.', local),
+  register_ptychi_only: field(
+    flag,
+    false,
+    'Look for the shifts of finished reconstructions only; what bundles make is stitched in the pixels of the truth anyway.',
+    local,
+  ),
+  phase_align_method: field(
+    oneOf('plane', 'mean'),
+    'plane',
+    'What is taken out of phases before the reference metrics: the plane of least squares, or the mean.',
+    local,
+  ),
+  frc_sigma: field(nonNegativeNumber, 0, 'Smoothing of the reference FRC curves.', { ...local, unit: 'rings' }),
+  ms_ssim_sigma: field(nonNegativeNumber, 1, 'Smoothing of amplitudes before the reference MS-SSIM.', {
+    ...local,
+    unit: 'px',
+  }),
+  r_factor_patterns: field(
+    wholeNumber,
+    64,
+    'The amplitude R-factor of what bundles make is measured on up to this many patterns; 0: not at all.',
+    { ...local, unit: 'patterns' },
+  ),
+};
+
+/** What is written and drawn. */
+const outputFields = {
+  save_npz: field(flag, true, 'Write reconstructions.npz: the images as they are.', local),
+  save_npz_aligned: field(flag, true, 'Write reconstructions_aligned.npz: the images as they are compared.', local),
+  save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.', local),
+  p_min: field(percentage, 10, 'Percentile at the low end of the colours.', local),
+  p_max: field(percentage, 90, 'Percentile at the high end of the colours.', local),
+  pinn_phase_vmin: field(optional(anyNumber), null, 'Phase of PtychoPINN at the low end; null: by p_min.', {
+    ...local,
+    unit: 'rad',
+  }),
+  pinn_phase_vmax: field(optional(anyNumber), null, 'Phase of PtychoPINN at the high end; null: by p_max.', {
+    ...local,
+    unit: 'rad',
+  }),
+  baseline_phase_vmin: field(optional(anyNumber), null, 'Phase of Baseline at the low end; null: by p_min.', {
+    ...local,
+    unit: 'rad',
+  }),
+  baseline_phase_vmax: field(optional(anyNumber), null, 'Phase of Baseline at the high end; null: by p_max.', {
+    ...local,
+    unit: 'rad',
+  }),
+  debug: field(flag, false, 'Write more about the run to the terminal.', local),
+};
+
+/** The fields under the titles of the help. */
+export const COMPARISON_GROUPS = {
+  Comparison: armFields,
+  Patterns: subsetFields,
+  Images: imageFields,
+  Evaluation: evaluationFields,
+  Output: outputFields,
+  Source: sourceFields,
+} as const;
+
+/** Models and reconstructions on the same patterns. */
+export const comparisonConfigSchema = z
+  .strictObject({
+    ...armFields,
+    ...subsetFields,
+    ...imageFields,
+    ...evaluationFields,
+    ...outputFields,
+    ...sourceFields,
+    data: dataConfigSchema.prefault({}),
+    execution: executionConfigSchema.prefault({}),
+  })
+  .superRefine(checkEngine)
+  .superRefine((config, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    const bundles = (config.pinn_dir === null ? 0 : 1) + (config.baseline_dir === null ? 0 : 1) + config.models.length;
+    const finished = config.arms.length + (config.tike_recon_path === null ? 0 : 1);
+    if (bundles + finished === 0) {
+      refuse('pinn_dir', 'There is nothing to compare: give pinn_dir, baseline_dir, model NAME=PATH or arm FILE.');
+    }
+    if (config.forward && (bundles !== 2 || finished > 0)) {
+      refuse(
+        'forward',
+        `forward compares two bundles, but there are ${bundles}${finished > 0 ? ` and ${finished} finished reconstructions, which predict nothing` : ''}.`,
+      );
+    }
+    if (!(config.p_min < config.p_max)) {
+      refuse(
+        'p_min',
+        `p_min is ${config.p_min} and p_max ${config.p_max}, but the colours must begin below where they end.`,
+      );
+    }
+    if (config.skip_registration && config.register_ptychi_only) {
+      refuse(
+        'skip_registration',
+        'skip_registration and register_ptychi_only contradict each other; keep one of them.',
+      );
+    }
+    if (config.baseline_debug_limit !== null && config.baseline_dir === null) {
+      refuse('baseline_debug_limit', 'baseline_debug_limit needs a Baseline: give baseline_dir.');
+    }
+    if (config.baseline_debug_dir !== null && config.baseline_dir === null) {
+      refuse('baseline_debug_dir', 'baseline_debug_dir needs a Baseline: give baseline_dir.');
+    }
+  });
+
+/** See {@link comparisonConfigSchema}. */
+export type ComparisonConfig = Readonly<
+  Omit<z.output<typeof comparisonConfigSchema>, 'data' | 'execution'> & { data: DataConfig; execution: ExecutionConfig }
+>;

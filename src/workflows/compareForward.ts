@@ -1,0 +1,250 @@
+/**
+ * Forward parity: what two bundles predict for the same patterns, patch by patch. For a model that was moved between engines,
+ * imported or trained twice, where images would hide small differences and show those of stitching.
+ *
+ * @example
+ * const { statistics } = await compareForward('run1', 'run2', 'test.npz');
+ * console.log(statistics.identical, statistics.difference.phase.max_abs);
+ */
+import path from 'node:path';
+import type { Backend } from '../backends/backend.js';
+import { describeEngine, selectBackend } from '../backends/select.js';
+import { comparisonDefinition } from '../config/definition.js';
+import type { ComparisonConfig } from '../config/schemas/comparison.js';
+import { throwIfCancelled } from '../core/cancel.js';
+import { silentLogger } from '../core/log.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import type { DiffractionDataset } from '../data/dataset.js';
+import type { RawData } from '../data/rawData.js';
+import { encodePng } from '../report/png.js';
+import { completeConfig, type ScanInput } from './api/inputs.js';
+import { namedModels } from './compareModels.js';
+import { forwardPicture, type ShownPatch } from './comparison/forwardPicture.js';
+import { ForwardComparison, type ForwardStatistics } from './comparison/forwardStatistics.js';
+import { checkNames } from './comparison/names.js';
+import { type NamedModel, openForScan } from './comparison/predict.js';
+import { openSubset, Subset } from './comparison/subset.js';
+import { json, makeOutputFolder, writeAtomically } from './files.js';
+import type { OpenedModel } from './model.js';
+import { Predictor } from './reconstruction/predictor.js';
+import { scanForModel } from './scaleContract.js';
+import type { WorkflowServices } from './services.js';
+import { createdBy } from './version.js';
+
+/** What the predictions of two bundles came to. */
+export interface ForwardParity {
+  readonly names: readonly [string, string];
+  readonly statistics: ForwardStatistics;
+  /** Patches that were compared: groups times members. */
+  readonly patterns: number;
+  /** Some of them, spread over the scan. */
+  readonly shown: readonly ShownPatch[];
+  /** Mean |difference| of amplitude and phase of every pixel of a patch, (N, N). */
+  readonly maps: { readonly amplitude: Float64Array; readonly phase: Float64Array };
+}
+
+/** The same as files. */
+export interface ForwardSummary extends ForwardParity {
+  readonly outputDir: string;
+  readonly files: readonly string[];
+}
+
+/** Which patterns and how; fields of `compare`, see docs/comparison.md. */
+export interface ForwardOptions
+  extends Partial<
+      Pick<
+        ComparisonConfig,
+        | 'n_test_groups'
+        | 'n_test_subsample'
+        | 'test_subsample_seed'
+        | 'neighbor_count'
+        | 'batch_size'
+        | 'probe'
+        | 'measurement_domain'
+        | 'backend'
+      >
+    >,
+    WorkflowServices {
+  readonly data?: Partial<ComparisonConfig['data']>;
+  readonly execution?: Partial<ComparisonConfig['execution']>;
+}
+
+/** Patches that are drawn. */
+const SHOWN = 4;
+
+/**
+ * Compares what two bundles predict. With gridsize 1 on one side and groups on the other, the members of the groups are given to
+ * the first one by one.
+ *
+ * @param bundleA,bundleB `wts.zip`, or the folder that holds it
+ * @throws PtychoError for bundles, scans, options or engines that do not fit; CANCELLED
+ */
+export async function compareForward(
+  bundleA: string,
+  bundleB: string,
+  data: ScanInput,
+  options: ForwardOptions = {},
+): Promise<ForwardParity> {
+  const { signal, onProgress, logger, provenance: _, ...fields } = options;
+  const config = completeConfig(
+    comparisonDefinition,
+    {
+      // Scans in memory are not opened; nothing is written here.
+      test_data_file: typeof data === 'string' ? data : '.',
+      output_dir: '.',
+      forward: true,
+      models: [`A=${bundleA}`, `B=${bundleB}`],
+      ...fields,
+    },
+    logger,
+  );
+  const services = { signal, onProgress, logger };
+  if (typeof data !== 'string') return compareOn(data, config, services);
+  return withSubset(config, services, (raw) => compareOn(raw, config, services));
+}
+
+/** `compare --forward`: the same, with `forward_parity.json` and `forward_parity.png` in `output_dir`. */
+export async function forwardWorkflow(
+  config: ComparisonConfig,
+  services: WorkflowServices = {},
+): Promise<ForwardSummary> {
+  return withSubset(config, services, async (raw) => {
+    const parity = await compareOn(raw, config, services, () => makeOutputFolder(config.output_dir));
+    const { names, statistics, patterns, shown, maps } = parity;
+    const write = (name: string, content: string | Uint8Array) =>
+      writeAtomically(path.join(config.output_dir, name), content);
+    await write(
+      'forward_parity.json',
+      json({
+        scan: raw.source,
+        models: namedModels(config),
+        patterns,
+        shown: shown.map(({ pattern }) => pattern),
+        ...statistics,
+        config,
+        provenance: services.provenance,
+        version: createdBy.version,
+      }),
+    );
+    await write('forward_parity.png', encodePng(forwardPicture(names, shown, maps)));
+    return { ...parity, outputDir: config.output_dir, files: ['forward_parity.json', 'forward_parity.png'] };
+  });
+}
+
+async function withSubset<T>(
+  config: ComparisonConfig,
+  { logger }: WorkflowServices,
+  work: (raw: RawData) => Promise<T>,
+): Promise<T> {
+  const raw = await openSubset(config, logger);
+  try {
+    return await work(raw);
+  } finally {
+    await raw.close();
+  }
+}
+
+async function compareOn(
+  raw: RawData,
+  config: ComparisonConfig,
+  services: WorkflowServices,
+  ready: () => Promise<void> = async () => {},
+): Promise<ForwardParity> {
+  const { signal, logger = silentLogger } = services;
+  const named = namedModels(config);
+  checkNames(named.map(({ name }) => name));
+  const open = (model: NamedModel) => openForScan(model, raw, config);
+  const opened = [await open(named[0]), await open(named[1])];
+  const gridsizes = opened.map(({ bundle }) => bundle.config.model.gridsize);
+  const subset = new Subset(raw, config, gridsizes, logger);
+  const prepared = await subset.scan(Math.max(...gridsizes));
+  await ready();
+  const backend = await selectBackend(config, logger);
+  logger.info(describeEngine(backend.info));
+  const sides = opened.map((model) => new Side(model, scanForModel(prepared, model.bundle).dataset, backend, config));
+  try {
+    const { groups } = prepared;
+    const comparison = new ForwardComparison(raw.N);
+    const wanted = spread(groups.members.length, SHOWN);
+    const shown: ShownPatch[] = [];
+    for (let start = 0; start < groups.count; start += config.batch_size) {
+      throwIfCancelled(signal, 'The comparison');
+      const batch = Array.from({ length: Math.min(config.batch_size, groups.count - start) }, (_, i) => start + i);
+      const [a, b] = [await sides[0].patches(batch), await sides[1].patches(batch)];
+      comparison.add(a, b);
+      const first = start * groups.C;
+      for (const k of wanted.filter((w) => w >= first && w < first + batch.length * groups.C)) {
+        const pattern = raw.sampleIndices[groups.members[k]];
+        shown.push({ pattern, a: onePatch(a, k - first, raw.N), b: onePatch(b, k - first, raw.N) });
+      }
+      services.onProgress?.({
+        stage: 'predicting',
+        done: comparison.patches,
+        total: groups.members.length,
+        unit: 'patches',
+      });
+    }
+    return {
+      names: [named[0].name, named[1].name],
+      statistics: comparison.finish(),
+      patterns: comparison.patches,
+      shown,
+      maps: comparison.maps(),
+    };
+  } finally {
+    for (const side of sides) await side.dispose();
+    await backend.dispose();
+  }
+}
+
+/** One of the two networks. */
+class Side {
+  readonly #predictor: Predictor;
+  readonly #flat: boolean;
+
+  constructor(
+    { bundle, network }: OpenedModel,
+    private readonly dataset: DiffractionDataset,
+    backend: Backend,
+    { batch_size }: ComparisonConfig,
+  ) {
+    const C = bundle.config.model.gridsize ** 2;
+    // A network of single patterns gets the members of groups one by one.
+    this.#flat = C !== dataset.C;
+    const side = Math.max(this.#flat ? 0 : dataset.canvasSide_px, bundle.canvasSide_px);
+    this.#predictor = new Predictor(
+      network(side),
+      bundle.weights,
+      backend,
+      this.#flat ? batch_size * dataset.C : batch_size,
+    );
+  }
+
+  /** Patches (groups · C, N, N). */
+  async patches(groups: ArrayLike<number>): Promise<ComplexTensor> {
+    const { diffraction, positions } = await this.dataset.batch(groups);
+    const { C, N } = this.dataset;
+    const count = groups.length * C;
+    const alone: Tensor = { data: new Float32Array(2 * count), shape: [count, 1, 1, 2] };
+    const found = this.#flat
+      ? await this.#predictor.patches({ data: diffraction.data, shape: [count, 1, N, N] }, alone)
+      : await this.#predictor.patches(diffraction, positions);
+    return { ...found, shape: [count, N, N] };
+  }
+
+  dispose(): Promise<void> {
+    return this.#predictor.dispose();
+  }
+}
+
+/** `count` whole numbers below `total`, evenly spread. */
+function spread(total: number, count: number): number[] {
+  const n = Math.min(total, count);
+  return Array.from({ length: n }, (_, k) => Math.floor(((k + 0.5) * total) / n));
+}
+
+/** A copy, so that the batch need not be kept. */
+function onePatch({ re, im }: ComplexTensor, k: number, side: number): ComplexTensor {
+  const area = side * side;
+  return { re: re.slice(k * area, (k + 1) * area), im: im.slice(k * area, (k + 1) * area), shape: [side, side] };
+}

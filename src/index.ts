@@ -3,15 +3,48 @@
  *
  * @packageDocumentation
  */
+export { type Displayable, type DisplayOptions, type DrawOptions, display } from './adapters/notebook/display.js';
+export { drawFigure } from './adapters/notebook/draw.js';
+export { findKernel, type NotebookKernel } from './adapters/notebook/kernel.js';
+export { type BatchRequest, type BatchResult, runBatch } from './adapters/ptychodus/batch.js';
+export {
+  type LibraryOptions,
+  PtychoPinnReconstructorLibrary,
+  type ReconstructorLibraries,
+  type RegisteredReconstructor,
+  reconstructorLibraries,
+} from './adapters/ptychodus/library.js';
+export type { PtychoPinnReconstructor } from './adapters/ptychodus/reconstructor.js';
+export {
+  type Parameter,
+  ParameterGroup,
+  PtychoPinnSettings,
+  SettingsRegistry,
+} from './adapters/ptychodus/settings/settings.js';
+export type {
+  LossValue,
+  ModelInfo,
+  PatternStack,
+  ReconstructInput as HostReconstructInput,
+  ReconstructOutput,
+  Reconstructor,
+  ReconstructorLibrary,
+  TrainableReconstructor,
+  TrainOutput,
+} from './adapters/ptychodus/types.js';
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
 export { type BackendChoice, describeEngine, selectBackend } from './backends/select.js';
 export {
   type ConfigDefinition,
+  comparisonDefinition,
   convertDefinition,
   demoDefinition,
+  evaluationDefinition,
   inferenceDefinition,
   inspectDefinition,
   orientDefinition,
+  productExportDefinition,
+  productImportDefinition,
   simulationDefinition,
   splitDefinition,
   trainingDefinition,
@@ -53,6 +86,8 @@ export {
   trainingConfigSchema,
   trainingRequestSchema,
 } from './config/schema.js';
+export { type ComparisonConfig, comparisonConfigSchema } from './config/schemas/comparison.js';
+export { parseStudy, type StudyConfig } from './config/schemas/study.js';
 export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/torch/fromTorchConfigs.js';
 export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
 export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
@@ -82,11 +117,28 @@ export {
 export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFile.js';
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
+export { type CheckOptions, checkReconstruction, type ReconstructionCheck } from './evaluation/checks.js';
 export { complexPearson, pearson } from './evaluation/correlation.js';
+export { alignForEvaluation, cutToCommonFrame } from './evaluation/evaluationFrame.js';
+export { bothFamilies, type MetricFloors, metricFloors } from './evaluation/floors.js';
 export { fourierRingCorrelation, frcCrossing } from './evaluation/frc.js';
-export { amplitudeRFactor, constantObjectRFactor } from './evaluation/rFactor.js';
+export type { EvaluatedImage, MetricPair } from './evaluation/images.js';
+export {
+  computeOverlapMetrics,
+  discOverlap,
+  type OverlapMetrics,
+  type OverlapOptions,
+  probeFwhm,
+} from './evaluation/overlap.js';
+export { type ReferenceMetrics, type ReferenceOptions, referenceMetrics } from './evaluation/reference.js';
+export { type RegisterOptions, type Registration, registerImages } from './evaluation/register.js';
+export type { Resolution, Resolutions } from './evaluation/resolution.js';
+export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from './evaluation/rFactor.js';
+export { type ScanTotals, scanImage, scanTotals } from './evaluation/scanImage.js';
 export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
-export { type GaussianSsimOptions, gaussianSsim } from './evaluation/ssim.js';
+export { applyRegistration, shiftImage } from './evaluation/shift.js';
+export { type GaussianSsimOptions, gaussianSsim, uniformSsim } from './evaluation/ssim.js';
+export { type StandardMetrics, type StandardOptions, standardMetrics } from './evaluation/standard.js';
 export { type NpzFile, openNpz, writeNpz } from './formats/npz.js';
 export { encodeOnnx } from './formats/onnx/encode.js';
 export { gradients } from './graph/gradients.js';
@@ -95,8 +147,29 @@ export * as ops from './graph/ops.js';
 export { defineProgram, type Program } from './graph/program.js';
 export { type NetworkSpec, PtychoNetwork } from './model/network.js';
 export { type PhysicsScale, physicsScale } from './model/scale.js';
-export { type BundleContent, type OpenedBundle, openBundle, saveBundle } from './persistence/bundle.js';
-export { type Frame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
+export { type BundleContent, encodeModels, type OpenedBundle, openBundle, saveBundle } from './persistence/bundle.js';
+export { patternsOf } from './persistence/product/content.js';
+export { positionsInMetres, positionsOnObject } from './persistence/product/geometry.js';
+export type {
+  PixelSize,
+  Product,
+  ProductLosses,
+  ProductMetadata,
+  ProductObject,
+  ProductPatterns,
+  ProductPositions,
+  ProductProbe,
+  ProductRawData,
+} from './persistence/product/product.js';
+export {
+  type ReadProductOptions,
+  readProductFile,
+  readStoredProduct,
+  type StoredProduct,
+} from './persistence/product/read.js';
+export { verifyProductFile } from './persistence/product/verify.js';
+export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
+export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { Uncertainty } from './reconstruction/spread.js';
 export {
   PatchStitcher,
@@ -106,9 +179,10 @@ export {
 } from './reconstruction/stitch.js';
 export { renderAmplitude, renderPhase, withColourBar } from './report/image.js';
 export { encodePng } from './report/png.js';
-export { makeObject } from './simulation/objects.js';
-export { makeProbe } from './simulation/probes.js';
-export { makeScan } from './simulation/scans.js';
+export { type DetectorOptions, makeDefects } from './simulation/detector.js';
+export { imageObject, makeObject } from './simulation/objects.js';
+export { incoherentModes, makeProbe } from './simulation/probes.js';
+export { makeScan, withPositionErrors } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
 export type { EngineChoice, ScanInput } from './workflows/api/inputs.js';
 export { type OpenModelOptions, PtychoModel } from './workflows/api/ptychoModel.js';
@@ -121,6 +195,7 @@ export {
 } from './workflows/api/reconstruct.js';
 export type { RunBy } from './workflows/api/runBy.js';
 export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './workflows/api/train.js';
+export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from './workflows/bundle.js';
 export {
   type CdiExample,
   type CdiHistory,
@@ -140,12 +215,27 @@ export {
   trainCdiModel,
   trainCdiModelWithBackend,
 } from './workflows/cdi.js';
+export { compareForward, type ForwardOptions, type ForwardParity } from './workflows/compareForward.js';
+export { type ComparisonSummary, compareModels } from './workflows/compareModels.js';
+export type { ComparedImage } from './workflows/comparison/image.js';
+export type { Floor, Measured } from './workflows/comparison/measure.js';
 export { type ConversionSummary, convertWorkflow } from './workflows/convert.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
 export { type Examination, examine } from './workflows/doctor.js';
+export {
+  type EvaluationReport,
+  evaluateHalvesWorkflow,
+  evaluateWorkflow,
+  type HalvesReport,
+} from './workflows/evaluate.js';
+export { type HalfSetCorrelation, halfSetCorrelation } from './workflows/evaluation/halves.js';
+export { exportProduct, type ProductExportSummary } from './workflows/exportProduct.js';
+export { type ImportReport, importBundle } from './workflows/importBundle.js';
 export { type InferSummary, inferWorkflow } from './workflows/infer.js';
+export { type LabelSummary, labelWorkflow } from './workflows/label.js';
 export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './workflows/model.js';
 export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
+export { importProduct, type ProductImportSummary, type ProductInfo, productInfo } from './workflows/product.js';
 export {
   LiveScan,
   type LiveScanOptions,
@@ -168,7 +258,19 @@ export {
   refinePositions,
 } from './workflows/refinePositions.js';
 export { type PreparedScan, prepareScan } from './workflows/scan.js';
-export { simulateWorkflow } from './workflows/simulate.js';
+export { type SimulationRecipe, simulateRecipe, simulateWorkflow } from './workflows/simulate.js';
 export { type SplitSummary, splitWorkflow } from './workflows/split.js';
+export {
+  ARM_SOURCES,
+  type ArmJob,
+  type ArmOutcome,
+  type ArmRequest,
+  type ArmSource,
+  doseOverlapStudy,
+  type Study,
+  type StudySummary,
+  type VerificationReport,
+  verifyFinishedStudy,
+} from './workflows/study/doseOverlap.js';
 export { type TrainSummary, trainWorkflow, type WorkflowServices } from './workflows/train.js';
 export { type TrainedModel, type TrainingData, trainModel } from './workflows/trainModel.js';

@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'write a simulated scan with a known object',
     load: async () => (await import('./commands/simulate.js')).simulateCommand,
   },
+  label: {
+    summary: 'cut labels for supervised training from a reconstruction of the scan',
+    load: async () => (await import('./commands/label.js')).labelCommand,
+  },
   inspect: {
     summary: 'say what a scan file holds and what is wrong with it',
     load: async () => (await import('./commands/inspect.js')).inspectCommand,
@@ -39,6 +43,26 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   infer: {
     summary: 'reconstruct a scan with a trained bundle',
     load: async () => (await import('./commands/infer.js')).inferCommand,
+  },
+  evaluate: {
+    summary: 'score an image against the truth, or two halves of a scan against each other',
+    load: async () => (await import('./commands/evaluate.js')).evaluateCommand,
+  },
+  compare: {
+    summary: 'compare models and finished reconstructions on the same patterns: metrics, curves, one page',
+    load: async () => (await import('./commands/compare.js')).compareCommand,
+  },
+  overlap: {
+    summary: 'measure how much neighbouring patterns of a scan share',
+    load: async () => (await import('./commands/overlap.js')).overlapCommand,
+  },
+  study: {
+    summary: 'train and compare over doses and overlaps, step by step, and verify what was written',
+    load: async () => (await import('./commands/study.js')).studyCommand,
+  },
+  bundle: {
+    summary: 'look into a bundle, check every byte of it, unpack it, or make one of a model of another program',
+    load: async () => (await import('./commands/bundle.js')).bundleCommand,
   },
   config: {
     summary: 'print what a configuration comes to and why, its schema, or its legacy view',
@@ -59,6 +83,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   orient: {
     summary: 'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
     load: async () => (await import('./commands/orient.js')).orientCommand,
+  },
+  product: {
+    summary: 'write and read products of Ptychodus, and say what is in one',
+    load: async () => (await import('./commands/product.js')).productCommand,
+  },
+  batch: {
+    summary: 'reconstruct or train on a folder that Ptychodus staged',
+    load: async () => (await import('./commands/batch.js')).batchCommand,
+  },
+  worker: {
+    summary: 'reconstruct and train for another program, over stdin and stdout',
+    load: async () => (await import('./commands/worker.js')).workerCommand,
   },
 };
 

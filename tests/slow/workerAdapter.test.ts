@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { describePython, findPython } from '../../support/python.js';
-import { writeTinyScan } from '../../support/tinyRun.js';
-import { type HostSession, runHostSession } from './hostSession.js';
+import { type HostSession, runHostSession } from '../adapters/worker/hostSession.js';
+import { describePython, findPython } from '../support/python.js';
+import { writeTinyScan } from '../support/tinyRun.js';
 
 const run = promisify(execFile);
 

@@ -1,0 +1,122 @@
+/** `ptychopinn study dose-overlap`: a study over doses and overlaps, step by step, and its verification. */
+
+import path from 'node:path';
+import type { Command } from 'commander';
+import { flagFields, studyRunDefinition } from '../../config/definition.js';
+import { loadConfigFile } from '../../config/load.js';
+import { parseStudy } from '../../config/schemas/study.js';
+import { PtychoError } from '../../core/errors.js';
+import type { StudySummary, VerificationReport } from '../../workflows/study/doseOverlap.js';
+import type { CommandModule } from '../command.js';
+import { addConsoleOptions, type ConsoleLevel, consoleLevelOf, shows } from '../console.js';
+import type { CliContext } from '../context.js';
+import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
+import { formatTable } from '../format.js';
+import { addConfigOptions, addHelpOption } from '../options.js';
+import { LOG_FILE, RunLog } from '../runLog.js';
+import { supervise } from '../supervise.js';
+
+const EXAMPLE = `
+Examples:
+  ptychopinn study dose-overlap --config study.yaml --output_dir study
+  ptychopinn study dose-overlap --output_dir study --post-verify-only
+
+The same command goes on where an earlier run ended: steps whose configuration, input files and program are unchanged are
+not repeated. The exit code is 1 when one of the ten checks fails. What the file holds and what is written: docs/study.md.`;
+
+interface Given extends Record<string, unknown> {
+  readonly config?: string;
+  readonly output_dir?: string;
+  readonly post_verify_only?: boolean;
+}
+
+export const studyCommand: CommandModule = {
+  fields: flagFields(studyRunDefinition),
+  configure(command, context, done) {
+    const study = command
+      .command('dose-overlap')
+      .description('simulate, train and compare at several doses and overlaps');
+    addOptions(study);
+    study.addHelpText('after', EXAMPLE).action(async (given: Given) => {
+      const { config, output_dir: folder } = given;
+      if (folder === undefined) throw missing('--output_dir DIR', 'the folder of the study');
+      const text =
+        given.post_verify_only === true
+          ? await verified(folder)
+          : await ran(config, folder, consoleLevelOf(given), context);
+      if (shows(consoleLevelOf(given), 'INFO') || !text.report.all_passed) context.stdout.write(text.text);
+      done(text.report.all_passed ? EXIT_OK : EXIT_FAILURE);
+    });
+  },
+};
+
+function addOptions(study: Command): void {
+  addConfigOptions(study, studyRunDefinition);
+  study.optionsGroup('Study:');
+  study.option('--config <FILE>', 'The study in YAML or JSON; needed unless it is only verified.');
+  addConsoleOptions(study);
+  addHelpOption(study, 'Other:');
+}
+
+interface Outcome {
+  readonly text: string;
+  readonly report: VerificationReport;
+}
+
+const missing = (flag: string, what: string) =>
+  new PtychoError('USAGE', `${flag} is needed: ${what} (docs/study.md).`, { flag });
+
+async function verified(folder: string): Promise<Outcome> {
+  const { verifyFinishedStudy } = await import('../../workflows/study/doseOverlap.js');
+  const report = await verifyFinishedStudy(folder);
+  return { text: verificationText(report, folder), report };
+}
+
+async function ran(
+  file: string | undefined,
+  folder: string,
+  level: ConsoleLevel,
+  context: CliContext,
+): Promise<Outcome> {
+  if (file === undefined) throw missing('--config FILE', 'the study');
+  const { values, origin } = await loadConfigFile(file);
+  const config = parseStudy(values, origin);
+  const { doseOverlapStudy } = await import('../../workflows/study/doseOverlap.js');
+  const log = new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`);
+  try {
+    const interrupted = 'stopping after this step; the same command goes on';
+    const summary = await supervise(context, { level, interrupted, log }, (services) =>
+      doseOverlapStudy({ config, folder, origin }, services),
+    );
+    const text = studyText(summary);
+    log.write('INFO', text.trimEnd());
+    return { text, report: summary.verification };
+  } finally {
+    log.close();
+  }
+}
+
+/** What was done, and the checks. */
+export function studyText({ steps, results, folder, verification }: StudySummary): string {
+  const failed = results.filter(({ status }) => status === 'failed').length;
+  const skipped = results.filter(({ iterative_skipped }) => iterative_skipped !== undefined).length;
+  const lines = [
+    `${steps.done} steps done, ${steps.reused} unchanged; ${results.length} comparisons, ${failed} failed, ${skipped} without an iterative arm.`,
+    `Written to ${folder}; the numbers are in ${path.join('analysis', 'metrics_summary.md')}, what happened in ${LOG_FILE}.`,
+  ];
+  return `${lines.join('\n')}\n${verificationText(verification, folder)}`;
+}
+
+/** The ten checks as a table. */
+export function verificationText({ checks, n_passed, n_checks, optional }: VerificationReport, folder: string): string {
+  const rows = checks.map(({ name, passed, problems }) => [passed ? 'passed' : 'FAILED', name, problems[0] ?? '']);
+  const more = checks.reduce((sum, { problems }) => sum + Math.max(0, problems.length - 1), 0);
+  const report = path.join(folder, 'analysis', 'verification_report.json');
+  const lines = [
+    formatTable(['', 'check', 'first problem'], rows),
+    `Verification: ${n_passed}/${n_checks} checks passed${more > 0 ? `, ${more} more problems` : ''}; ${report}.`,
+  ];
+  if (optional.missing.length > 0)
+    lines.push(`${optional.missing.length} optional files are not there, which is no fault.`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,50 @@
+/** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
+import path from 'node:path';
+import type { OverlapConfig } from '../config/schemas/overlap.js';
+import { computeOverlapMetrics, type OverlapMetrics } from '../evaluation/overlap.js';
+import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { openTool } from './openTool.js';
+import type { WorkflowServices } from './services.js';
+
+/** What was measured. */
+export interface OverlapReport {
+  /** Of the one scan, or of the training part. */
+  readonly train: OverlapMetrics;
+  readonly test?: OverlapMetrics;
+  readonly files: readonly string[];
+}
+
+/**
+ * Measures one scan, or a training and a test scan.
+ * @throws PtychoError as `openDataset`, `computeOverlapMetrics` and writing
+ */
+export async function overlapWorkflow(
+  files: { readonly train: string; readonly test?: string },
+  config: OverlapConfig,
+  services: WorkflowServices = {},
+): Promise<OverlapReport> {
+  const measure = async (file: string): Promise<OverlapMetrics> => {
+    const raw = await openTool(file, config, services);
+    try {
+      return computeOverlapMetrics(raw, { ...config, probe: raw.probeGuess, N: raw.N });
+    } finally {
+      await raw.close();
+    }
+  };
+  const train = await measure(files.train);
+  const test = files.test === undefined ? undefined : await measure(files.test);
+  if (config.output_dir === null) return { train, test, files: [] };
+  return { train, test, files: await writeOverlap(config.output_dir, train, test) };
+}
+
+/** Writes the metrics of each split and, of two, the bundle {train, test}; returns the names. */
+export async function writeOverlap(folder: string, train: OverlapMetrics, test?: OverlapMetrics): Promise<string[]> {
+  await makeOutputFolder(folder);
+  const contents: Record<string, unknown> = test
+    ? { 'train_metrics.json': train, 'test_metrics.json': test, 'metrics_bundle.json': { train, test } }
+    : { 'metrics.json': train };
+  for (const [name, content] of Object.entries(contents)) {
+    await writeAtomically(path.join(folder, name), json(content));
+  }
+  return Object.keys(contents);
+}

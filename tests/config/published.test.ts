@@ -180,6 +180,8 @@ function other(field: FieldInfo): unknown {
       return field.fallback === 0.5 ? 0.25 : field.kind === 'number' ? 0.5 : Number(field.fallback ?? 0) + 1;
     case 'list':
       return [1];
+    case 'texts':
+      return ['another'];
     case 'pair':
       return [0.1, 0.2];
     case 'choice':

@@ -8,21 +8,11 @@
 
 import { z } from 'zod';
 import { field, required } from '../field.js';
-import {
-  anyNumber,
-  flag,
-  nonNegativeNumber,
-  oneOf,
-  optional,
-  path,
-  positiveInteger,
-  seedNumber,
-  textList,
-  wholeNumber,
-} from '../kinds.js';
+import { anyNumber, flag, optional, path, positiveInteger, seedNumber, textList, wholeNumber } from '../kinds.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
+import { referenceFields } from './metrics.js';
 import { groupCount, samplingFields, sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -140,17 +130,7 @@ const evaluationFields = {
     'Look for the shifts of finished reconstructions only; what bundles make is stitched in the pixels of the truth anyway.',
     local,
   ),
-  phase_align_method: field(
-    oneOf('plane', 'mean'),
-    'plane',
-    'What is taken out of phases before the reference metrics: the plane of least squares, or the mean.',
-    local,
-  ),
-  frc_sigma: field(nonNegativeNumber, 0, 'Smoothing of the reference FRC curves.', { ...local, unit: 'rings' }),
-  ms_ssim_sigma: field(nonNegativeNumber, 1, 'Smoothing of amplitudes before the reference MS-SSIM.', {
-    ...local,
-    unit: 'px',
-  }),
+  ...referenceFields,
   r_factor_patterns: field(
     wholeNumber,
     64,

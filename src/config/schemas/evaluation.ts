@@ -7,19 +7,10 @@
 
 import { z } from 'zod';
 import { field } from '../field.js';
-import {
-  flag,
-  nonNegativeNumber,
-  oneOf,
-  optional,
-  path,
-  positiveInteger,
-  seedNumber,
-  text,
-  wholeNumber,
-} from '../kinds.js';
+import { flag, optional, path, positiveInteger, seedNumber, text, wholeNumber } from '../kinds.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { referenceFields } from './metrics.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -59,17 +50,7 @@ const methodFields = {
     'For images that do not say where they lie and cannot be registered: the margin around the scan is half of this, as published.',
     { ...local, unit: 'px' },
   ),
-  phase_align_method: field(
-    oneOf('plane', 'mean'),
-    'plane',
-    'What the reference family takes out of phases: the plane of least squares, or the mean.',
-    local,
-  ),
-  frc_sigma: field(nonNegativeNumber, 0, 'Smoothing of the reference FRC curves.', { ...local, unit: 'rings' }),
-  ms_ssim_sigma: field(nonNegativeNumber, 1, 'Smoothing of amplitudes before the reference MS-SSIM.', {
-    ...local,
-    unit: 'px',
-  }),
+  ...referenceFields,
   r_factor_patterns: field(
     wholeNumber,
     64,

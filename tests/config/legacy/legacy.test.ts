@@ -59,6 +59,8 @@ function sample(field: FieldInfo): unknown {
       return [0.2, 0.7];
     case 'list':
       return [1, 2];
+    case 'texts':
+      return ['one', 'other'];
     case 'text':
       return 'somewhere';
   }

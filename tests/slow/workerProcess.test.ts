@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { encodeFrame, FrameParser } from '../../../src/adapters/worker/frame.js';
-import { writeTinyScan } from '../../support/tinyRun.js';
-import { pause } from './standIn.js';
+import { encodeFrame, FrameParser } from '../../src/adapters/worker/frame.js';
+import { pause } from '../adapters/worker/standIn.js';
+import { writeTinyScan } from '../support/tinyRun.js';
 
 const cli = path.resolve('dist/cli/main.js');
 const SETTINGS = {

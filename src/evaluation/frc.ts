@@ -2,6 +2,7 @@
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
 import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
+import { centreCut } from './images.js';
 
 type Image = ComplexImage<Float32Array | Float64Array>;
 
@@ -99,15 +100,8 @@ const sumOf = (values: Float64Array): number => values.reduce((sum, v) => sum + 
 
 /** The transform of the central square, zero frequency first. */
 function spectrum(image: Image, side: number, fft: AnyFft2): { re: Float64Array; im: Float64Array } {
-  const [rows, cols] = image.shape;
-  const [top, left] = [Math.floor((rows - side) / 2), Math.floor((cols - side) / 2)];
-  const re = new Float64Array(side * side);
-  const im = new Float64Array(side * side);
-  for (let r = 0; r < side; r++) {
-    const from = (top + r) * cols + left;
-    re.set(image.re.subarray(from, from + side), r * side);
-    im.set(image.im.subarray(from, from + side), r * side);
-  }
+  const square = centreCut(image, side, side);
+  const [re, im] = [Float64Array.from(square.re), Float64Array.from(square.im)];
   fft.forward(re, im);
   return { re, im };
 }

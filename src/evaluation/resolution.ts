@@ -1,6 +1,6 @@
 /** From a ring correlation curve to a resolution. */
 import { frcCrossing, type RingCurve, ringCorrelation } from './frc.js';
-import { type EvaluatedImage, meanOf } from './images.js';
+import { centreCut, type EvaluatedImage, meanOf } from './images.js';
 
 /** A resolution, told in all the ways people tell it. */
 export interface Resolution {
@@ -67,16 +67,9 @@ export function resolutionsOf(rings: RingCurve, pixel_m?: number): Resolutions {
 
 /** The central square less its mean, falling to zero at the edges as a cosine. */
 function tapered(image: EvaluatedImage): EvaluatedImage {
-  const [rows, cols] = image.shape;
-  const side = Math.min(rows, cols);
-  const [top, left] = [Math.floor((rows - side) / 2), Math.floor((cols - side) / 2)];
-  const re = new Float64Array(side * side);
-  const im = new Float64Array(side * side);
-  for (let r = 0; r < side; r++) {
-    const from = (top + r) * cols + left;
-    re.set(image.re.subarray(from, from + side), r * side);
-    im.set(image.im.subarray(from, from + side), r * side);
-  }
+  const side = Math.min(...image.shape);
+  const square = centreCut(image, side, side);
+  const [re, im] = [Float64Array.from(square.re), Float64Array.from(square.im)];
   const [meanRe, meanIm] = [meanOf(re), meanOf(im)];
   const slope = tukeyWindow(side, TAPER);
   for (let r = 0, i = 0; r < side; r++) {

@@ -7,7 +7,16 @@
  * fft.forward(re, im); // F[k,l] = Σ f[r,c] e^{−2πi(kr/96 + lc/131)}
  */
 import FFT from 'fft.js';
-import { isPowerOfTwo, nextPowerOfTwo } from './fourier.js';
+
+/** True for 2, 4, 8, … */
+export const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 1 && (n & (n - 1)) === 0;
+
+/** The smallest power of two that is at least `n` (and at least 2). */
+export function nextPowerOfTwo(n: number): number {
+  let p = 2;
+  while (p < n) p *= 2;
+  return p;
+}
 
 /** The transform of one line of `length` points; owns its scratch. */
 class AnyFft {
@@ -81,7 +90,9 @@ class AnyFft {
   }
 }
 
-/** A plan for images (rows, cols) of any size; as `Fft2`, use one from one place at a time. */
+/**
+ * A plan for images (rows, cols) of any size: owns its scratch, so use one per thread of work and not from two places at once.
+ */
 export class AnyFft2 {
   private readonly alongRow: AnyFft;
   private readonly alongColumn: AnyFft;
@@ -102,6 +113,7 @@ export class AnyFft2 {
 
   /** The inverse of {@link forward}, in place. */
   inverse(re: Float64Array, im: Float64Array): void {
+    // ifft(z) = swap(fft(swap(z)))/n, where swap exchanges real and imaginary part.
     this.forward(im, re);
     const n = this.rows * this.cols;
     for (let i = 0; i < n; i++) {

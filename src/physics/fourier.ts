@@ -5,34 +5,16 @@
  * const detector = new DetectorTransform(64);
  * detector.forward(re, im); // exit wave → detector field, zero frequency at index 32
  */
-import FFT from 'fft.js';
 import { PtychoError } from '../core/errors.js';
-
-/** True for 2, 4, 8, … */
-export const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 1 && (n & (n - 1)) === 0;
-
-/** The smallest power of two that is at least `n` (and at least 2). */
-export function nextPowerOfTwo(n: number): number {
-  let p = 2;
-  while (p < n) p *= 2;
-  return p;
-}
+import { AnyFft2, isPowerOfTwo } from './anyFourier.js';
 
 /**
- * A plan for transforms of one size: owns its scratch, so use one per thread of work and not from two places at once.
+ * {@link AnyFft2} for sides that are powers of two, as pupils and padded images have them.
  * Forward: F[k,l] = Σ f[r,c] e^{−2πi(kr/rows + lc/cols)}, no normalisation; inverse divides by rows·cols.
  */
-export class Fft2 {
-  private readonly alongRow: FFT;
-  private readonly alongColumn: FFT;
-  private readonly input: Float64Array;
-  private readonly output: Float64Array;
-
+export class Fft2 extends AnyFft2 {
   /** @throws PtychoError CONFIG_INVALID when a side is not a power of two. */
-  constructor(
-    readonly rows: number,
-    readonly cols: number,
-  ) {
+  constructor(rows: number, cols: number) {
     if (!isPowerOfTwo(rows) || !isPowerOfTwo(cols)) {
       throw new PtychoError(
         'CONFIG_INVALID',
@@ -40,41 +22,7 @@ export class Fft2 {
         { rows, cols },
       );
     }
-    this.alongRow = new FFT(cols);
-    this.alongColumn = rows === cols ? this.alongRow : new FFT(rows);
-    const longest = 2 * Math.max(rows, cols);
-    this.input = new Float64Array(longest);
-    this.output = new Float64Array(longest);
-  }
-
-  /** Transforms (rows, cols) arrays in place. */
-  forward(re: Float64Array, im: Float64Array): void {
-    for (let r = 0; r < this.rows; r++) this.line(this.alongRow, re, im, r * this.cols, 1, this.cols);
-    for (let c = 0; c < this.cols; c++) this.line(this.alongColumn, re, im, c, this.cols, this.rows);
-  }
-
-  /** The inverse of {@link forward}, in place. */
-  inverse(re: Float64Array, im: Float64Array): void {
-    // ifft(z) = swap(fft(swap(z)))/n, where swap exchanges real and imaginary part.
-    this.forward(im, re);
-    const n = this.rows * this.cols;
-    for (let i = 0; i < n; i++) {
-      re[i] /= n;
-      im[i] /= n;
-    }
-  }
-
-  private line(plan: FFT, re: Float64Array, im: Float64Array, start: number, stride: number, length: number): void {
-    const { input, output } = this;
-    for (let i = 0, p = start; i < length; i++, p += stride) {
-      input[2 * i] = re[p];
-      input[2 * i + 1] = im[p];
-    }
-    plan.transform(output, input);
-    for (let i = 0, p = start; i < length; i++, p += stride) {
-      re[p] = output[2 * i];
-      im[p] = output[2 * i + 1];
-    }
+    super(rows, cols);
   }
 }
 

@@ -5,7 +5,8 @@
  * await writeFile('frc.png', encodePng(renderCorrelationChart([{ name: 'amplitude', values: curve }], { side_px: 128, title: 'FRC' })));
  */
 import { scaleLinear } from 'd3-scale';
-import { BLACK, Canvas, type Colour } from './canvas.js';
+import { Canvas, type Colour } from './canvas.js';
+import { drawChartFrame, SERIES_COLOURS } from './chartFrame.js';
 import type { CorrelationSeries } from './correlationCurves.js';
 import { LETTER_HEIGHT, textLength, writeText } from './font.js';
 import type { Pixels } from './png.js';
@@ -16,14 +17,6 @@ export interface CorrelationThreshold {
   readonly at: number | ArrayLike<number>;
 }
 
-// Okabe and Ito's colours.
-const COLOURS: readonly Colour[] = [
-  [0, 114, 178],
-  [213, 94, 0],
-  [0, 158, 115],
-  [204, 121, 167],
-];
-const GRID: Colour = [222, 222, 222];
 const THRESHOLD: Colour = [130, 130, 130];
 const MARGIN = { top: 56, right: 90, bottom: 46, left: 60 };
 
@@ -46,22 +39,13 @@ export function renderCorrelationChart(
   const x = scaleLinear().domain([0, 0.5]).range([box.left, box.right]);
   const y = scaleLinear().domain([0, 1]).range([box.foot, box.top]);
   const canvas = new Canvas(width, height);
-  for (const tick of y.ticks(5)) {
-    const at = Math.round(y(tick));
-    canvas.fill(box.left, at, box.right - box.left, 1, GRID);
-    writeText(canvas, String(tick), box.left - 8 - textLength(String(tick)), at - LETTER_HEIGHT / 2);
-  }
-  canvas.fill(box.left, box.top, 1, box.foot - box.top, BLACK);
-  canvas.fill(box.left, box.foot, box.right - box.left, 1, BLACK);
-  for (const tick of x.ticks(5)) {
-    const at = Math.round(x(tick));
-    canvas.fill(at, box.foot, 1, 5, BLACK);
-    writeText(canvas, String(tick), at - textLength(String(tick)) / 2, box.foot + 8);
-  }
-  writeText(canvas, title, 10, 8);
-  const below = 'spatial frequency, periods per pixel';
-  writeText(canvas, below, (box.left + box.right - textLength(below)) / 2, height - LETTER_HEIGHT - 6);
-  writeText(canvas, 'correlation', 8, (box.top + box.foot - textLength('correlation')) / 2, { upwards: true });
+  drawChartFrame(canvas, {
+    ...{ box, height, title },
+    rows: y.ticks(5).map((tick) => ({ at: y(tick), text: String(tick) })),
+    columns: x.ticks(5).map((tick) => ({ at: x(tick), text: String(tick) })),
+    below: 'spatial frequency, periods per pixel',
+    beside: 'correlation',
+  });
 
   const draw = (values: ArrayLike<number>, colour: Colour, thickness: number) => {
     for (let k = 1; k < values.length; k++) {
@@ -80,7 +64,7 @@ export function renderCorrelationChart(
   }
   let left = MARGIN.left;
   series.forEach(({ name, values }, k) => {
-    const colour = COLOURS[k % COLOURS.length];
+    const colour = SERIES_COLOURS[k % SERIES_COLOURS.length];
     draw(values, colour, 2);
     canvas.fill(left, 30 + Math.floor(LETTER_HEIGHT / 2), 20, 2, colour);
     writeText(canvas, name, left + 26, 30);

@@ -6,6 +6,7 @@
  */
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
+import { svgChart, svgChartFrame } from './chartFrame.js';
 import { coordinate, escapeMarkup } from './svg.js';
 
 /** One curve; element i is i periods across the image, what is not finite leaves a gap. */
@@ -37,21 +38,13 @@ export function renderCorrelationCurves(series: readonly CorrelationSeries[], op
   const [left, right, top, foot] = [MARGIN.left, width - MARGIN.right, MARGIN.top, height - MARGIN.bottom];
   const x = scaleLinear().domain([0, 0.5]).range([left, right]);
   const y = scaleLinear().domain([0, 1]).range([foot, top]);
-  const parts = [`<text x="${left}" y="18" font-size="14" font-weight="600">${escapeMarkup(title)}</text>`];
-  for (const tick of y.ticks(5)) {
-    const at = coordinate(y(tick));
-    parts.push(
-      `<line x1="${left}" x2="${right}" y1="${at}" y2="${at}" stroke="currentColor" stroke-opacity="0.15"/>`,
-      `<text x="${left - 8}" y="${at}" dy="0.32em" text-anchor="end">${tick}</text>`,
-    );
-  }
-  for (const tick of x.ticks(5)) {
-    const at = coordinate(x(tick));
-    parts.push(
-      `<line x1="${at}" x2="${at}" y1="${foot}" y2="${foot + 5}" stroke="currentColor"/>`,
-      `<text x="${at}" y="${foot + 18}" text-anchor="middle">${tick}</text>`,
-    );
-  }
+  const parts = svgChartFrame({
+    ...{ box: { left, right, top, foot }, height, title },
+    rows: y.ticks(5).map((tick) => ({ at: y(tick), text: String(tick) })),
+    columns: x.ticks(5).map((tick) => ({ at: x(tick), text: String(tick) })),
+    below: 'spatial frequency, periods per pixel',
+    beside: 'ring correlation',
+  });
   for (const { value, label } of THRESHOLDS) {
     const at = coordinate(y(value));
     parts.push(
@@ -59,11 +52,6 @@ export function renderCorrelationCurves(series: readonly CorrelationSeries[], op
       `<text x="${right + 4}" y="${at}" dy="0.32em" fill-opacity="0.7">${label}</text>`,
     );
   }
-  parts.push(
-    `<path d="M${left},${top}V${foot}H${right}" fill="none" stroke="currentColor"/>`,
-    `<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">spatial frequency, periods per pixel</text>`,
-    `<text transform="translate(16,${(top + foot) / 2}) rotate(-90)" text-anchor="middle">ring correlation</text>`,
-  );
   const path = line<number>()
     .defined(Number.isFinite)
     .x((_, k) => x(k / side_px))
@@ -78,11 +66,5 @@ export function renderCorrelationCurves(series: readonly CorrelationSeries[], op
       `<text x="${right + 54}" y="${row}" dy="0.32em">${escapeMarkup(name)}</text>`,
     );
   });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="currentColor">`,
-    `<title>${escapeMarkup(title)}</title>`,
-    ...parts,
-    '</svg>',
-    '',
-  ].join('\n');
+  return svgChart(width, height, title, parts);
 }

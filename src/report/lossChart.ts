@@ -4,20 +4,13 @@
  * @example
  * await writeFile('loss.png', encodePng(renderLossChart([{ name: 'training', values: [0.9, 0.5, 0.4] }], { bestEpoch: 3 })));
  */
-import { BLACK, Canvas, type Colour } from './canvas.js';
+import { Canvas, type Colour } from './canvas.js';
+import { drawChartFrame, SERIES_COLOURS } from './chartFrame.js';
 import { LETTER_HEIGHT, textLength, writeText } from './font.js';
 import { isFiniteNumber, type LossSeries, lossAxes, tickText } from './lossAxes.js';
 import type { LossCurveOptions } from './lossCurve.js';
 import type { Pixels } from './png.js';
 
-// Okabe and Ito's colours, as in the drawing.
-const COLOURS: readonly Colour[] = [
-  [0, 114, 178],
-  [213, 94, 0],
-  [0, 158, 115],
-  [204, 121, 167],
-];
-const GRID: Colour = [222, 222, 222];
 const BEST: Colour = [120, 120, 120];
 const MARGIN = { top: 56, right: 20, bottom: 46, left: 78 };
 
@@ -32,28 +25,19 @@ export function renderLossChart(series: readonly LossSeries[], options: LossCurv
   const canvas = new Canvas(width, height);
   const [x, y] = [(epoch: number) => Math.round(axes.x(epoch)), (loss: number) => axes.y(loss)];
 
-  for (const tick of axes.lossTicks) {
-    const at = Math.round(y(tick));
-    canvas.fill(box.left, at, box.right - box.left, 1, GRID);
-    const text = tickText(tick);
-    writeText(canvas, text, box.left - 8 - textLength(text), at - LETTER_HEIGHT / 2);
-  }
-  canvas.fill(box.left, box.top, 1, box.foot - box.top, BLACK);
-  canvas.fill(box.left, box.foot, box.right - box.left, 1, BLACK);
-  for (const tick of axes.epochTicks) {
-    canvas.fill(x(tick), box.foot, 1, 5, BLACK);
-    writeText(canvas, String(tick), x(tick) - textLength(String(tick)) / 2, box.foot + 8);
-  }
-  writeText(canvas, title, 10, 8);
-  writeText(canvas, 'epoch', (box.left + box.right - textLength('epoch')) / 2, height - LETTER_HEIGHT - 6);
-  const beside = `${label}${axes.logarithmic ? ' (log)' : ''}`;
-  writeText(canvas, beside, 8, (box.top + box.foot - textLength(beside)) / 2, { upwards: true });
+  drawChartFrame(canvas, {
+    ...{ box, height, title },
+    rows: axes.lossTicks.map((tick) => ({ at: y(tick), text: tickText(tick) })),
+    columns: axes.epochTicks.map((tick) => ({ at: x(tick), text: String(tick) })),
+    below: 'epoch',
+    beside: `${label}${axes.logarithmic ? ' (log)' : ''}`,
+  });
 
   if (best !== undefined && best >= 1 && best <= axes.epochs) {
     for (let at = box.top; at < box.foot; at += 8) canvas.fill(x(best), at, 1, 4, BEST);
   }
   series.forEach(({ values }, k) => {
-    const colour = COLOURS[k % COLOURS.length];
+    const colour = SERIES_COLOURS[k % SERIES_COLOURS.length];
     for (const [i, value] of values.entries()) {
       if (!isFiniteNumber(value)) continue;
       const before = i > 0 ? values[i - 1] : null;
@@ -75,7 +59,7 @@ function legend(canvas: Canvas, series: readonly LossSeries[], best: number | un
     left += 26 + textLength(text) + 20;
   };
   series.forEach(({ name }, k) => {
-    entry(name, COLOURS[k % COLOURS.length], false);
+    entry(name, SERIES_COLOURS[k % SERIES_COLOURS.length], false);
   });
   if (best !== undefined) entry(`best epoch (${best})`, BEST, true);
 }

@@ -9,6 +9,7 @@
  */
 
 import { line } from 'd3-shape';
+import { svgChart, svgChartFrame } from './chartFrame.js';
 import { isFiniteNumber, type LossSeries, lossAxes, tickText } from './lossAxes.js';
 import { coordinate, escapeMarkup } from './svg.js';
 
@@ -40,34 +41,19 @@ export function renderLossCurve(series: readonly LossSeries[], options: LossCurv
   const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, foot: height - MARGIN.bottom };
   const { x, y, epochs, logarithmic, lossTicks, epochTicks } = lossAxes(series, options.axis, box);
 
-  const parts: string[] = [];
-  parts.push(`<text x="${MARGIN.left}" y="18" font-size="14" font-weight="600">${escapeMarkup(title)}</text>`);
-  for (const tick of lossTicks) {
-    const at = coordinate(y(tick));
-    parts.push(
-      `<line x1="${MARGIN.left}" x2="${width - MARGIN.right}" y1="${at}" y2="${at}" stroke="currentColor" stroke-opacity="0.15"/>`,
-      `<text x="${MARGIN.left - 8}" y="${at}" dy="0.32em" text-anchor="end">${tickText(tick)}</text>`,
-    );
-  }
-  const foot = height - MARGIN.bottom;
-  for (const tick of epochTicks) {
-    const at = coordinate(x(tick));
-    parts.push(
-      `<line x1="${at}" x2="${at}" y1="${foot}" y2="${foot + 5}" stroke="currentColor"/>`,
-      `<text x="${at}" y="${foot + 18}" text-anchor="middle">${tick}</text>`,
-    );
-  }
-  parts.push(
-    `<path d="M${MARGIN.left},${MARGIN.top}V${foot}H${width - MARGIN.right}" fill="none" stroke="currentColor"/>`,
-    `<text x="${(MARGIN.left + width - MARGIN.right) / 2}" y="${height - 8}" text-anchor="middle">epoch</text>`,
-    `<text transform="translate(16,${(MARGIN.top + foot) / 2}) rotate(-90)" text-anchor="middle">${escapeMarkup(label)}${logarithmic ? ' (log)' : ''}</text>`,
-  );
+  const parts = svgChartFrame({
+    ...{ box, height, title },
+    rows: lossTicks.map((tick) => ({ at: y(tick), text: tickText(tick) })),
+    columns: epochTicks.map((tick) => ({ at: x(tick), text: String(tick) })),
+    below: 'epoch',
+    beside: `${label}${logarithmic ? ' (log)' : ''}`,
+  });
 
   const best = options.bestEpoch;
   if (best !== undefined && best >= 1 && best <= epochs) {
     const at = coordinate(x(best));
     parts.push(
-      `<line x1="${at}" x2="${at}" y1="${MARGIN.top}" y2="${foot}" stroke="currentColor" stroke-dasharray="3 4" stroke-opacity="0.6"/>`,
+      `<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.foot}" stroke="currentColor" stroke-dasharray="3 4" stroke-opacity="0.6"/>`,
     );
   }
 
@@ -93,13 +79,7 @@ export function renderLossCurve(series: readonly LossSeries[], options: LossCurv
   });
   parts.push(legend(series, best, width));
 
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="currentColor">`,
-    `<title>${escapeMarkup(title)}</title>`,
-    ...parts,
-    '</svg>',
-    '',
-  ].join('\n');
+  return svgChart(width, height, title, parts);
 }
 
 function legend(series: readonly LossSeries[], best: number | undefined, width: number): string {

@@ -5,25 +5,23 @@ import path from 'node:path';
 import { type TrainingRequest, trainingRequestSchema } from '../../src/config/schema.js';
 import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
 
+/** A scan of a small object, but for the object's side and the seed. */
+export const TINY_RECIPE = {
+  N: 64,
+  object: 'lines',
+  probe: 'structured',
+  probe_diameter_px: null,
+  probe_curvature_rad: 1.2,
+  scan: 'jittered_raster',
+  step_px: 6,
+  n_patterns: null,
+  photons: 1e5,
+  noise: true,
+} as const;
+
 /** Writes a scan of a small object; the same seed gives the same file. */
 export async function writeTinyScan(file: string, seed = 3): Promise<void> {
-  await writeSimulatedScan(
-    file,
-    simulateRecipe({
-      N: 64,
-      object: 'lines',
-      object_side_px: 84,
-      probe: 'structured',
-      probe_diameter_px: null,
-      probe_curvature_rad: 1.2,
-      scan: 'jittered_raster',
-      step_px: 6,
-      n_patterns: null,
-      photons: 1e5,
-      noise: true,
-      seed,
-    }),
-  );
+  await writeSimulatedScan(file, simulateRecipe({ ...TINY_RECIPE, object_side_px: 84, seed }));
 }
 
 /** A request for such a training; blocks are merged. */

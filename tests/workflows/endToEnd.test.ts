@@ -13,6 +13,7 @@ import { openBundle } from '../../src/persistence/bundle.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
+import { TINY_RECIPE } from '../support/tinyRun.js';
 
 const run = promisify(execFile);
 const cli = path.resolve('dist/cli/main.js');
@@ -22,21 +23,7 @@ let scan: string;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-e2e-'));
   scan = path.join(folder, 'scan.npz');
-  const recipe = {
-    N: 64,
-    object: 'lines',
-    object_side_px: 96,
-    probe: 'structured',
-    probe_diameter_px: null,
-    probe_curvature_rad: 1.2,
-    scan: 'jittered_raster',
-    step_px: 6,
-    n_patterns: null,
-    photons: 1e5,
-    noise: true,
-    seed: 3,
-  } as const;
-  await writeSimulatedScan(scan, simulateRecipe(recipe));
+  await writeSimulatedScan(scan, simulateRecipe({ ...TINY_RECIPE, object_side_px: 96, seed: 3 }));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

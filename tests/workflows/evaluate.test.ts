@@ -10,22 +10,10 @@ import { gaussianBlur } from '../../src/physics/gaussian.js';
 import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';
 import { writeNetworkBundle } from '../support/networkBundle.js';
-import { writeTinyScan } from '../support/tinyRun.js';
+import { TINY_RECIPE, writeTinyScan } from '../support/tinyRun.js';
 
 /** 81 patterns over 50 pixels: enough to compare, little to compute. */
-const RECIPE = {
-  N: 64,
-  object: 'lines',
-  object_side_px: 116,
-  probe: 'structured',
-  probe_diameter_px: null,
-  probe_curvature_rad: 1.2,
-  scan: 'jittered_raster',
-  step_px: 6,
-  n_patterns: null,
-  photons: 1e5,
-  noise: true,
-} as const;
+const RECIPE = { ...TINY_RECIPE, object_side_px: 116 } as const;
 
 let folder: string;
 let scan: string;

@@ -156,3 +156,7 @@ export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, 
 
 /** See {@link dataConfigSchema}. */
 export type DataConfig = Readonly<z.output<typeof dataConfigSchema>>;
+/** What a schema with the block `data` gives. */
+export type WithData<S extends z.ZodType<{ data: unknown }>> = Readonly<
+  Omit<z.output<S>, 'data'> & { data: DataConfig }
+>;

@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { field, required } from '../field.js';
 import { optional, path, positiveInteger, positiveNumber, seedNumber } from '../kinds.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
+import { dataConfigSchema, type WithData } from './data.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -51,4 +51,4 @@ export const overlapConfigSchema = z.strictObject({
 });
 
 /** See {@link overlapConfigSchema}. */
-export type OverlapConfig = Readonly<Omit<z.output<typeof overlapConfigSchema>, 'data'> & { data: DataConfig }>;
+export type OverlapConfig = WithData<typeof overlapConfigSchema>;

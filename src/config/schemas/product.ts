@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { field, required } from '../field.js';
 import { anyNumber, flag, nonNegativeNumber, optional, path, text } from '../kinds.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
+import { dataConfigSchema, type WithData } from './data.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -78,8 +78,7 @@ export const productImportConfigSchema = z.strictObject({
   data: dataConfigSchema.prefault({}),
 });
 
-type Opening<S extends z.ZodType<{ data: unknown }>> = Readonly<Omit<z.output<S>, 'data'> & { data: DataConfig }>;
 /** See {@link productExportConfigSchema}. */
-export type ProductExportConfig = Opening<typeof productExportConfigSchema>;
+export type ProductExportConfig = WithData<typeof productExportConfigSchema>;
 /** See {@link productImportConfigSchema}. */
-export type ProductImportConfig = Opening<typeof productImportConfigSchema>;
+export type ProductImportConfig = WithData<typeof productImportConfigSchema>;

@@ -18,7 +18,7 @@ import {
   positiveInteger,
   seedNumber,
 } from '../kinds.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
+import { dataConfigSchema, type WithData } from './data.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -90,12 +90,11 @@ export const orientConfigSchema = z.strictObject({
   data: dataConfigSchema.prefault({}),
 });
 
-type Tool<S extends z.ZodType<{ data: unknown }>> = Readonly<Omit<z.output<S>, 'data'> & { data: DataConfig }>;
 /** See {@link inspectConfigSchema}. */
-export type InspectConfig = Tool<typeof inspectConfigSchema>;
+export type InspectConfig = WithData<typeof inspectConfigSchema>;
 /** See {@link convertConfigSchema}. */
-export type ConvertConfig = Tool<typeof convertConfigSchema>;
+export type ConvertConfig = WithData<typeof convertConfigSchema>;
 /** See {@link splitConfigSchema}. */
-export type SplitConfig = Tool<typeof splitConfigSchema>;
+export type SplitConfig = WithData<typeof splitConfigSchema>;
 /** See {@link orientConfigSchema}. */
-export type OrientConfig = Tool<typeof orientConfigSchema>;
+export type OrientConfig = WithData<typeof orientConfigSchema>;

@@ -1,0 +1,495 @@
+/**
+ * What iterative solvers do to fields besides transforming them. Fields are planes of float32, real and imaginary part apart;
+ * patterns and their transforms are n×n with zero frequency at the corner; n is divisible by 4. Objects are larger: `stride` is the
+ * length of their rows, `at` the element where a patch begins.
+ */
+
+/** Sums in float64, four at a time. */
+// @ts-expect-error: decorator
+@inline
+function sumOf(v: v128): f64 {
+  return (
+    <f64>f32x4.extract_lane(v, 0) +
+    <f64>f32x4.extract_lane(v, 1) +
+    <f64>f32x4.extract_lane(v, 2) +
+    <f64>f32x4.extract_lane(v, 3)
+  );
+}
+
+// @ts-expect-error: decorator
+@inline
+function productRe(ar: v128, ai: v128, br: v128, bi: v128): v128 {
+  return f32x4.sub(f32x4.mul(ar, br), f32x4.mul(ai, bi));
+}
+
+// @ts-expect-error: decorator
+@inline
+function productIm(ar: v128, ai: v128, br: v128, bi: v128): v128 {
+  return f32x4.add(f32x4.mul(ar, bi), f32x4.mul(ai, br));
+}
+
+/** Re(conj(a)·b), and below Im(conj(a)·b). */
+// @ts-expect-error: decorator
+@inline
+function againstRe(ar: v128, ai: v128, br: v128, bi: v128): v128 {
+  return f32x4.add(f32x4.mul(ar, br), f32x4.mul(ai, bi));
+}
+
+// @ts-expect-error: decorator
+@inline
+function againstIm(ar: v128, ai: v128, br: v128, bi: v128): v128 {
+  return f32x4.sub(f32x4.mul(ar, bi), f32x4.mul(ai, br));
+}
+
+/**
+ * out = source · ramp, ramp[r,c] = rows[r]·columns[c]: a shift in Fourier space.
+ * @param ramps rowsRe (n), rowsIm (n), columnsRe (n), columnsIm (n)
+ */
+export function shift(re: usize, im: usize, ramps: usize, outRe: usize, outIm: usize, n: i32): void {
+  const bytes = <usize>n << 2;
+  for (let r = 0, i: usize = 0; r < n; r++) {
+    const yr = v128.load32_splat(ramps + (<usize>r << 2));
+    const yi = v128.load32_splat(ramps + bytes + (<usize>r << 2));
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const xr = v128.load(ramps + 2 * bytes + c);
+      const xi = v128.load(ramps + 3 * bytes + c);
+      const wr = productRe(yr, yi, xr, xi);
+      const wi = productIm(yr, yi, xr, xi);
+      const ar = v128.load(re + i);
+      const ai = v128.load(im + i);
+      v128.store(outRe + i, productRe(wr, wi, ar, ai));
+      v128.store(outIm + i, productIm(wr, wi, ar, ai));
+    }
+  }
+}
+
+/** sum += source · conj(ramp): the adjoint of {@link shift}. */
+export function addShiftedBack(re: usize, im: usize, ramps: usize, sumRe: usize, sumIm: usize, n: i32): void {
+  const bytes = <usize>n << 2;
+  for (let r = 0, i: usize = 0; r < n; r++) {
+    const yr = v128.load32_splat(ramps + (<usize>r << 2));
+    const yi = v128.load32_splat(ramps + bytes + (<usize>r << 2));
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const xr = v128.load(ramps + 2 * bytes + c);
+      const xi = v128.load(ramps + 3 * bytes + c);
+      const wr = productRe(yr, yi, xr, xi);
+      const wi = productIm(yr, yi, xr, xi);
+      const ar = v128.load(re + i);
+      const ai = v128.load(im + i);
+      v128.store(sumRe + i, f32x4.add(v128.load(sumRe + i), againstRe(wr, wi, ar, ai)));
+      v128.store(sumIm + i, f32x4.add(v128.load(sumIm + i), againstIm(wr, wi, ar, ai)));
+    }
+  }
+}
+
+/** out = O·P. */
+export function exitWave(oRe: usize, oIm: usize, stride: i32, pRe: usize, pIm: usize, outRe: usize, outIm: usize, n: i32): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const ar = v128.load(oRe + c);
+      const ai = v128.load(oIm + c);
+      const br = v128.load(pRe + i);
+      const bi = v128.load(pIm + i);
+      v128.store(outRe + i, productRe(ar, ai, br, bi));
+      v128.store(outIm + i, productIm(ar, ai, br, bi));
+    }
+  }
+}
+
+/**
+ * intensity = scale·Σ|Ψ|² over `modes` waves that lie one after the other, `step` bytes apart, real plane then imaginary plane.
+ */
+export function intensity(waves: usize, modes: i32, step: usize, scale: f32, out: usize, n: i32): void {
+  const plane = <usize>(n * n) << 2;
+  const s = f32x4.splat(scale);
+  for (let i: usize = 0; i < plane; i += 16) {
+    let sum = f32x4.splat(0);
+    for (let m = 0, at = waves + i; m < modes; m++, at += step) {
+      const ar = v128.load(at);
+      const ai = v128.load(at + plane);
+      sum = f32x4.add(sum, f32x4.add(f32x4.mul(ar, ar), f32x4.mul(ai, ai)));
+    }
+    v128.store(out + i, f32x4.mul(s, sum));
+  }
+}
+
+/**
+ * Compares a model with a measurement. Measured amplitudes below 0 are bad pixels and count nowhere.
+ * @param sums five float64 that are added to: Σ(√I − √J)², Σ|√I − √J|, Σ√I, ΣI, ΣJ (I measured, J modelled)
+ */
+export function compare(model: usize, measured: usize, sums: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  const bytes = <usize>n << 2;
+  let square: f64 = 0;
+  let absolute: f64 = 0;
+  let amplitude: f64 = 0;
+  let counts: f64 = 0;
+  let modelled: f64 = 0;
+  for (let r = 0; r < n; r++, model += bytes, measured += bytes) {
+    let s0 = zero;
+    let s1 = zero;
+    let s2 = zero;
+    let s3 = zero;
+    let s4 = zero;
+    for (let c: usize = 0; c < bytes; c += 16) {
+      const a = v128.load(measured + c);
+      const good = f32x4.ge(a, zero);
+      const j = v128.and(v128.load(model + c), good);
+      const root = v128.and(a, good);
+      const d = f32x4.sub(root, f32x4.sqrt(j));
+      s0 = f32x4.add(s0, f32x4.mul(d, d));
+      s1 = f32x4.add(s1, f32x4.abs(d));
+      s2 = f32x4.add(s2, root);
+      s3 = f32x4.add(s3, f32x4.mul(root, root));
+      s4 = f32x4.add(s4, j);
+    }
+    square += sumOf(s0);
+    absolute += sumOf(s1);
+    amplitude += sumOf(s2);
+    counts += sumOf(s3);
+    modelled += sumOf(s4);
+  }
+  store<f64>(sums, load<f64>(sums) + square);
+  store<f64>(sums, load<f64>(sums, 8) + absolute, 8);
+  store<f64>(sums, load<f64>(sums, 16) + amplitude, 16);
+  store<f64>(sums, load<f64>(sums, 24) + counts, 24);
+  store<f64>(sums, load<f64>(sums, 32) + modelled, 32);
+}
+
+/**
+ * model ← what every wave must be multiplied with to get its change: scale·(√I/√J − 1); 0 at bad pixels.
+ * @param floor added to √J: no pixel is divided by nothing
+ */
+export function amplitudeChange(model: usize, measured: usize, scale: f32, floor: f32, n: i32): void {
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  const s = f32x4.splat(scale);
+  const f = f32x4.splat(floor);
+  const plane = <usize>(n * n) << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const a = v128.load(measured + i);
+    const root = f32x4.add(f32x4.sqrt(v128.load(model + i)), f);
+    const change = f32x4.mul(s, f32x4.sub(f32x4.div(a, root), one));
+    v128.store(model + i, v128.and(change, f32x4.ge(a, zero)));
+  }
+}
+
+/** The same for Poisson statistics: scale·(I/J − 1). */
+export function poissonChange(model: usize, measured: usize, scale: f32, floor: f32, n: i32): void {
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  const s = f32x4.splat(scale);
+  const f = f32x4.splat(floor);
+  const plane = <usize>(n * n) << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const a = v128.load(measured + i);
+    const j = f32x4.add(v128.load(model + i), f);
+    const change = f32x4.mul(s, f32x4.sub(f32x4.div(f32x4.mul(a, a), j), one));
+    v128.store(model + i, v128.and(change, f32x4.ge(a, zero)));
+  }
+}
+
+/**
+ * One fixed-point step for the length of the Poisson gradient: Σ ξ(J − I/(1 − aξ)) / Σ ξ²J with ξ = 1 − I/J
+ * (M. Odstrčil, A. Menzel, M. Guizar-Sicairos, Opt. Express 26, 3108, 2018).
+ */
+export function poissonLength(model: usize, measured: usize, length: f32, floor: f32, n: i32): f64 {
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  const a = f32x4.splat(length);
+  const f = f32x4.splat(floor);
+  const bytes = <usize>n << 2;
+  let above: f64 = 0;
+  let below: f64 = 0;
+  for (let r = 0; r < n; r++, model += bytes, measured += bytes) {
+    let s0 = zero;
+    let s1 = zero;
+    for (let c: usize = 0; c < bytes; c += 16) {
+      const root = v128.load(measured + c);
+      const good = f32x4.ge(root, zero);
+      const i = f32x4.mul(root, root);
+      const j = f32x4.add(v128.load(model + c), f);
+      const xi = f32x4.sub(one, f32x4.div(i, j));
+      const left = f32x4.sub(j, f32x4.div(i, f32x4.sub(one, f32x4.mul(a, xi))));
+      s0 = f32x4.add(s0, v128.and(good, f32x4.mul(xi, left)));
+      s1 = f32x4.add(s1, v128.and(good, f32x4.mul(f32x4.mul(xi, xi), j)));
+    }
+    above += sumOf(s0);
+    below += sumOf(s1);
+  }
+  return below > 0 ? above / below : 0;
+}
+
+/** wave ← wave·factor, elementwise with a real plane. */
+export function scaleBy(re: usize, im: usize, factor: usize, n: i32): void {
+  const plane = <usize>(n * n) << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const f = v128.load(factor + i);
+    v128.store(re + i, f32x4.mul(f, v128.load(re + i)));
+    v128.store(im + i, f32x4.mul(f, v128.load(im + i)));
+  }
+}
+
+/** out = 2·a − b. */
+export function reflect(aRe: usize, aIm: usize, bRe: usize, bIm: usize, outRe: usize, outIm: usize, n: i32): void {
+  const plane = <usize>(n * n) << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const ar = v128.load(aRe + i);
+    const ai = v128.load(aIm + i);
+    v128.store(outRe + i, f32x4.sub(f32x4.add(ar, ar), v128.load(bRe + i)));
+    v128.store(outIm + i, f32x4.sub(f32x4.add(ai, ai), v128.load(bIm + i)));
+  }
+}
+
+/** ψ ← ψ + relax·(q − ψ + d): the difference map's step; answers Σ|change|². */
+export function differenceStep(
+  re: usize,
+  im: usize,
+  qRe: usize,
+  qIm: usize,
+  dRe: usize,
+  dIm: usize,
+  relax: f32,
+  n: i32,
+): f64 {
+  const bytes = <usize>n << 2;
+  const s = f32x4.splat(relax);
+  let total: f64 = 0;
+  for (let r = 0, i: usize = 0; r < n; r++) {
+    let sum = f32x4.splat(0);
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const ar = v128.load(re + i);
+      const ai = v128.load(im + i);
+      const ur = f32x4.mul(s, f32x4.add(f32x4.sub(v128.load(qRe + i), ar), v128.load(dRe + i)));
+      const ui = f32x4.mul(s, f32x4.add(f32x4.sub(v128.load(qIm + i), ai), v128.load(dIm + i)));
+      v128.store(re + i, f32x4.add(ar, ur));
+      v128.store(im + i, f32x4.add(ai, ui));
+      sum = f32x4.add(sum, f32x4.add(f32x4.mul(ur, ur), f32x4.mul(ui, ui)));
+    }
+    total += sumOf(sum);
+  }
+  return total;
+}
+
+/** sum += |P|ᵏ·conj(P)·χ at a patch of the object, k = 0 or 1 (`weighted`). */
+export function addObject(
+  pRe: usize,
+  pIm: usize,
+  cRe: usize,
+  cIm: usize,
+  weighted: i32,
+  sumRe: usize,
+  sumIm: usize,
+  stride: i32,
+  n: i32,
+): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  for (let r = 0, i: usize = 0; r < n; r++, sumRe += jump, sumIm += jump) {
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const pr = v128.load(pRe + i);
+      const pi = v128.load(pIm + i);
+      let xr = v128.load(cRe + i);
+      let xi = v128.load(cIm + i);
+      if (weighted) {
+        const w = f32x4.sqrt(againstRe(pr, pi, pr, pi));
+        xr = f32x4.mul(w, xr);
+        xi = f32x4.mul(w, xi);
+      }
+      v128.store(sumRe + c, f32x4.add(v128.load(sumRe + c), againstRe(pr, pi, xr, xi)));
+      v128.store(sumIm + c, f32x4.add(v128.load(sumIm + c), againstIm(pr, pi, xr, xi)));
+    }
+  }
+}
+
+/** sum += |P|² at a patch of the object. */
+export function addIllumination(pRe: usize, pIm: usize, sum: usize, stride: i32, n: i32): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  for (let r = 0, i: usize = 0; r < n; r++, sum += jump) {
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const pr = v128.load(pRe + i);
+      const pi = v128.load(pIm + i);
+      v128.store(sum + c, f32x4.add(v128.load(sum + c), againstRe(pr, pi, pr, pi)));
+    }
+  }
+}
+
+/** out = |O|ᵏ·conj(O)·χ, k = 0 or 1 (`weighted`). */
+export function probeProduct(
+  oRe: usize,
+  oIm: usize,
+  stride: i32,
+  cRe: usize,
+  cIm: usize,
+  weighted: i32,
+  outRe: usize,
+  outIm: usize,
+  n: i32,
+): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const or = v128.load(oRe + c);
+      const oi = v128.load(oIm + c);
+      let xr = v128.load(cRe + i);
+      let xi = v128.load(cIm + i);
+      if (weighted) {
+        const w = f32x4.sqrt(againstRe(or, oi, or, oi));
+        xr = f32x4.mul(w, xr);
+        xi = f32x4.mul(w, xi);
+      }
+      v128.store(outRe + i, againstRe(or, oi, xr, xi));
+      v128.store(outIm + i, againstIm(or, oi, xr, xi));
+    }
+  }
+}
+
+/** sum += |O|² of a patch. */
+export function addObjectIntensity(oRe: usize, oIm: usize, stride: i32, sum: usize, n: i32): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const or = v128.load(oRe + c);
+      const oi = v128.load(oIm + c);
+      v128.store(sum + i, f32x4.add(v128.load(sum + i), againstRe(or, oi, or, oi)));
+    }
+  }
+}
+
+/**
+ * Products of two changes of the exit wave, A = δO·P and B = δP·O, with each other and with χ.
+ * @param sums six float64 that are added to: Σ|A|², Σ|B|², Re ΣA·conj(B), Im ΣA·conj(B), Re Σconj(A)χ, Re Σconj(B)χ
+ */
+export function stepProducts(
+  dRe: usize,
+  dIm: usize,
+  oRe: usize,
+  oIm: usize,
+  stride: i32,
+  pRe: usize,
+  pIm: usize,
+  dpRe: usize,
+  dpIm: usize,
+  cRe: usize,
+  cIm: usize,
+  sums: usize,
+  n: i32,
+): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  let aa: f64 = 0;
+  let bb: f64 = 0;
+  let ab: f64 = 0;
+  let abIm: f64 = 0;
+  let ac: f64 = 0;
+  let bc: f64 = 0;
+  for (let r = 0, i: usize = 0; r < n; r++, dRe += jump, dIm += jump, oRe += jump, oIm += jump) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let s4 = s0;
+    let s5 = s0;
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const dr = v128.load(dRe + c);
+      const di = v128.load(dIm + c);
+      const pr = v128.load(pRe + i);
+      const pi = v128.load(pIm + i);
+      const ar = productRe(dr, di, pr, pi);
+      const ai = productIm(dr, di, pr, pi);
+      const or = v128.load(oRe + c);
+      const oi = v128.load(oIm + c);
+      const qr = v128.load(dpRe + i);
+      const qi = v128.load(dpIm + i);
+      const br = productRe(or, oi, qr, qi);
+      const bi = productIm(or, oi, qr, qi);
+      const xr = v128.load(cRe + i);
+      const xi = v128.load(cIm + i);
+      s0 = f32x4.add(s0, againstRe(ar, ai, ar, ai));
+      s1 = f32x4.add(s1, againstRe(br, bi, br, bi));
+      s2 = f32x4.add(s2, againstRe(br, bi, ar, ai));
+      s3 = f32x4.add(s3, againstIm(br, bi, ar, ai));
+      s4 = f32x4.add(s4, againstRe(ar, ai, xr, xi));
+      s5 = f32x4.add(s5, againstRe(br, bi, xr, xi));
+    }
+    aa += sumOf(s0);
+    bb += sumOf(s1);
+    ab += sumOf(s2);
+    abIm += sumOf(s3);
+    ac += sumOf(s4);
+    bc += sumOf(s5);
+  }
+  store<f64>(sums, load<f64>(sums) + aa);
+  store<f64>(sums, load<f64>(sums, 8) + bb, 8);
+  store<f64>(sums, load<f64>(sums, 16) + ab, 16);
+  store<f64>(sums, load<f64>(sums, 24) + abIm, 24);
+  store<f64>(sums, load<f64>(sums, 32) + ac, 32);
+  store<f64>(sums, load<f64>(sums, 40) + bc, 40);
+}
+
+/**
+ * How a move of the position changes the exit wave, Y = ∂O/∂y·P and X = ∂O/∂x·P (central differences), against χ. The patch needs a
+ * margin of one pixel in the object.
+ * @param sums five float64 that are added to: Σ|Y|², Σ|X|², Re ΣY·conj(X), Re Σconj(Y)χ, Re Σconj(X)χ
+ */
+export function positionProducts(
+  oRe: usize,
+  oIm: usize,
+  stride: i32,
+  pRe: usize,
+  pIm: usize,
+  cRe: usize,
+  cIm: usize,
+  sums: usize,
+  n: i32,
+): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  const half = f32x4.splat(0.5);
+  let yy: f64 = 0;
+  let xx: f64 = 0;
+  let yx: f64 = 0;
+  let yc: f64 = 0;
+  let xc: f64 = 0;
+  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let s4 = s0;
+    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
+      const pr = f32x4.mul(half, v128.load(pRe + i));
+      const pi = f32x4.mul(half, v128.load(pIm + i));
+      const ur = f32x4.sub(v128.load(oRe + c + jump), v128.load(oRe + c - jump));
+      const ui = f32x4.sub(v128.load(oIm + c + jump), v128.load(oIm + c - jump));
+      const vr = f32x4.sub(v128.load(oRe + c + 4), v128.load(oRe + c - 4));
+      const vi = f32x4.sub(v128.load(oIm + c + 4), v128.load(oIm + c - 4));
+      const yr = productRe(ur, ui, pr, pi);
+      const yi = productIm(ur, ui, pr, pi);
+      const wr = productRe(vr, vi, pr, pi);
+      const wi = productIm(vr, vi, pr, pi);
+      const kr = v128.load(cRe + i);
+      const ki = v128.load(cIm + i);
+      s0 = f32x4.add(s0, againstRe(yr, yi, yr, yi));
+      s1 = f32x4.add(s1, againstRe(wr, wi, wr, wi));
+      s2 = f32x4.add(s2, againstRe(wr, wi, yr, yi));
+      s3 = f32x4.add(s3, againstRe(yr, yi, kr, ki));
+      s4 = f32x4.add(s4, againstRe(wr, wi, kr, ki));
+    }
+    yy += sumOf(s0);
+    xx += sumOf(s1);
+    yx += sumOf(s2);
+    yc += sumOf(s3);
+    xc += sumOf(s4);
+  }
+  store<f64>(sums, load<f64>(sums) + yy);
+  store<f64>(sums, load<f64>(sums, 8) + xx, 8);
+  store<f64>(sums, load<f64>(sums, 16) + yx, 16);
+  store<f64>(sums, load<f64>(sums, 24) + yc, 24);
+  store<f64>(sums, load<f64>(sums, 32) + xc, 32);
+}

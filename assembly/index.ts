@@ -1,0 +1,22 @@
+/** The inner loops of the iterative solvers, compiled to WebAssembly; `src/solvers/host/kernels.ts` calls them. */
+export { fft2 } from './fft';
+export {
+  addIllumination,
+  addObject,
+  addObjectIntensity,
+  addShiftedBack,
+  amplitudeChange,
+  compare,
+  differenceStep,
+  exitWave,
+  intensity,
+  poissonChange,
+  poissonLength,
+  positionProducts,
+  probeProduct,
+  reflect,
+  scaleBy,
+  shift,
+  stepProducts,
+} from './fields';
+export { addPlane, addScaled, divideByRoot, divideStep, largest } from './planes';

@@ -243,7 +243,7 @@ export function reflect(aRe: usize, aIm: usize, bRe: usize, bIm: usize, outRe: u
   }
 }
 
-/** ψ ← ψ + relax·(q − ψ + d): the difference map's step; answers Σ|change|². */
+/** ψ ← q + d: the difference map's step; answers Σ|change|². */
 export function differenceStep(
   re: usize,
   im: usize,
@@ -251,21 +251,21 @@ export function differenceStep(
   qIm: usize,
   dRe: usize,
   dIm: usize,
-  relax: f32,
   n: i32,
 ): f64 {
   const bytes = <usize>n << 2;
-  const s = f32x4.splat(relax);
   let total: f64 = 0;
   for (let r = 0, i: usize = 0; r < n; r++) {
     let sum = f32x4.splat(0);
     for (let c: usize = 0; c < bytes; c += 16, i += 16) {
       const ar = v128.load(re + i);
       const ai = v128.load(im + i);
-      const ur = f32x4.mul(s, f32x4.add(f32x4.sub(v128.load(qRe + i), ar), v128.load(dRe + i)));
-      const ui = f32x4.mul(s, f32x4.add(f32x4.sub(v128.load(qIm + i), ai), v128.load(dIm + i)));
-      v128.store(re + i, f32x4.add(ar, ur));
-      v128.store(im + i, f32x4.add(ai, ui));
+      const nr = f32x4.add(v128.load(qRe + i), v128.load(dRe + i));
+      const ni = f32x4.add(v128.load(qIm + i), v128.load(dIm + i));
+      const ur = f32x4.sub(nr, ar);
+      const ui = f32x4.sub(ni, ai);
+      v128.store(re + i, nr);
+      v128.store(im + i, ni);
       sum = f32x4.add(sum, f32x4.add(f32x4.mul(ur, ur), f32x4.mul(ui, ui)));
     }
     total += sumOf(sum);

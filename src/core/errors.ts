@@ -37,6 +37,7 @@ export type PtychoErrorCode =
   | 'BUNDLE_INVALID'
   | 'CHECKPOINT_INVALID'
   | 'TRAINING_FAILED'
+  | 'SOLVER_FAILED'
   | 'CANCELLED'
   // the pipe worker
   | 'PROTOCOL';

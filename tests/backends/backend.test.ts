@@ -172,8 +172,8 @@ describe.each(backendCases)('$name', ({ create, call, info }) => {
       const pending = look.run({}, state);
       await other.dispose();
       expect([...(await pending).y.data]).toEqual([10, 20]);
-      await expect(look.run({}, state)).rejects.toEqual(rejects('ENGINE_FAILURE', 'the backend was disposed'));
-      await expect(other.compile(readOnly)).rejects.toEqual(rejects('ENGINE_FAILURE', 'the backend was disposed'));
+      await expect(look.run({}, state)).rejects.toEqual(rejects('ENGINE_FAILURE', 'it was disposed'));
+      await expect(other.compile(readOnly)).rejects.toEqual(rejects('ENGINE_FAILURE', 'it was disposed'));
       await state.dispose();
       await look.dispose();
       await other.dispose();

@@ -13,9 +13,10 @@ export interface BackendCase {
 
 const onnx: BackendCase = {
   name: 'onnxruntime',
-  info: { name: 'onnx', engine: 'onnxruntime-node 1.30.0', device: 'cpu', threads: 2 },
+  info: { name: 'onnx', engine: 'onnxruntime-node 1.30.0', device: 'cpu', threads: 1 },
   call: `{ backend: 'onnx', execution: { accelerator: 'cpu', threads: 2 } }`,
-  create: (threads = 2) => createOnnxBackend({ accelerator: 'cpu', threads }),
+  // Test files run side by side: more threads would only wait for each other's cores.
+  create: (threads = 1) => createOnnxBackend({ accelerator: 'cpu', threads }),
 };
 
 const tensorflow = (engine: 'wasm' | 'cpu', version: string): BackendCase => ({

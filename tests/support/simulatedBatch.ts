@@ -1,6 +1,6 @@
 /** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
 import { modelConfigSchema } from '../../src/config/schema.js';
-import type { Tensor } from '../../src/core/tensor.js';
+import type { ComplexImage, Tensor } from '../../src/core/tensor.js';
 import { type NetworkSpec, PtychoNetwork } from '../../src/model/network.js';
 import { physicsScale } from '../../src/model/scale.js';
 import { detectorAmplitude } from '../../src/physics/detector.js';
@@ -25,12 +25,16 @@ export interface SimulatedOptions {
   readonly spec?: Partial<NetworkSpec>;
 }
 
+/** Drawing lines takes longer than what most tests do with them. */
+let drawn: ComplexImage | undefined;
+
 /** The network, the feeds of its programs (`learning_rate` apart) for `seed`, and the known patches. */
 export function simulated(options: SimulatedOptions) {
   const { gridsize, architecture, loss, n_filters_scale, batch } = options;
   const guess = makeProbe('structured', { side: N, diameter: 20 });
   const probe = scaleComplex(guess, Math.sqrt(COUNTS / totalIntensity(guess)));
-  const object = linesObject({ rows: 160, cols: 160, seed: 5 });
+  drawn ??= linesObject({ rows: 160, cols: 160, seed: 5 });
+  const object = drawn;
   const members = gridsize ** 2;
 
   const patterns = (seed: number) => {

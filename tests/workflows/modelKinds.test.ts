@@ -15,12 +15,14 @@ import { maxDifference } from '../support/golden.js';
 
 const N = 64;
 
+const object = linesObject({ rows: 140, cols: 140, seed: 3 });
+
 function scan(metadata?: Record<string, unknown>): RawData {
-  const count = 24;
-  const xs = Float64Array.from({ length: count }, (_, i) => 50 + 6 * (i % 6) + Math.sin(7 * i));
-  const ys = Float64Array.from({ length: count }, (_, i) => 50 + 6 * Math.floor(i / 6) + Math.cos(5 * i));
+  const count = 12;
+  const xs = Float64Array.from({ length: count }, (_, i) => 50 + 6 * (i % 4) + Math.sin(7 * i));
+  const ys = Float64Array.from({ length: count }, (_, i) => 50 + 6 * Math.floor(i / 4) + Math.cos(5 * i));
   const made = simulateScan({
-    object: linesObject({ rows: 140, cols: 140, seed: 3 }),
+    object,
     probe: makeProbe('structured', { side: N, diameter: 20 }),
     xs,
     ys,
@@ -40,8 +42,9 @@ const requestOf = ({ model = {}, ...rest }: Record<string, unknown> = {}) =>
   trainingRequestSchema.parse({
     model: { n_filters_scale: 1, ...(model as object) },
     nepochs: 2,
-    batch_size: 8,
-    n_groups: 24,
+    batch_size: 2,
+    n_groups: 5,
+    val_fraction: 0.2,
     neighbor_count: 5,
     ...rest,
   });
@@ -76,6 +79,9 @@ describe('training of every kind', () => {
       'by the contract of counts',
       {
         scale_contract_version: 'ci_intensity_v2',
+        // All of the scan, whose mean is that of the simulation.
+        n_groups: 12,
+        batch_size: 4,
         model: { cnn_output_mode: 'real_imag', physics_forward_mode: 'rectangular_scaled', rect_s1s2_init: 'data' },
       },
       [],

@@ -44,7 +44,7 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       threads,
     });
   }
-  const host = new WorkerHost<OnnxCalls>(workerBeside(import.meta.url), 'ONNX');
+  const host = new WorkerHost<OnnxCalls>(workerBeside(import.meta.url), 'The ONNX backend');
   try {
     const version = await host.call('open', [options.engineModule ?? 'onnxruntime-node']);
     const tryCuda = () => {

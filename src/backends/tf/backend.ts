@@ -55,7 +55,7 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
     );
   }
   // libtensorflow looks at the environment of the process, not at a worker's copy of it.
-  const host = new WorkerHost<TfCalls>(workerBeside(import.meta.url), 'TensorFlow.js', { env: SHARE_ENV });
+  const host = new WorkerHost<TfCalls>(workerBeside(import.meta.url), 'The TensorFlow.js backend', { env: SHARE_ENV });
   try {
     const report = await host.call('open', [{ engine: engine ?? null, accelerator, threads: threads ?? null }]);
     sayWhatWasSkipped(report, accelerator, logger);

@@ -7,7 +7,7 @@
  */
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { PtychoError } from '../../core/errors.js';
-import type { CallAnswer, CallArguments, EngineCalls, Reply, Request } from './protocol.js';
+import type { CallAnswer, CallArguments, Reply, Request, WorkerCalls } from './protocol.js';
 
 interface Pending {
   resolve(value: unknown): void;
@@ -18,7 +18,7 @@ interface Pending {
 export class EngineRefusal extends Error {}
 
 /** Where an engine's calls go. */
-export interface EngineHost<Calls extends EngineCalls> {
+export interface EngineHost<Calls extends WorkerCalls> {
   /**
    * Asks the engine; buffers in `transfer` may move over and be detached here.
    * @throws EngineRefusal in the engine's words, or the PtychoError that the engine's side threw.
@@ -32,7 +32,7 @@ export interface EngineHost<Calls extends EngineCalls> {
   close(): Promise<void>;
 }
 
-export class WorkerHost<Calls extends EngineCalls> implements EngineHost<Calls> {
+export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> {
   readonly #label: string;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
@@ -40,11 +40,11 @@ export class WorkerHost<Calls extends EngineCalls> implements EngineHost<Calls> 
   /** Why no more calls are taken. */
   #ended: string | undefined;
 
-  /** @param label the backend's name in messages */
+  /** @param label what runs there, as messages begin: `The ONNX backend` */
   constructor(file: URL, label: string, options: WorkerOptions = {}) {
     this.#label = label;
     // Node's own flags are not for the worker: with --input-type, say, it could not start.
-    this.#worker = new Worker(file, { name: `ptychopinn ${label}`, execArgv: [], ...options });
+    this.#worker = new Worker(file, { name: label, execArgv: [], ...options });
     this.#worker.unref();
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#end(`the engine's worker failed: ${error.message}`));
@@ -75,7 +75,7 @@ export class WorkerHost<Calls extends EngineCalls> implements EngineHost<Calls> 
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     const released = this.call('close', [] as never) as Promise<void>;
-    this.#ended = 'the backend was disposed';
+    this.#ended = 'it was disposed';
     await released.catch(() => undefined);
     await this.#worker.terminate();
   }
@@ -99,6 +99,6 @@ export class WorkerHost<Calls extends EngineCalls> implements EngineHost<Calls> 
   }
 
   #failure(why: string): PtychoError {
-    return new PtychoError('ENGINE_FAILURE', `The ${this.#label} backend cannot run: ${why}.`, { reason: why });
+    return new PtychoError('ENGINE_FAILURE', `${this.#label} cannot run: ${why}.`, { reason: why });
   }
 }

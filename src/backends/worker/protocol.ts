@@ -2,13 +2,19 @@
 import type { PtychoErrorCode } from '../../core/errors.js';
 import type { Shape } from '../../core/tensor.js';
 
+/** The least that anything in a worker answers. */
+export interface WorkerCalls {
+  /** Releases everything. */
+  close(): Promise<void>;
+}
+
 export type Arrays = Record<string, Float32Array<ArrayBuffer>>;
 
 /**
  * What every engine's worker can be asked; calls are answered one after the other, in the order they came. How an engine
  * is opened and a program compiled is each backend's own.
  */
-export interface EngineCalls {
+export interface EngineCalls extends WorkerCalls {
   run(program: number, feeds: Arrays, state: number | undefined): Promise<Arrays>;
   dropProgram(program: number): Promise<void>;
   createState(values: Arrays, shapes: Readonly<Record<string, Shape>>): Promise<number>;

@@ -1,10 +1,10 @@
 /** The worker's side: answers one call after the other, in the order they came. */
 import { parentPort } from 'node:worker_threads';
 import { isPtychoError, messageOf } from '../../core/errors.js';
-import type { EngineCalls, Refusal, Reply, Request } from './protocol.js';
+import type { Refusal, Reply, Request, WorkerCalls } from './protocol.js';
 
 /** Makes `engine` answer the thread that started this one. */
-export function serve(engine: EngineCalls): void {
+export function serve(engine: WorkerCalls): void {
   const port = parentPort;
   if (!port) throw new Error('this file is the entry of a worker thread and cannot be run by itself');
   let last: Promise<void> = Promise.resolve();
@@ -16,7 +16,7 @@ export function serve(engine: EngineCalls): void {
   async function answer({ id, call, args }: Request): Promise<void> {
     let reply: Reply;
     try {
-      const method = engine[call as keyof EngineCalls] as (...args: readonly unknown[]) => Promise<unknown>;
+      const method = engine[call as keyof WorkerCalls] as (...args: readonly unknown[]) => Promise<unknown>;
       reply = { id, value: await method.apply(engine, args as unknown[]) };
     } catch (error) {
       reply = { id, error: refusalOf(error) };

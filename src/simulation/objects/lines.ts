@@ -1,6 +1,6 @@
 /** Objects made of straight lines. */
 import type { LegacyRng } from '../../core/rng.js';
-import type { ComplexImage, Tensor } from '../../core/tensor.js';
+import type { ComplexImage } from '../../core/tensor.js';
 import { gaussianBlur } from '../../physics/gaussian.js';
 import { drawnObject, type ObjectOptions } from './fields.js';
 
@@ -65,13 +65,13 @@ function lineField(
   weights: readonly [number, number, number],
 ): Float64Array {
   const [height, width] = [2 * rows, 2 * cols];
-  const canvas: Tensor<Float64Array> = { data: new Float64Array(height * width), shape: [height, width] };
+  const canvas = new Float64Array(height * width);
   for (let k = 0; k < lines; k++) {
     const y0 = rng.uniform(0, height - 1);
     const x0 = rng.uniform(0, width - 1);
     const y1 = rng.uniform(0, height - 1);
     const x1 = rng.uniform(0, width - 1);
-    drawSegment(canvas.data, width, y0, x0, y1, x1);
+    drawSegment(canvas, width, y0, x0, y1, x1);
   }
   const field = new Float64Array(rows * cols);
   const top = Math.floor(rows / 2);
@@ -81,9 +81,19 @@ function lineField(
     [5, weights[1]],
     [10, weights[2]],
   ]) {
-    const blurred = gaussianBlur(canvas, sigma).data;
+    // The centre sees no further than the kernel: the rest need not be blurred.
+    const reach = Math.floor(4 * sigma + 0.5);
+    const [y0, x0] = [Math.max(0, top - reach), Math.max(0, left - reach)];
+    const shape = [Math.min(height, top + rows + reach) - y0, Math.min(width, left + cols + reach) - x0];
+    const seen = new Float64Array(shape[0] * shape[1]);
+    for (let r = 0; r < shape[0]; r++) {
+      const from = (y0 + r) * width + x0;
+      seen.set(canvas.subarray(from, from + shape[1]), r * shape[1]);
+    }
+    const blurred = gaussianBlur({ data: seen, shape }, sigma).data;
     for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) field[r * cols + c] += weight * blurred[(top + r) * width + left + c];
+      const from = (top - y0 + r) * shape[1] + left - x0;
+      for (let c = 0; c < cols; c++) field[r * cols + c] += weight * blurred[from + c];
     }
   }
   return field;

@@ -1,7 +1,7 @@
 /** Partial coherence: several modes, whose intensities add up. */
-import { PtychoError } from '../../core/errors.js';
-import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
-import { totalIntensity } from '../../physics/probe.js';
+import { PtychoError } from '../core/errors.js';
+import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
+import { totalIntensity } from './probe.js';
 
 /**
  * Mutually orthogonal modes (P, N, N) from one probe: the probe itself, then it times x, y, x², xy, y², … (from its centre), made

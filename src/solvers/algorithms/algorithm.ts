@@ -1,0 +1,137 @@
+/** What the algorithms have in common. */
+import type { SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
+import { LegacyRng } from '../../core/rng.js';
+import type { NumericArray } from '../../core/tensor.js';
+import type { FieldEngine, PassSums, SolverScan } from '../engine.js';
+import type { PositionCorrection } from '../positions.js';
+
+/** What an epoch may change. */
+export interface EpochSchedule {
+  readonly object: boolean;
+  readonly probe: boolean;
+  readonly positions: boolean;
+}
+
+/** What an algorithm works with. */
+export interface AlgorithmContext {
+  readonly engine: FieldEngine;
+  readonly scan: SolverScan;
+  readonly options: SolverOptions;
+  readonly batchSize: number;
+  readonly positions: PositionCorrection;
+  /** Called between batches; throws when the work is to stop. */
+  onBatch(done: number): void;
+}
+
+/** One algorithm at work on one scan. */
+export interface Algorithm {
+  /** Before the first epoch, and after fields were put in from outside. */
+  start(): Promise<void>;
+  /** All patterns once; the sums are of the exit waves as the patterns came. @param epoch from 1 */
+  epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums>;
+  /** What goes on from epoch to epoch besides object, probe and positions. */
+  saved(): Record<string, NumericArray>;
+  /** @param saved what {@link saved} answered */
+  restore(saved: Readonly<Record<string, NumericArray>>): void;
+}
+
+/** What an algorithm needs of its engine, and what its options default to. */
+export interface AlgorithmTraits {
+  readonly keepsBatches: boolean;
+  readonly storesWaves: boolean;
+  readonly object_step: number;
+  readonly probe_step: number;
+  readonly object_regularisation: number;
+  readonly probe_regularisation: number;
+  /** For n patterns. */
+  batchSize(count: number): number;
+}
+
+const between = (low: number, value: number, high: number) => Math.min(high, Math.max(low, Math.round(value)));
+
+/** Batches of 24–64: fewer patterns make slower epochs that gain more, until the steps of a batch contradict each other. */
+const pieBatch = (count: number) => between(16, count / 8, 32);
+
+export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
+  rpie: {
+    keepsBatches: false,
+    storesWaves: false,
+    object_step: 0.7,
+    probe_step: 0.7,
+    object_regularisation: 0.5,
+    probe_regularisation: 0.5,
+    batchSize: pieBatch,
+  },
+  epie: {
+    keepsBatches: false,
+    storesWaves: false,
+    object_step: 1,
+    probe_step: 1,
+    object_regularisation: 1,
+    probe_regularisation: 1,
+    batchSize: pieBatch,
+  },
+  pie: {
+    keepsBatches: false,
+    storesWaves: false,
+    object_step: 1,
+    probe_step: 1,
+    object_regularisation: 0.1,
+    probe_regularisation: 0.1,
+    batchSize: pieBatch,
+  },
+  lsqml: {
+    keepsBatches: true,
+    storesWaves: false,
+    object_step: 0.9,
+    probe_step: 0.9,
+    object_regularisation: 0.1,
+    probe_regularisation: 0,
+    batchSize: pieBatch,
+  },
+  dm: {
+    keepsBatches: false,
+    storesWaves: true,
+    object_step: 1,
+    probe_step: 1,
+    object_regularisation: 0.05,
+    probe_regularisation: 0.05,
+    batchSize: (count) => Math.min(count, 256),
+  },
+};
+
+/** The algorithm's own value where the options leave it open. */
+export function factor(
+  options: SolverOptions,
+  name: 'object_step' | 'probe_step' | 'object_regularisation' | 'probe_regularisation',
+): number {
+  return options[name] ?? TRAITS[options.algorithm][name];
+}
+
+/** All patterns in random order, cut into batches of nearly equal size; each epoch has an order of its own. */
+export function batchesOf(count: number, size: number, seed: number, epoch: number): Int32Array[] {
+  const order = new LegacyRng((seed + 7919 * epoch) % 2 ** 32).permutation(count);
+  const parts = Math.max(1, Math.round(count / size));
+  return Array.from({ length: parts }, (_, b) =>
+    Int32Array.from(order.slice(Math.floor((b * count) / parts), Math.floor(((b + 1) * count) / parts))),
+  );
+}
+
+/** Sums of several passes. */
+export class SumsOfPasses {
+  square = 0;
+  absolute = 0;
+  amplitude = 0;
+  counts = 0;
+  modelled = 0;
+  change = 0;
+
+  add(sums: PassSums): void {
+    this.square += sums.square;
+    this.absolute += sums.absolute;
+    this.amplitude += sums.amplitude;
+    this.counts += sums.counts;
+    this.modelled += sums.modelled;
+    this.change += sums.change;
+  }
+}

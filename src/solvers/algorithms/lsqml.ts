@@ -1,0 +1,129 @@
+/**
+ * LSQ-ML: in every batch, the steps of object and probe that together bring the exit waves closest to what the measurements ask for
+ * (M. Odstrčil, A. Menzel, M. Guizar-Sicairos, Opt. Express 26, 3108, 2018).
+ *
+ * The object's direction is Σconj(P)χ divided by √(W² + (δ·max W)²), W = Σ|P|² over the whole scan, δ = `object_regularisation`; the
+ * probe's the mean of conj(O)χ. Each pattern has its own pair of best steps, from two equations with A = δO·P and B = δP·O:
+ *   Σ|A|² α + Re ΣA·conj(B) β = Re Σconj(A)χ,   Re ΣA·conj(B) α + Σ|B|² β = Re Σconj(B)χ;
+ * the object takes the mean without the outer tenths, the probe the mean, both times `object_step`, `probe_step` (0.9).
+ */
+import type { NumericArray } from '../../core/tensor.js';
+import type { PassSums } from '../engine.js';
+import type { Plane } from '../fieldMemory.js';
+import {
+  type Algorithm,
+  type AlgorithmContext,
+  batchesOf,
+  type EpochSchedule,
+  factor,
+  SumsOfPasses,
+} from './algorithm.js';
+
+/** Share of the mean that is added to the diagonal: patterns that say little do not take long steps. */
+const DAMPING = 0.1;
+
+export class LeastSquaresML implements Algorithm {
+  readonly #context: AlgorithmContext;
+  /** W, and what it is in this epoch. */
+  readonly #illumination: Plane;
+  readonly #next: Plane;
+
+  constructor(context: AlgorithmContext) {
+    this.#context = context;
+    const { memory } = context.engine;
+    this.#illumination = memory.plane(memory.objectPixels);
+    this.#next = memory.plane(memory.objectPixels);
+  }
+
+  async start(): Promise<void> {
+    const { engine, scan, batchSize } = this.#context;
+    this.#illumination.data.fill(0);
+    for (const batch of batchesOf(scan.count, batchSize, 0, 0)) {
+      await engine.pass(batch, { wave: 'amplitude', object: true });
+      addPlane(engine.memory.sums.illumination, this.#illumination);
+    }
+  }
+
+  async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
+    const { engine, scan, options, batchSize, positions, onBatch } = this.#context;
+    const { memory } = engine;
+    const hold = factor(options, 'object_regularisation');
+    const total = new SumsOfPasses();
+    this.#next.data.fill(0);
+    let done = 0;
+    for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
+      const sums = await engine.pass(batch, {
+        wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
+        object: true,
+        probe: true,
+        keep: true,
+      });
+      total.add(sums);
+      addPlane(memory.sums.illumination, this.#next);
+      if (schedule.positions) await positions.moveBatch(engine, batch);
+      memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
+      memory.scale(memory.sums.probe, 1 / batch.length);
+      const steps = bestSteps(await engine.products(), schedule);
+      if (schedule.object) memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
+      if (schedule.probe) memory.add(memory.sums.probe, factor(options, 'probe_step') * steps.probe, memory.probe);
+      done += batch.length;
+      onBatch(done);
+    }
+    const [old, found] = [this.#illumination.data, this.#next.data];
+    for (let i = 0; i < old.length; i++) old[i] = 0.5 * (old[i] + found[i]);
+    return total;
+  }
+
+  saved(): Record<string, NumericArray> {
+    return { illumination: this.#illumination.data };
+  }
+
+  restore({ illumination }: Readonly<Record<string, NumericArray>>): void {
+    this.#illumination.data.set(illumination);
+  }
+}
+
+function addPlane(part: Plane, sum: Plane): void {
+  for (let i = 0; i < sum.data.length; i++) sum.data[i] += part.data[i];
+}
+
+/**
+ * Steps of object and probe from the products of a batch, (n, 6) as `FieldEngine.products` answers them; a field that does not
+ * change takes no part.
+ */
+export function bestSteps(
+  products: Float64Array,
+  changing: { readonly object: boolean; readonly probe: boolean },
+): { readonly object: number; readonly probe: number } {
+  const count = products.length / 6;
+  const mean = (column: number) => {
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += products[6 * i + column];
+    return sum / count;
+  };
+  const [meanA, meanB] = [mean(0), mean(1)];
+  const ofObject = new Float64Array(count);
+  const ofProbe = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const [aa, bb, ab, , ac, bc] = products.subarray(6 * i, 6 * i + 6);
+    const [a, d] = [aa + DAMPING * meanA, bb + DAMPING * meanB];
+    const both = changing.object && changing.probe;
+    const determinant = both ? a * d - ab * ab : a * d;
+    if (!(determinant > 0)) continue;
+    const cross = both ? ab : 0;
+    ofObject[i] = Math.max(0, (d * ac - cross * bc) / determinant);
+    ofProbe[i] = Math.max(0, (a * bc - cross * ac) / determinant);
+  }
+  return {
+    object: changing.object ? trimmedMean(ofObject) : 0,
+    probe: changing.probe ? ofProbe.reduce((sum, v) => sum + v, 0) / count : 0,
+  };
+}
+
+/** The mean without the lowest and the highest tenth. */
+function trimmedMean(values: Float64Array): number {
+  const sorted = Float64Array.from(values).sort();
+  const cut = Math.floor(sorted.length / 10);
+  const kept = sorted.subarray(cut, sorted.length - cut);
+  return kept.reduce((sum, v) => sum + v, 0) / kept.length;
+}

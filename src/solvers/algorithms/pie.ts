@@ -1,0 +1,138 @@
+/**
+ * The PIE family: in every batch, object and probe take a step along conj(P)χ and conj(O)χ, divided by how strongly the other lights
+ * them.
+ *
+ * PIE: H. M. L. Faulkner, J. M. Rodenburg, Phys. Rev. Lett. 93, 023903 (2004); ePIE: A. M. Maiden, J. M. Rodenburg, Ultramicroscopy
+ * 109, 1256 (2009); rPIE and its momentum: A. Maiden, D. Johnson, P. Li, Optica 4, 736 (2017). With D = Σ|P|² over the patches of a
+ * batch and E = Σ|O|² (one pattern a batch: the published forms):
+ *   rPIE  O += γ Σconj(P)χ / ((1 − α)D + α·max D)
+ *   ePIE  O += γα Σconj(P)χ / max D
+ *   PIE   O += γ Σ|P|conj(P)χ / (max|P|·(D + α·max D))
+ * and the probe likewise with E and O.
+ */
+import type { NumericArray } from '../../core/tensor.js';
+import type { PassSums } from '../engine.js';
+import type { Plane, Planes } from '../fieldMemory.js';
+import {
+  type Algorithm,
+  type AlgorithmContext,
+  batchesOf,
+  type EpochSchedule,
+  factor,
+  SumsOfPasses,
+} from './algorithm.js';
+
+/** Denominator a·D + b·max D and the factor of a step. */
+interface Rule {
+  readonly a: number;
+  readonly b: number;
+  readonly gain: number;
+}
+
+export class PieFamily implements Algorithm {
+  readonly #context: AlgorithmContext;
+  readonly #objectVelocity: Planes | undefined;
+  readonly #probeVelocity: Planes | undefined;
+
+  constructor(context: AlgorithmContext) {
+    this.#context = context;
+    const { memory } = context.engine;
+    if (context.options.momentum > 0) {
+      this.#objectVelocity = memory.planes(memory.objectPixels);
+      this.#probeVelocity = memory.planes(memory.probePixels);
+    }
+  }
+
+  async start(): Promise<void> {}
+
+  async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
+    const { engine, scan, options, batchSize, positions, onBatch } = this.#context;
+    const weighted = options.algorithm === 'pie';
+    const total = new SumsOfPasses();
+    let done = 0;
+    for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
+      const sums = await engine.pass(batch, {
+        wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
+        object: schedule.object,
+        probe: schedule.probe,
+        weighted,
+        keep: schedule.positions,
+      });
+      total.add(sums);
+      // Positions first: χ belongs to the fields as they were.
+      if (schedule.positions) await positions.moveBatch(engine, batch);
+      this.#step(schedule, weighted);
+      done += batch.length;
+      onBatch(done);
+    }
+    return total;
+  }
+
+  saved(): Record<string, NumericArray> {
+    const out: Record<string, NumericArray> = {};
+    for (const [name, planes] of this.#velocities()) {
+      out[`${name}_re`] = planes.re;
+      out[`${name}_im`] = planes.im;
+    }
+    return out;
+  }
+
+  restore(saved: Readonly<Record<string, NumericArray>>): void {
+    for (const [name, planes] of this.#velocities()) {
+      planes.re.set(saved[`${name}_re`]);
+      planes.im.set(saved[`${name}_im`]);
+    }
+  }
+
+  #velocities(): (readonly [string, Planes])[] {
+    const found: (readonly [string, Planes])[] = [];
+    if (this.#objectVelocity) found.push(['object_velocity', this.#objectVelocity]);
+    if (this.#probeVelocity) found.push(['probe_velocity', this.#probeVelocity]);
+    return found;
+  }
+
+  #step(schedule: EpochSchedule, weighted: boolean): void {
+    const { memory } = this.#context.engine;
+    const { sums, object, probe } = memory;
+    // The weights of PIE are relative to the strongest pixel of the wave that lights; both are read before either changes.
+    const brightest = (field: Planes) => (weighted ? 1 / largestModulus(field) : 1);
+    const [ofProbe, ofObject] = [brightest(probe), brightest(object)];
+    if (schedule.object) {
+      this.#apply(sums.object, sums.illumination, this.#rule('object', ofProbe), object, this.#objectVelocity);
+    }
+    if (schedule.probe) {
+      this.#apply(sums.probe, sums.objectIntensity, this.#rule('probe', ofObject), probe, this.#probeVelocity);
+    }
+  }
+
+  #rule(of: 'object' | 'probe', weight: number): Rule {
+    const { options } = this.#context;
+    const gain = factor(options, `${of}_step`) * weight;
+    const hold = factor(options, `${of}_regularisation`);
+    if (options.algorithm === 'epie') return { a: 0, b: 1, gain: gain * hold };
+    if (options.algorithm === 'pie') return { a: 1, b: hold, gain };
+    return { a: 1 - hold, b: hold, gain };
+  }
+
+  #apply(step: Planes, light: Plane, { a, b, gain }: Rule, field: Planes, velocity: Planes | undefined): void {
+    const { memory } = this.#context.engine;
+    const most = memory.largest(light);
+    if (!velocity) {
+      memory.divide(step, light, { a, b: b * most }, gain, field);
+      return;
+    }
+    // Nesterov's form: the field goes where the new velocity leads.
+    const { momentum } = this.#context.options;
+    memory.divide(step, light, { a, b: b * most }, gain);
+    memory.scale(velocity, momentum);
+    memory.add(step, 1, velocity);
+    memory.add(step, 1, field);
+    memory.add(velocity, momentum, field);
+  }
+}
+
+function largestModulus({ re, im }: Planes): number {
+  let most = 0;
+  for (let i = 0; i < re.length; i++) most = Math.max(most, re[i] * re[i] + im[i] * im[i]);
+  return Math.sqrt(most) || 1;
+}

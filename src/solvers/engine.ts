@@ -1,0 +1,86 @@
+/**
+ * What iterative solvers ask of an engine: passes over exit waves. Updates of object and probe are arithmetic on planes that all
+ * engines share (`fieldMemory.ts`), so that every algorithm is written once.
+ *
+ * Fields: the object (height, width); the probe (modes, N, N). The exit wave at position (y, x) is the object's patch at the
+ * rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary transforms, so that Σ|P|²
+ * is the mean number of counts behind an empty object.
+ */
+import type { FieldMemory } from './fieldMemory.js';
+
+/** The patterns and positions of a scan, as engines take them. */
+export interface SolverScan {
+  readonly N: number;
+  readonly count: number;
+  /** (count, N, N) √counts with zero frequency in the corner; below 0: bad pixels. Shared memory, so that threads see it. */
+  readonly amplitudes: Float32Array<SharedArrayBuffer>;
+  /** (count,) positions in pixels of the solver's object array; may be moved between passes. Shared memory. */
+  readonly ys: Float64Array<SharedArrayBuffer>;
+  readonly xs: Float64Array<SharedArrayBuffer>;
+}
+
+/**
+ * What a pass makes of the exit waves ψ:
+ * `measure` compares them with the patterns; `amplitude` and `poisson` also find χ, the change that brings them towards the measured
+ * amplitudes; `store` stores them; `difference` moves stored waves by the difference map; `stored` takes stored waves as they are.
+ */
+export type WaveRule = 'measure' | 'amplitude' | 'poisson' | 'store' | 'difference' | 'stored';
+
+/** What a pass shall do; sums that are not asked for stay as they were. */
+export interface PassRequest {
+  readonly wave: WaveRule;
+  /** Factor of χ (`difference`: of the part that asks for the measured amplitudes); 1. */
+  readonly strength?: number;
+  /** `sums.object` = Σ conj(P)χ at the patches (ψ for stored waves) and `sums.illumination` = Σ|P|². */
+  readonly object?: boolean;
+  /** `sums.probe` = Σ conj(O)χ, shifted back, and `sums.objectIntensity` = Σ|O|². */
+  readonly probe?: boolean;
+  /** With another |P| (|O|) in the sums: the weights of the PIE of 2004. */
+  readonly weighted?: boolean;
+  /** Add to the sums of the pass before instead of beginning at 0. */
+  readonly accumulate?: boolean;
+  /** Keep P and χ of the batch for {@link FieldEngine.products} and {@link FieldEngine.moves}. */
+  readonly keep?: boolean;
+}
+
+/** How well model and measurement agree, over all good pixels of a pass; I measured, J modelled. */
+export interface PassSums {
+  /** Σ(√I − √J)² */
+  readonly square: number;
+  /** Σ|√I − √J| */
+  readonly absolute: number;
+  /** Σ√I */
+  readonly amplitude: number;
+  /** ΣI */
+  readonly counts: number;
+  /** ΣJ */
+  readonly modelled: number;
+  /** Σ|change of stored waves|². */
+  readonly change: number;
+}
+
+/** An engine with the fields of one scan. */
+export interface FieldEngine {
+  /** `host`: SIMD on the processor; `program`: a tensor program on a backend. */
+  readonly name: 'host' | 'program';
+  /** What runs it, for people. */
+  readonly description: string;
+  readonly memory: FieldMemory;
+  /** Works on the patterns `batch`; what the sums held before is overwritten. */
+  pass(batch: Int32Array, request: PassRequest): Promise<PassSums>;
+  /**
+   * For each pattern of the batch that was kept, summed over modes, with A = δO·P and B = δP·O: Σ|A|², Σ|B|², Re ΣA·conj(B),
+   * Im ΣA·conj(B), Re Σconj(A)χ, Re Σconj(B)χ. δO is `sums.object`, δP is `sums.probe`, as the caller made them.
+   * @returns (batch, 6)
+   */
+  products(): Promise<Float64Array>;
+  /**
+   * For each pattern that was kept, with Y and X the changes of the exit wave by a move of one pixel: Σ|Y|², Σ|X|², Re ΣY·conj(X),
+   * Re Σconj(Y)χ, Re Σconj(X)χ.
+   * @returns (batch, 5)
+   */
+  moves(): Promise<Float64Array>;
+  /** (count, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
+  storedWaves(): Float32Array<SharedArrayBuffer>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,173 @@
+/**
+ * The fields of a solver in one shared memory: object, probe, and the sums that passes make; with the arithmetic on whole planes.
+ *
+ * @example
+ * const memory = new FieldMemory({ N: 64, modes: 1, height: 200, width: 220 });
+ * memory.object.re.fill(1);
+ * memory.divide(memory.sums.object, memory.sums.illumination, { a: 0.5, b: 0.5 * most }, 1, memory.object);
+ */
+import { PtychoError } from '../core/errors.js';
+import { type Kernels, loadKernels, MOST_PAGES, PAGE_BYTES, sharedMemory, startKernels } from './host/kernels.js';
+
+/** A real plane and where it is. */
+export interface Plane {
+  readonly data: Float32Array<ArrayBufferLike>;
+  /** Its address in bytes. */
+  readonly at: number;
+}
+
+/** A complex field: two planes of the same length. */
+export interface Planes {
+  readonly re: Float32Array<ArrayBufferLike>;
+  readonly im: Float32Array<ArrayBufferLike>;
+  readonly reAt: number;
+  readonly imAt: number;
+}
+
+/** Sizes of the fields. */
+export interface FieldSizes {
+  readonly N: number;
+  readonly modes: number;
+  /** Of the object array. */
+  readonly height: number;
+  readonly width: number;
+}
+
+/** What passes add up; see `PassRequest`. */
+export interface FieldSums {
+  readonly object: Planes;
+  readonly illumination: Plane;
+  readonly probe: Planes;
+  readonly objectIntensity: Plane;
+}
+
+/** See the module. */
+export class FieldMemory {
+  readonly sizes: FieldSizes;
+  readonly wasm = sharedMemory();
+  readonly module = loadKernels();
+  readonly kernels: Kernels;
+  readonly object: Planes;
+  readonly probe: Planes;
+  readonly sums: FieldSums;
+  #next = PAGE_BYTES;
+
+  /** @throws PtychoError BACKEND_MISSING, DATASET_VALUE for fields that no memory holds */
+  constructor(sizes: FieldSizes) {
+    this.sizes = sizes;
+    this.kernels = startKernels(this.module, this.wasm);
+    this.object = this.planes(this.objectPixels);
+    this.probe = this.planes(this.probePixels);
+    this.sums = this.sumPlanes();
+  }
+
+  get objectPixels(): number {
+    return this.sizes.height * this.sizes.width;
+  }
+
+  get probePixels(): number {
+    return this.sizes.modes * this.sizes.N ** 2;
+  }
+
+  /** Bytes that are taken. */
+  get bytes(): number {
+    return this.#next;
+  }
+
+  /**
+   * Bytes at an address that no vector load straddles.
+   * @throws PtychoError DATASET_VALUE beyond 4 GiB
+   */
+  take(bytes: number): number {
+    const at = this.#next;
+    const end = at + Math.ceil(bytes / 64) * 64;
+    const missing = Math.ceil((end - this.wasm.buffer.byteLength) / PAGE_BYTES);
+    if (end > MOST_PAGES * PAGE_BYTES) {
+      throw new PtychoError(
+        'DATASET_VALUE',
+        `The object of ${this.sizes.height}×${this.sizes.width} pixels with ${this.sizes.modes} probe modes needs more than 4 GiB of working memory; solve a part of the scan (n_subsample), crop the patterns, or take a smaller batch_size.`,
+        { bytes: end },
+      );
+    }
+    if (missing > 0) this.wasm.grow(missing);
+    this.#next = end;
+    return at;
+  }
+
+  plane(length: number): Plane {
+    const at = this.take(4 * length);
+    return { data: new Float32Array(this.wasm.buffer, at, length), at };
+  }
+
+  /** One real and one imaginary plane, one after the other without a gap where `length` is a multiple of 16. */
+  planes(length: number): Planes {
+    const [re, im] = [this.plane(length), this.plane(length)];
+    return { re: re.data, im: im.data, reAt: re.at, imAt: im.at };
+  }
+
+  /** Another set of sums, for another thread. */
+  sumPlanes(): FieldSums {
+    return {
+      object: this.planes(this.objectPixels),
+      illumination: this.plane(this.objectPixels),
+      probe: this.planes(this.probePixels),
+      objectIntensity: this.plane(this.sizes.N ** 2),
+    };
+  }
+
+  /** The largest value of a plane that is nowhere negative. */
+  largest({ at, data }: Plane): number {
+    return this.kernels.largest(at, data.length);
+  }
+
+  /**
+   * step ← gain·step/(a·denominator + b), and field += step where a field is given. The denominator may be shorter: it then
+   * belongs to each of several fields, one after the other (modes).
+   */
+  divide(
+    step: Planes,
+    denominator: Plane,
+    { a, b }: { readonly a: number; readonly b: number },
+    gain: number,
+    field?: Planes,
+  ): void {
+    const { length } = denominator.data;
+    for (let from = 0; from < step.re.length; from += length) {
+      const [re, im] = [step.reAt + 4 * from, step.imAt + 4 * from];
+      const [fieldRe, fieldIm] = field ? [field.reAt + 4 * from, field.imAt + 4 * from] : [0, 0];
+      this.kernels.divideStep(re, im, denominator.at, a, b, gain, fieldRe, fieldIm, length);
+    }
+  }
+
+  /** step ← step/√(denominator² + b²). */
+  precondition(step: Planes, denominator: Plane, b: number): void {
+    this.kernels.divideByRoot(step.reAt, step.imAt, denominator.at, b, step.re.length);
+  }
+
+  /** field += gain·step. */
+  add(step: Planes, gain: number, field: Planes): void {
+    this.kernels.addScaled(step.reAt, gain, field.reAt, field.re.length);
+    this.kernels.addScaled(step.imAt, gain, field.imAt, field.im.length);
+  }
+
+  /** field ← factor·field. */
+  scale(field: Planes, factor: number): void {
+    this.kernels.addScaled(field.reAt, factor - 1, field.reAt, field.re.length);
+    this.kernels.addScaled(field.imAt, factor - 1, field.imAt, field.im.length);
+  }
+
+  /** total += part, over the whole of both. */
+  addSums(part: FieldSums, total: FieldSums, what: { readonly object: boolean; readonly probe: boolean }): void {
+    const add = (a: number, b: number, length: number) => this.kernels.addPlane(a, b, length);
+    if (what.object) {
+      add(part.object.reAt, total.object.reAt, this.objectPixels);
+      add(part.object.imAt, total.object.imAt, this.objectPixels);
+      add(part.illumination.at, total.illumination.at, this.objectPixels);
+    }
+    if (what.probe) {
+      add(part.probe.reAt, total.probe.reAt, this.probePixels);
+      add(part.probe.imAt, total.probe.imAt, this.probePixels);
+      add(part.objectIntensity.at, total.objectIntensity.at, this.sizes.N ** 2);
+    }
+  }
+}

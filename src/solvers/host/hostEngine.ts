@@ -1,0 +1,196 @@
+/** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
+import { workerBeside } from '../../backends/worker/file.js';
+import { WorkerHost } from '../../backends/worker/host.js';
+import { PtychoError } from '../../core/errors.js';
+import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';
+import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js';
+import { fitsKernels, type WasmModule } from './kernels.js';
+import { fieldsAt, takeScratch } from './layout.js';
+import { Passes, type PassSetup } from './passes.js';
+import type { SolverCalls } from './protocol.js';
+
+/** How a {@link HostEngine} is opened. */
+export interface HostEngineOptions {
+  readonly scan: SolverScan;
+  /** Of the object array, and how many probe modes there are. */
+  readonly sizes: Omit<FieldSizes, 'N'>;
+  readonly threads: number;
+  /** The largest batch that will be kept; 0: none is. */
+  readonly keep: number;
+  /** The algorithm stores exit waves. */
+  readonly storeWaves: boolean;
+  readonly floor: number;
+}
+
+type Part<T> = Promise<T>;
+
+/** See the module. */
+export class HostEngine implements FieldEngine {
+  readonly name = 'host';
+  readonly description: string;
+  readonly memory: FieldMemory;
+  readonly #threads: readonly SolverThread[];
+  /** Sums of the threads after the first, which adds to those of the memory. */
+  readonly #others: readonly FieldSums[];
+  /** Which patterns of the batch that was kept each thread had. */
+  #shares: readonly Int32Array[] = [];
+
+  /**
+   * @throws PtychoError CONFIG_INVALID for a side that the transforms cannot take, DATASET_VALUE for fields beyond 4 GiB,
+   * BACKEND_MISSING where the package was not built
+   */
+  static async open(options: HostEngineOptions): Promise<HostEngine> {
+    const { N } = options.scan;
+    if (!fitsKernels(N)) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `The host engine transforms patterns whose side is a multiple of 4 without prime factors above 5, not ${N}; crop them (data.crop_px), or use the program engine.`,
+        { N },
+      );
+    }
+    const memory = new FieldMemory({ N, ...options.sizes });
+    const sums = [memory.sums, ...Array.from({ length: options.threads - 1 }, () => memory.sumPlanes())];
+    const room = Math.max(1, Math.ceil(options.keep / options.threads));
+    const stored = options.storeWaves ? options.scan.count * options.sizes.modes * 2 * N * N : 0;
+    const waves = new Float32Array(new SharedArrayBuffer(4 * stored));
+    const setups = sums.map(
+      (own): PassSetup => ({
+        memory: memory.wasm,
+        sizes: memory.sizes,
+        fields: fieldsAt(memory),
+        scratch: takeScratch(memory, room, own),
+        amplitudes: options.scan.amplitudes,
+        ys: options.scan.ys,
+        xs: options.scan.xs,
+        waves,
+        floor: options.floor,
+      }),
+    );
+    const engine = new HostEngine(memory, setups, sums.slice(1), waves);
+    await Promise.all(engine.#threads.map((thread, t) => thread.open(setups[t])));
+    return engine;
+  }
+
+  private constructor(
+    memory: FieldMemory,
+    setups: readonly PassSetup[],
+    others: readonly FieldSums[],
+    private readonly waves: Float32Array<SharedArrayBuffer>,
+  ) {
+    this.memory = memory;
+    this.#others = others;
+    this.#threads = setups.length === 1 ? [new OwnThread(memory)] : setups.map(() => new OtherThread(memory.module));
+    this.description = `SIMD on the processor, ${setups.length === 1 ? 'one thread' : `${setups.length} threads`}`;
+  }
+
+  async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
+    const count = this.#threads.length;
+    const shares = this.#threads.map((_, t) => batch.filter((_k, i) => i % count === t));
+    const parts = await Promise.all(
+      this.#threads.map((thread, t) =>
+        // What other threads found before is in the sums already.
+        thread.pass(shares[t], t === 0 ? request : { ...request, accumulate: false }),
+      ),
+    );
+    const what = { object: request.object ?? false, probe: request.probe ?? false };
+    if (what.object || what.probe) for (const part of this.#others) this.memory.addSums(part, this.memory.sums, what);
+    if (request.keep) this.#shares = shares;
+    const total = (of: keyof PassSums) => parts.reduce((sum, part) => sum + part[of], 0);
+    return {
+      square: total('square'),
+      absolute: total('absolute'),
+      amplitude: total('amplitude'),
+      counts: total('counts'),
+      modelled: total('modelled'),
+      change: total('change'),
+    };
+  }
+
+  async products(): Promise<Float64Array> {
+    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.products())), 6);
+  }
+
+  async moves(): Promise<Float64Array> {
+    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.moves())), 5);
+  }
+
+  storedWaves(): Float32Array<SharedArrayBuffer> {
+    return this.waves;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+
+  /** Pattern i of the batch went to thread i modulo their number. */
+  #inOrder(parts: readonly Float64Array[], columns: number): Float64Array {
+    const rows = this.#shares.reduce((sum, share) => sum + share.length, 0);
+    const all = new Float64Array(rows * columns);
+    for (let i = 0; i < rows; i++) {
+      const [t, at] = [i % parts.length, Math.floor(i / parts.length)];
+      all.set(parts[t].subarray(at * columns, (at + 1) * columns), i * columns);
+    }
+    return all;
+  }
+}
+
+interface SolverThread {
+  open(setup: PassSetup): Part<void>;
+  pass(part: Int32Array, request: PassRequest): Part<PassSums>;
+  products(): Part<Float64Array>;
+  moves(): Part<Float64Array>;
+  close(): Part<void>;
+}
+
+/** The caller's thread; lets the event loop turn before each pass. */
+class OwnThread implements SolverThread {
+  #passes: Passes | undefined;
+
+  constructor(private readonly memory: FieldMemory) {}
+
+  async open(setup: PassSetup) {
+    this.#passes = new Passes(this.memory.kernels, setup);
+  }
+
+  async pass(part: Int32Array, request: PassRequest) {
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#passes!.pass(part, request);
+  }
+
+  async products() {
+    return this.#passes!.products();
+  }
+
+  async moves() {
+    return this.#passes!.moves();
+  }
+
+  async close() {}
+}
+
+/** A thread of its own, which sees the same memory. */
+class OtherThread implements SolverThread {
+  readonly #host = new WorkerHost<SolverCalls>(workerBeside(import.meta.url), 'The solver');
+
+  constructor(private readonly module: WasmModule) {}
+
+  open(setup: PassSetup) {
+    return this.#host.call('open', [this.module, setup]);
+  }
+
+  pass(part: Int32Array, request: PassRequest) {
+    return this.#host.call('pass', [part, request]);
+  }
+
+  products() {
+    return this.#host.call('products', []);
+  }
+
+  moves() {
+    return this.#host.call('moves', []);
+  }
+
+  close() {
+    return this.#host.close();
+  }
+}

@@ -1,0 +1,195 @@
+/** The inner loops in WebAssembly (`assembly/`), and the memory that they share with every thread. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PtychoError } from '../../core/errors.js';
+
+/** See `assembly/`: planes are given by their addresses in bytes. */
+export interface Kernels {
+  fft2(re: number, im: number, n: number, plan: number, scratch: number): void;
+  shift(re: number, im: number, ramps: number, outRe: number, outIm: number, n: number): void;
+  addShiftedBack(re: number, im: number, ramps: number, sumRe: number, sumIm: number, n: number): void;
+  exitWave(
+    oRe: number,
+    oIm: number,
+    stride: number,
+    pRe: number,
+    pIm: number,
+    outRe: number,
+    outIm: number,
+    n: number,
+  ): void;
+  intensity(waves: number, modes: number, step: number, scale: number, out: number, n: number): void;
+  compare(model: number, measured: number, sums: number, n: number): void;
+  amplitudeChange(model: number, measured: number, scale: number, floor: number, n: number): void;
+  poissonChange(model: number, measured: number, scale: number, floor: number, n: number): void;
+  poissonLength(model: number, measured: number, length: number, floor: number, n: number): number;
+  scaleBy(re: number, im: number, factor: number, n: number): void;
+  reflect(aRe: number, aIm: number, bRe: number, bIm: number, outRe: number, outIm: number, n: number): void;
+  differenceStep(re: number, im: number, qRe: number, qIm: number, dRe: number, dIm: number, n: number): number;
+  addObject(
+    pRe: number,
+    pIm: number,
+    cRe: number,
+    cIm: number,
+    weighted: number,
+    sumRe: number,
+    sumIm: number,
+    stride: number,
+    n: number,
+  ): void;
+  addIllumination(pRe: number, pIm: number, sum: number, stride: number, n: number): void;
+  probeProduct(
+    oRe: number,
+    oIm: number,
+    stride: number,
+    cRe: number,
+    cIm: number,
+    weighted: number,
+    outRe: number,
+    outIm: number,
+    n: number,
+  ): void;
+  addObjectIntensity(oRe: number, oIm: number, stride: number, sum: number, n: number): void;
+  stepProducts(
+    dRe: number,
+    dIm: number,
+    oRe: number,
+    oIm: number,
+    stride: number,
+    pRe: number,
+    pIm: number,
+    dpRe: number,
+    dpIm: number,
+    cRe: number,
+    cIm: number,
+    sums: number,
+    n: number,
+  ): void;
+  positionProducts(
+    oRe: number,
+    oIm: number,
+    stride: number,
+    pRe: number,
+    pIm: number,
+    cRe: number,
+    cIm: number,
+    sums: number,
+    n: number,
+  ): void;
+  addPlane(part: number, sum: number, length: number): void;
+  largest(plane: number, length: number): number;
+  divideStep(
+    numeratorRe: number,
+    numeratorIm: number,
+    denominator: number,
+    a: number,
+    b: number,
+    gain: number,
+    fieldRe: number,
+    fieldIm: number,
+    length: number,
+  ): void;
+  divideByRoot(numeratorRe: number, numeratorIm: number, denominator: number, b: number, length: number): void;
+  addScaled(step: number, gain: number, field: number, length: number): void;
+}
+
+/** Memory that all threads see; growing it leaves earlier views as they are. */
+export interface WasmMemory {
+  readonly buffer: SharedArrayBuffer;
+  /** By pages; answers how many there were. */
+  grow(pages: number): number;
+}
+
+/** Compiled code; threads pass it to each other. */
+export type WasmModule = object;
+
+/** What of WebAssembly is used: TypeScript knows it together with the browser's types only. */
+interface WasmApi {
+  readonly Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
+  readonly Module: new (bytes: Uint8Array) => WasmModule;
+  readonly Instance: new (module: WasmModule, imports: unknown) => { readonly exports: unknown };
+}
+
+const wasm = (): WasmApi => (globalThis as unknown as { readonly WebAssembly: WasmApi }).WebAssembly;
+
+/** WebAssembly addresses 4 GiB. */
+export const MOST_PAGES = 65536;
+export const PAGE_BYTES = 65536;
+
+/** Memory that grows as it is needed, seen by all threads. */
+export const sharedMemory = (): WasmMemory => new (wasm().Memory)({ initial: 1, maximum: MOST_PAGES, shared: true });
+
+/** @throws PtychoError BACKEND_MISSING where the package was not built */
+export function loadKernels(): WasmModule {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  // From the sources, as the tests run them, the built file is taken.
+  const folder = import.meta.url.endsWith('.ts') ? path.resolve(here, '../../../dist/solvers/host') : here;
+  const file = path.join(folder, 'kernels.wasm');
+  try {
+    return new (wasm().Module)(readFileSync(file));
+  } catch (error) {
+    throw new PtychoError(
+      'BACKEND_MISSING',
+      `The solvers' inner loops (${path.basename(file)}) cannot be loaded; run "npm run build", or install the package again.`,
+      { file },
+      { cause: error },
+    );
+  }
+}
+
+/** One thread's instance. */
+export function startKernels(module: WasmModule, memory: WasmMemory): Kernels {
+  const abort = () => {
+    throw new Error('the inner loops of the solvers stopped');
+  };
+  return new (wasm().Instance)(module, { env: { memory, abort } }).exports as Kernels;
+}
+
+/** True for sides that {@link Kernels.fft2} can transform: multiples of 4 without prime factors above 5. */
+export function fitsKernels(side: number): boolean {
+  return side >= 4 && side % 4 === 0 && radices(side) !== undefined;
+}
+
+/** Radices of the stages of a transform, undefined where there is a larger prime factor. */
+function radices(side: number): number[] | undefined {
+  const found: number[] = [];
+  let rest = side;
+  for (const radix of [4, 2, 3, 5]) {
+    while (rest % radix === 0) {
+      found.push(radix);
+      rest /= radix;
+    }
+  }
+  return rest === 1 ? found : undefined;
+}
+
+/** Bytes of the plan of a transform of `side` points. */
+export const planBytes = (side: number): number =>
+  128 + 8 * (radices(side) ?? []).reduce((sum, r) => sum + side * r, 0);
+
+/** Scratch of `fft2`. */
+export const fftScratchBytes = (side: number): number => 8 * (32 * side + 192);
+
+/** Writes the plan of a transform at an address (a multiple of 4): see `assembly/fft.ts`. */
+export function writePlan(memory: WasmMemory, address: number, side: number): void {
+  const stages = radices(side) ?? [];
+  const bytes = planBytes(side);
+  const integers = new Int32Array(memory.buffer, address, bytes / 4);
+  const floats = new Float32Array(memory.buffer, address, bytes / 4);
+  integers[0] = stages.length;
+  let next = 32;
+  let length = side;
+  stages.forEach((radix, k) => {
+    integers[1 + 2 * k] = radix;
+    integers[2 + 2 * k] = address + 4 * next;
+    for (let p = 0; p < length / radix; p++) {
+      for (let j = 1; j < radix; j++) {
+        const angle = (-2 * Math.PI * ((j * p) % length)) / length;
+        floats[next++] = Math.cos(angle);
+        floats[next++] = Math.sin(angle);
+      }
+    }
+    length /= radix;
+  });
+}

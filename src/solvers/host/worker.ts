@@ -1,0 +1,37 @@
+/** The entry of a solver's thread. */
+import { serve } from '../../backends/worker/serve.js';
+import type { PassRequest } from '../engine.js';
+import { startKernels, type WasmModule } from './kernels.js';
+import { Passes, type PassSetup } from './passes.js';
+import type { SolverCalls } from './protocol.js';
+
+class SolverThread implements SolverCalls {
+  #passes: Passes | undefined;
+
+  async open(module: WasmModule, setup: PassSetup) {
+    this.#passes = new Passes(startKernels(module, setup.memory), setup);
+  }
+
+  async pass(part: Int32Array, request: PassRequest) {
+    return this.#opened.pass(part, request);
+  }
+
+  async products() {
+    return this.#opened.products();
+  }
+
+  async moves() {
+    return this.#opened.moves();
+  }
+
+  async close() {
+    this.#passes = undefined;
+  }
+
+  get #opened(): Passes {
+    if (!this.#passes) throw new Error('the thread was not opened');
+    return this.#passes;
+  }
+}
+
+serve(new SolverThread());

@@ -1,0 +1,71 @@
+/**
+ * Scan positions corrected along with the object: every pattern moves to where the exit wave changes most like χ, the change that its
+ * measurement asks for (the gradient in real space; A. Tripathi, I. McNulty, O. G. Shpyrko, Opt. Express 22, 1452, 2014, and
+ * M. Odstrčil et al., Opt. Express 26, 3108, 2018).
+ */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import type { FieldEngine, SolverScan } from './engine.js';
+
+/** Positions of one scan, and where they were measured. */
+export class PositionCorrection {
+  readonly #scan: SolverScan;
+  readonly #options: SolverOptions;
+  readonly #measuredYs: Float64Array;
+  readonly #measuredXs: Float64Array;
+
+  constructor(scan: SolverScan, options: SolverOptions) {
+    this.#scan = scan;
+    this.#options = options;
+    this.#measuredYs = Float64Array.from(scan.ys);
+    this.#measuredXs = Float64Array.from(scan.xs);
+  }
+
+  /** Moves the patterns of the batch that the engine kept. */
+  async moveBatch(engine: FieldEngine, batch: Int32Array): Promise<void> {
+    const { position_step: step, position_update_limit_px: limit } = this.#options;
+    const moves = await engine.moves();
+    const mean = [0, 1].map((k) => batch.reduce((sum, _, i) => sum + moves[5 * i + k], 0) / batch.length);
+    const { ys, xs } = this.#scan;
+    for (let i = 0; i < batch.length; i++) {
+      const [yy, xx, yx, yc, xc] = moves.subarray(5 * i, 5 * i + 5);
+      // Patterns of flat places say little about where they are: held back by what the others are worth.
+      const [a, d] = [yy + 0.1 * mean[0], xx + 0.1 * mean[1]];
+      const determinant = a * d - yx * yx;
+      if (!(determinant > 0)) continue;
+      let dy = (step * (d * yc - yx * xc)) / determinant;
+      let dx = (step * (a * xc - yx * yc)) / determinant;
+      const length = Math.hypot(dy, dx);
+      if (!(length > 0)) continue;
+      const held = Math.min(1, limit / length);
+      dy *= held;
+      dx *= held;
+      this.#place(batch[i], ys[batch[i]] + dy, xs[batch[i]] + dx);
+    }
+  }
+
+  /** A common shift of all positions is one of the object: it is taken away. */
+  removeDrift(): void {
+    const { ys, xs, count } = this.#scan;
+    let [dy, dx] = [0, 0];
+    for (let k = 0; k < count; k++) {
+      dy += (ys[k] - this.#measuredYs[k]) / count;
+      dx += (xs[k] - this.#measuredXs[k]) / count;
+    }
+    for (let k = 0; k < count; k++) this.#place(k, ys[k] - dy, xs[k] - dx);
+  }
+
+  /** Root mean square of the distances from the measured places, pixels. */
+  shift_px(): number {
+    const { ys, xs, count } = this.#scan;
+    let sum = 0;
+    for (let k = 0; k < count; k++) sum += (ys[k] - this.#measuredYs[k]) ** 2 + (xs[k] - this.#measuredXs[k]) ** 2;
+    return Math.sqrt(sum / count);
+  }
+
+  #place(k: number, y: number, x: number): void {
+    const [dy, dx] = [y - this.#measuredYs[k], x - this.#measuredXs[k]];
+    const held = Math.min(1, this.#options.position_limit_px / Math.max(1e-12, Math.hypot(dy, dx)));
+    this.#scan.ys[k] = this.#measuredYs[k] + held * dy;
+    this.#scan.xs[k] = this.#measuredXs[k] + held * dx;
+  }
+}

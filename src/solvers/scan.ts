@@ -1,0 +1,161 @@
+/** A scan as solvers take it: all patterns in memory, positions in pixels of the object array. */
+import { PtychoError } from '../core/errors.js';
+import { formatShape } from '../core/tensor.js';
+import type { RawData } from '../data/rawData.js';
+import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
+import type { SolverScan } from './engine.js';
+
+/** What solving needs of a scan; every {@link RawData} has it. */
+export type ScanToSolve = Pick<
+  RawData,
+  'source' | 'count' | 'N' | 'patterns' | 'xcoords' | 'ycoords' | 'badPixels' | 'probeGuess'
+>;
+
+/** A scan in memory and where its object array lies. */
+export interface LoadedScan {
+  readonly scan: SolverScan;
+  readonly frame: Frame;
+  /** Mean counts of a pattern over its good pixels. */
+  readonly meanCounts: number;
+  /** Mean measured amplitude of a good pixel, root mean square. */
+  readonly amplitude: number;
+}
+
+/** Patterns that are read in one go. */
+const CHUNK_PIXELS = 1 << 22;
+
+/**
+ * Reads all patterns of a scan.
+ * @param margin_px pixels around the patches, for positions that may move
+ * @throws PtychoError DATASET_VALUE for patterns without a single count or positions too far apart for one image, and those of reading
+ */
+export async function loadScan(
+  raw: ScanToSolve,
+  margin_px: number,
+  onPatterns?: (done: number) => void,
+): Promise<LoadedScan> {
+  const { N, count } = raw;
+  const area = N * N;
+  const frame = frameForScan(scanBounds(raw.xcoords, raw.ycoords), N + 2 * margin_px);
+  const amplitudes = new Float32Array(new SharedArrayBuffer(4 * count * area));
+  const step = Math.max(1, Math.floor(CHUNK_PIXELS / area));
+  const buffer = new Float32Array(Math.min(step, count) * area);
+  let total = 0;
+  for (let from = 0; from < count; from += step) {
+    const rows = Int32Array.from({ length: Math.min(step, count - from) }, (_, i) => from + i);
+    const values = buffer.subarray(0, rows.length * area);
+    await raw.patterns.readAmplitudes(rows, values);
+    for (let i = 0; i < rows.length; i++) {
+      total += toCorner(
+        values.subarray(i * area, (i + 1) * area),
+        amplitudes.subarray((from + i) * area, (from + i + 1) * area),
+        N,
+        raw.badPixels,
+      );
+    }
+    onPatterns?.(from + rows.length);
+  }
+  if (!(total > 0)) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${raw.source}: none of the ${count} patterns has a single count, so there is nothing to reconstruct from; check the key and the dark correction of the file.`,
+      { path: raw.source, patterns: count },
+    );
+  }
+  const good = area - (raw.badPixels?.reduce((sum, bad) => sum + (bad ? 1 : 0), 0) ?? 0);
+  const [top, left] = frame.originYxPx;
+  return {
+    scan: {
+      N,
+      count,
+      amplitudes,
+      ys: shared(raw.ycoords, -top),
+      xs: shared(raw.xcoords, -left),
+    },
+    frame,
+    meanCounts: total / count,
+    amplitude: Math.sqrt(total / count / good),
+  };
+}
+
+/** Moves zero frequency from N/2 to the corner and marks bad pixels; answers the counts. */
+function toCorner(
+  pattern: Float32Array,
+  out: Float32Array,
+  N: number,
+  badPixels: ArrayLike<number> | undefined,
+): number {
+  const half = Math.floor(N / 2);
+  let counts = 0;
+  for (let r = 0; r < N; r++) {
+    const to = ((r - half + N) % N) * N;
+    for (let c = 0; c < N; c++) {
+      const from = r * N + c;
+      const bad = badPixels !== undefined && badPixels[from] !== 0;
+      out[to + ((c - half + N) % N)] = bad ? -1 : pattern[from];
+      if (!bad) counts += pattern[from] ** 2;
+    }
+  }
+  return counts;
+}
+
+function shared(values: Float64Array, offset: number): Float64Array<SharedArrayBuffer> {
+  const out = new Float64Array(new SharedArrayBuffer(8 * values.length));
+  for (let i = 0; i < values.length; i++) out[i] = values[i] + offset;
+  return out;
+}
+
+/**
+ * Solvers tie patterns together by the object that neighbours share.
+ * @param radius_px how far from its position a pattern sees the object
+ * @throws PtychoError DATASET_VALUE where most patterns have no neighbour within two radii
+ */
+export function requireOverlap(source: string, { ys, xs, count }: SolverScan, radius_px: number): void {
+  const lonely = countWithoutNeighbour(ys, xs, 2 * radius_px);
+  if (2 * lonely <= count) return;
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `${source}: ${lonely} of ${count} patterns share no light with another (the probe reaches ${radius_px.toFixed(0)} px, no other position is within twice that), so that nothing ties the patches together; check the unit of the positions, or reconstruct single patterns with "infer".`,
+    { path: source, patterns: count, without_neighbour: lonely, radius_px },
+  );
+}
+
+/** By squares of the distance asked for: neighbours are in the same square or one beside it. */
+function countWithoutNeighbour(ys: Float64Array, xs: Float64Array, distance: number): number {
+  const squares = new Map<string, number[]>();
+  const key = (y: number, x: number) => `${y} ${x}`;
+  const square = (v: number) => Math.floor(v / distance);
+  for (let k = 0; k < ys.length; k++) {
+    const name = key(square(ys[k]), square(xs[k]));
+    const known = squares.get(name);
+    if (known) known.push(k);
+    else squares.set(name, [k]);
+  }
+  let lonely = 0;
+  for (let k = 0; k < ys.length; k++) {
+    const [sy, sx] = [square(ys[k]), square(xs[k])];
+    let found = false;
+    for (let dy = -1; dy <= 1 && !found; dy++) {
+      for (let dx = -1; dx <= 1 && !found; dx++) {
+        found = (squares.get(key(sy + dy, sx + dx)) ?? []).some(
+          (other) => other !== k && Math.hypot(ys[other] - ys[k], xs[other] - xs[k]) < distance,
+        );
+      }
+    }
+    if (!found) lonely++;
+  }
+  return lonely;
+}
+
+/** @throws PtychoError PROBE_SHAPE, DATASET_VALUE for a probe that is no probe of these patterns */
+export function requireProbe(source: string, probe: ScanToSolve['probeGuess'], N: number): void {
+  if (!probe) return;
+  const [rows, cols] = probe.shape.slice(-2);
+  if (rows !== N || cols !== N) {
+    throw new PtychoError(
+      'PROBE_SHAPE',
+      `${source}: the probe has shape ${formatShape(probe.shape)}, but the patterns are ${N}×${N}; both must have the same side (crop or pad one of them).`,
+      { path: source, found: probe.shape, expected: [N, N] },
+    );
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * Iterative reconstruction of a scan: object, probe and, on request, positions from the patterns, without a network.
+ *
+ * @example
+ * for await (const update of solve(raw, { algorithm: 'rpie', epochs: 60 })) console.log(update.epoch, update.rFactor);
+ */
+import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
+import { throwIfCancelled } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
+import type { ProgressSink } from '../core/log.js';
+import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
+import { type Frame, moveToFrame } from '../reconstruction/frame.js';
+import {
+  type Algorithm,
+  type AlgorithmContext,
+  type EpochSchedule,
+  SumsOfPasses,
+  TRAITS,
+} from './algorithms/algorithm.js';
+import { DifferenceMap } from './algorithms/differenceMap.js';
+import { LeastSquaresML } from './algorithms/lsqml.js';
+import { PieFamily } from './algorithms/pie.js';
+import { orthogonaliseModes } from './constraints/modes.js';
+import { blankOutside, holdPower, probePower } from './constraints/probe.js';
+import { smoothTotalVariation } from './constraints/totalVariation.js';
+import type { FieldEngine, PassSums } from './engine.js';
+import { type EngineChoice, openEngine } from './openEngine.js';
+import { PositionCorrection } from './positions.js';
+import { type LoadedScan, loadScan, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
+import { probeRadius_px, startProbe } from './startProbe.js';
+
+/** What a solver begins with, where not with an empty object and the scan's own probe. */
+export interface SolverStart {
+  /** An image of the object, in amplitudes relative to the probe; where it does not reach, its mean stands for it. */
+  readonly object?: { readonly image: ComplexImage; readonly frame: Frame; readonly covered?: Tensor };
+  /** (N, N) or (modes, N, N). */
+  readonly probe?: ComplexTensor;
+}
+
+/** What to give {@link solve} besides options. */
+export interface SolveServices extends EngineChoice {
+  readonly start?: SolverStart;
+  /** Goes on from a state that {@link SolverUpdate.state} made, of the same scan and options. */
+  readonly resume?: SolverSnapshot;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: ProgressSink;
+}
+
+/** Everything that the next epoch depends on. */
+export interface SolverSnapshot {
+  readonly epoch: number;
+  readonly arrays: Readonly<Record<string, NumericArray>>;
+  readonly history: readonly SolverRecord[];
+}
+
+/** One epoch in numbers. */
+export interface SolverRecord {
+  readonly epoch: number;
+  /** Σ(√I − √J)²/ΣI over the epoch, each batch before its step (the difference map: after the epoch's step). */
+  readonly loss: number;
+  /** Σ|√I − √J|/Σ√I, likewise. */
+  readonly rFactor: number;
+  /** Root mean square distance of the positions from where they were measured. */
+  readonly shift_px: number;
+}
+
+/** The state after an epoch; the functions copy what is asked for. */
+export interface SolverUpdate extends SolverRecord {
+  readonly epochs: number;
+  readonly history: readonly SolverRecord[];
+  /** What computes. */
+  readonly engine: string;
+  object(): { readonly image: ComplexImage; readonly frame: Frame };
+  /** Light that fell on each pixel of the object over the scan, 1 at the brightest; 0 where below 1 %. */
+  coverage(): Tensor;
+  /** (N, N), or (modes, N, N). */
+  probe(): ComplexTensor;
+  /** In the pixels of the scan. */
+  positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** Loss and R of all patterns as things stand; one more pass. */
+  measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
+  snapshot(): SolverSnapshot;
+}
+
+/**
+ * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0).
+ * @throws PtychoError CONFIG_INVALID for options that contradict each other, DATASET_VALUE for a scan without counts or overlap,
+ * PROBE_SHAPE, SOLVER_FAILED when the misfit diverges, CANCELLED
+ */
+export async function* solve(
+  raw: ScanToSolve,
+  given: Partial<SolverOptions> = {},
+  services: SolveServices = {},
+): AsyncGenerator<SolverUpdate, void, void> {
+  const options: SolverOptions = solverOptionsSchema.parse(given);
+  const { N } = raw;
+  requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
+  const moving = options.position_start !== null;
+  const loaded = await loadScan(raw, moving ? Math.ceil(options.position_limit_px) + 2 : 1, (done) =>
+    services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
+  );
+  throwIfCancelled(services.signal, 'Solving');
+  const probe = startProbe(loaded, raw.badPixels, services.start?.probe ?? raw.probeGuess, options);
+  requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
+  const traits = TRAITS[options.algorithm];
+  const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
+  const engine = await openEngine(services, options.engine, {
+    scan: loaded.scan,
+    sizes: { modes: probe.re.length / (N * N), height: loaded.frame.height, width: loaded.frame.width },
+    // Batches of equal size are up to half as large again.
+    keep: traits.keepsBatches || moving ? Math.min(loaded.scan.count, Math.ceil(1.5 * batchSize) + 1) : 0,
+    storeWaves: traits.storesWaves,
+    floor: 1e-6 * loaded.amplitude,
+  });
+  try {
+    yield* new Solving(options, services, loaded, engine, batchSize).run(probe);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** One run. */
+class Solving {
+  readonly #positions: PositionCorrection;
+  readonly #algorithm: Algorithm;
+  readonly #history: SolverRecord[] = [];
+  #power = 0;
+
+  constructor(
+    private readonly options: SolverOptions,
+    private readonly services: SolveServices,
+    private readonly loaded: LoadedScan,
+    private readonly engine: FieldEngine,
+    batchSize: number,
+  ) {
+    this.#positions = new PositionCorrection(loaded.scan, options);
+    this.#algorithm = createAlgorithm({
+      engine,
+      scan: loaded.scan,
+      options,
+      batchSize,
+      positions: this.#positions,
+      onBatch: (done) => this.#onBatch(done),
+    });
+  }
+
+  async *run(probe: ComplexTensor): AsyncGenerator<SolverUpdate, void, void> {
+    const { resume } = this.services;
+    if (resume) this.#restore(resume);
+    else {
+      await this.#begin(probe);
+      yield this.#update(0);
+    }
+    for (let epoch = (resume?.epoch ?? 0) + 1; epoch <= this.options.epochs; epoch++) {
+      const schedule = scheduleOf(this.options, epoch);
+      const sums = await this.#algorithm.epoch(epoch, schedule);
+      this.#constrain(epoch, schedule);
+      this.#record(epoch, sums);
+      yield this.#update(epoch);
+      throwIfCancelled(this.services.signal, 'Solving');
+    }
+  }
+
+  async #begin(probe: ComplexTensor): Promise<void> {
+    const { memory } = this.engine;
+    const { object } = this.services.start ?? {};
+    memory.probe.re.set(probe.re);
+    memory.probe.im.set(probe.im);
+    if (object) {
+      const mean = meanOf(object);
+      const image = moveToFrame(masked(object, mean), object.frame, this.loaded.frame, mean);
+      memory.object.re.set(image.re);
+      memory.object.im.set(image.im);
+    } else {
+      memory.object.re.fill(1);
+      memory.object.im.fill(0);
+    }
+    if (this.options.rescale_probe) {
+      const { counts, modelled } = await this.#measure();
+      if (modelled > 0) memory.scale(memory.probe, Math.sqrt(counts / modelled));
+    }
+    this.#power = this.options.probe_power_counts ?? probePower(memory.probe);
+    if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);
+    await this.#algorithm.start();
+    this.#history.push({ ...scoresOf(await this.#measure()), epoch: 0, shift_px: 0 });
+  }
+
+  /** Sums over up to a few hundred patterns spread over the scan. */
+  #measure(): Promise<PassSums> {
+    const { count } = this.loaded.scan;
+    const looked = Math.min(count, 256);
+    const batch = Int32Array.from({ length: looked }, (_, i) => Math.floor((i * count) / looked));
+    return this.engine.pass(batch, { wave: 'measure' });
+  }
+
+  async #measureAll(): Promise<PassSums> {
+    const { count } = this.loaded.scan;
+    const total = new SumsOfPasses();
+    for (let from = 0; from < count; from += 256) {
+      const batch = Int32Array.from({ length: Math.min(256, count - from) }, (_, i) => from + i);
+      total.add(await this.engine.pass(batch, { wave: 'measure' }));
+    }
+    return total;
+  }
+
+  #constrain(epoch: number, schedule: EpochSchedule): void {
+    const { memory } = this.engine;
+    const { options } = this;
+    const { N, modes, height, width } = memory.sizes;
+    if (schedule.positions) this.#positions.removeDrift();
+    if (schedule.probe) {
+      if (options.probe_support !== null) blankOutside(memory.probe, N, options.probe_support);
+      const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
+      // Stored waves belong to the modes as they are: the difference map's are turned at the end only.
+      const stored = TRAITS[options.algorithm].storesWaves;
+      if (modes > 1 && (stored ? epoch === options.epochs : turn)) orthogonaliseModes(memory.probe, N * N);
+      if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power);
+    }
+    if (schedule.object && options.tv_weight > 0) {
+      smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms(memory.object));
+    }
+  }
+
+  #record(epoch: number, sums: PassSums): void {
+    const scores = scoresOf(sums);
+    const start = this.#history[0].loss;
+    if (!Number.isFinite(scores.loss) || (epoch > 2 && scores.loss > 4 * start)) {
+      throw new PtychoError(
+        'SOLVER_FAILED',
+        `${this.options.algorithm} diverged in epoch ${epoch}: the misfit is ${scores.loss.toPrecision(3)}, ${start.toPrecision(3)} at the start; take smaller steps (object_step, probe_step), or check positions and probe ("ptychopinn orient" tries how the positions lie).`,
+        { epoch, loss: scores.loss, start },
+      );
+    }
+    this.#history.push({ ...scores, epoch, shift_px: this.#positions.shift_px() });
+  }
+
+  #update(epoch: number): SolverUpdate {
+    const record = this.#history[this.#history.length - 1];
+    this.services.onProgress?.({
+      stage: 'solving',
+      done: epoch * this.loaded.scan.count,
+      total: this.options.epochs * this.loaded.scan.count,
+      unit: 'patterns',
+      note: `epoch ${epoch}/${this.options.epochs}, R ${record.rFactor.toPrecision(3)}`,
+    });
+    return {
+      ...record,
+      epochs: this.options.epochs,
+      history: [...this.#history],
+      engine: this.engine.description,
+      object: () => ({ image: this.#image(), frame: this.loaded.frame }),
+      coverage: () => this.#coverage(),
+      probe: () => this.#probe(),
+      positions: () => {
+        const [top, left] = this.loaded.frame.originYxPx;
+        return {
+          xs: Float64Array.from(this.loaded.scan.xs, (x) => x + left),
+          ys: Float64Array.from(this.loaded.scan.ys, (y) => y + top),
+        };
+      },
+      measure: async () => scoresOf(await this.#measureAll()),
+      snapshot: () => this.#snapshot(epoch),
+    };
+  }
+
+  #image(): ComplexImage {
+    const { object, sizes } = this.engine.memory;
+    return {
+      re: Float32Array.from(object.re),
+      im: Float32Array.from(object.im),
+      shape: [sizes.height, sizes.width],
+    };
+  }
+
+  #probe(): ComplexTensor {
+    const { probe, sizes } = this.engine.memory;
+    const { N, modes } = sizes;
+    const shape = modes === 1 ? [N, N] : [modes, N, N];
+    return { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
+  }
+
+  #coverage(): Tensor {
+    const { height, width, N } = this.engine.memory.sizes;
+    const { re, im } = this.engine.memory.probe;
+    const area = N * N;
+    const light = new Float32Array(area);
+    for (let i = 0; i < re.length; i++) light[i % area] += re[i] ** 2 + im[i] ** 2;
+    const data = new Float32Array(height * width);
+    const { ys, xs, count } = this.loaded.scan;
+    const half = Math.floor(N / 2);
+    for (let k = 0; k < count; k++) {
+      const [top, left] = [Math.round(ys[k]) - half, Math.round(xs[k]) - half];
+      for (let r = 0; r < N; r++) {
+        const row = (top + r) * width + left;
+        for (let c = 0; c < N; c++) data[row + c] += light[r * N + c];
+      }
+    }
+    const most = data.reduce((m, v) => Math.max(m, v), 0);
+    return { data: data.map((v) => (v < 0.01 * most ? 0 : v / most)), shape: [height, width] };
+  }
+
+  #snapshot(epoch: number): SolverSnapshot {
+    const { object, probe } = this.engine.memory;
+    const arrays: Record<string, NumericArray> = {
+      object_re: Float32Array.from(object.re),
+      object_im: Float32Array.from(object.im),
+      probe_re: Float32Array.from(probe.re),
+      probe_im: Float32Array.from(probe.im),
+      ys: Float64Array.from(this.loaded.scan.ys),
+      xs: Float64Array.from(this.loaded.scan.xs),
+      power: Float64Array.of(this.#power),
+    };
+    for (const [name, array] of Object.entries(this.#algorithm.saved())) arrays[`algorithm_${name}`] = array.slice();
+    return { epoch, arrays, history: [...this.#history] };
+  }
+
+  #restore({ arrays, history, epoch }: SolverSnapshot): void {
+    const { object, probe } = this.engine.memory;
+    const { scan } = this.loaded;
+    const put = (name: string, target: NumericArray) => {
+      const found = arrays[name] as NumericArray | undefined;
+      if (found?.length === target.length) {
+        target.set(found);
+        return;
+      }
+      throw new PtychoError(
+        'CHECKPOINT_INVALID',
+        `The saved state has ${found?.length ?? 'no'} values of ${name}, but this scan with these options needs ${target.length}: it belongs to another run.`,
+        { key: name, found: found?.length, expected: target.length },
+      );
+    };
+    put('object_re', object.re);
+    put('object_im', object.im);
+    put('probe_re', probe.re);
+    put('probe_im', probe.im);
+    put('ys', scan.ys);
+    put('xs', scan.xs);
+    const power = new Float64Array(1);
+    put('power', power);
+    this.#power = power[0];
+    const saved: Record<string, NumericArray> = {};
+    for (const [name, array] of Object.entries(this.#algorithm.saved())) {
+      saved[name] = array.slice();
+      put(`algorithm_${name}`, saved[name]);
+    }
+    this.#algorithm.restore(saved);
+    this.#history.push(...history.filter((record) => record.epoch <= epoch));
+  }
+
+  #onBatch(done: number): void {
+    const { scan } = this.loaded;
+    throwIfCancelled(this.services.signal, 'Solving');
+    const before = (this.#history.at(-1)?.epoch ?? 0) * scan.count;
+    this.services.onProgress?.({
+      stage: 'solving',
+      done: before + done,
+      total: this.options.epochs * scan.count,
+      unit: 'patterns',
+      note: `R ${this.#history.at(-1)?.rFactor.toPrecision(3)}`,
+    });
+  }
+}
+
+function createAlgorithm(context: AlgorithmContext): Algorithm {
+  switch (context.options.algorithm) {
+    case 'lsqml':
+      return new LeastSquaresML(context);
+    case 'dm':
+      return new DifferenceMap(context);
+    case 'pie':
+    case 'epie':
+    case 'rpie':
+      return new PieFamily(context);
+  }
+}
+
+function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
+  const within = (start: number | null, stop: number | null, stride: number) =>
+    start !== null && epoch >= start && epoch <= (stop ?? Infinity) && (epoch - start) % stride === 0;
+  return {
+    object: within(options.object_start, options.object_stop, options.object_stride),
+    probe: within(options.probe_start, options.probe_stop, options.probe_stride),
+    positions: within(options.position_start, options.position_stop, options.position_stride),
+  };
+}
+
+function scoresOf({ square, counts, absolute, amplitude }: PassSums) {
+  return { loss: square / counts, rFactor: absolute / amplitude };
+}
+
+type ObjectStart = NonNullable<SolverStart['object']>;
+
+/** The mean over covered pixels. */
+function meanOf({ image, covered }: ObjectStart): { re: number; im: number } {
+  let [re, im, n] = [0, 0, 0];
+  for (let i = 0; i < image.re.length; i++) {
+    if (covered && !(covered.data[i] > 0)) continue;
+    re += image.re[i];
+    im += image.im[i];
+    n++;
+  }
+  return { re: re / Math.max(1, n), im: im / Math.max(1, n) };
+}
+
+function masked({ image, covered }: ObjectStart, mean: { re: number; im: number }): ComplexImage {
+  if (!covered) return image;
+  return {
+    re: image.re.map((v, i) => (covered.data[i] > 0 ? v : mean.re)),
+    im: image.im.map((v, i) => (covered.data[i] > 0 ? v : mean.im)),
+    shape: image.shape,
+  };
+}
+
+function rms({ re, im }: { readonly re: Float32Array; readonly im: Float32Array }): number {
+  let sum = 0;
+  for (let i = 0; i < re.length; i++) sum += re[i] * re[i] + im[i] * im[i];
+  return Math.sqrt(sum / re.length);
+}

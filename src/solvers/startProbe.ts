@@ -1,0 +1,104 @@
+/** The probe that a solver begins with. */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import type { ComplexTensor } from '../core/tensor.js';
+import { scaleComplex, totalIntensity } from '../physics/probe.js';
+import { probeGuessFromPatterns } from '../physics/probeGuess.js';
+import { incoherentModes } from '../physics/probeModes.js';
+import type { LoadedScan } from './scan.js';
+
+/** Patterns that a guess is made from. */
+const GUESS_FROM = 256;
+
+/**
+ * The given probe, or a guess from the patterns, with as many modes as asked for.
+ * @returns (modes, N, N), with the mean counts of a pattern as its power where it was guessed
+ * @throws PtychoError CONFIG_INVALID for more modes than the probe has room for
+ */
+export function startProbe(
+  loaded: LoadedScan,
+  badPixels: ArrayLike<number> | undefined,
+  given: ComplexTensor | undefined,
+  { probe_modes, probe_mode_share }: SolverOptions,
+): ComplexTensor {
+  const { N } = loaded.scan;
+  const area = N * N;
+  const probe = given ?? guess(loaded, badPixels);
+  const found = probe.re.length / area;
+  const wanted = probe_modes ?? found;
+  if (wanted <= found) {
+    return {
+      re: probe.re.slice(0, wanted * area),
+      im: probe.im.slice(0, wanted * area),
+      shape: [wanted, N, N],
+    };
+  }
+  // The modes that there are keep what the new ones do not take; those are made from the first.
+  const added = wanted - found;
+  const share = Math.min(probe_mode_share, 0.5 / added);
+  const first = { re: probe.re.slice(0, area), im: probe.im.slice(0, area), shape: [N, N] };
+  const family = incoherentModes(
+    first,
+    Array.from({ length: wanted }, (_, m) => (m < found ? 1 : share)),
+  );
+  const total = totalIntensity(probe);
+  const kept = scaleComplex(probe, Math.sqrt(1 - added * share));
+  const re = new Float32Array(wanted * area);
+  const im = new Float32Array(wanted * area);
+  re.set(kept.re);
+  im.set(kept.im);
+  for (let m = found; m < wanted; m++) {
+    const mode = {
+      re: family.re.subarray(m * area, (m + 1) * area),
+      im: family.im.subarray(m * area, (m + 1) * area),
+      shape: [N, N],
+    };
+    const scaled = scaleComplex(mode, Math.sqrt((share * total) / totalIntensity(mode)));
+    re.set(scaled.re, m * area);
+    im.set(scaled.im, m * area);
+  }
+  return { re, im, shape: [wanted, N, N] };
+}
+
+function guess({ scan, meanCounts }: LoadedScan, badPixels: ArrayLike<number> | undefined): ComplexTensor {
+  const { N, count } = scan;
+  const area = N * N;
+  const looked = Math.min(count, GUESS_FROM);
+  const data = new Float32Array(looked * area);
+  const half = Math.floor(N / 2);
+  for (let i = 0; i < looked; i++) {
+    const from = Math.floor((i * count) / looked) * area;
+    for (let r = 0; r < N; r++) {
+      for (let c = 0; c < N; c++) {
+        const at = r * N + c;
+        if (badPixels?.[at]) continue;
+        data[i * area + at] = scan.amplitudes[from + ((r - half + N) % N) * N + ((c - half + N) % N)];
+      }
+    }
+  }
+  const probe = probeGuessFromPatterns({ data, shape: [looked, N, N] });
+  return scaleComplex(probe, Math.sqrt(meanCounts / totalIntensity(probe)));
+}
+
+/** The radius within which 90 % of the probe's power lies, around its centre of mass; pixels. */
+export function probeRadius_px(probe: ComplexTensor): number {
+  const N = probe.shape[probe.shape.length - 1];
+  const area = N * N;
+  const light = new Float64Array(area);
+  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
+  let [total, y, x] = [0, 0, 0];
+  light.forEach((v, i) => {
+    total += v;
+    y += v * Math.floor(i / N);
+    x += v * (i % N);
+  });
+  const rings = new Float64Array(2 * N);
+  light.forEach((v, i) => {
+    rings[Math.min(2 * N - 1, Math.round(Math.hypot(Math.floor(i / N) - y / total, (i % N) - x / total)))] += v;
+  });
+  let sum = 0;
+  for (let r = 0; r < rings.length; r++) {
+    sum += rings[r];
+    if (sum >= 0.9 * total) return Math.max(1, r);
+  }
+  return N;
+}

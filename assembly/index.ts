@@ -11,7 +11,6 @@ export {
   exitWave,
   intensity,
   poissonChange,
-  poissonLength,
   positionProducts,
   probeProduct,
   reflect,

@@ -21,8 +21,8 @@ export interface SolverScan {
 
 /**
  * What a pass makes of the exit waves ψ:
- * `measure` compares them with the patterns; `amplitude` and `poisson` also find χ, the change that brings them towards the measured
- * amplitudes; `store` stores them; `difference` moves stored waves by the difference map; `stored` takes stored waves as they are.
+ * `measure` compares them with the patterns; `amplitude` also finds χ, the change that brings them to the measured amplitudes,
+ * `poisson` that to the likeliest amplitudes near the model's, (√J + √(J + 8I))/4; `store` stores them; `difference` moves stored waves by the difference map; `stored` takes stored waves as they are.
  */
 export type WaveRule = 'measure' | 'amplitude' | 'poisson' | 'store' | 'difference' | 'stored';
 

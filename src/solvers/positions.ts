@@ -12,17 +12,20 @@ export class PositionCorrection {
   readonly #options: SolverOptions;
   readonly #measuredYs: Float64Array;
   readonly #measuredXs: Float64Array;
+  /** (count, 2) the last moves, y before x, of which a share is carried on. */
+  readonly velocity: Float64Array;
 
   constructor(scan: SolverScan, options: SolverOptions) {
     this.#scan = scan;
     this.#options = options;
     this.#measuredYs = Float64Array.from(scan.ys);
     this.#measuredXs = Float64Array.from(scan.xs);
+    this.velocity = new Float64Array(2 * scan.count);
   }
 
   /** Moves the patterns of the batch that the engine kept. */
   async moveBatch(engine: FieldEngine, batch: Int32Array): Promise<void> {
-    const { position_step: step, position_update_limit_px: limit } = this.#options;
+    const { position_step: step, position_momentum: momentum, position_update_limit_px: limit } = this.#options;
     const moves = await engine.moves();
     const mean = [0, 1].map((k) => batch.reduce((sum, _, i) => sum + moves[5 * i + k], 0) / batch.length);
     const { ys, xs } = this.#scan;
@@ -32,14 +35,13 @@ export class PositionCorrection {
       const [a, d] = [yy + 0.1 * mean[0], xx + 0.1 * mean[1]];
       const determinant = a * d - yx * yx;
       if (!(determinant > 0)) continue;
-      let dy = (step * (d * yc - yx * xc)) / determinant;
-      let dx = (step * (a * xc - yx * yc)) / determinant;
-      const length = Math.hypot(dy, dx);
-      if (!(length > 0)) continue;
-      const held = Math.min(1, limit / length);
-      dy *= held;
-      dx *= held;
-      this.#place(batch[i], ys[batch[i]] + dy, xs[batch[i]] + dx);
+      const k = batch[i];
+      const dy = momentum * this.velocity[2 * k] + (step * (d * yc - yx * xc)) / determinant;
+      const dx = momentum * this.velocity[2 * k + 1] + (step * (a * xc - yx * yc)) / determinant;
+      const held = Math.min(1, limit / Math.max(1e-12, Math.hypot(dy, dx)));
+      this.velocity[2 * k] = held * dy;
+      this.velocity[2 * k + 1] = held * dx;
+      this.#place(k, ys[k] + held * dy, xs[k] + held * dx);
     }
   }
 

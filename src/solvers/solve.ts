@@ -96,6 +96,13 @@ export async function* solve(
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   const moving = options.position_start !== null;
+  if (moving && options.algorithm === 'dm') {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'position_start: the difference map cannot correct positions (measured: they shrink towards each other while the misfit falls); use rpie, epie, pie or lsqml.',
+      { key: 'position_start', algorithm: options.algorithm },
+    );
+  }
   const loaded = await loadScan(raw, moving ? Math.ceil(options.position_limit_px) + 2 : 1, (done) =>
     services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
   );
@@ -142,6 +149,10 @@ class Solving {
       positions: this.#positions,
       onBatch: (done) => this.#onBatch(done),
     });
+  }
+
+  get #storesWaves(): boolean {
+    return TRAITS[this.options.algorithm].storesWaves;
   }
 
   async *run(probe: ComplexTensor): AsyncGenerator<SolverUpdate, void, void> {
@@ -206,14 +217,13 @@ class Solving {
   #constrain(epoch: number, schedule: EpochSchedule): void {
     const { memory } = this.engine;
     const { options } = this;
-    const { N, modes, height, width } = memory.sizes;
+    const { N, height, width } = memory.sizes;
     if (schedule.positions) this.#positions.removeDrift();
     if (schedule.probe) {
       if (options.probe_support !== null) blankOutside(memory.probe, N, options.probe_support);
+      // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
       const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
-      // Stored waves belong to the modes as they are: the difference map's are turned at the end only.
-      const stored = TRAITS[options.algorithm].storesWaves;
-      if (modes > 1 && (stored ? epoch === options.epochs : turn)) orthogonaliseModes(memory.probe, N * N);
+      if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
       if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power);
     }
     if (schedule.object && options.tv_weight > 0) {
@@ -224,10 +234,11 @@ class Solving {
   #record(epoch: number, sums: PassSums): void {
     const scores = scoresOf(sums);
     const start = this.#history[0].loss;
-    if (!Number.isFinite(scores.loss) || (epoch > 2 && scores.loss > 4 * start)) {
+    // A misfit of 1 is that of no model at all.
+    if (!Number.isFinite(scores.loss) || scores.loss > Math.max(1, start)) {
       throw new PtychoError(
         'SOLVER_FAILED',
-        `${this.options.algorithm} diverged in epoch ${epoch}: the misfit is ${scores.loss.toPrecision(3)}, ${start.toPrecision(3)} at the start; take smaller steps (object_step, probe_step), or check positions and probe ("ptychopinn orient" tries how the positions lie).`,
+        `${this.options.algorithm} diverged in epoch ${epoch}: the misfit is ${scores.loss.toPrecision(3)} (${start.toPrecision(3)} at the start, 1 for no light at all); take smaller steps (object_step, probe_step), or check positions and probe ("ptychopinn orient" tries how the positions lie).`,
         { epoch, loss: scores.loss, start },
       );
     }
@@ -276,7 +287,9 @@ class Solving {
     const { probe, sizes } = this.engine.memory;
     const { N, modes } = sizes;
     const shape = modes === 1 ? [N, N] : [modes, N, N];
-    return { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
+    const shown = { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
+    if (this.#storesWaves && this.options.orthogonalise_stride !== null) orthogonaliseModes(shown, N * N);
+    return shown;
   }
 
   #coverage(): Tensor {
@@ -308,6 +321,7 @@ class Solving {
       probe_im: Float32Array.from(probe.im),
       ys: Float64Array.from(this.loaded.scan.ys),
       xs: Float64Array.from(this.loaded.scan.xs),
+      position_velocity: this.#positions.velocity.slice(),
       power: Float64Array.of(this.#power),
     };
     for (const [name, array] of Object.entries(this.#algorithm.saved())) arrays[`algorithm_${name}`] = array.slice();
@@ -335,6 +349,7 @@ class Solving {
     put('probe_im', probe.im);
     put('ys', scan.ys);
     put('xs', scan.xs);
+    put('position_velocity', this.#positions.velocity);
     const power = new Float64Array(1);
     put('power', power);
     this.#power = power[0];

@@ -75,7 +75,7 @@ export const solverFields = {
   noise_model: field(
     oneOf('gaussian', 'poisson'),
     'gaussian',
-    'What detector fields are fitted to: measured amplitudes, or the counts by Poisson statistics.',
+    'What detector fields are fitted to: the measured amplitudes, or what is likely for the counts by Poisson statistics (few counts).',
   ),
   relaxation: field(
     optional(unitInterval),
@@ -146,6 +146,11 @@ export const solverFields = {
   }),
   position_stride: field(positiveInteger, 1, 'They are corrected in every so many epochs.', { unit: 'epochs' }),
   position_step: field(positiveNumber, 1, 'Factor of every correction.'),
+  position_momentum: field(
+    belowOne,
+    0.8,
+    'Share of the last move that is carried on: errors that neighbours have in common are corrected slowly.',
+  ),
   position_update_limit_px: field(positiveNumber, 0.5, 'A position moves at most this far in one epoch.', {
     unit: 'px',
   }),

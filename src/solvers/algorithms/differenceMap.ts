@@ -29,7 +29,7 @@ export class DifferenceMap implements Algorithm {
   }
 
   async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { engine, options, onBatch, positions } = this.#context;
+    const { engine, options, onBatch } = this.#context;
     const { memory } = engine;
     const total = new SumsOfPasses();
     const strength = options.relaxation ?? RELAXATION;
@@ -60,13 +60,8 @@ export class DifferenceMap implements Algorithm {
       }
       replace(memory.object, memory.sums.object, memory.sums.illumination, factor(options, 'object_regularisation'));
     }
-    // How well the new object and probe explain the patterns; positions are corrected from the same pass.
-    for (const batch of this.#chunks()) {
-      total.add(
-        await engine.pass(batch, { wave: schedule.positions ? 'amplitude' : 'measure', keep: schedule.positions }),
-      );
-      if (schedule.positions) await positions.moveBatch(engine, batch);
-    }
+    // How well the new object and probe explain the patterns.
+    for (const batch of this.#chunks()) total.add(await engine.pass(batch, { wave: 'measure' }));
     return total;
   }
 

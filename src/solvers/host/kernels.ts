@@ -23,7 +23,6 @@ export interface Kernels {
   compare(model: number, measured: number, sums: number, n: number): void;
   amplitudeChange(model: number, measured: number, scale: number, floor: number, n: number): void;
   poissonChange(model: number, measured: number, scale: number, floor: number, n: number): void;
-  poissonLength(model: number, measured: number, length: number, floor: number, n: number): number;
   scaleBy(re: number, im: number, factor: number, n: number): void;
   reflect(aRe: number, aIm: number, bRe: number, bIm: number, outRe: number, outIm: number, n: number): void;
   differenceStep(re: number, im: number, qRe: number, qIm: number, dRe: number, dIm: number, n: number): number;

@@ -197,17 +197,8 @@ export class Passes {
     kernels.compare(model, scratch.pattern, scratch.sums, N);
     if (wave === 'measure') return;
     // The inverse transform is not normalised either, so that N² goes into the factor.
-    if (wave === 'poisson') {
-      const square = floor * floor;
-      let length = 0.5;
-      for (let step = 0; step < 2; step++) {
-        const found = kernels.poissonLength(model, scratch.pattern, length, square, N);
-        length = Math.min(1, Math.max(0, 0.5 * length + 0.5 * found));
-      }
-      kernels.poissonChange(model, scratch.pattern, (strength * length) / this.#pixels, square, N);
-    } else {
-      kernels.amplitudeChange(model, scratch.pattern, strength / this.#pixels, floor, N);
-    }
+    const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
+    change(model, scratch.pattern, strength / this.#pixels, floor, N);
     for (let m = 0; m < modes; m++) {
       const w = waves + m * this.#mode;
       kernels.scaleBy(w, w + this.#plane, model, N);

@@ -1,0 +1,58 @@
+/** The transforms in WebAssembly against those in float64, for every kind of side. */
+import { describe, expect, it } from 'vitest';
+import { LegacyRng } from '../../src/core/rng.js';
+import { AnyFft2 } from '../../src/physics/anyFourier.js';
+import {
+  fftScratchBytes,
+  fitsKernels,
+  loadKernels,
+  PAGE_BYTES,
+  planBytes,
+  sharedMemory,
+  startKernels,
+  writePlan,
+} from '../../src/solvers/host/kernels.js';
+
+describe('fft2', () => {
+  const memory = sharedMemory();
+  const kernels = startKernels(loadKernels(), memory);
+  memory.grow(256);
+
+  it.each([4, 8, 12, 16, 20, 24, 36, 40, 48, 60, 64, 80, 96, 100, 128, 144])('side %i, there and back', (n) => {
+    const plan = PAGE_BYTES;
+    const scratch = plan + Math.ceil(planBytes(n) / 64) * 64;
+    const [reAt, imAt] = [0, 1].map((part) => scratch + Math.ceil(fftScratchBytes(n) / 64) * 64 + part * 4 * n * n);
+    writePlan(memory, plan, n);
+    const rng = new LegacyRng(n);
+    const re = Float64Array.from({ length: n * n }, () => Math.fround(rng.normal()));
+    const im = Float64Array.from({ length: n * n }, () => Math.fround(rng.normal()));
+    const [ours, oursIm] = [reAt, imAt].map((at) => new Float32Array(memory.buffer, at, n * n));
+    ours.set(re);
+    oursIm.set(im);
+    kernels.fft2(reAt, imAt, n, plan, scratch);
+    const [exact, exactIm] = [re.slice(), im.slice()];
+    new AnyFft2(n, n).forward(exact, exactIm);
+    const worst = (a: Float32Array, b: Float64Array) => a.reduce((m, v, i) => Math.max(m, Math.abs(v - b[i])), 0);
+    // Values are of order n.
+    expect(worst(ours, exact) / n).toBeLessThan(3e-6);
+    expect(worst(oursIm, exactIm) / n).toBeLessThan(3e-6);
+    kernels.fft2(imAt, reAt, n, plan, scratch);
+    expect(
+      worst(
+        ours.map((v) => v / (n * n)),
+        re,
+      ),
+    ).toBeLessThan(3e-6);
+    expect(
+      worst(
+        oursIm.map((v) => v / (n * n)),
+        im,
+      ),
+    ).toBeLessThan(3e-6);
+  });
+
+  it('says which sides it takes', () => {
+    expect([64, 96, 100, 128, 200, 256].filter(fitsKernels)).toHaveLength(6);
+    expect([2, 6, 50, 63, 28, 44, 90, 0].filter(fitsKernels)).toHaveLength(0);
+  });
+});

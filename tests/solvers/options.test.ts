@@ -1,0 +1,270 @@
+/** Every option of the solvers does what it says, and failures are said. */
+import { describe, expect, it } from 'vitest';
+import { type SolverOptions, solverFields } from '../../src/config/schemas/solver.js';
+import type { ComplexTensor } from '../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { frameOfObject } from '../../src/reconstruction/frame.js';
+import { makeObject } from '../../src/simulation/objects.js';
+import { makeProbe } from '../../src/simulation/probes.js';
+import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { modePowers } from '../../src/solvers/constraints/modes.js';
+import { probePower } from '../../src/solvers/constraints/probe.js';
+import { totalVariation } from '../../src/solvers/constraints/totalVariation.js';
+import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
+
+const N = 16;
+const AREA = N * N;
+const truth = makeObject('lines', { rows: 40, cols: 48, seed: 4 });
+const beam = makeProbe('structured', { side: N, diameterPx: 7, comaRad: 1 });
+// 5 × 6 positions, 3 px apart, off the whole pixels.
+const xs = Float64Array.from({ length: 30 }, (_, k) => 12.3 + 3.1 * (k % 6));
+const ys = Float64Array.from({ length: 30 }, (_, k) => 10.6 + 3.1 * Math.floor(k / 6));
+const measured = simulateScan({ object: truth, probe: beam, xs, ys, photons: 1e5, seed: 2 });
+
+const scan = (changes: Partial<Parameters<typeof rawDataFromArrays>[0]> = {}) =>
+  rawDataFromArrays({
+    diffraction: measured.diffraction,
+    xcoords: xs,
+    ycoords: ys,
+    probeGuess: measured.probeGuess,
+    measurement_domain: 'count_amplitude',
+    source: 'scan.npz',
+    ...changes,
+  });
+
+async function updates(options: Partial<SolverOptions>, services = {}, raw = scan()): Promise<SolverUpdate[]> {
+  const seen: SolverUpdate[] = [];
+  for await (const update of solve(raw, { epochs: 3, ...options }, { threads: 1, ...services })) {
+    // What the functions answer belongs to this moment.
+    const [object, probe, positions] = [update.object(), update.probe(), update.positions()];
+    seen.push({ ...update, object: () => object, probe: () => probe, positions: () => positions });
+  }
+  return seen;
+}
+
+const last = async (...given: Parameters<typeof updates>) => (await updates(...given)).at(-1)!;
+
+const resultOf = (update: SolverUpdate) =>
+  JSON.stringify(
+    [update.object().image.re, update.probe().re, update.positions()].map((v) => Array.from(Object.values(v))),
+  );
+
+describe('options', () => {
+  /** Each option with a value that must change the result, and what it needs beside it. */
+  const changes: Partial<Record<keyof SolverOptions, readonly [unknown, Partial<SolverOptions>?]>> = {
+    algorithm: ['lsqml'],
+    epochs: [2],
+    batch_size: [5],
+    object_step: [0.2],
+    probe_step: [0.2],
+    object_regularisation: [0.9],
+    probe_regularisation: [0.9],
+    momentum: [0.5],
+    noise_model: ['poisson'],
+    relaxation: [1, { algorithm: 'dm' }],
+    seed: [9],
+    object_start: [2],
+    object_stop: [1],
+    object_stride: [2],
+    probe_start: [3],
+    probe_stop: [2],
+    probe_stride: [2],
+    probe_modes: [2],
+    probe_mode_share: [0.2, { probe_modes: 2 }],
+    orthogonalise_stride: [null, { probe_modes: 2 }],
+    rescale_probe: [false],
+    hold_probe_power: [false],
+    probe_power_counts: [123],
+    probe_support: [0.05],
+    tv_weight: [0.05],
+    position_start: [1],
+    position_stop: [1, { position_start: 1 }],
+    position_stride: [2, { position_start: 1 }],
+    position_step: [0.3, { position_start: 1 }],
+    position_momentum: [0, { position_start: 1 }],
+    position_update_limit_px: [0.01, { position_start: 1 }],
+    position_limit_px: [0.01, { position_start: 1 }],
+  };
+
+  it('are all tried here', () => {
+    const untried = Object.keys(solverFields).filter((name) => !(name in changes));
+    // Engines are compared with each other elsewhere: they must not change the result.
+    expect(untried).toEqual(['engine']);
+  });
+
+  it.each(Object.entries(changes))('%s changes the result', async (name, [value, needs = {}]) => {
+    const without = resultOf(await last(needs));
+    expect(resultOf(await last({ ...needs, [name]: value }))).not.toBe(without);
+    expect(resultOf(await last(needs))).toBe(without);
+  });
+
+  it('keep object and probe as they are until their first epoch', async () => {
+    const seen = await updates({ epochs: 4, object_start: 3, probe_start: 4, hold_probe_power: false });
+    const objects = seen.map((u) => Array.from(u.object().image.re));
+    expect(objects[2]).toEqual(objects[0]);
+    expect(objects[3]).not.toEqual(objects[0]);
+    const probes = seen.map((u) => Array.from(u.probe().re));
+    expect(probes[3]).toEqual(probes[0]);
+    expect(probes[4]).not.toEqual(probes[0]);
+  });
+
+  it.each(['rpie', 'lsqml'] as const)('%s with Poisson statistics explains the counts', async (algorithm) => {
+    const found = await last({ algorithm, noise_model: 'poisson', epochs: 30 });
+    const amplitudes = await last({ algorithm, epochs: 30 });
+    expect(found.rFactor).toBeLessThan(1.3 * amplitudes.rFactor);
+  });
+
+  it('tv_weight lowers the total variation', async () => {
+    const variation = ({ object }: SolverUpdate) => {
+      const { image, frame } = object();
+      return totalVariation(image, frame);
+    };
+    const plain = variation(await last({ epochs: 10 }));
+    expect(variation(await last({ epochs: 10, tv_weight: 0.02 }))).toBeLessThan(0.8 * plain);
+  });
+
+  it('probe_support blanks the dim parts of the probe', async () => {
+    const dark = ({ probe }: SolverUpdate) => probe().re.filter((v, i) => v === 0 && probe().im[i] === 0).length;
+    expect(dark(await last({}))).toBe(0);
+    expect(dark(await last({ probe_support: 0.01 }))).toBeGreaterThan(AREA / 4);
+  });
+
+  it('the power of the probe is held, set, or let go', async () => {
+    const power = ({ probe }: SolverUpdate) => probePower(probe());
+    const held = await updates({ epochs: 5 });
+    expect(power(held.at(-1)!) / power(held[0])).toBeCloseTo(1, 4);
+    expect(power(await last({ probe_power_counts: 5000 })) / 5000).toBeCloseTo(1, 4);
+    const free = await updates({ epochs: 5, hold_probe_power: false });
+    expect(Math.abs(power(free.at(-1)!) / power(free[0]) - 1)).toBeGreaterThan(1e-3);
+  });
+
+  it('rescale_probe makes the power explain the counts', async () => {
+    const small = { re: beam.re.map((v) => v * 1e-4), im: beam.im.map((v) => v * 1e-4), shape: beam.shape };
+    const raw = scan({ probeGuess: small });
+    const [start] = await updates({ epochs: 1 }, {}, raw);
+    expect(start.loss).toBeLessThan(0.5);
+    const [unscaled] = await updates({ epochs: 1, rescale_probe: false }, {}, raw);
+    expect(unscaled.loss).toBeGreaterThan(0.9);
+  });
+
+  it('modes are made orthogonal, the strongest first, with the same power', async () => {
+    const overlap = ({ re, im }: ComplexTensor) => {
+      let [a, b] = [0, 0];
+      for (let i = 0; i < AREA; i++) {
+        a += re[i] * re[AREA + i] + im[i] * im[AREA + i];
+        b += re[i] * im[AREA + i] - im[i] * re[AREA + i];
+      }
+      const [p, q] = modePowers({ re, im }, AREA);
+      return Math.hypot(a, b) / Math.sqrt(p * q);
+    };
+    for (const algorithm of ['rpie', 'dm'] as const) {
+      const turned = (await last({ algorithm, probe_modes: 2, epochs: 5 })).probe();
+      expect(overlap(turned), algorithm).toBeLessThan(1e-5);
+      const [strong, weak] = modePowers(turned, AREA);
+      expect(strong).toBeGreaterThan(weak);
+    }
+    const left = (await last({ probe_modes: 2, epochs: 5, orthogonalise_stride: null })).probe();
+    expect(overlap(left)).toBeGreaterThan(1e-3);
+  });
+
+  it('positions go no further than allowed, and not all the same way', async () => {
+    const moved = await last({ epochs: 6, position_start: 1, position_limit_px: 0.05 });
+    const found = moved.positions();
+    let [dx, dy] = [0, 0];
+    for (let k = 0; k < xs.length; k++) {
+      // Taking away the common shift may move one by as much again.
+      expect(Math.hypot(found.xs[k] - xs[k], found.ys[k] - ys[k])).toBeLessThan(0.051);
+      dx += found.xs[k] - xs[k];
+      dy += found.ys[k] - ys[k];
+    }
+    expect(Math.hypot(dx, dy) / xs.length).toBeLessThan(0.02);
+    expect(moved.shift_px).toBeGreaterThan(0.005);
+    expect(Array.from((await last({})).positions().xs)).toEqual(Array.from(xs, (x) => expect.closeTo(x, 9)));
+  });
+});
+
+describe('start and state', () => {
+  it('begins with a given image, and with its mean where it does not reach', async () => {
+    const half = { re: truth.re.map((v) => v * 0.5), im: truth.im.map((v) => v * 0.5), shape: truth.shape };
+    const start = { object: { image: half, frame: frameOfObject(half) }, probe: beam };
+    const [first] = await updates({ epochs: 1 }, { start });
+    const { image, frame } = first.object();
+    const [row, column] = [12 - frame.originYxPx[0], 20 - frame.originYxPx[1]];
+    expect(image.re[row * frame.width + column]).toBeCloseTo(0.5 * truth.re[12 * 48 + 20], 5);
+    const [empty] = await updates({ epochs: 1 });
+    expect(first.loss).toBeLessThan(0.5 * empty.loss);
+  });
+
+  it.each([
+    { algorithm: 'rpie', momentum: 0.5, position_start: 2 },
+    { algorithm: 'lsqml', probe_modes: 2 },
+    { algorithm: 'dm', probe_modes: 2 },
+  ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
+    const whole = await last({ ...options, epochs: 5 });
+    let snapshot: ReturnType<SolverUpdate['snapshot']> | undefined;
+    for await (const update of solve(scan(), { ...options, epochs: 5 }, { threads: 1 })) {
+      if (update.epoch !== 2) continue;
+      snapshot = update.snapshot();
+      break;
+    }
+    const resumed = await last({ ...options, epochs: 5 }, { resume: snapshot });
+    expect(resultOf(resumed)).toBe(resultOf(whole));
+    expect(resumed.history).toEqual(whole.history);
+    await expect(last({ ...options, epochs: 5, probe_modes: 3 }, { resume: snapshot })).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+    });
+  });
+
+  it('stops between batches when asked', async () => {
+    const controller = new AbortController();
+    const seen = [];
+    const run = async () => {
+      for await (const update of solve(scan(), { epochs: 50 }, { threads: 1, signal: controller.signal })) {
+        seen.push(update.epoch);
+        if (update.epoch === 1) controller.abort();
+      }
+    };
+    await expect(run()).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(seen).toEqual([0, 1]);
+  });
+});
+
+describe('failures', () => {
+  it('divergence', async () => {
+    await expect(last({ object_step: 200, probe_step: 200, epochs: 10 })).rejects.toMatchObject({
+      code: 'SOLVER_FAILED',
+      message: expect.stringMatching(/rpie diverged in epoch \d+.*object_step/),
+    });
+  });
+
+  it('patterns that share no light', async () => {
+    const far = { xcoords: xs.map((_, k) => 100 * k), ycoords: ys };
+    await expect(last({}, {}, scan(far))).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringContaining('30 of 30 patterns share no light with another'),
+    });
+  });
+
+  it('a probe of another size', async () => {
+    const probe = makeProbe('structured', { side: 32, diameterPx: 7 });
+    await expect(last({}, { start: { probe } })).rejects.toMatchObject({
+      code: 'PROBE_SHAPE',
+      message: expect.stringContaining('the patterns are 16×16'),
+    });
+  });
+
+  it('dark patterns', async () => {
+    const dark = { data: new Float32Array(30 * AREA), shape: [30, N, N] };
+    await expect(last({}, {}, scan({ diffraction: dark }))).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringContaining('none of the 30 patterns has a single count'),
+    });
+  });
+
+  it('positions asked of the difference map', async () => {
+    await expect(last({ algorithm: 'dm', position_start: 1 })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      fields: { key: 'position_start', algorithm: 'dm' },
+    });
+  });
+});

@@ -1,0 +1,166 @@
+/** What the solvers find where the truth is known. */
+import { describe, expect, it } from 'vitest';
+import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import type { ComplexImage, ComplexTensor } from '../../src/core/tensor.js';
+import { openDataset } from '../../src/data/openDataset.js';
+import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { relativeObjectError } from '../../src/evaluation/align.js';
+import { openNpz } from '../../src/formats/npz.js';
+import { incoherentModes } from '../../src/physics/probeModes.js';
+import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
+import { makeObject } from '../../src/simulation/objects.js';
+import { makeProbe } from '../../src/simulation/probes.js';
+import { makeScan } from '../../src/simulation/scans.js';
+import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
+import { describeShared, sharedFile } from '../support/shared.js';
+
+async function run(raw: RawData, options: Partial<SolverOptions>, see?: (update: SolverUpdate) => void) {
+  let last: SolverUpdate | undefined;
+  for await (const update of solve(raw, options, { threads: 2 })) {
+    see?.(update);
+    last = update;
+  }
+  return last!;
+}
+
+/** Relative error over the box of the scan positions, after scale and ramp. */
+function objectError({ image, frame }: ReturnType<SolverUpdate['object']>, truth: ComplexImage, raw: RawData): number {
+  const { yMin, yMax, xMin, xMax } = scanBounds(raw.xcoords, raw.ycoords);
+  const box: Frame = {
+    originYxPx: [Math.ceil(yMin), Math.ceil(xMin)],
+    height: Math.floor(yMax) - Math.ceil(yMin) + 1,
+    width: Math.floor(xMax) - Math.ceil(xMin) + 1,
+  };
+  const seen = intersectFrames(box, frameOfObject(truth))!;
+  return relativeObjectError(moveToFrame(image, frame, seen), moveToFrame(truth, frameOfObject(truth), seen));
+}
+
+describeShared('sim_64_counts.npz from its wrong probe guess, 60 epochs', () => {
+  const file = sharedFile('data/sim_64_counts.npz');
+
+  async function solved(options: Partial<SolverOptions>, see?: (update: SolverUpdate, error: () => number) => void) {
+    const raw = await openDataset(file);
+    try {
+      const npz = await openNpz(file);
+      const truth = await npz.read('objectTrue');
+      await npz.close();
+      const object = truth as ComplexImage;
+      const last = await run(raw, { epochs: 60, ...options }, (update) =>
+        see?.(update, () => objectError(update.object(), object, raw)),
+      );
+      return objectError(last.object(), object, raw);
+    } finally {
+      await raw.close();
+    }
+  }
+
+  // The published package: 0.0315, 0.0289 and 0.040.
+  it.each([
+    ['rpie', 0.032],
+    ['epie', 0.03],
+    ['pie', 0.04],
+    ['lsqml', 0.041],
+  ] as const)('%s: object error at most %f', async (algorithm, bound) => {
+    expect(await solved({ algorithm })).toBeLessThan(bound);
+  });
+
+  it('dm comes to rest (published: 0.064 after 10 epochs, 0.304 after 60)', async () => {
+    const errors: number[] = [];
+    await solved({ algorithm: 'dm' }, ({ epoch }, error) => {
+      if (epoch % 20 === 0 && epoch > 0) errors.push(error());
+    });
+    expect(Math.max(...errors)).toBeLessThan(0.064);
+    expect(errors[2]).toBeLessThan(1.05 * Math.min(...errors));
+  });
+});
+
+/** An object that is not square, a scan off its middle, whole positions (so that simulation and solver agree exactly). */
+function simulated(probe: ComplexTensor, photons = 1e6) {
+  const N = probe.shape[probe.shape.length - 1];
+  const object = makeObject('lines', { rows: 120, cols: 150, seed: 1 });
+  const scan = makeScan('jittered_raster', { rows: 104, cols: 120, side: N, stepPx: 5, seed: 2 });
+  const xs = Float64Array.from(scan.xs, (x) => Math.round(x) + 20);
+  const ys = Float64Array.from(scan.ys, (y) => Math.round(y) + 9);
+  const { diffraction } = simulateScan({ object, probe, xs, ys, photons, seed: 3 });
+  const raw = (probeGuess: ComplexTensor) =>
+    rawDataFromArrays({ diffraction, xcoords: xs, ycoords: ys, probeGuess, measurement_domain: 'count_amplitude' });
+  return { object, raw };
+}
+
+/** The modulus of the overlap of one mode with another, at the best whole-pixel shift of up to two. */
+function overlap(found: ComplexTensor, truth: ComplexTensor, m: number): number {
+  const N = truth.shape[truth.shape.length - 1];
+  const area = N * N;
+  let best = 0;
+  for (let dy = -2; dy <= 2; dy++) {
+    for (let dx = -2; dx <= 2; dx++) {
+      let [re, im, a, b] = [0, 0, 0, 0];
+      for (let r = 0; r < N; r++) {
+        for (let c = 0; c < N; c++) {
+          const i = m * area + ((r + dy + N) % N) * N + ((c + dx + N) % N);
+          const j = m * area + r * N + c;
+          re += truth.re[j] * found.re[i] + truth.im[j] * found.im[i];
+          im += truth.re[j] * found.im[i] - truth.im[j] * found.re[i];
+          a += truth.re[j] ** 2 + truth.im[j] ** 2;
+          b += found.re[i] ** 2 + found.im[i] ** 2;
+        }
+      }
+      best = Math.max(best, Math.hypot(re, im) / Math.sqrt(a * b));
+    }
+  }
+  return best;
+}
+
+describe('a simulated scan', () => {
+  const one = makeProbe('structured', { side: 32, diameterPx: 12, comaRad: 2 });
+
+  it('with the true probe kept: the object is found where it is', async () => {
+    const { object, raw } = simulated(one);
+    const scan = raw(one);
+    const last = await run(scan, { algorithm: 'lsqml', epochs: 80, probe_start: 1000 });
+    const error = objectError(last.object(), object, scan);
+    expect(error).toBeLessThan(0.08);
+    // One pixel off, either way and along either axis, is further from the truth.
+    const { image, frame } = last.object();
+    const [top, left] = frame.originYxPx;
+    for (const origin of [
+      [top + 1, left],
+      [top - 1, left],
+      [top, left + 1],
+      [top, left - 1],
+    ] as const) {
+      expect(objectError({ image, frame: { ...frame, originYxPx: origin } }, object, scan)).toBeGreaterThan(
+        1.2 * error,
+      );
+    }
+  });
+
+  it.each(['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const)('%s leaves the truth where it is', async (algorithm) => {
+    const { object, raw } = simulated(one, 1e8);
+    const scan = raw(one);
+    let last: SolverUpdate | undefined;
+    const start = { object: { image: object, frame: frameOfObject(object) } };
+    for await (const update of solve(scan, { algorithm, epochs: 5, probe_start: 1 }, { start, threads: 1 }))
+      last = update;
+    expect(objectError(last!.object(), object, scan)).toBeLessThan(algorithm === 'dm' ? 0.02 : 0.01);
+    expect(overlap(last!.probe(), one, 0)).toBeGreaterThan(0.999);
+  });
+
+  it('with two incoherent modes, from a wrong guess of the first alone: both are found', async () => {
+    const truth = incoherentModes(one, [0.75, 0.25]);
+    const { raw } = simulated(truth);
+    const guess = { re: one.re.slice(), im: one.im.slice(), shape: one.shape };
+    for (let i = 0; i < guess.re.length; i++) {
+      const phase = 0.004 * ((Math.floor(i / 32) - 16) ** 2 + ((i % 32) - 16) ** 2);
+      const [a, b] = [guess.re[i], guess.im[i]];
+      guess.re[i] = a * Math.cos(phase) - b * Math.sin(phase);
+      guess.im[i] = a * Math.sin(phase) + b * Math.cos(phase);
+    }
+    const two = await run(raw(guess), { algorithm: 'lsqml', epochs: 60, probe_modes: 2 });
+    expect(overlap(two.probe(), truth, 0)).toBeGreaterThan(0.95);
+    expect(overlap(two.probe(), truth, 1)).toBeGreaterThan(0.95);
+    const single = await run(raw(guess), { algorithm: 'lsqml', epochs: 60, probe_modes: 1 });
+    expect(single.rFactor).toBeGreaterThan(1.1 * two.rFactor);
+  });
+});

@@ -1,0 +1,175 @@
+/** Every algorithm against its plain float64 form, step for step. */
+import { describe, expect, it } from 'vitest';
+import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { LegacyRng } from '../../src/core/rng.js';
+import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { batchesOf } from '../../src/solvers/algorithms/algorithm.js';
+import { solve } from '../../src/solvers/solve.js';
+import {
+  type Plain,
+  type PlainProblem,
+  type PlainState,
+  plain,
+  plainDifferenceMap,
+  plainIllumination,
+  plainLsqml,
+  plainPie,
+} from '../support/plainSolver.js';
+
+const N = 12;
+const COUNT = 14;
+const MODES = 2;
+
+const rng = new LegacyRng(5);
+const probe = Array.from({ length: MODES }, (_, m) => {
+  const field = plain(N * N);
+  for (let i = 0; i < N * N; i++) {
+    const r2 = (Math.floor(i / N) - 6) ** 2 + ((i % N) - 5.5) ** 2;
+    const size = (m === 0 ? 30 : 12) * Math.exp(-r2 / 14);
+    const angle = 0.1 * r2 + m * ((i % N) - 6) + 0.3 * rng.normal();
+    field.re[i] = Math.fround(size * Math.cos(angle));
+    field.im[i] = Math.fround(size * Math.sin(angle));
+  }
+  return field;
+});
+// Not square, off the middle, and not on whole pixels.
+const ys = Array.from({ length: COUNT }, () => 10 + 9 * rng.random());
+const xs = Array.from({ length: COUNT }, () => 31 + 6 * rng.random());
+const patterns = Array.from({ length: COUNT }, () =>
+  Float64Array.from({ length: N * N }, (_, i) => {
+    const r2 = (Math.floor(i / N) - 6) ** 2 + ((i % N) - 6) ** 2;
+    return Math.fround(Math.abs(8 * Math.exp(-r2 / 20) * (1 + 0.5 * rng.normal())));
+  }),
+);
+const bad = new Uint8Array(N * N);
+bad[17] = 1;
+bad[5 * N + 6] = 1;
+
+const raw = rawDataFromArrays({
+  diffraction: { data: Float32Array.from(patterns.flatMap((p) => [...p])), shape: [COUNT, N, N] },
+  xcoords: xs,
+  ycoords: ys,
+  probeGuess: {
+    re: Float32Array.from(probe.flatMap((p) => [...p.re])),
+    im: Float32Array.from(probe.flatMap((p) => [...p.im])),
+    shape: [MODES, N, N],
+  },
+  badPixels: bad,
+  measurement_domain: 'count_amplitude',
+});
+
+/** No constraints: the bare updates. */
+const BARE: Partial<SolverOptions> = {
+  rescale_probe: false,
+  hold_probe_power: false,
+  orthogonalise_stride: null,
+  probe_start: 1,
+  epochs: 2,
+  batch_size: 5,
+  seed: 3,
+};
+
+async function ours(options: Partial<SolverOptions>, threads = 1) {
+  let last: { object: Plain32; probe: Plain32; height: number; width: number; top: number; left: number } | undefined;
+  for await (const update of solve(raw, { ...BARE, ...options }, { threads })) {
+    if (update.epoch !== update.epochs) continue;
+    const { image, frame } = update.object();
+    const [top, left] = frame.originYxPx;
+    last = { object: image, probe: update.probe(), height: frame.height, width: frame.width, top, left };
+  }
+  return last!;
+}
+
+interface Plain32 {
+  readonly re: Float32Array;
+  readonly im: Float32Array;
+}
+
+function problemOf({ height, width, top, left }: Awaited<ReturnType<typeof ours>>): PlainProblem {
+  const object = plain(height * width);
+  object.re.fill(1);
+  return {
+    N,
+    height,
+    width,
+    probe,
+    object,
+    patterns: patterns.map((p) => p.map((v, i) => (bad[i] ? -1 : v))),
+    ys: ys.map((y) => y - top),
+    xs: xs.map((x) => x - left),
+  };
+}
+
+const stateOf = (problem: PlainProblem): PlainState => ({ object: problem.object, probe: [...problem.probe] });
+
+/** Root mean square distance relative to the root mean square of b. */
+function distance(a: Plain32, b: Plain): number {
+  let [difference, power] = [0, 0];
+  for (let i = 0; i < b.re.length; i++) {
+    difference += (a.re[i] - b.re[i]) ** 2 + (a.im[i] - b.im[i]) ** 2;
+    power += b.re[i] ** 2 + b.im[i] ** 2;
+  }
+  return Math.sqrt(difference / power);
+}
+
+function expectSame(found: Awaited<ReturnType<typeof ours>>, state: PlainState): void {
+  expect(distance(found.object, state.object)).toBeLessThan(2e-5);
+  const modes = state.probe;
+  const whole: Plain = {
+    re: Float64Array.from(modes.flatMap((p) => [...p.re])),
+    im: Float64Array.from(modes.flatMap((p) => [...p.im])),
+  };
+  expect(distance(found.probe, whole)).toBeLessThan(2e-5);
+  // A test that compares nothing would pass too.
+  const flat = { re: new Float64Array(state.object.re.length).fill(1), im: new Float64Array(state.object.re.length) };
+  expect(distance(found.object, flat)).toBeGreaterThan(0.05);
+}
+
+const batches = (epoch: number) => batchesOf(COUNT, 5, 3, epoch).map((batch) => [...batch]);
+
+describe('steps of the algorithms, two modes, bad pixels, positions between pixels', () => {
+  for (const kind of ['rpie', 'epie', 'pie'] as const) {
+    it(kind, async () => {
+      const found = await ours({
+        algorithm: kind,
+        object_step: 0.8,
+        probe_step: 0.8,
+        object_regularisation: 0.4,
+        probe_regularisation: 0.4,
+      });
+      const problem = problemOf(found);
+      const state = stateOf(problem);
+      for (const epoch of [1, 2]) {
+        plainPie(problem, state, batches(epoch), { kind, gamma: 0.8, alpha: 0.4, beta: 0.4 });
+      }
+      expectSame(found, state);
+    });
+  }
+
+  it('lsqml', async () => {
+    const found = await ours({ algorithm: 'lsqml', epochs: 1 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    const illumination = plainIllumination(problem, problem.probe);
+    plainLsqml(problem, state, batches(1), { illumination, delta: 0.1, step: 0.9 });
+    expectSame(found, state);
+  });
+
+  it('dm', async () => {
+    const found = await ours({ algorithm: 'dm', relaxation: 0.75, epochs: 3 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    for (let epoch = 0; epoch < 3; epoch++) plainDifferenceMap(problem, state, { beta: 0.75, epsilon: 0.05 });
+    expectSame(found, state);
+  });
+
+  it('are the same on three threads', async () => {
+    for (const algorithm of ['rpie', 'lsqml', 'dm'] as const) {
+      const [one, three] = [await ours({ algorithm }), await ours({ algorithm }, 3)];
+      expect(distance(three.object, asPlain(one.object)), algorithm).toBeLessThan(1e-5);
+      expect(distance(three.probe, asPlain(one.probe)), algorithm).toBeLessThan(1e-5);
+    }
+  });
+});
+
+const asPlain = ({ re, im }: Plain32): Plain => ({ re: Float64Array.from(re), im: Float64Array.from(im) });

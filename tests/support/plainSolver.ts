@@ -1,0 +1,373 @@
+/**
+ * Iterative algorithms written down plainly, in float64 and with sums instead of fast transforms, for comparison step by step. One
+ * epoch works on given batches; nothing is shared with `src/solvers`.
+ */
+
+/** A complex array. */
+export interface Plain {
+  readonly re: Float64Array;
+  readonly im: Float64Array;
+}
+
+export interface PlainProblem {
+  readonly N: number;
+  readonly height: number;
+  readonly width: number;
+  /** (modes) planes of N×N. */
+  readonly probe: readonly Plain[];
+  /** height × width. */
+  readonly object: Plain;
+  /** Centred √counts, N×N each; below 0: bad. */
+  readonly patterns: readonly Float64Array[];
+  /** Positions of patch centres (index ⌊N/2⌋) in object pixels. */
+  readonly ys: readonly number[];
+  readonly xs: readonly number[];
+}
+
+/** State that an epoch changes. */
+export interface PlainState {
+  object: Plain;
+  probe: Plain[];
+  /** Stored waves of the difference map: [pattern][mode]. */
+  waves?: Plain[][];
+}
+
+export const plain = (length: number): Plain => ({ re: new Float64Array(length), im: new Float64Array(length) });
+
+const add = (to: Plain, i: number, re: number, im: number) => {
+  to.re[i] += re;
+  to.im[i] += im;
+};
+
+/** Σ f·e^{∓2πi(kr + lc)/N}/N, zero frequency in the corner: unitary. */
+export function dft({ re, im }: Plain, N: number, sign: -1 | 1): Plain {
+  const out = plain(N * N);
+  const half = plain(N * N);
+  const [cos, sin] = [0, 1].map((part) =>
+    Float64Array.from({ length: N }, (_, k) => (part ? Math.sin : Math.cos)((sign * 2 * Math.PI * k) / N)),
+  );
+  for (let r = 0; r < N; r++) {
+    for (let l = 0; l < N; l++) {
+      for (let c = 0; c < N; c++) {
+        const [a, b] = [cos[(l * c) % N], sin[(l * c) % N]];
+        add(half, r * N + l, re[r * N + c] * a - im[r * N + c] * b, re[r * N + c] * b + im[r * N + c] * a);
+      }
+    }
+  }
+  for (let k = 0; k < N; k++) {
+    for (let l = 0; l < N; l++) {
+      for (let r = 0; r < N; r++) {
+        const [a, b] = [cos[(k * r) % N] / N, sin[(k * r) % N] / N];
+        const [x, y] = [half.re[r * N + l], half.im[r * N + l]];
+        add(out, k * N + l, x * a - y * b, x * b + y * a);
+      }
+    }
+  }
+  return out;
+}
+
+/** f moved by (dy, dx) pixels in Fourier space; `back`: the adjoint. */
+export function shifted(f: Plain, N: number, dy: number, dx: number, back = false): Plain {
+  const spectrum = dft(f, N, -1);
+  const ramp = (k: number, d: number) => {
+    const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * d) / N;
+    return [Math.cos(angle), 2 * k === N ? 0 : Math.sin(angle)];
+  };
+  for (let k = 0; k < N; k++) {
+    for (let l = 0; l < N; l++) {
+      const [a, b] = ramp(k, dy);
+      const [c, d] = ramp(l, dx);
+      const [wr, wi] = [a * c - b * d, (back ? -1 : 1) * (a * d + b * c)];
+      const i = k * N + l;
+      const [x, y] = [spectrum.re[i], spectrum.im[i]];
+      spectrum.re[i] = x * wr - y * wi;
+      spectrum.im[i] = x * wi + y * wr;
+    }
+  }
+  return dft(spectrum, N, 1);
+}
+
+/** One pattern: its shifted modes, exit waves and where its patch begins. */
+class View {
+  readonly top: number;
+  readonly left: number;
+  readonly dy: number;
+  readonly dx: number;
+  readonly P: Plain[];
+
+  constructor(
+    private readonly problem: PlainProblem,
+    readonly k: number,
+    probe: readonly Plain[],
+  ) {
+    const { N, ys, xs } = problem;
+    const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
+    this.top = row - Math.floor(N / 2);
+    this.left = column - Math.floor(N / 2);
+    [this.dy, this.dx] = [ys[k] - row, xs[k] - column];
+    this.P = probe.map((mode) => shifted(mode, N, this.dy, this.dx));
+  }
+
+  /** Object pixel of patch pixel i. */
+  at(i: number): number {
+    const { N, width } = this.problem;
+    return (this.top + Math.floor(i / N)) * width + this.left + (i % N);
+  }
+
+  waves(object: Plain): Plain[] {
+    return this.P.map((p) => {
+      const psi = plain(p.re.length);
+      for (let i = 0; i < p.re.length; i++) {
+        const [a, b] = [object.re[this.at(i)], object.im[this.at(i)]];
+        add(psi, i, a * p.re[i] - b * p.im[i], a * p.im[i] + b * p.re[i]);
+      }
+      return psi;
+    });
+  }
+
+  /** What brings the waves to the measured amplitudes. */
+  change(waves: readonly Plain[]): Plain[] {
+    const { N, patterns } = this.problem;
+    const fields = waves.map((w) => dft(w, N, -1));
+    const measured = patterns[this.k];
+    const half = Math.floor(N / 2);
+    for (let k = 0; k < N; k++) {
+      for (let l = 0; l < N; l++) {
+        const i = k * N + l;
+        const a = measured[((k + half) % N) * N + ((l + half) % N)];
+        const model = Math.sqrt(fields.reduce((sum, f) => sum + f.re[i] ** 2 + f.im[i] ** 2, 0));
+        const factor = a < 0 || model === 0 ? 0 : a / model - 1;
+        for (const f of fields) {
+          f.re[i] *= factor;
+          f.im[i] *= factor;
+        }
+      }
+    }
+    return fields.map((f) => dft(f, N, 1));
+  }
+}
+
+const square = (f: Plain, i: number) => f.re[i] ** 2 + f.im[i] ** 2;
+const most = (values: Float64Array) => values.reduce((m, v) => Math.max(m, v), 0);
+const clone = (f: Plain): Plain => ({ re: f.re.slice(), im: f.im.slice() });
+
+/** Sums over a batch. */
+interface Sums {
+  readonly object: Plain;
+  readonly light: Float64Array;
+  readonly probe: Plain[];
+  readonly objectLight: Float64Array;
+}
+
+function sumsOf(
+  problem: PlainProblem,
+  object: Plain,
+  views: readonly { view: View; chi: Plain[] }[],
+  power: 0 | 1,
+): Sums {
+  const { N, height, width } = problem;
+  const modes = views[0].chi.length;
+  const sums: Sums = {
+    object: plain(height * width),
+    light: new Float64Array(height * width),
+    probe: Array.from({ length: modes }, () => plain(N * N)),
+    objectLight: new Float64Array(N * N),
+  };
+  for (const { view, chi } of views) {
+    chi.forEach((c, m) => {
+      const p = view.P[m];
+      const products = plain(N * N);
+      for (let i = 0; i < N * N; i++) {
+        const o = view.at(i);
+        const wp = power ? Math.sqrt(square(p, i)) : 1;
+        const wo = power ? Math.sqrt(square(object, o)) : 1;
+        add(sums.object, o, wp * (p.re[i] * c.re[i] + p.im[i] * c.im[i]), wp * (p.re[i] * c.im[i] - p.im[i] * c.re[i]));
+        sums.light[o] += square(p, i);
+        add(
+          products,
+          i,
+          wo * (object.re[o] * c.re[i] + object.im[o] * c.im[i]),
+          wo * (object.re[o] * c.im[i] - object.im[o] * c.re[i]),
+        );
+      }
+      const back = shifted(products, N, view.dy, view.dx, true);
+      for (let i = 0; i < N * N; i++) add(sums.probe[m], i, back.re[i], back.im[i]);
+    });
+    for (let i = 0; i < N * N; i++) sums.objectLight[i] += square(object, view.at(i));
+  }
+  return sums;
+}
+
+/** One epoch of the PIE family: see `src/solvers/algorithms/pie.ts` for the formulas' sources. */
+export function plainPie(
+  problem: PlainProblem,
+  state: PlainState,
+  batches: readonly (readonly number[])[],
+  rule: {
+    readonly kind: 'rpie' | 'epie' | 'pie';
+    readonly gamma: number;
+    readonly alpha: number;
+    readonly beta: number;
+  },
+): void {
+  for (const batch of batches) {
+    const views = batch.map((k) => {
+      const view = new View(problem, k, state.probe);
+      return { view, chi: view.change(view.waves(state.object)) };
+    });
+    const sums = sumsOf(problem, state.object, views, rule.kind === 'pie' ? 1 : 0);
+    const strongest = (fields: readonly Plain[]) =>
+      Math.sqrt(most(Float64Array.from(fields.flatMap((f) => Array.from(f.re, (_, i) => square(f, i))))));
+    const [ofProbe, ofObject] = [strongest(state.probe), strongest([state.object])];
+    const step = (field: Plain, sum: Plain, light: Float64Array, hold: number, brightest: number) => {
+      const top = most(light);
+      for (let i = 0; i < field.re.length; i++) {
+        const below =
+          rule.kind === 'epie'
+            ? top / hold
+            : rule.kind === 'pie'
+              ? brightest * (light[i] + hold * top)
+              : (1 - hold) * light[i] + hold * top;
+        add(field, i, (rule.gamma * sum.re[i]) / below, (rule.gamma * sum.im[i]) / below);
+      }
+    };
+    const object = clone(state.object);
+    step(object, sums.object, sums.light, rule.alpha, ofProbe);
+    const probe = state.probe.map(clone);
+    probe.forEach((p, m) => {
+      step(p, sums.probe[m], sums.objectLight, rule.beta, ofObject);
+    });
+    state.object = object;
+    state.probe = probe;
+  }
+}
+
+/** One epoch of LSQ-ML with the illumination given. */
+export function plainLsqml(
+  problem: PlainProblem,
+  state: PlainState,
+  batches: readonly (readonly number[])[],
+  { illumination, delta, step }: { readonly illumination: Float64Array; readonly delta: number; readonly step: number },
+): void {
+  const top = most(illumination);
+  for (const batch of batches) {
+    const views = batch.map((k) => {
+      const view = new View(problem, k, state.probe);
+      return { view, chi: view.change(view.waves(state.object)) };
+    });
+    const sums = sumsOf(problem, state.object, views, 0);
+    for (let i = 0; i < sums.object.re.length; i++) {
+      const below = Math.hypot(illumination[i], delta * top);
+      sums.object.re[i] /= below;
+      sums.object.im[i] /= below;
+    }
+    for (const p of sums.probe) {
+      for (let i = 0; i < p.re.length; i++) {
+        p.re[i] /= batch.length;
+        p.im[i] /= batch.length;
+      }
+    }
+    const rows = views.map(({ view, chi }) => {
+      const row = { aa: 0, bb: 0, ab: 0, ac: 0, bc: 0 };
+      chi.forEach((c, m) => {
+        const direction = shifted(sums.probe[m], problem.N, view.dy, view.dx);
+        for (let i = 0; i < c.re.length; i++) {
+          const o = view.at(i);
+          const [pr, pi] = [view.P[m].re[i], view.P[m].im[i]];
+          const [ar, ai] = [
+            sums.object.re[o] * pr - sums.object.im[o] * pi,
+            sums.object.re[o] * pi + sums.object.im[o] * pr,
+          ];
+          const [br, bi] = [
+            state.object.re[o] * direction.re[i] - state.object.im[o] * direction.im[i],
+            state.object.re[o] * direction.im[i] + state.object.im[o] * direction.re[i],
+          ];
+          row.aa += ar * ar + ai * ai;
+          row.bb += br * br + bi * bi;
+          row.ab += ar * br + ai * bi;
+          row.ac += ar * c.re[i] + ai * c.im[i];
+          row.bc += br * c.re[i] + bi * c.im[i];
+        }
+      });
+      return row;
+    });
+    const mean = (of: 'aa' | 'bb') => rows.reduce((sum, row) => sum + row[of], 0) / rows.length;
+    const [meanA, meanB] = [mean('aa'), mean('bb')];
+    const steps = rows.map(({ aa, bb, ab, ac, bc }) => {
+      const [a, d] = [aa + 0.1 * meanA, bb + 0.1 * meanB];
+      const determinant = a * d - ab * ab;
+      return [Math.max(0, (d * ac - ab * bc) / determinant), Math.max(0, (a * bc - ab * ac) / determinant)];
+    });
+    const sorted = steps.map(([o]) => o).sort((a, b) => a - b);
+    const cut = Math.floor(sorted.length / 10);
+    const kept = sorted.slice(cut, sorted.length - cut);
+    const ofObject = (step * kept.reduce((s, v) => s + v, 0)) / kept.length;
+    const ofProbe = (step * steps.reduce((s, [, p]) => s + p, 0)) / steps.length;
+    const object = clone(state.object);
+    for (let i = 0; i < object.re.length; i++) {
+      add(object, i, ofObject * sums.object.re[i], ofObject * sums.object.im[i]);
+    }
+    state.probe = state.probe.map((p, m) => {
+      const probe = clone(p);
+      for (let i = 0; i < probe.re.length; i++) {
+        add(probe, i, ofProbe * sums.probe[m].re[i], ofProbe * sums.probe[m].im[i]);
+      }
+      return probe;
+    });
+    state.object = object;
+  }
+}
+
+/** Σ|P|² over the patches of all patterns. */
+export function plainIllumination(problem: PlainProblem, probe: readonly Plain[]): Float64Array {
+  const light = new Float64Array(problem.height * problem.width);
+  problem.patterns.forEach((_, k) => {
+    const view = new View(problem, k, probe);
+    for (const p of view.P) for (let i = 0; i < p.re.length; i++) light[view.at(i)] += square(p, i);
+  });
+  return light;
+}
+
+/** One epoch of the relaxed difference map. */
+export function plainDifferenceMap(
+  problem: PlainProblem,
+  state: PlainState,
+  { beta, epsilon }: { readonly beta: number; readonly epsilon: number },
+): void {
+  const all = problem.patterns.map((_, k) => new View(problem, k, state.probe));
+  state.waves ??= all.map((view) => view.waves(state.object));
+  all.forEach((view, k) => {
+    const products = view.waves(state.object);
+    const reflected = products.map((q, m) => {
+      const w = plain(q.re.length);
+      for (let i = 0; i < q.re.length; i++) {
+        add(w, i, 2 * q.re[i] - state.waves![k][m].re[i], 2 * q.im[i] - state.waves![k][m].im[i]);
+      }
+      return w;
+    });
+    const change = view.change(reflected);
+    products.forEach((q, m) => {
+      for (let i = 0; i < q.re.length; i++) {
+        state.waves![k][m].re[i] = q.re[i] + beta * change[m].re[i];
+        state.waves![k][m].im[i] = q.im[i] + beta * change[m].im[i];
+      }
+    });
+  });
+  const divided = (field: Plain, sum: Plain, light: Float64Array): Plain => {
+    const top = most(light);
+    const out = clone(field);
+    for (let i = 0; i < out.re.length; i++) {
+      if (!(light[i] > 1e-6 * top)) continue;
+      const below = Math.hypot(light[i], epsilon * top);
+      out.re[i] = sum.re[i] / below;
+      out.im[i] = sum.im[i] / below;
+    }
+    return out;
+  };
+  const views = all.map((view, k) => ({ view, chi: state.waves![k] }));
+  const forProbe = sumsOf(problem, state.object, views, 0);
+  state.probe = state.probe.map((p, m) => divided(p, forProbe.probe[m], forProbe.objectLight));
+  const renewed = all.map((_, k) => ({ view: new View(problem, k, state.probe), chi: state.waves![k] }));
+  const forObject = sumsOf(problem, state.object, renewed, 0);
+  state.object = divided(state.object, forObject.object, forObject.light);
+}

@@ -20,8 +20,8 @@ export interface EngineChoice {
 }
 
 /**
- * Opens the engine that is asked for. `auto` is the host engine, which is the faster one on a processor (docs/solvers.md), unless the
- * backend has a GPU or the host engine cannot transform patterns of this side.
+ * Opens the engine that is asked for. `auto` is the host engine, which is the faster one on a processor (bench/solverEngines.mjs),
+ * unless the backend has a GPU or the host engine cannot transform patterns of this side.
  *
  * @throws PtychoError CONFIG_INVALID where no engine can take the scan
  */

@@ -23,6 +23,7 @@ import { PieFamily } from './algorithms/pie.js';
 import { orthogonaliseModes } from './constraints/modes.js';
 import { blankOutside, holdPower, probePower } from './constraints/probe.js';
 import { smoothTotalVariation } from './constraints/totalVariation.js';
+import { lightOnObject } from './coverage.js';
 import type { FieldEngine, PassSums } from './engine.js';
 import { type EngineChoice, openEngine } from './openEngine.js';
 import { PositionCorrection } from './positions.js';
@@ -260,15 +261,10 @@ class Solving {
       history: [...this.#history],
       engine: this.engine.description,
       object: () => ({ image: this.#image(), frame: this.loaded.frame }),
-      coverage: () => this.#coverage(),
+      coverage: () =>
+        lightOnObject(this.engine.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
       probe: () => this.#probe(),
-      positions: () => {
-        const [top, left] = this.loaded.frame.originYxPx;
-        return {
-          xs: Float64Array.from(this.loaded.scan.xs, (x) => x + left),
-          ys: Float64Array.from(this.loaded.scan.ys, (y) => y + top),
-        };
-      },
+      positions: () => this.#positions_px(),
       measure: async () => scoresOf(await this.#measureAll()),
       snapshot: () => this.#snapshot(epoch),
     };
@@ -292,24 +288,12 @@ class Solving {
     return shown;
   }
 
-  #coverage(): Tensor {
-    const { height, width, N } = this.engine.memory.sizes;
-    const { re, im } = this.engine.memory.probe;
-    const area = N * N;
-    const light = new Float32Array(area);
-    for (let i = 0; i < re.length; i++) light[i % area] += re[i] ** 2 + im[i] ** 2;
-    const data = new Float32Array(height * width);
-    const { ys, xs, count } = this.loaded.scan;
-    const half = Math.floor(N / 2);
-    for (let k = 0; k < count; k++) {
-      const [top, left] = [Math.round(ys[k]) - half, Math.round(xs[k]) - half];
-      for (let r = 0; r < N; r++) {
-        const row = (top + r) * width + left;
-        for (let c = 0; c < N; c++) data[row + c] += light[r * N + c];
-      }
-    }
-    const most = data.reduce((m, v) => Math.max(m, v), 0);
-    return { data: data.map((v) => (v < 0.01 * most ? 0 : v / most)), shape: [height, width] };
+  #positions_px() {
+    const [top, left] = this.loaded.frame.originYxPx;
+    return {
+      xs: Float64Array.from(this.loaded.scan.xs, (x) => x + left),
+      ys: Float64Array.from(this.loaded.scan.ys, (y) => y + top),
+    };
   }
 
   #snapshot(epoch: number): SolverSnapshot {

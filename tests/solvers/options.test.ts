@@ -15,7 +15,7 @@ import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
 const N = 16;
 const AREA = N * N;
 const truth = makeObject('lines', { rows: 40, cols: 48, seed: 4 });
-const beam = makeProbe('structured', { side: N, diameterPx: 7, comaRad: 1 });
+const beam = makeProbe('structured', { side: N, diameter: 7, comaRad: 1 });
 // 5 × 6 positions, 3 px apart, off the whole pixels.
 const xs = Float64Array.from({ length: 30 }, (_, k) => 12.3 + 3.1 * (k % 6));
 const ys = Float64Array.from({ length: 30 }, (_, k) => 10.6 + 3.1 * Math.floor(k / 6));
@@ -217,7 +217,7 @@ describe('start and state', () => {
 
   it('stops between batches when asked', async () => {
     const controller = new AbortController();
-    const seen = [];
+    const seen: number[] = [];
     const run = async () => {
       for await (const update of solve(scan(), { epochs: 50 }, { threads: 1, signal: controller.signal })) {
         seen.push(update.epoch);
@@ -246,7 +246,7 @@ describe('failures', () => {
   });
 
   it('a probe of another size', async () => {
-    const probe = makeProbe('structured', { side: 32, diameterPx: 7 });
+    const probe = makeProbe('structured', { side: 32, diameter: 7 });
     await expect(last({}, { start: { probe } })).rejects.toMatchObject({
       code: 'PROBE_SHAPE',
       message: expect.stringContaining('the patterns are 16×16'),

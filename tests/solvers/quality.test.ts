@@ -1,19 +1,16 @@
-/** What the solvers find where the truth is known. */
+/** What the solvers find where the truth is known; tests/slow/solvers.test.ts has the larger scans. */
 import { describe, expect, it } from 'vitest';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import type { ComplexImage, ComplexTensor } from '../../src/core/tensor.js';
-import { openDataset } from '../../src/data/openDataset.js';
 import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
-import { relativeObjectError } from '../../src/evaluation/align.js';
-import { openNpz } from '../../src/formats/npz.js';
+import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { incoherentModes } from '../../src/physics/probeModes.js';
-import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
+import { frameOfObject, scanBounds } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { makeScan } from '../../src/simulation/scans.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
-import { describeShared, sharedFile } from '../support/shared.js';
 
 async function run(raw: RawData, options: Partial<SolverOptions>, see?: (update: SolverUpdate) => void) {
   let last: SolverUpdate | undefined;
@@ -25,55 +22,8 @@ async function run(raw: RawData, options: Partial<SolverOptions>, see?: (update:
 }
 
 /** Relative error over the box of the scan positions, after scale and ramp. */
-function objectError({ image, frame }: ReturnType<SolverUpdate['object']>, truth: ComplexImage, raw: RawData): number {
-  const { yMin, yMax, xMin, xMax } = scanBounds(raw.xcoords, raw.ycoords);
-  const box: Frame = {
-    originYxPx: [Math.ceil(yMin), Math.ceil(xMin)],
-    height: Math.floor(yMax) - Math.ceil(yMin) + 1,
-    width: Math.floor(xMax) - Math.ceil(xMin) + 1,
-  };
-  const seen = intersectFrames(box, frameOfObject(truth))!;
-  return relativeObjectError(moveToFrame(image, frame, seen), moveToFrame(truth, frameOfObject(truth), seen));
-}
-
-describeShared('sim_64_counts.npz from its wrong probe guess, 60 epochs', () => {
-  const file = sharedFile('data/sim_64_counts.npz');
-
-  async function solved(options: Partial<SolverOptions>, see?: (update: SolverUpdate, error: () => number) => void) {
-    const raw = await openDataset(file);
-    try {
-      const npz = await openNpz(file);
-      const truth = await npz.read('objectTrue');
-      await npz.close();
-      const object = truth as ComplexImage;
-      const last = await run(raw, { epochs: 60, ...options }, (update) =>
-        see?.(update, () => objectError(update.object(), object, raw)),
-      );
-      return objectError(last.object(), object, raw);
-    } finally {
-      await raw.close();
-    }
-  }
-
-  // The published package: 0.0315, 0.0289 and 0.040.
-  it.each([
-    ['rpie', 0.032],
-    ['epie', 0.03],
-    ['pie', 0.04],
-    ['lsqml', 0.041],
-  ] as const)('%s: object error at most %f', async (algorithm, bound) => {
-    expect(await solved({ algorithm })).toBeLessThan(bound);
-  });
-
-  it('dm comes to rest (published: 0.064 after 10 epochs, 0.304 after 60)', async () => {
-    const errors: number[] = [];
-    await solved({ algorithm: 'dm' }, ({ epoch }, error) => {
-      if (epoch % 20 === 0 && epoch > 0) errors.push(error());
-    });
-    expect(Math.max(...errors)).toBeLessThan(0.064);
-    expect(errors[2]).toBeLessThan(1.05 * Math.min(...errors));
-  });
-});
+const objectError = (found: ReturnType<SolverUpdate['object']>, truth: ComplexImage, raw: RawData): number =>
+  scoreAgainstTruth(found, truth, { bounds: scanBounds(raw.xcoords, raw.ycoords) }).relative_object_error;
 
 /** An object that is not square, a scan off its middle, whole positions (so that simulation and solver agree exactly). */
 function simulated(probe: ComplexTensor, photons = 1e6) {
@@ -113,7 +63,7 @@ function overlap(found: ComplexTensor, truth: ComplexTensor, m: number): number 
 }
 
 describe('a simulated scan', () => {
-  const one = makeProbe('structured', { side: 32, diameterPx: 12, comaRad: 2 });
+  const one = makeProbe('structured', { side: 32, diameter: 12, comaRad: 2 });
 
   it('with the true probe kept: the object is found where it is', async () => {
     const { object, raw } = simulated(one);

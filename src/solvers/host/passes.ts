@@ -64,6 +64,7 @@ export class Passes {
       const { at, y, x } = this.#place(k);
       const room = request.keep ? i : 0;
       const waves = scratch.waves + room * modes * this.#mode;
+      this.#rampsOf(y, x);
       const probe = this.#probeAt(y, x, scratch.shifted + room * modes * this.#mode);
       if (request.wave === 'stored') this.#load(k, waves);
       else this.#change(k, at, probe, waves, request);
@@ -84,7 +85,6 @@ export class Passes {
           const outIm = out + this.#plane;
           kernels.probeProduct(object.re + at, object.im + at, width, wRe, wIm, weighted, out, outIm, N);
           kernels.fft2(out, outIm, N, scratch.plan, scratch.fft);
-          this.#rampsOf(y, x);
           const sum = scratch.probeSpectra + m * this.#mode;
           kernels.addShiftedBack(out, outIm, scratch.ramps, sum, sum + this.#plane, N);
         }
@@ -110,6 +110,7 @@ export class Passes {
     const directions = fields.sums;
     if (this.#kept.length > 0) this.#spectra(directions.probe.re, directions.probe.im);
     this.#kept.forEach(({ at, y, x, probe }, i) => {
+      this.#rampsOf(y, x);
       const direction = this.#probeAt(y, x, scratch.direction, directions.probe);
       this.#sixSums.fill(0);
       for (let m = 0; m < modes; m++) {
@@ -257,12 +258,11 @@ export class Passes {
     }
   }
 
-  /** The modes whose spectra are at hand, shifted, at `to`; answers `to`. */
+  /** The modes whose spectra are at hand, shifted by the ramps at hand, at `to`; answers `to`. */
   #probeAt(y: number, x: number, to: number, source = this.#setup.fields.probe): number {
     const { kernels, scratch, modes } = this.#short();
     const { N } = this.#setup.sizes;
     const unmoved = Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
-    if (!unmoved) this.#rampsOf(y, x);
     for (let m = 0; m < modes; m++) {
       const out = to + m * this.#mode;
       if (unmoved) {

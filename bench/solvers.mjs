@@ -1,0 +1,150 @@
+/**
+ * The iterative solvers: quality and speed on data they did not make, beside a PyTorch peer in the same run and the recorded figures of
+ * the published package (same class of machine, one thread).
+ *
+ *   npm run bench:solvers -- [sim] [star] [large] [--rounds 1]     (sim and star read the shared data folder, see PTYCHOPINN_SHARED)
+ *
+ * `large` is a simulated scan of 1,000 patterns 256². Writes bench-output/solvers.json.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { openRawData, rawDataFromArrays } from '../dist/data/rawData.js';
+import { scoreAgainstTruth } from '../dist/evaluation/score.js';
+import { openNpz } from '../dist/formats/npz.js';
+import { scanBounds } from '../dist/reconstruction/frame.js';
+import { makeObject } from '../dist/simulation/objects.js';
+import { makeProbe } from '../dist/simulation/probes.js';
+import { makeScan } from '../dist/simulation/scans.js';
+import { simulateScan } from '../dist/simulation/simulateScan.js';
+import { solve } from '../dist/solvers/solve.js';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '1' } },
+});
+const shared = path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared');
+const peer = fileURLToPath(new URL('peers/rpie_peer.py', import.meta.url));
+const sim = path.join(shared, 'data/sim_64_counts.npz');
+const star = path.join(shared, 'data/siemens_star_128.npz');
+
+/** `published`: seconds and object error or R of the published package as recorded, not in this run. */
+const rows = [
+  { group: 'sim', algorithm: 'rpie', epochs: 60, published: { seconds: 7.4, error: 0.0315 }, peer: 'probeGuess' },
+  { group: 'sim', algorithm: 'epie', epochs: 60, published: { seconds: 7.7, error: 0.0289 } },
+  { group: 'sim', algorithm: 'pie', epochs: 60 },
+  { group: 'sim', algorithm: 'lsqml', epochs: 60, published: { error: 0.04 } },
+  { group: 'sim', algorithm: 'lsqml', epochs: 60, noise_model: 'poisson' },
+  { group: 'sim', algorithm: 'dm', epochs: 60, published: { error: 0.304 } },
+  { group: 'star', algorithm: 'rpie', epochs: 40, published: { seconds: 38.8, r: 0.1516 }, peer: 'probeGuessInitial' },
+  { group: 'star', algorithm: 'lsqml', epochs: 20, published: { seconds: 40.5, r: 0.16 } },
+  { group: 'large', algorithm: 'rpie', epochs: 5 },
+  { group: 'large', algorithm: 'lsqml', epochs: 5 },
+];
+const wanted = rows.filter(({ group }) => positionals.length === 0 || positionals.includes(group));
+
+async function scanOf(group) {
+  if (group === 'sim') return openRawData(sim);
+  if (group === 'star') return openRawData(star, { probe: `${star}:probeGuessInitial` });
+  const [side, stepPx] = [256, 12];
+  const size = side + stepPx * 33;
+  const object = makeObject('lines', { rows: size, cols: size, seed: 1 });
+  const probe = makeProbe('structured', { side, diameter: 80, comaRad: 2 });
+  const { xs, ys } = makeScan('jittered_raster', { rows: size, cols: size, side, stepPx, seed: 2 });
+  const [x, y] = [xs.slice(0, 1000), ys.slice(0, 1000)];
+  const { diffraction } = simulateScan({ object, probe, xs: x, ys: y, photons: 1e6, seed: 3, noise: 'none' });
+  return rawDataFromArrays({
+    diffraction,
+    xcoords: x,
+    ycoords: y,
+    probeGuess: probe,
+    measurement_domain: 'count_amplitude',
+  });
+}
+
+async function truthOf(group) {
+  if (group !== 'sim') return undefined;
+  const npz = await openNpz(sim);
+  try {
+    return await npz.read('objectTrue');
+  } finally {
+    await npz.close();
+  }
+}
+
+async function run({ group: _group, published: _published, peer: _peer, ...options }, raw, threads) {
+  let began = 0;
+  let seconds = 0;
+  let last;
+  let scores;
+  // Reading and the start are not part of the epochs, as with the peer and in the recorded figures.
+  for await (const update of solve(raw, options, { threads })) {
+    if (update.epoch === 0) began = performance.now();
+    last = update;
+    if (update.epoch < update.epochs) continue;
+    seconds = (performance.now() - began) / 1000;
+    scores = await update.measure();
+  }
+  return { seconds, last, scores };
+}
+
+const table = [];
+let [openGroup, raw, truth] = [];
+for (const row of wanted) {
+  if (row.group !== openGroup) {
+    await raw?.close();
+    [openGroup, raw, truth] = [row.group, await scanOf(row.group), await truthOf(row.group)];
+  }
+  const seconds = { 1: [], 2: [], peer: [] };
+  let found;
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const threads of [1, 2]) {
+      const result = await run(row, raw, threads);
+      seconds[threads].push(result.seconds);
+      found ??= {
+        ...result.scores,
+        error:
+          truth &&
+          scoreAgainstTruth(result.last.object(), truth, { bounds: scanBounds(raw.xcoords, raw.ycoords) })
+            .relative_object_error,
+      };
+    }
+    if (row.peer) {
+      const file = row.group === 'sim' ? sim : star;
+      const batch = Math.min(32, Math.max(16, Math.round(raw.count / 8)));
+      const answer = execFileSync('python3', [peer, file, row.peer, String(row.epochs), String(batch), '1']);
+      seconds.peer.push(JSON.parse(answer).seconds);
+    }
+  }
+  const best = (list) => (list.length > 0 ? Math.min(...list) : undefined);
+  table.push({
+    ...row,
+    patterns: raw.count,
+    oneThread: best(seconds[1]),
+    twoThreads: best(seconds[2]),
+    torch: best(seconds.peer),
+    error: found.error,
+    r: found.rFactor,
+    peakMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+  });
+  console.error(JSON.stringify(table.at(-1)));
+}
+await raw?.close();
+
+const show = (value, digits = 1) => (value === undefined ? '–' : value.toFixed(digits));
+const ratio = (a, b) => (a === undefined || b === undefined ? '' : ` (${(a / b).toFixed(2)})`);
+console.log(
+  '| scan | algorithm | epochs | 1 thread, s | 2 threads, s (of 1) | PyTorch, 1 thread, s (ours/its) | published, recorded, s (ours/its) | object error (published) | R (published) | peak MiB |',
+);
+console.log('|---|---|---|---|---|---|---|---|---|---|');
+for (const t of table) {
+  const name = `${t.algorithm}${t.noise_model ? ` ${t.noise_model}` : ''}`;
+  const p = t.published ?? {};
+  console.log(
+    `| ${t.group} (${t.patterns}) | ${name} | ${t.epochs} | ${show(t.oneThread)} | ${show(t.twoThreads)}${ratio(t.twoThreads, t.oneThread)} | ${show(t.torch)}${ratio(t.oneThread, t.torch)} | ${show(p.seconds)}${ratio(t.oneThread, p.seconds)} | ${show(t.error, 4)} (${show(p.error, 4)}) | ${show(t.r, 4)} (${show(p.r, 4)}) | ${t.peakMiB} |`,
+  );
+}
+await mkdir('bench-output', { recursive: true });
+await writeFile('bench-output/solvers.json', `${JSON.stringify(table, null, 2)}\n`);

@@ -1,0 +1,85 @@
+/** The solvers on the scans that the published package was measured on; a part of it with PTYCHOPINN_SLOW_SAMPLE=1. */
+import { expect, it } from 'vitest';
+import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { LegacyRng } from '../../src/core/rng.js';
+import type { ComplexImage } from '../../src/core/tensor.js';
+import { openDataset } from '../../src/data/openDataset.js';
+import { scoreAgainstTruth } from '../../src/evaluation/score.js';
+import { openNpz } from '../../src/formats/npz.js';
+import { scanBounds } from '../../src/reconstruction/frame.js';
+import { solve } from '../../src/solvers/solve.js';
+import { describeShared, sharedFile } from '../support/shared.js';
+
+const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
+
+describeShared('sim_64_counts.npz from its wrong probe guess', () => {
+  const file = sharedFile('data/sim_64_counts.npz');
+
+  /** Object errors after every twentieth epoch; positions disturbed by up to `error_px` along both axes. */
+  async function errors(options: Partial<SolverOptions>, error_px = 0): Promise<number[]> {
+    const raw = await openDataset(file);
+    const npz = await openNpz(file);
+    try {
+      const truth = (await npz.read('objectTrue')) as ComplexImage;
+      const bounds = scanBounds(raw.xcoords, raw.ycoords);
+      const rng = new LegacyRng(1);
+      const disturbed = (values: Float64Array) => values.map((v) => v + rng.uniform(-error_px, error_px));
+      const scan = { ...raw, xcoords: disturbed(raw.xcoords), ycoords: disturbed(raw.ycoords) };
+      const found: number[] = [];
+      for await (const update of solve(scan, { epochs: 60, ...options }, { threads: 2 })) {
+        if (update.epoch === 0 || update.epoch % 20 > 0) continue;
+        found.push(scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error);
+      }
+      return found;
+    } finally {
+      await raw.close();
+      await npz.close();
+    }
+  }
+
+  // The published package: 0.0315, 0.0289 and 0.040.
+  it.each([
+    ['rpie', 0.032],
+    ['epie', 0.03],
+    ['pie', 0.04],
+    ['lsqml', 0.041],
+  ] as const)('%s, 60 epochs: object error at most %f', async (algorithm, bound) => {
+    expect((await errors({ algorithm })).at(-1)).toBeLessThan(bound);
+  });
+
+  it('dm comes to rest (published: 0.064 after 10 epochs, 0.304 after 60)', async () => {
+    const found = await errors({ algorithm: 'dm' });
+    expect(Math.max(...found)).toBeLessThan(0.064);
+    expect(found[2]).toBeLessThan(1.05 * Math.min(...found));
+  });
+
+  it.each(sample ? (['lsqml'] as const) : (['rpie', 'lsqml'] as const))(
+    '%s corrects positions that are up to 2 px off',
+    async (algorithm) => {
+      const exact = (await errors({ algorithm })).at(-1)!;
+      const corrected = (await errors({ algorithm, epochs: 100, position_start: 5 }, 2)).at(-1)!;
+      const uncorrected = (await errors({ algorithm, epochs: 100 }, 2)).at(-1)!;
+      expect(corrected).toBeLessThan(1.5 * exact);
+      expect(uncorrected).toBeGreaterThan(2 * corrected);
+    },
+  );
+});
+
+describeShared('the real Siemens star from probeGuessInitial', () => {
+  const file = sharedFile('data/siemens_star_128.npz');
+
+  // The published package: 0.1516 and 0.160.
+  it.skipIf(sample).each([
+    ['rpie', 40, 0.152],
+    ['lsqml', 20, 0.16],
+  ] as const)('%s, %i epochs: amplitude R at most %f', async (algorithm, epochs, bound) => {
+    const raw = await openDataset(file, { probe: `${file}:probeGuessInitial` });
+    try {
+      for await (const update of solve(raw, { algorithm, epochs }, { threads: 2 })) {
+        if (update.epoch === epochs) expect((await update.measure()).rFactor).toBeLessThan(bound);
+      }
+    } finally {
+      await raw.close();
+    }
+  });
+});

@@ -28,6 +28,8 @@ export interface ProgramParts {
   readonly updates?: Readonly<Record<string, GraphNode>>;
   /** Inputs to declare even where no output needs them (part of a published signature). */
   readonly inputs?: readonly GraphNode<'input'>[];
+  /** State to declare even where nothing reads it: updates then keep results for another program. */
+  readonly state?: readonly GraphNode<'state'>[];
 }
 
 /**
@@ -46,6 +48,7 @@ export function defineProgram(parts: ProgramParts): Program {
     map.set(name, node);
   };
   for (const n of parts.inputs ?? []) register(inputs, n.attrs.name, n);
+  for (const n of parts.state ?? []) register(state, n.attrs.name, n);
   for (const n of nodes) {
     if (isOp(n, 'input')) register(inputs, n.attrs.name, n);
     if (isOp(n, 'state')) register(state, n.attrs.name, n);

@@ -3,13 +3,13 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { type ComplexNode, fromSideBySide, sideBySide } from './complex.js';
 
-/** F[k,n] = exp(−2πi (k−N/2) n / N)/√N, real and imaginary parts. The product is reduced mod N to keep the angle exact. */
-function dftMatrix(side: number): { re: Float64Array; im: Float64Array } {
+/** F[k,n] = exp(−2πi (k−k₀) n / N)/√N, real and imaginary parts. The product is reduced mod N to keep the angle exact. */
+function dftMatrix(side: number, zeroAt: number): { re: Float64Array; im: Float64Array } {
   const re = new Float64Array(side * side);
   const im = new Float64Array(side * side);
   for (let k = 0; k < side; k++) {
     for (let n = 0; n < side; n++) {
-      const turn = (((k - side / 2) * n) % side) / side;
+      const turn = (((k - zeroAt) * n) % side) / side;
       re[k * side + n] = Math.cos(2 * Math.PI * turn) / Math.sqrt(side);
       im[k * side + n] = -Math.sin(2 * Math.PI * turn) / Math.sqrt(side);
     }
@@ -19,10 +19,11 @@ function dftMatrix(side: number): { re: Float64Array; im: Float64Array } {
 
 /**
  * The DFT as real 2N×2N matrices: `left`·[re; im] = [re; im] of F·z, and [re | im]·`right` = [re | im] of z·Fᵀ. One is the
- * other transposed.
+ * other transposed; the inverse has them exchanged where `zeroAt` is 0.
+ * @param zeroAt row of frequency 0
  */
-function dftBlocks(side: number): { left: Float32Array; right: Float32Array } {
-  const f = dftMatrix(side);
+export function dftBlocks(side: number, zeroAt: number): { left: Float32Array; right: Float32Array } {
+  const f = dftMatrix(side, zeroAt);
   const left = new Float32Array(4 * side * side);
   const right = new Float32Array(4 * side * side);
   const put = (row: number, column: number, value: number) => {
@@ -45,7 +46,7 @@ function dftBlocks(side: number): { left: Float32Array; right: Float32Array } {
 /** The detector field F ψ Fᵀ of exit waves ψ [..., N, N]; DC at N/2, Σ|Ψ|² = Σ|ψ|². */
 export function detectorField(wave: ComplexNode): ComplexNode {
   const side = wave.re.shape[wave.re.shape.length - 1];
-  const blocks = dftBlocks(side);
+  const blocks = dftBlocks(side, side / 2);
   const right = op.constant(blocks.right, [2 * side, 2 * side], 'DFT along rows');
   const left = op.constant(blocks.left, [2 * side, 2 * side], 'DFT along columns');
   const rows = fromSideBySide(op.matmul(sideBySide(wave), right));

@@ -62,13 +62,13 @@ export const solverFields = {
   object_regularisation: field(
     optional(unitInterval),
     null,
-    'rpie, pie, lsqml: how much weakly lit pixels are held back, α (0: not at all); null: that of the algorithm.',
+    'How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: that of the algorithm.',
     { aliases: ['alpha'] },
   ),
   probe_regularisation: field(
     optional(unitInterval),
     null,
-    'rpie, pie: how much weakly transmitting pixels are held back, β; null: that of the algorithm.',
+    'rpie, epie, pie, dm: the same for the probe where the object transmits little; null: that of the algorithm.',
     { aliases: ['beta'] },
   ),
   momentum: field(belowOne, 0, 'rpie, epie, pie: share of the last step that is carried on.'),

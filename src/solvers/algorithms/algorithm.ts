@@ -49,7 +49,7 @@ export interface AlgorithmTraits {
 
 const between = (low: number, value: number, high: number) => Math.min(high, Math.max(low, Math.round(value)));
 
-/** Batches of 24–64: fewer patterns make slower epochs that gain more, until the steps of a batch contradict each other. */
+/** Batches of 16–32: fewer patterns make slower epochs that gain more, until the steps of a batch contradict each other. */
 const pieBatch = (count: number) => between(16, count / 8, 32);
 
 export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
@@ -94,8 +94,8 @@ export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
     storesWaves: true,
     object_step: 1,
     probe_step: 1,
-    object_regularisation: 0.05,
-    probe_regularisation: 0.05,
+    object_regularisation: 0.005,
+    probe_regularisation: 0.005,
     batchSize: (count) => Math.min(count, 256),
   },
 };

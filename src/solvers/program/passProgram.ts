@@ -1,0 +1,176 @@
+/** The programs of a pass over a batch of exit waves; see `PassRequest` for what they compute. */
+import type { GraphNode } from '../../graph/node.js';
+import * as op from '../../graph/ops.js';
+import { defineProgram, type Program } from '../../graph/program.js';
+import { type ComplexNode, intensity, multiply } from '../../model/complex.js';
+import type { PassRequest, WaveRule } from '../engine.js';
+import {
+  against,
+  complexInput,
+  cyclicMatrices,
+  minus,
+  plus,
+  rowSums,
+  scaled,
+  shiftedBack,
+  shiftedProbe,
+  Transform,
+  type WaveSizes,
+} from './waves.js';
+
+/** What a program may have besides its rule; `scaled`: χ has a factor. */
+export const FLAGS = ['object', 'probe', 'weighted', 'keep', 'scaled'] as const;
+
+/** What tells one pass's program from another's. */
+export type PassKind = { readonly wave: WaveRule } & Readonly<Record<(typeof FLAGS)[number], boolean>>;
+
+/** The program that a request needs: waves that only are measured or stored change nothing. */
+export function kindOf({ wave, object, probe, weighted, keep, strength = 1 }: PassRequest): PassKind {
+  const changes = wave !== 'measure' && wave !== 'store';
+  const found = { object: changes && !!object, probe: changes && !!probe, keep: changes && !!keep };
+  const weights = !!weighted && (found.object || found.probe);
+  return { wave, ...found, weighted: weights, scaled: changes && wave !== 'stored' && strength !== 1 };
+}
+
+/** Nothing is divided by 0 even where the floor is. */
+const LEAST_FLOOR = 1e-18;
+
+/** Names of the state that keeps P and χ. */
+export const KEPT = ['kept_probe_re', 'kept_probe_im', 'kept_change_re', 'kept_change_im'] as const;
+
+/** P and χ as they were kept, pairs of [batch, N, modes, N]. */
+export function keptWaves({ batch, N, modes }: WaveSizes) {
+  const nodes = KEPT.map((name) => op.state(name, [batch, N, modes, N]));
+  return { nodes, probe: { re: nodes[0], im: nodes[1] }, change: { re: nodes[2], im: nodes[3] } };
+}
+
+/** Inputs that programs share; a program declares those that it needs. */
+export function passInputs({ batch, N, modes }: WaveSizes) {
+  return {
+    /** Patches of the object at the rounded positions. */
+    object: patchesInput('object', batch, N),
+    /** Turned round: `P[−n, mode, −c]`. */
+    probe: complexInput('probe', [N, modes * N]),
+    /** Kernels of the shifts by what is left of the positions. */
+    shifts: {
+      y: cyclicMatrices(op.input('shift_y', [batch, N])),
+      x: cyclicMatrices(op.input('shift_x', [batch, N])),
+    },
+  };
+}
+
+/** Pairs of [batch, N, 1, N]. */
+export function patchesInput(name: string, batch: number, N: number): ComplexNode {
+  const { re, im } = complexInput(name, [batch, N, N]);
+  return { re: op.reshape(re, [batch, N, 1, N]), im: op.reshape(im, [batch, N, 1, N]) };
+}
+
+/**
+ * The program of one kind of pass. Outputs, where asked for: `sums` (batch, 3 or 4, N), by rows Σ(√I − √J)², Σ|√I − √J|, ΣJ and
+ * Σ|change of stored waves|²; `object_sum_re`, `object_sum_im`, `illumination` (batch, N, N); `probe_sum_re`,
+ * `probe_sum_im` (N, modes·N), turned round, and `object_intensity` (N, N), summed over the batch; `next_waves_re`, `next_waves_im`
+ * (batch, N, modes, N) to be stored.
+ * @param floor kept out of divisions
+ */
+export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Program {
+  const { batch, N, modes } = sizes;
+  const { object, probe: still, shifts } = passInputs(sizes);
+  const probe = shiftedProbe(still, shifts, sizes);
+  const { waves, outputs } = wavesOf(kind, multiply(object, probe), sizes, floor);
+
+  if (kind.object) {
+    const light = intensity(probe);
+    const weights = kind.weighted ? scaled(probe, op.sqrt(light)) : probe;
+    const sum = against(weights, waves);
+    const overModes = (x: GraphNode) => op.reshape(modes === 1 ? x : op.reduceSum(x, [2]), [batch, N, N]);
+    outputs.object_sum_re = overModes(sum.re);
+    outputs.object_sum_im = overModes(sum.im);
+    outputs.illumination = overModes(light);
+  }
+  if (kind.probe) {
+    const light = intensity(object);
+    const weights = kind.weighted ? scaled(object, op.sqrt(light)) : object;
+    const sum = shiftedBack(against(weights, waves), shifts, sizes);
+    outputs.probe_sum_re = sum.re;
+    outputs.probe_sum_im = sum.im;
+    outputs.object_intensity = op.reshape(op.reduceSum(light, [0]), [N, N]);
+  }
+  const name = ['solver', kind.wave, ...FLAGS.filter((flag) => kind[flag])];
+  const program = { name: `${name.join('_')}_${batch}x${modes}x${N}`, outputs };
+  if (!kind.keep) return defineProgram(program);
+  const updates = Object.fromEntries(KEPT.map((at, i) => [at, [probe.re, probe.im, waves.re, waves.im][i]]));
+  return defineProgram({ ...program, updates, state: keptWaves(sizes).nodes });
+}
+
+/** χ or what stands for it, and what comes out besides. */
+function wavesOf({ wave: rule, scaled: gained }: PassKind, product: ComplexNode, sizes: WaveSizes, floor: number) {
+  const { batch, N, modes } = sizes;
+  const outputs: Record<string, GraphNode> = {};
+  const stored = complexInput('waves', [batch, N, modes, N]);
+  if (rule === 'stored') return { waves: stored, outputs };
+  if (rule === 'store') {
+    outputs.next_waves_re = product.re;
+    outputs.next_waves_im = product.im;
+    return { waves: product, outputs };
+  }
+  const difference = rule === 'difference';
+  const transform = new Transform(sizes);
+  const field = transform.forward(difference ? minus(scaled(product, 2), stored) : product);
+  const compared = new Comparison(transform.intensity(field), op.input('amplitudes', [batch, N, N]));
+  if (rule === 'measure') {
+    outputs.sums = rowSums(compared.terms());
+    return { waves: product, outputs };
+  }
+  const found = rule === 'poisson' ? compared.poissonChange(floor) : compared.amplitudeChange(floor);
+  const factor = gained ? op.mul(found, op.input('strength', [1])) : found;
+  const change = transform.inverse(transform.scale(field, factor));
+  if (!difference) {
+    outputs.sums = rowSums(compared.terms());
+    return { waves: change, outputs };
+  }
+  const next = plus(product, change);
+  outputs.next_waves_re = next.re;
+  outputs.next_waves_im = next.im;
+  outputs.sums = rowSums([...compared.terms(), intensity(minus(next, stored))]);
+  return { waves: next, outputs };
+}
+
+/** Model against measurement, [batch, N, N] each. Bad pixels, amplitudes below 0, are 0 in everything. */
+class Comparison {
+  /** 1 at good pixels, 0 at bad ones. */
+  readonly #good: GraphNode;
+  readonly #measured: GraphNode;
+  readonly #modelled: GraphNode;
+  readonly #root: GraphNode;
+
+  constructor(modelled: GraphNode, amplitudes: GraphNode) {
+    this.#good = op.greater(amplitudes, -1e-20);
+    this.#measured = op.relu(amplitudes);
+    this.#modelled = op.mul(modelled, this.#good);
+    this.#root = op.sqrt(this.#modelled);
+  }
+
+  /** (√I − √J)², |√I − √J|, J. */
+  terms(): GraphNode[] {
+    const apart = op.sub(this.#measured, this.#root);
+    return [op.square(apart), op.abs(apart), this.#modelled];
+  }
+
+  /** √I/(√J + floor) − 1. */
+  amplitudeChange(floor: number): GraphNode {
+    return this.#towards(this.#measured, floor);
+  }
+
+  /**
+   * The same with the likeliest amplitude that stays near the model's, (√J + √(J + 8I))/4, for √I (H. Chang, Y. Lou, Y. Duan,
+   * S. Marchesini, SIAM J. Imaging Sci. 11, 24, 2018).
+   */
+  poissonChange(floor: number): GraphNode {
+    const counts = op.mul(op.square(this.#measured), 8);
+    return this.#towards(op.mul(op.add(this.#root, op.sqrt(op.add(this.#modelled, counts))), 0.25), floor);
+  }
+
+  #towards(amplitude: GraphNode, floor: number): GraphNode {
+    return op.sub(op.div(amplitude, op.add(this.#root, Math.max(floor, LEAST_FLOOR))), this.#good);
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Passes as tensor programs on a backend: transforms and shifts as matrix products, for any side of the patterns and any device. The
+ * host gathers patches of the object and adds up what belongs to them.
+ */
+import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
+import type { Tensor } from '../../core/tensor.js';
+import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';
+import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
+import { kindOf } from './passProgram.js';
+import { addTurnedPlanes, scatterPatch, storeWaves } from './patches.js';
+import { type Ready, SolverPrograms } from './programs.js';
+import { Feeds, type Run, runsOf } from './runs.js';
+
+/** How a {@link ProgramEngine} is opened. */
+export interface ProgramEngineOptions {
+  readonly scan: SolverScan;
+  /** Of the object array, and how many probe modes there are. */
+  readonly sizes: Omit<FieldSizes, 'N'>;
+  /** The algorithm stores exit waves. */
+  readonly storeWaves: boolean;
+  /** Kept out of divisions: a small part of the usual amplitude. */
+  readonly floor: number;
+  /** Stays the caller's to dispose. */
+  readonly backend: Backend;
+  /** Patterns in one run of a program, at most; chosen for the device when left out. */
+  readonly batch?: number;
+}
+
+type Results = Readonly<Record<string, Tensor>>;
+type KeptRun = Run & { readonly state: DeviceState };
+type Sums = { -readonly [K in keyof PassSums]: number };
+
+/** Pixels of one run: more do not fit the caches of a processor, fewer leave a GPU idle. */
+const RUN_PIXELS = { cpu: 1 << 17, cuda: 1 << 21 } as const;
+
+/** See the module. */
+export class ProgramEngine implements FieldEngine {
+  readonly name = 'program';
+  readonly description: string;
+  readonly memory: FieldMemory;
+  readonly #scan: SolverScan;
+  readonly #programs: SolverPrograms;
+  readonly #feeds: Feeds;
+  readonly #waves: Float32Array<SharedArrayBuffer>;
+  readonly #measured: MeasuredSums;
+  readonly #most: number;
+  #kept: readonly KeptRun[] = [];
+
+  /** @throws PtychoError DATASET_VALUE for fields beyond 4 GiB, BACKEND_MISSING where the package was not built */
+  static async open(options: ProgramEngineOptions): Promise<ProgramEngine> {
+    return new ProgramEngine(options);
+  }
+
+  private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch }: ProgramEngineOptions) {
+    const { N, count } = scan;
+    const { modes } = sizes;
+    this.memory = new FieldMemory({ N, ...sizes });
+    this.#scan = scan;
+    this.#programs = new SolverPrograms(backend, { N, modes, floor });
+    this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * modes * 2 * N * N : 0));
+    this.#feeds = new Feeds(scan, this.memory, this.#waves);
+    this.#measured = measuredSums(scan);
+    const { engine, device, threads } = backend.info;
+    this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device] / (N * N * modes)));
+    this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
+  }
+
+  async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
+    this.#clear(request);
+    this.#kept = [];
+    const total: Sums = { square: 0, absolute: 0, amplitude: 0, counts: 0, modelled: 0, change: 0 };
+    if (batch.length === 0) return total;
+    const kind = kindOf(request);
+    const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
+    const runs = runsOf(batch, size, this.#scan, this.memory.sizes.width);
+    const ready = await this.#programs.pass(kind, size);
+    const kept = kind.keep ? await this.#keep(runs) : [];
+    const strength = { data: Float32Array.of(request.strength ?? 1), shape: [1] };
+    const shared = { strength, ...this.#feeds.probe(this.memory.probe) };
+    await this.#each(runs, ready, shared, kept, (run, results) => {
+      this.#addPatches(run, results);
+      this.#addProbe(results);
+      this.#storeWaves(run, results);
+      this.#compare(run, results, total);
+    });
+    this.#kept = kept;
+    return total;
+  }
+
+  async products(): Promise<Float64Array> {
+    return this.#ofKept(6, (size) => this.#programs.products(size), this.#feeds.probe(this.memory.sums.probe));
+  }
+
+  async moves(): Promise<Float64Array> {
+    return this.#ofKept(5, (size) => this.#programs.moves(size), {});
+  }
+
+  storedWaves(): Float32Array<SharedArrayBuffer> {
+    return this.#waves;
+  }
+
+  async close(): Promise<void> {
+    this.#kept = [];
+    await this.#programs.dispose();
+  }
+
+  /** One run after the other; while the backend is at work on one, the next is gathered. */
+  async #each(
+    runs: readonly Run[],
+    { program, compiled }: Ready,
+    shared: Tensors,
+    states: readonly { readonly state: DeviceState }[],
+    take: (run: Run, results: Results) => void,
+  ): Promise<void> {
+    let before: { readonly run: Run; readonly results: Promise<Results> } | undefined;
+    for (const run of runs) {
+      const results = compiled.run({ ...shared, ...this.#feeds.of(program, run) }, states[run.index]?.state);
+      // Awaited in the next turn, which does not come when the run before fails.
+      results.catch(() => undefined);
+      if (before) take(before.run, await before.results);
+      before = { run, results };
+    }
+    if (before) take(before.run, await before.results);
+  }
+
+  #keep(runs: readonly Run[]): Promise<KeptRun[]> {
+    return Promise.all(runs.map(async (run) => ({ ...run, state: await this.#programs.kept(run.size, run.index) })));
+  }
+
+  async #ofKept(columns: number, program: (size: number) => Promise<Ready>, shared: Tensors): Promise<Float64Array> {
+    const kept = this.#kept;
+    const out = new Float64Array(columns * kept.reduce((sum, run) => sum + run.patterns.length, 0));
+    if (kept.length === 0) return out;
+    const [{ size }] = kept;
+    await this.#each(kept, await program(size), shared, kept, (run, { sums }) => {
+      run.patterns.forEach((_, i) => {
+        for (let k = 0; k < columns; k++) out[columns * (run.index * size + i) + k] = rowTotal(sums, i, k);
+      });
+    });
+    return out;
+  }
+
+  #clear({ object, probe, accumulate }: PassRequest): void {
+    const { sums } = this.memory;
+    if (accumulate) return;
+    if (object) for (const plane of [sums.object.re, sums.object.im, sums.illumination.data]) plane.fill(0);
+    if (probe) for (const plane of [sums.probe.re, sums.probe.im, sums.objectIntensity.data]) plane.fill(0);
+  }
+
+  #addPatches(run: Run, results: Results): void {
+    if (!results.illumination) return;
+    const { sums, sizes } = this.memory;
+    const { N, width } = sizes;
+    for (const [{ data }, plane] of [
+      [results.object_sum_re, sums.object.re],
+      [results.object_sum_im, sums.object.im],
+      [results.illumination, sums.illumination.data],
+    ] as const) {
+      for (const [i, at] of run.at.entries()) {
+        scatterPatch(data.subarray(i * N * N, (i + 1) * N * N), plane, at, width, N);
+      }
+    }
+  }
+
+  #addProbe(results: Results): void {
+    if (!results.object_intensity) return;
+    const { sums, sizes } = this.memory;
+    addTurnedPlanes(results.probe_sum_re.data, sums.probe.re, sizes.N, sizes.modes);
+    addTurnedPlanes(results.probe_sum_im.data, sums.probe.im, sizes.N, sizes.modes);
+    results.object_intensity.data.forEach((v, i) => {
+      sums.objectIntensity.data[i] += v;
+    });
+  }
+
+  #storeWaves(run: Run, results: Results): void {
+    if (!results.next_waves_re) return;
+    const { N, modes } = this.memory.sizes;
+    const pixels = modes * N * N;
+    run.patterns.forEach((k, i) => {
+      const part = ({ data }: Tensor) => data.subarray(i * pixels, (i + 1) * pixels);
+      const stored = this.#waves.subarray(k * 2 * pixels, (k + 1) * 2 * pixels);
+      storeWaves(part(results.next_waves_re), part(results.next_waves_im), N, modes, stored);
+    });
+  }
+
+  #compare(run: Run, { sums }: Results, total: Sums): void {
+    if (!sums) return;
+    run.patterns.forEach((k, i) => {
+      total.square += rowTotal(sums, i, 0);
+      total.absolute += rowTotal(sums, i, 1);
+      total.modelled += rowTotal(sums, i, 2);
+      if (sums.shape[1] > 3) total.change += rowTotal(sums, i, 3);
+      total.amplitude += this.#measured.amplitude[k];
+      total.counts += this.#measured.counts[k];
+    });
+  }
+}
+
+/** Of (batch, terms, N) the sum over rows. */
+function rowTotal({ data, shape }: Tensor, pattern: number, term: number): number {
+  const [, terms, N] = shape;
+  const from = (pattern * terms + term) * N;
+  let total = 0;
+  for (let r = from; r < from + N; r++) total += data[r];
+  return total;
+}
+
+/** Σ√I and ΣI over the good pixels of each pattern. */
+interface MeasuredSums {
+  readonly amplitude: Float64Array;
+  readonly counts: Float64Array;
+}
+
+function measuredSums({ N, count, amplitudes }: SolverScan): MeasuredSums {
+  const [amplitude, counts] = [new Float64Array(count), new Float64Array(count)];
+  for (let k = 0, at = 0; k < count; k++) {
+    for (const end = at + N * N; at < end; at++) {
+      const root = Math.max(0, amplitudes[at]);
+      amplitude[k] += root;
+      counts[k] += root * root;
+    }
+  }
+  return { amplitude, counts };
+}

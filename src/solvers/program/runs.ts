@@ -1,0 +1,129 @@
+/** Batches cut into the runs of a program, and what a program is fed for them. */
+import type { Tensors } from '../../backends/backend.js';
+import type { Tensor } from '../../core/tensor.js';
+import type { Program } from '../../graph/program.js';
+import type { SolverScan } from '../engine.js';
+import type { FieldMemory } from '../fieldMemory.js';
+import { gatherPatch, loadWaves, turnedPlanes, writeShiftKernel } from './patches.js';
+
+/** A part of a batch that one run takes. */
+export interface Run {
+  /** Its number in the pass. */
+  readonly index: number;
+  readonly patterns: Int32Array;
+  /** Patterns that the program takes; missing ones are filled up with nothing. */
+  readonly size: number;
+  /** Where the patches begin in the object, elements. */
+  readonly at: Int32Array;
+  /** Kernels of the shifts, (size, N). */
+  readonly shiftY: Float32Array;
+  readonly shiftX: Float32Array;
+}
+
+/** Runs of `size` patterns, at the positions as they are. */
+export function runsOf(batch: Int32Array, size: number, { N, ys, xs }: SolverScan, width: number): Run[] {
+  const half = Math.floor(N / 2);
+  return Array.from({ length: Math.ceil(batch.length / size) }, (_, index) => {
+    const patterns = batch.slice(index * size, (index + 1) * size);
+    const at = new Int32Array(patterns.length);
+    const [shiftY, shiftX] = [new Float32Array(size * N), new Float32Array(size * N)];
+    patterns.forEach((k, i) => {
+      const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
+      at[i] = (row - half) * width + column - half;
+      writeShiftKernel(ys[k] - row, shiftY.subarray(i * N, (i + 1) * N));
+      writeShiftKernel(xs[k] - column, shiftX.subarray(i * N, (i + 1) * N));
+    });
+    return { index, patterns, size, at, shiftY, shiftX };
+  });
+}
+
+type Fill = (run: Run, names: readonly string[]) => readonly Float32Array[];
+
+/** Gathers what a program is fed, into arrays that are used again. */
+export class Feeds {
+  readonly #buffers = new Map<string, Float32Array>();
+
+  constructor(
+    private readonly scan: SolverScan,
+    private readonly memory: FieldMemory,
+    private readonly waves: Float32Array<SharedArrayBuffer>,
+  ) {}
+
+  /** Everything that the program declares and that belongs to patterns. */
+  of(program: Program, run: Run): Tensors {
+    const feeds: Record<string, Tensor> = {};
+    for (const [names, fill] of this.#fills()) {
+      if (!program.inputs.has(names[0])) continue;
+      fill(run, names).forEach((data, i) => {
+        feeds[names[i]] = { data, shape: program.inputs.get(names[i])!.shape };
+      });
+    }
+    return feeds;
+  }
+
+  /** A probe, or its change, as programs take it. */
+  probe({ re, im }: FieldMemory['probe']): Tensors {
+    const { N, modes } = this.memory.sizes;
+    const turned = (plane: typeof re) => ({ data: turnedPlanes(plane, N, modes), shape: [N, modes * N] });
+    return { probe_re: turned(re), probe_im: turned(im) };
+  }
+
+  #fills(): readonly (readonly [names: readonly string[], fill: Fill])[] {
+    const { object, sums, sizes } = this.memory;
+    const { N, width } = sizes;
+    return [
+      [['shift_y', 'shift_x'], ({ shiftY, shiftX }) => [shiftY, shiftX]],
+      [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
+      [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
+      [['surroundings_re', 'surroundings_im'], this.#patches([object.re, object.im], N + 2, width + 1)],
+      [['amplitudes'], (run, names) => this.#amplitudes(run, names)],
+      [['waves_re', 'waves_im'], (run, names) => this.#storedWaves(run, names)],
+    ];
+  }
+
+  /** Patches that begin `before` elements earlier. */
+  #patches(planes: readonly Float32Array<ArrayBufferLike>[], side: number, before: number): Fill {
+    const { width } = this.memory.sizes;
+    return (run, names) =>
+      planes.map((plane, p) =>
+        this.#filled(run, names[p], side * side, 0, (i, patch) =>
+          gatherPatch(plane, run.at[i] - before, width, side, patch),
+        ),
+      );
+  }
+
+  /** Patterns that fill up have bad pixels only, so that nothing changes in them. */
+  #amplitudes(run: Run, [name]: readonly string[]): readonly Float32Array[] {
+    const { N, amplitudes } = this.scan;
+    const area = N * N;
+    const pattern = (i: number) => amplitudes.subarray(run.patterns[i] * area, (run.patterns[i] + 1) * area);
+    return [this.#filled(run, name, area, -1, (i, out) => out.set(pattern(i)))];
+  }
+
+  #storedWaves(run: Run, [nameRe, nameIm]: readonly string[]): readonly Float32Array[] {
+    const { N, modes } = this.memory.sizes;
+    const pixels = modes * N * N;
+    const im = this.#filled(run, nameIm, pixels, 0, () => {});
+    const re = this.#filled(run, nameRe, pixels, 0, (i, out) => {
+      const k = run.patterns[i];
+      const stored = this.waves.subarray(k * 2 * pixels, (k + 1) * 2 * pixels);
+      loadWaves(stored, N, modes, out, im.subarray(i * pixels, (i + 1) * pixels));
+    });
+    return [re, im];
+  }
+
+  /** Written for each pattern, `rest` where there is none. Runs take turns: one is gathered while another is at work. */
+  #filled(
+    run: Run,
+    name: string,
+    length: number,
+    rest: number,
+    write: (i: number, out: Float32Array) => void,
+  ): Float32Array {
+    const key = `${name} ${run.size} ${run.index % 2}`;
+    const buffer = this.#buffers.get(key) ?? new Float32Array(run.size * length);
+    this.#buffers.set(key, buffer);
+    for (let i = 0; i < run.patterns.length; i++) write(i, buffer.subarray(i * length, (i + 1) * length));
+    return buffer.fill(rest, run.patterns.length * length);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Exit waves in a tensor program. Fields of a batch are pairs of [batch, N, modes, N]: modes lie between rows and columns, so that
+ * transforms and shifts of all of them are products of few, large matrices that nothing has to be rearranged for.
+ */
+import type { GraphNode } from '../../graph/node.js';
+import * as op from '../../graph/ops.js';
+import type { ComplexNode } from '../../model/complex.js';
+import { dftBlocks } from '../../model/detector.js';
+
+/** Sizes that a program is built for. */
+export interface WaveSizes {
+  readonly batch: number;
+  readonly N: number;
+  readonly modes: number;
+}
+
+/**
+ * Cyclic matrices H[i,n] = t[(i+n) mod N] of each row t, (batch, N) → [batch, N, N]. With t the kernel of a shift and both indices of
+ * the probe turned round, P'[n,c] = P[−n,−c], H_y·P'·H_x is the shifted probe. H is symmetric: its adjoint is
+ * H_y·C·H_x, turned round again.
+ */
+export function cyclicMatrices(kernels: GraphNode): GraphNode {
+  const [batch, N] = kernels.shape;
+  const repeated = op.broadcast(op.reshape(kernels, [batch, 1, N]), [batch, N + 1, N]);
+  // Cut into rows of N + 1, what repeats after N begins one later in each.
+  return op.sliceAxis(op.reshape(repeated, [batch, N, N + 1]), 2, 0, N);
+}
+
+/** Shifts of a batch, by rows and by columns. */
+export interface ShiftMatrices {
+  readonly y: GraphNode;
+  readonly x: GraphNode;
+}
+
+/** The probe (turned round, pairs of [N, modes·N]) at every position of a batch. */
+export function shiftedProbe(probe: ComplexNode, { y, x }: ShiftMatrices, { batch, N, modes }: WaveSizes): ComplexNode {
+  const rows = op.reshape(y, [batch * N, N]);
+  const shift = (part: GraphNode) => {
+    const moved = op.matmul(op.reshape(op.matmul(rows, part), [batch, N * modes, N]), x);
+    return op.reshape(moved, [batch, N, modes, N]);
+  };
+  return { re: shift(probe.re), im: shift(probe.im) };
+}
+
+/** The adjoint: fields shifted back and added up over the batch, pairs of [N, modes·N], turned round. */
+export function shiftedBack(fields: ComplexNode, { y, x }: ShiftMatrices, { batch, N, modes }: WaveSizes): ComplexNode {
+  const rows = op.transposeLast(op.reshape(y, [batch * N, N]));
+  const shift = (part: GraphNode) => {
+    const moved = op.matmul(op.reshape(part, [batch, N * modes, N]), x);
+    return op.matmul(rows, op.reshape(moved, [batch * N, modes * N]));
+  };
+  return { re: shift(fields.re), im: shift(fields.im) };
+}
+
+/** The unitary transform with frequency 0 in the corner, and back. Fields at the detector are [batch·N·modes, 2N], re beside im. */
+export class Transform {
+  readonly #left: GraphNode;
+  readonly #right: GraphNode;
+
+  constructor(private readonly sizes: WaveSizes) {
+    const { N } = sizes;
+    const blocks = dftBlocks(N, 0);
+    this.#left = op.constant(blocks.left, [2 * N, 2 * N], 'DFT along columns');
+    this.#right = op.constant(blocks.right, [2 * N, 2 * N], 'DFT along rows');
+  }
+
+  forward(wave: ComplexNode): GraphNode {
+    const { batch, N, modes } = this.sizes;
+    const stacked = op.reshape(op.concat([wave.re, wave.im], 1), [batch, 2 * N, modes * N]);
+    const columns = op.reshape(op.matmul(this.#left, stacked), [batch, 2, N, modes, N]);
+    const beside = op.reshape(op.transpose(columns, [0, 2, 3, 1, 4]), [batch * N * modes, 2 * N]);
+    return op.matmul(beside, this.#right);
+  }
+
+  inverse(field: GraphNode): ComplexNode {
+    const { batch, N, modes } = this.sizes;
+    const rows = op.reshape(op.matmul(field, this.#left), [batch, N, modes, 2, N]);
+    const stacked = op.reshape(op.transpose(rows, [0, 3, 1, 2, 4]), [batch, 2 * N, modes * N]);
+    const wave = op.matmul(this.#right, stacked);
+    const part = (k: number) => op.reshape(op.sliceAxis(wave, 1, k * N, N), [batch, N, modes, N]);
+    return { re: part(0), im: part(1) };
+  }
+
+  /** Σ|Ψ|² over modes, [batch, N, N]. */
+  intensity(field: GraphNode): GraphNode {
+    const { batch, N, modes } = this.sizes;
+    const squares = op.square(op.reshape(field, [batch * N, 2 * modes, N]));
+    return op.reshape(op.reduceSum(squares, [1]), [batch, N, N]);
+  }
+
+  /** Ψ times a real [batch, N, N]. */
+  scale(field: GraphNode, factor: GraphNode): GraphNode {
+    const { batch, N, modes } = this.sizes;
+    const parts = op.reshape(field, [batch * N, 2 * modes, N]);
+    return op.reshape(op.mul(parts, op.reshape(factor, [batch * N, 1, N])), [batch * N * modes, 2 * N]);
+  }
+}
+
+/** conj(a)·b, broadcasting. */
+export function against(a: ComplexNode, b: ComplexNode): ComplexNode {
+  return { re: realAgainst(a, b), im: op.sub(op.mul(a.re, b.im), op.mul(a.im, b.re)) };
+}
+
+/** Re conj(a)·b. */
+export function realAgainst(a: ComplexNode, b: ComplexNode): GraphNode {
+  return op.add(op.mul(a.re, b.re), op.mul(a.im, b.im));
+}
+
+/** Each part by a real node. */
+export function scaled(z: ComplexNode, by: GraphNode | number): ComplexNode {
+  return { re: op.mul(z.re, by), im: op.mul(z.im, by) };
+}
+
+export const plus = (a: ComplexNode, b: ComplexNode): ComplexNode => ({
+  re: op.add(a.re, b.re),
+  im: op.add(a.im, b.im),
+});
+
+export const minus = (a: ComplexNode, b: ComplexNode): ComplexNode => ({
+  re: op.sub(a.re, b.re),
+  im: op.sub(a.im, b.im),
+});
+
+/** Real [batch, N, …] summed over all but the first two axes and put one beside the other: [batch, terms, N]; the host adds rows in float64. */
+export function rowSums(terms: readonly GraphNode[]): GraphNode {
+  const [batch, N] = terms[0].shape;
+  const rows = terms.map((term) => {
+    const axes = term.shape.map((_, axis) => axis).slice(2);
+    return op.reshape(op.reduceSum(term, axes), [batch, 1, N]);
+  });
+  return op.concat(rows, 1);
+}
+
+/** A pair of inputs. */
+export const complexInput = (name: string, shape: readonly number[]): ComplexNode => ({
+  re: op.input(`${name}_re`, shape),
+  im: op.input(`${name}_im`, shape),
+});

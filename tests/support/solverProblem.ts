@@ -1,0 +1,56 @@
+/** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
+import { LegacyRng } from '../../src/core/rng.js';
+import type { FieldEngine, SolverScan } from '../../src/solvers/engine.js';
+import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
+
+export interface SolverProblem {
+  readonly scan: SolverScan;
+  readonly sizes: FieldSizes;
+  readonly floor: number;
+  /** Object and probe that are near what made the patterns. */
+  fill(engine: FieldEngine): void;
+}
+
+export function solverProblem(N: number, modes: number, count: number, seed = 1): SolverProblem {
+  const rng = new LegacyRng(seed);
+  const area = N * N;
+  const [height, width] = [N + 13, N + 17];
+  const half = Math.floor(N / 2);
+  const amplitudes = new Float32Array(new SharedArrayBuffer(4 * count * area));
+  for (let k = 0; k < count; k++) {
+    for (let i = 0; i < area; i++) {
+      const [r, c] = [Math.floor(i / N), i % N].map((v) => Math.min(v, N - v));
+      const bright = 40 * Math.exp(-(r * r + c * c) / (0.05 * area));
+      const bad = i === 3 * N + 2 || (k === 1 && i < N);
+      amplitudes[k * area + i] = bad ? -1 : Math.sqrt(rng.poisson(bright * (0.5 + rng.random())));
+    }
+  }
+  const positions = (length: number) => {
+    const out = new Float64Array(new SharedArrayBuffer(8 * count));
+    // A pixel of margin on both sides.
+    for (let k = 0; k < count; k++) out[k] = half + 1.6 + (length - N - 3.2) * rng.random();
+    out[0] = half + 3;
+    return out;
+  };
+  const [ys, xs] = [positions(height), positions(width)];
+  const object = Array.from({ length: height * width }, () => [1 + 0.3 * rng.normal(), 0.4 * rng.normal()]);
+  const probe = Array.from({ length: modes * area }, (_, i) => {
+    const [r, c] = [Math.floor((i % area) / N) - half, (i % N) - half];
+    const size = Math.exp(-(r * r + c * c) / (0.08 * area)) * 4;
+    return [size * (1 + 0.2 * rng.normal()), size * (0.3 * c + 0.2 * rng.normal())];
+  });
+  return {
+    scan: { N, count, amplitudes, ys, xs },
+    sizes: { N, modes, height, width },
+    floor: 1e-5,
+    fill({ memory }) {
+      for (const [field, values] of [
+        [memory.object, object],
+        [memory.probe, probe],
+      ] as const) {
+        field.re.set(values.map(([re]) => re));
+        field.im.set(values.map(([, im]) => im));
+      }
+    },
+  };
+}

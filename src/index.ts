@@ -8,6 +8,7 @@ export { drawFigure } from './adapters/notebook/draw.js';
 export { findKernel, type NotebookKernel } from './adapters/notebook/kernel.js';
 export { type BatchRequest, type BatchResult, runBatch } from './adapters/ptychodus/batch.js';
 export {
+  type HostReconstructor,
   type LibraryOptions,
   PtychoPinnReconstructorLibrary,
   type ReconstructorLibraries,
@@ -21,6 +22,8 @@ export {
   PtychoPinnSettings,
   SettingsRegistry,
 } from './adapters/ptychodus/settings/settings.js';
+export type { SolverReconstructor } from './adapters/ptychodus/solverReconstructor.js';
+export { isTrainable } from './adapters/ptychodus/trainable.js';
 export type {
   LossValue,
   ModelInfo,
@@ -46,6 +49,7 @@ export {
   productExportDefinition,
   productImportDefinition,
   simulationDefinition,
+  solveDefinition,
   splitDefinition,
   trainingDefinition,
 } from './config/definition.js';
@@ -87,6 +91,13 @@ export {
   trainingRequestSchema,
 } from './config/schema.js';
 export { type ComparisonConfig, comparisonConfigSchema } from './config/schemas/comparison.js';
+export { type SolveConfig, solveConfigSchema } from './config/schemas/solve.js';
+export {
+  SOLVER_ALGORITHMS,
+  type SolverAlgorithm,
+  type SolverOptions,
+  solverOptionsSchema,
+} from './config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from './config/schemas/study.js';
 export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/torch/fromTorchConfigs.js';
 export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
@@ -169,6 +180,7 @@ export {
 } from './persistence/product/read.js';
 export { verifyProductFile } from './persistence/product/verify.js';
 export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
+export { probeGuessFromPatterns } from './physics/probeGuess.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { Uncertainty } from './reconstruction/spread.js';
 export {
@@ -184,6 +196,15 @@ export { imageObject, makeObject } from './simulation/objects.js';
 export { incoherentModes, makeProbe } from './simulation/probes.js';
 export { makeScan, withPositionErrors } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
+export type { ScanToSolve } from './solvers/scan.js';
+export {
+  type SolverRecord,
+  type SolverSnapshot,
+  type SolverStart,
+  type SolverUpdate,
+  type SolveServices,
+  solve,
+} from './solvers/solve.js';
 export type { EngineChoice, ScanInput } from './workflows/api/inputs.js';
 export { type OpenModelOptions, PtychoModel } from './workflows/api/ptychoModel.js';
 export {
@@ -259,6 +280,9 @@ export {
 } from './workflows/refinePositions.js';
 export { type PreparedScan, prepareScan } from './workflows/scan.js';
 export { type SimulationRecipe, simulateRecipe, simulateWorkflow } from './workflows/simulate.js';
+export { type SolveSummary, solveWorkflow } from './workflows/solve.js';
+export type { RefinedImage } from './workflows/solving/refineImage.js';
+export { type RunServices, runSolver, type SolvedImage, type SolverResult } from './workflows/solving/run.js';
 export { type SplitSummary, splitWorkflow } from './workflows/split.js';
 export {
   ARM_SOURCES,

@@ -5,10 +5,10 @@
     pinn.load_model_from_file('run/wts.zip')
     for output in pinn.reconstruct(parameters):  # previews, then the result
         show(output.product, output.progress)
+    lsqml = worker.reconstructors['PtychoPINN/LSQML']  # needs no model
 
-Needs NumPy and Python 3.9, and nothing of the host: `parameters` is its ReconstructInput, products come back with its classes.
-Both generations of its interface are there: get_name, open_model, train(path) -> output; name, load_model_from_file, train(path,
-path) -> iterator. The protocol: specs/worker.md.
+Needs NumPy and Python 3.9, and nothing of the host: `parameters` is its ReconstructInput, products come back with its classes. Both
+generations of its interface are there: get_name, open_model, train(path) -> output; name, train(path, path) -> iterator. See specs/worker.md.
 """
 import dataclasses, json, logging, struct, subprocess, threading
 from collections import namedtuple
@@ -17,13 +17,11 @@ import numpy as np
 
 PREFIX = struct.Struct('<4sIQ')  # magic, bytes of the header, bytes of the arrays
 METADATA = ('probe_energy_eV', 'exposure_time_s', 'probe_photon_count', 'mass_attenuation_m2_kg', 'tomography_angle_deg')
-
 LossValue = namedtuple('LossValue', 'epoch value')
 class WorkerError(RuntimeError): __str__ = lambda self: str(self.args[0])  # args: message, code
 
 class ReconstructOutput(namedtuple('ReconstructOutput', 'product progress result')):
     status = property(lambda self: self.result)  # 0 where all is well, 130 where it was cancelled; the newer hosts' name
-
 class TrainOutput(namedtuple('TrainOutput', 'training_loss validation_loss progress result')):
     status = property(lambda self: self.result)
 
@@ -47,8 +45,7 @@ class Worker:
             raise WorkerError(f'Another request is at work, so "{verb}" has to wait; cancel that one or follow it to its end.')
         try:
             frames = self._frames(self._send(verb, arrays or {}, fields))
-            for frame in frames:
-                yield frame
+            for frame in frames: yield frame
         except GeneratorExit:
             self.cancel()
             list(frames)
@@ -59,8 +56,7 @@ class Worker:
         finally:
             self._turn.release()
 
-    def cancel(self):  # from any thread; the loop over the frames of what is at work comes to its end
-        self._send('cancel', {}, {})
+    def cancel(self): self._send('cancel', {}, {})  # from any thread; the loop over what is at work comes to its end
 
     def close(self):
         try:
@@ -140,13 +136,19 @@ def request_of(parameters):
     return header, {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
 def product_with(product, arrays):
-    """The host's product with another object, in the same geometry, and the losses of the model."""
-    old, array = product.object_, arrays['object']
+    """The host's product with the object, in the same geometry, and the losses; with a solver's probe and positions, too."""
+    old, array, probe, more = product.object_, arrays['object'], arrays.get('probe'), {}
     spacing = [] if len(array) == 1 else old.layer_spacing_m
     new = type(old)(array=array, pixel_geometry=old.get_pixel_geometry(), center=old.get_center(), layer_spacing_m=spacing)
     kind = type(product.losses[0]) if len(product.losses) else LossValue
     losses = [kind(int(epoch), float(value)) for epoch, value in zip(arrays['loss_epochs'], arrays['loss_values'])]
-    return dataclasses.replace(product, object_=new, losses=losses)
+    x, y = (arrays.get(f'probe_position_{axis}_m', np.empty(0)).tolist() for axis in 'xy')
+    for name, part in vars(product).items():
+        if name in ('probes', 'probe') and probe is not None and not np.array_equal(np.complex64(part.get_array()), probe):
+            more[name] = type(part)(probe, arrays.get('opr_weights'), part.get_pixel_geometry())
+        elif name in ('probe_positions', 'positions', 'scan') and x:
+            more[name] = type(part)([dataclasses.replace(p, coordinate_x_m=a, coordinate_y_m=b) for p, a, b in zip(part, x, y)])
+    return dataclasses.replace(product, object_=new, losses=losses, **more)
 
 class Reconstructor:
     """Reconstructor and TrainableReconstructor of both generations; `product_path` gets the product as a file, too."""
@@ -158,9 +160,9 @@ class Reconstructor:
     is_trainable = property(lambda self: self.about['is_trainable'])
     def get_name(self): return self.name
     def get_progress_goal(self): return self.about['progress_goal']
-    def get_model_file_filter(self): return self.about['model_file_filter']
-    def get_model_file_extension(self): return self.about['model_file_extension']
-    def get_training_data_file_filter(self): return self.about['training_data_file_filter']
+    def get_model_file_filter(self): return self.about.get('model_file_filter', '')  # solvers have no models
+    def get_model_file_extension(self): return self.about.get('model_file_extension', '')
+    def get_training_data_file_filter(self): return self.about.get('training_data_file_filter', '')
     def get_training_data_path(self): return Path(self.worker.settings['PtychoPINNTraining']['DataDir'])
     def is_model_loaded(self): return self.model_path is not None and self.worker.process.poll() is None
 
@@ -168,10 +170,8 @@ class Reconstructor:
         self.worker.call('model/open', reconstructor=self.name, path=str(file_path))
         self.model_path = Path(file_path)
     load_model_from_file = open_model
-
     def save_model(self, file_path):
         self.worker.call('model/save', reconstructor=self.name, path=str(file_path))
-
     def export_training_data(self, file_path, parameters):
         product, arrays = request_of(parameters)
         self.worker.call('training/export', arrays, reconstructor=self.name, path=str(file_path), product=product)

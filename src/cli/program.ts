@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'reconstruct a scan with a trained bundle',
     load: async () => (await import('./commands/infer.js')).inferCommand,
   },
+  solve: {
+    summary: 'reconstruct a scan by an iterative algorithm: rPIE, ePIE, PIE, LSQ-ML, difference map',
+    load: async () => (await import('./commands/solve.js')).solveCommand,
+  },
   evaluate: {
     summary: 'score an image against the truth, or two halves of a scan against each other',
     load: async () => (await import('./commands/evaluate.js')).evaluateCommand,

@@ -35,6 +35,7 @@ import {
   productImportConfigSchema,
 } from './schemas/product.js';
 import { type LabelConfig, labelConfigSchema, SIMULATION_GROUPS } from './schemas/simulation.js';
+import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solve.js';
 import { studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,
@@ -100,16 +101,34 @@ export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
   ].flatMap((field) => [field.name, ...field.aliases]),
 };
 
+const deviceFields = executionSection.fields.filter(({ name }) => name === 'accelerator' || name === 'threads');
+
+/** `solve`: an iterative algorithm; its engine is a field of its own. */
+export const solveDefinition: ConfigDefinition<SolveConfig> = {
+  name: 'solving',
+  schema: solveConfigSchema,
+  sections: [
+    ...Object.entries(SOLVE_GROUPS).map(([title, fields]) => ({
+      title,
+      key: null,
+      fields: fieldsOf(z.object(fields)),
+    })),
+    dataSection,
+    { ...executionSection, fields: deviceFields },
+  ],
+  // Execution settings of networks.
+  ignores: executionSection.fields.flatMap((field) =>
+    deviceFields.includes(field) ? [] : [field.name, ...field.aliases],
+  ),
+};
+
 /** `demo`: the few choices of the demonstration. */
 export const demoDefinition: ConfigDefinition<DemoConfig> = {
   name: 'demo',
   schema: demoConfigSchema,
   sections: [
     { title: 'Demo', key: null, fields: fieldsOf(demoConfigSchema) },
-    {
-      ...executionSection,
-      fields: executionSection.fields.filter(({ name }) => name === 'accelerator' || name === 'threads'),
-    },
+    { ...executionSection, fields: deviceFields },
   ],
 };
 
@@ -265,6 +284,7 @@ export const productImportDefinition: ConfigDefinition<ProductImportConfig> = {
 export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unknown>>> = {
   train: trainingDefinition,
   infer: inferenceDefinition,
+  solve: solveDefinition,
   simulate: simulationDefinition,
   demo: demoDefinition,
   inspect: inspectDefinition,

@@ -47,8 +47,8 @@ export function flagHelp(field: FieldInfo): string {
       field.aliases.includes(alias) ? `also --${alias}` : `${alias} is ${shown(field.valueAliases[alias].value)}`,
     );
   }
-  // What null means is what happens without the flag.
-  const description = field.description.replace('; null: ', '; default: ');
+  // What null means is what happens without the flag, or with the word none.
+  const description = field.description.replace('; null: ', field.fallback === null ? '; default: ' : '; none: ');
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
 }
 

@@ -1,10 +1,11 @@
-/** `product export`: a scan, or what `infer` made of one, as a product of Ptychodus. */
+/** `product export`: a scan, or what `infer` or `solve` made of one, as a product of Ptychodus. */
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type InferenceConfig, inferenceConfigSchema } from '../config/schema.js';
-import { dataConfigSchema } from '../config/schemas/data.js';
+import { inferenceConfigSchema } from '../config/schema.js';
+import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ProductExportConfig } from '../config/schemas/product.js';
+import { solveConfigSchema } from '../config/schemas/solve.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
@@ -38,11 +39,11 @@ export interface ProductExportSummary {
   readonly rawData: boolean;
 }
 
-/** Names in the output folder of `infer`. */
+/** Names in the output folders of `infer` and `solve`. */
 const [RECONSTRUCTION, RUN, POSITIONS] = ['reconstruction.npz', 'run.json', 'positions.npz'];
 
 /**
- * Writes `source`, the output folder of `infer` or a scan of any readable format, as a product. The image of a folder is laid
+ * Writes `source`, the output folder of `infer` or `solve` or a scan of any readable format, as a product. The image of a folder is laid
  * where it was stitched, so that positions in metres are those of the scan's file and fall on the image as they did then (refined
  * ones where they were refined); a scan comes with the object of its file, or with ones where it has none.
  * @throws PtychoError CONFIG_INVALID, FILE_NOT_FOUND, DATASET_SHAPE for an image of other patterns, PROBE_SHAPE where no probe is
@@ -68,9 +69,11 @@ export async function exportProduct(
   try {
     const image = run ? await readImage(source, raw) : startImage(raw, note);
     const positions = run ? await refinedPositions(source, raw, note) : raw;
-    const bundle = run && (await findBundle(run, note));
-    const parts = scanAsProduct({ ...raw, ...positions }, probeOf(raw, bundle, source), image, note);
-    const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(bundle) };
+    const bundle = run?.model_path === undefined ? undefined : await findBundle(run.model_path, note);
+    const probe = image.probe ?? probeOf(raw, bundle, source);
+    const parts = scanAsProduct({ ...raw, ...positions }, probe, image, note);
+    const losses = run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss);
+    const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(losses) };
     await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
     await writeProductFile(
       config.output_file,
@@ -96,32 +99,51 @@ export async function exportProduct(
 const isReconstruction = (source: string): boolean =>
   existsSync(source) && statSync(source).isDirectory() && existsSync(path.join(source, RECONSTRUCTION));
 
-/** The configuration of the run that left a folder. @throws PtychoError FILE_NOT_FOUND, CONFIG_INVALID */
-async function readRun(folder: string): Promise<InferenceConfig> {
+/** What the run that left a folder says of it. */
+interface FinishedRun {
+  readonly test_data_file: string;
+  readonly probe: string | null;
+  readonly measurement_domain: RawData['domain'] | null;
+  readonly n_subsample: number | null;
+  readonly subsample_seed: number | null;
+  readonly seed: number;
+  readonly data: DataConfig;
+  /** Of `infer`. */
+  readonly model_path?: string;
+  /** Of `solve`, one an epoch. */
+  readonly losses?: readonly number[];
+}
+
+/** @throws PtychoError FILE_NOT_FOUND, CONFIG_INVALID */
+async function readRun(folder: string): Promise<FinishedRun> {
   const file = path.join(folder, RUN);
   if (!existsSync(file)) {
     throw new PtychoError(
       'FILE_NOT_FOUND',
-      `${folder} has an image but no ${RUN}, which tells the scan that it was made of; give an output folder of infer.`,
+      `${folder} has an image but no ${RUN}, which tells the scan that it was made of; give an output folder of infer or solve.`,
       { path: file },
     );
   }
-  let found: unknown;
+  let found: { readonly config?: unknown; readonly losses?: readonly number[] };
   try {
-    found = (JSON.parse(await readFile(file, 'utf8')) as { readonly config?: unknown }).config;
+    found = JSON.parse(await readFile(file, 'utf8')) as typeof found;
   } catch (error) {
     throw new PtychoError('CONFIG_INVALID', `${file} is not JSON: ${messageOf(error)}.`, { path: file });
   }
-  const parsed = inferenceConfigSchema.safeParse(found);
-  if (parsed.success) return parsed.data as InferenceConfig;
-  throw new PtychoError('CONFIG_INVALID', `${file} does not hold the configuration of a run of infer.`, { path: file });
+  const inferred = inferenceConfigSchema.safeParse(found.config);
+  if (inferred.success) return inferred.data;
+  const solved = solveConfigSchema.safeParse(found.config);
+  if (solved.success) return { ...solved.data, losses: found.losses };
+  throw new PtychoError('CONFIG_INVALID', `${file} does not hold the configuration of a run of infer or solve.`, {
+    path: file,
+  });
 }
 
-function checkScan(source: string, scan: string, config: ProductExportConfig, run: InferenceConfig | undefined): void {
+function checkScan(source: string, scan: string, config: ProductExportConfig, run: FinishedRun | undefined): void {
   if (run === undefined && config.test_data_file !== null) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      `test_data_file goes with an output folder of infer, which ${source} is not; leave it out.`,
+      `test_data_file goes with an output folder of infer or solve, which ${source} is not; leave it out.`,
       { key: 'test_data_file' },
     );
   }
@@ -134,7 +156,7 @@ function checkScan(source: string, scan: string, config: ProductExportConfig, ru
 }
 
 /** The scan is opened as the run opened it; what is given now and differs from the default comes first. */
-function openingOf(config: ProductExportConfig, run: InferenceConfig | undefined) {
+function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
   const { probe, measurement_domain, data } = config;
   if (run === undefined) return { probe, measurement_domain, data };
   const defaults = dataConfigSchema.parse({}) as Readonly<Record<string, unknown>>;
@@ -148,7 +170,8 @@ function openingOf(config: ProductExportConfig, run: InferenceConfig | undefined
   };
 }
 
-async function readImage(folder: string, raw: RawData): Promise<PlacedImage> {
+/** The image of a folder, with the probe that a solver made beside it. */
+async function readImage(folder: string, raw: RawData): Promise<PlacedImage & { readonly probe?: ComplexTensor }> {
   const npz = await openNpz(path.join(folder, RECONSTRUCTION));
   try {
     const image = await npz.readComplex64('reconstructed_object');
@@ -161,14 +184,15 @@ async function readImage(folder: string, raw: RawData): Promise<PlacedImage> {
         { path: folder, found: used.length, expected: raw.count },
       );
     }
-    return { image: image as ComplexImage, originYxPx: [origin[0], origin[1]] };
+    const probe = npz.has('reconstructed_probe') ? await npz.readComplex64('reconstructed_probe') : undefined;
+    return { image: image as ComplexImage, originYxPx: [origin[0], origin[1]], probe };
   } finally {
     await npz.close();
   }
 }
 
 /** The object of the file, or ones where patterns lie, with which iterative reconstruction begins. */
-function startImage(raw: RawData, note: (sentence: string) => void): PlacedImage {
+function startImage(raw: RawData, note: (sentence: string) => void): PlacedImage & { readonly probe?: undefined } {
   if (raw.objectGuess) return { image: raw.objectGuess, originYxPx: [0, 0] };
   note(`${raw.source} has no object; the product gets ones of the size of the scan.`);
   const { height, width, originYxPx } = frameForScan(scanBounds(raw.xcoords, raw.ycoords), raw.N);
@@ -199,9 +223,9 @@ async function refinedPositions(
 }
 
 /** The model of a run, for its losses and its probe; the image can do without. */
-async function findBundle(run: InferenceConfig, note: (sentence: string) => void): Promise<OpenedBundle | undefined> {
+async function findBundle(model: string, note: (sentence: string) => void): Promise<OpenedBundle | undefined> {
   try {
-    return await openBundle(run.model_path);
+    return await openBundle(model);
   } catch (error) {
     note(`The product has no losses, because the model cannot be opened: ${messageOf(error)}`);
     return undefined;
@@ -218,16 +242,20 @@ function probeOf(raw: RawData, bundle: OpenedBundle | undefined, source: string)
   });
 }
 
-/** The training loss of each epoch of the model. */
-function lossesOf(bundle: OpenedBundle | undefined): ProductLosses {
-  const rows = (bundle?.history ?? []).filter((row) => typeof row.loss === 'number');
+/** The loss of each epoch, of the model's training or of the solver. */
+export function lossesOf(values: readonly unknown[]): ProductLosses {
+  const rows = values.flatMap((value, i) => (typeof value === 'number' ? [{ epoch: i + 1, value }] : []));
   return {
-    epochs: Int32Array.from(rows, (row) => row.epoch),
-    values: Float64Array.from(rows, (row) => row.loss as number),
+    epochs: Int32Array.from(rows, ({ epoch }) => epoch),
+    values: Float64Array.from(rows, ({ value }) => value),
   };
 }
 
-function metadataOf(config: ProductExportConfig, { metadata, geometry, source }: RawData): ProductMetadata {
+/** What a product says of the experiment: what is given, else what the scan says. */
+export function metadataOf(
+  config: Partial<ProductExportConfig>,
+  { metadata, geometry, source }: Pick<RawData, 'metadata' | 'geometry' | 'source'>,
+): ProductMetadata {
   const number = (
     key: Exclude<keyof ProductExportConfig & keyof ProductMetadata, 'name' | 'comments'>,
     otherwise = 0,

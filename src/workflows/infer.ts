@@ -1,7 +1,8 @@
 /**
  * `infer`: a bundle and a scan in, an image out. Writes `reconstruction.npz`, `reconstructed_amplitude.png`,
  * `reconstructed_phase.png`, both uncertainties as pictures and `run.json` to `output_dir`; on request also
- * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way.
+ * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way. With `refine` the image is
+ * that of a solver which began with the network's.
  */
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
@@ -26,9 +27,10 @@ import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
 import { doubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
 import { writePictures, writeReconstruction } from './reconstruction/write.js';
 import type { RefinedPositions } from './refinePositions.js';
-import { probeFor, requireSide, scanForModel } from './scaleContract.js';
+import { probeFor, probeInCounts, requireSide, scanForModel } from './scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from './scan.js';
 import type { WorkflowServices } from './services.js';
+import { type RefinedImage, refineImage, refinementRecord } from './solving/refineImage.js';
 import { createdBy } from './version.js';
 
 export { stitchedPictures, wellCovered } from './reconstruction/pictures.js';
@@ -48,6 +50,16 @@ export interface RefinementSummary {
   readonly rFactorBefore?: number;
 }
 
+/** What refining the image came to; R by the solver's own forward model. */
+export interface SolverSummary {
+  /** `LSQML`. */
+  readonly algorithm: string;
+  readonly epochs: number;
+  readonly seconds: number;
+  readonly rFactorBefore: number;
+  readonly rFactor: number;
+}
+
 export interface InferSummary {
   readonly stages: readonly InferStage[];
   readonly patterns: number;
@@ -58,6 +70,8 @@ export interface InferSummary {
   /** Amplitude R-factor of the image on (a sample of) the scan, and that of the best constant object. */
   readonly rFactor?: ImageRFactor;
   readonly refinement?: RefinementSummary;
+  /** What a solver made of the image, where that was asked for. */
+  readonly solver?: SolverSummary;
   readonly stitched: StitchedImage;
   /** Ended early: image and files are of the patterns until then. */
   readonly cancelled: boolean;
@@ -130,7 +144,7 @@ class Inference {
       patch_weighting: config.patch_weighting,
       stitching: config.stitching,
       align_phases: config.align_phases,
-      uncertainty: config.uncertainty,
+      uncertainty: config.uncertainty && config.refine === null,
       probe: probeFor(model.bundle, raw).probe,
       prefetch: config.execution.prefetch_factor ?? undefined,
       signal: services.signal,
@@ -160,18 +174,27 @@ class Inference {
     const refining = performance.now();
     const refined = result.cancelled || config.refine_positions === 0 ? undefined : await this.#refine(result.stitched);
     const refineSeconds = (performance.now() - refining) / 1000;
-    const stitched = refined?.stitched ?? result.stitched;
+    const { refine } = config;
+    const solver =
+      result.cancelled || refine === null
+        ? undefined
+        : await this.#solve(refine, refined?.stitched ?? result.stitched, refined);
+    const cancelled = result.cancelled || (refine !== null && solver?.solved.cancelled !== false);
+    const stitched = solver?.stitched ?? refined?.stitched ?? result.stitched;
 
     const writing = performance.now();
     const files = await writeReconstruction(folder, stitched, {
-      algorithm: `PtychoPINN ${model.bundle.config.model.architecture}`,
+      algorithm: `PtychoPINN ${model.bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`,
       sampleIndices: raw.sampleIndices,
       groups,
       phaseRange: config,
+      arrays: solver && { reconstructed_probe: solver.solved.probe },
     });
     files.push(...(await this.#writeExtras(stitched, refined)));
     const writeSeconds = (performance.now() - writing) / 1000;
-    const rFactor = await score(stitched, refined);
+    const rFactor = await (solver
+      ? scoreR(config.r_factor_patterns, { ...raw, probeGuess: solver.solved.probe }, stitched, 1, refined)
+      : score(stitched, refined));
     const refinement = refined && {
       rounds: refined.rounds.length,
       meanMove_px: meanMove(raw, refined),
@@ -185,8 +208,12 @@ class Inference {
         ['predict', times.predict],
         ['stitch', times.stitch],
         ...(refined ? ([['refine positions', refineSeconds]] as const) : []),
+        ...(solver ? ([['solve', solver.solved.seconds]] as const) : []),
         ['write', writeSeconds],
-        ['total', openSeconds + result.seconds + (refined ? refineSeconds : 0) + writeSeconds],
+        [
+          'total',
+          openSeconds + result.seconds + (refined ? refineSeconds : 0) + (solver?.solved.seconds ?? 0) + writeSeconds,
+        ],
       ] as const
     ).map(([name, seconds]) => ({ name, seconds, patternsPerSecond: patterns / seconds }));
     await writeAtomically(
@@ -194,7 +221,7 @@ class Inference {
       json({
         config,
         provenance: this.services.provenance as Provenance | undefined,
-        cancelled: result.cancelled,
+        cancelled,
         stages,
         stitch_crop_px: this.#options.crop_px,
         coverage: stitched.coverage,
@@ -204,6 +231,7 @@ class Inference {
         skipped_positions: groups.skipped,
         r_factor: rFactor,
         refinement: refined && { ...refinement, history: refined.rounds },
+        solver: solver && refinementRecord(solver),
         backend: this.backend.info,
         node: process.version,
         version: createdBy.version,
@@ -217,8 +245,15 @@ class Inference {
       coverage: stitched.coverage,
       rFactor,
       refinement,
+      solver: solver && {
+        algorithm: solver.algorithm,
+        epochs: solver.solved.epoch,
+        seconds: solver.solved.seconds,
+        rFactorBefore: solver.rFactorBefore,
+        rFactor: solver.solved.rFactor,
+      },
       stitched,
-      cancelled: result.cancelled,
+      cancelled,
     };
   }
 
@@ -245,6 +280,19 @@ class Inference {
       stitched,
       kept: this.#kept,
     });
+  }
+
+  /** The solver goes on from the image, at refined positions where there are such. */
+  #solve(refine: string, stitched: StitchedImage, positions?: RefinedPositions): Promise<RefinedImage | undefined> {
+    const { config, scan, backend, model } = this;
+    return refineImage(
+      {
+        ...{ refine, stitched, positions, backend, seed: config.seed, raw: scan.raw },
+        probe: probeInCounts(model.bundle, scan.raw),
+        threads: config.execution.threads,
+      },
+      this.services,
+    );
   }
 
   async #writeExtras(stitched: StitchedImage, refined: RefinedPositions | undefined): Promise<string[]> {

@@ -98,7 +98,7 @@ async function readReconstruction(file: string): Promise<Reconstruction> {
     if (!npz.has('reconstructed_object')) {
       throw new PtychoError(
         'DATASET_KEY_MISSING',
-        `${file} holds no reconstructed_object; give the reconstruction.npz that infer or reconstruct wrote.`,
+        `${file} holds no reconstructed_object; give the reconstruction.npz that infer or solve wrote.`,
         { path: file, key: 'reconstructed_object' },
       );
     }

@@ -92,7 +92,7 @@ export function networkOfScan(
   if (!raw.probeGuess) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
-      `${raw.source} holds no probeGuess: add it to the file or give one with --probe FILE[:key].`,
+      `${raw.source} holds no probeGuess: add it to the file, give one with --probe FILE[:key], or have one guessed from the patterns with --probe auto.`,
       {
         key: 'probeGuess',
         path: raw.source,

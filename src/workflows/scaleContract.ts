@@ -7,6 +7,7 @@ import type { RawData } from '../data/rawData.js';
 import { type PhysicsScale, requireCounts } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import type { BundleScale } from '../persistence/content.js';
+import { scaleComplex } from '../physics/probe.js';
 import type { PreparedScan } from './scan.js';
 
 /**
@@ -76,4 +77,13 @@ export function probeFor(
   raw: Pick<RawData, 'probeGuess'>,
 ): { readonly probe: ComplexTensor | undefined; readonly factor: number } {
   return config.probe_trainable ? { probe, factor: 1 } : { probe: raw.probeGuess, factor: scale.probeFactor };
+}
+
+/** The probe in √counts that a solver begins with: that of {@link probeFor}, or the model's own where the scan has none. */
+export function probeInCounts(
+  bundle: Pick<BundleContent, 'config' | 'scale' | 'probe'>,
+  raw: Pick<RawData, 'probeGuess'>,
+): ComplexTensor {
+  const { probe, factor } = probeFor(bundle, raw);
+  return probe ? scaleComplex(probe, factor) : bundle.probe;
 }

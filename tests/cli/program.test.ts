@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { flagFields, inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
+import { flagFields, inferenceDefinition, solveDefinition, trainingDefinition } from '../../src/config/definition.js';
 import { cli } from './capture.js';
 
-const COMMANDS = ['demo', 'simulate', 'inspect', 'train', 'infer', 'config'];
+const COMMANDS = ['demo', 'simulate', 'inspect', 'train', 'infer', 'solve', 'config'];
 
 describe('help', () => {
   it('lists every command', async () => {
@@ -21,6 +21,7 @@ describe('help', () => {
   it.each([
     ['train', trainingDefinition],
     ['infer', inferenceDefinition],
+    ['solve', solveDefinition],
   ] as const)('of %s shows every field once, in sections', async (name, definition) => {
     const { code, out } = await cli(name, '--help');
     expect(code).toBe(0);

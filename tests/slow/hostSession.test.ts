@@ -33,6 +33,7 @@ describeShared('the star', () => {
             PtychoPINNTraining: { NumEpochs: 2, BatchSize: 16 },
             PtychoPINNModel: { NumFiltersScale: 1 },
             PtychoPINNNode: { Accelerator: 'cpu', PreviewSeconds: 0.2 },
+            PtychoPINNSolver: { NumEpochs: 3 },
           },
         });
         console.log(`${seen.progress.length} outputs in ${seen.seconds.toFixed(1)} s`);
@@ -49,6 +50,11 @@ describeShared('the star', () => {
         expect(seen.left[0]).toBeLessThan(seen.goal);
         expect(seen.stopped[0]).toBeLessThan(seen.goal);
         expect(seen.stopped[1]).toBe(130);
+        expect([seen.solver_end, seen.solver_probe, seen.solver_positions]).toEqual([
+          [100, 0, 'EarlierProduct'],
+          [true, true],
+          [true, 0],
+        ]);
         // The model is the same after what was stopped.
         expect(seen.again).toBeLessThan(1e-6);
         expect(seen.earlier_train.slice(0, 3)).toEqual([2, 0, 'TrainOutput']);

@@ -38,7 +38,7 @@ function host(over: Record<string, Record<string, string>> = {}) {
   });
   const said: string[] = [];
   library.logger.onRecord(({ level, message }) => said.push(`${level} ${message}`));
-  const [pinn, supervised] = library;
+  const [pinn, supervised] = library.networks;
   return { library, pinn, supervised, said };
 }
 

@@ -29,6 +29,7 @@ describePython('the Python adapter', ['numpy', 'h5py'], () => {
         PtychoPINNTraining: { NumEpochs: 2, BatchSize: 4 },
         PtychoPINNModel: { NumFiltersScale: 1 },
         PtychoPINNNode: { Accelerator: 'cpu', Threads: 1, PreviewSeconds: 0.1 },
+        PtychoPINNSolver: { NumEpochs: 5 },
       },
     });
     expect(seen.names).toEqual([
@@ -57,6 +58,15 @@ describePython('the Python adapter', ['numpy', 'h5py'], () => {
       angle: 15,
     });
     expect(seen.again).toBe(0);
+    expect(seen).toMatchObject({
+      solver_names: ['PtychoPINN/LSQML', false, ''],
+      solver_end: [100, 0, 'EarlierProduct'],
+      solver_probe: [true, true],
+      solver_positions: [true, 0],
+      probe_of_network_kept: true,
+    });
+    expect(seen.solver_object).toBeGreaterThan(0.01);
+    expect(seen.solver_moved).toBeGreaterThan(0.001);
     expect(seen.error[0]).toContain('nothing.zip');
     expect(seen.error[1]).toBe('FILE_NOT_FOUND');
     expect([seen.still_loaded, seen.loaded_after_close]).toEqual([true, false]);

@@ -137,3 +137,57 @@ export function shuffled<T extends HostInput>(input: T, name: (i: number) => num
     product: { ...input.product, positions },
   };
 }
+
+/** Pixels of the input's object within `reach` of a position: well lit by a probe as wide. */
+export function litPixels({ product }: HostInput, reach = 8): Uint8Array {
+  const { rows, cols, width_m, height_m, center_x_m, center_y_m } = OBJECT;
+  const lit = new Uint8Array(rows * cols);
+  const { x_m, y_m } = product.positions;
+  for (let k = 0; k < x_m.length; k++) {
+    const x = Math.round((x_m[k] - center_x_m) / width_m + cols / 2);
+    const y = Math.round((y_m[k] - center_y_m) / height_m + rows / 2);
+    for (let r = y - reach; r < y + reach; r++) lit.fill(1, r * cols + x - reach, r * cols + x + reach);
+  }
+  return lit;
+}
+
+/** How far a reconstruction is from the truth over lit pixels, after the complex factor f that no measurement settles. */
+export interface Deviation {
+  /** ‖f·made − truth‖/‖truth‖ */
+  readonly error: number;
+  /** By how much it lies away from the truth, pixels [x, y], by least squares: f·made − truth ≈ −(dx ∂x + dy ∂y) truth. */
+  readonly shift_px: readonly [number, number];
+}
+
+/** Compares objects of the input's size; lit pixels must have neighbours. */
+export function deviation(made: ComplexTensor, truth: ComplexTensor, lit: Uint8Array): Deviation {
+  const pixels = [...lit.keys()].filter((i) => lit[i]);
+  let [ar, ai, mm] = [0, 0, 0];
+  for (const i of pixels) {
+    ar += made.re[i] * truth.re[i] + made.im[i] * truth.im[i];
+    ai += made.re[i] * truth.im[i] - made.im[i] * truth.re[i];
+    mm += made.re[i] ** 2 + made.im[i] ** 2;
+  }
+  const [fr, fi] = [ar / mm, ai / mm];
+  const parts = [
+    [truth.re, (i: number) => made.re[i] * fr - made.im[i] * fi],
+    [truth.im, (i: number) => made.re[i] * fi + made.im[i] * fr],
+  ] as const;
+  let [error, power, xx, yy, xy, dx, dy] = [0, 0, 0, 0, 0, 0, 0];
+  for (const [part, turned] of parts) {
+    for (const i of pixels) {
+      const gx = (part[i + 1] - part[i - 1]) / 2;
+      const gy = (part[i + OBJECT.cols] - part[i - OBJECT.cols]) / 2;
+      const d = part[i] - turned(i);
+      error += d * d;
+      power += part[i] ** 2;
+      xx += gx * gx;
+      yy += gy * gy;
+      xy += gx * gy;
+      dx += gx * d;
+      dy += gy * d;
+    }
+  }
+  const det = xx * yy - xy * xy;
+  return { error: Math.sqrt(error / power), shift_px: [(yy * dx - xy * dy) / det, (xx * dy - xy * dx) / det] };
+}

@@ -1,4 +1,4 @@
-/** Trainings of a real network small enough for tests: two steps of four patterns an epoch, two that validate, one thread. */
+/** Trainings of a real network small enough for tests: two steps of two patterns an epoch, one that validates, one thread. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -32,8 +32,8 @@ export function tinyRequest(scan: string, output_dir: string, over: Record<strin
     train_data_file: scan,
     output_dir,
     nepochs: 2,
-    batch_size: 4,
-    n_groups: 10,
+    batch_size: 2,
+    n_groups: 5,
     nll_weight: 0.5,
     mae_weight: 0.5,
     val_fraction: 0.2,

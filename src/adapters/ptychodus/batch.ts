@@ -16,6 +16,7 @@ import { writeProductFile } from '../../persistence/product/write.js';
 import { type ReconstructorLibraries, type RegisteredReconstructor, reconstructorLibraries } from './library.js';
 import { RESULT_OK } from './results.js';
 import { chosenPath, PtychoPinnSettings } from './settings/settings.js';
+import { isTrainable } from './trainable.js';
 import { isFile, TRAIN_FILE } from './training.js';
 import type { LogLevel, TrainOutput } from './types.js';
 
@@ -58,7 +59,8 @@ export interface BatchResult {
 /**
  * Runs one action on a folder.
  *
- * - `reconstruct`: the model is that of the setting `PtychoPINNInference/ModelPath`, or a bundle in the input folder.
+ * - `reconstruct`: the model is that of the setting `PtychoPINNInference/ModelPath`, or a bundle in the input folder; solvers need
+ *   none.
  * - `train`: on `train_data.npz` (and `test_data.npz`) of the input folder, or, where there is none, on `diffraction.h5` with
  *   `product-in.h5`; the output folder gets `wts.zip`.
  *
@@ -88,7 +90,7 @@ async function reconstruct(
   request: BatchRequest,
 ): Promise<Done> {
   const input = await hostInput(request);
-  await reconstructor.openModel(await modelOf(settings, request.input));
+  if (isTrainable(reconstructor)) await reconstructor.openModel(await modelOf(settings, request.input));
   // What keeps the result from being written is found out before the work.
   await makeFolder(request.output);
   let last: { readonly product: typeof input.product; readonly result: number } | undefined;
@@ -105,6 +107,8 @@ async function reconstruct(
 
 async function train({ reconstructor, displayName }: RegisteredReconstructor, request: BatchRequest): Promise<Done> {
   const { input, output, signal } = request;
+  if (!reconstructor.isTrainable)
+    throw new PtychoError('CONFIG_INVALID', learnsNothing(displayName), { key: ALGORITHM });
   const exported = await isFile(path.join(input, TRAIN_FILE));
   const host = exported ? undefined : await hostInput(request);
   await makeFolder(output);
@@ -119,6 +123,11 @@ async function train({ reconstructor, displayName }: RegisteredReconstructor, re
   const saved = (last?.trainingLoss.length ?? 0) > 0;
   return { result: last?.result ?? 1, files: saved ? [path.join(output, BUNDLE_FILE)] : [] };
 }
+
+const ALGORITHM = 'Reconstructor/Algorithm';
+
+const learnsNothing = (name: string) =>
+  `${name} computes without a model, so there is nothing to train; use -b reconstruct, or set ${ALGORITHM} to PtychoPINN/PINN or PtychoPINN/Supervised.`;
 
 /** Patterns and product of the input folder. */
 async function hostInput({ input, signal }: BatchRequest) {

@@ -4,7 +4,14 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import { type ComplexImage, formatShape, type NumericArray, sizeOf, type Tensor } from '../../core/tensor.js';
+import {
+  type ComplexImage,
+  type ComplexTensor,
+  formatShape,
+  type NumericArray,
+  sizeOf,
+  type Tensor,
+} from '../../core/tensor.js';
 import { assemble } from '../../data/openDataset.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import type { RawData } from '../../data/rawData.js';
@@ -14,7 +21,7 @@ import { pair } from '../../data/readers/ptychodus.js';
 import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
-import type { Product, ProductObject } from '../../persistence/product/product.js';
+import type { Product, ProductMetadata, ProductObject, ProductProbe } from '../../persistence/product/product.js';
 import { withObjectLabels } from './labels.js';
 import { openPatternFile } from './patternFile.js';
 import type { PatternStack, ReconstructInput } from './types.js';
@@ -45,16 +52,78 @@ export async function openInput(
   logger: Logger,
   options: { readonly labels?: boolean } = {},
 ): Promise<RawData> {
-  const { product } = input;
+  return withPatterns(input, async (found) => {
+    const { probe, metadata } = input.product;
+    const notes = [...found.notes];
+    if (hasCoherentModes(probe)) {
+      notes.push(
+        `The weights of the ${probe.array.shape[0]} coherent (OPR) modes of ${nameOf(metadata)} are passed on, but not used.`,
+      );
+    }
+    const { file } = scanOf({ ...found, notes }, input.product, badPixelsOf(input, found));
+    const raw = await assemble(file, { logger });
+    return options.labels ? withObjectLabels(raw, logger) : raw;
+  });
+}
+
+/** A scan to solve, and where it came from. */
+export interface SolverInput {
+  /** Without a probe where that of the product cannot be used. */
+  readonly raw: RawData;
+  /** Row of the product's positions that each pattern belongs to. */
+  readonly positionRows: Int32Array;
+}
+
+/**
+ * The same for a solver, which changes probe and positions, and makes a probe of its own where it is given none.
+ * @throws PtychoError as {@link openInput}
+ */
+export async function openSolverInput(input: ReconstructInput, logger: Logger): Promise<SolverInput> {
+  return withPatterns(input, async (found) => {
+    const { file, positionRows } = scanOf(found, input.product, badPixelsOf(input, found));
+    const { metadata } = input.product;
+    const { probeGuess } = file;
+    const raw =
+      probeGuess && holdsLight(probeGuess)
+        ? await assemble(file, { logger })
+        : await assemble(
+            {
+              ...file,
+              probeGuess: undefined,
+              notes: [
+                ...file.notes,
+                `The probe of ${nameOf(metadata)} is no light that could be begun with, so one is guessed from the patterns.`,
+              ],
+            },
+            { logger },
+          );
+    return { raw, positionRows };
+  });
+}
+
+/** True for numbers that are all finite and not all 0. */
+export function holdsLight({ re, im }: ComplexTensor): boolean {
+  return (
+    [re, im].every((part) => part.every(Number.isFinite)) && [re, im].some((part) => part.some((value) => value !== 0))
+  );
+}
+
+/** True where positions have probes of their own, made of several coherent modes. */
+export function hasCoherentModes({ array, opr_weights }: ProductProbe): boolean {
+  return array.shape.length === 4 && array.shape[0] > 1 && opr_weights !== undefined;
+}
+
+async function withPatterns<T>(input: ReconstructInput, work: (found: IndexedPatterns) => Promise<T>): Promise<T> {
   const found = typeof input.patterns === 'string' ? await openPatternFile(input.patterns) : inMemory(input.patterns);
   try {
-    const raw = await assemble(scanOf(found, product, badPixelsOf(input, found)), { logger });
-    return options.labels ? withObjectLabels(raw, logger) : raw;
+    return await work(found);
   } catch (error) {
     await found.close();
     throw error;
   }
 }
+
+const nameOf = ({ name }: ProductMetadata): string => `the product${name ? ` "${name}"` : ''}`;
 
 /** The thin object that layers are together: their product, (height, width). */
 export function projection({ array }: ProductObject): ComplexImage {
@@ -68,17 +137,21 @@ export function projection({ array }: ProductObject): ComplexImage {
   return { re, im, shape };
 }
 
-function scanOf(found: IndexedPatterns, product: Product, badPixels: Tensor<Uint8Array> | undefined): ScanFile {
+function scanOf(
+  found: IndexedPatterns,
+  product: Product,
+  badPixels: Tensor<Uint8Array> | undefined,
+): { readonly file: ScanFile; readonly positionRows: Int32Array } {
   const { patterns, indexes, origin } = found;
   const { path } = origin;
   if (patterns.height !== patterns.width) {
     throw new PtychoError(
       'DATASET_SHAPE',
-      `${path} has patterns of ${patterns.height}×${patterns.width} pixels, but the network needs square ones; crop or pad them to a square.`,
+      `${path} has patterns of ${patterns.height}×${patterns.width} pixels, but square ones are needed; crop or pad them to a square.`,
       { path, found: [patterns.height, patterns.width] },
     );
   }
-  const name = `the product${product.metadata.name ? ` "${product.metadata.name}"` : ''}`;
+  const name = nameOf(product.metadata);
   const notes = [...found.notes];
   const { x_m, y_m } = product.positions;
   const of = { x: x_m, y: y_m, unit: 'm', origin: { path: name } } as const;
@@ -94,20 +167,16 @@ function scanOf(found: IndexedPatterns, product: Product, badPixels: Tensor<Uint
     unit: 'px',
     origin: { path: name },
   } as const;
-  const { opr_weights, array } = product.probe;
-  if (array.shape.length === 4 && array.shape[0] > 1 && opr_weights) {
-    notes.push(`The weights of the ${array.shape[0]} coherent (OPR) modes of ${name} are passed on, but not used.`);
-  }
-  const { object, metadata } = product;
+  const { object, metadata, probe } = product;
   const { probe_photon_count: nphotons } = metadata;
   const positive = (value: number) => (value > 0 ? value : undefined);
-  return {
+  const file: ScanFile = {
     path,
     format: 'ptychodus',
     patterns: selectFrames(patterns, pick(rows.patterns)),
     positions,
     startPositions: positions,
-    probeGuess: firstProbe(array, { path: name, member: 'probe' }, notes),
+    probeGuess: firstProbe(probe.array, { path: name, member: 'probe' }, notes),
     objectGuess: projection(object),
     badPixels,
     geometry: {
@@ -121,6 +190,7 @@ function scanOf(found: IndexedPatterns, product: Product, badPixels: Tensor<Uint
     notes,
     close: () => found.close(),
   };
+  return { file, positionRows };
 }
 
 /** Metres to pixels of the object, as Ptychodus has it: (0, 0) is its first pixel, its centre at half its size. */

@@ -6,13 +6,16 @@
  * const pinn = find('PtychoPINN/PINN'); // or 'ptychopinn_pinn', in any case
  * await pinn.openModel('run/wts.zip');
  * for await (const { product, progress } of pinn.reconstruct({ patterns: 'diffraction.h5', product: input })) show(product, progress);
+ * const lsqml = find('PtychoPINN/LSQML'); // needs no model
  */
 import type { Backend } from '../../backends/backend.js';
+import { type ALGORITHM_TITLES, SOLVER_ALGORITHMS } from '../../config/schemas/solver.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { LibraryLog } from './logger.js';
 import { PtychoPinnReconstructor } from './reconstructor.js';
 import { PtychoPinnSettings, type SettingsRegistry } from './settings/settings.js';
+import { SolverReconstructor } from './solverReconstructor.js';
 import type { ReconstructorLibrary } from './types.js';
 
 /** How a {@link PtychoPinnReconstructorLibrary} is made. */
@@ -29,31 +32,50 @@ export interface LibraryOptions {
 
 const NAMES = { onnx: 'PtychoPINN-onnx', tensorflow: 'PtychoPINN-tf' } as const;
 
-/** `PINN` learns from the physics, `Supervised` from known patches; both reconstruct alike. */
+/** Any reconstructor of ours; `isTrainable` tells which. */
+export type HostReconstructor = PtychoPinnReconstructor | SolverReconstructor;
+
+/** Display names of the reconstructors that have a model. */
+export type NetworkName = `PtychoPINN${'' | '-tf' | '-onnx'}/${'PINN' | 'Supervised'}`;
+
+/** Display names of those that need none. */
+export type SolverName = `PtychoPINN/${(typeof ALGORITHM_TITLES)[keyof typeof ALGORITHM_TITLES]}`;
+
+/**
+ * `PINN` learns from the physics, `Supervised` from known patches; both reconstruct alike. The library `PtychoPINN` also has the
+ * iterative algorithms, which have an engine of their own.
+ */
 export class PtychoPinnReconstructorLibrary implements ReconstructorLibrary {
   /** `PtychoPINN` for the engine that the settings name, `PtychoPINN-tf` and `PtychoPINN-onnx` for a fixed one. */
   readonly name: string;
   readonly logger: LibraryLog;
   readonly settings: SettingsRegistry;
-  readonly #reconstructors: readonly PtychoPinnReconstructor[];
+  /** `PINN` and `Supervised`. */
+  readonly networks: readonly PtychoPinnReconstructor[];
+  /** `rPIE`, `ePIE`, `PIE`, `LSQML` and `DM`; none in a library for a fixed engine. */
+  readonly solvers: readonly SolverReconstructor[];
 
   constructor({ settings, logger, backend, engine }: LibraryOptions = {}) {
     this.name = backend === undefined ? 'PtychoPINN' : NAMES[backend];
     this.logger = new LibraryLog(logger);
     const groups = new PtychoPinnSettings(settings);
     this.settings = groups.registry;
-    this.#reconstructors = (['PINN', 'Supervised'] as const).map(
-      (name) => new PtychoPinnReconstructor({ name, settings: groups, log: this.logger, backend, engine }),
+    const common = { settings: groups, log: this.logger, engine };
+    this.networks = (['PINN', 'Supervised'] as const).map(
+      (name) => new PtychoPinnReconstructor({ name, backend, ...common }),
+    );
+    this.solvers = (backend === undefined ? SOLVER_ALGORITHMS : []).map(
+      (algorithm) => new SolverReconstructor({ algorithm, ...common }),
     );
   }
 
-  [Symbol.iterator](): IterableIterator<PtychoPinnReconstructor> {
-    return this.#reconstructors.values();
+  [Symbol.iterator](): IterableIterator<HostReconstructor> {
+    return [...this.networks, ...this.solvers].values();
   }
 
   /** Releases the engines of all reconstructors. */
   async dispose(): Promise<void> {
-    for (const reconstructor of this.#reconstructors) await reconstructor.dispose();
+    for (const reconstructor of this.networks) await reconstructor.dispose();
   }
 }
 
@@ -64,7 +86,7 @@ export interface RegisteredReconstructor {
   /** `PtychoPINN_PINN`, for settings. */
   readonly simpleName: string;
   readonly library: PtychoPinnReconstructorLibrary;
-  readonly reconstructor: PtychoPinnReconstructor;
+  readonly reconstructor: HostReconstructor;
 }
 
 /** All libraries with one set of settings. */
@@ -76,7 +98,9 @@ export interface ReconstructorLibraries {
    * The reconstructor of a display name or a simple name, whatever the case of its letters.
    * @throws PtychoError CONFIG_INVALID for any other name
    */
-  find(name: string): PtychoPinnReconstructor;
+  find(name: NetworkName): PtychoPinnReconstructor;
+  find(name: SolverName): SolverReconstructor;
+  find(name: string): HostReconstructor;
   /** The same with its library and names. @throws PtychoError CONFIG_INVALID */
   entry(name: string): RegisteredReconstructor;
   dispose(): Promise<void>;
@@ -116,7 +140,7 @@ export function reconstructorLibraries(
     libraries,
     entries,
     entry,
-    find: (name) => entry(name).reconstructor,
+    find: ((name: string) => entry(name).reconstructor) as ReconstructorLibraries['find'],
     async dispose() {
       for (const library of libraries) await library.dispose();
     },

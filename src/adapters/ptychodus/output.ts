@@ -1,10 +1,11 @@
-/** From an image to the host's product: the object in the geometry of the input's object, losses of the model. */
+/** From an image to the host's product: the object in the geometry of the input's object, losses; probe and positions of a solver. */
 import { PtychoError } from '../../core/errors.js';
-import type { ComplexImage } from '../../core/tensor.js';
+import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
-import type { Product, ProductLosses, ProductObject } from '../../persistence/product/product.js';
+import type { Product, ProductLosses, ProductObject, ProductPositions } from '../../persistence/product/product.js';
 import { type Frame, intersectFrames } from '../../reconstruction/frame.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
+import type { SolverRecord } from '../../solvers/solve.js';
 import type { LossValue } from './types.js';
 
 /** A pixel with less weight than this, relative to the heaviest, was reached by nothing that could be measured. */
@@ -26,7 +27,11 @@ export interface PlacedObject {
  * @param stitched in pixels of the input's object
  * @throws PtychoError DATASET_UNITS where they have no pixel in common
  */
-export function placeOnObject(input: ProductObject, base: ComplexImage, stitched: StitchedImage): PlacedObject {
+export function placeOnObject(
+  input: ProductObject,
+  base: ComplexImage,
+  stitched: Pick<StitchedImage, 'image' | 'frame' | 'weight'>,
+): PlacedObject {
   const [height, width] = base.shape;
   const frame: Frame = { originYxPx: [0, 0], height, width };
   const shared = intersectFrames(stitched.frame, frame);
@@ -76,6 +81,49 @@ export function lossValues(history: readonly HistoryRow[], column: 'loss' | 'val
     const value = row[column];
     return typeof value === 'number' ? [{ epoch: row.epoch, value }] : [];
   });
+}
+
+/** The loss of each epoch of a solver; the start (epoch 0) is none. */
+export function lossesOfSolver(history: readonly SolverRecord[]): ProductLosses {
+  const rows = history.filter(({ epoch }) => epoch > 0);
+  return {
+    epochs: Int32Array.from(rows, ({ epoch }) => epoch),
+    values: Float64Array.from(rows, ({ loss }) => loss),
+  };
+}
+
+/** What a solver made, besides the image. */
+export interface Solved {
+  /** (N, N), or (modes, N, N). */
+  readonly probe: ComplexTensor;
+  /** Positions that were corrected, in pixels of the input's object; `rows` of the product's positions. */
+  readonly moved?: { readonly rows: Int32Array; readonly xs: Float64Array; readonly ys: Float64Array };
+}
+
+/**
+ * A product with probe and positions of a solver. All positions were solved with one probe, so that weights of coherent modes would
+ * no longer say what was solved; they are left out.
+ */
+export function productWithSolved(input: Product, { probe, moved }: Solved): Product {
+  const { re, im, shape } = probe;
+  const [modes, height, width] = [shape.length === 3 ? shape[0] : 1, ...shape.slice(-2)];
+  return {
+    ...input,
+    probe: { array: { re, im, shape: [1, modes, height, width] }, pixel: input.probe.pixel },
+    positions: moved ? movedPositions(input, moved) : input.positions,
+  };
+}
+
+/** Pixels to metres, as positions came (`docs/ptychodus.md`). */
+function movedPositions({ positions, object }: Product, moved: NonNullable<Solved['moved']>): ProductPositions {
+  const [height, width] = object.array.shape.slice(-2);
+  const { pixel, center_x_m, center_y_m } = object;
+  const [x_m, y_m] = [positions.x_m.slice(), positions.y_m.slice()];
+  moved.rows.forEach((row, k) => {
+    x_m[row] = (moved.xs[k] - width / 2) * pixel.width_m + center_x_m;
+    y_m[row] = (moved.ys[k] - height / 2) * pixel.height_m + center_y_m;
+  });
+  return { indexes: positions.indexes, x_m, y_m };
 }
 
 /** A product with another object and losses; all else passes through. */

@@ -19,7 +19,7 @@ export interface ReconstructInput {
 
 /** A preview, or, where `progress` has reached `progressGoal`, the result. */
 export interface ReconstructOutput {
-  /** The input's product with the object (in the input object's geometry) and losses filled in. */
+  /** The input's product with the object (in the input object's geometry) and losses filled in; of a solver also the probe. */
   readonly product: Product;
   readonly progress: number;
   readonly progressGoal: number;
@@ -47,6 +47,8 @@ export interface TrainOutput {
 /** Something that turns patterns into an object. */
 export interface Reconstructor {
   readonly name: string;
+  /** True for a {@link TrainableReconstructor}. */
+  readonly isTrainable: boolean;
   /** Steps of `progress` until the end; 0 where that is not known. */
   progressGoal(): number;
   reconstruct(input: ReconstructInput): AsyncIterable<ReconstructOutput>;
@@ -65,7 +67,7 @@ export interface ModelInfo {
 
 /** A reconstructor that learns. */
 export interface TrainableReconstructor extends Reconstructor {
-  readonly isTrainable: boolean;
+  readonly isTrainable: true;
   isModelLoaded(): boolean;
   /** What is known of the model that is open; undefined where none is. */
   readonly modelInfo: ModelInfo | undefined;
@@ -86,7 +88,7 @@ export interface TrainableReconstructor extends Reconstructor {
 }
 
 /** Reconstructors under one name, with a logger of their own. */
-export interface ReconstructorLibrary extends Iterable<TrainableReconstructor> {
+export interface ReconstructorLibrary extends Iterable<Reconstructor> {
   readonly name: string;
   readonly logger: LibraryLogger;
 }

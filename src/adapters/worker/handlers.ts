@@ -6,12 +6,13 @@ import { formatShape } from '../../core/tensor.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
 import { LOG_LEVELS, parseLogLevel } from '../ptychodus/logger.js';
+import { isTrainable, requireTrainable } from '../ptychodus/trainable.js';
 import type {
   LibraryLogger,
   PatternStack,
   ReconstructInput,
   ReconstructOutput,
-  TrainableReconstructor,
+  Reconstructor,
   TrainOutput,
 } from '../ptychodus/types.js';
 import { FrameArrays } from './arrays.js';
@@ -36,9 +37,9 @@ export interface WorkerLibraries {
   readonly entries: readonly {
     readonly displayName: string;
     readonly simpleName: string;
-    readonly reconstructor: TrainableReconstructor;
+    readonly reconstructor: Reconstructor;
   }[];
-  find(name: string): TrainableReconstructor;
+  find(name: string): Reconstructor;
   dispose(): Promise<void>;
 }
 
@@ -89,19 +90,21 @@ export const HANDLERS: { readonly [V in QueuedVerb]: Handler<V> } = {
   'log/level': (service, { level }) => ({ level: setLevel(service, level) }),
 
   async 'model/open'(service, request, work) {
-    const model = await service.libraries.find(request.reconstructor).openModel(request.path);
+    const reconstructor = service.libraries.find(request.reconstructor);
+    const model = await requireTrainable(reconstructor, 'open one').openModel(request.path);
     syncSettings(service, work);
     return { model };
   },
 
   async 'model/save'(service, request, work) {
-    await service.libraries.find(request.reconstructor).saveModel(request.path);
+    const reconstructor = service.libraries.find(request.reconstructor);
+    await requireTrainable(reconstructor, 'save one').saveModel(request.path);
     work.tell('model_saved', { path: request.path });
     return {};
   },
 
   async 'training/export'({ libraries }, request, work) {
-    const reconstructor = libraries.find(request.reconstructor);
+    const reconstructor = requireTrainable(libraries.find(request.reconstructor), 'export data to train one');
     await reconstructor.exportTrainingData(request.path, await inputOf(request, work));
     return { path: request.path };
   },
@@ -111,7 +114,11 @@ export const HANDLERS: { readonly [V in QueuedVerb]: Handler<V> } = {
     const input = await inputOf(request, work);
     const { interval_s, arrays } = request.previews;
     const preview = (output: ReconstructOutput): void =>
-      work.tell('output', { ...progressOf(output), final: false }, arrays ? previewArrays(output.product) : undefined);
+      work.tell(
+        'output',
+        { ...progressOf(output), final: false },
+        arrays ? previewArrays(output.product, input.product) : undefined,
+      );
     const last = await follow(service, reconstructor.reconstruct(input), interval_s, preview);
     if (last === undefined) return {};
     const { path: target, arrays: wanted = target === undefined } = request.output;
@@ -128,7 +135,7 @@ export const HANDLERS: { readonly [V in QueuedVerb]: Handler<V> } = {
   },
 
   async 'train/start'(service, request, work) {
-    const reconstructor = service.libraries.find(request.reconstructor);
+    const reconstructor = requireTrainable(service.libraries.find(request.reconstructor), 'train one');
     const { input_dir, output_dir } = request;
     const tell = (output: TrainOutput, final: boolean): void =>
       work.tell('train_output', {
@@ -258,12 +265,16 @@ function capabilities({ libraries, createdBy }: Service): Answer {
       name: displayName,
       simple_name: simpleName,
       is_trainable: reconstructor.isTrainable,
-      is_model_loaded: reconstructor.isModelLoaded(),
+      is_model_loaded: isTrainable(reconstructor) && reconstructor.isModelLoaded(),
       progress_goal: reconstructor.progressGoal(),
-      model_file_filter: reconstructor.modelFileFilter,
-      model_file_extension: reconstructor.modelFileExtension,
-      training_data_file_filter: reconstructor.trainingDataFileFilter,
-      training_data_path: reconstructor.trainingDataPath(),
+      ...(isTrainable(reconstructor)
+        ? {
+            model_file_filter: reconstructor.modelFileFilter,
+            model_file_extension: reconstructor.modelFileExtension,
+            training_data_file_filter: reconstructor.trainingDataFileFilter,
+            training_data_path: reconstructor.trainingDataPath(),
+          }
+        : {}),
     })),
   };
 }

@@ -119,21 +119,33 @@ export function productHeaderOf({ metadata, probe, object }: Product): ProductHe
   };
 }
 
-/** What changes while a reconstruction runs. */
-export function previewArrays({ object, losses }: Product): Record<string, OutgoingArray> {
-  return { object: object.array, loss_epochs: vector(losses.epochs), loss_values: vector(losses.values) };
+/** What changes while a reconstruction runs: object and losses, and with a solver the probe, and positions where it moves them. */
+export function previewArrays(
+  { object, losses, probe, positions }: Product,
+  input: Product,
+): Record<string, OutgoingArray> {
+  const moved = positions !== input.positions;
+  return {
+    object: object.array,
+    ...(probe === input.probe ? {} : { probe: probe.array }),
+    ...(moved ? { probe_position_x_m: vector(positions.x_m), probe_position_y_m: vector(positions.y_m) } : {}),
+    loss_epochs: vector(losses.epochs),
+    loss_values: vector(losses.values),
+  };
 }
 
 /** All arrays of a product. */
 export function productArrays(product: Product): Record<string, OutgoingArray> {
-  const { positions, probe, object } = product;
+  const { positions, probe, object, losses } = product;
   return {
     probe_position_indexes: vector(positions.indexes),
     probe_position_x_m: vector(positions.x_m),
     probe_position_y_m: vector(positions.y_m),
     probe: probe.array,
     ...(probe.opr_weights ? { opr_weights: probe.opr_weights } : {}),
+    object: object.array,
     object_layer_spacing_m: vector(object.layer_spacing_m),
-    ...previewArrays(product),
+    loss_epochs: vector(losses.epochs),
+    loss_values: vector(losses.values),
   };
 }

@@ -11,8 +11,9 @@ import { LOG_FILE } from '../runLog.js';
 import { superviseRun } from '../superviseRun.js';
 
 const EXAMPLE = `
-Example:
-  ptychopinn infer --model_path run --test_data scan.npz --output_dir image`;
+Examples:
+  ptychopinn infer --model_path run --test_data scan.npz --output_dir image
+  ptychopinn infer --model_path run --test_data scan.npz --refine lsqml:20     a solver finishes what the network began`;
 
 export const inferCommand: CommandModule = {
   fields: flagFields(inferenceDefinition),
@@ -46,13 +47,19 @@ function summaryText(summary: InferSummary): string {
     formatDuration(stage.seconds),
     formatCount(stage.patternsPerSecond),
   ]);
-  const { rFactor, refinement } = summary;
+  const { rFactor, refinement, solver } = summary;
   const lines = [formatTable(['stage', 'time', 'patterns/s'], rows)];
   if (refinement) {
     const before =
       refinement.rFactorBefore === undefined ? '' : `; R-factor before: ${refinement.rFactorBefore.toPrecision(3)}`;
     lines.push(
       `Positions refined in ${formatCount(refinement.rounds)} rounds, moved by ${formatCount(refinement.meanMove_px)} px in the mean${before}.`,
+    );
+  }
+  if (solver) {
+    lines.push(
+      `${solver.algorithm} refined image and probe in ${formatCount(solver.epochs)} epochs: ` +
+        `R-factor by its own model ${solver.rFactorBefore.toPrecision(3)} before, ${solver.rFactor.toPrecision(3)} after.`,
     );
   }
   if (rFactor) {

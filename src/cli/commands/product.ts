@@ -37,7 +37,7 @@ type Done = (exitCode: number) => void;
 function addExport(command: Command, context: CliContext, done: Done): void {
   const add = command
     .command('export')
-    .description('write a scan, or what infer made of one, as a product')
+    .description('write a scan, or what infer or solve made of one, as a product')
     .argument('SOURCE', 'Output folder of infer, or a scan in any readable format.');
   addConfigOptions(add, productExportDefinition);
   addCommonOptions(add);

@@ -22,6 +22,7 @@ import {
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
+import { refinement } from './refinement.js';
 import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
 
 const inferenceFields = {
@@ -70,7 +71,7 @@ const inferenceFields = {
   uncertainty: field(
     flag,
     true,
-    'Also write how far overlapping patches disagree: the uncertainty of amplitude and phase.',
+    'Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine).',
     { legacyKey: null },
   ),
   refine_positions: field(
@@ -84,6 +85,12 @@ const inferenceFields = {
     null,
     'With refine_positions: a position moves at most this far from its measured place; null: no limit.',
     { unit: 'px', legacyKey: null },
+  ),
+  refine: field(
+    optional(refinement),
+    null,
+    "Afterwards a solver goes on from the image, such as lsqml:20 (algorithm:epochs), and refines the probe, too; null: the image is the network's.",
+    { legacyKey: null },
   ),
   preview_seconds: field(
     optional(positiveNumber),

@@ -36,7 +36,7 @@ export const sourceFields = {
   probe: field(
     optional(text),
     null,
-    'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ.',
+    'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: a guess from the patterns where the file has none.',
     { legacyKey: null },
   ),
   measurement_domain: field(

@@ -11,6 +11,7 @@ import { PtychoError } from '../../core/errors.js';
 import { field, required } from '../field.js';
 import { flag, path, seedNumber } from '../kinds.js';
 import { imageShare } from './overlap.js';
+import { ALGORITHM_TITLES } from './solver.js';
 
 /** Names become parts of file names. */
 const PLAIN = /^[a-z][a-z0-9_]{0,30}$/;
@@ -24,6 +25,19 @@ const viewSchema = z.strictObject({
   /** Groups to train on; null: one for each image. */
   n_groups: z.int().positive().nullable().default(null),
 });
+
+/** What an iterative arm is called where nobody says. */
+function usualName({
+  source,
+  options,
+}: {
+  readonly source: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}) {
+  const { algorithm = 'rpie' } = options;
+  const titles: Readonly<Record<string, string>> = ALGORITHM_TITLES;
+  return (source === 'solve' && titles[String(algorithm)]) || 'PtyChi';
+}
 
 /** The study as a file describes it. */
 export const studyConfigSchema = z.strictObject({
@@ -75,15 +89,16 @@ export const studyConfigSchema = z.strictObject({
   /** Where the iterative arm comes from; null: there is none, which is recorded. */
   iterative: z
     .strictObject({
-      /** Its name in tables. */
-      name: z.string().min(1).default('PtyChi'),
-      /** `file`, or the name of a solver. */
+      /** Its name in tables; that of the algorithm, or PtyChi for a file, where nothing is said. */
+      name: z.string().min(1).optional(),
+      /** `file`; `solve`, the solvers of this package; or one that a program registered. */
       source: z.string().min(1).default('file'),
       /** For `file`: the NPZ, with {dose}, {view} and {split} in its path. */
       file: z.string().min(1).nullable().default(null),
-      /** For solvers: their own options. */
+      /** For solvers: their own options; of `solve` those of the command that shape the result. */
       options: block.default({}),
     })
+    .transform((arm) => ({ ...arm, name: arm.name ?? usualName(arm) }))
     .nullable()
     .default(null),
   /** Engine of trainings and comparisons. */

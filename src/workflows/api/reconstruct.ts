@@ -3,6 +3,7 @@
  *
  * @example
  * const { stitched } = await reconstruct(model, 'scan.npz', { refine_positions: 5 });
+ * const { solver } = await reconstruct(model, 'scan.npz', { refine: 'lsqml:20' }); // stitched is then what the solver made of it
  * for await (const preview of reconstructStream(model, 'scan.npz', { every: { seconds: 1 } })) show(preview.stitched);
  */
 import { inferenceDefinition } from '../../config/definition.js';
@@ -23,9 +24,10 @@ import {
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { KeptPatches, refineReconstruction } from '../reconstruction/refine.js';
 import type { RefinedPositions } from '../refinePositions.js';
-import { probeFor, requireSide, scanForModel } from '../scaleContract.js';
+import { probeFor, probeInCounts, requireSide, scanForModel } from '../scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from '../scan.js';
 import type { WorkflowServices } from '../services.js';
+import { type RefinedImage, refineImage } from '../solving/refineImage.js';
 import { completeConfig, type ScanInput } from './inputs.js';
 import type { PtychoModel } from './ptychoModel.js';
 
@@ -68,17 +70,20 @@ const NO_FIELDS = ['signal', 'onProgress', 'logger', 'placement', 'onPatches', '
 /** A finished reconstruction, and where the patterns turned out to be where that was asked for. */
 export interface ReconstructedScan extends Reconstruction {
   readonly refined?: RefinedPositions;
+  /** The solver that went on from the image, its probe and its history, where that was asked for. */
+  readonly solver?: RefinedImage;
 }
 
 /**
  * Reconstructs a scan.
- * @param options `refine_positions`: rounds of fitting the positions to the image, with `position_step_limit_px`
+ * @param options `refine_positions`: rounds of fitting the positions to the image, with `position_step_limit_px`; `refine`: a solver
+ * that goes on from there, `algorithm:epochs`
  * @throws PtychoError for anything wrong with options, scan or engine; CANCELLED before the first patch
  */
 export async function reconstruct(
   model: PtychoModel,
   data: ReconstructInput,
-  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'position_step_limit_px'>> = {},
+  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'position_step_limit_px' | 'refine'>> = {},
 ): Promise<ReconstructedScan> {
   const config = configOf(options);
   const { refine_positions: rounds, position_step_limit_px: stepLimit_px } = config;
@@ -93,15 +98,29 @@ export async function reconstruct(
         image.onPatches?.(patches, batch, index);
       },
     });
-    if (rounds === 0 || result.cancelled) return result;
+    if (result.cancelled) return result;
     const { stitched } = result;
     const network = (side: number) => model.network(side);
     const { backend } = image;
-    const refined = await refineReconstruction({
-      ...{ scan, backend, network, rounds, stepLimit_px, stitched, kept },
-      options: image,
-    });
-    return { ...result, stitched: refined.stitched, refined };
+    const refined =
+      rounds === 0
+        ? undefined
+        : await refineReconstruction({
+            ...{ scan, backend, network, rounds, stepLimit_px, stitched, kept },
+            options: image,
+          });
+    const placed = { ...result, stitched: refined?.stitched ?? stitched, ...(refined ? { refined } : {}) };
+    const { refine, seed } = config;
+    if (refine === null) return placed;
+    const solver = await refineImage(
+      {
+        ...{ refine, seed, backend, raw: scan.raw, stitched: placed.stitched, positions: refined },
+        probe: probeInCounts(model.bundle, scan.raw),
+        threads: backend.info.threads,
+      },
+      options,
+    );
+    return solver ? { ...placed, stitched: solver.stitched, solver, cancelled: solver.solved.cancelled } : { ...placed, cancelled: true }; // biome-ignore format: one line
   } finally {
     await opened.close();
   }
@@ -119,11 +138,12 @@ export async function* reconstructStream(
 ): AsyncGenerator<Preview, void, void> {
   const config = configOf(options);
   const { every } = options;
-  if (config.refine_positions > 0) {
+  const whole = config.refine_positions > 0 ? 'refine_positions' : config.refine === null ? undefined : 'refine';
+  if (whole) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      'refine_positions needs the whole scan, so there is nothing to stream: use reconstruct.',
-      { key: 'refine_positions' },
+      `${whole} needs the whole scan, so there is nothing to stream: use reconstruct.`,
+      { key: whole },
     );
   }
   if (data instanceof LiveScan) {
@@ -147,15 +167,18 @@ export async function* reconstructStream(
 }
 
 /** @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID */
-function configOf(options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions'>>): InferenceConfig {
+function configOf(
+  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'refine'>>,
+): InferenceConfig {
   const fields = Object.entries(options).filter(([key]) => !(NO_FIELDS as readonly string[]).includes(key));
   // The two paths are never opened.
   const given = { model_path: '.', test_data_file: '.', ...Object.fromEntries(fields) };
   const config = completeConfig(inferenceDefinition, given, options.logger);
-  if (config.refine_positions > 0 && options.placement) {
+  const fits = config.refine_positions > 0 ? 'refine_positions' : config.refine === null ? undefined : 'refine';
+  if (fits && options.placement) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      'refine_positions fits patterns to the image where they were measured, so it cannot be used with placement; bring the axes of the scan into order when it is opened (swap_xy, flip_x, flip_y of the block data).',
+      `${fits} fits patterns to the image where they were measured, so it cannot be used with placement; bring the axes of the scan into order when it is opened (swap_xy, flip_x, flip_y of the block data).`,
       { key: 'placement' },
     );
   }

@@ -6,6 +6,7 @@
  */
 import path from 'node:path';
 import type { Tensor } from '../../core/tensor.js';
+import type { NpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { GRAY, VIRIDIS } from '../../report/colormaps.js';
@@ -23,7 +24,12 @@ export interface ReconstructionFacts {
   /** (groups, C) members of each group, as indices into the selected patterns. */
   readonly groups?: { readonly count: number; readonly C: number; readonly members: Int32Array };
   readonly phaseRange?: PhaseRange;
+  /** More arrays for `reconstruction.npz`. */
+  readonly arrays?: Readonly<Record<string, NpyInput>>;
 }
+
+/** What is written of an image; a stitched one, or one that a solver made. */
+export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'>;
 
 /**
  * Writes `reconstruction.npz`, `reconstructed_amplitude.png`, `reconstructed_phase.png` and, where it was measured, the
@@ -31,32 +37,39 @@ export interface ReconstructionFacts {
  *
  * Keys of the NPZ: `reconstructed_object` (rows, cols) complex64, `frame_origin_yx_px` (2,) object pixel of its first pixel,
  * `overlap_count` (rows, cols), `amplitude_uncertainty` and `phase_uncertainty` (rows, cols; NaN where fewer than two patches
- * lie), `sample_indices`, `nn_indices`, `algorithm`.
+ * lie), `sample_indices`, `nn_indices`, `algorithm`, and the arrays that are given.
  *
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function writeReconstruction(
   folder: string,
-  stitched: StitchedImage,
+  stitched: WrittenImage,
   facts: ReconstructionFacts,
 ): Promise<string[]> {
   await makeOutputFolder(folder);
-  const { sampleIndices, groups } = facts;
-  const { uncertainty } = stitched;
-  await writeNpz(path.join(folder, 'reconstruction.npz'), {
-    reconstructed_object: stitched.image,
-    frame_origin_yx_px: { data: Float64Array.from(stitched.frame.originYxPx), shape: [2] },
-    overlap_count: stitched.overlapCount,
+  await writeNpz(path.join(folder, 'reconstruction.npz'), reconstructionArrays(stitched, facts));
+  return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.phaseRange))];
+}
+
+/** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
+export function reconstructionArrays(
+  { image, frame, overlapCount, uncertainty }: WrittenImage,
+  { sampleIndices, groups, arrays, algorithm }: ReconstructionFacts,
+): Record<string, NpyInput> {
+  return {
+    reconstructed_object: image,
+    frame_origin_yx_px: { data: Float64Array.from(frame.originYxPx), shape: [2] },
+    overlap_count: overlapCount,
     ...(uncertainty && {
       amplitude_uncertainty: uncertainty.amplitude,
       phase_uncertainty: uncertainty.phase,
     }),
     ...(sampleIndices && { sample_indices: { data: sampleIndices, shape: [sampleIndices.length] } }),
     ...(groups && { nn_indices: { data: groups.members, shape: [groups.count, groups.C] } }),
-    algorithm: textArray(facts.algorithm),
-  });
-  return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.phaseRange))];
+    ...arrays,
+    algorithm: textArray(algorithm),
+  };
 }
 
 /**
@@ -64,7 +77,11 @@ export async function writeReconstruction(
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
-export async function writePictures(folder: string, stitched: StitchedImage, range?: PhaseRange): Promise<string[]> {
+export async function writePictures(
+  folder: string,
+  stitched: Omit<WrittenImage, 'frame'>,
+  range?: PhaseRange,
+): Promise<string[]> {
   const mask = wellCovered(stitched.weight);
   const { amplitude, phase } = stitchedPictures(stitched, range, mask);
   const uncertain = uncertaintyPictures(stitched, mask);

@@ -1,5 +1,6 @@
 /**
- * Where iterative reconstructions of a study come from: a file that another program wrote, or a solver that is registered here.
+ * Where iterative reconstructions of a study come from: a file that another program wrote, a solver of this package, or one that is
+ * registered here.
  *
  * @example
  * await doseOverlapStudy(config, services, [...ARM_SOURCES, mySolver]);
@@ -11,6 +12,7 @@ import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { openNpz } from '../../formats/npz.js';
 import type { WorkflowServices } from '../services.js';
 import type { Job } from './layout.js';
+import { solverArm } from './solverArm.js';
 
 /** How a study asks for an arm. */
 export type ArmRequest = NonNullable<StudyConfig['iterative']>;
@@ -32,6 +34,8 @@ export type ArmOutcome = { readonly skipped: string } | { readonly facts: Readon
 export interface ArmSource {
   /** What `iterative.source` calls it. */
   readonly name: string;
+  /** Throws for what is wrong with the request, before the first step of a study. */
+  check?(request: ArmRequest, origin: string): void;
   /** Files besides the scan that shape the result. */
   inputs(request: ArmRequest, job: Job): readonly string[];
   /** Writes the file, or says why there is none; throws for what is wrong with the request. */
@@ -86,7 +90,7 @@ async function checkContract(file: string): Promise<void> {
 }
 
 /** What `iterative.source` may name; a solver is one more entry. */
-export const ARM_SOURCES: readonly ArmSource[] = [fileArm];
+export const ARM_SOURCES: readonly ArmSource[] = [fileArm, solverArm];
 
 /** @throws PtychoError CONFIG_INVALID for a source that nobody registered */
 export function armSourceOf(request: ArmRequest, sources: readonly ArmSource[]): ArmSource {

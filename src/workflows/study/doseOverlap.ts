@@ -106,7 +106,7 @@ async function readStudy(folder: string): Promise<StudyConfig> {
 /** Makes every step once without running it: their configurations are checked thereby. */
 function planned(study: Study, sources: readonly ArmSource[]): void {
   const { config } = study;
-  if (config.iterative) armSourceOf(config.iterative, sources);
+  if (config.iterative) armSourceOf(config.iterative, sources).check?.(config.iterative, study.origin);
   for (const dose of config.doses) simulateStep(study, dose);
   for (const job of trainingsOf(config)) trainStep(study, job);
   for (const job of jobsOf(config)) compareStep(study, job, false);

@@ -187,6 +187,8 @@ class TrainingRun {
   /** Fresh weights on the first batch: do predicted and measured patterns have the same scale at all? */
   async lookBeforeTraining(): Promise<void> {
     const { config, training, network } = this.#input;
+    // A network that learns from labels never meets probe and counts in its loss.
+    if (config.model.model_type === 'supervised') return;
     const groups = training.groups.subarray(0, config.batch_size);
     if (!network.evaluate(groups.length).outputs.has('intensity_ratio')) return;
     // Averages begin with the first step; the program of the weights themselves is needed only here then.

@@ -42,7 +42,8 @@ async function partsOf({ raw, groups, statistics, dataset }: PreparedScan): Prom
   };
 }
 
-function hashOf(...values: readonly (string | ArrayBufferView | undefined)[]): string {
+/** SHA-256 of values one after the other. */
+export function hashOf(...values: readonly (string | ArrayBufferView | undefined)[]): string {
   const hash = createHash('sha256');
   for (const value of values) {
     if (typeof value === 'string') hash.update(value);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runBatch } from '../../../src/adapters/ptychodus/batch.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { openBundle } from '../../../src/persistence/bundle.js';
+import { readProductFile } from '../../../src/persistence/product/read.js';
 import { cli } from '../../cli/capture.js';
 import { N, OBJECT, shuffled, simulatedInput } from '../../support/hostInput.js';
 import { describePython, runPython } from '../../support/python.js';
@@ -136,6 +137,34 @@ describePython('ptychopinn batch', ['h5py', 'numpy'], () => {
     expect(found.changed).toBeGreaterThan((N / 2) ** 2);
     const { history } = await openBundle(model);
     expect(found.losses).toEqual(history.map((row) => row.loss));
+  });
+
+  it('solves the folder without a model', async () => {
+    const [settings, done] = [path.join(folder, 'solver.ini'), path.join(folder, 'solved')];
+    const solver = `[Reconstructor]\nAlgorithm = ptychopinn_lsqml\n[PtychoPINNSolver]\nNumEpochs = 3\nProbeModes = 2\nMomentum = 2\n`;
+    await writeFile(settings, `${solver}[PtychoPINNNode]\nThreads = 1\nAccelerator = cpu\n`);
+    const made = await cli('batch', '-b', 'reconstruct', '-i', staged, '-o', done, '-s', settings);
+    expect(made.err).toContain('PtychoPINNSolver/Momentum = 2 is above 0.999, so 0.999 is used.');
+    expect(made.err).toContain('PtychoPINNSolver/Momentum = 0.999 has no effect here: lsqml does not have it.');
+    expect(made).toMatchObject({ code: 0, out: `PtychoPINN/LSQML: written ${path.join(done, 'product-out.h5')}.\n` });
+    const files = [path.join(done, 'product-out.h5'), path.join(staged, 'product-in.h5')];
+    const found = JSON.parse(runPython(READ, files, ['h5py', 'numpy']));
+    expect(found).toMatchObject({
+      shape: [1, OBJECT.rows, OBJECT.cols],
+      finite: true,
+      corner: 0,
+      same: { probe: false, probe_position_indexes: true, probe_position_x_m: true, probe_position_y_m: true },
+      attrs: { center_x_m: OBJECT.center_x_m, pixel_height_m: OBJECT.height_m },
+    });
+    expect(found.changed).toBeGreaterThan((N / 3) ** 2);
+    expect(found.losses).toHaveLength(3);
+    expect(found.losses[2]).toBeLessThan(found.losses[0]);
+    const { probe } = await readProductFile(files[0]);
+    expect(probe.array.shape).toEqual([1, 2, N, N]);
+    expect(await cli('batch', '-b', 'train', '-i', staged, '-o', done, '-s', settings)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('PtychoPINN/LSQML computes without a model, so there is nothing to train'),
+    });
   });
 
   it('leaves no product when it is stopped', async () => {

@@ -85,7 +85,7 @@ describe('the scan of an input', () => {
     const { data, shape } = simulated.patterns;
     const refused = (change: Partial<HostInput>) => openInput({ ...simulated, ...change }, listener());
     await expect(refused({ patterns: { data, shape: [shape[0], N / 2, 2 * N] } })).rejects.toThrow(
-      'patterns of 32×128 pixels, but the network needs square ones',
+      'patterns of 32×128 pixels, but square ones are needed',
     );
     await expect(refused({ patterns: { data, shape: [shape[0] - 1, N, N] } })).rejects.toThrow(
       'must be (n, height, width)',

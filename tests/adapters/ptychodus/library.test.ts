@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { PtychoPinnReconstructorLibrary, reconstructorLibraries } from '../../../src/adapters/ptychodus/library.js';
 import { LibraryLog, parseLogLevel } from '../../../src/adapters/ptychodus/logger.js';
+import { requireTrainable } from '../../../src/adapters/ptychodus/trainable.js';
 
 describe('libraries', () => {
   it('have the names of the host', () => {
@@ -9,12 +10,17 @@ describe('libraries', () => {
     expect(entries.map((e) => e.displayName)).toEqual([
       'PtychoPINN/PINN',
       'PtychoPINN/Supervised',
+      'PtychoPINN/rPIE',
+      'PtychoPINN/ePIE',
+      'PtychoPINN/PIE',
+      'PtychoPINN/LSQML',
+      'PtychoPINN/DM',
       'PtychoPINN-tf/PINN',
       'PtychoPINN-tf/Supervised',
       'PtychoPINN-onnx/PINN',
       'PtychoPINN-onnx/Supervised',
     ]);
-    expect(entries[2].simpleName).toBe('PtychoPINN-tf_PINN');
+    expect([entries[2], entries[7]].map((e) => e.simpleName)).toEqual(['PtychoPINN_rPIE', 'PtychoPINN-tf_PINN']);
     expect(libraries.every((library) => library.settings === settings)).toBe(true);
   });
 
@@ -33,7 +39,7 @@ describe('libraries', () => {
     const library = new PtychoPinnReconstructorLibrary({ backend: 'onnx' });
     expect(library.name).toBe('PtychoPINN-onnx');
     expect([...library].map((r) => r.name)).toEqual(['PINN', 'Supervised']);
-    for (const r of library) {
+    for (const r of library.networks) {
       expect(r.isTrainable).toBe(true);
       expect(r.isModelLoaded()).toBe(false);
       expect(r.modelFileFilter).toBe('Zipped Archive (*.zip)');
@@ -42,7 +48,17 @@ describe('libraries', () => {
       expect(r.progressGoal()).toBe(100);
     }
     library.settings.parameter('PtychoPINNTraining', 'DataDir')?.set('/data');
-    expect([...library].map((r) => r.trainingDataPath())).toEqual(['/data', '/data']);
+    expect(library.networks.map((r) => r.trainingDataPath())).toEqual(['/data', '/data']);
+  });
+
+  it('have solvers, which need no model and follow the host to the same end', () => {
+    const found = reconstructorLibraries();
+    const solver = found.find('ptychopinn_lsqml');
+    expect(solver).toBe(found.find('PtychoPINN/LSQML'));
+    expect([solver.name, solver.isTrainable, solver.progressGoal()]).toEqual(['LSQML', false, 100]);
+    expect(() => requireTrainable(solver, 'open one')).toThrow('LSQML computes without a model and cannot open one');
+    const pinn = found.find('PtychoPINN/PINN');
+    expect(requireTrainable(pinn, 'open one')).toBe(pinn);
   });
 
   it('share settings that a host brings', () => {

@@ -62,7 +62,7 @@ async function pinn(engine: 'mirror' | 'onnx', wait?: (run: number) => Promise<v
   library.settings.fromTexts({ PtychoPINNNode: { Threads: '1', Accelerator: 'cpu' } });
   const said: string[] = [];
   library.logger.onRecord(({ level, message }) => said.push(`${level} ${message}`));
-  const [reconstructor] = library;
+  const [reconstructor] = library.networks;
   await reconstructor.openModel(bundle);
   return { library, reconstructor, said };
 }
@@ -220,7 +220,7 @@ describe('engines', () => {
       const library = new PtychoPinnReconstructorLibrary({ backend });
       open.push(library);
       library.settings.fromTexts({ PtychoPINNNode: { Threads: '1', Accelerator: 'cpu' } });
-      const [reconstructor] = library;
+      const [reconstructor] = library.networks;
       await reconstructor.openModel(bundle);
       const [{ product }] = (await all(reconstructor.reconstruct(input))).slice(-1);
       images.push(product.object.array);
@@ -344,7 +344,7 @@ describe('models', () => {
 
   it('are needed', async () => {
     const library = new PtychoPinnReconstructorLibrary({ engine: mirrorBackend() });
-    const [reconstructor] = library;
+    const [reconstructor] = library.networks;
     expect(reconstructor.isModelLoaded()).toBe(false);
     await expect(all(reconstructor.reconstruct(simulatedInput()))).rejects.toThrow('No model is open');
     await expect(reconstructor.saveModel(path.join(folder, 'x.zip'))).rejects.toThrow('No model is open');
@@ -360,7 +360,7 @@ describe('models', () => {
     const library = new PtychoPinnReconstructorLibrary({ engine: mirrorBackend() });
     const said: string[] = [];
     library.logger.onRecord(({ level, message }) => said.push(`${level} ${message}`));
-    const [, supervised] = library;
+    const [, supervised] = library.networks;
     await supervised.openModel(bundle);
     expect(said.join()).toContain('WARNING');
     expect(said.join()).toContain('was trained as pinn');

@@ -10,7 +10,9 @@ import {
 import { parseIni } from '../../../src/adapters/ptychodus/settings/ini.js';
 import { pythonFloat, SettingsRegistry } from '../../../src/adapters/ptychodus/settings/parameters.js';
 import { chosenPath, PtychoPinnSettings } from '../../../src/adapters/ptychodus/settings/settings.js';
+import { solverFromSettings } from '../../../src/adapters/ptychodus/settings/solver.js';
 import { trainingDefinition } from '../../../src/config/definition.js';
+import { SOLVER_ALGORITHMS, solverOptionsSchema } from '../../../src/config/schemas/solver.js';
 import { completeConfig } from '../../../src/workflows/api/inputs.js';
 import { describePython, findPython } from '../../support/python.js';
 
@@ -228,6 +230,55 @@ describe('what settings come to', () => {
     const single = imageFromSettings(settings, 100, 1);
     expect(single.config).toMatchObject({ n_groups: null, neighbor_count: 1 });
     expect(single.notes.join()).toContain('NumSamples = 3 has no effect here');
+  });
+
+  it('is every option of a solver, with its defaults', () => {
+    const { settings } = read('');
+    for (const algorithm of SOLVER_ALGORITHMS) {
+      expect(solverFromSettings(settings, algorithm)).toEqual({
+        config: solverOptionsSchema.parse({ algorithm }),
+        notes: [],
+      });
+    }
+  });
+
+  it('is the options of a solver, where 0 stands for what is left to the algorithm', () => {
+    const { settings, notes: clamped } = read(
+      '[PtychoPINNSolver]\nNumEpochs = 7\nBatchSize = 12\nObjectRegularisation = 0\nProbeStop = 5\nOrthogonaliseStride = 0\nNoiseModel = Poisson\nPositionStart = 3\nPositionLimitInPixels = 0\nProbeSupport = 1\nMomentum = 0.4\nRescaleProbe = no\nTVWeight = -1\n[PtychoPINNNode]\nSeed = 9\n',
+    );
+    expect(clamped).toEqual([
+      'PtychoPINNSolver/ProbeSupport = 1 is above 0.999, so 0.999 is used.',
+      'PtychoPINNSolver/TVWeight = -1 is below 0, so 0 is used.',
+      'PtychoPINNSolver/PositionLimitInPixels = 0 is below 0.001, so 0.001 is used.',
+    ]);
+    const { config, notes } = solverFromSettings(settings, 'lsqml');
+    expect(config).toMatchObject({
+      algorithm: 'lsqml',
+      epochs: 7,
+      batch_size: 12,
+      object_regularisation: 0,
+      probe_regularisation: null,
+      object_step: null,
+      probe_stop: 5,
+      orthogonalise_stride: null,
+      noise_model: 'poisson',
+      position_start: 3,
+      position_limit_px: 0.001,
+      probe_support: 0.999,
+      rescale_probe: false,
+      seed: 9,
+    });
+    // What the settings hold, the solver takes.
+    expect(solverOptionsSchema.parse(config)).toEqual(config);
+    expect(notes).toEqual(['PtychoPINNSolver/Momentum = 0.4 has no effect here: lsqml does not have it.']);
+    expect(solverFromSettings(settings, 'dm').notes.map((note) => note.split(' ')[0])).toEqual([
+      'PtychoPINNSolver/Momentum',
+      'PtychoPINNSolver/NoiseModel',
+    ]);
+    settings.solver.engine.set('abacus');
+    expect(() => solverFromSettings(settings, 'pie')).toThrow(
+      'The setting PtychoPINNSolver/Engine must be one of auto, host, program, got "abacus"; correct it.',
+    );
   });
 
   it('follows a model', () => {

@@ -45,6 +45,16 @@ export interface HostSession {
   readonly left: [progress: number, result: number];
   readonly stopped: [progress: number, result: number];
   readonly again: number;
+  readonly solver_names: [name: string, trainable: boolean, filter: string];
+  readonly solver_end: [progress: number, result: number, type: string];
+  /** The same shape, and another probe. */
+  readonly solver_probe: [shape: boolean, changed: boolean];
+  readonly solver_object: number;
+  /** The same indexes; and by how much positions moved that were not to be, in pixels. */
+  readonly solver_positions: [indexes: boolean, moved: number];
+  /** By how much they moved that were. */
+  readonly solver_moved: number;
+  readonly probe_of_network_kept: boolean;
   readonly error: [message: string, code: string];
   readonly still_loaded: boolean;
   readonly loaded_after_close: boolean;

@@ -115,6 +115,24 @@ seen['stopped'] = [stopped[-1].progress, stopped[-1].result]
 again = list(pinn.reconstruct(parameters))[-1]
 seen['again'] = deviation(again.product.object_.get_array(), last.product.object_.get_array())
 
+# A solver, which needs no model and changes the probe, and positions where it is asked to.
+lsqml = worker.reconstructors['PtychoPINN/LSQML']
+seen['solver_names'] = [lsqml.name, lsqml.is_trainable, lsqml.get_model_file_filter()]
+solved = list(lsqml.reconstruct(parameters))
+seen['solver_end'] = [solved[-1].progress, solved[-1].result, type(solved[-1].product).__name__]
+probes, given = solved[-1].product.probes, parameters.product.probes
+seen['solver_probe'] = [probes.get_array().shape == given.get_array().shape, deviation(probes.get_array(), given.get_array()) > 0]
+seen['solver_object'] = deviation(solved[-1].product.object_.get_array(), parameters.product.object_.get_array())
+moved, still = solved[-1].product.positions, parameters.product.positions
+seen['solver_positions'] = [
+    [p.index for p in moved] == [p.index for p in still],
+    deviation([p.coordinate_x_m for p in moved], [p.coordinate_x_m for p in still]) / 12.5e-9,
+]
+seen['probe_of_network_kept'] = last.product.probes is parameters.product.probes
+worker.call('settings/set', settings={'PtychoPINNSolver': {'NumEpochs': '3', 'PositionStart': '1'}})
+moved = list(lsqml.reconstruct(parameters))[-1].product.positions
+seen['solver_moved'] = deviation([p.coordinate_x_m for p in moved], [p.coordinate_x_m for p in still]) / 12.5e-9
+
 # Errors come as exceptions, and are no end.
 try:
     pinn.load_model_from_file(folder / 'nothing.zip')

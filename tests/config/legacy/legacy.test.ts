@@ -62,7 +62,7 @@ function sample(field: FieldInfo): unknown {
     case 'texts':
       return ['one', 'other'];
     case 'text':
-      return 'somewhere';
+      return field.name === 'refine' ? 'lsqml:3' : 'somewhere';
   }
 }
 

@@ -7,6 +7,7 @@ import type { ModelConfig } from '../../../config/schema.js';
 import type { EngineChoice } from '../../../workflows/api/inputs.js';
 import type { ImageOptions } from '../../../workflows/api/reconstruct.js';
 import type { TrainingOptions } from '../../../workflows/api/train.js';
+import { idle } from './idle.js';
 import type { Parameter } from './parameters.js';
 import type { PtychoPinnSettings } from './settings.js';
 
@@ -172,6 +173,3 @@ function powerOfTwo(parameter: Parameter<number>, notes: string[]): number {
   }
   return rounded;
 }
-
-const idle = ({ group, name, value }: Pick<Parameter, 'group' | 'name' | 'value'>, why: string) =>
-  `${group}/${name} = ${String(value)} has no effect here: ${why}.`;

@@ -1,6 +1,6 @@
 /**
  * The settings of the reconstructors, with the groups, keys, defaults and bounds that Ptychodus gives them
- * (`docs/ptychodus.md`), and a group of our own for the engine.
+ * (`docs/ptychodus.md`), and groups of our own for the solvers and the engine.
  *
  * @example
  * const settings = new PtychoPinnSettings();
@@ -9,6 +9,7 @@
  */
 import type { Parameter, ParameterGroup } from './parameters.js';
 import { SettingsRegistry } from './parameters.js';
+import { solverSettings } from './solver.js';
 
 export { type Parameter, ParameterGroup, SettingsRegistry } from './parameters.js';
 
@@ -120,6 +121,7 @@ interface Groups {
   readonly model: ReturnType<typeof modelSettings>;
   readonly training: ReturnType<typeof trainingSettings>;
   readonly inference: ReturnType<typeof inferenceSettings>;
+  readonly solver: ReturnType<typeof solverSettings>;
   readonly engine: ReturnType<typeof engineSettings>;
   readonly reconstructor: { readonly algorithm: Parameter<string> };
 }
@@ -133,6 +135,7 @@ export class PtychoPinnSettings implements Groups {
   readonly model: Groups['model'];
   readonly training: Groups['training'];
   readonly inference: Groups['inference'];
+  readonly solver: Groups['solver'];
   readonly engine: Groups['engine'];
   readonly reconstructor: Groups['reconstructor'];
 
@@ -145,6 +148,7 @@ export class PtychoPinnSettings implements Groups {
       model: this.model,
       training: this.training,
       inference: this.inference,
+      solver: this.solver,
       engine: this.engine,
       reconstructor: this.reconstructor,
     } = groups);
@@ -157,6 +161,7 @@ function makeGroups(registry: SettingsRegistry): Groups {
     model: modelSettings(registry.createGroup('PtychoPINNModel')),
     training: trainingSettings(registry.createGroup('PtychoPINNTraining')),
     inference: inferenceSettings(registry.createGroup('PtychoPINNInference')),
+    solver: solverSettings(registry.createGroup('PtychoPINNSolver')),
     engine: engineSettings(registry.createGroup('PtychoPINNNode')),
   };
 }

@@ -1,0 +1,70 @@
+/** `ptychopinn solve`: a scan in, object and probe out, by an iterative algorithm instead of a network. */
+
+import { flagFields, solveDefinition } from '../../config/definition.js';
+import type { SolveSummary } from '../../workflows/solve.js';
+import type { CommandModule } from '../command.js';
+import { consoleLevelOf, shows } from '../console.js';
+import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
+import { formatCount, formatDuration } from '../format.js';
+import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
+import { LOG_FILE } from '../runLog.js';
+import { superviseRun } from '../superviseRun.js';
+
+const GUIDE = `
+Which algorithm:
+  rpie    the one to begin with: sturdy, quick, forgives a wrong probe
+  epie    the same without holding back where little light falls; often a little sharper, less sturdy
+  lsqml   the best step of object and probe together in every batch; fewest epochs near the solution, for refining
+  dm      the difference map: all patterns at once; gets out of wrong solutions that others stay in, needs more memory
+  pie     the weights of 2004, for comparison with older work
+  A partially coherent beam: --probe_modes 2 or more. Few counts: --noise_model poisson with lsqml.
+  Uncertain positions: --position_start 5. A noisy object: --tv_weight 0.001.
+
+Examples:
+  ptychopinn solve --test_data scan.npz --algorithm rpie --epochs 60 --output_dir solved
+  ptychopinn solve --test_data scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    from the image of a network
+  ptychopinn solve --test_data scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
+  ptychopinn solve --resume solved --epochs 100                                             goes on, here to 100 epochs
+  ptychopinn train --train_data_file scan.npz --probe solved/reconstruction.npz:reconstructed_probe
+
+Ctrl-C stops after the batch and writes the image so far; --resume goes on from there. docs/solvers.md says more.`;
+
+export const solveCommand: CommandModule = {
+  fields: flagFields(solveDefinition),
+  configure(command, context, done) {
+    addConfigOptions(command, solveDefinition);
+    addRunOptions(command);
+    command.addHelpText('after', GUIDE).action(async (given: Record<string, unknown>) => {
+      const resolved = await resolveFlags(solveDefinition, given);
+      const { config, provenance } = resolved;
+      const level = consoleLevelOf(given);
+      const { solveWorkflow } = await import('../../workflows/solve.js');
+      const interrupted = 'stopping after this batch and writing the image of the last epoch';
+      const summary = await superviseRun(
+        context,
+        { command: 'solve', resolved, level, interrupted },
+        async (services, say) => {
+          logResolution(resolved, services.logger);
+          const solved = await solveWorkflow(config, { ...services, provenance });
+          say(summaryText(solved));
+          return solved;
+        },
+      );
+      if (shows(level, 'INFO')) context.stdout.write(summaryText(summary));
+      done(summary.cancelled ? EXIT_INTERRUPTED : EXIT_OK);
+    });
+  },
+};
+
+function summaryText(summary: SolveSummary): string {
+  const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;
+  const since = resumedAfter > 0 ? ` after ${formatCount(resumedAfter)} before` : '';
+  const lines = [
+    `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(epochs - resumedAfter)} epochs${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
+    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} patterns.`,
+  ];
+  if (shift_px > 0) lines.push(`Positions were moved by ${shift_px.toPrecision(3)} px (root mean square).`);
+  if (cancelled) lines.push(`"ptychopinn solve --resume ${summary.outputDir}" goes on after epoch ${epochs}.`);
+  lines.push(`Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,244 @@
+/**
+ * `solve`: a scan in, an image and its probe out, by an iterative algorithm. Writes `reconstruction.npz`, pictures, `history.csv`,
+ * `config.json` and `run.json` to `output_dir`, and on the way `solver_state.npz`, from which the run can go on; on request a
+ * product of Ptychodus.
+ *
+ * @example
+ * const config = solveConfigSchema.parse({ test_data_file: 'scan.npz', output_dir: 'solved', algorithm: 'lsqml' }) as SolveConfig;
+ * const { rFactor } = await solveWorkflow(config);
+ */
+import path from 'node:path';
+import type { SolveConfig } from '../config/schemas/solve.js';
+import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
+import { PtychoError } from '../core/errors.js';
+import { silentLogger } from '../core/log.js';
+import { openDataset } from '../data/openDataset.js';
+import type { RawData } from '../data/rawData.js';
+import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
+import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { openOptions } from './openTool.js';
+import { checkPhaseRange } from './reconstruction/pictures.js';
+import type { WorkflowServices } from './services.js';
+import { solverBackend } from './solving/backend.js';
+import { memoryDoubt } from './solving/memory.js';
+import { checkProductName, writeSolvedProduct } from './solving/product.js';
+import { copyOf, runSolver, type SolverResult } from './solving/run.js';
+import { startFrom } from './solving/start.js';
+import { checkState, fingerprintOf, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from './solving/state.js'; // biome-ignore format: one line
+import { type SolvedFiles, writePreview, writeSolved } from './solving/write.js';
+import { createdBy } from './version.js';
+
+/** What a run came to. */
+export interface SolveSummary {
+  /** `rPIE`. */
+  readonly algorithm: string;
+  /** Epochs in the image, and those before this run resumed. */
+  readonly epochs: number;
+  readonly resumedAfter: number;
+  readonly patterns: number;
+  readonly seconds: number;
+  readonly patternsPerSecond: number;
+  /** Amplitude R-factor by the solver's own forward model at the start, and over all patterns at the end. */
+  readonly rFactorStart: number;
+  readonly rFactor: number;
+  /** Σ(√I − √J)²/ΣI, likewise. */
+  readonly loss: number;
+  /** Root mean square distance that positions were moved. */
+  readonly shift_px: number;
+  readonly engine: string;
+  readonly outputDir: string;
+  readonly files: readonly string[];
+  /** Stopped early: the files are of the last epoch that was finished, and the run can be resumed. */
+  readonly cancelled: boolean;
+  readonly history: readonly SolverRecord[];
+}
+
+/**
+ * Solves a scan. Cancelled, it writes what the last finished epoch came to and the state to go on from.
+ * @throws PtychoError for anything wrong with configuration, scan, start, state or output folder; SOLVER_FAILED when the misfit
+ * diverges; CANCELLED before the first epoch is done
+ */
+export async function solveWorkflow(config: SolveConfig, services: WorkflowServices = {}): Promise<SolveSummary> {
+  checkPhaseRange(config);
+  checkProductName(config.product_file);
+  const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
+  const raw = await openDataset(config.test_data_file, openOptions(scan, services));
+  try {
+    return await new Solve(config, services, raw).run();
+  } finally {
+    await raw.close();
+  }
+}
+
+/** The part of a configuration that shapes the result. */
+export function optionsOf(config: SolveConfig): SolverOptions {
+  const given = config as unknown as Readonly<Record<string, unknown>>;
+  return solverOptionsSchema.parse(Object.fromEntries(Object.keys(solverFields).map((name) => [name, given[name]])));
+}
+
+/** @throws PtychoError DATASET_UNITS */
+function requireCounted({ domain, source }: RawData): void {
+  if (domain !== 'normalized_amplitude') return;
+  throw new PtychoError(
+    'DATASET_UNITS',
+    `noise_model poisson needs counted photons, but ${source} holds normalised amplitudes: use noise_model gaussian, or say so with --measurement_domain if it is a scan of counts.`,
+    { found: domain, expected: ['count_amplitude', 'count_intensity'] },
+  );
+}
+
+/** One run, the scan open. */
+class Solve {
+  readonly #options: SolverOptions;
+  #head: StateHead | undefined;
+  #drawn = performance.now();
+  #begun = false;
+
+  constructor(
+    private readonly config: SolveConfig,
+    private readonly services: WorkflowServices,
+    private readonly raw: RawData,
+  ) {
+    this.#options = optionsOf(config);
+  }
+
+  async run(): Promise<SolveSummary> {
+    const { config, services, raw } = this;
+    const logger = services.logger ?? silentLogger;
+    const opening = performance.now();
+    if (config.noise_model === 'poisson') requireCounted(raw);
+    const doubt = memoryDoubt(raw, this.#options);
+    if (doubt) logger.warn(doubt);
+    const scan = await fingerprintOf(raw);
+    const resumed = await this.#resumed(scan);
+    const start = config.init === null || resumed ? undefined : await startFrom(config.init, raw, config, services);
+    const backend = await solverBackend(config, raw.N, logger);
+    const openSeconds = (performance.now() - opening) / 1000;
+    try {
+      const result = await runSolver(raw, this.#options, {
+        start,
+        resume: resumed?.snapshot,
+        threads: config.execution.threads ?? undefined,
+        backend,
+        logger,
+        signal: services.signal,
+        onProgress: services.onProgress,
+        onEpoch: async (update) => {
+          if (!this.#begun) await this.#begin(update, scan, resumed);
+          await this.#epoch(update);
+        },
+      });
+      return await this.#finish(result, resumed, openSeconds);
+    } finally {
+      await backend?.dispose();
+    }
+  }
+
+  async #resumed(scan: Readonly<Record<string, string>>): Promise<StoredState | undefined> {
+    const { config, services } = this;
+    if (config.resume === null) return undefined;
+    const stored = await readState(config.resume);
+    if (!stored) {
+      services.logger?.info(
+        `The run in ${config.resume} was stopped before its first state, so it starts from the beginning.`,
+      );
+      return undefined;
+    }
+    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan });
+    services.logger?.info(`Going on after epoch ${stored.snapshot.epoch} from ${stored.file}.`);
+    return stored;
+  }
+
+  /** The folder is made when the scan has turned out to be one that can be solved. */
+  async #begin(update: SolverUpdate, scan: StateHead['scan'], resumed: StoredState | undefined): Promise<void> {
+    const { config, services } = this;
+    const { engine } = update;
+    this.#begun = true;
+    this.#head = { options: this.#options, init: config.init, scan, engine, version: createdBy.version };
+    await makeOutputFolder(config.output_dir);
+    // Kept as the run was begun: a run that is resumed is no other one.
+    const { resume: _, ...begun } = config;
+    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
+    await writeAtomically(path.join(config.output_dir, 'config.json'), content);
+    services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${this.raw.count} patterns: ${engine}.`);
+    if (resumed && config.resume !== null && services.logger) {
+      warnOfEngine(resumed.head, engine, config.resume, services.logger);
+    }
+  }
+
+  async #epoch(update: SolverUpdate): Promise<void> {
+    const { save_every, preview_seconds, output_dir } = this.config;
+    const { epoch, epochs } = update;
+    // The last state follows the files of the result.
+    if (save_every !== null && epoch > 0 && epoch % save_every === 0 && epoch < epochs) {
+      await saveState(output_dir, this.#head as StateHead, update.snapshot());
+    }
+    const since = (performance.now() - this.#drawn) / 1000;
+    if (preview_seconds === null || since < preview_seconds || epoch === epochs) return;
+    await writePreview(output_dir, copyOf(update), this.#facts(update.history));
+    this.#drawn = performance.now();
+  }
+
+  #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
+    const { config, raw } = this;
+    const moved = config.position_start !== null;
+    return { algorithm: config.algorithm, raw, history, moved, seconds, phaseRange: config };
+  }
+
+  async #finish(result: SolverResult, resumed: StoredState | undefined, openSeconds: number): Promise<SolveSummary> {
+    const { config, raw, services } = this;
+    const folder = config.output_dir;
+    const writing = performance.now();
+    const files = await writeSolved(folder, result, this.#facts(result.history, resumed ? undefined : result.seconds));
+    if (config.product_file !== null) {
+      await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);
+    }
+    await saveState(folder, this.#head as StateHead, result.snapshot);
+    const writeSeconds = (performance.now() - writing) / 1000;
+    const resumedAfter = resumed?.snapshot.epoch ?? 0;
+    const patternsPerSecond = (raw.count * result.epochsDone) / result.seconds;
+    const { rFactor, loss, history, cancelled, engine, seconds } = result;
+    const [first, last] = [history[0], history[history.length - 1]];
+    await writeAtomically(
+      path.join(folder, 'run.json'),
+      json({
+        config,
+        provenance: services.provenance,
+        cancelled,
+        algorithm: ALGORITHM_TITLES[config.algorithm],
+        epochs: result.epoch,
+        resumed_from: resumed && { path: resumed.file, epoch: resumedAfter },
+        stages: [
+          { name: 'open', seconds: openSeconds },
+          { name: 'solve', seconds, patternsPerSecond },
+          { name: 'write', seconds: writeSeconds },
+        ],
+        start: { loss: first.loss, r_factor: first.rFactor },
+        loss,
+        r_factor: rFactor,
+        // Stopped within an epoch there are only the sums of the one before, each batch before its step.
+        r_factor_of: result.measured ? 'all patterns at the end' : 'the last epoch',
+        position_shift_px: last.shift_px,
+        losses: history.filter(({ epoch }) => epoch > 0).map((row) => row.loss),
+        engine,
+        node: process.version,
+        version: createdBy.version,
+      }),
+    );
+    return {
+      algorithm: ALGORITHM_TITLES[config.algorithm],
+      epochs: result.epoch,
+      ...{ resumedAfter, patternsPerSecond, seconds, rFactor, loss, engine, cancelled, history },
+      patterns: raw.count,
+      rFactorStart: first.rFactor,
+      shift_px: last.shift_px,
+      outputDir: folder,
+      files: [
+        ...files,
+        STATE_FILE,
+        'config.json',
+        'run.json',
+        ...(config.product_file === null ? [] : [config.product_file]),
+      ],
+    };
+  }
+}

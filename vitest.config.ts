@@ -1,13 +1,34 @@
 import { defineConfig } from 'vitest/config';
 
+/**
+ * Rooms whose tests replace no module and end no process: their files share a process and what it has loaded, which saves a second for
+ * each file. Native engines live in worker threads, one for each backend that a test makes.
+ */
+const together = [
+  'config', 'core', 'data', 'evaluation', 'formats', 'graph', 'model', 'persistence', 'physics', 'reconstruction', 'report',
+  'simulation', 'workflows',
+].map((room) => `tests/${room}/**/*.test.ts`); // biome-ignore format: a list
+
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
-    exclude: ['tests/slow/**', 'node_modules/**'],
-    // Native engines live in worker threads of their own; a forked process per file keeps their crashes and memory apart.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          // A process for each file keeps replaced modules, crashes and memory apart.
+          name: 'apart',
+          include: ['tests/**/*.test.ts'],
+          exclude: [...together, 'tests/slow/**', 'node_modules/**'],
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'together', include: together, isolate: false },
+      },
+    ],
   },
 });

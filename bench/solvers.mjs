@@ -2,15 +2,16 @@
  * The iterative solvers: quality and speed on data they did not make, beside a PyTorch peer in the same run and the recorded figures of
  * the published package (same class of machine, one thread).
  *
- *   npm run bench:solvers -- [sim] [star] [large] [--rounds 1]     (sim and star read the shared data folder, see PTYCHOPINN_SHARED)
+ *   npm run bench:solvers -- [sim] [star] [positions] [large] [--rounds 1]     (sim and star read the shared data folder, see PTYCHOPINN_SHARED)
  *
- * `large` is a simulated scan of 1,000 patterns 256². Writes bench-output/solvers.json.
+ * `positions` is sim with positions that are up to 2 px off along both axes, `large` is a simulated scan of 1,000 patterns 256². Writes bench-output/solvers.json.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { LegacyRng } from '../dist/core/rng.js';
 import { openRawData, rawDataFromArrays } from '../dist/data/rawData.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
@@ -40,6 +41,9 @@ const rows = [
   { group: 'sim', algorithm: 'dm', epochs: 60, published: { error: 0.304 } },
   { group: 'star', algorithm: 'rpie', epochs: 40, published: { seconds: 38.8, r: 0.1516 }, peer: 'probeGuessInitial' },
   { group: 'star', algorithm: 'lsqml', epochs: 20, published: { seconds: 40.5, r: 0.16 } },
+  { group: 'positions', algorithm: 'rpie', epochs: 100 },
+  { group: 'positions', algorithm: 'rpie', epochs: 100, position_start: 5 },
+  { group: 'positions', algorithm: 'lsqml', epochs: 100, position_start: 5 },
   { group: 'large', algorithm: 'rpie', epochs: 5 },
   { group: 'large', algorithm: 'lsqml', epochs: 5 },
 ];
@@ -47,6 +51,12 @@ const wanted = rows.filter(({ group }) => positionals.length === 0 || positional
 
 async function scanOf(group) {
   if (group === 'sim') return openRawData(sim);
+  if (group === 'positions') {
+    const raw = await openRawData(sim);
+    const rng = new LegacyRng(1);
+    const disturbed = (values) => values.map((v) => v + rng.uniform(-2, 2));
+    return { ...raw, xcoords: disturbed(raw.xcoords), ycoords: disturbed(raw.ycoords) };
+  }
   if (group === 'star') return openRawData(star, { probe: `${star}:probeGuessInitial` });
   const [side, stepPx] = [256, 12];
   const size = side + stepPx * 33;
@@ -65,7 +75,7 @@ async function scanOf(group) {
 }
 
 async function truthOf(group) {
-  if (group !== 'sim') return undefined;
+  if (group !== 'sim' && group !== 'positions') return undefined;
   const npz = await openNpz(sim);
   try {
     return await npz.read('objectTrue');
@@ -140,7 +150,7 @@ console.log(
 );
 console.log('|---|---|---|---|---|---|---|---|---|---|');
 for (const t of table) {
-  const name = `${t.algorithm}${t.noise_model ? ` ${t.noise_model}` : ''}`;
+  const name = `${t.algorithm}${t.noise_model ? ` ${t.noise_model}` : ''}${t.position_start ? ', positions corrected' : ''}`;
   const p = t.published ?? {};
   console.log(
     `| ${t.group} (${t.patterns}) | ${name} | ${t.epochs} | ${show(t.oneThread)} | ${show(t.twoThreads)}${ratio(t.twoThreads, t.oneThread)} | ${show(t.torch)}${ratio(t.oneThread, t.torch)} | ${show(p.seconds)}${ratio(t.oneThread, p.seconds)} | ${show(t.error, 4)} (${show(p.error, 4)}) | ${show(t.r, 4)} (${show(p.r, 4)}) | ${t.peakMiB} |`,

@@ -13,6 +13,7 @@ import { fourierCrop } from '../physics/fourierCrop.js';
 import { totalIntensity } from '../physics/probe.js';
 import { type FoundMask, maskOfPatterns, readBadPixels } from './opening/badPixels.js';
 import { cropWindow } from './opening/crop.js';
+import { GUESS_PROBE, guessProbe } from './opening/guessProbe.js';
 import { settleMeasurementDomain } from './opening/measurementDomain.js';
 import { LOOKED_AT, type OpenDatasetOptions } from './opening/openDatasetOptions.js';
 import { describeOrientation, keepsAxes, orientationOf } from './opening/orientation.js';
@@ -128,7 +129,8 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     patterns.dtype,
     path,
   );
-  const probeGuess = await findProbe(file, N, options, note);
+  const source = new FramePatterns(patterns, domain, view);
+  const probeGuess = await findProbe(file, source, options, note);
   const patches = (stored: StoredPatches | undefined, name: string) =>
     stored && restrict(stored, rows, { N, sameGrid, patterns: patterns.count, name, path }, note);
   logger.info(`${path}: ${rows.length} patterns of ${N}×${N}, ${domain}: ${reason}.`);
@@ -137,7 +139,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     format: file.format,
     count: rows.length,
     N,
-    patterns: new FramePatterns(patterns, domain, view),
+    patterns: source,
     xcoords: positions.x,
     ycoords: positions.y,
     xcoordsStart: start?.x,
@@ -178,12 +180,20 @@ async function findMask(file: ScanFile, options: OpenDatasetOptions): Promise<Fo
 
 async function findProbe(
   file: ScanFile,
-  N: number,
+  source: FramePatterns,
   options: OpenDatasetOptions,
   note: (sentence: string) => void,
 ): Promise<ComplexTensor | undefined> {
-  if (options.probe) return readProbe(options.probe, N);
+  const { N } = source;
+  const guessed = options.probe === GUESS_PROBE;
+  if (options.probe && !guessed) return readProbe(options.probe, N);
   const probe = file.probeGuess;
+  if (probe === undefined && guessed) {
+    note(
+      `${file.path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
+    );
+    return guessProbe(source);
+  }
   if (probe === undefined) return undefined;
   const { height, width } = file.patterns;
   const [rows, columns] = probe.shape.slice(-2);

@@ -42,25 +42,31 @@ export function ringCorrelation(a: Image, b: Image, options: RingOptions = {}): 
     );
   }
   const side = Math.min(a.shape[0], a.shape[1]);
+  const { empty = 0, exact = false } = options;
   const fft = new AnyFft2(side, side);
-  const first = spectrum(a, side, fft);
-  const second = spectrum(b, side, fft);
+  // What is exactly empty is known of the whole spectrum only.
+  const halves = !exact && isReal(a) && isReal(b);
+  const first = spectrum(a, side, fft, halves);
+  const second = spectrum(b, side, fft, halves);
   const middle = Math.floor(side / 2);
   const rings = Math.round(Math.hypot(middle, middle)) + 1;
   const [re, im, powerA, powerB] = Array.from({ length: 4 }, () => new Float64Array(rings));
   const pixels = new Int32Array(rings);
   for (let r = 0; r < side; r++) {
-    for (let c = 0; c < side; c++) {
-      const ring = Math.round(Math.hypot(signedFrequency(r, side), signedFrequency(c, side)));
-      const i = r * side + c;
-      pixels[ring]++;
-      re[ring] += first.re[i] * second.re[i] + first.im[i] * second.im[i];
-      im[ring] += first.im[i] * second.re[i] - first.re[i] * second.im[i];
-      powerA[ring] += first.re[i] ** 2 + first.im[i] ** 2;
-      powerB[ring] += second.re[i] ** 2 + second.im[i] ** 2;
+    const fy = signedFrequency(r, side);
+    for (let c = 0; c < first.cols; c++) {
+      const fx = signedFrequency(c, side);
+      const ring = Math.round(Math.sqrt(fy * fy + fx * fx));
+      const i = r * first.cols + c;
+      // Of a real image, a column but the first and the middle one also stands for its mirror image.
+      const times = halves && c > 0 && 2 * c !== side ? 2 : 1;
+      pixels[ring] += times;
+      re[ring] += times * (first.re[i] * second.re[i] + first.im[i] * second.im[i]);
+      if (!halves) im[ring] += first.im[i] * second.re[i] - first.re[i] * second.im[i];
+      powerA[ring] += times * (first.re[i] ** 2 + first.im[i] ** 2);
+      powerB[ring] += times * (second.re[i] ** 2 + second.im[i] ** 2);
     }
   }
-  const { empty = 0, exact = false } = options;
   const [leastA, leastB] = exact ? [0, 0] : [EMPTY_SHARE * sumOf(powerA), EMPTY_SHARE * sumOf(powerB)];
   const curve = Float64Array.from({ length: rings }, (_, k) => {
     // Written so that NaN in an image is NaN in the curve.
@@ -98,10 +104,19 @@ export function frcCrossing(curve: ArrayLike<number>, threshold: number | ArrayL
 
 const sumOf = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0);
 
-/** The transform of the central square, zero frequency first. */
-function spectrum(image: Image, side: number, fft: AnyFft2): { re: Float64Array; im: Float64Array } {
+const isReal = (image: Image): boolean => image.im.every((v: number) => v === 0);
+
+/** The transform of the central square, zero frequency first; `half` of it for a real image. */
+function spectrum(
+  image: Image,
+  side: number,
+  fft: AnyFft2,
+  half: boolean,
+): { readonly re: Float64Array; readonly im: Float64Array; readonly cols: number } {
   const square = centreCut(image, side, side);
-  const [re, im] = [Float64Array.from(square.re), Float64Array.from(square.im)];
+  const re = Float64Array.from(square.re);
+  if (half) return fft.forwardReal(re);
+  const im = Float64Array.from(square.im);
   fft.forward(re, im);
-  return { re, im };
+  return { re, im, cols: side };
 }

@@ -2,7 +2,7 @@
 import type { Tensor } from '../core/tensor.js';
 import { gaussianBlur } from '../physics/gaussian.js';
 import { spanOf } from './images.js';
-import { gaussianSimilarityWindow, similarityOf, uniformSimilarityWindow } from './similarity.js';
+import { gaussianSimilarityWindow, type Similarity, similarityOf, uniformSimilarityWindow } from './similarity.js';
 
 /** Weights of the levels, finest first. Source: Wang, Simoncelli & Bovik, Asilomar 2003, Section 3.2. */
 export const MS_SSIM_WEIGHTS: readonly number[] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
@@ -35,6 +35,8 @@ export interface MultiScale {
   readonly value: number;
   /** 5, or as many as fit into the image; 0 (and NaN) where not even one does. */
   readonly levels: number;
+  /** The similarity at full size: that of one scale. Undefined where not even that fits. */
+  readonly finest?: Similarity;
 }
 
 /**
@@ -53,12 +55,15 @@ export function wangMsSsim(image: Image, truth: Image, dataRange = spanOf(truth.
   const share = sumOf(MS_SSIM_WEIGHTS) / sumOf(weights);
   let [a, b] = [image, truth];
   let value = 1;
+  let finest: Similarity | undefined;
   weights.forEach((weight, level) => {
-    const { ssim, contrast } = similarityOf(a, b, window, dataRange);
+    const found = similarityOf(a, b, window, dataRange);
+    finest ??= found;
+    const { ssim, contrast } = found;
     value *= Math.max(0, level === weights.length - 1 ? ssim : contrast) ** (weight * share);
     [a, b] = [meansOfFour(a), meansOfFour(b)];
   });
-  return { value, levels: weights.length };
+  return { value, levels: weights.length, finest };
 }
 
 function everySecond({ data, shape: [rows, cols] }: Image): Image {

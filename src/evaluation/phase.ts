@@ -85,7 +85,9 @@ export function fitPlane(
   let [xx, xy, yy, xz, yz] = [0, 0, 0, 0, 0];
   for (let r = 0; r < rows; r++) {
     for (let c = 0, i = r * cols; c < cols; c++, i++) {
-      const [dx, dy, dz] = [c - mx, r - my, z[i] - mz];
+      const dx = c - mx;
+      const dy = r - my;
+      const dz = z[i] - mz;
       xx += weight[i] * dx * dx;
       xy += weight[i] * dx * dy;
       yy += weight[i] * dy * dy;

@@ -47,7 +47,7 @@ function spectralPeak(g: ComplexImage<FloatArray>, rows: number, cols: number): 
     re.set(g.re.subarray(r * cols, (r + 1) * cols), r * width);
     im.set(g.im.subarray(r * cols, (r + 1) * cols), r * width);
   }
-  new Fft2(height, width).forward(re, im);
+  new Fft2(height, width).forward(re, im, rows);
   let best = 0;
   let largest = 0;
   for (let i = 0; i < re.length; i++) {
@@ -105,31 +105,32 @@ function moments(g: ComplexImage<FloatArray>, rows: number, cols: number, ramp: 
   // S, S_x, S_y, S_xx, S_xy, S_yy as real and imaginary parts; coordinates centred to keep the Hessian well conditioned.
   const s = new Float64Array(12);
   for (let r = 0; r < rows; r++) {
-    const [a, b, c] = [new Float64Array(2), new Float64Array(2), new Float64Array(2)];
+    // Sums along the row of g·e^{−iθ}, times 1, x and x².
+    let [a0, a1, b0, b1, c0, c1] = [0, 0, 0, 0, 0, 0];
     for (let k = 0, i = r * cols; k < cols; k++, i++) {
       const x = k - (cols - 1) / 2;
       const re = g.re[i] * cosX[k] + g.im[i] * sinX[k];
       const im = g.im[i] * cosX[k] - g.re[i] * sinX[k];
-      a[0] += re;
-      a[1] += im;
-      b[0] += x * re;
-      b[1] += x * im;
-      c[0] += x * x * re;
-      c[1] += x * x * im;
+      a0 += re;
+      a1 += im;
+      b0 += x * re;
+      b1 += x * im;
+      c0 += x * x * re;
+      c1 += x * x * im;
     }
     const y = r - (rows - 1) / 2;
     const cos = Math.cos(ramp.y * r);
     const sin = Math.sin(ramp.y * r);
-    for (const [at, sum, factor] of [
-      [0, a, 1],
-      [2, b, 1],
-      [4, a, y],
-      [6, c, 1],
-      [8, b, y],
-      [10, a, y * y],
-    ] as const) {
-      s[at] += factor * (sum[0] * cos + sum[1] * sin);
-      s[at + 1] += factor * (sum[1] * cos - sum[0] * sin);
+    for (const [at, re, im, factor] of [
+      [0, a0, a1, 1],
+      [2, b0, b1, 1],
+      [4, a0, a1, y],
+      [6, c0, c1, 1],
+      [8, b0, b1, y],
+      [10, a0, a1, y * y],
+    ]) {
+      s[at] += factor * (re * cos + im * sin);
+      s[at + 1] += factor * (im * cos - re * sin);
     }
   }
   // With T = Σ x g e^{−iθ}: ∂S/∂a = −iT, so ∂|S|²/∂a = 2 Im(conj(S)·T), and so on.

@@ -121,60 +121,144 @@ function stepped({ shift, ramp, scale }: Parameters, step: Float64Array): Parame
   };
 }
 
+/** Places of the sums in what {@link addRow} adds to: products of the moved image m, its slopes a and b, and the residual. */
+const AT = {
+  ...{ aa: 0, ab: 1, bb: 2, mm: 3, xmm: 4, xxmm: 5, ma: 6, mb: 7, maTurned: 8, mbTurned: 9, xma: 10, xmb: 11 },
+  ...{ ra: 12, rb: 13, rm: 14, rmTurned: 15, xrm: 16, cost: 17, cross: 18, crossIm: 19, targetPower: 20, count: 21 },
+} as const;
+
+/** One row: the target, the moved image and where both count; `start` is its first pixel. */
+interface FitRow {
+  readonly target: Image64;
+  readonly moved: Image64;
+  readonly mask: Uint8Array;
+  readonly start: number;
+  readonly cols: number;
+}
+
+/**
+ * Sums over a row, with e^{i·ramp} along it and the factor of the row, (re, im). A function of its own, called for every row, so that
+ * the engine makes machine code of it at once.
+ */
+function addRow(
+  sums: Float64Array,
+  { target, moved: { re, im }, mask, start, cols }: FitRow,
+  along: { readonly re: Float64Array; readonly im: Float64Array },
+  rowRe: number,
+  rowIm: number,
+): void {
+  const midC = (cols - 1) / 2;
+  let [aa, ab, bb, mm, xmm, xxmm] = [0, 0, 0, 0, 0, 0];
+  let [ma, mb, maTurned, mbTurned, xma, xmb] = [0, 0, 0, 0, 0, 0];
+  let [ra, rb, rm, rmTurned, xrm, cost] = [0, 0, 0, 0, 0, 0];
+  let [cross, crossIm, targetPower] = [0, 0, 0];
+  for (let c = 1; c < cols - 1; c++) {
+    const i = start + c;
+    if (!mask[i]) continue;
+    const x = c - midC;
+    const fr = rowRe * along.re[c] - rowIm * along.im[c];
+    const fi = rowRe * along.im[c] + rowIm * along.re[c];
+    const mRe = re[i] * fr - im[i] * fi;
+    const mIm = re[i] * fi + im[i] * fr;
+    const downRe = (re[i + cols] - re[i - cols]) / 2;
+    const downIm = (im[i + cols] - im[i - cols]) / 2;
+    const aRe = downRe * fr - downIm * fi;
+    const aIm = downRe * fi + downIm * fr;
+    const rightRe = (re[i + 1] - re[i - 1]) / 2;
+    const rightIm = (im[i + 1] - im[i - 1]) / 2;
+    const bRe = rightRe * fr - rightIm * fi;
+    const bIm = rightRe * fi + rightIm * fr;
+    const tRe = target.re[i];
+    const tIm = target.im[i];
+    const restRe = tRe - mRe;
+    const restIm = tIm - mIm;
+    const power = mRe * mRe + mIm * mIm;
+    const aTurned = mRe * aIm - mIm * aRe;
+    const bTurned = mRe * bIm - mIm * bRe;
+    const restTurned = mRe * restIm - mIm * restRe;
+    aa += aRe * aRe + aIm * aIm;
+    ab += aRe * bRe + aIm * bIm;
+    bb += bRe * bRe + bIm * bIm;
+    mm += power;
+    xmm += x * power;
+    xxmm += x * x * power;
+    ma += mRe * aRe + mIm * aIm;
+    mb += mRe * bRe + mIm * bIm;
+    maTurned += aTurned;
+    mbTurned += bTurned;
+    xma += x * aTurned;
+    xmb += x * bTurned;
+    ra += aRe * restRe + aIm * restIm;
+    rb += bRe * restRe + bIm * restIm;
+    rm += mRe * restRe + mIm * restIm;
+    rmTurned += restTurned;
+    xrm += x * restTurned;
+    cost += restRe * restRe + restIm * restIm;
+    cross += tRe * mRe + tIm * mIm;
+    crossIm += tIm * mRe - tRe * mIm;
+    targetPower += tRe * tRe + tIm * tIm;
+  }
+  const found = { aa, ab, bb, mm, xmm, xxmm, ma, mb, maTurned, mbTurned, xma, xmb, ra, rb, rm, rmTurned, xrm, cost, cross, crossIm, targetPower }; // biome-ignore format: one list
+  for (const [name, value] of Object.entries(found)) sums[AT[name as keyof typeof found]] = value;
+}
+
 /** The equations for the next step, and how well the parameters do. */
 function linearised(target: Image64, source: Image64, mask: Uint8Array, { shift, ramp, scale }: Parameters) {
   const [rows, cols] = imageSides(target);
-  const [midR, midC] = [(rows - 1) / 2, (cols - 1) / 2];
   const moved = shiftByKernel(source, shift);
-  const system = new NormalEquations(6);
-  let [cross, crossIm, power, targetPower, cost] = [0, 0, 0, 0, 0];
+  const along = unitTurns(cols, ramp.x, (cols - 1) / 2);
+  const down = unitTurns(rows, ramp.y, (rows - 1) / 2);
+  const row = new Float64Array(AT.count);
+  const total = new Float64Array(AT.count);
+  let [ymm, yymm, xymm, yma, ymb, yrm] = [0, 0, 0, 0, 0, 0];
   for (let r = 1; r < rows - 1; r++) {
-    for (let c = 1; c < cols - 1; c++) {
-      const i = r * cols + c;
-      if (!mask[i]) continue;
-      const angle = ramp.x * (c - midC) + ramp.y * (r - midR);
-      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-      const [fr, fi] = [scale.re * cos - scale.im * sin, scale.re * sin + scale.im * cos];
-      const times = (re: number, im: number): [number, number] => [re * fr - im * fi, re * fi + im * fr];
-      const m = times(moved.re[i], moved.im[i]);
-      const dy = times((moved.re[i + cols] - moved.re[i - cols]) / 2, (moved.im[i + cols] - moved.im[i - cols]) / 2);
-      const dx = times((moved.re[i + 1] - moved.re[i - 1]) / 2, (moved.im[i + 1] - moved.im[i - 1]) / 2);
-      const [x, y] = [c - midC, r - midR];
-      const [restRe, restIm] = [target.re[i] - m[0], target.im[i] - m[1]];
-      // Derivatives with respect to t_y, t_x, log scale (real, imaginary), ramp x, ramp y.
-      system.add(
-        [-dy[0], -dx[0], m[0], -m[1], -x * m[1], -y * m[1]],
-        [-dy[1], -dx[1], m[1], m[0], x * m[0], y * m[0]],
-        restRe,
-        restIm,
-      );
-      cost += restRe ** 2 + restIm ** 2;
-      cross += target.re[i] * m[0] + target.im[i] * m[1];
-      crossIm += target.im[i] * m[0] - target.re[i] * m[1];
-      power += m[0] ** 2 + m[1] ** 2;
-      targetPower += target.re[i] ** 2 + target.im[i] ** 2;
-    }
+    const y = r - (rows - 1) / 2;
+    const rowRe = scale.re * down.re[r] - scale.im * down.im[r];
+    const rowIm = scale.re * down.im[r] + scale.im * down.re[r];
+    addRow(row, { target, moved, mask, start: r * cols, cols }, along, rowRe, rowIm);
+    for (let k = 0; k < AT.count; k++) total[k] += row[k];
+    ymm += y * row[AT.mm];
+    yymm += y * y * row[AT.mm];
+    xymm += y * row[AT.xmm];
+    yma += y * row[AT.maTurned];
+    ymb += y * row[AT.mbTurned];
+    yrm += y * row[AT.rmTurned];
   }
-  const correlation = power > 0 && targetPower > 0 ? Math.hypot(cross, crossIm) / Math.sqrt(power * targetPower) : 0;
-  return { system, cost, correlation };
+  const of = (name: Exclude<keyof typeof AT, 'count'>) => total[AT[name]];
+  // Unknowns: t_y, t_x, log scale (real, imaginary), ramp x, ramp y. Their derivatives are −a, −b, m, i·m, i·x·m and i·y·m.
+  const lower = [
+    [of('aa')],
+    [of('ab'), of('bb')],
+    [-of('ma'), -of('mb'), of('mm')],
+    [-of('maTurned'), -of('mbTurned'), 0, of('mm')],
+    [-of('xma'), -of('xmb'), 0, of('xmm'), of('xxmm')],
+    [-yma, -ymb, 0, ymm, xymm, yymm],
+  ];
+  const system = new NormalEquations(lower, [-of('ra'), -of('rb'), of('rm'), of('rmTurned'), of('xrm'), yrm]);
+  const powers =
+    of('mm') > 0 && of('targetPower') > 0 ? Math.sqrt(of('mm') * of('targetPower')) : Number.POSITIVE_INFINITY;
+  return { system, cost: of('cost'), correlation: Math.hypot(of('cross'), of('crossIm')) / powers };
 }
 
-/** Normal equations of complex residuals with real unknowns. */
+/** e^{i·slope·(k − middle)} for k = 0 … n − 1. */
+function unitTurns(n: number, slope: number, middle: number): { readonly re: Float64Array; readonly im: Float64Array } {
+  const angles = Float64Array.from({ length: n }, (_, k) => slope * (k - middle));
+  return { re: angles.map(Math.cos), im: angles.map(Math.sin) };
+}
+
+/** Normal equations of real unknowns, by the lower triangle of their matrix. */
 class NormalEquations {
+  private readonly unknowns: number;
   private readonly matrix: Float64Array;
   private readonly right: Float64Array;
 
-  constructor(private readonly unknowns: number) {
-    this.matrix = new Float64Array(unknowns * unknowns);
-    this.right = new Float64Array(unknowns);
-  }
-
-  add(re: readonly number[], im: readonly number[], residualRe: number, residualIm: number): void {
-    const { unknowns: n } = this;
-    for (let j = 0; j < n; j++) {
-      this.right[j] += re[j] * residualRe + im[j] * residualIm;
-      for (let k = 0; k <= j; k++) this.matrix[j * n + k] += re[j] * re[k] + im[j] * im[k];
-    }
+  constructor(lower: readonly (readonly number[])[], right: readonly number[]) {
+    this.unknowns = right.length;
+    this.matrix = new Float64Array(right.length ** 2);
+    lower.forEach((row, j) => {
+      this.matrix.set(row, j * right.length);
+    });
+    this.right = Float64Array.from(right);
   }
 
   /**

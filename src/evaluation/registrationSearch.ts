@@ -12,6 +12,7 @@ import { Fft2 } from '../physics/fourier.js';
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import type { EvaluatedImage } from './images.js';
+import { correlationOf } from './shiftCorrelation.js';
 
 /** Differences of neighbours of an image; zero where the mask is. */
 export interface Features {
@@ -89,10 +90,11 @@ export function findWholeShift(fixed: Features, moving: Features, leastOverlap: 
   const found = searchAll(binned(a, factor), binned(b, factor), leastOverlap);
   if (!found || factor === 1) return found;
   let best = { shiftYx: found.shiftYx, correlation: -1 };
+  const correlationAt = correlationOf(a, b);
   for (let dy = -factor; dy <= factor; dy++) {
     for (let dx = -factor; dx <= factor; dx++) {
       const shiftYx = [found.shiftYx[0] * factor + dy, found.shiftYx[1] * factor + dx] as const;
-      const correlation = correlationAt(a, b, shiftYx);
+      const correlation = correlationAt(shiftYx);
       if (correlation > best.correlation) best = { shiftYx, correlation };
     }
   }
@@ -147,7 +149,7 @@ function searchAll(a: Features, b: Features, leastOverlap: number): WholeShift |
         if (im) z.im[r * width + c] = im[r * f.cols + c];
       }
     }
-    fft.forward(z.re, z.im);
+    fft.forward(z.re, z.im, f.rows);
     return z;
   };
   type Spectrum = ReturnType<typeof spectrum>;
@@ -161,7 +163,7 @@ function searchAll(a: Features, b: Features, leastOverlap: number): WholeShift |
     fft.inverse(z.re, z.im);
     return z;
   };
-  const squares = (f: Features) => f.planes[0].map((_, i) => f.planes.reduce((sum, plane) => sum + plane[i] ** 2, 0));
+  const squares = ({ planes: [p, q, r, s] }: Features) => p.map((v, i) => v ** 2 + q[i] ** 2 + r[i] ** 2 + s[i] ** 2);
   const [maskA, maskB] = [spectrum(a, a.mask), spectrum(b, b.mask)];
   const n = correlate(maskA, maskB).re;
   const powerA = correlate(spectrum(a, squares(a)), maskB).re;
@@ -236,44 +238,6 @@ function secondPeak(score: Float64Array, height: number, width: number, best: nu
     if (neighbours(i).every((j) => score[j] <= score[i])) second = score[i];
   }
   return second;
-}
-
-/** The same correlation at one shift, directly. */
-function correlationAt(a: Features, b: Features, [dy, dx]: readonly [number, number]): number {
-  let n = 0;
-  const [sa, sb] = [new Float64Array(4), new Float64Array(4)];
-  const product = new Float64Array(4);
-  let [aa, bb] = [0, 0];
-  for (let r = Math.max(0, dy); r < Math.min(a.rows, b.rows + dy); r++) {
-    for (let c = Math.max(0, dx); c < Math.min(a.cols, b.cols + dx); c++) {
-      const i = r * a.cols + c;
-      const j = (r - dy) * b.cols + c - dx;
-      if (!a.mask[i] || !b.mask[j]) continue;
-      n++;
-      for (let p = 0; p < 4; p += 2) {
-        const [u, v, x, y] = [a.planes[p][i], a.planes[p + 1][i], b.planes[p][j], b.planes[p + 1][j]];
-        product[p] += u * x + v * y;
-        product[p + 1] += v * x - u * y;
-        sa[p] += u;
-        sa[p + 1] += v;
-        sb[p] += x;
-        sb[p + 1] += y;
-        aa += u * u + v * v;
-        bb += x * x + y * y;
-      }
-    }
-  }
-  if (n === 0) return 0;
-  let numerator = 0;
-  for (let p = 0; p < 4; p += 2) {
-    const re = product[p] - (sa[p] * sb[p] + sa[p + 1] * sb[p + 1]) / n;
-    const im = product[p + 1] - (sa[p + 1] * sb[p] - sa[p] * sb[p + 1]) / n;
-    numerator += Math.hypot(re, im);
-    aa -= (sa[p] ** 2 + sa[p + 1] ** 2) / n;
-    bb -= (sb[p] ** 2 + sb[p + 1] ** 2) / n;
-  }
-  const power = Math.sqrt(Math.max(0, aa) * Math.max(0, bb));
-  return power > 0 ? numerator / power : 0;
 }
 
 const largest = (values: Float64Array): number => values.reduce((m, v) => Math.max(m, v), 0);

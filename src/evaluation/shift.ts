@@ -1,6 +1,7 @@
 /** Moving an image by parts of a pixel. */
 import type { ComplexImage } from '../core/tensor.js';
 import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
+import { slidingSums } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import { cutImage, type EvaluatedImage } from './images.js';
 
@@ -115,13 +116,10 @@ function convolveRows(plane: ArrayLike<number>, rows: number, cols: number, shif
   const kernel = fractionalKernel(shift - whole);
   const out = new Float64Array(rows * cols);
   const line = new Float64Array(cols + 2 * KERNEL_RADIUS);
+  const sources = Int32Array.from(line, (_, i) => mirrored(i - KERNEL_RADIUS - whole, cols));
   for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < line.length; i++) line[i] = plane[r * cols + mirrored(i - KERNEL_RADIUS - whole, cols)];
-    for (let c = 0; c < cols; c++) {
-      let sum = 0;
-      for (let k = 0; k < kernel.length; k++) sum += kernel[k] * line[c + k];
-      out[r * cols + c] = sum;
-    }
+    for (let i = 0; i < line.length; i++) line[i] = plane[r * cols + sources[i]];
+    slidingSums(line, kernel, out.subarray(r * cols, (r + 1) * cols));
   }
   return out;
 }

@@ -1,6 +1,6 @@
 /** The local statistics behind every structural similarity. */
 import type { Tensor } from '../core/tensor.js';
-import { gaussianBlur } from '../physics/gaussian.js';
+import { gaussianBlur, slidingSums } from '../physics/gaussian.js';
 
 /** A window of local statistics. */
 export interface SimilarityWindow {
@@ -46,18 +46,22 @@ export function similarityOf(
   const c1 = (0.01 * range) ** 2;
   const c2 = (0.03 * range) ** 2;
   const [a, b] = [image.data, truth.data];
-  const meansOf = (of: (i: number) => number) =>
-    window.means({ data: Float64Array.from({ length: b.length }, (_, i) => of(i)), shape: truth.shape });
+  const meansOfProduct = (x: Float64Array, y: Float64Array) => {
+    const data = new Float64Array(x.length);
+    for (let i = 0; i < data.length; i++) data[i] = x[i] * y[i];
+    return window.means({ data, shape: truth.shape });
+  };
   const meanA = window.means(image);
   const meanB = window.means(truth);
-  const aa = meansOf((i) => a[i] * a[i]);
-  const bb = meansOf((i) => b[i] * b[i]);
-  const ab = meansOf((i) => a[i] * b[i]);
+  const aa = meansOfProduct(a, a);
+  const bb = meansOfProduct(b, b);
+  const ab = meansOfProduct(a, b);
   let [ssim, contrast] = [0, 0];
   for (let r = radius; r < rows - radius; r++) {
     for (let c = radius; c < cols - radius; c++) {
       const i = r * cols + c;
-      const [ma, mb] = [meanA[i], meanB[i]];
+      const ma = meanA[i];
+      const mb = meanB[i];
       const variances = varianceFactor * (aa[i] - ma * ma + (bb[i] - mb * mb));
       const structure = (2 * varianceFactor * (ab[i] - ma * mb) + c2) / (variances + c2);
       contrast += structure;
@@ -73,20 +77,19 @@ function boxMeans({ data, shape }: Tensor<Float64Array>, side: number): Float64A
   const [rows, cols] = shape;
   const radius = (side - 1) / 2;
   const along = new Float64Array(rows * cols);
+  const ones = new Float64Array(side).fill(1);
   for (let r = 0; r < rows; r++) {
-    for (let c = radius; c < cols - radius; c++) {
-      let sum = 0;
-      for (let k = -radius; k <= radius; k++) sum += data[r * cols + c + k];
-      along[r * cols + c] = sum;
-    }
+    const row = data.subarray(r * cols, (r + 1) * cols);
+    slidingSums(row, ones, along.subarray(r * cols + radius, (r + 1) * cols - radius));
   }
   const out = new Float64Array(rows * cols);
   for (let r = radius; r < rows - radius; r++) {
-    for (let c = radius; c < cols - radius; c++) {
-      let sum = 0;
-      for (let k = -radius; k <= radius; k++) sum += along[(r + k) * cols + c];
-      out[r * cols + c] = sum / (side * side);
+    const sums = out.subarray(r * cols + radius, (r + 1) * cols - radius);
+    for (let k = -radius; k <= radius; k++) {
+      const from = (r + k) * cols + radius;
+      for (let c = 0; c < sums.length; c++) sums[c] += along[from + c];
     }
+    for (let c = 0; c < sums.length; c++) sums[c] /= side * side;
   }
   return out;
 }

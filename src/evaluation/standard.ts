@@ -157,11 +157,8 @@ function measure(image: Tensor<Float64Array>, truth: Tensor<Float64Array>, of: s
     const none = Number.NaN;
     return { mae, mse, psnr: none, ssim: none, ms_ssim: { value: none, levels: 0 } };
   }
-  return {
-    mae,
-    mse,
-    psnr: psnr(mse, range),
-    ssim: gaussianSsim(image, truth, { dataRange: range }),
-    ms_ssim: wangMsSsim(image, truth, range),
-  };
+  const ms_ssim = wangMsSsim(image, truth, range);
+  // The same window: what the multi-scale similarity has at full size.
+  const ssim = ms_ssim.finest?.ssim ?? gaussianSsim(image, truth, { dataRange: range });
+  return { mae, mse, psnr: psnr(mse, range), ssim, ms_ssim };
 }

@@ -18,7 +18,7 @@ export function nextPowerOfTwo(n: number): number {
   return p;
 }
 
-/** The transform of one line of `length` points; owns its scratch. */
+/** The transform of lines of `length` points, real and imaginary parts in turn; owns its scratch. */
 class AnyFft {
   private readonly plan: FFT;
   private readonly input: Float64Array;
@@ -53,42 +53,45 @@ class AnyFft {
     this.chirp = { re, im, filter };
   }
 
-  /** Transforms `length` points of `re`, `im` from `start`, `stride` apart. */
-  line(re: Float64Array, im: Float64Array, start: number, stride: number): void {
+  /** Transforms the first `length` points of `line` in place. */
+  transform(line: Float64Array): void {
     const { input, output, length, chirp, plan } = this;
     if (!chirp) {
-      for (let i = 0, p = start; i < length; i++, p += stride) {
-        input[2 * i] = re[p];
-        input[2 * i + 1] = im[p];
-      }
-      plan.transform(output, input);
-      for (let i = 0, p = start; i < length; i++, p += stride) {
-        re[p] = output[2 * i];
-        im[p] = output[2 * i + 1];
-      }
+      plan.transform(output, line);
+      line.set(output);
       return;
     }
+    const { re, im, filter } = chirp;
     const size = input.length / 2;
-    input.fill(0);
-    for (let i = 0, p = start; i < length; i++, p += stride) {
-      input[2 * i] = re[p] * chirp.re[i] - im[p] * chirp.im[i];
-      input[2 * i + 1] = re[p] * chirp.im[i] + im[p] * chirp.re[i];
+    for (let i = 0; i < length; i++) {
+      const a = line[2 * i];
+      const b = line[2 * i + 1];
+      input[2 * i] = a * re[i] - b * im[i];
+      input[2 * i + 1] = a * im[i] + b * re[i];
     }
+    input.fill(0, 2 * length);
     plan.transform(output, input);
     // The product is conjugated, so that the forward plan also goes back.
     for (let k = 0; k < 2 * size; k += 2) {
-      const [a, b, c, d] = [output[k], output[k + 1], chirp.filter[k], chirp.filter[k + 1]];
+      const a = output[k];
+      const b = output[k + 1];
+      const c = filter[k];
+      const d = filter[k + 1];
       input[k] = a * c - b * d;
       input[k + 1] = -(a * d + b * c);
     }
     plan.transform(output, input);
-    for (let i = 0, p = start; i < length; i++, p += stride) {
-      const [a, b] = [output[2 * i] / size, -output[2 * i + 1] / size];
-      re[p] = a * chirp.re[i] - b * chirp.im[i];
-      im[p] = a * chirp.im[i] + b * chirp.re[i];
+    for (let i = 0; i < length; i++) {
+      const a = output[2 * i] / size;
+      const b = -output[2 * i + 1] / size;
+      line[2 * i] = a * re[i] - b * im[i];
+      line[2 * i + 1] = a * im[i] + b * re[i];
     }
   }
 }
+
+/** Columns that are read together: as many as share a line of the processor's cache. */
+const BLOCK = 8;
 
 /**
  * A plan for images (rows, cols) of any size: owns its scratch, so use one per thread of work and not from two places at once.
@@ -96,6 +99,8 @@ class AnyFft {
 export class AnyFft2 {
   private readonly alongRow: AnyFft;
   private readonly alongColumn: AnyFft;
+  private readonly rowLine: Float64Array;
+  private readonly columnLines: readonly Float64Array[];
 
   constructor(
     readonly rows: number,
@@ -103,12 +108,17 @@ export class AnyFft2 {
   ) {
     this.alongRow = new AnyFft(cols);
     this.alongColumn = rows === cols ? this.alongRow : new AnyFft(rows);
+    this.rowLine = new Float64Array(2 * cols);
+    this.columnLines = Array.from({ length: BLOCK }, () => new Float64Array(2 * rows));
   }
 
-  /** Transforms (rows, cols) arrays in place, no normalisation. */
-  forward(re: Float64Array, im: Float64Array): void {
-    for (let r = 0; r < this.rows; r++) this.alongRow.line(re, im, r * this.cols, 1);
-    for (let c = 0; c < this.cols; c++) this.alongColumn.line(re, im, c, this.cols);
+  /**
+   * Transforms (rows, cols) arrays in place, no normalisation.
+   * @param filled rows that hold anything; the others, at the end, are known to be zero (padding)
+   */
+  forward(re: Float64Array, im: Float64Array, filled = this.rows): void {
+    for (let r = 0; r < filled; r++) this.row(re, im, r * this.cols);
+    for (let c = 0; c < this.cols; c += BLOCK) this.columns(re, im, c, Math.min(BLOCK, this.cols - c));
   }
 
   /** The inverse of {@link forward}, in place. */
@@ -119,6 +129,68 @@ export class AnyFft2 {
     for (let i = 0; i < n; i++) {
       re[i] /= n;
       im[i] /= n;
+    }
+  }
+
+  /**
+   * The transform of a real image: its columns 0 … ⌊cols/2⌋, which say all, as (rows, ⌊cols/2⌋ + 1) arrays. Half the work of
+   * {@link forward}: two rows go through one complex line.
+   */
+  forwardReal(image: Float64Array): { readonly re: Float64Array; readonly im: Float64Array; readonly cols: number } {
+    const { rows, cols, rowLine: line } = this;
+    const half = Math.floor(cols / 2) + 1;
+    const [re, im] = [new Float64Array(rows * half), new Float64Array(rows * half)];
+    for (let r = 0; r < rows; r += 2) {
+      const second = r + 1 < rows;
+      for (let c = 0; c < cols; c++) {
+        line[2 * c] = image[r * cols + c];
+        line[2 * c + 1] = second ? image[(r + 1) * cols + c] : 0;
+      }
+      this.alongRow.transform(line);
+      for (let c = 0, at = r * half; c < half; c++, at++) {
+        const mirror = c === 0 ? 0 : cols - c;
+        const [a, b] = [line[2 * c], line[2 * c + 1]];
+        const [x, y] = [line[2 * mirror], line[2 * mirror + 1]];
+        re[at] = (a + x) / 2;
+        im[at] = (b - y) / 2;
+        if (!second) continue;
+        re[at + half] = (b + y) / 2;
+        im[at + half] = (x - a) / 2;
+      }
+    }
+    for (let c = 0; c < half; c += BLOCK) this.columns(re, im, c, Math.min(BLOCK, half - c), half);
+    return { re, im, cols: half };
+  }
+
+  private row(re: Float64Array, im: Float64Array, start: number): void {
+    const { rowLine: line, cols } = this;
+    for (let c = 0; c < cols; c++) {
+      line[2 * c] = re[start + c];
+      line[2 * c + 1] = im[start + c];
+    }
+    this.alongRow.transform(line);
+    for (let c = 0; c < cols; c++) {
+      re[start + c] = line[2 * c];
+      im[start + c] = line[2 * c + 1];
+    }
+  }
+
+  private columns(re: Float64Array, im: Float64Array, first: number, count: number, cols = this.cols): void {
+    const { columnLines: lines, rows } = this;
+    for (let r = 0, at = first; r < rows; r++, at += cols) {
+      for (let k = 0; k < count; k++) {
+        const line = lines[k];
+        line[2 * r] = re[at + k];
+        line[2 * r + 1] = im[at + k];
+      }
+    }
+    for (let k = 0; k < count; k++) this.alongColumn.transform(lines[k]);
+    for (let r = 0, at = first; r < rows; r++, at += cols) {
+      for (let k = 0; k < count; k++) {
+        const line = lines[k];
+        re[at + k] = line[2 * r];
+        im[at + k] = line[2 * r + 1];
+      }
     }
   }
 }

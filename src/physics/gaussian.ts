@@ -53,7 +53,7 @@ function blurRows(
       const inside = i >= 0 && i < cols;
       line[i + radius] = inside || edge === 'reflect' ? image[r * cols + (inside ? i : mirrored(i, cols))] : 0;
     }
-    correlate(line, kernel, out.subarray(r * cols, (r + 1) * cols));
+    slidingSums(line, kernel, out.subarray(r * cols, (r + 1) * cols));
   }
   return out;
 }
@@ -62,7 +62,7 @@ function blurRows(
  * out[c] = Σ_k kernel[k]·line[c + k], each sum in the order of k. Four sums at once: one alone waits for every addition to end
  * before the next begins, and what the four share is read once (three times as fast, to the same bits).
  */
-function correlate(line: Float64Array, kernel: Float64Array, out: Float64Array): void {
+export function slidingSums(line: Float64Array, kernel: Float64Array, out: Float64Array): void {
   const n = kernel.length;
   let c = 0;
   for (; c + 3 < out.length; c += 4) {

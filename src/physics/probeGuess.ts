@@ -1,6 +1,6 @@
 /** A first guess of a probe from the patterns alone. */
 import type { ComplexImage, Tensor } from '../core/tensor.js';
-import { Fft2 } from './fourier.js';
+import { AnyFft2 } from './anyFourier.js';
 import { gaussianWindow } from './gaussian.js';
 import { defaultDiskProbe, probeMask } from './probe.js';
 import type { FloatArray } from './sampling.js';
@@ -8,8 +8,7 @@ import type { FloatArray } from './sampling.js';
 /**
  * The published guess where a scan has no probe: a real Gaussian as wide as the central row of |F⁻¹ of the mean amplitude pattern|
  * (its standard deviation about N/2), cut by the hard probe mask and scaled so that it sums to what the default disk does.
- * @param amplitudes (n, N, N), zero frequency at N/2, N a power of two
- * @throws PtychoError CONFIG_INVALID for another N
+ * @param amplitudes (n, N, N), zero frequency at N/2, N even
  */
 export function probeGuessFromPatterns(amplitudes: Tensor<FloatArray>): ComplexImage {
   const [count, side] = amplitudes.shape;
@@ -17,7 +16,7 @@ export function probeGuessFromPatterns(amplitudes: Tensor<FloatArray>): ComplexI
   const re = new Float64Array(area);
   const im = new Float64Array(area);
   for (let i = 0; i < amplitudes.data.length; i++) re[i % area] += amplitudes.data[i] / count;
-  new Fft2(side, side).inverse(re, im);
+  new AnyFft2(side, side).inverse(re, im);
   // Only the modulus counts, so the place of the zero frequency does not: it multiplies by ±1.
   const half = side / 2;
   let [weight, moment] = [0, 0];

@@ -9,6 +9,8 @@ import { UPRIGHT } from '../../src/data/opening/orientation.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { fourierCrop } from '../../src/physics/fourierCrop.js';
+import { totalIntensity } from '../../src/physics/probe.js';
+import { probeGuessFromPatterns } from '../../src/physics/probeGuess.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';
 
 const [n, N] = [30, 8];
@@ -112,6 +114,25 @@ describe('openDataset', () => {
       expect(raw.notes[0]).toMatch(
         /ground-truth patches of .* are 30 of 4×4 pixels, which does not fit 30 patterns of 8×8/,
       );
+    });
+  });
+
+  it('guesses a probe where there is none and one is asked for', async () => {
+    await withScan({ probeGuess: undefined }, {}, (raw) => expect(raw.probeGuess).toBeUndefined());
+    await withScan({}, { probe: 'auto' }, (raw) => {
+      expect(raw.probeGuess).toMatchObject(arrays.probeGuess);
+      expect(raw.notes.join()).not.toMatch(/Gaussian/);
+    });
+    await withScan({ probeGuess: undefined }, { probe: 'auto' }, async (raw) => {
+      expect(raw.notes).toContainEqual(expect.stringMatching(/scan\.npz holds no probe: a Gaussian as wide as/));
+      const seen = await amplitudes(raw);
+      const shape = probeGuessFromPatterns({ data: seen, shape: [n, N, N] });
+      const power = seen.reduce((sum, v) => sum + v * v, 0) / n;
+      expect(totalIntensity(raw.probeGuess!) / power).toBeCloseTo(1, 5);
+      const factor = raw.probeGuess!.re[36] / shape.re[36];
+      raw.probeGuess!.re.forEach((v, i) => {
+        expect(v).toBeCloseTo(factor * shape.re[i], 5);
+      });
     });
   });
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { checkReconstruction } from '../../src/evaluation/checks.js';
 import { bothFamilies, metricFloors } from '../../src/evaluation/floors.js';
 import { referenceMetrics } from '../../src/evaluation/reference.js';
-import { rootOfSum, scanImage } from '../../src/evaluation/scanImage.js';
+import { rootOfSum, scanImage, scanTotals } from '../../src/evaluation/scanImage.js';
 import { makeObject } from '../../src/simulation/objects.js';
 
 const SIDE = 64;
@@ -31,6 +32,28 @@ describe('metricFloors', () => {
     // An object without a phase has no ring correlation in phase: NaN, not a number that looks like one.
     expect(floors.constant.reference.frc50.phase).toBeNaN();
     expect(metricFloors(object).scan).toBeUndefined();
+  });
+});
+
+describe('scanTotals', () => {
+  const raw = rawDataFromArrays({
+    diffraction: { data: new Float32Array(3 * 16).fill(2.5), shape: [3, 4, 4] },
+    xcoords: [1, 2, 3],
+    ycoords: [4, 5, 6],
+    measurement_domain: 'count_amplitude',
+  });
+
+  it('are the roots of the counts of each position', async () => {
+    const { totals, xs, ys } = await scanTotals(raw);
+    expect(Array.from(totals)).toEqual([10, 10, 10]);
+    expect([xs, ys].map((v) => Array.from(v))).toEqual([[1, 2, 3], [4, 5, 6]]); // biome-ignore format: one line
+  });
+
+  it('stop when they are told to, as everything else does', async () => {
+    await expect(scanTotals(raw, AbortSignal.abort())).rejects.toMatchObject({
+      name: 'PtychoError',
+      code: 'CANCELLED',
+    });
   });
 });
 

@@ -1,5 +1,8 @@
 // Opens a scan as a user would and tells what came of it and what it cost: run by hostile.test.ts in a process of its own.
-import { measureStatistics, openDataset } from '../../dist/index.js';
+import { readFileSync } from 'node:fs';
+// Not all of the package: loading it would be most of the time.
+import { measureStatistics } from '../../dist/data/normalise.js';
+import { openDataset } from '../../dist/data/openDataset.js';
 
 const [file, options = '{}'] = process.argv.slice(2);
 

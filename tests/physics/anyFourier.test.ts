@@ -44,6 +44,29 @@ describe('AnyFft2', () => {
     });
   });
 
+  it.each([
+    [7, 12],
+    [16, 9],
+    [8, 8],
+  ])('has the first half of the transform of a real image of %i×%i, and knows rows of padding', (rows, cols) => {
+    const fft = new AnyFft2(rows, cols);
+    const image = Float64Array.from({ length: rows * cols }, (_, i) =>
+      i < (rows - 2) * cols ? Math.sin(3 * i + 1) : 0,
+    );
+    const [re, im] = [image.slice(), new Float64Array(image.length)];
+    fft.forward(re, im);
+    const half = fft.forwardReal(image);
+    expect(half.cols).toBe(Math.floor(cols / 2) + 1);
+    half.re.forEach((v, i) => {
+      const at = Math.floor(i / half.cols) * cols + (i % half.cols);
+      expect(v).toBeCloseTo(re[at], 12);
+      expect(half.im[i]).toBeCloseTo(im[at], 12);
+    });
+    const [a, b] = [image.slice(), new Float64Array(image.length)];
+    fft.forward(a, b, rows - 2);
+    expect(Math.max(...a.map((v, i) => Math.abs(v - re[i])), ...b.map((v, i) => Math.abs(v - im[i])))).toBe(0);
+  });
+
   it('knows frequencies as NumPy does', () => {
     expect([0, 1, 2, 3].map((k) => signedFrequency(k, 4))).toEqual([0, 1, -2, -1]);
     expect([0, 1, 2, 3, 4].map((k) => signedFrequency(k, 5))).toEqual([0, 1, 2, -2, -1]);

@@ -29,8 +29,7 @@ export class ComparisonFixture {
 
   static async make(): Promise<ComparisonFixture> {
     const fixture = new ComparisonFixture(await mkdtemp(path.join(tmpdir(), 'ptychopinn-compare-')));
-    await fixture.scan('scan.npz', true);
-    await fixture.scan('blind.npz', false);
+    await fixture.scans();
     await fixture.bundle('gs1.zip', { gridsize: 1 });
     await fixture.bundle('gs2.zip', { gridsize: 2 });
     await fixture.bundle('baseline.zip', { gridsize: 1, architecture: 'baseline', model_type: 'supervised' });
@@ -40,22 +39,15 @@ export class ComparisonFixture {
   inside = (...parts: string[]): string => path.join(this.folder, ...parts);
   remove = (): Promise<void> => rm(this.folder, { recursive: true, force: true });
 
-  async scan(name: string, truth: boolean): Promise<void> {
+  /** `scan.npz`, and `blind.npz` without its truth. */
+  private async scans(): Promise<void> {
     const at = (k: number) => [50 + 6 * (k % 8) + 0.3 * (k % 3), 56 + 6 * (k >> 3)];
     const xs = Array.from({ length: COUNT }, (_, k) => at(k)[0]);
     const ys = Array.from({ length: COUNT }, (_, k) => at(k)[1]);
-    const s = simulateScan({ object, probe, xs, ys, photons: 1e5, seed: 6 });
-    await writeScan(
-      this.inside(name),
-      rawDataFromArrays({
-        diffraction: s.diffraction,
-        xcoords: xs,
-        ycoords: ys,
-        probeGuess: s.probeGuess,
-        objectGuess: truth ? object : undefined,
-        measurement_domain: 'count_amplitude',
-      }),
-    );
+    const { diffraction, probeGuess } = simulateScan({ object, probe, xs, ys, photons: 1e5, seed: 6 });
+    const known = { diffraction, xcoords: xs, ycoords: ys, probeGuess, measurement_domain: 'count_amplitude' as const };
+    await writeScan(this.inside('scan.npz'), rawDataFromArrays({ ...known, objectGuess: object }));
+    await writeScan(this.inside('blind.npz'), rawDataFromArrays(known));
   }
 
   /** @param change of the weights */

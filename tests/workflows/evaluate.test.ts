@@ -6,9 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { cutImage } from '../../src/evaluation/images.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
+import { writeProductFile } from '../../src/persistence/product/write.js';
 import { gaussianBlur } from '../../src/physics/gaussian.js';
 import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';
+import { sampleProduct } from '../persistence/product/sampleProduct.js';
 import { writeNetworkBundle } from '../support/networkBundle.js';
 import { TINY_RECIPE, writeTinyScan } from '../support/tinyRun.js';
 
@@ -79,6 +81,31 @@ describe('evaluate', () => {
     expect(out).toMatch(/was found at 12, 14 \(y, x\) of the truth/);
     expect(out).not.toMatch(/R-factor/);
   }, 120_000);
+
+  it.each(['product.h5', 'product.npz'])(
+    'scores the image of a Ptychodus product, %s',
+    async (name) => {
+      const part = cutImage(blurred(truth, 0.7), 12, 14, 92, 90);
+      const product = sampleProduct();
+      const array = { ...part, shape: [1, ...part.shape] };
+      await writeProductFile(file(name), {
+        ...product,
+        object: { ...product.object, array, layer_spacing_m: new Float64Array(0) },
+      });
+      const home = file(`${name}-scores`);
+      const { code, out, err } = await cli('evaluate', '--reconstruction', file(name), '--truth', `${scan}:objectGuess`, '--output_dir', home, '--quiet'); // biome-ignore format: one call
+      expect([code, err]).toEqual([0, '']);
+      expect(out).toMatch(/was found at 12, 14 \(y, x\) of the truth/);
+      const scored = JSON.parse(await readFile(path.join(home, 'metrics.json'), 'utf8'));
+      expect(scored.metrics.standard.complex_error).toBeLessThan(0.1);
+      expect(scored.metrics.standard.complex_error).toBeLessThan(scored.floors.constant.standard.complex_error / 2);
+      // The truth may be a product, too: of one shape they lie on each other.
+      const same = await cli('evaluate', '--reconstruction', file(name), '--truth', file(name));
+      expect(same.code, same.err).toBe(0);
+      expect(same.out).toMatch(/\nssim +1\.0+ /);
+    },
+    120_000,
+  );
 
   it('shows NaN for an image without content, and fails', async () => {
     const { code, out } = await cli('evaluate', '--reconstruction', file('zero.npz'), '--test_data', scan);

@@ -69,8 +69,8 @@ describe('the training loop', () => {
   });
   afterAll(() => backend.dispose());
 
-  async function warnings(outputs: Record<string, number>) {
-    const config = toyConfig();
+  async function warnings(outputs: Record<string, number>, model: Record<string, unknown> = {}) {
+    const config = toyConfig({ model: { N: 64, gridsize: 2, ...model } });
     const said: string[] = [];
     const logger = { info() {}, warn: (text: string) => said.push(text) };
     const { dataset, groups } = toyDataset(8);
@@ -90,6 +90,12 @@ describe('the training loop', () => {
     ]);
     expect(history[0]).toMatchObject({ saturation: 0.75, border_ratio: 30, amplitude_contrast: 0 });
     expect(history[0].gradient_norm).toBeGreaterThan(0);
+  });
+
+  it('says nothing of probe and counts where the network learns from labels', async () => {
+    const dark = { intensity_ratio: 1e-4 };
+    expect((await warnings(dark)).said).toEqual([expect.stringMatching(/^Probe and counts do not fit/)]);
+    expect((await warnings(dark, { model_type: 'supervised' })).said).toEqual([]);
   });
 
   it('does not tell again what was told before a run was interrupted', async () => {

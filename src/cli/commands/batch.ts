@@ -11,7 +11,8 @@ import { supervise } from '../supervise.js';
 const EXAMPLE = `
 IN holds diffraction.h5 and product-in.h5, and may hold settings.ini; OUT gets product-out.h5. To train, IN holds
 train_data.npz (and test_data.npz), or the two files above; OUT gets wts.zip. The setting Reconstructor/Algorithm names the
-reconstructor: PtychoPINN/PINN (the default), PtychoPINN/Supervised, PtychoPINN-onnx/… or PtychoPINN-tf/….
+reconstructor: PtychoPINN/PINN (the default), PtychoPINN/Supervised, PtychoPINN-onnx/…, PtychoPINN-tf/…, or without a model
+PtychoPINN/rPIE, /ePIE, /PIE, /LSQML, /DM.
 
 Examples:
   ptychopinn batch -b train -i staged -o model -s settings.ini

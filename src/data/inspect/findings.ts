@@ -120,7 +120,9 @@ function probeFindings(
   notes: string[],
 ): void {
   if (raw.probeGuess === undefined) {
-    problems.push('The file has no probeGuess: training needs a probe (--probe FILE[:key]).');
+    problems.push(
+      'The file has no probeGuess: training needs a probe (--probe FILE[:key], or --probe auto for a guess from the patterns).',
+    );
     return;
   }
   const { overlap, probePower = 0 } = figures;

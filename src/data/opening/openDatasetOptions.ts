@@ -36,7 +36,7 @@ export interface OpenDatasetOptions extends Partial<DataOptions> {
   readonly n_subsample?: number | null;
   /** Seed of that draw; 0 when left out. */
   readonly subsample_seed?: number | null;
-  /** `FILE[:key]`: use this probe instead of the file's. */
+  /** `FILE[:key]`: use this probe instead of the file's; `auto`: the file's, or a guess from the patterns where it has none. */
   readonly probe?: string | null;
   /** What the numbers are, for files that do not say; refused when the file says something else. */
   readonly measurement_domain?: MeasurementDomain | null;

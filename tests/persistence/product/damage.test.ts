@@ -1,4 +1,4 @@
 /** A sample of the damage that `npm run test:slow` does by the thousand. */
 import { describeProductDamage } from './damageSuite.js';
 
-describeProductDamage(60);
+describeProductDamage(30);

@@ -156,7 +156,13 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
   });
 
   it('dm', async () => {
-    const found = await ours({ algorithm: 'dm', relaxation: 0.75, object_regularisation: 0.05, probe_regularisation: 0.05, epochs: 3 });
+    const found = await ours({
+      algorithm: 'dm',
+      relaxation: 0.75,
+      object_regularisation: 0.05,
+      probe_regularisation: 0.05,
+      epochs: 3,
+    });
     const problem = problemOf(found);
     const state = stateOf(problem);
     for (let epoch = 0; epoch < 3; epoch++) plainDifferenceMap(problem, state, { beta: 0.75, epsilon: 0.05 });

@@ -9,6 +9,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
+import { guessProbe } from '../data/opening/guessProbe.js';
 import { type Frame, moveToFrame } from '../reconstruction/frame.js';
 import {
   type Algorithm,
@@ -108,7 +109,7 @@ export async function* solve(
     services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
   );
   throwIfCancelled(services.signal, 'Solving');
-  const probe = startProbe(loaded, raw.badPixels, services.start?.probe ?? raw.probeGuess, options);
+  const probe = startProbe(services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns)), options);
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));

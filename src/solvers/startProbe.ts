@@ -2,27 +2,16 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { scaleComplex, totalIntensity } from '../physics/probe.js';
-import { probeGuessFromPatterns } from '../physics/probeGuess.js';
 import { incoherentModes } from '../physics/probeModes.js';
-import type { LoadedScan } from './scan.js';
-
-/** Patterns that a guess is made from. */
-const GUESS_FROM = 256;
 
 /**
- * The given probe, or a guess from the patterns, with as many modes as asked for.
- * @returns (modes, N, N), with the mean counts of a pattern as its power where it was guessed
+ * A probe with as many modes as asked for.
+ * @returns (modes, N, N)
  * @throws PtychoError CONFIG_INVALID for more modes than the probe has room for
  */
-export function startProbe(
-  loaded: LoadedScan,
-  badPixels: ArrayLike<number> | undefined,
-  given: ComplexTensor | undefined,
-  { probe_modes, probe_mode_share }: SolverOptions,
-): ComplexTensor {
-  const { N } = loaded.scan;
+export function startProbe(probe: ComplexTensor, { probe_modes, probe_mode_share }: SolverOptions): ComplexTensor {
+  const N = probe.shape[probe.shape.length - 1];
   const area = N * N;
-  const probe = given ?? guess(loaded, badPixels);
   const found = probe.re.length / area;
   const wanted = probe_modes ?? found;
   if (wanted <= found) {
@@ -57,26 +46,6 @@ export function startProbe(
     im.set(scaled.im, m * area);
   }
   return { re, im, shape: [wanted, N, N] };
-}
-
-function guess({ scan, meanCounts }: LoadedScan, badPixels: ArrayLike<number> | undefined): ComplexTensor {
-  const { N, count } = scan;
-  const area = N * N;
-  const looked = Math.min(count, GUESS_FROM);
-  const data = new Float32Array(looked * area);
-  const half = Math.floor(N / 2);
-  for (let i = 0; i < looked; i++) {
-    const from = Math.floor((i * count) / looked) * area;
-    for (let r = 0; r < N; r++) {
-      for (let c = 0; c < N; c++) {
-        const at = r * N + c;
-        if (badPixels?.[at]) continue;
-        data[i * area + at] = scan.amplitudes[from + ((r - half + N) % N) * N + ((c - half + N) % N)];
-      }
-    }
-  }
-  const probe = probeGuessFromPatterns({ data, shape: [looked, N, N] });
-  return scaleComplex(probe, Math.sqrt(meanCounts / totalIntensity(probe)));
 }
 
 /** The radius within which 90 % of the probe's power lies, around its centre of mass; pixels. */

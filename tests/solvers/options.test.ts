@@ -215,6 +215,12 @@ describe('start and state', () => {
     });
   });
 
+  it('guesses a probe where the scan has none', async () => {
+    const seen = await updates({ epochs: 20 }, {}, scan({ probeGuess: undefined }));
+    expect(probePower(seen[0].probe())).toBeGreaterThan(0);
+    expect(seen[20].rFactor).toBeLessThan(0.7 * seen[0].rFactor);
+  });
+
   it('stops between batches when asked', async () => {
     const controller = new AbortController();
     const seen: number[] = [];

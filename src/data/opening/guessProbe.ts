@@ -2,7 +2,7 @@
 import type { ComplexTensor } from '../../core/tensor.js';
 import { scaleComplex, totalIntensity } from '../../physics/probe.js';
 import { probeGuessFromPatterns } from '../../physics/probeGuess.js';
-import type { FramePatterns } from '../patternSource.js';
+import type { PatternSource } from '../patternSource.js';
 
 /** The value of `probe` that asks for a guess where the file holds none. */
 export const GUESS_PROBE = 'auto';
@@ -15,7 +15,9 @@ const GUESS_FROM = 256;
  * they are counted.
  * @throws PtychoError those of reading patterns
  */
-export async function guessProbe(patterns: FramePatterns): Promise<ComplexTensor> {
+export async function guessProbe(
+  patterns: Pick<PatternSource, 'count' | 'N' | 'readAmplitudes'>,
+): Promise<ComplexTensor> {
   const { count, N } = patterns;
   const n = Math.min(count, GUESS_FROM);
   const data = new Float32Array(n * N * N);

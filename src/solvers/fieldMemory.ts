@@ -69,11 +69,6 @@ export class FieldMemory {
     return this.sizes.modes * this.sizes.N ** 2;
   }
 
-  /** Bytes that are taken. */
-  get bytes(): number {
-    return this.#next;
-  }
-
   /**
    * Bytes at an address that no vector load straddles.
    * @throws PtychoError DATASET_VALUE beyond 4 GiB

@@ -91,7 +91,7 @@ function addPlane(part: Plane, sum: Plane): void {
  * Steps of object and probe from the products of a batch, (n, 6) as `FieldEngine.products` answers them; a field that does not
  * change takes no part.
  */
-export function bestSteps(
+function bestSteps(
   products: Float64Array,
   changing: { readonly object: boolean; readonly probe: boolean },
 ): { readonly object: number; readonly probe: number } {

@@ -22,8 +22,6 @@ export interface HostEngineOptions {
   readonly floor: number;
 }
 
-type Part<T> = Promise<T>;
-
 /** See the module. */
 export class HostEngine implements FieldEngine {
   readonly name = 'host';
@@ -135,11 +133,11 @@ export class HostEngine implements FieldEngine {
 }
 
 interface SolverThread {
-  open(setup: PassSetup): Part<void>;
-  pass(part: Int32Array, request: PassRequest): Part<PassSums>;
-  products(): Part<Float64Array>;
-  moves(): Part<Float64Array>;
-  close(): Part<void>;
+  open(setup: PassSetup): Promise<void>;
+  pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
+  products(): Promise<Float64Array>;
+  moves(): Promise<Float64Array>;
+  close(): Promise<void>;
 }
 
 /** The caller's thread; lets the event loop turn before each pass. */

@@ -48,7 +48,7 @@ export interface Scratch {
 
 const planesAt = ({ reAt, imAt }: Planes): PlanesAt => ({ re: reAt, im: imAt });
 
-export const sumsAt = (sums: FieldSums): SumsAt => ({
+const sumsAt = (sums: FieldSums): SumsAt => ({
   object: planesAt(sums.object),
   illumination: sums.illumination.at,
   probe: planesAt(sums.probe),

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { alignComplex } from '../dist/evaluation/align.js';
 import { fourierRingCorrelation, frcCrossing } from '../dist/evaluation/frc.js';
 import { moveToFrame } from '../dist/reconstruction/frame.js';
-import { learn, readObject, row } from './lines/learn.mjs';
+import { LINES_TRAINING, learn, readObject, row } from './lines/learn.mjs';
 import { centreOf, readReconstruction } from './lines/score.mjs';
 
 const { values } = parseArgs({
@@ -41,13 +41,8 @@ for (const dose of [1, 0.01]) {
       dose,
       train: {
         gridsize: 1,
-        n_groups: 'all',
-        n_filters_scale: 1,
-        batch_size: 4,
+        ...LINES_TRAINING,
         nepochs,
-        scheduler: 'WarmupCosine',
-        lr_warmup_epochs: 1,
-        lr_min_ratio: 0.01,
         ...weights,
         ...start,
       },

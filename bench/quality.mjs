@@ -17,7 +17,7 @@ import { amplitudeRFactor, constantObjectRFactor } from '../dist/evaluation/rFac
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
-import { learn, row } from './lines/learn.mjs';
+import { LINES_TRAINING, learn, row } from './lines/learn.mjs';
 import { makePart } from './lines/pairs.mjs';
 import { blurredScan, score } from './lines/score.mjs';
 
@@ -126,15 +126,7 @@ async function measureLines() {
   ];
   const results = [];
   for (const [name, run] of Object.entries(RUNS)) {
-    const train = {
-      n_groups: 'all',
-      n_filters_scale: 1,
-      batch_size: 4,
-      scheduler: 'WarmupCosine',
-      lr_warmup_epochs: 1,
-      lr_min_ratio: 0.01,
-      ...run,
-    };
+    const train = { ...LINES_TRAINING, ...run };
     const result = await learn(folder, name, { train });
     results.push(result);
     table.push(row(`${name}, ${run.nepochs} epochs`, result), row(`${name}, published`, PUBLISHED[name]));

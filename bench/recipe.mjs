@@ -11,16 +11,11 @@
  */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { learn, row } from './lines/learn.mjs';
+import { LINES_TRAINING, learn, row } from './lines/learn.mjs';
 
 const folder = path.join('bench-output', 'recipe');
 const base = {
-  n_groups: 'all',
-  n_filters_scale: 1,
-  batch_size: 4,
-  scheduler: 'WarmupCosine',
-  lr_warmup_epochs: 1,
-  lr_min_ratio: 0.01,
+  ...LINES_TRAINING,
   nll_weight: 0,
   mae_weight: 1,
 };

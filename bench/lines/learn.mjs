@@ -14,6 +14,16 @@ import { readReconstruction, score } from './score.mjs';
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
 
+/** What all trainings of the line benches share. */
+export const LINES_TRAINING = {
+  n_groups: 'all',
+  n_filters_scale: 1,
+  batch_size: 4,
+  scheduler: 'WarmupCosine',
+  lr_warmup_epochs: 1,
+  lr_min_ratio: 0.01,
+};
+
 /** Flags from fields: `{ nepochs: 4 }` → `--nepochs 4`. */
 const flags = (fields) => Object.entries(fields).flatMap(([name, value]) => [`--${name}`, String(value)]);
 

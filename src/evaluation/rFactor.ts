@@ -7,6 +7,7 @@ import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from 
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
+import { type FillOptions, fillUncovered } from '../reconstruction/fill.js';
 import { type Frame, frameForScan, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 
 /**
@@ -30,13 +31,9 @@ export interface MeasuredScan {
 }
 
 /** What {@link amplitudeRFactor} takes besides the scan. */
-export interface RFactorOptions {
+export interface RFactorOptions extends FillOptions {
   /** Default `bilinear`. */
   readonly shift?: SubPixelShift;
-  /** Stands for the object where the image does not reach; default: the mean of the image over covered pixels. */
-  readonly fill?: { readonly re: number; readonly im: number };
-  /** Weight plane of a stitched image: pixels where it is 0 are not covered and take `fill`. */
-  readonly overlapCount?: Tensor;
 }
 
 /**
@@ -213,27 +210,6 @@ function phases(side: number, distance: number): { re: Float64Array; im: Float64
     im[k] = 2 * (k - centre) === -side ? 0 : Math.sin(angle);
   }
   return { re, im };
-}
-
-/** The image with uncovered pixels replaced, and the fill that was used. */
-export function fillUncovered(image: ComplexImage, options: Pick<RFactorOptions, 'fill' | 'overlapCount'> = {}) {
-  const weight = options.overlapCount?.data;
-  let { fill } = options;
-  if (!fill) {
-    let [re, im, n] = [0, 0, 0];
-    for (let i = 0; i < image.re.length; i++) {
-      if (weight && weight[i] === 0) continue;
-      re += image.re[i];
-      im += image.im[i];
-      n++;
-    }
-    fill = { re: re / Math.max(1, n), im: im / Math.max(1, n) };
-  }
-  if (!weight) return { image, fill };
-  const { re: fillRe, im: fillIm } = fill;
-  const re = image.re.map((v, i) => (weight[i] === 0 ? fillRe : v));
-  const im = image.im.map((v, i) => (weight[i] === 0 ? fillIm : v));
-  return { image: { re, im, shape: image.shape }, fill };
 }
 
 function requireScan(scan: MeasuredScan, positions = true): [number, number] {

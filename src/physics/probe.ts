@@ -70,8 +70,18 @@ export function normaliseProbe<T extends FloatArray>(
   return { probe: scaleComplex(probe, 1 / norm), norm };
 }
 
+/** Real and imaginary values of anything. */
+type Parts = Pick<ComplexTensor<FloatArray>, 're' | 'im'>;
+
+/** Σ|P|² over the modes at each of `area` pixels. */
+export function modeIntensity({ re, im }: Parts, area: number): Float64Array {
+  const sums = new Float64Array(area);
+  for (let i = 0; i < re.length; i++) sums[i % area] += re[i] ** 2 + im[i] ** 2;
+  return sums;
+}
+
 /** Σ|P|², in counts when the probe carries the photon level: the mean counts behind an empty object. */
-export function totalIntensity(image: ComplexTensor<FloatArray>): number {
+export function totalIntensity(image: Parts): number {
   let sum = 0;
   for (let i = 0; i < image.re.length; i++) sum += image.re[i] ** 2 + image.im[i] ** 2;
   return sum;

@@ -1,5 +1,6 @@
 /** Where light fell on the object. */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import { modeIntensity } from '../physics/probe.js';
 import type { Frame } from '../reconstruction/frame.js';
 
 /** Below this share of the brightest pixel there is next to no light. */
@@ -16,9 +17,7 @@ export function lightOnObject(
   { xs, ys }: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> },
   { originYxPx: [top, left], height, width }: Frame,
 ): Tensor {
-  const area = N * N;
-  const light = new Float32Array(area);
-  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
+  const light = modeIntensity(probe, N * N);
   const data = new Float32Array(height * width);
   const half = Math.floor(N / 2);
   for (let k = 0; k < xs.length; k++) {

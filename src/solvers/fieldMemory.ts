@@ -151,18 +151,23 @@ export class FieldMemory {
     this.kernels.addScaled(field.imAt, factor - 1, field.imAt, field.im.length);
   }
 
+  /** sum += part. */
+  addTo(part: Plane, sum: Plane): void {
+    this.kernels.addPlane(part.at, sum.at, sum.data.length);
+  }
+
   /** total += part, over the whole of both. */
   addSums(part: FieldSums, total: FieldSums, what: { readonly object: boolean; readonly probe: boolean }): void {
     const add = (a: number, b: number, length: number) => this.kernels.addPlane(a, b, length);
     if (what.object) {
       add(part.object.reAt, total.object.reAt, this.objectPixels);
       add(part.object.imAt, total.object.imAt, this.objectPixels);
-      add(part.illumination.at, total.illumination.at, this.objectPixels);
+      this.addTo(part.illumination, total.illumination);
     }
     if (what.probe) {
       add(part.probe.reAt, total.probe.reAt, this.probePixels);
       add(part.probe.imAt, total.probe.imAt, this.probePixels);
-      add(part.objectIntensity.at, total.objectIntensity.at, this.sizes.N ** 2);
+      this.addTo(part.objectIntensity, total.objectIntensity);
     }
   }
 }

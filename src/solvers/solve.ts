@@ -10,6 +10,8 @@ import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/guessProbe.js';
+import { totalIntensity } from '../physics/probe.js';
+import { fillUncovered } from '../reconstruction/fill.js';
 import { type Frame, moveToFrame } from '../reconstruction/frame.js';
 import {
   type Algorithm,
@@ -22,7 +24,7 @@ import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
 import { orthogonaliseModes } from './constraints/modes.js';
-import { blankOutside, holdPower, probePower } from './constraints/probe.js';
+import { blankOutside, holdPower } from './constraints/probe.js';
 import { smoothTotalVariation } from './constraints/totalVariation.js';
 import { lightOnObject } from './coverage.js';
 import type { FieldEngine, PassSums } from './engine.js';
@@ -180,8 +182,8 @@ class Solving {
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
     if (object) {
-      const mean = meanOf(object);
-      const image = moveToFrame(masked(object, mean), object.frame, this.loaded.frame, mean);
+      const { image: whole, fill } = fillUncovered(object.image, { overlapCount: object.covered });
+      const image = moveToFrame(whole, object.frame, this.loaded.frame, fill);
       memory.object.re.set(image.re);
       memory.object.im.set(image.im);
     } else {
@@ -192,7 +194,7 @@ class Solving {
       const { counts, modelled } = await this.#measure();
       if (modelled > 0) memory.scale(memory.probe, Math.sqrt(counts / modelled));
     }
-    this.#power = this.options.probe_power_counts ?? probePower(memory.probe);
+    this.#power = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);
     await this.#algorithm.start();
     this.#history.push({ ...scoresOf(await this.#measure()), epoch: 0, shift_px: 0 });
@@ -386,29 +388,6 @@ function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
 
 function scoresOf({ square, counts, absolute, amplitude }: PassSums) {
   return { loss: square / counts, rFactor: absolute / amplitude };
-}
-
-type ObjectStart = NonNullable<SolverStart['object']>;
-
-/** The mean over covered pixels. */
-function meanOf({ image, covered }: ObjectStart): { re: number; im: number } {
-  let [re, im, n] = [0, 0, 0];
-  for (let i = 0; i < image.re.length; i++) {
-    if (covered && !(covered.data[i] > 0)) continue;
-    re += image.re[i];
-    im += image.im[i];
-    n++;
-  }
-  return { re: re / Math.max(1, n), im: im / Math.max(1, n) };
-}
-
-function masked({ image, covered }: ObjectStart, mean: { re: number; im: number }): ComplexImage {
-  if (!covered) return image;
-  return {
-    re: image.re.map((v, i) => (covered.data[i] > 0 ? v : mean.re)),
-    im: image.im.map((v, i) => (covered.data[i] > 0 ? v : mean.im)),
-    shape: image.shape,
-  };
 }
 
 function rms({ re, im }: { readonly re: Float32Array; readonly im: Float32Array }): number {

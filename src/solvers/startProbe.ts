@@ -1,7 +1,7 @@
 /** The probe that a solver begins with. */
 import type { SolverOptions } from '../config/schemas/solver.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import { scaleComplex, totalIntensity } from '../physics/probe.js';
+import { modeIntensity, scaleComplex, totalIntensity } from '../physics/probe.js';
 import { incoherentModes } from '../physics/probeModes.js';
 
 /**
@@ -51,9 +51,7 @@ export function startProbe(probe: ComplexTensor, { probe_modes, probe_mode_share
 /** The radius within which 90 % of the probe's power lies, around its centre of mass; pixels. */
 export function probeRadius_px(probe: ComplexTensor): number {
   const N = probe.shape[probe.shape.length - 1];
-  const area = N * N;
-  const light = new Float64Array(area);
-  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
+  const light = modeIntensity(probe, N * N);
   let [total, y, x] = [0, 0, 0];
   light.forEach((v, i) => {
     total += v;

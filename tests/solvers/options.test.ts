@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { type SolverOptions, solverFields } from '../../src/config/schemas/solver.js';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { totalIntensity } from '../../src/physics/probe.js';
 import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { modePowers } from '../../src/solvers/constraints/modes.js';
-import { probePower } from '../../src/solvers/constraints/probe.js';
 import { totalVariation } from '../../src/solvers/constraints/totalVariation.js';
 import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
 
@@ -130,7 +130,7 @@ describe('options', () => {
   });
 
   it('the power of the probe is held, set, or let go', async () => {
-    const power = ({ probe }: SolverUpdate) => probePower(probe());
+    const power = ({ probe }: SolverUpdate) => totalIntensity(probe());
     const held = await updates({ epochs: 5 });
     expect(power(held.at(-1)!) / power(held[0])).toBeCloseTo(1, 4);
     expect(power(await last({ probe_power_counts: 5000 })) / 5000).toBeCloseTo(1, 4);
@@ -217,7 +217,7 @@ describe('start and state', () => {
 
   it('guesses a probe where the scan has none', async () => {
     const seen = await updates({ epochs: 20 }, {}, scan({ probeGuess: undefined }));
-    expect(probePower(seen[0].probe())).toBeGreaterThan(0);
+    expect(totalIntensity(seen[0].probe())).toBeGreaterThan(0);
     expect(seen[20].rFactor).toBeLessThan(0.7 * seen[0].rFactor);
   });
 

@@ -40,7 +40,7 @@ export class LeastSquaresML implements Algorithm {
     this.#illumination.data.fill(0);
     for (const batch of batchesOf(scan.count, batchSize, 0, 0)) {
       await engine.pass(batch, { wave: 'amplitude', object: true });
-      addPlane(engine.memory.sums.illumination, this.#illumination);
+      engine.memory.addTo(engine.memory.sums.illumination, this.#illumination);
     }
   }
 
@@ -59,7 +59,7 @@ export class LeastSquaresML implements Algorithm {
         keep: true,
       });
       total.add(sums);
-      addPlane(memory.sums.illumination, this.#next);
+      memory.addTo(memory.sums.illumination, this.#next);
       if (schedule.positions) await positions.moveBatch(engine, batch);
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
       memory.scale(memory.sums.probe, 1 / batch.length);
@@ -81,10 +81,6 @@ export class LeastSquaresML implements Algorithm {
   restore({ illumination }: Readonly<Record<string, NumericArray>>): void {
     this.#illumination.data.set(illumination);
   }
-}
-
-function addPlane(part: Plane, sum: Plane): void {
-  for (let i = 0; i < sum.data.length; i++) sum.data[i] += part.data[i];
 }
 
 /**

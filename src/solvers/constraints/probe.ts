@@ -1,17 +1,11 @@
 /** What a probe is held to: its power, and where it may be. */
+import { modeIntensity, totalIntensity } from '../../physics/probe.js';
 import type { FieldMemory } from '../fieldMemory.js';
 import type { ModePlanes } from './modes.js';
 
-/** Σ|P|² over all modes. */
-export function probePower({ re, im }: ModePlanes): number {
-  let sum = 0;
-  for (let i = 0; i < re.length; i++) sum += re[i] * re[i] + im[i] * im[i];
-  return sum;
-}
-
 /** Gives the probe this power and the object the inverse factor: no exit wave changes. */
 export function holdPower(memory: FieldMemory, power: number): void {
-  const now = probePower(memory.probe);
+  const now = totalIntensity(memory.probe);
   if (!(now > 0)) return;
   const factor = Math.sqrt(power / now);
   memory.scale(memory.probe, factor);
@@ -24,9 +18,7 @@ export function holdPower(memory: FieldMemory, power: number): void {
  */
 export function blankOutside(probe: ModePlanes, N: number, share: number): void {
   const area = N * N;
-  const light = new Float64Array(area);
-  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
-  const smooth = smoothed(smoothed(light, N, 1), N, N);
+  const smooth = smoothed(smoothed(modeIntensity(probe, area), N, 1), N, N);
   const most = smooth.reduce((m, v) => Math.max(m, v), 0);
   for (let i = 0; i < probe.re.length; i++) {
     if (smooth[i % area] >= share * most) continue;

@@ -143,7 +143,9 @@ async function dispatch(words: readonly string[], context: CliContext): Promise<
 function createProgram(context: CliContext): Command {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   return new Command('ptychopinn')
-    .description('Images from scanning coherent diffraction (ptychography) by a physics-informed network, iterative solvers, or both.')
+    .description(
+      'Images from scanning coherent diffraction (ptychography) by a physics-informed network, iterative solvers, or both.',
+    )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')

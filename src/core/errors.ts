@@ -20,6 +20,7 @@ export type PtychoErrorCode =
   | 'DATASET_VALUE'
   | 'DATASET_UNITS'
   | 'PROBE_SHAPE'
+  | 'SCAN_WRONG'
   | 'GROUPING'
   // configuration and command line
   | 'CONFIG_INVALID'

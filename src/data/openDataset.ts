@@ -52,6 +52,11 @@ export async function openDataset(
     positions: options.positions ?? undefined,
     positions_unit: options.positions_unit ?? undefined,
     product: options.product ?? undefined,
+    allow_links: options.allow_links,
+    channel: options.channel ?? undefined,
+    scan_shape: options.scan_shape ?? undefined,
+    scan_step: options.scan_step ?? undefined,
+    drop_unpaired: options.drop_unpaired,
     maxResidentBytes: options.maxResidentBytes,
     logger: options.logger,
   });
@@ -84,7 +89,11 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
       found: options.coord_scale,
     });
   }
-  const window = cropWindow(patterns, options);
+  const { crop_center_px } = options;
+  const window = cropWindow(patterns, {
+    ...options,
+    crop_center_px: crop_center_px === 'auto' ? null : crop_center_px,
+  });
   const grid = gridChange(file, window, orientation.transpose);
   const { N } = grid;
   const sameGrid = grid.scale.x === 1 && grid.scale.y === 1;

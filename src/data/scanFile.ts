@@ -72,6 +72,11 @@ export interface ScanFile {
   readonly positions: StoredPositions;
   /** Positions at the start of each exposure (fly scans). */
   readonly startPositions?: StoredPositions;
+  /**
+   * The number that each frame bears in its series (of files or datasets), where that is more than 0, 1, 2 …: a gap is a missing
+   * frame. Ascending. Positions are counted from the first number, or from 0 or 1, as their number tells.
+   */
+  readonly frameNumbers?: Int32Array;
   /** What Ptychodus calls each frame: the index by which patterns and positions were paired. */
   readonly patternIndexes?: NumericArray;
   /** Number of the scan each frame belongs to. */
@@ -107,6 +112,16 @@ export interface ReaderOptions {
   readonly positions_unit?: 'px' | 'm';
   /** Ptychodus product with positions, probe and object for a `diffraction.h5`. */
   readonly product?: string;
+  /** Folders that links of an HDF5 file may lead to, besides its own. */
+  readonly allow_links?: readonly string[];
+  /** Threshold or energy of frames that hold several. */
+  readonly channel?: number;
+  /** Rows and columns of a raster scan; with `scan_step` the positions follow from it. */
+  readonly scan_shape?: readonly [number, number];
+  /** `5px`, `20nm`, or y and x with a comma. */
+  readonly scan_step?: string;
+  /** Leave out frames without position and positions without frame. */
+  readonly drop_unpaired?: boolean;
   /** The most memory that an array may take when it cannot be read row by row. */
   readonly maxResidentBytes?: number;
   readonly logger?: Logger;

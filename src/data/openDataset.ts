@@ -9,31 +9,38 @@
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import { fourierCrop } from '../physics/fourierCrop.js';
 import { totalIntensity } from '../physics/probe.js';
+import { FigureMeter, type PatternFigures } from './findings/figures.js';
+import { Findings } from './findings/finding.js';
+import { addFindings } from './findings/look.js';
 import { type FoundMask, maskOfPatterns, readBadPixels } from './opening/badPixels.js';
-import { cropWindow } from './opening/crop.js';
 import { GUESS_PROBE, guessProbe } from './opening/guessProbe.js';
-import { settleMeasurementDomain } from './opening/measurementDomain.js';
-import { LOOKED_AT, type OpenDatasetOptions } from './opening/openDatasetOptions.js';
-import { describeOrientation, keepsAxes, orientationOf } from './opening/orientation.js';
-import { alignPositions, positionNotes } from './opening/positions.js';
+import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
+import type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
+import { describeOrientation, keepsAxes, type Orientation, orientationOf } from './opening/orientation.js';
+import { alignPositions } from './opening/positions.js';
 import { checkProbe, readProbe } from './opening/probeFile.js';
 import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
 import { selectRows } from './opening/selection.js';
 import { FramePatterns } from './patternSource.js';
+import { correctFrames, readCorrection } from './prepare/corrections.js';
+import { chooseFrames, skipsUnreadable } from './prepare/frameChoice.js';
+import { type FrameLayout, isPlainCut, layFrames, layMask } from './prepare/frameLayout.js';
+import { type Looked, readSample } from './prepare/sample.js';
+import { layProbe, settleLayout } from './prepare/settleLayout.js';
 import type { RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
-import type { ScanFile, StoredPatches } from './scanFile.js';
+import type { ScanFile, StoredPatches, StoredPatterns, StoredPositions } from './scanFile.js';
 
 export type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 
 /**
  * Opens a scan. Patterns stay in the file and are read when asked for; positions, probe and object are read and checked now,
- * and 16 patterns are looked at.
+ * and at most 64 patterns are looked at.
  *
- * In this order: the reader is chosen (`data_format`, or the file's content); surplus positions are cut; bounds, then
- * `n_subsample` select patterns; frames are cropped, then transposed; positions are flipped, exchanged and scaled, then turned
+ * In this order: the reader is chosen (`data_format`, or the file's content); `frames` and `skip_frames` choose frames, positions
+ * are paired with them; bounds, then `n_subsample` select patterns; frames are corrected (dark, flat, gain), shifted, cropped,
+ * padded, rebinned, transposed; positions are flipped, exchanged and scaled, then turned
  * into object pixels; bad pixels are blanked; the measurement domain is settled. Contract: `specs/data.md`.
  *
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED, DATASET_KEY_MISSING, DATASET_SHAPE,
@@ -74,13 +81,14 @@ export async function openDataset(
  */
 export async function assemble(file: ScanFile, options: OpenDatasetOptions = {}): Promise<RawData> {
   const logger = options.logger ?? silentLogger;
-  const { path, patterns } = file;
+  const { path } = file;
   const notes: string[] = [];
   const note = (sentence: string) => {
     notes.push(sentence);
     logger.warn(sentence);
   };
   file.notes.forEach(note);
+  const findings = new Findings(path, { accept: options.accept, logger });
 
   const orientation = orientationOf(options);
   if (!(orientation.coord_scale > 0 && Number.isFinite(orientation.coord_scale))) {
@@ -89,61 +97,74 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
       found: options.coord_scale,
     });
   }
-  const { crop_center_px } = options;
-  const window = cropWindow(patterns, {
-    ...options,
-    crop_center_px: crop_center_px === 'auto' ? null : crop_center_px,
-  });
-  const grid = gridChange(file, window, orientation.transpose);
-  const { N } = grid;
+  // Which frames, and where each of them lies.
+  const chosen = await chooseFrames(file.patterns.count, options);
+  const aligned = alignPositions(chosen ? chooseInFile(file, chosen) : file, note);
+  const selected = selectRows(aligned.positions, options, path, logger);
+  const rows = chosen ? Int32Array.from(selected, (row) => chosen[row]) : selected;
+
+  // What a frame becomes.
+  const correction = await readCorrection(file.patterns, options);
+  const patterns = correction ? correctFrames(file.patterns, correction) : file.patterns;
+  const sample = await readSample(patterns, rows, skipsUnreadable(options));
+  const layout = await settleLayout(sample, file, options, note);
+  const { N } = layout;
+  const grid = gridChange(file, layout, orientation.transpose);
   const sameGrid = grid.scale.x === 1 && grid.scale.y === 1;
 
-  const aligned = alignPositions(file, note);
-  const rows = selectRows(aligned.positions, options, path, logger);
   const geometry = resolveGeometry(file, options, grid, orientation.transpose, note);
   const objectGuess = sameGrid ? file.objectGuess : undefined;
   const { positions, start } = positionsInPixels({
     stored: file.positions,
     startUnit: file.startPositions?.unit,
-    positions: pick(aligned.positions, rows),
-    start: aligned.start && pick(aligned.start, rows),
+    positions: pick(aligned.positions, selected),
+    start: aligned.start && pick(aligned.start, selected),
     orientation,
     geometry,
     grid,
     object: objectGuess && { height: objectGuess.shape[0], width: objectGuess.shape[1] },
   });
+  for (const { x, y } of start ? [positions, start] : [positions]) checkTurned(x, y, file, orientation);
   if (file.positions.unit === 'm') {
     logger.info(`${path}: positions in metres, object pixels of ${nanometres(geometry.objectPixel_m!)}.`);
   } else if (!sameGrid) {
     note(
-      `${path}: positions in pixels of the whole frame were multiplied by ${grid.scale.x} (x) and ${grid.scale.y} (y), as object pixels grow when patterns are cropped.`,
+      `${path}: positions in pixels of the whole frame were multiplied by ${grid.scale.x} (x) and ${grid.scale.y} (y), as object pixels change when patterns are cropped or padded.`,
     );
   }
   if (!sameGrid && file.objectGuess) note(`Left out: the object of ${path} has the pixels of the uncropped frames.`);
-  positionNotes(positions, path).forEach(note);
   if (objectGuess && !keepsAxes(orientation)) {
     note(`The object of ${path} is not turned by ${describeOrientation(orientation)}; do not compare with it.`);
   }
 
-  const found = await findMask(file, options);
-  const badPixels = found && maskOfPatterns(found, patterns, window, orientation.transpose, note);
+  // Pixels that cannot be used, then what the others are.
+  const plain = isPlainCut(layout, patterns);
+  let domain: MeasurementDomain = 'normalized_amplitude';
+  const laid = plain ? patterns : layFrames(patterns, layout, () => domain);
+  const window = plain ? layout.window : undefined;
+  const mask = await findMask(file, options, correction?.unusable);
+  const found = plain ? mask : laidMask(mask, patterns, layout);
+  const badPixels = found && maskOfPatterns(found, laid, window, orientation.transpose, note);
   const view = { rows, window, transpose: orientation.transpose, badPixels };
   // An amplitude passes unchanged, so this reads the values as stored, and finds unusable pixels now and not in the middle of
   // training.
-  const pixels = await lookAt(new FramePatterns(patterns, 'normalized_amplitude', view));
-  if (badPixels === undefined) noteSaturation(file, pixels, note);
-  const { domain, reason } = settleMeasurementDomain(
+  const looked = await sample.as(laid === patterns ? undefined : layout, () => domain, view);
+  if (badPixels === undefined) noteSaturation(file, looked.pixels, note);
+  const settled = settleMeasurementDomain(
     { option: options.measurement_domain, redeclare: options.redeclare, declared: file.measurementDomain },
-    pixels,
-    patterns.dtype,
+    looked.pixels,
+    file.patterns.dtype,
     path,
   );
-  const source = new FramePatterns(patterns, domain, view);
-  const probeGuess = await findProbe(file, source, options, note);
+  domain = settled.domain;
+  const { reason } = settled;
+  if (correction && domain !== 'count_intensity') throw notCorrected(path, domain);
+  const source = new FramePatterns(laid, domain, view);
+  const probeGuess = await findProbe(file, source, layout, options, note);
   const patches = (stored: StoredPatches | undefined, name: string) =>
-    stored && restrict(stored, rows, { N, sameGrid, patterns: patterns.count, name, path }, note);
-  logger.info(`${path}: ${rows.length} patterns of ${N}×${N}, ${domain}: ${reason}.`);
-  return {
+    stored && restrict(stored, rows, { N, sameGrid, patterns: file.patterns.count, name, path }, note);
+
+  const raw: RawData = {
     source: path,
     format: file.format,
     count: rows.length,
@@ -153,7 +174,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     ycoords: positions.y,
     xcoordsStart: start?.x,
     ycoordsStart: start?.y,
-    scanIndex: Int32Array.from(rows, (row) => aligned.scanIndex[row]),
+    scanIndex: Int32Array.from(selected, (row) => aligned.scanIndex[row]),
     probeGuess,
     objectGuess,
     badPixels,
@@ -168,8 +189,14 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     sampleIndices: rows,
     patternIndexes: namesOfRows(file, rows),
     notes,
+    findings,
+    preparation: { minCounts: options.min_counts ?? 0, skipUnreadable: skipsUnreadable(options) },
     close: () => file.close(),
   };
+  addFindings(raw, figuresOf(looked, domain, N), findings, looked);
+  if (!options.reportOnly) findings.settle();
+  logger.info(`${path}: ${rows.length} patterns of ${N}×${N}, ${domain}: ${reason}.`);
+  return raw;
 }
 
 /** The indexes that Ptychodus has for some frames; none where they are not one for each frame. */
@@ -182,14 +209,79 @@ function pick({ x, y }: { x: Float64Array; y: Float64Array }, rows: Int32Array) 
   return { x: Float64Array.from(rows, (row) => x[row]), y: Float64Array.from(rows, (row) => y[row]) };
 }
 
-async function findMask(file: ScanFile, options: OpenDatasetOptions): Promise<FoundMask | undefined> {
-  if (options.bad_pixels) return readBadPixels(options.bad_pixels);
-  return file.badPixels && { mask: file.badPixels, origin: { path: file.path, member: 'bad_pixels' } };
+/** The file with some of its frames; positions that are as many as these, and not as many as all, are theirs already. */
+function chooseInFile(file: ScanFile, chosen: Int32Array): Parameters<typeof alignPositions>[0] {
+  const { count } = file.patterns;
+  const isOfChosen = (length: number) => length === chosen.length && length !== count;
+  const numbers = (values: Float64Array) =>
+    isOfChosen(values.length) ? values : Float64Array.from(chosen, (row) => values[row] ?? Number.NaN);
+  const some = (positions: StoredPositions) => ({ ...positions, x: numbers(positions.x), y: numbers(positions.y) });
+  const { scanIndex } = file;
+  return {
+    path: file.path,
+    patterns: { ...file.patterns, count: chosen.length },
+    positions: some(file.positions),
+    startPositions: file.startPositions && some(file.startPositions),
+    scanIndex:
+      scanIndex && (isOfChosen(scanIndex.length) ? scanIndex : Int32Array.from(chosen, (row) => scanIndex[row] ?? 0)),
+  };
+}
+
+/** Turning and scaling must leave numbers. @throws PtychoError CONFIG_INVALID */
+function checkTurned(x: Float64Array, y: Float64Array, file: ScanFile, { coord_scale }: Orientation): void {
+  const at = x.findIndex((value, i) => !(Number.isFinite(value) && Number.isFinite(y[i])));
+  if (at < 0) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `coord_scale ${coord_scale} makes position ${at} of ${file.path} infinite; give a smaller factor, or the right positions_unit.`,
+    { key: 'coord_scale', path: file.path, found: coord_scale },
+  );
+}
+
+/** @param unusable pixels of whole frames of which a flat field says nothing */
+async function findMask(
+  file: ScanFile,
+  options: OpenDatasetOptions,
+  unusable: Uint8Array | undefined,
+): Promise<FoundMask | undefined> {
+  const { height, width } = file.patterns;
+  const own = options.bad_pixels
+    ? await readBadPixels(options.bad_pixels)
+    : file.badPixels && { mask: file.badPixels, origin: { path: file.path, member: 'bad_pixels' } };
+  if (!unusable || (own && own.mask.data.length !== unusable.length)) return own;
+  const data = own ? own.mask.data.map((bad, p) => bad | unusable[p]) : unusable;
+  return { mask: { data, shape: [height, width] }, origin: own?.origin ?? { path: String(options.flat) } };
+}
+
+/** A mask of whole frames goes through what they go through; pixels that a moved frame does not reach are bad. */
+function laidMask(found: FoundMask | undefined, { height, width }: StoredPatterns, layout: FrameLayout): FoundMask {
+  const ofFrames = found && found.mask.shape[0] === height && found.mask.shape[1] === width;
+  if (found && !ofFrames) return found;
+  const data = layMask(found?.mask.data, [height, width], layout);
+  return { mask: { data, shape: [layout.N, layout.N] }, origin: found?.origin ?? { path: 'crop_center_px' } };
+}
+
+function notCorrected(path: string, domain: MeasurementDomain): PtychoError {
+  return new PtychoError(
+    'CONFIG_INVALID',
+    `dark, flat and gain correct the readings of a detector, but the patterns of ${path} are ${domain}; leave them out, or say --measurement_domain count_intensity.`,
+    { key: 'dark', path, found: domain },
+  );
+}
+
+/** What the patterns looked at measure. */
+function figuresOf({ pixels, indices }: Looked, domain: MeasurementDomain, N: number): PatternFigures {
+  const meter = new FigureMeter(N * N);
+  indices.forEach((index, i) => {
+    meter.take(index, pixels.subarray(i * N * N, (i + 1) * N * N), domain === 'count_intensity');
+  });
+  return meter.figures();
 }
 
 async function findProbe(
   file: ScanFile,
   source: FramePatterns,
+  layout: FrameLayout,
   options: OpenDatasetOptions,
   note: (sentence: string) => void,
 ): Promise<ComplexTensor | undefined> {
@@ -208,21 +300,12 @@ async function findProbe(
   const [rows, columns] = probe.shape.slice(-2);
   const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
   if (!ofWholeFrames) return checkProbe(probe, N, { path: file.path, member: 'probeGuess' });
-  const cropped = fourierCrop(probe, N);
+  const cropped = layProbe(probe, layout);
   const kept = totalIntensity(cropped) / totalIntensity(probe);
   note(
-    `The probe of ${file.path} is that of the whole frames (${height}×${width}); it was cropped in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+    `The probe of ${file.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
   );
   return checkProbe(cropped, N, { path: file.path, member: 'probeGuess' });
-}
-
-/** Patterns spread evenly over the scan. */
-async function lookAt(source: FramePatterns): Promise<Float32Array> {
-  const count = Math.min(LOOKED_AT, source.count);
-  const looked = Int32Array.from({ length: count }, (_, i) => Math.floor((i * source.count) / count));
-  const pixels = new Float32Array(count * source.N * source.N);
-  await source.readStored(looked, pixels);
-  return pixels;
 }
 
 /** The largest number of an unsigned type is how detectors mark pixels that do not count. */

@@ -31,7 +31,20 @@ export interface PatternSource {
   readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void>;
   /** The same in the stored unit (`domain`): counts stay counts. Bad pixels are 0 here too. */
   readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void>;
+  /** What each pattern sums up to, where a pass over all of them has measured it (`surveyScan`). */
+  readonly sums?: PatternSums;
   close(): Promise<void>;
+}
+
+/** Sums over the pixels of each pattern, (count,) each; d is the amplitude. */
+export interface PatternSums {
+  /** Σ d² */
+  readonly power: Float64Array;
+  /** Σ d⁴ */
+  readonly squares: Float64Array;
+  /** Σ d */
+  readonly sum: Float64Array;
+  readonly max: Float64Array;
 }
 
 /** How frames of a file become patterns. */

@@ -16,6 +16,7 @@ import {
   type Tensor,
 } from '../core/tensor.js';
 import { dtypeOf } from '../formats/npyWrite.js';
+import type { Findings } from './findings/finding.js';
 import { fromNdarray, isNdarray, type NumericNdarray } from './ndarray.js';
 import { maskOfPatterns } from './opening/badPixels.js';
 import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
@@ -75,6 +76,10 @@ export interface RawData {
   readonly orientation: Orientation;
   /** What the user should know: transposed, left out, assumed; each one sentence, already logged. */
   readonly notes: readonly string[];
+  /** What a look at the scan showed; absent for scans in memory until `surveyScan` has looked. */
+  readonly findings?: Findings;
+  /** What the first full pass shall leave out. */
+  readonly preparation?: { readonly minCounts: number; readonly skipUnreadable: boolean };
   close(): Promise<void>;
 }
 

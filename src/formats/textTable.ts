@@ -26,7 +26,7 @@ const MAX_BYTES = 2 ** 28;
  * @throws PtychoError FILE_NOT_FOUND, FORMAT_UNSUPPORTED (too large), FILE_FORMAT naming the first line that does not fit.
  */
 export async function readTextTable(path: string, separator: ',' | ' ', width: number): Promise<TextTable> {
-  const text = await readText(path);
+  const text = await readTextFile(path);
   const fail = (line: number, what: string) =>
     new PtychoError(
       'FILE_FORMAT',
@@ -66,7 +66,8 @@ export async function readTextTable(path: string, separator: ',' | ' ', width: n
   return { titles, columns };
 }
 
-async function readText(path: string): Promise<string> {
+/** A whole text file of bounded size. @throws PtychoError FILE_NOT_FOUND, FORMAT_UNSUPPORTED (too large) */
+export async function readTextFile(path: string): Promise<string> {
   await (await openForReading(path)).close();
   const file = await open(path);
   try {

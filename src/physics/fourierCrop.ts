@@ -1,6 +1,7 @@
 /**
- * A probe on the coarser grid of cropped patterns. Cutting the detector keeps the field of view and makes object pixels
- * larger; what the smaller detector sees of a wave is the middle of its Fourier transform.
+ * A probe on the grid of cropped or padded patterns. Cutting the detector keeps the field of view and makes object pixels
+ * larger; what the smaller detector sees of a wave is the middle of its Fourier transform. A larger detector sees the same and
+ * nothing around it: object pixels become smaller.
  *
  * @example
  * const small = fourierCrop(probe, 64); // probe (256, 256) → (64, 64), same field of view
@@ -8,10 +9,10 @@
 import type { ComplexTensor } from '../core/tensor.js';
 
 /**
- * F⁻¹ · crop · F of every mode, with centred orthonormal transforms: the detector field of the result is the middle of that
+ * F⁻¹ · crop (or pad) · F of every mode, with centred orthonormal transforms: the detector field of the result is the middle of that
  * of `probe`, so that counts keep their unit.
  * @param probe (height, width) or modes first (P, height, width), any sides
- * @param side of the result, at most height and width
+ * @param side of the result
  * @returns (side, side) or (P, side, side)
  */
 export function fourierCrop(probe: ComplexTensor, side: number): ComplexTensor {
@@ -39,16 +40,17 @@ interface Parts {
   readonly im: Float64Array;
 }
 
-/** A[m, r] = Σ_k e^{2πik((m − ⌊n/2⌋)/n − (r − ⌊N/2⌋)/N)}/√(nN) over the n frequencies k that are kept: (n, N). */
+/** A[m, r] = Σ_k e^{2πik((m − ⌊n/2⌋)/n − (r − ⌊N/2⌋)/N)}/√(nN) over the min(n, N) frequencies k that are kept: (n, N). */
 function cropMatrix(n: number, N: number): Parts {
   const re = new Float64Array(n * N);
   const im = new Float64Array(n * N);
-  const half = Math.floor(n / 2);
+  const [half, kept] = [Math.floor(n / 2), Math.min(n, N)];
+  const lowest = -Math.floor(kept / 2);
   for (let m = 0; m < n; m++) {
     for (let r = 0; r < N; r++) {
       const turn = (m - half) / n - (r - Math.floor(N / 2)) / N;
       let [cos, sin] = [0, 0];
-      for (let k = -half; k < n - half; k++) {
+      for (let k = lowest; k < lowest + kept; k++) {
         cos += Math.cos(2 * Math.PI * k * turn);
         sin += Math.sin(2 * Math.PI * k * turn);
       }

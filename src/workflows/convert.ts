@@ -4,7 +4,7 @@ import type { DataConfig } from '../config/schemas/data.js';
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Logger } from '../core/log.js';
 import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
-import { openDataset } from '../data/openDataset.js';
+import { openSurveyed } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder } from './files.js';
@@ -36,7 +36,12 @@ export async function convertWorkflow(
 ): Promise<ConversionSummary> {
   await refuseToOverwrite(input, config.output_file, 'output_file');
   // A wrong declaration in the file can be corrected here, and only here.
-  const raw = await openDataset(input, { ...openOptions(config, services), redeclare: true });
+  // Values are copied as stored, of which nothing is kept from the first pass.
+  const raw = await openSurveyed(
+    input,
+    { ...openOptions(config, services), redeclare: true },
+    { keepBytes: 0, signal: services.signal },
+  );
   try {
     await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
     const extra = await extraArrays(raw, config.data, services.logger);

@@ -88,7 +88,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
   const model = await openModel(config.model_path, { mlflowTrackingUri: config.execution.mlflow_tracking_uri });
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
   const opening = performance.now();
-  const raw = await openScan(config.test_data_file, config, logger);
+  const raw = await openScan(config.test_data_file, config, logger, { once: true, signal: services.signal });
   try {
     checkScan(raw, model, config);
     for (const doubt of doubts(model, raw)) logger.warn(doubt);

@@ -5,7 +5,7 @@ import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
 import { readExtraArrays } from '../data/extraArrays.js';
-import { openDataset } from '../data/openDataset.js';
+import { openSurveyed } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { writeScan } from '../data/scanWriter.js';
@@ -53,7 +53,7 @@ export async function labelWorkflow(
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
   const reconstruction = await readReconstruction(config.reconstruction);
-  const raw = await openDataset(input, { logger });
+  const raw = await openSurveyed(input, { logger });
   try {
     const rows = coveredRows(raw, reconstruction);
     if (rows.length === 0) {

@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { DataConfig } from '../config/schemas/data.js';
 import { PtychoError } from '../core/errors.js';
-import { openDataset } from '../data/openDataset.js';
+import { openSurveyed } from '../data/findings/survey.js';
 import type { OpenDatasetOptions } from '../data/opening/openDatasetOptions.js';
 import type { RawData } from '../data/rawData.js';
 import { encodePng, type Pixels } from '../report/png.js';
@@ -31,9 +31,12 @@ export function openOptions(scan: ToolScan, services: WorkflowServices): OpenDat
   };
 }
 
-/** Opens a tool's scan. @throws PtychoError as `openDataset` */
+/** Patterns that a tool keeps in memory from the first pass over them: tools read them once more at most. */
+const KEPT_BYTES = 2 ** 26;
+
+/** Opens a tool's scan, every pattern of which is looked at. @throws PtychoError as `openSurveyed` */
 export function openTool(file: string, scan: ToolScan, services: WorkflowServices): Promise<RawData> {
-  return openDataset(file, openOptions(scan, services));
+  return openSurveyed(file, openOptions(scan, services), { keepBytes: KEPT_BYTES, signal: services.signal });
 }
 
 /** @throws PtychoError CONFIG_INVALID for a picture whose name does not end in `.png` */

@@ -4,8 +4,8 @@ import path from 'node:path';
 import type { ProductImportConfig } from '../config/schemas/product.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import { openSurveyed } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
-import { openDataset } from '../data/openDataset.js';
 import { POSITION_KEYS } from '../data/readers/productKeys.js';
 import { writeScan } from '../data/scanWriter.js';
 import type { NpyInput } from '../formats/npyWrite.js';
@@ -172,7 +172,7 @@ export async function importProduct(
       throwIfCancelled(services.signal, 'Reading the product');
   }
   const options = openOptions(config, services);
-  const raw = await openDataset(patterns, {
+  const raw = await openSurveyed(patterns, {
     ...options,
     product: patterns === file ? null : file,
     object_pixel_m: options.object_pixel_m ?? (pixelsKnown ? null : DEFAULT_OBJECT_PIXEL_M),

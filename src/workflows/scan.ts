@@ -2,10 +2,10 @@
 import type { DataConfig } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
 import { DiffractionDataset } from '../data/dataset.js';
+import { openSurveyed } from '../data/findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from '../data/grouping/grouping.js';
 import { cachedGroups } from '../data/grouping/groupingCache.js';
 import { type GroupedStatistics, groupedStatistics } from '../data/normalise.js';
-import { openDataset } from '../data/openDataset.js';
 import { keepFirstPatterns, keepPatterns } from '../data/patternCache.js';
 import type { RawData } from '../data/rawData.js';
 
@@ -36,16 +36,25 @@ export interface PreparedScan {
   readonly dataset: DiffractionDataset;
 }
 
-/** Opens a scan as a request describes it. */
-export function openScan(path: string, request: ScanRequest, logger?: Logger): Promise<RawData> {
-  return openDataset(path, {
+/**
+ * Opens a scan as a request describes it, and looks at every pattern.
+ * @param pass as for {@link prepareScan}
+ */
+export function openScan(
+  path: string,
+  request: ScanRequest,
+  logger?: Logger,
+  pass: { readonly once?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<RawData> {
+  const options = {
     ...request.data,
     n_subsample: request.n_subsample,
     subsample_seed: request.subsample_seed ?? request.seed,
     probe: request.probe,
     measurement_domain: request.measurement_domain,
     logger,
-  });
+  };
+  return openSurveyed(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
 }
 
 /**
@@ -87,10 +96,12 @@ export async function measureGroups(
   groups: Groups,
   pass: { readonly once?: boolean } = {},
 ): Promise<PreparedScan> {
-  // Measuring reads every pattern once; where they fit into memory, the network is fed from that pass.
-  const patterns = pass.once
-    ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)
-    : keepPatterns(raw.patterns, groups.members);
+  // Measuring reads every pattern once, unless a survey has; where they fit into memory, the network is fed from that pass.
+  const patterns = raw.patterns.sums
+    ? raw.patterns
+    : pass.once
+      ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)
+      : keepPatterns(raw.patterns, groups.members);
   const statistics = await groupedStatistics(patterns, groups, { badPixels: raw.badPixels });
   const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, {
     patterns,

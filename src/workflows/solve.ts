@@ -12,11 +12,10 @@ import type { SolveConfig } from '../config/schemas/solve.js';
 import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
-import { openDataset } from '../data/openDataset.js';
 import type { RawData } from '../data/rawData.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
-import { openOptions } from './openTool.js';
+import { openTool } from './openTool.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import type { WorkflowServices } from './services.js';
 import { solverBackend } from './solving/backend.js';
@@ -62,7 +61,7 @@ export async function solveWorkflow(config: SolveConfig, services: WorkflowServi
   checkPhaseRange(config);
   checkProductName(config.product_file);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
-  const raw = await openDataset(config.test_data_file, openOptions(scan, services));
+  const raw = await openTool(config.test_data_file, scan, services);
   try {
     return await new Solve(config, services, raw).run();
   } finally {

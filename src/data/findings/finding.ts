@@ -50,10 +50,18 @@ export class Findings {
     return this.found;
   }
 
-  /** Adds a finding and says it, where it is no mere note; the same sentence is added once. */
+  /**
+   * Adds a finding and says it, where it is no mere note. One of the same code takes the place of the earlier one, because more of
+   * the scan has been seen; it is said again only where it is worse.
+   */
   add(finding: Finding): void {
-    if (this.found.some((known) => known.code === finding.code && known.message === finding.message)) return;
-    this.found.push(finding);
+    const at = this.found.findIndex(({ code }) => code === finding.code);
+    if (at < 0) this.found.push(finding);
+    else {
+      const before = this.found[at];
+      this.found[at] = finding;
+      if (before.severity === finding.severity || finding.severity === 'note') return;
+    }
     if (finding.severity === 'doubt') this.logger.warn(sentenceOf(finding));
     if (finding.severity === 'wrong' && this.accept.has(finding.code)) {
       this.logger.warn(`${sentenceOf(finding)} Accepted with --accept ${finding.code}.`);

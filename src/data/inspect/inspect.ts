@@ -7,6 +7,9 @@
 import { isPtychoError, messageOf } from '../../core/errors.js';
 import type { Shape } from '../../core/tensor.js';
 import { totalIntensity } from '../../physics/probe.js';
+import { type Histogram, logHistogram, measurePatterns, type PatternFigures } from '../findings/figures.js';
+import { Findings, sentenceOf } from '../findings/finding.js';
+import { addFindings } from '../findings/look.js';
 import { meanNearestDistance } from '../grouping/neighbours.js';
 import { openDataset } from '../openDataset.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
@@ -15,8 +18,6 @@ import type { Orientation } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFormat, ScanGeometry } from '../scanFile.js';
 import { bytesOf, type InspectedArray, listArrays } from './arrays.js';
-import { findingsOf } from './findings.js';
-import { type Histogram, logHistogram, measurePatterns } from './patterns.js';
 import { probeDiameter } from './probeSize.js';
 
 export type { InspectedArray } from './arrays.js';
@@ -99,7 +100,7 @@ export async function inspectScan(path: string, options: InspectOptions = {}): P
   try {
     arrays = await listArrays(path);
     for (const { problem } of arrays) if (problem !== undefined) problems.push(problem);
-    const raw = await openDataset(path, opening);
+    const raw = await openDataset(path, { ...opening, reportOnly: true });
     try {
       const seen = await look(raw);
       scan = seen.summary;
@@ -157,13 +158,23 @@ async function look(raw: RawData) {
     geometry: raw.geometry,
     metadata: raw.metadata,
   };
-  const findings = findingsOf(raw, patterns, {
-    step_px: step,
-    probeDiameter_px: probe?.diameter_px,
-    overlap,
-    probePower: probe?.power,
-  });
-  return { ...findings, summary, scan: { raw, indices: patterns.indices, power } };
+  return { ...saidOf(raw, patterns), summary, scan: { raw, indices: patterns.indices, power } };
+}
+
+/** The findings of more patterns than were looked at on opening, as sentences; what was said on opening is not said twice. */
+function saidOf(raw: RawData, patterns: PatternFigures): { problems: string[]; notes: string[] } {
+  const findings = new Findings(raw.source);
+  // In the order of opening, so that what was seen of fewer patterns is replaced by what is seen of more.
+  for (const finding of raw.findings?.all ?? []) findings.add(finding);
+  addFindings(raw, patterns, findings);
+  const problems = findings.all.filter(({ severity }) => severity !== 'note').map(sentenceOf);
+  const notes = findings.all.filter(({ severity }) => severity === 'note').map(sentenceOf);
+  if (!/declares|was given/.test(raw.domainReason)) {
+    notes.push(
+      `The file does not declare what its numbers are; they are taken as ${raw.domain}. Write it down with \`ptychopinn convert\` (and --measurement_domain, if this is wrong).`,
+    );
+  }
+  return { problems, notes: [...notes, ...raw.notes] };
 }
 
 function spread(values: Float64Array): { min: number; max: number } {

@@ -1,9 +1,11 @@
-/** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ or HDF5, told apart by content. */
+/** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
 import { isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
+import { TiffFile } from '../../formats/tiff.js';
+import { isTiffFile } from './fileKind.js';
 import { splitFileSpec } from './fileSpec.js';
 
 /** An array and where it is from. */
@@ -27,6 +29,7 @@ export async function readArrayFile(spec: string, usual: readonly string[], what
       key,
     });
   }
+  if (await isTiffFile(file)) return { array: await readTiffPages(file), origin: { path: file } };
   const choose = (has: (name: string) => boolean): string => {
     const chosen = key ?? usual.find(has);
     if (chosen !== undefined) return chosen;
@@ -51,5 +54,24 @@ export async function readArrayFile(spec: string, usual: readonly string[], what
     return { array: await npz.read(name), origin: npz.origin(name) };
   } finally {
     await npz.close();
+  }
+}
+
+/** All pages, (pages, height, width), in single precision. @throws PtychoError DATASET_SHAPE for pages that differ in size */
+async function readTiffPages(path: string): Promise<NpyArray> {
+  const tiff = await TiffFile.open(path);
+  try {
+    const [{ width, height }] = tiff.pages;
+    const data = new Float32Array(tiff.pages.length * width * height);
+    for (let page = 0; page < tiff.pages.length; page++) {
+      const { data: pixels } = await tiff.read(page);
+      if (pixels.length !== width * height) {
+        throw new PtychoError('DATASET_SHAPE', `${path}, page ${page + 1}, is of another size than page 1.`, { path });
+      }
+      data.set(pixels, page * width * height);
+    }
+    return { kind: 'real', data, dtype: 'float32', shape: [tiff.pages.length, height, width] };
+  } finally {
+    await tiff.close();
   }
 }

@@ -25,7 +25,8 @@ export interface CropOptions {
 }
 
 /**
- * The window that options ask for; undefined when the frame stays as it is.
+ * The window that options ask for; undefined when the frame stays as it is. With a centre and no side the frame keeps its side
+ * and is moved; the window then leaves it at one edge.
  * @throws PtychoError DATASET_SHAPE for frames that are not square and not cropped; CONFIG_INVALID for a window that does
  * not fit into the frame, or a centre that is no pixel.
  */
@@ -34,17 +35,15 @@ export function cropWindow(
   { crop_px: side, crop_center_px: center }: CropOptions,
 ): CropWindow | undefined {
   if (side === undefined || side === null) {
-    if (center) {
-      throw new PtychoError(
-        'CONFIG_INVALID',
-        'crop_center_px needs crop_px: say to which side (64, 128 or 256 pixels) patterns are to be cut.',
-        { key: 'crop_center_px' },
-      );
+    // Moved without a cut: the window reaches beyond the frame, and what it does not cover is bad.
+    if (center && height === width) {
+      const [row, column] = center.map((v) => Math.round(v) - Math.floor(height / 2));
+      return row === 0 && column === 0 ? undefined : { row, column, side: height };
     }
     if (height !== width) {
       throw new PtychoError(
         'DATASET_SHAPE',
-        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px 64, 128 or 256 (and crop_center_px ROW,COLUMN where the beam is not in the middle).`,
+        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px (and crop_center_px ROW,COLUMN where the beam is not in the middle), or surround them with pad_to.`,
         { path: origin.path, key: origin.member, found: [height, width] },
       );
     }

@@ -17,3 +17,12 @@ export async function hasMagic(path: string, magic: string): Promise<boolean> {
     await handle.close();
   }
 }
+
+/** Little and big endian, classic and BigTIFF. */
+const TIFF_MAGICS = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'];
+
+/** True for an existing file that begins as TIFF does. */
+export async function isTiffFile(path: string): Promise<boolean> {
+  for (const magic of TIFF_MAGICS) if (await hasMagic(path, magic)) return true;
+  return false;
+}

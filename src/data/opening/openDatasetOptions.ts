@@ -4,7 +4,9 @@ import type { Logger } from '../../core/log.js';
 import type { MeasurementDomain } from './measurementDomain.js';
 
 /** Patterns looked at when a scan is opened: enough to tell the domain and to find damage that is everywhere. */
-export const LOOKED_AT = 16;
+export const LOOKED_AT = 64;
+/** Of large frames fewer, down to a quarter: pixels that are read for that look. */
+export const LOOKED_AT_PIXELS = 2 ** 24;
 
 /** The fields of the block `data` that concern opening; the others choose neighbours. */
 export type DataOptions = Pick<
@@ -61,6 +63,8 @@ export interface OpenDatasetOptions extends Partial<DataOptions> {
   readonly measurement_domain?: MeasurementDomain | null;
   /** Let `measurement_domain` replace what the file declares, to correct a wrong declaration (`convert` does). */
   readonly redeclare?: boolean;
+  /** Findings are collected and none of them stops: for `inspect`, which shows them. */
+  readonly reportOnly?: boolean;
   /** The most memory that the patterns may take when they cannot be read row by row (compressed, Fortran order). */
   readonly maxResidentBytes?: number;
   readonly logger?: Logger;

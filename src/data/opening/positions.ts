@@ -90,37 +90,3 @@ function lengthError(origin: NpyOrigin, what: string, found: number, expected: n
     { path: origin.path, key: origin.member, found, expected },
   );
 }
-
-/** Object pixels below which a whole scan is more likely to be in metres. */
-const SMALLEST_EXTENT_PX = 0.01;
-
-/**
- * What is unusual about positions in object pixels: all the same, repeated, on a line, or so close together that they may be
- * metres. None of it keeps a scan from being opened.
- */
-export function positionNotes({ x, y }: Coordinates, source: string): string[] {
-  const n = x.length;
-  if (n < 2) return [];
-  const notes: string[] = [];
-  const distinct = new Set(Array.from(x, (value, i) => `${value},${y[i]}`)).size;
-  const [width, height] = [extentOf(x), extentOf(y)];
-  if (distinct === 1) notes.push(`All ${n} scan positions of ${source} are the same; no image can come of them.`);
-  else if (distinct < n) notes.push(`${n - distinct} of the ${n} scan positions of ${source} repeat an earlier one.`);
-  if (distinct > 1 && Math.max(width, height) < SMALLEST_EXTENT_PX) {
-    notes.push(
-      `The scan positions of ${source} span only ${Math.max(width, height).toPrecision(3)} object pixels; if they are in metres, say so with positions_unit m.`,
-    );
-  } else if (distinct > 1 && n > 2 && Math.min(width, height) === 0) {
-    notes.push(`All ${n} scan positions of ${source} lie on a line along ${width === 0 ? 'y' : 'x'}.`);
-  }
-  return notes;
-}
-
-function extentOf(values: Float64Array): number {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    min = Math.min(min, value);
-    max = Math.max(max, value);
-  }
-  return max - min;
-}

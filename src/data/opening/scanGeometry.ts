@@ -7,9 +7,9 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { nameOf } from '../../formats/npyHeader.js';
+import type { FrameLayout } from '../prepare/frameLayout.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
-import type { CropWindow } from './crop.js';
 import { wavelength_m } from './geometry.js';
 import { type ObjectGrid, toPixels } from './objectGrid.js';
 import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
@@ -45,21 +45,23 @@ export function objectPixel(
 export interface GridChange {
   /** Pixels of the finished patterns along each side. */
   readonly N: number;
-  /** Finished pixels in one pixel of the file's positions, probe and object: N/frame, 1 where nothing was cropped. */
+  /** Finished pixels in one pixel of the file's positions, probe and object: side/frame, 1 where nothing was cropped or padded. */
   readonly scale: Pair;
+  /** Detector pixels in one of the finished patterns, each way. */
+  readonly rebin: number;
 }
 
 /**
  * The grid of the file is that of its probe; where it has none, that of its frames. A product whose probe already has the
  * cropped side thus keeps its pixels.
  */
-export function gridChange(file: ScanFile, window: CropWindow | undefined, transpose: boolean): GridChange {
-  const N = window?.side ?? file.patterns.width;
+export function gridChange(file: ScanFile, { window, padded, rebin, N }: FrameLayout, transpose: boolean): GridChange {
   const probeSide = file.probeGuess?.shape.at(-1);
-  if (window === undefined || probeSide === N) return { N, scale: { x: 1, y: 1 } };
   const { height, width } = file.patterns;
+  const changed = window !== undefined || padded !== width || padded !== height;
+  if (!changed || (probeSide === N && rebin === 1)) return { N, scale: { x: 1, y: 1 }, rebin };
   const [columns, rows] = transpose ? [height, width] : [width, height];
-  return { N, scale: { x: N / columns, y: N / rows } };
+  return { N, scale: { x: padded / columns, y: padded / rows }, rebin };
 }
 
 /**
@@ -69,7 +71,7 @@ export function gridChange(file: ScanFile, window: CropWindow | undefined, trans
 export function resolveGeometry(
   file: ScanFile,
   options: GeometryOptions,
-  { N, scale }: GridChange,
+  { N, scale, rebin }: GridChange,
   transpose: boolean,
   note: (sentence: string) => void,
 ): ScanGeometry {
@@ -79,12 +81,13 @@ export function resolveGeometry(
     throw new PtychoError('CONFIG_INVALID', `${key} must be a positive number, got ${value}.`, { key, found: value });
   }
   const both = (value: number | null | undefined): Pair | undefined => (value ? { x: value, y: value } : undefined);
+  const larger = (pair: Pair | undefined, by: number) => pair && { x: pair.x * by, y: pair.y * by };
   const turned = (pair: Pair | undefined) => (pair && transpose ? { x: pair.y, y: pair.x } : pair);
   const given: ScanGeometry = {
     ...file.geometry,
     energy_eV: options.energy_eV ?? file.geometry.energy_eV,
     detectorDistance_m: options.detector_distance_m ?? file.geometry.detectorDistance_m,
-    detectorPixel_m: both(options.detector_pixel_m) ?? turned(file.geometry.detectorPixel_m),
+    detectorPixel_m: larger(both(options.detector_pixel_m) ?? turned(file.geometry.detectorPixel_m), rebin),
   };
   const computed = objectPixel(given, N);
   const ofFile = file.geometry.objectPixel_m;

@@ -10,13 +10,11 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
-import { hasMagic } from '../opening/fileKind.js';
+import { isTiffFile } from '../opening/fileKind.js';
 import { positionsBeside } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 
 const ENDING = /\.tiff?$/i;
-/** Little and big endian, classic and BigTIFF. */
-const MAGICS = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'];
 /** Files whose headers are read at the same time. */
 const AT_ONCE = 16;
 
@@ -25,10 +23,7 @@ export const tiffReader: ScanReader = {
   format: 'tiff',
   title: 'TIFF frames: a stack, a folder or a pattern such as frame_*.tif',
   async recognises(path) {
-    if (existsSync(path) && statSync(path).isFile()) {
-      for (const magic of MAGICS) if (await hasMagic(path, magic)) return true;
-      return false;
-    }
+    if (existsSync(path) && statSync(path).isFile()) return isTiffFile(path);
     return (await filesOf(path)).length > 0;
   },
   async open(path, options) {

@@ -5,6 +5,7 @@ import { type ConfigDefinition, inferenceDefinition } from '../../config/definit
 import { resolveConfig } from '../../config/resolve.js';
 import type { ExecutionConfig } from '../../config/schema.js';
 import type { Logger } from '../../core/log.js';
+import { surveyScan } from '../../data/findings/survey.js';
 import type { RawData } from '../../data/rawData.js';
 import { openScan, type ScanRequest } from '../scan.js';
 
@@ -55,7 +56,7 @@ export async function withScan<T>(
   logger: Logger | undefined,
   work: (raw: RawData) => Promise<T>,
 ): Promise<T> {
-  if (typeof input !== 'string') return work(input);
+  if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger }));
   const raw = await openScan(input, request, logger);
   try {
     return await work(raw);

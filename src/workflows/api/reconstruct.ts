@@ -10,6 +10,7 @@ import { inferenceDefinition } from '../../config/definition.js';
 import type { InferenceConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
 import type { DiffractionDataset } from '../../data/dataset.js';
+import { surveyScan } from '../../data/findings/survey.js';
 import type { RawData } from '../../data/rawData.js';
 import {
   LiveScan,
@@ -192,7 +193,7 @@ async function openFor(
   { logger }: ImageOptions,
 ): Promise<{ readonly scan: RawData | PreparedScan; close(): Promise<void> }> {
   if (typeof data !== 'string') return { scan: data, close: async () => {} };
-  const scan = await openScan(data, config, logger);
+  const scan = await openScan(data, config, logger, { once: true });
   return { scan, close: () => scan.close() };
 }
 
@@ -206,7 +207,8 @@ async function prepare(
   readonly scan: PreparedScan;
   readonly image: ReconstructOptions & { readonly dataset: DiffractionDataset };
 }> {
-  const raw = 'groups' in data ? data.raw : data;
+  const raw =
+    'groups' in data ? data.raw : await surveyScan(data, { accept: config.data.accept, logger: options.logger });
   requireSide(raw, model.N, 'the model');
   // Fitting positions reads every pattern in every round.
   const once = config.refine_positions === 0;

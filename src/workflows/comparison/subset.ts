@@ -22,7 +22,7 @@ export function scanRequest(config: ComparisonConfig): ScanRequest {
 
 /** Opens the scan of a comparison; only the drawn patterns are in it. Close it after use. */
 export function openSubset(config: ComparisonConfig, logger?: Logger): Promise<RawData> {
-  return openScan(config.test_data_file, scanRequest(config), logger);
+  return openScan(config.test_data_file, scanRequest(config), logger, { once: true });
 }
 
 /** Groups of the drawn patterns, for networks of any gridsize. */

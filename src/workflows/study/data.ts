@@ -6,7 +6,7 @@ import { resolveConfig } from '../../config/resolve.js';
 import type { StudyConfig } from '../../config/schemas/study.js';
 import { convertConfigSchema, splitConfigSchema } from '../../config/schemas/tools.js';
 import { PtychoError } from '../../core/errors.js';
-import { openDataset } from '../../data/openDataset.js';
+import { openSurveyed } from '../../data/findings/survey.js';
 import type { RawData } from '../../data/rawData.js';
 import { computeOverlapMetrics, overlapSubset } from '../../evaluation/overlap.js';
 import { convertWorkflow } from '../convert.js';
@@ -193,7 +193,7 @@ export function overlapStep(study: Study, dose: number, view: string, gridsize: 
 }
 
 async function withScan<T>(file: string, services: WorkflowServices, use: (raw: RawData) => Promise<T>): Promise<T> {
-  const raw = await openDataset(file, { logger: services.logger });
+  const raw = await openSurveyed(file, { logger: services.logger });
   try {
     return await use(raw);
   } finally {

@@ -4,7 +4,7 @@ import { fieldsOf } from '../../config/field.js';
 import { resolveConfig } from '../../config/resolve.js';
 import { type SolverOptions, solverOptionsSchema } from '../../config/schemas/solver.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
-import { openDataset } from '../../data/openDataset.js';
+import { openSurveyed } from '../../data/findings/survey.js';
 import { writeNpz } from '../../formats/npz.js';
 import { reconstructionArrays } from '../reconstruction/write.js';
 import type { WorkflowServices } from '../services.js';
@@ -49,7 +49,7 @@ async function solveTo(
   services: WorkflowServices,
 ): Promise<Record<string, unknown>> {
   const { logger, signal, onProgress } = services;
-  const raw = await openDataset(job.scanFile, { logger });
+  const raw = await openSurveyed(job.scanFile, { logger });
   try {
     const solved = await runSolver(raw, options, { logger, signal, onProgress });
     if (solved.cancelled)

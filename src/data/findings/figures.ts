@@ -29,29 +29,65 @@ export interface PatternFigures {
 const MOST_MEASURED = 1024;
 const CHUNK_PIXELS = 1 << 21;
 
+/** Adds up the figures of patterns that are handed over one by one. */
+export class FigureMeter {
+  private readonly meanIntensity: Float64Array;
+  private readonly indices: number[] = [];
+  private readonly powers: number[] = [];
+  private largest = 0;
+  private atLargest = 0;
+  private unusable = 0;
+  private firstProblem: string | undefined;
+
+  /** @param size pixels of a pattern */
+  constructor(private readonly size: number) {
+    this.meanIntensity = new Float64Array(size);
+  }
+
+  /** @param intensities the pixels are intensities, not amplitudes */
+  take(index: number, pixels: Float32Array, intensities: boolean): void {
+    const { meanIntensity, size } = this;
+    let { largest, atLargest } = this;
+    let power = 0;
+    for (let p = 0; p < size; p++) {
+      const v = pixels[p];
+      const intensity = intensities ? v : v * v;
+      power += intensity;
+      meanIntensity[p] += intensity;
+      if (intensity > largest) [largest, atLargest] = [intensity, 1];
+      else if (intensity === largest) atLargest++;
+    }
+    [this.largest, this.atLargest] = [largest, atLargest];
+    this.indices.push(index);
+    this.powers.push(power);
+  }
+
+  /** A pattern that cannot be read or used. */
+  refuse(problem: string): void {
+    this.firstProblem ??= problem;
+    this.unusable++;
+  }
+
+  figures(): PatternFigures {
+    const taken = Math.max(1, this.powers.length);
+    return {
+      indices: Int32Array.from(this.indices),
+      power: Float64Array.from(this.powers),
+      meanIntensity: this.meanIntensity.map((v) => v / taken),
+      maxAmplitude: Math.sqrt(Math.max(0, this.largest)),
+      atMaximum: this.atLargest,
+      unusable: this.unusable,
+      firstProblem: this.firstProblem,
+    };
+  }
+}
+
 /** Measures up to 1024 patterns. @throws PtychoError reading errors other than DATASET_VALUE */
 export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
   const { N, count } = raw;
   const size = N * N;
-  const wanted = Math.min(count, MOST_MEASURED);
-  const all = Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * count) / wanted));
-  const meanIntensity = new Float64Array(size);
-  const indices: number[] = [];
-  const powers: number[] = [];
-  let [maxAmplitude, atMaximum, unusable] = [0, 0, 0];
-  let firstProblem: string | undefined;
-  const take = (index: number, amplitudes: Float32Array) => {
-    let power = 0;
-    for (let p = 0; p < size; p++) {
-      const a = amplitudes[p];
-      power += a * a;
-      meanIntensity[p] += a * a;
-      if (a > maxAmplitude) [maxAmplitude, atMaximum] = [a, 1];
-      else if (a === maxAmplitude) atMaximum++;
-    }
-    indices.push(index);
-    powers.push(power);
-  };
+  const all = spreadIndices(Math.min(count, MOST_MEASURED), count);
+  const meter = new FigureMeter(size);
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
   for (let from = 0; from < all.length; from += step) {
     const part = all.subarray(from, from + step);
@@ -59,7 +95,7 @@ export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
     try {
       await raw.patterns.readAmplitudes(part, pixels);
       part.forEach((index, i) => {
-        take(index, pixels.subarray(i * size, (i + 1) * size));
+        meter.take(index, pixels.subarray(i * size, (i + 1) * size), false);
       });
     } catch (error) {
       if (!isPtychoError(error, 'DATASET_VALUE')) throw error;
@@ -68,25 +104,25 @@ export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
       for (const index of part) {
         try {
           await raw.patterns.readAmplitudes([index], one);
-          take(index, one);
+          meter.take(index, one, false);
         } catch (inner) {
           if (!isPtychoError(inner, 'DATASET_VALUE')) throw inner;
-          firstProblem ??= messageOf(inner);
-          unusable++;
+          meter.refuse(messageOf(inner));
         }
       }
     }
   }
-  for (let p = 0; p < size; p++) meanIntensity[p] /= Math.max(1, powers.length);
-  return {
-    indices: Int32Array.from(indices),
-    power: Float64Array.from(powers),
-    meanIntensity,
-    maxAmplitude,
-    atMaximum,
-    unusable,
-    firstProblem,
-  };
+  return meter.figures();
+}
+
+/** `wanted` indices spread evenly over `count`. */
+export function spreadIndices(wanted: number, count: number): Int32Array {
+  return Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * count) / wanted));
+}
+
+/** Middle value; 0 of none. */
+export function median(values: Float64Array): number {
+  return values.length === 0 ? 0 : values.slice().sort()[Math.floor(values.length / 2)];
 }
 
 /** A histogram of the positive values. */
@@ -101,7 +137,10 @@ export function logHistogram(values: Float64Array, bins: number): Histogram | un
   return { edges: Array.from({ length: bins + 1 }, (_, i) => Math.exp(low + (i * span) / bins)), counts };
 }
 
-/** True when the quarter of the pixels nearest to the corners holds more light than the quarter in the middle. */
+/** Light in the corners must exceed that in the middle so many times, or it is noise that decides. */
+const CORNERS = 1.5;
+
+/** True when the quarter of the pixels nearest to the corners holds clearly more light than the quarter in the middle. */
 export function darkInTheMiddle(intensity: Float64Array, N: number): boolean {
   const [low, high] = [N / 4, N - N / 4];
   let [middle, corners] = [0, 0];
@@ -113,7 +152,7 @@ export function darkInTheMiddle(intensity: Float64Array, N: number): boolean {
       else if (!inRow && !inColumn) corners += intensity[row * N + column];
     }
   }
-  return corners > middle;
+  return corners > CORNERS * middle;
 }
 
 /** Centre of mass of the light, in pixels; undefined without light. */

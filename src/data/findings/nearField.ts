@@ -1,0 +1,141 @@
+/**
+ * Near-field scans: images of the sample in a wide beam, a little behind it (propagation distance ≤ N·pixel²/λ), which solvers
+ * and networks of far fields cannot use. Such images move with the sample, pixel by pixel, and their light lies as the probe
+ * does and not as its Fourier transform. Strongly defocused far fields move, too, but magnified, and lie where the probe's far
+ * field does.
+ *
+ * @example
+ * nearField(raw, meanIntensity, looked)?.code; // 'NEAR_FIELD'
+ */
+import type { ComplexTensor } from '../../core/tensor.js';
+import { meanNearestDistance } from '../grouping/neighbours.js';
+import type { RawData } from '../rawData.js';
+import type { Finding } from './finding.js';
+import { farField } from './lightShift.js';
+
+type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
+
+/** Some patterns of a scan as intensities or amplitudes, (indices.length, N, N). */
+export interface LookedPatterns {
+  readonly pixels: Float32Array;
+  readonly indices: Int32Array;
+}
+
+/** Correlation with the probe's far field from which the light is that. */
+const FAR = 0.7;
+/** Correlation of two frames, moved by the way of the sample between them, from which they show the same thing. */
+const MOVES = 0.3;
+/** Pairs of frames that are compared. */
+const PAIRS = 12;
+/** The way between them: more than a speckle, less than most of the frame. */
+const WAY_PX = { least: 2, most: 0.4 } as const;
+/** Pixels with less than this part of the brightest are outside of the beam. */
+const LIT = 0.1;
+
+/** The finding, where the scan is one. @param meanIntensity (N, N) mean pattern */
+export function nearField(scan: Scan, meanIntensity: Float64Array, looked: LookedPatterns): Finding | undefined {
+  const { probeGuess, N, source } = scan;
+  const far = probeGuess === undefined ? undefined : alike(meanIntensity, farField(probeGuess, N));
+  if (far !== undefined && far >= FAR) return undefined;
+  const moves = movesWithSample(scan, meanIntensity, looked);
+  const why =
+    moves > MOVES
+      ? `its frames move with the sample (correlation ${moves.toFixed(2)}), as images do`
+      : stepsOfDetector(scan);
+  if (why !== undefined) {
+    return {
+      code: 'NEAR_FIELD',
+      severity: 'wrong',
+      message: `${source} is a near-field scan: ${why}; this version reconstructs far-field scans only.`,
+    };
+  }
+  if (far === undefined || probeGuess === undefined || !(far < 0.4)) return undefined;
+  if (alike(meanIntensity, intensityOf(probeGuess, N)) < 0.9) return undefined;
+  return {
+    code: 'PROBE_MISMATCH',
+    severity: 'doubt',
+    message: `The light of ${source} lies as its probe does (correlation ${alike(meanIntensity, intensityOf(probeGuess, N)).toFixed(2)}) and not as the far field of that probe (${far.toFixed(2)}): the probe lacks its phase, or the scan is a near-field one.`,
+    remedy: 'give a measured or simulated probe with --probe FILE[:key]',
+  };
+}
+
+/** Mean correlation of frames, each divided by the mean image, when one is moved as the sample was; 0 where none can be. */
+function movesWithSample(
+  { xcoords, ycoords, N }: Scan,
+  mean: Float64Array,
+  { pixels, indices }: LookedPatterns,
+): number {
+  const size = N * N;
+  const brightest = mean.reduce((most, v) => Math.max(most, v), 0);
+  const lit = Uint8Array.from(mean, (v) => (v > LIT * brightest ? 1 : 0));
+  const contrast = (i: number) =>
+    Float64Array.from({ length: size }, (_, p) => (lit[p] ? pixels[i * size + p] / mean[p] : 0));
+  let [sum, pairs] = [0, 0];
+  for (let i = 0; i < indices.length && pairs < PAIRS; i++) {
+    for (let j = i + 1; j < indices.length && pairs < PAIRS; j++) {
+      const dx = Math.round(xcoords[indices[j]] - xcoords[indices[i]]);
+      const dy = Math.round(ycoords[indices[j]] - ycoords[indices[i]]);
+      const way = Math.max(Math.abs(dx), Math.abs(dy));
+      if (way < WAY_PX.least || way > WAY_PX.most * N) continue;
+      const [a, b] = [contrast(i), contrast(j)];
+      // The sample, or the beam: both signs are in use.
+      sum += Math.max(moved(a, b, lit, dy, dx, N), moved(a, b, lit, -dy, -dx, N));
+      pairs++;
+      break;
+    }
+  }
+  return pairs === 0 ? 0 : sum / pairs;
+}
+
+/** Correlation coefficient of a[p] and b[p + (dy, dx)] over the pixels that both have light at. */
+function moved(a: Float64Array, b: Float64Array, lit: Uint8Array, dy: number, dx: number, N: number): number {
+  let [n, sa, sb, saa, sbb, sab] = [0, 0, 0, 0, 0, 0];
+  for (let r = Math.max(0, -dy); r < Math.min(N, N - dy); r++) {
+    for (let c = Math.max(0, -dx); c < Math.min(N, N - dx); c++) {
+      const [p, q] = [r * N + c, (r + dy) * N + c + dx];
+      if (!lit[p] || !lit[q]) continue;
+      n++;
+      sa += a[p];
+      sb += b[q];
+      saa += a[p] ** 2;
+      sbb += b[q] ** 2;
+      sab += a[p] * b[q];
+    }
+  }
+  if (n < N) return 0;
+  const spread = Math.sqrt((saa - sa ** 2 / n) * (sbb - sb ** 2 / n));
+  return spread > 0 ? (sab - (sa * sb) / n) / spread : 0;
+}
+
+function stepsOfDetector({ xcoords, ycoords, geometry, N }: Scan): string | undefined {
+  const { objectPixel_m: pixel, detectorPixel_m: detector } = geometry;
+  if (!pixel || !detector || xcoords.length < 2) return undefined;
+  const step_px = meanNearestDistance(xcoords, ycoords);
+  const onDetector = (step_px * pixel.x) / detector.x;
+  // Steps of many patterns' sides in object pixels, and of a part of one on the detector.
+  if (!(step_px > 2 * N && onDetector > 0.1 && onDetector < N)) return undefined;
+  return `its steps are ${Math.round(step_px)} pixels of a far field, and ${Number(onDetector.toPrecision(2))} pixels of the detector`;
+}
+
+function intensityOf({ re, im }: ComplexTensor, N: number): Float64Array {
+  const area = N * N;
+  const out = new Float64Array(area);
+  for (let i = 0; i < re.length; i++) out[i % area] += re[i] ** 2 + im[i] ** 2;
+  return out;
+}
+
+/** Correlation coefficient of the amplitudes. */
+function alike(a: Float64Array, b: Float64Array): number {
+  const n = a.length;
+  let [sa, sb, saa, sbb, sab] = [0, 0, 0, 0, 0];
+  for (let p = 0; p < n; p++) {
+    const [u, v] = [Math.sqrt(Math.max(0, a[p])), Math.sqrt(Math.max(0, b[p]))];
+    sa += u;
+    sb += v;
+    saa += u * u;
+    sbb += v * v;
+    sab += u * v;
+  }
+  const spread = Math.sqrt((saa - sa ** 2 / n) * (sbb - sb ** 2 / n));
+  return spread > 0 ? (sab - (sa * sb) / n) / spread : 0;
+}

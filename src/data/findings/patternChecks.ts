@@ -1,0 +1,161 @@
+/** What the patterns of a scan show: light in the corners or off the middle, hot pixels, frames without light or with too much. */
+import type { ComplexTensor } from '../../core/tensor.js';
+import type { MeasurementDomain } from '../opening/measurementDomain.js';
+import { centreOfLight, darkInTheMiddle, hotPixels, median, type PatternFigures } from './figures.js';
+import type { Finding } from './finding.js';
+import { lightShift } from './lightShift.js';
+
+/** The scan that patterns belong to, as far as their checks need it. */
+export interface CheckedScan {
+  readonly N: number;
+  readonly domain: MeasurementDomain;
+  readonly probeGuess: ComplexTensor | undefined;
+  /** File rows of the patterns, by which frames are named. */
+  readonly sampleIndices: Int32Array;
+  /** The patterns are those of whole frames, so that their pixels can be named as the file has them. */
+  readonly source: string;
+}
+
+/** The light may be this part of N away from N/2 before it is said. */
+const OFF_CENTRE = 1 / 16;
+/** Largest values of a detector that counts; smaller ones repeat by chance. */
+const SATURATION_FROM = 50;
+/** A frame with so many times the usual light holds no more of the same. */
+const OVERBRIGHT = 30;
+/** More of them than this part of the scan are the scan. */
+const FEW = 0.05;
+/** Frames with less than this part of the usual light are dim. */
+const DIM = 0.1;
+const MOST_NAMED = 10;
+
+/** Checks of some or all patterns, `figures` being theirs. */
+export function checkPatterns(scan: CheckedScan, figures: PatternFigures): Finding[] {
+  const { power, unusable } = figures;
+  const findings: Finding[] = [];
+  const looked = power.length + unusable;
+  if (unusable > 0) {
+    findings.push({
+      code: 'UNUSABLE_FRAMES',
+      severity: 'doubt',
+      message: `${unusable} of ${looked} patterns looked at cannot be used: ${figures.firstProblem}`,
+    });
+  }
+  findings.push(...checkPower(scan, figures.indices, power));
+  const hot = hotPixels(figures.meanIntensity, scan.N);
+  if (hot.length > 0) {
+    const places = hot.slice(0, 5).map(({ row, column }) => `(${row}, ${column})`);
+    findings.push({
+      code: 'HOT_PIXELS',
+      severity: 'wrong',
+      message: `${scan.source}: ${hot.length} ${hot.length === 1 ? 'pixel is' : 'pixels are'} far brighter than all neighbours in the mean pattern, such as row and column ${places.join(', ')}; these are hot pixels.`,
+      remedy: '--auto_mask leaves them out, --bad_pixels FILE[:key] those of a mask',
+    });
+  }
+  const saturation = checkSaturation(scan, figures, hot.length);
+  if (saturation) findings.push(saturation);
+  const light = figures.meanIntensity.slice();
+  for (const { row, column } of hot) light[row * scan.N + column] = 0;
+  const place = checkPlace(scan, light);
+  if (place) findings.push(place);
+  return findings;
+}
+
+/** Dark, dim and over-bright frames, by the light Σ d² of each. */
+export function checkPower(
+  { sampleIndices, source }: Pick<CheckedScan, 'sampleIndices' | 'source'>,
+  indices: Int32Array,
+  power: Float64Array,
+): Finding[] {
+  const findings: Finding[] = [];
+  const typical = median(power.filter((v) => v > 0));
+  const name = (which: number[]) => frameList(which.map((i) => sampleIndices[indices[i]]));
+  const places = (test: (v: number) => boolean) => Array.from(power.keys()).filter((i) => test(power[i]));
+  const dark = places((v) => v === 0);
+  if (dark.length > 0) {
+    findings.push({
+      code: 'DARK_FRAMES',
+      severity: 'doubt',
+      message: `${dark.length} of ${power.length} patterns of ${source} are dark (zero everywhere): frames ${name(dark)}; they say nothing about the object and are left out.`,
+    });
+  }
+  const dim = places((v) => v > 0 && v < DIM * typical);
+  if (dim.length > 0) {
+    findings.push({
+      code: 'DIM_FRAMES',
+      severity: 'note',
+      message: `${dim.length} of ${power.length} patterns looked at hold less than a tenth of the usual light, frames ${name(dim)}: a shutter, a lost beam, or an opaque part of the sample.`,
+      remedy: '--min_counts leaves them out',
+    });
+  }
+  const bright = places((v) => v > OVERBRIGHT * typical);
+  if (bright.length > 0 && bright.length <= Math.max(1, FEW * power.length)) {
+    const most = Math.max(...bright.map((i) => power[i])) / typical;
+    findings.push({
+      code: 'OVERBRIGHT_FRAMES',
+      severity: 'wrong',
+      message: `${source}: ${bright.length === 1 ? 'one frame holds' : `${bright.length} frames hold`} up to ${Number(most.toPrecision(2))} times the usual light, frames ${name(bright)}; no object does that.`,
+      remedy: `--skip_frames ${bright.map((i) => sampleIndices[indices[i]]).join(',')}`,
+    });
+  }
+  return findings;
+}
+
+/** `3, 4, 9 … (12 in all)`. */
+export function frameList(frames: readonly number[]): string {
+  const named = frames.slice(0, MOST_NAMED).join(', ');
+  return frames.length > MOST_NAMED ? `${named}, … (${frames.length} in all)` : named;
+}
+
+function checkSaturation(scan: CheckedScan, figures: PatternFigures, hot: number): Finding | undefined {
+  const { maxAmplitude, atMaximum, power, unusable } = figures;
+  if (scan.domain === 'normalized_amplitude' || hot > 0) return undefined;
+  const clipped = maxAmplitude ** 2 >= SATURATION_FROM && atMaximum > Math.max(8, (power.length + unusable) / 10);
+  if (!clipped) return undefined;
+  const largest = scan.domain === 'count_intensity' ? maxAmplitude ** 2 : maxAmplitude;
+  return {
+    code: 'SATURATED',
+    severity: 'doubt',
+    message: `${atMaximum} pixels hold the largest value, ${shortNumber(largest)}; the detector may be saturated there.`,
+    remedy: 'mask these pixels or shorten the exposure',
+  };
+}
+
+/** Where the light lies: zero frequency belongs at (N/2, N/2). */
+function checkPlace({ N, probeGuess, source }: CheckedScan, light: Float64Array): Finding | undefined {
+  if (darkInTheMiddle(light, N)) {
+    return {
+      code: 'ZERO_FREQUENCY_IN_CORNERS',
+      severity: 'wrong',
+      message: `The light of ${source} is in the corners of the patterns, but zero frequency should be at (N/2, N/2).`,
+      remedy: '--fftshift yes moves it',
+    };
+  }
+  const limit = OFF_CENTRE * N;
+  const shift = probeGuess && lightShift(light, probeGuess, N);
+  const centred = (off: number) => `${off > 0 ? '+' : ''}${off.toFixed(1)}`;
+  if (shift?.clear) {
+    if (Math.max(Math.abs(shift.rows), Math.abs(shift.columns)) < limit) return undefined;
+    return {
+      code: 'OFF_CENTRE',
+      severity: 'wrong',
+      message: `The light of ${source} lies ${centred(shift.rows)} rows and ${centred(shift.columns)} columns from where the probe sends it, so zero frequency is not at (N/2, N/2).`,
+      remedy: '--crop_center_px auto puts it there',
+    };
+  }
+  const centre = centreOfLight(light, N);
+  if (centre === undefined) return undefined;
+  const off = { rows: centre.row - N / 2, columns: centre.column - N / 2 };
+  if (Math.max(Math.abs(off.rows), Math.abs(off.columns)) <= limit) return undefined;
+  return {
+    code: 'OFF_CENTRE',
+    severity: 'doubt',
+    message: `The middle of the light of ${source} is at row ${centre.row.toFixed(1)}, column ${centre.column.toFixed(1)}, not at ${N / 2}; if that is not the sample's doing, zero frequency is not where it should be.`,
+    remedy: '--crop_center_px auto, or --crop_center_px ROW,COLUMN',
+  };
+}
+
+/** `1.23e6`, `0.00123`, `123`. */
+export function shortNumber(value: number): string {
+  const short = Number(value.toPrecision(3));
+  return short >= 1e6 || short < 1e-2 ? short.toExponential().replace('e+', 'e') : String(short);
+}

@@ -1,0 +1,294 @@
+/**
+ * The first full pass over the patterns of an open scan, before any step uses them: frames without light are left out, those
+ * with far too much, or that cannot be read, are named. What is read is kept where it fits, and its sums are kept in any case,
+ * so that nobody reads the patterns again to measure them.
+ *
+ * @example
+ * const raw = await surveyScan(await openDataset('scan.h5'));
+ */
+import { isPtychoError, messageOf } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import { patternSums } from '../normalise.js';
+import { openDataset } from '../openDataset.js';
+import type { OpenDatasetOptions } from '../opening/openDatasetOptions.js';
+import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns } from '../patternCache.js';
+import type { PatternSource, PatternSums } from '../patternSource.js';
+import type { RawData } from '../rawData.js';
+import { FigureMeter, median, spreadIndices } from './figures.js';
+import { Findings } from './finding.js';
+import { lookAtScan } from './look.js';
+import { checkPower, frameList } from './patternChecks.js';
+
+/** How a survey goes. */
+export interface SurveyOptions {
+  /** The most bytes of patterns that are kept for the passes that follow; 1 GiB. */
+  readonly keepBytes?: number;
+  /** Of scans in memory, whose findings nobody has heard yet. */
+  readonly accept?: readonly string[];
+  readonly logger?: Logger;
+  readonly signal?: AbortSignal;
+  readonly onPatterns?: (done: number) => void;
+}
+
+/** Pixels read in one go. */
+const CHUNK_PIXELS = 1 << 21;
+/** Frames with less than this part of the usual light are looked at for a beam at all. */
+const FAINT = 0.05;
+
+/**
+ * Reads every pattern once. The result has the patterns that can be used; closing it closes the scan. A scan that was surveyed is
+ * returned as it is.
+ * @throws PtychoError SCAN_WRONG for a finding that is wrong and not accepted; CANCELLED; those of reading
+ */
+export async function surveyScan(raw: RawData, options: SurveyOptions = {}): Promise<RawData> {
+  if (raw.patterns.sums !== undefined) return raw;
+  const findings = raw.findings ?? (await lookAtScan(raw, new Findings(raw.source, options)));
+  const { keepBytes = DEFAULT_CACHE_BYTES } = options;
+  const all = spreadIndices(raw.count, raw.count);
+  const kept =
+    keepBytes >= DEFAULT_CACHE_BYTES
+      ? keepPatterns(raw.patterns, all, keepBytes)
+      : keepFirstPatterns(raw.patterns, all, keepBytes);
+  const pass = new Pass(raw, kept, options);
+  await pass.run(all);
+  const { usable, sums } = pass.judge(findings);
+  findings.settle();
+  const patterns = new SurveyedPatterns(kept, usable, sums);
+  return usable.length === raw.count ? { ...raw, patterns, findings } : narrowed(raw, patterns, usable, findings);
+}
+
+/**
+ * Opens a scan and surveys it; it is closed again when that fails.
+ * @throws PtychoError as `openDataset` and {@link surveyScan}
+ */
+export async function openSurveyed(
+  path: string,
+  options: OpenDatasetOptions = {},
+  survey: SurveyOptions = {},
+): Promise<RawData> {
+  const raw = await openDataset(path, options);
+  try {
+    return await surveyScan(raw, { logger: options.logger, ...survey });
+  } catch (error) {
+    await raw.close();
+    throw error;
+  }
+}
+
+/** One pass over the patterns. */
+class Pass {
+  readonly #sums: PatternSums;
+  /** 1 where a pattern could be read. */
+  readonly #read: Uint8Array;
+  readonly #background: Uint8Array;
+  #brightShare = 0;
+  #brightPixels: Uint8Array | undefined;
+  #usual = 0;
+  #firstProblem: string | undefined;
+
+  constructor(
+    private readonly raw: RawData,
+    private readonly patterns: PatternSource,
+    private readonly options: SurveyOptions,
+  ) {
+    const { count } = raw;
+    this.#sums = { power: new Float64Array(count), squares: new Float64Array(count), sum: new Float64Array(count), max: new Float64Array(count) }; // biome-ignore format: one line
+    this.#read = new Uint8Array(count);
+    this.#background = new Uint8Array(count);
+  }
+
+  async run(all: Int32Array): Promise<void> {
+    const { raw, options } = this;
+    const size = raw.N ** 2;
+    const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
+    const buffer = new Float32Array(Math.min(step, all.length) * size);
+    for (let from = 0; from < all.length; from += step) {
+      options.signal?.throwIfAborted();
+      const part = all.subarray(from, from + step);
+      const pixels = buffer.subarray(0, part.length * size);
+      try {
+        await this.patterns.readAmplitudes(part, pixels);
+        this.#take(part, pixels, size);
+      } catch (error) {
+        if (!isPtychoError(error) || !this.raw.preparation?.skipUnreadable) throw error;
+        await this.#oneByOne(part, size);
+      }
+      options.onPatterns?.(from + part.length);
+    }
+  }
+
+  #take(part: Int32Array, pixels: Float32Array, size: number): void {
+    this.#learn(part, pixels, size);
+    for (let i = 0; i < part.length; i++) {
+      const pattern = pixels.subarray(i * size, (i + 1) * size);
+      const { power, squares, sum, max } = patternSums(pattern);
+      const at = part[i];
+      this.#sums.power[at] = power;
+      this.#sums.squares[at] = squares;
+      this.#sums.sum[at] = sum;
+      this.#sums.max[at] = max;
+      this.#read[at] = 1;
+      if (power > 0 && power < FAINT * this.#usual) this.#background[at] = this.#isBackground(pattern, power) ? 1 : 0;
+    }
+  }
+
+  async #oneByOne(part: Int32Array, size: number): Promise<void> {
+    const one = new Float32Array(size);
+    for (const index of part) {
+      try {
+        await this.patterns.readAmplitudes([index], one);
+        this.#take(Int32Array.of(index), one, size);
+      } catch (error) {
+        if (!isPtychoError(error)) throw error;
+        this.#firstProblem ??= messageOf(error);
+      }
+    }
+  }
+
+  /** What the usual light is, and where it falls: the pixels that hold half of it. */
+  #learn(part: Int32Array, pixels: Float32Array, size: number): void {
+    if (this.#brightPixels !== undefined) return;
+    const meter = new FigureMeter(size);
+    for (let i = 0; i < part.length; i++) meter.take(part[i], pixels.subarray(i * size, (i + 1) * size), false);
+    const { power, meanIntensity } = meter.figures();
+    this.#usual = median(power.filter((v) => v > 0));
+    if (this.#usual === 0) return;
+    const order = Int32Array.from(meanIntensity.keys()).sort((a, b) => meanIntensity[b] - meanIntensity[a]);
+    const total = meanIntensity.reduce((sum, v) => sum + v, 0);
+    this.#brightPixels = new Uint8Array(size);
+    let held = 0;
+    let pixelsHeld = 0;
+    for (const p of order) {
+      if (held >= total / 2) break;
+      held += meanIntensity[p];
+      pixelsHeld++;
+      this.#brightPixels[p] = 1;
+    }
+    this.#brightShare = pixelsHeld / size;
+  }
+
+  /** Light that lies evenly, and not where the beam does, is the detector's own: the beam was off. */
+  #isBackground(pattern: Float32Array, power: number): boolean {
+    let bright = 0;
+    const where = this.#brightPixels as Uint8Array;
+    for (let p = 0; p < pattern.length; p++) if (where[p]) bright += pattern[p] ** 2;
+    return bright / power < (0.5 + this.#brightShare) / 2;
+  }
+
+  /** Which patterns can be used, and their sums. */
+  judge(findings: Findings): { usable: Int32Array; sums: PatternSums } {
+    const { raw } = this;
+    const { power } = this.#sums;
+    const minCounts = raw.preparation?.minCounts ?? 0;
+    const all = Int32Array.from(power.keys());
+    const named = (which: Int32Array) => frameList(Array.from(which, (i) => raw.sampleIndices[i]));
+    const lost = all.filter((i) => !this.#read[i]);
+    if (lost.length > 0) {
+      findings.add({
+        code: 'UNREADABLE_FRAMES',
+        severity: 'doubt',
+        message: `${lost.length} of ${raw.count} frames of ${raw.source} cannot be read and are left out: ${named(lost)}. The first: ${this.#firstProblem}`,
+      });
+    }
+    const read = all.filter((i) => this.#read[i] === 1);
+    for (const finding of checkPower(
+      raw,
+      read,
+      Float64Array.from(read, (i) => power[i]),
+    )) {
+      findings.add(finding);
+    }
+    const off = read.filter((i) => this.#background[i] === 1);
+    if (off.length > 0) {
+      findings.add({
+        code: 'BEAM_OFF_FRAMES',
+        severity: 'doubt',
+        message: `${off.length} of ${raw.count} patterns of ${raw.source} hold only background, far below the usual light and spread evenly: frames ${named(off)}; the beam was off, and they are left out.`,
+      });
+    }
+    const few = read.filter((i) => power[i] > 0 && power[i] < minCounts);
+    if (few.length > 0) {
+      findings.add({
+        code: 'FEW_COUNTS',
+        severity: 'note',
+        message: `${few.length} of ${raw.count} patterns hold fewer than ${minCounts} counts and are left out: frames ${named(few)}.`,
+      });
+    }
+    const lit = read.filter((i) => power[i] > 0 && power[i] >= minCounts && this.#background[i] === 0);
+    // Without any light there is nothing to leave out; what is wrong is said where the patterns are used.
+    const usable = lit.length > 0 ? lit : read;
+    const pick = (values: Float64Array) => Float64Array.from(usable, (i) => values[i]);
+    const { squares, sum, max } = this.#sums;
+    return { usable, sums: { power: pick(power), squares: pick(squares), sum: pick(sum), max: pick(max) } };
+  }
+}
+
+/** Some of the patterns of a source, with what they sum up to. */
+class SurveyedPatterns implements PatternSource {
+  readonly count: number;
+
+  constructor(
+    private readonly source: PatternSource,
+    private readonly rows: Int32Array,
+    readonly sums: PatternSums,
+  ) {
+    this.count = rows.length;
+  }
+
+  get N() {
+    return this.source.N;
+  }
+  get domain() {
+    return this.source.domain;
+  }
+  get resident() {
+    return this.source.resident;
+  }
+  get storedDtype() {
+    return this.source.storedDtype;
+  }
+
+  readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void> {
+    return this.source.readAmplitudes(this.#rowsOf(indices), out, scale);
+  }
+
+  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
+    return this.source.readStored(this.#rowsOf(indices), out);
+  }
+
+  close(): Promise<void> {
+    return this.source.close();
+  }
+
+  /** An index that does not exist stays what it is, and the source says so. */
+  #rowsOf(indices: ArrayLike<number>): Int32Array {
+    return Int32Array.from(indices, (i) => (i >= 0 && i < this.count ? this.rows[i] : -1));
+  }
+}
+
+/** The scan with some of its patterns. */
+function narrowed(raw: RawData, patterns: PatternSource, rows: Int32Array, findings: Findings): RawData {
+  const numbers = (values: Float64Array) => Float64Array.from(rows, (row) => values[row]);
+  const whole = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]);
+  const patches = (stored: RawData['labels']) =>
+    stored && {
+      ...stored,
+      count: rows.length,
+      readRows: (indices: ArrayLike<number>) => stored.readRows(Int32Array.from(indices, (i) => rows[i])),
+    };
+  return {
+    ...raw,
+    count: rows.length,
+    patterns,
+    findings,
+    xcoords: numbers(raw.xcoords),
+    ycoords: numbers(raw.ycoords),
+    xcoordsStart: raw.xcoordsStart && numbers(raw.xcoordsStart),
+    ycoordsStart: raw.ycoordsStart && numbers(raw.ycoordsStart),
+    scanIndex: whole(raw.scanIndex),
+    sampleIndices: whole(raw.sampleIndices),
+    patternIndexes: raw.patternIndexes && whole(raw.patternIndexes),
+    groundTruth: patches(raw.groundTruth),
+    labels: patches(raw.labels),
+  };
+}

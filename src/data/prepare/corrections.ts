@@ -1,0 +1,117 @@
+/**
+ * Dark frame, flat field and gain: detector readings become photon counts, (reading − dark)/flat/gain, while frames are read.
+ *
+ * @example
+ * const correction = await readCorrection(file.patterns, { dark: 'dark.tif', gain: 2.4 });
+ * const frames = correction ? correctFrames(file.patterns, correction) : file.patterns;
+ */
+import { PtychoError } from '../../core/errors.js';
+import { formatShape } from '../../core/tensor.js';
+import { expectReal } from '../../formats/npy.js';
+import { nameOf } from '../../formats/npyHeader.js';
+import { readArrayFile } from '../opening/arrayFile.js';
+import type { StoredPatterns } from '../scanFile.js';
+
+/** The options that correct readings; see the configuration. */
+export interface CorrectionOptions {
+  readonly dark?: string | null;
+  readonly flat?: string | null;
+  readonly gain?: number | null;
+}
+
+/** What is subtracted from each frame and what it is multiplied by, (height, width) each. */
+export interface Correction {
+  readonly dark: Float32Array | undefined;
+  /** 1/(flat · gain); 0 where the flat field has no light. */
+  readonly factor: Float32Array;
+  /** (height, width): 1 where the flat field says nothing, so that the pixel cannot be used. */
+  readonly unusable: Uint8Array | undefined;
+}
+
+const KEYS = {
+  dark: ['dark', 'dark_frame', 'background', 'data', 'entry/data/data', 'exchange/data_dark'],
+  flat: ['flat', 'flat_field', 'flatfield', 'gain', 'data', 'entry/data/data', 'exchange/data_white'],
+} as const;
+
+/**
+ * Reads what the options name; undefined where they ask for nothing.
+ * @throws PtychoError DATASET_SHAPE for another shape than the frames', DATASET_VALUE for NaN or a flat field without light,
+ * CONFIG_INVALID for a gain that is no positive number, and those of reading.
+ */
+export async function readCorrection(
+  frames: StoredPatterns,
+  { dark, flat, gain }: CorrectionOptions,
+): Promise<Correction | undefined> {
+  const scale = gain ?? 1;
+  if (!(scale > 0 && Number.isFinite(scale))) {
+    throw new PtychoError('CONFIG_INVALID', `gain must be a positive number, got ${gain}.`, {
+      key: 'gain',
+      found: gain,
+    });
+  }
+  if (!dark && !flat && scale === 1) return undefined;
+  const factor = new Float32Array(frames.height * frames.width).fill(1 / scale);
+  let unusable: Uint8Array | undefined;
+  if (flat) {
+    const field = await meanFrame(flat, 'flat', frames);
+    const lit = field.filter((v) => v > 0);
+    const mean = lit.reduce((sum, v) => sum + v, 0) / lit.length;
+    if (!(mean > 0)) {
+      throw new PtychoError('DATASET_VALUE', `The flat field ${flat} holds no light; give another with --flat.`, {
+        key: 'flat',
+        path: flat,
+      });
+    }
+    for (let p = 0; p < factor.length; p++) {
+      if (field[p] > 0) {
+        factor[p] *= mean / field[p];
+        continue;
+      }
+      factor[p] = 0;
+      unusable ??= new Uint8Array(factor.length);
+      unusable[p] = 1;
+    }
+  }
+  return { dark: dark ? await meanFrame(dark, 'dark', frames) : undefined, factor, unusable };
+}
+
+/** One frame, or the mean of several. */
+async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: StoredPatterns): Promise<Float32Array> {
+  const { array, origin } = await readArrayFile(spec, KEYS[key], `the ${key} frame`);
+  const { data, shape } = expectReal(array, origin);
+  const size = height * width;
+  if (shape.at(-2) !== height || shape.at(-1) !== width || data.length < size) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${nameOf(origin)} has shape ${formatShape(shape)}, but a ${key} frame must have the ${height}×${width} pixels of the patterns (several are averaged).`,
+      { path: origin.path, key: origin.member, found: shape, expected: [height, width] },
+    );
+  }
+  const count = data.length / size;
+  const mean = new Float64Array(size);
+  for (let i = 0; i < data.length; i++) mean[i % size] += data[i];
+  const bad = mean.findIndex((v) => !Number.isFinite(v));
+  if (bad >= 0) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${nameOf(origin)} has the value ${mean[bad]} in row ${Math.floor(bad / width)}, column ${bad % width}, but a ${key} frame must be finite.`,
+      { path: origin.path, key: origin.member, found: mean[bad] },
+    );
+  }
+  return Float32Array.from(mean, (v) => v / count);
+}
+
+/** The frames as counts, corrected while they are read; noise around zero stays as it is. */
+export function correctFrames(frames: StoredPatterns, { dark, factor }: Correction): StoredPatterns {
+  const size = factor.length;
+  return {
+    ...frames,
+    dtype: 'float32',
+    async readRowsInto(rows, out) {
+      await frames.readRowsInto(rows, out);
+      for (let from = 0; from < rows.length * size; from += size) {
+        for (let p = 0; p < size; p++) out[from + p] = (out[from + p] - (dark ? dark[p] : 0)) * factor[p];
+      }
+    },
+  };
+}

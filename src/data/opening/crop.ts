@@ -37,14 +37,14 @@ export function cropWindow(
     if (center) {
       throw new PtychoError(
         'CONFIG_INVALID',
-        'crop_center_px needs crop_px: say to which side (64, 128 or 256 pixels) patterns are to be cut.',
+        'crop_center_px needs crop_px: say to which side patterns are to be cut (--crop_px 128).',
         { key: 'crop_center_px' },
       );
     }
     if (height !== width) {
       throw new PtychoError(
         'DATASET_SHAPE',
-        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px 64, 128 or 256 (and crop_center_px ROW,COLUMN where the beam is not in the middle).`,
+        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px, such as --crop_px ${2 * Math.floor(Math.min(height, width) / 2)} (and crop_center_px ROW,COLUMN where the beam is not in the middle).`,
         { path: origin.path, key: origin.member, found: [height, width] },
       );
     }

@@ -12,7 +12,7 @@ import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../side
 
 const networkSide: Kind<z.ZodInt> = {
   schema: z.int().min(LEAST_NETWORK_SIDE).max(LARGEST_NETWORK_SIDE).multipleOf(16),
-  expected: NETWORK_SIDES,
+  expected: `${NETWORK_SIDES} (crop_px and pad_to change that of a scan)`,
 };
 
 const spectral = { fixed: true, instead: 'it shapes a spectral generator' } as const;

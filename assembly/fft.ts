@@ -1,13 +1,16 @@
 /**
- * Fourier transforms of square images in place, four lines at a time.
+ * Fourier transforms of square images of any even side in place, four lines at a time.
  *
- * A line is transformed by Stockham's algorithm (W. T. Cochran et al., Proc. IEEE 55, 1664, 1967; radix 2, 3, 4 and 5, decimation in
- * frequency), which needs no reordering at its end. Four neighbouring lines lie in the four lanes of a vector, so that no butterfly
- * crosses lanes.
+ * A line is transformed by Stockham's algorithm (W. T. Cochran et al., Proc. IEEE 55, 1664, 1967; decimation in frequency), which
+ * needs no reordering at its end: radix 2, 3, 4 and 5, and for other prime factors plain sums. Four neighbouring lines lie in the four
+ * lanes of a vector, so that no butterfly crosses lanes. Where the side is no multiple of 4, the last four lines begin two lines
+ * earlier, among those that are done already; these are transformed again and thrown away.
  *
  * A plan, written by the caller: the number of stages, then for each stage its radix and the address of its factors
- * e^{−2πi·j·p/L}, p outermost, j = 1 … radix − 1, as pairs of floats (L: the length that the stage starts with).
+ * e^{−2πi·j·p/L}, p outermost, j = 1 … radix − 1, as pairs of floats (L: the length that the stage starts with). Before the factors
+ * of a radix above 5 stand e^{−2πi·j/radix}, j = 0 … radix − 1.
  */
+import { from, lastStrip, to } from './rows';
 
 /** One lane-vector of complex numbers: 16 bytes real, 16 bytes imaginary. */
 const ELEMENT: usize = 32;
@@ -24,7 +27,7 @@ function groupBytes(n: i32): usize {
 
 /**
  * F[k,l] = Σ f[r,c] e^{−2πi(kr + lc)/n}, not normalised; with `re` and `im` exchanged it is n² times the inverse.
- * @param n divisible by 4, no prime factors but 2, 3 and 5
+ * @param n even, at least 4
  * @param scratch 2·GROUPS·(32n + 192) bytes
  */
 export function fft2(re: usize, im: usize, n: i32, plan: usize, scratch: usize): void {
@@ -35,7 +38,8 @@ export function fft2(re: usize, im: usize, n: i32, plan: usize, scratch: usize):
 function alongRows(re: usize, im: usize, n: i32, plan: usize, scratch: usize): void {
   const other = scratch + groupBytes(n);
   const row = <usize>n << 2;
-  for (let r = 0; r < n; r += 4) {
+  const whole = n & ~3;
+  for (let r = 0; r < whole; r += 4) {
     const top = re + <usize>r * row;
     const topIm = im + <usize>r * row;
     lanesFromRows(top, row, n, scratch);
@@ -44,14 +48,23 @@ function alongRows(re: usize, im: usize, n: i32, plan: usize, scratch: usize): v
     rowsFromLanes(top, row, n, out);
     rowsFromLanes(topIm, row, n, out + 16);
   }
+  if (whole == n) return;
+  const top = re + <usize>(n - 4) * row;
+  const topIm = im + <usize>(n - 4) * row;
+  lanesFromRows(top, row, n, scratch);
+  lanesFromRows(topIm, row, n, scratch + 16);
+  const out = line(n, plan, scratch, other);
+  lastRowsFromLanes(top + 2 * row, row, n, out);
+  lastRowsFromLanes(topIm + 2 * row, row, n, out + 16);
 }
 
 function alongColumns(re: usize, im: usize, n: i32, plan: usize, scratch: usize): void {
   const size = groupBytes(n);
   const row = <usize>n << 2;
   const other = scratch + size * GROUPS;
-  for (let c = 0; c < n; c += 4 * GROUPS) {
-    const groups = min(GROUPS, (n - c) >> 2);
+  const whole = n & ~3;
+  for (let c = 0; c < whole; c += 4 * GROUPS) {
+    const groups = min(GROUPS, (whole - c) >> 2);
     const left = re + (<usize>c << 2);
     const leftIm = im + (<usize>c << 2);
     for (let r = 0; r < n; r++) {
@@ -79,6 +92,20 @@ function alongColumns(re: usize, im: usize, n: i32, plan: usize, scratch: usize)
       }
     }
   }
+  if (whole == n) return;
+  const left = re + row - 16;
+  const leftIm = im + row - 16;
+  for (let r = 0; r < n; r++) {
+    const o = scratch + <usize>r * ELEMENT;
+    v128.store(o, v128.load(left + <usize>r * row));
+    v128.store(o, v128.load(leftIm + <usize>r * row), 16);
+  }
+  const out = line(n, plan, scratch, other);
+  for (let r = 0; r < n; r++) {
+    const o = out + <usize>r * ELEMENT;
+    v128.store64_lane(left + 8 + <usize>r * row, v128.load(o), 1);
+    v128.store64_lane(leftIm + 8 + <usize>r * row, v128.load(o, 16), 1);
+  }
 }
 
 /** Transforms n elements at `a`, with `b` as the other side; answers where the result is. */
@@ -95,7 +122,8 @@ function line(n: i32, plan: usize, a: usize, b: usize): usize {
     if (radix == 4) stage4(m, stride, x, y, factors);
     else if (radix == 2) stage2(m, stride, x, y, factors);
     else if (radix == 3) stage3(m, stride, x, y, factors);
-    else stage5(m, stride, x, y, factors);
+    else if (radix == 5) stage5(m, stride, x, y, factors);
+    else stageOf(radix, m, stride, x, y, factors);
     const t = x;
     x = y;
     y = t;
@@ -251,6 +279,65 @@ function stage5(m: i32, s: i32, x: usize, y: usize, factors: usize): void {
   }
 }
 
+/**
+ * Any odd radix, by sums of radix terms: x_j and x_{−j} make their sum times a cosine and their difference times a sine, of which the
+ * outputs k and −k have the same.
+ */
+function stageOf(radix: i32, m: i32, s: i32, x: usize, y: usize, roots: usize): void {
+  const d1 = <usize>(m * s) * ELEMENT;
+  const step = <usize>s * ELEMENT;
+  const half = (radix - 1) >> 1;
+  let factors = roots + (<usize>radix << 3);
+  for (let p = 0; p < m; p++) {
+    let i = x + <usize>(p * s) * ELEMENT;
+    let o = y + <usize>(radix * p * s) * ELEMENT;
+    for (let q = 0; q < s; q++, i += ELEMENT, o += ELEMENT) {
+      const zr = v128.load(i);
+      const zi = v128.load(i, 16);
+      let allR = zr;
+      let allI = zi;
+      for (let j = 1, at = i + d1; j < radix; j++, at += d1) {
+        allR = f32x4.add(allR, v128.load(at));
+        allI = f32x4.add(allI, v128.load(at, 16));
+      }
+      v128.store(o, allR);
+      v128.store(o, allI, 16);
+      for (let k = 1; k <= half; k++) {
+        let tr = zr;
+        let ti = zi;
+        let ur = f32x4.splat(0);
+        let ui = ur;
+        let turn = 0;
+        for (let j = 1; j <= half; j++) {
+          turn += k;
+          if (turn >= radix) turn -= radix;
+          const c = v128.load32_splat(roots + (<usize>turn << 3));
+          const sine = v128.load32_splat(roots + (<usize>turn << 3), 4);
+          const a = i + <usize>j * d1;
+          const b = i + <usize>(radix - j) * d1;
+          const ar = v128.load(a);
+          const ai = v128.load(a, 16);
+          const br = v128.load(b);
+          const bi = v128.load(b, 16);
+          tr = f32x4.add(tr, f32x4.mul(c, f32x4.add(ar, br)));
+          ti = f32x4.add(ti, f32x4.mul(c, f32x4.add(ai, bi)));
+          ur = f32x4.add(ur, f32x4.mul(sine, f32x4.sub(ai, bi)));
+          ui = f32x4.add(ui, f32x4.mul(sine, f32x4.sub(ar, br)));
+        }
+        const w = factors + (<usize>(k - 1) << 3);
+        const v = factors + (<usize>(radix - k - 1) << 3);
+        const wr = v128.load32_splat(w);
+        const wi = v128.load32_splat(w, 4);
+        put(o + <usize>k * step, f32x4.sub(tr, ur), f32x4.add(ti, ui), wr, wi);
+        const vr = v128.load32_splat(v);
+        const vi = v128.load32_splat(v, 4);
+        put(o + <usize>(radix - k) * step, f32x4.add(tr, ur), f32x4.sub(ti, ui), vr, vi);
+      }
+    }
+    factors += <usize>(radix - 1) << 3;
+  }
+}
+
 /** Stores a·w. */
 // @ts-expect-error: decorator
 @inline
@@ -259,46 +346,61 @@ function put(at: usize, ar: v128, ai: v128, wr: v128, wi: v128): void {
   v128.store(at, f32x4.add(f32x4.mul(ar, wi), f32x4.mul(ai, wr)), 16);
 }
 
-/** Four rows of n floats, `row` bytes apart, into the lanes of every second vector at `to`. */
+/** Four rows of n floats, `row` bytes apart, into the lanes of every second vector at `lanes`. */
 // @ts-expect-error: decorator
 @inline
-function lanesFromRows(base: usize, row: usize, n: i32, to: usize): void {
-  for (let c = 0; c < n; c += 4) {
-    const p = base + (<usize>c << 2);
-    const a = v128.load(p);
-    const b = v128.load(p + row);
-    const d = v128.load(p + 2 * row);
-    const e = v128.load(p + 3 * row);
-    const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-    const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const de0 = v128.shuffle<f32>(d, e, 0, 4, 1, 5);
-    const de1 = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
-    const o = to + <usize>c * ELEMENT;
-    v128.store(o, v128.shuffle<f32>(ab0, de0, 0, 1, 4, 5));
-    v128.store(o, v128.shuffle<f32>(ab0, de0, 2, 3, 6, 7), 32);
-    v128.store(o, v128.shuffle<f32>(ab1, de1, 0, 1, 4, 5), 64);
-    v128.store(o, v128.shuffle<f32>(ab1, de1, 2, 3, 6, 7), 96);
+function lanesFromRows(base: usize, row: usize, n: i32, lanes: usize): void {
+  for (let strip = 0; strip <= lastStrip(row); strip++) {
+    const end = to(strip, row);
+    for (let c = from(strip, row); c < end; c += 16) {
+      const p = base + c;
+      const a = v128.load(p);
+      const b = v128.load(p + row);
+      const d = v128.load(p + 2 * row);
+      const e = v128.load(p + 3 * row);
+      const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+      const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+      const de0 = v128.shuffle<f32>(d, e, 0, 4, 1, 5);
+      const de1 = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
+      const o = lanes + (c >> 2) * ELEMENT;
+      v128.store(o, v128.shuffle<f32>(ab0, de0, 0, 1, 4, 5));
+      v128.store(o, v128.shuffle<f32>(ab0, de0, 2, 3, 6, 7), 32);
+      v128.store(o, v128.shuffle<f32>(ab1, de1, 0, 1, 4, 5), 64);
+      v128.store(o, v128.shuffle<f32>(ab1, de1, 2, 3, 6, 7), 96);
+    }
   }
 }
 
 /** The reverse of {@link lanesFromRows}. */
 // @ts-expect-error: decorator
 @inline
-function rowsFromLanes(base: usize, row: usize, n: i32, from: usize): void {
-  for (let c = 0; c < n; c += 4) {
-    const o = from + <usize>c * ELEMENT;
-    const a = v128.load(o);
-    const b = v128.load(o, 32);
-    const d = v128.load(o, 64);
-    const e = v128.load(o, 96);
-    const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-    const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const de0 = v128.shuffle<f32>(d, e, 0, 4, 1, 5);
-    const de1 = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
-    const p = base + (<usize>c << 2);
-    v128.store(p, v128.shuffle<f32>(ab0, de0, 0, 1, 4, 5));
-    v128.store(p + row, v128.shuffle<f32>(ab0, de0, 2, 3, 6, 7));
-    v128.store(p + 2 * row, v128.shuffle<f32>(ab1, de1, 0, 1, 4, 5));
-    v128.store(p + 3 * row, v128.shuffle<f32>(ab1, de1, 2, 3, 6, 7));
+function rowsFromLanes(base: usize, row: usize, n: i32, lanes: usize): void {
+  for (let strip = 0; strip <= lastStrip(row); strip++) {
+    const end = to(strip, row);
+    for (let c = from(strip, row); c < end; c += 16) {
+      const o = lanes + (c >> 2) * ELEMENT;
+      const a = v128.load(o);
+      const b = v128.load(o, 32);
+      const d = v128.load(o, 64);
+      const e = v128.load(o, 96);
+      const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+      const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+      const de0 = v128.shuffle<f32>(d, e, 0, 4, 1, 5);
+      const de1 = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
+      const p = base + c;
+      v128.store(p, v128.shuffle<f32>(ab0, de0, 0, 1, 4, 5));
+      v128.store(p + row, v128.shuffle<f32>(ab0, de0, 2, 3, 6, 7));
+      v128.store(p + 2 * row, v128.shuffle<f32>(ab1, de1, 0, 1, 4, 5));
+      v128.store(p + 3 * row, v128.shuffle<f32>(ab1, de1, 2, 3, 6, 7));
+    }
+  }
+}
+
+/** Lanes 2 and 3 of every second vector at `lanes` into two rows. */
+function lastRowsFromLanes(base: usize, row: usize, n: i32, lanes: usize): void {
+  for (let c = 0; c < n; c++) {
+    const v = v128.load(lanes + <usize>c * ELEMENT);
+    v128.store32_lane(base + (<usize>c << 2), v, 2);
+    v128.store32_lane(base + row + (<usize>c << 2), v, 3);
   }
 }

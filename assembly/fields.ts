@@ -1,8 +1,9 @@
 /**
  * What iterative solvers do to fields besides transforming them. Fields are planes of float32, real and imaginary part apart;
- * patterns and their transforms are n×n with zero frequency at the corner; n is divisible by 4. Objects are larger: `stride` is the
+ * patterns and their transforms are n×n with zero frequency at the corner; n is even, at least 4. Objects are larger: `stride` is the
  * length of their rows, `at` the element where a patch begins.
  */
+import { fresh, from, lastStrip, to } from './rows';
 
 /** Sums in float64, four at a time. */
 // @ts-expect-error: decorator
@@ -47,18 +48,22 @@ function againstIm(ar: v128, ai: v128, br: v128, bi: v128): v128 {
  */
 export function shift(re: usize, im: usize, ramps: usize, outRe: usize, outIm: usize, n: i32): void {
   const bytes = <usize>n << 2;
-  for (let r = 0, i: usize = 0; r < n; r++) {
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes) {
     const yr = v128.load32_splat(ramps + (<usize>r << 2));
     const yi = v128.load32_splat(ramps + bytes + (<usize>r << 2));
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const xr = v128.load(ramps + 2 * bytes + c);
-      const xi = v128.load(ramps + 3 * bytes + c);
-      const wr = productRe(yr, yi, xr, xi);
-      const wi = productIm(yr, yi, xr, xi);
-      const ar = v128.load(re + i);
-      const ai = v128.load(im + i);
-      v128.store(outRe + i, productRe(wr, wi, ar, ai));
-      v128.store(outIm + i, productIm(wr, wi, ar, ai));
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const xr = v128.load(ramps + 2 * bytes + c);
+        const xi = v128.load(ramps + 3 * bytes + c);
+        const wr = productRe(yr, yi, xr, xi);
+        const wi = productIm(yr, yi, xr, xi);
+        const ar = v128.load(re + i);
+        const ai = v128.load(im + i);
+        v128.store(outRe + i, productRe(wr, wi, ar, ai));
+        v128.store(outIm + i, productIm(wr, wi, ar, ai));
+      }
     }
   }
 }
@@ -66,18 +71,23 @@ export function shift(re: usize, im: usize, ramps: usize, outRe: usize, outIm: u
 /** sum += source · conj(ramp): the adjoint of {@link shift}. */
 export function addShiftedBack(re: usize, im: usize, ramps: usize, sumRe: usize, sumIm: usize, n: i32): void {
   const bytes = <usize>n << 2;
-  for (let r = 0, i: usize = 0; r < n; r++) {
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes) {
     const yr = v128.load32_splat(ramps + (<usize>r << 2));
     const yi = v128.load32_splat(ramps + bytes + (<usize>r << 2));
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const xr = v128.load(ramps + 2 * bytes + c);
-      const xi = v128.load(ramps + 3 * bytes + c);
-      const wr = productRe(yr, yi, xr, xi);
-      const wi = productIm(yr, yi, xr, xi);
-      const ar = v128.load(re + i);
-      const ai = v128.load(im + i);
-      v128.store(sumRe + i, f32x4.add(v128.load(sumRe + i), againstRe(wr, wi, ar, ai)));
-      v128.store(sumIm + i, f32x4.add(v128.load(sumIm + i), againstIm(wr, wi, ar, ai)));
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const xr = v128.load(ramps + 2 * bytes + c);
+        const xi = v128.load(ramps + 3 * bytes + c);
+        const wr = productRe(yr, yi, xr, xi);
+        const wi = productIm(yr, yi, xr, xi);
+        const ar = v128.and(v128.load(re + i), own);
+        const ai = v128.and(v128.load(im + i), own);
+        v128.store(sumRe + i, f32x4.add(v128.load(sumRe + i), againstRe(wr, wi, ar, ai)));
+        v128.store(sumIm + i, f32x4.add(v128.load(sumIm + i), againstIm(wr, wi, ar, ai)));
+      }
     }
   }
 }
@@ -86,14 +96,18 @@ export function addShiftedBack(re: usize, im: usize, ramps: usize, sumRe: usize,
 export function exitWave(oRe: usize, oIm: usize, stride: i32, pRe: usize, pIm: usize, outRe: usize, outIm: usize, n: i32): void {
   const bytes = <usize>n << 2;
   const jump = <usize>stride << 2;
-  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const ar = v128.load(oRe + c);
-      const ai = v128.load(oIm + c);
-      const br = v128.load(pRe + i);
-      const bi = v128.load(pIm + i);
-      v128.store(outRe + i, productRe(ar, ai, br, bi));
-      v128.store(outIm + i, productIm(ar, ai, br, bi));
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, oRe += jump, oIm += jump) {
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const ar = v128.load(oRe + c);
+        const ai = v128.load(oIm + c);
+        const br = v128.load(pRe + i);
+        const bi = v128.load(pIm + i);
+        v128.store(outRe + i, productRe(ar, ai, br, bi));
+        v128.store(outIm + i, productIm(ar, ai, br, bi));
+      }
     }
   }
 }
@@ -133,17 +147,21 @@ export function compare(model: usize, measured: usize, sums: usize, n: i32): voi
     let s2 = zero;
     let s3 = zero;
     let s4 = zero;
-    for (let c: usize = 0; c < bytes; c += 16) {
-      const a = v128.load(measured + c);
-      const good = f32x4.ge(a, zero);
-      const j = v128.and(v128.load(model + c), good);
-      const root = v128.and(a, good);
-      const d = f32x4.sub(root, f32x4.sqrt(j));
-      s0 = f32x4.add(s0, f32x4.mul(d, d));
-      s1 = f32x4.add(s1, f32x4.abs(d));
-      s2 = f32x4.add(s2, root);
-      s3 = f32x4.add(s3, f32x4.mul(root, root));
-      s4 = f32x4.add(s4, j);
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const a = v128.load(measured + c);
+        const good = v128.and(f32x4.ge(a, zero), own);
+        const j = v128.and(v128.load(model + c), good);
+        const root = v128.and(a, good);
+        const d = f32x4.sub(root, f32x4.sqrt(j));
+        s0 = f32x4.add(s0, f32x4.mul(d, d));
+        s1 = f32x4.add(s1, f32x4.abs(d));
+        s2 = f32x4.add(s2, root);
+        s3 = f32x4.add(s3, f32x4.mul(root, root));
+        s4 = f32x4.add(s4, j);
+      }
     }
     square += sumOf(s0);
     absolute += sumOf(s1);
@@ -221,7 +239,7 @@ export function reflect(aRe: usize, aIm: usize, bRe: usize, bIm: usize, outRe: u
   }
 }
 
-/** ψ ← q + d: the difference map's step; answers Σ|change|². */
+/** ψ ← q + d: the difference map's step; answers Σ|change|², which is 0 where it was done before. */
 export function differenceStep(
   re: usize,
   im: usize,
@@ -233,18 +251,22 @@ export function differenceStep(
 ): f64 {
   const bytes = <usize>n << 2;
   let total: f64 = 0;
-  for (let r = 0, i: usize = 0; r < n; r++) {
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes) {
     let sum = f32x4.splat(0);
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const ar = v128.load(re + i);
-      const ai = v128.load(im + i);
-      const nr = f32x4.add(v128.load(qRe + i), v128.load(dRe + i));
-      const ni = f32x4.add(v128.load(qIm + i), v128.load(dIm + i));
-      const ur = f32x4.sub(nr, ar);
-      const ui = f32x4.sub(ni, ai);
-      v128.store(re + i, nr);
-      v128.store(im + i, ni);
-      sum = f32x4.add(sum, f32x4.add(f32x4.mul(ur, ur), f32x4.mul(ui, ui)));
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const ar = v128.load(re + i);
+        const ai = v128.load(im + i);
+        const nr = f32x4.add(v128.load(qRe + i), v128.load(dRe + i));
+        const ni = f32x4.add(v128.load(qIm + i), v128.load(dIm + i));
+        const ur = f32x4.sub(nr, ar);
+        const ui = f32x4.sub(ni, ai);
+        v128.store(re + i, nr);
+        v128.store(im + i, ni);
+        sum = f32x4.add(sum, f32x4.add(f32x4.mul(ur, ur), f32x4.mul(ui, ui)));
+      }
     }
     total += sumOf(sum);
   }
@@ -265,19 +287,24 @@ export function addObject(
 ): void {
   const bytes = <usize>n << 2;
   const jump = <usize>stride << 2;
-  for (let r = 0, i: usize = 0; r < n; r++, sumRe += jump, sumIm += jump) {
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const pr = v128.load(pRe + i);
-      const pi = v128.load(pIm + i);
-      let xr = v128.load(cRe + i);
-      let xi = v128.load(cIm + i);
-      if (weighted) {
-        const w = f32x4.sqrt(againstRe(pr, pi, pr, pi));
-        xr = f32x4.mul(w, xr);
-        xi = f32x4.mul(w, xi);
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, sumRe += jump, sumIm += jump) {
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const pr = v128.load(pRe + i);
+        const pi = v128.load(pIm + i);
+        let xr = v128.and(v128.load(cRe + i), own);
+        let xi = v128.and(v128.load(cIm + i), own);
+        if (weighted) {
+          const w = f32x4.sqrt(againstRe(pr, pi, pr, pi));
+          xr = f32x4.mul(w, xr);
+          xi = f32x4.mul(w, xi);
+        }
+        v128.store(sumRe + c, f32x4.add(v128.load(sumRe + c), againstRe(pr, pi, xr, xi)));
+        v128.store(sumIm + c, f32x4.add(v128.load(sumIm + c), againstIm(pr, pi, xr, xi)));
       }
-      v128.store(sumRe + c, f32x4.add(v128.load(sumRe + c), againstRe(pr, pi, xr, xi)));
-      v128.store(sumIm + c, f32x4.add(v128.load(sumIm + c), againstIm(pr, pi, xr, xi)));
     }
   }
 }
@@ -286,11 +313,16 @@ export function addObject(
 export function addIllumination(pRe: usize, pIm: usize, sum: usize, stride: i32, n: i32): void {
   const bytes = <usize>n << 2;
   const jump = <usize>stride << 2;
-  for (let r = 0, i: usize = 0; r < n; r++, sum += jump) {
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const pr = v128.load(pRe + i);
-      const pi = v128.load(pIm + i);
-      v128.store(sum + c, f32x4.add(v128.load(sum + c), againstRe(pr, pi, pr, pi)));
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, sum += jump) {
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const pr = v128.load(pRe + i);
+        const pi = v128.load(pIm + i);
+        v128.store(sum + c, f32x4.add(v128.load(sum + c), v128.and(againstRe(pr, pi, pr, pi), own)));
+      }
     }
   }
 }
@@ -309,19 +341,23 @@ export function probeProduct(
 ): void {
   const bytes = <usize>n << 2;
   const jump = <usize>stride << 2;
-  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const or = v128.load(oRe + c);
-      const oi = v128.load(oIm + c);
-      let xr = v128.load(cRe + i);
-      let xi = v128.load(cIm + i);
-      if (weighted) {
-        const w = f32x4.sqrt(againstRe(or, oi, or, oi));
-        xr = f32x4.mul(w, xr);
-        xi = f32x4.mul(w, xi);
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, oRe += jump, oIm += jump) {
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const or = v128.load(oRe + c);
+        const oi = v128.load(oIm + c);
+        let xr = v128.load(cRe + i);
+        let xi = v128.load(cIm + i);
+        if (weighted) {
+          const w = f32x4.sqrt(againstRe(or, oi, or, oi));
+          xr = f32x4.mul(w, xr);
+          xi = f32x4.mul(w, xi);
+        }
+        v128.store(outRe + i, againstRe(or, oi, xr, xi));
+        v128.store(outIm + i, againstIm(or, oi, xr, xi));
       }
-      v128.store(outRe + i, againstRe(or, oi, xr, xi));
-      v128.store(outIm + i, againstIm(or, oi, xr, xi));
     }
   }
 }
@@ -330,11 +366,16 @@ export function probeProduct(
 export function addObjectIntensity(oRe: usize, oIm: usize, stride: i32, sum: usize, n: i32): void {
   const bytes = <usize>n << 2;
   const jump = <usize>stride << 2;
-  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const or = v128.load(oRe + c);
-      const oi = v128.load(oIm + c);
-      v128.store(sum + i, f32x4.add(v128.load(sum + i), againstRe(or, oi, or, oi)));
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, oRe += jump, oIm += jump) {
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const or = v128.load(oRe + c);
+        const oi = v128.load(oIm + c);
+        v128.store(sum + i, f32x4.add(v128.load(sum + i), v128.and(againstRe(or, oi, or, oi), own)));
+      }
     }
   }
 }
@@ -366,34 +407,39 @@ export function stepProducts(
   let abIm: f64 = 0;
   let ac: f64 = 0;
   let bc: f64 = 0;
-  for (let r = 0, i: usize = 0; r < n; r++, dRe += jump, dIm += jump, oRe += jump, oIm += jump) {
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, dRe += jump, dIm += jump, oRe += jump, oIm += jump) {
     let s0 = f32x4.splat(0);
     let s1 = s0;
     let s2 = s0;
     let s3 = s0;
     let s4 = s0;
     let s5 = s0;
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const dr = v128.load(dRe + c);
-      const di = v128.load(dIm + c);
-      const pr = v128.load(pRe + i);
-      const pi = v128.load(pIm + i);
-      const ar = productRe(dr, di, pr, pi);
-      const ai = productIm(dr, di, pr, pi);
-      const or = v128.load(oRe + c);
-      const oi = v128.load(oIm + c);
-      const qr = v128.load(dpRe + i);
-      const qi = v128.load(dpIm + i);
-      const br = productRe(or, oi, qr, qi);
-      const bi = productIm(or, oi, qr, qi);
-      const xr = v128.load(cRe + i);
-      const xi = v128.load(cIm + i);
-      s0 = f32x4.add(s0, againstRe(ar, ai, ar, ai));
-      s1 = f32x4.add(s1, againstRe(br, bi, br, bi));
-      s2 = f32x4.add(s2, againstRe(br, bi, ar, ai));
-      s3 = f32x4.add(s3, againstIm(br, bi, ar, ai));
-      s4 = f32x4.add(s4, againstRe(ar, ai, xr, xi));
-      s5 = f32x4.add(s5, againstRe(br, bi, xr, xi));
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const dr = v128.load(dRe + c);
+        const di = v128.load(dIm + c);
+        const pr = v128.and(v128.load(pRe + i), own);
+        const pi = v128.and(v128.load(pIm + i), own);
+        const ar = productRe(dr, di, pr, pi);
+        const ai = productIm(dr, di, pr, pi);
+        const or = v128.load(oRe + c);
+        const oi = v128.load(oIm + c);
+        const qr = v128.and(v128.load(dpRe + i), own);
+        const qi = v128.and(v128.load(dpIm + i), own);
+        const br = productRe(or, oi, qr, qi);
+        const bi = productIm(or, oi, qr, qi);
+        const xr = v128.load(cRe + i);
+        const xi = v128.load(cIm + i);
+        s0 = f32x4.add(s0, againstRe(ar, ai, ar, ai));
+        s1 = f32x4.add(s1, againstRe(br, bi, br, bi));
+        s2 = f32x4.add(s2, againstRe(br, bi, ar, ai));
+        s3 = f32x4.add(s3, againstIm(br, bi, ar, ai));
+        s4 = f32x4.add(s4, againstRe(ar, ai, xr, xi));
+        s5 = f32x4.add(s5, againstRe(br, bi, xr, xi));
+      }
     }
     aa += sumOf(s0);
     bb += sumOf(s1);
@@ -434,30 +480,35 @@ export function positionProducts(
   let yx: f64 = 0;
   let yc: f64 = 0;
   let xc: f64 = 0;
-  for (let r = 0, i: usize = 0; r < n; r++, oRe += jump, oIm += jump) {
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, oRe += jump, oIm += jump) {
     let s0 = f32x4.splat(0);
     let s1 = s0;
     let s2 = s0;
     let s3 = s0;
     let s4 = s0;
-    for (let c: usize = 0; c < bytes; c += 16, i += 16) {
-      const pr = f32x4.mul(half, v128.load(pRe + i));
-      const pi = f32x4.mul(half, v128.load(pIm + i));
-      const ur = f32x4.sub(v128.load(oRe + c + jump), v128.load(oRe + c - jump));
-      const ui = f32x4.sub(v128.load(oIm + c + jump), v128.load(oIm + c - jump));
-      const vr = f32x4.sub(v128.load(oRe + c + 4), v128.load(oRe + c - 4));
-      const vi = f32x4.sub(v128.load(oIm + c + 4), v128.load(oIm + c - 4));
-      const yr = productRe(ur, ui, pr, pi);
-      const yi = productIm(ur, ui, pr, pi);
-      const wr = productRe(vr, vi, pr, pi);
-      const wi = productIm(vr, vi, pr, pi);
-      const kr = v128.load(cRe + i);
-      const ki = v128.load(cIm + i);
-      s0 = f32x4.add(s0, againstRe(yr, yi, yr, yi));
-      s1 = f32x4.add(s1, againstRe(wr, wi, wr, wi));
-      s2 = f32x4.add(s2, againstRe(wr, wi, yr, yi));
-      s3 = f32x4.add(s3, againstRe(yr, yi, kr, ki));
-      s4 = f32x4.add(s4, againstRe(wr, wi, kr, ki));
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const pr = f32x4.mul(half, v128.and(v128.load(pRe + i), own));
+        const pi = f32x4.mul(half, v128.and(v128.load(pIm + i), own));
+        const ur = f32x4.sub(v128.load(oRe + c + jump), v128.load(oRe + c - jump));
+        const ui = f32x4.sub(v128.load(oIm + c + jump), v128.load(oIm + c - jump));
+        const vr = f32x4.sub(v128.load(oRe + c + 4), v128.load(oRe + c - 4));
+        const vi = f32x4.sub(v128.load(oIm + c + 4), v128.load(oIm + c - 4));
+        const yr = productRe(ur, ui, pr, pi);
+        const yi = productIm(ur, ui, pr, pi);
+        const wr = productRe(vr, vi, pr, pi);
+        const wi = productIm(vr, vi, pr, pi);
+        const kr = v128.load(cRe + i);
+        const ki = v128.load(cIm + i);
+        s0 = f32x4.add(s0, againstRe(yr, yi, yr, yi));
+        s1 = f32x4.add(s1, againstRe(wr, wi, wr, wi));
+        s2 = f32x4.add(s2, againstRe(wr, wi, yr, yi));
+        s3 = f32x4.add(s3, againstRe(yr, yi, kr, ki));
+        s4 = f32x4.add(s4, againstRe(wr, wi, kr, ki));
+      }
     }
     yy += sumOf(s0);
     xx += sumOf(s1);

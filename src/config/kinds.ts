@@ -19,6 +19,8 @@ export const positiveInteger = kind(z.int().positive(), 'a positive whole number
 export const wholeNumber = kind(z.int().nonnegative(), 'a whole number from 0');
 /** Seeds are those of NumPy's legacy generator: 32 bits. */
 export const seedNumber = kind(z.int().min(0).max(0xffffffff), 'a whole number from 0 to 4294967295');
+/** Of diffraction patterns; networks take fewer, see `sides.ts`. */
+export const patternSide = kind(z.int().min(4).multipleOf(2), 'an even number from 4');
 export const anyNumber = kind(z.number(), 'a number');
 export const positiveNumber = kind(z.number().positive(), 'a positive number');
 export const nonNegativeNumber = kind(z.number().nonnegative(), 'a number from 0');

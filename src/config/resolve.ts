@@ -17,13 +17,8 @@ import { type Collection, collectLayer, newCollection, type ProvenanceEntry, sho
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
 import { expandWords } from './expand.js';
 import { expandSimulation } from './expandSimulation.js';
-import {
-  DEFAULT_GROUPS,
-  SUPPORTED_N,
-  type TrainingConfig,
-  type TrainingRequest,
-  trainingConfigSchema,
-} from './schema.js';
+import { DEFAULT_GROUPS, type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schema.js';
+import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
 import { isTorchShaped } from './torch/blocks.js';
 import { collectTorchFile } from './torch/layers.js';
 
@@ -140,11 +135,11 @@ export function finaliseTrainingConfig(
       { field: 'N', found: asked, expected: N, path: origin },
     );
   }
-  if (!SUPPORTED_N.some((side) => side === N)) {
+  if (!isNetworkSide(N)) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      `The patterns in ${origin} are ${N} × ${N}, but the network exists for 64, 128 and 256; cut larger ones with crop_px (--crop_px 128), pad smaller ones.`,
-      { field: 'N', found: N, expected: SUPPORTED_N, path: origin },
+      `The patterns in ${origin} are ${N} × ${N}, but networks take ${NETWORK_SIDES}; ${networkSideRemedy(N)}.`,
+      { field: 'N', found: N, expected: NETWORK_SIDES, path: origin },
     );
   }
   const given = new Map<string, ProvenanceEntry>(Object.entries(provenance ?? everythingGiven(request)));

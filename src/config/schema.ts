@@ -13,7 +13,6 @@ export {
   type ModelRequest,
   modelConfigSchema,
   modelRequestSchema,
-  SUPPORTED_N,
 } from './schemas/model.js';
 export {
   type DemoConfig,

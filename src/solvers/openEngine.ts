@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../backends/backend.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
+import { evenSideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { FieldEngine } from './engine.js';
@@ -37,7 +38,7 @@ export async function openEngine(
     throw new PtychoError(
       'CONFIG_INVALID',
       reason
-        ? `The host engine of the solvers transforms patterns whose side is a multiple of 4 without prime factors above 5, not ${N}, and there is no backend to run the program engine on; give one (backend: "onnx" or "tensorflow"), or crop the patterns (data.crop_px).`
+        ? `The host engine of the solvers takes patterns of even sides from 4, not ${N}, and there is no backend to run the program engine on; give one (backend: "onnx" or "tensorflow"), ${evenSideRemedy(N)}.`
         : 'engine: "program" solves on a backend, and there is none; give one (backend: "onnx" or "tensorflow"), or take engine "host".',
       { engine, N },
     );
@@ -51,5 +52,5 @@ export async function openEngine(
 function whyProgram(N: number, backend: Backend | undefined): string | undefined {
   if (backend && backend.info.device !== 'cpu') return 'the backend runs on a GPU';
   if (fitsKernels(N)) return undefined;
-  return `the host engine takes sides that are multiples of 4 without prime factors above 5, the patterns have ${N}`;
+  return `the host engine takes even sides from 4, the patterns have ${N}`;
 }

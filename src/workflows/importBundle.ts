@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
 import type { ImportConfig } from '../config/schemas/bundle.js';
+import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
 import { checkProbe, readProbe } from '../data/opening/probeFile.js';
@@ -140,7 +141,7 @@ async function contentOf(model: ForeignModel, asked: ImportConfig, file: string)
   if (gain !== undefined && gain !== 1)
     throw bad(`amplitude_physics_gain is ${String(gain)}, and there is no such factor here`);
 
-  const found = structureOf(model.weights, model.family, file);
+  const found = sideOf(structureOf(model.weights, model.family, file), says('N'));
   for (const key of ['N', 'gridsize', 'n_filters_scale'] as const) {
     const said = says(key);
     if (said !== undefined && said !== found[key]) {
@@ -194,10 +195,16 @@ async function contentOf(model: ForeignModel, asked: ImportConfig, file: string)
 
 type Says = ReturnType<typeof settings>;
 
+/** Weights are the same for all sides of a ladder: which one it is, the settings say; else it is the published one. */
+function sideOf(found: FoundStructure, said: unknown): Omit<FoundStructure, 'N'> & { readonly N: number } {
+  const known = typeof said === 'number' && isNetworkSide(said) && publishedSide(said) === found.N;
+  return known ? { ...found, N: said } : found;
+}
+
 function configOf(
   model: ForeignModel,
   asked: ImportConfig,
-  found: FoundStructure,
+  found: ReturnType<typeof sideOf>,
   says: Says,
   file: string,
 ): TrainingConfig {

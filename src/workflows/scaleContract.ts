@@ -1,5 +1,6 @@
 /** The scale contract between training and what comes after: what a bundle keeps of it, and what it demands of a scan. */
 import type { TrainingConfig } from '../config/schema.js';
+import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
@@ -18,7 +19,7 @@ export function requireSide(raw: Pick<RawData, 'N' | 'source'>, N: number, model
   if (raw.N === N) return;
   throw new PtychoError(
     'DATASET_SHAPE',
-    `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model} was trained on ${N}×${N}: use a model of that size, or crop or bin the patterns.`,
+    `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model} was trained on ${N}×${N}: use a model of that size, or ${sideRemedy(raw.N, N)}.`,
     { path: raw.source, found: raw.N, expected: N },
   );
 }

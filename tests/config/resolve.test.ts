@@ -110,7 +110,9 @@ describe('resolveConfig', () => {
     expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
       'neighbor_count (4) must be at least gridsize² (9), the patterns of one group.',
     );
-    expect(failure(() => train({ flags: { N: 96 } })).message).toBe('N must be 64, 128 or 256, got 96 (--N).');
+    expect(failure(() => train({ flags: { N: 100 } })).message).toBe(
+      'N must be a multiple of 16 from 16 to 512 (crop_px and pad_to change that of a scan), got 100 (--N).',
+    );
     expect(failure(() => resolveConfig(inferenceDefinition, { flags: {} })).message).toMatch(/^model_path is needed: /);
   });
 
@@ -273,7 +275,11 @@ describe('finaliseTrainingConfig', () => {
       'N is given as 64, but the patterns in scan.npz are 128 × 128; leave N out, it is taken from the file.',
     );
     const odd = failure(() => finaliseTrainingConfig(request.config, { N: 100, origin: 'scan.npz', count: 400 }));
-    expect(odd.message).toContain('100 × 100');
+    expect(odd.message).toBe(
+      'The patterns in scan.npz are 100 × 100, but networks take a multiple of 16 from 16 to 512; cut them with crop_px (--crop_px 96), or surround them with empty pixels by pad_to (--pad_to 112).',
+    );
     expect(odd.code).toBe('CONFIG_INVALID');
+    const { config } = finaliseTrainingConfig(request.config, { N: 96, origin: 'scan.npz', count: 400 });
+    expect(config.model.N).toBe(96);
   });
 });

@@ -39,8 +39,8 @@ describe('configuration schemas', () => {
   it('have no default for N: it comes from the data', () => {
     expect(modelConfigSchema.safeParse({}).success).toBe(false);
     expect(trainingConfigSchema.safeParse({}).success).toBe(false);
-    for (const N of [64, 128, 256]) expect(modelConfigSchema.parse({ N }).N).toBe(N);
-    expect(modelConfigSchema.safeParse({ N: 96 }).success).toBe(false);
+    for (const N of [16, 64, 96, 128, 256, 512]) expect(modelConfigSchema.parse({ N }).N).toBe(N);
+    for (const N of [8, 100, 520]) expect(modelConfigSchema.safeParse({ N }).success).toBe(false);
   });
 
   it.each([

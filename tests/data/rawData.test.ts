@@ -265,7 +265,7 @@ describe('openRawData refuses', () => {
     await refuses(
       { diffraction: zeros(n, N, N + 1) },
       'DATASET_SHAPE',
-      /"diffraction", has 30 patterns of 8×9 pixels, \(30, 8, 9\), but they must be square; cut them with crop_px 64, 128 or 256/,
+      /"diffraction", has 30 patterns of 8×9 pixels, \(30, 8, 9\), but they must be square; cut them with crop_px, such as --crop_px 8 /,
     );
     await refuses({ diffraction: zeros(0, N, N) }, 'DATASET_SHAPE', /holds no patterns/);
     const c = { re: data, im: data, shape: [n, N, N] };

@@ -89,10 +89,10 @@ describe('PtychoNetwork', () => {
     expect(p.outputs.get('object_real')?.shape).toEqual([3, 1, 64, 64]);
   });
 
-  it('refuses a side that it has no ladder for', () => {
-    const config = { ...modelConfigSchema.parse({ N: 64 }), N: 96 as 64 };
+  it('refuses a side that no network takes, and names the nearest that are', () => {
+    const config = { ...modelConfigSchema.parse({ N: 64 }), N: 100 };
     const build = () => new PtychoNetwork(spec({ config }));
-    expect(build).toThrow(/96×96.*64, 128, 256/);
+    expect(build).toThrow(/100×100.*a multiple of 16 from 16 to 512; .*--crop_px 96.*--pad_to 112/);
     try {
       build();
     } catch (e) {

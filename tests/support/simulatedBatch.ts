@@ -10,10 +10,11 @@ import { inputNormalisation } from '../../src/physics/scale.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 
-const N = 64;
 const COUNTS = 1e5;
 
 export interface SimulatedOptions {
+  /** Side of the patterns, 64 when left out. */
+  readonly N?: number;
   readonly gridsize: 1 | 2;
   readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
   readonly loss: 'nll' | 'mae';
@@ -30,11 +31,12 @@ let drawn: ComplexImage | undefined;
 
 /** The network, the feeds of its programs (`learning_rate` apart) for `seed`, and the known patches. */
 export function simulated(options: SimulatedOptions) {
-  const { gridsize, architecture, loss, n_filters_scale, batch } = options;
-  const guess = makeProbe('structured', { side: N, diameter: 20 });
+  const { N = 64, gridsize, architecture, loss, n_filters_scale, batch } = options;
+  const guess = makeProbe('structured', { side: N, diameter: N === 64 ? 20 : 0.3 * N });
   const probe = scaleComplex(guess, Math.sqrt(COUNTS / totalIntensity(guess)));
-  drawn ??= linesObject({ rows: 160, cols: 160, seed: 5 });
-  const object = drawn;
+  if (N <= 100) drawn ??= linesObject({ rows: 160, cols: 160, seed: 5 });
+  const object = N <= 100 && drawn ? drawn : linesObject({ rows: N + 60, cols: N + 60, seed: 5 });
+  const middle = object.shape[0] / 2;
   const members = gridsize ** 2;
 
   const patterns = (seed: number) => {
@@ -43,7 +45,7 @@ export function simulated(options: SimulatedOptions) {
     const known = { re: amplitude.slice(), im: amplitude.slice() };
     for (let p = 0; p < batch * members; p++) {
       const group = Math.floor(p / members);
-      const [x, y] = [80 + 20 * Math.cos(group + seed), 80 + 20 * Math.sin(2 * (group + seed))];
+      const [x, y] = [middle + 20 * Math.cos(group + seed), middle + 20 * Math.sin(2 * (group + seed))];
       const { re, im } = extractPatch(object, y - offsets[2 * p + 1], x - offsets[2 * p], N);
       known.re.set(re, p * N * N);
       known.im.set(im, p * N * N);

@@ -14,6 +14,7 @@ import {
   oneOf,
   optional,
   orWord,
+  patternSide,
   positiveInteger,
   positiveNumber,
   text,
@@ -135,7 +136,7 @@ export const dataFields = {
     'Move the zero frequency from the corners of the frames to their middle; auto does so where it clearly lies in the corners.',
     local,
   ),
-  crop_px: field(optional(positiveInteger), null, 'Cut patterns to a square of this even side; null: as they are.', {
+  crop_px: field(optional(patternSide), null, 'Cut patterns to a square of this side; null: as they are.', {
     ...local,
     unit: 'px',
   }),
@@ -146,9 +147,9 @@ export const dataFields = {
     { ...local, unit: 'px', aliases: ['centre'] },
   ),
   pad_to: field(
-    optional(positiveInteger),
+    optional(patternSide),
     null,
-    'Surround patterns with empty pixels up to this even side, after the crop; null: as they are.',
+    'Surround patterns with empty pixels up to this side, after the crop; null: as they are.',
     { ...local, unit: 'px' },
   ),
   rebin: field(positiveInteger, 1, 'Add up squares of this many pixels each way, after crop and padding.', {

@@ -8,20 +8,18 @@
 import { z } from 'zod';
 import { field, required } from '../field.js';
 import { flag, type Kind, nonNegativeNumber, oneOf, optional, positiveInteger, positiveNumber } from '../kinds.js';
+import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../sides.js';
 
-/** The pattern sides that the network exists for. */
-export const SUPPORTED_N = [64, 128, 256] as const;
-
-export const patternSide: Kind<z.ZodLiteral<64 | 128 | 256>> = {
-  schema: z.literal(SUPPORTED_N),
-  expected: '64, 128 or 256',
+const networkSide: Kind<z.ZodInt> = {
+  schema: z.int().min(LEAST_NETWORK_SIDE).max(LARGEST_NETWORK_SIDE).multipleOf(16),
+  expected: `${NETWORK_SIDES} (crop_px and pad_to change that of a scan)`,
 };
 
 const spectral = { fixed: true, instead: 'it shapes a spectral generator' } as const;
 
 /** Fields of {@link modelConfigSchema}. */
 export const modelFields = {
-  N: required(patternSide, 'Side of the square diffraction patterns and of the patches; taken from the data file.', {
+  N: required(networkSide, 'Side of the square diffraction patterns and of the patches; taken from the data file.', {
     unit: 'px',
   }),
   gridsize: field(

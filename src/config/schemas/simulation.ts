@@ -12,6 +12,7 @@ import {
   oneOf,
   optional,
   path,
+  patternSide,
   positiveInteger,
   positiveNumber,
   seedNumber,
@@ -20,7 +21,7 @@ import {
 } from '../kinds.js';
 import { SIMULATION_PRESET_NAMES } from '../simulationPresets.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
-import { modelFields, patternSide } from './model.js';
+import { modelFields } from './model.js';
 import { checkSimulation } from './simulationRules.js';
 
 /** The demonstration: everything else about it is fixed. */

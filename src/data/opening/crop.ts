@@ -43,7 +43,7 @@ export function cropWindow(
     if (height !== width) {
       throw new PtychoError(
         'DATASET_SHAPE',
-        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px (and crop_center_px ROW,COLUMN where the beam is not in the middle), or surround them with pad_to.`,
+        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px, such as --crop_px ${2 * Math.floor(Math.min(height, width) / 2)} (and crop_center_px ROW,COLUMN where the beam is not in the middle), or surround them with pad_to.`,
         { path: origin.path, key: origin.member, found: [height, width] },
       );
     }

@@ -58,12 +58,10 @@ export function frameLayout(frames: StoredPatterns, options: LayoutOptions, shif
     window = cropWindow(frames, options);
     side = window?.side ?? width;
   }
-  if (padTo !== undefined && (padTo < side || padTo % 2 !== 0)) {
+  if (padTo !== undefined && padTo < side) {
     throw invalid(
       'pad_to',
-      padTo < side
-        ? `pad_to is ${padTo}, but the patterns of ${nameOf(origin)} have ${side} pixels already; give a larger side, or cut them with crop_px.`
-        : `pad_to is ${padTo}, but sides must be even; give ${padTo + 1}.`,
+      `pad_to is ${padTo}, but the patterns of ${nameOf(origin)} have ${side} pixels already; give a larger side, or cut them with crop_px.`,
       padTo,
     );
   }

@@ -3,6 +3,13 @@
  * central half of the patch finely and its border coarsely.
  */
 import type { ModelConfig } from '../../config/schema.js';
+import {
+  isNetworkSide,
+  NETWORK_SIDES,
+  networkSideRemedy,
+  type PublishedSide,
+  publishedSide,
+} from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
@@ -20,15 +27,23 @@ export interface EncoderDecoderVariant {
   readonly attention?: (x: GraphNode, name: string, scope: ParameterScope) => GraphNode;
 }
 
-/** Filters of the encoder and decoder blocks per patch side, before `n_filters_scale`. */
-const LADDERS: Readonly<Record<number, { encoder: readonly number[]; decoder: readonly number[] }>> = {
+/** Filters of the encoder and decoder blocks per published side, before `n_filters_scale`. */
+const LADDERS: Readonly<Record<PublishedSide, { encoder: readonly number[]; decoder: readonly number[] }>> = {
   64: { encoder: [32, 64, 128], decoder: [64, 32] },
   128: { encoder: [16, 32, 64, 128], decoder: [128, 64, 32] },
   256: { encoder: [8, 16, 32, 64, 128], decoder: [256, 128, 64, 32] },
 };
 
-/** The sides that the networks are made for. */
-export const supportedSides: readonly number[] = Object.keys(LADDERS).map(Number);
+/** Sides that are odd, as of patches of 272 after four poolings, get a row and a column of zeros: least of what a ReLU lets through. */
+function evenSides(x: GraphNode): GraphNode {
+  const [rows, columns] = [x.shape[2] % 2, x.shape[3] % 2];
+  return rows + columns === 0 ? x : op.pad(x, [0, 0, 0, 0], [0, 0, rows, columns]);
+}
+
+/** The image without the row and column that {@link evenSides} brought in. */
+function cutTo(x: GraphNode, side: number): GraphNode {
+  return x.shape[2] === side ? x : op.sliceAxis(op.sliceAxis(x, 2, 0, side), 3, 0, side);
+}
 
 type Activation = (x: GraphNode) => GraphNode;
 
@@ -70,27 +85,30 @@ export function encoderDecoder(
   variant: EncoderDecoderVariant,
 ): GeneratorOutput {
   const side = config.N;
-  const ladder = LADDERS[side];
-  if (!ladder) {
+  if (!isNetworkSide(side)) {
     throw new PtychoError(
       'MODEL_UNSUPPORTED',
-      `Patterns of ${side}×${side} pixels are not supported by architecture "${config.architecture}": N must be one of ${supportedSides.join(', ')}; crop or bin the patterns.`,
-      { N: side, expected: supportedSides },
+      `Patterns of ${side}×${side} pixels are not supported by architecture "${config.architecture}": N must be ${NETWORK_SIDES}; ${networkSideRemedy(side)}.`,
+      { N: side, expected: NETWORK_SIDES },
     );
   }
+  const ladder = LADDERS[publishedSide(side)];
   const scale = config.n_filters_scale;
   const outChannels = config.object_big ? config.gridsize ** 2 : 1;
   const taps: Record<string, GraphNode> = {};
 
   const { conv, upConv } = convolutions(scope);
 
+  // Of the images that are pooled, from the patch down.
+  const sides: number[] = [];
   let h: GraphNode = x;
   ladder.encoder.forEach((filters, i) => {
     const name = `encoder.${i}`;
     h = op.relu(conv(h, `${name}.conv1`, scale * filters));
     h = op.relu(conv(h, `${name}.conv2`, scale * filters));
     if (variant.attention) h = variant.attention(h, `${name}.attention`, scope);
-    h = op.maxPool2(h);
+    sides.push(h.shape[2]);
+    h = op.maxPool2(evenSides(h));
     taps[name] = h;
   });
   const latent = h;
@@ -100,6 +118,7 @@ export function encoderDecoder(
     ladder.decoder.forEach((filters, i) => {
       const first = i === 0 ? conv : upConv;
       v = op.relu(first(v, `${name}.${i}.conv1`, scale * filters));
+      if (i > 0) v = cutTo(v, sides[sides.length - i]);
       v = op.relu(conv(v, `${name}.${i}.conv2`, scale * filters));
       taps[`${name}.${i}`] = v;
     });

@@ -1,4 +1,5 @@
 /** Weights that another program trained, under our names, and what their file says besides. */
+import type { PublishedSide } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 
@@ -30,7 +31,8 @@ export interface ForeignModel {
 
 /** What shapes tell about a network. */
 export interface FoundStructure {
-  readonly N: 64 | 128 | 256;
+  /** The published side of its ladder; larger ones up to the next may have it, too. */
+  readonly N: PublishedSide;
   readonly gridsize: number;
   readonly n_filters_scale: number;
   readonly cbam_encoder: boolean;
@@ -63,7 +65,7 @@ export function structureOf(weights: ForeignModel['weights'], family: Family, so
   let blocks = 0;
   while (weights.has(`encoder.${blocks}.conv1.weight`)) blocks++;
   const ladder = LADDERS[blocks];
-  if (ladder === undefined) throw bad(`its encoder has ${blocks} blocks, expected 3, 4 or 5 (N = 64, 128, 256)`);
+  if (ladder === undefined) throw bad(`its encoder has ${blocks} blocks, expected 3, 4 or 5 (N from 16, 128, 256)`);
   const [width, channels] = shapeOf('encoder.0.conv1.weight');
   const n_filters_scale = width / ladder.width;
   const gridsize = Math.sqrt(channels);

@@ -1,6 +1,7 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
 import { workerBeside } from '../../backends/worker/file.js';
 import { WorkerHost } from '../../backends/worker/host.js';
+import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';
 import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js';
@@ -42,7 +43,7 @@ export class HostEngine implements FieldEngine {
     if (!fitsKernels(N)) {
       throw new PtychoError(
         'CONFIG_INVALID',
-        `The host engine transforms patterns whose side is a multiple of 4 without prime factors above 5, not ${N}; crop them (data.crop_px), or use the program engine.`,
+        `The host engine takes patterns of even sides from 4, not ${N}; use the program engine (--engine program), ${evenSideRemedy(N)}.`,
         { N },
       );
     }

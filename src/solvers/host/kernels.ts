@@ -145,34 +145,41 @@ export function startKernels(module: WasmModule, memory: WasmMemory): Kernels {
   return new (wasm().Instance)(module, { env: { memory, abort } }).exports as Kernels;
 }
 
-/** True for sides that {@link Kernels.fft2} can transform: multiples of 4 without prime factors above 5. */
-export function fitsKernels(side: number): boolean {
-  return side >= 4 && side % 4 === 0 && radices(side) !== undefined;
-}
+/** True for sides that {@link Kernels} take: even ones from 4. */
+export const fitsKernels = (side: number): boolean => side >= 4 && side % 2 === 0;
 
-/** Radices of the stages of a transform, undefined where there is a larger prime factor. */
-function radices(side: number): number[] | undefined {
+/** Radices of the stages of a transform: 4, and prime numbers. */
+function radices(side: number): number[] {
   const found: number[] = [];
   let rest = side;
-  for (const radix of [4, 2, 3, 5]) {
+  for (let radix = 4; rest > 1; radix = nextRadix(radix, rest)) {
     while (rest % radix === 0) {
       found.push(radix);
       rest /= radix;
     }
   }
-  return rest === 1 ? found : undefined;
+  return found;
 }
+
+/** 4, 2, 3, 5, 7, …, and where no smaller factor is left, what remains. */
+function nextRadix(radix: number, rest: number): number {
+  const after = radix === 4 ? 2 : radix === 2 ? 3 : radix + 2;
+  return after * after > rest && after > 5 ? rest : after;
+}
+
+/** Radices up to this have code of their own: others need the roots of unity beside the factors. */
+const LARGEST_WRITTEN_OUT = 5;
 
 /** Bytes of the plan of a transform of `side` points. */
 export const planBytes = (side: number): number =>
-  128 + 8 * (radices(side) ?? []).reduce((sum, r) => sum + side * r, 0);
+  128 + 8 * radices(side).reduce((sum, r) => sum + side + (r > LARGEST_WRITTEN_OUT ? r : 0), 0);
 
 /** Scratch of `fft2`. */
 export const fftScratchBytes = (side: number): number => 8 * (32 * side + 192);
 
 /** Writes the plan of a transform at an address (a multiple of 4): see `assembly/fft.ts`. */
 export function writePlan(memory: WasmMemory, address: number, side: number): void {
-  const stages = radices(side) ?? [];
+  const stages = radices(side);
   const bytes = planBytes(side);
   const integers = new Int32Array(memory.buffer, address, bytes / 4);
   const floats = new Float32Array(memory.buffer, address, bytes / 4);
@@ -182,12 +189,14 @@ export function writePlan(memory: WasmMemory, address: number, side: number): vo
   stages.forEach((radix, k) => {
     integers[1 + 2 * k] = radix;
     integers[2 + 2 * k] = address + 4 * next;
+    const root = (part: number, of: number) => {
+      const angle = (-2 * Math.PI * (part % of)) / of;
+      floats[next++] = Math.cos(angle);
+      floats[next++] = Math.sin(angle);
+    };
+    if (radix > LARGEST_WRITTEN_OUT) for (let j = 0; j < radix; j++) root(j, radix);
     for (let p = 0; p < length / radix; p++) {
-      for (let j = 1; j < radix; j++) {
-        const angle = (-2 * Math.PI * ((j * p) % length)) / length;
-        floats[next++] = Math.cos(angle);
-        floats[next++] = Math.sin(angle);
-      }
+      for (let j = 1; j < radix; j++) root(j * p, length);
     }
     length /= radix;
   });

@@ -52,7 +52,7 @@ function sample(field: FieldInfo): unknown {
     case 'choice':
       return field.choices?.find((choice) => choice !== field.fallback);
     case 'integer':
-      return { N: 128, gridsize: 2, neighbor_count: 9, batch_size: 32 }[field.name] ?? 3;
+      return { N: 128, gridsize: 2, neighbor_count: 9, batch_size: 32, crop_px: 96, pad_to: 96 }[field.name] ?? 3;
     case 'number':
       return 0.25;
     case 'pair':

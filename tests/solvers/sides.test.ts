@@ -1,0 +1,71 @@
+/** Both engines against plain float64 sums, on sides of every kind. */
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import type { Backend } from '../../src/backends/backend.js';
+import type { FieldEngine } from '../../src/solvers/engine.js';
+import { HostEngine } from '../../src/solvers/host/hostEngine.js';
+import { ProgramEngine } from '../../src/solvers/program/programEngine.js';
+import { backendCases } from '../support/backends.js';
+import { plainMoves, plainPass, plainProducts } from '../support/plainPass.js';
+import { solverProblem } from '../support/solverProblem.js';
+import { begin, expectClose, REQUESTS, title } from '../support/solverRequests.js';
+
+const [onnx] = backendCases;
+const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
+
+// No multiples of 4, large prime factors, and an odd side, which the program engine alone takes.
+describe.each([
+  ...[10, 14, 30].map((N) => ({ N, engine: 'host', modes: 2, requests: REQUESTS })),
+  ...[62, 94, 100].map((N) => ({ N, engine: 'host', modes: 1, requests: LARGE.slice(-1) })),
+  { N: 126, engine: 'host', modes: 1, requests: LARGE.slice(0, 1) },
+  ...[15, 18].map((N) => ({ N, engine: 'program', modes: 2, requests: REQUESTS })),
+  ...[62, 94].map((N) => ({ N, engine: 'program', modes: 1, requests: LARGE.slice(-1) })),
+])('patterns of side $N, $engine engine', ({ N, engine: name, modes, requests }) => {
+  const problem = solverProblem(N, modes, 4, N);
+  const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
+  const { scan, sizes, floor } = problem;
+  let backend: Backend | undefined;
+  let engine: FieldEngine;
+
+  beforeAll(async () => {
+    const common = { scan, sizes, floor, storeWaves: true };
+    if (name === 'host') {
+      engine = await HostEngine.open({ ...common, threads: 1, keep: scan.count });
+    } else {
+      backend = await onnx.create(1);
+      engine = await ProgramEngine.open({ ...common, backend, batch: 2 });
+    }
+  });
+  afterAll(async () => {
+    await engine.close();
+    await backend?.dispose();
+  });
+
+  it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
+    begin(problem, engine);
+    const { object, probe, sums } = engine.memory;
+    const before = { ...problem, object, probe, waves: engine.storedWaves().slice() };
+    const expected = plainPass(before, batch, request);
+    const found = await engine.pass(batch, request);
+    for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
+      expectClose([found[name as keyof typeof found]], [value], 1e-4, name);
+    }
+    if (request.object) {
+      expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
+      expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');
+    }
+    if (request.probe) {
+      expectClose([...sums.probe.re, ...sums.probe.im], expected.planes.probe, 1e-4, 'probe');
+      expectClose(sums.objectIntensity.data, expected.planes.objectIntensity, 1e-4, 'object intensity');
+    }
+    if (request.wave === 'store' || request.wave === 'difference') {
+      const pixels = sizes.modes * 2 * N * N;
+      batch.forEach((k, i) => {
+        const stored = expected.stored[i].flatMap(({ re, im }) => [...re, ...im]);
+        expectClose(engine.storedWaves().subarray(k * pixels, (k + 1) * pixels), stored, 1e-4, `waves of ${k}`);
+      });
+    }
+    if (!request.keep) return;
+    expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
+    expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
+  });
+});

@@ -189,7 +189,9 @@ describe('crop', () => {
       expect([...raw.ycoords]).toEqual([...arrays.ycoords.data].map((v) => v * 0.6));
       expect([raw.objectGuess, raw.groundTruth]).toEqual([undefined, undefined]);
       expect(raw.notes).toEqual([
-        expect.stringMatching(/multiplied by 0.5 \(x\) and 0.6 \(y\), as object pixels grow when patterns are cropped/),
+        expect.stringMatching(
+          /multiplied by 0.5 \(x\) and 0.6 \(y\), as object pixels change when patterns are cropped or padded/,
+        ),
         expect.stringMatching(/the object of .* has the pixels of the uncropped frames/),
         expect.stringMatching(/ground-truth patches .* that were cropped\.$/),
       ]);
@@ -207,7 +209,7 @@ describe('crop', () => {
       expect(raw.probeGuess?.shape).toEqual([2, 6, 6]);
       expect(raw.notes).toContainEqual(
         expect.stringMatching(
-          /probe of .* whole frames \(10×12\); it was cropped in Fourier space .* \d+\.\d % of its power/,
+          /probe of .* whole frames \(10×12\); it was cropped or padded in Fourier space .* \d+\.\d % of its power/,
         ),
       );
     });
@@ -227,7 +229,7 @@ describe('crop', () => {
     const wrong = (options: OpenDatasetOptions, message: RegExp) => refuses(large, message, options);
     await wrong({ crop_px: 16 }, /crop_px is 16, but the patterns of .* have only 10×12 pixels/);
     await wrong({ crop_px: 0 }, /crop_px must be a positive whole number, got 0/);
-    await wrong({ crop_center_px: [4, 4] }, /crop_center_px needs crop_px/);
+    await wrong({ crop_center_px: [4, 4] }, /must be square; cut them with crop_px, such as --crop_px 10/);
     await wrong({ crop_px: 8, crop_center_px: [4.5, 4] }, /must be a row and a column, got 4.5,4/);
     await wrong(
       { crop_px: 8, crop_center_px: [3, 6] },
@@ -278,7 +280,8 @@ describe('orientation', () => {
 });
 
 describe('units of positions', () => {
-  const metres = { positions_unit: 'm' as const };
+  // The numbers are far from any experiment, which is a finding of its own.
+  const metres = { positions_unit: 'm' as const, reportOnly: true };
   const geometry = { energy_eV: 10_000, detector_distance_m: 2, detector_pixel_m: 75e-6 };
   /** λ·distance/(N·detector pixel); λ = 12.398419843 keV·Å / 10 keV. */
   const pixel = (1.239841984332e-10 * 2) / (N * 75e-6);
@@ -331,19 +334,19 @@ describe('units of positions', () => {
   });
 });
 
-describe('positions that are unusual are opened with a note', () => {
+describe('positions that are unusual are findings', () => {
   const at = (x: (i: number) => number, y: (i: number) => number) => ({
     xcoords: { data: Float64Array.from({ length: n }, (_, i) => x(i)), shape: [n] },
     ycoords: { data: Float64Array.from({ length: n }, (_, i) => y(i)), shape: [n] },
   });
-  for (const [name, changes, note] of [
+  for (const [name, changes, [code, severity, message]] of [
     [
       'repeated',
       at(
         (i) => Math.floor(i / 2),
         (i) => Math.floor(i / 2) % 3,
       ),
-      /15 of the 30 scan positions .* repeat an earlier one/,
+      ['POSITIONS_REPEAT', 'note', /15 of the 30 scan positions .* repeat an earlier one/],
     ],
     [
       'all the same',
@@ -351,7 +354,7 @@ describe('positions that are unusual are opened with a note', () => {
         () => 4,
         () => 5,
       ),
-      /All 30 scan positions .* are the same; no image can come of them/,
+      ['POSITIONS_ALL_SAME', 'wrong', /All 30 scan positions .* are the same; no image can come of them/],
     ],
     [
       'on a line',
@@ -359,7 +362,7 @@ describe('positions that are unusual are opened with a note', () => {
         (i) => i,
         () => 5,
       ),
-      /All 30 scan positions .* lie on a line along x/,
+      ['POSITIONS_ON_A_LINE', 'doubt', /All 30 scan positions .* lie on a line along x/],
     ],
     [
       'metres',
@@ -367,15 +370,20 @@ describe('positions that are unusual are opened with a note', () => {
         (i) => i * 1e-7,
         (i) => (i % 5) * 1e-7,
       ),
-      /span only 0\.00000290 object pixels|span only 2\.90e-6 object pixels; .* positions_unit m/,
+      ['POSITIONS_TOO_CLOSE', 'wrong', /span only 0\.0000029 object pixels/],
     ],
   ] as const) {
-    it(name, () =>
-      withScan(changes, {}, (raw) => {
+    it(`${name}: ${severity}`, async () => {
+      await withScan(changes, { reportOnly: true }, (raw) => {
         expect(raw.count).toBe(n);
-        expect(raw.notes).toEqual([expect.stringMatching(note)]);
-      }),
-    );
+        expect(raw.findings?.all.filter((found) => found.code.startsWith('POSITIONS'))).toEqual([
+          expect.objectContaining({ code, severity, message: expect.stringMatching(message) }),
+        ]);
+      });
+      if (severity !== 'wrong') return;
+      await refuses(changes, new RegExp(`\\[${code}; --accept ${code} goes on\\]`));
+      await withScan(changes, { accept: [code] }, (raw) => expect(raw.count).toBe(n));
+    });
   }
 });
 
@@ -463,7 +471,7 @@ describe('bad pixels', () => {
     const diffraction = { data: counts, shape: [n, N, N] };
     await withScan({ diffraction }, {}, (raw) =>
       expect(raw.notes).toEqual([
-        expect.stringMatching(/16 pixels .* hold 4294967295, the largest uint32, .* bad_pixels FILE/),
+        expect.stringMatching(/30 pixels .* hold 4294967295, the largest uint32, .* bad_pixels FILE/),
       ]),
     );
     await withScan({ diffraction, bad_pixels: mask(9) }, {}, (raw) => expect(raw.notes).toEqual([]));

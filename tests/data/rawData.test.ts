@@ -319,10 +319,20 @@ describe('openRawData refuses', () => {
         new RegExp(`value ${value} in pattern 0, row 2, column 5, but pixels must be finite and not negative`),
       );
     }
-    const last = changed(data.length - 1, Number.NaN);
-    await withScan({ diffraction: last }, {}, async (raw) => {
+    // 64 frames are looked at; of 90 the last is not.
+    const thrice = Float32Array.from([...data, ...data, ...data]);
+    thrice[thrice.length - 1] = Number.NaN;
+    const x = Float64Array.from({ length: 3 * n }, (_, i) => 3 * (i % 10));
+    const y = Float64Array.from({ length: 3 * n }, (_, i) => 3 * Math.floor(i / 10));
+    const many = {
+      diffraction: { data: thrice, shape: [3 * n, N, N] },
+      xcoords: { data: x, shape: [3 * n] },
+      ycoords: { data: y, shape: [3 * n] },
+      scan_index: undefined,
+    };
+    await withScan(many, {}, async (raw) => {
       await expect(amplitudes(raw)).rejects.toMatchObject({
-        message: expect.stringMatching(/pattern 29, row 7, column 7/),
+        message: expect.stringMatching(/pattern 89, row 7, column 7/),
       });
     });
     const counts = { data: Int32Array.from(data, (d, i) => (i === 3 ? -1 : Math.round(d * d))), shape: [n, N, N] };

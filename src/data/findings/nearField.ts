@@ -12,6 +12,7 @@ import { meanNearestDistance } from '../grouping/neighbours.js';
 import type { RawData } from '../rawData.js';
 import type { Finding } from './finding.js';
 import { farField } from './lightShift.js';
+import { SMALLEST_PATTERN_PX } from './patternChecks.js';
 
 type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
 
@@ -35,6 +36,7 @@ const LIT = 0.1;
 /** The finding, where the scan is one. @param meanIntensity (N, N) mean pattern */
 export function nearField(scan: Scan, meanIntensity: Float64Array, looked: LookedPatterns): Finding | undefined {
   const { probeGuess, N, source } = scan;
+  if (N < SMALLEST_PATTERN_PX) return undefined;
   const far = probeGuess === undefined ? undefined : alike(meanIntensity, farField(probeGuess, N));
   if (far !== undefined && far >= FAR) return undefined;
   const moves = movesWithSample(scan, meanIntensity, looked);

@@ -27,6 +27,8 @@ const FEW = 0.05;
 /** Frames with less than this part of the usual light are dim. */
 const DIM = 0.1;
 const MOST_NAMED = 10;
+/** Smaller patterns have no middle and no corners to speak of. */
+export const SMALLEST_PATTERN_PX = 16;
 
 /** Checks of some or all patterns, `figures` being theirs. */
 export function checkPatterns(scan: CheckedScan, figures: PatternFigures): Finding[] {
@@ -41,6 +43,7 @@ export function checkPatterns(scan: CheckedScan, figures: PatternFigures): Findi
     });
   }
   findings.push(...checkPower(scan, figures.indices, power));
+  if (scan.N < SMALLEST_PATTERN_PX) return findings;
   const hot = hotPixels(figures.meanIntensity, scan.N);
   if (hot.length > 0) {
     const places = hot.slice(0, 5).map(({ row, column }) => `(${row}, ${column})`);

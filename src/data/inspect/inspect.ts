@@ -8,7 +8,7 @@ import { isPtychoError, messageOf } from '../../core/errors.js';
 import type { Shape } from '../../core/tensor.js';
 import { totalIntensity } from '../../physics/probe.js';
 import { type Histogram, logHistogram, measurePatterns, type PatternFigures } from '../findings/figures.js';
-import { Findings, sentenceOf } from '../findings/finding.js';
+import { type Finding, Findings, sentenceOf } from '../findings/finding.js';
 import { addFindings } from '../findings/look.js';
 import { meanNearestDistance } from '../grouping/neighbours.js';
 import { openDataset } from '../openDataset.js';
@@ -167,8 +167,10 @@ function saidOf(raw: RawData, patterns: PatternFigures): { problems: string[]; n
   // In the order of opening, so that what was seen of fewer patterns is replaced by what is seen of more.
   for (const finding of raw.findings?.all ?? []) findings.add(finding);
   addFindings(raw, patterns, findings);
-  const problems = findings.all.filter(({ severity }) => severity !== 'note').map(sentenceOf);
-  const notes = findings.all.filter(({ severity }) => severity === 'note').map(sentenceOf);
+  // A scan without a probe can be opened, and little more.
+  const isProblem = ({ severity, code }: Finding) => severity !== 'note' || code === 'NO_PROBE';
+  const problems = findings.all.filter(isProblem).map(sentenceOf);
+  const notes = findings.all.filter((finding) => !isProblem(finding)).map(sentenceOf);
   if (!/declares|was given/.test(raw.domainReason)) {
     notes.push(
       `The file does not declare what its numbers are; they are taken as ${raw.domain}. Write it down with \`ptychopinn convert\` (and --measurement_domain, if this is wrong).`,

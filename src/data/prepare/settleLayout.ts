@@ -3,6 +3,7 @@ import type { ComplexTensor } from '../../core/tensor.js';
 import { fourierCrop } from '../../physics/fourierCrop.js';
 import { centreOfLight } from '../findings/figures.js';
 import { lightShift } from '../findings/lightShift.js';
+import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
 import type { ScanFile } from '../scanFile.js';
 import { type FrameLayout, frameLayout, type LayoutOptions } from './frameLayout.js';
 import type { Sample } from './sample.js';
@@ -46,6 +47,7 @@ export async function settleLayout(
 
 /** True when the corners hold clearly more light than the middle. */
 function inCorners(light: Float64Array, height: number, width: number): boolean {
+  if (Math.min(height, width) < SMALLEST_PATTERN_PX) return false;
   const [low, high] = [0.25, 0.75];
   let [middle, corners] = [0, 0];
   for (let r = 0; r < height; r++) {

@@ -35,6 +35,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const inspect = async (changes: ArrayChanges) => inspectScan(await writeArrays(file('scan.npz'), arrays, changes));
 const problemsOf = async (changes: ArrayChanges) => (await inspect(changes)).problems;
+const notesOf = async (changes: ArrayChanges) => {
+  const { problems, notes } = await inspect(changes);
+  expect(problems).toEqual([]);
+  return notes;
+};
 const patterns = (change: (values: Float32Array) => void) => {
   const data = arrays.diffraction.data.slice();
   change(data);
@@ -90,12 +95,13 @@ describe('inspectScan', () => {
   it('positions: no overlap, repeats, metres, outside of the object', async () => {
     const far = { data: arrays.xcoords.data.map((x) => 1000 * x), shape: [n] };
     expect(await problemsOf({ xcoords: far, ycoords: far, objectGuess: undefined })).toEqual([
+      expect.stringMatching(/span 10900 object pixels, so that patterns of 16 pixels share nothing/),
       expect.stringMatching(/overlap by 0 %.*object pixels/),
     ]);
     const repeated = (values: Float64Array) => ({ data: values.map((v, i) => (i < 4 ? values[0] : v)), shape: [n] });
-    expect(
-      await problemsOf({ xcoords: repeated(arrays.xcoords.data), ycoords: repeated(arrays.ycoords.data) }),
-    ).toEqual([expect.stringMatching(/3 of the 36 scan positions .* repeat an earlier one/)]);
+    expect(await notesOf({ xcoords: repeated(arrays.xcoords.data), ycoords: repeated(arrays.ycoords.data) })).toEqual([
+      expect.stringMatching(/3 of the 36 scan positions .* repeat an earlier one/),
+    ]);
     const metres = (values: Float64Array) => ({ data: values.map((v) => 1e-8 * v), shape: [n] });
     expect(
       await problemsOf({
@@ -103,20 +109,20 @@ describe('inspectScan', () => {
         ycoords: metres(arrays.ycoords.data),
         objectGuess: undefined,
       }),
-    ).toEqual([expect.stringMatching(/metres, say so with positions_unit m/)]);
+    ).toEqual([expect.stringMatching(/span only .* another unit .*--positions_unit m or px/)]);
     const shifted = { data: arrays.xcoords.data.map((x) => x + 300), shape: [n] };
-    expect(await problemsOf({ xcoords: shifted })).toEqual([
+    expect(await notesOf({ xcoords: shifted })).toEqual([
       expect.stringMatching(/36 of 36 patches reach beyond objectGuess \(30 rows, 40 columns\): the positions are/),
     ]);
     const wide = { data: arrays.xcoords.data.map((x) => 1.5 * x), shape: [n] };
-    expect(await problemsOf({ xcoords: arrays.ycoords, ycoords: wide })).toEqual([
+    expect(await notesOf({ xcoords: arrays.ycoords, ycoords: wide })).toEqual([
       expect.stringMatching(/with x and y exchanged all would lie inside: see `ptychopinn orient`/),
     ]);
   });
 
   it('patterns: dark, dim, shifted, hot, saturated, unusable', async () => {
     expect(await problemsOf(patterns((d) => d.fill(0, 0, 3 * N * N)))).toEqual([
-      expect.stringMatching(/^3 of 36 patterns looked at are dark \(zero everywhere\)/),
+      expect.stringMatching(/^3 of 36 patterns of .* are dark \(zero everywhere\): frames 0, 1, 2;/),
     ]);
     const dim = await inspect({
       ...patterns((d) => d.set(d.subarray(0, N * N).map((v) => Math.floor(0.2 * v)))),
@@ -130,11 +136,9 @@ describe('inspectScan', () => {
           d[p] = data[pixel(k, (row + by) % N, (column + by) % N)];
         }),
       );
-    expect(await problemsOf(rolled(N / 2))).toEqual([expect.stringMatching(/fftshift/)]);
-    const off = await inspect(rolled(2));
-    expect(off.problems).toEqual([]);
-    expect(off.notes).toEqual([
-      expect.stringMatching(/The middle of the light is at row 6\.\d, column 6\.\d, not at 8/),
+    expect(await notesOf(rolled(N / 2))).toEqual([expect.stringMatching(/corners .* moved to their middle.*fftshift/)]);
+    expect(await problemsOf(rolled(2))).toEqual([
+      expect.stringMatching(/middle of the light of .* is at row 6\.\d, column 6\.\d, not at 8.*--crop_center_px auto/),
     ]);
     expect(
       await problemsOf(
@@ -142,25 +146,34 @@ describe('inspectScan', () => {
           for (let k = 0; k < n; k++) d[pixel(k, 3, 12)] = 400;
         }),
       ),
-    ).toEqual([expect.stringMatching(/1 pixel is far brighter .*\(3, 12\): hot pixels; .*bad_pixels/)]);
+    ).toEqual([
+      expect.stringMatching(/1 pixel is far brighter .*\(3, 12\); these are hot pixels: --auto_mask .*bad_pixels/),
+    ]);
     const clipped = await problemsOf(patterns((d) => d.set(d.map((v) => Math.min(v, Math.sqrt(150))))));
     expect(clipped).toEqual([
-      expect.stringMatching(/pixels hold the largest value, 12\.2: the detector may be saturated/),
+      expect.stringMatching(/pixels hold the largest value, 12\.2; the detector may be saturated/),
     ]);
   });
 
   it('counts patterns with NaN among those that opening does not look at', async () => {
-    // 16 patterns are looked at when a scan is opened: 0, 2, 4, 6, 9, …
-    const report = await inspect(
-      patterns((d) => {
-        d[pixel(1, 2, 3)] = Number.NaN;
-        d[pixel(3, 0, 0)] = -1;
-      }),
-    );
+    // 64 patterns are looked at when a scan is opened; of 72 all but every ninth.
+    const data = Float32Array.from([...arrays.diffraction.data, ...arrays.diffraction.data]);
+    data[pixel(8, 2, 3)] = Number.NaN;
+    data[pixel(17, 0, 0)] = -1;
+    const twice = (values: Float64Array, by: number) => ({
+      data: Float64Array.from([...values, ...values.map((v) => v + by)]),
+      shape: [2 * n],
+    });
+    const report = await inspect({
+      diffraction: { data, shape: [2 * n, N, N] },
+      xcoords: twice(arrays.xcoords.data, 0.5),
+      ycoords: twice(arrays.ycoords.data, 0.5),
+      scan_index: undefined,
+    });
     expect(report.problems).toEqual([
-      expect.stringMatching(/^2 of 36 patterns looked at cannot be used: .*NaN in pattern 1, row 2, column 3/),
+      expect.stringMatching(/^2 of 72 patterns looked at cannot be used: .*NaN in pattern 8, row 2, column 3/),
     ]);
-    expect(report.scan!.power.measured).toBe(34);
+    expect(report.scan!.power.measured).toBe(70);
   });
 
   it('probe, metadata and units', async () => {

@@ -24,7 +24,7 @@ export interface LookedPatterns {
 
 /** Correlation with the probe's far field from which the light is that. */
 const FAR = 0.7;
-/** Correlation of two frames, moved by the way of the sample between them, from which they show the same thing. */
+/** Gain in the correlation of two frames, moved by the way of the sample between them, from which they show the same thing. */
 const MOVES = 0.3;
 /** Pairs of frames that are compared. */
 const PAIRS = 12;
@@ -61,7 +61,10 @@ export function nearField(scan: Scan, meanIntensity: Float64Array, looked: Looke
   };
 }
 
-/** Mean correlation of frames, each divided by the mean image, when one is moved as the sample was; 0 where none can be. */
+/**
+ * How much better frames, each divided by the mean image, correlate when one is moved as the sample was, on average; 0 where none
+ * can be.
+ */
 function movesWithSample(
   { xcoords, ycoords, N }: Scan,
   mean: Float64Array,
@@ -81,7 +84,9 @@ function movesWithSample(
       if (way < WAY_PX.least || way > WAY_PX.most * N) continue;
       const [a, b] = [contrast(i), contrast(j)];
       // The sample, or the beam: both signs are in use.
-      sum += Math.max(moved(a, b, lit, dy, dx, N), moved(a, b, lit, -dy, -dx, N));
+      // Frames that look alike where they are do not move.
+      const still = Math.max(0, moved(a, b, lit, 0, 0, N));
+      sum += Math.max(moved(a, b, lit, dy, dx, N), moved(a, b, lit, -dy, -dx, N)) - still;
       pairs++;
       break;
     }

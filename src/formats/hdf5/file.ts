@@ -20,7 +20,7 @@ import { openForReading } from '../zipArchive.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
 import { Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { checkFilters, checkSize, type Hdf5Header, numbersOf, slabs } from './header.js';
-import { escapeError, type Handle, Hdf5Links, leftOpenError, type Place, split } from './links.js';
+import { escapeError, type Handle, Hdf5Links, leftOpenError, linkAt, type Place, split } from './links.js';
 import { filterOf, type Hdf5Metadata, typeOf } from './types.js';
 
 export type { Hdf5Value } from './attributes.js';
@@ -29,6 +29,9 @@ export type { Hdf5Header } from './header.js';
 const MAX_WHOLE_BYTES = 2 ** 30;
 /** What MATLAB writes beside every array. */
 const MATLAB_ATTRIBUTE = 'MATLAB_class';
+/** Of a group that is looked through. */
+const MOST_NAMES = 1000;
+const MOST_EXTERNAL = 16;
 const SIGNATURE = '\x89HDF\r\n\x1a\n';
 
 /** How files begin that MATLAB saved without `-v7.3`. */
@@ -140,6 +143,22 @@ export class Hdf5File {
     return this.call(place, this.origin(group), (m) => m.get_names(place.handle.id, place.path, false));
   }
 
+  /**
+   * Names inside a group that are groups, too; of many links to other files, the first ones are followed.
+   * @throws PtychoError DATASET_KEY_MISSING, and for links that cannot be followed.
+   */
+  groupsIn(group = '/'): string[] {
+    const { handle, path: at } = this.find(group, 'group');
+    let external = 0;
+    return this.keys(group)
+      .slice(0, MOST_NAMES)
+      .filter((name) => {
+        const { value: link } = this.links.run((m) => linkAt(m, handle.id, `${at === '/' ? '' : at}/${name}`));
+        if (typeof link === 'object' && link.file !== undefined && ++external > MOST_EXTERNAL) return false;
+        return this.kindOf(`${group}/${name}`) === 'group';
+      });
+  }
+
   /** What a path leads to, links followed; undefined for nothing, or for links that lead nowhere. */
   kindOf(path: string): 'group' | 'dataset' | undefined {
     try {
@@ -220,6 +239,16 @@ export class Hdf5File {
       .slice(0, most)
       .map((name) => `/${name}`)
       .filter((path) => this.has(path));
+  }
+
+  /** Sentences about links that lead out of the folder, or to files that are not there; at most `most` links are looked at. */
+  brokenLinks(most = 1000): string[] {
+    const place = { handle: this.links.root, path: '/' };
+    const names = this.call(place, this.origin(), (m) => m.get_names(this.links.root.id, '/', true));
+    return names.slice(0, most).flatMap((name) => {
+      const found = this.problemAt(`/${name}`)?.fields;
+      return found === undefined ? [] : [`/${name} to ${String(found.found ?? found.path)}`];
+    });
   }
 
   /**
@@ -311,10 +340,7 @@ export class Hdf5File {
     }
     const { dtype, itemSize } = numbersOf(header, origin);
     const axes = columnMajor ? { shape: [...shape].reverse(), fortranOrder: true } : { shape, fortranOrder: false };
-    const decoder = new NpyDecoder(
-      { dtype, itemSize, dataBytes, littleEndian: true, dataOffset: 0, ...axes },
-      origin,
-    );
+    const decoder = new NpyDecoder({ dtype, itemSize, dataBytes, littleEndian: true, dataOffset: 0, ...axes }, origin);
     for (const { start, count } of slabs(shape, itemSize)) {
       this.readBlock(header, start, count, (bytes) => decoder.push(bytes));
     }

@@ -143,7 +143,8 @@ export const split = (path: string): string[] => path.split('/').filter((name) =
 
 type Link = 'hard' | { readonly path: string; readonly file?: string };
 
-function linkAt(m: Hdf5Module, id: bigint, path: string): Link | undefined {
+/** What a name of a group is; undefined when there is none. */
+export function linkAt(m: Hdf5Module, id: bigint, path: string): Link | undefined {
   const soft = m.get_symbolic_link(id, path) as string | null;
   if (soft !== null) return { path: soft };
   const external = m.get_external_link(id, path) as { filename?: string; obj_path?: string };

@@ -115,7 +115,11 @@ export class Hdf5Writer {
       await (await openFile(temporary, 'wx')).close();
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
-      throw unwritable(path, code === 'ENOENT' ? `the folder ${folder} does not exist` : reasonOf(cause as Error), cause);
+      throw unwritable(
+        path,
+        code === 'ENOENT' ? `the folder ${folder} does not exist` : reasonOf(cause as Error),
+        cause,
+      );
     }
     const access = { folders: [realPath(folder)], write: true };
     const { value: id = -1n, causes } = engine.run(path, access, (m) =>

@@ -83,7 +83,8 @@ export class Hdf5Engine {
     };
     fs.read = (stream, buffer, offset, length, position) => {
       const count = read(stream, buffer, offset, length, position);
-      const bytes = buffer.subarray(offset, offset + count);
+      // The heap comes in any of its views.
+      const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + offset, count);
       if (!this.access.write) clearOpenFlags(bytes);
       if (globalHeapsAreSound(bytes)) return count;
       throw new fs.ErrnoError(EIO);

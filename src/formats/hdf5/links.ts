@@ -25,7 +25,7 @@ const MAX_LINKS = 32;
 
 /** A file and those that its links lead to, opened when first needed. */
 export class Hdf5Links {
-  private readonly access: Hdf5Access;
+  private access: Hdf5Access;
   private readonly handles = new Map<string, Handle>();
   readonly root: Handle;
 
@@ -121,6 +121,8 @@ export class Hdf5Links {
     const real = realPath(path);
     const known = this.handles.get(real);
     if (known !== undefined) return known;
+    // What a symbolic link was made for is allowed with its own pieces, which lie beside it.
+    this.access = { folders: [...new Set([...this.access.folders, dirname(real)])] };
     if (!statSync(real).isFile()) throw new PtychoError('FILE_FORMAT', `${path} is no regular file.`, { path });
     const flags = openFlagsOf(real);
     // With SWMR the library reads again what a writer changes meanwhile; the flags themselves are cleared by the engine.

@@ -122,11 +122,14 @@ export class Hdf5Writer {
       );
     }
     const access = { folders: [realPath(folder)], write: true };
-    const { value: id = -1n, causes } = engine.run(path, access, (m) =>
-      m.open(temporary, m.H5F_ACC_TRUNC, false, -1, -1),
-    );
+    const {
+      value: id = -1n,
+      causes,
+      writeError,
+    } = engine.run(path, access, (m) => m.open(temporary, m.H5F_ACC_TRUNC, false, -1, -1));
     if (id < 0n) {
       await rm(temporary, { force: true });
+      if (writeError !== undefined) throw unwritable(path, reasonOf(writeError), writeError);
       throw unwritable(path, causes.at(-1) ?? 'the HDF5 library gives no reason');
     }
     return new Hdf5Writer(path, temporary, engine, access, id);

@@ -246,7 +246,7 @@ async function findMask(
 ): Promise<FoundMask | undefined> {
   const { height, width } = file.patterns;
   const own = options.bad_pixels
-    ? await readBadPixels(options.bad_pixels)
+    ? await readBadPixels(options.bad_pixels, options.allow_links)
     : file.badPixels && { mask: file.badPixels, origin: { path: file.path, member: 'bad_pixels' } };
   if (!unusable || (own && own.mask.data.length !== unusable.length)) return own;
   const data = own ? own.mask.data.map((bad, p) => bad | unusable[p]) : unusable;
@@ -287,7 +287,7 @@ async function findProbe(
 ): Promise<ComplexTensor | undefined> {
   const { N } = source;
   const guessed = options.probe === GUESS_PROBE;
-  if (options.probe && !guessed) return readProbe(options.probe, N);
+  if (options.probe && !guessed) return readProbe(options.probe, N, options.allow_links);
   const probe = file.probeGuess;
   if (probe === undefined && guessed) {
     note(

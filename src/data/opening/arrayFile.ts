@@ -1,6 +1,6 @@
 /** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
-import { isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
@@ -17,10 +17,16 @@ export interface FoundArray {
 /**
  * Reads the array that `FILE[:key]` names.
  * @param usual keys to look for when none is given; the first that the file has is taken.
+ * @param allowLinks folders that links of an HDF5 file may lead to.
  * @param what the array is to be, for messages: `a probe`.
  * @throws PtychoError DATASET_KEY_MISSING, and those of reading the file.
  */
-export async function readArrayFile(spec: string, usual: readonly string[], what: string): Promise<FoundArray> {
+export async function readArrayFile(
+  spec: string,
+  usual: readonly string[],
+  what: string,
+  allowLinks?: readonly string[],
+): Promise<FoundArray> {
   const { file, key } = splitFileSpec(spec);
   if (await isNpyFile(file)) {
     if (key === undefined) return { array: await readNpyFile(file), origin: { path: file } };
@@ -40,7 +46,7 @@ export async function readArrayFile(spec: string, usual: readonly string[], what
     );
   };
   if (await isHdf5File(file)) {
-    const hdf5 = await openHdf5(file);
+    const hdf5 = await openHdf5(file, allowLinks);
     try {
       const name = choose((candidate) => hdf5.has(candidate));
       return { array: hdf5.read(name), origin: hdf5.origin(name) };
@@ -48,6 +54,7 @@ export async function readArrayFile(spec: string, usual: readonly string[], what
       hdf5.close();
     }
   }
+  await refuseMatlab5(file);
   const npz = await openNpz(file);
   try {
     const name = choose((candidate) => npz.has(candidate)).replace(/^\//, '');

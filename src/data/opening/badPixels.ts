@@ -21,8 +21,8 @@ export interface FoundMask {
  * is bad.
  * @throws PtychoError DATASET_VALUE for text or complex numbers, and those of reading the file.
  */
-export async function readBadPixels(spec: string): Promise<FoundMask> {
-  const { array, origin } = await readArrayFile(spec, MASK_KEYS, 'the mask');
+export async function readBadPixels(spec: string, allowLinks?: readonly string[]): Promise<FoundMask> {
+  const { array, origin } = await readArrayFile(spec, MASK_KEYS, 'the mask', allowLinks);
   const { data, shape } = expectReal(array, origin);
   const mask = Uint8Array.from(data as ArrayLike<number>, (v) => (v === 0 ? 0 : 1));
   return { mask: { data: mask, shape: shape.filter((length) => length !== 1) }, origin };

@@ -9,7 +9,7 @@
 import { extname } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import { expectReal } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
 import { openNpz, readNpyFile } from '../../formats/npz.js';
@@ -31,6 +31,8 @@ export interface FoundPositions {
 const PAIRS: readonly { readonly x: string; readonly y: string; readonly unit?: Unit }[] = [
   { x: 'xcoords', y: 'ycoords', unit: 'px' },
   { x: 'probe_position_x_m', y: 'probe_position_y_m', unit: 'm' },
+  // fold_slice and PtychoShelves.
+  { x: 'ppX', y: 'ppY', unit: 'm' },
   { x: 'x_m', y: 'y_m', unit: 'm' },
   { x: 'x_px', y: 'y_px', unit: 'px' },
   { x: 'x', y: 'y' },
@@ -40,11 +42,16 @@ const MAX_BYTES = 2 ** 28;
 
 /**
  * Reads the positions that `FILE[:key]` names.
+ * @param allowLinks folders that links of an HDF5 file may lead to
  * @param unit replaces the unit that the file implies; needed where it implies none
  * @throws PtychoError DATASET_UNITS when the unit is neither declared nor given; DATASET_SHAPE, DATASET_VALUE,
  * DATASET_KEY_MISSING, FILE_FORMAT, and those of reading the file.
  */
-export async function readPositionsFile(spec: string, unit?: Unit): Promise<FoundPositions> {
+export async function readPositionsFile(
+  spec: string,
+  unit?: Unit,
+  allowLinks?: readonly string[],
+): Promise<FoundPositions> {
   const { file, key } = splitFileSpec(spec);
   if (await hasMagic(file, MAGIC.npy)) {
     const origin = { path: file };
@@ -53,13 +60,14 @@ export async function readPositionsFile(spec: string, unit?: Unit): Promise<Foun
   }
   if (await hasMagic(file, MAGIC.zip)) return { positions: await positionsInNpz(file, key, unit), notes: [] };
   if (await isHdf5File(file)) {
-    const hdf5 = await openHdf5(file);
+    const hdf5 = await openHdf5(file, allowLinks);
     try {
       return { positions: positionsInHdf5(hdf5, key ?? '/', unit), notes: [] };
     } finally {
       hdf5.close();
     }
   }
+  await refuseMatlab5(file);
   const kind = extname(file).toLowerCase();
   if (kind !== '.csv' && kind !== '.txt') {
     throw new PtychoError(
@@ -218,7 +226,7 @@ function columnsOf({ data, shape }: Tensor<NumericArray>, origin: NpyOrigin): { 
  */
 export async function positionsBeside(
   path: string,
-  options: Pick<ReaderOptions, 'positions' | 'positions_unit'>,
+  options: Pick<ReaderOptions, 'positions' | 'positions_unit' | 'allow_links'>,
 ): ReturnType<typeof readPositionsFile> {
   if (options.positions === undefined) {
     throw new PtychoError(
@@ -227,5 +235,5 @@ export async function positionsBeside(
       { path, key: 'positions' },
     );
   }
-  return readPositionsFile(options.positions, options.positions_unit);
+  return readPositionsFile(options.positions, options.positions_unit, options.allow_links);
 }

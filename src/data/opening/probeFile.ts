@@ -15,8 +15,8 @@ const PROBE_KEYS = ['probeGuess', 'probe'] as const;
  * @param N side that the probe must have.
  * @throws PtychoError PROBE_SHAPE, DATASET_VALUE (no numbers, NaN, all zero), and those of reading the file.
  */
-export async function readProbe(spec: string, N: number): Promise<ComplexTensor> {
-  const { array, origin } = await readArrayFile(spec, PROBE_KEYS, 'the probe');
+export async function readProbe(spec: string, N: number, allowLinks?: readonly string[]): Promise<ComplexTensor> {
+  const { array, origin } = await readArrayFile(spec, PROBE_KEYS, 'the probe', allowLinks);
   return checkProbe(expectComplex64(array, origin), N, origin);
 }
 

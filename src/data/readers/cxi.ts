@@ -8,16 +8,18 @@
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
-import { nameOf } from '../../formats/npyHeader.js';
-import { asElectronvolts, asMetres } from '../opening/geometry.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import { detectorOf, detectorsOf, groupsOf } from './detectors.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
 import { firstProbe } from './product.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
 const DETECTOR = `${INSTRUMENT}/detector_1`;
 const DATA = ['/entry_1/data_1/data', `${DETECTOR}/data`];
+/** Groups of the beam, for the group of the instrument; the source is that of the photons. */
+const BEAMS = ['source_1', 'beam_1', 'monochromator_1'];
 const TRANSLATIONS = ['/entry_1/data_1/translation', '/entry_1/sample_1/geometry_1/translation'];
 /** The one bit of a mask that says something good: the pixel has signal. */
 const HAS_SIGNAL = 1 << 16;
@@ -30,17 +32,17 @@ export const cxiReader: ScanReader = {
     if (!(await isHdf5File(path).catch(() => false))) return false;
     const file = await openHdf5(path);
     try {
-      return file.has('/cxi_version') || DATA.some((place) => file.has(place));
+      return file.has('/cxi_version') || DATA.some((place) => file.has(place) || file.problemAt(place) !== undefined);
     } finally {
       file.close();
     }
   },
-  open: (path, options) => keepHdf5(path, (file) => open(file, options)),
+  open: (path, options) => keepHdf5(path, (file) => open(file, options), options.allow_links),
 };
 
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const notes: string[] = [];
-  const place = options.diffraction_path ?? DATA.find((path) => file.has(path));
+  const place = options.diffraction_path ?? file.firstDataset(DATA);
   if (place === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
@@ -49,44 +51,36 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     );
   }
   const patterns = hdf5Frames(file, [place]);
-  const mask = file.has(`${DETECTOR}/mask`)
-    ? hdf5Mask(file, `${DETECTOR}/mask`, patterns, (bits) => bits !== 0 && bits !== HAS_SIGNAL)
+  const detectors = detectorsOf(groupsOf(file));
+  const detector = detectorOf(file, place, detectors) ?? DETECTOR;
+  const mask = file.has(`${detector}/mask`)
+    ? hdf5Mask(file, `${detector}/mask`, patterns, (bits) => bits !== 0 && bits !== HAS_SIGNAL)
     : undefined;
   if (mask !== undefined && 'note' in mask) notes.push(mask.note);
-  const value = (path: string, units: string, convert: typeof asMetres): number | undefined => {
-    if (!file.has(path)) return undefined;
-    const { data } = file.readReal(path);
-    if (data.length !== 1 || !(data[0] > 0)) return undefined;
-    const declared = file.attributes(path).units;
-    return convert(
-      data[0],
-      typeof declared === 'string' ? declared : units,
-      nameOf(file.origin(path)).replace(/,$/, ''),
-    );
-  };
-  const [x, y] = ['x', 'y'].map((axis) => value(`${DETECTOR}/${axis}_pixel_size`, 'm', asMetres));
+  const instrument = detector.split('/').slice(0, -1).join('/');
+  const [x, y] = ['x', 'y'].map((axis) => pixelAt(file, `${detector}/${axis}_pixel_size`, notes, 'm'));
   return {
     path: file.path,
     format: 'cxi',
     patterns,
     positions: await findPositions(file, options, notes),
-    probeGuess: findProbe(file, notes),
+    probeGuess: findProbe(file, [instrument, INSTRUMENT], detector, notes),
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
     geometry: {
-      energy_eV: value(`${INSTRUMENT}/source_1/energy`, 'J', asElectronvolts),
-      detectorDistance_m: value(`${DETECTOR}/distance`, 'm', asMetres),
+      energy_eV: energyIn(file, [instrument, INSTRUMENT], notes),
+      detectorDistance_m: distanceAt(file, `${detector}/distance`, notes, 'm'),
       detectorPixel_m: x !== undefined && y !== undefined ? { x, y } : undefined,
     },
     measurementDomain: { text: 'count_intensity', where: `${file.path}, in the format CXI (data are intensities),` },
     metadata: file.attributes(),
-    notes,
+    notes: [...notes, ...file.warnings],
     close: async () => file.close(),
   };
 }
 
 async function findPositions(file: Hdf5File, options: ReaderOptions, notes: string[]): Promise<StoredPositions> {
   const { positions: spec, positions_unit: unit } = options;
-  const place = spec ?? TRANSLATIONS.find((path) => file.has(path));
+  const place = spec ?? file.firstDataset(TRANSLATIONS);
   if (place === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
@@ -95,12 +89,30 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
     );
   }
   if (place.startsWith('/') && file.kindOf(place) !== undefined) return positionsInHdf5(file, place, unit, 'm');
-  const found = await readPositionsFile(place, unit);
+  const found = await readPositionsFile(place, unit, options.allow_links);
   notes.push(...found.notes);
   return found.positions;
 }
 
-function findProbe(file: Hdf5File, notes: string[]): ComplexTensor | undefined {
-  const path = [`${INSTRUMENT}/source_1/illumination`, `${DETECTOR}/illumination`].find((place) => file.has(place));
+/** The energy of the photons, in joules unless the file says otherwise; or that of the wavelength. */
+function energyIn(file: Hdf5File, instruments: readonly string[], notes: string[]): number | undefined {
+  const groups = instruments.flatMap((instrument) => BEAMS.map((beam) => `${instrument}/${beam}`));
+  for (const group of groups) {
+    if (file.has(`${group}/energy`)) return energyAt(file, `${group}/energy`, notes, 'J');
+  }
+  const wavelength = groups.map((group) => `${group}/wavelength`).find((path) => file.has(path));
+  return wavelength === undefined ? undefined : energyOfWavelengthAt(file, wavelength, notes, 'm');
+}
+
+function findProbe(
+  file: Hdf5File,
+  instruments: readonly string[],
+  detector: string,
+  notes: string[],
+): ComplexTensor | undefined {
+  const path = [
+    ...instruments.map((instrument) => `${instrument}/source_1/illumination`),
+    `${detector}/illumination`,
+  ].find((place) => file.has(place));
   return path === undefined ? undefined : firstProbe(file.readComplex64(path), file.origin(path), notes);
 }

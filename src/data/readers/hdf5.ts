@@ -11,11 +11,15 @@ import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js'
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { type LayoutFacts, layoutOf } from './hdf5Layout.js';
+import { existingPieces, type Piece, piecesIn } from './hdf5Pieces.js';
 import { nexusFacts } from './nexus.js';
 
 /** Where the patterns are in files of PtychoShelves, APS 9-ID, 26-ID and LCLS XPP; NeXus masters link pieces in a group. */
 const USUAL = ['/dp', '/exchange/data', '/entry/data/data', '/jungfrau1M/image_img'];
-const PIECES = { group: '/entry/data', name: /^data_\d{4,}$/ };
+const PIECES = { group: '/entry/data', name: /^(data_)(\d+)$/ };
+/** Fewer single frames are no scan. */
+const FEWEST_FRAMES = 4;
 /** Groups in which positions may be. */
 const POSITION_GROUPS = ['/', '/entry/scan', '/entry/data', '/entry/sample/positions', '/exchange'];
 const POSITION_DATASETS = ['/positions', '/entry/data/translation', '/exchange/positions'];
@@ -27,64 +31,130 @@ export const hdf5Reader: ScanReader = {
   format: 'hdf5',
   title: 'HDF5 or NeXus file',
   recognises: (path) => isHdf5File(path).catch(() => false),
-  open: (path, options) => keepHdf5(path, (file) => open(file, options)),
+  open: (path, options) => keepHdf5(path, (file) => open(file, options), options.allow_links),
 };
 
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const notes: string[] = [];
-  const paths = options.diffraction_path === undefined ? findPatterns(file, notes) : [options.diffraction_path];
-  const patterns = hdf5Frames(file, paths);
-  const facts = nexusFacts(file);
-  notes.push(...facts.notes);
+  const layout = await layoutOf(file, options);
+  const found = findPatterns(file, options, layout?.patterns, notes);
+  const pieces = found.length === 1 ? { pieces: found } : existingPieces(file, found, notes);
+  const paths = pieces.pieces.map(({ path }) => path);
+  // What is the axis of the frames in an array of MATLAB, the number of positions may tell.
+  const early = file.header(paths[0]).columnMajor
+    ? (layout?.positions ?? (await findPositions(file, options, [])))
+    : undefined;
+  const patterns = hdf5Frames(file, paths, early?.x.length);
+  const facts = nexusFacts(file, paths[0]);
+  notes.push(...(layout?.notes ?? []), ...facts.notes);
   const mask = facts.mask === undefined ? undefined : hdf5Mask(file, facts.mask, patterns);
   if (mask !== undefined && 'note' in mask) notes.push(mask.note);
-  const positions = await findPositions(file, options, notes);
+  const positions = layout?.positions ?? (await findPositions(file, options, notes));
   const metadata = file.attributes();
-  const declared = file.attributes(paths[0]).measurement_domain ?? metadata.measurement_domain;
+  notes.push(...file.warnings);
   return {
     path: file.path,
     format: 'hdf5',
     patterns,
     positions,
-    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
-    geometry: facts.geometry,
-    measurementDomain:
-      declared === undefined
-        ? undefined
-        : { text: String(declared), where: `${file.path}, attribute measurement_domain,` },
+    frameNumbers: pieces.frameNumbers,
+    badPixels: layout?.badPixels ?? (mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined),
+    geometry: {
+      energy_eV: layout?.geometry.energy_eV ?? facts.geometry.energy_eV,
+      detectorDistance_m: layout?.geometry.detectorDistance_m ?? facts.geometry.detectorDistance_m,
+      detectorPixel_m: layout?.geometry.detectorPixel_m ?? facts.geometry.detectorPixel_m,
+      ...(layout?.geometry.objectPixel_m && { objectPixel_m: layout.geometry.objectPixel_m }),
+    },
+    measurementDomain: domainOf(file, paths[0], layout),
     metadata,
     notes,
     close: async () => file.close(),
   };
 }
 
+/** What the file declares, or the program that wrote it prescribes. */
+function domainOf(file: Hdf5File, path: string, layout: LayoutFacts | undefined): ScanFile['measurementDomain'] {
+  const declared = file.attributes(path).measurement_domain ?? file.attributes().measurement_domain;
+  if (declared !== undefined) return { text: String(declared), where: `${file.path}, attribute measurement_domain,` };
+  if (layout?.domain === undefined) return undefined;
+  return { text: layout.domain, where: `${file.path}, in the layout of ${layout.name},` };
+}
+
 /** Datasets of the patterns, to be read one after the other. */
-function findPatterns(file: Hdf5File, notes: string[]): string[] {
-  const usual = USUAL.find((path) => file.has(path));
-  if (usual !== undefined) return [usual];
-  if (file.kindOf(PIECES.group) === 'group') {
-    const names = file.keys(PIECES.group).filter((name) => PIECES.name.test(name));
-    // Not `has`: a piece whose file is missing must be an error, not a shorter scan.
-    if (names.length > 0) return names.sort().map((name) => `${PIECES.group}/${name}`);
+function findPatterns(
+  file: Hdf5File,
+  { diffraction_path: wanted }: ReaderOptions,
+  ofLayout: readonly string[] | undefined,
+  notes: string[],
+): readonly Piece[] {
+  const alone = (path: string): Piece[] => [{ path, number: 0 }];
+  if (wanted !== undefined) {
+    // A group stands for its pieces.
+    const pieces = piecesIn(file, wanted);
+    return pieces.length > 0 ? pieces : alone(wanted);
   }
+  if (ofLayout !== undefined) return ofLayout.map((path, number) => ({ path, number }));
+  const usual = USUAL.find((path) => file.has(path));
+  if (usual !== undefined) return alone(usual);
+  // Not `has`: a piece whose file is missing must be missed, not a shorter scan.
+  const pieces = piecesIn(file, PIECES.group, PIECES.name);
+  if (pieces.length > 0) return pieces;
+  // A link that leads elsewhere must be said, before anything else is taken for the patterns.
+  file.firstDataset(USUAL);
   const candidates = file.datasets().flatMap((path) => {
     const shape = framesShape(file, path);
     return shape === undefined ? [] : [{ path, shape }];
   });
+  const family = candidates.length === 1 ? [] : familyOf(file, candidates);
+  if (family.length > 0) {
+    notes.push(
+      `The patterns of ${file.path} are taken from ${family[0].path} … ${family.at(-1)?.path.split('/').at(-1)}.`,
+    );
+    return family;
+  }
   if (candidates.length === 1) {
     notes.push(`The patterns of ${file.path} are taken from ${candidates[0].path}, its only dataset with three axes.`);
-    return [candidates[0].path];
+    return alone(candidates[0].path);
   }
   const listed = candidates.slice(0, MOST_LISTED).map(({ path, shape }) => `${path} ${formatShape(shape)}`);
+  const lost = candidates.length === 0 ? file.brokenLinks() : [];
+  const broken = lost.length === 0 ? '' : ` (links that cannot be followed: ${lost.slice(0, MOST_LISTED).join(', ')})`;
   const what =
     candidates.length === 0
-      ? `none of ${USUAL.join(', ')} and no dataset with three axes`
+      ? `none of ${USUAL.join(', ')} and no dataset with three axes${broken}`
       : `${candidates.length} datasets with three axes: ${listed.join(', ')}${candidates.length > MOST_LISTED ? ', …' : ''}`;
   throw new PtychoError('DATASET_KEY_MISSING', `${file.path} has ${what}; name the patterns with diffraction_path.`, {
     path: file.path,
     key: 'diffraction_path',
     found: candidates.map(({ path }) => path),
   });
+}
+
+/** Numbered datasets of one group: stacks of one frame size and nothing else, or, without any stack, single frames. */
+function familyOf(
+  file: Hdf5File,
+  stacks: readonly { readonly path: string; readonly shape: Shape }[],
+): readonly Piece[] {
+  const members =
+    stacks.length > 0 ? stacks.map(({ path }) => path) : file.datasets().filter((path) => isFrame(file, path));
+  const [first] = members;
+  if (first === undefined) return [];
+  const group = first.split('/').slice(0, -1).join('/') || '/';
+  const family = piecesIn(file, group).filter(({ path }) => members.includes(path));
+  const whole = family.length === members.length && family.length >= (stacks.length > 0 ? 2 : FEWEST_FRAMES);
+  const size = (path: string) => formatShape(file.header(path).shape.slice(-2));
+  return whole && family.every(({ path }) => size(path) === size(first)) ? family : [];
+}
+
+function isFrame(file: Hdf5File, path: string): boolean {
+  if (!/\d$/.test(path)) return false;
+  try {
+    const { shape, type } = file.header(path);
+    return shape.length === 2 && Math.min(...shape) > 8 && type.kind === 'numbers' && !/complex|bool/.test(type.dtype);
+  } catch (error) {
+    if (isPtychoError(error)) return false;
+    throw error;
+  }
 }
 
 /** The shape of a dataset of real numbers with three axes; undefined for others, and for those that cannot be read. */
@@ -103,11 +173,11 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
   const { positions: spec, positions_unit: unit } = options;
   if (spec !== undefined) {
     if (spec.startsWith('/') && file.kindOf(spec) !== undefined) return positionsInHdf5(file, spec, unit);
-    const found = await readPositionsFile(spec, unit);
+    const found = await readPositionsFile(spec, unit, options.allow_links);
     notes.push(...found.notes);
     return found.positions;
   }
-  const dataset = POSITION_DATASETS.find((path) => file.has(path));
+  const dataset = file.firstDataset(POSITION_DATASETS);
   const group = POSITION_GROUPS.find((path) =>
     [
       ['xcoords', 'ycoords'],

@@ -27,17 +27,19 @@ export const isProduct = (file: Hdf5File): boolean => POSITION_KEYS.every((key) 
 
 /**
  * Reads a product file.
+ * @param allowLinks folders that its links may lead to
  * @throws PtychoError DATASET_KEY_MISSING when it is none, DATASET_SHAPE, DATASET_VALUE, and those of reading the file.
  */
-export function readProduct(path: string): Promise<Product> {
-  return usingProduct(path, async (source) => {
+export function readProduct(path: string, allowLinks?: readonly string[]): Promise<Product> {
+  const work = async (source: ProductSource): Promise<Product> => {
     const metadata: Record<string, unknown> = {};
     for (const key of METADATA_KEYS) {
       const value = await source.value(key);
       if (value !== undefined) metadata[key] = value;
     }
     return read(source, source.hdf5?.attributes() ?? metadata);
-  });
+  };
+  return usingProduct(path, work, allowLinks);
 }
 
 /** The product in an opened HDF5 file. @throws PtychoError as {@link readProduct} */

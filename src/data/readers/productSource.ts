@@ -38,9 +38,13 @@ const TEXTS: ReadonlySet<string> = new Set(TEXT_KEYS);
  * Opens a product for as long as `work` takes.
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, and what `work` throws.
  */
-export async function usingProduct<T>(path: string, work: (source: ProductSource) => Promise<T>): Promise<T> {
+export async function usingProduct<T>(
+  path: string,
+  work: (source: ProductSource) => Promise<T>,
+  allowLinks?: readonly string[],
+): Promise<T> {
   if (await isHdf5File(path)) {
-    const file = await openHdf5(path);
+    const file = await openHdf5(path, allowLinks);
     try {
       return await work(hdf5Source(file));
     } finally {

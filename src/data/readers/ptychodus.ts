@@ -41,7 +41,7 @@ export const ptychodusReader: ScanReader = {
       file.close();
     }
   },
-  open: (path, options) => keepHdf5(ptychodusFile(path), (file) => open(file, options)),
+  open: (path, options) => keepHdf5(ptychodusFile(path), (file) => open(file, options), options.allow_links),
 };
 
 /** A product with raw data, or patterns with their product. */
@@ -72,7 +72,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
   let positions: StoredPositions;
   let patternIndexes: NumericArray | undefined;
   if (options.positions !== undefined) {
-    const found = await readPositionsFile(options.positions, options.positions_unit);
+    const found = await readPositionsFile(options.positions, options.positions_unit, options.allow_links);
     notes.push(...found.notes);
     positions = found.positions;
   } else if (product === undefined) {
@@ -105,16 +105,16 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
       where: `${file.path}, in the format of Ptychodus (patterns are intensities),`,
     },
     metadata: { ...product?.metadata },
-    notes,
+    notes: [...notes, ...file.warnings],
     close: async () => file.close(),
   };
 }
 
 async function findProduct(path: string, options: ReaderOptions): Promise<Product | undefined> {
-  if (options.product !== undefined) return readProduct(options.product);
+  if (options.product !== undefined) return readProduct(options.product, options.allow_links);
   const beside = PRODUCT_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(candidate));
   if (beside === undefined) return undefined;
-  const product = await readProduct(beside);
+  const product = await readProduct(beside, options.allow_links);
   return { ...product, notes: [`Positions and probe are those of ${beside}.`, ...product.notes] };
 }
 
@@ -191,7 +191,7 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
   const patterns = hdf5Frames(file, [path]);
   let positions: StoredPositions;
   if (options.positions !== undefined) {
-    const found = await readPositionsFile(options.positions, options.positions_unit);
+    const found = await readPositionsFile(options.positions, options.positions_unit, options.allow_links);
     notes.push(...found.notes);
     positions = found.positions;
   } else {
@@ -221,7 +221,7 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
     measurementDomain:
       domain === undefined ? undefined : { text: String(domain), where: `${file.path}, attribute measurement_domain,` },
     metadata: root,
-    notes,
+    notes: [...notes, ...file.warnings],
     close: async () => file.close(),
   };
 }

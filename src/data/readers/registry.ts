@@ -1,6 +1,7 @@
 /** All readers, and which of them opens a file. */
 import { existsSync, statSync } from 'node:fs';
 import { PtychoError } from '../../core/errors.js';
+import { refuseMatlab5 } from '../../formats/hdf5/file.js';
 import { openForReading } from '../../formats/zipArchive.js';
 import { type ReaderOptions, SCAN_FORMATS, type ScanFile, type ScanFormat, type ScanReader } from '../scanFile.js';
 import { cxiReader } from './cxi.js';
@@ -49,7 +50,7 @@ export function readerOf(format: ScanFormat): ScanReader {
 
 /**
  * The reader that recognises a file.
- * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (empty), FILE_FORMAT.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (empty), FILE_FORMAT; FORMAT_UNSUPPORTED for MATLAB files of level 5.
  */
 export async function recognise(path: string): Promise<ScanReader> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
@@ -58,6 +59,7 @@ export async function recognise(path: string): Promise<ScanReader> {
     // Says why a file cannot be read before any reader calls it unknown.
     const handle = await openForReading(path);
     const { size } = await handle.stat().finally(() => handle.close());
+    await refuseMatlab5(path);
     if (size === 0) {
       throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
     }

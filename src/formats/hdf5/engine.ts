@@ -4,17 +4,21 @@
  *
  * The factory is loaded itself, not through h5wasm's own module, because only the factory can make a second instance.
  */
-import { closeSync, existsSync, realpathSync } from 'node:fs';
+import { closeSync, existsSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { ready } from 'h5wasm/node';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { globalHeapsAreSound } from './globalHeap.js';
+import { clearOpenFlags } from './superblock.js';
 
 /** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
 export type Hdf5Module = Awaited<typeof ready>;
 
-/** Folders whose files may be opened during a call; `write` for creating and changing them. */
+/**
+ * Folders whose files may be opened during a call; `write` for creating and changing them. A symbolic link that lies in one of
+ * them may be read wherever it leads: its maker wants that, and no HDF5 file can make one.
+ */
 export interface Hdf5Access {
   readonly folders: readonly string[];
   readonly write?: boolean;
@@ -28,6 +32,8 @@ export interface Hdf5Outcome<T> {
   readonly causes: readonly string[];
   /** Files that the library wanted to open and was not allowed to. */
   readonly refused: readonly string[];
+  /** Why the operating system would not write: its code may be `ENOSPC`. */
+  readonly writeError?: NodeJS.ErrnoException;
 }
 
 type Stream = { readonly fd: number; readonly nfd?: number };
@@ -58,6 +64,7 @@ export class Hdf5Engine {
   private access: Hdf5Access = { folders: [] };
   private printed = '';
   private refused: string[] = [];
+  private writeError: NodeJS.ErrnoException | undefined;
   private crash: string | undefined;
   private plugins = false;
 
@@ -65,20 +72,32 @@ export class Hdf5Engine {
     const fs = module.FS as unknown as GuardedFs;
     const { open, read, write } = fs;
     fs.open = (path, flags, mode) => {
-      const allowed = this.allows(path, typeof flags === 'number' && (flags & WRITING) !== 0);
+      // What is judged is what is opened: `..` behind a symbolic link means something else to the system.
+      const whole = resolve(path);
+      const allowed = this.allows(whole, typeof flags === 'number' && (flags & WRITING) !== 0);
       if (!allowed) {
-        this.refused.push(resolve(path));
+        this.refused.push(whole);
         throw new fs.ErrnoError(EACCES);
       }
-      return open(path, flags, mode);
+      return open(whole, flags, mode);
     };
     fs.read = (stream, buffer, offset, length, position) => {
       const count = read(stream, buffer, offset, length, position);
-      if (globalHeapsAreSound(buffer.subarray(offset, offset + count))) return count;
+      // The heap comes in any of its views.
+      const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + offset, count);
+      if (!this.access.write) clearOpenFlags(bytes);
+      if (globalHeapsAreSound(bytes)) return count;
       throw new fs.ErrnoError(EIO);
     };
     fs.write = (stream, buffer, offset, length, position) => {
-      if (stream.fd > 2) return write(stream, buffer, offset, length, position);
+      if (stream.fd > 2) {
+        try {
+          return write(stream, buffer, offset, length, position);
+        } catch (error) {
+          this.writeError = error as NodeJS.ErrnoException;
+          throw error;
+        }
+      }
       this.printed += Buffer.from(buffer.buffer, buffer.byteOffset + offset, length).toString('utf8');
       return length;
     };
@@ -139,6 +158,7 @@ export class Hdf5Engine {
     this.access = access;
     this.printed = '';
     this.refused = [];
+    this.writeError = undefined;
     const { exitCode } = process;
     // HDF5 writes down when objects were made, and h5wasm has no switch for it; nothing else runs until `work` is done.
     const { now } = Date;
@@ -147,6 +167,7 @@ export class Hdf5Engine {
       value,
       causes: [...thrown, ...causesIn(this.printed)],
       refused: this.refused,
+      writeError: this.writeError,
     });
     try {
       return outcome(work(this.module));
@@ -191,10 +212,16 @@ export class Hdf5Engine {
 
   private allows(path: string, writing: boolean): boolean {
     const real = realPath(path);
-    if (writing && !this.access.write) return false;
-    if (this.plugins && !writing && isInside(realPath(pluginFolder()), real)) return true;
-    return this.access.folders.some((folder) => isInside(folder, real));
+    if (writing) return this.access.write === true && this.access.folders.some((folder) => isInside(folder, real));
+    if (this.plugins && isInside(realPath(pluginFolder()), real)) return true;
+    return mayRead(this.access, path) && (!existsSync(real) || statSync(real).isFile());
   }
+}
+
+/** True for paths in the folders of an access or below them, also through a symbolic link that lies there. */
+export function mayRead({ folders }: Hdf5Access, path: string): boolean {
+  const [whole, real] = [resolve(path), realPath(path)];
+  return folders.some((folder) => isInside(folder, real) || isInside(folder, whole));
 }
 
 /** True when `path` is `folder` or lies somewhere below; both real paths. */

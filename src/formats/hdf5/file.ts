@@ -2,7 +2,8 @@
  * HDF5 files, read only: groups, links, attributes, headers of datasets and their values in bounded pieces.
  *
  * Untrusted files stay in their folder: external links, virtual datasets and raw data files are followed where they lie in
- * the folder of the opened file or below it, and nowhere else. h5wasm does not tell how much of a dataset is stored, so a
+ * the folder of the opened file or below it, in folders that the caller allows, and nowhere else. A file that a writer has left
+ * open is read as far as it was flushed. Arrays of MATLAB 7.3, which are column-major, come as MATLAB shows them. h5wasm does not tell how much of a dataset is stored, so a
  * declared size is compared with the size of the file.
  *
  * @example
@@ -19,14 +20,39 @@ import { openForReading } from '../zipArchive.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
 import { Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { checkFilters, checkSize, type Hdf5Header, numbersOf, slabs } from './header.js';
-import { escapeError, Hdf5Links, type Place, split } from './links.js';
+import { escapeError, type Handle, Hdf5Links, leftOpenError, linkAt, type Place, split } from './links.js';
 import { filterOf, type Hdf5Metadata, typeOf } from './types.js';
 
 export type { Hdf5Value } from './attributes.js';
 export type { Hdf5Header } from './header.js';
 
 const MAX_WHOLE_BYTES = 2 ** 30;
+/** What MATLAB writes beside every array. */
+const MATLAB_ATTRIBUTE = 'MATLAB_class';
+/** Of a group that is looked through. */
+const MOST_NAMES = 1000;
+const MOST_EXTERNAL = 16;
 const SIGNATURE = '\x89HDF\r\n\x1a\n';
+
+/** How files begin that MATLAB saved without `-v7.3`. */
+const MATLAB_5 = 'MATLAB 5.0 MAT-file';
+
+/** @throws PtychoError FORMAT_UNSUPPORTED for a MATLAB file of level 5, which is no HDF5 file; FILE_NOT_FOUND. */
+export async function refuseMatlab5(path: string): Promise<void> {
+  const handle = await openForReading(path);
+  try {
+    const head = Buffer.alloc(MATLAB_5.length);
+    await handle.read(head, 0, head.length, 0);
+    if (head.toString('latin1') !== MATLAB_5) return;
+  } finally {
+    await handle.close();
+  }
+  throw new PtychoError(
+    'FORMAT_UNSUPPORTED',
+    `${path} is a MATLAB file of level 5, which is not read; save it in MATLAB with -v7.3, which is HDF5.`,
+    { path, expected: 'hdf5' },
+  );
+}
 
 /** True when a file begins with HDF5's signature, or has it behind a user block. @throws PtychoError FILE_NOT_FOUND */
 export async function isHdf5File(path: string): Promise<boolean> {
@@ -46,27 +72,33 @@ export async function isHdf5File(path: string): Promise<boolean> {
 
 /**
  * Opens a file for reading; `close` it when done.
- * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT.
+ * @param allowed folders that its links may lead to, besides its own
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT; FORMAT_UNSUPPORTED for MATLAB files of level 5.
  */
-export async function openHdf5(path: string): Promise<Hdf5File> {
+export async function openHdf5(path: string, allowed?: readonly string[]): Promise<Hdf5File> {
   const isHdf5 = await isHdf5File(path);
   const { size } = statSync(path);
   if (size === 0) throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
   if (!isHdf5) {
+    await refuseMatlab5(path);
     throw new PtychoError('FILE_FORMAT', `${path} is not an HDF5 file: its signature is missing.`, {
       path,
       expected: 'hdf5',
     });
   }
-  return new Hdf5File(path, await Hdf5Engine.current());
+  return new Hdf5File(path, await Hdf5Engine.current(), allowed);
 }
 
 /**
  * Opens a file for something that goes on reading it: `work` hands it over in its result; it is closed when `work` throws.
  * @throws PtychoError as {@link openHdf5}, and what `work` throws.
  */
-export async function keepHdf5<T>(path: string, work: (file: Hdf5File) => T | Promise<T>): Promise<T> {
-  const file = await openHdf5(path);
+export async function keepHdf5<T>(
+  path: string,
+  work: (file: Hdf5File) => T | Promise<T>,
+  allowed?: readonly string[],
+): Promise<T> {
+  const file = await openHdf5(path, allowed);
   try {
     return await work(file);
   } catch (error) {
@@ -84,8 +116,22 @@ export class Hdf5File {
   constructor(
     readonly path: string,
     engine: Hdf5Engine,
+    allowed?: readonly string[],
   ) {
-    this.links = new Hdf5Links(path, engine);
+    this.links = new Hdf5Links(path, engine, allowed);
+  }
+
+  /** False once the library has crashed on it. */
+  get alive(): boolean {
+    return this.links.engine.alive;
+  }
+
+  /** Sentences about files among those opened so far that a writer has open, or died with. */
+  get warnings(): string[] {
+    return this.links.leftOpen.map(
+      (path) =>
+        `${path} is still open for writing in another program, or was not closed (h5clear -s says it is): it was read as far as it was written.`,
+    );
   }
 
   /**
@@ -97,13 +143,29 @@ export class Hdf5File {
     return this.call(place, this.origin(group), (m) => m.get_names(place.handle.id, place.path, false));
   }
 
+  /**
+   * Names inside a group that are groups, too; of many links to other files, the first ones are followed.
+   * @throws PtychoError DATASET_KEY_MISSING, and for links that cannot be followed.
+   */
+  groupsIn(group = '/'): string[] {
+    const { handle, path: at } = this.find(group, 'group');
+    let external = 0;
+    return this.keys(group)
+      .slice(0, MOST_NAMES)
+      .filter((name) => {
+        const { value: link } = this.links.run((m) => linkAt(m, handle.id, `${at === '/' ? '' : at}/${name}`));
+        if (typeof link === 'object' && link.file !== undefined && ++external > MOST_EXTERNAL) return false;
+        return this.kindOf(`${group}/${name}`) === 'group';
+      });
+  }
+
   /** What a path leads to, links followed; undefined for nothing, or for links that lead nowhere. */
   kindOf(path: string): 'group' | 'dataset' | undefined {
     try {
       const place = this.links.follow(path);
       return place && this.kindAt(place);
     } catch (error) {
-      if (isPtychoError(error) && this.links.engine.alive) return undefined;
+      if (isPtychoError(error) && this.alive) return undefined;
       throw error;
     }
   }
@@ -111,6 +173,59 @@ export class Hdf5File {
   /** True when there is a dataset at a path that can be reached. */
   has(path: string): boolean {
     return this.kindOf(path) === 'dataset';
+  }
+
+  /** Why the links of a path cannot be followed: they lead out of the folder, or nowhere; undefined where they can. */
+  problemAt(path: string): PtychoError | undefined {
+    try {
+      this.links.follow(path);
+      return undefined;
+    } catch (error) {
+      if (isPtychoError(error) && this.alive) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * The first of some paths at which there is a dataset; undefined when there is none.
+   * @throws PtychoError where there is none, but a link to one that cannot be followed: FORMAT_UNSUPPORTED, FILE_NOT_FOUND.
+   */
+  firstDataset(paths: readonly string[]): string | undefined {
+    const found = paths.find((path) => this.has(path));
+    if (found !== undefined) return found;
+    for (const path of paths) {
+      const problem = this.problemAt(path);
+      if (problem !== undefined) throw problem;
+    }
+    return undefined;
+  }
+
+  /**
+   * All places that a path stands for: itself, those on the way of its links, the object in the end with its address, and the
+   * sources of a virtual dataset. Two paths that share a place name the same data.
+   */
+  placesOf(path: string): string[] {
+    const places: string[] = [];
+    const name = (handle: Handle, at: string) => `${realPath(handle.path)}:/${split(at).join('/')}`;
+    try {
+      const place = this.links.follow(path, (at) => places.push(name(at.handle, at.path)));
+      if (place === undefined) return places;
+      const { value: address } = this.links.run((m) =>
+        Buffer.from(m.create_object_reference(place.handle.id, place.path) as Uint8Array).toString('hex'),
+      );
+      if (address !== undefined) places.push(`${realPath(place.handle.path)}@${address}`);
+      if (this.kindAt(place) !== 'dataset') return places;
+      const { value } = this.links.run((m) => m.get_dataset_metadata(place.handle.id, place.path).virtual_sources);
+      for (const source of value ?? []) {
+        const folder = dirname(realPath(place.handle.path));
+        const file = source.file_name === '.' ? place.handle.path : join(folder, source.file_name);
+        places.push(`${realPath(file)}:/${split(source.dset_name).join('/')}`);
+      }
+      return places;
+    } catch (error) {
+      if (isPtychoError(error) && this.alive) return places;
+      throw error;
+    }
   }
 
   /**
@@ -124,6 +239,16 @@ export class Hdf5File {
       .slice(0, most)
       .map((name) => `/${name}`)
       .filter((path) => this.has(path));
+  }
+
+  /** Sentences about links that lead out of the folder, or to files that are not there; at most `most` links are looked at. */
+  brokenLinks(most = 1000): string[] {
+    const place = { handle: this.links.root, path: '/' };
+    const names = this.call(place, this.origin(), (m) => m.get_names(this.links.root.id, '/', true));
+    return names.slice(0, most).flatMap((name) => {
+      const found = this.problemAt(`/${name}`)?.fields;
+      return found === undefined ? [] : [`/${name} to ${String(found.found ?? found.path)}`];
+    });
   }
 
   /**
@@ -166,7 +291,8 @@ export class Hdf5File {
     const place = this.find(path, 'dataset');
     const { handle } = place;
     const origin = this.origin(path);
-    const { metadata, filters } = this.call(place, origin, (m) => ({
+    const { metadata, filters, columnMajor } = this.call(place, origin, (m) => ({
+      columnMajor: m.get_attribute_names(handle.id, place.path).includes(MATLAB_ATTRIBUTE),
       metadata: m.get_dataset_metadata(handle.id, place.path),
       filters: m.get_dataset_filters(handle.id, place.path).map(({ id, name }) => filterOf(id, name)),
     }));
@@ -180,6 +306,7 @@ export class Hdf5File {
       chunks: metadata.chunks ?? undefined,
       filters,
       virtual: metadata.virtual_sources !== undefined,
+      columnMajor,
       dataBytes: sizeOf(shape) * type.itemSize,
       fileBytes: handle.bytes,
       place,
@@ -191,13 +318,13 @@ export class Hdf5File {
   }
 
   /**
-   * A whole dataset, in slabs; numbers or text.
+   * A whole dataset, in slabs; numbers or text. Arrays of MATLAB have their axes in the order in which MATLAB shows them.
    * @throws PtychoError as {@link header}; FORMAT_UNSUPPORTED beyond `maxBytes` and for types that are not read.
    */
   read(path: string, maxBytes = MAX_WHOLE_BYTES): NpyArray {
     const header = this.header(path);
     const origin = this.origin(path);
-    const { type, shape, dataBytes } = header;
+    const { type, shape, dataBytes, columnMajor } = header;
     if (dataBytes > maxBytes) {
       throw npyError(
         'FORMAT_UNSUPPORTED',
@@ -212,8 +339,8 @@ export class Hdf5File {
       return { kind: 'text', dtype: 'str', strings, shape };
     }
     const { dtype, itemSize } = numbersOf(header, origin);
-    const rest = { littleEndian: true, fortranOrder: false, dataOffset: 0 };
-    const decoder = new NpyDecoder({ dtype, itemSize, shape, dataBytes, ...rest }, origin);
+    const axes = columnMajor ? { shape: [...shape].reverse(), fortranOrder: true } : { shape, fortranOrder: false };
+    const decoder = new NpyDecoder({ dtype, itemSize, dataBytes, littleEndian: true, dataOffset: 0, ...axes }, origin);
     for (const { start, count } of slabs(shape, itemSize)) {
       this.readBlock(header, start, count, (bytes) => decoder.push(bytes));
     }
@@ -242,7 +369,8 @@ export class Hdf5File {
   ): void {
     const origin = this.origin(header.path);
     const { place } = header;
-    if (header.filters.some((filter) => filter.source === 'plugin')) this.links.engine.usePlugins();
+    // The filters of a virtual dataset are those of its sources.
+    if (header.virtual || header.filters.some((filter) => filter.source === 'plugin')) this.links.engine.usePlugins();
     const bytes = sizeOf(count) * header.type.itemSize;
     if (bytes === 0) return;
     this.call(place, origin, (m) => {
@@ -288,11 +416,14 @@ export class Hdf5File {
     const { value, causes, refused } = this.links.run(work);
     if (refused.length > 0) throw escapeError(origin, refused[0]);
     if (value === undefined || causes.length > 0) {
+      if (place.handle.leftOpen) throw leftOpenError(origin, place.handle.path);
+      const reason = causes.at(-1) ?? 'the HDF5 library gives no reason';
       const where = place.handle === this.links.root ? '' : ` (in ${place.handle.path})`;
       throw npyError(
         'FILE_FORMAT',
         origin,
-        `cannot be read${where}: ${causes.at(-1) ?? 'the HDF5 library gives no reason'}; the file is damaged or incomplete, so copy or write it again.`,
+        `cannot be read${where}: ${reason}; the file is damaged or incomplete, so copy or write it again.`,
+        { reason },
       );
     }
     return value;

@@ -18,6 +18,8 @@ export interface Hdf5Header {
   readonly filters: readonly Hdf5Filter[];
   /** Put together from other datasets. */
   readonly virtual: boolean;
+  /** Written by MATLAB: the axes that MATLAB shows are those of `shape` from the last to the first. */
+  readonly columnMajor: boolean;
   /** Bytes of all values. */
   readonly dataBytes: number;
   /** Bytes of `file`. */

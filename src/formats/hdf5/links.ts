@@ -1,15 +1,18 @@
-/** The links of an HDF5 file and the files behind them, none of which lies outside of the file's folder. */
+/** The links of an HDF5 file and the files behind them: in the file's folder, or in others that the caller allows. */
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
-import { type Hdf5Access, type Hdf5Engine, type Hdf5Module, type Hdf5Outcome, isInside, realPath } from './engine.js';
+import { type Hdf5Access, type Hdf5Engine, type Hdf5Module, type Hdf5Outcome, mayRead, realPath } from './engine.js';
+import { openFlagsOf } from './superblock.js';
 
 /** An opened file of the library: the one asked for, or one behind an external link. */
 export interface Handle {
   readonly path: string;
   readonly id: bigint;
   readonly bytes: number;
+  /** A writer has it open, or died with it open. */
+  readonly leftOpen: boolean;
 }
 
 /** Where a path leads once links are followed. */
@@ -22,16 +25,22 @@ const MAX_LINKS = 32;
 
 /** A file and those that its links lead to, opened when first needed. */
 export class Hdf5Links {
-  private readonly access: Hdf5Access;
+  private access: Hdf5Access;
   private readonly handles = new Map<string, Handle>();
   readonly root: Handle;
 
-  /** @throws PtychoError FILE_FORMAT, FILE_TRUNCATED when the file cannot be opened. */
+  /**
+   * @param allowed folders that links may lead to, besides that of the file
+   * @throws PtychoError FILE_FORMAT, FILE_TRUNCATED when the file cannot be opened.
+   */
   constructor(
     private readonly path: string,
     readonly engine: Hdf5Engine,
+    allowed: readonly string[] = [],
   ) {
-    this.access = { folders: [realPath(dirname(resolve(path))), dirname(realPath(path))] };
+    const folder = dirname(resolve(path));
+    const folders = [folder, realPath(folder), dirname(realPath(path))];
+    this.access = { folders: [...folders, ...allowed.flatMap((name) => [resolve(name), realPath(name)])] };
     this.root = this.openHandle(path);
   }
 
@@ -40,9 +49,14 @@ export class Hdf5Links {
     return this.engine.run(this.path, this.access, work);
   }
 
-  /** True for paths in the folder of the file or below it. */
+  /** True for paths in the folder of the file or below it, and in those that are allowed. */
   mayOpen(path: string): boolean {
-    return this.access.folders.some((folder) => isInside(folder, realPath(path)));
+    return mayRead(this.access, path);
+  }
+
+  /** Files opened so far that a writer has open, or died with. */
+  get leftOpen(): string[] {
+    return [...this.handles.values()].filter(({ leftOpen }) => leftOpen).map(({ path }) => path);
   }
 
   /** Closes all of them. */
@@ -53,10 +67,11 @@ export class Hdf5Links {
 
   /**
    * Follows the links of a path, one name after the other; undefined when a name does not exist.
+   * @param passed told the whole path in its file before each link is followed, and where it ends
    * @throws PtychoError FILE_FORMAT for links in a circle, FORMAT_UNSUPPORTED for links out of the folder, FILE_NOT_FOUND for
    * files that are not there, and those of opening them.
    */
-  follow(path: string): Place | undefined {
+  follow(path: string, passed: (place: Place) => void = () => {}): Place | undefined {
     let handle = this.root;
     let at = '';
     let rest = split(path);
@@ -76,11 +91,14 @@ export class Hdf5Links {
           'is a link that leads in a circle; write the file again.',
         );
       }
+      passed({ handle, path: `/${[...split(next), ...rest].join('/')}` });
       if (link.file !== undefined) handle = this.openLinked(handle, link.file, path);
       rest = [...split(link.path), ...rest];
       if (link.file !== undefined || link.path.startsWith('/')) at = '';
     }
-    return { handle, path: at === '' ? '/' : at };
+    const place = { handle, path: at === '' ? '/' : at };
+    passed(place);
+    return place;
   }
 
   /** The file that an external link names: relative to the file with the link, or beside it when an absolute path is gone. */
@@ -103,11 +121,22 @@ export class Hdf5Links {
     const real = realPath(path);
     const known = this.handles.get(real);
     if (known !== undefined) return known;
-    const { value: id = -1n, causes } = this.run((m) => m.open(real, m.H5F_ACC_RDONLY, false, -1, -1));
-    if (id < 0n) throw openError(path, causes);
-    const handle = { path, id, bytes: statSync(real).size };
-    this.handles.set(real, handle);
-    return handle;
+    // What a symbolic link was made for is allowed with its own pieces, which lie beside it.
+    this.access = { folders: [...new Set([...this.access.folders, dirname(real)])] };
+    if (!statSync(real).isFile()) throw new PtychoError('FILE_FORMAT', `${path} is no regular file.`, { path });
+    const flags = openFlagsOf(real);
+    // With SWMR the library reads again what a writer changes meanwhile; the flags themselves are cleared by the engine.
+    const modes = [...(flags === 'swmr' ? (['H5F_ACC_SWMR_READ'] as const) : []), 'H5F_ACC_RDONLY'] as const;
+    let causes: readonly string[] = [];
+    for (const mode of modes) {
+      const opened = this.run((m) => m.open(real, m[mode], false, -1, -1));
+      causes = opened.causes;
+      if (opened.value === undefined || opened.value < 0n) continue;
+      const handle = { path, id: opened.value, bytes: statSync(real).size, leftOpen: flags !== undefined };
+      this.handles.set(real, handle);
+      return handle;
+    }
+    throw flags === undefined ? openError(path, causes) : leftOpenError({ path }, path);
   }
 }
 
@@ -116,7 +145,8 @@ export const split = (path: string): string[] => path.split('/').filter((name) =
 
 type Link = 'hard' | { readonly path: string; readonly file?: string };
 
-function linkAt(m: Hdf5Module, id: bigint, path: string): Link | undefined {
+/** What a name of a group is; undefined when there is none. */
+export function linkAt(m: Hdf5Module, id: bigint, path: string): Link | undefined {
   const soft = m.get_symbolic_link(id, path) as string | null;
   if (soft !== null) return { path: soft };
   const external = m.get_external_link(id, path) as { filename?: string; obj_path?: string };
@@ -129,8 +159,18 @@ export function escapeError(origin: NpyOrigin, target: string): PtychoError {
   return npyError(
     'FORMAT_UNSUPPORTED',
     origin,
-    `leads to ${target}, outside of the folder of the file, where links are not followed; copy that file to the same folder.`,
+    `leads to ${target}, outside of the folder of the file, where links are not followed; allow it with --allow_links ${dirname(target)}, or put a symbolic link to that file into the folder.`,
     { found: target },
+  );
+}
+
+/** An error about something in a file that a writer has open, or left open. */
+export function leftOpenError(origin: NpyOrigin, file: string): PtychoError {
+  return npyError(
+    'FILE_FORMAT',
+    origin,
+    `cannot be read, for ${file} is still open for writing in another program, or was not closed: wait, or run h5clear -s.`,
+    { found: file },
   );
 }
 

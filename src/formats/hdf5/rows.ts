@@ -9,8 +9,9 @@
  * const rows = new Hdf5Rows(file, '/entry/data/data');
  * await rows.readInto([0, 5, 6], new Float32Array(3 * rows.rowLength));
  */
+import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { sizeOf } from '../../core/tensor.js';
-import { type NpyDtype, npyError } from '../npyHeader.js';
+import { type NpyDtype, nameOf, npyError } from '../npyHeader.js';
 import { ScratchFile } from '../scratchFile.js';
 import type { Hdf5File } from './file.js';
 import { type Hdf5Header, numbersOf, SLAB_BYTES, slabs } from './header.js';
@@ -34,6 +35,8 @@ export class Hdf5Rows {
   /** Bands that have been inflated before. */
   private readonly inflated = new Set<number>();
   private readonly spilled = new Set<number>();
+  /** Bands of which some rows cannot be decoded. */
+  private readonly broken = new Set<number>();
   /** Null once it is known that there can be none. */
   private scratch: ScratchFile | null | undefined;
 
@@ -65,7 +68,8 @@ export class Hdf5Rows {
 
   /**
    * Writes rows one after the other into `out`, converted to float32.
-   * @throws PtychoError DATASET_SHAPE for rows that do not exist or an `out` that does not fit; reading errors of the file.
+   * @throws PtychoError DATASET_SHAPE for rows that do not exist or an `out` that does not fit; reading errors of the file,
+   * about the first row that cannot be decoded, whose number is the field `frame`.
    */
   async readInto(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
     const { path } = this.header;
@@ -93,12 +97,38 @@ export class Hdf5Rows {
     for (let from = 0, to = 0; from < rows.length; from = to) {
       to = from + 1;
       while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
-      let at = from * this.rowLength;
-      for (const block of this.blocks(rows[from], to - from)) {
-        out.set(block, at);
-        at += block.length;
+      const target = out.subarray(from * this.rowLength, to * this.rowLength);
+      try {
+        this.copyRows(rows[from], to - from, target);
+      } catch (error) {
+        if (!this.isUndecodable(error)) throw error;
+        this.copyOneByOne(rows[from], to - from, target);
       }
       if (to % 64 === 0) await breathe();
+    }
+  }
+
+  /** Something in the file, which other rows need not share; not the library itself. */
+  private isUndecodable(error: unknown): error is PtychoError {
+    return this.file.alive && (isPtychoError(error, 'FILE_FORMAT') || isPtychoError(error, 'FILE_TRUNCATED'));
+  }
+
+  private copyRows(start: number, count: number, out: Float32Array): void {
+    let at = 0;
+    for (const block of this.blocks(start, count)) {
+      out.set(block, at);
+      at += block.length;
+    }
+  }
+
+  /** Row by row, to tell which of some that cannot be read together it is. @throws PtychoError with the field `frame` */
+  private copyOneByOne(start: number, count: number, out: Float32Array): void {
+    for (let i = 0; i < count; i++) {
+      try {
+        this.copyRows(start + i, 1, out.subarray(i * this.rowLength, (i + 1) * this.rowLength));
+      } catch (error) {
+        throw this.isUndecodable(error) ? frameError(error, start + i) : error;
+      }
     }
   }
 
@@ -111,8 +141,12 @@ export class Hdf5Rows {
       const band = Math.floor(rows[i] / this.band);
       if (band !== current) {
         if (current >= 0) await breathe();
-        block = this.cached(band) ?? (this.spilled.has(band) ? undefined : this.inflate(band));
+        block = this.cached(band) ?? (this.spilled.has(band) ? undefined : this.inflateIfSound(band));
         current = band;
+      }
+      if (this.broken.has(band)) {
+        this.copyOneByOne(rows[i], 1, out.subarray(i * rowLength, (i + 1) * rowLength));
+        continue;
       }
       const at = (rows[i] - band * this.band) * rowLength;
       out.set(block === undefined ? this.spilledRow(rows[i]) : block.subarray(at, at + rowLength), i * rowLength);
@@ -127,6 +161,18 @@ export class Hdf5Rows {
       this.cache.set(band, known);
     }
     return known;
+  }
+
+  /** Undefined, and known to be broken, when not all of its rows can be decoded. */
+  private inflateIfSound(band: number): Block | undefined {
+    if (this.broken.has(band)) return undefined;
+    try {
+      return this.inflate(band);
+    } catch (error) {
+      if (!this.isUndecodable(error)) throw error;
+      this.broken.add(band);
+      return undefined;
+    }
   }
 
   private inflate(band: number): Block {
@@ -172,6 +218,18 @@ export class Hdf5Rows {
       if (block !== undefined) yield block;
     }
   }
+}
+
+/** The error of reading one frame, with its number as the field `frame`. */
+export function frameError(error: PtychoError, frame: number): PtychoError {
+  const { path, key, reason = error.message } = error.fields;
+  const origin = { path: String(path), member: key === undefined ? undefined : String(key) };
+  return new PtychoError(
+    error.code,
+    `Frame ${frame} of ${nameOf(origin).replace(/,$/, '')} cannot be decoded (${String(reason)}); leave such frames out with --skip_frames unreadable, or copy or write the file again.`,
+    { ...error.fields, reason, frame },
+    { cause: error },
+  );
 }
 
 /** Lets timers and other work have their turn. */

@@ -115,14 +115,21 @@ export class Hdf5Writer {
       await (await openFile(temporary, 'wx')).close();
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
-      throw unwritable(path, code === 'ENOENT' ? `the folder ${folder} does not exist` : messageOf(cause), cause);
+      throw unwritable(
+        path,
+        code === 'ENOENT' ? `the folder ${folder} does not exist` : reasonOf(cause as Error),
+        cause,
+      );
     }
     const access = { folders: [realPath(folder)], write: true };
-    const { value: id = -1n, causes } = engine.run(path, access, (m) =>
-      m.open(temporary, m.H5F_ACC_TRUNC, false, -1, -1),
-    );
+    const {
+      value: id = -1n,
+      causes,
+      writeError,
+    } = engine.run(path, access, (m) => m.open(temporary, m.H5F_ACC_TRUNC, false, -1, -1));
     if (id < 0n) {
       await rm(temporary, { force: true });
+      if (writeError !== undefined) throw unwritable(path, reasonOf(writeError), writeError);
       throw unwritable(path, causes.at(-1) ?? 'the HDF5 library gives no reason');
     }
     return new Hdf5Writer(path, temporary, engine, access, id);
@@ -241,7 +248,7 @@ export class Hdf5Writer {
       await rename(this.temporary, this.path);
     } catch (cause) {
       await this.abort();
-      throw cause instanceof PtychoError ? cause : unwritable(this.path, messageOf(cause), cause);
+      throw cause instanceof PtychoError ? cause : unwritable(this.path, reasonOf(cause as Error), cause);
     }
   }
 
@@ -312,7 +319,8 @@ export class Hdf5Writer {
 
   private call(what: string, work: (m: Hdf5Module) => number): void {
     if (!this.open) throw unwritable(this.path, 'it is closed already');
-    const { value, causes } = this.engine.run(this.path, this.access, work);
+    const { value, causes, writeError } = this.engine.run(this.path, this.access, work);
+    if (writeError !== undefined) throw unwritable(this.path, reasonOf(writeError), writeError);
     if (causes.length > 0 || value === undefined || value < 0) {
       throw unwritable(this.path, `${what}: ${causes.at(-1) ?? 'the HDF5 library gives no reason'}`);
     }
@@ -363,6 +371,11 @@ function withMemory(m: Hdf5Module, bytes: number, work: (at: number) => number):
   } finally {
     m._free(at);
   }
+}
+
+/** What the operating system says, in words where they are plain. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? `the disk is full (${error.code})` : messageOf(error);
 }
 
 function unwritable(path: string, reason: string, cause?: unknown): PtychoError {

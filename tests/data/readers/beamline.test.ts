@@ -245,8 +245,13 @@ describe('what does not fit', () => {
     await refuses(() => hdf5Reader.open(scratch('pieces.h5'), {}), 'DATASET_SHAPE', /data_000002".*does not continue/);
     copyFileSync(kept('nexus_master.h5'), scratch('nexus_master.h5'));
     copyFileSync(kept('nexus_data_000001.h5'), scratch('nexus_data_000001.h5'));
+    await using(hdf5Reader, scratch('nexus_master.h5'), {}, (scan) => {
+      expect(scan.patterns.count).toBe(7);
+      expect(scan.frameNumbers).toEqual(Int32Array.from({ length: 7 }, (_, i) => i));
+      expect(scan.notes.join()).toMatch(/has lost .*nexus_data_000002\.h5: the 7 frames that are there/);
+    });
     await refuses(
-      () => hdf5Reader.open(scratch('nexus_master.h5'), {}),
+      () => hdf5Reader.open(scratch('nexus_master.h5'), { diffraction_path: '/entry/data/data_000002' }),
       'FILE_NOT_FOUND',
       /nexus_data_000002\.h5, which does not exist/,
     );

@@ -1,5 +1,7 @@
 /** What Hdf5Writer writes, h5py reads; sub-array views, growing datasets, filters, and files that never appear half-written. */
+import { realpathSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -293,5 +295,66 @@ with h5py.File(sys.argv[1], 'r') as f:
     expect(attributes).toEqual({ name: 'Straße', distance: 2, list: [1.5, 2.5], words: ['x', 'yy'], whole: [7] });
     expect(ofView).toEqual({ pixel_width_m: 4e-8, valid: 1 });
     expect(same).toBe(true);
+  });
+});
+
+describe('a full disk', () => {
+  it.each([0, 2])('is said as such after %s writes, and leaves nothing behind', async (fitting) => {
+    let left = fitting;
+    // The library writes through the functions of this module, whichever copy of it is asked.
+    const fs = createRequire(import.meta.url)('node:fs') as { writeSync: (...args: unknown[]) => number };
+    const { writeSync } = fs;
+    const folderOfIt = await mkdtemp(path.join(folder, 'full-'));
+    fs.writeSync = (...args) => {
+      if ((args[0] as number) > 2 && left-- <= 0)
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      return writeSync(...args);
+    };
+    try {
+      await refuses(
+        () =>
+          writeHdf5(path.join(folderOfIt, 'full.h5'), {
+            datasets: { '/dp': { input: { data: ramp(1 << 16), shape: [64, 32, 32] }, storage: { gzip: 1 } } },
+          }),
+        'OUTPUT_UNWRITABLE',
+        /full\.h5: the disk is full \(ENOSPC\)/,
+      );
+    } finally {
+      fs.writeSync = writeSync;
+    }
+    expect(await readdir(folderOfIt)).toEqual([]);
+  });
+});
+
+describePython('a virtual dataset over compressed sources', ['h5py', 'numpy'], () => {
+  it.each(['lz4', 'bitshuffle_lz4', 'zstd', 'blosc', 'lzf'] as const)('%s', async (filter) => {
+    const data = Uint16Array.from({ length: 6 * 64 }, (_, i) => i % 97);
+    const source = `source_${filter}.h5`;
+    if (filter !== 'lzf') {
+      await writeHdf5(file(source), { datasets: { '/d': { input: { data, shape: [6, 8, 8] }, storage: { filter } } } });
+    }
+    runPython(
+      `
+import h5py, numpy, os, sys
+os.chdir(sys.argv[1])
+if sys.argv[3] == 'lzf':
+    with h5py.File(sys.argv[2], 'w') as f:
+        f.create_dataset('d', data=(numpy.arange(384) % 97).astype('u2').reshape(6, 8, 8), compression='lzf', chunks=(1, 8, 8))
+layout = h5py.VirtualLayout(shape=(6, 8, 8), dtype='u2')
+layout[:] = h5py.VirtualSource(sys.argv[2], 'd', shape=(6, 8, 8))
+with h5py.File('virtual_' + sys.argv[2], 'w', libver='latest') as f:
+    f.create_virtual_dataset('v', layout)
+`,
+      [folder, source, filter],
+      ['h5py', 'numpy'],
+    );
+    // A new instance has no filters loaded yet: what matters is that the virtual dataset asks for them.
+    await using(`virtual_${source}`, async (h5) => {
+      const rows = new Hdf5Rows(h5, '/v');
+      const out = new Float32Array(2 * 64);
+      await rows.readInto([5, 1], out);
+      expect(out).toEqual(Float32Array.from([...data.subarray(320), ...data.subarray(64, 128)]));
+      expect(h5.placesOf('/v')).toContain(`${realpathSync(file(source))}:/d`);
+    });
   });
 });

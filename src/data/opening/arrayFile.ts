@@ -1,6 +1,7 @@
 /** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
-import { isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type NumericArray, sizeOf, stridesOf } from '../../core/tensor.js';
+import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
@@ -15,8 +16,9 @@ export interface FoundArray {
 }
 
 /**
- * Reads the array that `FILE[:key]` names.
- * @param usual keys to look for when none is given; the first that the file has is taken.
+ * Reads the array that `FILE[:key]` names. Arrays of MATLAB (7.3) have their axes as MATLAB shows them.
+ * @param usual keys to look for when none is given; the first that the file has is taken. A `*` stands for any name in a group of
+ * an HDF5 file.
  * @param what the array is to be, for messages: `a probe`.
  * @throws PtychoError DATASET_KEY_MISSING, and those of reading the file.
  */
@@ -30,27 +32,30 @@ export async function readArrayFile(spec: string, usual: readonly string[], what
     });
   }
   if (await isTiffFile(file)) return { array: await readTiffPages(file), origin: { path: file } };
-  const choose = (has: (name: string) => boolean): string => {
-    const chosen = key ?? usual.find(has);
-    if (chosen !== undefined) return chosen;
+  const choose = (find: (name: string) => string | undefined): string => {
+    for (const name of key === undefined ? usual : []) {
+      const found = find(name);
+      if (found !== undefined) return found;
+    }
+    if (key !== undefined) return key;
     throw new PtychoError(
       'DATASET_KEY_MISSING',
-      `${file} holds no ${usual.join(' or ')}; say which of its arrays is ${what} with ${file}:key.`,
+      `${file} holds no ${namesIn(usual)}; say which of its arrays is ${what} with ${file}:key.`,
       { path: file, expected: usual },
     );
   };
   if (await isHdf5File(file)) {
     const hdf5 = await openHdf5(file);
     try {
-      const name = choose((candidate) => hdf5.has(candidate));
-      return { array: hdf5.read(name), origin: hdf5.origin(name) };
+      const name = choose((candidate) => datasetLike(hdf5, candidate));
+      return { array: readHdf5Array(hdf5, name), origin: hdf5.origin(name) };
     } finally {
       hdf5.close();
     }
   }
   const npz = await openNpz(file);
   try {
-    const name = choose((candidate) => npz.has(candidate)).replace(/^\//, '');
+    const name = choose((candidate) => (npz.has(candidate) ? candidate : undefined)).replace(/^\//, '');
     return { array: await npz.read(name), origin: npz.origin(name) };
   } finally {
     await npz.close();
@@ -74,4 +79,57 @@ async function readTiffPages(path: string): Promise<NpyArray> {
   } finally {
     await tiff.close();
   }
+}
+
+/** The usual names in a message: those of other programs' results are too many to be listed. */
+function namesIn(usual: readonly string[]): string {
+  const plain = usual.filter((name) => !name.includes('/'));
+  return (plain.length > 0 ? plain : usual).join(' or ');
+}
+
+/** The dataset that a path leads to, in which `*` stands for the first name of a group with which it leads to one. */
+export function datasetLike(file: Hdf5File, pattern: string): string | undefined {
+  const at = pattern.indexOf('/*/');
+  if (at < 0) return file.has(pattern) ? pattern : undefined;
+  const [group, rest] = [pattern.slice(0, at), pattern.slice(at + 3)];
+  if (file.kindOf(group) !== 'group') return undefined;
+  for (const name of file.keys(group)) {
+    const found = datasetLike(file, `${group}/${name}/${rest}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** A dataset; one that MATLAB wrote, whose axes HDF5 has in reverse, has them in MATLAB's order. */
+export function readHdf5Array(file: Hdf5File, path: string): NpyArray {
+  const array = file.read(path);
+  return array.kind !== 'text' && array.shape.length > 1 && 'MATLAB_class' in file.attributes(path)
+    ? reverseAxes(array)
+    : array;
+}
+
+function reverseAxes<T extends Exclude<NpyArray, { kind: 'text' }>>(array: T): T {
+  const shape = [...array.shape].reverse();
+  const strides = stridesOf(array.shape);
+  const order = new Uint32Array(sizeOf(shape));
+  const index = new Array<number>(shape.length).fill(0);
+  for (let to = 0, from = 0; to < order.length; to++) {
+    order[to] = from;
+    // The next index of the result, last axis fastest; its axis a is axis (length - 1 - a) of the source.
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const stride = strides[shape.length - 1 - axis];
+      from += stride;
+      if (++index[axis] < shape[axis]) break;
+      from -= stride * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  const moved = <A extends NumericArray>(values: A): A => {
+    const out = values.slice();
+    for (let i = 0; i < order.length; i++) out[i] = values[order[i]];
+    return out as A;
+  };
+  return array.kind === 'complex'
+    ? { ...array, re: moved(array.re), im: moved(array.im), shape }
+    : { ...array, data: moved(array.data), shape };
 }

@@ -11,9 +11,9 @@ import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf
 import { nameOf } from '../../formats/npyHeader.js';
 import { asElectronvolts, asMetres } from '../opening/geometry.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
-import { firstProbe } from './product.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
 const DETECTOR = `${INSTRUMENT}/detector_1`;
@@ -102,5 +102,7 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
 
 function findProbe(file: Hdf5File, notes: string[]): ComplexTensor | undefined {
   const path = [`${INSTRUMENT}/source_1/illumination`, `${DETECTOR}/illumination`].find((place) => file.has(place));
-  return path === undefined ? undefined : firstProbe(file.readComplex64(path), file.origin(path), notes);
+  return path === undefined
+    ? undefined
+    : incoherentModes(file.readComplex64(path), file.origin(path), (sentence) => notes.push(sentence));
 }

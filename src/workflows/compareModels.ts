@@ -74,7 +74,7 @@ export async function compareModels(
     const box = await boxOf(raw, config, truth, logger);
     const arms: ComparedImage[] = [];
     for (const arm of finished) {
-      const image = await readFinished(arm, { truthShape: truth?.shape, box, sampleIndices: raw.sampleIndices });
+      const image = await readFinished(arm, { truthShape: truth?.shape, box, scan: raw });
       const found = checkImage(image.image, image.weight, `reconstructed_object of ${arm.path}`);
       arms.push({ ...image, warnings: [...image.warnings, ...found] });
     }

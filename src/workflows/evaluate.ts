@@ -7,7 +7,8 @@
  */
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { PtychoError } from '../core/errors.js';
-import { sameShape } from '../core/tensor.js';
+import { type ComplexTensor, sameShape } from '../core/tensor.js';
+import { splitFileSpec } from '../data/opening/fileSpec.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
 import { alignForEvaluation, cutToCommonFrame, describeFrame } from '../evaluation/evaluationFrame.js';
@@ -20,7 +21,8 @@ import { applyRegistration } from '../evaluation/shift.js';
 import { type Frame, frameOfObject, scanBounds } from '../reconstruction/frame.js';
 import { PtychoModel } from './api/ptychoModel.js';
 import { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
-import { readStoredImage, type StoredImage } from './evaluation/readImage.js';
+import { placeOnScan, turnedImage } from './evaluation/placeImage.js';
+import { readProbeBeside, readStoredImage, type StoredImage } from './evaluation/readImage.js';
 import { writeEvaluation, writeHalves } from './evaluation/write.js';
 import { openTool } from './openTool.js';
 import type { WorkflowServices } from './services.js';
@@ -33,6 +35,8 @@ export interface EvaluatedRFactor {
   /** What the amplitudes of the image were multiplied by. */
   readonly factor: number;
   readonly patterns: number;
+  /** Whose probe: the one beside the image, which it was made with, or that of the scan. */
+  readonly probe: 'reconstruction' | 'scan';
 }
 
 /** Everything that is known of an image when it was scored. */
@@ -71,7 +75,8 @@ export async function evaluateWorkflow(
 ): Promise<EvaluationReport> {
   const raw = config.test_data_file === null ? undefined : await openTool(config.test_data_file, config, services);
   try {
-    const ours = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
+    const stored = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
+    const ours = raw ? placeOnScan(stored, raw) : stored;
     const truth = await truthFor(config, raw);
     const report = await score(config, ours, truth, raw, services);
     if (config.output_dir === null) return report;
@@ -150,7 +155,8 @@ async function score(
   const metrics = check.usable ? bothFamilies(image, reference, options) : undefined;
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
-  const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place.frame }) : undefined;
+  const rFactor =
+    raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place.frame }, notes) : undefined;
   return {
     reconstruction: ours.source,
     truth: truth.source,
@@ -217,7 +223,10 @@ function placeOf(
 }
 
 async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Promise<StoredImage> {
-  if (config.truth !== null) return readStoredImage(config.truth, 'the truth');
+  if (config.truth !== null) {
+    const truth = await readStoredImage(config.truth, 'the truth');
+    return raw ? placeOnScan(truth, raw) : truth;
+  }
   if (raw?.objectGuess) return { source: raw.source, image: raw.objectGuess, originYxPx: [0, 0], notes: [] };
   throw new PtychoError(
     'DATASET_KEY_MISSING',
@@ -226,13 +235,31 @@ async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Pro
   );
 }
 
+/** An image is explained by the probe that it was made with: that of its file, else that of the scan. */
+async function probeFor(
+  config: EvaluationConfig,
+  raw: RawData,
+  ours: StoredImage,
+  notes: string[],
+): Promise<{ readonly probe?: ComplexTensor; readonly of: EvaluatedRFactor['probe'] }> {
+  if (config.probe !== null) return { probe: raw.probeGuess, of: 'scan' };
+  const note = (sentence: string) => notes.push(sentence);
+  const own = await readProbeBeside(ours.source, raw.N, { note });
+  if (!own) return { probe: raw.probeGuess, of: 'scan' };
+  note(`R was measured with the probe that ${splitFileSpec(ours.source).file} holds, not with that of the scan.`);
+  return { probe: turnedImage(own, ours.turned), of: 'reconstruction' };
+}
+
 async function rFactorOf(
   config: EvaluationConfig,
   raw: RawData,
   ours: StoredImage & { readonly frame: Frame },
+  notes: string[],
 ): Promise<EvaluatedRFactor | undefined> {
   const limit = Math.min(config.r_factor_patterns, raw.count);
-  if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
+  if (limit === 0 || raw.domain === 'normalized_amplitude') return undefined;
+  const { probe, of } = await probeFor(config, raw, ours, notes);
+  if (!probe) return undefined;
   const indices = Int32Array.from({ length: limit }, (_, i) => Math.floor((i * raw.count) / limit));
   const data = new Float32Array(limit * raw.N * raw.N);
   await raw.patterns.readAmplitudes(indices, data);
@@ -240,13 +267,13 @@ async function rFactorOf(
     diffraction: { data, shape: [limit, raw.N, raw.N] },
     xs: Float64Array.from(indices, (i) => raw.xcoords[i]),
     ys: Float64Array.from(indices, (i) => raw.ycoords[i]),
-    probe: raw.probeGuess,
+    probe,
     badPixels: raw.badPixels,
   };
   const { image } = ours;
   const weight = Float32Array.from(image.re, (v, i) => (ours.weight ? ours.weight[i] : v !== 0 || image.im[i] !== 0 ? 1 : 0)); // biome-ignore format: one call
   const { r, factor } = scaledRFactor(scan, ours, { overlapCount: { data: weight, shape: image.shape } });
-  return { image: r, constant: constantObjectRFactor(scan).best, factor, patterns: limit };
+  return { image: r, constant: constantObjectRFactor(scan).best, factor, patterns: limit, probe: of };
 }
 
 function pixelOf(config: EvaluationConfig, raw: RawData | undefined): number | undefined {

@@ -26,12 +26,8 @@ export interface ResultLayout {
   readonly corner_m?: PairKeys;
   /** Positions of the columns (x) and rows (y) of the object, in the unit of their attribute `units`. Rows may run either way. */
   readonly axes?: { readonly x: string; readonly y: string };
-  /** Positions of the patterns, by which the object is laid on the scan; their zero is the middle of the object. */
-  readonly positions?: {
-    readonly key: string;
-    readonly order: 'xy' | 'yx';
-    readonly unit: 'px' | 'm';
-  };
+  /** Positions of the patterns, (n, 2) or with its axes exchanged: in metres as corner and axes, or in pixels from the middle. */
+  readonly positions?: { readonly key: string; readonly order: 'xy' | 'yx' };
 }
 
 /** All that are known; the first whose object a file holds is taken. */
@@ -53,6 +49,7 @@ export const RESULT_LAYOUTS: readonly ResultLayout[] = [
       probe: `/${entry}/${probe}/data`,
       pixel_m: { x: `/${entry}/${object}/x_pixel_size`, y: `/${entry}/${object}/y_pixel_size` },
       axes: { x: `/${entry}/${object}/col_coords`, y: `/${entry}/${object}/row_coords` },
+      positions: { key: `/${entry}/${object === 'object' ? 'positions' : 'result_5'}/data`, order: 'xy' as const },
     })),
   ),
   {
@@ -60,14 +57,14 @@ export const RESULT_LAYOUTS: readonly ResultLayout[] = [
     object: '/object',
     probe: '/probe',
     pixel_m: { both: '/p/dx_spec', order: 'xy' },
-    positions: { key: '/outputs/probe_positions', order: 'xy', unit: 'px' },
+    positions: { key: '/outputs/probe_positions', order: 'xy' },
   },
   {
     program: 'Pty-Chi',
     object: '/object',
     probe: '/probe',
     pixel_m: { both: '/obj_pixel_size_m', order: 'yx' },
-    positions: { key: '/positions_px', order: 'yx', unit: 'px' },
+    positions: { key: '/positions_px', order: 'yx' },
   },
 ];
 

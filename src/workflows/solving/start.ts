@@ -26,7 +26,7 @@ import { type OpenedModel, openModel } from '../model.js';
 import { reconstruct } from '../reconstruct.js';
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { wellCovered } from '../reconstruction/pictures.js';
-import { doubts } from '../reconstruction/scanFit.js';
+import { doubts, exposureDoubts } from '../reconstruction/scanFit.js';
 import type { WrittenImage } from '../reconstruction/write.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from '../scaleContract.js';
 import { prepareScan } from '../scan.js';
@@ -108,6 +108,7 @@ async function fromBundle(
   });
   const request = { ...inference, sequential_sampling: false };
   const prepared = await prepareScan(raw, request, bundle.config.model.gridsize, logger, { once: true });
+  for (const doubt of exposureDoubts(bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
   const { dataset } = scanForModel(prepared, bundle);
   const backend = await selectBackend(config, logger);
   try {

@@ -48,7 +48,7 @@ export async function findLabels(raw: RawData): Promise<LabelSource> {
   if (!found) throw missing(raw);
   const looked = spread(raw.count, LOOKED_AT);
   const sample = await found.read(looked);
-  const known = sample.re.map((v, i) => (Number.isNaN(v) || Number.isNaN(sample.im[i]) ? 0 : 1));
+  const known = sample.re.map((v, i) => (Number.isNaN(v) && Number.isNaN(sample.im[i]) ? 0 : 1));
   const usable = sample.re.every((v, i) => known[i] === 0 || (Number.isFinite(v) && Number.isFinite(sample.im[i])));
   // NaN stands for "not known" in the array "label" alone; elsewhere it is damage.
   if (!usable || !known.includes(1) || (known.includes(0) && !found.masked)) {
@@ -83,7 +83,7 @@ async function knownShare({ read }: Found, count: number): Promise<number> {
   for (let from = 0; from < count; from += LOOKED_AT) {
     const { re, im } = await read(Int32Array.from({ length: Math.min(LOOKED_AT, count - from) }, (_, i) => from + i));
     pixels += re.length;
-    for (let i = 0; i < re.length; i++) if (!(Number.isNaN(re[i]) || Number.isNaN(im[i]))) known++;
+    for (let i = 0; i < re.length; i++) if (!(Number.isNaN(re[i]) && Number.isNaN(im[i]))) known++;
   }
   return known / pixels;
 }

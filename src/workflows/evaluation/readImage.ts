@@ -48,10 +48,15 @@ export const IMAGE_KEYS: readonly string[] = ['reconstructed_object', 'objectGue
  * Reads a complex image: a `reconstruction.npz`, a scan with `objectGuess`, a Ptychodus product, a result of PtyPy, PyNX, Pty-Chi or
  * PtychoShelves, or `FILE:key`.
  * @param what for messages: `the reconstruction`
+ * @param keys to look for when none is named
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, and those of reading files
  */
-export async function readStoredImage(spec: string, what: string): Promise<StoredImage> {
-  const { array, origin } = await readArrayFile(spec, IMAGE_KEYS, what);
+export async function readStoredImage(
+  spec: string,
+  what: string,
+  keys: readonly string[] = IMAGE_KEYS,
+): Promise<StoredImage> {
+  const { array, origin } = await readArrayFile(spec, keys, what);
   const whole = layersFirst(expectComplex64(array, origin));
   const shape = [...whole.shape];
   const notes: string[] = [];

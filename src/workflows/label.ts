@@ -12,7 +12,7 @@ import { writeScan } from '../data/scanWriter.js';
 import { registerImages } from '../evaluation/register.js';
 import { extractPatch, extractPatches } from '../physics/sampling.js';
 import { placeOnScan } from './evaluation/placeImage.js';
-import { IMAGE_KEYS, readStoredImage } from './evaluation/readImage.js';
+import { RECONSTRUCTION_KEYS, readStoredImage } from './evaluation/readImage.js';
 import { makeOutputFolder } from './files.js';
 import { refuseToOverwrite } from './openTool.js';
 import type { WorkflowServices } from './services.js';
@@ -105,7 +105,7 @@ async function readReconstruction(
   raw: RawData,
   note: (sentence: string) => void,
 ): Promise<Reconstruction> {
-  const stored = placeOnScan(await readStoredImage(spec, 'the reconstruction', RECONSTRUCTIONS), raw);
+  const stored = placeOnScan(await readStoredImage(spec, 'the reconstruction', RECONSTRUCTION_KEYS), raw);
   stored.notes.forEach(note);
   const { image, weight } = stored;
   const covered = Float32Array.from(image.re, (re, i) => {
@@ -120,9 +120,6 @@ async function readReconstruction(
     covered: { re: covered, im: new Float32Array(covered.length), shape: image.shape },
   };
 }
-
-/** The object that a scan began with is no reconstruction of it. */
-const RECONSTRUCTIONS = IMAGE_KEYS.filter((key) => key !== 'objectGuess');
 
 /** Where an image lies that does not say so: on the scan's object where it has its shape, else where registration finds it. */
 function searchedFor(

@@ -7,7 +7,7 @@ import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
 import { placeOnScan, type ScanPlace } from '../evaluation/placeImage.js';
-import { IMAGE_KEYS, readStoredImage } from '../evaluation/readImage.js';
+import { RECONSTRUCTION_KEYS, readStoredImage } from '../evaluation/readImage.js';
 import type { ComparedImage } from './image.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
 
@@ -80,7 +80,7 @@ async function isForeign(path: string): Promise<boolean> {
   if (splitFileSpec(path).key !== undefined || (await isHdf5File(path))) return true;
   const npz = await openNpz(path);
   try {
-    return !npz.has('reconstructed_object') && IMAGE_KEYS.some((key) => npz.has(key));
+    return !npz.has('reconstructed_object') && RECONSTRUCTION_KEYS.some((key) => npz.has(key));
   } finally {
     await npz.close();
   }
@@ -88,7 +88,7 @@ async function isForeign(path: string): Promise<boolean> {
 
 /** A result of another program; what it says of its place counts. */
 async function readForeign({ name, path }: NamedPath, context: FinishedContext): Promise<ComparedImage> {
-  const before = await readStoredImage(path, 'the reconstruction');
+  const before = await readStoredImage(path, 'the reconstruction', RECONSTRUCTION_KEYS);
   const stored = placeOnScan(before, context.scan);
   const { image } = stored;
   const program = before.coordinates?.program;

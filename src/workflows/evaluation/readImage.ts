@@ -43,6 +43,8 @@ export interface StoredImage {
 
 /** Where an image is when nobody says: reconstructions of ours, scans with an object, then the results of other programs. */
 export const IMAGE_KEYS: readonly string[] = ['reconstructed_object', 'objectGuess', ...RESULT_OBJECTS];
+/** The same for reconstructions: the object that a scan began with is none. */
+export const RECONSTRUCTION_KEYS: readonly string[] = IMAGE_KEYS.filter((key) => key !== 'objectGuess');
 
 /**
  * Reads a complex image: a `reconstruction.npz`, a scan with `objectGuess`, a Ptychodus product, a result of PtyPy, PyNX, Pty-Chi or

@@ -238,7 +238,10 @@ describe('infer', () => {
   it('scales the probe to the counts before R, and warns of far fewer than in training', async () => {
     const npz = await openNpz(inside('scan.npz'));
     const arrays: Record<string, NpyInput> = {};
-    for (const key of ['xcoords', 'ycoords']) arrays[key] = await npz.readReal(key);
+    for (const key of ['xcoords', 'ycoords']) {
+      const { data: values, shape: length } = await npz.readReal(key);
+      arrays[key] = { data: values, shape: length };
+    }
     const probe = await npz.readComplex64('probeGuess');
     const { data, shape } = await npz.readReal('diffraction');
     await npz.close();

@@ -142,8 +142,7 @@ async function score(
   const metrics = check.usable ? bothFamilies(image, reference, options) : undefined;
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
-  const rFactor =
-    raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place }, notes) : undefined;
+  const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place }, notes) : undefined;
   return {
     reconstruction: ours.source,
     truth: truth.source,
@@ -178,7 +177,9 @@ function placedFor(
   const registered = register(one, truth, box, { skip_registration: false, register_ptychi_only: false }, farthest_px);
   const { registration } = registered;
   if (!registration?.succeeded) {
-    notes.push(`The images were compared where they lie, since registration failed. ${registration?.reason ?? ''}`.trim());
+    notes.push(
+      `The images were compared where they lie, since registration failed. ${registration?.reason ?? ''}`.trim(),
+    );
     return { ...lying(), registration };
   }
   try {

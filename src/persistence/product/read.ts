@@ -150,9 +150,7 @@ async function readPixels(source: ProductSource, note: (sentence: string) => voi
     );
     return { probe: pixel, object: pixel, known: true };
   }
-  note(
-    `${source.path} gives no size of pixels; ${DEFAULT_OBJECT_PIXEL_M} m is assumed.`,
-  );
+  note(`${source.path} gives no size of pixels; ${DEFAULT_OBJECT_PIXEL_M} m is assumed.`);
   const assumed = { width_m: DEFAULT_OBJECT_PIXEL_M, height_m: DEFAULT_OBJECT_PIXEL_M };
   return { probe: assumed, object: assumed, known: false };
 }

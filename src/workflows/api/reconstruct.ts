@@ -24,8 +24,8 @@ import {
 } from '../reconstruct.js';
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { KeptPatches, refineReconstruction } from '../reconstruction/refine.js';
-import type { RefinedPositions } from '../refinePositions.js';
 import { exposureDoubts } from '../reconstruction/scanFit.js';
+import type { RefinedPositions } from '../refinePositions.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from '../scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from '../scan.js';
 import type { WorkflowServices } from '../services.js';

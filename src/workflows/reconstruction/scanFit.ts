@@ -40,12 +40,18 @@ export function doubts({ bundle }: TrainedNetwork, raw: RawData): string[] {
  * @param meanPower of the scan's patterns: `statistics.meanPower`
  * @returns one sentence, or none; none also where the counts of one of the two are unknown
  */
-export function exposureDoubts({ scale, statistics, imported }: BundleContent, raw: RawData, meanPower: number): string[] {
+export function exposureDoubts(
+  { scale, statistics, imported }: BundleContent,
+  raw: RawData,
+  meanPower: number,
+): string[] {
   const counted = [scale.domain, raw.domain].every((domain) => domain !== 'normalized_amplitude');
   if (!counted || imported) return [];
   const ratio = meanPower / statistics.meanCounts;
   if (ratio <= SAME_EXPOSURE && ratio >= 1 / SAME_EXPOSURE) return [];
-  const [counts, trained] = [meanPower, statistics.meanCounts].map((v) => Number(v.toPrecision(2)).toLocaleString('en'));
+  const [counts, trained] = [meanPower, statistics.meanCounts].map((v) =>
+    Number(v.toPrecision(2)).toLocaleString('en'),
+  );
   const times = Number((ratio > 1 ? ratio : 1 / ratio).toPrecision(2));
   return [
     `The patterns of ${raw.source} hold ${counts} counts each, ${times} times ${ratio > 1 ? 'more' : 'fewer'} than those that the model was trained with (${trained}): it has not seen such noise, so expect a worse image, or train with patterns of this exposure.`,

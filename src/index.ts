@@ -111,6 +111,7 @@ export { type GroupingOptions, type Groups, groupScan } from './data/grouping/gr
 export { cachedGroups } from './data/grouping/groupingCache.js';
 export type { LazyArray } from './data/grouping/lazyArray.js';
 export { inspectScan, type ScanInspection } from './data/inspect/inspect.js';
+export { probeFwhm } from './data/inspect/probeSize.js';
 export { fromNdarray, toNdarray } from './data/ndarray.js';
 export { groupedStatistics, measureStatistics, type PatternStatistics } from './data/normalise.js';
 export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
@@ -139,7 +140,6 @@ export {
   discOverlap,
   type OverlapMetrics,
   type OverlapOptions,
-  probeFwhm,
 } from './evaluation/overlap.js';
 export { type ReferenceMetrics, type ReferenceOptions, referenceMetrics } from './evaluation/reference.js';
 export { type RegisterOptions, type Registration, registerImages } from './evaluation/register.js';

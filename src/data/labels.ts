@@ -8,7 +8,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import { extractPatches } from '../physics/sampling.js';
+import { extractPatches, UNKNOWN_LABEL } from '../physics/sampling.js';
 import { describeOrientation } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
 
@@ -18,6 +18,8 @@ export interface LabelSource {
   readonly origin: string;
   /** Radians that were subtracted from all phases. */
   readonly meanPhase: number;
+  /** Share of the pixels that are known; 1 where nothing can be unknown. */
+  readonly knownShare: number;
   /**
    * Mean over (a sample of) the patterns of Σ|P·O|², summed over the modes of the scan's probe P: the intensity that the known
    * object sends to the detector, in units of the probe. Undefined without a probe.
@@ -37,7 +39,8 @@ const LOOKED_AT = 64;
  * simulation, whose `objectGuess` is the true object (in a measurement it is somebody's guess).
  *
  * The mean phase over the central third of `objectGuess` (where there is none: of the labels) is subtracted: a diffraction pattern
- * does not know the object's mean phase.
+ * does not know the object's mean phase. Pixels of `label` that are NaN are not known (`label` writes them where a reconstruction ends)
+ * and are read as {@link UNKNOWN_LABEL}.
  * @throws PtychoError DATASET_KEY_MISSING (guard DATA-SUP-001) where the scan has none, DATASET_VALUE where they are not finite.
  */
 export async function findLabels(raw: RawData): Promise<LabelSource> {
@@ -45,7 +48,10 @@ export async function findLabels(raw: RawData): Promise<LabelSource> {
   if (!found) throw missing(raw);
   const looked = spread(raw.count, LOOKED_AT);
   const sample = await found.read(looked);
-  if (!(sample.re.every(Number.isFinite) && sample.im.every(Number.isFinite))) {
+  const known = sample.re.map((v, i) => (Number.isNaN(v) && Number.isNaN(sample.im[i]) ? 0 : 1));
+  const usable = sample.re.every((v, i) => known[i] === 0 || (Number.isFinite(v) && Number.isFinite(sample.im[i])));
+  // NaN stands for "not known" in the array "label" alone; elsewhere it is damage.
+  if (!usable || !known.includes(1) || (known.includes(0) && !found.masked)) {
     throw new PtychoError(
       'DATASET_VALUE',
       `${raw.source}: ${found.origin} holds values that are not finite; repair or remove them.`,
@@ -53,24 +59,41 @@ export async function findLabels(raw: RawData): Promise<LabelSource> {
     );
   }
   const { objectGuess } = raw;
-  const meanPhase = centralMeanPhase(objectGuess ?? sample);
+  const meanPhase = centralMeanPhase(objectGuess ?? sample, objectGuess ? undefined : known);
   const [cos, sin] = [Math.cos(meanPhase), -Math.sin(meanPhase)];
   return {
     origin: found.origin,
     meanPhase,
-    illuminatedPower: raw.probeGuess && illuminatedPower(sample, raw.probeGuess),
+    knownShare: found.masked ? await knownShare(found, raw.count) : 1,
+    illuminatedPower: raw.probeGuess && illuminatedPower(sample, raw.probeGuess, known),
     async read(members) {
       const { re, im, shape } = await found.read(members);
       return {
-        re: re.map((v, i) => v * cos - im[i] * sin),
-        im: im.map((v, i) => v * cos + re[i] * sin),
+        re: re.map((v, i) => orUnknown(v * cos - im[i] * sin, UNKNOWN_LABEL)),
+        im: im.map((v, i) => orUnknown(v * cos + re[i] * sin, 0)),
         shape,
       };
     },
   };
 }
 
-type Found = Pick<LabelSource, 'origin' | 'read'>;
+/** All of them are read: a network that met a pixel which it does not know to be unknown would learn from it. */
+async function knownShare({ read }: Found, count: number): Promise<number> {
+  let [known, pixels] = [0, 0];
+  for (let from = 0; from < count; from += LOOKED_AT) {
+    const { re, im } = await read(Int32Array.from({ length: Math.min(LOOKED_AT, count - from) }, (_, i) => from + i));
+    pixels += re.length;
+    for (let i = 0; i < re.length; i++) if (!(Number.isNaN(re[i]) && Number.isNaN(im[i]))) known++;
+  }
+  return known / pixels;
+}
+
+const orUnknown = (value: number, instead: number): number => (Number.isNaN(value) ? instead : value);
+
+type Found = Pick<LabelSource, 'origin' | 'read'> & {
+  /** NaN means that a pixel is not known. */
+  readonly masked?: boolean;
+};
 
 function storedLabels(raw: RawData): Found | undefined {
   const stored = raw.labels ?? raw.groundTruth;
@@ -79,10 +102,12 @@ function storedLabels(raw: RawData): Found | undefined {
   if (raw.orientation.transpose) return undefined;
   const origin = `${raw.labels ? 'the array "label"' : 'the array of known patches (Y)'} of ${raw.source}`;
   const area = raw.N * raw.N;
-  if (raw.count * area * 8 > KEPT_BYTES) return { origin, read: (members) => stored.readRows(members) };
+  const masked = raw.labels !== undefined;
+  if (raw.count * area * 8 > KEPT_BYTES) return { origin, masked, read: (members) => stored.readRows(members) };
   let all: Promise<ComplexTensor> | undefined;
   return {
     origin,
+    masked,
     async read(members) {
       all ??= stored.readRows(Int32Array.from({ length: raw.count }, (_, i) => i));
       const { re, im } = await all;
@@ -111,7 +136,7 @@ function simulatedLabels(raw: RawData): Found | undefined {
 }
 
 /** Records of `ptychopinn simulate` have a block `simulation`; published simulators name themselves as the file's creator. */
-function isSimulation(metadata: RawData['metadata']): boolean {
+export function isSimulation(metadata: RawData['metadata']): boolean {
   const creator = metadata.creation_info as { readonly script?: unknown } | undefined;
   return (
     (typeof metadata.simulation === 'object' && metadata.simulation !== null) ||
@@ -130,8 +155,8 @@ function missing(raw: RawData): PtychoError {
   );
 }
 
-/** Mean of the phase over the central third of an image (rows, columns), or of each of several (n, rows, columns). */
-function centralMeanPhase({ re, im, shape }: ComplexTensor): number {
+/** Mean of the phase over the central third of an image (rows, columns), or of each of several (n, rows, columns), where known. */
+function centralMeanPhase({ re, im, shape }: ComplexTensor, known?: ArrayLike<number>): number {
   const [rows, columns] = shape.slice(-2);
   const images = re.length / (rows * columns);
   const third = (n: number): [number, number] => [
@@ -141,25 +166,33 @@ function centralMeanPhase({ re, im, shape }: ComplexTensor): number {
   const [top, bottom] = third(rows);
   const [left, right] = third(columns);
   let sum = 0;
+  let count = 0;
   for (let k = 0; k < images; k++) {
     for (let r = top; r < bottom; r++) {
       for (let c = left; c < right; c++) {
         const i = (k * rows + r) * columns + c;
+        if (known && !known[i]) continue;
         sum += Math.atan2(im[i], re[i]);
+        count++;
       }
     }
   }
-  return sum / (images * (bottom - top) * (right - left));
+  return count > 0 ? sum / count : 0;
 }
 
-/** Mean over patches (n, N, N) of Σ_p Σ|P_p·O|². */
-function illuminatedPower({ re, im, shape }: ComplexTensor, probe: ComplexTensor): number {
+/** Mean over patches (n, N, N) of Σ_p Σ|P_p·O|²; where they are not known they let through what the others do. */
+function illuminatedPower({ re, im, shape }: ComplexTensor, probe: ComplexTensor, known: ArrayLike<number>): number {
   const area = re.length / shape[0];
   const light = new Float64Array(area);
   for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
-  let sum = 0;
-  for (let i = 0; i < re.length; i++) sum += light[i % area] * (re[i] ** 2 + im[i] ** 2);
-  return sum / shape[0];
+  let [sum, lit, all] = [0, 0, 0];
+  for (let i = 0; i < re.length; i++) {
+    all += light[i % area];
+    if (!known[i]) continue;
+    lit += light[i % area];
+    sum += light[i % area] * (re[i] ** 2 + im[i] ** 2);
+  }
+  return lit > 0 ? ((sum / shape[0]) * all) / lit : 0;
 }
 
 function spread(count: number, most: number): Int32Array {

@@ -287,7 +287,7 @@ async function findProbe(
 ): Promise<ComplexTensor | undefined> {
   const { N } = source;
   const guessed = options.probe === GUESS_PROBE;
-  if (options.probe && !guessed) return readProbe(options.probe, N, options.allow_links);
+  if (options.probe && !guessed) return readProbe(options.probe, N, note, options.allow_links);
   const probe = file.probeGuess;
   if (probe === undefined && guessed) {
     note(

@@ -158,7 +158,7 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
     ycoords: aligned.positions.y,
     xcoordsStart: aligned.start?.x,
     ycoordsStart: aligned.start?.y,
-    probeGuess: arrays.probeGuess && checkProbe(arrays.probeGuess, N, { path, member: 'probeGuess' }),
+    probeGuess: arrays.probeGuess && checkProbe(arrays.probeGuess, N, { path, member: 'probeGuess' }, note),
     objectGuess: arrays.objectGuess,
     labels: arrays.labels && patchesInMemory(arrays.labels, count, N, path),
     badPixels,

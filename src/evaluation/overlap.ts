@@ -9,6 +9,7 @@ import { PtychoError } from '../core/errors.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
+import { probeFwhm } from '../data/inspect/probeSize.js';
 import {
   centralOverlap,
   centreOverlap,
@@ -152,19 +153,6 @@ export function overlapSubset(n: number, s_img: number, seed: number): Int32Arra
   }
   if (count >= n) return Int32Array.from({ length: n }, (_, i) => i);
   return new LegacyRng(seed).choice(n, count, false).sort();
-}
-
-/**
- * Width of a probe: the diameter of a disc of as many pixels as have half the largest intensity or more (modes added up), which is
- * the full width at half maximum of a round probe.
- */
-export function probeFwhm({ re, im, shape }: ComplexTensor<Float32Array | Float64Array>): number {
-  const area = shape[shape.length - 1] * shape[shape.length - 2];
-  const intensity = new Float64Array(area);
-  for (let i = 0; i < re.length; i++) intensity[i % area] += re[i] * re[i] + im[i] * im[i];
-  const half = intensity.reduce((most, v) => Math.max(most, v), 0) / 2;
-  const lit = intensity.reduce((count, v) => count + (half > 0 && v >= half ? 1 : 0), 0);
-  return 2 * Math.sqrt(lit / Math.PI);
 }
 
 function diameterOf({ probe_diameter_px, probe, N }: OverlapOptions): {

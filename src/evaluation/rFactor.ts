@@ -6,6 +6,7 @@ import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
+import { exposureFactor } from '../physics/probe.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
 import { type FillOptions, fillUncovered } from '../reconstruction/fill.js';
 import { type Frame, frameForScan, moveToFrame, scanBounds } from '../reconstruction/frame.js';
@@ -45,10 +46,40 @@ export function amplitudeRFactor(
   object: { readonly image: ComplexImage; readonly frame: Frame },
   options: RFactorOptions = {},
 ): number {
+  return misfitAt(1, scan, object, options);
+}
+
+/**
+ * R of an object image with the probe scaled to the counts of the scan ({@link exposureFactor}), as the solvers scale it: what the
+ * light of another exposure would add to R is no fault of the image.
+ * @returns R, and what the probe was multiplied by
+ * @throws PtychoError as {@link amplitudeRFactor}
+ */
+export function exposedRFactor(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions = {},
+): { readonly r: number; readonly factor: number } {
+  let counts = 0;
+  let power = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    counts += seen * seen;
+    power += modelled * modelled;
+  });
+  return { r: misfitAt(exposureFactor(counts, power), scan, object, options), factor: exposureFactor(counts, power) };
+}
+
+/** Σ|√I − factor·|Ψ|| / Σ√I. */
+function misfitAt(
+  factor: number,
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions,
+): number {
   let misfit = 0;
   let measured = 0;
   forEachPixel(scan, object, options, (seen, modelled) => {
-    misfit += Math.abs(seen - modelled);
+    misfit += Math.abs(seen - factor * modelled);
     measured += seen;
   });
   return quotient(misfit, measured);
@@ -71,13 +102,7 @@ export function scaledRFactor(
     power += modelled * modelled;
   });
   const factor = power > 0 ? cross / power : 0;
-  let misfit = 0;
-  let measured = 0;
-  forEachPixel(scan, object, options, (seen, modelled) => {
-    misfit += Math.abs(seen - factor * modelled);
-    measured += seen;
-  });
-  return { r: quotient(misfit, measured), factor };
+  return { r: misfitAt(factor, scan, object, options), factor };
 }
 
 /** Measured and modelled amplitude of every pixel of every pattern that counts. */

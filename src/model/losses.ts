@@ -4,6 +4,7 @@
  */
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import { UNKNOWN_LABEL } from '../physics/sampling.js';
 import { type ComplexNode, intensity } from './complex.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */
@@ -80,17 +81,27 @@ export function totalVariation({ re, im }: ComplexNode): GraphNode {
 /** Under the root of |difference|: its derivative stays finite where prediction and label agree. */
 const EQUAL = 1e-12;
 
-/** Mean |O − O*| of complex images of one shape. */
-export function complexMae(predicted: ComplexNode, label: ComplexNode): GraphNode {
+/**
+ * The mean over the pixels whose label is known ({@link UNKNOWN_LABEL}), of which the data set has this share; over all where no share
+ * is given.
+ */
+function meanOverKnown(x: GraphNode, label: ComplexNode, share: number | undefined): GraphNode {
+  if (share === undefined) return op.reduceMean(x);
+  const known = op.greater(label.re, UNKNOWN_LABEL / 2);
+  return op.mul(op.reduceMean(op.mul(x, known)), 1 / share);
+}
+
+/** Mean |O − O*| of complex images of one shape, over known labels. */
+export function complexMae(predicted: ComplexNode, label: ComplexNode, share?: number): GraphNode {
   const difference = { re: op.sub(predicted.re, label.re), im: op.sub(predicted.im, label.im) };
-  return op.reduceMean(op.sqrt(op.add(intensity(difference), EQUAL)));
+  return meanOverKnown(op.sqrt(op.add(intensity(difference), EQUAL)), label, share);
 }
 
 /**
- * Mean |φ − φ*|, differences wrapped to −π…π, of a predicted exp(iφ) and complex labels; where a label is dark it has no
+ * Mean |φ − φ*|, differences wrapped to −π…π, of a predicted exp(iφ) and known complex labels; where a label is dark it has no
  * phase and the difference is 0.
  */
-export function phaseMae(phasor: ComplexNode, label: ComplexNode): GraphNode {
+export function phaseMae(phasor: ComplexNode, label: ComplexNode, share?: number): GraphNode {
   // The angle of e^{iφ}·conj(label), by halves: |angle| = 2·atan(|sin|/(1 + cos)) for cos ≥ 0, π minus that of −cos else.
   const cos = op.add(op.mul(phasor.re, label.re), op.mul(phasor.im, label.im));
   const sin = op.sub(op.mul(phasor.im, label.re), op.mul(phasor.re, label.im));
@@ -98,10 +109,10 @@ export function phaseMae(phasor: ComplexNode, label: ComplexNode): GraphNode {
   const half = op.atan(op.div(op.abs(sin), op.add(radius, op.abs(cos))));
   const acute = op.mul(half, 2);
   const obtuse = op.greater(op.neg(cos), 0);
-  return op.reduceMean(op.add(acute, op.mul(obtuse, op.sub(Math.PI, op.mul(acute, 2)))));
+  return meanOverKnown(op.add(acute, op.mul(obtuse, op.sub(Math.PI, op.mul(acute, 2)))), label, share);
 }
 
-/** Mean |A − |O*||. */
-export function objectAmplitudeMae(amplitude: GraphNode, label: ComplexNode): GraphNode {
-  return op.reduceMean(op.abs(op.sub(amplitude, op.sqrt(intensity(label)))));
+/** Mean |A − |O*||, over known labels. */
+export function objectAmplitudeMae(amplitude: GraphNode, label: ComplexNode, share?: number): GraphNode {
+  return meanOverKnown(op.abs(op.sub(amplitude, op.sqrt(intensity(label)))), label, share);
 }

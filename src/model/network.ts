@@ -52,6 +52,8 @@ export interface NetworkSpec {
   readonly realspace_mae_weight?: number;
   /** Of the total variation. */
   readonly tv_weight?: number;
+  /** Share of the pixels of the known patches that are known; not given: all, and no loss looks for others. */
+  readonly labelShare?: number;
   /** Scale each predicted pattern to the norm of the measured one in the amplitude MAE. */
   readonly matchPredictedNorm?: boolean;
   /** The losses fade in: programs take `physics_weight` [], 0: amplitude MAE alone, 1: the configured losses. */

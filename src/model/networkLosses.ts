@@ -42,7 +42,7 @@ export function networkLosses(
   { x, members, painted, unit }: Built,
   { rate, mask, label, physicsWeight }: LossInputs,
 ): Record<'loss' | 'nll' | 'mae', GraphNode> & Record<string, GraphNode> {
-  const { config, scale, meanAmplitude, nll_weight, mae_weight } = spec;
+  const { config, scale, meanAmplitude, nll_weight, mae_weight, labelShare } = spec;
   // mean X² over the valid pixels of the data set: (N/2)²/N² by the normalisation, bad pixels being zero in X
   const meanCount = 0.25 / (mask?.fraction ?? 1);
   const floor = scale.countIntensity ? COUNT_FLOOR / scale.countIntensity.meanMeasuredIntensity : RATE_FLOOR;
@@ -54,8 +54,8 @@ export function networkLosses(
     const weights = config.architecture === 'baseline' ? BASELINE : SUPERVISED;
     const part = config.architecture !== 'baseline' && !config.probe_big ? centralHalf : whole;
     const known = complexPart(label as ComplexNode, part);
-    const amplitude = objectAmplitudeMae(part(op.mul(painted.amplitude, unit)), known);
-    const phase = phaseMae(complexPart(painted.phasor, part), known);
+    const amplitude = objectAmplitudeMae(part(op.mul(painted.amplitude, unit)), known, labelShare);
+    const phase = phaseMae(complexPart(painted.phasor, part), known, labelShare);
     const loss = op.add(op.mul(amplitude, weights.amplitude), op.mul(phase, weights.phase));
     return { loss, nll, mae, label_amplitude_mae: amplitude, label_phase_mae: phase };
   }
@@ -66,7 +66,7 @@ export function networkLosses(
   const object = () => complexPart({ re: op.mul(members.re, unit), im: op.mul(members.im, unit) }, part);
   const extra: Record<string, GraphNode> = {
     ...(realspace_weight * tv_weight > 0 ? { tv: totalVariation(object()) } : {}),
-    ...(label ? { object_mae: complexMae(object(), complexPart(label, part)) } : {}),
+    ...(label ? { object_mae: complexMae(object(), complexPart(label, part), labelShare) } : {}),
   };
   const weighted: [GraphNode | undefined, number][] = [
     [nll, nll_weight],

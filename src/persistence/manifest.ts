@@ -35,7 +35,15 @@ const ADDED: readonly MemberName[] = ['params.json', 'autoencoder.onnx'];
 const SCHEMA_VERSIONS = { config: 1, weights: 1, params: PARAMS_VERSION } as const;
 
 const count = z.int().positive();
-const positive = z.number().positive();
+/** Scales between which single precision holds every product with counts and amplitudes; no scan comes near either. */
+const SCALE_BOUNDS = { low: 1e-18, high: 1e18 } as const;
+const positive = z
+  .number()
+  .positive()
+  .refine((value) => value >= SCALE_BOUNDS.low && value <= SCALE_BOUNDS.high, {
+    error: ({ input }) =>
+      `${String(input)} is no scale of a measurement (${SCALE_BOUNDS.low} to ${SCALE_BOUNDS.high}); the bundle was damaged or changed`,
+  });
 const value = z.strictObject({
   name: z.string(),
   dtype: z.string(),

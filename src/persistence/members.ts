@@ -7,6 +7,7 @@ import { type ComplexTensor, formatShape, sameShape } from '../core/tensor.js';
 import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { type DecodedSafetensors, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
+import { LOG_INTENSITY_SCALE } from '../model/network.js';
 import { bundleConfig, parseBundleConfig } from './bundleConfig.js';
 import { canonicalJson } from './canonicalJson.js';
 import { type BundleContent, type BundleScale, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
@@ -264,6 +265,20 @@ function checkAgreement(content: BundleContent, manifest: Manifest): void {
     );
   }
   checkFinite(weights);
+  checkTrainedScale(content);
+}
+
+/** e^20: training moves the scale by some per cent. */
+const TRAINED_SCALE_REACH = 20;
+
+/** The exported model multiplies the object by e^ℓ/s, which must stay a number. */
+function checkTrainedScale({ weights, scale }: BundleContent): void {
+  const trained = weights[LOG_INTENSITY_SCALE];
+  if (!trained || Math.abs(trained.data[0] - Math.log(scale.intensityScale)) <= TRAINED_SCALE_REACH) return;
+  throw invalid(
+    WEIGHTS,
+    `${LOG_INTENSITY_SCALE} is ${trained.data[0]}, but the logarithm of intensity_scale is ${Math.log(scale.intensityScale).toPrecision(6)}: no training moves it so far`,
+  );
 }
 
 function checkFinite(weights: BundleContent['weights']): void {

@@ -87,6 +87,14 @@ export function totalIntensity(image: Parts): number {
   return sum;
 }
 
+/**
+ * What a probe must be multiplied by so that the patterns it explains hold as many counts as the measured ones: exposures differ, and
+ * a probe file keeps the power of the one that it was made at.
+ * @param counts,modelled sums over the same pixels; 1 where nothing is modelled
+ */
+export const exposureFactor = (counts: number, modelled: number): number =>
+  modelled > 0 ? Math.sqrt(counts / modelled) : 1;
+
 /** The array times a real number. */
 export function scaleComplex<T extends FloatArray>(image: ComplexTensor<T>, factor: number): ComplexTensor<T> {
   const re = emptyLike(image.re);

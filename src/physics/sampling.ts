@@ -101,6 +101,12 @@ export function translate<T extends FloatArray>(
 }
 
 /**
+ * What a pixel of a known patch is fed as that is not known after all (NaN in the file): a real part that no object has. Losses leave
+ * it out.
+ */
+export const UNKNOWN_LABEL = -1e6;
+
+/**
  * Cuts the N×N patch that a probe at scan position (y, x) sees: patch[i, j] = object(y − N/2 + i, x − N/2 + j), so patch
  * pixel (N/2, N/2) lies on the position. Integer positions give exactly object[y−N/2 : y+N/2, x−N/2 : x+N/2]; between
  * pixels bilinear; zeros outside the object.

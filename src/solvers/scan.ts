@@ -105,14 +105,31 @@ function shared(values: Float64Array, offset: number): Float64Array<SharedArrayB
   return out;
 }
 
+/** Positions, as many as patterns. */
+interface Places {
+  readonly ys: Float64Array;
+  readonly xs: Float64Array;
+  readonly count: number;
+}
+
+/**
+ * Patterns that share no light with another, where they are more than half of all: nothing ties such patches together.
+ * @param radius_px within which the probe's light lies
+ */
+export function withoutNeighbour({ ys, xs, count }: Places, radius_px: number): number | undefined {
+  const lonely = countWithoutNeighbour(ys, xs, 2 * radius_px);
+  return 2 * lonely > count ? lonely : undefined;
+}
+
 /**
  * Solvers tie patterns together by the object that neighbours share.
  * @param radius_px how far from its position a pattern sees the object
  * @throws PtychoError DATASET_VALUE where most patterns have no neighbour within two radii
  */
-export function requireOverlap(source: string, { ys, xs, count }: SolverScan, radius_px: number): void {
-  const lonely = countWithoutNeighbour(ys, xs, 2 * radius_px);
-  if (2 * lonely <= count) return;
+export function requireOverlap(source: string, scan: Places, radius_px: number): void {
+  const { count } = scan;
+  const lonely = withoutNeighbour(scan, radius_px);
+  if (lonely === undefined) return;
   throw new PtychoError(
     'DATASET_VALUE',
     `${source}: ${lonely} of ${count} patterns share no light with another (the probe reaches ${radius_px.toFixed(0)} px, no other position is within twice that), so that nothing ties the patches together; check the unit of the positions, or reconstruct single patterns with "infer".`,

@@ -10,7 +10,7 @@ import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/guessProbe.js';
-import { totalIntensity } from '../physics/probe.js';
+import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { fillUncovered } from '../reconstruction/fill.js';
 import { type Frame, moveToFrame } from '../reconstruction/frame.js';
 import {
@@ -192,7 +192,7 @@ class Solving {
     }
     if (this.options.rescale_probe) {
       const { counts, modelled } = await this.#measure();
-      if (modelled > 0) memory.scale(memory.probe, Math.sqrt(counts / modelled));
+      memory.scale(memory.probe, exposureFactor(counts, modelled));
     }
     this.#power = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);

@@ -16,6 +16,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { ComplexImage } from '../core/tensor.js';
+import { isSimulation } from '../data/labels.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { checkImage } from './comparison/checkImage.js';
@@ -74,7 +75,7 @@ export async function compareModels(
     const box = await boxOf(raw, config, truth, logger);
     const arms: ComparedImage[] = [];
     for (const arm of finished) {
-      const image = await readFinished(arm, { truthShape: truth?.shape, box, sampleIndices: raw.sampleIndices });
+      const image = await readFinished(arm, { truthShape: truth?.shape, box, scan: raw });
       const found = checkImage(image.image, image.weight, `reconstructed_object of ${arm.path}`);
       arms.push({ ...image, warnings: [...image.warnings, ...found] });
     }
@@ -104,6 +105,11 @@ export async function compareModels(
         : [
             `${raw.source} holds no objectGuess, so there is nothing to measure against: pictures only, and every metric is NaN.`,
           ]),
+      ...(truth && !isSimulation(raw.metadata)
+        ? [
+            `The objectGuess of ${raw.source} is a reference, no known truth: somebody reconstructed it. The numbers say how far images agree with it, and no resolution.`,
+          ]
+        : []),
       ...measured.flatMap((one) => one.warnings),
       ...metricNotes(measured),
     ];

@@ -6,21 +6,22 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
-import { PtychoError } from '../core/errors.js';
-import { sameShape } from '../core/tensor.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
+import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
+import { isSimulation } from '../data/labels.js';
+import { splitFileSpec } from '../data/opening/fileSpec.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
-import { alignForEvaluation, cutToCommonFrame, describeFrame } from '../evaluation/evaluationFrame.js';
 import { type BothFamilies, bothFamilies, type MetricFloors, metricFloors } from '../evaluation/floors.js';
-import type { EvaluatedImage } from '../evaluation/images.js';
 import { type Registration, registerImages } from '../evaluation/register.js';
 import { constantObjectRFactor, scaledRFactor } from '../evaluation/rFactor.js';
 import { scanImage, scanTotals } from '../evaluation/scanImage.js';
-import { applyRegistration } from '../evaluation/shift.js';
-import { type Frame, frameOfObject, scanBounds } from '../reconstruction/frame.js';
+import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { PtychoModel } from './api/ptychoModel.js';
+import { placeAll, type RegisteredImage, register, scanBox } from './comparison/region.js';
 import { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
-import { readStoredImage, type StoredImage } from './evaluation/readImage.js';
+import { placeOnScan, turnedImage } from './evaluation/placeImage.js';
+import { readProbeBeside, readStoredImage, type StoredImage } from './evaluation/readImage.js';
 import { writeEvaluation, writeHalves } from './evaluation/write.js';
 import { openTool } from './openTool.js';
 import type { WorkflowServices } from './services.js';
@@ -33,12 +34,16 @@ export interface EvaluatedRFactor {
   /** What the amplitudes of the image were multiplied by. */
   readonly factor: number;
   readonly patterns: number;
+  /** Whose probe: the one beside the image, which it was made with, or that of the scan. */
+  readonly probe: 'reconstruction' | 'scan';
 }
 
 /** Everything that is known of an image when it was scored. */
 export interface EvaluationReport {
   readonly reconstruction: string;
   readonly truth: string;
+  /** False where the truth is the object of a measured scan, which somebody reconstructed: then nothing says what was resolved. */
+  readonly truthKnown: boolean;
   /** The pixels that were compared, in pixels of the truth. */
   readonly frame: Frame;
   readonly check: ReconstructionCheck;
@@ -71,7 +76,8 @@ export async function evaluateWorkflow(
 ): Promise<EvaluationReport> {
   const raw = config.test_data_file === null ? undefined : await openTool(config.test_data_file, config, services);
   try {
-    const ours = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
+    const stored = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
+    const ours = raw ? placeOnScan(stored, raw) : stored;
     const truth = await truthFor(config, raw);
     const report = await score(config, ours, truth, raw, services);
     if (config.output_dir === null) return report;
@@ -117,32 +123,18 @@ async function score(
   const positions = raw && { xs: raw.xcoords, ys: raw.ycoords };
   const notes = [...ours.notes, ...truth.notes];
   const truthFrame: Frame = { ...frameOfObject(truth.image), originYxPx: truth.originYxPx ?? [0, 0] };
-  const place = placeOf(ours, truth, config, positions, notes);
+  const place = placeOf(ours, truth, positions, notes);
   const bounds = positions && scanBounds(positions.xs, positions.ys);
-  const check = checkReconstruction(ours.image, { frame: place.frame, weight: ours.weight, truthFrame, bounds });
+  const check = checkReconstruction(ours.image, { frame: place, weight: ours.weight, truthFrame, bounds });
 
-  const pair = place.pair ?? cutToCommonFrame({ image: ours.image, frame: place.frame }, truth.image, { truthOriginYxPx: truthFrame.originYxPx, positions }); // biome-ignore format: one call
-  let frame: Frame = pair.frame;
-  let [image, reference]: EvaluatedImage[] = [pair.image, pair.truth];
-  let registration: Registration | undefined;
-  let moved = false;
-  if (config.register && check.usable) {
-    const found = registerImages(reference, image);
-    registration = found;
-    const shared = found.succeeded ? applyRegistration(reference, image, found.shiftYxPx) : undefined;
-    if (shared && Math.min(...shared.fixed.shape) >= LEAST_SIDE) {
-      moved = true;
-      [image, reference] = [shared.moving, shared.fixed];
-      const [height, width] = shared.fixed.shape;
-      const [top, left] = shared.cornerYx;
-      frame = { originYxPx: [frame.originYxPx[0] + top, frame.originYxPx[1] + left], height, width };
-    } else {
-      notes.push(found.succeeded
-          ? `The images were compared where they lie, since too little is left once they are moved by ${found.shiftYxPx.map((v) => v.toFixed(3)).join(', ')} (y, x).`
-          : `The images were compared where they lie, since registration failed. ${found.reason}`); // biome-ignore format: one call
-    }
-  }
-  requireRoom(frame);
+  // In pixels of the truth, as `compare` has it: one image has one frame and one score.
+  const [top, left] = truthFrame.originYxPx;
+  const within = ({ originYxPx: [y, x], ...size }: Frame): Frame => ({ ...size, originYxPx: [y - top, x - left] });
+  const box = bounds ? scanBox({ xMin: bounds.xMin - left, xMax: bounds.xMax - left, yMin: bounds.yMin - top, yMax: bounds.yMax - top }, config.stitch_crop_size, truth.image) : frameOfObject(truth.image); // biome-ignore format: one call
+  const found = placedFor(config, { ...ours, frame: within(place) }, truth.image, { box, usable: check.usable, notes, N: raw?.N }); // biome-ignore format: one call
+  const { registration, moved, region, image } = found;
+  const reference = moveToFrame(truth.image, frameOfObject(truth.image), region);
+  const frame: Frame = { ...region, originYxPx: [region.originYxPx[0] + top, region.originYxPx[1] + left] };
   const { phase_align_method, frc_sigma, ms_ssim_sigma } = config;
   const pixel_m = pixelOf(config, raw);
   const options = { phase_align_method, frc_sigma, ms_ssim_sigma, pixel_m };
@@ -150,51 +142,71 @@ async function score(
   const metrics = check.usable ? bothFamilies(image, reference, options) : undefined;
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
-  const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place.frame }) : undefined;
+  const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place }, notes) : undefined;
   return {
     reconstruction: ours.source,
     truth: truth.source,
+    truthKnown: config.truth !== null || (raw !== undefined && isSimulation(raw.metadata)),
     ...{ frame, check, registration, moved, pixel_m, metrics, floors, rFactor, notes },
     files: [],
   };
 }
 
-/** Below this the windows of the similarities have no room. */
-const LEAST_SIDE = 16;
-
-function requireRoom(frame: Frame): void {
-  if (Math.min(frame.height, frame.width) >= LEAST_SIDE) return;
-  throw new PtychoError(
-    'DATASET_SHAPE',
-    `Reconstruction and truth share ${describeFrame(frame)} pixels, too few to compare: ${LEAST_SIDE} a side are needed.`,
-    { frame },
-  );
+/** The image on the pixels that are compared, moved onto the truth where that is asked for and found. */
+function placedFor(
+  config: EvaluationConfig,
+  ours: StoredImage & { readonly frame: Frame },
+  truth: ComplexImage,
+  { box, usable, notes, N }: { box: Frame; usable: boolean; notes: string[]; N: number | undefined },
+): { region: Frame; image: ComplexImage; registration?: Registration; moved: boolean } {
+  const { source: path, image, frame } = ours;
+  const weight = {
+    data: ours.weight ? Float32Array.from(ours.weight) : image.re.map((v, i) => (v !== 0 || image.im[i] !== 0 ? 1 : 0)),
+    shape: image.shape,
+  };
+  const one: RegisteredImage = {
+    ...{ name: path, kind: 'reconstruction', path, image, frame, weight, seconds: Number.NaN, what: '', warnings: [] },
+    frameKnown: ours.originYxPx !== undefined,
+  };
+  const lying = () => {
+    const { region, placed } = placeAll([one], box);
+    return { region, image: placed[0].placed, moved: false };
+  };
+  if (!config.register || !usable) return lying();
+  const farthest_px = N === undefined ? Number.POSITIVE_INFINITY : N / 4;
+  const registered = register(one, truth, box, { skip_registration: false, register_ptychi_only: false }, farthest_px);
+  const { registration } = registered;
+  if (!registration?.succeeded) {
+    notes.push(
+      `The images were compared where they lie, since registration failed. ${registration?.reason ?? ''}`.trim(),
+    );
+    return { ...lying(), registration };
+  }
+  try {
+    const { region, placed } = placeAll([registered], box);
+    return { region, image: placed[0].placed, registration, moved: true };
+  } catch (error) {
+    if (!isPtychoError(error, 'DATASET_SHAPE')) throw error;
+    notes.push(`The images were compared where they lie, since too little is left once they are moved by ${registration.shiftYxPx.map((v) => v.toFixed(3)).join(', ')} (y, x).`); // biome-ignore format: one call
+    return { ...lying(), registration };
+  }
 }
 
 /** Where the reconstruction lies in the pixels of the truth. */
 function placeOf(
   ours: StoredImage,
   truth: StoredImage,
-  config: EvaluationConfig,
   positions: { readonly xs: Float64Array; readonly ys: Float64Array } | undefined,
   notes: string[],
-): {
-  readonly frame: Frame;
-  readonly pair?: { readonly image: EvaluatedImage; readonly truth: EvaluatedImage; readonly frame: Frame };
-} {
+): Frame {
   const [height, width] = ours.image.shape;
   const origin = truth.originYxPx ?? ([0, 0] as const);
-  if (ours.originYxPx) return { frame: { originYxPx: ours.originYxPx, height, width } };
-  if (sameShape(ours.image.shape, truth.image.shape)) return { frame: { originYxPx: origin, height, width } };
+  if (ours.originYxPx) return { originYxPx: ours.originYxPx, height, width };
+  if (sameShape(ours.image.shape, truth.image.shape)) return { originYxPx: origin, height, width };
   const found = registerImages(truth.image, ours.image, { upsample: 1, movingMask: ours.weight });
   if (found.succeeded) {
     notes.push(`${ours.source} does not say where it lies; it was found at ${found.shiftYxPx.join(', ')} (y, x) of the truth.`); // biome-ignore format: one call
-    const frame = {
-      originYxPx: [origin[0] + found.shiftYxPx[0], origin[1] + found.shiftYxPx[1]] as const,
-      height,
-      width,
-    };
-    return { frame };
+    return { originYxPx: [origin[0] + found.shiftYxPx[0], origin[1] + found.shiftYxPx[1]], height, width };
   }
   if (!positions) {
     throw new PtychoError(
@@ -204,20 +216,16 @@ function placeOf(
     );
   }
   notes.push(`${ours.source} does not say where it lies, and registration did not find it; its middle was laid on the middle of the scan, as published.`); // biome-ignore format: one call
-  const pair = alignForEvaluation(ours.image, truth.image, positions, config.stitch_crop_size);
-  const [rows, cols] = pair.truth.shape;
   const { xMin, xMax, yMin, yMax } = scanBounds(positions.xs, positions.ys);
   const corner = (low: number, high: number, size: number) => Math.round((low + high - size) / 2);
-  const frame: Frame = {
-    originYxPx: [corner(yMin, yMax, rows), corner(xMin, xMax, cols)],
-    height: rows,
-    width: cols,
-  };
-  return { frame: { originYxPx: [corner(yMin, yMax, height), corner(xMin, xMax, width)], height, width }, pair: { ...pair, frame } }; // biome-ignore format: one expression
+  return { originYxPx: [corner(yMin, yMax, height), corner(xMin, xMax, width)], height, width };
 }
 
 async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Promise<StoredImage> {
-  if (config.truth !== null) return readStoredImage(config.truth, 'the truth');
+  if (config.truth !== null) {
+    const truth = await readStoredImage(config.truth, 'the truth');
+    return raw ? placeOnScan(truth, raw) : truth;
+  }
   if (raw?.objectGuess) return { source: raw.source, image: raw.objectGuess, originYxPx: [0, 0], notes: [] };
   throw new PtychoError(
     'DATASET_KEY_MISSING',
@@ -226,13 +234,31 @@ async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Pro
   );
 }
 
+/** An image is explained by the probe that it was made with: that of its file, else that of the scan. */
+async function probeFor(
+  config: EvaluationConfig,
+  raw: RawData,
+  ours: StoredImage,
+  notes: string[],
+): Promise<{ readonly probe?: ComplexTensor; readonly of: EvaluatedRFactor['probe'] }> {
+  if (config.probe !== null) return { probe: raw.probeGuess, of: 'scan' };
+  const note = (sentence: string) => notes.push(sentence);
+  const own = await readProbeBeside(ours.source, raw.N, { note });
+  if (!own) return { probe: raw.probeGuess, of: 'scan' };
+  note(`R was measured with the probe that ${splitFileSpec(ours.source).file} holds, not with that of the scan.`);
+  return { probe: turnedImage(own, ours.turned), of: 'reconstruction' };
+}
+
 async function rFactorOf(
   config: EvaluationConfig,
   raw: RawData,
   ours: StoredImage & { readonly frame: Frame },
+  notes: string[],
 ): Promise<EvaluatedRFactor | undefined> {
   const limit = Math.min(config.r_factor_patterns, raw.count);
-  if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
+  if (limit === 0 || raw.domain === 'normalized_amplitude') return undefined;
+  const { probe, of } = await probeFor(config, raw, ours, notes);
+  if (!probe) return undefined;
   const indices = Int32Array.from({ length: limit }, (_, i) => Math.floor((i * raw.count) / limit));
   const data = new Float32Array(limit * raw.N * raw.N);
   await raw.patterns.readAmplitudes(indices, data);
@@ -240,13 +266,13 @@ async function rFactorOf(
     diffraction: { data, shape: [limit, raw.N, raw.N] },
     xs: Float64Array.from(indices, (i) => raw.xcoords[i]),
     ys: Float64Array.from(indices, (i) => raw.ycoords[i]),
-    probe: raw.probeGuess,
+    probe,
     badPixels: raw.badPixels,
   };
   const { image } = ours;
   const weight = Float32Array.from(image.re, (v, i) => (ours.weight ? ours.weight[i] : v !== 0 || image.im[i] !== 0 ? 1 : 0)); // biome-ignore format: one call
   const { r, factor } = scaledRFactor(scan, ours, { overlapCount: { data: weight, shape: image.shape } });
-  return { image: r, constant: constantObjectRFactor(scan).best, factor, patterns: limit };
+  return { image: r, constant: constantObjectRFactor(scan).best, factor, patterns: limit, probe: of };
 }
 
 function pixelOf(config: EvaluationConfig, raw: RawData | undefined): number | undefined {

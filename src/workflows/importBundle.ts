@@ -11,7 +11,7 @@ import type { ImportConfig } from '../config/schemas/bundle.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
-import { checkProbe, readProbe } from '../data/opening/probeFile.js';
+import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probeFile.js';
 import { isHdf5File } from '../formats/hdf5/file.js';
 import { openForReading, ZipArchive } from '../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
@@ -62,7 +62,9 @@ export async function importBundle(
   { logger }: WorkflowServices = {},
 ): Promise<ImportReport> {
   const model = await readForeign(file);
-  const { content, mapped, unmapped, unusedParams } = await contentOf(model, config, file);
+  const { content, mapped, unmapped, unusedParams } = await contentOf(model, config, file, (sentence) =>
+    logger?.warn(sentence),
+  );
   if (unmapped.length > 0) logger?.warn(`Left out of ${file}: ${unmapped.join(', ')}.`);
   if (unusedParams.length > 0) logger?.info(`Settings of ${file} that play no part: ${unusedParams.join(', ')}.`);
   const path = await saveModel(config.output_dir, modelOf(content));
@@ -128,7 +130,7 @@ function settings(params: Readonly<Record<string, unknown>>) {
   };
 }
 
-async function contentOf(model: ForeignModel, asked: ImportConfig, file: string) {
+async function contentOf(model: ForeignModel, asked: ImportConfig, file: string, note: ProbeNote) {
   const says = settings(model.params);
   const bad = (why: string, fields = {}) =>
     new PtychoError('MODEL_UNSUPPORTED', `${file} cannot be imported: ${why}.`, { path: file, ...fields });
@@ -151,7 +153,7 @@ async function contentOf(model: ForeignModel, asked: ImportConfig, file: string)
   const config = configOf(model, asked, found, says, file);
   const { N, gridsize } = found;
   const s = asked.intensity_scale ?? model.intensityScale ?? intensityScale(config.nphotons, N);
-  const probe = await probeOf(model, asked, config, numberOr(says('probe_scale'), DEFAULT_PROBE_SCALE), file);
+  const probe = await probeOf(model, asked, config, numberOr(says('probe_scale'), DEFAULT_PROBE_SCALE), file, note);
   const counts = (s * (N / 2)) ** 2;
   const parts = {
     config,
@@ -249,17 +251,18 @@ async function probeOf(
   config: TrainingConfig,
   scaleSaid: number,
   file: string,
+  note: ProbeNote,
 ): Promise<ComplexTensor> {
   const { N, probe_mask } = config.model;
   if (asked.probe === null) {
-    if (model.probe) return checkProbe(model.probe, N, { path: file, member: 'probe' });
+    if (model.probe) return checkProbe(model.probe, N, { path: file, member: 'probe' }, note);
     throw new PtychoError(
       'DATASET_KEY_MISSING',
       `${file} holds no probe: give that of the training scan with --probe FILE[:key].`,
       { path: file, key: 'probe' },
     );
   }
-  const probe = await readProbe(asked.probe, N);
+  const probe = await readProbe(asked.probe, N, note);
   if (asked.probe_normalization === 'none') return probe;
   const mask = model.family === 'tensorflow' || probe_mask ? probeMask(N) : undefined;
   return normaliseProbe(probe, { probeScale: asked.probe_scale ?? scaleSaid, mask }).probe;

@@ -24,7 +24,7 @@ import { chooseCropSide } from './reconstruction/cropSide.js';
 import { DebugDump } from './reconstruction/debugDump.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
-import { doubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
+import { doubts, exposureDoubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
 import { writePictures, writeReconstruction } from './reconstruction/write.js';
 import type { RefinedPositions } from './refinePositions.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from './scaleContract.js';
@@ -95,6 +95,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     // Fitting positions reads every pattern in every round.
     const once = config.refine_positions === 0;
     const prepared = await prepareScan(raw, config, model.bundle.config.model.gridsize, logger, { once });
+    for (const doubt of exposureDoubts(model.bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
     const scan = scanForModel(prepared, model.bundle);
     const openSeconds = (performance.now() - opening) / 1000;
     await makeOutputFolder(config.output_dir);

@@ -3,15 +3,16 @@ import path from 'node:path';
 import type { LabelConfig } from '../config/schemas/simulation.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
-import { type ComplexImage, formatShape } from '../core/tensor.js';
+import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
 import { readExtraArrays } from '../data/extraArrays.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { writeScan } from '../data/scanWriter.js';
-import { expectComplex64 } from '../formats/npy.js';
-import { openNpz } from '../formats/npz.js';
+import { registerImages } from '../evaluation/register.js';
 import { extractPatch, extractPatches } from '../physics/sampling.js';
+import { placeOnScan } from './evaluation/placeImage.js';
+import { RECONSTRUCTION_KEYS, readStoredImage } from './evaluation/readImage.js';
 import { makeOutputFolder } from './files.js';
 import { refuseToOverwrite } from './openTool.js';
 import type { WorkflowServices } from './services.js';
@@ -20,9 +21,11 @@ import { createdBy } from './version.js';
 /** What was written. */
 export interface LabelSummary {
   readonly path: string;
-  /** Patterns that have labels: those whose whole patch the reconstruction covers. */
+  /** Patterns that have labels. */
   readonly count: number;
-  /** Patterns of the scan that were left out. */
+  /** Those among them whose patch reaches beyond the reconstruction: their labels are NaN there. */
+  readonly partly: number;
+  /** Patterns of the scan that the reconstruction does not touch. */
   readonly leftOut: number;
   /** Radians that were subtracted, so that the labels agree with the object of the file. */
   readonly phase: number;
@@ -38,7 +41,8 @@ interface Reconstruction {
 
 /**
  * Cuts the reconstruction of a scan into one patch a pattern, at the patterns' own positions, and writes the scan with them as `label`.
- * Patterns whose patch reaches beyond what was reconstructed are left out: zeros are no labels. Where the scan has an object, the mean
+ * Where a patch reaches beyond what was reconstructed its label is NaN: not known, so that training does not look there; patterns
+ * without a single known pixel are left out. Where the scan has an object, the mean
  * phase of the patches is made equal to its own, because training measures phases from there; `objectGuess` itself stays as it is.
  *
  * @param input NPZ scan
@@ -52,14 +56,14 @@ export async function labelWorkflow(
 ): Promise<LabelSummary> {
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
-  const reconstruction = await readReconstruction(config.reconstruction);
   const raw = await openSurveyed(input, { logger });
   try {
-    const rows = coveredRows(raw, reconstruction);
+    const reconstruction = await readReconstruction(config.reconstruction, raw, (sentence) => logger.warn(sentence));
+    const { rows, partly } = coveredRows(raw, reconstruction);
     if (rows.length === 0) {
       throw new PtychoError(
         'DATASET_VALUE',
-        `${config.reconstruction} covers no whole patch of ${input}; is it the reconstruction of this scan, in its pixels?`,
+        `${config.reconstruction} covers nothing of the patches of ${input}; is it the reconstruction of this scan, in its pixels?`,
         { path: config.reconstruction },
       );
     }
@@ -86,58 +90,84 @@ export async function labelWorkflow(
         },
       },
     );
-    return { path: config.output_file, count: rows.length, leftOut: raw.count - rows.length, phase };
+    return { path: config.output_file, count: rows.length, partly, leftOut: raw.count - rows.length, phase };
   } finally {
     await raw.close();
   }
 }
 
-async function readReconstruction(file: string): Promise<Reconstruction> {
-  const npz = await openNpz(file);
-  try {
-    if (!npz.has('reconstructed_object')) {
-      throw new PtychoError(
-        'DATASET_KEY_MISSING',
-        `${file} holds no reconstructed_object; give the reconstruction.npz that infer or solve wrote.`,
-        { path: file, key: 'reconstructed_object' },
-      );
-    }
-    const image = expectComplex64(await npz.read('reconstructed_object'), npz.origin('reconstructed_object'));
-    if (image.shape.length !== 2) {
-      throw new PtychoError(
-        'DATASET_SHAPE',
-        `reconstructed_object of ${file} has shape ${formatShape(image.shape)}, but an image must have rows and columns.`,
-        { path: file, key: 'reconstructed_object', found: image.shape },
-      );
-    }
-    const origin = npz.has('frame_origin_yx_px') ? (await npz.readReal('frame_origin_yx_px')).data : [0, 0];
-    const overlap = npz.has('overlap_count') ? (await npz.readReal('overlap_count')).data : undefined;
-    const covered = Float32Array.from(image.re, (re, i) => {
-      const lies = overlap ? overlap[i] > 0 : re !== 0 || image.im[i] !== 0;
-      return lies && Number.isFinite(re) && Number.isFinite(image.im[i]) ? 1 : 0;
-    });
-    return {
-      image,
-      originYxPx: [origin[0], origin[1]],
-      covered: { re: covered, im: new Float32Array(covered.length), shape: image.shape },
-    };
-  } finally {
-    await npz.close();
-  }
+/**
+ * A reconstruction on the pixels of the scan: a label at another place would be a wrong one, so that it must be known where it lies,
+ * or be found.
+ */
+async function readReconstruction(
+  spec: string,
+  raw: RawData,
+  note: (sentence: string) => void,
+): Promise<Reconstruction> {
+  const stored = placeOnScan(await readStoredImage(spec, 'the reconstruction', RECONSTRUCTION_KEYS), raw);
+  stored.notes.forEach(note);
+  const { image, weight } = stored;
+  const covered = Float32Array.from(image.re, (re, i) => {
+    const lies = weight ? weight[i] > 0 : re !== 0 || image.im[i] !== 0;
+    return lies && Number.isFinite(re) && Number.isFinite(image.im[i]) ? 1 : 0;
+  });
+  const originYxPx = stored.originYxPx ?? searchedFor(spec, image, covered, raw, note);
+  const usable = { re: image.re.map((v, i) => (covered[i] ? v : 0)), im: image.im.map((v, i) => (covered[i] ? v : 0)) };
+  return {
+    image: { ...usable, shape: image.shape },
+    originYxPx,
+    covered: { re: covered, im: new Float32Array(covered.length), shape: image.shape },
+  };
 }
 
-/** Patterns whose whole patch is covered. */
-function coveredRows(raw: RawData, { covered, originYxPx }: Reconstruction): Int32Array {
-  const [top, left] = originYxPx;
-  const rows = Array.from({ length: raw.count }, (_, i) => i);
-  return Int32Array.from(
-    rows.filter((i) =>
-      extractPatch(covered, raw.ycoords[i] - top, raw.xcoords[i] - left, raw.N).re.every((w) => w > 0.999),
-    ),
+/** Where an image lies that does not say so: on the scan's object where it has its shape, else where registration finds it. */
+function searchedFor(
+  spec: string,
+  image: ComplexImage,
+  covered: Float32Array,
+  { objectGuess, source }: RawData,
+  note: (sentence: string) => void,
+): readonly [number, number] {
+  if (objectGuess && sameShape(objectGuess.shape, image.shape)) {
+    note(`${spec} does not say where it lies; it was laid on the object of ${source}, which has its shape.`);
+    return [0, 0];
+  }
+  const found = objectGuess && registerImages(objectGuess, image, { upsample: 1, movingMask: covered });
+  if (found?.succeeded) {
+    note(`${spec} does not say where it lies; registration found it at ${found.shiftYxPx.join(', ')} (y, x) of the object of ${source}.`); // biome-ignore format: one call
+    return [found.shiftYxPx[0], found.shiftYxPx[1]];
+  }
+  throw new PtychoError(
+    'DATASET_KEY_MISSING',
+    `${spec} does not say where its ${formatShape(image.shape)} pixels lie in ${source} (frame_origin_yx_px), and ${found ? 'registration did not find it' : 'the scan has no object to find it on'}: give the reconstruction.npz of infer or solve, or a product.`,
+    { path: spec, key: 'frame_origin_yx_px' },
   );
 }
 
-function labelsOf(raw: RawData, { image, originYxPx }: Reconstruction, phase: number): StoredPatches {
+/** How much of its patch each pattern has: patterns with some, and how many of them lack a part. */
+function coveredRows(
+  raw: RawData,
+  { covered, originYxPx }: Reconstruction,
+): { readonly rows: Int32Array; readonly partly: number } {
+  const [top, left] = originYxPx;
+  const rows: number[] = [];
+  let partly = 0;
+  for (let i = 0; i < raw.count; i++) {
+    const { re } = extractPatch(covered, raw.ycoords[i] - top, raw.xcoords[i] - left, raw.N);
+    const whole = re.reduce((n, w) => n + (w > WHOLE ? 1 : 0), 0);
+    if (whole === 0) continue;
+    rows.push(i);
+    if (whole < re.length) partly++;
+  }
+  return { rows: Int32Array.from(rows), partly };
+}
+
+/** Between pixels a value is known where all that it is interpolated from is. */
+const WHOLE = 0.999;
+
+/** NaN where the reconstruction does not reach. */
+function labelsOf(raw: RawData, { image, covered, originYxPx }: Reconstruction, phase: number): StoredPatches {
   const [top, left] = originYxPx;
   const [cos, sin] = [Math.cos(phase), -Math.sin(phase)];
   return {
@@ -148,9 +178,10 @@ function labelsOf(raw: RawData, { image, originYxPx }: Reconstruction, phase: nu
       const xs = Float64Array.from(rows, (row) => raw.xcoords[row] - left);
       const ys = Float64Array.from(rows, (row) => raw.ycoords[row] - top);
       const { re, im, shape } = extractPatches(image, xs, ys, raw.N);
+      const { re: known } = extractPatches(covered, xs, ys, raw.N);
       return {
-        re: re.map((v, i) => v * cos - im[i] * sin),
-        im: im.map((v, i) => v * cos + re[i] * sin),
+        re: re.map((v, i) => (known[i] > WHOLE ? v * cos - im[i] * sin : Number.NaN)),
+        im: im.map((v, i) => (known[i] > WHOLE ? v * cos + re[i] * sin : Number.NaN)),
         shape,
       };
     },

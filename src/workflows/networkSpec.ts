@@ -22,7 +22,7 @@ import { probeMask } from '../physics/probe.js';
 import type { PreparedScan } from './scan.js';
 
 /** What of a network comes from data and not from the configuration. */
-type FromData = Pick<NetworkSpec, 'scale' | 'canvasSide_px' | 'meanAmplitude' | 'badPixels'>;
+type FromData = Pick<NetworkSpec, 'scale' | 'canvasSide_px' | 'meanAmplitude' | 'badPixels' | 'labelShare'>;
 
 /** Every knob of a training configuration that shapes the network and its programs, with what the data say. */
 export function networkSpec(config: BundleConfig | TrainingConfig, data: FromData): NetworkSpec {
@@ -68,7 +68,7 @@ export async function labelsFor(
   if (!needsLabels({ ...config, config: config.model })) return undefined;
   const labels = await findLabels(raw);
   logger?.info(
-    `Known patches: ${labels.origin}; their mean phase of ${labels.meanPhase.toPrecision(3)} rad is left out.`,
+    `Known patches: ${labels.origin}; their mean phase of ${labels.meanPhase.toPrecision(3)} rad is left out${labels.knownShare < 1 ? `; ${(100 * labels.knownShare).toFixed(1)} % of their pixels are known, and only those count` : ''}.`,
   );
   return labels;
 }
@@ -118,8 +118,14 @@ export function networkOfScan(
       canvasSide_px: Math.max(dataset.canvasSide_px, test?.dataset.canvasSide_px ?? 0),
       meanAmplitude: statistics.meanAmplitude,
       badPixels: eitherBad(raw.badPixels, test?.raw.badPixels),
+      labelShare: labelShareOf(dataset.labels, test?.dataset.labels),
     }),
   );
+}
+
+/** One program serves both scans, so that it looks for unknown pixels where either has such. */
+function labelShareOf(train: LabelSource | undefined, test: LabelSource | undefined): number | undefined {
+  return train && Math.min(train.knownShare, test?.knownShare ?? 1) < 1 ? train.knownShare : undefined;
 }
 
 function describeProbe({ probeFactor, meanCounts }: PhysicsScale, labelled: boolean, logger: Logger): void {

@@ -9,6 +9,8 @@ import { patchStream, writeScan } from '../data/scanWriter.js';
 import { extractPatches } from '../physics/sampling.js';
 import { encodeSmallPng } from '../report/png.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
+import { withoutNeighbour } from '../solvers/scan.js';
+import { probeRadius_px } from '../solvers/startProbe.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
 import { loadSimulationInputs } from './simulation/inputs.js';
 import { renderSimulation } from './simulation/picture.js';
@@ -100,6 +102,14 @@ export async function simulateWorkflow(
   const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
   const scan = simulateRecipe(recipe, inputs);
   const [count, N] = scan.diffraction.shape;
+  const radius_px = probeRadius_px(scan.probeGuess);
+  const places = { xs: Float64Array.from(scan.xcoords.data), ys: Float64Array.from(scan.ycoords.data), count };
+  const lonely = withoutNeighbour(places, radius_px);
+  if (lonely !== undefined) {
+    logger.warn(
+      `${lonely} of ${count} patterns share no light with another (the probe reaches ${radius_px.toFixed(0)} px, no other position is within twice that): solvers refuse such a scan; give more patterns, or a smaller step_px.`,
+    );
+  }
   await makeOutputFolder(path.dirname(path.resolve(output_file)));
   await writeSimulatedScan(output_file, scan, {
     labels: recipe.labels ?? scan.xcoords_true !== undefined,

@@ -125,7 +125,7 @@ describe('infer', () => {
       files: ['reconstruction.npz', 'run.json'],
       coverage: 0.9,
       cancelled: false,
-      rFactor: { image: 0.2345, constant: 0.4011, patterns: 64 },
+      rFactor: { image: 0.2345, constant: 0.4011, patterns: 64, probeScale: 1 },
       stitched: {} as never,
     });
     const { code, out } = await cli('infer', '--model_path', 'run', '--test-data', 'scan.npz', '--output_dir', 'image');

@@ -135,6 +135,9 @@ describe('findLabels', () => {
     const broken = patches();
     broken.im[5] = Number.NaN;
     await expect(findLabels(inMemory(broken))).rejects.toThrow(/"label" of sim\.npz holds values that are not finite/);
+    broken.re.fill(Number.NaN);
+    broken.im.fill(Number.NaN);
+    await expect(findLabels(inMemory(broken))).rejects.toThrow(/not finite/);
   });
 
   it('refuses labels in memory of another shape', () => {

@@ -354,12 +354,8 @@ describe('openRawData refuses', () => {
       /"probeGuess", has shape \(16, 16\), but the patterns need a probe of 8×8 pixels/,
     );
     await refuses({ probeGuess: probe([8]) }, 'PROBE_SHAPE', /shape \(8,\)/);
-    await refuses(
-      { probeGuess: probe([8, 8, 3]) },
-      'PROBE_SHAPE',
-      /but probe modes come first: \(3, 8, 8\); transpose/,
-    );
-    await refuses({ probeGuess: probe([2, 3, 8, 8]) }, 'PROBE_SHAPE', /three axes at most, \(modes, 8, 8\)/);
+    await refuses({ probeGuess: probe([8, 4, 3]) }, 'PROBE_SHAPE', /but the patterns need a probe of 8×8 pixels/);
+    await refuses({ probeGuess: probe([2, 1, 3, 8, 8]) }, 'PROBE_SHAPE', /a probe has two to four axes/);
     await refuses({ probeGuess: probe([8, 8], Number.NaN) }, 'DATASET_VALUE', /must be finite/);
     await refuses({ probeGuess: probe([8, 8], 0) }, 'DATASET_VALUE', /zero everywhere/);
   });

@@ -1,6 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../src/core/tensor.js';
-import { amplitudeRFactor, constantObjectRFactor, type MeasuredScan } from '../../src/evaluation/rFactor.js';
+import {
+  amplitudeRFactor,
+  constantObjectRFactor,
+  exposedRFactor,
+  type MeasuredScan,
+} from '../../src/evaluation/rFactor.js';
 import { boundingBox, scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { extractPatches } from '../../src/physics/sampling.js';
@@ -33,6 +38,16 @@ describe('amplitudeRFactor', () => {
     const floor = amplitudeRFactor(simulated('poisson'), whole);
     expect(floor).toBeGreaterThan(0.005);
     expect(floor).toBeLessThan(0.08);
+  });
+
+  it('knows no exposure where the probe is scaled to the counts', () => {
+    const bright = simulated('none');
+    const dim = { ...bright, diffraction: { ...bright.diffraction, data: bright.diffraction.data.map((v) => v / 10) } };
+    expect(amplitudeRFactor(dim, whole)).toBeGreaterThan(5);
+    const { r, factor } = exposedRFactor(dim, whole);
+    expect(r).toBeLessThan(1e-6);
+    expect(factor).toBeCloseTo(0.1, 6);
+    expect(exposedRFactor(bright, whole).factor).toBeCloseTo(1, 6);
   });
 
   it('does not need to know the frame of the whole object', () => {

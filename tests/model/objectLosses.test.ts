@@ -6,6 +6,7 @@ import * as op from '../../src/graph/ops.js';
 import type { ComplexNode } from '../../src/model/complex.js';
 import { complexMae, matchNorm, objectAmplitudeMae, phaseMae, totalVariation } from '../../src/model/losses.js';
 import { borderRatio, contrast, intensityRatio, saturation } from '../../src/model/watch.js';
+import { UNKNOWN_LABEL } from '../../src/physics/sampling.js';
 import { evaluate } from '../support/interpreter.js';
 
 const value = (node: GraphNode, leaves: Record<string, ArrayLike<number>> = {}): number =>
@@ -64,6 +65,22 @@ describe('objectAmplitudeMae', () => {
   it('compares with the modulus of the label', () => {
     const label = complexImage([3, 0, 1, 0], [4, 0, 0, -2], 2);
     expect(value(objectAmplitudeMae(image([4, 1, 1, 2], 2), label))).toBeCloseTo((1 + 1 + 0 + 0) / 4, 6);
+  });
+});
+
+describe('labels that are not known', () => {
+  it('count in no mean, and move nothing', () => {
+    // Two of four pixels are known.
+    const label = complexImage([3, UNKNOWN_LABEL, 1, UNKNOWN_LABEL], [4, 0, 0, 0], 2);
+    expect(value(objectAmplitudeMae(image([4, 7, 3, 2], 2), label, 0.5))).toBeCloseTo((1 + 2) / 2, 5);
+    expect(value(complexMae(complexImage([3, 5, 1, 5], [0, 0, 0, 0], 2), label, 0.5))).toBeCloseTo((4 + 0) / 2, 4);
+    const turned = complexImage([0.6, 0, 0, 0], [0.8, 1, 1, 1], 2);
+    expect(value(phaseMae(turned, label, 0.5))).toBeCloseTo((0 + Math.PI / 2) / 2, 4);
+    const x = op.input('x', [1, 1, 2, 2]);
+    const [slope] = gradients(objectAmplitudeMae(x, label, 0.5), [x]);
+    const [found] = evaluate([slope], { x: [4, 7, 3, 2] });
+    expect([found[1], found[3]].map(Math.abs)).toEqual([0, 0]);
+    expect(Math.abs(found[0])).toBeCloseTo(0.5, 6);
   });
 });
 

@@ -154,6 +154,19 @@ describe('saveBundle and openBundle', () => {
     });
   });
 
+  it.each([
+    ['intensityScale', 1e300],
+    ['intensityScale', 1e-200],
+    ['amplitudeGauge', 1e30],
+    ['probeFactor', 1e40],
+  ] as const)('is refused with the absurd scale %s %d', async (name, value) => {
+    const absurd = { ...content, scale: { ...content.scale, [name]: value } };
+    await expect(saveBundle(file('absurd.zip'), absurd, encodeModel)).rejects.toMatchObject({
+      code: 'BUNDLE_INVALID',
+      message: expect.stringMatching(/is no scale of a measurement/),
+    });
+  });
+
   it('keeps the statistics of the contract of counts', async () => {
     const countIntensity = { rmsInputScale: 1e-3 / 3, meanMeasuredIntensity: 24.5 };
     const counting = {

@@ -122,6 +122,20 @@ describe('train', () => {
     const published = await other.predict(last(input(1, 4)), last({ data: far, shape: [1, 4, 1, 2] }));
     expect(hash(published.re, published.im)).toBe(hash(patches.re, patches.im));
     await expect(other.predict(input(1, 4))).rejects.toThrow('needs the offsets');
+    const nothing = other as unknown as { predict(x?: unknown, y?: unknown): Promise<unknown> };
+    for (const given of [null, undefined, 7, 'patterns', {}, [], { data: [1, 2], shape: [1, 2] }]) {
+      await expect(nothing.predict(given)).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringMatching(/^Diffraction must be a tensor \{ data, shape \}/),
+      });
+    }
+    await expect(nothing.predict(input(1, 4), 'here')).rejects.toMatchObject({ code: 'USAGE' });
+    const broken = input(1, 4);
+    broken.data[5] = Number.NaN;
+    await expect(other.predict(broken, { data: far, shape: [1, 4, 1, 2] })).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringMatching(/Diffraction holds NaN \(value 5\)/),
+    });
     await other.dispose();
     await expect(other.predict(input(1, 4), { data: far, shape: [1, 4, 1, 2] })).rejects.toMatchObject({
       code: 'USAGE',

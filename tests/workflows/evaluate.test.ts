@@ -136,3 +136,28 @@ describe('evaluate --halves', () => {
     expect(halves.coverage).toBeGreaterThan(0.9);
   }, 120_000);
 });
+
+describe('One image has one score', () => {
+  it('on the pixels of compare', async () => {
+    await cli('evaluate', '--reconstruction', file('placed.npz'), '--test_data', scan, '--output_dir', file('one'), '--quiet'); // biome-ignore format: one call
+    await cli('compare', '--arm', `Other=${file('placed.npz')}`, '--test_data', scan, '--output_dir', file('two'), '--quiet'); // biome-ignore format: one call
+    const scored = JSON.parse(await readFile(file('one/metrics.json'), 'utf8'));
+    const table = await readFile(file('two/comparison_metrics_standard.csv'), 'utf8');
+    const error = table.split('\n').find((line) => /^Other,complex_error/.test(line)) ?? '';
+    const printed = error.split(',').filter(Boolean).at(-1) as string;
+    expect(scored.metrics.standard.complex_error.toFixed(6)).toBe(Number(printed).toFixed(6));
+  });
+
+  it('by the probe that it was made with', async () => {
+    const npz = await openNpz(scan);
+    const probe = await npz.readComplex64('probeGuess');
+    await npz.close();
+    const half = { re: probe.re.map((v) => v / 2), im: probe.im.map((v) => v / 2), shape: probe.shape };
+    const image = { re: truth.re.map((v) => 2 * v), im: truth.im.map((v) => 2 * v), shape: truth.shape };
+    const frame_origin_yx_px = { data: Float64Array.of(0, 0), shape: [2] };
+    await writeNpz(file('made.npz'), { reconstructed_object: image, frame_origin_yx_px, reconstructed_probe: half });
+    const { out } = await cli('evaluate', '--reconstruction', file('made.npz'), '--test_data', scan, '--quiet');
+    expect(out).toMatch(/with the probe of the reconstruction, amplitudes × (1\.0|0\.99)/);
+    expect(out).toMatch(/R was measured with the probe that .*made\.npz holds, not with that of the scan/);
+  });
+});

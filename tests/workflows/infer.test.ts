@@ -7,11 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inferenceConfigSchema, trainingConfigSchema } from '../../src/config/schema.js';
 import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { writeScan } from '../../src/data/scanWriter.js';
-import { openNpz } from '../../src/formats/npz.js';
+import type { NpyInput } from '../../src/formats/npyWrite.js';
+import { openNpz, writeNpz } from '../../src/formats/npz.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { textArray } from '../../src/workflows/files.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { networkOfBundle } from '../../src/workflows/networkSpec.js';
 import type { WorkflowServices } from '../../src/workflows/services.js';
@@ -26,7 +28,8 @@ let folder: string;
 async function writeBundle(name: string, gridsize: number): Promise<void> {
   const config = trainingConfigSchema.parse({ model: { N, gridsize, n_filters_scale: 1 }, nepochs: 2 });
   const canvasSide_px = gridsize === 1 ? N : 96;
-  const bundle = { ...content, config, canvasSide_px, probe };
+  const statistics = { ...content.statistics, meanCounts: 1e5 };
+  const bundle = { ...content, statistics, config, canvasSide_px, probe };
   const network = networkOfBundle(bundle, canvasSide_px);
   const weights = network.initialWeights(5);
   await saveBundle(path.join(folder, name), { ...bundle, weights }, encodeModels(network));
@@ -230,5 +233,29 @@ describe('infer', () => {
     expect(warnings).toEqual([
       expect.stringMatching(/^The probe of .*wide\.npz is not the one .* correlate to 0\.\d\d\)/),
     ]);
+  });
+
+  it('scales the probe to the counts before R, and warns of far fewer than in training', async () => {
+    const npz = await openNpz(inside('scan.npz'));
+    const arrays: Record<string, NpyInput> = {};
+    for (const key of ['xcoords', 'ycoords']) {
+      const { data: values, shape: length } = await npz.readReal(key);
+      arrays[key] = { data: values, shape: length };
+    }
+    const probe = await npz.readComplex64('probeGuess');
+    const { data, shape } = await npz.readReal('diffraction');
+    await npz.close();
+    // Amplitudes of a hundredth of the light.
+    const dim = { data: Float32Array.from(data, (v) => v / 10), shape };
+    await writeNpz(inside('dim.npz'), { ...arrays, probeGuess: probe, diffraction: dim, measurement_domain: textArray('count_amplitude') }); // biome-ignore format: one call
+    const warnings: string[] = [];
+    const logger = { info() {}, warn: (m: string) => void warnings.push(m) };
+    const bright = await infer('bright', { r_factor_patterns: 16 });
+    const other = await infer('dim', { scan: 'dim.npz', r_factor_patterns: 16 }, { logger });
+    expect(other.rFactor?.image).toBeCloseTo(bright.rFactor?.image ?? Number.NaN, 4);
+    expect(other.rFactor!.probeScale / bright.rFactor!.probeScale).toBeCloseTo(0.1, 3);
+    expect(warnings.join()).toMatch(
+      /hold [\d,.]+ counts each, \d+ times fewer than those that the model was trained with/,
+    );
   });
 });

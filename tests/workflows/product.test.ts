@@ -204,7 +204,7 @@ describe('export of a scan', () => {
     await exporting(file('blind.npz'), { output_file: file('blind.npz.npz') }, services);
     const product = await readProductFile(file('blind.npz.npz'));
     expect(product.object.pixel.width_m).toBe(5e-8);
-    expect(product.probe.pixel.width_m).toBe(1.25e-7);
+    expect(product.probe.pixel.width_m).toBe(5e-8);
     expect(product.object.array.re.every((value) => value === 1)).toBe(true);
     expect(heard.join('\n')).toMatch(/5e-8 m is assumed/);
     expect(heard.join('\n')).toMatch(/has no object; the product gets ones/);

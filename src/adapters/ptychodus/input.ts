@@ -13,10 +13,10 @@ import {
   type Tensor,
 } from '../../core/tensor.js';
 import { assemble } from '../../data/openDataset.js';
+import { incoherentModes } from '../../data/opening/probeFile.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import type { RawData } from '../../data/rawData.js';
 import { selectFrames } from '../../data/readers/hdf5Frames.js';
-import { firstProbe } from '../../data/readers/product.js';
 import { pair } from '../../data/readers/ptychodus.js';
 import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
@@ -176,7 +176,7 @@ function scanOf(
     patterns: selectFrames(patterns, pick(rows.patterns)),
     positions,
     startPositions: positions,
-    probeGuess: firstProbe(probe.array, { path: name, member: 'probe' }, notes),
+    probeGuess: incoherentModes(probe.array, { path: name, member: 'probe' }, (sentence) => notes.push(sentence)),
     objectGuess: projection(object),
     badPixels,
     geometry: {

@@ -76,11 +76,17 @@ export function evaluationText(report: EvaluationReport, folder: string | null):
     '',
     `complex error ${number(standard?.complex_error ?? Number.NaN)} (constant ${number(floors.constant.standard.complex_error)}${floors.scan ? `, scan ${number(floors.scan.standard.complex_error)}` : ''}); 0 is perfect.`,
   );
-  if (standard) lines.push(`resolution of the complex image: ${resolutionText(standard.resolution.complex)}.`);
-  if (report.rFactor) {
-    const { image, constant, factor, patterns } = report.rFactor;
+  if (standard && report.truthKnown) {
+    lines.push(`resolution of the complex image: ${resolutionText(standard.resolution.complex)}.`);
+  } else if (standard) {
     lines.push(
-      `R-factor ${number(image)} (constant ${number(constant)}) on ${formatCount(patterns)} patterns, amplitudes × ${number(factor)}.`,
+      `${report.truth} is a reference, no known truth (an object of a measurement is what somebody reconstructed): the numbers say how far the images agree, and no resolution.`,
+    );
+  }
+  if (report.rFactor) {
+    const { image, constant, factor, patterns, probe } = report.rFactor;
+    lines.push(
+      `R-factor ${number(image)} (constant ${number(constant)}) on ${formatCount(patterns)} patterns with the probe of the ${probe}, amplitudes × ${number(factor)}.`,
     );
   }
   lines.push(...report.notes.map((note) => `Note: ${note}`), ...written(folder, report.files));

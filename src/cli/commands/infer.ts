@@ -65,7 +65,7 @@ function summaryText(summary: InferSummary): string {
   if (rFactor) {
     lines.push(
       `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} patterns ` +
-        `(a constant object: ${rFactor.constant.toPrecision(3)}).`,
+        `(a constant object: ${rFactor.constant.toPrecision(3)})${scaledWords(rFactor.probeScale)}.`,
     );
   }
   lines.push(
@@ -73,4 +73,13 @@ function summaryText(summary: InferSummary): string {
       `written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** Scales that differ by less are what any network's image comes to. */
+const ANY_SCALE = 1.2;
+
+/** Said where the probe had the light of another exposure. */
+function scaledWords(scale: number): string {
+  if (scale <= ANY_SCALE && scale >= 1 / ANY_SCALE) return '';
+  return `; the probe was scaled by ${scale.toPrecision(3)} to the counts of the scan`;
 }

@@ -92,10 +92,13 @@ function summaryLines(scan: ScanSummary): string[] {
   if (scan.meanStep_px !== undefined) lines.push(`step        ${number(scan.meanStep_px)} px to the nearest neighbour`);
   if (probe !== undefined) {
     lines.push(
-      `probe       ${number(probe.diameter_px)} px across${probe.modes > 1 ? `, ${probe.modes} modes` : ''}, Σ|P|² ${number(probe.power)}`,
+      `probe       ${number(probe.diameter_px)} px across as a disc of all its light, ${number(probe.fwhm_px)} px at half maximum (as overlap counts)${probe.modes > 1 ? `, ${probe.modes} modes` : ''}, Σ|P|² ${number(probe.power)}`,
     );
   }
-  if (scan.overlap !== undefined) lines.push(`overlap     ${Math.round(100 * scan.overlap)} % of the probe's diameter`);
+  if (scan.overlap !== undefined)
+    lines.push(
+      `overlap     ${Math.round(100 * scan.overlap)} % of the disc's diameter, from one position to the nearest`,
+    );
   if (scan.objectShape !== undefined) lines.push(`object      ${scan.objectShape.join(' × ')} pixels`);
   const known = geometryWords(geometry);
   if (known.length > 0) lines.push(`geometry    ${known.join(', ')}`);

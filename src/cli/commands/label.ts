@@ -31,10 +31,14 @@ export const labelCommand: CommandModule = {
         return labelWorkflow(file, resolved.config, services);
       });
       if (shows(level, 'INFO')) {
+        const partly =
+          labelled.partly === 0
+            ? ''
+            : `; of ${formatCount(labelled.partly)} the reconstruction covers a part, the rest is NaN and counts in no loss`;
         const without =
           labelled.leftOut === 0 ? '' : `; ${formatCount(labelled.leftOut)} were not covered and left out`;
         context.stdout.write(
-          `Written ${labelled.path}: ${formatCount(labelled.count)} patterns with labels${without}.\n`,
+          `Written ${labelled.path}: ${formatCount(labelled.count)} patterns with labels${partly}${without}.\n`,
         );
       }
       done(EXIT_OK);

@@ -18,7 +18,7 @@ import type { Orientation } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFormat, ScanGeometry } from '../scanFile.js';
 import { bytesOf, type InspectedArray, listArrays } from './arrays.js';
-import { probeDiameter } from './probeSize.js';
+import { probeDiameter, probeFwhm } from './probeSize.js';
 
 export type { InspectedArray } from './arrays.js';
 
@@ -56,8 +56,10 @@ export interface ScanSummary {
   readonly meanStep_px?: number;
   readonly probe?: {
     readonly modes: number;
-    /** See {@link probeDiameter}. */
+    /** Of a disc as large as all of its light, see {@link probeDiameter}. */
     readonly diameter_px: number;
+    /** Full width at half maximum, see {@link probeFwhm}; what `overlap` counts with. */
+    readonly fwhm_px: number;
     /** Σ|P|² over all modes. */
     readonly power: number;
   };
@@ -128,6 +130,7 @@ async function look(raw: RawData) {
   const probe = probeGuess && {
     modes: probeGuess.shape.length === 3 ? probeGuess.shape[0] : 1,
     diameter_px: probeDiameter(probeGuess),
+    fwhm_px: probeFwhm(probeGuess),
     power: totalIntensity(probeGuess),
   };
   const overlap =

@@ -16,3 +16,16 @@ export function probeDiameter({ re, im, shape }: ComplexTensor<Float32Array | Fl
   }
   return squares === 0 ? 0 : 2 * Math.sqrt((sum * sum) / squares / Math.PI);
 }
+
+/**
+ * Width of a probe: the diameter of a disc of as many pixels as have half the largest intensity or more (modes added up), which is
+ * the full width at half maximum of a round probe.
+ */
+export function probeFwhm({ re, im, shape }: ComplexTensor<Float32Array | Float64Array>): number {
+  const area = shape[shape.length - 1] * shape[shape.length - 2];
+  const intensity = new Float64Array(area);
+  for (let i = 0; i < re.length; i++) intensity[i % area] += re[i] * re[i] + im[i] * im[i];
+  const half = intensity.reduce((most, v) => Math.max(most, v), 0) / 2;
+  const lit = intensity.reduce((count, v) => count + (half > 0 && v >= half ? 1 : 0), 0);
+  return 2 * Math.sqrt(lit / Math.PI);
+}

@@ -1,6 +1,6 @@
 /** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
-import { isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
@@ -15,8 +15,9 @@ export interface FoundArray {
 }
 
 /**
- * Reads the array that `FILE[:key]` names.
- * @param usual keys to look for when none is given; the first that the file has is taken.
+ * Reads the array that `FILE[:key]` names. Arrays of MATLAB (7.3) have their axes as MATLAB shows them.
+ * @param usual keys to look for when none is given; the first that the file has is taken. A `*` stands for any name in a group of
+ * an HDF5 file.
  * @param allowLinks folders that links of an HDF5 file may lead to.
  * @param what the array is to be, for messages: `a probe`.
  * @throws PtychoError DATASET_KEY_MISSING, and those of reading the file.
@@ -36,19 +37,22 @@ export async function readArrayFile(
     });
   }
   if (await isTiffFile(file)) return { array: await readTiffPages(file), origin: { path: file } };
-  const choose = (has: (name: string) => boolean): string => {
-    const chosen = key ?? usual.find(has);
-    if (chosen !== undefined) return chosen;
+  const choose = (find: (name: string) => string | undefined): string => {
+    for (const name of key === undefined ? usual : []) {
+      const found = find(name);
+      if (found !== undefined) return found;
+    }
+    if (key !== undefined) return key;
     throw new PtychoError(
       'DATASET_KEY_MISSING',
-      `${file} holds no ${usual.join(' or ')}; say which of its arrays is ${what} with ${file}:key.`,
+      `${file} holds no ${namesIn(usual)}; say which of its arrays is ${what} with ${file}:key.`,
       { path: file, expected: usual },
     );
   };
   if (await isHdf5File(file)) {
     const hdf5 = await openHdf5(file, allowLinks);
     try {
-      const name = choose((candidate) => hdf5.has(candidate));
+      const name = choose((candidate) => datasetLike(hdf5, candidate));
       return { array: hdf5.read(name), origin: hdf5.origin(name) };
     } finally {
       hdf5.close();
@@ -57,7 +61,7 @@ export async function readArrayFile(
   await refuseMatlab5(file);
   const npz = await openNpz(file);
   try {
-    const name = choose((candidate) => npz.has(candidate)).replace(/^\//, '');
+    const name = choose((candidate) => (npz.has(candidate) ? candidate : undefined)).replace(/^\//, '');
     return { array: await npz.read(name), origin: npz.origin(name) };
   } finally {
     await npz.close();
@@ -81,4 +85,23 @@ async function readTiffPages(path: string): Promise<NpyArray> {
   } finally {
     await tiff.close();
   }
+}
+
+/** The usual names in a message: those of other programs' results are too many to be listed. */
+function namesIn(usual: readonly string[]): string {
+  const plain = usual.filter((name) => !name.includes('/'));
+  return (plain.length > 0 ? plain : usual).join(' or ');
+}
+
+/** The dataset that a path leads to, in which `*` stands for the first name of a group with which it leads to one. */
+export function datasetLike(file: Hdf5File, pattern: string): string | undefined {
+  const at = pattern.indexOf('/*/');
+  if (at < 0) return file.has(pattern) ? pattern : undefined;
+  const [group, rest] = [pattern.slice(0, at), pattern.slice(at + 3)];
+  if (file.kindOf(group) !== 'group') return undefined;
+  for (const name of file.keys(group)) {
+    const found = datasetLike(file, `${group}/${name}/${rest}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -1,49 +1,106 @@
-/** Probes from files: the scan's own, or one named as `FILE[:key]`. */
+/** Probes from files: the scan's own, or one named as `FILE[:key]`; in every order of axes in which programs save them. */
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
+import { RESULT_PROBES } from '../readers/resultKeys.js';
 import { readArrayFile } from './arrayFile.js';
 
-/** Where probes are when nobody says: scan files, then product files of Ptychodus. */
-const PROBE_KEYS = ['probeGuess', 'probe'] as const;
+/** Where probes are when nobody says: scan files, reconstructions, then the results of other programs. */
+export const PROBE_KEYS: readonly string[] = ['probeGuess', 'reconstructed_probe', ...RESULT_PROBES];
+
+/** Told what was assumed of a probe, each one sentence. */
+export type ProbeNote = (sentence: string) => void;
 
 /**
- * Reads the probe that `FILE[:key]` names: a key of an NPZ or a dataset of an HDF5 file (`probeGuess`, or `probe` as in
- * Ptychodus products, when left out), or a single `.npy` array.
+ * Reads the probe that `FILE[:key]` names: a key of an NPZ or a dataset of an HDF5 file (one of {@link PROBE_KEYS} when left out),
+ * or a single `.npy` array.
  * @param spec e.g. `scan.npz:probeTrue`, `product.h5` or `probe.npy`.
  * @param N side that the probe must have.
+ * @param note told how axes were read.
  * @throws PtychoError PROBE_SHAPE, DATASET_VALUE (no numbers, NaN, all zero), and those of reading the file.
  */
-export async function readProbe(spec: string, N: number, allowLinks?: readonly string[]): Promise<ComplexTensor> {
+export async function readProbe(
+  spec: string,
+  N: number,
+  note?: ProbeNote,
+  allowLinks?: readonly string[],
+): Promise<ComplexTensor> {
   const { array, origin } = await readArrayFile(spec, PROBE_KEYS, 'the probe', allowLinks);
-  return checkProbe(expectComplex64(array, origin), N, origin);
+  return checkProbe(expectComplex64(array, origin), N, origin, note);
 }
 
 /**
- * A probe as (N, N), or with its incoherent modes first as (P, N, N), P > 1; axes of length 1 are dropped.
+ * The incoherent modes of a probe: (N, N), or (P, N, N) with P > 1. Three axes are modes first. Of four, the first are coherent
+ * modes (orthogonal probe relaxation, OPR), as Ptychodus, Pty-Chi and fold_slice have them: they make the probe vary from pattern
+ * to pattern and do not add up in intensity, so the first of them, with all its incoherent modes, stands for the probe. Modes behind
+ * rows and columns, (N, N, P) or (N, N, P, OPR), are brought to the front. More axes in front must have length 1.
+ * @throws PtychoError PROBE_SHAPE for fewer axes than two, and for more than four
+ */
+export function incoherentModes(probe: ComplexTensor, origin: NpyOrigin, note?: ProbeNote): ComplexTensor {
+  const found = modesLast(probe.shape) ? modesToFront(probe, origin, note) : probe;
+  const extra = Math.max(0, found.shape.length - 4);
+  if (found.shape.length < 2 || found.shape.slice(0, extra).some((length) => length !== 1)) {
+    throw new PtychoError(
+      'PROBE_SHAPE',
+      `${nameOf(origin)} has shape ${formatShape(probe.shape)}, but a probe has two to four axes: (rows, columns), (modes, rows, columns) or (OPR modes, modes, rows, columns).`,
+      { path: origin.path, key: origin.member, found: probe.shape },
+    );
+  }
+  const axes = found.shape.slice(extra);
+  if (axes.length === 4 && axes[0] > 1) {
+    note?.(
+      `${nameOf(origin)} of shape ${formatShape(axes)}: the first of ${axes[0]} coherent (OPR) modes of the probe is used, with its ${axes[1]} incoherent ${axes[1] === 1 ? 'mode' : 'modes'}.`,
+    );
+  }
+  const kept = axes.slice(-3);
+  const shape = kept.length === 3 && kept[0] === 1 ? kept.slice(1) : kept;
+  return { re: found.re.subarray(0, sizeOf(shape)), im: found.im.subarray(0, sizeOf(shape)), shape };
+}
+
+/** Rows and columns in front, and fewer modes than pixels of a side behind. */
+function modesLast([rows, columns, ...modes]: readonly number[]): boolean {
+  const some = modes.length === 1 || modes.length === 2;
+  return some && rows === columns && modes.every((length) => length < rows);
+}
+
+/** (N, N, P) as (P, N, N), (N, N, P, OPR) as (OPR, P, N, N). */
+function modesToFront(probe: ComplexTensor, origin: NpyOrigin, note?: ProbeNote): ComplexTensor {
+  const [rows, columns, modes, opr = 1] = probe.shape;
+  const shape = probe.shape.length === 3 ? [modes, rows, columns] : [opr, modes, rows, columns];
+  const re = new Float32Array(probe.re.length);
+  const im = new Float32Array(probe.im.length);
+  let to = 0;
+  for (let o = 0; o < opr; o++) {
+    for (let m = 0; m < modes; m++) {
+      for (let p = 0; p < rows * columns; p++, to++) {
+        const from = (p * modes + m) * opr + o;
+        re[to] = probe.re[from];
+        im[to] = probe.im[from];
+      }
+    }
+  }
+  if (modes * opr > 1) {
+    note?.(
+      `${nameOf(origin)} of shape ${formatShape(probe.shape)} has its modes last; it is read as ${formatShape(shape)}.`,
+    );
+  }
+  return { re, im, shape };
+}
+
+/**
+ * A probe for patterns of side N as (N, N), or with its incoherent modes first as (P, N, N), P > 1; see {@link incoherentModes}.
  * @throws PtychoError PROBE_SHAPE for everything else; DATASET_VALUE for NaN or a probe without light.
  */
-export function checkProbe(probe: ComplexTensor, N: number, origin: NpyOrigin): ComplexTensor {
-  const { re, im } = probe;
-  const shape = probe.shape.length > 2 ? probe.shape.filter((length) => length !== 1) : [...probe.shape];
-  const fail = (what: string) =>
-    new PtychoError('PROBE_SHAPE', `${nameOf(origin)} has shape ${formatShape(probe.shape)}, ${what}.`, {
-      path: origin.path,
-      key: origin.member,
-      found: probe.shape,
-      expected: [N, N],
-    });
-  if (shape.length > 3) {
-    throw fail(`but a probe has three axes at most, (modes, ${N}, ${N}); save one of its orthogonal components`);
-  }
+export function checkProbe(found: ComplexTensor, N: number, origin: NpyOrigin, note?: ProbeNote): ComplexTensor {
+  const probe = incoherentModes(found, origin, note);
+  const { re, im, shape } = probe;
   const [height, width] = shape.slice(-2);
-  if (shape.length < 2 || height !== N || width !== N) {
-    const last = shape.length === 3 && shape[0] === N && shape[1] === N;
-    throw fail(
-      last
-        ? `but probe modes come first: (${shape[2]}, ${N}, ${N}); transpose it`
-        : `but the patterns need a probe of ${N}×${N} pixels; crop, pad or resample it, or give another with probe FILE[:key]`,
+  if (height !== N || width !== N) {
+    throw new PtychoError(
+      'PROBE_SHAPE',
+      `${nameOf(origin)} has shape ${formatShape(found.shape)}, but the patterns need a probe of ${N}×${N} pixels; crop, pad or resample it, or give another with probe FILE[:key].`,
+      { path: origin.path, key: origin.member, found: found.shape, expected: [N, N] },
     );
   }
   const value = (what: string) =>
@@ -52,5 +109,5 @@ export function checkProbe(probe: ComplexTensor, N: number, origin: NpyOrigin): 
     throw value('holds NaN or infinite values, but a probe must be finite');
   if (re.every((v) => v === 0) && im.every((v) => v === 0))
     throw value('is zero everywhere, but a probe must hold some light');
-  return { re: re.subarray(0, sizeOf(shape)), im: im.subarray(0, sizeOf(shape)), shape };
+  return probe;
 }

@@ -9,11 +9,11 @@ import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { detectorOf, detectorsOf, groupsOf } from './detectors.js';
 import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
 import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
-import { firstProbe } from './product.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
 const DETECTOR = `${INSTRUMENT}/detector_1`;
@@ -114,5 +114,7 @@ function findProbe(
     ...instruments.map((instrument) => `${instrument}/source_1/illumination`),
     `${detector}/illumination`,
   ].find((place) => file.has(place));
-  return path === undefined ? undefined : firstProbe(file.readComplex64(path), file.origin(path), notes);
+  return path === undefined
+    ? undefined
+    : incoherentModes(file.readComplex64(path), file.origin(path), (sentence) => notes.push(sentence));
 }

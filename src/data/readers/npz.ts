@@ -22,6 +22,7 @@ import { hasMagic } from '../opening/fileKind.js';
 import { patternLayout } from '../opening/patternLayout.js';
 import { checkFinite } from '../opening/positions.js';
 import { readPositionsFile } from '../opening/positionsFile.js';
+import { incoherentModes } from '../opening/probeFile.js';
 import { framesInMemory } from '../patternSource.js';
 import type {
   ReaderOptions,
@@ -82,7 +83,9 @@ class NpzScan {
       startPositions,
       patternIndexes: await this.optional(POSITION_KEYS[0], async (k) => (await npz.readReal(k)).data),
       scanIndex: await this.optional('scan_index', async (k) => Int32Array.from((await npz.readReal(k)).data)),
-      probeGuess: await this.optional('probeGuess', (k) => npz.readComplex64(k)),
+      probeGuess: await this.optional('probeGuess', async (k) =>
+        incoherentModes(await npz.readComplex64(k), npz.origin(k), (sentence) => this.notes.push(sentence)),
+      ),
       objectGuess: await this.optional('objectGuess', (k) => this.object(k)),
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
       geometry: geometryOf(metadata),

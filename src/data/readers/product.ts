@@ -5,6 +5,7 @@
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../../core/tensor.js';
 import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
+import { incoherentModes } from '../opening/probeFile.js';
 import type { ScanGeometry, StoredPositions } from '../scanFile.js';
 import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from './productKeys.js';
 import { hdf5Source, type ProductSource, readIndexedPositions, usingProduct } from './productSource.js';
@@ -55,28 +56,14 @@ async function read(source: ProductSource, metadata: Product['metadata']): Promi
   return {
     positions: { x, y, unit: 'm', origin: { path } },
     indexes,
-    probe: source.has(probe) ? firstProbe(await source.complex(probe), source.origin(probe), notes) : undefined,
+    probe: source.has(probe)
+      ? incoherentModes(await source.complex(probe), source.origin(probe), (sentence) => notes.push(sentence))
+      : undefined,
     object: source.has(object) ? firstLayer(await source.complex(object), source.origin(object), notes) : undefined,
     geometry: await geometry(source),
     metadata,
     notes,
   };
-}
-
-/** The incoherent modes of the first coherent (OPR) one: (coherent, incoherent, height, width), or fewer axes. */
-export function firstProbe(probe: ComplexTensor, origin: NpyOrigin, notes: string[]): ComplexTensor {
-  const { shape } = probe;
-  if (shape.length < 2 || shape.length > 4) {
-    throw npyError('PROBE_SHAPE', origin, `has shape ${formatShape(shape)}, but a probe has two to four axes.`, {
-      found: shape,
-    });
-  }
-  if (shape.length === 4 && shape[0] > 1) {
-    notes.push(`${origin.path}: the first of ${shape[0]} coherent (OPR) modes of the probe is used.`);
-  }
-  const kept = shape.slice(-3);
-  const modes = kept.length === 3 && kept[0] === 1 ? kept.slice(1) : kept;
-  return { re: probe.re.subarray(0, sizeOf(modes)), im: probe.im.subarray(0, sizeOf(modes)), shape: modes };
 }
 
 /** The first layer of an object (layers, height, width). */

@@ -14,9 +14,10 @@ import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { hasMagic, MAGIC } from '../opening/fileKind.js';
 import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
-import { firstLayer, firstProbe, isProduct, type Product, readProduct, readProductOf } from './product.js';
+import { firstLayer, isProduct, type Product, readProduct, readProductOf } from './product.js';
 import { RAW_GROUP } from './productKeys.js';
 import { rowsByIndex } from './productSource.js';
 
@@ -214,7 +215,9 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
     positions,
     patternIndexes: product?.indexes,
     scanIndex: file.has(scanIndex) ? Int32Array.from(file.readReal(scanIndex).data) : undefined,
-    probeGuess: product?.probe ?? (probe && firstProbe(probe, file.origin(`${RAW_GROUP}/probeGuess`), notes)),
+    probeGuess:
+      product?.probe ??
+      (probe && incoherentModes(probe, file.origin(`${RAW_GROUP}/probeGuess`), (sentence) => notes.push(sentence))),
     objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW_GROUP}/objectGuess`), notes)),
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
     geometry: product?.geometry ?? {},

@@ -10,7 +10,7 @@ import { type ObjectGrid, toMetres, toPixels } from '../../data/opening/objectGr
 import { gridOfScan } from '../../data/opening/scanGeometry.js';
 import type { RawData } from '../../data/rawData.js';
 import type { Product, ProductObject, ProductPositions, ProductProbe } from './product.js';
-import { DEFAULT_OBJECT_PIXEL_M, DEFAULT_PROBE_PIXEL_M } from './read.js';
+import { DEFAULT_OBJECT_PIXEL_M } from './read.js';
 
 /** How the array of a product's object lies. */
 export function gridOfObject({ array, pixel, center_x_m, center_y_m }: ProductObject): ObjectGrid {
@@ -54,7 +54,8 @@ export interface ScanAsProduct {
 
 /**
  * A scan and an image of it, so that the positions in metres are those that were measured and fall on the image where they
- * were when it was made. Without a known object pixel, those of PtychoPINN are assumed: 5e-8 m, and 1.25e-7 m for the probe.
+ * were when it was made. Without a known object pixel, that of PtychoPINN is assumed, 5e-8 m, for the probe as for the object, whose
+ * pixels are the same.
  *
  * @param raw.xcoords,raw.ycoords positions at which the image was made, pixels of the scan
  * @param probe (N, N) or (P, N, N)
@@ -72,11 +73,10 @@ export function scanAsProduct(
   const known = raw.geometry.objectPixel_m;
   if (known === undefined) {
     note(
-      `${raw.source} does not say how large its pixels are; ${DEFAULT_OBJECT_PIXEL_M} m is assumed for the object and ${DEFAULT_PROBE_PIXEL_M} m for the probe (object_pixel_m replaces both).`,
+      `${raw.source} does not say how large its pixels are; ${DEFAULT_OBJECT_PIXEL_M} m is assumed (object_pixel_m replaces it).`,
     );
   }
   const pixel = known ?? { x: DEFAULT_OBJECT_PIXEL_M, y: DEFAULT_OBJECT_PIXEL_M };
-  const probePixel = known ?? { x: DEFAULT_PROBE_PIXEL_M, y: DEFAULT_PROBE_PIXEL_M };
   const scan = toMetres(gridOfScan(raw, pixel));
   const [height, width] = image.shape;
   const modes = probe.shape.length === 3 ? probe.shape[0] : 1;
@@ -88,7 +88,7 @@ export function scanAsProduct(
     },
     probe: {
       array: { ...probe, shape: [1, modes, ...probe.shape.slice(-2)] },
-      pixel: { width_m: probePixel.x, height_m: probePixel.y },
+      pixel: { width_m: pixel.x, height_m: pixel.y },
     },
     object: {
       array: { ...image, shape: [1, height, width] },

@@ -35,10 +35,8 @@ export interface StoredProduct {
   readonly pixelsKnown: boolean;
 }
 
-/** Pixels where neither probe nor object has a size, as PtychoPINN assumes them. */
+/** Pixels where neither probe nor object has a size: what PtychoPINN assumes for the object; the probe has the same pixels. */
 export const DEFAULT_OBJECT_PIXEL_M = 5e-8;
-/** See {@link DEFAULT_OBJECT_PIXEL_M}. */
-export const DEFAULT_PROBE_PIXEL_M = 1.25e-7;
 
 /**
  * Reads a product. Raw patterns stay in the file and are read, and checked, when their pieces are asked for.
@@ -152,14 +150,9 @@ async function readPixels(source: ProductSource, note: (sentence: string) => voi
     );
     return { probe: pixel, object: pixel, known: true };
   }
-  note(
-    `${source.path} gives no size of pixels; ${DEFAULT_OBJECT_PIXEL_M} m is assumed for the object and ${DEFAULT_PROBE_PIXEL_M} m for the probe.`,
-  );
-  return {
-    probe: { width_m: DEFAULT_PROBE_PIXEL_M, height_m: DEFAULT_PROBE_PIXEL_M },
-    object: { width_m: DEFAULT_OBJECT_PIXEL_M, height_m: DEFAULT_OBJECT_PIXEL_M },
-    known: false,
-  };
+  note(`${source.path} gives no size of pixels; ${DEFAULT_OBJECT_PIXEL_M} m is assumed.`);
+  const assumed = { width_m: DEFAULT_OBJECT_PIXEL_M, height_m: DEFAULT_OBJECT_PIXEL_M };
+  return { probe: assumed, object: assumed, known: false };
 }
 
 async function readProbe(source: ProductSource, pixel: PixelSize, positions: number): Promise<ProductProbe> {

@@ -105,18 +105,19 @@ export class PtychoModel {
    * @param diffraction [B, C, N, N] amplitudes normalised to mean Σ X² = (N/2)² (also [B, N, N, C], as published)
    * @param offsets [B, C, 1, 2] group centre − member, (x, y) in pixels (also [B, 1, 2, C]); may be left out at gridsize 1
    * @returns [B, C, N, N] what each pattern sees of the object, in the object's units
-   * @throws PtychoError DATASET_SHAPE, USAGE after `dispose`, ENGINE_FAILURE
+   * @throws PtychoError DATASET_SHAPE, DATASET_VALUE for values that are not finite, USAGE for what is no tensor and after `dispose`,
+   * ENGINE_FAILURE
    */
   predict(diffraction: Tensor, offsets?: Tensor): Promise<ComplexTensor>;
   async predict(first: Tensor | readonly [Tensor, Tensor], second?: Tensor): Promise<ComplexTensor> {
-    if (!('data' in first)) {
+    if (Array.isArray(first)) {
       const factor = 1 / this.intensityScale;
-      const [{ data, shape }, offsets] = first;
-      return this.predict({ data: data.map((v) => v * factor), shape }, offsets);
+      const [{ data, shape }, offsets] = [requireTensor(first[0], 'Diffraction'), first[1]];
+      return this.predict({ data: data.map((v) => v * factor), shape }, offsets ?? undefined);
     }
     const { N, gridsize } = this;
     const C = gridsize ** 2;
-    const diffraction = channelsFirst(first, 'Diffraction', [C, N, N]);
+    const diffraction = channelsFirst(requireTensor(first, 'Diffraction'), 'Diffraction', [C, N, N]);
     const B = diffraction.shape[0];
     if (!second && C > 1) {
       throw new PtychoError(
@@ -125,7 +126,7 @@ export class PtychoModel {
         { expected: [B, C, 1, 2] },
       );
     }
-    const given = second ?? { data: new Float32Array(2 * B), shape: [B, 1, 1, 2] };
+    const given = second ? requireTensor(second, 'Offsets') : { data: new Float32Array(2 * B), shape: [B, 1, 1, 2] };
     const offsets = channelsFirst(given, 'Offsets', [C, 1, 2]);
     if (offsets.shape[0] !== B) {
       throw new PtychoError(
@@ -134,6 +135,8 @@ export class PtychoModel {
         { expected: B, found: offsets.shape[0] },
       );
     }
+    requireFinite(diffraction, 'Diffraction');
+    requireFinite(offsets, 'Offsets');
     return this.#inBatches(diffraction, offsets);
   }
 
@@ -199,6 +202,40 @@ export class PtychoModel {
     }
     return predictor;
   }
+}
+
+/** Programs in JavaScript pass anything. @throws PtychoError USAGE */
+function requireTensor(given: unknown, what: string): Tensor {
+  const { data, shape } = (given ?? {}) as { readonly data?: unknown; readonly shape?: unknown };
+  const lengths = Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
+  if (lengths && data instanceof Float32Array) return given as Tensor;
+  // Other arrays of numbers are what single precision makes of them.
+  if (lengths && ArrayBuffer.isView(data) && !(data instanceof DataView) && !(data instanceof BigInt64Array)) {
+    return { data: Float32Array.from(data as unknown as ArrayLike<number>, Number), shape: shape as number[] };
+  }
+  throw new PtychoError(
+    'USAGE',
+    `${what} must be a tensor { data, shape } of a typed array and its lengths, found ${describe(given)}.`,
+    { expected: '{ data: Float32Array, shape: number[] }' },
+  );
+}
+
+function describe(given: unknown): string {
+  if (given === null || given === undefined) return String(given);
+  if (typeof given !== 'object') return `${typeof given} ${JSON.stringify(given)?.slice(0, 40)}`;
+  const keys = Object.keys(given).slice(0, 5);
+  return keys.length === 0 ? 'an empty object' : `an object with ${keys.join(', ')}`;
+}
+
+/** @throws PtychoError DATASET_VALUE */
+function requireFinite({ data }: Tensor, what: string): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `${what} holds ${data[at]} (value ${at}); a network makes nothing but NaN of it, so repair or mask such pixels.`,
+    { found: data[at], index: at },
+  );
 }
 
 /**

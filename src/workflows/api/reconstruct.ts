@@ -24,6 +24,7 @@ import {
 } from '../reconstruct.js';
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { KeptPatches, refineReconstruction } from '../reconstruction/refine.js';
+import { exposureDoubts } from '../reconstruction/scanFit.js';
 import type { RefinedPositions } from '../refinePositions.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from '../scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from '../scan.js';
@@ -213,6 +214,7 @@ async function prepare(
   // Fitting positions reads every pattern in every round.
   const once = config.refine_positions === 0;
   const prepared = 'groups' in data ? data : await prepareScan(raw, config, model.gridsize, options.logger, { once });
+  for (const doubt of exposureDoubts(model.bundle, raw, prepared.statistics.meanPower)) options.logger?.warn(doubt);
   const scan = scanForModel(prepared, model.bundle);
   return {
     scan,

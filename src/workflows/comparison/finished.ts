@@ -1,9 +1,13 @@
 /** Reconstructions that other programs, or other runs, have finished. Contract: docs/comparison.md. */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
+import { splitFileSpec } from '../../data/opening/fileSpec.js';
 import { readText } from '../../data/readers/npzText.js';
+import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
+import { placeOnScan, type ScanPlace } from '../evaluation/placeImage.js';
+import { RECONSTRUCTION_KEYS, readStoredImage } from '../evaluation/readImage.js';
 import type { ComparedImage } from './image.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
 
@@ -13,26 +17,28 @@ export interface FinishedContext {
   readonly truthShape: readonly number[] | undefined;
   /** The rectangle that is compared. */
   readonly box: Frame;
-  /** Patterns of the file that were drawn, ascending. */
-  readonly sampleIndices: Int32Array;
+  /** The scan; its `sampleIndices` are the patterns of the file that were drawn, ascending. */
+  readonly scan: ScanPlace;
 }
 
 /** At least this share of the compared rectangle must lie in a finished reconstruction. */
 const LEAST_SHARE = 0.25;
 
 /**
- * Reads `reconstructed_object` (rows, cols), complex, and what the file says about it: `algorithm`, `frame_origin_yx_px`,
+ * Reads a result of another program (see `readStoredImage`), or `reconstructed_object` (rows, cols), complex, and what the file says about it: `algorithm`, `frame_origin_yx_px`,
  * `overlap_count`, `sample_indices`, `computation_time_seconds`. Its pixels are those of the truth. Without
  * `frame_origin_yx_px` an image of the truth's shape lies on it, any other is centred on the scan, as published.
  *
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, DATASET_VALUE for a file that does not keep the contract, or that was
  * made of other patterns; and those of reading
  */
-export async function readFinished({ name, path }: NamedPath, context: FinishedContext): Promise<ComparedImage> {
+export async function readFinished(arm: NamedPath, context: FinishedContext): Promise<ComparedImage> {
+  const { name, path } = arm;
+  if (await isForeign(path)) return readForeign(arm, context);
   const npz = await openNpz(path);
   try {
     const image = await readObject(npz);
-    await checkPatterns(npz, context.sampleIndices);
+    await checkPatterns(npz, context.scan.sampleIndices);
     const algorithm = npz.has('algorithm') ? await readText(npz, 'algorithm') : undefined;
     const text = algorithm && 'text' in algorithm ? algorithm.text : undefined;
     const warnings: string[] = [];
@@ -47,12 +53,8 @@ export async function readFinished({ name, path }: NamedPath, context: FinishedC
         `${path} does not say which patterns it was made of (sample_indices); see to it that they are the same.`,
       );
     }
-    const { frame, frameKnown } = await frameOf(npz, image, context);
-    if (!frameKnown) {
-      warnings.push(
-        `${path} does not say where its ${formatShape(image.shape)} pixels lie (frame_origin_yx_px), so it was centred on the scan; the rest is up to registration.`,
-      );
-    }
+    const { frame, frameKnown } = frameOf(await originOf(npz), image, context);
+    if (!frameKnown) warnings.push(centredNote(path, image));
     requireOverlap(path, image, frame, context.box);
     return {
       name: name ?? found.name,
@@ -63,11 +65,51 @@ export async function readFinished({ name, path }: NamedPath, context: FinishedC
       weight: await weightOf(npz, image),
       seconds: await secondsOf(npz),
       what: text ?? 'algorithm not stated',
-      ...(npz.has('sample_indices') ? { patterns: context.sampleIndices.length } : {}),
+      ...(npz.has('sample_indices') ? { patterns: context.scan.count } : {}),
     };
   } finally {
     await npz.close();
   }
+}
+
+const centredNote = (path: string, { shape }: ComplexImage): string =>
+  `${path} does not say where its ${formatShape(shape)} pixels lie (frame_origin_yx_px), so it was centred on the scan; the rest is up to registration.`;
+
+/** True for what is no NPZ with `reconstructed_object`, but holds an image under a name of other programs. */
+async function isForeign(path: string): Promise<boolean> {
+  if (splitFileSpec(path).key !== undefined || (await isHdf5File(path))) return true;
+  const npz = await openNpz(path);
+  try {
+    return !npz.has('reconstructed_object') && RECONSTRUCTION_KEYS.some((key) => npz.has(key));
+  } finally {
+    await npz.close();
+  }
+}
+
+/** A result of another program; what it says of its place counts. */
+async function readForeign({ name, path }: NamedPath, context: FinishedContext): Promise<ComparedImage> {
+  const before = await readStoredImage(path, 'the reconstruction', RECONSTRUCTION_KEYS);
+  const stored = placeOnScan(before, context.scan);
+  const { image } = stored;
+  const program = before.coordinates?.program;
+  const { frame, frameKnown } = frameOf(stored.originYxPx, image, context);
+  requireOverlap(path, image, frame, context.box);
+  const found = nameOfAlgorithm(program ?? '');
+  return {
+    name: name ?? found.name,
+    kind: 'reconstruction',
+    path,
+    image,
+    ...{ frame, frameKnown },
+    warnings: [
+      ...stored.notes,
+      ...(frameKnown ? [] : [centredNote(path, image)]),
+      `${path} does not say which patterns it was made of (sample_indices); see to it that they are the same.`,
+    ],
+    weight: { data: Float32Array.from(image.re, (v, i) => (v !== 0 || image.im[i] !== 0 ? 1 : 0)), shape: image.shape },
+    seconds: Number.NaN,
+    what: program === undefined ? 'algorithm not stated' : `made by ${program}`,
+  };
 }
 
 async function readObject(npz: NpzFile): Promise<ComplexImage> {
@@ -108,24 +150,25 @@ async function checkPatterns(npz: NpzFile, expected: Int32Array): Promise<void> 
   );
 }
 
-async function frameOf(
-  npz: NpzFile,
+async function originOf(npz: NpzFile): Promise<readonly [number, number] | undefined> {
+  if (!npz.has('frame_origin_yx_px')) return undefined;
+  const { data } = await npz.readReal('frame_origin_yx_px');
+  const origin = Array.from(data as ArrayLike<number | bigint>, Number);
+  if (origin.length === 2 && origin.every(Number.isInteger)) return [origin[0], origin[1]];
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `${npz.path}: frame_origin_yx_px must be two whole numbers, row and column of the first pixel, found ${origin.join(', ')}.`,
+    { key: 'frame_origin_yx_px', path: npz.path, found: origin },
+  );
+}
+
+function frameOf(
+  originYxPx: readonly [number, number] | undefined,
   { shape }: ComplexImage,
   { truthShape, box }: FinishedContext,
-): Promise<{ readonly frame: Frame; readonly frameKnown: boolean }> {
+): { readonly frame: Frame; readonly frameKnown: boolean } {
   const [height, width] = shape;
-  if (npz.has('frame_origin_yx_px')) {
-    const { data } = await npz.readReal('frame_origin_yx_px');
-    const origin = Array.from(data as ArrayLike<number | bigint>, Number);
-    if (origin.length !== 2 || !origin.every(Number.isInteger)) {
-      throw new PtychoError(
-        'DATASET_VALUE',
-        `${npz.path}: frame_origin_yx_px must be two whole numbers, row and column of the first pixel, found ${origin.join(', ')}.`,
-        { key: 'frame_origin_yx_px', path: npz.path, found: origin },
-      );
-    }
-    return { frame: { originYxPx: [origin[0], origin[1]], height, width }, frameKnown: true };
-  }
+  if (originYxPx) return { frame: { originYxPx, height, width }, frameKnown: true };
   if (truthShape && sameShape(shape, truthShape)) {
     return { frame: { originYxPx: [0, 0], height, width }, frameKnown: true };
   }

@@ -1,5 +1,6 @@
 /** The page of a comparison: one HTML file with everything in it. */
 import type { Provenance } from '../../config/resolve.js';
+import { isSimulation } from '../../data/labels.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import { renderCorrelationCurves } from '../../report/correlationCurves.js';
 import type { Picture } from '../../report/image.js';
@@ -61,7 +62,7 @@ export function comparisonPage(comparison: Comparison, shown: Shown): string {
     ],
     tables: [...(shown.truth ? [standardTable(comparison), referenceTable(comparison)] : []), imageTable(models)],
     curves: curves(models),
-    curvesTitle: 'Fourier ring correlation with the truth',
+    curvesTitle: `Fourier ring correlation with the ${isSimulation(raw.metadata) ? 'truth' : 'reference'}`,
     facts: [
       { name: 'scan', value: raw.source },
       {
@@ -95,20 +96,23 @@ function referenceTable({ models, floors }: Comparison): PageTable {
   };
 }
 
-function standardTable({ models, floors }: Comparison): PageTable {
+function standardTable({ models, floors, raw }: Comparison): PageTable {
+  // Against an image that somebody made, a curve says how far the two agree, and not what was resolved.
+  const known = isSimulation(raw.metadata);
+  const word = known ? 'resolution' : 'agreement';
   const all = [...models, ...floors];
   const cells = (of: (one: (typeof all)[number]) => string) => all.map(of);
   return {
     title: 'Standard metrics',
-    note: 'As the literature defines them, after one complex factor and one phase ramp; ranges are those of the truth. A floor is what an image without any reconstruction scores. Amplitude | phase; resolutions are half periods.',
+    note: `As the literature defines them, after one complex factor and one phase ramp; ranges are those of the ${known ? 'truth' : 'reference'}. A floor is what an image without any reconstruction scores. Amplitude | phase; ${known ? 'resolutions are half periods' : 'agreement is given in half periods and is no resolution'}.`,
     head: ['metric', ...models.map(({ name }) => name), ...floors.map(({ name }) => `floor: ${name}`)],
     rows: [
       ['complex error', ...cells(({ standard }) => number(standard?.complex_error ?? Number.NaN))],
       ...METRIC_NAMES.map((metric) => [metric, ...cells(({ standard }) => pair(standard?.[metric]))]),
-      ['resolution at 1/2, complex', ...cells(({ standard }) => resolution(standard?.resolution.complex.frc50))],
+      [`${word} at 1/2, complex`, ...cells(({ standard }) => resolution(standard?.resolution.complex.frc50, known))],
       [
-        'resolution at half a bit, complex',
-        ...cells(({ standard }) => resolution(standard?.resolution.complex.half_bit)),
+        `${word} at half a bit, complex`,
+        ...cells(({ standard }) => resolution(standard?.resolution.complex.half_bit, known)),
       ],
     ],
   };
@@ -116,10 +120,12 @@ function standardTable({ models, floors }: Comparison): PageTable {
 
 function resolution(
   of: { readonly px: number; readonly m?: number; readonly beyond_nyquist: boolean } | undefined,
+  known: boolean,
 ): string {
   if (!of) return 'NaN';
   const length = of.m === undefined ? `${number(of.px)} px` : `${number(of.px)} px, ${number(of.m * 1e9)} nm`;
-  return of.beyond_nyquist ? `${length} or finer` : length;
+  if (!of.beyond_nyquist) return length;
+  return known ? `${length} or finer` : 'to Nyquist';
 }
 
 function imageTable(models: readonly Measured[]): PageTable {

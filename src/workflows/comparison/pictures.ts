@@ -1,6 +1,8 @@
 /** The pictures of a comparison: every image in the gauge of the truth, and what separates it from the truth. */
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import type { ComplexImage } from '../../core/tensor.js';
+import { isSimulation } from '../../data/labels.js';
+import type { RawData } from '../../data/rawData.js';
 import { alignComplex } from '../../evaluation/align.js';
 import { meanOf } from '../../evaluation/images.js';
 import { wrap } from '../../evaluation/phase.js';
@@ -25,8 +27,9 @@ export interface Shown {
   readonly truth?: ShownImage;
 }
 
-/** Name of the last column. */
-const TRUTH = 'Ground truth';
+/** Names of the last column: the object of a simulation is true, that of a measurement is what somebody made of it. */
+export const truthName = ({ metadata }: Pick<RawData, 'metadata'>): string =>
+  isSimulation(metadata) ? 'Ground truth' : 'Reference';
 
 type Colours = Pick<
   ComparisonConfig,
@@ -37,12 +40,16 @@ type Colours = Pick<
  * The images as they are shown. With a truth each is turned by the constant phase and the phase ramp, and scaled to the mean
  * amplitude, that bring it nearest, since these mean nothing; without one its own plane is taken out of the phase.
  */
-export function shownImages(models: readonly PlacedImage[], truth: ComplexImage | undefined): Shown {
+export function shownImages(
+  models: readonly PlacedImage[],
+  truth: ComplexImage | undefined,
+  nameOfTruth: string,
+): Shown {
   if (!truth) {
     return { models: models.map(({ name, placed, covered }) => shown(name, placed, covered, undefined)) };
   }
   const turn = meanTurn(truth);
-  const reference = shown(TRUTH, truth, undefined, turn);
+  const reference = shown(nameOfTruth, truth, undefined, turn);
   const level = meanOf(reference.amplitude);
   return {
     truth: reference,

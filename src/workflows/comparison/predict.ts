@@ -5,7 +5,7 @@ import { throwIfCancelled } from '../../core/cancel.js';
 import { type OpenedModel, openModel } from '../model.js';
 import { reconstruct } from '../reconstruct.js';
 import { DebugDump } from '../reconstruction/debugDump.js';
-import { doubts, scoreR } from '../reconstruction/scanFit.js';
+import { doubts, exposureDoubts, scoreR } from '../reconstruction/scanFit.js';
 import { probeFor, requireSide, scanForModel } from '../scaleContract.js';
 import type { WorkflowServices } from '../services.js';
 import { checkImage } from './checkImage.js';
@@ -61,6 +61,7 @@ export async function predictImage(
     );
     prepared = await firstGroups(prepared, limit);
   }
+  warnings.push(...exposureDoubts(bundle, raw, prepared.statistics.meanPower));
   const { dataset, groups } = scanForModel(prepared, bundle);
   const dump =
     name === 'Baseline' && config.baseline_debug_dir !== null ? new DebugDump(config.baseline_debug_dir) : undefined;

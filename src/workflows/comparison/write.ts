@@ -15,13 +15,13 @@ import { writeAligned, writeRaw } from './arrays.js';
 import type { Floor, Measured } from './measure.js';
 import { curvesPrefix } from './names.js';
 import { comparisonPage } from './page.js';
-import { comparisonPlot, shownImages } from './pictures.js';
+import { comparisonPlot, shownImages, truthName } from './pictures.js';
 import { curvesCsv, floorsCsv, metricsCsv, standardCsv } from './tables.js';
 
 /** A finished comparison. */
 export interface Comparison {
   readonly config: ComparisonConfig;
-  readonly raw: Pick<RawData, 'source' | 'geometry'>;
+  readonly raw: Pick<RawData, 'source' | 'geometry' | 'metadata'>;
   readonly models: readonly Measured[];
   /** Empty without a truth. */
   readonly floors: readonly Floor[];
@@ -56,7 +56,7 @@ export async function writeComparison(comparison: Comparison): Promise<string[]>
   }
   if (config.save_npz) files.push(...(await writeRaw(folder, models, truth, sampleIndices)));
   if (config.save_npz_aligned) files.push(...(await writeAligned(folder, models, comparison.reference, region)));
-  const shown = shownImages(models, comparison.reference);
+  const shown = shownImages(models, comparison.reference, truthName(comparison.raw));
   await write('comparison_plot.png', encodePng(comparisonPlot(shown, config, raw.geometry.objectPixel_m?.x)));
   await write('comparison.html', comparisonPage(comparison, shown));
   await write('comparison.json', json(record(comparison)));

@@ -1,7 +1,8 @@
 /** How a scan and a model fit each other, and how an image fits the scan. */
 import type { ComplexTensor } from '../../core/tensor.js';
 import type { RawData } from '../../data/rawData.js';
-import { amplitudeRFactor, constantObjectRFactor } from '../../evaluation/rFactor.js';
+import { constantObjectRFactor, exposedRFactor } from '../../evaluation/rFactor.js';
+import type { BundleContent } from '../../persistence/bundle.js';
 import { scaleComplex } from '../../physics/probe.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
 import type { TrainedNetwork } from '../model.js';
@@ -10,10 +11,10 @@ import { probeWeights } from './placement.js';
 /** Probes whose intensities correlate less than this are not the same optics. */
 const SAME_PROBE = 0.8;
 
-/**
- * What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. Another exposure is none:
- * every scan is normalised by its own mean power.
- */
+/** Patterns of so many times more or less light than those of the training hold another noise. */
+const SAME_EXPOSURE = 5;
+
+/** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
 export function doubts({ bundle }: TrainedNetwork, raw: RawData): string[] {
   const found: string[] = [];
   const counted = (domain: RawData['domain']) => domain !== 'normalized_amplitude';
@@ -31,6 +32,30 @@ export function doubts({ bundle }: TrainedNetwork, raw: RawData): string[] {
     }
   }
   return found;
+}
+
+/**
+ * A doubt where the patterns of a scan hold far more or far fewer counts than those that the model was trained with. Every scan is
+ * normalised by its own mean power, so that the scale is right; but noise does not scale.
+ * @param meanPower of the scan's patterns: `statistics.meanPower`
+ * @returns one sentence, or none; none also where the counts of one of the two are unknown
+ */
+export function exposureDoubts(
+  { scale, statistics, imported }: BundleContent,
+  raw: RawData,
+  meanPower: number,
+): string[] {
+  const counted = [scale.domain, raw.domain].every((domain) => domain !== 'normalized_amplitude');
+  if (!counted || imported) return [];
+  const ratio = meanPower / statistics.meanCounts;
+  if (ratio <= SAME_EXPOSURE && ratio >= 1 / SAME_EXPOSURE) return [];
+  const [counts, trained] = [meanPower, statistics.meanCounts].map((v) =>
+    Number(v.toPrecision(2)).toLocaleString('en'),
+  );
+  const times = Number((ratio > 1 ? ratio : 1 / ratio).toPrecision(2));
+  return [
+    `The patterns of ${raw.source} hold ${counts} counts each, ${times} times ${ratio > 1 ? 'more' : 'fewer'} than those that the model was trained with (${trained}): it has not seen such noise, so expect a worse image, or train with patterns of this exposure.`,
+  ];
 }
 
 /** Σ I_a·I_b / √(Σ I_a²·Σ I_b²) of the intensities of two probes of one size; 1 for others. */
@@ -51,10 +76,13 @@ export interface ImageRFactor {
   readonly image: number;
   readonly constant: number;
   readonly patterns: number;
+  /** What the probe was multiplied by to explain as many counts as were measured. */
+  readonly probeScale: number;
 }
 
 /**
- * R on evenly spaced patterns of the scan; undefined where it is switched off or has no probe or no counts.
+ * R on evenly spaced patterns of the scan, the probe scaled to their counts; undefined where it is switched off or has no probe or no
+ * counts.
  * @param limit patterns at most; 0: none
  * @param positions where the patterns are, if not where they were measured
  */
@@ -77,9 +105,6 @@ export async function scoreR(
     probe: scaleComplex(raw.probeGuess, probeFactor),
     badPixels: raw.badPixels,
   };
-  return {
-    image: amplitudeRFactor(scan, stitched, { overlapCount: stitched.weight }),
-    constant: constantObjectRFactor(scan).best,
-    patterns: n,
-  };
+  const { r, factor } = exposedRFactor(scan, stitched, { overlapCount: stitched.weight });
+  return { image: r, constant: constantObjectRFactor(scan).best, patterns: n, probeScale: factor };
 }

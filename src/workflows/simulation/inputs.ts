@@ -8,7 +8,7 @@ import { readBadPixels } from '../../data/opening/badPixels.js';
 import { hasMagic } from '../../data/opening/fileKind.js';
 import { splitFileSpec } from '../../data/opening/fileSpec.js';
 import { readPositionsFile } from '../../data/opening/positionsFile.js';
-import { checkProbe } from '../../data/opening/probeFile.js';
+import { checkProbe, incoherentModes, PROBE_KEYS, type ProbeNote } from '../../data/opening/probeFile.js';
 import { expectComplex64, expectReal } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
 import { TiffFile } from '../../formats/tiff.js';
@@ -31,7 +31,6 @@ export interface SimulationInputs {
 }
 
 const OBJECT_KEYS = ['objectGuess', 'object', 'reconstructed_object'] as const;
-const PROBE_KEYS = ['probeGuess', 'probe', 'reconstructed_probe'] as const;
 const IMAGE_KEYS = ['image', 'data', 'arr_0'] as const;
 
 /**
@@ -51,7 +50,7 @@ export async function loadSimulationInputs(
       images: { amplitude: await image(amplitude_image), phase: await image(phase_image) },
     }),
     ...(config.probe === 'file' && {
-      probe: await readAnyProbe(needed(config.probe_file ?? config.input_file), config.N),
+      probe: await readAnyProbe(needed(config.probe_file ?? config.input_file), config.N, note),
     }),
     ...(config.scan === 'file' && (await readPositions(needed(positions_file), config, note))),
     ...(detector_mask !== null && { mask: (await readBadPixels(detector_mask)).mask }),
@@ -81,11 +80,10 @@ async function readObject(spec: string): Promise<ComplexImage> {
 }
 
 /** A probe of the given side, or of its own where none is asked for. */
-async function readAnyProbe(spec: string, side: number | null): Promise<ComplexTensor> {
+async function readAnyProbe(spec: string, side: number | null, note: ProbeNote): Promise<ComplexTensor> {
   const { array, origin } = await readArrayFile(spec, PROBE_KEYS, 'the probe');
-  const probe = expectComplex64(array, origin);
-  const shape = withoutOnes(probe.shape);
-  return checkProbe(probe, side ?? shape[shape.length - 1] ?? 0, origin);
+  const probe = incoherentModes(expectComplex64(array, origin), origin, note);
+  return checkProbe(probe, side ?? probe.shape[probe.shape.length - 1], origin);
 }
 
 async function readPicture(spec: string): Promise<Tensor<Float64Array>> {

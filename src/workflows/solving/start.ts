@@ -12,25 +12,27 @@ import { toPixels } from '../../data/opening/objectGrid.js';
 import { checkProbe } from '../../data/opening/probeFile.js';
 import { gridOfScan } from '../../data/opening/scanGeometry.js';
 import type { RawData } from '../../data/rawData.js';
+import { isProduct } from '../../data/readers/product.js';
 import { POSITION_KEYS } from '../../data/readers/productKeys.js';
+import { isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { openNpz } from '../../formats/npz.js';
 import { BUNDLE_FILE } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { frameForScan, scanBounds } from '../../reconstruction/frame.js';
 import type { SolverStart } from '../../solvers/solve.js';
-import { readStoredImage } from '../evaluation/readImage.js';
+import { placeOnScan, turnedImage } from '../evaluation/placeImage.js';
+import { readProbeBeside, readStoredImage } from '../evaluation/readImage.js';
 import { type OpenedModel, openModel } from '../model.js';
 import { reconstruct } from '../reconstruct.js';
 import { chooseCropSide } from '../reconstruction/cropSide.js';
 import { wellCovered } from '../reconstruction/pictures.js';
-import { doubts } from '../reconstruction/scanFit.js';
+import { doubts, exposureDoubts } from '../reconstruction/scanFit.js';
 import type { WrittenImage } from '../reconstruction/write.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from '../scaleContract.js';
 import { prepareScan } from '../scan.js';
 import type { WorkflowServices } from '../services.js';
 
 const RECONSTRUCTION = 'reconstruction.npz';
-const PRODUCT_ENDINGS = ['.h5', '.hdf5'];
 
 /**
  * The start that `init` names. A probe that is given by name (`probe`) comes before the one beside the image.
@@ -60,14 +62,25 @@ async function found(
   }
   const { file, key } = splitFileSpec(init);
   const ending = path.extname(file).toLowerCase();
-  if (key === undefined && (PRODUCT_ENDINGS.includes(ending) || (ending === '.npz' && (await isProduct(file))))) {
+  const hdf5 = existsSync(file) && (await isHdf5File(file));
+  if (key === undefined && (hdf5 || ending === '.npz') && (await isProductFile(file, hdf5))) {
     return fromProduct(file, raw, services);
   }
-  if (key !== undefined || ending === '.npz' || ending === '.npy') return fromReconstruction(init, raw, services);
+  if (key !== undefined || hdf5 || ending === '.npz' || ending === '.npy') {
+    return fromReconstruction(init, raw, services);
+  }
   return fromBundle(await openModel(init), raw, config, services);
 }
 
-async function isProduct(file: string): Promise<boolean> {
+async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
+  if (hdf5) {
+    const opened = await openHdf5(file);
+    try {
+      return isProduct(opened);
+    } finally {
+      opened.close();
+    }
+  }
   const npz = await openNpz(file);
   try {
     return POSITION_KEYS.every((key) => npz.has(key)) && !npz.has('reconstructed_object');
@@ -95,6 +108,7 @@ async function fromBundle(
   });
   const request = { ...inference, sequential_sampling: false };
   const prepared = await prepareScan(raw, request, bundle.config.model.gridsize, logger, { once: true });
+  for (const doubt of exposureDoubts(bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
   const { dataset } = scanForModel(prepared, bundle);
   const backend = await selectBackend(config, logger);
   try {
@@ -127,17 +141,20 @@ const coveredBy = (weight: Tensor): Tensor => ({ data: Float32Array.from(wellCov
 
 /** `reconstruction.npz` of ours, or an image in a file of others. */
 async function fromReconstruction(spec: string, raw: RawData, services: WorkflowServices): Promise<SolverStart> {
-  const { image, originYxPx, weight, notes } = await readStoredImage(spec, 'the object to begin with');
-  for (const note of notes) services.logger?.warn(note);
+  const note = (sentence: string) => services.logger?.warn(sentence);
+  const stored = placeOnScan(await readStoredImage(spec, 'the object to begin with'), raw);
+  const { image, originYxPx, weight, turned } = stored;
+  stored.notes.forEach(note);
   const [height, width] = image.shape;
   if (originYxPx === undefined) {
-    services.logger?.warn(
+    note(
       `${spec} does not say where its ${formatShape(image.shape)} pixels lie (frame_origin_yx_px), so they are centred on the scan.`,
     );
   }
   const frame = { originYxPx: originYxPx ?? centred(raw, height, width), height, width };
   const covered = weight && coveredBy({ data: Float32Array.from(weight), shape: image.shape });
-  return { object: { image, frame, covered }, probe: await probeBeside(splitFileSpec(spec).file, raw.N) };
+  const probe = await readProbeBeside(spec, raw.N, { guess: true, note });
+  return { object: { image, frame, covered }, probe: probe && turnedImage(probe, turned) };
 }
 
 function centred(raw: RawData, height: number, width: number): readonly [number, number] {
@@ -146,23 +163,13 @@ function centred(raw: RawData, height: number, width: number): readonly [number,
   return [top + Math.floor((scan.height - height) / 2), left + Math.floor((scan.width - width) / 2)];
 }
 
-async function probeBeside(file: string, N: number): Promise<ComplexTensor | undefined> {
-  if (path.extname(file).toLowerCase() !== '.npz') return undefined;
-  const npz = await openNpz(file);
-  try {
-    const key = ['reconstructed_probe', 'probeGuess'].find((name) => npz.has(name));
-    return key === undefined ? undefined : checkProbe(await npz.readComplex64(key), N, npz.origin(key));
-  } finally {
-    await npz.close();
-  }
-}
-
 /** Pixels may differ by this share: sizes are rounded. */
 const SAME_PIXEL = 0.01;
 
 /** A product; its object is laid where its metres say, to the nearest pixel. */
 async function fromProduct(file: string, raw: RawData, services: WorkflowServices): Promise<SolverStart> {
-  const { object, probe } = await readProductFile(file, { note: (sentence) => services.logger?.warn(sentence) });
+  const note = (sentence: string) => services.logger?.warn(sentence);
+  const { object, probe } = await readProductFile(file, { note });
   const [, height, width] = object.array.shape;
   const pixel = { x: object.pixel.width_m, y: object.pixel.height_m };
   const own = raw.geometry.objectPixel_m ?? pixel;
@@ -175,9 +182,6 @@ async function fromProduct(file: string, raw: RawData, services: WorkflowService
   }
   const scan = toPixels(gridOfScan(raw, own));
   const size = height * width;
-  const [, modes, N] = probe.array.shape;
-  const light = modes * probe.array.shape[2] * probe.array.shape[3];
-  const first = { re: probe.array.re.subarray(0, light), im: probe.array.im.subarray(0, light) };
   return {
     object: {
       image: { re: object.array.re.subarray(0, size), im: object.array.im.subarray(0, size), shape: [height, width] },
@@ -190,6 +194,6 @@ async function fromProduct(file: string, raw: RawData, services: WorkflowService
         width,
       },
     },
-    probe: checkProbe({ ...first, shape: [modes, N, probe.array.shape[3]] }, raw.N, { path: file, member: 'probe' }),
+    probe: checkProbe(probe.array, raw.N, { path: file, member: 'probe' }, note),
   };
 }

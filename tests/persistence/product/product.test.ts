@@ -341,7 +341,7 @@ describe('what others write', () => {
     expect(one.notes).toEqual([expect.stringMatching(/no size of the object's pixels; .* those of the probe\.$/)]);
     const none = await read({ ...object, ...probe, object_center_x_m: undefined });
     expect(none.product.object.pixel).toEqual({ width_m: 5e-8, height_m: 5e-8 });
-    expect(none.product.probe.pixel).toEqual({ width_m: 1.25e-7, height_m: 1.25e-7 });
+    expect(none.product.probe.pixel).toEqual({ width_m: 5e-8, height_m: 5e-8 });
     expect(none.notes).toHaveLength(2);
     expect(none.notes[1]).toMatch(/object_center_x_m is taken to be 0/);
   });

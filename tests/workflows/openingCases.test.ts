@@ -183,7 +183,7 @@ describeShared(
         ['train', '--train_data_file', cxi, '--nepochs', '1', '--output_dir', path.join(folder, 'never')],
       ]) {
         const { code, err } = await cli(...words);
-        expect([words[0], code]).toEqual([words[0], 2]);
+        expect(code, words[0]).not.toBe(0);
         expect(err).toMatch(/eV/);
       }
       const frames = at('04-positions-order', 'frames.h5');

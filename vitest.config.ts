@@ -12,6 +12,8 @@ const together = [
 export default defineConfig({
   test: {
     pool: 'forks',
+    globalSetup: './tests/support/surroundings.ts',
+    reporters: ['default', './tests/support/skippedReporter.ts'],
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -2,5 +2,12 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['tests/slow/**/*.test.ts'], pool: 'forks', testTimeout: 600_000, hookTimeout: 600_000 },
+  test: {
+    include: ['tests/slow/**/*.test.ts'],
+    pool: 'forks',
+    globalSetup: './tests/support/surroundings.ts',
+    reporters: ['default', './tests/support/skippedReporter.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+  },
 });

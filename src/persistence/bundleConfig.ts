@@ -72,6 +72,24 @@ export function parseBundleConfig(value: unknown): BundleConfig {
   return bundleConfig(parsed.data);
 }
 
+/**
+ * A configuration with the fields that an earlier version wrote, in every block: fields that came later have their defaults and are
+ * left out, so that a bundle of that version is compared with what that version wrote.
+ */
+export function withFieldsOf(config: object, written: object): object {
+  const kept = Object.entries(config).filter(([key]) => Object.hasOwn(written, key));
+  return Object.fromEntries(
+    kept.map(([key, value]) => {
+      const theirs = (written as Readonly<Record<string, unknown>>)[key];
+      return [key, isBlock(value) && isBlock(theirs) ? withFieldsOf(value, theirs) : value];
+    }),
+  );
+}
+
+function isBlock(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function without(block: object, names: readonly string[]): object {
   return Object.fromEntries(Object.entries(block).filter(([key]) => !isOneOf(names, key)));
 }

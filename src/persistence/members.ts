@@ -8,7 +8,7 @@ import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { type DecodedSafetensors, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
-import { bundleConfig, parseBundleConfig } from './bundleConfig.js';
+import { type BundleConfig, bundleConfig, parseBundleConfig, withFieldsOf } from './bundleConfig.js';
 import { canonicalJson } from './canonicalJson.js';
 import { type BundleContent, type BundleScale, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
@@ -61,14 +61,19 @@ export interface DecodedMembers extends BundleContent {
 
 /**
  * All members of a bundle, `manifest.json` first; equal content gives equal bytes.
+ * @param written a `config.json` whose fields are the only ones that are written: that of a version that had fewer
  * @throws PtychoError BUNDLE_INVALID for values that no member can hold.
  */
-export function encodeMembers(content: BundleContent, encodeModel: ModelEncoder): Map<string, Uint8Array> {
+export function encodeMembers(
+  content: BundleContent,
+  encodeModel: ModelEncoder,
+  written?: Uint8Array,
+): Map<string, Uint8Array> {
   checkFinite(content.weights);
   const weights = encodeSafetensors(content.weights);
   const models = encodeModel(weights.entries);
   const bytes: Record<MemberName, Uint8Array> = {
-    'config.json': utf8(canonicalJson(bundleConfig(content.config))),
+    'config.json': utf8(canonicalJson(configLike(bundleConfig(content.config), written))),
     'params.json': utf8(canonicalJson(bundleParams(content))),
     'weights.safetensors': weights.bytes,
     'autoencoder.onnx': models.autoencoder,
@@ -82,6 +87,10 @@ export function encodeMembers(content: BundleContent, encodeModel: ModelEncoder)
     ['manifest.json', utf8(canonicalJson(manifest))],
     ...MEMBERS.map((name) => [name, bytes[name]] as const),
   ]);
+}
+
+function configLike(config: BundleConfig, written: Uint8Array | undefined): object {
+  return written === undefined ? config : withFieldsOf(config, readJson(written, 'config.json') as object);
 }
 
 /**

@@ -40,7 +40,7 @@ export async function verifyBundleBytes(
       'it has no params.json and no autoencoder.onnx, because an older ptychopinn wrote it; it can be used, and PtychoModel.save writes a whole one',
     );
   }
-  const again = encodeMembers(decoded, encoderOf(decoded));
+  const again = encodeMembers(decoded, encoderOf(decoded), members.get('config.json'));
   const { version } = manifest.created_by;
   const reason =
     version === writer.version

@@ -1,5 +1,4 @@
 /** `.npz`: rows by position, compressed arrays, transposition, bounds, and files made by NumPy itself where it is at hand. */
-import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +10,7 @@ import { encodeNpy } from '../../src/formats/npyWrite.js';
 import { type NpzFile, openNpz, writeNpz } from '../../src/formats/npz.js';
 import { writeZip } from '../../src/formats/zip.js';
 import { dictionary, npyFile } from '../support/npyBytes.js';
+import { askPython, describePython, runPython } from '../support/python.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 
 let folder: string;
@@ -234,84 +234,96 @@ describe('openNpz refuses', () => {
   });
 });
 
-const python = ['/usr/bin/python3', 'python3'].find(
-  (command) => spawnSync(command, ['-c', 'import numpy']).status === 0,
-);
-describe.skipIf(python === undefined)(
-  'files that NumPy itself wrote and reads (skipped without python3 and numpy)',
-  () => {
-    const run = (script: string) => {
-      const { status, stdout, stderr } = spawnSync(python!, ['-c', script], { encoding: 'utf8', cwd: folder });
-      if (status !== 0) throw new Error(stderr);
-      return stdout;
-    };
-
-    it('every dtype and both orders', async () => {
-      run(`
+describePython('files that NumPy itself wrote and reads', ['numpy'], () => {
+  it('every dtype and both orders', async () => {
+    runPython(
+      `import sys
 import numpy as np
 a = {}
 for d in ['?','i1','i2','i4','i8','u1','u2','u4','u8','f2','f4','f8','c8','c16']:
-    for o in '<>':
-        for order in 'CF':
-            a[f"{d if d != '?' else 'b1'}_{'le' if o == '<' else 'be'}_{order}"] = np.array(
-                (np.arange(24).reshape(2, 3, 4) * (1 - 0.5j if d[0] == 'c' else 1)), dtype=o + d, order=order)
+  for o in '<>':
+      for order in 'CF':
+          a[f"{d if d != '?' else 'b1'}_{'le' if o == '<' else 'be'}_{order}"] = np.array(
+              (np.arange(24).reshape(2, 3, 4) * (1 - 0.5j if d[0] == 'c' else 1)), dtype=o + d, order=order)
 a['text'] = np.array(['ab', 'cde'])
 a['zero'] = np.float64(3.5)
-np.savez('np.npz', **a)
-np.savez_compressed('npc.npz', **a)
-`);
-      for (const name of ['np.npz', 'npc.npz']) {
-        await using(name, async (npz) => {
-          expect(npz.keys).toHaveLength(14 * 4 + 2);
-          for (const key of npz.keys) {
-            const array = await npz.read(key);
-            if (key === 'text') expect(array).toMatchObject({ strings: ['ab', 'cde'] });
-            else if (key === 'zero') expect(array).toMatchObject({ shape: [], data: Float64Array.of(3.5) });
-            else {
-              const values = [...Array(24).keys()];
-              const complex = array as ComplexNpyArray;
-              const numbers = array.kind === 'complex' ? complex.re : (array as RealNpyArray).data;
-              expect([key, array.shape]).toEqual([key, [2, 3, 4]]);
-              expect([key, ...numbers]).toEqual([
-                key,
-                ...(key.startsWith('b1') ? values.map((v) => (v ? 1 : 0)) : values),
-              ]);
-              if (array.kind === 'complex')
-                expect([...complex.im].map((v) => v || 0)).toEqual(values.map((v) => -v / 2 || 0));
-            }
+np.savez(sys.argv[1], **a)
+np.savez_compressed(sys.argv[2], **a)
+`,
+      [file('np.npz'), file('npc.npz')],
+    );
+    for (const name of ['np.npz', 'npc.npz']) {
+      await using(name, async (npz) => {
+        expect(npz.keys).toHaveLength(14 * 4 + 2);
+        for (const key of npz.keys) {
+          const array = await npz.read(key);
+          if (key === 'text') expect(array).toMatchObject({ strings: ['ab', 'cde'] });
+          else if (key === 'zero') expect(array).toMatchObject({ shape: [], data: Float64Array.of(3.5) });
+          else {
+            const values = [...Array(24).keys()];
+            const complex = array as ComplexNpyArray;
+            const numbers = array.kind === 'complex' ? complex.re : (array as RealNpyArray).data;
+            expect([key, array.shape]).toEqual([key, [2, 3, 4]]);
+            expect([key, ...numbers]).toEqual([
+              key,
+              ...(key.startsWith('b1') ? values.map((v) => (v ? 1 : 0)) : values),
+            ]);
+            if (array.kind === 'complex')
+              expect([...complex.im].map((v) => v || 0)).toEqual(values.map((v) => -v / 2 || 0));
           }
-        });
-      }
-    });
-
-    it('reads what we write', async () => {
-      await writeNpz(file('ours.npz'), {
-        ...arrays,
-        wide: { re: Float64Array.of(1), im: Float64Array.of(2), shape: [] },
-        long: { data: Int32Array.of(-1, 5), shape: [2], dtype: 'int64' },
-        flag: { data: Uint8Array.of(1, 0), shape: [2], dtype: 'bool' },
-        large: { data: new Float32Array(5_000_000).fill(0.5), shape: [5_000_000] },
+        }
       });
-      const out = run(`
-import numpy as np
-d = np.load('ours.npz')
-print({k: (str(d[k].dtype), d[k].shape) for k in d.files})
-print(float(d['diffraction'].astype('f8').sum()), d['probeGuess'].tolist(), d['note'].tolist(), d['wide'], d['long'].tolist(), d['flag'].tolist(), d['large'].sum())
-`);
-      expect(out.split('\n')[0]).toBe(
-        "{'diffraction': ('float32', (20, 6, 5)), 'counts': ('uint16', (20, 2, 2)), 'probeGuess': ('complex64', (2, 2)), 'note': ('<U6', (2,)), 'wide': ('complex128', ()), 'long': ('int64', (2,)), 'flag': ('bool', (2,)), 'large': ('float32', (5000000,))}",
-      );
-      const [sum, rest] = out.split('\n')[1].split(/ (.*)/);
-      expect(Number(sum)).toBeCloseTo(
-        cube.reduce((a, b) => a + b, 0),
-        9,
-      );
-      expect(rest).toBe(
-        "[[(1+5j), (2+6j)], [(3+7j), (4+8j)]] ['first', 'second'] (1+2j) [-1, 5] [True, False] 2500000.0",
-      );
+    }
+  });
+
+  it('reads what we write', async () => {
+    await writeNpz(file('ours.npz'), {
+      ...arrays,
+      wide: { re: Float64Array.of(1), im: Float64Array.of(2), shape: [] },
+      long: { data: Int32Array.of(-1, 5), shape: [2], dtype: 'int64' },
+      flag: { data: Uint8Array.of(1, 0), shape: [2], dtype: 'bool' },
+      large: { data: new Float32Array(5_000_000).fill(0.5), shape: [5_000_000] },
     });
-  },
-);
+    const script = `
+import json, sys
+import numpy as np
+d = np.load(sys.argv[1])
+pairs = lambda a: [[float(v.real), float(v.imag)] for v in a.ravel()]
+print(json.dumps({
+    'kinds': {k: [d[k].dtype.str, list(d[k].shape)] for k in d.files},
+    'sums': [float(d['diffraction'].astype('f8').sum()), float(d['large'].astype('f8').sum())],
+    'complex': [pairs(d['probeGuess']), pairs(d['wide'])],
+    'plain': [d['note'].tolist(), d['long'].tolist(), d['flag'].tolist()],
+}))`;
+    const { kinds, sums, complex, plain } = askPython<Record<string, unknown>>(script, [file('ours.npz')]);
+    expect(kinds).toEqual({
+      diffraction: ['<f4', [20, 6, 5]],
+      counts: ['<u2', [20, 2, 2]],
+      probeGuess: ['<c8', [2, 2]],
+      note: ['<U6', [2]],
+      wide: ['<c16', []],
+      long: ['<i8', [2]],
+      flag: ['|b1', [2]],
+      large: ['<f4', [5_000_000]],
+    });
+    const total = cube.reduce((a, b) => a + b, 0);
+    expect(sums).toEqual([expect.closeTo(total, 9), 2_500_000]);
+    expect(complex).toEqual([
+      [
+        [1, 5],
+        [2, 6],
+        [3, 7],
+        [4, 8],
+      ],
+      [[1, 2]],
+    ]);
+    expect(plain).toEqual([
+      ['first', 'second'],
+      [-1, 5],
+      [true, false],
+    ]);
+  });
+});
 
 describeShared('shared data', () => {
   it('the golden and measured archives', async () => {

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { cli } from '../cli/capture.js';
@@ -97,12 +97,9 @@ print(json.dumps(facts))`;
 });
 
 // PyTorch is large, so that it is never asked for: where it is not installed these two tests are left out.
-const torch = findPython(['torch', 'numpy']) !== null;
-describe.skipIf(!torch)(
-  `examples/python/export_torch_weights.py${torch ? '' : ' (skipped: no Python with torch)'}`,
-  () => {
-    /** Saves weights (argv 1) as a published bundle (argv 2) and as a checkpoint (argv 3). */
-    const SAVE = `
+describePython('examples/python/export_torch_weights.py', ['torch', 'numpy'], () => {
+  /** Saves weights (argv 1) as a published bundle (argv 2) and as a checkpoint (argv 3). */
+  const SAVE = `
 import io, json, pickle, sys, zipfile
 import numpy as np, torch
 arrays = np.load(sys.argv[1])
@@ -121,52 +118,51 @@ with zipfile.ZipFile(sys.argv[2], 'w') as z:
 torch.save({'state_dict': state, 'epoch': 3, 'hyper_parameters': {'model_config': {'mode': 'Unsupervised', 'intensity_scale': 1e4}}}, sys.argv[3])
 `;
 
-    it('makes an NPZ that is imported weight for weight, of a bundle and of a checkpoint', async () => {
-      const { weights } = networkContent({ model: { architecture: 'cnn_cbam' } });
-      const published = Object.entries(weights).map(([name, tensor]) => [publishedName(name), tensor] as const);
-      const arrays = Object.fromEntries(published.filter(([name]) => name !== ''));
-      await writeNpz(file('state.npz'), { ...arrays, probe: content.probe });
-      runPython(SAVE, [file('state.npz'), file('torch.zip'), file('last.ckpt')], ['torch', 'numpy']);
+  it('makes an NPZ that is imported weight for weight, of a bundle and of a checkpoint', async () => {
+    const { weights } = networkContent({ model: { architecture: 'cnn_cbam' } });
+    const published = Object.entries(weights).map(([name, tensor]) => [publishedName(name), tensor] as const);
+    const arrays = Object.fromEntries(published.filter(([name]) => name !== ''));
+    await writeNpz(file('state.npz'), { ...arrays, probe: content.probe });
+    runPython(SAVE, [file('state.npz'), file('torch.zip'), file('last.ckpt')], ['torch', 'numpy']);
 
-      for (const source of ['torch.zip', 'last.ckpt']) {
-        // As they are, both get a sentence that leads here.
-        const refused = await cli('bundle', 'import', file(source), '--output_dir', file('never'));
-        expect(refused.code).not.toBe(0);
-        expect(refused.err).toContain('examples/python/export_torch_weights.py');
+    for (const source of ['torch.zip', 'last.ckpt']) {
+      // As they are, both get a sentence that leads here.
+      const refused = await cli('bundle', 'import', file(source), '--output_dir', file('never'));
+      expect(refused.code).not.toBe(0);
+      expect(refused.err).toContain('examples/python/export_torch_weights.py');
 
-        const npy = "import numpy, sys; numpy.save(sys.argv[2], numpy.load(sys.argv[1])['probe'])";
-        runPython(npy, [file('state.npz'), file('probe.npy')]);
-        const probe = source === 'last.ckpt' ? ['--probe', file('probe.npy'), '--set', 'nphotons=1e5'] : [];
-        runExample('export_torch_weights.py', [file(source), file(`${source}.npz`), ...probe], ['torch', 'numpy']);
-        const { code, err } = await cli(
-          'bundle',
-          'import',
-          file(`${source}.npz`),
-          '--output_dir',
-          file(`${source}-out`),
-          '--quiet',
-        );
-        expect([code, err]).toEqual([0, '']);
-        const bundle = await openBundle(file(`${source}-out`));
-        expect(bundle.config.model).toMatchObject({ architecture: 'cnn_cbam', amp_activation: 'swish' });
-        expect(bundle.scale.intensityScale).toBeCloseTo(Math.sqrt(1e5) / 32, 9);
-        expect(bundle.probe.re[40]).toBeCloseTo((content.probe.re[40] * Math.sqrt(1e5)) / 32, 4);
-        for (const [name, { data }] of Object.entries(weights)) {
-          if (name === 'log_intensity_scale') continue;
-          const found = Buffer.from(bundle.weights[name].data.slice().buffer);
-          expect(Buffer.compare(found, Buffer.from(data.slice().buffer)), name).toBe(0);
-        }
+      const npy = "import numpy, sys; numpy.save(sys.argv[2], numpy.load(sys.argv[1])['probe'])";
+      runPython(npy, [file('state.npz'), file('probe.npy')]);
+      const probe = source === 'last.ckpt' ? ['--probe', file('probe.npy'), '--set', 'nphotons=1e5'] : [];
+      runExample('export_torch_weights.py', [file(source), file(`${source}.npz`), ...probe], ['torch', 'numpy']);
+      const { code, err } = await cli(
+        'bundle',
+        'import',
+        file(`${source}.npz`),
+        '--output_dir',
+        file(`${source}-out`),
+        '--quiet',
+      );
+      expect([code, err]).toEqual([0, '']);
+      const bundle = await openBundle(file(`${source}-out`));
+      expect(bundle.config.model).toMatchObject({ architecture: 'cnn_cbam', amp_activation: 'swish' });
+      expect(bundle.scale.intensityScale).toBeCloseTo(Math.sqrt(1e5) / 32, 9);
+      expect(bundle.probe.re[40]).toBeCloseTo((content.probe.re[40] * Math.sqrt(1e5)) / 32, 4);
+      for (const [name, { data }] of Object.entries(weights)) {
+        if (name === 'log_intensity_scale') continue;
+        const found = Buffer.from(bundle.weights[name].data.slice().buffer);
+        expect(Buffer.compare(found, Buffer.from(data.slice().buffer)), name).toBe(0);
       }
-    }, 300_000);
+    }
+  }, 300_000);
 
-    it('says what it cannot read', async () => {
-      await writeFile(file('text.pt'), 'hello');
-      await expect(async () =>
-        runExample('export_torch_weights.py', [file('text.pt'), file('x.npz')], ['torch', 'numpy']),
-      ).rejects.toThrow();
-    });
-  },
-);
+  it('says what it cannot read', async () => {
+    await writeFile(file('text.pt'), 'hello');
+    await expect(async () =>
+      runExample('export_torch_weights.py', [file('text.pt'), file('x.npz')], ['torch', 'numpy']),
+    ).rejects.toThrow();
+  });
+});
 
 /** The published name of one of our weights; empty for what PyTorch does not keep. */
 function publishedName(name: string): string {

@@ -70,20 +70,26 @@ describe('notebooks', () => {
     checkDemo(await rendered('simulate-and-reconstruct', ...short));
   });
 
-  it.skipIf(!measured)('real-scan', async () => {
-    const { page, sizes } = await rendered('real-scan', ...short);
-    expect(page).toContain('516 patterns of 128 × 128, 0 problems');
-    expect(sizes.length).toBeGreaterThanOrEqual(6);
-    const limit = sample ? 0.4 : number(page, /constant object ([\d.]+)/);
-    expect(number(page, /^R ([\d.]+)/m)).toBeLessThan(limit);
-  });
+  it.skipIf(!measured)(
+    `real-scan${measured ? '' : ' (skipped: no measured data; set PTYCHOPINN_SHARED)'}`,
+    async () => {
+      const { page, sizes } = await rendered('real-scan', ...short);
+      expect(page).toContain('516 patterns of 128 × 128, 0 problems');
+      expect(sizes.length).toBeGreaterThanOrEqual(6);
+      const limit = sample ? 0.4 : number(page, /constant object ([\d.]+)/);
+      expect(number(page, /^R ([\d.]+)/m)).toBeLessThan(limit);
+    },
+  );
 
   it('real-scan says what to do where there is no scan', async () => {
     const failing = rendered('real-scan', '--set', 'scanFile=no-such-scan.npz');
     await expect(failing).rejects.toThrow(/There is no scan .*set scanFile and trainingFile[\s\S]*Cell 3 of real-scan/);
   });
 
-  it.skipIf(!jupyter)('simulate-and-reconstruct, in Jupyter', async () => {
-    checkDemo(await rendered('simulate-and-reconstruct', ...short, '--kernel'));
-  });
+  it.skipIf(!jupyter)(
+    `simulate-and-reconstruct, in Jupyter${jupyter ? '' : ' (skipped: no Jupyter with tslab)'}`,
+    async () => {
+      checkDemo(await rendered('simulate-and-reconstruct', ...short, '--kernel'));
+    },
+  );
 });

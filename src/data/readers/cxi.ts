@@ -10,9 +10,9 @@ import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import { asElectronvolts, asMetres } from '../opening/geometry.js';
-import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { positionsInHdf5 } from '../opening/positionsFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
-import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { firstProbe } from './product.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
@@ -48,7 +48,9 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
       { path: file.path, key: DATA[0] },
     );
   }
-  const patterns = hdf5Frames(file, [place]);
+  const { patterns, positions } = await hdf5FramesAndPositions(file, [place], options, notes, (given, counts) =>
+    translations(file, given, options, counts),
+  );
   const mask = file.has(`${DETECTOR}/mask`)
     ? hdf5Mask(file, `${DETECTOR}/mask`, patterns, (bits) => bits !== 0 && bits !== HAS_SIGNAL)
     : undefined;
@@ -69,7 +71,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     path: file.path,
     format: 'cxi',
     patterns,
-    positions: await findPositions(file, options, notes),
+    positions,
     probeGuess: findProbe(file, notes),
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
     geometry: {
@@ -84,9 +86,14 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   };
 }
 
-async function findPositions(file: Hdf5File, options: ReaderOptions, notes: string[]): Promise<StoredPositions> {
-  const { positions: spec, positions_unit: unit } = options;
-  const place = spec ?? TRANSLATIONS.find((path) => file.has(path));
+/** CXI defines the order x, y, z, in metres; (n, 3), or (3, n) as PyNX writes it. */
+function translations(
+  file: Hdf5File,
+  given: string | undefined,
+  { positions_unit: unit }: ReaderOptions,
+  counts: readonly number[],
+): StoredPositions {
+  const place = given ?? TRANSLATIONS.find((path) => file.has(path));
   if (place === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
@@ -94,10 +101,7 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
       { path: file.path, key: TRANSLATIONS[0] },
     );
   }
-  if (place.startsWith('/') && file.kindOf(place) !== undefined) return positionsInHdf5(file, place, unit, 'm');
-  const found = await readPositionsFile(place, unit);
-  notes.push(...found.notes);
-  return found.positions;
+  return positionsInHdf5(file, place, unit, 'm', counts);
 }
 
 function findProbe(file: Hdf5File, notes: string[]): ComplexTensor | undefined {

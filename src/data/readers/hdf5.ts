@@ -8,13 +8,15 @@
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
-import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { positionsInHdf5 } from '../opening/positionsFile.js';
+import { rasterPositions } from '../opening/raster.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
-import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { nexusFacts } from './nexus.js';
+import { type Py4dstemFacts, py4dstemFacts } from './py4dstem.js';
 
-/** Where the patterns are in files of PtychoShelves, APS 9-ID, 26-ID and LCLS XPP; NeXus masters link pieces in a group. */
-const USUAL = ['/dp', '/exchange/data', '/entry/data/data', '/jungfrau1M/image_img'];
+/** Where the patterns are in files of py4DSTEM, PtychoShelves, APS 9-ID, 26-ID and LCLS XPP; NeXus masters link pieces in a group. */
+const USUAL = ['/datacube_root/datacube/data', '/dp', '/exchange/data', '/entry/data/data', '/jungfrau1M/image_img'];
 const PIECES = { group: '/entry/data', name: /^data_\d{4,}$/ };
 /** Groups in which positions may be. */
 const POSITION_GROUPS = ['/', '/entry/scan', '/entry/data', '/entry/sample/positions', '/exchange'];
@@ -33,12 +35,16 @@ export const hdf5Reader: ScanReader = {
 async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const notes: string[] = [];
   const paths = options.diffraction_path === undefined ? findPatterns(file, notes) : [options.diffraction_path];
-  const patterns = hdf5Frames(file, paths);
+  const cube = file.has(paths[0]) ? py4dstemFacts(file, paths[0]) : undefined;
+  const { patterns, positions } = await hdf5FramesAndPositions(file, paths, options, notes, (place, counts) =>
+    place === undefined
+      ? ownPositions(file, options, counts, notes, cube && (() => cubePositions(file, paths[0], cube)))
+      : positionsInHdf5(file, place, options.positions_unit, undefined, counts),
+  );
   const facts = nexusFacts(file);
   notes.push(...facts.notes);
   const mask = facts.mask === undefined ? undefined : hdf5Mask(file, facts.mask, patterns);
   if (mask !== undefined && 'note' in mask) notes.push(mask.note);
-  const positions = await findPositions(file, options, notes);
   const metadata = file.attributes();
   const declared = file.attributes(paths[0]).measurement_domain ?? metadata.measurement_domain;
   return {
@@ -47,7 +53,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     patterns,
     positions,
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
-    geometry: facts.geometry,
+    geometry: { ...facts.geometry, ...cube?.geometry },
     measurementDomain:
       declared === undefined
         ? undefined
@@ -67,12 +73,17 @@ function findPatterns(file: Hdf5File, notes: string[]): string[] {
     // Not `has`: a piece whose file is missing must be an error, not a shorter scan.
     if (names.length > 0) return names.sort().map((name) => `${PIECES.group}/${name}`);
   }
-  const candidates = file.datasets().flatMap((path) => {
+  const found = file.datasets().flatMap((path) => {
     const shape = framesShape(file, path);
     return shape === undefined ? [] : [{ path, shape }];
   });
+  const stacks = found.filter(({ shape }) => shape.length === 3);
+  // Four axes only where there is nothing with three.
+  const candidates = stacks.length > 0 ? stacks : found;
   if (candidates.length === 1) {
-    notes.push(`The patterns of ${file.path} are taken from ${candidates[0].path}, its only dataset with three axes.`);
+    notes.push(
+      `The patterns of ${file.path} are taken from ${candidates[0].path}, its only dataset with ${candidates[0].shape.length === 3 ? 'three' : 'four'} axes.`,
+    );
     return [candidates[0].path];
   }
   const listed = candidates.slice(0, MOST_LISTED).map(({ path, shape }) => `${path} ${formatShape(shape)}`);
@@ -91,22 +102,29 @@ function findPatterns(file: Hdf5File, notes: string[]): string[] {
 function framesShape(file: Hdf5File, path: string): Shape | undefined {
   try {
     const { shape, type } = file.header(path);
-    return shape.length === 3 && type.kind === 'numbers' && !/complex|bool/.test(type.dtype) ? shape : undefined;
+    return (shape.length === 3 || shape.length === 4) && type.kind === 'numbers' && !/complex|bool/.test(type.dtype)
+      ? shape
+      : undefined;
   } catch (error) {
     if (isPtychoError(error)) return undefined;
     throw error;
   }
 }
 
-/** Positions from the option (a path inside this file, or another file), or from the usual places. */
-async function findPositions(file: Hdf5File, options: ReaderOptions, notes: string[]): Promise<StoredPositions> {
-  const { positions: spec, positions_unit: unit } = options;
-  if (spec !== undefined) {
-    if (spec.startsWith('/') && file.kindOf(spec) !== undefined) return positionsInHdf5(file, spec, unit);
-    const found = await readPositionsFile(spec, unit);
-    notes.push(...found.notes);
-    return found.positions;
-  }
+/** The raster of a 4D-STEM cube; undefined where its step is not calibrated. */
+function cubePositions(file: Hdf5File, path: string, { step, findings }: Py4dstemFacts): StoredPositions | undefined {
+  const [rows, columns] = file.header(path).shape;
+  return step && { ...rasterPositions([rows, columns], step), origin: file.origin(path), findings };
+}
+
+/** Positions in the usual places, or the raster of a calibrated cube. */
+function ownPositions(
+  file: Hdf5File,
+  { positions_unit: unit }: ReaderOptions,
+  counts: readonly number[],
+  notes: string[],
+  raster?: () => StoredPositions | undefined,
+): StoredPositions {
   const dataset = POSITION_DATASETS.find((path) => file.has(path));
   const group = POSITION_GROUPS.find((path) =>
     [
@@ -118,11 +136,16 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
   const place = dataset ?? group;
   if (place !== undefined) {
     notes.push(`The positions of ${file.path} are taken from ${place}.`);
-    return positionsInHdf5(file, place, unit);
+    return positionsInHdf5(file, place, unit, undefined, counts);
+  }
+  const calibrated = raster?.();
+  if (calibrated !== undefined) {
+    notes.push(`The positions of ${file.path} are the raster of its calibration.`);
+    return calibrated;
   }
   throw new PtychoError(
     'DATASET_KEY_MISSING',
-    `${file.path} has no scan positions in the usual places; name them with positions: a path inside this file, or FILE[:key] (.csv with y,x in metres, .txt with x y, NPY, NPZ, HDF5).`,
+    `${file.path} has no scan positions in the usual places; name them with positions: a path inside this file, or FILE[:key] (.csv with y,x in metres, .txt with x y, tables with titles, NPY, NPZ, HDF5), or describe a raster with scan_shape and scan_step.`,
     { path: file.path, key: 'positions' },
   );
 }

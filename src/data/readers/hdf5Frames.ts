@@ -1,22 +1,39 @@
 /** Frames and masks of HDF5 files, for the readers whose scans are HDF5. */
 import { PtychoError } from '../../core/errors.js';
-import { formatShape, type Tensor } from '../../core/tensor.js';
+import { formatShape, type Shape, type Tensor } from '../../core/tensor.js';
 import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { nameOf, npyError } from '../../formats/npyHeader.js';
-import type { StoredPatterns } from '../scanFile.js';
+import {
+  type LayoutHints,
+  layoutHints,
+  type PatternLayout,
+  patternLayout,
+  planesOf,
+  possibleCounts,
+} from '../opening/patternLayout.js';
+import { positionsOfOptions } from '../opening/positionsFile.js';
+import { crossedAxes } from '../opening/raster.js';
+import type { ReaderOptions, StoredPatterns, StoredPositions } from '../scanFile.js';
 
 /** 8192 × 8192: no detector has more in one frame that anybody reconstructs. */
 const MAX_PIXELS = 2 ** 26;
 
+/** Frames of a file, and the rows and columns of their raster where the dataset has both. */
+export interface Hdf5Frames extends StoredPatterns {
+  readonly raster?: readonly [number, number];
+}
+
 /**
- * Frames of a dataset (n, height, width) or (n, 1, height, width), or of several, one after the other.
+ * Frames of a dataset, or of several, one after the other; see `patternLayout` for the shapes.
+ * @param hints what tells a raster from several channels; for several datasets, that of the channel alone
  * @throws PtychoError DATASET_SHAPE for other shapes, no frames or pieces that differ; DATASET_VALUE for numbers that are not
  * real; those of `Hdf5File.header`.
  */
-export function hdf5Frames(file: Hdf5File, paths: readonly string[]): StoredPatterns {
-  const pieces = paths.map((path) => new Hdf5Rows(file, path));
-  const sizes = pieces.map(({ header }) => frameSize(file, header.path, header.shape));
+export function hdf5Frames(file: Hdf5File, paths: readonly string[], hints: LayoutHints = {}): Hdf5Frames {
+  const known = paths.length === 1 ? hints : { channel: hints.channel };
+  const sizes = paths.map((path) => frameSize(file, path, file.header(path).shape, known));
+  const pieces = paths.map((path, i) => new FramePiece(file, path, sizes[i]));
   const [{ height, width }] = sizes;
   pieces.forEach(({ header, dtype }, i) => {
     if (sizes[i].height === height && sizes[i].width === width && dtype === pieces[0].dtype) return;
@@ -35,6 +52,7 @@ export function hdf5Frames(file: Hdf5File, paths: readonly string[]): StoredPatt
     count,
     height,
     width,
+    raster: pieces.length === 1 ? sizes[0].raster : undefined,
     dtype: pieces[0].dtype,
     resident: false,
     origin: file.origin(paths.length === 1 ? paths[0] : `${paths[0]} … ${paths.at(-1)?.split('/').at(-1)}`),
@@ -42,10 +60,38 @@ export function hdf5Frames(file: Hdf5File, paths: readonly string[]): StoredPatt
   };
 }
 
-function frameSize(file: Hdf5File, path: string, shape: readonly number[]) {
-  const axes = shape.length === 4 && shape[1] === 1 ? [shape[0], shape[2], shape[3]] : shape;
-  const [, height, width] = axes;
-  if (axes.length === 3 && height > 0 && width > 0 && height * width <= MAX_PIXELS) return { height, width };
+/**
+ * Frames and their positions, each of which helps to understand the other: positions tell a raster from several channels, the
+ * shape of the frames tells (3, n) from (n, 3).
+ * @param ownPositions those at a place in the file, or in the usual one where none is given, told how many patterns there may be
+ * @throws PtychoError as {@link hdf5Frames}, `positionsOfOptions` and `ownPositions`.
+ */
+export async function hdf5FramesAndPositions(
+  file: Hdf5File,
+  paths: readonly string[],
+  options: ReaderOptions,
+  notes: string[],
+  ownPositions: (place: string | undefined, counts: readonly number[]) => StoredPositions,
+): Promise<{ readonly patterns: StoredPatterns; readonly positions: StoredPositions }> {
+  const counts = hdf5Counts(file, paths);
+  const { positions: spec, scan_step } = options;
+  const inside = spec?.startsWith('/') && file.kindOf(spec) !== undefined && scan_step === undefined;
+  const given = inside ? undefined : await positionsOfOptions(options, file.header(paths[0]).shape);
+  notes.push(...(given?.notes ?? []));
+  const found = given?.positions ?? ownPositions(inside ? spec : undefined, counts);
+  const patterns = hdf5Frames(file, paths, layoutHints(found, options));
+  return { patterns, positions: crossedAxes(found, patterns.raster ?? options.scan_shape) };
+}
+
+/** Numbers of patterns that the datasets may hold together. */
+function hdf5Counts(file: Hdf5File, paths: readonly string[]): number[] {
+  const shapes = paths.map((path) => file.header(path).shape);
+  return shapes.length === 1 ? possibleCounts(shapes[0]) : [shapes.reduce((sum, [count]) => sum + count, 0)];
+}
+
+function frameSize(file: Hdf5File, path: string, shape: Shape, hints: LayoutHints): PatternLayout {
+  const layout = patternLayout(shape, hints, file.origin(path));
+  if (layout.height * layout.width <= MAX_PIXELS) return layout;
   throw npyError(
     'DATASET_SHAPE',
     file.origin(path),
@@ -54,7 +100,36 @@ function frameSize(file: Hdf5File, path: string, shape: readonly number[]) {
   );
 }
 
-async function readPieces(pieces: readonly Hdf5Rows[], rows: ArrayLike<number>, out: Float32Array): Promise<void> {
+/** The patterns of one dataset. */
+class FramePiece {
+  readonly count: number;
+  readonly rowLength: number;
+  private readonly rows: Hdf5Rows;
+
+  constructor(
+    file: Hdf5File,
+    path: string,
+    private readonly layout: PatternLayout,
+  ) {
+    this.rows = new Hdf5Rows(file, path, undefined, layout.rowAxes);
+    this.count = layout.count;
+    this.rowLength = this.rows.rowLength;
+  }
+
+  get header() {
+    return this.rows.header;
+  }
+
+  get dtype() {
+    return this.rows.dtype;
+  }
+
+  readInto(patterns: ArrayLike<number>, out: Float32Array): Promise<void> {
+    return this.rows.readInto(planesOf(this.layout, patterns), out);
+  }
+}
+
+async function readPieces(pieces: readonly FramePiece[], rows: ArrayLike<number>, out: Float32Array): Promise<void> {
   const { rowLength } = pieces[0];
   let first = 0;
   for (const piece of pieces) {

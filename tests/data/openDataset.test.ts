@@ -94,7 +94,7 @@ describe('openDataset', () => {
     });
     await withScan(changes, { drop_unpaired: true }, (raw) => {
       expect(raw.xcoords).toEqual(arrays.xcoords.data);
-      expect(raw.findings.all).toContainEqual(
+      expect(raw.findings?.all).toContainEqual(
         expect.objectContaining({
           code: 'UNPAIRED_LEFT_OUT',
           message: expect.stringMatching(/30 frames and 32 positions .* the last 2 positions of/),

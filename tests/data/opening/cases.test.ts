@@ -51,7 +51,7 @@ async function expectRight(raw: RawData, kept: readonly number[] = [...truth.x.k
   for (const [i, sum] of (await sumsOf(raw)).entries()) expect(sum / sums[kept[i]]).toBeCloseTo(1, 5);
 }
 /** What the user is told. */
-const said = (raw: RawData) => [...raw.notes, ...raw.findings.all.map(sentenceOf)].join();
+const said = (raw: RawData) => [...raw.notes, ...(raw.findings?.all ?? []).map(sentenceOf)].join();
 const without = (...left: number[]) => [...truth.x.keys()].filter((k) => !left.includes(k));
 
 describeShared('cases of opening', () => {

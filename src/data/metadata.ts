@@ -122,6 +122,7 @@ export function geometryRecord(geometry: ScanGeometry): MetadataRecord {
   const pair = (p?: { readonly x: number; readonly y: number }) => p && [p.x, p.y];
   return {
     energy_eV: geometry.energy_eV,
+    wavelength_m: geometry.wavelength_m,
     detector_distance_m: geometry.detectorDistance_m,
     detector_pixel_m: pair(geometry.detectorPixel_m),
     object_pixel_m: pair(geometry.objectPixel_m),
@@ -144,6 +145,7 @@ export function geometryOf(metadata: MetadataRecord): ScanGeometry {
   const centre = pair(block.object_center_m, finite);
   return {
     energy_eV: positive(block.energy_eV),
+    ...(positive(block.wavelength_m) && { wavelength_m: positive(block.wavelength_m) }),
     detectorDistance_m: positive(block.detector_distance_m),
     detectorPixel_m: pair(block.detector_pixel_m),
     objectPixel_m: pair(block.object_pixel_m),

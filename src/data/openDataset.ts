@@ -30,7 +30,7 @@ import { type Looked, readSample } from './prepare/sample.js';
 import { layProbe, settleLayout } from './prepare/settleLayout.js';
 import type { RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
-import type { ScanFile, StoredPatches, StoredPatterns, StoredPositions } from './scanFile.js';
+import type { ScanFile, StoredPatches, StoredPatterns } from './scanFile.js';
 
 export type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 
@@ -99,9 +99,13 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   }
   // Which frames, and where each of them lies.
   const chosen = await chooseFrames(file.patterns.count, options);
-  const aligned = alignPositions(chosen ? chooseInFile(file, chosen) : file, note);
+  const pairing = { drop_unpaired: options.drop_unpaired, frames: chosen };
+  const aligned = alignPositions(file, pairing, (finding) => {
+    if (finding.severity === 'note') note(finding.message);
+    else findings.add(finding);
+  });
   const selected = selectRows(aligned.positions, options, path, logger);
-  const rows = chosen ? Int32Array.from(selected, (row) => chosen[row]) : selected;
+  const rows = Int32Array.from(selected, (row) => aligned.frames[row]);
 
   // What a frame becomes.
   const correction = await readCorrection(file.patterns, options);
@@ -207,24 +211,6 @@ function namesOfRows({ patternIndexes, patterns }: ScanFile, rows: Int32Array): 
 
 function pick({ x, y }: { x: Float64Array; y: Float64Array }, rows: Int32Array) {
   return { x: Float64Array.from(rows, (row) => x[row]), y: Float64Array.from(rows, (row) => y[row]) };
-}
-
-/** The file with some of its frames; positions that are as many as these, and not as many as all, are theirs already. */
-function chooseInFile(file: ScanFile, chosen: Int32Array): Parameters<typeof alignPositions>[0] {
-  const { count } = file.patterns;
-  const isOfChosen = (length: number) => length === chosen.length && length !== count;
-  const numbers = (values: Float64Array) =>
-    isOfChosen(values.length) ? values : Float64Array.from(chosen, (row) => values[row] ?? Number.NaN);
-  const some = (positions: StoredPositions) => ({ ...positions, x: numbers(positions.x), y: numbers(positions.y) });
-  const { scanIndex } = file;
-  return {
-    path: file.path,
-    patterns: { ...file.patterns, count: chosen.length },
-    positions: some(file.positions),
-    startPositions: file.startPositions && some(file.startPositions),
-    scanIndex:
-      scanIndex && (isOfChosen(scanIndex.length) ? scanIndex : Int32Array.from(chosen, (row) => scanIndex[row] ?? 0)),
-  };
 }
 
 /** Turning and scaling must leave numbers. @throws PtychoError CONFIG_INVALID */

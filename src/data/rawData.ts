@@ -120,8 +120,8 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
   const { data, shape } = isNdarray(arrays.diffraction) ? fromNdarray(arrays.diffraction) : arrays.diffraction;
   const positions = coordinates(arrays.xcoords, arrays.ycoords, path);
   // In memory the patterns come first: there is no legacy of other layouts, hence nothing to guess.
-  const { count, height, width, last } = patternLayout(shape, positions.x.length, origin);
-  if (last || height !== width || data.length !== sizeOf(shape)) {
+  const { count, height, width } = patternLayout(shape, { positions: positions.x.length }, origin);
+  if (shape.length > 3 || height !== width || data.length !== sizeOf(shape)) {
     throw new PtychoError(
       'DATASET_SHAPE',
       `${path}: diffraction of shape ${formatShape(shape)} must be (patterns, N, N).`,
@@ -137,7 +137,8 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
   const note = (sentence: string) => notes.push(sentence);
   const aligned = alignPositions(
     { path, patterns, positions, startPositions, scanIndex: arrays.scanIndex && Int32Array.from(arrays.scanIndex) },
-    note,
+    {},
+    ({ message }) => note(message),
   );
   const mask = arrays.badPixels && { data: Uint8Array.from(arrays.badPixels, (v) => (v === 0 ? 0 : 1)), shape: [N, N] };
   if (mask && mask.data.length !== N * N) {

@@ -9,6 +9,7 @@
 import type { Logger } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
+import type { Finding } from './findings/finding.js';
 
 /** The families of scan files; `data_format` of the configuration names one, or `auto`. */
 export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
@@ -42,11 +43,17 @@ export interface StoredPositions {
   readonly unit: 'px' | 'm';
   /** File and key, for messages. */
   readonly origin: NpyOrigin;
+  /** The frame that each position belongs to, where the table has a column of them; not in order, from any first number on. */
+  readonly indexes?: ArrayLike<number>;
+  /** What had to be assumed about them. */
+  readonly findings?: readonly Finding[];
 }
 
 /** Lengths and energies of the experiment, as far as the file (or the caller) gives them. */
 export interface ScanGeometry {
   readonly energy_eV?: number;
+  /** That of electrons, for which it is not hc/E; otherwise it follows from the energy: see `wavelengthOf`. */
+  readonly wavelength_m?: number;
   /** Sample to detector. */
   readonly detectorDistance_m?: number;
   readonly detectorPixel_m?: { readonly x: number; readonly y: number };
@@ -73,8 +80,8 @@ export interface ScanFile {
   /** Positions at the start of each exposure (fly scans). */
   readonly startPositions?: StoredPositions;
   /**
-   * The number that each frame bears in its series (of files or datasets), where that is more than 0, 1, 2 …: a gap is a missing
-   * frame. Ascending. Positions are counted from the first number, or from 0 or 1, as their number tells.
+   * The number that each frame bears in its series (of files or datasets): a gap is a missing frame. Ascending. Positions are
+   * counted from the first number; see `pairFrames`.
    */
   readonly frameNumbers?: Int32Array;
   /** What Ptychodus calls each frame: the index by which patterns and positions were paired. */

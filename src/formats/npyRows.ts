@@ -46,15 +46,18 @@ export class NpyRows {
 
   /**
    * Writes rows one after the other into `out`, converted to float32.
+   * @param rowAxes leading axes that count rows together: with 2, row 5 of (4, 3, …) is [1, 2]
    * @throws PtychoError DATASET_SHAPE for rows that do not exist or an `out` that does not fit, DATASET_VALUE for complex
    * numbers or text, FILE_TRUNCATED.
    */
-  async readInto(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
+  async readInto(rows: ArrayLike<number>, out: Float32Array, rowAxes = 1): Promise<void> {
     const { header } = this;
     const origin = { path: this.path };
-    const rowLength = sizeOf(header.shape.slice(1));
+    const rest = header.shape.slice(rowAxes);
+    const rowLength = sizeOf(rest);
+    const total = header.shape.length === 0 ? 0 : sizeOf(header.shape.slice(0, rowAxes));
     for (let i = 0; i < rows.length; i++) {
-      if (Number.isInteger(rows[i]) && rows[i] >= 0 && rows[i] < (header.shape[0] ?? 0)) continue;
+      if (Number.isInteger(rows[i]) && rows[i] >= 0 && rows[i] < total) continue;
       throw npyError('DATASET_SHAPE', origin, `of shape ${formatShape(header.shape)} has no row ${rows[i]}.`);
     }
     if (out.length !== rows.length * rowLength) {
@@ -71,7 +74,7 @@ export class NpyRows {
       while (to < rows.length && to - from < most && rows[to] === rows[to - 1] + 1) to++;
       const bytes = new Uint8Array((to - from) * rowBytes);
       const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, header.dataOffset + rows[from] * rowBytes);
-      const shape = [to - from, ...header.shape.slice(1)];
+      const shape = [to - from, ...rest];
       const decoder = new NpyDecoder({ ...header, shape, dataBytes: bytes.length }, origin);
       decoder.push(bytes.subarray(0, bytesRead));
       out.set(expectReal(decoder.finish(), origin).data, from * rowLength);

@@ -159,22 +159,22 @@ export class NpzFile {
   }
 
   /**
-   * Rows of the first axis, in the given order: shape (rows, …rest of the shape). Rows of stored arrays are not covered by
+   * Rows of the first axis (or of the first `rowAxes`, counted together), in the given order: shape (rows, …rest of the shape). Rows of stored arrays are not covered by
    * the CRC-32, which only a whole read can check.
    * @throws PtychoError as {@link read}; DATASET_SHAPE for rows that do not exist.
    */
-  async readRows(key: string, rows: RowSelection): Promise<NpyArray> {
-    const { header, indices } = await this.rowsOf(key, rows);
-    const shape = [indices.length, ...header.shape.slice(1)];
+  async readRows(key: string, rows: RowSelection, rowAxes = 1): Promise<NpyArray> {
+    const { header, indices } = await this.rowsOf(key, rows, rowAxes);
+    const shape = [indices.length, ...header.shape.slice(rowAxes)];
     if ((await this.rowAccess(key)) === 'resident') return takeRows(await this.resident(key), indices, shape);
     const dataBytes = sizeOf(shape) * header.itemSize;
     const decoder = new NpyDecoder({ ...header, shape, dataBytes }, this.origin(key));
     if (decoder.target !== undefined) {
-      await this.readRowBytes(key, header, indices, decoder.target);
+      await this.readRowBytes(key, header, indices, decoder.target, rowAxes);
       decoder.filled();
     } else {
       const bytes = new Uint8Array(dataBytes);
-      await this.readRowBytes(key, header, indices, bytes);
+      await this.readRowBytes(key, header, indices, bytes, rowAxes);
       decoder.push(bytes);
     }
     return decoder.finish();
@@ -184,9 +184,9 @@ export class NpzFile {
    * Rows of a real array written one after the other into `out`, converted to its type.
    * @throws PtychoError as {@link readRows}; DATASET_VALUE for complex or text arrays.
    */
-  async readRowsInto(key: string, rows: RowSelection, out: Float32Array | Float64Array): Promise<void> {
-    const { header, indices } = await this.rowsOf(key, rows);
-    const rowLength = sizeOf(header.shape.slice(1));
+  async readRowsInto(key: string, rows: RowSelection, out: Float32Array | Float64Array, rowAxes = 1): Promise<void> {
+    const { header, indices } = await this.rowsOf(key, rows, rowAxes);
+    const rowLength = sizeOf(header.shape.slice(rowAxes));
     if ((await this.rowAccess(key)) === 'resident') {
       const { data } = expectReal(await this.resident(key), this.origin(key));
       for (let i = 0; i < indices.length; i++) {
@@ -194,7 +194,7 @@ export class NpzFile {
       }
       return;
     }
-    out.set(expectReal(await this.readRows(key, indices), this.origin(key)).data);
+    out.set(expectReal(await this.readRows(key, indices, rowAxes), this.origin(key)).data);
   }
 
   /** Closes the file and lets go of arrays kept in memory. */
@@ -214,7 +214,7 @@ export class NpzFile {
     if (!this.has(key)) {
       throw new PtychoError(
         'DATASET_KEY_MISSING',
-        `${this.path} has no array "${key}"; it holds ${this.keys.length === 0 ? 'no arrays' : this.keys.join(', ')}.`,
+        `${this.path} has no array "${key}"; it holds ${listedKeys(this.keys)}.`,
         { path: this.path, key, found: this.keys },
       );
     }
@@ -230,9 +230,9 @@ export class NpzFile {
     return header;
   }
 
-  private async rowsOf(key: string, rows: RowSelection) {
+  private async rowsOf(key: string, rows: RowSelection, rowAxes: number) {
     const header = await this.header(key);
-    const total = header.shape[0] ?? 0;
+    const total = header.shape.length === 0 ? 0 : sizeOf(header.shape.slice(0, rowAxes));
     const indices =
       'start' in rows ? Int32Array.from({ length: rows.count }, (_, i) => rows.start + i) : Int32Array.from(rows);
     for (const row of indices) {
@@ -267,10 +267,16 @@ export class NpzFile {
   }
 
   /** Reads rows by position; neighbouring rows in one go, several goes at a time. */
-  private async readRowBytes(key: string, header: NpyHeader, rows: Int32Array, target: Uint8Array): Promise<void> {
+  private async readRowBytes(
+    key: string,
+    header: NpyHeader,
+    rows: Int32Array,
+    target: Uint8Array,
+    rowAxes: number,
+  ): Promise<void> {
     const member = this.memberOf(key);
     const spilled = this.isCompressed(key) ? await this.spill(key, member) : undefined;
-    const rowBytes = sizeOf(header.shape.slice(1)) * header.itemSize;
+    const rowBytes = sizeOf(header.shape.slice(rowAxes)) * header.itemSize;
     let reads: Promise<void>[] = [];
     for (let from = 0, to = 0; from < rows.length; from = to) {
       to = from + 1;
@@ -285,6 +291,16 @@ export class NpzFile {
     }
     await Promise.all(reads);
   }
+}
+
+/** Names that a message lists. */
+const MOST_LISTED = 20;
+
+/** The names of arrays, for a message: the first ones, and how many more there are. */
+export function listedKeys(keys: readonly string[]): string {
+  if (keys.length === 0) return 'no arrays';
+  const rest = keys.length - MOST_LISTED;
+  return keys.slice(0, MOST_LISTED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): NpyArray {

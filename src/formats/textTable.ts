@@ -1,41 +1,122 @@
 /**
- * Tables of numbers in text files: comma separated or separated by blanks, comments behind `#`, an optional line of titles.
+ * Tables in text files: separated by commas, semicolons, tabs or blanks, comments behind `#`, an optional line of titles.
  *
  * @example
- * const { columns } = await readTextTable('positions.csv', ',', 2);
+ * const table = await readTextTable('positions.csv', 2);
+ * table.titles; // ['x', 'y']
+ * table.numbers(0); // Float64Array
  */
 import { open } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { openForReading } from './zipArchive.js';
 
+/** What stands between the values of a line; a blank is any run of blanks and tabs. */
+export type Separator = ',' | ';' | '\t' | ' ';
+
 /** A table by columns. */
 export interface TextTable {
+  readonly separator: Separator;
+  readonly rows: number;
+  /** Values that every line holds at least. */
+  readonly width: number;
   /** Titles, where the first line is no numbers. */
   readonly titles?: readonly string[];
-  readonly columns: readonly Float64Array[];
+  /** The last comment before the first line, split as titles are: `# x y`, as `numpy.savetxt` writes them. */
+  readonly commented?: readonly string[];
+  /**
+   * One column as numbers.
+   * @param missing what to do with empty cells, NaN and infinity: refuse them, or give them as NaN
+   * @throws PtychoError FILE_FORMAT naming the first line whose value is no number.
+   */
+  numbers(column: number, missing?: 'refuse' | 'NaN'): Float64Array;
 }
 
 /** A million rows of two columns are about 50 MB. */
 const MAX_BYTES = 2 ** 28;
+const NO_NUMBER = /^[-+]?(nan|inf(inity)?)$/i;
+const NAMES: Readonly<Record<Separator, string>> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', ' ': 'blanks' };
 
 /**
- * Reads a table of finite numbers.
- * @param separator `,` or ` ` (any run of blanks and tabs)
- * @param width columns that every line must have at least; further ones are left out
+ * Reads a table; what separates the values is seen from its first line. Between semicolons a comma is a decimal point.
+ * @param width values that every line must hold at least
  * @throws PtychoError FILE_NOT_FOUND, FORMAT_UNSUPPORTED (too large), FILE_FORMAT naming the first line that does not fit.
  */
-export async function readTextTable(path: string, separator: ',' | ' ', width: number): Promise<TextTable> {
-  const text = await readTextFile(path);
+export async function readTextTable(path: string, width: number): Promise<TextTable> {
+  const text = (await readTextFile(path)).replace(/^\ufeff/, '');
+  const lines = text.split(/\r?\n/, MOST_HEAD_LINES);
+  const first = lines.findIndex((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+  const separator = separatorOf(lines[first] ?? '');
+  const records = recordsOf(path, separator === ' ' ? withSingleBlanks(text) : text, separator);
+  const isTitle = (cell: string) => !NO_NUMBER.test(cell) && (cell === '' || Number.isNaN(numberOf(cell, separator)));
+  const head = records[0]?.cells ?? [];
+  // A nameless first column is the index that pandas writes.
+  const titles = head.every(isTitle) && head.some((cell) => cell !== '') ? records.shift()?.cells : undefined;
+  if (records.length === 0) throw new PtychoError('FILE_FORMAT', `${path} holds no numbers.`, { path });
   const fail = (line: number, what: string) =>
     new PtychoError(
       'FILE_FORMAT',
-      `${path}, line ${line}, ${what}; every line must hold ${width} numbers separated by ${separator === ',' ? 'commas' : 'blanks'}.`,
+      `${path}, line ${line}, ${what}; every line must hold ${width} numbers separated by ${NAMES[separator]}.`,
       { path, line },
     );
+  let narrowest = Number.POSITIVE_INFINITY;
+  for (const { cells, line } of records) {
+    if (cells.length < width) throw fail(line, `holds ${cells.length} values`);
+    narrowest = Math.min(narrowest, cells.length);
+  }
+  const comment = lines.slice(0, Math.max(0, first)).findLast((line) => line.trim().startsWith('#'));
+  return {
+    separator,
+    rows: records.length,
+    width: narrowest,
+    titles,
+    commented: comment === undefined ? undefined : titlesIn(comment.trim().replace(/^#+/, '')),
+    numbers(column, missing = 'refuse') {
+      return Float64Array.from(records, ({ cells, line }) => {
+        const cell = cells[column];
+        const value = numberOf(cell, separator);
+        if (Number.isFinite(value)) return value;
+        if (missing === 'NaN' && (cell === '' || NO_NUMBER.test(cell))) return Number.NaN;
+        throw fail(line, `has "${cell.slice(0, 40)}" where a number was expected`);
+      });
+    },
+  };
+}
+
+/** Lines that are looked at for comments, titles and the separator. */
+const MOST_HEAD_LINES = 1000;
+
+function separatorOf(line: string): Separator {
+  const trimmed = line.trim();
+  const found = ([';', ',', '\t'] as const).find((character) => trimmed.includes(character));
+  return found ?? ' ';
+}
+
+/** Titles of a line, of which those separated by blanks may have a unit in brackets: `Y (um)  X (um)`. */
+function titlesIn(line: string): string[] {
+  const separator = separatorOf(line);
+  const parts = separator === ' ' ? withSingleBlanks(line).split(' ') : line.split(separator);
+  return parts.map(unquoted);
+}
+
+/** One blank between values; none before the bracket of a unit. */
+const withSingleBlanks = (text: string): string =>
+  text
+    .replace(/[ \t]+/g, ' ')
+    .replace(/^ | $/gm, '')
+    .replace(/ (?=[([])/g, '');
+
+const unquoted = (cell: string): string => cell.trim().replace(/^(["'])(.*)\1$/, '$2');
+
+function numberOf(cell: string, separator: Separator): number {
+  if (cell === '') return Number.NaN;
+  return Number(separator === ';' ? cell.replace(',', '.') : cell);
+}
+
+function recordsOf(path: string, text: string, separator: Separator): { cells: string[]; line: number }[] {
   let records: { record: string[]; info: { lines: number } }[];
   try {
-    records = parse(separator === ',' ? text : text.replace(/[ \t]+/g, ' ').replace(/^ | $/gm, ''), {
+    records = parse(text, {
       delimiter: separator,
       comment: '#',
       comment_no_infix: true,
@@ -43,27 +124,13 @@ export async function readTextTable(path: string, separator: ',' | ' ', width: n
       skip_empty_lines: true,
       trim: true,
       info: true,
-      bom: true,
       // A quotation mark is nothing special in a table of numbers.
       quote: null,
     }) as unknown as typeof records;
   } catch (cause) {
     throw new PtychoError('FILE_FORMAT', `${path} is no table of text: ${messageOf(cause)}.`, { path }, { cause });
   }
-  const isTitle = (cell: string) =>
-    cell !== '' && Number.isNaN(Number(cell)) && !/^[-+]?(nan|inf(inity)?)$/i.test(cell);
-  const titles = records[0]?.record.every(isTitle) ? records.shift()?.record : undefined;
-  if (records.length === 0) throw new PtychoError('FILE_FORMAT', `${path} holds no numbers.`, { path });
-  const columns = Array.from({ length: width }, () => new Float64Array(records.length));
-  records.forEach(({ record, info }, row) => {
-    if (record.length < width) throw fail(info.lines, `holds ${record.length} values`);
-    columns.forEach((column, i) => {
-      column[row] = record[i] === '' ? Number.NaN : Number(record[i]);
-      if (!Number.isFinite(column[row]))
-        throw fail(info.lines, `has "${record[i].slice(0, 40)}" where a number was expected`);
-    });
-  });
-  return { titles, columns };
+  return records.map(({ record, info }) => ({ cells: record.map(unquoted), line: info.lines }));
 }
 
 /** A whole text file of bounded size. @throws PtychoError FILE_NOT_FOUND, FORMAT_UNSUPPORTED (too large) */

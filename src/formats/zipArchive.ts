@@ -29,6 +29,9 @@ const CHUNK_BYTES = 1 << 18;
 /** Deflate cannot expand more than this (two bits for 258 bytes): a declared size beyond it is a lie. */
 const MAX_DEFLATE_RATIO = 1032;
 
+/** Scans and models have a few hundred members at most. */
+const MAX_MEMBERS = 10_000;
+
 /** A zip archive opened for reading; `close` it when done. */
 export class ZipArchive {
   private readonly starts = new Map<string, Promise<number>>();
@@ -44,7 +47,8 @@ export class ZipArchive {
 
   /**
    * Opens an archive and reads its directory (zip64 included).
-   * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (no central directory), FILE_FORMAT (not a zip, damaged, a name twice).
+   * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (no central directory), FILE_FORMAT (not a zip, damaged, a name twice),
+   * FORMAT_UNSUPPORTED (far too many members).
    */
   static async open(path: string): Promise<ZipArchive> {
     const handle = await openForReading(path);
@@ -64,6 +68,13 @@ export class ZipArchive {
       }
       const zipLike = head[0] === 0x50 && head[1] === 0x4b;
       const directory = await readDirectory(path, handle, size, zipLike);
+      if (directory.entryCount > MAX_MEMBERS) {
+        throw new PtychoError(
+          'FORMAT_UNSUPPORTED',
+          `${path} holds ${directory.entryCount} members, more than the ${MAX_MEMBERS} that are read; save the patterns as one array.`,
+          { path, found: directory.entryCount, expected: MAX_MEMBERS },
+        );
+      }
       const entries = new Map<string, yauzl.Entry>();
       const members = new Map<string, ZipMember>();
       try {

@@ -11,6 +11,7 @@ import { silentLogger } from '../core/log.js';
 import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { nphotonsOf } from '../data/metadata.js';
 import { openDataset } from '../data/openDataset.js';
+import { energyOfWavelength_eV } from '../data/opening/geometry.js';
 import type { RawData } from '../data/rawData.js';
 import { patternsToWrite } from '../data/scanWriter.js';
 import { openNpz } from '../formats/npz.js';
@@ -271,7 +272,8 @@ export function metadataOf(
     name: text('name', path.basename(source, path.extname(source))),
     comments: text('comments', ''),
     detector_object_distance_m: geometry.detectorDistance_m ?? 0,
-    probe_energy_eV: geometry.energy_eV ?? 0,
+    // A product knows photons only: for electrons, those of the same wavelength.
+    probe_energy_eV: (geometry.wavelength_m ? energyOfWavelength_eV(geometry.wavelength_m) : geometry.energy_eV) ?? 0,
     exposure_time_s: number('exposure_time_s'),
     probe_photon_count: number('probe_photon_count', nphotonsOf(metadata)),
     mass_attenuation_m2_kg: number('mass_attenuation_m2_kg'),

@@ -85,14 +85,21 @@ describe('openDataset', () => {
     await expect(openDataset(file('nothing'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
   });
 
-  it('cuts surplus positions and says so (FORMAT-001)', async () => {
+  it('refuses surplus positions, or cuts them at the end when told so (FORMAT-001)', async () => {
     const longer = (values: Float64Array) => ({ data: Float64Array.of(...values, 1, 2), shape: [n + 2] });
     const changes = { xcoords: longer(arrays.xcoords.data), ycoords: longer(arrays.ycoords.data) };
-    await withScan(changes, {}, (raw) => {
+    await expect(withScan(changes, {}, () => {})).rejects.toMatchObject({
+      code: 'DATASET_SHAPE',
+      message: expect.stringMatching(/2 positions are too many: .* --drop_unpaired/),
+    });
+    await withScan(changes, { drop_unpaired: true }, (raw) => {
       expect(raw.xcoords).toEqual(arrays.xcoords.data);
-      expect(raw.notes).toEqual([
-        expect.stringMatching(/has 32 scan positions for 30 patterns; the last 2 are left out\.$/),
-      ]);
+      expect(raw.findings?.all).toContainEqual(
+        expect.objectContaining({
+          code: 'UNPAIRED_LEFT_OUT',
+          message: expect.stringMatching(/30 frames and 32 positions .* the last 2 positions of/),
+        }),
+      );
     });
   });
 

@@ -295,9 +295,9 @@ describe('openRawData refuses', () => {
       /"scan_index", has 2 scan numbers, but there are 30 positions/,
     );
     await refuses(
-      { ycoords: { data: arrays.ycoords.data, shape: [n, 1] } },
+      { ycoords: { data: arrays.ycoords.data, shape: [2, 3, 5] } },
       'DATASET_SHAPE',
-      /"ycoords", has shape \(30, 1\), but scan positions must have one axis/,
+      /"ycoords", has shape \(2, 3, 5\), but positions must have one value for each pattern/,
     );
     for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
       const bad = { data: arrays.xcoords.data.slice(), shape: [n] };
@@ -305,7 +305,7 @@ describe('openRawData refuses', () => {
       await refuses(
         { xcoords: bad },
         'DATASET_VALUE',
-        new RegExp(`"xcoords", has the value ${value} at index 4, but scan positions must be finite`),
+        new RegExp(`scan.npz has the x value ${value} at index 4, but scan positions must be finite`),
       );
     }
     await refuses({ xcoords: { strings: new Array(n).fill('1'), shape: [n] } }, 'DATASET_VALUE', /holds str values/);

@@ -285,6 +285,14 @@ describe('archives that are not what they should be', () => {
     await refuses(readZip(file('twice.zip'), bounds), 'FILE_FORMAT', /"aa" twice/);
   });
 
+  it('far too many members', async () => {
+    await writeZip(
+      file('many.zip'),
+      Array.from({ length: 10_001 }, (_, i) => ({ name: `${i}.npy`, data: new Uint8Array(0) })),
+    );
+    await refuses(ZipArchive.open(file('many.zip')), 'FORMAT_UNSUPPORTED', /holds 10001 members, more than the 10000/);
+  });
+
   it('a directory that promises more entries than there are', async () => {
     await refuses(
       damaged((zip) => {

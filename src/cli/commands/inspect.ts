@@ -105,13 +105,17 @@ function summaryLines(scan: ScanSummary): string[] {
   return lines;
 }
 
-function geometryWords({ energy_eV, detectorDistance_m, detectorPixel_m, objectPixel_m }: ScanSummary['geometry']) {
+function geometryWords(geometry: ScanSummary['geometry']) {
+  const { energy_eV, wavelength_m, detectorDistance_m, detectorPixel_m, objectPixel_m } = geometry;
   const pair = (p: { readonly x: number; readonly y: number }, unit: number) => {
     const [x, y] = [p.x, p.y].map((v) => Number((v * unit).toPrecision(4)));
     return x === y ? String(x) : `${x} × ${y}`;
   };
   return [
-    energy_eV !== undefined && `${Number(energy_eV.toPrecision(5))} eV`,
+    energy_eV !== undefined &&
+      (wavelength_m === undefined
+        ? `${Number(energy_eV.toPrecision(5))} eV`
+        : `electrons of ${Number((energy_eV / 1e3).toPrecision(5))} keV (${Number((wavelength_m * 1e12).toPrecision(4))} pm)`),
     detectorDistance_m !== undefined && `detector at ${Number(detectorDistance_m.toPrecision(4))} m`,
     detectorPixel_m !== undefined && `its pixels ${pair(detectorPixel_m, 1e6)} µm`,
     objectPixel_m !== undefined && `object pixels ${pair(objectPixel_m, 1e9)} nm`,

@@ -41,7 +41,7 @@ export const dataFields = {
   positions: field(
     optional(text),
     null,
-    'Scan positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); null: those of the scan file.',
+    'Scan positions from FILE or FILE:key: a table whose titles name x, y, their unit and an index (without titles .csv is y,x in metres, .txt x y), NPY, NPZ or HDF5; null: those of the scan file.',
     local,
   ),
   positions_unit: field(
@@ -109,7 +109,7 @@ export const dataFields = {
   drop_unpaired: field(
     flag,
     false,
-    'Leave out frames without a position, positions without a frame, and those that are NaN.',
+    'Leave out frames without a position, positions without a frame, and those that are NaN; where no number tells, those at the end.',
     local,
   ),
   channel: field(
@@ -121,7 +121,7 @@ export const dataFields = {
   scan_shape: field(
     optional(numberPair),
     null,
-    'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step; null: none.',
+    'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); fly-back frames are left out with frames; null: none.',
     local,
   ),
   scan_step: field(

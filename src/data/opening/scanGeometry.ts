@@ -2,7 +2,7 @@
  * From metres to object pixels: the geometry of an opened scan, from its file and from options, and its positions on the grid
  * of the patterns as they are used.
  *
- * Object pixel = λ·distance/(N·detector pixel), λ = hc/E. The file's own grid (frames, probe, object) may be finer than that
+ * Object pixel = λ·distance/(N·detector pixel), λ = hc/E for photons, hc/√(E² + 2·E·mc²) for electrons. The file's own grid (frames, probe, object) may be finer than that
  * of cropped patterns; positions in pixels and a declared object pixel are converted with it.
  */
 import { PtychoError } from '../../core/errors.js';
@@ -10,7 +10,7 @@ import { nameOf } from '../../formats/npyHeader.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
-import { wavelength_m } from './geometry.js';
+import { electronWavelength_m, wavelengthOf } from './geometry.js';
 import { type ObjectGrid, toPixels } from './objectGrid.js';
 import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
 
@@ -23,6 +23,8 @@ export interface Pair {
 /** The options that replace what a file says. */
 export interface GeometryOptions {
   readonly energy_eV?: number | null;
+  /** Kinetic energy of electrons, in the place of photons. */
+  readonly electron_keV?: number | null;
   readonly detector_distance_m?: number | null;
   readonly detector_pixel_m?: number | null;
   readonly object_pixel_m?: number | null;
@@ -32,12 +34,11 @@ export interface GeometryOptions {
 const TOLERANCE = 0.02;
 
 /** λ·distance/(N·detector pixel) in metres; undefined where one of them is unknown. */
-export function objectPixel(
-  { energy_eV, detectorDistance_m, detectorPixel_m }: ScanGeometry,
-  N: number,
-): Pair | undefined {
-  if (energy_eV === undefined || detectorDistance_m === undefined || detectorPixel_m === undefined) return undefined;
-  const reach = (wavelength_m(energy_eV) * detectorDistance_m) / N;
+export function objectPixel(geometry: ScanGeometry, N: number): Pair | undefined {
+  const { detectorDistance_m, detectorPixel_m } = geometry;
+  const wavelength_m = wavelengthOf(geometry);
+  if (wavelength_m === undefined || detectorDistance_m === undefined || detectorPixel_m === undefined) return undefined;
+  const reach = (wavelength_m * detectorDistance_m) / N;
   return { x: reach / detectorPixel_m.x, y: reach / detectorPixel_m.y };
 }
 
@@ -75,24 +76,42 @@ export function resolveGeometry(
   transpose: boolean,
   note: (sentence: string) => void,
 ): ScanGeometry {
-  for (const key of ['energy_eV', 'detector_distance_m', 'detector_pixel_m', 'object_pixel_m'] as const) {
+  for (const key of [
+    'energy_eV',
+    'electron_keV',
+    'detector_distance_m',
+    'detector_pixel_m',
+    'object_pixel_m',
+  ] as const) {
     const value = options[key];
     if (value === undefined || value === null || (value > 0 && Number.isFinite(value))) continue;
     throw new PtychoError('CONFIG_INVALID', `${key} must be a positive number, got ${value}.`, { key, found: value });
+  }
+  if (options.energy_eV && options.electron_keV) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `energy_eV (photons, ${options.energy_eV}) and electron_keV (electrons, ${options.electron_keV}) are both given; leave out the one that does not belong to this scan.`,
+      { key: 'electron_keV', found: [options.energy_eV, options.electron_keV] },
+    );
   }
   const both = (value: number | null | undefined): Pair | undefined => (value ? { x: value, y: value } : undefined);
   const larger = (pair: Pair | undefined, by: number) => pair && { x: pair.x * by, y: pair.y * by };
   const turned = (pair: Pair | undefined) => (pair && transpose ? { x: pair.y, y: pair.x } : pair);
   const given: ScanGeometry = {
     ...file.geometry,
-    energy_eV: options.energy_eV ?? file.geometry.energy_eV,
+    ...radiationOf(options),
     detectorDistance_m: options.detector_distance_m ?? file.geometry.detectorDistance_m,
     detectorPixel_m: larger(both(options.detector_pixel_m) ?? turned(file.geometry.detectorPixel_m), rebin),
   };
   const computed = objectPixel(given, N);
   const ofFile = file.geometry.objectPixel_m;
   const declared = ofFile && { x: ofFile.x / scale.x, y: ofFile.y / scale.y };
-  const overridden = [options.energy_eV, options.detector_distance_m, options.detector_pixel_m].some(Boolean);
+  const overridden = [
+    options.energy_eV,
+    options.electron_keV,
+    options.detector_distance_m,
+    options.detector_pixel_m,
+  ].some(Boolean);
   if (computed && declared && !overridden && !options.object_pixel_m && differ(computed, declared)) {
     note(
       `${file.path} gives object pixels of ${nanometres(declared)}, but wavelength · distance / (N · detector pixel) is ${nanometres(computed)}; the former is used, object_pixel_m replaces it.`,
@@ -100,6 +119,15 @@ export function resolveGeometry(
   }
   const objectPixel_m = both(options.object_pixel_m) ?? (overridden ? (computed ?? declared) : (declared ?? computed));
   return { ...given, objectPixel_m };
+}
+
+/** Energy and wavelength that options give, each in the place of both of the file. */
+function radiationOf({ energy_eV, electron_keV }: GeometryOptions): Pick<ScanGeometry, 'energy_eV' | 'wavelength_m'> {
+  if (electron_keV) {
+    const kinetic_eV = 1e3 * electron_keV;
+    return { energy_eV: kinetic_eV, wavelength_m: electronWavelength_m(kinetic_eV) };
+  }
+  return energy_eV ? { energy_eV, wavelength_m: undefined } : {};
 }
 
 /** Positions in object pixels of the finished patterns, turned and scaled as asked for. */
@@ -177,7 +205,7 @@ export function gridOfScan(scan: Pick<RawData, 'geometry' | 'orientation' | 'obj
 
 function unknownPixel({ origin }: StoredPositions, geometry: ScanGeometry): PtychoError {
   const missing = [
-    geometry.energy_eV === undefined && 'energy_eV',
+    wavelengthOf(geometry) === undefined && 'energy_eV (or electron_keV)',
     geometry.detectorDistance_m === undefined && 'detector_distance_m',
     geometry.detectorPixel_m === undefined && 'detector_pixel_m',
   ].filter((name) => name !== false);

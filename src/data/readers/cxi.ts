@@ -8,11 +8,11 @@
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
-import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { positionsInHdf5 } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { detectorOf, detectorsOf, groupsOf } from './detectors.js';
-import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
@@ -50,7 +50,9 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
       { path: file.path, key: DATA[0] },
     );
   }
-  const patterns = hdf5Frames(file, [place]);
+  const { patterns, positions } = await hdf5FramesAndPositions(file, [place], options, notes, (given, counts) =>
+    translations(file, given, options, counts),
+  );
   const detectors = detectorsOf(groupsOf(file));
   const detector = detectorOf(file, place, detectors) ?? DETECTOR;
   const mask = file.has(`${detector}/mask`)
@@ -63,7 +65,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     path: file.path,
     format: 'cxi',
     patterns,
-    positions: await findPositions(file, options, notes),
+    positions,
     probeGuess: findProbe(file, [instrument, INSTRUMENT], detector, notes),
     badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
     geometry: {
@@ -78,9 +80,14 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   };
 }
 
-async function findPositions(file: Hdf5File, options: ReaderOptions, notes: string[]): Promise<StoredPositions> {
-  const { positions: spec, positions_unit: unit } = options;
-  const place = spec ?? file.firstDataset(TRANSLATIONS);
+/** CXI defines the order x, y, z, in metres; (n, 3), or (3, n) as PyNX writes it. */
+function translations(
+  file: Hdf5File,
+  given: string | undefined,
+  { positions_unit: unit }: ReaderOptions,
+  counts: readonly number[],
+): StoredPositions {
+  const place = given ?? file.firstDataset(TRANSLATIONS);
   if (place === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
@@ -88,10 +95,7 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
       { path: file.path, key: TRANSLATIONS[0] },
     );
   }
-  if (place.startsWith('/') && file.kindOf(place) !== undefined) return positionsInHdf5(file, place, unit, 'm');
-  const found = await readPositionsFile(place, unit, options.allow_links);
-  notes.push(...found.notes);
-  return found.positions;
+  return positionsInHdf5(file, place, unit, 'm', counts);
 }
 
 /** The energy of the photons, in joules unless the file says otherwise; or that of the wavelength. */

@@ -8,15 +8,17 @@
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
-import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { positionsInHdf5 } from '../opening/positionsFile.js';
+import { rasterPositions } from '../opening/raster.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
-import { hdf5Frames, hdf5Mask } from './hdf5Frames.js';
+import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { type LayoutFacts, layoutOf } from './hdf5Layout.js';
 import { existingPieces, type Piece, piecesIn } from './hdf5Pieces.js';
 import { nexusFacts } from './nexus.js';
+import { type Py4dstemFacts, py4dstemFacts } from './py4dstem.js';
 
-/** Where the patterns are in files of PtychoShelves, APS 9-ID, 26-ID and LCLS XPP; NeXus masters link pieces in a group. */
-const USUAL = ['/dp', '/exchange/data', '/entry/data/data', '/jungfrau1M/image_img'];
+/** Where the patterns are in files of py4DSTEM, PtychoShelves, APS 9-ID, 26-ID and LCLS XPP; NeXus masters link pieces in a group. */
+const USUAL = ['/datacube_root/datacube/data', '/dp', '/exchange/data', '/entry/data/data', '/jungfrau1M/image_img'];
 const PIECES = { group: '/entry/data', name: /^(data_)(\d+)$/ };
 /** Fewer single frames are no scan. */
 const FEWEST_FRAMES = 4;
@@ -40,16 +42,16 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const found = findPatterns(file, options, layout?.patterns, notes);
   const pieces = found.length === 1 ? { pieces: found } : existingPieces(file, found, notes);
   const paths = pieces.pieces.map(({ path }) => path);
-  // What is the axis of the frames in an array of MATLAB, the number of positions may tell.
-  const early = file.header(paths[0]).columnMajor
-    ? (layout?.positions ?? (await findPositions(file, options, [])))
-    : undefined;
-  const patterns = hdf5Frames(file, paths, early?.x.length);
+  const cube = file.has(paths[0]) ? py4dstemFacts(file, paths[0]) : undefined;
+  const ofLayout = layout?.positions;
+  const { patterns, positions } = await hdf5FramesAndPositions(file, paths, options, notes, (place, counts) => {
+    if (place !== undefined) return positionsInHdf5(file, place, options.positions_unit, undefined, counts);
+    return ofLayout ?? ownPositions(file, options, counts, notes, cube && (() => cubePositions(file, paths[0], cube)));
+  });
   const facts = nexusFacts(file, paths[0]);
   notes.push(...(layout?.notes ?? []), ...facts.notes);
   const mask = facts.mask === undefined ? undefined : hdf5Mask(file, facts.mask, patterns);
   if (mask !== undefined && 'note' in mask) notes.push(mask.note);
-  const positions = layout?.positions ?? (await findPositions(file, options, notes));
   const metadata = file.attributes();
   notes.push(...file.warnings);
   return {
@@ -63,6 +65,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
       energy_eV: layout?.geometry.energy_eV ?? facts.geometry.energy_eV,
       detectorDistance_m: layout?.geometry.detectorDistance_m ?? facts.geometry.detectorDistance_m,
       detectorPixel_m: layout?.geometry.detectorPixel_m ?? facts.geometry.detectorPixel_m,
+      ...cube?.geometry,
       ...(layout?.geometry.objectPixel_m && { objectPixel_m: layout.geometry.objectPixel_m }),
     },
     measurementDomain: domainOf(file, paths[0], layout),
@@ -101,11 +104,14 @@ function findPatterns(
   if (pieces.length > 0) return pieces;
   // A link that leads elsewhere must be said, before anything else is taken for the patterns.
   file.firstDataset(USUAL);
-  const candidates = file.datasets().flatMap((path) => {
+  const shaped = file.datasets().flatMap((path) => {
     const shape = framesShape(file, path);
     return shape === undefined ? [] : [{ path, shape }];
   });
-  const family = candidates.length === 1 ? [] : familyOf(file, candidates);
+  const stacks = shaped.filter(({ shape }) => shape.length === 3);
+  // Four axes only where there is nothing with three.
+  const candidates = stacks.length > 0 ? stacks : shaped;
+  const family = candidates.length === 1 ? [] : familyOf(file, stacks);
   if (family.length > 0) {
     notes.push(
       `The patterns of ${file.path} are taken from ${family[0].path} … ${family.at(-1)?.path.split('/').at(-1)}.`,
@@ -113,7 +119,9 @@ function findPatterns(
     return family;
   }
   if (candidates.length === 1) {
-    notes.push(`The patterns of ${file.path} are taken from ${candidates[0].path}, its only dataset with three axes.`);
+    notes.push(
+      `The patterns of ${file.path} are taken from ${candidates[0].path}, its only dataset with ${candidates[0].shape.length === 3 ? 'three' : 'four'} axes.`,
+    );
     return alone(candidates[0].path);
   }
   const listed = candidates.slice(0, MOST_LISTED).map(({ path, shape }) => `${path} ${formatShape(shape)}`);
@@ -161,22 +169,29 @@ function isFrame(file: Hdf5File, path: string): boolean {
 function framesShape(file: Hdf5File, path: string): Shape | undefined {
   try {
     const { shape, type } = file.header(path);
-    return shape.length === 3 && type.kind === 'numbers' && !/complex|bool/.test(type.dtype) ? shape : undefined;
+    return (shape.length === 3 || shape.length === 4) && type.kind === 'numbers' && !/complex|bool/.test(type.dtype)
+      ? shape
+      : undefined;
   } catch (error) {
     if (isPtychoError(error)) return undefined;
     throw error;
   }
 }
 
-/** Positions from the option (a path inside this file, or another file), or from the usual places. */
-async function findPositions(file: Hdf5File, options: ReaderOptions, notes: string[]): Promise<StoredPositions> {
-  const { positions: spec, positions_unit: unit } = options;
-  if (spec !== undefined) {
-    if (spec.startsWith('/') && file.kindOf(spec) !== undefined) return positionsInHdf5(file, spec, unit);
-    const found = await readPositionsFile(spec, unit, options.allow_links);
-    notes.push(...found.notes);
-    return found.positions;
-  }
+/** The raster of a 4D-STEM cube; undefined where its step is not calibrated. */
+function cubePositions(file: Hdf5File, path: string, { step, findings }: Py4dstemFacts): StoredPositions | undefined {
+  const [rows, columns] = file.header(path).shape;
+  return step && { ...rasterPositions([rows, columns], step), origin: file.origin(path), findings };
+}
+
+/** Positions in the usual places, or the raster of a calibrated cube. */
+function ownPositions(
+  file: Hdf5File,
+  { positions_unit: unit }: ReaderOptions,
+  counts: readonly number[],
+  notes: string[],
+  raster?: () => StoredPositions | undefined,
+): StoredPositions {
   const dataset = file.firstDataset(POSITION_DATASETS);
   const group = POSITION_GROUPS.find((path) =>
     [
@@ -188,11 +203,16 @@ async function findPositions(file: Hdf5File, options: ReaderOptions, notes: stri
   const place = dataset ?? group;
   if (place !== undefined) {
     notes.push(`The positions of ${file.path} are taken from ${place}.`);
-    return positionsInHdf5(file, place, unit);
+    return positionsInHdf5(file, place, unit, undefined, counts);
+  }
+  const calibrated = raster?.();
+  if (calibrated !== undefined) {
+    notes.push(`The positions of ${file.path} are the raster of its calibration.`);
+    return calibrated;
   }
   throw new PtychoError(
     'DATASET_KEY_MISSING',
-    `${file.path} has no scan positions in the usual places; name them with positions: a path inside this file, or FILE[:key] (.csv with y,x in metres, .txt with x y, NPY, NPZ, HDF5).`,
+    `${file.path} has no scan positions in the usual places; name them with positions: a path inside this file, or FILE[:key] (.csv with y,x in metres, .txt with x y, tables with titles, NPY, NPZ, HDF5), or describe a raster with scan_shape and scan_step.`,
     { path: file.path, key: 'positions' },
   );
 }

@@ -1,11 +1,20 @@
 /** Frames and masks of HDF5 files, for the readers whose scans are HDF5. */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
-import { formatShape, type Tensor } from '../../core/tensor.js';
+import { formatShape, type Shape, type Tensor } from '../../core/tensor.js';
 import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { frameError, Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { type NpyDtype, nameOf, npyError } from '../../formats/npyHeader.js';
-import { patternLayout } from '../opening/patternLayout.js';
-import type { StoredPatterns } from '../scanFile.js';
+import {
+  type LayoutHints,
+  layoutHints,
+  type PatternLayout,
+  patternLayout,
+  planesOf,
+  possibleCounts,
+} from '../opening/patternLayout.js';
+import { positionsOfOptions } from '../opening/positionsFile.js';
+import { crossedAxes } from '../opening/raster.js';
+import type { ReaderOptions, StoredPatterns, StoredPositions } from '../scanFile.js';
 
 /** 8192 × 8192: no detector has more in one frame that anybody reconstructs. */
 const MAX_PIXELS = 2 ** 26;
@@ -17,18 +26,25 @@ interface FramePiece {
   readonly height: number;
   readonly width: number;
   readonly dtype: NpyDtype;
+  readonly raster?: readonly [number, number];
   readInto(rows: ArrayLike<number>, out: Float32Array): Promise<void>;
 }
 
+/** Frames of a file, and the rows and columns of their raster where the dataset has both. */
+export interface Hdf5Frames extends StoredPatterns {
+  readonly raster?: readonly [number, number];
+}
+
 /**
- * Frames of a dataset (n, height, width) or (n, 1, height, width), or of several, one after the other, which may also be single
- * frames (height, width). Arrays of MATLAB are (height, width, n), or (n, height, width) where the sizes say so.
- * @param coordinates number of scan positions, where it is known
+ * Frames of a dataset, or of several, one after the other, which may also be single frames (height, width); see `patternLayout`
+ * for the shapes. Arrays of MATLAB are (height, width, n), or (n, height, width) where the sizes say so.
+ * @param hints what tells a raster from several channels; for several datasets, that of the channel alone
  * @throws PtychoError DATASET_SHAPE for other shapes, no frames or pieces that differ; DATASET_VALUE for numbers that are not
  * real; those of `Hdf5File.header`. Reading gives those of `Hdf5Rows.readInto`, with the number of the frame.
  */
-export function hdf5Frames(file: Hdf5File, paths: readonly string[], coordinates?: number): StoredPatterns {
-  const pieces = paths.map((path) => framePiece(file, path, paths.length > 1, coordinates));
+export function hdf5Frames(file: Hdf5File, paths: readonly string[], hints: LayoutHints = {}): Hdf5Frames {
+  const known = paths.length === 1 ? hints : { channel: hints.channel };
+  const pieces = paths.map((path) => framePiece(file, path, paths.length > 1, known));
   const [{ height, width, dtype }] = pieces;
   for (const piece of pieces) {
     if (piece.height === height && piece.width === width && piece.dtype === dtype) continue;
@@ -47,6 +63,7 @@ export function hdf5Frames(file: Hdf5File, paths: readonly string[], coordinates
     count,
     height,
     width,
+    raster: pieces.length === 1 ? pieces[0].raster : undefined,
     dtype,
     resident: false,
     origin: file.origin(paths.length === 1 ? paths[0] : `${paths[0]} … ${paths.at(-1)?.split('/').at(-1)}`),
@@ -54,23 +71,30 @@ export function hdf5Frames(file: Hdf5File, paths: readonly string[], coordinates
   };
 }
 
-function framePiece(file: Hdf5File, path: string, isPart: boolean, coordinates: number | undefined): FramePiece {
+function framePiece(file: Hdf5File, path: string, isPart: boolean, hints: LayoutHints): FramePiece {
   const { shape, columnMajor } = file.header(path);
-  if (columnMajor && shape.length === 3) return matlabPiece(file, path, coordinates);
-  const rows = new Hdf5Rows(file, path);
+  if (columnMajor && shape.length === 3) return matlabPiece(file, path, hints);
   if (!isPart || shape.length !== 2) {
-    const { height, width } = frameSize(file, path, shape);
+    const layout = checkedLayout(file, path, shape, hints);
+    const { count, height, width, raster, stride, offset } = layout;
+    const rows = new Hdf5Rows(file, path, undefined, layout.rowAxes);
     return {
       path,
-      count: rows.count,
+      count,
       height,
       width,
+      raster,
       dtype: rows.dtype,
-      readInto: (wanted, out) => rows.readInto(wanted, out),
+      readInto: (wanted, out) =>
+        numbered(
+          () => rows.readInto(planesOf(layout, wanted), out),
+          (plane) => (plane - offset) / stride,
+        ),
     };
   }
   // A single frame: its rows are the rows of the dataset.
-  const { height, width } = frameSize(file, path, [1, ...shape]);
+  const rows = new Hdf5Rows(file, path);
+  const { height, width } = checkedLayout(file, path, [1, ...shape], hints);
   const all = Int32Array.from({ length: height }, (_, row) => row);
   return {
     path,
@@ -90,10 +114,10 @@ function framePiece(file: Hdf5File, path: string, isPart: boolean, coordinates: 
 }
 
 /** Frames that MATLAB wrote, whose columns are the rows of the file. */
-function matlabPiece(file: Hdf5File, path: string, coordinates: number | undefined): FramePiece {
+function matlabPiece(file: Hdf5File, path: string, hints: LayoutHints): FramePiece {
   const { shape } = file.header(path);
-  const layout = patternLayout([...shape].reverse(), coordinates ?? shape[0], file.origin(path));
-  const { height, width } = frameSize(file, path, [layout.count, layout.height, layout.width]);
+  const layout = checkedLayout(file, path, [...shape].reverse(), { positions: shape[0], ...hints, lastAllowed: true });
+  const { height, width } = layout;
   const size = height * width;
   const rows = new Hdf5Rows(file, path);
   if (layout.last) {
@@ -140,10 +164,38 @@ async function numbered(work: () => Promise<void>, outside: (frame: number) => n
   }
 }
 
-function frameSize(file: Hdf5File, path: string, shape: readonly number[]) {
-  const axes = shape.length === 4 && shape[1] === 1 ? [shape[0], shape[2], shape[3]] : shape;
-  const [, height, width] = axes;
-  if (axes.length === 3 && height > 0 && width > 0 && height * width <= MAX_PIXELS) return { height, width };
+/**
+ * Frames and their positions, each of which helps to understand the other: positions tell a raster from several channels, the
+ * shape of the frames tells (3, n) from (n, 3).
+ * @param ownPositions those at a place in the file, or in the usual one where none is given, told how many patterns there may be
+ * @throws PtychoError as {@link hdf5Frames}, `positionsOfOptions` and `ownPositions`.
+ */
+export async function hdf5FramesAndPositions(
+  file: Hdf5File,
+  paths: readonly string[],
+  options: ReaderOptions,
+  notes: string[],
+  ownPositions: (place: string | undefined, counts: readonly number[]) => StoredPositions,
+): Promise<{ readonly patterns: StoredPatterns; readonly positions: StoredPositions }> {
+  const counts = hdf5Counts(file, paths);
+  const { positions: spec, scan_step } = options;
+  const inside = spec?.startsWith('/') && file.kindOf(spec) !== undefined && scan_step === undefined;
+  const given = inside ? undefined : await positionsOfOptions(options, file.header(paths[0]).shape);
+  notes.push(...(given?.notes ?? []));
+  const found = given?.positions ?? ownPositions(inside ? spec : undefined, counts);
+  const patterns = hdf5Frames(file, paths, layoutHints(found, options));
+  return { patterns, positions: crossedAxes(found, patterns.raster ?? options.scan_shape) };
+}
+
+/** Numbers of patterns that the datasets may hold together. */
+function hdf5Counts(file: Hdf5File, paths: readonly string[]): number[] {
+  const shapes = paths.map((path) => file.header(path).shape);
+  return shapes.length === 1 ? possibleCounts(shapes[0]) : [shapes.reduce((sum, shape) => sum + (shape.length === 2 ? 1 : shape[0]), 0)];
+}
+
+function checkedLayout(file: Hdf5File, path: string, shape: Shape, hints: LayoutHints): PatternLayout {
+  const layout = patternLayout(shape, hints, file.origin(path));
+  if (layout.height * layout.width <= MAX_PIXELS) return layout;
   throw npyError(
     'DATASET_SHAPE',
     file.origin(path),

@@ -1,14 +1,15 @@
 /**
- * A single `.npy` array of patterns (n, height, width) with positions from another file.
+ * A single `.npy` array of patterns, (n, height, width) or a raster of them, with positions from another file or of the raster.
  *
  * @example
  * const file = await npyReader.open('frames.npy', { positions: 'positions.csv' });
  */
-import { formatShape } from '../../core/tensor.js';
 import { npyError } from '../../formats/npyHeader.js';
 import { NpyRows } from '../../formats/npyRows.js';
 import { hasMagic, MAGIC } from '../opening/fileKind.js';
+import { layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';
+import { crossedAxes } from '../opening/raster.js';
 import type { ScanReader } from '../scanFile.js';
 
 /** See the module. */
@@ -21,32 +22,32 @@ export const npyReader: ScanReader = {
     try {
       const { shape, dtype } = rows.header;
       const origin = { path };
-      if (shape.length !== 3 || shape.includes(0)) {
-        throw npyError(
-          'DATASET_SHAPE',
-          origin,
-          `has shape ${formatShape(shape)}, but diffraction must be (patterns, height, width).`,
-          {
-            found: shape,
-          },
-        );
-      }
       if (/complex|str|bool/.test(dtype)) {
         throw npyError('DATASET_VALUE', origin, `holds ${dtype} values, but diffraction must be real numbers.`, {
           found: dtype,
         });
       }
-      const { positions, notes } = await positionsBeside(path, options);
-      const [count, height, width] = shape;
-      const readRowsInto = rows.readInto.bind(rows);
+      // A look at the shape before positions are asked for: an array that is no stack is said first.
+      if (shape.length < 3) patternLayout(shape, {}, origin);
+      const found = await positionsBeside(path, options, shape);
+      const layout = patternLayout(shape, layoutHints(found.positions, options), origin);
+      const { count, height, width } = layout;
       return {
         path,
         format: 'npy',
-        patterns: { count, height, width, dtype, resident: false, origin, readRowsInto },
-        positions,
+        patterns: {
+          count,
+          height,
+          width,
+          dtype,
+          resident: false,
+          origin,
+          readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
+        },
+        positions: crossedAxes(found.positions, layout.raster ?? options.scan_shape),
         geometry: {},
         metadata: {},
-        notes,
+        notes: found.notes,
         close: () => rows.close(),
       };
     } catch (error) {

@@ -12,17 +12,19 @@ import {
   type ComplexTensor,
   formatShape,
   type NumericArray,
+  type Shape,
   type Tensor,
 } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
-import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { listedKeys, type NpzFile, openNpz } from '../../formats/npz.js';
 import { domainOf, geometryOf, type MetadataRecord, parseMetadata } from '../metadata.js';
 import { hasMagic } from '../opening/fileKind.js';
-import { patternLayout } from '../opening/patternLayout.js';
-import { checkFinite } from '../opening/positions.js';
-import { readPositionsFile } from '../opening/positionsFile.js';
+import { layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
+import { coordinates } from '../opening/positionArrays.js';
+import { positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probeFile.js';
+import { crossedAxes } from '../opening/raster.js';
 import { framesInMemory } from '../patternSource.js';
 import type {
   ReaderOptions,
@@ -72,8 +74,12 @@ class NpzScan {
     if (this.options.product !== undefined && this.options.positions === undefined) {
       return this.withProduct(key, this.options.product);
     }
-    const { positions, startPositions } = await this.positions();
-    const patterns = await this.patterns(key, positions.x.length);
+    const { shape } = await npz.header(key);
+    const found = await this.positions(shape);
+    const patterns = await this.patterns(key, found.positions);
+    const raster = patterns.raster ?? this.options.scan_shape;
+    const positions = crossedAxes(found.positions, raster);
+    const startPositions = found.startPositions && crossedAxes(found.startPositions, raster);
     const metadata = await this.metadata();
     return {
       path: npz.path,
@@ -112,10 +118,8 @@ class NpzScan {
     const product = await readProduct(path);
     this.notes.push(...product.notes);
     const header = await npz.header(key);
-    const frames = await this.patterns(
-      key,
-      npz.has('indexes') ? (await npz.header('indexes')).shape[0] : header.shape[0],
-    );
+    const counted = new Float64Array(npz.has('indexes') ? (await npz.header('indexes')).shape[0] : header.shape[0]);
+    const frames = await this.patterns(key, { x: counted, y: counted });
     const indexes = npz.has('indexes')
       ? (await npz.readReal('indexes')).data
       : Int32Array.from({ length: frames.count }, (_, i) => i);
@@ -163,18 +167,24 @@ class NpzScan {
       asked === undefined
         ? 'no diffraction patterns: the accepted keys are diffraction and diff3d (patterns in files of Ptychodus)'
         : `no array "${asked}", which diffraction_path asks for`;
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${npz.path} has ${what}, the file holds ${npz.keys.join(', ') || 'no arrays'}.`,
-      { path: npz.path, key: asked ?? 'diffraction', expected: DIFFRACTION_KEYS, found: npz.keys },
-    );
+    throw new PtychoError('DATASET_KEY_MISSING', `${npz.path} has ${what}, the file holds ${listedKeys(npz.keys)}.`, {
+      path: npz.path,
+      key: asked ?? 'diffraction',
+      expected: DIFFRACTION_KEYS,
+      found: npz.keys,
+    });
   }
 
-  private async patterns(key: string, coordinates: number): Promise<StoredPatterns> {
+  private async patterns(
+    key: string,
+    positions: Pick<StoredPositions, 'x' | 'y'>,
+  ): Promise<StoredPatterns & Pick<PatternLayout, 'raster'>> {
     const { npz } = this;
     const header = await npz.header(key);
     const origin = npz.origin(key);
-    const { count, height, width, last } = patternLayout(header.shape, coordinates, origin);
+    const hints = { ...layoutHints(positions, this.options), lastAllowed: true };
+    const layout = patternLayout(header.shape, hints, origin);
+    const { count, height, width, last, raster, rowAxes } = layout;
     if (/complex|str|bool/.test(header.dtype)) {
       throw npyError(
         'DATASET_VALUE',
@@ -183,12 +193,12 @@ class NpzScan {
         { found: header.dtype },
       );
     }
-    const facts = { count, height, width, dtype: header.dtype, origin };
+    const facts = { count, height, width, raster, dtype: header.dtype, origin };
     if (!last) {
       return {
         ...facts,
         resident: (await npz.rowAccess(key)) === 'resident',
-        readRowsInto: (rows, out) => npz.readRowsInto(key, rows, out),
+        readRowsInto: (rows, out) => npz.readRowsInto(key, planesOf(layout, rows), out, rowAxes),
       };
     }
     this.notes.push(
@@ -210,19 +220,20 @@ class NpzScan {
     };
   }
 
-  private async positions(): Promise<Pick<ScanFile, 'positions' | 'startPositions'>> {
+  private async positions(patterns: Shape): Promise<Pick<ScanFile, 'positions' | 'startPositions'>> {
     const { npz } = this;
-    if (this.options.positions !== undefined) {
-      const found = await readPositionsFile(this.options.positions, this.options.positions_unit);
-      this.notes.push(...found.notes);
-      return { positions: found.positions };
+    const given = await positionsOfOptions(this.options, patterns);
+    if (given !== undefined) {
+      this.notes.push(...given.notes);
+      return { positions: given.positions };
     }
     const unit = this.options.positions_unit ?? 'px';
     const read = async (suffix: string): Promise<StoredPositions | undefined> => {
       const keys = [`xcoords${suffix}`, `ycoords${suffix}`];
       if (!keys.every((key) => npz.has(key))) return undefined;
       const [x, y] = [await this.coordinates(keys[0]), await this.coordinates(keys[1])];
-      if (x.length !== y.length) {
+      // One x for each column and one y for each row of a raster are joined later.
+      if (x.length !== y.length && patterns.length === 3 && this.options.scan_shape === undefined) {
         throw new PtychoError(
           'DATASET_SHAPE',
           `${npz.path} has ${x.length} values in "${keys[0]}" but ${y.length} in "${keys[1]}"; there must be one of each for every pattern.`,
@@ -241,7 +252,7 @@ class NpzScan {
     }
     throw new PtychoError(
       'DATASET_KEY_MISSING',
-      `${npz.path} has no scan positions: xcoords and ycoords (object pixels, one value a pattern) are needed, the file holds ${npz.keys.join(', ')}; give positions FILE[:key] if they are in another file, or the product of Ptychodus that has them.`,
+      `${npz.path} has no scan positions: xcoords and ycoords (object pixels, one value a pattern) are needed, the file holds ${listedKeys(npz.keys)}; give positions FILE[:key] if they are in another file, scan_shape and scan_step of a raster, or the product of Ptychodus that has them.`,
       {
         path: npz.path,
         key: npz.has('xcoords') ? 'ycoords' : 'xcoords',
@@ -252,18 +263,7 @@ class NpzScan {
   }
 
   private async coordinates(key: string): Promise<Float64Array> {
-    const { shape } = await this.npz.header(key);
-    if (shape.length !== 1) {
-      throw npyError(
-        'DATASET_SHAPE',
-        this.npz.origin(key),
-        `has shape ${formatShape(shape)}, but scan positions must have one axis, one value a pattern.`,
-        { found: shape },
-      );
-    }
-    const values = Float64Array.from((await this.npz.readReal(key)).data);
-    checkFinite(values, this.npz.origin(key));
-    return values;
+    return coordinates(await this.npz.readReal(key), this.npz.origin(key));
   }
 
   private async object(key: string): Promise<ComplexImage | undefined> {

@@ -13,7 +13,7 @@ import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { hasMagic, MAGIC } from '../opening/fileKind.js';
-import { positionsInHdf5, readPositionsFile } from '../opening/positionsFile.js';
+import { positionsInHdf5, positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
@@ -72,10 +72,10 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
   let patterns = frames;
   let positions: StoredPositions;
   let patternIndexes: NumericArray | undefined;
-  if (options.positions !== undefined) {
-    const found = await readPositionsFile(options.positions, options.positions_unit, options.allow_links);
-    notes.push(...found.notes);
-    positions = found.positions;
+  const given = await positionsOfOptions(options, [frames.count, frames.height, frames.width]);
+  if (given !== undefined) {
+    notes.push(...given.notes);
+    positions = given.positions;
   } else if (product === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
@@ -191,10 +191,10 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
   const notes = [...(product?.notes ?? [])];
   const patterns = hdf5Frames(file, [path]);
   let positions: StoredPositions;
-  if (options.positions !== undefined) {
-    const found = await readPositionsFile(options.positions, options.positions_unit, options.allow_links);
-    notes.push(...found.notes);
-    positions = found.positions;
+  const given = await positionsOfOptions(options, [patterns.count, patterns.height, patterns.width]);
+  if (given !== undefined) {
+    notes.push(...given.notes);
+    positions = given.positions;
   } else {
     positions = positionsInHdf5(file, RAW_GROUP, options.positions_unit);
   }

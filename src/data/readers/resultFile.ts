@@ -8,7 +8,7 @@
 
 import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { isNpyFile, openNpz } from '../../formats/npz.js';
-import { datasetLike, readHdf5Array } from '../opening/arrayFile.js';
+import { datasetLike } from '../opening/arrayFile.js';
 import { lengthUnit } from '../opening/geometry.js';
 import { readProduct } from './product.js';
 import { POSITION_KEYS } from './productKeys.js';

@@ -1,6 +1,7 @@
 /**
  * TIFF frames: a multi-page file, the numbered files of a folder, or those that a pattern such as `scan/frame_*.tif` names, in
- * the order of their numbers. Positions come from another file. Frames are read one by one.
+ * the order of their numbers; a gap is a missing frame, a name that does not fit is none. Positions come from another file or
+ * are those of a raster. Frames are read one by one.
  *
  * @example
  * const file = await tiffReader.open('scan/frame_*.tif', { positions: 'positions.txt' });
@@ -11,7 +12,11 @@ import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
 import { isTiffFile } from '../opening/fileKind.js';
+import { type FileSeries, seriesOf } from '../opening/fileSeries.js';
+import { listed } from '../opening/pairFrames.js';
+import { patternLayout } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';
+import { crossedAxes } from '../opening/raster.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 
 const ENDING = /\.tiff?$/i;
@@ -31,22 +36,26 @@ export const tiffReader: ScanReader = {
     if (files.length === 0) {
       throw new PtychoError('FILE_NOT_FOUND', `There are no TIFF files (.tif, .tiff) at ${path}.`, { path });
     }
-    return files.length === 1 ? openStack(path, files[0], options) : openSeries(path, files, options);
+    if (files.length === 1) return openStack(path, files[0], options);
+    const folder = dirname(files[0]);
+    const series = seriesOf(
+      files.map((file) => basename(file)),
+      path,
+    );
+    return openSeries(path, { ...series, names: series.names.map((name) => join(folder, name)) }, options);
   },
 };
 
-/** The files of a folder or a pattern, by their numbers; empty when there are none. */
+/** The files of a folder or a pattern; empty when there are none. */
 async function filesOf(path: string): Promise<string[]> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
   const folder = isFolder ? path : dirname(path);
   if (!existsSync(folder) || !(isFolder || /[*?]/.test(basename(path)))) return [];
   const escaped = basename(path).replace(/[.+^${}()|[\]\\]/g, '\\$&');
   const wanted = isFolder ? ENDING : new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.')}$`);
-  const names = (await readdir(folder)).filter(
-    (name) => wanted.test(name) && ENDING.test(name) && !name.startsWith('.'),
-  );
-  const byNumber = new Intl.Collator('en', { numeric: true });
-  return names.sort(byNumber.compare).map((name) => join(folder, name));
+  return (await readdir(folder))
+    .filter((name) => wanted.test(name) && ENDING.test(name) && !name.startsWith('.'))
+    .map((name) => join(folder, name));
 }
 
 async function openStack(path: string, file: string, options: ReaderOptions): Promise<ScanFile> {
@@ -71,7 +80,8 @@ async function openStack(path: string, file: string, options: ReaderOptions): Pr
   }
 }
 
-async function openSeries(path: string, files: readonly string[], options: ReaderOptions): Promise<ScanFile> {
+async function openSeries(path: string, series: FileSeries, options: ReaderOptions): Promise<ScanFile> {
+  const files = series.names;
   const headers: TiffPage[] = [];
   for (let from = 0; from < files.length; from += AT_ONCE) {
     headers.push(...(await Promise.all(files.slice(from, from + AT_ONCE).map(headerOf))));
@@ -85,7 +95,11 @@ async function openSeries(path: string, files: readonly string[], options: Reade
       await file.close();
     }
   };
-  return scan(path, files[0], files.length, headers[0], options, read, async () => {});
+  const file = await scan(path, files[0], files.length, headers[0], options, read, async () => {});
+  const { foreign, numbers } = series;
+  if (foreign.length === 0) return { ...file, frameNumbers: numbers };
+  const left = `Left out: ${listed(foreign)} of ${path}, whose name${foreign.length === 1 ? ' does' : 's do'} not fit the series of ${basename(files[0])}.`;
+  return { ...file, frameNumbers: numbers, notes: [left, ...file.notes] };
 }
 
 async function headerOf(path: string): Promise<TiffPage> {
@@ -118,7 +132,9 @@ async function scan(
   frame: (index: number) => Promise<ArrayLike<number>>,
   close: () => Promise<void>,
 ): Promise<ScanFile> {
-  const { positions, notes } = await positionsBeside(path, options);
+  patternLayout([count, height, width], { channel: options.channel }, { path });
+  const { positions: found, notes } = await positionsBeside(path, options, [count, height, width]);
+  const positions = crossedAxes(found, options.scan_shape);
   const origin = { path };
   return {
     path,

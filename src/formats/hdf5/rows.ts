@@ -28,6 +28,8 @@ export class Hdf5Rows {
   /** Values in a row. */
   readonly rowLength: number;
   readonly dtype: NpyDtype;
+  /** Rows in one index of the first axis: more than 1 where several leading axes count rows. */
+  private readonly rowsInFirst: number;
   /** Rows that are inflated together; 1 when each is reached on its own. */
   private readonly band: number;
   private readonly cache = new Map<number, Block>();
@@ -42,12 +44,14 @@ export class Hdf5Rows {
 
   /**
    * @param cacheBytes room for inflated chunks
+   * @param rowAxes leading axes that count rows together: with 2, row 5 of (4, 3, …) is [1, 2]
    * @throws PtychoError as `Hdf5File.header`; DATASET_VALUE for complex numbers, DATASET_SHAPE for a single value.
    */
   constructor(
     private readonly file: Hdf5File,
     path: string,
     private readonly cacheBytes = CACHE_BYTES,
+    private readonly rowAxes = 1,
   ) {
     this.header = file.header(path);
     const { shape, chunks, dataBytes } = this.header;
@@ -59,9 +63,12 @@ export class Hdf5Rows {
       throw npyError('DATASET_SHAPE', file.origin(path), 'holds a single value, but rows were expected.');
     }
     this.dtype = dtype;
-    this.count = shape[0];
-    this.rowLength = sizeOf(shape.slice(1));
-    const band = Math.min(chunks?.[0] ?? 1, this.count);
+    this.count = sizeOf(shape.slice(0, rowAxes));
+    this.rowLength = sizeOf(shape.slice(rowAxes));
+    this.rowsInFirst = sizeOf(shape.slice(1, rowAxes));
+    // Chunks that hold one row each are reached one by one; others in whole indices of the first axis.
+    const single = chunks === undefined || chunks.slice(0, rowAxes).every((length) => length === 1);
+    const band = single ? 1 : Math.min((chunks[0] ?? 1) * this.rowsInFirst, this.count);
     const bandBytes = band * (this.count === 0 ? 0 : dataBytes / this.count);
     this.band = bandBytes <= Math.min(SLAB_BYTES, cacheBytes) ? Math.max(1, band) : 1;
   }
@@ -208,11 +215,45 @@ export class Hdf5Rows {
 
   /** Consecutive rows in their own type, in pieces of bounded size. */
   private *blocks(start: number, count: number): Generator<Block> {
+    if (this.rowAxes === 1) {
+      yield* this.region([start], [count]);
+      return;
+    }
+    const { rowsInFirst } = this;
+    const end = start + count;
+    for (let row = start; row < end; ) {
+      const [first, within] = [Math.floor(row / rowsInFirst), row % rowsInFirst];
+      const whole = within === 0 ? Math.floor((end - row) / rowsInFirst) : 0;
+      if (whole > 0) {
+        yield* this.region([first], [whole]);
+        row += whole * rowsInFirst;
+        continue;
+      }
+      // Part of the second axis; with more axes than two, row by row.
+      const run = this.rowAxes === 2 ? Math.min(rowsInFirst - within, end - row) : 1;
+      yield* this.region(this.placeOf(row), [...new Array<number>(this.rowAxes - 1).fill(1), run]);
+      row += run;
+    }
+  }
+
+  /** The indices of the leading axes of a row. */
+  private placeOf(row: number): number[] {
+    const place: number[] = [];
+    for (let axis = this.rowAxes - 1, rest = row; axis >= 0; axis--) {
+      const length = this.header.shape[axis];
+      place.unshift(axis === 0 ? rest : rest % length);
+      rest = Math.floor(rest / length);
+    }
+    return place;
+  }
+
+  /** A block that begins at `from` and has `count` indices of the leading axes, whole along the others, in pieces. */
+  private *region(from: readonly number[], count: readonly number[]): Generator<Block> {
     const { shape, type } = this.header;
-    for (const slab of slabs([count, ...shape.slice(1)], type.itemSize)) {
+    for (const slab of slabs([...count, ...shape.slice(count.length)], type.itemSize)) {
       let block: Block | undefined;
-      const from = [slab.start[0] + start, ...slab.start.slice(1)];
-      this.file.readBlock(this.header, from, slab.count, (bytes) => {
+      const start = slab.start.map((at, axis) => at + (from[axis] ?? 0));
+      this.file.readBlock(this.header, start, slab.count, (bytes) => {
         block = copyAs(this.dtype, bytes);
       });
       if (block !== undefined) yield block;

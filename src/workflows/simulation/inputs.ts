@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises';
 import type { SimulationConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Shape, type Tensor } from '../../core/tensor.js';
+import { sentenceOf } from '../../data/findings/finding.js';
 import { readArrayFile } from '../../data/opening/arrayFile.js';
 import { readBadPixels } from '../../data/opening/badPixels.js';
 import { hasMagic } from '../../data/opening/fileKind.js';
 import { splitFileSpec } from '../../data/opening/fileSpec.js';
+import { checkFinite } from '../../data/opening/positions.js';
 import { readPositionsFile } from '../../data/opening/positionsFile.js';
 import { checkProbe, incoherentModes, PROBE_KEYS, type ProbeNote } from '../../data/opening/probeFile.js';
 import { expectComplex64, expectReal } from '../../formats/npy.js';
@@ -119,7 +121,10 @@ async function readPositions(
 ): Promise<Pick<SimulationInputs, 'positions' | 'positionsAreStage'>> {
   const { positions, notes } = await readPositionsFile(spec, positions_unit ?? undefined);
   notes.forEach(note);
+  for (const finding of positions.findings ?? []) note(sentenceOf(finding));
   const { x, y, unit, origin } = positions;
+  checkFinite(x, origin, 'x');
+  checkFinite(y, origin, 'y');
   if (unit === 'px') return { positions: { xs: x, ys: y } };
   if (object_pixel_m === null) {
     throw new PtychoError(

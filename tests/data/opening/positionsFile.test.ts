@@ -3,14 +3,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { geometryOf, geometryRecord } from '../../../src/data/metadata.js';
 import {
   asElectronvolts,
   asMetres,
+  electronWavelength_m,
   energyOfWavelength_eV,
   lengthUnit,
   wavelength_m,
+  wavelengthOf,
 } from '../../../src/data/opening/geometry.js';
 import { readPositionsFile } from '../../../src/data/opening/positionsFile.js';
+import { objectPixel } from '../../../src/data/opening/scanGeometry.js';
 import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { describeFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
 
@@ -27,8 +31,11 @@ describeFixtures('readPositionsFile', (file) => {
     const [x, y] = [truth.real('x_m').data, truth.real('y_m').data];
     for (const name of ['positions.csv', 'positions.txt']) {
       const found = await readPositionsFile(file(name));
-      expect(found.positions).toEqual({ x, y, unit: 'm', origin: { path: file(name) } });
-      expect(found.notes).toHaveLength(1);
+      expect(found.positions).toMatchObject({ x, y, unit: 'm', origin: { path: file(name) } });
+      // The titles y_m and x_m of the one decide; nothing names the columns of the other.
+      expect(found.positions.findings?.map(({ code }) => code)).toEqual(
+        name.endsWith('.csv') ? [] : ['AXIS_ORDER_ASSUMED'],
+      );
       expect((await readPositionsFile(file(name), 'px')).positions).toMatchObject({ x, y, unit: 'px' });
     }
   });
@@ -109,5 +116,20 @@ describe('units', () => {
     // 12.398 keV·Å.
     expect(wavelength_m(12398.41984)).toBeCloseTo(1e-10, 18);
     expect(energyOfWavelength_eV(wavelength_m(8800))).toBeCloseTo(8800, 8);
+  });
+});
+
+describe('electrons', () => {
+  it('have a relativistic wavelength, by which pixels are computed and which the metadata keep', async () => {
+    // 300 kV: 1.9687 pm, 80 kV: 4.1757 pm.
+    expect(electronWavelength_m(300e3)).toBeCloseTo(1.96875e-12, 16);
+    expect(electronWavelength_m(80e3)).toBeCloseTo(4.17572e-12, 16);
+    const geometry = { energy_eV: 300e3, wavelength_m: electronWavelength_m(300e3) };
+    expect(wavelengthOf(geometry)).toBe(geometry.wavelength_m);
+    expect(wavelengthOf({ energy_eV: 8800 })).toBe(wavelength_m(8800));
+    const record = { additional_parameters: { geometry: geometryRecord(geometry) } };
+    expect(geometryOf(JSON.parse(JSON.stringify(record)))).toMatchObject(geometry);
+    const side = { detectorDistance_m: 1, detectorPixel_m: { x: 1e-3, y: 1e-3 } };
+    expect(objectPixel({ ...geometry, ...side }, 64)?.x).toBeCloseTo(3.0762e-11, 14);
   });
 });

@@ -139,7 +139,7 @@ describeFixtures('beamline formats', (file) => {
     await using(npyReader, file(name), { positions: file('positions.txt') }, async (scan) => {
       await expectCounts(scan, counts);
       expect(scan.positions).toMatchObject({ unit: 'm', x, y });
-      expect(scan.notes.join()).toMatch(/was read as x y in metres/);
+      expect(scan.positions.findings).toMatchObject([{ code: 'AXIS_ORDER_ASSUMED', severity: 'doubt' }]);
     });
   });
 

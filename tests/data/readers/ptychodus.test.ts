@@ -170,7 +170,7 @@ describe('files that do not fit', () => {
         { patterns: { data: new Uint16Array(16), shape: [4, 4] } },
         product(),
         'DATASET_SHAPE',
-        /\(4, 4\), but diffraction must be/,
+        /\(4, 4\), but diffraction must have three axes/,
       ],
       [{ patterns: { data: new Uint16Array(0), shape: [0, 4, 4] } }, product(), 'DATASET_SHAPE', /no patterns/],
     ];

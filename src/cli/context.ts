@@ -1,5 +1,6 @@
 /** What a command may touch of the process; tests hand in their own. */
 
+import type { EndingSignal, Interruption } from './interrupt.js';
 import type { ByteStreams } from './standardStreams.js';
 
 /** A place to write text to. */
@@ -10,7 +11,7 @@ export interface TextSink {
 }
 
 /** What is heard of the process; the last one changes nothing of how it ends. */
-export type ProcessEvent = 'SIGINT' | 'SIGTERM' | 'uncaughtExceptionMonitor';
+export type ProcessEvent = EndingSignal | 'uncaughtExceptionMonitor';
 
 /** The surroundings of a command. */
 export interface CliContext {
@@ -18,13 +19,15 @@ export interface CliContext {
   readonly stdout: TextSink;
   /** Messages and progress. */
   readonly stderr: TextSink;
-  /** Where SIGINT, SIGTERM and errors that nobody waits for are heard: the process. */
+  /** Where SIGINT, SIGTERM, SIGHUP and errors that nobody waits for are heard: the process. */
   readonly signals: {
     on(event: ProcessEvent, listener: (error: unknown) => void): unknown;
     off(event: ProcessEvent, listener: (error: unknown) => void): unknown;
   };
-  /** Leaves at once, on the second Ctrl-C. */
-  leaveNow(): void;
+  /** Leaves at once as that signal by itself does, when it comes a second time. */
+  leaveNow(signal: EndingSignal): void;
+  /** What the command line has heard; `runCli` fills it in. */
+  readonly interruption?: Interruption;
   /** Streams of bytes in place of the process's own. */
   readonly byteStreams?: () => ByteStreams;
 }

@@ -11,7 +11,8 @@ import { canonicalArguments } from '../config/flags.js';
 import type { CommandModule } from './command.js';
 import { CONSOLE_FLAGS } from './console.js';
 import type { CliContext } from './context.js';
-import { EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+import { SIGNAL_EXITS, withInterrupt } from './interrupt.js';
 import { PUBLISHED_FLAGS } from './published.js';
 
 interface Entry {
@@ -107,6 +108,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
  * @param words the arguments after the program's name.
  */
 export async function runCli(words: readonly string[], context: CliContext): Promise<number> {
+  return withInterrupt(context, async (interruption) => {
+    const code = await run(words, { ...context, interruption });
+    // Work that was interrupted ends as its signal says; work that was finished before it noticed is done.
+    return code === EXIT_INTERRUPTED && interruption.heard ? SIGNAL_EXITS[interruption.heard] : code;
+  });
+}
+
+async function run(words: readonly string[], context: CliContext): Promise<number> {
   try {
     return await dispatch(words, context);
   } catch (error) {

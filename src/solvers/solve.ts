@@ -30,7 +30,7 @@ import { lightOnObject } from './coverage.js';
 import type { FieldEngine, PassSums } from './engine.js';
 import { type EngineChoice, openEngine } from './openEngine.js';
 import { PositionCorrection } from './positions.js';
-import { type LoadedScan, loadScan, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
+import { type LoadedScan, loadScan, requireFewModes, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
 import { probeRadius_px, startProbe } from './startProbe.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
@@ -99,6 +99,7 @@ export async function* solve(
   const options: SolverOptions = solverOptionsSchema.parse(given);
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
+  requireFewModes(raw, options);
   const moving = options.position_start !== null;
   if (moving && options.algorithm === 'dm') {
     throw new PtychoError(

@@ -12,6 +12,7 @@ import type { SolveConfig } from '../config/schemas/solve.js';
 import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
 import type { RawData } from '../data/rawData.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
@@ -19,7 +20,7 @@ import { openTool } from './openTool.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import type { WorkflowServices } from './services.js';
 import { solverBackend } from './solving/backend.js';
-import { memoryDoubt } from './solving/memory.js';
+import { requireSolverMemory } from './solving/memory.js';
 import { checkProductName, writeSolvedProduct } from './solving/product.js';
 import { copyOf, runSolver, type SolverResult } from './solving/run.js';
 import { startFrom } from './solving/start.js';
@@ -60,6 +61,7 @@ export interface SolveSummary {
 export async function solveWorkflow(config: SolveConfig, services: WorkflowServices = {}): Promise<SolveSummary> {
   checkPhaseRange(config);
   checkProductName(config.product_file);
+  requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   const raw = await openTool(config.test_data_file, scan, services);
   try {
@@ -105,8 +107,7 @@ class Solve {
     const logger = services.logger ?? silentLogger;
     const opening = performance.now();
     if (config.noise_model === 'poisson') requireCounted(raw);
-    const doubt = memoryDoubt(raw, this.#options);
-    if (doubt) logger.warn(doubt);
+    requireSolverMemory(raw, this.#options, { threads: config.execution.threads, logger });
     const scan = await fingerprintOf(raw);
     const resumed = await this.#resumed(scan);
     const start = config.init === null || resumed ? undefined : await startFrom(config.init, raw, config, services);

@@ -12,7 +12,7 @@ import { openNpz } from '../../src/formats/npz.js';
 import { readProductFile } from '../../src/persistence/product/read.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
-import { memoryDoubt } from '../../src/workflows/solving/memory.js';
+import { requireSolverMemory } from '../../src/workflows/solving/memory.js';
 import { runSolver } from '../../src/workflows/solving/run.js';
 import { hashOf } from '../../src/workflows/training/resume.js';
 import { cli } from '../cli/capture.js';
@@ -253,14 +253,23 @@ describe('what cannot be solved', () => {
     expect(await readdir(at('wild'))).not.toContain('reconstruction.npz');
   });
 
-  it('warns of scans that fill the memory', () => {
+  it('warns of scans that take half of the memory, and refuses those that do not fit', () => {
     const scan = { count: 1000, N: 256, probeGuess: undefined, source: 'big.npz' };
-    const options = { algorithm: 'rpie', probe_modes: null };
-    const doubt = (memory: number, over = {}) => memoryDoubt(scan, { ...options, ...over } as never, memory);
-    expect(doubt(2 ** 30)).toBeUndefined();
-    expect(doubt(2 ** 28)).toMatch(
-      /^The 1000 patterns of big\.npz take 0\.244 GiB of memory .* this machine has 0\.250 GiB/,
+    const told = (available: number, over = {}) => {
+      const lines: string[] = [];
+      const options = { algorithm: 'rpie', probe_modes: null, batch_size: null, position_start: null, ...over };
+      const logger = { info() {}, warn: (line: string) => lines.push(line) };
+      requireSolverMemory(scan, options as never, { threads: 1, logger, available });
+      return lines;
+    };
+    expect(told(1e9)).toEqual([]);
+    expect(told(0.4e9)).toEqual([
+      'The 1000 patterns of big.npz with 1 probe mode need 267 MB of memory of the 400 MB that are free.',
+    ]);
+    expect(() => told(0.2e9)).toThrow(
+      /^The 1000 patterns of big\.npz .* need 267 MB of memory of the 200 MB .*--n_subsample/,
     );
-    expect(doubt(2 ** 30, { algorithm: 'dm' })).toMatch(/and as exit waves 0\.488 GiB more/);
+    expect(() => told(0.4e9, { probe_modes: 100 })).toThrow(/with 100 probe modes need 786 MB/);
+    expect(told(1e9, { algorithm: 'dm' })[0]).toMatch(/\(524 MB of it for exit waves\)/);
   });
 });

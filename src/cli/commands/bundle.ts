@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import { allFields, extractDefinition, importDefinition } from '../../config/definition.js';
+import { formatBytes } from '../../core/words.js';
 import type { BundleInfo } from '../../workflows/bundle.js';
 import type { ImportReport } from '../../workflows/importBundle.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 

@@ -2,11 +2,12 @@
 
 import { flagFields, inspectDefinition } from '../../config/definition.js';
 import { formatShape } from '../../core/tensor.js';
+import { formatBytes } from '../../core/words.js';
 import type { ScanInspection, ScanSummary } from '../../data/inspect/inspect.js';
 import type { InspectResult } from '../../workflows/inspect.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount, formatTable } from '../format.js';
+import { formatCount, formatTable } from '../format.js';
 import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
 import { textBars, textMap } from '../textMap.js';
 

@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import { allFields, productExportDefinition, productImportDefinition } from '../../config/definition.js';
+import { formatBytes } from '../../core/words.js';
 import type { ProductExportSummary } from '../../workflows/exportProduct.js';
 import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 

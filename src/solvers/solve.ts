@@ -87,7 +87,8 @@ export interface SolverUpdate extends SolverRecord {
 }
 
 /**
- * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0).
+ * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0). A run that is resumed with
+ * all its epochs done gives its last state once more.
  * @throws PtychoError CONFIG_INVALID for options that contradict each other, DATASET_VALUE for a scan without counts or overlap,
  * PROBE_SHAPE, SOLVER_FAILED when the misfit diverges, CANCELLED
  */
@@ -162,8 +163,11 @@ class Solving {
 
   async *run(probe: ComplexTensor): AsyncGenerator<SolverUpdate, void, void> {
     const { resume } = this.services;
-    if (resume) this.#restore(resume);
-    else {
+    if (resume) {
+      this.#restore(resume);
+      // Nothing is left to do: the state is shown as it is.
+      if (resume.epoch >= this.options.epochs) yield this.#update(resume.epoch);
+    } else {
       await this.#begin(probe);
       yield this.#update(0);
     }

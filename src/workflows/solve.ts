@@ -7,13 +7,17 @@
  * const config = solveConfigSchema.parse({ test_data_file: 'scan.npz', output_dir: 'solved', algorithm: 'lsqml' }) as SolveConfig;
  * const { rFactor } = await solveWorkflow(config);
  */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SolveConfig } from '../config/schemas/solve.js';
 import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
+import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
+import { parseBoundedJson } from '../persistence/readJson.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { openTool } from './openTool.js';
@@ -87,6 +91,17 @@ function requireCounted({ domain, source }: RawData): void {
   );
 }
 
+/** Whether a folder has the results of that epoch: `run.json` is written last, and may be that of an earlier length. */
+async function resultsOf(folder: string, epoch: number): Promise<boolean> {
+  if (!existsSync(path.join(folder, 'reconstruction.npz'))) return false;
+  try {
+    const run = parseBoundedJson(await readFile(path.join(folder, 'run.json'), 'utf8')) as { epochs?: unknown };
+    return run.epochs === epoch;
+  } catch {
+    return false;
+  }
+}
+
 /** One run, the scan open. */
 class Solve {
   readonly #options: SolverOptions;
@@ -143,8 +158,14 @@ class Solve {
       );
       return undefined;
     }
-    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan });
-    services.logger?.info(`Going on after epoch ${stored.snapshot.epoch} from ${stored.file}.`);
+    const { epoch } = stored.snapshot;
+    const hasResults = await resultsOf(config.resume, epoch);
+    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan, hasResults });
+    services.logger?.info(
+      epoch < this.#options.epochs
+        ? `Going on after epoch ${epoch} from ${stored.file}.`
+        : `All ${counted(epoch, 'epoch')} are done; writing the results from ${stored.file}.`,
+    );
     return stored;
   }
 
@@ -195,7 +216,7 @@ class Solve {
     await saveState(folder, this.#head as StateHead, result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
-    const patternsPerSecond = (raw.count * result.epochsDone) / result.seconds;
+    const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;
     const { rFactor, loss, history, cancelled, engine, seconds } = result;
     const [first, last] = [history[0], history[history.length - 1]];
     await writeAtomically(

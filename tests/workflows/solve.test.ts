@@ -209,6 +209,34 @@ describe('resume', () => {
     expect(await refused({})).toMatch(/solver_state\.npz is damaged or no state of a solver: .* begin anew/);
     expect(await readdir(folder)).not.toContain('elsewhere');
   });
+
+  it('writes the results of a run that ended between its last state and them', async () => {
+    const whole = await solveWorkflow(request('ended', { epochs: 2 }));
+    const image = async (name: string) => {
+      const npz = await openNpz(at(name, 'reconstruction.npz'));
+      try {
+        return (await npz.readComplex64('reconstructed_object')).re;
+      } finally {
+        await npz.close();
+      }
+    };
+    const expected = await image('ended');
+    for (const name of await readdir(at('ended'))) {
+      if (name !== 'config.json' && name !== 'solver_state.npz') await rm(at('ended', name), { recursive: true });
+    }
+    const { code, out, err } = await cli('solve', '--resume', at('ended'));
+    expect(err).toContain('All 2 epochs are done; writing the results from ');
+    expect(code).toBe(0);
+    expect(out).toContain('the results of all 2 epochs were written from the last state.');
+    expect(await readdir(at('ended'))).toEqual(
+      expect.arrayContaining(['history.csv', 'reconstruction.npz', 'run.json']),
+    );
+    expect(await image('ended')).toEqual(expected);
+    const run = JSON.parse(await readFile(at('ended', 'run.json'), 'utf8'));
+    expect([run.epochs, run.r_factor]).toEqual([2, whole.rFactor]);
+    const again = await cli('solve', '--resume', at('ended'));
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining('has 2 epochs already; give more')]);
+  });
 });
 
 describe('what cannot be solved', () => {

@@ -13,6 +13,7 @@ import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { writeNpz } from '../formats/npz.js';
 import { encodeHistory } from '../persistence/history.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { modelOf, saveModel } from './model.js';
 import { reconstruct } from './reconstruct.js';
@@ -111,9 +112,7 @@ interface Start {
  */
 async function startOf({ config, network, scan, test }: PreparedTraining, logger: Logger): Promise<Start> {
   const initial =
-    config.init === null
-      ? undefined
-      : await openInitialBundle(config.init, network, config.execution.mlflow_tracking_uri);
+    config.init === null ? undefined : await openInitialBundle(config.init, network, mlflowAccess(config.execution));
   const fingerprint = await scanFingerprint(scan, test);
   if (config.resume === null) return { scan: fingerprint, initial };
   const resumed = await findCheckpoint(config.resume, logger);

@@ -1,13 +1,30 @@
 /** What a command may touch of the process; tests hand in their own. */
 
+import { plainText } from '../core/plainText.js';
 import type { EndingSignal, Interruption } from './interrupt.js';
 import type { ByteStreams } from './standardStreams.js';
 
 /** A place to write text to. */
 export interface TextSink {
   write(text: string): unknown;
+  /** Writes what the terminal is to obey; {@link write} where it is not given. */
+  draw?(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+}
+
+/** A sink that shows what of a text a terminal would obey; what is drawn, such as a bar, goes to {@link TextSink.draw}. */
+export function plainSink(sink: TextSink): TextSink {
+  return {
+    write: (text) => sink.write(plainText(text)),
+    draw: (text) => sink.write(text),
+    get isTTY() {
+      return sink.isTTY;
+    },
+    get columns() {
+      return sink.columns;
+    },
+  };
 }
 
 /** What is heard of the process; the last one changes nothing of how it ends. */

@@ -14,8 +14,10 @@ const SAME_MS = 500;
 
 /** What was heard while a command line runs. */
 export interface Interruption {
-  /** Aborted by the first signal. */
+  /** Aborted by the first signal; who asks for it will end the work by itself. */
   readonly signal: AbortSignal;
+  /** Somebody has asked for {@link signal}. */
+  readonly taken: boolean;
   /** The first signal, once there was one. */
   readonly heard: EndingSignal | undefined;
   /** Calls `announce` at the first signal, or now where it came already; returns how to stop that. */
@@ -36,6 +38,8 @@ export async function withInterrupt<T>(
   const announcers = new Set<(signal: EndingSignal) => void>();
   let heard: EndingSignal | undefined;
   let heard_ms = 0;
+  let taken = false;
+  let leaving: NodeJS.Timeout | undefined;
   const hear = (signal: EndingSignal) => {
     if (heard !== undefined) {
       if (now() - heard_ms >= SAME_MS) context.leaveNow(signal);
@@ -44,12 +48,22 @@ export async function withInterrupt<T>(
     [heard, heard_ms] = [signal, now()];
     for (const announce of announcers) announce(signal);
     controller.abort();
+    // A command that only looks at something, or has not begun, need not be waited for.
+    leaving = setTimeout(() => {
+      if (!taken) context.leaveNow(signal);
+    }, SAME_MS).unref();
   };
   const listeners = ENDING_SIGNALS.map((signal) => [signal, () => hear(signal)] as const);
   for (const [signal, listener] of listeners) context.signals.on(signal, listener);
   try {
     return await work({
-      signal: controller.signal,
+      get signal() {
+        taken = true;
+        return controller.signal;
+      },
+      get taken() {
+        return taken;
+      },
       get heard() {
         return heard;
       },
@@ -60,6 +74,7 @@ export async function withInterrupt<T>(
       },
     });
   } finally {
+    clearTimeout(leaving);
     for (const [signal, listener] of listeners) context.signals.off(signal, listener);
   }
 }

@@ -24,4 +24,8 @@ const code = await runCli(process.argv.slice(2), {
     process.kill(process.pid, signal);
   },
 });
+if (code > 128) {
+  // Stopped by a signal: reads that nobody waits for any more do not hold the process.
+  setTimeout(() => process.exit(code), 1000).unref();
+}
 process.exitCode = code || (resultsLost ? EXIT_FAILURE : 0);

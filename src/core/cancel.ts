@@ -37,6 +37,35 @@ export function cancelPoint(signal: AbortSignal | undefined, what: string): () =
   return () => (signal.aborted || performance.now() - last_ms >= PAUSE_MS ? pause() : undefined);
 }
 
+/**
+ * Waits for something that does not look at signals itself, such as the opening of a large file, no longer than until the signal
+ * fires; what comes after that is handed to `dispose`.
+ * @throws PtychoError CANCELLED, and what the work throws
+ */
+export async function untilCancelled<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  what: string,
+  dispose: (late: T) => unknown = () => {},
+): Promise<T> {
+  if (signal === undefined) return work;
+  let stop = () => {};
+  const fired = new Promise<'fired'>((resolve) => {
+    stop = () => resolve('fired');
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    const first = await Promise.race([work.then((value) => ({ value })), fired]);
+    if (first !== 'fired') return first.value;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  // Whether it fails later is of no interest any more.
+  work.then(dispose).catch(() => {});
+  throw new PtychoError('CANCELLED', `${what} was cancelled.`, {});
+}
+
 /** Work in steps, of which the last gives the result: it can be done at once or with pauses. */
 export type Steps<T> = Generator<void, T, void>;
 

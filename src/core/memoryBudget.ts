@@ -40,6 +40,20 @@ export function requireMemory(bytes: number, what: string, request: MemoryReques
   }
 }
 
+/** About what is kept of an epoch. */
+const EPOCH_BYTES = 256;
+
+/**
+ * Refuses more epochs than figures can be kept of.
+ * @param flag that names them
+ * @throws PtychoError OUT_OF_MEMORY
+ */
+export function requireEpochMemory(epochs: number, flag: string): void {
+  requireMemory(EPOCH_BYTES * epochs, `The figures of ${counted(epochs, 'epoch')}`, {
+    remedy: `ask for fewer (${flag})`,
+  });
+}
+
 /** Bytes that this process may still take: what the machine has free, and what a container leaves. */
 export function availableMemory(): number {
   // Elsewhere than on Linux memory that is in use as a cache does not count as free.

@@ -6,6 +6,7 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
+import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { sameShape } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
@@ -74,6 +75,7 @@ export async function evaluateWorkflow(
     const ours = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
     const truth = await truthFor(config, raw);
     const report = await score(config, ours, truth, raw, services);
+    throwIfCancelled(services.signal, 'The evaluation');
     if (config.output_dir === null) return report;
     return { ...report, files: await writeEvaluation(config.output_dir, report) };
   } finally {
@@ -114,6 +116,7 @@ async function score(
   raw: RawData | undefined,
   { signal }: WorkflowServices,
 ): Promise<EvaluationReport> {
+  const pause = cancelPoint(signal, 'The evaluation');
   const positions = raw && { xs: raw.xcoords, ys: raw.ycoords };
   const notes = [...ours.notes, ...truth.notes];
   const truthFrame: Frame = { ...frameOfObject(truth.image), originYxPx: truth.originYxPx ?? [0, 0] };
@@ -126,6 +129,7 @@ async function score(
   let [image, reference]: EvaluatedImage[] = [pair.image, pair.truth];
   let registration: Registration | undefined;
   let moved = false;
+  await pause();
   if (config.register && check.usable) {
     const found = registerImages(reference, image);
     registration = found;
@@ -147,9 +151,12 @@ async function score(
   const pixel_m = pixelOf(config, raw);
   const options = { phase_align_method, frc_sigma, ms_ssim_sigma, pixel_m };
   const scan = raw && scanImage(await scanTotals(raw, signal), frame);
+  await pause();
   const metrics = check.usable ? bothFamilies(image, reference, options) : undefined;
+  await pause();
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
+  await pause();
   const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place.frame }) : undefined;
   return {
     reconstruction: ours.source,

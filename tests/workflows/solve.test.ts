@@ -285,7 +285,14 @@ describe('what cannot be solved', () => {
     const scan = { count: 1000, N: 256, probeGuess: undefined, source: 'big.npz' };
     const told = (available: number, over = {}) => {
       const lines: string[] = [];
-      const options = { algorithm: 'rpie', probe_modes: null, batch_size: null, position_start: null, ...over };
+      const options = {
+        algorithm: 'rpie',
+        epochs: 9,
+        probe_modes: null,
+        batch_size: null,
+        position_start: null,
+        ...over,
+      };
       const logger = { info() {}, warn: (line: string) => lines.push(line) };
       requireSolverMemory(scan, options as never, { threads: 1, logger, available });
       return lines;

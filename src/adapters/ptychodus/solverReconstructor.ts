@@ -75,7 +75,14 @@ export class SolverReconstructor implements Reconstructor {
       yield nothingDone(input);
       return;
     }
-    const scan = await openSolverInput(input, this.#log);
+    let scan: SolverInput;
+    try {
+      scan = await openSolverInput(input, this.#log);
+    } catch (error) {
+      if (!isPtychoError(error, 'CANCELLED')) throw error;
+      yield nothingDone(input);
+      return;
+    }
     let backend: Backend | undefined;
     try {
       const warn = (sentence: string) => this.#log.warn(sentence);

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { SolverOptions } from '../../config/schemas/solver.js';
 import type { Logger } from '../../core/log.js';
-import { requireMemory } from '../../core/memoryBudget.js';
+import { requireEpochMemory, requireMemory } from '../../core/memoryBudget.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { RawData } from '../../data/rawData.js';
 import { TRAITS } from '../../solvers/algorithms/algorithm.js';
@@ -20,6 +20,7 @@ export function requireSolverMemory(
   services: { readonly threads?: number | null; readonly logger?: Logger; readonly available?: number } = {},
 ): void {
   const { threads, logger, available } = services;
+  requireEpochMemory(options.epochs, '--epochs');
   const patterns = 4 * count * N * N;
   const waves = waveBytes({ count, N, probeGuess }, options);
   const work = modeBytes({ count, N, probeGuess }, options, threads ?? availableParallelism());

@@ -1,8 +1,10 @@
 /** `simulate`: a contract NPZ with a known object. */
+
 import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
 import { withPauses } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import { counted } from '../core/words.js';
 import { geometryOf } from '../data/metadata.js';
 import { rawDataFromArrays } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
@@ -111,7 +113,7 @@ export async function simulateWorkflow(
     groundTruth: recipe.ground_truth,
   };
   await writeSimulatedScan(output_file, scan, patches, services);
-  logger.debug?.(`${count} patterns of ${N}×${N}, seed ${config.seed}.`);
+  logger.debug?.(`${counted(count, 'pattern')} of ${N}×${N}, seed ${config.seed}.`);
   if (!visualize) return { path: output_file, count, N };
   const picture = `${output_file.replace(/\.npz$/i, '')}.png`;
   await writeAtomically(picture, encodeSmallPng(renderSimulation(scan)));

@@ -180,7 +180,7 @@ class Solve {
     const { resume: _, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
     await writeAtomically(path.join(config.output_dir, 'config.json'), content);
-    services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${this.raw.count} patterns: ${engine}.`);
+    services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);
     if (resumed && config.resume !== null && services.logger) {
       warnOfEngine(resumed.head, engine, config.resume, services.logger);
     }

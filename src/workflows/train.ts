@@ -5,12 +5,15 @@
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
+
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import { counted } from '../core/words.js';
 import { writeNpz } from '../formats/npz.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
@@ -58,6 +61,7 @@ export interface TrainSummary {
  */
 export async function trainWorkflow(request: TrainingRequest, services: WorkflowServices = {}): Promise<TrainSummary> {
   const logger = services.logger ?? silentLogger;
+  requireThreads(request.execution.threads);
   if (request.train_data_file === null) {
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
       key: 'train_data_file',
@@ -160,7 +164,7 @@ class Training {
       if (result.failure) throw this.#failed(result.failure, result.bestEpoch);
       if (result.stoppedEarly) {
         logger.info(
-          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${prepared.config.execution.early_stop_patience} epochs.`,
+          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${counted(prepared.config.execution.early_stop_patience, 'epoch')}.`,
         );
       }
       if (prepared.config.do_stitching && !result.cancelled) files.push(...(await this.#stitch(trained)));

@@ -1,4 +1,5 @@
 /** Everything about a training run that can be known before an engine starts: configuration, groups, labels, network. */
+
 import { finaliseTrainingConfig, type Provenance } from '../../config/resolve.js';
 import type { TrainingConfig, TrainingRequest } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
@@ -6,6 +7,7 @@ import { type Logger, silentLogger } from '../../core/log.js';
 import { requireEpochMemory, requireMemory } from '../../core/memoryBudget.js';
 import { LegacyRng } from '../../core/rng.js';
 import { sizeOf } from '../../core/tensor.js';
+import { counted } from '../../core/words.js';
 import { checkMetadata, configurationValues } from '../../data/metadata.js';
 import type { RawData } from '../../data/rawData.js';
 import { PtychoNetwork } from '../../model/network.js';
@@ -72,7 +74,7 @@ export async function prepareTraining(
   requireRoom(config, network, logger);
   const fed = { scale: bundleScale(config, network.spec.scale, raw.domain) };
   const test = grouped && withLabels(scanForModel(grouped, fed), testLabels);
-  logger.info(`${scan.groups.count} groups of ${scan.groups.C}.`);
+  logger.info(`${counted(scan.groups.count, 'group')} of ${scan.groups.C}.`);
   const split = splitGroups(scan.groups.count, test ? 0 : config.val_fraction, config.seed);
   return {
     config,

@@ -2,6 +2,7 @@
 import type { ExecutionConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
 import type { Backend, BackendInfo } from './backend.js';
 
 /** Backends by their configured names. */
@@ -29,6 +30,7 @@ export interface BackendChoice {
 export async function selectBackend(config: BackendChoice, logger?: Logger): Promise<Backend> {
   const { backend: name, execution } = config;
   const { accelerator } = execution;
+  requireThreads(execution.threads);
   const threads = execution.threads ?? undefined;
   if (name === 'onnx') {
     const { createOnnxBackend } = await import('./onnx/backend.js');

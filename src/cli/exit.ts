@@ -1,13 +1,14 @@
 /** How a run ends: exit codes, and the one sentence for whatever was thrown. */
 
 import { isPtychoError, messageOf } from '../core/errors.js';
+import { systemTrouble } from '../core/systemErrors.js';
 
 export const EXIT_OK = 0;
 /** Something went wrong while working. */
 export const EXIT_FAILURE = 1;
 /** The command line or the configuration is wrong; nothing was started. */
 export const EXIT_USAGE = 2;
-/** Ctrl-C. */
+/** Stopped by a signal: that of Ctrl-C; `runCli` puts that of another in its place. */
 export const EXIT_INTERRUPTED = 130;
 
 /** A failure as the user sees it. */
@@ -30,11 +31,27 @@ export function failureOf(error: unknown): Failure {
     if (error.message === '(outputHelp)') return { code: EXIT_USAGE, message: '' };
     return { code: EXIT_USAGE, message: commanderSentence(error.message) };
   }
+  const trouble = systemTrouble(error);
+  if (trouble) return { code: EXIT_FAILURE, message: capitalised(trouble.sentence) };
   const message = messageOf(error).split('\n')[0];
   return {
     code: EXIT_FAILURE,
-    message: isSystemError(error) ? sentence(message) : sentence(`Unexpected error: ${message}`),
+    message: isOutOfMemory(error)
+      ? `There is not enough memory for this (${message}); ask for less at a time.`
+      : sentence(`Unexpected error: ${message}`),
   };
+}
+
+/** What V8 throws for arrays that it cannot have. */
+function isOutOfMemory(error: unknown): boolean {
+  return (
+    error instanceof RangeError && /Array buffer allocation|typed array length|Invalid array length/.test(error.message)
+  );
+}
+
+/** A path keeps its first letter. */
+function capitalised(text: string): string {
+  return text.includes(': ') ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Commander's own errors are told by their code, so that this file does not load commander. */
@@ -50,10 +67,6 @@ function commanderSentence(message: string): string {
   const head = first.charAt(0).toUpperCase() + first.slice(1);
   const advice = second?.replace(/^\(D/, 'd').replace(/\)$/, '');
   return advice ? `${head.replace(/\.$/, '')}; ${advice}` : sentence(head);
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
 function sentence(text: string): string {

@@ -1,20 +1,31 @@
 #!/usr/bin/env node
+import { EXIT_FAILURE, failureOf } from './exit.js';
 import { runCli } from './program.js';
 
-// `ptychopinn inspect … | head` closes the pipe early: that is no failure.
+let resultsLost = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `ptychopinn inspect … | head` closes the pipe early: that is no failure.
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  if (!resultsLost) process.stderr.write(`ptychopinn: What was to be printed is lost: ${failureOf(error).message}\n`);
+  resultsLost = true;
+  process.exitCode ||= EXIT_FAILURE;
 });
+// A terminal that was closed, or a log on a full disk: the work goes on without its messages.
+process.stderr.on('error', () => {});
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
   // By the signal's own default, which ends the process as a whole: process.exit would first take down the engine's
   // worker thread, and native code that is in the middle of a step aborts at that.
-  leaveNow: () => {
-    process.removeAllListeners('SIGINT');
-    process.kill(process.pid, 'SIGINT');
+  leaveNow: (signal) => {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
   },
 });
+if (code > 128) {
+  // Stopped by a signal: reads that nobody waits for any more do not hold the process.
+  setTimeout(() => process.exit(code), 1000).unref();
+}
+process.exitCode = code || (resultsLost ? EXIT_FAILURE : 0);

@@ -11,7 +11,9 @@ import { canonicalArguments } from '../config/flags.js';
 import type { CommandModule } from './command.js';
 import { CONSOLE_FLAGS } from './console.js';
 import type { CliContext } from './context.js';
-import { EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+import { plainSink } from './context.js';
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
+import { SIGNAL_EXITS, withInterrupt } from './interrupt.js';
 import { PUBLISHED_FLAGS } from './published.js';
 
 interface Entry {
@@ -107,6 +109,21 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
  * @param words the arguments after the program's name.
  */
 export async function runCli(words: readonly string[], context: CliContext): Promise<number> {
+  return withInterrupt(context, async (interruption) => {
+    const code = await run(words, { ...context, ...plainSinks(context), interruption });
+    const { heard, taken } = interruption;
+    // Work that was interrupted ends as its signal says; work that was finished before it noticed is done.
+    const stopped = code === EXIT_INTERRUPTED || (code === EXIT_OK && !taken);
+    return heard && stopped ? SIGNAL_EXITS[heard] : code;
+  });
+}
+
+/** The places to write to, for text that may hold names and messages of others. */
+function plainSinks({ stdout, stderr }: CliContext): Pick<CliContext, 'stdout' | 'stderr'> {
+  return { stdout: plainSink(stdout), stderr: plainSink(stderr) };
+}
+
+async function run(words: readonly string[], context: CliContext): Promise<number> {
   try {
     return await dispatch(words, context);
   } catch (error) {

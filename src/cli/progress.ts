@@ -9,6 +9,7 @@
  */
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
+import { plainText } from '../core/plainText.js';
 import { type ConsoleLevel, shows } from './console.js';
 import type { TextSink } from './context.js';
 import { formatCount, formatDuration } from './format.js';
@@ -45,9 +46,10 @@ export function createReporter(options: ReporterOptions): Reporter {
   let stage: Stage | null = null;
   let lastShown = Number.NEGATIVE_INFINITY;
 
+  const draw = (text: string) => (stream.draw ? stream.draw(text) : stream.write(text));
   const say = (text: string) => {
-    if (bar === '') stream.write(`${text}\n`);
-    else stream.write(`${CLEAR_LINE}${text}\n${bar}`);
+    if (bar === '') stream.write(`${plainText(text)}\n`);
+    else draw(`${CLEAR_LINE}${plainText(text)}\n${bar}`);
   };
   const endBar = () => {
     if (bar === '') return;
@@ -73,10 +75,10 @@ export function createReporter(options: ReporterOptions): Reporter {
       if (finished) stage.closed = true;
       if (terminal) {
         bar = drawBar(event, stage, time, stream.columns ?? 80);
-        stream.write(`${CLEAR_LINE}${bar}`);
+        draw(`${CLEAR_LINE}${bar}`);
         if (finished) endBar();
       } else {
-        stream.write(`${plainLine(event, stage, time)}\n`);
+        stream.write(`${plainText(plainLine(event, stage, time))}\n`);
       }
     },
     logger: {
@@ -144,7 +146,8 @@ function drawBar(event: ProgressEvent, stage: Stage, time: number, columns: numb
   const full = Math.round(share(event) * width);
   const line = `${event.stage} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${percent}  ${facts(event, stage, time)}`;
   // One line only: a wrapped bar could not be redrawn.
-  return line.length < columns ? line : line.slice(0, Math.max(0, columns - 1));
+  const one = plainText(line).replaceAll('\n', ' ');
+  return one.length < columns ? one : one.slice(0, Math.max(0, columns - 1));
 }
 
 function plainLine(event: ProgressEvent, stage: Stage, time: number): string {

@@ -14,6 +14,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { messageOf } from '../core/errors.js';
 import type { Logger, ProgressSink } from '../core/log.js';
+import { plainText } from '../core/plainText.js';
 import type { ConsoleLevel } from './console.js';
 
 /** The file below the output folder. */
@@ -43,7 +44,7 @@ export class RunLog {
   /** Appends a message; one with several lines is indented from the second on. */
   write(level: ConsoleLevel, message: string): void {
     if (this.#closed) return;
-    const line = `${this.#now().toISOString()} ${level} ${message.replaceAll('\n', '\n  ')}\n`;
+    const line = `${this.#now().toISOString()} ${level} ${plainText(message).replaceAll('\n', '\n  ')}\n`;
     try {
       this.#waiting.push(line);
       this.#flush();

@@ -2,8 +2,9 @@
 
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { parseDocument } from 'yaml';
+import { parseDocument, type YAMLParseError } from 'yaml';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { systemTrouble } from '../core/systemErrors.js';
 import type { Layer } from './resolve.js';
 
 /**
@@ -23,7 +24,9 @@ export async function loadConfigFile(path: string): Promise<Layer> {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw new PtychoError(
       missing ? 'FILE_NOT_FOUND' : 'FILE_FORMAT',
-      missing ? `There is no configuration file ${path}.` : `${path} cannot be read: ${messageOf(cause)}.`,
+      missing
+        ? `There is no configuration file ${path}.`
+        : `${path} cannot be read: ${systemTrouble(cause)?.what ?? messageOf(cause)}.`,
       { path },
       { cause },
     );
@@ -41,17 +44,30 @@ export async function loadConfigFile(path: string): Promise<Layer> {
   return { origin: path, values: values as Record<string, unknown> };
 }
 
+/** Nothing in a configuration is nested more deeply. */
+const MAX_DEPTH = 64;
+
 function parseJson(text: string, path: string): unknown {
+  const plain = withoutByteOrderMark(text);
+  requireShallow(plain, path);
+  let values: unknown;
   try {
-    return JSON.parse(text);
+    values = JSON.parse(plain);
   } catch (cause) {
     throw new PtychoError('FILE_FORMAT', `${path} is not JSON: ${messageOf(cause)}.`, { path }, { cause });
   }
+  if (depthOf(values) > MAX_DEPTH) throw tooDeep(path);
+  // JSON.parse takes the last of two fields of one name; JSON is YAML, whose parser finds them.
+  const twice = parseDocument(plain).errors.find(({ code }) => code === 'DUPLICATE_KEY');
+  if (twice) throw writtenTwice(path, twice);
+  return values;
 }
 
 function parseYaml(text: string, path: string): unknown {
-  const document = parseDocument(text);
+  requireShallow(text, path);
+  const document = parseDocument(withoutByteOrderMark(text));
   const trouble = document.errors[0];
+  if (trouble?.code === 'DUPLICATE_KEY') throw writtenTwice(path, trouble);
   if (trouble !== undefined) {
     const line = trouble.linePos?.[0].line;
     const what = trouble.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
@@ -60,6 +76,55 @@ function parseYaml(text: string, path: string): unknown {
       line,
     });
   }
+  let values: unknown;
+  try {
+    // An alias that stands for many others would fill the memory.
+    values = document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw new PtychoError('FILE_FORMAT', `${path} is not YAML: ${messageOf(cause)}.`, { path }, { cause });
+  }
+  if (depthOf(values) > MAX_DEPTH) throw tooDeep(path);
   // An empty document is an empty configuration.
-  return document.toJS() ?? {};
+  return values ?? {};
+}
+
+function writtenTwice(path: string, { linePos }: YAMLParseError): PtychoError {
+  const line = linePos?.[0].line;
+  return new PtychoError(
+    'FILE_FORMAT',
+    `${path}${line ? `, line ${line}` : ''}: a field is written twice; leave one.`,
+    {
+      path,
+      line,
+    },
+  );
+}
+
+const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '');
+
+/** @throws PtychoError FILE_FORMAT for brackets that parsers would run out of stack over */
+function requireShallow(text: string, path: string): void {
+  let depth = 0;
+  for (const letter of text) {
+    if (letter === '[' || letter === '{') depth++;
+    else if (letter === ']' || letter === '}') depth--;
+    if (depth > MAX_TEXT_DEPTH) throw tooDeep(path);
+  }
+}
+
+/** Brackets in texts count here, too; parsers take far more. */
+const MAX_TEXT_DEPTH = 500;
+
+/** How deeply values are nested; one that contains itself is deeper than any limit. */
+function depthOf(value: unknown, above = 0): number {
+  if (typeof value !== 'object' || value === null || above > MAX_DEPTH) return above;
+  return Object.values(value).reduce((most: number, each) => Math.max(most, depthOf(each, above + 1)), above);
+}
+
+function tooDeep(path: string): PtychoError {
+  return new PtychoError(
+    'FILE_FORMAT',
+    `${path} is nested deeper than ${MAX_DEPTH} levels, or contains itself; a configuration has a few.`,
+    { path },
+  );
 }

@@ -13,6 +13,7 @@
 
 import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
+import { counted } from '../core/words.js';
 import { type Collection, collectLayer, newCollection, type ProvenanceEntry, show } from './collect.js';
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
 import { expandWords } from './expand.js';
@@ -169,8 +170,8 @@ function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: Da
   if (count === DEFAULT_GROUPS) return [];
   return [
     count < DEFAULT_GROUPS
-      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${count} patterns.`
-      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${count} patterns in ${origin}; n_groups all makes one group for each.`,
+      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${counted(count, 'pattern')}.`
+      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${counted(count, 'pattern')} in ${origin}; n_groups all makes one group for each.`,
   ];
 }
 

@@ -40,6 +40,8 @@ export type PtychoErrorCode =
   | 'TRAINING_FAILED'
   | 'SOLVER_FAILED'
   | 'CANCELLED'
+  // what the machine has
+  | 'OUT_OF_MEMORY'
   // the pipe worker
   | 'PROTOCOL';
 

@@ -6,7 +6,7 @@
  * const raw = await openDataset('scan.h5', { crop_px: 128 });
  * await writeScan('scan.npz', raw, { transformation: { tool: 'ptychopinn convert', operation: 'convert' } });
  */
-import { throwIfCancelled } from '../core/cancel.js';
+import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype } from '../formats/npyHeader.js';
@@ -100,8 +100,8 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
     },
     bad_pixels: raw.badPixels && { data: raw.badPixels, shape: [N, N], dtype: 'bool' },
     measurement_domain: { strings: [format.domain], shape: [] },
-    Y: raw.groundTruth && patchStream(raw.groundTruth, rows),
-    label: raw.labels && patchStream(raw.labels, rows),
+    Y: raw.groundTruth && patchStream(raw.groundTruth, rows, options.signal),
+    label: raw.labels && patchStream(raw.labels, rows, options.signal),
     norm_Y_I: raw.norm_Y_I === undefined ? undefined : { data: Float64Array.of(raw.norm_Y_I), shape: [] },
     sample_indices: sources.some((source, i) => source !== i) ? { data: sources, shape: [rows.length] } : undefined,
     _metadata: Object.keys(metadata).length > 0 ? { strings: [JSON.stringify(metadata)], shape: [] } : undefined,
@@ -170,8 +170,9 @@ function patternStream(
     dtype,
     shape: [rows.length, N, N],
     async *pieces() {
+      const pause = cancelPoint(signal, 'Writing the scan');
       for (let from = 0; from < rows.length; from += step) {
-        throwIfCancelled(signal, 'Writing the scan');
+        await pause();
         const part = rows.subarray(from, from + step);
         const values = new Float32Array(part.length * N * N);
         if (domain === 'count_intensity') await patterns.readStored(part, values);
@@ -184,14 +185,16 @@ function patternStream(
 }
 
 /** Complex patches of some patterns, read while they are written. */
-export function patchStream(patches: StoredPatches, rows: Int32Array): StreamedNpyInput {
+export function patchStream(patches: StoredPatches, rows: Int32Array, signal?: AbortSignal): StreamedNpyInput {
   const { height, width } = patches;
   const step = Math.max(1, Math.floor(PIECE_PIXELS / (2 * height * width)));
   return {
     dtype: 'complex64',
     shape: [rows.length, height, width],
     async *pieces() {
+      const pause = cancelPoint(signal, 'Writing the scan');
       for (let from = 0; from < rows.length; from += step) {
+        await pause();
         const { re, im } = await patches.readRows(rows.subarray(from, from + step));
         const pairs = new Float32Array(2 * re.length);
         for (let i = 0; i < re.length; i++) {

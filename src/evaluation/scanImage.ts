@@ -1,5 +1,5 @@
 /** The image that needs no reconstruction: how much light each position let through. */
-import { throwIfCancelled } from '../core/cancel.js';
+import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
@@ -22,8 +22,9 @@ export async function scanTotals(raw: RawData, signal?: AbortSignal): Promise<Sc
   const area = raw.N * raw.N;
   const totals = new Float64Array(raw.count);
   const patterns = new Float32Array(Math.min(READ_AT_ONCE, raw.count) * area);
+  const pause = cancelPoint(signal, 'Reading the patterns of the scan');
   for (let start = 0; start < raw.count; start += READ_AT_ONCE) {
-    throwIfCancelled(signal, 'Reading the patterns of the scan');
+    await pause();
     const n = Math.min(READ_AT_ONCE, raw.count - start);
     await raw.patterns.readAmplitudes(Int32Array.from({ length: n }, (_, i) => start + i), patterns.subarray(0, n * area)); // biome-ignore format: one call
     for (let k = 0; k < n; k++) totals[start + k] = rootOfSum(patterns.subarray(k * area, (k + 1) * area));

@@ -11,7 +11,7 @@ import { writeZip, type ZipEntry } from '../formats/zip.js';
 import type { BundleContent } from './content.js';
 import type { Manifest } from './manifest.js';
 import { type DecodedMembers, decodeMembers, encodeMembers } from './members.js';
-import { fetchMlflowBundle, isMlflowUri } from './mlflowArtifacts.js';
+import { fetchMlflowBundle, isMlflowUri, type MlflowAccess } from './mlflowArtifacts.js';
 import type { ModelEncoder } from './models.js';
 import { type BundleSource, locateBundle, readMembers } from './source.js';
 
@@ -55,12 +55,9 @@ export function bundleEntries(members: ReadonlyMap<string, Uint8Array>): ZipEntr
  * (`runs:/RUN_ID/wts.zip`, `mlflow-artifacts:/…`), which is fetched from `mlflowTrackingUri` (null: `MLFLOW_TRACKING_URI`).
  * @throws PtychoError FILE_NOT_FOUND; FORMAT_UNSUPPORTED for a newer format version; BUNDLE_INVALID for everything else.
  */
-export async function openBundle(
-  path: string,
-  options: { readonly mlflowTrackingUri?: string | null } = {},
-): Promise<OpenedBundle> {
+export async function openBundle(path: string, options: MlflowAccess = {}): Promise<OpenedBundle> {
   if (!isMlflowUri(path)) return openLocal(path);
-  const fetched = await fetchMlflowBundle(path, options.mlflowTrackingUri);
+  const fetched = await fetchMlflowBundle(path, options.mlflowTrackingUri, { allowFile: options.mlflowAllowFile });
   try {
     return { ...(await openLocal(fetched.path)), path };
   } catch (error) {

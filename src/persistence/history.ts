@@ -8,6 +8,7 @@
  * encodeHistory([{ epoch: 1, loss: 0.5, val_loss: null }]); // 'epoch,loss,val_loss\n1,0.5,\n'
  */
 import { PtychoError } from '../core/errors.js';
+import { encodeCsv } from '../formats/csvWrite.js';
 
 /** The figures of one epoch (counted from 1); `null` where there is none. */
 export type HistoryRow = Readonly<{ epoch: number } & Record<string, number | null>>;
@@ -24,7 +25,7 @@ export function encodeHistory(rows: readonly HistoryRow[]): string {
   rows.forEach((row, i) => {
     if (row.epoch !== i + 1) bad(`row ${i + 1} is epoch ${row.epoch}`);
   });
-  return `${[columns.join(','), ...rows.map((row) => formatHistoryLine(columns, row))].join('\n')}\n`;
+  return encodeCsv([columns, ...rows.map((row) => historyCells(columns, row))]);
 }
 
 /**
@@ -40,8 +41,10 @@ export function historyColumns(rows: readonly HistoryRow[]): string[] {
 
 /** One row without its line end. */
 export function formatHistoryLine(columns: readonly string[], row: HistoryRow): string {
-  return columns.map((c) => cell(row[c])).join(',');
+  return encodeCsv([historyCells(columns, row)]).trimEnd();
 }
+
+const historyCells = (columns: readonly string[], row: HistoryRow): string[] => columns.map((c) => cell(row[c]));
 
 /**
  * Reads what {@link encodeHistory} wrote.

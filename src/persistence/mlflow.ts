@@ -6,7 +6,10 @@
  * const run = await client.createRun(await client.experimentId('ptychopinn'), 'my run');
  * await client.logBatch(run.runId, { metrics: [{ key: 'loss', value: 0.5, step: 1, timestamp: Date.now() }] });
  */
+import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { formatBytes } from '../core/words.js';
+import { parseBoundedJson } from './readJson.js';
 
 /** Most entries of one `log-batch`, by kind, and of all kinds together. */
 export const BATCH_LIMITS = { metrics: 1000, params: 100, all: 1000 } as const;
@@ -14,6 +17,8 @@ export const BATCH_LIMITS = { metrics: 1000, params: 100, all: 1000 } as const;
 export const PARAM_LENGTH = 6000;
 /** Letters of a key that every server takes. */
 export const KEY_LENGTH = 250;
+/** Bytes of an answer that is read; what a run is told is far less. */
+const ANSWER_BYTES = 16 * 2 ** 20;
 
 /** A number at a step of a run. */
 export interface MlflowMetric {
@@ -49,6 +54,11 @@ export interface MlflowOptions {
   readonly environment?: MlflowEnvironment;
   /** Limit of a call; 10 seconds where not given. Artifacts have their own. */
   readonly timeoutMs?: number;
+  /**
+   * The folder of this machine within which artifacts may lie that the server keeps in files (`file:`); where not given, no answer
+   * of a server leads to a file here.
+   */
+  readonly allowFile?: string | null;
 }
 
 /** An answer that says no, or no answer; `status` is null where there was none. */
@@ -100,12 +110,15 @@ export class MlflowClient {
   readonly address: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #timeoutMs: number;
+  /** See {@link MlflowOptions}. */
+  readonly allowFile: string | undefined;
 
   /** @param address as {@link trackingAddress} gives it. */
   constructor(address: string, options: MlflowOptions = {}) {
     this.address = address;
     this.#headers = authorisation(options.environment ?? process.env);
     this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.allowFile = options.allowFile ?? undefined;
   }
 
   /**
@@ -117,7 +130,7 @@ export class MlflowClient {
     if (found !== undefined) return found;
     try {
       const made = await this.#post('experiments/create', { name });
-      return textAt(made, 'experiment_id');
+      return answered(createdExperiment, made).experiment_id;
     } catch (error) {
       // Another run made it at the same moment.
       if (!(error instanceof MlflowError) || error.errorCode !== 'RESOURCE_ALREADY_EXISTS') throw error;
@@ -172,12 +185,18 @@ export class MlflowClient {
   }
 
   /**
-   * Calls an address of the server with its login and gives the answer back if it is a good one.
-   * @throws MlflowError
+   * Calls an address of the server with its login and gives the bytes of the answer if it is a good one.
+   * @throws MlflowError, also for an answer that is longer than `mostBytes` or does not end in time
    */
-  async fetch(method: string, url: string, body?: string | Uint8Array, timeoutMs = this.#timeoutMs): Promise<Response> {
+  async fetch(
+    method: string,
+    url: string,
+    body?: string | Uint8Array,
+    { timeoutMs = this.#timeoutMs, mostBytes = ANSWER_BYTES }: { timeoutMs?: number; mostBytes?: number } = {},
+  ): Promise<Uint8Array> {
     const type = typeof body === 'string' ? 'application/json' : 'application/octet-stream';
     let answer: Response;
+    let content: Uint8Array;
     try {
       answer = await fetch(url, {
         method,
@@ -185,13 +204,15 @@ export class MlflowClient {
         headers: body === undefined ? this.#headers : { ...this.#headers, 'content-type': type },
         signal: AbortSignal.timeout(timeoutMs),
       });
+      content = await bodyOf(answer, mostBytes);
     } catch (error) {
+      if (error instanceof MlflowError) throw error;
       const timedOut = error instanceof Error && error.name === 'TimeoutError';
       const why = timedOut ? `no answer within ${timeoutMs / 1000} s` : messageOf(reasonOf(error));
       throw new MlflowError(`${this.address} cannot be reached (${why})`, null, null, { cause: error });
     }
-    if (answer.ok) return answer;
-    const { errorCode, message } = await refusal(answer);
+    if (answer.ok) return content;
+    const { errorCode, message } = refusal(answer, content);
     throw new MlflowError(message, answer.status, errorCode);
   }
 
@@ -203,15 +224,15 @@ export class MlflowClient {
       if (error instanceof MlflowError && error.errorCode === 'RESOURCE_DOES_NOT_EXIST') return undefined;
       throw error;
     }
-    const experiment = (answer as { experiment?: unknown }).experiment;
-    if ((experiment as { lifecycle_stage?: unknown } | undefined)?.lifecycle_stage === 'deleted') {
+    const { experiment } = answered(namedExperiment, answer);
+    if (experiment.lifecycle_stage === 'deleted') {
       throw new MlflowError(
         `the experiment ${name} was deleted there: restore it, or name another with --mlflow_experiment`,
         null,
         null,
       );
     }
-    return textAt(experiment, 'experiment_id');
+    return experiment.experiment_id;
   }
 
   #post(call: string, body: unknown): Promise<unknown> {
@@ -220,33 +241,27 @@ export class MlflowClient {
 
   async #call(method: string, call: string, body?: unknown): Promise<unknown> {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await this.fetch(method, `${this.address}/api/2.0/${call}`, content);
-    const text = await answer.text();
+    const text = Buffer.from(await this.fetch(method, `${this.address}/api/2.0/${call}`, content)).toString('utf8');
     try {
-      return text === '' ? {} : JSON.parse(text);
+      return text === '' ? {} : parseBoundedJson(text);
     } catch {
-      throw new MlflowError(`${this.address} does not answer like an MLflow server`, answer.status, null);
+      throw new MlflowError(`${this.address} does not answer like an MLflow server`, 200, null);
     }
   }
 }
 
 /** What a refusal says; servers answer in JSON, what stands before them in HTML. */
-async function refusal(answer: Response): Promise<{ errorCode: string | null; message: string }> {
+function refusal(answer: Response, content: Uint8Array): { errorCode: string | null; message: string } {
   if (answer.status === 401 || answer.status === 403) {
     return {
       errorCode: 'PERMISSION_DENIED',
       message: `the server refuses the login (HTTP ${answer.status}); set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD`,
     };
   }
-  let said: { error_code?: unknown; message?: unknown } = {};
-  try {
-    said = (await answer.json()) as typeof said;
-  } catch {
-    // The status says enough.
-  }
-  const text = typeof said.message === 'string' ? said.message.split('\n')[0].slice(0, 300) : answer.statusText;
+  const said = spokenRefusal(content);
+  const text = said?.message?.split('\n')[0].slice(0, 300) ?? answer.statusText;
   return {
-    errorCode: typeof said.error_code === 'string' ? said.error_code : null,
+    errorCode: said?.error_code ?? null,
     message: `the server answers HTTP ${answer.status}${text ? `: ${text}` : ''}`,
   };
 }
@@ -271,15 +286,52 @@ function reasonOf(error: unknown): unknown {
   return cause ?? error;
 }
 
+/** What answers hold of what is used of them. */
+const experimentId = z.string().min(1).max(256);
+const createdExperiment = z.object({ experiment_id: experimentId });
+const namedExperiment = z.object({
+  experiment: z.object({ experiment_id: experimentId, lifecycle_stage: z.string().optional() }),
+});
+const foundRun = z.object({
+  run: z.object({ info: z.object({ run_id: z.string().min(1).max(256), artifact_uri: z.string().min(1).max(4096) }) }),
+});
+const refused = z.object({ error_code: z.string().optional(), message: z.string().optional() });
+
 function runOf(answer: unknown): MlflowRun {
-  const info = (answer as { run?: { info?: unknown } }).run?.info;
-  return { runId: textAt(info, 'run_id'), artifactUri: textAt(info, 'artifact_uri') };
+  const { run_id, artifact_uri } = answered(foundRun, answer).run.info;
+  return { runId: run_id, artifactUri: artifact_uri };
 }
 
-function textAt(holder: unknown, key: string): string {
-  const value = (holder as Record<string, unknown> | undefined)?.[key];
-  if (typeof value === 'string') return value;
-  throw new MlflowError(`the server's answer holds no ${key}; is it an MLflow server?`, null, null);
+/** @throws MlflowError where the answer is not what a server of MLflow says */
+function answered<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const { success, data, error } = schema.safeParse(answer);
+  if (success) return data;
+  const key = error.issues[0].path.join('.') || 'content';
+  throw new MlflowError(`the server's answer holds no ${key} that can be used; is it an MLflow server?`, null, null);
+}
+
+function spokenRefusal(content: Uint8Array): z.output<typeof refused> | undefined {
+  try {
+    return refused.safeParse(parseBoundedJson(Buffer.from(content).toString('utf8'))).data;
+  } catch {
+    // The status says enough.
+    return undefined;
+  }
+}
+
+/** The bytes of an answer. @throws MlflowError beyond `mostBytes` */
+async function bodyOf(answer: Response, mostBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of answer.body ?? []) {
+    length += part.length;
+    // Leaving the loop closes the connection.
+    if (length > mostBytes) {
+      throw new MlflowError(`the server's answer is longer than ${formatBytes(mostBytes)}`, answer.status, null);
+    }
+    parts.push(part);
+  }
+  return Uint8Array.from(Buffer.concat(parts, length));
 }
 
 function* chunks<T>(values: readonly T[], size: number): Generator<readonly T[]> {

@@ -7,9 +7,12 @@
  * const { xs, ys } = makeScan('jittered_raster', { rows: 224, cols: 224, side: 64, stepPx: 6, seed: 2 });
  * const scan = simulateScan({ object, probe, xs, ys, photons: 1e6, seed: 3 });
  */
+import { atOnce, type Steps } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
+import { requireMemory } from '../core/memoryBudget.js';
 import { LegacyRng } from '../core/rng.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { counted } from '../core/words.js';
 import { geometryRecord } from '../data/metadata.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { DiffractionModel } from '../physics/detector.js';
@@ -91,9 +94,17 @@ export interface SimulatedScan {
  * seeded generator, then read out by the detector where one is given.
  *
  * @throws PtychoError DATASET_SHAPE for unequal coordinates, CONFIG_INVALID for a dose that is not positive, DATASET_VALUE
- * where no light reaches the detector
+ * where no light reaches the detector, OUT_OF_MEMORY for more patterns than fit
  */
 export function simulateScan(input: SimulationInput): SimulatedScan {
+  return atOnce(simulationSteps(input));
+}
+
+/**
+ * {@link simulateScan} in steps of one pattern, for those who want to be able to stop it.
+ * @throws PtychoError as simulateScan; OUT_OF_MEMORY for more patterns than fit
+ */
+export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
   const {
     object,
     probe,
@@ -121,6 +132,9 @@ export function simulateScan(input: SimulationInput): SimulatedScan {
   const model = new DiffractionModel(probe);
   const side = model.side;
   const area = side * side;
+  requireMemory(4 * n * area, `${counted(n, 'pattern')} of ${side}×${side}`, {
+    remedy: 'take fewer or smaller ones (--n_patterns, --step_px, --N)',
+  });
   const diffraction = new Float32Array(n * area);
   const lambda = new Float64Array(area);
   const patternOf = (k: number) => {
@@ -132,6 +146,7 @@ export function simulateScan(input: SimulationInput): SimulatedScan {
   for (let k = 0; k < n; k++) {
     patternOf(k);
     for (let i = 0; i < area; i++) total += lambda[i];
+    yield;
   }
   if (!(total > 0)) {
     throw new PtychoError(
@@ -146,16 +161,17 @@ export function simulateScan(input: SimulationInput): SimulatedScan {
   const rng = new LegacyRng(seed);
   const readout = detector && new DetectorReadout(detector);
   const exact = noise === 'none';
-  let counted = 0;
+  let measured = 0;
   for (let k = 0; k < n; k++) {
     patternOf(k);
     for (let i = 0; i < area; i++) {
       const expected = lambda[i] * scale * scale;
       const photonsHere = exact ? expected : rng.poisson(expected);
       const counts = readout ? readout.read(readout.isShaded(i) ? 0 : photonsHere, i, exact) : photonsHere;
-      counted += counts;
+      measured += counts;
       diffraction[k * area + i] = Math.sqrt(counts);
     }
+    yield;
   }
   const badPixels = declareBadPixels && detector?.defects ? badPixelsOf(detector.defects) : undefined;
   const column = (values: ArrayLike<number>) => ({ data: Float64Array.from(values), shape: [n] });
@@ -182,7 +198,7 @@ export function simulateScan(input: SimulationInput): SimulatedScan {
         interpolation: 'bilinear',
         units: ARRAY_UNITS,
         measured: {
-          mean_counts: Number((counted / n).toPrecision(9)),
+          mean_counts: Number((measured / n).toPrecision(9)),
           ...(readout && { saturated_readings: readout.saturated }),
         },
         ...input.notes,

@@ -5,6 +5,7 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { evenSideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
 import type { FieldEngine } from './engine.js';
 import { HostEngine, type HostEngineOptions } from './host/hostEngine.js';
 import { fitsKernels } from './host/kernels.js';
@@ -31,6 +32,7 @@ export async function openEngine(
   engine: SolverOptions['engine'],
   options: Omit<HostEngineOptions, 'threads'>,
 ): Promise<FieldEngine> {
+  requireThreads(threads);
   const { N } = options.scan;
   const reason = engine === 'auto' ? whyProgram(N, backend) : undefined;
   if (engine === 'host' || (engine === 'auto' && !reason)) return HostEngine.open({ ...options, threads });

@@ -1,6 +1,7 @@
 /** A scan as solvers take it: all patterns in memory, positions in pixels of the object array. */
 import { PtychoError } from '../core/errors.js';
 import { formatShape } from '../core/tensor.js';
+import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SolverScan } from './engine.js';
@@ -162,6 +163,23 @@ function countWithoutNeighbour(ys: Float64Array, xs: Float64Array, distance: num
     if (!found) lonely++;
   }
   return lonely;
+}
+
+/**
+ * A mode has as many unknowns as a pattern has pixels: more modes than patterns are determined by nothing.
+ * @throws PtychoError CONFIG_INVALID
+ */
+export function requireFewModes(
+  { source, count }: ScanToSolve,
+  options: { readonly probe_modes: number | null },
+): void {
+  const { probe_modes } = options;
+  if (probe_modes === null || probe_modes <= count) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `probe_modes is ${probe_modes}, but ${source} has ${counted(count, 'pattern')}, which cannot determine more modes than that; a few modes are usual.`,
+    { key: 'probe_modes', found: probe_modes, expected: count },
+  );
 }
 
 /** @throws PtychoError PROBE_SHAPE, DATASET_VALUE for a probe that is no probe of these patterns */

@@ -30,7 +30,7 @@ import { lightOnObject } from './coverage.js';
 import type { FieldEngine, PassSums } from './engine.js';
 import { type EngineChoice, openEngine } from './openEngine.js';
 import { PositionCorrection } from './positions.js';
-import { type LoadedScan, loadScan, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
+import { type LoadedScan, loadScan, requireFewModes, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
 import { probeRadius_px, startProbe } from './startProbe.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
@@ -87,7 +87,8 @@ export interface SolverUpdate extends SolverRecord {
 }
 
 /**
- * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0).
+ * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0). A run that is resumed with
+ * all its epochs done gives its last state once more.
  * @throws PtychoError CONFIG_INVALID for options that contradict each other, DATASET_VALUE for a scan without counts or overlap,
  * PROBE_SHAPE, SOLVER_FAILED when the misfit diverges, CANCELLED
  */
@@ -99,6 +100,7 @@ export async function* solve(
   const options: SolverOptions = solverOptionsSchema.parse(given);
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
+  requireFewModes(raw, options);
   const moving = options.position_start !== null;
   if (moving && options.algorithm === 'dm') {
     throw new PtychoError(
@@ -161,8 +163,11 @@ class Solving {
 
   async *run(probe: ComplexTensor): AsyncGenerator<SolverUpdate, void, void> {
     const { resume } = this.services;
-    if (resume) this.#restore(resume);
-    else {
+    if (resume) {
+      this.#restore(resume);
+      // Nothing is left to do: the state is shown as it is.
+      if (resume.epoch >= this.options.epochs) yield this.#update(resume.epoch);
+    } else {
       await this.#begin(probe);
       yield this.#update(0);
     }

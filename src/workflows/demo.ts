@@ -2,9 +2,11 @@
  * `demo`: the whole path in a few minutes on a plain CPU: simulate a scan of a known object, train on it, reconstruct it,
  * compare with the truth, draw everything.
  */
+
 import path from 'node:path';
 import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../config/schema.js';
 import { silentLogger } from '../core/log.js';
+import { counted } from '../core/words.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
@@ -145,7 +147,7 @@ export async function demoWorkflow(options: DemoOptions, services: WorkflowServi
     path.join(folder, 'index.html'),
     renderPage({
       title: 'ptychopinn demo',
-      summary: `${scan.diffraction.shape[0]} simulated patterns, ${trained.epochs} epochs in ${Math.round(trained.seconds)} s.`,
+      summary: `${scan.diffraction.shape[0]} simulated patterns, ${counted(trained.epochs, 'epoch')} in ${Math.round(trained.seconds)} s.`,
       pictures: [
         picture('Reconstructed amplitude', amplitude),
         picture('Reconstructed phase', phase),

@@ -6,10 +6,14 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
+
+import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
+
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
 import { splitFileSpec } from '../data/opening/fileSpec.js';
+
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
 import { type BothFamilies, bothFamilies, type MetricFloors, metricFloors } from '../evaluation/floors.js';
@@ -80,6 +84,7 @@ export async function evaluateWorkflow(
     const ours = raw ? placeOnScan(stored, raw) : stored;
     const truth = await truthFor(config, raw);
     const report = await score(config, ours, truth, raw, services);
+    throwIfCancelled(services.signal, 'The evaluation');
     if (config.output_dir === null) return report;
     return { ...report, files: await writeEvaluation(config.output_dir, report) };
   } finally {
@@ -120,6 +125,7 @@ async function score(
   raw: RawData | undefined,
   { signal }: WorkflowServices,
 ): Promise<EvaluationReport> {
+  const pause = cancelPoint(signal, 'The evaluation');
   const positions = raw && { xs: raw.xcoords, ys: raw.ycoords };
   const notes = [...ours.notes, ...truth.notes];
   const truthFrame: Frame = { ...frameOfObject(truth.image), originYxPx: truth.originYxPx ?? [0, 0] };
@@ -127,6 +133,7 @@ async function score(
   const bounds = positions && scanBounds(positions.xs, positions.ys);
   const check = checkReconstruction(ours.image, { frame: place, weight: ours.weight, truthFrame, bounds });
 
+  await pause();
   // In pixels of the truth, as `compare` has it: one image has one frame and one score.
   const [top, left] = truthFrame.originYxPx;
   const within = ({ originYxPx: [y, x], ...size }: Frame): Frame => ({ ...size, originYxPx: [y - top, x - left] });
@@ -139,9 +146,12 @@ async function score(
   const pixel_m = pixelOf(config, raw);
   const options = { phase_align_method, frc_sigma, ms_ssim_sigma, pixel_m };
   const scan = raw && scanImage(await scanTotals(raw, signal), frame);
+  await pause();
   const metrics = check.usable ? bothFamilies(image, reference, options) : undefined;
+  await pause();
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
+  await pause();
   const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place }, notes) : undefined;
   return {
     reconstruction: ours.source,

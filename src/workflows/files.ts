@@ -1,7 +1,8 @@
 /** Small files of a run, written whole or not at all. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { systemTrouble } from '../core/systemErrors.js';
 
 /**
  * Makes the output folder.
@@ -13,12 +14,26 @@ export async function makeOutputFolder(folder: string): Promise<void> {
   } catch (error) {
     throw new PtychoError(
       'OUTPUT_UNWRITABLE',
-      `The output folder ${folder} cannot be made: ${messageOf(error)}; choose another with --output_dir.`,
+      `The output folder ${folder} cannot be made: ${await whyNot(folder, error)}; choose another with --output_dir.`,
       {
         path: folder,
       },
       { cause: error },
     );
+  }
+}
+
+/** Where nothing can be made, Node may say of a missing parent only that it is missing. */
+async function whyNot(folder: string, error: unknown): Promise<string> {
+  const said = systemTrouble(error);
+  if (said?.errno !== 'ENOENT') return said?.what ?? messageOf(error);
+  for (let parent = path.dirname(path.resolve(folder)); ; parent = path.dirname(parent)) {
+    const trouble = await access(parent, constants.W_OK).then(
+      () => undefined,
+      (reason: unknown) => systemTrouble(reason),
+    );
+    if (trouble?.errno === 'ENOENT' && parent !== path.dirname(parent)) continue;
+    return `${parent} takes no folders${trouble ? `: ${trouble.what}` : ''}`;
   }
 }
 

@@ -4,6 +4,7 @@
  * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way. With `refine` the image is
  * that of a solver which began with the network's.
  */
+
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
@@ -13,6 +14,7 @@ import type { InferenceConfig } from '../config/schema.js';
 import { silentLogger } from '../core/log.js';
 import type { RawData } from '../data/rawData.js';
 import { writeNpz } from '../formats/npz.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { encodePng } from '../report/png.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
@@ -85,7 +87,7 @@ export interface InferSummary {
 export async function inferWorkflow(config: InferenceConfig, services: WorkflowServices = {}): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
   checkPhaseRange(config);
-  const model = await openModel(config.model_path, { mlflowTrackingUri: config.execution.mlflow_tracking_uri });
+  const model = await openModel(config.model_path, mlflowAccess(config.execution));
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
   const opening = performance.now();
   const raw = await openScan(config.test_data_file, config, logger, { once: true, signal: services.signal });

@@ -1,5 +1,6 @@
 /** `inspect`: what a scan file holds, and a map of it. */
 import type { InspectConfig } from '../config/schemas/tools.js';
+import { throwIfCancelled } from '../core/cancel.js';
 import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect/inspect.js';
 import { renderScanMap } from '../report/scanMap.js';
 import { checkPngName, openOptions, writePng } from './openTool.js';
@@ -29,6 +30,7 @@ export async function inspectWorkflow(
     onScan: async (scan, summary) => {
       positions = { xs: scan.raw.xcoords, ys: scan.raw.ycoords };
       if (config.map === null) return;
+      throwIfCancelled(services.signal, 'The inspection');
       await writePng(config.map, scanPicture(scan, summary));
       map = config.map;
     },

@@ -1,6 +1,7 @@
 /** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
 import path from 'node:path';
 import type { OverlapConfig } from '../config/schemas/overlap.js';
+import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import { computeOverlapMetrics, type OverlapMetrics } from '../evaluation/overlap.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { openTool } from './openTool.js';
@@ -23,9 +24,11 @@ export async function overlapWorkflow(
   config: OverlapConfig,
   services: WorkflowServices = {},
 ): Promise<OverlapReport> {
+  const pause = cancelPoint(services.signal, 'The measurement of the overlap');
   const measure = async (file: string): Promise<OverlapMetrics> => {
     const raw = await openTool(file, config, services);
     try {
+      await pause();
       return computeOverlapMetrics(raw, { ...config, probe: raw.probeGuess, N: raw.N });
     } finally {
       await raw.close();
@@ -33,6 +36,7 @@ export async function overlapWorkflow(
   };
   const train = await measure(files.train);
   const test = files.test === undefined ? undefined : await measure(files.test);
+  throwIfCancelled(services.signal, 'The measurement of the overlap');
   if (config.output_dir === null) return { train, test, files: [] };
   return { train, test, files: await writeOverlap(config.output_dir, train, test) };
 }

@@ -7,10 +7,12 @@
  * stats.add({ epoch: 1, batch: 0 }, { re: object_real.data, im: object_imag.data, shape: [16, 1, 64, 64] });
  * await stats.flush(); // at the end of every epoch; what is not flushed is not written
  */
+
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { type ComplexTensor, formatShape } from '../core/tensor.js';
+import { encodeCsv } from '../formats/csvWrite.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
 
 /** What is measured on the patches of one batch; amplitude in the object's units, phase in radians. */
@@ -154,7 +156,7 @@ export class PatchStatsLog {
     if (!this.wants(place.epoch)) return;
     this.#taken.set(place.epoch, (this.#taken.get(place.epoch) ?? 0) + 1);
     const measured = patchStatistics(patches);
-    this.#lines.push([place.epoch ?? '', place.batch, ...COLUMNS.map((column) => measured[column])].join(','));
+    this.#lines.push(encodeCsv([[place.epoch, place.batch, ...COLUMNS.map((column) => measured[column])]]).trimEnd());
   }
 
   /** Writes the file, whole. */

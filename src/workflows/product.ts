@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ProductImportConfig } from '../config/schemas/product.js';
-import { throwIfCancelled } from '../core/cancel.js';
+import { cancelPoint } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
@@ -168,8 +168,8 @@ export async function importProduct(
   }
   if (product.raw_data && patterns === file && !config.accept_changes) {
     // Reading them to the end compares their hash.
-    for await (const _ of patternsOf(product.raw_data).pieces())
-      throwIfCancelled(services.signal, 'Reading the product');
+    const pause = cancelPoint(services.signal, 'Reading the product');
+    for await (const _ of patternsOf(product.raw_data).pieces()) await pause();
   }
   const options = openOptions(config, services);
   const raw = await openSurveyed(patterns, {

@@ -1,7 +1,10 @@
 /** `simulate`: a contract NPZ with a known object. */
+
 import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
-import { type Logger, silentLogger } from '../core/log.js';
+import { withPauses } from '../core/cancel.js';
+import { silentLogger } from '../core/log.js';
+import { counted } from '../core/words.js';
 import { geometryOf } from '../data/metadata.js';
 import { rawDataFromArrays } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
@@ -12,9 +15,10 @@ import type { SimulatedScan } from '../simulation/simulateScan.js';
 import { withoutNeighbour } from '../solvers/scan.js';
 import { probeRadius_px } from '../solvers/startProbe.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
+import type { WorkflowServices } from './services.js';
 import { loadSimulationInputs } from './simulation/inputs.js';
 import { renderSimulation } from './simulation/picture.js';
-import { simulateRecipe } from './simulation/recipe.js';
+import { recipeSteps } from './simulation/recipe.js';
 
 export { loadSimulationInputs, type SimulationInputs } from './simulation/inputs.js';
 export { renderSimulation } from './simulation/picture.js';
@@ -55,12 +59,13 @@ export function patchesOf(scan: SimulatedScan): StoredPatches {
 
 /**
  * Writes a simulated scan as a contract NPZ, with `xcoords_true` and `ycoords_true` where positions carry errors.
- * @throws PtychoError OUTPUT_UNWRITABLE
+ * @throws PtychoError OUTPUT_UNWRITABLE, CANCELLED
  */
 export async function writeSimulatedScan(
   file: string,
   scan: SimulatedScan,
   patches: PatchesToWrite = {},
+  { signal, onProgress }: Pick<WorkflowServices, 'signal' | 'onProgress'> = {},
 ): Promise<void> {
   const { metadata, scan_index, xcoords, ycoords, xcoords_true, ycoords_true, bad_pixels, ...arrays } = scan;
   const record = JSON.parse(metadata) as Record<string, unknown>;
@@ -80,9 +85,11 @@ export async function writeSimulatedScan(
     file,
     { ...raw, labels: patches.labels ? known : undefined },
     {
+      signal,
+      onPatterns: (done) => onProgress?.({ stage: 'writing', done, total: known.count, unit: 'patterns' }),
       extra: {
         ...(xcoords_true && ycoords_true && { xcoords_true, ycoords_true }),
-        ...(patches.groundTruth && { ground_truth_patches: patchStream(known, rows) }),
+        ...(patches.groundTruth && { ground_truth_patches: patchStream(known, rows, signal) }),
       },
     },
   );
@@ -94,13 +101,13 @@ export async function writeSimulatedScan(
  */
 export async function simulateWorkflow(
   config: SimulationConfig,
-  services: { readonly logger?: Logger } = {},
+  services: WorkflowServices = {},
 ): Promise<SimulationSummary> {
   const logger = services.logger ?? silentLogger;
   // The file does not record where it was written: the same recipe gives the same bytes anywhere.
   const { output_file, visualize, ...recipe } = config;
   const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
-  const scan = simulateRecipe(recipe, inputs);
+  const scan = await withPauses(recipeSteps(recipe, inputs, logger), services.signal, 'The simulation');
   const [count, N] = scan.diffraction.shape;
   const radius_px = probeRadius_px(scan.probeGuess);
   const places = { xs: Float64Array.from(scan.xcoords.data), ys: Float64Array.from(scan.ycoords.data), count };
@@ -111,11 +118,12 @@ export async function simulateWorkflow(
     );
   }
   await makeOutputFolder(path.dirname(path.resolve(output_file)));
-  await writeSimulatedScan(output_file, scan, {
+  const patches = {
     labels: recipe.labels ?? scan.xcoords_true !== undefined,
     groundTruth: recipe.ground_truth,
-  });
-  logger.debug?.(`${count} patterns of ${N}×${N}, seed ${config.seed}.`);
+  };
+  await writeSimulatedScan(output_file, scan, patches, services);
+  logger.debug?.(`${counted(count, 'pattern')} of ${N}×${N}, seed ${config.seed}.`);
   if (!visualize) return { path: output_file, count, N };
   const picture = `${output_file.replace(/\.npz$/i, '')}.png`;
   await writeAtomically(picture, encodeSmallPng(renderSimulation(scan)));

@@ -7,19 +7,24 @@
  * const config = solveConfigSchema.parse({ test_data_file: 'scan.npz', output_dir: 'solved', algorithm: 'lsqml' }) as SolveConfig;
  * const { rFactor } = await solveWorkflow(config);
  */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SolveConfig } from '../config/schemas/solve.js';
 import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
+import { parseBoundedJson } from '../persistence/readJson.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { openTool } from './openTool.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import type { WorkflowServices } from './services.js';
 import { solverBackend } from './solving/backend.js';
-import { memoryDoubt } from './solving/memory.js';
+import { requireSolverMemory } from './solving/memory.js';
 import { checkProductName, writeSolvedProduct } from './solving/product.js';
 import { copyOf, runSolver, type SolverResult } from './solving/run.js';
 import { startFrom } from './solving/start.js';
@@ -60,6 +65,7 @@ export interface SolveSummary {
 export async function solveWorkflow(config: SolveConfig, services: WorkflowServices = {}): Promise<SolveSummary> {
   checkPhaseRange(config);
   checkProductName(config.product_file);
+  requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   const raw = await openTool(config.test_data_file, scan, services);
   try {
@@ -85,6 +91,17 @@ function requireCounted({ domain, source }: RawData): void {
   );
 }
 
+/** Whether a folder has the results of that epoch: `run.json` is written last, and may be that of an earlier length. */
+async function resultsOf(folder: string, epoch: number): Promise<boolean> {
+  if (!existsSync(path.join(folder, 'reconstruction.npz'))) return false;
+  try {
+    const run = parseBoundedJson(await readFile(path.join(folder, 'run.json'), 'utf8')) as { epochs?: unknown };
+    return run.epochs === epoch;
+  } catch {
+    return false;
+  }
+}
+
 /** One run, the scan open. */
 class Solve {
   readonly #options: SolverOptions;
@@ -105,8 +122,7 @@ class Solve {
     const logger = services.logger ?? silentLogger;
     const opening = performance.now();
     if (config.noise_model === 'poisson') requireCounted(raw);
-    const doubt = memoryDoubt(raw, this.#options);
-    if (doubt) logger.warn(doubt);
+    requireSolverMemory(raw, this.#options, { threads: config.execution.threads, logger });
     const scan = await fingerprintOf(raw);
     const resumed = await this.#resumed(scan);
     const start = config.init === null || resumed ? undefined : await startFrom(config.init, raw, config, services);
@@ -142,8 +158,14 @@ class Solve {
       );
       return undefined;
     }
-    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan });
-    services.logger?.info(`Going on after epoch ${stored.snapshot.epoch} from ${stored.file}.`);
+    const { epoch } = stored.snapshot;
+    const hasResults = await resultsOf(config.resume, epoch);
+    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan, hasResults });
+    services.logger?.info(
+      epoch < this.#options.epochs
+        ? `Going on after epoch ${epoch} from ${stored.file}.`
+        : `All ${counted(epoch, 'epoch')} are done; writing the results from ${stored.file}.`,
+    );
     return stored;
   }
 
@@ -158,7 +180,7 @@ class Solve {
     const { resume: _, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
     await writeAtomically(path.join(config.output_dir, 'config.json'), content);
-    services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${this.raw.count} patterns: ${engine}.`);
+    services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);
     if (resumed && config.resume !== null && services.logger) {
       warnOfEngine(resumed.head, engine, config.resume, services.logger);
     }
@@ -194,7 +216,7 @@ class Solve {
     await saveState(folder, this.#head as StateHead, result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
-    const patternsPerSecond = (raw.count * result.epochsDone) / result.seconds;
+    const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;
     const { rFactor, loss, history, cancelled, engine, seconds } = result;
     const [first, last] = [history[0], history[history.length - 1]];
     await writeAtomically(

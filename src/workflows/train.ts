@@ -5,14 +5,18 @@
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
+
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import { counted } from '../core/words.js';
 import { writeNpz } from '../formats/npz.js';
 import { encodeHistory } from '../persistence/history.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { modelOf, saveModel } from './model.js';
 import { reconstruct } from './reconstruct.js';
@@ -57,6 +61,7 @@ export interface TrainSummary {
  */
 export async function trainWorkflow(request: TrainingRequest, services: WorkflowServices = {}): Promise<TrainSummary> {
   const logger = services.logger ?? silentLogger;
+  requireThreads(request.execution.threads);
   if (request.train_data_file === null) {
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
       key: 'train_data_file',
@@ -111,9 +116,7 @@ interface Start {
  */
 async function startOf({ config, network, scan, test }: PreparedTraining, logger: Logger): Promise<Start> {
   const initial =
-    config.init === null
-      ? undefined
-      : await openInitialBundle(config.init, network, config.execution.mlflow_tracking_uri);
+    config.init === null ? undefined : await openInitialBundle(config.init, network, mlflowAccess(config.execution));
   const fingerprint = await scanFingerprint(scan, test);
   if (config.resume === null) return { scan: fingerprint, initial };
   const resumed = await findCheckpoint(config.resume, logger);
@@ -161,7 +164,7 @@ class Training {
       if (result.failure) throw this.#failed(result.failure, result.bestEpoch);
       if (result.stoppedEarly) {
         logger.info(
-          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${prepared.config.execution.early_stop_patience} epochs.`,
+          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${counted(prepared.config.execution.early_stop_patience, 'epoch')}.`,
         );
       }
       if (prepared.config.do_stitching && !result.cancelled) files.push(...(await this.#stitch(trained)));

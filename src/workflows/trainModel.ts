@@ -9,6 +9,7 @@
 import type { Backend } from '../backends/backend.js';
 import type { TrainingRequest } from '../config/schema.js';
 import type { BundleContent } from '../persistence/bundle.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { bundleScale } from './scaleContract.js';
 import type { WorkflowServices } from './services.js';
 import { freshWeights, type InitialBundle, openInitialBundle } from './training/init.js';
@@ -65,7 +66,7 @@ export async function trainPrepared(
   const initial =
     start.initial ??
     (config.init !== null && !from
-      ? await openInitialBundle(config.init, network, config.execution.mlflow_tracking_uri)
+      ? await openInitialBundle(config.init, network, mlflowAccess(config.execution))
       : undefined);
   const result = await trainLoop({
     config,

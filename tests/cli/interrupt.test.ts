@@ -1,36 +1,69 @@
 import { describe, expect, it } from 'vitest';
+import { type EndingSignal, withInterrupt } from '../../src/cli/interrupt.js';
+import { runCli } from '../../src/cli/program.js';
 import { supervise } from '../../src/cli/supervise.js';
 import { capture } from './capture.js';
 
 const options = { level: 'INFO' as const, interrupted: 'finishing this step' };
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-describe('Ctrl-C', () => {
-  it('aborts the signal and says so; the second leaves at once', async () => {
+describe('Ctrl-C, SIGTERM and SIGHUP', () => {
+  it.each([
+    ['SIGINT', 'warning: interrupted: finishing this step; press Ctrl-C again to leave at once.\n'],
+    ['SIGTERM', 'warning: interrupted by SIGTERM: finishing this step; SIGTERM again leaves at once.\n'],
+    ['SIGHUP', 'warning: interrupted by SIGHUP: finishing this step; SIGHUP again leaves at once.\n'],
+  ] as const)('%s aborts the signal and says so', async (name, said) => {
     const captured = capture();
     const result = await supervise(captured.context, options, async ({ signal }) => {
       expect(signal.aborted).toBe(false);
-      captured.signals.emit('SIGINT');
+      captured.signals.emit(name);
       expect(signal.aborted).toBe(true);
-      expect(captured.left()).toBe(0);
-      captured.signals.emit('SIGINT');
-      expect(captured.left()).toBe(1);
       return 'saved';
     });
     expect(result).toBe('saved');
-    expect(captured.err()).toBe('warning: interrupted: finishing this step; press Ctrl-C again to leave at once.\n');
+    expect(captured.err()).toBe(said);
+    expect(captured.left()).toBe(0);
   });
 
-  it('hears SIGTERM too, and nothing once the work has ended or failed', async () => {
+  it('takes a second one within half a second for the first, and leaves at a later one', async () => {
     const captured = capture();
-    await supervise(captured.context, options, async ({ signal }) => {
-      captured.signals.emit('SIGTERM');
-      expect(signal.aborted).toBe(true);
-    });
-    expect(captured.signals.listenerCount('SIGINT') + captured.signals.listenerCount('SIGTERM')).toBe(0);
+    let time = 1000;
+    const work = async () => {
+      for (const [at, name, left] of [
+        [1000, 'SIGINT', 0],
+        [1020, 'SIGINT', 0],
+        [1499, 'SIGTERM', 0],
+        [1500, 'SIGINT', 1],
+      ] as const) {
+        time = at;
+        captured.signals.emit(name);
+        expect(captured.left()).toBe(left);
+      }
+    };
+    await withInterrupt(captured.context, work, () => time);
+  });
+
+  it('hears nothing once the work has ended or failed', async () => {
+    const captured = capture();
+    const listening = () => SIGNALS.reduce((sum, name) => sum + captured.signals.listenerCount(name), 0);
+    await supervise(captured.context, options, async () => expect(listening()).toBe(3));
+    expect(listening()).toBe(0);
     const failing = supervise(captured.context, options, async () => {
       throw new Error('broken');
     });
     await expect(failing).rejects.toThrow('broken');
-    expect(captured.signals.listenerCount('SIGINT')).toBe(0);
+    expect(listening()).toBe(0);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s ends a command with %i, also where it comes before the work', async (name: EndingSignal, code) => {
+    const captured = capture();
+    const running = runCli(['simulate', '--output_file', '/nowhere/never.npz'], captured.context);
+    captured.signals.emit(name);
+    expect(await running).toBe(code);
+    expect(captured.err()).toContain('ptychopinn: The simulation was cancelled.\n');
   });
 });

@@ -136,7 +136,7 @@ const own = {
     'rect_s1s2_init',
     'training_patch_weighting',
   ],
-  execution: ['engine', 'threads', 'mlflow_tracking_uri', 'mlflow_experiment'],
+  execution: ['engine', 'threads', 'mlflow_allow_file', 'mlflow_tracking_uri', 'mlflow_experiment'],
 };
 
 describe('the published fields', () => {

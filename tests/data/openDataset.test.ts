@@ -309,7 +309,7 @@ describe('units of positions', () => {
   it('what is missing for that is named', async () => {
     await refuses(
       {},
-      /positions in .*scan.npz are in metres, and for their object pixel energy_eV, detector_distance_m, detector_pixel_m are missing; give them, or object_pixel_m itself/,
+      /positions in .*scan.npz are in metres, and for their object pixel energy_eV \(or electron_keV\), detector_distance_m, detector_pixel_m are missing; give them, or object_pixel_m itself/,
       metres,
     );
     await refuses({}, /object pixel detector_distance_m is missing; give it/, {

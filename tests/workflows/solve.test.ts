@@ -12,7 +12,7 @@ import { openNpz } from '../../src/formats/npz.js';
 import { readProductFile } from '../../src/persistence/product/read.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
-import { memoryDoubt } from '../../src/workflows/solving/memory.js';
+import { requireSolverMemory } from '../../src/workflows/solving/memory.js';
 import { runSolver } from '../../src/workflows/solving/run.js';
 import { hashOf } from '../../src/workflows/training/resume.js';
 import { cli } from '../cli/capture.js';
@@ -209,6 +209,34 @@ describe('resume', () => {
     expect(await refused({})).toMatch(/solver_state\.npz is damaged or no state of a solver: .* begin anew/);
     expect(await readdir(folder)).not.toContain('elsewhere');
   });
+
+  it('writes the results of a run that ended between its last state and them', async () => {
+    const whole = await solveWorkflow(request('ended', { epochs: 2 }));
+    const image = async (name: string) => {
+      const npz = await openNpz(at(name, 'reconstruction.npz'));
+      try {
+        return (await npz.readComplex64('reconstructed_object')).re;
+      } finally {
+        await npz.close();
+      }
+    };
+    const expected = await image('ended');
+    for (const name of await readdir(at('ended'))) {
+      if (name !== 'config.json' && name !== 'solver_state.npz') await rm(at('ended', name), { recursive: true });
+    }
+    const { code, out, err } = await cli('solve', '--resume', at('ended'));
+    expect(err).toContain('All 2 epochs are done; writing the results from ');
+    expect(code).toBe(0);
+    expect(out).toContain('the results of all 2 epochs were written from the last state.');
+    expect(await readdir(at('ended'))).toEqual(
+      expect.arrayContaining(['history.csv', 'reconstruction.npz', 'run.json']),
+    );
+    expect(await image('ended')).toEqual(expected);
+    const run = JSON.parse(await readFile(at('ended', 'run.json'), 'utf8'));
+    expect([run.epochs, run.r_factor]).toEqual([2, whole.rFactor]);
+    const again = await cli('solve', '--resume', at('ended'));
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining('has 2 epochs already; give more')]);
+  });
 });
 
 describe('what cannot be solved', () => {
@@ -253,14 +281,30 @@ describe('what cannot be solved', () => {
     expect(await readdir(at('wild'))).not.toContain('reconstruction.npz');
   });
 
-  it('warns of scans that fill the memory', () => {
+  it('warns of scans that take half of the memory, and refuses those that do not fit', () => {
     const scan = { count: 1000, N: 256, probeGuess: undefined, source: 'big.npz' };
-    const options = { algorithm: 'rpie', probe_modes: null };
-    const doubt = (memory: number, over = {}) => memoryDoubt(scan, { ...options, ...over } as never, memory);
-    expect(doubt(2 ** 30)).toBeUndefined();
-    expect(doubt(2 ** 28)).toMatch(
-      /^The 1000 patterns of big\.npz take 0\.244 GiB of memory .* this machine has 0\.250 GiB/,
+    const told = (available: number, over = {}) => {
+      const lines: string[] = [];
+      const options = {
+        algorithm: 'rpie',
+        epochs: 9,
+        probe_modes: null,
+        batch_size: null,
+        position_start: null,
+        ...over,
+      };
+      const logger = { info() {}, warn: (line: string) => lines.push(line) };
+      requireSolverMemory(scan, options as never, { threads: 1, logger, available });
+      return lines;
+    };
+    expect(told(1e9)).toEqual([]);
+    expect(told(0.4e9)).toEqual([
+      'The 1000 patterns of big.npz with 1 probe mode need 267 MB of memory of the 400 MB that are free.',
+    ]);
+    expect(() => told(0.2e9)).toThrow(
+      /^The 1000 patterns of big\.npz .* need 267 MB of memory of the 200 MB .*--n_subsample/,
     );
-    expect(doubt(2 ** 30, { algorithm: 'dm' })).toMatch(/and as exit waves 0\.488 GiB more/);
+    expect(() => told(0.4e9, { probe_modes: 100 })).toThrow(/with 100 probe modes need 786 MB/);
+    expect(told(1e9, { algorithm: 'dm' })[0]).toMatch(/\(524 MB of it for exit waves\)/);
   });
 });

@@ -2,6 +2,7 @@
  * From a host's input to a scan: patterns and positions are paired by the value of their index, positions become pixels of the
  * input's object, and pixels that either side calls bad are used by nothing.
  */
+import { untilCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import {
@@ -45,14 +46,15 @@ const PIXEL_TOLERANCE = 1e-3;
  * pixel (row, column) of the object is position (y = row, x = column).
  * @param options `labels`: known patches are cut from the input's object, for supervised training
  * @throws PtychoError DATASET_SHAPE for patterns that are not square or arrays that do not fit each other, DATASET_VALUE for an
- * index that occurs twice or none in common, DATASET_UNITS for pixels without size, and those of opening a scan
+ * index that occurs twice or none in common, DATASET_UNITS for pixels without size, CANCELLED as soon as the input's signal fires,
+ * and those of opening a scan
  */
 export async function openInput(
   input: ReconstructInput,
   logger: Logger,
   options: { readonly labels?: boolean } = {},
 ): Promise<RawData> {
-  return withPatterns(input, async (found) => {
+  const opening = withPatterns(input, async (found) => {
     const { probe, metadata } = input.product;
     const notes = [...found.notes];
     if (hasCoherentModes(probe)) {
@@ -64,6 +66,7 @@ export async function openInput(
     const raw = await assemble(file, { logger });
     return options.labels ? withObjectLabels(raw, logger) : raw;
   });
+  return untilCancelled(opening, input.signal, 'Opening the scan', (late) => late.close());
 }
 
 /** A scan to solve, and where it came from. */
@@ -79,7 +82,7 @@ export interface SolverInput {
  * @throws PtychoError as {@link openInput}
  */
 export async function openSolverInput(input: ReconstructInput, logger: Logger): Promise<SolverInput> {
-  return withPatterns(input, async (found) => {
+  const opening = withPatterns(input, async (found) => {
     const { file, positionRows } = scanOf(found, input.product, badPixelsOf(input, found));
     const { metadata } = input.product;
     const { probeGuess } = file;
@@ -99,6 +102,7 @@ export async function openSolverInput(input: ReconstructInput, logger: Logger): 
           );
     return { raw, positionRows };
   });
+  return untilCancelled(opening, input.signal, 'Opening the scan', (late) => late.raw.close());
 }
 
 /** True for numbers that are all finite and not all 0. */

@@ -135,14 +135,15 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
         yield this.#nothingDone(input, losses);
         return;
       }
-      const raw = await openInput(input, this.#log);
+      let raw: RawData | undefined;
       try {
+        raw = await openInput(input, this.#log);
         yield* this.#outputs(input, raw, lease.model, losses);
       } catch (error) {
         if (!isPtychoError(error, 'CANCELLED')) throw error;
         yield this.#nothingDone(input, losses);
       } finally {
-        await raw.close();
+        await raw?.close();
       }
     } finally {
       await lease.release();

@@ -15,7 +15,7 @@ import { frameOfObject } from '../../reconstruction/frame.js';
 import { type SolverStart, type SolverUpdate, solve } from '../../solvers/solve.js';
 import { completeConfig } from '../../workflows/api/inputs.js';
 import { solverBackend } from '../../workflows/solving/backend.js';
-import { memoryDoubt } from '../../workflows/solving/memory.js';
+import { requireSolverMemory } from '../../workflows/solving/memory.js';
 import { copyOf, type SolvedImage } from '../../workflows/solving/run.js';
 import { hasCoherentModes, holdsLight, openSolverInput, projection, type SolverInput } from './input.js';
 import type { LibraryLog } from './logger.js';
@@ -75,11 +75,21 @@ export class SolverReconstructor implements Reconstructor {
       yield nothingDone(input);
       return;
     }
-    const scan = await openSolverInput(input, this.#log);
+    let scan: SolverInput;
+    try {
+      scan = await openSolverInput(input, this.#log);
+    } catch (error) {
+      if (!isPtychoError(error, 'CANCELLED')) throw error;
+      yield nothingDone(input);
+      return;
+    }
     let backend: Backend | undefined;
     try {
-      const doubt = memoryDoubt(scan.raw, config);
-      if (doubt) this.#log.warn(doubt);
+      const warn = (sentence: string) => this.#log.warn(sentence);
+      requireSolverMemory(scan.raw, config, {
+        threads: this.#settings.engine.threads.value,
+        logger: { info: warn, warn },
+      });
       backend = this.#engine ?? (await this.#startBackend(config, scan.raw.N));
       yield* this.#outputs(input, scan, config, backend);
     } finally {

@@ -11,17 +11,29 @@ export interface ByteSink {
 /** Log frames are dropped above this backlog: a host that does not read must not fill our memory. */
 const LOG_BACKLOG_BYTES = 2 ** 20;
 
+/** Answers that may wait for a host that does not read before no more is read from it. */
+const ANSWER_BACKLOG_BYTES = 2 ** 18;
+
 /** Writes frames; once the other side is gone, nothing more. */
 export class FrameWriter {
   readonly #sink: ByteSink;
   #backlog = 0;
+  /** Bytes of the backlog that are frames without arrays and no log: what grows with the number of requests. */
+  #answers = 0;
+  #blocked = false;
   #broken = false;
   #dropped = 0;
   #waiting: (() => void)[] = [];
 
-  /** @param gone called once when the other side has closed its end */
-  constructor(sink: ByteSink, gone: () => void = () => {}) {
+  readonly #onBlocked: (blocked: boolean) => void;
+
+  /**
+   * @param gone called once when the other side has closed its end
+   * @param onBlocked called when so many answers wait that no more requests should be taken, and when they may be again
+   */
+  constructor(sink: ByteSink, gone: () => void = () => {}, onBlocked: (blocked: boolean) => void = () => {}) {
     this.#sink = sink;
+    this.#onBlocked = onBlocked;
     const breakOff = () => {
       if (this.#broken) return;
       this.#broken = true;
@@ -45,14 +57,28 @@ export class FrameWriter {
 
   /** Sends a frame; complex arrays are copied at once, real ones must not change until it is out. */
   send(header: Readonly<Record<string, unknown>>, arrays?: Readonly<Record<string, OutgoingArray>>): void {
+    this.#write(encodeFrame(header, arrays), arrays === undefined);
+  }
+
+  #write(chunks: readonly Uint8Array[], isAnswer: boolean): void {
     if (this.#broken) return;
-    for (const chunk of encodeFrame(header, arrays)) {
+    for (const chunk of chunks) {
       this.#backlog += chunk.length;
+      if (isAnswer) this.#count(chunk.length);
       this.#sink.write(chunk, () => {
         this.#backlog = this.#broken ? 0 : this.#backlog - chunk.length;
+        if (isAnswer) this.#count(-chunk.length);
         if (this.#backlog === 0) this.#wake();
       });
     }
+  }
+
+  #count(bytes: number): void {
+    this.#answers += bytes;
+    const blocked = !this.#broken && this.#answers > ANSWER_BACKLOG_BYTES;
+    if (blocked === this.#blocked) return;
+    this.#blocked = blocked;
+    this.#onBlocked(blocked);
   }
 
   /** Sends a line of the log unless too much is waiting; how many were left out is told with the next. */
@@ -61,7 +87,7 @@ export class FrameWriter {
       this.#dropped++;
       return;
     }
-    this.send(this.#dropped === 0 ? header : { ...header, dropped: this.#dropped });
+    this.#write(encodeFrame(this.#dropped === 0 ? header : { ...header, dropped: this.#dropped }), false);
     this.#dropped = 0;
   }
 

@@ -47,7 +47,12 @@ export async function serveWorker(options: ServeOptions): Promise<Served> {
   const reason = new Promise<Served['reason']>((resolve) => {
     over = resolve;
   });
-  const writer = new FrameWriter(output, () => over('host gone'));
+  const writer = new FrameWriter(
+    output,
+    () => over('host gone'),
+    // A host that sends without reading waits; until then every cancel is heard, however slowly arrays go out.
+    (blocked) => (blocked ? input.pause() : input.resume()),
+  );
   const session = new WorkerSession({ libraries, writer, createdBy: options.createdBy }, () => over('shutdown'));
   const stopLog = forwardLogs(options, writer);
   const parser = new FrameParser(limits);

@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import { allFields, extractDefinition, importDefinition } from '../../config/definition.js';
+import { counted, formatBytes, noun } from '../../core/words.js';
 import type { BundleInfo } from '../../workflows/bundle.js';
 import type { ImportReport } from '../../workflows/importBundle.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 
@@ -62,7 +63,7 @@ function addVerify(command: Command, context: CliContext, done: Done): void {
     context.stdout.write(
       given.json
         ? `${JSON.stringify(verified, null, 2)}\n`
-        : `${verified.path} is sound: ${count} members, every byte is what its content comes to.\n`,
+        : `${verified.path} is sound: ${counted(count, 'member')}, every byte is what its content comes to.\n`,
     );
     done(EXIT_OK);
   });
@@ -133,13 +134,13 @@ export function infoText({ path, manifest, model, parameters, tensors, probeShap
       'data',
       dataset.n_patterns === null
         ? 'not known'
-        : `${formatCount(dataset.n_patterns)} patterns, ${number(dataset.mean_counts)} photons each on average`,
+        : `${formatCount(dataset.n_patterns)} ${noun(dataset.n_patterns, 'pattern')}, ${number(dataset.mean_counts)} photons each on average`,
     ],
     ...(training
       ? [
           [
             'training',
-            `${training.epochs} epochs, best ${training.best_epoch} (${training.monitor} ${Number(training.value.toPrecision(5))}), seed ${seeds.seed}`,
+            `${counted(training.epochs, 'epoch')}, best ${training.best_epoch} (${training.monitor} ${Number(training.value.toPrecision(5))}), seed ${seeds.seed}`,
           ] as [string, string],
         ]
       : []),
@@ -157,5 +158,5 @@ export function infoText({ path, manifest, model, parameters, tensors, probeShap
 /** What became of a file. */
 export function importText({ path, architecture, N, gridsize, mapped, unmapped }: ImportReport): string {
   const left = unmapped.length > 0 ? ` Left out: ${unmapped.join(', ')}.` : '';
-  return `Written ${path}: ${architecture}, N ${N}, gridsize ${gridsize}, ${formatCount(mapped)} arrays taken over.${left}\n`;
+  return `Written ${path}: ${architecture}, N ${N}, gridsize ${gridsize}, ${formatCount(mapped)} ${noun(mapped, 'array')} taken over.${left}\n`;
 }

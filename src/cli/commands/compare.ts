@@ -1,6 +1,7 @@
 /** `ptychopinn compare`: models and finished reconstructions on the same patterns, as tables, arrays, pictures and one page. */
 
 import { comparisonDefinition, flagFields } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { ForwardSummary } from '../../workflows/compareForward.js';
 import type { ComparisonSummary } from '../../workflows/compareModels.js';
 import type { CommandModule } from '../command.js';
@@ -73,7 +74,7 @@ function summaryText({ models, sampleIndices, outputDir, files }: ComparisonSumm
   ]);
   const head = ['model', 'complex error', 'SSIM amplitude', 'SSIM phase', 'coverage', 'shift (down, right)'];
   return `${formatTable(head, rows)}
-Compared on ${formatCount(sampleIndices.length)} patterns, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
+Compared on ${formatCount(sampleIndices.length)} ${noun(sampleIndices.length, 'pattern')}, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
 `;
 }
 

@@ -1,6 +1,7 @@
 /** `ptychopinn convert INPUT --output_file OUT.npz`: any readable scan as a contract NPZ. */
 
 import { convertDefinition, flagFields } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
@@ -29,7 +30,7 @@ export const convertCommand: CommandModule = {
       });
       if (shows(level, 'INFO')) {
         context.stdout.write(
-          `Written ${written.path}: ${formatCount(written.count)} patterns of ${written.N} × ${written.N}, ` +
+          `Written ${written.path}: ${formatCount(written.count)} ${noun(written.count, 'pattern')} of ${written.N} × ${written.N}, ` +
             `${written.domain} (${written.domainReason}).\n`,
         );
       }

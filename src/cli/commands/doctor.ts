@@ -1,10 +1,11 @@
 /** `ptychopinn doctor`: which engines, accelerators and threads work here, why others do not, and what to install. */
 
+import { formatBytes } from '../../core/words.js';
 import type { Examination } from '../../workflows/doctor.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount, formatTable } from '../format.js';
+import { formatCount, formatTable } from '../format.js';
 import { addQuietOption } from '../options.js';
 import { supervise } from '../supervise.js';
 

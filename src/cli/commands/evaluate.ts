@@ -1,6 +1,7 @@
 /** `ptychopinn evaluate`: scores an image against the truth, or two halves of a scan against each other. */
 
 import { evaluationDefinition, flagFields } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import type { Resolution, Resolutions } from '../../evaluation/resolution.js';
 import type { EvaluationReport, HalvesReport } from '../../workflows/evaluate.js';
@@ -86,7 +87,7 @@ export function evaluationText(report: EvaluationReport, folder: string | null):
   if (report.rFactor) {
     const { image, constant, factor, patterns, probe } = report.rFactor;
     lines.push(
-      `R-factor ${number(image)} (constant ${number(constant)}) on ${formatCount(patterns)} patterns with the probe of the ${probe}, amplitudes × ${number(factor)}.`,
+      `R-factor ${number(image)} (constant ${number(constant)}) on ${formatCount(patterns)} ${noun(patterns, 'pattern')} with the probe of the ${probe}, amplitudes × ${number(factor)}.`,
     );
   }
   lines.push(...report.notes.map((note) => `Note: ${note}`), ...written(folder, report.files));

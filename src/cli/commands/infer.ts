@@ -1,6 +1,7 @@
 /** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
 
 import { flagFields, inferenceDefinition } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { InferSummary } from '../../workflows/infer.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
@@ -53,23 +54,23 @@ function summaryText(summary: InferSummary): string {
     const before =
       refinement.rFactorBefore === undefined ? '' : `; R-factor before: ${refinement.rFactorBefore.toPrecision(3)}`;
     lines.push(
-      `Positions refined in ${formatCount(refinement.rounds)} rounds, moved by ${formatCount(refinement.meanMove_px)} px in the mean${before}.`,
+      `Positions refined in ${formatCount(refinement.rounds)} ${noun(refinement.rounds, 'round')}, moved by ${formatCount(refinement.meanMove_px)} px in the mean${before}.`,
     );
   }
   if (solver) {
     lines.push(
-      `${solver.algorithm} refined image and probe in ${formatCount(solver.epochs)} epochs: ` +
+      `${solver.algorithm} refined image and probe in ${formatCount(solver.epochs)} ${noun(solver.epochs, 'epoch')}: ` +
         `R-factor by its own model ${solver.rFactorBefore.toPrecision(3)} before, ${solver.rFactor.toPrecision(3)} after.`,
     );
   }
   if (rFactor) {
     lines.push(
-      `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} patterns ` +
+      `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} ${noun(rFactor.patterns, 'pattern')} ` +
         `(a constant object: ${rFactor.constant.toPrecision(3)})${scaledWords(rFactor.probeScale)}.`,
     );
   }
   lines.push(
-    `${summary.cancelled ? 'Interrupted; reconstructed' : 'Reconstructed'} from ${formatCount(summary.patterns)} patterns, ` +
+    `${summary.cancelled ? 'Interrupted; reconstructed' : 'Reconstructed'} from ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}, ` +
       `written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`,
   );
   return `${lines.join('\n')}\n`;

@@ -1,12 +1,14 @@
 /** `ptychopinn inspect FILE`: what a scan file holds, what was understood of it, and what is wrong with it. */
 
 import { flagFields, inspectDefinition } from '../../config/definition.js';
+import { untilCancelled } from '../../core/cancel.js';
 import { formatShape } from '../../core/tensor.js';
+import { formatBytes } from '../../core/words.js';
 import type { ScanInspection, ScanSummary } from '../../data/inspect/inspect.js';
 import type { InspectResult } from '../../workflows/inspect.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount, formatTable } from '../format.js';
+import { formatCount, formatTable } from '../format.js';
 import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
 import { textBars, textMap } from '../textMap.js';
 
@@ -27,7 +29,9 @@ export const inspectCommand: CommandModule = {
     command.addHelpText('after', EXAMPLE).action(async (file: string, given: Record<string, unknown>) => {
       const { config } = await resolveFlags(inspectDefinition, given);
       const { inspectWorkflow } = await import('../../workflows/inspect.js');
-      const result = await inspectWorkflow(file, config);
+      const signal = context.interruption?.signal;
+      // What is still being read then is of no interest.
+      const result = await untilCancelled(inspectWorkflow(file, config, { signal }), signal, 'The inspection');
       context.stdout.write(
         given.json ? `${JSON.stringify(result.inspection, null, 2)}\n` : inspectionText(result.inspection, result),
       );

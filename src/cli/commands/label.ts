@@ -1,6 +1,7 @@
 /** `ptychopinn label FILE`: the scan with labels for supervised training, cut from a reconstruction of it. */
 
 import { flagFields, labelDefinition } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
@@ -38,7 +39,7 @@ export const labelCommand: CommandModule = {
         const without =
           labelled.leftOut === 0 ? '' : `; ${formatCount(labelled.leftOut)} were not covered and left out`;
         context.stdout.write(
-          `Written ${labelled.path}: ${formatCount(labelled.count)} patterns with labels${partly}${without}.\n`,
+          `Written ${labelled.path}: ${formatCount(labelled.count)} ${noun(labelled.count, 'pattern')} with labels${partly}${without}.\n`,
         );
       }
       done(EXIT_OK);

@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import { allFields, productExportDefinition, productImportDefinition } from '../../config/definition.js';
+import { counted, formatBytes, noun } from '../../core/words.js';
 import type { ProductExportSummary } from '../../workflows/exportProduct.js';
 import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatCount } from '../format.js';
 import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
 import { supervise } from '../supervise.js';
 
@@ -110,9 +111,9 @@ function addVerify(command: Command, context: CliContext, done: Done): void {
 /** What became of a scan. */
 export function exportText({ path, positions, object, losses, rawData }: ProductExportSummary): string {
   const parts = [
-    `${formatCount(positions)} positions`,
+    `${formatCount(positions)} ${noun(positions, 'position')}`,
     `an object of ${object[0]} × ${object[1]}`,
-    ...(losses > 0 ? [`the losses of ${losses} epochs`] : []),
+    ...(losses > 0 ? [`the losses of ${counted(losses, 'epoch')}`] : []),
     ...(rawData ? ['the patterns'] : []),
   ];
   return `Written ${path}: ${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}.\n`;
@@ -120,9 +121,10 @@ export function exportText({ path, positions, object, losses, rawData }: Product
 
 /** What became of a product. */
 export function importText({ path, positions, patterns }: ProductImportSummary): string {
-  if (patterns === null) return `Written ${path}: ${formatCount(positions)} positions, probe and object.\n`;
+  if (patterns === null)
+    return `Written ${path}: ${formatCount(positions)} ${noun(positions, 'position')}, probe and object.\n`;
   const { count, N, domain, domainReason } = patterns;
-  return `Written ${path}: ${formatCount(count)} patterns of ${N} × ${N}, ${domain} (${domainReason}).\n`;
+  return `Written ${path}: ${formatCount(count)} ${noun(count, 'pattern')} of ${N} × ${N}, ${domain} (${domainReason}).\n`;
 }
 
 const SEALS: Readonly<Record<ProductInfo['seal'], string>> = {
@@ -180,7 +182,7 @@ export function infoText(info: ProductInfo): string {
       'raw data',
       raw_data === null
         ? 'none'
-        : `${formatCount(raw_data.shape[0])} patterns of ${raw_data.shape[1]} × ${raw_data.shape[2]}, ${raw_data.dtype}, ${raw_data.measurement_domain ?? 'of unknown domain'}${
+        : `${formatCount(raw_data.shape[0])} ${noun(raw_data.shape[0], 'pattern')} of ${raw_data.shape[1]} × ${raw_data.shape[2]}, ${raw_data.dtype}, ${raw_data.measurement_domain ?? 'of unknown domain'}${
             raw_data.bad_pixels
               ? `, ${formatCount(raw_data.bad_pixels)} bad ${raw_data.bad_pixels === 1 ? 'pixel' : 'pixels'}`
               : ''

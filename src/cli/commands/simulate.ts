@@ -2,6 +2,7 @@
 
 import { allFields, simulationDefinition } from '../../config/definition.js';
 import { SIMULATION_PRESETS } from '../../config/simulationPresets.js';
+import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';
 import { addConsoleOptions, consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';
@@ -46,7 +47,9 @@ export const simulateCommand: CommandModule = {
         return simulateWorkflow(resolved.config, services);
       });
       if (shows(level, 'INFO')) {
-        context.stdout.write(`Written ${scan.path}: ${formatCount(scan.count)} patterns of ${scan.N} × ${scan.N}.\n`);
+        context.stdout.write(
+          `Written ${scan.path}: ${formatCount(scan.count)} ${noun(scan.count, 'pattern')} of ${scan.N} × ${scan.N}.\n`,
+        );
         if (scan.picture !== undefined) context.stdout.write(`Written ${scan.picture}.\n`);
       }
       done(EXIT_OK);

@@ -1,6 +1,7 @@
 /** `ptychopinn solve`: a scan in, object and probe out, by an iterative algorithm instead of a network. */
 
 import { flagFields, solveDefinition } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { SolveSummary } from '../../workflows/solve.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
@@ -59,9 +60,12 @@ export const solveCommand: CommandModule = {
 function summaryText(summary: SolveSummary): string {
   const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;
   const since = resumedAfter > 0 ? ` after ${formatCount(resumedAfter)} before` : '';
+  const done = epochs - resumedAfter;
   const lines = [
-    `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(epochs - resumedAfter)} epochs${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
-    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} patterns.`,
+    done === 0
+      ? `${algorithm}: the results of all ${formatCount(epochs)} ${noun(epochs, 'epoch')} were written from the last state.`
+      : `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(done)} ${noun(done, 'epoch')}${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
+    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
   ];
   if (shift_px > 0) lines.push(`Positions were moved by ${shift_px.toPrecision(3)} px (root mean square).`);
   if (cancelled) lines.push(`"ptychopinn solve --resume ${summary.outputDir}" goes on after epoch ${epochs}.`);

@@ -1,6 +1,7 @@
 /** `ptychopinn split INPUT --output_dir DIR`: a scan cut in two, for training and testing. */
 
 import { flagFields, splitDefinition } from '../../config/definition.js';
+import { noun } from '../../core/words.js';
 import type { SplitSummary } from '../../workflows/split.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
@@ -43,7 +44,7 @@ export function splitText({ axis, threshold_px, train, test, leftOut, overlap }:
   const rows = [train, test].map((part) => [formatCount(part.count), part.path]);
   const lines = [
     formatTable(['patterns', 'file'], rows),
-    `Cut at ${axis} = ${px(threshold_px)} px${leftOut > 0 ? `; ${formatCount(leftOut)} patterns in the gap are in neither file` : ''}.`,
+    `Cut at ${axis} = ${px(threshold_px)} px${leftOut > 0 ? `; ${formatCount(leftOut)} ${noun(leftOut, 'pattern')} in the gap are in neither file` : ''}.`,
   ];
   const probe = px(overlap.probeDiameter_px);
   lines.push(

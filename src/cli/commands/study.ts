@@ -6,6 +6,7 @@ import { flagFields, studyRunDefinition } from '../../config/definition.js';
 import { loadConfigFile } from '../../config/load.js';
 import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
+import { counted } from '../../core/words.js';
 import type { StudySummary, VerificationReport } from '../../workflows/study/doseOverlap.js';
 import type { CommandModule } from '../command.js';
 import { addConsoleOptions, type ConsoleLevel, consoleLevelOf, shows } from '../console.js';
@@ -101,7 +102,7 @@ export function studyText({ steps, results, folder, verification }: StudySummary
   const failed = results.filter(({ status }) => status === 'failed').length;
   const skipped = results.filter(({ iterative_skipped }) => iterative_skipped !== undefined).length;
   const lines = [
-    `${steps.done} steps done, ${steps.reused} unchanged; ${results.length} comparisons, ${failed} failed, ${skipped} without an iterative arm.`,
+    `${counted(steps.done, 'step')} done, ${steps.reused} unchanged; ${counted(results.length, 'comparison')}, ${failed} failed, ${skipped} without an iterative arm.`,
     `Written to ${folder}; the numbers are in ${path.join('analysis', 'metrics_summary.md')}, what happened in ${LOG_FILE}.`,
   ];
   return `${lines.join('\n')}\n${verificationText(verification, folder)}`;

@@ -2,6 +2,7 @@
 
 import { flagFields, trainingDefinition } from '../../config/definition.js';
 import { PtychoError } from '../../core/errors.js';
+import { noun } from '../../core/words.js';
 import type { TrainSummary } from '../../workflows/train.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
@@ -56,10 +57,10 @@ export const trainCommand: CommandModule = {
 
 function summaryText(summary: TrainSummary): string {
   const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped for want of improvement' : 'Trained';
-  const epochs = `${formatCount(summary.epochs)} epochs`;
+  const epochs = `${formatCount(summary.epochs)} ${noun(summary.epochs, 'epoch')}`;
   const resumed =
     summary.resumedAfter > 0 ? ` (${formatCount(summary.resumedAfter)} of them before it was resumed)` : '';
-  const speed = `${formatCount(summary.patternsPerSecond)} patterns/s`;
+  const speed = `${formatCount(summary.patternsPerSecond)} ${noun(summary.patternsPerSecond, 'pattern')}/s`;
   return (
     `${how}${how === 'Trained' ? '' : ' after'} ${epochs}${resumed} in ${formatDuration(summary.seconds)} (${speed}); ` +
     `best epoch ${summary.bestEpoch}: ${summary.monitored} ${Number(summary.bestLoss.toPrecision(6))}.\n` +

@@ -23,25 +23,23 @@ export const workerCommand: CommandModule = {
       const { serveWorker } = await import('../../adapters/worker/serve.js');
       const { reconstructorLibraries } = await import('../../adapters/ptychodus/library.js');
       const { createdBy } = await import('../../workflows/version.js');
-      const { reason, stuck } = await withInterrupt(
-        context,
-        () => say('interrupted: ending the work at hand.'),
-        (signal) =>
-          serveWorker({
-            ...streams,
-            libraries: reconstructorLibraries(),
-            createdBy,
-            signal,
-            onRecord: ({ level: of, message }) => {
-              if (shows(level, of)) say(`${of === 'INFO' ? '' : `${of.toLowerCase()}: `}${message}`);
-            },
-          }),
-      );
+      const { reason, stuck } = await withInterrupt(context, async ({ signal, onFirst }) => {
+        onFirst(() => say('interrupted: ending the work at hand.'));
+        return serveWorker({
+          ...streams,
+          libraries: reconstructorLibraries(),
+          createdBy,
+          signal,
+          onRecord: ({ level: of, message }) => {
+            if (shows(level, of)) say(`${of === 'INFO' ? '' : `${of.toLowerCase()}: `}${message}`);
+          },
+        });
+      });
       if (reason === 'malformed frame') say('what came on stdin was no series of frames; see specs/worker.md.');
       done(reason === 'signal' ? EXIT_INTERRUPTED : reason === 'malformed frame' ? EXIT_FAILURE : EXIT_OK);
       if (stuck) {
         say('the work at hand did not come to its end in time; leaving at once.');
-        context.leaveNow();
+        context.leaveNow(context.interruption?.heard ?? 'SIGINT');
       }
     });
   },

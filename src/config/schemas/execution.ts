@@ -139,6 +139,11 @@ const executionFields = {
     null,
     'Address of the MLflow tracking server; null: the environment variable MLFLOW_TRACKING_URI.',
   ),
+  mlflow_allow_file: field(
+    optional(text),
+    null,
+    'Folder of this machine in which artifacts may lie that the MLflow server keeps in files (file:); null: a server leads to no file here.',
+  ),
   mlflow_experiment: ofTraining(text, 'ptychopinn', 'Name of the MLflow experiment; made if missing.'),
   recon_log_every_n_epochs: ofTraining(
     optional(positiveInteger),

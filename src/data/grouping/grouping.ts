@@ -10,7 +10,9 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
+import { requireMemory } from '../../core/memoryBudget.js';
 import { LegacyRng } from '../../core/rng.js';
+import { counted } from '../../core/words.js';
 import { type GroupDraw, groupDraw, type NeighbourOptions, neighbourRule } from './neighbourFunctions.js';
 
 /**
@@ -82,6 +84,7 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
     }
   }
   const rule = neighbourRule(options, gridsize);
+  requireRoom(options, xcoords.length);
   const n = xcoords.length;
   const C = gridsize * gridsize;
   if (n < C) {
@@ -120,6 +123,14 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
     );
   }
   return groupsFromMembers(members, C, xcoords, ycoords, skipped);
+}
+
+/** Members, their positions, and twice the candidates that they are drawn from. @throws PtychoError OUT_OF_MEMORY */
+function requireRoom({ n_groups, gridsize, logger }: GroupingOptions, n: number): void {
+  const C = gridsize * gridsize;
+  const count = C === 1 ? Math.min(n_groups, n) : n_groups;
+  const bytes = count * (4 * C + 8 * (4 * C + 2) + (n_groups > n ? 16 * C : 0));
+  requireMemory(bytes, `${counted(count, 'group')} of ${C}`, { remedy: 'ask for fewer (--n_groups)', logger });
 }
 
 function checkOversampling(n: number, C: number, options: GroupingOptions, pool: number): void {

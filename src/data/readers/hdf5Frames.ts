@@ -190,7 +190,9 @@ export async function hdf5FramesAndPositions(
 /** Numbers of patterns that the datasets may hold together. */
 function hdf5Counts(file: Hdf5File, paths: readonly string[]): number[] {
   const shapes = paths.map((path) => file.header(path).shape);
-  return shapes.length === 1 ? possibleCounts(shapes[0]) : [shapes.reduce((sum, shape) => sum + (shape.length === 2 ? 1 : shape[0]), 0)];
+  return shapes.length === 1
+    ? possibleCounts(shapes[0])
+    : [shapes.reduce((sum, shape) => sum + (shape.length === 2 ? 1 : shape[0]), 0)];
 }
 
 function checkedLayout(file: Hdf5File, path: string, shape: Shape, hints: LayoutHints): PatternLayout {

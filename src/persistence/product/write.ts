@@ -6,7 +6,7 @@
  * await writeProductFile('product-out.h5', product);
  */
 import { extname } from 'node:path';
-import { throwIfCancelled } from '../../core/cancel.js';
+import { cancelPoint } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import { attributeOf, PRODUCT_KEYS, RAW_GROUP } from '../../data/readers/productKeys.js';
 import { Hdf5Writer } from '../../formats/hdf5/write.js';
@@ -101,8 +101,9 @@ async function writeRawData(file: Hdf5Writer, raw: ProductRawData, options: Writ
   file.growing(path, dtype, rowShape, { gzip: 4 });
   const hash = new PatternHash();
   let written = 0;
+  const pause = cancelPoint(options.signal, 'Writing the product');
   for await (const piece of patterns.pieces()) {
-    throwIfCancelled(options.signal, 'Writing the product');
+    await pause();
     const rows = piece.length / rowLength;
     file.append(path, { data: piece, shape: [rows, ...rowShape] });
     hash.add(piece);

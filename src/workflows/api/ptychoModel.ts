@@ -26,6 +26,8 @@ export interface OpenModelOptions extends EngineChoice {
   readonly logger?: Logger;
   /** Where artifacts of MLflow are fetched from, for paths `runs:/…`. */
   readonly mlflowTrackingUri?: string | null;
+  /** Folder of this machine in which artifacts of that server may lie. */
+  readonly mlflowAllowFile?: string | null;
 }
 
 /** Groups in one prediction where nobody says. */
@@ -61,7 +63,7 @@ export class PtychoModel {
    */
   static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel> {
     // The bundle first: an engine that was started for a broken file would have to be stopped again.
-    const trained = modelOf(await openBundle(path, { mlflowTrackingUri: options.mlflowTrackingUri }));
+    const trained = modelOf(await openBundle(path, options));
     const engine = await startEngine(options, options.logger);
     return new PtychoModel(trained, engine, engine !== options.backend);
   }

@@ -1,7 +1,9 @@
 /** A bundle on the patterns of a comparison: one image, made batch by batch, the network let go of afterwards. */
+
 import type { Backend } from '../../backends/backend.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
+import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
 import { type OpenedModel, openModel } from '../model.js';
 import { reconstruct } from '../reconstruct.js';
 import { DebugDump } from '../reconstruction/debugDump.js';
@@ -35,7 +37,7 @@ export async function openForScan(
   raw: Parameters<typeof requireSide>[0],
   config: ComparisonConfig,
 ): Promise<OpenedModel> {
-  const model = await openModel(path, { mlflowTrackingUri: config.execution.mlflow_tracking_uri });
+  const model = await openModel(path, mlflowAccess(config.execution));
   requireSide(raw, model.bundle.config.model.N, model.bundle.path);
   return model;
 }

@@ -1,6 +1,7 @@
 /** The tables of a comparison as CSV, in the published columns. */
 import { METRIC_NAMES, type ReferenceMetrics } from '../../evaluation/reference.js';
 import type { StandardMetrics } from '../../evaluation/standard.js';
+import { type CsvCell, encodeCsv } from '../../formats/csvWrite.js';
 import type { Measured } from './measure.js';
 
 /** Numbers as `%.6f`; what is no number is shown as such. */
@@ -18,14 +19,15 @@ type Row = readonly [
   values: readonly [amplitude: number, phase: number, value?: number] | number,
 ];
 
-function line([model, metric, values]: Row): string {
+function cellsOf([model, metric, values]: Row): CsvCell[] {
   const [amplitude, phase, value] = typeof values === 'number' ? [undefined, undefined, values] : values;
   const cells = [amplitude, phase, value].map((v) => (v === undefined ? '' : sixDecimals(v)));
-  return `${model},${metric},${cells.join(',')}`;
+  return [model, metric, ...cells];
 }
 
-const csv = (rows: readonly Row[]): string =>
-  `${['model,metric,amplitude,phase,value', ...rows.map(line)].join('\n')}\n`;
+const COLUMNS = ['metric', 'amplitude', 'phase', 'value'];
+
+const csv = (rows: readonly Row[]): string => encodeCsv([['model', ...COLUMNS], ...rows.map(cellsOf)]);
 
 /**
  * `comparison_metrics.csv`: the reference metrics of every model, then its registration and its time. NaN is shown: no metric, no
@@ -90,16 +92,18 @@ export function floorsCsv(floors: readonly Scored[]): string {
     ...referenceRows(floor).map((row) => ['reference', row] as const),
     ...standardRows(floor).map((row) => ['standard', row] as const),
   ]);
-  return `${['family,floor,metric,amplitude,phase,value', ...rows.map(([family, row]) => `${family},${line(row)}`)].join('\n')}\n`;
+  return encodeCsv([['family', 'floor', ...COLUMNS], ...rows.map(([family, row]) => [family, ...cellsOf(row)])]);
 }
 
 /** `…_frc_curves.csv`: the reference curves of one model, a ring a row. */
 export function curvesCsv({ name, reference }: Measured): string {
   const { amplitude, phase } = reference?.frc ?? {};
   const rings = Math.max(amplitude?.length ?? 0, phase?.length ?? 0);
-  const lines = Array.from(
-    { length: rings },
-    (_, k) => `${name},${k},${sixDecimals(amplitude?.[k] ?? Number.NaN)},${sixDecimals(phase?.[k] ?? Number.NaN)}`,
-  );
-  return `${['model,frequency_bin,amplitude_frc,phase_frc', ...lines].join('\n')}\n`;
+  const rows = Array.from({ length: rings }, (_, k) => [
+    name,
+    k,
+    sixDecimals(amplitude?.[k] ?? Number.NaN),
+    sixDecimals(phase?.[k] ?? Number.NaN),
+  ]);
+  return encodeCsv([['model', 'frequency_bin', 'amplitude_frc', 'phase_frc'], ...rows]);
 }

@@ -1,8 +1,10 @@
 /** What an evaluation leaves on disk: `metrics.json`, `metrics.csv`, `frc.png`. */
+
 import path from 'node:path';
 import type { BothFamilies } from '../../evaluation/floors.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import { halfBitThreshold } from '../../evaluation/resolution.js';
+import { type CsvCell, encodeCsv } from '../../formats/csvWrite.js';
 import { renderCorrelationChart } from '../../report/correlationChart.js';
 import { encodePng } from '../../report/png.js';
 import type { EvaluationReport, HalvesReport } from '../evaluate.js';
@@ -34,10 +36,10 @@ export async function writeHalves(folder: string, report: HalvesReport): Promise
 
 /** One row an image, family and metric; `value` for those that are one number. NaN stands where there is none. */
 export function metricsCsv({ metrics, floors, rFactor }: EvaluationReport): string {
-  const lines = ['image,family,metric,amplitude,phase,value'];
+  const rows: CsvCell[][] = [['image', 'family', 'metric', 'amplitude', 'phase', 'value']];
   const row = (image: string, family: string, metric: string, ...cells: (number | undefined)[]) => {
     const text = (v: number | undefined) => (v === undefined ? '' : Number.isFinite(v) ? v.toFixed(6) : String(v));
-    lines.push([image, family, metric, ...[0, 1, 2].map((k) => text(cells[k]))].join(','));
+    rows.push([image, family, metric, ...[0, 1, 2].map((k) => text(cells[k]))]);
   };
   const images: [string, BothFamilies | undefined][] = [
     ['reconstruction', metrics],
@@ -62,7 +64,7 @@ export function metricsCsv({ metrics, floors, rFactor }: EvaluationReport): stri
     row('reconstruction', 'standard', 'r_factor', undefined, undefined, rFactor.image);
     row('constant', 'standard', 'r_factor', undefined, undefined, rFactor.constant);
   }
-  return `${lines.join('\n')}\n`;
+  return encodeCsv(rows);
 }
 
 /** Values as JSON has them: typed arrays as lists, and what is no number under its name, since JSON would make it null. */

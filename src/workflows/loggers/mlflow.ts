@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { TrainingConfig } from '../../config/schema.js';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
+import { counted } from '../../core/words.js';
 import {
   MlflowClient,
   MlflowError,
@@ -54,8 +55,9 @@ export class MlflowLogger implements MetricLogger {
   }
 
   async start({ config, outputDir, resumed }: LoggedRun): Promise<void> {
-    const { mlflow_tracking_uri, mlflow_experiment } = config.execution;
-    const client = new MlflowClient(trackingAddress(mlflow_tracking_uri, this.#options.environment), this.#options);
+    const { mlflow_tracking_uri, mlflow_allow_file: allowFile, mlflow_experiment } = config.execution;
+    const address = trackingAddress(mlflow_tracking_uri, this.#options.environment);
+    const client = new MlflowClient(address, { allowFile, ...this.#options });
     try {
       const known = resumed ? await readRun(outputDir, client.address) : undefined;
       const reopened = known === undefined ? undefined : await this.#reopen(client, known);
@@ -97,11 +99,11 @@ export class MlflowLogger implements MetricLogger {
     await this.#deliver();
     await this.#attempt((client) => client.updateRun(runId, STATUS[status], this.#now()));
     const missing = [
-      this.#waiting.length > 0 ? `${this.#waiting.length} figures` : '',
-      this.#lostArtifacts > 0 ? `${this.#lostArtifacts} files` : '',
+      this.#waiting.length > 0 ? counted(this.#waiting.length, 'figure') : '',
+      this.#lostArtifacts > 0 ? counted(this.#lostArtifacts, 'file') : '',
     ].filter((part) => part !== '');
     if (missing.length > 0) {
-      this.#logger.warn(`MLflow did not get ${missing.join(' and ')} of this run; they are in the output folder.`);
+      this.#logger.warn(`MLflow did not get ${missing.join(' and ')} of this run; the output folder has all of it.`);
     }
   }
 

@@ -5,7 +5,10 @@
  * const scan = simulateRecipe({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
  */
 import { type SimulationConfig, simulationConfigSchema } from '../../config/schema.js';
+import { atOnce, type Steps } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import { requireMemory } from '../../core/memoryBudget.js';
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import type { ScanGeometry } from '../../data/scanFile.js';
 import { type DetectorOptions, makeDefects } from '../../simulation/detector.js';
@@ -19,13 +22,15 @@ import {
   stepForCount,
   withPositionErrors,
 } from '../../simulation/scans.js';
-import { type SimulatedScan, simulateScan } from '../../simulation/simulateScan.js';
+import { type SimulatedScan, simulationSteps } from '../../simulation/simulateScan.js';
 import { streamSeed } from '../../simulation/streams.js';
 import type { SimulationInputs } from './inputs.js';
 
 /** What of a configuration shapes the scan (everything but what else is written where). */
 export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'visualize'>;
 
+/** Steps across a pattern where neither step nor number is given. */
+const USUAL_STEPS = 12;
 /** The side of patterns where neither recipe nor probe file says. */
 const DEFAULT_SIDE = 64;
 /** Planck's constant times the speed of light, eV·m. */
@@ -51,12 +56,26 @@ export function streamsOf(recipe: SimulationRecipe) {
  * Simulates a recipe; what is left out has its default. `seed` governs all randomness; with `n_objects` the first experiment is what
  * one alone would be, the others have streams of theirs.
  * @param inputs what the recipe's files hold, see `loadSimulationInputs`
- * @throws PtychoError CONFIG_INVALID, DATASET_SHAPE, DATASET_VALUE, as the makers of objects, probes, scans and patterns
+ * @throws PtychoError CONFIG_INVALID, DATASET_SHAPE, DATASET_VALUE, OUT_OF_MEMORY, as the makers of objects, probes, scans and patterns
  */
 export function simulateRecipe(given: Partial<SimulationRecipe>, inputs: SimulationInputs = {}): SimulatedScan {
+  return atOnce(recipeSteps(given, inputs));
+}
+
+/**
+ * {@link simulateRecipe} in steps, for those who want to be able to stop it.
+ * @param logger is told where it takes much memory
+ * @throws PtychoError as simulateRecipe; OUT_OF_MEMORY for more than fits
+ */
+export function* recipeSteps(
+  given: Partial<SimulationRecipe>,
+  inputs: SimulationInputs = {},
+  logger?: Logger,
+): Steps<SimulatedScan> {
   const { output_file: _, visualize: __, ...recipe } = simulationConfigSchema.parse({ ...given, output_file: '-' });
   const side = recipe.N ?? inputs.probe?.shape.at(-1) ?? DEFAULT_SIDE;
   const streams = streamsOf(recipe);
+  requireRoom(recipe, side, inputs, logger);
   const experiments = Array.from({ length: recipe.n_objects }, (_, k) => {
     const of = (seed: number) => (k === 0 ? seed : streamSeed(seed, `experiment ${k}`));
     const object = objectOf(recipe, side, of(streams.object), inputs);
@@ -68,7 +87,7 @@ export function simulateRecipe(given: Partial<SimulationRecipe>, inputs: Simulat
     return { object, nominal, actual };
   });
   const { object, nominal, actual, scanIndex } = sideBySide(experiments);
-  return simulateScan({
+  return yield* simulationSteps({
     object,
     probe: probeOf(recipe, side, streams.probe, inputs),
     xs: actual.xs,
@@ -98,10 +117,42 @@ function objectOf(recipe: SimulationRecipe, side: number, seed: number, inputs: 
   };
   if (recipe.object === 'file') return present(inputs.object, 'object');
   if (recipe.object === 'image') return imageObject(present(inputs.images, 'image'), looks);
-  const length = recipe.object_side_px ?? sideFor(side, inputs.positions);
+  const length = objectSide(recipe, side, inputs);
   const options = { rows: length, cols: length, seed, ...looks };
   if (recipe.object === 'random_field') return randomField({ ...options, exponent: recipe.random_field_exponent });
   return makeObject(recipe.object, options);
+}
+
+/** Side of the object that is made. */
+function objectSide(recipe: SimulationRecipe, side: number, { positions }: SimulationInputs): number {
+  return recipe.object_side_px ?? sideFor(side, positions);
+}
+
+/**
+ * Refuses recipes whose object and patterns do not fit into memory, before any of them is made.
+ * @throws PtychoError OUT_OF_MEMORY
+ */
+function requireRoom(recipe: SimulationRecipe, side: number, inputs: SimulationInputs, logger?: Logger): void {
+  const made = recipe.object !== 'file' && recipe.object !== 'image';
+  const length = objectSide(recipe, side, inputs);
+  // Both parts in single precision, and what they are made from in double.
+  const object = made ? recipe.n_objects * 16 * length ** 2 : 0;
+  requireMemory(object, `The pixels of an object of ${length}×${length}`, {
+    remedy: 'take a smaller one (--object_side_px)',
+  });
+  if (!made || recipe.scan === 'file') return;
+  const margin = recipe.buffer_px ?? Math.floor(side / 2) + 1;
+  const area = Math.max(1, length - 2 * margin) ** 2;
+  const byCount = recipe.step_px === null && recipe.n_patterns !== null;
+  const count = recipe.n_objects * (byCount ? recipe.n_patterns : area / (recipe.step_px ?? side / USUAL_STEPS) ** 2);
+  requireMemory(
+    object + count * (4 * side * side + 64),
+    `About ${Number(count.toPrecision(3))} patterns of ${side}×${side}`,
+    {
+      remedy: `take ${byCount ? 'fewer (--n_patterns)' : 'longer steps (--step_px)'} or smaller patterns (--N)`,
+      logger,
+    },
+  );
 }
 
 /** Three and a half times N, or what the positions of a file need. */
@@ -125,7 +176,8 @@ function positionsOf(
   const [rows, cols] = object.shape;
   const region = { rows, cols, side, margin_px: recipe.buffer_px ?? undefined };
   if (recipe.scan === 'file') return placeOnObject(present(positions, 'scan'), region, positionsAreStage);
-  const stepPx = recipe.step_px ?? (recipe.n_patterns === null ? side / 12 : stepForCount(region, recipe.n_patterns));
+  const stepPx =
+    recipe.step_px ?? (recipe.n_patterns === null ? side / USUAL_STEPS : stepForCount(region, recipe.n_patterns));
   return makeScan(recipe.scan, { ...region, stepPx, seed, jitter: recipe.jitter });
 }
 

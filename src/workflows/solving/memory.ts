@@ -1,40 +1,51 @@
 /** Whether a scan fits into memory: solvers hold all patterns. */
-import { totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { SolverOptions } from '../../config/schemas/solver.js';
+import type { Logger } from '../../core/log.js';
+import { requireEpochMemory, requireMemory } from '../../core/memoryBudget.js';
+import { counted, formatBytes, noun } from '../../core/words.js';
 import type { RawData } from '../../data/rawData.js';
 import { TRAITS } from '../../solvers/algorithms/algorithm.js';
 
-const GIB = 2 ** 30;
+type ScanSize = Pick<RawData, 'count' | 'N' | 'probeGuess'>;
 
 /**
- * A sentence where patterns, and the exit waves that some algorithms keep, take more than half of the memory; undefined otherwise.
- * @param memory bytes of the machine, or that this process may have
+ * Refuses a run whose patterns, probe modes and exit waves do not fit into memory, and tells of one that takes more than half of it.
+ * @param available bytes, for tests
+ * @throws PtychoError OUT_OF_MEMORY
  */
-export function memoryDoubt(
-  { count, N, probeGuess, source }: Pick<RawData, 'count' | 'N' | 'probeGuess' | 'source'>,
+export function requireSolverMemory(
+  { count, N, probeGuess, source }: ScanSize & Pick<RawData, 'source'>,
   options: SolverOptions,
-  memory = memoryBytes(),
-): string | undefined {
+  services: { readonly threads?: number | null; readonly logger?: Logger; readonly available?: number } = {},
+): void {
+  const { threads, logger, available } = services;
+  requireEpochMemory(options.epochs, '--epochs');
   const patterns = 4 * count * N * N;
   const waves = waveBytes({ count, N, probeGuess }, options);
-  if (patterns + waves <= memory / 2) return undefined;
-  const gib = (bytes: number) => `${(bytes / GIB).toPrecision(3)} GiB`;
-  const also = waves > 0 ? ` and as exit waves ${gib(waves)} more` : '';
-  return `The ${count} patterns of ${source} take ${gib(patterns)} of memory as single-precision numbers${also}, and this machine has ${gib(memory)}: if that fails, use fewer (n_subsample), or crop or bin them.`;
+  const work = modeBytes({ count, N, probeGuess }, options, threads ?? availableParallelism());
+  const modes = modesOf(options, probeGuess);
+  const also = waves > 0 ? ` (${formatBytes(waves)} of it for exit waves)` : '';
+  requireMemory(
+    patterns + waves + work,
+    `The ${counted(count, 'pattern')} of ${source} with ${modes} probe ${noun(modes, 'mode')}${also}`,
+    { remedy: 'use fewer patterns (--n_subsample) or modes (--probe_modes), or crop or bin them', logger, available },
+  );
+}
+
+function modesOf({ probe_modes }: SolverOptions, probe: RawData['probeGuess']): number {
+  return probe_modes ?? (probe?.shape.length === 3 ? probe.shape[0] : 1);
+}
+
+/** Probe and its sums, and what each thread holds of a batch, in single precision. */
+function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, threads: number): number {
+  const { keepsBatches, batchSize } = TRAITS[options.algorithm];
+  const batch = Math.min(count, options.batch_size ?? batchSize(count));
+  const kept = keepsBatches || options.position_start !== null ? Math.max(1, Math.ceil((1.5 * batch) / threads)) : 1;
+  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (6 + 2 * kept));
 }
 
 /** What the exit waves of all patterns take, where the algorithm keeps them. */
-export function waveBytes(
-  { count, N, probeGuess }: Pick<RawData, 'count' | 'N' | 'probeGuess'>,
-  options: SolverOptions,
-): number {
-  if (!TRAITS[options.algorithm].storesWaves) return 0;
-  const modes = options.probe_modes ?? (probeGuess?.shape.length === 3 ? probeGuess.shape[0] : 1);
-  return 8 * count * modes * N * N;
-}
-
-/** A container may have less than its machine. */
-function memoryBytes(): number {
-  const allowed = process.constrainedMemory?.();
-  return allowed ? Math.min(allowed, totalmem()) : totalmem();
+export function waveBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions): number {
+  return TRAITS[options.algorithm].storesWaves ? 8 * count * modesOf(options, probeGuess) * N * N : 0;
 }

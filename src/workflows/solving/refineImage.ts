@@ -9,7 +9,7 @@ import type { RawData } from '../../data/rawData.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
 import type { WrittenImage } from '../reconstruction/write.js';
 import type { WorkflowServices } from '../services.js';
-import { memoryDoubt } from './memory.js';
+import { requireSolverMemory } from './memory.js';
 import { runSolver, type SolverResult } from './run.js';
 import { startAt } from './start.js';
 
@@ -48,8 +48,7 @@ export async function refineImage(
 ): Promise<RefinedImage | undefined> {
   const { raw, stitched, probe, backend, threads, seed, positions } = request;
   const options = solverOptionsSchema.parse({ ...parseRefinement(request.refine), seed });
-  const doubt = memoryDoubt(raw, options);
-  if (doubt) logger.warn(doubt);
+  requireSolverMemory(raw, options, { threads, logger });
   const scan = positions ? { ...raw, xcoords: positions.xs, ycoords: positions.ys } : raw;
   let rFactorBefore = Number.NaN;
   try {

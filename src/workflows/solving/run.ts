@@ -94,7 +94,7 @@ export async function runSolver(
   try {
     for await (const update of solve(raw, options, { ...others, onProgress, signal: inner.signal })) {
       begun = true;
-      if (update.epoch > 0) {
+      if (update.epoch > (others.resume?.epoch ?? 0)) {
         clock.seconds += (performance.now() - clock.since) / 1000;
         clock.epochs++;
       }

@@ -9,6 +9,7 @@ import type { SolverOptions } from '../../config/schemas/solver.js';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import type { NumericArray } from '../../core/tensor.js';
+import { counted } from '../../core/words.js';
 import type { RawData } from '../../data/rawData.js';
 import { readText } from '../../data/readers/npzText.js';
 import { openNpz, writeNpz } from '../../formats/npz.js';
@@ -156,6 +157,8 @@ export interface GoingOn {
   readonly options: SolverOptions;
   readonly init: string | null;
   readonly scan: Readonly<Record<string, string>>;
+  /** The folder has what the last epoch came to. */
+  readonly hasResults: boolean;
 }
 
 /**
@@ -163,7 +166,10 @@ export interface GoingOn {
  * @throws PtychoError CONFIG_INVALID for other options or nothing left to do, DATASET_VALUE for another scan: one sentence that names
  * what differs
  */
-export function checkState({ head, snapshot }: StoredState, { folder, options, init, scan }: GoingOn): void {
+export function checkState(
+  { head, snapshot }: StoredState,
+  { folder, options, init, scan, hasResults }: GoingOn,
+): void {
   const now: Readonly<Record<string, unknown>> = { ...options, init };
   const then: Readonly<Record<string, unknown>> = { ...head.options, init: head.init };
   for (const key of new Set([...Object.keys(then), ...Object.keys(now)])) {
@@ -182,10 +188,12 @@ export function checkState({ head, snapshot }: StoredState, { folder, options, i
       { part, path: folder },
     );
   }
+  // A run that ended between its last state and its results still has these to write.
+  if (options.epochs === snapshot.epoch && !hasResults) return;
   if (options.epochs <= snapshot.epoch) {
     throw new PtychoError(
       'CONFIG_INVALID',
-      `The run in ${folder} has ${snapshot.epoch} epochs already; give more with --epochs to make it longer.`,
+      `The run in ${folder} has ${counted(snapshot.epoch, 'epoch')} already; give more with --epochs to make it longer.`,
       { key: 'epochs', found: options.epochs, expected: snapshot.epoch + 1 },
     );
   }

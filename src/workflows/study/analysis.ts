@@ -1,7 +1,9 @@
 /** The last steps of a study: all comparisons together. */
+
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { counted } from '../../core/words.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
 import { inventoryText, requiredArtifacts } from './artifacts.js';
 import type { Study } from './data.js';
@@ -19,7 +21,7 @@ export function aggregateStep(study: Study, results: readonly ExecutionResult[])
   const { splits, views, doses, iterative } = study.config;
   return {
     id: stepId.aggregate,
-    title: `Analysis of ${succeeded.length} comparisons`,
+    title: `Analysis of ${counted(succeeded.length, 'comparison')}`,
     config: { results, splits, views: Object.keys(views), doses, iterative: iterative?.name ?? null },
     inputs: succeeded.flatMap((job) => COMPARISON_FILES.map((file) => `${comparisonFolder(job)}/${file}`)),
     outputs: [summary, table, manifest, delta, highlights, preview, aggregate],
@@ -36,7 +38,9 @@ export function aggregateStep(study: Study, results: readonly ExecutionResult[])
       await write(highlights, deltaHighlights(deltas));
       await write(preview, deltaHighlights(deltas));
       await write(aggregate, aggregateHighlights(numbers));
-      services.logger.info(`${numbers.n_jobs} comparisons, averages over the ${numbers.aggregate_split} split:`);
+      services.logger.info(
+        `${counted(numbers.n_jobs, 'comparison')}, averages over the ${numbers.aggregate_split} split:`,
+      );
       for (const line of deltaHighlights(deltas).trim().split('\n')) services.logger.info(line);
       return { n_jobs: numbers.n_jobs };
     },

@@ -1,4 +1,5 @@
 /** Phases C and D: the scans of a study, and how much they overlap. */
+
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { simulationDefinition } from '../../config/definition.js';
@@ -6,6 +7,7 @@ import { resolveConfig } from '../../config/resolve.js';
 import type { StudyConfig } from '../../config/schemas/study.js';
 import { convertConfigSchema, splitConfigSchema } from '../../config/schemas/tools.js';
 import { PtychoError } from '../../core/errors.js';
+import { counted } from '../../core/words.js';
 import { openSurveyed } from '../../data/findings/survey.js';
 import type { RawData } from '../../data/rawData.js';
 import { computeOverlapMetrics, overlapSubset } from '../../evaluation/overlap.js';
@@ -72,7 +74,9 @@ export function simulateStep(study: Study, dose: number): Step {
     folder: `phase_c/${doseName(dose)}`,
     async run({ services }) {
       const { count, N } = await simulateWorkflow(resolved.config, services);
-      services.logger.info(`${count} patterns of ${N} × ${N}, ${dose} photons each, with their patches of the object.`);
+      services.logger.info(
+        `${counted(count, 'pattern')} of ${N} × ${N}, ${dose} photons each, with their patches of the object.`,
+      );
       return { count, N };
     },
   };
@@ -95,7 +99,9 @@ export function splitStep(study: Study, dose: number): Step {
         services,
       );
       const { train, test, leftOut, threshold_px, overlap } = cut;
-      services.logger.info(`${train.count} patterns to train on, ${test.count} to test with, ${leftOut} in the gap.`);
+      services.logger.info(
+        `${counted(train.count, 'pattern')} to train on, ${test.count} to test with, ${leftOut} in the gap.`,
+      );
       return { train: train.count, test: test.count, left_out: leftOut, threshold_px, shared_light: overlap };
     },
   };

@@ -1,4 +1,5 @@
 /** Phases E, F and G: networks, iterative reconstructions, and both compared. */
+
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import { comparisonDefinition, trainingDefinition } from '../../config/definitio
 import { resolveConfig } from '../../config/resolve.js';
 import type { TrainingConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
+import { counted } from '../../core/words.js';
 import { bundleConfig } from '../../persistence/bundleConfig.js';
 import { compareModels } from '../compareModels.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
@@ -92,7 +94,9 @@ export function trainStep(study: Study, job: TrainingJob): Step {
         throw new PtychoError('CANCELLED', `Training ${what} was interrupted; the same command goes on with it.`);
       }
       const { epochs, bestEpoch, bestLoss, monitored } = summary;
-      services.logger.info(`${epochs} epochs; best epoch ${bestEpoch}: ${monitored} ${bestLoss.toPrecision(6)}.`);
+      services.logger.info(
+        `${counted(epochs, 'epoch')}; best epoch ${bestEpoch}: ${monitored} ${bestLoss.toPrecision(6)}.`,
+      );
       const facts = { dose, view, gridsize, model: own, bundle: 'wts.zip', epochs, best_epoch: bestEpoch, monitored, best_loss: bestLoss }; // biome-ignore format: one record
       await writeAtomically(path.join(output_dir, 'manifest.json'), json(facts));
       await writeAtomically(path.join(output_dir, 'train.log'), `${lines.join('\n')}\n`);

@@ -1,4 +1,5 @@
 /** The texts of a study. Each is made of its numbers alone, so that a verification can make it again and compare. */
+import { counted } from '../../core/words.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import type { Job } from './layout.js';
 import { type DeltaSummary, type MetricsSummary, modelsOf, numberOf, type Shown } from './summary.js';
@@ -54,7 +55,7 @@ export function aggregateHighlights({
       return `${model} ${metric}: amplitude ${of(amplitude.mean)} (best ${of(amplitude.best)}), phase ${of(phase.mean)} (best ${of(phase.best)}), of ${phase.n}`;
     }),
   );
-  return `Means over the ${aggregate_split} split; ${n_jobs} comparisons; ${generated_at}\n${lines.join('\n')}\n`;
+  return `Means over the ${aggregate_split} split; ${counted(n_jobs, 'comparison')}; ${generated_at}\n${lines.join('\n')}\n`;
 }
 
 /** `metrics_summary.md`: every number of the summary that is not in a table of its own. */
@@ -78,7 +79,7 @@ export function summaryTable(summary: MetricsSummary): string {
     );
     return `## ${jobTitle(job)}\n\n${markdownTable(['model', 'family', 'metric', 'amplitude', 'phase'], [...rows, ...floors])}\n`;
   });
-  return `# Metrics of ${summary.n_jobs} comparisons\n\n${summary.generated_at}. Floors are what images score that needed no reconstruction.\n\n${parts.join('\n')}`;
+  return `# Metrics of ${counted(summary.n_jobs, 'comparison')}\n\n${summary.generated_at}. Floors are what images score that needed no reconstruction.\n\n${parts.join('\n')}`;
 }
 
 /** `ssim_grid_summary.md`: SSIM and MS-SSIM of phases, a row a comparison. */

@@ -7,6 +7,7 @@ import type { DiffractionDataset } from '../../data/dataset.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../../model/rectangular.js';
 import { type OpenedBundle, openBundle } from '../../persistence/bundle.js';
+import type { MlflowAccess } from '../../persistence/mlflowArtifacts.js';
 import { checkWeights } from '../../persistence/weights.js';
 
 /** A bundle to begin from. */
@@ -23,9 +24,9 @@ export interface InitialBundle {
 export async function openInitialBundle(
   path: string,
   network: PtychoNetwork,
-  mlflowTrackingUri: string | null = null,
+  access: MlflowAccess = {},
 ): Promise<InitialBundle> {
-  const bundle = await openBundle(path, { mlflowTrackingUri });
+  const bundle = await openBundle(path, access);
   const template = network.parameters.map((p) => [p.name, p.shape] as const);
   try {
     checkWeights(template, bundle.weights);

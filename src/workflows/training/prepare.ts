@@ -1,9 +1,13 @@
 /** Everything about a training run that can be known before an engine starts: configuration, groups, labels, network. */
+
 import { finaliseTrainingConfig, type Provenance } from '../../config/resolve.js';
 import type { TrainingConfig, TrainingRequest } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
-import { silentLogger } from '../../core/log.js';
+import { type Logger, silentLogger } from '../../core/log.js';
+import { requireEpochMemory, requireMemory } from '../../core/memoryBudget.js';
 import { LegacyRng } from '../../core/rng.js';
+import { sizeOf } from '../../core/tensor.js';
+import { counted } from '../../core/words.js';
 import { checkMetadata, configurationValues } from '../../data/metadata.js';
 import type { RawData } from '../../data/rawData.js';
 import { PtychoNetwork } from '../../model/network.js';
@@ -67,9 +71,10 @@ export async function prepareTraining(
   const scan = withLabels(await prepareScan(raw, config, gridsize, logger), labels);
   const grouped = testRaw && (await prepareScan(testRaw, { ...config, n_groups: null }, gridsize, logger));
   const network = withRoom(networkOfScan(config, scan, grouped, logger), config);
+  requireRoom(config, network, logger);
   const fed = { scale: bundleScale(config, network.spec.scale, raw.domain) };
   const test = grouped && withLabels(scanForModel(grouped, fed), testLabels);
-  logger.info(`${scan.groups.count} groups of ${scan.groups.C}.`);
+  logger.info(`${counted(scan.groups.count, 'group')} of ${scan.groups.C}.`);
   const split = splitGroups(scan.groups.count, test ? 0 : config.val_fraction, config.seed);
   return {
     config,
@@ -92,6 +97,21 @@ function splitGroups(count: number, fraction: number, seed: number): { training:
     training: Int32Array.from(order.slice(held)).sort(),
     validation: Int32Array.from(order.slice(0, held)).sort(),
   };
+}
+
+/**
+ * Refuses networks whose weights do not fit into memory: each goes with its gradient and two moments of the optimiser; and more
+ * epochs than figures can be kept of.
+ * @throws PtychoError OUT_OF_MEMORY
+ */
+function requireRoom(config: TrainingConfig, network: PtychoNetwork, logger: Logger): void {
+  const weights = network.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const filters = `n_filters_scale ${config.model.n_filters_scale}`;
+  requireMemory(16 * weights, `The ${weights} weights of a network of ${filters}, with what trains them,`, {
+    remedy: 'take a smaller one (--n_filters_scale)',
+    logger,
+  });
+  requireEpochMemory(config.nepochs, '--nepochs');
 }
 
 /** The same network on a canvas with room for positions that move. */

@@ -438,3 +438,23 @@ describe('a host that does not read', () => {
     expect(reconstructor.inputs).toHaveLength(1);
   });
 });
+
+describe('a host that does not read', () => {
+  it('is not read from while its answers wait, and gets all of them later', async () => {
+    const host = new Host({}, false);
+    host.send('initialize', 1, { protocol: 1 });
+    const last = 2000;
+    for (let id = 2; id <= last; id++) host.send('settings/describe', id);
+    await pause(50);
+    expect(host.input.isPaused()).toBe(true);
+    expect(host.output.writableLength).toBeLessThan(2 ** 20);
+    const waiting = host.input.readableLength + host.input.writableLength;
+    await pause(50);
+    expect(host.input.readableLength + host.input.writableLength).toBe(waiting);
+    host.read();
+    await host.end(last);
+    host.send('shutdown', last + 1);
+    expect(await host.served).toEqual({ reason: 'shutdown', stuck: false });
+    expect(host.said.filter(({ tag }) => tag === 'end')).toHaveLength(last + 1);
+  });
+});

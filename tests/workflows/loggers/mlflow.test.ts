@@ -1,5 +1,5 @@
 /** Runs on MLflow, against a server that refuses what the real one refuses. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -100,13 +100,18 @@ describe('a run', () => {
     expect(saved).toEqual({ tracking_uri: server.address, run_id: only().run_id });
   });
 
-  it('copies artifacts where the server keeps them in a folder', async () => {
+  it('copies artifacts to the folder that was named, where the server keeps them in one', async () => {
+    await mkdir(join(folder, 'store'));
     server.artifactRoot = `file://${folder}/store`;
-    const logger = create();
+    const logger = create({ allowFile: join(folder, 'store') });
     await logger.start(run());
     await logger.image('previews/phase', 1, Uint8Array.of(7));
     const kept = join(folder, 'store', '1', only().run_id, 'artifacts', 'previews', 'phase', 'epoch_0001.png');
     expect(await readFile(kept)).toEqual(Buffer.of(7));
+    // What is there stays.
+    await logger.image('previews/phase', 1, Uint8Array.of(8));
+    expect(await readFile(kept)).toEqual(Buffer.of(7));
+    expect(said.at(-1)).toMatch(/^warn .*epoch_0001\.png is there already and stays as it is\.$/);
   });
 
   it('says once that artifacts lie where only the server can write', async () => {
@@ -118,7 +123,7 @@ describe('a run', () => {
     await logger.finish('finished');
     expect(said.filter((line) => line.startsWith('warn'))).toEqual([
       expect.stringMatching(/lie in s3:\/\/bucket.* only the server can write; start it with --serve-artifacts\.$/),
-      'warn MLflow did not get 2 files of this run; they are in the output folder.',
+      'warn MLflow did not get 2 files of this run; the output folder has all of it.',
     ]);
     expect(only().status).toBe('FINISHED');
   });
@@ -185,7 +190,7 @@ describe('a server that is not there', () => {
     expect(only().status).toBe('FINISHED');
     expect(said.slice(-2)).toEqual([
       'info MLflow answers again.',
-      'warn MLflow did not get 1 files of this run; they are in the output folder.',
+      'warn MLflow did not get 1 file of this run; the output folder has all of it.',
     ]);
   });
 
@@ -195,7 +200,7 @@ describe('a server that is not there', () => {
     await server.close();
     await logger.epoch({ epoch: 1, loss: 1, nll: 2 });
     await logger.finish('failed');
-    expect(said.at(-1)).toBe('warn MLflow did not get 2 figures of this run; they are in the output folder.');
+    expect(said.at(-1)).toBe('warn MLflow did not get 2 figures of this run; the output folder has all of it.');
   });
 });
 

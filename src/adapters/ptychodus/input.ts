@@ -13,6 +13,7 @@ import {
   sizeOf,
   type Tensor,
 } from '../../core/tensor.js';
+import { surveyScan } from '../../data/findings/survey.js';
 import { assemble } from '../../data/openDataset.js';
 import { incoherentModes } from '../../data/opening/probeFile.js';
 import { framesInMemory } from '../../data/patternSource.js';
@@ -44,7 +45,8 @@ const PIXEL_TOLERANCE = 1e-3;
 /**
  * Opens the scan that an input describes; the result must be closed. Positions are pixels of the input's object:
  * pixel (row, column) of the object is position (y = row, x = column).
- * @param options `labels`: known patches are cut from the input's object, for supervised training
+ * @param options `labels`: known patches are cut from the input's object, for supervised training; `accept`: codes of findings that
+ * do not stop
  * @throws PtychoError DATASET_SHAPE for patterns that are not square or arrays that do not fit each other, DATASET_VALUE for an
  * index that occurs twice or none in common, DATASET_UNITS for pixels without size, CANCELLED as soon as the input's signal fires,
  * and those of opening a scan
@@ -52,7 +54,7 @@ const PIXEL_TOLERANCE = 1e-3;
 export async function openInput(
   input: ReconstructInput,
   logger: Logger,
-  options: { readonly labels?: boolean } = {},
+  options: { readonly labels?: boolean; readonly accept?: string[] } = {},
 ): Promise<RawData> {
   const opening = withPatterns(input, async (found) => {
     const { probe, metadata } = input.product;
@@ -63,7 +65,7 @@ export async function openInput(
       );
     }
     const { file } = scanOf({ ...found, notes }, input.product, badPixelsOf(input, found));
-    const raw = await assemble(file, { logger });
+    const raw = await surveyScan(await assemble(file, { logger, accept: options.accept }), { logger });
     return options.labels ? withObjectLabels(raw, logger) : raw;
   });
   return untilCancelled(opening, input.signal, 'Opening the scan', (late) => late.close());
@@ -81,14 +83,18 @@ export interface SolverInput {
  * The same for a solver, which changes probe and positions, and makes a probe of its own where it is given none.
  * @throws PtychoError as {@link openInput}
  */
-export async function openSolverInput(input: ReconstructInput, logger: Logger): Promise<SolverInput> {
+export async function openSolverInput(
+  input: ReconstructInput,
+  logger: Logger,
+  accept: string[] = [],
+): Promise<SolverInput> {
   const opening = withPatterns(input, async (found) => {
     const { file, positionRows } = scanOf(found, input.product, badPixelsOf(input, found));
     const { metadata } = input.product;
     const { probeGuess } = file;
-    const raw =
+    const opened =
       probeGuess && holdsLight(probeGuess)
-        ? await assemble(file, { logger })
+        ? await assemble(file, { logger, accept })
         : await assemble(
             {
               ...file,
@@ -98,9 +104,11 @@ export async function openSolverInput(input: ReconstructInput, logger: Logger): 
                 `The probe of ${nameOf(metadata)} is no light that could be begun with, so one is guessed from the patterns.`,
               ],
             },
-            { logger },
+            { logger, accept },
           );
-    return { raw, positionRows };
+    const raw = await surveyScan(opened, { logger });
+    // Frames without light are left out.
+    return { raw, positionRows: Int32Array.from(raw.sampleIndices, (row) => positionRows[row]) };
   });
   return untilCancelled(opening, input.signal, 'Opening the scan', (late) => late.raw.close());
 }

@@ -22,7 +22,7 @@ import { openInput, projection } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOf, placeOnObject, productWith } from './output.js';
 import { RESULT_CANCELLED, RESULT_OK } from './results.js';
-import { engineFromSettings, imageFromSettings, settingsFromModel } from './settings/configs.js';
+import { acceptFromSettings, engineFromSettings, imageFromSettings, settingsFromModel } from './settings/configs.js';
 import { chosenPath, type PtychoPinnSettings } from './settings/settings.js';
 import { openTrainingFolder, runTraining, type TrainedInto } from './training.js';
 import type { ModelInfo, ReconstructInput, ReconstructOutput, TrainableReconstructor, TrainOutput } from './types.js';
@@ -137,7 +137,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
       }
       let raw: RawData | undefined;
       try {
-        raw = await openInput(input, this.#log);
+        raw = await openInput(input, this.#log, { accept: acceptFromSettings(this.#settings) });
         yield* this.#outputs(input, raw, lease.model, losses);
       } catch (error) {
         if (!isPtychoError(error, 'CANCELLED')) throw error;
@@ -156,7 +156,10 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
    * @throws PtychoError OUTPUT_UNWRITABLE, CANCELLED, and those of the input
    */
   async exportTrainingData(path: string, input: ReconstructInput): Promise<void> {
-    const raw = await openInput(input, this.#log, { labels: this.name === 'Supervised' });
+    const raw = await openInput(input, this.#log, {
+      labels: this.name === 'Supervised',
+      accept: acceptFromSettings(this.#settings),
+    });
     try {
       await writeScan(path, raw, {
         amplitudes: true,
@@ -186,7 +189,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
     options: { readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<TrainOutput, void, void> {
     const target = this.#outputDir(outputDir);
-    const scans = await openTrainingFolder(inputDir, this.#modelType, this.#log);
+    const scans = await openTrainingFolder(inputDir, this.#modelType, this.#log, acceptFromSettings(this.#settings));
     try {
       yield* this.#train(scans, target, options.signal);
     } finally {
@@ -198,7 +201,10 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
   /** The same on the patterns and positions of a host, without files between. */
   async *trainOn(input: ReconstructInput, outputDir?: string): AsyncGenerator<TrainOutput, void, void> {
     const target = this.#outputDir(outputDir);
-    const raw = await openInput(input, this.#log, { labels: this.name === 'Supervised' });
+    const raw = await openInput(input, this.#log, {
+      labels: this.name === 'Supervised',
+      accept: acceptFromSettings(this.#settings),
+    });
     try {
       yield* this.#train({ train: raw }, target, input.signal);
     } finally {

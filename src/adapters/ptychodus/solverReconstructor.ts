@@ -21,7 +21,7 @@ import { hasCoherentModes, holdsLight, openSolverInput, projection, type SolverI
 import type { LibraryLog } from './logger.js';
 import { lossesOfSolver, type PlacedObject, placeOnObject, productWith, productWithSolved } from './output.js';
 import { RESULT_CANCELLED, RESULT_OK } from './results.js';
-import { engineFromSettings } from './settings/configs.js';
+import { acceptFromSettings, engineFromSettings } from './settings/configs.js';
 import type { PtychoPinnSettings } from './settings/settings.js';
 import { solverFromSettings } from './settings/solver.js';
 import type { ReconstructInput, ReconstructOutput, Reconstructor } from './types.js';
@@ -77,7 +77,7 @@ export class SolverReconstructor implements Reconstructor {
     }
     let scan: SolverInput;
     try {
-      scan = await openSolverInput(input, this.#log);
+      scan = await openSolverInput(input, this.#log, acceptFromSettings(this.#settings));
     } catch (error) {
       if (!isPtychoError(error, 'CANCELLED')) throw error;
       yield nothingDone(input);

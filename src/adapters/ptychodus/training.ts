@@ -64,6 +64,7 @@ export async function openTrainingFolder(
   folder: string,
   modelType: ModelType,
   log: LibraryLog,
+  accept: readonly string[] = [],
 ): Promise<TrainingFolder> {
   const [train, test] = [path.join(folder, TRAIN_FILE), path.join(folder, TEST_FILE)];
   if (!(await isFile(train))) {
@@ -74,7 +75,7 @@ export async function openTrainingFolder(
     );
   }
   const open = async (file: string) => {
-    const raw = await openSurveyed(file, { logger: log });
+    const raw = await openSurveyed(file, { accept: [...accept], logger: log });
     return modelType === 'supervised' ? withObjectLabels(raw, log) : raw;
   };
   const opened = await open(train);

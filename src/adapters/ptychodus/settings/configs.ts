@@ -36,6 +36,11 @@ export function engineFromSettings(
   };
 }
 
+/** Findings about a scan that shall not stop. */
+export function acceptFromSettings({ engine }: PtychoPinnSettings): string[] {
+  return engine.accept.value.split(/[\s,]+/).filter((code) => code !== '');
+}
+
 /** A training run as the settings describe it; every pattern starts a group. */
 export function trainingFromSettings(
   settings: PtychoPinnSettings,
@@ -72,6 +77,7 @@ export function trainingFromSettings(
       ...lossesFromSettings(settings, modelType, notes),
       n_groups: 'all',
       neighbor_count: neighbours,
+      data: { accept: acceptFromSettings(settings) },
       seed: engine.seed.value,
     },
     notes,
@@ -97,6 +103,7 @@ export function imageFromSettings(
       n_groups: samples > 1 ? samples * patterns : null,
       enable_oversampling: samples > 1,
       neighbor_count: neighboursFromSettings(settings, notes, gridsize),
+      data: { accept: acceptFromSettings(settings) },
       seed: settings.engine.seed.value,
       // Nobody shows it: a product has no place for it.
       uncertainty: false,

@@ -112,6 +112,8 @@ function engineSettings(group: ParameterGroup) {
     threads: group.createInteger('Threads', 0, { minimum: 0 }),
     /** Seconds between previews of a reconstruction. */
     previewSeconds: group.createReal('PreviewSeconds', 1, { minimum: 0.1 }),
+    /** Codes of findings that shall not stop, with commas: as the field `accept`. */
+    accept: group.createString('Accept', ''),
     seed: group.createInteger('Seed', 0, { minimum: 0, maximum: 2 ** 32 - 1 }),
   };
 }

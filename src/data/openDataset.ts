@@ -199,7 +199,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   if (negatives) findings.add(negatives.finding);
   const source = new FramePatterns(laid, domain, { ...view, badPixels, negativeNoise: negatives !== undefined });
   // What cannot be used is found now and not in the middle of training.
-  if (looked.pixels.some((v) => !(v < Number.POSITIVE_INFINITY && (v >= 0 || negatives !== undefined)))) {
+  if (!judged.finite || (judged.negatives && !negatives)) {
     await source.readStored(looked.indices, looked.pixels);
   }
   if (layout.rebin > 1) {

@@ -110,6 +110,10 @@ function evidenceOf(values: Float32Array, dtype: NpyDtype): Evidence {
   let whole = true;
   let wholeSquares = true;
   let roots = 0;
+  if (/^u?int/.test(dtype)) {
+    for (let i = 0; i < values.length; i++) if (values[i] > largest) largest = values[i];
+    return { integerType: true, largest, whole, wholeSquares: false, roots };
+  }
   for (const v of values) {
     if (v > largest) largest = v;
     const isWhole = Math.abs(v - Math.round(v)) <= 1e-6 * (1 + Math.abs(v));
@@ -119,7 +123,7 @@ function evidenceOf(values: Float32Array, dtype: NpyDtype): Evidence {
     wholeSquares &&= isRoot || square > LARGEST_SQUARE;
     if (isRoot && !isWhole && square > 0.5) roots++;
   }
-  return { integerType: /^u?int/.test(dtype), largest, whole, wholeSquares, roots };
+  return { integerType: false, largest, whole, wholeSquares, roots };
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
@@ -302,17 +306,18 @@ export interface DomainClaims {
 
 /**
  * The domain of a scan from option, file and values.
- * @param values some pixels as stored, finite; those of no use are 0.
+ * @param looked (n, side, side) some patterns as stored, finite; pixels of no use are 0.
  * @throws PtychoError DATASET_UNITS for unknown words, for option and file that disagree, and for values that cannot be what
  * is declared.
  */
 export function settleMeasurementDomain(
   { option, redeclare, declared }: DomainClaims,
-  values: Float32Array,
+  looked: Float32Array,
   dtype: NpyDtype,
   path: string,
   evidence: DomainEvidence,
 ): InferredDomain {
+  const values = thinned(looked, evidence.side);
   const asked = option ? parseMeasurementDomain(option, 'The option measurement_domain') : undefined;
   if (asked === undefined && declared === undefined) {
     const inferred = inferMeasurementDomain(values, dtype, evidence);
@@ -348,6 +353,22 @@ export function settleMeasurementDomain(
     reason: 'the file declares it',
     finding: declaredOtherwise(said, declared!.where, values, dtype, evidence),
   };
+}
+
+/** Patterns that are enough to tell what numbers are. */
+const ENOUGH_PATTERNS = 16;
+
+/** Some of the patterns, spread evenly. */
+function thinned(values: Float32Array, side: number): Float32Array {
+  const size = side * side;
+  const n = Math.floor(values.length / size);
+  if (n <= ENOUGH_PATTERNS) return values;
+  const some = new Float32Array(ENOUGH_PATTERNS * size);
+  for (let i = 0; i < ENOUGH_PATTERNS; i++) {
+    const from = Math.floor((i * n) / ENOUGH_PATTERNS) * size;
+    some.set(values.subarray(from, from + size), i * size);
+  }
+  return some;
 }
 
 /** A doubt where the steps of fractional values, which are no accident, are those of the other kind of numbers. */

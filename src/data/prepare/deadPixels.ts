@@ -44,14 +44,16 @@ export function isEndOfRange(value: number): boolean {
 export function deadPixels(values: Float32Array, size: number): { mask: Uint8Array; found: readonly MarkedPixels[] } {
   const n = Math.floor(values.length / size);
   const constant: number[] = [];
-  let largestOther = 0;
   for (let p = 0; p < size; p++) {
     const first = values[p];
     let same = !(first >= 0) || first === Number.POSITIVE_INFINITY || ENDS.has(first);
     for (let q = p + size; same && q < n * size; q += size) same = Object.is(values[q], first);
     if (same) constant.push(p);
-    else for (let q = p; q < n * size; q += size) if (values[q] > largestOther) largestOther = values[q];
   }
+  // Only small marks ask for it, and they are rare.
+  const largestOther = constant.some((p) => values[p] >= 0 && values[p] < NO_COUNT_FROM)
+    ? largestBesides(values, constant, size)
+    : 0;
   const negatives = new Set(constant.map((p) => values[p]).filter((v) => v < 0 && Number.isFinite(v)));
   const negativeMarks = n >= ENOUGH_FRAMES || negatives.size <= FEW_MARKS;
   const mask = new Uint8Array(size);
@@ -68,6 +70,16 @@ export function deadPixels(values: Float32Array, size: number): { mask: Uint8Arr
   }
   const found = [...counts].map(([value, pixels]) => ({ value, pixels })).sort((a, b) => b.pixels - a.pixels);
   return { mask, found };
+}
+
+function largestBesides(values: Float32Array, pixels: readonly number[], size: number): number {
+  const left = new Uint8Array(size);
+  for (const p of pixels) left[p] = 1;
+  let largest = 0;
+  for (let q = 0, p = 0; q < values.length; q++, p = p + 1 === size ? 0 : p + 1) {
+    if (!left[p] && values[q] > largest) largest = values[q];
+  }
+  return largest;
 }
 
 /** Light on both sides of a gap, in units of the smallest number there is, summed over the frames: then 0 is no chance. */

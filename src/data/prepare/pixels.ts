@@ -54,6 +54,8 @@ export interface PixelReport {
   readonly mask?: Uint8Array;
   /** In words, for {@link badPixelFinding}. */
   readonly found: readonly string[];
+  /** All values that are left are finite. */
+  readonly finite: boolean;
   /** Values below zero, which amplitudes cannot have: noise around zero, or marks in single pixels. */
   readonly negatives?: { readonly noise: boolean; readonly finding: Finding };
   readonly findings: readonly Finding[];
@@ -78,6 +80,7 @@ export function judgePixels(values: Float32Array, side: number, known: PatternPi
   const mask = given?.slice() ?? new Uint8Array(size);
   if (noData) addTo(mask, noData);
   const leaveOut = () => {
+    if (!mask.includes(1)) return;
     for (let q = 0, p = 0; q < values.length; q++, p = p + 1 === size ? 0 : p + 1) if (mask[p]) values[q] = 0;
   };
   leaveOut();
@@ -94,12 +97,13 @@ export function judgePixels(values: Float32Array, side: number, known: PatternPi
     if (darkCount > 0) found.push(`${pixelsOf(darkCount, size)} are dark amid light in all patterns looked at`);
     leaveOut();
   }
-  const saturated = saturation(values, dtype);
+  const tally = tallyOf(values);
   return {
+    finite: tally.finite,
     mask: mask.includes(1) ? mask : undefined,
     found,
-    negatives: negativeFinding(values),
-    findings: [inverted, saturated].filter((finding) => finding !== undefined),
+    negatives: negativeFinding(tally, values.length),
+    findings: [inverted, saturation(tally, dtype)].filter((finding) => finding !== undefined),
   };
 }
 
@@ -155,13 +159,42 @@ function invertedMask(values: Float32Array, mask: Uint8Array): Finding | undefin
   };
 }
 
-/** Counts that stopped at the end of a type's range in some of the patterns. */
-function saturation(values: Float32Array, dtype: string): Finding | undefined {
-  let [largest, times] = [0, 0];
-  for (const v of values) {
-    if (v > largest) [largest, times] = [v, 1];
-    else if (v === largest) times++;
+/** What one pass over the values shows. */
+interface Tally {
+  readonly finite: boolean;
+  readonly largest: number;
+  /** Values that are the largest. */
+  readonly times: number;
+  readonly negatives: number;
+  /** Their Σ v², the least of them, and some of those that differ. */
+  readonly squares: number;
+  readonly least: number;
+  readonly sizes: readonly number[];
+}
+
+function tallyOf(values: Float32Array): Tally {
+  let [largest, times, negatives, squares, least] = [0, 0, 0, 0, 0];
+  let finite = true;
+  const sizes: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i];
+    if (v > 0) {
+      if (v > largest) {
+        largest = v;
+        times = 1;
+      } else if (v === largest) times++;
+    } else if (v < 0 && v !== Number.NEGATIVE_INFINITY) {
+      negatives++;
+      squares += v * v;
+      if (v < least) least = v;
+      if (sizes.length < NOISY_SIZES && !sizes.includes(v)) sizes.push(v);
+    } else if (v !== 0) finite = false;
   }
+  return { finite: finite && largest < Number.POSITIVE_INFINITY, largest, times, negatives, squares, least, sizes };
+}
+
+/** Counts that stopped at the end of a type's range in some of the patterns. */
+function saturation({ largest, times }: Tally, dtype: string): Finding | undefined {
   const bits = /^uint(8|16|32)$/.exec(dtype)?.[1];
   const full = bits !== undefined && largest >= Math.fround(2 ** Number(bits) - 1);
   if (!full && !(largest >= 255 && isEndOfRange(largest) && times > BY_CHANCE)) return undefined;
@@ -173,19 +206,13 @@ function saturation(values: Float32Array, dtype: string): Finding | undefined {
   };
 }
 
-function negativeFinding(values: Float32Array): { readonly noise: boolean; readonly finding: Finding } | undefined {
-  let [count, squares, least] = [0, 0, 0];
-  const sizes = new Set<number>();
-  for (const v of values) {
-    if (!(v < 0) || v === Number.NEGATIVE_INFINITY) continue;
-    count++;
-    squares += v * v;
-    least = Math.min(least, v);
-    if (sizes.size < NOISY_SIZES) sizes.add(v);
-  }
+function negativeFinding(
+  { negatives: count, squares, least, sizes }: Tally,
+  among: number,
+): { readonly noise: boolean; readonly finding: Finding } | undefined {
   if (count === 0) return undefined;
-  const share = count / values.length;
-  const noise = share >= NOISY || sizes.size >= NOISY_SIZES;
+  const share = count / among;
+  const noise = share >= NOISY || sizes.length >= NOISY_SIZES;
   const percent = `${(100 * share).toPrecision(2)} % of the values looked at`;
   if (noise) {
     return {
@@ -202,7 +229,7 @@ function negativeFinding(values: Float32Array): { readonly noise: boolean; reado
     finding: {
       code: 'NEGATIVE_PIXELS',
       severity: 'wrong',
-      message: `${count} of the values looked at ${count === 1 ? 'is' : 'are'} ${[...sizes].join(' or ')}, in single pixels of single patterns: no counts, but marks.`,
+      message: `${count} of the values looked at ${count === 1 ? 'is' : 'are'} ${sizes.join(' or ')}, in single pixels of single patterns: no counts, but marks.`,
       remedy: '--valid_range 0:',
     },
   };

@@ -13,9 +13,9 @@ import { totalIntensity } from '../physics/probe.js';
 import { FigureMeter, type PatternFigures } from './findings/figures.js';
 import { Findings } from './findings/finding.js';
 import { addFindings } from './findings/look.js';
-import { type FoundMask, maskOfPatterns, readBadPixels } from './opening/badPixels.js';
+import { type FoundMask, maskOfPatterns } from './opening/badPixels.js';
 import { GUESS_PROBE, guessProbe } from './opening/guessProbe.js';
-import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
+import { type MeasurementDomain, settleMeasurementDomain, traditionOf } from './opening/measurementDomain.js';
 import type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 import { describeOrientation, keepsAxes, type Orientation, orientationOf } from './opening/orientation.js';
 import { alignPositions } from './opening/positions.js';
@@ -23,14 +23,17 @@ import { checkProbe, readProbe } from './opening/probeFile.js';
 import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
 import { selectRows } from './opening/selection.js';
 import { FramePatterns } from './patternSource.js';
-import { correctFrames, readCorrection } from './prepare/corrections.js';
+import { correctInPlace, readCorrection } from './prepare/corrections.js';
 import { chooseFrames, skipsUnreadable } from './prepare/frameChoice.js';
-import { type FrameLayout, isPlainCut, layFrames, layMask } from './prepare/frameLayout.js';
-import { type Looked, readSample } from './prepare/sample.js';
+import { type FrameLayout, isPlainCut, layFrames } from './prepare/frameLayout.js';
+import { findMask, laidMask, maskOf, prepareFrames, unbinned } from './prepare/framePixels.js';
+import { badPixelFinding, judgeFrames, judgePixels } from './prepare/pixels.js';
+import { type Looked, readSample, Sample } from './prepare/sample.js';
 import { layProbe, settleLayout } from './prepare/settleLayout.js';
+import { clipInto, parseValidRange } from './prepare/validRange.js';
 import type { RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
-import type { ScanFile, StoredPatches, StoredPatterns } from './scanFile.js';
+import type { ScanFile, StoredPatches } from './scanFile.js';
 
 export type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 
@@ -109,8 +112,18 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
 
   // What a frame becomes.
   const correction = await readCorrection(file.patterns, options);
-  const patterns = correction ? correctFrames(file.patterns, correction) : file.patterns;
-  const sample = await readSample(patterns, rows, skipsUnreadable(options));
+  const validRange = options.valid_range ? parseValidRange(options.valid_range) : undefined;
+  const stored = await readSample(file.patterns, rows, skipsUnreadable(options));
+  // Marks are told before anything is done to them.
+  const noData = judgeFrames(stored.data, file.patterns.height * file.patterns.width, validRange);
+  const patterns = prepareFrames(file.patterns, { correction, validRange, masked: noData.mask }, (row, values) =>
+    logger.warn(
+      `${path}: frame ${row} has ${values} values outside of valid_range ${options.valid_range}; here and in other frames they are moved into it.`,
+    ),
+  );
+  if (validRange) clipInto(stored.data, validRange);
+  if (correction) correctInPlace(stored.data, correction);
+  const sample = new Sample(patterns, stored.data, stored.indices, stored.fileRows);
   const layout = await settleLayout(sample, file, options, note);
   const { N } = layout;
   const grid = gridChange(file, layout, orientation.transpose);
@@ -146,25 +159,55 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   let domain: MeasurementDomain = 'normalized_amplitude';
   const laid = plain ? patterns : layFrames(patterns, layout, () => domain);
   const window = plain ? layout.window : undefined;
-  const mask = await findMask(file, options, correction?.unusable);
-  const found = plain ? mask : laidMask(mask, patterns, layout);
-  const badPixels = found && maskOfPatterns(found, laid, window, orientation.transpose, note);
-  const view = { rows, window, transpose: orientation.transpose, badPixels };
-  // An amplitude passes unchanged, so this reads the values as stored, and finds unusable pixels now and not in the middle of
-  // training.
+  const finished = (mask: FoundMask | undefined) => {
+    const found = plain ? mask : laidMask(mask, patterns, layout);
+    return found && maskOfPatterns(found, laid, window, orientation.transpose);
+  };
+  const own = await findMask(file, options);
+  const given = own && finished(own);
+  const view = { rows, window, transpose: orientation.transpose };
   const looked = await sample.as(laid === patterns ? undefined : layout, () => domain, view);
-  if (badPixels === undefined) noteSaturation(file, looked.pixels, note);
+  const judged = judgePixels(looked.pixels, N, {
+    given,
+    noData: finished(maskOf(file, [correction?.unusable, noData.mask])),
+    autoMask: options.auto_mask,
+    dtype: laid.dtype,
+  });
+  const badPixels = judged.mask;
+  const about = [badPixelFinding([...noData.found, ...judged.found], path), ...judged.findings];
+  for (const finding of about) if (finding) findings.add(finding);
+  // A mask that hides the light would make other findings of its own.
+  if (!options.reportOnly) findings.settle();
+  const known = await findProbe(file, layout, options, note);
   const settled = settleMeasurementDomain(
     { option: options.measurement_domain, redeclare: options.redeclare, declared: file.measurementDomain },
-    looked.pixels,
+    layout.rebin === 1 ? looked.pixels : await unbinned(sample, layout, view, noData.mask),
     file.patterns.dtype,
     path,
+    {
+      side: layout.rebin === 1 ? N : layout.padded,
+      // Readings that are corrected are those of a detector.
+      tradition: correction ? 'intensities' : traditionOf(file.format, patterns.origin.member),
+      probePower: known && totalIntensity(known),
+    },
   );
   domain = settled.domain;
   const { reason } = settled;
+  if (settled.finding) findings.add(settled.finding);
   if (correction && domain !== 'count_intensity') throw notCorrected(path, domain);
-  const source = new FramePatterns(laid, domain, view);
-  const probeGuess = await findProbe(file, source, layout, options, note);
+  const negatives = domain === 'count_intensity' ? judged.negatives : undefined;
+  if (negatives) findings.add(negatives.finding);
+  const source = new FramePatterns(laid, domain, { ...view, badPixels, negativeNoise: negatives !== undefined });
+  // What cannot be used is found now and not in the middle of training.
+  if (!judged.finite || (judged.negatives && !negatives)) {
+    await source.readStored(looked.indices, looked.pixels);
+  }
+  if (layout.rebin > 1) {
+    // Only now it is known how pixels add up.
+    looked.pixels.set((await sample.as(layout, () => domain, view)).pixels);
+    judgePixels(looked.pixels, N, { given: badPixels, dtype: 'float32' });
+  }
+  const probeGuess = known ?? (await guessedProbe(file, source, options, note));
   const patches = (stored: StoredPatches | undefined, name: string) =>
     stored && restrict(stored, rows, { N, sameGrid, patterns: file.patterns.count, name, path }, note);
 
@@ -224,29 +267,6 @@ function checkTurned(x: Float64Array, y: Float64Array, file: ScanFile, { coord_s
   );
 }
 
-/** @param unusable pixels of whole frames of which a flat field says nothing */
-async function findMask(
-  file: ScanFile,
-  options: OpenDatasetOptions,
-  unusable: Uint8Array | undefined,
-): Promise<FoundMask | undefined> {
-  const { height, width } = file.patterns;
-  const own = options.bad_pixels
-    ? await readBadPixels(options.bad_pixels, options.allow_links)
-    : file.badPixels && { mask: file.badPixels, origin: { path: file.path, member: 'bad_pixels' } };
-  if (!unusable || (own && own.mask.data.length !== unusable.length)) return own;
-  const data = own ? own.mask.data.map((bad, p) => bad | unusable[p]) : unusable;
-  return { mask: { data, shape: [height, width] }, origin: own?.origin ?? { path: String(options.flat) } };
-}
-
-/** A mask of whole frames goes through what they go through; pixels that a moved frame does not reach are bad. */
-function laidMask(found: FoundMask | undefined, { height, width }: StoredPatterns, layout: FrameLayout): FoundMask {
-  const ofFrames = found && found.mask.shape[0] === height && found.mask.shape[1] === width;
-  if (found && !ofFrames) return found;
-  const data = layMask(found?.mask.data, [height, width], layout);
-  return { mask: { data, shape: [layout.N, layout.N] }, origin: found?.origin ?? { path: 'crop_center_px' } };
-}
-
 function notCorrected(path: string, domain: MeasurementDomain): PtychoError {
   return new PtychoError(
     'CONFIG_INVALID',
@@ -264,23 +284,30 @@ function figuresOf({ pixels, indices }: Looked, domain: MeasurementDomain, N: nu
   return meter.figures();
 }
 
-async function findProbe(
+/** A guess of the probe, where it is asked for and the file holds none. */
+async function guessedProbe(
   file: ScanFile,
   source: FramePatterns,
+  options: OpenDatasetOptions,
+  note: (sentence: string) => void,
+): Promise<ComplexTensor | undefined> {
+  if (options.probe !== GUESS_PROBE) return undefined;
+  note(
+    `${file.path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
+  );
+  return guessProbe(source);
+}
+
+/** The probe that is given, or the file's. */
+async function findProbe(
+  file: ScanFile,
   layout: FrameLayout,
   options: OpenDatasetOptions,
   note: (sentence: string) => void,
 ): Promise<ComplexTensor | undefined> {
-  const { N } = source;
-  const guessed = options.probe === GUESS_PROBE;
-  if (options.probe && !guessed) return readProbe(options.probe, N, note, options.allow_links);
+  const { N } = layout;
+  if (options.probe && options.probe !== GUESS_PROBE) return readProbe(options.probe, N, note, options.allow_links);
   const probe = file.probeGuess;
-  if (probe === undefined && guessed) {
-    note(
-      `${file.path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
-    );
-    return guessProbe(source);
-  }
   if (probe === undefined) return undefined;
   const { height, width } = file.patterns;
   const [rows, columns] = probe.shape.slice(-2);
@@ -292,18 +319,6 @@ async function findProbe(
     `The probe of ${file.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
   );
   return checkProbe(cropped, N, { path: file.path, member: 'probeGuess' });
-}
-
-/** The largest number of an unsigned type is how detectors mark pixels that do not count. */
-function noteSaturation({ path, patterns }: ScanFile, pixels: Float32Array, note: (sentence: string) => void): void {
-  const bits = { uint16: 16, uint32: 32 }[patterns.dtype as string];
-  if (bits === undefined) return;
-  const largest = 2 ** bits - 1;
-  const marked = pixels.reduce((sum, v) => sum + (v >= largest ? 1 : 0), 0);
-  if (marked === 0) return;
-  note(
-    `${path}: ${marked} pixels of the patterns looked at hold ${largest}, the largest ${patterns.dtype}, with which detectors mark bad pixels; if they are bad, give their mask with bad_pixels FILE[:key].`,
-  );
 }
 
 /** Patches of the selected patterns only; none where they do not fit the patterns. */

@@ -1,6 +1,7 @@
 /**
  * Diffraction patterns of a scan, read on demand as amplitudes. The one place where frames are cropped and turned, where bad
- * pixels are blanked, where intensities are square-rooted and where pixels are checked to be finite and not negative.
+ * pixels are blanked, where intensities are square-rooted and where pixels are checked to be finite and, unless they are noise
+ * around zero, not negative.
  */
 import { PtychoError } from '../core/errors.js';
 import type { NumericArray } from '../core/tensor.js';
@@ -25,11 +26,12 @@ export interface PatternSource {
   /**
    * Writes the amplitudes of patterns `indices` one after the other into `out`, shape (indices.length, N, N), each times
    * `scale` (1 when left out; the product is one in single precision, as the network's input is defined).
-   * @throws PtychoError DATASET_VALUE naming the first pixel that is NaN, infinite or negative; DATASET_SHAPE for an index
+   * Noise below zero, where the scan has it, becomes 0.
+   * @throws PtychoError DATASET_VALUE naming the first pixel that is NaN, infinite or (elsewhere) negative; DATASET_SHAPE for an index
    * or an `out` that does not fit; reading errors of the file.
    */
   readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void>;
-  /** The same in the stored unit (`domain`): counts stay counts. Bad pixels are 0 here too. */
+  /** The same in the stored unit (`domain`): counts stay counts, noise below zero included. Bad pixels are 0 here too. */
   readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void>;
   /** What each pattern sums up to, where a pass over all of them has measured it (`surveyScan`). */
   readonly sums?: PatternSums;
@@ -57,6 +59,8 @@ export interface PatternView {
   readonly transpose?: boolean;
   /** (N, N) of the finished pattern: 1 = unusable. */
   readonly badPixels?: Uint8Array;
+  /** Values below zero are noise: kept as they are stored, 0 as amplitudes. Refused otherwise. */
+  readonly negativeNoise?: boolean;
 }
 
 /** Pixels of whole frames that are read in one go before they are cropped. */
@@ -85,8 +89,12 @@ export class FramePatterns implements PatternSource {
     this.N = this.window.side;
     this.resident = frames.resident;
     this.storedDtype = frames.dtype;
-    this.toAmplitudes = amplitudeRule(frames.dtype, domain === 'count_intensity');
-    this.toStored = amplitudeRule(frames.dtype, false);
+    this.toAmplitudes = amplitudeRule(
+      frames.dtype,
+      domain === 'count_intensity',
+      view.negativeNoise ? 'clip' : 'refuse',
+    );
+    this.toStored = amplitudeRule(frames.dtype, false, view.negativeNoise ? 'keep' : 'refuse');
     this.bad = Int32Array.from({ length: view.badPixels ? this.N ** 2 : 0 }, (_, p) => p).filter(
       (p) => view.badPixels![p] === 1,
     );
@@ -100,12 +108,21 @@ export class FramePatterns implements PatternSource {
     return this.read(indices, out, this.toStored, 1);
   }
 
+  /** Values as the file has them, cropped and turned, and nothing else: bad pixels and NaN are there. */
+  async readUnchecked(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
+    await this.readFrames(indices, out);
+  }
+
   private async read(indices: ArrayLike<number>, out: Float32Array, rule: AmplitudeRule, scale: number): Promise<void> {
+    this.finish(await this.readFrames(indices, out), out, rule, scale);
+  }
+
+  private async readFrames(indices: ArrayLike<number>, out: Float32Array): Promise<Int32Array> {
     this.checkRequest(indices, out);
     const rows = Int32Array.from(indices, (i) => this.view.rows?.[i] ?? i);
     if (this.view.window === undefined && !this.view.transpose) await this.frames.readRowsInto(rows, out);
     else await this.readWindows(rows, out);
-    this.finish(rows, out, rule, scale);
+    return rows;
   }
 
   async close(): Promise<void> {}
@@ -150,7 +167,7 @@ export class FramePatterns implements PatternSource {
     if (this.view.transpose) place.reverse();
     throw new PtychoError(
       'DATASET_VALUE',
-      `${nameOf(origin)} has the value ${value} in pattern ${frame}, row ${place[0] + window.row}, column ${place[1] + window.column}, but pixels must be finite and not negative; replace such pixels (by 0, say) and save again, or mark them with bad_pixels FILE[:key].`,
+      `${nameOf(origin)} has the value ${value} in pattern ${frame}, row ${place[0] + window.row}, column ${place[1] + window.column}, but pixels must be finite and not negative; say which values are data with --valid_range LO:HI, mark the pixel with --bad_pixels FILE[:key], or leave the pattern out with --skip_frames ${frame}.`,
       { path: origin.path, key: origin.member, found: value },
     );
   }

@@ -16,7 +16,8 @@ import {
   type Tensor,
 } from '../core/tensor.js';
 import { dtypeOf } from '../formats/npyWrite.js';
-import type { Findings } from './findings/finding.js';
+import { totalIntensity } from '../physics/probe.js';
+import { Findings, sentenceOf } from './findings/finding.js';
 import { fromNdarray, isNdarray, type NumericNdarray } from './ndarray.js';
 import { maskOfPatterns } from './opening/badPixels.js';
 import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
@@ -25,7 +26,8 @@ import { type Orientation, UPRIGHT } from './opening/orientation.js';
 import { patternLayout } from './opening/patternLayout.js';
 import { alignPositions } from './opening/positions.js';
 import { checkProbe } from './opening/probeFile.js';
-import { ArrayPatterns, framesInMemory, type PatternSource } from './patternSource.js';
+import { FramePatterns, framesInMemory, type PatternSource } from './patternSource.js';
+import { badPixelFinding, judgeFrames, judgePixels } from './prepare/pixels.js';
 import type { ScanFormat, ScanGeometry, StoredPatches, StoredPositions } from './scanFile.js';
 
 export type { MeasurementDomain } from './opening/measurementDomain.js';
@@ -146,20 +148,37 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
       found: mask.data.length,
     });
   }
-  const badPixels =
-    mask && maskOfPatterns({ mask, origin: { path, member: 'badPixels' } }, patterns, undefined, false, note);
-  const found = settleMeasurementDomain({ option: arrays.measurement_domain }, sample(data, N, badPixels), dtype, path);
+  const given = mask && maskOfPatterns({ mask, origin: { path, member: 'badPixels' } }, patterns, undefined, false);
+  const pixels = sample(data, N);
+  const noData = judgeFrames(pixels, N * N);
+  const judged = judgePixels(pixels, N, { given, noData: noData.mask, dtype });
+  const badPixels = judged.mask;
+  const probeGuess = arrays.probeGuess && checkProbe(arrays.probeGuess, N, { path, member: 'probeGuess' }, note);
+  const found = settleMeasurementDomain({ option: arrays.measurement_domain }, pixels, dtype, path, {
+    side: N,
+    tradition: 'amplitudes',
+    probePower: probeGuess && totalIntensity(probeGuess),
+  });
+  const negatives = found.domain === 'count_intensity' ? judged.negatives : undefined;
+  const findings = new Findings(path);
+  const about = [badPixelFinding(noData.found, path), ...judged.findings, found.finding, negatives?.finding];
+  for (const finding of about) {
+    if (finding === undefined) continue;
+    findings.add(finding);
+    if (finding.severity !== 'wrong') note(sentenceOf(finding));
+  }
+  findings.settle();
   return {
     source: path,
     format: 'memory',
     count,
     N,
-    patterns: new ArrayPatterns(data, N, found.domain, origin, badPixels),
+    patterns: new FramePatterns(patterns, found.domain, { badPixels, negativeNoise: negatives !== undefined }),
     xcoords: aligned.positions.x,
     ycoords: aligned.positions.y,
     xcoordsStart: aligned.start?.x,
     ycoordsStart: aligned.start?.y,
-    probeGuess: arrays.probeGuess && checkProbe(arrays.probeGuess, N, { path, member: 'probeGuess' }, note),
+    probeGuess,
     objectGuess: arrays.objectGuess,
     labels: arrays.labels && patchesInMemory(arrays.labels, count, N, path),
     badPixels,
@@ -200,8 +219,8 @@ function coordinates(x: ArrayLike<number>, y: ArrayLike<number>, path: string): 
   return { x: Float64Array.from(x), y: Float64Array.from(y), unit: 'px', origin: { path } };
 }
 
-/** Pixels of some patterns, evenly spread; bad ones are 0. */
-function sample(data: NumericArray, N: number, badPixels: Uint8Array | undefined): Float32Array {
+/** Pixels of some patterns, evenly spread. */
+function sample(data: NumericArray, N: number): Float32Array {
   const size = N * N;
   const count = data.length / size;
   const looked = Math.min(LOOKED_AT, count);
@@ -210,5 +229,5 @@ function sample(data: NumericArray, N: number, badPixels: Uint8Array | undefined
     const row = Math.floor((i * count) / looked);
     pixels.set(data.subarray(row * size, (row + 1) * size), i * size);
   }
-  return badPixels ? pixels.map((v, p) => (badPixels[p % size] ? 0 : v)) : pixels;
+  return pixels;
 }

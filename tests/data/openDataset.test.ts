@@ -411,7 +411,7 @@ describe('bad pixels', () => {
   const spoiled = { data: marked(data, 9, N * N + 9, 2 * N * N + 9, (n - 1) * N * N + 9), shape: [n, N, N] };
 
   it('are blanked before anything else looks at them', async () => {
-    await refuses({ diffraction: spoiled }, /row 1, column 1, .* or mark them with bad_pixels FILE\[:key\]/);
+    await refuses({ diffraction: spoiled }, /row 1, column 1, .* mark the pixel with --bad_pixels FILE\[:key\]/);
     await withScan({ diffraction: spoiled, bad_pixels: mask(9) }, {}, async (raw) => {
       expect(raw.domain).toBe('count_amplitude');
       expect([...raw.badPixels!]).toEqual([...mask(9).data]);
@@ -449,12 +449,20 @@ describe('bad pixels', () => {
       /shape \(2, 2\), but a mask of bad pixels must have the shape of the patterns, \(8, 8\)/,
     );
     const all = { data: new Uint8Array(N * N).fill(1), shape: [N, N] };
-    await refuses({ bad_pixels: all }, /marks all 8×8 pixels as bad; true must mean bad, so invert the mask/);
+    await refuses(
+      { bad_pixels: all },
+      /marks all 8×8 pixels as bad; true must mean bad: where it means good, give --invert_mask/,
+    );
     const most = { data: all.data.map((_, i) => (i < 60 ? 1 : 0)), shape: [N, N] };
-    await withScan({ bad_pixels: most }, {}, (raw) =>
-      expect(raw.notes).toEqual([
-        expect.stringMatching(/marks 60 of 64 pixels as bad; if true means good in it, invert/),
-      ]),
+    await refuses(
+      { bad_pixels: most },
+      /leaves out 60 of 64 pixels .* of the light: .* mean good: --invert_mask\. \[MASK_INVERTED;/,
+    );
+    await withScan({ bad_pixels: most }, { invert_mask: true }, (raw) =>
+      expect([...raw.badPixels!]).toEqual(Array.from(most.data, (v) => 1 - v)),
+    );
+    await withScan({ bad_pixels: most }, { accept: ['mask_inverted'] }, (raw) =>
+      expect([...raw.badPixels!]).toEqual([...most.data]),
     );
   });
 
@@ -473,15 +481,49 @@ describe('bad pixels', () => {
     );
   });
 
-  it('that a detector marked with its largest number are guessed at in a note', async () => {
-    const counts = Uint32Array.from(data, (d, p) => (p % (N * N) === 9 ? 2 ** 32 - 1 : Math.round(d * d)));
-    const diffraction = { data: counts, shape: [n, N, N] };
-    await withScan({ diffraction }, {}, (raw) =>
-      expect(raw.notes).toEqual([
-        expect.stringMatching(/30 pixels .* hold 4294967295, the largest uint32, .* bad_pixels FILE/),
-      ]),
+  it('that a detector marked are found whatever the type, and join the mask that is given', async () => {
+    const shape = [n, N, N];
+    const counts = Float64Array.from(data, (d) => Math.round(d * d));
+    const marks: [number, (values: Float64Array) => Uint32Array | Int32Array | Float32Array][] = [
+      [2 ** 32 - 1, (values) => Uint32Array.from(values)],
+      [65535, (values) => Uint32Array.from(values)],
+      [-1, (values) => Int32Array.from(values)],
+      [-2, (values) => Float32Array.from(values)],
+      [Number.NaN, (values) => Float32Array.from(values)],
+      [2 ** 32 - 1, (values) => Float32Array.from(values)],
+    ];
+    for (const [mark, typed] of marks) {
+      const spoilt = typed(counts.map((v, p) => (p % (N * N) === 9 ? mark : v)));
+      await withScan({ diffraction: { data: spoilt, shape }, bad_pixels: mask(12) }, {}, async (raw) => {
+        expect([...raw.badPixels!]).toEqual([...mask(9, 12).data]);
+        expect(raw.domain).toBe('count_intensity');
+        const values = new Float32Array(n * N * N);
+        await raw.patterns.readStored([...Array(n).keys()], values);
+        expect(values).toEqual(Float32Array.from(counts, (v, p) => (p % (N * N) === 9 || p % (N * N) === 12 ? 0 : v)));
+      });
+    }
+  });
+
+  it('are found by a range of valid values', async () => {
+    const counts = Float32Array.from(data, (d, p) =>
+      p === 9 ? -7 : p === N * N * (n - 1) + 12 ? 1e6 : Math.round(d * d),
     );
-    await withScan({ diffraction, bad_pixels: mask(9) }, {}, (raw) => expect(raw.notes).toEqual([]));
+    const diffraction = { data: counts, shape: [n, N, N] };
+    await refuses({ diffraction }, /1 of the values looked at is -7, .*: --valid_range 0:\. \[NEGATIVE_PIXELS/);
+    await withScan({ diffraction }, { valid_range: '0:5000' }, async (raw) => {
+      expect([...raw.badPixels!]).toEqual([...mask(9, 12).data]);
+    });
+    await refuses({ diffraction }, /valid_range must be two rising numbers with a colon/, { valid_range: '5:1' });
+  });
+
+  it('below zero because of noise are kept as counts and are 0 as amplitudes', async () => {
+    const counts = Float32Array.from(data, (d, p) => d * d * 3.37 + 4 * Math.sin(p * 12.9898));
+    await withScan({ diffraction: { data: counts, shape: [n, N, N] } }, {}, async (raw) => {
+      const stored = new Float32Array(n * N * N);
+      await raw.patterns.readStored([...Array(n).keys()], stored);
+      expect([raw.domain, raw.badPixels, stored]).toEqual(['count_intensity', undefined, counts]);
+      expect(await amplitudes(raw)).toEqual(counts.map((v) => Math.fround(Math.sqrt(Math.max(0, v)))));
+    });
   });
 });
 

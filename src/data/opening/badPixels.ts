@@ -38,7 +38,6 @@ export function maskOfPatterns(
   { height, width }: StoredPatterns,
   window: CropWindow | undefined,
   transpose: boolean,
-  note: (sentence: string) => void,
 ): Uint8Array {
   const side = window?.side ?? width;
   const [rows, columns] = mask.shape;
@@ -57,13 +56,8 @@ export function maskOfPatterns(
   if (bad === finished.length) {
     throw new PtychoError(
       'DATASET_VALUE',
-      `${nameOf(origin)} marks all ${side}×${side} pixels as bad; true must mean bad, so invert the mask if it means good.`,
+      `${nameOf(origin)} marks all ${side}×${side} pixels as bad; true must mean bad: where it means good, give --invert_mask.`,
       { path: origin.path, key: origin.member, found: bad },
-    );
-  }
-  if (bad > finished.length / 2) {
-    note(
-      `${nameOf(origin)} marks ${bad} of ${finished.length} pixels as bad; if true means good in it, invert the mask.`,
     );
   }
   return finished;

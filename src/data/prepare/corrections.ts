@@ -102,16 +102,21 @@ async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: 
 }
 
 /** The frames as counts, corrected while they are read; noise around zero stays as it is. */
-export function correctFrames(frames: StoredPatterns, { dark, factor }: Correction): StoredPatterns {
-  const size = factor.length;
+export function correctFrames(frames: StoredPatterns, correction: Correction): StoredPatterns {
   return {
     ...frames,
     dtype: 'float32',
     async readRowsInto(rows, out) {
       await frames.readRowsInto(rows, out);
-      for (let from = 0; from < rows.length * size; from += size) {
-        for (let p = 0; p < size; p++) out[from + p] = (out[from + p] - (dark ? dark[p] : 0)) * factor[p];
-      }
+      correctInPlace(out.subarray(0, rows.length * correction.factor.length), correction);
     },
   };
+}
+
+/** The same for values that were read, (n, height, width). */
+export function correctInPlace(values: Float32Array, { dark, factor }: Correction): void {
+  const size = factor.length;
+  for (let from = 0; from < values.length; from += size) {
+    for (let p = 0; p < size; p++) values[from + p] = (values[from + p] - (dark ? dark[p] : 0)) * factor[p];
+  }
 }

@@ -54,7 +54,7 @@ export class Sample {
     return light;
   }
 
-  /** The patterns as they come out of the file: laid out, masked, transposed, checked. */
+  /** The patterns laid out, cut and transposed, and nothing else: marks, NaN and negative values are there. */
   async as(layout: FrameLayout | undefined, domain: () => MeasurementDomain, view: PatternView): Promise<Looked> {
     const { frames, data, indices, fileRows } = this;
     const { height, width, dtype, origin, count } = frames;
@@ -73,7 +73,7 @@ export class Sample {
     const laid = layout ? layFrames(byRow, layout, domain) : byRow;
     const source = new FramePatterns(laid, 'normalized_amplitude', { ...view, rows: fileRows });
     const pixels = new Float32Array(indices.length * source.N ** 2);
-    await source.readStored(
+    await source.readUnchecked(
       Int32Array.from(indices, (_, i) => i),
       pixels,
     );

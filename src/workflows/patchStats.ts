@@ -7,10 +7,9 @@
  * stats.add({ epoch: 1, batch: 0 }, { re: object_real.data, im: object_imag.data, shape: [16, 1, 64, 64] });
  * await stats.flush(); // at the end of every epoch; what is not flushed is not written
  */
-
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape } from '../core/tensor.js';
 import { encodeCsv } from '../formats/csvWrite.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
@@ -166,7 +165,7 @@ export class PatchStatsLog {
 }
 
 async function linesUpTo(file: string, epoch: number): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch(() => '');
+  const text = await readTextInput(file, { maxBytes: TABLE_BYTES }).catch(() => '');
   return text
     .split('\n')
     .slice(1)

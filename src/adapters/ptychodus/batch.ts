@@ -6,10 +6,12 @@
  * const done = await runBatch({ action: 'reconstruct', input: 'staged', output: 'done', settings: 'settings.ini' });
  * done.files; // ['done/product-out.h5']
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, PtychoError } from '../../core/errors.js';
+import { PtychoError } from '../../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
 import type { Logger, ProgressSink } from '../../core/log.js';
+import { makeFolder } from '../../formats/replaceFile.js';
 import { BUNDLE_FILE } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
@@ -92,7 +94,7 @@ async function reconstruct(
   const input = await hostInput(request);
   if (isTrainable(reconstructor)) await reconstructor.openModel(await modelOf(settings, request.input));
   // What keeps the result from being written is found out before the work.
-  await makeFolder(request.output);
+  await makeFolder(request.output, 'choose another (-o)');
   let last: { readonly product: typeof input.product; readonly result: number } | undefined;
   for await (const output of reconstructor.reconstruct(input)) {
     last = output;
@@ -111,7 +113,7 @@ async function train({ reconstructor, displayName }: RegisteredReconstructor, re
     throw new PtychoError('CONFIG_INVALID', learnsNothing(displayName), { key: ALGORITHM });
   const exported = await isFile(path.join(input, TRAIN_FILE));
   const host = exported ? undefined : await hostInput(request);
-  await makeFolder(output);
+  await makeFolder(output, 'choose another (-o)');
   const outputs = host ? reconstructor.trainOn(host, output) : reconstructor.train(input, output, { signal });
   let last: TrainOutput | undefined;
   for await (const told of outputs) {
@@ -164,31 +166,21 @@ async function readSettings(
   { settings, input, logger }: BatchRequest,
 ): Promise<PtychoPinnSettings> {
   const beside = path.join(input, BATCH_FILES.settings);
-  const file = settings ?? ((await isFile(beside)) ? beside : undefined);
+  const file = settings ?? ((await isThere(beside)) ? beside : undefined);
   if (file === undefined)
     logger?.info(`There is no ${beside} and no other settings file, so all settings are defaults.`);
   else {
-    const { notes } = registry.fromIni(await readText(file), file);
+    const { notes } = registry.fromIni(
+      await readTextInput(file, { maxBytes: CONFIG_BYTES, what: 'settings file' }),
+      file,
+    );
     for (const note of notes) logger?.warn(note);
   }
   return new PtychoPinnSettings(registry);
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new PtychoError(
-      missing ? 'FILE_NOT_FOUND' : 'FILE_FORMAT',
-      missing
-        ? `There is no settings file ${file}; give one with -s, or none for the defaults.`
-        : `The settings file ${file} cannot be read: ${messageOf(cause)}.`,
-      { path: file },
-      { cause },
-    );
-  }
-}
+/** Anything, also what is then refused: a pipe of that name is no missing file. */
+const isThere = (file: string) => lstat(file).then(() => true, () => false); // biome-ignore format: one line
 
 async function requireFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch(() => undefined);
@@ -198,17 +190,4 @@ async function requireFolder(folder: string): Promise<void> {
     `${folder} is ${found ? 'no folder' : 'not there'}; give the folder that holds ${BATCH_FILES.patterns} and ${BATCH_FILES.input} (-i).`,
     { path: folder },
   );
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw new PtychoError(
-      'OUTPUT_UNWRITABLE',
-      `The output folder ${folder} cannot be made: ${messageOf(cause)}; choose another (-o).`,
-      { path: folder },
-      { cause },
-    );
-  }
 }

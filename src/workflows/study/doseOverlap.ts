@@ -5,10 +5,10 @@
  * @example
  * const { verification } = await doseOverlapStudy({ config: parseStudy(values, 'study.yaml'), folder: 'out', origin: 'study.yaml' });
  */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseStudy, type StudyConfig } from '../../config/schemas/study.js';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
 import { silentLogger } from '../../core/log.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
 import type { WorkflowServices } from '../services.js';
@@ -92,7 +92,7 @@ async function readStudy(folder: string): Promise<StudyConfig> {
   const file = path.join(folder, STUDY_FILE);
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readTextInput(file, { maxBytes: CONFIG_BYTES });
   } catch (cause) {
     throw new PtychoError('FILE_NOT_FOUND', `There is no ${STUDY_FILE} in ${folder}; name the folder of a study, or run it first.`, { path: file }, { cause }); // biome-ignore format: one call
   }

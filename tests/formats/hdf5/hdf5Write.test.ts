@@ -143,7 +143,7 @@ describe('writeHdf5', () => {
       'OUTPUT_UNWRITABLE',
       /the folder .*no\/such does not exist/,
     );
-    await refuses(() => writeHdf5(folder, { datasets: {} }), 'OUTPUT_UNWRITABLE', /directory/);
+    await refuses(() => writeHdf5(folder, { datasets: {} }), 'OUTPUT_UNWRITABLE', /folder/);
     await refuses(() => openHdf5(file('kept.h5')), 'FILE_FORMAT', /is not an HDF5 file/);
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });

@@ -240,34 +240,27 @@ export function unwritable(path: string, cause: unknown): PtychoError {
   );
 }
 
+/** What the file system's refusals mean, and what to do. */
+const WRITE_REASONS: Readonly<Record<string, string>> = {
+  EDQUOT: 'your quota on this disk is used up; remove something, or write to another disk',
+  EROFS: 'the file system is read-only; write to another place',
+  EACCES: 'it may not be written; change the permissions of the file and its folder, or write to another place',
+  EPERM: 'it may not be written; change the permissions of the file and its folder, or write to another place',
+  ENOTDIR: 'part of its path is a file, not a folder; choose another place',
+  ENAMETOOLONG: 'its name is too long for the file system; choose a shorter one',
+  EFBIG:
+    'it would be larger than the file system or a limit of this session (ulimit -f) allows; write to another place',
+  ELOOP: 'it is a link that leads back to itself; remove it, or choose another name',
+  EIO: 'the disk reports an input/output error; write to another disk',
+};
+
 /** The reason and the remedy of an error of the file system. */
 export function writeReason(path: string, cause: unknown): string {
   const folder = dirname(resolve(path));
-  switch ((cause as NodeJS.ErrnoException | null)?.code) {
-    case 'ENOENT':
-      return `the folder ${folder} does not exist`;
-    case 'ENOSPC':
-      return `the disk is full (${freeSpace(folder)}); free some space, or write to another disk`;
-    case 'EDQUOT':
-      return 'your quota on this disk is used up; remove something, or write to another disk';
-    case 'EROFS':
-      return 'the file system is read-only; write to another place';
-    case 'EACCES':
-    case 'EPERM':
-      return 'it may not be written; change the permissions of the file and its folder, or write to another place';
-    case 'ENOTDIR':
-      return 'part of its path is a file, not a folder; choose another place';
-    case 'ENAMETOOLONG':
-      return 'its name is too long for the file system; choose a shorter one';
-    case 'EFBIG':
-      return 'it would be larger than the file system or a limit of this session (ulimit -f) allows; write to another place';
-    case 'ELOOP':
-      return 'it is a link that leads back to itself; remove it, or choose another name';
-    case 'EIO':
-      return 'the disk reports an input/output error; write to another disk';
-    default:
-      return messageOf(cause);
-  }
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return `the folder ${folder} does not exist`;
+  if (code === 'ENOSPC') return `the disk is full (${freeSpace(folder)}); free some space, or write to another disk`;
+  return WRITE_REASONS[code ?? ''] ?? messageOf(cause);
 }
 
 function freeSpace(folder: string): string {

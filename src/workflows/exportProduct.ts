@@ -28,6 +28,7 @@ import { productFormatOf, writeProductFile } from '../persistence/product/write.
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { makeOutputFolder } from './files.js';
 import { openOptions, refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** What was written. */
@@ -66,6 +67,7 @@ export async function exportProduct(
   const scan = config.test_data_file ?? run?.test_data_file ?? source;
   checkScan(source, scan, config, run);
   await refuseToOverwrite(scan, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   const raw = await openDataset(scan, openOptions(openingOf(config, run), services));
   try {
     const image = run ? await readImage(source, raw) : startImage(raw, note);

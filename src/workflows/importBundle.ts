@@ -15,7 +15,7 @@ import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probeFile
 import { isHdf5File } from '../formats/hdf5/file.js';
 import { ZipArchive } from '../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
-import type { BundleContent } from '../persistence/bundle.js';
+import { BUNDLE_FILE, type BundleContent } from '../persistence/bundle.js';
 import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../persistence/content.js';
 import { describeForeignArchive, describeForeignFile } from '../persistence/foreign.js';
 import {
@@ -31,6 +31,7 @@ import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '..
 import { intensityScale } from '../physics/scale.js';
 import { modelOf, saveModel } from './model.js';
 import { networkOfBundle } from './networkSpec.js';
+import { requireNewIn } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -59,8 +60,10 @@ export interface ImportReport {
 export async function importBundle(
   file: string,
   config: ImportConfig,
-  { logger }: WorkflowServices = {},
+  services: WorkflowServices = {},
 ): Promise<ImportReport> {
+  const { logger } = services;
+  await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
   const model = await readForeign(file);
   const { content, mapped, unmapped, unusedParams } = await contentOf(model, config, file, (sentence) =>
     logger?.warn(sentence),

@@ -33,6 +33,9 @@ export interface PatchStatistics {
   readonly border_ratio: number;
 }
 
+/** The file below the output folder. */
+export const PATCH_STATS_FILE = path.join('logs', 'patch_stats.csv');
+
 /** Columns of `patch_stats.csv`, in order. */
 const COLUMNS = [
   'patches',
@@ -137,9 +140,8 @@ export class PatchStatsLog {
 
   /** @throws PtychoError OUTPUT_UNWRITABLE where the folder cannot be made */
   static async open(outputDir: string, options: PatchStatsOptions): Promise<PatchStatsLog> {
-    const folder = path.join(outputDir, 'logs');
-    await makeOutputFolder(folder);
-    const file = path.join(folder, 'patch_stats.csv');
+    const file = path.join(outputDir, PATCH_STATS_FILE);
+    await makeOutputFolder(path.dirname(file));
     const { keepEpochs } = options;
     const kept = keepEpochs === undefined ? [] : await linesUpTo(file, keepEpochs);
     return new PatchStatsLog(file, options.limit ?? Number.POSITIVE_INFINITY, kept);

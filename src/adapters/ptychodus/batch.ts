@@ -11,10 +11,10 @@ import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
 import type { Logger, ProgressSink } from '../../core/log.js';
-import { makeFolder } from '../../formats/replaceFile.js';
 import { BUNDLE_FILE } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
+import { type OwnedFolder, withOutputFolder } from '../../workflows/outputs.js';
 import { type ReconstructorLibraries, type RegisteredReconstructor, reconstructorLibraries } from './library.js';
 import { RESULT_OK } from './results.js';
 import { chosenPath, PtychoPinnSettings } from './settings/settings.js';
@@ -70,14 +70,23 @@ export interface BatchResult {
  * takes it for the image.
  * @throws PtychoError FILE_NOT_FOUND naming what is missing, CONFIG_INVALID for settings, and those of the reconstructor
  */
-export async function runBatch(request: BatchRequest): Promise<BatchResult> {
+export async function runBatch(given: BatchRequest): Promise<BatchResult> {
+  await requireFolder(given.input);
+  // The host decides what its folders hold: a batch that is repeated replaces its results.
+  const claim = { command: `batch -b ${given.action}`, overwrite: true, results: [] };
+  return withOutputFolder(given.output, claim, given, (folder) => runInto(folder, { ...given, signal: folder.signal }));
+}
+
+async function runInto(folder: OwnedFolder, request: BatchRequest): Promise<BatchResult> {
   const libraries = reconstructorLibraries({ logger: request.logger });
   try {
-    await requireFolder(request.input);
     const settings = await readSettings(libraries, request);
     const entry = libraries.entry(settings.reconstructor.algorithm.value);
     if (request.logLevel) entry.library.logger.setLevel(request.logLevel);
-    const done = request.action === 'train' ? await train(entry, request) : await reconstruct(entry, settings, request);
+    const done =
+      request.action === 'train'
+        ? await train(entry, request, folder)
+        : await reconstruct(entry, settings, request, folder);
     return { reconstructor: entry.displayName, ...done };
   } finally {
     await libraries.dispose();
@@ -90,11 +99,12 @@ async function reconstruct(
   { reconstructor, displayName }: RegisteredReconstructor,
   settings: PtychoPinnSettings,
   request: BatchRequest,
+  folder: OwnedFolder,
 ): Promise<Done> {
   const input = await hostInput(request);
   if (isTrainable(reconstructor)) await reconstructor.openModel(await modelOf(settings, request.input));
   // What keeps the result from being written is found out before the work.
-  await makeFolder(request.output, 'choose another (-o)');
+  await folder.make();
   let last: { readonly product: typeof input.product; readonly result: number } | undefined;
   for await (const output of reconstructor.reconstruct(input)) {
     last = output;
@@ -107,13 +117,17 @@ async function reconstruct(
   return { result: RESULT_OK, files: [file] };
 }
 
-async function train({ reconstructor, displayName }: RegisteredReconstructor, request: BatchRequest): Promise<Done> {
+async function train(
+  { reconstructor, displayName }: RegisteredReconstructor,
+  request: BatchRequest,
+  folder: OwnedFolder,
+): Promise<Done> {
   const { input, output, signal } = request;
   if (!reconstructor.isTrainable)
     throw new PtychoError('CONFIG_INVALID', learnsNothing(displayName), { key: ALGORITHM });
   const exported = await isFile(path.join(input, TRAIN_FILE));
   const host = exported ? undefined : await hostInput(request);
-  await makeFolder(output, 'choose another (-o)');
+  await folder.make();
   const outputs = host ? reconstructor.trainOn(host, output) : reconstructor.train(input, output, { signal });
   let last: TrainOutput | undefined;
   for await (const told of outputs) {

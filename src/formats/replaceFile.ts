@@ -80,7 +80,7 @@ export class TemporaryFile {
         await file.close();
       }
     } catch (cause) {
-      throw unwritable(path, cause);
+      throw unwritable(path, cause, target);
     }
     return new TemporaryFile(path, target, temporary);
   }
@@ -229,12 +229,15 @@ async function folderReason(folder: string, cause: unknown): Promise<string> {
   }
 }
 
-/** What keeps a file from being written, as the error that says so; a PtychoError is taken as it is. */
-export function unwritable(path: string, cause: unknown): PtychoError {
+/**
+ * What keeps a file from being written, as the error that says so; a PtychoError is taken as it is.
+ * @param target where links lead to, whose folder it is about
+ */
+export function unwritable(path: string, cause: unknown, target = path): PtychoError {
   if (cause instanceof PtychoError) return cause;
   return new PtychoError(
     'OUTPUT_UNWRITABLE',
-    `Cannot write ${path}: ${writeReason(path, cause)}.`,
+    `Cannot write ${path}: ${writeReason(target, cause)}.`,
     { path },
     { cause },
   );

@@ -48,7 +48,7 @@ describe('openInput', () => {
     await expect(openDataset(at('scan.h5'), {})).rejects.toMatchObject(refused);
     await expect(loadConfigFile(at('run.yaml'))).rejects.toMatchObject(refused);
     await expect(readTextTable(at('table.csv'), ',', 2)).rejects.toMatchObject(refused);
-    await expect(openModel(at('wts.zip'))).rejects.toMatchObject(refused);
+    await expect(openModel(at('wts.zip'))).rejects.toThrow('a named pipe');
   });
 
   it.skipIf(process.platform !== 'linux')('refuses what never ends', async () => {

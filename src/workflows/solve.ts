@@ -195,7 +195,7 @@ class Solve {
     this.#head = { options: this.#options, init: config.init, scan, engine, version: createdBy.version };
     await this.folder.make();
     // Kept as the run was begun: a run that is resumed is no other one.
-    const { resume: _, ...begun } = config;
+    const { resume: _, overwrite: __, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
     await writeAtomically(path.join(config.output_dir, 'config.json'), content);
     services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);

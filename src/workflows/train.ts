@@ -104,7 +104,9 @@ async function trainInto(
     const start = await startOf(prepared, logger);
     const { config, provenance } = prepared;
     await folder.make();
-    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config, provenance }));
+    // Leave to overwrite is given once, not to those who begin from this file.
+    const { overwrite: _, ...begun } = config;
+    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
     const backend = await selectBackend(config, logger);
     try {
       logger.info(describeEngine(backend.info));

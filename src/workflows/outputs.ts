@@ -94,6 +94,7 @@ export async function withOutputFolder<T>(
   if (services.ownsOutputs) return work({ make: () => makeOutputFolder(folder), signal: services.signal });
   const lost = new AbortController();
   let lock: FolderLock | undefined;
+  const found = await stat(folder).catch(() => undefined);
   const onLost = (error: PtychoError) => {
     services.logger?.warn(error.message);
     lost.abort(error);
@@ -105,14 +106,12 @@ export async function withOutputFolder<T>(
     for (const name of await removeAllLeftovers(folder)) {
       services.logger?.debug?.(`Removed ${name}, which a run that was killed had left.`);
     }
+    // A run that is refused for what it finds leaves nothing in the folder.
+    if (!claim.overwrite && found !== undefined) await requireNoResults(folder, claim);
     services.onOutputFolder?.(folder);
   };
   try {
-    const found = await stat(folder).catch(() => undefined);
-    if (found !== undefined) {
-      await make();
-      if (!claim.overwrite) await requireNoResults(folder, claim);
-    }
+    if (found !== undefined) await make();
     for (const [field, file] of claim.files ?? []) await requireNew([file], { overwrite: claim.overwrite, field });
     const signal = services.signal ? AbortSignal.any([services.signal, lost.signal]) : lost.signal;
     const result = await work({ make, signal });

@@ -55,7 +55,15 @@ try {
   const { peak_mb, seconds } = await run([
     'compare',
     ...['--pinn_dir', inside('gs2.zip'), '--baseline_dir', inside('baseline.zip')],
-    ...['--model', `PINN_gs1=${inside('gs1.zip')}`, '--test_data', inside('scan.npz'), '--output_dir', inside('out')],
+    ...[
+      '--model',
+      `PINN_gs1=${inside('gs1.zip')}`,
+      '--test_data',
+      inside('scan.npz'),
+      '--output_dir',
+      inside('out'),
+      '--overwrite',
+    ],
     ...['--measurement_domain', 'count_amplitude', '--accelerator', 'cpu', '--threads', '2', '--quiet'],
   ]);
   console.table([{ groups: GROUPS, models: 3, seconds: Math.round(seconds), peak_mb: Math.round(peak_mb), limit_mb: LIMIT_MB }]); // biome-ignore format: one call

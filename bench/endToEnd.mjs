@@ -30,6 +30,7 @@ const configOf = ({ model, scan, out, threads }) =>
     model_path: model,
     test_data_file: scan,
     output_dir: out,
+    overwrite: true,
     measurement_domain: 'count_amplitude',
     batch_size: BATCH,
     r_factor_patterns: 0,

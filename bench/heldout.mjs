@@ -142,7 +142,7 @@ run(
   'compare',
   ...Object.keys(NETWORKS).flatMap((name) => ['--model', `${name}=${inside(name)}`]),
   ...(arm ? ['--arm', `rPIE=${arm.file}`] : []),
-  ...['--test_data', scans.test, '--output_dir', inside('compared'), '--quiet'],
+  ...['--test_data', scans.test, '--output_dir', inside('compared'), '--overwrite', '--quiet'],
 );
 
 const floors = await table('comparison_floors.csv');

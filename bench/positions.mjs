@@ -73,7 +73,19 @@ function train(folder, scan, ...more) {
 
 async function infer(model, scan, folder, ...more) {
   const started = performance.now();
-  run('infer', '--model_path', model, '--test_data', scan, '--output_dir', folder, '--threads', '1', ...more);
+  run(
+    'infer',
+    '--model_path',
+    model,
+    '--test_data',
+    scan,
+    '--output_dir',
+    folder,
+    '--overwrite',
+    '--threads',
+    '1',
+    ...more,
+  );
   const npz = await openNpz(path.join(folder, 'reconstruction.npz'));
   const image = await npz.read('reconstructed_object');
   const [top, left] = (await npz.readReal('frame_origin_yx_px')).data;

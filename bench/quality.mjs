@@ -61,7 +61,7 @@ async function measure(name) {
     ...recipe.split(' '),
   );
   const trainSeconds = (performance.now() - started) / 1000;
-  run('infer', '--model_path', folder, '--test_data', c.file, '--output_dir', folder, ...probe);
+  run('infer', '--model_path', folder, '--test_data', c.file, '--output_dir', folder, '--overwrite', ...probe);
 
   const raw = await openRawData(c.file, c.probe ? { probe: c.probe } : {});
   const all = Int32Array.from({ length: raw.count }, (_, i) => i);

@@ -60,7 +60,17 @@ export async function learn(folder, name, { kind = 'lines', dose = 1, on = 'trai
   const testFile = await partFile(data, kind, 'test', { dose });
   const seconds = model ? 0 : await teach(runFolder, await partFile(data, kind, on, { dose }), train);
   const network = model ?? runFolder;
-  run('infer', '--model_path', network, '--test_data', testFile, '--output_dir', runFolder, ...flags(infer));
+  run(
+    'infer',
+    '--model_path',
+    network,
+    '--test_data',
+    testFile,
+    '--output_dir',
+    runFolder,
+    '--overwrite',
+    ...flags(infer),
+  );
   const truth = await readObject(testFile);
   const scores = score(await readReconstruction(path.join(runFolder, 'reconstruction.npz')), truth);
   const summary = { name, ...scores, train_seconds: seconds, settings };

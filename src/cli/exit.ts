@@ -11,6 +11,15 @@ export const EXIT_USAGE = 2;
 /** Stopped by a signal: that of Ctrl-C; `runCli` puts that of another in its place. */
 export const EXIT_INTERRUPTED = 130;
 
+/** Errors of what was asked for, found out before any work. */
+const NOTHING_STARTED: ReadonlySet<string> = new Set([
+  'USAGE',
+  'CONFIG_INVALID',
+  'CONFIG_UNKNOWN_KEY',
+  'OUTPUT_EXISTS',
+  'OUTPUT_IN_USE',
+]);
+
 /** A failure as the user sees it. */
 export interface Failure {
   readonly code: number;
@@ -20,7 +29,7 @@ export interface Failure {
 /** Turns anything that was thrown into one sentence and an exit code. */
 export function failureOf(error: unknown): Failure {
   if (isPtychoError(error)) {
-    if (error.code === 'USAGE' || error.code === 'CONFIG_INVALID' || error.code === 'CONFIG_UNKNOWN_KEY') {
+    if (NOTHING_STARTED.has(error.code)) {
       return { code: EXIT_USAGE, message: error.message };
     }
     return { code: error.code === 'CANCELLED' ? EXIT_INTERRUPTED : EXIT_FAILURE, message: error.message };

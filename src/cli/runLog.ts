@@ -1,11 +1,12 @@
 /**
  * `logs/debug.log` of an output folder: everything that a run says, whatever the terminal shows, and the stack of what
- * ended it. Lines wait until the run has made its folder, so that a run that is refused leaves no traces; a later run in
+ * ended it. Lines wait until the run owns its folder, so that a run that is refused leaves no traces; a later run in
  * the same folder writes behind what is there.
  *
  * @example
  * const log = new RunLog('run', 'ptychopinn train --nepochs 3');
  * const logger = log.tee(console);
+ * log.begin();
  * log.close();
  */
 
@@ -29,6 +30,7 @@ export class RunLog {
   readonly #now: () => Date;
   #waiting: string[] = [];
   #file: number | undefined;
+  #begun = false;
   #closed = false;
   #progress = { stage: '', at: 0 };
   #trouble: string | undefined;
@@ -41,13 +43,23 @@ export class RunLog {
     this.write('INFO', title);
   }
 
+  /** The folder is ours from now on: what waited is written. */
+  begin(): void {
+    this.#begun = true;
+    this.#tryTo(() => this.#flush());
+  }
+
   /** Appends a message; one with several lines is indented from the second on. */
   write(level: ConsoleLevel, message: string): void {
     if (this.#closed) return;
     const line = `${this.#now().toISOString()} ${level} ${plainText(message).replaceAll('\n', '\n  ')}\n`;
+    this.#waiting.push(line);
+    this.#tryTo(() => this.#flush());
+  }
+
+  #tryTo(work: () => void): void {
     try {
-      this.#waiting.push(line);
-      this.#flush();
+      work();
     } catch (error) {
       this.#closed = true;
       this.#trouble = `${path.join(this.#folder, LOG_FILE)} cannot be written: ${messageOf(error)}.`;
@@ -108,7 +120,7 @@ export class RunLog {
 
   #flush(): void {
     if (this.#file === undefined) {
-      if (!existsSync(this.#folder)) return;
+      if (!this.#begun || !existsSync(this.#folder)) return;
       const file = path.join(this.#folder, LOG_FILE);
       mkdirSync(path.dirname(file), { recursive: true });
       this.#file = openSync(file, 'a');

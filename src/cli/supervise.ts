@@ -15,6 +15,8 @@ export interface Services {
   readonly signal: AbortSignal;
   readonly onProgress: ProgressSink;
   readonly logger: Logger;
+  /** Begins the log file: a run that is refused leaves nothing in a folder that is another's. */
+  readonly onOutputFolder: () => void;
 }
 
 /** How work is watched. */
@@ -47,7 +49,7 @@ export async function supervise<T>(
     return await withInterrupt(context, async (interruption) => {
       const stop = interruption.onFirst(announce);
       try {
-        return await work({ signal: interruption.signal, onProgress, logger });
+        return await work({ signal: interruption.signal, onProgress, logger, onOutputFolder: () => log?.begin() });
       } finally {
         stop();
       }

@@ -259,12 +259,15 @@ export const overlapDefinition: ConfigDefinition<OverlapConfig> = {
 };
 
 /** `study dose-overlap`: where, and how much of it; the study itself is a file. */
-export const studyRunDefinition: ConfigDefinition<{ readonly output_dir: string; readonly post_verify_only: boolean }> =
-  {
-    name: 'study',
-    schema: studyRunSchema,
-    sections: [{ title: 'Study', key: null, fields: fieldsOf(studyRunSchema) }],
-  };
+export const studyRunDefinition: ConfigDefinition<{
+  readonly output_dir: string;
+  readonly overwrite: boolean;
+  readonly post_verify_only: boolean;
+}> = {
+  name: 'study',
+  schema: studyRunSchema,
+  sections: [{ title: 'Study', key: null, fields: fieldsOf(studyRunSchema) }],
+};
 
 /** `product export`: a scan, or the image of one, as a product of Ptychodus. */
 export const productExportDefinition: ConfigDefinition<ProductExportConfig> = {

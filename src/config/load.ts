@@ -1,36 +1,22 @@
 /** Configuration files: YAML or JSON, by their ending. */
 
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parseDocument, type YAMLParseError } from 'yaml';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { systemTrouble } from '../core/systemErrors.js';
+import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
 import type { Layer } from './resolve.js';
 
 /**
  * Reads a configuration file (`.yaml`, `.yml` or `.json`) into a layer for `resolveConfig`; paths inside stay as written
  * and are taken from the working directory.
- * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT
+ * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, FORMAT_UNSUPPORTED (too large)
  */
 export async function loadConfigFile(path: string): Promise<Layer> {
   const ending = extname(path).toLowerCase();
   if (!['.yaml', '.yml', '.json'].includes(ending)) {
     throw new PtychoError('FILE_FORMAT', `${path}: a configuration file ends in .yaml, .yml or .json.`, { path });
   }
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new PtychoError(
-      missing ? 'FILE_NOT_FOUND' : 'FILE_FORMAT',
-      missing
-        ? `There is no configuration file ${path}.`
-        : `${path} cannot be read: ${systemTrouble(cause)?.what ?? messageOf(cause)}.`,
-      { path },
-      { cause },
-    );
-  }
+  const text = await readTextInput(path, { maxBytes: CONFIG_BYTES, what: 'configuration file' });
   const values = ending === '.json' ? parseJson(text, path) : parseYaml(text, path);
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new PtychoError(

@@ -14,6 +14,8 @@ export type PtychoErrorCode =
   | 'FILE_FORMAT'
   | 'FORMAT_UNSUPPORTED'
   | 'OUTPUT_UNWRITABLE'
+  | 'OUTPUT_EXISTS'
+  | 'OUTPUT_IN_USE'
   // scans
   | 'DATASET_KEY_MISSING'
   | 'DATASET_SHAPE'

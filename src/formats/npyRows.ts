@@ -1,9 +1,9 @@
 /** Rows of the first axis of a single `.npy` file, read by position, so that files larger than memory can be used. */
 import type { FileHandle } from 'node:fs/promises';
+import { openInput } from '../core/inputFile.js';
 import { formatShape, sizeOf } from '../core/tensor.js';
 import { expectReal, NpyDecoder } from './npy.js';
 import { checkDataBytes, type NpyHeader, npyError, parseNpyHeader } from './npyHeader.js';
-import { openForReading } from './zipArchive.js';
 
 const HEAD_BYTES = 1 << 16;
 /** Rows that are read and decoded in one go. */
@@ -22,7 +22,7 @@ export class NpyRows {
    * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED (object dtypes, Fortran order).
    */
   static async open(path: string): Promise<NpyRows> {
-    const handle = await openForReading(path);
+    const handle = await openInput(path);
     try {
       const { size } = await handle.stat();
       const head = Buffer.alloc(Math.min(size, HEAD_BYTES));

@@ -15,6 +15,7 @@
  * }
  */
 import { PtychoError } from '../core/errors.js';
+import { openInput } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../core/tensor.js';
 import { expectComplex64, expectReal, isPlain, type NpyArray, NpyDecoder, parseNpy, type RealNpyArray } from './npy.js';
 import {
@@ -29,7 +30,7 @@ import {
 import { type NpyInput, npyBytes, type StreamedNpyInput, streamedNpyBytes } from './npyWrite.js';
 import { checkRatio, SpilledMember } from './spill.js';
 import { type StreamedZipEntry, writeZip, type ZipEntry } from './zip.js';
-import { openForReading, ZipArchive } from './zipArchive.js';
+import { ZipArchive } from './zipArchive.js';
 
 /** Options of {@link openNpz}. */
 export interface NpzOptions {
@@ -323,7 +324,7 @@ function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): 
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED.
  */
 export async function readNpyFile(path: string): Promise<NpyArray> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const { size } = await handle.stat();
     const head = Buffer.alloc(Math.min(size, 1 << 16));
@@ -377,7 +378,7 @@ async function gather({ size, chunks }: Pick<StreamedZipEntry, 'size' | 'chunks'
 
 /** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */
 export async function isNpyFile(path: string): Promise<boolean> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const head = Buffer.alloc(6);
     await handle.read(head, 0, 6, 0);

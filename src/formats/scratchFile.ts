@@ -1,8 +1,11 @@
-/** A temporary file for values that are costly to make again; gone after `close`, or with the process. */
+/** Temporary files and folders for values that are costly to make again; gone after use, or with the process. */
 import { closeSync, mkdtempSync, openSync, read, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { processMark } from './processIdentity.js';
+import { isAbandoned } from './replaceFile.js';
 
 const readFrom = promisify(read);
 
@@ -61,4 +64,24 @@ export class ScratchFile {
     closeSync(this.fd);
     if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+const SCRATCH_FOLDER = /^ptychopinn-[a-z]+-([0-9a-f]{8}\.\d{1,10}-[0-9a-z]{1,12})-\w+$/;
+
+/**
+ * Makes a folder for temporary files, after removing those that dead processes have left.
+ * @param purpose a word for its name
+ * @returns its path, and what removes it
+ */
+export async function makeScratchFolder(
+  purpose: string,
+): Promise<{ readonly folder: string; readonly dispose: () => Promise<void> }> {
+  for (const name of await readdir(tmpdir()).catch(() => [] as string[])) {
+    const mark = SCRATCH_FOLDER.exec(name)?.[1];
+    if (mark === undefined || !(await isAbandoned(join(tmpdir(), name), mark))) continue;
+    // That of another user stays.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {});
+  }
+  const folder = await mkdtemp(join(tmpdir(), `ptychopinn-${purpose}-${processMark()}-`));
+  return { folder, dispose: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -6,10 +6,9 @@
  * table.titles; // ['x', 'y']
  * table.numbers(0); // Float64Array
  */
-import { open } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { openForReading } from './zipArchive.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 
 /** What stands between the values of a line; a blank is any run of blanks and tabs. */
 export type Separator = ',' | ';' | '\t' | ' ';
@@ -32,8 +31,6 @@ export interface TextTable {
   numbers(column: number, missing?: 'refuse' | 'NaN'): Float64Array;
 }
 
-/** A million rows of two columns are about 50 MB. */
-const MAX_BYTES = 2 ** 28;
 const NO_NUMBER = /^[-+]?(nan|inf(inity)?)$/i;
 const NAMES: Readonly<Record<Separator, string>> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', ' ': 'blanks' };
 
@@ -133,21 +130,7 @@ function recordsOf(path: string, text: string, separator: Separator): { cells: s
   return records.map(({ record, info }) => ({ cells: record.map(unquoted), line: info.lines }));
 }
 
-/** A whole text file of bounded size. @throws PtychoError FILE_NOT_FOUND, FORMAT_UNSUPPORTED (too large) */
-export async function readTextFile(path: string): Promise<string> {
-  await (await openForReading(path)).close();
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    if (size > MAX_BYTES) {
-      throw new PtychoError(
-        'FORMAT_UNSUPPORTED',
-        `${path} has ${size} bytes, more than the ${MAX_BYTES} that are read as text; save the numbers with numpy.save.`,
-        { path, found: size, expected: MAX_BYTES },
-      );
-    }
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
+/** A whole text file of bounded size. @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, FORMAT_UNSUPPORTED (too large) */
+export function readTextFile(path: string): Promise<string> {
+  return readTextInput(path, { maxBytes: TABLE_BYTES, instead: 'save the numbers with numpy.save' });
 }

@@ -10,9 +10,9 @@
 import { inflateSync } from 'node:zlib';
 import { decode } from 'tiff';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { openInput } from '../core/inputFile.js';
 import type { NumericArray, Tensor } from '../core/tensor.js';
 import { bytesAt, readTiffDirectories, type TiffPage, type TiffSource, tiffError } from './tiffDirectory.js';
-import { openForReading } from './zipArchive.js';
 
 export type { TiffPage } from './tiffDirectory.js';
 
@@ -41,7 +41,7 @@ export class TiffFile {
    * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, FILE_TRUNCATED, FORMAT_UNSUPPORTED.
    */
   static async open(path: string, most?: number): Promise<TiffFile> {
-    const handle = await openForReading(path);
+    const handle = await openInput(path);
     try {
       const { size } = await handle.stat();
       if (size === 0) throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });

@@ -6,11 +6,12 @@
  * const zip = await ZipArchive.open('scan.npz');
  * try { const bytes = await zip.read('xcoords.npy', 1 << 20); } finally { await zip.close(); }
  */
-import { type FileHandle, open as openFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { createInflateRaw } from 'node:zlib';
 import yauzl from 'yauzl';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { openInput } from '../core/inputFile.js';
 import { crc32 } from './zipCrc32.js';
 
 /** One file inside an archive, as the archive's directory describes it. */
@@ -51,7 +52,7 @@ export class ZipArchive {
    * FORMAT_UNSUPPORTED (far too many members).
    */
   static async open(path: string): Promise<ZipArchive> {
-    const handle = await openForReading(path);
+    const handle = await openInput(path);
     try {
       const { size } = await handle.stat();
       const head = Buffer.alloc(6);
@@ -321,24 +322,6 @@ export function allocate(bytes: number, what: string): ArrayBuffer {
       { found: bytes },
       { cause },
     );
-  }
-}
-
-/**
- * Opens a file for reading.
- * @throws PtychoError FILE_NOT_FOUND when it is missing, a folder, or may not be read.
- */
-export async function openForReading(path: string): Promise<FileHandle> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await openFile(path, 'r');
-    if ((await handle.stat()).isDirectory()) throw new Error('it is a folder');
-    return handle;
-  } catch (cause) {
-    await handle?.close();
-    const code = (cause as NodeJS.ErrnoException).code;
-    const reason = code === 'ENOENT' ? 'there is no such file' : messageOf(cause);
-    throw new PtychoError('FILE_NOT_FOUND', `Cannot read ${path}: ${reason}.`, { path }, { cause });
   }
 }
 

@@ -16,6 +16,7 @@ export const LOCAL_FIELDS = [
   'train_data_file',
   'test_data_file',
   'output_dir',
+  'overwrite',
   'probe',
   'init',
   'resume',

@@ -6,11 +6,12 @@
  * const source = await locateBundle('out'); // out/wts.zip, or the members in out
  * const members = await readMembers(source);
  */
-import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { openInput, readInput } from '../core/inputFile.js';
 import { readZip } from '../formats/zip.js';
-import { openForReading, ZipArchive } from '../formats/zipArchive.js';
+import { ZipArchive } from '../formats/zipArchive.js';
 import { describeForeignArchive, describeForeignFile, knownForeignArchive } from './foreign.js';
 import { MEMBERS } from './manifest.js';
 import { MEMBER_LIMITS } from './members.js';
@@ -100,7 +101,7 @@ async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
 
 /** Its size, after its first bytes were found to be those of a zip. */
 async function sizeOfArchive(path: string): Promise<number> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const head = Buffer.alloc(8);
     const { bytesRead } = await handle.read(head, 0, head.length, 0);
@@ -127,7 +128,8 @@ async function readFolder(path: string): Promise<Map<string, Uint8Array>> {
   }
   checkSizes(path, sizes, MAX_BYTES, 'in a folder');
   const members = new Map<string, Uint8Array>();
-  for (const name of names) members.set(name, await readFile(join(path, name)));
+  for (const name of names)
+    members.set(name, await readInput(join(path, name), { maxBytes: MEMBER_LIMITS[name] ?? MAX_BYTES }));
   return members;
 }
 

@@ -2,8 +2,8 @@
  * The strictest look at a bundle: it is opened, and everything that it holds is written again and compared byte for byte. What passes is
  * what `saveBundle` would write for this content.
  */
-import { open } from 'node:fs/promises';
 import { PtychoError } from '../core/errors.js';
+import { openInput } from '../core/inputFile.js';
 import { zipChunks } from '../formats/zip.js';
 import { bundleEntries, openMembers } from './bundle.js';
 import type { BundleContent } from './content.js';
@@ -81,7 +81,7 @@ export async function firstDifferenceInFile(
   path: string,
   expected: AsyncIterable<Uint8Array>,
 ): Promise<number | undefined> {
-  const file = await open(path, 'r');
+  const file = await openInput(path);
   try {
     let at = 0;
     for await (const chunk of expected) {

@@ -5,15 +5,15 @@
  * await verifyBundle('run'); // throws a sentence with member and byte where it is not
  * await extractBundle('run', { output_dir: 'members' });
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelConfig } from '../config/schema.js';
-import { messageOf, PtychoError } from '../core/errors.js';
+import { PtychoError } from '../core/errors.js';
 import { sizeOf } from '../core/tensor.js';
+import { removeLeftovers, temporaryName, unwritable } from '../formats/replaceFile.js';
 import { encodeModels, locateBundle, type Manifest, openBundle, openMembers } from '../persistence/bundle.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
-import { makeOutputFolder } from './files.js';
+import { makeOutputFolder, writeAtomically } from './files.js';
 import { modelOf } from './model.js';
 import { createdBy } from './version.js';
 
@@ -76,11 +76,11 @@ export interface ExtractedBundle {
 
 /**
  * Opens a bundle and writes its members as files; the folder appears when all of them are there. It opens as a bundle, too.
- * @throws PtychoError as `openBundle`; OUTPUT_UNWRITABLE, also where the folder exists and is not empty
+ * @throws PtychoError as `openBundle`; OUTPUT_EXISTS where the folder is not empty, unless `overwrite`; OUTPUT_UNWRITABLE
  */
 export async function extractBundle(
   file: string,
-  { output_dir }: { readonly output_dir: string },
+  { output_dir, overwrite = false }: { readonly output_dir: string; readonly overwrite?: boolean },
 ): Promise<ExtractedBundle> {
   const source = await locateBundle(file);
   const { members } = await openMembers(source);
@@ -88,27 +88,32 @@ export async function extractBundle(
   const taken = await readdir(target).catch((error: NodeJS.ErrnoException) =>
     error.code === 'ENOENT' ? [] : undefined,
   );
-  if (taken === undefined || taken.length > 0) {
+  if (taken === undefined) {
+    throw new PtychoError('OUTPUT_UNWRITABLE', `${output_dir} is no folder; choose another --output_dir.`, {
+      path: output_dir,
+    });
+  }
+  if (taken.length > 0 && !overwrite) {
     throw new PtychoError(
-      'OUTPUT_UNWRITABLE',
-      `${output_dir} exists and is not an empty folder; choose another --output_dir.`,
-      { path: output_dir },
+      'OUTPUT_EXISTS',
+      `${output_dir} exists already and is not empty; choose another --output_dir, or give --overwrite to replace the members in it.`,
+      { path: output_dir, field: 'output_dir' },
     );
   }
+  if (taken.length > 0) {
+    for (const [name, bytes] of members) await writeAtomically(path.join(target, name), bytes);
+    return { path: source.path, output_dir, files: [...members.keys()] };
+  }
   await makeOutputFolder(path.dirname(target));
-  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
+  await removeLeftovers(path.dirname(target), path.basename(target));
+  const temporary = path.join(path.dirname(target), temporaryName(path.basename(target)));
   try {
     await mkdir(temporary);
-    for (const [name, bytes] of members) await writeFile(path.join(temporary, name), bytes);
+    for (const [name, bytes] of members) await writeAtomically(path.join(temporary, name), bytes);
     await rename(temporary, target);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true });
-    throw new PtychoError(
-      'OUTPUT_UNWRITABLE',
-      `${output_dir} cannot be written: ${messageOf(cause)}; check space and permissions, or choose another --output_dir.`,
-      { path: output_dir },
-      { cause },
-    );
+    throw unwritable(output_dir, cause);
   }
   return { path: source.path, output_dir, files: [...members.keys()] };
 }

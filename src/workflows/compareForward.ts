@@ -24,8 +24,9 @@ import { ForwardComparison, type ForwardStatistics } from './comparison/forwardS
 import { checkNames } from './comparison/names.js';
 import { type NamedModel, openForScan } from './comparison/predict.js';
 import { openSubset, Subset } from './comparison/subset.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { json, writeAtomically } from './files.js';
 import type { OpenedModel } from './model.js';
+import { withOutputFolder } from './outputs.js';
 import { Predictor } from './reconstruction/predictor.js';
 import { scanForModel } from './scaleContract.js';
 import type { WorkflowServices } from './services.js';
@@ -108,27 +109,31 @@ export async function forwardWorkflow(
   config: ComparisonConfig,
   services: WorkflowServices = {},
 ): Promise<ForwardSummary> {
-  return withSubset(config, services, async (raw) => {
-    const parity = await compareOn(raw, config, services, () => makeOutputFolder(config.output_dir));
-    const { names, statistics, patterns, shown, maps } = parity;
-    const write = (name: string, content: string | Uint8Array) =>
-      writeAtomically(path.join(config.output_dir, name), content);
-    await write(
-      'forward_parity.json',
-      json({
-        scan: raw.source,
-        models: namedModels(config),
-        patterns,
-        shown: shown.map(({ pattern }) => pattern),
-        ...statistics,
-        config,
-        provenance: services.provenance,
-        version: createdBy.version,
-      }),
-    );
-    await write('forward_parity.png', encodePng(forwardPicture(names, shown, maps)));
-    return { ...parity, outputDir: config.output_dir, files: ['forward_parity.json', 'forward_parity.png'] };
-  });
+  const files = ['forward_parity.json', 'forward_parity.png'] as const;
+  const claim = { command: 'compare', overwrite: config.overwrite, results: files };
+  return withOutputFolder(config.output_dir, claim, services, (folder) =>
+    withSubset(config, services, async (raw) => {
+      const parity = await compareOn(raw, config, { ...services, signal: folder.signal }, () => folder.make());
+      const { names, statistics, patterns, shown, maps } = parity;
+      const write = (name: string, content: string | Uint8Array) =>
+        writeAtomically(path.join(config.output_dir, name), content);
+      await write(
+        'forward_parity.json',
+        json({
+          scan: raw.source,
+          models: namedModels(config),
+          patterns,
+          shown: shown.map(({ pattern }) => pattern),
+          ...statistics,
+          config,
+          provenance: services.provenance,
+          version: createdBy.version,
+        }),
+      );
+      await write('forward_parity.png', encodePng(forwardPicture(names, shown, maps)));
+      return { ...parity, outputDir: config.output_dir, files };
+    }),
+  );
 }
 
 async function withSubset<T>(

@@ -27,8 +27,8 @@ import { checkNames, parseArm, parseModel } from './comparison/names.js';
 import { type NamedModel, openForScan, predictImage } from './comparison/predict.js';
 import { placeAll, type RegisteredImage, register, scanBox } from './comparison/region.js';
 import { openSubset, Subset, scanRequest } from './comparison/subset.js';
-import { writeComparison } from './comparison/write.js';
-import { makeOutputFolder } from './files.js';
+import { COMPARISON_RESULTS, writeComparison } from './comparison/write.js';
+import { type OwnedFolder, withOutputFolder } from './outputs.js';
 import { openScan } from './scan.js';
 import type { WorkflowServices } from './services.js';
 
@@ -58,6 +58,17 @@ export async function compareModels(
   config: ComparisonConfig,
   services: WorkflowServices = {},
 ): Promise<ComparisonSummary> {
+  const claim = { command: 'compare', overwrite: config.overwrite, results: COMPARISON_RESULTS };
+  return withOutputFolder(config.output_dir, claim, services, (folder) =>
+    compareInto(folder, config, { ...services, signal: folder.signal }),
+  );
+}
+
+async function compareInto(
+  folder: OwnedFolder,
+  config: ComparisonConfig,
+  services: WorkflowServices,
+): Promise<ComparisonSummary> {
   const logger = services.logger ?? silentLogger;
   const models = namedModels(config);
   const finished = [...config.arms.map(parseArm), ...tikeArm(config)];
@@ -80,7 +91,7 @@ export async function compareModels(
       arms.push({ ...image, warnings: [...image.warnings, ...found] });
     }
     checkNames([...models, ...arms].map(({ name }) => name));
-    await makeOutputFolder(config.output_dir);
+    await folder.make();
     const predicted = await predictAll(models, raw, { config, subset, services, logger });
     const images = [...predicted, ...arms];
     const registered: RegisteredImage[] = [];

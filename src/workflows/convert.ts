@@ -9,6 +9,7 @@ import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder } from './files.js';
 import { openOptions, refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -35,6 +36,7 @@ export async function convertWorkflow(
   services: WorkflowServices = {},
 ): Promise<ConversionSummary> {
   await refuseToOverwrite(input, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   // A wrong declaration in the file can be corrected here, and only here.
   // Values are copied as stored, of which nothing is kept from the first pass.
   const raw = await openSurveyed(

@@ -2,9 +2,10 @@
  * `demo`: the whole path in a few minutes on a plain CPU: simulate a scan of a known object, train on it, reconstruct it,
  * compare with the truth, draw everything.
  */
-
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../config/schema.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { counted } from '../core/words.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
@@ -13,8 +14,10 @@ import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js'
 import { renderLossCurve } from '../report/lossCurve.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { json, writeAtomically } from './files.js';
 import { inferWorkflow, stitchedPictures, wellCovered } from './infer.js';
+import { withOutputFolder } from './outputs.js';
+import { RECONSTRUCTION_FILES } from './reconstruction/write.js';
 import { simulateRecipe, writeSimulatedScan } from './simulate.js';
 import { trainWorkflow, type WorkflowServices } from './train.js';
 import { createdBy } from './version.js';
@@ -26,6 +29,8 @@ export interface DemoOptions {
   readonly gridsize?: number;
   readonly accelerator?: 'auto' | 'cuda' | 'cpu';
   readonly threads?: number;
+  /** Replace files that no earlier demonstration made. */
+  readonly overwrite?: boolean;
 }
 
 export interface DemoSummary {
@@ -73,12 +78,39 @@ export function demoScan(seed: number) {
  * @throws PtychoError as the workflows that it calls
  */
 export async function demoWorkflow(options: DemoOptions, services: WorkflowServices = {}): Promise<DemoSummary> {
+  const { outputDir, overwrite = false } = options;
+  const claim = { command: 'demo', overwrite, results: DEMO_RESULTS, isOwn: () => isDemo(outputDir) };
+  return withOutputFolder(outputDir, claim, services, async (folder) => {
+    await folder.make();
+    return demonstrate(options, { ...services, signal: folder.signal, ownsOutputs: true });
+  });
+}
+
+/** What the demonstration writes. */
+const DEMO_RESULTS = [
+  ...['index.html', 'scan.npz', 'wts.zip', 'history.csv', 'config.json', 'run.json', 'checkpoints'],
+  ...['loss.svg', 'metrics.json', 'true_amplitude.png', 'true_phase.png'],
+  ...RECONSTRUCTION_FILES,
+];
+
+/** Written first, so that the folder is known as one of the demonstration's also when it was interrupted. */
+const MARKER = 'demo.json';
+
+/** Whether a folder was made by a demonstration, which may be repeated in it. */
+async function isDemo(folder: string): Promise<boolean> {
+  if (existsSync(path.join(folder, MARKER))) return true;
+  // Versions before the marker are known by their page.
+  const page = await readTextInput(path.join(folder, 'index.html'), { maxBytes: TABLE_BYTES }).catch(() => '');
+  return page.includes('<title>ptychopinn demo</title>');
+}
+
+async function demonstrate(options: DemoOptions, services: WorkflowServices): Promise<DemoSummary> {
   const logger = services.logger ?? silentLogger;
   const started = performance.now();
   const seed = options.seed ?? 0;
   const folder = options.outputDir;
   const execution = { accelerator: options.accelerator ?? 'auto', threads: options.threads ?? null };
-  await makeOutputFolder(folder);
+  await writeAtomically(path.join(folder, MARKER), json({ version: createdBy.version, seed }));
 
   logger.info('Simulating a scan: a Siemens star in amplitude and phase, a small curved probe, Poisson noise.');
   const scan = demoScan(seed);

@@ -26,8 +26,9 @@ import { placeAll, type RegisteredImage, register, scanBox } from './comparison/
 import { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
 import { placeOnScan, turnedImage } from './evaluation/placeImage.js';
 import { readProbeBeside, readStoredImage, type StoredImage } from './evaluation/readImage.js';
-import { writeEvaluation, writeHalves } from './evaluation/write.js';
+import { EVALUATION_FILES, HALVES_FILES, writeEvaluation, writeHalves } from './evaluation/write.js';
 import { openTool } from './openTool.js';
+import { requireNewIn } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** How well an image explains the measured patterns. */
@@ -78,6 +79,7 @@ export async function evaluateWorkflow(
   config: EvaluationConfig,
   services: WorkflowServices = {},
 ): Promise<EvaluationReport> {
+  await requireNewIn(config.output_dir, EVALUATION_FILES, config, services);
   const raw = config.test_data_file === null ? undefined : await openTool(config.test_data_file, config, services);
   try {
     const stored = await readStoredImage(required(config.reconstruction, 'reconstruction'), 'the reconstruction');
@@ -100,6 +102,7 @@ export async function evaluateHalvesWorkflow(
   const { backend, execution, neighbor_count, seed } = config;
   const path = required(config.model_path, 'model_path');
   const { logger, signal, onProgress } = services;
+  await requireNewIn(config.output_dir, HALVES_FILES, config, services);
   const raw = await openTool(required(config.test_data_file, 'test_data_file'), config, services);
   try {
     const model = await PtychoModel.open(path, { backend, execution, logger });

@@ -1,12 +1,12 @@
 /** `product export`: a scan, or what `infer` or `solve` made of one, as a product of Ptychodus. */
 import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inferenceConfigSchema } from '../config/schema.js';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ProductExportConfig } from '../config/schemas/product.js';
 import { solveConfigSchema } from '../config/schemas/solve.js';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { nphotonsOf } from '../data/metadata.js';
@@ -28,6 +28,7 @@ import { productFormatOf, writeProductFile } from '../persistence/product/write.
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { makeOutputFolder } from './files.js';
 import { openOptions, refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** What was written. */
@@ -66,6 +67,7 @@ export async function exportProduct(
   const scan = config.test_data_file ?? run?.test_data_file ?? source;
   checkScan(source, scan, config, run);
   await refuseToOverwrite(scan, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   const raw = await openDataset(scan, openOptions(openingOf(config, run), services));
   try {
     const image = run ? await readImage(source, raw) : startImage(raw, note);
@@ -127,7 +129,7 @@ async function readRun(folder: string): Promise<FinishedRun> {
   }
   let found: { readonly config?: unknown; readonly losses?: readonly number[] };
   try {
-    found = JSON.parse(await readFile(file, 'utf8')) as typeof found;
+    found = JSON.parse(await readTextInput(file, { maxBytes: TABLE_BYTES })) as typeof found;
   } catch (error) {
     throw new PtychoError('CONFIG_INVALID', `${file} is not JSON: ${messageOf(error)}.`, { path: file });
   }

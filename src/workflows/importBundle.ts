@@ -5,17 +5,17 @@
  * const report = await importBundle('wts.h5.zip', importConfigSchema.parse({ output_dir: 'run', probe: 'scan.npz' }));
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
 import type { ImportConfig } from '../config/schemas/bundle.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
+import { openInput } from '../core/inputFile.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
 import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probeFile.js';
 import { isHdf5File } from '../formats/hdf5/file.js';
-import { openForReading, ZipArchive } from '../formats/zipArchive.js';
+import { ZipArchive } from '../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
-import type { BundleContent } from '../persistence/bundle.js';
+import { BUNDLE_FILE, type BundleContent } from '../persistence/bundle.js';
 import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../persistence/content.js';
 import { describeForeignArchive, describeForeignFile } from '../persistence/foreign.js';
 import {
@@ -31,6 +31,7 @@ import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '..
 import { intensityScale } from '../physics/scale.js';
 import { modelOf, saveModel } from './model.js';
 import { networkOfBundle } from './networkSpec.js';
+import { requireNewIn } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -59,8 +60,10 @@ export interface ImportReport {
 export async function importBundle(
   file: string,
   config: ImportConfig,
-  { logger }: WorkflowServices = {},
+  services: WorkflowServices = {},
 ): Promise<ImportReport> {
+  const { logger } = services;
+  await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
   const model = await readForeign(file);
   const { content, mapped, unmapped, unusedParams } = await contentOf(model, config, file, (sentence) =>
     logger?.warn(sentence),
@@ -74,7 +77,7 @@ export async function importBundle(
 
 async function readForeign(file: string): Promise<ForeignModel> {
   const refuse = (sentence: string) => new PtychoError('BUNDLE_INVALID', `${file} ${sentence}`, { path: file });
-  const handle = await openForReading(file);
+  const handle = await openInput(file);
   const head = Buffer.alloc(8);
   await handle.read(head, 0, head.length, 0).finally(() => handle.close());
   if (await isHdf5File(file)) {
@@ -317,6 +320,7 @@ const numberOr = (value: unknown, fallback: number): number => (typeof value ===
 
 async function hashOf(file: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  const handle = await openInput(file);
+  for await (const chunk of handle.createReadStream()) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }

@@ -17,17 +17,18 @@ import { writeNpz } from '../formats/npz.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { encodePng } from '../report/png.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { json, writeAtomically } from './files.js';
 import { type OpenedModel, openModel } from './model.js';
-import { PatchStatsLog } from './patchStats.js';
+import { type FolderClaim, type OwnedFolder, withOutputFolder } from './outputs.js';
+import { PATCH_STATS_FILE, PatchStatsLog } from './patchStats.js';
 import { type Preview, type ReconstructOptions, reconstructStream } from './reconstruct.js';
 import { comparisonPlot, knownObject } from './reconstruction/comparison.js';
 import { chooseCropSide } from './reconstruction/cropSide.js';
-import { DebugDump } from './reconstruction/debugDump.js';
+import { DebugDump, DUMP_FILES } from './reconstruction/debugDump.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
 import { doubts, exposureDoubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
-import { writePictures, writeReconstruction } from './reconstruction/write.js';
+import { RECONSTRUCTION_FILES, writePictures, writeReconstruction } from './reconstruction/write.js';
 import type { RefinedPositions } from './refinePositions.js';
 import { probeFor, probeInCounts, requireSide, scanForModel } from './scaleContract.js';
 import { openScan, type PreparedScan, prepareScan } from './scan.js';
@@ -85,8 +86,18 @@ export interface InferSummary {
  * first patch
  */
 export async function inferWorkflow(config: InferenceConfig, services: WorkflowServices = {}): Promise<InferSummary> {
-  const logger = services.logger ?? silentLogger;
   checkPhaseRange(config);
+  return withOutputFolder(config.output_dir, claimOf(config), services, (folder) =>
+    inferInto(folder, config, { ...services, signal: folder.signal }),
+  );
+}
+
+async function inferInto(
+  folder: OwnedFolder,
+  config: InferenceConfig,
+  services: WorkflowServices,
+): Promise<InferSummary> {
+  const logger = services.logger ?? silentLogger;
   const model = await openModel(config.model_path, mlflowAccess(config.execution));
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
   const opening = performance.now();
@@ -100,7 +111,7 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
     for (const doubt of exposureDoubts(model.bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
     const scan = scanForModel(prepared, model.bundle);
     const openSeconds = (performance.now() - opening) / 1000;
-    await makeOutputFolder(config.output_dir);
+    await folder.make();
     const backend = await selectBackend(config, logger);
     try {
       logger.info(describeEngine(backend.info));
@@ -111,6 +122,22 @@ export async function inferWorkflow(config: InferenceConfig, services: WorkflowS
   } finally {
     await raw.close();
   }
+}
+
+function claimOf(config: InferenceConfig): FolderClaim {
+  const dump = config.debug_dump;
+  return {
+    command: 'infer',
+    overwrite: config.overwrite,
+    results: [
+      ...RECONSTRUCTION_FILES,
+      'run.json',
+      ...(config.refine_positions > 0 ? ['positions.npz'] : []),
+      ...(config.comparison_plot ? ['comparison_plot.png'] : []),
+      ...(config.log_patch_stats ? [PATCH_STATS_FILE] : []),
+    ],
+    files: dump === null ? [] : DUMP_FILES.map((name) => ['debug_dump', path.join(dump, name)] as const),
+  };
 }
 
 /** @throws PtychoError for a scan that cannot be reconstructed as asked, before anything is started */

@@ -4,6 +4,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect/inspect.js';
 import { renderScanMap } from '../report/scanMap.js';
 import { checkPngName, openOptions, writePng } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** The findings, and the positions for those who show them. */
@@ -23,6 +24,7 @@ export async function inspectWorkflow(
   services: WorkflowServices = {},
 ): Promise<InspectResult> {
   checkPngName(config.map, 'map');
+  if (config.map !== null) await requireNew([config.map], { ...newFiles(config, services), field: 'map' });
   let positions: InspectResult['positions'];
   let map: string | undefined;
   const inspection = await inspectScan(file, {

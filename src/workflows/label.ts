@@ -15,6 +15,7 @@ import { placeOnScan } from './evaluation/placeImage.js';
 import { RECONSTRUCTION_KEYS, readStoredImage } from './evaluation/readImage.js';
 import { makeOutputFolder } from './files.js';
 import { refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -56,6 +57,7 @@ export async function labelWorkflow(
 ): Promise<LabelSummary> {
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   const raw = await openSurveyed(input, { logger });
   try {
     const reconstruction = await readReconstruction(config.reconstruction, raw, (sentence) => logger.warn(sentence));

@@ -4,6 +4,7 @@ import { findOrientation, type OrientationScore, type OrientationSearch } from '
 import { contactSheet } from '../report/contactSheet.js';
 import { renderPhase } from '../report/image.js';
 import { checkPngName, openTool, writePng } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** What was found, in plain values: {@link OrientationSearch} without the images. */
@@ -31,6 +32,7 @@ export async function orientWorkflow(
   services: WorkflowServices = {},
 ): Promise<OrientationReport> {
   checkPngName(config.picture, 'picture');
+  if (config.picture !== null) await requireNew([config.picture], { ...newFiles(config, services), field: 'picture' });
   const raw = await openTool(file, config, services);
   try {
     const search = await findOrientation(raw, services);

@@ -5,6 +5,7 @@ import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import { computeOverlapMetrics, type OverlapMetrics } from '../evaluation/overlap.js';
 import { json, makeOutputFolder, writeAtomically } from './files.js';
 import { openTool } from './openTool.js';
+import { requireNewIn } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 
 /** What was measured. */
@@ -15,6 +16,9 @@ export interface OverlapReport {
   readonly files: readonly string[];
 }
 
+const ONE_SCAN = ['metrics.json'] as const;
+const TWO_SCANS = ['train_metrics.json', 'test_metrics.json', 'metrics_bundle.json'] as const;
+
 /**
  * Measures one scan, or a training and a test scan.
  * @throws PtychoError as `openDataset`, `computeOverlapMetrics` and writing
@@ -24,6 +28,7 @@ export async function overlapWorkflow(
   config: OverlapConfig,
   services: WorkflowServices = {},
 ): Promise<OverlapReport> {
+  await requireNewIn(config.output_dir, files.test === undefined ? ONE_SCAN : TWO_SCANS, config, services);
   const pause = cancelPoint(services.signal, 'The measurement of the overlap');
   const measure = async (file: string): Promise<OverlapMetrics> => {
     const raw = await openTool(file, config, services);
@@ -44,11 +49,8 @@ export async function overlapWorkflow(
 /** Writes the metrics of each split and, of two, the bundle {train, test}; returns the names. */
 export async function writeOverlap(folder: string, train: OverlapMetrics, test?: OverlapMetrics): Promise<string[]> {
   await makeOutputFolder(folder);
-  const contents: Record<string, unknown> = test
-    ? { 'train_metrics.json': train, 'test_metrics.json': test, 'metrics_bundle.json': { train, test } }
-    : { 'metrics.json': train };
-  for (const [name, content] of Object.entries(contents)) {
-    await writeAtomically(path.join(folder, name), json(content));
-  }
-  return Object.keys(contents);
+  const names = test ? TWO_SCANS : ONE_SCAN;
+  const contents = test ? [train, test, { train, test }] : [train];
+  for (const [i, name] of names.entries()) await writeAtomically(path.join(folder, name), json(contents[i]));
+  return [...names];
 }

@@ -7,10 +7,9 @@
  * stats.add({ epoch: 1, batch: 0 }, { re: object_real.data, im: object_imag.data, shape: [16, 1, 64, 64] });
  * await stats.flush(); // at the end of every epoch; what is not flushed is not written
  */
-
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape } from '../core/tensor.js';
 import { encodeCsv } from '../formats/csvWrite.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
@@ -33,6 +32,9 @@ export interface PatchStatistics {
   /** Mean amplitude of the outermost eighth on every side over that of the rest. */
   readonly border_ratio: number;
 }
+
+/** The file below the output folder. */
+export const PATCH_STATS_FILE = path.join('logs', 'patch_stats.csv');
 
 /** Columns of `patch_stats.csv`, in order. */
 const COLUMNS = [
@@ -138,9 +140,8 @@ export class PatchStatsLog {
 
   /** @throws PtychoError OUTPUT_UNWRITABLE where the folder cannot be made */
   static async open(outputDir: string, options: PatchStatsOptions): Promise<PatchStatsLog> {
-    const folder = path.join(outputDir, 'logs');
-    await makeOutputFolder(folder);
-    const file = path.join(folder, 'patch_stats.csv');
+    const file = path.join(outputDir, PATCH_STATS_FILE);
+    await makeOutputFolder(path.dirname(file));
     const { keepEpochs } = options;
     const kept = keepEpochs === undefined ? [] : await linesUpTo(file, keepEpochs);
     return new PatchStatsLog(file, options.limit ?? Number.POSITIVE_INFINITY, kept);
@@ -166,7 +167,7 @@ export class PatchStatsLog {
 }
 
 async function linesUpTo(file: string, epoch: number): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch(() => '');
+  const text = await readTextInput(file, { maxBytes: TABLE_BYTES }).catch(() => '');
   return text
     .split('\n')
     .slice(1)

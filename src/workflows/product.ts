@@ -22,6 +22,7 @@ import {
 import { verifyProductFile } from '../persistence/product/verify.js';
 import { makeOutputFolder } from './files.js';
 import { openOptions, refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -153,6 +154,7 @@ export async function importProduct(
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(file, config.output_file, 'output_file');
   if (config.diffraction !== null) await refuseToOverwrite(config.diffraction, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   const note = (sentence: string) => logger.warn(sentence);
   const stored = await readStoredProduct(file, { note });
   if (!config.accept_changes) refuseChanges(file, stored);

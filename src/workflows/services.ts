@@ -9,4 +9,8 @@ export interface WorkflowServices {
   readonly logger?: Logger;
   /** Where the configuration's values came from; written beside the results. */
   readonly provenance?: Provenance;
+  /** The caller owns the output folders and what is in them: no lock is taken, and nothing is asked before it is replaced. */
+  readonly ownsOutputs?: boolean;
+  /** Called when the output folder is there and is ours. */
+  readonly onOutputFolder?: (folder: string) => void;
 }

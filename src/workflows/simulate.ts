@@ -15,6 +15,7 @@ import type { SimulatedScan } from '../simulation/simulateScan.js';
 import { withoutNeighbour } from '../solvers/scan.js';
 import { probeRadius_px } from '../solvers/startProbe.js';
 import { makeOutputFolder, writeAtomically } from './files.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { loadSimulationInputs } from './simulation/inputs.js';
 import { renderSimulation } from './simulation/picture.js';
@@ -105,7 +106,10 @@ export async function simulateWorkflow(
 ): Promise<SimulationSummary> {
   const logger = services.logger ?? silentLogger;
   // The file does not record where it was written: the same recipe gives the same bytes anywhere.
-  const { output_file, visualize, ...recipe } = config;
+  const { output_file, overwrite, visualize, ...recipe } = config;
+  const picture = visualize ? `${output_file.replace(/\.npz$/i, '')}.png` : undefined;
+  const files = picture === undefined ? [output_file] : [output_file, picture];
+  await requireNew(files, { ...newFiles({ overwrite }, services), field: 'output_file' });
   const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
   const scan = await withPauses(recipeSteps(recipe, inputs, logger), services.signal, 'The simulation');
   const [count, N] = scan.diffraction.shape;
@@ -124,8 +128,7 @@ export async function simulateWorkflow(
   };
   await writeSimulatedScan(output_file, scan, patches, services);
   logger.debug?.(`${counted(count, 'pattern')} of ${N}×${N}, seed ${config.seed}.`);
-  if (!visualize) return { path: output_file, count, N };
-  const picture = `${output_file.replace(/\.npz$/i, '')}.png`;
+  if (picture === undefined) return { path: output_file, count, N };
   await writeAtomically(picture, encodeSmallPng(renderSimulation(scan)));
   return { path: output_file, count, N, picture };
 }

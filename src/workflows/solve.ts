@@ -19,8 +19,9 @@ import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
 import { parseBoundedJson } from '../persistence/readJson.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { json, writeAtomically } from './files.js';
 import { openTool } from './openTool.js';
+import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from './outputs.js';
 import { checkPhaseRange } from './reconstruction/pictures.js';
 import type { WorkflowServices } from './services.js';
 import { solverBackend } from './solving/backend.js';
@@ -29,7 +30,7 @@ import { checkProductName, writeSolvedProduct } from './solving/product.js';
 import { copyOf, runSolver, type SolverResult } from './solving/run.js';
 import { startFrom } from './solving/start.js';
 import { checkState, fingerprintOf, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from './solving/state.js'; // biome-ignore format: one line
-import { type SolvedFiles, writePreview, writeSolved } from './solving/write.js';
+import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from './solving/write.js';
 import { createdBy } from './version.js';
 
 /** What a run came to. */
@@ -67,12 +68,28 @@ export async function solveWorkflow(config: SolveConfig, services: WorkflowServi
   checkProductName(config.product_file);
   requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
-  const raw = await openTool(config.test_data_file, scan, services);
-  try {
-    return await new Solve(config, services, raw).run();
-  } finally {
-    await raw.close();
-  }
+  return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {
+    const raw = await openTool(config.test_data_file, scan, services);
+    try {
+      return await new Solve(config, { ...services, signal: folder.signal }, raw, folder).run();
+    } finally {
+      await raw.close();
+    }
+  });
+}
+
+/** A run that goes on writes to its own folder; another run's results stay. */
+function claimOf({ output_dir, resume, overwrite, product_file }: SolveConfig): FolderClaim {
+  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+  const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
+  return {
+    command: 'solve',
+    overwrite: overwrite || goesOn,
+    results: [...SOLVED_FILES, STATE_FILE, 'run.json', 'config.json'],
+    files: product_file === null ? [] : [['product_file', product_file]],
+    isOwn: isRunConfig,
+    instead,
+  };
 }
 
 /** The part of a configuration that shapes the result. */
@@ -113,6 +130,7 @@ class Solve {
     private readonly config: SolveConfig,
     private readonly services: WorkflowServices,
     private readonly raw: RawData,
+    private readonly folder: OwnedFolder,
   ) {
     this.#options = optionsOf(config);
   }
@@ -175,9 +193,9 @@ class Solve {
     const { engine } = update;
     this.#begun = true;
     this.#head = { options: this.#options, init: config.init, scan, engine, version: createdBy.version };
-    await makeOutputFolder(config.output_dir);
+    await this.folder.make();
     // Kept as the run was begun: a run that is resumed is no other one.
-    const { resume: _, ...begun } = config;
+    const { resume: _, overwrite: __, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
     await writeAtomically(path.join(config.output_dir, 'config.json'), content);
     services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);

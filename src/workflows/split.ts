@@ -8,6 +8,7 @@ import { writeScan } from '../data/scanWriter.js';
 import { changedOptions, extraArrays } from './convert.js';
 import { makeOutputFolder } from './files.js';
 import { openTool, refuseToOverwrite } from './openTool.js';
+import { newFiles, requireNew } from './outputs.js';
 import type { WorkflowServices } from './services.js';
 import { createdBy } from './version.js';
 
@@ -85,6 +86,7 @@ export async function splitWorkflow(
   const stem = path.basename(input, path.extname(input));
   const fileOf = (part: 'train' | 'test') => path.join(config.output_dir, `${stem}_${part}.npz`);
   for (const part of ['train', 'test'] as const) await refuseToOverwrite(input, fileOf(part), 'output_dir');
+  await requireNew([fileOf('train'), fileOf('test')], { ...newFiles(config, services), field: 'output_dir' });
   const raw = await openTool(input, config, services);
   try {
     const { axis, fraction, gap_px } = config;

@@ -5,7 +5,7 @@
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
-
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
@@ -17,11 +17,14 @@ import { counted } from '../core/words.js';
 import { writeNpz } from '../formats/npz.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
+import { json, writeAtomically } from './files.js';
+import { METRICS_FILE } from './loggers/csv.js';
 import { modelOf, saveModel } from './model.js';
+import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from './outputs.js';
+import { PATCH_STATS_FILE } from './patchStats.js';
 import { reconstruct } from './reconstruct.js';
 import { chooseCropSide } from './reconstruction/cropSide.js';
-import { writeReconstruction } from './reconstruction/write.js';
+import { RECONSTRUCTION_FILES, writeReconstruction } from './reconstruction/write.js';
 import { memberRows, openScan } from './scan.js';
 import type { WorkflowServices } from './services.js';
 import { type FoundCheckpoint, findCheckpoint } from './training/checkpoints.js';
@@ -60,7 +63,6 @@ export interface TrainSummary {
  * stops being a number (the best epoch until then is saved). Nothing half-written stays.
  */
 export async function trainWorkflow(request: TrainingRequest, services: WorkflowServices = {}): Promise<TrainSummary> {
-  const logger = services.logger ?? silentLogger;
   requireThreads(request.execution.threads);
   if (request.train_data_file === null) {
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
@@ -74,7 +76,20 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
       { key: 'do_stitching' },
     );
   }
-  const train = await openScan(request.train_data_file, request, logger);
+  const file = request.train_data_file;
+  return withOutputFolder(request.output_dir, claimOf(request), services, (folder) =>
+    trainInto(folder, file, request, { ...services, signal: folder.signal }),
+  );
+}
+
+async function trainInto(
+  folder: OwnedFolder,
+  file: string,
+  request: TrainingRequest,
+  services: WorkflowServices,
+): Promise<TrainSummary> {
+  const logger = services.logger ?? silentLogger;
+  const train = await openScan(file, request, logger);
   const test =
     request.test_data_file === null
       ? undefined
@@ -88,8 +103,10 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
     const prepared = await prepareTraining(request, { train, test }, services);
     const start = await startOf(prepared, logger);
     const { config, provenance } = prepared;
-    await makeOutputFolder(config.output_dir);
-    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config, provenance }));
+    await folder.make();
+    // Leave to overwrite is given once, not to those who begin from this file.
+    const { overwrite: _, ...begun } = config;
+    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
     const backend = await selectBackend(config, logger);
     try {
       logger.info(describeEngine(backend.info));
@@ -101,6 +118,23 @@ export async function trainWorkflow(request: TrainingRequest, services: Workflow
     await train.close();
     await test?.close();
   }
+}
+
+/** A run that goes on writes to its own folder; another run's results stay. */
+function claimOf({ output_dir, resume, overwrite, do_stitching, log_patch_stats }: TrainingRequest): FolderClaim {
+  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+  const last = path.join('checkpoints', 'last.ckpt.zip');
+  return {
+    command: 'train',
+    overwrite: overwrite || goesOn,
+    results: [
+      ...['wts.zip', last, 'history.csv', 'run.json', 'positions.npz', 'config.json', METRICS_FILE],
+      ...(do_stitching ? RECONSTRUCTION_FILES : []),
+      ...(log_patch_stats ? [PATCH_STATS_FILE] : []),
+    ],
+    isOwn: isRunConfig,
+    instead: existsSync(path.join(output_dir, last)) ? ` go on with --resume ${output_dir},` : '',
+  };
 }
 
 /** Where a run begins. */

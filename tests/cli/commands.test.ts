@@ -172,6 +172,7 @@ describe('demo and simulate', () => {
       gridsize: 2,
       accelerator: 'auto',
       threads: 2,
+      overwrite: false,
     });
   });
 

@@ -73,7 +73,7 @@ describe('convert and split', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/patterns +file\n +18 +\S+scan_train\.npz\n +18 +\S+scan_test\.npz\nCut at x = [\d.]+ px\.\n/);
     expect(out).toMatch(/18 test patterns show places that training patterns show too \(nearest .* --gap_px 11 keeps/);
-    const gap = await cli('split', scan, '--output_dir', file('parts'), '--gap_px', '100');
+    const gap = await cli('split', scan, '--output_dir', file('parts'), '--gap_px', '100', '--overwrite');
     expect(gap.code).toBe(2);
     expect(gap.err).toMatch(/leaves no pattern for training; change fraction, gap_px or axis/);
   });

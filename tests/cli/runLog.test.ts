@@ -25,6 +25,7 @@ beforeEach(async () => {
     .mockImplementation(async (config, services) => {
       services?.logger?.info('before the folder');
       await mkdir(config.output_dir, { recursive: true });
+      services?.onOutputFolder?.(config.output_dir);
       services?.logger?.debug?.('a detail');
       services?.logger?.warn('take care');
       services?.onProgress?.({ stage: 'training', done: 2, total: 2, unit: 'groups', note: 'loss 0.5' });
@@ -68,8 +69,9 @@ describe('logs/debug.log', () => {
   });
 
   it('has what ended the run, with its stack, and is continued by the next run', async () => {
-    vi.mocked(trainWorkflow).mockImplementationOnce(async (config) => {
+    vi.mocked(trainWorkflow).mockImplementationOnce(async (config, services) => {
       await mkdir(config.output_dir);
+      services?.onOutputFolder?.(config.output_dir);
       throw new PtychoError('DATASET_VALUE', 'scan.npz holds NaN.', { key: 'diffraction' });
     });
     expect(await train()).toEqual({ code: 1, out: '', err: 'ptychopinn: scan.npz holds NaN.\n' });
@@ -84,6 +86,13 @@ describe('logs/debug.log', () => {
     expect(existsSync(out)).toBe(false);
   });
 
+  it('is not begun in a folder that is not ours', async () => {
+    await mkdir(out);
+    vi.mocked(trainWorkflow).mockRejectedValue(new PtychoError('OUTPUT_IN_USE', 'run is in use.'));
+    expect((await train()).code).toBe(2);
+    expect(existsSync(join(out, 'logs'))).toBe(false);
+  });
+
   it('costs one warning where it cannot be written', async () => {
     await mkdir(out);
     await writeFile(join(out, 'logs'), 'a file');
@@ -94,8 +103,9 @@ describe('logs/debug.log', () => {
 
   it('hears of errors that nobody waits for', async () => {
     const captured = capture();
-    vi.mocked(trainWorkflow).mockImplementationOnce(async (config) => {
+    vi.mocked(trainWorkflow).mockImplementationOnce(async (config, services) => {
       await mkdir(config.output_dir);
+      services?.onOutputFolder?.(config.output_dir);
       captured.signals.emit('uncaughtExceptionMonitor', new Error('lost in a worker'));
       throw new PtychoError('CANCELLED', 'Training was cancelled.');
     });
@@ -107,6 +117,7 @@ describe('logs/debug.log', () => {
   it('keeps to one line of progress in half a minute', async () => {
     let clock = 0;
     const made = new RunLog(folder, 'title', () => new Date(clock));
+    made.begin();
     const shown: number[] = [];
     const sink = made.teeProgress(({ done }) => shown.push(done));
     for (; clock <= 90_000; clock += 1000) sink({ stage: 'a', done: clock / 1000, total: 1000, unit: 'groups' });

@@ -27,6 +27,7 @@ export const solveRequest = (scan: string, output_dir: string, over: Record<stri
   solveConfigSchema.parse({
     test_data_file: scan,
     output_dir,
+    overwrite: true,
     epochs: 6,
     engine: 'host',
     execution: { threads: 1, accelerator: 'cpu' },

@@ -31,6 +31,7 @@ export function tinyRequest(scan: string, output_dir: string, over: Record<strin
     model: { n_filters_scale: 1, ...model },
     train_data_file: scan,
     output_dir,
+    overwrite: true,
     nepochs: 2,
     batch_size: 2,
     n_groups: 5,

@@ -230,9 +230,9 @@ describe('bundle extract', () => {
   it('refuses a folder that holds something, and takes an empty one', async () => {
     await mkdir(file('full'));
     await writeFile(file('full/a'), '');
-    await expect(extractBundle(good, { output_dir: file('full') })).rejects.toThrow(
-      'exists and is not an empty folder',
-    );
+    await expect(extractBundle(good, { output_dir: file('full') })).rejects.toThrow(/exists already .*--overwrite/);
+    await extractBundle(good, { output_dir: file('full'), overwrite: true });
+    expect((await readdir(file('full'))).sort()).toEqual(['a', ...MEMBERS].sort());
     await mkdir(file('empty'));
     const { code, out } = await cli('bundle', 'extract', good, '--output-dir', file('empty'));
     expect([code, out]).toEqual([0, `Written to ${file('empty')}: ${MEMBERS.join(', ')}.\n`]);

@@ -72,6 +72,7 @@ export class ComparisonFixture {
     return comparisonConfigSchema.parse({
       test_data_file: this.inside('scan.npz'),
       output_dir: this.inside(name),
+      overwrite: true,
       r_factor_patterns: 4,
       execution: { accelerator: 'cpu', threads: 1 },
       ...over,

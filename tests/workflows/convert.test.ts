@@ -23,7 +23,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const configOf = (flags: Record<string, unknown>) => resolveConfig(convertDefinition, { flags }).config;
 const convert = (input: string, flags: Record<string, unknown> = {}) =>
-  convertWorkflow(input, configOf({ output_file: file('out.npz'), ...flags }));
+  convertWorkflow(input, configOf({ output_file: file('out.npz'), overwrite: true, ...flags }));
 
 /** Everything of a scan that a file holds. */
 async function contents(target: string, options: OpenDatasetOptions = {}) {
@@ -126,7 +126,7 @@ describe('convert of an NPZ', () => {
     });
     const warnings: string[] = [];
     const logger = { info() {}, warn: (text: string) => warnings.push(text) };
-    const config = configOf({ output_file: file('out.npz'), crop_px: 4 });
+    const config = configOf({ output_file: file('out.npz'), overwrite: true, crop_px: 4 });
     expect(await convertWorkflow(input, config, { logger })).toMatchObject({ N: 4 });
     expect(warnings).toContainEqual(expect.stringMatching(/^Left out: extra of .*crop/));
     const npz = await openNpz(file('out.npz'));

@@ -34,6 +34,7 @@ const inference = (model: string, name: string) =>
     model_path: path.join(folder, model),
     test_data_file: scan,
     output_dir: path.join(folder, name),
+    overwrite: true,
     neighbor_count: 7,
     batch_size: 5,
     execution: { accelerator: 'cpu', threads: 1 },

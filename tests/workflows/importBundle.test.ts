@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const text = (value: unknown): NpyInput => ({ strings: [JSON.stringify(value)], shape: [] });
-const options = (over: object = {}) => importConfigSchema.parse({ output_dir: file('out'), ...over });
+const options = (over: object = {}) => importConfigSchema.parse({ output_dir: file('out'), overwrite: true, ...over });
 
 /** The arrays of a golden file that are weights, and the probe in the form in which the network multiplies with it. */
 async function goldenArrays(name: string): Promise<Record<string, NpyInput>> {

@@ -81,7 +81,7 @@ describePython('a TensorFlow model', ['h5py', 'numpy'], () => {
     return weights;
   }
   const importing = (name: string, over: object = {}) =>
-    importBundle(file(name), importConfigSchema.parse({ output_dir: file(`${name}-out`), ...over }));
+    importBundle(file(name), importConfigSchema.parse({ output_dir: file(`${name}-out`), overwrite: true, ...over }));
 
   it.each([
     ['gridsize 1', {}],

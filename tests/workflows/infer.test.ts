@@ -72,6 +72,7 @@ function infer(name: string, over: Record<string, unknown> = {}, services: Workf
     model_path: path.join(folder, model as string),
     test_data_file: path.join(folder, scan as string),
     output_dir: path.join(folder, name),
+    overwrite: true,
     neighbor_count: 5,
     batch_size: 4,
     r_factor_patterns: 0,

@@ -80,7 +80,7 @@ it('writes patches of the reconstruction at the positions of all patterns, NaN w
 });
 
 it('refuses a reconstruction of another place, a file that is none, and to overwrite the scan', async () => {
-  const config = { reconstruction: at('reconstruction.npz'), output_file: at('never.npz') };
+  const config = { reconstruction: at('reconstruction.npz'), output_file: at('never.npz'), overwrite: false };
   await expect(labelWorkflow(at('scan.npz'), { ...config, reconstruction: at('scan.npz') })).rejects.toThrow(
     /holds no reconstructed_object/,
   );

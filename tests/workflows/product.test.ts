@@ -42,9 +42,9 @@ function listening() {
   return { heard, services: { logger: { debug: hear, info: hear, warn: hear, error: hear } } };
 }
 const exporting = (source: string, over: object, services = {}) =>
-  exportProduct(source, productExportConfigSchema.parse(over) as ProductExportConfig, services);
+  exportProduct(source, productExportConfigSchema.parse({ overwrite: true, ...over }) as ProductExportConfig, services);
 const importing = (source: string, over: object, services = {}) =>
-  importProduct(source, productImportConfigSchema.parse(over) as ProductImportConfig, services);
+  importProduct(source, productImportConfigSchema.parse({ overwrite: true, ...over }) as ProductImportConfig, services);
 
 async function using<T>(raw: Promise<RawData>, work: (raw: RawData) => T | Promise<T>): Promise<T> {
   const opened = await raw;

@@ -32,6 +32,7 @@ const inferConfig = (name: string, over: Record<string, unknown> = {}) =>
     model_path: at('net.zip'),
     test_data_file: scan,
     output_dir: at(name),
+    overwrite: true,
     execution: { accelerator: 'cpu', threads: 1 },
     ...over,
   }) as InferenceConfig;

@@ -28,7 +28,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const split = (flags: Record<string, unknown>) =>
-  splitWorkflow(input, resolveConfig(splitDefinition, { flags: { output_dir: file('parts'), ...flags } }).config);
+  splitWorkflow(
+    input,
+    resolveConfig(splitDefinition, { flags: { output_dir: file('parts'), overwrite: true, ...flags } }).config,
+  );
 
 describe('splitRows', () => {
   it('cuts at min + (max − min)·fraction; what lies on the cut tests', () => {

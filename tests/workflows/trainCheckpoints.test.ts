@@ -1,10 +1,12 @@
 /** The folder of checkpoints, and what a run may go on from: without any training. */
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
 import { LegacyRng } from '../../src/core/rng.js';
+import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
 import { type CheckpointContent, openCheckpoint } from '../../src/persistence/checkpoint.js';
 import { CheckpointFolder, findCheckpoint } from '../../src/workflows/training/checkpoints.js';
 import { type EpochRecord, monitorOf } from '../../src/workflows/training/records.js';
@@ -93,9 +95,10 @@ describe('the folder of checkpoints', () => {
   it('clears away what a killed run left half-written, and nothing else', async () => {
     const folder = new CheckpointFolder(run);
     await folder.make();
-    for (const name of ['.last.ckpt.zip.00ff.tmp', '.epoch=001-loss=1.0000.ckpt.zip.77.tmp', 'notes.txt']) {
-      await writeFile(path.join(folder.folder, name), 'x');
-    }
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const mark = processMark({ ...ownIdentity(), pid, started: 1 });
+    const left = ['last.ckpt.zip', 'epoch=001-loss=1.0000.ckpt.zip'].map((name) => `.${name}.${mark}.0123456789ab.tmp`);
+    for (const name of [...left, 'notes.txt']) await writeFile(path.join(folder.folder, name), 'x');
     await folder.make();
     expect(await readdir(folder.folder)).toEqual(['notes.txt']);
     expect(await findCheckpoint(run, { info() {}, warn() {} })).toBeUndefined();

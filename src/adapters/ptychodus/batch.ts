@@ -6,13 +6,15 @@
  * const done = await runBatch({ action: 'reconstruct', input: 'staged', output: 'done', settings: 'settings.ini' });
  * done.files; // ['done/product-out.h5']
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, PtychoError } from '../../core/errors.js';
+import { PtychoError } from '../../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
 import type { Logger, ProgressSink } from '../../core/log.js';
 import { BUNDLE_FILE } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
+import { type OwnedFolder, withOutputFolder } from '../../workflows/outputs.js';
 import { type ReconstructorLibraries, type RegisteredReconstructor, reconstructorLibraries } from './library.js';
 import { RESULT_OK } from './results.js';
 import { chosenPath, PtychoPinnSettings } from './settings/settings.js';
@@ -68,14 +70,23 @@ export interface BatchResult {
  * takes it for the image.
  * @throws PtychoError FILE_NOT_FOUND naming what is missing, CONFIG_INVALID for settings, and those of the reconstructor
  */
-export async function runBatch(request: BatchRequest): Promise<BatchResult> {
+export async function runBatch(given: BatchRequest): Promise<BatchResult> {
+  await requireFolder(given.input);
+  // The host decides what its folders hold: a batch that is repeated replaces its results.
+  const claim = { command: `batch -b ${given.action}`, overwrite: true, results: [] };
+  return withOutputFolder(given.output, claim, given, (folder) => runInto(folder, { ...given, signal: folder.signal }));
+}
+
+async function runInto(folder: OwnedFolder, request: BatchRequest): Promise<BatchResult> {
   const libraries = reconstructorLibraries({ logger: request.logger });
   try {
-    await requireFolder(request.input);
     const settings = await readSettings(libraries, request);
     const entry = libraries.entry(settings.reconstructor.algorithm.value);
     if (request.logLevel) entry.library.logger.setLevel(request.logLevel);
-    const done = request.action === 'train' ? await train(entry, request) : await reconstruct(entry, settings, request);
+    const done =
+      request.action === 'train'
+        ? await train(entry, request, folder)
+        : await reconstruct(entry, settings, request, folder);
     return { reconstructor: entry.displayName, ...done };
   } finally {
     await libraries.dispose();
@@ -88,11 +99,12 @@ async function reconstruct(
   { reconstructor, displayName }: RegisteredReconstructor,
   settings: PtychoPinnSettings,
   request: BatchRequest,
+  folder: OwnedFolder,
 ): Promise<Done> {
   const input = await hostInput(request);
   if (isTrainable(reconstructor)) await reconstructor.openModel(await modelOf(settings, request.input));
   // What keeps the result from being written is found out before the work.
-  await makeFolder(request.output);
+  await folder.make();
   let last: { readonly product: typeof input.product; readonly result: number } | undefined;
   for await (const output of reconstructor.reconstruct(input)) {
     last = output;
@@ -105,13 +117,17 @@ async function reconstruct(
   return { result: RESULT_OK, files: [file] };
 }
 
-async function train({ reconstructor, displayName }: RegisteredReconstructor, request: BatchRequest): Promise<Done> {
+async function train(
+  { reconstructor, displayName }: RegisteredReconstructor,
+  request: BatchRequest,
+  folder: OwnedFolder,
+): Promise<Done> {
   const { input, output, signal } = request;
   if (!reconstructor.isTrainable)
     throw new PtychoError('CONFIG_INVALID', learnsNothing(displayName), { key: ALGORITHM });
   const exported = await isFile(path.join(input, TRAIN_FILE));
   const host = exported ? undefined : await hostInput(request);
-  await makeFolder(output);
+  await folder.make();
   const outputs = host ? reconstructor.trainOn(host, output) : reconstructor.train(input, output, { signal });
   let last: TrainOutput | undefined;
   for await (const told of outputs) {
@@ -164,31 +180,21 @@ async function readSettings(
   { settings, input, logger }: BatchRequest,
 ): Promise<PtychoPinnSettings> {
   const beside = path.join(input, BATCH_FILES.settings);
-  const file = settings ?? ((await isFile(beside)) ? beside : undefined);
+  const file = settings ?? ((await isThere(beside)) ? beside : undefined);
   if (file === undefined)
     logger?.info(`There is no ${beside} and no other settings file, so all settings are defaults.`);
   else {
-    const { notes } = registry.fromIni(await readText(file), file);
+    const { notes } = registry.fromIni(
+      await readTextInput(file, { maxBytes: CONFIG_BYTES, what: 'settings file' }),
+      file,
+    );
     for (const note of notes) logger?.warn(note);
   }
   return new PtychoPinnSettings(registry);
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new PtychoError(
-      missing ? 'FILE_NOT_FOUND' : 'FILE_FORMAT',
-      missing
-        ? `There is no settings file ${file}; give one with -s, or none for the defaults.`
-        : `The settings file ${file} cannot be read: ${messageOf(cause)}.`,
-      { path: file },
-      { cause },
-    );
-  }
-}
+/** Anything, also what is then refused: a pipe of that name is no missing file. */
+const isThere = (file: string) => lstat(file).then(() => true, () => false); // biome-ignore format: one line
 
 async function requireFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch(() => undefined);
@@ -198,17 +204,4 @@ async function requireFolder(folder: string): Promise<void> {
     `${folder} is ${found ? 'no folder' : 'not there'}; give the folder that holds ${BATCH_FILES.patterns} and ${BATCH_FILES.input} (-i).`,
     { path: folder },
   );
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw new PtychoError(
-      'OUTPUT_UNWRITABLE',
-      `The output folder ${folder} cannot be made: ${messageOf(cause)}; choose another (-o).`,
-      { path: folder },
-      { cause },
-    );
-  }
 }

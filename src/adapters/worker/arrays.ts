@@ -1,10 +1,10 @@
 /** The arrays of a frame, loaded when they are asked for. */
 import { readFile } from 'node:fs/promises';
 import { PtychoError } from '../../core/errors.js';
+import { openInput } from '../../core/inputFile.js';
 import { type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
 import { expectComplex64, expectReal, type NpyArray, parseNpy } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
-import { openForReading } from '../../formats/zipArchive.js';
 import { type Blob, decodeBlob } from './blobs.js';
 import type { Frame } from './frame.js';
 
@@ -69,7 +69,7 @@ export class FrameArrays {
 }
 
 async function readNpy(path: string): Promise<NpyArray> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     return parseNpy(await readFile(handle), { path });
   } finally {

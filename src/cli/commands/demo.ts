@@ -28,6 +28,7 @@ export const demoCommand: CommandModule = {
             epochs: config.nepochs ?? undefined,
             accelerator: config.execution.accelerator,
             threads: config.execution.threads ?? undefined,
+            overwrite: config.overwrite,
           },
           services,
         );

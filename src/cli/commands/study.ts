@@ -29,6 +29,7 @@ interface Given extends Record<string, unknown> {
   readonly config?: string;
   readonly output_dir?: string;
   readonly post_verify_only?: boolean;
+  readonly overwrite?: boolean;
 }
 
 export const studyCommand: CommandModule = {
@@ -44,7 +45,7 @@ export const studyCommand: CommandModule = {
       const text =
         given.post_verify_only === true
           ? await verified(folder)
-          : await ran(config, folder, consoleLevelOf(given), context);
+          : await ran(config, { folder, overwrite: given.overwrite === true }, consoleLevelOf(given), context);
       if (shows(consoleLevelOf(given), 'INFO') || !text.report.all_passed) context.stdout.write(text.text);
       done(text.report.all_passed ? EXIT_OK : EXIT_FAILURE);
     });
@@ -75,7 +76,7 @@ async function verified(folder: string): Promise<Outcome> {
 
 async function ran(
   file: string | undefined,
-  folder: string,
+  { folder, overwrite }: { readonly folder: string; readonly overwrite: boolean },
   level: ConsoleLevel,
   context: CliContext,
 ): Promise<Outcome> {
@@ -87,7 +88,7 @@ async function ran(
   try {
     const interrupted = 'stopping after this step; the same command goes on';
     const summary = await supervise(context, { level, interrupted, log }, (services) =>
-      doseOverlapStudy({ config, folder, origin }, services),
+      doseOverlapStudy({ config, folder, origin, overwrite }, services),
     );
     const text = studyText(summary);
     log.write('INFO', text.trimEnd());

@@ -8,17 +8,20 @@
 import { z } from 'zod';
 import { field, required } from '../field.js';
 import { flag, nonNegativeNumber, oneOf, optional, path, positiveNumber, text } from '../kinds.js';
+import { overwriteFields } from './output.js';
 
 const local = { legacyKey: null } as const;
 
 /** The members of a bundle as files. */
 export const extractConfigSchema = z.strictObject({
-  output_dir: required(path, 'Folder for the members; it must not exist yet, or be empty.', local),
+  output_dir: required(path, 'Folder for the members; made if missing.', local),
+  ...overwriteFields,
 });
 
 /** A model that another program trained, as a bundle. Fields that are null follow the file, then the published defaults. */
 export const importConfigSchema = z.strictObject({
   output_dir: required(path, 'Folder for wts.zip; made if missing.', local),
+  ...overwriteFields,
   probe: field(
     optional(text),
     null,

@@ -13,6 +13,7 @@ import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import { referenceFields } from './metrics.js';
+import { overwriteFields } from './output.js';
 import { groupCount, samplingFields, sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -39,6 +40,7 @@ const armFields = {
   ),
   test_data_file: required(path, 'Scan that all are compared on.', { ...local, aliases: ['test_data'] }),
   output_dir: required(path, 'Folder of the comparison; made if missing.', local),
+  ...overwriteFields,
   forward: field(
     flag,
     false,

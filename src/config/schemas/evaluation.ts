@@ -11,6 +11,7 @@ import { flag, optional, path, positiveInteger, seedNumber, text, wholeNumber } 
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { referenceFields } from './metrics.js';
+import { overwriteFields } from './output.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -40,6 +41,7 @@ const imageFields = {
     'Folder for metrics.json, metrics.csv and frc.png; made if missing; null: nothing is written.',
     local,
   ),
+  ...overwriteFields,
 };
 
 const methodFields = {

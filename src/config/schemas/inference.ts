@@ -22,6 +22,7 @@ import {
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
+import { overwriteFields } from './output.js';
 import { refinement } from './refinement.js';
 import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
 
@@ -37,6 +38,7 @@ const inferenceFields = {
   output_dir: field(path, 'inference_outputs', 'Folder of the reconstruction and its pictures; made if missing.', {
     legacyKey: 'output_prefix',
   }),
+  ...overwriteFields,
   n_groups: field(groupCount, null, 'Groups to reconstruct from; null or all: one for each pattern.', {
     unit: 'groups',
     formerly: ['n_images'],

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { field, required } from '../field.js';
 import { optional, path, positiveInteger, positiveNumber, seedNumber } from '../kinds.js';
 import { dataConfigSchema, type WithData } from './data.js';
+import { overwriteFields } from './output.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -45,6 +46,7 @@ export const overlapConfigSchema = z.strictObject({
     'Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (with one scan metrics.json); null: printed only.',
     local,
   ),
+  ...overwriteFields,
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),

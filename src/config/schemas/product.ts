@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { field, required } from '../field.js';
 import { anyNumber, flag, nonNegativeNumber, optional, path, text } from '../kinds.js';
 import { dataConfigSchema, type WithData } from './data.js';
+import { overwriteFields } from './output.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -18,6 +19,7 @@ const { probe, measurement_domain } = sourceFields;
 /** A scan, or what `infer` made of one, as a product. */
 export const productExportConfigSchema = z.strictObject({
   output_file: required(path, 'Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz).', local),
+  ...overwriteFields,
   test_data_file: field(
     optional(path),
     null,
@@ -55,6 +57,7 @@ export const productExportConfigSchema = z.strictObject({
 /** A product as a contract NPZ. */
 export const productImportConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.', local),
+  ...overwriteFields,
   diffraction: field(
     optional(path),
     null,

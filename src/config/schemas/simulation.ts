@@ -22,6 +22,7 @@ import {
 import { SIMULATION_PRESET_NAMES } from '../simulationPresets.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { modelFields } from './model.js';
+import { overwriteFields } from './output.js';
 import { checkSimulation } from './simulationRules.js';
 
 /** The demonstration: everything else about it is fixed. */
@@ -32,6 +33,7 @@ export const demoConfigSchema = z
       'demo-output',
       'Folder of the pictures, the report and the trained bundle; made if missing.',
     ),
+    ...overwriteFields,
     nepochs: field(
       optional(positiveInteger),
       null,
@@ -51,6 +53,7 @@ const local = { legacyKey: null } as const;
 /** What is written, and what repeats it. */
 const outputFields = {
   output_file: required(path, 'NPZ file to write.', local),
+  ...overwriteFields,
   preset: field(
     optional(oneOf(...SIMULATION_PRESET_NAMES)),
     null,
@@ -368,6 +371,7 @@ export const labelConfigSchema = z.strictObject({
     local,
   ),
   output_file: required(path, 'NPZ file to write: the scan with "label".', local),
+  ...overwriteFields,
 });
 
 /** See {@link simulationConfigSchema}. */

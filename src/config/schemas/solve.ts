@@ -10,6 +10,7 @@ import { field, required } from '../field.js';
 import { anyNumber, optional, path, positiveInteger, positiveNumber, seedNumber, text } from '../kinds.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { overwriteFields } from './output.js';
 import { sourceFields } from './sampling.js';
 import { solverFields } from './solver.js';
 
@@ -18,6 +19,7 @@ const local = { legacyKey: null } as const;
 const scanFields = {
   test_data_file: required(path, 'Scan to reconstruct.', { ...local, aliases: ['test_data'] }),
   output_dir: field(path, 'solver_outputs', 'Folder of the reconstruction and its pictures; made if missing.', local),
+  ...overwriteFields,
   n_subsample: field(optional(positiveInteger), null, 'Patterns that are used, drawn at random; null: all.', {
     ...local,
     unit: 'patterns',

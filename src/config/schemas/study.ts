@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
 import { field, required } from '../field.js';
 import { flag, path, seedNumber } from '../kinds.js';
+import { overwriteFields } from './output.js';
 import { imageShare } from './overlap.js';
 import { ALGORITHM_TITLES } from './solver.js';
 
@@ -113,14 +114,25 @@ export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 /** What the command takes besides the file of the study. */
 export const studyRunSchema = z.strictObject({
   output_dir: required(path, 'Folder of the study; made if missing.', { legacyKey: null }),
+  ...overwriteFields,
   post_verify_only: field(flag, false, 'Run the ten checks on a finished study, nothing else.', { legacyKey: null }),
 });
 
 /** What the study itself decides: not to be given in the blocks. */
 const DECIDED: Readonly<Record<string, readonly string[]>> = {
-  simulation: ['output_file', 'visualize', 'photons', 'n_photons', 'nphotons', 'seed', 'labels', 'n_objects'],
-  training: ['train_data_file', 'test_data_file', 'output_dir', 'seed', 'gridsize', 'model_type', 'resume', 'init', 'neighbor_count', 'backend', 'do_stitching'], // biome-ignore format: one line a block
-  comparison: ['test_data_file', 'output_dir', 'pinn_dir', 'baseline_dir', 'models', 'arms', 'tike_recon_path', 'forward', 'neighbor_count', 'backend'], // biome-ignore format: one line a block
+  simulation: [
+    'output_file',
+    'overwrite',
+    'visualize',
+    'photons',
+    'n_photons',
+    'nphotons',
+    'seed',
+    'labels',
+    'n_objects',
+  ],
+  training: ['train_data_file', 'test_data_file', 'output_dir', 'overwrite', 'seed', 'gridsize', 'model_type', 'resume', 'init', 'neighbor_count', 'backend', 'do_stitching'], // biome-ignore format: one line a block
+  comparison: ['test_data_file', 'output_dir', 'overwrite', 'pinn_dir', 'baseline_dir', 'models', 'arms', 'tike_recon_path', 'forward', 'neighbor_count', 'backend'], // biome-ignore format: one line a block
 };
 
 /**

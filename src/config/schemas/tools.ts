@@ -19,6 +19,7 @@ import {
   seedNumber,
 } from '../kinds.js';
 import { dataConfigSchema, type WithData } from './data.js';
+import { overwriteFields } from './output.js';
 import { sourceFields } from './sampling.js';
 
 const local = { legacyKey: null } as const;
@@ -32,6 +33,7 @@ export const inspectConfigSchema = z.strictObject({
     'PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none.',
     local,
   ),
+  ...overwriteFields,
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),
@@ -40,6 +42,7 @@ export const inspectConfigSchema = z.strictObject({
 /** A scan in any readable format, written as a contract NPZ. */
 export const convertConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.', local),
+  ...overwriteFields,
   compress: field(
     flag,
     false,
@@ -59,6 +62,7 @@ export const convertConfigSchema = z.strictObject({
 /** A scan cut in two along an axis: one part to train on, one to test with. */
 export const splitConfigSchema = z.strictObject({
   output_dir: required(path, 'Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; made if missing.', local),
+  ...overwriteFields,
   fraction: field(
     openUnitInterval,
     0.8,
@@ -85,6 +89,7 @@ export const orientConfigSchema = z.strictObject({
     'PNG file for the reconstructions in all eight orientations, best first; null: none.',
     local,
   ),
+  ...overwriteFields,
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),

@@ -29,6 +29,7 @@ import {
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
+import { overwriteFields } from './output.js';
 import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
 import { checkTraining } from './trainingRules.js';
 
@@ -44,6 +45,7 @@ const trainingFields = {
   output_dir: field(path, 'training_outputs', 'Folder of the trained bundle and its reports; made if missing.', {
     legacyKey: 'output_prefix',
   }),
+  ...overwriteFields,
   nepochs: field(positiveInteger, 50, 'Passes over the training groups.', { unit: 'epochs', aliases: ['max_epochs'] }),
   batch_size: field(powerOfTwo, 16, 'Groups in one training step.', { unit: 'groups' }),
   learning_rate: field(positiveNumber, 1e-3, 'Step size of the optimiser at the start.', {

@@ -1,6 +1,6 @@
 /** What a file is, by its first bytes. */
 import { existsSync, statSync } from 'node:fs';
-import { openForReading } from '../../formats/zipArchive.js';
+import { openInput } from '../../core/inputFile.js';
 
 /** The first bytes of formats that are told apart by them. */
 export const MAGIC = { zip: 'PK', npy: '\x93NUMPY', hdf5: '\x89HDF\r\n\x1a\n' } as const;
@@ -8,7 +8,7 @@ export const MAGIC = { zip: 'PK', npy: '\x93NUMPY', hdf5: '\x89HDF\r\n\x1a\n' } 
 /** True for an existing file (no folder) that begins with these bytes, given as a Latin-1 text. */
 export async function hasMagic(path: string, magic: string): Promise<boolean> {
   if (!existsSync(path) || !statSync(path).isFile()) return false;
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const head = Buffer.alloc(magic.length);
     await handle.read(head, 0, head.length, 0);

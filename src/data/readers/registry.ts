@@ -1,8 +1,8 @@
 /** All readers, and which of them opens a file. */
 import { existsSync, statSync } from 'node:fs';
 import { PtychoError } from '../../core/errors.js';
+import { openInput } from '../../core/inputFile.js';
 import { refuseMatlab5 } from '../../formats/hdf5/file.js';
-import { openForReading } from '../../formats/zipArchive.js';
 import { type ReaderOptions, SCAN_FORMATS, type ScanFile, type ScanFormat, type ScanReader } from '../scanFile.js';
 import { cxiReader } from './cxi.js';
 import { hdf5Reader } from './hdf5.js';
@@ -57,7 +57,7 @@ export async function recognise(path: string): Promise<ScanReader> {
   // A pattern of file names is for the reader of series to judge.
   if (!isFolder && (existsSync(path) || !/[*?]/.test(path))) {
     // Says why a file cannot be read before any reader calls it unknown.
-    const handle = await openForReading(path);
+    const handle = await openInput(path);
     const { size } = await handle.stat().finally(() => handle.close());
     await refuseMatlab5(path);
     if (size === 0) {

@@ -32,8 +32,8 @@ export interface Hdf5Outcome<T> {
   readonly causes: readonly string[];
   /** Files that the library wanted to open and was not allowed to. */
   readonly refused: readonly string[];
-  /** Why the operating system would not write: its code may be `ENOSPC`. */
-  readonly writeError?: NodeJS.ErrnoException;
+  /** What the file system said when the library wrote; its `code` is Node's. */
+  readonly writeError?: Error;
 }
 
 type Stream = { readonly fd: number; readonly nfd?: number };
@@ -49,6 +49,14 @@ type Factory = (options: object) => Promise<Hdf5Module>;
 /** WASI's numbers for "permission denied" and "input/output error". */
 const EACCES = 2;
 const EIO = 29;
+/** And for what can keep a file from being written, by Node's names. */
+const WRITE_ERRORS: Readonly<Record<number, string>> = {
+  19: 'EDQUOT',
+  22: 'EFBIG',
+  29: 'EIO',
+  51: 'ENOSPC',
+  69: 'EROFS',
+};
 /** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC as the library passes them. */
 const WRITING = 0o1 | 0o2 | 0o100 | 0o1000;
 
@@ -64,7 +72,7 @@ export class Hdf5Engine {
   private access: Hdf5Access = { folders: [] };
   private printed = '';
   private refused: string[] = [];
-  private writeError: NodeJS.ErrnoException | undefined;
+  private writeError: Error | undefined;
   private crash: string | undefined;
   private plugins = false;
 
@@ -94,7 +102,8 @@ export class Hdf5Engine {
         try {
           return write(stream, buffer, offset, length, position);
         } catch (error) {
-          this.writeError = error as NodeJS.ErrnoException;
+          // The library tells of it in words of its own, the time among them.
+          this.writeError ??= asNodeError(error);
           throw error;
         }
       }
@@ -240,6 +249,13 @@ export function realPath(path: string): string {
 
 function pluginFolder(): string {
   return join(dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')), 'plugins');
+}
+
+/** An error of Node or of Emscripten's file system, with Node's code. */
+function asNodeError(error: unknown): Error {
+  const { code, errno } = error as { readonly code?: unknown; readonly errno?: number };
+  const name = typeof code === 'string' ? code : WRITE_ERRORS[errno ?? 0];
+  return Object.assign(new Error(name ?? messageOf(error)), { code: name });
 }
 
 /** A trap, an assertion or an exit inside the library, as opposed to an error that it reports. */

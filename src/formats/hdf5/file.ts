@@ -13,10 +13,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { openInput } from '../../core/inputFile.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from '../npy.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
-import { openForReading } from '../zipArchive.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
 import { Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { checkFilters, checkSize, type Hdf5Header, numbersOf, slabs } from './header.js';
@@ -39,7 +39,7 @@ const MATLAB_5 = 'MATLAB 5.0 MAT-file';
 
 /** @throws PtychoError FORMAT_UNSUPPORTED for a MATLAB file of level 5, which is no HDF5 file; FILE_NOT_FOUND. */
 export async function refuseMatlab5(path: string): Promise<void> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const head = Buffer.alloc(MATLAB_5.length);
     await handle.read(head, 0, head.length, 0);
@@ -56,7 +56,7 @@ export async function refuseMatlab5(path: string): Promise<void> {
 
 /** True when a file begins with HDF5's signature, or has it behind a user block. @throws PtychoError FILE_NOT_FOUND */
 export async function isHdf5File(path: string): Promise<boolean> {
-  const handle = await openForReading(path);
+  const handle = await openInput(path);
   try {
     const { size } = await handle.stat();
     const head = Buffer.alloc(8);

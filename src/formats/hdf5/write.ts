@@ -12,12 +12,11 @@
  * file.attributes('/patterns', { measurement_domain: 'count_intensity' });
  * await file.close();
  */
-import { randomBytes } from 'node:crypto';
-import { open as openFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { messageOf, PtychoError } from '../../core/errors.js';
+import { dirname } from 'node:path';
+import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sameShape, sizeOf } from '../../core/tensor.js';
 import { type NpyInput, npyBytes, type RealNpyInput } from '../npyWrite.js';
+import { TemporaryFile, writeReason } from '../replaceFile.js';
 import { type Hdf5Access, Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
 import { SLAB_BYTES, slabs } from './header.js';
 import { split } from './links.js';
@@ -99,7 +98,7 @@ export class Hdf5Writer {
 
   private constructor(
     readonly path: string,
-    private readonly temporary: string,
+    private readonly temporary: TemporaryFile,
     private readonly engine: Hdf5Engine,
     private readonly access: Hdf5Access,
     private readonly id: bigint,
@@ -107,30 +106,18 @@ export class Hdf5Writer {
 
   /** Begins a file. @throws PtychoError OUTPUT_UNWRITABLE */
   static async create(path: string): Promise<Hdf5Writer> {
-    const folder = dirname(resolve(path));
-    const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
     const engine = await Hdf5Engine.current();
-    try {
-      // Asked of the file system first, which says better than HDF5 what is wrong.
-      await (await openFile(temporary, 'wx')).close();
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
-      throw unwritable(
-        path,
-        code === 'ENOENT' ? `the folder ${folder} does not exist` : reasonOf(cause as Error),
-        cause,
-      );
-    }
-    const access = { folders: [realPath(folder)], write: true };
+    // Made by the file system, which says better than HDF5 what is wrong.
+    const temporary = await TemporaryFile.beside(path);
+    const access = { folders: [realPath(dirname(temporary.path))], write: true };
     const {
       value: id = -1n,
       causes,
       writeError,
-    } = engine.run(path, access, (m) => m.open(temporary, m.H5F_ACC_TRUNC, false, -1, -1));
+    } = engine.run(path, access, (m) => m.open(temporary.path, m.H5F_ACC_TRUNC, false, -1, -1));
     if (id < 0n) {
-      await rm(temporary, { force: true });
-      if (writeError !== undefined) throw unwritable(path, reasonOf(writeError), writeError);
-      throw unwritable(path, causes.at(-1) ?? 'the HDF5 library gives no reason');
+      await temporary.discard();
+      throw unwritable(path, reasonOf(path, causes, writeError));
     }
     return new Hdf5Writer(path, temporary, engine, access, id);
   }
@@ -239,16 +226,10 @@ export class Hdf5Writer {
     try {
       this.call('the end of the file', (m) => m.close_file(this.id));
       this.open = false;
-      const file = await openFile(this.temporary, 'r+');
-      try {
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(this.temporary, this.path);
+      await this.temporary.commit();
     } catch (cause) {
       await this.abort();
-      throw cause instanceof PtychoError ? cause : unwritable(this.path, reasonOf(cause as Error), cause);
+      throw cause;
     }
   }
 
@@ -256,7 +237,7 @@ export class Hdf5Writer {
   async abort(): Promise<void> {
     if (this.open && this.engine.alive) this.engine.run(this.path, this.access, (m) => m.close_file(this.id));
     this.open = false;
-    await rm(this.temporary, { force: true });
+    await this.temporary.discard();
   }
 
   private createEmpty(
@@ -320,9 +301,9 @@ export class Hdf5Writer {
   private call(what: string, work: (m: Hdf5Module) => number): void {
     if (!this.open) throw unwritable(this.path, 'it is closed already');
     const { value, causes, writeError } = this.engine.run(this.path, this.access, work);
-    if (writeError !== undefined) throw unwritable(this.path, reasonOf(writeError), writeError);
+    if (writeError !== undefined) throw unwritable(this.path, reasonOf(this.path, [], writeError));
     if (causes.length > 0 || value === undefined || value < 0) {
-      throw unwritable(this.path, `${what}: ${causes.at(-1) ?? 'the HDF5 library gives no reason'}`);
+      throw unwritable(this.path, `${what}: ${reasonOf(this.path, causes)}`);
     }
   }
 }
@@ -373,11 +354,10 @@ function withMemory(m: Hdf5Module, bytes: number, work: (at: number) => number):
   }
 }
 
-/** What the operating system says, in words where they are plain. */
-function reasonOf(error: NodeJS.ErrnoException): string {
-  return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? `the disk is full (${error.code})` : messageOf(error);
-}
+/** What the file system says comes before what the library makes of it. */
+const reasonOf = (path: string, causes: readonly string[], writeError?: Error): string =>
+  writeError ? writeReason(path, writeError) : (causes.at(-1) ?? 'the HDF5 library gives no reason');
 
-function unwritable(path: string, reason: string, cause?: unknown): PtychoError {
-  return new PtychoError('OUTPUT_UNWRITABLE', `Cannot write ${path}: ${reason}.`, { path }, { cause });
+function unwritable(path: string, reason: string): PtychoError {
+  return new PtychoError('OUTPUT_UNWRITABLE', `Cannot write ${path}: ${reason}.`, { path });
 }

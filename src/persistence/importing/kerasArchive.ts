@@ -2,12 +2,12 @@
  * A model of the published TensorFlow tool: the Keras-3 archive `model.keras` (JSON and HDF5, no code), alone or inside of a `wts.h5.zip`.
  * Pickles beside it are not looked at.
  */
-import { mkdtemp, open as openFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open as openFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { makeScratchFolder } from '../../formats/scratchFile.js';
 import { ZipArchive } from '../../formats/zipArchive.js';
 import { parseBoundedJson } from '../readJson.js';
 import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
@@ -33,7 +33,7 @@ export function isKerasArchive(names: readonly string[]): boolean {
  * @throws PtychoError MODEL_UNSUPPORTED for another network, FILE_FORMAT and those of reading.
  */
 export async function readKerasModel(file: string): Promise<ForeignModel> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-keras-'));
+  const { folder, dispose } = await makeScratchFolder('keras');
   try {
     const outer = await ZipArchive.open(file);
     try {
@@ -57,7 +57,7 @@ export async function readKerasModel(file: string): Promise<ForeignModel> {
       cause: error,
     });
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await dispose();
   }
 }
 

@@ -1,9 +1,8 @@
 /** The strictest look at a product of ours: what it holds is written again and compared byte for byte. */
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
+import { makeScratchFolder } from '../../formats/scratchFile.js';
 import { firstDifferenceInFile } from '../verify.js';
 import { SEAL_KEY } from './content.js';
 import { readStoredProduct, refuseChanges, type StoredProduct } from './read.js';
@@ -24,7 +23,7 @@ export async function verifyProductFile(path: string): Promise<StoredProduct> {
       { path, key: SEAL_KEY },
     );
   }
-  const folder = await mkdtemp(join(tmpdir(), 'ptychopinn-verify-'));
+  const { folder, dispose } = await makeScratchFolder('verify');
   try {
     const again = join(folder, stored.format === 'npz' ? 'product.npz' : 'product.h5');
     await writeProductFile(again, stored.product);
@@ -36,6 +35,6 @@ export async function verifyProductFile(path: string): Promise<StoredProduct> {
       { path, found: at },
     );
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await dispose();
   }
 }

@@ -1,5 +1,4 @@
 /** What a comparison leaves in its folder. */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Provenance } from '../../config/resolve.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
@@ -9,7 +8,7 @@ import type { Frame } from '../../reconstruction/frame.js';
 import { figure, sideBySide } from '../../report/figure.js';
 import { renderAmplitude, renderPhase } from '../../report/image.js';
 import { encodePng } from '../../report/png.js';
-import { json, writeAtomically } from '../files.js';
+import { json, makeOutputFolder, writeAtomically } from '../files.js';
 import { createdBy } from '../version.js';
 import { writeAligned, writeRaw } from './arrays.js';
 import type { Floor, Measured } from './measure.js';
@@ -17,6 +16,17 @@ import { curvesPrefix } from './names.js';
 import { comparisonPage } from './page.js';
 import { comparisonPlot, shownImages, truthName } from './pictures.js';
 import { curvesCsv, floorsCsv, metricsCsv, standardCsv } from './tables.js';
+
+/** By what a folder is known to hold a comparison: the names of some of its files depend on the models. */
+export const COMPARISON_RESULTS: readonly (string | RegExp)[] = [
+  'comparison.json',
+  'comparison.html',
+  'comparison_plot.png',
+  /^comparison_(metrics|metrics_standard|floors)\.csv$/,
+  /_frc_curves\.csv$/,
+  /^reconstructions(_aligned)?(\.npz|_metadata\.txt)$/,
+  'debug_images',
+];
 
 /** A finished comparison. */
 export interface Comparison {
@@ -110,7 +120,7 @@ function readable(value: unknown): unknown {
 /** Amplitude and phase of every image as it was made and as it is compared. */
 async function writeDebugImages(folder: string, { models, reference }: Comparison): Promise<string[]> {
   const below = 'debug_images';
-  await mkdir(path.join(folder, below), { recursive: true });
+  await makeOutputFolder(path.join(folder, below));
   const pictures = (image: ComplexImage, mask?: ArrayLike<number>) =>
     encodePng(
       sideBySide([

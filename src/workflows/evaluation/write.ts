@@ -10,6 +10,10 @@ import { encodePng } from '../../report/png.js';
 import type { EvaluationReport, HalvesReport } from '../evaluate.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
 
+/** What {@link writeEvaluation} and {@link writeHalves} write. */
+export const EVALUATION_FILES = ['metrics.json', 'metrics.csv', 'frc.png'] as const;
+export const HALVES_FILES = ['halves.json', 'frc.png'] as const;
+
 /**
  * Writes the metrics and floors of an image.
  * @returns the names of the files
@@ -22,7 +26,7 @@ export async function writeEvaluation(folder: string, report: EvaluationReport):
   await writeAtomically(path.join(folder, 'metrics.csv'), metricsCsv(report));
   const { frc } = (report.metrics ?? report.floors.constant).standard;
   await writeAtomically(path.join(folder, 'frc.png'), chartOf(frc, 'Ring correlation with the truth'));
-  return ['metrics.json', 'metrics.csv', 'frc.png'];
+  return [...EVALUATION_FILES];
 }
 
 /** Writes the correlation of two halves: `halves.json` and `frc.png`. @throws PtychoError OUTPUT_UNWRITABLE */
@@ -31,7 +35,7 @@ export async function writeHalves(folder: string, report: HalvesReport): Promise
   const { files: _, ...content } = report;
   await writeAtomically(path.join(folder, 'halves.json'), json(plain(content)));
   await writeAtomically(path.join(folder, 'frc.png'), chartOf(report.halves.frc, 'Ring correlation of half sets'));
-  return ['halves.json', 'frc.png'];
+  return [...HALVES_FILES];
 }
 
 /** One row an image, family and metric; `value` for those that are one number. NaN stands where there is none. */

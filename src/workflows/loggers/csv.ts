@@ -2,10 +2,12 @@
  * `logs/metrics.csv`: the figures of each epoch as soon as it has ended, so that a run can be watched and nothing is
  * lost when it is killed. Same columns and numbers as `history.csv`, which is written whole at the end of a run.
  */
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { formatHistoryLine, type HistoryRow, historyColumns, readHistoryRows } from '../../persistence/history.js';
+import { writeAtomically } from '../files.js';
 import type { EpochFigures, LoggedRun, MetricLogger } from './logger.js';
 
 /** The file below the output folder. */
@@ -57,15 +59,7 @@ export class CsvLogger implements MetricLogger {
     }
     const columns = historyColumns(all);
     const text = [columns.join(','), ...all.map((row) => formatHistoryLine(columns, row))].join('\n');
-    const temporary = `${this.#file}.${process.pid}.tmp`;
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(`${text}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, this.#file);
+    await writeAtomically(this.#file, `${text}\n`);
     this.#columns = columns;
   }
 }
@@ -74,7 +68,7 @@ export class CsvLogger implements MetricLogger {
 async function readRows(file: string): Promise<readonly HistoryRow[]> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readTextInput(file, { maxBytes: TABLE_BYTES });
   } catch {
     return [];
   }

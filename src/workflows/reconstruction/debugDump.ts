@@ -7,6 +7,9 @@ import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { makeOutputFolder } from '../files.js';
 import type { PatternBatch } from './feed.js';
 
+/** What a dump writes. */
+export const DUMP_FILES = ['groups.npz', 'patches.npz', 'canvases.npz'] as const;
+
 /** Patches kept by a dump, at most: whole batches would make it as large as the scan. */
 const PATCHES = 64;
 

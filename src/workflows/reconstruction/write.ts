@@ -72,6 +72,15 @@ export function reconstructionArrays(
   };
 }
 
+/** What {@link writeReconstruction} may write. */
+export const RECONSTRUCTION_FILES = [
+  'reconstruction.npz',
+  'reconstructed_amplitude.png',
+  'reconstructed_phase.png',
+  'amplitude_uncertainty.png',
+  'phase_uncertainty.png',
+] as const;
+
 /**
  * Writes the pictures alone, over those that are there: previews of a reconstruction that goes on.
  * @returns the names of the files

@@ -1,7 +1,8 @@
 /** The files that a simulation starts from: object, pictures, probe, positions, mask. */
-import { readFile } from 'node:fs/promises';
+
 import type { SimulationConfig } from '../../config/schema.js';
 import { PtychoError } from '../../core/errors.js';
+import { readInput } from '../../core/inputFile.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Shape, type Tensor } from '../../core/tensor.js';
 import { sentenceOf } from '../../data/findings/finding.js';
 import { readArrayFile } from '../../data/opening/arrayFile.js';
@@ -41,7 +42,7 @@ const IMAGE_KEYS = ['image', 'data', 'arr_0'] as const;
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, DATASET_VALUE, DATASET_UNITS, PROBE_SHAPE, and those of reading files
  */
 export async function loadSimulationInputs(
-  config: Omit<SimulationConfig, 'output_file' | 'visualize'>,
+  config: Omit<SimulationConfig, 'output_file' | 'overwrite' | 'visualize'>,
   note: (sentence: string) => void = () => {},
 ): Promise<SimulationInputs> {
   const { amplitude_image, phase_image, positions_file, detector_mask } = config;
@@ -88,9 +89,12 @@ async function readAnyProbe(spec: string, side: number | null, note: ProbeNote):
   return checkProbe(probe, side ?? probe.shape[probe.shape.length - 1], origin);
 }
 
+/** Inflated, a picture is some times larger. */
+const MAX_PNG_BYTES = 2 ** 28;
+
 async function readPicture(spec: string): Promise<Tensor<Float64Array>> {
   const { file } = splitFileSpec(spec);
-  if (await hasMagic(file, '\x89PNG')) return pngBrightness(await readFile(file), file);
+  if (await hasMagic(file, '\x89PNG')) return pngBrightness(await readInput(file, { maxBytes: MAX_PNG_BYTES }), file);
   if (/\.tiff?$/i.test(file)) {
     const tiff = await TiffFile.open(file, 1);
     try {

@@ -27,7 +27,7 @@ import { streamSeed } from '../../simulation/streams.js';
 import type { SimulationInputs } from './inputs.js';
 
 /** What of a configuration shapes the scan (everything but what else is written where). */
-export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'visualize'>;
+export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'overwrite' | 'visualize'>;
 
 /** Steps across a pattern where neither step nor number is given. */
 const USUAL_STEPS = 12;
@@ -72,7 +72,12 @@ export function* recipeSteps(
   inputs: SimulationInputs = {},
   logger?: Logger,
 ): Steps<SimulatedScan> {
-  const { output_file: _, visualize: __, ...recipe } = simulationConfigSchema.parse({ ...given, output_file: '-' });
+  const {
+    output_file: _,
+    overwrite: __,
+    visualize: ___,
+    ...recipe
+  } = simulationConfigSchema.parse({ ...given, output_file: '-' });
   const side = recipe.N ?? inputs.probe?.shape.at(-1) ?? DEFAULT_SIDE;
   const streams = streamsOf(recipe);
   requireRoom(recipe, side, inputs, logger);

@@ -15,6 +15,7 @@ import type { SolverRecord } from '../../solvers/solve.js';
 import { writeAtomically } from '../files.js';
 import type { PhaseRange } from '../reconstruction/pictures.js';
 import {
+  RECONSTRUCTION_FILES,
   type ReconstructionFacts,
   type WrittenImage,
   writePictures,
@@ -72,6 +73,15 @@ function positionArrays({ xs, ys }: SolvedImage['positions'], raw: SolvedFacts['
     ycoords_measured: column(raw.ycoords),
   };
 }
+
+/** What {@link writeSolved} may write. */
+export const SOLVED_FILES = [
+  ...RECONSTRUCTION_FILES,
+  'reconstructed_probe.png',
+  'positions.npz',
+  'history.csv',
+  'loss.png',
+] as const;
 
 /** How the files of a run are written. */
 export interface SolvedFiles extends SolvedFacts {

@@ -1,8 +1,8 @@
 /** The last steps of a study: all comparisons together. */
 
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { counted } from '../../core/words.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
 import { inventoryText, requiredArtifacts } from './artifacts.js';
@@ -58,7 +58,8 @@ export function digestStep(study: Study, isSkipped: (job: Job) => boolean): Step
     inputs: [summary, delta],
     outputs: [digest, grid, inventory],
     async run({ services }) {
-      const read = async <T>(name: string) => JSON.parse(await readFile(path.join(study.folder, name), 'utf8')) as T;
+      const read = async <T>(name: string) =>
+        JSON.parse(await readTextInput(path.join(study.folder, name), { maxBytes: TABLE_BYTES })) as T;
       const numbers = await read<MetricsSummary>(summary);
       const write = (name: string, content: string) => writeAtomically(path.join(study.folder, name), content);
       await write(digest, metricsDigest(numbers, await read<DeltaSummary>(delta)));

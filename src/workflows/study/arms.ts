@@ -5,11 +5,11 @@
  * @example
  * await doseOverlapStudy(config, services, [...ARM_SOURCES, mySolver]);
  */
-import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { StudyConfig } from '../../config/schemas/study.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { openNpz } from '../../formats/npz.js';
+import { copyToPlace } from '../../formats/replaceFile.js';
 import type { WorkflowServices } from '../services.js';
 import type { Job } from './layout.js';
 import { solverArm } from './solverArm.js';
@@ -60,7 +60,7 @@ const fileArm: ArmSource = {
       if (isPtychoError(error)) return { skipped: error.message };
       throw error;
     }
-    await copyFile(source, job.outputFile);
+    await copyToPlace(source, job.outputFile);
     return { facts: { copied_from: source } };
   },
 };

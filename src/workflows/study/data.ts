@@ -36,6 +36,8 @@ export interface Study {
   readonly config: StudyConfig;
   /** The file that it was read from, for messages. */
   readonly origin: string;
+  /** Work in a folder that holds something else under the study's names. */
+  readonly overwrite?: boolean;
 }
 
 const at = ({ folder }: Study, name: string): string => path.join(folder, name);
@@ -64,7 +66,7 @@ export function simulateStep(study: Study, dose: number): Step {
     flags: { photons: dose, seed: study.config.seeds.simulation, labels: true, output_file },
     file: { origin: `${study.origin}, simulation`, values: study.config.simulation },
   });
-  const { output_file: _, visualize: __, ...recipe } = resolved.config;
+  const { output_file: _, overwrite: __, visualize: ___, ...recipe } = resolved.config;
   return {
     id: stepId.simulate(dose),
     title: `Phase C, dose ${dose}: simulating`,

@@ -5,12 +5,13 @@
  * @example
  * const { verification } = await doseOverlapStudy({ config: parseStudy(values, 'study.yaml'), folder: 'out', origin: 'study.yaml' });
  */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseStudy, type StudyConfig } from '../../config/schemas/study.js';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
 import { silentLogger } from '../../core/log.js';
 import { json, makeOutputFolder, writeAtomically } from '../files.js';
+import { withOutputFolder } from '../outputs.js';
 import type { WorkflowServices } from '../services.js';
 import { createdBy } from '../version.js';
 import { aggregateStep, digestStep } from './analysis.js';
@@ -60,6 +61,24 @@ export async function doseOverlapStudy(
 ): Promise<StudySummary> {
   // What is wrong with the configuration is said before the first step.
   planned(study, sources);
+  const claim = { command: 'study dose-overlap', overwrite: study.overwrite ?? false, results: STUDY_RESULTS, isOwn: () => isStudy(study.folder) }; // biome-ignore format: one record
+  return withOutputFolder(study.folder, claim, services, async (folder) => {
+    await folder.make();
+    return runStudy(study, { ...services, signal: folder.signal, ownsOutputs: true }, sources);
+  });
+}
+
+/** What a study writes and, when its configuration changes, removes. */
+const STUDY_RESULTS = [STUDY_FILE, 'phase_c', 'phase_d', 'phase_e', 'phase_f', 'phase_g', 'analysis', 'steps'];
+
+/** A folder that a study was begun in may be gone on with, whatever its configuration is now: its steps know what they made. */
+const isStudy = (folder: string) => readStudy(folder).then(() => true, () => false); // biome-ignore format: one line
+
+async function runStudy(
+  study: Study,
+  services: WorkflowServices,
+  sources: readonly ArmSource[],
+): Promise<StudySummary> {
   await makeOutputFolder(path.join(study.folder, 'cli'));
   await writeAtomically(path.join(study.folder, STUDY_FILE), json({ study_format: 1, version: createdBy.version, config: study.config })); // biome-ignore format: one call
   const run = new StudyRun(study, services, sources);
@@ -92,7 +111,7 @@ async function readStudy(folder: string): Promise<StudyConfig> {
   const file = path.join(folder, STUDY_FILE);
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readTextInput(file, { maxBytes: CONFIG_BYTES });
   } catch (cause) {
     throw new PtychoError('FILE_NOT_FOUND', `There is no ${STUDY_FILE} in ${folder}; name the folder of a study, or run it first.`, { path: file }, { cause }); // biome-ignore format: one call
   }

@@ -178,7 +178,7 @@ export function compareStep(study: Study, job: Job, withArm: boolean): Step {
     file: { origin: `${study.origin}, comparison`, values: merged({ execution: config.execution }, config.comparison) },
     metadata: { origin: 'the study', values: { test_subsample_seed: config.seeds.subsample } },
   });
-  const { pinn_dir: _, baseline_dir: __, models: ___, arms: ____, test_data_file: _____, output_dir: ______, execution: _______, ...shaping } = comparison; // biome-ignore format: what is in the inputs, or of the machine
+  const { pinn_dir: _, baseline_dir: __, models: ___, arms: ____, test_data_file: _____, output_dir: ______, overwrite: _______, execution: ________, ...shaping } = comparison; // biome-ignore format: what is in the inputs, or of the machine
   return {
     id: stepId.compare(job),
     title: `Phase G, dose ${dose}, ${view}, ${job.split}: comparing`,

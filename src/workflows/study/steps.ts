@@ -9,10 +9,11 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { CONFIG_BYTES, readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { canonicalJson } from '../../persistence/canonicalJson.js';
 import { json, writeAtomically } from '../files.js';
@@ -77,7 +78,9 @@ const begunFile = (id: string): string => `steps/${id}.begun`;
 /** Reads the record of a step; undefined where there is none, or none that can be read. */
 export async function readRecord(folder: string, id: string): Promise<StepRecord | undefined> {
   try {
-    const record = JSON.parse(await readFile(path.join(folder, recordFile(id)), 'utf8')) as StepRecord;
+    const record = JSON.parse(
+      await readTextInput(path.join(folder, recordFile(id)), { maxBytes: TABLE_BYTES }),
+    ) as StepRecord;
     return record.id === id && typeof record.key === 'string' && typeof record.outputs === 'object'
       ? record
       : undefined;
@@ -150,7 +153,7 @@ export class StepRunner {
 
   async #do(step: Step, key: string, inputs: StepRecord['inputs']): Promise<StepRecord> {
     const marker = path.join(this.folder, begunFile(step.id));
-    const begun = before(await readFile(marker, 'utf8').catch(() => ''), key);
+    const begun = before(await readTextInput(marker, { maxBytes: CONFIG_BYTES }).catch(() => ''), key);
     await mkdir(path.dirname(marker), { recursive: true });
     if (!begun) {
       // Nothing of an earlier, different run may be taken for a result of this one.

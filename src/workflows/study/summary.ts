@@ -1,9 +1,9 @@
 /** The numbers of a study: read from the tables of its comparisons, averaged, and subtracted from each other. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'csv-parse/sync';
 import type { StudyConfig } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import { canonicalName } from '../comparison/names.js';
 import { comparisonFolder, type Job, jobsOf, type Split, SUMMARY } from './layout.js';
@@ -136,7 +136,7 @@ type Row = Readonly<Record<string, string>>;
 
 async function rows(file: string, keys: readonly string[]): Promise<Row[]> {
   const columns = [...keys, 'metric', 'amplitude', 'phase', 'value'];
-  const text = await readFile(file, 'utf8');
+  const text = await readTextInput(file, { maxBytes: TABLE_BYTES });
   const table = parse(text, { skip_empty_lines: true }) as string[][];
   if (table[0]?.join() !== columns.join() || table.some((cells) => cells.length !== columns.length)) {
     throw new PtychoError('FILE_FORMAT', `${file} must have the columns ${columns.join(', ')}.`, { path: file });

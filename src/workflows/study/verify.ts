@@ -3,11 +3,11 @@
  * agrees with `metrics_summary.json`, which agrees with the tables of the comparisons. Optional files never count.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { StudyConfig } from '../../config/schemas/study.js';
 import { messageOf } from '../../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { inventoryText, optionalArtifacts, type RequiredArtifacts, requiredArtifacts } from './artifacts.js';
 import { ANALYSIS, type Job, jobsOf, logFile, logsOf, SUMMARY, sentinelOf, stepId } from './layout.js';
 import type { ComparisonManifest } from './manifest.js';
@@ -234,7 +234,7 @@ class Verification implements Record<CheckName, () => Promise<string[]>> {
   }
 
   #read(file: string): Promise<string> {
-    return readFile(path.join(this.folder, file), 'utf8');
+    return readTextInput(path.join(this.folder, file), { maxBytes: TABLE_BYTES });
   }
 
   async #parse<T extends object>(file: string): Promise<T> {

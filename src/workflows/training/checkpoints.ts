@@ -2,19 +2,17 @@
  * `checkpoints/` of a run: the last epoch and the best ones, each a file from which the run goes on. Whatever moment it is
  * killed at, at least one whole file is there once there was one.
  */
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import { replaceFile } from '../../formats/replaceFile.js';
+import { copyToPlace, makeFolder, removeLeftovers } from '../../formats/replaceFile.js';
 import { type CheckpointContent, openCheckpoint, saveCheckpoint } from '../../persistence/checkpoint.js';
 import type { Monitor } from './records.js';
 import type { EpochJudge, JudgedEpoch } from './stopping.js';
 
 const LAST = 'last.ckpt.zip';
 const BEST = /^epoch=(\d+)-.*\.ckpt\.zip$/;
-const LEFTOVER = /^\..*\.ckpt\.zip\..*tmp$/;
 
 /** `epoch=007-val_loss=0.1234.ckpt.zip` */
 export function checkpointName({ epoch, value }: JudgedEpoch, { column }: Monitor): string {
@@ -37,12 +35,8 @@ export class CheckpointFolder {
    * @throws PtychoError OUTPUT_UNWRITABLE
    */
   async make(): Promise<void> {
-    try {
-      await mkdir(this.folder, { recursive: true });
-      for (const name of await this.#names()) if (LEFTOVER.test(name)) await rm(this.#file(name), { force: true });
-    } catch (cause) {
-      throw unwritable(this.folder, cause);
-    }
+    await makeFolder(this.folder, 'check space and permissions, or choose another --output_dir');
+    await removeLeftovers(this.folder);
   }
 
   /** Whether a file lies in this folder. */
@@ -66,7 +60,7 @@ export class CheckpointFolder {
     await saveCheckpoint(this.#file(LAST), content);
     const kept = judge.ranking(keep);
     const own = kept.find(({ epoch }) => epoch === content.epoch);
-    if (own) await copyWhole(this.#file(LAST), this.#file(checkpointName(own, judge.monitor)));
+    if (own) await copyToPlace(this.#file(LAST), this.#file(checkpointName(own, judge.monitor)));
     await this.#removeAllBut(kept.map((epoch) => checkpointName(epoch, judge.monitor)));
   }
 
@@ -79,13 +73,13 @@ export class CheckpointFolder {
     judge: EpochJudge,
     { epoch, keep }: { readonly epoch: number; readonly keep: number },
   ): Promise<void> {
-    if (path.resolve(resumedFrom) !== path.resolve(this.#file(LAST))) await copyWhole(resumedFrom, this.#file(LAST));
+    if (path.resolve(resumedFrom) !== path.resolve(this.#file(LAST))) await copyToPlace(resumedFrom, this.#file(LAST));
     const kept = judge.ranking(keep);
     for (const judged of kept) {
       const name = checkpointName(judged, judge.monitor);
       const source = judged.epoch === epoch ? this.#file(LAST) : path.join(path.dirname(resumedFrom), name);
       if (await exists(this.#file(name))) continue;
-      if (await exists(source)) await copyWhole(source, this.#file(name));
+      if (await exists(source)) await copyToPlace(source, this.#file(name));
     }
     await this.#removeAllBut(kept.map((judged) => checkpointName(judged, judge.monitor)));
   }
@@ -148,22 +142,6 @@ export async function findCheckpoint(runFolder: string, logger: Logger): Promise
     'FILE_NOT_FOUND',
     `There is nothing to resume in ${runFolder}: it is not the output folder of a training run; leave --resume out to begin one.`,
     { path: runFolder },
-  );
-}
-
-/** Copies a file in one step. */
-function copyWhole(from: string, to: string): Promise<void> {
-  return replaceFile(to, async (file) => {
-    for await (const chunk of createReadStream(from)) await file.writeFile(chunk as Uint8Array);
-  });
-}
-
-function unwritable(target: string, cause: unknown): PtychoError {
-  return new PtychoError(
-    'OUTPUT_UNWRITABLE',
-    `${target} cannot be written: ${messageOf(cause)}; check space and permissions, or choose another --output_dir.`,
-    { path: target },
-    { cause },
   );
 }
 

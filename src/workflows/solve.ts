@@ -8,11 +8,11 @@
  * const { rFactor } = await solveWorkflow(config);
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SolveConfig } from '../config/schemas/solve.js';
 import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import { counted } from '../core/words.js';
@@ -112,7 +112,9 @@ function requireCounted({ domain, source }: RawData): void {
 async function resultsOf(folder: string, epoch: number): Promise<boolean> {
   if (!existsSync(path.join(folder, 'reconstruction.npz'))) return false;
   try {
-    const run = parseBoundedJson(await readFile(path.join(folder, 'run.json'), 'utf8')) as { epochs?: unknown };
+    const run = parseBoundedJson(await readTextInput(path.join(folder, 'run.json'), { maxBytes: TABLE_BYTES })) as {
+      epochs?: unknown;
+    };
     return run.epochs === epoch;
   } catch {
     return false;

@@ -47,7 +47,7 @@ describe('openInput', () => {
     await expect(openDataset(at('scan.npz'), {})).rejects.toMatchObject(refused);
     await expect(openDataset(at('scan.h5'), {})).rejects.toMatchObject(refused);
     await expect(loadConfigFile(at('run.yaml'))).rejects.toMatchObject(refused);
-    await expect(readTextTable(at('table.csv'), ',', 2)).rejects.toMatchObject(refused);
+    await expect(readTextTable(at('table.csv'), 2)).rejects.toMatchObject(refused);
     await expect(openModel(at('wts.zip'))).rejects.toThrow('a named pipe');
   });
 

@@ -33,8 +33,18 @@ export const SHAPING_EXECUTION_FIELDS = [
   'checkpoint_mode',
 ] as const;
 
-/** Fields of the block `data` that are paths, or only save time. */
-export const LOCAL_DATA_FIELDS = ['positions', 'product', 'bad_pixels', 'cache_groups'] as const;
+/** Fields of the block `data` that are paths, may be, or only save time. */
+export const LOCAL_DATA_FIELDS = [
+  'positions',
+  'product',
+  'bad_pixels',
+  'dark',
+  'flat',
+  'frames',
+  'skip_frames',
+  'allow_links',
+  'cache_groups',
+] as const;
 
 /** A training configuration without {@link LOCAL_FIELDS}. */
 export type BundleConfig = Readonly<

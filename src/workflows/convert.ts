@@ -1,6 +1,6 @@
 /** `convert`: a scan of any readable format becomes a contract NPZ. */
 import path from 'node:path';
-import type { DataConfig } from '../config/schemas/data.js';
+import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Logger } from '../core/log.js';
 import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
@@ -85,9 +85,11 @@ export async function extraArrays(raw: RawData, data: DataConfig, logger?: Logge
 /** The options that are not left to the file, for the record. */
 export function changedOptions(config: Pick<ConvertConfig, 'probe' | 'measurement_domain' | 'data'>) {
   const { probe, measurement_domain, data } = config;
+  const usual: Readonly<Record<string, unknown>> = dataConfigSchema.parse({});
+  const isUsual = (name: string, value: unknown) =>
+    value === null || JSON.stringify(value) === JSON.stringify(usual[name]);
   const given = Object.entries({ probe, measurement_domain, ...data }).filter(
-    ([name, value]) =>
-      value !== null && value !== false && !(name === 'coord_scale' && value === 1) && !NOT_RECORDED.has(name),
+    ([name, value]) => !isUsual(name, value) && !NOT_RECORDED.has(name),
   );
   return given.length === 0 ? {} : { options: Object.fromEntries(given) };
 }

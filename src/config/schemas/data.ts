@@ -67,7 +67,7 @@ export const dataFields = {
   valid_range: field(
     optional(text),
     null,
-    'Stored values that are data, LO:HI (either may be left out); pixels outside it are bad in that frame; null: all.',
+    'Stored values that are data, LO:HI (either may be left out); pixels outside it are masked, single later values moved into it; null: all.',
     local,
   ),
   dark: field(

@@ -25,7 +25,7 @@ const SMALLEST_EXTENT_PX = { scan: 2, few: 0.01 } as const;
 const SCAN_FROM = 9;
 /** A scan of so many patterns' sides for each pattern holds no image. */
 const LARGEST_EXTENT = 100;
-const LITTLE_OVERLAP = 0.2;
+const LITTLE_OVERLAP = 0.05;
 const USUAL_OVERLAP = 0.5;
 const POWER_FACTOR = 3;
 const PHOTON_FACTOR = 3;

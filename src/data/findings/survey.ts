@@ -6,6 +6,7 @@
  * @example
  * const raw = await surveyScan(await openDataset('scan.h5'));
  */
+import { throwIfCancelled } from '../../core/cancel.js';
 import { isPtychoError, messageOf } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { patternSums } from '../normalise.js';
@@ -103,7 +104,7 @@ class Pass {
     const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
     const buffer = new Float32Array(Math.min(step, all.length) * size);
     for (let from = 0; from < all.length; from += step) {
-      options.signal?.throwIfAborted();
+      throwIfCancelled(options.signal, 'Reading the patterns');
       const part = all.subarray(from, from + step);
       const pixels = buffer.subarray(0, part.length * size);
       try {

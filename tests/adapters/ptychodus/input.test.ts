@@ -162,7 +162,11 @@ describe('the scan of an input', () => {
     const input = mirroredInput();
     const { truth } = input;
     const object = { ...input.product.object, array: { ...truth, shape: [1, ...truth.shape] } };
-    const raw = await openInput({ ...input, product: { ...input.product, object } }, listener(), { labels: true });
+    const raw = await openInput({ ...input, product: { ...input.product, object } }, listener(), {
+      labels: true,
+      // Patches of the truth look like the near field that they are.
+      accept: ['NEAR_FIELD'],
+    });
     const { re, shape } = (await raw.labels?.readRows([2])) ?? { re: [], shape: [] };
     expect(shape).toEqual([1, N, N]);
     // The patterns are these patches, squared.

@@ -195,8 +195,7 @@ describe('the object of the output', () => {
     // Pairing by place would have made another image.
     const byPlace = { ...shuffled(input), patterns: { ...shuffled(input).patterns, indexes: undefined } };
     const [c] = (await all(reconstructor.reconstruct(byPlace))).slice(-1);
-    // Without the mask they are seen.
-    await expect(all(reconstructor.reconstruct(burnt))).rejects.toMatchObject({ fields: { finding: 'HOT_PIXELS' } });
+    expect(c.product.object.array).not.toEqual(a.product.object.array);
   });
 
   it('does not change with what bad pixels hold', async () => {
@@ -209,7 +208,8 @@ describe('the object of the output', () => {
     const burnt: HostInput = { ...input, patterns: { ...input.patterns, data: hot } };
     const [b] = (await all(reconstructor.reconstruct({ ...burnt, badPixels }))).slice(-1);
     expect(b.product.object.array).toEqual(a.product.object.array);
-    expect(c.product.object.array).not.toEqual(a.product.object.array);
+    // Without the mask they are seen.
+    await expect(all(reconstructor.reconstruct(burnt))).rejects.toMatchObject({ fields: { finding: 'HOT_PIXELS' } });
   });
 });
 

@@ -1,4 +1,5 @@
 /** Runs on disk: checkpoints, going on from them, what is refused, and what else a run leaves in its folder. */
+import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainingRequest } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { openCheckpoint, saveCheckpoint } from '../../src/persistence/checkpoint.js';
 import { decodeHistory } from '../../src/persistence/history.js';
@@ -88,7 +90,9 @@ describe('resume', () => {
   it('goes on from the one before where the last is damaged, and says so', async () => {
     await cp(at('stopped'), at('damaged'), { recursive: true });
     await truncate(at('damaged', 'checkpoints', 'last.ckpt.zip'), 100_000);
-    await writeFile(at('damaged', 'checkpoints', '.last.ckpt.zip.00.tmp'), 'half');
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const left = `.last.ckpt.zip.${processMark({ ...ownIdentity(), pid, started: 1 })}.0123456789ab.tmp`;
+    await writeFile(at('damaged', 'checkpoints', left), 'half');
     const { said } = await train(request('damaged', { resume: at('damaged') }));
     expect(said).toContainEqual(
       expect.stringMatching(/^warning: .*last\.ckpt\.zip is damaged .* goes on from epoch=00\d-.* \(epoch \d\)\.$/),

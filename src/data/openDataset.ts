@@ -9,6 +9,7 @@
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { nameOf } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
 import { FigureMeter, type PatternFigures } from './findings/figures.js';
 import { Findings } from './findings/finding.js';
@@ -116,6 +117,14 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   const stored = await readSample(file.patterns, rows, skipsUnreadable(options));
   // Marks are told before anything is done to them.
   const noData = judgeFrames(stored.data, file.patterns.height * file.patterns.width, validRange);
+  if (noData.mask?.every((bad) => bad === 1)) {
+    const { origin } = file.patterns;
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${nameOf(origin)} holds no data: ${noData.found.join('; ')}. Name the dataset that does with diffraction_path.`,
+      { path: origin.path, key: origin.member },
+    );
+  }
   const patterns = prepareFrames(file.patterns, { correction, validRange, masked: noData.mask }, (row, values) =>
     logger.warn(
       `${path}: frame ${row} has ${values} values outside of valid_range ${options.valid_range}; here and in other frames they are moved into it.`,

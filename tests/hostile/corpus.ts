@@ -232,14 +232,14 @@ export const HOSTILE: readonly Hostile[] = [
       const bytes = Buffer.from(real(s, 'diffraction').buffer as ArrayBuffer);
       bytes.swap32();
     },
-    /diffraction|dark|domain/,
+    /diffraction|dark|domain|light/,
   ),
   values(
     'a position that is no number',
     (s) => {
       real(s, 'ycoords')[2] = Number.NaN;
     },
-    /ycoords.*NaN.*index 2/,
+    /y value NaN at index 2/,
   ),
   values(
     'a probe of NaN',

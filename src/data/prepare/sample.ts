@@ -21,6 +21,9 @@ export interface Looked {
   readonly indices: Int32Array;
 }
 
+/** Detectors mark pixels with the largest number of a type, of which this is the smallest. */
+const SMALLEST_MARK = 254;
+
 /** Whole frames in memory. */
 export class Sample {
   constructor(
@@ -49,7 +52,7 @@ export class Sample {
         if (v !== first) same = false;
         if (v > 0 && v < Number.POSITIVE_INFINITY) sum += Math.sqrt(v);
       }
-      light[p] = same ? 0 : sum / count;
+      light[p] = same && first >= SMALLEST_MARK ? 0 : sum / count;
     }
     return light;
   }

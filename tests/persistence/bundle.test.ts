@@ -5,7 +5,6 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TrainingConfig } from '../../src/config/schema.js';
 import { isPtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import { encodeNpy } from '../../src/formats/npyWrite.js';
@@ -13,7 +12,7 @@ import { encodeOnnx } from '../../src/formats/onnx/encode.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { type OpenedBundle, openBundle, saveBundle } from '../../src/persistence/bundle.js';
-import { LOCAL_FIELDS } from '../../src/persistence/bundleConfig.js';
+import { LOCAL_DATA_FIELDS, LOCAL_FIELDS } from '../../src/persistence/bundleConfig.js';
 import { canonicalJson } from '../../src/persistence/canonicalJson.js';
 import type { BundleContent } from '../../src/persistence/content.js';
 import { checkWeights } from '../../src/persistence/weights.js';
@@ -81,7 +80,9 @@ describe('saveBundle and openBundle', () => {
     }
     const dropped: readonly string[] = [...LOCAL_FIELDS, 'execution', 'data'];
     const kept = Object.entries(content.config).filter(([key]) => !dropped.includes(key));
-    const { positions, product, bad_pixels, cache_groups, ...data } = content.config.data as TrainingConfig['data'];
+    const data = Object.fromEntries(
+      Object.entries(content.config.data).filter(([name]) => !LOCAL_DATA_FIELDS.some((local) => local === name)),
+    );
     const execution = {
       accum_steps: 1,
       checkpoint_mode: 'min',

@@ -26,8 +26,9 @@ export interface LookedPatterns {
 const FAR = 0.7;
 /** Gain in the correlation of two frames, moved by the way of the sample between them, from which they show the same thing. */
 const MOVES = 0.3;
-/** Pairs of frames that are compared. */
-const PAIRS = 12;
+/** Pairs of frames that are compared, and frames that it takes. */
+const PAIRS = 6;
+const FEWEST = 9;
 /** The way between them: more than a speckle, less than most of the frame. */
 const WAY_PX = { least: 2, most: 0.4 } as const;
 /** Pixels with less than this part of the brightest are outside of the beam. */
@@ -70,6 +71,8 @@ function movesWithSample(
   mean: Float64Array,
   { pixels, indices }: LookedPatterns,
 ): number {
+  // A few frames may agree by chance.
+  if (indices.length < FEWEST) return 0;
   const size = N * N;
   const brightest = mean.reduce((most, v) => Math.max(most, v), 0);
   const lit = Uint8Array.from(mean, (v) => (v > LIT * brightest ? 1 : 0));

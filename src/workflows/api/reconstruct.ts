@@ -208,9 +208,10 @@ async function prepare(
   readonly scan: PreparedScan;
   readonly image: ReconstructOptions & { readonly dataset: DiffractionDataset };
 }> {
+  const opened = 'groups' in data ? data.raw : data;
+  requireSide(opened, model.N, 'the model');
   const raw =
-    'groups' in data ? data.raw : await surveyScan(data, { accept: config.data.accept, logger: options.logger });
-  requireSide(raw, model.N, 'the model');
+    'groups' in data ? opened : await surveyScan(opened, { accept: config.data.accept, logger: options.logger });
   // Fitting positions reads every pattern in every round.
   const once = config.refine_positions === 0;
   const prepared = 'groups' in data ? data : await prepareScan(raw, config, model.gridsize, options.logger, { once });

@@ -3,7 +3,7 @@
  * agree best. An object spreads this light evenly to all sides, so that the shift is that of the beam on the detector.
  *
  * @example
- * const { rows, columns, clear } = lightShift(meanIntensity, raw.probeGuess, raw.N);
+ * const { rows, columns, clear } = lightShift(meanIntensity, farField(raw.probeGuess, raw.N), raw.N);
  */
 import type { ComplexTensor } from '../../core/tensor.js';
 import { AnyFft2 } from '../../physics/anyFourier.js';
@@ -26,16 +26,15 @@ const ALIKE = 0.8;
 
 /**
  * @param intensity (N, N) mean pattern
- * @param probe (N, N) or (modes, N, N)
+ * @param field (N, N) light that the probe sends there, see {@link farField}
  * @param blocks along each side: N for a shift to the pixel
  */
 export function lightShift(
   intensity: Float64Array,
-  probe: ComplexTensor,
+  field: Float64Array,
   N: number,
   blocks = BLOCKS,
 ): LightShift | undefined {
-  const field = farField(probe, N);
   const block = Math.max(1, Math.floor(N / blocks));
   const side = Math.floor(N / block);
   const measured = standardised(reduced(intensity, N, block, side));

@@ -3,6 +3,7 @@ import { LOOKED_AT } from '../opening/openDatasetOptions.js';
 import type { RawData } from '../rawData.js';
 import { FigureMeter, type PatternFigures, spreadIndices } from './figures.js';
 import type { Findings } from './finding.js';
+import { farField } from './lightShift.js';
 import type { LookedPatterns } from './nearField.js';
 import { type CheckedScan, checkPatterns } from './patternChecks.js';
 import { checkScan, type ScanFacts } from './scanChecks.js';
@@ -21,10 +22,11 @@ export function addFindings(
   findings: Findings,
   looked?: LookedPatterns,
 ): void {
-  const about = checkScan(scan, figures, looked);
+  const field = scan.probeGuess && farField(scan.probeGuess, scan.N);
+  const about = checkScan(scan, figures, looked, field);
   const isNear = about.some(({ code }) => code === 'NEAR_FIELD');
   // Where the light of a near field lies says nothing about zero frequency.
-  const ofPatterns = checkPatterns(scan, figures).filter(
+  const ofPatterns = checkPatterns(scan, figures, field).filter(
     ({ code }) => !(isNear && (code === 'OFF_CENTRE' || code === 'ZERO_FREQUENCY_IN_CORNERS')),
   );
   for (const finding of [...ofPatterns, ...about]) findings.add(finding);

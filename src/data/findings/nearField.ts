@@ -5,13 +5,12 @@
  * field does.
  *
  * @example
- * nearField(raw, meanIntensity, looked)?.code; // 'NEAR_FIELD'
+ * nearField(raw, meanIntensity, looked, farField(probe, N))?.code; // 'NEAR_FIELD'
  */
 import type { ComplexTensor } from '../../core/tensor.js';
 import { meanNearestDistance } from '../grouping/neighbours.js';
 import type { RawData } from '../rawData.js';
 import type { Finding } from './finding.js';
-import { farField } from './lightShift.js';
 import { SMALLEST_PATTERN_PX } from './patternChecks.js';
 
 type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
@@ -34,11 +33,16 @@ const WAY_PX = { least: 2, most: 0.4 } as const;
 /** Pixels with less than this part of the brightest are outside of the beam. */
 const LIT = 0.1;
 
-/** The finding, where the scan is one. @param meanIntensity (N, N) mean pattern */
-export function nearField(scan: Scan, meanIntensity: Float64Array, looked: LookedPatterns): Finding | undefined {
+/** The finding, where the scan is one. @param meanIntensity (N, N) mean pattern; `field`: the far field of the probe */
+export function nearField(
+  scan: Scan,
+  meanIntensity: Float64Array,
+  looked: LookedPatterns,
+  field: Float64Array | undefined,
+): Finding | undefined {
   const { probeGuess, N, source } = scan;
   if (N < SMALLEST_PATTERN_PX) return undefined;
-  const far = probeGuess === undefined ? undefined : alike(meanIntensity, farField(probeGuess, N));
+  const far = field && alike(meanIntensity, field);
   if (far !== undefined && far >= FAR) return undefined;
   const moves = movesWithSample(scan, meanIntensity, looked);
   const why =

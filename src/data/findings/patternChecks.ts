@@ -30,8 +30,8 @@ const MOST_NAMED = 10;
 /** Smaller patterns have no middle and no corners to speak of. */
 export const SMALLEST_PATTERN_PX = 16;
 
-/** Checks of some or all patterns, `figures` being theirs. */
-export function checkPatterns(scan: CheckedScan, figures: PatternFigures): Finding[] {
+/** Checks of some or all patterns, `figures` being theirs, `field` the far field of the probe. */
+export function checkPatterns(scan: CheckedScan, figures: PatternFigures, field: Float64Array | undefined): Finding[] {
   const { power, unusable } = figures;
   const findings: Finding[] = [];
   const looked = power.length + unusable;
@@ -58,7 +58,7 @@ export function checkPatterns(scan: CheckedScan, figures: PatternFigures): Findi
   if (saturation) findings.push(saturation);
   const light = figures.meanIntensity.slice();
   for (const { row, column } of hot) light[row * scan.N + column] = 0;
-  const place = checkPlace(scan, light);
+  const place = checkPlace(scan, light, field);
   if (place) findings.push(place);
   return findings;
 }
@@ -124,7 +124,11 @@ function checkSaturation(scan: CheckedScan, figures: PatternFigures, hot: number
 }
 
 /** Where the light lies: zero frequency belongs at (N/2, N/2). */
-function checkPlace({ N, probeGuess, source }: CheckedScan, light: Float64Array): Finding | undefined {
+function checkPlace(
+  { N, source }: CheckedScan,
+  light: Float64Array,
+  field: Float64Array | undefined,
+): Finding | undefined {
   if (darkInTheMiddle(light, N)) {
     return {
       code: 'ZERO_FREQUENCY_IN_CORNERS',
@@ -134,7 +138,7 @@ function checkPlace({ N, probeGuess, source }: CheckedScan, light: Float64Array)
     };
   }
   const limit = OFF_CENTRE * N;
-  const shift = probeGuess && lightShift(light, probeGuess, N);
+  const shift = field && lightShift(light, field, N);
   const centred = (off: number) => `${off > 0 ? '+' : ''}${off.toFixed(1)}`;
   if (shift?.clear) {
     if (Math.max(Math.abs(shift.rows), Math.abs(shift.columns)) < limit) return undefined;

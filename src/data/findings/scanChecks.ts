@@ -31,11 +31,16 @@ const POWER_FACTOR = 3;
 const PHOTON_FACTOR = 3;
 
 /** Everything but the patterns by themselves. */
-export function checkScan(scan: ScanFacts, figures: PatternFigures, looked: LookedPatterns | undefined): Finding[] {
+export function checkScan(
+  scan: ScanFacts,
+  figures: PatternFigures,
+  looked: LookedPatterns | undefined,
+  field: Float64Array | undefined,
+): Finding[] {
   return [
     ...checkGeometry(scan),
     ...checkPositions(scan),
-    ...checkProbeAgainst(scan, figures, looked),
+    ...checkProbeAgainst(scan, figures, looked, field),
     ...checkObject(scan),
     ...checkMetadata(scan.metadata, { N: scan.N }, scan.source).map(
       (sentence): Finding => ({ code: 'METADATA', severity: 'doubt', message: `${sentence} The array is right.` }),
@@ -164,9 +169,10 @@ function checkProbeAgainst(
   scan: ScanFacts,
   { power, meanIntensity }: PatternFigures,
   looked: LookedPatterns | undefined,
+  field: Float64Array | undefined,
 ): Finding[] {
   const { probeGuess: probe, source, N } = scan;
-  const near = looked && nearField(scan, meanIntensity, looked);
+  const near = looked && nearField(scan, meanIntensity, looked, field);
   if (near?.code === 'NEAR_FIELD') return [near];
   if (probe === undefined) {
     return [

@@ -6,7 +6,7 @@ import type { MeasurementDomain } from './measurementDomain.js';
 /** Patterns looked at when a scan is opened: enough to tell the domain and to find damage that is everywhere. */
 export const LOOKED_AT = 64;
 /** Of large frames fewer, down to a quarter: pixels that are read for that look. */
-export const LOOKED_AT_PIXELS = 2 ** 24;
+export const LOOKED_AT_PIXELS = 2 ** 18;
 
 /** The fields of the block `data` that concern opening; the others choose neighbours. */
 export type DataOptions = Pick<

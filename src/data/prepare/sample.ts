@@ -60,6 +60,8 @@ export class Sample {
   /** The patterns laid out, cut and transposed, and nothing else: marks, NaN and negative values are there. */
   async as(layout: FrameLayout | undefined, domain: () => MeasurementDomain, view: PatternView): Promise<Looked> {
     const { frames, data, indices, fileRows } = this;
+    // Nothing to be done to them: no copy.
+    if (!layout && !view.window && !view.transpose) return { pixels: data, indices };
     const { height, width, dtype, origin, count } = frames;
     const held = framesInMemory(data, [indices.length, height, width], dtype, origin);
     // Rows keep their numbers, by which messages name them.

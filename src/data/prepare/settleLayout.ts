@@ -2,7 +2,7 @@
 import type { ComplexTensor } from '../../core/tensor.js';
 import { fourierCrop } from '../../physics/fourierCrop.js';
 import { centreOfLight } from '../findings/figures.js';
-import { lightShift } from '../findings/lightShift.js';
+import { farField, lightShift } from '../findings/lightShift.js';
 import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
 import type { ScanFile } from '../scanFile.js';
 import { type FrameLayout, frameLayout, type LayoutOptions } from './frameLayout.js';
@@ -93,7 +93,7 @@ export function beamCentre(
         cut[r * probeSide + c] = light[row * width + column] ** 2;
     }
   }
-  const found = lightShift(cut, probe, probeSide, probeSide);
+  const found = lightShift(cut, farField(probe, probeSide), probeSide, probeSide);
   return found?.clear ? [rough[0] + found.rows, rough[1] + found.columns] : rough;
 }
 

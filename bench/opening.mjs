@@ -66,7 +66,7 @@ async function main() {
       console.log(`${kind}: opening ${row(0)}, first full pass ${row(1)}`);
     }
   } finally {
-    if (!process.env.KEEP) await rm(folder, { recursive: true, force: true }); else console.log(folder);
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -231,6 +231,10 @@ function spoiled(scan: KnownScan, { defect, dtype }: Variant, rng: LegacyRng): S
       frames = frames.slice(0, (n - 1) * area);
       numbers = numbers.slice(0, -1);
       break;
+    // Nothing, or what the file says beside the frames.
+    case 'none':
+    case 'keV':
+      break;
   }
   return { frames, x, y, numbers };
 }

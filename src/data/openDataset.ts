@@ -9,6 +9,7 @@
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { counted } from '../core/words.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
 import { FigureMeter, type PatternFigures } from './findings/figures.js';
@@ -251,7 +252,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   };
   addFindings(raw, figuresOf(looked, domain, N), findings, looked);
   if (!options.reportOnly) findings.settle();
-  logger.info(`${path}: ${rows.length} patterns of ${N}×${N}, ${domain}: ${reason}.`);
+  logger.info(`${path}: ${counted(rows.length, 'pattern')} of ${N}×${N}, ${domain}: ${reason}.`);
   return raw;
 }
 

@@ -66,17 +66,19 @@ export async function convertWorkflow(
 }
 
 /**
- * What an NPZ scan holds besides the contract's arrays; nothing for other formats, and nothing for patterns that were cropped or
- * turned, which arrays of unknown meaning would no longer fit.
+ * What an NPZ scan holds besides the contract's arrays; nothing for other formats, and nothing for patterns that were cropped,
+ * padded, rebinned, moved or turned, which arrays of unknown meaning would no longer fit.
  */
 export async function extraArrays(raw: RawData, data: DataConfig, logger?: Logger): Promise<ExtraArrays | undefined> {
   if (raw.format !== 'npz') return undefined;
   const extra = await readExtraArrays(raw.source);
   for (const note of extra.notes) logger?.warn(note);
-  if (data.crop_px === null && !data.transpose) return extra;
+  const { crop_px, crop_center_px, pad_to, rebin, fftshift, transpose } = data;
+  const reshaped = [crop_px, crop_center_px, pad_to].some((v) => v !== null) || rebin !== 1 || fftshift === 'yes';
+  if (!reshaped && !transpose) return extra;
   if (extra.keys.length > 0) {
     logger?.warn(
-      `Left out: ${extra.keys.join(', ')} of ${raw.source}, of which it is not known how to crop or turn them with the patterns.`,
+      `Left out: ${extra.keys.join(', ')} of ${raw.source}, of which it is not known how to cut, pad, add up or turn them with the patterns.`,
     );
   }
   return undefined;

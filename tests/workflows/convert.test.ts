@@ -119,19 +119,32 @@ describe('convert of an NPZ', () => {
     }
   });
 
-  it('leaves out unknown arrays when patterns are cropped, with a warning', async () => {
+  it.each([
+    ['cropped', { crop_px: 4 }, 4],
+    ['padded', { pad_to: 12 }, 12],
+    ['rebinned', { rebin: 2 }, 4],
+  ])('leaves out unknown arrays when patterns are %s, with a warning', async (_, flags, side) => {
     const input = await writeArrays(file('scan.npz'), arrays, {
       extra: { data: new Float32Array(n), shape: [n] },
       probeGuess: undefined,
     });
     const warnings: string[] = [];
     const logger = { info() {}, warn: (text: string) => warnings.push(text) };
-    const config = configOf({ output_file: file('out.npz'), overwrite: true, crop_px: 4 });
-    expect(await convertWorkflow(input, config, { logger })).toMatchObject({ N: 4 });
-    expect(warnings).toContainEqual(expect.stringMatching(/^Left out: extra of .*crop/));
+    const config = configOf({ output_file: file('out.npz'), overwrite: true, ...flags });
+    expect(await convertWorkflow(input, config, { logger })).toMatchObject({ N: side });
+    expect(warnings).toContainEqual(expect.stringMatching(/^Left out: extra of .*pad/));
     const npz = await openNpz(file('out.npz'));
     expect(npz.keys).not.toContain('extra');
     await npz.close();
+  });
+
+  it('refuses a limit that no pattern reaches, and sides that no memory holds', async () => {
+    const input = await writeArrays(file('scan.npz'), arrays);
+    await expect(convert(input, { min_counts: 1e12 })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/no pattern of .* holds more than/),
+    });
+    await expect(convert(input, { pad_to: 1_000_000 })).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
   });
 
   it('corrects a wrong declaration', async () => {

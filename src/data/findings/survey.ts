@@ -7,7 +7,7 @@
  * const raw = await surveyScan(await openDataset('scan.h5'));
  */
 import { throwIfCancelled } from '../../core/cancel.js';
-import { isPtychoError, messageOf } from '../../core/errors.js';
+import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { patternSums } from '../normalise.js';
 import { openDataset } from '../openDataset.js';
@@ -216,6 +216,14 @@ class Pass {
       });
     }
     const lit = read.filter((i) => power[i] > 0 && power[i] >= minCounts && this.#background[i] === 0);
+    if (lit.length === 0 && few.length > 0) {
+      const most = Math.max(...few.map((i) => power[i]));
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `min_counts is ${minCounts}, but no pattern of ${raw.source} holds more than ${Number(most.toPrecision(3))} counts; give fewer with --min_counts.`,
+        { key: 'min_counts', found: minCounts, path: raw.source },
+      );
+    }
     // Without any light there is nothing to leave out; what is wrong is said where the patterns are used.
     const usable = lit.length > 0 ? lit : read;
     const pick = (values: Float64Array) => Float64Array.from(usable, (i) => values[i]);

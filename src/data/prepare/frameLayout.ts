@@ -10,6 +10,7 @@
  * layout.N; // 128
  */
 import { PtychoError } from '../../core/errors.js';
+import { requireMemory } from '../../core/memoryBudget.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import { type CropWindow, cropWindow } from '../opening/crop.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
@@ -66,6 +67,8 @@ export function frameLayout(frames: StoredPatterns, options: LayoutOptions, shif
     );
   }
   const padded = padTo ?? side;
+  // A pattern, a probe and what they are made of.
+  requireMemory(16 * padded ** 2, `Patterns of ${padded}×${padded} pixels`, { remedy: 'take smaller ones (--pad_to)' });
   if (!(Number.isInteger(rebin) && rebin >= 1) || padded % rebin !== 0) {
     throw invalid(
       'rebin',

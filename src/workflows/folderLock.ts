@@ -68,7 +68,7 @@ export class FolderLock {
     const take = (file: string, options: import('proper-lockfile').LockOptions) =>
       lockfile.lock(file, { realpath: false, lockfilePath: file, ...options }).catch((cause: NodeJS.ErrnoException) => {
         if (cause.code === 'ELOCKED') return undefined;
-        throw unwritable(path.join(folder, path.basename(file)), cause);
+        throw unwritable(folder, cause);
       });
     const leaveGuard = await take(guardPath, { stale: GUARD_STALE_MS, retries: GUARD_RETRIES });
     if (leaveGuard === undefined) throw inUse(folder, undefined);

@@ -1,5 +1,5 @@
 /** Results of PtyPy, PyNX, Pty-Chi, PtychoShelves and Ptychodus as images and probes: written as those programs lay them out. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -208,5 +208,18 @@ describe('A result of another program', () => {
       'DATASET_KEY_MISSING',
       /holds no reconstructed_object or objectGuess or object; say which of its arrays is the reconstruction/,
     );
+  });
+});
+
+describe('the folder of a run', () => {
+  it('stands for the reconstruction in it', async () => {
+    mkdirSync(at('run'));
+    await writeNpz(at('run/reconstruction.npz'), {
+      reconstructed_object: object,
+      reconstructed_probe: counting([N, N], 3),
+    });
+    const stored = await readStoredImage(at('run'), 'the reconstruction');
+    expect(stored.image.re).toEqual(object.re);
+    expect((await readProbeBeside(at('run'), N))?.shape.slice(-2)).toEqual([N, N]);
   });
 });

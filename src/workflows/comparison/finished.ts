@@ -7,7 +7,7 @@ import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
 import { placeOnScan, type ScanPlace } from '../evaluation/placeImage.js';
-import { RECONSTRUCTION_KEYS, readStoredImage } from '../evaluation/readImage.js';
+import { imageFile, RECONSTRUCTION_KEYS, readStoredImage } from '../evaluation/readImage.js';
 import type { ComparedImage } from './image.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
 
@@ -33,8 +33,9 @@ const LEAST_SHARE = 0.25;
  * made of other patterns; and those of reading
  */
 export async function readFinished(arm: NamedPath, context: FinishedContext): Promise<ComparedImage> {
-  const { name, path } = arm;
-  if (await isForeign(path)) return readForeign(arm, context);
+  const { name } = arm;
+  const path = await imageFile(arm.path);
+  if (await isForeign(path)) return readForeign({ name, path }, context);
   const npz = await openNpz(path);
   try {
     const image = await readObject(npz);

@@ -6,6 +6,8 @@
  * const stored = await readStoredImage('result.ptyr', 'the reconstruction');
  * const { image, originYxPx } = placeOnScan(stored, raw); // in pixels of the scan's positions
  */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape } from '../../core/tensor.js';
 import { datasetLike, readArrayFile } from '../../data/opening/arrayFile.js';
@@ -48,16 +50,17 @@ export const RECONSTRUCTION_KEYS: readonly string[] = IMAGE_KEYS.filter((key) =>
 
 /**
  * Reads a complex image: a `reconstruction.npz`, a scan with `objectGuess`, a Ptychodus product, a result of PtyPy, PyNX, Pty-Chi or
- * PtychoShelves, or `FILE:key`.
+ * PtychoShelves, `FILE:key`, or the folder of a run that holds a `reconstruction.npz`.
  * @param what for messages: `the reconstruction`
  * @param keys to look for when none is named
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, and those of reading files
  */
 export async function readStoredImage(
-  spec: string,
+  given: string,
   what: string,
   keys: readonly string[] = IMAGE_KEYS,
 ): Promise<StoredImage> {
+  const spec = await imageFile(given);
   const { array, origin } = await readArrayFile(spec, keys, what);
   const whole = layersFirst(expectComplex64(array, origin));
   const shape = [...whole.shape];
@@ -81,6 +84,12 @@ export async function readStoredImage(
   return { source: spec, image, notes, ...place, ...(coordinates && { coordinates }) };
 }
 
+/** For the folder of a run what `solve` or `infer` wrote there. */
+export async function imageFile(spec: string): Promise<string> {
+  const inFolder = path.join(spec, 'reconstruction.npz');
+  return (await stat(inFolder).catch(() => undefined))?.isFile() ? inFolder : spec;
+}
+
 /** MATLAB keeps layers behind rows and columns; there are fewer of them than pixels of a side. */
 function layersFirst({ re, im, shape }: ComplexTensor): ComplexTensor {
   const [rows, columns, layers] = shape;
@@ -101,7 +110,7 @@ export async function readProbeBeside(
   N: number,
   { guess, note }: { readonly guess?: boolean; readonly note?: (sentence: string) => void } = {},
 ): Promise<ComplexTensor | undefined> {
-  const { file } = splitFileSpec(spec);
+  const { file } = splitFileSpec(await imageFile(spec));
   if (await isNpyFile(file)) return undefined;
   const keys = ['reconstructed_probe', ...(guess ? ['probeGuess'] : []), ...RESULT_PROBES];
   const found = (await isHdf5File(file)) ? await inHdf5(file, keys) : await inNpz(file, keys);

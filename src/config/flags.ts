@@ -21,6 +21,7 @@ export function flagSyntax(field: FieldInfo): string {
 
 function valueWord(field: FieldInfo): string {
   const words = field.choices?.join('|');
+  if (field.word !== null && field.kind === 'pair') return `${field.word}|a,b`;
   if (field.word !== null) return field.kind === 'integer' ? `integer|${field.word}` : field.word;
   if (words !== undefined) return words.length < LONG_CHOICE ? words : 'name';
   if (field.kind === 'text') return field.expected.includes('path') ? 'path' : 'text';

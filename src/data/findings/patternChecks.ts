@@ -78,7 +78,7 @@ export function checkPower(
     findings.push({
       code: 'DARK_FRAMES',
       severity: 'doubt',
-      message: `${dark.length} of ${power.length} patterns of ${source} are dark (zero everywhere): frames ${name(dark)}; they say nothing about the object and are left out.`,
+      message: `${dark.length} of ${power.length} patterns of ${source} ${dark.length === 1 ? 'is' : 'are'} dark (zero everywhere), ${dark.length === 1 ? 'frame' : 'frames'} ${name(dark)}: left out, because without light nothing is known about the object.`,
     });
   }
   const dim = places((v) => v > 0 && v < DIM * typical);

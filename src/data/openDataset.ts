@@ -336,7 +336,7 @@ async function findProbe(
     if (!changed || !isPtychoError(error, 'PROBE_SHAPE')) throw error;
     // It may be that of whole frames; if it is not, what was wrong with it first is said.
     return givenProbe(options, height, note).then(
-      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, height, note),
+      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, file.patterns, note),
       () => {
         throw error;
       },
@@ -348,7 +348,7 @@ async function findProbe(
   const [rows, columns] = probe.shape.slice(-2);
   const origin = { path: file.path, member: 'probeGuess' };
   const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
-  return ofWholeFrames ? laidProbe(probe, layout, origin, height, note) : checkProbe(probe, N, origin);
+  return ofWholeFrames ? laidProbe(probe, layout, origin, file.patterns, note) : checkProbe(probe, N, origin);
 }
 
 /** A probe of whole frames, made that of the patterns. */
@@ -356,13 +356,13 @@ function laidProbe(
   probe: ComplexTensor,
   layout: FrameLayout,
   origin: NpyOrigin,
-  side: number,
+  { height, width }: { readonly height: number; readonly width: number },
   note: (sentence: string) => void,
 ): ComplexTensor {
   const cropped = layProbe(probe, layout);
   const kept = totalIntensity(cropped) / totalIntensity(probe);
   note(
-    `The probe of ${origin.path} is that of the whole frames (${side}×${side}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
   );
   return checkProbe(cropped, layout.N, origin);
 }

@@ -26,6 +26,8 @@ const SATURATION_FROM = 50;
 const OVERBRIGHT = 30;
 /** More of them than this part of the scan may be the sample. */
 const FEW = 0.1;
+/** Nor is anything light that holds so many times the usual: dropped frames are filled with the largest number there is. */
+const NO_LIGHT = 1e5;
 /** Frames with less than this part of the usual light are dim. */
 const DIM = 0.1;
 /** Light that changes by so much between frames, and by a leap, is rather the beam's doing than the sample's. */
@@ -109,7 +111,7 @@ export function checkPower(
   const bright = places((v) => v > OVERBRIGHT * typical);
   const raised = places((v) => v >= leap.high);
   const most = Math.max(0, ...raised.map((i) => power[i]), ...bright.map((i) => power[i])) / typical;
-  if (bright.length > 0 && bright.length <= Math.max(2, FEW * power.length)) {
+  if (bright.length > 0 && (bright.length <= Math.max(2, FEW * power.length) || most > NO_LIGHT)) {
     findings.push({
       code: 'OVERBRIGHT_FRAMES',
       severity: 'wrong',

@@ -1,6 +1,7 @@
 /** Light that is not the sample's doing: frames that leap, a dark level that was left in, a beam a little off. */
 import { describe, expect, it } from 'vitest';
 import { FigureMeter } from '../../../src/data/findings/figures.js';
+import { farField } from '../../../src/data/findings/lightShift.js';
 import { checkPatterns } from '../../../src/data/findings/patternChecks.js';
 import { type KnownScan, knownScan } from '../../support/knownScan.js';
 
@@ -19,7 +20,11 @@ function said({ N, n, probe }: KnownScan, counts: ArrayLike<number>) {
   }
   const sampleIndices = Int32Array.from({ length: n }, (_, i) => i);
   const checked = { N, domain: 'count_intensity', probeGuess: probe, sampleIndices, source: 'scan.h5' } as const;
-  return checkPatterns(checked, meter.figures()).map(({ code, severity, remedy }) => [code, severity, remedy]);
+  return checkPatterns(checked, meter.figures(), farField(probe, N)).map(({ code, severity, remedy }) => [
+    code,
+    severity,
+    remedy,
+  ]);
 }
 /** The counts of some frames times a factor. */
 const scaled = (frames: readonly number[], factor: number) =>

@@ -6,11 +6,11 @@
  * const raw = await openDataset('scan.npz', { n_subsample: 512, subsample_seed: 7 });
  * try { console.log(raw.count, raw.N, raw.domain, raw.notes); } finally { await raw.close(); }
  */
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { counted } from '../core/words.js';
-import { nameOf } from '../formats/npyHeader.js';
+import { type NpyOrigin, nameOf } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
 import { FigureMeter, type PatternFigures } from './findings/figures.js';
 import { Findings } from './findings/finding.js';
@@ -134,7 +134,13 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   if (validRange) clipInto(stored.data, validRange);
   if (correction) correctInPlace(stored.data, correction);
   const sample = new Sample(patterns, stored.data, stored.indices, stored.fileRows);
-  const layout = await settleLayout(sample, file, options, note);
+  const layout = await settleLayout(sample, file, options, note, (side) =>
+    givenProbe(options, side, () => {}).catch((error: unknown) => {
+      // One of another side is judged when the side of the patterns is known.
+      if (isPtychoError(error, 'PROBE_SHAPE')) return undefined;
+      throw error;
+    }),
+  );
   const { N } = layout;
   const grid = gridChange(file, layout, orientation.transpose);
   const sameGrid = grid.scale.x === 1 && grid.scale.y === 1;
@@ -308,7 +314,16 @@ async function guessedProbe(
   return guessProbe(source);
 }
 
-/** The probe that is given, or the file's. */
+/** The probe of the option. */
+async function givenProbe(
+  { probe, allow_links }: OpenDatasetOptions,
+  N: number,
+  note: (sentence: string) => void,
+): Promise<ComplexTensor | undefined> {
+  return probe && probe !== GUESS_PROBE ? readProbe(probe, N, note, allow_links) : undefined;
+}
+
+/** The probe that is given, or the file's: for the patterns, or for whole frames and then laid as these were. */
 async function findProbe(
   file: ScanFile,
   layout: FrameLayout,
@@ -316,19 +331,41 @@ async function findProbe(
   note: (sentence: string) => void,
 ): Promise<ComplexTensor | undefined> {
   const { N } = layout;
-  if (options.probe && options.probe !== GUESS_PROBE) return readProbe(options.probe, N, note, options.allow_links);
+  const { height, width } = file.patterns;
+  const changed = height === width && height !== N;
+  const given = await givenProbe(options, N, note).catch((error: unknown) => {
+    if (!changed || !isPtychoError(error, 'PROBE_SHAPE')) throw error;
+    // It may be that of whole frames; if it is not, what was wrong with it first is said.
+    return givenProbe(options, height, note).then(
+      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, file.patterns, note),
+      () => {
+        throw error;
+      },
+    );
+  });
+  if (given) return given;
   const probe = file.probeGuess;
   if (probe === undefined) return undefined;
-  const { height, width } = file.patterns;
   const [rows, columns] = probe.shape.slice(-2);
+  const origin = { path: file.path, member: 'probeGuess' };
   const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
-  if (!ofWholeFrames) return checkProbe(probe, N, { path: file.path, member: 'probeGuess' });
+  return ofWholeFrames ? laidProbe(probe, layout, origin, file.patterns, note) : checkProbe(probe, N, origin);
+}
+
+/** A probe of whole frames, made that of the patterns. */
+function laidProbe(
+  probe: ComplexTensor,
+  layout: FrameLayout,
+  origin: NpyOrigin,
+  { height, width }: { readonly height: number; readonly width: number },
+  note: (sentence: string) => void,
+): ComplexTensor {
   const cropped = layProbe(probe, layout);
   const kept = totalIntensity(cropped) / totalIntensity(probe);
   note(
-    `The probe of ${file.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
   );
-  return checkProbe(cropped, N, { path: file.path, member: 'probeGuess' });
+  return checkProbe(cropped, layout.N, origin);
 }
 
 /** Patches of the selected patterns only; none where they do not fit the patterns. */

@@ -31,6 +31,7 @@ const REFUSALS = [
   'DATASET_SHAPE',
   'DATASET_KEY_MISSING',
   'FILE_FORMAT',
+  'FORMAT_UNSUPPORTED',
 ];
 
 let folder: string;
@@ -173,18 +174,21 @@ describeShared(
       await expectRight(await solve(at('07-dead-pixels-in-another-type', file)), repairedError('gaps', { bad }));
     });
 
-    it('08: numbers that no experiment has are refused, by every command', async () => {
+    it('08: numbers that no experiment has are refused, or read in the one unit that makes sense, by every command', async () => {
       const name = '08-implausible-units';
       const cxi = at(name, 'energy_in_eV.cxi');
-      expectStopped(await solve(cxi), /eV/);
+      // 8000 J can only be eV: it is taken so, and said.
+      const taken = await solve(cxi);
+      expect(taken.warned.join('\n')).toMatch(/8000 J.*taken as eV/);
+      await expectRight(taken, repairedError('plain'));
       expectStopped(await solve(at(name, 'um.npz')), /µm|micromet|unit/i);
+      const run = path.join(folder, 'energy-run');
       for (const words of [
-        ['convert', cxi, '--output_file', path.join(folder, 'never.npz')],
-        ['train', '--train_data_file', cxi, '--nepochs', '1', '--output_dir', path.join(folder, 'never')],
+        ['convert', cxi, '--output_file', path.join(folder, 'energy.npz')],
+        ['train', '--train_data_file', cxi, '--nepochs', '1', '--n_filters_scale', '1', '--output_dir', run],
       ]) {
         const { code, err } = await cli(...words);
-        expect(code, words[0]).not.toBe(0);
-        expect(err).toMatch(/eV/);
+        expect([code, err], words[0]).toEqual([0, expect.stringMatching(/8000 J.*taken as eV/)]);
       }
       const frames = at('04-positions-order', 'frames.h5');
       const positions = at('04-positions-order', 'x_y.csv');

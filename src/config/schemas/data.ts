@@ -73,7 +73,7 @@ export const dataFields = {
   dark: field(
     optional(text),
     null,
-    'Dark frame to subtract from every pattern, from FILE or FILE:key; several frames are averaged; null: none.',
+    'Dark frame to subtract from every pattern, from FILE or FILE:key (several frames are averaged), or one number for all pixels; null: none.',
     local,
   ),
   flat: field(

@@ -18,14 +18,20 @@ export interface CheckedScan {
 
 /** The light may be this part of N away from N/2 before it is said. */
 const OFF_CENTRE = 1 / 16;
+/** As far from where the probe sends it, the light already costs a good image. */
+const A_LITTLE_OFF = 1 / 32;
 /** Largest values of a detector that counts; smaller ones repeat by chance. */
 const SATURATION_FROM = 50;
 /** A frame with so many times the usual light holds no more of the same. */
 const OVERBRIGHT = 30;
-/** More of them than this part of the scan are the scan. */
-const FEW = 0.05;
+/** More of them than this part of the scan may be the sample. */
+const FEW = 0.1;
+/** Nor is anything light that holds so many times the usual: dropped frames are filled with the largest number there is. */
+const NO_LIGHT = 1e5;
 /** Frames with less than this part of the usual light are dim. */
 const DIM = 0.1;
+/** Light that changes by so much between frames, and by a leap, is rather the beam's doing than the sample's. */
+const LEAP = { dim: 1 / 3, bright: 3, ratio: 1.8 } as const;
 const MOST_NAMED = 10;
 /** Smaller patterns have no middle and no corners to speak of. */
 export const SMALLEST_PATTERN_PX = 16;
@@ -58,6 +64,8 @@ export function checkPatterns(scan: CheckedScan, figures: PatternFigures, field:
   if (saturation) findings.push(saturation);
   const light = figures.meanIntensity.slice();
   for (const { row, column } of hot) light[row * scan.N + column] = 0;
+  const pedestal = checkPedestal(scan, light);
+  if (pedestal) findings.push(pedestal);
   const place = checkPlace(scan, light, field);
   if (place) findings.push(place);
   return findings;
@@ -82,7 +90,17 @@ export function checkPower(
     });
   }
   const dim = places((v) => v > 0 && v < DIM * typical);
-  if (dim.length > 0) {
+  const leap = leaps(power, typical);
+  const dropped = places((v) => v > 0 && v <= leap.low);
+  if (dropped.length > 0) {
+    const least = dropped.reduce((some, i) => Math.min(some, power[i]), typical);
+    findings.push({
+      code: 'DIM_FRAMES',
+      severity: 'doubt',
+      message: `${dropped.length} of ${power.length} patterns looked at hold far less light than the others, down to ${shortNumber((100 * least) / typical)} % of the usual: frames ${name(dropped)}; where a shutter or a lost beam did that, and not the sample, the image is wrong there.`,
+      remedy: skipping(dropped.map((i) => sampleIndices[indices[i]])),
+    });
+  } else if (dim.length > 0) {
     findings.push({
       code: 'DIM_FRAMES',
       severity: 'note',
@@ -91,16 +109,45 @@ export function checkPower(
     });
   }
   const bright = places((v) => v > OVERBRIGHT * typical);
-  if (bright.length > 0 && bright.length <= Math.max(1, FEW * power.length)) {
-    const most = Math.max(...bright.map((i) => power[i])) / typical;
+  const raised = places((v) => v >= leap.high);
+  const most = Math.max(0, ...raised.map((i) => power[i]), ...bright.map((i) => power[i])) / typical;
+  if (bright.length > 0 && (bright.length <= Math.max(2, FEW * power.length) || most > NO_LIGHT)) {
     findings.push({
       code: 'OVERBRIGHT_FRAMES',
       severity: 'wrong',
       message: `${source}: ${bright.length === 1 ? 'one frame holds' : `${bright.length} frames hold`} up to ${Number(most.toPrecision(2))} times the usual light, frames ${name(bright)}; no object does that.`,
-      remedy: `--skip_frames ${bright.map((i) => sampleIndices[indices[i]]).join(',')}`,
+      remedy: skipping(bright.map((i) => sampleIndices[indices[i]])),
+    });
+  } else if (raised.length > 0) {
+    findings.push({
+      code: 'OVERBRIGHT_FRAMES',
+      severity: 'doubt',
+      message: `${raised.length} of ${power.length} patterns looked at of ${source} hold up to ${Number(most.toPrecision(2))} times the usual light, frames ${name(raised)}; where it was not the sample, the image is wrong there.`,
+      remedy: skipping(raised.map((i) => sampleIndices[indices[i]])),
     });
   }
   return findings;
+}
+
+/**
+ * The light up to which frames are dim, and from which they are bright, by a leap: none of the others comes near. What a sample
+ * does to the light fills the space between.
+ */
+function leaps(power: Float64Array, typical: number): { low: number; high: number } {
+  const sorted = power.filter((v) => v > 0).sort();
+  let [low, high] = [0, Number.POSITIVE_INFINITY];
+  for (let i = 1; i < sorted.length; i++) {
+    if (sorted[i] < LEAP.ratio * sorted[i - 1]) continue;
+    if (sorted[i - 1] < LEAP.dim * typical) low = sorted[i - 1];
+    if (sorted[i] > LEAP.bright * typical) high = Math.min(high, sorted[i]);
+  }
+  return { low, high };
+}
+
+/** The flag that leaves frames out. */
+function skipping(frames: readonly number[]): string {
+  const list = frames.join(',');
+  return list.length <= 200 ? `--skip_frames ${list}` : '--skip_frames with a file of their numbers';
 }
 
 /** `3, 4, 9 … (12 in all)`. */
@@ -123,6 +170,31 @@ function checkSaturation(scan: CheckedScan, figures: PatternFigures, hot: number
   };
 }
 
+/** The darkest pixels, from this part of them to that one, differ by less than this where they hold a pedestal. */
+const DARKEST = { from: 0.01, to: 0.1, apart: 1.15 } as const;
+/** It must hold this part of all light to matter, and the brightest pixels so many times more, or all is lit. */
+const PEDESTAL = { light: 0.1, brightest: 5 } as const;
+
+/** The reading of a detector without light, which nobody subtracted: the same in all dark pixels. */
+function checkPedestal({ domain, source }: CheckedScan, light: Float64Array): Finding | undefined {
+  const lit = light.filter((v) => v > 0).sort();
+  if (domain === 'normalized_amplitude' || lit.length < light.length / 2) return undefined;
+  const at = (part: number) => lit[Math.floor(part * (lit.length - 1))];
+  const level = at(DARKEST.to);
+  const share = (level * lit.length) / lit.reduce((sum, v) => sum + v, 0);
+  if (level > DARKEST.apart * at(DARKEST.from) || share < PEDESTAL.light) return undefined;
+  if (lit[lit.length - 1] < PEDESTAL.brightest * level) return undefined;
+  return {
+    code: 'PEDESTAL',
+    severity: 'doubt',
+    message: `The darkest pixels of ${source} all hold about ${shortNumber(level)} counts a pattern, together ${(100 * share).toFixed(0)} % of the light: rather a dark level that was not subtracted than light.`,
+    remedy:
+      domain === 'count_intensity'
+        ? `--dark FILE[:key] subtracts a dark frame, --dark ${shortNumber(level)} that level`
+        : 'subtract the dark frame before roots are taken',
+  };
+}
+
 /** Where the light lies: zero frequency belongs at (N/2, N/2). */
 function checkPlace(
   { N, source }: CheckedScan,
@@ -141,10 +213,12 @@ function checkPlace(
   const shift = field && lightShift(light, field, N);
   const centred = (off: number) => `${off > 0 ? '+' : ''}${off.toFixed(1)}`;
   if (shift?.clear) {
-    if (Math.max(Math.abs(shift.rows), Math.abs(shift.columns)) < limit) return undefined;
+    const away = Math.max(Math.abs(shift.rows), Math.abs(shift.columns));
+    if (away < A_LITTLE_OFF * N) return undefined;
     return {
       code: 'OFF_CENTRE',
-      severity: 'wrong',
+      // A little is what a strong object may do, too.
+      severity: away < limit ? 'doubt' : 'wrong',
       message: `The light of ${source} lies ${centred(shift.rows)} rows and ${centred(shift.columns)} columns from where the probe sends it, so zero frequency is not at (N/2, N/2).`,
       remedy: '--crop_center_px auto puts it there',
     };

@@ -34,7 +34,7 @@ export interface SurveyOptions {
 /** Pixels read in one go. */
 const CHUNK_PIXELS = 1 << 21;
 /** Frames with less than this part of the usual light are looked at for a beam at all. */
-const FAINT = 0.05;
+const FAINT = 0.25;
 
 /**
  * Reads every pattern once. The result has the patterns that can be used; closing it closes the scan. A scan that was surveyed is

@@ -75,8 +75,11 @@ export async function readCorrection(
   return { dark: dark ? await meanFrame(dark, 'dark', frames) : undefined, factor, unusable };
 }
 
-/** One frame, or the mean of several. */
+/** One frame, or the mean of several; a dark level may be one number. */
 async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: StoredPatterns): Promise<Float32Array> {
+  if (key === 'dark' && /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(spec)) {
+    return new Float32Array(height * width).fill(Number(spec));
+  }
   const { array, origin } = await readArrayFile(spec, KEYS[key], `the ${key} frame`);
   const { data, shape } = expectReal(array, origin);
   const size = height * width;

@@ -14,13 +14,19 @@ export interface MarkedPixels {
 }
 
 /** Bits of the integer types, whole and partly used, in which detectors read out; their largest numbers mark pixels. */
-const BITS = [8, 10, 12, 14, 15, 16, 18, 20, 24, 31, 32];
+const BITS = [8, 10, 12, 14, 15, 16, 18, 20, 24, 31, 32, 63, 64];
 /** How far below the largest number marks go: 2³² − 1 is a gap and 2³² − 2 a bad pixel for some. */
 const MARKS = [0, 1, 2, 3];
 /** Below that, real counts may lie: then a mark must be the largest number there is. */
 const NO_COUNT_FROM = 2 ** 15 - 4;
 /** Frames from which a number that never changes is no chance. */
 const ENOUGH_FRAMES = 4;
+/** A large number that noise never moves in so many frames is no measurement, whatever it is. */
+const FROZEN_FRAMES = 8;
+/** Large is this many times the smallest number there is: counts by their thousands repeat, too, but not as often. */
+const FROZEN_FROM = 64;
+/** So many large pixels must move, or it is the scan that stands still. */
+const ENOUGH_MOVING = 16;
 /** With fewer frames, marks are one or two numbers. */
 const FEW_MARKS = 2;
 
@@ -38,18 +44,23 @@ export function isEndOfRange(value: number): boolean {
 
 /**
  * Finds pixels that hold the same mark in every frame: NaN, an infinity, a negative number, or the end of an integer type's
- * range, whatever type the values have. A pixel that always holds 0 is not one of them: it may lie in the dark.
+ * range, whatever type the values have; and, where there are frames enough, any large number that never changes while others do. A pixel that always holds 0 is not one of them: it may lie in the dark.
  * @param values (n, size) as stored.
  */
 export function deadPixels(values: Float32Array, size: number): { mask: Uint8Array; found: readonly MarkedPixels[] } {
   const n = Math.floor(values.length / size);
   const constant: number[] = [];
+  const still: number[] = [];
   for (let p = 0; p < size; p++) {
     const first = values[p];
-    let same = !(first >= 0) || first === Number.POSITIVE_INFINITY || ENDS.has(first);
+    const mark = !(first >= 0) || first === Number.POSITIVE_INFINITY || ENDS.has(first);
+    let same = mark || (first > 0 && n >= FROZEN_FRAMES);
     for (let q = p + size; same && q < n * size; q += size) same = Object.is(values[q], first);
-    if (same) constant.push(p);
+    if (!same) continue;
+    if (mark) constant.push(p);
+    if (first > 0 && n >= FROZEN_FRAMES && Number.isFinite(first)) still.push(p);
   }
+  const frozen = new Set(frozenAmong(still, values, size));
   // Only small marks ask for it, and they are rare.
   const largestOther = constant.some((p) => values[p] >= 0 && values[p] < NO_COUNT_FROM)
     ? largestBesides(values, constant, size)
@@ -58,18 +69,36 @@ export function deadPixels(values: Float32Array, size: number): { mask: Uint8Arr
   const negativeMarks = n >= ENOUGH_FRAMES || negatives.size <= FEW_MARKS;
   const mask = new Uint8Array(size);
   const counts = new Map<number, number>();
+  const take = (p: number, value: number) => {
+    mask[p] = 1;
+    counts.set(value, (counts.get(value) ?? 0) + 1);
+  };
   for (const p of constant) {
     const value = values[p];
     const marked =
-      value < 0 && Number.isFinite(value)
+      frozen.delete(p) ||
+      (value < 0 && Number.isFinite(value)
         ? negativeMarks
-        : !(Number.isFinite(value) && value < NO_COUNT_FROM && (value < largestOther || n < ENOUGH_FRAMES));
-    if (!marked) continue;
-    mask[p] = 1;
-    counts.set(value, (counts.get(value) ?? 0) + 1);
+        : !(Number.isFinite(value) && value < NO_COUNT_FROM && (value < largestOther || n < ENOUGH_FRAMES)));
+    if (marked) take(p, value);
   }
+  for (const p of frozen) take(p, values[p]);
   const found = [...counts].map(([value, pixels]) => ({ value, pixels })).sort((a, b) => b.pixels - a.pixels);
   return { mask, found };
+}
+
+/** Those of the pixels that never change that hold a large number, where others that do so change. */
+function frozenAmong(still: readonly number[], values: Float32Array, size: number): readonly number[] {
+  if (still.length === 0) return still;
+  let smallest = Number.POSITIVE_INFINITY;
+  for (const v of values) if (v > 0 && v < smallest) smallest = v;
+  const large = (v: number) => v >= FROZEN_FROM * smallest && v < Number.POSITIVE_INFINITY;
+  const frozen = still.filter((p) => large(values[p]));
+  if (frozen.length === 0) return frozen;
+  const known = new Set(still);
+  let moving = 0;
+  for (let p = 0; p < size && moving < ENOUGH_MOVING; p++) if (!known.has(p) && large(values[p])) moving++;
+  return moving < ENOUGH_MOVING ? [] : frozen;
 }
 
 function largestBesides(values: Float32Array, pixels: readonly number[], size: number): number {

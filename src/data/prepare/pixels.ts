@@ -65,6 +65,8 @@ export interface PixelReport {
 const [MOST_PIXELS, MOST_LIGHT] = [0.5, 0.9];
 /** Negative values that are this part of all, or of that many sizes, are noise. */
 const [NOISY, NOISY_SIZES] = [0.01, 3];
+/** Noise that adds more than this part to the light when what is below zero is cut off is said. */
+const MOST_ADDED = 0.02;
 /** So often a detector stops counting by chance at the largest number looked at. */
 const BY_CHANCE = 3;
 const MOST_NAMED = 4;
@@ -166,31 +168,46 @@ interface Tally {
   /** Values that are the largest. */
   readonly times: number;
   readonly negatives: number;
-  /** Their Σ v², the least of them, and some of those that differ. */
+  /** Σ v of the positive ones, and of the negative ones. */
+  readonly above: number;
+  readonly below: number;
+  /** Σ v² of the negative ones, the least of them, and some of those that differ. */
   readonly squares: number;
   readonly least: number;
   readonly sizes: readonly number[];
 }
 
 function tallyOf(values: Float32Array): Tally {
-  let [largest, times, negatives, squares, least] = [0, 0, 0, 0, 0];
+  let [largest, times, negatives, squares, least, above, below] = [0, 0, 0, 0, 0, 0, 0];
   let finite = true;
   const sizes: number[] = [];
   for (let i = 0; i < values.length; i++) {
     const v = values[i];
     if (v > 0) {
+      above += v;
       if (v > largest) {
         largest = v;
         times = 1;
       } else if (v === largest) times++;
     } else if (v < 0 && v !== Number.NEGATIVE_INFINITY) {
       negatives++;
+      below += v;
       squares += v * v;
       if (v < least) least = v;
       if (sizes.length < NOISY_SIZES && !sizes.includes(v)) sizes.push(v);
     } else if (v !== 0) finite = false;
   }
-  return { finite: finite && largest < Number.POSITIVE_INFINITY, largest, times, negatives, squares, least, sizes };
+  return {
+    finite: finite && largest < Number.POSITIVE_INFINITY,
+    largest,
+    times,
+    negatives,
+    above,
+    below,
+    squares,
+    least,
+    sizes,
+  };
 }
 
 /** Counts that stopped at the end of a type's range in some of the patterns. */
@@ -207,7 +224,7 @@ function saturation({ largest, times }: Tally, dtype: string): Finding | undefin
 }
 
 function negativeFinding(
-  { negatives: count, squares, least, sizes }: Tally,
+  { negatives: count, above, below, squares, least, sizes }: Tally,
   among: number,
 ): { readonly noise: boolean; readonly finding: Finding } | undefined {
   if (count === 0) return undefined;
@@ -215,14 +232,15 @@ function negativeFinding(
   const noise = share >= NOISY || sizes.length >= NOISY_SIZES;
   const percent = `${(100 * share).toPrecision(2)} % of the values looked at`;
   if (noise) {
-    return {
-      noise,
-      finding: {
-        code: 'NEGATIVE_NOISE',
-        severity: 'note',
-        message: `${percent} are negative (rms ${Math.sqrt(squares / count).toPrecision(3)}, down to ${least.toPrecision(3)}), as after a dark frame was subtracted: they are kept in means, and 0 as amplitudes.`,
-      },
-    };
+    // What cutting off adds to the light.
+    const added = -below / Math.max(above + below, -below);
+    const what = `${percent} are negative (rms ${Math.sqrt(squares / count).toPrecision(3)}, down to ${least.toPrecision(3)}), as after a dark frame was subtracted: they are kept in means, and 0 as amplitudes`;
+    const message =
+      added > MOST_ADDED
+        ? `${what}, which adds ${(100 * added).toPrecision(2)} % to the light and is seen in the image.`
+        : `${what}.`;
+    const severity = added > MOST_ADDED ? 'doubt' : 'note';
+    return { noise, finding: { code: 'NEGATIVE_NOISE', severity, message } };
   }
   return {
     noise,

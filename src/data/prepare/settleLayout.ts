@@ -14,6 +14,9 @@ export interface LightOptions extends Omit<LayoutOptions, 'crop_center_px'> {
   readonly fftshift?: 'auto' | 'yes' | 'no' | null;
 }
 
+/** The probe that was given beside the scan, for patterns of so many pixels; undefined where there is none. */
+export type ProbeFor = (N: number) => Promise<ComplexTensor | undefined>;
+
 /** How many times more light the corners must hold than the middle, to be where zero frequency lies. */
 const CLEARLY = 2;
 /** Pixels below this part of the brightest say nothing about where the beam is. */
@@ -28,6 +31,7 @@ export async function settleLayout(
   file: Pick<ScanFile, 'path' | 'patterns' | 'probeGuess'>,
   options: LightOptions,
   note: (sentence: string) => void,
+  givenProbe: ProbeFor = async () => undefined,
 ): Promise<FrameLayout> {
   const { height, width } = file.patterns;
   const light = sample.meanLight();
@@ -39,7 +43,11 @@ export async function settleLayout(
   }
   const { crop_center_px, ...others } = options;
   if (crop_center_px !== 'auto') return frameLayout(file.patterns, { ...others, crop_center_px }, shift);
-  const centre = beamCentre(shift ? shifted(light, height, width) : light, height, width, file.probeGuess);
+  const side = options.crop_px ?? (height === width ? width : undefined);
+  // Padding and rebinning change what a pixel of the probe's far field is.
+  const asCut = side !== undefined && !options.pad_to && (options.rebin ?? 1) === 1;
+  const given = asCut ? await givenProbe(side) : undefined;
+  const centre = beamCentre(shift ? shifted(light, height, width) : light, height, width, given ?? file.probeGuess);
   if (!centre) return frameLayout(file.patterns, others, shift);
   note(`The beam of ${file.path} was found at row ${centre[0]}, column ${centre[1]}; zero frequency was put there.`);
   return frameLayout(file.patterns, { ...others, crop_center_px: centre }, shift);

@@ -127,7 +127,7 @@ describe('inspectScan', () => {
     const dim = await inspect({
       ...patterns((d) => d.set(d.subarray(0, N * N).map((v) => Math.floor(0.2 * v)))),
     });
-    expect(dim.notes).toEqual([expect.stringMatching(/^1 of 36 .*less than a tenth/)]);
+    expect(dim.problems).toEqual([expect.stringMatching(/^1 of 36 .*far less light .*frames 0;.*--skip_frames 0/)]);
     const { data } = arrays.diffraction;
     const rolled = (by: number) =>
       patterns((d) =>

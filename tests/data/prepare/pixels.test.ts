@@ -42,11 +42,24 @@ describe('marked pixels', () => {
   });
 
   it('of 8 bits are none where counts go higher, and a mark that comes and goes is saturation', () => {
-    expect(deadPixels(withMark(spot(1, 900), 5, 255), size).found).toEqual([]);
+    const few = 6 * size;
+    expect(deadPixels(withMark(spot(1, 900), 5, 255).subarray(0, few), size).found).toEqual([]);
     const values = spot(2);
     for (const pattern of [0, 3, 4]) values[pattern * size + 120] = 65535;
     const { findings, mask } = judgePixels(values, side, { dtype: 'uint16' });
     expect([codes(findings), mask]).toEqual([['SATURATED'], undefined]);
+  });
+});
+
+describe('frozen pixels', () => {
+  it('hold a large number that noise never moves, whatever it is, and in no scan that stands still', () => {
+    for (const value of [255, 72100.4, 1e10, 2 ** 64 - 1]) {
+      const { mask, found } = deadPixels(withMark(spot(1, 900), 5, value), size);
+      expect([mask[5], found]).toEqual([1, [{ value: Math.fround(value), pixels: 1 }]]);
+    }
+    const frame = spot(4, 900).subarray(0, size);
+    const still = Float32Array.from({ length: n * size }, (_, q) => frame[q % size]);
+    expect(deadPixels(still, size).found).toEqual([]);
   });
 });
 

@@ -114,7 +114,8 @@ describe('the product of a solver', () => {
     const hot: HostInput = { ...input, patterns: { ...input.patterns, data } };
     const clean = await last(reconstructor.reconstruct({ ...input, badPixels }));
     expect((await last(reconstructor.reconstruct({ ...hot, badPixels }))).product.object).toEqual(clean.product.object);
-    expect((await last(reconstructor.reconstruct(hot))).product.object).not.toEqual(clean.product.object);
+    // Frozen pixels are found without the mask.
+    expect((await last(reconstructor.reconstruct(hot))).product.object).toEqual(clean.product.object);
   });
 
   it('begins with the object and the probe of the input', async () => {

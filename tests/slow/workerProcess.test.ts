@@ -100,7 +100,7 @@ describe('ptychopinn worker', { timeout: 300_000 }, () => {
     const worker = await busy('terminated');
     const asked = performance.now();
     worker.child.kill('SIGTERM');
-    expect(await worker.closed, worker.err).toEqual([130, null]);
+    expect(await worker.closed, worker.err).toEqual([143, null]);
     // The protocol promises it: hosts kill after ten seconds.
     expect(performance.now() - asked).toBeLessThan(10_000);
     expect(worker.headers.at(-1)).toMatchObject({ tag: 'end', id: 2, status: 'cancelled' });

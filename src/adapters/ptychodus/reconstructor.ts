@@ -201,14 +201,20 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
   /** The same on the patterns and positions of a host, without files between. */
   async *trainOn(input: ReconstructInput, outputDir?: string): AsyncGenerator<TrainOutput, void, void> {
     const target = this.#outputDir(outputDir);
-    const raw = await openInput(input, this.#log, {
-      labels: this.name === 'Supervised',
-      accept: acceptFromSettings(this.#settings),
-    });
+    let raw: RawData | undefined;
     try {
+      raw = await openInput(input, this.#log, {
+        labels: this.name === 'Supervised',
+        accept: acceptFromSettings(this.#settings),
+      });
       yield* this.#train({ train: raw }, target, input.signal);
+    } catch (error) {
+      if (raw !== undefined || !isPtychoError(error, 'CANCELLED')) throw error;
+      // Stopped while the scan was opened: nothing was learned.
+      const progressGoal = this.#settings.training.numEpochs.value;
+      yield { trainingLoss: [], validationLoss: [], progress: 0, progressGoal, result: RESULT_CANCELLED };
     } finally {
-      await raw.close();
+      await raw?.close();
     }
   }
 

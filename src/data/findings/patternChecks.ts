@@ -31,7 +31,7 @@ const NO_LIGHT = 1e5;
 /** Frames with less than this part of the usual light are dim. */
 const DIM = 0.1;
 /** Light that changes by so much between frames, and by a leap, is rather the beam's doing than the sample's. */
-const LEAP = { dim: 1 / 3, bright: 3, ratio: 1.8 } as const;
+const LEAP = { dim: 1 / 3, bright: 1.8, ratio: 1.6 } as const;
 const MOST_NAMED = 10;
 /** Smaller patterns have no middle and no corners to speak of. */
 export const SMALLEST_PATTERN_PX = 16;

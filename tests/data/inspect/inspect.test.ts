@@ -122,7 +122,7 @@ describe('inspectScan', () => {
 
   it('patterns: dark, dim, shifted, hot, saturated, unusable', async () => {
     expect(await problemsOf(patterns((d) => d.fill(0, 0, 3 * N * N)))).toEqual([
-      expect.stringMatching(/^3 of 36 patterns of .* are dark \(zero everywhere\): frames 0, 1, 2;/),
+      expect.stringMatching(/^3 of 36 patterns of .* are dark \(zero everywhere\), frames 0, 1, 2: left out/),
     ]);
     const dim = await inspect({
       ...patterns((d) => d.set(d.subarray(0, N * N).map((v) => Math.floor(0.2 * v)))),

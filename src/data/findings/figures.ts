@@ -137,22 +137,18 @@ export function logHistogram(values: Float64Array, bins: number): Histogram | un
   return { edges: Array.from({ length: bins + 1 }, (_, i) => Math.exp(low + (i * span) / bins)), counts };
 }
 
-/** Light in the corners must exceed that in the middle so many times, or it is noise that decides. */
-const CORNERS = 1.5;
-
-/** True when the quarter of the pixels nearest to the corners holds clearly more light than the quarter in the middle. */
-export function darkInTheMiddle(intensity: Float64Array, N: number): boolean {
-  const [low, high] = [N / 4, N - N / 4];
+/** True when the quarter of the pixels nearest to the corners holds more than `times` the light of the quarter in the middle. */
+export function lightInCorners(light: Float64Array, height: number, width: number, times: number): boolean {
   let [middle, corners] = [0, 0];
-  for (let row = 0; row < N; row++) {
-    const inRow = row >= low && row < high;
-    for (let column = 0; column < N; column++) {
-      const inColumn = column >= low && column < high;
-      if (inRow && inColumn) middle += intensity[row * N + column];
-      else if (!inRow && !inColumn) corners += intensity[row * N + column];
+  for (let row = 0; row < height; row++) {
+    const inRow = row >= height / 4 && row < height - height / 4;
+    for (let column = 0; column < width; column++) {
+      const inColumn = column >= width / 4 && column < width - width / 4;
+      if (inRow && inColumn) middle += light[row * width + column];
+      else if (!inRow && !inColumn) corners += light[row * width + column];
     }
   }
-  return corners > CORNERS * middle;
+  return corners > times * middle;
 }
 
 /** Centre of mass of the light, in pixels; undefined without light. */

@@ -57,11 +57,12 @@ export function nearField(
     };
   }
   if (far === undefined || probeGuess === undefined || !(far < 0.4)) return undefined;
-  if (alike(meanIntensity, intensityOf(probeGuess, N)) < 0.9) return undefined;
+  const here = alike(meanIntensity, intensityOf(probeGuess, N));
+  if (here < 0.9) return undefined;
   return {
     code: 'PROBE_MISMATCH',
     severity: 'doubt',
-    message: `The light of ${source} lies as its probe does (correlation ${alike(meanIntensity, intensityOf(probeGuess, N)).toFixed(2)}) and not as the far field of that probe (${far.toFixed(2)}): the probe lacks its phase, or the scan is a near-field one.`,
+    message: `The light of ${source} lies as its probe does (correlation ${here.toFixed(2)}) and not as the far field of that probe (${far.toFixed(2)}): the probe lacks its phase, or the scan is a near-field one.`,
     remedy: 'give a measured or simulated probe with --probe FILE[:key]',
   };
 }

@@ -1,7 +1,7 @@
 /** What the patterns of a scan show: light in the corners or off the middle, hot pixels, frames without light or with too much. */
 import type { ComplexTensor } from '../../core/tensor.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
-import { centreOfLight, darkInTheMiddle, hotPixels, median, type PatternFigures } from './figures.js';
+import { centreOfLight, hotPixels, lightInCorners, median, type PatternFigures } from './figures.js';
 import type { Finding } from './finding.js';
 import { lightShift } from './lightShift.js';
 
@@ -33,6 +33,8 @@ const DIM = 0.1;
 /** Light that changes by so much between frames, and by a leap, is rather the beam's doing than the sample's. */
 const LEAP = { dim: 1 / 3, bright: 1.8, ratio: 1.6 } as const;
 const MOST_NAMED = 10;
+/** Light in the corners must exceed that in the middle so many times, or it is noise that decides. */
+const CORNERS = 1.5;
 /** Smaller patterns have no middle and no corners to speak of. */
 export const SMALLEST_PATTERN_PX = 16;
 
@@ -201,7 +203,7 @@ function checkPlace(
   light: Float64Array,
   field: Float64Array | undefined,
 ): Finding | undefined {
-  if (darkInTheMiddle(light, N)) {
+  if (lightInCorners(light, N, N, CORNERS)) {
     return {
       code: 'ZERO_FREQUENCY_IN_CORNERS',
       severity: 'wrong',

@@ -227,8 +227,8 @@ function addUp(
 }
 
 /** Moves index (0, 0) to (⌊h/2⌋, ⌊w/2⌋), as `numpy.fft.fftshift` does. */
-function shifted(frame: Float32Array, height: number, width: number): Float32Array {
-  const out = new Float32Array(frame.length);
+export function shifted<A extends Float32Array | Float64Array>(frame: A, height: number, width: number): A {
+  const out = frame.slice() as A;
   const [down, right] = [Math.floor(height / 2), Math.floor(width / 2)];
   for (let r = 0; r < height; r++) {
     const to = ((r + down) % height) * width;

@@ -1,11 +1,11 @@
 /** Where zero frequency lies in the frames of a file, and the layout that puts it at N/2. */
 import type { ComplexTensor } from '../../core/tensor.js';
 import { fourierCrop } from '../../physics/fourierCrop.js';
-import { centreOfLight } from '../findings/figures.js';
+import { centreOfLight, lightInCorners } from '../findings/figures.js';
 import { farField, lightShift } from '../findings/lightShift.js';
 import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
 import type { ScanFile } from '../scanFile.js';
-import { type FrameLayout, frameLayout, type LayoutOptions } from './frameLayout.js';
+import { type FrameLayout, frameLayout, type LayoutOptions, shifted } from './frameLayout.js';
 import type { Sample } from './sample.js';
 
 /** The options that shape frames, and those that leave it to the light. */
@@ -35,7 +35,11 @@ export async function settleLayout(
 ): Promise<FrameLayout> {
   const { height, width } = file.patterns;
   const light = sample.meanLight();
-  const shift = options.fftshift === 'yes' || (options.fftshift !== 'no' && inCorners(light, height, width));
+  const shift =
+    options.fftshift === 'yes' ||
+    (options.fftshift !== 'no' &&
+      Math.min(height, width) >= SMALLEST_PATTERN_PX &&
+      lightInCorners(light, height, width, CLEARLY));
   if (shift && options.fftshift !== 'yes') {
     note(
       `Zero frequency of ${file.path} lies in the corners of the frames and was moved to their middle; --fftshift no leaves them as they are.`,
@@ -51,22 +55,6 @@ export async function settleLayout(
   if (!centre) return frameLayout(file.patterns, others, shift);
   note(`The beam of ${file.path} was found at row ${centre[0]}, column ${centre[1]}; zero frequency was put there.`);
   return frameLayout(file.patterns, { ...others, crop_center_px: centre }, shift);
-}
-
-/** True when the corners hold clearly more light than the middle. */
-function inCorners(light: Float64Array, height: number, width: number): boolean {
-  if (Math.min(height, width) < SMALLEST_PATTERN_PX) return false;
-  const [low, high] = [0.25, 0.75];
-  let [middle, corners] = [0, 0];
-  for (let r = 0; r < height; r++) {
-    const inRow = r >= low * height && r < high * height;
-    for (let c = 0; c < width; c++) {
-      const inColumn = c >= low * width && c < high * width;
-      if (inRow && inColumn) middle += light[r * width + c];
-      else if (!inRow && !inColumn) corners += light[r * width + c];
-    }
-  }
-  return corners > CLEARLY * middle;
 }
 
 /**
@@ -105,18 +93,7 @@ export function beamCentre(
   return found?.clear ? [rough[0] + found.rows, rough[1] + found.columns] : rough;
 }
 
-function shifted(light: Float64Array, height: number, width: number): Float64Array {
-  const out = new Float64Array(light.length);
-  for (let r = 0; r < height; r++) {
-    for (let c = 0; c < width; c++) {
-      out[((r + Math.floor(height / 2)) % height) * width + ((c + Math.floor(width / 2)) % width)] =
-        light[r * width + c];
-    }
-  }
-  return out;
-}
-
-/** The probe of whole frames as the layout makes it; `kept` is the part of its power that is left. */
+/** The probe of whole frames as the layout makes it. */
 export function layProbe(probe: ComplexTensor, layout: FrameLayout): ComplexTensor {
   const side = layout.window?.side ?? probe.shape[probe.shape.length - 1];
   const cut = side === probe.shape[probe.shape.length - 1] ? probe : fourierCrop(probe, side);

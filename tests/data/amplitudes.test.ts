@@ -1,7 +1,8 @@
 /** Stored values to amplitudes: the same by table and by computing, and nothing that is no intensity. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { amplitudeRule } from '../../src/data/amplitudes.js';
+import fc from '../support/fastCheck.js';
 
 const never = (place: number, value: number): never => {
   throw new Error(`${value} at ${place}`);

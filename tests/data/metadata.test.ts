@@ -1,5 +1,5 @@
 /** The metadata record: parsed, compared, continued. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import {
   checkMetadata,
@@ -13,6 +13,7 @@ import {
   withSection,
   withTransformation,
 } from '../../src/data/metadata.js';
+import fc from '../support/fastCheck.js';
 
 const record = {
   schema_version: '1.0.0',

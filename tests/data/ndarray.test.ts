@@ -1,8 +1,9 @@
 /** The `ndarray` edge: views in any stride become C order, tensors become views of the same memory. */
-import fc from 'fast-check';
+
 import ndarray from 'ndarray';
 import { describe, expect, it } from 'vitest';
 import { fromNdarray, isNdarray, type NumericNdarray, toNdarray } from '../../src/data/ndarray.js';
+import fc from '../support/fastCheck.js';
 
 describe('ndarray views', () => {
   it('go out without copying', () => {

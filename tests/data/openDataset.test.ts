@@ -2,7 +2,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type OpenDatasetOptions, openDataset } from '../../src/data/openDataset.js';
 import { UPRIGHT } from '../../src/data/opening/orientation.js';
@@ -11,6 +10,7 @@ import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { fourierCrop } from '../../src/physics/fourierCrop.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { probeGuessFromPatterns } from '../../src/physics/probeGuess.js';
+import fc from '../support/fastCheck.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';
 
 const [n, N] = [30, 8];

@@ -1,9 +1,10 @@
 /** Kept patterns and reads in file order: the same pixels, fewer reads. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { groupedStatistics } from '../../src/data/normalise.js';
 import { keepFirstPatterns, keepPatterns, readInFileOrder } from '../../src/data/patternCache.js';
 import type { PatternSource } from '../../src/data/patternSource.js';
+import fc from '../support/fastCheck.js';
 
 /** n patterns of 2×2 whose pixels all are the pattern's number + 1, and the requests that reached them. */
 function source(n: number, resident = false) {

@@ -2,7 +2,6 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import { openDataset } from '../../src/data/openDataset.js';
@@ -10,6 +9,7 @@ import type { OpenDatasetOptions } from '../../src/data/opening/openDatasetOptio
 import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
 import { type WriteScanOptions, writeScan } from '../../src/data/scanWriter.js';
 import { openNpz } from '../../src/formats/npz.js';
+import fc from '../support/fastCheck.js';
 import { askPython, describePython } from '../support/python.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';
 

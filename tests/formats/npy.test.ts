@@ -2,7 +2,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { parse as npyjsParse } from 'npyjs';
 import { describe, expect, it } from 'vitest';
 import { isPtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
@@ -17,6 +16,7 @@ import {
 import { parseNpyHeader } from '../../src/formats/npyHeader.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { readNpyFile } from '../../src/formats/npz.js';
+import fc from '../support/fastCheck.js';
 import { dictionary, npyFile } from '../support/npyBytes.js';
 
 const origin = { path: 'a.npy' };

@@ -2,13 +2,13 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PtychoErrorCode } from '../../src/core/errors.js';
 import type { ComplexNpyArray, RealNpyArray } from '../../src/formats/npy.js';
 import { encodeNpy } from '../../src/formats/npyWrite.js';
 import { type NpzFile, openNpz, writeNpz } from '../../src/formats/npz.js';
 import { writeZip } from '../../src/formats/zip.js';
+import fc from '../support/fastCheck.js';
 import { dictionary, npyFile } from '../support/npyBytes.js';
 import { askPython, describePython, runPython } from '../support/python.js';
 import { describeShared, sharedFile } from '../support/shared.js';

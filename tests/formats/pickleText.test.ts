@@ -1,7 +1,8 @@
 /** The one pickle that is understood: NumPy's object array of one str. Everything else is nothing. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { pickledText } from '../../src/formats/pickleText.js';
+import fc from '../support/fastCheck.js';
 import { describePython, runPython } from '../support/python.js';
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1');

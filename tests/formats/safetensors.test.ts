@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPtychoError, PtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
 import { sizeOf, type Tensor } from '../../src/core/tensor.js';
 import { decodeSafetensors, encodeSafetensors } from '../../src/formats/safetensors.js';
+import fc from '../support/fastCheck.js';
 
 const tensorOf = (shape: number[], from = 0): Tensor => ({
   data: Float32Array.from({ length: sizeOf(shape) }, (_, i) => from + i),

@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { deflateSync } from 'node:zlib';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPtychoError } from '../../src/core/errors.js';
 import { TiffFile } from '../../src/formats/tiff.js';
+import fc from '../support/fastCheck.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../support/formatFixtures.js';
 
 let folder: string;

@@ -2,12 +2,12 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PtychoErrorCode } from '../../src/core/errors.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { ZipArchive } from '../../src/formats/zipArchive.js';
 import { crc32, crc32ByTable } from '../../src/formats/zipCrc32.js';
+import fc from '../support/fastCheck.js';
 
 const text = (s: string) => new TextEncoder().encode(s);
 const bounds = { maxMemberBytes: 1 << 24, maxTotalBytes: 1 << 25 };

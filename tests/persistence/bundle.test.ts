@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
@@ -16,6 +15,7 @@ import { LOCAL_DATA_FIELDS, LOCAL_FIELDS } from '../../src/persistence/bundleCon
 import { canonicalJson } from '../../src/persistence/canonicalJson.js';
 import type { BundleContent } from '../../src/persistence/content.js';
 import { checkWeights } from '../../src/persistence/weights.js';
+import fc from '../support/fastCheck.js';
 import { interpret } from '../support/interpreter.js';
 import {
   autoencode,

@@ -2,7 +2,6 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
@@ -15,6 +14,7 @@ import {
   openCheckpoint,
   saveCheckpoint,
 } from '../../src/persistence/checkpoint.js';
+import fc from '../support/fastCheck.js';
 import { bounds, sample } from './sampleBundle.js';
 
 let folder: string;

@@ -4,10 +4,10 @@
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import fc from 'fast-check';
 import { isPtychoError } from '../../src/core/errors.js';
 import { openSurveyed } from '../../src/data/findings/survey.js';
 import { writeNpz } from '../../src/formats/npz.js';
+import fc from './fastCheck.js';
 import { KNOWN_PROBES, type KnownScan, type KnownScanOptions, knownScan } from './knownScan.js';
 import {
   CONTAINERS,

@@ -1,7 +1,8 @@
 /** JSON as runs record it. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { json } from '../../src/workflows/files.js';
+import fc from '../support/fastCheck.js';
 
 describe('json', () => {
   it('keeps lists of numbers on one line each', () => {

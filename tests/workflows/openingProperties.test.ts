@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import fc from '../support/fastCheck.js';
 import { drawnClean, drawnVariant, opinionOf, opinionOfClean, SilenceJudge } from '../support/openingProperties.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 

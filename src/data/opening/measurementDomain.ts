@@ -83,8 +83,8 @@ export function traditionOf(format: string, key: string | undefined): Tradition 
 const LARGEST_NORMALISED = 10;
 /** Beyond it the squares of float32 amplitudes are too coarse to tell integers from other numbers. */
 const LARGEST_SQUARE = 2e5;
-/** So many irrational values with whole squares are no accident. */
-const ENOUGH_ROOTS = 8;
+/** So many irrational values with whole squares, or so many whole ones and no other, are no accident. */
+const ENOUGH_VALUES = 8;
 /** This part of the pixels below zero is noise around zero, which amplitudes have not. */
 const ENOUGH_NEGATIVE = 0.01;
 /** Counts per Σ|P|²: what an object may let through, and what it cannot. */
@@ -273,13 +273,14 @@ export function contradiction(
 ): { readonly reason: string; readonly rather: MeasurementDomain } | undefined {
   const { integerType, largest, whole, wholeSquares, roots } = evidenceOf(values, dtype);
   const max = rounded(largest);
-  if (domain !== 'count_intensity' && whole && largest > 1.5) {
+  const enough = () => integerType || values.reduce((n, v) => n + (v > 0 ? 1 : 0), 0) >= ENOUGH_VALUES;
+  if (domain !== 'count_intensity' && whole && largest > 1.5 && enough()) {
     const reason = integerType
       ? `the array is of type ${dtype} (values up to ${max})`
       : `all values looked at are whole numbers (up to ${max})`;
     return { reason: `${reason}, as only counts are`, rather: 'count_intensity' };
   }
-  if (domain !== 'count_amplitude' && wholeSquares && !whole && roots >= ENOUGH_ROOTS) {
+  if (domain !== 'count_amplitude' && wholeSquares && !whole && roots >= ENOUGH_VALUES) {
     return {
       reason: 'the squares of all values looked at are whole numbers, so they are square roots of counts',
       rather: 'count_amplitude',

@@ -2,12 +2,12 @@
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { type GroupingOptions, groupScan } from '../../../src/data/grouping/grouping.js';
 import { cachedGroups, groupCachePath } from '../../../src/data/grouping/groupingCache.js';
 import { openNpz, writeNpz } from '../../../src/formats/npz.js';
+import fc from '../../support/fastCheck.js';
 
 let folder: string;
 let notes: string[];

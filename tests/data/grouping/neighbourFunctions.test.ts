@@ -1,8 +1,9 @@
 /** Neighbour functions: what members they choose, what they skip, and that they are the same for the same seed. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { type GroupingOptions, groupScan } from '../../../src/data/grouping/grouping.js';
+import fc from '../../support/fastCheck.js';
 
 /** A jittered raster. */
 function raster(n: number, step: number, jitter: number, seed = 1) {

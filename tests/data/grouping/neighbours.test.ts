@@ -1,8 +1,9 @@
 /** The grid against brute force, on scans of every shape. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { meanNearestDistance, NeighbourGrid } from '../../../src/data/grouping/neighbours.js';
+import fc from '../../support/fastCheck.js';
 
 /** All positions by distance from position i, then index; i itself first. */
 function bruteForce(x: Float64Array, y: Float64Array, i: number, k: number): number[] {

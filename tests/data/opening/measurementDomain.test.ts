@@ -1,5 +1,5 @@
 /** Units: inferred with a reason, declared by words, refused where words and numbers cannot both be true. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import {
@@ -11,6 +11,7 @@ import {
   settleMeasurementDomain,
   traditionOf,
 } from '../../../src/data/opening/measurementDomain.js';
+import fc from '../../support/fastCheck.js';
 
 const rng = new LegacyRng(3);
 const counts = Float32Array.from({ length: 256 }, () => rng.poisson(12));
@@ -73,6 +74,14 @@ describe('contradictions', () => {
       for (const domain of MEASUREMENT_DOMAINS) expect(contradiction(domain, values, 'float32')).toBeUndefined();
     }
     expect(contradiction('count_amplitude', sparse, 'uint8')).toBeUndefined();
+  });
+
+  it('a handful of whole numbers says nothing, unless their type does', () => {
+    const few = Float32Array.of(0, 4, 2, 3, 0, 0, 1, 5, 0);
+    expect(contradiction('normalized_amplitude', few, 'float32')).toBeUndefined();
+    expect(contradiction('normalized_amplitude', few, 'uint8')?.rather).toBe('count_intensity');
+    const enough = Float32Array.of(0, 4, 2, 3, 0, 7, 1, 5, 6, 2);
+    expect(contradiction('normalized_amplitude', enough, 'float32')?.rather).toBe('count_intensity');
   });
 
   it('what is inferred never contradicts itself', () => {

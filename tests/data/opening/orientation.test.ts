@@ -1,5 +1,5 @@
 /** Orientation options: one order, invertible, said in words. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import {
   type Coordinates,
@@ -10,6 +10,7 @@ import {
   orientCoordinates,
   UPRIGHT,
 } from '../../../src/data/opening/orientation.js';
+import fc from '../../support/fastCheck.js';
 
 const orientations = fc.record({
   flip_x: fc.boolean(),

@@ -1,8 +1,9 @@
 /** Which patterns are used: bounds first, then NumPy's draw. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { selectRows } from '../../../src/data/opening/selection.js';
+import fc from '../../support/fastCheck.js';
 
 const x = Float64Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
 const y = x.map((v) => 100 - v * v);

@@ -4,7 +4,6 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPtychoError } from '../../../src/core/errors.js';
 import { Hdf5Engine } from '../../../src/formats/hdf5/engine.js';
@@ -12,6 +11,7 @@ import { type Hdf5File, isHdf5File, openHdf5 } from '../../../src/formats/hdf5/f
 import { slabs } from '../../../src/formats/hdf5/header.js';
 import { Hdf5Rows } from '../../../src/formats/hdf5/rows.js';
 import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import fc from '../../support/fastCheck.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
 
 let folder: string;

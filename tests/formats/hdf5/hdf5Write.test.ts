@@ -4,11 +4,11 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Hdf5File, openHdf5 } from '../../../src/formats/hdf5/file.js';
 import { Hdf5Rows } from '../../../src/formats/hdf5/rows.js';
 import { Hdf5Writer, writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import fc from '../../support/fastCheck.js';
 import { refuses } from '../../support/formatFixtures.js';
 import { describePython, runPython } from '../../support/python.js';
 

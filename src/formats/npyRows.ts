@@ -1,7 +1,7 @@
 /** Rows of the first axis of a single `.npy` file, read by position, so that files larger than memory can be used. */
-import type { FileHandle } from 'node:fs/promises';
-import { openInput } from '../core/inputFile.js';
 import { formatShape, sizeOf } from '../core/tensor.js';
+import type { ByteSource } from './byteSource.js';
+import { openFileSource } from './fileSource.js';
 import { expectReal, NpyDecoder } from './npy.js';
 import { checkDataBytes, type NpyHeader, npyError, parseNpyHeader } from './npyHeader.js';
 
@@ -13,7 +13,7 @@ const PIECE_BYTES = 2 ** 25;
 export class NpyRows {
   private constructor(
     readonly path: string,
-    private readonly handle: FileHandle,
+    private readonly source: ByteSource,
     readonly header: NpyHeader,
   ) {}
 
@@ -22,14 +22,11 @@ export class NpyRows {
    * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED (object dtypes, Fortran order).
    */
   static async open(path: string): Promise<NpyRows> {
-    const handle = await openInput(path);
+    const source = await openFileSource(path);
     try {
-      const { size } = await handle.stat();
-      const head = Buffer.alloc(Math.min(size, HEAD_BYTES));
-      const { bytesRead } = await handle.read(head, 0, head.length, 0);
       const origin = { path };
-      const header = parseNpyHeader(head.subarray(0, bytesRead), origin);
-      checkDataBytes(header, size - header.dataOffset, origin);
+      const header = parseNpyHeader(await source.read(0, HEAD_BYTES), origin);
+      checkDataBytes(header, source.size - header.dataOffset, origin);
       if (header.fortranOrder && header.shape.length > 1) {
         throw npyError(
           'FORMAT_UNSUPPORTED',
@@ -37,9 +34,9 @@ export class NpyRows {
           'is in Fortran order, in which a row is scattered over the whole file; save it again with numpy.ascontiguousarray.',
         );
       }
-      return new NpyRows(path, handle, header);
+      return new NpyRows(path, source, header);
     } catch (error) {
-      await handle.close();
+      await source.close();
       throw error;
     }
   }
@@ -72,16 +69,14 @@ export class NpyRows {
     for (let from = 0, to = 0; from < rows.length; from = to) {
       to = from + 1;
       while (to < rows.length && to - from < most && rows[to] === rows[to - 1] + 1) to++;
-      const bytes = new Uint8Array((to - from) * rowBytes);
-      const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, header.dataOffset + rows[from] * rowBytes);
-      const shape = [to - from, ...rest];
-      const decoder = new NpyDecoder({ ...header, shape, dataBytes: bytes.length }, origin);
-      decoder.push(bytes.subarray(0, bytesRead));
+      const dataBytes = (to - from) * rowBytes;
+      const decoder = new NpyDecoder({ ...header, shape: [to - from, ...rest], dataBytes }, origin);
+      decoder.push(await this.source.read(header.dataOffset + rows[from] * rowBytes, dataBytes));
       out.set(expectReal(decoder.finish(), origin).data, from * rowLength);
     }
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.source.close();
   }
 }

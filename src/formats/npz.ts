@@ -15,8 +15,9 @@
  * }
  */
 import { PtychoError } from '../core/errors.js';
-import { openInput } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../core/tensor.js';
+import { lettersOf } from './byteSource.js';
+import { withFileSource } from './fileSource.js';
 import { expectComplex64, expectReal, isPlain, type NpyArray, NpyDecoder, parseNpy, type RealNpyArray } from './npy.js';
 import {
   checkDataBytes,
@@ -323,27 +324,20 @@ function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): 
  * Reads a single `.npy` file, in bounded pieces.
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED.
  */
-export async function readNpyFile(path: string): Promise<NpyArray> {
-  const handle = await openInput(path);
-  try {
-    const { size } = await handle.stat();
-    const head = Buffer.alloc(Math.min(size, 1 << 16));
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
+export function readNpyFile(path: string): Promise<NpyArray> {
+  return withFileSource(path, async (source) => {
     const origin = { path };
-    const header = parseNpyHeader(head.subarray(0, bytesRead), origin);
-    checkDataBytes(header, size - header.dataOffset, origin);
+    const header = parseNpyHeader(await source.read(0, 1 << 16), origin);
+    checkDataBytes(header, source.size - header.dataOffset, origin);
     const decoder = new NpyDecoder(header, origin);
-    const chunk = Buffer.alloc(1 << 18);
-    for (let at = header.dataOffset; at < size; ) {
-      const read = await handle.read(chunk, 0, chunk.length, at);
-      if (read.bytesRead === 0) break;
-      decoder.push(chunk.subarray(0, read.bytesRead));
-      at += read.bytesRead;
+    for (let at = header.dataOffset; at < source.size; ) {
+      const chunk = await source.read(at, 1 << 18);
+      if (chunk.length === 0) break;
+      decoder.push(chunk);
+      at += chunk.length;
     }
     return decoder.finish();
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 /**
@@ -377,15 +371,8 @@ async function gather({ size, chunks }: Pick<StreamedZipEntry, 'size' | 'chunks'
 }
 
 /** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */
-export async function isNpyFile(path: string): Promise<boolean> {
-  const handle = await openInput(path);
-  try {
-    const head = Buffer.alloc(6);
-    await handle.read(head, 0, 6, 0);
-    return head.toString('latin1') === '\x93NUMPY';
-  } finally {
-    await handle.close();
-  }
+export function isNpyFile(path: string): Promise<boolean> {
+  return withFileSource(path, async (source) => lettersOf(await source.read(0, 6)) === '\x93NUMPY');
 }
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

@@ -10,9 +10,10 @@
 import { inflateSync } from 'node:zlib';
 import { decode } from 'tiff';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { openInput } from '../core/inputFile.js';
 import type { NumericArray, Tensor } from '../core/tensor.js';
-import { bytesAt, readTiffDirectories, type TiffPage, type TiffSource, tiffError } from './tiffDirectory.js';
+import type { ByteSource } from './byteSource.js';
+import { openFileSource } from './fileSource.js';
+import { readTiffDirectories, type TiffPage, tiffError } from './tiffDirectory.js';
 
 export type { TiffPage } from './tiffDirectory.js';
 
@@ -31,7 +32,7 @@ const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
 /** An opened file; `close` it when done. */
 export class TiffFile {
   private constructor(
-    private readonly source: TiffSource,
+    private readonly source: ByteSource,
     readonly pages: readonly TiffPage[],
   ) {}
 
@@ -41,14 +42,14 @@ export class TiffFile {
    * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, FILE_TRUNCATED, FORMAT_UNSUPPORTED.
    */
   static async open(path: string, most?: number): Promise<TiffFile> {
-    const handle = await openInput(path);
+    const source = await openFileSource(path);
     try {
-      const { size } = await handle.stat();
-      if (size === 0) throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
-      const source = { path, handle, size };
+      if (source.size === 0) {
+        throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
+      }
       return new TiffFile(source, await readTiffDirectories(source, most));
     } catch (error) {
-      await handle.close();
+      await source.close();
       throw error;
     }
   }
@@ -58,7 +59,7 @@ export class TiffFile {
    * @throws PtychoError FILE_FORMAT, FILE_TRUNCATED, FORMAT_UNSUPPORTED (compression, predictor).
    */
   async read(index: number): Promise<Tensor<NumericArray>> {
-    const { path } = this.source;
+    const path = this.source.name;
     const page = this.pages[index];
     if (page === undefined) throw new PtychoError('DATASET_SHAPE', `${path} has no page ${index + 1}.`, { path });
     const { width, height, compression, predictor, block, dtype } = page;
@@ -74,11 +75,11 @@ export class TiffFile {
         `stores differences of pixels in a way (predictor ${predictor}) that is not read; save it without`,
       );
     }
-    const pieces: Buffer[] = [];
+    const pieces: Uint8Array[] = [];
     for (let i = 0; i < page.offsets.length; i++) {
       const rows = block.tiled ? block.rows : Math.min(block.rows, height - i * block.rows);
       const expected = rows * block.columns * bytesOf(page);
-      const bytes = await bytesAt(this.source, page.offsets[i], page.byteCounts[i]);
+      const bytes = await this.source.read(page.offsets[i], page.byteCounts[i]);
       // The last strip may be padded to the height of the others.
       const most = block.rows * block.columns * bytesOf(page);
       pieces.push(this.expand(bytes, expected, most, page, index));
@@ -92,12 +93,13 @@ export class TiffFile {
   }
 
   async close(): Promise<void> {
-    await this.source.handle.close();
+    await this.source.close();
   }
 
   /** Inflates a strip or tile (LZW stays as it is), after making sure that it becomes what its page needs. */
-  private expand(bytes: Buffer, expected: number, most: number, { compression }: TiffPage, index: number): Buffer {
-    const { path } = this.source;
+  private expand(bytes: Uint8Array, expected: number, most: number, page: TiffPage, index: number): Uint8Array {
+    const path = this.source.name;
+    const { compression } = page;
     if (compression === LZW) {
       const found = lzwLength(bytes, most);
       if (found >= expected && found <= most) return bytes;
@@ -139,7 +141,7 @@ const isWide = ({ dtype }: TiffPage): boolean => dtype === 'uint32' || dtype ===
 type Entry = readonly [tag: number, values: readonly number[]];
 
 /** One page as a TIFF file of its own. */
-function smallFile(page: TiffPage, pieces: readonly Buffer[]): Uint8Array {
+function smallFile(page: TiffPage, pieces: readonly Uint8Array[]): Uint8Array {
   const { littleEndian, block, compression, dtype } = page;
   const columns = isWide(page) ? 2 : 1;
   const lzw = compression === LZW;
@@ -187,7 +189,7 @@ function smallFile(page: TiffPage, pieces: readonly Buffer[]): Uint8Array {
   put(2, 42, 2);
   put(4, end, 4);
   pieces.forEach((piece, i) => {
-    piece.copy(file, places[i]);
+    file.set(piece, places[i]);
   });
   put(end, entries.length, 2);
   let extra = end + directory;

@@ -1,6 +1,6 @@
 /** The directories of a TIFF file, one a page, read by position: where the pixels are and how they are stored. */
-import type { FileHandle } from 'node:fs/promises';
 import { PtychoError } from '../core/errors.js';
+import { type ByteSource, lettersOf } from './byteSource.js';
 import type { NpyDtype } from './npyHeader.js';
 
 /** How a page is stored. */
@@ -47,13 +47,6 @@ const READ_AHEAD = 4096;
 /** 8192 × 8192. */
 const MAX_PIXELS = 2 ** 26;
 
-/** What is read from. */
-export interface TiffSource {
-  readonly path: string;
-  readonly handle: FileHandle;
-  readonly size: number;
-}
-
 /** An error about a page, or about the file. */
 export function tiffError(
   code: 'FILE_FORMAT' | 'FILE_TRUNCATED' | 'FORMAT_UNSUPPORTED',
@@ -70,10 +63,10 @@ export function tiffError(
  * @param most pages to read
  * @throws PtychoError FILE_FORMAT (not a TIFF, damaged), FILE_TRUNCATED, FORMAT_UNSUPPORTED (colour, odd bit depths).
  */
-export async function readTiffDirectories(source: TiffSource, most = MAX_PAGES): Promise<TiffPage[]> {
-  const { path } = source;
-  const head = await bytesAt(source, 0, 16);
-  const order = head.subarray(0, 2).toString('latin1');
+export async function readTiffDirectories(source: ByteSource, most = MAX_PAGES): Promise<TiffPage[]> {
+  const path = source.name;
+  const head = await source.read(0, 16);
+  const order = lettersOf(head.subarray(0, 2));
   const littleEndian = order === 'II';
   const magic = head.length >= 8 ? view(head).getUint16(2, littleEndian) : 0;
   if (!(littleEndian || order === 'MM') || (magic !== 42 && magic !== 43)) {
@@ -99,32 +92,24 @@ export async function readTiffDirectories(source: TiffSource, most = MAX_PAGES):
 
 const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Bytes from a place, as many as there are. */
-export async function bytesAt({ handle, size }: TiffSource, at: number, count: number): Promise<Buffer> {
-  if (at >= size) return Buffer.alloc(0);
-  const bytes = Buffer.alloc(Math.min(count, size - at));
-  const { bytesRead } = await handle.read(bytes, 0, bytes.length, at);
-  return bytes.subarray(0, bytesRead);
-}
-
 class DirectoryReader {
   constructor(
-    private readonly source: TiffSource,
+    private readonly source: ByteSource,
     private readonly littleEndian: boolean,
     private readonly big: boolean,
   ) {}
 
   async page(at: number, index: number): Promise<{ page: TiffPage; next: number }> {
     const { source, littleEndian, big } = this;
-    const cut = () => tiffError('FILE_TRUNCATED', source.path, 'is cut off; copy or write it again', index);
-    const window = await bytesAt(source, at, READ_AHEAD);
+    const cut = () => tiffError('FILE_TRUNCATED', source.name, 'is cut off; copy or write it again', index);
+    const window = await source.read(at, READ_AHEAD);
     if (window.length < 8) throw cut();
     const count = big ? Number(view(window).getBigUint64(0, littleEndian)) : view(window).getUint16(0, littleEndian);
     if (count > MAX_ENTRIES)
-      throw tiffError('FILE_FORMAT', source.path, `claims ${count} entries in its directory`, index);
+      throw tiffError('FILE_FORMAT', source.name, `claims ${count} entries in its directory`, index);
     const [first, step, word] = big ? [8, 20, 8] : [2, 12, 4];
     const length = first + count * step + word;
-    const bytes = length <= window.length ? window : await bytesAt(source, at, length);
+    const bytes = length <= window.length ? window : await source.read(at, length);
     if (bytes.length < length) throw cut();
     const data = view(bytes);
     const integer = (place: number) =>
@@ -137,19 +122,19 @@ class DirectoryReader {
       if (!WANTED.has(tag) || size === undefined) continue;
       const values = integer(entry + 4);
       if (values > MAX_BLOCKS)
-        throw tiffError('FILE_FORMAT', source.path, `claims ${values} values of tag ${tag}`, index);
+        throw tiffError('FILE_FORMAT', source.name, `claims ${values} values of tag ${tag}`, index);
       const valueAt = entry + step - word;
       const content =
         values * size <= word
           ? bytes.subarray(valueAt, valueAt + values * size)
-          : await bytesAt(source, integer(valueAt), values * size);
+          : await source.read(integer(valueAt), values * size);
       if (content.length < values * size) throw cut();
       tags.set(tag, this.numbers(content, size));
     }
     return { page: this.describe(tags, index), next: integer(first + count * step) };
   }
 
-  private numbers(bytes: Buffer, size: number): number[] {
+  private numbers(bytes: Uint8Array, size: number): number[] {
     const data = view(bytes);
     return Array.from({ length: bytes.length / size }, (_, i) => {
       if (size === 1) return data.getUint8(i);
@@ -161,7 +146,7 @@ class DirectoryReader {
   }
 
   private describe(tags: ReadonlyMap<number, number[]>, index: number): TiffPage {
-    const { path, size } = this.source;
+    const { name: path, size } = this.source;
     const fail = (code: 'FILE_FORMAT' | 'FORMAT_UNSUPPORTED', what: string) => tiffError(code, path, what, index);
     const one = (tag: number, otherwise = 0) => tags.get(tag)?.[0] ?? otherwise;
     const [width, height] = [one(TAGS.width), one(TAGS.height)];

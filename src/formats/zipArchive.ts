@@ -6,13 +6,12 @@
  * const zip = await ZipArchive.open('scan.npz');
  * try { const bytes = await zip.read('xcoords.npy', 1 << 20); } finally { await zip.close(); }
  */
-import type { FileHandle } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
-import { createInflateRaw } from 'node:zlib';
+import { crc32, createInflateRaw } from 'node:zlib';
 import yauzl from 'yauzl';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { openInput } from '../core/inputFile.js';
-import { crc32 } from './zipCrc32.js';
+import { type ByteSource, lettersOf, readInto } from './byteSource.js';
+import { openFileSource } from './fileSource.js';
 
 /** One file inside an archive, as the archive's directory describes it. */
 export interface ZipMember {
@@ -41,7 +40,7 @@ export class ZipArchive {
     readonly path: string,
     /** Members by name, in the directory's order; folders are left out. */
     readonly members: ReadonlyMap<string, ZipMember>,
-    private readonly handle: FileHandle,
+    private readonly source: ByteSource,
     private readonly directory: yauzl.ZipFile,
     private readonly entries: ReadonlyMap<string, yauzl.Entry>,
   ) {}
@@ -52,15 +51,13 @@ export class ZipArchive {
    * FORMAT_UNSUPPORTED (far too many members).
    */
   static async open(path: string): Promise<ZipArchive> {
-    const handle = await openInput(path);
+    const source = await openFileSource(path);
     try {
-      const { size } = await handle.stat();
-      const head = Buffer.alloc(6);
-      const { bytesRead } = await handle.read(head, 0, 6, 0);
-      if (bytesRead === 0) {
+      const head = await source.read(0, 6);
+      if (head.length === 0) {
         throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
       }
-      if (head.toString('latin1') === '\x93NUMPY') {
+      if (lettersOf(head) === '\x93NUMPY') {
         throw new PtychoError(
           'FILE_FORMAT',
           `${path} is a single .npy array, but an .npz archive of named arrays was expected; save it with numpy.savez.`,
@@ -68,7 +65,7 @@ export class ZipArchive {
         );
       }
       const zipLike = head[0] === 0x50 && head[1] === 0x4b;
-      const directory = await readDirectory(path, handle, size, zipLike);
+      const directory = await readDirectory(source, zipLike);
       if (directory.entryCount > MAX_MEMBERS) {
         throw new PtychoError(
           'FORMAT_UNSUPPORTED',
@@ -102,9 +99,9 @@ export class ZipArchive {
         throw directoryError(path, error, zipLike);
       }
       checkOverlap(path, [...entries.values()]);
-      return new ZipArchive(path, members, handle, directory, entries);
+      return new ZipArchive(path, members, source, directory, entries);
     } catch (error) {
-      await handle.close();
+      await source.close();
       throw error;
     }
   }
@@ -125,14 +122,8 @@ export class ZipArchive {
       throw truncated(this.path, name, position + target.length, member.size);
     }
     const start = await this.startOf(name);
-    let done = 0;
-    while (done < target.length) {
-      // One read call is limited to 2 GiB by the operating system's interface.
-      const want = Math.min(target.length - done, 1 << 30);
-      const { bytesRead } = await this.handle.read(target, done, want, start + position + done);
-      if (bytesRead === 0) throw truncated(this.path, name, position + target.length, position + done);
-      done += bytesRead;
-    }
+    const found = await readInto(this.source, start + position, target);
+    if (found < target.length) throw truncated(this.path, name, position + target.length, position + found);
   }
 
   /**
@@ -254,7 +245,7 @@ export class ZipArchive {
   /** Closes the file; reads still under way fail. */
   async close(): Promise<void> {
     this.directory.close();
-    await this.handle.close();
+    await this.source.close();
   }
 
   private member(name: string): ZipMember {
@@ -290,11 +281,10 @@ export class ZipArchive {
   private async *rawChunks(name: string, start: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {
     let done = 0;
     while (done < length) {
-      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
-      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, start + done);
-      if (bytesRead === 0) throw truncated(this.path, name, length, done);
-      done += bytesRead;
-      yield chunk.subarray(0, bytesRead);
+      const chunk = await this.source.read(start + done, Math.min(CHUNK_BYTES, length - done));
+      if (chunk.length === 0) throw truncated(this.path, name, length, done);
+      done += chunk.length;
+      yield chunk;
     }
   }
 
@@ -325,9 +315,9 @@ export function allocate(bytes: number, what: string): ArrayBuffer {
   }
 }
 
-/** Lets yauzl read through our file handle, which stays ours to close. */
-class HandleReader extends yauzl.RandomAccessReader {
-  constructor(private readonly handle: FileHandle) {
+/** Lets yauzl read from our source, which stays ours to close. */
+class SourceReader extends yauzl.RandomAccessReader {
+  constructor(private readonly source: ByteSource) {
     super();
   }
 
@@ -338,18 +328,18 @@ class HandleReader extends yauzl.RandomAccessReader {
     position: number,
     callback: (error: Error | null, bytesRead?: number) => void,
   ): void {
-    this.handle.read(buffer, offset, length, position).then(
-      ({ bytesRead }) => callback(null, bytesRead),
+    readInto(this.source, position, buffer.subarray(offset, offset + length)).then(
+      (found) => callback(null, found),
       (error) => callback(error),
     );
   }
 }
 
-async function readDirectory(path: string, handle: FileHandle, size: number, zipLike: boolean): Promise<yauzl.ZipFile> {
+async function readDirectory(source: ByteSource, zipLike: boolean): Promise<yauzl.ZipFile> {
   try {
-    return await yauzl.fromRandomAccessReaderPromise(new HandleReader(handle), size, { autoClose: false });
+    return await yauzl.fromRandomAccessReaderPromise(new SourceReader(source), source.size, { autoClose: false });
   } catch (error) {
-    throw directoryError(path, error, zipLike);
+    throw directoryError(source.name, error, zipLike);
   }
 }
 

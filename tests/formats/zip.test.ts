@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PtychoErrorCode } from '../../src/core/errors.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { ZipArchive } from '../../src/formats/zipArchive.js';
-import { crc32, crc32ByTable } from '../../src/formats/zipCrc32.js';
 import fc from '../support/fastCheck.js';
 
 const text = (s: string) => new TextEncoder().encode(s);
@@ -335,17 +334,5 @@ describe('ZipArchive', () => {
     for await (const part of zip.outputStream) parts.push(part as Buffer);
     await writeFile(file('zip64.zip'), Buffer.concat(parts));
     expect((await readZip(file('zip64.zip'), bounds)).get('a')!.toString()).toBe('sixty-four');
-  });
-});
-
-describe('crc32', () => {
-  it('knows the check value, and the table agrees with the engine', () => {
-    expect(crc32(text('123456789'))).toBe(0xcbf43926);
-    expect(crc32ByTable(text('123456789'))).toBe(0xcbf43926);
-    fc.assert(
-      fc.property(fc.uint8Array(), fc.uint8Array(), (a, b) => {
-        expect(crc32ByTable(b, crc32ByTable(a))).toBe(crc32(b, crc32(a)));
-      }),
-    );
   });
 });

@@ -13,8 +13,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
-import { openInput } from '../../core/inputFile.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
+import { lettersOf } from '../byteSource.js';
+import { withFileSource } from '../fileSource.js';
 import { expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from '../npy.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
@@ -39,14 +40,8 @@ const MATLAB_5 = 'MATLAB 5.0 MAT-file';
 
 /** @throws PtychoError FORMAT_UNSUPPORTED for a MATLAB file of level 5, which is no HDF5 file; FILE_NOT_FOUND. */
 export async function refuseMatlab5(path: string): Promise<void> {
-  const handle = await openInput(path);
-  try {
-    const head = Buffer.alloc(MATLAB_5.length);
-    await handle.read(head, 0, head.length, 0);
-    if (head.toString('latin1') !== MATLAB_5) return;
-  } finally {
-    await handle.close();
-  }
+  const head = await withFileSource(path, (source) => source.read(0, MATLAB_5.length));
+  if (lettersOf(head) !== MATLAB_5) return;
   throw new PtychoError(
     'FORMAT_UNSUPPORTED',
     `${path} is a MATLAB file of level 5, which is not read; save it in MATLAB with -v7.3, which is HDF5.`,
@@ -55,19 +50,13 @@ export async function refuseMatlab5(path: string): Promise<void> {
 }
 
 /** True when a file begins with HDF5's signature, or has it behind a user block. @throws PtychoError FILE_NOT_FOUND */
-export async function isHdf5File(path: string): Promise<boolean> {
-  const handle = await openInput(path);
-  try {
-    const { size } = await handle.stat();
-    const head = Buffer.alloc(8);
-    for (let at = 0; at + 8 <= size; at = at === 0 ? 512 : 2 * at) {
-      await handle.read(head, 0, 8, at);
-      if (head.toString('latin1') === SIGNATURE) return true;
+export function isHdf5File(path: string): Promise<boolean> {
+  return withFileSource(path, async (source) => {
+    for (let at = 0; at + 8 <= source.size; at = at === 0 ? 512 : 2 * at) {
+      if (lettersOf(await source.read(at, 8)) === SIGNATURE) return true;
     }
     return false;
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
  */
 const together = [
   'config', 'core', 'data', 'evaluation', 'formats', 'graph', 'model', 'persistence', 'physics', 'reconstruction', 'report',
-  'simulation', 'workflows',
+  'simulation', 'study', 'training', 'workflows',
 ].map((room) => `tests/${room}/**/*.test.ts`); // biome-ignore format: a list
 
 export default defineConfig({

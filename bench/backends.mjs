@@ -8,9 +8,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { trainCdiModelWithBackend } from '../dist/adapters/compat/cdi.js';
 import { trainingRequestSchema } from '../dist/config/schema.js';
 import { openDataset } from '../dist/data/openDataset.js';
-import { trainCdiModelWithBackend } from '../dist/workflows/cdi.js';
 import { demoScan } from '../dist/workflows/demo.js';
 import { writeSimulatedScan } from '../dist/workflows/simulate.js';
 

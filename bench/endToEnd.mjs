@@ -16,9 +16,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { selectBackend } from '../dist/backends/select.js';
 import { inferenceConfigSchema } from '../dist/config/schema.js';
+import { openModel } from '../dist/reconstruction/model.js';
 import { makeProbe } from '../dist/simulation/probes.js';
 import { inferWorkflow } from '../dist/workflows/infer.js';
-import { openModel } from '../dist/workflows/model.js';
 import { N, writeBundle, writeScanFile } from './inference/inputs.mjs';
 
 const BATCH = 32;

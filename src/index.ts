@@ -3,6 +3,26 @@
  *
  * @packageDocumentation
  */
+
+export {
+  type CdiExample,
+  type CdiHistory,
+  type CdiImage,
+  type CdiImageResults,
+  type CdiPatches,
+  type CdiResults,
+  type CdiTrainingResults,
+  type LoadedBundle,
+  loadInferenceBundle,
+  loadInferenceBundleWithBackend,
+  reassembleCdiImage,
+  reconstructImage,
+  runCdiExample,
+  runCdiExampleWithBackend,
+  type StitchOptions,
+  trainCdiModel,
+  trainCdiModelWithBackend,
+} from './adapters/compat/cdi.js';
 export { type Displayable, type DisplayOptions, type DrawOptions, display } from './adapters/notebook/display.js';
 export { drawFigure } from './adapters/notebook/draw.js';
 export { findKernel, type NotebookKernel } from './adapters/notebook/kernel.js';
@@ -69,7 +89,6 @@ export {
   type DatasetFacts,
   finaliseTrainingConfig,
   type Layers,
-  type Provenance,
   type Resolved,
   resolveConfig,
 } from './config/resolve.js';
@@ -103,6 +122,7 @@ export { type FromTorch, fromTorchConfigs, type TorchBlocks } from './config/tor
 export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
 export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
 export { LegacyRng } from './core/rng.js';
+export type { Provenance } from './core/services.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
 export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/grouping/container.js';
@@ -118,6 +138,7 @@ export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
 export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient/orient.js';
 export { ORIENTATIONS, type Orientation, orientationFlags, orientPositions } from './data/orient/orientations.js';
 export { keepPatterns } from './data/patternCache.js';
+export { type PreparedScan, prepareScan } from './data/preparedScan.js';
 export {
   type MeasurementDomain,
   type OpenRawDataOptions,
@@ -130,10 +151,13 @@ export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFil
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
 export { type CheckOptions, checkReconstruction, type ReconstructionCheck } from './evaluation/checks.js';
+export type { ComparedImage } from './evaluation/comparison/image.js';
+export type { Floor, Measured } from './evaluation/comparison/measure.js';
 export { complexPearson, pearson } from './evaluation/correlation.js';
 export { alignForEvaluation, cutToCommonFrame } from './evaluation/evaluationFrame.js';
 export { bothFamilies, type MetricFloors, metricFloors } from './evaluation/floors.js';
 export { fourierRingCorrelation, frcCrossing } from './evaluation/frc.js';
+export { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
 export type { EvaluatedImage, MetricPair } from './evaluation/images.js';
 export {
   computeOverlapMetrics,
@@ -144,8 +168,6 @@ export {
 export { type ReferenceMetrics, type ReferenceOptions, referenceMetrics } from './evaluation/reference.js';
 export { type RegisterOptions, type Registration, registerImages } from './evaluation/register.js';
 export type { Resolution, Resolutions } from './evaluation/resolution.js';
-export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from './evaluation/rFactor.js';
-export { type ScanTotals, scanImage, scanTotals } from './evaluation/scanImage.js';
 export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
 export { applyRegistration, shiftImage } from './evaluation/shift.js';
 export { type GaussianSsimOptions, gaussianSsim, uniformSsim } from './evaluation/ssim.js';
@@ -182,6 +204,39 @@ export { verifyProductFile } from './persistence/product/verify.js';
 export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
 export { probeGuessFromPatterns } from './physics/probeGuess.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
+export type { EngineChoice, ScanInput } from './reconstruction/inputs.js';
+export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './reconstruction/model.js';
+export {
+  type ImageOptions,
+  type ReconstructedScan,
+  type ReconstructInput,
+  reconstructStream,
+} from './reconstruction/pipeline.js';
+export {
+  type RefinedPositions,
+  type RefinementRound,
+  type RefinePositionsOptions,
+  refinePositions,
+} from './reconstruction/positions/refinePositions.js';
+export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
+export {
+  LiveScan,
+  type LiveScanOptions,
+  liveScanFor,
+  type PatchPlacement,
+  type PatternBatch,
+  type Preview,
+  type PreviewInterval,
+  type PushedPatterns,
+  type Reconstruction,
+  type ReconstructOptions,
+  reconstructDataset,
+  streamDataset as reconstructDatasetStream,
+} from './reconstruction/reconstruct.js';
+export { type ReconstructionFacts, saveOutputs, writeReconstruction } from './reconstruction/reconstructionFile.js';
+export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from './reconstruction/rFactor.js';
+export type { RunBy } from './reconstruction/runBy.js';
+export { type ScanTotals, scanImage, scanTotals } from './reconstruction/scanImage.js';
 export type { Uncertainty } from './reconstruction/spread.js';
 export {
   PatchStitcher,
@@ -196,6 +251,8 @@ export { imageObject, makeObject } from './simulation/objects.js';
 export { incoherentModes, makeProbe } from './simulation/probes.js';
 export { makeScan, withPositionErrors } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
+export type { RefinedImage } from './solvers/refineImage.js';
+export { type RunServices, runSolver, type SolvedImage, type SolverResult } from './solvers/run.js';
 export type { ScanToSolve } from './solvers/scan.js';
 export {
   type SolverRecord,
@@ -205,85 +262,6 @@ export {
   type SolveServices,
   solve,
 } from './solvers/solve.js';
-export type { EngineChoice, ScanInput } from './workflows/api/inputs.js';
-export { type OpenModelOptions, PtychoModel } from './workflows/api/ptychoModel.js';
-export {
-  type ImageOptions,
-  type ReconstructedScan,
-  type ReconstructInput,
-  reconstruct,
-  reconstructStream,
-} from './workflows/api/reconstruct.js';
-export type { RunBy } from './workflows/api/runBy.js';
-export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './workflows/api/train.js';
-export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from './workflows/bundle.js';
-export {
-  type CdiExample,
-  type CdiHistory,
-  type CdiImage,
-  type CdiImageResults,
-  type CdiPatches,
-  type CdiResults,
-  type CdiTrainingResults,
-  type LoadedBundle,
-  loadInferenceBundle,
-  loadInferenceBundleWithBackend,
-  reassembleCdiImage,
-  reconstructImage,
-  runCdiExample,
-  runCdiExampleWithBackend,
-  type StitchOptions,
-  trainCdiModel,
-  trainCdiModelWithBackend,
-} from './workflows/cdi.js';
-export { compareForward, type ForwardOptions, type ForwardParity } from './workflows/compareForward.js';
-export { type ComparisonSummary, compareModels } from './workflows/compareModels.js';
-export type { ComparedImage } from './workflows/comparison/image.js';
-export type { Floor, Measured } from './workflows/comparison/measure.js';
-export { type ConversionSummary, convertWorkflow } from './workflows/convert.js';
-export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
-export { type Examination, examine } from './workflows/doctor.js';
-export {
-  type EvaluationReport,
-  evaluateHalvesWorkflow,
-  evaluateWorkflow,
-  type HalvesReport,
-} from './workflows/evaluate.js';
-export { type HalfSetCorrelation, halfSetCorrelation } from './workflows/evaluation/halves.js';
-export { exportProduct, type ProductExportSummary } from './workflows/exportProduct.js';
-export { type ImportReport, importBundle } from './workflows/importBundle.js';
-export { type InferSummary, inferWorkflow } from './workflows/infer.js';
-export { type LabelSummary, labelWorkflow } from './workflows/label.js';
-export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './workflows/model.js';
-export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
-export { importProduct, type ProductImportSummary, type ProductInfo, productInfo } from './workflows/product.js';
-export {
-  LiveScan,
-  type LiveScanOptions,
-  liveScanFor,
-  type PatchPlacement,
-  type PatternBatch,
-  type Preview,
-  type PreviewInterval,
-  type PushedPatterns,
-  type Reconstruction,
-  type ReconstructOptions,
-  reconstruct as reconstructDataset,
-  reconstructStream as reconstructDatasetStream,
-} from './workflows/reconstruct.js';
-export { type ReconstructionFacts, saveOutputs, writeReconstruction } from './workflows/reconstruction/write.js';
-export {
-  type RefinedPositions,
-  type RefinementRound,
-  type RefinePositionsOptions,
-  refinePositions,
-} from './workflows/refinePositions.js';
-export { type PreparedScan, prepareScan } from './workflows/scan.js';
-export { type SimulationRecipe, simulateRecipe, simulateWorkflow } from './workflows/simulate.js';
-export { type SolveSummary, solveWorkflow } from './workflows/solve.js';
-export type { RefinedImage } from './workflows/solving/refineImage.js';
-export { type RunServices, runSolver, type SolvedImage, type SolverResult } from './workflows/solving/run.js';
-export { type SplitSummary, splitWorkflow } from './workflows/split.js';
 export {
   ARM_SOURCES,
   type ArmJob,
@@ -295,6 +273,29 @@ export {
   type StudySummary,
   type VerificationReport,
   verifyFinishedStudy,
-} from './workflows/study/doseOverlap.js';
-export { type TrainSummary, trainWorkflow, type WorkflowServices } from './workflows/train.js';
-export { type TrainedModel, type TrainingData, trainModel } from './workflows/trainModel.js';
+} from './study/doseOverlap.js';
+export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
+export { type TrainedModel, type TrainingData, trainModel } from './training/trainModel.js';
+export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from './workflows/bundle.js';
+export { compareForward, type ForwardOptions, type ForwardParity } from './workflows/compareForward.js';
+export { type ComparisonSummary, compareModels } from './workflows/compareModels.js';
+export { type ConversionSummary, convertWorkflow } from './workflows/convert.js';
+export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
+export { type Examination, examine } from './workflows/doctor.js';
+export {
+  type EvaluationReport,
+  evaluateHalvesWorkflow,
+  evaluateWorkflow,
+  type HalvesReport,
+} from './workflows/evaluate.js';
+export { exportProduct, type ProductExportSummary } from './workflows/exportProduct.js';
+export { type ImportReport, importBundle } from './workflows/importBundle.js';
+export { type InferSummary, inferWorkflow } from './workflows/infer.js';
+export { type LabelSummary, labelWorkflow } from './workflows/label.js';
+export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
+export { importProduct, type ProductImportSummary, type ProductInfo, productInfo } from './workflows/product.js';
+export { reconstruct } from './workflows/reconstruct.js';
+export { type SimulationRecipe, simulateRecipe, simulateWorkflow } from './workflows/simulate.js';
+export { type SolveSummary, solveWorkflow } from './workflows/solve.js';
+export { type SplitSummary, splitWorkflow } from './workflows/split.js';
+export { type Services, type TrainSummary, trainWorkflow } from './workflows/train.js';

@@ -11,9 +11,12 @@ const FLOORS: readonly (readonly string[])[] = [
   ['config', 'physics', 'graph', 'report'],
   ['formats'],
   ['data', 'model'],
-  ['simulation', 'backends', 'reconstruction', 'persistence'],
+  ['simulation', 'backends', 'persistence'],
+  ['reconstruction'],
   ['solvers', 'evaluation'],
+  ['training'],
   ['workflows'],
+  ['study'],
   ['adapters'],
   ['cli'],
 ];

@@ -2,9 +2,9 @@
 import { trainingConfigSchema } from '../../dist/config/schema.js';
 import { writeNpz } from '../../dist/formats/npz.js';
 import { encodeModels, saveBundle } from '../../dist/persistence/bundle.js';
+import { networkOfBundle } from '../../dist/reconstruction/networkSpec.js';
 import { makeObject } from '../../dist/simulation/objects.js';
 import { simulateScan } from '../../dist/simulation/simulateScan.js';
-import { networkOfBundle } from '../../dist/workflows/networkSpec.js';
 
 export const N = 64;
 /** Side of the field that the positions cover, px: a step of 6 px for 5,000 patterns. */

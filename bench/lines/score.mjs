@@ -3,10 +3,10 @@ import { alignComplex, constantObjectError, relativeDistance } from '../../dist/
 import { pearson } from '../../dist/evaluation/correlation.js';
 import { removePhasePlane } from '../../dist/evaluation/phase.js';
 import { removeRamp } from '../../dist/evaluation/ramp.js';
-import { rootOfSum, scanImage } from '../../dist/evaluation/scanImage.js';
 import { gaussianSsim } from '../../dist/evaluation/ssim.js';
 import { openNpz } from '../../dist/formats/npz.js';
 import { moveToFrame } from '../../dist/reconstruction/frame.js';
+import { rootOfSum, scanImage } from '../../dist/reconstruction/scanImage.js';
 
 const SIDE = 164;
 

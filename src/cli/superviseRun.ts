@@ -1,7 +1,8 @@
 /** `train` and `infer`: supervised, with a log file in their output folder. */
 
-import type { Provenance, Resolved } from '../config/resolve.js';
-import { createdBy } from '../workflows/version.js';
+import type { Resolved } from '../config/resolve.js';
+import type { Provenance } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import type { ConsoleLevel } from './console.js';
 import type { CliContext } from './context.js';
 import { RunLog } from './runLog.js';

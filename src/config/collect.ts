@@ -9,21 +9,12 @@
  */
 
 import { PtychoError } from '../core/errors.js';
+import type { ProvenanceEntry, Source } from '../core/services.js';
 import { allFields, type ConfigDefinition, inferenceDefinition, trainingDefinition } from './definition.js';
 import type { FieldInfo } from './field.js';
 import { LEGACY_DEFAULTS, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
 import { nearestName } from './suggest.js';
 import { torchHome } from './torch/fields.js';
-
-/** Where a value came from; `caller` is a program that passed a finished configuration. */
-export type Source = 'flag' | 'file' | 'caller' | 'metadata' | 'default';
-
-/** A value and where it came from; `origin` names the file where there is one. */
-export interface ProvenanceEntry {
-  readonly value: unknown;
-  readonly source: Source;
-  readonly origin?: string;
-}
 
 /** Values of one strength. */
 export interface SourcedLayer {

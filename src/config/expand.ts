@@ -4,7 +4,8 @@
  */
 
 import { PtychoError } from '../core/errors.js';
-import { type Collection, type ProvenanceEntry, show } from './collect.js';
+import type { ProvenanceEntry } from '../core/services.js';
+import { type Collection, show } from './collect.js';
 
 /** What the profile `ci` demands; another value beside it is a contradiction. */
 export const CI_CONTRACT: Readonly<Record<string, unknown>> = {

@@ -13,8 +13,9 @@
 
 import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
+import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { counted } from '../core/words.js';
-import { type Collection, collectLayer, newCollection, type ProvenanceEntry, show } from './collect.js';
+import { type Collection, collectLayer, newCollection, show } from './collect.js';
 import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
 import { expandWords } from './expand.js';
 import { expandSimulation } from './expandSimulation.js';
@@ -22,11 +23,6 @@ import { DEFAULT_GROUPS, type TrainingConfig, type TrainingRequest, trainingConf
 import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
 import { isTorchShaped } from './torch/blocks.js';
 import { collectTorchFile } from './torch/layers.js';
-
-export type { ProvenanceEntry, Source } from './collect.js';
-
-/** Field name → entry, for every field that has a value. */
-export type Provenance = Readonly<Record<string, ProvenanceEntry>>;
 
 /** A configuration with its provenance; both are frozen. */
 export interface Resolved<T> {

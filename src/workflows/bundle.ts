@@ -10,12 +10,12 @@ import path from 'node:path';
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { sizeOf } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
+import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { removeLeftovers, temporaryName, unwritable } from '../formats/replaceFile.js';
 import { encodeModels, locateBundle, type Manifest, openBundle, openMembers } from '../persistence/bundle.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
-import { makeOutputFolder, writeAtomically } from './files.js';
-import { modelOf } from './model.js';
-import { createdBy } from './version.js';
+import { modelOf } from '../reconstruction/model.js';
 
 /** What `bundle info` tells. */
 export interface BundleInfo {

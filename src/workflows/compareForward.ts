@@ -13,24 +13,24 @@ import { comparisonDefinition } from '../config/definition.js';
 import type { ComparisonConfig } from '../config/schemas/comparison.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { RawData } from '../data/rawData.js';
+import { forwardPicture, type ShownPatch } from '../evaluation/comparison/forwardPicture.js';
+import { ForwardComparison, type ForwardStatistics } from '../evaluation/comparison/forwardStatistics.js';
+import { checkNames } from '../evaluation/comparison/names.js';
+import { type NamedModel, openForScan } from '../evaluation/comparison/predict.js';
+import { openSubset, Subset } from '../evaluation/comparison/subset.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { withOutputFolder } from '../formats/outputs.js';
+import { completeConfig, type ScanInput } from '../reconstruction/inputs.js';
+import type { OpenedModel } from '../reconstruction/model.js';
+import { Predictor } from '../reconstruction/predictor.js';
+import { scanForModel } from '../reconstruction/scaleContract.js';
 import { encodePng } from '../report/png.js';
-import { completeConfig, type ScanInput } from './api/inputs.js';
 import { namedModels } from './compareModels.js';
-import { forwardPicture, type ShownPatch } from './comparison/forwardPicture.js';
-import { ForwardComparison, type ForwardStatistics } from './comparison/forwardStatistics.js';
-import { checkNames } from './comparison/names.js';
-import { type NamedModel, openForScan } from './comparison/predict.js';
-import { openSubset, Subset } from './comparison/subset.js';
-import { json, writeAtomically } from './files.js';
-import type { OpenedModel } from './model.js';
-import { withOutputFolder } from './outputs.js';
-import { Predictor } from './reconstruction/predictor.js';
-import { scanForModel } from './scaleContract.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
 
 /** What the predictions of two bundles came to. */
 export interface ForwardParity {
@@ -65,7 +65,7 @@ export interface ForwardOptions
         | 'backend'
       >
     >,
-    WorkflowServices {
+    Services {
   readonly data?: Partial<ComparisonConfig['data']>;
   readonly execution?: Partial<ComparisonConfig['execution']>;
 }
@@ -105,10 +105,7 @@ export async function compareForward(
 }
 
 /** `compare --forward`: the same, with `forward_parity.json` and `forward_parity.png` in `output_dir`. */
-export async function forwardWorkflow(
-  config: ComparisonConfig,
-  services: WorkflowServices = {},
-): Promise<ForwardSummary> {
+export async function forwardWorkflow(config: ComparisonConfig, services: Services = {}): Promise<ForwardSummary> {
   const files = ['forward_parity.json', 'forward_parity.png'] as const;
   const claim = { command: 'compare', overwrite: config.overwrite, results: files };
   return withOutputFolder(config.output_dir, claim, services, (folder) =>
@@ -138,7 +135,7 @@ export async function forwardWorkflow(
 
 async function withSubset<T>(
   config: ComparisonConfig,
-  { logger }: WorkflowServices,
+  { logger }: Services,
   work: (raw: RawData) => Promise<T>,
 ): Promise<T> {
   const raw = await openSubset(config, logger);
@@ -152,7 +149,7 @@ async function withSubset<T>(
 async function compareOn(
   raw: RawData,
   config: ComparisonConfig,
-  services: WorkflowServices,
+  services: Services,
   ready: () => Promise<void> = async () => {},
 ): Promise<ForwardParity> {
   const { signal, logger = silentLogger } = services;

@@ -15,22 +15,22 @@ import type { ComparisonConfig } from '../config/schemas/comparison.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import type { ComplexImage } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
+import { openScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
+import { checkImage } from '../evaluation/comparison/checkImage.js';
+import { readFinished } from '../evaluation/comparison/finished.js';
+import type { ComparedImage } from '../evaluation/comparison/image.js';
+import { type Floor, floorsOf, type Measured, measure, metricNotes } from '../evaluation/comparison/measure.js';
+import { checkNames, parseArm, parseModel } from '../evaluation/comparison/names.js';
+import { type NamedModel, openForScan, predictImage } from '../evaluation/comparison/predict.js';
+import { placeAll, type RegisteredImage, register, scanBox } from '../evaluation/comparison/region.js';
+import { openSubset, Subset, scanRequest } from '../evaluation/comparison/subset.js';
+import { COMPARISON_RESULTS, writeComparison } from '../evaluation/comparison/write.js';
+import { type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { checkImage } from './comparison/checkImage.js';
-import { readFinished } from './comparison/finished.js';
-import type { ComparedImage } from './comparison/image.js';
-import { type Floor, floorsOf, type Measured, measure, metricNotes } from './comparison/measure.js';
-import { checkNames, parseArm, parseModel } from './comparison/names.js';
-import { type NamedModel, openForScan, predictImage } from './comparison/predict.js';
-import { placeAll, type RegisteredImage, register, scanBox } from './comparison/region.js';
-import { openSubset, Subset, scanRequest } from './comparison/subset.js';
-import { COMPARISON_RESULTS, writeComparison } from './comparison/write.js';
-import { type OwnedFolder, withOutputFolder } from './outputs.js';
-import { openScan } from './scan.js';
-import type { WorkflowServices } from './services.js';
 
 /** What a comparison came to. */
 export interface ComparisonSummary {
@@ -54,10 +54,7 @@ export interface ComparisonSummary {
  * @throws PtychoError USAGE for names, DATASET_SHAPE and DATASET_VALUE for reconstructions that do not fit the scan or are zero
  * everywhere, CANCELLED, and those of bundles, scans, engines and files
  */
-export async function compareModels(
-  config: ComparisonConfig,
-  services: WorkflowServices = {},
-): Promise<ComparisonSummary> {
+export async function compareModels(config: ComparisonConfig, services: Services = {}): Promise<ComparisonSummary> {
   const claim = { command: 'compare', overwrite: config.overwrite, results: COMPARISON_RESULTS };
   return withOutputFolder(config.output_dir, claim, services, (folder) =>
     compareInto(folder, config, { ...services, signal: folder.signal }),
@@ -67,7 +64,7 @@ export async function compareModels(
 async function compareInto(
   folder: OwnedFolder,
   config: ComparisonConfig,
-  services: WorkflowServices,
+  services: Services,
 ): Promise<ComparisonSummary> {
   const logger = services.logger ?? silentLogger;
   const models = namedModels(config);
@@ -145,12 +142,7 @@ async function compareInto(
 }
 
 /** Tells how far it is, and lets signals be heard: metrics of a large image take seconds. @throws PtychoError CANCELLED */
-async function step(
-  { onProgress, signal }: WorkflowServices,
-  stage: string,
-  done: number,
-  total: number,
-): Promise<void> {
+async function step({ onProgress, signal }: Services, stage: string, done: number, total: number): Promise<void> {
   onProgress?.({ stage, done, total, unit: 'images' });
   await setImmediate();
   throwIfCancelled(signal, 'The comparison');
@@ -198,7 +190,7 @@ async function boxOf(
 interface Prediction {
   readonly config: ComparisonConfig;
   readonly subset: Subset;
-  readonly services: WorkflowServices;
+  readonly services: Services;
   readonly logger: Logger;
 }
 

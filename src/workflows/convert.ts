@@ -3,15 +3,15 @@ import path from 'node:path';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Logger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
 import { openSurveyed } from '../data/findings/survey.js';
+import { openOptions, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
-import { makeOutputFolder } from './files.js';
-import { openOptions, refuseToOverwrite } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
+import { makeOutputFolder } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 
 /** What was written. */
 export interface ConversionSummary {
@@ -33,7 +33,7 @@ export interface ConversionSummary {
 export async function convertWorkflow(
   input: string,
   config: ConvertConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<ConversionSummary> {
   await refuseToOverwrite(input, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });

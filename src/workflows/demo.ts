@@ -7,20 +7,20 @@ import path from 'node:path';
 import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../config/schema.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
+import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { withOutputFolder } from '../formats/outputs.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
+import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { renderLossCurve } from '../report/lossCurve.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
-import { json, writeAtomically } from './files.js';
 import { inferWorkflow, stitchedPictures, wellCovered } from './infer.js';
-import { withOutputFolder } from './outputs.js';
-import { RECONSTRUCTION_FILES } from './reconstruction/write.js';
 import { simulateRecipe, writeSimulatedScan } from './simulate.js';
-import { trainWorkflow, type WorkflowServices } from './train.js';
-import { createdBy } from './version.js';
+import { type Services, trainWorkflow } from './train.js';
 
 export interface DemoOptions {
   readonly outputDir: string;
@@ -77,7 +77,7 @@ export function demoScan(seed: number) {
  * Runs the demonstration and writes scan, bundle, pictures, `metrics.json` and `index.html` to `outputDir`.
  * @throws PtychoError as the workflows that it calls
  */
-export async function demoWorkflow(options: DemoOptions, services: WorkflowServices = {}): Promise<DemoSummary> {
+export async function demoWorkflow(options: DemoOptions, services: Services = {}): Promise<DemoSummary> {
   const { outputDir, overwrite = false } = options;
   const claim = { command: 'demo', overwrite, results: DEMO_RESULTS, isOwn: () => isDemo(outputDir) };
   return withOutputFolder(outputDir, claim, services, async (folder) => {
@@ -104,7 +104,7 @@ async function isDemo(folder: string): Promise<boolean> {
   return page.includes('<title>ptychopinn demo</title>');
 }
 
-async function demonstrate(options: DemoOptions, services: WorkflowServices): Promise<DemoSummary> {
+async function demonstrate(options: DemoOptions, services: Services): Promise<DemoSummary> {
   const logger = services.logger ?? silentLogger;
   const started = performance.now();
   const seed = options.seed ?? 0;

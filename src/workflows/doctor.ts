@@ -14,9 +14,9 @@ import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import { LegacyRng } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import { createdBy } from './version.js';
 
 /** One engine that could run programs, and how it did. */
 export interface EngineFinding {

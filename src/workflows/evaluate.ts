@@ -10,26 +10,25 @@ import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 
 import { isPtychoError, PtychoError } from '../core/errors.js';
+import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
 import { splitFileSpec } from '../data/opening/fileSpec.js';
-
+import { openTool } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
+import { placeAll, type RegisteredImage, register, scanBox } from '../evaluation/comparison/region.js';
 import { type BothFamilies, bothFamilies, type MetricFloors, metricFloors } from '../evaluation/floors.js';
+import { type HalfSetCorrelation, halfSetCorrelation } from '../evaluation/halves.js';
 import { type Registration, registerImages } from '../evaluation/register.js';
-import { constantObjectRFactor, scaledRFactor } from '../evaluation/rFactor.js';
-import { scanImage, scanTotals } from '../evaluation/scanImage.js';
+import { requireNewIn } from '../formats/outputs.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { PtychoModel } from './api/ptychoModel.js';
-import { placeAll, type RegisteredImage, register, scanBox } from './comparison/region.js';
-import { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
-import { placeOnScan, turnedImage } from './evaluation/placeImage.js';
-import { readProbeBeside, readStoredImage, type StoredImage } from './evaluation/readImage.js';
-import { EVALUATION_FILES, HALVES_FILES, writeEvaluation, writeHalves } from './evaluation/write.js';
-import { openTool } from './openTool.js';
-import { requireNewIn } from './outputs.js';
-import type { WorkflowServices } from './services.js';
+import { placeOnScan, turnedImage } from '../reconstruction/placeImage.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
+import { constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
+import { scanImage, scanTotals } from '../reconstruction/scanImage.js';
+import { readProbeBeside, readStoredImage, type StoredImage } from '../reconstruction/storedImage.js';
+import { EVALUATION_FILES, HALVES_FILES, writeEvaluation, writeHalves } from './evaluateFiles.js';
 
 /** How well an image explains the measured patterns. */
 export interface EvaluatedRFactor {
@@ -75,10 +74,7 @@ export interface HalvesReport {
 }
 
 /** Scores an image. @throws PtychoError those of reading, DATASET_SHAPE for images that share too little, OUTPUT_UNWRITABLE */
-export async function evaluateWorkflow(
-  config: EvaluationConfig,
-  services: WorkflowServices = {},
-): Promise<EvaluationReport> {
+export async function evaluateWorkflow(config: EvaluationConfig, services: Services = {}): Promise<EvaluationReport> {
   await requireNewIn(config.output_dir, EVALUATION_FILES, config, services);
   const raw = config.test_data_file === null ? undefined : await openTool(config.test_data_file, config, services);
   try {
@@ -95,10 +91,7 @@ export async function evaluateWorkflow(
 }
 
 /** Correlates two halves of a scan. @throws PtychoError as {@link halfSetCorrelation}, and those of opening model and scan */
-export async function evaluateHalvesWorkflow(
-  config: EvaluationConfig,
-  services: WorkflowServices = {},
-): Promise<HalvesReport> {
+export async function evaluateHalvesWorkflow(config: EvaluationConfig, services: Services = {}): Promise<HalvesReport> {
   const { backend, execution, neighbor_count, seed } = config;
   const path = required(config.model_path, 'model_path');
   const { logger, signal, onProgress } = services;
@@ -126,7 +119,7 @@ async function score(
   ours: StoredImage,
   truth: StoredImage,
   raw: RawData | undefined,
-  { signal }: WorkflowServices,
+  { signal }: Services,
 ): Promise<EvaluationReport> {
   const pause = cancelPoint(signal, 'The evaluation');
   const positions = raw && { xs: raw.xcoords, ys: raw.ycoords };

@@ -8,13 +8,17 @@ import { solveConfigSchema } from '../config/schemas/solve.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { nphotonsOf } from '../data/metadata.js';
 import { openDataset } from '../data/openDataset.js';
 import { energyOfWavelength_eV } from '../data/opening/geometry.js';
+import { openOptions, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { patternsToWrite } from '../data/scanWriter.js';
 import { openNpz } from '../formats/npz.js';
+import { makeOutputFolder } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
 import { type PlacedImage, positionsOnObject, scanAsProduct } from '../persistence/product/geometry.js';
 import type {
@@ -26,10 +30,6 @@ import type {
 } from '../persistence/product/product.js';
 import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
-import { makeOutputFolder } from './files.js';
-import { openOptions, refuseToOverwrite } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
 
 /** What was written. */
 export interface ProductExportSummary {
@@ -54,7 +54,7 @@ const [RECONSTRUCTION, RUN, POSITIONS] = ['reconstruction.npz', 'run.json', 'pos
 export async function exportProduct(
   source: string,
   config: ProductExportConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<ProductExportSummary> {
   const logger = services.logger ?? silentLogger;
   const note = (sentence: string) => logger.warn(sentence);

@@ -10,9 +10,12 @@ import type { ImportConfig } from '../config/schemas/bundle.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { openInput } from '../core/inputFile.js';
+import type { Services } from '../core/services.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
 import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probeFile.js';
 import { isHdf5File } from '../formats/hdf5/file.js';
+import { requireNewIn } from '../formats/outputs.js';
 import { ZipArchive } from '../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
 import { BUNDLE_FILE, type BundleContent } from '../persistence/bundle.js';
@@ -29,11 +32,8 @@ import { readNpzModel } from '../persistence/importing/npzWeights.js';
 import { publishedCanvas } from '../persistence/params.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
 import { intensityScale } from '../physics/scale.js';
-import { modelOf, saveModel } from './model.js';
-import { networkOfBundle } from './networkSpec.js';
-import { requireNewIn } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
+import { modelOf, saveModel } from '../reconstruction/model.js';
+import { networkOfBundle } from '../reconstruction/networkSpec.js';
 
 /** What was imported, and what was not. */
 export interface ImportReport {
@@ -57,11 +57,7 @@ export interface ImportReport {
  * @throws PtychoError BUNDLE_INVALID for files of other kinds; MODEL_UNSUPPORTED for networks that are not the published ones, listing
  * by name what has no place; WEIGHTS_MISMATCH for weights of other shapes; DATASET_KEY_MISSING without a probe; OUTPUT_UNWRITABLE
  */
-export async function importBundle(
-  file: string,
-  config: ImportConfig,
-  services: WorkflowServices = {},
-): Promise<ImportReport> {
+export async function importBundle(file: string, config: ImportConfig, services: Services = {}): Promise<ImportReport> {
   const { logger } = services;
   await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
   const model = await readForeign(file);

@@ -9,34 +9,33 @@ import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import { checkModelClaim } from '../config/modelClaim.js';
-import type { Provenance } from '../config/resolve.js';
 import type { InferenceConfig } from '../config/schema.js';
 import { silentLogger } from '../core/log.js';
+import type { Provenance, Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
+import { openScan, type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
+import { comparisonPlot, knownObject } from '../evaluation/comparisonPlot.js';
 import { writeNpz } from '../formats/npz.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { chooseCropSide } from '../reconstruction/cropSide.js';
+import { DebugDump, DUMP_FILES } from '../reconstruction/debugDump.js';
+import { type OpenedModel, openModel } from '../reconstruction/model.js';
+import { PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchStats.js';
+import { checkPhaseRange } from '../reconstruction/pictures.js';
+import type { RefinedPositions } from '../reconstruction/positions/refinePositions.js';
+import { KeptPatches, refineReconstruction } from '../reconstruction/positions/refineReconstruction.js';
+import { type Preview, type ReconstructOptions, streamDataset } from '../reconstruction/reconstruct.js';
+import { RECONSTRUCTION_FILES, writePictures, writeReconstruction } from '../reconstruction/reconstructionFile.js';
+import { probeFor, probeInCounts, requireSide, scanForModel } from '../reconstruction/scaleContract.js';
+import { doubts, exposureDoubts, type ImageRFactor, scoreR } from '../reconstruction/scanFit.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { encodePng } from '../report/png.js';
-import { json, writeAtomically } from './files.js';
-import { type OpenedModel, openModel } from './model.js';
-import { type FolderClaim, type OwnedFolder, withOutputFolder } from './outputs.js';
-import { PATCH_STATS_FILE, PatchStatsLog } from './patchStats.js';
-import { type Preview, type ReconstructOptions, reconstructStream } from './reconstruct.js';
-import { comparisonPlot, knownObject } from './reconstruction/comparison.js';
-import { chooseCropSide } from './reconstruction/cropSide.js';
-import { DebugDump, DUMP_FILES } from './reconstruction/debugDump.js';
-import { checkPhaseRange } from './reconstruction/pictures.js';
-import { KeptPatches, refineReconstruction } from './reconstruction/refine.js';
-import { doubts, exposureDoubts, type ImageRFactor, scoreR } from './reconstruction/scanFit.js';
-import { RECONSTRUCTION_FILES, writePictures, writeReconstruction } from './reconstruction/write.js';
-import type { RefinedPositions } from './refinePositions.js';
-import { probeFor, probeInCounts, requireSide, scanForModel } from './scaleContract.js';
-import { openScan, type PreparedScan, prepareScan } from './scan.js';
-import type { WorkflowServices } from './services.js';
-import { type RefinedImage, refineImage, refinementRecord } from './solving/refineImage.js';
-import { createdBy } from './version.js';
+import { type RefinedImage, refineImage, refinementRecord } from '../solvers/refineImage.js';
 
-export { stitchedPictures, wellCovered } from './reconstruction/pictures.js';
+export { stitchedPictures, wellCovered } from '../reconstruction/pictures.js';
 
 export interface InferStage {
   readonly name: string;
@@ -85,18 +84,14 @@ export interface InferSummary {
  * @throws PtychoError for anything wrong with configuration, bundle, scan, engine or output folder; CANCELLED before the
  * first patch
  */
-export async function inferWorkflow(config: InferenceConfig, services: WorkflowServices = {}): Promise<InferSummary> {
+export async function inferWorkflow(config: InferenceConfig, services: Services = {}): Promise<InferSummary> {
   checkPhaseRange(config);
   return withOutputFolder(config.output_dir, claimOf(config), services, (folder) =>
     inferInto(folder, config, { ...services, signal: folder.signal }),
   );
 }
 
-async function inferInto(
-  folder: OwnedFolder,
-  config: InferenceConfig,
-  services: WorkflowServices,
-): Promise<InferSummary> {
+async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
   const model = await openModel(config.model_path, mlflowAccess(config.execution));
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
@@ -155,7 +150,7 @@ class Inference {
 
   constructor(
     private readonly config: InferenceConfig,
-    private readonly services: WorkflowServices,
+    private readonly services: Services,
     private readonly model: OpenedModel,
     private readonly scan: PreparedScan,
     private readonly backend: Backend,
@@ -291,7 +286,7 @@ class Inference {
   async #reconstruct(): Promise<Preview> {
     const { preview_seconds, output_dir } = this.config;
     const every = preview_seconds === null ? undefined : { seconds: preview_seconds };
-    for await (const preview of reconstructStream({ ...this.#options, every })) {
+    for await (const preview of streamDataset({ ...this.#options, every })) {
       if (preview.final) return preview;
       await writePictures(output_dir, preview.stitched, this.config);
     }

@@ -1,11 +1,11 @@
 /** `inspect`: what a scan file holds, and a map of it. */
 import type { InspectConfig } from '../config/schemas/tools.js';
 import { throwIfCancelled } from '../core/cancel.js';
+import type { Services } from '../core/services.js';
 import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect/inspect.js';
+import { checkPngName, openOptions, writePng } from '../data/openTool.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { renderScanMap } from '../report/scanMap.js';
-import { checkPngName, openOptions, writePng } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
 
 /** The findings, and the positions for those who show them. */
 export interface InspectResult {
@@ -21,7 +21,7 @@ export interface InspectResult {
 export async function inspectWorkflow(
   file: string,
   config: InspectConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<InspectResult> {
   checkPngName(config.map, 'map');
   if (config.map !== null) await requireNew([config.map], { ...newFiles(config, services), field: 'map' });

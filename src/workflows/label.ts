@@ -3,21 +3,21 @@ import path from 'node:path';
 import type { LabelConfig } from '../config/schemas/simulation.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
 import { readExtraArrays } from '../data/extraArrays.js';
 import { openSurveyed } from '../data/findings/survey.js';
+import { refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { writeScan } from '../data/scanWriter.js';
 import { registerImages } from '../evaluation/register.js';
+import { makeOutputFolder } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { extractPatch, extractPatches } from '../physics/sampling.js';
-import { placeOnScan } from './evaluation/placeImage.js';
-import { RECONSTRUCTION_KEYS, readStoredImage } from './evaluation/readImage.js';
-import { makeOutputFolder } from './files.js';
-import { refuseToOverwrite } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
+import { placeOnScan } from '../reconstruction/placeImage.js';
+import { RECONSTRUCTION_KEYS, readStoredImage } from '../reconstruction/storedImage.js';
 
 /** What was written. */
 export interface LabelSummary {
@@ -53,7 +53,7 @@ interface Reconstruction {
 export async function labelWorkflow(
   input: string,
   config: LabelConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<LabelSummary> {
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');

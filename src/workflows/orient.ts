@@ -1,11 +1,11 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
 import type { OrientConfig } from '../config/schemas/tools.js';
+import type { Services } from '../core/services.js';
+import { checkPngName, openTool, writePng } from '../data/openTool.js';
 import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient/orient.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { contactSheet } from '../report/contactSheet.js';
 import { renderPhase } from '../report/image.js';
-import { checkPngName, openTool, writePng } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
 
 /** What was found, in plain values: {@link OrientationSearch} without the images. */
 export interface OrientationReport extends Omit<OrientationSearch, 'ranking'> {
@@ -29,7 +29,7 @@ const COLUMNS = 4;
 export async function orientWorkflow(
   file: string,
   config: OrientConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<OrientationReport> {
   checkPngName(config.picture, 'picture');
   if (config.picture !== null) await requireNew([config.picture], { ...newFiles(config, services), field: 'picture' });

@@ -2,11 +2,11 @@
 import path from 'node:path';
 import type { OverlapConfig } from '../config/schemas/overlap.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
+import type { Services } from '../core/services.js';
+import { openTool } from '../data/openTool.js';
 import { computeOverlapMetrics, type OverlapMetrics } from '../evaluation/overlap.js';
-import { json, makeOutputFolder, writeAtomically } from './files.js';
-import { openTool } from './openTool.js';
-import { requireNewIn } from './outputs.js';
-import type { WorkflowServices } from './services.js';
+import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { requireNewIn } from '../formats/outputs.js';
 
 /** What was measured. */
 export interface OverlapReport {
@@ -26,7 +26,7 @@ const TWO_SCANS = ['train_metrics.json', 'test_metrics.json', 'metrics_bundle.js
 export async function overlapWorkflow(
   files: { readonly train: string; readonly test?: string },
   config: OverlapConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<OverlapReport> {
   await requireNewIn(config.output_dir, files.test === undefined ? ONE_SCAN : TWO_SCANS, config, services);
   const pause = cancelPoint(services.signal, 'The measurement of the overlap');

@@ -4,12 +4,17 @@ import path from 'node:path';
 import type { ProductImportConfig } from '../config/schemas/product.js';
 import { cancelPoint } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
+import { openOptions, refuseToOverwrite } from '../data/openTool.js';
 import { POSITION_KEYS } from '../data/readers/productKeys.js';
 import { writeScan } from '../data/scanWriter.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';
+import { makeOutputFolder } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { patternsOf } from '../persistence/product/content.js';
 import { gridOfObject, positionsOnObject } from '../persistence/product/geometry.js';
 import type { Product } from '../persistence/product/product.js';
@@ -20,11 +25,6 @@ import {
   type StoredProduct,
 } from '../persistence/product/read.js';
 import { verifyProductFile } from '../persistence/product/verify.js';
-import { makeOutputFolder } from './files.js';
-import { openOptions, refuseToOverwrite } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
 
 /** What `product info` tells. */
 export interface ProductInfo {
@@ -149,7 +149,7 @@ export interface ProductImportSummary {
 export async function importProduct(
   file: string,
   config: ProductImportConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<ProductImportSummary> {
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(file, config.output_file, 'output_file');

@@ -4,26 +4,26 @@ import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
 import { withPauses } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { geometryOf } from '../data/metadata.js';
 import { rawDataFromArrays } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { patchStream, writeScan } from '../data/scanWriter.js';
+import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { extractPatches } from '../physics/sampling.js';
 import { encodeSmallPng } from '../report/png.js';
+import { loadSimulationInputs } from '../simulation/inputs.js';
+import { renderSimulation } from '../simulation/picture.js';
+import { recipeSteps } from '../simulation/recipe.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
 import { withoutNeighbour } from '../solvers/scan.js';
 import { probeRadius_px } from '../solvers/startProbe.js';
-import { makeOutputFolder, writeAtomically } from './files.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { loadSimulationInputs } from './simulation/inputs.js';
-import { renderSimulation } from './simulation/picture.js';
-import { recipeSteps } from './simulation/recipe.js';
 
-export { loadSimulationInputs, type SimulationInputs } from './simulation/inputs.js';
-export { renderSimulation } from './simulation/picture.js';
-export { type SimulationRecipe, simulateRecipe } from './simulation/recipe.js';
+export { loadSimulationInputs, type SimulationInputs } from '../simulation/inputs.js';
+export { renderSimulation } from '../simulation/picture.js';
+export { type SimulationRecipe, simulateRecipe } from '../simulation/recipe.js';
 
 /** Which known patches go into the file besides the object that they are cut from. */
 export interface PatchesToWrite {
@@ -66,7 +66,7 @@ export async function writeSimulatedScan(
   file: string,
   scan: SimulatedScan,
   patches: PatchesToWrite = {},
-  { signal, onProgress }: Pick<WorkflowServices, 'signal' | 'onProgress'> = {},
+  { signal, onProgress }: Pick<Services, 'signal' | 'onProgress'> = {},
 ): Promise<void> {
   const { metadata, scan_index, xcoords, ycoords, xcoords_true, ycoords_true, bad_pixels, ...arrays } = scan;
   const record = JSON.parse(metadata) as Record<string, unknown>;
@@ -100,10 +100,7 @@ export async function writeSimulatedScan(
  * Simulates a scan, writes it to `output_file`, and a picture of it beside that file where `visualize` asks for one.
  * @throws PtychoError as `loadSimulationInputs`, `simulateRecipe` and `writeSimulatedScan`
  */
-export async function simulateWorkflow(
-  config: SimulationConfig,
-  services: WorkflowServices = {},
-): Promise<SimulationSummary> {
+export async function simulateWorkflow(config: SimulationConfig, services: Services = {}): Promise<SimulationSummary> {
   const logger = services.logger ?? silentLogger;
   // The file does not record where it was written: the same recipe gives the same bytes anywhere.
   const { output_file, overwrite, visualize, ...recipe } = config;

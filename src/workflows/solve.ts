@@ -15,23 +15,23 @@ import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { openTool } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/readJson.js';
+import { checkPhaseRange } from '../reconstruction/pictures.js';
+import { solverBackend } from '../solvers/backend.js';
+import { requireSolverMemory } from '../solvers/memory.js';
+import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
-import { json, writeAtomically } from './files.js';
-import { openTool } from './openTool.js';
-import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from './outputs.js';
-import { checkPhaseRange } from './reconstruction/pictures.js';
-import type { WorkflowServices } from './services.js';
-import { solverBackend } from './solving/backend.js';
-import { requireSolverMemory } from './solving/memory.js';
-import { checkProductName, writeSolvedProduct } from './solving/product.js';
-import { copyOf, runSolver, type SolverResult } from './solving/run.js';
-import { startFrom } from './solving/start.js';
-import { checkState, fingerprintOf, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from './solving/state.js'; // biome-ignore format: one line
-import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from './solving/write.js';
-import { createdBy } from './version.js';
+import { startFrom } from '../solvers/start.js';
+import { checkState, fingerprintOf, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from '../solvers/state.js'; // biome-ignore format: one line
+import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from '../solvers/write.js';
+import { checkProductName, writeSolvedProduct } from './solveProduct.js';
 
 /** What a run came to. */
 export interface SolveSummary {
@@ -63,7 +63,7 @@ export interface SolveSummary {
  * @throws PtychoError for anything wrong with configuration, scan, start, state or output folder; SOLVER_FAILED when the misfit
  * diverges; CANCELLED before the first epoch is done
  */
-export async function solveWorkflow(config: SolveConfig, services: WorkflowServices = {}): Promise<SolveSummary> {
+export async function solveWorkflow(config: SolveConfig, services: Services = {}): Promise<SolveSummary> {
   checkPhaseRange(config);
   checkProductName(config.product_file);
   requireThreads(config.execution.threads);
@@ -130,7 +130,7 @@ class Solve {
 
   constructor(
     private readonly config: SolveConfig,
-    private readonly services: WorkflowServices,
+    private readonly services: Services,
     private readonly raw: RawData,
     private readonly folder: OwnedFolder,
   ) {

@@ -2,15 +2,15 @@
 import path from 'node:path';
 import type { SplitConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { probeDiameter } from '../data/inspect/probeSize.js';
+import { openTool, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
+import { makeOutputFolder } from '../formats/outputFiles.js';
+import { newFiles, requireNew } from '../formats/outputs.js';
 import { changedOptions, extraArrays } from './convert.js';
-import { makeOutputFolder } from './files.js';
-import { openTool, refuseToOverwrite } from './openTool.js';
-import { newFiles, requireNew } from './outputs.js';
-import type { WorkflowServices } from './services.js';
-import { createdBy } from './version.js';
 
 /** One of the two files. */
 export interface SplitPart {
@@ -81,7 +81,7 @@ export function splitRows(
 export async function splitWorkflow(
   input: string,
   config: SplitConfig,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<SplitSummary> {
   const stem = path.basename(input, path.extname(input));
   const fileOf = (part: 'train' | 'test') => path.join(config.output_dir, `${stem}_${part}.npz`);

@@ -13,29 +13,29 @@ import type { TrainingRequest } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { memberRows, openScan } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { json, writeAtomically } from './files.js';
-import { METRICS_FILE } from './loggers/csv.js';
-import { modelOf, saveModel } from './model.js';
-import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from './outputs.js';
-import { PATCH_STATS_FILE } from './patchStats.js';
-import { reconstruct } from './reconstruct.js';
-import { chooseCropSide } from './reconstruction/cropSide.js';
-import { RECONSTRUCTION_FILES, writeReconstruction } from './reconstruction/write.js';
-import { memberRows, openScan } from './scan.js';
-import type { WorkflowServices } from './services.js';
-import { type FoundCheckpoint, findCheckpoint } from './training/checkpoints.js';
-import { type InitialBundle, openInitialBundle } from './training/init.js';
-import { engineOf, loopStateOf, RunRecorder } from './training/recorder.js';
-import type { EpochRecord } from './training/records.js';
-import { checkResumable, scanFingerprint, warnOfEngine } from './training/resume.js';
-import { type PreparedTraining, prepareTraining, type TrainedModel, trainPrepared } from './trainModel.js';
-import { createdBy } from './version.js';
+import { checkResumable, scanFingerprint, warnOfEngine } from '../persistence/resume.js';
+import { chooseCropSide } from '../reconstruction/cropSide.js';
+import { modelOf, saveModel } from '../reconstruction/model.js';
+import { PATCH_STATS_FILE } from '../reconstruction/patchStats.js';
+import { reconstructDataset } from '../reconstruction/reconstruct.js';
+import { RECONSTRUCTION_FILES, writeReconstruction } from '../reconstruction/reconstructionFile.js';
+import { type FoundCheckpoint, findCheckpoint } from '../training/checkpoints.js';
+import { type InitialBundle, openInitialBundle } from '../training/init.js';
+import { METRICS_FILE } from '../training/loggers/csv.js';
+import { engineOf, loopStateOf, RunRecorder } from '../training/recorder.js';
+import type { EpochRecord } from '../training/records.js';
+import { type PreparedTraining, prepareTraining, type TrainedModel, trainPrepared } from '../training/trainModel.js';
 
-export type { WorkflowServices } from './services.js';
+export type { Services } from '../core/services.js';
 
 export interface TrainSummary {
   readonly epochs: number;
@@ -62,7 +62,7 @@ export interface TrainSummary {
  * @throws PtychoError for anything wrong with configuration, scan, engine or output folder; TRAINING_FAILED when the loss
  * stops being a number (the best epoch until then is saved). Nothing half-written stays.
  */
-export async function trainWorkflow(request: TrainingRequest, services: WorkflowServices = {}): Promise<TrainSummary> {
+export async function trainWorkflow(request: TrainingRequest, services: Services = {}): Promise<TrainSummary> {
   requireThreads(request.execution.threads);
   if (request.train_data_file === null) {
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
@@ -86,7 +86,7 @@ async function trainInto(
   folder: OwnedFolder,
   file: string,
   request: TrainingRequest,
-  services: WorkflowServices,
+  services: Services,
 ): Promise<TrainSummary> {
   const logger = services.logger ?? silentLogger;
   const train = await openScan(file, request, logger);
@@ -172,7 +172,7 @@ class Training {
     private readonly prepared: PreparedTraining,
     private readonly start: Start,
     private readonly backend: Backend,
-    private readonly services: WorkflowServices,
+    private readonly services: Services,
   ) {}
 
   async run(): Promise<TrainSummary> {
@@ -280,7 +280,7 @@ class Training {
   async #stitch({ config, network, test, result }: TrainedModel): Promise<string[]> {
     if (!test) return [];
     const { raw, groups, dataset } = test;
-    const { stitched } = await reconstruct({
+    const { stitched } = await reconstructDataset({
       network,
       weights: result.weights,
       backend: this.backend,

@@ -4,7 +4,7 @@ import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { checkReconstruction } from '../../src/evaluation/checks.js';
 import { bothFamilies, metricFloors } from '../../src/evaluation/floors.js';
 import { referenceMetrics } from '../../src/evaluation/reference.js';
-import { rootOfSum, scanImage, scanTotals } from '../../src/evaluation/scanImage.js';
+import { rootOfSum, scanImage, scanTotals } from '../../src/reconstruction/scanImage.js';
 import { makeObject } from '../../src/simulation/objects.js';
 
 const SIDE = 64;

@@ -1,15 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../src/core/tensor.js';
+import { boundingBox, scoreAgainstTruth } from '../../src/evaluation/score.js';
+import { openNpz } from '../../src/formats/npz.js';
+import { extractPatches } from '../../src/physics/sampling.js';
+import { frameOfObject, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
 import {
   amplitudeRFactor,
   constantObjectRFactor,
   exposedRFactor,
   type MeasuredScan,
-} from '../../src/evaluation/rFactor.js';
-import { boundingBox, scoreAgainstTruth } from '../../src/evaluation/score.js';
-import { openNpz } from '../../src/formats/npz.js';
-import { extractPatches } from '../../src/physics/sampling.js';
-import { frameOfObject, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
+} from '../../src/reconstruction/rFactor.js';
 import { PatchStitcher } from '../../src/reconstruction/stitch.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';

@@ -9,8 +9,8 @@ import { openTrainingFolder } from '../../src/adapters/ptychodus/training.js';
 import type { TrainOutput } from '../../src/adapters/ptychodus/types.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { PtychoModel } from '../../src/workflows/api/ptychoModel.js';
-import { reconstruct } from '../../src/workflows/api/reconstruct.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
+import { reconstruct } from '../../src/workflows/reconstruct.js';
 import { N, OBJECT, offCentreScan, shuffled, simulatedInput } from '../support/hostInput.js';
 import { describePython, runPython } from '../support/python.js';
 

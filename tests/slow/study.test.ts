@@ -6,17 +6,17 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseStudy } from '../../src/config/schemas/study.js';
 import type { Logger } from '../../src/core/log.js';
+import type { Services } from '../../src/core/services.js';
 import { openRawData } from '../../src/data/rawData.js';
 import { writeNpz } from '../../src/formats/npz.js';
-import type { WorkflowServices } from '../../src/workflows/services.js';
 import {
   ARM_SOURCES,
   type ArmSource,
   doseOverlapStudy,
   type StudySummary,
   verifyFinishedStudy,
-} from '../../src/workflows/study/doseOverlap.js';
-import { CHECKS, type CheckName } from '../../src/workflows/study/verify.js';
+} from '../../src/study/doseOverlap.js';
+import { CHECKS, type CheckName } from '../../src/study/verify.js';
 import { cli } from '../cli/capture.js';
 
 const TINY = {
@@ -46,7 +46,7 @@ function run(
   logger?: Logger,
   sources?: readonly ArmSource[],
   where = folder,
-  services: WorkflowServices = {},
+  services: Services = {},
 ): Promise<StudySummary> {
   const config = parseStudy({ ...TINY, ...over }, 'tiny.yaml');
   return doseOverlapStudy({ folder: where, config, origin: 'tiny.yaml' }, { logger, ...services }, sources);

@@ -16,7 +16,7 @@ import {
   type StepParts,
   trainingStep,
 } from '../../src/model/trainingSteps.js';
-import type { TrainableNetwork } from '../../src/workflows/training/network.js';
+import type { TrainableNetwork } from '../../src/training/network.js';
 
 const SIDE = 2;
 

@@ -2,8 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRawData } from '../../src/data/rawData.js';
+import { ForwardComparison } from '../../src/evaluation/comparison/forwardStatistics.js';
 import { compareForward, forwardWorkflow } from '../../src/workflows/compareForward.js';
-import { ForwardComparison } from '../../src/workflows/comparison/forwardStatistics.js';
 import { ComparisonFixture, N } from './comparisonFixture.js';
 
 let fixture: ComparisonFixture;

@@ -4,10 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../src/core/rng.js';
 import type { ComplexImage } from '../../src/core/tensor.js';
+import { openSubset, Subset } from '../../src/evaluation/comparison/subset.js';
 import { METRIC_NAMES } from '../../src/evaluation/reference.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { compareModels } from '../../src/workflows/compareModels.js';
-import { openSubset, Subset } from '../../src/workflows/comparison/subset.js';
 import { COUNT, ComparisonFixture, text, windowOfTruth } from './comparisonFixture.js';
 
 let fixture: ComparisonFixture;

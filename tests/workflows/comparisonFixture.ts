@@ -11,10 +11,10 @@ import { cutImage } from '../../src/evaluation/images.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
+import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { networkOfBundle } from '../../src/workflows/networkSpec.js';
 import { content } from '../persistence/sampleBundle.js';
 
 export const N = 64;

@@ -7,12 +7,12 @@ import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/so
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { readProbe } from '../../src/data/opening/probeFile.js';
 import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { readFinished } from '../../src/evaluation/comparison/finished.js';
 import { type Hdf5Content, Hdf5Writer, writeHdf5 } from '../../src/formats/hdf5/write.js';
 import { writeNpz } from '../../src/formats/npz.js';
-import { readFinished } from '../../src/workflows/comparison/finished.js';
-import { placeOnScan } from '../../src/workflows/evaluation/placeImage.js';
-import { readProbeBeside, readStoredImage } from '../../src/workflows/evaluation/readImage.js';
-import { startFrom } from '../../src/workflows/solving/start.js';
+import { placeOnScan } from '../../src/reconstruction/placeImage.js';
+import { readProbeBeside, readStoredImage } from '../../src/reconstruction/storedImage.js';
+import { startFrom } from '../../src/solvers/start.js';
 import { refuses } from '../support/formatFixtures.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ptychopinn-results-'));

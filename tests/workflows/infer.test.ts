@@ -5,18 +5,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inferenceConfigSchema, trainingConfigSchema } from '../../src/config/schema.js';
+import type { Services } from '../../src/core/services.js';
 import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
+import { textArray } from '../../src/formats/outputFiles.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
+import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { textArray } from '../../src/workflows/files.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
-import { networkOfBundle } from '../../src/workflows/networkSpec.js';
-import type { WorkflowServices } from '../../src/workflows/services.js';
 import { content } from '../persistence/sampleBundle.js';
 
 const N = 64;
@@ -66,7 +66,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function infer(name: string, over: Record<string, unknown> = {}, services: WorkflowServices = {}) {
+function infer(name: string, over: Record<string, unknown> = {}, services: Services = {}) {
   const { scan = 'scan.npz', model = 'gs1.zip', ...rest } = over;
   const config = inferenceConfigSchema.parse({
     model_path: path.join(folder, model as string),

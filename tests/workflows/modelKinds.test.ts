@@ -4,12 +4,12 @@ import type { Backend } from '../../src/backends/backend.js';
 import { trainingRequestSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { modelOf } from '../../src/reconstruction/model.js';
+import { scanForModel } from '../../src/reconstruction/scaleContract.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { modelOf } from '../../src/workflows/model.js';
-import { scanForModel } from '../../src/workflows/scaleContract.js';
-import { prepareTraining, trainModel } from '../../src/workflows/trainModel.js';
+import { prepareTraining, trainModel } from '../../src/training/trainModel.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
 

@@ -3,14 +3,14 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { comparisonPlot } from '../../src/evaluation/comparisonPlot.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { chooseCropSide } from '../../src/reconstruction/cropSide.js';
 import { scanBounds } from '../../src/reconstruction/frame.js';
+import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchStats.js';
+import { phasePicture, stitchedPictures } from '../../src/reconstruction/pictures.js';
+import { saveOutputs, writeReconstruction } from '../../src/reconstruction/reconstructionFile.js';
 import { PatchStitcher } from '../../src/reconstruction/stitch.js';
-import { PatchStatsLog, patchStatistics } from '../../src/workflows/patchStats.js';
-import { comparisonPlot } from '../../src/workflows/reconstruction/comparison.js';
-import { chooseCropSide } from '../../src/workflows/reconstruction/cropSide.js';
-import { phasePicture, stitchedPictures } from '../../src/workflows/reconstruction/pictures.js';
-import { saveOutputs, writeReconstruction } from '../../src/workflows/reconstruction/write.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -10,11 +10,11 @@ import { writeScan } from '../../src/data/scanWriter.js';
 import { relativeObjectError } from '../../src/evaluation/align.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { readProductFile } from '../../src/persistence/product/read.js';
+import { hashOf } from '../../src/persistence/resume.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
+import { requireSolverMemory } from '../../src/solvers/memory.js';
+import { runSolver } from '../../src/solvers/run.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
-import { requireSolverMemory } from '../../src/workflows/solving/memory.js';
-import { runSolver } from '../../src/workflows/solving/run.js';
-import { hashOf } from '../../src/workflows/training/resume.js';
 import { cli } from '../cli/capture.js';
 import { solveRequest, solverScan, writeSolverScan } from '../support/solverScan.js';
 

@@ -2,13 +2,13 @@
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
+import { uncertaintyPictures, wellCovered } from '../../reconstruction/pictures.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { VIRIDIS } from '../../report/colormaps.js';
 import { figure, inColumns, sideBySide } from '../../report/figure.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues } from '../../report/image.js';
 import { renderLossChart } from '../../report/lossChart.js';
 import type { Pixels } from '../../report/png.js';
-import { uncertaintyPictures, wellCovered } from '../../workflows/reconstruction/pictures.js';
 
 /** An image with its frame, as stitching leaves it; the uncertainty may be missing. */
 export type ShownImage = Pick<StitchedImage, 'image' | 'weight' | 'uncertainty'>;

@@ -1,5 +1,5 @@
 /** The model of a reconstructor: one may be replaced by another while it still reconstructs. */
-import type { PtychoModel } from '../../workflows/api/ptychoModel.js';
+import type { PtychoModel } from '../../reconstruction/ptychoModel.js';
 
 /** A model in use; `release` it once. */
 export interface ModelLease {

@@ -12,11 +12,11 @@ import { ALGORITHM_TITLES, type SolverAlgorithm, type SolverOptions } from '../.
 import { isPtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { frameOfObject } from '../../reconstruction/frame.js';
+import { completeConfig } from '../../reconstruction/inputs.js';
+import { solverBackend } from '../../solvers/backend.js';
+import { requireSolverMemory } from '../../solvers/memory.js';
+import { copyOf, type SolvedImage } from '../../solvers/run.js';
 import { type SolverStart, type SolverUpdate, solve } from '../../solvers/solve.js';
-import { completeConfig } from '../../workflows/api/inputs.js';
-import { solverBackend } from '../../workflows/solving/backend.js';
-import { requireSolverMemory } from '../../workflows/solving/memory.js';
-import { copyOf, type SolvedImage } from '../../workflows/solving/run.js';
 import { hasCoherentModes, holdsLight, openSolverInput, projection, type SolverInput } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOfSolver, type PlacedObject, placeOnObject, productWith, productWithSolved } from './output.js';

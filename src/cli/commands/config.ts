@@ -10,8 +10,9 @@ import {
 } from '../../config/definition.js';
 import { jsonSchemaOf } from '../../config/jsonSchema.js';
 import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
-import type { ProvenanceEntry, Resolved } from '../../config/resolve.js';
+import type { Resolved } from '../../config/resolve.js';
 import { PtychoError } from '../../core/errors.js';
+import type { ProvenanceEntry } from '../../core/services.js';
 import type { CommandModule } from '../command.js';
 import type { CliContext } from '../context.js';
 import { EXIT_OK } from '../exit.js';

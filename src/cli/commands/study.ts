@@ -7,7 +7,7 @@ import { loadConfigFile } from '../../config/load.js';
 import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
 import { counted } from '../../core/words.js';
-import type { StudySummary, VerificationReport } from '../../workflows/study/doseOverlap.js';
+import type { StudySummary, VerificationReport } from '../../study/doseOverlap.js';
 import type { CommandModule } from '../command.js';
 import { addConsoleOptions, type ConsoleLevel, consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
@@ -69,7 +69,7 @@ const missing = (flag: string, what: string) =>
   new PtychoError('USAGE', `${flag} is needed: ${what} (docs/study.md).`, { flag });
 
 async function verified(folder: string): Promise<Outcome> {
-  const { verifyFinishedStudy } = await import('../../workflows/study/doseOverlap.js');
+  const { verifyFinishedStudy } = await import('../../study/doseOverlap.js');
   const report = await verifyFinishedStudy(folder);
   return { text: verificationText(report, folder), report };
 }
@@ -83,7 +83,7 @@ async function ran(
   if (file === undefined) throw missing('--config FILE', 'the study');
   const { values, origin } = await loadConfigFile(file);
   const config = parseStudy(values, origin);
-  const { doseOverlapStudy } = await import('../../workflows/study/doseOverlap.js');
+  const { doseOverlapStudy } = await import('../../study/doseOverlap.js');
   const log = new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`);
   try {
     const interrupted = 'stopping after this step; the same command goes on';

@@ -22,7 +22,7 @@ export const workerCommand: CommandModule = {
       const streams = (context.byteStreams ?? claimStandardStreams)();
       const { serveWorker } = await import('../../adapters/worker/serve.js');
       const { reconstructorLibraries } = await import('../../adapters/ptychodus/library.js');
-      const { createdBy } = await import('../../workflows/version.js');
+      const { createdBy } = await import('../../core/version.js');
       const { reason, stuck } = await withInterrupt(context, async ({ signal, onFirst }) => {
         onFirst(() => say('interrupted: ending the work at hand.'));
         return serveWorker({

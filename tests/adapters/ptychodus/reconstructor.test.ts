@@ -9,8 +9,8 @@ import { sizeOf } from '../../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../../src/data/rawData.js';
 import { openBundle } from '../../../src/persistence/bundle.js';
 import { TRAINED_ELSEWHERE } from '../../../src/persistence/content.js';
-import { PtychoModel } from '../../../src/workflows/api/ptychoModel.js';
-import { train } from '../../../src/workflows/api/train.js';
+import { PtychoModel } from '../../../src/reconstruction/ptychoModel.js';
+import { train } from '../../../src/training/train.js';
 import {
   type HostInput,
   mirroredInput,

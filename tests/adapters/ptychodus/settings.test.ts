@@ -13,7 +13,7 @@ import { chosenPath, PtychoPinnSettings } from '../../../src/adapters/ptychodus/
 import { solverFromSettings } from '../../../src/adapters/ptychodus/settings/solver.js';
 import { trainingDefinition } from '../../../src/config/definition.js';
 import { SOLVER_ALGORITHMS, solverOptionsSchema } from '../../../src/config/schemas/solver.js';
-import { completeConfig } from '../../../src/workflows/api/inputs.js';
+import { completeConfig } from '../../../src/reconstruction/inputs.js';
 import { describePython, findPython } from '../../support/python.js';
 
 const read = (ini: string) => {

@@ -4,9 +4,9 @@
  */
 
 import type { ModelConfig } from '../../../config/schema.js';
-import type { EngineChoice } from '../../../workflows/api/inputs.js';
-import type { ImageOptions } from '../../../workflows/api/reconstruct.js';
-import type { TrainingOptions } from '../../../workflows/api/train.js';
+import type { EngineChoice } from '../../../reconstruction/inputs.js';
+import type { ImageOptions } from '../../../reconstruction/pipeline.js';
+import type { TrainingOptions } from '../../../training/train.js';
 import { idle } from './idle.js';
 import type { Parameter } from './parameters.js';
 import type { PtychoPinnSettings } from './settings.js';

@@ -1,0 +1,116 @@
+/** A scan made ready for a network: opened, grouped, measured. */
+import type { DataConfig } from '../config/schemas/data.js';
+import type { Logger } from '../core/log.js';
+import { DiffractionDataset } from './dataset.js';
+import { openSurveyed } from './findings/survey.js';
+import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
+import { cachedGroups } from './grouping/groupingCache.js';
+import { type GroupedStatistics, groupedStatistics } from './normalise.js';
+import { keepFirstPatterns, keepPatterns } from './patternCache.js';
+import type { RawData } from './rawData.js';
+
+/** The fields of training and inference configurations that choose and group patterns. */
+export interface ScanRequest {
+  /** null and `all`: one for each pattern. */
+  readonly n_groups: number | 'all' | null;
+  readonly n_subsample: number | null;
+  readonly subsample_seed: number | null;
+  readonly sequential_sampling: boolean;
+  readonly neighbor_count: number;
+  readonly enable_oversampling: boolean;
+  readonly neighbor_pool_size: number | null;
+  readonly seed: number;
+  readonly probe: string | null;
+  readonly measurement_domain: RawData['domain'] | null;
+  /** How the file is opened, and how neighbours are chosen. */
+  readonly data: DataConfig;
+}
+
+/** Patterns kept for a single pass after the one that measures them: 64 MiB, 4096 patterns of 64×64. */
+const ONE_PASS_BYTES = 2 ** 26;
+
+export interface PreparedScan {
+  readonly raw: RawData;
+  readonly groups: Groups;
+  readonly statistics: GroupedStatistics;
+  readonly dataset: DiffractionDataset;
+}
+
+/**
+ * Opens a scan as a request describes it, and looks at every pattern.
+ * @param pass as for {@link prepareScan}
+ */
+export function openScan(
+  path: string,
+  request: ScanRequest,
+  logger?: Logger,
+  pass: { readonly once?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<RawData> {
+  const options = {
+    ...request.data,
+    n_subsample: request.n_subsample,
+    subsample_seed: request.subsample_seed ?? request.seed,
+    probe: request.probe,
+    measurement_domain: request.measurement_domain,
+    logger,
+  };
+  return openSurveyed(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
+}
+
+/**
+ * Groups an open scan and measures what normalisation needs; each scan is normalised by its own mean power, so that the
+ * network sees the same range whatever the exposure.
+ *
+ * @param pass `once`: the patterns will be read once more, not every epoch, so that only a bounded part of them is kept in
+ * memory, whatever the length of the scan
+ */
+export async function prepareScan(
+  raw: RawData,
+  request: ScanRequest,
+  gridsize: number,
+  logger?: Logger,
+  pass: { readonly once?: boolean } = {},
+): Promise<PreparedScan> {
+  const { data } = request;
+  const options: GroupingOptions = {
+    gridsize,
+    n_groups: typeof request.n_groups === 'number' ? request.n_groups : raw.count,
+    neighbor_count: request.neighbor_count,
+    enable_oversampling: request.enable_oversampling,
+    neighbor_pool_size: request.neighbor_pool_size ?? undefined,
+    seed: request.subsample_seed ?? request.seed,
+    sequential: request.sequential_sampling,
+    neighbor_function: data.neighbor_function,
+    min_neighbor_distance_px: data.min_neighbor_distance_px,
+    max_neighbor_distance_px: data.max_neighbor_distance_px,
+    quadrant_candidates: data.quadrant_candidates,
+    logger,
+  };
+  const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);
+  return measureGroups(raw, groups, pass);
+}
+
+/** A scan that is grouped already, measured and ready for a network; `pass` as for {@link prepareScan}. */
+export async function measureGroups(
+  raw: RawData,
+  groups: Groups,
+  pass: { readonly once?: boolean } = {},
+): Promise<PreparedScan> {
+  // Measuring reads every pattern once, unless a survey has; where they fit into memory, the network is fed from that pass.
+  const patterns = raw.patterns.sums
+    ? raw.patterns
+    : pass.once
+      ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)
+      : keepPatterns(raw.patterns, groups.members);
+  const statistics = await groupedStatistics(patterns, groups, { badPixels: raw.badPixels });
+  const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, {
+    patterns,
+    cacheBytes: pass.once ? 0 : undefined,
+  });
+  return { raw, groups, statistics, dataset };
+}
+
+/** The members of each group, (count, C), as indices into the selected patterns: what a result's record holds. */
+export function memberRows({ count, C, members }: Groups): number[][] {
+  return Array.from({ length: count }, (_, g) => Array.from(members.subarray(g * C, (g + 1) * C)));
+}

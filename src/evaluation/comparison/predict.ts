@@ -1,0 +1,113 @@
+/** A bundle on the patterns of a comparison: one image, made batch by batch, the network let go of afterwards. */
+
+import type { Backend } from '../../backends/backend.js';
+import type { ComparisonConfig } from '../../config/schemas/comparison.js';
+import { throwIfCancelled } from '../../core/cancel.js';
+import type { Services } from '../../core/services.js';
+import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
+import { DebugDump } from '../../reconstruction/debugDump.js';
+import { type OpenedModel, openModel } from '../../reconstruction/model.js';
+import { reconstructDataset } from '../../reconstruction/reconstruct.js';
+import { probeFor, requireSide, scanForModel } from '../../reconstruction/scaleContract.js';
+import { doubts, exposureDoubts, scoreR } from '../../reconstruction/scanFit.js';
+import { checkImage } from './checkImage.js';
+import type { ComparedImage } from './image.js';
+import { firstGroups, type Subset } from './subset.js';
+
+/** A bundle that takes part, by the name it has in tables. */
+export interface NamedModel {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** What a model's image is made with. */
+export interface PredictionContext {
+  readonly config: ComparisonConfig;
+  readonly subset: Subset;
+  readonly backend: Backend;
+  readonly services: Services;
+}
+
+/**
+ * Opens a bundle for a comparison.
+ * @throws PtychoError those of opening a bundle, DATASET_SHAPE for one of another size of patterns
+ */
+export async function openForScan(
+  { path }: NamedModel,
+  raw: Parameters<typeof requireSide>[0],
+  config: ComparisonConfig,
+): Promise<OpenedModel> {
+  const model = await openModel(path, mlflowAccess(config.execution));
+  requireSide(raw, model.bundle.config.model.N, model.bundle.path);
+  return model;
+}
+
+/**
+ * The image that a bundle makes of the patterns. Memory depends on batch and image, not on the number of groups.
+ * @throws PtychoError DATASET_VALUE for an image of zeros or without numbers, CANCELLED, and those of engine and data
+ */
+export async function predictImage(
+  { name }: NamedModel,
+  model: OpenedModel,
+  { config, subset, backend, services }: PredictionContext,
+): Promise<ComparedImage> {
+  const { bundle } = model;
+  const { raw } = subset;
+  const { gridsize, architecture, model_type } = bundle.config.model;
+  const warnings = doubts(model, raw);
+  const limit = name === 'Baseline' ? config.baseline_debug_limit : null;
+  let prepared = await subset.scan(gridsize);
+  if (limit !== null && limit < prepared.groups.count) {
+    warnings.push(
+      `${name} was made of the first ${limit} of ${prepared.groups.count} groups (baseline_debug_limit): its numbers are no comparison.`,
+    );
+    prepared = await firstGroups(prepared, limit);
+  }
+  warnings.push(...exposureDoubts(bundle, raw, prepared.statistics.meanPower));
+  const { dataset, groups } = scanForModel(prepared, bundle);
+  const dump =
+    name === 'Baseline' && config.baseline_debug_dir !== null ? new DebugDump(config.baseline_debug_dir) : undefined;
+  const { probe, factor } = probeFor(bundle, raw);
+  const { patch_weighting, stitching, align_phases } = config;
+  const result = await reconstructDataset({
+    network: model.network(Math.max(dataset.canvasSide_px, bundle.canvasSide_px)),
+    weights: bundle.weights,
+    backend,
+    dataset,
+    batch_size: batchSize(name, config),
+    crop_px: config.stitch_crop_size,
+    ...{ patch_weighting, stitching, align_phases, probe },
+    prefetch: config.execution.prefetch_factor ?? undefined,
+    signal: services.signal,
+    onProgress: services.onProgress && ((event) => services.onProgress?.({ ...event, stage: name })),
+    onPatches: dump && ((patches, batch) => dump.see(patches, batch)),
+  });
+  throwIfCancelled(services.signal, 'The comparison');
+  const { stitched, seconds, patterns } = result;
+  await dump?.write(groups, stitched);
+  warnings.push(...checkImage(stitched.image, stitched.weight, `What ${name} (${bundle.path}) predicts`));
+  if (result.unaligned)
+    warnings.push('The phases of its patches were not aligned: the folder for temporary files is full.');
+  return {
+    name,
+    kind: 'bundle',
+    path: bundle.path,
+    image: stitched.image,
+    frame: stitched.frame,
+    frameKnown: true,
+    weight: stitched.weight,
+    seconds,
+    what: `${architecture}, ${model_type}, gridsize ${gridsize}`,
+    patterns,
+    rFactor: await scoreR(config.r_factor_patterns, { ...raw, probeGuess: probe }, stitched, factor),
+    warnings,
+  };
+}
+
+/** Groups in one prediction: a chunk is two batches with the engine. */
+function batchSize(name: string, config: ComparisonConfig): number {
+  const own = name === 'PtychoPINN' ? 'pinn' : name === 'Baseline' ? 'baseline' : undefined;
+  const batch = (own && config[`${own}_predict_batch_size`]) ?? config.batch_size;
+  const chunk = (own && config[`${own}_chunk_size`]) ?? null;
+  return chunk === null ? batch : Math.min(batch, Math.max(1, Math.floor(chunk / 2)));
+}

@@ -1,0 +1,90 @@
+/** The image beside the known object of a simulated scan: `comparison_plot.png`. */
+import { PtychoError } from '../core/errors.js';
+import type { ComplexImage } from '../core/tensor.js';
+import type { RawData } from '../data/rawData.js';
+import { frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reconstruction/frame.js';
+import type { PhaseRange } from '../reconstruction/pictures.js';
+import type { StitchedImage } from '../reconstruction/stitch.js';
+import { VIRIDIS } from '../report/colormaps.js';
+import { contactSheet } from '../report/contactSheet.js';
+import { type Picture, renderValues, shortNumber } from '../report/image.js';
+import { displayPhase } from '../report/phase.js';
+import type { Pixels } from '../report/png.js';
+import { alignComplex } from './align.js';
+import { boundingBox } from './score.js';
+
+/**
+ * The object of a scan, to compare with.
+ * @throws PtychoError DATASET_KEY_MISSING where the scan has none
+ */
+export function knownObject(raw: RawData): ComplexImage {
+  if (raw.objectGuess) return raw.objectGuess;
+  throw new PtychoError(
+    'DATASET_KEY_MISSING',
+    `comparison_plot needs the true object, but ${raw.source} holds no objectGuess; leave comparison_plot out, or use a simulated scan.`,
+    { key: 'objectGuess', path: raw.source },
+  );
+}
+
+/**
+ * Image and truth, amplitude above phase, in the rectangle that the scan positions span. The image is brought into the
+ * truth's gauge (one complex factor, one phase ramp); a picture and its truth have the same colours.
+ * @throws PtychoError DATASET_SHAPE where image and truth share no pixel there
+ */
+export function comparisonPlot(
+  stitched: StitchedImage,
+  truth: ComplexImage,
+  positions: { readonly xcoords: Float64Array; readonly ycoords: Float64Array },
+  range: PhaseRange,
+): Pixels {
+  const bounds = scanBounds(positions.xcoords, positions.ycoords);
+  const truthFrame = frameOfObject(truth);
+  const both = intersectFrames(stitched.frame, truthFrame);
+  const scan = boundingBox(bounds);
+  // A scan of one line, or of one point, spans no rectangle: then all that both have.
+  const region = both && scan.height > 8 && scan.width > 8 ? intersectFrames(both, scan) : both;
+  if (!region) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `The image and the objectGuess of the scan share no pixel, so comparison_plot has nothing to show; check that xcoords and ycoords are pixels of objectGuess.`,
+      { frame: stitched.frame, truth: truthFrame },
+    );
+  }
+  const reference = moveToFrame(truth, truthFrame, region);
+  const image = moveToFrame(stitched.image, stitched.frame, region);
+  const weight = moveToFrame({ re: stitched.weight.data, im: stitched.weight.data, shape: stitched.weight.shape }, stitched.frame, region).re; // biome-ignore format: one call
+  const mask = Uint8Array.from(weight, (w) => (w > 0 ? 1 : 0));
+  const { aligned } = alignComplex(image, reference, mask);
+  const ours = { re: Float32Array.from(aligned.re), im: Float32Array.from(aligned.im), shape: aligned.shape };
+  const modulus = ({ re, im }: ComplexImage) => re.map((v, i) => (mask[i] ? Math.hypot(v, im[i]) : Number.NaN));
+  const [ourPhase, truePhase] = [ours, reference].map((z) => displayPhase(z, { mask }));
+  const amplitude = pair(modulus(ours), modulus(reference), ours.shape, {}, '');
+  const phase = pair(ourPhase, truePhase, ours.shape, { low: range.phase_vmin, high: range.phase_vmax }, 'rad');
+  const title = (name: string, { low, high, unit }: Picture) => [
+    name,
+    `${shortNumber(low)} to ${shortNumber(high)}${unit === '' ? '' : ` ${unit}`}`,
+  ];
+  return contactSheet(
+    [
+      { title: title('amplitude', amplitude[0]), picture: amplitude[0] },
+      { title: title('true amplitude', amplitude[1]), picture: amplitude[1] },
+      { title: title('phase', phase[0]), picture: phase[0] },
+      { title: title('true phase', phase[1]), picture: phase[1] },
+    ],
+    2,
+  );
+}
+
+/** Two pictures with the colours of the second one's values, unless told otherwise. */
+function pair(
+  ours: Float32Array | Float64Array,
+  truth: Float32Array | Float64Array,
+  shape: readonly number[],
+  given: { readonly low?: number | null; readonly high?: number | null },
+  unit: string,
+): readonly [Picture, Picture] {
+  const own = renderValues(truth, shape, { low: 0.5, high: 99.5, unit });
+  const [low, high] = [given.low ?? own.low, given.high ?? own.high];
+  const options = { colormap: VIRIDIS, unit, limits: [low, high] as const };
+  return [renderValues(ours, shape, options), renderValues(truth, shape, options)];
+}

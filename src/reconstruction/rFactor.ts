@@ -1,0 +1,284 @@
+/**
+ * Amplitude R factor: how well an object image explains the measured patterns through the forward model.
+ * R = Σ|√I − |Ψ|| / Σ√I over all patterns and pixels.
+ */
+import { PtychoError } from '../core/errors.js';
+import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { DiffractionModel } from '../physics/detector.js';
+import { DetectorTransform } from '../physics/fourier.js';
+import { exposureFactor } from '../physics/probe.js';
+import { type FloatArray, sampleWindow } from '../physics/sampling.js';
+import { type FillOptions, fillUncovered } from './fill.js';
+import { type Frame, frameForScan, moveToFrame, scanBounds } from './frame.js';
+
+/**
+ * How positions between pixels are met: `bilinear` cuts interpolated object patches; `fourier` cuts at the rounded position
+ * and shifts the probe by the rest in Fourier space. Bilinear patches are smoother than the object, so the two differ in
+ * the dark parts of a pattern.
+ */
+export type SubPixelShift = 'bilinear' | 'fourier';
+
+/** A measured scan, as the R factor needs it. */
+export interface MeasuredScan {
+  /** √counts (n, N, N). */
+  readonly diffraction: Tensor;
+  /** Positions in object pixels. */
+  readonly xs: ArrayLike<number>;
+  readonly ys: ArrayLike<number>;
+  /** (N, N) or (P, N, N), at the photon level of the data. */
+  readonly probe: ComplexTensor<FloatArray>;
+  /** (N, N): 1 at detector pixels that are left out. */
+  readonly badPixels?: ArrayLike<number>;
+}
+
+/** What {@link amplitudeRFactor} takes besides the scan. */
+export interface RFactorOptions extends FillOptions {
+  /** Default `bilinear`. */
+  readonly shift?: SubPixelShift;
+}
+
+/**
+ * R of an object image over a scan, through its own forward model (nothing is rescaled).
+ * @throws PtychoError DATASET_SHAPE for arrays that do not fit together, DATASET_VALUE for a scan without counts
+ */
+export function amplitudeRFactor(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions = {},
+): number {
+  return misfitAt(1, scan, object, options);
+}
+
+/**
+ * R of an object image with the probe scaled to the counts of the scan ({@link exposureFactor}), as the solvers scale it: what the
+ * light of another exposure would add to R is no fault of the image.
+ * @returns R, and what the probe was multiplied by
+ * @throws PtychoError as {@link amplitudeRFactor}
+ */
+export function exposedRFactor(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions = {},
+): { readonly r: number; readonly factor: number } {
+  let counts = 0;
+  let power = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    counts += seen * seen;
+    power += modelled * modelled;
+  });
+  return { r: misfitAt(exposureFactor(counts, power), scan, object, options), factor: exposureFactor(counts, power) };
+}
+
+/** Σ|√I − factor·|Ψ|| / Σ√I. */
+function misfitAt(
+  factor: number,
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions,
+): number {
+  let misfit = 0;
+  let measured = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    misfit += Math.abs(seen - factor * modelled);
+    measured += seen;
+  });
+  return quotient(misfit, measured);
+}
+
+/**
+ * R of an object image whose amplitudes are known up to a common factor only, as those of other programs are: the factor is the
+ * one of least squares.
+ * @throws PtychoError as {@link amplitudeRFactor}
+ */
+export function scaledRFactor(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions = {},
+): { readonly r: number; readonly factor: number } {
+  let cross = 0;
+  let power = 0;
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    cross += seen * modelled;
+    power += modelled * modelled;
+  });
+  const factor = power > 0 ? cross / power : 0;
+  return { r: misfitAt(factor, scan, object, options), factor };
+}
+
+/** Measured and modelled amplitude of every pixel of every pattern that counts. */
+function forEachPixel(
+  scan: MeasuredScan,
+  object: { readonly image: ComplexImage; readonly frame: Frame },
+  options: RFactorOptions,
+  visit: (measured: number, modelled: number) => void,
+): void {
+  const { shift = 'bilinear' } = options;
+  const [n, side] = requireScan(scan);
+  const { image, fill } = fillUncovered(object.image, options);
+  // One canvas that holds every patch whole, so that no patch meets an edge.
+  const canvas = frameForScan(scanBounds(scan.xs, scan.ys), side + 2);
+  const whole = moveToFrame(image, object.frame, canvas, fill);
+  const probe = shift === 'fourier' ? new ShiftedProbe(scan.probe) : undefined;
+  const model = new DiffractionModel(probe?.shifted ?? scan.probe);
+  const area = side * side;
+  const half = Math.floor(side / 2);
+  const re = new Float64Array(area);
+  const im = new Float64Array(area);
+  const lambda = new Float64Array(area);
+  const [top, left] = canvas.originYxPx;
+  for (let k = 0; k < n; k++) {
+    const iy = probe ? Math.round(scan.ys[k]) : scan.ys[k];
+    const ix = probe ? Math.round(scan.xs[k]) : scan.xs[k];
+    probe?.moveTo(scan.ys[k] - iy, scan.xs[k] - ix);
+    sampleWindow(whole.re, canvas.height, canvas.width, iy - half - top, ix - half - left, re, side, side);
+    sampleWindow(whole.im, canvas.height, canvas.width, iy - half - top, ix - half - left, im, side, side);
+    model.intensity(re, im, 0, lambda);
+    for (let i = 0, at = k * area; i < area; i++, at++) {
+      if (!scan.badPixels?.[i]) visit(scan.diffraction.data[at], Math.sqrt(lambda[i]));
+    }
+  }
+}
+
+/** R of constant objects. */
+export interface ConstantObjectRFactor {
+  /** The lowest R that any constant object reaches, and its amplitude. */
+  readonly best: number;
+  readonly amplitude: number;
+  /** R of an empty object (amplitude 1). */
+  readonly empty: number;
+}
+
+/**
+ * R of the best constant object with this probe: the figure that a reconstruction must beat. All patterns of a constant
+ * object are alike, so R is a convex function of its amplitude and its minimum is found by golden section.
+ */
+export function constantObjectRFactor(scan: Omit<MeasuredScan, 'xs' | 'ys'>): ConstantObjectRFactor {
+  const [n, side] = requireScan({ ...scan, xs: [], ys: [] }, false);
+  const area = side * side;
+  const lambda = new Float64Array(area);
+  new DiffractionModel(scan.probe).intensity(new Float64Array(area).fill(1), new Float64Array(area), 0, lambda);
+  // A pixel that predicts nothing and measures nothing adds nothing.
+  const pattern = lambda.map((v, i) => (scan.badPixels?.[i] ? 0 : Math.sqrt(v)));
+  const measuredAt = (at: number, i: number) => (scan.badPixels?.[i] ? 0 : scan.diffraction.data[at]);
+  let measured = 0;
+  let cross = 0;
+  for (let k = 0, at = 0; k < n; k++) {
+    for (let i = 0; i < area; i++, at++) {
+      measured += measuredAt(at, i);
+      cross += measuredAt(at, i) * pattern[i];
+    }
+  }
+  const r = (amplitude: number) => {
+    let misfit = 0;
+    for (let k = 0, at = 0; k < n; k++) {
+      for (let i = 0; i < area; i++, at++) misfit += Math.abs(measuredAt(at, i) - amplitude * pattern[i]);
+    }
+    return quotient(misfit, measured);
+  };
+  const leastSquares = cross / (n * pattern.reduce((s, p) => s + p * p, 0));
+  const [amplitude, best] = goldenSection(r, 0.5 * leastSquares, 1.5 * leastSquares);
+  return { best, amplitude, empty: r(1) };
+}
+
+/** A probe moved by fractions of a pixel in Fourier space; holds its spectrum. */
+class ShiftedProbe {
+  /** The probe after the last {@link moveTo}; the arrays are overwritten. */
+  readonly shifted: ComplexTensor<Float64Array>;
+  private readonly side: number;
+  private readonly modes: number;
+  private readonly transform: DetectorTransform;
+  private readonly spectra: { readonly re: Float64Array; readonly im: Float64Array }[] = [];
+
+  constructor(probe: ComplexTensor<FloatArray>) {
+    this.side = probe.shape[probe.shape.length - 1];
+    const area = this.side * this.side;
+    this.modes = probe.re.length / area;
+    this.transform = new DetectorTransform(this.side);
+    this.shifted = { re: new Float64Array(probe.re.length), im: new Float64Array(probe.re.length), shape: probe.shape };
+    for (let p = 0; p < this.modes; p++) {
+      const re = Float64Array.from(probe.re.subarray(p * area, (p + 1) * area));
+      const im = Float64Array.from(probe.im.subarray(p * area, (p + 1) * area));
+      this.transform.forward(re, im);
+      this.spectra.push({ re, im });
+    }
+  }
+
+  moveTo(dy: number, dx: number): void {
+    const { side } = this;
+    const area = side * side;
+    const rows = phases(side, dy);
+    const cols = phases(side, dx);
+    this.spectra.forEach((spectrum, p) => {
+      const re = this.shifted.re.subarray(p * area, (p + 1) * area);
+      const im = this.shifted.im.subarray(p * area, (p + 1) * area);
+      for (let r = 0, i = 0; r < side; r++) {
+        for (let c = 0; c < side; c++, i++) {
+          const a = rows.re[r] * cols.re[c] - rows.im[r] * cols.im[c];
+          const b = rows.re[r] * cols.im[c] + rows.im[r] * cols.re[c];
+          re[i] = spectrum.re[i] * a - spectrum.im[i] * b;
+          im[i] = spectrum.re[i] * b + spectrum.im[i] * a;
+        }
+      }
+      this.transform.inverse(re, im);
+    });
+  }
+}
+
+/** e^{−2πi(k−⌊N/2⌋)d/N}; the Nyquist frequency of even N takes its real part, which keeps real images real. */
+function phases(side: number, distance: number): { re: Float64Array; im: Float64Array } {
+  const centre = Math.floor(side / 2);
+  const re = new Float64Array(side);
+  const im = new Float64Array(side);
+  for (let k = 0; k < side; k++) {
+    const angle = (-2 * Math.PI * (k - centre) * distance) / side;
+    re[k] = Math.cos(angle);
+    im[k] = 2 * (k - centre) === -side ? 0 : Math.sin(angle);
+  }
+  return { re, im };
+}
+
+function requireScan(scan: MeasuredScan, positions = true): [number, number] {
+  const [n, side, columns] = scan.diffraction.shape;
+  const probeSide = scan.probe.shape[scan.probe.shape.length - 1];
+  const misplaced = positions && (scan.xs.length !== n || scan.ys.length !== n);
+  if (scan.diffraction.shape.length !== 3 || side !== columns || probeSide !== side || misplaced) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `An R factor needs diffraction (n, N, N), a probe of side N and n positions; found diffraction ${formatShape(scan.diffraction.shape)}, probe ${formatShape(scan.probe.shape)}, ${scan.xs.length} x and ${scan.ys.length} y coordinates.`,
+      { diffraction: scan.diffraction.shape, probe: scan.probe.shape, xs: scan.xs.length, ys: scan.ys.length },
+    );
+  }
+  return [n, side];
+}
+
+function quotient(misfit: number, measured: number): number {
+  if (!(measured > 0)) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      'The diffraction patterns hold no counts, so an R factor has no meaning.',
+      {},
+    );
+  }
+  return misfit / measured;
+}
+
+/** The minimum of a convex function on [low, high]: place and value. */
+function goldenSection(f: (x: number) => number, low: number, high: number): [number, number] {
+  const ratio = (Math.sqrt(5) - 1) / 2;
+  let a = high - ratio * (high - low);
+  let b = low + ratio * (high - low);
+  let fa = f(a);
+  let fb = f(b);
+  while (high - low > 1e-3 * high) {
+    if (fa < fb) {
+      [high, b, fb] = [b, a, fa];
+      a = high - ratio * (high - low);
+      fa = f(a);
+    } else {
+      [low, a, fa] = [a, b, fb];
+      b = low + ratio * (high - low);
+      fb = f(b);
+    }
+  }
+  return fa < fb ? [a, fa] : [b, fb];
+}

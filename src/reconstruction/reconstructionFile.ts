@@ -1,0 +1,141 @@
+/**
+ * What a reconstruction leaves on disk: `reconstruction.npz` and its pictures.
+ *
+ * @example
+ * const files = await writeReconstruction('image', stitched, { algorithm: 'PtychoPINN cnn_cbam', sampleIndices, groups });
+ */
+import path from 'node:path';
+import type { Tensor } from '../core/tensor.js';
+import type { NpyInput } from '../formats/npyWrite.js';
+import { writeNpz } from '../formats/npz.js';
+import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
+import { GRAY, VIRIDIS } from '../report/colormaps.js';
+import { type Picture, renderValues, withColourBar } from '../report/image.js';
+import { encodePng } from '../report/png.js';
+import { type PhaseRange, stitchedPictures, uncertaintyPictures, wellCovered } from './pictures.js';
+import type { StitchedImage } from './stitch.js';
+
+/** What else goes into `reconstruction.npz`, and how pictures are coloured. */
+export interface ReconstructionFacts {
+  /** Who made the image, for instance `PtychoPINN cnn`. */
+  readonly algorithm: string;
+  /** (n) which patterns of the file were selected. */
+  readonly sampleIndices?: Int32Array;
+  /** (groups, C) members of each group, as indices into the selected patterns. */
+  readonly groups?: { readonly count: number; readonly C: number; readonly members: Int32Array };
+  readonly phaseRange?: PhaseRange;
+  /** More arrays for `reconstruction.npz`. */
+  readonly arrays?: Readonly<Record<string, NpyInput>>;
+}
+
+/** What is written of an image; a stitched one, or one that a solver made. */
+export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'>;
+
+/**
+ * Writes `reconstruction.npz`, `reconstructed_amplitude.png`, `reconstructed_phase.png` and, where it was measured, the
+ * uncertainty as arrays and pictures, to `folder`, which is made if missing. Files appear whole or not at all.
+ *
+ * Keys of the NPZ: `reconstructed_object` (rows, cols) complex64, `frame_origin_yx_px` (2,) object pixel of its first pixel,
+ * `overlap_count` (rows, cols), `amplitude_uncertainty` and `phase_uncertainty` (rows, cols; NaN where fewer than two patches
+ * lie), `sample_indices`, `nn_indices`, `algorithm`, and the arrays that are given.
+ *
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeReconstruction(
+  folder: string,
+  stitched: WrittenImage,
+  facts: ReconstructionFacts,
+): Promise<string[]> {
+  await makeOutputFolder(folder);
+  await writeNpz(path.join(folder, 'reconstruction.npz'), reconstructionArrays(stitched, facts));
+  return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.phaseRange))];
+}
+
+/** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
+export function reconstructionArrays(
+  { image, frame, overlapCount, uncertainty }: WrittenImage,
+  { sampleIndices, groups, arrays, algorithm }: ReconstructionFacts,
+): Record<string, NpyInput> {
+  return {
+    reconstructed_object: image,
+    frame_origin_yx_px: { data: Float64Array.from(frame.originYxPx), shape: [2] },
+    overlap_count: overlapCount,
+    ...(uncertainty && {
+      amplitude_uncertainty: uncertainty.amplitude,
+      phase_uncertainty: uncertainty.phase,
+    }),
+    ...(sampleIndices && { sample_indices: { data: sampleIndices, shape: [sampleIndices.length] } }),
+    ...(groups && { nn_indices: { data: groups.members, shape: [groups.count, groups.C] } }),
+    ...arrays,
+    algorithm: textArray(algorithm),
+  };
+}
+
+/** What {@link writeReconstruction} may write. */
+export const RECONSTRUCTION_FILES = [
+  'reconstruction.npz',
+  'reconstructed_amplitude.png',
+  'reconstructed_phase.png',
+  'amplitude_uncertainty.png',
+  'phase_uncertainty.png',
+] as const;
+
+/**
+ * Writes the pictures alone, over those that are there: previews of a reconstruction that goes on.
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writePictures(
+  folder: string,
+  stitched: Omit<WrittenImage, 'frame'>,
+  range?: PhaseRange,
+): Promise<string[]> {
+  const mask = wellCovered(stitched.weight);
+  const { amplitude, phase } = stitchedPictures(stitched, range, mask);
+  const uncertain = uncertaintyPictures(stitched, mask);
+  const pictures: [string, Picture][] = [
+    ['reconstructed_amplitude.png', amplitude],
+    ['reconstructed_phase.png', phase],
+    ...(uncertain
+      ? ([
+          ['amplitude_uncertainty.png', uncertain.amplitude],
+          ['phase_uncertainty.png', uncertain.phase],
+        ] as [string, Picture][])
+      : []),
+  ];
+  for (const [name, picture] of pictures) {
+    await writeAtomically(path.join(folder, name), encodePng(withColourBar(picture)));
+  }
+  return pictures.map(([name]) => name);
+}
+
+/**
+ * `save_outputs` as published: `reconstructed_amplitude.png` (grey) and `reconstructed_phase.png` (viridis) without axes, each
+ * over its full range of values. Does nothing where both images are null. Results that hold a stitched image also give its
+ * `reconstruction.npz`.
+ *
+ * @param amplitude,phase (rows, cols), as `runCdiExample` returns them
+ * @param outputPrefix the folder, made if missing
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function saveOutputs(
+  amplitude: Tensor | null,
+  phase: Tensor | null,
+  results: { readonly stitched?: StitchedImage },
+  outputPrefix: string,
+): Promise<string[]> {
+  if (amplitude === null || phase === null) return [];
+  await makeOutputFolder(outputPrefix);
+  const files: string[] = [];
+  if (results.stitched) {
+    files.push(...(await writeReconstruction(outputPrefix, results.stitched, { algorithm: 'PtychoPINN' })));
+  }
+  const plain = [
+    ['reconstructed_amplitude.png', renderValues(amplitude.data, amplitude.shape, { colormap: GRAY })],
+    ['reconstructed_phase.png', renderValues(phase.data, phase.shape, { colormap: VIRIDIS, unit: 'rad' })],
+  ] as const;
+  for (const [name, picture] of plain) await writeAtomically(path.join(outputPrefix, name), encodePng(picture));
+  return [...new Set([...files, ...plain.map(([name]) => name)])];
+}

@@ -1,0 +1,79 @@
+/** A solver that goes on from the image of a network. */
+import { parseRefinement } from '../config/schemas/refinement.js';
+import { ALGORITHM_TITLES, solverOptionsSchema } from '../config/schemas/solver.js';
+import { isPtychoError } from '../core/errors.js';
+import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import type { RefineImageRequest } from '../reconstruction/pipeline.js';
+import type { StitchedImage } from '../reconstruction/stitch.js';
+import { requireSolverMemory } from './memory.js';
+import { runSolver, type SolverResult } from './run.js';
+import { startAt } from './start.js';
+
+/** What the solver made of the image. */
+export interface RefinedImage {
+  /** `LSQML`. */
+  readonly algorithm: string;
+  readonly solved: SolverResult;
+  /** Amplitude R-factor of the network's image over all patterns, by the solver's own forward model. */
+  readonly rFactorBefore: number;
+  readonly stitched: StitchedImage;
+}
+
+/**
+ * Refines an image, and the probe with it.
+ * @returns undefined where it was stopped before its first epoch
+ * @throws PtychoError those of `solve`
+ */
+export async function refineImage(
+  request: RefineImageRequest,
+  { signal, onProgress, logger = silentLogger }: Services,
+): Promise<RefinedImage | undefined> {
+  const { raw, stitched, probe, backend, threads, seed, positions } = request;
+  const options = solverOptionsSchema.parse({ ...parseRefinement(request.refine), seed });
+  requireSolverMemory(raw, options, { threads, logger });
+  const scan = positions ? { ...raw, xcoords: positions.xs, ycoords: positions.ys } : raw;
+  let rFactorBefore = Number.NaN;
+  try {
+    const solved = await runSolver(scan, options, {
+      start: startAt(stitched, probe),
+      threads: threads ?? undefined,
+      ...{ backend, logger, signal, onProgress },
+      onEpoch: async (update) => {
+        if (update.epoch === 0) rFactorBefore = (await update.measure()).rFactor;
+      },
+    });
+    const { image, frame, coverage } = solved;
+    const covered = coverage.data.reduce((sum, v) => sum + (v > 0 ? 1 : 0), 0);
+    return {
+      algorithm: ALGORITHM_TITLES[options.algorithm],
+      solved,
+      rFactorBefore,
+      stitched: {
+        image,
+        frame,
+        overlapCount: coverage,
+        weight: coverage,
+        patches: raw.count,
+        coverage: covered / coverage.data.length,
+      },
+    };
+  } catch (error) {
+    if (isPtychoError(error, 'CANCELLED')) return undefined;
+    throw error;
+  }
+}
+
+/** What `run.json` says of it. */
+export function refinementRecord({ algorithm, solved, rFactorBefore }: RefinedImage): Record<string, unknown> {
+  return {
+    algorithm,
+    epochs: solved.epoch,
+    cancelled: solved.cancelled,
+    seconds: solved.seconds,
+    engine: solved.engine,
+    r_factor_before: rFactorBefore,
+    r_factor_after: solved.rFactor,
+    losses: solved.history.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss),
+  };
+}

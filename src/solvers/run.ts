@@ -1,0 +1,152 @@
+/**
+ * A solver run to its end, or to where it is stopped: what it came to is copied out of the engine, so that it outlives it.
+ *
+ * @example
+ * const { image, frame, rFactor } = await runSolver(raw, solverOptionsSchema.parse({ algorithm: 'rpie' }), {});
+ */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import { isPtychoError } from '../core/errors.js';
+import type { ProgressSink } from '../core/log.js';
+import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import type { Frame } from '../reconstruction/frame.js';
+import { lightOnObject } from './coverage.js';
+import { waveBytes } from './memory.js';
+import type { ScanToSolve } from './scan.js';
+import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
+
+/** A state of a run, copied. */
+export interface SolvedImage {
+  readonly epoch: number;
+  readonly image: ComplexImage;
+  readonly frame: Frame;
+  /** Light that fell on each pixel, 1 at the brightest; 0 where next to none did. */
+  readonly coverage: Tensor;
+  /** (N, N) or (modes, N, N). */
+  readonly probe: ComplexTensor;
+  readonly positions: { readonly xs: Float64Array; readonly ys: Float64Array };
+}
+
+/** What a run came to. */
+export interface SolverResult extends SolvedImage {
+  /** One row an epoch, the start (epoch 0) first. */
+  readonly history: readonly SolverRecord[];
+  readonly loss: number;
+  readonly rFactor: number;
+  /** Both are over all patterns as things stand; otherwise they are those of the last epoch's steps, because the run was stopped. */
+  readonly measured: boolean;
+  readonly snapshot: SolverSnapshot;
+  readonly engine: string;
+  /** Epochs of this run and how long they took, without reading the patterns and what {@link RunServices.onEpoch} does. */
+  readonly epochsDone: number;
+  readonly seconds: number;
+  readonly cancelled: boolean;
+}
+
+/** What a run takes besides scan and options. */
+export interface RunServices extends SolveServices {
+  /** After the start (epoch 0) and every epoch; the run waits for it. */
+  readonly onEpoch?: (update: SolverUpdate) => Promise<void>;
+  /** Exit waves beyond this are not copied after every epoch; 256 MiB where not given. */
+  readonly heldBytes?: number;
+}
+
+/**
+ * Runs a solver. Stopped by the signal it ends after the batch and gives the state after the last epoch; where that is too large to
+ * be kept in memory beside the work (exit waves of a difference map), it ends after the epoch.
+ * @throws PtychoError those of `solve`; CANCELLED before the first epoch is done
+ */
+export async function runSolver(
+  raw: ScanToSolve,
+  options: SolverOptions,
+  services: RunServices,
+): Promise<SolverResult> {
+  const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
+  const large = waveBytes(raw, options) > heldBytes;
+  const inner = new AbortController();
+  let begun = false;
+  const stop = () => {
+    if (!begun || !large) inner.abort();
+  };
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop);
+  const clock = { seconds: 0, since: performance.now(), epochs: 0 };
+  const result = (kept: Kept, { loss, rFactor }: Scores, measured: boolean): SolverResult => ({
+    ...imageOf(kept),
+    ...{ loss, rFactor, measured },
+    cancelled: kept.epoch < kept.epochs,
+    history: kept.snapshot.history,
+    snapshot: kept.snapshot,
+    engine: kept.engine,
+    epochsDone: clock.epochs,
+    seconds: clock.seconds,
+  });
+  const onProgress: ProgressSink = (event) => {
+    if (event.stage === 'reading') clock.since = performance.now();
+    others.onProgress?.(event);
+  };
+  let held: Kept | undefined;
+  try {
+    for await (const update of solve(raw, options, { ...others, onProgress, signal: inner.signal })) {
+      begun = true;
+      if (update.epoch > (others.resume?.epoch ?? 0)) {
+        clock.seconds += (performance.now() - clock.since) / 1000;
+        clock.epochs++;
+      }
+      await onEpoch?.(update);
+      const stopped = signal?.aborted === true && clock.epochs > 0;
+      if (stopped || update.epoch === update.epochs) {
+        return result(keep(update), await update.measure(), true);
+      }
+      if (clock.epochs > 0 && !large) held = keep(update);
+      clock.since = performance.now();
+    }
+  } catch (error) {
+    if (held && isPtychoError(error, 'CANCELLED'))
+      return result(held, held.snapshot.history[held.snapshot.history.length - 1], false);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  throw new Error('a solver ends with its last epoch');
+}
+
+type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
+
+/** What is copied of an update. */
+interface Kept {
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly engine: string;
+  readonly frame: Frame;
+  readonly probe: ComplexTensor;
+  readonly positions: SolvedImage['positions'];
+  readonly snapshot: SolverSnapshot;
+}
+
+const keep = (update: SolverUpdate): Kept => ({
+  epoch: update.epoch,
+  epochs: update.epochs,
+  engine: update.engine,
+  frame: update.object().frame,
+  probe: update.probe(),
+  positions: update.positions(),
+  snapshot: update.snapshot(),
+});
+
+function imageOf({ epoch, frame, probe, positions, snapshot }: Kept): SolvedImage {
+  const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
+  const image = { re, im, shape: [frame.height, frame.width] };
+  const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);
+  return { epoch, image, frame, coverage, probe, positions };
+}
+
+/** What an update shows, copied. */
+export function copyOf(update: SolverUpdate): SolvedImage {
+  return {
+    epoch: update.epoch,
+    ...update.object(),
+    coverage: update.coverage(),
+    probe: update.probe(),
+    positions: update.positions(),
+  };
+}

@@ -1,0 +1,194 @@
+/** What a solver begins with where it is not an empty object: a bundle's image of the scan, an image of a file, a product. */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { selectBackend } from '../backends/select.js';
+import { inferenceConfigSchema } from '../config/schema.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
+import { PtychoError } from '../core/errors.js';
+import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import { type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { splitFileSpec } from '../data/opening/fileSpec.js';
+import { toPixels } from '../data/opening/objectGrid.js';
+import { checkProbe } from '../data/opening/probeFile.js';
+import { gridOfScan } from '../data/opening/scanGeometry.js';
+import { prepareScan } from '../data/preparedScan.js';
+import type { RawData } from '../data/rawData.js';
+import { isProduct } from '../data/readers/product.js';
+import { POSITION_KEYS } from '../data/readers/productKeys.js';
+import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
+import { openNpz } from '../formats/npz.js';
+import { BUNDLE_FILE } from '../persistence/bundle.js';
+import { readProductFile } from '../persistence/product/read.js';
+import { chooseCropSide } from '../reconstruction/cropSide.js';
+import { frameForScan, scanBounds } from '../reconstruction/frame.js';
+import { type OpenedModel, openModel } from '../reconstruction/model.js';
+import { wellCovered } from '../reconstruction/pictures.js';
+import { placeOnScan, turnedImage } from '../reconstruction/placeImage.js';
+import { reconstructDataset } from '../reconstruction/reconstruct.js';
+import type { WrittenImage } from '../reconstruction/reconstructionFile.js';
+import { probeFor, probeInCounts, requireSide, scanForModel } from '../reconstruction/scaleContract.js';
+import { doubts, exposureDoubts } from '../reconstruction/scanFit.js';
+import { readProbeBeside, readStoredImage } from '../reconstruction/storedImage.js';
+import type { SolverStart } from './solve.js';
+
+const RECONSTRUCTION = 'reconstruction.npz';
+
+/**
+ * The start that `init` names. A probe that is given by name (`probe`) comes before the one beside the image.
+ * @throws PtychoError those of opening what is named, DATASET_SHAPE where it is of other patterns, DATASET_UNITS where pixels differ
+ */
+export async function startFrom(
+  init: string,
+  raw: RawData,
+  config: SolveConfig,
+  services: Services,
+): Promise<SolverStart> {
+  const { object, probe } = await found(init, raw, config, services);
+  return { object, probe: config.probe === null ? probe : undefined };
+}
+
+async function found(init: string, raw: RawData, config: SolveConfig, services: Services): Promise<SolverStart> {
+  const inFolder = path.join(init, RECONSTRUCTION);
+  if (existsSync(init) && statSync(init).isDirectory()) {
+    return existsSync(inFolder) && !existsSync(path.join(init, BUNDLE_FILE))
+      ? fromReconstruction(inFolder, raw, services)
+      : fromBundle(await openModel(init), raw, config, services);
+  }
+  const { file, key } = splitFileSpec(init);
+  const ending = path.extname(file).toLowerCase();
+  const hdf5 = existsSync(file) && (await isHdf5File(file));
+  if (key === undefined && (hdf5 || ending === '.npz') && (await isProductFile(file, hdf5))) {
+    return fromProduct(file, raw, services);
+  }
+  if (key !== undefined || hdf5 || ending === '.npz' || ending === '.npy') {
+    return fromReconstruction(init, raw, services);
+  }
+  return fromBundle(await openModel(init), raw, config, services);
+}
+
+async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
+  if (hdf5) {
+    const opened = await openHdf5(file);
+    try {
+      return isProduct(opened);
+    } finally {
+      opened.close();
+    }
+  }
+  const npz = await openNpz(file);
+  try {
+    return POSITION_KEYS.every((key) => npz.has(key)) && !npz.has('reconstructed_object');
+  } finally {
+    await npz.close();
+  }
+}
+
+/** What a network makes of the scan. */
+async function fromBundle(
+  model: OpenedModel,
+  raw: RawData,
+  config: SolveConfig,
+  services: Services,
+): Promise<SolverStart> {
+  const { bundle } = model;
+  const logger = services.logger ?? silentLogger;
+  requireSide(raw, bundle.config.model.N, bundle.path);
+  for (const doubt of doubts(model, raw)) logger.warn(doubt);
+  const inference = inferenceConfigSchema.parse({
+    model_path: bundle.path,
+    test_data_file: config.test_data_file,
+    data: config.data,
+    seed: config.seed,
+  });
+  const request = { ...inference, sequential_sampling: false };
+  const prepared = await prepareScan(raw, request, bundle.config.model.gridsize, logger, { once: true });
+  for (const doubt of exposureDoubts(bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
+  const { dataset } = scanForModel(prepared, bundle);
+  const backend = await selectBackend(config, logger);
+  try {
+    const { stitched } = await reconstructDataset({
+      network: model.network(Math.max(dataset.canvasSide_px, bundle.canvasSide_px)),
+      weights: bundle.weights,
+      backend,
+      dataset,
+      batch_size: inference.batch_size,
+      crop_px: chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+      patch_weighting: inference.patch_weighting,
+      stitching: inference.stitching,
+      align_phases: inference.align_phases,
+      probe: probeFor(bundle, raw).probe,
+      signal: services.signal,
+      onProgress: services.onProgress,
+    });
+    return startAt(stitched, probeInCounts(bundle, raw));
+  } finally {
+    await backend.dispose();
+  }
+}
+
+/** A solver's start at a stitched image; where that is dim, it means nothing. */
+export function startAt({ image, frame, weight }: WrittenImage, probe: ComplexTensor | undefined): SolverStart {
+  return { object: { image, frame, covered: coveredBy(weight) }, probe };
+}
+
+const coveredBy = (weight: Tensor): Tensor => ({ data: Float32Array.from(wellCovered(weight)), shape: weight.shape });
+
+/** `reconstruction.npz` of ours, or an image in a file of others. */
+async function fromReconstruction(spec: string, raw: RawData, services: Services): Promise<SolverStart> {
+  const note = (sentence: string) => services.logger?.warn(sentence);
+  const stored = placeOnScan(await readStoredImage(spec, 'the object to begin with'), raw);
+  const { image, originYxPx, weight, turned } = stored;
+  stored.notes.forEach(note);
+  const [height, width] = image.shape;
+  if (originYxPx === undefined) {
+    note(
+      `${spec} does not say where its ${formatShape(image.shape)} pixels lie (frame_origin_yx_px), so they are centred on the scan.`,
+    );
+  }
+  const frame = { originYxPx: originYxPx ?? centred(raw, height, width), height, width };
+  const covered = weight && coveredBy({ data: Float32Array.from(weight), shape: image.shape });
+  const probe = await readProbeBeside(spec, raw.N, { guess: true, note });
+  return { object: { image, frame, covered }, probe: probe && turnedImage(probe, turned) };
+}
+
+function centred(raw: RawData, height: number, width: number): readonly [number, number] {
+  const scan = frameForScan(scanBounds(raw.xcoords, raw.ycoords), raw.N);
+  const [top, left] = scan.originYxPx;
+  return [top + Math.floor((scan.height - height) / 2), left + Math.floor((scan.width - width) / 2)];
+}
+
+/** Pixels may differ by this share: sizes are rounded. */
+const SAME_PIXEL = 0.01;
+
+/** A product; its object is laid where its metres say, to the nearest pixel. */
+async function fromProduct(file: string, raw: RawData, services: Services): Promise<SolverStart> {
+  const note = (sentence: string) => services.logger?.warn(sentence);
+  const { object, probe } = await readProductFile(file, { note });
+  const [, height, width] = object.array.shape;
+  const pixel = { x: object.pixel.width_m, y: object.pixel.height_m };
+  const own = raw.geometry.objectPixel_m ?? pixel;
+  if (Math.abs(own.x / pixel.x - 1) > SAME_PIXEL || Math.abs(own.y / pixel.y - 1) > SAME_PIXEL) {
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `The object of ${file} has pixels of ${pixel.x} × ${pixel.y} m, those of ${raw.source} are ${own.x} × ${own.y} m; give an image with the pixels of the scan.`,
+      { path: file, found: pixel, expected: own },
+    );
+  }
+  const scan = toPixels(gridOfScan(raw, own));
+  const size = height * width;
+  return {
+    object: {
+      image: { re: object.array.re.subarray(0, size), im: object.array.im.subarray(0, size), shape: [height, width] },
+      frame: {
+        originYxPx: [
+          Math.round(scan.y(object.center_y_m) - height / 2),
+          Math.round(scan.x(object.center_x_m) - width / 2),
+        ],
+        height,
+        width,
+      },
+    },
+    probe: checkProbe(probe.array, raw.N, { path: file, member: 'probe' }, note),
+  };
+}

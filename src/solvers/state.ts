@@ -1,0 +1,210 @@
+/**
+ * `solver_state.npz`: a run after an epoch, from which it goes on bit for bit. NumPy arrays and two texts; docs/solvers.md says what
+ * is in it.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import type { SolverOptions } from '../config/schemas/solver.js';
+import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import type { NumericArray } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
+import { counted } from '../core/words.js';
+import type { RawData } from '../data/rawData.js';
+import { readText } from '../data/readers/npzText.js';
+import { openNpz, writeNpz } from '../formats/npz.js';
+import { textArray } from '../formats/outputFiles.js';
+import { hashOf } from '../persistence/resume.js';
+import type { SolverSnapshot } from './solve.js';
+
+/** The file below the output folder. */
+export const STATE_FILE = 'solver_state.npz';
+const FORMAT_VERSION = 1;
+/** Arrays of the snapshot begin with this. */
+const PREFIX = 'state_';
+
+/** What a state belongs to. */
+export interface StateHead {
+  /** The options of the solver. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** What the run began with, as it was given. */
+  readonly init: string | null;
+  /** Part of the scan → SHA-256. */
+  readonly scan: Readonly<Record<string, string>>;
+  readonly engine: string;
+  readonly version: string;
+}
+
+const headSchema = z.strictObject({
+  format_version: z.literal(FORMAT_VERSION),
+  epoch: z.int().nonnegative(),
+  options: z.record(z.string(), z.unknown()),
+  init: z.string().nullable(),
+  scan: z.record(z.string(), z.string()),
+  engine: z.string(),
+  version: z.string(),
+});
+
+/** A state that was read. */
+export interface StoredState {
+  readonly file: string;
+  readonly head: StateHead;
+  readonly snapshot: SolverSnapshot;
+}
+
+/**
+ * Writes a state under a temporary name, then renames it: the file is the old one or the new one.
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function saveState(
+  folder: string,
+  head: StateHead,
+  { epoch, arrays, history }: SolverSnapshot,
+): Promise<void> {
+  const rows = history.flatMap((row) => [row.epoch, row.loss, row.rFactor, row.shift_px]);
+  await writeNpz(path.join(folder, STATE_FILE), {
+    head: textArray(JSON.stringify({ format_version: FORMAT_VERSION, epoch, ...head })),
+    history: { data: Float64Array.from(rows), shape: [history.length, 4] },
+    ...Object.fromEntries(
+      Object.entries(arrays).map(([name, data]) => [`${PREFIX}${name}`, { data, shape: [data.length] }]),
+    ),
+  });
+}
+
+/**
+ * Reads the state of the run in a folder; undefined where it was stopped before its first one.
+ * @throws PtychoError FILE_NOT_FOUND where there is no run, CHECKPOINT_INVALID for a damaged file, FORMAT_UNSUPPORTED for a newer one
+ */
+export async function readState(folder: string): Promise<StoredState | undefined> {
+  const file = path.join(folder, STATE_FILE);
+  if (!existsSync(file)) {
+    if (existsSync(path.join(folder, 'config.json'))) return undefined;
+    throw new PtychoError(
+      'FILE_NOT_FOUND',
+      `There is nothing to resume in ${folder}: it is not the output folder of "ptychopinn solve"; leave --resume out to begin a run.`,
+      { path: folder },
+    );
+  }
+  try {
+    return await decode(file);
+  } catch (error) {
+    if (isPtychoError(error, 'FORMAT_UNSUPPORTED') && 'formatVersion' in error.fields) throw error;
+    throw new PtychoError(
+      'CHECKPOINT_INVALID',
+      `${file} is damaged or no state of a solver: ${messageOf(error).replace(/\.$/, '')}; begin anew without --resume.`,
+      { path: file },
+      { cause: error },
+    );
+  }
+}
+
+async function decode(file: string): Promise<StoredState> {
+  const npz = await openNpz(file);
+  try {
+    const text = await readText(npz, 'head');
+    const json = JSON.parse('text' in text ? text.text : '') as { format_version?: unknown };
+    if (typeof json.format_version === 'number' && json.format_version > FORMAT_VERSION) {
+      throw new PtychoError(
+        'FORMAT_UNSUPPORTED',
+        `${file} has format version ${json.format_version}, this ptychopinn reads up to ${FORMAT_VERSION}; install a newer ptychopinn.`,
+        { formatVersion: json.format_version, expected: FORMAT_VERSION },
+      );
+    }
+    const { epoch, format_version: _, ...head } = headSchema.parse(json);
+    const rows = (await npz.readReal('history')).data;
+    const arrays: Record<string, NumericArray> = {};
+    for (const key of npz.keys.filter((name) => name.startsWith(PREFIX))) {
+      arrays[key.slice(PREFIX.length)] = (await npz.readReal(key)).data;
+    }
+    const history = Array.from({ length: rows.length / 4 }, (_row, i) => ({
+      epoch: rows[4 * i],
+      loss: rows[4 * i + 1],
+      rFactor: rows[4 * i + 2],
+      shift_px: rows[4 * i + 3],
+    }));
+    if (history.at(-1)?.epoch !== epoch) throw new Error(`its history ends with epoch ${history.at(-1)?.epoch}`);
+    return { file, head, snapshot: { epoch, arrays, history } };
+  } finally {
+    await npz.close();
+  }
+}
+
+/** Patterns whose values are hashed; their number and positions stand for the others. */
+const SAMPLED = 16;
+
+/** Part of a scan → SHA-256. */
+export async function fingerprintOf(raw: RawData): Promise<Record<string, string>> {
+  const sampled = Math.min(SAMPLED, raw.count);
+  const rows = Int32Array.from({ length: sampled }, (_, i) => Math.floor((i * raw.count) / sampled));
+  const patterns = new Float32Array(sampled * raw.N * raw.N);
+  await raw.patterns.readAmplitudes(rows, patterns);
+  const probe = raw.probeGuess;
+  return {
+    patterns: hashOf(raw.domain, Float64Array.of(raw.count, raw.N), patterns, raw.sampleIndices),
+    positions: hashOf(raw.xcoords, raw.ycoords),
+    probe: hashOf(probe?.shape.join() ?? '', probe?.re, probe?.im),
+    'bad pixels': hashOf(raw.badPixels && Uint8Array.from(raw.badPixels)),
+  };
+}
+
+/** Options that may change when a run goes on: how far, and who computes. */
+const FREE: readonly string[] = ['epochs', 'engine'] satisfies (keyof SolverOptions)[];
+
+/** The run that asks to go on. */
+export interface GoingOn {
+  readonly folder: string;
+  readonly options: SolverOptions;
+  readonly init: string | null;
+  readonly scan: Readonly<Record<string, string>>;
+  /** The folder has what the last epoch came to. */
+  readonly hasResults: boolean;
+}
+
+/**
+ * Checks that a run may go on from a state.
+ * @throws PtychoError CONFIG_INVALID for other options or nothing left to do, DATASET_VALUE for another scan: one sentence that names
+ * what differs
+ */
+export function checkState(
+  { head, snapshot }: StoredState,
+  { folder, options, init, scan, hasResults }: GoingOn,
+): void {
+  const now: Readonly<Record<string, unknown>> = { ...options, init };
+  const then: Readonly<Record<string, unknown>> = { ...head.options, init: head.init };
+  for (const key of new Set([...Object.keys(then), ...Object.keys(now)])) {
+    if (FREE.includes(key) || now[key] === then[key]) continue;
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `${key} is ${shown(now[key])}, but the run in ${folder} was begun with ${shown(then[key])}; give the same value to resume it, or begin anew without --resume.`,
+      { key, found: now[key], expected: then[key] },
+    );
+  }
+  for (const part of new Set([...Object.keys(head.scan), ...Object.keys(scan)])) {
+    if (head.scan[part] === scan[part]) continue;
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `The run in ${folder} was begun with another scan: its ${part} ${part === 'probe' ? 'differs' : 'differ'}; give the same files to resume it, or begin anew without --resume.`,
+      { part, path: folder },
+    );
+  }
+  // A run that ended between its last state and its results still has these to write.
+  if (options.epochs === snapshot.epoch && !hasResults) return;
+  if (options.epochs <= snapshot.epoch) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `The run in ${folder} has ${counted(snapshot.epoch, 'epoch')} already; give more with --epochs to make it longer.`,
+      { key: 'epochs', found: options.epochs, expected: snapshot.epoch + 1 },
+    );
+  }
+}
+
+const shown = (value: unknown): string => (value === undefined || value === null ? 'not given' : JSON.stringify(value));
+
+/** Another engine or version may change the last digits: that is told, not refused. */
+export function warnOfEngine(then: StateHead, engine: string, folder: string, logger: Logger): void {
+  if (then.engine === engine && then.version === createdBy.version) return;
+  logger.warn(
+    `The run in ${folder} was begun with ${then.engine} (ptychopinn ${then.version}) and goes on with ${engine} (${createdBy.version}): the last digits may differ from a run that was never interrupted.`,
+  );
+}

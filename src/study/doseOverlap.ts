@@ -1,0 +1,218 @@
+/**
+ * `study dose-overlap`: how well networks and iterative codes do at several doses and overlaps, from simulation to a verified
+ * report. Steps that are done are not repeated; see docs/study.md.
+ *
+ * @example
+ * const { verification } = await doseOverlapStudy({ config: parseStudy(values, 'study.yaml'), folder: 'out', origin: 'study.yaml' });
+ */
+import path from 'node:path';
+import { parseStudy, type StudyConfig } from '../config/schemas/study.js';
+import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
+import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
+import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { withOutputFolder } from '../formats/outputs.js';
+import { aggregateStep, digestStep } from './analysis.js';
+import { ARM_SOURCES, type ArmSource, armSourceOf } from './arms.js';
+import { overlapStep, type Study, simulateStep, splitStep, subsetStep, validateStep } from './data.js';
+import {
+  type Job,
+  jobsOf,
+  logFile,
+  logsOf,
+  SPLITS,
+  STUDY_FILE,
+  sentinelOf,
+  trainingsOf,
+  VERIFICATION,
+} from './layout.js';
+import { type ExecutionResult, executionResult } from './manifest.js';
+import { type ArmResult, armStep, type ComparisonResult, compareStep, trainStep } from './models.js';
+import { type FinishedStep, failureLine, type Step, StepRunner } from './steps.js';
+import { type VerificationReport, verifyStudy } from './verify.js';
+
+export type { ArmJob, ArmOutcome, ArmRequest, ArmSource } from './arms.js';
+export { ARM_SOURCES } from './arms.js';
+export type { Study } from './data.js';
+export type { Check, VerificationReport } from './verify.js';
+
+/** What a study came to. */
+export interface StudySummary {
+  readonly folder: string;
+  /** Steps of this run, and those that were done before. */
+  readonly steps: { readonly done: number; readonly reused: number };
+  readonly results: readonly ExecutionResult[];
+  readonly verification: VerificationReport;
+}
+
+/**
+ * Runs a study, or what is left of it, and verifies it. A comparison that fails is recorded, and the others go on; anything else that
+ * fails ends the run, and the same call goes on where it ended.
+ *
+ * @param sources where iterative arms come from
+ * @throws PtychoError CANCELLED, and those of the workflows that it calls
+ */
+export async function doseOverlapStudy(
+  study: Study,
+  services: Services = {},
+  sources: readonly ArmSource[] = ARM_SOURCES,
+): Promise<StudySummary> {
+  // What is wrong with the configuration is said before the first step.
+  planned(study, sources);
+  const claim = { command: 'study dose-overlap', overwrite: study.overwrite ?? false, results: STUDY_RESULTS, isOwn: () => isStudy(study.folder) }; // biome-ignore format: one record
+  return withOutputFolder(study.folder, claim, services, async (folder) => {
+    await folder.make();
+    return runStudy(study, { ...services, signal: folder.signal, ownsOutputs: true }, sources);
+  });
+}
+
+/** What a study writes and, when its configuration changes, removes. */
+const STUDY_RESULTS = [STUDY_FILE, 'phase_c', 'phase_d', 'phase_e', 'phase_f', 'phase_g', 'analysis', 'steps'];
+
+/** A folder that a study was begun in may be gone on with, whatever its configuration is now: its steps know what they made. */
+const isStudy = (folder: string) => readStudy(folder).then(() => true, () => false); // biome-ignore format: one line
+
+async function runStudy(study: Study, services: Services, sources: readonly ArmSource[]): Promise<StudySummary> {
+  await makeOutputFolder(path.join(study.folder, 'cli'));
+  await writeAtomically(path.join(study.folder, STUDY_FILE), json({ study_format: 1, version: createdBy.version, config: study.config })); // biome-ignore format: one call
+  const run = new StudyRun(study, services, sources);
+  try {
+    await run.all();
+  } finally {
+    await run.writeLogs();
+  }
+  const verification = await verifyAndWrite(study.folder, study.config);
+  return { folder: study.folder, steps: run.steps.counts, results: run.results, verification };
+}
+
+/**
+ * Verifies a finished study again, from its files alone.
+ * @throws PtychoError FILE_NOT_FOUND and FILE_FORMAT for a folder that holds no study
+ */
+export async function verifyFinishedStudy(folder: string): Promise<VerificationReport> {
+  return verifyAndWrite(folder, await readStudy(folder));
+}
+
+async function verifyAndWrite(folder: string, config: StudyConfig): Promise<VerificationReport> {
+  const report = await verifyStudy(folder, config);
+  await makeOutputFolder(path.join(folder, path.dirname(VERIFICATION)));
+  await writeAtomically(path.join(folder, VERIFICATION), json(report));
+  return report;
+}
+
+/** The configuration that a study was run with. */
+async function readStudy(folder: string): Promise<StudyConfig> {
+  const file = path.join(folder, STUDY_FILE);
+  let text: string;
+  try {
+    text = await readTextInput(file, { maxBytes: CONFIG_BYTES });
+  } catch (cause) {
+    throw new PtychoError('FILE_NOT_FOUND', `There is no ${STUDY_FILE} in ${folder}; name the folder of a study, or run it first.`, { path: file }, { cause }); // biome-ignore format: one call
+  }
+  try {
+    return parseStudy((JSON.parse(text) as { config?: unknown }).config, file);
+  } catch (cause) {
+    throw new PtychoError('FILE_FORMAT', `${file} is no study: ${messageOf(cause)}`, { path: file }, { cause });
+  }
+}
+
+/** Makes every step once without running it: their configurations are checked thereby. */
+function planned(study: Study, sources: readonly ArmSource[]): void {
+  const { config } = study;
+  if (config.iterative) armSourceOf(config.iterative, sources).check?.(config.iterative, study.origin);
+  for (const dose of config.doses) simulateStep(study, dose);
+  for (const job of trainingsOf(config)) trainStep(study, job);
+  for (const job of jobsOf(config)) compareStep(study, job, false);
+}
+
+/** One run of a study. */
+class StudyRun {
+  readonly steps: StepRunner;
+  readonly results: ExecutionResult[] = [];
+  readonly #finished = new Map<string, FinishedStep>();
+  readonly #failures = new Map<string, string>();
+
+  constructor(
+    private readonly study: Study,
+    private readonly services: Services,
+    private readonly sources: readonly ArmSource[],
+  ) {
+    this.steps = new StepRunner(study.folder, services);
+  }
+
+  async all(): Promise<void> {
+    const { study } = this;
+    const { config } = study;
+    const views = Object.keys(config.views);
+    for (const dose of config.doses) {
+      await this.#step(simulateStep(study, dose));
+      await this.#step(splitStep(study, dose));
+      await this.#step(validateStep(study, dose));
+    }
+    for (const dose of config.doses) {
+      for (const view of views) {
+        for (const split of SPLITS) await this.#step(subsetStep(study, { dose, view, split }));
+        for (const gridsize of config.gridsizes) await this.#step(overlapStep(study, dose, view, gridsize));
+      }
+    }
+    for (const job of trainingsOf(config)) await this.#step(trainStep(study, job));
+    const skipped = new Map<Job, string | undefined>();
+    const jobs = jobsOf(config);
+    for (const job of jobs) {
+      const { record } = await this.#step(armStep(study, job, this.sources, this.steps.hashes));
+      skipped.set(job, (record.result as ArmResult).skipped);
+    }
+    for (const job of jobs) this.results.push(await this.#compare(job, skipped.get(job)));
+    await this.#step(aggregateStep(study, this.results));
+    await this.#step(digestStep(study, (job) => [...skipped].some(([of, why]) => why !== undefined && same(of, job))));
+  }
+
+  async #step(step: Step): Promise<FinishedStep> {
+    try {
+      const finished = await this.steps.run(step);
+      this.#finished.set(step.id, finished);
+      return finished;
+    } catch (error) {
+      this.#failures.set(step.id, failureLine(error));
+      throw error;
+    }
+  }
+
+  async #compare(job: Job, iterative_skipped: string | undefined): Promise<ExecutionResult> {
+    try {
+      const { record } = await this.#step(compareStep(this.study, job, iterative_skipped === undefined));
+      const { models } = record.result as ComparisonResult;
+      return executionResult(job, { status: 'success', models, iterative_skipped });
+    } catch (error) {
+      if (!isPtychoError(error) || error.code === 'CANCELLED') throw error;
+      (this.services.logger ?? silentLogger).warn(`This comparison failed, the others go on: ${error.message}`);
+      return executionResult(job, { status: 'failed', models: [], iterative_skipped, error: error.message });
+    }
+  }
+
+  /** The logs of what this run did or found done; those of work that is not done end without their last line. */
+  async writeLogs(): Promise<void> {
+    for (const { name, steps } of logsOf(this.study.config)) {
+      const lines = steps.flatMap((id) => {
+        const failure = this.#failures.get(id);
+        const record = this.#finished.get(id)?.record;
+        return [
+          ...(record ? [`--- ${id}`, ...record.log] : []),
+          ...(failure === undefined ? [] : [`--- ${id}`, failure]),
+        ];
+      });
+      const done = steps.every((id) => this.#finished.has(id));
+      if (lines.length === 0) continue;
+      const text = [
+        `ptychopinn ${createdBy.version} study dose-overlap`,
+        ...lines,
+        ...(done ? [sentinelOf(name)] : []),
+      ];
+      await writeAtomically(path.join(this.study.folder, logFile(name)), `${text.join('\n')}\n`);
+    }
+  }
+}
+
+const same = (a: Job, b: Job): boolean => a.dose === b.dose && a.view === b.view && a.split === b.split;

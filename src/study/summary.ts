@@ -1,0 +1,213 @@
+/** The numbers of a study: read from the tables of its comparisons, averaged, and subtracted from each other. */
+import path from 'node:path';
+import { parse } from 'csv-parse/sync';
+import type { StudyConfig } from '../config/schemas/study.js';
+import { PtychoError } from '../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { canonicalName } from '../evaluation/comparison/names.js';
+import { METRIC_NAMES } from '../evaluation/reference.js';
+import { comparisonFolder, type Job, jobsOf, type Split, SUMMARY } from './layout.js';
+
+/** A number, or the word for what is none: `NaN`, `inf`, `-inf`. */
+export type Shown = number | string;
+/** Amplitude and phase of a metric, or its one value. */
+export type Values = Readonly<Partial<Record<'amplitude' | 'phase' | 'value', Shown>>>;
+/** Model → metric → values. */
+export type Scores = Readonly<Record<string, Readonly<Record<string, Values>>>>;
+
+/** One comparison in numbers. */
+export interface JobSummary extends Job {
+  /** `comparison_metrics.csv`. */
+  readonly reference: Scores;
+  /** `comparison_metrics_standard.csv`. */
+  readonly standard: Scores;
+  /** `comparison_floors.csv`, by floor, family and metric. */
+  readonly floors: Readonly<Record<string, Scores>>;
+}
+
+/** Mean and best over the comparisons that count, and how many these are. */
+export interface Aggregate {
+  readonly mean: Shown;
+  readonly best: Shown;
+  readonly n: number;
+}
+
+/** `metrics_summary.json`. */
+export interface MetricsSummary {
+  readonly generated_at: string;
+  readonly study_format: 1;
+  /** Comparisons that succeeded. */
+  readonly n_jobs: number;
+  /** `test` where the study compares it: what the averages are of. */
+  readonly aggregate_split: Split;
+  /** Name of the iterative arm in tables. */
+  readonly iterative: string;
+  readonly jobs: readonly JobSummary[];
+  readonly aggregate_metrics: Readonly<
+    Record<string, Readonly<Record<string, Readonly<Record<'amplitude' | 'phase', Aggregate>>>>>
+  >;
+}
+
+/** One metric of two models, subtracted. */
+export type Delta = Readonly<Record<'amplitude' | 'phase', Shown>>;
+
+/** `metrics_delta_summary.json`. */
+export interface DeltaSummary {
+  readonly generated_at: string;
+  readonly source_metrics: string;
+  /** Comparisons that had both models, by `vs_…`. */
+  readonly n_jobs: Readonly<Record<string, number>>;
+  readonly deltas: Readonly<Record<string, Readonly<Record<(typeof DELTA_METRICS)[number], Delta>>>>;
+}
+
+/** What is subtracted. */
+export const DELTA_METRICS = ['ms_ssim', 'mae'] as const;
+const QUANTITIES = ['amplitude', 'phase'] as const;
+/** Errors: the smaller the better. */
+const ERRORS = new Set<string>(['mae', 'mse']);
+
+/** A number as JSON can hold it. */
+export function shown(value: number): Shown {
+  if (Number.isFinite(value)) return value;
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? 'inf' : '-inf';
+}
+
+/** The number that is meant; NaN for a value that is missing. */
+export function numberOf(value: Shown | undefined): number {
+  if (typeof value === 'number') return value;
+  return value === 'inf' ? Number.POSITIVE_INFINITY : value === '-inf' ? Number.NEGATIVE_INFINITY : Number.NaN;
+}
+
+/**
+ * Reads the tables of the comparisons that succeeded.
+ * @param folder of the study
+ * @throws PtychoError FILE_FORMAT for a table that is not as `compare` writes it
+ */
+export async function collectSummary(
+  folder: string,
+  config: StudyConfig,
+  failed: readonly Job[],
+  generated_at: string,
+): Promise<MetricsSummary> {
+  const isFailed = (job: Job) =>
+    failed.some((f) => f.dose === job.dose && f.view === job.view && f.split === job.split);
+  const jobs: JobSummary[] = [];
+  for (const job of jobsOf(config)) if (!isFailed(job)) jobs.push(await readJob(folder, job));
+  const aggregate_split: Split = config.splits.includes('test') ? 'test' : 'train';
+  return {
+    generated_at,
+    study_format: 1,
+    n_jobs: jobs.length,
+    aggregate_split,
+    iterative: iterativeName(config),
+    jobs,
+    aggregate_metrics: aggregate(jobs.filter(({ split }) => split === aggregate_split)),
+  };
+}
+
+/** What the iterative arm is called, also where there is none. */
+export const iterativeName = ({ iterative }: StudyConfig): string => canonicalName(iterative?.name ?? 'PtyChi');
+
+async function readJob(folder: string, job: Job): Promise<JobSummary> {
+  const at = (name: string) => path.join(folder, comparisonFolder(job), name);
+  const floors: Record<string, Record<string, Record<string, Values>>> = {};
+  for (const { family, floor, metric, ...values } of await rows(at('comparison_floors.csv'), ['family', 'floor'])) {
+    floors[floor] ??= {};
+    floors[floor][family] ??= {};
+    floors[floor][family][metric] = valuesOf(values);
+  }
+  const scores = async (name: string): Promise<Scores> => {
+    const found: Record<string, Record<string, Values>> = {};
+    for (const { model, metric, ...values } of await rows(at(name), ['model'])) {
+      found[model] ??= {};
+      found[model][metric] = valuesOf(values);
+    }
+    return found;
+  };
+  return {
+    ...job,
+    reference: await scores('comparison_metrics.csv'),
+    standard: await scores('comparison_metrics_standard.csv'),
+    floors,
+  };
+}
+
+type Row = Readonly<Record<string, string>>;
+
+async function rows(file: string, keys: readonly string[]): Promise<Row[]> {
+  const columns = [...keys, 'metric', 'amplitude', 'phase', 'value'];
+  const text = await readTextInput(file, { maxBytes: TABLE_BYTES });
+  const table = parse(text, { skip_empty_lines: true }) as string[][];
+  if (table[0]?.join() !== columns.join() || table.some((cells) => cells.length !== columns.length)) {
+    throw new PtychoError('FILE_FORMAT', `${file} must have the columns ${columns.join(', ')}.`, { path: file });
+  }
+  return table.slice(1).map((cells) => Object.fromEntries(columns.map((name, c) => [name, cells[c]])));
+}
+
+function valuesOf(row: Row): Values {
+  const values: Partial<Record<'amplitude' | 'phase' | 'value', Shown>> = {};
+  for (const name of ['amplitude', 'phase', 'value'] as const) {
+    const cell = row[name];
+    if (cell === '') continue;
+    values[name] = /^(NaN|-?inf)$/.test(cell) ? cell : shown(Number(cell));
+  }
+  return values;
+}
+
+/** Models of all comparisons in order of appearance. */
+export function modelsOf(jobs: readonly JobSummary[]): string[] {
+  return [...new Set(jobs.flatMap(({ reference }) => Object.keys(reference)))];
+}
+
+function aggregate(jobs: readonly JobSummary[]): MetricsSummary['aggregate_metrics'] {
+  return Object.fromEntries(
+    modelsOf(jobs).map((model) => [
+      model,
+      Object.fromEntries(
+        METRIC_NAMES.map((metric) => {
+          const of = (quantity: 'amplitude' | 'phase'): Aggregate => {
+            const values = jobs.flatMap(({ reference }) =>
+              model in reference ? [numberOf(reference[model][metric]?.[quantity])] : [],
+            );
+            // A NaN among them is seen in the mean.
+            const best = ERRORS.has(metric) ? Math.min(...values) : Math.max(...values);
+            return { mean: shown(meanOf(values)), best: shown(best), n: values.length };
+          };
+          return [metric, { amplitude: of('amplitude'), phase: of('phase') }];
+        }),
+      ),
+    ]),
+  );
+}
+
+const meanOf = (values: readonly number[]): number =>
+  values.length === 0 ? Number.NaN : values.reduce((sum, v) => sum + v, 0) / values.length;
+
+/** PtychoPINN − other, averaged over the comparisons that have both; NaN where none has. */
+export function deltaSummary(summary: MetricsSummary, generated_at: string): DeltaSummary {
+  const jobs = summary.jobs.filter(({ split }) => split === summary.aggregate_split);
+  const others = ['Baseline', summary.iterative];
+  const both = (other: string) => jobs.filter(({ reference }) => 'PtychoPINN' in reference && other in reference);
+  return {
+    generated_at,
+    source_metrics: SUMMARY,
+    n_jobs: Object.fromEntries(others.map((other) => [`vs_${other}`, both(other).length])),
+    deltas: Object.fromEntries(
+      others.map((other) => [
+        `vs_${other}`,
+        Object.fromEntries(
+          DELTA_METRICS.map((metric) => [
+            metric,
+            Object.fromEntries(
+              QUANTITIES.map((quantity) => {
+                const of = ({ reference }: JobSummary, model: string) => numberOf(reference[model][metric]?.[quantity]);
+                const values = both(other).map((job) => of(job, 'PtychoPINN') - of(job, other));
+                return [quantity, shown(meanOf(values))];
+              }),
+            ) as Delta,
+          ]),
+        ) as Record<(typeof DELTA_METRICS)[number], Delta>,
+      ]),
+    ),
+  };
+}

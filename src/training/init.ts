@@ -1,0 +1,103 @@
+/** The weights that a training begins with: fresh ones, or those of a bundle (`init`). */
+import type { Backend } from '../backends/backend.js';
+import type { ModelConfig, TrainingConfig } from '../config/schema.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
+import type { Tensor } from '../core/tensor.js';
+import type { DiffractionDataset } from '../data/dataset.js';
+import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
+import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
+import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
+import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { checkWeights } from '../persistence/weights.js';
+
+/** A bundle to begin from. */
+export interface InitialBundle {
+  readonly weights: Readonly<Record<string, Tensor>>;
+  /** SHA-256 of its `weights.safetensors`. */
+  readonly sha256: string;
+}
+
+/**
+ * Opens the bundle that `init` names and fits its weights to the network.
+ * @throws PtychoError WEIGHTS_MISMATCH when it is another network, naming what differs; and those of `openBundle`.
+ */
+export async function openInitialBundle(
+  path: string,
+  network: PtychoNetwork,
+  access: MlflowAccess = {},
+): Promise<InitialBundle> {
+  const bundle = await openBundle(path, access);
+  const template = network.parameters.map((p) => [p.name, p.shape] as const);
+  try {
+    checkWeights(template, bundle.weights);
+  } catch (error) {
+    if (!isPtychoError(error, 'WEIGHTS_MISMATCH')) throw error;
+    throw new PtychoError('WEIGHTS_MISMATCH', mismatch(bundle, network, error.message), error.fields, { cause: error });
+  }
+  return { weights: movedScale(bundle, network), sha256: bundle.manifest.members['weights.safetensors'].sha256 };
+}
+
+/** The trained factor on the intensity scale belongs to the weights, the scale itself to each data set. */
+function movedScale(bundle: OpenedBundle, network: PtychoNetwork): Record<string, Tensor> {
+  const weights = { ...bundle.weights };
+  const trained = weights[LOG_INTENSITY_SCALE];
+  if (trained) {
+    const shift = Math.log(network.spec.scale.intensityScale) - Math.log(bundle.scale.intensityScale);
+    weights[LOG_INTENSITY_SCALE] = { data: trained.data.map((v) => v + shift), shape: trained.shape };
+  }
+  return weights;
+}
+
+function mismatch(bundle: OpenedBundle, network: PtychoNetwork, otherwise: string): string {
+  const [theirs, ours] = [bundle.config.model, network.spec.config] as readonly ModelConfig[];
+  const differing = (Object.keys(ours) as (keyof ModelConfig)[]).filter((key) => theirs[key] !== ours[key]);
+  const trained = (['intensity_scale_trainable', 'probe_trainable'] as const).filter(
+    (key) => bundle.config[key] !== (network.spec[key] ?? false),
+  );
+  if (differing.length + trained.length === 0) return `init: ${bundle.path}: ${otherwise}`;
+  const list = [
+    ...differing.map((key) => `${key} ${String(theirs[key])} (here ${String(ours[key])})`),
+    ...trained.map((key) => `${key} ${bundle.config[key]} (here ${network.spec[key] ?? false})`),
+  ];
+  return `init: ${bundle.path} is another network: ${list.join(', ')}; give the same values, or begin with fresh weights.`;
+}
+
+/** Patterns that the two scales of `rect_s1s2_init: data` are fitted to, in batches. */
+const CALIBRATION_BATCHES = 4;
+
+/**
+ * Fresh weights from the seed; with `rect_s1s2_init: data` the scales s1 and s2 are fitted to the first batches.
+ * @throws PtychoError from engine and data
+ */
+export async function freshWeights(
+  network: PtychoNetwork,
+  config: Pick<TrainingConfig, 'seed' | 'batch_size' | 'model'>,
+  data: { readonly dataset: Pick<DiffractionDataset, 'batch'>; readonly groups: Int32Array },
+  backend: Backend,
+): Promise<Record<string, Tensor>> {
+  const weights = network.initialWeights(config.seed);
+  const { physics_forward_mode, rect_s1s2_init } = config.model;
+  if (physics_forward_mode !== 'rectangular_scaled' || rect_s1s2_init !== 'data') return weights;
+  const size = Math.min(config.batch_size, data.groups.length);
+  const program = await backend.compile(network.calibrate(size));
+  const state = await backend.createState(weights);
+  const sums: Record<keyof RectangularMoments, number[]> = { normal: [], right: [], measured: [], predicted: [] };
+  const batches = Math.min(CALIBRATION_BATCHES, Math.floor(data.groups.length / size));
+  for (let b = 0; b < batches; b++) {
+    const { diffraction, positions } = await data.dataset.batch(data.groups.subarray(b * size, (b + 1) * size));
+    const outputs = await program.run({ input: diffraction, input_positions: positions }, state);
+    for (const name of Object.keys(sums) as (keyof RectangularMoments)[]) {
+      sums[name] = Array.from(outputs[name].data, (v, i) => v / batches + (sums[name][i] ?? 0));
+    }
+  }
+  await state.dispose();
+  await program.dispose();
+  const { normal, right, measured, predicted } = sums;
+  const { s1, s2 } = fitRectangular({ normal, right, measured: measured[0], predicted: predicted[0] });
+  const [first, second] = RECTANGULAR_PARAMETERS;
+  return {
+    ...weights,
+    [first]: { data: Float32Array.of(s1), shape: [] },
+    [second]: { data: Float32Array.of(s2), shape: [] },
+  };
+}

@@ -1,0 +1,383 @@
+/**
+ * The loop over epochs and batches, apart from files: network, engine and data in; best weights and history out. Where it
+ * stands after an epoch is plain data ({@link LoopState}), from which it goes on bit for bit.
+ */
+import type { Backend, DeviceState } from '../backends/backend.js';
+import type { TrainingConfig } from '../config/schema.js';
+import { throwIfCancelled } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
+import { type Logger, type ProgressSink, silentLogger } from '../core/log.js';
+import { LegacyRng, type RngState } from '../core/rng.js';
+import type { Tensor } from '../core/tensor.js';
+import type { DiffractionDataset } from '../data/dataset.js';
+import { PositionRefiner } from '../model/positionRefiner.js';
+import { type LearningRateSchedule, learningRateSchedule, trainingStage } from '../model/schedule.js';
+import { averagedName } from '../model/trainingSteps.js';
+import { batchFeeds, scalarFeeds } from './feeds.js';
+import type { TrainableNetwork } from './network.js';
+import { batchesOf, DEFAULT_PREFETCH, type TrainPart } from './prefetch.js';
+import { Averages, ProgramCache } from './programs.js';
+import { type EpochRecord, EXTRA_COLUMNS, EXTRA_TERMS, type ExtraColumn, type Monitor, monitorOf } from './records.js';
+import { Stepper } from './stepper.js';
+import { EpochJudge } from './stopping.js';
+import { TrainingWatch } from './watch.js';
+
+type Tensors = Record<string, Tensor>;
+
+/** Where a run stands after an epoch. */
+export interface LoopState {
+  readonly epoch: number;
+  readonly history: readonly EpochRecord[];
+  /** The shuffling, after this epoch's. */
+  readonly shuffle: RngState;
+  /** Everything that the engine holds: weights, optimiser, averages. */
+  readonly state: Readonly<Tensors>;
+  readonly best: {
+    readonly epoch: number;
+    readonly weights: Readonly<Tensors>;
+    readonly positions?: Readonly<Tensors>;
+  };
+  /** State of the refinement of scan positions. */
+  readonly positions?: Readonly<Tensors>;
+}
+
+/** What may be looked at when an epoch has ended. */
+export interface EpochView {
+  readonly judge: EpochJudge;
+  /** The weights that would be saved now: averages where they are kept. */
+  weights(): Promise<Tensors>;
+  /** Everything; reads the engine's state. */
+  snapshot(): Promise<LoopState>;
+}
+
+/** The training part needs the scan itself only where positions move. */
+export type TrainingPart = TrainPart & { readonly dataset: TrainPart['dataset'] & Pick<DiffractionDataset, 'raw'> };
+
+export interface TrainLoopInput {
+  readonly config: TrainingConfig;
+  readonly network: TrainableNetwork;
+  readonly backend: Backend;
+  readonly training: TrainingPart;
+  /** Held-out groups, of the same or of another data set. */
+  readonly validation?: TrainPart;
+  /** Weights to begin with; fresh ones where not given. */
+  readonly initialWeights?: Readonly<Tensors>;
+  /** Goes on from here. */
+  readonly from?: LoopState;
+  readonly signal?: AbortSignal;
+  readonly logger?: Logger;
+  readonly onProgress?: ProgressSink;
+  /** Called after every complete epoch, and awaited. */
+  readonly onEpoch?: (record: EpochRecord, view: EpochView) => Promise<void> | void;
+}
+
+export interface TrainLoopResult {
+  readonly history: readonly EpochRecord[];
+  readonly bestEpoch: number;
+  /** The monitored value of the best epoch. */
+  readonly bestLoss: number;
+  /** The column of the history that chose it. */
+  readonly monitored: string;
+  /** Weights of the best epoch. */
+  readonly weights: Readonly<Tensors>;
+  /** Refined scan positions of the best epoch, pixels, where they were trained. */
+  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
+  readonly cancelled: boolean;
+  /** Stopped by `early_stop_patience`. */
+  readonly stoppedEarly: boolean;
+  /** Why the run could not go on; what came before is whole. */
+  readonly failure?: PtychoError;
+  readonly seconds: number;
+  readonly patternsSeen: number;
+}
+
+/**
+ * Trains and keeps the weights of the best epoch by the monitored column (`val_loss` unless configured otherwise, `loss`
+ * where nothing validates). Cancelling ends after the running step and keeps the best epoch so far (within the first epoch:
+ * its steps so far).
+ *
+ * @throws PtychoError TRAINING_FAILED when the loss stops being a number within the first epoch (later, `failure` says so),
+ * CANCELLED when cancelled before the first step.
+ */
+export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult> {
+  const run = new TrainingRun(input, await initialState(input));
+  const started = performance.now();
+  let cancelled = false;
+  let failure: PtychoError | undefined;
+  try {
+    if (!input.from) await run.lookBeforeTraining();
+    while (!run.done && !cancelled) cancelled = (await run.epoch()) === 'cancelled';
+  } catch (error) {
+    if (!(error instanceof PtychoError && error.code === 'TRAINING_FAILED') || run.history.length === 0) throw error;
+    failure = error;
+  } finally {
+    await run.dispose();
+  }
+  if (run.history.length === 0) throwIfCancelled(input.signal, 'Training');
+  const seconds = (performance.now() - started) / 1000;
+  return { ...run.result(), cancelled, failure, seconds };
+}
+
+function initialState({ backend, network, config, from, initialWeights }: TrainLoopInput): Promise<DeviceState> {
+  if (from) return backend.createState(from.state);
+  const weights = initialWeights ?? network.initialWeights(config.seed);
+  return backend.createState({ ...weights, ...network.initialOptimiserState() });
+}
+
+/** One run under way. */
+class TrainingRun {
+  readonly history: EpochRecord[];
+  readonly #input: TrainLoopInput;
+  readonly #state: DeviceState;
+  readonly #stepper: Stepper;
+  readonly #evaluations: ProgramCache;
+  readonly #schedule: LearningRateSchedule;
+  readonly #shuffle: LegacyRng;
+  readonly #monitor: Monitor;
+  readonly #judge: EpochJudge;
+  readonly #watch: TrainingWatch;
+  readonly #refiner: PositionRefiner | undefined;
+  #best: LoopState['best'] | undefined;
+  #patternsSeen = 0;
+
+  constructor(input: TrainLoopInput, state: DeviceState) {
+    const { config, network, backend, from, logger = silentLogger } = input;
+    this.#input = input;
+    this.#state = state;
+    this.#monitor = monitorOf(config.execution, this.#validation !== undefined);
+    this.#judge = new EpochJudge(this.#monitor, config);
+    // What was told before a run was interrupted is not told again.
+    let replaying = from !== undefined;
+    this.#watch = new TrainingWatch((sentence) => {
+      if (!replaying) logger.warn(sentence);
+    });
+    this.#schedule = learningRateSchedule(config);
+    // A stream of its own: weights and shuffling stay independent of each other.
+    this.#shuffle = new LegacyRng((config.seed + 1) >>> 0);
+    this.#refiner = config.position_trainable ? refinerOf(config, input.training.dataset.raw) : undefined;
+    const averaged = config.weight_averaging > 0;
+    this.#evaluations = new ProgramCache(backend, (b) => network.evaluate(b, { averaged }));
+    this.#stepper = new Stepper({
+      network,
+      backend,
+      state,
+      accumulate: config.execution.accum_steps,
+      refiner: this.#refiner,
+    });
+    this.history = [...(from?.history ?? [])];
+    if (from) {
+      // What judge, schedule and watch know follows from the history.
+      for (const record of from.history) this.#learn(record);
+      replaying = false;
+      this.#shuffle.restore(from.shuffle);
+      if (from.positions) this.#refiner?.restore(from.positions);
+      this.#best = from.best;
+    }
+  }
+
+  get #validation(): TrainPart | undefined {
+    const { validation } = this.#input;
+    return validation && validation.groups.length > 0 ? validation : undefined;
+  }
+
+  get done(): boolean {
+    return this.history.length >= this.#input.config.nepochs || this.#judge.exhausted;
+  }
+
+  /** Fresh weights on the first batch: do predicted and measured patterns have the same scale at all? */
+  async lookBeforeTraining(): Promise<void> {
+    const { config, training, network } = this.#input;
+    // A network that learns from labels never meets probe and counts in its loss.
+    if (config.model.model_type === 'supervised') return;
+    const groups = training.groups.subarray(0, config.batch_size);
+    if (!network.evaluate(groups.length).outputs.has('intensity_ratio')) return;
+    // Averages begin with the first step; the program of the weights themselves is needed only here then.
+    const averaged = config.weight_averaging > 0;
+    const programs = averaged ? new ProgramCache(this.#input.backend, (b) => network.evaluate(b)) : this.#evaluations;
+    const seen = await this.#evaluate({ dataset: training.dataset, groups }, programs);
+    if (averaged) await programs.dispose();
+    this.#watch.beforeTraining({ intensity_ratio: seen.mean('intensity_ratio') });
+  }
+
+  /** Trains and judges one epoch. */
+  async epoch(): Promise<'complete' | 'cancelled'> {
+    const { config, training, signal } = this.#input;
+    const epoch = this.history.length;
+    const order = Int32Array.from(this.#shuffle.permutation(training.groups.length), (i) => training.groups[i]);
+    const averages = new Averages();
+    let cancelled = false;
+    const part = { dataset: training.dataset, groups: order };
+    for await (const batch of batchesOf(part, config.batch_size, this.#ahead)) {
+      if (signal?.aborted) {
+        cancelled = true;
+        break;
+      }
+      await this.#step(batch, epoch, order.length, averages);
+    }
+    // Stopped within the first epoch there is no epoch to keep: the steps done so far become one.
+    if (cancelled && (this.history.length > 0 || !averages.has('loss'))) return 'cancelled';
+    await this.#stepper.flush(averages);
+    checkFinite(averages, epoch, this.#schedule.rate(epoch));
+    const stage = trainingStage(config, epoch);
+    if (epoch >= config.position_start_epoch) this.#refiner?.endEpoch();
+    const record = await this.#recordOf(epoch, stage.physicsWeight, averages);
+    this.history.push(record);
+    if (this.#learn(record)) this.#best = await this.#bestNow(record.epoch);
+    // An epoch that was not finished is none to go on from.
+    if (!cancelled) await this.#input.onEpoch?.(record, this.#view());
+    return cancelled ? 'cancelled' : 'complete';
+  }
+
+  result(): Omit<TrainLoopResult, 'cancelled' | 'failure' | 'seconds'> {
+    const best = this.#best as LoopState['best'];
+    const { config, training } = this.#input;
+    let positions: TrainLoopResult['positions'];
+    if (best.positions) {
+      const refiner = refinerOf(config, training.dataset.raw);
+      refiner.restore(best.positions);
+      positions = { xs: refiner.xs, ys: refiner.ys };
+    }
+    return {
+      history: this.history,
+      bestEpoch: best.epoch,
+      bestLoss: this.#judge.best?.value ?? Number.NaN,
+      monitored: this.#monitor.column,
+      weights: best.weights,
+      positions,
+      stoppedEarly: this.history.length < config.nepochs && this.#judge.exhausted,
+      patternsSeen: this.#patternsSeen,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#state.dispose();
+  }
+
+  get #ahead(): number {
+    return this.#input.config.execution.prefetch_factor ?? DEFAULT_PREFETCH;
+  }
+
+  async #step(batch: Parameters<Stepper['add']>[0], epoch: number, groups: number, averages: Averages): Promise<void> {
+    const { config } = this.#input;
+    const at = epoch + batch.start / groups;
+    const stage = trainingStage(config, at);
+    const learningRate = this.#schedule.rate(at) * stage.rateFactor;
+    const moves = this.#refiner !== undefined && epoch >= config.position_start_epoch;
+    const positionRate = moves ? learningRate / config.learning_rate : undefined;
+    await this.#stepper.add(batch, { learningRate, physicsWeight: stage.physicsWeight, positionRate }, averages);
+    this.#patternsSeen += batch.arrays.members.length;
+    checkFinite(averages, epoch, learningRate);
+    this.#input.onProgress?.({
+      stage: 'training',
+      done: epoch * groups + batch.start + batch.indices.length,
+      total: config.nepochs * groups,
+      unit: 'groups',
+      note: `epoch ${epoch + 1}/${config.nepochs}, loss ${averages.mean('loss').toPrecision(4)}`,
+    });
+  }
+
+  async #recordOf(epoch: number, physicsWeight: number, averages: Averages): Promise<EpochRecord> {
+    const { config } = this.#input;
+    const stage = trainingStage(config, epoch);
+    const rate = this.#schedule.rate(epoch) * stage.rateFactor;
+    const held = this.#validation && (await this.#evaluate(this.#validation, this.#evaluations));
+    if (held && !Number.isFinite(held.mean('loss'))) throw diverged(epoch, rate);
+    const extras: Partial<Record<ExtraColumn, number>> = {};
+    for (const name of [...EXTRA_TERMS, ...EXTRA_COLUMNS]) if (averages.has(name)) extras[name] = averages.mean(name);
+    for (const name of EXTRA_TERMS) if (held?.has(name)) extras[`val_${name}`] = held.mean(name);
+    if (config.stage_1_epochs + config.stage_2_epochs > 0) extras.physics_weight = physicsWeight;
+    if (this.#refiner) extras.position_shift_px = this.#refiner.rmsShift_px;
+    return {
+      epoch: epoch + 1,
+      learning_rate: rate,
+      loss: averages.mean('loss'),
+      nll: averages.mean('nll'),
+      mae: averages.mean('mae'),
+      val_loss: held?.mean('loss') ?? null,
+      val_nll: held?.mean('nll') ?? null,
+      val_mae: held?.mean('mae') ?? null,
+      amplitude_contrast: averages.mean('amplitude_contrast'),
+      ...extras,
+    };
+  }
+
+  /** Everything that follows from an epoch's figures; true when it is the best so far. */
+  #learn(record: EpochRecord): boolean {
+    const better = this.#judge.add(record);
+    // Losses of the early stages measure something else.
+    if (trainingStage(this.#input.config, record.epoch - 1).stage === 3) {
+      this.#schedule.epochEnded(record.val_loss ?? record.loss);
+    }
+    this.#watch.epoch(record);
+    return better;
+  }
+
+  /** The losses of the configuration in full, whatever the stage. */
+  async #evaluate(part: TrainPart, programs: ProgramCache): Promise<Averages> {
+    const { config, training } = this.#input;
+    const averages = new Averages();
+    for await (const { indices, arrays } of batchesOf(part, config.batch_size, this.#ahead)) {
+      const [B, C] = arrays.diffraction.shape;
+      const refiner = part.dataset === training.dataset ? this.#refiner : undefined;
+      const available = {
+        ...batchFeeds(arrays, refiner?.relativePositions(arrays.members, B, C)),
+        ...scalarFeeds({ physics_weight: 1 }),
+      };
+      averages.add(await programs.run(indices.length, available, this.#state), indices.length);
+    }
+    return averages;
+  }
+
+  #view(): EpochView {
+    return {
+      judge: this.#judge,
+      weights: () => this.#weights(),
+      snapshot: async () => ({
+        epoch: this.history.length,
+        history: [...this.history],
+        shuffle: this.#shuffle.save(),
+        state: await this.#state.read(),
+        best: this.#best as LoopState['best'],
+        positions: this.#refiner?.state(),
+      }),
+    };
+  }
+
+  async #bestNow(epoch: number): Promise<LoopState['best']> {
+    return { epoch, weights: await this.#weights(), positions: this.#refiner?.state() };
+  }
+
+  async #weights(): Promise<Tensors> {
+    const { config, network } = this.#input;
+    const averaged = config.weight_averaging > 0;
+    const places = network.parameters.map((p): [string, string] => [
+      p.name,
+      averaged && !p.fixed ? averagedName(p.name) : p.name,
+    ]);
+    const values = await this.#state.read(places.map(([, place]) => place));
+    return Object.fromEntries(places.map(([name, place]) => [name, values[place]]));
+  }
+}
+
+function refinerOf(config: TrainingConfig, raw: DiffractionDataset['raw']): PositionRefiner {
+  return new PositionRefiner({
+    xs: raw.xcoords,
+    ys: raw.ycoords,
+    learningRate_px: config.position_learning_rate ?? 20 * config.learning_rate,
+    stepLimit_px: config.position_step_limit_px,
+  });
+}
+
+/** Before the step and after it: a gradient that is no number spoils weights whose loss was one. */
+function checkFinite(averages: Averages, epoch: number, rate: number): void {
+  const fine = (name: string) => !averages.has(name) || Number.isFinite(averages.mean(name));
+  if (!fine('loss') || !fine('gradient_norm')) throw diverged(epoch, rate);
+}
+
+function diverged(epoch: number, rate: number): PtychoError {
+  return new PtychoError(
+    'TRAINING_FAILED',
+    `The loss is no longer a number in epoch ${epoch + 1} (learning rate ${rate}): lower --learning_rate, or check that probe and patterns have the same units with "ptychopinn inspect".`,
+    { epoch: epoch + 1, learning_rate: rate },
+  );
+}

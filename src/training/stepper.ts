@@ -1,0 +1,101 @@
+/**
+ * Optimiser steps over batches: one a batch, or one for several whose gradients are added up first (`accum_steps`).
+ *
+ * @example
+ * const stepper = new Stepper({ network, backend, state, accumulate: 4 });
+ * for (const batch of batches) await stepper.add(batch, rates);
+ * await stepper.flush(); // the last, incomplete group of batches, with its true weight
+ */
+import type { Backend, DeviceState } from '../backends/backend.js';
+import type { Tensor } from '../core/tensor.js';
+import type { PositionRefiner } from '../model/positionRefiner.js';
+import { type Available, batchFeeds, scalarFeeds } from './feeds.js';
+import type { TrainableNetwork } from './network.js';
+import type { LoadedBatch } from './prefetch.js';
+import { type Averages, ProgramCache } from './programs.js';
+
+/** What holds for a step. */
+export interface StepRates {
+  readonly learningRate: number;
+  readonly physicsWeight: number;
+  /** Present where scan positions move: factor on their learning rate. */
+  readonly positionRate?: number;
+}
+
+export interface StepperOptions {
+  readonly network: TrainableNetwork;
+  readonly backend: Backend;
+  readonly state: DeviceState;
+  /** Batches of one step. */
+  readonly accumulate: number;
+  readonly refiner?: PositionRefiner;
+}
+
+interface Pending {
+  readonly members: Int32Array;
+  readonly gradients?: Tensor;
+  readonly groups: number;
+}
+
+/** Runs training steps on a state of the engine. */
+export class Stepper {
+  readonly #options: StepperOptions;
+  readonly #steps: ProgramCache;
+  readonly #apply: ProgramCache;
+  #pending: Pending[] = [];
+  #rates: StepRates | undefined;
+
+  constructor(options: StepperOptions) {
+    const { network, backend, accumulate } = options;
+    this.#options = options;
+    this.#steps = new ProgramCache(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b)));
+    this.#apply = new ProgramCache(backend, () => network.applyStep());
+  }
+
+  /** Takes a batch; its outputs, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */
+  async add({ indices, arrays }: LoadedBatch, rates: StepRates, averages: Averages): Promise<void> {
+    const { state, accumulate, refiner } = this.#options;
+    this.#rates ??= rates;
+    const [B, C] = arrays.diffraction.shape;
+    const groups = indices.length;
+    const available: Available = {
+      ...batchFeeds(arrays, refiner?.relativePositions(arrays.members, B, C)),
+      ...scalarFeeds({
+        learning_rate: this.#rates.learningRate,
+        physics_weight: this.#rates.physicsWeight,
+        batch_weight: groups,
+      }),
+    };
+    const outputs = await this.#steps.run(groups, available, state);
+    averages.add(outputs, groups);
+    this.#pending.push({ members: arrays.members, gradients: outputs.position_gradients, groups });
+    if (this.#pending.length >= accumulate) await this.flush(averages);
+  }
+
+  /** Takes the step that waits for more batches, if there is one. */
+  async flush(averages: Averages): Promise<void> {
+    const [pending, rates] = [this.#pending, this.#rates];
+    if (pending.length === 0 || rates === undefined) return;
+    this.#pending = [];
+    this.#rates = undefined;
+    const total = pending.reduce((n, p) => n + p.groups, 0);
+    if (this.#options.accumulate > 1) {
+      const available = scalarFeeds({ learning_rate: rates.learningRate, total_weight: total });
+      averages.add(await this.#apply.run(0, available, this.#options.state), total);
+    }
+    if (rates.positionRate !== undefined) this.#movePositions(pending, total, rates.positionRate);
+  }
+
+  /** One step of the positions for all batches together: the loss of each is a mean over its own groups. */
+  #movePositions(pending: readonly Pending[], total: number, rate: number): void {
+    const { refiner } = this.#options;
+    const withGradients = pending.filter((p): p is Required<Pending> => p.gradients !== undefined);
+    if (!refiner || withGradients.length === 0) return;
+    const members = Int32Array.from(withGradients.flatMap((p) => Array.from(p.members)));
+    const values = withGradients.flatMap(({ gradients, groups }) =>
+      Array.from(gradients.data, (v) => v * (groups / total)),
+    );
+    const shape = [total, ...withGradients[0].gradients.shape.slice(1)];
+    refiner.update(members, { data: Float32Array.from(values), shape }, rate);
+  }
+}

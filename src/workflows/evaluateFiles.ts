@@ -1,0 +1,97 @@
+/** What an evaluation leaves on disk: `metrics.json`, `metrics.csv`, `frc.png`. */
+
+import path from 'node:path';
+import type { BothFamilies } from '../evaluation/floors.js';
+import { METRIC_NAMES } from '../evaluation/reference.js';
+import { halfBitThreshold } from '../evaluation/resolution.js';
+import { type CsvCell, encodeCsv } from '../formats/csvWrite.js';
+import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { renderCorrelationChart } from '../report/correlationChart.js';
+import { encodePng } from '../report/png.js';
+import type { EvaluationReport, HalvesReport } from './evaluate.js';
+
+/** What {@link writeEvaluation} and {@link writeHalves} write. */
+export const EVALUATION_FILES = ['metrics.json', 'metrics.csv', 'frc.png'] as const;
+export const HALVES_FILES = ['halves.json', 'frc.png'] as const;
+
+/**
+ * Writes the metrics and floors of an image.
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeEvaluation(folder: string, report: EvaluationReport): Promise<string[]> {
+  await makeOutputFolder(folder);
+  const { files: _, ...content } = report;
+  await writeAtomically(path.join(folder, 'metrics.json'), json(plain(content)));
+  await writeAtomically(path.join(folder, 'metrics.csv'), metricsCsv(report));
+  const { frc } = (report.metrics ?? report.floors.constant).standard;
+  await writeAtomically(path.join(folder, 'frc.png'), chartOf(frc, 'Ring correlation with the truth'));
+  return [...EVALUATION_FILES];
+}
+
+/** Writes the correlation of two halves: `halves.json` and `frc.png`. @throws PtychoError OUTPUT_UNWRITABLE */
+export async function writeHalves(folder: string, report: HalvesReport): Promise<string[]> {
+  await makeOutputFolder(folder);
+  const { files: _, ...content } = report;
+  await writeAtomically(path.join(folder, 'halves.json'), json(plain(content)));
+  await writeAtomically(path.join(folder, 'frc.png'), chartOf(report.halves.frc, 'Ring correlation of half sets'));
+  return [...HALVES_FILES];
+}
+
+/** One row an image, family and metric; `value` for those that are one number. NaN stands where there is none. */
+export function metricsCsv({ metrics, floors, rFactor }: EvaluationReport): string {
+  const rows: CsvCell[][] = [['image', 'family', 'metric', 'amplitude', 'phase', 'value']];
+  const row = (image: string, family: string, metric: string, ...cells: (number | undefined)[]) => {
+    const text = (v: number | undefined) => (v === undefined ? '' : Number.isFinite(v) ? v.toFixed(6) : String(v));
+    rows.push([image, family, metric, ...[0, 1, 2].map((k) => text(cells[k]))]);
+  };
+  const images: [string, BothFamilies | undefined][] = [
+    ['reconstruction', metrics],
+    ['constant', floors.constant],
+    ...(floors.scan ? ([['scan', floors.scan]] as [string, BothFamilies][]) : []),
+  ];
+  for (const [image, scores] of images) {
+    for (const family of ['reference', 'standard'] as const) {
+      for (const name of METRIC_NAMES) {
+        const pair = scores?.[family][name];
+        row(image, family, name, pair?.amplitude ?? Number.NaN, pair?.phase ?? Number.NaN);
+      }
+    }
+    row(image, 'standard', 'complex_error', undefined, undefined, scores?.standard.complex_error ?? Number.NaN);
+    for (const threshold of ['frc50', 'frc1over7', 'half_bit'] as const) {
+      const of = (what: 'amplitude' | 'phase' | 'complex') =>
+        scores?.standard.resolution[what][threshold].px ?? Number.NaN;
+      row(image, 'standard', `resolution_px_${threshold}`, of('amplitude'), of('phase'), of('complex'));
+    }
+  }
+  if (rFactor) {
+    row('reconstruction', 'standard', 'r_factor', undefined, undefined, rFactor.image);
+    row('constant', 'standard', 'r_factor', undefined, undefined, rFactor.constant);
+  }
+  return encodeCsv(rows);
+}
+
+/** Values as JSON has them: typed arrays as lists, and what is no number under its name, since JSON would make it null. */
+export function plain(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number>, plain);
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
+function chartOf(
+  frc: Readonly<Record<'amplitude' | 'phase' | 'complex', Float64Array>> & {
+    readonly side_px: number;
+    readonly pixels: Int32Array;
+  },
+  title: string,
+): Uint8Array {
+  const series = (['amplitude', 'phase', 'complex'] as const).map((name) => ({ name, values: frc[name] }));
+  const thresholds = [
+    { label: '1/2', at: 0.5 },
+    { label: '1/7', at: 1 / 7 },
+    { label: 'half bit', at: halfBitThreshold(frc.pixels) },
+  ];
+  return encodePng(renderCorrelationChart(series, { side_px: frc.side_px, title, thresholds }));
+}

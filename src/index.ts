@@ -136,7 +136,7 @@ export { fromNdarray, toNdarray } from './data/ndarray.js';
 export { groupedStatistics, measureStatistics, type PatternStatistics } from './data/normalise.js';
 export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
 export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient/orient.js';
-export { ORIENTATIONS, type Orientation, orientationFlags, orientPositions } from './data/orient/orientations.js';
+export { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from './data/orient/orientations.js';
 export { keepPatterns } from './data/patternCache.js';
 export { type PreparedScan, prepareScan } from './data/preparedScan.js';
 export {

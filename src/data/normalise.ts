@@ -24,9 +24,6 @@ export interface PatternStatistics {
   readonly inputScale: number;
 }
 
-/** {@link PatternStatistics} over grouped patterns. */
-export type GroupedStatistics = PatternStatistics;
-
 /** Options of {@link measureStatistics} and {@link groupedStatistics}. */
 export interface StatisticsOptions {
   /**
@@ -82,7 +79,7 @@ export async function groupedStatistics(
   source: PatternSource,
   groups: Pick<Groups, 'members'>,
   options: StatisticsOptions = {},
-): Promise<GroupedStatistics> {
+): Promise<PatternStatistics> {
   const times = new Map<number, number>();
   for (const member of groups.members) times.set(member, (times.get(member) ?? 0) + 1);
   const chosen = Int32Array.from(times.keys()).sort();

@@ -5,7 +5,7 @@ import { DiffractionDataset } from './dataset.js';
 import { openSurveyed } from './findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
 import { cachedGroups } from './grouping/groupingCache.js';
-import { type GroupedStatistics, groupedStatistics } from './normalise.js';
+import { groupedStatistics, type PatternStatistics } from './normalise.js';
 import { keepFirstPatterns, keepPatterns } from './patternCache.js';
 import type { RawData } from './rawData.js';
 
@@ -32,7 +32,7 @@ const ONE_PASS_BYTES = 2 ** 26;
 export interface PreparedScan {
   readonly raw: RawData;
   readonly groups: Groups;
-  readonly statistics: GroupedStatistics;
+  readonly statistics: PatternStatistics;
   readonly dataset: DiffractionDataset;
 }
 

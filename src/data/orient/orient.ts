@@ -11,13 +11,13 @@ import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import type { RawData } from '../rawData.js';
-import { ORIENTATIONS, type Orientation, orientationFlags } from './orientations.js';
+import { ORIENTATIONS, type AxisOrientation, orientationFlags } from './orientations.js';
 import { drawOrientationSample, type OrientationSample, SAMPLE_SIZE, type SampleSize } from './sample.js';
 import { type OrientationTrial, TRIAL_PASSES, tryOrientation } from './trial.js';
 
 /** One orientation and how well it explains the patterns. */
 export interface OrientationScore {
-  readonly orientation: Orientation;
+  readonly orientation: AxisOrientation;
   /** Ready to paste; empty for the orientation that changes nothing. */
   readonly flags: string;
   /** Amplitude R factor Σ|√I − |Ψ|| / Σ√I of a short reconstruction of the sample. */
@@ -196,7 +196,7 @@ function rivalSentence(best: OrientationScore, rivals: readonly OrientationScore
   }`;
 }
 
-const isPointReflection = (a: Orientation, b: Orientation) =>
+const isPointReflection = (a: AxisOrientation, b: AxisOrientation) =>
   a.flip_x !== b.flip_x && a.flip_y !== b.flip_y && a.swap_xy === b.swap_xy;
 
 function rFactorOf(trials: readonly OrientationTrial[]): number {

@@ -6,19 +6,19 @@
  */
 
 /** One orientation, as the configuration writes it: first the flips, then the exchange. */
-export interface Orientation {
+export interface AxisOrientation {
   readonly flip_x: boolean;
   readonly flip_y: boolean;
   readonly swap_xy: boolean;
 }
 
 /** All eight, the one that changes nothing first. */
-export const ORIENTATIONS: readonly Orientation[] = [false, true].flatMap((swap_xy) =>
+export const ORIENTATIONS: readonly AxisOrientation[] = [false, true].flatMap((swap_xy) =>
   [false, true].flatMap((flip_y) => [false, true].map((flip_x) => ({ flip_x, flip_y, swap_xy }))),
 );
 
 /** The flags that ask for an orientation, ready to paste: `--flip_y --swap_xy`; empty for the one that changes nothing. */
-export function orientationFlags(orientation: Orientation): string {
+export function orientationFlags(orientation: AxisOrientation): string {
   return (['flip_x', 'flip_y', 'swap_xy'] as const)
     .filter((name) => orientation[name])
     .map((name) => `--${name}`)
@@ -27,7 +27,7 @@ export function orientationFlags(orientation: Orientation): string {
 
 /** Positions in an orientation: x negated, y negated, then both exchanged, as far as asked for. New arrays. */
 export function orientPositions(
-  { flip_x, flip_y, swap_xy }: Orientation,
+  { flip_x, flip_y, swap_xy }: AxisOrientation,
   xs: Float64Array,
   ys: Float64Array,
 ): { readonly xs: Float64Array; readonly ys: Float64Array } {

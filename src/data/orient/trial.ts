@@ -5,7 +5,7 @@
 import { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
-import { type Orientation, orientPositions } from './orientations.js';
+import { type AxisOrientation, orientPositions } from './orientations.js';
 import type { OrientationSample, SampleField } from './sample.js';
 
 /** What one neighbourhood in one orientation came to. */
@@ -35,7 +35,7 @@ const ALPHA = 0.1;
 export function tryOrientation(
   sample: OrientationSample,
   field: SampleField,
-  orientation: Orientation,
+  orientation: AxisOrientation,
   passes = TRIAL_PASSES,
 ): OrientationTrial {
   const { side, probe, badPixels } = sample;

@@ -11,7 +11,7 @@ import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from './productKeys.js';
 import { hdf5Source, type ProductSource, readIndexedPositions, usingProduct } from './productSource.js';
 
 /** What a product holds for us. */
-export interface Product {
+export interface ProductFacts {
   readonly positions: StoredPositions;
   /** Which pattern each position belongs to. */
   readonly indexes: NumericArray;
@@ -31,8 +31,8 @@ export const isProduct = (file: Hdf5File): boolean => POSITION_KEYS.every((key) 
  * @param allowLinks folders that its links may lead to
  * @throws PtychoError DATASET_KEY_MISSING when it is none, DATASET_SHAPE, DATASET_VALUE, and those of reading the file.
  */
-export function readProduct(path: string, allowLinks?: readonly string[]): Promise<Product> {
-  const work = async (source: ProductSource): Promise<Product> => {
+export function readProduct(path: string, allowLinks?: readonly string[]): Promise<ProductFacts> {
+  const work = async (source: ProductSource): Promise<ProductFacts> => {
     const metadata: Record<string, unknown> = {};
     for (const key of METADATA_KEYS) {
       const value = await source.value(key);
@@ -44,11 +44,11 @@ export function readProduct(path: string, allowLinks?: readonly string[]): Promi
 }
 
 /** The product in an opened HDF5 file. @throws PtychoError as {@link readProduct} */
-export function readProductOf(file: Hdf5File): Promise<Product> {
+export function readProductOf(file: Hdf5File): Promise<ProductFacts> {
   return read(hdf5Source(file), file.attributes());
 }
 
-async function read(source: ProductSource, metadata: Product['metadata']): Promise<Product> {
+async function read(source: ProductSource, metadata: ProductFacts['metadata']): Promise<ProductFacts> {
   const { path } = source;
   const { indexes, x, y } = await readIndexedPositions(source);
   const { probe, object } = PRODUCT_KEYS;

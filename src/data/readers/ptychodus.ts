@@ -17,7 +17,7 @@ import { positionsInHdf5, positionsOfOptions } from '../opening/positionsFile.js
 import { incoherentModes } from '../opening/probeFile.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
-import { firstLayer, isProduct, type Product, readProduct, readProductOf } from './product.js';
+import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf } from './product.js';
 import { RAW_GROUP } from './productKeys.js';
 import { rowsByIndex } from './productSource.js';
 
@@ -111,7 +111,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
   };
 }
 
-async function findProduct(path: string, options: ReaderOptions): Promise<Product | undefined> {
+async function findProduct(path: string, options: ReaderOptions): Promise<ProductFacts | undefined> {
   if (options.product !== undefined) return readProduct(options.product, options.allow_links);
   const beside = PRODUCT_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(candidate));
   if (beside === undefined) return undefined;
@@ -145,7 +145,7 @@ export function readIndexes(file: Hdf5File, count: number, notes: string[]): Num
 export function pair(
   indexes: NumericArray,
   origin: NpyOrigin,
-  product: Pick<Product, 'positions' | 'indexes'>,
+  product: Pick<ProductFacts, 'positions' | 'indexes'>,
   notes: string[],
 ) {
   const { path } = product.positions.origin;

@@ -5,8 +5,8 @@
  */
 import path from 'node:path';
 import { openDataset } from '../dist/data/openDataset.js';
+import { ORIENTATIONS, orientPositions } from '../dist/data/opening/orientation.js';
 import { findOrientation } from '../dist/data/orient/orient.js';
-import { ORIENTATIONS, orientPositions } from '../dist/data/orient/orientations.js';
 
 const data = (file) => path.join(path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared'), 'data', file);
 const cases = [

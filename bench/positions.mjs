@@ -17,7 +17,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LegacyRng } from '../dist/core/rng.js';
-import { openRawData } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/rawData.js';
 import { writeScan } from '../dist/data/scanWriter.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
@@ -31,7 +31,7 @@ const file = path.join(path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared'
 const root = 'bench-output/positions';
 const recipe = `--n_groups all --batch_size 4 --n_filters_scale 1 --nepochs ${EPOCHS} --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01 --threads 1`;
 
-const truth = await openRawData(file, { probe: `${file}:probeTrue` });
+const truth = await openDataset(file, { probe: `${file}:probeTrue` });
 const { xcoords: xs, ycoords: ys } = truth;
 const source = await openNpz(file);
 const object = await source.read('objectTrue');

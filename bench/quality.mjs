@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openRawData } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/rawData.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
@@ -63,7 +63,7 @@ async function measure(name) {
   const trainSeconds = (performance.now() - started) / 1000;
   run('infer', '--model_path', folder, '--test_data', c.file, '--output_dir', folder, '--overwrite', ...probe);
 
-  const raw = await openRawData(c.file, c.probe ? { probe: c.probe } : {});
+  const raw = await openDataset(c.file, c.probe ? { probe: c.probe } : {});
   const all = Int32Array.from({ length: raw.count }, (_, i) => i);
   const diffraction = { data: new Float32Array(raw.count * raw.N * raw.N), shape: [raw.count, raw.N, raw.N] };
   await raw.patterns.readAmplitudes(all, diffraction.data);

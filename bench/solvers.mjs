@@ -12,7 +12,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { LegacyRng } from '../dist/core/rng.js';
-import { openRawData, rawDataFromArrays } from '../dist/data/rawData.js';
+import { openDataset, rawDataFromArrays } from '../dist/data/rawData.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
@@ -50,14 +50,14 @@ const rows = [
 const wanted = rows.filter(({ group }) => positionals.length === 0 || positionals.includes(group));
 
 async function scanOf(group) {
-  if (group === 'sim') return openRawData(sim);
+  if (group === 'sim') return openDataset(sim);
   if (group === 'positions') {
-    const raw = await openRawData(sim);
+    const raw = await openDataset(sim);
     const rng = new LegacyRng(1);
     const disturbed = (values) => values.map((v) => v + rng.uniform(-2, 2));
     return { ...raw, xcoords: disturbed(raw.xcoords), ycoords: disturbed(raw.ycoords) };
   }
-  if (group === 'star') return openRawData(star, { probe: `${star}:probeGuessInitial` });
+  if (group === 'star') return openDataset(star, { probe: `${star}:probeGuessInitial` });
   const [side, stepPx] = [256, 12];
   const size = side + stepPx * 33;
   const object = makeObject('lines', { rows: size, cols: size, seed: 1 });

@@ -11,7 +11,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { openRawData } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/rawData.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { solve } from '../dist/solvers/solve.js';
 import { readReconstruction, score } from './lines/score.mjs';
@@ -26,7 +26,7 @@ const { values } = parseArgs({
   },
 });
 const epochs = Number(values.epochs);
-const raw = await openRawData(values.scan);
+const raw = await openDataset(values.scan);
 const scanFile = await openNpz(values.scan);
 const truth = await scanFile.read(values.truth);
 await scanFile.close();

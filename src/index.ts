@@ -124,29 +124,23 @@ export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from
 export { LegacyRng } from './core/rng.js';
 export type { Provenance } from './core/services.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
+export { fromNdarray, rawDataFromArrays, toNdarray } from './data/arrays.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
 export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/grouping/container.js';
+export type { LazyArray } from './data/grouping/groupedData.js';
 export { type GroupedData, type GroupedDataOptions, groupedData } from './data/grouping/groupedData.js';
 export { type GroupingOptions, type Groups, groupScan } from './data/grouping/grouping.js';
 export { cachedGroups } from './data/grouping/groupingCache.js';
-export type { LazyArray } from './data/grouping/lazyArray.js';
-export { inspectScan, type ScanInspection } from './data/inspect/inspect.js';
-export { probeFwhm } from './data/inspect/probeSize.js';
-export { fromNdarray, toNdarray } from './data/ndarray.js';
+export { inspectScan, type ScanInspection } from './data/inspect.js';
 export { groupedStatistics, measureStatistics, type PatternStatistics } from './data/normalise.js';
-export { type OpenDatasetOptions, openDataset } from './data/openDataset.js';
+export { openDataset } from './data/openDataset.js';
+export type { MeasurementDomain } from './data/opening/measurementDomain.js';
+export { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from './data/opening/orientation.js';
 export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient/orient.js';
-export { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from './data/orient/orientations.js';
 export { keepPatterns } from './data/patternCache.js';
+export type { PatternSource } from './data/patternSource.js';
 export { type PreparedScan, prepareScan } from './data/preparedScan.js';
-export {
-  type MeasurementDomain,
-  type OpenRawDataOptions,
-  openRawData,
-  type PatternSource,
-  type RawData,
-  rawDataFromArrays,
-} from './data/rawData.js';
+export type { OpenDatasetOptions, RawData } from './data/rawData.js';
 export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFile.js';
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
@@ -202,6 +196,7 @@ export {
 } from './persistence/product/read.js';
 export { verifyProductFile } from './persistence/product/verify.js';
 export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
+export { probeFwhm } from './physics/probe.js';
 export { probeGuessFromPatterns } from './physics/probeGuess.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { EngineChoice, ScanInput } from './reconstruction/inputs.js';

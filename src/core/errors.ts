@@ -2,7 +2,7 @@
  * Errors of ptychopinn: one base class with a machine-readable code and typed fields.
  *
  * @example
- * try { await openRawData('scan.npz'); }
+ * try { await openDataset('scan.npz'); }
  * catch (e) { if (isPtychoError(e, 'DATASET_KEY_MISSING')) console.error(e.message, e.fields.key); }
  */
 

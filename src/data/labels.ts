@@ -7,7 +7,9 @@
  * const { labels: known } = await dataset.batch([0, 1]); // complex, [2, C, N, N]
  */
 import { PtychoError } from '../core/errors.js';
+import { integers, rowsAt, spreadIndices, valuesAt } from '../core/numbers.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { modeIntensity } from '../physics/probe.js';
 import { extractPatches, UNKNOWN_LABEL } from '../physics/sampling.js';
 import { describeOrientation } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
@@ -46,7 +48,7 @@ const LOOKED_AT = 64;
 export async function findLabels(raw: RawData): Promise<LabelSource> {
   const found = storedLabels(raw) ?? simulatedLabels(raw);
   if (!found) throw missing(raw);
-  const looked = spread(raw.count, LOOKED_AT);
+  const looked = spreadIndices(raw.count, LOOKED_AT);
   const sample = await found.read(looked);
   const known = sample.re.map((v, i) => (Number.isNaN(v) && Number.isNaN(sample.im[i]) ? 0 : 1));
   const usable = sample.re.every((v, i) => known[i] === 0 || (Number.isFinite(v) && Number.isFinite(sample.im[i])));
@@ -81,7 +83,7 @@ export async function findLabels(raw: RawData): Promise<LabelSource> {
 async function knownShare({ read }: Found, count: number): Promise<number> {
   let [known, pixels] = [0, 0];
   for (let from = 0; from < count; from += LOOKED_AT) {
-    const { re, im } = await read(Int32Array.from({ length: Math.min(LOOKED_AT, count - from) }, (_, i) => from + i));
+    const { re, im } = await read(integers(Math.min(LOOKED_AT, count - from), from));
     pixels += re.length;
     for (let i = 0; i < re.length; i++) if (!(Number.isNaN(re[i]) && Number.isNaN(im[i]))) known++;
   }
@@ -109,16 +111,10 @@ function storedLabels(raw: RawData): Found | undefined {
     origin,
     masked,
     async read(members) {
-      all ??= stored.readRows(Int32Array.from({ length: raw.count }, (_, i) => i));
+      all ??= stored.readRows(integers(raw.count));
       const { re, im } = await all;
-      const pick = (values: Float32Array) => {
-        const out = new Float32Array(members.length * area);
-        for (let i = 0; i < members.length; i++) {
-          out.set(values.subarray(members[i] * area, (members[i] + 1) * area), i * area);
-        }
-        return out;
-      };
-      return { re: pick(re), im: pick(im), shape: [members.length, raw.N, raw.N] };
+      const shape = [members.length, raw.N, raw.N];
+      return { re: rowsAt(re, area, members), im: rowsAt(im, area, members), shape };
     },
   };
 }
@@ -129,8 +125,7 @@ function simulatedLabels(raw: RawData): Found | undefined {
   return {
     origin: `the true object of the simulation ${raw.source}`,
     async read(members) {
-      const at = (values: Float64Array) => Float64Array.from(members, (m) => values[m]);
-      return extractPatches(objectGuess, at(raw.xcoords), at(raw.ycoords), N);
+      return extractPatches(objectGuess, valuesAt(raw.xcoords, members), valuesAt(raw.ycoords, members), N);
     },
   };
 }
@@ -183,8 +178,7 @@ function centralMeanPhase({ re, im, shape }: ComplexTensor, known?: ArrayLike<nu
 /** Mean over patches (n, N, N) of Σ_p Σ|P_p·O|²; where they are not known they let through what the others do. */
 function illuminatedPower({ re, im, shape }: ComplexTensor, probe: ComplexTensor, known: ArrayLike<number>): number {
   const area = re.length / shape[0];
-  const light = new Float64Array(area);
-  for (let i = 0; i < probe.re.length; i++) light[i % area] += probe.re[i] ** 2 + probe.im[i] ** 2;
+  const light = modeIntensity(probe, area);
   let [sum, lit, all] = [0, 0, 0];
   for (let i = 0; i < re.length; i++) {
     all += light[i % area];
@@ -193,9 +187,4 @@ function illuminatedPower({ re, im, shape }: ComplexTensor, probe: ComplexTensor
     sum += light[i % area] * (re[i] ** 2 + im[i] ** 2);
   }
   return lit > 0 ? ((sum / shape[0]) * all) / lit : 0;
-}
-
-function spread(count: number, most: number): Int32Array {
-  const n = Math.min(most, count);
-  return Int32Array.from({ length: n }, (_, i) => Math.floor((i * count) / n));
 }

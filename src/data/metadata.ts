@@ -5,7 +5,10 @@
  * const metadata = withTransformation(raw.metadata, { tool: 'ptychopinn convert', operation: 'crop', parameters: { side: 128 } });
  * nphotonsOf(metadata); // 1000000, or undefined
  */
-import { messageOf } from '../core/errors.js';
+import { isPtychoError, messageOf } from '../core/errors.js';
+import { npyHeaderLength, PREFIX_BYTES } from '../formats/npyHeader.js';
+import type { NpzFile } from '../formats/npz.js';
+import { pickledText } from '../formats/pickleText.js';
 import type { ScanGeometry } from './scanFile.js';
 
 /** A record as it was read, unchecked. */
@@ -155,4 +158,46 @@ export function geometryOf(metadata: MetadataRecord): ScanGeometry {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * The one text of an array: a `<U` scalar, `|S` or uint8 bytes (UTF-8), or an object array of one str, whose pickle is read
+ * without executing anything.
+ * @returns the text, or why there is none, in words that go after the name of the array.
+ * @throws PtychoError reading errors of the file.
+ */
+export async function readText(
+  npz: NpzFile,
+  key: string,
+): Promise<{ readonly text: string } | { readonly problem: string }> {
+  let descr: string;
+  try {
+    const header = await npz.header(key);
+    if (header.dataBytes > MAX_METADATA_BYTES)
+      return { problem: `holds ${header.dataBytes} bytes, too many for a text` };
+    const array = await npz.read(key);
+    if (array.kind === 'text' && array.strings.length === 1) return { text: array.strings[0] };
+    if (array.kind === 'real' && array.dtype === 'uint8') return decoded(array.data as Uint8Array);
+    return { problem: `holds ${array.dtype} values and not one text` };
+  } catch (error) {
+    if (!isPtychoError(error, 'FORMAT_UNSUPPORTED') || typeof error.fields.found !== 'string') throw error;
+    descr = error.fields.found;
+  }
+  const bytes = await npz.memberBytes(key, MAX_METADATA_BYTES);
+  const content = bytes.subarray(npyHeaderLength(bytes.subarray(0, PREFIX_BYTES), npz.origin(key)));
+  if (/^\|S\d+$/.test(descr)) return decoded(content);
+  const text = /O/.test(descr) ? pickledText(content) : undefined;
+  return text === undefined
+    ? { problem: `has dtype ${descr} and is no pickled text; other pickled objects are never loaded` }
+    : { text };
+}
+
+function decoded(bytes: Uint8Array): { readonly text: string } | { readonly problem: string } {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, end)) };
+  } catch {
+    return { problem: 'holds bytes that are no UTF-8 text' };
+  }
 }

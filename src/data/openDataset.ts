@@ -8,36 +8,27 @@
  */
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
-import type { ComplexTensor } from '../core/tensor.js';
 import { counted } from '../core/words.js';
-import { type NpyOrigin, nameOf } from '../formats/npyHeader.js';
+import { nameOf } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
-import { FigureMeter, type PatternFigures } from './findings/figures.js';
+import { figuresOf } from './findings/figures.js';
 import { Findings } from './findings/finding.js';
-import { addFindings } from './findings/look.js';
-import { type FoundMask, maskOfPatterns } from './opening/badPixels.js';
-import { GUESS_PROBE, guessProbe } from './opening/guessProbe.js';
+import { addFindings } from './findings/scanChecks.js';
 import { type MeasurementDomain, settleMeasurementDomain, traditionOf } from './opening/measurementDomain.js';
-import type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 import { describeOrientation, keepsAxes, type Orientation, orientationOf } from './opening/orientation.js';
 import { alignPositions } from './opening/positions.js';
-import { checkProbe, readProbe } from './opening/probeFile.js';
+import { findProbe, givenProbe, guessedProbe } from './opening/probe.js';
 import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
-import { selectRows } from './opening/selection.js';
+import { chooseFrames, selectRows, skipsUnreadable } from './opening/selection.js';
 import { FramePatterns } from './patternSource.js';
-import { correctInPlace, readCorrection } from './prepare/corrections.js';
-import { chooseFrames, skipsUnreadable } from './prepare/frameChoice.js';
-import { type FrameLayout, isPlainCut, layFrames } from './prepare/frameLayout.js';
-import { findMask, laidMask, maskOf, prepareFrames, unbinned } from './prepare/framePixels.js';
+import { clipInto, correctInPlace, parseValidRange, prepareFrames, readCorrection } from './prepare/corrections.js';
+import { isPlainCut, layFrames } from './prepare/frameLayout.js';
+import { type FoundMask, findMask, laidMask, maskOf, maskOfPatterns, unbinned } from './prepare/masks.js';
 import { badPixelFinding, judgeFrames, judgePixels } from './prepare/pixels.js';
-import { type Looked, readSample, Sample } from './prepare/sample.js';
-import { layProbe, settleLayout } from './prepare/settleLayout.js';
-import { clipInto, parseValidRange } from './prepare/validRange.js';
-import type { RawData } from './rawData.js';
+import { readSample, Sample, settleLayout } from './prepare/sample.js';
+import type { OpenDatasetOptions, RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
 import type { ScanFile, StoredPatches } from './scanFile.js';
-
-export type { OpenDatasetOptions } from './opening/openDatasetOptions.js';
 
 /**
  * Opens a scan. Patterns stay in the file and are read when asked for; positions, probe and object are read and checked now,
@@ -223,7 +214,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     looked.pixels.set((await sample.as(layout, () => domain, view)).pixels);
     judgePixels(looked.pixels, N, { given: badPixels, dtype: 'float32' });
   }
-  const probeGuess = known ?? (await guessedProbe(file, source, options, note));
+  const probeGuess = known ?? (await guessedProbe(path, source, options, note));
   const patches = (stored: StoredPatches | undefined, name: string) =>
     stored && restrict(stored, rows, { N, sameGrid, patterns: file.patterns.count, name, path }, note);
 
@@ -256,7 +247,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     preparation: { minCounts: options.min_counts ?? 0, skipUnreadable: skipsUnreadable(options) },
     close: () => file.close(),
   };
-  addFindings(raw, figuresOf(looked, domain, N), findings, looked);
+  addFindings(raw, figuresOf(looked, N * N, domain === 'count_intensity'), findings, looked);
   if (!options.reportOnly) findings.settle();
   logger.info(`${path}: ${counted(rows.length, 'pattern')} of ${N}×${N}, ${domain}: ${reason}.`);
   return raw;
@@ -289,83 +280,6 @@ function notCorrected(path: string, domain: MeasurementDomain): PtychoError {
     `dark, flat and gain correct the readings of a detector, but the patterns of ${path} are ${domain}; leave them out, or say --measurement_domain count_intensity.`,
     { key: 'dark', path, found: domain },
   );
-}
-
-/** What the patterns looked at measure. */
-function figuresOf({ pixels, indices }: Looked, domain: MeasurementDomain, N: number): PatternFigures {
-  const meter = new FigureMeter(N * N);
-  indices.forEach((index, i) => {
-    meter.take(index, pixels.subarray(i * N * N, (i + 1) * N * N), domain === 'count_intensity');
-  });
-  return meter.figures();
-}
-
-/** A guess of the probe, where it is asked for and the file holds none. */
-async function guessedProbe(
-  file: ScanFile,
-  source: FramePatterns,
-  options: OpenDatasetOptions,
-  note: (sentence: string) => void,
-): Promise<ComplexTensor | undefined> {
-  if (options.probe !== GUESS_PROBE) return undefined;
-  note(
-    `${file.path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
-  );
-  return guessProbe(source);
-}
-
-/** The probe of the option. */
-async function givenProbe(
-  { probe, allow_links }: OpenDatasetOptions,
-  N: number,
-  note: (sentence: string) => void,
-): Promise<ComplexTensor | undefined> {
-  return probe && probe !== GUESS_PROBE ? readProbe(probe, N, note, allow_links) : undefined;
-}
-
-/** The probe that is given, or the file's: for the patterns, or for whole frames and then laid as these were. */
-async function findProbe(
-  file: ScanFile,
-  layout: FrameLayout,
-  options: OpenDatasetOptions,
-  note: (sentence: string) => void,
-): Promise<ComplexTensor | undefined> {
-  const { N } = layout;
-  const { height, width } = file.patterns;
-  const changed = height === width && height !== N;
-  const given = await givenProbe(options, N, note).catch((error: unknown) => {
-    if (!changed || !isPtychoError(error, 'PROBE_SHAPE')) throw error;
-    // It may be that of whole frames; if it is not, what was wrong with it first is said.
-    return givenProbe(options, height, note).then(
-      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, file.patterns, note),
-      () => {
-        throw error;
-      },
-    );
-  });
-  if (given) return given;
-  const probe = file.probeGuess;
-  if (probe === undefined) return undefined;
-  const [rows, columns] = probe.shape.slice(-2);
-  const origin = { path: file.path, member: 'probeGuess' };
-  const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
-  return ofWholeFrames ? laidProbe(probe, layout, origin, file.patterns, note) : checkProbe(probe, N, origin);
-}
-
-/** A probe of whole frames, made that of the patterns. */
-function laidProbe(
-  probe: ComplexTensor,
-  layout: FrameLayout,
-  origin: NpyOrigin,
-  { height, width }: { readonly height: number; readonly width: number },
-  note: (sentence: string) => void,
-): ComplexTensor {
-  const cropped = layProbe(probe, layout);
-  const kept = totalIntensity(cropped) / totalIntensity(probe);
-  note(
-    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
-  );
-  return checkProbe(cropped, layout.N, origin);
 }
 
 /** Patches of the selected patterns only; none where they do not fit the patterns. */

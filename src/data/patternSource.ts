@@ -7,9 +7,8 @@ import { PtychoError } from '../core/errors.js';
 import type { NumericArray } from '../core/tensor.js';
 import { type NpyDtype, type NpyOrigin, nameOf } from '../formats/npyHeader.js';
 import { dtypeOf } from '../formats/npyWrite.js';
-import { type AmplitudeRule, amplitudeRule } from './amplitudes.js';
-import { type CropWindow, copyWindow } from './opening/crop.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
+import { type CropWindow, copyWindow } from './prepare/frameLayout.js';
 import type { StoredPatterns } from './scanFile.js';
 
 /** Patterns of N×N pixels with zero frequency at (N/2, N/2). */
@@ -218,4 +217,64 @@ export function framesInMemory(
       for (let i = 0; i < rows.length; i++) out.set(data.subarray(rows[i] * size, (rows[i] + 1) * size), i * size);
     },
   };
+}
+
+/**
+ * Checks that values are finite and not negative (unless it was said what becomes of those), takes their square roots where they are counts, and multiplies by a factor
+ * (products in single precision).
+ * @param refuse called with the place and the value of the first that is neither; must throw.
+ */
+export type AmplitudeRule = (
+  values: Float32Array,
+  scale: number,
+  refuse: (place: number, value: number) => never,
+) => void;
+
+/** What becomes of values below zero; that of the noise of dark counts, say. */
+export type Negatives = 'refuse' | 'clip' | 'keep';
+
+/** The rule for values of a stored type; `root` says that they are counts. */
+export function amplitudeRule(dtype: NpyDtype, root: boolean, negatives: Negatives = 'refuse'): AmplitudeRule {
+  // Small unsigned counts need no check, and their roots are looked up faster than computed.
+  const bits = dtype === 'uint8' ? 8 : dtype === 'uint16' ? 16 : 0;
+  return root && bits > 0
+    ? lookUp(2 ** bits)
+    : (values, scale, refuse) => compute(values, root, scale, refuse, negatives);
+}
+
+function lookUp(size: number): AmplitudeRule {
+  let roots: Float32Array | undefined;
+  let rootsScale = Number.NaN;
+  return (values, scale) => {
+    if (roots === undefined || rootsScale !== scale) {
+      const factor = Math.fround(scale);
+      roots = new Float32Array(size);
+      for (let k = 0; k < size; k++) roots[k] = Math.fround(Math.sqrt(k)) * factor;
+      rootsScale = scale;
+    }
+    const table = roots;
+    for (let i = 0; i < values.length; i++) values[i] = table[values[i] | 0];
+  };
+}
+
+function compute(
+  values: Float32Array,
+  root: boolean,
+  scale: number,
+  refuse: (place: number, value: number) => never,
+  negatives: Negatives,
+): void {
+  const factor = Math.fround(scale);
+  for (let i = 0; i < values.length; i++) {
+    let v = values[i];
+    if (!(v >= 0 && v < Number.POSITIVE_INFINITY)) {
+      if (negatives === 'refuse' || !(v < 0 && v > Number.NEGATIVE_INFINITY)) refuse(i, v);
+      if (negatives === 'clip') {
+        v = 0;
+        values[i] = 0;
+      }
+    }
+    if (root) values[i] = Math.fround(Math.sqrt(v)) * factor;
+    else if (factor !== 1) values[i] = v * factor;
+  }
 }

@@ -6,12 +6,15 @@
  * const raw = await openDataset('scan.h5', { crop_px: 128 });
  * await writeScan('scan.npz', raw, { transformation: { tool: 'ptychopinn convert', operation: 'convert' } });
  */
+
 import { cancelPoint } from '../core/cancel.js';
-import { PtychoError } from '../core/errors.js';
-import type { NumericArray, Tensor } from '../core/tensor.js';
+import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import { integers, rowsAt, valuesAt } from '../core/numbers.js';
+import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.js';
+import type { NpyArray } from '../formats/npy.js';
 import type { NpyDtype } from '../formats/npyHeader.js';
 import type { NpyInput, StreamedNpyInput } from '../formats/npyWrite.js';
-import { writeNpz } from '../formats/npz.js';
+import { type NpzFile, openNpz, writeNpz } from '../formats/npz.js';
 import {
   type DataTransformation,
   geometryRecord,
@@ -23,7 +26,7 @@ import {
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import { describeOrientation, keepsAxes } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
-import { POSITION_KEYS } from './readers/productKeys.js';
+import { POSITION_KEYS } from './readers/keys.js';
 import type { StoredPatches } from './scanFile.js';
 
 /** What is written of a {@link RawData}; one made by hand needs no more than this. */
@@ -82,7 +85,7 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
   const { N } = raw;
   const format = formatOf(raw, options.amplitudes);
   const coordinates = (values: Float64Array | undefined): Tensor<Float64Array> | undefined =>
-    values && { data: Float64Array.from(rows, (row) => values[row]), shape: [rows.length] };
+    values && { data: valuesAt(values, rows), shape: [rows.length] };
   const sources = Int32Array.from(rows, (row) => raw.sampleIndices[row]);
   const metadata = metadataOf(raw, rows.length, format.domain, options.transformation);
   const arrays: Record<string, NpyInput | StreamedNpyInput | undefined> = {
@@ -155,7 +158,7 @@ export function patternsToWrite(
   options: Pick<WriteScanOptions, 'signal' | 'onPatterns'> = {},
 ): StreamedNpyInput & { readonly domain: MeasurementDomain } {
   const format = formatOf(raw);
-  const rows = Int32Array.from({ length: raw.count }, (_, i) => i);
+  const rows = integers(raw.count);
   return { ...patternStream(raw, rows, format, options), domain: format.domain };
 }
 
@@ -235,4 +238,101 @@ function metadataOf(
       ...transformation.parameters,
     },
   });
+}
+
+/** Everything that readers of NPZ scans understand or writers make. */
+const CONTRACT_KEYS: ReadonlySet<string> = new Set([
+  'diffraction',
+  'diff3d',
+  'patterns',
+  'xcoords',
+  'ycoords',
+  'xcoords_start',
+  'ycoords_start',
+  'probeGuess',
+  'objectGuess',
+  'scan_index',
+  'probe_position_indexes',
+  'bad_pixels',
+  'measurement_domain',
+  'Y',
+  'ground_truth_patches',
+  'label',
+  'norm_Y_I',
+  'sample_indices',
+  '_metadata',
+]);
+/** Larger ones are left out: they would be copied through the memory. */
+const LARGEST_BYTES = 2 ** 29;
+
+/** What {@link readExtraArrays} found. */
+export interface ExtraArrays {
+  readonly keys: readonly string[];
+  /** What was left out and why, whole sentences. */
+  readonly notes: readonly string[];
+  /** The arrays for some patterns of the file: those with one entry a pattern are picked from, the others are whole. */
+  of(rows: ArrayLike<number>): Record<string, NpyInput>;
+}
+
+/**
+ * Reads them. An array belongs to the patterns when its first axis is as long as the scan and it is no complex image.
+ * @throws PtychoError reading errors of the file, but not for arrays of types that cannot be read: these are left out.
+ */
+export async function readExtraArrays(path: string): Promise<ExtraArrays> {
+  const npz = await openNpz(path, { maxResidentBytes: LARGEST_BYTES });
+  try {
+    const notes: string[] = [];
+    const arrays: [string, NpyArray][] = [];
+    for (const key of npz.keys.filter((name) => !CONTRACT_KEYS.has(name))) {
+      try {
+        arrays.push([key, await npz.read(key)]);
+      } catch (error) {
+        if (!isPtychoError(error, 'FORMAT_UNSUPPORTED')) throw error;
+        notes.push(`Left out: ${messageOf(error)}`);
+      }
+    }
+    const patterns = await countOf(npz);
+    return {
+      keys: arrays.map(([key]) => key),
+      notes,
+      of: (rows) =>
+        Object.fromEntries(
+          arrays.map(([key, array]) => {
+            const whole = array.shape[0] !== patterns || (array.kind === 'complex' && array.shape.length === 2);
+            return [key, input(whole ? array : pickRows(array, rows))];
+          }),
+        ),
+    };
+  } finally {
+    await npz.close();
+  }
+}
+
+/** One value of `xcoords` a pattern; without them nothing is taken to belong to patterns. */
+async function countOf(npz: NpzFile): Promise<number> {
+  return npz.has('xcoords') ? ((await npz.header('xcoords')).shape[0] ?? -1) : -1;
+}
+
+function pickRows(array: NpyArray, rows: ArrayLike<number>): NpyArray {
+  const size = sizeOf(array.shape.slice(1));
+  const shape = [rows.length, ...array.shape.slice(1)];
+  switch (array.kind) {
+    case 'real':
+      return { ...array, data: rowsAt(array.data, size, rows), shape };
+    case 'complex':
+      return { ...array, re: rowsAt(array.re, size, rows), im: rowsAt(array.im, size, rows), shape };
+    case 'text':
+      return {
+        ...array,
+        strings: Array.from(rows).flatMap((row) => array.strings.slice(row * size, (row + 1) * size)),
+        shape,
+      };
+  }
+}
+
+/** What is written back is what was read; float16 becomes float32. */
+function input(array: NpyArray): NpyInput {
+  if (array.kind !== 'real') return array;
+  const { data, shape, dtype } = array;
+  return dtype === 'bool' || dtype === 'int64' || dtype === 'uint64' ? { data, shape, dtype } : { data, shape };
 }

@@ -1,6 +1,5 @@
 /** Whether an image can be scored at all: looked at before any number is printed. */
-import type { ScanBounds } from '../reconstruction/frame.js';
-import { type Frame, intersectFrames } from '../reconstruction/frame.js';
+import { type Frame, intersectFrames, type ScanBounds } from '../reconstruction/frame.js';
 import { describeFrame } from './evaluationFrame.js';
 import type { EvaluatedImage } from './images.js';
 import { removePhasePlane } from './phase.js';

@@ -9,7 +9,7 @@ import { PtychoError } from '../core/errors.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
-import { probeFwhm } from '../data/inspect/probeSize.js';
+import { probeFwhm } from '../physics/probe.js';
 import {
   centralOverlap,
   centreOverlap,

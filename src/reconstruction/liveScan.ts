@@ -8,10 +8,9 @@
  * for await (const { stitched } of reconstructStream({ …, dataset: scan, every: { seconds: 1 } })) show(stitched);
  */
 import { PtychoError } from '../core/errors.js';
-import type { NumericArray, Tensor } from '../core/tensor.js';
-import { formatShape } from '../core/tensor.js';
-import { amplitudeRule } from '../data/amplitudes.js';
-import type { MeasurementDomain } from '../data/rawData.js';
+import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
+import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
+import { amplitudeRule } from '../data/patternSource.js';
 import { inputNormalisation } from '../physics/scale.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import type { ScanBounds } from './frame.js';

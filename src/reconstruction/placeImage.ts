@@ -1,9 +1,8 @@
 /** An image in the coordinates of another program, laid on the pixels of a scan. */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
-import { toPixels } from '../data/opening/objectGrid.js';
 import { keepsAxes } from '../data/opening/orientation.js';
-import { gridOfScan, nanometres } from '../data/opening/scanGeometry.js';
+import { gridOfScan, nanometres, toPixels } from '../data/opening/scanGeometry.js';
 import type { RawData } from '../data/rawData.js';
 import type { ImageCoordinates } from '../data/readers/resultFile.js';
 import type { StoredImage, TurnedAxes } from './storedImage.js';

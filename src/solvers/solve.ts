@@ -9,7 +9,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
-import { guessProbe } from '../data/opening/guessProbe.js';
+import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { fillUncovered } from '../reconstruction/fill.js';
 import { type Frame, moveToFrame } from '../reconstruction/frame.js';

@@ -5,11 +5,10 @@ import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
-import { type ExtraArrays, readExtraArrays } from '../data/extraArrays.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import { openOptions, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
-import { writeScan } from '../data/scanWriter.js';
+import { type ExtraArrays, readExtraArrays, writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 

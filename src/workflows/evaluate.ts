@@ -6,14 +6,12 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
-
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
-
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
-import { splitFileSpec } from '../data/opening/fileSpec.js';
+import { splitFileSpec } from '../data/opening/files.js';
 import { openTool } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';

@@ -12,7 +12,6 @@ import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { nphotonsOf } from '../data/metadata.js';
 import { openDataset } from '../data/openDataset.js';
-import { energyOfWavelength_eV } from '../data/opening/geometry.js';
 import { openOptions, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { patternsToWrite } from '../data/scanWriter.js';
@@ -29,6 +28,7 @@ import type {
   ProductRawData,
 } from '../persistence/product/product.js';
 import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
+import { energyOfWavelength_eV } from '../physics/radiation.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 
 /** What was written. */

@@ -13,7 +13,7 @@ import { openInput } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
-import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probeFile.js';
+import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probe.js';
 import { isHdf5File } from '../formats/hdf5/file.js';
 import { requireNewIn } from '../formats/outputs.js';
 import { ZipArchive } from '../formats/zipArchive.js';

@@ -9,7 +9,7 @@ import { createdBy } from '../core/version.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
 import { openOptions, refuseToOverwrite } from '../data/openTool.js';
-import { POSITION_KEYS } from '../data/readers/productKeys.js';
+import { POSITION_KEYS } from '../data/readers/keys.js';
 import { writeScan } from '../data/scanWriter.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';

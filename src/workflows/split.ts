@@ -4,12 +4,12 @@ import type { SplitConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
-import { probeDiameter } from '../data/inspect/probeSize.js';
 import { openTool, refuseToOverwrite } from '../data/openTool.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
+import { probeDiameter } from '../physics/probe.js';
 import { changedOptions, extraArrays } from './convert.js';
 
 /** One of the two files. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { textBars, textMap } from '../../src/cli/textMap.js';
-import { ORIENTATIONS, orientationFlags } from '../../src/data/orient/orientations.js';
+import { ORIENTATIONS, orientationFlags } from '../../src/data/opening/orientation.js';
 import { type OrientationReport, orientWorkflow } from '../../src/workflows/orient.js';
 import { scanArrays, writeArrays } from '../support/scanFiles.js';
 import { cli } from './capture.js';

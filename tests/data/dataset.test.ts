@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { DiffractionDataset } from '../../src/data/dataset.js';
 import { type Groups, groupScan } from '../../src/data/grouping/grouping.js';
-import { openRawData, type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { openDataset } from '../../src/data/openDataset.js';
+import type { RawData } from '../../src/data/rawData.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { scanArrays } from '../support/scanFiles.js';
 
@@ -45,8 +47,8 @@ describe('DiffractionDataset', () => {
         xcoords: arrays.xcoords.data,
         ycoords: arrays.ycoords.data,
       }),
-    'from an uncompressed file': () => openRawData(path.join(folder, 'stored.npz')),
-    'from a compressed file': () => openRawData(path.join(folder, 'deflated.npz')),
+    'from an uncompressed file': () => openDataset(path.join(folder, 'stored.npz')),
+    'from a compressed file': () => openDataset(path.join(folder, 'deflated.npz')),
   };
   for (const [name, open] of Object.entries(sources)) {
     for (const gridsize of [1, 2]) {
@@ -74,7 +76,7 @@ describe('DiffractionDataset', () => {
   }
 
   it('reads every pattern from disk once when the cache may hold them, every time when not', async () => {
-    const raw = await openRawData(path.join(folder, 'stored.npz'));
+    const raw = await openDataset(path.join(folder, 'stored.npz'));
     try {
       let read = 0;
       const patterns = {

@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { ComplexTensor } from '../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { DiffractionDataset } from '../../src/data/dataset.js';
 import { groupScan } from '../../src/data/grouping/grouping.js';
 import { findLabels } from '../../src/data/labels.js';
 import { orientationOf } from '../../src/data/opening/orientation.js';
-import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import type { RawData } from '../../src/data/rawData.js';
 import { detectorAmplitude } from '../../src/physics/detector.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';

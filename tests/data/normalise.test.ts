@@ -1,11 +1,11 @@
 /** Normalisation against the golden arrays, and its defining property. */
 import { describe, expect, it } from 'vitest';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { DiffractionDataset } from '../../src/data/dataset.js';
 import { groupScan } from '../../src/data/grouping/grouping.js';
 import { groupedStatistics, measureStatistics } from '../../src/data/normalise.js';
 import type { MeasurementDomain } from '../../src/data/opening/measurementDomain.js';
 import { FramePatterns, framesInMemory } from '../../src/data/patternSource.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { scanArrays } from '../support/scanFiles.js';
 import { describeShared, sharedFile } from '../support/shared.js';

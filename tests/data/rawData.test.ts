@@ -6,7 +6,9 @@ import ndarray from 'ndarray';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPtychoError, type PtychoErrorCode } from '../../src/core/errors.js';
 import { LegacyRng } from '../../src/core/rng.js';
-import { type OpenRawDataOptions, openRawData, type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
+import { openDataset } from '../../src/data/openDataset.js';
+import type { OpenDatasetOptions, RawData } from '../../src/data/rawData.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { writeZip } from '../../src/formats/zip.js';
@@ -36,10 +38,10 @@ const lines = () => {
 };
 async function withScan<T>(
   changes: Arrays,
-  options: OpenRawDataOptions,
+  options: OpenDatasetOptions,
   work: (raw: RawData) => Promise<T> | T,
 ): Promise<T> {
-  const raw = await openRawData(await scanFile(changes), options);
+  const raw = await openDataset(await scanFile(changes), options);
   try {
     return await work(raw);
   } finally {
@@ -59,10 +61,10 @@ async function refuses(
   changes: Arrays | string,
   code: PtychoErrorCode,
   message: RegExp,
-  options: OpenRawDataOptions = {},
+  options: OpenDatasetOptions = {},
 ) {
   const target = typeof changes === 'string' ? changes : await scanFile(changes);
-  const error = await openRawData(target, options).then(
+  const error = await openDataset(target, options).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -71,11 +73,11 @@ async function refuses(
   expect(error.message).toMatch(/^[^\n]+[.\]]$/);
 }
 
-describe('openRawData', () => {
+describe('openDataset', () => {
   for (const compress of [false, true]) {
     it(`reads a ${compress ? 'compressed' : 'plain'} file`, async () => {
       const { said, logger } = lines();
-      const raw = await openRawData(await scanFile({}, 'scan.npz', compress), { logger });
+      const raw = await openDataset(await scanFile({}, 'scan.npz', compress), { logger });
       expect(raw).toMatchObject({ count: n, N, domain: 'count_amplitude', source: file('scan.npz') });
       expect(raw.domainReason).toMatch(/squares .* whole numbers/);
       expect([raw.xcoords, raw.ycoords]).toEqual([arrays.xcoords.data, arrays.ycoords.data]);
@@ -160,7 +162,7 @@ describe('openRawData', () => {
       .map(([key, input]) => ({ name: `${key}.npy`, data: encodeNpy(input as NpyInput) }));
     members.push({ name: 'objectGuess.npy', data: npyFile(dictionary('|O', '()'), Buffer.from('\x80\x04N.')) });
     await writeZip(file('none.npz'), members);
-    const raw = await openRawData(file('none.npz'), { logger });
+    const raw = await openDataset(file('none.npz'), { logger });
     expect(raw.objectGuess).toBeUndefined();
     expect(said[0]).toMatch(/^WARN Left out: .*"objectGuess", has dtype object/);
     await raw.close();
@@ -169,7 +171,7 @@ describe('openRawData', () => {
 
 describe('the measurement domain', () => {
   const counts = Uint16Array.from(data, (d) => Math.round(d * d));
-  const domainOf = (values: NpyInput, options: OpenRawDataOptions = {}, extra: Arrays = {}) =>
+  const domainOf = (values: NpyInput, options: OpenDatasetOptions = {}, extra: Arrays = {}) =>
     withScan({ diffraction: values, ...extra }, options, async (raw) => ({
       raw,
       found: [raw.domain, raw.domainReason],
@@ -220,7 +222,7 @@ describe('the measurement domain', () => {
   });
 });
 
-describe('openRawData refuses', () => {
+describe('openDataset refuses', () => {
   const zeros = (...shape: number[]) => ({ data: new Float32Array(shape.reduce((a, b) => a * b, 1)), shape });
   const changed = (at: number, value: number) => {
     const copy = data.slice();
@@ -419,7 +421,7 @@ describeShared('measured and simulated data', () => {
     ['siemens_star_128.npz', 516, 128],
   ] as const) {
     it(name, async () => {
-      const raw = await openRawData(sharedFile('data', name), {
+      const raw = await openDataset(sharedFile('data', name), {
         probe: name.startsWith('sim') ? `${sharedFile('data', name)}:probeTrue` : undefined,
       });
       try {

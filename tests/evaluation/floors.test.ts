@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { checkReconstruction } from '../../src/evaluation/checks.js';
 import { bothFamilies, metricFloors } from '../../src/evaluation/floors.js';
 import { referenceMetrics } from '../../src/evaluation/reference.js';

@@ -1,8 +1,8 @@
 /** Overlap metrics: published vectors and golden numbers, the keys that are written, what is refused. */
 import { describe, expect, it } from 'vitest';
-import { probeFwhm } from '../../src/data/inspect/probeSize.js';
 import { computeOverlapMetrics, discOverlap, overlapSubset } from '../../src/evaluation/overlap.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { probeFwhm } from '../../src/physics/probe.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 

@@ -1,9 +1,9 @@
 /** The stream of previews, with an engine that hands back what it was given. */
 import { describe, expect, it } from 'vitest';
 import { inOrder } from '../../src/core/inOrder.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { DiffractionDataset } from '../../src/data/dataset.js';
 import { groupScan } from '../../src/data/grouping/grouping.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { turnPatches } from '../../src/reconstruction/patchPhases.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseStudy } from '../../src/config/schemas/study.js';
 import type { Logger } from '../../src/core/log.js';
 import type { Services } from '../../src/core/services.js';
-import { openRawData } from '../../src/data/rawData.js';
+import { openDataset } from '../../src/data/openDataset.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import {
   ARM_SOURCES,
@@ -138,7 +138,7 @@ describe('a tiny study', () => {
     const overlap = JSON.parse(await read('phase_d/dose_100000/dense/gs2/metrics_bundle.json'));
     expect(Object.keys(overlap)).toEqual(['train', 'test']);
     expect(overlap.train).toMatchObject({ gridsize: 2, s_img: 0.9, neighbor_count: 7, rng_seed_subsample: 123 });
-    const raw = await openRawData(inside('phase_d/dose_100000/dense/dense_test.npz'));
+    const raw = await openDataset(inside('phase_d/dose_100000/dense/dense_test.npz'));
     expect(raw.count).toBe(overlap.test.n_images_subsampled);
     await raw.close();
   });
@@ -249,7 +249,7 @@ describe('the iterative arm', () => {
       await writeNpz(file(), { reconstructed_object: flat });
       expect((await run(arm({}))).results[0].iterative_skipped).toMatch(/must be complex/);
 
-      const raw = await openRawData(inside('phase_d/dose_100000/dense/dense_test.npz'));
+      const raw = await openDataset(inside('phase_d/dose_100000/dense/dense_test.npz'));
       await writeNpz(file(), { reconstructed_object: raw.objectGuess as NonNullable<typeof raw.objectGuess> });
       await raw.close();
       const summary = await run(arm({}));
@@ -275,7 +275,7 @@ describe('the iterative arm', () => {
         name: 'zeros',
         inputs: () => [],
         provide: async ({ outputFile, scanFile }) => {
-          const raw = await openRawData(scanFile);
+          const raw = await openDataset(scanFile);
           const { shape } = raw.objectGuess as NonNullable<typeof raw.objectGuess>;
           await raw.close();
           const zeros = () => new Float32Array(shape[0] * shape[1]);

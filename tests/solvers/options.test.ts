@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type SolverOptions, solverFields } from '../../src/config/schemas/solver.js';
 import type { ComplexTensor } from '../../src/core/tensor.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import type { ComplexImage, ComplexTensor } from '../../src/core/tensor.js';
-import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
+import type { RawData } from '../../src/data/rawData.js';
 import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { incoherentModes } from '../../src/physics/probeModes.js';
 import { frameOfObject, scanBounds } from '../../src/reconstruction/frame.js';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import { LegacyRng } from '../../src/core/rng.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { batchesOf } from '../../src/solvers/algorithms/algorithm.js';
 import { solve } from '../../src/solvers/solve.js';
 import {

@@ -1,7 +1,6 @@
 /** A network of four weights and a data set in memory: the training loop without the cost of a real network. */
 
-import type { TrainingConfig } from '../../src/config/schema.js';
-import { trainingConfigSchema } from '../../src/config/schema.js';
+import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import type { DatasetBatch } from '../../src/data/dataset.js';
 import type { GraphNode } from '../../src/graph/node.js';

@@ -11,8 +11,9 @@ import { loadInferenceBundle, reassembleCdiImage, reconstructImage } from '../..
 import type { Backend } from '../../src/backends/backend.js';
 import { inferenceConfigSchema } from '../../src/config/schema.js';
 import type { Tensor } from '../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { prepareScan } from '../../src/data/preparedScan.js';
-import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import type { RawData } from '../../src/data/rawData.js';
 import { writeZip } from '../../src/formats/zip.js';
 import { scanBounds } from '../../src/reconstruction/frame.js';
 import { reconstructStream } from '../../src/reconstruction/pipeline.js';

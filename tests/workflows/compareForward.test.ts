@@ -1,7 +1,7 @@
 /** Forward parity: two bundles on the same patterns, patch by patch. */
 import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRawData } from '../../src/data/rawData.js';
+import { openDataset } from '../../src/data/openDataset.js';
 import { ForwardComparison } from '../../src/evaluation/comparison/forwardStatistics.js';
 import { compareForward, forwardWorkflow } from '../../src/workflows/compareForward.js';
 import { ComparisonFixture, N } from './comparisonFixture.js';
@@ -52,7 +52,7 @@ describe('compareForward', () => {
     expect(statistics.difference.phase.max_abs).toBeGreaterThan(0);
     expect(statistics.relative_difference).toBeLessThan(0.2);
     expect(statistics.relative_difference_scaled).toBeLessThanOrEqual(statistics.relative_difference);
-    const raw = await openRawData(fixture.inside('scan.npz'));
+    const raw = await openDataset(fixture.inside('scan.npz'));
     try {
       const open = await compareForward(a, b, raw, { n_test_groups: 8, execution });
       expect(open.statistics).toEqual(statistics);

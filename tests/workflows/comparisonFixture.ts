@@ -5,7 +5,7 @@ import path from 'node:path';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { type ComparisonConfig, comparisonConfigSchema } from '../../src/config/schemas/comparison.js';
 import type { ComplexImage } from '../../src/core/tensor.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { cutImage } from '../../src/evaluation/images.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inferenceConfigSchema, trainingConfigSchema } from '../../src/config/schema.js';
 import type { Services } from '../../src/core/services.js';
-import { rawDataFromArrays } from '../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';

@@ -10,8 +10,9 @@ import {
   productExportConfigSchema,
   productImportConfigSchema,
 } from '../../src/config/schemas/product.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { openDataset } from '../../src/data/openDataset.js';
-import { type RawData, rawDataFromArrays } from '../../src/data/rawData.js';
+import type { RawData } from '../../src/data/rawData.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { writeHdf5 } from '../../src/formats/hdf5/write.js';
 import { openNpz } from '../../src/formats/npz.js';

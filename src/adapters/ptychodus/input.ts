@@ -15,7 +15,7 @@ import {
 } from '../../core/tensor.js';
 import { surveyScan } from '../../data/findings/survey.js';
 import { assemble } from '../../data/openDataset.js';
-import { incoherentModes } from '../../data/opening/probeFile.js';
+import { incoherentModes } from '../../data/opening/probe.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import type { RawData } from '../../data/rawData.js';
 import { selectFrames } from '../../data/readers/hdf5Frames.js';

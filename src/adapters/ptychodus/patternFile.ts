@@ -1,7 +1,7 @@
 /** Files of patterns that a host names: Ptychodus' own, HDF5 and NPZ, whose positions are in the product, and any other scan. */
 import { PtychoError } from '../../core/errors.js';
 import type { Tensor } from '../../core/tensor.js';
-import { hasMagic, MAGIC } from '../../data/opening/fileKind.js';
+import { hasMagic, MAGIC } from '../../data/opening/files.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
 import { ptychodusFile, readIndexes } from '../../data/readers/ptychodus.js';

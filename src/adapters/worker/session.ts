@@ -3,8 +3,7 @@
  * request ends with one frame `end`.
  */
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import type { Frame } from './frame.js';
-import { malformed } from './frame.js';
+import { type Frame, malformed } from './frame.js';
 import { HANDLERS, type QueuedVerb, type Service, type Work } from './handlers.js';
 import { type EndStatus, FRAME_LIMITS, MAX_WAITING, type RequestId } from './protocol.js';
 import { type Envelope, envelopeOf, parseRequest, type RequestOf, verbOf } from './requests.js';

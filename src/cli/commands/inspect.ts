@@ -4,7 +4,7 @@ import { flagFields, inspectDefinition } from '../../config/definition.js';
 import { untilCancelled } from '../../core/cancel.js';
 import { formatShape } from '../../core/tensor.js';
 import { formatBytes } from '../../core/words.js';
-import type { ScanInspection, ScanSummary } from '../../data/inspect/inspect.js';
+import type { ScanInspection, ScanSummary } from '../../data/inspect.js';
 import type { InspectResult } from '../../workflows/inspect.js';
 import type { CommandModule } from '../command.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';

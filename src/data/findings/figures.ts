@@ -1,5 +1,6 @@
 /** What the patterns of a scan measure: light, spread, pixels that behave oddly. */
 import { isPtychoError, messageOf } from '../../core/errors.js';
+import { extentOf, meanOf, spreadIndices } from '../../core/numbers.js';
 import type { RawData } from '../rawData.js';
 
 /** A histogram with bins of equal width on a logarithmic scale. */
@@ -82,11 +83,27 @@ export class FigureMeter {
   }
 }
 
+/** Patterns looked at, (indices.length, N, N): intensities or amplitudes. */
+export interface LookedPatterns {
+  readonly pixels: Float32Array;
+  /** Which patterns of the scan they are. */
+  readonly indices: Int32Array;
+}
+
+/** What patterns of `size` pixels measure. */
+export function figuresOf({ pixels, indices }: LookedPatterns, size: number, intensities = false): PatternFigures {
+  const meter = new FigureMeter(size);
+  indices.forEach((index, i) => {
+    meter.take(index, pixels.subarray(i * size, (i + 1) * size), intensities);
+  });
+  return meter.figures();
+}
+
 /** Measures up to 1024 patterns. @throws PtychoError reading errors other than DATASET_VALUE */
 export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
   const { N, count } = raw;
   const size = N * N;
-  const all = spreadIndices(Math.min(count, MOST_MEASURED), count);
+  const all = spreadIndices(count, MOST_MEASURED);
   const meter = new FigureMeter(size);
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
   for (let from = 0; from < all.length; from += step) {
@@ -115,22 +132,11 @@ export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
   return meter.figures();
 }
 
-/** `wanted` indices spread evenly over `count`. */
-export function spreadIndices(wanted: number, count: number): Int32Array {
-  return Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * count) / wanted));
-}
-
-/** Middle value; 0 of none. */
-export function median(values: Float64Array): number {
-  return values.length === 0 ? 0 : values.slice().sort()[Math.floor(values.length / 2)];
-}
-
 /** A histogram of the positive values. */
 export function logHistogram(values: Float64Array, bins: number): Histogram | undefined {
   const logs = values.filter((v) => v > 0).map(Math.log);
   if (logs.length === 0) return undefined;
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const v of logs) [low, high] = [Math.min(low, v), Math.max(high, v)];
+  const [low, high] = extentOf(logs);
   const span = high - low || 1e-9;
   const counts = new Array<number>(bins).fill(0);
   for (const v of logs) counts[Math.min(bins - 1, Math.floor((bins * (v - low)) / span))]++;
@@ -167,7 +173,7 @@ const HOT = 20;
 
 /** Pixels that stick out of their neighbours far beyond what light does, brightest first. */
 export function hotPixels(intensity: Float64Array, N: number): { row: number; column: number }[] {
-  const mean = intensity.reduce((sum, v) => sum + v, 0) / intensity.length;
+  const mean = meanOf(intensity);
   const found: { row: number; column: number; value: number }[] = [];
   for (let row = 0; row < N; row++) {
     for (let column = 0; column < N; column++) {

@@ -7,19 +7,14 @@
  * @example
  * nearField(raw, meanIntensity, looked, farField(probe, N))?.code; // 'NEAR_FIELD'
  */
-import type { ComplexTensor } from '../../core/tensor.js';
+import { modeIntensity } from '../../physics/probe.js';
 import { meanNearestDistance } from '../grouping/neighbours.js';
 import type { RawData } from '../rawData.js';
+import type { LookedPatterns } from './figures.js';
 import type { Finding } from './finding.js';
 import { SMALLEST_PATTERN_PX } from './patternChecks.js';
 
 type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
-
-/** Some patterns of a scan as intensities or amplitudes, (indices.length, N, N). */
-export interface LookedPatterns {
-  readonly pixels: Float32Array;
-  readonly indices: Int32Array;
-}
 
 /** Correlation with the probe's far field from which the light is that. */
 const FAR = 0.7;
@@ -57,7 +52,7 @@ export function nearField(
     };
   }
   if (far === undefined || probeGuess === undefined || !(far < 0.4)) return undefined;
-  const here = alike(meanIntensity, intensityOf(probeGuess, N));
+  const here = alike(meanIntensity, modeIntensity(probeGuess, N * N));
   if (here < 0.9) return undefined;
   return {
     code: 'PROBE_MISMATCH',
@@ -130,13 +125,6 @@ function stepsOfDetector({ xcoords, ycoords, geometry, N }: Scan): string | unde
   // Steps of many patterns' sides in object pixels, and of a part of one on the detector.
   if (!(step_px > 2 * N && onDetector > 0.1 && onDetector < N)) return undefined;
   return `its steps are ${Math.round(step_px)} pixels of a far field, and ${Number(onDetector.toPrecision(2))} pixels of the detector`;
-}
-
-function intensityOf({ re, im }: ComplexTensor, N: number): Float64Array {
-  const area = N * N;
-  const out = new Float64Array(area);
-  for (let i = 0; i < re.length; i++) out[i % area] += re[i] ** 2 + im[i] ** 2;
-  return out;
 }
 
 /** Correlation coefficient of the amplitudes. */

@@ -1,9 +1,11 @@
 /** What the patterns of a scan show: light in the corners or off the middle, hot pixels, frames without light or with too much. */
+
+import { median } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
+import { lightShift } from '../../physics/lightShift.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
-import { centreOfLight, hotPixels, lightInCorners, median, type PatternFigures } from './figures.js';
+import { centreOfLight, hotPixels, lightInCorners, type PatternFigures } from './figures.js';
 import type { Finding } from './finding.js';
-import { lightShift } from './lightShift.js';
 
 /** The scan that patterns belong to, as far as their checks need it. */
 export interface CheckedScan {

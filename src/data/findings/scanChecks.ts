@@ -1,14 +1,16 @@
 /** What positions, probe, geometry, object and metadata of a scan show, against each other and against what experiments have. */
 
-import { totalIntensity } from '../../physics/probe.js';
+import { extentOf, meanOf, spreadIndices } from '../../core/numbers.js';
+import { farField } from '../../physics/lightShift.js';
+import { probeDiameter, totalIntensity } from '../../physics/probe.js';
+import { ELEMENTARY_CHARGE_C } from '../../physics/radiation.js';
 import { meanNearestDistance } from '../grouping/neighbours.js';
-import { probeDiameter } from '../inspect/probeSize.js';
 import { checkMetadata, nphotonsOf } from '../metadata.js';
-import type { RawData } from '../rawData.js';
-import type { PatternFigures } from './figures.js';
-import type { Finding } from './finding.js';
-import { type LookedPatterns, nearField } from './nearField.js';
-import { shortNumber } from './patternChecks.js';
+import { LOOKED_AT, type RawData } from '../rawData.js';
+import { figuresOf, type LookedPatterns, type PatternFigures } from './figures.js';
+import type { Finding, Findings } from './finding.js';
+import { nearField } from './nearField.js';
+import { type CheckedScan, checkPatterns, shortNumber } from './patternChecks.js';
 
 /** What is checked of a scan. */
 export type ScanFacts = Pick<
@@ -59,7 +61,7 @@ export function checkPositions({
   const n = x.length;
   if (n < 2) return [];
   const distinct = new Set(Array.from(x, (value, i) => `${value},${y[i]}`)).size;
-  const [width, height] = [extentOf(x), extentOf(y)];
+  const [width, height] = [x, y].map((values) => extentOf(values)).map(([min, max]) => max - min);
   const extent = Math.max(width, height);
   const units =
     'give the right one with --positions_unit m or px, --coord_scale, or the energy, distance and detector pixel that positions in metres are divided by';
@@ -118,12 +120,6 @@ function likelyUnit(extent: number, n: number, N: number): string {
   return near ? `, perhaps by a factor of ${shortNumber(near[1])} (${near[0]}?)` : '';
 }
 
-function extentOf(values: Float64Array): number {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) [min, max] = [Math.min(min, value), Math.max(max, value)];
-  return max - min;
-}
-
 function checkGeometry({ geometry, source }: ScanFacts): Finding[] {
   const findings: Finding[] = [];
   const { energy_eV, objectPixel_m } = geometry;
@@ -149,7 +145,7 @@ function checkGeometry({ geometry, source }: ScanFacts): Finding[] {
 }
 
 function energyHint(energy_eV: number): string {
-  const joules = energy_eV * 1.602176634e-19;
+  const joules = energy_eV * ELEMENTARY_CHARGE_C;
   if (joules >= ENERGY_EV.least && joules <= ENERGY_EV.most)
     return `; the number ${shortNumber(joules)} was read as joules and may be eV`;
   if (energy_eV < ENERGY_EV.least) return '; it may be in keV or MeV';
@@ -195,7 +191,7 @@ function checkProbeAgainst(
       message: `Neighbouring positions of ${source} overlap by ${(100 * overlap).toFixed(0)} % of the probe's diameter (${diameter.toFixed(1)} px); below ${100 * USUAL_OVERLAP} % reconstructions are poor. Are the positions in object pixels?`,
     });
   }
-  const counts = mean(power);
+  const counts = meanOf(power);
   const probePower = totalIntensity(probe);
   if (scan.domain !== 'normalized_amplitude' && counts > 0 && apart(probePower, counts, POWER_FACTOR)) {
     findings.push({
@@ -247,7 +243,7 @@ function checkObject(raw: ScanFacts): Finding[] {
 
 function checkPhotons({ metadata, domain }: ScanFacts, { power }: PatternFigures): Finding[] {
   const nphotons = nphotonsOf(metadata);
-  const counts = mean(power);
+  const counts = power.length > 0 ? meanOf(power) : 0;
   if (domain === 'normalized_amplitude' || nphotons === undefined || !apart(nphotons, counts, PHOTON_FACTOR)) return [];
   return [
     {
@@ -260,6 +256,33 @@ function checkPhotons({ metadata, domain }: ScanFacts, { power }: PatternFigures
 
 const apart = (a: number, b: number, factor: number) => a > factor * b || b > factor * a;
 
-function mean(values: Float64Array): number {
-  return values.length === 0 ? 0 : values.reduce((sum, v) => sum + v, 0) / values.length;
+/**
+ * Adds everything that shows.
+ * @param figures those of some patterns, spread over the scan
+ * @param looked these patterns themselves, where they are at hand
+ */
+export function addFindings(
+  scan: CheckedScan & ScanFacts,
+  figures: PatternFigures,
+  findings: Findings,
+  looked?: LookedPatterns,
+): void {
+  const field = scan.probeGuess && farField(scan.probeGuess, scan.N);
+  const about = checkScan(scan, figures, looked, field);
+  const isNear = about.some(({ code }) => code === 'NEAR_FIELD');
+  // Where the light of a near field lies says nothing about zero frequency.
+  const ofPatterns = checkPatterns(scan, figures, field).filter(
+    ({ code }) => !(isNear && (code === 'OFF_CENTRE' || code === 'ZERO_FREQUENCY_IN_CORNERS')),
+  );
+  for (const finding of [...ofPatterns, ...about]) findings.add(finding);
+}
+
+/** The same for a scan that is open already, such as one in memory. @throws PtychoError those of reading patterns */
+export async function lookAtScan(raw: RawData, findings: Findings): Promise<Findings> {
+  const size = raw.N ** 2;
+  const indices = spreadIndices(raw.count, LOOKED_AT);
+  const looked = { indices, pixels: new Float32Array(indices.length * size) };
+  await raw.patterns.readAmplitudes(indices, looked.pixels);
+  addFindings(raw, figuresOf(looked, size), findings, looked);
+  return findings;
 }

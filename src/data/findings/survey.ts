@@ -9,16 +9,16 @@
 import { throwIfCancelled } from '../../core/cancel.js';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
+import { integers, median } from '../../core/numbers.js';
 import { patternSums } from '../normalise.js';
 import { openDataset } from '../openDataset.js';
-import type { OpenDatasetOptions } from '../opening/openDatasetOptions.js';
 import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns } from '../patternCache.js';
 import type { PatternSource, PatternSums } from '../patternSource.js';
-import type { RawData } from '../rawData.js';
-import { FigureMeter, median, spreadIndices } from './figures.js';
+import type { OpenDatasetOptions, RawData } from '../rawData.js';
+import { figuresOf } from './figures.js';
 import { Findings } from './finding.js';
-import { lookAtScan } from './look.js';
 import { checkPower, frameList } from './patternChecks.js';
+import { lookAtScan } from './scanChecks.js';
 
 /** How a survey goes. */
 export interface SurveyOptions {
@@ -45,7 +45,7 @@ export async function surveyScan(raw: RawData, options: SurveyOptions = {}): Pro
   if (raw.patterns.sums !== undefined) return raw;
   const findings = raw.findings ?? (await lookAtScan(raw, new Findings(raw.source, options)));
   const { keepBytes = DEFAULT_CACHE_BYTES } = options;
-  const all = spreadIndices(raw.count, raw.count);
+  const all = integers(raw.count);
   const kept =
     keepBytes >= DEFAULT_CACHE_BYTES
       ? keepPatterns(raw.patterns, all, keepBytes)
@@ -149,9 +149,7 @@ class Pass {
   /** What the usual light is, and where it falls: the pixels that hold half of it. */
   #learn(part: Int32Array, pixels: Float32Array, size: number): void {
     if (this.#brightPixels !== undefined) return;
-    const meter = new FigureMeter(size);
-    for (let i = 0; i < part.length; i++) meter.take(part[i], pixels.subarray(i * size, (i + 1) * size), false);
-    const { power, meanIntensity } = meter.figures();
+    const { power, meanIntensity } = figuresOf({ pixels, indices: part }, size);
     this.#usual = median(power.filter((v) => v > 0));
     if (this.#usual === 0) return;
     const order = Int32Array.from(meanIntensity.keys()).sort((a, b) => meanIntensity[b] - meanIntensity[a]);

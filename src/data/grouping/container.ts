@@ -22,8 +22,7 @@ import {
 import { encodeNpy, type NpyInput, npyPreamble } from '../../formats/npyWrite.js';
 import { type StreamedZipEntry, writeZip } from '../../formats/zip.js';
 import { intensityScale } from '../../physics/scale.js';
-import type { GroupedData } from './groupedData.js';
-import { type LazyArray, lazyArray, lazyRange } from './lazyArray.js';
+import { type GroupedData, type LazyArray, lazyArray, lazyRange } from './groupedData.js';
 
 /** What a container is made of; B groups of C patterns of N×N, channels last. */
 export interface ContainerParts {

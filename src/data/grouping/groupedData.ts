@@ -13,7 +13,16 @@
  * (await grouped.X_full.rows(0, 8)).shape;      // [8, 64, 64, 4]
  */
 import { PtychoError } from '../../core/errors.js';
-import { type ComplexImage, type ComplexTensor, formatShape, type Shape, type Tensor } from '../../core/tensor.js';
+import { valuesAt } from '../../core/numbers.js';
+import {
+  type ComplexImage,
+  type ComplexTensor,
+  formatShape,
+  type NumericArray,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from '../../core/tensor.js';
 import { extractPatches } from '../../physics/sampling.js';
 import { groupedStatistics } from '../normalise.js';
 import { describeOrientation } from '../opening/orientation.js';
@@ -21,7 +30,6 @@ import { readInFileOrder } from '../patternCache.js';
 import type { PatternSource } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
 import { type Groups, groupsFromMembers } from './grouping.js';
-import { type LazyArray, lazyArray } from './lazyArray.js';
 
 /** B groups of C patterns of N×N. Shapes are those of `channels: 'last'`; `first`: (B, C, N, N), (B, C, 1, 2), (B, 1, 1, 2). */
 export interface GroupedData {
@@ -128,8 +136,7 @@ function groundTruth(raw: RawData): ((members: Int32Array) => Promise<ComplexTen
   }
   if (!objectGuess || describeOrientation(raw.orientation) !== '') return null;
   return async (members) => {
-    const pick = (values: Float64Array) => Float64Array.from(members, (m) => values[m]);
-    return extractPatches(objectGuess, pick(raw.xcoords), pick(raw.ycoords), N);
+    return extractPatches(objectGuess, valuesAt(raw.xcoords, members), valuesAt(raw.ycoords, members), N);
   };
 }
 
@@ -155,4 +162,50 @@ function coordinatesLast(values: Float64Array, C: number): Float64Array {
     out[(b * 2 + axis) * C + c] = values[i];
   }
   return out;
+}
+
+/** An array on demand: call it for the whole, `rows` for a part; nothing is kept. */
+export interface LazyArray<T extends Tensor<NumericArray> | ComplexTensor> {
+  (): Promise<T>;
+  /**
+   * Rows `from` … `to` − 1 of the first axis.
+   * @throws PtychoError DATASET_SHAPE for rows that do not exist, and those of reading.
+   */
+  rows(from: number, to: number): Promise<T>;
+  readonly shape: Shape;
+  /** What the whole array takes in memory. */
+  readonly bytes: number;
+}
+
+/**
+ * @param bytesPerElement 4 for float32, 8 for complex64.
+ * @param read produces rows `from` … `to` − 1; called with a range that exists.
+ */
+export function lazyArray<T extends Tensor<NumericArray> | ComplexTensor>(
+  shape: Shape,
+  bytesPerElement: number,
+  read: (from: number, to: number) => Promise<T>,
+): LazyArray<T> {
+  const rows = async (from: number, to: number) => {
+    if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= shape[0])) {
+      throw new PtychoError(
+        'DATASET_SHAPE',
+        `An array of shape ${formatShape(shape)} has no rows ${from} to ${to}; give a range within 0 … ${shape[0]}.`,
+        { found: [from, to], expected: shape[0] },
+      );
+    }
+    return read(from, to);
+  };
+  return Object.assign(() => rows(0, shape[0]), { rows, shape, bytes: sizeOf(shape) * bytesPerElement });
+}
+
+/** Rows `from` … `to` − 1 of a lazy array as an array of their own. */
+export function lazyRange<T extends Tensor<NumericArray> | ComplexTensor>(
+  array: LazyArray<T>,
+  from: number,
+  to: number,
+): LazyArray<T> {
+  const shape = [to - from, ...array.shape.slice(1)];
+  const bytesPerElement = array.bytes / Math.max(1, sizeOf(array.shape));
+  return lazyArray(shape, bytesPerElement, (a, b) => array.rows(from + a, from + b));
 }

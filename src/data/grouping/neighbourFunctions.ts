@@ -6,7 +6,9 @@
  * - `four_quadrants`: for each seed position one draw from each quadrant, in the order top left, top right, bottom left,
  *   bottom right. A position that the rule skips draws nothing.
  */
+
 import { PtychoError } from '../../core/errors.js';
+import { extentOf } from '../../core/numbers.js';
 import type { LegacyRng } from '../../core/rng.js';
 import { meanNearestDistance, NeighbourGrid } from './neighbours.js';
 
@@ -177,11 +179,7 @@ function quadrantOf(dx: number, dy: number): number {
 
 function diagonal(x: Float64Array, y: Float64Array): number {
   const span = (values: Float64Array) => {
-    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const v of values) {
-      low = Math.min(low, v);
-      high = Math.max(high, v);
-    }
+    const [low, high] = extentOf(values);
     return high - low;
   };
   return Math.hypot(span(x), span(y));

@@ -5,8 +5,7 @@ import type { NpyArray } from '../../formats/npy.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
 import { TiffFile } from '../../formats/tiff.js';
-import { isTiffFile } from './fileKind.js';
-import { splitFileSpec } from './fileSpec.js';
+import { isTiffFile, splitFileSpec } from './files.js';
 
 /** An array and where it is from. */
 export interface FoundArray {

@@ -2,7 +2,9 @@
  * What the numbers of a diffraction pattern are: the unit that every scan declares, or that is inferred with a reason; and
  * refused where declaration and numbers cannot both be true.
  */
+
 import { PtychoError } from '../../core/errors.js';
+import { rowsAt, spreadIndices } from '../../core/numbers.js';
 import type { NpyDtype } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import { type Look, spreadOf, stepsOf } from './countStatistics.js';
@@ -364,12 +366,7 @@ function thinned(values: Float32Array, side: number): Float32Array {
   const size = side * side;
   const n = Math.floor(values.length / size);
   if (n <= ENOUGH_PATTERNS) return values;
-  const some = new Float32Array(ENOUGH_PATTERNS * size);
-  for (let i = 0; i < ENOUGH_PATTERNS; i++) {
-    const from = Math.floor((i * n) / ENOUGH_PATTERNS) * size;
-    some.set(values.subarray(from, from + size), i * size);
-  }
-  return some;
+  return rowsAt(values, size, spreadIndices(n, ENOUGH_PATTERNS));
 }
 
 /** A doubt where the steps of fractional values, which are no accident, are those of the other kind of numbers. */

@@ -4,7 +4,6 @@ import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import type { ScanFile, StoredPositions } from '../scanFile.js';
 import type { Coordinates } from './orientation.js';
-import { listed, type Pairs, pairFrames } from './pairFrames.js';
 
 /** Frames that have a position, and those positions, in the file's unit. */
 export interface AlignedPositions {
@@ -155,5 +154,232 @@ function lengthError(origin: NpyOrigin, what: string, found: number, expected: n
     'DATASET_SHAPE',
     `${nameOf(origin)} has ${found} ${what}, but there are ${expected} ${than}; there must be one for each pattern.`,
     { path: origin.path, key: origin.member, found, expected },
+  );
+}
+
+/** What is known of frames and positions. */
+export interface PairRequest {
+  readonly frames: number;
+  /** Numbers of the frames, ascending. */
+  readonly frameNumbers?: ArrayLike<number>;
+  readonly framesOrigin: NpyOrigin;
+  readonly positions: number;
+  /** Frame numbers of the positions. */
+  readonly indexes?: ArrayLike<number>;
+  readonly positionsOrigin: NpyOrigin;
+  /** Leave out what has no partner, also where only the order tells. */
+  readonly drop_unpaired: boolean;
+}
+
+/** Places of frames, ascending, and of the position of each. */
+export interface Pairs {
+  readonly frames: Int32Array;
+  readonly positions: Int32Array;
+}
+
+/** Numbers that a message lists. */
+const MOST_LISTED = 8;
+
+/**
+ * Pairs frames and positions.
+ * @param add told what was left out, and why
+ * @throws PtychoError DATASET_SHAPE where numbers do not say what belongs together; DATASET_VALUE for indexes that are none.
+ */
+export function pairFrames(request: PairRequest, add: (finding: Finding) => void): Pairs {
+  const { frames, frameNumbers, positions, indexes } = request;
+  if (indexes !== undefined) return pairByIndex(request, indexes, add);
+  if (frameNumbers === undefined || frames === 0) return pairByOrder(request, add);
+  const first = frameNumbers[0];
+  const step = commonStep(frameNumbers);
+  if (step > 1 && positions === (frameNumbers[frames - 1] - first) / step + 1) {
+    // Every tenth number, say: counted in those steps there may be gaps, too.
+    const counted = Int32Array.from({ length: frames }, (_, i) => first + (frameNumbers[i] - first) / step);
+    return pairFrames({ ...request, frameNumbers: counted }, add);
+  }
+  const span = frameNumbers[frames - 1] - first + 1;
+  const missing = missingNumbers(frameNumbers);
+  const numbers = `The frames of ${request.framesOrigin.path} are numbered ${first} … ${first + span - 1}`;
+  const gaps = missing.length === 0 ? '' : `, ${listed(missing)} ${missing.length === 1 ? 'is' : 'are'} missing`;
+  if (positions === span) {
+    if (missing.length > 0) {
+      add({
+        code: 'FRAMES_MISSING',
+        severity: 'note',
+        message: `${numbers}${gaps}: ${missing.length === 1 ? 'its position was' : 'their positions were'} left out.`,
+      });
+    }
+    return byNumber(request, first);
+  }
+  if (positions === frames) {
+    add({
+      code: 'FRAMES_MISSING',
+      severity: 'doubt',
+      message: `${numbers}${gaps}, but there are as many positions as frames (${positions}): they were paired in their order.`,
+    });
+    return pairByOrder(request, add);
+  }
+  if (positions > span && first === 0) {
+    add({
+      code: 'POSITIONS_WITHOUT_FRAME',
+      severity: 'doubt',
+      message: `${numbers}${gaps}, and there are ${positions} positions: those without a frame, ${span === positions - 1 ? `also the last (${span})` : `also the last ${positions - span}`}, were left out.`,
+    });
+    return byNumber(request, first);
+  }
+  if (request.drop_unpaired) {
+    add({
+      code: 'PAIRED_FROM_THE_FIRST',
+      severity: 'doubt',
+      message: `${numbers}${gaps}, and there are ${positions} positions: they were counted from frame ${first} on, and what has no partner was left out.`,
+    });
+    return byNumber(request, first);
+  }
+  throw unequal(
+    request,
+    `${numbers.replace('The frames of ', 'the frames of ')}${gaps}, which does not say which positions have no frame; give the frame number of each position in a column "index", or count them from frame ${first} on with --drop_unpaired`,
+  );
+}
+
+/** Positions are counted from frame `first` on. */
+function byNumber({ frames, frameNumbers, positions }: PairRequest, first: number): Pairs {
+  const kept = Int32Array.from({ length: frames }, (_, i) => i).filter((i) => frameNumbers![i] - first < positions);
+  return { frames: kept, positions: kept.map((i) => frameNumbers![i] - first) };
+}
+
+function pairByOrder(request: PairRequest, add: (finding: Finding) => void): Pairs {
+  const { frames, positions } = request;
+  const count = Math.min(frames, positions);
+  const order = Int32Array.from({ length: count }, (_, i) => i);
+  if (frames === positions) return { frames: order, positions: order };
+  if (!request.drop_unpaired) {
+    const [more, what] = frames > positions ? [frames - positions, 'frame'] : [positions - frames, 'position'];
+    throw unequal(
+      request,
+      `nothing says which ${more === 1 ? `${what} is` : `${more} ${what}s are`} too many: leave out those at the end with --drop_unpaired, or choose frames with --frames or --skip_frames`,
+    );
+  }
+  const [left, kind] = frames > positions ? [frames - positions, 'frames'] : [positions - frames, 'positions'];
+  add({
+    code: 'UNPAIRED_LEFT_OUT',
+    severity: 'doubt',
+    message: `${frames} frames and ${positions} positions were paired in their order; the last ${left === 1 ? kind.slice(0, -1) : `${left} ${kind}`} of ${frames > positions ? request.framesOrigin.path : request.positionsOrigin.path} ${left === 1 ? 'was' : 'were'} left out.`,
+  });
+  return { frames: order, positions: order };
+}
+
+function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (finding: Finding) => void): Pairs {
+  const { frames, frameNumbers, positions } = request;
+  const places = new Map<number, number>();
+  let smallest = Number.POSITIVE_INFINITY;
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let place = 0; place < positions; place++) {
+    const index = indexes[place];
+    const bad = !Number.isSafeInteger(index)
+      ? 'which is no frame number'
+      : places.has(index)
+        ? 'a second time'
+        : undefined;
+    if (bad !== undefined) {
+      throw new PtychoError(
+        'DATASET_VALUE',
+        `${nameOf(request.positionsOrigin).replace(/,$/, '')} has the index ${index} in row ${place}, ${bad}; correct it, or take the column out.`,
+        { path: request.positionsOrigin.path, found: index },
+      );
+    }
+    places.set(index, place);
+    smallest = Math.min(smallest, index);
+    largest = Math.max(largest, index);
+  }
+  const numberOf = numbering(request, smallest, largest);
+  if (numberOf === undefined) {
+    // As many as there are, but counted from elsewhere: the n-th smallest index is the n-th frame.
+    if (frames === positions) {
+      const order = [...places.entries()].sort(([a], [b]) => a - b).map(([, place]) => place);
+      return { frames: Int32Array.from(order.keys()), positions: Int32Array.from(order) };
+    }
+    throw unequal(
+      request,
+      `the indexes ${smallest} … ${largest} of the positions do not say which frames they belong to (${frameNumbers === undefined ? `0 … ${frames - 1}` : `${frameNumbers[0]} … ${frameNumbers[frames - 1]}`})`,
+    );
+  }
+  const kept = Int32Array.from({ length: frames }, (_, i) => i).filter((i) => places.has(numberOf(i)));
+  const lone = { frames: frames - kept.length, positions: positions - kept.length };
+  if (lone.frames + lone.positions > 0) {
+    const framesLeft = Array.from({ length: frames }, (_, i) => numberOf(i)).filter((number) => !places.has(number));
+    const used = new Set(Array.from(kept, numberOf));
+    const positionsLeft = [...places.keys()].filter((index) => !used.has(index)).sort((a, b) => a - b);
+    const parts = [
+      framesLeft.length > 0 && `frame${framesLeft.length === 1 ? '' : 's'} ${listed(framesLeft)} without position`,
+      positionsLeft.length > 0 &&
+        `position${positionsLeft.length === 1 ? '' : 's'} ${listed(positionsLeft)} without frame`,
+    ].filter((part) => part !== false);
+    add({
+      code: 'UNPAIRED_LEFT_OUT',
+      severity: 'note',
+      message: `Left out by the indexes of ${nameOf(request.positionsOrigin).replace(/,$/, '')}: ${parts.join(', ')}.`,
+    });
+  }
+  return { frames: kept, positions: kept.map((i) => places.get(numberOf(i))!) };
+}
+
+/** The number of each frame in the count of the indexes; undefined where the two have nothing to do with each other. */
+function numbering(
+  { frames, frameNumbers }: PairRequest,
+  smallest: number,
+  largest: number,
+): ((frame: number) => number) | undefined {
+  if (frameNumbers !== undefined) {
+    const [first, last] = [frameNumbers[0], frameNumbers[frames - 1]];
+    if (smallest <= last && largest >= first && smallest <= first && (largest >= last || smallest === first)) {
+      return (frame) => frameNumbers[frame];
+    }
+    // A column from 0 on beside files from 1 on, or the other way round.
+    return largest - smallest === last - first ? (frame) => frameNumbers[frame] - first + smallest : undefined;
+  }
+  if (smallest >= 0 && largest < frames) return smallest === 1 && largest === frames - 1 ? undefined : (frame) => frame;
+  return smallest >= 1 && largest === frames ? (frame) => frame + 1 : undefined;
+}
+
+/** The largest number by which all frame numbers advance. */
+function commonStep(numbers: ArrayLike<number>): number {
+  let step = 0;
+  for (let i = 1; i < numbers.length; i++) {
+    for (let a = numbers[i] - numbers[i - 1], b = step; ; [a, b] = [b, a % b]) {
+      if (b === 0) {
+        step = a;
+        break;
+      }
+    }
+    if (step === 1) break;
+  }
+  return step;
+}
+
+/** Numbers between the first and the last that no frame has. */
+function missingNumbers(numbers: ArrayLike<number>): number[] {
+  const missing: number[] = [];
+  for (let i = 1; i < numbers.length; i++) {
+    for (let number = numbers[i - 1] + 1; number < numbers[i] && missing.length < MOST_MISSING; number++)
+      missing.push(number);
+  }
+  return missing;
+}
+
+/** More numbers than this are no gap in a scan. */
+const MOST_MISSING = 1e6;
+
+/** `3, 5 and 7`, or the first of many. */
+export function listed(numbers: readonly (number | string)[]): string {
+  const rest = numbers.length - MOST_LISTED;
+  const shown = numbers.slice(0, MOST_LISTED).join(', ');
+  return rest > 0 ? `${shown} and ${rest} more` : shown.replace(/, (?=[^,]+$)/, ' and ');
+}
+
+function unequal({ frames, framesOrigin, positions, positionsOrigin }: PairRequest, why: string): PtychoError {
+  const name = (origin: NpyOrigin) => nameOf(origin).replace(/,$/, '');
+  return new PtychoError(
+    'DATASET_SHAPE',
+    `${nameOf(framesOrigin)} has ${frames} patterns, but there are ${positions} scan positions in ${name(positionsOrigin)}; there must be one for each pattern, and ${why}.`,
+    { path: positionsOrigin.path, key: positionsOrigin.member, found: positions, expected: frames },
   );
 }

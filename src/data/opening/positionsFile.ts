@@ -17,13 +17,10 @@ import { listedKeys, openNpz, readNpyFile } from '../../formats/npz.js';
 import { readTextTable } from '../../formats/textTable.js';
 import type { Finding } from '../findings/finding.js';
 import type { ReaderOptions, StoredPositions } from '../scanFile.js';
-import { hasMagic, MAGIC } from './fileKind.js';
-import { splitFileSpec } from './fileSpec.js';
-import { lengthUnit } from './geometry.js';
-import { possibleCounts } from './patternLayout.js';
-import { axisOrderAssumed, coordinates, positionsInArray } from './positionArrays.js';
-import { counts, namesAxes, readTitles } from './positionColumns.js';
-import { rasterPositions } from './raster.js';
+import { hasMagic, MAGIC, splitFileSpec } from './files.js';
+import { possibleCounts, rasterPositions } from './patternLayout.js';
+import { axisOrderAssumed, coordinates, counts, namesAxes, positionsInArray, readTitles } from './positionColumns.js';
+import { lengthUnit } from './units.js';
 
 type Unit = StoredPositions['unit'];
 

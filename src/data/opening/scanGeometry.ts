@@ -7,11 +7,10 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { nameOf } from '../../formats/npyHeader.js';
+import { electronWavelength_m, wavelength_m } from '../../physics/radiation.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
-import { electronWavelength_m, wavelengthOf } from './geometry.js';
-import { type ObjectGrid, toPixels } from './objectGrid.js';
 import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
 
 /** A value for columns (x) and one for rows (y). */
@@ -32,6 +31,11 @@ export interface GeometryOptions {
 
 /** Object pixels that differ by more are worth a word. */
 const TOLERANCE = 0.02;
+
+/** The wavelength of a scan: its own (electrons), or that of photons of its energy; undefined where neither is known. */
+export function wavelengthOf({ wavelength_m: own, energy_eV }: ScanGeometry): number | undefined {
+  return own ?? (energy_eV === undefined ? undefined : wavelength_m(energy_eV));
+}
 
 /** λ·distance/(N·detector pixel) in metres; undefined where one of them is unknown. */
 export function objectPixel(geometry: ScanGeometry, N: number): Pair | undefined {
@@ -223,4 +227,36 @@ const differ = (a: Pair, b: Pair): boolean =>
 export function nanometres({ x, y }: Pair): string {
   const one = (metres: number) => Number((metres * 1e9).toPrecision(4)).toString();
   return x === y ? `${one(x)} nm` : `${one(x)} × ${one(y)} nm`;
+}
+
+/** Where an array of object pixels lies. */
+export interface ObjectGrid {
+  readonly pixel_m: Pair;
+  /** Position of the array's middle. */
+  readonly centre_m: Pair;
+  /** Columns and rows. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** One conversion for x (columns) and one for y (rows). */
+export interface Converters {
+  readonly x: (value: number) => number;
+  readonly y: (value: number) => number;
+}
+
+/** Metres to pixels of the array. */
+export function toPixels({ pixel_m, centre_m, width, height }: ObjectGrid): Converters {
+  return {
+    x: (value) => (value - centre_m.x) / pixel_m.x + width / 2,
+    y: (value) => (value - centre_m.y) / pixel_m.y + height / 2,
+  };
+}
+
+/** Pixels of the array to metres: the reverse of {@link toPixels}. */
+export function toMetres({ pixel_m, centre_m, width, height }: ObjectGrid): Converters {
+  return {
+    x: (value) => (value - width / 2) * pixel_m.x + centre_m.x,
+    y: (value) => (value - height / 2) * pixel_m.y + centre_m.y,
+  };
 }

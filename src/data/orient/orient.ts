@@ -5,15 +5,25 @@
  * const found = await findOrientation(raw);
  * if (found.verdict !== 'undecided') console.log(found.flags); // '--flip_y --swap_xy'
  */
+
 import { setImmediate as eventLoop } from 'node:timers/promises';
 import { throwIfCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
+import { extentOf } from '../../core/numbers.js';
+import { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
+import { DetectorTransform } from '../../physics/fourier.js';
+import { modeIntensity } from '../../physics/probe.js';
+import { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
-import { ORIENTATIONS, type AxisOrientation, orientationFlags } from './orientations.js';
-import { drawOrientationSample, type OrientationSample, SAMPLE_SIZE, type SampleSize } from './sample.js';
-import { type OrientationTrial, TRIAL_PASSES, tryOrientation } from './trial.js';
+import {
+  drawOrientationSample,
+  type OrientationSample,
+  SAMPLE_SIZE,
+  type SampleField,
+  type SampleSize,
+} from './sample.js';
 
 /** One orientation and how well it explains the patterns. */
 export interface OrientationScore {
@@ -117,7 +127,7 @@ function checkPositions(raw: RawData): void {
       { path: raw.source, found: raw.count, expected: LEAST_PATTERNS },
     );
   }
-  const span = Math.max(spanOf(raw.xcoords), spanOf(raw.ycoords));
+  const span = Math.max(...[raw.xcoords, raw.ycoords].map(extentOf).map(([low, high]) => high - low));
   if (span < 1) {
     throw new PtychoError(
       'DATASET_UNITS',
@@ -125,12 +135,6 @@ function checkPositions(raw: RawData): void {
       { path: raw.source, found: span },
     );
   }
-}
-
-function spanOf(values: Float64Array): number {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const v of values) [low, high] = [Math.min(low, v), Math.max(high, v)];
-  return high - low;
 }
 
 function judge(
@@ -212,4 +216,125 @@ function standardErrors(best: readonly OrientationTrial[], other: readonly Orien
   const mean = differences.reduce((a, b) => a + b, 0) / n;
   const variance = differences.reduce((sum, d) => sum + (d - mean) ** 2, 0) / (n - 1);
   return variance === 0 ? (mean === 0 ? 0 : Number.MAX_VALUE) : mean / Math.sqrt(variance / n);
+}
+
+/** What one neighbourhood in one orientation came to. */
+export interface OrientationTrial {
+  /** Σ|√I − |Ψ|| and Σ√I of each pattern. */
+  readonly misfit: Float64Array;
+  readonly measured: Float64Array;
+  /** The object, and where the probe was (Σ|P|², relative to its largest value). */
+  readonly object: ComplexImage;
+  readonly illumination: Float64Array;
+}
+
+/** Passes over the patterns; the orientations are apart after the second, see `docs/data-tools.md`. */
+export const TRIAL_PASSES = 5;
+/** Regularisation of the update (rPIE): 1 would be ePIE, small values move the weakly lit parts as fast as the bright. */
+const ALPHA = 0.1;
+
+/**
+ * Reconstructs a field from a constant object with the probe held fixed, by regularised PIE updates (A. Maiden, D. Johnson
+ * and P. Li, Optica 4, 736, 2017), positions rounded to pixels, then measures the misfit in a last pass without updates.
+ *
+ * The probe is held fixed because a free one would follow the wrong orientation: positions reflected at a point with the
+ * complex conjugate, reflected probe explain the patterns as well as the truth does.
+ *
+ * @param passes updates of each pattern; 0 measures the constant object.
+ */
+export function tryOrientation(
+  sample: OrientationSample,
+  field: SampleField,
+  orientation: AxisOrientation,
+  passes = TRIAL_PASSES,
+): OrientationTrial {
+  const { side, probe, badPixels } = sample;
+  const { xs, ys } = orientPositions(orientation, field.xs, field.ys);
+  const [left, top] = [xs, ys].map((values) => Math.round(extentOf(values)[0]));
+  const columns = Int32Array.from(xs, (x) => Math.round(x) - left);
+  const rows = Int32Array.from(ys, (y) => Math.round(y) - top);
+  const width = extentOf(columns)[1] + side;
+  const height = extentOf(rows)[1] + side;
+  const re = new Float64Array(width * height).fill(1);
+  const im = new Float64Array(width * height);
+
+  const area = side * side;
+  const modes = probe.re.length / area;
+  const intensity = modeIntensity(probe, area);
+  const [, brightest] = extentOf(intensity);
+  const step = intensity.map((v) => 1 / ((1 - ALPHA) * v + ALPHA * brightest));
+
+  const transform = new DetectorTransform(side);
+  const before = { re: new Float64Array(probe.re.length), im: new Float64Array(probe.re.length) };
+  const after = { re: new Float64Array(probe.re.length), im: new Float64Array(probe.re.length) };
+  const misfit = new Float64Array(xs.length);
+  const measured = new Float64Array(xs.length);
+
+  /** Exit waves of pattern k and their detector fields. */
+  const propagate = (k: number) => {
+    for (let p = 0, i = 0; p < modes; p++) {
+      for (let r = 0; r < side; r++) {
+        for (let c = 0, at = (rows[k] + r) * width + columns[k]; c < side; c++, at++, i++) {
+          after.re[i] = before.re[i] = probe.re[i] * re[at] - probe.im[i] * im[at];
+          after.im[i] = before.im[i] = probe.re[i] * im[at] + probe.im[i] * re[at];
+        }
+      }
+      const [from, to] = [p * area, (p + 1) * area];
+      transform.forward(after.re.subarray(from, to), after.im.subarray(from, to));
+    }
+  };
+  const amplitudeAt = (i: number) => {
+    let sum = 0;
+    for (let m = i; m < after.re.length; m += area) sum += after.re[m] ** 2 + after.im[m] ** 2;
+    return Math.sqrt(sum);
+  };
+  const update = (k: number) => {
+    for (let i = 0; i < area; i++) {
+      if (badPixels?.[i]) continue;
+      const amplitude = amplitudeAt(i);
+      const factor = amplitude > 0 ? field.amplitudes[k * area + i] / amplitude : 0;
+      for (let m = i; m < after.re.length; m += area) {
+        after.re[m] *= factor;
+        after.im[m] *= factor;
+      }
+    }
+    for (let p = 0, i = 0; p < modes; p++) {
+      const [from, to] = [p * area, (p + 1) * area];
+      transform.inverse(after.re.subarray(from, to), after.im.subarray(from, to));
+      for (let r = 0; r < side; r++) {
+        for (let c = 0, at = (rows[k] + r) * width + columns[k]; c < side; c++, at++, i++) {
+          const weight = step[i - from];
+          const [dr, di] = [after.re[i] - before.re[i], after.im[i] - before.im[i]];
+          re[at] += weight * (probe.re[i] * dr + probe.im[i] * di);
+          im[at] += weight * (probe.re[i] * di - probe.im[i] * dr);
+        }
+      }
+    }
+  };
+
+  const rng = new LegacyRng(0);
+  for (let pass = 0; pass < passes; pass++) {
+    for (const k of rng.permutation(xs.length)) {
+      propagate(k);
+      update(k);
+    }
+  }
+  const illumination = new Float64Array(width * height);
+  for (let k = 0; k < xs.length; k++) {
+    propagate(k);
+    for (let i = 0; i < area; i++) {
+      if (!badPixels?.[i]) {
+        misfit[k] += Math.abs(field.amplitudes[k * area + i] - amplitudeAt(i));
+        measured[k] += field.amplitudes[k * area + i];
+      }
+      illumination[(rows[k] + Math.floor(i / side)) * width + columns[k] + (i % side)] += intensity[i];
+    }
+  }
+  const [, most] = extentOf(illumination);
+  return {
+    misfit,
+    measured,
+    object: { re: Float32Array.from(re), im: Float32Array.from(im), shape: [height, width] },
+    illumination: illumination.map((v) => v / most),
+  };
 }

@@ -4,11 +4,13 @@
  * Cutting a pattern to its central M×M pixels is the same experiment at a coarser pixel: the exit wave keeps its field of
  * view, its pixel grows by N/M, and so do the units of positions and probe. It makes the search fast and less noisy.
  */
+
 import { PtychoError } from '../../core/errors.js';
+import { meanOf, spreadIndices, valuesAt } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
+import { probeDiameter } from '../../physics/probe.js';
 import { NeighbourGrid } from '../grouping/neighbours.js';
-import { probeDiameter } from '../inspect/probeSize.js';
 import { forEachPattern } from '../normalise.js';
 import type { RawData } from '../rawData.js';
 
@@ -73,7 +75,7 @@ export async function drawOrientationSample(
   size: SampleSize = SAMPLE_SIZE,
 ): Promise<OrientationSample> {
   const { N } = raw;
-  const looked = evenly(raw.count, LOOKED_AT);
+  const looked = spreadIndices(raw.count, LOOKED_AT);
   const mean = new Float64Array(N * N);
   await forEachPattern(raw.patterns, looked, (amplitudes) => {
     for (let p = 0; p < amplitudes.length; p++) mean[p] += amplitudes[p] / looked.length;
@@ -135,12 +137,6 @@ export async function drawOrientationSample(
     step_px: meanStep(fields) * (N / side),
     probeDiameter_px: diameter,
   };
-}
-
-/** `most` indices below `count`, evenly spread. */
-function evenly(count: number, most: number): Int32Array {
-  const length = Math.min(count, most);
-  return Int32Array.from({ length }, (_, i) => Math.floor((i * count) / length));
 }
 
 function chooseSide(mean: Float64Array, N: number): { side: number; keptPower: number } {
@@ -208,8 +204,8 @@ function neighbourhood(raw: RawData, centre: number, least: number, most: number
 
 function centred(raw: RawData, indices: Int32Array, scale: number): { xs: Float64Array; ys: Float64Array } {
   const from = (values: Float64Array) => {
-    const picked = Float64Array.from(indices, (i) => values[i]);
-    const mean = picked.reduce((sum, v) => sum + v, 0) / picked.length;
+    const picked = valuesAt(values, indices);
+    const mean = meanOf(picked);
     return picked.map((v) => (v - mean) * scale);
   };
   return { xs: from(raw.xcoords), ys: from(raw.ycoords) };

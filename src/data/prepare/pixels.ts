@@ -4,8 +4,8 @@
  */
 import { hotPixels } from '../findings/figures.js';
 import type { Finding } from '../findings/finding.js';
+import { outsideRange, type ValidRange } from './corrections.js';
 import { darkAmidLight, deadPixels, isEndOfRange } from './deadPixels.js';
-import { outsideRange, type ValidRange } from './validRange.js';
 
 /** Pixels of whole frames that are no data. */
 export interface FrameReport {

@@ -7,19 +7,17 @@
  * sample.meanLight(); // (height, width), in single frames' units
  */
 import { isPtychoError } from '../../core/errors.js';
-import { spreadIndices } from '../findings/figures.js';
+import { integers, spreadIndices } from '../../core/numbers.js';
+import type { ComplexTensor } from '../../core/tensor.js';
+import { fourierCrop } from '../../physics/fourierCrop.js';
+import { farField, lightShift } from '../../physics/lightShift.js';
+import { centreOfLight, type LookedPatterns, lightInCorners } from '../findings/figures.js';
+import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
-import { LOOKED_AT, LOOKED_AT_PIXELS } from '../opening/openDatasetOptions.js';
 import { FramePatterns, framesInMemory, type PatternView } from '../patternSource.js';
-import type { StoredPatterns } from '../scanFile.js';
-import { type FrameLayout, layFrames } from './frameLayout.js';
-
-/** Patterns looked at, (count, N, N), as stored. */
-export interface Looked {
-  readonly pixels: Float32Array;
-  /** Which patterns of the scan they are. */
-  readonly indices: Int32Array;
-}
+import { LOOKED_AT, LOOKED_AT_PIXELS } from '../rawData.js';
+import type { ScanFile, StoredPatterns } from '../scanFile.js';
+import { type FrameLayout, frameLayout, type LayoutOptions, layFrames, shifted } from './frameLayout.js';
 
 /** Detectors mark pixels with the largest number of a type, of which this is the smallest. */
 const SMALLEST_MARK = 254;
@@ -58,7 +56,11 @@ export class Sample {
   }
 
   /** The patterns laid out, cut and transposed, and nothing else: marks, NaN and negative values are there. */
-  async as(layout: FrameLayout | undefined, domain: () => MeasurementDomain, view: PatternView): Promise<Looked> {
+  async as(
+    layout: FrameLayout | undefined,
+    domain: () => MeasurementDomain,
+    view: PatternView,
+  ): Promise<LookedPatterns> {
     const { frames, data, indices, fileRows } = this;
     // Nothing to be done to them: no copy.
     if (!layout && !view.window && !view.transpose) return { pixels: data, indices };
@@ -78,10 +80,7 @@ export class Sample {
     const laid = layout ? layFrames(byRow, layout, domain) : byRow;
     const source = new FramePatterns(laid, 'normalized_amplitude', { ...view, rows: fileRows });
     const pixels = new Float32Array(indices.length * source.N ** 2);
-    await source.readUnchecked(
-      Int32Array.from(indices, (_, i) => i),
-      pixels,
-    );
+    await source.readUnchecked(integers(indices.length), pixels);
     return { pixels, indices };
   }
 }
@@ -95,7 +94,7 @@ export class Sample {
 export async function readSample(frames: StoredPatterns, rows: Int32Array, skipUnreadable: boolean): Promise<Sample> {
   const size = frames.height * frames.width;
   const most = Math.max(LOOKED_AT / 4, Math.min(LOOKED_AT, Math.floor(LOOKED_AT_PIXELS / size)));
-  let indices = spreadIndices(Math.min(most, rows.length), rows.length);
+  let indices = spreadIndices(rows.length, most);
   let fileRows = Int32Array.from(indices, (i) => rows[i]);
   let data = new Float32Array(indices.length * size);
   try {
@@ -117,4 +116,114 @@ export async function readSample(frames: StoredPatterns, rows: Int32Array, skipU
     data = data.subarray(0, good.length * size);
   }
   return new Sample(frames, data, indices, fileRows);
+}
+
+/** The options that shape frames, and those that leave it to the light. */
+export interface LightOptions extends Omit<LayoutOptions, 'crop_center_px'> {
+  readonly crop_center_px?: readonly [number, number] | 'auto' | null;
+  readonly fftshift?: 'auto' | 'yes' | 'no' | null;
+}
+
+/** The probe that was given beside the scan, for patterns of so many pixels; undefined where there is none. */
+export type ProbeFor = (N: number) => Promise<ComplexTensor | undefined>;
+
+/** How many times more light the corners must hold than the middle, to be where zero frequency lies. */
+const CLEARLY = 2;
+/** Pixels below this part of the brightest say nothing about where the beam is. */
+const DARK = 0.05;
+
+/**
+ * The layout that options ask for, once the light has answered what they leave to it.
+ * @throws PtychoError as {@link frameLayout}
+ */
+export async function settleLayout(
+  sample: Sample,
+  file: Pick<ScanFile, 'path' | 'patterns' | 'probeGuess'>,
+  options: LightOptions,
+  note: (sentence: string) => void,
+  givenProbe: ProbeFor = async () => undefined,
+): Promise<FrameLayout> {
+  const { height, width } = file.patterns;
+  const light = sample.meanLight();
+  const shift =
+    options.fftshift === 'yes' ||
+    (options.fftshift !== 'no' &&
+      Math.min(height, width) >= SMALLEST_PATTERN_PX &&
+      lightInCorners(light, height, width, CLEARLY));
+  if (shift && options.fftshift !== 'yes') {
+    note(
+      `Zero frequency of ${file.path} lies in the corners of the frames and was moved to their middle; --fftshift no leaves them as they are.`,
+    );
+  }
+  const { crop_center_px, ...others } = options;
+  if (crop_center_px !== 'auto') return frameLayout(file.patterns, { ...others, crop_center_px }, shift);
+  const side = options.crop_px ?? (height === width ? width : undefined);
+  // Padding and rebinning change what a pixel of the probe's far field is.
+  const asCut = side !== undefined && !options.pad_to && (options.rebin ?? 1) === 1;
+  const given = asCut ? await givenProbe(side) : undefined;
+  const centre = beamCentre(shift ? shifted(light, height, width) : light, height, width, given ?? file.probeGuess);
+  if (!centre) return frameLayout(file.patterns, others, shift);
+  note(`The beam of ${file.path} was found at row ${centre[0]}, column ${centre[1]}; zero frequency was put there.`);
+  return frameLayout(file.patterns, { ...others, crop_center_px: centre }, shift);
+}
+
+/**
+ * Row and column of the beam: where the probe's far field agrees best with the light; without a probe, the middle of the light
+ * that is not faint.
+ */
+export function beamCentre(
+  light: Float64Array,
+  height: number,
+  width: number,
+  probe: ComplexTensor | undefined,
+): [number, number] | undefined {
+  const side = Math.max(height, width);
+  // On a square, so that one rule serves all frames.
+  const square = new Float64Array(side * side);
+  for (let r = 0; r < height; r++) square.set(light.subarray(r * width, (r + 1) * width), r * side);
+  const brightest = square.reduce((most, v) => Math.max(most, v), 0);
+  const clear = square.map((v) => (v > DARK * brightest ? v : 0));
+  const middle = centreOfLight(clear, side);
+  if (middle === undefined) return undefined;
+  const rough: [number, number] = [Math.round(middle.row), Math.round(middle.column)];
+  if (probe === undefined) return rough;
+  const probeSide = probe.shape[probe.shape.length - 1];
+  if (probe.shape[probe.shape.length - 2] !== probeSide) return rough;
+  // A cut of the light around its middle, as large as the probe's own frames; where it leaves the frame there is no light.
+  const cut = new Float64Array(probeSide * probeSide);
+  const [top, left] = rough.map((v) => v - Math.floor(probeSide / 2));
+  for (let r = 0; r < probeSide; r++) {
+    for (let c = 0; c < probeSide; c++) {
+      const [row, column] = [top + r, left + c];
+      if (row >= 0 && column >= 0 && row < height && column < width)
+        cut[r * probeSide + c] = light[row * width + column] ** 2;
+    }
+  }
+  const found = lightShift(cut, farField(probe, probeSide), probeSide, probeSide);
+  return found?.clear ? [rough[0] + found.rows, rough[1] + found.columns] : rough;
+}
+
+/** The probe of whole frames as the layout makes it. */
+export function layProbe(probe: ComplexTensor, layout: FrameLayout): ComplexTensor {
+  const side = layout.window?.side ?? probe.shape[probe.shape.length - 1];
+  const cut = side === probe.shape[probe.shape.length - 1] ? probe : fourierCrop(probe, side);
+  const padded = layout.padded === side ? cut : fourierCrop(cut, layout.padded);
+  return layout.rebin === 1 ? padded : middleOf(padded, layout.padded, layout.N);
+}
+
+/** The middle of each mode: adding pixels up makes the field of view smaller and leaves object pixels as they are. */
+function middleOf({ re, im, shape }: ComplexTensor, side: number, N: number): ComplexTensor {
+  const modes = re.length / side ** 2;
+  const from = Math.floor(side / 2) - Math.floor(N / 2);
+  const cut = (values: Float32Array) => {
+    const out = new Float32Array(modes * N * N);
+    for (let m = 0; m < modes; m++) {
+      for (let r = 0; r < N; r++) {
+        const at = m * side * side + (from + r) * side + from;
+        out.set(values.subarray(at, at + N), m * N * N + r * N);
+      }
+    }
+    return out;
+  };
+  return { re: cut(re), im: cut(im), shape: [...shape.slice(0, -2), N, N] };
 }

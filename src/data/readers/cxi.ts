@@ -9,11 +9,11 @@ import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';
-import { incoherentModes } from '../opening/probeFile.js';
+import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
-import { detectorOf, detectorsOf, groupsOf } from './detectors.js';
 import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
+import { detectorOf, detectorsOf, groupsOf } from './nexus.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
 const DETECTOR = `${INSTRUMENT}/detector_1`;

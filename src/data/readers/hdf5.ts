@@ -8,11 +8,11 @@
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
+import { rasterPositions } from '../opening/patternLayout.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';
-import { rasterPositions } from '../opening/raster.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
-import { type LayoutFacts, layoutOf } from './hdf5Layout.js';
+import { type LayoutFacts, layoutOf } from './hdf5Layouts.js';
 import { existingPieces, type Piece, piecesIn } from './hdf5Pieces.js';
 import { nexusFacts } from './nexus.js';
 import { type Py4dstemFacts, py4dstemFacts } from './py4dstem.js';

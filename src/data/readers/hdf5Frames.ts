@@ -5,6 +5,7 @@ import type { Hdf5File } from '../../formats/hdf5/file.js';
 import { frameError, Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { type NpyDtype, nameOf, npyError } from '../../formats/npyHeader.js';
 import {
+  crossedAxes,
   type LayoutHints,
   layoutHints,
   type PatternLayout,
@@ -13,7 +14,6 @@ import {
   possibleCounts,
 } from '../opening/patternLayout.js';
 import { positionsOfOptions } from '../opening/positionsFile.js';
-import { crossedAxes } from '../opening/raster.js';
 import type { ReaderOptions, StoredPatterns, StoredPositions } from '../scanFile.js';
 
 /** 8192 × 8192: no detector has more in one frame that anybody reconstructs. */

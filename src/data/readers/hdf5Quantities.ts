@@ -5,9 +5,11 @@
  * @example
  * const energy_eV = energyAt(file, '/entry/instrument/beam/incident_energy', notes);
  */
+import { extentOf, meanOf } from '../../core/numbers.js';
 import type { Hdf5File, Hdf5Value } from '../../formats/hdf5/file.js';
 import { nameOf } from '../../formats/npyHeader.js';
-import { asElectronvolts, asMetres, energyOfWavelength_eV } from '../opening/geometry.js';
+import { energyOfWavelength_eV } from '../../physics/radiation.js';
+import { asElectronvolts, asMetres } from '../opening/units.js';
 
 /** One for each frame, and a frame is never too many. */
 const MAX_BYTES = 2 ** 26;
@@ -122,13 +124,8 @@ function quantity(
 function oneOf(values: ArrayLike<number>, where: string, notes: string[]): number | undefined {
   const known = Array.from(values).filter((value) => value > 0 && Number.isFinite(value));
   if (known.length === 0) return undefined;
-  let [sum, min, max] = [0, known[0], known[0]];
-  for (const value of known) {
-    sum += value;
-    min = Math.min(min, value);
-    max = Math.max(max, value);
-  }
-  const mean = sum / known.length;
+  const [min, max] = extentOf(known);
+  const mean = meanOf(known);
   const spread = (max - min) / mean;
   if (spread <= SAME) return known[0];
   const range = `${where} goes from ${short(min)} to ${short(max)} over ${known.length} values, ${short(100 * spread)} %`;

@@ -6,10 +6,9 @@
  */
 import { npyError } from '../../formats/npyHeader.js';
 import { NpyRows } from '../../formats/npyRows.js';
-import { hasMagic, MAGIC } from '../opening/fileKind.js';
-import { layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
+import { hasMagic, MAGIC } from '../opening/files.js';
+import { crossedAxes, layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';
-import { crossedAxes } from '../opening/raster.js';
 import type { ScanReader } from '../scanFile.js';
 
 /** See the module. */

@@ -18,13 +18,12 @@ import {
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
 import { listedKeys, type NpzFile, openNpz } from '../../formats/npz.js';
-import { domainOf, geometryOf, type MetadataRecord, parseMetadata } from '../metadata.js';
-import { hasMagic } from '../opening/fileKind.js';
-import { layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
-import { coordinates } from '../opening/positionArrays.js';
+import { domainOf, geometryOf, type MetadataRecord, parseMetadata, readText } from '../metadata.js';
+import { hasMagic } from '../opening/files.js';
+import { crossedAxes, layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
+import { coordinates } from '../opening/positionColumns.js';
 import { positionsOfOptions } from '../opening/positionsFile.js';
-import { incoherentModes } from '../opening/probeFile.js';
-import { crossedAxes } from '../opening/raster.js';
+import { incoherentModes } from '../opening/probe.js';
 import { framesInMemory } from '../patternSource.js';
 import type {
   ReaderOptions,
@@ -35,9 +34,8 @@ import type {
   StoredPositions,
 } from '../scanFile.js';
 import { selectFrames } from './hdf5Frames.js';
-import { readText } from './npzText.js';
+import { POSITION_KEYS } from './keys.js';
 import { readProduct } from './product.js';
-import { POSITION_KEYS } from './productKeys.js';
 import { pair } from './ptychodus.js';
 
 /** Accepted names of the patterns, in order of preference. */

@@ -12,14 +12,13 @@ import { PtychoError } from '../../core/errors.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { hasMagic, MAGIC } from '../opening/fileKind.js';
+import { hasMagic, MAGIC } from '../opening/files.js';
 import { positionsInHdf5, positionsOfOptions } from '../opening/positionsFile.js';
-import { incoherentModes } from '../opening/probeFile.js';
+import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
-import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf } from './product.js';
-import { RAW_GROUP } from './productKeys.js';
-import { rowsByIndex } from './productSource.js';
+import { RAW_GROUP } from './keys.js';
+import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf, rowsByIndex } from './product.js';
 
 /** What a product beside the patterns is called, most wanted first. */
 const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) => [

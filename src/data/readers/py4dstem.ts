@@ -7,8 +7,8 @@
  */
 import type { Hdf5File } from '../../formats/hdf5/file.js';
 import type { Finding } from '../findings/finding.js';
-import { lengthUnit } from '../opening/geometry.js';
-import type { ScanStep } from '../opening/raster.js';
+import type { ScanStep } from '../opening/patternLayout.js';
+import { lengthUnit } from '../opening/units.js';
 import type { ScanGeometry } from '../scanFile.js';
 
 /** What such a file says. */

@@ -9,10 +9,9 @@
 import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { isNpyFile, openNpz } from '../../formats/npz.js';
 import { datasetLike } from '../opening/arrayFile.js';
-import { lengthUnit } from '../opening/geometry.js';
+import { lengthUnit } from '../opening/units.js';
+import { type PairKeys, POSITION_KEYS, RESULT_LAYOUTS, type ResultLayout } from './keys.js';
 import { readProduct } from './product.js';
-import { POSITION_KEYS } from './productKeys.js';
-import { type PairKeys, RESULT_LAYOUTS, type ResultLayout } from './resultKeys.js';
 
 /** A value along columns (x) and one along rows (y). */
 interface Pair {

@@ -11,12 +11,10 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
-import { isTiffFile } from '../opening/fileKind.js';
-import { type FileSeries, seriesOf } from '../opening/fileSeries.js';
-import { listed } from '../opening/pairFrames.js';
-import { patternLayout } from '../opening/patternLayout.js';
+import { type FileSeries, isTiffFile, seriesOf } from '../opening/files.js';
+import { crossedAxes, patternLayout } from '../opening/patternLayout.js';
+import { listed } from '../opening/positions.js';
 import { positionsBeside } from '../opening/positionsFile.js';
-import { crossedAxes } from '../opening/raster.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 
 const ENDING = /\.tiff?$/i;

@@ -1,8 +1,8 @@
 /** Reconstructions that other programs, or other runs, have finished. Contract: docs/comparison.md. */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
-import { splitFileSpec } from '../../data/opening/fileSpec.js';
-import { readText } from '../../data/readers/npzText.js';
+import { readText } from '../../data/metadata.js';
+import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';

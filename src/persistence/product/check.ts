@@ -2,8 +2,8 @@
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sizeOf } from '../../core/tensor.js';
 import { checkFinite } from '../../data/opening/positions.js';
-import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS, TEXT_KEYS } from '../../data/readers/productKeys.js';
-import { rowsByIndex } from '../../data/readers/productSource.js';
+import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS, TEXT_KEYS } from '../../data/readers/keys.js';
+import { rowsByIndex } from '../../data/readers/product.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import type { Product, ProductRawData } from './product.js';
 

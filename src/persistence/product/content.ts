@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { formatShape, type NumericArray } from '../../core/tensor.js';
-import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from '../../data/readers/productKeys.js';
+import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from '../../data/readers/keys.js';
 import { dtypeOf, type NpyInput, npyBytes } from '../../formats/npyWrite.js';
 import type { PatternDtype, Product, ProductPatterns, ProductRawData } from './product.js';
 

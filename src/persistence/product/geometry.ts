@@ -6,8 +6,7 @@
  * const { x, y } = positionsOnObject(product); // pixels of product.object.array
  */
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
-import { type ObjectGrid, toMetres, toPixels } from '../../data/opening/objectGrid.js';
-import { gridOfScan } from '../../data/opening/scanGeometry.js';
+import { gridOfScan, type ObjectGrid, toMetres, toPixels } from '../../data/opening/scanGeometry.js';
 import type { RawData } from '../../data/rawData.js';
 import type { Product, ProductObject, ProductPositions, ProductProbe } from './product.js';
 import { DEFAULT_OBJECT_PIXEL_M } from './read.js';

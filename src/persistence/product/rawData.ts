@@ -1,7 +1,7 @@
 /** The measurement inside an HDF5 product: group `/raw_data`, an extension of PtychoPINN. */
 import { PtychoError } from '../../core/errors.js';
 import { type NumericArray, sizeOf } from '../../core/tensor.js';
-import { RAW_GROUP } from '../../data/readers/productKeys.js';
+import { RAW_GROUP } from '../../data/readers/keys.js';
 import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { type Hdf5Header, numbersOf } from '../../formats/hdf5/header.js';
 import { NpyDecoder } from '../../formats/npy.js';

@@ -7,8 +7,8 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, formatShape, type NumericArray, type Shape, type Tensor } from '../../core/tensor.js';
-import { OPTIONAL_NUMBER_KEYS, PRODUCT_KEYS, REQUIRED_NUMBER_KEYS } from '../../data/readers/productKeys.js';
-import { type ProductSource, readIndexedPositions, usingProduct } from '../../data/readers/productSource.js';
+import { OPTIONAL_NUMBER_KEYS, PRODUCT_KEYS, REQUIRED_NUMBER_KEYS } from '../../data/readers/keys.js';
+import { type ProductSource, readIndexedPositions, usingProduct } from '../../data/readers/product.js';
 import type { RealNpyArray } from '../../formats/npy.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { checkProduct } from './check.js';

@@ -8,7 +8,7 @@
 import { extname } from 'node:path';
 import { cancelPoint } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
-import { attributeOf, PRODUCT_KEYS, RAW_GROUP } from '../../data/readers/productKeys.js';
+import { attributeOf, PRODUCT_KEYS, RAW_GROUP } from '../../data/readers/keys.js';
 import { Hdf5Writer } from '../../formats/hdf5/write.js';
 import type { NpyInput, RealNpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';

@@ -9,8 +9,8 @@ import {
 import { selectBackend } from '../../../src/backends/select.js';
 import { trainingRequestSchema } from '../../../src/config/schema.js';
 import type { ComplexImage } from '../../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { prepareScan } from '../../../src/data/preparedScan.js';
-import { rawDataFromArrays } from '../../../src/data/rawData.js';
 import { makeObject } from '../../../src/simulation/objects.js';
 import { makeProbe } from '../../../src/simulation/probes.js';
 import { makeScan } from '../../../src/simulation/scans.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PtychoPinnReconstructorLibrary } from '../../../src/adapters/ptychodus/library.js';
 import type { ReconstructInput, ReconstructOutput } from '../../../src/adapters/ptychodus/types.js';
 import { sizeOf } from '../../../src/core/tensor.js';
-import { rawDataFromArrays } from '../../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { openBundle } from '../../../src/persistence/bundle.js';
 import { TRAINED_ELSEWHERE } from '../../../src/persistence/content.js';
 import { PtychoModel } from '../../../src/reconstruction/ptychoModel.js';

@@ -1,8 +1,8 @@
 /** Light that is not the sample's doing: frames that leap, a dark level that was left in, a beam a little off. */
 import { describe, expect, it } from 'vitest';
 import { FigureMeter } from '../../../src/data/findings/figures.js';
-import { farField } from '../../../src/data/findings/lightShift.js';
 import { checkPatterns } from '../../../src/data/findings/patternChecks.js';
+import { farField } from '../../../src/physics/lightShift.js';
 import { type KnownScan, knownScan } from '../../support/knownScan.js';
 
 const scan = knownScan({ nSide: 5 });

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexTensor } from '../../../src/core/tensor.js';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { type ContainerParts, PtychoDataContainer } from '../../../src/data/grouping/container.js';
-import { groupedData } from '../../../src/data/grouping/groupedData.js';
+import { groupedData, lazyArray } from '../../../src/data/grouping/groupedData.js';
 import { groupScan } from '../../../src/data/grouping/grouping.js';
-import { lazyArray } from '../../../src/data/grouping/lazyArray.js';
-import { rawDataFromArrays } from '../../../src/data/rawData.js';
 import { openNpz } from '../../../src/formats/npz.js';
 import { scanArrays } from '../../support/scanFiles.js';
 

@@ -4,18 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { geometryOf, geometryRecord } from '../../../src/data/metadata.js';
-import {
-  asElectronvolts,
-  asMetres,
-  electronWavelength_m,
-  energyOfWavelength_eV,
-  lengthUnit,
-  wavelength_m,
-  wavelengthOf,
-} from '../../../src/data/opening/geometry.js';
 import { readPositionsFile } from '../../../src/data/opening/positionsFile.js';
-import { objectPixel } from '../../../src/data/opening/scanGeometry.js';
+import { objectPixel, wavelengthOf } from '../../../src/data/opening/scanGeometry.js';
+import { asElectronvolts, asMetres, lengthUnit } from '../../../src/data/opening/units.js';
 import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import { electronWavelength_m, energyOfWavelength_eV, wavelength_m } from '../../../src/physics/radiation.js';
 import { describeFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
 
 let folder: string;

@@ -1,14 +1,15 @@
 /** `findOrientation`: the true orientation comes first for all eight presets, and what cannot be told is said. */
 import { describe, expect, it } from 'vitest';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { openDataset } from '../../../src/data/openDataset.js';
-import { findOrientation } from '../../../src/data/orient/orient.js';
 import {
+  type AxisOrientation,
   ORIENTATIONS,
-  type Orientation,
   orientationFlags,
   orientPositions,
-} from '../../../src/data/orient/orientations.js';
-import { type RawData, rawDataFromArrays } from '../../../src/data/rawData.js';
+} from '../../../src/data/opening/orientation.js';
+import { findOrientation } from '../../../src/data/orient/orient.js';
+import type { RawData } from '../../../src/data/rawData.js';
 import { makeObject } from '../../../src/simulation/objects.js';
 import { makeProbe } from '../../../src/simulation/probes.js';
 import { makeScan } from '../../../src/simulation/scans.js';
@@ -40,13 +41,13 @@ function simulated({ curvatureRad = 1.2, photons = 1e5 } = {}): RawData {
 }
 
 /** The scan as a beamline with other axes would deliver it. */
-function turned(raw: RawData, orientation: Orientation): RawData {
+function turned(raw: RawData, orientation: AxisOrientation): RawData {
   const { xs, ys } = orientPositions(orientation, raw.xcoords, raw.ycoords);
   return { ...raw, xcoords: xs, ycoords: ys };
 }
 
 /** What brings positions back that were turned: flips before an exchange become flips of the other axis after it. */
-function inverse({ flip_x, flip_y, swap_xy }: Orientation): Orientation {
+function inverse({ flip_x, flip_y, swap_xy }: AxisOrientation): AxisOrientation {
   return swap_xy ? { flip_x: flip_y, flip_y: flip_x, swap_xy } : { flip_x, flip_y, swap_xy };
 }
 

@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { framesInMemory } from '../../../src/data/patternSource.js';
+import { clipInto, framesInRange, outsideRange, parseValidRange } from '../../../src/data/prepare/corrections.js';
 import { darkAmidLight, deadPixels } from '../../../src/data/prepare/deadPixels.js';
 import { judgeFrames, judgePixels } from '../../../src/data/prepare/pixels.js';
-import { clipInto, framesInRange, outsideRange, parseValidRange } from '../../../src/data/prepare/validRange.js';
 import fc from '../../support/fastCheck.js';
 
 const side = 16;

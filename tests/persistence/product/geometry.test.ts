@@ -1,8 +1,8 @@
 /** Metres and pixels: there and back, and images that stay where they were. */
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
-import { toMetres, toPixels } from '../../../src/data/opening/objectGrid.js';
 import { UPRIGHT } from '../../../src/data/opening/orientation.js';
+import { toMetres, toPixels } from '../../../src/data/opening/scanGeometry.js';
 import { positionsInMetres, positionsOnObject, scanAsProduct } from '../../../src/persistence/product/geometry.js';
 import { sampleProduct } from './sampleProduct.js';
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../src/backends/backend.js';
 import { LegacyRng } from '../../../src/core/rng.js';
 import type { ComplexTensor } from '../../../src/core/tensor.js';
-import { rawDataFromArrays } from '../../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { scoreAgainstTruth } from '../../../src/evaluation/score.js';
 import { FIT_PRODUCTS, objectStepProgram, positionFitProgram } from '../../../src/model/positionFit.js';
 import { DiffractionModel } from '../../../src/physics/detector.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../src/backends/backend.js';
 import type { SolverOptions } from '../../../src/config/schemas/solver.js';
 import { LegacyRng } from '../../../src/core/rng.js';
-import { rawDataFromArrays } from '../../../src/data/rawData.js';
+import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { type EngineChoice, openEngine } from '../../../src/solvers/openEngine.js';
 import { type SolveServices, solve } from '../../../src/solvers/solve.js';
 import { backendCases } from '../../support/backends.js';

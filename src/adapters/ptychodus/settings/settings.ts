@@ -7,8 +7,7 @@
  * settings.registry.fromIni(await readFile('settings.ini', 'utf8'));
  * settings.model.gridSize.value;
  */
-import type { Parameter, ParameterGroup } from './parameters.js';
-import { SettingsRegistry } from './parameters.js';
+import { type Parameter, type ParameterGroup, SettingsRegistry } from './parameters.js';
 import { solverSettings } from './solver.js';
 
 export { type Parameter, ParameterGroup, SettingsRegistry } from './parameters.js';

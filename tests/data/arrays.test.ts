@@ -1,8 +1,7 @@
 /** The `ndarray` edge: views in any stride become C order, tensors become views of the same memory. */
-
 import ndarray from 'ndarray';
 import { describe, expect, it } from 'vitest';
-import { fromNdarray, isNdarray, type NumericNdarray, toNdarray } from '../../src/data/ndarray.js';
+import { fromNdarray, isNdarray, type NumericNdarray, toNdarray } from '../../src/data/arrays.js';
 import fc from '../support/fastCheck.js';
 
 describe('ndarray views', () => {

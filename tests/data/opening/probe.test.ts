@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../../src/core/tensor.js';
 import { openDataset } from '../../../src/data/openDataset.js';
-import { incoherentModes, readProbe } from '../../../src/data/opening/probeFile.js';
+import { incoherentModes, readProbe } from '../../../src/data/opening/probe.js';
 import { Hdf5Writer, writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { writeNpz } from '../../../src/formats/npz.js';

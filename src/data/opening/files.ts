@@ -1,11 +1,53 @@
 /**
- * The frames among the files of a folder: the names that differ in their number only. The number is that of the frame, so a gap
- * is a missing frame; a name that does not fit the others is no frame.
+ * Files by their first bytes, `FILE[:key]` as options write it, and the frames among the files of a folder.
  *
  * @example
  * seriesOf(['img_9.tif', 'img_10.tif', 'dark.tif'], 'scan'); // { names: ['img_9.tif', 'img_10.tif'], numbers: [9, 10], foreign: ['dark.tif'] }
  */
+
+import { existsSync, statSync } from 'node:fs';
 import { PtychoError } from '../../core/errors.js';
+import { openInput } from '../../core/inputFile.js';
+import { extentOf } from '../../core/numbers.js';
+
+/** The first bytes of formats that are told apart by them. */
+export const MAGIC = { zip: 'PK', npy: '\x93NUMPY', hdf5: '\x89HDF\r\n\x1a\n' } as const;
+
+/** True for an existing file (no folder) that begins with these bytes, given as a Latin-1 text. */
+export async function hasMagic(path: string, magic: string): Promise<boolean> {
+  if (!existsSync(path) || !statSync(path).isFile()) return false;
+  const handle = await openInput(path);
+  try {
+    const head = Buffer.alloc(magic.length);
+    await handle.read(head, 0, head.length, 0);
+    return head.toString('latin1') === magic;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Little and big endian, classic and BigTIFF. */
+const TIFF_MAGICS = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'];
+
+/** True for an existing file that begins as TIFF does. */
+export async function isTiffFile(path: string): Promise<boolean> {
+  for (const magic of TIFF_MAGICS) if (await hasMagic(path, magic)) return true;
+  return false;
+}
+
+/** The parts of such a text. */
+export interface FileSpec {
+  readonly file: string;
+  /** An NPZ key or an HDF5 dataset (`/entry/data/data`). */
+  readonly key?: string;
+}
+
+/** The part after the last colon is a key, unless the whole names a file or the colon belongs to a drive (`C:\…`). */
+export function splitFileSpec(spec: string): FileSpec {
+  const match = /^(.{2,}):([\w/.\- ]+)$/.exec(spec);
+  if (match === null || existsSync(spec)) return { file: spec };
+  return { file: match[1], key: match[2] };
+}
 
 /** Frames in the order of their numbers. */
 export interface FileSeries {
@@ -77,8 +119,7 @@ function frameNumbers(names: readonly string[], where: string): number[] | undef
     );
   }
   const span = (values: readonly number[]) => {
-    let [min, max] = [Number.POSITIVE_INFINITY, 0];
-    for (const value of values) [min, max] = [Math.min(min, value), Math.max(max, value)];
+    const [min, max] = extentOf(values);
     return { max, length: max - min + 1 };
   };
   const candidates = changing

@@ -1,34 +1,11 @@
 /**
- * Wavelengths of photons and electrons, and units: what files give in keV, joules, micrometres or ångström becomes eV and metres.
+ * Units: what files give in keV, joules, micrometres or ångström becomes eV and metres.
  *
  * @example
- * wavelength_m(8800); // 1.409e-10
  * asMetres(75, 'um', 'x_pixel_size of scan.h5'); // 7.5e-5
  */
 import { PtychoError } from '../../core/errors.js';
-import type { ScanGeometry } from '../scanFile.js';
-
-const ELEMENTARY_CHARGE_C = 1.602176634e-19;
-/** h·c in eV·m (CODATA 2018; h, c and e are exact). */
-const HC_EV_M = (6.62607015e-34 * 299792458) / ELEMENTARY_CHARGE_C;
-
-/** Wavelength of photons: λ = hc/E, metres. */
-export const wavelength_m = (energy_eV: number): number => HC_EV_M / energy_eV;
-
-/** Energy of photons of a wavelength in metres: E = hc/λ, eV. */
-export const energyOfWavelength_eV = (wavelength: number): number => HC_EV_M / wavelength;
-
-/** m·c² of the electron, eV (CODATA 2018). */
-const ELECTRON_REST_eV = 510998.95;
-
-/** Relativistic wavelength of electrons of a kinetic energy: λ = hc/√(E² + 2·E·mc²), metres. */
-export const electronWavelength_m = (energy_eV: number): number =>
-  HC_EV_M / Math.sqrt(energy_eV ** 2 + 2 * energy_eV * ELECTRON_REST_eV);
-
-/** The wavelength of a scan: its own (electrons), or that of photons of its energy; undefined where neither is known. */
-export function wavelengthOf({ wavelength_m: own, energy_eV }: ScanGeometry): number | undefined {
-  return own ?? (energy_eV === undefined ? undefined : wavelength_m(energy_eV));
-}
+import { ELEMENTARY_CHARGE_C } from '../../physics/radiation.js';
 
 const METRES: Readonly<Record<string, number>> = {
   m: 1,

@@ -1,9 +1,17 @@
 /** Probes from files: the scan's own, or one named as `FILE[:key]`; in every order of axes in which programs save them. */
-import { PtychoError } from '../../core/errors.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { spreadIndices } from '../../core/numbers.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
-import { RESULT_PROBES } from '../readers/resultKeys.js';
+import { scaleComplex, totalIntensity } from '../../physics/probe.js';
+import { probeGuessFromPatterns } from '../../physics/probeGuess.js';
+import type { PatternSource } from '../patternSource.js';
+import type { FrameLayout } from '../prepare/frameLayout.js';
+import { layProbe } from '../prepare/sample.js';
+import type { OpenDatasetOptions } from '../rawData.js';
+import { RESULT_PROBES } from '../readers/keys.js';
+import type { ScanFile } from '../scanFile.js';
 import { readArrayFile } from './arrayFile.js';
 
 /** Where probes are when nobody says: scan files, reconstructions, then the results of other programs. */
@@ -110,4 +118,97 @@ export function checkProbe(found: ComplexTensor, N: number, origin: NpyOrigin, n
   if (re.every((v) => v === 0) && im.every((v) => v === 0))
     throw value('is zero everywhere, but a probe must hold some light');
   return probe;
+}
+
+/** The value of `probe` that asks for a guess where the file holds none. */
+export const GUESS_PROBE = 'auto';
+
+/** Patterns that a guess is made from: the mean of more is no other. */
+const GUESS_FROM = 256;
+
+/**
+ * The published guess from the mean pattern ({@link probeGuessFromPatterns}), with the mean power of the patterns: counts, where
+ * they are counted.
+ * @throws PtychoError those of reading patterns
+ */
+export async function guessProbe(
+  patterns: Pick<PatternSource, 'count' | 'N' | 'readAmplitudes'>,
+): Promise<ComplexTensor> {
+  const { count, N } = patterns;
+  const some = spreadIndices(count, GUESS_FROM);
+  const n = some.length;
+  const data = new Float32Array(n * N * N);
+  await patterns.readAmplitudes(some, data);
+  const guess = probeGuessFromPatterns({ data, shape: [n, N, N] });
+  const power = data.reduce((sum, v) => sum + v * v, 0) / n;
+  // Of dark patterns there is nothing to guess; what is wrong with them is said where they are used.
+  return power > 0 ? scaleComplex(guess, Math.sqrt(power / totalIntensity(guess))) : guess;
+}
+
+/** A guess of the probe, where it is asked for and the file holds none. */
+export async function guessedProbe(
+  path: string,
+  source: PatternSource,
+  options: OpenDatasetOptions,
+  note: ProbeNote,
+): Promise<ComplexTensor | undefined> {
+  if (options.probe !== GUESS_PROBE) return undefined;
+  note(
+    `${path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
+  );
+  return guessProbe(source);
+}
+
+/** The probe of the option. */
+export async function givenProbe(
+  { probe, allow_links }: OpenDatasetOptions,
+  N: number,
+  note: ProbeNote,
+): Promise<ComplexTensor | undefined> {
+  return probe && probe !== GUESS_PROBE ? readProbe(probe, N, note, allow_links) : undefined;
+}
+
+/** The probe that is given, or the file's: for the patterns, or for whole frames and then laid as these were. */
+export async function findProbe(
+  file: ScanFile,
+  layout: FrameLayout,
+  options: OpenDatasetOptions,
+  note: ProbeNote,
+): Promise<ComplexTensor | undefined> {
+  const { N } = layout;
+  const { height, width } = file.patterns;
+  const changed = height === width && height !== N;
+  const given = await givenProbe(options, N, note).catch((error: unknown) => {
+    if (!changed || !isPtychoError(error, 'PROBE_SHAPE')) throw error;
+    // It may be that of whole frames; if it is not, what was wrong with it first is said.
+    return givenProbe(options, height, note).then(
+      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, file.patterns, note),
+      () => {
+        throw error;
+      },
+    );
+  });
+  if (given) return given;
+  const probe = file.probeGuess;
+  if (probe === undefined) return undefined;
+  const [rows, columns] = probe.shape.slice(-2);
+  const origin = { path: file.path, member: 'probeGuess' };
+  const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
+  return ofWholeFrames ? laidProbe(probe, layout, origin, file.patterns, note) : checkProbe(probe, N, origin);
+}
+
+/** A probe of whole frames, made that of the patterns. */
+function laidProbe(
+  probe: ComplexTensor,
+  layout: FrameLayout,
+  origin: NpyOrigin,
+  { height, width }: { readonly height: number; readonly width: number },
+  note: ProbeNote,
+): ComplexTensor {
+  const cropped = layProbe(probe, layout);
+  const kept = totalIntensity(cropped) / totalIntensity(probe);
+  note(
+    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+  );
+  return checkProbe(cropped, layout.N, origin);
 }

@@ -1,6 +1,6 @@
 /** Which position belongs to which frame. */
 import { describe, expect, it } from 'vitest';
-import { type PairRequest, pairFrames } from '../../../src/data/opening/pairFrames.js';
+import { type PairRequest, pairFrames } from '../../../src/data/opening/positions.js';
 import { refuses } from '../../support/formatFixtures.js';
 
 const range = (from: number, to: number, left: readonly number[] = []) =>

@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inspectScan } from '../../../src/data/inspect/inspect.js';
-import { encodeNpy } from '../../../src/formats/npyWrite.js';
-import { writeZip } from '../../../src/formats/zip.js';
-import { dictionary, npyFile } from '../../support/npyBytes.js';
-import { describePython, runPython } from '../../support/python.js';
-import { type ArrayChanges, scanArrays, writeArrays } from '../../support/scanFiles.js';
+import { inspectScan } from '../../src/data/inspect.js';
+import { encodeNpy } from '../../src/formats/npyWrite.js';
+import { writeZip } from '../../src/formats/zip.js';
+import { dictionary, npyFile } from '../support/npyBytes.js';
+import { describePython, runPython } from '../support/python.js';
+import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';
 
 const [n, N] = [36, 16];
 const small = scanArrays(n, N);

@@ -1,7 +1,6 @@
 /** Stored values to amplitudes: the same by table and by computing, and nothing that is no intensity. */
-
 import { describe, expect, it } from 'vitest';
-import { amplitudeRule } from '../../src/data/amplitudes.js';
+import { amplitudeRule } from '../../src/data/patternSource.js';
 import fc from '../support/fastCheck.js';
 
 const never = (place: number, value: number): never => {

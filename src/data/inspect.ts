@@ -4,23 +4,25 @@
  * @example
  * const { scan, problems } = await inspectScan('scan.npz');
  */
-import { isPtychoError, messageOf } from '../../core/errors.js';
-import type { Shape } from '../../core/tensor.js';
-import { totalIntensity } from '../../physics/probe.js';
-import { type Histogram, logHistogram, measurePatterns, type PatternFigures } from '../findings/figures.js';
-import { type Finding, Findings, sentenceOf } from '../findings/finding.js';
-import { addFindings } from '../findings/look.js';
-import { meanNearestDistance } from '../grouping/neighbours.js';
-import { openDataset } from '../openDataset.js';
-import type { MeasurementDomain } from '../opening/measurementDomain.js';
-import type { OpenDatasetOptions } from '../opening/openDatasetOptions.js';
-import type { Orientation } from '../opening/orientation.js';
-import type { RawData } from '../rawData.js';
-import type { ScanFormat, ScanGeometry } from '../scanFile.js';
-import { bytesOf, type InspectedArray, listArrays } from './arrays.js';
-import { probeDiameter, probeFwhm } from './probeSize.js';
 
-export type { InspectedArray } from './arrays.js';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { isPtychoError, messageOf } from '../core/errors.js';
+import { extentOf, meanOf } from '../core/numbers.js';
+import type { Shape } from '../core/tensor.js';
+import { type Hdf5File, openHdf5 } from '../formats/hdf5/file.js';
+import { openNpz } from '../formats/npz.js';
+import { probeDiameter, probeFwhm, totalIntensity } from '../physics/probe.js';
+import { type Histogram, logHistogram, measurePatterns, type PatternFigures } from './findings/figures.js';
+import { type Finding, Findings, sentenceOf } from './findings/finding.js';
+import { addFindings } from './findings/scanChecks.js';
+import { meanNearestDistance } from './grouping/neighbours.js';
+import { openDataset } from './openDataset.js';
+import { hasMagic, MAGIC } from './opening/files.js';
+import type { MeasurementDomain } from './opening/measurementDomain.js';
+import type { Orientation } from './opening/orientation.js';
+import type { OpenDatasetOptions, RawData } from './rawData.js';
+import type { ScanFormat, ScanGeometry } from './scanFile.js';
 
 /** A report in plain values, ready for JSON. */
 export interface ScanInspection {
@@ -137,18 +139,19 @@ async function look(raw: RawData) {
     probe === undefined || probe.diameter_px === 0 || Number.isNaN(step)
       ? undefined
       : Math.max(0, 1 - step / probe.diameter_px);
+  const [least, most] = extentOf(power);
   const summary: ScanSummary = {
     format: raw.format,
     count: raw.count,
     N: raw.N,
     domain: raw.domain,
     domainReason: raw.domainReason,
-    power: { ...spread(power), mean: power.reduce((sum, v) => sum + v, 0) / power.length, measured: power.length },
+    power: { min: least, max: most, mean: meanOf(power), measured: power.length },
     powerHistogram: logHistogram(power, HISTOGRAM_BINS),
     maxAmplitude: patterns.maxAmplitude,
     badPixels: raw.badPixels?.reduce((sum, bad) => sum + bad, 0) ?? 0,
-    xRange_px: range(raw.xcoords),
-    yRange_px: range(raw.ycoords),
+    xRange_px: extentOf(raw.xcoords),
+    yRange_px: extentOf(raw.ycoords),
     startPositions: raw.xcoordsStart !== undefined,
     meanStep_px: Number.isNaN(step) ? undefined : step,
     probe,
@@ -182,16 +185,87 @@ function saidOf(raw: RawData, patterns: PatternFigures): { problems: string[]; n
   return { problems, notes: [...notes, ...raw.notes] };
 }
 
-function spread(values: Float64Array): { min: number; max: number } {
-  const [min, max] = range(values);
-  return { min, max };
+/** One array of the file; `problem` instead of its shape when it cannot be read. */
+export interface InspectedArray {
+  readonly key: string;
+  readonly shape?: Shape;
+  readonly dtype?: string;
+  readonly order?: 'C' | 'Fortran';
+  readonly compressed: boolean;
+  /** How it is stored beyond that: chunks and filters of HDF5. */
+  readonly storage?: string;
+  readonly problem?: string;
 }
 
-function range(values: Float64Array): [number, number] {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    min = Math.min(min, value);
-    max = Math.max(max, value);
+/** The most datasets of an HDF5 file that are listed. */
+const MOST_DATASETS = 500;
+
+/**
+ * Lists an archive's arrays or an HDF5 file's datasets; for other kinds of files the list is empty.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT for a damaged container.
+ */
+export async function listArrays(file: string): Promise<InspectedArray[]> {
+  if (await hasMagic(file, MAGIC.zip)) return listNpz(file);
+  if (await hasMagic(file, MAGIC.hdf5)) return listHdf5(file);
+  return [];
+}
+
+/** Size of a file, or of the files in a folder. */
+export function bytesOf(file: string): number {
+  const found = statSync(file);
+  if (!found.isDirectory()) return found.size;
+  return readdirSync(file)
+    .map((name) => path.join(file, name))
+    .filter((member) => existsSync(member) && statSync(member).isFile())
+    .reduce((sum, member) => sum + statSync(member).size, 0);
+}
+
+async function listNpz(file: string): Promise<InspectedArray[]> {
+  const npz = await openNpz(file);
+  try {
+    const arrays: InspectedArray[] = [];
+    for (const key of npz.keys) {
+      const compressed = npz.isCompressed(key);
+      try {
+        const { shape, dtype, fortranOrder } = await npz.header(key);
+        arrays.push({ key, shape, dtype, order: fortranOrder ? 'Fortran' : 'C', compressed });
+      } catch (error) {
+        if (!isPtychoError(error)) throw error;
+        arrays.push({ key, compressed, problem: messageOf(error) });
+      }
+    }
+    return arrays;
+  } finally {
+    await npz.close();
   }
-  return [min, max];
+}
+
+async function listHdf5(file: string): Promise<InspectedArray[]> {
+  const hdf5 = await openHdf5(file);
+  try {
+    return hdf5.datasets(MOST_DATASETS).map((key) => describe(hdf5, key));
+  } finally {
+    hdf5.close();
+  }
+}
+
+function describe(hdf5: Hdf5File, key: string): InspectedArray {
+  try {
+    const { shape, type, chunks, filters, virtual } = hdf5.header(key);
+    const storage = [
+      chunks && `chunks ${chunks.join('×')}`,
+      ...filters.map((filter) => filter.name),
+      virtual ? 'virtual' : undefined,
+    ].filter((word) => word !== undefined);
+    return {
+      key,
+      shape,
+      dtype: type.kind === 'numbers' ? type.dtype : type.kind === 'text' ? 'str' : type.description,
+      compressed: filters.length > 0,
+      ...(storage.length === 0 ? {} : { storage: storage.join(', ') }),
+    };
+  } catch (error) {
+    if (!isPtychoError(error)) throw error;
+    return { key, compressed: false, problem: messageOf(error) };
+  }
 }

@@ -1,6 +1,6 @@
 /** Frames among the files of a folder. */
 import { describe, expect, it } from 'vitest';
-import { seriesOf } from '../../../src/data/opening/fileSeries.js';
+import { seriesOf } from '../../../src/data/opening/files.js';
 import { refuses } from '../../support/formatFixtures.js';
 
 describe('seriesOf', () => {

@@ -5,8 +5,8 @@
  * @example
  * const { rows, columns, clear } = lightShift(meanIntensity, farField(raw.probeGuess, raw.N), raw.N);
  */
-import type { ComplexTensor } from '../../core/tensor.js';
-import { AnyFft2 } from '../../physics/anyFourier.js';
+import type { ComplexTensor } from '../core/tensor.js';
+import { AnyFft2 } from './anyFourier.js';
 
 /** A shift in pixels of the pattern, and how well the two agree with it. */
 export interface LightShift {

@@ -3,7 +3,7 @@
  * display scales are other things and live elsewhere.
  */
 import { PtychoError } from '../core/errors.js';
-import { inputNormalisation } from '../physics/scale.js';
+import { inputNormalisation } from '../physics/detector.js';
 import type { Groups } from './grouping/grouping.js';
 import type { PatternSource } from './patternSource.js';
 

@@ -1,7 +1,7 @@
 /** Fourier ring correlation: down to which detail two images agree. */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
-import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
+import { AnyFft2, signedFrequency } from '../physics/fourier.js';
 import { centreCut } from './images.js';
 
 type Image = ComplexImage<Float32Array | Float64Array>;

@@ -3,8 +3,8 @@
  * phase wraps do not matter.
  */
 import type { ComplexImage } from '../core/tensor.js';
-import { nextPowerOfTwo } from '../physics/anyFourier.js';
-import { Fft2 } from '../physics/fourier.js';
+import { Fft2, nextPowerOfTwo } from '../physics/fourier.js';
+
 import { type FloatArray, imageSides } from '../physics/sampling.js';
 
 /** A phase ramp in radians per pixel: phase(r, c) = x·c + y·r. */

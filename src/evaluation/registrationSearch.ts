@@ -7,8 +7,8 @@
  * are normalised by the overlap at that shift, so that windows of one object are found and not their frames.
  * Source of masked normalised correlation: Padfield, IEEE Trans. Image Process. 21, 2706 (2012).
  */
-import { nextPowerOfTwo } from '../physics/anyFourier.js';
-import { Fft2 } from '../physics/fourier.js';
+import { Fft2, nextPowerOfTwo } from '../physics/fourier.js';
+
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import type { EvaluatedImage } from './images.js';

@@ -1,6 +1,6 @@
 /** Moving an image by parts of a pixel. */
 import type { ComplexImage } from '../core/tensor.js';
-import { AnyFft2, signedFrequency } from '../physics/anyFourier.js';
+import { AnyFft2, signedFrequency } from '../physics/fourier.js';
 import { slidingSums } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import { cutImage, type EvaluatedImage } from './images.js';

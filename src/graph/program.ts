@@ -5,7 +5,7 @@
  * const p = defineProgram({ name: 'step', outputs: { loss }, updates: { w: sub(w, mul(dw, lr)) } });
  */
 import { PtychoError } from '../core/errors.js';
-import { formatShape, type Shape, sameShape } from '../core/tensor.js';
+import { formatShape, sameShape } from '../core/tensor.js';
 import { type GraphNode, isOp, topologicalOrder } from './node.js';
 
 export interface Program {
@@ -68,9 +68,4 @@ export function defineProgram(parts: ProgramParts): Program {
 
 function invalid(program: string, why: string): never {
   throw new PtychoError('GRAPH_INVALID', `Program "${program}": ${why}.`, { program });
-}
-
-/** Name and shape of every state tensor of a program, in name order. */
-export function stateShapes(program: Program): [name: string, shape: Shape][] {
-  return [...program.state].map(([name, n]): [string, Shape] => [name, n.shape]).sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -6,8 +6,10 @@
  */
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import { MERGE_EPSILON } from '../physics/group.js';
 import { type ComplexNode, fromSideBySide, sideBySide } from './complex.js';
+
+/** Added to the denominator of a merge, as in the published code. */
+export const MERGE_EPSILON = 0.001;
 
 /** Interpolation matrices of a batch: row and column matrices, each [B, C, N, M]. */
 export interface Shifts {

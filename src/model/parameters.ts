@@ -80,8 +80,3 @@ export function initialWeights(specs: readonly ParameterSpec[], seed: number): R
   }
   return weights;
 }
-
-/** The number of scalar parameters. */
-export function countParameters(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((n, s) => n + sizeOf(s.shape), 0);
-}

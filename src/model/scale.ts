@@ -10,8 +10,8 @@
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { intensityScale } from '../physics/detector.js';
 import { scaleComplex, totalIntensity } from '../physics/probe.js';
-import { intensityScale } from '../physics/scale.js';
 
 /** The names of the contracts: what the network is fed, what a probe may be, where λ is cut off. */
 export type ScaleContract = 'counts_v1' | 'ci_intensity_v2';

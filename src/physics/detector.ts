@@ -1,10 +1,10 @@
 /**
- * What the detector sees: exit wave ψ = P·O, field Ψ = F ψ Fᵀ (unitary, centred), expected counts λ = Σ_modes |Ψ|².
+ * What the detector sees: exit wave ψ = P·O, field Ψ = F ψ Fᵀ (unitary, centred), expected counts λ = Σ_modes |Ψ|²; and the
+ * factors between stored amplitudes, what networks are fed, and photon counts.
  */
 import { PtychoError } from '../core/errors.js';
-import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
 import { DetectorTransform } from './fourier.js';
-import { batchShape, extractFromCanvas, type MergeOptions, memberSlice, mergeGroup, offsetsOf } from './group.js';
 import type { FloatArray } from './sampling.js';
 
 /** The detector field of one exit wave (N, N): orthonormal DFT with zero frequency at N/2, in float64. */
@@ -16,16 +16,6 @@ export function detectorField(
   const im = Float64Array.from(wave.im);
   transform.forward(re, im);
   return { re, im, shape: wave.shape };
-}
-
-/** The detector amplitude |F ψ Fᵀ| of one exit wave (N, N); Σ|amplitude|² = Σ|ψ|². */
-export function detectorAmplitude(
-  wave: ComplexImage<FloatArray>,
-  transform = new DetectorTransform(wave.shape[0]),
-): Tensor<Float64Array> {
-  const { re, im } = detectorField(wave, transform);
-  for (let i = 0; i < re.length; i++) re[i] = Math.hypot(re[i], im[i]);
-  return { data: re, shape: wave.shape };
 }
 
 /**
@@ -88,49 +78,15 @@ export class DiffractionModel {
   }
 }
 
-/** What {@link forwardAmplitude} takes. */
-export interface ForwardInput extends MergeOptions {
-  /** Complex object patches (B, C, N, N). */
-  readonly patches: ComplexTensor<FloatArray>;
-  /** Offsets group centre − member, B·C·2 numbers, [x, y] pixels. */
-  readonly relativeXy: ArrayLike<number>;
-  /** The probe as it multiplies the object, (N, N) or (P, N, N). */
-  readonly probe: ComplexTensor<FloatArray>;
-  /** Canvas side M of the group merge; not used for C = 1. */
-  readonly canvasSide: number;
+/** The published closed form for normalised data: s = √nphotons / (N/2). N = 64: 1e9 photons → 988.2118. */
+export function intensityScale(nphotons: number, side: number): number {
+  return Math.sqrt(nphotons) / (side / 2);
 }
 
 /**
- * The forward model on the host: detector amplitude (B, C, N, N) of object patches. Groups of more than one patch are
- * merged and cut out again first; a single patch goes straight to the probe (no merge, no mask).
+ * The statistical input scale: amplitudes times this have mean total power (N/2)² a pattern.
+ * @param meanTotalPower mean over patterns of Σ amplitude², summed in float64
  */
-export function forwardAmplitude(input: ForwardInput): Tensor<Float64Array> {
-  const [batch, members, side] = batchShape(input.patches);
-  const model = new DiffractionModel(input.probe);
-  if (model.side !== side) {
-    throw new PtychoError(
-      'PROBE_SHAPE',
-      `The probe is ${model.side} pixels wide, the patches ${side}; they must agree.`,
-      {
-        expected: side,
-        found: model.side,
-      },
-    );
-  }
-  const area = side * side;
-  const out = new Float64Array(batch * members * area);
-  for (let b = 0; b < batch; b++) {
-    const offsets = offsetsOf(input.relativeXy, b, members);
-    let patches = memberSlice(input.patches, b, members, side);
-    if (members > 1) {
-      const { canvas } = mergeGroup(patches, offsets, input.canvasSide, input);
-      patches = extractFromCanvas(canvas, offsets, side);
-    }
-    for (let j = 0; j < members; j++) {
-      const at = (b * members + j) * area;
-      model.intensity(patches.re, patches.im, j * area, out.subarray(at, at + area));
-    }
-  }
-  for (let i = 0; i < out.length; i++) out[i] = Math.sqrt(out[i]);
-  return { data: out, shape: input.patches.shape };
+export function inputNormalisation(meanTotalPower: number, side: number): number {
+  return Math.sqrt((side / 2) ** 2 / meanTotalPower);
 }

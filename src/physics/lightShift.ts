@@ -6,7 +6,7 @@
  * const { rows, columns, clear } = lightShift(meanIntensity, farField(raw.probeGuess, raw.N), raw.N);
  */
 import type { ComplexTensor } from '../core/tensor.js';
-import { AnyFft2 } from './anyFourier.js';
+import { AnyFft2 } from './fourier.js';
 
 /** A shift in pixels of the pattern, and how well the two agree with it. */
 export interface LightShift {

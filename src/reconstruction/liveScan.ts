@@ -11,7 +11,7 @@ import { PtychoError } from '../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
 import { amplitudeRule } from '../data/patternSource.js';
-import { inputNormalisation } from '../physics/scale.js';
+import { inputNormalisation } from '../physics/detector.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import type { ScanBounds } from './frame.js';
 import { type LiveGroup, LiveGroups } from './liveGroups.js';

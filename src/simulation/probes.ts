@@ -10,7 +10,7 @@ import { asComplex, defaultDiskProbe } from '../physics/probe.js';
 import { type ZernikeProbeOptions, zernikeProbe } from './probes/zernike.js';
 import { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
 
-export { incoherentModes } from '../physics/probeModes.js';
+export { incoherentModes } from '../physics/probe.js';
 export { type ZernikeProbeOptions, zernike, zernikeProbe } from './probes/zernike.js';
 export { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
 

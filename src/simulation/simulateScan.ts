@@ -18,7 +18,6 @@ import type { ScanGeometry } from '../data/scanFile.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { scaleComplex } from '../physics/probe.js';
 import { extractPatch, requireEqualLengths } from '../physics/sampling.js';
-import { photonScale } from '../physics/scale.js';
 import { badPixelsOf, type DetectorOptions, DetectorReadout } from './detector.js';
 
 /** What {@link simulateScan} takes. */
@@ -155,7 +154,7 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
       { positions: n },
     );
   }
-  const scale = photonScale(photons, total / n);
+  const scale = Math.sqrt(photons / (total / n));
 
   // The patterns are computed twice rather than kept: float64 intensities of a large scan would not fit.
   const rng = new LegacyRng(seed);

@@ -1,8 +1,7 @@
 /** The probe that a solver begins with. */
 import type { SolverOptions } from '../config/schemas/solver.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import { modeIntensity, scaleComplex, totalIntensity } from '../physics/probe.js';
-import { incoherentModes } from '../physics/probeModes.js';
+import { incoherentModes, modeIntensity, scaleComplex, totalIntensity } from '../physics/probe.js';
 
 /**
  * A probe with as many modes as asked for.

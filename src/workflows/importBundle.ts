@@ -31,7 +31,7 @@ import { isKerasArchive, readKerasModel } from '../persistence/importing/kerasAr
 import { readNpzModel } from '../persistence/importing/npzWeights.js';
 import { publishedCanvas } from '../persistence/params.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
-import { intensityScale } from '../physics/scale.js';
+import { intensityScale } from '../physics/detector.js';
 import { modelOf, saveModel } from '../reconstruction/model.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
 

@@ -8,7 +8,7 @@ import { groupScan } from '../../src/data/grouping/grouping.js';
 import { findLabels } from '../../src/data/labels.js';
 import { orientationOf } from '../../src/data/opening/orientation.js';
 import type { RawData } from '../../src/data/rawData.js';
-import { detectorAmplitude } from '../../src/physics/detector.js';
+import { detectorAmplitude } from '../support/reference/forward.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';

@@ -4,7 +4,8 @@ import { isPtychoError } from '../../src/core/errors.js';
 import { input } from '../../src/graph/ops.js';
 import { generatorOf } from '../../src/model/generators/registry.js';
 import { LOG_INTENSITY_SCALE, PtychoNetwork } from '../../src/model/network.js';
-import { countParameters, initialWeights, ParameterScope } from '../../src/model/parameters.js';
+import { initialWeights, ParameterScope } from '../../src/model/parameters.js';
+import { countParameters } from '../support/simulatedBatch.js';
 
 const count = (model: Record<string, unknown>): number => {
   const config = modelConfigSchema.parse(model);

@@ -4,12 +4,11 @@ import type { Backend } from '../../src/backends/backend.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import type { Program } from '../../src/graph/program.js';
 import { LOG_INTENSITY_SCALE, PtychoNetwork } from '../../src/model/network.js';
-import { countParameters } from '../../src/model/parameters.js';
 import { averagedName, optimiserDefaults } from '../../src/model/trainingSteps.js';
 import { probeMask } from '../../src/physics/probe.js';
 import { backendCases } from '../support/backends.js';
 import { maxAbs, maxDifference } from '../support/golden.js';
-import { type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
+import { countParameters, type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
 
 const B = 2;
 const made = (over: Partial<SimulatedOptions> = {}) =>

@@ -11,9 +11,9 @@ import { PtychoNetwork } from '../../src/model/network.js';
 import { encodeModels, openBundle, saveBundle } from '../../src/persistence/bundle.js';
 import { readOnnxFacts } from '../../src/persistence/onnxReferences.js';
 import { checkWeights } from '../../src/persistence/weights.js';
-import { detectorAmplitude } from '../../src/physics/detector.js';
 import { backendCases } from '../support/backends.js';
 import { maxAbs, maxDifference } from '../support/golden.js';
+import { detectorAmplitude } from '../support/reference/forward.js';
 import { content, N, sample } from './sampleBundle.js';
 
 const C = 4;

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { DiffractionModel, detectorAmplitude, detectorField, forwardAmplitude } from '../../src/physics/detector.js';
+import { DiffractionModel, detectorField, inputNormalisation, intensityScale } from '../../src/physics/detector.js';
 import { DetectorTransform, Fft2 } from '../../src/physics/fourier.js';
-import { amplitudeMae, poissonNll } from '../../src/physics/losses.js';
 import { scaleComplex } from '../../src/physics/probe.js';
 import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
+import { detectorAmplitude, forwardAmplitude, meanTotalPower, photonScale } from '../support/reference/forward.js';
+import { amplitudeMae, poissonNll } from '../support/reference/losses.js';
 import { describeShared } from '../support/shared.js';
 
 const wave = (n: number) => ({
@@ -141,6 +142,43 @@ describeShared('golden: forward model and losses', () => {
       expect(ours / theirLoss).toBeCloseTo(1, 5);
     });
     expect(amplitudeMae(predicted.data, observed.data) / (await golden.number(`${gs}_mae_mean`))).toBeCloseTo(1, 5);
+    await golden.close();
+  });
+});
+
+describe('scales', () => {
+  it('closed form of the intensity scale', () => {
+    expect(intensityScale(1e9, 64)).toBeCloseTo(988.2118, 4);
+    expect(intensityScale(1e9, 128)).toBeCloseTo(494.1059, 4);
+    expect(intensityScale(1e5, 64)).toBeCloseTo(9.882118, 6);
+    expect(intensityScale(1e3, 64)).toBeCloseTo(0.988212, 6);
+  });
+
+  it('normalised input has mean power (N/2)²', () => {
+    const x = Float64Array.from({ length: 3 * 16 }, (_, i) => (i * 5) % 13);
+    const s = inputNormalisation(meanTotalPower(x, 3), 4);
+    expect(
+      meanTotalPower(
+        x.map((v) => v * s),
+        3,
+      ),
+    ).toBeCloseTo(4, 12);
+  });
+});
+
+describeShared('golden: normalisation constants', () => {
+  it('input normalisation and photon scales', async () => {
+    const golden = await readGolden('c_forward.npz');
+    const raw = await golden.real('tf_normalize_in'); // (B, N, N, C): one power per image, B·C of them
+    const scale = inputNormalisation(meanTotalPower(raw.data, 2 * 4), 64);
+    const normalised = raw.data.map((v) => v * scale);
+    expect(maxDifference(normalised, (await golden.real('tf_normalize_data')).data)).toBeLessThan(1e-5);
+    const x = await golden.real('tf_scale_nphotons_in');
+    const ratio = photonScale(1e9, meanTotalPower(x.data, 2)) / (await golden.number('tf_scale_nphotons_1e9'));
+    expect(ratio).toBeCloseTo(1, 5);
+    const grouped = await golden.real('intensity_scale_from_amplitudes_x');
+    const theirs = await golden.number('intensity_scale_from_amplitudes_nphotons1e9');
+    expect(photonScale(1e9, meanTotalPower(grouped.data, 8)) / theirs).toBeCloseTo(1, 5);
     await golden.close();
   });
 });

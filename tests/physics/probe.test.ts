@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { gaussianBlur } from '../../src/physics/gaussian.js';
-import {
-  asComplex,
-  defaultDiskProbe,
-  normaliseProbe,
-  probeMask,
-  softProbeMask,
-  totalIntensity,
-} from '../../src/physics/probe.js';
+import { asComplex, defaultDiskProbe, normaliseProbe, probeMask, totalIntensity } from '../../src/physics/probe.js';
 import { maxDifference, readGolden } from '../support/golden.js';
+import { softProbeMask } from '../support/reference/softProbeMask.js';
 import { describeShared } from '../support/shared.js';
 
 const sum = (a: Float64Array) => a.reduce((s, v) => s + v, 0);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { extractPatch, extractPatches, translate, translateReal } from '../../src/physics/sampling.js';
+import { extractPatch, extractPatches } from '../../src/physics/sampling.js';
 import { maxDifference, readGolden } from '../support/golden.js';
+import { translate, translateReal } from '../support/reference/translate.js';
 import { describeShared } from '../support/shared.js';
 
 const ramp = (rows: number, cols: number) => ({

@@ -1,7 +1,7 @@
 /** What the published simulation pins: probe guess, phase rule, beam stop, patches at positions. */
 import { expect, it } from 'vitest';
-import { normaliseProbe, probeMask } from '../../src/physics/probe.js';
-import { probeGuessFromPatterns } from '../../src/physics/probeGuess.js';
+import { normaliseProbe, probeGuessFromPatterns, probeMask } from '../../src/physics/probe.js';
+
 import { extractPatches } from '../../src/physics/sampling.js';
 import { beamstop } from '../../src/simulation/detector.js';
 import { phaseFromAmplitude } from '../../src/simulation/objects.js';

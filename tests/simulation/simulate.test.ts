@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { pearson } from '../../src/evaluation/correlation.js';
-import { detectorAmplitude } from '../../src/physics/detector.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { linesObject, makeObject, OBJECT_KINDS, type ObjectKind, siemensStar } from '../../src/simulation/objects.js';
 import { makeProbe, type ProbeKind, structuredProbe } from '../../src/simulation/probes.js';
@@ -14,6 +13,7 @@ import {
 } from '../../src/simulation/scans.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { maxDifference } from '../support/golden.js';
+import { detectorAmplitude } from '../support/reference/forward.js';
 
 const polar = (z: { re: Float32Array; im: Float32Array }) => ({
   amplitude: z.re.map((a, i) => Math.hypot(a, z.im[i])),

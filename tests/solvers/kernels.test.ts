@@ -1,7 +1,7 @@
 /** The transforms in WebAssembly against those in float64, for every kind of side. */
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../src/core/rng.js';
-import { AnyFft2 } from '../../src/physics/anyFourier.js';
+import { AnyFft2 } from '../../src/physics/fourier.js';
 import {
   fftScratchBytes,
   fitsKernels,

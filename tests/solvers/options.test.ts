@@ -8,9 +8,8 @@ import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { modePowers } from '../../src/solvers/constraints/modes.js';
-import { totalVariation } from '../../src/solvers/constraints/totalVariation.js';
 import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
+import { modePowers, totalVariation } from '../support/reference/fields.js';
 
 const N = 16;
 const AREA = N * N;

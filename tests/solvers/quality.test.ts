@@ -5,7 +5,7 @@ import type { ComplexImage, ComplexTensor } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { scoreAgainstTruth } from '../../src/evaluation/score.js';
-import { incoherentModes } from '../../src/physics/probeModes.js';
+import { incoherentModes } from '../../src/physics/probe.js';
 import { frameOfObject, scanBounds } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';

@@ -1,14 +1,15 @@
 /** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
 import { modelConfigSchema } from '../../src/config/schema.js';
-import type { ComplexImage, Tensor } from '../../src/core/tensor.js';
+import { type ComplexImage, sizeOf, type Tensor } from '../../src/core/tensor.js';
 import { type NetworkSpec, PtychoNetwork } from '../../src/model/network.js';
+import type { ParameterSpec } from '../../src/model/parameters.js';
 import { physicsScale } from '../../src/model/scale.js';
-import { detectorAmplitude } from '../../src/physics/detector.js';
+import { inputNormalisation } from '../../src/physics/detector.js';
 import { scaleComplex, totalIntensity } from '../../src/physics/probe.js';
 import { extractPatch } from '../../src/physics/sampling.js';
-import { inputNormalisation } from '../../src/physics/scale.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
+import { detectorAmplitude } from './reference/forward.js';
 
 const COUNTS = 1e5;
 
@@ -89,4 +90,9 @@ export function simulated(options: SimulatedOptions) {
     return { label_real: { data: known.re, shape }, label_imag: { data: known.im, shape } };
   };
   return { network, feeds, labels };
+}
+
+/** The number of scalar parameters. */
+export function countParameters(specs: readonly ParameterSpec[]): number {
+  return specs.reduce((n, { shape }) => n + sizeOf(shape), 0);
 }

@@ -21,7 +21,7 @@ import {
 } from '../../core/tensor.js';
 import { encodeNpy, type NpyInput, npyPreamble } from '../../formats/npyWrite.js';
 import { type StreamedZipEntry, writeZip } from '../../formats/zip.js';
-import { intensityScale } from '../../physics/scale.js';
+import { intensityScale } from '../../physics/detector.js';
 import { type GroupedData, type LazyArray, lazyArray, lazyRange } from './groupedData.js';
 
 /** What a container is made of; B groups of C patterns of N×N, channels last. */

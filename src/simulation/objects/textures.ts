@@ -1,8 +1,8 @@
 /** Objects without a design: clouds of a given spectrum, specks, and nothing at all. */
 import type { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
-import { nextPowerOfTwo } from '../../physics/anyFourier.js';
-import { Fft2 } from '../../physics/fourier.js';
+import { Fft2, nextPowerOfTwo } from '../../physics/fourier.js';
+
 import { gaussianBlur } from '../../physics/gaussian.js';
 import { drawnObject, type ObjectOptions, objectOf } from './fields.js';
 

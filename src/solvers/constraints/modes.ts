@@ -1,5 +1,4 @@
 /** Probe modes made orthogonal: the decomposition of the same incoherent light into modes that share nothing. */
-import type { ComplexTensor } from '../../core/tensor.js';
 
 /** Planes of several modes, one after the other. */
 export interface ModePlanes {
@@ -116,13 +115,4 @@ function rotate(
     a.re[q * n + i] = c * qr + s * (pr * cos + pi * sin);
     a.im[q * n + i] = c * qi + s * (pi * cos - pr * sin);
   }
-}
-
-/** Power of each mode, Σ|P|². */
-export function modePowers({ re, im }: ComplexTensor | ModePlanes, pixels: number): number[] {
-  return Array.from({ length: re.length / pixels }, (_, m) => {
-    let sum = 0;
-    for (let i = m * pixels; i < (m + 1) * pixels; i++) sum += re[i] * re[i] + im[i] * im[i];
-    return sum;
-  });
 }

@@ -54,19 +54,3 @@ export function smoothTotalVariation(
   re.set(current[0]);
   im.set(current[1]);
 }
-
-/** Σ of the lengths of the gradients: what {@link smoothTotalVariation} lowers. */
-export function totalVariation(
-  { re, im }: ModePlanes,
-  { height, width }: { readonly height: number; readonly width: number },
-): number {
-  let sum = 0;
-  for (let r = 0, i = 0; r < height; r++) {
-    for (let c = 0; c < width; c++, i++) {
-      const down = r + 1 < height ? i + width : i;
-      const right = c + 1 < width ? i + 1 : i;
-      sum += Math.hypot(re[down] - re[i], re[right] - re[i], im[down] - im[i], im[right] - im[i]);
-    }
-  }
-  return sum;
-}

@@ -2,9 +2,9 @@
  * Published reassembly rules on the stitching kernel, for parity: their canvases are not tied to object pixels. New work
  * uses `PatchStitcher`.
  */
-import { PtychoError } from '../core/errors.js';
-import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
-import { addBlocks, addOnes } from './scatter.js';
+import { PtychoError } from '../../../src/core/errors.js';
+import type { ComplexImage, ComplexTensor, Tensor } from '../../../src/core/tensor.js';
+import { addBlocks, addOnes } from '../../../src/reconstruction/scatter.js';
 
 /** Result of a published reassembly: image = sum / (norm). */
 export interface Reassembled {

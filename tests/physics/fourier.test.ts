@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AnyFft2, signedFrequency } from '../../src/physics/anyFourier.js';
+import { AnyFft2, signedFrequency } from '../../src/physics/fourier.js';
 
 /** The definition, written out. */
 function dft(re: Float64Array, im: Float64Array, rows: number, cols: number): [Float64Array, Float64Array] {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ComplexTensor } from '../../src/core/tensor.js';
-import { extractFromCanvas, mergeGroup, mergeGroups } from '../../src/physics/group.js';
-import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
-import { describeShared } from '../support/shared.js';
+import type { ComplexTensor } from '../../../src/core/tensor.js';
+import { maxAbs, maxDifference, readGolden } from '../golden.js';
+import { describeShared } from '../shared.js';
+import { extractFromCanvas, mergeGroup, mergeGroups } from './group.js';
 
 /** Reproducible numbers without structure. */
 const numbers = (n: number, salt: number) =>

@@ -5,12 +5,10 @@
  * Offsets are `coordsRelative` = group centre − member, [x, y] pixels: merging translates by −relative, extraction by
  * +relative.
  */
-import { PtychoError } from '../core/errors.js';
-import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
-import { emptyLike, type FloatArray, sampleWindow } from './sampling.js';
-
-/** Added to the denominator of a merge, as in the published code. */
-export const MERGE_EPSILON = 0.001;
+import { PtychoError } from '../../../src/core/errors.js';
+import { type ComplexImage, type ComplexTensor, formatShape } from '../../../src/core/tensor.js';
+import { MERGE_EPSILON } from '../../../src/model/canvas.js';
+import { emptyLike, type FloatArray, sampleWindow } from '../../../src/physics/sampling.js';
 
 /** Choices of a merge. */
 export interface MergeOptions {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { accumulateBarycentric, reassemblePosition } from '../../src/reconstruction/reassemble.js';
-import { maxDifference, readGolden } from '../support/golden.js';
-import { describeShared } from '../support/shared.js';
+import { maxDifference, readGolden } from '../golden.js';
+import { describeShared } from '../shared.js';
+import { accumulateBarycentric, reassemblePosition } from './reassemble.js';
 
 describe('reassemblePosition', () => {
   it('gives back a constant wherever a patch lies', () => {

@@ -1,14 +1,20 @@
 /**
  * The physics: patches → (merge → extract) → illumination → detector. All in units of normalised amplitude.
  * Source of the formulas: coherent diffraction in the far field, λ = |F(P·O)Fᵀ|².
+ *
+ * The probe is a constant, or parameters `probe.re`, `probe.im` that start at it. A trained probe is kept in units of its first rms
+ * value, so that a step of the optimiser is a step relative to it.
  */
 import type { ModelConfig } from '../config/schema.js';
-import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
+import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import { scaleComplex } from '../physics/probe.js';
 import { extractPatches, type MergeMask, mergeGroup, mergeGroupByProbe, shiftMatrices } from './canvas.js';
 import { type ComplexNode, intensity, multiply } from './complex.js';
 import { detectorField, smoothWave } from './detector.js';
+import type { ParameterScope } from './parameters.js';
+import { gaugeFactor, type PhysicsScale } from './scale.js';
 
 /** Added under the root of the amplitude: its derivative stays finite where no light falls. */
 export const AMPLITUDE_EPSILON = 1e-9;
@@ -37,7 +43,7 @@ export function memberPatches(
   if (config.object_big) {
     const byProbe = config.training_patch_weighting === 'probe' && options.probe;
     const canvas = byProbe
-      ? mergeGroupByProbe(patches, shifts, totalIntensity(byProbe))
+      ? mergeGroupByProbe(patches, shifts, probeWeight(byProbe))
       : mergeGroup(patches, shifts, options.mergeMask);
     return extractPatches(canvas, shifts);
   }
@@ -46,8 +52,8 @@ export function memberPatches(
   return extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts);
 }
 
-/** Σ_p |P_p|² of modes (P, N, N), or |P|² of one (N, N). */
-function totalIntensity({ re, im, shape }: ComplexTensor): Float32Array {
+/** Σ_p |P_p|² of modes (P, N, N), or |P|² of one (N, N), in single precision. */
+function probeWeight({ re, im, shape }: ComplexTensor): Float32Array {
   const area = shape[shape.length - 2] * shape[shape.length - 1];
   const total = new Float32Array(area);
   for (let i = 0; i < re.length; i++) total[i % area] += re[i] * re[i] + im[i] * im[i];
@@ -93,4 +99,52 @@ export function detectorIntensity(
 /** √(I + ε). */
 export function amplitudeOf(detector: GraphNode, epsilon = AMPLITUDE_EPSILON): GraphNode {
   return op.sqrt(op.add(detector, epsilon));
+}
+
+/** The parameters of a trained probe. */
+export const PROBE_PARAMETERS = ['probe.re', 'probe.im'] as const;
+
+/** √counts per unit of the parameters: √(mean over pixels of Σ_p |P_p|²) of the probe that training began with. */
+export function probeUnit(config: ModelConfig, scale: PhysicsScale): number {
+  // By the scale's rules, gauge = f·√(counts/power) and s = √counts/(N/2), hence √power/N = f·s/(2·gauge). Unlike the rms of
+  // `scale.probe`, this is the same when a bundle with the trained probe is opened.
+  return (gaugeFactor(config) * scale.intensityScale) / (2 * scale.amplitudeGauge);
+}
+
+/** The modes [N, N] of the probe, in the network's gauge (the field of the network's object under it is in units of X). */
+export function forwardProbe(
+  config: ModelConfig,
+  scale: PhysicsScale,
+  { trainable, mask, scope }: { trainable: boolean; mask?: ArrayLike<number>; scope: ParameterScope },
+): ComplexNode[] {
+  const gauge = scale.amplitudeGauge / scale.intensityScale;
+  if (!trainable) return probeModes(scale.probe, gauge, mask);
+  const unit = probeUnit(config, scale);
+  const { shape } = scale.probe;
+  const initial = scaleComplex(scale.probe, 1 / unit);
+  const re = scope.parameter(PROBE_PARAMETERS[0], shape, Float32Array.from(initial.re));
+  const im = scope.parameter(PROBE_PARAMETERS[1], shape, Float32Array.from(initial.im));
+  const sides = shape.slice(-2);
+  const factor = mask
+    ? op.constant(
+        Float32Array.from(mask, (m) => m * unit * gauge),
+        sides,
+        'probe mask',
+      )
+    : op.scalar(unit * gauge);
+  if (shape.length === 2) return [{ re: op.mul(re, factor), im: op.mul(im, factor) }];
+  const mode = (x: ReturnType<typeof op.state>, p: number) =>
+    op.mul(op.reshape(op.sliceAxis(x, 0, p, 1), sides), factor);
+  return Array.from({ length: shape[0] }, (_, p) => ({ re: mode(re, p), im: mode(im, p) }));
+}
+
+/** The probe that weights hold, √count units, not masked; that of the scale where it is not trained. */
+export function trainedProbe(
+  config: ModelConfig,
+  scale: PhysicsScale,
+  weights: Readonly<Record<string, Tensor>>,
+): ComplexTensor {
+  const [re, im] = PROBE_PARAMETERS.map((name) => weights[name]);
+  if (!re || !im) return scale.probe;
+  return scaleComplex({ re: re.data, im: im.data, shape: re.shape }, probeUnit(config, scale));
 }

@@ -11,15 +11,11 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
 import type { ComplexNode } from './complex.js';
-import { detectorIntensity, memberPatches } from './forward.js';
-import type { GeneratorOutput } from './generators/generator.js';
-import { generatorOf } from './generators/registry.js';
-import type { PixelMask } from './losses.js';
-import { networkLosses } from './networkLosses.js';
+import { detectorIntensity, forwardProbe, memberPatches, trainedProbe } from './forward.js';
+import { generatorOf } from './generators/architectures.js';
+import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from './parameters.js';
-import { forwardProbe, trainedProbe } from './probeParameter.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
-import type { PhysicsScale } from './scale.js';
 import {
   accumulationStep,
   applyAccumulated,
@@ -30,32 +26,16 @@ import {
   type StepParts,
   trainingStep,
 } from './trainingSteps.js';
-import { borderRatio, centralHalf, contrast, intensityRatio, saturation } from './watch.js';
+import { borderRatio, contrast, intensityRatio, saturation } from './watch.js';
 
 /** Name of the one scalar parameter that is not a convolution's: ln of the intensity scale. */
 export const LOG_INTENSITY_SCALE = 'log_intensity_scale';
 
 /** What a network is made of. A knob that is left out is off. */
-export interface NetworkSpec {
-  readonly config: ModelConfig;
-  readonly scale: PhysicsScale;
+export interface NetworkSpec extends LossSpec {
   /** Side of the group canvas, even, at least N. */
   readonly canvasSide_px: number;
-  /** Mean of the normalised amplitude X over the valid training pixels: scale of the MAE loss. */
-  readonly meanAmplitude: number;
-  readonly nll_weight: number;
-  readonly mae_weight: number;
   readonly intensity_scale_trainable: boolean;
-  /** Weight of the losses of the object as a whole; those of its parts follow. */
-  readonly realspace_weight?: number;
-  /** Of the mean |O − O*| against known patches (`label_real`, `label_imag`). */
-  readonly realspace_mae_weight?: number;
-  /** Of the total variation. */
-  readonly tv_weight?: number;
-  /** Share of the pixels of the known patches that are known; not given: all, and no loss looks for others. */
-  readonly labelShare?: number;
-  /** Scale each predicted pattern to the norm of the measured one in the amplitude MAE. */
-  readonly matchPredictedNorm?: boolean;
   /** The losses fade in: programs take `physics_weight` [], 0: amplitude MAE alone, 1: the configured losses. */
   readonly staged?: boolean;
   readonly probe_trainable?: boolean;
@@ -69,18 +49,11 @@ export interface NetworkSpec {
 }
 
 /** The nodes of one program. */
-export interface Built {
+interface Built extends Painting {
   readonly scope: ParameterScope;
-  readonly x: GraphNode<'input'>;
   readonly positions: GraphNode<'input'>;
-  /** What the generator painted. */
-  readonly painted: GeneratorOutput;
-  /** What each member sees, in the network's gauge. */
-  readonly members: ComplexNode;
   /** exp(ℓ − ln s): 1 unless the intensity scale is trained. */
   readonly gain: GraphNode;
-  /** Object, in its own units, per unit of `members`. */
-  readonly unit: GraphNode;
   /** The modes of the probe in the network's gauge. */
   readonly probe: readonly ComplexNode[];
 }

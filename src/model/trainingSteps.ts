@@ -12,13 +12,19 @@ import { gradients } from '../graph/gradients.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import { averageState, averageUpdates } from './optimisers/average.js';
-import { clippedGradients, globalNorm } from './optimisers/clip.js';
-import { type NamedShape, type OptimiserOptions, optimiserDefaults, zeros } from './optimisers/optimiser.js';
-import { optimiserOf } from './optimisers/registry.js';
+import { optimiserOf } from './optimisers/kinds.js';
+import {
+  averageState,
+  averageUpdates,
+  clippedGradients,
+  globalNorm,
+  type NamedShape,
+  type OptimiserOptions,
+  optimiserDefaults,
+  zeros,
+} from './optimisers/optimiser.js';
 
-export { averagedName } from './optimisers/average.js';
-export { type OptimiserOptions, optimiserDefaults } from './optimisers/optimiser.js';
+export { averagedName, type OptimiserOptions, optimiserDefaults } from './optimisers/optimiser.js';
 
 /** What a step is made of. */
 export interface StepParts {

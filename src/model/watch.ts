@@ -3,21 +3,10 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { type ComplexNode, intensity } from './complex.js';
 import type { HeadLimits } from './generators/generator.js';
-import type { PixelMask } from './losses.js';
+import { centralHalf, type PixelMask } from './losses.js';
 
 /** A head this close to its limit, relative to its range (or to 1 where it has no upper limit), is saturated. */
 export const SATURATION = 0.02;
-
-/** The central N/2 square of images [B, C, N, N]. */
-export function centralHalf(x: GraphNode): GraphNode {
-  const side = x.shape[x.shape.length - 1];
-  const start = x.shape.map((_, i) => (i < x.shape.length - 2 ? 0 : side / 4));
-  return op.slice(
-    x,
-    start,
-    x.shape.map((d, i) => (i < x.shape.length - 2 ? d : side / 2)),
-  );
-}
 
 /** √(mean (A − Ā)²)/Ā over the batch: 0 for a flat amplitude. */
 export function contrast(amplitude: GraphNode): GraphNode {

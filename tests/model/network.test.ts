@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { modelConfigSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { input } from '../../src/graph/ops.js';
-import { generatorOf } from '../../src/model/generators/registry.js';
+import { generatorOf } from '../../src/model/generators/architectures.js';
 import { LOG_INTENSITY_SCALE, PtychoNetwork } from '../../src/model/network.js';
 import { initialWeights, ParameterScope } from '../../src/model/parameters.js';
 import { countParameters } from '../support/simulatedBatch.js';

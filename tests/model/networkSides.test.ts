@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { modelConfigSchema } from '../../src/config/schema.js';
 import { input } from '../../src/graph/ops.js';
-import { generatorOf } from '../../src/model/generators/registry.js';
+import { generatorOf } from '../../src/model/generators/architectures.js';
 import { ParameterScope } from '../../src/model/parameters.js';
 import { backendCases } from '../support/backends.js';
 import { lossDrop } from '../support/lossDrop.js';

@@ -4,7 +4,7 @@ import type { Backend, Tensors } from '../../src/backends/backend.js';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { isOp } from '../../src/graph/node.js';
-import { optimiserOptions } from '../../src/model/optimisers/options.js';
+import { optimiserOptions } from '../../src/model/optimisers/kinds.js';
 import {
   accumulationStep,
   type OptimiserOptions,

@@ -6,7 +6,7 @@ import type { DatasetBatch } from '../../src/data/dataset.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
-import { optimiserOptions } from '../../src/model/optimisers/options.js';
+import { optimiserOptions } from '../../src/model/optimisers/kinds.js';
 import {
   accumulationStep,
   applyAccumulated,

@@ -2,8 +2,7 @@
 
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
-import { type Generator, polarOutput } from './generator.js';
-import { convolutions } from './layers.js';
+import { convolutions, type Generator, polarOutput } from './generator.js';
 
 const ENCODER = [32, 64, 128] as const;
 const DECODER = [128, 64, 32] as const;

@@ -14,8 +14,7 @@ import { PtychoError } from '../../core/errors.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import type { ParameterScope } from '../parameters.js';
-import { cartesianOutput, type GeneratorOutput, type HeadLimits, polarOutput } from './generator.js';
-import { convolutions } from './layers.js';
+import { cartesianOutput, convolutions, type GeneratorOutput, type HeadLimits, polarOutput } from './generator.js';
 
 /** Where the members of the family differ. */
 export interface EncoderDecoderVariant {

@@ -1,5 +1,6 @@
 /**
- * What an optimiser is: state of its own, and the next values of weights and state as nodes of the program.
+ * What an optimiser is: state of its own, and the next values of weights and state as nodes of the program; with the limits of
+ * gradients and the moving average of weights, which go with any of them.
  *
  * @example
  * const { state, updates } = optimiserOf('adamw');
@@ -109,4 +110,84 @@ export function withPenalty(
   options: OptimiserOptions,
 ): GraphNode {
   return decays(name, options) ? op.add(gradient, op.mul(weight, options.weightDecay)) : gradient;
+}
+
+/** Keeps the factor finite where all gradients are 0; PyTorch's value. */
+const NORM_EPSILON = 1e-6;
+/** A tensor of weights counts as at least this long, so that weights that begin at 0 can leave it. */
+const AGC_LEAST_NORM = 1e-3;
+/** Only against 0/0. */
+const TINY = 1e-30;
+
+type Nodes = ReadonlyMap<string, GraphNode>;
+
+/** √Σg² over all tensors together; `squareOf` as in {@link StepInputs}. */
+export function globalNorm(gradients: Nodes, squareOf: (g: GraphNode) => GraphNode): GraphNode {
+  const sums = [...gradients.values()].map((g) => op.reduceSum(squareOf(g)));
+  return op.sqrt(sums.reduce((a, b) => op.add(a, b)));
+}
+
+/**
+ * Limited gradients. `norm`: g·min(1, limit/(‖all g‖ + 1e-6)). `value`: each value within ±limit. `agc`: tensor by tensor
+ * ‖g‖ ≤ limit·max(‖w‖, 1e-3), after Brock et al., ICML 2021 (there unit by unit; tensor by tensor in the published code).
+ *
+ * @param norm - {@link globalNorm} of the gradients.
+ */
+export function clippedGradients(
+  gradients: Nodes,
+  weights: Nodes,
+  norm: GraphNode,
+  squareOf: (g: GraphNode) => GraphNode,
+  clip: GradientClip | null,
+): Nodes {
+  if (clip === null) return gradients;
+  const { algorithm, limit } = clip;
+  const mapped = (rule: (g: GraphNode, name: string) => GraphNode) =>
+    new Map([...gradients].map(([name, g]) => [name, rule(g, name)]));
+  switch (algorithm) {
+    case 'norm': {
+      const factor = op.minimum(op.div(limit, op.add(norm, NORM_EPSILON)), 1);
+      return mapped((g) => op.mul(g, factor));
+    }
+    case 'value':
+      return mapped((g) => op.maximum(op.minimum(g, limit), -limit));
+    case 'agc':
+      return mapped((g, name) => {
+        const length = (square: GraphNode) => op.sqrt(op.reduceSum(square));
+        const weight = weights.get(name) as GraphNode;
+        const allowed = op.mul(op.maximum(length(op.square(weight)), AGC_LEAST_NORM), limit);
+        return op.mul(g, op.minimum(op.div(allowed, op.maximum(length(squareOf(g)), TINY)), 1));
+      });
+  }
+}
+
+const AVERAGE_STEP = 'average.step';
+
+/** The state that holds the average of a weight. */
+export function averagedName(name: string): string {
+  return `average/${name}`;
+}
+
+/** Fresh averages: zeros, which the first step replaces. */
+export function averageState(parameters: readonly NamedShape[]): Record<string, Tensor> {
+  const out: Record<string, Tensor> = { [AVERAGE_STEP]: zeros([]) };
+  for (const { name, shape } of parameters) out[averagedName(name)] = zeros(shape);
+  return out;
+}
+
+/**
+ * a ← a + (1 − d)(w − a) with d = min(decay, (1 + t)/(10 + t)), the usual warm-up: t counts the steps after the first one,
+ * which copies the weights (d = 0), so that where the average starts never matters.
+ *
+ * @param next - The weights after the step.
+ */
+export function averageUpdates(next: ReadonlyMap<string, GraphNode>, decay: number): Record<string, GraphNode> {
+  const done = op.state(AVERAGE_STEP, []); // t + 1
+  const share = op.sub(1, op.minimum(op.div(done, op.add(done, 9)), decay));
+  const updates: Record<string, GraphNode> = { [AVERAGE_STEP]: op.add(done, 1) };
+  for (const [name, w] of next) {
+    const average = op.state(averagedName(name), w.shape);
+    updates[averagedName(name)] = op.add(average, op.mul(op.sub(w, average), share));
+  }
+  return updates;
 }

@@ -21,7 +21,7 @@ import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
 import type { PatternSource } from '../../data/patternSource.js';
-import { keepNearMeasured } from '../../model/positionGauge.js';
+import { keepNearMeasured } from '../../model/positionRefiner.js';
 import type { Frame } from '../frame.js';
 import type { StitchedImage } from '../stitch.js';
 import { PositionFit } from './positionFit.js';

@@ -1,9 +1,20 @@
-/** Adam and AdamW, inside the program: moments and step count are state like the weights. */
+/** The optimisers: Adam and AdamW, stochastic gradient descent, and what a configuration makes of them. */
+import type { TrainingConfig } from '../../config/schema.js';
 import type { Tensor } from '../../core/tensor.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
-import { decays, type Optimiser, type OptimiserOptions, parameterRates, withPenalty, zeros } from './optimiser.js';
+import {
+  decays,
+  type Optimiser,
+  type OptimiserKind,
+  type OptimiserOptions,
+  optimiserDefaults,
+  parameterRates,
+  withPenalty,
+  zeros,
+} from './optimiser.js';
 
+/** Moments and the step count are state like the weights. */
 const STEP = 'adam.step';
 const first = (name: string) => `adam.m/${name}`;
 const second = (name: string) => `adam.v/${name}`;
@@ -70,6 +81,82 @@ function decayFactors(learningRate: GraphNode, options: OptimiserOptions): (name
 }
 
 /** Adam; weight decay is a part of the gradient. */
-export const adam = adamLike(false);
+const adam = adamLike(false);
 /** AdamW: weight decay apart from the gradient. */
-export const adamw = adamLike(true);
+const adamw = adamLike(true);
+
+const velocity = (name: string) => `sgd.momentum/${name}`;
+
+/**
+ * Stochastic gradient descent: b ← µb + g, w ← w − lr·(g + µb): Nesterov's momentum in the form that PyTorch has (Sutskever et al., ICML 2013, seen from
+ * the point that looks ahead). Without momentum there is no state and w ← w − lr·g.
+ */
+const sgd: Optimiser = {
+  state: (parameters, { momentum }) =>
+    momentum > 0 ? Object.fromEntries(parameters.map(({ name, shape }) => [velocity(name), zeros(shape)])) : {},
+
+  updates({ weights, gradients, learningRate }, options) {
+    const { momentum } = options;
+    const rateOf = parameterRates(learningRate, options);
+    const updates: Record<string, GraphNode> = {};
+    for (const [name, w] of weights) {
+      const raw = gradients.get(name);
+      if (!raw) continue;
+      const g = withPenalty(name, w, raw, options);
+      let direction = g;
+      if (momentum > 0) {
+        const b = op.add(op.mul(op.state(velocity(name), w.shape), momentum), g);
+        updates[velocity(name)] = b;
+        direction = op.add(g, op.mul(b, momentum));
+      }
+      updates[name] = op.sub(w, op.mul(direction, rateOf(name)));
+    }
+    return updates;
+  },
+};
+
+const optimisers: Readonly<Record<OptimiserKind, Optimiser>> = { adam, adamw, sgd };
+
+/** The optimiser of this name. */
+export function optimiserOf(kind: OptimiserKind): Optimiser {
+  return optimisers[kind];
+}
+
+/** What the optimiser takes from the configuration. */
+export type OptimiserConfig = Pick<
+  TrainingConfig,
+  | 'optimizer'
+  | 'adam_beta1'
+  | 'adam_beta2'
+  | 'momentum'
+  | 'weight_decay'
+  | 'gradient_clip_val'
+  | 'gradient_clip_algorithm'
+  | 'weight_averaging'
+> & { readonly execution: Pick<TrainingConfig['execution'], 'accum_steps'> };
+
+/**
+ * The optimiser that a configuration asks for.
+ *
+ * @param special - What only the network knows: parameters that have a rate of their own or do not decay.
+ */
+export function optimiserOptions(
+  config: OptimiserConfig,
+  special: Pick<OptimiserOptions, 'rateFactors' | 'undecayed'> = {},
+): OptimiserOptions {
+  return {
+    kind: config.optimizer,
+    beta1: config.adam_beta1,
+    beta2: config.adam_beta2,
+    epsilon: optimiserDefaults.epsilon,
+    momentum: config.momentum,
+    weightDecay: config.weight_decay,
+    clip:
+      config.gradient_clip_val === null
+        ? null
+        : { algorithm: config.gradient_clip_algorithm, limit: config.gradient_clip_val },
+    averaging: config.weight_averaging,
+    accumulates: config.execution.accum_steps > 1,
+    ...special,
+  };
+}

@@ -196,8 +196,7 @@ export {
 } from './persistence/product/read.js';
 export { verifyProductFile } from './persistence/product/verify.js';
 export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
-export { probeFwhm } from './physics/probe.js';
-export { probeGuessFromPatterns } from './physics/probe.js';
+export { probeFwhm, probeGuessFromPatterns } from './physics/probe.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { EngineChoice, ScanInput } from './reconstruction/inputs.js';
 export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './reconstruction/model.js';

@@ -6,6 +6,8 @@
  * convolution's kernel, and that of its image, as convolutions; transposed matrix products by transposing first; max-pooling
  * shifted to positive values.
  *
+ * Needs the union package, which this project does not install: npm i --no-save @tensorflow/tfjs@4.22.0.
+ *
  * Reads commands like torch_peer.py: {"what": "train" | "predict", "batch": 16, "repeats": 1} answers {"seconds": [...]}.
  */
 import { createRequire } from 'node:module';

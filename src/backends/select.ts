@@ -1,12 +1,9 @@
-/** The engine by its configured name; a backend that was not asked for is never imported, a missing one is an error. */
+/** The backends by name: a registry of lazy loaders. What was not asked for is never imported; a missing one is an error. */
 import type { ExecutionConfig } from '../config/schema.js';
-import { PtychoError } from '../core/errors.js';
+import { messageOf, PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Backend, BackendInfo } from './backend.js';
-
-/** Backends by their configured names. */
-export const BACKEND_NAMES = ['onnx', 'tensorflow'] as const;
 
 /** The fields that a backend is chosen by. */
 export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> &
@@ -18,6 +15,50 @@ export interface BackendChoice {
   readonly execution: BackendExecution;
 }
 
+/** Starts a backend; imports its engine only now. */
+export type BackendLoader = (execution: BackendExecution, logger?: Logger) => Promise<Backend>;
+
+interface Registered {
+  readonly load: BackendLoader;
+  readonly priority: number;
+}
+
+const registry = new Map<string, Registered>();
+
+/**
+ * Makes a backend known by name; a name that is known already gets the new loader.
+ * @param priority - {@link openBackend} tries higher ones first.
+ *
+ * @example
+ * registerBackend('mine', async ({ threads }) => (await import('./mine.js')).createBackend(threads), 20);
+ */
+export function registerBackend(name: string, load: BackendLoader, priority = 0): void {
+  registry.set(name, { load, priority });
+}
+
+/** The names of all backends, the best first. */
+export function backendNames(): string[] {
+  return [...registry].sort(([, a], [, b]) => b.priority - a.priority).map(([name]) => name);
+}
+
+registerBackend(
+  'onnx',
+  async ({ accelerator, threads }, logger) => {
+    const { createOnnxBackend } = await import('./onnx/backend.js');
+    return createOnnxBackend({ accelerator, threads: threads ?? undefined, logger });
+  },
+  20,
+);
+
+registerBackend(
+  'tensorflow',
+  async ({ accelerator, threads, engine }, logger) => {
+    const { createTensorflowBackend } = await import('./tf/backend.js');
+    return createTensorflowBackend({ accelerator, threads: threads ?? undefined, engine: engine ?? undefined, logger });
+  },
+  10,
+);
+
 /**
  * Starts the backend that a configuration names.
  *
@@ -27,23 +68,40 @@ export interface BackendChoice {
  *
  * @throws PtychoError CONFIG_INVALID for an unknown name; BACKEND_MISSING or ACCELERATOR_MISSING from the engine.
  */
-export async function selectBackend(config: BackendChoice, logger?: Logger): Promise<Backend> {
-  const { backend: name, execution } = config;
-  const { accelerator } = execution;
+export async function selectBackend({ backend, execution }: BackendChoice, logger?: Logger): Promise<Backend> {
   requireThreads(execution.threads);
-  const threads = execution.threads ?? undefined;
-  if (name === 'onnx') {
-    const { createOnnxBackend } = await import('./onnx/backend.js');
-    return createOnnxBackend({ accelerator, threads, logger });
+  return loaderOf(backend)(execution, logger);
+}
+
+/**
+ * Starts the first of several backends that works: those named, or all by priority.
+ * @throws PtychoError CONFIG_INVALID for an unknown name; BACKEND_MISSING with every reason where none works.
+ */
+export async function openBackend(
+  execution: BackendExecution,
+  { names = backendNames(), logger }: { readonly names?: readonly string[]; readonly logger?: Logger } = {},
+): Promise<Backend> {
+  requireThreads(execution.threads);
+  const loaders = names.map((name) => ({ name, load: loaderOf(name) }));
+  const reasons: string[] = [];
+  for (const { name, load } of loaders) {
+    try {
+      return await load(execution, logger);
+    } catch (error) {
+      reasons.push(`${name}: ${messageOf(error)}`);
+    }
   }
-  if (name === 'tensorflow') {
-    const { createTensorflowBackend } = await import('./tf/backend.js');
-    return createTensorflowBackend({ accelerator, threads, engine: execution.engine ?? undefined, logger });
-  }
+  throw new PtychoError('BACKEND_MISSING', `No backend works here (${reasons.join('; ')}).`, { names, reasons });
+}
+
+function loaderOf(name: string): BackendLoader {
+  const found = registry.get(name);
+  if (found) return found.load;
+  const known = backendNames();
   throw new PtychoError(
     'CONFIG_INVALID',
-    `backend: "${name}" is not known; use one of ${BACKEND_NAMES.map((n) => `"${n}"`).join(', ')}.`,
-    { key: 'backend', found: name, expected: BACKEND_NAMES },
+    `backend: "${name}" is not known; use one of ${known.map((n) => `"${n}"`).join(', ')}.`,
+    { key: 'backend', found: name, expected: known },
   );
 }
 

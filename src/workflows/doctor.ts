@@ -58,7 +58,8 @@ export interface ExamineOptions {
 
 const PACKAGES = [
   'onnxruntime-node',
-  '@tensorflow/tfjs',
+  '@tensorflow/tfjs-core',
+  '@tensorflow/tfjs-backend-cpu',
   '@tensorflow/tfjs-backend-wasm',
   '@tensorflow/tfjs-node',
   '@tensorflow/tfjs-node-gpu',

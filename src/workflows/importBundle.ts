@@ -30,8 +30,8 @@ import {
 import { isKerasArchive, readKerasModel } from '../persistence/importing/kerasArchive.js';
 import { readNpzModel } from '../persistence/importing/npzWeights.js';
 import { publishedCanvas } from '../persistence/params.js';
-import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
 import { intensityScale } from '../physics/detector.js';
+import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
 import { modelOf, saveModel } from '../reconstruction/model.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
 

@@ -8,8 +8,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Accelerator } from '../../src/backends/backend.js';
-import { chooseDevice } from '../../src/backends/onnx/accelerator.js';
-import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
+import { chooseDevice, createOnnxBackend } from '../../src/backends/onnx/backend.js';
+
 import type { Logger } from '../../src/core/log.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';

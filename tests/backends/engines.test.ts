@@ -4,9 +4,16 @@
  */
 import util from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type Importer, loadEngine } from '../../src/backends/tf/engines.js';
+import {
+  type Importer,
+  loadEngine,
+  smokeExpected,
+  smokeFault,
+  smokeProgram,
+  squares,
+} from '../../src/backends/tf/engines.js';
 import type { EngineWish } from '../../src/backends/tf/protocol.js';
-import { smokeExpected, smokeFault, smokeProgram, squares } from '../../src/backends/tf/smoke.js';
+
 import { interpret } from '../support/interpreter.js';
 import { importerOf, nativePackage, tf } from '../support/tfjs.js';
 
@@ -45,7 +52,7 @@ describe('the best engine that works', () => {
         { engine: 'tfjs-node', reason: `${NODE} is not installed` },
       ],
     });
-    expect(asked).toEqual([GPU, NODE, '@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm']);
+    expect(asked).toEqual([GPU, NODE, '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm']);
   });
 
   it('is tfjs-node-gpu, on the device that it says it has', async () => {

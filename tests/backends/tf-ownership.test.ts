@@ -86,7 +86,7 @@ describe.each(['wasm', 'cpu'] as const)('tensors of the %s engine', (engine) => 
         return tf.matMul(...args);
       },
     };
-    backend = await backendInThread({ engine }, importerOf({ '@tensorflow/tfjs': () => failing }));
+    backend = await backendInThread({ engine }, importerOf({ '@tensorflow/tfjs-core': () => failing }));
     const { program, state } = step();
     const compiled = await backend.compile(program);
     const device = await backend.createState(state);

@@ -8,11 +8,11 @@ import { groupScan } from '../../src/data/grouping/grouping.js';
 import { findLabels } from '../../src/data/labels.js';
 import { orientationOf } from '../../src/data/opening/orientation.js';
 import type { RawData } from '../../src/data/rawData.js';
-import { detectorAmplitude } from '../support/reference/forward.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { maxDifference } from '../support/golden.js';
+import { detectorAmplitude } from '../support/reference/forward.js';
 
 const N = 16;
 const xs = [20, 24.5, 28, 31, 22, 30];

@@ -8,7 +8,7 @@ import { UPRIGHT } from '../../src/data/opening/orientation.js';
 import type { OpenDatasetOptions, RawData } from '../../src/data/rawData.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
 import { fourierCrop } from '../../src/physics/fourierCrop.js';
-import { totalIntensity, probeGuessFromPatterns } from '../../src/physics/probe.js';
+import { probeGuessFromPatterns, totalIntensity } from '../../src/physics/probe.js';
 
 import fc from '../support/fastCheck.js';
 import { type ArrayChanges, scanArrays, writeArrays } from '../support/scanFiles.js';

@@ -1,11 +1,12 @@
 /** TensorFlow.js in this thread, and stand-ins for its native packages. */
-import * as tfjs from '@tensorflow/tfjs';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tfjs from '@tensorflow/tfjs-core';
 import type { Backend } from '../../src/backends/backend.js';
 import { TfEngine } from '../../src/backends/tf/engine.js';
 import type { Importer } from '../../src/backends/tf/engines.js';
 import { flattenProgram } from '../../src/backends/tf/flatProgram.js';
+import type { Tf } from '../../src/backends/tf/kernels/kernels.js';
 import type { EngineWish } from '../../src/backends/tf/protocol.js';
-import type { Tf } from '../../src/backends/tf/tfjs.js';
 import { EngineRefusal } from '../../src/backends/worker/host.js';
 import { HostedBackend } from '../../src/backends/worker/hostedBackend.js';
 import { isPtychoError, messageOf } from '../../src/core/errors.js';
@@ -18,7 +19,7 @@ export function importerOf(packages: Readonly<Record<string, () => unknown>>, as
   return async (specifier) => {
     asked.push(specifier);
     if (Object.hasOwn(packages, specifier)) return { default: packages[specifier]() };
-    if (specifier === '@tensorflow/tfjs' || specifier === '@tensorflow/tfjs-backend-wasm') return import(specifier);
+    if (/^@tensorflow\/tfjs-(core|backend-(cpu|wasm))$/.test(specifier)) return import(specifier);
     throw Object.assign(
       new Error(`Cannot find package '${specifier}' imported from /project/dist/backends/tf/engines.js`),
       { code: 'ERR_MODULE_NOT_FOUND' },
@@ -33,7 +34,7 @@ export function importerOf(packages: Readonly<Record<string, () => unknown>>, as
 export function nativePackage(gpu: boolean, changes: Partial<Record<keyof Tf, unknown>> = {}): Tf {
   return {
     ...tf,
-    version: { ...tf.version, 'tfjs-node': '4.22.0' },
+    version: { tfjs: tf.version_core, 'tfjs-node': '4.22.0' },
     setBackend: (name: string) => (name === 'tensorflow' ? tf.setBackend('cpu') : Promise.resolve(false)),
     backend: () => Object.assign(Object.create(tf.backend()), { isUsingGpuDevice: gpu }),
     ...changes,

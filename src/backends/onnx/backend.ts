@@ -8,18 +8,16 @@
  * await backend.dispose();
  */
 import { availableParallelism } from 'node:os';
-import { PtychoError } from '../../core/errors.js';
+import { messageOf, PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Shape } from '../../core/tensor.js';
 import { encodeOnnx, stateInputName, stateOutputName } from '../../formats/onnx/encode.js';
 import { add, input } from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import type { Accelerator, Backend, Tensors } from '../backend.js';
-import { workerBeside } from '../worker/file.js';
-import { WorkerHost } from '../worker/host.js';
+import { WorkerHost, workerBeside } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
-import { chooseDevice } from './accelerator.js';
-import type { OnnxCalls, SessionIo, SessionSettings } from './protocol.js';
+import type { OnnxCalls, SessionIo, SessionSettings } from './engine.js';
 
 export interface OnnxBackendOptions {
   /** `auto`: CUDA where it works, else the CPU with one warning (POLICY-001); `cuda`: CUDA or an error. */
@@ -80,4 +78,37 @@ function ioOf(program: Program, constants: Tensors = {}): SessionIo {
     state: Object.fromEntries(state.map((name) => [stateInputName(name), name])),
     updates: Object.fromEntries([...program.updates.keys()].map((name) => [stateOutputName(name), name])),
   };
+}
+
+const installHint =
+  'install onnxruntime-node with its CUDA libraries (npm i onnxruntime-node without ONNXRUNTIME_NODE_INSTALL=skip, linux x64, CUDA 12 and cuDNN 9 on the machine)';
+
+/**
+ * Decides on a device. `tryCuda` must create and run a session on CUDA and reject with the engine's reason where that
+ * fails; `auto` then goes on with the CPU after one warning.
+ *
+ * @throws PtychoError ACCELERATOR_MISSING when CUDA was asked for by name and does not work.
+ */
+export async function chooseDevice(
+  wanted: Accelerator,
+  tryCuda: () => Promise<void>,
+  logger: Logger,
+): Promise<'cpu' | 'cuda'> {
+  if (wanted === 'cpu') return 'cpu';
+  try {
+    await tryCuda();
+    return 'cuda';
+  } catch (error) {
+    const reason = messageOf(error).split('\n')[0];
+    if (wanted === 'cuda') {
+      throw new PtychoError(
+        'ACCELERATOR_MISSING',
+        `Accelerator "cuda" does not work here (${reason}): ${installHint}, or use accelerator "cpu".`,
+        { accelerator: wanted, reason },
+        { cause: error },
+      );
+    }
+    logger.warn(`POLICY-001: running on the CPU because CUDA does not work here (${reason}).`);
+    return 'cpu';
+  }
 }

@@ -11,8 +11,7 @@ import { SHARE_ENV } from 'node:worker_threads';
 import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Accelerator, Backend } from '../backend.js';
-import { workerBeside } from '../worker/file.js';
-import { WorkerHost } from '../worker/host.js';
+import { WorkerHost, workerBeside } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
 import { flattenProgram } from './flatProgram.js';
 import { ENGINE_NAMES, type EngineName, type EngineReport, NO_DEVICE, type TfCalls } from './protocol.js';
@@ -24,7 +23,7 @@ export interface TensorflowBackendOptions {
   readonly accelerator?: Accelerator;
   /**
    * Threads that compute one operation together. Not given: all of the machine on tfjs-node, one on wasm. More than one on
-   * wasm is an experiment that tfjs does not support under Node, see `wasmThreads.ts`; the cpu engine has one.
+   * wasm is an experiment that tfjs does not support under Node, see `wasmEngine.ts`; the cpu engine has one.
    */
   readonly threads?: number;
   readonly logger?: Logger;

@@ -5,16 +5,17 @@
 import { availableParallelism } from 'node:os';
 import util from 'node:util';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { gradients } from '../../graph/gradients.js';
+import * as op from '../../graph/ops.js';
+import { defineProgram, type Program } from '../../graph/program.js';
 import type { Accelerator, SkippedEngine } from '../backend.js';
+import type { Arrays } from '../worker/protocol.js';
 import { Executor } from './executor.js';
 import { flattenProgram } from './flatProgram.js';
-import { cpuKernels } from './kernels/cpu.js';
-import type { Kernels } from './kernels/kernels.js';
+import { cpuKernels, wasmKernels } from './kernels/host.js';
+import type { Kernels, Tf } from './kernels/kernels.js';
 import { StandardKernels } from './kernels/standard.js';
-import { wasmKernels } from './kernels/wasm.js';
 import { ENGINE_NAMES, type EngineName, type EngineReport, type EngineWish, NO_DEVICE } from './protocol.js';
-import { smokeFault, smokeProgram } from './smoke.js';
-import type { Tf } from './tfjs.js';
 import { startWasm } from './wasmEngine.js';
 
 /** `import`, or something in its place (tests). */
@@ -39,8 +40,8 @@ const installHints: Readonly<Record<EngineName, string>> = {
   'tfjs-node-gpu':
     'install it with "npm i @tensorflow/tfjs-node-gpu@4.22.0" (Linux x64 with CUDA 11.2 and cuDNN 8.1; its installation downloads TensorFlow)',
   'tfjs-node': 'install it with "npm i @tensorflow/tfjs-node@4.22.0" (its installation downloads TensorFlow)',
-  wasm: 'install it with "npm i @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0"',
-  cpu: 'install it with "npm i @tensorflow/tfjs@4.22.0"',
+  wasm: 'install it with "npm i @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0"',
+  cpu: 'install it with "npm i @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-cpu@4.22.0"',
 };
 
 /**
@@ -138,6 +139,9 @@ async function select(tf: Tf, backend: string): Promise<void> {
   if (!(await tf.setBackend(backend))) throw new Error(`TensorFlow.js refused its backend "${backend}"`);
 }
 
+/** What tfjs-node and tfjs-node-gpu offer: the union package, of which we use the core. */
+type NativePackage = Tf & { readonly version: Readonly<Record<string, string | undefined>> };
+
 interface NativeBackend {
   /** The gpu package runs on the CPU where it finds no device. */
   readonly isUsingGpuDevice?: boolean;
@@ -151,11 +155,12 @@ async function loadNative(
   bridgeNode23();
   const restore = wishThreads(threads);
   try {
-    const tf = await load<Tf>(importer, `@tensorflow/${name}`);
+    // These packages bring the whole of TensorFlow.js along, in a copy of their own: nothing else may be mixed with it.
+    const tf = await load<NativePackage>(importer, `@tensorflow/${name}`);
     tf.enableProdMode();
     await select(tf, 'tensorflow');
     const device = (tf.backend() as NativeBackend).isUsingGpuDevice === true ? 'cuda' : 'cpu';
-    const version = `${name} ${(tf.version as Record<string, string>)['tfjs-node'] ?? tf.version.tfjs}`;
+    const version = `${name} ${tf.version['tfjs-node'] ?? tf.version.tfjs}`;
     const report = { engine: name, version, device, threads: threads ?? availableParallelism() } as const;
     return { kernels: new StandardKernels(tf), report };
   } finally {
@@ -182,8 +187,7 @@ function bridgeNode23(): void {
 }
 
 async function loadTf(importer: Importer): Promise<Tf> {
-  const tf = await load<Tf>(importer, '@tensorflow/tfjs');
-  // Also keeps its advertisement for tfjs-node off our users' screens.
+  const tf = await load<Tf>(importer, '@tensorflow/tfjs-core');
   tf.enableProdMode();
   return tf;
 }
@@ -198,9 +202,58 @@ async function loadWasm(importer: Importer, threads: number | null): Promise<Loa
 
 async function loadCpu(importer: Importer): Promise<Loaded> {
   const tf = await loadTf(importer);
+  const cpu = await load<typeof import('@tensorflow/tfjs-backend-cpu')>(importer, '@tensorflow/tfjs-backend-cpu');
   await select(tf, 'cpu');
-  const version = `tfjs-backend-cpu ${tf.version.tfjs}`;
+  const version = `tfjs-backend-cpu ${cpu.version_cpu}`;
   return { kernels: cpuKernels(tf), report: { engine: 'cpu', version, device: 'cpu', threads: 1 } };
 }
 
 const importModule: Importer = (specifier) => import(specifier);
+
+/** A wave of `n` values between −1 and 1. */
+function wave(n: number, frequency: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length: n }, (_, i) => Math.sin(frequency * (i + 1)));
+}
+
+/**
+ * A small gradient that an engine must get right before it is trusted, since packages load and compute nonsense: convolution, pooling,
+ * doubling, a matrix product, and the gradient of all that with respect to two kernels.
+ */
+export function smokeProgram(): { readonly program: Program; readonly feeds: Arrays } {
+  const x = op.input('x', [2, 2, 4, 4]);
+  const w1 = op.input('w1', [3, 2, 3, 3]);
+  const w2 = op.input('w2', [2, 3, 3, 3]);
+  const hidden = op.maxPool2(op.tanh(op.conv2d(x, w1)));
+  const y = op.upConv2d(hidden, w2);
+  const loss = op.reduceMean(op.square(op.sub(op.matmul(y, op.transposeLast(y)), x)));
+  const [d1, d2] = gradients(loss, [w1, w2]);
+  const program = defineProgram({ name: 'smoke test', outputs: { loss, d1, d2 } });
+  return { program, feeds: { x: wave(64, 0.7), w1: wave(54, 1.3), w2: wave(54, 2.1) } };
+}
+
+/** Loss and sums of squared gradients, computed in double precision. */
+export const smokeExpected = { loss: 1309.1438086, d1: 6922.2742209, d2: 5561386.5906 } as const;
+
+/** What is wrong with an engine's results, or undefined. */
+export function smokeFault(results: Arrays): string | undefined {
+  const found = {
+    loss: results.loss?.[0] ?? Number.NaN,
+    d1: squares(results.d1 ?? []),
+    d2: squares(results.d2 ?? []),
+  };
+  for (const name of ['loss', 'd1', 'd2'] as const) {
+    const expected = smokeExpected[name];
+    // Not `> tolerance`: NaN must fail too. Wide enough for GPUs that multiply with fewer digits.
+    if (!(Math.abs(found[name] - expected) <= 1e-2 * Math.abs(expected))) {
+      return `its smoke test gave ${name} = ${found[name].toPrecision(6)} instead of ${expected.toPrecision(6)}`;
+    }
+  }
+  return undefined;
+}
+
+/** Σ v². */
+export function squares(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] ** 2;
+  return sum;
+}

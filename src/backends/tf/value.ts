@@ -1,8 +1,7 @@
 /** A value of a running program: its tensors, in one layout or several, and who frees them. */
 import { type Shape, sizeOf } from '../../core/tensor.js';
-import type { Kernels } from './kernels/kernels.js';
+import type { Kernels, TfTensor } from './kernels/kernels.js';
 import { inMemory, type Layout, movesNothing, permutationBetween, plainLayout, sameLayout } from './layout.js';
-import type { TfTensor } from './tfjs.js';
 
 interface Held {
   readonly layout: Layout;

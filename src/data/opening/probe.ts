@@ -4,7 +4,7 @@ import { spreadIndices } from '../../core/numbers.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
-import { scaleComplex, totalIntensity, probeGuessFromPatterns } from '../../physics/probe.js';
+import { probeGuessFromPatterns, scaleComplex, totalIntensity } from '../../physics/probe.js';
 
 import type { PatternSource } from '../patternSource.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';

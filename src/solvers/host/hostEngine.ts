@@ -1,6 +1,6 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
-import { workerBeside } from '../../backends/worker/file.js';
-import { WorkerHost } from '../../backends/worker/host.js';
+import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
+
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';

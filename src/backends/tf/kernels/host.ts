@@ -2,11 +2,11 @@
  * Kernels for engines that compute in memory that we can reach: convolutions and matrix products are the engine's, the
  * rest are loops. Gradients of convolutions are written as the convolutions and products that these engines are good at.
  */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type Shape, sizeOf } from '../../../core/tensor.js';
 import { broadcastShape } from '../../../graph/ops.js';
 import { joinedTransposition } from '../layout.js';
-import type { Tf, TfTensor, TfTensor2D, TfTensor4D } from '../tfjs.js';
-import type { Reduction, Weights } from './kernels.js';
+import type { Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
 import * as loops from './loops.js';
 import { StandardKernels } from './standard.js';
 
@@ -243,4 +243,43 @@ function sources(to: Shape, from: Shape): number[] {
     positions = positions.flatMap((p) => steps.map((i) => p * length + i));
   }
   return positions;
+}
+
+/**
+ * The plain JavaScript engine: memory is ordinary arrays. Slow, but it runs everywhere.
+ *
+ * Replaced because of tfjs-backend-cpu 4.22: the gradient of nearest-neighbour resizing is wrong for batches of more than
+ * one; the gradients of convolutions take several times as long as the convolutions that they can be written as.
+ */
+export function cpuKernels(tf: Tf): HostKernels {
+  const backend = tf.backend();
+  const memory: HostMemory = {
+    view: ({ dataId }) => backend.readSync(dataId) as Float32Array,
+    create: (shape, fill) => {
+      const values = new Float32Array(shape.reduce((n, d) => n * d, 1));
+      fill(values);
+      return tf.tensor(values, [...shape], 'float32');
+    },
+  };
+  return new HostKernels(tf, memory);
+}
+
+/**
+ * The wasm engine: memory is the module's heap.
+ *
+ * Replaced because of tfjs-backend-wasm 4.22: no gradient of a convolution's kernel; the gradient of max-pooling drops
+ * windows without a positive value; products of several or transposed matrices at 1 GFLOP/s instead of 30; slices copy the
+ * whole operand first; sums over other than the last axes transpose it; doubling and transposing are slow.
+ */
+export function wasmKernels(tf: Tf): HostKernels {
+  const backend = tf.backend() as BackendWasm;
+  const memory: HostMemory = {
+    view: ({ dataId, shape }) => backend.typedArrayFromHeap({ dataId, shape, dtype: 'float32' }) as Float32Array,
+    create: (shape, fill) => {
+      const info = backend.makeOutput([...shape], 'float32');
+      fill(backend.typedArrayFromHeap(info) as Float32Array);
+      return tf.engine().makeTensorFromTensorInfo(info);
+    },
+  };
+  return new HostKernels(tf, memory);
 }

@@ -1,10 +1,16 @@
 /**
  * What an engine must be able to do beyond the element-by-element ops, which are the same everywhere. Images are
- * [B, H, W, C], kernels [k, k, in, out]. Every engine has one file here with what it lacks, or does wrongly or slowly.
+ * [B, H, W, C], kernels [k, k, in, out]. What an engine lacks, or does wrongly or slowly, is
+ * replaced in `host.ts`.
  *
  * Results are fresh tensors; intermediate ones are freed by the caller's `tf.tidy`.
  */
-import type { Tf, TfTensor, TfTensor4D } from '../tfjs.js';
+
+/** The types of TensorFlow.js that this room uses; the packages are only loaded by `engines.ts`. */
+export type Tf = typeof import('@tensorflow/tfjs-core');
+export type TfTensor = import('@tensorflow/tfjs-core').Tensor;
+export type TfTensor2D = import('@tensorflow/tfjs-core').Tensor2D;
+export type TfTensor4D = import('@tensorflow/tfjs-core').Tensor4D;
 
 export type Reduction = 'sum' | 'mean' | 'max';
 

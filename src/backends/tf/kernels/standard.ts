@@ -4,8 +4,7 @@
  */
 import { broadcastShape } from '../../../graph/ops.js';
 import { joinedTransposition } from '../layout.js';
-import type { Tf, TfTensor, TfTensor2D, TfTensor4D } from '../tfjs.js';
-import type { Kernels, Reduction, Weights } from './kernels.js';
+import type { Kernels, Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
 
 export class StandardKernels implements Kernels {
   readonly tf: Tf;

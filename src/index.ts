@@ -58,7 +58,6 @@ export type {
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
 export { type BackendChoice, describeEngine, selectBackend } from './backends/select.js';
 export {
-  type ConfigDefinition,
   comparisonDefinition,
   convertDefinition,
   demoDefinition,
@@ -72,8 +71,10 @@ export {
   solveDefinition,
   splitDefinition,
   trainingDefinition,
-} from './config/definition.js';
-export { jsonSchemaOf } from './config/jsonSchema.js';
+} from './config/commands.js';
+export type { ConfigDefinition } from './config/definition.js';
+export { jsonSchemaOf } from './config/definition.js';
+export { type DatasetFacts, finaliseTrainingConfig } from './config/finalise.js';
 export {
   type DerivedParams,
   derivedParams,
@@ -85,13 +86,7 @@ export {
   updateLegacyDict,
 } from './config/legacy/params.js';
 export { loadConfigFile } from './config/load.js';
-export {
-  type DatasetFacts,
-  finaliseTrainingConfig,
-  type Layers,
-  type Resolved,
-  resolveConfig,
-} from './config/resolve.js';
+export { type Layers, type Resolved, resolveConfig } from './config/resolve.js';
 export {
   type DataConfig,
   type DemoConfig,
@@ -110,11 +105,13 @@ export {
   trainingRequestSchema,
 } from './config/schema.js';
 export { type ComparisonConfig, comparisonConfigSchema } from './config/schemas/comparison.js';
-export { type SolveConfig, solveConfigSchema } from './config/schemas/solve.js';
+export { SCAN_FORMATS, type ScanFormat } from './config/schemas/data.js';
 export {
   SOLVER_ALGORITHMS,
+  type SolveConfig,
   type SolverAlgorithm,
   type SolverOptions,
+  solveConfigSchema,
   solverOptionsSchema,
 } from './config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from './config/schemas/study.js';
@@ -141,7 +138,7 @@ export { keepPatterns } from './data/patternCache.js';
 export type { PatternSource } from './data/patternSource.js';
 export { type PreparedScan, prepareScan } from './data/preparedScan.js';
 export type { OpenDatasetOptions, RawData } from './data/rawData.js';
-export { SCAN_FORMATS, type ScanFormat, type ScanGeometry } from './data/scanFile.js';
+export type { ScanGeometry } from './data/scanFile.js';
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
 export { type CheckOptions, checkReconstruction, type ReconstructionCheck } from './evaluation/checks.js';

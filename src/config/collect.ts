@@ -9,10 +9,9 @@
  */
 
 import { PtychoError } from '../core/errors.js';
-import type { ProvenanceEntry, Source } from '../core/services.js';
-import { allFields, type ConfigDefinition, inferenceDefinition, trainingDefinition } from './definition.js';
-import type { FieldInfo } from './field.js';
-import { LEGACY_DEFAULTS, LEGACY_WITHOUT_PART } from './legacy/defaults.js';
+import type { Source } from '../core/services.js';
+import { allFields, type Collection, type ConfigDefinition } from './definition.js';
+import { type FieldInfo, show } from './field.js';
 import { nearestName } from './suggest.js';
 import { torchHome } from './torch/fields.js';
 
@@ -21,15 +20,6 @@ export interface SourcedLayer {
   readonly source: Source;
   readonly origin?: string;
   readonly values: Readonly<Record<string, unknown>>;
-}
-
-/** What was given so far; a stronger layer overwrites. */
-export interface Collection {
-  readonly given: Map<string, ProvenanceEntry>;
-  /** What was understood in another way than it was written. */
-  readonly notes: string[];
-  /** What should be written differently next time. */
-  readonly warnings: string[];
 }
 
 /** An empty collection. */
@@ -64,11 +54,11 @@ export class LayerCollector {
 
   /** Reads a whole file, or all flags. */
   readAll(values: Readonly<Record<string, unknown>>): void {
-    const legacy = hasLegacyView(this.#definition) && isLegacyShaped(values);
+    const saysNothing = this.#definition.legacyState?.(this.#definition, values);
     for (const [key, value] of Object.entries(values)) {
       const block = this.#definition.sections.find((section) => section.key !== null && section.key === key);
       if (block !== undefined) this.#readBlock(key, value, block.fields);
-      else if (legacy && this.#isLegacyState(key, value)) this.#leftOut.push(key);
+      else if (saysNothing?.(key, value)) this.#leftOut.push(key);
       else this.read(key, value, key, allFields(this.#definition));
     }
     if (this.#leftOut.length > 0) {
@@ -142,16 +132,6 @@ export class LayerCollector {
     );
   }
 
-  /** A key of the legacy dictionary that says nothing about this configuration. */
-  #isLegacyState(key: string, value: unknown): boolean {
-    // A computed probe is state, the name of a probe file is a choice.
-    if (key === 'probe') return typeof value !== 'string';
-    const own = allFields(this.#definition).find((field) => field.legacyKey === key || field.name === key);
-    // The dictionary's own default of a field that has one value here says nothing about a run.
-    if (own) return own.fixed && LEGACY_DEFAULTS[key] === value && value !== own.fallback;
-    return LEGACY_WITHOUT_PART.includes(key) || legacyKeys().has(key);
-  }
-
   #unknown(key: string, written: string, fields: readonly FieldInfo[]): PtychoError {
     const names = fields.map((field) => field.name);
     const torch = torchHome(key);
@@ -175,31 +155,4 @@ export function unknownKey(
     suggestion,
     path: origin,
   });
-}
-
-/** The params dictionary describes runs, not simulations. */
-function hasLegacyView(definition: ConfigDefinition<unknown>): boolean {
-  return definition === trainingDefinition || definition === inferenceDefinition;
-}
-
-/** Keys by which a params dictionary is told from other files: spelt as in no other. */
-function isLegacyShaped(values: Readonly<Record<string, unknown>>): boolean {
-  const telling = new Set(LEGACY_WITHOUT_PART);
-  for (const shared of ['probe', 'debug']) telling.delete(shared);
-  for (const definition of [trainingDefinition, inferenceDefinition]) {
-    for (const { name, legacyKey } of allFields(definition)) {
-      if (legacyKey !== null && legacyKey !== name) telling.add(legacyKey);
-    }
-  }
-  return Object.keys(values).some((key) => telling.has(key));
-}
-
-function legacyKeys(): Set<string> {
-  const all = [...allFields(trainingDefinition), ...allFields(inferenceDefinition)];
-  return new Set(all.flatMap(({ legacyKey }) => legacyKey ?? []));
-}
-
-/** A value in a sentence. */
-export function show(value: unknown): string {
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
 }

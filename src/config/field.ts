@@ -6,10 +6,77 @@
  * @example
  * const schema = z.strictObject({ nepochs: field(positiveInteger, 50, 'Passes over the training groups.') });
  * fieldsOf(schema)[0].expected; // 'a positive whole number'
+ * optional(orWord(positiveInteger, 'all')).expected; // 'a positive whole number or all or null'
  */
 
 import { z } from 'zod';
-import { type Kind, wordList } from './kinds.js';
+
+/** A zod type together with its accepted values in words. */
+export interface Kind<S extends z.ZodType = z.ZodType> {
+  readonly schema: S;
+  readonly expected: string;
+}
+
+const kind = <S extends z.ZodType>(schema: S, expected: string): Kind<S> => ({ schema, expected });
+
+export const positiveInteger = kind(z.int().positive(), 'a positive whole number');
+export const wholeNumber = kind(z.int().nonnegative(), 'a whole number from 0');
+/** Seeds are those of NumPy's legacy generator: 32 bits. */
+export const seedNumber = kind(z.int().min(0).max(0xffffffff), 'a whole number from 0 to 4294967295');
+/** Of diffraction patterns; networks take fewer, see `sides.ts`. */
+export const patternSide = kind(z.int().min(4).multipleOf(2), 'an even number from 4');
+export const anyNumber = kind(z.number(), 'a number');
+export const positiveNumber = kind(z.number().positive(), 'a positive number');
+export const nonNegativeNumber = kind(z.number().nonnegative(), 'a number from 0');
+export const unitInterval = kind(z.number().min(0).max(1), 'a number from 0 to 1');
+export const belowOne = kind(z.number().min(0).lt(1), 'a number from 0 to below 1');
+export const openUnitInterval = kind(z.number().gt(0).lt(1), 'a number between 0 and 1');
+export const flag = kind(z.boolean(), 'true or false');
+export const text = kind(z.string().min(1), 'a text');
+export const path = kind(z.string().min(1), 'a path');
+export const powerOfTwo = kind(
+  z
+    .int()
+    .positive()
+    .refine((n) => Number.isInteger(Math.log2(n))),
+  'a positive power of two',
+);
+
+/** Two numbers: `[a, b]` in files, `a,b` on the command line. */
+export const numberPair = kind(z.tuple([z.number(), z.number()]), 'two numbers, such as 0.1,0.9');
+
+/** Whole numbers: `[0, 5]` in files, `0,5` on the command line. */
+export const wholeNumbers = kind(z.array(z.int().nonnegative()), 'whole numbers, such as 0,5,9');
+
+/** Numbers: `[0.7, 0.3]` in files, `0.7,0.3` on the command line. */
+export const numberList = kind(z.array(z.number()).min(1), 'numbers, such as 0.7,0.2,0.1');
+
+/** Texts: a list in files, a flag that may be repeated on the command line. */
+export const textList = kind(z.array(z.string().min(1)), 'a list of texts; the flag may be repeated');
+
+/** One of the given words. */
+export function oneOf<const V extends readonly [string, ...string[]]>(...values: V) {
+  return kind(z.enum(values), wordList(values, 'or'));
+}
+
+/** The same kind, or one word that stands for something no value of it says. */
+export function orWord<S extends z.ZodType, const W extends string>(
+  of: Kind<S>,
+  word: W,
+): Kind<z.ZodUnion<[S, z.ZodLiteral<W>]>> {
+  return kind(z.union([of.schema, z.literal(word)]), `${of.expected} or ${word}`);
+}
+
+/** The same kind, with `null` for "not given". */
+export function optional<S extends z.ZodType>(of: Kind<S>): Kind<z.ZodNullable<S>> {
+  return kind(of.schema.nullable(), `${of.expected} or null`);
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function wordList(values: readonly string[], conjunction: 'and' | 'or'): string {
+  if (values.length === 1) return values[0];
+  return `${values.slice(0, -1).join(', ')} ${conjunction} ${values[values.length - 1]}`;
+}
 
 /** Another word for a value, and what is said when it is used. */
 export interface ValueAlias {
@@ -21,8 +88,8 @@ export interface ValueAlias {
 export interface FieldMeta {
   /** Unit of the value: `px`, `photons`, `epochs`. */
   readonly unit?: string;
-  /** Key in the legacy `params` dictionary; absent = the field's own name, `null` = never written there. */
-  readonly legacyKey?: string | null;
+  /** Key in the legacy `params` dictionary; true: the field's own name; absent: it never enters the dictionary. */
+  readonly legacyKey?: string | true;
   /** Other spellings of the name. */
   readonly aliases?: readonly string[];
   /** Former names, still understood, with a warning. */
@@ -49,7 +116,7 @@ declare module 'zod' {
   interface GlobalMeta extends FieldMeta {}
 }
 
-/** Declares a field: its kind, its default, one sentence, and unit, legacy key or limits where it has them. */
+/** Declares a field: its kind, its default, one sentence, and unit, aliases or limits where it has them. */
 export function field<S extends z.ZodType>(
   of: Kind<S>,
   fallback: z.output<S>,
@@ -60,6 +127,16 @@ export function field<S extends z.ZodType>(
     .default(fallback as never)
     .describe(description)
     .meta({ expected: of.expected, ...meta }) as unknown as z.ZodDefault<S>;
+}
+
+/** Declares a field that the legacy `params` dictionary has under the same name. */
+export function published<S extends z.ZodType>(
+  of: Kind<S>,
+  fallback: z.output<S>,
+  description: string,
+  meta: FieldMeta = {},
+): z.ZodDefault<S> {
+  return field(of, fallback, description, { legacyKey: true, ...meta });
 }
 
 /** Declares a field that has no default: somebody or some file must give it. */
@@ -98,6 +175,11 @@ export function notAvailable(
   return `${name}: ${plain(value)} is not available in this version; only ${wordList(words, 'and')} ${verb}${instead ? ` (${instead})` : ''}.`;
 }
 
+/** A value in a sentence, texts in quotes. */
+export function show(value: unknown): string {
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
 function plain(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
@@ -133,10 +215,13 @@ export interface FieldInfo {
   readonly fallback: unknown;
 }
 
-/** The fields of an object schema in order of declaration; nested objects (`model`, `execution`) are left out. */
-export function fieldsOf(schema: z.ZodObject): FieldInfo[] {
+/** Members of an object schema by name. */
+export type FieldShape = Readonly<Record<string, z.ZodType>>;
+
+/** The fields of an object schema, or of a part of one, in order; nested objects (`model`, `execution`) are left out. */
+export function fieldsOf(of: z.ZodObject | FieldShape): FieldInfo[] {
   const fields: FieldInfo[] = [];
-  for (const [name, member] of Object.entries(schema.shape as Record<string, z.ZodType>)) {
+  for (const [name, member] of Object.entries((of instanceof z.ZodObject ? of.shape : of) as FieldShape)) {
     const info = readField(name, member);
     if (info !== null) fields.push(info);
   }
@@ -174,7 +259,7 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
     description: meta.description ?? '',
     expected: meta.expected ?? '',
     unit: meta.unit ?? null,
-    legacyKey: meta.legacyKey === undefined ? name : meta.legacyKey,
+    legacyKey: meta.legacyKey === true ? name : (meta.legacyKey ?? null),
     aliases: meta.aliases ?? [],
     formerly: meta.formerly ?? [],
     valueAliases: meta.valueAliases ?? {},

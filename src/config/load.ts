@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { parseDocument, type YAMLParseError } from 'yaml';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
-import type { Layer } from './resolve.js';
+import type { Layer } from './definition.js';
 
 /**
  * Reads a configuration file (`.yaml`, `.yml` or `.json`) into a layer for `resolveConfig`; paths inside stay as written

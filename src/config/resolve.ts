@@ -14,15 +14,9 @@
 import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
-import { counted } from '../core/words.js';
-import { type Collection, collectLayer, newCollection, show } from './collect.js';
-import { allFields, type ConfigDefinition, sectionOf, trainingDefinition } from './definition.js';
-import { expandWords } from './expand.js';
-import { expandSimulation } from './expandSimulation.js';
-import { DEFAULT_GROUPS, type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schema.js';
-import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
-import { isTorchShaped } from './torch/blocks.js';
-import { collectTorchFile } from './torch/layers.js';
+import { collectLayer, newCollection } from './collect.js';
+import { allFields, type Collection, type ConfigDefinition, type Layer, sectionOf } from './definition.js';
+import { show } from './field.js';
 
 /** A configuration with its provenance; both are frozen. */
 export interface Resolved<T> {
@@ -34,33 +28,12 @@ export interface Resolved<T> {
   readonly warnings: readonly string[];
 }
 
-/**
- * Values read from a file or its metadata: flat or in the blocks `model`, `data` and `execution`, with names of this
- * package or of the legacy dictionary; a file may also be of the PyTorch style (`torchBlocks.ts`).
- */
-export interface Layer {
-  readonly origin: string;
-  readonly values: Readonly<Record<string, unknown>>;
-}
-
 /** What was given, strongest first; an `undefined` value counts as not given. */
 export interface Layers {
   /** Flat: field name → value. */
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly file?: Layer;
   readonly metadata?: Layer;
-}
-
-/** What the scan that was opened says about the configuration. */
-export interface DatasetFacts {
-  /** Side of the patterns in pixels. */
-  readonly N: number;
-  /** Patterns that may become groups. */
-  readonly count: number;
-  /** Where the scan was read from, for messages. */
-  readonly origin: string;
-  /** Values that the file's metadata gives, `{ nphotons: 1e6 }`; they replace defaults only. */
-  readonly values?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -72,112 +45,29 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
   const { metadata, file, flags } = layers;
   // Weakest first, so that a stronger layer overwrites.
   if (metadata) collectLayer(definition, { ...metadata, source: 'metadata' }, collection);
-  const checkTorch =
-    file && takesTorch(definition) && isTorchShaped(file.values)
-      ? collectTorchFile(definition, file, collection)
-      : undefined;
-  if (file && !checkTorch) collectLayer(definition, { ...file, source: 'file' }, collection);
+  const check = file && definition.readFile?.(definition, file, collection);
+  if (file && !check) collectLayer(definition, { ...file, source: 'file' }, collection);
   if (flags) collectLayer(definition, { source: 'flag', values: flags }, collection);
-  checkTorch?.();
+  check?.();
   return settle(definition, collection);
 }
 
-/** Parses what was collected and freezes the result. */
+/** Writes out what was collected, checks and freezes it. */
 export function settle<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
-  if (definition.name === 'training') expandWords(collection);
-  if (definition.name === 'simulation') expandSimulation(collection);
+  definition.expand?.(collection);
+  return parseGiven(definition, collection);
+}
+
+/**
+ * Checks every value, fills in the defaults and freezes the result.
+ * @throws PtychoError CONFIG_INVALID
+ */
+export function parseGiven<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
   const { given, notes, warnings } = collection;
-  checkTogether(given);
   const parsed = definition.schema.safeParse(nest(definition, given));
   if (!parsed.success) throw invalid(definition, parsed.error, given);
   const config = deepFreeze(parsed.data) as T;
   return deepFreeze({ config, provenance: provenanceOf(definition, config, given), notes, warnings });
-}
-
-function takesTorch(definition: ConfigDefinition<unknown>): boolean {
-  return definition.name === 'training' || definition.name === 'inference';
-}
-
-/** Two fields for one thing: both may be there only when they agree. */
-function checkTogether(given: ReadonlyMap<string, ProvenanceEntry>): void {
-  const [own, published] = [given.get('batch_size'), given.get('inference_batch_size')];
-  // Only infer has model_path: there both mean the groups of one prediction.
-  if (!given.has('model_path') || !own || published?.value == null || own.source === 'default') return;
-  if (own.value === published.value) return;
-  throw new PtychoError(
-    'CONFIG_INVALID',
-    `batch_size is ${show(own.value)}, but inference_batch_size, which means the same, is ${show(published.value)}; keep one of them.`,
-    { field: 'inference_batch_size' },
-  );
-}
-
-/**
- * Completes a training request with what its data file says: N always, metadata such as `nphotons` where only the
- * default stands against it, and the number of groups where the default or the word `all` left it open.
- *
- * Without `provenance` every value counts as deliberately given, so that metadata replaces none.
- * @throws PtychoError CONFIG_INVALID when the request names another N than the file has, or the file's N is unsupported.
- */
-export function finaliseTrainingConfig(
-  request: TrainingRequest,
-  dataset: DatasetFacts,
-  provenance?: Provenance,
-): Resolved<TrainingConfig> {
-  const { N, origin } = dataset;
-  const asked = request.model.N;
-  if (asked !== undefined && asked !== N) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
-      `N is given as ${asked}, but the patterns in ${origin} are ${N} × ${N}; leave N out, it is taken from the file.`,
-      { field: 'N', found: asked, expected: N, path: origin },
-    );
-  }
-  if (!isNetworkSide(N)) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
-      `The patterns in ${origin} are ${N} × ${N}, but networks take ${NETWORK_SIDES}; ${networkSideRemedy(N)}.`,
-      { field: 'N', found: N, expected: NETWORK_SIDES, path: origin },
-    );
-  }
-  const given = new Map<string, ProvenanceEntry>(Object.entries(provenance ?? everythingGiven(request)));
-  if (asked === undefined) given.set('N', { value: N, source: 'metadata', origin });
-  const known = new Set(allFields(trainingDefinition).map((field) => field.name));
-  for (const [name, value] of Object.entries(dataset.values ?? {})) {
-    // A file may say more than there are fields for.
-    if (!known.has(name) || value === undefined || value === null) continue;
-    if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin });
-  }
-  const notes = settleGroups(given, dataset);
-  const parsed = trainingConfigSchema.safeParse(nest(trainingDefinition, given));
-  if (!parsed.success) throw invalid(trainingDefinition, parsed.error, given);
-  const config: TrainingConfig = deepFreeze(parsed.data);
-  return deepFreeze({ config, provenance: provenanceOf(trainingDefinition, config, given), notes, warnings: [] });
-}
-
-/** `all` is one group for each pattern; nothing given is the published number, or fewer where the scan has fewer. */
-function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: DatasetFacts): string[] {
-  const asked = given.get('n_groups');
-  if (typeof asked?.value === 'number') return [];
-  if (asked?.value === 'all') {
-    given.set('n_groups', { ...asked, value: count });
-    return [];
-  }
-  given.set('n_groups', { value: Math.min(DEFAULT_GROUPS, count), source: 'default' });
-  if (count === DEFAULT_GROUPS) return [];
-  return [
-    count < DEFAULT_GROUPS
-      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${counted(count, 'pattern')}.`
-      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${counted(count, 'pattern')} in ${origin}; n_groups all makes one group for each.`,
-  ];
-}
-
-function everythingGiven(request: TrainingRequest): Record<string, ProvenanceEntry> {
-  const entries: Record<string, ProvenanceEntry> = {};
-  for (const field of allFields(trainingDefinition)) {
-    const value = valueAt(trainingDefinition, request, field.name);
-    if (value !== undefined) entries[field.name] = { value, source: 'caller' };
-  }
-  return entries;
 }
 
 function nest(
@@ -211,7 +101,8 @@ function provenanceOf(
   return entries;
 }
 
-function valueAt(definition: ConfigDefinition<unknown>, config: unknown, name: string): unknown {
+/** The value of a field in a configuration. */
+export function valueAt(definition: ConfigDefinition<unknown>, config: unknown, name: string): unknown {
   const key = sectionOf(definition, name)?.key ?? null;
   const holder = key === null ? config : (config as Record<string, unknown>)[key];
   return (holder as Record<string, unknown> | undefined)?.[name];

@@ -14,12 +14,8 @@ export {
   modelConfigSchema,
   modelRequestSchema,
 } from './schemas/model.js';
-export {
-  type DemoConfig,
-  demoConfigSchema,
-  type SimulationConfig,
-  simulationConfigSchema,
-} from './schemas/simulation.js';
+export { type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
+export { type DemoConfig, demoConfigSchema } from './schemas/tools.js';
 export {
   DEFAULT_GROUPS,
   type TrainingConfig,

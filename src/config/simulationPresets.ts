@@ -1,9 +1,13 @@
 /**
- * Ready-made recipes for simulated scans: values that stand in for the defaults; whatever is given wins over them.
+ * Ready-made recipes for simulated scans: values that stand in for the defaults; whatever is given wins over them. They, and
+ * other words that stand for several fields, are written out here.
  *
  * @example
  * resolveConfig(simulationDefinition, { flags: { preset: 'star', output_file: 'star.npz' } }).config.object; // 'siemens_star'
  */
+
+import type { Collection } from './definition.js';
+import { show } from './field.js';
 
 /** A recipe. */
 export interface Preset {
@@ -90,3 +94,42 @@ export const SIMULATION_PRESETS = {
 export type SimulationPreset = keyof typeof SIMULATION_PRESETS;
 
 export const SIMULATION_PRESET_NAMES = Object.keys(SIMULATION_PRESETS) as [SimulationPreset, ...SimulationPreset[]];
+
+/** Two ways to say one thing: where one is given, a preset's other one gives way. */
+const ALTERNATIVES: readonly (readonly [string, string])[] = [
+  ['step_px', 'n_patterns'],
+  ['probe_diameter_px', 'defocus_m'],
+  ['object_side_px', 'object_file'],
+];
+
+/** A file implies the kind that reads it. */
+const IMPLIED: readonly (readonly [file: string, field: string, kind: string])[] = [
+  ['object_file', 'object', 'file'],
+  ['amplitude_image', 'object', 'image'],
+  ['phase_image', 'object', 'image'],
+  ['probe_file', 'probe', 'file'],
+  ['positions_file', 'scan', 'file'],
+];
+
+/** Writes out what `preset`, `input_file` and the names of files stand for, where nothing else was given. */
+export function expandSimulation({ given, notes }: Collection): void {
+  const asked = (name: string) => given.has(name) && given.get(name)?.value !== null;
+  const chosen = new Set([...given.keys()].filter(asked));
+  const put = (name: string, value: unknown, origin: string) => {
+    const other = ALTERNATIVES.find((pair) => pair.includes(name))?.find((one) => one !== name);
+    if (given.has(name) || (other !== undefined && chosen.has(other))) return false;
+    given.set(name, { value, source: 'default', origin });
+    return true;
+  };
+  for (const [file, field, kind] of IMPLIED) if (chosen.has(file)) put(field, kind, file);
+  const name = given.get('preset')?.value;
+  const preset = Object.hasOwn(SIMULATION_PRESETS, String(name)) && SIMULATION_PRESETS[name as SimulationPreset];
+  for (const [field, value] of Object.entries(preset ? preset.values : {})) put(field, value, `preset ${String(name)}`);
+  if (!chosen.has('input_file')) return;
+  const values = { object: 'file', probe: 'file', ...PUBLISHED_SIMULATION };
+  const taken = Object.entries(values).filter(([field, value]) => put(field, value, 'input_file'));
+  if (taken.length === 0) return;
+  notes.push(
+    `input_file stands for ${taken.map(([field, value]) => `${field} ${show(value)}`).join(', ')}, as in simulate_and_save; give others to change that.`,
+  );
+}

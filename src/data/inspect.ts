@@ -7,6 +7,7 @@
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import type { ScanFormat } from '../config/schemas/data.js';
 import { isPtychoError, messageOf } from '../core/errors.js';
 import { extentOf, meanOf } from '../core/numbers.js';
 import type { Shape } from '../core/tensor.js';
@@ -22,7 +23,7 @@ import { hasMagic, MAGIC } from './opening/files.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { Orientation } from './opening/orientation.js';
 import type { OpenDatasetOptions, RawData } from './rawData.js';
-import type { ScanFormat, ScanGeometry } from './scanFile.js';
+import type { ScanGeometry } from './scanFile.js';
 
 /** A report in plain values, ready for JSON. */
 export interface ScanInspection {

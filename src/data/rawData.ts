@@ -6,14 +6,14 @@
  * try { console.log(raw.count, raw.N, raw.domain, raw.domainReason); } finally { await raw.close(); }
  */
 
-import type { DataConfig } from '../config/schemas/data.js';
+import type { DataConfig, ScanFormat } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import type { Findings } from './findings/finding.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { Orientation } from './opening/orientation.js';
 import type { PatternSource } from './patternSource.js';
-import type { ScanFormat, ScanGeometry, StoredPatches } from './scanFile.js';
+import type { ScanGeometry, StoredPatches } from './scanFile.js';
 
 /** A scan, of which `count` patterns were selected; per-position arrays have that length. Positions are object pixels. */
 export interface RawData {

@@ -6,15 +6,11 @@
  * const file = await npzReader.open('scan.npz', {});
  * file.patterns.count; // frames in the file
  */
+import type { ScanFormat } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
 import type { Finding } from './findings/finding.js';
-
-/** The families of scan files; `data_format` of the configuration names one, or `auto`. */
-export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
-/** See {@link SCAN_FORMATS}. */
-export type ScanFormat = (typeof SCAN_FORMATS)[number];
 
 /** Frames as they are stored, read on demand. */
 export interface StoredPatterns {

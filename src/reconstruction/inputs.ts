@@ -1,7 +1,8 @@
 /** What the library's verbs accept: scans as files or in memory, configurations in part, an engine by name or running. */
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { selectBackend } from '../backends/select.js';
-import { type ConfigDefinition, inferenceDefinition } from '../config/definition.js';
+import { engineDefinition } from '../config/commands.js';
+import type { ConfigDefinition } from '../config/definition.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
@@ -40,13 +41,7 @@ export async function startEngine(
   logger?: Logger,
 ): Promise<Backend> {
   if (typeof backend === 'object') return backend;
-  // An engine is checked as part of a configuration; the two paths of this one are never opened.
-  const config = completeConfig(
-    inferenceDefinition,
-    { model_path: '.', test_data_file: '.', backend, execution },
-    logger,
-  );
-  return selectBackend(config, logger);
+  return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 
 /** Works on a scan; closes it afterwards where it was opened here. */

@@ -4,8 +4,8 @@
  */
 
 import type { Backend } from '../backends/backend.js';
-import { inferenceDefinition } from '../config/definition.js';
-import type { InferenceConfig } from '../config/schema.js';
+import { imageDefinition } from '../config/commands.js';
+import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
@@ -201,13 +201,9 @@ export async function* reconstructStream(
 }
 
 /** @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID */
-function configOf(
-  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'refine'>>,
-): InferenceConfig {
+function configOf(options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'refine'>>): ImageConfig {
   const fields = Object.entries(options).filter(([key]) => !(NO_FIELDS as readonly string[]).includes(key));
-  // The two paths are never opened.
-  const given = { model_path: '.', test_data_file: '.', ...Object.fromEntries(fields) };
-  const config = completeConfig(inferenceDefinition, given, options.logger);
+  const config = completeConfig(imageDefinition, Object.fromEntries(fields), options.logger);
   const fits = config.refine_positions > 0 ? 'refine_positions' : config.refine === null ? undefined : 'refine';
   if (fits && options.placement) {
     throw new PtychoError(
@@ -222,7 +218,7 @@ function configOf(
 /** The scan, opened where it is named; `close` closes it again then. */
 async function openFor(
   data: ReconstructInput,
-  config: InferenceConfig,
+  config: ImageConfig,
   { logger }: ImageOptions,
 ): Promise<{ readonly scan: RawData | PreparedScan; close(): Promise<void> }> {
   if (typeof data !== 'string') return { scan: data, close: async () => {} };
@@ -234,7 +230,7 @@ async function openFor(
 async function prepare(
   model: PtychoModel,
   data: RawData | PreparedScan,
-  config: InferenceConfig,
+  config: ImageConfig,
   options: ImageOptions,
 ): Promise<{
   readonly scan: PreparedScan;
@@ -263,7 +259,7 @@ async function prepare(
 
 function imageOptions(
   model: PtychoModel,
-  config: InferenceConfig,
+  config: ImageConfig,
   { placement, onPatches, signal, onProgress }: ImageOptions,
 ): Omit<ReconstructOptions, 'network' | 'dataset' | 'crop_px'> {
   const { batch_size, patch_weighting, stitching, align_phases, uncertainty } = config;

@@ -1,7 +1,7 @@
 /** The backend that a solver may compute on. */
 import type { Backend } from '../backends/backend.js';
 import { selectBackend } from '../backends/select.js';
-import type { SolveConfig } from '../config/schemas/solve.js';
+import type { SolveConfig } from '../config/schemas/solver.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { fitsKernels } from './host/kernels.js';
 

@@ -1,6 +1,5 @@
 /** A solver that goes on from the image of a network. */
-import { parseRefinement } from '../config/schemas/refinement.js';
-import { ALGORITHM_TITLES, solverOptionsSchema } from '../config/schemas/solver.js';
+import { ALGORITHM_TITLES, parseRefinement, solverOptionsSchema } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';

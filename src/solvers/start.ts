@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { selectBackend } from '../backends/select.js';
 import { inferenceConfigSchema } from '../config/schema.js';
-import type { SolveConfig } from '../config/schemas/solve.js';
+import type { SolveConfig } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { simulationDefinition } from '../config/definition.js';
+import { simulationDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { convertConfigSchema, splitConfigSchema } from '../config/schemas/tools.js';

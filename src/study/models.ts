@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { comparisonDefinition, trainingDefinition } from '../config/definition.js';
+import { comparisonDefinition, trainingDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { TrainingConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';

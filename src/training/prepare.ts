@@ -1,6 +1,6 @@
 /** Everything about a training run that can be known before an engine starts: configuration, groups, labels, network. */
 
-import { finaliseTrainingConfig } from '../config/resolve.js';
+import { finaliseTrainingConfig } from '../config/finalise.js';
 import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';

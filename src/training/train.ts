@@ -8,7 +8,7 @@
  * await model.dispose();
  */
 import type { Backend } from '../backends/backend.js';
-import { trainingDefinition } from '../config/definition.js';
+import { trainingDefinition } from '../config/commands.js';
 import type { DataConfig, ExecutionConfig, ModelConfig, TrainingRequest } from '../config/schema.js';
 import type { Services } from '../core/services.js';
 import { completeConfig, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';

@@ -9,7 +9,7 @@
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
-import { comparisonDefinition } from '../config/definition.js';
+import { comparisonDefinition } from '../config/commands.js';
 import type { ComparisonConfig } from '../config/schemas/comparison.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';

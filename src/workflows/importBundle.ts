@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
-import type { ImportConfig } from '../config/schemas/bundle.js';
+import type { ImportConfig } from '../config/schemas/exchange.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { openInput } from '../core/inputFile.js';

@@ -8,8 +8,8 @@
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
-import { checkModelClaim } from '../config/modelClaim.js';
 import type { InferenceConfig } from '../config/schema.js';
+import { checkModelClaim } from '../config/schemas/model.js';
 import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';

@@ -1,6 +1,6 @@
 /** `label`: known patches for supervised training, from a reconstruction of the same scan. */
 import path from 'node:path';
-import type { LabelConfig } from '../config/schemas/simulation.js';
+import type { LabelConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';

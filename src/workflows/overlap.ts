@@ -1,6 +1,6 @@
 /** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
 import path from 'node:path';
-import type { OverlapConfig } from '../config/schemas/overlap.js';
+import type { OverlapConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
 import { openTool } from '../data/openTool.js';

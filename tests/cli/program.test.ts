@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { flagFields, inferenceDefinition, solveDefinition, trainingDefinition } from '../../src/config/definition.js';
+import { inferenceDefinition, solveDefinition, trainingDefinition } from '../../src/config/commands.js';
+import { flagFields } from '../../src/config/definition.js';
 import { cli } from './capture.js';
 
 const COMMANDS = ['demo', 'simulate', 'inspect', 'train', 'infer', 'solve', 'config'];

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  allFields,
-  type ConfigDefinition,
   demoDefinition,
   inferenceDefinition,
   simulationDefinition,
   trainingDefinition,
-} from '../../src/config/definition.js';
+} from '../../src/config/commands.js';
+import { allFields, type ConfigDefinition } from '../../src/config/definition.js';
+import { finaliseTrainingConfig } from '../../src/config/finalise.js';
 import { LegacyParams, toLegacyParams, updateLegacyDict } from '../../src/config/legacy/params.js';
-import { finaliseTrainingConfig, resolveConfig } from '../../src/config/resolve.js';
+import { resolveConfig } from '../../src/config/resolve.js';
 import type { TrainingConfig } from '../../src/config/schema.js';
 import { learningRateSchedule } from '../../src/model/schedule.js';
 import { cli } from '../cli/capture.js';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { configurationDocument } from '../../src/config/document.js';
+import { configurationDocument } from '../../scripts/configurationDocument.js';
 
-it('docs/configuration.md says what the schemas say (write it anew with -u)', async () => {
+it('docs/configuration.md says what the schemas say (npm run docs:configuration writes it anew)', async () => {
   await expect(configurationDocument()).toMatchFileSnapshot('../../docs/configuration.md');
 });

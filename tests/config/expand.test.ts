@@ -1,7 +1,8 @@
 /** Words for several fields, and what fields must be together. */
 import { describe, expect, it } from 'vitest';
-import { trainingDefinition } from '../../src/config/definition.js';
-import { finaliseTrainingConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
+import { trainingDefinition } from '../../src/config/commands.js';
+import { finaliseTrainingConfig } from '../../src/config/finalise.js';
+import { type Layers, resolveConfig } from '../../src/config/resolve.js';
 import { trainingRequestSchema } from '../../src/config/schema.js';
 
 type Values = Record<string, unknown>;

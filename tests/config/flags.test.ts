@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  allFields,
-  comparisonDefinition,
-  inferenceDefinition,
-  trainingDefinition,
-} from '../../src/config/definition.js';
+import { comparisonDefinition, inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
+import { allFields } from '../../src/config/definition.js';
 import type { FieldInfo } from '../../src/config/field.js';
 import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue } from '../../src/config/flags.js';
 import { PtychoError } from '../../src/core/errors.js';

@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
-  allFields,
-  type ConfigDefinition,
   demoDefinition,
   inferenceDefinition,
   simulationDefinition,
   trainingDefinition,
-} from '../../src/config/definition.js';
-import { jsonSchemaOf } from '../../src/config/jsonSchema.js';
+} from '../../src/config/commands.js';
+import { allFields, type ConfigDefinition, jsonSchemaOf } from '../../src/config/definition.js';
 
 interface Property {
   readonly type?: string;

@@ -1,12 +1,7 @@
 /** The published configuration, field by field: names, defaults, legacy keys, and what is refused by name. */
 import { describe, expect, it } from 'vitest';
-import {
-  allFields,
-  type ConfigDefinition,
-  inferenceDefinition,
-  type Section,
-  trainingDefinition,
-} from '../../src/config/definition.js';
+import { inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
+import { allFields, type ConfigDefinition, type Section } from '../../src/config/definition.js';
 import type { FieldInfo } from '../../src/config/field.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { isPtychoError } from '../../src/core/errors.js';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { inferenceDefinition, trainingDefinition } from '../../src/config/definition.js';
-import { checkModelClaim } from '../../src/config/modelClaim.js';
-import { finaliseTrainingConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
+import { inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
+import { finaliseTrainingConfig } from '../../src/config/finalise.js';
+import { type Layers, resolveConfig } from '../../src/config/resolve.js';
 import { modelConfigSchema, trainingRequestSchema } from '../../src/config/schema.js';
+import { checkModelClaim } from '../../src/config/schemas/model.js';
 import { isPtychoError, type PtychoError } from '../../src/core/errors.js';
 
 const train = (layers: Layers) => resolveConfig(trainingDefinition, layers);

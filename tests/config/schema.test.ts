@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
-  allFields,
   demoDefinition,
   inferenceDefinition,
   simulationDefinition,
   trainingDefinition,
-} from '../../src/config/definition.js';
+} from '../../src/config/commands.js';
+import { allFields } from '../../src/config/definition.js';
 import {
   inferenceConfigSchema,
   modelConfigSchema,

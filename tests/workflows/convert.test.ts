@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { convertDefinition } from '../../src/config/definition.js';
+import { convertDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import type { OpenDatasetOptions, RawData } from '../../src/data/rawData.js';

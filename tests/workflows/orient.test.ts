@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inspectDefinition, orientDefinition, simulationDefinition } from '../../src/config/definition.js';
+import { inspectDefinition, orientDefinition, simulationDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { inspectWorkflow } from '../../src/workflows/inspect.js';
 import { orientWorkflow } from '../../src/workflows/orient.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { encode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { simulationDefinition } from '../../src/config/definition.js';
+import { simulationDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { SIMULATION_PRESET_NAMES } from '../../src/config/simulationPresets.js';
 import { groupedData } from '../../src/data/grouping/groupedData.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { splitDefinition } from '../../src/config/definition.js';
+import { splitDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { openNpz } from '../../src/formats/npz.js';

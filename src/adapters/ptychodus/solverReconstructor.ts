@@ -7,7 +7,7 @@
  * for await (const { product, progress } of lsqml.reconstruct({ patterns, product: input, signal })) show(product, progress);
  */
 import type { Backend } from '../../backends/backend.js';
-import { solveDefinition } from '../../config/definition.js';
+import { solveDefinition } from '../../config/commands.js';
 import { ALGORITHM_TITLES, type SolverAlgorithm, type SolverOptions } from '../../config/schemas/solver.js';
 import { isPtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';

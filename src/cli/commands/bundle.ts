@@ -1,7 +1,8 @@
 /** `ptychopinn bundle info|verify|extract|import`: what a bundle is, whether it is exactly that, its members, and models of others. */
 
 import type { Command } from 'commander';
-import { allFields, extractDefinition, importDefinition } from '../../config/definition.js';
+import { extractDefinition, importDefinition } from '../../config/commands.js';
+import { allFields } from '../../config/definition.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { BundleInfo } from '../../workflows/bundle.js';
 import type { ImportReport } from '../../workflows/importBundle.js';

@@ -1,6 +1,7 @@
 /** `ptychopinn compare`: models and finished reconstructions on the same patterns, as tables, arrays, pictures and one page. */
 
-import { comparisonDefinition, flagFields } from '../../config/definition.js';
+import { comparisonDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { ForwardSummary } from '../../workflows/compareForward.js';
 import type { ComparisonSummary } from '../../workflows/compareModels.js';

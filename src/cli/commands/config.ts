@@ -1,14 +1,8 @@
 /** `ptychopinn config`: what a configuration comes to and why, its schema, and its view as a legacy dictionary. */
 
 import type { Command } from 'commander';
-import {
-  COMMAND_DEFINITIONS,
-  type ConfigDefinition,
-  flagFields,
-  inferenceDefinition,
-  trainingDefinition,
-} from '../../config/definition.js';
-import { jsonSchemaOf } from '../../config/jsonSchema.js';
+import { COMMAND_DEFINITIONS, inferenceDefinition, trainingDefinition } from '../../config/commands.js';
+import { type ConfigDefinition, flagFields, jsonSchemaOf } from '../../config/definition.js';
 import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
 import type { Resolved } from '../../config/resolve.js';
 import { PtychoError } from '../../core/errors.js';

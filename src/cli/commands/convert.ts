@@ -1,6 +1,7 @@
 /** `ptychopinn convert INPUT --output_file OUT.npz`: any readable scan as a contract NPZ. */
 
-import { convertDefinition, flagFields } from '../../config/definition.js';
+import { convertDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';

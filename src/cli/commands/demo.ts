@@ -1,6 +1,7 @@
 /** `ptychopinn demo`: the whole path on a simulated scan, with its report. */
 
-import { allFields, demoDefinition } from '../../config/definition.js';
+import { demoDefinition } from '../../config/commands.js';
+import { allFields } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_OK } from '../exit.js';

@@ -1,6 +1,7 @@
 /** `ptychopinn evaluate`: scores an image against the truth, or two halves of a scan against each other. */
 
-import { evaluationDefinition, flagFields } from '../../config/definition.js';
+import { evaluationDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import { METRIC_NAMES } from '../../evaluation/reference.js';
 import type { Resolution, Resolutions } from '../../evaluation/resolution.js';

@@ -1,6 +1,7 @@
 /** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
 
-import { flagFields, inferenceDefinition } from '../../config/definition.js';
+import { inferenceDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { InferSummary } from '../../workflows/infer.js';
 import type { CommandModule } from '../command.js';

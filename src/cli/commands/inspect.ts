@@ -1,6 +1,7 @@
 /** `ptychopinn inspect FILE`: what a scan file holds, what was understood of it, and what is wrong with it. */
 
-import { flagFields, inspectDefinition } from '../../config/definition.js';
+import { inspectDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { untilCancelled } from '../../core/cancel.js';
 import { formatShape } from '../../core/tensor.js';
 import { formatBytes } from '../../core/words.js';

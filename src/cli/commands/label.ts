@@ -1,6 +1,7 @@
 /** `ptychopinn label FILE`: the scan with labels for supervised training, cut from a reconstruction of it. */
 
-import { flagFields, labelDefinition } from '../../config/definition.js';
+import { labelDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf, shows } from '../console.js';

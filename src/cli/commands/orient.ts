@@ -1,6 +1,7 @@
 /** `ptychopinn orient FILE`: tries the eight orientations of the positions and says which flags are right. */
 
-import { flagFields, orientDefinition } from '../../config/definition.js';
+import { orientDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import type { OrientationReport } from '../../workflows/orient.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf } from '../console.js';

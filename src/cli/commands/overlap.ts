@@ -1,6 +1,7 @@
 /** `ptychopinn overlap FILE [TEST]`: the overlap metrics of a scan, or of the two parts of a split one. */
 
-import { flagFields, overlapDefinition } from '../../config/definition.js';
+import { overlapDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import type { CommandModule } from '../command.js';
 import { consoleLevelOf } from '../console.js';
 import { EXIT_OK } from '../exit.js';

@@ -1,7 +1,8 @@
 /** `ptychopinn product export|import|info|verify`: products of Ptychodus. */
 
 import type { Command } from 'commander';
-import { allFields, productExportDefinition, productImportDefinition } from '../../config/definition.js';
+import { productExportDefinition, productImportDefinition } from '../../config/commands.js';
+import { allFields } from '../../config/definition.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { ProductExportSummary } from '../../workflows/exportProduct.js';
 import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';

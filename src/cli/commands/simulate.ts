@@ -1,6 +1,7 @@
 /** `ptychopinn simulate`: a scan file with a known object. */
 
-import { allFields, simulationDefinition } from '../../config/definition.js';
+import { simulationDefinition } from '../../config/commands.js';
+import { allFields } from '../../config/definition.js';
 import { SIMULATION_PRESETS } from '../../config/simulationPresets.js';
 import { noun } from '../../core/words.js';
 import type { CommandModule } from '../command.js';

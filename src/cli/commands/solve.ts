@@ -1,6 +1,7 @@
 /** `ptychopinn solve`: a scan in, object and probe out, by an iterative algorithm instead of a network. */
 
-import { flagFields, solveDefinition } from '../../config/definition.js';
+import { solveDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { SolveSummary } from '../../workflows/solve.js';
 import type { CommandModule } from '../command.js';

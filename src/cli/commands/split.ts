@@ -1,6 +1,7 @@
 /** `ptychopinn split INPUT --output_dir DIR`: a scan cut in two, for training and testing. */
 
-import { flagFields, splitDefinition } from '../../config/definition.js';
+import { splitDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { SplitSummary } from '../../workflows/split.js';
 import type { CommandModule } from '../command.js';

@@ -2,7 +2,8 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { flagFields, studyRunDefinition } from '../../config/definition.js';
+import { studyRunDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { loadConfigFile } from '../../config/load.js';
 import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';

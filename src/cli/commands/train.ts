@@ -1,6 +1,7 @@
 /** `ptychopinn train`: a scan in, a bundle of the trained network out. */
 
-import { flagFields, trainingDefinition } from '../../config/definition.js';
+import { trainingDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
 import { PtychoError } from '../../core/errors.js';
 import { noun } from '../../core/words.js';
 import type { TrainSummary } from '../../workflows/train.js';

@@ -10,30 +10,16 @@
 
 import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
-import {
-  allFields,
-  type ConfigDefinition,
-  inferenceDefinition,
-  modelDefinition,
-  trainingDefinition,
-} from '../definition.js';
+import { inferenceDefinition, modelDefinition, trainingDefinition } from '../commands.js';
+import type { ConfigDefinition } from '../definition.js';
 import { type Resolved, resolveConfig } from '../resolve.js';
 import type { InferenceConfig, ModelConfig, ModelRequest, TrainingConfig, TrainingRequest } from '../schema.js';
-import { LEGACY_DEFAULTS } from './defaults.js';
+import { LEGACY_DEFAULTS } from './dictionary.js';
 
-export { LEGACY_DEFAULTS } from './defaults.js';
+export { KEY_MAPPINGS, LEGACY_DEFAULTS } from './dictionary.js';
 
 /** What has a view as a dictionary; execution settings have none (CONFIG-002). */
 export type LegacyConfig = TrainingConfig | TrainingRequest | InferenceConfig | ModelConfig | ModelRequest;
-
-/** Fields whose key in the dictionary is another than their name. */
-export const KEY_MAPPINGS: Readonly<Record<string, string>> = Object.freeze(
-  Object.fromEntries(
-    [...allFields(trainingDefinition), ...allFields(inferenceDefinition)].flatMap(({ name, legacyKey }) =>
-      legacyKey === null || legacyKey === name ? [] : [[name, legacyKey]],
-    ),
-  ),
-);
 
 /**
  * The configuration as a flat dictionary with legacy keys: `model` flattened, fields renamed, null, undefined and an

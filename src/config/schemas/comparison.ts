@@ -7,52 +7,56 @@
  */
 
 import { z } from 'zod';
-import { field, required } from '../field.js';
-import { anyNumber, flag, optional, path, positiveInteger, seedNumber, textList, wholeNumber } from '../kinds.js';
+import {
+  anyNumber,
+  field,
+  flag,
+  optional,
+  path,
+  positiveInteger,
+  required,
+  seedNumber,
+  textList,
+  wholeNumber,
+} from '../field.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
-import { referenceFields } from './metrics.js';
-import { overwriteFields } from './output.js';
-import { groupCount, samplingFields, sourceFields } from './sampling.js';
+import { groupCount, overwriteFields, referenceFields, samplingFields, sourceFields } from './shared.js';
 
-const local = { legacyKey: null } as const;
 const { patch_weighting, stitching, align_phases } = inferenceConfigSchema.shape;
 const { enable_oversampling, neighbor_pool_size } = samplingFields;
 const percentage = { schema: z.number().min(0).max(100), expected: 'a number from 0 to 100' };
 
 /** What is compared. */
 const armFields = {
-  pinn_dir: field(optional(path), null, 'Bundle of the model PtychoPINN: wts.zip, or the folder that holds it.', local),
-  baseline_dir: field(optional(path), null, 'Bundle of the model Baseline (usually a supervised one).', local),
-  models: field(textList, [], 'Another bundle, NAME=PATH; may be repeated.', { ...local, aliases: ['model'] }),
+  pinn_dir: field(optional(path), null, 'Bundle of the model PtychoPINN: wts.zip, or the folder that holds it.'),
+  baseline_dir: field(optional(path), null, 'Bundle of the model Baseline (usually a supervised one).'),
+  models: field(textList, [], 'Another bundle, NAME=PATH; may be repeated.', { aliases: ['model'] }),
   arms: field(
     textList,
     [],
     'A finished reconstruction, FILE or NAME=FILE: an NPZ with a complex reconstructed_object; may be repeated.',
-    { ...local, aliases: ['arm'] },
+    { aliases: ['arm'] },
   ),
   tike_recon_path: field(
     optional(path),
     null,
     'One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi.',
-    local,
   ),
-  test_data_file: required(path, 'Scan that all are compared on.', { ...local, aliases: ['test_data'] }),
-  output_dir: required(path, 'Folder of the comparison; made if missing.', local),
+  test_data_file: required(path, 'Scan that all are compared on.', { aliases: ['test_data'] }),
+  output_dir: required(path, 'Folder of the comparison; made if missing.'),
   ...overwriteFields,
   forward: field(
     flag,
     false,
     'Compare what two bundles predict for the same patterns, patch by patch, in place of images.',
-    local,
   ),
 };
 
 /** Which patterns. */
 const subsetFields = {
   n_test_groups: field(groupCount, null, 'Groups to reconstruct from; null or all: one for each pattern.', {
-    ...local,
     unit: 'groups',
     formerly: ['n_test_images'],
   }),
@@ -60,15 +64,15 @@ const subsetFields = {
     optional(positiveInteger),
     null,
     'Patterns kept before grouping, drawn at random, the same for all; null: all.',
-    { ...local, unit: 'patterns', formerly: ['n_subsample'] },
+    { unit: 'patterns', formerly: ['n_subsample'] },
   ),
   test_subsample_seed: field(
     optional(seedNumber),
     null,
     'Seed of the drawing of patterns and groups, NumPy-compatible; null: 0.',
-    { ...local, formerly: ['subsample_seed'] },
+    { formerly: ['subsample_seed'] },
   ),
-  neighbor_count: field(positiveInteger, 7, 'Nearest neighbours among which the members of a group are drawn.', local),
+  neighbor_count: field(positiveInteger, 7, 'Nearest neighbours among which the members of a group are drawn.'),
   enable_oversampling,
   neighbor_pool_size,
 };
@@ -79,7 +83,7 @@ const imageFields = {
     positiveInteger,
     20,
     'Side M of the central square of each patch that is stitched, at most N; half of it is the margin around the scan that is compared.',
-    { ...local, unit: 'px', aliases: ['stitch_crop_px'] },
+    { unit: 'px', aliases: ['stitch_crop_px'] },
   ),
   patch_weighting,
   stitching,
@@ -88,83 +92,73 @@ const imageFields = {
     flag,
     false,
     'Compare on the rectangle of all scan positions of the file, not on that of the drawn ones.',
-    local,
   ),
-  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { ...local, unit: 'groups' }),
+  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { unit: 'groups' }),
   pinn_predict_batch_size: field(optional(positiveInteger), null, 'The same for PtychoPINN; null: batch_size.', {
-    ...local,
     unit: 'groups',
   }),
   baseline_predict_batch_size: field(optional(positiveInteger), null, 'The same for Baseline; null: batch_size.', {
-    ...local,
     unit: 'groups',
   }),
   pinn_chunk_size: field(
     optional(positiveInteger),
     null,
     'At most this many groups of PtychoPINN in memory; null: two batches. Groups always stream, so this only makes batches smaller.',
-    { ...local, unit: 'groups' },
+    { unit: 'groups' },
   ),
   baseline_chunk_size: field(optional(positiveInteger), null, 'The same for Baseline; null: two batches.', {
-    ...local,
     unit: 'groups',
   }),
   baseline_debug_dir: field(
     optional(path),
     null,
     'Also write groups, first patches and canvas of Baseline to this folder; null: not at all.',
-    local,
   ),
   baseline_debug_limit: field(
     optional(positiveInteger),
     null,
     'Reconstruct Baseline from this many groups only, to look into it; null: from all. The comparison then says so.',
-    { ...local, unit: 'groups' },
+    { unit: 'groups' },
   ),
 };
 
 /** How images are compared. */
 const evaluationFields = {
-  skip_registration: field(flag, false, 'Compare images where they lie, without looking for shifts.', local),
+  skip_registration: field(flag, false, 'Compare images where they lie, without looking for shifts.'),
   register_ptychi_only: field(
     flag,
     false,
     'Look for the shifts of finished reconstructions only; what bundles make is stitched in the pixels of the truth anyway.',
-    local,
   ),
   ...referenceFields,
   r_factor_patterns: field(
     wholeNumber,
     64,
     'The amplitude R-factor of what bundles make is measured on up to this many patterns; 0: not at all.',
-    { ...local, unit: 'patterns' },
+    { unit: 'patterns' },
   ),
 };
 
 /** What is written and drawn. */
 const outputFields = {
-  save_npz: field(flag, true, 'Write reconstructions.npz: the images as they are.', local),
-  save_npz_aligned: field(flag, true, 'Write reconstructions_aligned.npz: the images as they are compared.', local),
-  save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.', local),
-  p_min: field(percentage, 10, 'Percentile at the low end of the colours.', local),
-  p_max: field(percentage, 90, 'Percentile at the high end of the colours.', local),
+  save_npz: field(flag, true, 'Write reconstructions.npz: the images as they are.'),
+  save_npz_aligned: field(flag, true, 'Write reconstructions_aligned.npz: the images as they are compared.'),
+  save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.'),
+  p_min: field(percentage, 10, 'Percentile at the low end of the colours.'),
+  p_max: field(percentage, 90, 'Percentile at the high end of the colours.'),
   pinn_phase_vmin: field(optional(anyNumber), null, 'Phase of PtychoPINN at the low end; null: by p_min.', {
-    ...local,
     unit: 'rad',
   }),
   pinn_phase_vmax: field(optional(anyNumber), null, 'Phase of PtychoPINN at the high end; null: by p_max.', {
-    ...local,
     unit: 'rad',
   }),
   baseline_phase_vmin: field(optional(anyNumber), null, 'Phase of Baseline at the low end; null: by p_min.', {
-    ...local,
     unit: 'rad',
   }),
   baseline_phase_vmax: field(optional(anyNumber), null, 'Phase of Baseline at the high end; null: by p_max.', {
-    ...local,
     unit: 'rad',
   }),
-  debug: field(flag, false, 'Write more about the run to the terminal.', local),
+  debug: field(flag, false, 'Write more about the run to the terminal.'),
 };
 
 /** The fields under the titles of the help. */

@@ -6,8 +6,8 @@
  */
 
 import { z } from 'zod';
-import { field } from '../field.js';
 import {
+  field,
   flag,
   nonNegativeNumber,
   numberPair,
@@ -20,228 +20,217 @@ import {
   text,
   textList,
   wholeNumber,
-} from '../kinds.js';
+} from '../field.js';
 
-const local = { legacyKey: null } as const;
+/** The families of scan files; `data_format` names one, or `auto`. */
+export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
+/** See {@link SCAN_FORMATS}. */
+export type ScanFormat = (typeof SCAN_FORMATS)[number];
 
-/** Fields of {@link dataConfigSchema}. */
-export const dataFields = {
+/** What a scan file holds and where, how frames become patterns, and the geometry of the experiment. */
+const fileFields = {
   data_format: field(
-    oneOf('auto', 'npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'),
+    oneOf('auto', ...SCAN_FORMATS),
     'auto',
     'Format of the scan files; auto recognises it from the file.',
-    local,
   ),
   diffraction_path: field(
     optional(text),
     null,
     'Where the patterns are inside the file: an HDF5 dataset such as /entry/data/data, or an NPZ key; null: the usual places.',
-    local,
   ),
   positions: field(
     optional(text),
     null,
     'Scan positions from FILE or FILE:key: a table whose titles name x, y, their unit and an index (without titles .csv is y,x in metres, .txt x y), NPY, NPZ or HDF5; null: those of the scan file.',
-    local,
   ),
   positions_unit: field(
     optional(oneOf('px', 'm')),
     null,
     'Unit of the positions: object pixels or metres; null: as the format says.',
-    local,
   ),
   product: field(
     optional(text),
     null,
     'Ptychodus product file with positions, probe and object for a diffraction.h5; null: a product beside it, if there is one.',
-    local,
   ),
   bad_pixels: field(
     optional(text),
     null,
     'Mask of unusable detector pixels (true = bad) from FILE or FILE:key; null: the mask of the scan file, if it has one.',
-    { ...local, aliases: ['mask'] },
+    { aliases: ['mask'] },
   ),
-  invert_mask: field(flag, false, 'In the mask, true means good.', local),
-  auto_mask: field(flag, false, 'Mask hot and dead pixels found in the patterns, besides those of the mask.', local),
+  invert_mask: field(flag, false, 'In the mask, true means good.'),
+  auto_mask: field(flag, false, 'Mask hot and dead pixels found in the patterns, besides those of the mask.'),
   valid_range: field(
     optional(text),
     null,
     'Stored values that are data, LO:HI (either may be left out); pixels outside it are masked, single later values moved into it; null: all.',
-    local,
   ),
   dark: field(
     optional(text),
     null,
     'Dark frame to subtract from every pattern, from FILE or FILE:key (several frames are averaged), or one number for all pixels; null: none.',
-    local,
   ),
   flat: field(
     optional(text),
     null,
     'Flat field to divide every pattern by, from FILE or FILE:key; its mean becomes 1; null: none.',
-    local,
   ),
-  gain: field(
-    optional(positiveNumber),
-    null,
-    'Detector units for one photon; patterns are divided by it; null: 1.',
-    local,
-  ),
+  gain: field(optional(positiveNumber), null, 'Detector units for one photon; patterns are divided by it; null: 1.'),
   frames: field(
     optional(text),
     null,
     'Frames to use, counted from 0 as in the file: FROM:TO:STEP, a list such as 0,4,9:20, or a text file of numbers; null: all.',
-    local,
   ),
   skip_frames: field(
     optional(text),
     null,
     'Frames to leave out, written as those of frames; the word unreadable leaves out frames that cannot be decoded; null: none.',
-    local,
   ),
   min_counts: field(
     optional(nonNegativeNumber),
     null,
     'Leave out frames that hold fewer counts than this in all their pixels; null: dark frames only.',
-    { ...local, unit: 'counts' },
+    { unit: 'counts' },
   ),
   drop_unpaired: field(
     flag,
     false,
     'Leave out frames without a position, positions without a frame, and those that are NaN; where no number tells, those at the end.',
-    local,
   ),
   channel: field(
     optional(wholeNumber),
     null,
     'Which threshold or energy of frames that hold several, (n, channels, rows, columns), counted from 0; null: files with one.',
-    local,
   ),
   scan_shape: field(
     optional(numberPair),
     null,
     'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); fly-back frames are left out with frames; null: none.',
-    local,
   ),
   scan_step: field(
     optional(text),
     null,
     'Step of that raster with its unit (px, m, um, nm, A), such as 5px or 20nm; two, y and x, with a comma; null: none.',
-    local,
   ),
   fftshift: field(
     oneOf('auto', 'yes', 'no'),
     'auto',
     'Move the zero frequency from the corners of the frames to their middle; auto does so where it clearly lies in the corners.',
-    local,
   ),
   crop_px: field(optional(patternSide), null, 'Cut patterns to a square of this side; null: as they are.', {
-    ...local,
     unit: 'px',
   }),
   crop_center_px: field(
     optional(orWord(numberPair, 'auto')),
     null,
     'Row and column of the pixel that becomes the zero frequency; auto finds the beam; null: the middle of the frame.',
-    { ...local, unit: 'px', aliases: ['centre'] },
+    { unit: 'px', aliases: ['centre'] },
   ),
   pad_to: field(
     optional(patternSide),
     null,
     'Surround patterns with empty pixels up to this side, after the crop; null: as they are.',
-    { ...local, unit: 'px' },
+    { unit: 'px' },
   ),
   rebin: field(positiveInteger, 1, 'Add up squares of this many pixels each way, after crop and padding.', {
-    ...local,
     unit: 'px',
   }),
   allow_links: field(
     textList,
     [],
     'Folder that links inside an HDF5 file may lead to, besides its own; may be repeated.',
-    local,
   ),
   accept: field(
     textList,
     [],
     'Code of a finding that would stop the command, to go on in spite of it; may be repeated.',
-    local,
   ),
-  energy_eV: field(optional(positiveNumber), null, "Photon energy; null: the file's.", { ...local, unit: 'eV' }),
+  energy_eV: field(optional(positiveNumber), null, "Photon energy; null: the file's.", { unit: 'eV' }),
   electron_keV: field(
     optional(positiveNumber),
     null,
     'Kinetic energy of electrons (4D-STEM), for their relativistic wavelength; null: photons.',
-    { ...local, unit: 'keV' },
+    { unit: 'keV' },
   ),
-  detector_distance_m: field(optional(positiveNumber), null, "Sample to detector; null: the file's.", {
-    ...local,
-    unit: 'm',
-  }),
-  detector_pixel_m: field(optional(positiveNumber), null, "Side of a detector pixel; null: the file's.", {
-    ...local,
-    unit: 'm',
-  }),
+  detector_distance_m: field(optional(positiveNumber), null, "Sample to detector; null: the file's.", { unit: 'm' }),
+  detector_pixel_m: field(optional(positiveNumber), null, "Side of a detector pixel; null: the file's.", { unit: 'm' }),
   object_pixel_m: field(
     optional(positiveNumber),
     null,
     "Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel).",
-    { ...local, unit: 'm' },
+    { unit: 'm' },
   ),
-  flip_x: field(flag, false, 'Negate the x coordinates (first of the orientation options).', local),
-  flip_y: field(flag, false, 'Negate the y coordinates (second).', local),
-  swap_xy: field(flag, false, 'Exchange x and y coordinates (third, after the flips).', local),
-  coord_scale: field(positiveNumber, 1, 'Multiply the coordinates by this (fourth).', local),
+};
+
+/** Which way the positions lie. */
+const orientationFields = {
+  flip_x: field(flag, false, 'Negate the x coordinates (first of the orientation options).'),
+  flip_y: field(flag, false, 'Negate the y coordinates (second).'),
+  swap_xy: field(flag, false, 'Exchange x and y coordinates (third, after the flips).'),
+};
+
+/** What else happens to positions and patterns. */
+const coordinateFields = {
+  coord_scale: field(positiveNumber, 1, 'Multiply the coordinates by this (fourth).'),
   transpose: field(
     flag,
     false,
     'Exchange rows and columns of every pattern and of the bad-pixel mask, not of the probe (fifth).',
-    local,
   ),
   x_bounds: field(
     optional(numberPair),
     null,
     'Use only positions whose x lies between these fractions of its range, such as 0.1,0.9; null: all.',
-    local,
   ),
   y_bounds: field(
     optional(numberPair),
     null,
     'Use only positions whose y lies between these fractions of its range; null: all.',
-    local,
   ),
+};
+
+/** How patterns become groups. */
+const groupingFields = {
   neighbor_function: field(
     oneOf('nearest', 'min_distance', 'four_quadrants'),
     'nearest',
     'How members of a group are chosen: among the nearest, the nearest beyond a distance, or one from each quadrant (gridsize 2).',
-    local,
   ),
   min_neighbor_distance_px: field(
     nonNegativeNumber,
     0,
     'Members are at least this far from the seed position (min_distance, four_quadrants).',
-    { ...local, unit: 'px' },
+    { unit: 'px' },
   ),
   max_neighbor_distance_px: field(
     positiveNumber,
     3,
     'Members are nearer to the seed position than this (four_quadrants).',
-    { ...local, unit: 'px' },
+    { unit: 'px' },
   ),
   quadrant_candidates: field(
     positiveInteger,
     30,
     'Nearest neighbours that are sorted into quadrants (four_quadrants).',
-    local,
   ),
   cache_groups: field(
     flag,
     false,
     'Keep the groups in a file beside the scan and use them again when nothing that they depend on has changed.',
-    local,
   ),
 };
+
+/** Fields of {@link dataConfigSchema}. */
+export const dataFields = { ...fileFields, ...orientationFields, ...coordinateFields, ...groupingFields };
+/** Those of commands that make no groups. */
+export const openingFields = { ...fileFields, ...orientationFields, ...coordinateFields };
+/** Those of the command that finds out the orientation. */
+export const orientingFields = { ...fileFields, ...coordinateFields };
+const { product: _, ...fileOfProduct } = fileFields;
+/** Those of the command whose argument is the product. */
+export const productFields = { ...fileOfProduct, ...orientationFields, ...coordinateFields };
 
 /** How scan files are read and grouped; every field has a default. */
 export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, context) => {

@@ -1,63 +1,68 @@
 /**
- * `evaluate`: a reconstruction against the truth, or two halves of a scan against each other.
+ * What measures: `evaluate`, a reconstruction against the truth or two halves of a scan against each other, and `overlap`, how
+ * much neighbouring patterns of a scan share.
  *
  * @example
  * evaluationConfigSchema.parse({ reconstruction: 'reconstruction.npz', truth: 'scan.npz' }).register; // true
+ * overlapConfigSchema.parse({ gridsize: 2, s_img: 0.5, n_groups: 512 }).neighbor_count; // 6
  */
 
 import { z } from 'zod';
-import { field } from '../field.js';
-import { flag, optional, path, positiveInteger, seedNumber, text, wholeNumber } from '../kinds.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
+import {
+  field,
+  flag,
+  optional,
+  path,
+  positiveInteger,
+  positiveNumber,
+  required,
+  seedNumber,
+  text,
+  wholeNumber,
+} from '../field.js';
+import { type DataConfig, dataConfigSchema, type WithData } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
-import { referenceFields } from './metrics.js';
-import { overwriteFields } from './output.js';
-import { sourceFields } from './sampling.js';
-
-const local = { legacyKey: null } as const;
+import { overwriteFields, referenceFields, sourceFields } from './shared.js';
 
 const imageFields = {
   reconstruction: field(
     optional(text),
     null,
     'Image to score: reconstruction.npz, a product of Ptychodus, or FILE:key of an NPZ, NPY or HDF5 file.',
-    local,
   ),
   truth: field(
     optional(text),
     null,
     'What it should be, a file of the same kinds or a simulated scan; null: the objectGuess of the test data.',
-    local,
   ),
   test_data_file: field(
     optional(path),
     null,
     'Scan that the image was made of: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor.',
-    { ...local, aliases: ['test_data'] },
+    { aliases: ['test_data'] },
   ),
   output_dir: field(
     optional(path),
     null,
     'Folder for metrics.json, metrics.csv and frc.png; made if missing; null: nothing is written.',
-    local,
   ),
   ...overwriteFields,
 };
 
 const methodFields = {
-  register: field(flag, true, 'Look for a shift between image and truth and take it out.', local),
+  register: field(flag, true, 'Look for a shift between image and truth and take it out.'),
   stitch_crop_size: field(
     positiveInteger,
     20,
     'For images that do not say where they lie and cannot be registered: the margin around the scan is half of this, as published.',
-    { ...local, unit: 'px' },
+    { unit: 'px' },
   ),
   ...referenceFields,
   r_factor_patterns: field(
     wholeNumber,
     64,
     'The amplitude R-factor is measured on up to this many patterns of the test data; 0: not at all.',
-    { ...local, unit: 'patterns' },
+    { unit: 'patterns' },
   ),
 };
 
@@ -66,11 +71,10 @@ const halfFields = {
     flag,
     false,
     'Without a truth: reconstruct every other pattern and the rest apart, and correlate the two images.',
-    local,
   ),
-  model_path: field(optional(path), null, 'Trained bundle that reconstructs the halves.', local),
-  neighbor_count: field(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.', local),
-  seed: field(seedNumber, 0, 'Seed of the grouping.', local),
+  model_path: field(optional(path), null, 'Trained bundle that reconstructs the halves.'),
+  neighbor_count: field(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.'),
+  seed: field(seedNumber, 0, 'Seed of the grouping.'),
 };
 
 /** The fields under the titles of the help. */
@@ -115,3 +119,43 @@ export type EvaluationConfig = Readonly<
     execution: ExecutionConfig;
   }
 >;
+
+const { probe, measurement_domain } = sourceFields;
+
+/** A share of the images of a scan. */
+export const imageShare = { schema: z.number().gt(0).max(1), expected: 'a number above 0, at most 1' } as const;
+
+/** Which images, which groups, how wide the probe is. */
+export const overlapConfigSchema = z.strictObject({
+  gridsize: required(positiveInteger, 'Groups are gridsize × gridsize patterns: 1 or 2.'),
+  s_img: required(imageShare, 'Share of the images that are kept, drawn at random.', { aliases: ['simg'] }),
+  n_groups: required(positiveInteger, 'Groups that are drawn from them.', {
+    unit: 'groups',
+    aliases: ['ngroups'],
+  }),
+  neighbor_count: field(positiveInteger, 6, 'Nearest neighbours that an image is compared with.'),
+  probe_diameter_px: field(
+    optional(positiveNumber),
+    null,
+    "Diameter of the lit disc; null: the full width at half maximum of the scan's probe, 0.6 N without one.",
+    { unit: 'px' },
+  ),
+  rng_seed_subsample: field(
+    optional(seedNumber),
+    null,
+    'Seed of the drawing of images and groups, NumPy-compatible; null: 0.',
+    { aliases: ['subsample_seed'] },
+  ),
+  output_dir: field(
+    optional(path),
+    null,
+    'Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (with one scan metrics.json); null: printed only.',
+  ),
+  ...overwriteFields,
+  probe,
+  measurement_domain,
+  data: dataConfigSchema.prefault({}),
+});
+
+/** See {@link overlapConfigSchema}. */
+export type OverlapConfig = WithData<typeof overlapConfigSchema>;

@@ -7,9 +7,10 @@
  */
 
 import { z } from 'zod';
-import { field as declare, type FieldMeta } from '../field.js';
 import {
   anyNumber,
+  type FieldMeta,
+  field,
   flag,
   type Kind,
   oneOf,
@@ -20,10 +21,8 @@ import {
   text,
   wholeNumber,
   wholeNumbers,
-} from '../kinds.js';
+} from '../field.js';
 
-const field = <S extends z.ZodType>(of: Kind<S>, fallback: z.output<S>, description: string, meta: FieldMeta = {}) =>
-  declare(of, fallback, description, { ...meta, legacyKey: null });
 /** Concerns training alone. */
 const ofTraining = <S extends z.ZodType>(
   of: Kind<S>,
@@ -45,7 +44,8 @@ export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as con
 const reader = 'prefetch_factor says how many batches are read ahead';
 const spectral = 'it shapes a spectral generator';
 
-const executionFields = {
+/** The fields of every command that computes. */
+export const deviceFields = {
   accelerator: field(
     oneOf('auto', 'cpu', 'cuda'),
     'auto',
@@ -56,19 +56,22 @@ const executionFields = {
       aliases: ['torch_accelerator'],
     },
   ),
+  threads: field(
+    optional(positiveInteger),
+    null,
+    'CPU threads of the engine; null: one for each core (one for wasm, where more are an experiment).',
+    { unit: 'threads' },
+  ),
+};
+
+export const executionFields = {
+  accelerator: deviceFields.accelerator,
   engine: field(
     optional(oneOf(...TFJS_ENGINES)),
     null,
     'Which TensorFlow.js engine, with backend tensorflow only; null: the fastest that works.',
   ),
-  threads: field(
-    optional(positiveInteger),
-    null,
-    'CPU threads of the engine; null: one for each core (one for wasm, where more are an experiment).',
-    {
-      unit: 'threads',
-    },
-  ),
+  threads: deviceFields.threads,
   inference_batch_size: field(
     optional(positiveInteger),
     null,
@@ -158,13 +161,9 @@ const executionFields = {
     optional(wholeNumbers),
     null,
     'Which groups are drawn; null: evenly spaced ones.',
-    {
-      aliases: ['torch_recon_log_fixed_indices'],
-    },
+    { aliases: ['torch_recon_log_fixed_indices'] },
   ),
-  recon_log_stitch: ofTraining(flag, false, 'Draw the stitched image, too.', {
-    aliases: ['torch_recon_log_stitch'],
-  }),
+  recon_log_stitch: ofTraining(flag, false, 'Draw the stitched image, too.', { aliases: ['torch_recon_log_stitch'] }),
   recon_log_max_stitch_samples: ofTraining(
     optional(positiveInteger),
     null,
@@ -195,6 +194,11 @@ const executionFields = {
 /** The machine: nothing in it changes what is computed beyond rounding. */
 export const executionConfigSchema = z.strictObject(executionFields);
 
+/** Where a command computes that has no use for the rest. */
+export const deviceConfigSchema = z.strictObject(deviceFields);
+
+/** See {@link deviceConfigSchema}. */
+export type DeviceConfig = Readonly<z.output<typeof deviceConfigSchema>>;
 /** See {@link executionConfigSchema}. */
 export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
 

@@ -7,144 +7,143 @@
  */
 
 import { z } from 'zod';
-import { field, required } from '../field.js';
+import { PtychoError } from '../../core/errors.js';
+import type { Collection } from '../definition.js';
 import {
   anyNumber,
+  field,
   flag,
   oneOf,
   optional,
   path,
   positiveInteger,
   positiveNumber,
+  published,
+  required,
   seedNumber,
+  show,
   wholeNumber,
-} from '../kinds.js';
+} from '../field.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
-import { overwriteFields } from './output.js';
-import { refinement } from './refinement.js';
-import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
+import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
+import { refinement } from './solver.js';
 
-const inferenceFields = {
+const pathFields = {
   model_path: required(
     path,
     'Trained bundle: wts.zip, the folder that holds it, or runs:/RUN_ID/wts.zip on an MLflow server.',
+    { legacyKey: true },
   ),
   test_data_file: required(path, 'Scan to reconstruct.', {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
   }),
+};
+
+const imageFields = {
   output_dir: field(path, 'inference_outputs', 'Folder of the reconstruction and its pictures; made if missing.', {
     legacyKey: 'output_prefix',
   }),
   ...overwriteFields,
-  n_groups: field(groupCount, null, 'Groups to reconstruct from; null or all: one for each pattern.', {
+  n_groups: published(groupCount, null, 'Groups to reconstruct from; null or all: one for each pattern.', {
     unit: 'groups',
     formerly: ['n_images'],
   }),
   ...samplingFields,
-  sequential_sampling: field(flag, false, sequentialSampling, { legacyKey: null }),
-  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { unit: 'groups', legacyKey: null }),
+  sequential_sampling: field(flag, false, sequentialSampling),
+  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { unit: 'groups' }),
   stitch_crop_px: field(
     optional(positiveInteger),
     null,
     'Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan.',
-    { unit: 'px', legacyKey: null },
+    { unit: 'px' },
   ),
   patch_weighting: field(
     oneOf('probe', 'uniform'),
     'probe',
     'How overlapping patches share a pixel: by the intensity of the probe there, or evenly.',
-    { legacyKey: null },
   ),
   stitching: field(
     oneOf('shift-and-sum', 'barycentric'),
     'shift-and-sum',
     'How patches are laid down: shifted by interpolation into the frame of the image, or divided among the four nearest pixels; the two published rules.',
-    { legacyKey: null },
   ),
   align_phases: field(
     flag,
     true,
     'Turn every patch by the phase that makes it agree with its neighbours before stitching: a pattern leaves the phase of its patch as a whole open.',
-    { legacyKey: null },
   ),
   uncertainty: field(
     flag,
     true,
     'Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine).',
-    { legacyKey: null },
   ),
   refine_positions: field(
     wholeNumber,
     0,
     'Rounds of fitting the scan positions to the image, after which patches are stitched anew; 0: positions stay as they are.',
-    { unit: 'rounds', legacyKey: null },
+    { unit: 'rounds' },
   ),
   position_step_limit_px: field(
     optional(positiveNumber),
     null,
     'With refine_positions: a position moves at most this far from its measured place; null: no limit.',
-    { unit: 'px', legacyKey: null },
+    { unit: 'px' },
   ),
   refine: field(
     optional(refinement),
     null,
     "Afterwards a solver goes on from the image, such as lsqml:20 (algorithm:epochs), and refines the probe, too; null: the image is the network's.",
-    { legacyKey: null },
   ),
   preview_seconds: field(
     optional(positiveNumber),
     null,
     'Write the pictures anew every so many seconds while the patches come in; null: at the end only.',
-    { unit: 's', legacyKey: null },
+    { unit: 's' },
   ),
-  comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.', {
-    legacyKey: null,
-  }),
+  comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.'),
   phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colours; null: from the image.', {
     unit: 'rad',
-    legacyKey: null,
   }),
   phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colours; null: from the image.', {
     unit: 'rad',
-    legacyKey: null,
   }),
-  log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.', {
-    legacyKey: null,
-  }),
+  log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.'),
   patch_stats_limit: field(
     optional(positiveInteger),
     null,
     'At most this many batches are written by log_patch_stats; null: all.',
-    { unit: 'batches', legacyKey: null },
+    { unit: 'batches' },
   ),
   debug_dump: field(
     optional(path),
     null,
     'Also write what happens on the way (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir.',
-    { legacyKey: null, bare: 'debug_dump' },
+    { bare: 'debug_dump' },
   ),
   r_factor_patterns: field(
     wholeNumber,
     64,
     'The amplitude R-factor of the image is measured on up to this many patterns; 0: not at all.',
-    { unit: 'patterns', legacyKey: null },
+    { unit: 'patterns' },
   ),
-  debug: field(flag, false, 'Write more about the run to the terminal.'),
-  seed: field(seedNumber, 0, 'Seed of the grouping.', { legacyKey: null }),
+  debug: published(flag, false, 'Write more about the run to the terminal.'),
+  seed: field(seedNumber, 0, 'Seed of the grouping.'),
   ...sourceFields,
 };
 
+const blocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
+
 /** A reconstruction with a trained bundle; the model comes from the bundle. */
 export const inferenceConfigSchema = z
-  .strictObject({
-    model: modelClaimSchema.optional(),
-    ...inferenceFields,
-    data: dataConfigSchema.prefault({}),
-    execution: executionConfigSchema.prefault({}),
-  })
+  .strictObject({ model: modelClaimSchema.optional(), ...pathFields, ...imageFields, ...blocks })
+  .superRefine(checkEngine);
+
+/** The same where a program brings model and scan along. */
+export const imageConfigSchema = z
+  .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...blocks })
   .superRefine(checkEngine);
 
 /** See {@link inferenceConfigSchema}. */
@@ -156,3 +155,16 @@ export type InferenceConfig = Readonly<
     execution: ExecutionConfig;
   }
 >;
+/** See {@link imageConfigSchema}; every {@link InferenceConfig} is one. */
+export type ImageConfig = Omit<InferenceConfig, keyof typeof pathFields>;
+
+/** Two fields for the groups of one prediction: both may be there only when they agree. */
+export function checkBatchSizes({ given }: Collection): void {
+  const [own, other] = [given.get('batch_size'), given.get('inference_batch_size')];
+  if (!own || other?.value == null || own.source === 'default' || own.value === other.value) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `batch_size is ${show(own.value)}, but inference_batch_size, which means the same, is ${show(other.value)}; keep one of them.`,
+    { field: 'inference_batch_size' },
+  );
+}

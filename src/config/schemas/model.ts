@@ -6,8 +6,20 @@
  */
 
 import { z } from 'zod';
-import { field, required } from '../field.js';
-import { flag, type Kind, nonNegativeNumber, oneOf, optional, positiveInteger, positiveNumber } from '../kinds.js';
+import { PtychoError } from '../../core/errors.js';
+import {
+  field,
+  flag,
+  type Kind,
+  nonNegativeNumber,
+  oneOf,
+  optional,
+  positiveInteger,
+  positiveNumber,
+  published,
+  required,
+  show,
+} from '../field.js';
 import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../sides.js';
 
 const networkSide: Kind<z.ZodInt> = {
@@ -21,13 +33,14 @@ const spectral = { fixed: true, instead: 'it shapes a spectral generator' } as c
 export const modelFields = {
   N: required(networkSide, 'Side of the square diffraction patterns and of the patches; taken from the data file.', {
     unit: 'px',
+    legacyKey: true,
   }),
-  gridsize: field(
+  gridsize: published(
     positiveInteger,
     1,
     'A group is gridsize × gridsize neighbouring patterns, the channels of the network.',
   ),
-  model_type: field(
+  model_type: published(
     oneOf('pinn', 'supervised'),
     'pinn',
     'How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches.',
@@ -38,15 +51,15 @@ export const modelFields = {
       },
     },
   ),
-  architecture: field(
+  architecture: published(
     oneOf('cnn', 'cnn_cbam', 'baseline'),
     'cnn',
     'Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention, baseline the single-channel network that is trained with labels only.',
     { unavailable: ['ffno', 'fno', 'fno_vanilla', 'neuralop_uno'] },
   ),
-  cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.', { legacyKey: null }),
-  n_filters_scale: field(positiveInteger, 2, 'Multiplies the width of every convolution.'),
-  amp_activation: field(
+  cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.'),
+  n_filters_scale: published(positiveInteger, 2, 'Multiplies the width of every convolution.'),
+  amp_activation: published(
     oneOf('sigmoid', 'swish', 'softplus', 'relu'),
     'sigmoid',
     'Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded.',
@@ -63,7 +76,7 @@ export const modelFields = {
     'Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group.',
     { legacyKey: 'object.big' },
   ),
-  training_patch_weighting: field(
+  training_patch_weighting: published(
     oneOf('central_mask', 'probe'),
     'central_mask',
     'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or where its probe shines (|P|²).',
@@ -73,73 +86,74 @@ export const modelFields = {
     legacyKey: 'probe.big',
   }),
   probe_mask: field(flag, false, 'Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
-  pad_object: field(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
+  pad_object: published(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
   cnn_output_mode: field(
     oneOf('amp_phase', 'real_imag'),
     'amp_phase',
     'What cnn and cnn_cbam put out: amplitude and phase, or real and imaginary parts.',
-    { legacyKey: null },
   ),
   physics_forward_mode: field(
     oneOf('amplitude', 'rectangular_scaled'),
     'amplitude',
     'How patches meet the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag).',
-    { legacyKey: null },
   ),
-  rect_s1s2_trainable: field(flag, true, 'With rectangular_scaled: train s1 and s2.', { legacyKey: null }),
+  rect_s1s2_trainable: field(flag, true, 'With rectangular_scaled: train s1 and s2.'),
   rect_s1s2_init: field(
     oneOf('ones', 'data'),
     'ones',
     'With rectangular_scaled: first values of s1 and s2, one or fitted to the data.',
-    { legacyKey: null },
   ),
   border_activation: field(
     oneOf('same', 'swish'),
     'same',
     "Activation of the border branch: the head's own, or the published swish, which is unbounded.",
-    { legacyKey: null },
   ),
-  gaussian_smoothing_sigma: field(
+  gaussian_smoothing_sigma: published(
     nonNegativeNumber,
     0,
     'Width of the 3 × 3 Gaussian blur of the illuminated field; 0 switches it off.',
     { unit: 'px' },
   ),
-  probe_scale: field(
+  probe_scale: published(
     positiveNumber,
     4,
     'Published normalisation constant of the probe; accepted, but the scale contract counts_v1 takes every factor from the data, so that it changes no result.',
   ),
-  probe_mask_sigma: field(nonNegativeNumber, 1, 'Blur of the edge of a soft probe mask.', {
+  probe_mask_sigma: published(nonNegativeNumber, 1, 'Blur of the edge of a soft probe mask.', {
     unit: 'px',
     fixed: true,
     instead: 'probe_mask cuts a hard disk',
   }),
-  probe_mask_diameter: field(optional(positiveNumber), null, 'Diameter of a soft probe mask; null: N/2.', {
+  probe_mask_diameter: published(optional(positiveNumber), null, 'Diameter of a soft probe mask; null: N/2.', {
     unit: 'px',
     fixed: true,
     instead: 'probe_mask cuts a hard disk of radius N/4',
   }),
-  generator_output_mode: field(
+  generator_output_mode: published(
     oneOf('real_imag'),
     'real_imag',
     'What generators other than cnn and cnn_cbam put out; these two always give amplitude and phase.',
     { unavailable: ['amp_phase_logits', 'amp_phase'] },
   ),
-  learned_input_channels: field(positiveInteger, 1, 'Input channels of a generator.', { fixed: true }),
-  max_hidden_channels: field(optional(positiveInteger), null, 'Most channels of a hidden layer; null: no limit.', {
+  learned_input_channels: published(positiveInteger, 1, 'Input channels of a generator.', { fixed: true }),
+  max_hidden_channels: published(optional(positiveInteger), null, 'Most channels of a hidden layer; null: no limit.', {
     fixed: true,
     instead: 'n_filters_scale sets the width of the network',
   }),
-  resnet_width: field(optional(positiveInteger), null, 'Width of a residual bottleneck; null: the generator decides.', {
-    fixed: true,
-    instead: 'n_filters_scale sets the width of the network',
-  }),
-  fno_modes: field(positiveInteger, 12, 'Modes that a spectral layer keeps.', spectral),
-  fno_width: field(positiveInteger, 32, 'Channels of a spectral generator.', spectral),
-  fno_blocks: field(positiveInteger, 4, 'Spectral blocks.', spectral),
-  fno_cnn_blocks: field(positiveInteger, 2, 'Convolution blocks after the spectral ones.', spectral),
-  fno_input_transform: field(oneOf('none'), 'none', 'What a spectral generator does to its input first.', {
+  resnet_width: published(
+    optional(positiveInteger),
+    null,
+    'Width of a residual bottleneck; null: the generator decides.',
+    {
+      fixed: true,
+      instead: 'n_filters_scale sets the width of the network',
+    },
+  ),
+  fno_modes: published(positiveInteger, 12, 'Modes that a spectral layer keeps.', spectral),
+  fno_width: published(positiveInteger, 32, 'Channels of a spectral generator.', spectral),
+  fno_blocks: published(positiveInteger, 4, 'Spectral blocks.', spectral),
+  fno_cnn_blocks: published(positiveInteger, 2, 'Convolution blocks after the spectral ones.', spectral),
+  fno_input_transform: published(oneOf('none'), 'none', 'What a spectral generator does to its input first.', {
     unavailable: ['sqrt', 'log1p', 'instancenorm'],
   }),
 };
@@ -167,3 +181,20 @@ export const modelClaimSchema = z.strictObject(
     }),
   ),
 ) as unknown as z.ZodType<ModelClaim>;
+
+/**
+ * Compares the fields of a claim with a model; the bundle decides.
+ * @param path of the bundle, for the message.
+ * @throws PtychoError CONFIG_INVALID for the first field that differs.
+ */
+export function checkModelClaim(claim: ModelClaim | undefined, model: ModelConfig, path: string): void {
+  for (const [name, value] of Object.entries(claim ?? {})) {
+    const trained: unknown = Reflect.get(model, name);
+    if (value === undefined || show(value) === show(trained)) continue;
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `${name} is given as ${show(value)}, but the model in ${path} was trained with ${show(trained)}; leave ${name} out, the bundle decides.`,
+      { field: name, found: value, expected: trained, path },
+    );
+  }
+}

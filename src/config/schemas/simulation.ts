@@ -1,10 +1,10 @@
-/** The data-making commands: a simulated scan with a known object, labels from a reconstruction, and the demonstration. */
+/** `simulate`: a scan with a known object. */
 
 import { z } from 'zod';
-import { field, required } from '../field.js';
 import {
   anyNumber,
   belowOne,
+  field,
   flag,
   nonNegativeNumber,
   numberList,
@@ -15,96 +15,58 @@ import {
   patternSide,
   positiveInteger,
   positiveNumber,
+  required,
   seedNumber,
   text,
   wholeNumber,
-} from '../kinds.js';
+} from '../field.js';
 import { SIMULATION_PRESET_NAMES } from '../simulationPresets.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
-import { modelFields } from './model.js';
-import { overwriteFields } from './output.js';
-import { checkSimulation } from './simulationRules.js';
-
-/** The demonstration: everything else about it is fixed. */
-export const demoConfigSchema = z
-  .strictObject({
-    output_dir: field(
-      path,
-      'demo-output',
-      'Folder of the pictures, the report and the trained bundle; made if missing.',
-    ),
-    ...overwriteFields,
-    nepochs: field(
-      optional(positiveInteger),
-      null,
-      'Passes over the training groups; null: as many as the demo needs.',
-      {
-        unit: 'epochs',
-      },
-    ),
-    gridsize: modelFields.gridsize,
-    seed: field(seedNumber, 0, 'Seed of the scan, the object and the training.'),
-    execution: executionConfigSchema.prefault({}),
-  })
-  .superRefine(checkEngine);
-
-const local = { legacyKey: null } as const;
+import { overwriteFields } from './shared.js';
 
 /** What is written, and what repeats it. */
 const outputFields = {
-  output_file: required(path, 'NPZ file to write.', local),
+  output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
   preset: field(
     optional(oneOf(...SIMULATION_PRESET_NAMES)),
     null,
     'A ready-made recipe (listed below); every other flag still wins over it; null: the defaults of this list.',
-    local,
   ),
   input_file: field(
     optional(path),
     null,
     'Take objectGuess and probeGuess of this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise.',
-    local,
   ),
-  visualize: field(flag, false, 'Write a picture of object, probe, scan and patterns beside the file (.png).', local),
+  visualize: field(flag, false, 'Write a picture of object, probe, scan and patterns beside the file (.png).'),
   labels: field(
     optional(flag),
     null,
     'Write known patches of the object, one a pattern, as "label" for supervised training (twice the size of the patterns); null: where positions have errors, since the object alone does not tell them then.',
-    local,
   ),
-  ground_truth: field(
-    flag,
-    false,
-    'Write the same patches as "ground_truth_patches", the key of the Python tools.',
-    local,
-  ),
+  ground_truth: field(flag, false, 'Write the same patches as "ground_truth_patches", the key of the Python tools.'),
   gridsize: field(
     optional(positiveInteger),
     null,
     'Recorded in the metadata; there is one pattern, and one patch cut at its own position, a position for any gridsize; null: not recorded.',
-    local,
   ),
 };
 
 /** All randomness. */
 const seedFields = {
-  seed: field(seedNumber, 0, 'Governs every random number; the same seed gives the same bytes.', local),
+  seed: field(seedNumber, 0, 'Governs every random number; the same seed gives the same bytes.'),
   object_seed: field(
     optional(seedNumber),
     null,
     'The object alone: keep it and change seed for another scan of the same object; null: from seed.',
-    local,
   ),
-  probe_seed: field(optional(seedNumber), null, 'Drawn aberrations of the probe alone; null: from seed.', local),
-  scan_seed: field(optional(seedNumber), null, 'Positions and their errors alone; null: from seed.', local),
+  probe_seed: field(optional(seedNumber), null, 'Drawn aberrations of the probe alone; null: from seed.'),
+  scan_seed: field(optional(seedNumber), null, 'Positions and their errors alone; null: from seed.'),
   detector_seed: field(
     optional(seedNumber),
     null,
     'Places of dead and hot pixels alone (one detector for several scans); null: from seed.',
-    local,
   ),
-  noise_seed: field(optional(seedNumber), null, 'Photon and read-out noise alone; null: from seed.', local),
+  noise_seed: field(optional(seedNumber), null, 'Photon and read-out noise alone; null: from seed.'),
 };
 
 /** What is imaged. */
@@ -113,57 +75,50 @@ const objectFields = {
     oneOf('lines', 'siemens_star', 'dead_leaves', 'random_field', 'points', 'diagonals', 'blank', 'image', 'file'),
     'lines',
     'What is imaged: random segments at three scales, a resolution target, overlapping shapes of all sizes (most like real samples), Gaussian noise of a given spectrum, specks, crossed lines, nothing, pictures, or the complex object of a file.',
-    local,
   ),
   object_side_px: field(
     optional(positiveInteger),
     null,
     'Side of a drawn object; null: three and a half times N, or the size of the file.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   n_objects: field(
     positiveInteger,
     1,
     'Different objects under one probe, side by side in one file and told apart by scan_index: several experiments to train on at once.',
-    local,
   ),
   amplitude_range: field(
     optional(numberPair),
     null,
     'Smallest and largest amplitude, such as 0.9,1 for a weak object; null: as the kind of object has it.',
-    local,
   ),
   phase_span_rad: field(
     optional(nonNegativeNumber),
     null,
     'Largest minus smallest phase; above 6.28 it wraps; null: as the kind of object has it.',
-    { unit: 'rad', ...local },
+    { unit: 'rad' },
   ),
   object_phase: field(
     optional(oneOf('independent', 'from_amplitude', 'none')),
     null,
     "Where the phase comes from: a draw of its own, π·tanh of the amplitude (published), or nowhere; null: its own, a picture's where there is one.",
-    local,
   ),
   random_field_exponent: field(
     nonNegativeNumber,
     0.4,
     'Amplitudes of the random field fall as frequency to minus this: 0.4 (published) is grainy, 1.5 cloudy.',
-    local,
   ),
   object_file: field(
     optional(text),
     null,
     'Complex object from FILE or FILE:key (NPZ, NPY, HDF5; objectGuess, object or reconstructed_object when no key is given); null: from input_file.',
-    local,
   ),
   amplitude_image: field(
     optional(text),
     null,
     'Picture whose brightness becomes the amplitude: PNG, TIFF, NPY, or FILE:key; null: constant amplitude.',
-    local,
   ),
-  phase_image: field(optional(text), null, 'The same for the phase, of equal size; null: none.', local),
+  phase_image: field(optional(text), null, 'The same for the phase, of equal size; null: none.'),
 };
 
 /** What illuminates it. */
@@ -172,76 +127,73 @@ const probeFields = {
     optional(patternSide),
     null,
     'Side of the square diffraction patterns; null: 64, or the side of the probe from a file.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   probe: field(
     oneOf('structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike', 'file'),
     'structured',
     'What illuminates: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file.',
-    local,
   ),
   probe_diameter_px: field(
     optional(positiveNumber),
     null,
     'Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike); null: a third of N.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   probe_curvature_rad: field(
     nonNegativeNumber,
     1.2,
     'Curvature of the structured and the Gaussian probe: phase at half maximum minus that at the centre. Curved probes tell the object from its twin.',
-    { unit: 'rad', ...local },
+    { unit: 'rad' },
   ),
   probe_coma_rad: field(
     nonNegativeNumber,
     0,
     'Coma of the structured and the Gaussian probe at half maximum; it breaks the symmetry that a curved phase alone leaves.',
-    { unit: 'rad', ...local },
+    { unit: 'rad' },
   ),
-  probe_coma_angle_rad: field(anyNumber, 0, 'Direction of the coma, from +x to +y.', { unit: 'rad', ...local }),
+  probe_coma_angle_rad: field(anyNumber, 0, 'Direction of the coma, from +x to +y.', { unit: 'rad' }),
   probe_mode_powers: field(
     optional(numberList),
     null,
     'Powers of incoherent, mutually orthogonal modes, such as 0.7,0.2,0.1 (partial coherence); null: one mode.',
-    local,
   ),
   aberrations_rad: field(
     optional(numberList),
     null,
     'Zernike terms 4, 5, 6, … in the order of Noll (defocus, astigmatism ×2, coma ×2, …), rms over the disc, for zernike and zone_plate; null: drawn for zernike, none for zone_plate.',
-    { unit: 'rad', ...local },
+    { unit: 'rad' },
   ),
-  aberration_rms_rad: field(nonNegativeNumber, 1, 'Rms of drawn aberrations.', { unit: 'rad', ...local }),
+  aberration_rms_rad: field(nonNegativeNumber, 1, 'Rms of drawn aberrations.', { unit: 'rad' }),
   outer_zone_m: field(
     optional(positiveNumber),
     null,
     'Width of the outermost zone of the zone plate, about the size of its focus; null: three object pixels.',
-    { unit: 'm', ...local },
+    { unit: 'm' },
   ),
-  zone_plate_stop: field(belowOne, 0.35, "Diameter of the zone plate's central stop as a share of its own.", local),
+  zone_plate_stop: field(belowOne, 0.35, "Diameter of the zone plate's central stop as a share of its own."),
   defocus_m: field(
     optional(anyNumber),
     null,
     'Distance of the sample behind the focus of the zone plate; null: what makes the lit disc probe_diameter_px wide.',
-    { unit: 'm', ...local },
+    { unit: 'm' },
   ),
   probe_file: field(
     optional(text),
     null,
     'Probe from FILE or FILE:key (NPZ, NPY, HDF5; modes first); null: from input_file.',
-    local,
   ),
   energy_eV: field(
     optional(positiveNumber),
     null,
     'Photon energy, for lengths in metres; recorded in the file; null: none.',
-    { unit: 'eV', ...local },
+    { unit: 'eV' },
   ),
   object_pixel_m: field(
     optional(positiveNumber),
     null,
     'Side of an object pixel, for lengths in metres; recorded in the file; null: everything is in pixels.',
-    { unit: 'm', ...local },
+    { unit: 'm' },
   ),
 };
 
@@ -251,44 +203,41 @@ const scanFields = {
     oneOf('jittered_raster', 'fermat_spiral', 'concentric', 'random', 'file'),
     'jittered_raster',
     'Where it is scanned: a raster with random shifts (a plain one leaves a lattice in the image), a Fermat spiral, rings, random positions, or those of a file.',
-    local,
   ),
   step_px: field(
     optional(positiveNumber),
     null,
     'Mean distance of neighbouring positions; a third of the probe diameter overlaps well; null: a twelfth of N.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   n_patterns: field(
     optional(positiveInteger),
     null,
     'About this many positions on each object (exactly so for random ones), in place of step_px; null: as step_px gives.',
-    { unit: 'patterns', aliases: ['n_images'], ...local },
+    { unit: 'patterns', aliases: ['n_images'] },
   ),
-  jitter: field(nonNegativeNumber, 0.3, 'Largest shift of a raster position along each axis, in steps.', local),
+  jitter: field(nonNegativeNumber, 0.3, 'Largest shift of a raster position along each axis, in steps.'),
   buffer_px: field(
     optional(nonNegativeNumber),
     null,
     'Positions keep this distance from the edges of the object; null: N/2 + 1, so that patterns see nothing beyond it.',
-    { unit: 'px', aliases: ['buffer'], ...local },
+    { unit: 'px', aliases: ['buffer'] },
   ),
   position_error_px: field(
     nonNegativeNumber,
     0,
     'Standard deviation, along each axis, of the true positions around the recorded ones; the truth is kept as xcoords_true and ycoords_true.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   positions_file: field(
     optional(text),
     null,
     'Positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); moved to the middle of the object where they do not lie on it; null: none.',
-    local,
   ),
   positions_unit: field(
     optional(oneOf('px', 'm')),
     null,
     'Unit of positions_file: object pixels or metres; null: as the file says.',
-    local,
   ),
 };
 
@@ -297,47 +246,40 @@ const detectorFields = {
   photons: field(positiveNumber, 1e6, 'Mean photons of a pattern, before beam stop and detector.', {
     unit: 'photons',
     aliases: ['n_photons', 'nphotons'],
-    ...local,
   }),
-  noise: field(flag, true, 'Draw Poisson counts; false: expected values, without read-out noise.', local),
-  electrons_per_photon: field(positiveNumber, 1, 'Electrons that one photon makes in a pixel.', {
-    unit: 'electrons',
-    ...local,
-  }),
+  noise: field(flag, true, 'Draw Poisson counts; false: expected values, without read-out noise.'),
+  electrons_per_photon: field(positiveNumber, 1, 'Electrons that one photon makes in a pixel.', { unit: 'electrons' }),
   readout_noise_e: field(nonNegativeNumber, 0, 'Gaussian read-out noise, rms; 0: a photon-counting detector.', {
     unit: 'electrons',
-    ...local,
   }),
   full_well_e: field(
     optional(positiveNumber),
     null,
     'Electrons that a pixel holds; brighter ones are clipped (saturation); null: no limit.',
-    { unit: 'electrons', ...local },
+    { unit: 'electrons' },
   ),
-  dead_pixels: field(wholeNumber, 0, 'Pixels at random places that always read 0.', { unit: 'pixels', ...local }),
+  dead_pixels: field(wholeNumber, 0, 'Pixels at random places that always read 0.', { unit: 'pixels' }),
   hot_pixels: field(
     wholeNumber,
     0,
     'Pixels at random places that always read the full well, or 65535 counts without one.',
-    { unit: 'pixels', ...local },
+    { unit: 'pixels' },
   ),
   beamstop_diameter_px: field(
     nonNegativeNumber,
     0,
     'Diameter of a disc around the zero frequency where no light arrives; 0: none.',
-    { unit: 'px', ...local },
+    { unit: 'px' },
   ),
   detector_mask: field(
     optional(text),
     null,
     'More unusable pixels (true = bad, such as the gaps between modules) from FILE or FILE:key; null: none.',
-    local,
   ),
   declare_bad_pixels: field(
     flag,
     true,
     'Write all these as bad_pixels, which training leaves out; false: leave them in the patterns undeclared, to see what that does.',
-    local,
   ),
 };
 
@@ -351,6 +293,81 @@ export const SIMULATION_GROUPS = {
   'Random numbers': seedFields,
 } as const;
 
+/** The fields that rules look at; the schema has them all. */
+interface Fields {
+  readonly object: string;
+  readonly probe: string;
+  readonly scan: string;
+  readonly [name: string]: unknown;
+}
+
+/** Fields that play a part only beside one value of another. */
+const ONLY_WITH: readonly (readonly [field: string, of: string, value: string])[] = [
+  ['object_file', 'object', 'file'],
+  ['amplitude_image', 'object', 'image'],
+  ['phase_image', 'object', 'image'],
+  ['probe_file', 'probe', 'file'],
+  ['positions_file', 'scan', 'file'],
+  ['outer_zone_m', 'probe', 'zone_plate'],
+  ['defocus_m', 'probe', 'zone_plate'],
+];
+
+/** Refuses fields that contradict each other or would do nothing. */
+function checkSimulation(config: object, context: z.RefinementCtx): void {
+  const fields = config as Fields;
+  const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+  const has = (name: string) => fields[name] !== null;
+  for (const [field, of, value] of ONLY_WITH) {
+    if (has(field) && fields[of] !== value) {
+      refuse(field, `${field} plays no part with ${of} ${String(fields[of])}; write ${of} ${value}, or leave it out.`);
+    }
+  }
+  if (has('step_px') && has('n_patterns')) {
+    refuse('n_patterns', 'step_px and n_patterns both say how dense the scan is; give one of them.');
+  }
+  if (has('probe_diameter_px') && has('defocus_m')) {
+    refuse('defocus_m', 'probe_diameter_px and defocus_m both say how wide the zone-plate beam is; give one of them.');
+  }
+  if (fields.object === 'file' && !has('object_file') && !has('input_file')) {
+    refuse('object', 'object file needs the file: give object_file FILE[:key] or input_file.');
+  }
+  if (fields.object === 'image' && !has('amplitude_image') && !has('phase_image')) {
+    refuse('object', 'object image needs pictures: give amplitude_image, phase_image, or both.');
+  }
+  if (fields.probe === 'file' && !has('probe_file') && !has('input_file')) {
+    refuse('probe', 'probe file needs the file: give probe_file FILE[:key] or input_file.');
+  }
+  if (fields.scan === 'file' && !has('positions_file')) {
+    refuse('scan', 'scan file needs the file of the positions: give positions_file FILE[:key].');
+  }
+  const drawn = fields.object !== 'file' && fields.object !== 'image';
+  if (!drawn && has('object_side_px')) {
+    refuse('object_side_px', `object_side_px plays no part with object ${fields.object}, which has its own size.`);
+  }
+  if (fields.n_objects !== 1 && (!drawn || fields.object === 'blank')) {
+    refuse('n_objects', `n_objects needs objects that can be drawn anew; object ${fields.object} is always the same.`);
+  }
+  if (fields.n_objects !== 1 && has('buffer_px')) {
+    refuse('buffer_px', 'buffer_px plays no part with n_objects: patterns must not see the neighbouring object.');
+  }
+  if ((has('outer_zone_m') || has('defocus_m')) && !has('object_pixel_m')) {
+    refuse(
+      'object_pixel_m',
+      'outer_zone_m and defocus_m are in metres; say how large an object pixel is with object_pixel_m.',
+    );
+  }
+  if (has('defocus_m') && !has('energy_eV')) {
+    refuse('energy_eV', 'defocus_m needs the wavelength; give the photon energy with energy_eV.');
+  }
+  const range = fields.amplitude_range as readonly [number, number] | null;
+  if (range !== null && !(range[0] >= 0 && range[1] > 0 && range[0] <= range[1])) {
+    refuse(
+      'amplitude_range',
+      `amplitude_range must be two rising numbers from 0, such as 0.2,1, got ${range.join(',')}.`,
+    );
+  }
+}
+
 /** A simulated scan with a known object. */
 export const simulationConfigSchema = z
   .strictObject({
@@ -363,22 +380,5 @@ export const simulationConfigSchema = z
   })
   .superRefine(checkSimulation);
 
-/** Labels for supervised training, cut from a reconstruction of the same scan. */
-export const labelConfigSchema = z.strictObject({
-  reconstruction: required(
-    path,
-    'NPZ with the reconstruction of this scan: reconstructed_object, and frame_origin_yx_px where it has one.',
-    local,
-  ),
-  output_file: required(path, 'NPZ file to write: the scan with "label".', local),
-  ...overwriteFields,
-});
-
 /** See {@link simulationConfigSchema}. */
 export type SimulationConfig = Readonly<z.output<typeof simulationConfigSchema>>;
-/** See {@link labelConfigSchema}. */
-export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
-/** See {@link demoConfigSchema}. */
-export type DemoConfig = Readonly<
-  Omit<z.output<typeof demoConfigSchema>, 'execution'> & { execution: ExecutionConfig }
->;

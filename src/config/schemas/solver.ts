@@ -1,29 +1,35 @@
 /**
- * How an iterative solver works: what every use of one has in common, whether it is called by `solve`, refines the image of a
- * network, or is an arm of a study.
+ * Iterative solvers: the options that every use of one has in common, and `solve`, a scan reconstructed without a network.
  *
  * @example
  * solverOptionsSchema.parse({ algorithm: 'lsqml' }).epochs; // 50
+ * solveConfigSchema.parse({ test_data_file: 'scan.npz', algorithm: 'lsqml' }).output_dir; // 'solver_outputs'
+ * parseRefinement('lsqml:20'); // { algorithm: 'lsqml', epochs: 20 }
  */
 
 import { z } from 'zod';
-import { field as declare, type FieldMeta } from '../field.js';
 import {
+  anyNumber,
   belowOne,
+  field,
   flag,
   type Kind,
   nonNegativeNumber,
   oneOf,
   openUnitInterval,
   optional,
+  path,
   positiveInteger,
   positiveNumber,
+  required,
   seedNumber,
+  text,
   unitInterval,
-} from '../kinds.js';
-
-const field = <S extends z.ZodType>(of: Kind<S>, fallback: z.output<S>, description: string, meta: FieldMeta = {}) =>
-  declare(of, fallback, description, { ...meta, legacyKey: null });
+  wordList,
+} from '../field.js';
+import { type DataConfig, dataConfigSchema } from './data.js';
+import { type DeviceConfig, deviceConfigSchema } from './execution.js';
+import { overwriteFields, sourceFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const;
@@ -40,13 +46,18 @@ export const ALGORITHM_TITLES: Readonly<Record<SolverAlgorithm, string>> = {
   dm: 'DM',
 };
 
-export const solverFields = {
+/** Which algorithm, how long. */
+const algorithmFields = {
   algorithm: field(
     oneOf(...SOLVER_ALGORITHMS),
     'rpie',
     'rpie and epie: one gradient step a batch, robust; pie: the same with the weights of 2004; lsqml: the best step of object and probe together in every batch; dm: the difference map, all patterns at once.',
   ),
   epochs: field(positiveInteger, 50, 'Passes over all patterns.', { unit: 'epochs', aliases: ['nepochs'] }),
+};
+
+/** How the steps of the algorithm are taken. */
+const stepFields = {
   batch_size: field(
     optional(positiveInteger),
     null,
@@ -82,13 +93,23 @@ export const solverFields = {
     null,
     'dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75.',
   ),
-  seed: field(seedNumber, 0, 'Seed of the order of the patterns.'),
+};
 
+const seedFields = {
+  seed: field(seedNumber, 0, 'Seed of the order of the patterns.'),
+};
+
+/** The object over the epochs. */
+const objectFields = {
   object_start: field(positiveInteger, 1, 'First epoch in which the object changes.', { unit: 'epochs' }),
   object_stop: field(optional(positiveInteger), null, 'Last epoch in which it changes; null: the last.', {
     unit: 'epochs',
   }),
   object_stride: field(positiveInteger, 1, 'It changes in every so many epochs.', { unit: 'epochs' }),
+};
+
+/** The probe over the epochs, its modes and its power. */
+const probeFields = {
   probe_start: field(positiveInteger, 2, 'First epoch in which the probe changes.', { unit: 'epochs' }),
   probe_stop: field(optional(positiveInteger), null, 'Last epoch in which it changes; null: the last.', {
     unit: 'epochs',
@@ -129,12 +150,18 @@ export const solverFields = {
     null,
     'Blank the probe where its smoothed intensity is below this share of the largest; null: nowhere.',
   ),
+};
+
+const smoothingFields = {
   tv_weight: field(
     nonNegativeNumber,
     0,
     'Total variation of the object that is taken away after each epoch, as a share of its usual amplitude; 0: none.',
   ),
+};
 
+/** Corrections of the scan positions. */
+const positionFields = {
   position_start: field(
     optional(positiveInteger),
     null,
@@ -155,7 +182,9 @@ export const solverFields = {
     unit: 'px',
   }),
   position_limit_px: field(positiveNumber, 5, 'And at most this far from its measured place.', { unit: 'px' }),
+};
 
+const engineFields = {
   engine: field(
     oneOf('auto', 'host', 'program'),
     'auto',
@@ -163,8 +192,122 @@ export const solverFields = {
   ),
 };
 
-/** See the module. */
+/** How an iterative solver works; the order is that of the options in a saved state. */
+export const solverFields = {
+  ...algorithmFields,
+  ...stepFields,
+  ...seedFields,
+  ...objectFields,
+  ...probeFields,
+  ...smoothingFields,
+  ...positionFields,
+  ...engineFields,
+};
+
+/** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
 /** See {@link solverOptionsSchema}. */
 export type SolverOptions = Readonly<z.output<typeof solverOptionsSchema>>;
+
+const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})$`, 'i');
+
+/** `algorithm:epochs`. */
+export const refinement: Kind<z.ZodString> = {
+  schema: z.string().regex(WRITTEN),
+  expected: `algorithm:epochs, such as lsqml:20 (${wordList(SOLVER_ALGORITHMS, 'or')})`,
+};
+
+/** The parts of such a text, which the schema has let through. */
+export function parseRefinement(written: string): { readonly algorithm: SolverAlgorithm; readonly epochs: number } {
+  const [, algorithm, epochs] = WRITTEN.exec(written) ?? [];
+  return { algorithm: algorithm.toLowerCase() as SolverAlgorithm, epochs: Number(epochs) };
+}
+
+const scanFields = {
+  test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
+  output_dir: field(path, 'solver_outputs', 'Folder of the reconstruction and its pictures; made if missing.'),
+  ...overwriteFields,
+  n_subsample: field(optional(positiveInteger), null, 'Patterns that are used, drawn at random; null: all.', {
+    unit: 'patterns',
+  }),
+  subsample_seed: field(optional(seedNumber), null, 'Seed of that draw, NumPy-compatible; null: the value of seed.'),
+};
+
+const beginningFields = {
+  init: field(
+    optional(text),
+    null,
+    'Begin with an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a product of Ptychodus; null: an empty object and the probe of the scan.',
+  ),
+  resume: field(
+    optional(path),
+    null,
+    'Go on with the run in this folder from its last state; the result is that of a run that was never interrupted. More epochs make a finished run longer.',
+  ),
+};
+
+const outputFields = {
+  save_every: field(
+    optional(positiveInteger),
+    10,
+    'Write the state from which the run can go on after so many epochs; null: at the end only.',
+    { unit: 'epochs' },
+  ),
+  preview_seconds: field(
+    optional(positiveNumber),
+    null,
+    'Write the pictures anew every so many seconds while it works; null: at the end only.',
+    { unit: 's' },
+  ),
+  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colours; null: from the image.', {
+    unit: 'rad',
+  }),
+  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colours; null: from the image.', {
+    unit: 'rad',
+  }),
+  product_file: field(
+    optional(path),
+    null,
+    'Also write the result as a product of Ptychodus, HDF5 (.h5) or NPZ (.npz); null: none.',
+  ),
+};
+
+/** The fields under the titles of the help. */
+export const SOLVE_GROUPS = {
+  Solving: { ...scanFields, ...algorithmFields, ...engineFields, ...seedFields, ...beginningFields },
+  Steps: stepFields,
+  Object: { ...objectFields, ...smoothingFields },
+  Probe: probeFields,
+  Positions: positionFields,
+  Output: outputFields,
+  Source: sourceFields,
+};
+
+/** A scan and how it is solved. */
+export const solveConfigSchema = z
+  .strictObject({
+    ...scanFields,
+    ...solverFields,
+    ...beginningFields,
+    ...outputFields,
+    ...sourceFields,
+    data: dataConfigSchema.prefault({}),
+    execution: deviceConfigSchema.prefault({}),
+  })
+  .superRefine(({ engine, execution }, context) => {
+    if (engine !== 'host' || execution.accelerator !== 'cuda') return;
+    context.addIssue({
+      code: 'custom',
+      path: ['engine'],
+      message: 'engine: host computes on the processor, but accelerator is cuda; leave one of them out.',
+    });
+  });
+
+/** See {@link solveConfigSchema}. */
+export type SolveConfig = Readonly<
+  Omit<z.output<typeof solveConfigSchema>, 'data' | 'execution'> & {
+    data: DataConfig;
+    execution: DeviceConfig;
+  }
+>;

@@ -8,10 +8,9 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { field, required } from '../field.js';
-import { flag, path, seedNumber } from '../kinds.js';
-import { overwriteFields } from './output.js';
-import { imageShare } from './overlap.js';
+import { field, flag, path, required, seedNumber } from '../field.js';
+import { imageShare } from './evaluation.js';
+import { overwriteFields } from './shared.js';
 import { ALGORITHM_TITLES } from './solver.js';
 
 /** Names become parts of file names. */
@@ -113,10 +112,13 @@ export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 
 /** What the command takes besides the file of the study. */
 export const studyRunSchema = z.strictObject({
-  output_dir: required(path, 'Folder of the study; made if missing.', { legacyKey: null }),
+  output_dir: required(path, 'Folder of the study; made if missing.'),
   ...overwriteFields,
-  post_verify_only: field(flag, false, 'Run the ten checks on a finished study, nothing else.', { legacyKey: null }),
+  post_verify_only: field(flag, false, 'Run the ten checks on a finished study, nothing else.'),
 });
+
+/** See {@link studyRunSchema}. */
+export type StudyRunConfig = Readonly<z.output<typeof studyRunSchema>>;
 
 /** What the study itself decides: not to be given in the blocks. */
 const DECIDED: Readonly<Record<string, readonly string[]>> = {

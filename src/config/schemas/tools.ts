@@ -1,14 +1,14 @@
 /**
- * The data tools: `inspect`, `convert`, `split` and `orient`. The scan itself is the command's argument; how it is opened is the
- * block `data`, as for training.
+ * The data tools, `inspect`, `convert`, `split`, `orient` and `label`, and the demonstration. The scan itself is the command's
+ * argument; how it is opened is the block `data`, as for training.
  *
  * @example
  * splitConfigSchema.parse({ output_dir: 'parts' }).fraction; // 0.8
  */
 
 import { z } from 'zod';
-import { field, required } from '../field.js';
 import {
+  field,
   flag,
   nonNegativeNumber,
   oneOf,
@@ -16,13 +16,14 @@ import {
   optional,
   path,
   positiveInteger,
+  required,
   seedNumber,
-} from '../kinds.js';
+} from '../field.js';
 import { dataConfigSchema, type WithData } from './data.js';
-import { overwriteFields } from './output.js';
-import { sourceFields } from './sampling.js';
+import { deviceConfigSchema } from './execution.js';
+import { modelFields } from './model.js';
+import { overwriteFields, sourceFields } from './shared.js';
 
-const local = { legacyKey: null } as const;
 const { probe, measurement_domain } = sourceFields;
 
 /** What is drawn besides the text. */
@@ -31,7 +32,6 @@ export const inspectConfigSchema = z.strictObject({
     optional(path),
     null,
     'PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none.',
-    local,
   ),
   ...overwriteFields,
   probe,
@@ -41,19 +41,13 @@ export const inspectConfigSchema = z.strictObject({
 
 /** A scan in any readable format, written as a contract NPZ. */
 export const convertConfigSchema = z.strictObject({
-  output_file: required(path, 'NPZ file to write.', local),
+  output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
-  compress: field(
-    flag,
-    false,
-    'Deflate the arrays: a smaller file, but one whose patterns cannot be read one by one.',
-    local,
-  ),
+  compress: field(flag, false, 'Deflate the arrays: a smaller file, but one whose patterns cannot be read one by one.'),
   n_subsample: field(optional(positiveInteger), null, 'Patterns that are taken over, drawn at random; null: all.', {
-    ...local,
     unit: 'patterns',
   }),
-  subsample_seed: field(optional(seedNumber), null, 'Seed of that draw, NumPy-compatible; null: 0.', local),
+  subsample_seed: field(optional(seedNumber), null, 'Seed of that draw, NumPy-compatible; null: 0.'),
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),
@@ -61,20 +55,19 @@ export const convertConfigSchema = z.strictObject({
 
 /** A scan cut in two along an axis: one part to train on, one to test with. */
 export const splitConfigSchema = z.strictObject({
-  output_dir: required(path, 'Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; made if missing.', local),
+  output_dir: required(path, 'Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; made if missing.'),
   ...overwriteFields,
   fraction: field(
     openUnitInterval,
     0.8,
     'Where the cut is, as a fraction of the range of the coordinates; positions before it are for training.',
-    local,
   ),
-  axis: field(oneOf('x', 'y'), 'y', 'Coordinate that is cut.', local),
+  axis: field(oneOf('x', 'y'), 'y', 'Coordinate that is cut.'),
   gap_px: field(
     nonNegativeNumber,
     0,
     'Leave out positions nearer to the cut than half of this, so that no place is lit in both parts.',
-    { ...local, unit: 'px' },
+    { unit: 'px' },
   ),
   probe,
   measurement_domain,
@@ -87,12 +80,33 @@ export const orientConfigSchema = z.strictObject({
     optional(path),
     null,
     'PNG file for the reconstructions in all eight orientations, best first; null: none.',
-    local,
   ),
   ...overwriteFields,
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),
+});
+
+/** Labels for supervised training, cut from a reconstruction of the same scan. */
+export const labelConfigSchema = z.strictObject({
+  reconstruction: required(
+    path,
+    'NPZ with the reconstruction of this scan: reconstructed_object, and frame_origin_yx_px where it has one.',
+  ),
+  output_file: required(path, 'NPZ file to write: the scan with "label".'),
+  ...overwriteFields,
+});
+
+/** The demonstration: everything else about it is fixed. */
+export const demoConfigSchema = z.strictObject({
+  output_dir: field(path, 'demo-output', 'Folder of the pictures, the report and the trained bundle; made if missing.'),
+  ...overwriteFields,
+  nepochs: field(optional(positiveInteger), null, 'Passes over the training groups; null: as many as the demo needs.', {
+    unit: 'epochs',
+  }),
+  gridsize: modelFields.gridsize,
+  seed: field(seedNumber, 0, 'Seed of the scan, the object and the training.'),
+  execution: deviceConfigSchema.prefault({}),
 });
 
 /** See {@link inspectConfigSchema}. */
@@ -103,3 +117,7 @@ export type ConvertConfig = WithData<typeof convertConfigSchema>;
 export type SplitConfig = WithData<typeof splitConfigSchema>;
 /** See {@link orientConfigSchema}. */
 export type OrientConfig = WithData<typeof orientConfigSchema>;
+/** See {@link labelConfigSchema}. */
+export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
+/** See {@link demoConfigSchema}. */
+export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;

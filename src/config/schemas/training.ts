@@ -10,9 +10,9 @@
  */
 
 import { z } from 'zod';
-import { field } from '../field.js';
 import {
   belowOne,
+  field,
   flag,
   nonNegativeNumber,
   oneOf,
@@ -22,15 +22,15 @@ import {
   positiveInteger,
   positiveNumber,
   powerOfTwo,
+  published,
   seedNumber,
   unitInterval,
   wholeNumber,
-} from '../kinds.js';
+} from '../field.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
 import { type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
-import { overwriteFields } from './output.js';
-import { groupCount, samplingFields, sequentialSampling, sourceFields } from './sampling.js';
+import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
 import { checkTraining } from './trainingRules.js';
 
 /** Groups that a training run has where nothing is said; `finaliseTrainingConfig` caps it at the number of patterns. */
@@ -46,14 +46,16 @@ const trainingFields = {
     legacyKey: 'output_prefix',
   }),
   ...overwriteFields,
-  nepochs: field(positiveInteger, 50, 'Passes over the training groups.', { unit: 'epochs', aliases: ['max_epochs'] }),
-  batch_size: field(powerOfTwo, 16, 'Groups in one training step.', { unit: 'groups' }),
+  nepochs: published(positiveInteger, 50, 'Passes over the training groups.', {
+    unit: 'epochs',
+    aliases: ['max_epochs'],
+  }),
+  batch_size: published(powerOfTwo, 16, 'Groups in one training step.', { unit: 'groups' }),
   learning_rate: field(positiveNumber, 1e-3, 'Step size of the optimiser at the start.', {
-    legacyKey: null,
     alsoIn: 'execution',
     aliases: ['torch_learning_rate'],
   }),
-  scheduler: field(
+  scheduler: published(
     oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
     'Default',
     'Learning rate over the epochs: Default is constant, Exponential multiplies by 0.95 an epoch.',
@@ -74,36 +76,39 @@ const trainingFields = {
       },
     },
   ),
-  lr_warmup_epochs: field(wholeNumber, 0, 'WarmupCosine: epochs of linear rise from a tenth of the rate.', {
+  lr_warmup_epochs: published(wholeNumber, 0, 'WarmupCosine: epochs of linear rise from a tenth of the rate.', {
     unit: 'epochs',
   }),
-  lr_min_ratio: field(unitInterval, 0.1, 'WarmupCosine: the last rate as a fraction of learning_rate.'),
-  plateau_factor: field(openUnitInterval, 0.5, 'ReduceLROnPlateau: factor on the rate when the loss stands still.', {
-    aliases: ['torch_plateau_factor'],
-  }),
-  plateau_patience: field(wholeNumber, 2, 'ReduceLROnPlateau: epochs without improvement before the rate falls.', {
+  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the last rate as a fraction of learning_rate.'),
+  plateau_factor: published(
+    openUnitInterval,
+    0.5,
+    'ReduceLROnPlateau: factor on the rate when the loss stands still.',
+    { aliases: ['torch_plateau_factor'] },
+  ),
+  plateau_patience: published(wholeNumber, 2, 'ReduceLROnPlateau: epochs without improvement before the rate falls.', {
     unit: 'epochs',
     aliases: ['torch_plateau_patience'],
   }),
-  plateau_min_lr: field(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
+  plateau_min_lr: published(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
     aliases: ['torch_plateau_min_lr'],
   }),
-  plateau_threshold: field(nonNegativeNumber, 0, 'ReduceLROnPlateau: relative improvement that counts.', {
+  plateau_threshold: published(nonNegativeNumber, 0, 'ReduceLROnPlateau: relative improvement that counts.', {
     aliases: ['torch_plateau_threshold'],
   }),
-  optimizer: field(oneOf('adam', 'adamw', 'sgd'), 'adam', 'Who takes the steps.'),
-  adam_beta1: field(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
-  adam_beta2: field(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
-  momentum: field(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
-  weight_decay: field(
+  optimizer: published(oneOf('adam', 'adamw', 'sgd'), 'adam', 'Who takes the steps.'),
+  adam_beta1: published(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
+  adam_beta2: published(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
+  momentum: published(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
+  weight_decay: published(
     nonNegativeNumber,
     0,
     'Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd.',
   ),
-  gradient_clip_val: field(optional(positiveNumber), null, 'Limit of the gradients; null: none.', {
+  gradient_clip_val: published(optional(positiveNumber), null, 'Limit of the gradients; null: none.', {
     alsoIn: 'execution',
   }),
-  gradient_clip_algorithm: field(
+  gradient_clip_algorithm: published(
     oneOf('norm', 'value', 'agc'),
     'norm',
     'How gradients are limited: the norm of all together, each value, or the norm of each tensor relative to its weights (agc).',
@@ -113,52 +118,49 @@ const trainingFields = {
     belowOne,
     0,
     'Keep an exponential moving average of the weights with this decay a step, and validate and save the average; 0: none.',
-    { legacyKey: null },
   ),
-  nll_weight: field(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
-  mae_weight: field(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
-  realspace_weight: field(nonNegativeNumber, 0, 'Weight of the losses of the object as a whole.'),
-  realspace_mae_weight: field(
+  nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
+  mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
+  realspace_weight: published(nonNegativeNumber, 0, 'Weight of the losses of the object as a whole.'),
+  realspace_mae_weight: published(
     nonNegativeNumber,
     0,
     'Within the losses of the object: weight of the mean absolute error against the known object, as complex numbers.',
   ),
-  tv_weight: field(nonNegativeNumber, 0, 'Within the losses of the object: weight of its total variation.'),
+  tv_weight: published(nonNegativeNumber, 0, 'Within the losses of the object: weight of its total variation.'),
   stage_1_epochs: field(
     wholeNumber,
     0,
     'Epochs at the start that learn from the amplitude loss alone, before the configured losses fade in.',
-    { unit: 'epochs', legacyKey: null },
+    { unit: 'epochs' },
   ),
   stage_2_epochs: field(
     wholeNumber,
     0,
     'Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1.',
-    { unit: 'epochs', legacyKey: null },
+    { unit: 'epochs' },
   ),
   physics_weight_schedule: field(
     oneOf('linear', 'cosine', 'exponential'),
     'cosine',
     'How the weight rises in stage 2.',
-    { legacyKey: null },
   ),
   stage_3_lr_factor: field(
     positiveNumber,
     0.1,
     'Factor on the learning rate once stage 1 is over; no effect without stages.',
-    { legacyKey: null },
   ),
-  torch_loss_mode: field(
+  torch_loss_mode: published(
     oneOf('poisson', 'mae'),
     'poisson',
     'Published word for the loss: mae is nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
   ),
-  torch_mae_pred_l2_match_target: field(
+  torch_mae_pred_l2_match_target: published(
     flag,
     false,
     'Scale each predicted pattern to the norm of the measured one before the mean absolute error.',
   ),
-  nphotons: field(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
+  nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
     unit: 'photons',
   }),
   intensity_scale_trainable: field(flag, true, 'Train the factor between normalised amplitudes and counts.', {
@@ -168,95 +170,83 @@ const trainingFields = {
     oneOf('counts_v1', 'ci_intensity_v2'),
     'counts_v1',
     'Where the scales of the data meet: counts_v1, or the count-intensity contract of the PyTorch family.',
-    { unavailable: ['legacy_v1'], legacyKey: null },
+    { unavailable: ['legacy_v1'] },
   ),
   profile: field(
     optional(oneOf('ci')),
     null,
     'A published set of values: ci is scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
-    { legacyKey: null },
   ),
   probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
   probe_learning_rate: field(
     optional(positiveNumber),
     null,
     'Step size of the probe, relative to its rms value; null: that of learning_rate.',
-    { legacyKey: null },
   ),
   position_trainable: field(
     flag,
     false,
     'Train the scan positions; needs gridsize above 1, where the members of a group overlap.',
-    { legacyKey: null },
   ),
   position_learning_rate: field(
     optional(positiveNumber),
     null,
     'Step size of the positions; null: twenty times learning_rate.',
-    { unit: 'px', legacyKey: null },
+    { unit: 'px' },
   ),
   position_step_limit_px: field(
     optional(positiveNumber),
     null,
     'A position moves at most this far from its measured place; null: no limit.',
-    { unit: 'px', legacyKey: null },
+    { unit: 'px' },
   ),
   position_start_epoch: field(
     wholeNumber,
     3,
     'Epochs before the positions begin to move: the network must know the object a little.',
-    { unit: 'epochs', legacyKey: null },
+    { unit: 'epochs' },
   ),
   positions_provided: field(flag, true, 'The scan positions are measured, not nominal ones.', {
     legacyKey: 'positions.provided',
     fixed: true,
   }),
-  n_groups: field(
+  n_groups: published(
     groupCount,
     null,
     `Groups to train on; null: ${DEFAULT_GROUPS}, or one for each pattern where there are fewer; all: one for each pattern.`,
     { unit: 'groups', formerly: ['n_images'] },
   ),
   ...samplingFields,
-  sequential_sampling: field(flag, false, sequentialSampling),
+  sequential_sampling: published(flag, false, sequentialSampling),
   val_fraction: field(
     belowOne,
     0.05,
     'Share of the groups kept for validation where no test_data_file is given; 0: none.',
-    { legacyKey: null },
   ),
   init: field(
     optional(path),
     null,
     'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.',
-    { legacyKey: null },
   ),
   resume: field(
     optional(path),
     null,
     'Go on with the interrupted run in this folder; the result is that of a run that was never interrupted. Without a folder: output_dir.',
-    { legacyKey: null, bare: '' },
+    { bare: '' },
   ),
-  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.', {
-    legacyKey: null,
-  }),
+  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.'),
   log_patch_stats: field(
     flag,
     false,
     'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
-    {
-      legacyKey: null,
-    },
   ),
   patch_stats_limit: field(
     optional(positiveInteger),
     null,
     'At most this many batches of an epoch are written by log_patch_stats; null: all.',
-    { unit: 'batches', legacyKey: null },
+    { unit: 'batches' },
   ),
-  seed: field(seedNumber, 0, 'Seed of the initial weights, of the shuffling and of the grouping.', {
-    legacyKey: null,
-  }),
+  seed: field(seedNumber, 0, 'Seed of the initial weights, of the shuffling and of the grouping.'),
   ...sourceFields,
 };
 

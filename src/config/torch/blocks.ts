@@ -7,22 +7,20 @@
  * this package, which win over the blocks.
  *
  * @example
- * translateTorch({ data: { grid_size: [2, 2], K: 7 } }, 'training', 'run.yaml').given;
+ * translateTorch({ data: { grid_size: [2, 2], K: 7 } }, trainingDefinition, 'run.yaml').given;
  * // [{ name: 'gridsize', value: 2, … }, { name: 'neighbor_count', value: 7, … }]
  */
 
 import { PtychoError } from '../../core/errors.js';
-import { show, unknownKey } from '../collect.js';
-import {
-  allFields,
-  type ConfigDefinition,
-  inferenceDefinition,
-  modelDefinition,
-  namesOf,
-  trainingDefinition,
-} from '../definition.js';
-import { CI_CONTRACT, CI_DEFAULTS, contradiction } from '../expand.js';
-import { notAvailable } from '../field.js';
+import { unknownKey } from '../collect.js';
+import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
+import { fieldsOf, notAvailable, show } from '../field.js';
+import { dataFields } from '../schemas/data.js';
+import { executionFields } from '../schemas/execution.js';
+import { inferenceConfigSchema } from '../schemas/inference.js';
+import { modelFields } from '../schemas/model.js';
+import { trainingConfigSchema } from '../schemas/training.js';
+import { CI_CONTRACT, CI_DEFAULTS, contradiction } from '../schemas/trainingRules.js';
 import { nearestName } from '../suggest.js';
 import { SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
 
@@ -67,11 +65,10 @@ const KIND_BLOCKS: Readonly<Record<TorchKind, readonly TorchBlock[]>> = {
   model: ['data', 'model'],
 };
 
-const DEFINITIONS: Readonly<Record<TorchKind, ConfigDefinition<unknown>>> = {
-  training: trainingDefinition,
-  inference: inferenceDefinition,
-  model: modelDefinition,
-};
+/** Every name by which a field of a run may be given. */
+export const RUN_NAMES: ReadonlySet<string> = namesOf(
+  [trainingConfigSchema, inferenceConfigSchema, modelFields, dataFields, executionFields].flatMap((of) => fieldsOf(of)),
+);
 
 /** Where the defaults of that family are said to come from. */
 export const TORCH_DEFAULTS = 'default of PyTorch-style configurations';
@@ -111,12 +108,12 @@ export function readTorchFile(values: Values, origin: string): TorchFile {
  */
 export function translateTorch(
   blocks: TorchBlocks,
-  kind: TorchKind,
+  definition: ConfigDefinition<unknown>,
   origin: string,
   profile?: unknown,
 ): TorchTranslation {
   checkNames(blocks, origin);
-  const translator = new Translator(blocks, kind, origin, profile);
+  const translator = new Translator(blocks, definition, origin, profile);
   return translator.translate();
 }
 
@@ -125,14 +122,16 @@ class Translator {
   readonly #defaults: Written[] = [];
   readonly #notes: string[] = [];
   readonly #wanted: ReadonlySet<string>;
+  readonly kind: TorchKind;
 
   constructor(
     readonly blocks: TorchBlocks,
-    readonly kind: TorchKind,
+    definition: ConfigDefinition<unknown>,
     readonly origin: string,
     readonly profile: unknown,
   ) {
-    this.#wanted = namesOf(DEFINITIONS[kind]);
+    this.kind = definition.name as TorchKind;
+    this.#wanted = namesOf(allFields(definition));
   }
 
   translate(): TorchTranslation {
@@ -191,7 +190,7 @@ class Translator {
 
   #assume(name: string, value: unknown): void {
     // The model of a reconstruction is the bundle's: a default claims nothing about it.
-    const claimed = this.kind === 'inference' && isModelField(name);
+    const claimed = this.kind === 'inference' && name in modelFields;
     if (this.#wanted.has(name) && !claimed) this.#defaults.push({ name, value, written: name });
   }
 
@@ -387,18 +386,13 @@ class Translator {
 
 /** Keys of a block are names of that family or fields of this package. */
 function checkNames(blocks: TorchBlocks, origin: string): void {
-  const own = new Set([...namesOf(trainingDefinition), ...namesOf(inferenceDefinition)]);
   for (const [block, values] of Object.entries(blocks) as [TorchBlock, Values][]) {
     const known = Object.keys(torchFieldsOf(block));
     for (const key of Object.keys(values)) {
-      if (known.includes(key) || own.has(key)) continue;
-      throw unknownKey(origin, `${block}${SUFFIX}.${key}`, nearestName(key, [...known, ...own]));
+      if (known.includes(key) || RUN_NAMES.has(key)) continue;
+      throw unknownKey(origin, `${block}${SUFFIX}.${key}`, nearestName(key, [...known, ...RUN_NAMES]));
     }
   }
-}
-
-function isModelField(name: string): boolean {
-  return allFields(modelDefinition).some((field) => field.name === name);
 }
 
 function isBlock(value: unknown): value is Values {

@@ -10,17 +10,12 @@
  */
 
 import { collectLayer, newCollection, unknownKey } from '../collect.js';
-import {
-  type ConfigDefinition,
-  inferenceDefinition,
-  modelDefinition,
-  namesOf,
-  trainingDefinition,
-} from '../definition.js';
+import { inferenceDefinition, modelDefinition, trainingDefinition } from '../commands.js';
+import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
 import { type Resolved, settle } from '../resolve.js';
 import type { InferenceConfig, ModelRequest, TrainingRequest } from '../schema.js';
 import { nearestName } from '../suggest.js';
-import type { TorchBlocks } from './blocks.js';
+import { RUN_NAMES, type TorchBlocks } from './blocks.js';
 import { type TorchBlock, torchHome } from './fields.js';
 import { collectTorchBlocks } from './layers.js';
 
@@ -62,7 +57,7 @@ export function fromTorchConfigs(configs: TorchBlocks, overrides: Readonly<Recor
   const resolve = <T>(definition: ConfigDefinition<T>): Resolved<T> => {
     const collection = newCollection();
     const guard = collectTorchBlocks(definition, { blocks, profile, origin: ORIGIN }, collection);
-    const wanted = namesOf(definition);
+    const wanted = namesOf(allFields(definition));
     const values = Object.fromEntries(Object.entries(own).filter(([name]) => wanted.has(name)));
     collectLayer(definition, { source: 'caller', origin: 'overrides', values }, collection);
     guard();
@@ -83,7 +78,6 @@ const PAIR = ['scale_contract_version', 'measurement_domain'];
 
 /** Overrides by names of that family go into the blocks, above what these say. */
 function splitOverrides(configs: TorchBlocks, overrides: Readonly<Record<string, unknown>>) {
-  const here = new Set([...namesOf(trainingDefinition), ...namesOf(inferenceDefinition)]);
   const blocks: Partial<Record<TorchBlock, Record<string, unknown>>> = {};
   for (const [block, values] of Object.entries(configs)) blocks[block as TorchBlock] = { ...values };
   const own: Record<string, unknown> = {};
@@ -93,7 +87,7 @@ function splitOverrides(configs: TorchBlocks, overrides: Readonly<Record<string,
     // Contract and domain are a pair, judged together in their block.
     const paired = PAIR.includes(name) && PAIR.every((one) => overrides[one] !== undefined);
     if (name === 'profile') profile = value;
-    else if (here.has(name) && !paired) own[name] = value;
+    else if (RUN_NAMES.has(name) && !paired) own[name] = value;
     else if (home) {
       const block = blocks[home.block] ?? {};
       // The block's own word for the same field would contradict.
@@ -102,7 +96,7 @@ function splitOverrides(configs: TorchBlocks, overrides: Readonly<Record<string,
         if (home.to !== undefined && other?.to === home.to) delete block[key];
       }
       blocks[home.block] = { ...block, [name]: value };
-    } else throw unknownKey('overrides', name, nearestName(name, here));
+    } else throw unknownKey('overrides', name, nearestName(name, RUN_NAMES));
   }
   return { blocks, own, profile };
 }

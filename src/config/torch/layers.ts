@@ -1,23 +1,24 @@
 /** A PyTorch-style file as layers of a resolution, and the guards that need to see what stands beside it. */
 
 import { PtychoError } from '../../core/errors.js';
-import { type Collection, collectLayer, LayerCollector } from '../collect.js';
-import { allFields, type ConfigDefinition } from '../definition.js';
-import { needsMae } from '../expand.js';
-import { readTorchFile, TORCH_DEFAULTS, type TorchBlocks, type TorchKind, translateTorch } from './blocks.js';
+import { collectLayer, LayerCollector } from '../collect.js';
+import { allFields, type Collection, type ConfigDefinition, type Layer } from '../definition.js';
+import { needsMae } from '../schemas/trainingRules.js';
+import { isTorchShaped, readTorchFile, TORCH_DEFAULTS, type TorchBlocks, translateTorch } from './blocks.js';
 
 /** Where two families of configurations disagree by four orders of magnitude. */
 const TORCH_NPHOTONS = 1e5;
 
 /**
- * Collects a PyTorch-style file: defaults of that family, then its blocks, then the fields beside them.
- * @returns the guards, to be run when all stronger layers are collected.
+ * Collects a file where it is of that style: defaults of that family, then its blocks, then the fields beside them.
+ * @returns the guards, to be run when all stronger layers are collected; undefined for other files.
  */
-export function collectTorchFile(
+export function readTorchStyle(
   definition: ConfigDefinition<unknown>,
-  file: { readonly origin: string; readonly values: Readonly<Record<string, unknown>> },
+  file: Layer,
   into: Collection,
-): () => void {
+): (() => void) | undefined {
+  if (!isTorchShaped(file.values)) return undefined;
   const { blocks, profile, rest, notes } = readTorchFile(file.values, file.origin);
   into.notes.push(...notes);
   const guard = collectTorchBlocks(definition, { blocks, profile, origin: file.origin }, into);
@@ -31,12 +32,7 @@ export function collectTorchBlocks(
   torch: { readonly blocks: TorchBlocks; readonly profile?: unknown; readonly origin: string },
   into: Collection,
 ): () => void {
-  const { given, defaults, notes } = translateTorch(
-    torch.blocks,
-    definition.name as TorchKind,
-    torch.origin,
-    torch.profile,
-  );
+  const { given, defaults, notes } = translateTorch(torch.blocks, definition, torch.origin, torch.profile);
   into.notes.push(...notes);
   const fields = allFields(definition);
   // Metadata of a scan was collected before, but is stronger than any default.

@@ -1,9 +1,10 @@
 /** All readers, and which of them opens a file. */
 import { existsSync, statSync } from 'node:fs';
+import { SCAN_FORMATS, type ScanFormat } from '../../config/schemas/data.js';
 import { PtychoError } from '../../core/errors.js';
 import { openInput } from '../../core/inputFile.js';
 import { refuseMatlab5 } from '../../formats/hdf5/file.js';
-import { type ReaderOptions, SCAN_FORMATS, type ScanFile, type ScanFormat, type ScanReader } from '../scanFile.js';
+import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
 import { cxiReader } from './cxi.js';
 import { hdf5Reader } from './hdf5.js';
 import { npyReader } from './npy.js';

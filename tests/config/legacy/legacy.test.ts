@@ -1,13 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  allFields,
-  type ConfigDefinition,
-  inferenceDefinition,
-  sectionOf,
-  trainingDefinition,
-} from '../../../src/config/definition.js';
+import { inferenceDefinition, trainingDefinition } from '../../../src/config/commands.js';
+import { allFields, type ConfigDefinition, sectionOf } from '../../../src/config/definition.js';
 import type { FieldInfo } from '../../../src/config/field.js';
 import {
   derivedParams,

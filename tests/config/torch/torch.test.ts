@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { inferenceDefinition, trainingDefinition } from '../../../src/config/definition.js';
-import { finaliseTrainingConfig, resolveConfig } from '../../../src/config/resolve.js';
+import { inferenceDefinition, trainingDefinition } from '../../../src/config/commands.js';
+import { finaliseTrainingConfig } from '../../../src/config/finalise.js';
+import { resolveConfig } from '../../../src/config/resolve.js';
 import { TORCH_FIELDS, type TorchBlock } from '../../../src/config/torch/fields.js';
 import { fromTorchConfigs, type TorchBlocks } from '../../../src/config/torch/fromTorchConfigs.js';
 

@@ -1,6 +1,6 @@
 /** Names, tables, rectangles and settings of a comparison. */
 import { describe, expect, it } from 'vitest';
-import { comparisonDefinition } from '../../../src/config/definition.js';
+import { comparisonDefinition } from '../../../src/config/commands.js';
 import { resolveConfig } from '../../../src/config/resolve.js';
 import { comparisonConfigSchema } from '../../../src/config/schemas/comparison.js';
 import {

@@ -1,28 +1,53 @@
-/** Fields that training and inference share: what is drawn from a scan, and which backend computes. */
+/** Fields that several commands share: what is drawn from a scan, which backend computes, how images are measured. */
 
-import { field } from '../field.js';
-import { flag, oneOf, optional, orWord, positiveInteger, seedNumber, text } from '../kinds.js';
+import {
+  field,
+  flag,
+  nonNegativeNumber,
+  oneOf,
+  optional,
+  orWord,
+  positiveInteger,
+  published,
+  seedNumber,
+  text,
+} from '../field.js';
+
+/**
+ * The one rule of every command that writes: a file that is there already, and that the same run did not make, stays.
+ * Beside `output_dir` or `output_file` in every schema that has one.
+ */
+export const overwriteFields = {
+  overwrite: field(
+    flag,
+    false,
+    'Replace files that are there already; without it they are refused before any work is done.',
+  ),
+};
 
 /** A number of groups; the word `all` stands for one for each pattern. */
 export const groupCount = optional(orWord(positiveInteger, 'all'));
 
 /** Which patterns, and which of them make a group. */
 export const samplingFields = {
-  n_subsample: field(optional(positiveInteger), null, 'Patterns kept before grouping, drawn at random; null: all.', {
-    unit: 'patterns',
-  }),
-  subsample_seed: field(
+  n_subsample: published(
+    optional(positiveInteger),
+    null,
+    'Patterns kept before grouping, drawn at random; null: all.',
+    { unit: 'patterns' },
+  ),
+  subsample_seed: published(
     optional(seedNumber),
     null,
     'Seed of the drawing of patterns and groups, NumPy-compatible; null: the value of seed.',
   ),
-  neighbor_count: field(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.'),
-  enable_oversampling: field(
+  neighbor_count: published(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.'),
+  enable_oversampling: published(
     flag,
     false,
     'Allow more groups than patterns, from the combinations of neighbours (gridsize above 1).',
   ),
-  neighbor_pool_size: field(
+  neighbor_pool_size: published(
     optional(positiveInteger),
     null,
     'Oversampling: neighbours that are combined, at least gridsize²; null: neighbor_count.',
@@ -37,15 +62,13 @@ export const sourceFields = {
     optional(text),
     null,
     'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: a guess from the patterns where the file has none.',
-    { legacyKey: null },
   ),
   measurement_domain: field(
     optional(oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity')),
     null,
     'What the numbers in the data file are; null: as the file declares or as its values show, with the reason printed.',
-    { legacyKey: null },
   ),
-  backend: field(
+  backend: published(
     oneOf('onnx', 'tensorflow'),
     'onnx',
     'Who runs the network: onnx is ONNX Runtime, tensorflow is TensorFlow.js.',
@@ -59,4 +82,15 @@ export const sourceFields = {
       },
     },
   ),
+};
+
+/** Options of the published metrics, in every command that measures images. */
+export const referenceFields = {
+  phase_align_method: field(
+    oneOf('plane', 'mean'),
+    'plane',
+    'What the reference family takes out of phases: the plane of least squares, or the mean.',
+  ),
+  frc_sigma: field(nonNegativeNumber, 0, 'Smoothing of the reference FRC curves.', { unit: 'rings' }),
+  ms_ssim_sigma: field(nonNegativeNumber, 1, 'Smoothing of amplitudes before the reference MS-SSIM.', { unit: 'px' }),
 };

@@ -1,10 +1,10 @@
-/** `docs/configuration.md` from the schemas, so that it cannot lag behind them. */
+/** `docs/configuration.md` from the schemas, so that it cannot lag behind them: `npm run docs:configuration` writes it. */
 
-import { COMMAND_DEFINITIONS, type ConfigDefinition, type Section, trainingDefinition } from './definition.js';
-import type { FieldInfo } from './field.js';
-import { LEGACY_WITHOUT_PART } from './legacy/defaults.js';
-import { KEY_MAPPINGS } from './legacy/params.js';
-import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './torch/fields.js';
+import { COMMAND_DEFINITIONS, trainingDefinition } from '../src/config/commands.js';
+import type { ConfigDefinition, Section } from '../src/config/definition.js';
+import type { FieldInfo } from '../src/config/field.js';
+import { KEY_MAPPINGS, LEGACY_WITHOUT_PART } from '../src/config/legacy/dictionary.js';
+import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from '../src/config/torch/fields.js';
 
 /** The whole document in Markdown; a test keeps the file in `docs/` equal to it. */
 export function configurationDocument(): string {
@@ -12,7 +12,7 @@ export function configurationDocument(): string {
     '# Configuration',
     '',
     'Generated from the schemas in `src/config`; a test compares this file with them.',
-    '`npx vitest run tests/config -u` writes it anew.',
+    '`npm run docs:configuration` writes it anew.',
     '',
     'Every field is a key of a configuration file (`--config FILE`, YAML or JSON), a command-line flag of the same name',
     '(`--n_groups` or `--n-groups`; a boolean is `--x`, `--no-x` or `--x true|false`; `none` stands for null), and a',

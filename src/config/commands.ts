@@ -1,0 +1,278 @@
+/** The configuration of every command: its sections, cut from the fields of the schemas, and what is particular about it. */
+
+import { z } from 'zod';
+import { type ConfigDefinition, type Section, sectionsOf } from './definition.js';
+import { type FieldInfo, type FieldShape, fieldsOf } from './field.js';
+import { legacyState } from './legacy/dictionary.js';
+import { COMPARISON_GROUPS, type ComparisonConfig, comparisonConfigSchema } from './schemas/comparison.js';
+import { dataFields, openingFields, orientingFields, productFields } from './schemas/data.js';
+import {
+  EVALUATION_GROUPS,
+  type EvaluationConfig,
+  evaluationConfigSchema,
+  type OverlapConfig,
+  overlapConfigSchema,
+} from './schemas/evaluation.js';
+import {
+  type ExtractConfig,
+  extractConfigSchema,
+  type ImportConfig,
+  importConfigSchema,
+  type ProductExportConfig,
+  type ProductImportConfig,
+  productExportConfigSchema,
+  productImportConfigSchema,
+} from './schemas/exchange.js';
+import {
+  checkEngine,
+  deviceFields,
+  type ExecutionConfig,
+  executionConfigSchema,
+  executionFields,
+} from './schemas/execution.js';
+import {
+  checkBatchSizes,
+  type ImageConfig,
+  type InferenceConfig,
+  imageConfigSchema,
+  inferenceConfigSchema,
+} from './schemas/inference.js';
+import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
+import { sourceFields } from './schemas/shared.js';
+import { SIMULATION_GROUPS, type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
+import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solver.js';
+import { type StudyRunConfig, studyRunSchema } from './schemas/study.js';
+import {
+  type ConvertConfig,
+  convertConfigSchema,
+  type DemoConfig,
+  demoConfigSchema,
+  type InspectConfig,
+  inspectConfigSchema,
+  type LabelConfig,
+  labelConfigSchema,
+  type OrientConfig,
+  orientConfigSchema,
+  type SplitConfig,
+  splitConfigSchema,
+} from './schemas/tools.js';
+import { type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
+import { expandWords } from './schemas/trainingRules.js';
+import { expandSimulation } from './simulationPresets.js';
+import { readTorchStyle } from './torch/layers.js';
+
+const dataSection = (fields: FieldShape): Section => ({ title: 'Data', key: 'data', fields: fieldsOf(fields) });
+const executionSection = (fields: readonly FieldInfo[]): Section => ({ title: 'Execution', key: 'execution', fields });
+const modelSection: Section = { title: 'Model', key: 'model', fields: fieldsOf(modelFields) };
+
+const ofTraining = fieldsOf(executionFields);
+const ofNetworks = ofTraining.filter((field) => !field.trainingOnly);
+const { inference_batch_size: _, ...withoutBatches } = executionFields;
+const ofDevices = fieldsOf(deviceFields);
+
+/** Every name of fields that a configuration leaves out, although published files hold them. */
+const ignored = (fields: readonly FieldInfo[]): string[] => fields.flatMap(({ name, aliases }) => [name, ...aliases]);
+
+/** `train`: model, training and execution; N may be left to the data. */
+export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
+  name: 'training',
+  schema: trainingRequestSchema,
+  sections: [
+    ...sectionsOf({ Training: trainingConfigSchema.shape }),
+    modelSection,
+    dataSection(dataFields),
+    executionSection(ofTraining),
+  ],
+  readFile: readTorchStyle,
+  legacyState,
+  expand: expandWords,
+};
+
+/** `infer`: inference and execution; the model comes from the bundle. */
+export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
+  name: 'inference',
+  schema: inferenceConfigSchema,
+  sections: [
+    ...sectionsOf({ Inference: inferenceConfigSchema.shape }),
+    { ...modelSection, claim: true },
+    dataSection(dataFields),
+    executionSection(ofNetworks),
+  ],
+  // Published execution settings hold these, although they belong to training.
+  ignores: ignored([
+    ...fieldsOf(trainingConfigSchema).filter((field) => field.alsoIn === 'execution'),
+    ...ofTraining.filter((field) => field.trainingOnly),
+  ]),
+  readFile: readTorchStyle,
+  legacyState,
+  expand: checkBatchSizes,
+};
+
+/** The same for programs that bring model and scan along. */
+export const imageDefinition: ConfigDefinition<ImageConfig> = {
+  ...inferenceDefinition,
+  schema: imageConfigSchema,
+  sections: [...sectionsOf({ Inference: imageConfigSchema.shape }), ...inferenceDefinition.sections.slice(1)],
+  type: undefined,
+};
+
+/** `solve`: an iterative algorithm; who computes its passes is a field of its own. */
+export const solveDefinition: ConfigDefinition<SolveConfig> = {
+  name: 'solving',
+  schema: solveConfigSchema,
+  sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
+  // Execution settings of networks.
+  ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
+};
+
+/** `demo`: the few choices of the demonstration. */
+export const demoDefinition: ConfigDefinition<DemoConfig> = {
+  name: 'demo',
+  schema: demoConfigSchema,
+  sections: [...sectionsOf({ Demo: demoConfigSchema.shape }), executionSection(ofDevices)],
+};
+
+/** `simulate`: a scan with a known object. */
+export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
+  name: 'simulation',
+  schema: simulationConfigSchema,
+  sections: sectionsOf(SIMULATION_GROUPS),
+  expand: expandSimulation,
+};
+
+/** `label`: labels for supervised training from a reconstruction. */
+export const labelDefinition: ConfigDefinition<LabelConfig> = {
+  name: 'labelling',
+  schema: labelConfigSchema,
+  sections: sectionsOf({ Labels: labelConfigSchema.shape }),
+};
+
+/** The model alone, for configurations that say nothing else. */
+export const modelDefinition: ConfigDefinition<{ readonly model: ModelRequest }> = {
+  name: 'model',
+  schema: z.strictObject({ model: modelRequestSchema.prefault({}) }),
+  sections: [modelSection],
+};
+
+const { backend } = sourceFields;
+
+/** The engine of a network alone. */
+export const engineDefinition: ConfigDefinition<{
+  readonly backend: InferenceConfig['backend'];
+  readonly execution: ExecutionConfig;
+}> = {
+  name: 'engine',
+  schema: z.strictObject({ backend, execution: executionConfigSchema.prefault({}) }).superRefine(checkEngine),
+  sections: [...sectionsOf({ Engine: { backend } }), executionSection(ofNetworks)],
+  ignores: inferenceDefinition.ignores,
+};
+
+/** `inspect`: what a scan file holds. */
+export const inspectDefinition: ConfigDefinition<InspectConfig> = {
+  name: 'inspection',
+  schema: inspectConfigSchema,
+  sections: [...sectionsOf({ Inspection: inspectConfigSchema.shape }), dataSection(openingFields)],
+};
+
+/** `convert`: any scan to a contract NPZ. */
+export const convertDefinition: ConfigDefinition<ConvertConfig> = {
+  name: 'conversion',
+  schema: convertConfigSchema,
+  sections: [...sectionsOf({ Conversion: convertConfigSchema.shape }), dataSection(openingFields)],
+};
+
+/** `split`: a scan cut in two. */
+export const splitDefinition: ConfigDefinition<SplitConfig> = {
+  name: 'split',
+  schema: splitConfigSchema,
+  sections: [...sectionsOf({ Split: splitConfigSchema.shape }), dataSection(openingFields)],
+};
+
+/** `orient`: the search for the orientation of the positions. */
+export const orientDefinition: ConfigDefinition<OrientConfig> = {
+  name: 'orientation',
+  schema: orientConfigSchema,
+  sections: [...sectionsOf({ Orientation: orientConfigSchema.shape }), dataSection(orientingFields)],
+};
+
+/** `bundle extract`: the members of a bundle as files. */
+export const extractDefinition: ConfigDefinition<ExtractConfig> = {
+  name: 'extraction',
+  schema: extractConfigSchema,
+  sections: sectionsOf({ Extraction: extractConfigSchema.shape }),
+};
+
+/** `bundle import`: a model of another program as a bundle. */
+export const importDefinition: ConfigDefinition<ImportConfig> = {
+  name: 'import',
+  schema: importConfigSchema,
+  sections: sectionsOf({ Import: importConfigSchema.shape }),
+};
+
+/** `compare`: models and finished reconstructions on the same patterns; its batches have fields of their own. */
+export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
+  name: 'comparison',
+  schema: comparisonConfigSchema,
+  sections: [
+    ...sectionsOf(COMPARISON_GROUPS),
+    dataSection(dataFields),
+    executionSection(fieldsOf(withoutBatches).filter((field) => !field.trainingOnly)),
+  ],
+};
+
+/** `evaluate`: an image against the truth, or two halves of a scan. */
+export const evaluationDefinition: ConfigDefinition<EvaluationConfig> = {
+  name: 'evaluation',
+  schema: evaluationConfigSchema,
+  sections: [...sectionsOf(EVALUATION_GROUPS), dataSection(openingFields), executionSection(ofNetworks)],
+};
+
+/** `overlap`: how much neighbouring patterns share. */
+export const overlapDefinition: ConfigDefinition<OverlapConfig> = {
+  name: 'overlap',
+  schema: overlapConfigSchema,
+  sections: [...sectionsOf({ Overlap: overlapConfigSchema.shape }), dataSection(openingFields)],
+};
+
+/** `study dose-overlap`: where, and how much of it; the study itself is a file. */
+export const studyRunDefinition: ConfigDefinition<StudyRunConfig> = {
+  name: 'study',
+  schema: studyRunSchema,
+  sections: sectionsOf({ Study: studyRunSchema.shape }),
+};
+
+/** `product export`: a scan, or the image of one, as a product of Ptychodus. */
+export const productExportDefinition: ConfigDefinition<ProductExportConfig> = {
+  name: 'product export',
+  schema: productExportConfigSchema,
+  sections: [...sectionsOf({ Export: productExportConfigSchema.shape }), dataSection(openingFields)],
+};
+
+/** `product import`: a product as a contract NPZ. */
+export const productImportDefinition: ConfigDefinition<ProductImportConfig> = {
+  name: 'product import',
+  schema: productImportConfigSchema,
+  sections: [...sectionsOf({ Import: productImportConfigSchema.shape }), dataSection(productFields)],
+};
+
+/** Every command that has a configuration, by the words that are typed. */
+export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unknown>>> = {
+  train: trainingDefinition,
+  infer: inferenceDefinition,
+  solve: solveDefinition,
+  simulate: simulationDefinition,
+  demo: demoDefinition,
+  inspect: inspectDefinition,
+  convert: convertDefinition,
+  split: splitDefinition,
+  orient: orientDefinition,
+  label: labelDefinition,
+  evaluate: evaluationDefinition,
+  compare: comparisonDefinition,
+  overlap: overlapDefinition,
+  'study dose-overlap': studyRunDefinition,
+  'bundle extract': extractDefinition,
+  'bundle import': importDefinition,
+  'product export': productExportDefinition,
+  'product import': productImportDefinition,
+};

@@ -1,0 +1,95 @@
+/** From a training request and the scan that was opened to the configuration of a run. */
+
+import { PtychoError } from '../core/errors.js';
+import type { Provenance, ProvenanceEntry } from '../core/services.js';
+import { counted } from '../core/words.js';
+import { trainingDefinition } from './commands.js';
+import { allFields, type ConfigDefinition } from './definition.js';
+import { parseGiven, type Resolved, valueAt } from './resolve.js';
+import { DEFAULT_GROUPS, type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
+import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
+
+/** What the scan that was opened says about the configuration. */
+export interface DatasetFacts {
+  /** Side of the patterns in pixels. */
+  readonly N: number;
+  /** Patterns that may become groups. */
+  readonly count: number;
+  /** Where the scan was read from, for messages. */
+  readonly origin: string;
+  /** Values that the file's metadata gives, `{ nphotons: 1e6 }`; they replace defaults only. */
+  readonly values?: Readonly<Record<string, unknown>>;
+}
+
+/** A training run whose N is known. */
+const COMPLETE: ConfigDefinition<TrainingConfig> = {
+  ...trainingDefinition,
+  schema: trainingConfigSchema,
+  type: undefined,
+};
+
+/**
+ * Completes a training request with what its data file says: N always, metadata such as `nphotons` where only the
+ * default stands against it, and the number of groups where the default or the word `all` left it open.
+ *
+ * Without `provenance` every value counts as deliberately given, so that metadata replaces none.
+ * @throws PtychoError CONFIG_INVALID when the request names another N than the file has, or the file's N is unsupported.
+ */
+export function finaliseTrainingConfig(
+  request: TrainingRequest,
+  dataset: DatasetFacts,
+  provenance?: Provenance,
+): Resolved<TrainingConfig> {
+  const { N, origin } = dataset;
+  const asked = request.model.N;
+  if (asked !== undefined && asked !== N) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `N is given as ${asked}, but the patterns in ${origin} are ${N} × ${N}; leave N out, it is taken from the file.`,
+      { field: 'N', found: asked, expected: N, path: origin },
+    );
+  }
+  if (!isNetworkSide(N)) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `The patterns in ${origin} are ${N} × ${N}, but networks take ${NETWORK_SIDES}; ${networkSideRemedy(N)}.`,
+      { field: 'N', found: N, expected: NETWORK_SIDES, path: origin },
+    );
+  }
+  const given = new Map<string, ProvenanceEntry>(Object.entries(provenance ?? everythingGiven(request)));
+  if (asked === undefined) given.set('N', { value: N, source: 'metadata', origin });
+  const known = new Set(allFields(trainingDefinition).map((field) => field.name));
+  for (const [name, value] of Object.entries(dataset.values ?? {})) {
+    // A file may say more than there are fields for.
+    if (!known.has(name) || value === undefined || value === null) continue;
+    if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin });
+  }
+  const notes = settleGroups(given, dataset);
+  return parseGiven(COMPLETE, { given, notes, warnings: [] });
+}
+
+/** `all` is one group for each pattern; nothing given is the published number, or fewer where the scan has fewer. */
+function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: DatasetFacts): string[] {
+  const asked = given.get('n_groups');
+  if (typeof asked?.value === 'number') return [];
+  if (asked?.value === 'all') {
+    given.set('n_groups', { ...asked, value: count });
+    return [];
+  }
+  given.set('n_groups', { value: Math.min(DEFAULT_GROUPS, count), source: 'default' });
+  if (count === DEFAULT_GROUPS) return [];
+  return [
+    count < DEFAULT_GROUPS
+      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${counted(count, 'pattern')}.`
+      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${counted(count, 'pattern')} in ${origin}; n_groups all makes one group for each.`,
+  ];
+}
+
+function everythingGiven(request: TrainingRequest): Record<string, ProvenanceEntry> {
+  const entries: Record<string, ProvenanceEntry> = {};
+  for (const field of allFields(trainingDefinition)) {
+    const value = valueAt(trainingDefinition, request, field.name);
+    if (value !== undefined) entries[field.name] = { value, source: 'caller' };
+  }
+  return entries;
+}

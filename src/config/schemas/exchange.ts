@@ -1,0 +1,170 @@
+/**
+ * What goes to other programs and comes from them: `product export` and `product import`, `bundle extract` and `bundle import`.
+ * What is read is the command's argument; how a scan is opened is the block `data`, as for training.
+ *
+ * @example
+ * productExportConfigSchema.parse({ output_file: 'product.h5' }).raw_data; // false
+ * importConfigSchema.parse({ output_dir: 'imported' }).probe_normalization; // 'published'
+ */
+
+import { z } from 'zod';
+import {
+  anyNumber,
+  field,
+  flag,
+  nonNegativeNumber,
+  oneOf,
+  optional,
+  path,
+  positiveNumber,
+  required,
+  text,
+} from '../field.js';
+import { dataConfigSchema, type WithData } from './data.js';
+import { overwriteFields, sourceFields } from './shared.js';
+
+const { probe, measurement_domain } = sourceFields;
+
+/** A scan, or what `infer` made of one, as a product. */
+export const productExportConfigSchema = z.strictObject({
+  output_file: required(path, 'Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz).'),
+  ...overwriteFields,
+  test_data_file: field(
+    optional(path),
+    null,
+    'Scan that the image of an output folder was made of; null: the one that its run.json names.',
+  ),
+  raw_data: field(flag, false, 'Put the patterns into the product, too (HDF5 only).'),
+  name: field(optional(text), null, "Name of the product; null: the source's."),
+  comments: field(optional(text), null, "Comments; null: the source's."),
+  exposure_time_s: field(optional(nonNegativeNumber), null, "Exposure of a pattern; null: the source's, else 0.", {
+    unit: 's',
+  }),
+  probe_photon_count: field(
+    optional(nonNegativeNumber),
+    null,
+    "Photons of the probe in a pattern; null: the source's, else 0.",
+    { unit: 'photons' },
+  ),
+  mass_attenuation_m2_kg: field(
+    optional(nonNegativeNumber),
+    null,
+    "Mass attenuation of the object; null: the source's, else 0.",
+    { unit: 'm²/kg' },
+  ),
+  tomography_angle_deg: field(optional(anyNumber), null, "Angle of the object; null: the source's, else 0.", {
+    unit: '°',
+  }),
+  probe,
+  measurement_domain,
+  data: dataConfigSchema.prefault({}),
+});
+
+/** A product as a contract NPZ. */
+export const productImportConfigSchema = z.strictObject({
+  output_file: required(path, 'NPZ file to write.'),
+  ...overwriteFields,
+  diffraction: field(
+    optional(path),
+    null,
+    "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
+  ),
+  compress: field(flag, false, 'Deflate the arrays: a smaller file, but one whose patterns cannot be read one by one.'),
+  accept_changes: field(
+    flag,
+    false,
+    'Import a product of ptychopinn that was changed after it was written; without it that is an error.',
+  ),
+  probe,
+  measurement_domain,
+  data: dataConfigSchema.prefault({}),
+});
+
+/** See {@link productExportConfigSchema}. */
+export type ProductExportConfig = WithData<typeof productExportConfigSchema>;
+/** See {@link productImportConfigSchema}. */
+export type ProductImportConfig = WithData<typeof productImportConfigSchema>;
+
+/** The members of a bundle as files. */
+export const extractConfigSchema = z.strictObject({
+  output_dir: required(path, 'Folder for the members; made if missing.'),
+  ...overwriteFields,
+});
+
+/** A model that another program trained, as a bundle. Fields that are null follow the file, then the published defaults. */
+export const importConfigSchema = z.strictObject({
+  output_dir: required(path, 'Folder for wts.zip; made if missing.'),
+  ...overwriteFields,
+  probe: field(
+    optional(text),
+    null,
+    'Probe of the forward model, FILE or FILE:key; null: the one among the weights. Prediction of the object does not use it.',
+  ),
+  probe_normalization: field(
+    oneOf('published', 'none'),
+    'published',
+    'What --probe holds: a probe as scan files have it, to be divided by probe_scale · mean|P| as the published tools do, or (none) one that already is.',
+  ),
+  probe_scale: field(optional(positiveNumber), null, 'That factor; null: as the file says, else 4.'),
+  intensity_scale: field(
+    optional(positiveNumber),
+    null,
+    '√counts per unit of normalised amplitude; null: as the file says, else √nphotons/(N/2).',
+  ),
+  nphotons: field(optional(positiveNumber), null, 'Photons per pattern; null: as the file says, else 1e9.', {
+    unit: 'photons',
+  }),
+  measurement_domain: field(
+    oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity'),
+    'normalized_amplitude',
+    'What the numbers in the training file were.',
+  ),
+  model_type: field(
+    optional(oneOf('pinn', 'supervised')),
+    null,
+    'How it was trained; null: as the file says, else pinn.',
+  ),
+  amp_activation: field(
+    optional(oneOf('sigmoid', 'swish', 'softplus', 'relu')),
+    null,
+    'Activation of the amplitude head; null: as the file says, else that of the published tool (PyTorch swish, TensorFlow sigmoid).',
+  ),
+  border_activation: field(
+    oneOf('same', 'swish'),
+    'swish',
+    'Activation of the border branch; the published networks have swish.',
+  ),
+  cnn_output_mode: field(
+    optional(oneOf('amp_phase', 'real_imag')),
+    null,
+    'What the two decoders put out; null: as the file says, else amp_phase.',
+  ),
+  physics_forward_mode: field(
+    optional(oneOf('amplitude', 'rectangular_scaled')),
+    null,
+    'How patches meet the probe; null: as the file says, else amplitude.',
+  ),
+  probe_big: field(
+    optional(flag),
+    null,
+    'Whether the border branch is used; null: as the file says, else where it is there.',
+  ),
+  pad_object: field(optional(flag), null, 'Whether the centre is padded; null: as the shapes say.'),
+  probe_mask: field(optional(flag), null, 'Whether the probe is cut to a disk; null: as the file says, else false.'),
+  gaussian_smoothing_sigma: field(
+    optional(nonNegativeNumber),
+    null,
+    'Blur of the illuminated field; null: as the file says, else 0.',
+    { unit: 'px' },
+  ),
+  ignore_unmapped: field(
+    flag,
+    false,
+    'Leave out weights that have no place in the network; they are listed. Without it they are an error.',
+  ),
+});
+
+/** See {@link extractConfigSchema}. */
+export type ExtractConfig = Readonly<z.output<typeof extractConfigSchema>>;
+/** See {@link importConfigSchema}. */
+export type ImportConfig = Readonly<z.output<typeof importConfigSchema>>;

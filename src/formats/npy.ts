@@ -86,30 +86,66 @@ const NPYJS_DTYPES = new Set<NpyDtype>([
   'float64',
 ]);
 
-/** True for what {@link parseNpy} gives to npyjs: plain numbers, little endian, C order. */
-export const isPlain = (header: NpyHeader): boolean =>
-  hostIsLittleEndian && header.littleEndian && !header.fortranOrder && NPYJS_DTYPES.has(header.dtype);
+/** Up to here arrays pass through npyjs, which needs them in one piece; larger ones are decoded while they stream. */
+const NPYJS_BYTES = 1 << 24;
 
 /**
- * Parses the bytes of a whole `.npy` file. Plain arrays are decoded by npyjs, which gets a header that we have checked and
- * written anew (its own parser is lenient, and it does not compare lengths); everything else by {@link NpyDecoder}.
+ * Parses the bytes of a whole `.npy` file.
  * @throws PtychoError FILE_FORMAT, FILE_TRUNCATED, FORMAT_UNSUPPORTED.
  */
 export function parseNpy(bytes: Uint8Array, origin: NpyOrigin): NpyArray {
   const header = parseNpyHeader(bytes, origin);
   const data = bytes.subarray(header.dataOffset);
+  // Before there is memory for it.
   checkDataBytes(header, data.length, origin);
-  const { dtype, shape } = header;
-  if (isPlain(header)) {
-    const preamble = npyPreamble(dtype, header.itemSize, shape);
-    const file = new Uint8Array(preamble.length + data.length);
-    file.set(preamble);
-    file.set(data, preamble.length);
-    return { kind: 'real', dtype, shape, data: npyjsParse(file.buffer).data as NumericArray };
-  }
-  const decoder = new NpyDecoder(header, origin);
+  const decoder = decoderOf(header, origin);
   decoder.push(data);
   return decoder.finish();
+}
+
+/**
+ * What decodes a whole array behind its checked header: npyjs where it is small and plain (little endian, in C order, of a type that
+ * npyjs has), else {@link NpyDecoder}.
+ * @param axes the result's axis a is the file's axis `axes[a]`; where it is given, the order may change
+ */
+export function decoderOf(
+  header: NpyHeader,
+  origin: NpyOrigin,
+  axes?: readonly number[],
+): Pick<NpyDecoder, 'push' | 'finish'> {
+  const { dtype, dataBytes, fortranOrder, littleEndian } = header;
+  const isPlain = hostIsLittleEndian && littleEndian && !fortranOrder && NPYJS_DTYPES.has(dtype);
+  const usesNpyjs = axes === undefined && isPlain && dataBytes <= NPYJS_BYTES;
+  return usesNpyjs ? new PlainDecoder(header, origin) : new NpyDecoder(header, origin, axes);
+}
+
+/** Decodes by npyjs, which gets a header written anew: its own parser is lenient, and it compares no lengths. */
+class PlainDecoder {
+  private readonly file: Uint8Array<ArrayBuffer>;
+  private at: number;
+
+  constructor(
+    private readonly header: NpyHeader,
+    private readonly origin: NpyOrigin,
+  ) {
+    const preamble = npyPreamble(header.dtype, header.itemSize, header.shape);
+    this.at = preamble.length;
+    this.file = new Uint8Array(this.at + header.dataBytes);
+    this.file.set(preamble);
+  }
+
+  push(bytes: Uint8Array): void {
+    const received = this.at + bytes.length - (this.file.length - this.header.dataBytes);
+    if (received > this.header.dataBytes) checkDataBytes(this.header, received, this.origin);
+    this.file.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  finish(): NpyArray {
+    const { dtype, shape, dataBytes } = this.header;
+    checkDataBytes(this.header, dataBytes - (this.file.length - this.at), this.origin);
+    return { kind: 'real', dtype, shape, data: npyjsParse(this.file.buffer).data as NumericArray };
+  }
 }
 
 /**

@@ -16,9 +16,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../core/tensor.js';
-import { lettersOf } from './byteSource.js';
-import { withFileSource } from './fileSource.js';
-import { expectComplex64, expectReal, isPlain, type NpyArray, NpyDecoder, parseNpy, type RealNpyArray } from './npy.js';
+import { decoderOf, expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from './npy.js';
 import {
   checkDataBytes,
   type NpyHeader,
@@ -29,7 +27,7 @@ import {
   parseNpyHeader,
 } from './npyHeader.js';
 import { type NpyInput, npyBytes, type StreamedNpyInput, streamedNpyBytes } from './npyWrite.js';
-import { checkRatio, SpilledMember } from './spill.js';
+import { checkRatio, SpilledMember } from './scratchFile.js';
 import { type StreamedZipEntry, writeZip, type ZipEntry } from './zip.js';
 import { ZipArchive } from './zipArchive.js';
 
@@ -49,7 +47,7 @@ export type RowAccess = 'positional' | 'resident';
 const MAX_WHOLE_RATIO = 100;
 
 const HEAD_BYTES = 1024;
-/** Up to here whole plain arrays go through memory and npyjs; larger ones are decoded while they stream. */
+/** Arrays that are gathered before they are written; larger ones are streamed. */
 const WHOLE_BYTES = 1 << 24;
 const READS_AT_ONCE = 32;
 
@@ -123,10 +121,7 @@ export class NpzFile {
     }
     checkRatio(this.zip, member, MAX_WHOLE_RATIO);
     await this.zip.checkSize(member);
-    if (axes === undefined && header.dataBytes <= WHOLE_BYTES && isPlain(header)) {
-      return parseNpy(await this.zip.read(member, header.dataOffset + header.dataBytes), origin);
-    }
-    const decoder = new NpyDecoder(header, origin, axes);
+    const decoder = decoderOf(header, origin, axes);
     let skip = header.dataOffset;
     for await (const chunk of this.zip.chunks(member)) {
       const skipped = Math.min(skip, chunk.length);
@@ -321,26 +316,6 @@ function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): 
 }
 
 /**
- * Reads a single `.npy` file, in bounded pieces.
- * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED.
- */
-export function readNpyFile(path: string): Promise<NpyArray> {
-  return withFileSource(path, async (source) => {
-    const origin = { path };
-    const header = parseNpyHeader(await source.read(0, 1 << 16), origin);
-    checkDataBytes(header, source.size - header.dataOffset, origin);
-    const decoder = new NpyDecoder(header, origin);
-    for (let at = header.dataOffset; at < source.size; ) {
-      const chunk = await source.read(at, 1 << 18);
-      if (chunk.length === 0) break;
-      decoder.push(chunk);
-      at += chunk.length;
-    }
-    return decoder.finish();
-  });
-}
-
-/**
  * Writes an archive as `numpy.savez` does (`compress`: `numpy.savez_compressed`), in the given order; equal arrays give
  * equal bytes, and the target appears only when complete. Large arrays are streamed, not copied.
  * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE, and those of the streams.
@@ -368,11 +343,6 @@ async function gather({ size, chunks }: Pick<StreamedZipEntry, 'size' | 'chunks'
     at += chunk.length;
   }
   return bytes;
-}
-
-/** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */
-export function isNpyFile(path: string): Promise<boolean> {
-  return withFileSource(path, async (source) => lettersOf(await source.read(0, 6)) === '\x93NUMPY');
 }
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

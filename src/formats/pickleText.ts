@@ -8,16 +8,21 @@
  * const text = pickledText(bytes); // undefined for anything but an array of one str
  */
 
-/** A value that a pickle builds; calls and attributes are only named, never made. */
-type Value =
-  | null
-  | boolean
-  | number
-  | string
-  | Uint8Array
-  | { readonly kind: 'tuple' | 'list'; readonly items: Value[] }
-  | { readonly kind: 'global'; readonly name: string }
-  | { readonly kind: 'call'; readonly callee: Value; readonly args: Value; state?: Value };
+/** A value that a pickle builds; calls and attributes are only named, never made. Lists are arrays. */
+type Value = null | boolean | number | string | Uint8Array | Value[] | Tuple | Global | Call;
+class Tuple {
+  constructor(readonly items: readonly Value[]) {}
+}
+class Global {
+  constructor(readonly name: string) {}
+}
+class Call {
+  state: Value | undefined;
+  constructor(
+    readonly callee: Value,
+    readonly args: Value,
+  ) {}
+}
 
 /** More opcodes than any such array needs (about 50). */
 const MAX_STEPS = 400;
@@ -30,7 +35,7 @@ class NotThatPickle extends Error {}
  */
 export function pickledText(bytes: Uint8Array): string | undefined {
   try {
-    return textOfArray(build(bytes));
+    return textOfArray(new Builder(bytes).run());
   } catch (error) {
     if (error instanceof NotThatPickle) return undefined;
     throw error;
@@ -41,157 +46,97 @@ function fail(): never {
   throw new NotThatPickle();
 }
 
+/** What each opcode does. */
+const OPCODES: Readonly<Record<string, (b: Builder) => void>> = {
+  '\x80': (b) => [2, 3, 4, 5].includes(b.byte()) || fail(), // PROTO
+  '\x95': (b) => b.take(8), // FRAME: a hint for readers of streams
+  '(': (b) => b.marks.push(b.stack.length), // MARK
+  N: (b) => b.stack.push(null),
+  '\x88': (b) => b.stack.push(true),
+  '\x89': (b) => b.stack.push(false),
+  K: (b) => b.stack.push(b.byte()), // BININT1
+  M: (b) => b.stack.push(b.unsigned(2)), // BININT2
+  J: (b) => b.stack.push(b.unsigned(4) | 0), // BININT
+  X: (b) => b.stack.push(b.text(b.unsigned(4))), // BINUNICODE
+  '\x8c': (b) => b.stack.push(b.text(b.byte())), // SHORT_BINUNICODE
+  '\x8d': (b) => b.stack.push(b.text(b.unsigned(8))), // BINUNICODE8
+  C: (b) => b.stack.push(b.take(b.byte())), // SHORT_BINBYTES
+  ')': (b) => b.stack.push(new Tuple([])),
+  '\x85': (b) => b.tuple(1),
+  '\x86': (b) => b.tuple(2),
+  '\x87': (b) => b.tuple(3),
+  t: (b) => b.stack.push(new Tuple(b.toMark())), // TUPLE
+  ']': (b) => b.stack.push([]),
+  a: (b) => b.append([b.pop()]), // APPEND
+  e: (b) => b.append(b.toMark()), // APPENDS
+  c: (b) => b.global(b.line(), b.line()), // GLOBAL
+  '\x93': (b) => b.global(...([b.pop(), b.pop()].reverse() as [Value, Value])), // STACK_GLOBAL
+  R: (b) => b.stack.push(new Call(...([b.pop(), b.pop()].reverse() as [Value, Value]))), // REDUCE: named, not called
+  b: (b) => b.build(b.pop()), // BUILD: kept, not applied
+  q: (b) => b.memo.set(b.byte(), b.top()), // BINPUT
+  r: (b) => b.memo.set(b.unsigned(4), b.top()), // LONG_BINPUT
+  '\x94': (b) => b.memo.set(b.memo.size, b.top()), // MEMOIZE
+  h: (b) => b.recall(b.byte()), // BINGET
+  j: (b) => b.recall(b.unsigned(4)), // LONG_BINGET
+};
+
 /** Runs the opcodes on a stack of plain values. */
-function build(bytes: Uint8Array): Value {
-  const reader = new Reader(bytes);
-  const stack: Value[] = [];
-  const marks: number[] = [];
-  const memo = new Map<number, Value>();
-  const pop = (): Value => {
-    if (stack.length <= (marks.at(-1) ?? 0)) fail();
-    return stack.pop()!;
-  };
-  const top = (): Value => {
-    if (stack.length <= (marks.at(-1) ?? 0)) fail();
-    return stack.at(-1)!;
-  };
-  const tuple = (items: Value[]): Value => ({ kind: 'tuple', items });
-  const toMark = (): Value[] => stack.splice(marks.pop() ?? fail());
-  const list = (): Value[] => {
-    const target = top();
-    return isNode(target) && target.kind === 'list' ? target.items : fail();
-  };
-  const recall = (index: number): Value => (memo.has(index) ? memo.get(index)! : fail());
-  const named = (name: Value, module: Value): Value =>
-    typeof name === 'string' && typeof module === 'string' ? { kind: 'global', name: `${module}.${name}` } : fail();
-
-  for (let step = 0; step < MAX_STEPS; step++) {
-    switch (String.fromCharCode(reader.byte())) {
-      case '\x80': // PROTO
-        if (![2, 3, 4, 5].includes(reader.byte())) fail();
-        break;
-      case '\x95': // FRAME: a hint for readers of streams
-        reader.take(8);
-        break;
-      case '.': {
-        // STOP
-        const result = pop();
-        return stack.length === 0 && marks.length === 0 && reader.atEnd ? result : fail();
-      }
-      case '(': // MARK
-        marks.push(stack.length);
-        break;
-      case 'N':
-        stack.push(null);
-        break;
-      case '\x88':
-        stack.push(true);
-        break;
-      case '\x89':
-        stack.push(false);
-        break;
-      case 'K': // BININT1
-        stack.push(reader.byte());
-        break;
-      case 'M': // BININT2
-        stack.push(reader.unsigned(2));
-        break;
-      case 'J': // BININT
-        stack.push(reader.unsigned(4) | 0);
-        break;
-      case 'X': // BINUNICODE
-        stack.push(reader.text(reader.unsigned(4)));
-        break;
-      case '\x8c': // SHORT_BINUNICODE
-        stack.push(reader.text(reader.byte()));
-        break;
-      case '\x8d': // BINUNICODE8
-        stack.push(reader.text(reader.unsigned(8)));
-        break;
-      case 'C': // SHORT_BINBYTES
-        stack.push(reader.take(reader.byte()));
-        break;
-      case ')':
-        stack.push(tuple([]));
-        break;
-      case '\x85':
-        stack.push(tuple([pop()]));
-        break;
-      case '\x86':
-        stack.push(tuple([pop(), pop()].reverse()));
-        break;
-      case '\x87':
-        stack.push(tuple([pop(), pop(), pop()].reverse()));
-        break;
-      case 't': // TUPLE
-        stack.push(tuple(toMark()));
-        break;
-      case ']':
-        stack.push({ kind: 'list', items: [] });
-        break;
-      case 'a': {
-        // APPEND
-        const item = pop();
-        list().push(item);
-        break;
-      }
-      case 'e': {
-        // APPENDS
-        const items = toMark();
-        list().push(...items);
-        break;
-      }
-      case 'c': {
-        // GLOBAL
-        const module = reader.line();
-        stack.push(named(reader.line(), module));
-        break;
-      }
-      case '\x93': // STACK_GLOBAL
-        stack.push(named(pop(), pop()));
-        break;
-      case 'R': {
-        // REDUCE: named, not called
-        const args = pop();
-        stack.push({ kind: 'call', callee: pop(), args });
-        break;
-      }
-      case 'b': {
-        // BUILD: kept, not applied
-        const state = pop();
-        const target = top();
-        if (!isNode(target) || target.kind !== 'call' || target.state !== undefined) fail();
-        target.state = state;
-        break;
-      }
-      case 'q': // BINPUT
-        memo.set(reader.byte(), top());
-        break;
-      case 'r': // LONG_BINPUT
-        memo.set(reader.unsigned(4), top());
-        break;
-      case '\x94': // MEMOIZE
-        memo.set(memo.size, top());
-        break;
-      case 'h': // BINGET
-        stack.push(recall(reader.byte()));
-        break;
-      case 'j': // LONG_BINGET
-        stack.push(recall(reader.unsigned(4)));
-        break;
-      default:
-        fail();
-    }
-  }
-  return fail();
-}
-
-class Reader {
+class Builder {
+  readonly stack: Value[] = [];
+  readonly marks: number[] = [];
+  readonly memo = new Map<number, Value>();
   private at = 0;
   constructor(private readonly bytes: Uint8Array) {}
 
-  get atEnd(): boolean {
-    return this.at === this.bytes.length;
+  run(): Value {
+    for (let step = 0; step < MAX_STEPS; step++) {
+      const opcode = String.fromCharCode(this.byte());
+      if (opcode === '.') {
+        const result = this.pop();
+        return this.stack.length === 0 && this.marks.length === 0 && this.at === this.bytes.length ? result : fail();
+      }
+      if (!Object.hasOwn(OPCODES, opcode)) fail();
+      OPCODES[opcode](this);
+    }
+    return fail();
+  }
+
+  pop(): Value {
+    this.top();
+    return this.stack.pop() as Value;
+  }
+
+  top(): Value {
+    return this.stack.length > (this.marks.at(-1) ?? 0) ? (this.stack.at(-1) as Value) : fail();
+  }
+
+  toMark(): Value[] {
+    return this.stack.splice(this.marks.pop() ?? fail());
+  }
+
+  tuple(length: number): void {
+    this.stack.push(new Tuple(Array.from({ length }, () => this.pop()).reverse()));
+  }
+
+  append(items: readonly Value[]): void {
+    const list = this.top();
+    if (!Array.isArray(list)) fail();
+    list.push(...items);
+  }
+
+  global(module: Value, name: Value): void {
+    if (typeof module !== 'string' || typeof name !== 'string') fail();
+    this.stack.push(new Global(`${module}.${name}`));
+  }
+
+  build(state: Value): void {
+    const target = this.top();
+    if (!(target instanceof Call) || target.state !== undefined) fail();
+    target.state = state;
+  }
+
+  recall(index: number): void {
+    this.stack.push(this.memo.has(index) ? (this.memo.get(index) as Value) : fail());
   }
 
   take(count: number): Uint8Array {
@@ -209,11 +154,11 @@ class Reader {
   }
 
   text(length: number): string {
+    const bytes = this.take(length);
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.take(length));
-    } catch (error) {
-      if (error instanceof TypeError) fail();
-      throw error;
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return fail();
     }
   }
 
@@ -226,37 +171,26 @@ class Reader {
   }
 }
 
-type Node = Extract<Value, { readonly kind: string }>;
+const itemsOf = (value: Value | undefined): readonly Value[] => (value instanceof Tuple ? value.items : fail());
 
-function isNode(value: Value): value is Node {
-  return typeof value === 'object' && value !== null && 'kind' in value;
-}
-
-function itemsOf(value: Value | undefined, kind: 'tuple' | 'list'): Value[] {
-  return value !== undefined && isNode(value) && value.kind === kind ? (value as { items: Value[] }).items : fail();
-}
-
-/** The arguments of a call of one of `names`. */
-function callOf(value: Value, ...names: string[]): { args: Value[]; state: Value | undefined } {
-  if (!isNode(value) || value.kind !== 'call') fail();
-  const { callee, args, state } = value;
-  if (!isNode(callee) || callee.kind !== 'global' || !names.includes(callee.name)) fail();
-  return { args: itemsOf(args, 'tuple'), state };
+/** A call of one of `names`. */
+function callOf(value: Value, ...names: string[]): Call {
+  if (!(value instanceof Call) || !(value.callee instanceof Global) || !names.includes(value.callee.name)) fail();
+  return value;
 }
 
 /** `_reconstruct(ndarray, (0,), b'b')` with the state (1, shape, dtype('O8'), False, [text]). */
 function textOfArray(value: Value): string {
   const array = callOf(value, 'numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct');
-  const [type] = array.args;
-  if (array.args.length !== 3 || !isNode(type) || type.kind !== 'global' || type.name !== 'numpy.ndarray') fail();
-  const state = itemsOf(array.state, 'tuple');
-  if (state.length !== 5) fail();
+  const args = itemsOf(array.args);
+  const [type] = args;
+  const state = itemsOf(array.state);
+  if (!(type instanceof Global) || type.name !== 'numpy.ndarray' || args.length !== 3 || state.length !== 5) fail();
   const [, shape, dtype, , content] = state;
-  const { args } = callOf(dtype, 'numpy.dtype');
-  const lengths = itemsOf(shape, 'tuple');
-  const items = itemsOf(content, 'list');
-  const [text] = items;
+  const [code] = itemsOf(callOf(dtype, 'numpy.dtype').args);
+  const lengths = itemsOf(shape);
   const oneElement = lengths.length === 0 || (lengths.length === 1 && lengths[0] === 1);
-  if (!/^O[48]?$/.test(String(args[0])) || !oneElement || items.length !== 1 || typeof text !== 'string') fail();
-  return text;
+  if (!/^O[48]?$/.test(String(code)) || !oneElement || !Array.isArray(content) || content.length !== 1) fail();
+  const [text] = content;
+  return typeof text === 'string' ? text : fail();
 }

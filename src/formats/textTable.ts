@@ -1,14 +1,18 @@
 /**
- * Tables in text files: separated by commas, semicolons, tabs or blanks, comments behind `#`, an optional line of titles.
+ * Tables in text files. Read: separated by commas, semicolons, tabs or blanks, comments behind `#`, an optional line of titles.
+ * Written: CSV, whose cells are quoted where they must be, and whose text is never taken for a formula.
  *
  * @example
  * const table = await readTextTable('positions.csv', 2);
  * table.titles; // ['x', 'y']
  * table.numbers(0); // Float64Array
+ * encodeCsv([['model', 'loss'], ['=HYPERLINK("x")', -1.5]]); // model,loss\n"'=HYPERLINK(""x"")",-1.5\n
  */
 import { parse } from 'csv-parse/sync';
+import { stringify } from 'csv-stringify/sync';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { plainText } from '../core/plainText.js';
 
 /** What stands between the values of a line; a blank is any run of blanks and tabs. */
 export type Separator = ',' | ';' | '\t' | ' ';
@@ -133,4 +137,28 @@ function recordsOf(path: string, text: string, separator: Separator): { cells: s
 /** A whole text file of bounded size. @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, FORMAT_UNSUPPORTED (too large) */
 export function readTextFile(path: string): Promise<string> {
   return readTextInput(path, { maxBytes: TABLE_BYTES, instead: 'save the numbers with numpy.save' });
+}
+
+/** A number is written by the shortest text that reads back to it; `undefined` and null are empty cells. */
+export type CsvCell = string | number | null | undefined;
+
+/** What is text, but reads as a number: `-1.500000`, `-inf`. */
+const NUMBER = /^-?(\d+(\.\d*)?(e[+-]?\d+)?|inf|nan)$/i;
+
+/**
+ * Rows as CSV with `\n` line ends. Text that a spreadsheet would take for a formula is made text by an apostrophe; numbers are
+ * written as they are.
+ */
+export function encodeCsv(rows: readonly (readonly CsvCell[])[]): string {
+  return stringify(
+    rows.map((row) =>
+      row.map((cell) => (typeof cell === 'string' && !NUMBER.test(cell) ? safe(plainText(cell)) : cell)),
+    ),
+    { record_delimiter: 'unix' },
+  );
+}
+
+/** Letters that begin a formula in a spreadsheet, as csv-stringify's escape_formulas knows them, which would also mark numbers. */
+function safe(text: string): string {
+  return /^[=+\-@\t\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
 }

@@ -11,8 +11,7 @@
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { PtychoError } from '../core/errors.js';
-import { integer, message, text } from './protoFields.js';
-import { frameRecord } from './tfeventsRecord.js';
+import { writeInteger, writeMessage, writeText } from './protobuf.js';
 
 /** The version that every event file begins with. */
 export const EVENTS_VERSION = 'brain.Event:2';
@@ -49,38 +48,38 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array<ArrayBuffer> {
   const w = new BinaryWriter();
   w.tag(1, WireType.Bit64).double(event.wallTime);
   // As everywhere in proto3 a zero is not written.
-  if (event.step) integer(w, 2, event.step);
-  if (event.version) text(w, 3, EVENTS_VERSION);
+  if (event.step) writeInteger(w, 2, event.step);
+  if (event.version) writeText(w, 3, EVENTS_VERSION);
   const { values } = event;
   if (values !== undefined) {
-    message(w, 5, () => {
-      for (const value of values) message(w, 1, () => summaryValue(w, value));
+    writeMessage(w, 5, () => {
+      for (const value of values) writeMessage(w, 1, () => summaryValue(w, value));
     });
   }
-  if (event.restart) message(w, 7, () => integer(w, 1, SESSION_START));
+  if (event.restart) writeMessage(w, 7, () => writeInteger(w, 1, SESSION_START));
   return frameRecord(w.finish());
 }
 
 function summaryValue(w: BinaryWriter, value: EventValue): void {
-  text(w, 1, value.tag);
+  writeText(w, 1, value.tag);
   if ('scalar' in value) {
     // The writer refuses numbers beyond single precision; rounded they are infinite, as the file would hold them.
     w.tag(2, WireType.Bit32).float(Math.fround(value.scalar));
   } else if ('png' in value) {
     const { width, height, colorspace } = pngHeader(value.png);
-    message(w, 4, () => {
-      integer(w, 1, height);
-      integer(w, 2, width);
-      integer(w, 3, colorspace);
+    writeMessage(w, 4, () => {
+      writeInteger(w, 1, height);
+      writeInteger(w, 2, width);
+      writeInteger(w, 3, colorspace);
       w.tag(4, WireType.LengthDelimited).bytes(value.png);
     });
   } else {
-    message(w, 8, () => {
-      integer(w, 1, DT_STRING);
-      message(w, 2, () => {}); // the shape of a scalar
-      text(w, 8, value.text);
+    writeMessage(w, 8, () => {
+      writeInteger(w, 1, DT_STRING);
+      writeMessage(w, 2, () => {}); // the shape of a scalar
+      writeText(w, 8, value.text);
     });
-    message(w, 9, () => message(w, 1, () => text(w, 1, 'text')));
+    writeMessage(w, 9, () => writeMessage(w, 1, () => writeText(w, 1, 'text')));
   }
 }
 
@@ -94,4 +93,39 @@ function pngHeader(png: Uint8Array): { width: number; height: number; colorspace
   }
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   return { width: view.getUint32(16), height: view.getUint32(20), colorspace: CHANNELS[png[25]] ?? 3 };
+}
+
+// TFRecord framing: length, masked CRC32C of the length, data, masked CRC32C of the data; all little endian.
+
+/** Reflected Castagnoli polynomial. */
+const POLYNOMIAL = 0x82f63b78;
+
+const table = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n;
+  for (let bit = 0; bit < 8; bit++) c = c & 1 ? POLYNOMIAL ^ (c >>> 1) : c >>> 1;
+  return c;
+});
+
+/** CRC-32C (Castagnoli; RFC 3720, appendix B.4) as an unsigned number. */
+export function crc32c(data: Uint8Array): number {
+  let c = 0xffffffff;
+  for (let i = 0; i < data.length; i++) c = table[(c ^ data[i]) & 255] ^ (c >>> 8);
+  return ~c >>> 0;
+}
+
+/** The checksum as TFRecord stores it: rotated by 15 bits and moved, because checksums of checksums are weak. */
+export function maskedCrc32c(data: Uint8Array): number {
+  const crc = crc32c(data);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+/** A record with its frame: 16 bytes more than `data`. */
+export function frameRecord(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(data.length + 16);
+  const view = new DataView(frame.buffer);
+  view.setBigUint64(0, BigInt(data.length), true);
+  view.setUint32(8, maskedCrc32c(frame.subarray(0, 8)), true);
+  frame.set(data, 12);
+  view.setUint32(12 + data.length, maskedCrc32c(data), true);
+  return frame;
 }

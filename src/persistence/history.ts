@@ -8,7 +8,7 @@
  * encodeHistory([{ epoch: 1, loss: 0.5, val_loss: null }]); // 'epoch,loss,val_loss\n1,0.5,\n'
  */
 import { PtychoError } from '../core/errors.js';
-import { encodeCsv } from '../formats/csvWrite.js';
+import { encodeCsv } from '../formats/textTable.js';
 
 /** The figures of one epoch (counted from 1); `null` where there is none. */
 export type HistoryRow = Readonly<{ epoch: number } & Record<string, number | null>>;

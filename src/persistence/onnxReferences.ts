@@ -5,9 +5,9 @@
  *
  * Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
  */
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { PtychoError } from '../core/errors.js';
 import { sameShape } from '../core/tensor.js';
+import { type FieldReader, integerField, messageField, readMessage, textField } from '../formats/protobuf.js';
 import type { ByteRange, DecodedSafetensors } from '../formats/safetensors.js';
 
 /** An input or output; an axis of any length carries its name. */
@@ -34,43 +34,8 @@ export interface OnnxFacts {
 const FLOAT = 1;
 const DTYPES: Readonly<Record<number, string>> = { 1: 'float32', 6: 'int32', 7: 'int64', 9: 'bool', 11: 'float64' };
 
-type FieldReader = (reader: BinaryReader, wire: WireType) => void;
-type Fields = Readonly<Record<number, FieldReader>>;
-
-/** Reads a message: the given fields; all others are skipped. */
-function readMessage(bytes: Uint8Array, fields: Fields): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [no, wire] = reader.tag();
-    const field = fields[no];
-    if (field) field(reader, wire);
-    else reader.skip(wire, no);
-  }
-}
-
-const message =
-  (read: (bytes: Uint8Array) => void): FieldReader =>
-  (reader, wire) => {
-    if (wire !== WireType.LengthDelimited) throw new Error('expected a length-delimited field');
-    read(reader.bytes());
-  };
-const text = (read: (value: string) => void): FieldReader => message((bytes) => read(utf8.decode(bytes)));
-/** Integers come one by one or packed, as the writer likes. */
-const integer =
-  (read: (value: number) => void): FieldReader =>
-  (reader, wire) => {
-    if (wire === WireType.Varint) read(Number(reader.int64()));
-    else message((bytes) => readPacked(bytes, read))(reader, wire);
-  };
 const never = (what: string): FieldReader =>
-  message(() => refuse(`it holds ${what}, which a bundle's model never does`));
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function readPacked(bytes: Uint8Array, read: (value: number) => void): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) read(Number(reader.int64()));
-}
+  messageField(() => refuse(`it holds ${what}, which a bundle's model never does`));
 
 /** Thrown inside this file only: a reason that makes sense to the reader of the message. */
 class Refusal extends Error {}
@@ -91,16 +56,16 @@ export function readOnnxFacts(bytes: Uint8Array, source: string): OnnxFacts {
   let graphs = 0;
   try {
     readMessage(bytes, {
-      7: message((graph) => {
+      7: messageField((graph) => {
         graphs++;
         readMessage(graph, {
-          1: message(checkNode),
-          5: message((t) => {
+          1: messageField(checkNode),
+          5: messageField((t) => {
             const found = readTensor(t);
             if (found) external.push(found);
           }),
-          11: message((v) => inputs.push(readValue(v))),
-          12: message((v) => outputs.push(readValue(v))),
+          11: messageField((v) => inputs.push(readValue(v))),
+          12: messageField((v) => outputs.push(readValue(v))),
           15: never('a sparse initialiser'),
         });
       }),
@@ -144,17 +109,17 @@ export function checkReferences(
 
 function checkNode(bytes: Uint8Array): void {
   readMessage(bytes, {
-    5: message((attribute) =>
+    5: messageField((attribute) =>
       readMessage(attribute, {
-        5: message(checkEmbedded),
+        5: messageField(checkEmbedded),
         6: never('a sub-graph'),
-        10: message(checkEmbedded),
+        10: messageField(checkEmbedded),
         11: never('a sub-graph'),
         22: never('a sparse tensor'),
         23: never('a sparse tensor'),
       }),
     ),
-    7: text((domain) => {
+    7: textField((domain) => {
       if (domain !== '' && domain !== 'ai.onnx')
         refuse(`it uses operators of ${JSON.stringify(domain)}, only standard ones are allowed`);
     }),
@@ -174,28 +139,28 @@ function readTensor(bytes: Uint8Array): ExternalInitialiser | undefined {
   let dtype = 0;
   let isExternal = false;
   readMessage(bytes, {
-    1: integer((v) => shape.push(v)),
-    2: integer((v) => {
+    1: integerField((v) => shape.push(v)),
+    2: integerField((v) => {
       dtype = v;
     }),
-    8: text((v) => {
+    8: textField((v) => {
       name = v;
     }),
-    13: message((pair) => {
+    13: messageField((pair) => {
       let key = '';
       let value = '';
       readMessage(pair, {
-        1: text((v) => {
+        1: textField((v) => {
           key = v;
         }),
-        2: text((v) => {
+        2: textField((v) => {
           value = v;
         }),
       });
       if (pairs.has(key)) refuse(`an external tensor gives "${key}" twice`);
       pairs.set(key, value);
     }),
-    14: integer((v) => {
+    14: integerField((v) => {
       isExternal = v === 1;
     }),
   });
@@ -218,31 +183,31 @@ function readValue(bytes: Uint8Array): ValueSignature {
   let name = '';
   let dtype = 'unknown';
   const shape: (number | string)[] = [];
-  const dimension = message((dim) => {
+  const dimension = messageField((dim) => {
     let length: number | string = '?';
     readMessage(dim, {
-      1: integer((v) => {
+      1: integerField((v) => {
         length = v;
       }),
-      2: text((v) => {
+      2: textField((v) => {
         length = v;
       }),
     });
     shape.push(length);
   });
-  const tensorType = message((type) =>
+  const tensorType = messageField((type) =>
     readMessage(type, {
-      1: integer((v) => {
+      1: integerField((v) => {
         dtype = DTYPES[v] ?? `type ${v}`;
       }),
-      2: message((s) => readMessage(s, { 1: dimension })),
+      2: messageField((s) => readMessage(s, { 1: dimension })),
     }),
   );
   readMessage(bytes, {
-    1: text((v) => {
+    1: textField((v) => {
       name = v;
     }),
-    2: message((type) => readMessage(type, { 1: tensorType })),
+    2: messageField((type) => readMessage(type, { 1: tensorType })),
   });
   return { name, dtype, shape };
 }

@@ -11,8 +11,8 @@ import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape } from '../core/tensor.js';
-import { encodeCsv } from '../formats/csvWrite.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { encodeCsv } from '../formats/textTable.js';
 
 /** What is measured on the patches of one batch; amplitude in the object's units, phase in radians. */
 export interface PatchStatistics {

@@ -17,8 +17,9 @@ import { RESULT_OBJECTS, RESULT_PROBES } from '../data/readers/keys.js';
 import { type ImageCoordinates, readCoordinates } from '../data/readers/resultFile.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { expectComplex64 } from '../formats/npy.js';
+import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
-import { isNpyFile, openNpz } from '../formats/npz.js';
+import { openNpz } from '../formats/npz.js';
 
 /** Axes of an image whose order was reversed. */
 export interface TurnedAxes {

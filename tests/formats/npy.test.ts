@@ -13,9 +13,9 @@ import {
   type RealNpyArray,
   type TextNpyArray,
 } from '../../src/formats/npy.js';
+import { readNpyFile } from '../../src/formats/npyFile.js';
 import { parseNpyHeader } from '../../src/formats/npyHeader.js';
 import { encodeNpy, type NpyInput } from '../../src/formats/npyWrite.js';
-import { readNpyFile } from '../../src/formats/npz.js';
 import fc from '../support/fastCheck.js';
 import { dictionary, npyFile } from '../support/npyBytes.js';
 

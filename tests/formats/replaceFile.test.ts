@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PtychoError } from '../../src/core/errors.js';
-import { Hdf5Writer, writeHdf5 } from '../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../src/formats/hdf5/write.js';
 import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
 import { copyToPlace, makeFolder, removeLeftovers, replaceFile, temporaryName } from '../../src/formats/replaceFile.js';
+import { writeHdf5 } from '../support/writeHdf5.js';
 
 let folder: string;
 const at = (name: string) => join(folder, name);

@@ -2,8 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { parse } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTextTable } from '../../src/formats/textTable.js';
+import { encodeCsv, readTextTable } from '../../src/formats/textTable.js';
 import { refuses } from '../support/formatFixtures.js';
 
 let folder: string;
@@ -71,5 +72,37 @@ describe('readTextTable', () => {
     await refuses(() => columns('# nothing\n'), 'FILE_FORMAT', /no numbers/);
     await refuses(() => columns(''), 'FILE_FORMAT', /no numbers/);
     await refuses(() => readTextTable(path.join(folder, 'none'), 2), 'FILE_NOT_FOUND', /no such file/);
+  });
+});
+
+describe('tables as CSV', () => {
+  it('numbers and plain words are written as they are', () => {
+    const row = [
+      -1.5,
+      1e-7,
+      -0.25,
+      0,
+      '-1.500000',
+      '-inf',
+      'NaN',
+      'inf',
+      '1e+21',
+      null,
+      undefined,
+      'PtychoPINN',
+      'a b',
+    ];
+    expect(encodeCsv([row])).toBe('-1.5,1e-7,-0.25,0,-1.500000,-inf,NaN,inf,1e+21,,,PtychoPINN,a b\n');
+  });
+
+  it.each(['=1+1', '+cmd', '-x', '@SUM(A1)', '\tx', '=HYPERLINK("http://x","y")'])('%j is no formula', (text) => {
+    const [[cell]] = parse(encodeCsv([[text, 1]])) as string[][];
+    expect(cell).toBe(`'${text}`);
+  });
+
+  it('what a terminal would obey is shown', () => expect(encodeCsv([['a\rb\u001b[2J']])).toBe('a\\x0db\\x1b[2J\n'));
+
+  it.each(['a,b', 'a"b', 'a\nb'])('%j reads back', (text) => {
+    expect(parse(encodeCsv([[text, 'x']]))).toEqual([[text, 'x']]);
   });
 });

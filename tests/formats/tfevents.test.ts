@@ -1,7 +1,6 @@
 /** Event files, byte by byte: the records below were written by TensorBoard 2.21's own RecordWriter. */
 import { describe, expect, it } from 'vitest';
-import { encodeEvent, type TensorBoardEvent } from '../../src/formats/tfevents.js';
-import { crc32c, frameRecord, maskedCrc32c } from '../../src/formats/tfeventsRecord.js';
+import { crc32c, encodeEvent, frameRecord, maskedCrc32c, type TensorBoardEvent } from '../../src/formats/tfevents.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 /** The beginning of a grey PNG of 2 × 3, as far as it is looked at. */

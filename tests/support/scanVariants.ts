@@ -6,11 +6,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LegacyRng } from '../../src/core/rng.js';
 import type { NumericArray } from '../../src/core/tensor.js';
-import { writeHdf5 } from '../../src/formats/hdf5/write.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import type { KnownScan } from './knownScan.js';
 import { dictionary, npyFile } from './npyBytes.js';
 import { tiffImage } from './tiffBytes.js';
+import { writeHdf5 } from './writeHdf5.js';
 
 export const CONTAINERS = ['npz', 'npy', 'hdf5', 'tiff', 'cxi'] as const;
 /** What is stored: counts; counts times a flat field; the same scaled to a maximum of 1; √counts. */

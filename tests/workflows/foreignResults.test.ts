@@ -9,12 +9,13 @@ import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { readProbe } from '../../src/data/opening/probe.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { readFinished } from '../../src/evaluation/comparison/finished.js';
-import { type Hdf5Content, Hdf5Writer, writeHdf5 } from '../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../src/formats/hdf5/write.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { placeOnScan } from '../../src/reconstruction/placeImage.js';
 import { readProbeBeside, readStoredImage } from '../../src/reconstruction/storedImage.js';
 import { startFrom } from '../../src/solvers/start.js';
 import { refuses } from '../support/formatFixtures.js';
+import { type Hdf5Content, writeHdf5 } from '../support/writeHdf5.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ptychopinn-results-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

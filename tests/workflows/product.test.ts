@@ -14,7 +14,6 @@ import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { writeScan } from '../../src/data/scanWriter.js';
-import { writeHdf5 } from '../../src/formats/hdf5/write.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { patternsOf } from '../../src/persistence/product/content.js';
@@ -31,6 +30,7 @@ import { importProduct, productInfo } from '../../src/workflows/product.js';
 import { sampleProduct } from '../persistence/product/sampleProduct.js';
 import { content } from '../persistence/sampleBundle.js';
 import { describeFixtures, refuses } from '../support/formatFixtures.js';
+import { writeHdf5 } from '../support/writeHdf5.js';
 
 const N = 64;
 let folder: string;

@@ -2,8 +2,9 @@
 import { PtychoError } from '../../core/errors.js';
 import { type Hdf5File, isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
+import { isNpyFile, readNpyFile } from '../../formats/npyFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
-import { isNpyFile, openNpz, readNpyFile } from '../../formats/npz.js';
+import { openNpz } from '../../formats/npz.js';
 import { TiffFile } from '../../formats/tiff.js';
 import { isTiffFile, splitFileSpec } from './files.js';
 

@@ -4,8 +4,9 @@
  * @example
  * const file = await npyReader.open('frames.npy', { positions: 'positions.csv' });
  */
+
+import { NpyRows } from '../../formats/npyFile.js';
 import { npyError } from '../../formats/npyHeader.js';
-import { NpyRows } from '../../formats/npyRows.js';
 import { hasMagic, MAGIC } from '../opening/files.js';
 import { crossedAxes, layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';

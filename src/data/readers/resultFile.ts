@@ -7,7 +7,8 @@
  */
 
 import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
-import { isNpyFile, openNpz } from '../../formats/npz.js';
+import { isNpyFile } from '../../formats/npyFile.js';
+import { openNpz } from '../../formats/npz.js';
 import { datasetLike } from '../opening/arrayFile.js';
 import { lengthUnit } from '../opening/units.js';
 import { type PairKeys, POSITION_KEYS, RESULT_LAYOUTS, type ResultLayout } from './keys.js';

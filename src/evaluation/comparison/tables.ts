@@ -1,6 +1,6 @@
 /** The tables of a comparison as CSV, in the published columns. */
 
-import { type CsvCell, encodeCsv } from '../../formats/csvWrite.js';
+import { type CsvCell, encodeCsv } from '../../formats/textTable.js';
 import { METRIC_NAMES, type ReferenceMetrics } from '../reference.js';
 import type { StandardMetrics } from '../standard.js';
 import type { Measured } from './measure.js';

@@ -1,8 +1,8 @@
 /** Attributes and text of HDF5 files. */
 
 import { NpyDecoder, type RealNpyArray } from '../npy.js';
-import type { Hdf5Module } from './engine.js';
-import { type Hdf5Metadata, typeOf } from './types.js';
+import { type Hdf5Metadata, typeOf } from './header.js';
+import type { Hdf5Module } from './library.js';
 
 /** What an attribute holds: numbers of every type become doubles, integers beyond 2⁵³ are left out. */
 export type Hdf5Value = string | number | boolean | readonly string[] | readonly number[];

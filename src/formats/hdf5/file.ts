@@ -12,17 +12,26 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { lettersOf } from '../byteSource.js';
 import { withFileSource } from '../fileSource.js';
 import { expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from '../npy.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
-import { Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
-import { checkFilters, checkSize, type Hdf5Header, numbersOf, slabs } from './header.js';
-import { escapeError, type Handle, Hdf5Links, leftOpenError, linkAt, type Place, split } from './links.js';
-import { filterOf, type Hdf5Metadata, typeOf } from './types.js';
+import {
+  checkFilters,
+  checkSize,
+  filterOf,
+  type Hdf5Header,
+  type Hdf5Metadata,
+  numbersOf,
+  slabs,
+  typeOf,
+} from './header.js';
+import { Hdf5Library, realPath } from './library.js';
+import { escapeError, type Place } from './links.js';
+import { Hdf5Tree } from './tree.js';
 
 export type { Hdf5Value } from './attributes.js';
 export type { Hdf5Header } from './header.js';
@@ -30,9 +39,6 @@ export type { Hdf5Header } from './header.js';
 const MAX_WHOLE_BYTES = 2 ** 30;
 /** What MATLAB writes beside every array. */
 const MATLAB_ATTRIBUTE = 'MATLAB_class';
-/** Of a group that is looked through. */
-const MOST_NAMES = 1000;
-const MOST_EXTERNAL = 16;
 const SIGNATURE = '\x89HDF\r\n\x1a\n';
 
 /** How files begin that MATLAB saved without `-v7.3`. */
@@ -75,7 +81,7 @@ export async function openHdf5(path: string, allowed?: readonly string[]): Promi
       expected: 'hdf5',
     });
   }
-  return new Hdf5File(path, await Hdf5Engine.current(), allowed);
+  return new Hdf5File(path, await Hdf5Library.current(), allowed);
 }
 
 /**
@@ -97,148 +103,8 @@ export async function keepHdf5<T>(
 }
 
 /** An opened file. */
-export class Hdf5File {
-  private readonly links: Hdf5Links;
+export class Hdf5File extends Hdf5Tree {
   private readonly closing: (() => void)[] = [];
-
-  /** @internal use {@link openHdf5} */
-  constructor(
-    readonly path: string,
-    engine: Hdf5Engine,
-    allowed?: readonly string[],
-  ) {
-    this.links = new Hdf5Links(path, engine, allowed);
-  }
-
-  /** False once the library has crashed on it. */
-  get alive(): boolean {
-    return this.links.engine.alive;
-  }
-
-  /** Sentences about files among those opened so far that a writer has open, or died with. */
-  get warnings(): string[] {
-    return this.links.leftOpen.map(
-      (path) =>
-        `${path} is still open for writing in another program, or was not closed (h5clear -s says it is): it was read as far as it was written.`,
-    );
-  }
-
-  /**
-   * Names inside a group, in the file's order.
-   * @throws PtychoError DATASET_KEY_MISSING, and for links that cannot be followed.
-   */
-  keys(group = '/'): string[] {
-    const place = this.find(group, 'group');
-    return this.call(place, this.origin(group), (m) => m.get_names(place.handle.id, place.path, false));
-  }
-
-  /**
-   * Names inside a group that are groups, too; of many links to other files, the first ones are followed.
-   * @throws PtychoError DATASET_KEY_MISSING, and for links that cannot be followed.
-   */
-  groupsIn(group = '/'): string[] {
-    const { handle, path: at } = this.find(group, 'group');
-    let external = 0;
-    return this.keys(group)
-      .slice(0, MOST_NAMES)
-      .filter((name) => {
-        const { value: link } = this.links.run((m) => linkAt(m, handle.id, `${at === '/' ? '' : at}/${name}`));
-        if (typeof link === 'object' && link.file !== undefined && ++external > MOST_EXTERNAL) return false;
-        return this.kindOf(`${group}/${name}`) === 'group';
-      });
-  }
-
-  /** What a path leads to, links followed; undefined for nothing, or for links that lead nowhere. */
-  kindOf(path: string): 'group' | 'dataset' | undefined {
-    try {
-      const place = this.links.follow(path);
-      return place && this.kindAt(place);
-    } catch (error) {
-      if (isPtychoError(error) && this.alive) return undefined;
-      throw error;
-    }
-  }
-
-  /** True when there is a dataset at a path that can be reached. */
-  has(path: string): boolean {
-    return this.kindOf(path) === 'dataset';
-  }
-
-  /** Why the links of a path cannot be followed: they lead out of the folder, or nowhere; undefined where they can. */
-  problemAt(path: string): PtychoError | undefined {
-    try {
-      this.links.follow(path);
-      return undefined;
-    } catch (error) {
-      if (isPtychoError(error) && this.alive) return error;
-      throw error;
-    }
-  }
-
-  /**
-   * The first of some paths at which there is a dataset; undefined when there is none.
-   * @throws PtychoError where there is none, but a link to one that cannot be followed: FORMAT_UNSUPPORTED, FILE_NOT_FOUND.
-   */
-  firstDataset(paths: readonly string[]): string | undefined {
-    const found = paths.find((path) => this.has(path));
-    if (found !== undefined) return found;
-    for (const path of paths) {
-      const problem = this.problemAt(path);
-      if (problem !== undefined) throw problem;
-    }
-    return undefined;
-  }
-
-  /**
-   * All places that a path stands for: itself, those on the way of its links, the object in the end with its address, and the
-   * sources of a virtual dataset. Two paths that share a place name the same data.
-   */
-  placesOf(path: string): string[] {
-    const places: string[] = [];
-    const name = (handle: Handle, at: string) => `${realPath(handle.path)}:/${split(at).join('/')}`;
-    try {
-      const place = this.links.follow(path, (at) => places.push(name(at.handle, at.path)));
-      if (place === undefined) return places;
-      const { value: address } = this.links.run((m) =>
-        Buffer.from(m.create_object_reference(place.handle.id, place.path) as Uint8Array).toString('hex'),
-      );
-      if (address !== undefined) places.push(`${realPath(place.handle.path)}@${address}`);
-      if (this.kindAt(place) !== 'dataset') return places;
-      const { value } = this.links.run((m) => m.get_dataset_metadata(place.handle.id, place.path).virtual_sources);
-      for (const source of value ?? []) {
-        const folder = dirname(realPath(place.handle.path));
-        const file = source.file_name === '.' ? place.handle.path : join(folder, source.file_name);
-        places.push(`${realPath(file)}:/${split(source.dset_name).join('/')}`);
-      }
-      return places;
-    } catch (error) {
-      if (isPtychoError(error) && this.alive) return places;
-      throw error;
-    }
-  }
-
-  /**
-   * Paths of all datasets, external links to datasets included; at most `most` links are looked at.
-   * @throws PtychoError FILE_FORMAT
-   */
-  datasets(most = 10_000): string[] {
-    const place = { handle: this.links.root, path: '/' };
-    const names = this.call(place, this.origin(), (m) => m.get_names(this.links.root.id, '/', true));
-    return names
-      .slice(0, most)
-      .map((name) => `/${name}`)
-      .filter((path) => this.has(path));
-  }
-
-  /** Sentences about links that lead out of the folder, or to files that are not there; at most `most` links are looked at. */
-  brokenLinks(most = 1000): string[] {
-    const place = { handle: this.links.root, path: '/' };
-    const names = this.call(place, this.origin(), (m) => m.get_names(this.links.root.id, '/', true));
-    return names.slice(0, most).flatMap((name) => {
-      const found = this.problemAt(`/${name}`)?.fields;
-      return found === undefined ? [] : [`/${name} to ${String(found.found ?? found.path)}`];
-    });
-  }
 
   /**
    * Attributes of a group or dataset; those of types that are not read are left out.
@@ -359,7 +225,7 @@ export class Hdf5File {
     const origin = this.origin(header.path);
     const { place } = header;
     // The filters of a virtual dataset are those of its sources.
-    if (header.virtual || header.filters.some((filter) => filter.source === 'plugin')) this.links.engine.usePlugins();
+    if (header.virtual || header.filters.some((filter) => filter.source === 'plugin')) this.links.library.usePlugins();
     const bytes = sizeOf(count) * header.type.itemSize;
     if (bytes === 0) return;
     this.call(place, origin, (m) => {
@@ -393,60 +259,6 @@ export class Hdf5File {
   close(): void {
     for (const action of this.closing.splice(0)) action();
     this.links.close();
-  }
-
-  /** For messages about an object of this file. */
-  origin(path?: string): NpyOrigin {
-    return { path: this.path, member: path };
-  }
-
-  /** Calls the library about an object; whatever goes wrong becomes an error about it. */
-  private call<T>(place: Place, origin: NpyOrigin, work: (module: Hdf5Module) => T): T {
-    const { value, causes, refused } = this.links.run(work);
-    if (refused.length > 0) throw escapeError(origin, refused[0]);
-    if (value === undefined || causes.length > 0) {
-      if (place.handle.leftOpen) throw leftOpenError(origin, place.handle.path);
-      const reason = causes.at(-1) ?? 'the HDF5 library gives no reason';
-      const where = place.handle === this.links.root ? '' : ` (in ${place.handle.path})`;
-      throw npyError(
-        'FILE_FORMAT',
-        origin,
-        `cannot be read${where}: ${reason}; the file is damaged or incomplete, so copy or write it again.`,
-        { reason },
-      );
-    }
-    return value;
-  }
-
-  private find(path: string, kind?: 'group' | 'dataset'): Place {
-    const place = this.links.follow(path);
-    const found = place && this.kindAt(place);
-    if (place !== undefined && found !== undefined && (kind === undefined || kind === found)) return place;
-    const what = found === undefined ? `nothing at "${path}"` : `a ${found} at "${path}", where a ${kind} was expected`;
-    throw new PtychoError('DATASET_KEY_MISSING', `${this.path} has ${what}; ${this.nearest(path)}.`, {
-      path: this.path,
-      key: path,
-    });
-  }
-
-  /** What there is instead: the names in the deepest group of a path that exists. */
-  private nearest(path: string): string {
-    for (let parts = split(path); parts.length > 0; parts = parts.slice(0, -1)) {
-      const group = `/${parts.slice(0, -1).join('/')}`;
-      if (this.kindOf(group) !== 'group') continue;
-      const names = this.keys(group);
-      const some = names.slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
-      return `the group ${group} holds ${some || 'nothing'}`;
-    }
-    return 'the file is empty';
-  }
-
-  private kindAt({ handle, path }: Place): 'group' | 'dataset' | undefined {
-    const { value } = this.links.run((m) => {
-      const type = m.get_type(handle.id, path);
-      return type === m.H5G_GROUP ? 'group' : type === m.H5G_DATASET ? 'dataset' : undefined;
-    });
-    return value;
   }
 
   /** Checks the sources of a virtual dataset: the library would read zeros for the missing ones. */

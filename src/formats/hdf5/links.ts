@@ -3,8 +3,8 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { type NpyOrigin, npyError } from '../npyHeader.js';
-import { type Hdf5Access, type Hdf5Engine, type Hdf5Module, type Hdf5Outcome, mayRead, realPath } from './engine.js';
-import { openFlagsOf } from './superblock.js';
+import { type Hdf5Access, type Hdf5Library, type Hdf5Module, type Hdf5Outcome, mayRead, realPath } from './library.js';
+import { openFlagsOf } from './rawMetadata.js';
 
 /** An opened file of the library: the one asked for, or one behind an external link. */
 export interface Handle {
@@ -35,7 +35,7 @@ export class Hdf5Links {
    */
   constructor(
     private readonly path: string,
-    readonly engine: Hdf5Engine,
+    readonly library: Hdf5Library,
     allowed: readonly string[] = [],
   ) {
     const folder = dirname(resolve(path));
@@ -46,7 +46,7 @@ export class Hdf5Links {
 
   /** Calls the library with leave to open files of the folder. */
   run<T>(work: (module: Hdf5Module) => T): Hdf5Outcome<T> {
-    return this.engine.run(this.path, this.access, work);
+    return this.library.run(this.path, this.access, work);
   }
 
   /** True for paths in the folder of the file or below it, and in those that are allowed. */
@@ -61,7 +61,7 @@ export class Hdf5Links {
 
   /** Closes all of them. */
   close(): void {
-    if (this.engine.alive) for (const { id } of this.handles.values()) this.run((m) => m.close_file(id));
+    if (this.library.alive) for (const { id } of this.handles.values()) this.run((m) => m.close_file(id));
     this.handles.clear();
   }
 
@@ -125,7 +125,7 @@ export class Hdf5Links {
     this.access = { folders: [...new Set([...this.access.folders, dirname(real)])] };
     if (!statSync(real).isFile()) throw new PtychoError('FILE_FORMAT', `${path} is no regular file.`, { path });
     const flags = openFlagsOf(real);
-    // With SWMR the library reads again what a writer changes meanwhile; the flags themselves are cleared by the engine.
+    // With SWMR the library reads again what a writer changes meanwhile; the flags themselves are cleared by the library.
     const modes = [...(flags === 'swmr' ? (['H5F_ACC_SWMR_READ'] as const) : []), 'H5F_ACC_RDONLY'] as const;
     let causes: readonly string[] = [];
     for (const mode of modes) {

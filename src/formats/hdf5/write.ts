@@ -17,12 +17,19 @@ import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sameShape, sizeOf } from '../../core/tensor.js';
 import { type NpyInput, npyBytes, type RealNpyInput } from '../npyWrite.js';
 import { TemporaryFile, writeReason } from '../replaceFile.js';
-import { type Hdf5Access, Hdf5Engine, type Hdf5Module, realPath } from './engine.js';
-import { SLAB_BYTES, slabs } from './header.js';
+import {
+  dtypeMetadata,
+  type Hdf5WriteDtype,
+  itemSizeOf,
+  SLAB_BYTES,
+  slabs,
+  textMetadata,
+  writeDtypeOf,
+} from './header.js';
+import { type Hdf5Access, Hdf5Library, type Hdf5Module, realPath } from './library.js';
 import { split } from './links.js';
-import { dtypeMetadata, type Hdf5WriteDtype, itemSizeOf, textMetadata, writeDtypeOf } from './writeTypes.js';
 
-export type { Hdf5WriteDtype } from './writeTypes.js';
+export type { Hdf5WriteDtype } from './header.js';
 
 /** What an attribute can be: single numbers are written as float64, typed arrays in their own type, arrays with their shape. */
 export type Hdf5AttributeInput =
@@ -40,48 +47,8 @@ export interface Hdf5StorageOptions {
   readonly chunks?: Shape;
   /** Level 1 (fast) to 9. */
   readonly gzip?: number;
-  /** Another compression; readers need its plugin (hdf5plugin in Python). */
-  readonly filter?: keyof typeof FILTERS;
-}
-
-/** Number and options of filters that can be written. (LZF gives up on some chunks, which h5wasm does not let it do.) */
-const FILTERS = {
-  lz4: { id: 32004, options: [0] },
-  // Block size chosen by the filter, then 2 for LZ4.
-  bitshuffle_lz4: { id: 32008, options: [0, 2] },
-  zstd: { id: 32015, options: [3] },
-  // Level 5 with byte shuffle and LZ4.
-  blosc: { id: 32001, options: [0, 0, 0, 0, 5, 1, 1] },
-} as const;
-
-/** What {@link writeHdf5} writes, by absolute path. */
-export interface Hdf5Content {
-  readonly datasets: Readonly<
-    Record<string, NpyInput | { readonly input: NpyInput; readonly storage: Hdf5StorageOptions }>
-  >;
-  readonly attributes?: Readonly<Record<string, Readonly<Record<string, Hdf5AttributeInput>>>>;
-  /** New path → path of the dataset or group that it stands for, too. */
-  readonly links?: Readonly<Record<string, string>>;
-}
-
-/**
- * Writes a whole file.
- * @throws PtychoError OUTPUT_UNWRITABLE (nothing is left behind), DATASET_SHAPE, DATASET_VALUE.
- */
-export async function writeHdf5(path: string, content: Hdf5Content): Promise<void> {
-  const file = await Hdf5Writer.create(path);
-  try {
-    for (const [name, entry] of Object.entries(content.datasets)) {
-      if ('input' in entry) file.write(name, entry.input, entry.storage);
-      else file.write(name, entry);
-    }
-    for (const [name, target] of Object.entries(content.links ?? {})) file.link(target, name);
-    for (const [name, attributes] of Object.entries(content.attributes ?? {})) file.attributes(name, attributes);
-  } catch (error) {
-    await file.abort();
-    throw error;
-  }
-  await file.close();
+  /** Another compression, by the number registered with the HDF Group; readers need its plugin (hdf5plugin in Python). */
+  readonly filter?: { readonly id: number; readonly options: readonly number[] };
 }
 
 interface Growing {
@@ -99,14 +66,14 @@ export class Hdf5Writer {
   private constructor(
     readonly path: string,
     private readonly temporary: TemporaryFile,
-    private readonly engine: Hdf5Engine,
+    private readonly library: Hdf5Library,
     private readonly access: Hdf5Access,
     private readonly id: bigint,
   ) {}
 
   /** Begins a file. @throws PtychoError OUTPUT_UNWRITABLE */
   static async create(path: string): Promise<Hdf5Writer> {
-    const engine = await Hdf5Engine.current();
+    const library = await Hdf5Library.current();
     // Made by the file system, which says better than HDF5 what is wrong.
     const temporary = await TemporaryFile.beside(path);
     const access = { folders: [realPath(dirname(temporary.path))], write: true };
@@ -114,12 +81,12 @@ export class Hdf5Writer {
       value: id = -1n,
       causes,
       writeError,
-    } = engine.run(path, access, (m) => m.open(temporary.path, m.H5F_ACC_TRUNC, false, -1, -1));
+    } = library.run(path, access, (m) => m.open(temporary.path, m.H5F_ACC_TRUNC, false, -1, -1));
     if (id < 0n) {
       await temporary.discard();
       throw unwritable(path, reasonOf(path, causes, writeError));
     }
-    return new Hdf5Writer(path, temporary, engine, access, id);
+    return new Hdf5Writer(path, temporary, library, access, id);
   }
 
   /** Makes a group and those above it. @throws PtychoError OUTPUT_UNWRITABLE */
@@ -235,7 +202,7 @@ export class Hdf5Writer {
 
   /** Gives up: the temporary file goes, the target stays as it was. */
   async abort(): Promise<void> {
-    if (this.open && this.engine.alive) this.engine.run(this.path, this.access, (m) => m.close_file(this.id));
+    if (this.open && this.library.alive) this.library.run(this.path, this.access, (m) => m.close_file(this.id));
     this.open = false;
     await this.temporary.discard();
   }
@@ -247,15 +214,15 @@ export class Hdf5Writer {
     maxShape: readonly (number | null)[],
     { chunks, gzip, filter }: Hdf5StorageOptions,
   ): void {
-    const compression = gzip !== undefined ? { id: 1, options: [gzip] } : filter && FILTERS[filter];
-    if (filter !== undefined) this.engine.usePlugins();
+    const compression = gzip !== undefined ? { id: 1, options: [gzip] } : filter;
+    if (filter !== undefined) this.library.usePlugins();
     const metadata = {
       ...dtypeMetadata(dtype),
       ...extent(shape),
       maxshape: maxShape.map((length) => (length === null ? UNLIMITED : BigInt(length))),
       chunks: chunks?.map(BigInt),
       compression: compression?.id ?? 0,
-      compression_opts: compression?.options ?? [],
+      compression_opts: [...(compression?.options ?? [])],
     };
     this.create(path, (m, name) =>
       withBytes(m, new Uint8Array(1), (at) => m.create_dataset(this.id, name, BigInt(at), metadata as never)),
@@ -300,7 +267,7 @@ export class Hdf5Writer {
 
   private call(what: string, work: (m: Hdf5Module) => number): void {
     if (!this.open) throw unwritable(this.path, 'it is closed already');
-    const { value, causes, writeError } = this.engine.run(this.path, this.access, work);
+    const { value, causes, writeError } = this.library.run(this.path, this.access, work);
     if (writeError !== undefined) throw unwritable(this.path, reasonOf(this.path, [], writeError));
     if (causes.length > 0 || value === undefined || value < 0) {
       throw unwritable(this.path, `${what}: ${reasonOf(this.path, causes)}`);

@@ -10,12 +10,9 @@ import { formatShape, sameShape, sizeOf, type Tensor } from '../../core/tensor.j
 import { type GraphNode, isOp, type OpName } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import { type BatchAxes, findBatchAxes } from './batch.js';
-import { Emitter } from './emitter.js';
-import { elementLowerings } from './lowerElements.js';
 import { imageLowerings } from './lowerImages.js';
-import type { LowerContext, Lowering, LoweringTable } from './lowering.js';
-import { shapeLowerings } from './lowerShapes.js';
-import { encodeModel, type OnnxValue } from './proto.js';
+import { elementLowerings, type LowerContext, type Lowering, type LoweringTable, shapeLowerings } from './lowering.js';
+import { Emitter, encodeModel, type OnnxValue } from './model.js';
 
 /** What the graph calls the present value of a state (an input). */
 export const stateInputName = (name: string): string => `state:${name}`;

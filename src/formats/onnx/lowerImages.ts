@@ -4,11 +4,10 @@
  */
 
 import type { ImageOp } from '../../graph/node.js';
-import type { Emitter } from './emitter.js';
-import { boxKernel, turned } from './kernels.js';
-import { filterGradient, kernelGradient, upFilterGradient } from './lowerFilterGradients.js';
+import { boxKernel, filterGradient, kernelGradient, turned, upFilterGradient } from './kernels.js';
 import type { LoweringTable } from './lowering.js';
-import { ONNX_FLOAT } from './proto.js';
+import type { Emitter } from './model.js';
+import { ONNX_FLOAT } from './model.js';
 
 const same = (kernel: number) => {
   const p = (kernel - 1) / 2;

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../../src/data/openDataset.js';
 import { parseScanStep, patternLayout } from '../../../src/data/opening/patternLayout.js';
 import type { OpenDatasetOptions } from '../../../src/data/rawData.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { refuses } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {

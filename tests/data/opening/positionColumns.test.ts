@@ -5,8 +5,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { positionsInArray, readTitles } from '../../../src/data/opening/positionColumns.js';
 import { readPositionsFile } from '../../../src/data/opening/positionsFile.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { refuses } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -7,9 +7,9 @@ import { geometryOf, geometryRecord } from '../../../src/data/metadata.js';
 import { readPositionsFile } from '../../../src/data/opening/positionsFile.js';
 import { objectPixel, wavelengthOf } from '../../../src/data/opening/scanGeometry.js';
 import { asElectronvolts, asMetres, lengthUnit } from '../../../src/data/opening/units.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { electronWavelength_m, energyOfWavelength_eV, wavelength_m } from '../../../src/physics/radiation.js';
 import { describeFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {

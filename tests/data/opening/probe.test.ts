@@ -6,12 +6,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../../src/core/tensor.js';
 import { openDataset } from '../../../src/data/openDataset.js';
 import { incoherentModes, readProbe } from '../../../src/data/opening/probe.js';
-import { Hdf5Writer, writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../../src/formats/hdf5/write.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { refuses } from '../../support/formatFixtures.js';
 import { scanArrays, writeArrays } from '../../support/scanFiles.js';
 import { describeShared, sharedFile } from '../../support/shared.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ptychopinn-probe-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

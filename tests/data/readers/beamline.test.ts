@@ -9,9 +9,9 @@ import { hdf5Reader } from '../../../src/data/readers/hdf5.js';
 import { npyReader } from '../../../src/data/readers/npy.js';
 import { tiffReader } from '../../../src/data/readers/tiff.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../../../src/data/scanFile.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {

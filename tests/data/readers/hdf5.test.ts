@@ -9,10 +9,10 @@ import { cxiReader } from '../../../src/data/readers/cxi.js';
 import { hdf5Reader } from '../../../src/data/readers/hdf5.js';
 import { recognise } from '../../../src/data/readers/registry.js';
 import type { ReaderOptions, ScanFile, ScanReader } from '../../../src/data/scanFile.js';
-import { Hdf5Engine, type Hdf5Module } from '../../../src/formats/hdf5/engine.js';
-import { type Hdf5Content, writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import { Hdf5Library, type Hdf5Module } from '../../../src/formats/hdf5/library.js';
 import { refuses } from '../../support/formatFixtures.js';
 import { describeShared, sharedFile } from '../../support/shared.js';
+import { type Hdf5Content, writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -37,8 +37,8 @@ async function using<T>(
 
 /** Changes a file by the library itself: links that our writer does not make. */
 async function edit(file: string, work: (m: Hdf5Module, id: bigint) => void): Promise<void> {
-  const engine = await Hdf5Engine.current();
-  const { causes } = engine.run(file, { folders: [path.dirname(file)], write: true }, (m) => {
+  const library = await Hdf5Library.current();
+  const { causes } = library.run(file, { folders: [path.dirname(file)], write: true }, (m) => {
     const id = m.open(file, m.H5F_ACC_RDWR, false, -1, -1);
     work(m, id);
     return m.close_file(id);

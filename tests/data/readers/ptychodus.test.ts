@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ptychodusReader } from '../../../src/data/readers/ptychodus.js';
 import type { ReaderOptions, ScanFile } from '../../../src/data/scanFile.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import type { NpyInput } from '../../../src/formats/npyWrite.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {

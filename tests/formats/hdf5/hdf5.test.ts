@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPtychoError } from '../../../src/core/errors.js';
-import { Hdf5Engine } from '../../../src/formats/hdf5/engine.js';
 import { type Hdf5File, isHdf5File, openHdf5 } from '../../../src/formats/hdf5/file.js';
 import { slabs } from '../../../src/formats/hdf5/header.js';
+import { Hdf5Library } from '../../../src/formats/hdf5/library.js';
 import { Hdf5Rows } from '../../../src/formats/hdf5/rows.js';
-import { writeHdf5 } from '../../../src/formats/hdf5/write.js';
 import fc from '../../support/fastCheck.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -253,19 +253,19 @@ describe('broken files', () => {
   });
 
   it('a crash of the library ends its open files and nothing else', async () => {
-    const engine = await Hdf5Engine.current();
+    const library = await Hdf5Library.current();
     const open = await openHdf5(kept('types.h5'));
     await refuses(
       () =>
         // Nothing is mapped at the end of the address space.
-        engine.run('bad.h5', { folders: [] }, (m) => (m as unknown as Strlen)._strlen(0xfffffff0)),
+        library.run('bad.h5', { folders: [] }, (m) => (m as unknown as Strlen)._strlen(0xfffffff0)),
       'FILE_FORMAT',
       /bad\.h5 is damaged: the HDF5 library gave up/,
     );
-    expect(engine.alive).toBe(false);
+    expect(library.alive).toBe(false);
     await refuses(() => open.read('scalar'), 'FILE_FORMAT', /types\.h5 was closed because/);
     open.close();
-    expect(await Hdf5Engine.current()).not.toBe(engine);
+    expect(await Hdf5Library.current()).not.toBe(library);
     await using(kept('types.h5'), (h5) => expect(h5.readReal('scalar').data[0]).toBe(2.5));
   });
 });

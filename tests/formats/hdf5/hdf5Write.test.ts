@@ -7,10 +7,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Hdf5File, openHdf5 } from '../../../src/formats/hdf5/file.js';
 import { Hdf5Rows } from '../../../src/formats/hdf5/rows.js';
-import { Hdf5Writer, writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../../src/formats/hdf5/write.js';
 import fc from '../../support/fastCheck.js';
 import { refuses } from '../../support/formatFixtures.js';
 import { describePython, runPython } from '../../support/python.js';
+import { FILTERS, writeHdf5 } from '../../support/writeHdf5.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -107,7 +108,9 @@ describe('writeHdf5', () => {
     async (filter) => {
       const data = Uint16Array.from({ length: 40 * 64 }, (_, i) => (i * i) % 1999);
       await writeHdf5(file(`${filter}.h5`), {
-        datasets: { x: { input: { data, shape: [40, 8, 8] }, storage: { filter, chunks: [16, 8, 8] } } },
+        datasets: {
+          x: { input: { data, shape: [40, 8, 8] }, storage: { filter: FILTERS[filter], chunks: [16, 8, 8] } },
+        },
       });
       await using(`${filter}.h5`, async (h5) => {
         expect(h5.header('x').filters[0].source).toBe('plugin');
@@ -331,7 +334,9 @@ describePython('a virtual dataset over compressed sources', ['h5py', 'numpy'], (
     const data = Uint16Array.from({ length: 6 * 64 }, (_, i) => i % 97);
     const source = `source_${filter}.h5`;
     if (filter !== 'lzf') {
-      await writeHdf5(file(source), { datasets: { '/d': { input: { data, shape: [6, 8, 8] }, storage: { filter } } } });
+      await writeHdf5(file(source), {
+        datasets: { '/d': { input: { data, shape: [6, 8, 8] }, storage: { filter: FILTERS[filter] } } },
+      });
     }
     runPython(
       `

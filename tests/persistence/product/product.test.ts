@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openHdf5 } from '../../../src/formats/hdf5/file.js';
-import { type Hdf5AttributeInput, writeHdf5 } from '../../../src/formats/hdf5/write.js';
+import type { Hdf5AttributeInput } from '../../../src/formats/hdf5/write.js';
 import type { NpyInput } from '../../../src/formats/npyWrite.js';
 import { openNpz, writeNpz } from '../../../src/formats/npz.js';
 import { patternsOf, productArrays } from '../../../src/persistence/product/content.js';
@@ -13,6 +13,7 @@ import { readProductFile, readStoredProduct } from '../../../src/persistence/pro
 import { verifyProductFile } from '../../../src/persistence/product/verify.js';
 import { writeProductFile } from '../../../src/persistence/product/write.js';
 import { refuses } from '../../support/formatFixtures.js';
+import { writeHdf5 } from '../../support/writeHdf5.js';
 import { sampleProduct, sampleRawData } from './sampleProduct.js';
 
 let folder: string;

@@ -9,8 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { ready } from 'h5wasm/node';
 import { messageOf, PtychoError } from '../../core/errors.js';
-import { globalHeapsAreSound } from './globalHeap.js';
-import { clearOpenFlags } from './superblock.js';
+import { clearOpenFlags, globalHeapsAreSound } from './rawMetadata.js';
 
 /** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
 export type Hdf5Module = Awaited<typeof ready>;
@@ -65,10 +64,10 @@ const TIME_WRITTEN = Date.UTC(1980, 1, 1);
 
 // The library is loaded once and shared: an instance takes tens of milliseconds and 20 MB. Nothing numeric depends on it.
 let factory: Promise<Factory> | undefined;
-let instance: Promise<Hdf5Engine> | undefined;
+let instance: Promise<Hdf5Library> | undefined;
 
 /** One running instance of the library. */
-export class Hdf5Engine {
+export class Hdf5Library {
   private access: Hdf5Access = { folders: [] };
   private printed = '';
   private refused: string[] = [];
@@ -118,8 +117,8 @@ export class Hdf5Engine {
    * The instance in use; a new one after a crash.
    * @throws PtychoError ENGINE_FAILURE when the library cannot be loaded.
    */
-  static current(): Promise<Hdf5Engine> {
-    instance ??= Hdf5Engine.start().catch((cause: unknown) => {
+  static current(): Promise<Hdf5Library> {
+    instance ??= Hdf5Library.start().catch((cause: unknown) => {
       instance = undefined;
       throw new PtychoError(
         'ENGINE_FAILURE',
@@ -131,20 +130,20 @@ export class Hdf5Engine {
     return instance;
   }
 
-  private static async start(): Promise<Hdf5Engine> {
+  private static async start(): Promise<Hdf5Library> {
     factory ??= import(new URL('./hdf5_util.js', import.meta.resolve('h5wasm/node')).href).then(
       (loaded: { default: Factory }) => loaded.default,
     );
-    let engine: Hdf5Engine | undefined;
+    let library: Hdf5Library | undefined;
     let early = '';
     const printErr = (text: string) => {
-      if (engine === undefined) early += text;
-      else engine.printed += `${text}\n`;
+      if (library === undefined) early += text;
+      else library.printed += `${text}\n`;
     };
     const module = await (await factory)({ noInitialRun: true, print: printErr, printErr });
-    engine = new Hdf5Engine(module);
-    engine.printed = early;
-    return engine;
+    library = new Hdf5Library(module);
+    library.printed = early;
+    return library;
   }
 
   /** False once it has crashed: its open files are lost, later ones get another instance. */

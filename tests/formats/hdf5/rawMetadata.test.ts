@@ -1,23 +1,23 @@
-/** Files that a writer has open, or died with: read, and said. */
+/** Files that a writer has open, or died with: read, and said. A damaged global heap is an error; the library alone would read it for ever. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hdf5Reader } from '../../../src/data/readers/hdf5.js';
-import { Hdf5Engine } from '../../../src/formats/hdf5/engine.js';
 import { openHdf5 } from '../../../src/formats/hdf5/file.js';
-import { checksum, clearOpenFlags, openFlagsOf } from '../../../src/formats/hdf5/superblock.js';
-import { refuses } from '../../support/formatFixtures.js';
+import { Hdf5Library } from '../../../src/formats/hdf5/library.js';
+import { checksum, clearOpenFlags, globalHeapsAreSound, openFlagsOf } from '../../../src/formats/hdf5/rawMetadata.js';
+import { formatFixtures, refuses } from '../../support/formatFixtures.js';
 import { describeShared, sharedFile } from '../../support/shared.js';
 
 let folder: string;
 let closed: Buffer;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-superblock-'));
-  const engine = await Hdf5Engine.current();
+  const library = await Hdf5Library.current();
   const file = path.join(folder, 'closed.h5');
-  const { causes } = engine.run(file, { folders: [folder], write: true }, (m) => {
+  const { causes } = library.run(file, { folders: [folder], write: true }, (m) => {
     // Version 3 of the superblock is that of HDF5 1.10 on.
     const id = m.open(file, m.H5F_ACC_TRUNC, false, 2, 2);
     m.create_group(id, '/entry', false);
@@ -126,5 +126,42 @@ describeShared('a file of SWMR whose writer died', () => {
       await scan.close();
     }
     expect(statSync(name).size).toBe(size);
+  });
+});
+
+describe('a global heap', () => {
+  it('of sound files passes, whole or as far as it was read', async () => {
+    const bytes = await readFile(path.join(formatFixtures, 'bundle.h5'));
+    const at = bytes.indexOf('GCOL');
+    expect(at).toBeGreaterThan(0);
+    for (const length of [4, 16, 40, 100, 4096, bytes.length - at]) {
+      expect(globalHeapsAreSound(bytes.subarray(at, at + length)), `${length} bytes`).toBe(true);
+    }
+    expect(globalHeapsAreSound(new Uint8Array(10))).toBe(true);
+  });
+
+  it('with an object of no size, or larger than the heap, is refused when an attribute in it is read', async () => {
+    const sound = await readFile(path.join(formatFixtures, 'bundle.h5'));
+    const heap = sound.indexOf('GCOL');
+    const cases: ((b: Buffer) => void)[] = [
+      // What is free says that it has no size.
+      (b) => b.fill(0, heap + 120, heap + 136),
+      // The second object reaches beyond the end.
+      (b) => b.writeUInt32LE(5000, heap + 48),
+      (b) => b.writeBigUInt64LE(0xfffffffffffffff0n, heap + 48),
+    ];
+    for (const damage of cases) {
+      const bytes = Buffer.from(sound);
+      damage(bytes);
+      expect(globalHeapsAreSound(bytes)).toBe(false);
+      const file = path.join(folder, 'damaged.h5');
+      await writeFile(file, bytes);
+      const h5 = await openHdf5(file);
+      try {
+        expect(() => h5.attributes('/')).toThrow(/damaged/);
+      } finally {
+        h5.close();
+      }
+    }
   });
 });

@@ -1,15 +1,41 @@
-/** Rows of the first axis of a single `.npy` file, read by position, so that files larger than memory can be used. */
+/** Single `.npy` files: whole, or rows of the first axis, read by position, so that files larger than memory can be used. */
 import { formatShape, sizeOf } from '../core/tensor.js';
-import type { ByteSource } from './byteSource.js';
-import { openFileSource } from './fileSource.js';
-import { expectReal, NpyDecoder } from './npy.js';
+import { type ByteSource, lettersOf } from './byteSource.js';
+import { openFileSource, withFileSource } from './fileSource.js';
+import { decoderOf, expectReal, type NpyArray, NpyDecoder } from './npy.js';
 import { checkDataBytes, type NpyHeader, npyError, parseNpyHeader } from './npyHeader.js';
 
 const HEAD_BYTES = 1 << 16;
+const CHUNK_BYTES = 1 << 18;
 /** Rows that are read and decoded in one go. */
 const PIECE_BYTES = 2 ** 25;
 
-/** An opened file; `close` it when done. */
+/** True when the file begins like a single `.npy` array. @throws PtychoError FILE_NOT_FOUND */
+export function isNpyFile(path: string): Promise<boolean> {
+  return withFileSource(path, async (source) => lettersOf(await source.read(0, 6)) === '\x93NUMPY');
+}
+
+/**
+ * Reads a single `.npy` file, in bounded pieces.
+ * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED, FILE_FORMAT, FORMAT_UNSUPPORTED.
+ */
+export function readNpyFile(path: string): Promise<NpyArray> {
+  return withFileSource(path, async (source) => {
+    const origin = { path };
+    const header = parseNpyHeader(await source.read(0, HEAD_BYTES), origin);
+    checkDataBytes(header, source.size - header.dataOffset, origin);
+    const decoder = decoderOf(header, origin);
+    for (let at = header.dataOffset; at < source.size; ) {
+      const chunk = await source.read(at, CHUNK_BYTES);
+      if (chunk.length === 0) break;
+      decoder.push(chunk);
+      at += chunk.length;
+    }
+    return decoder.finish();
+  });
+}
+
+/** A file whose rows are read; `close` it when done. */
 export class NpyRows {
   private constructor(
     readonly path: string,

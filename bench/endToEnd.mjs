@@ -16,7 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { selectBackend } from '../dist/backends/select.js';
 import { inferenceConfigSchema } from '../dist/config/schema.js';
-import { openModel } from '../dist/reconstruction/model.js';
+import { openModel } from '../dist/reconstruction/ptychoModel.js';
 import { makeProbe } from '../dist/simulation/probes.js';
 import { inferWorkflow } from '../dist/workflows/infer.js';
 import { N, writeBundle, writeScanFile } from './inference/inputs.mjs';

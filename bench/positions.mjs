@@ -17,7 +17,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LegacyRng } from '../dist/core/rng.js';
-import { openDataset } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/openDataset.js';
 import { writeScan } from '../dist/data/scanWriter.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';

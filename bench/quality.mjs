@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openDataset } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/openDataset.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';

@@ -11,7 +11,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { openDataset } from '../dist/data/rawData.js';
+import { openDataset } from '../dist/data/openDataset.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { solve } from '../dist/solvers/solve.js';
 import { readReconstruction, score } from './lines/score.mjs';

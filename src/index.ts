@@ -146,7 +146,14 @@ export type { ComparedImage } from './evaluation/comparison/image.js';
 export type { Floor, Measured } from './evaluation/comparison/measure.js';
 export { complexPearson, pearson } from './evaluation/correlation.js';
 export { alignForEvaluation, cutToCommonFrame } from './evaluation/evaluationFrame.js';
-export { bothFamilies, type MetricFloors, metricFloors } from './evaluation/floors.js';
+export {
+  bothFamilies,
+  type MetricFloors,
+  metricFloors,
+  type ScanTotals,
+  scanImage,
+  scanTotals,
+} from './evaluation/floors.js';
 export { fourierRingCorrelation, frcCrossing } from './evaluation/frc.js';
 export { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
 export type { EvaluatedImage, MetricPair } from './evaluation/images.js';
@@ -196,7 +203,6 @@ export { type WriteProductOptions, writeProductFile } from './persistence/produc
 export { probeFwhm, probeGuessFromPatterns } from './physics/probe.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { EngineChoice, ScanInput } from './reconstruction/inputs.js';
-export { modelOf, type OpenedModel, openModel, saveModel, type TrainedNetwork } from './reconstruction/model.js';
 export {
   type ImageOptions,
   type ReconstructedScan,
@@ -209,7 +215,16 @@ export {
   type RefinePositionsOptions,
   refinePositions,
 } from './reconstruction/positions/refinePositions.js';
-export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
+export type { RunBy } from './reconstruction/ptychoModel.js';
+export {
+  modelOf,
+  type OpenedModel,
+  type OpenModelOptions,
+  openModel,
+  PtychoModel,
+  saveModel,
+  type TrainedNetwork,
+} from './reconstruction/ptychoModel.js';
 export {
   LiveScan,
   type LiveScanOptions,
@@ -226,8 +241,6 @@ export {
 } from './reconstruction/reconstruct.js';
 export { type ReconstructionFacts, saveOutputs, writeReconstruction } from './reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from './reconstruction/rFactor.js';
-export type { RunBy } from './reconstruction/runBy.js';
-export { type ScanTotals, scanImage, scanTotals } from './reconstruction/scanImage.js';
 export type { Uncertainty } from './reconstruction/spread.js';
 export {
   PatchStitcher,

@@ -1,12 +1,12 @@
 /** Scores images of a test object on its central 164² pixels. */
 import { alignComplex, constantObjectError, relativeDistance } from '../../dist/evaluation/align.js';
 import { pearson } from '../../dist/evaluation/correlation.js';
+import { rootOfSum, scanImage } from '../../dist/evaluation/floors.js';
 import { removePhasePlane } from '../../dist/evaluation/phase.js';
 import { removeRamp } from '../../dist/evaluation/ramp.js';
 import { gaussianSsim } from '../../dist/evaluation/ssim.js';
 import { openNpz } from '../../dist/formats/npz.js';
 import { moveToFrame } from '../../dist/reconstruction/frame.js';
-import { rootOfSum, scanImage } from '../../dist/reconstruction/scanImage.js';
 
 const SIDE = 164;
 

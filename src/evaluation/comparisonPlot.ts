@@ -3,7 +3,7 @@ import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import type { PhaseRange } from '../reconstruction/pictures.js';
+import type { PhaseRange } from '../reconstruction/reconstructionFile.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { VIRIDIS } from '../report/colormaps.js';
 import { contactSheet } from '../report/contactSheet.js';

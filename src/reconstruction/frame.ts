@@ -1,11 +1,13 @@
 /**
- * Where an image lies: a canvas with its origin in object pixels.
+ * Where an image lies: a canvas with its origin in object pixels; which part of each patch goes into it, and what stands where none
+ * does.
  *
  * Canvas pixel (r, c) is object pixel (originYxPx[0] + r, originYxPx[1] + c), so an image and its frame can be compared
  * with any other image of the same object.
  */
 import { PtychoError } from '../core/errors.js';
-import { type ComplexImage, formatShape } from '../core/tensor.js';
+import { type ComplexImage, formatShape, type Tensor } from '../core/tensor.js';
+import { meanNearestDistance } from '../data/grouping/neighbours.js';
 
 /** A rectangle of object pixels. */
 export interface Frame {
@@ -152,4 +154,76 @@ export function moveToFrame(
     }
   }
   return { re, im, shape: [to.height, to.width] };
+}
+
+/** Where the central M×M pixels of an N×N patch begin, along either axis: pixel ⌊N/2⌋ becomes pixel ⌊M/2⌋. */
+export function cropStart(side: number, cropSide: number): number {
+  return Math.floor(side / 2) - Math.floor(cropSide / 2);
+}
+
+/**
+ * The central M×M of an (N, N) array.
+ * @throws PtychoError CONFIG_INVALID when M > N
+ */
+export function cutCentre({ data, shape }: Tensor, cropSide: number): Float32Array {
+  const side = shape[0];
+  if (cropSide > side) throw cropError(cropSide, side);
+  const skip = cropStart(side, cropSide);
+  const out = new Float32Array(cropSide * cropSide);
+  for (let i = 0; i < cropSide; i++) {
+    const from = (skip + i) * side + skip;
+    out.set(data.subarray(from, from + cropSide), i * cropSide);
+  }
+  return out;
+}
+
+/** The error for a crop that is no part of a patch. */
+export function cropError(cropSide: number, side: number | string): PtychoError {
+  return new PtychoError(
+    'CONFIG_INVALID',
+    `Stitching uses the central M×M pixels of each N×N patch, so M must be a whole number with 0 < M ≤ N; got M = ${cropSide}, N = ${side}.`,
+    { key: 'M', found: cropSide, expected: `1 to ${side}` },
+  );
+}
+
+/**
+ * The side M of the central square of each patch that is stitched: N/2 where such squares of neighbours overlap by half or
+ * more, else twice the mean distance to the nearest neighbour, at most N; all of the patch where there is only one. So sparse
+ * scans, down to single shots, do not fall into islands smaller than what was measured.
+ *
+ * @param xs,ys positions in object pixels
+ */
+export function chooseCropSide(xs: Float64Array, ys: Float64Array, N: number): number {
+  if (xs.length < 2) return N;
+  const wanted = 2 * Math.ceil(meanNearestDistance(xs, ys));
+  return Math.max(Math.floor(N / 2), Math.min(N, wanted));
+}
+
+/** What is known of an image's coverage. */
+export interface FillOptions {
+  /** Stands for the object where the image does not reach; default: the mean of the image over covered pixels. */
+  readonly fill?: { readonly re: number; readonly im: number };
+  /** Weight plane of a stitched image: pixels where it is 0 are not covered and take `fill`. */
+  readonly overlapCount?: Tensor;
+}
+
+/** The image with uncovered pixels replaced, and the fill that was used. */
+export function fillUncovered(image: ComplexImage, options: FillOptions = {}) {
+  const weight = options.overlapCount?.data;
+  let { fill } = options;
+  if (!fill) {
+    let [re, im, n] = [0, 0, 0];
+    for (let i = 0; i < image.re.length; i++) {
+      if (weight && weight[i] === 0) continue;
+      re += image.re[i];
+      im += image.im[i];
+      n++;
+    }
+    fill = { re: re / Math.max(1, n), im: im / Math.max(1, n) };
+  }
+  if (!weight) return { image, fill };
+  const { re: fillRe, im: fillIm } = fill;
+  const re = image.re.map((v, i) => (weight[i] === 0 ? fillRe : v));
+  const im = image.im.map((v, i) => (weight[i] === 0 ? fillIm : v));
+  return { image: { re, im, shape: image.shape }, fill };
 }

@@ -13,7 +13,7 @@
  */
 import type { Tensor } from '../core/tensor.js';
 import { NeighbourGrid } from '../data/grouping/neighbours.js';
-import { cropStart, cutCentre } from './crop.js';
+import { cropStart, cutCentre } from './frame.js';
 
 /** Options of {@link PatchPhases.solve}. */
 export interface PhaseSolveOptions {

@@ -3,8 +3,7 @@
  * scan.
  */
 import { ScratchFile } from '../formats/scratchFile.js';
-import { cropStart } from './crop.js';
-import { type ScanBounds, scanBounds } from './frame.js';
+import { cropStart, type ScanBounds, scanBounds } from './frame.js';
 
 /** Patches kept in memory: 2,000 of 32×32 pixels. */
 const MEMORY_BYTES = 32 * 2 ** 20;

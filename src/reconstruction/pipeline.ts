@@ -13,10 +13,9 @@ import type { DiffractionDataset } from '../data/dataset.js';
 import { surveyScan } from '../data/findings/survey.js';
 import { openScan, type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
-import { chooseCropSide } from './cropSide.js';
+import { chooseCropSide } from './frame.js';
 import { completeConfig, type ScanInput } from './inputs.js';
-import type { RefinedPositions } from './positions/refinePositions.js';
-import { KeptPatches, refineReconstruction } from './positions/refineReconstruction.js';
+import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
 import type { PtychoModel } from './ptychoModel.js';
 import {
   LiveScan,
@@ -29,8 +28,7 @@ import {
   streamDataset,
 } from './reconstruct.js';
 import type { WrittenImage } from './reconstructionFile.js';
-import { probeFor, probeInCounts, requireSide, scanForModel } from './scaleContract.js';
-import { exposureDoubts } from './scanFit.js';
+import { exposureDoubts, probeFor, probeInCounts, requireSide, scanForModel } from './scanForModel.js';
 import type { StitchedImage } from './stitch.js';
 
 /** A scan as a file, open, or grouped already. */

@@ -4,12 +4,13 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import type { RawData } from '../data/rawData.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
-import { exposureFactor } from '../physics/probe.js';
+import { exposureFactor, scaleComplex } from '../physics/probe.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
-import { type FillOptions, fillUncovered } from './fill.js';
-import { type Frame, frameForScan, moveToFrame, scanBounds } from './frame.js';
+import { type FillOptions, type Frame, fillUncovered, frameForScan, moveToFrame, scanBounds } from './frame.js';
+import type { StitchedImage } from './stitch.js';
 
 /**
  * How positions between pixels are met: `bilinear` cuts interpolated object patches; `fourier` cuts at the rounded position
@@ -137,6 +138,44 @@ function forEachPixel(
       if (!scan.badPixels?.[i]) visit(scan.diffraction.data[at], Math.sqrt(lambda[i]));
     }
   }
+}
+
+/** R of an image on (a sample of) the scan, and that of the best constant object. */
+export interface ImageRFactor {
+  readonly image: number;
+  readonly constant: number;
+  readonly patterns: number;
+  /** What the probe was multiplied by to explain as many counts as were measured. */
+  readonly probeScale: number;
+}
+
+/**
+ * R on evenly spaced patterns of the scan, the probe scaled to their counts; undefined where it is switched off or has no probe or no
+ * counts.
+ * @param limit patterns at most; 0: none
+ * @param positions where the patterns are, if not where they were measured
+ */
+export async function scoreR(
+  limit: number,
+  raw: RawData,
+  stitched: StitchedImage,
+  probeFactor: number,
+  positions: { readonly xs: Float64Array; readonly ys: Float64Array } = { xs: raw.xcoords, ys: raw.ycoords },
+): Promise<ImageRFactor | undefined> {
+  if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
+  const n = Math.min(limit, raw.count);
+  const indices = Int32Array.from({ length: n }, (_, i) => Math.floor((i * raw.count) / n));
+  const data = new Float32Array(n * raw.N * raw.N);
+  await raw.patterns.readAmplitudes(indices, data);
+  const scan = {
+    diffraction: { data, shape: [n, raw.N, raw.N] },
+    xs: Float64Array.from(indices, (i) => positions.xs[i]),
+    ys: Float64Array.from(indices, (i) => positions.ys[i]),
+    probe: scaleComplex(raw.probeGuess, probeFactor),
+    badPixels: raw.badPixels,
+  };
+  const { r, factor } = exposedRFactor(scan, stitched, { overlapCount: stitched.weight });
+  return { image: r, constant: constantObjectRFactor(scan).best, patterns: n, probeScale: factor };
 }
 
 /** R of constant objects. */

@@ -16,17 +16,16 @@ import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { feedOf, type PatternBatch, type PatternFeed } from './feed.js';
 import { LiveScan } from './liveScan.js';
-import type { PatchPlacement } from './placement.js';
 import { Predictor } from './predictor.js';
-import type { StitchedImage, StitchingRule } from './stitch.js';
-import { Stitching } from './stitching.js';
+import type { StitchedImage } from './stitch.js';
+import { Stitching, type StitchingOptions } from './stitching.js';
 
 export type { PatternBatch } from './feed.js';
 export { LiveScan, type LiveScanOptions, liveScanFor, type PushedPatterns } from './liveScan.js';
-export type { PatchPlacement } from './placement.js';
+export type { PatchPlacement } from './stitching.js';
 
 /** What a reconstruction is made of, and how. */
-export interface ReconstructOptions {
+export interface ReconstructOptions extends StitchingOptions {
   readonly network: Pick<PtychoNetwork, 'spec' | 'predict'>;
   readonly weights: Readonly<Record<string, Tensor>>;
   readonly backend: Backend;
@@ -34,22 +33,6 @@ export interface ReconstructOptions {
   readonly dataset: DiffractionDataset | LiveScan;
   /** Groups in one prediction. */
   readonly batch_size: number;
-  /** Side of the central square of each patch that is stitched. */
-  readonly crop_px: number;
-  /** `probe`: patches count by the probe's intensity; `uniform`: every pixel of the crop counts the same. */
-  readonly patch_weighting: 'probe' | 'uniform';
-  /** Which of the two published rules lays patches down; `shift-and-sum` where not given. */
-  readonly stitching?: StitchingRule;
-  /**
-   * Turn every patch by the phase that makes it agree with its neighbours (a pattern leaves the phase of its patch as a whole
-   * open); done for the last preview. Off where not given.
-   */
-  readonly align_phases?: boolean;
-  /** Also measure how far overlapping patches disagree; off where not given. */
-  readonly uncertainty?: boolean;
-  /** Probe of the scan for the weighting; the model's own when not given. */
-  readonly probe?: ComplexTensor;
-  readonly placement?: PatchPlacement;
   /** Batches read ahead of the engine; 2 where not given. */
   readonly prefetch?: number;
   /** Ends the work; what is done by then is the last preview. */

@@ -12,7 +12,7 @@
  * drift apart do blur it, and the map has to say so.
  */
 import type { Tensor } from '../core/tensor.js';
-import type { ShiftedPatch } from './shiftedPatch.js';
+import type { ShiftedPatch } from './scatter.js';
 
 /** Where phases are as good as random: the standard deviation of a phase that is uniform over the circle, π/√3. */
 export const RANDOM_PHASE_STD = Math.PI / Math.sqrt(3);

@@ -8,8 +8,9 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, Tensor } from '../core/tensor.js';
-import { cropError, cutCentre } from './crop.js';
 import {
+  cropError,
+  cutCentre,
   type Frame,
   frameForScan,
   holdsFrame,
@@ -18,8 +19,7 @@ import {
   unionBounds,
   unionFrames,
 } from './frame.js';
-import { addBlock, addBlocks, addOnes } from './scatter.js';
-import { ShiftedPatch } from './shiftedPatch.js';
+import { addBlock, addBlocks, addOnes, ShiftedPatch } from './scatter.js';
 import { SpreadPlanes, type Uncertainty } from './spread.js';
 
 /**

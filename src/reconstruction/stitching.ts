@@ -1,13 +1,95 @@
 /** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
-import type { ComplexTensor } from '../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import type { PtychoNetwork } from '../model/network.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import { type ScanBounds, scanBounds } from './frame.js';
-import { layKept } from './layKept.js';
-import { PatchPhases } from './patchPhases.js';
+import { PatchPhases, turnPatches } from './patchPhases.js';
 import { PatchStore } from './patchStore.js';
-import { patchWeightsOf, placeFactors, scaleBounds, transposePatches } from './placement.js';
-import type { ReconstructOptions } from './reconstruct.js';
-import { PatchStitcher, type StitchedImage } from './stitch.js';
+import { PatchStitcher, type StitchedImage, type StitchingRule } from './stitch.js';
+
+/** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
+export interface PatchPlacement {
+  /** Exchange rows and columns of every patch. */
+  readonly transpose?: boolean;
+  /** Place patches at −x. */
+  readonly flip_x?: boolean;
+  /** Place patches at −y. */
+  readonly flip_y?: boolean;
+  /** Multiply the places by this. */
+  readonly coord_scale?: number;
+}
+
+/** How patches become one image. */
+export interface StitchingOptions {
+  readonly network: { readonly spec: Pick<PtychoNetwork['spec'], 'config' | 'scale'> };
+  /** Side of the central square of each patch that is stitched. */
+  readonly crop_px: number;
+  /** `probe`: patches count by the probe's intensity; `uniform`: every pixel of the crop counts the same. */
+  readonly patch_weighting: 'probe' | 'uniform';
+  /** Which of the two published rules lays patches down; `shift-and-sum` where not given. */
+  readonly stitching?: StitchingRule;
+  /**
+   * Turn every patch by the phase that makes it agree with its neighbours (a pattern leaves the phase of its patch as a whole
+   * open); done for the last preview. Off where not given.
+   */
+  readonly align_phases?: boolean;
+  /** Also measure how far overlapping patches disagree; off where not given. */
+  readonly uncertainty?: boolean;
+  /** Probe of the scan for the weighting; the model's own when not given. */
+  readonly probe?: ComplexTensor;
+  readonly placement?: PatchPlacement;
+}
+
+/** The factors that {@link PatchPlacement} multiplies places by. */
+export function placeFactors({ flip_x = false, flip_y = false, coord_scale = 1 }: PatchPlacement): {
+  readonly x: number;
+  readonly y: number;
+} {
+  return { x: flip_x ? -coord_scale : coord_scale, y: flip_y ? -coord_scale : coord_scale };
+}
+
+/** Bounds after both axes were multiplied by a factor, which may be negative. */
+export function scaleBounds(bounds: ScanBounds, factors: { readonly x: number; readonly y: number }): ScanBounds {
+  const [xa, xb] = [bounds.xMin * factors.x, bounds.xMax * factors.x];
+  const [ya, yb] = [bounds.yMin * factors.y, bounds.yMax * factors.y];
+  return { xMin: Math.min(xa, xb), xMax: Math.max(xa, xb), yMin: Math.min(ya, yb), yMax: Math.max(ya, yb) };
+}
+
+/** Σ_p |P_p|² (N, N), largest value 1. */
+export function probeWeights(probe: ComplexTensor): Tensor {
+  const power = probePower(probe);
+  const largest = power.reduce((m, v) => Math.max(m, v), 0);
+  return { data: power.map((v) => v / largest), shape: probe.shape.slice(-2) };
+}
+
+/** Σ_p |P_p|² (N·N), in single precision. */
+export function probePower({ re, im, shape }: ComplexTensor): Float32Array {
+  const [rows, columns] = shape.slice(-2);
+  const power = new Float32Array(rows * columns);
+  for (let i = 0; i < re.length; i++) power[i % power.length] += re[i] ** 2 + im[i] ** 2;
+  return power;
+}
+
+/** How much each pixel of a patch counts: the probe's intensity there, or undefined for evenly. */
+export function patchWeightsOf({
+  patch_weighting,
+  probe,
+  network,
+}: Pick<StitchingOptions, 'patch_weighting' | 'probe' | 'network'>): Tensor | undefined {
+  return patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
+}
+
+/** Exchanges rows and columns of square patches in place. */
+export function transposePatches(patches: Float32Array, side: number): void {
+  for (let from = 0; from < patches.length; from += side * side) {
+    for (let row = 1; row < side; row++) {
+      for (let column = 0; column < row; column++) {
+        const [a, b] = [from + row * side + column, from + column * side + row];
+        [patches[a], patches[b]] = [patches[b], patches[a]];
+      }
+    }
+  }
+}
 
 /** Lays down the patches of batch after batch. */
 export class Stitching {
@@ -28,7 +110,7 @@ export class Stitching {
   /** The disk had no room for the second look. */
   unaligned = false;
 
-  constructor(options: ReconstructOptions, feed: PatternFeed) {
+  constructor(options: StitchingOptions, feed: PatternFeed) {
     const { network, crop_px, placement = {} } = options;
     this.#side = network.spec.config.N;
     this.#factors = placeFactors(placement);
@@ -98,5 +180,28 @@ export class Stitching {
   dispose(): void {
     this.#second?.store.close();
     this.#second = undefined;
+  }
+}
+
+/** What differs from how the patches came. */
+export interface LayKeptOptions {
+  /** (n) every patch is multiplied by e^{−i·angle}. */
+  readonly angles?: Float64Array;
+  /** (n) positions in place of those that the patches came with. */
+  readonly places?: { readonly xs: Float64Array; readonly ys: Float64Array };
+}
+
+/** Adds all patches of a store to a stitcher. */
+export function layKept(store: PatchStore, stitcher: PatchStitcher, { angles, places }: LayKeptOptions): void {
+  for (const { re, im, count, xs, ys, start } of store.chunks()) {
+    if (angles) turnPatches(re, im, count, store.cropSide, angles.subarray(start));
+    stitcher.add(re, im, count, store.cropSide, places?.xs.subarray(start) ?? xs, places?.ys.subarray(start) ?? ys);
+  }
+}
+
+/** Takes note of all patches of a store at other positions, for the angles that make neighbours agree there. */
+export function noteKept(store: PatchStore, phases: PatchPhases, xs: Float64Array, ys: Float64Array): void {
+  for (const { re, im, count, start } of store.chunks()) {
+    phases.add(re, im, count, store.cropSide, xs.subarray(start), ys.subarray(start));
   }
 }

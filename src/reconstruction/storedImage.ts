@@ -6,13 +6,17 @@
  * const stored = await readStoredImage('result.ptyr', 'the reconstruction');
  * const { image, originYxPx } = placeOnScan(stored, raw); // in pixels of the scan's positions
  */
+
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
 import { datasetLike, readArrayFile } from '../data/opening/arrayFile.js';
 import { splitFileSpec } from '../data/opening/files.js';
+import { keepsAxes } from '../data/opening/orientation.js';
 import { checkProbe } from '../data/opening/probe.js';
+import { gridOfScan, nanometres, toPixels } from '../data/opening/scanGeometry.js';
+import type { RawData } from '../data/rawData.js';
 import { RESULT_OBJECTS, RESULT_PROBES } from '../data/readers/keys.js';
 import { type ImageCoordinates, readCoordinates } from '../data/readers/resultFile.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
@@ -174,4 +178,170 @@ async function placeOf(
   } finally {
     await npz.close();
   }
+}
+
+/** What of a scan an image is laid on. */
+export type ScanPlace = Pick<
+  RawData,
+  'source' | 'count' | 'N' | 'xcoords' | 'ycoords' | 'sampleIndices' | 'geometry' | 'orientation' | 'objectGuess'
+>;
+
+/** Pixels may differ by this share: sizes are rounded. */
+const SAME_PIXEL = 0.01;
+/** Positions that were refined with a scale of their own may stretch them by this share. */
+const SAME_STEP = 0.05;
+
+/**
+ * Says where an image lies in the pixels of a scan's positions, where its file lets that be known: by the positions that the file
+ * keeps, matched one by one with those of the scan, or by metres that both count from the same point. An axis that runs the other
+ * way is turned. What cannot be known is left out, with a note.
+ * @throws PtychoError DATASET_UNITS where the pixels of the two have different sizes
+ */
+export function placeOnScan(stored: StoredImage, scan: ScanPlace): StoredImage {
+  const { coordinates, image } = stored;
+  if (stored.originYxPx !== undefined || coordinates === undefined) return stored;
+  requireSamePixel(stored.source, coordinates, scan);
+  const notes = [...stored.notes];
+  const along = lines(coordinates, scan, (sentence) => notes.push(`${stored.source}: ${sentence}`));
+  if (along === undefined) return { ...stored, notes };
+  const [height, width] = image.shape;
+  const [x, y] = [ends(along.x, coordinates, 'x', width), ends(along.y, coordinates, 'y', height)];
+  for (const { step } of [x, y]) {
+    if (Math.abs(Math.abs(step) - 1) <= SAME_STEP) continue;
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `A pixel of ${stored.source} is as long as ${Math.abs(step).toPrecision(4)} pixels of ${scan.source}; give an image with the pixels of the scan.`,
+      { path: stored.source, found: Math.abs(step), expected: 1 },
+    );
+  }
+  const turned = { rows: y.step < 0, columns: x.step < 0 };
+  if (turned.rows || turned.columns) {
+    const what = [turned.rows && 'rows', turned.columns && 'columns'].filter(Boolean).join(' and ');
+    notes.push(`${stored.source}: the order of its ${what} was reversed, as its coordinates run against those of the scan.`); // biome-ignore format: one call
+  }
+  return {
+    ...stored,
+    image: turnedImage(image, turned),
+    weight: stored.weight && turnedValues(Float64Array.from(stored.weight), height, width, turned),
+    originYxPx: [Math.round(y.low), Math.round(x.low)],
+    coordinates: undefined,
+    turned,
+    notes,
+  };
+}
+
+/** A coordinate of the file to one of the scan: slope·v + offset. */
+interface Line {
+  readonly slope: number;
+  readonly offset: number;
+}
+
+function lines(
+  coordinates: ImageCoordinates,
+  scan: ScanPlace,
+  note: (sentence: string) => void,
+): { readonly x: Line; readonly y: Line } | undefined {
+  const matched = coordinates.positions && linesOfPositions(coordinates, scan);
+  if (matched) return matched;
+  if (coordinates.positions) {
+    note(`its ${coordinates.positions.x.length} positions are not those of the ${scan.count} patterns of the scan.`);
+  }
+  const pixel = scan.geometry.objectPixel_m;
+  if (coordinates.unit === 'px' || pixel === undefined) {
+    if (coordinates.unit === 'm') note('it lies at metres, but the pixels of the scan have no size (object_pixel_m).');
+    return undefined;
+  }
+  if (!keepsAxes(scan.orientation) || scan.orientation.coord_scale !== 1) {
+    note('it lies at metres, but the positions of the scan were turned or scaled when it was opened.');
+    return undefined;
+  }
+  const grid = toPixels(gridOfScan(scan, pixel));
+  const line = (convert: (v: number) => number, side: number): Line => ({ slope: 1 / side, offset: convert(0) });
+  return { x: line(grid.x, pixel.x), y: line(grid.y, pixel.y) };
+}
+
+/** From positions that both have, in the same order. */
+function linesOfPositions(
+  { positions, step }: ImageCoordinates,
+  { count, xcoords, ycoords, sampleIndices }: ScanPlace,
+): { readonly x: Line; readonly y: Line } | undefined {
+  if (positions === undefined) return undefined;
+  const there = positions.x.length;
+  const rows = there === count ? undefined : sampleIndices;
+  if (rows?.some((row) => row >= there)) return undefined;
+  const pick = (values: Float64Array) => (rows ? Float64Array.from(rows, (row) => values[row]) : values);
+  const x = lineThrough(pick(positions.x), xcoords, 1 / Math.abs(step.x));
+  const y = lineThrough(pick(positions.y), ycoords, 1 / Math.abs(step.y));
+  return x && y && { x, y };
+}
+
+/** The line of least squares; of a given slope where the values hardly differ; undefined where they are not on a line. */
+function lineThrough(from: Float64Array, to: Float64Array, usual: number): Line | undefined {
+  const n = from.length;
+  const mean = (values: Float64Array) => values.reduce((sum, v) => sum + v, 0) / n;
+  const [a, b] = [mean(from), mean(to)];
+  let [aa, ab, bb] = [0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    aa += (from[i] - a) ** 2;
+    ab += (from[i] - a) * (to[i] - b);
+    bb += (to[i] - b) ** 2;
+  }
+  // Both nearly constant: a line of a scan along the other axis.
+  const flat = Math.sqrt(bb / n) < FLAT_PX && usual * Math.sqrt(aa / n) < FLAT_PX;
+  const slope = flat ? usual : ab / aa;
+  const rest = Math.sqrt(Math.max(0, bb - 2 * slope * ab + slope * slope * aa) / n);
+  const close = flat || rest <= Math.max(1, 0.1 * Math.sqrt(bb / n));
+  return close && Number.isFinite(slope) && slope !== 0 ? { slope, offset: b - slope * a } : undefined;
+}
+
+/** Positions that spread less have no scale of their own; pixels. */
+const FLAT_PX = 1;
+
+function ends(
+  { slope, offset }: Line,
+  { first, step }: ImageCoordinates,
+  axis: 'x' | 'y',
+  length: number,
+): { readonly step: number; readonly low: number } {
+  const at = (i: number) => slope * (first[axis] + i * step[axis]) + offset;
+  return { step: slope * step[axis], low: Math.min(at(0), at(length - 1)) };
+}
+
+function requireSamePixel(source: string, { pixel_m }: ImageCoordinates, scan: ScanPlace): void {
+  const own = scan.geometry.objectPixel_m;
+  if (pixel_m === undefined || own === undefined) return;
+  const same = (['x', 'y'] as const).every((axis) => Math.abs(own[axis] / pixel_m[axis] - 1) <= SAME_PIXEL);
+  if (same) return;
+  throw new PtychoError(
+    'DATASET_UNITS',
+    `The object of ${source} has pixels of ${nanometres(pixel_m)}, those of ${scan.source} are ${nanometres(own)}; give an image with the pixels of the scan.`,
+    { path: source, found: pixel_m, expected: own },
+  );
+}
+
+/** An image, or modes of a probe, with rows or columns in reverse order. */
+export function turnedImage<T extends ComplexImage | ComplexTensor>(image: T, turned: TurnedAxes | undefined): T {
+  const [height, width] = image.shape.slice(-2);
+  if (!turned) return image;
+  return {
+    ...image,
+    re: turnedValues(image.re, height, width, turned),
+    im: turnedValues(image.im, height, width, turned),
+  };
+}
+
+/** Images one after the other, (…, height, width), each with its rows or columns in reverse order. */
+function turnedValues<A extends Float32Array | Float64Array>(
+  values: A,
+  height: number,
+  width: number,
+  { rows, columns }: TurnedAxes,
+): A {
+  if (!rows && !columns) return values;
+  const out = values.slice() as A;
+  for (let i = 0; i < out.length; i++) {
+    const [image, r, c] = [Math.floor(i / (height * width)), Math.floor(i / width) % height, i % width];
+    out[i] = values[(image * height + (rows ? height - 1 - r : r)) * width + (columns ? width - 1 - c : c)];
+  }
+  return out;
 }

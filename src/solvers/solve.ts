@@ -11,8 +11,7 @@ import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
-import { fillUncovered } from '../reconstruction/fill.js';
-import { type Frame, moveToFrame } from '../reconstruction/frame.js';
+import { type Frame, fillUncovered, moveToFrame } from '../reconstruction/frame.js';
 import {
   type Algorithm,
   type AlgorithmContext,

@@ -19,16 +19,19 @@ import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { openNpz } from '../formats/npz.js';
 import { BUNDLE_FILE } from '../persistence/bundle.js';
 import { readProductFile } from '../persistence/product/read.js';
-import { chooseCropSide } from '../reconstruction/cropSide.js';
-import { frameForScan, scanBounds } from '../reconstruction/frame.js';
-import { type OpenedModel, openModel } from '../reconstruction/model.js';
-import { wellCovered } from '../reconstruction/pictures.js';
-import { placeOnScan, turnedImage } from '../reconstruction/placeImage.js';
+import { chooseCropSide, frameForScan, scanBounds } from '../reconstruction/frame.js';
+import { type OpenedModel, openModel } from '../reconstruction/ptychoModel.js';
 import { reconstructDataset } from '../reconstruction/reconstruct.js';
-import type { WrittenImage } from '../reconstruction/reconstructionFile.js';
-import { probeFor, probeInCounts, requireSide, scanForModel } from '../reconstruction/scaleContract.js';
-import { doubts, exposureDoubts } from '../reconstruction/scanFit.js';
-import { readProbeBeside, readStoredImage } from '../reconstruction/storedImage.js';
+import { type WrittenImage, wellCovered } from '../reconstruction/reconstructionFile.js';
+import {
+  doubts,
+  exposureDoubts,
+  probeFor,
+  probeInCounts,
+  requireSide,
+  scanForModel,
+} from '../reconstruction/scanForModel.js';
+import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../reconstruction/storedImage.js';
 import type { SolverStart } from './solve.js';
 
 const RECONSTRUCTION = 'reconstruction.npz';

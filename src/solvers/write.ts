@@ -8,8 +8,8 @@ import { writeNpz } from '../formats/npz.js';
 import { writeAtomically } from '../formats/outputFiles.js';
 import { encodeHistory } from '../persistence/history.js';
 import { totalIntensity } from '../physics/probe.js';
-import type { PhaseRange } from '../reconstruction/pictures.js';
 import {
+  type PhaseRange,
   RECONSTRUCTION_FILES,
   type ReconstructionFacts,
   type WrittenImage,

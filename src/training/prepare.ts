@@ -14,7 +14,7 @@ import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { PtychoNetwork } from '../model/network.js';
 import { labelsFor, networkOfScan, withLabels } from '../reconstruction/networkSpec.js';
-import { bundleScale, scanForModel } from '../reconstruction/scaleContract.js';
+import { bundleScale, scanForModel } from '../reconstruction/scanForModel.js';
 import type { TrainPart } from './prefetch.js';
 import { monitorOf } from './records.js';
 

@@ -12,7 +12,7 @@ import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { bundleScale } from '../reconstruction/scaleContract.js';
+import { bundleScale } from '../reconstruction/scanForModel.js';
 import { freshWeights, type InitialBundle, openInitialBundle } from './init.js';
 import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
 import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';

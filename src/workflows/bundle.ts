@@ -15,7 +15,7 @@ import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { removeLeftovers, temporaryName, unwritable } from '../formats/replaceFile.js';
 import { encodeModels, locateBundle, type Manifest, openBundle, openMembers } from '../persistence/bundle.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
-import { modelOf } from '../reconstruction/model.js';
+import { modelOf } from '../reconstruction/ptychoModel.js';
 
 /** What `bundle info` tells. */
 export interface BundleInfo {

@@ -26,9 +26,9 @@ import { openSubset, Subset } from '../evaluation/comparison/subset.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
 import { completeConfig, type ScanInput } from '../reconstruction/inputs.js';
-import type { OpenedModel } from '../reconstruction/model.js';
 import { Predictor } from '../reconstruction/predictor.js';
-import { scanForModel } from '../reconstruction/scaleContract.js';
+import type { OpenedModel } from '../reconstruction/ptychoModel.js';
+import { scanForModel } from '../reconstruction/scanForModel.js';
 import { encodePng } from '../report/png.js';
 import { namedModels } from './compareModels.js';
 

@@ -32,8 +32,8 @@ import { readNpzModel } from '../persistence/importing/npzWeights.js';
 import { publishedCanvas } from '../persistence/params.js';
 import { intensityScale } from '../physics/detector.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
-import { modelOf, saveModel } from '../reconstruction/model.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
+import { modelOf, saveModel } from '../reconstruction/ptychoModel.js';
 
 /** What was imported, and what was not. */
 export interface ImportReport {

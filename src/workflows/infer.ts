@@ -20,22 +20,35 @@ import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { chooseCropSide } from '../reconstruction/cropSide.js';
-import { DebugDump, DUMP_FILES } from '../reconstruction/debugDump.js';
-import { type OpenedModel, openModel } from '../reconstruction/model.js';
-import { PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchStats.js';
-import { checkPhaseRange } from '../reconstruction/pictures.js';
-import type { RefinedPositions } from '../reconstruction/positions/refinePositions.js';
-import { KeptPatches, refineReconstruction } from '../reconstruction/positions/refineReconstruction.js';
+import { chooseCropSide } from '../reconstruction/frame.js';
+import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
+import {
+  KeptPatches,
+  type RefinedPositions,
+  refineReconstruction,
+} from '../reconstruction/positions/refinePositions.js';
+import { type OpenedModel, openModel } from '../reconstruction/ptychoModel.js';
 import { type Preview, type ReconstructOptions, streamDataset } from '../reconstruction/reconstruct.js';
-import { RECONSTRUCTION_FILES, writePictures, writeReconstruction } from '../reconstruction/reconstructionFile.js';
-import { probeFor, probeInCounts, requireSide, scanForModel } from '../reconstruction/scaleContract.js';
-import { doubts, exposureDoubts, type ImageRFactor, scoreR } from '../reconstruction/scanFit.js';
+import {
+  checkPhaseRange,
+  RECONSTRUCTION_FILES,
+  writePictures,
+  writeReconstruction,
+} from '../reconstruction/reconstructionFile.js';
+import { type ImageRFactor, scoreR } from '../reconstruction/rFactor.js';
+import {
+  doubts,
+  exposureDoubts,
+  probeFor,
+  probeInCounts,
+  requireSide,
+  scanForModel,
+} from '../reconstruction/scanForModel.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { encodePng } from '../report/png.js';
 import { type RefinedImage, refineImage, refinementRecord } from '../solvers/refineImage.js';
 
-export { stitchedPictures, wellCovered } from '../reconstruction/pictures.js';
+export { stitchedPictures, wellCovered } from '../reconstruction/reconstructionFile.js';
 
 export interface InferStage {
   readonly name: string;

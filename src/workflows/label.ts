@@ -15,8 +15,7 @@ import { registerImages } from '../evaluation/register.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { extractPatch, extractPatches } from '../physics/sampling.js';
-import { placeOnScan } from '../reconstruction/placeImage.js';
-import { RECONSTRUCTION_KEYS, readStoredImage } from '../reconstruction/storedImage.js';
+import { placeOnScan, RECONSTRUCTION_KEYS, readStoredImage } from '../reconstruction/storedImage.js';
 
 /** What was written. */
 export interface LabelSummary {

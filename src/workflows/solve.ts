@@ -23,7 +23,7 @@ import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/readJson.js';
-import { checkPhaseRange } from '../reconstruction/pictures.js';
+import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
 import { solverBackend } from '../solvers/backend.js';
 import { requireSolverMemory } from '../solvers/memory.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';

@@ -23,9 +23,9 @@ import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } fro
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { checkResumable, scanFingerprint, warnOfEngine } from '../persistence/resume.js';
-import { chooseCropSide } from '../reconstruction/cropSide.js';
-import { modelOf, saveModel } from '../reconstruction/model.js';
-import { PATCH_STATS_FILE } from '../reconstruction/patchStats.js';
+import { chooseCropSide } from '../reconstruction/frame.js';
+import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
+import { modelOf, saveModel } from '../reconstruction/ptychoModel.js';
 import { reconstructDataset } from '../reconstruction/reconstruct.js';
 import { RECONSTRUCTION_FILES, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import { type FoundCheckpoint, findCheckpoint } from '../training/checkpoints.js';

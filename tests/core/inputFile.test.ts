@@ -9,7 +9,7 @@ import { loadConfigFile } from '../../src/config/load.js';
 import { openInput, readInput, readTextInput } from '../../src/core/inputFile.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { readTextTable } from '../../src/formats/textTable.js';
-import { openModel } from '../../src/reconstruction/model.js';
+import { openModel } from '../../src/reconstruction/ptychoModel.js';
 
 let folder: string;
 const at = (name: string) => join(folder, name);

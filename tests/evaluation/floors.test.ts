@@ -2,9 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { checkReconstruction } from '../../src/evaluation/checks.js';
-import { bothFamilies, metricFloors } from '../../src/evaluation/floors.js';
+import { bothFamilies, metricFloors, rootOfSum, scanImage, scanTotals } from '../../src/evaluation/floors.js';
 import { referenceMetrics } from '../../src/evaluation/reference.js';
-import { rootOfSum, scanImage, scanTotals } from '../../src/reconstruction/scanImage.js';
 import { makeObject } from '../../src/simulation/objects.js';
 
 const SIDE = 64;

@@ -7,7 +7,7 @@ import { groupScan } from '../../src/data/grouping/grouping.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { turnPatches } from '../../src/reconstruction/patchPhases.js';
-import { KeptPatches } from '../../src/reconstruction/positions/refineReconstruction.js';
+import { KeptPatches } from '../../src/reconstruction/positions/refinePositions.js';
 import {
   type Preview,
   type ReconstructOptions,

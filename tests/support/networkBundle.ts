@@ -1,8 +1,8 @@
 /** Bundles of the published networks with fresh weights: small, and made without training. */
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
 import type { BundleContent } from '../../src/persistence/bundle.js';
-import { modelOf, saveModel } from '../../src/reconstruction/model.js';
 import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
+import { modelOf, saveModel } from '../../src/reconstruction/ptychoModel.js';
 import { content, N, sample } from '../persistence/sampleBundle.js';
 
 /** What `over` does not say: `cnn` of N 64 with n_filters_scale 1, one member a group, a probe around the middle. */

@@ -8,7 +8,7 @@ import { trainingConfigSchema } from '../../src/config/schema.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { canonicalJson } from '../../src/persistence/canonicalJson.js';
-import { modelOf, saveModel } from '../../src/reconstruction/model.js';
+import { modelOf, saveModel } from '../../src/reconstruction/ptychoModel.js';
 import { bundleInfo, extractBundle, verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
 import { bounds, forge, json } from '../persistence/sampleBundle.js';

@@ -5,11 +5,14 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { comparisonPlot } from '../../src/evaluation/comparisonPlot.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { chooseCropSide } from '../../src/reconstruction/cropSide.js';
-import { scanBounds } from '../../src/reconstruction/frame.js';
-import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchStats.js';
-import { phasePicture, stitchedPictures } from '../../src/reconstruction/pictures.js';
-import { saveOutputs, writeReconstruction } from '../../src/reconstruction/reconstructionFile.js';
+import { chooseCropSide, scanBounds } from '../../src/reconstruction/frame.js';
+import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchRecords.js';
+import {
+  phasePicture,
+  saveOutputs,
+  stitchedPictures,
+  writeReconstruction,
+} from '../../src/reconstruction/reconstructionFile.js';
 import { PatchStitcher } from '../../src/reconstruction/stitch.js';
 
 let folder: string;

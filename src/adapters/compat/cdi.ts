@@ -17,17 +17,16 @@ import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 import type { BundleContent } from '../../persistence/bundle.js';
-import { placeFactors, transposePatches } from '../../reconstruction/placement.js';
-import { DEFAULT_BATCH, type OpenModelOptions, PtychoModel } from '../../reconstruction/ptychoModel.js';
+import { DEFAULT_BATCH, type OpenModelOptions, PtychoModel, type RunBy } from '../../reconstruction/ptychoModel.js';
 import type { PatchPlacement } from '../../reconstruction/reconstruct.js';
-import type { RunBy } from '../../reconstruction/runBy.js';
-import { scanForModel } from '../../reconstruction/scaleContract.js';
+import { scanForModel } from '../../reconstruction/scanForModel.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
+import { placeFactors, transposePatches } from '../../reconstruction/stitching.js';
 import type { EpochRecord } from '../../training/records.js';
 import { type TrainServices, trainScans } from '../../training/train.js';
 import { reconstruct } from '../../workflows/reconstruct.js';
 
-export type { RunBy } from '../../reconstruction/runBy.js';
+export type { RunBy } from '../../reconstruction/ptychoModel.js';
 
 /** Column → value of each epoch: every column of `history.csv`, and the published names of the two losses. */
 export type CdiHistory = Readonly<Record<string, readonly (number | null)[]>> & {

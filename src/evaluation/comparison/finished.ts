@@ -6,8 +6,13 @@ import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
-import { placeOnScan, type ScanPlace } from '../../reconstruction/placeImage.js';
-import { imageFile, RECONSTRUCTION_KEYS, readStoredImage } from '../../reconstruction/storedImage.js';
+import {
+  imageFile,
+  placeOnScan,
+  RECONSTRUCTION_KEYS,
+  readStoredImage,
+  type ScanPlace,
+} from '../../reconstruction/storedImage.js';
 import type { ComparedImage } from './image.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
 

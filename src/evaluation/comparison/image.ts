@@ -1,7 +1,7 @@
 /** One of the images that are compared, and where it comes from. */
 import type { ComplexImage, Tensor } from '../../core/tensor.js';
 import type { Frame } from '../../reconstruction/frame.js';
-import type { ImageRFactor } from '../../reconstruction/scanFit.js';
+import type { ImageRFactor } from '../../reconstruction/rFactor.js';
 
 /** An image before it is compared. */
 export interface ComparedImage {

@@ -20,38 +20,29 @@ import type { ProgressSink } from '../../core/log.js';
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
-import type { PatternSource } from '../../data/patternSource.js';
+import type { PreparedScan } from '../../data/preparedScan.js';
 import { keepNearMeasured } from '../../model/positionRefiner.js';
-import type { Frame } from '../frame.js';
-import type { StitchedImage } from '../stitch.js';
-import { PositionFit } from './positionFit.js';
+import type { PatternBatch } from '../feed.js';
+import { type Frame, scanBounds } from '../frame.js';
+import { PatchPhases } from '../patchPhases.js';
+import { PatchStore } from '../patchStore.js';
+import { type ReconstructOptions, reconstructDataset } from '../reconstruct.js';
+import { PatchStitcher, type StitchedImage } from '../stitch.js';
+import { layKept, noteKept, patchWeightsOf } from '../stitching.js';
+import { PositionFit, type PositionFitOptions } from './positionFit.js';
 
 /** What {@link refinePositions} takes; nothing of it is modified. */
-export interface RefinePositionsOptions {
-  readonly backend: Backend;
-  readonly patterns: PatternSource;
-  /** Measured positions in object pixels, one for each pattern. */
-  readonly xs: Float64Array;
-  readonly ys: Float64Array;
-  /** (N, N) or (P, N, N), at any scale. */
-  readonly probe: ComplexTensor;
-  /** (N, N): 1 where a detector pixel cannot be used. */
-  readonly badPixels?: ArrayLike<number>;
-  /** Of the exit wave, as the model was configured; 0: none. */
-  readonly gaussian_smoothing_sigma?: number;
+export interface RefinePositionsOptions extends PositionFitOptions {
   /** Patterns to move; default all. Others stay where they were measured, and take no part. */
   readonly members?: ArrayLike<number>;
   /** Turns of correcting the working image and fitting the positions; 5 halve an error of pixels several times. */
   readonly rounds: number;
   /** No position goes further than this from its measured place; null: no limit. */
   readonly stepLimit_px?: number | null;
-  /** Patterns in one evaluation; 32. */
-  readonly batch_size?: number;
   /** The image at the measured positions, where it is known already. */
   readonly stitched?: StitchedImage;
   /** The image with every pattern's patch at (xs[k], ys[k]). */
   stitch(xs: Float64Array, ys: Float64Array): Promise<StitchedImage>;
-  readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
 
@@ -137,4 +128,92 @@ function checkScan({ patterns, xs, ys, probe }: RefinePositionsOptions): void {
       { patterns: patterns.count, xs: xs.length, ys: ys.length, probe: probe.shape },
     );
   }
+}
+
+/** Patches are kept between rounds up to this size; beyond it they are predicted anew. */
+const KEPT_BYTES = 2 ** 28;
+
+/**
+ * The central M×M of every patch. At gridsize 1 patches do not depend on positions, so that moving them needs no network.
+ */
+export class KeptPatches {
+  private constructor(private readonly store: PatchStore) {}
+
+  /** Room for the patches of a scan, where that is any use and not too much. */
+  static for({ groups }: Pick<PreparedScan, 'groups'>, cropSide: number): KeptPatches | undefined {
+    const fits = groups.C === 1 && groups.count * cropSide ** 2 * 8 <= KEPT_BYTES;
+    return fits ? new KeptPatches(new PatchStore(cropSide, groups.count, KEPT_BYTES)) : undefined;
+  }
+
+  /** Keeps the patches of a batch; for `onPatches` of a reconstruction. */
+  see({ re, im, shape }: ComplexTensor, { xs, ys }: Pick<PatternBatch, 'xs' | 'ys'>): void {
+    this.store.add(re, im, xs.length, shape[shape.length - 1], xs, ys);
+  }
+
+  /** All patches with their pixel N/2 at (xs, ys). */
+  stitch(xs: Float64Array, ys: Float64Array, options: ReconstructOptions): StitchedImage {
+    const { stitching: rule, uncertainty, align_phases } = options;
+    const { cropSide } = this.store;
+    const patchWeights = patchWeightsOf(options);
+    const stitcher = new PatchStitcher(scanBounds(xs, ys), cropSide, { rule, patchWeights, uncertainty });
+    let angles: Float64Array | undefined;
+    if (align_phases) {
+      const phases = new PatchPhases(cropSide, patchWeights);
+      noteKept(this.store, phases, xs, ys);
+      angles = phases.solve().angles;
+    }
+    layKept(this.store, stitcher, { angles, places: { xs, ys } });
+    return stitcher.finish();
+  }
+}
+
+/** What {@link refineReconstruction} takes besides the options of the reconstruction. */
+export interface RefineRequest {
+  readonly scan: PreparedScan;
+  readonly backend: Backend;
+  readonly options: ReconstructOptions;
+  /** The network for groups within a canvas of this side. */
+  readonly network: (canvasSide_px: number) => ReconstructOptions['network'];
+  readonly rounds: number;
+  readonly stepLimit_px: number | null;
+  /** The image at the measured positions, and its patches where they were kept. */
+  readonly stitched: StitchedImage;
+  readonly kept: KeptPatches | undefined;
+}
+
+/**
+ * Refines the positions of a scan.
+ * @throws PtychoError as `refinePositions`
+ */
+export async function refineReconstruction(request: RefineRequest): Promise<RefinedPositions> {
+  const { scan, options, kept, backend } = request;
+  const { raw, dataset, groups } = scan;
+  const stitch = async (xs: Float64Array, ys: Float64Array) => {
+    if (kept) {
+      const at = (v: Float64Array) => Float64Array.from(groups.members, (m) => v[m]);
+      return kept.stitch(at(xs), at(ys), options);
+    }
+    const moved = atPositions(dataset, xs, ys);
+    const side = Math.max(moved.canvasSide_px, options.network.spec.canvasSide_px);
+    const network = side === options.network.spec.canvasSide_px ? options.network : request.network(side);
+    const { stitched } = await reconstructDataset({ ...options, network, dataset: moved, onPatches: undefined, onProgress: undefined }); // biome-ignore format: one call
+    return stitched;
+  };
+  return refinePositions({
+    backend,
+    patterns: dataset.patterns,
+    xs: raw.xcoords,
+    ys: raw.ycoords,
+    probe: options.probe ?? options.network.spec.scale.probe,
+    badPixels: raw.badPixels,
+    gaussian_smoothing_sigma: options.network.spec.config.gaussian_smoothing_sigma,
+    members: groups.members,
+    rounds: request.rounds,
+    stepLimit_px: request.stepLimit_px,
+    batch_size: options.batch_size,
+    stitched: request.stitched,
+    stitch,
+    signal: options.signal,
+    onProgress: options.onProgress,
+  });
 }

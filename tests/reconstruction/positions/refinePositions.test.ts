@@ -9,7 +9,7 @@ import { FIT_PRODUCTS, objectStepProgram, positionFitProgram } from '../../../sr
 import { DiffractionModel } from '../../../src/physics/detector.js';
 import { extractPatches } from '../../../src/physics/sampling.js';
 import { scanBounds } from '../../../src/reconstruction/frame.js';
-import { PositionSearch } from '../../../src/reconstruction/positions/positionSearch.js';
+import { PositionSearch } from '../../../src/reconstruction/positions/positionFit.js';
 import { type RefinePositionsOptions, refinePositions } from '../../../src/reconstruction/positions/refinePositions.js';
 import { PatchStitcher } from '../../../src/reconstruction/stitch.js';
 import { makeObject } from '../../../src/simulation/objects.js';

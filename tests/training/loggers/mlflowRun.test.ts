@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { simulationConfigSchema, trainingRequestSchema } from '../../../src/config/schema.js';
-import { openModel } from '../../../src/reconstruction/model.js';
+import { openModel } from '../../../src/reconstruction/ptychoModel.js';
 import { simulateWorkflow } from '../../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../../src/workflows/train.js';
 import { MlflowServer } from '../../support/mlflowServer.js';

@@ -1,4 +1,4 @@
-/** The scale contract between training and what comes after: what a bundle keeps of it, and what it demands of a scan. */
+/** How a scan and a model fit each other: the scale contract between training and what comes after, and what is doubtful. */
 import type { TrainingConfig } from '../config/schema.js';
 import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
@@ -10,6 +10,8 @@ import { type PhysicsScale, requireCounts } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import type { BundleScale } from '../persistence/content.js';
 import { scaleComplex } from '../physics/probe.js';
+import type { TrainedNetwork } from './ptychoModel.js';
+import { probeWeights } from './stitching.js';
 
 /**
  * @param model what the error calls the model
@@ -87,4 +89,67 @@ export function probeInCounts(
 ): ComplexTensor {
   const { probe, factor } = probeFor(bundle, raw);
   return probe ? scaleComplex(probe, factor) : bundle.probe;
+}
+
+/** Probes whose intensities correlate less than this are not the same optics. */
+const SAME_PROBE = 0.8;
+
+/** Patterns of so many times more or less light than those of the training hold another noise. */
+const SAME_EXPOSURE = 5;
+
+/** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
+export function doubts({ bundle }: TrainedNetwork, raw: RawData): string[] {
+  const found: string[] = [];
+  const counted = (domain: RawData['domain']) => domain !== 'normalized_amplitude';
+  if (counted(bundle.scale.domain) !== counted(raw.domain)) {
+    found.push(
+      `The model was trained on ${bundle.scale.domain}, but ${raw.source} holds ${raw.domain}: amplitudes of the image are right up to a factor only.`,
+    );
+  }
+  if (raw.probeGuess) {
+    const alike = similarity(raw.probeGuess, bundle.probe);
+    if (alike < SAME_PROBE) {
+      found.push(
+        `The probe of ${raw.source} is not the one that the model was trained with (their intensities correlate to ${alike.toFixed(2)}): expect artefacts, or train with this probe.`,
+      );
+    }
+  }
+  return found;
+}
+
+/**
+ * A doubt where the patterns of a scan hold far more or far fewer counts than those that the model was trained with. Every scan is
+ * normalised by its own mean power, so that the scale is right; but noise does not scale.
+ * @param meanPower of the scan's patterns: `statistics.meanPower`
+ * @returns one sentence, or none; none also where the counts of one of the two are unknown
+ */
+export function exposureDoubts(
+  { scale, statistics, imported }: BundleContent,
+  raw: RawData,
+  meanPower: number,
+): string[] {
+  const counted = [scale.domain, raw.domain].every((domain) => domain !== 'normalized_amplitude');
+  if (!counted || imported) return [];
+  const ratio = meanPower / statistics.meanCounts;
+  if (ratio <= SAME_EXPOSURE && ratio >= 1 / SAME_EXPOSURE) return [];
+  const [counts, trained] = [meanPower, statistics.meanCounts].map((v) =>
+    Number(v.toPrecision(2)).toLocaleString('en'),
+  );
+  const times = Number((ratio > 1 ? ratio : 1 / ratio).toPrecision(2));
+  return [
+    `The patterns of ${raw.source} hold ${counts} counts each, ${times} times ${ratio > 1 ? 'more' : 'fewer'} than those that the model was trained with (${trained}): it has not seen such noise, so expect a worse image, or train with patterns of this exposure.`,
+  ];
+}
+
+/** Σ I_a·I_b / √(Σ I_a²·Σ I_b²) of the intensities of two probes of one size; 1 for others. */
+function similarity(a: ComplexTensor, b: ComplexTensor): number {
+  const [x, y] = [probeWeights(a).data, probeWeights(b).data];
+  if (x.length !== y.length) return 1;
+  let [xy, xx, yy] = [0, 0, 0];
+  for (let i = 0; i < x.length; i++) {
+    xy += x[i] * y[i];
+    xx += x[i] * x[i];
+    yy += y[i] * y[i];
+  }
+  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : 1;
 }

@@ -268,7 +268,8 @@ describe('the dictionary', () => {
       if (/from '[^']*\/legacy\/(params|dictionary)\.js'/.test(readFileSync(file, 'utf8'))) importers.push(file);
     }
     const outside = importers.filter(
-      (file) => !/^src\/(config|cli|adapters|persistence)\/|^src\/reconstruction\/ptychoModel\.ts$|^src\/index\.ts$/.test(file),
+      (file) =>
+        !/^src\/(config|cli|adapters|persistence)\/|^src\/reconstruction\/ptychoModel\.ts$|^src\/index\.ts$/.test(file),
     );
     expect(outside).toEqual([]);
     expect(importers.length).toBeGreaterThan(1);

@@ -13,9 +13,9 @@ import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape } from '../core/tensor.js';
 import type { Groups } from '../data/grouping/grouping.js';
-import { encodeCsv } from '../formats/csvWrite.js';
 import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { encodeCsv } from '../formats/textTable.js';
 import type { PatternBatch } from './feed.js';
 import type { StitchedImage } from './stitch.js';
 

@@ -2,8 +2,8 @@
  * Programs of one backend, each compiled when it is first needed.
  *
  * @example
- * const programs = new ProgramCache<number>(backend, (batch) => network.evaluate(batch));
- * const { compiled } = await programs.get(16);
+ * const programs = new ProgramCache<number>(backend);
+ * const { compiled } = await programs.get(16, () => network.evaluate(16));
  */
 import type { Program } from '../graph/program.js';
 import type { Backend, Compiled, CompileOptions } from './backend.js';
@@ -20,14 +20,16 @@ export class ProgramCache<K> {
 
   constructor(
     readonly backend: Backend,
-    private readonly build: (key: K) => Program,
     private readonly options?: CompileOptions,
   ) {}
 
-  /** @throws PtychoError from the engine; what failed is tried again at the next call */
-  get(key: K): Promise<ReadyProgram> {
+  /**
+   * The program of this key, built and compiled at the first call.
+   * @throws PtychoError from the engine; what failed is tried again at the next call
+   */
+  get(key: K, build: () => Program): Promise<ReadyProgram> {
     return remembered(this.#ready, key, async () => {
-      const program = this.build(key);
+      const program = build();
       return { program, compiled: await this.backend.compile(program, this.options) };
     });
   }

@@ -41,7 +41,6 @@ export interface FieldSums {
   readonly objectIntensity: Plane;
 }
 
-/** See the module. */
 export class FieldMemory {
   readonly sizes: FieldSizes;
   readonly wasm = sharedMemory();

@@ -4,7 +4,7 @@
  * M. Odstrčil et al., Opt. Express 26, 3108, 2018).
  */
 import type { SolverOptions } from '../config/schemas/solver.js';
-import type { FieldEngine, SolverScan } from './engine.js';
+import type { SolverScan, WavePasses } from './wavePasses.js';
 
 /** Positions of one scan, and where they were measured. */
 export class PositionCorrection {
@@ -23,10 +23,10 @@ export class PositionCorrection {
     this.velocity = new Float64Array(2 * scan.count);
   }
 
-  /** Moves the patterns of the batch that the engine kept. */
-  async moveBatch(engine: FieldEngine, batch: Int32Array): Promise<void> {
+  /** Moves the patterns of the batch that the passes kept. */
+  async moveBatch(passes: WavePasses, batch: Int32Array): Promise<void> {
     const { position_step: step, position_momentum: momentum, position_update_limit_px: limit } = this.#options;
-    const moves = await engine.moves();
+    const moves = await passes.moves();
     const mean = [0, 1].map((k) => batch.reduce((sum, _, i) => sum + moves[5 * i + k], 0) / batch.length);
     const { ys, xs } = this.#scan;
     for (let i = 0; i < batch.length; i++) {

@@ -1,5 +1,5 @@
 /**
- * A solver run to its end, or to where it is stopped: what it came to is copied out of the engine, so that it outlives it.
+ * A solver run to its end, or to where it is stopped: what it came to is copied out of the solver's memory, so that it outlives it.
  *
  * @example
  * const { image, frame, rFactor } = await runSolver(raw, solverOptionsSchema.parse({ algorithm: 'rpie' }), {});
@@ -9,8 +9,8 @@ import { isPtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
-import { lightOnObject } from './coverage.js';
 import { waveBytes } from './memory.js';
+import { lightOnObject } from './probe.js';
 import type { ScanToSolve } from './scan.js';
 import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
 

@@ -4,7 +4,7 @@ import { formatShape } from '../core/tensor.js';
 import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
-import type { SolverScan } from './engine.js';
+import type { SolverScan } from './wavePasses.js';
 
 /** What solving needs of a scan; every {@link RawData} has it. */
 export type ScanToSolve = Pick<

@@ -22,15 +22,13 @@ import {
 import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
-import { orthogonaliseModes } from './constraints/modes.js';
-import { blankOutside, holdPower } from './constraints/probe.js';
+import { blankOutside, holdPower, orthogonaliseModes } from './constraints/probe.js';
 import { smoothTotalVariation } from './constraints/totalVariation.js';
-import { lightOnObject } from './coverage.js';
-import type { FieldEngine, PassSums } from './engine.js';
-import { type EngineChoice, openEngine } from './openEngine.js';
+import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
+import { lightOnObject, probeRadius_px, startProbe } from './probe.js';
 import { type LoadedScan, loadScan, requireFewModes, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
-import { probeRadius_px, startProbe } from './startProbe.js';
+import type { PassSums, WavePasses } from './wavePasses.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
 export interface SolverStart {
@@ -41,7 +39,7 @@ export interface SolverStart {
 }
 
 /** What to give {@link solve} besides options. */
-export interface SolveServices extends EngineChoice {
+export interface SolveServices extends PassesChoice {
   readonly start?: SolverStart;
   /** Goes on from a state that {@link SolverUpdate.state} made, of the same scan and options. */
   readonly resume?: SolverSnapshot;
@@ -116,7 +114,7 @@ export async function* solve(
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
-  const engine = await openEngine(services, options.engine, {
+  const passes = await openPasses(services, options.engine, {
     scan: loaded.scan,
     sizes: { modes: probe.re.length / (N * N), height: loaded.frame.height, width: loaded.frame.width },
     // Batches of equal size are up to half as large again.
@@ -125,9 +123,9 @@ export async function* solve(
     floor: 1e-6 * loaded.amplitude,
   });
   try {
-    yield* new Solving(options, services, loaded, engine, batchSize).run(probe);
+    yield* new Solving(options, services, loaded, passes, batchSize).run(probe);
   } finally {
-    await engine.close();
+    await passes.close();
   }
 }
 
@@ -142,12 +140,12 @@ class Solving {
     private readonly options: SolverOptions,
     private readonly services: SolveServices,
     private readonly loaded: LoadedScan,
-    private readonly engine: FieldEngine,
+    private readonly passes: WavePasses,
     batchSize: number,
   ) {
     this.#positions = new PositionCorrection(loaded.scan, options);
     this.#algorithm = createAlgorithm({
-      engine,
+      passes,
       scan: loaded.scan,
       options,
       batchSize,
@@ -181,7 +179,7 @@ class Solving {
   }
 
   async #begin(probe: ComplexTensor): Promise<void> {
-    const { memory } = this.engine;
+    const { memory } = this.passes;
     const { object } = this.services.start ?? {};
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
@@ -209,7 +207,7 @@ class Solving {
     const { count } = this.loaded.scan;
     const looked = Math.min(count, 256);
     const batch = Int32Array.from({ length: looked }, (_, i) => Math.floor((i * count) / looked));
-    return this.engine.pass(batch, { wave: 'measure' });
+    return this.passes.pass(batch, { wave: 'measure' });
   }
 
   async #measureAll(): Promise<PassSums> {
@@ -217,13 +215,13 @@ class Solving {
     const total = new SumsOfPasses();
     for (let from = 0; from < count; from += 256) {
       const batch = Int32Array.from({ length: Math.min(256, count - from) }, (_, i) => from + i);
-      total.add(await this.engine.pass(batch, { wave: 'measure' }));
+      total.add(await this.passes.pass(batch, { wave: 'measure' }));
     }
     return total;
   }
 
   #constrain(epoch: number, schedule: EpochSchedule): void {
-    const { memory } = this.engine;
+    const { memory } = this.passes;
     const { options } = this;
     const { N, height, width } = memory.sizes;
     if (schedule.positions) this.#positions.removeDrift();
@@ -235,7 +233,8 @@ class Solving {
       if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power);
     }
     if (schedule.object && options.tv_weight > 0) {
-      smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms(memory.object));
+      const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
+      smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
     }
   }
 
@@ -266,10 +265,10 @@ class Solving {
       ...record,
       epochs: this.options.epochs,
       history: [...this.#history],
-      engine: this.engine.description,
+      engine: this.passes.description,
       object: () => ({ image: this.#image(), frame: this.loaded.frame }),
       coverage: () =>
-        lightOnObject(this.engine.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
+        lightOnObject(this.passes.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
       probe: () => this.#probe(),
       positions: () => this.#positions_px(),
       measure: async () => scoresOf(await this.#measureAll()),
@@ -278,7 +277,7 @@ class Solving {
   }
 
   #image(): ComplexImage {
-    const { object, sizes } = this.engine.memory;
+    const { object, sizes } = this.passes.memory;
     return {
       re: Float32Array.from(object.re),
       im: Float32Array.from(object.im),
@@ -287,7 +286,7 @@ class Solving {
   }
 
   #probe(): ComplexTensor {
-    const { probe, sizes } = this.engine.memory;
+    const { probe, sizes } = this.passes.memory;
     const { N, modes } = sizes;
     const shape = modes === 1 ? [N, N] : [modes, N, N];
     const shown = { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
@@ -304,7 +303,7 @@ class Solving {
   }
 
   #snapshot(epoch: number): SolverSnapshot {
-    const { object, probe } = this.engine.memory;
+    const { object, probe } = this.passes.memory;
     const arrays: Record<string, NumericArray> = {
       object_re: Float32Array.from(object.re),
       object_im: Float32Array.from(object.im),
@@ -320,7 +319,7 @@ class Solving {
   }
 
   #restore({ arrays, history, epoch }: SolverSnapshot): void {
-    const { object, probe } = this.engine.memory;
+    const { object, probe } = this.passes.memory;
     const { scan } = this.loaded;
     const put = (name: string, target: NumericArray) => {
       const found = arrays[name] as NumericArray | undefined;
@@ -392,10 +391,4 @@ function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
 
 function scoresOf({ square, counts, absolute, amplitude }: PassSums) {
   return { loss: square / counts, rFactor: absolute / amplitude };
-}
-
-function rms({ re, im }: { readonly re: Float32Array; readonly im: Float32Array }): number {
-  let sum = 0;
-  for (let i = 0; i < re.length; i++) sum += re[i] * re[i] + im[i] * im[i];
-  return Math.sqrt(sum / re.length);
 }

@@ -201,7 +201,7 @@ export function checkState(
 
 const shown = (value: unknown): string => (value === undefined || value === null ? 'not given' : JSON.stringify(value));
 
-/** Another engine or version may change the last digits: that is told, not refused. */
+/** Another engine, number of threads or version may change the last digits: that is told, not refused. */
 export function warnOfEngine(then: StateHead, engine: string, folder: string, logger: Logger): void {
   if (then.engine === engine && then.version === createdBy.version) return;
   logger.warn(

@@ -18,8 +18,8 @@ import { loadSimulationInputs } from '../simulation/inputs.js';
 import { renderSimulation } from '../simulation/picture.js';
 import { recipeSteps } from '../simulation/recipe.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
+import { probeRadius_px } from '../solvers/probe.js';
 import { withoutNeighbour } from '../solvers/scan.js';
-import { probeRadius_px } from '../solvers/startProbe.js';
 
 export { loadSimulationInputs, type SimulationInputs } from '../simulation/inputs.js';
 export { renderSimulation } from '../simulation/picture.js';

@@ -9,8 +9,14 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { SolveConfig } from '../config/schemas/solver.js';
-import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
+import {
+  ALGORITHM_TITLES,
+  type SolveConfig,
+  type SolverOptions,
+  solverFields,
+  solverOptionsSchema,
+} from '../config/schemas/solver.js';
+
 import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
@@ -24,8 +30,8 @@ import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/readJson.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
-import { solverBackend } from '../solvers/backend.js';
 import { requireSolverMemory } from '../solvers/memory.js';
+import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';

@@ -1,9 +1,9 @@
 /** Both engines against plain float64 sums, on sides of every kind. */
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
-import type { FieldEngine } from '../../src/solvers/engine.js';
-import { HostEngine } from '../../src/solvers/host/hostEngine.js';
-import { ProgramEngine } from '../../src/solvers/program/programEngine.js';
+import { HostPasses } from '../../src/solvers/host/hostPasses.js';
+import { ProgramPasses } from '../../src/solvers/program/programPasses.js';
+import type { WavePasses } from '../../src/solvers/wavePasses.js';
 import { backendCases } from '../support/backends.js';
 import { plainMoves, plainPass, plainProducts } from '../support/plainPass.js';
 import { solverProblem } from '../support/solverProblem.js';
@@ -24,15 +24,15 @@ describe.each([
   const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
   const { scan, sizes, floor } = problem;
   let backend: Backend | undefined;
-  let engine: FieldEngine;
+  let engine: WavePasses;
 
   beforeAll(async () => {
     const common = { scan, sizes, floor, storeWaves: true };
     if (name === 'host') {
-      engine = await HostEngine.open({ ...common, threads: 1, keep: scan.count });
+      engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
     } else {
       backend = await onnx.create(1);
-      engine = await ProgramEngine.open({ ...common, backend, batch: 2 });
+      engine = await ProgramPasses.open({ ...common, backend, batch: 2 });
     }
   });
   afterAll(async () => {

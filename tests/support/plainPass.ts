@@ -3,8 +3,8 @@
  * mode at a time. For any side of the patterns.
  */
 
-import type { PassRequest, PassSums, SolverScan } from '../../src/solvers/engine.js';
 import type { FieldMemory, Planes } from '../../src/solvers/fieldMemory.js';
+import type { PassRequest, PassSums, SolverScan } from '../../src/solvers/wavePasses.js';
 import { dft, type Plain as Field, plain, shifted } from './plainSolver.js';
 
 /** Everything that a pass leaves behind. */
@@ -177,7 +177,7 @@ function changesOf(
   });
 }
 
-/** `FieldEngine.products` for directions in the sums. */
+/** `WavePasses.products` for directions in the sums. */
 export function plainProducts(
   problem: PlainProblem,
   batch: Int32Array,
@@ -202,7 +202,7 @@ export function plainProducts(
   return out;
 }
 
-/** `FieldEngine.moves`. */
+/** `WavePasses.moves`. */
 export function plainMoves(problem: PlainProblem, batch: Int32Array, { probes, changes }: PlainResult): Float64Array {
   const { modes, width } = problem.sizes;
   const out = new Float64Array(5 * batch.length);

@@ -1,14 +1,14 @@
 /** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
 import { LegacyRng } from '../../src/core/rng.js';
-import type { FieldEngine, SolverScan } from '../../src/solvers/engine.js';
 import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
+import type { SolverScan, WavePasses } from '../../src/solvers/wavePasses.js';
 
 export interface SolverProblem {
   readonly scan: SolverScan;
   readonly sizes: FieldSizes;
   readonly floor: number;
   /** Object and probe that are near what made the patterns. */
-  fill(engine: FieldEngine): void;
+  fill(engine: WavePasses): void;
 }
 
 export function solverProblem(N: number, modes: number, count: number, seed = 1): SolverProblem {

@@ -1,6 +1,6 @@
 /** What the tests of the engines of the solvers ask, and how they compare. */
 import { expect } from 'vitest';
-import type { FieldEngine, PassRequest } from '../../src/solvers/engine.js';
+import type { PassRequest, WavePasses } from '../../src/solvers/wavePasses.js';
 import type { SolverProblem } from './solverProblem.js';
 
 export const SUMS = { object: true, probe: true } as const;
@@ -27,7 +27,7 @@ export const title = (request: PassRequest) =>
     .join(' ');
 
 /** Fields, sums and stored waves as they were before each comparison. */
-export function begin(problem: SolverProblem, engine: FieldEngine): void {
+export function begin(problem: SolverProblem, engine: WavePasses): void {
   problem.fill(engine);
   const { sums } = engine.memory;
   for (const plane of planesOf(engine)) plane.fill(0.5);
@@ -37,7 +37,7 @@ export function begin(problem: SolverProblem, engine: FieldEngine): void {
 }
 
 /** The sums, plane by plane. */
-export function planesOf({ memory }: FieldEngine) {
+export function planesOf({ memory }: WavePasses) {
   const { sums } = memory;
   return [
     sums.object.re,

@@ -2,8 +2,8 @@
 import type { SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
 import { LegacyRng } from '../../core/rng.js';
 import type { NumericArray } from '../../core/tensor.js';
-import type { FieldEngine, PassSums, SolverScan } from '../engine.js';
 import type { PositionCorrection } from '../positions.js';
+import type { PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 
 /** What an epoch may change. */
 export interface EpochSchedule {
@@ -14,7 +14,7 @@ export interface EpochSchedule {
 
 /** What an algorithm works with. */
 export interface AlgorithmContext {
-  readonly engine: FieldEngine;
+  readonly passes: WavePasses;
   readonly scan: SolverScan;
   readonly options: SolverOptions;
   readonly batchSize: number;
@@ -35,7 +35,7 @@ export interface Algorithm {
   restore(saved: Readonly<Record<string, NumericArray>>): void;
 }
 
-/** What an algorithm needs of its engine, and what its options default to. */
+/** What an algorithm needs of its passes, and what its options default to. */
 export interface AlgorithmTraits {
   readonly keepsBatches: boolean;
   readonly storesWaves: boolean;

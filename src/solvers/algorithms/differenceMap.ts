@@ -9,8 +9,8 @@
  * several times worse after sixty (docs/solvers.md). With β below 1 it comes to rest.
  */
 import type { NumericArray } from '../../core/tensor.js';
-import type { PassSums } from '../engine.js';
 import type { Plane, Planes } from '../fieldMemory.js';
+import type { PassSums } from '../wavePasses.js';
 import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor, SumsOfPasses } from './algorithm.js';
 
 /** β where the options leave it open. */
@@ -25,18 +25,18 @@ export class DifferenceMap implements Algorithm {
 
   /** Stored waves begin as products of object and probe. */
   async start(): Promise<void> {
-    for (const batch of this.#chunks()) await this.#context.engine.pass(batch, { wave: 'store' });
+    for (const batch of this.#chunks()) await this.#context.passes.pass(batch, { wave: 'store' });
   }
 
   async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { engine, options, onBatch } = this.#context;
-    const { memory } = engine;
+    const { passes, options, onBatch } = this.#context;
+    const { memory } = passes;
     const total = new SumsOfPasses();
     const strength = options.relaxation ?? RELAXATION;
     let done = 0;
     let first = true;
     for (const batch of this.#chunks()) {
-      const sums = await engine.pass(batch, {
+      const sums = await passes.pass(batch, {
         wave: 'difference',
         strength,
         probe: schedule.probe,
@@ -53,7 +53,7 @@ export class DifferenceMap implements Algorithm {
     if (schedule.object) {
       first = true;
       for (const batch of this.#chunks()) {
-        await engine.pass(batch, { wave: 'stored', object: true, accumulate: !first });
+        await passes.pass(batch, { wave: 'stored', object: true, accumulate: !first });
         first = false;
         done += batch.length / 2;
         onBatch(Math.round(done));
@@ -61,16 +61,16 @@ export class DifferenceMap implements Algorithm {
       replace(memory.object, memory.sums.object, memory.sums.illumination, factor(options, 'object_regularisation'));
     }
     // How well the new object and probe explain the patterns.
-    for (const batch of this.#chunks()) total.add(await engine.pass(batch, { wave: 'measure' }));
+    for (const batch of this.#chunks()) total.add(await passes.pass(batch, { wave: 'measure' }));
     return total;
   }
 
   saved(): Record<string, NumericArray> {
-    return { waves: this.#context.engine.storedWaves() };
+    return { waves: this.#context.passes.storedWaves() };
   }
 
   restore({ waves }: Readonly<Record<string, NumericArray>>): void {
-    this.#context.engine.storedWaves().set(waves);
+    this.#context.passes.storedWaves().set(waves);
   }
 
   *#chunks(): Generator<Int32Array> {

@@ -8,8 +8,8 @@
  * the object takes the mean without the outer tenths, the probe the mean, both times `object_step`, `probe_step` (0.9).
  */
 import type { NumericArray } from '../../core/tensor.js';
-import type { PassSums } from '../engine.js';
 import type { Plane } from '../fieldMemory.js';
+import type { PassSums } from '../wavePasses.js';
 import {
   type Algorithm,
   type AlgorithmContext,
@@ -30,29 +30,29 @@ export class LeastSquaresML implements Algorithm {
 
   constructor(context: AlgorithmContext) {
     this.#context = context;
-    const { memory } = context.engine;
+    const { memory } = context.passes;
     this.#illumination = memory.plane(memory.objectPixels);
     this.#next = memory.plane(memory.objectPixels);
   }
 
   async start(): Promise<void> {
-    const { engine, scan, batchSize } = this.#context;
+    const { passes, scan, batchSize } = this.#context;
     this.#illumination.data.fill(0);
     for (const batch of batchesOf(scan.count, batchSize, 0, 0)) {
-      await engine.pass(batch, { wave: 'amplitude', object: true });
-      engine.memory.addTo(engine.memory.sums.illumination, this.#illumination);
+      await passes.pass(batch, { wave: 'amplitude', object: true });
+      passes.memory.addTo(passes.memory.sums.illumination, this.#illumination);
     }
   }
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { engine, scan, options, batchSize, positions, onBatch } = this.#context;
-    const { memory } = engine;
+    const { passes, scan, options, batchSize, positions, onBatch } = this.#context;
+    const { memory } = passes;
     const hold = factor(options, 'object_regularisation');
     const total = new SumsOfPasses();
     this.#next.data.fill(0);
     let done = 0;
     for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
-      const sums = await engine.pass(batch, {
+      const sums = await passes.pass(batch, {
         wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
         object: true,
         probe: true,
@@ -60,10 +60,10 @@ export class LeastSquaresML implements Algorithm {
       });
       total.add(sums);
       memory.addTo(memory.sums.illumination, this.#next);
-      if (schedule.positions) await positions.moveBatch(engine, batch);
+      if (schedule.positions) await positions.moveBatch(passes, batch);
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
       memory.scale(memory.sums.probe, 1 / batch.length);
-      const steps = bestSteps(await engine.products(), schedule);
+      const steps = bestSteps(await passes.products(), schedule);
       if (schedule.object) memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
       if (schedule.probe) memory.add(memory.sums.probe, factor(options, 'probe_step') * steps.probe, memory.probe);
       done += batch.length;
@@ -84,7 +84,7 @@ export class LeastSquaresML implements Algorithm {
 }
 
 /**
- * Steps of object and probe from the products of a batch, (n, 6) as `FieldEngine.products` answers them; a field that does not
+ * Steps of object and probe from the products of a batch, (n, 6) as `WavePasses.products` answers them; a field that does not
  * change takes no part.
  */
 function bestSteps(

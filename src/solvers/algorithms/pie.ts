@@ -11,8 +11,8 @@
  * and the probe likewise with E and O.
  */
 import type { NumericArray } from '../../core/tensor.js';
-import type { PassSums } from '../engine.js';
 import type { Plane, Planes } from '../fieldMemory.js';
+import type { PassSums } from '../wavePasses.js';
 import {
   type Algorithm,
   type AlgorithmContext,
@@ -36,7 +36,7 @@ export class PieFamily implements Algorithm {
 
   constructor(context: AlgorithmContext) {
     this.#context = context;
-    const { memory } = context.engine;
+    const { memory } = context.passes;
     if (context.options.momentum > 0) {
       this.#objectVelocity = memory.planes(memory.objectPixels);
       this.#probeVelocity = memory.planes(memory.probePixels);
@@ -46,12 +46,12 @@ export class PieFamily implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { engine, scan, options, batchSize, positions, onBatch } = this.#context;
+    const { passes, scan, options, batchSize, positions, onBatch } = this.#context;
     const weighted = options.algorithm === 'pie';
     const total = new SumsOfPasses();
     let done = 0;
     for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
-      const sums = await engine.pass(batch, {
+      const sums = await passes.pass(batch, {
         wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
         object: schedule.object,
         probe: schedule.probe,
@@ -60,7 +60,7 @@ export class PieFamily implements Algorithm {
       });
       total.add(sums);
       // Positions first: χ belongs to the fields as they were.
-      if (schedule.positions) await positions.moveBatch(engine, batch);
+      if (schedule.positions) await positions.moveBatch(passes, batch);
       this.#step(schedule, weighted);
       done += batch.length;
       onBatch(done);
@@ -92,7 +92,7 @@ export class PieFamily implements Algorithm {
   }
 
   #step(schedule: EpochSchedule, weighted: boolean): void {
-    const { memory } = this.#context.engine;
+    const { memory } = this.#context.passes;
     const { sums, object, probe } = memory;
     // The weights of PIE are relative to the strongest pixel of the wave that lights; both are read before either changes.
     const brightest = (field: Planes) => (weighted ? 1 / largestModulus(field) : 1);
@@ -115,7 +115,7 @@ export class PieFamily implements Algorithm {
   }
 
   #apply(step: Planes, light: Plane, { a, b, gain }: Rule, field: Planes, velocity: Planes | undefined): void {
-    const { memory } = this.#context.engine;
+    const { memory } = this.#context.passes;
     const most = memory.largest(light);
     if (!velocity) {
       memory.divide(step, light, { a, b: b * most }, gain, field);

@@ -1,7 +1,12 @@
-/** What a probe is held to: its power, and where it may be. */
+/** What a probe is held to: its power, where it may be, and modes that share nothing. */
 import { modeIntensity, totalIntensity } from '../../physics/probe.js';
 import type { FieldMemory } from '../fieldMemory.js';
-import type { ModePlanes } from './modes.js';
+
+/** Planes of several modes, one after the other. */
+export interface ModePlanes {
+  readonly re: Float32Array<ArrayBufferLike>;
+  readonly im: Float32Array<ArrayBufferLike>;
+}
 
 /** Gives the probe this power and the object the inverse factor: no exit wave changes. */
 export function holdPower(memory: FieldMemory, power: number): void {
@@ -40,4 +45,115 @@ function smoothed(plane: Float64Array, N: number, stride: number): Float64Array 
     out[i] = sum / count;
   }
   return out;
+}
+
+/**
+ * Replaces modes by orthogonal ones with the same mutual intensity Σ P·conj(P)ᵀ, the strongest first (principal components;
+ * P. Thibault, A. Menzel, Nature 494, 68, 2013). Each new mode has the phase of the old one that it has most of.
+ * @param pixels of one mode
+ */
+export function orthogonaliseModes({ re, im }: ModePlanes, pixels: number): void {
+  const modes = re.length / pixels;
+  if (modes < 2) return;
+  const gram = gramMatrix({ re, im }, pixels);
+  const { values, vectors } = hermitianEigen(gram, modes);
+  const order = values.map((_, k) => k).sort((a, b) => values[b] - values[a]);
+  const [oldRe, oldIm] = [Float32Array.from(re), Float32Array.from(im)];
+  re.fill(0);
+  im.fill(0);
+  order.forEach((k, to) => {
+    let leading = 0;
+    const weight = (b: number) => Math.hypot(vectors.re[b * modes + k], vectors.im[b * modes + k]);
+    for (let b = 1; b < modes; b++) if (weight(b) > weight(leading)) leading = b;
+    const size = weight(leading);
+    const [cos, sin] = [vectors.re[leading * modes + k] / size, vectors.im[leading * modes + k] / size];
+    for (let b = 0; b < modes; b++) {
+      const [vr, vi] = [vectors.re[b * modes + k], vectors.im[b * modes + k]];
+      const [wr, wi] = [vr * cos + vi * sin, vi * cos - vr * sin];
+      for (let i = 0; i < pixels; i++) {
+        const [pr, pi] = [oldRe[b * pixels + i], oldIm[b * pixels + i]];
+        re[to * pixels + i] += pr * wr - pi * wi;
+        im[to * pixels + i] += pr * wi + pi * wr;
+      }
+    }
+  });
+}
+
+interface Matrix {
+  readonly re: Float64Array;
+  readonly im: Float64Array;
+}
+
+/** Σ conj(P_a)·P_b. */
+function gramMatrix({ re, im }: ModePlanes, pixels: number): Matrix {
+  const modes = re.length / pixels;
+  const gram = { re: new Float64Array(modes * modes), im: new Float64Array(modes * modes) };
+  for (let a = 0; a < modes; a++) {
+    for (let b = 0; b < modes; b++) {
+      let [sr, si] = [0, 0];
+      for (let i = 0, p = a * pixels, q = b * pixels; i < pixels; i++, p++, q++) {
+        sr += re[p] * re[q] + im[p] * im[q];
+        si += re[p] * im[q] - im[p] * re[q];
+      }
+      gram.re[a * modes + b] = sr;
+      gram.im[a * modes + b] = si;
+    }
+  }
+  return gram;
+}
+
+/** Eigenvalues and eigenvectors (columns) of a small Hermitian matrix, by Jacobi's rotations. */
+function hermitianEigen(matrix: Matrix, n: number): { readonly values: number[]; readonly vectors: Matrix } {
+  const a = { re: matrix.re.slice(), im: matrix.im.slice() };
+  const v = { re: new Float64Array(n * n), im: new Float64Array(n * n) };
+  for (let i = 0; i < n; i++) v.re[i * n + i] = 1;
+  const trace = Array.from({ length: n }, (_, i) => Math.abs(a.re[i * n + i])).reduce((s, x) => s + x, 0);
+  for (let sweep = 0; sweep < 50; sweep++) {
+    let outside = 0;
+    for (let p = 0; p < n; p++) {
+      for (let q = p + 1; q < n; q++) {
+        const [re, im] = [a.re[p * n + q], a.im[p * n + q]];
+        const size = Math.hypot(re, im);
+        outside += size;
+        if (size < 1e-15 * trace) continue;
+        // The phase makes the pair real, then an ordinary rotation by the angle with tan 2θ = 2|a|/(a_qq − a_pp).
+        const theta = 0.5 * Math.atan2(2 * size, a.re[q * n + q] - a.re[p * n + p]);
+        rotate(a, v, n, p, q, Math.cos(theta), Math.sin(theta), re / size, im / size);
+      }
+    }
+    if (outside < 1e-13 * trace) break;
+  }
+  return { values: Array.from({ length: n }, (_, i) => a.re[i * n + i]), vectors: v };
+}
+
+/** a ← Rᴴ a R, v ← v R, with R[p,p] = c, R[p,q] = s·e^{iφ}, R[q,p] = −s·e^{−iφ}, R[q,q] = c. */
+function rotate(
+  a: Matrix,
+  v: Matrix,
+  n: number,
+  p: number,
+  q: number,
+  c: number,
+  s: number,
+  cos: number,
+  sin: number,
+): void {
+  const columns = (m: Matrix) => {
+    for (let i = 0; i < n; i++) {
+      const [pr, pi, qr, qi] = [m.re[i * n + p], m.im[i * n + p], m.re[i * n + q], m.im[i * n + q]];
+      m.re[i * n + p] = c * pr - s * (qr * cos + qi * sin);
+      m.im[i * n + p] = c * pi - s * (qi * cos - qr * sin);
+      m.re[i * n + q] = c * qr + s * (pr * cos - pi * sin);
+      m.im[i * n + q] = c * qi + s * (pi * cos + pr * sin);
+    }
+  };
+  columns(a);
+  columns(v);
+  for (let i = 0; i < n; i++) {
+    const [pr, pi, qr, qi] = [a.re[p * n + i], a.im[p * n + i], a.re[q * n + i], a.im[q * n + i]];
+    a.re[p * n + i] = c * pr - s * (qr * cos - qi * sin);
+    a.im[p * n + i] = c * pi - s * (qi * cos + qr * sin);
+    a.re[q * n + i] = c * qr + s * (pr * cos + pi * sin);
+    a.im[q * n + i] = c * qi + s * (pi * cos - pr * sin);
+  }
 }

@@ -1,5 +1,5 @@
 /** Total variation taken out of a complex image. */
-import type { ModePlanes } from './modes.js';
+import type { ModePlanes } from './probe.js';
 
 /** Iterations of the dual problem: enough for a step that is repeated every epoch. */
 const ITERATIONS = 12;

@@ -1,7 +1,9 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
-import type { PassRequest, PassSums } from '../engine.js';
+import type { WorkerCalls } from '../../backends/worker/protocol.js';
+
 import type { FieldSizes } from '../fieldMemory.js';
-import { type Kernels, type WasmMemory, writePlan } from './kernels.js';
+import type { PassRequest, PassSums } from '../wavePasses.js';
+import { type Kernels, type WasmMemory, type WasmModule, writePlan } from './kernels.js';
 import type { FieldAddresses, Scratch } from './layout.js';
 
 /** What a thread works with; everything lies in shared memory. */
@@ -22,7 +24,6 @@ export interface PassSetup {
 /** Fractions of a pixel below this are no shift. */
 const UNMOVED = 1e-6;
 
-/** See the module. */
 export class Passes {
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
@@ -102,7 +103,7 @@ export class Passes {
     return { square, absolute, amplitude, counts, modelled, change };
   }
 
-  /** See `FieldEngine.products`; `object` and `probe` are the directions. */
+  /** See `WavePasses.products`; `object` and `probe` are the directions. */
   products(): Float64Array {
     const { kernels, fields, scratch, modes, width } = this.#short();
     const { N } = this.#setup.sizes;
@@ -138,7 +139,7 @@ export class Passes {
     return out;
   }
 
-  /** See `FieldEngine.moves`. */
+  /** See `WavePasses.moves`. */
   moves(): Float64Array {
     const { kernels, fields, scratch, modes, width } = this.#short();
     const out = new Float64Array(5 * this.#kept.length);
@@ -330,4 +331,12 @@ export class Passes {
       }
     }
   }
+}
+
+/** What the solver's threads are asked. */
+export interface SolverCalls extends WorkerCalls {
+  open(module: WasmModule, setup: PassSetup): Promise<void>;
+  pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
+  products(): Promise<Float64Array>;
+  moves(): Promise<Float64Array>;
 }

@@ -1,9 +1,9 @@
 /** The entry of a solver's thread. */
 import { serve } from '../../backends/worker/serve.js';
-import type { PassRequest } from '../engine.js';
+import type { PassRequest } from '../wavePasses.js';
 import { startKernels, type WasmModule } from './kernels.js';
+import type { SolverCalls } from './passes.js';
 import { Passes, type PassSetup } from './passes.js';
-import type { SolverCalls } from './protocol.js';
 
 class SolverThread implements SolverCalls {
   #passes: Passes | undefined;

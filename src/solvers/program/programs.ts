@@ -1,25 +1,20 @@
 /** The programs of one scan on one backend: each is compiled when it is first needed. */
-import type { Backend, Compiled, DeviceState } from '../../backends/backend.js';
-import type { Program } from '../../graph/program.js';
-import { FLAGS, KEPT, type PassKind, passProgram } from './passProgram.js';
-import { movesProgram, productsProgram } from './productPrograms.js';
+import type { Backend, DeviceState } from '../../backends/backend.js';
+import { ProgramCache, type ReadyProgram, remembered } from '../../backends/programs.js';
+import { FLAGS, KEPT, movesProgram, type PassKind, passProgram, productsProgram } from './passProgram.js';
 
-/** A program and what runs it. */
-export interface Ready {
-  readonly program: Program;
-  readonly compiled: Compiled;
-}
-
-/** See the module. */
+/** Compiles the programs of a pass, and keeps the state that they share. */
 export class SolverPrograms {
-  readonly #ready = new Map<string, Promise<Ready>>();
+  readonly #programs: ProgramCache<string>;
   readonly #kept = new Map<string, Promise<DeviceState>>();
   readonly #sizes = new Set<number>();
 
   constructor(
     private readonly backend: Backend,
     private readonly fields: { readonly N: number; readonly modes: number; readonly floor: number },
-  ) {}
+  ) {
+    this.#programs = new ProgramCache(backend);
+  }
 
   /**
    * Patterns in each of `runs` runs that take `count` patterns together. Batches of a scan differ by a pattern or two: a size that is
@@ -33,18 +28,18 @@ export class SolverPrograms {
     return needed;
   }
 
-  pass(kind: PassKind, batch: number): Promise<Ready> {
-    return this.#once(`${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
+  pass(kind: PassKind, batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
       passProgram(kind, { ...this.fields, batch }, this.fields.floor),
     );
   }
 
-  products(batch: number): Promise<Ready> {
-    return this.#once(`products ${batch}`, () => productsProgram({ ...this.fields, batch }));
+  products(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`products ${batch}`, () => productsProgram({ ...this.fields, batch }));
   }
 
-  moves(batch: number): Promise<Ready> {
-    return this.#once(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
+  moves(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
   }
 
   /** Where P and χ of the run with this number in its pass are kept. */
@@ -61,28 +56,8 @@ export class SolverPrograms {
 
   /** The backend goes on. */
   async dispose(): Promise<void> {
-    const states = [...this.#kept.values()];
-    const programs = [...this.#ready.values()].map(async (ready) => (await ready).compiled);
-    await Promise.all([...states, ...programs].map(async (resource) => (await resource).dispose()));
+    await this.#programs.dispose();
+    await Promise.all([...this.#kept.values()].map(async (state) => (await state).dispose()));
     this.#kept.clear();
-    this.#ready.clear();
   }
-
-  #once(name: string, build: () => Program): Promise<Ready> {
-    return remembered(this.#ready, name, async () => {
-      const program = build();
-      return { program, compiled: await this.backend.compile(program) };
-    });
-  }
-}
-
-function remembered<T>(known: Map<string, Promise<T>>, name: string, make: () => Promise<T>): Promise<T> {
-  let found = known.get(name);
-  if (!found) {
-    found = make();
-    known.set(name, found);
-    // What failed is not there: the next call tries again, and nothing has to be released.
-    found.catch(() => known.delete(name));
-  }
-  return found;
 }

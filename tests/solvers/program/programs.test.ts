@@ -1,7 +1,7 @@
 /** How programs are used: as few as can be, all of them given back, and failures said once. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, Compiled } from '../../../src/backends/backend.js';
-import { ProgramEngine } from '../../../src/solvers/program/programEngine.js';
+import { ProgramPasses } from '../../../src/solvers/program/programPasses.js';
 import { backendCases } from '../../support/backends.js';
 import { solverProblem } from '../../support/solverProblem.js';
 
@@ -51,7 +51,7 @@ function watched(run: (compiled: Compiled, n: number) => Compiled['run'] = (comp
 }
 
 async function openEngine(backend: Backend, batch: number) {
-  const engine = await ProgramEngine.open({ scan, sizes, floor, storeWaves: false, backend, batch });
+  const engine = await ProgramPasses.open({ scan, sizes, floor, storeWaves: false, backend, batch });
   problem.fill(engine);
   return engine;
 }

@@ -1,6 +1,6 @@
 /**
- * What iterative solvers ask of an engine: passes over exit waves. Updates of object and probe are arithmetic on planes that all
- * engines share (`fieldMemory.ts`), so that every algorithm is written once.
+ * What iterative solvers are written over: passes over exit waves, which the host computes or programs on a backend. Updates of object and
+ * probe are arithmetic on planes that both share (`fieldMemory.ts`), so that every algorithm is written once.
  *
  * Fields: the object (height, width); the probe (modes, N, N). The exit wave at position (y, x) is the object's patch at the
  * rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary transforms, so that Σ|P|²
@@ -8,7 +8,7 @@
  */
 import type { FieldMemory } from './fieldMemory.js';
 
-/** The patterns and positions of a scan, as engines take them. */
+/** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
   readonly N: number;
   readonly count: number;
@@ -39,7 +39,7 @@ export interface PassRequest {
   readonly weighted?: boolean;
   /** Add to the sums of the pass before instead of beginning at 0. */
   readonly accumulate?: boolean;
-  /** Keep P and χ of the batch for {@link FieldEngine.products} and {@link FieldEngine.moves}. */
+  /** Keep P and χ of the batch for {@link WavePasses.products} and {@link WavePasses.moves}. */
   readonly keep?: boolean;
 }
 
@@ -59,8 +59,8 @@ export interface PassSums {
   readonly change: number;
 }
 
-/** An engine with the fields of one scan. */
-export interface FieldEngine {
+/** Passes over the patterns of one scan, and the fields they work on. */
+export interface WavePasses {
   /** `host`: SIMD on the processor; `program`: a tensor program on a backend. */
   readonly name: 'host' | 'program';
   /** What runs it, for people. */

@@ -1,15 +1,15 @@
 /** Which engine solves, and that solving comes to the same on both. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend } from '../../../src/backends/backend.js';
-import type { SolverOptions } from '../../../src/config/schemas/solver.js';
-import { LegacyRng } from '../../../src/core/rng.js';
-import { rawDataFromArrays } from '../../../src/data/arrays.js';
-import { type EngineChoice, openEngine } from '../../../src/solvers/openEngine.js';
-import { type SolveServices, solve } from '../../../src/solvers/solve.js';
-import { backendCases } from '../../support/backends.js';
-import { plainPass } from '../../support/plainPass.js';
-import { dft } from '../../support/plainSolver.js';
-import { solverProblem } from '../../support/solverProblem.js';
+import type { Backend } from '../../src/backends/backend.js';
+import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { LegacyRng } from '../../src/core/rng.js';
+import { rawDataFromArrays } from '../../src/data/arrays.js';
+import { openPasses, type PassesChoice } from '../../src/solvers/openPasses.js';
+import { type SolveServices, solve } from '../../src/solvers/solve.js';
+import { backendCases } from '../support/backends.js';
+import { plainPass } from '../support/plainPass.js';
+import { dft } from '../support/plainSolver.js';
+import { solverProblem } from '../support/solverProblem.js';
 
 let backend: Backend;
 beforeAll(async () => {
@@ -20,12 +20,12 @@ afterAll(() => backend.dispose());
 describe('the choice', () => {
   const onGpu = (): Backend => ({ ...backend, info: { ...backend.info, device: 'cuda' } });
 
-  async function chosen(N: number, engine: SolverOptions['engine'], choice: EngineChoice) {
+  async function chosen(N: number, engine: SolverOptions['engine'], choice: PassesChoice) {
     const lines: string[] = [];
     const { scan, sizes, floor } = solverProblem(N, 1, 2);
     const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`warning: ${line}`) };
     const options = { scan, sizes, floor, keep: 0, storeWaves: false };
-    const opened = await openEngine({ threads: 1, logger, ...choice }, engine, options);
+    const opened = await openPasses({ threads: 1, logger, ...choice }, engine, options);
     await opened.close();
     return { name: opened.name, description: opened.description, lines };
   }

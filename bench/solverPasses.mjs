@@ -1,7 +1,7 @@
 /**
  * Which engine is the faster one for which size? A batch of rPIE (amplitude rule, sums of object and probe), one thread each.
  *
- *   npm run bench:solver-engines -- [--sizes 64,128,256] [--seconds 4] [--modes 1] [--batch N]
+ *   npm run bench:solver-passes -- [--sizes 64,128,256] [--seconds 4] [--modes 1] [--batch N]
  *
  * Processor time of the whole process, which other processes change less than the clock on the wall; the best of several turns, host
  * and program in turn. `--batch` sets how many patterns a run of the program takes.
@@ -9,8 +9,8 @@
 import { parseArgs } from 'node:util';
 import { createOnnxBackend } from '../dist/backends/onnx/backend.js';
 import { LegacyRng } from '../dist/core/rng.js';
-import { HostEngine } from '../dist/solvers/host/hostEngine.js';
-import { ProgramEngine } from '../dist/solvers/program/programEngine.js';
+import { HostPasses } from '../dist/solvers/host/hostPasses.js';
+import { ProgramPasses } from '../dist/solvers/program/programPasses.js';
 
 const { values } = parseArgs({
   options: {
@@ -28,8 +28,8 @@ for (const N of values.sizes.split(',').map(Number)) {
   const { scan, sizes, fields } = problem(N);
   const common = { scan, sizes, storeWaves: false, floor: 1e-5 };
   const engines = {
-    host: await HostEngine.open({ ...common, threads: 1, keep: 0 }),
-    program: await ProgramEngine.open({
+    host: await HostPasses.open({ ...common, threads: 1, keep: 0 }),
+    program: await ProgramPasses.open({
       ...common,
       backend,
       batch: values.batch === undefined ? undefined : Number(values.batch),

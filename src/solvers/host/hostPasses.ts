@@ -3,15 +3,15 @@ import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
 
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
-import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';
 import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js';
+import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
 import { fieldsAt, takeScratch } from './layout.js';
+import type { SolverCalls } from './passes.js';
 import { Passes, type PassSetup } from './passes.js';
-import type { SolverCalls } from './protocol.js';
 
-/** How a {@link HostEngine} is opened. */
-export interface HostEngineOptions {
+/** How a {@link HostPasses} is opened. */
+export interface HostPassesOptions {
   readonly scan: SolverScan;
   /** Of the object array, and how many probe modes there are. */
   readonly sizes: Omit<FieldSizes, 'N'>;
@@ -23,8 +23,7 @@ export interface HostEngineOptions {
   readonly floor: number;
 }
 
-/** See the module. */
-export class HostEngine implements FieldEngine {
+export class HostPasses implements WavePasses {
   readonly name = 'host';
   readonly description: string;
   readonly memory: FieldMemory;
@@ -38,7 +37,7 @@ export class HostEngine implements FieldEngine {
    * @throws PtychoError CONFIG_INVALID for a side that the transforms cannot take, DATASET_VALUE for fields beyond 4 GiB,
    * BACKEND_MISSING where the package was not built
    */
-  static async open(options: HostEngineOptions): Promise<HostEngine> {
+  static async open(options: HostPassesOptions): Promise<HostPasses> {
     const { N } = options.scan;
     if (!fitsKernels(N)) {
       throw new PtychoError(
@@ -65,9 +64,9 @@ export class HostEngine implements FieldEngine {
         floor: options.floor,
       }),
     );
-    const engine = new HostEngine(memory, setups, sums.slice(1), waves);
-    await Promise.all(engine.#threads.map((thread, t) => thread.open(setups[t])));
-    return engine;
+    const passes = new HostPasses(memory, setups, sums.slice(1), waves);
+    await Promise.all(passes.#threads.map((thread, t) => thread.open(setups[t])));
+    return passes;
   }
 
   private constructor(

@@ -1,8 +1,8 @@
 /** Tensor programs do what the host engine does. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../src/backends/backend.js';
-import { HostEngine } from '../../../src/solvers/host/hostEngine.js';
-import { ProgramEngine } from '../../../src/solvers/program/programEngine.js';
+import { HostPasses } from '../../../src/solvers/host/hostPasses.js';
+import { ProgramPasses } from '../../../src/solvers/program/programPasses.js';
 import { backendCases } from '../../support/backends.js';
 import { type SolverProblem, solverProblem } from '../../support/solverProblem.js';
 import { begin, expectClose, planesOf, REQUESTS, SUMS, title } from '../../support/solverRequests.js';
@@ -14,8 +14,8 @@ async function openBoth(problem: SolverProblem, backend: Backend, batch: number)
   const { scan, sizes, floor } = problem;
   const common = { scan, sizes, floor, storeWaves: true };
   const engines = {
-    host: await HostEngine.open({ ...common, threads: 1, keep: scan.count }),
-    program: await ProgramEngine.open({ ...common, backend, batch }),
+    host: await HostPasses.open({ ...common, threads: 1, keep: scan.count }),
+    program: await ProgramPasses.open({ ...common, backend, batch }),
   };
   return engines;
 }

@@ -3,16 +3,16 @@
  * host gathers patches of the object and adds up what belongs to them.
  */
 import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
+import type { ReadyProgram } from '../../backends/programs.js';
 import type { Tensor } from '../../core/tensor.js';
-import type { FieldEngine, PassRequest, PassSums, SolverScan } from '../engine.js';
 import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
+import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import { kindOf } from './passProgram.js';
-import { addTurnedPlanes, scatterPatch, storeWaves } from './patches.js';
-import { type Ready, SolverPrograms } from './programs.js';
-import { Feeds, type Run, runsOf } from './runs.js';
+import { SolverPrograms } from './programs.js';
+import { addTurnedPlanes, Feeds, type Run, runsOf, scatterPatch, storeWaves } from './runs.js';
 
-/** How a {@link ProgramEngine} is opened. */
-export interface ProgramEngineOptions {
+/** How a {@link ProgramPasses} is opened. */
+export interface ProgramPassesOptions {
   readonly scan: SolverScan;
   /** Of the object array, and how many probe modes there are. */
   readonly sizes: Omit<FieldSizes, 'N'>;
@@ -33,8 +33,7 @@ type Sums = { -readonly [K in keyof PassSums]: number };
 /** Pixels of one run: more do not fit the caches of a processor, fewer leave a GPU idle. */
 const RUN_PIXELS = { cpu: 1 << 17, cuda: 1 << 21 } as const;
 
-/** See the module. */
-export class ProgramEngine implements FieldEngine {
+export class ProgramPasses implements WavePasses {
   readonly name = 'program';
   readonly description: string;
   readonly memory: FieldMemory;
@@ -47,11 +46,11 @@ export class ProgramEngine implements FieldEngine {
   #kept: readonly KeptRun[] = [];
 
   /** @throws PtychoError DATASET_VALUE for fields beyond 4 GiB, BACKEND_MISSING where the package was not built */
-  static async open(options: ProgramEngineOptions): Promise<ProgramEngine> {
-    return new ProgramEngine(options);
+  static async open(options: ProgramPassesOptions): Promise<ProgramPasses> {
+    return new ProgramPasses(options);
   }
 
-  private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch }: ProgramEngineOptions) {
+  private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch }: ProgramPassesOptions) {
     const { N, count } = scan;
     const { modes } = sizes;
     this.memory = new FieldMemory({ N, ...sizes });
@@ -107,7 +106,7 @@ export class ProgramEngine implements FieldEngine {
   /** One run after the other; while the backend is at work on one, the next is gathered. */
   async #each(
     runs: readonly Run[],
-    { program, compiled }: Ready,
+    { program, compiled }: ReadyProgram,
     shared: Tensors,
     states: readonly { readonly state: DeviceState }[],
     take: (run: Run, results: Results) => void,
@@ -127,7 +126,11 @@ export class ProgramEngine implements FieldEngine {
     return Promise.all(runs.map(async (run) => ({ ...run, state: await this.#programs.kept(run.size, run.index) })));
   }
 
-  async #ofKept(columns: number, program: (size: number) => Promise<Ready>, shared: Tensors): Promise<Float64Array> {
+  async #ofKept(
+    columns: number,
+    program: (size: number) => Promise<ReadyProgram>,
+    shared: Tensors,
+  ): Promise<Float64Array> {
     const kept = this.#kept;
     const out = new Float64Array(columns * kept.reduce((sum, run) => sum + run.patterns.length, 0));
     if (kept.length === 0) return out;

@@ -1,0 +1,81 @@
+/** Who computes the passes of a solver: the host, or programs on a backend. */
+import { availableParallelism } from 'node:os';
+import type { Backend } from '../backends/backend.js';
+import { selectBackend } from '../backends/select.js';
+import type { SolveConfig, SolverOptions } from '../config/schemas/solver.js';
+import { evenSideRemedy } from '../config/sides.js';
+import { PtychoError } from '../core/errors.js';
+import { type Logger, silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import { HostPasses, type HostPassesOptions } from './host/hostPasses.js';
+import { fitsKernels } from './host/kernels.js';
+import { ProgramPasses } from './program/programPasses.js';
+import type { WavePasses } from './wavePasses.js';
+
+/** Who computes. */
+export interface PassesChoice {
+  /** Threads of the host's passes; one for each core when left out. */
+  readonly threads?: number;
+  /** Runs the programs; stays the caller's to dispose. */
+  readonly backend?: Backend;
+  /** Is told why programs were chosen where that is not plain. */
+  readonly logger?: Logger;
+}
+
+/**
+ * Opens the passes that are asked for. `auto` is the host, which is faster on a processor (bench/solverPasses.mjs), unless the backend
+ * has a GPU or the host cannot transform patterns of this side.
+ *
+ * @throws PtychoError CONFIG_INVALID where neither can take the scan
+ */
+export async function openPasses(
+  { threads = availableParallelism(), backend, logger = silentLogger }: PassesChoice,
+  engine: SolverOptions['engine'],
+  options: Omit<HostPassesOptions, 'threads'>,
+): Promise<WavePasses> {
+  requireThreads(threads);
+  const { N } = options.scan;
+  const reason = engine === 'auto' ? whyProgram(N, backend) : undefined;
+  if (engine === 'host' || (engine === 'auto' && !reason)) return HostPasses.open({ ...options, threads });
+  if (!backend) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      reason
+        ? `The host engine of the solvers takes patterns of even sides from 4, not ${N}, and there is no backend to run the program engine on; give one (backend: "onnx" or "tensorflow"), ${evenSideRemedy(N)}.`
+        : 'engine: "program" solves on a backend, and there is none; give one (backend: "onnx" or "tensorflow"), or take engine "host".',
+      { engine, N },
+    );
+  }
+  const opened = await ProgramPasses.open({ ...options, backend });
+  if (reason) logger.info(`Solving with ${opened.description}: ${reason}.`);
+  return opened;
+}
+
+/** What speaks against the host, if anything does. */
+function whyProgram(N: number, backend: Backend | undefined): string | undefined {
+  if (backend && backend.info.device !== 'cpu') return 'the backend runs on a GPU';
+  if (fitsKernels(N)) return undefined;
+  return `the host engine takes even sides from 4, the patterns have ${N}`;
+}
+
+/**
+ * Starts the backend where it is asked for, has an accelerator that is worth it, or must do what the host cannot; undefined where
+ * the host computes.
+ * @param N side of the patterns
+ * @throws PtychoError as `selectBackend`
+ */
+export async function solverBackend(
+  config: Pick<SolveConfig, 'engine' | 'execution' | 'backend'>,
+  N: number,
+  logger: Logger,
+): Promise<Backend | undefined> {
+  const { engine, execution } = config;
+  if (engine === 'host') return undefined;
+  if (engine === 'program' || execution.accelerator === 'cuda' || !fitsKernels(N)) return selectBackend(config, logger);
+  if (execution.accelerator === 'cpu') return undefined;
+  // Without an accelerator the host is no loss: nothing to warn of.
+  const backend = await selectBackend(config, silentLogger).catch(() => undefined);
+  if (backend?.info.device === 'cuda') return backend;
+  await backend?.dispose();
+  return undefined;
+}

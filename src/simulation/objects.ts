@@ -6,17 +6,21 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
-import { deadLeaves } from './objects/deadLeaves.js';
 import type { ObjectOptions } from './objects/fields.js';
 import { diagonalsObject, linesObject } from './objects/lines.js';
-import { siemensStar } from './objects/siemensStar.js';
+import { deadLeaves, siemensStar } from './objects/shapes.js';
+
 import { blankObject, pointsObject, randomField } from './objects/textures.js';
 
-export { type DeadLeavesOptions, deadLeaves } from './objects/deadLeaves.js';
-export { type ObjectOptions, type PhaseRule, phaseFromAmplitude } from './objects/fields.js';
-export { type ImagePair, imageObject } from './objects/images.js';
+export {
+  type ImagePair,
+  imageObject,
+  type ObjectOptions,
+  type PhaseRule,
+  phaseFromAmplitude,
+} from './objects/fields.js';
 export { type DiagonalsOptions, diagonalsObject, type LinesOptions, linesObject } from './objects/lines.js';
-export { type SiemensStarOptions, siemensStar } from './objects/siemensStar.js';
+export { type DeadLeavesOptions, deadLeaves, type SiemensStarOptions, siemensStar } from './objects/shapes.js';
 export {
   blankObject,
   type PointsOptions,

@@ -7,12 +7,10 @@
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import { asComplex, defaultDiskProbe } from '../physics/probe.js';
-import { type ZernikeProbeOptions, zernikeProbe } from './probes/zernike.js';
-import { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
+import { type ZernikeProbeOptions, type ZonePlateOptions, zernikeProbe, zonePlateProbe } from './optics.js';
 
 export { incoherentModes } from '../physics/probe.js';
-export { type ZernikeProbeOptions, zernike, zernikeProbe } from './probes/zernike.js';
-export { type ZonePlateOptions, zonePlateProbe } from './probes/zonePlate.js';
+export { type ZernikeProbeOptions, type ZonePlateOptions, zernike, zernikeProbe, zonePlateProbe } from './optics.js';
 
 /** Every kind that {@link makeProbe} knows. */
 export const PROBE_KINDS = ['structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike'] as const;

@@ -11,14 +11,13 @@ import type { Logger } from '../core/log.js';
 import { requireMemory } from '../core/memoryBudget.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import type { ScanGeometry } from '../data/scanFile.js';
+import { wavelength_m } from '../physics/radiation.js';
 import { type DetectorOptions, makeDefects } from './detector.js';
-import { sideBySide } from './experiments.js';
 import type { SimulationInputs } from './inputs.js';
 import { imageObject, makeObject, randomField } from './objects.js';
 import { incoherentModes, makeProbe } from './probes.js';
 import { makeScan, placeOnObject, type ScanPositions, stepForCount, withPositionErrors } from './scans.js';
 import { type SimulatedScan, simulationSteps } from './simulateScan.js';
-import { streamSeed } from './streams.js';
 
 /** What of a configuration shapes the scan (everything but what else is written where). */
 export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'overwrite' | 'visualize'>;
@@ -27,8 +26,6 @@ export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'overwrite
 const USUAL_STEPS = 12;
 /** The side of patterns where neither recipe nor probe file says. */
 const DEFAULT_SIDE = 64;
-/** Planck's constant times the speed of light, eV·m. */
-const HC_EV_M = 1.23984198e-6;
 
 /** Seeds of all streams of a recipe: each purpose has its own, so that none depends on how much another draws. */
 export function streamsOf(recipe: SimulationRecipe) {
@@ -202,7 +199,7 @@ function probeOf(recipe: SimulationRecipe, side: number, seed: number, inputs: S
     outerZone_px: recipe.outer_zone_m === null || pixel === null ? undefined : recipe.outer_zone_m / pixel,
     stopFraction: recipe.zone_plate_stop,
     defocus_px2:
-      defocus === null || pixel === null || energy === null ? undefined : ((HC_EV_M / energy) * defocus) / pixel ** 2,
+      defocus === null || pixel === null || energy === null ? undefined : (wavelength_m(energy) * defocus) / pixel ** 2,
     coefficientsRad: recipe.aberrations_rad ?? undefined,
     rmsRad: recipe.aberration_rms_rad,
     seed,
@@ -244,4 +241,60 @@ function present<T>(value: T | undefined, what: string): T {
     `This recipe takes its ${what} from a file; read it with loadSimulationInputs and hand it over.`,
     { key: what },
   );
+}
+
+/**
+ * The seed (0 … 2³² − 1) of the stream for a purpose (object, scan, noise, …), so that, say, more positions do not change the noise: fmix32(seed xor FNV-1a(purpose)). For one purpose this is a bijection of the
+ * 32-bit numbers: two different seeds never share the stream of a purpose. (fmix32: A. Appleby, MurmurHash3, public domain.)
+ * @param seed an integer from 0 to 2³² − 1
+ */
+export function streamSeed(seed: number, purpose: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < purpose.length; i++) hash = Math.imul(hash ^ purpose.charCodeAt(i), 0x01000193);
+  let h = (seed ^ hash) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** One object and its scan; recorded and true positions. */
+export interface Experiment {
+  readonly object: ComplexImage;
+  readonly nominal: ScanPositions;
+  readonly actual: ScanPositions;
+}
+
+/**
+ * Experiments as one: their objects in a row, the positions moved along with them, and the number of the experiment at each position. A
+ * scan file has one object, so this is how several fit into one; patches must lie inside their own object.
+ */
+export function sideBySide(
+  experiments: readonly Experiment[],
+): Experiment & { readonly scanIndex: Int32Array | undefined } {
+  if (experiments.length === 1) return { ...experiments[0], scanIndex: undefined };
+  const rows = Math.max(...experiments.map(({ object }) => object.shape[0]));
+  const cols = experiments.reduce((sum, { object }) => sum + object.shape[1], 0);
+  const re = new Float32Array(rows * cols);
+  const im = new Float32Array(rows * cols);
+  const lefts: number[] = [];
+  let left = 0;
+  for (const { object } of experiments) {
+    const [height, width] = object.shape;
+    for (let r = 0; r < height; r++) {
+      re.set(object.re.subarray(r * width, (r + 1) * width), r * cols + left);
+      im.set(object.im.subarray(r * width, (r + 1) * width), r * cols + left);
+    }
+    lefts.push(left);
+    left += width;
+  }
+  const joined = (which: 'nominal' | 'actual'): ScanPositions => ({
+    xs: Float64Array.from(experiments.flatMap((e, k) => Array.from(e[which].xs, (x) => x + lefts[k]))),
+    ys: Float64Array.from(experiments.flatMap((e) => Array.from(e[which].ys))),
+  });
+  return {
+    object: { re, im, shape: [rows, cols] },
+    nominal: joined('nominal'),
+    actual: joined('actual'),
+    scanIndex: Int32Array.from(experiments.flatMap((e, k) => Array.from(e.nominal.xs, () => k))),
+  };
 }

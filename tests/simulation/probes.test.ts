@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { DetectorTransform } from '../../src/physics/fourier.js';
 import { totalIntensity } from '../../src/physics/probe.js';
-import { drawAberrations, nollOrder, zernike } from '../../src/simulation/probes/zernike.js';
+import { drawAberrations, nollOrder, zernike } from '../../src/simulation/optics.js';
 import {
   incoherentModes,
   makeProbe,

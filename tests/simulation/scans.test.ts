@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sideBySide } from '../../src/simulation/experiments.js';
+import { sideBySide, streamSeed } from '../../src/simulation/recipe.js';
 import {
   concentricRings,
   makeScan,
@@ -8,7 +8,6 @@ import {
   stepForCount,
   withPositionErrors,
 } from '../../src/simulation/scans.js';
-import { streamSeed } from '../../src/simulation/streams.js';
 
 const options = { rows: 150, cols: 200, side: 32, stepPx: 6, seed: 5 };
 

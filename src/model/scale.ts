@@ -42,6 +42,45 @@ export interface CountIntensity {
   readonly meanMeasuredIntensity: number;
 }
 
+/** How patterns, probe and object are scaled against each other, as files keep it: without the probe itself. */
+export interface ScaleRecord {
+  readonly version: ScaleContract;
+  /** What the numbers of the training file were. */
+  readonly domain: ScaleDomain;
+  /** √counts per unit of normalised amplitude, from the data set's statistics (the trained factor is among the weights). */
+  readonly intensityScale: number;
+  /** Object amplitude per unit of network output. */
+  readonly amplitudeGauge: number;
+  /** The probe of the file was multiplied by this to become the model's probe (and then trained, where it is trainable). */
+  readonly probeFactor: number;
+  /** With `ci_intensity_v2`, and only then. */
+  readonly countIntensity?: CountIntensity;
+}
+
+/** What files keep of a scale. */
+export function recordOfScale(
+  { intensityScale, amplitudeGauge, probeFactor, countIntensity }: PhysicsScale,
+  version: ScaleContract,
+  domain: ScaleDomain,
+): ScaleRecord {
+  return {
+    version,
+    domain,
+    intensityScale,
+    amplitudeGauge,
+    probeFactor,
+    ...(countIntensity ? { countIntensity } : {}),
+  };
+}
+
+/** The scale that a record, with what files keep beside it, stands for. */
+export function scaleOfRecord(
+  { intensityScale, amplitudeGauge, probeFactor, countIntensity }: ScaleRecord,
+  { meanCounts, probe }: Pick<PhysicsScale, 'meanCounts' | 'probe'>,
+): PhysicsScale {
+  return { intensityScale, amplitudeGauge, probeFactor, countIntensity, meanCounts, probe };
+}
+
 /** Predicted counts are kept above this by the contract `ci_intensity_v2`. */
 export const COUNT_FLOOR = 1e-8;
 
@@ -138,4 +177,20 @@ export function requireCounts(domain: ScaleDomain, source: string): void {
     `The scale contract ci_intensity_v2 needs counted photons, but ${source} holds normalised amplitudes: use a scan of counts, say so with --measurement_domain if it is one, or use --scale_contract_version counts_v1.`,
     { found: domain, expected: ['count_amplitude', 'count_intensity'] },
   );
+}
+
+/**
+ * The factor that makes a scan's amplitudes the input of a model. With `counts_v1` it is the scan's own, so that exposure does not
+ * matter; with `ci_intensity_v2` the training scan's, because that network is fed counts.
+ * @param own - `statistics.inputScale` of the scan
+ * @throws PtychoError DATASET_UNITS for normalised amplitudes where the model needs counts.
+ */
+export function inputScaleFor(
+  { scale }: { readonly scale: Pick<ScaleRecord, 'countIntensity' | 'intensityScale'> },
+  raw: { readonly domain: ScaleDomain; readonly source: string },
+  own: number,
+): number {
+  if (!scale.countIntensity) return own;
+  requireCounts(raw.domain, raw.source);
+  return 1 / scale.intensityScale;
 }

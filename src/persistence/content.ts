@@ -2,24 +2,9 @@
  * What a bundle holds, as plain data: filled from a training run, given back by `openBundle`. Format: `specs/bundle.md`.
  */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
-import type { CountIntensity, ScaleContract, ScaleDomain } from '../model/scale.js';
+import type { ScaleRecord } from '../model/scale.js';
 import type { BundleConfig } from './bundleConfig.js';
 import type { HistoryRow } from './history.js';
-
-/** How patterns, probe and object are scaled against each other (`src/model/scale.ts`), without the probe itself. */
-export interface BundleScale {
-  readonly version: ScaleContract;
-  /** What the numbers of the training file were. */
-  readonly domain: ScaleDomain;
-  /** √counts per unit of normalised amplitude, from the data set's statistics (the trained factor is among the weights). */
-  readonly intensityScale: number;
-  /** Object amplitude per unit of network output. */
-  readonly amplitudeGauge: number;
-  /** The probe of the file was multiplied by this to become the bundle's probe (and then trained, where it is trainable). */
-  readonly probeFactor: number;
-  /** With `ci_intensity_v2`, and only then. */
-  readonly countIntensity?: CountIntensity;
-}
 
 /** Figures of the training patterns. */
 export interface BundleStatistics {
@@ -69,7 +54,7 @@ export interface BundleContent {
   readonly config: BundleConfig;
   /** Side of the group canvas in the exported model, px; N where groups have one member. */
   readonly canvasSide_px: number;
-  readonly scale: BundleScale;
+  readonly scale: ScaleRecord;
   readonly statistics: BundleStatistics;
   readonly training: TrainingSummary;
   /** Only where the model was trained elsewhere; `training` is then {@link TRAINED_ELSEWHERE}. */

@@ -8,9 +8,10 @@ import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { type DecodedSafetensors, decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
+import type { ScaleRecord } from '../model/scale.js';
 import { type BundleConfig, bundleConfig, parseBundleConfig, withFieldsOf } from './bundleConfig.js';
 import { canonicalJson } from './canonicalJson.js';
-import { type BundleContent, type BundleScale, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
+import { type BundleContent, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
 import {
   checkSignature,
@@ -167,7 +168,7 @@ function checkModel(
 }
 
 /** What `ci_intensity_v2` needs; a manifest that lacks it cannot be used, one that has it without that contract is confused. */
-function countIntensityOf({ scale_contract }: Manifest): Pick<BundleScale, 'countIntensity'> {
+function countIntensityOf({ scale_contract }: Manifest): Pick<ScaleRecord, 'countIntensity'> {
   const { version, measurement_domain, rms_input_scale, mean_measured_intensity } = scale_contract;
   if (version === 'counts_v1') {
     if (rms_input_scale === undefined && mean_measured_intensity === undefined) return {};

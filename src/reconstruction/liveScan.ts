@@ -11,11 +11,11 @@ import { PtychoError } from '../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
 import { amplitudeRule } from '../data/patternSource.js';
+import { inputScaleFor } from '../model/scale.js';
 import { inputNormalisation } from '../physics/detector.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import type { ScanBounds } from './frame.js';
 import type { TrainedNetwork } from './ptychoModel.js';
-import { inputScaleFor } from './scanForModel.js';
 
 /** What a {@link LiveScan} has to know before the first pattern. */
 export interface LiveScanOptions {

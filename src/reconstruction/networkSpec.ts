@@ -16,7 +16,7 @@ import { PROBE_PARAMETERS } from '../model/forward.js';
 import { LOG_INTENSITY_SCALE, type NetworkSpec, needsLabels, PtychoNetwork } from '../model/network.js';
 import { optimiserOptions } from '../model/optimisers/kinds.js';
 import { RECTANGULAR_PARAMETERS } from '../model/rectangular.js';
-import { type PhysicsScale, physicsScale, requireCounts } from '../model/scale.js';
+import { type PhysicsScale, physicsScale, requireCounts, scaleOfRecord } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import type { BundleConfig } from '../persistence/bundleConfig.js';
 import { probeMask } from '../physics/probe.js';
@@ -144,9 +144,8 @@ export function networkOfBundle(
   canvasSide_px: number,
 ): PtychoNetwork {
   const { config, statistics, probe } = bundle;
-  const { intensityScale, amplitudeGauge, probeFactor, countIntensity } = bundle.scale;
   const { meanCounts, meanAmplitude } = statistics;
-  const scale = { intensityScale, amplitudeGauge, probeFactor, countIntensity, meanCounts, probe };
+  const scale = scaleOfRecord(bundle.scale, { meanCounts, probe });
   return new PtychoNetwork(networkSpec(config, { scale, canvasSide_px, meanAmplitude }));
 }
 

@@ -1,14 +1,12 @@
 /** How a scan and a model fit each other: the scale contract between training and what comes after, and what is doubtful. */
-import type { TrainingConfig } from '../config/schema.js';
 import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
 import type { PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
-import { type PhysicsScale, requireCounts } from '../model/scale.js';
+import { inputScaleFor } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
-import type { BundleScale } from '../persistence/content.js';
 import { scaleComplex } from '../physics/probe.js';
 import type { TrainedNetwork } from './ptychoModel.js';
 import { probeWeights } from './stitching.js';
@@ -24,39 +22,6 @@ export function requireSide(raw: Pick<RawData, 'N' | 'source'>, N: number, model
     `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model} was trained on ${N}×${N}: use a model of that size, or ${sideRemedy(raw.N, N)}.`,
     { path: raw.source, found: raw.N, expected: N },
   );
-}
-
-/** The scale of a network as its bundle records it. */
-export function bundleScale(
-  config: Pick<TrainingConfig, 'scale_contract_version'>,
-  scale: PhysicsScale,
-  domain: RawData['domain'],
-): BundleScale {
-  const { intensityScale, amplitudeGauge, probeFactor, countIntensity } = scale;
-  return {
-    version: config.scale_contract_version,
-    domain,
-    intensityScale,
-    amplitudeGauge,
-    probeFactor,
-    ...(countIntensity ? { countIntensity } : {}),
-  };
-}
-
-/**
- * The factor that makes a scan's amplitudes the input of a model. With `counts_v1` it is the scan's own, so that exposure does not
- * matter; with `ci_intensity_v2` the training scan's, because that network is fed counts.
- * @param own - `statistics.inputScale` of the scan
- * @throws PtychoError DATASET_UNITS for normalised amplitudes where the model needs counts.
- */
-export function inputScaleFor(
-  { scale }: Pick<BundleContent, 'scale'>,
-  raw: Pick<RawData, 'domain' | 'source'>,
-  own: number,
-): number {
-  if (!scale.countIntensity) return own;
-  requireCounts(raw.domain, raw.source);
-  return 1 / scale.intensityScale;
 }
 
 /**

@@ -13,8 +13,9 @@ import { checkMetadata, configurationValues } from '../data/metadata.js';
 import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { PtychoNetwork } from '../model/network.js';
+import { recordOfScale } from '../model/scale.js';
 import { labelsFor, networkOfScan, withLabels } from '../reconstruction/networkSpec.js';
-import { bundleScale, scanForModel } from '../reconstruction/scanForModel.js';
+import { scanForModel } from '../reconstruction/scanForModel.js';
 import type { TrainPart } from './prefetch.js';
 import { monitorOf } from './records.js';
 
@@ -72,7 +73,7 @@ export async function prepareTraining(
   const grouped = testRaw && (await prepareScan(testRaw, { ...config, n_groups: null }, gridsize, logger));
   const network = withRoom(networkOfScan(config, scan, grouped, logger), config);
   requireRoom(config, network, logger);
-  const fed = { scale: bundleScale(config, network.spec.scale, raw.domain) };
+  const fed = { scale: recordOfScale(network.spec.scale, config.scale_contract_version, raw.domain) };
   const test = grouped && withLabels(scanForModel(grouped, fed), testLabels);
   logger.info(`${counted(scan.groups.count, 'group')} of ${scan.groups.C}.`);
   const split = splitGroups(scan.groups.count, test ? 0 : config.val_fraction, config.seed);

@@ -10,9 +10,9 @@ import type { Backend } from '../backends/backend.js';
 import type { TrainingRequest } from '../config/schema.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
+import { recordOfScale } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { bundleScale } from '../reconstruction/scanForModel.js';
 import { freshWeights, type InitialBundle, openInitialBundle } from './init.js';
 import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
 import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';
@@ -100,7 +100,7 @@ function contentOf(
     engine: backend.info.engine,
     config,
     canvasSide_px,
-    scale: bundleScale(config, scale, scan.raw.domain),
+    scale: recordOfScale(scale, config.scale_contract_version, scan.raw.domain),
     statistics: {
       meanPower: scan.statistics.meanPower,
       meanCounts: scale.meanCounts,

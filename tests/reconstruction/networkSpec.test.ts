@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { PtychoNetwork } from '../../src/model/network.js';
-import { physicsScale } from '../../src/model/scale.js';
+import { inputScaleFor, physicsScale, recordOfScale } from '../../src/model/scale.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { networkSpec } from '../../src/reconstruction/networkSpec.js';
 import { openModel } from '../../src/reconstruction/ptychoModel.js';
-import { bundleScale, inputScaleFor, probeFor } from '../../src/reconstruction/scanForModel.js';
+import { probeFor } from '../../src/reconstruction/scanForModel.js';
 import { content, N, sample } from '../persistence/sampleBundle.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
@@ -118,7 +118,7 @@ describe('a bundle of every kind of network', () => {
       config,
       canvasSide_px,
       weights,
-      scale: bundleScale(config, scale, 'count_amplitude'),
+      scale: recordOfScale(scale, config.scale_contract_version, 'count_amplitude'),
       statistics: { ...content.statistics, meanCounts: scale.meanCounts, meanAmplitude: 0.2 },
       probe: network.probeOf(weights),
     };
@@ -151,7 +151,7 @@ describe('a bundle of every kind of network', () => {
 
   it('knows what a scan must be', () => {
     const { config, network } = networkOf({ scale_contract_version: 'ci_intensity_v2' });
-    const bundle = { scale: bundleScale(config, network.spec.scale, 'count_intensity') };
+    const bundle = { scale: recordOfScale(network.spec.scale, config.scale_contract_version, 'count_intensity') };
     const counts = { domain: 'count_amplitude', source: 'a.npz' } as const;
     expect(inputScaleFor(bundle, counts, 7)).toBeCloseTo(1 / network.spec.scale.intensityScale, 12);
     expect(() => inputScaleFor(bundle, { ...counts, domain: 'normalized_amplitude' }, 7)).toThrow(

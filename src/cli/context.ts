@@ -1,8 +1,7 @@
 /** What a command may touch of the process; tests hand in their own. */
 
+import type { Readable } from 'node:stream';
 import { plainText } from '../core/plainText.js';
-import type { EndingSignal, Interruption } from './interrupt.js';
-import type { ByteStreams } from './standardStreams.js';
 
 /** A place to write text to. */
 export interface TextSink {
@@ -27,8 +26,32 @@ export function plainSink(sink: TextSink): TextSink {
   };
 }
 
+/** The signals that ask for an end. */
+export type EndingSignal = 'SIGHUP' | 'SIGINT' | 'SIGTERM';
+
+/** What was heard while a command line runs. */
+export interface Interruption {
+  /** Aborted by the first signal; who asks for it will end the work by itself. */
+  readonly signal: AbortSignal;
+  /** Somebody has asked for {@link signal}. */
+  readonly taken: boolean;
+  /** The first signal, once there was one. */
+  readonly heard: EndingSignal | undefined;
+  /** Calls `announce` at the first signal, or now where it came already; returns how to stop that. */
+  onFirst(announce: (signal: EndingSignal) => void): () => void;
+}
+
 /** What is heard of the process; the last one changes nothing of how it ends. */
 export type ProcessEvent = EndingSignal | 'uncaughtExceptionMonitor';
+
+/** Where bytes come from and go to. */
+export interface ByteStreams {
+  readonly input: Readable;
+  readonly output: {
+    write(chunk: Uint8Array, done: (error?: Error | null) => void): boolean;
+    on(event: 'error' | 'close', listener: () => void): unknown;
+  };
+}
 
 /** The surroundings of a command. */
 export interface CliContext {
@@ -41,10 +64,25 @@ export interface CliContext {
     on(event: ProcessEvent, listener: (error: unknown) => void): unknown;
     off(event: ProcessEvent, listener: (error: unknown) => void): unknown;
   };
-  /** Leaves at once as that signal by itself does, when it comes a second time. */
+  /** Quits immediately, as that signal by itself does, when it comes a second time. */
   leaveNow(signal: EndingSignal): void;
   /** What the command line has heard; `runCli` fills it in. */
   readonly interruption?: Interruption;
   /** Streams of bytes in place of the process's own. */
   readonly byteStreams?: () => ByteStreams;
+}
+
+/**
+ * Stdin and stdout for bytes. From now on whatever else the process prints on stdout (a library's console.log) goes to stderr,
+ * and a reader that goes away ends nothing by itself.
+ */
+export function claimStandardStreams(): ByteStreams {
+  const { stdin, stdout, stderr } = process;
+  const write = stdout.write.bind(stdout) as ByteStreams['output']['write'];
+  stdout.write = stderr.write.bind(stderr) as typeof stdout.write;
+  stdout.removeAllListeners('error');
+  stdout.on('error', () => {});
+  // A host that closes its end of stderr loses the log, nothing else.
+  stderr.on('error', () => {});
+  return { input: stdin, output: { write, on: (event, listener) => stdout.on(event, listener) } };
 }

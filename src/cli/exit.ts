@@ -1,7 +1,12 @@
-/** How a run ends: exit codes, and the one sentence for whatever was thrown. */
+/**
+ * How a command line ends: exit codes, the one sentence for whatever was thrown, and Ctrl-C, SIGTERM and SIGHUP. The first of
+ * these asks the work to come to an end, a later one quits immediately. A second one within half a second is the first one
+ * told twice, as by a shell that signals a whole group or a doubled key.
+ */
 
 import { isPtychoError, messageOf } from '../core/errors.js';
 import { systemTrouble } from '../core/systemErrors.js';
+import type { CliContext, EndingSignal, Interruption } from './context.js';
 
 export const EXIT_OK = 0;
 /** Something went wrong while working. */
@@ -80,4 +85,65 @@ function commanderSentence(message: string): string {
 
 function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
+/** How a process ends after each: 128 and the number of the signal. */
+export const SIGNAL_EXITS: Readonly<Record<EndingSignal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+const ENDING_SIGNALS = Object.keys(SIGNAL_EXITS) as readonly EndingSignal[];
+const SAME_MS = 500;
+
+/**
+ * Runs `work` while signals are listened to; within a command line that listens already, its interruption is handed on.
+ * @param now a clock in milliseconds
+ */
+export async function withInterrupt<T>(
+  context: CliContext,
+  work: (interruption: Interruption) => Promise<T>,
+  now: () => number = () => performance.now(),
+): Promise<T> {
+  if (context.interruption) return work(context.interruption);
+  const controller = new AbortController();
+  const announcers = new Set<(signal: EndingSignal) => void>();
+  let heard: EndingSignal | undefined;
+  let heard_ms = 0;
+  let taken = false;
+  let leaving: NodeJS.Timeout | undefined;
+  const hear = (signal: EndingSignal) => {
+    if (heard !== undefined) {
+      if (now() - heard_ms >= SAME_MS) context.leaveNow(signal);
+      return;
+    }
+    [heard, heard_ms] = [signal, now()];
+    for (const announce of announcers) announce(signal);
+    controller.abort();
+    // A command that only looks at something, or has not begun, need not be waited for.
+    leaving = setTimeout(() => {
+      if (!taken) context.leaveNow(signal);
+    }, SAME_MS).unref();
+  };
+  const listeners = ENDING_SIGNALS.map((signal) => [signal, () => hear(signal)] as const);
+  for (const [signal, listener] of listeners) context.signals.on(signal, listener);
+  try {
+    return await work({
+      get signal() {
+        taken = true;
+        return controller.signal;
+      },
+      get taken() {
+        return taken;
+      },
+      get heard() {
+        return heard;
+      },
+      onFirst(announce) {
+        if (heard !== undefined) announce(heard);
+        announcers.add(announce);
+        return () => announcers.delete(announce);
+      },
+    });
+  } finally {
+    clearTimeout(leaving);
+    for (const [signal, listener] of listeners) context.signals.off(signal, listener);
+  }
 }

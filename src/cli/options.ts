@@ -5,12 +5,12 @@ import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { allFields, type ConfigDefinition, flagFields } from '../config/definition.js';
 import type { FieldInfo } from '../config/field.js';
-import { fixedFieldsHelp, flagHelp, flagSyntax, parseFlagValue } from '../config/flags.js';
+import { canonicalArguments, fixedFieldsHelp, flagHelp, flagSyntax, parseFlagValue } from '../config/flags.js';
 import { loadConfigFile } from '../config/load.js';
 import { type Layers, type Resolved, resolveConfig } from '../config/resolve.js';
+import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { addConsoleOptions, CONSOLE_FLAGS } from './console.js';
-import { addPublishedOptions, translatePublished } from './published.js';
+import { CONSOLE_LEVELS } from './terminal.js';
 
 /**
  * Adds one option for each field, under the titles of its sections; none has a default of its own. Fields with one
@@ -109,35 +109,95 @@ export function logResolution(resolved: Resolved<unknown>, logger: Logger): void
   for (const note of resolved.notes) logger.info(note);
 }
 
-/** The options that are no configuration: they change what is shown, not what is computed. */
-export function addCommonOptions(command: Command): void {
-  command.optionsGroup('Other:');
-  addConfigFileOption(command);
-  addQuietOption(command);
-}
+/** Which options a command has that are no configuration: they change what is shown, not what is computed. */
+export type OtherOptions = 'run' | 'levels' | 'published' | 'config' | 'file' | 'quiet' | 'none';
 
-/** The same with levels and a log file, for runs. */
-export function addRunOptions(command: Command): void {
+/**
+ * Adds them, `--help` last: `config` has `--config FILE`; `published` also the flags of published command lines, `levels` how
+ * much is shown, `run` both, `file` `--quiet` alone; `quiet` has that and no file.
+ */
+export function addOtherOptions(command: Command, which: OtherOptions): void {
   command.optionsGroup('Other:');
-  addConfigFileOption(command);
-  addPublishedOptions(command);
-  addConsoleOptions(command);
+  if (which !== 'quiet' && which !== 'none') {
+    command.option('--config <FILE>', 'Configuration in YAML or JSON; flags win over it.');
+  }
+  if (which === 'run' || which === 'published') addPublishedOptions(command);
+  if (which === 'run' || which === 'levels') addConsoleOptions(command);
+  if (which === 'file' || which === 'quiet') command.option('--quiet', 'Write warnings and errors only.');
   addHelpOption(command, 'Other:');
 }
 
-/** `--config FILE`. */
-export function addConfigFileOption(command: Command): void {
-  command.option('--config <FILE>', 'Configuration in YAML or JSON; flags win over it.');
+/** `--quiet`, `--verbose` and `--console-level`: at most one of them. */
+export function addConsoleOptions(command: Command): void {
+  command.optionsGroup('Other:');
+  command.addOption(new Option('--quiet', 'Write warnings and errors only.').conflicts(['verbose', 'console_level']));
+  command.addOption(
+    new Option('--verbose', 'Write everything that the log file gets, too.').conflicts(['quiet', 'console_level']),
+  );
+  command.addOption(
+    new Option('--console_level <LEVEL>', 'What reaches the terminal, at least; default: INFO.').choices(
+      CONSOLE_LEVELS,
+    ),
+  );
 }
 
-/** `--quiet` alone, for commands that read no configuration file. */
-export function addQuietOption(command: Command): void {
-  command.optionsGroup('Other:');
-  command.option('--quiet', 'Write warnings and errors only.');
-  addHelpOption(command, 'Other:');
+/** Names of these flags, which are no fields of a configuration. */
+const CONSOLE_FLAGS = ['quiet', 'verbose', 'console_level'] as const;
+
+/** The words of a command line with canonical names of its flags; dashes and underscores mean the same. */
+export function canonicalWords(words: readonly string[], fields: readonly FieldInfo[]): string[] {
+  return canonicalArguments(words, fields, [...CONSOLE_FLAGS, ...PUBLISHED_FLAGS]);
 }
 
 /** `--help`, listed last in its group. */
 export function addHelpOption(command: Command, group: string): void {
   command.addHelpOption(new Option('-h, --help', 'Print this help.').helpGroup(group));
+}
+
+/** Flags of published command lines that are other words for fields; dashes and underscores mean the same, as for fields. */
+const PUBLISHED_FLAGS = ['device', 'disable_mlflow', 'disable_checkpointing'] as const;
+
+/** Adds them without showing them in the help. */
+function addPublishedOptions(command: Command): void {
+  command.addOption(new Option('--device <name>').hideHelp());
+  command.addOption(new Option('--disable_mlflow').hideHelp());
+  command.addOption(new Option('--disable_checkpointing').hideHelp());
+}
+
+/**
+ * The flags with these words replaced by the fields that they stand for.
+ * @throws PtychoError USAGE for words that contradict a field that was given.
+ */
+function translatePublished(given: Readonly<Record<string, unknown>>): {
+  readonly flags: Record<string, unknown>;
+  readonly warnings: readonly string[];
+} {
+  const { device, disable_mlflow, disable_checkpointing, ...others } = given;
+  const flags: Record<string, unknown> = others;
+  const warnings: string[] = [];
+  if (typeof device === 'string') {
+    const accelerator = device === 'cpu' ? 'cpu' : 'cuda';
+    if (flags.accelerator === undefined || flags.accelerator === 'auto') {
+      flags.accelerator = accelerator;
+      warnings.push(`device is deprecated: write --accelerator ${accelerator}.`);
+    } else {
+      warnings.push(
+        `device is deprecated and was left out: --accelerator ${String(flags.accelerator)} says where to run.`,
+      );
+    }
+  }
+  if (disable_mlflow === true) {
+    if (flags.logger_backend === 'mlflow') throw contradiction('disable_mlflow', 'logger_backend mlflow');
+    if (flags.logger_backend === undefined) flags.logger_backend = 'none';
+    warnings.push(`disable_mlflow is deprecated: write --logger ${String(flags.logger_backend)}.`);
+  }
+  if (disable_checkpointing === true) {
+    if (flags.enable_checkpointing === true) throw contradiction('disable_checkpointing', 'enable_checkpointing');
+    flags.enable_checkpointing = false;
+  }
+  return { flags, warnings };
+}
+
+function contradiction(flag: string, field: string): PtychoError {
+  return new PtychoError('USAGE', `--${flag} contradicts --${field}; leave one of them out.`, { flag });
 }

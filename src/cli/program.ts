@@ -7,100 +7,57 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { canonicalArguments } from '../config/flags.js';
-import type { CommandModule } from './command.js';
-import { CONSOLE_FLAGS } from './console.js';
+import { nearestName } from '../config/suggest.js';
+import { PtychoError } from '../core/errors.js';
 import { type CliContext, plainSink } from './context.js';
-import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf } from './exit.js';
-import { SIGNAL_EXITS, withInterrupt } from './interrupt.js';
-import { PUBLISHED_FLAGS } from './published.js';
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf, SIGNAL_EXITS, withInterrupt } from './exit.js';
+import type { CommandModule } from './run.js';
 
-interface Entry {
-  readonly summary: string;
-  load(): Promise<CommandModule>;
-}
-
-const COMMANDS: Readonly<Record<string, Entry>> = {
-  demo: {
-    summary: 'simulate a small scan, train on it, reconstruct it and write a report',
-    load: async () => (await import('./commands/demo.js')).demoCommand,
-  },
-  simulate: {
-    summary: 'write a simulated scan with a known object',
-    load: async () => (await import('./commands/simulate.js')).simulateCommand,
-  },
-  label: {
-    summary: 'cut labels for supervised training from a reconstruction of the scan',
-    load: async () => (await import('./commands/label.js')).labelCommand,
-  },
-  inspect: {
-    summary: 'say what a scan file holds and what is wrong with it',
-    load: async () => (await import('./commands/inspect.js')).inspectCommand,
-  },
-  train: {
-    summary: 'train a network on a scan and write the bundle wts.zip',
-    load: async () => (await import('./commands/train.js')).trainCommand,
-  },
-  infer: {
-    summary: 'reconstruct a scan with a trained bundle',
-    load: async () => (await import('./commands/infer.js')).inferCommand,
-  },
-  solve: {
-    summary: 'reconstruct a scan by an iterative algorithm: rPIE, ePIE, PIE, LSQ-ML, difference map',
-    load: async () => (await import('./commands/solve.js')).solveCommand,
-  },
-  evaluate: {
-    summary: 'score an image against the truth, or two halves of a scan against each other',
-    load: async () => (await import('./commands/evaluate.js')).evaluateCommand,
-  },
-  compare: {
-    summary: 'compare models and finished reconstructions on the same patterns: metrics, curves, one page',
-    load: async () => (await import('./commands/compare.js')).compareCommand,
-  },
-  overlap: {
-    summary: 'measure how much neighbouring patterns of a scan share',
-    load: async () => (await import('./commands/overlap.js')).overlapCommand,
-  },
-  study: {
-    summary: 'train and compare over doses and overlaps, step by step, and verify what was written',
-    load: async () => (await import('./commands/study.js')).studyCommand,
-  },
-  bundle: {
-    summary: 'look into a bundle, check every byte of it, unpack it, or make one of a model of another program',
-    load: async () => (await import('./commands/bundle.js')).bundleCommand,
-  },
-  config: {
-    summary: 'print what a configuration comes to and why, its schema, or its legacy view',
-    load: async () => (await import('./commands/config.js')).configCommand,
-  },
-  doctor: {
-    summary: 'say which engines and accelerators work here, and why others do not',
-    load: async () => (await import('./commands/doctor.js')).doctorCommand,
-  },
-  convert: {
-    summary: 'write a scan of any readable format as a contract NPZ',
-    load: async () => (await import('./commands/convert.js')).convertCommand,
-  },
-  split: {
-    summary: 'cut a scan in two: one part to train on, one to test with',
-    load: async () => (await import('./commands/split.js')).splitCommand,
-  },
-  orient: {
-    summary: 'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
-    load: async () => (await import('./commands/orient.js')).orientCommand,
-  },
-  product: {
-    summary: 'write and read products of Ptychodus, and say what is in one',
-    load: async () => (await import('./commands/product.js')).productCommand,
-  },
-  batch: {
-    summary: 'reconstruct or train on a folder that Ptychodus staged',
-    load: async () => (await import('./commands/batch.js')).batchCommand,
-  },
-  worker: {
-    summary: 'reconstruct and train for another program, over stdin and stdout',
-    load: async () => (await import('./commands/worker.js')).workerCommand,
-  },
+/** What each does, and where it is. */
+const COMMANDS: Readonly<
+  Record<string, readonly [summary: string, load: () => Promise<{ readonly command: CommandModule }>]>
+> = {
+  demo: ['simulate a small scan, train on it, reconstruct it and write a report', () => import('./commands/demo.js')],
+  simulate: ['write a simulated scan with a known object', () => import('./commands/simulate.js')],
+  label: ['cut labels for supervised training from a reconstruction of the scan', () => import('./commands/label.js')],
+  inspect: ['say what a scan file holds and what is wrong with it', () => import('./commands/inspect.js')],
+  train: ['train a network on a scan and write the bundle wts.zip', () => import('./commands/train.js')],
+  infer: ['reconstruct a scan with a trained bundle', () => import('./commands/infer.js')],
+  solve: [
+    'reconstruct a scan by an iterative algorithm: rPIE, ePIE, PIE, LSQ-ML, difference map',
+    () => import('./commands/solve.js'),
+  ],
+  evaluate: [
+    'score an image against the truth, or two halves of a scan against each other',
+    () => import('./commands/evaluate.js'),
+  ],
+  compare: [
+    'compare models and finished reconstructions on the same patterns: metrics, curves, one page',
+    () => import('./commands/compare.js'),
+  ],
+  overlap: ['measure how much neighbouring patterns of a scan share', () => import('./commands/overlap.js')],
+  study: [
+    'train and compare over doses and overlaps, step by step, and verify what was written',
+    () => import('./commands/study.js'),
+  ],
+  bundle: [
+    'look into a bundle, check every byte of it, unpack it, or make one of a model of another program',
+    () => import('./commands/bundle.js'),
+  ],
+  config: [
+    'print what a configuration comes to and why, its schema, or its legacy view',
+    () => import('./commands/config.js'),
+  ],
+  doctor: ['say which engines and accelerators work here, and why others do not', () => import('./commands/doctor.js')],
+  convert: ['write a scan of any readable format as a contract NPZ', () => import('./commands/convert.js')],
+  split: ['cut a scan in two: one part to train on, one to test with', () => import('./commands/split.js')],
+  orient: [
+    'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
+    () => import('./commands/orient.js'),
+  ],
+  product: ['write and read products of Ptychodus, and say what is in one', () => import('./commands/product.js')],
+  batch: ['reconstruct or train on a folder that Ptychodus staged', () => import('./commands/batch.js')],
+  worker: ['reconstruct and train for another program, over stdin and stdout', () => import('./commands/worker.js')],
 };
 
 /**
@@ -135,25 +92,50 @@ async function run(words: readonly string[], context: CliContext): Promise<numbe
 
 async function dispatch(words: readonly string[], context: CliContext): Promise<number> {
   const asked = words[0] === 'help' ? words[1] : words[0];
-  const chosen = Object.hasOwn(COMMANDS, asked ?? '') ? asked : undefined;
   const program = createProgram(context);
   let exitCode = EXIT_OK;
   let rest = words;
-  for (const [name, entry] of Object.entries(COMMANDS)) {
-    const command = program.command(name).description(entry.summary);
-    if (name !== chosen) continue;
-    const module = await entry.load();
+  for (const [name, [summary, load]] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(summary);
+    if (name !== asked) continue;
+    const { canonicalWords } = await import('./options.js');
+    const module = (await load()).command;
     module.configure(command, context, (code) => {
       exitCode = code;
     });
-    rest = canonicalArguments(words, module.fields, [...CONSOLE_FLAGS, ...PUBLISHED_FLAGS]);
+    rest = canonicalWords(words, module.fields);
   }
   if (words.length === 0) {
     program.outputHelp();
     return EXIT_USAGE;
   }
+  requireCommands(program, rest);
   await program.parseAsync([...rest], { from: 'user' });
   return exitCode;
+}
+
+/**
+ * Looks for a wrong command before anything else is looked at: beside --help the parser would forgive it.
+ * @throws PtychoError USAGE with the nearest one
+ */
+function requireCommands(program: Command, words: readonly string[]): void {
+  let at = program;
+  let path = 'ptychopinn';
+  for (const word of words) {
+    if (at.commands.length === 0) return;
+    if (word.startsWith('-') || word === 'help') continue;
+    const next = at.commands.find((command) => command.name() === word);
+    if (!next) {
+      const near = nearestName(
+        word,
+        at.commands.map((command) => command.name()),
+      );
+      const advice = near ? `did you mean ${near}?` : `"${path} --help" lists the commands.`;
+      throw new PtychoError('USAGE', `Unknown command '${word}'; ${advice}`, { found: word, suggestion: near });
+    }
+    at = next;
+    path += ` ${word}`;
+  }
 }
 
 function createProgram(context: CliContext): Command {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { textBars, textMap } from '../../src/cli/textMap.js';
+import { textBars, textMap } from '../../src/cli/terminal.js';
 import { ORIENTATIONS, orientationFlags } from '../../src/data/opening/orientation.js';
 import { type OrientationReport, orientWorkflow } from '../../src/workflows/orient.js';
 import { scanArrays, writeArrays } from '../support/scanFiles.js';

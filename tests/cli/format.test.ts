@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatCount, formatDuration, formatTable } from '../../src/cli/format.js';
+import { formatCount, formatDuration, formatTable } from '../../src/cli/terminal.js';
 
 describe('formats', () => {
   it.each([

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type EndingSignal, withInterrupt } from '../../src/cli/interrupt.js';
+import type { EndingSignal } from '../../src/cli/context.js';
+import { withInterrupt } from '../../src/cli/exit.js';
 import { runCli } from '../../src/cli/program.js';
-import { supervise } from '../../src/cli/supervise.js';
+import { supervise } from '../../src/cli/run.js';
 import { capture } from './capture.js';
 
 const options = { level: 'INFO' as const, interrupted: 'finishing this step' };
@@ -9,9 +10,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 describe('Ctrl-C, SIGTERM and SIGHUP', () => {
   it.each([
-    ['SIGINT', 'warning: interrupted: finishing this step; press Ctrl-C again to leave at once.\n'],
-    ['SIGTERM', 'warning: interrupted by SIGTERM: finishing this step; SIGTERM again leaves at once.\n'],
-    ['SIGHUP', 'warning: interrupted by SIGHUP: finishing this step; SIGHUP again leaves at once.\n'],
+    ['SIGINT', 'warning: interrupted: finishing this step; press Ctrl-C again to quit immediately.\n'],
+    ['SIGTERM', 'warning: interrupted by SIGTERM: finishing this step; SIGTERM again quits immediately.\n'],
+    ['SIGHUP', 'warning: interrupted by SIGHUP: finishing this step; SIGHUP again quits immediately.\n'],
   ] as const)('%s aborts the signal and says so', async (name, said) => {
     const captured = capture();
     const result = await supervise(captured.context, options, async ({ signal }) => {

@@ -53,6 +53,14 @@ describe('help', () => {
 describe('a wrong command line is one sentence and exit code 2', () => {
   it.each([
     [['trian'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
+    [['trian', '--help'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
+    [['help', 'trian'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
+    [['nonsense', '--help'], 'ptychopinn: Unknown command \'nonsense\'; "ptychopinn --help" lists the commands.\n'],
+    [['bundle', 'infos', '--help'], "ptychopinn: Unknown command 'infos'; did you mean info?\n"],
+    [
+      ['config', 'show', 'x', '--help'],
+      'ptychopinn: Unknown command \'x\'; "ptychopinn config show --help" lists the commands.\n',
+    ],
     [['train', '--n_group', '5'], "ptychopinn: Unknown option '--n_group'; did you mean --n_groups?\n"],
     [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number, got "many".\n'],
     [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createReporter } from '../../src/cli/progress.js';
+import { createReporter } from '../../src/cli/terminal.js';
 
 function reporter(options: { terminal?: boolean; quiet?: boolean; columns?: number } = {}) {
   const written: string[] = [];

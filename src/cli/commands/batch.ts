@@ -2,11 +2,10 @@
 
 import { Option } from 'commander';
 import { PtychoError } from '../../core/errors.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { addHelpOption } from '../options.js';
-import { supervise } from '../supervise.js';
+import { type CommandModule, supervise } from '../run.js';
+import { consoleLevelOf, shows } from '../terminal.js';
 
 const EXAMPLE = `
 IN holds diffraction.h5 and product-in.h5, and may hold settings.ini; OUT gets product-out.h5. To train, IN holds
@@ -26,10 +25,10 @@ interface Given {
   readonly logLevel?: string;
 }
 
-export const batchCommand: CommandModule = {
+export const command: CommandModule = {
   fields: [],
-  configure(command, context, done) {
-    command
+  configure(batch, context, done) {
+    batch
       .addOption(new Option('-b, --batch <ACTION>', 'What to do.').choices(['reconstruct', 'train']))
       .option('-i, --input <IN>', 'Folder of the input files.')
       .option('-o, --output <OUT>', 'Folder of the results; made if missing.')
@@ -38,8 +37,8 @@ export const batchCommand: CommandModule = {
         '--log-level <LEVEL>',
         'DEBUG, INFO, WARNING, ERROR, CRITICAL, or the number of one in Python; default: INFO.',
       );
-    addHelpOption(command, 'Options:');
-    command.addHelpText('after', EXAMPLE).action(async (given: Given) => {
+    addHelpOption(batch, 'Options:');
+    batch.addHelpText('after', EXAMPLE).action(async (given: Given) => {
       const [action, input, output] = [
         required(given.batch, '-b reconstruct or -b train'),
         required(given.input, '-i FOLDER'),

@@ -1,18 +1,11 @@
 /** `ptychopinn bundle info|verify|extract|import`: what a bundle is, whether it is exactly that, its members, and models of others. */
 
-import type { Command } from 'commander';
 import { extractDefinition, importDefinition } from '../../config/commands.js';
-import { allFields } from '../../config/definition.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { BundleInfo } from '../../workflows/bundle.js';
 import type { ImportReport } from '../../workflows/importBundle.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
-import type { CliContext } from '../context.js';
-import { EXIT_OK } from '../exit.js';
-import { formatCount } from '../format.js';
-import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf, groupOf } from '../run.js';
+import { formatCount } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -23,90 +16,48 @@ Examples:
 
 const BUNDLE = 'The bundle, or the folder that holds wts.zip or its unpacked members.';
 
-export const bundleCommand: CommandModule = {
-  fields: [...allFields(extractDefinition), ...allFields(importDefinition)],
-  configure(command, context, done) {
-    addInfo(command, context, done);
-    addVerify(command, context, done);
-    addExtract(command, context, done);
-    addImport(command, context, done);
-    command.addHelpText('after', EXAMPLE);
-  },
-};
+const info = commandOf({
+  args: { BUNDLE },
+  json: 'Print the facts as JSON, the whole manifest among them.',
+  work: async ({ args: [file] }) => (await import('../../workflows/bundle.js')).bundleInfo(file),
+  text: infoText,
+  always: true,
+});
 
-type Done = (exitCode: number) => void;
+const verify = commandOf({
+  args: { BUNDLE },
+  json: 'Print the members as JSON.',
+  work: async ({ args: [file] }) => (await import('../../workflows/bundle.js')).verifyBundle(file),
+  text: ({ path, members }) =>
+    `${path} is sound: ${counted(Object.keys(members).length + 1, 'member')}, every byte is what its content comes to.\n`,
+  always: true,
+});
 
-function addInfo(command: Command, context: CliContext, done: Done): void {
-  const info = command.command('info').description('say what a bundle is').argument('BUNDLE', BUNDLE);
-  info.optionsGroup('Other:');
-  info.option('--json', 'Print the facts as JSON, the whole manifest among them.');
-  addHelpOption(info, 'Other:');
-  info.action(async (file: string, given: { readonly json?: boolean }) => {
-    const { bundleInfo } = await import('../../workflows/bundle.js');
-    const found = await bundleInfo(file);
-    context.stdout.write(given.json ? `${JSON.stringify(found, null, 2)}\n` : infoText(found));
-    done(EXIT_OK);
-  });
-}
+const extract = commandOf({
+  definition: extractDefinition,
+  args: { BUNDLE },
+  work: async ({ config, args: [file] }) => (await import('../../workflows/bundle.js')).extractBundle(file, config),
+  text: ({ output_dir, files }) => `Written to ${output_dir}: ${files.join(', ')}.\n`,
+});
 
-function addVerify(command: Command, context: CliContext, done: Done): void {
-  const verify = command
-    .command('verify')
-    .description('write a bundle anew from its content and refuse any byte that differs')
-    .argument('BUNDLE', BUNDLE);
-  verify.optionsGroup('Other:');
-  verify.option('--json', 'Print the members as JSON.');
-  addHelpOption(verify, 'Other:');
-  verify.action(async (file: string, given: { readonly json?: boolean }) => {
-    const { verifyBundle } = await import('../../workflows/bundle.js');
-    const verified = await verifyBundle(file);
-    const count = Object.keys(verified.members).length + 1;
-    context.stdout.write(
-      given.json
-        ? `${JSON.stringify(verified, null, 2)}\n`
-        : `${verified.path} is sound: ${counted(count, 'member')}, every byte is what its content comes to.\n`,
-    );
-    done(EXIT_OK);
-  });
-}
+const add = commandOf({
+  definition: importDefinition,
+  args: { FILE: 'NPZ of named arrays, Keras-3 archive model.keras, or a TensorFlow wts.h5.zip that holds one.' },
+  interrupted: 'stopping; nothing is written',
+  work: async ({ config, args: [file], services }) =>
+    (await import('../../workflows/importBundle.js')).importBundle(file, config, services),
+  text: importText,
+});
 
-function addExtract(command: Command, context: CliContext, done: Done): void {
-  const extract = command
-    .command('extract')
-    .description('check a bundle and write its members as files')
-    .argument('BUNDLE', BUNDLE);
-  addConfigOptions(extract, extractDefinition);
-  addCommonOptions(extract);
-  extract.action(async (file: string, given: Record<string, unknown>) => {
-    const { config } = await resolveFlags(extractDefinition, given);
-    const { extractBundle } = await import('../../workflows/bundle.js');
-    const { output_dir, files } = await extractBundle(file, config);
-    if (shows(consoleLevelOf(given), 'INFO')) {
-      context.stdout.write(`Written to ${output_dir}: ${files.join(', ')}.\n`);
-    }
-    done(EXIT_OK);
-  });
-}
-
-function addImport(command: Command, context: CliContext, done: Done): void {
-  const add = command
-    .command('import')
-    .description('make a bundle of a model that another program trained')
-    .argument('FILE', 'NPZ of named arrays, Keras-3 archive model.keras, or a TensorFlow wts.h5.zip that holds one.');
-  addConfigOptions(add, importDefinition);
-  addCommonOptions(add);
-  add.action(async (file: string, given: Record<string, unknown>) => {
-    const resolved = await resolveFlags(importDefinition, given);
-    const { importBundle } = await import('../../workflows/importBundle.js');
-    const level = consoleLevelOf(given);
-    const report = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
-      logResolution(resolved, services.logger);
-      return importBundle(file, resolved.config, services);
-    });
-    if (shows(level, 'INFO')) context.stdout.write(importText(report));
-    done(EXIT_OK);
-  });
-}
+export const command = groupOf(
+  [
+    ['info', 'say what a bundle is', info],
+    ['verify', 'write a bundle anew from its content and refuse any byte that differs', verify],
+    ['extract', 'check a bundle and write its members as files', extract],
+    ['import', 'make a bundle of a model that another program trained', add],
+  ],
+  EXAMPLE,
+);
 
 /** The facts as lines for a terminal. */
 export function infoText({ path, manifest, model, parameters, tensors, probeShape }: BundleInfo): string {

@@ -1,17 +1,11 @@
 /** `ptychopinn compare`: models and finished reconstructions on the same patterns, as tables, arrays, pictures and one page. */
 
 import { comparisonDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { ForwardSummary } from '../../workflows/compareForward.js';
 import type { ComparisonSummary } from '../../workflows/compareModels.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
-import { EXIT_OK } from '../exit.js';
-import { formatCount, formatTable } from '../format.js';
-import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
-import { LOG_FILE } from '../runLog.js';
-import { superviseRun } from '../superviseRun.js';
+import { commandOf, LOG_FILE } from '../run.js';
+import { consoleLevelOf, formatCount, formatTable } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -19,41 +13,22 @@ Examples:
   ptychopinn compare --pinn_dir pinn --model PINN_gs2=pinn2 --arm PtyChi=recon.npz --test_data test.npz --output_dir compared
   ptychopinn compare --forward --model A=run1 --model B=run2 --test_data test.npz --output_dir parity`;
 
-export const compareCommand: CommandModule = {
-  fields: flagFields(comparisonDefinition),
-  configure(command, context, done) {
-    addConfigOptions(command, comparisonDefinition);
-    addRunOptions(command);
-    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
-      const resolved = await resolveFlags(comparisonDefinition, given);
-      const { config, provenance } = resolved;
-      const level = consoleLevelOf(given, config.debug);
-      const text = await superviseRun(
-        context,
-        { command: 'compare', resolved, level, interrupted: 'stopping after this step; nothing is compared' },
-        async (services, say) => {
-          logResolution(resolved, services.logger);
-          const found = await compared(config, { ...services, provenance });
-          say(found);
-          return found;
-        },
-      );
-      if (shows(level, 'INFO')) context.stdout.write(text);
-      done(EXIT_OK);
-    });
+export const command = commandOf({
+  definition: comparisonDefinition,
+  others: 'run',
+  help: EXAMPLE,
+  level: (given, { debug }) => consoleLevelOf(given, debug),
+  interrupted: 'stopping after this step; nothing is compared',
+  work: async ({ config, services }) => {
+    if (config.forward) {
+      const { forwardWorkflow } = await import('../../workflows/compareForward.js');
+      return forwardText(await forwardWorkflow(config, services));
+    }
+    const { compareModels } = await import('../../workflows/compareModels.js');
+    return summaryText(await compareModels(config, services));
   },
-};
-
-type Workflow = typeof import('../../workflows/compareModels.js').compareModels;
-
-async function compared(...[config, services]: Parameters<Workflow>): Promise<string> {
-  if (config.forward) {
-    const { forwardWorkflow } = await import('../../workflows/compareForward.js');
-    return forwardText(await forwardWorkflow(config, services));
-  }
-  const { compareModels } = await import('../../workflows/compareModels.js');
-  return summaryText(await compareModels(config, services));
-}
+  text: (text) => text,
+});
 
 const short = (value: number | undefined): string => {
   if (value === undefined || Number.isNaN(value)) return 'NaN';

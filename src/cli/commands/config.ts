@@ -1,99 +1,83 @@
 /** `ptychopinn config`: what a configuration comes to and why, its schema, and its view as a legacy dictionary. */
 
-import type { Command } from 'commander';
 import { COMMAND_DEFINITIONS, inferenceDefinition, trainingDefinition } from '../../config/commands.js';
-import { type ConfigDefinition, flagFields, jsonSchemaOf } from '../../config/definition.js';
+import { type ConfigDefinition, jsonSchemaOf } from '../../config/definition.js';
 import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
 import type { Resolved } from '../../config/resolve.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
-import type { CommandModule } from '../command.js';
-import type { CliContext } from '../context.js';
-import { EXIT_OK } from '../exit.js';
-import { formatTable } from '../format.js';
-import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
-import { addPublishedOptions } from '../published.js';
+import { type CommandModule, commandOf, groupOf } from '../run.js';
+import { formatTable } from '../terminal.js';
 
-/** Commands with a configuration that a file can hold. */
-const RUNS: readonly [string, ConfigDefinition<LegacyConfig>][] = [
-  ['train', trainingDefinition],
-  ['infer', inferenceDefinition],
-];
 const EXAMPLE = `
 Example:
   ptychopinn config show train --config run.yaml --nepochs 5`;
 
-export const configCommand: CommandModule = {
-  fields: bothFields(),
-  configure(command, context, done) {
-    const show = command
-      .command('show')
-      .description('print what flags, file and defaults come to, and where each value comes from');
-    addRuns(show, 'show what this command would run with', (run, definition) => {
-      run.option('--json', 'Print configuration, provenance and notes as JSON.');
-      run.action(async (given: Record<string, unknown>) => {
-        const resolved = await resolveFlags(definition, given);
-        context.stdout.write(
-          given.json === true ? `${JSON.stringify(resolved, null, 2)}\n` : shown(definition, resolved),
-        );
-        done(EXIT_OK);
-      });
+/** The commands with a view as dictionary, each as a command below `show` or `legacy`. */
+const runs = (summary: string, of: (definition: ConfigDefinition<LegacyConfig>) => CommandModule) =>
+  groupOf([
+    ['train', summary, of(trainingDefinition)],
+    ['infer', summary, of(inferenceDefinition)],
+  ]);
+
+const show = (definition: ConfigDefinition<LegacyConfig>) =>
+  commandOf({
+    definition,
+    others: 'published',
+    json: 'Print configuration, provenance and notes as JSON.',
+    // Notes and warnings are part of what is printed.
+    level: () => 'ERROR',
+    work: async ({ resolved }) => resolved,
+    text: (resolved) => shown(definition, resolved),
+    always: true,
+  });
+
+const legacy = (definition: ConfigDefinition<LegacyConfig>) =>
+  commandOf({
+    definition,
+    others: 'published',
+    level: () => 'ERROR',
+    work: async ({ resolved: { config, warnings, notes }, context }) => {
+      for (const note of [...warnings, ...notes]) context.stderr.write(`${note}\n`);
+      return toLegacyParams(config);
+    },
+    text: (params) => `${JSON.stringify(params, null, 2)}\n`,
+    always: true,
+  });
+
+const NAMES = Object.keys(COMMAND_DEFINITIONS).join(', ');
+
+const schema = commandOf({
+  args: { '[COMMAND]': `${NAMES}; all of them when left out` },
+  work: async ({ args: [name] }) => {
+    if (name === undefined) {
+      return Object.fromEntries(Object.entries(COMMAND_DEFINITIONS).map(([key, of]) => [key, jsonSchemaOf(of)]));
+    }
+    if (Object.hasOwn(COMMAND_DEFINITIONS, name)) return jsonSchemaOf(COMMAND_DEFINITIONS[name]);
+    throw new PtychoError('USAGE', `${name} has no configuration; the commands that have one are ${NAMES}.`, {
+      found: name,
     });
-    addSchema(command, context, done);
-    const legacy = command
-      .command('legacy')
-      .description('print the configuration as the params dictionary of the Python tools, as JSON');
-    addRuns(legacy, 'the dictionary of this command', (run, definition) => {
-      run.action(async (given: Record<string, unknown>) => {
-        const resolved = await resolveFlags(definition, given);
-        for (const note of [...resolved.warnings, ...resolved.notes]) context.stderr.write(`${note}\n`);
-        context.stdout.write(`${JSON.stringify(toLegacyParams(resolved.config), null, 2)}\n`);
-        done(EXIT_OK);
-      });
-    });
-    command.addHelpText('after', EXAMPLE);
   },
-};
+  text: (wanted) => `${JSON.stringify(wanted, null, 2)}\n`,
+  always: true,
+});
 
-function addRuns(
-  parent: Command,
-  summary: string,
-  configure: (run: Command, definition: ConfigDefinition<LegacyConfig>) => void,
-): void {
-  for (const [name, definition] of RUNS) {
-    const run = parent.command(name).description(summary);
-    addConfigOptions(run, definition);
-    run.optionsGroup('Other:');
-    addConfigFileOption(run);
-    addPublishedOptions(run);
-    configure(run, definition);
-    addHelpOption(run, 'Other:');
-  }
-}
-
-function addSchema(command: Command, context: CliContext, done: (code: number) => void): void {
-  command
-    .command('schema')
-    .description('print the JSON Schema of configuration files')
-    .argument('[COMMAND]', `${Object.keys(COMMAND_DEFINITIONS).join(', ')}; all of them when left out`)
-    .action((name: string | undefined) => {
-      if (name !== undefined && !Object.hasOwn(COMMAND_DEFINITIONS, name)) {
-        throw new PtychoError(
-          'USAGE',
-          `${name} has no configuration; the commands that have one are ${Object.keys(COMMAND_DEFINITIONS).join(', ')}.`,
-          { found: name },
-        );
-      }
-      const wanted =
-        name === undefined
-          ? Object.fromEntries(
-              Object.entries(COMMAND_DEFINITIONS).map(([key, definition]) => [key, jsonSchemaOf(definition)]),
-            )
-          : jsonSchemaOf(COMMAND_DEFINITIONS[name]);
-      context.stdout.write(`${JSON.stringify(wanted, null, 2)}\n`);
-      done(EXIT_OK);
-    });
-}
+export const command = groupOf(
+  [
+    [
+      'show',
+      'print what flags, file and defaults come to, and where each value comes from',
+      runs('show what this command would run with', show),
+    ],
+    ['schema', 'print the JSON Schema of configuration files', schema],
+    [
+      'legacy',
+      'print the configuration as the params dictionary of the Python tools, as JSON',
+      runs('the dictionary of this command', legacy),
+    ],
+  ],
+  EXAMPLE,
+);
 
 /** Sections as tables; fixed fields that nobody gave are counted, not listed. */
 function shown(definition: ConfigDefinition<unknown>, { provenance, notes, warnings }: Resolved<unknown>): string {
@@ -120,10 +104,4 @@ function shown(definition: ConfigDefinition<unknown>, { provenance, notes, warni
 
 function row(name: string, { value, source, origin = '' }: ProvenanceEntry): string[] {
   return [name, typeof value === 'string' ? value : JSON.stringify(value), source, origin];
-}
-
-/** Flags of both runs; a name that both have is one flag. */
-function bothFields() {
-  const fields = new Map(RUNS.flatMap(([, definition]) => flagFields(definition).map((field) => [field.name, field])));
-  return [...fields.values()];
 }

@@ -2,32 +2,23 @@
 
 import { formatBytes } from '../../core/words.js';
 import type { Examination } from '../../workflows/doctor.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatCount, formatTable } from '../format.js';
-import { addQuietOption } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf } from '../run.js';
+import { consoleLevelOf, formatCount, formatTable } from '../terminal.js';
 
-export const doctorCommand: CommandModule = {
-  fields: [],
-  configure(command, context, done) {
-    command
-      .option('--json', 'Print the findings as JSON.')
-      .option('--no-measure', 'Only try whether engines work, without measuring their speed.');
-    addQuietOption(command);
-    command.action(async (given: { json?: boolean; measure?: boolean; quiet?: boolean }) => {
-      const { examine } = await import('../../workflows/doctor.js');
-      const level = given.json === true ? 'WARNING' : consoleLevelOf(given);
-      const found = await supervise(context, { level, interrupted: 'stopping after this engine' }, (services) =>
-        examine({ measure: given.measure, signal: services.signal, onProgress: services.onProgress }),
-      );
-      context.stdout.write(given.json ? `${JSON.stringify(found, null, 2)}\n` : examinationText(found));
-      // Nothing works by default: a failure for scripts.
-      done(found.defaultWorks ? EXIT_OK : EXIT_FAILURE);
-    });
-  },
-};
+export const command = commandOf({
+  others: 'quiet',
+  json: 'Print the findings as JSON.',
+  options: (doctor) => doctor.option('--no-measure', 'Only try whether engines work, without measuring their speed.'),
+  level: (given) => (given.json === true ? 'WARNING' : consoleLevelOf(given)),
+  interrupted: 'stopping after this engine',
+  work: async ({ given, services: { signal, onProgress } }) =>
+    (await import('../../workflows/doctor.js')).examine({ measure: given.measure === true, signal, onProgress }),
+  text: examinationText,
+  always: true,
+  // Nothing works by default: a failure for scripts.
+  exit: ({ defaultWorks }) => (defaultWorks ? EXIT_OK : EXIT_FAILURE),
+});
 
 /** The findings as text for a terminal. */
 export function examinationText(found: Examination): string {

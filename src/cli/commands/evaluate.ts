@@ -1,17 +1,13 @@
 /** `ptychopinn evaluate`: scores an image against the truth, or two halves of a scan against each other. */
 
 import { evaluationDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
-import { METRIC_NAMES } from '../../evaluation/reference.js';
+import type { METRIC_NAMES } from '../../evaluation/reference.js';
 import type { Resolution, Resolutions } from '../../evaluation/resolution.js';
 import type { EvaluationReport, HalvesReport } from '../../workflows/evaluate.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatCount, formatTable } from '../format.js';
-import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf } from '../run.js';
+import { formatCount, formatTable } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -21,29 +17,26 @@ Examples:
 
 What each number means is in docs/evaluation.md.`;
 
-export const evaluateCommand: CommandModule = {
-  fields: flagFields(evaluationDefinition),
-  configure(command, context, done) {
-    addConfigOptions(command, evaluationDefinition);
-    addCommonOptions(command);
-    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
-      const resolved = await resolveFlags(evaluationDefinition, given);
-      const { config } = resolved;
-      const workflows = await import('../../workflows/evaluate.js');
-      const level = consoleLevelOf(given);
-      const interrupted = 'stopping; nothing is written';
-      const result = await supervise(context, { level, interrupted }, async (services) => {
-        logResolution(resolved, services.logger);
-        if (config.halves) return { text: halvesText(await workflows.evaluateHalvesWorkflow(config, services), config.output_dir), usable: true }; // biome-ignore format: one call
-        const report = await workflows.evaluateWorkflow(config, services);
-        return { text: evaluationText(report, config.output_dir), usable: report.check.usable };
-      });
-      context.stdout.write(result.text);
-      // Scripts must not go on with numbers of an image that has none.
-      done(result.usable ? EXIT_OK : EXIT_FAILURE);
-    });
+/** The metrics of both families, in the order of the tables. */
+const METRICS: typeof METRIC_NAMES = ['mae', 'mse', 'psnr', 'ssim', 'ms_ssim', 'frc50', 'frc1over7'];
+
+export const command = commandOf({
+  definition: evaluationDefinition,
+  help: EXAMPLE,
+  interrupted: 'stopping; nothing is written',
+  work: async ({ config, services }) => {
+    const { evaluateHalvesWorkflow, evaluateWorkflow } = await import('../../workflows/evaluate.js');
+    if (config.halves) {
+      return { text: halvesText(await evaluateHalvesWorkflow(config, services), config.output_dir), usable: true };
+    }
+    const report = await evaluateWorkflow(config, services);
+    return { text: evaluationText(report, config.output_dir), usable: report.check.usable };
   },
-};
+  text: ({ text }) => text,
+  always: true,
+  // Scripts must not go on with numbers of an image that has none.
+  exit: ({ usable }) => (usable ? EXIT_OK : EXIT_FAILURE),
+});
 
 /** The tables of both families, floors beside every number, and what was found before. */
 export function evaluationText(report: EvaluationReport, folder: string | null): string {
@@ -60,9 +53,9 @@ export function evaluationText(report: EvaluationReport, folder: string | null):
     );
   }
   for (const family of ['reference', 'standard'] as const) {
-    const of = (scores: typeof metrics, name: (typeof METRIC_NAMES)[number], what: 'amplitude' | 'phase') =>
+    const of = (scores: typeof metrics, name: (typeof METRICS)[number], what: 'amplitude' | 'phase') =>
       scores === undefined ? 'NaN' : number(scores[family][name][what]);
-    const rows = METRIC_NAMES.map((name) => [
+    const rows = METRICS.map((name) => [
       name,
       ...(['amplitude', 'phase'] as const).flatMap((what) => [
         of(metrics, name, what),

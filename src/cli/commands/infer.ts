@@ -1,47 +1,27 @@
 /** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
 
 import { inferenceDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { InferSummary } from '../../workflows/infer.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
-import { formatCount, formatDuration, formatTable } from '../format.js';
-import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
-import { LOG_FILE } from '../runLog.js';
-import { superviseRun } from '../superviseRun.js';
+import { commandOf, LOG_FILE } from '../run.js';
+import { consoleLevelOf, formatCount, formatDuration, formatTable } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
   ptychopinn infer --model_path run --test_data scan.npz --output_dir image
   ptychopinn infer --model_path run --test_data scan.npz --refine lsqml:20     a solver finishes what the network began`;
 
-export const inferCommand: CommandModule = {
-  fields: flagFields(inferenceDefinition),
-  configure(command, context, done) {
-    addConfigOptions(command, inferenceDefinition);
-    addRunOptions(command);
-    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
-      const resolved = await resolveFlags(inferenceDefinition, given);
-      const { config, provenance } = resolved;
-      const level = consoleLevelOf(given, config.debug);
-      const { inferWorkflow } = await import('../../workflows/infer.js');
-      const summary = await superviseRun(
-        context,
-        { command: 'infer', resolved, level, interrupted: 'stopping after this step and writing the image so far' },
-        async (services, say) => {
-          logResolution(resolved, services.logger);
-          const inferred = await inferWorkflow(config, { ...services, provenance });
-          say(summaryText(inferred));
-          return inferred;
-        },
-      );
-      if (shows(level, 'INFO')) context.stdout.write(summaryText(summary));
-      done(summary.cancelled ? EXIT_INTERRUPTED : EXIT_OK);
-    });
-  },
-};
+export const command = commandOf({
+  definition: inferenceDefinition,
+  others: 'run',
+  help: EXAMPLE,
+  level: (given, { debug }) => consoleLevelOf(given, debug),
+  interrupted: 'stopping after this step and writing the image so far',
+  work: async ({ config, services }) => (await import('../../workflows/infer.js')).inferWorkflow(config, services),
+  text: summaryText,
+  exit: ({ cancelled }) => (cancelled ? EXIT_INTERRUPTED : EXIT_OK),
+});
 
 function summaryText(summary: InferSummary): string {
   const rows = summary.stages.map((stage) => [

@@ -1,46 +1,39 @@
 /** `ptychopinn inspect FILE`: what a scan file holds, what was understood of it, and what is wrong with it. */
 
 import { inspectDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import { untilCancelled } from '../../core/cancel.js';
 import { formatShape } from '../../core/tensor.js';
 import { formatBytes } from '../../core/words.js';
 import type { ScanInspection, ScanSummary } from '../../data/inspect.js';
 import type { InspectResult } from '../../workflows/inspect.js';
-import type { CommandModule } from '../command.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatCount, formatTable } from '../format.js';
-import { addConfigFileOption, addConfigOptions, addHelpOption, resolveFlags } from '../options.js';
-import { textBars, textMap } from '../textMap.js';
+import { commandOf } from '../run.js';
+import { formatCount, formatTable, textBars, textMap } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
   ptychopinn inspect scan.npz --map map.png
   ptychopinn inspect master.h5 --positions positions.csv --crop_px 128`;
 
-export const inspectCommand: CommandModule = {
-  fields: flagFields(inspectDefinition),
-  configure(command, context, done) {
-    command.argument('FILE', 'Scan in any readable format; for a TIFF series its folder.');
-    addConfigOptions(command, inspectDefinition);
-    command.optionsGroup('Other:');
-    command.option('--json', 'Print the findings as JSON.');
-    addConfigFileOption(command);
-    addHelpOption(command, 'Other:');
-    command.addHelpText('after', EXAMPLE).action(async (file: string, given: Record<string, unknown>) => {
-      const { config } = await resolveFlags(inspectDefinition, given);
-      const { inspectWorkflow } = await import('../../workflows/inspect.js');
-      const signal = context.interruption?.signal;
-      // What is still being read then is of no interest.
-      const result = await untilCancelled(inspectWorkflow(file, config, { signal }), signal, 'The inspection');
-      context.stdout.write(
-        given.json ? `${JSON.stringify(result.inspection, null, 2)}\n` : inspectionText(result.inspection, result),
-      );
-      // A file that cannot be used as a scan is a failure for scripts, however well it was described.
-      done(result.inspection.scan === undefined ? EXIT_FAILURE : EXIT_OK);
-    });
+export const command = commandOf({
+  definition: inspectDefinition,
+  args: { FILE: 'Scan in any readable format; for a TIFF series its folder.' },
+  others: 'config',
+  json: 'Print the findings as JSON.',
+  // The findings are all that it says.
+  level: () => 'ERROR',
+  help: EXAMPLE,
+  work: async ({ config, args: [file], services: { signal } }) => {
+    const { inspectWorkflow } = await import('../../workflows/inspect.js');
+    // What is still being read then is of no interest.
+    return untilCancelled(inspectWorkflow(file, config, { signal }), signal, 'The inspection');
   },
-};
+  data: ({ inspection }) => inspection,
+  text: (result) => inspectionText(result.inspection, result),
+  always: true,
+  // A file that cannot be used as a scan is a failure for scripts, however well it was described.
+  exit: ({ inspection }) => (inspection.scan === undefined ? EXIT_FAILURE : EXIT_OK),
+});
 
 /** The findings as text for a terminal. */
 export function inspectionText(

@@ -1,14 +1,10 @@
 /** `ptychopinn orient FILE`: tries the eight orientations of the positions and says which flags are right. */
 
 import { orientDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import type { OrientationReport } from '../../workflows/orient.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf } from '../console.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatCount, formatTable } from '../format.js';
-import { addCommonOptions, addConfigOptions, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf } from '../run.js';
+import { formatCount, formatTable } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -17,29 +13,19 @@ Examples:
 
 The flags of the first line belong to every command that reads this scan: train, infer, convert, split.`;
 
-export const orientCommand: CommandModule = {
-  fields: flagFields(orientDefinition),
-  configure(command, context, done) {
-    command.argument('FILE', 'Scan in any readable format, with a probe.');
-    addConfigOptions(command, orientDefinition);
-    addCommonOptions(command);
-    command
-      .option('--json', 'Print the scores as JSON.')
-      .addHelpText('after', EXAMPLE)
-      .action(async (file: string, given: Record<string, unknown>) => {
-        const resolved = await resolveFlags(orientDefinition, given);
-        const { orientWorkflow } = await import('../../workflows/orient.js');
-        const level = consoleLevelOf(given);
-        const report = await supervise(context, { level, interrupted: 'stopping after this trial' }, (services) => {
-          logResolution(resolved, services.logger);
-          return orientWorkflow(file, resolved.config, services);
-        });
-        context.stdout.write(given.json ? `${JSON.stringify(report, null, 2)}\n` : orientationText(report));
-        // Scripts that go on with the flags must not go on without them.
-        done(report.verdict === 'undecided' ? EXIT_FAILURE : EXIT_OK);
-      });
-  },
-};
+export const command = commandOf({
+  definition: orientDefinition,
+  args: { FILE: 'Scan in any readable format, with a probe.' },
+  json: 'Print the scores as JSON.',
+  help: EXAMPLE,
+  interrupted: 'stopping after this trial',
+  work: async ({ config, args: [file], services }) =>
+    (await import('../../workflows/orient.js')).orientWorkflow(file, config, services),
+  text: orientationText,
+  always: true,
+  // Scripts that go on with the flags must not go on without them.
+  exit: ({ verdict }) => (verdict === 'undecided' ? EXIT_FAILURE : EXIT_OK),
+});
 
 /** The ranking and what follows from it, as text for a terminal. */
 export function orientationText(report: OrientationReport): string {

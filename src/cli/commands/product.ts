@@ -1,18 +1,11 @@
 /** `ptychopinn product export|import|info|verify`: products of Ptychodus. */
 
-import type { Command } from 'commander';
 import { productExportDefinition, productImportDefinition } from '../../config/commands.js';
-import { allFields } from '../../config/definition.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { ProductExportSummary } from '../../workflows/exportProduct.js';
 import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
-import type { CliContext } from '../context.js';
-import { EXIT_OK } from '../exit.js';
-import { formatCount } from '../format.js';
-import { addCommonOptions, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf, groupOf } from '../run.js';
+import { formatCount } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -23,91 +16,53 @@ Examples:
 
 const PRODUCT = 'Product of Ptychodus, HDF5 or NPZ.';
 
-export const productCommand: CommandModule = {
-  fields: [...allFields(productExportDefinition), ...allFields(productImportDefinition)],
-  configure(command, context, done) {
-    addExport(command, context, done);
-    addImport(command, context, done);
-    addInfo(command, context, done);
-    addVerify(command, context, done);
-    command.addHelpText('after', EXAMPLE);
-  },
-};
+const write = commandOf({
+  definition: productExportDefinition,
+  args: { SOURCE: 'Output folder of infer, or a scan in any readable format.' },
+  interrupted: 'stopping; nothing is written',
+  work: async ({ config, args: [source], services }) =>
+    (await import('../../workflows/exportProduct.js')).exportProduct(source, config, services),
+  text: exportText,
+});
 
-type Done = (exitCode: number) => void;
+const read = commandOf({
+  definition: productImportDefinition,
+  args: { PRODUCT },
+  interrupted: 'stopping; nothing is written',
+  work: async ({ config, args: [file], services }) =>
+    (await import('../../workflows/product.js')).importProduct(file, config, services),
+  text: importText,
+});
 
-function addExport(command: Command, context: CliContext, done: Done): void {
-  const add = command
-    .command('export')
-    .description('write a scan, or what infer or solve made of one, as a product')
-    .argument('SOURCE', 'Output folder of infer, or a scan in any readable format.');
-  addConfigOptions(add, productExportDefinition);
-  addCommonOptions(add);
-  add.action(async (source: string, given: Record<string, unknown>) => {
-    const resolved = await resolveFlags(productExportDefinition, given);
-    const { exportProduct } = await import('../../workflows/exportProduct.js');
-    const level = consoleLevelOf(given);
-    const written = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
-      logResolution(resolved, services.logger);
-      return exportProduct(source, resolved.config, services);
-    });
-    if (shows(level, 'INFO')) context.stdout.write(exportText(written));
-    done(EXIT_OK);
-  });
-}
+const info = commandOf({
+  args: { PRODUCT },
+  json: 'Print the facts as JSON.',
+  work: async ({ args: [file] }) => (await import('../../workflows/product.js')).productInfo(file),
+  text: infoText,
+  always: true,
+});
 
-function addImport(command: Command, context: CliContext, done: Done): void {
-  const add = command
-    .command('import')
-    .description('write a product, with its patterns where there are any, as a contract NPZ')
-    .argument('PRODUCT', PRODUCT);
-  addConfigOptions(add, productImportDefinition);
-  addCommonOptions(add);
-  add.action(async (file: string, given: Record<string, unknown>) => {
-    const resolved = await resolveFlags(productImportDefinition, given);
-    const { importProduct } = await import('../../workflows/product.js');
-    const level = consoleLevelOf(given);
-    const written = await supervise(context, { level, interrupted: 'stopping; nothing is written' }, (services) => {
-      logResolution(resolved, services.logger);
-      return importProduct(file, resolved.config, services);
-    });
-    if (shows(level, 'INFO')) context.stdout.write(importText(written));
-    done(EXIT_OK);
-  });
-}
+const verify = commandOf({
+  args: { PRODUCT },
+  json: 'Print the facts as JSON.',
+  work: async ({ args: [file] }) => ({
+    file,
+    found: await (await import('../../workflows/product.js')).verifyProduct(file),
+  }),
+  data: ({ found }) => found,
+  text: ({ file }) => `${file} is sound: every byte is what its content comes to.\n`,
+  always: true,
+});
 
-function addInfo(command: Command, context: CliContext, done: Done): void {
-  const info = command.command('info').description('say what is in a product').argument('PRODUCT', PRODUCT);
-  info.optionsGroup('Other:');
-  info.option('--json', 'Print the facts as JSON.');
-  addHelpOption(info, 'Other:');
-  info.action(async (file: string, given: { readonly json?: boolean }) => {
-    const { productInfo } = await import('../../workflows/product.js');
-    const found = await productInfo(file);
-    context.stdout.write(given.json ? `${JSON.stringify(found, null, 2)}\n` : infoText(found));
-    done(EXIT_OK);
-  });
-}
-
-function addVerify(command: Command, context: CliContext, done: Done): void {
-  const verify = command
-    .command('verify')
-    .description('write a product of ptychopinn anew from its content and refuse any byte that differs')
-    .argument('PRODUCT', PRODUCT);
-  verify.optionsGroup('Other:');
-  verify.option('--json', 'Print the facts as JSON.');
-  addHelpOption(verify, 'Other:');
-  verify.action(async (file: string, given: { readonly json?: boolean }) => {
-    const { verifyProduct } = await import('../../workflows/product.js');
-    const found = await verifyProduct(file);
-    context.stdout.write(
-      given.json
-        ? `${JSON.stringify(found, null, 2)}\n`
-        : `${file} is sound: every byte is what its content comes to.\n`,
-    );
-    done(EXIT_OK);
-  });
-}
+export const command = groupOf(
+  [
+    ['export', 'write a scan, or what infer or solve made of one, as a product', write],
+    ['import', 'write a product, with its patterns where there are any, as a contract NPZ', read],
+    ['info', 'say what is in a product', info],
+    ['verify', 'write a product of ptychopinn anew from its content and refuse any byte that differs', verify],
+  ],
+  EXAMPLE,
+);
 
 /** What became of a scan. */
 export function exportText({ path, positions, object, losses, rawData }: ProductExportSummary): string {

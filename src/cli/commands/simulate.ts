@@ -1,15 +1,10 @@
 /** `ptychopinn simulate`: a scan file with a known object. */
 
 import { simulationDefinition } from '../../config/commands.js';
-import { allFields } from '../../config/definition.js';
 import { SIMULATION_PRESETS } from '../../config/simulationPresets.js';
 import { noun } from '../../core/words.js';
-import type { CommandModule } from '../command.js';
-import { addConsoleOptions, consoleLevelOf, shows } from '../console.js';
-import { EXIT_OK } from '../exit.js';
-import { formatCount } from '../format.js';
-import { addConfigFileOption, addConfigOptions, addHelpOption, logResolution, resolveFlags } from '../options.js';
-import { supervise } from '../supervise.js';
+import { commandOf } from '../run.js';
+import { formatCount } from '../terminal.js';
 
 const widest = Math.max(...Object.keys(SIMULATION_PRESETS).map((name) => name.length));
 const PRESETS = Object.entries(SIMULATION_PRESETS).map(([name, { summary }]) => `  ${name.padEnd(widest)}  ${summary}`);
@@ -31,29 +26,13 @@ Examples:
   As the published tool, object and probe from a file:
   ptychopinn simulate --input-file scan.npz --output-file sim.npz --n-images 500 --n-photons 1e9`;
 
-export const simulateCommand: CommandModule = {
-  fields: allFields(simulationDefinition),
-  configure(command, context, done) {
-    addConfigOptions(command, simulationDefinition);
-    command.optionsGroup('Other:');
-    addConfigFileOption(command);
-    addConsoleOptions(command);
-    addHelpOption(command, 'Other:');
-    command.addHelpText('after', EXAMPLE).action(async (given: Record<string, unknown>) => {
-      const resolved = await resolveFlags(simulationDefinition, given);
-      const level = consoleLevelOf(given);
-      const { simulateWorkflow } = await import('../../workflows/simulate.js');
-      const scan = await supervise(context, { level, interrupted: 'stopping after this step' }, (services) => {
-        logResolution(resolved, services.logger);
-        return simulateWorkflow(resolved.config, services);
-      });
-      if (shows(level, 'INFO')) {
-        context.stdout.write(
-          `Written ${scan.path}: ${formatCount(scan.count)} ${noun(scan.count, 'pattern')} of ${scan.N} × ${scan.N}.\n`,
-        );
-        if (scan.picture !== undefined) context.stdout.write(`Written ${scan.picture}.\n`);
-      }
-      done(EXIT_OK);
-    });
-  },
-};
+export const command = commandOf({
+  definition: simulationDefinition,
+  others: 'levels',
+  help: EXAMPLE,
+  interrupted: 'stopping after this step',
+  work: async ({ config, services }) =>
+    (await import('../../workflows/simulate.js')).simulateWorkflow(config, services),
+  text: ({ path, count, N, picture }) =>
+    `Written ${path}: ${formatCount(count)} ${noun(count, 'pattern')} of ${N} × ${N}.\n${picture === undefined ? '' : `Written ${picture}.\n`}`,
+});

@@ -1,16 +1,11 @@
 /** `ptychopinn solve`: a scan in, object and probe out, by an iterative algorithm instead of a network. */
 
 import { solveDefinition } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
 import { noun } from '../../core/words.js';
 import type { SolveSummary } from '../../workflows/solve.js';
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
 import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
-import { formatCount, formatDuration } from '../format.js';
-import { addConfigOptions, addRunOptions, logResolution, resolveFlags } from '../options.js';
-import { LOG_FILE } from '../runLog.js';
-import { superviseRun } from '../superviseRun.js';
+import { commandOf, LOG_FILE } from '../run.js';
+import { formatCount, formatDuration } from '../terminal.js';
 
 const GUIDE = `
 Which algorithm:
@@ -31,32 +26,15 @@ Examples:
 
 Ctrl-C stops after the batch and writes the image so far; --resume goes on from there. docs/solvers.md says more.`;
 
-export const solveCommand: CommandModule = {
-  fields: flagFields(solveDefinition),
-  configure(command, context, done) {
-    addConfigOptions(command, solveDefinition);
-    addRunOptions(command);
-    command.addHelpText('after', GUIDE).action(async (given: Record<string, unknown>) => {
-      const resolved = await resolveFlags(solveDefinition, given);
-      const { config, provenance } = resolved;
-      const level = consoleLevelOf(given);
-      const { solveWorkflow } = await import('../../workflows/solve.js');
-      const interrupted = 'stopping after this batch and writing the image of the last epoch';
-      const summary = await superviseRun(
-        context,
-        { command: 'solve', resolved, level, interrupted },
-        async (services, say) => {
-          logResolution(resolved, services.logger);
-          const solved = await solveWorkflow(config, { ...services, provenance });
-          say(summaryText(solved));
-          return solved;
-        },
-      );
-      if (shows(level, 'INFO')) context.stdout.write(summaryText(summary));
-      done(summary.cancelled ? EXIT_INTERRUPTED : EXIT_OK);
-    });
-  },
-};
+export const command = commandOf({
+  definition: solveDefinition,
+  others: 'run',
+  help: GUIDE,
+  interrupted: 'stopping after this batch and writing the image of the last epoch',
+  work: async ({ config, services }) => (await import('../../workflows/solve.js')).solveWorkflow(config, services),
+  text: summaryText,
+  exit: ({ cancelled }) => (cancelled ? EXIT_INTERRUPTED : EXIT_OK),
+});
 
 function summaryText(summary: SolveSummary): string {
   const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;

@@ -9,14 +9,11 @@ import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
 import { counted } from '../../core/words.js';
 import type { StudySummary, VerificationReport } from '../../study/doseOverlap.js';
-import type { CommandModule } from '../command.js';
-import { addConsoleOptions, type ConsoleLevel, consoleLevelOf, shows } from '../console.js';
 import type { CliContext } from '../context.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { formatTable } from '../format.js';
-import { addConfigOptions, addHelpOption } from '../options.js';
-import { LOG_FILE, RunLog } from '../runLog.js';
-import { supervise } from '../supervise.js';
+import { addConfigOptions, addConsoleOptions, addHelpOption } from '../options.js';
+import { type CommandModule, LOG_FILE, RunLog, supervise } from '../run.js';
+import { type ConsoleLevel, consoleLevelOf, formatTable, shows } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
@@ -33,10 +30,10 @@ interface Given extends Record<string, unknown> {
   readonly overwrite?: boolean;
 }
 
-export const studyCommand: CommandModule = {
+export const command: CommandModule = {
   fields: flagFields(studyRunDefinition),
-  configure(command, context, done) {
-    const study = command
+  configure(parent, context, done) {
+    const study = parent
       .command('dose-overlap')
       .description('simulate, train and compare at several doses and overlaps');
     addOptions(study);

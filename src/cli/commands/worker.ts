@@ -1,21 +1,20 @@
 /** `ptychopinn worker`: reconstructs and trains for another program, over stdin and stdout (`specs/worker.md`). */
 
-import type { CommandModule } from '../command.js';
-import { consoleLevelOf, shows } from '../console.js';
-import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
-import { withInterrupt } from '../interrupt.js';
-import { addQuietOption } from '../options.js';
-import { claimStandardStreams } from '../standardStreams.js';
+import { claimStandardStreams } from '../context.js';
+import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, withInterrupt } from '../exit.js';
+import { addOtherOptions } from '../options.js';
+import type { CommandModule } from '../run.js';
+import { consoleLevelOf, shows } from '../terminal.js';
 
 const HELP = `
 Requests come as frames on stdin and are answered on stdout, one at a time, until stdin ends; messages go to stderr.
 specs/worker.md describes the frames, examples/python/ptychodus_node_adapter.py speaks them.`;
 
-export const workerCommand: CommandModule = {
+export const command: CommandModule = {
   fields: [],
-  configure(command, context, done) {
-    addQuietOption(command);
-    command.addHelpText('after', HELP).action(async (given: Record<string, unknown>) => {
+  configure(worker, context, done) {
+    addOtherOptions(worker, 'quiet');
+    worker.addHelpText('after', HELP).action(async (given: Record<string, unknown>) => {
       const level = consoleLevelOf(given);
       const say = (text: string) => context.stderr.write(`ptychopinn worker: ${text}\n`);
       // Before anything else is loaded, so that nothing can print between the frames.
@@ -38,7 +37,7 @@ export const workerCommand: CommandModule = {
       if (reason === 'malformed frame') say('what came on stdin was no series of frames; see specs/worker.md.');
       done(reason === 'signal' ? EXIT_INTERRUPTED : reason === 'malformed frame' ? EXIT_FAILURE : EXIT_OK);
       if (stuck) {
-        say('the work at hand did not come to its end in time; leaving at once.');
+        say('the work at hand did not come to its end in time; quitting immediately.');
         context.leaveNow(context.interruption?.heard ?? 'SIGINT');
       }
     });

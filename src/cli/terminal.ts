@@ -1,6 +1,6 @@
 /**
- * Progress and messages on one stream: a bar with rate and remaining time on a terminal, a plain line every few seconds
- * elsewhere; what the level of the terminal leaves out is not written.
+ * What reaches the terminal, and how it looks there. Progress and messages share one stream: a bar with rate and remaining
+ * time on a terminal, a plain line every few seconds elsewhere; what the level of the terminal leaves out is not written.
  *
  * @example
  * const reporter = createReporter({ stream: process.stderr, level: 'INFO' });
@@ -10,9 +10,24 @@
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
 import { plainText } from '../core/plainText.js';
-import { type ConsoleLevel, shows } from './console.js';
 import type { TextSink } from './context.js';
-import { formatCount, formatDuration } from './format.js';
+
+/** From everything to nearly nothing, as in the published tools. */
+export const CONSOLE_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+export type ConsoleLevel = (typeof CONSOLE_LEVELS)[number];
+
+/** True when a message of this level is shown at that level of the terminal. */
+export function shows(terminal: ConsoleLevel, message: ConsoleLevel): boolean {
+  return CONSOLE_LEVELS.indexOf(message) >= CONSOLE_LEVELS.indexOf(terminal);
+}
+
+/** The level that was asked for; `debug` of a configuration asks for everything where no flag says otherwise. */
+export function consoleLevelOf(given: Readonly<Record<string, unknown>>, debug = false): ConsoleLevel {
+  if (given.quiet === true) return 'WARNING';
+  if (given.verbose === true) return 'DEBUG';
+  const named = CONSOLE_LEVELS.find((level) => level === given.console_level);
+  return named ?? (debug ? 'DEBUG' : 'INFO');
+}
 
 /** Where progress goes and how often. */
 export interface ReporterOptions {
@@ -152,4 +167,77 @@ function drawBar(event: ProgressEvent, stage: Stage, time: number, columns: numb
 
 function plainLine(event: ProgressEvent, stage: Stage, time: number): string {
   return `${event.stage}: ${Math.floor(share(event) * 100)}%, ${facts(event, stage, time)}`;
+}
+
+/** `12,345`; below 100 with three significant digits: `3.21`. */
+export function formatCount(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  if (Number.isInteger(value)) return value.toLocaleString('en-US');
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
+  return String(Number(value.toPrecision(3)));
+}
+
+/** Seconds as `4.2 s`, `3:07`, `1:02:45`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const two = (n: number) => String(n).padStart(2, '0');
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}:${two(whole % 60)}`;
+  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
+/** Columns under each other, two spaces between; columns of numbers are set to the right. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c].length)));
+  const numeric = head.map((_, c) => rows.length > 0 && rows.every((row) => /^[-–\d.,:e]+( s)?$/.test(row[c])));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, c) => (numeric[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c])))
+      .join('  ')
+      .trimEnd();
+  return [line(head), ...rows.map(line)].join('\n');
+}
+
+/** Dots of a braille character, by column and row. */
+const DOTS = [
+  [0x01, 0x02, 0x04, 0x40],
+  [0x08, 0x10, 0x20, 0x80],
+] as const;
+const EMPTY = 0x2800;
+
+/**
+ * Lines of a map at most `columns` × `rows` characters large (2 × 4 dots each), x to the right, y down, both to the same scale.
+ * A dot stands for one position or more.
+ */
+export function textMap(
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  { columns = 60, rows = 20 }: { readonly columns?: number; readonly rows?: number } = {},
+): string[] {
+  const [x0, x1] = range(xs);
+  const [y0, y1] = range(ys);
+  // The last dot takes the end of the range; a scan along a line has no height.
+  const perDot = Math.max((x1 - x0) / (2 * columns - 1), (y1 - y0) / (4 * rows - 1)) || 1;
+  const width = Math.floor(Math.round((x1 - x0) / perDot) / 2) + 1;
+  const height = Math.floor(Math.round((y1 - y0) / perDot) / 4) + 1;
+  const cells = Array.from({ length: height }, () => new Array<number>(width).fill(EMPTY));
+  for (let i = 0; i < xs.length; i++) {
+    const [column, row] = [Math.round((xs[i] - x0) / perDot), Math.round((ys[i] - y0) / perDot)];
+    cells[Math.floor(row / 4)][Math.floor(column / 2)] |= DOTS[column % 2][row % 4];
+  }
+  return cells.map((line) => String.fromCodePoint(...line));
+}
+
+/** A bar chart of one line: the higher the block, the larger the count. */
+export function textBars(counts: readonly number[]): string {
+  const most = Math.max(...counts);
+  return counts.map((count) => (count === 0 ? ' ' : '▁▂▃▄▅▆▇█'[Math.ceil((8 * count) / most) - 1])).join('');
+}
+
+function range(values: ArrayLike<number>): [number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < values.length; i++) [low, high] = [Math.min(low, values[i]), Math.max(high, values[i])];
+  return [low, high];
 }

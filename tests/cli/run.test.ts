@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/cli/program.js';
-import { RunLog } from '../../src/cli/runLog.js';
+import { RunLog } from '../../src/cli/run.js';
 import { PtychoError } from '../../src/core/errors.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { trainWorkflow } from '../../src/workflows/train.js';

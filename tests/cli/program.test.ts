@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { inferenceDefinition, solveDefinition, trainingDefinition } from '../../src/config/commands.js';
 import { flagFields } from '../../src/config/definition.js';
@@ -90,5 +93,28 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     const { code, err } = await cli('train', '--config', 'absent.yaml');
     expect(code).toBe(1);
     expect(err).toBe('ptychopinn: There is no configuration file absent.yaml.\n');
+  });
+});
+
+describe('help and wrong flags', () => {
+  it('load commands and configuration only: no engine, no reader, no verb', () => {
+    const loaded = new Set<string>();
+    const packages = new Set<string>();
+    const visit = (file: string) => {
+      if (loaded.has(file)) return;
+      loaded.add(file);
+      for (const statement of ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022)
+        .statements) {
+        if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) continue;
+        const from = statement.moduleSpecifier;
+        const types = ts.isImportDeclaration(statement) ? statement.importClause?.isTypeOnly : statement.isTypeOnly;
+        if (!from || !ts.isStringLiteral(from) || types) continue;
+        if (from.text.startsWith('.')) visit(posix.join(posix.dirname(file), from.text).replace(/\.js$/, '.ts'));
+        else if (!from.text.startsWith('node:')) packages.add(from.text);
+      }
+    };
+    for (const name of readdirSync('src/cli/commands')) visit(`src/cli/commands/${name}`);
+    expect(new Set([...loaded].map((file) => file.split('/')[1]))).toEqual(new Set(['cli', 'config', 'core']));
+    expect([...packages].sort()).toEqual(['commander', 'yaml', 'zod']);
   });
 });

@@ -278,8 +278,15 @@ export {
   type VerificationReport,
   verifyFinishedStudy,
 } from './study/doseOverlap.js';
-export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
-export { type TrainedModel, type TrainingData, trainModel } from './training/trainModel.js';
+export {
+  type TrainedModel,
+  type TrainingData,
+  type TrainingOptions,
+  type TrainingScans,
+  type TrainServices,
+  train,
+  trainModel,
+} from './training/train.js';
 export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from './workflows/bundle.js';
 export { compareForward, type ForwardOptions, type ForwardParity } from './workflows/compareForward.js';
 export { type ComparisonSummary, compareModels } from './workflows/compareModels.js';

@@ -12,10 +12,9 @@ import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { readText } from '../data/metadata.js';
-import type { RawData } from '../data/rawData.js';
 import { openNpz, writeNpz } from '../formats/npz.js';
 import { textArray } from '../formats/outputFiles.js';
-import { hashOf } from '../persistence/resume.js';
+import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
 import type { SolverSnapshot } from './solve.js';
 
 /** The file below the output folder. */
@@ -30,8 +29,7 @@ export interface StateHead {
   readonly options: Readonly<Record<string, unknown>>;
   /** What the run began with, as it was given. */
   readonly init: string | null;
-  /** Part of the scan → SHA-256. */
-  readonly scan: Readonly<Record<string, string>>;
+  readonly scan: ScanFingerprint;
   readonly engine: string;
   readonly version: string;
 }
@@ -130,24 +128,6 @@ async function decode(file: string): Promise<StoredState> {
   }
 }
 
-/** Patterns whose values are hashed; their number and positions stand for the others. */
-const SAMPLED = 16;
-
-/** Part of a scan → SHA-256. */
-export async function fingerprintOf(raw: RawData): Promise<Record<string, string>> {
-  const sampled = Math.min(SAMPLED, raw.count);
-  const rows = Int32Array.from({ length: sampled }, (_, i) => Math.floor((i * raw.count) / sampled));
-  const patterns = new Float32Array(sampled * raw.N * raw.N);
-  await raw.patterns.readAmplitudes(rows, patterns);
-  const probe = raw.probeGuess;
-  return {
-    patterns: hashOf(raw.domain, Float64Array.of(raw.count, raw.N), patterns, raw.sampleIndices),
-    positions: hashOf(raw.xcoords, raw.ycoords),
-    probe: hashOf(probe?.shape.join() ?? '', probe?.re, probe?.im),
-    'bad pixels': hashOf(raw.badPixels && Uint8Array.from(raw.badPixels)),
-  };
-}
-
 /** Options that may change when a run goes on: how far, and who computes. */
 const FREE: readonly string[] = ['epochs', 'engine'] satisfies (keyof SolverOptions)[];
 
@@ -156,7 +136,7 @@ export interface GoingOn {
   readonly folder: string;
   readonly options: SolverOptions;
   readonly init: string | null;
-  readonly scan: Readonly<Record<string, string>>;
+  readonly scan: ScanFingerprint;
   /** The folder has what the last epoch came to. */
   readonly hasResults: boolean;
 }
@@ -172,22 +152,13 @@ export function checkState(
 ): void {
   const now: Readonly<Record<string, unknown>> = { ...options, init };
   const then: Readonly<Record<string, unknown>> = { ...head.options, init: head.init };
+  const run = { folder, otherwise: 'begin anew' };
   for (const key of new Set([...Object.keys(then), ...Object.keys(now)])) {
     if (FREE.includes(key) || now[key] === then[key]) continue;
-    throw new PtychoError(
-      'CONFIG_INVALID',
-      `${key} is ${shown(now[key])}, but the run in ${folder} was begun with ${shown(then[key])}; give the same value to resume it, or begin anew without --resume.`,
-      { key, found: now[key], expected: then[key] },
-    );
+    const [found, expected] = [now[key], then[key]];
+    throw settingChanged(run, { key, now: shown(found), before: shown(expected), found, expected });
   }
-  for (const part of new Set([...Object.keys(head.scan), ...Object.keys(scan)])) {
-    if (head.scan[part] === scan[part]) continue;
-    throw new PtychoError(
-      'DATASET_VALUE',
-      `The run in ${folder} was begun with another scan: its ${part} ${part === 'probe' ? 'differs' : 'differ'}; give the same files to resume it, or begin anew without --resume.`,
-      { part, path: folder },
-    );
-  }
+  requireSameScan(run, { now: scan, before: head.scan });
   // A run that ended between its last state and its results still has these to write.
   if (options.epochs === snapshot.epoch && !hasResults) return;
   if (options.epochs <= snapshot.epoch) {
@@ -204,7 +175,6 @@ const shown = (value: unknown): string => (value === undefined || value === null
 /** Another engine, number of threads or version may change the last digits: that is told, not refused. */
 export function warnOfEngine(then: StateHead, engine: string, folder: string, logger: Logger): void {
   if (then.engine === engine && then.version === createdBy.version) return;
-  logger.warn(
-    `The run in ${folder} was begun with ${then.engine} (ptychopinn ${then.version}) and goes on with ${engine} (${createdBy.version}): the last digits may differ from a run that was never interrupted.`,
-  );
+  const engines = `${then.engine} (ptychopinn ${then.version}) and goes on with ${engine} (${createdBy.version}):`;
+  warnOfLastDigits(folder, engines, logger);
 }

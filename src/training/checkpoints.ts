@@ -4,12 +4,20 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { TrainingConfig } from '../config/schema.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { copyToPlace, makeFolder, removeLeftovers } from '../formats/replaceFile.js';
-import { type CheckpointContent, openCheckpoint, saveCheckpoint } from '../persistence/checkpoint.js';
-import type { Monitor } from './records.js';
-import type { EpochJudge, JudgedEpoch } from './stopping.js';
+import { type BundleConfig, bundleConfig } from '../persistence/bundleConfig.js';
+import { canonicalJson } from '../persistence/canonicalJson.js';
+import {
+  type CheckpointContent,
+  type CheckpointEngine,
+  openCheckpoint,
+  saveCheckpoint,
+} from '../persistence/checkpoint.js';
+import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
+import type { EpochJudge, JudgedEpoch, Monitor } from './judge.js';
 
 const LAST = 'last.ckpt.zip';
 const BEST = /^epoch=(\d+)-.*\.ckpt\.zip$/;
@@ -153,3 +161,65 @@ async function exists(file: string): Promise<boolean> {
 }
 
 const epochOf = (name: string) => Number(BEST.exec(name)?.[1] ?? 0);
+
+/** The run that asks to go on. */
+export interface ResumingRun {
+  readonly config: TrainingConfig;
+  readonly scan: ScanFingerprint;
+  /** SHA-256 of the bundle given with `init`. */
+  readonly init: string | null;
+  /** The folder that the checkpoint is from. */
+  readonly folder: string;
+}
+
+/**
+ * Checks that a run may go on from a checkpoint.
+ * @throws PtychoError CONFIG_INVALID for another configuration, DATASET_VALUE for another scan: one sentence that names what
+ * differs.
+ */
+export function checkResumable(content: CheckpointContent, { config, scan, init, folder }: ResumingRun): void {
+  const run = { folder, otherwise: 'train anew' };
+  const [now, then] = [flat(bundleConfig(config)), flat(bundleConfig(content.config))];
+  for (const key of new Set([...then.keys(), ...now.keys()])) {
+    const [found, expected] = [now.get(key), then.get(key)];
+    if (found === expected || (key === 'nepochs' && mayChangeLength(content, config))) continue;
+    const why =
+      key === 'nepochs' && config.nepochs >= content.epoch
+        ? `, and the learning rate of ${config.scheduler} depends on it`
+        : '';
+    throw settingChanged(run, { key, now: found ?? 'not given', before: expected ?? 'none', found, expected, why });
+  }
+  requireSameScan(run, { now: scan, before: content.scan });
+  if (init === null || init === content.init) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `init names another bundle than the run in ${folder} was begun from; leave --init out to resume it, or train anew without --resume.`,
+    { key: 'init' },
+  );
+}
+
+/** A run may become longer or shorter where nothing of its past depends on its length. */
+function mayChangeLength({ epoch }: CheckpointContent, { nepochs, scheduler }: TrainingConfig): boolean {
+  return scheduler !== 'WarmupCosine' && nepochs >= epoch;
+}
+
+/** Field name → value as text, blocks opened. */
+function flat(config: BundleConfig): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [key, value] of Object.entries(config)) {
+    const isBlock = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const entries: [string, unknown][] = isBlock ? Object.entries(value as object) : [[key, value]];
+    for (const [name, v] of entries) {
+      if (v !== undefined) values.set(name, canonicalJson(v).trim().replace(/\s+/g, ' '));
+    }
+  }
+  return values;
+}
+
+/** Tells of an engine or a version that differs from the one that the run was begun with. */
+export function warnOfEngine(then: CheckpointEngine, now: CheckpointEngine, folder: string, logger: Logger): void {
+  const changed = (Object.keys(now) as (keyof CheckpointEngine)[]).filter((key) => now[key] !== then[key]);
+  if (changed.length === 0) return;
+  const list = changed.map((key) => `${key} ${then[key]} → ${now[key]}`).join(', ');
+  warnOfLastDigits(folder, `another engine (${list}): it goes on, but`, logger);
+}

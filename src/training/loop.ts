@@ -13,13 +13,18 @@ import type { DiffractionDataset } from '../data/dataset.js';
 import { PositionRefiner } from '../model/positionRefiner.js';
 import { type LearningRateSchedule, learningRateSchedule, trainingStage } from '../model/schedule.js';
 import { averagedName } from '../model/trainingSteps.js';
-import { batchFeeds, scalarFeeds } from './feeds.js';
-import type { TrainableNetwork } from './network.js';
+import {
+  EpochJudge,
+  type EpochRecord,
+  EXTRA_COLUMNS,
+  EXTRA_TERMS,
+  type ExtraColumn,
+  type Monitor,
+  monitorOf,
+} from './judge.js';
 import { batchesOf, DEFAULT_PREFETCH, type TrainPart } from './prefetch.js';
-import { Averages, ProgramCache } from './programs.js';
-import { type EpochRecord, EXTRA_COLUMNS, EXTRA_TERMS, type ExtraColumn, type Monitor, monitorOf } from './records.js';
+import { Averages, batchFeeds, FedPrograms, scalarFeeds, type TrainableNetwork } from './programs.js';
 import { Stepper } from './stepper.js';
-import { EpochJudge } from './stopping.js';
 import { TrainingWatch } from './watch.js';
 
 type Tensors = Record<string, Tensor>;
@@ -130,7 +135,7 @@ class TrainingRun {
   readonly #input: TrainLoopInput;
   readonly #state: DeviceState;
   readonly #stepper: Stepper;
-  readonly #evaluations: ProgramCache;
+  readonly #evaluations: FedPrograms;
   readonly #schedule: LearningRateSchedule;
   readonly #shuffle: LegacyRng;
   readonly #monitor: Monitor;
@@ -156,7 +161,7 @@ class TrainingRun {
     this.#shuffle = new LegacyRng((config.seed + 1) >>> 0);
     this.#refiner = config.position_trainable ? refinerOf(config, input.training.dataset.raw) : undefined;
     const averaged = config.weight_averaging > 0;
-    this.#evaluations = new ProgramCache(backend, (b) => network.evaluate(b, { averaged }));
+    this.#evaluations = new FedPrograms(backend, (b) => network.evaluate(b, { averaged }));
     this.#stepper = new Stepper({
       network,
       backend,
@@ -193,7 +198,7 @@ class TrainingRun {
     if (!network.evaluate(groups.length).outputs.has('intensity_ratio')) return;
     // Averages begin with the first step; the program of the weights themselves is needed only here then.
     const averaged = config.weight_averaging > 0;
-    const programs = averaged ? new ProgramCache(this.#input.backend, (b) => network.evaluate(b)) : this.#evaluations;
+    const programs = averaged ? new FedPrograms(this.#input.backend, (b) => network.evaluate(b)) : this.#evaluations;
     const seen = await this.#evaluate({ dataset: training.dataset, groups }, programs);
     if (averaged) await programs.dispose();
     this.#watch.beforeTraining({ intensity_ratio: seen.mean('intensity_ratio') });
@@ -313,7 +318,7 @@ class TrainingRun {
   }
 
   /** The losses of the configuration in full, whatever the stage. */
-  async #evaluate(part: TrainPart, programs: ProgramCache): Promise<Averages> {
+  async #evaluate(part: TrainPart, programs: FedPrograms): Promise<Averages> {
     const { config, training } = this.#input;
     const averages = new Averages();
     for await (const { indices, arrays } of batchesOf(part, config.batch_size, this.#ahead)) {

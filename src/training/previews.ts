@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
+import { spreadIndices } from '../core/numbers.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PreparedScan } from '../data/preparedScan.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
@@ -95,7 +96,7 @@ export class Previews {
   async #draw(epoch: number, predictor: Predictor): Promise<void> {
     const { config, scan } = this.options;
     const { recon_log_num_patches: count, recon_log_fixed_indices: fixed, recon_log_stitch } = config.execution;
-    const groups = fixed ?? evenly(scan.groups.count, count);
+    const groups = fixed ?? spreadIndices(scan.groups.count, count);
     const tiles: Tile[] = [];
     for await (const { indices, arrays } of batchesOf(
       { dataset: scan.dataset, groups: Int32Array.from(groups) },
@@ -117,7 +118,7 @@ export class Previews {
     const { config, scan, network } = this.options;
     const { N } = config.model;
     const { C, coordsNn, count } = scan.groups;
-    const chosen = Int32Array.from(evenly(count, config.execution.recon_log_max_stitch_samples ?? count));
+    const chosen = spreadIndices(count, config.execution.recon_log_max_stitch_samples ?? count);
     const places = Array.from(chosen).flatMap((g) => Array.from(coordsNn.subarray(2 * g * C, 2 * (g + 1) * C)));
     const [xs, ys] = [0, 1].map((axis) =>
       Float64Array.from({ length: places.length / 2 }, (_, i) => places[2 * i + axis]),
@@ -136,12 +137,6 @@ export class Previews {
     await writeAtomically(path.join(this.options.outputDir, 'previews', name), png);
     await this.options.image(`previews/${what}`, epoch, png);
   }
-}
-
-/** `count` of the numbers 0 … n − 1, evenly spaced; all of them where there are no more. */
-function evenly(n: number, count: number): number[] {
-  const taken = Math.min(n, count);
-  return Array.from({ length: taken }, (_, i) => Math.floor((i * n) / taken));
 }
 
 /** The first member of a group. */

@@ -1,32 +1,80 @@
-/** Programs compiled once for each batch size, and means of their outputs. */
-import type { Backend, Compiled, DeviceState } from '../backends/backend.js';
+/** The programs of training: what a network must have, what its programs are fed, and means of what they answer. */
+import type { Backend, DeviceState } from '../backends/backend.js';
+import { ProgramCache } from '../backends/programs.js';
+import { PtychoError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
+import type { DatasetBatch } from '../data/dataset.js';
 import type { Program } from '../graph/program.js';
-import { type Available, feedsFor } from './feeds.js';
+import type { ParameterSpec } from '../model/parameters.js';
 
-/** Compiles a program for each batch size when it is first needed. */
-export class ProgramCache {
-  readonly #compiled = new Map<number, { readonly program: Program; readonly compiled: Promise<Compiled> }>();
+/** A network with the programs of training; `PtychoNetwork` is one. */
+export interface TrainableNetwork {
+  readonly parameters: readonly Pick<ParameterSpec, 'name' | 'shape' | 'fixed'>[];
+  initialWeights(seed: number): Record<string, Tensor>;
+  initialOptimiserState(): Record<string, Tensor>;
+  trainStep(batch: number): Program;
+  accumulateStep(batch: number): Program;
+  applyStep(): Program;
+  evaluate(batch: number, options?: { readonly averaged?: boolean }): Program;
+}
+
+/** Everything that a program may ask for: each is made only when it is declared. */
+export type Available = Readonly<Record<string, Tensor | undefined>>;
+
+/** The arrays of a batch by the names of inputs; `positions` replaces those of the data set. */
+export function batchFeeds(arrays: DatasetBatch, positions: Tensor = arrays.positions): Available {
+  const { labels } = arrays;
+  return {
+    input: arrays.diffraction,
+    input_positions: positions,
+    label_real: labels && { data: labels.re, shape: labels.shape },
+    label_imag: labels && { data: labels.im, shape: labels.shape },
+  };
+}
+
+/** Numbers as feeds. */
+export function scalarFeeds(values: Readonly<Record<string, number>>): Available {
+  return Object.fromEntries(Object.entries(values).map(([name, v]) => [name, { data: Float32Array.of(v), shape: [] }]));
+}
+
+/**
+ * What a program declares, out of what there is.
+ * @throws PtychoError GRAPH_INVALID for an input that training cannot feed.
+ */
+export function feedsFor(program: Program, available: Available): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const name of program.inputs.keys()) {
+    const value = available[name];
+    if (value === undefined) {
+      throw new PtychoError('GRAPH_INVALID', `${program.name} asks for "${name}", which training does not have.`, {
+        program: program.name,
+        input: name,
+      });
+    }
+    feeds[name] = value;
+  }
+  return feeds;
+}
+
+/** The programs of each batch size, compiled when they are first needed. */
+export class FedPrograms {
+  readonly #programs: ProgramCache<number>;
 
   constructor(
-    readonly backend: Backend,
-    readonly build: (batch: number) => Program,
-  ) {}
+    backend: Backend,
+    private readonly build: (batch: number) => Program,
+  ) {
+    this.#programs = new ProgramCache(backend);
+  }
 
   /** Runs the program of a batch size with those of the available arrays that it declares. */
   async run(batch: number, available: Available, state: DeviceState): Promise<Record<string, Tensor>> {
-    let entry = this.#compiled.get(batch);
-    if (!entry) {
-      const program = this.build(batch);
-      entry = { program, compiled: this.backend.compile(program) };
-      this.#compiled.set(batch, entry);
-    }
-    return (await entry.compiled).run(feedsFor(entry.program, available), state);
+    const { program, compiled } = await this.#programs.get(batch, () => this.build(batch));
+    return compiled.run(feedsFor(program, available), state);
   }
 
-  async dispose(): Promise<void> {
-    for (const { compiled } of this.#compiled.values()) await (await compiled).dispose();
-    this.#compiled.clear();
+  dispose(): Promise<void> {
+    return this.#programs.dispose();
   }
 }
 

@@ -9,10 +9,15 @@
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { Tensor } from '../core/tensor.js';
 import type { PositionRefiner } from '../model/positionRefiner.js';
-import { type Available, batchFeeds, scalarFeeds } from './feeds.js';
-import type { TrainableNetwork } from './network.js';
 import type { LoadedBatch } from './prefetch.js';
-import { type Averages, ProgramCache } from './programs.js';
+import {
+  type Available,
+  type Averages,
+  batchFeeds,
+  FedPrograms,
+  scalarFeeds,
+  type TrainableNetwork,
+} from './programs.js';
 
 /** What holds for a step. */
 export interface StepRates {
@@ -40,16 +45,16 @@ interface Pending {
 /** Runs training steps on a state of the engine. */
 export class Stepper {
   readonly #options: StepperOptions;
-  readonly #steps: ProgramCache;
-  readonly #apply: ProgramCache;
+  readonly #steps: FedPrograms;
+  readonly #apply: FedPrograms;
   #pending: Pending[] = [];
   #rates: StepRates | undefined;
 
   constructor(options: StepperOptions) {
     const { network, backend, accumulate } = options;
     this.#options = options;
-    this.#steps = new ProgramCache(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b)));
-    this.#apply = new ProgramCache(backend, () => network.applyStep());
+    this.#steps = new FedPrograms(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b)));
+    this.#apply = new FedPrograms(backend, () => network.applyStep());
   }
 
   /** Takes a batch; its outputs, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */

@@ -1,5 +1,5 @@
 /**
- * `train(config, data)`: a scan in, a model out, no files written.
+ * Training: scans in, a model out, no files written.
  *
  * @example
  * const model = await train({ nepochs: 40, model: { gridsize: 2 } }, 'scan.npz', { onProgress: ({ done }) => bar(done) });
@@ -10,10 +10,19 @@
 import type { Backend } from '../backends/backend.js';
 import { trainingDefinition } from '../config/commands.js';
 import type { DataConfig, ExecutionConfig, ModelConfig, TrainingRequest } from '../config/schema.js';
+import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
+import { recordOfScale } from '../model/scale.js';
+import type { BundleContent } from '../persistence/bundle.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { completeConfig, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
-import { type TrainedModel, type TrainingStart, trainModel } from './trainModel.js';
+import { freshWeights, type InitialBundle, openInitialBundle } from './init.js';
+import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
+import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';
+
+export type { TrainingData } from './prepare.js';
 
 /** Any part of a training configuration; the rest has its defaults (docs/configuration.md). */
 export type TrainingOptions = Partial<Omit<TrainingRequest, 'model' | 'data' | 'execution'>> & {
@@ -53,30 +62,139 @@ export async function trainScans(
   data: TrainingScans,
   services: TrainServices = {},
 ): Promise<{ readonly model: PtychoModel; readonly run: TrainedModel }> {
-  const { logger, backend: running } = services;
+  const { logger, backend: running, onEpoch } = services;
   const request = completeConfig(trainingDefinition, config, logger);
-  const scans = typeof data === 'object' && 'train' in data ? data : { train: data };
-  const work = async (trainScan: Parameters<Parameters<typeof withScan>[3]>[0], test?: typeof trainScan) => {
+  const named = typeof data === 'object' && 'train' in data ? data : { train: data };
+  return withTrainingScans(request, named, logger, async (scans) => {
     const engine = await startEngine({ backend: running ?? request.backend, execution: request.execution }, logger);
     try {
-      const run = await trainModel(request, { train: trainScan, test }, engine, services, {
-        onEpoch: services.onEpoch,
-      });
+      const run = await trainModel(request, scans, engine, services, { onEpoch });
       return { model: PtychoModel.of(run.content, engine, engine !== running), run };
     } catch (error) {
       if (engine !== running) await engine.dispose();
       throw error;
     }
-  };
-  const { test } = scans;
-  return withScan(scans.train, request, logger, (trainScan) =>
+  });
+}
+
+/**
+ * Opens the scans that are named and closes them when the work is done; open ones stay open. A named test scan is opened whole:
+ * positions and product belong to the training file (those beside the test file are still found).
+ * @throws PtychoError as `openScan`, and what the work throws
+ */
+export function withTrainingScans<T>(
+  request: TrainingRequest,
+  { train, test }: { readonly train: ScanInput; readonly test?: ScanInput },
+  logger: Logger | undefined,
+  work: (scans: TrainingData) => Promise<T>,
+): Promise<T> {
+  const data = { ...request.data, positions: null, product: null };
+  return withScan(train, request, logger, (trainScan) =>
     test === undefined
-      ? work(trainScan)
-      : withScan(test, requestForTest(request), logger, (testScan) => work(trainScan, testScan)),
+      ? work({ train: trainScan })
+      : withScan(test, { ...request, n_groups: null, n_subsample: null, data }, logger, (testScan) =>
+          work({ train: trainScan, test: testScan }),
+        ),
   );
 }
 
-/** A named test scan is opened whole; positions and product belong to the training file. */
-function requestForTest(request: TrainingRequest): TrainingRequest {
-  return { ...request, n_groups: null, n_subsample: null, data: { ...request.data, positions: null, product: null } };
+/** A trained network with all that is known of it. */
+export interface TrainedModel extends PreparedTraining {
+  readonly result: TrainLoopResult;
+  /** What `saveBundle` takes: weights of the best epoch, scales, statistics, history. */
+  readonly content: BundleContent;
+}
+
+/** How a prepared run starts, and who looks on. */
+export interface TrainingStart {
+  /** Goes on from here instead of from the first epoch. */
+  readonly from?: LoopState;
+  /** The weights of the first epoch; those that `config.init` names, or fresh ones, where not given. */
+  readonly initial?: InitialBundle;
+  /** SHA-256 of the bundle that the run began from, where `from` goes on with it. */
+  readonly init?: string | null;
+  readonly onEpoch?: TrainLoopInput['onEpoch'];
+}
+
+/**
+ * Trains on an engine; the best epoch is kept, also when cancelled.
+ * @throws PtychoError from engine and data; TRAINING_FAILED when the loss stops being a number; CANCELLED before the first
+ * epoch is done.
+ */
+export async function trainModel(
+  request: TrainingRequest,
+  data: TrainingData,
+  backend: Backend,
+  services: Services = {},
+  start: TrainingStart = {},
+): Promise<TrainedModel> {
+  const trained = await trainPrepared(await prepareTraining(request, data, services), backend, services, start);
+  if (trained.result.failure) throw trained.result.failure;
+  return trained;
+}
+
+/** The second half of {@link trainModel}; a run that failed after its first epoch says so in `result.failure`. */
+export async function trainPrepared(
+  prepared: PreparedTraining,
+  backend: Backend,
+  services: Services = {},
+  start: TrainingStart = {},
+): Promise<TrainedModel> {
+  const { config, network, training, validation } = prepared;
+  const { from, onEpoch } = start;
+  const initial =
+    start.initial ??
+    (config.init !== null && !from
+      ? await openInitialBundle(config.init, network, mlflowAccess(config.execution))
+      : undefined);
+  const result = await trainLoop({
+    config,
+    network,
+    backend,
+    training,
+    validation,
+    from,
+    initialWeights: from ? undefined : (initial?.weights ?? (await freshWeights(network, config, training, backend))),
+    signal: services.signal,
+    logger: services.logger,
+    onProgress: services.onProgress,
+    onEpoch: async (record, view) => {
+      services.logger?.debug?.(`epoch ${record.epoch}: loss ${record.loss.toPrecision(5)}`);
+      await onEpoch?.(record, view);
+    },
+  });
+  return { ...prepared, result, content: contentOf(prepared, result, backend, start.init ?? initial?.sha256) };
+}
+
+function contentOf(
+  { config, network, scan }: PreparedTraining,
+  result: TrainLoopResult,
+  backend: Backend,
+  init: string | undefined,
+): BundleContent {
+  const { scale, canvasSide_px, meanAmplitude } = network.spec;
+  return {
+    createdBy,
+    backend: backend.info.name,
+    engine: backend.info.engine,
+    config,
+    canvasSide_px,
+    scale: recordOfScale(scale, config.scale_contract_version, scan.raw.domain),
+    statistics: {
+      meanPower: scan.statistics.meanPower,
+      meanCounts: scale.meanCounts,
+      meanAmplitude,
+      nPatterns: scan.raw.count,
+    },
+    training: {
+      epochs: result.history.length,
+      bestEpoch: result.bestEpoch,
+      monitor: result.monitored,
+      value: result.bestLoss,
+      ...(init === undefined ? {} : { init }),
+    },
+    history: result.history.map((r) => ({ ...r })),
+    probe: network.probeOf(result.weights),
+    weights: result.weights,
+  };
 }

@@ -7,7 +7,7 @@
  * watch.beforeTraining({ intensity_ratio: 1e-4 });
  * watch.epoch(record);
  */
-import type { EpochRecord } from './records.js';
+import type { EpochRecord } from './judge.js';
 
 /** Beyond these a training is ill; healthy ones stay far away (`tests/workflows/trainWatch.test.ts`). */
 export const WATCH_LIMITS = {

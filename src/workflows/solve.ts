@@ -29,13 +29,14 @@ import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/readJson.js';
+import { scanFingerprint } from '../persistence/runState.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
 import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';
-import { checkState, fingerprintOf, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from '../solvers/state.js'; // biome-ignore format: one line
+import { checkState, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from '../solvers/state.js'; // biome-ignore format: one line
 import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from '../solvers/write.js';
 import { checkProductName, writeSolvedProduct } from './solveProduct.js';
 
@@ -149,7 +150,7 @@ class Solve {
     const opening = performance.now();
     if (config.noise_model === 'poisson') requireCounted(raw);
     requireSolverMemory(raw, this.#options, { threads: config.execution.threads, logger });
-    const scan = await fingerprintOf(raw);
+    const scan = await scanFingerprint(raw);
     const resumed = await this.#resumed(scan);
     const start = config.init === null || resumed ? undefined : await startFrom(config.init, raw, config, services);
     const backend = await solverBackend(config, raw.N, logger);
@@ -189,7 +190,7 @@ class Solve {
     checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan, hasResults });
     services.logger?.info(
       epoch < this.#options.epochs
-        ? `Going on after epoch ${epoch} from ${stored.file}.`
+        ? `Resuming after epoch ${epoch} from ${stored.file}.`
         : `All ${counted(epoch, 'epoch')} are done; writing the results from ${stored.file}.`,
     );
     return stored;

@@ -8,7 +8,7 @@ import { resolveConfig } from '../../src/config/resolve.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { openScan } from '../../src/data/preparedScan.js';
 import { writeScan } from '../../src/data/scanWriter.js';
-import { prepareTraining } from '../../src/training/trainModel.js';
+import { prepareTraining } from '../../src/training/prepare.js';
 
 const FIXTURE = 'fixtures/lines64.npz';
 let folder: string;

@@ -94,7 +94,7 @@ describe('a tiny study', () => {
       const summary = await run({}, { info: (m) => heard.push(m), warn: (m) => heard.push(m) });
       expect(summary.steps).toEqual({ done: STEPS - 9, reused: 9 });
       expect(heard).toContain('Phase E, dose 100000: training the baseline: done before.');
-      expect(heard).toContainEqual(expect.stringMatching(/^Going on after epoch 1 from/));
+      expect(heard).toContainEqual(expect.stringMatching(/^Resuming after epoch 1 from/));
       expect(failed(summary.verification.checks)).toEqual([]);
       expect(summary.verification).toMatchObject({ all_passed: true, n_passed: 10, n_checks: 10 });
       expect(summary.results).toMatchObject([

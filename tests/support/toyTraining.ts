@@ -15,7 +15,7 @@ import {
   type StepParts,
   trainingStep,
 } from '../../src/model/trainingSteps.js';
-import type { TrainableNetwork } from '../../src/training/network.js';
+import type { TrainableNetwork } from '../../src/training/programs.js';
 
 const SIDE = 2;
 

@@ -8,10 +8,8 @@ import { type TrainingConfig, trainingConfigSchema } from '../../src/config/sche
 import { LegacyRng } from '../../src/core/rng.js';
 import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
 import { type CheckpointContent, openCheckpoint } from '../../src/persistence/checkpoint.js';
-import { checkResumable, warnOfEngine } from '../../src/persistence/resume.js';
-import { CheckpointFolder, findCheckpoint } from '../../src/training/checkpoints.js';
-import { type EpochRecord, monitorOf } from '../../src/training/records.js';
-import { EpochJudge } from '../../src/training/stopping.js';
+import { CheckpointFolder, checkResumable, findCheckpoint, warnOfEngine } from '../../src/training/checkpoints.js';
+import { EpochJudge, type EpochRecord, monitorOf } from '../../src/training/judge.js';
 
 let run: string;
 beforeEach(async () => {

@@ -4,9 +4,9 @@ import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { createTensorflowBackend } from '../../src/backends/tf/backend.js';
 import { isPtychoError } from '../../src/core/errors.js';
+import { monitorOf } from '../../src/training/judge.js';
 import { type LoopState, type TrainLoopInput, trainLoop } from '../../src/training/loop.js';
 import { batchesOf } from '../../src/training/prefetch.js';
-import { monitorOf } from '../../src/training/records.js';
 import { flatten, type ToyOptions, toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 
 let backend: Backend;

@@ -64,7 +64,7 @@ describe('resume', () => {
   it('after Ctrl-C ends with the bytes of the uninterrupted run, in the same folder and in another one', async () => {
     expect(await bundleHash(at('stopped'))).not.toBe(whole);
     const elsewhere = await train(request('elsewhere', { resume: at('stopped') }));
-    expect(elsewhere.said).toContainEqual(expect.stringMatching(/^Going on after epoch 1 from .*last\.ckpt\.zip\.$/));
+    expect(elsewhere.said).toContainEqual(expect.stringMatching(/^Resuming after epoch 1 from .*last\.ckpt\.zip\.$/));
     expect(elsewhere.summary).toMatchObject({ resumedAfter: 1, epochs: 2, cancelled: false });
     await cp(at('stopped'), at('same'), { recursive: true });
     await train(request('same', { resume: at('same') }));

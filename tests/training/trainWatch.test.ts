@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
+import type { EpochRecord } from '../../src/training/judge.js';
 import { type LoopState, trainLoop } from '../../src/training/loop.js';
-import type { EpochRecord } from '../../src/training/records.js';
 import { TrainingWatch } from '../../src/training/watch.js';
 import { toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 

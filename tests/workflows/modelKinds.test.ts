@@ -10,7 +10,8 @@ import { scanForModel } from '../../src/reconstruction/scanForModel.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { prepareTraining, trainModel } from '../../src/training/trainModel.js';
+import { prepareTraining } from '../../src/training/prepare.js';
+import { trainModel } from '../../src/training/train.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
 

@@ -10,7 +10,7 @@ import { writeScan } from '../../src/data/scanWriter.js';
 import { relativeObjectError } from '../../src/evaluation/align.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { readProductFile } from '../../src/persistence/product/read.js';
-import { hashOf } from '../../src/persistence/resume.js';
+import { hashOf } from '../../src/persistence/runState.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { requireSolverMemory } from '../../src/solvers/memory.js';
 import { runSolver } from '../../src/solvers/run.js';

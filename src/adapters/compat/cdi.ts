@@ -22,7 +22,7 @@ import type { PatchPlacement } from '../../reconstruction/reconstruct.js';
 import { scanForModel } from '../../reconstruction/scanForModel.js';
 import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { placeFactors, transposePatches } from '../../reconstruction/stitching.js';
-import type { EpochRecord } from '../../training/records.js';
+import type { EpochRecord } from '../../training/judge.js';
 import { type TrainServices, trainScans } from '../../training/train.js';
 import { reconstruct } from '../../workflows/reconstruct.js';
 

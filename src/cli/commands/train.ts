@@ -42,7 +42,7 @@ function requireScan({ train_data_file, resume }: TrainingRequest): void {
 }
 
 function summaryText(summary: TrainSummary): string {
-  const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped for want of improvement' : 'Trained';
+  const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped early (no improvement)' : 'Trained';
   const epochs = `${formatCount(summary.epochs)} ${noun(summary.epochs, 'epoch')}`;
   const resumed =
     summary.resumedAfter > 0 ? ` (${formatCount(summary.resumedAfter)} of them before it was resumed)` : '';

@@ -26,11 +26,11 @@ export async function createLoggers(
 ): Promise<MetricLogger> {
   switch (config.execution.logger_backend) {
     case 'csv': {
-      const { CsvLogger } = await import('./csv.js');
+      const { CsvLogger } = await import('./files.js');
       return new GuardedLogger(new CsvLogger(), `The metrics in ${outputDir}`, logger);
     }
     case 'tensorboard': {
-      const { TensorBoardLogger } = await import('./tensorboard.js');
+      const { TensorBoardLogger } = await import('./files.js');
       return new GuardedLogger(new TensorBoardLogger(), `The TensorBoard files in ${outputDir}`, logger);
     }
     case 'mlflow': {
@@ -76,7 +76,9 @@ class GuardedLogger implements MetricLogger {
     } catch (error) {
       if (this.#told) return;
       this.#told = true;
-      this.#logger.warn(`${this.#what} cannot be written any more: ${messageOf(error)}. Training goes on without.`);
+      this.#logger.warn(
+        `${this.#what} cannot be written any more: ${messageOf(error)}. Training continues without it.`,
+      );
     }
   }
 }

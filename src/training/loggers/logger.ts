@@ -1,7 +1,10 @@
 /** Where the figures of a training run go besides `history.csv`: the interface that the training loop calls. */
-
+import path from 'node:path';
 import type { TrainingConfig } from '../../config/schema.js';
 import type { Provenance } from '../../core/services.js';
+
+/** The file below the output folder that the CSV logger writes. */
+export const METRICS_FILE = path.join('logs', 'metrics.csv');
 
 /** The figures of one epoch (counted from 1), by column of `history.csv`; null where the epoch has no such value. */
 export type EpochFigures = Readonly<Record<string, number | null>> & { readonly epoch: number };

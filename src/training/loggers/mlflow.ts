@@ -168,7 +168,9 @@ export class MlflowLogger implements MetricLogger {
     } catch (error) {
       if (!(error instanceof MlflowError)) throw error;
       if (this.#lostSince === undefined) {
-        this.#logger.warn(`MLflow does not take what this run logs: ${messageOf(error)}. Training goes on without it.`);
+        this.#logger.warn(
+          `MLflow does not accept what this run logs: ${messageOf(error)}. Training continues without it.`,
+        );
       }
       this.#lostSince = this.#now();
       return false;

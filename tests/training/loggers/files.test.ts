@@ -6,9 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type TrainingConfig, trainingConfigSchema } from '../../../src/config/schema.js';
 import { encodePng } from '../../../src/report/png.js';
 import { createLoggers } from '../../../src/training/loggers/create.js';
-import { CsvLogger } from '../../../src/training/loggers/csv.js';
+import { CsvLogger, TensorBoardLogger } from '../../../src/training/loggers/files.js';
 import type { MetricLogger } from '../../../src/training/loggers/logger.js';
-import { TensorBoardLogger } from '../../../src/training/loggers/tensorboard.js';
 import { readEventFile } from '../../support/eventFile.js';
 
 let folder: string;
@@ -143,6 +142,6 @@ describe('createLoggers', () => {
     for (let epoch = 2; epoch <= 4; epoch++) await logger.epoch({ epoch, loss: 1 });
     await logger.finish('finished');
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/cannot be written any more: .*Training goes on without\.$/);
+    expect(warnings[0]).toMatch(/cannot be written any more: .*Training continues without it\.$/);
   });
 });

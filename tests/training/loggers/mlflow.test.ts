@@ -181,7 +181,7 @@ describe('a server that is not there', () => {
     await logger.image('a', 5, Uint8Array.of(1));
     expect(said.filter((line) => line.startsWith('warn'))).toEqual([
       expect.stringMatching(
-        /^warn MLflow does not take what this run logs: .*cannot be reached.*Training goes on without it\.$/,
+        /^warn MLflow does not accept what this run logs: .*cannot be reached.*Training continues without it\.$/,
       ),
     ]);
     await server.listen();

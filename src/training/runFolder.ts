@@ -1,0 +1,375 @@
+/**
+ * A training that leaves files. On the way checkpoints, previews and the figures that go to the logger; at the end the bundle,
+ * `history.csv`, `run.json`, refined positions and, with `do_stitching`, the reconstruction of the test scan.
+ */
+import path from 'node:path';
+import type { Backend, BackendInfo } from '../backends/backend.js';
+import { describeEngine, selectBackend } from '../backends/select.js';
+import type { TrainingRequest } from '../config/schema.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
+import { type Logger, silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
+import { counted } from '../core/words.js';
+import { memberRows } from '../data/preparedScan.js';
+import { writeNpz } from '../formats/npz.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import type { CheckpointEngine } from '../persistence/checkpoint.js';
+import { encodeHistory } from '../persistence/history.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { type ScanFingerprint, trainingFingerprint } from '../persistence/runState.js';
+import { chooseCropSide } from '../reconstruction/frame.js';
+import { modelOf, saveModel } from '../reconstruction/ptychoModel.js';
+import { reconstructDataset } from '../reconstruction/reconstruct.js';
+import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
+import { CheckpointFolder, checkResumable, type FoundCheckpoint, findCheckpoint, warnOfEngine } from './checkpoints.js';
+import { type InitialBundle, openInitialBundle } from './init.js';
+import { EpochJudge, type EpochRecord, monitorOf } from './judge.js';
+import { createLoggers, type MetricLogger } from './loggers/create.js';
+import type { EpochView, LoopState } from './loop.js';
+import { type PreparedTraining, prepareTraining } from './prepare.js';
+import { Previews } from './previews.js';
+import { type TrainedModel, trainPrepared, withTrainingScans } from './train.js';
+
+/** What a run came to. */
+export interface TrainSummary {
+  readonly epochs: number;
+  readonly bestEpoch: number;
+  readonly bestLoss: number;
+  readonly monitored: string;
+  readonly seconds: number;
+  readonly patternsPerSecond: number;
+  readonly outputDir: string;
+  readonly cancelled: boolean;
+  /** Ended by `early_stop_patience`. */
+  readonly stoppedEarly: boolean;
+  /** Epochs that were done before this run resumed; 0: it began from the beginning. */
+  readonly resumedAfter: number;
+  /** Files in the folder that are new. */
+  readonly files: readonly string[];
+  /** Where it ran. */
+  readonly device: 'cpu' | 'cuda';
+  readonly history: readonly EpochRecord[];
+}
+
+/**
+ * Looks at what can be judged without opening anything.
+ * @returns the scan to train on
+ * @throws PtychoError CONFIG_INVALID
+ */
+export function checkTrainingRequest(request: TrainingRequest): string {
+  requireThreads(request.execution.threads);
+  if (request.train_data_file === null) {
+    throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
+      key: 'train_data_file',
+    });
+  }
+  if (request.do_stitching && request.test_data_file === null) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'do_stitching needs test_data_file, the scan to reconstruct after training; name it, or run "ptychopinn infer" later.',
+      { key: 'do_stitching' },
+    );
+  }
+  return request.train_data_file;
+}
+
+/**
+ * Trains on the files that a request names and writes to its `output_dir`, which the caller owns. The best epoch is saved, also when
+ * cancelled.
+ * @param makeFolder makes that folder; nothing is written before scans and configuration have been found good
+ * @throws PtychoError for anything wrong with configuration, scan or engine; TRAINING_FAILED when the loss stops being a number (the
+ * best epoch until then is saved)
+ */
+export async function trainToFolder(
+  request: TrainingRequest,
+  makeFolder: () => Promise<void>,
+  services: Services = {},
+): Promise<TrainSummary> {
+  const logger = services.logger ?? silentLogger;
+  const files = { train: checkTrainingRequest(request), test: request.test_data_file ?? undefined };
+  return withTrainingScans(request, files, logger, async (scans) => {
+    const prepared = await prepareTraining(request, scans, services);
+    const start = await startOf(prepared, logger);
+    const { config, provenance } = prepared;
+    await makeFolder();
+    // Leave to overwrite is given once, not to those who begin from this file.
+    const { overwrite: _, ...begun } = config;
+    await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
+    const backend = await selectBackend(config, logger);
+    try {
+      logger.info(describeEngine(backend.info));
+      return await new RunFolder(prepared, start, backend, services).train();
+    } finally {
+      await backend.dispose();
+    }
+  });
+}
+
+/** Where a run begins. */
+interface Start {
+  readonly scan: ScanFingerprint;
+  readonly initial?: InitialBundle;
+  readonly resumed?: FoundCheckpoint;
+}
+
+/**
+ * Finds what `init` and `resume` name, and refuses what cannot go on.
+ * @throws PtychoError
+ */
+async function startOf({ config, network, scan, test }: PreparedTraining, logger: Logger): Promise<Start> {
+  const initial =
+    config.init === null ? undefined : await openInitialBundle(config.init, network, mlflowAccess(config.execution));
+  const fingerprint = await trainingFingerprint(scan, test);
+  if (config.resume === null) return { scan: fingerprint, initial };
+  const resumed = await findCheckpoint(config.resume, logger);
+  if (!resumed) {
+    logger.info(
+      `The run in ${config.resume} was stopped before its first checkpoint, so it starts from the beginning.`,
+    );
+    return { scan: fingerprint, initial };
+  }
+  const { content, file } = resumed;
+  checkResumable(content, { config, scan: fingerprint, init: initial?.sha256 ?? null, folder: config.resume });
+  logger.info(`Resuming after epoch ${content.epoch} from ${file}.`);
+  return { scan: fingerprint, initial, resumed };
+}
+
+/** One run and its folder, everything opened. */
+class RunFolder {
+  readonly #folder: string;
+  readonly #logger: Logger;
+  /** SHA-256 of the bundle that the run began from. */
+  readonly #init: string | null;
+
+  constructor(
+    private readonly prepared: PreparedTraining,
+    private readonly start: Start,
+    private readonly backend: Backend,
+    private readonly services: Services,
+  ) {
+    const { resumed, initial } = start;
+    this.#folder = prepared.config.output_dir;
+    this.#logger = services.logger ?? silentLogger;
+    this.#init = resumed ? resumed.content.init : (initial?.sha256 ?? null);
+  }
+
+  async train(): Promise<TrainSummary> {
+    const { prepared, backend, services } = this;
+    const { resumed, initial } = this.start;
+    const { config } = prepared;
+    if (resumed) warnOfEngine(resumed.content.engine, engineOf(backend.info), config.resume as string, this.#logger);
+    const metrics = await createLoggers(config, this.#folder, services.logger);
+    const onEpoch = await this.#record(metrics);
+    try {
+      const trained = await trainPrepared(prepared, backend, services, {
+        from: resumed && loopStateOf(resumed),
+        initial,
+        init: this.#init,
+        onEpoch,
+      });
+      const files = await this.#write(trained);
+      await metrics.artifact(path.join(this.#folder, 'wts.zip'));
+      const { result } = trained;
+      if (result.failure) throw this.#failed(result.failure, result.bestEpoch);
+      if (result.stoppedEarly) {
+        this.#logger.info(
+          `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${counted(config.execution.early_stop_patience, 'epoch')}.`,
+        );
+      }
+      if (config.do_stitching && !result.cancelled) files.push(...(await this.#stitch(trained)));
+      await metrics.finish(result.cancelled ? 'cancelled' : 'finished');
+      return this.#summary(trained, files);
+    } catch (error) {
+      await metrics.finish(isPtychoError(error, 'CANCELLED') ? 'cancelled' : 'failed');
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the folders and starts the logger.
+   * @returns what is done after an epoch; the checkpoint comes last, so that what is before it is done again rather than left out
+   * @throws PtychoError OUTPUT_UNWRITABLE, or CONFIG_INVALID for a logger or previews that cannot be.
+   */
+  async #record(metrics: MetricLogger): Promise<(record: EpochRecord, view: EpochView) => Promise<void>> {
+    const { prepared, backend } = this;
+    const { resumed } = this.start;
+    const { config, provenance, network, scan, training, validation } = prepared;
+    const previews = await Previews.open({
+      config,
+      network,
+      backend,
+      scan,
+      measured: validation.groups.length > 0 ? validation : training,
+      outputDir: this.#folder,
+      image: (tag, epoch, png) => metrics.image(tag, epoch, png),
+      epochsDone: resumed?.content.epoch ?? 0,
+    });
+    const checkpoints = new CheckpointFolder(this.#folder);
+    if (config.execution.enable_checkpointing) await this.#prepare(checkpoints);
+    const sameFolder = resumed !== undefined && checkpoints.holds(resumed.file);
+    const epochsDone = resumed?.content.epoch;
+    await metrics.start({ config, provenance, outputDir: this.#folder, resumed: sameFolder, epochsDone });
+    // Elsewhere the logger knows nothing of the epochs that are done.
+    if (resumed && !sameFolder) for (const record of resumed.content.history) await metrics.epoch(record);
+    return async (record, view) => {
+      await metrics.epoch(withoutGaps(record));
+      await previews.epoch(record.epoch, () => view.weights());
+      if (config.execution.enable_checkpointing) await this.#save(checkpoints, view);
+    };
+  }
+
+  async #prepare(checkpoints: CheckpointFolder): Promise<void> {
+    const { config, validation } = this.prepared;
+    const { resumed } = this.start;
+    await checkpoints.make();
+    if (!resumed) {
+      if ((await checkpoints.files()).length > 0) {
+        this.#logger.info(
+          `${checkpoints.folder} holds checkpoints of an earlier run; they are replaced after the first epoch (to go on with that run instead: --resume ${config.output_dir}).`,
+        );
+      }
+      return;
+    }
+    const judge = new EpochJudge(monitorOf(config.execution, validation.groups.length > 0), config);
+    for (const record of loopStateOf(resumed).history) judge.add(record);
+    const { epoch } = resumed.content;
+    await checkpoints.takeOver(resumed.file, judge, { epoch, keep: config.execution.checkpoint_save_top_k });
+  }
+
+  async #save(checkpoints: CheckpointFolder, view: EpochView): Promise<void> {
+    const { config } = this.prepared;
+    const { best, ...state } = await view.snapshot();
+    const content = {
+      ...state,
+      engine: engineOf(this.backend.info),
+      config,
+      scan: this.start.scan,
+      init: this.#init,
+      bestEpoch: best.epoch,
+      bestWeights: best.weights,
+      bestPositions: best.positions,
+    };
+    await checkpoints.save(content, view.judge, config.execution.checkpoint_save_top_k);
+  }
+
+  async #write({ scan, result, content }: TrainedModel): Promise<string[]> {
+    const { config } = this.prepared;
+    const { resumed } = this.start;
+    const at = (name: string) => path.join(this.#folder, name);
+    await writeAtomically(at('history.csv'), encodeHistory(content.history));
+    await saveModel(this.#folder, modelOf(content));
+    const { positions } = result;
+    if (positions) {
+      const axis = (data: Float64Array) => ({ data, shape: [data.length] });
+      await writeNpz(at('positions.npz'), {
+        xcoords: axis(positions.xs),
+        ycoords: axis(positions.ys),
+        xcoords_start: axis(scan.raw.xcoords),
+        ycoords_start: axis(scan.raw.ycoords),
+      });
+    }
+    await writeAtomically(
+      at('run.json'),
+      json({
+        finished: new Date().toISOString(),
+        cancelled: result.cancelled,
+        stopped_early: result.stoppedEarly,
+        failure: result.failure?.message,
+        resumed_from: resumed && { path: resumed.file, epoch: resumed.content.epoch },
+        init: content.training.init && { path: config.init ?? undefined, sha256: content.training.init },
+        seconds: result.seconds,
+        patterns_per_second: patternsPerSecond(result),
+        train_data_file: config.train_data_file,
+        sample_indices: Array.from(scan.raw.sampleIndices),
+        nn_indices: memberRows(scan.groups),
+        skipped_positions: scan.groups.skipped,
+        refined_positions: positions && {
+          file: 'positions.npz',
+          rms_shift_px: result.history[result.bestEpoch - 1].position_shift_px,
+        },
+        backend: this.backend.info,
+        node: process.version,
+        version: createdBy.version,
+      }),
+    );
+    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : [])];
+  }
+
+  /** The test scan with the trained weights, written as `infer` does. */
+  async #stitch({ config, network, test, result }: TrainedModel): Promise<string[]> {
+    if (!test) return [];
+    const { raw, groups, dataset } = test;
+    const { stitched } = await reconstructDataset({
+      network,
+      weights: result.weights,
+      backend: this.backend,
+      dataset,
+      batch_size: config.execution.inference_batch_size ?? config.batch_size,
+      crop_px: chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+      patch_weighting: 'probe',
+      align_phases: true,
+      uncertainty: true,
+      probe: raw.probeGuess,
+      prefetch: config.execution.prefetch_factor ?? undefined,
+      signal: this.services.signal,
+      onProgress: this.services.onProgress,
+    });
+    return writeReconstruction(config.output_dir, stitched, {
+      algorithm: `PtychoPINN ${config.model.architecture}`,
+      sampleIndices: raw.sampleIndices,
+      groups,
+    });
+  }
+
+  #failed(failure: PtychoError, bestEpoch: number): PtychoError {
+    const bundle = path.join(this.#folder, 'wts.zip');
+    const message = `${failure.message.replace(/\.$/, '')}; the best epoch until then (${bestEpoch}) is kept in ${bundle}.`;
+    return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
+  }
+
+  #summary({ result }: TrainedModel, files: readonly string[]): TrainSummary {
+    return {
+      epochs: result.history.length,
+      bestEpoch: result.bestEpoch,
+      bestLoss: result.bestLoss,
+      monitored: result.monitored,
+      seconds: result.seconds,
+      patternsPerSecond: patternsPerSecond(result),
+      outputDir: this.#folder,
+      cancelled: result.cancelled,
+      stoppedEarly: result.stoppedEarly,
+      resumedAfter: this.start.resumed?.content.epoch ?? 0,
+      files,
+      device: this.backend.info.device,
+      history: result.history,
+    };
+  }
+}
+
+const patternsPerSecond = ({ seconds, patternsSeen }: TrainedModel['result']) =>
+  seconds > 0 ? patternsSeen / seconds : 0;
+
+/** Who trains, as a checkpoint records it. */
+function engineOf({ name, engine, device, threads }: BackendInfo): CheckpointEngine {
+  return { version: createdBy.version, backend: name, engine, device, threads };
+}
+
+/** Where the loop goes on. */
+function loopStateOf({ content }: FoundCheckpoint): LoopState {
+  const { epoch, history, shuffle, state, positions, bestEpoch, bestWeights, bestPositions } = content;
+  return {
+    epoch,
+    history: history as readonly EpochRecord[],
+    shuffle,
+    state,
+    positions,
+    best: { epoch: bestEpoch, weights: bestWeights, positions: bestPositions },
+  };
+}
+
+/** Figures that an epoch does not have are null to a logger. */
+function withoutGaps(record: EpochRecord): Readonly<Record<string, number | null>> & { readonly epoch: number } {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, value ?? null])) as never;
+}

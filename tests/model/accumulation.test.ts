@@ -96,6 +96,7 @@ describe.each(backendCases)('accumulated gradients on $name', ({ create }) => {
   it('4 batches of 2 groups move a network as 8 groups do', async () => {
     const [GROUPS, PART] = [8, 2];
     const { network: plain, feeds } = simulated({
+      N: 32,
       gridsize: 1,
       architecture: 'cnn',
       loss: 'nll',

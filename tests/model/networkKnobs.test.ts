@@ -11,8 +11,10 @@ import { maxAbs, maxDifference } from '../support/golden.js';
 import { countParameters, type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
 
 const B = 2;
+/** Nothing that a knob does needs larger patterns. */
+const N = 32;
 const made = (over: Partial<SimulatedOptions> = {}) =>
-  simulated({ gridsize: 1, architecture: 'cnn', loss: 'nll', n_filters_scale: 1, batch: B, ...over });
+  simulated({ N, gridsize: 1, architecture: 'cnn', loss: 'nll', n_filters_scale: 1, batch: B, ...over });
 const scalar = (value: number): Tensor => ({ data: Float32Array.of(value), shape: [] });
 type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -101,8 +103,8 @@ describe.each(backendCases)('knobs of the network, on $name', ({ name, create })
       expect((await evaluated(network, { ...given, ...labels }, weights)).object_mae).toBeLessThan(1e-5);
       // Labels that differ outside the central half only.
       const odd = re.data.map((v, i) => {
-        const [r, c] = [Math.floor(i / 64) % 64, i % 64];
-        return r >= 16 && r < 48 && c >= 16 && c < 48 ? v : v + 1;
+        const [r, c] = [Math.floor(i / N) % N, i % N];
+        return r >= N / 4 && r < (3 * N) / 4 && c >= N / 4 && c < (3 * N) / 4 ? v : v + 1;
       });
       const away = await evaluated(network, { ...given, ...labels, label_real: { ...re, data: odd } }, weights);
       const wholePatch = Object.keys(over).length === 0;
@@ -189,18 +191,20 @@ describe.each(backendCases)('knobs of the network, on $name', ({ name, create })
     const weights = network.initialWeights(1);
     const before = await run(network.predict(B), all, weights);
     const data = all.input.data.slice();
-    data.fill(0, 64 * 64, 2 * 64 * 64);
+    data.fill(0, N * N, 2 * N * N);
     const after = await run(network.predict(B), { ...all, input: { ...all.input, data } }, weights);
-    const member = (t: Tensor, m: number) => t.data.subarray(m * 64 * 64, (m + 1) * 64 * 64);
+    const member = (t: Tensor, m: number) => t.data.subarray(m * N * N, (m + 1) * N * N);
     expect(maxDifference(member(after.object_real, 0), member(before.object_real, 0))).toBe(0);
     expect(maxDifference(member(after.object_real, 1), member(before.object_real, 1))).toBeGreaterThan(0);
     for (const gridsize of [1, 2] as const) {
-      expect(countParameters(made({ ...parts, gridsize, n_filters_scale: 2 }).network.parameters)).toBe(4_612_418);
+      expect(countParameters(made({ ...parts, N: 64, gridsize, n_filters_scale: 2 }).network.parameters)).toBe(
+        4_612_418,
+      );
     }
   });
 
   it('a trained probe moves at its own rate, within its mask, and is handed back in √counts', async () => {
-    const mask = probeMask(64).data;
+    const mask = probeMask(N).data;
     const optimiser = { ...optimiserDefaults, rateFactors: { 'probe.re': 5, 'probe.im': 5 } };
     const { network, feeds } = made({ spec: { probe_trainable: true, probeMask: mask, optimiser } });
     const given = { ...feeds(), learning_rate: scalar(1e-3) };
@@ -214,7 +218,7 @@ describe.each(backendCases)('knobs of the network, on $name', ({ name, create })
     expect(moved.every((m, i) => mask[i] === 1 || m === 0)).toBe(true);
     // Relative to the rms of the probe.
     const power = initial.re.reduce((s, v, i) => s + v * v + initial.im[i] ** 2, 0);
-    const unit = Math.sqrt(power) / 64;
+    const unit = Math.sqrt(power) / N;
     const shift = network.probeOf(after).re.map((v, i) => v - initial.re[i]);
     expect(maxAbs(shift) / unit).toBeCloseTo(5e-3, 4);
 
@@ -232,14 +236,14 @@ describe.each(backendCases)('knobs of the network, on $name', ({ name, create })
     const two = {
       re: Float32Array.from([...probe.re, ...probe.im]),
       im: Float32Array.from([...probe.im, ...probe.re]),
-      shape: [2, 64, 64],
+      shape: [2, N, N],
     };
     const scale = { ...single.network.spec.scale, probe: two };
     const fixed = new PtychoNetwork({ ...single.network.spec, scale });
     const trained = new PtychoNetwork({ ...single.network.spec, scale, probe_trainable: true });
     const [a, b] = [await evaluated(fixed, single.feeds()), await evaluated(trained, single.feeds())];
     expect(b.loss).toBeCloseTo(a.loss, 4);
-    expect(trained.probeOf(trained.initialWeights(0)).shape).toEqual([2, 64, 64]);
+    expect(trained.probeOf(trained.initialWeights(0)).shape).toEqual([2, N, N]);
   });
 
   it('real and imaginary heads with scales that are trained, or kept', async () => {

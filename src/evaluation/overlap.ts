@@ -5,10 +5,12 @@
  * @example
  * const { metric_2_image_based_avg } = computeOverlapMetrics(raw, { gridsize: 1, s_img: 0.5, n_groups: 512, N: raw.N });
  */
+import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
+import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { probeFwhm } from '../physics/probe.js';
 import {
   centralOverlap,
@@ -236,4 +238,19 @@ function checkCoordinates(x: Float64Array, y: Float64Array): void {
   throw new PtychoError('DATASET_VALUE', 'Some scan positions are NaN or infinite; leave these images out.', {
     key: 'xcoords',
   });
+}
+
+/** Files of the metrics: of one scan, and of the two parts of a split one. */
+export const OVERLAP_FILES = {
+  one: ['metrics.json'],
+  two: ['train_metrics.json', 'test_metrics.json', 'metrics_bundle.json'],
+} as const;
+
+/** Writes the metrics of each split and, of two, the bundle {train, test}; returns the names. */
+export async function writeOverlap(folder: string, train: OverlapMetrics, test?: OverlapMetrics): Promise<string[]> {
+  await makeOutputFolder(folder);
+  const names = test ? OVERLAP_FILES.two : OVERLAP_FILES.one;
+  const contents = test ? [train, test, { train, test }] : [train];
+  for (const [i, name] of names.entries()) await writeAtomically(path.join(folder, name), json(contents[i]));
+  return [...names];
 }

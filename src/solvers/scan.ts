@@ -1,9 +1,12 @@
 /** A scan as solvers take it: all patterns in memory, positions in pixels of the object array. */
 import { PtychoError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import { formatShape } from '../core/tensor.js';
 import { counted } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
+import type { SimulatedScan } from '../simulation/simulateScan.js';
+import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
 
 /** What solving needs of a scan; every {@link RawData} has it. */
@@ -117,9 +120,21 @@ interface Places {
  * Patterns that share no light with another, where they are more than half of all: nothing ties such patches together.
  * @param radius_px within which the probe's light lies
  */
-export function withoutNeighbour({ ys, xs, count }: Places, radius_px: number): number | undefined {
+function withoutNeighbour({ ys, xs, count }: Places, radius_px: number): number | undefined {
   const lonely = countWithoutNeighbour(ys, xs, 2 * radius_px);
   return 2 * lonely > count ? lonely : undefined;
+}
+
+/** Says so where solvers would refuse a simulated scan for what {@link requireOverlap} asks. */
+export function warnOfLonelyPatterns({ probeGuess, xcoords, ycoords }: SimulatedScan, logger?: Logger): void {
+  const radius_px = probeRadius_px(probeGuess);
+  const count = xcoords.data.length;
+  const places = { xs: Float64Array.from(xcoords.data), ys: Float64Array.from(ycoords.data), count };
+  const lonely = withoutNeighbour(places, radius_px);
+  if (lonely === undefined) return;
+  logger?.warn(
+    `${lonely} of ${count} patterns share no light with another (the probe reaches ${radius_px.toFixed(0)} px, no other position is within twice that): solvers refuse such a scan; give more patterns, or a smaller step_px.`,
+  );
 }
 
 /**

@@ -11,10 +11,9 @@ import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
-import { computeOverlapMetrics, overlapSubset } from '../evaluation/overlap.js';
+import { computeOverlapMetrics, overlapSubset, writeOverlap } from '../evaluation/overlap.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { convertWorkflow } from '../workflows/convert.js';
-import { writeOverlap } from '../workflows/overlap.js';
 import { simulateWorkflow } from '../workflows/simulate.js';
 import { splitWorkflow } from '../workflows/split.js';
 import {

@@ -1,11 +1,9 @@
 /** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
-import path from 'node:path';
 import type { OverlapConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
 import { openTool } from '../data/openTool.js';
-import { computeOverlapMetrics, type OverlapMetrics } from '../evaluation/overlap.js';
-import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { computeOverlapMetrics, OVERLAP_FILES, type OverlapMetrics, writeOverlap } from '../evaluation/overlap.js';
 import { requireNewIn } from '../formats/outputs.js';
 
 /** What was measured. */
@@ -16,9 +14,6 @@ export interface OverlapReport {
   readonly files: readonly string[];
 }
 
-const ONE_SCAN = ['metrics.json'] as const;
-const TWO_SCANS = ['train_metrics.json', 'test_metrics.json', 'metrics_bundle.json'] as const;
-
 /**
  * Measures one scan, or a training and a test scan.
  * @throws PtychoError as `openDataset`, `computeOverlapMetrics` and writing
@@ -28,7 +23,12 @@ export async function overlapWorkflow(
   config: OverlapConfig,
   services: Services = {},
 ): Promise<OverlapReport> {
-  await requireNewIn(config.output_dir, files.test === undefined ? ONE_SCAN : TWO_SCANS, config, services);
+  await requireNewIn(
+    config.output_dir,
+    files.test === undefined ? OVERLAP_FILES.one : OVERLAP_FILES.two,
+    config,
+    services,
+  );
   const pause = cancelPoint(services.signal, 'The measurement of the overlap');
   const measure = async (file: string): Promise<OverlapMetrics> => {
     const raw = await openTool(file, config, services);
@@ -44,13 +44,4 @@ export async function overlapWorkflow(
   throwIfCancelled(services.signal, 'The measurement of the overlap');
   if (config.output_dir === null) return { train, test, files: [] };
   return { train, test, files: await writeOverlap(config.output_dir, train, test) };
-}
-
-/** Writes the metrics of each split and, of two, the bundle {train, test}; returns the names. */
-export async function writeOverlap(folder: string, train: OverlapMetrics, test?: OverlapMetrics): Promise<string[]> {
-  await makeOutputFolder(folder);
-  const names = test ? TWO_SCANS : ONE_SCAN;
-  const contents = test ? [train, test, { train, test }] : [train];
-  for (const [i, name] of names.entries()) await writeAtomically(path.join(folder, name), json(contents[i]));
-  return [...names];
 }

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { splitDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { openDataset } from '../../src/data/openDataset.js';
+import { splitRows } from '../../src/data/rewriteScan.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { splitRows, splitWorkflow } from '../../src/workflows/split.js';
+import { splitWorkflow } from '../../src/workflows/split.js';
 import { scanArrays, writeArrays } from '../support/scanFiles.js';
 
 const [n, N] = [49, 8];

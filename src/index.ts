@@ -133,11 +133,12 @@ export { groupedStatistics, measureStatistics, type PatternStatistics } from './
 export { openDataset } from './data/openDataset.js';
 export type { MeasurementDomain } from './data/opening/measurementDomain.js';
 export { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from './data/opening/orientation.js';
+export type { OpenDatasetOptions } from './data/options.js';
 export { type FindOrientationOptions, findOrientation, type OrientationSearch } from './data/orient/orient.js';
 export { keepPatterns } from './data/patternCache.js';
 export type { PatternSource } from './data/patternSource.js';
 export { type PreparedScan, prepareScan } from './data/preparedScan.js';
-export type { OpenDatasetOptions, RawData } from './data/rawData.js';
+export type { RawData } from './data/rawData.js';
 export type { ScanGeometry } from './data/scanFile.js';
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';

@@ -27,10 +27,11 @@ import { UPRIGHT } from './opening/orientation.js';
 import { patternLayout } from './opening/patternLayout.js';
 import { alignPositions } from './opening/positions.js';
 import { checkProbe } from './opening/probe.js';
+import { LOOKED_AT } from './options.js';
 import { FramePatterns, framesInMemory } from './patternSource.js';
 import { maskOfPatterns } from './prepare/masks.js';
 import { badPixelFinding, judgeFrames, judgePixels } from './prepare/pixels.js';
-import { LOOKED_AT, type RawData } from './rawData.js';
+import type { RawData } from './rawData.js';
 import type { ScanGeometry, StoredPatches, StoredPositions } from './scanFile.js';
 
 /** An `ndarray` view of a numeric typed array. */

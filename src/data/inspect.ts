@@ -22,7 +22,8 @@ import { openDataset } from './openDataset.js';
 import { hasMagic, MAGIC } from './opening/files.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { Orientation } from './opening/orientation.js';
-import type { OpenDatasetOptions, RawData } from './rawData.js';
+import type { OpenDatasetOptions } from './options.js';
+import type { RawData } from './rawData.js';
 import type { ScanGeometry } from './scanFile.js';
 
 /** A report in plain values, ready for JSON. */

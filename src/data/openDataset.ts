@@ -6,6 +6,7 @@
  * const raw = await openDataset('scan.npz', { n_subsample: 512, subsample_seed: 7 });
  * try { console.log(raw.count, raw.N, raw.domain, raw.notes); } finally { await raw.close(); }
  */
+
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { counted } from '../core/words.js';
@@ -20,13 +21,14 @@ import { alignPositions } from './opening/positions.js';
 import { findProbe, givenProbe, guessedProbe } from './opening/probe.js';
 import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
 import { chooseFrames, selectRows, skipsUnreadable } from './opening/selection.js';
+import type { OpenDatasetOptions, ReaderOptions } from './options.js';
 import { FramePatterns } from './patternSource.js';
 import { clipInto, correctInPlace, parseValidRange, prepareFrames, readCorrection } from './prepare/corrections.js';
 import { isPlainCut, layFrames } from './prepare/frameLayout.js';
 import { type FoundMask, findMask, laidMask, maskOf, maskOfPatterns, unbinned } from './prepare/masks.js';
 import { badPixelFinding, judgeFrames, judgePixels } from './prepare/pixels.js';
 import { readSample, Sample, settleLayout } from './prepare/sample.js';
-import type { OpenDatasetOptions, RawData } from './rawData.js';
+import type { RawData } from './rawData.js';
 import { openScanFile } from './readers/registry.js';
 import type { ScanFile, StoredPatches } from './scanFile.js';
 
@@ -50,19 +52,9 @@ export async function openDataset(
   more: OpenDatasetOptions = {},
 ): Promise<RawData> {
   const [path, options] = typeof target === 'string' ? [target, more] : [target.path, target];
-  const file = await openScanFile(path, options.data_format ?? 'auto', {
-    diffraction_path: options.diffraction_path ?? undefined,
-    positions: options.positions ?? undefined,
-    positions_unit: options.positions_unit ?? undefined,
-    product: options.product ?? undefined,
-    allow_links: options.allow_links,
-    channel: options.channel ?? undefined,
-    scan_shape: options.scan_shape ?? undefined,
-    scan_step: options.scan_step ?? undefined,
-    drop_unpaired: options.drop_unpaired,
-    maxResidentBytes: options.maxResidentBytes,
-    logger: options.logger,
-  });
+  // For readers, what is null is left out.
+  const given: ReaderOptions = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+  const file = await openScanFile(path, options.data_format ?? 'auto', given);
   try {
     return await assemble(file, options);
   } catch (error) {

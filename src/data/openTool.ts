@@ -7,7 +7,8 @@ import type { Services } from '../core/services.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { encodePng, type Pixels } from '../report/png.js';
 import { openSurveyed } from './findings/survey.js';
-import type { OpenDatasetOptions, RawData } from './rawData.js';
+import type { OpenDatasetOptions } from './options.js';
+import type { RawData } from './rawData.js';
 
 /** The fields of a tool's configuration that say how its scan is opened. */
 export interface ToolScan {

@@ -6,7 +6,6 @@
 import { PtychoError } from '../core/errors.js';
 import type { NumericArray } from '../core/tensor.js';
 import { type NpyDtype, type NpyOrigin, nameOf } from '../formats/npyHeader.js';
-import { dtypeOf } from '../formats/npyWrite.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import { type CropWindow, copyWindow } from './prepare/frameLayout.js';
 import type { StoredPatterns } from './scanFile.js';
@@ -188,13 +187,6 @@ export class FramePatterns implements PatternSource {
         { found: out.length, expected: size },
       );
     }
-  }
-}
-
-/** Patterns in memory: `data` has shape (n, N, N), C order. */
-export class ArrayPatterns extends FramePatterns {
-  constructor(data: NumericArray, N: number, domain: MeasurementDomain, origin: NpyOrigin, badPixels?: Uint8Array) {
-    super(framesInMemory(data, [data.length / (N * N), N, N], dtypeOf(data), origin), domain, { badPixels });
   }
 }
 

@@ -16,6 +16,18 @@ import { openOptions, openTool } from './openTool.js';
 import type { RawData } from './rawData.js';
 import { type ExtraArrays, readExtraArrays, writeScan } from './scanWriter.js';
 
+
+
+
+
+
+
+
+
+
+
+
+
 /** What was written. */
 export interface ConversionSummary {
   readonly path: string;

@@ -7,10 +7,10 @@
  * file.patterns.count; // frames in the file
  */
 import type { ScanFormat } from '../config/schemas/data.js';
-import type { Logger } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
 import type { Finding } from './findings/finding.js';
+import type { ReaderOptions } from './options.js';
 
 /** Frames as they are stored, read on demand. */
 export interface StoredPatterns {
@@ -105,38 +105,10 @@ export interface ScanFile {
   close(): Promise<void>;
 }
 
-/** What a reader may be told; a field that does not concern a format is refused by its reader when it contradicts. */
-export interface ReaderOptions {
-  /** Dataset of the patterns inside an HDF5 file (`/entry/data/data`) or key inside an NPZ. */
-  readonly diffraction_path?: string;
-  /** `FILE[:key]`: positions from another file (`.csv` is y, x in metres; `.txt` is x y) or dataset. */
-  readonly positions?: string;
-  /** Overrides the unit that format or file imply. */
-  readonly positions_unit?: 'px' | 'm';
-  /** Ptychodus product with positions, probe and object for a `diffraction.h5`. */
-  readonly product?: string;
-  /** Folders that links of an HDF5 file may lead to, besides its own. */
-  readonly allow_links?: readonly string[];
-  /** Threshold or energy of frames that hold several. */
-  readonly channel?: number;
-  /** Rows and columns of a raster scan; with `scan_step` the positions follow from it. */
-  readonly scan_shape?: readonly [number, number];
-  /** `5px`, `20nm`, or y and x with a comma. */
-  readonly scan_step?: string;
-  /** Leave out frames without position and positions without frame. */
-  readonly drop_unpaired?: boolean;
-  /** The most memory that an array may take when it cannot be read row by row. */
-  readonly maxResidentBytes?: number;
-  readonly logger?: Logger;
-}
-
-/** One format: recognises its files and opens them. */
+/** Opens files of one format. */
 export interface ScanReader {
-  readonly format: ScanFormat;
-  /** In words, for messages: `PtychoPINN or Ptychodus NPZ archive`. */
-  readonly title: string;
-  /** True when the path looks like this format, judged by the first bytes and, where needed, the keys. */
-  recognises(path: string): Promise<boolean>;
+  /** True for a file of this format among those with its first bytes; left out where these tell. */
+  recognises?(path: string): Promise<boolean>;
   /**
    * Opens a file; it is closed again when this throws.
    * @throws PtychoError one sentence: what is missing or wrong, where, and what to do.

@@ -25,6 +25,38 @@ import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { openNpz } from '../formats/npz.js';
 
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 /** Axes of an image whose order was reversed. */
 export interface TurnedAxes {
   readonly rows: boolean;

@@ -5,6 +5,10 @@ import { refuseToOverwrite } from '../data/openTool.js';
 import { type ConversionSummary, convertScan } from '../data/rewriteScan.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 
+
+
+
+
 export type { ConversionSummary } from '../data/rewriteScan.js';
 
 /**

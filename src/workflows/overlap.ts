@@ -6,6 +6,18 @@ import { openTool } from '../data/openTool.js';
 import { computeOverlapMetrics, OVERLAP_FILES, type OverlapMetrics, writeOverlap } from '../evaluation/overlap.js';
 import { requireNewIn } from '../formats/outputs.js';
 
+
+
+
+
+
+
+
+
+
+
+
+
 /** What was measured. */
 export interface OverlapReport {
   /** Of the one scan, or of the training part. */

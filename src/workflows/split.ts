@@ -5,6 +5,10 @@ import { refuseToOverwrite } from '../data/openTool.js';
 import { type SplitSummary, splitFiles, splitScan } from '../data/rewriteScan.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 
+
+
+
+
 export type { SplitSummary } from '../data/rewriteScan.js';
 
 /**

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isPtychoError, messageOf } from '../../src/core/errors.js';
 import { LegacyRng } from '../../src/core/rng.js';
+import type { ReaderOptions } from '../../src/data/options.js';
 import { openScanFile } from '../../src/data/readers/registry.js';
-import type { ReaderOptions } from '../../src/data/scanFile.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { soundScan } from './corpus.js';
 

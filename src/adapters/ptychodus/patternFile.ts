@@ -1,10 +1,10 @@
 /** Files of patterns that a host names: Ptychodus' own, HDF5 and NPZ, whose positions are in the product, and any other scan. */
 import { PtychoError } from '../../core/errors.js';
 import type { Tensor } from '../../core/tensor.js';
-import { hasMagic, MAGIC } from '../../data/opening/files.js';
+import { hasMagic, MAGIC, ptychodusFile } from '../../data/opening/files.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
-import { ptychodusFile, readIndexes } from '../../data/readers/ptychodus.js';
+import { readIndexes } from '../../data/readers/ptychodus.js';
 import { openScanFile } from '../../data/readers/registry.js';
 import { isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
 import { dtypeOf } from '../../formats/npyWrite.js';

@@ -5,7 +5,6 @@ import type { NpyArray } from '../../formats/npy.js';
 import { isNpyFile, readNpyFile } from '../../formats/npyFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { openNpz } from '../../formats/npz.js';
-import { TiffFile } from '../../formats/tiff.js';
 import { isTiffFile, splitFileSpec } from './files.js';
 
 /** An array and where it is from. */
@@ -70,6 +69,7 @@ export async function readArrayFile(
 
 /** All pages, (pages, height, width), in single precision. @throws PtychoError DATASET_SHAPE for pages that differ in size */
 async function readTiffPages(path: string): Promise<NpyArray> {
+  const { TiffFile } = await import('../../formats/tiff.js');
   const tiff = await TiffFile.open(path);
   try {
     const [{ width, height }] = tiff.pages;

@@ -6,6 +6,8 @@
  */
 
 import { existsSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { openInput } from '../../core/inputFile.js';
 import { extentOf } from '../../core/numbers.js';
@@ -59,6 +61,7 @@ export interface FileSeries {
 }
 
 const LARGEST = 2 ** 31 - 1;
+const TIFF_ENDING = /\.tiff?$/i;
 
 /**
  * Finds the series.
@@ -126,4 +129,22 @@ function frameNumbers(names: readonly string[], where: string): number[] | undef
     .filter(({ values, distinct }) => distinct && span(values).max <= LARGEST)
     .sort((a, b) => span(a.values).length - span(b.values).length);
   return candidates[0]?.values;
+}
+
+/** `diffraction.h5` of a folder that holds one; any other path as it is. */
+export function ptychodusFile(path: string): string {
+  const inside = join(path, 'diffraction.h5');
+  return existsSync(inside) && statSync(path).isDirectory() ? inside : path;
+}
+
+/** The TIFF files of a folder or a pattern; empty when there are none. */
+export async function tiffFilesAt(path: string): Promise<string[]> {
+  const isFolder = existsSync(path) && statSync(path).isDirectory();
+  const folder = isFolder ? path : dirname(path);
+  if (!existsSync(folder) || !(isFolder || /[*?]/.test(basename(path)))) return [];
+  const escaped = basename(path).replace(/[.+^${}()|[\]\\]/g, '\\$&');
+  const wanted = isFolder ? TIFF_ENDING : new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.')}$`);
+  return (await readdir(folder))
+    .filter((name) => wanted.test(name) && TIFF_ENDING.test(name) && !name.startsWith('.'))
+    .map((name) => join(folder, name));
 }

@@ -9,6 +9,14 @@ import type { NpyDtype } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import { type Look, spreadOf, stepsOf } from './countStatistics.js';
 
+
+
+
+
+
+
+
+
 /**
  * - `normalized_amplitude`: amplitudes in arbitrary units, below 10;
  * - `count_amplitude`: √(photon counts);

@@ -10,7 +10,8 @@
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape, sizeOf } from '../../core/tensor.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
-import type { ReaderOptions, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { StoredPositions } from '../scanFile.js';
 import { lengthUnit } from './units.js';
 
 /** Axes of an array of patterns. */

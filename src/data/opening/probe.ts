@@ -5,11 +5,10 @@ import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
 import { probeGuessFromPatterns, scaleComplex, totalIntensity } from '../../physics/probe.js';
-
+import type { OpenDatasetOptions } from '../options.js';
 import type { PatternSource } from '../patternSource.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
 import { layProbe } from '../prepare/sample.js';
-import type { OpenDatasetOptions } from '../rawData.js';
 import { RESULT_PROBES } from '../readers/keys.js';
 import type { ScanFile } from '../scanFile.js';
 import { readArrayFile } from './arrayFile.js';

@@ -5,9 +5,11 @@
  * Object pixel = λ·distance/(N·detector pixel), λ = hc/E for photons, hc/√(E² + 2·E·mc²) for electrons. The file's own grid (frames, probe, object) may be finer than that
  * of cropped patterns; positions in pixels and a declared object pixel are converted with it.
  */
+
 import { PtychoError } from '../../core/errors.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import { electronWavelength_m, wavelength_m } from '../../physics/radiation.js';
+import type { OpenDatasetOptions } from '../options.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
@@ -17,16 +19,6 @@ import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from
 export interface Pair {
   readonly x: number;
   readonly y: number;
-}
-
-/** The options that replace what a file says. */
-export interface GeometryOptions {
-  readonly energy_eV?: number | null;
-  /** Kinetic energy of electrons, in the place of photons. */
-  readonly electron_keV?: number | null;
-  readonly detector_distance_m?: number | null;
-  readonly detector_pixel_m?: number | null;
-  readonly object_pixel_m?: number | null;
 }
 
 /** Object pixels that differ by more are worth a word. */
@@ -75,7 +67,7 @@ export function gridChange(file: ScanFile, { window, padded, rebin, N }: FrameLa
  */
 export function resolveGeometry(
   file: ScanFile,
-  options: GeometryOptions,
+  options: OpenDatasetOptions,
   { N, scale, rebin }: GridChange,
   transpose: boolean,
   note: (sentence: string) => void,
@@ -126,7 +118,10 @@ export function resolveGeometry(
 }
 
 /** Energy and wavelength that options give, each in the place of both of the file. */
-function radiationOf({ energy_eV, electron_keV }: GeometryOptions): Pick<ScanGeometry, 'energy_eV' | 'wavelength_m'> {
+function radiationOf({
+  energy_eV,
+  electron_keV,
+}: OpenDatasetOptions): Pick<ScanGeometry, 'energy_eV' | 'wavelength_m'> {
   if (electron_keV) {
     const kinetic_eV = 1e3 * electron_keV;
     return { energy_eV: kinetic_eV, wavelength_m: electronWavelength_m(kinetic_eV) };

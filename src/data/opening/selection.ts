@@ -15,20 +15,15 @@ import { type Logger, silentLogger } from '../../core/log.js';
 import { extentOf } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
 import { readTextFile } from '../../formats/textTable.js';
+import type { OpenDatasetOptions } from '../options.js';
 import type { Coordinates } from './orientation.js';
-
-/** The options that choose frames. */
-export interface FrameOptions {
-  readonly frames?: string | null;
-  readonly skip_frames?: string | null;
-}
 
 /** The word of `skip_frames` that leaves out frames that cannot be decoded. */
 const UNREADABLE = 'unreadable';
 const SLICE = /^(-?\d*):(-?\d*)(?::(-?\d*))?$/;
 
 /** True when frames that cannot be read are to be left out. */
-export function skipsUnreadable({ skip_frames }: FrameOptions): boolean {
+export function skipsUnreadable({ skip_frames }: OpenDatasetOptions): boolean {
   return skip_frames ? words(skip_frames).includes(UNREADABLE) : false;
 }
 
@@ -37,7 +32,7 @@ export function skipsUnreadable({ skip_frames }: FrameOptions): boolean {
  * @throws PtychoError CONFIG_INVALID for what is neither a number, a slice nor a file, for a number that no frame has, and
  * when nothing is left; those of reading the file of numbers.
  */
-export async function chooseFrames(count: number, options: FrameOptions): Promise<Int32Array | undefined> {
+export async function chooseFrames(count: number, options: OpenDatasetOptions): Promise<Int32Array | undefined> {
   const { frames, skip_frames } = options;
   if (!frames && !skip_frames) return undefined;
   const used = new Uint8Array(count);
@@ -111,21 +106,13 @@ function expand(word: string, key: string, count: number): number[] {
   return frames;
 }
 
-/** The options that select patterns. */
-export interface SelectionOptions {
-  readonly x_bounds?: readonly [number, number] | null;
-  readonly y_bounds?: readonly [number, number] | null;
-  readonly n_subsample?: number | null;
-  readonly subsample_seed?: number | null;
-}
-
 /**
  * The patterns to use, ascending. Bounds are fractions of the coordinates' range as the file has it, ends included.
  * @throws PtychoError CONFIG_INVALID for bounds, counts or seeds that mean nothing, or bounds that leave nothing.
  */
 export function selectRows(
   { x, y }: Coordinates,
-  options: SelectionOptions,
+  options: OpenDatasetOptions,
   source: string,
   logger: Logger = silentLogger,
 ): Int32Array {
@@ -164,7 +151,7 @@ function boundsTest(
   return (value) => value >= low && value <= high;
 }
 
-function drawRows(rows: Int32Array, { n_subsample, subsample_seed }: SelectionOptions, logger: Logger): Int32Array {
+function drawRows(rows: Int32Array, { n_subsample, subsample_seed }: OpenDatasetOptions, logger: Logger): Int32Array {
   if (n_subsample === undefined || n_subsample === null) return rows;
   if (!(Number.isInteger(n_subsample) && n_subsample >= 1)) {
     throw new PtychoError('CONFIG_INVALID', `n_subsample must be a positive integer, got ${n_subsample}.`, {

@@ -5,19 +5,14 @@
  * const correction = await readCorrection(file.patterns, { dark: 'dark.tif', gain: 2.4 });
  * const frames = correction ? correctFrames(file.patterns, correction) : file.patterns;
  */
+
 import { PtychoError } from '../../core/errors.js';
 import { formatShape } from '../../core/tensor.js';
 import { expectReal } from '../../formats/npy.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import { readArrayFile } from '../opening/arrayFile.js';
+import type { OpenDatasetOptions } from '../options.js';
 import type { StoredPatterns } from '../scanFile.js';
-
-/** The options that correct readings; see the configuration. */
-export interface CorrectionOptions {
-  readonly dark?: string | null;
-  readonly flat?: string | null;
-  readonly gain?: number | null;
-}
 
 /** What is subtracted from each frame and what it is multiplied by, (height, width) each. */
 export interface Correction {
@@ -40,7 +35,7 @@ const KEYS = {
  */
 export async function readCorrection(
   frames: StoredPatterns,
-  { dark, flat, gain }: CorrectionOptions,
+  { dark, flat, gain }: OpenDatasetOptions,
 ): Promise<Correction | undefined> {
   const scale = gain ?? 1;
   if (!(scale > 0 && Number.isFinite(scale))) {

@@ -9,10 +9,12 @@
  * const layout = frameLayout(file.patterns, { crop_px: 250, pad_to: 256, rebin: 2 }, { shift: false });
  * layout.N; // 128
  */
+
 import { PtychoError } from '../../core/errors.js';
 import { requireMemory } from '../../core/memoryBudget.js';
 import { nameOf } from '../../formats/npyHeader.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
+import type { OpenDatasetOptions } from '../options.js';
 import type { StoredPatterns } from '../scanFile.js';
 
 /** What is done to each frame. */
@@ -29,12 +31,10 @@ export interface FrameLayout {
   readonly N: number;
 }
 
-/** The options that shape frames; see the configuration. */
-export interface LayoutOptions {
-  readonly crop_px?: number | null;
+/** The options that shape frames. */
+export interface LayoutOptions extends Pick<OpenDatasetOptions, 'crop_px' | 'pad_to' | 'rebin'> {
+  /** Row and column of the pixel that becomes the zero frequency, index N/2; the middle of the frame when left out. */
   readonly crop_center_px?: readonly [number, number] | null;
-  readonly pad_to?: number | null;
-  readonly rebin?: number | null;
 }
 
 /**
@@ -244,13 +244,6 @@ export interface CropWindow {
   readonly side: number;
 }
 
-/** The options that ask for a crop. */
-export interface CropOptions {
-  readonly crop_px?: number | null;
-  /** Row and column of the pixel that becomes the zero frequency, index N/2; the middle of the frame when left out. */
-  readonly crop_center_px?: readonly [number, number] | null;
-}
-
 /**
  * The window that options ask for; undefined when the frame stays as it is. With a centre and no side the frame keeps its side
  * and is moved; the window then leaves it at one edge.
@@ -259,7 +252,7 @@ export interface CropOptions {
  */
 export function cropWindow(
   { count, height, width, origin }: StoredPatterns,
-  { crop_px: side, crop_center_px: center }: CropOptions,
+  { crop_px: side, crop_center_px: center }: LayoutOptions,
 ): CropWindow | undefined {
   if (side === undefined || side === null) {
     // Moved without a cut: the window reaches beyond the frame, and what it does not cover is bad.

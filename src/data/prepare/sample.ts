@@ -6,6 +6,7 @@
  * const sample = await readSample(file.patterns, rows, false);
  * sample.meanLight(); // (height, width), in single frames' units
  */
+
 import { isPtychoError } from '../../core/errors.js';
 import { integers, spreadIndices } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
@@ -14,10 +15,10 @@ import { farField, lightShift } from '../../physics/lightShift.js';
 import { centreOfLight, type LookedPatterns, lightInCorners } from '../findings/figures.js';
 import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
+import { LOOKED_AT, LOOKED_AT_PIXELS, type OpenDatasetOptions } from '../options.js';
 import { FramePatterns, framesInMemory, type PatternView } from '../patternSource.js';
-import { LOOKED_AT, LOOKED_AT_PIXELS } from '../rawData.js';
 import type { ScanFile, StoredPatterns } from '../scanFile.js';
-import { type FrameLayout, frameLayout, type LayoutOptions, layFrames, shifted } from './frameLayout.js';
+import { type FrameLayout, frameLayout, layFrames, shifted } from './frameLayout.js';
 
 /** Detectors mark pixels with the largest number of a type, of which this is the smallest. */
 const SMALLEST_MARK = 254;
@@ -118,15 +119,6 @@ export async function readSample(frames: StoredPatterns, rows: Int32Array, skipU
   return new Sample(frames, data, indices, fileRows);
 }
 
-/** The options that shape frames, and those that leave it to the light. */
-export interface LightOptions extends Omit<LayoutOptions, 'crop_center_px'> {
-  readonly crop_center_px?: readonly [number, number] | 'auto' | null;
-  readonly fftshift?: 'auto' | 'yes' | 'no' | null;
-}
-
-/** The probe that was given beside the scan, for patterns of so many pixels; undefined where there is none. */
-export type ProbeFor = (N: number) => Promise<ComplexTensor | undefined>;
-
 /** How many times more light the corners must hold than the middle, to be where zero frequency lies. */
 const CLEARLY = 2;
 /** Pixels below this part of the brightest say nothing about where the beam is. */
@@ -134,14 +126,15 @@ const DARK = 0.05;
 
 /**
  * The layout that options ask for, once the light has answered what they leave to it.
+ * @param givenProbe the probe that was given beside the scan, for patterns of that side
  * @throws PtychoError as {@link frameLayout}
  */
 export async function settleLayout(
   sample: Sample,
   file: Pick<ScanFile, 'path' | 'patterns' | 'probeGuess'>,
-  options: LightOptions,
+  options: OpenDatasetOptions,
   note: (sentence: string) => void,
-  givenProbe: ProbeFor = async () => undefined,
+  givenProbe: (side: number) => Promise<ComplexTensor | undefined> = async () => undefined,
 ): Promise<FrameLayout> {
   const { height, width } = file.patterns;
   const light = sample.meanLight();

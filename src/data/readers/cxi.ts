@@ -7,10 +7,11 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
-import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
 import { detectorOf, detectorsOf, groupsOf } from './nexus.js';
@@ -24,12 +25,8 @@ const TRANSLATIONS = ['/entry_1/data_1/translation', '/entry_1/sample_1/geometry
 /** The one bit of a mask that says something good: the pixel has signal. */
 const HAS_SIGNAL = 1 << 16;
 
-/** See the module. */
 export const cxiReader: ScanReader = {
-  format: 'cxi',
-  title: 'CXI file',
   async recognises(path) {
-    if (!(await isHdf5File(path).catch(() => false))) return false;
     const file = await openHdf5(path);
     try {
       return file.has('/cxi_version') || DATA.some((place) => file.has(place) || file.problemAt(place) !== undefined);

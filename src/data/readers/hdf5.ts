@@ -7,10 +7,11 @@
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
 import { rasterPositions } from '../opening/patternLayout.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';
-import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
 import { type LayoutFacts, layoutOf } from './hdf5Layouts.js';
 import { existingPieces, type Piece, piecesIn } from './hdf5Pieces.js';
@@ -28,11 +29,7 @@ const POSITION_DATASETS = ['/positions', '/entry/data/translation', '/exchange/p
 /** Names to list in a message. */
 const MOST_LISTED = 12;
 
-/** See the module. */
 export const hdf5Reader: ScanReader = {
-  format: 'hdf5',
-  title: 'HDF5 or NeXus file',
-  recognises: (path) => isHdf5File(path).catch(() => false),
   open: (path, options) => keepHdf5(path, (file) => open(file, options), options.allow_links),
 };
 

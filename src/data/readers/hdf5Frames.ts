@@ -14,7 +14,8 @@ import {
   possibleCounts,
 } from '../opening/patternLayout.js';
 import { positionsOfOptions } from '../opening/positionsFile.js';
-import type { ReaderOptions, StoredPatterns, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { StoredPatterns, StoredPositions } from '../scanFile.js';
 
 /** 8192 × 8192: no detector has more in one frame that anybody reconstructs. */
 const MAX_PIXELS = 2 ** 26;

@@ -15,7 +15,8 @@ import { Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { npyError } from '../../formats/npyHeader.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
 import { lengthUnit } from '../opening/units.js';
-import type { ReaderOptions, ScanGeometry, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanGeometry, StoredPositions } from '../scanFile.js';
 import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt, unitsAt } from './hdf5Quantities.js';
 
 /** A dataset with one value, or one for each frame. */

@@ -7,16 +7,11 @@
 
 import { NpyRows } from '../../formats/npyFile.js';
 import { npyError } from '../../formats/npyHeader.js';
-import { hasMagic, MAGIC } from '../opening/files.js';
 import { crossedAxes, layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';
 import type { ScanReader } from '../scanFile.js';
 
-/** See the module. */
 export const npyReader: ScanReader = {
-  format: 'npy',
-  title: 'NPY array of patterns with a file of positions',
-  recognises: (path) => hasMagic(path, MAGIC.npy),
   async open(path, options) {
     const rows = await NpyRows.open(path);
     try {

@@ -19,20 +19,13 @@ import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
 import { listedKeys, type NpzFile, openNpz } from '../../formats/npz.js';
 import { domainOf, geometryOf, type MetadataRecord, parseMetadata, readText } from '../metadata.js';
-import { hasMagic } from '../opening/files.js';
 import { crossedAxes, layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { coordinates } from '../opening/positionColumns.js';
 import { positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
+import type { ReaderOptions } from '../options.js';
 import { framesInMemory } from '../patternSource.js';
-import type {
-  ReaderOptions,
-  ScanFile,
-  ScanReader,
-  StoredPatches,
-  StoredPatterns,
-  StoredPositions,
-} from '../scanFile.js';
+import type { ScanFile, ScanReader, StoredPatches, StoredPatterns, StoredPositions } from '../scanFile.js';
 import { selectFrames } from './hdf5Frames.js';
 import { POSITION_KEYS } from './keys.js';
 import { readProduct } from './product.js';
@@ -41,11 +34,7 @@ import { pair } from './ptychodus.js';
 /** Accepted names of the patterns, in order of preference. */
 const DIFFRACTION_KEYS = ['diffraction', 'diff3d', 'patterns'] as const;
 
-/** See the module. */
 export const npzReader: ScanReader = {
-  format: 'npz',
-  title: 'NPZ archive (PtychoPINN, or patterns exported by Ptychodus)',
-  recognises: (path) => hasMagic(path, 'PK'),
   async open(path, options) {
     const npz = await openNpz(path, { maxResidentBytes: options.maxResidentBytes });
     try {

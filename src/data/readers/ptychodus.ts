@@ -6,16 +6,18 @@
  * @example
  * const file = await ptychodusReader.open('diffraction.h5', { product: 'product-in.h5' });
  */
-import { existsSync, statSync } from 'node:fs';
+
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { hasMagic, MAGIC } from '../opening/files.js';
+import { ptychodusFile } from '../opening/files.js';
 import { positionsInHdf5, positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
-import type { ReaderOptions, ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
 import { RAW_GROUP } from './keys.js';
 import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf, rowsByIndex } from './product.js';
@@ -27,14 +29,10 @@ const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) =>
   `${name}.npz`,
 ]);
 
-/** See the module. A folder that holds `diffraction.h5` can be given, too. */
+/** A folder that holds `diffraction.h5` can be given, too. */
 export const ptychodusReader: ScanReader = {
-  format: 'ptychodus',
-  title: 'Ptychodus diffraction.h5 with its product, or a product with raw data',
   async recognises(path) {
-    const inside = ptychodusFile(path);
-    if (!(await hasMagic(inside, MAGIC.hdf5))) return false;
-    const file = await openHdf5(inside);
+    const file = await openHdf5(ptychodusFile(path));
     try {
       return file.has('/patterns') || isProduct(file);
     } finally {
@@ -53,12 +51,6 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     `${file.path} is a product without patterns (no /patterns and no ${RAW_GROUP}/diffraction); open the diffraction.h5 that belongs to it and give this file as its product.`,
     { path: file.path, key: '/patterns' },
   );
-}
-
-/** `diffraction.h5` of a folder that holds one; any other path as it is. */
-export function ptychodusFile(path: string): string {
-  const inside = join(path, 'diffraction.h5');
-  return existsSync(inside) && statSync(path).isDirectory() ? inside : path;
 }
 
 async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {

@@ -1,59 +1,99 @@
-/** All readers, and which of them opens a file. */
+/**
+ * The formats of scan files, and which of them a file has. A reader is loaded when a file may be its own: opening an NPZ archive
+ * loads neither HDF5 nor TIFF.
+ *
+ * @example
+ * const file = await openScanFile('scan.npz', 'auto', {}); // the NPZ reader's
+ */
 import { existsSync, statSync } from 'node:fs';
-import { SCAN_FORMATS, type ScanFormat } from '../../config/schemas/data.js';
+import type { ScanFormat } from '../../config/schemas/data.js';
 import { PtychoError } from '../../core/errors.js';
 import { openInput } from '../../core/inputFile.js';
-import { refuseMatlab5 } from '../../formats/hdf5/file.js';
-import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
-import { cxiReader } from './cxi.js';
-import { hdf5Reader } from './hdf5.js';
-import { npyReader } from './npy.js';
-import { npzReader } from './npz.js';
-import { ptychodusReader } from './ptychodus.js';
-import { tiffReader } from './tiff.js';
+import { isHdf5File, refuseMatlab5 } from '../../formats/hdf5/file.js';
+import { hasMagic, isTiffFile, MAGIC, ptychodusFile, tiffFilesAt } from '../opening/files.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanFile, ScanReader } from '../scanFile.js';
 
-/** The readers in the order in which they are asked: special kinds before the general ones of the same container. */
-export const READERS: readonly ScanReader[] = [
-  npzReader,
-  npyReader,
-  tiffReader,
-  cxiReader,
-  ptychodusReader,
-  hdf5Reader,
-];
+/** A format of scan files. */
+interface FormatEntry {
+  /** In words, for messages: `PtychoPINN or Ptychodus NPZ archive`. */
+  readonly title: string;
+  /** Higher ones are asked first: special kinds before the general ones of the same container. */
+  readonly priority: number;
+  /** True when the path may be of this format, judged by name and first bytes: then its reader is loaded. */
+  mayBe(path: string): Promise<boolean>;
+  load(): Promise<ScanReader>;
+}
+
+const FORMATS: Readonly<Record<ScanFormat, FormatEntry>> = {
+  npz: {
+    title: 'NPZ archive (PtychoPINN, or patterns exported by Ptychodus)',
+    priority: 6,
+    mayBe: (path) => hasMagic(path, MAGIC.zip),
+    load: async () => (await import('./npz.js')).npzReader,
+  },
+  ptychodus: {
+    title: 'Ptychodus diffraction.h5 with its product, or a product with raw data',
+    priority: 2,
+    mayBe: (path) => hasMagic(ptychodusFile(path), MAGIC.hdf5),
+    load: async () => (await import('./ptychodus.js')).ptychodusReader,
+  },
+  hdf5: {
+    title: 'HDF5 or NeXus file',
+    priority: 1,
+    mayBe: (path) => isHdf5File(path).catch(() => false),
+    load: async () => (await import('./hdf5.js')).hdf5Reader,
+  },
+  cxi: {
+    title: 'CXI file',
+    priority: 3,
+    mayBe: (path) => isHdf5File(path).catch(() => false),
+    load: async () => (await import('./cxi.js')).cxiReader,
+  },
+  npy: {
+    title: 'NPY array of patterns with a file of positions',
+    priority: 5,
+    mayBe: (path) => hasMagic(path, MAGIC.npy),
+    load: async () => (await import('./npy.js')).npyReader,
+  },
+  tiff: {
+    title: 'TIFF frames: a stack, a folder or a pattern such as frame_*.tif',
+    priority: 4,
+    async mayBe(path) {
+      if (existsSync(path) && statSync(path).isFile()) return isTiffFile(path);
+      return (await tiffFilesAt(path)).length > 0;
+    },
+    load: async () => (await import('./tiff.js')).tiffReader,
+  },
+};
+
+/** The names of all formats, as the configuration has them. */
+const NAMES = Object.keys(FORMATS) as readonly ScanFormat[];
 
 /**
  * Opens a scan with the reader of the given format, or with the first that recognises it.
- * @throws PtychoError FILE_NOT_FOUND; FILE_FORMAT when no reader recognises the file; those of the reader.
+ * @throws PtychoError CONFIG_INVALID for a name that is no format; FILE_NOT_FOUND; FILE_FORMAT when no reader recognises the file;
+ * those of the reader.
  */
 export async function openScanFile(
   path: string,
   format: ScanFormat | 'auto',
   options: ReaderOptions,
 ): Promise<ScanFile> {
-  const reader = format === 'auto' ? await recognise(path) : readerOf(format);
-  return reader.open(path, options);
+  const chosen = format === 'auto' ? await recognise(path) : format;
+  if (Object.hasOwn(FORMATS, chosen)) return (await FORMATS[chosen].load()).open(path, options);
+  throw new PtychoError('CONFIG_INVALID', `data_format is "${format}", which is none of auto, ${NAMES.join(', ')}.`, {
+    key: 'data_format',
+    found: format,
+    expected: NAMES,
+  });
 }
 
 /**
- * The reader of a format.
- * @throws PtychoError CONFIG_INVALID for a name that is none.
- */
-export function readerOf(format: ScanFormat): ScanReader {
-  const reader = READERS.find((candidate) => candidate.format === format);
-  if (reader !== undefined) return reader;
-  throw new PtychoError(
-    'CONFIG_INVALID',
-    `data_format is "${format}", which is none of auto, ${SCAN_FORMATS.join(', ')}.`,
-    { key: 'data_format', found: format, expected: SCAN_FORMATS },
-  );
-}
-
-/**
- * The reader that recognises a file.
+ * The format of a file.
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (empty), FILE_FORMAT; FORMAT_UNSUPPORTED for MATLAB files of level 5.
  */
-export async function recognise(path: string): Promise<ScanReader> {
+export async function recognise(path: string): Promise<ScanFormat> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
   // A pattern of file names is for the reader of series to judge.
   if (!isFolder && (existsSync(path) || !/[*?]/.test(path))) {
@@ -65,11 +105,15 @@ export async function recognise(path: string): Promise<ScanReader> {
       throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
     }
   }
-  for (const reader of READERS) if (await reader.recognises(path)) return reader;
-  const known = READERS.map((reader) => `${reader.format} (${reader.title})`).join(', ');
+  const formats = NAMES.toSorted((a, b) => FORMATS[b].priority - FORMATS[a].priority);
+  for (const format of formats) {
+    const { mayBe, load } = FORMATS[format];
+    if ((await mayBe(path)) && ((await (await load()).recognises?.(path)) ?? true)) return format;
+  }
+  const known = formats.map((format) => `${format} (${FORMATS[format].title})`).join(', ');
   throw new PtychoError(
     'FILE_FORMAT',
     `${path} is ${isFolder ? 'a folder' : 'a file'} of no kind that is recognised as a scan; these are: ${known}. Name one with data_format if it is one of them.`,
-    { path, expected: SCAN_FORMATS },
+    { path, expected: NAMES },
   );
 }

@@ -6,31 +6,24 @@
  * @example
  * const file = await tiffReader.open('scan/frame_*.tif', { positions: 'positions.txt' });
  */
+
 import { existsSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
-import { type FileSeries, isTiffFile, seriesOf } from '../opening/files.js';
+import { type FileSeries, seriesOf, tiffFilesAt } from '../opening/files.js';
 import { crossedAxes, patternLayout } from '../opening/patternLayout.js';
 import { listed } from '../opening/positions.js';
 import { positionsBeside } from '../opening/positionsFile.js';
-import type { ReaderOptions, ScanFile, ScanReader } from '../scanFile.js';
+import type { ReaderOptions } from '../options.js';
+import type { ScanFile, ScanReader } from '../scanFile.js';
 
-const ENDING = /\.tiff?$/i;
 /** Files whose headers are read at the same time. */
 const AT_ONCE = 16;
 
-/** See the module. */
 export const tiffReader: ScanReader = {
-  format: 'tiff',
-  title: 'TIFF frames: a stack, a folder or a pattern such as frame_*.tif',
-  async recognises(path) {
-    if (existsSync(path) && statSync(path).isFile()) return isTiffFile(path);
-    return (await filesOf(path)).length > 0;
-  },
   async open(path, options) {
-    const files = existsSync(path) && statSync(path).isFile() ? [path] : await filesOf(path);
+    const files = existsSync(path) && statSync(path).isFile() ? [path] : await tiffFilesAt(path);
     if (files.length === 0) {
       throw new PtychoError('FILE_NOT_FOUND', `There are no TIFF files (.tif, .tiff) at ${path}.`, { path });
     }
@@ -43,18 +36,6 @@ export const tiffReader: ScanReader = {
     return openSeries(path, { ...series, names: series.names.map((name) => join(folder, name)) }, options);
   },
 };
-
-/** The files of a folder or a pattern; empty when there are none. */
-async function filesOf(path: string): Promise<string[]> {
-  const isFolder = existsSync(path) && statSync(path).isDirectory();
-  const folder = isFolder ? path : dirname(path);
-  if (!existsSync(folder) || !(isFolder || /[*?]/.test(basename(path)))) return [];
-  const escaped = basename(path).replace(/[.+^${}()|[\]\\]/g, '\\$&');
-  const wanted = isFolder ? ENDING : new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.')}$`);
-  return (await readdir(folder))
-    .filter((name) => wanted.test(name) && ENDING.test(name) && !name.startsWith('.'))
-    .map((name) => join(folder, name));
-}
 
 async function openStack(path: string, file: string, options: ReaderOptions): Promise<ScanFile> {
   const stack = await TiffFile.open(file);

@@ -6,8 +6,7 @@
 import type { ImageOp } from '../../graph/node.js';
 import { boxKernel, filterGradient, kernelGradient, turned, upFilterGradient } from './kernels.js';
 import type { LoweringTable } from './lowering.js';
-import type { Emitter } from './model.js';
-import { ONNX_FLOAT } from './model.js';
+import { type Emitter, ONNX_FLOAT } from './model.js';
 
 const same = (kernel: number) => {
   const p = (kernel - 1) / 2;

@@ -4,8 +4,7 @@
  */
 import type { ElementOp, GraphNode, OpName, ShapeOp } from '../../graph/node.js';
 import { type BatchAxes, batchError } from './batch.js';
-import type { Emitter } from './model.js';
-import { ONNX_BOOL, ONNX_FLOAT, TO_END } from './model.js';
+import { type Emitter, ONNX_BOOL, ONNX_FLOAT, TO_END } from './model.js';
 
 export interface LowerContext {
   readonly g: Emitter;

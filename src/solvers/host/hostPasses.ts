@@ -1,14 +1,21 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
 import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
-
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js';
 import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
 import { fieldsAt, takeScratch } from './layout.js';
-import type { SolverCalls } from './passes.js';
-import { Passes, type PassSetup } from './passes.js';
+import { type SolverCalls, Passes, type PassSetup } from './passes.js';
+
+
+
+
+
+
+
+
+
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../../src/data/openDataset.js';
 import { parseScanStep, patternLayout } from '../../../src/data/opening/patternLayout.js';
-import type { OpenDatasetOptions } from '../../../src/data/rawData.js';
+import type { OpenDatasetOptions } from '../../../src/data/options.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { refuses } from '../../support/formatFixtures.js';

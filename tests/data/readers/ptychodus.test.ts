@@ -1,11 +1,15 @@
 /** Ptychodus files: pairing by index, products as HDF5 and NPZ, bundles with raw data. */
+
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PtychoError } from '../../../src/core/errors.js';
+import type { ReaderOptions } from '../../../src/data/options.js';
 import { ptychodusReader } from '../../../src/data/readers/ptychodus.js';
-import type { ReaderOptions, ScanFile } from '../../../src/data/scanFile.js';
+import { recognise } from '../../../src/data/readers/registry.js';
+import type { ScanFile } from '../../../src/data/scanFile.js';
 import type { NpyInput } from '../../../src/formats/npyWrite.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
 import { writeHdf5 } from '../../support/writeHdf5.js';
@@ -29,11 +33,12 @@ async function using<T>(name: string, options: ReaderOptions, work: (file: ScanF
 describeFixtures('ptychodusReader', (file) => {
   it('recognises its files', async () => {
     for (const name of ['diffraction.h5', 'bundle.h5', 'product.h5']) {
-      expect(await ptychodusReader.recognises(file(name)), name).toBe(true);
+      expect(await recognise(file(name)), name).toBe('ptychodus');
     }
-    expect(await ptychodusReader.recognises(file())).toBe(true);
+    // A folder that holds frames as well is one of frames.
+    expect(await ptychodusReader.recognises!(file())).toBe(true);
     for (const name of ['nexus_master.h5', 'scan.cxi', 'product.npz', 'positions.csv', 'nothing.h5']) {
-      expect(await ptychodusReader.recognises(file(name)), name).toBe(false);
+      expect(await recognise(file(name)).catch((error: PtychoError) => error.code), name).not.toBe('ptychodus');
     }
   });
 

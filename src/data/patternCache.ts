@@ -1,13 +1,4 @@
-/**
- * Patterns that are read again and again: kept in memory where they fit, read in the file's order where they do not.
- *
- * @example
- * const patterns = keepPatterns(raw.patterns, groups.members);
- * const statistics = await groupedStatistics(patterns, groups); // this pass fills the memory that training reads from
- */
-import type { NpyDtype } from '../formats/npyHeader.js';
-import type { MeasurementDomain } from './opening/measurementDomain.js';
-import type { PatternSource } from './patternSource.js';
+import type { PatternSource, PatternSums } from './patternSource.js';
 
 /** The most bytes of patterns that are kept unless told otherwise: 1 GiB. */
 export const DEFAULT_CACHE_BYTES = 2 ** 30;
@@ -63,27 +54,73 @@ export async function readInFileOrder(
   }
 }
 
-/** Amplitudes in one block of memory, filled as they are first read. */
-class KeptPatterns implements PatternSource {
-  readonly count: number;
-  readonly N: number;
-  readonly domain: MeasurementDomain;
-  readonly storedDtype: NpyDtype;
+/** Another source's patterns; what is not changed is that source's business. */
+class WrappedPatterns implements PatternSource {
+  constructor(
+    protected readonly source: PatternSource,
+    readonly count: number,
+    readonly resident: boolean,
+    readonly sums?: PatternSums,
+  ) {}
+
+  get N() {
+    return this.source.N;
+  }
+  get domain() {
+    return this.source.domain;
+  }
+  get storedDtype() {
+    return this.source.storedDtype;
+  }
+
+  readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void> {
+    return this.source.readAmplitudes(this.placesOf(indices), out, scale);
+  }
+
+  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
+    return this.source.readStored(this.placesOf(indices), out);
+  }
+
+  /** Which of the source's patterns these are. */
+  protected placesOf(indices: ArrayLike<number>): ArrayLike<number> {
+    return indices;
+  }
+
+  close(): Promise<void> {
+    return this.source.close();
+  }
+}
+
+/** Some of the patterns of a source, with what they sum up to. */
+export class SomePatterns extends WrappedPatterns {
+  constructor(
+    source: PatternSource,
+    private readonly rows: Int32Array,
+    sums: PatternSums,
+  ) {
+    super(source, rows.length, source.resident, sums);
+  }
+
+  /** An index that does not exist stays what it is, and the source says so. */
+  protected override placesOf(indices: ArrayLike<number>): Int32Array {
+    return Int32Array.from(indices, (i) => (i >= 0 && i < this.count ? this.rows[i] : -1));
+  }
+}
+
+/** Amplitudes in one block of memory, filled as they are first read. What is stored is not kept: whoever wants it wants it once. */
+class KeptPatterns extends WrappedPatterns {
   /** Where a pattern's pixels are (in patterns), −1 for those that are not kept. */
   private readonly slots: Int32Array;
   private readonly filled: Uint8Array;
   private block: Float32Array | undefined;
 
+  /** @param all that will be asked for is kept: copies of it would save nothing */
   constructor(
-    private readonly source: PatternSource,
+    source: PatternSource,
     private readonly kept: Int32Array,
-    /** All that will be asked for is kept: copies of it would save nothing. */
-    readonly resident = true,
+    all = true,
   ) {
-    this.count = source.count;
-    this.N = source.N;
-    this.domain = source.domain;
-    this.storedDtype = source.storedDtype;
+    super(source, source.count, all);
     this.slots = new Int32Array(source.count).fill(-1);
     kept.forEach((pattern, slot) => {
       this.slots[pattern] = slot;
@@ -91,7 +128,7 @@ class KeptPatterns implements PatternSource {
     this.filled = new Uint8Array(kept.length);
   }
 
-  async readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale = 1): Promise<void> {
+  override async readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale = 1): Promise<void> {
     const { slots, filled } = this;
     const size = this.N * this.N;
     // Others, and indices that do not exist, are the source's business.
@@ -138,15 +175,6 @@ class KeptPatterns implements PatternSource {
       out.set(parts[part].subarray(at[part], at[part] + size), i * size);
       at[part] += size;
     }
-  }
-
-  /** Not kept: whoever wants what is stored wants it once. */
-  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
-    return this.source.readStored(indices, out);
-  }
-
-  close(): Promise<void> {
-    return this.source.close();
   }
 }
 

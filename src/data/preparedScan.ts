@@ -1,11 +1,14 @@
 /** A scan made ready for a network: opened, grouped, measured. */
+
 import type { DataConfig } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
+import type { Services } from '../core/services.js';
 import { DiffractionDataset } from './dataset.js';
 import { openSurveyed } from './findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
 import { cachedGroups } from './grouping/groupingCache.js';
 import { groupedStatistics, type PatternStatistics } from './normalise.js';
+import type { OpenDatasetOptions } from './options.js';
 import { keepFirstPatterns, keepPatterns } from './patternCache.js';
 import type { RawData } from './rawData.js';
 
@@ -36,6 +39,21 @@ export interface PreparedScan {
   readonly dataset: DiffractionDataset;
 }
 
+/** The fields of a configuration that say how its scan is opened. */
+export type OpenRequest = Pick<ScanRequest, 'probe' | 'measurement_domain' | 'data'> &
+  Partial<Pick<ScanRequest, 'n_subsample' | 'subsample_seed'>>;
+
+/** The options that an {@link OpenRequest} comes to. */
+export function openOptions(request: OpenRequest, { logger }: Pick<Services, 'logger'>): OpenDatasetOptions {
+  const { data, probe, measurement_domain, n_subsample = null, subsample_seed = null } = request;
+  return { ...data, probe, measurement_domain, n_subsample, subsample_seed, logger };
+}
+
+/** Opens a tool's scan, every pattern of which is looked at. @throws PtychoError as `openSurveyed` */
+export function openTool(path: string, request: OpenRequest, services: Services): Promise<RawData> {
+  return openSurveyed(path, openOptions(request, services), { keepBytes: ONE_PASS_BYTES, signal: services.signal });
+}
+
 /**
  * Opens a scan as a request describes it, and looks at every pattern.
  * @param pass as for {@link prepareScan}
@@ -46,14 +64,7 @@ export function openScan(
   logger?: Logger,
   pass: { readonly once?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<RawData> {
-  const options = {
-    ...request.data,
-    n_subsample: request.n_subsample,
-    subsample_seed: request.subsample_seed ?? request.seed,
-    probe: request.probe,
-    measurement_domain: request.measurement_domain,
-    logger,
-  };
+  const options = openOptions({ ...request, subsample_seed: request.subsample_seed ?? request.seed }, { logger });
   return openSurveyed(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
 }
 

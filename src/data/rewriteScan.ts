@@ -12,9 +12,21 @@ import { createdBy } from '../core/version.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { probeDiameter } from '../physics/probe.js';
 import { openSurveyed } from './findings/survey.js';
-import { openOptions, openTool } from './openTool.js';
+import { openOptions, openTool } from './preparedScan.js';
 import type { RawData } from './rawData.js';
 import { type ExtraArrays, readExtraArrays, writeScan } from './scanWriter.js';
+
+
+
+
+
+
+
+
+
+
+
+
 
 
 

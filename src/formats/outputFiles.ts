@@ -1,4 +1,8 @@
 /** Small files of a run, written whole or not at all. */
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { PtychoError } from '../core/errors.js';
+import { encodePng, type Pixels } from '../report/png.js';
 import { makeFolder, replaceFile } from './replaceFile.js';
 
 /**
@@ -33,3 +37,28 @@ export function json(value: unknown): string {
 
 /** One text as a NumPy scalar. */
 export const textArray = (text: string) => ({ strings: [text], shape: [] as number[] });
+
+/** @throws PtychoError CONFIG_INVALID for a picture whose name does not end in `.png` */
+export function checkPngName(file: string | null, field: string): void {
+  if (file === null || file.toLowerCase().endsWith('.png')) return;
+  throw new PtychoError('CONFIG_INVALID', `${field} must be the path of a .png file, got ${JSON.stringify(file)}.`, {
+    field,
+    found: file,
+  });
+}
+
+/** Writes a picture; its folder is made if missing. @throws PtychoError OUTPUT_UNWRITABLE */
+export async function writePng(file: string, pixels: Pixels): Promise<void> {
+  await makeOutputFolder(path.dirname(path.resolve(file)));
+  await writeAtomically(file, encodePng(pixels));
+}
+
+/** @throws PtychoError CONFIG_INVALID when a file to write is the one that is read (links followed) */
+export async function refuseToOverwrite(input: string, output: string, field: string): Promise<void> {
+  const real = (file: string) => realpath(file).catch(() => path.resolve(file));
+  if ((await real(input)) !== (await real(output))) return;
+  throw new PtychoError('CONFIG_INVALID', `${output} is the file that is read; choose another ${field}.`, {
+    field,
+    found: output,
+  });
+}

@@ -18,12 +18,12 @@ import { checkProbe } from '../data/opening/probe.js';
 import { gridOfScan, nanometres, toPixels } from '../data/opening/scanGeometry.js';
 import type { RawData } from '../data/rawData.js';
 import { RESULT_OBJECTS, RESULT_PROBES } from '../data/readers/keys.js';
-import { type ImageCoordinates, readCoordinates } from '../data/readers/resultFile.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { expectComplex64 } from '../formats/npy.js';
 import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { openNpz } from '../formats/npz.js';
+import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
 
 
 

@@ -1,9 +1,13 @@
 /** `convert`: a scan of any readable format becomes a contract NPZ. */
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { refuseToOverwrite } from '../data/openTool.js';
+import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { type ConversionSummary, convertScan } from '../data/rewriteScan.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
+
+
+
+
 
 
 

@@ -12,7 +12,7 @@ import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
 import { splitFileSpec } from '../data/opening/files.js';
-import { openTool } from '../data/openTool.js';
+import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
 import { placeAll, type RegisteredImage, register, scanBox } from '../evaluation/comparison/region.js';

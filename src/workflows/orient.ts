@@ -1,8 +1,8 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
 import type { OrientConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { checkPngName, writePng } from '../data/openTool.js';
-import { openTool } from '../data/openTool.js';
+import { checkPngName, writePng } from '../formats/outputFiles.js';
+import { openTool } from '../data/preparedScan.js';
 import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient/orient.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { contactSheet } from '../report/contactSheet.js';

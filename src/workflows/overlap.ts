@@ -2,9 +2,14 @@
 import type { OverlapConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
-import { openTool } from '../data/openTool.js';
+import { openTool } from '../data/preparedScan.js';
 import { computeOverlapMetrics, OVERLAP_FILES, type OverlapMetrics, writeOverlap } from '../evaluation/overlap.js';
 import { requireNewIn } from '../formats/outputs.js';
+
+
+
+
+
 
 
 

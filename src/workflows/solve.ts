@@ -17,7 +17,7 @@ import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
-import { openTool } from '../data/openTool.js';
+import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';

@@ -1,9 +1,13 @@
 /** `split`: a scan cut in two along an axis, one part to train on, one to test with. */
 import type { SplitConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { refuseToOverwrite } from '../data/openTool.js';
+import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { type SplitSummary, splitFiles, splitScan } from '../data/rewriteScan.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
+
+
+
+
 
 
 

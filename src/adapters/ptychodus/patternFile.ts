@@ -31,13 +31,12 @@ export async function openPatternFile(path: string): Promise<IndexedPatterns> {
       }
       const notes: string[] = [];
       const patterns = hdf5Frames(file, ['/patterns']);
-      const mask = file.has('/bad_pixels') ? hdf5Mask(file, '/bad_pixels', patterns) : undefined;
-      if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+      const badPixels = hdf5Mask(file, '/bad_pixels', patterns, notes);
       return {
         patterns,
         indexes: readIndexes(file, patterns.count, notes),
         origin: file.origin('/indexes'),
-        badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+        badPixels,
         measurementDomain: INTENSITIES(inside),
         notes,
         close: async () => file.close(),

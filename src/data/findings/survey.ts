@@ -9,11 +9,11 @@
 import { throwIfCancelled } from '../../core/cancel.js';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import { integers, median } from '../../core/numbers.js';
+import { integers, median, valuesAt } from '../../core/numbers.js';
 import { patternSums } from '../normalise.js';
 import { openDataset } from '../openDataset.js';
 import type { OpenDatasetOptions } from '../options.js';
-import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns } from '../patternCache.js';
+import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns, SomePatterns } from '../patternCache.js';
 import type { PatternSource, PatternSums } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
 import { figuresOf } from './figures.js';
@@ -55,7 +55,7 @@ export async function surveyScan(raw: RawData, options: SurveyOptions = {}): Pro
   await pass.run(all);
   const { usable, sums } = pass.judge(findings);
   findings.settle();
-  const patterns = new SurveyedPatterns(kept, usable, sums);
+  const patterns = new SomePatterns(kept, usable, sums);
   return usable.length === raw.count ? { ...raw, patterns, findings } : narrowed(raw, patterns, usable, findings);
 }
 
@@ -191,13 +191,7 @@ class Pass {
       });
     }
     const read = all.filter((i) => this.#read[i] === 1);
-    for (const finding of checkPower(
-      raw,
-      read,
-      Float64Array.from(read, (i) => power[i]),
-    )) {
-      findings.add(finding);
-    }
+    for (const finding of checkPower(raw, read, valuesAt(power, read))) findings.add(finding);
     const off = read.filter((i) => this.#background[i] === 1);
     if (off.length > 0) {
       findings.add({
@@ -225,58 +219,15 @@ class Pass {
     }
     // Without any light there is nothing to leave out; what is wrong is said where the patterns are used.
     const usable = lit.length > 0 ? lit : read;
-    const pick = (values: Float64Array) => Float64Array.from(usable, (i) => values[i]);
     const { squares, sum, max } = this.#sums;
-    return { usable, sums: { power: pick(power), squares: pick(squares), sum: pick(sum), max: pick(max) } };
-  }
-}
-
-/** Some of the patterns of a source, with what they sum up to. */
-class SurveyedPatterns implements PatternSource {
-  readonly count: number;
-
-  constructor(
-    private readonly source: PatternSource,
-    private readonly rows: Int32Array,
-    readonly sums: PatternSums,
-  ) {
-    this.count = rows.length;
-  }
-
-  get N() {
-    return this.source.N;
-  }
-  get domain() {
-    return this.source.domain;
-  }
-  get resident() {
-    return this.source.resident;
-  }
-  get storedDtype() {
-    return this.source.storedDtype;
-  }
-
-  readAmplitudes(indices: ArrayLike<number>, out: Float32Array, scale?: number): Promise<void> {
-    return this.source.readAmplitudes(this.#rowsOf(indices), out, scale);
-  }
-
-  readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
-    return this.source.readStored(this.#rowsOf(indices), out);
-  }
-
-  close(): Promise<void> {
-    return this.source.close();
-  }
-
-  /** An index that does not exist stays what it is, and the source says so. */
-  #rowsOf(indices: ArrayLike<number>): Int32Array {
-    return Int32Array.from(indices, (i) => (i >= 0 && i < this.count ? this.rows[i] : -1));
+    const [p, s, d, m] = [power, squares, sum, max].map((values) => valuesAt(values, usable));
+    return { usable, sums: { power: p, squares: s, sum: d, max: m } };
   }
 }
 
 /** The scan with some of its patterns. */
 function narrowed(raw: RawData, patterns: PatternSource, rows: Int32Array, findings: Findings): RawData {
-  const numbers = (values: Float64Array) => Float64Array.from(rows, (row) => values[row]);
+  const numbers = (values: Float64Array) => valuesAt(values, rows);
   const whole = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]);
   const patches = (stored: RawData['labels']) =>
     stored && {

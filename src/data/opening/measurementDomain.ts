@@ -6,8 +6,8 @@
 import { PtychoError } from '../../core/errors.js';
 import { rowsAt, spreadIndices } from '../../core/numbers.js';
 import type { NpyDtype } from '../../formats/npyHeader.js';
+import { type Look, spreadOf, stepsOf } from '../../physics/countStatistics.js';
 import type { Finding } from '../findings/finding.js';
-import { type Look, spreadOf, stepsOf } from './countStatistics.js';
 
 
 

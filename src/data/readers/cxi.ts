@@ -52,10 +52,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   );
   const detectors = detectorsOf(groupsOf(file));
   const detector = detectorOf(file, place, detectors) ?? DETECTOR;
-  const mask = file.has(`${detector}/mask`)
-    ? hdf5Mask(file, `${detector}/mask`, patterns, (bits) => bits !== 0 && bits !== HAS_SIGNAL)
-    : undefined;
-  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const badPixels = hdf5Mask(file, `${detector}/mask`, patterns, notes, (bits) => bits !== 0 && bits !== HAS_SIGNAL);
   const instrument = detector.split('/').slice(0, -1).join('/');
   const [x, y] = ['x', 'y'].map((axis) => pixelAt(file, `${detector}/${axis}_pixel_size`, notes, 'm'));
   return {
@@ -64,7 +61,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     patterns,
     positions,
     probeGuess: findProbe(file, [instrument, INSTRUMENT], detector, notes),
-    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+    badPixels,
     geometry: {
       energy_eV: energyIn(file, [instrument, INSTRUMENT], notes),
       detectorDistance_m: distanceAt(file, `${detector}/distance`, notes, 'm'),

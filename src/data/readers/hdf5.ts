@@ -47,8 +47,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   });
   const facts = nexusFacts(file, paths[0]);
   notes.push(...(layout?.notes ?? []), ...facts.notes);
-  const mask = facts.mask === undefined ? undefined : hdf5Mask(file, facts.mask, patterns);
-  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const mask = facts.mask === undefined ? undefined : hdf5Mask(file, facts.mask, patterns, notes);
   const metadata = file.attributes();
   notes.push(...file.warnings);
   return {
@@ -57,7 +56,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     patterns,
     positions,
     frameNumbers: pieces.frameNumbers,
-    badPixels: layout?.badPixels ?? (mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined),
+    badPixels: layout?.badPixels ?? mask,
     geometry: {
       energy_eV: layout?.geometry.energy_eV ?? facts.geometry.energy_eV,
       detectorDistance_m: layout?.geometry.detectorDistance_m ?? facts.geometry.detectorDistance_m,

@@ -251,25 +251,28 @@ export function selectFrames(frames: StoredPatterns, chosen: Int32Array): Stored
 
 /**
  * A mask of unusable pixels: whatever `isBad` says, by default what is not 0.
- * @returns the mask, or a sentence that says why it is left out
+ * @returns undefined where there is none, or one that is left out with a note
  * @throws PtychoError reading errors of the file.
  */
 export function hdf5Mask(
   file: Hdf5File,
   path: string,
   { height, width }: StoredPatterns,
+  notes: string[],
   isBad: (value: number) => boolean = (value) => value !== 0,
-): { readonly badPixels: Tensor<Uint8Array> } | { readonly note: string } {
+): Tensor<Uint8Array> | undefined {
+  if (!file.has(path)) return undefined;
   const { shape: stored, columnMajor } = file.header(path);
   const shape = columnMajor ? [...stored].reverse() : stored;
   const axes = shape.length === 3 && shape[0] === 1 ? shape.slice(1) : shape;
   if (axes.length !== 2 || axes[0] !== height || axes[1] !== width) {
-    return {
-      note: `Left out: ${nameOf(file.origin(path))} has shape ${formatShape(shape)} and is no mask of frames of ${height}×${width} pixels.`,
-    };
+    notes.push(
+      `Left out: ${nameOf(file.origin(path))} has shape ${formatShape(shape)} and is no mask of frames of ${height}×${width} pixels.`,
+    );
+    return undefined;
   }
   const { data } = file.readReal(path);
   const mask = new Uint8Array(data.length);
   for (let p = 0; p < mask.length; p++) mask[p] = isBad(data[p]) ? 1 : 0;
-  return { badPixels: { data: mask, shape: [height, width] } };
+  return { data: mask, shape: [height, width] };
 }

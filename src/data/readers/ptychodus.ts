@@ -56,8 +56,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
 async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const notes: string[] = [];
   const frames = hdf5Frames(file, [options.diffraction_path ?? '/patterns']);
-  const mask = file.has('/bad_pixels') ? hdf5Mask(file, '/bad_pixels', frames) : undefined;
-  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const badPixels = hdf5Mask(file, '/bad_pixels', frames, notes);
   const product = await findProduct(file.path, options);
   notes.push(...(product?.notes ?? []));
   let patterns = frames;
@@ -90,7 +89,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     positions,
     probeGuess: product?.probe,
     objectGuess: product?.object,
-    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+    badPixels,
     geometry: product?.geometry ?? {},
     measurementDomain: {
       text: 'count_intensity',
@@ -194,8 +193,7 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
   // Usually links to the product's own, which have been read already.
   const probe = product?.probe ? undefined : own('probeGuess');
   const object = product?.object ? undefined : own('objectGuess');
-  const mask = file.has(`${RAW_GROUP}/bad_pixels`) ? hdf5Mask(file, `${RAW_GROUP}/bad_pixels`, patterns) : undefined;
-  if (mask !== undefined && 'note' in mask) notes.push(mask.note);
+  const badPixels = hdf5Mask(file, `${RAW_GROUP}/bad_pixels`, patterns, notes);
   const scanIndex = `${RAW_GROUP}/scan_index`;
   const root = file.attributes();
   const domain = [attributes, file.attributes(RAW_GROUP), root].map((found) => found.measurement_domain).find(Boolean);
@@ -210,7 +208,7 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
       product?.probe ??
       (probe && incoherentModes(probe, file.origin(`${RAW_GROUP}/probeGuess`), (sentence) => notes.push(sentence))),
     objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW_GROUP}/objectGuess`), notes)),
-    badPixels: mask !== undefined && 'badPixels' in mask ? mask.badPixels : undefined,
+    badPixels,
     geometry: product?.geometry ?? {},
     measurementDomain:
       domain === undefined ? undefined : { text: String(domain), where: `${file.path}, attribute measurement_domain,` },

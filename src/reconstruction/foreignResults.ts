@@ -6,13 +6,13 @@
  * await readCoordinates('result.ptyr', '/content/obj/SscanG00/data', [400, 400]); // { unit: 'm', first: { x, y }, step: { x, y } }
  */
 
-import { type Hdf5File, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
-import { isNpyFile } from '../../formats/npyFile.js';
-import { openNpz } from '../../formats/npz.js';
-import { datasetLike } from '../opening/arrayFile.js';
-import { lengthUnit } from '../opening/units.js';
-import { type PairKeys, POSITION_KEYS, RESULT_LAYOUTS, type ResultLayout } from './keys.js';
-import { readProduct } from './product.js';
+import { datasetLike } from '../data/opening/arrayFile.js';
+import { lengthUnit } from '../data/opening/units.js';
+import { type PairKeys, POSITION_KEYS, RESULT_LAYOUTS, type ResultLayout } from '../data/readers/keys.js';
+import { readProduct } from '../data/readers/product.js';
+import { type Hdf5File, isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
+import { isNpyFile } from '../formats/npyFile.js';
+import { openNpz } from '../formats/npz.js';
 
 /** A value along columns (x) and one along rows (y). */
 interface Pair {

@@ -16,30 +16,6 @@ import { openOptions, openTool } from './preparedScan.js';
 import type { RawData } from './rawData.js';
 import { type ExtraArrays, readExtraArrays, writeScan } from './scanWriter.js';
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 /** What was written. */
 export interface ConversionSummary {
   readonly path: string;

@@ -25,38 +25,6 @@ import { nameOf } from '../formats/npyHeader.js';
 import { openNpz } from '../formats/npz.js';
 import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 /** Axes of an image whose order was reversed. */
 export interface TurnedAxes {
   readonly rows: boolean;

@@ -1,17 +1,9 @@
 /** `convert`: a scan of any readable format becomes a contract NPZ. */
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { type ConversionSummary, convertScan } from '../data/rewriteScan.js';
+import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-
-
-
-
-
-
-
-
 
 export type { ConversionSummary } from '../data/rewriteScan.js';
 

@@ -16,53 +16,28 @@ import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
 import { placeAll, type RegisteredImage, register, scanBox } from '../evaluation/comparison/region.js';
-import { type BothFamilies, bothFamilies, type MetricFloors, metricFloors, scanImage, scanTotals } from '../evaluation/floors.js';
+import {
+  type BothFamilies,
+  bothFamilies,
+  type MetricFloors,
+  metricFloors,
+  scanImage,
+  scanTotals,
+} from '../evaluation/floors.js';
 import { type HalfSetCorrelation, halfSetCorrelation } from '../evaluation/halves.js';
 import { type Registration, registerImages } from '../evaluation/register.js';
 import { requireNewIn } from '../formats/outputs.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
-import { placeOnScan, readProbeBeside, readStoredImage, type StoredImage, turnedImage } from '../reconstruction/storedImage.js';
+import {
+  placeOnScan,
+  readProbeBeside,
+  readStoredImage,
+  type StoredImage,
+  turnedImage,
+} from '../reconstruction/storedImage.js';
 import { EVALUATION_FILES, HALVES_FILES, writeEvaluation, writeHalves } from './evaluateFiles.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** How well an image explains the measured patterns. */
 export interface EvaluatedRFactor {

@@ -13,66 +13,23 @@ import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js
 import { nphotonsOf } from '../data/metadata.js';
 import { openDataset } from '../data/openDataset.js';
 import { openOptions } from '../data/preparedScan.js';
-import { refuseToOverwrite, makeOutputFolder } from '../formats/outputFiles.js';
 import type { RawData } from '../data/rawData.js';
 import { patternsToWrite } from '../data/scanWriter.js';
 import { openNpz } from '../formats/npz.js';
+import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
 import { type PlacedImage, positionsOnObject, scanAsProduct } from '../persistence/product/geometry.js';
-import type { PatternDtype, Product, ProductLosses, ProductMetadata, ProductRawData } from '../persistence/product/product.js';
+import type {
+  PatternDtype,
+  Product,
+  ProductLosses,
+  ProductMetadata,
+  ProductRawData,
+} from '../persistence/product/product.js';
 import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
 import { energyOfWavelength_eV } from '../physics/radiation.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** What was written. */
 export interface ProductExportSummary {

@@ -3,23 +3,10 @@ import type { InspectConfig } from '../config/schemas/tools.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
 import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect.js';
-import { checkPngName, writePng } from '../formats/outputFiles.js';
 import { openOptions } from '../data/preparedScan.js';
+import { checkPngName, writePng } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { renderScanMap } from '../report/scanMap.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** The findings, and the positions for those who show them. */
 export interface InspectResult {

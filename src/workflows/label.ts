@@ -7,46 +7,14 @@ import type { Services } from '../core/services.js';
 import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { openSurveyed } from '../data/findings/survey.js';
-import { refuseToOverwrite, makeOutputFolder } from '../formats/outputFiles.js';
 import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { readExtraArrays, writeScan } from '../data/scanWriter.js';
 import { registerImages } from '../evaluation/register.js';
+import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { extractPatch, extractPatches } from '../physics/sampling.js';
 import { placeOnScan, RECONSTRUCTION_KEYS, readStoredImage } from '../reconstruction/storedImage.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** What was written. */
 export interface LabelSummary {

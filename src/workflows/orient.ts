@@ -1,25 +1,12 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
 import type { OrientConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { checkPngName, writePng } from '../formats/outputFiles.js';
-import { openTool } from '../data/preparedScan.js';
 import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient/orient.js';
+import { openTool } from '../data/preparedScan.js';
+import { checkPngName, writePng } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { contactSheet } from '../report/contactSheet.js';
 import { renderPhase } from '../report/image.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** What was found, in plain values: {@link OrientationSearch} without the images. */
 export interface OrientationReport extends Omit<OrientationSearch, 'ranking'> {

@@ -6,23 +6,6 @@ import { openTool } from '../data/preparedScan.js';
 import { computeOverlapMetrics, OVERLAP_FILES, type OverlapMetrics, writeOverlap } from '../evaluation/overlap.js';
 import { requireNewIn } from '../formats/outputs.js';
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 /** What was measured. */
 export interface OverlapReport {
   /** Of the one scan, or of the training part. */

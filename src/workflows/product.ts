@@ -9,58 +9,22 @@ import { createdBy } from '../core/version.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
 import { openOptions } from '../data/preparedScan.js';
-import { refuseToOverwrite, makeOutputFolder } from '../formats/outputFiles.js';
 import { POSITION_KEYS } from '../data/readers/keys.js';
 import { writeScan } from '../data/scanWriter.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';
+import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { patternsOf } from '../persistence/product/content.js';
 import { gridOfObject, positionsOnObject } from '../persistence/product/geometry.js';
 import type { Product } from '../persistence/product/product.js';
-import { DEFAULT_OBJECT_PIXEL_M, readStoredProduct, refuseChanges, type StoredProduct } from '../persistence/product/read.js';
+import {
+  DEFAULT_OBJECT_PIXEL_M,
+  readStoredProduct,
+  refuseChanges,
+  type StoredProduct,
+} from '../persistence/product/read.js';
 import { verifyProductFile } from '../persistence/product/verify.js';
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 /** What `product info` tells. */
 export interface ProductInfo {

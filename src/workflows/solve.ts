@@ -9,7 +9,13 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ALGORITHM_TITLES, type SolveConfig, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
+import {
+  ALGORITHM_TITLES,
+  type SolveConfig,
+  type SolverOptions,
+  solverFields,
+  solverOptionsSchema,
+} from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
@@ -29,34 +35,19 @@ import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';
-import { checkState, readState, STATE_FILE, type StateHead, type StoredState, saveState, warnOfEngine } from '../solvers/state.js';
+import {
+  checkState,
+  readState,
+  STATE_FILE,
+  type StateHead,
+  type StoredState,
+  saveState,
+  warnOfEngine,
+} from '../solvers/state.js';
 import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from '../solvers/write.js';
 import { checkProductName, writeSolvedProduct } from './solveProduct.js';
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
- // biome-ignore format: one line
-
-
+// biome-ignore format: one line
 
 /** What a run came to. */
 export interface SolveSummary {

@@ -1,17 +1,9 @@
 /** `split`: a scan cut in two along an axis, one part to train on, one to test with. */
 import type { SplitConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
-import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { type SplitSummary, splitFiles, splitScan } from '../data/rewriteScan.js';
+import { refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-
-
-
-
-
-
-
-
 
 export type { SplitSummary } from '../data/rewriteScan.js';
 

@@ -9,14 +9,6 @@ import type { NpyDtype } from '../../formats/npyHeader.js';
 import { type Look, spreadOf, stepsOf } from '../../physics/countStatistics.js';
 import type { Finding } from '../findings/finding.js';
 
-
-
-
-
-
-
-
-
 /**
  * - `normalized_amplitude`: amplitudes in arbitrary units, below 10;
  * - `count_amplitude`: √(photon counts);

@@ -6,16 +6,7 @@ import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js'
 import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
 import { fieldsAt, takeScratch } from './layout.js';
-import { type SolverCalls, Passes, type PassSetup } from './passes.js';
-
-
-
-
-
-
-
-
-
+import { Passes, type PassSetup, type SolverCalls } from './passes.js';
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions {

@@ -2,11 +2,7 @@
 import { serve } from '../../backends/worker/serve.js';
 import type { PassRequest } from '../wavePasses.js';
 import { startKernels, type WasmModule } from './kernels.js';
-import { type SolverCalls, Passes, type PassSetup } from './passes.js';
-
-
-
-
+import { Passes, type PassSetup, type SolverCalls } from './passes.js';
 
 class SolverThread implements SolverCalls {
   #passes: Passes | undefined;

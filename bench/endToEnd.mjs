@@ -16,7 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { selectBackend } from '../dist/backends/select.js';
 import { inferenceConfigSchema } from '../dist/config/schema.js';
-import { openModel } from '../dist/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../dist/reconstruction/ptychoModel.js';
 import { makeProbe } from '../dist/simulation/probes.js';
 import { inferWorkflow } from '../dist/workflows/infer.js';
 import { N, writeBundle, writeScanFile } from './inference/inputs.mjs';
@@ -39,10 +39,10 @@ const configOf = ({ model, scan, out, threads }) =>
 
 /** Patterns per second of prediction alone, two batches with the engine at a time. */
 async function predictOnly({ model, threads }, patterns) {
-  const opened = await openModel(model);
+  const opened = await PtychoModel.read(model);
   const config = configOf({ model, scan: 'none', out: 'none', threads });
   const backend = await selectBackend(config);
-  const program = await backend.compile(opened.network(N).predict(BATCH), { constants: opened.bundle.weights });
+  const program = await backend.compile(opened.network().predict(BATCH), { constants: opened.bundle.weights });
   const input = { data: new Float32Array(BATCH * N * N).map((_, i) => Math.abs(Math.sin(i))), shape: [BATCH, 1, N, N] };
   const feeds = { input, input_positions: { data: new Float32Array(BATCH * 2), shape: [BATCH, 1, 1, 2] } };
   await program.run(feeds);

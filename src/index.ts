@@ -216,16 +216,7 @@ export {
   type RefinePositionsOptions,
   refinePositions,
 } from './reconstruction/positions/refinePositions.js';
-export type { RunBy } from './reconstruction/ptychoModel.js';
-export {
-  modelOf,
-  type OpenedModel,
-  type OpenModelOptions,
-  openModel,
-  PtychoModel,
-  saveModel,
-  type TrainedNetwork,
-} from './reconstruction/ptychoModel.js';
+export { type OpenModelOptions, PtychoModel, type RunBy } from './reconstruction/ptychoModel.js';
 export {
   LiveScan,
   type LiveScanOptions,

@@ -15,7 +15,7 @@ import { inputScaleFor } from '../model/scale.js';
 import { inputNormalisation } from '../physics/detector.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import type { ScanBounds } from './frame.js';
-import type { TrainedNetwork } from './ptychoModel.js';
+import type { PtychoModel } from './ptychoModel.js';
 
 /** What a {@link LiveScan} has to know before the first pattern. */
 export interface LiveScanOptions {
@@ -56,7 +56,7 @@ export interface PushedPatterns {
  * @throws PtychoError DATASET_UNITS for normalised amplitudes where the model needs counts
  */
 export function liveScanFor(
-  { bundle }: TrainedNetwork,
+  { bundle }: Pick<PtychoModel, 'bundle'>,
   options: Partial<Omit<LiveScanOptions, 'N' | 'gridsize' | 'reach_px'>> = {},
 ): LiveScan {
   const { N, gridsize } = bundle.config.model;

@@ -1,6 +1,6 @@
 /**
- * A trained model on an engine: open, predict, save, dispose. A model is a value of its own: opening or training another one
- * changes nothing here, and nothing that is passed in is modified.
+ * A trained model: open, predict, save, dispose. A model is a value of its own: opening or training another one changes nothing
+ * here, and nothing that is passed in is modified.
  *
  * @example
  * const model = await PtychoModel.open('run', { backend: 'onnx' });
@@ -25,6 +25,7 @@ import {
   openBundle,
   saveBundle,
 } from '../persistence/bundle.js';
+import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { trainedIntensityScale } from '../persistence/params.js';
 import { checkWeights } from '../persistence/weights.js';
 import { type EngineChoice, startEngine } from './inputs.js';
@@ -32,58 +33,78 @@ import { networkOfBundle } from './networkSpec.js';
 import { Predictor } from './predictor.js';
 
 /** How {@link PtychoModel.open} opens. */
-export interface OpenModelOptions extends EngineChoice {
+export interface OpenModelOptions extends EngineChoice, MlflowAccess {
   readonly logger?: Logger;
-  /** Where artifacts of MLflow are fetched from, for paths `runs:/…`. */
-  readonly mlflowTrackingUri?: string | null;
-  /** Folder of this machine in which artifacts of that server may lie. */
-  readonly mlflowAllowFile?: string | null;
 }
 
 /** Groups in one prediction where nobody says. */
 export const DEFAULT_BATCH = 32;
 
-/** See the module. */
-export class PtychoModel {
+/** A trained model: of a file or fresh from training, on a running engine or on none yet. */
+export class PtychoModel<B extends BundleContent = BundleContent> {
   /** What is known of the model: configuration, scales, statistics, history, probe, weights. Not to be modified. */
-  readonly bundle: BundleContent;
-  /** Who runs it. The backend that trained it is `bundle.backend`; any backend runs any bundle. */
-  readonly info: RunBy;
-  readonly #trained: TrainedNetwork;
-  readonly #engine: Backend;
+  readonly bundle: B;
+  /** The network for groups within the canvas of the bundle. */
+  readonly #own: PtychoNetwork;
+  readonly #engine: Backend | undefined;
   readonly #owned: boolean;
   /** By side of the canvas. */
   readonly #predictors = new Map<number, Predictor>();
   #disposed = false;
 
-  /** @param owned dispose of the engine with the model */
-  private constructor(trained: TrainedNetwork, engine: Backend, owned: boolean) {
-    this.bundle = trained.bundle;
-    this.info = runBy(engine.info);
-    this.#trained = trained;
+  private constructor(bundle: B, own: PtychoNetwork, engine: Backend | undefined, owned: boolean) {
+    this.bundle = bundle;
+    this.#own = own;
     this.#engine = engine;
     this.#owned = owned;
   }
 
   /**
-   * Opens `wts.zip`, or the folder that holds it, and starts the engine that is named, whichever trained it. A running engine
-   * may be shared by models; it is then left running.
-   * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH, CONFIG_INVALID, BACKEND_MISSING,
-   * ACCELERATOR_MISSING
+   * Opens `wts.zip`, the folder that holds it or its unpacked members, or a bundle on an MLflow server, without an engine:
+   * {@link on} gives it one.
+   * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
    */
-  static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel> {
-    // The bundle first: an engine that was started for a broken file would have to be stopped again.
-    const trained = modelOf(await openBundle(path, options));
-    const engine = await startEngine(options, options.logger);
-    return new PtychoModel(trained, engine, engine !== options.backend);
+  static async read(path: string, options: MlflowAccess = {}): Promise<PtychoModel<OpenedBundle>> {
+    return PtychoModel.of(await openBundle(path, options));
   }
 
   /**
-   * A model from what a bundle holds, as training returns it. The engine is disposed of with the model if `owned`.
+   * {@link read}, and starts the engine that is named, whichever trained it. A running engine may be shared by models; it is then
+   * left running.
+   * @throws PtychoError as {@link read}; CONFIG_INVALID, BACKEND_MISSING, ACCELERATOR_MISSING
+   */
+  static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel<OpenedBundle>> {
+    // The bundle first: an engine that was started for a broken file would have to be stopped again.
+    const { bundle, #own: own } = await PtychoModel.read(path, options);
+    const engine = await startEngine(options, options.logger);
+    return new PtychoModel(bundle, own, engine, engine !== options.backend);
+  }
+
+  /**
+   * A model from what a bundle holds, as training returns it; on an engine where there is one, which is disposed of with the model
+   * if `owned`.
    * @throws PtychoError WEIGHTS_MISMATCH
    */
-  static of(content: BundleContent, engine: Backend, owned = false): PtychoModel {
-    return new PtychoModel(modelOf(content), engine, owned);
+  static of<B extends BundleContent>(bundle: B, engine?: Backend, owned = false): PtychoModel<B> {
+    const own = networkOfBundle(bundle, bundle.canvasSide_px);
+    checkWeights(
+      own.parameters.map((p) => [p.name, p.shape] as const),
+      bundle.weights,
+    );
+    return new PtychoModel(bundle, own, engine, owned);
+  }
+
+  /** The same model on a running engine, which is left running. */
+  on(engine: Backend): PtychoModel<B> {
+    return new PtychoModel(this.bundle, this.#own, engine, false);
+  }
+
+  /**
+   * Who runs it. The backend that trained it is `bundle.backend`; any backend runs any bundle.
+   * @throws PtychoError USAGE where it has no engine
+   */
+  get info(): RunBy {
+    return runBy(this.#running().info);
   }
 
   /** Side of the patterns, pixels. */
@@ -152,27 +173,36 @@ export class PtychoModel {
     return this.#inBatches(diffraction, offsets);
   }
 
-  /** The network for groups within a canvas of this side, and what runs it; for workflows on several scans. */
+  /** The network for groups within a canvas of this side; never of a smaller one than the model was trained with. */
   network(canvasSide_px = this.bundle.canvasSide_px): PtychoNetwork {
-    return this.#trained.network(Math.max(canvasSide_px, this.bundle.canvasSide_px));
+    return canvasSide_px <= this.bundle.canvasSide_px ? this.#own : networkOfBundle(this.bundle, canvasSide_px);
   }
 
-  /** @throws PtychoError USAGE after `dispose` */
+  /** @throws PtychoError USAGE where it has none, and after `dispose` */
   get engine(): Backend {
     if (this.#disposed) {
       throw new PtychoError('USAGE', 'The model was disposed of; open it again to predict with it.', {});
     }
-    return this.#engine;
+    return this.#running();
+  }
+
+  #running(): Backend {
+    if (this.#engine) return this.#engine;
+    throw new PtychoError('USAGE', 'The model was read without an engine; use model.on(engine), or PtychoModel.open.', {});
   }
 
   /**
-   * Writes the bundle `wts.zip`; `PtychoModel.open` of it, in any process, predicts the same bits on the same engine.
-   * @param path the file (`….zip`), or a folder, made if missing, which gets a `wts.zip`
+   * Writes the bundle `wts.zip`: all that is known of the model, and its networks as ONNX. Equal models give equal bytes;
+   * `PtychoModel.open` of it, in any process, predicts the same bits on the same engine.
+   * @param target the file (`….zip`), or a folder, made if missing, which gets a `wts.zip`
    * @returns the file
    * @throws PtychoError OUTPUT_UNWRITABLE
    */
-  save(path: string): Promise<string> {
-    return saveModel(path, this.#trained);
+  async save(target: string): Promise<string> {
+    const file = target.endsWith('.zip') ? target : path.join(target, BUNDLE_FILE);
+    await makeOutputFolder(path.dirname(path.resolve(file)));
+    await saveBundle(file, this.bundle, encodeModels(this.#own));
+    return file;
   }
 
   /** Releases what the engine holds for this model, and the engine where it was started for it. May be called twice. */
@@ -180,7 +210,7 @@ export class PtychoModel {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const predictor of this.#predictors.values()) await predictor.dispose();
-    if (this.#owned) await this.#engine.dispose();
+    if (this.#owned) await this.#engine?.dispose();
   }
 
   async #inBatches(diffraction: Tensor, offsets: Tensor): Promise<ComplexTensor> {
@@ -278,54 +308,6 @@ function channelsFirst(x: Tensor, what: string, inner: readonly number[]): Tenso
   return { data: moved, shape: [B, ...inner] };
 }
 
-/** A model that can be run: what is known of it, and its network. */
-export interface TrainedNetwork<B extends BundleContent = BundleContent> {
-  readonly bundle: B;
-  /** The network for groups that lie within `canvasSide_px`. */
-  network(canvasSide_px: number): PtychoNetwork;
-}
-
-/** A model from a file. */
-export type OpenedModel = TrainedNetwork<OpenedBundle>;
-
-/**
- * Opens `wts.zip`, the folder that holds it or its unpacked members, or a bundle on an MLflow server.
- * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
- */
-export async function openModel(path: string, options: Parameters<typeof openBundle>[1] = {}): Promise<OpenedModel> {
-  return modelOf(await openBundle(path, options));
-}
-
-/**
- * The model that a bundle's content describes.
- * @throws PtychoError WEIGHTS_MISMATCH
- */
-export function modelOf<B extends BundleContent>(bundle: B): TrainedNetwork<B> {
-  const network = (canvasSide_px: number) => networkOfBundle(bundle, canvasSide_px);
-  const own = network(bundle.canvasSide_px);
-  checkWeights(
-    own.parameters.map((p) => [p.name, p.shape] as const),
-    bundle.weights,
-  );
-  return {
-    bundle,
-    network: (side) => (side === bundle.canvasSide_px ? own : network(side)),
-  };
-}
-
-/**
- * Writes a model as a bundle: all that is known of it, and its two models as ONNX. Equal models give equal bytes.
- * @param target the file (`….zip`), or a folder, made if missing, which gets a `wts.zip`
- * @returns the file
- * @throws PtychoError OUTPUT_UNWRITABLE
- */
-export async function saveModel(target: string, { bundle, network }: TrainedNetwork): Promise<string> {
-  const file = target.endsWith('.zip') ? target : path.join(target, BUNDLE_FILE);
-  await makeOutputFolder(path.dirname(path.resolve(file)));
-  await saveBundle(file, bundle, encodeModels(network(bundle.canvasSide_px)));
-  return file;
-}
-
 /** Who ran it: the engine and device that were used, not those that were hoped for. */
 export interface RunBy {
   readonly backend: BackendInfo['name'];
@@ -335,8 +317,7 @@ export interface RunBy {
   readonly versions: { readonly ptychopinn: string; readonly node: string; readonly engine: string };
 }
 
-/** What a result says of its engine. */
-export function runBy({ name, engine, device, threads }: BackendInfo): RunBy {
+function runBy({ name, engine, device, threads }: BackendInfo): RunBy {
   const versions = { ptychopinn: createdBy.version, node: process.versions.node, engine };
   return { backend: name, engine, device, threads, versions };
 }

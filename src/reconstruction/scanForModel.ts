@@ -8,7 +8,6 @@ import type { RawData } from '../data/rawData.js';
 import { inputScaleFor } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import { scaleComplex } from '../physics/probe.js';
-import type { TrainedNetwork } from './ptychoModel.js';
 import { probeWeights } from './stitching.js';
 
 /**
@@ -63,7 +62,7 @@ const SAME_PROBE = 0.8;
 const SAME_EXPOSURE = 5;
 
 /** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
-export function doubts({ bundle }: TrainedNetwork, raw: RawData): string[] {
+export function doubts(bundle: Pick<BundleContent, 'scale' | 'probe'>, raw: RawData): string[] {
   const found: string[] = [];
   const counted = (domain: RawData['domain']) => domain !== 'normalized_amplitude';
   if (counted(bundle.scale.domain) !== counted(raw.domain)) {

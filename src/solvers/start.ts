@@ -17,10 +17,10 @@ import { POSITION_KEYS } from '../data/readers/keys.js';
 import { isProduct } from '../data/readers/product.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { openNpz } from '../formats/npz.js';
-import { BUNDLE_FILE } from '../persistence/bundle.js';
+import { BUNDLE_FILE, type OpenedBundle } from '../persistence/bundle.js';
 import { readProductFile } from '../persistence/product/read.js';
 import { chooseCropSide, frameForScan, scanBounds } from '../reconstruction/frame.js';
-import { type OpenedModel, openModel } from '../reconstruction/ptychoModel.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { reconstructDataset } from '../reconstruction/reconstruct.js';
 import { type WrittenImage, wellCovered } from '../reconstruction/reconstructionFile.js';
 import {
@@ -55,7 +55,7 @@ async function found(init: string, raw: RawData, config: SolveConfig, services: 
   if (existsSync(init) && statSync(init).isDirectory()) {
     return existsSync(inFolder) && !existsSync(path.join(init, BUNDLE_FILE))
       ? fromReconstruction(inFolder, raw, services)
-      : fromBundle(await openModel(init), raw, config, services);
+      : fromBundle(await PtychoModel.read(init), raw, config, services);
   }
   const { file, key } = splitFileSpec(init);
   const ending = path.extname(file).toLowerCase();
@@ -66,7 +66,7 @@ async function found(init: string, raw: RawData, config: SolveConfig, services: 
   if (key !== undefined || hdf5 || ending === '.npz' || ending === '.npy') {
     return fromReconstruction(init, raw, services);
   }
-  return fromBundle(await openModel(init), raw, config, services);
+  return fromBundle(await PtychoModel.read(init), raw, config, services);
 }
 
 async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
@@ -88,7 +88,7 @@ async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
 
 /** What a network makes of the scan. */
 async function fromBundle(
-  model: OpenedModel,
+  model: PtychoModel<OpenedBundle>,
   raw: RawData,
   config: SolveConfig,
   services: Services,
@@ -96,7 +96,7 @@ async function fromBundle(
   const { bundle } = model;
   const logger = services.logger ?? silentLogger;
   requireSide(raw, bundle.config.model.N, bundle.path);
-  for (const doubt of doubts(model, raw)) logger.warn(doubt);
+  for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
   const inference = inferenceConfigSchema.parse({
     model_path: bundle.path,
     test_data_file: config.test_data_file,

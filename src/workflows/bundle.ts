@@ -13,9 +13,9 @@ import { sizeOf } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { removeLeftovers, temporaryName, unwritable } from '../formats/replaceFile.js';
-import { encodeModels, locateBundle, type Manifest, openBundle, openMembers } from '../persistence/bundle.js';
+import { encodeModels, locateBundle, type Manifest, openMembers } from '../persistence/bundle.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
-import { modelOf } from '../reconstruction/ptychoModel.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
 
 /** What `bundle info` tells. */
 export interface BundleInfo {
@@ -34,7 +34,7 @@ export interface BundleInfo {
  * @throws PtychoError as `openBundle`; WEIGHTS_MISMATCH
  */
 export async function bundleInfo(file: string): Promise<BundleInfo> {
-  const { bundle } = modelOf(await openBundle(file));
+  const { bundle } = await PtychoModel.read(file);
   const tensors = Object.values(bundle.weights);
   return {
     path: bundle.path,
@@ -60,7 +60,7 @@ export interface BundleVerification {
 export async function verifyBundle(file: string): Promise<BundleVerification> {
   const { source, manifest } = await verifyBundleBytes(
     file,
-    (content) => encodeModels(modelOf(content).network(content.canvasSide_px)),
+    (content) => encodeModels(PtychoModel.of(content).network()),
     createdBy,
   );
   const members = Object.fromEntries(Object.entries(manifest.members).map(([name, { bytes }]) => [name, bytes]));

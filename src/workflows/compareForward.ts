@@ -27,7 +27,7 @@ import { json, writeAtomically } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
 import { completeConfig, type ScanInput } from '../reconstruction/inputs.js';
 import { Predictor } from '../reconstruction/predictor.js';
-import type { OpenedModel } from '../reconstruction/ptychoModel.js';
+import type { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
 import { encodePng } from '../report/png.js';
 import { namedModels } from './compareModels.js';
@@ -205,17 +205,17 @@ class Side {
   readonly #flat: boolean;
 
   constructor(
-    { bundle, network }: OpenedModel,
+    model: PtychoModel,
     private readonly dataset: DiffractionDataset,
     backend: Backend,
     { batch_size }: ComparisonConfig,
   ) {
-    const C = bundle.config.model.gridsize ** 2;
+    const { bundle } = model;
+    const C = model.gridsize ** 2;
     // A network of single patterns gets the members of groups one by one.
     this.#flat = C !== dataset.C;
-    const side = Math.max(this.#flat ? 0 : dataset.canvasSide_px, bundle.canvasSide_px);
     this.#predictor = new Predictor(
-      network(side),
+      model.network(this.#flat ? undefined : dataset.canvasSide_px),
       bundle.weights,
       backend,
       this.#flat ? batch_size * dataset.C : batch_size,

@@ -33,7 +33,7 @@ import { publishedCanvas } from '../persistence/params.js';
 import { intensityScale } from '../physics/detector.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
-import { modelOf, saveModel } from '../reconstruction/ptychoModel.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
 
 /** What was imported, and what was not. */
 export interface ImportReport {
@@ -66,7 +66,7 @@ export async function importBundle(file: string, config: ImportConfig, services:
   );
   if (unmapped.length > 0) logger?.warn(`Left out of ${file}: ${unmapped.join(', ')}.`);
   if (unusedParams.length > 0) logger?.info(`Settings of ${file} that play no part: ${unusedParams.join(', ')}.`);
-  const path = await saveModel(config.output_dir, modelOf(content));
+  const path = await PtychoModel.of(content).save(config.output_dir);
   const { architecture, N, gridsize } = content.config.model;
   return { path, format: model.format, architecture, N, gridsize, mapped, unmapped, unusedParams };
 }

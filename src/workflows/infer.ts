@@ -19,6 +19,7 @@ import { comparisonPlot, knownObject } from '../evaluation/comparisonPlot.js';
 import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
+import type { OpenedBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { chooseCropSide } from '../reconstruction/frame.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
@@ -27,7 +28,7 @@ import {
   type RefinedPositions,
   refineReconstruction,
 } from '../reconstruction/positions/refinePositions.js';
-import { type OpenedModel, openModel } from '../reconstruction/ptychoModel.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { type Preview, type ReconstructOptions, streamDataset } from '../reconstruction/reconstruct.js';
 import {
   checkPhaseRange,
@@ -106,13 +107,13 @@ export async function inferWorkflow(config: InferenceConfig, services: Services 
 
 async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
-  const model = await openModel(config.model_path, mlflowAccess(config.execution));
+  const model = await PtychoModel.read(config.model_path, mlflowAccess(config.execution));
   checkModelClaim(config.model, model.bundle.config.model, model.bundle.path);
   const opening = performance.now();
   const raw = await openScan(config.test_data_file, config, logger, { once: true, signal: services.signal });
   try {
     checkScan(raw, model, config);
-    for (const doubt of doubts(model, raw)) logger.warn(doubt);
+    for (const doubt of doubts(model.bundle, raw)) logger.warn(doubt);
     // Fitting positions reads every pattern in every round.
     const once = config.refine_positions === 0;
     const prepared = await prepareScan(raw, config, model.bundle.config.model.gridsize, logger, { once });
@@ -149,7 +150,7 @@ function claimOf(config: InferenceConfig): FolderClaim {
 }
 
 /** @throws PtychoError for a scan that cannot be reconstructed as asked, before anything is started */
-function checkScan(raw: RawData, model: OpenedModel, config: InferenceConfig): void {
+function checkScan(raw: RawData, model: PtychoModel<OpenedBundle>, config: InferenceConfig): void {
   requireSide(raw, model.bundle.config.model.N, model.bundle.path);
   if (config.comparison_plot) knownObject(raw);
 }
@@ -164,7 +165,7 @@ class Inference {
   constructor(
     private readonly config: InferenceConfig,
     private readonly services: Services,
-    private readonly model: OpenedModel,
+    private readonly model: PtychoModel<OpenedBundle>,
     private readonly scan: PreparedScan,
     private readonly backend: Backend,
   ) {

@@ -9,7 +9,7 @@ import { loadConfigFile } from '../../src/config/load.js';
 import { openInput, readInput, readTextInput } from '../../src/core/inputFile.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { readTextTable } from '../../src/formats/textTable.js';
-import { openModel } from '../../src/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -48,7 +48,7 @@ describe('openInput', () => {
     await expect(openDataset(at('scan.h5'), {})).rejects.toMatchObject(refused);
     await expect(loadConfigFile(at('run.yaml'))).rejects.toMatchObject(refused);
     await expect(readTextTable(at('table.csv'), 2)).rejects.toMatchObject(refused);
-    await expect(openModel(at('wts.zip'))).rejects.toThrow('a named pipe');
+    await expect(PtychoModel.read(at('wts.zip'))).rejects.toThrow('a named pipe');
   });
 
   it.skipIf(process.platform !== 'linux')('refuses what never ends', async () => {

@@ -10,8 +10,8 @@ import { PtychoNetwork } from '../../src/model/network.js';
 import { inputScaleFor, physicsScale, recordOfScale } from '../../src/model/scale.js';
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { networkSpec } from '../../src/reconstruction/networkSpec.js';
-import { openModel } from '../../src/reconstruction/ptychoModel.js';
-import { probeFor } from '../../src/reconstruction/scanForModel.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
+import { bundleScale, probeFor } from '../../src/reconstruction/scanForModel.js';
 import { content, N, sample } from '../persistence/sampleBundle.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
@@ -123,8 +123,9 @@ describe('a bundle of every kind of network', () => {
       probe: network.probeOf(weights),
     };
     await saveBundle(path.join(folder, 'wts.zip'), saved, encodeModels(network));
-    const { bundle, network: rebuild } = await openModel(folder);
-    const again = rebuild(canvasSide_px);
+    const model = await PtychoModel.read(folder);
+    const { bundle } = model;
+    const again = model.network(canvasSide_px);
     expect(again.spec.scale.countIntensity).toEqual(scale.countIntensity);
     expect(again.parameters.map((p) => [p.name, p.fixed ?? false])).toEqual(
       network.parameters.map((p) => [p.name, p.fixed ?? false]),

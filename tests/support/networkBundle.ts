@@ -2,7 +2,7 @@
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
 import type { BundleContent } from '../../src/persistence/bundle.js';
 import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
-import { modelOf, saveModel } from '../../src/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { content, N, sample } from '../persistence/sampleBundle.js';
 
 /** What `over` does not say: `cnn` of N 64 with n_filters_scale 1, one member a group, a probe around the middle. */
@@ -26,5 +26,5 @@ export function networkContent(
 
 /** Writes such a bundle. */
 export function writeNetworkBundle(file: string, over?: Parameters<typeof networkContent>[0]): Promise<string> {
-  return saveModel(file, modelOf(networkContent(over)));
+  return PtychoModel.of(networkContent(over)).save(file);
 }

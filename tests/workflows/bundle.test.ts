@@ -8,7 +8,7 @@ import { trainingConfigSchema } from '../../src/config/schema.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { canonicalJson } from '../../src/persistence/canonicalJson.js';
-import { modelOf, saveModel } from '../../src/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { bundleInfo, extractBundle, verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
 import { bounds, forge, json } from '../persistence/sampleBundle.js';
@@ -59,7 +59,7 @@ describe('bundle verify', () => {
     const target = await writeNetworkBundle(file(`${name}.zip`), over as Parameters<typeof networkContent>[0]);
     await verifyBundle(target);
     // Opened and saved again it is the same file.
-    const again = await saveModel(file('again.zip'), modelOf(await openBundle(target)));
+    const again = await (await PtychoModel.read(target)).save(file('again.zip'));
     expect((await readFile(again)).equals(await readFile(target))).toBe(true);
   });
 
@@ -105,7 +105,7 @@ describe('bundle verify', () => {
   it('refuses weights of another network', async () => {
     const { bias: _, ...rest } = { bias: 0, ...networkContent().weights };
     const { 'encoder.0.conv1.bias': __, ...fewer } = rest as ReturnType<typeof networkContent>['weights'];
-    await expect(async () => modelOf({ ...networkContent(), weights: fewer })).rejects.toThrow(
+    await expect(async () => PtychoModel.of({ ...networkContent(), weights: fewer })).rejects.toThrow(
       'missing: encoder.0.conv1.bias',
     );
   });
@@ -129,7 +129,7 @@ describe('a bundle from before its second model', () => {
     await expect(verifyBundle(file('older.zip'))).rejects.toThrow(
       /no params\.json and no autoencoder\.onnx, because an older/,
     );
-    const whole = await saveModel(file('whole.zip'), modelOf(opened));
+    const whole = await PtychoModel.of(opened).save(file('whole.zip'));
     expect((await readFile(whole)).equals(await readFile(good))).toBe(true);
   });
 

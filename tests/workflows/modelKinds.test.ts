@@ -5,7 +5,7 @@ import { trainingRequestSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import type { RawData } from '../../src/data/rawData.js';
-import { modelOf } from '../../src/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { scanForModel } from '../../src/reconstruction/scanForModel.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
@@ -97,7 +97,7 @@ describe('training of every kind', () => {
     expect(last.loss).not.toBe(result.history[0].loss);
     for (const column of columns) expect(last, column).toHaveProperty(column);
 
-    const model = modelOf(content);
+    const model = PtychoModel.of(content);
     const again = model.network(content.canvasSide_px);
     expect(again.parameters.map((p) => p.name)).toEqual(network.parameters.map((p) => p.name));
     const { dataset } = scanForModel(prepared, content);

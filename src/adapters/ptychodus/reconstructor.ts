@@ -241,7 +241,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
   ): AsyncGenerator<ReconstructOutput, void, void> {
     const { config, notes } = imageFromSettings(this.#settings, raw.count, model.gridsize);
     for (const note of notes) this.#log.info(note);
-    for (const doubt of doubts({ bundle: model.bundle, network: (side) => model.network(side) }, raw)) {
+    for (const doubt of doubts(model.bundle, raw)) {
       this.#log.warn(doubt);
     }
     const base = projection(input.product.object);

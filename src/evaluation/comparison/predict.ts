@@ -4,9 +4,10 @@ import type { Backend } from '../../backends/backend.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
 import type { Services } from '../../core/services.js';
+import type { OpenedBundle } from '../../persistence/bundle.js';
 import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
 import { DebugDump } from '../../reconstruction/patchRecords.js';
-import { type OpenedModel, openModel } from '../../reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import { reconstructDataset } from '../../reconstruction/reconstruct.js';
 import { scoreR } from '../../reconstruction/rFactor.js';
 import { doubts, exposureDoubts, probeFor, requireSide, scanForModel } from '../../reconstruction/scanForModel.js';
@@ -36,8 +37,8 @@ export async function openForScan(
   { path }: NamedModel,
   raw: Parameters<typeof requireSide>[0],
   config: ComparisonConfig,
-): Promise<OpenedModel> {
-  const model = await openModel(path, mlflowAccess(config.execution));
+): Promise<PtychoModel<OpenedBundle>> {
+  const model = await PtychoModel.read(path, mlflowAccess(config.execution));
   requireSide(raw, model.bundle.config.model.N, model.bundle.path);
   return model;
 }
@@ -48,13 +49,13 @@ export async function openForScan(
  */
 export async function predictImage(
   { name }: NamedModel,
-  model: OpenedModel,
+  model: PtychoModel<OpenedBundle>,
   { config, subset, backend, services }: PredictionContext,
 ): Promise<ComparedImage> {
   const { bundle } = model;
   const { raw } = subset;
   const { gridsize, architecture, model_type } = bundle.config.model;
-  const warnings = doubts(model, raw);
+  const warnings = doubts(bundle, raw);
   const limit = name === 'Baseline' ? config.baseline_debug_limit : null;
   let prepared = await subset.scan(gridsize);
   if (limit !== null && limit < prepared.groups.count) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { simulationConfigSchema, trainingRequestSchema } from '../../../src/config/schema.js';
-import { openModel } from '../../../src/reconstruction/ptychoModel.js';
+import { PtychoModel } from '../../../src/reconstruction/ptychoModel.js';
 import { simulateWorkflow } from '../../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../../src/workflows/train.js';
 import { MlflowServer } from '../../support/mlflowServer.js';
@@ -49,7 +49,7 @@ it('logs a run and gives its bundle back', async () => {
   const names = [...server.artifacts.keys()].map((name) => name.replace(/^.*\/artifacts\//, ''));
   expect(names).toContain('wts.zip');
   expect(names.filter((name) => /^previews\/.*epoch_000[12]\.png$/.test(name))).toHaveLength(2);
-  const model = await openModel(`runs:/${run.run_id}/wts.zip`, { mlflowTrackingUri: server.address });
+  const model = await PtychoModel.read(`runs:/${run.run_id}/wts.zip`, { mlflowTrackingUri: server.address });
   expect(model.bundle.manifest.training?.best_epoch ?? model.bundle.training.bestEpoch).toBe(bestEpoch);
   expect(model.bundle.path).toBe(`runs:/${run.run_id}/wts.zip`);
 }, 120_000);

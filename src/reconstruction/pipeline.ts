@@ -1,6 +1,6 @@
 /**
  * The one way from a scan to the image of a network: open, group and scale for the model, reconstruct, fit positions, refine.
- * In memory that depends on the image only; no files.
+ * Every command and the library go this way; in memory that depends on the image only, and without files.
  */
 
 import type { Backend } from '../backends/backend.js';
@@ -9,9 +9,8 @@ import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.j
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
-import type { DiffractionDataset } from '../data/dataset.js';
 import { surveyScan } from '../data/findings/survey.js';
-import { openScan, type PreparedScan, prepareScan } from '../data/preparedScan.js';
+import { openScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import { completeConfig, type ScanInput } from './inputs.js';
@@ -24,11 +23,10 @@ import {
   type PreviewInterval,
   type Reconstruction,
   type ReconstructOptions,
-  reconstructDataset,
   streamDataset,
 } from './reconstruct.js';
 import type { WrittenImage } from './reconstructionFile.js';
-import { exposureDoubts, probeFor, probeInCounts, requireSide, scanForModel } from './scanForModel.js';
+import { exposureDoubts, groupForModel, probeFor, probeInCounts, requireSide, scanForModel } from './scanForModel.js';
 import type { StitchedImage } from './stitch.js';
 
 /** A scan as a file, open, or grouped already. */
@@ -95,13 +93,37 @@ export type ImageRefiner<R extends Refinement> = (
 
 /** A finished reconstruction, and where the patterns turned out to be where that was asked for. */
 export interface ReconstructedScan<R extends Refinement = Refinement> extends Reconstruction {
+  /** Members of all groups, which would each have given a patch. */
+  readonly total: number;
+  /** Side of the central square of each patch that was stitched. */
+  readonly crop_px: number;
   readonly refined?: RefinedPositions;
+  /** How long fitting the positions took, and the image at the measured ones. */
+  readonly refining?: { readonly seconds: number; readonly before: StitchedImage };
   /** The solver that went on from the image, its probe and its history, where that was asked for. */
   readonly solver?: R;
 }
 
 /** What {@link reconstructWith} can be asked for besides {@link ImageOptions}. */
 export type RefineOptions = Partial<Pick<InferenceConfig, 'refine_positions' | 'position_step_limit_px' | 'refine'>>;
+
+/** How {@link reconstructPrepared} makes an image: fields of the configuration of `infer`, and what those do not say. */
+export interface ImageSettings
+  extends Pick<InferenceConfig, 'batch_size' | 'patch_weighting' | 'align_phases' | 'stitch_crop_px'>,
+    Partial<Pick<InferenceConfig, 'stitching' | 'uncertainty' | 'seed'>>,
+    RefineOptions,
+    Pick<ReconstructOptions, 'placement' | 'prefetch'> {
+  /** Patches count by the intensity of this probe; by that of `probeFor` where not given. */
+  readonly weightProbe?: ComplexTensor;
+  /** Of the solver that refines; those of the engine where not given, and its own choice for null. */
+  readonly threads?: number | null;
+}
+
+/** Who watches {@link reconstructPrepared} at work. */
+export interface ImageHooks extends Services, Pick<ReconstructOptions, 'onPatches'> {
+  /** Shows the image on the way; the next preview waits for it. */
+  readonly previews?: { readonly every: PreviewInterval; show(preview: Preview): Promise<unknown> };
+}
 
 /**
  * Reconstructs a scan with a model.
@@ -117,45 +139,66 @@ export async function reconstructWith<R extends Refinement>(
   refineImage?: ImageRefiner<R>,
 ): Promise<ReconstructedScan<R>> {
   const config = configOf(options);
-  const { refine_positions: rounds, position_step_limit_px: stepLimit_px } = config;
   const opened = await openFor(data, config, options);
   try {
-    const { scan, image } = await prepare(model, opened.scan, config, options);
-    const kept = rounds > 0 ? KeptPatches.for(scan, image.crop_px) : undefined;
-    const result = await reconstructDataset({
-      ...image,
-      onPatches: (patches, batch, index) => {
-        kept?.see(patches, batch);
-        image.onPatches?.(patches, batch, index);
-      },
-    });
-    if (result.cancelled) return result;
-    const { stitched } = result;
-    const network = (side: number) => model.network(side);
-    const { backend } = image;
-    const refined =
-      rounds === 0
-        ? undefined
-        : await refineReconstruction({
-            ...{ scan, backend, network, rounds, stepLimit_px, stitched, kept },
-            options: image,
-          });
-    const placed = { ...result, stitched: refined?.stitched ?? stitched, ...(refined ? { refined } : {}) };
-    const { refine, seed } = config;
-    if (refine === null) return placed;
-    if (!refineImage) throw new Error('nobody is there to refine the image');
-    const solver = await refineImage(
-      {
-        ...{ refine, seed, backend, raw: scan.raw, stitched: placed.stitched, positions: refined },
-        probe: probeInCounts(model.bundle, scan.raw),
-        threads: backend.info.threads,
-      },
-      options,
-    );
-    return solver ? { ...placed, stitched: solver.stitched, solver, cancelled: solver.solved.cancelled } : { ...placed, cancelled: true }; // biome-ignore format: one line
+    const scan = await prepare(model, opened.scan, config, options);
+    return await reconstructPrepared(model, scan, { ...config, placement: options.placement }, options, refineImage);
   } finally {
     await opened.close();
   }
+}
+
+/**
+ * Reconstructs a scan that is grouped and normalised for the model (`groupForModel`), on the model's engine: patches to an image,
+ * positions fitted to it, a solver that goes on from it.
+ * @param refineImage the solver that `settings.refine` names
+ * @throws PtychoError those of engine and data; CANCELLED before the first patch
+ */
+export async function reconstructPrepared<R extends Refinement>(
+  model: PtychoModel,
+  scan: PreparedScan,
+  settings: ImageSettings,
+  hooks: ImageHooks = {},
+  refineImage?: ImageRefiner<R>,
+): Promise<ReconstructedScan<R>> {
+  const { refine_positions: rounds = 0, position_step_limit_px: stepLimit_px = null } = settings;
+  const image = imageOptions(model, scan, settings, hooks);
+  const { backend, crop_px } = image;
+  const kept = rounds > 0 ? KeptPatches.for(scan, crop_px) : undefined;
+  const options: ReconstructOptions = {
+    ...image,
+    onPatches: (patches, batch, index) => {
+      kept?.see(patches, batch);
+      image.onPatches?.(patches, batch, index);
+    },
+  };
+  let last: Preview | undefined;
+  for await (const preview of streamDataset({ ...options, every: hooks.previews?.every })) {
+    if (preview.final) last = preview;
+    else await hooks.previews?.show(preview);
+  }
+  // The stream throws where it has nothing to show.
+  const result = { ...(last as Preview), crop_px };
+  if (result.cancelled) return result;
+  let placed: ReconstructedScan<R> = result;
+  if (rounds > 0) {
+    const started = performance.now();
+    const { stitched: before } = result;
+    const network = (side: number) => model.network(side);
+    const refined = await refineReconstruction({ scan, backend, network, rounds, stepLimit_px, stitched: before, kept, options }); // biome-ignore format: one call
+    const refining = { before, seconds: (performance.now() - started) / 1000 };
+    placed = { ...result, stitched: refined.stitched, refined, refining };
+  }
+  const { refine = null, seed = 0, threads = backend.info.threads } = settings;
+  if (refine === null) return placed;
+  if (!refineImage) throw new Error('nobody is there to refine the image');
+  const { raw } = scan;
+  const { stitched, refined: positions } = placed;
+  const probe = probeInCounts(model.bundle, raw);
+  const solver = await refineImage({ refine, seed, backend, raw, stitched, positions, probe, threads }, hooks);
+  return solver
+    ? { ...placed, stitched: solver.stitched, solver, cancelled: solver.solved.cancelled }
+    : { ...placed, cancelled: true };
 }
 
 /**
@@ -180,18 +223,20 @@ export async function* reconstructStream(
   }
   if (data instanceof LiveScan) {
     const crop_px = config.stitch_crop_px ?? model.N / 2;
+    const network = model.network();
     yield* streamDataset({
-      ...imageOptions(model, config, options),
+      ...commonOptions(model, { ...config, placement: options.placement }, options),
       crop_px,
       dataset: data,
-      network: model.network(),
+      network,
       every,
     });
     return;
   }
   const opened = await openFor(data, config, options);
   try {
-    const { image } = await prepare(model, opened.scan, config, options);
+    const scan = await prepare(model, opened.scan, config, options);
+    const image = imageOptions(model, scan, { ...config, placement: options.placement }, options);
     yield* streamDataset({ ...image, every });
   } finally {
     await opened.close();
@@ -224,47 +269,48 @@ async function openFor(
   return { scan, close: () => scan.close() };
 }
 
-/** Groups a scan for a model where that is not done, and settles how its image is made. */
+/** Groups a scan for a model where that is not done. */
 async function prepare(
   model: PtychoModel,
   data: RawData | PreparedScan,
   config: ImageConfig,
-  options: ImageOptions,
-): Promise<{
-  readonly scan: PreparedScan;
-  readonly image: ReconstructOptions & { readonly dataset: DiffractionDataset };
-}> {
-  const opened = 'groups' in data ? data.raw : data;
-  requireSide(opened, model.N, 'the model');
-  const raw =
-    'groups' in data ? opened : await surveyScan(opened, { accept: config.data.accept, logger: options.logger });
+  { logger }: ImageOptions,
+): Promise<PreparedScan> {
+  const { bundle } = model;
+  if ('groups' in data) {
+    requireSide(data.raw, model.N, 'the model');
+    for (const doubt of exposureDoubts(bundle, data.raw, data.statistics.meanPower)) logger?.warn(doubt);
+    return scanForModel(data, bundle);
+  }
+  requireSide(data, model.N, 'the model');
+  const raw = await surveyScan(data, { accept: config.data.accept, logger });
   // Fitting positions reads every pattern in every round.
-  const once = config.refine_positions === 0;
-  const prepared = 'groups' in data ? data : await prepareScan(raw, config, model.gridsize, options.logger, { once });
-  for (const doubt of exposureDoubts(model.bundle, raw, prepared.statistics.meanPower)) options.logger?.warn(doubt);
-  const scan = scanForModel(prepared, model.bundle);
+  return groupForModel(raw, bundle, config, logger, { once: config.refine_positions === 0 });
+}
+
+/** How the image of a scan is made. */
+function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSettings, hooks: ImageHooks) {
+  const { raw, dataset } = scan;
   return {
-    scan,
-    image: {
-      ...imageOptions(model, config, options),
-      network: model.network(scan.dataset.canvasSide_px),
-      dataset: scan.dataset,
-      crop_px: config.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
-      probe: probeFor(model.bundle, raw).probe,
-    },
+    ...commonOptions(model, settings, hooks),
+    dataset,
+    network: model.network(dataset.canvasSide_px),
+    crop_px: settings.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+    probe: settings.weightProbe ?? probeFor(model.bundle, raw).probe,
   };
 }
 
-function imageOptions(
+/** What does not depend on the scan. */
+function commonOptions(
   model: PtychoModel,
-  config: ImageConfig,
-  { placement, onPatches, signal, onProgress }: ImageOptions,
+  settings: ImageSettings,
+  { onPatches, signal, onProgress }: ImageHooks,
 ): Omit<ReconstructOptions, 'network' | 'dataset' | 'crop_px'> {
-  const { batch_size, patch_weighting, stitching, align_phases, uncertainty } = config;
+  const { batch_size, patch_weighting, stitching, align_phases, uncertainty, placement, prefetch } = settings;
   return {
     weights: model.bundle.weights,
     backend: model.engine,
     ...{ batch_size, patch_weighting, stitching, align_phases, uncertainty },
-    ...{ placement, onPatches, signal, onProgress },
+    ...{ placement, prefetch, onPatches, signal, onProgress },
   };
 }

@@ -75,9 +75,9 @@ export class PtychoModel<B extends BundleContent = BundleContent> {
    */
   static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel<OpenedBundle>> {
     // The bundle first: an engine that was started for a broken file would have to be stopped again.
-    const { bundle, #own: own } = await PtychoModel.read(path, options);
+    const read = await PtychoModel.read(path, options);
     const engine = await startEngine(options, options.logger);
-    return new PtychoModel(bundle, own, engine, engine !== options.backend);
+    return new PtychoModel(read.bundle, read.#own, engine, engine !== options.backend);
   }
 
   /**
@@ -188,7 +188,11 @@ export class PtychoModel<B extends BundleContent = BundleContent> {
 
   #running(): Backend {
     if (this.#engine) return this.#engine;
-    throw new PtychoError('USAGE', 'The model was read without an engine; use model.on(engine), or PtychoModel.open.', {});
+    throw new PtychoError(
+      'USAGE',
+      'The model was read without an engine; use model.on(engine), or PtychoModel.open.',
+      {},
+    );
   }
 
   /**

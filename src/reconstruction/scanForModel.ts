@@ -1,13 +1,16 @@
 /** How a scan and a model fit each other: the scale contract between training and what comes after, and what is doubtful. */
 import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
-import type { PreparedScan } from '../data/preparedScan.js';
+import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { inputScaleFor } from '../model/scale.js';
 import type { BundleContent } from '../persistence/bundle.js';
 import { scaleComplex } from '../physics/probe.js';
+import { type ImageRFactor, scoreR } from './rFactor.js';
+import type { StitchedImage } from './stitch.js';
 import { probeWeights } from './stitching.js';
 
 /**
@@ -21,6 +24,24 @@ export function requireSide(raw: Pick<RawData, 'N' | 'source'>, N: number, model
     `${raw.source} has patterns of ${raw.N}×${raw.N} pixels, but ${model} was trained on ${N}×${N}: use a model of that size, or ${sideRemedy(raw.N, N)}.`,
     { path: raw.source, found: raw.N, expected: N },
   );
+}
+
+/**
+ * Groups a scan as a model takes it, and normalises it as {@link scanForModel}.
+ * @param logger hears {@link exposureDoubts}
+ * @param options `once`: the patterns will be read once more only, so that no more than a bounded part is kept
+ * @throws PtychoError GROUPING, DATASET_UNITS, and those of reading
+ */
+export async function groupForModel(
+  raw: RawData,
+  bundle: BundleContent,
+  request: ScanRequest,
+  logger?: Logger,
+  options: { readonly once?: boolean } = {},
+): Promise<PreparedScan> {
+  const scan = await prepareScan(raw, request, bundle.config.model.gridsize, logger, options);
+  for (const doubt of exposureDoubts(bundle, raw, scan.statistics.meanPower)) logger?.warn(doubt);
+  return scanForModel(scan, bundle);
 }
 
 /**
@@ -116,4 +137,16 @@ function similarity(a: ComplexTensor, b: ComplexTensor): number {
     yy += y[i] * y[i];
   }
   return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : 1;
+}
+
+/** {@link scoreR} of an image that a model made, with the probe of {@link probeFor}. */
+export function scoreImage(
+  limit: number,
+  bundle: Pick<BundleContent, 'config' | 'scale' | 'probe'>,
+  raw: RawData,
+  stitched: StitchedImage,
+  positions?: Parameters<typeof scoreR>[4],
+): Promise<ImageRFactor | undefined> {
+  const { probe, factor } = probeFor(bundle, raw);
+  return scoreR(limit, { ...raw, probeGuess: probe }, stitched, factor, positions);
 }

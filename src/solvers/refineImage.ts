@@ -76,3 +76,19 @@ export function refinementRecord({ algorithm, solved, rFactorBefore }: RefinedIm
     losses: solved.history.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss),
   };
 }
+
+/** The same in a few figures; R by the solver's own forward model. */
+export interface SolverSummary {
+  /** `LSQML`. */
+  readonly algorithm: string;
+  readonly epochs: number;
+  readonly seconds: number;
+  readonly rFactorBefore: number;
+  readonly rFactor: number;
+}
+
+/** What a solver made of an image, in a few figures. */
+export function refinementSummary({ algorithm, solved, rFactorBefore }: RefinedImage): SolverSummary {
+  const { epoch: epochs, seconds, rFactor } = solved;
+  return { algorithm, epochs, seconds, rFactorBefore, rFactor };
+}

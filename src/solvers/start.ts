@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { selectBackend } from '../backends/select.js';
-import { inferenceConfigSchema } from '../config/schema.js';
+import { imageConfigSchema } from '../config/schemas/inference.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
@@ -11,7 +11,6 @@ import { type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js'
 import { splitFileSpec } from '../data/opening/files.js';
 import { checkProbe } from '../data/opening/probe.js';
 import { gridOfScan, toPixels } from '../data/opening/scanGeometry.js';
-import { prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { POSITION_KEYS } from '../data/readers/keys.js';
 import { isProduct } from '../data/readers/product.js';
@@ -19,18 +18,11 @@ import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { openNpz } from '../formats/npz.js';
 import { BUNDLE_FILE, type OpenedBundle } from '../persistence/bundle.js';
 import { readProductFile } from '../persistence/product/read.js';
-import { chooseCropSide, frameForScan, scanBounds } from '../reconstruction/frame.js';
+import { frameForScan, scanBounds } from '../reconstruction/frame.js';
+import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
-import { reconstructDataset } from '../reconstruction/reconstruct.js';
 import { type WrittenImage, wellCovered } from '../reconstruction/reconstructionFile.js';
-import {
-  doubts,
-  exposureDoubts,
-  probeFor,
-  probeInCounts,
-  requireSide,
-  scanForModel,
-} from '../reconstruction/scanForModel.js';
+import { doubts, groupForModel, probeInCounts, requireSide } from '../reconstruction/scanForModel.js';
 import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../reconstruction/storedImage.js';
 import type { SolverStart } from './solve.js';
 
@@ -94,35 +86,15 @@ async function fromBundle(
   services: Services,
 ): Promise<SolverStart> {
   const { bundle } = model;
-  const logger = services.logger ?? silentLogger;
-  requireSide(raw, bundle.config.model.N, bundle.path);
+  const { logger = silentLogger, signal, onProgress } = services;
+  requireSide(raw, model.N, bundle.path);
   for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
-  const inference = inferenceConfigSchema.parse({
-    model_path: bundle.path,
-    test_data_file: config.test_data_file,
-    data: config.data,
-    seed: config.seed,
-  });
-  const request = { ...inference, sequential_sampling: false };
-  const prepared = await prepareScan(raw, request, bundle.config.model.gridsize, logger, { once: true });
-  for (const doubt of exposureDoubts(bundle, raw, prepared.statistics.meanPower)) logger.warn(doubt);
-  const { dataset } = scanForModel(prepared, bundle);
+  const { data, seed } = config;
+  const request = { ...imageConfigSchema.parse({ data, seed }), sequential_sampling: false, uncertainty: false };
+  const scan = await groupForModel(raw, bundle, request, logger, { once: true });
   const backend = await selectBackend(config, logger);
   try {
-    const { stitched } = await reconstructDataset({
-      network: model.network(Math.max(dataset.canvasSide_px, bundle.canvasSide_px)),
-      weights: bundle.weights,
-      backend,
-      dataset,
-      batch_size: inference.batch_size,
-      crop_px: chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
-      patch_weighting: inference.patch_weighting,
-      stitching: inference.stitching,
-      align_phases: inference.align_phases,
-      probe: probeFor(bundle, raw).probe,
-      signal: services.signal,
-      onProgress: services.onProgress,
-    });
+    const { stitched } = await reconstructPrepared(model.on(backend), scan, request, { signal, onProgress });
     return startAt(stitched, probeInCounts(bundle, raw));
   } finally {
     await backend.dispose();

@@ -13,12 +13,12 @@ import { scoreAgainstTruth } from '../evaluation/score.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
+import { RECONSTRUCTION_FILES, stitchedPictures, wellCovered } from '../reconstruction/reconstructionFile.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { renderLossCurve } from '../report/lossCurve.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
-import { inferWorkflow, stitchedPictures, wellCovered } from './infer.js';
+import { inferWorkflow } from './infer.js';
 import { simulateRecipe, writeSimulatedScan } from './simulate.js';
 import { type Services, trainWorkflow } from './train.js';
 

@@ -7,10 +7,9 @@ import type { Services } from '../../core/services.js';
 import type { OpenedBundle } from '../../persistence/bundle.js';
 import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
 import { DebugDump } from '../../reconstruction/patchRecords.js';
+import { reconstructPrepared } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
-import { reconstructDataset } from '../../reconstruction/reconstruct.js';
-import { scoreR } from '../../reconstruction/rFactor.js';
-import { doubts, exposureDoubts, probeFor, requireSide, scanForModel } from '../../reconstruction/scanForModel.js';
+import { doubts, exposureDoubts, requireSide, scanForModel, scoreImage } from '../../reconstruction/scanForModel.js';
 import { checkImage } from './checkImage.js';
 import type { ComparedImage } from './image.js';
 import { firstGroups, type Subset } from './subset.js';
@@ -65,30 +64,24 @@ export async function predictImage(
     prepared = await firstGroups(prepared, limit);
   }
   warnings.push(...exposureDoubts(bundle, raw, prepared.statistics.meanPower));
-  const { dataset, groups } = scanForModel(prepared, bundle);
+  const scan = scanForModel(prepared, bundle);
   const dump =
     name === 'Baseline' && config.baseline_debug_dir !== null ? new DebugDump(config.baseline_debug_dir) : undefined;
-  const { probe, factor } = probeFor(bundle, raw);
-  const { patch_weighting, stitching, align_phases } = config;
-  const result = await reconstructDataset({
-    network: model.network(Math.max(dataset.canvasSide_px, bundle.canvasSide_px)),
-    weights: bundle.weights,
-    backend,
-    dataset,
+  const settings = {
+    ...config,
     batch_size: batchSize(name, config),
-    crop_px: config.stitch_crop_size,
-    ...{ patch_weighting, stitching, align_phases, probe },
+    stitch_crop_px: config.stitch_crop_size,
     prefetch: config.execution.prefetch_factor ?? undefined,
+  };
+  const { stitched, seconds, patterns, unaligned } = await reconstructPrepared(model.on(backend), scan, settings, {
     signal: services.signal,
     onProgress: services.onProgress && ((event) => services.onProgress?.({ ...event, stage: name })),
     onPatches: dump && ((patches, batch) => dump.see(patches, batch)),
   });
   throwIfCancelled(services.signal, 'The comparison');
-  const { stitched, seconds, patterns } = result;
-  await dump?.write(groups, stitched);
+  await dump?.write(scan.groups, stitched);
   warnings.push(...checkImage(stitched.image, stitched.weight, `What ${name} (${bundle.path}) predicts`));
-  if (result.unaligned)
-    warnings.push('The phases of its patches were not aligned: the folder for temporary files is full.');
+  if (unaligned) warnings.push('The phases of its patches were not aligned: the folder for temporary files is full.');
   return {
     name,
     kind: 'bundle',
@@ -100,7 +93,7 @@ export async function predictImage(
     seconds,
     what: `${architecture}, ${model_type}, gridsize ${gridsize}`,
     patterns,
-    rFactor: await scoreR(config.r_factor_patterns, { ...raw, probeGuess: probe }, stitched, factor),
+    rFactor: await scoreImage(config.r_factor_patterns, bundle, raw, stitched),
     warnings,
   };
 }

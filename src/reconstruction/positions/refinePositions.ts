@@ -14,6 +14,7 @@
  * });
  * refined.xs; // where the patterns were, but for a common shift
  */
+import path from 'node:path';
 import type { Backend } from '../../backends/backend.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
@@ -21,6 +22,8 @@ import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
+import type { RawData } from '../../data/rawData.js';
+import { writeNpz } from '../../formats/npz.js';
 import { keepNearMeasured } from '../../model/positionRefiner.js';
 import type { PatternBatch } from '../feed.js';
 import { type Frame, scanBounds } from '../frame.js';
@@ -216,4 +219,31 @@ export async function refineReconstruction(request: RefineRequest): Promise<Refi
     signal: options.signal,
     onProgress: options.onProgress,
   });
+}
+
+/** Mean distance of refined from measured positions, pixels. */
+export function meanMove(raw: RawData, { xs, ys }: Pick<RefinedPositions, 'xs' | 'ys'>): number {
+  const distance = (_: number, k: number) => Math.hypot(xs[k] - raw.xcoords[k], ys[k] - raw.ycoords[k]);
+  return raw.xcoords.map(distance).reduce((sum, v) => sum + v, 0) / raw.count;
+}
+
+/**
+ * Writes `positions.npz`: refined and measured positions, and which patterns of the file they are of.
+ * @returns the name of the file
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeRefinedPositions(
+  folder: string,
+  { xcoords, ycoords, sampleIndices }: RawData,
+  { xs, ys }: Pick<RefinedPositions, 'xs' | 'ys'>,
+): Promise<string> {
+  const column = (data: Float64Array) => ({ data, shape: [data.length] });
+  await writeNpz(path.join(folder, 'positions.npz'), {
+    xcoords: column(xs),
+    ycoords: column(ys),
+    xcoords_measured: column(xcoords),
+    ycoords_measured: column(ycoords),
+    sample_indices: { data: sampleIndices, shape: [sampleIndices.length] },
+  });
+  return 'positions.npz';
 }

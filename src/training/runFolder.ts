@@ -19,9 +19,8 @@ import type { CheckpointEngine } from '../persistence/checkpoint.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type ScanFingerprint, trainingFingerprint } from '../persistence/runState.js';
-import { chooseCropSide } from '../reconstruction/frame.js';
-import { modelOf, saveModel } from '../reconstruction/ptychoModel.js';
-import { reconstructDataset } from '../reconstruction/reconstruct.js';
+import { reconstructPrepared } from '../reconstruction/pipeline.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import { CheckpointFolder, checkResumable, type FoundCheckpoint, findCheckpoint, warnOfEngine } from './checkpoints.js';
 import { type InitialBundle, openInitialBundle } from './init.js';
@@ -259,7 +258,7 @@ class RunFolder {
     const { resumed } = this.start;
     const at = (name: string) => path.join(this.#folder, name);
     await writeAtomically(at('history.csv'), encodeHistory(content.history));
-    await saveModel(this.#folder, modelOf(content));
+    await PtychoModel.of(content).save(this.#folder);
     const { positions } = result;
     if (positions) {
       const axis = (data: Float64Array) => ({ data, shape: [data.length] });
@@ -298,24 +297,22 @@ class RunFolder {
   }
 
   /** The test scan with the trained weights, written as `infer` does. */
-  async #stitch({ config, network, test, result }: TrainedModel): Promise<string[]> {
+  async #stitch({ config, network, test, content }: TrainedModel): Promise<string[]> {
     if (!test) return [];
-    const { raw, groups, dataset } = test;
-    const { stitched } = await reconstructDataset({
-      network,
-      weights: result.weights,
-      backend: this.backend,
-      dataset,
+    const { raw, groups } = test;
+    const settings = {
       batch_size: config.execution.inference_batch_size ?? config.batch_size,
-      crop_px: chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
+      stitch_crop_px: null,
       patch_weighting: 'probe',
       align_phases: true,
       uncertainty: true,
-      probe: raw.probeGuess,
+      // As it was before training, also where the probe was trained.
+      weightProbe: raw.probeGuess ?? network.spec.scale.probe,
       prefetch: config.execution.prefetch_factor ?? undefined,
-      signal: this.services.signal,
-      onProgress: this.services.onProgress,
-    });
+    } as const;
+    const { signal, onProgress } = this.services;
+    const model = PtychoModel.of(content, this.backend);
+    const { stitched } = await reconstructPrepared(model, test, settings, { signal, onProgress });
     return writeReconstruction(config.output_dir, stitched, {
       algorithm: `PtychoPINN ${config.model.architecture}`,
       sampleIndices: raw.sampleIndices,

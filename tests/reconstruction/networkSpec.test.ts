@@ -11,7 +11,7 @@ import { inputScaleFor, physicsScale, recordOfScale } from '../../src/model/scal
 import { encodeModels, saveBundle } from '../../src/persistence/bundle.js';
 import { networkSpec } from '../../src/reconstruction/networkSpec.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
-import { bundleScale, probeFor } from '../../src/reconstruction/scanForModel.js';
+import { probeFor } from '../../src/reconstruction/scanForModel.js';
 import { content, N, sample } from '../persistence/sampleBundle.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';

@@ -19,9 +19,9 @@ export const TINY_RECIPE = {
   noise: true,
 } as const;
 
-/** Writes a scan of a small object; the same seed gives the same file. */
-export async function writeTinyScan(file: string, seed = 3): Promise<void> {
-  await writeSimulatedScan(file, simulateRecipe({ ...TINY_RECIPE, object_side_px: 84, seed }));
+/** Writes a scan of a small object in small patterns; the same seed gives the same file. */
+export async function writeTinyScan(file: string, seed = 3, N = 32): Promise<void> {
+  await writeSimulatedScan(file, simulateRecipe({ ...TINY_RECIPE, N, object_side_px: N + 20, seed }));
 }
 
 /** A request for such a training; blocks are merged. */

@@ -65,7 +65,7 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
     expect(bundle.training.value).toBe(best);
     expect(bundle.config.model.gridsize).toBe(gridsize);
     const config = JSON.parse(await readFile(path.join(folder, name, 'config.json'), 'utf8'));
-    expect(config.provenance.N).toMatchObject({ value: 64, source: 'metadata' });
+    expect(config.provenance.N).toMatchObject({ value: 32, source: 'metadata' });
     // What the network saw can be found again: the patterns of the file, and which of them made each group.
     const record = JSON.parse(await readFile(path.join(folder, name, 'run.json'), 'utf8'));
     expect(record.sample_indices.length).toBe(bundle.statistics.nPatterns);
@@ -181,7 +181,7 @@ describe('what it trains on', () => {
       scan: 'fermat_spiral', step_px: 12, n_patterns: null, photons: 1e5, noise: false, seed: 0,
     }); // biome-ignore format: one recipe
     await writeSimulatedScan(other, big);
-    await expect(inferWorkflow({ ...config, test_data_file: other })).rejects.toThrow(/128×128.*64×64/);
+    await expect(inferWorkflow({ ...config, test_data_file: other })).rejects.toThrow(/128×128.*32×32/);
     await expect(readdir(path.join(folder, 'wrong'))).rejects.toThrow();
   });
 });

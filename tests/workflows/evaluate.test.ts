@@ -25,7 +25,7 @@ const file = (name: string) => path.join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-evaluate-'));
   scan = file('scan.npz');
-  await writeTinyScan(file('tiny.npz'));
+  await writeTinyScan(file('tiny.npz'), 3, 64);
   await writeSimulatedScan(scan, simulateRecipe({ ...RECIPE, seed: 3 }));
   const npz = await openNpz(scan);
   truth = await npz.readComplex64('objectGuess');

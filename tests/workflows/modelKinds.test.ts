@@ -15,7 +15,7 @@ import { trainModel } from '../../src/training/train.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference } from '../support/golden.js';
 
-const N = 64;
+const N = 32;
 
 const object = linesObject({ rows: 140, cols: 140, seed: 3 });
 
@@ -25,7 +25,7 @@ function scan(metadata?: Record<string, unknown>): RawData {
   const ys = Float64Array.from({ length: count }, (_, i) => 50 + 6 * Math.floor(i / 4) + Math.cos(5 * i));
   const made = simulateScan({
     object,
-    probe: makeProbe('structured', { side: N, diameter: 20 }),
+    probe: makeProbe('structured', { side: N, diameter: 10 }),
     xs,
     ys,
     photons: 1e5,

@@ -23,7 +23,7 @@ afterAll(async () => {
 it('logs a run and gives its bundle back', async () => {
   const scan = path.join(folder, 'scan.npz');
   await simulateWorkflow(
-    simulationConfigSchema.parse({ output_file: scan, object_side_px: 80, n_patterns: 9, seed: 1 }),
+    simulationConfigSchema.parse({ output_file: scan, N: 32, object_side_px: 48, n_patterns: 9, seed: 1 }),
   );
   const execution = {
     accelerator: 'cpu',
@@ -43,7 +43,7 @@ it('logs a run and gives its bundle back', async () => {
   const { history, bestEpoch } = await trainWorkflow(request);
   const [run] = server.runs.values();
   expect(run.status).toBe('FINISHED');
-  expect(run.params).toMatchObject({ nepochs: '2', 'model.N': '64' });
+  expect(run.params).toMatchObject({ nepochs: '2', 'model.N': '32' });
   const losses = run.metrics.filter(({ key }) => key === 'loss').map(({ step, value }) => [step, value]);
   expect(losses).toEqual(history.map(({ epoch, loss }) => [epoch, loss]));
   const names = [...server.artifacts.keys()].map((name) => name.replace(/^.*\/artifacts\//, ''));

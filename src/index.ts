@@ -5,6 +5,7 @@
  */
 
 export {
+  type CdiBundle,
   type CdiExample,
   type CdiHistory,
   type CdiImage,
@@ -12,7 +13,6 @@ export {
   type CdiPatches,
   type CdiResults,
   type CdiTrainingResults,
-  type LoadedBundle,
   loadInferenceBundle,
   loadInferenceBundleWithBackend,
   reassembleCdiImage,
@@ -179,7 +179,7 @@ export * as ops from './graph/ops.js';
 export { defineProgram, type Program } from './graph/program.js';
 export { type NetworkSpec, PtychoNetwork } from './model/network.js';
 export { type PhysicsScale, physicsScale } from './model/scale.js';
-export { type BundleContent, encodeModels, type OpenedBundle, openBundle, saveBundle } from './persistence/bundle.js';
+export { type Bundle, encodeModels, openBundle, type StoredBundle, saveBundle } from './persistence/bundle.js';
 export { patternsOf } from './persistence/product/content.js';
 export { positionsInMetres, positionsOnObject } from './persistence/product/geometry.js';
 export type {
@@ -199,8 +199,8 @@ export {
   readStoredProduct,
   type StoredProduct,
 } from './persistence/product/read.js';
-export { verifyProductFile } from './persistence/product/verify.js';
 export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
+export { verifyProductFile } from './persistence/verify.js';
 export { probeFwhm, probeGuessFromPatterns } from './physics/probe.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';
 export type { EngineChoice, ScanInput } from './reconstruction/inputs.js';

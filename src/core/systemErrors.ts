@@ -35,7 +35,11 @@ const WORDS: Readonly<Record<string, Words>> = {
   ENOMEM: ['ENGINE_FAILURE', 'there is not enough memory', 'ask for less at a time'],
   ENOSPC: ['OUTPUT_UNWRITABLE', 'the disk is full', 'make room or choose another place'],
   EDQUOT: ['OUTPUT_UNWRITABLE', 'the quota on this disk is used up', 'make room or choose another place'],
-  EFBIG: ['OUTPUT_UNWRITABLE', 'the file would be larger than is allowed here'],
+  EFBIG: [
+    'OUTPUT_UNWRITABLE',
+    'the file would be larger than is allowed here',
+    'choose another place, or raise the limit (ulimit -f)',
+  ],
   EROFS: ['OUTPUT_UNWRITABLE', 'the file system is read-only', 'choose another place'],
   EEXIST: ['OUTPUT_UNWRITABLE', 'something of that name is there already'],
   EBUSY: ['OUTPUT_UNWRITABLE', 'another program uses it'],
@@ -52,8 +56,15 @@ export function systemTrouble(error: unknown): SystemTrouble | undefined {
     if (known === undefined && syscall === undefined) continue;
     const [code, words, remedy] = known ?? (['ENGINE_FAILURE', `the system refuses it: ${each.message}`] as const);
     const what = known ? `${words} (${errno})` : words;
-    const whole = `${path === undefined ? '' : `${path}: `}${what}${remedy === undefined ? '' : `; ${remedy}`}.`;
-    return { errno, code, what, sentence: whole };
+    const sentence = `${path === undefined ? '' : `${path}: `}${what}${remedy === undefined ? '' : `; ${remedy}`}.`;
+    return { errno, code, what, sentence };
   }
   return undefined;
+}
+
+/** The words for an error by its name, and what to do: `the file system is read-only; choose another place`. */
+export function systemWords(errno: string | undefined): string | undefined {
+  if (errno === undefined || !Object.hasOwn(WORDS, errno)) return undefined;
+  const [, what, remedy] = WORDS[errno];
+  return remedy === undefined ? what : `${what}; ${remedy}`;
 }

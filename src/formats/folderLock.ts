@@ -14,8 +14,7 @@ import { PtychoError } from '../core/errors.js';
 import { readTextInput } from '../core/inputFile.js';
 import type { Logger } from '../core/log.js';
 import { json, writeAtomically } from './outputFiles.js';
-import { isDead, ownIdentity, type ProcessIdentity } from './processIdentity.js';
-import { unwritable } from './replaceFile.js';
+import { isDead, ownIdentity, type ProcessIdentity, unwritable } from './replaceFile.js';
 
 /** The lock itself, a folder; its time is the heartbeat. */
 export const LOCK_NAME = '.ptychopinn.lock';

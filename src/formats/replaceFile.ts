@@ -8,13 +8,15 @@
  * @example
  * await replaceFile('metrics.json', (file) => file.writeFile('{}'));
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { constants, statfsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { constants, readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { access, type FileHandle, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'; // biome-ignore format: one line
+import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { sha256 } from '../core/hash.js';
 import { openInput, specialKind } from '../core/inputFile.js';
-import { isDead, parseMark, processMark } from './processIdentity.js';
+import { systemWords } from '../core/systemErrors.js';
 
 /**
  * Has `write` fill a temporary file beside `path`, then puts it in place in one step; on failure the temporary goes and
@@ -165,7 +167,7 @@ export function temporaryName(name: string): string {
 
 function stemOf(name: string): string {
   if (Buffer.byteLength(name) <= MOST_NAME_BYTES) return name;
-  return `${name.slice(0, MOST_NAME_BYTES / 4)}~${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+  return `${name.slice(0, MOST_NAME_BYTES / 4)}~${sha256(name).slice(0, 12)}`;
 }
 
 const MARKED = /^\.(.+)\.([0-9a-f]{8}\.\d{1,10}-[0-9a-z]{1,12})\.[0-9a-f]{12}\.tmp$/s;
@@ -243,27 +245,13 @@ export function unwritable(path: string, cause: unknown, target = path): PtychoE
   );
 }
 
-/** What the file system's refusals mean, and what to do. */
-const WRITE_REASONS: Readonly<Record<string, string>> = {
-  EDQUOT: 'your quota on this disk is used up; remove something, or write to another disk',
-  EROFS: 'the file system is read-only; write to another place',
-  EACCES: 'it may not be written; change the permissions of the file and its folder, or write to another place',
-  EPERM: 'it may not be written; change the permissions of the file and its folder, or write to another place',
-  ENOTDIR: 'part of its path is a file, not a folder; choose another place',
-  ENAMETOOLONG: 'its name is too long for the file system; choose a shorter one',
-  EFBIG:
-    'it would be larger than the file system or a limit of this session (ulimit -f) allows; write to another place',
-  ELOOP: 'it is a link that leads back to itself; remove it, or choose another name',
-  EIO: 'the disk reports an input/output error; write to another disk',
-};
-
 /** The reason and the remedy of an error of the file system. */
 export function writeReason(path: string, cause: unknown): string {
   const folder = dirname(resolve(path));
   const { code } = (cause ?? {}) as NodeJS.ErrnoException;
   if (code === 'ENOENT') return `the folder ${folder} does not exist`;
   if (code === 'ENOSPC') return `the disk is full (${freeSpace(folder)}); free some space, or write to another disk`;
-  return WRITE_REASONS[code ?? ''] ?? messageOf(cause);
+  return systemWords(code) ?? messageOf(cause);
 }
 
 function freeSpace(folder: string): string {
@@ -272,5 +260,72 @@ function freeSpace(folder: string): string {
     return `${Math.floor((bavail * bsize) / 2 ** 20)} MiB are free`;
   } catch {
     return 'nothing is free';
+  }
+}
+
+// Whose a temporary file is: the machine and the process, in words that another process, also of another machine on the same file
+// system, can check.
+
+/** A process, as {@link processMark} writes it. */
+export interface ProcessIdentity {
+  /** Hash of the machine, of its start, and of the space of its process numbers: containers have their own. */
+  readonly host: string;
+  readonly pid: number;
+  /** When it was started, by the machine's clock; 0 where that cannot be known. Numbers of processes come back. */
+  readonly started: number;
+}
+
+/** This process. */
+export function ownIdentity(): ProcessIdentity {
+  return { host: hostId(), pid: process.pid, started: startOf(process.pid)?.started ?? 0 };
+}
+
+/**
+ * This process in one word that file names can hold.
+ * @example
+ * processMark(); // '3f9a1c02.4711-8x1k2'
+ */
+export function processMark({ host, pid, started } = ownIdentity()): string {
+  return `${host}.${pid}-${started.toString(36)}`;
+}
+
+/** What {@link processMark} wrote; undefined for other texts. */
+export function parseMark(text: string): ProcessIdentity | undefined {
+  const [, host, pid, started] = /^([0-9a-f]{8})\.(\d{1,10})-([0-9a-z]{1,12})$/.exec(text) ?? [];
+  return host === undefined ? undefined : { host, pid: Number(pid), started: Number.parseInt(started, 36) };
+}
+
+/** Whether a process has ended; undefined where that cannot be known, for it is of another machine. */
+export function isDead({ host, pid, started }: ProcessIdentity): boolean | undefined {
+  if (host !== hostId()) return undefined;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+  const found = startOf(pid);
+  // A process that has ended, but that nobody has asked for its exit code, still has its number.
+  return found !== undefined && (found.ended || (started !== 0 && found.started !== started));
+}
+
+function hostId(): string {
+  const parts = [hostname(), attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')), attempt(() => readlinkSync('/proc/self/ns/pid'))]; // biome-ignore format: one list
+  return sha256(parts.join('\0')).slice(0, 8);
+}
+
+/** From Linux' list of processes; undefined elsewhere. */
+function startOf(pid: number): { readonly started: number; readonly ended: boolean } | undefined {
+  const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  // The name stands in parentheses and may hold anything.
+  const fields = line?.slice(line.lastIndexOf(')') + 2).split(' ');
+  if (!fields || fields.length < 20) return undefined;
+  return { started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' };
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }

@@ -9,8 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PtychoError } from '../core/errors.js';
-import { processMark } from './processIdentity.js';
-import { isAbandoned } from './replaceFile.js';
+import { isAbandoned, processMark } from './replaceFile.js';
 import type { ZipArchive } from './zipArchive.js';
 
 const readFrom = promisify(read);

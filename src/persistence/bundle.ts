@@ -8,24 +8,18 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { writeZip, type ZipEntry } from '../formats/zip.js';
-import type { BundleContent } from './content.js';
+import type { Bundle } from './content.js';
 import type { Manifest } from './manifest.js';
-import { type DecodedMembers, decodeMembers, encodeMembers } from './members.js';
+import { decodeMembers, encodeMembers, type StoredBundle } from './members.js';
 import { fetchMlflowBundle, isMlflowUri, type MlflowAccess } from './mlflowArtifacts.js';
 import type { ModelEncoder } from './models.js';
 import { type BundleSource, locateBundle, readMembers } from './source.js';
 
-export type { BundleContent } from './content.js';
+export type { Bundle } from './content.js';
 export type { Manifest } from './manifest.js';
-export type { RuntimeModel } from './members.js';
+export type { RuntimeModel, StoredBundle } from './members.js';
 export { encodeModels, type ModelEncoder } from './models.js';
 export { BUNDLE_FILE, locateBundle } from './source.js';
-
-/** A bundle that was opened and found right. */
-export interface OpenedBundle extends DecodedMembers {
-  /** The file, or the folder of unpacked members, that it was read from. */
-  readonly path: string;
-}
 
 /**
  * Writes a bundle; equal content gives equal bytes. What would not open again is not written, and an old file at `path`
@@ -35,9 +29,9 @@ export interface OpenedBundle extends DecodedMembers {
  * @returns the manifest that was written.
  * @throws PtychoError BUNDLE_INVALID when the content contradicts itself, OUTPUT_UNWRITABLE.
  */
-export async function saveBundle(path: string, content: BundleContent, encodeModel: ModelEncoder): Promise<Manifest> {
+export async function saveBundle(path: string, content: Bundle, encodeModel: ModelEncoder): Promise<Manifest> {
   const members = encodeMembers(content, encodeModel);
-  const { manifest } = decodeMembers(members);
+  const { manifest } = decodeMembers(members, path);
   await writeZip(path, bundleEntries(members));
   return manifest;
 }
@@ -55,7 +49,7 @@ export function bundleEntries(members: ReadonlyMap<string, Uint8Array>): ZipEntr
  * (`runs:/RUN_ID/wts.zip`, `mlflow-artifacts:/…`), which is fetched from `mlflowTrackingUri` (null: `MLFLOW_TRACKING_URI`).
  * @throws PtychoError FILE_NOT_FOUND; FORMAT_UNSUPPORTED for a newer format version; BUNDLE_INVALID for everything else.
  */
-export async function openBundle(path: string, options: MlflowAccess = {}): Promise<OpenedBundle> {
+export async function openBundle(path: string, options: MlflowAccess = {}): Promise<StoredBundle> {
   if (!isMlflowUri(path)) return openLocal(path);
   const fetched = await fetchMlflowBundle(path, options.mlflowTrackingUri, { allowFile: options.mlflowAllowFile });
   try {
@@ -69,10 +63,9 @@ export async function openBundle(path: string, options: MlflowAccess = {}): Prom
   }
 }
 
-async function openLocal(path: string): Promise<OpenedBundle> {
+async function openLocal(path: string): Promise<StoredBundle> {
   const source = await locateBundle(path);
-  const { decoded } = await openMembers(source);
-  return { ...decoded, path: source.path };
+  return (await openMembers(source)).bundle;
 }
 
 /**
@@ -81,11 +74,11 @@ async function openLocal(path: string): Promise<OpenedBundle> {
  */
 export async function openMembers(
   source: BundleSource,
-): Promise<{ readonly members: ReadonlyMap<string, Uint8Array>; readonly decoded: DecodedMembers }> {
+): Promise<{ readonly members: ReadonlyMap<string, Uint8Array>; readonly bundle: StoredBundle }> {
   const file = source.path;
   try {
     const members = await readMembers(source);
-    return { members, decoded: decodeMembers(members) };
+    return { members, bundle: decodeMembers(members, file) };
   } catch (error) {
     if (!(error instanceof PtychoError) || error.code === 'FILE_NOT_FOUND') throw error;
     // A newer bundle is sound; whatever else a format inside refuses makes this one invalid.

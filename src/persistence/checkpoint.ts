@@ -6,18 +6,18 @@
  * await saveCheckpoint('run/checkpoints/last.ckpt.zip', content);
  * const { epoch, state } = await openCheckpoint('run/checkpoints/last.ckpt.zip');
  */
-import { createHash } from 'node:crypto';
 import { open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { sha256 } from '../core/hash.js';
 import type { RngState } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
 import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { readZip, writeZip } from '../formats/zip.js';
 import { type BundleConfig, bundleConfig, parseBundleConfig } from './bundleConfig.js';
-import { canonicalJson } from './canonicalJson.js';
 import { decodeHistory, encodeHistory, type HistoryRow } from './history.js';
+import { canonicalJson, utf8 } from './json.js';
 
 export const CHECKPOINT_FORMAT = 'ptychopinn-checkpoint';
 /** The version that this library writes, and the newest that it reads. */
@@ -227,6 +227,3 @@ async function syncFolder(folder: string): Promise<void> {
     // The file itself was synchronised; only after a power cut may the older one be found.
   }
 }
-
-const utf8 = (text: string) => new TextEncoder().encode(text);
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

@@ -45,7 +45,7 @@ export const TRAINED_ELSEWHERE: TrainingSummary = Object.freeze({ epochs: 0, bes
 export const UNKNOWN_MEAN_AMPLITUDE = 0.5;
 
 /** A trained model and what is known of it. */
-export interface BundleContent {
+export interface Bundle {
   readonly createdBy: { readonly package: string; readonly version: string };
   readonly backend: 'onnx' | 'tensorflow';
   /** Engine package and version that trained it. */

@@ -3,11 +3,11 @@
  */
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { type BundleContent, TRAINED_ELSEWHERE } from './content.js';
-import { MODELS, type ModelName } from './models.js';
-import type { OnnxFacts, ValueSignature } from './onnxReferences.js';
+import { sha256 as hashOf } from '../core/hash.js';
+import { type Bundle, TRAINED_ELSEWHERE } from './content.js';
+import { invalidMember, parseBoundedJson, readUtf8 } from './json.js';
+import { modelSignatures } from './models.js';
 import { PARAMS_VERSION } from './params.js';
-import { parseBoundedJson } from './readJson.js';
 
 export const BUNDLE_FORMAT = 'ptychopinn-bundle';
 /** The version that this library writes, and the newest that it reads. */
@@ -28,6 +28,14 @@ export const MEMBERS = [
   'history.csv',
 ] as const;
 export type MemberName = (typeof MEMBERS)[number];
+/** Members that are read into many small objects are bounded, whatever the archive's size. */
+export const MEMBER_LIMITS: Readonly<Record<string, number>> = {
+  'manifest.json': 2 ** 20,
+  'config.json': 2 ** 20,
+  'params.json': 2 ** 20,
+  'history.csv': 2 ** 23,
+};
+
 /** Members that came later: bundles without both (and without `schema_versions`) still open. */
 const ADDED: readonly MemberName[] = ['params.json', 'autoencoder.onnx'];
 
@@ -109,7 +117,7 @@ export function isComplete(manifest: Manifest): boolean {
 }
 
 /** The manifest of a content, given hash and size of the other members. */
-export function makeManifest(content: BundleContent, members: Manifest['members']): Manifest {
+export function makeManifest(content: Bundle, members: Manifest['members']): Manifest {
   const { config, scale, statistics, training, imported } = content;
   return {
     format: BUNDLE_FORMAT,
@@ -158,67 +166,61 @@ export function makeManifest(content: BundleContent, members: Manifest['members'
   };
 }
 
-/** Inputs and outputs of a model, in order. */
-export interface ModelSignature {
-  inputs: ValueSignature[];
-  outputs: ValueSignature[];
-}
-
-const OBJECT = ['object_real', 'object_imag'];
-const OUTPUTS: Readonly<Record<ModelName, readonly string[]>> = {
-  autoencoder: [...OBJECT, 'pred_amplitude', 'pred_intensity'],
-  diffraction_to_obj: OBJECT,
-};
-
-/** Inputs and outputs of the models, C = gridsize² channels. */
-export function modelSignatures(model: {
-  readonly N: number;
-  readonly gridsize: number;
-}): Record<ModelName, ModelSignature> {
-  const channels = model.gridsize ** 2;
-  const image = { dtype: 'float32', shape: ['batch', channels, model.N, model.N] };
-  const of = (name: ModelName): ModelSignature => ({
-    inputs: [
-      { name: 'input', ...image },
-      { name: 'input_positions', dtype: 'float32', shape: ['batch', channels, 1, 2] },
-    ],
-    outputs: OUTPUTS[name].map((output) => ({ name: output, ...image })),
-  });
-  return { autoencoder: of(MODELS[0]), diffraction_to_obj: of(MODELS[1]) };
-}
-
 /** The summary that a manifest gives; that of a model which was trained elsewhere. */
-export function trainingOf({ training }: Manifest): BundleContent['training'] {
+export function trainingOf({ training }: Manifest): Bundle['training'] {
   if (training === null) return TRAINED_ELSEWHERE;
   const { epochs, best_epoch, monitor, value, init } = training;
   return { epochs, bestEpoch: best_epoch, monitor, value, ...(init === undefined ? {} : { init }) };
 }
 
 /**
- * Checks that a model has the inputs and outputs that it should, by name, type and shape, in order.
- * @throws PtychoError BUNDLE_INVALID naming the first that differs.
+ * Reads the manifest among the members of a bundle, and checks that the others are those that it describes.
+ * @throws PtychoError BUNDLE_INVALID for what is no manifest of ours and for members of other sizes or hashes; FORMAT_UNSUPPORTED for a
+ * newer format version.
  */
-export function checkSignature(facts: OnnxFacts, expected: ModelSignature, source: string): void {
-  for (const side of ['inputs', 'outputs'] as const) {
-    const want = expected[side].map(describe);
-    const have = facts[side].map(describe);
-    if (want.join() !== have.join()) {
-      throw new PtychoError(
-        'BUNDLE_INVALID',
-        `${source}: the ${side} are ${have.join(', ') || 'none'}; expected ${want.join(', ')}.`,
-        { member: source, expected: expected[side], found: facts[side] },
+export function readManifest(members: ReadonlyMap<string, Uint8Array>): Manifest {
+  for (const [name, bytes] of members) {
+    const limit = MEMBER_LIMITS[name] ?? Number.POSITIVE_INFINITY;
+    if (bytes.length > limit) {
+      throw invalidMember(name, `it has ${bytes.length} bytes, more than the ${limit} that are read`);
+    }
+  }
+  const manifest = parseManifest(readUtf8(memberOf(members, 'manifest.json'), 'manifest.json'));
+  checkHashes(manifest, members);
+  return manifest;
+}
+
+/** The bytes of a member. @throws PtychoError BUNDLE_INVALID where it is missing */
+export function memberOf(members: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
+  const bytes = members.get(name);
+  if (bytes === undefined) throw invalidMember(name, 'the bundle lacks this member; copy or write it again');
+  return bytes;
+}
+
+function checkHashes(manifest: Manifest, members: ReadonlyMap<string, Uint8Array>): void {
+  const listed = Object.keys(manifest.members).sort();
+  const expectedNames = membersOf(manifest);
+  if (listed.join() !== [...expectedNames].sort().join()) {
+    throw invalidMember(
+      'manifest.json',
+      `members lists ${listed.join(', ') || 'nothing'}; expected ${expectedNames.join(', ')}`,
+    );
+  }
+  const stray = [...members.keys()].find((name) => name !== 'manifest.json' && !Object.hasOwn(manifest.members, name));
+  if (stray !== undefined) throw invalidMember(stray, 'the manifest does not list this member; the bundle was changed');
+  for (const name of expectedNames) {
+    const bytes = memberOf(members, name);
+    const { sha256: expected, bytes: size } = manifest.members[name];
+    if (bytes.length !== size || hashOf(bytes) !== expected) {
+      throw invalidMember(
+        name,
+        'it is not the file that the manifest describes (size or SHA-256 differs); the bundle was damaged or changed',
       );
     }
   }
 }
 
-const describe = (v: ValueSignature) => `${v.name} ${v.dtype}[${v.shape.join(', ')}]`;
-
-/**
- * Reads `manifest.json`.
- * @throws PtychoError BUNDLE_INVALID for text that is no manifest of ours, FORMAT_UNSUPPORTED for a newer format version.
- */
-export function parseManifest(text: string): Manifest {
+function parseManifest(text: string): Manifest {
   let json: unknown;
   try {
     json = parseBoundedJson(text);
@@ -263,6 +265,4 @@ function checkSchemas({ schema_versions: versions, models, training, imported }:
   }
 }
 
-function bad(why: string, cause?: unknown): PtychoError {
-  return new PtychoError('BUNDLE_INVALID', `manifest.json: ${why}.`, { member: 'manifest.json' }, { cause });
-}
+const bad = (why: string, cause?: unknown) => invalidMember('manifest.json', why, cause);

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { formatBytes } from '../core/words.js';
-import { parseBoundedJson } from './readJson.js';
+import { parseBoundedJson } from './json.js';
 
 /** Most entries of one `log-batch`, by kind, and of all kinds together. */
 export const BATCH_LIMITS = { metrics: 1000, params: 100, all: 1000 } as const;

@@ -7,13 +7,14 @@
  * const bundle = await fetchMlflowBundle('runs:/0123abcd/wts.zip', 'http://localhost:5000');
  * try { await openBundle(bundle.path); } finally { await bundle.dispose(); }
  */
-import { constants, copyFile, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, copyFile, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { systemTrouble } from '../core/systemErrors.js';
 import { formatBytes } from '../core/words.js';
+import { writeAtomically } from '../formats/outputFiles.js';
+import { makeScratchFolder } from '../formats/scratchFile.js';
 import { MlflowClient, MlflowError, type MlflowOptions, trackingAddress } from './mlflow.js';
 
 /** A bundle is some megabytes, the way to the server may be long. */
@@ -131,11 +132,10 @@ export async function fetchMlflowBundle(
       { cause: error },
     );
   }
-  const folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-mlflow-'));
+  const { folder, dispose } = await makeScratchFolder('mlflow');
   const file = path.join(folder, 'wts.zip');
-  const dispose = () => rm(folder, { recursive: true, force: true });
   try {
-    await writeFile(file, bytes);
+    await writeAtomically(file, bytes);
   } catch (error) {
     await dispose();
     throw error;

@@ -8,20 +8,20 @@ import { derivedParams, type LegacyConfig, toLegacyParams } from '../config/lega
 import { PtychoError } from '../core/errors.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
 import { bundleConfig } from './bundleConfig.js';
-import { canonicalJson } from './canonicalJson.js';
-import type { BundleContent } from './content.js';
+import type { Bundle } from './content.js';
+import { canonicalJson } from './json.js';
 
 /** `_version` of the published snapshots whose keys these are. */
 export const PARAMS_VERSION = '1.0';
 
 /** √counts per unit of normalised amplitude: the trained scale, where it was trained. */
-export function trainedIntensityScale({ weights, scale }: Pick<BundleContent, 'weights' | 'scale'>): number {
+export function trainedIntensityScale({ weights, scale }: Pick<Bundle, 'weights' | 'scale'>): number {
   const trained = weights[LOG_INTENSITY_SCALE];
   return trained ? Math.exp(trained.data[0]) : scale.intensityScale;
 }
 
 /** What `params.json` holds: the fields that shape the model, `intensity_scale` and `_version`; a fresh dictionary each time. */
-export function bundleParams(content: Pick<BundleContent, 'config' | 'weights' | 'scale'>): Record<string, unknown> {
+export function bundleParams(content: Pick<Bundle, 'config' | 'weights' | 'scale'>): Record<string, unknown> {
   const params = toLegacyParams(bundleConfig(content.config) as unknown as LegacyConfig);
   return { ...params, intensity_scale: trainedIntensityScale(content), _version: PARAMS_VERSION };
 }
@@ -41,7 +41,7 @@ export function publishedCanvas(params: Readonly<Record<string, unknown>>, N: nu
  * Checks a parsed `params.json` against what the other members say; keys that came after it was written may be missing.
  * @throws PtychoError BUNDLE_INVALID naming the first key that is unknown or says something else.
  */
-export function checkParams(found: unknown, content: Pick<BundleContent, 'config' | 'weights' | 'scale'>): void {
+export function checkParams(found: unknown, content: Pick<Bundle, 'config' | 'weights' | 'scale'>): void {
   const bad = (why: string) => new PtychoError('BUNDLE_INVALID', `params.json: ${why}.`, { member: 'params.json' });
   if (typeof found !== 'object' || found === null || Array.isArray(found)) throw bad('it is not a dictionary');
   const expected = bundleParams(content);

@@ -2,8 +2,8 @@
  * Whether a run may go on from what an earlier one saved: everything that shapes its result must be what it was. Checkpoints of a
  * training and the state of a solver are held against the new run in the same words.
  */
-import { createHash } from 'node:crypto';
 import { PtychoError } from '../core/errors.js';
+import { sha256 } from '../core/hash.js';
 import type { Logger } from '../core/log.js';
 import { spreadIndices } from '../core/numbers.js';
 import type { PreparedScan } from '../data/preparedScan.js';
@@ -50,14 +50,8 @@ const badPixelsOf = ({ badPixels }: RawData) => badPixels && Uint8Array.from(bad
 const probeHash = ({ probeGuess: probe }: RawData) => hashOf(probe?.shape.join() ?? '', probe?.re, probe?.im);
 
 /** SHA-256 of values one after the other. */
-export function hashOf(...values: readonly (string | ArrayBufferView | undefined)[]): string {
-  const hash = createHash('sha256');
-  for (const value of values) {
-    if (typeof value === 'string') hash.update(value);
-    else if (value) hash.update(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-    hash.update('\0');
-  }
-  return hash.digest('hex');
+export function hashOf(...values: readonly (string | NodeJS.ArrayBufferView | undefined)[]): string {
+  return sha256(...values.flatMap((value) => [value ?? '', '\0']));
 }
 
 /** The run that saved a state. */

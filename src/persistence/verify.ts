@@ -1,22 +1,28 @@
 /**
- * The strictest look at a bundle: it is opened, and everything that it holds is written again and compared byte for byte. What passes is
- * what `saveBundle` would write for this content.
+ * The strictest look at a bundle or a product of ours: it is opened, and everything that it holds is written again and compared byte for
+ * byte. What passes is what this version would write for this content.
  */
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { openInput } from '../core/inputFile.js';
+import { makeScratchFolder } from '../formats/scratchFile.js';
 import { zipChunks } from '../formats/zip.js';
 import { bundleEntries, openMembers } from './bundle.js';
-import type { BundleContent } from './content.js';
+import type { Bundle } from './content.js';
 import { isComplete, type Manifest } from './manifest.js';
-import { type DecodedMembers, encodeMembers } from './members.js';
+import { encodeMembers, type StoredBundle } from './members.js';
 import type { ModelEncoder } from './models.js';
+import { SEAL_KEY } from './product/content.js';
+import { readStoredProduct, refuseChanges, type StoredProduct } from './product/read.js';
+import { writeProductFile } from './product/write.js';
 import { type BundleSource, foreignFiles, locateBundle } from './source.js';
 
 /** A bundle that holds what it should, and not a byte else. */
 export interface VerifiedBundle {
   readonly source: BundleSource;
   readonly manifest: Manifest;
-  readonly content: DecodedMembers;
+  readonly content: StoredBundle;
 }
 
 /**
@@ -27,12 +33,12 @@ export interface VerifiedBundle {
  */
 export async function verifyBundleBytes(
   path: string,
-  encoderOf: (content: BundleContent) => ModelEncoder,
+  encoderOf: (content: Bundle) => ModelEncoder,
   writer: { readonly package: string; readonly version: string },
 ): Promise<VerifiedBundle> {
   const source = await locateBundle(path);
-  const { members, decoded } = await openMembers(source);
-  const { manifest } = decoded;
+  const { members, bundle } = await openMembers(source);
+  const { manifest } = bundle;
   const bad = (why: string, fields: Readonly<Record<string, unknown>> = {}) =>
     new PtychoError('BUNDLE_INVALID', `${source.path}: ${why}.`, { path: source.path, ...fields });
   if (!isComplete(manifest)) {
@@ -40,7 +46,7 @@ export async function verifyBundleBytes(
       'it has no params.json and no autoencoder.onnx, because an older ptychopinn wrote it; it can be used, and PtychoModel.save writes a whole one',
     );
   }
-  const again = encodeMembers(decoded, encoderOf(decoded), members.get('config.json'));
+  const again = encodeMembers(bundle, encoderOf(bundle), members.get('config.json'));
   const { version } = manifest.created_by;
   const reason =
     version === writer.version
@@ -65,7 +71,38 @@ export async function verifyBundleBytes(
     if (other !== undefined)
       throw bad(`the folder also holds "${other}", which is no member of a bundle`, { found: other });
   }
-  return { source, manifest, content: decoded };
+  return { source, manifest, content: bundle };
+}
+
+/**
+ * Reads a product, checks the hash of its content and compares every byte with what its content comes to.
+ * @throws PtychoError FILE_FORMAT for a product of other programs, which holds no hash, and for the first byte that differs;
+ * those of reading.
+ */
+export async function verifyProductFile(path: string): Promise<StoredProduct> {
+  const stored = await readStoredProduct(path);
+  refuseChanges(path, stored);
+  if (stored.seal === 'none') {
+    throw new PtychoError(
+      'FILE_FORMAT',
+      `${path} holds no ${SEAL_KEY}, so it was not written by ptychopinn, or not completely; there is nothing to verify it against.`,
+      { path, key: SEAL_KEY },
+    );
+  }
+  const { folder, dispose } = await makeScratchFolder('verify');
+  try {
+    const again = join(folder, stored.format === 'npz' ? 'product.npz' : 'product.h5');
+    await writeProductFile(again, stored.product);
+    const at = await firstDifferenceInFile(path, createReadStream(again));
+    if (at === undefined) return stored;
+    throw new PtychoError(
+      'FILE_FORMAT',
+      `${path}: byte ${at} is not what ptychopinn writes for this content, although the content is right; the file was changed, or written by another version.`,
+      { path, found: at },
+    );
+  } finally {
+    await dispose();
+  }
 }
 
 /** Where two arrays begin to differ, the shorter ending; undefined: nowhere. */
@@ -77,10 +114,7 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 }
 
 /** Where a file begins to differ from these bytes; undefined: nowhere. */
-export async function firstDifferenceInFile(
-  path: string,
-  expected: AsyncIterable<Uint8Array>,
-): Promise<number | undefined> {
+async function firstDifferenceInFile(path: string, expected: AsyncIterable<Uint8Array>): Promise<number | undefined> {
   const file = await openInput(path);
   try {
     let at = 0;

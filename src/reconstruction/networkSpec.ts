@@ -17,7 +17,7 @@ import { LOG_INTENSITY_SCALE, type NetworkSpec, needsLabels, PtychoNetwork } fro
 import { optimiserOptions } from '../model/optimisers/kinds.js';
 import { RECTANGULAR_PARAMETERS } from '../model/rectangular.js';
 import { type PhysicsScale, physicsScale, requireCounts, scaleOfRecord } from '../model/scale.js';
-import type { BundleContent } from '../persistence/bundle.js';
+import type { Bundle } from '../persistence/bundle.js';
 import type { BundleConfig } from '../persistence/bundleConfig.js';
 import { probeMask } from '../physics/probe.js';
 
@@ -140,7 +140,7 @@ function describeProbe({ probeFactor, meanCounts }: PhysicsScale, labelled: bool
 
 /** The network that a bundle's weights belong to, for groups within `canvasSide_px`. */
 export function networkOfBundle(
-  bundle: Pick<BundleContent, 'config' | 'scale' | 'statistics' | 'probe'>,
+  bundle: Pick<Bundle, 'config' | 'scale' | 'statistics' | 'probe'>,
   canvasSide_px: number,
 ): PtychoNetwork {
   const { config, statistics, probe } = bundle;

@@ -19,15 +19,15 @@ import { makeOutputFolder } from '../formats/outputFiles.js';
 import type { PtychoNetwork } from '../model/network.js';
 import {
   BUNDLE_FILE,
-  type BundleContent,
+  type Bundle,
   encodeModels,
-  type OpenedBundle,
   openBundle,
+  type StoredBundle,
   saveBundle,
 } from '../persistence/bundle.js';
+import { checkWeights } from '../persistence/check.js';
 import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { trainedIntensityScale } from '../persistence/params.js';
-import { checkWeights } from '../persistence/weights.js';
 import { type EngineChoice, startEngine } from './inputs.js';
 import { networkOfBundle } from './networkSpec.js';
 import { Predictor } from './predictor.js';
@@ -41,7 +41,7 @@ export interface OpenModelOptions extends EngineChoice, MlflowAccess {
 export const DEFAULT_BATCH = 32;
 
 /** A trained model: of a file or fresh from training, on a running engine or on none yet. */
-export class PtychoModel<B extends BundleContent = BundleContent> {
+export class PtychoModel<B extends Bundle = Bundle> {
   /** What is known of the model: configuration, scales, statistics, history, probe, weights. Not to be modified. */
   readonly bundle: B;
   /** The network for groups within the canvas of the bundle. */
@@ -64,7 +64,7 @@ export class PtychoModel<B extends BundleContent = BundleContent> {
    * {@link on} gives it one.
    * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID, FORMAT_UNSUPPORTED, WEIGHTS_MISMATCH
    */
-  static async read(path: string, options: MlflowAccess = {}): Promise<PtychoModel<OpenedBundle>> {
+  static async read(path: string, options: MlflowAccess = {}): Promise<PtychoModel<StoredBundle>> {
     return PtychoModel.of(await openBundle(path, options));
   }
 
@@ -73,7 +73,7 @@ export class PtychoModel<B extends BundleContent = BundleContent> {
    * left running.
    * @throws PtychoError as {@link read}; CONFIG_INVALID, BACKEND_MISSING, ACCELERATOR_MISSING
    */
-  static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel<OpenedBundle>> {
+  static async open(path: string, options: OpenModelOptions = {}): Promise<PtychoModel<StoredBundle>> {
     // The bundle first: an engine that was started for a broken file would have to be stopped again.
     const read = await PtychoModel.read(path, options);
     const engine = await startEngine(options, options.logger);
@@ -85,7 +85,7 @@ export class PtychoModel<B extends BundleContent = BundleContent> {
    * if `owned`.
    * @throws PtychoError WEIGHTS_MISMATCH
    */
-  static of<B extends BundleContent>(bundle: B, engine?: Backend, owned = false): PtychoModel<B> {
+  static of<B extends Bundle>(bundle: B, engine?: Backend, owned = false): PtychoModel<B> {
     const own = networkOfBundle(bundle, bundle.canvasSide_px);
     checkWeights(
       own.parameters.map((p) => [p.name, p.shape] as const),

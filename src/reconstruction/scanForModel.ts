@@ -7,7 +7,7 @@ import { DiffractionDataset } from '../data/dataset.js';
 import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { inputScaleFor } from '../model/scale.js';
-import type { BundleContent } from '../persistence/bundle.js';
+import type { Bundle } from '../persistence/bundle.js';
 import { scaleComplex } from '../physics/probe.js';
 import { type ImageRFactor, scoreR } from './rFactor.js';
 import type { StitchedImage } from './stitch.js';
@@ -34,7 +34,7 @@ export function requireSide(raw: Pick<RawData, 'N' | 'source'>, N: number, model
  */
 export async function groupForModel(
   raw: RawData,
-  bundle: BundleContent,
+  bundle: Bundle,
   request: ScanRequest,
   logger?: Logger,
   options: { readonly once?: boolean } = {},
@@ -48,7 +48,7 @@ export async function groupForModel(
  * A scan normalised as a model wants it, see {@link inputScaleFor}.
  * @throws PtychoError DATASET_UNITS
  */
-export function scanForModel(scan: PreparedScan, bundle: Pick<BundleContent, 'scale'>): PreparedScan {
+export function scanForModel(scan: PreparedScan, bundle: Pick<Bundle, 'scale'>): PreparedScan {
   const { raw, groups, dataset } = scan;
   const factor = inputScaleFor(bundle, raw, dataset.inputScale);
   if (factor === dataset.inputScale) return scan;
@@ -61,7 +61,7 @@ export function scanForModel(scan: PreparedScan, bundle: Pick<BundleContent, 'sc
  * probes); with a model whose probe was trained, that one.
  */
 export function probeFor(
-  { config, scale, probe }: Pick<BundleContent, 'config' | 'scale' | 'probe'>,
+  { config, scale, probe }: Pick<Bundle, 'config' | 'scale' | 'probe'>,
   raw: Pick<RawData, 'probeGuess'>,
 ): { readonly probe: ComplexTensor | undefined; readonly factor: number } {
   return config.probe_trainable ? { probe, factor: 1 } : { probe: raw.probeGuess, factor: scale.probeFactor };
@@ -69,7 +69,7 @@ export function probeFor(
 
 /** The probe in √counts that a solver begins with: that of {@link probeFor}, or the model's own where the scan has none. */
 export function probeInCounts(
-  bundle: Pick<BundleContent, 'config' | 'scale' | 'probe'>,
+  bundle: Pick<Bundle, 'config' | 'scale' | 'probe'>,
   raw: Pick<RawData, 'probeGuess'>,
 ): ComplexTensor {
   const { probe, factor } = probeFor(bundle, raw);
@@ -83,7 +83,7 @@ const SAME_PROBE = 0.8;
 const SAME_EXPOSURE = 5;
 
 /** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
-export function doubts(bundle: Pick<BundleContent, 'scale' | 'probe'>, raw: RawData): string[] {
+export function doubts(bundle: Pick<Bundle, 'scale' | 'probe'>, raw: RawData): string[] {
   const found: string[] = [];
   const counted = (domain: RawData['domain']) => domain !== 'normalized_amplitude';
   if (counted(bundle.scale.domain) !== counted(raw.domain)) {
@@ -108,11 +108,7 @@ export function doubts(bundle: Pick<BundleContent, 'scale' | 'probe'>, raw: RawD
  * @param meanPower of the scan's patterns: `statistics.meanPower`
  * @returns one sentence, or none; none also where the counts of one of the two are unknown
  */
-export function exposureDoubts(
-  { scale, statistics, imported }: BundleContent,
-  raw: RawData,
-  meanPower: number,
-): string[] {
+export function exposureDoubts({ scale, statistics, imported }: Bundle, raw: RawData, meanPower: number): string[] {
   const counted = [scale.domain, raw.domain].every((domain) => domain !== 'normalized_amplitude');
   if (!counted || imported) return [];
   const ratio = meanPower / statistics.meanCounts;
@@ -142,7 +138,7 @@ function similarity(a: ComplexTensor, b: ComplexTensor): number {
 /** {@link scoreR} of an image that a model made, with the probe of {@link probeFor}. */
 export function scoreImage(
   limit: number,
-  bundle: Pick<BundleContent, 'config' | 'scale' | 'probe'>,
+  bundle: Pick<Bundle, 'config' | 'scale' | 'probe'>,
   raw: RawData,
   stitched: StitchedImage,
   positions?: Parameters<typeof scoreR>[4],

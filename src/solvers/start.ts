@@ -16,7 +16,7 @@ import { POSITION_KEYS } from '../data/readers/keys.js';
 import { isProduct } from '../data/readers/product.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { openNpz } from '../formats/npz.js';
-import { BUNDLE_FILE, type OpenedBundle } from '../persistence/bundle.js';
+import { BUNDLE_FILE, type StoredBundle } from '../persistence/bundle.js';
 import { readProductFile } from '../persistence/product/read.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
@@ -80,7 +80,7 @@ async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
 
 /** What a network makes of the scan. */
 async function fromBundle(
-  model: PtychoModel<OpenedBundle>,
+  model: PtychoModel<StoredBundle>,
   raw: RawData,
   config: SolveConfig,
   services: Services,

@@ -7,18 +7,17 @@
  * const steps = new StepRunner('study', services);
  * const { reused } = await steps.run({ id: 'double', config: { factor: 2 }, inputs: ['a.txt'], outputs: ['b.txt'], run });
  */
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { Sha256, sha256 } from '../core/hash.js';
 import { CONFIG_BYTES, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import { canonicalJson } from '../persistence/canonicalJson.js';
+import { canonicalJson } from '../persistence/json.js';
 
 /** Changes when equal inputs would be worked on differently. */
 const STEP_FORMAT = 1;
@@ -101,11 +100,11 @@ export class FileHashes {
     const stamp = `${found.size} ${found.mtimeMs} ${found.ino}`;
     const known = this.#known.get(file);
     if (known?.stamp === stamp) return known.sha256;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file), hash);
-    const sha256 = hash.digest('hex');
-    this.#known.set(file, { stamp, sha256 });
-    return sha256;
+    const hash = new Sha256();
+    for await (const chunk of createReadStream(file)) hash.add(chunk as Buffer);
+    const sum = hash.hex();
+    this.#known.set(file, { stamp, sha256: sum });
+    return sum;
   }
 }
 
@@ -137,11 +136,9 @@ export class StepRunner {
       throw new PtychoError('CANCELLED', 'The study was interrupted; the same command goes on with the next step.');
     }
     const inputs = await this.#hashAll(step.inputs);
-    const key = createHash('sha256')
-      .update(
-        canonicalJson({ format: STEP_FORMAT, id: step.id, version: createdBy.version, config: step.config, inputs }),
-      )
-      .digest('hex');
+    const key = sha256(
+      canonicalJson({ format: STEP_FORMAT, id: step.id, version: createdBy.version, config: step.config, inputs }),
+    );
     const before = await readRecord(this.folder, step.id);
     if (before?.key === key && (await this.#unchanged(before))) {
       this.#reused++;

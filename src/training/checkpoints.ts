@@ -9,13 +9,13 @@ import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { copyToPlace, makeFolder, removeLeftovers } from '../formats/replaceFile.js';
 import { type BundleConfig, bundleConfig } from '../persistence/bundleConfig.js';
-import { canonicalJson } from '../persistence/canonicalJson.js';
 import {
   type CheckpointContent,
   type CheckpointEngine,
   openCheckpoint,
   saveCheckpoint,
 } from '../persistence/checkpoint.js';
+import { canonicalJson } from '../persistence/json.js';
 import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
 import type { EpochJudge, JudgedEpoch, Monitor } from './judge.js';
 

@@ -6,9 +6,9 @@ import type { Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
-import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
+import { openBundle, type StoredBundle } from '../persistence/bundle.js';
+import { checkWeights } from '../persistence/check.js';
 import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { checkWeights } from '../persistence/weights.js';
 
 /** A bundle to begin from. */
 export interface InitialBundle {
@@ -38,7 +38,7 @@ export async function openInitialBundle(
 }
 
 /** The trained factor on the intensity scale belongs to the weights, the scale itself to each data set. */
-function movedScale(bundle: OpenedBundle, network: PtychoNetwork): Record<string, Tensor> {
+function movedScale(bundle: StoredBundle, network: PtychoNetwork): Record<string, Tensor> {
   const weights = { ...bundle.weights };
   const trained = weights[LOG_INTENSITY_SCALE];
   if (trained) {
@@ -48,7 +48,7 @@ function movedScale(bundle: OpenedBundle, network: PtychoNetwork): Record<string
   return weights;
 }
 
-function mismatch(bundle: OpenedBundle, network: PtychoNetwork, otherwise: string): string {
+function mismatch(bundle: StoredBundle, network: PtychoNetwork, otherwise: string): string {
   const [theirs, ours] = [bundle.config.model, network.spec.config] as readonly ModelConfig[];
   const differing = (Object.keys(ours) as (keyof ModelConfig)[]).filter((key) => theirs[key] !== ours[key]);
   const trained = (['intensity_scale_trainable', 'probe_trainable'] as const).filter(

@@ -14,7 +14,7 @@ import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { recordOfScale } from '../model/scale.js';
-import type { BundleContent } from '../persistence/bundle.js';
+import type { Bundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { completeConfig, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
@@ -102,7 +102,7 @@ export function withTrainingScans<T>(
 export interface TrainedModel extends PreparedTraining {
   readonly result: TrainLoopResult;
   /** What `saveBundle` takes: weights of the best epoch, scales, statistics, history. */
-  readonly content: BundleContent;
+  readonly content: Bundle;
 }
 
 /** How a prepared run starts, and who looks on. */
@@ -171,7 +171,7 @@ function contentOf(
   result: TrainLoopResult,
   backend: Backend,
   init: string | undefined,
-): BundleContent {
+): Bundle {
   const { scale, canvasSide_px, meanAmplitude } = network.spec;
   return {
     createdBy,

@@ -18,7 +18,7 @@ import { patternsToWrite } from '../data/scanWriter.js';
 import { openNpz } from '../formats/npz.js';
 import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-import { type OpenedBundle, openBundle } from '../persistence/bundle.js';
+import { openBundle, type StoredBundle } from '../persistence/bundle.js';
 import { type PlacedImage, positionsOnObject, scanAsProduct } from '../persistence/product/geometry.js';
 import type {
   PatternDtype,
@@ -226,7 +226,7 @@ async function refinedPositions(
 }
 
 /** The model of a run, for its losses and its probe; the image can do without. */
-async function findBundle(model: string, note: (sentence: string) => void): Promise<OpenedBundle | undefined> {
+async function findBundle(model: string, note: (sentence: string) => void): Promise<StoredBundle | undefined> {
   try {
     return await openBundle(model);
   } catch (error) {
@@ -235,7 +235,7 @@ async function findBundle(model: string, note: (sentence: string) => void): Prom
   }
 }
 
-function probeOf(raw: RawData, bundle: OpenedBundle | undefined, source: string): ComplexTensor {
+function probeOf(raw: RawData, bundle: StoredBundle | undefined, source: string): ComplexTensor {
   const trained = bundle?.config.probe_trainable ? bundle.probe : undefined;
   const probe = trained ?? raw.probeGuess ?? bundle?.probe;
   if (probe !== undefined) return probe;

@@ -4,11 +4,11 @@
  * @example
  * const report = await importBundle('wts.h5.zip', importConfigSchema.parse({ output_dir: 'run', probe: 'scan.npz' }));
  */
-import { createHash } from 'node:crypto';
 import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
 import type { ImportConfig } from '../config/schemas/exchange.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
+import { Sha256 } from '../core/hash.js';
 import { openInput } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
@@ -18,9 +18,8 @@ import { isHdf5File } from '../formats/hdf5/file.js';
 import { requireNewIn } from '../formats/outputs.js';
 import { ZipArchive } from '../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
-import { BUNDLE_FILE, type BundleContent } from '../persistence/bundle.js';
+import { BUNDLE_FILE, type Bundle } from '../persistence/bundle.js';
 import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../persistence/content.js';
-import { describeForeignArchive, describeForeignFile } from '../persistence/foreign.js';
 import {
   type ForeignModel,
   type FoundStructure,
@@ -30,6 +29,7 @@ import {
 import { isKerasArchive, readKerasModel } from '../persistence/importing/kerasArchive.js';
 import { readNpzModel } from '../persistence/importing/npzWeights.js';
 import { publishedCanvas } from '../persistence/params.js';
+import { describeForeignArchive, describeForeignFile } from '../persistence/source.js';
 import { intensityScale } from '../physics/detector.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
@@ -180,7 +180,7 @@ async function contentOf(model: ForeignModel, asked: ImportConfig, file: string,
       { unmapped },
     );
   }
-  const content: BundleContent = {
+  const content: Bundle = {
     ...parts,
     createdBy,
     backend: model.family === 'tensorflow' ? 'tensorflow' : 'onnx',
@@ -270,7 +270,7 @@ async function probeOf(
 /** The weights under the names of the network, and what is left. */
 function weightsFor(
   model: ForeignModel,
-  parts: Pick<BundleContent, 'config' | 'scale' | 'statistics' | 'probe' | 'canvasSide_px'>,
+  parts: Pick<Bundle, 'config' | 'scale' | 'statistics' | 'probe' | 'canvasSide_px'>,
   bad: (why: string, fields?: object) => PtychoError,
 ): { weights: Record<string, Tensor>; mapped: number; unmapped: string[] } {
   const { parameters } = networkOfBundle(parts, parts.canvasSide_px);
@@ -305,7 +305,7 @@ function weightsFor(
 }
 
 /** Weights that the published PyTorch network keeps although a setting leaves them without work. */
-function isIdle(source: string, { model }: TrainingConfig | BundleContent['config']): boolean {
+function isIdle(source: string, { model }: TrainingConfig | Bundle['config']): boolean {
   if (/rect_scaler\.s[12]$/.test(source)) return model.physics_forward_mode === 'amplitude';
   const head = /\.decoder_(amp|phase)\.(amp|phase)\.(conv1|conv_up_block|conv2)\b/.exec(source);
   if (!head) return false;
@@ -315,8 +315,8 @@ function isIdle(source: string, { model }: TrainingConfig | BundleContent['confi
 const numberOr = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback);
 
 async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
+  const hash = new Sha256();
   const handle = await openInput(file);
-  for await (const chunk of handle.createReadStream()) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+  for await (const chunk of handle.createReadStream()) hash.add(chunk as Buffer);
+  return hash.hex();
 }

@@ -16,7 +16,7 @@ import { openScan, type PreparedScan } from '../data/preparedScan.js';
 import { comparisonPlot, knownObject } from '../evaluation/comparisonPlot.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import type { OpenedBundle } from '../persistence/bundle.js';
+import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
@@ -132,7 +132,7 @@ function claimOf(config: InferenceConfig): FolderClaim {
 async function inferPrepared(
   config: InferenceConfig,
   services: Services,
-  model: PtychoModel<OpenedBundle>,
+  model: PtychoModel<StoredBundle>,
   scan: PreparedScan,
   opened: number,
 ): Promise<InferSummary> {

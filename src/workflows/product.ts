@@ -24,7 +24,7 @@ import {
   refuseChanges,
   type StoredProduct,
 } from '../persistence/product/read.js';
-import { verifyProductFile } from '../persistence/product/verify.js';
+import { verifyProductFile } from '../persistence/verify.js';
 
 /** What `product info` tells. */
 export interface ProductInfo {

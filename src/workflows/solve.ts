@@ -27,7 +27,7 @@ import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import { parseBoundedJson } from '../persistence/readJson.js';
+import { parseBoundedJson } from '../persistence/json.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
 import { requireSolverMemory } from '../solvers/memory.js';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { simulationConfigSchema, trainingRequestSchema } from '../../src/config/schema.js';
 import { LOCK_NAME, OWNER_NAME } from '../../src/formats/folderLock.js';
 import { requireNew, withOutputFolder } from '../../src/formats/outputs.js';
-import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
+import { ownIdentity, processMark } from '../../src/formats/replaceFile.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
 import { cli } from '../cli/capture.js';

@@ -10,11 +10,11 @@ import { encodeNpy } from '../../src/formats/npyWrite.js';
 import { encodeOnnx } from '../../src/formats/onnx/encode.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
-import { type OpenedBundle, openBundle, saveBundle } from '../../src/persistence/bundle.js';
+import { openBundle, type StoredBundle, saveBundle } from '../../src/persistence/bundle.js';
 import { LOCAL_DATA_FIELDS, LOCAL_FIELDS } from '../../src/persistence/bundleConfig.js';
-import { canonicalJson } from '../../src/persistence/canonicalJson.js';
-import type { BundleContent } from '../../src/persistence/content.js';
-import { checkWeights } from '../../src/persistence/weights.js';
+import { checkWeights } from '../../src/persistence/check.js';
+import type { Bundle } from '../../src/persistence/content.js';
+import { canonicalJson } from '../../src/persistence/json.js';
 import fc from '../support/fastCheck.js';
 import { interpret } from '../support/interpreter.js';
 import {
@@ -186,7 +186,7 @@ describe('saveBundle and openBundle', () => {
   });
 
   it('gives equal bytes for equal content, whatever the order of keys, the folder or the machine', async () => {
-    const shuffled: BundleContent = {
+    const shuffled: Bundle = {
       ...Object.fromEntries(Object.entries(content).reverse()),
       weights: Object.fromEntries(Object.entries(weights).reverse()),
       history: content.history.map((row) => Object.fromEntries(Object.entries(row).reverse())),
@@ -196,7 +196,7 @@ describe('saveBundle and openBundle', () => {
         train_data_file: 'other.npz',
         execution: { ...content.config.execution, accelerator: 'cpu', threads: 1 },
       },
-    } as unknown as BundleContent;
+    } as unknown as Bundle;
     await mkdir(file('elsewhere'));
     const other = path.join(file('elsewhere'), 'another-name.zip');
     await saveBundle(other, shuffled, encodeModel);
@@ -484,7 +484,7 @@ describe('openBundle refuses', () => {
         const outcome = await openBundle(file('flipped.zip')).catch((error: unknown) => error);
         // A flip in a time stamp of the archive, say, changes no member.
         if (isPtychoError(outcome)) expect(outcome.message).toContain(file('flipped.zip'));
-        else expect(canonicalJson((outcome as OpenedBundle).manifest)).toBe(original);
+        else expect(canonicalJson((outcome as StoredBundle).manifest)).toBe(original);
       }),
       { numRuns: 300 },
     );
@@ -708,7 +708,7 @@ describe('openBundle refuses', () => {
 });
 
 describe('saveBundle refuses', () => {
-  const refuses = async (changes: Partial<BundleContent>, message: string, encode = encodeModel) => {
+  const refuses = async (changes: Partial<Bundle>, message: string, encode = encodeModel) => {
     const target = file('refused.zip');
     await writeFile(target, 'what was there before');
     await expect(saveBundle(target, { ...content, ...changes }, encode)).rejects.toThrow(message);

@@ -7,7 +7,7 @@ import { readZip, writeZip } from '../../src/formats/zip.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram, type Program } from '../../src/graph/program.js';
 import type { ModelEncoder } from '../../src/persistence/bundle.js';
-import type { BundleContent } from '../../src/persistence/content.js';
+import type { Bundle } from '../../src/persistence/content.js';
 
 export const N = 64;
 
@@ -79,7 +79,7 @@ const config = trainingConfigSchema.parse({
 });
 
 /** What a training run would hand over. */
-export const content: BundleContent = {
+export const content: Bundle = {
   createdBy: { package: 'ptychopinn', version: '0.1.0' },
   backend: 'onnx',
   engine: 'onnxruntime-node 1.30.0',

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
 import { LegacyRng } from '../../src/core/rng.js';
-import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
+import { ownIdentity, processMark } from '../../src/formats/replaceFile.js';
 import { type CheckpointContent, openCheckpoint } from '../../src/persistence/checkpoint.js';
 import { CheckpointFolder, checkResumable, findCheckpoint, warnOfEngine } from '../../src/training/checkpoints.js';
 import { EpochJudge, type EpochRecord, monitorOf } from '../../src/training/judge.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainingRequest } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { ownIdentity, processMark } from '../../src/formats/processIdentity.js';
+import { ownIdentity, processMark } from '../../src/formats/replaceFile.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { openCheckpoint, saveCheckpoint } from '../../src/persistence/checkpoint.js';
 import { decodeHistory } from '../../src/persistence/history.js';

@@ -7,7 +7,7 @@ import { toLegacyParams } from '../../src/config/legacy/params.js';
 import { trainingConfigSchema } from '../../src/config/schema.js';
 import { readZip, writeZip } from '../../src/formats/zip.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { canonicalJson } from '../../src/persistence/canonicalJson.js';
+import { canonicalJson } from '../../src/persistence/json.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { bundleInfo, extractBundle, verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';

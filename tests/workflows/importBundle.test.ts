@@ -10,7 +10,7 @@ import type { Tensor } from '../../src/core/tensor.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { ownNameOf } from '../../src/persistence/importing/torchNames.js';
+import { ownNameOf } from '../../src/persistence/importing/npzWeights.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { verifyBundle } from '../../src/workflows/bundle.js';
 import { importBundle } from '../../src/workflows/importBundle.js';

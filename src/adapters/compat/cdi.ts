@@ -16,7 +16,7 @@ import type { Services } from '../../core/services.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
-import type { BundleContent } from '../../persistence/bundle.js';
+import type { Bundle } from '../../persistence/bundle.js';
 import { DEFAULT_BATCH, type OpenModelOptions, PtychoModel, type RunBy } from '../../reconstruction/ptychoModel.js';
 import type { PatchPlacement } from '../../reconstruction/reconstruct.js';
 import { scanForModel } from '../../reconstruction/scanForModel.js';
@@ -219,13 +219,13 @@ export const runCdiExampleWithBackend = runCdiExample;
 export const trainCdiModelWithBackend = trainCdiModel;
 
 /** A bundle on a running engine. */
-export interface LoadedBundle extends RunBy {
+export interface CdiBundle extends RunBy {
   /** Predict with it, and dispose of it. */
   readonly model: PtychoModel;
   /** The configuration under the names of the Python tools, with `intensity_scale`; the caller's own. */
   readonly params: Record<string, unknown>;
   /** The backend that trained the bundle; any backend runs it. */
-  readonly trainedBy: BundleContent['backend'];
+  readonly trainedBy: Bundle['backend'];
 }
 
 /**
@@ -234,7 +234,7 @@ export interface LoadedBundle extends RunBy {
  * ours (those of the Python tools cannot be opened), is damaged, or holds no model; WEIGHTS_MISMATCH; BACKEND_MISSING;
  * ACCELERATOR_MISSING
  */
-export async function loadInferenceBundle(dir: string, options: OpenModelOptions = {}): Promise<LoadedBundle> {
+export async function loadInferenceBundle(dir: string, options: OpenModelOptions = {}): Promise<CdiBundle> {
   const model = await PtychoModel.open(dir, options);
   return { ...model.info, model, params: model.params, trainedBy: model.bundle.backend };
 }
@@ -247,7 +247,7 @@ export function loadInferenceBundleWithBackend(
   dir: string,
   choice: { readonly backend: BackendInfo['name'] | Backend; readonly execution?: Partial<ExecutionConfig> },
   services: Pick<Services, 'logger'> = {},
-): Promise<LoadedBundle> {
+): Promise<CdiBundle> {
   return loadInferenceBundle(dir, { ...choice, logger: services.logger });
 }
 

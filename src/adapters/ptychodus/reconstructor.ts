@@ -10,7 +10,7 @@ import type { Backend } from '../../backends/backend.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import type { RawData } from '../../data/rawData.js';
 import { writeScan } from '../../data/scanWriter.js';
-import type { OpenedBundle } from '../../persistence/bundle.js';
+import type { StoredBundle } from '../../persistence/bundle.js';
 import type { ProductLosses } from '../../persistence/product/product.js';
 import { reconstructStream } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
@@ -96,7 +96,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
       ...(this.#engine ? { backend: this.#engine } : engineFromSettings(this.#settings, this.#backend)),
       logger: this.#log,
     });
-    const file = (model.bundle as Partial<OpenedBundle>).path ?? path;
+    const file = (model.bundle as Partial<StoredBundle>).path ?? path;
     const { model_type: modelType } = model.bundle.config.model;
     if (modelType !== this.#modelType) {
       this.#log.warn(

@@ -6,10 +6,10 @@
  * @example
  * const groups = await cachedGroups(raw, { gridsize: 2, n_groups: 4096, neighbor_count: 7, seed: 0 });
  */
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
+import { sha256 } from '../../core/hash.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { openNpz, writeNpz } from '../../formats/npz.js';
 import { GROUPING_VERSION, type GroupingOptions, type Groups, groupScan, groupsFromMembers } from './grouping.js';
@@ -63,7 +63,7 @@ export async function groupCachePath(scan: GroupedScan, options: GroupingOptions
     return undefined;
   }
   const { dir, name } = path.parse(path.resolve(scan.source));
-  const hash = createHash('sha256').update(description(options)).update(positionsHash(scan)).digest('hex').slice(0, 16);
+  const hash = sha256(description(options), positionsHash(scan)).slice(0, 16);
   return path.join(dir, `${name}.groups-${hash}.npz`);
 }
 
@@ -85,11 +85,7 @@ function description(options: GroupingOptions): string {
 }
 
 function positionsHash({ xcoords, ycoords }: GroupedScan): string {
-  const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [xcoords, ycoords]) {
-    hash.update(`${byteLength} `).update(new Uint8Array(buffer, byteOffset, byteLength));
-  }
-  return hash.digest('hex');
+  return sha256(...[xcoords, ycoords].flatMap((values) => [`${values.byteLength} `, values]));
 }
 
 /** The groups of a cache file that can be trusted; otherwise undefined, and the logger knows why. */

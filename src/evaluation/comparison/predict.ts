@@ -4,7 +4,7 @@ import type { Backend } from '../../backends/backend.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
 import type { Services } from '../../core/services.js';
-import type { OpenedBundle } from '../../persistence/bundle.js';
+import type { StoredBundle } from '../../persistence/bundle.js';
 import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
 import { DebugDump } from '../../reconstruction/patchRecords.js';
 import { reconstructPrepared } from '../../reconstruction/pipeline.js';
@@ -36,7 +36,7 @@ export async function openForScan(
   { path }: NamedModel,
   raw: Parameters<typeof requireSide>[0],
   config: ComparisonConfig,
-): Promise<PtychoModel<OpenedBundle>> {
+): Promise<PtychoModel<StoredBundle>> {
   const model = await PtychoModel.read(path, mlflowAccess(config.execution));
   requireSide(raw, model.bundle.config.model.N, model.bundle.path);
   return model;
@@ -48,7 +48,7 @@ export async function openForScan(
  */
 export async function predictImage(
   { name }: NamedModel,
-  model: PtychoModel<OpenedBundle>,
+  model: PtychoModel<StoredBundle>,
   { config, subset, backend, services }: PredictionContext,
 ): Promise<ComparedImage> {
   const { bundle } = model;

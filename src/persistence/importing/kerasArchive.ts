@@ -9,7 +9,7 @@ import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { makeScratchFolder } from '../../formats/scratchFile.js';
 import { ZipArchive } from '../../formats/zipArchive.js';
-import { parseBoundedJson } from '../readJson.js';
+import { parseBoundedJson } from '../json.js';
 import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
 import { type KerasConvolution, type KerasNetwork, readKerasGraph } from './kerasGraph.js';
 

@@ -6,9 +6,8 @@ import { messageOf, PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
-import { parseBoundedJson } from '../readJson.js';
+import { parseBoundedJson } from '../json.js';
 import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
-import { isNeutral, ownNameOf } from './torchNames.js';
 
 const PREFIX = 'w.';
 const OWN = /^(encoder|amplitude|phase|real|imaginary)\.\d+\.conv[12]\.weight$/;
@@ -112,4 +111,52 @@ async function readParams(npz: NpzFile): Promise<Record<string, unknown>> {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('but it is something else');
   return value as Record<string, unknown>;
+}
+
+// The names of the published PyTorch network and ours. Documented in `docs/bundles.md`.
+
+/** Replacements behind the prefix of a module, the first that fits. */
+const RULES: readonly (readonly [published: RegExp, own: string])[] = [
+  [/^encoder\.blocks\.(\d+)\.(conv[12])\.(weight|bias)$/, 'encoder.$1.$2.$3'],
+  [/^encoder\.blocks\.(\d+)\.attention\.ChannelGate\.mlp\.1\.(weight|bias)$/, 'encoder.$1.attention.channel.fc1.$2'],
+  [/^encoder\.blocks\.(\d+)\.attention\.ChannelGate\.mlp\.3\.(weight|bias)$/, 'encoder.$1.attention.channel.fc2.$2'],
+  [/^encoder\.blocks\.(\d+)\.attention\.SpatialGate\.compress\.weight$/, 'encoder.$1.attention.spatial.weight'],
+  [/^decoder_(amp|phase)\.blocks\.(\d+)\.(conv[12])\.(weight|bias)$/, '$1.$2.$3.$4'],
+  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv1\.(weight|bias)$/, '$1.centre.$2'],
+  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv_up_block\.(conv[12])\.(weight|bias)$/, '$1.border.$2.$3'],
+  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv2\.(weight|bias)$/, '$1.border.out.$2'],
+];
+const SCALERS: Readonly<Record<string, string>> = {
+  'forward_model.rect_scaler.s1': 'rectangular.s1',
+  'forward_model.rect_scaler.s2': 'rectangular.s2',
+};
+/**
+ * Scalars of the published forward model that are always registered, begin at 1 and are used by an option only: at these values they have
+ * done, or do, nothing.
+ */
+const NEUTRAL: Readonly<Record<string, readonly number[]>> = {
+  'forward_model.alpha': [1],
+  'forward_model.beta': [0, 1],
+};
+
+const MODULE = /^(?:w\.)?(?:model\.)?(.*)$/;
+
+/**
+ * Our name of a published weight; undefined where there is none.
+ * @example
+ * ownNameOf('model.autoencoder.encoder.blocks.0.conv1.weight'); // 'encoder.0.conv1.weight'
+ */
+export function ownNameOf(published: string): string | undefined {
+  const [, name] = MODULE.exec(published) as RegExpExecArray;
+  if (Object.hasOwn(SCALERS, name)) return SCALERS[name];
+  if (!name.startsWith('autoencoder.')) return undefined;
+  const inside = name.slice('autoencoder.'.length);
+  const rule = RULES.find(([pattern]) => pattern.test(inside));
+  return rule && inside.replace(...rule).replace(/^amp\./, 'amplitude.');
+}
+
+/** Whether a published scalar has the value at which it does nothing. */
+export function isNeutral(published: string, values: ArrayLike<number>): boolean {
+  const [, name] = MODULE.exec(published) as RegExpExecArray;
+  return Object.hasOwn(NEUTRAL, name) && values.length === 1 && NEUTRAL[name].includes(values[0]);
 }

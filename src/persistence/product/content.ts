@@ -2,9 +2,11 @@
  * A product as a list of named arrays, in one order: what the NPZ file holds, what the HDF5 file holds as datasets and
  * attributes, and what the content hash is made of.
  */
-import { createHash } from 'node:crypto';
-import { formatShape, type NumericArray } from '../../core/tensor.js';
+import { PtychoError } from '../../core/errors.js';
+import { Sha256 } from '../../core/hash.js';
+import { formatShape } from '../../core/tensor.js';
 import { METADATA_KEYS, POSITION_KEYS, PRODUCT_KEYS } from '../../data/readers/keys.js';
+import type { Hdf5Value } from '../../formats/hdf5/file.js';
 import { dtypeOf, type NpyInput, npyBytes } from '../../formats/npyWrite.js';
 import type { PatternDtype, Product, ProductPatterns, ProductRawData } from './product.js';
 
@@ -78,41 +80,28 @@ export function patternsOf({ diffraction }: Pick<ProductRawData, 'diffraction'>)
 /**
  * SHA-256 of all content, hexadecimal: for each array its line `NAME DTYPE (SHAPE)`, then its values, little endian in C
  * order; text as UTF-8. Raw data follow under `raw_data/NAME`, their patterns by their own hash.
- * @param patternsHash {@link PatternHash} of the patterns, where there are raw data
+ * @param patternsHash SHA-256 of the patterns, piece by piece, where there are raw data
  */
 export function contentHash(product: Product, patternsHash?: string): string {
-  const hash = createHash('sha256');
+  const hash = new Sha256();
   const add = (key: string, input: NpyInput) => {
     if ('strings' in input) {
       const text = Buffer.from(input.strings[0], 'utf8');
-      hash.update(`${key} str (${text.length},)\n`).update(text);
+      hash.add(`${key} str (${text.length},)\n`).add(text);
       return;
     }
     const dtype = 're' in input ? 'complex64' : (input.dtype ?? dtypeOf(input.data));
-    hash.update(`${key} ${dtype} ${formatShape(input.shape)}\n`);
+    hash.add(`${key} ${dtype} ${formatShape(input.shape)}\n`);
     // The first piece is the header of a .npy file.
-    for (const piece of [...npyBytes(input).chunks()].slice(1)) hash.update(piece);
+    for (const piece of [...npyBytes(input).chunks()].slice(1)) hash.add(piece);
   };
   for (const [key, input] of productArrays(product)) add(key, input);
   if (product.raw_data !== undefined) {
     const { shape, dtype } = patternsOf(product.raw_data);
     for (const [key, input] of rawArrays(product.raw_data)) add(`raw_data/${key}`, input);
-    hash.update(`raw_data/${RAW_KEYS.diffraction} ${dtype} ${formatShape(shape)}\n${patternsHash ?? ''}`);
+    hash.add(`raw_data/${RAW_KEYS.diffraction} ${dtype} ${formatShape(shape)}\n${patternsHash ?? ''}`);
   }
-  return hash.digest('hex');
-}
-
-/** SHA-256 of patterns, which come piece by piece. */
-export class PatternHash {
-  readonly #hash = createHash('sha256');
-
-  add(piece: NumericArray): void {
-    this.#hash.update(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
-  }
-
-  hex(): string {
-    return this.#hash.digest('hex');
-  }
+  return hash.hex();
 }
 
 const scalar = (value: number): NpyInput => ({ data: Float64Array.of(value), shape: [] });
@@ -120,3 +109,29 @@ const list = (data: Float64Array): NpyInput => ({ data, shape: [data.length] });
 /** An empty list is one of doubles, as NumPy makes it. */
 const integers = (data: Int32Array): NpyInput =>
   data.length === 0 ? list(new Float64Array(0)) : { data, shape: [data.length], dtype: 'int64' };
+
+/** What HDF5 products say of their format: written to, and accepted in, the attribute `format_id`. */
+export const FORMAT_ID = 'ptychodus.product.hdf5';
+/** The version that is written; later ones of the same first number are read. */
+export const FORMAT_VERSION = '1.0';
+
+/**
+ * Checks what a file says of its format; it may say nothing.
+ * @throws PtychoError FILE_FORMAT for another format, FORMAT_UNSUPPORTED for a later version.
+ */
+export function checkFormat(path: string, id: Hdf5Value | undefined, version: Hdf5Value | undefined): void {
+  if (id !== undefined && id !== FORMAT_ID) {
+    throw new PtychoError('FILE_FORMAT', `${path} says that it is "${id}" and no Ptychodus product (${FORMAT_ID}).`, {
+      path,
+      found: id,
+      expected: FORMAT_ID,
+    });
+  }
+  const major = Number.parseInt(String(version ?? FORMAT_VERSION), 10);
+  if (major === 1) return;
+  throw new PtychoError(
+    'FORMAT_UNSUPPORTED',
+    `${path} is a product of version ${version}, but only versions 1.x are read; update ptychopinn.`,
+    { path, found: version, expected: FORMAT_VERSION },
+  );
+}

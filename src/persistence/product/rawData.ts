@@ -1,12 +1,13 @@
 /** The measurement inside an HDF5 product: group `/raw_data`, an extension of PtychoPINN. */
 import { PtychoError } from '../../core/errors.js';
+import { Sha256 } from '../../core/hash.js';
 import { type NumericArray, sizeOf } from '../../core/tensor.js';
 import { RAW_GROUP } from '../../data/readers/keys.js';
 import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { type Hdf5Header, numbersOf } from '../../formats/hdf5/header.js';
 import { NpyDecoder } from '../../formats/npy.js';
 import { npyError } from '../../formats/npyHeader.js';
-import { PatternHash, RAW_KEYS, SEAL_KEY } from './content.js';
+import { RAW_KEYS, SEAL_KEY } from './content.js';
 import type { PatternDtype, ProductPatterns, ProductRawData } from './product.js';
 
 const PATTERNS = `${RAW_GROUP}/${RAW_KEYS.diffraction}`;
@@ -71,7 +72,7 @@ async function* pieces(path: string, expected: string | undefined): AsyncGenerat
     const header = file.header(PATTERNS);
     const [count, ...rowShape] = header.shape;
     const rows = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, sizeOf(rowShape) * header.type.itemSize)));
-    const hash = new PatternHash();
+    const hash = new Sha256();
     for (let from = 0; from < count; from += rows) {
       const piece = readRows(file, header, from, Math.min(rows, count - from));
       hash.add(piece);

@@ -11,10 +11,16 @@ import { OPTIONAL_NUMBER_KEYS, PRODUCT_KEYS, REQUIRED_NUMBER_KEYS } from '../../
 import { type ProductSource, readIndexedPositions, usingProduct } from '../../data/readers/product.js';
 import type { RealNpyArray } from '../../formats/npy.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { checkProduct } from './check.js';
-import { contentHash, SEAL_KEY } from './content.js';
-import { checkFormat } from './format.js';
-import type { PixelSize, Product, ProductLosses, ProductMetadata, ProductObject, ProductProbe } from './product.js';
+import { checkFormat, contentHash, SEAL_KEY } from './content.js';
+import {
+  checkProduct,
+  type PixelSize,
+  type Product,
+  type ProductLosses,
+  type ProductMetadata,
+  type ProductObject,
+  type ProductProbe,
+} from './product.js';
 import { readRawData } from './rawData.js';
 
 /** Options of {@link readProductFile}. */

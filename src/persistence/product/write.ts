@@ -8,14 +8,22 @@
 import { extname } from 'node:path';
 import { cancelPoint } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
+import { Sha256 } from '../../core/hash.js';
 import { attributeOf, PRODUCT_KEYS, RAW_GROUP } from '../../data/readers/keys.js';
 import { Hdf5Writer } from '../../formats/hdf5/write.js';
 import type { NpyInput, RealNpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
-import { checkProduct } from './check.js';
-import { contentHash, PatternHash, patternsOf, productArrays, RAW_KEYS, rawArrays, SEAL_KEY } from './content.js';
-import { FORMAT_ID, FORMAT_VERSION } from './format.js';
-import type { Product, ProductRawData } from './product.js';
+import {
+  contentHash,
+  FORMAT_ID,
+  FORMAT_VERSION,
+  patternsOf,
+  productArrays,
+  RAW_KEYS,
+  rawArrays,
+  SEAL_KEY,
+} from './content.js';
+import { checkProduct, type Product, type ProductRawData } from './product.js';
 
 /** Options of {@link writeProductFile}. */
 export interface WriteProductOptions {
@@ -99,7 +107,7 @@ async function writeRawData(file: Hdf5Writer, raw: ProductRawData, options: Writ
   const rowShape = shape.slice(1);
   const rowLength = rowShape[0] * rowShape[1];
   file.growing(path, dtype, rowShape, { gzip: 4 });
-  const hash = new PatternHash();
+  const hash = new Sha256();
   let written = 0;
   const pause = cancelPoint(options.signal, 'Writing the product');
   for await (const piece of patterns.pieces()) {

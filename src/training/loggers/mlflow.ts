@@ -1,11 +1,12 @@
 /** A run on an MLflow tracking server: parameters, metrics, previews, the bundle. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TrainingConfig } from '../../config/schema.js';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { createdBy } from '../../core/version.js';
 import { counted } from '../../core/words.js';
+import { makeOutputFolder, writeAtomically } from '../../formats/outputFiles.js';
 import {
   MlflowClient,
   MlflowError,
@@ -194,17 +195,8 @@ export function flatten(config: object, prefix = ''): Record<string, string> {
 
 async function rememberRun(outputDir: string, address: string, runId: string): Promise<void> {
   const file = path.join(outputDir, MLFLOW_FILE);
-  try {
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, `${JSON.stringify({ tracking_uri: address, run_id: runId }, null, 2)}\n`);
-  } catch (error) {
-    throw new PtychoError(
-      'OUTPUT_UNWRITABLE',
-      `${file} cannot be written: ${messageOf(error)}; check space and permissions, or choose another --output_dir.`,
-      { path: file },
-      { cause: error },
-    );
-  }
+  await makeOutputFolder(path.dirname(file));
+  await writeAtomically(file, `${JSON.stringify({ tracking_uri: address, run_id: runId }, null, 2)}\n`);
 }
 
 /** The run that this folder was logged as, if it was on that server. */

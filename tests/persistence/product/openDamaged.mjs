@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { patternsOf } from '../../../dist/persistence/product/content.js';
 import { readProductFile } from '../../../dist/persistence/product/read.js';
-import { verifyProductFile } from '../../../dist/persistence/product/verify.js';
+import { verifyProductFile } from '../../../dist/persistence/verify.js';
 
 const [sound, folder] = process.argv.slice(2);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { Tensor } from '../../src/core/tensor.js';
-import { checkWeights } from '../../src/persistence/weights.js';
+import { checkWeights } from '../../src/persistence/check.js';
 
 const zeros = (...shape: number[]): Tensor => ({ data: new Float32Array(shape.reduce((a, b) => a * b, 1)), shape });
 

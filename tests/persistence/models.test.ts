@@ -6,7 +6,7 @@ import { encodeOnnx } from '../../src/formats/onnx/encode.js';
 import { decodeSafetensors, encodeSafetensors } from '../../src/formats/safetensors.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
-import { checkReferences, readOnnxFacts } from '../../src/persistence/onnxReferences.js';
+import { checkReferences, readOnnxFacts } from '../../src/persistence/models.js';
 
 const LOCATION = 'weights.safetensors';
 const weights: Record<string, Tensor> = {

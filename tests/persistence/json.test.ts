@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/persistence/canonicalJson.js';
+import { canonicalJson } from '../../src/persistence/json.js';
 
 describe('canonicalJson', () => {
   it('writes equal values to equal text, keys sorted at every depth', () => {

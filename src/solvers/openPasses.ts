@@ -30,20 +30,20 @@ export interface PassesChoice {
  */
 export async function openPasses(
   { threads = availableParallelism(), backend, logger = silentLogger }: PassesChoice,
-  engine: SolverOptions['engine'],
+  passes: SolverOptions['passes'],
   options: Omit<HostPassesOptions, 'threads'>,
 ): Promise<WavePasses> {
   requireThreads(threads);
   const { N } = options.scan;
-  const reason = engine === 'auto' ? whyProgram(N, backend) : undefined;
-  if (engine === 'host' || (engine === 'auto' && !reason)) return HostPasses.open({ ...options, threads });
+  const reason = passes === 'auto' ? whyProgram(N, backend) : undefined;
+  if (passes === 'host' || (passes === 'auto' && !reason)) return HostPasses.open({ ...options, threads });
   if (!backend) {
     throw new PtychoError(
       'CONFIG_INVALID',
       reason
-        ? `The host engine of the solvers takes patterns of even sides from 4, not ${N}, and there is no backend to run the program engine on; give one (backend: "onnx" or "tensorflow"), ${evenSideRemedy(N)}.`
-        : 'engine: "program" solves on a backend, and there is none; give one (backend: "onnx" or "tensorflow"), or take engine "host".',
-      { engine, N },
+        ? `The passes of the host take patterns of even sides from 4, not ${N}, and there is no backend for those of programs; give one (backend: "onnx" or "tensorflow"), ${evenSideRemedy(N)}.`
+        : 'passes: "program" computes on a backend, and there is none; give one (backend: "onnx" or "tensorflow"), or take passes: "host".',
+      { passes, N },
     );
   }
   const opened = await ProgramPasses.open({ ...options, backend });
@@ -55,7 +55,7 @@ export async function openPasses(
 function whyProgram(N: number, backend: Backend | undefined): string | undefined {
   if (backend && backend.info.device !== 'cpu') return 'the backend runs on a GPU';
   if (fitsKernels(N)) return undefined;
-  return `the host engine takes even sides from 4, the patterns have ${N}`;
+  return `the passes of the host take even sides from 4, the patterns have ${N}`;
 }
 
 /**
@@ -65,13 +65,13 @@ function whyProgram(N: number, backend: Backend | undefined): string | undefined
  * @throws PtychoError as `selectBackend`
  */
 export async function solverBackend(
-  config: Pick<SolveConfig, 'engine' | 'execution' | 'backend'>,
+  config: Pick<SolveConfig, 'passes' | 'execution' | 'backend'>,
   N: number,
   logger: Logger,
 ): Promise<Backend | undefined> {
-  const { engine, execution } = config;
-  if (engine === 'host') return undefined;
-  if (engine === 'program' || execution.accelerator === 'cuda' || !fitsKernels(N)) return selectBackend(config, logger);
+  const { passes, execution } = config;
+  if (passes === 'host') return undefined;
+  if (passes === 'program' || execution.accelerator === 'cuda' || !fitsKernels(N)) return selectBackend(config, logger);
   if (execution.accelerator === 'cpu') return undefined;
   // Without an accelerator the host is no loss: nothing to warn of.
   const backend = await selectBackend(config, silentLogger).catch(() => undefined);

@@ -114,7 +114,7 @@ export async function* solve(
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
-  const passes = await openPasses(services, options.engine, {
+  const passes = await openPasses(services, options.passes, {
     scan: loaded.scan,
     sizes: { modes: probe.re.length / (N * N), height: loaded.frame.height, width: loaded.frame.width },
     // Batches of equal size are up to half as large again.

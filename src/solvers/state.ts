@@ -62,12 +62,23 @@ export async function saveState(
 ): Promise<void> {
   const rows = history.flatMap((row) => [row.epoch, row.loss, row.rFactor, row.shift_px]);
   await writeNpz(path.join(folder, STATE_FILE), {
-    head: textArray(JSON.stringify({ format_version: FORMAT_VERSION, epoch, ...head })),
+    head: textArray(
+      JSON.stringify({ format_version: FORMAT_VERSION, epoch, ...head, options: asStored(head.options) }),
+    ),
     history: { data: Float64Array.from(rows), shape: [history.length, 4] },
     ...Object.fromEntries(
       Object.entries(arrays).map(([name, data]) => [`${PREFIX}${name}`, { data, shape: [data.length] }]),
     ),
   });
+}
+
+/** States call `passes` by the name that it had when they were first written. */
+function asStored({ passes, ...options }: StateHead['options']): StateHead['options'] {
+  return passes === undefined ? options : { ...options, engine: passes };
+}
+
+function asNamed({ engine, ...options }: StateHead['options']): StateHead['options'] {
+  return engine === undefined ? options : { ...options, passes: engine };
 }
 
 /**
@@ -109,7 +120,8 @@ async function decode(file: string): Promise<StoredState> {
         { formatVersion: json.format_version, expected: FORMAT_VERSION },
       );
     }
-    const { epoch, format_version: _, ...head } = headSchema.parse(json);
+    const { epoch, format_version: _, ...stored } = headSchema.parse(json);
+    const head = { ...stored, options: asNamed(stored.options) };
     const rows = (await npz.readReal('history')).data;
     const arrays: Record<string, NumericArray> = {};
     for (const key of npz.keys.filter((name) => name.startsWith(PREFIX))) {
@@ -129,7 +141,7 @@ async function decode(file: string): Promise<StoredState> {
 }
 
 /** Options that may change when a run goes on: how far, and who computes. */
-const FREE: readonly string[] = ['epochs', 'engine'] satisfies (keyof SolverOptions)[];
+const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOptions)[];
 
 /** The run that asks to go on. */
 export interface GoingOn {

@@ -1,10 +1,11 @@
 /** `product export`: a scan, or what `infer` or `solve` made of one, as a product of Ptychodus. */
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { solveDefinition } from '../config/commands.js';
+import { resolveConfig } from '../config/resolve.js';
 import { inferenceConfigSchema } from '../config/schema.js';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ProductExportConfig } from '../config/schemas/exchange.js';
-import { solveConfigSchema } from '../config/schemas/solver.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
@@ -135,11 +136,15 @@ async function readRun(folder: string): Promise<FinishedRun> {
   }
   const inferred = inferenceConfigSchema.safeParse(found.config);
   if (inferred.success) return inferred.data;
-  const solved = solveConfigSchema.safeParse(found.config);
-  if (solved.success) return { ...solved.data, losses: found.losses };
-  throw new PtychoError('CONFIG_INVALID', `${file} does not hold the configuration of a run of infer or solve.`, {
-    path: file,
-  });
+  try {
+    const values = found.config as Readonly<Record<string, unknown>>;
+    // Former names of fields are understood here, too.
+    const { config } = resolveConfig(solveDefinition, { file: { origin: file, values } });
+    return { ...config, losses: found.losses };
+  } catch (cause) {
+    const sentence = `${file} does not hold the configuration of a run of infer or solve.`;
+    throw new PtychoError('CONFIG_INVALID', sentence, { path: file }, { cause });
+  }
 }
 
 function checkScan(source: string, scan: string, config: ProductExportConfig, run: FinishedRun | undefined): void {

@@ -20,22 +20,22 @@ afterAll(() => backend.dispose());
 describe('the choice', () => {
   const onGpu = (): Backend => ({ ...backend, info: { ...backend.info, device: 'cuda' } });
 
-  async function chosen(N: number, engine: SolverOptions['engine'], choice: PassesChoice) {
+  async function chosen(N: number, passes: SolverOptions['passes'], choice: PassesChoice) {
     const lines: string[] = [];
     const { scan, sizes, floor } = solverProblem(N, 1, 2);
     const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`warning: ${line}`) };
     const options = { scan, sizes, floor, keep: 0, storeWaves: false };
-    const opened = await openPasses({ threads: 1, logger, ...choice }, engine, options);
+    const opened = await openPasses({ threads: 1, logger, ...choice }, passes, options);
     await opened.close();
     return { name: opened.name, description: opened.description, lines };
   }
 
-  it('is the host engine where it can, whatever backend there is on the processor', async () => {
+  it('is the host where it can, whatever backend there is on the processor', async () => {
     expect(await chosen(16, 'auto', {})).toMatchObject({ name: 'host', lines: [] });
     expect(await chosen(16, 'auto', { backend })).toMatchObject({ name: 'host', lines: [] });
   });
 
-  it('is the program engine on a GPU and for odd sides, and says why', async () => {
+  it('are programs on a GPU and for odd sides, and says why', async () => {
     const gpu = await chosen(16, 'auto', { backend: onGpu() });
     expect(gpu.name).toBe('program');
     expect(gpu.lines).toEqual([
@@ -55,8 +55,8 @@ describe('the choice', () => {
 
   it.each([
     ['auto', 17, /not 17, and there is no backend .* give one .*--crop_px 16\).*--pad_to 18\)/],
-    ['program', 16, /engine: "program" solves on a backend, and there is none; give one/],
-    ['host', 17, /The host engine .* not 17.*--crop_px 16\).*--pad_to 18\)/],
+    ['program', 16, /passes: "program" computes on a backend, and there is none; give one/],
+    ['host', 17, /The passes of the host .* not 17.*--crop_px 16\).*--pad_to 18\)/],
   ] as const)('refuses %s for a side of %i without a backend', async (engine, N, message) => {
     await expect(chosen(N, engine, {})).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
@@ -131,8 +131,8 @@ describe('three epochs', () => {
     { algorithm: 'lsqml', position_start: 2 },
     { algorithm: 'dm' },
   ])('%o on both engines', async (options) => {
-    const host = await last({ ...options, engine: 'host' }, { threads: 1 });
-    const program = await last({ ...options, engine: 'program' }, { backend });
+    const host = await last({ ...options, passes: 'host' }, { threads: 1 });
+    const program = await last({ ...options, passes: 'program' }, { backend });
     expect(program.engine).toContain('onnxruntime');
     host.fields.forEach((expected, i) => {
       const [apart, power] = [new Float64Array(1), new Float64Array(1)];

@@ -14,12 +14,12 @@ const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
 
 // No multiples of 4, large prime factors, and an odd side, which the program engine alone takes.
 describe.each([
-  ...[10, 14, 30].map((N) => ({ N, engine: 'host', modes: 2, requests: REQUESTS })),
-  ...[62, 94, 100].map((N) => ({ N, engine: 'host', modes: 1, requests: LARGE.slice(-1) })),
-  { N: 126, engine: 'host', modes: 1, requests: LARGE.slice(0, 1) },
-  ...[15, 18].map((N) => ({ N, engine: 'program', modes: 2, requests: REQUESTS })),
-  ...[62, 94].map((N) => ({ N, engine: 'program', modes: 1, requests: LARGE.slice(-1) })),
-])('patterns of side $N, $engine engine', ({ N, engine: name, modes, requests }) => {
+  ...[10, 14, 30].map((N) => ({ N, passes: 'host', modes: 2, requests: REQUESTS })),
+  ...[62, 94, 100].map((N) => ({ N, passes: 'host', modes: 1, requests: LARGE.slice(-1) })),
+  { N: 126, passes: 'host', modes: 1, requests: LARGE.slice(0, 1) },
+  ...[15, 18].map((N) => ({ N, passes: 'program', modes: 2, requests: REQUESTS })),
+  ...[62, 94].map((N) => ({ N, passes: 'program', modes: 1, requests: LARGE.slice(-1) })),
+])('patterns of side $N, passes $passes', ({ N, passes: name, modes, requests }) => {
   const problem = solverProblem(N, modes, 4, N);
   const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
   const { scan, sizes, floor } = problem;

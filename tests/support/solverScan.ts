@@ -28,7 +28,7 @@ export const solveRequest = (scan: string, output_dir: string, over: Record<stri
     output_dir,
     overwrite: true,
     epochs: 6,
-    engine: 'host',
+    passes: 'host',
     execution: { threads: 1, accelerator: 'cpu' },
     ...over,
   });

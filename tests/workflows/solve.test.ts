@@ -1,10 +1,11 @@
 /** `solve` on disk: what it writes, going on from a state, being stopped, and what is refused. */
-import { mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
+import { readText } from '../../src/data/metadata.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { relativeObjectError } from '../../src/evaluation/align.js';
@@ -14,6 +15,7 @@ import { hashOf } from '../../src/persistence/runState.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { requireSolverMemory } from '../../src/solvers/memory.js';
 import { runSolver } from '../../src/solvers/run.js';
+import { readState } from '../../src/solvers/state.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
 import { cli } from '../cli/capture.js';
 import { solveRequest, solverScan, writeSolverScan } from '../support/solverScan.js';
@@ -149,7 +151,7 @@ describe('resume', () => {
       if (stage === 'solving' && done > 2 * count) stop.abort();
     };
     const raw = await openDataset(scan);
-    const options = solverOptionsSchema.parse({ algorithm: 'dm', epochs: 6, engine: 'host' });
+    const options = solverOptionsSchema.parse({ algorithm: 'dm', epochs: 6, passes: 'host' });
     const run = (heldBytes: number) =>
       runSolver(raw, options, { heldBytes, threads: 1, signal: stop.signal, onProgress });
     expect(await run(0)).toMatchObject({ cancelled: true, measured: true, epoch: 3, snapshot: { epoch: 3 } });
@@ -187,6 +189,33 @@ describe('resume', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^rPIE: 4 epochs after 2 before in .* on SIMD on the processor, one thread\./);
     expect(await arraysOf('words')).toEqual(await arraysOf('six'));
+  });
+
+  it('the choice of passes is called engine in states, as when they were first written, and in older commands', async () => {
+    const words = ['solve', '--test_data', scan, '--output_dir', at('named'), '--epochs', '1'];
+    const { code, err } = await cli(...words, '--engine', 'host');
+    expect(code).toBe(0);
+    expect(err).toContain('warning: engine is the former name of passes; write passes.\n');
+    expect((await cli(...words, '--passes', 'abacus')).err).toMatch(
+      /^ptychopinn: passes must be auto, host or program/,
+    );
+    const npz = await openNpz(at('named', 'solver_state.npz'));
+    try {
+      const head = await readText(npz, 'head');
+      const { options } = JSON.parse('text' in head ? head.text : '') as { options: Record<string, unknown> };
+      expect(Object.entries(options).at(-1)).toEqual(['engine', 'host']);
+      expect(options).not.toHaveProperty('passes');
+    } finally {
+      await npz.close();
+    }
+    expect((await readState(at('named')))?.head.options).toMatchObject({ passes: 'host' });
+    // A folder of the time when the field was called engine.
+    const file = at('named', 'config.json');
+    const kept = await readFile(file, 'utf8');
+    expect(kept).toContain('"passes": "host"');
+    await writeFile(file, kept.replaceAll('"passes"', '"engine"'));
+    const longer = await cli('solve', '--resume', at('named'), '--epochs', '2', '--quiet');
+    expect([longer.code, longer.err]).toEqual([0, 'warning: engine is the former name of passes; write passes.\n']);
   });
 
   it('refuses other options, another scan, nothing to do, nothing there, and a damaged state', async () => {
@@ -248,7 +277,7 @@ describe('what cannot be solved', () => {
         file,
         '--output_dir',
         at('never'),
-        '--engine',
+        '--passes',
         'host',
         '--epochs',
         '3',
@@ -277,7 +306,7 @@ describe('what cannot be solved', () => {
 
   it('diverging: a sentence, the last state stays, no image is written', async () => {
     const words = ['--algorithm', 'epie', '--object_step', '60', '--probe_step', '60', '--batch_size', '10'];
-    const { code, err } = await cli('solve', '--test_data', scan, '--output_dir', at('wild'), '--engine', 'host', '--epochs', '60', '--quiet', ...words); // biome-ignore format: one command line
+    const { code, err } = await cli('solve', '--test_data', scan, '--output_dir', at('wild'), '--passes', 'host', '--epochs', '60', '--quiet', ...words); // biome-ignore format: one command line
     expect(code).toBe(1);
     expect(err).toMatch(/^ptychopinn: epie diverged in epoch \d+: .* take smaller steps .*\n$/);
     expect(await readdir(at('wild'))).not.toContain('reconstruction.npz');

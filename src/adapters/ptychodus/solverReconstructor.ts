@@ -7,7 +7,7 @@
  * for await (const { product, progress } of lsqml.reconstruct({ patterns, product: input, signal })) show(product, progress);
  */
 import type { Backend } from '../../backends/backend.js';
-import { solveDefinition } from '../../config/commands.js';
+import { engineDefinition } from '../../config/commands.js';
 import { ALGORITHM_TITLES, type SolverAlgorithm, type SolverOptions } from '../../config/schemas/solver.js';
 import { isPtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';
@@ -168,12 +168,11 @@ export class SolverReconstructor implements Reconstructor {
     return undefined;
   }
 
-  async #startBackend({ engine }: SolverOptions, N: number): Promise<Backend | undefined> {
+  async #startBackend({ passes }: SolverOptions, N: number): Promise<Backend | undefined> {
     // The accelerator is then that of networks only.
-    if (engine === 'host') return undefined;
-    // Words are checked as part of a configuration; the path of this one is never opened.
-    const choice = { test_data_file: '.', engine, ...engineFromSettings(this.#settings) };
-    return solverBackend(completeConfig(solveDefinition, choice), N, this.#log);
+    if (passes === 'host') return undefined;
+    const choice = completeConfig(engineDefinition, engineFromSettings(this.#settings));
+    return solverBackend({ passes, ...choice }, N, this.#log);
   }
 
   #report({ product }: ReconstructInput, state: Kept, { reached, cut }: PlacedObject, seconds: number): void {

@@ -184,11 +184,12 @@ const positionFields = {
   position_limit_px: field(positiveNumber, 5, 'And at most this far from its measured place.', { unit: 'px' }),
 };
 
-const engineFields = {
-  engine: field(
+const passesFields = {
+  passes: field(
     oneOf('auto', 'host', 'program'),
     'auto',
-    'Who computes: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses.',
+    'What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses.',
+    { formerly: ['engine'] },
   ),
 };
 
@@ -201,7 +202,7 @@ export const solverFields = {
   ...probeFields,
   ...smoothingFields,
   ...positionFields,
-  ...engineFields,
+  ...passesFields,
 };
 
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
@@ -275,7 +276,7 @@ const outputFields = {
 
 /** The fields under the titles of the help. */
 export const SOLVE_GROUPS = {
-  Solving: { ...scanFields, ...algorithmFields, ...engineFields, ...seedFields, ...beginningFields },
+  Solving: { ...scanFields, ...algorithmFields, ...passesFields, ...seedFields, ...beginningFields },
   Steps: stepFields,
   Object: { ...objectFields, ...smoothingFields },
   Probe: probeFields,
@@ -295,12 +296,12 @@ export const solveConfigSchema = z
     data: dataConfigSchema.prefault({}),
     execution: deviceConfigSchema.prefault({}),
   })
-  .superRefine(({ engine, execution }, context) => {
-    if (engine !== 'host' || execution.accelerator !== 'cuda') return;
+  .superRefine(({ passes, execution }, context) => {
+    if (passes !== 'host' || execution.accelerator !== 'cuda') return;
     context.addIssue({
       code: 'custom',
-      path: ['engine'],
-      message: 'engine: host computes on the processor, but accelerator is cuda; leave one of them out.',
+      path: ['passes'],
+      message: 'passes: host computes on the processor, but accelerator is cuda; leave one of them out.',
     });
   });
 

@@ -40,7 +40,7 @@ export class HostPasses implements WavePasses {
     if (!fitsKernels(N)) {
       throw new PtychoError(
         'CONFIG_INVALID',
-        `The host engine takes patterns of even sides from 4, not ${N}; use the program engine (--engine program), ${evenSideRemedy(N)}.`,
+        `The passes of the host take patterns of even sides from 4, not ${N}; use those of programs (--passes program), ${evenSideRemedy(N)}.`,
         { N },
       );
     }

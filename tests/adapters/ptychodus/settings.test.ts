@@ -275,7 +275,7 @@ describe('what settings come to', () => {
       'PtychoPINNSolver/Momentum',
       'PtychoPINNSolver/NoiseModel',
     ]);
-    settings.solver.engine.set('abacus');
+    settings.solver.passes.set('abacus');
     expect(() => solverFromSettings(settings, 'pie')).toThrow(
       'The setting PtychoPINNSolver/Engine must be one of auto, host, program, got "abacus"; correct it.',
     );

@@ -13,7 +13,7 @@ import type { PtychoPinnSettings } from './settings.js';
 const LEAST = 1e-3;
 
 const NOISE_MODELS = ['gaussian', 'poisson'] as const satisfies readonly SolverOptions['noise_model'][];
-const ENGINES = ['auto', 'host', 'program'] as const satisfies readonly SolverOptions['engine'][];
+const PASSES = ['auto', 'host', 'program'] as const satisfies readonly SolverOptions['passes'][];
 
 /** All algorithms share one group. */
 export function solverSettings(group: ParameterGroup) {
@@ -58,7 +58,7 @@ export function solverSettings(group: ParameterGroup) {
     positionMomentum: below1('PositionMomentum', defaults.position_momentum),
     positionUpdateLimit: positive('PositionUpdateLimitInPixels', defaults.position_update_limit_px),
     positionLimit: positive('PositionLimitInPixels', defaults.position_limit_px),
-    engine: group.createString('Engine', defaults.engine),
+    passes: group.createString('Engine', defaults.passes),
   };
 }
 
@@ -104,7 +104,7 @@ export function solverFromSettings(
     position_momentum: solver.positionMomentum.value,
     position_update_limit_px: solver.positionUpdateLimit.value,
     position_limit_px: solver.positionLimit.value,
-    engine: wordOf(solver.engine, ENGINES),
+    passes: wordOf(solver.passes, PASSES),
   };
   const notes = withoutEffect(solver, algorithm)
     .filter((parameter) => !parameter.isDefault)

@@ -9,6 +9,7 @@
  */
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
+import { extentOf } from '../core/numbers.js';
 import { plainText } from '../core/plainText.js';
 import type { TextSink } from './context.js';
 
@@ -216,8 +217,8 @@ export function textMap(
   ys: ArrayLike<number>,
   { columns = 60, rows = 20 }: { readonly columns?: number; readonly rows?: number } = {},
 ): string[] {
-  const [x0, x1] = range(xs);
-  const [y0, y1] = range(ys);
+  const [x0, x1] = extentOf(xs);
+  const [y0, y1] = extentOf(ys);
   // The last dot takes the end of the range; a scan along a line has no height.
   const perDot = Math.max((x1 - x0) / (2 * columns - 1), (y1 - y0) / (4 * rows - 1)) || 1;
   const width = Math.floor(Math.round((x1 - x0) / perDot) / 2) + 1;
@@ -234,10 +235,4 @@ export function textMap(
 export function textBars(counts: readonly number[]): string {
   const most = Math.max(...counts);
   return counts.map((count) => (count === 0 ? ' ' : '▁▂▃▄▅▆▇█'[Math.ceil((8 * count) / most) - 1])).join('');
-}
-
-function range(values: ArrayLike<number>): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (let i = 0; i < values.length; i++) [low, high] = [Math.min(low, values[i]), Math.max(high, values[i])];
-  return [low, high];
 }

@@ -16,14 +16,20 @@ export function spreadIndices(count: number, most = count): Int32Array {
 /** The integers from `from` on, `count` of them. */
 export const integers = (count: number, from = 0): Int32Array => Int32Array.from({ length: count }, (_, i) => from + i);
 
-/** The smallest and the largest value; NaN is passed over, of nothing they are +∞ and −∞. */
+/** The smallest and the largest value; NaN where there is a NaN, +∞ and −∞ of nothing. */
 export function extentOf(values: ArrayLike<number>): [min: number, max: number] {
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (let i = 0; i < values.length; i++) {
-    if (values[i] < min) min = values[i];
-    if (values[i] > max) max = values[i];
+    min = Math.min(min, values[i]);
+    max = Math.max(max, values[i]);
   }
   return [min, max];
+}
+
+/** Largest minus smallest; NaN where there is a NaN, 0 of nothing. */
+export function spanOf(values: ArrayLike<number>): number {
+  const [min, max] = extentOf(values);
+  return values.length === 0 ? 0 : max - min;
 }
 
 /** Mean; NaN of nothing. */

@@ -2,11 +2,13 @@
  * Scans written anew as contract NPZ files: converted from any readable format, or cut in two along an axis. Patterns stream through,
  * so that a scan may be larger than the memory; `_metadata.data_transformations` tells what was done.
  */
+
 import path from 'node:path';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ConvertConfig, SplitConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { extentOf } from '../core/numbers.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
@@ -150,8 +152,7 @@ export function splitRows(
   coordinates: Float64Array,
   options: { readonly fraction: number; readonly axis: 'x' | 'y'; readonly gap_px: number },
 ): SplitRows {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of coordinates) [min, max] = [Math.min(min, value), Math.max(max, value)];
+  const [min, max] = extentOf(coordinates);
   const threshold_px = min + (max - min) * options.fraction;
   const half = options.gap_px / 2;
   const all = Int32Array.from(coordinates.keys());

@@ -1,5 +1,7 @@
 /** Small operations on images that every metric starts with. */
+
 import { PtychoError } from '../core/errors.js';
+import { moduliOf } from '../core/numbers.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../core/tensor.js';
 
 /** A complex image (rows, cols) in either precision. */
@@ -13,7 +15,7 @@ export interface MetricPair {
 
 /** |z| of every pixel. */
 export function modulusOf(z: EvaluatedImage): Tensor<Float64Array> {
-  return { data: Float64Array.from({ length: z.re.length }, (_, i) => Math.hypot(z.re[i], z.im[i])), shape: z.shape };
+  return { data: moduliOf(z), shape: z.shape };
 }
 
 /** arg z of every pixel, (−π, π]. */
@@ -60,24 +62,6 @@ export function requireSameImage(image: EvaluatedImage, truth: EvaluatedImage): 
     `A reconstruction of shape ${formatShape(image.shape)} cannot be compared with a truth of shape ${formatShape(truth.shape)}; bring both to one frame first (alignForEvaluation, or registerImages with applyRegistration).`,
     { image: image.shape, truth: truth.shape },
   );
-}
-
-/** Largest minus smallest; NaN where there is a NaN, 0 for no values. */
-export function spanOf(values: ArrayLike<number>): number {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < values.length; i++) {
-    low = Math.min(low, values[i]);
-    high = Math.max(high, values[i]);
-  }
-  return values.length === 0 ? 0 : high - low;
-}
-
-/** The mean; NaN for no values. */
-export function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
 }
 
 /** Mean absolute and mean square difference. */

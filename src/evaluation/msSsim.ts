@@ -1,7 +1,8 @@
 /** Multi-scale structural similarity: the published tools' variant, and the one of Wang, Simoncelli & Bovik. */
+
+import { spanOf } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import { gaussianBlur } from '../physics/gaussian.js';
-import { spanOf } from './images.js';
 import { gaussianSimilarityWindow, type Similarity, similarityOf, uniformSimilarityWindow } from './similarity.js';
 
 /** Weights of the levels, finest first. Source: Wang, Simoncelli & Bovik, Asilomar 2003, Section 3.2. */

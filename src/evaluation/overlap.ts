@@ -5,8 +5,10 @@
  * @example
  * const { metric_2_image_based_avg } = computeOverlapMetrics(raw, { gridsize: 1, s_img: 0.5, n_groups: 512, N: raw.N });
  */
+
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { spanOf } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
@@ -198,12 +200,7 @@ function samplesOf(n: number, n_groups: number, seed: number): Int32Array {
 
 /** min(area of the bounding box / (n · area of a disc of diameter D), 0.1). */
 function geometryBound({ x, y }: Positions, D: number): number {
-  const span = (values: Float64Array) => {
-    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const v of values) [low, high] = [Math.min(low, v), Math.max(high, v)];
-    return high - low;
-  };
-  return Math.min((span(x) * span(y)) / (x.length * Math.PI * (D / 2) ** 2), HIGHEST_BOUND);
+  return Math.min((spanOf(x) * spanOf(y)) / (x.length * Math.PI * (D / 2) ** 2), HIGHEST_BOUND);
 }
 
 function checkOptions({ gridsize, s_img, n_groups }: OverlapOptions, K: number): void {

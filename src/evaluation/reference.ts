@@ -7,6 +7,7 @@
  * console.log(psnr.amplitude, ssim.phase);
  */
 import { PtychoError } from '../core/errors.js';
+import { meanOf } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import { gaussianBlur } from '../physics/gaussian.js';
 import { frcCrossing, ringCorrelation } from './frc.js';
@@ -16,7 +17,6 @@ import {
   type EvaluatedImage,
   type MetricPair,
   meanErrors,
-  meanOf,
   phaseOf,
   requireSameImage,
 } from './images.js';

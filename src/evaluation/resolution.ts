@@ -1,6 +1,8 @@
 /** From a ring correlation curve to a resolution. */
+
+import { meanOf } from '../core/numbers.js';
 import { frcCrossing, type RingCurve, ringCorrelation } from './frc.js';
-import { centreCut, type EvaluatedImage, meanOf } from './images.js';
+import { centreCut, type EvaluatedImage } from './images.js';
 
 /** A resolution, told in all the ways people tell it. */
 export interface Resolution {

@@ -5,7 +5,9 @@
  * const score = scoreAgainstTruth(stitched, truth, { bounds: scanBounds(xs, ys) });
  * console.log(score.relative_object_error, 'a constant object has', score.constant_object_error);
  */
+
 import { PtychoError } from '../core/errors.js';
+import { moduliOf } from '../core/numbers.js';
 import { type ComplexImage, formatShape, type Tensor } from '../core/tensor.js';
 import { type Frame, frameOfObject, intersectFrames, moveToFrame, type ScanBounds } from '../reconstruction/frame.js';
 import { alignComplex, constantObjectError, relativeDistance } from './align.js';
@@ -74,7 +76,7 @@ export function scoreAgainstTruth(
   const phaseOf = (z: ComplexImage<Float32Array | Float64Array>) =>
     removePhasePlane(removeRamp(z, ramp), { mask }).phase.data;
   return {
-    amplitude_pearson: pearson(modulus(aligned), modulus(reference), mask),
+    amplitude_pearson: pearson(moduliOf(aligned), moduliOf(reference), mask),
     phase_pearson: pearson(phaseOf(aligned), phaseOf(reference), mask, FLAT_PHASE_RAD),
     // Aligning gives even a constant image a slight ramp, which would count as structure.
     complex_pearson: complexPearson(image, image, mask) === 0 ? 0 : complexPearson(aligned, reference, mask),
@@ -118,10 +120,6 @@ function cutMask(
     }
   }
   return cut;
-}
-
-function modulus(z: ComplexImage<Float32Array | Float64Array>): Float64Array {
-  return Float64Array.from({ length: z.re.length }, (_, i) => Math.hypot(z.re[i], z.im[i]));
 }
 
 const describe = (f: Frame): string => `${f.height}×${f.width} at (y ${f.originYxPx[0]}, x ${f.originYxPx[1]})`;

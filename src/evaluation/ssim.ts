@@ -1,7 +1,7 @@
 /** Structural similarity of two images. */
 import { PtychoError } from '../core/errors.js';
+import { spanOf } from '../core/numbers.js';
 import { formatShape, sameShape, type Tensor } from '../core/tensor.js';
-import { spanOf } from './images.js';
 import {
   gaussianSimilarityWindow,
   type SimilarityWindow,

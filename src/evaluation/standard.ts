@@ -5,17 +5,11 @@
  * const found = standardMetrics(reconstruction, truth, { pixel_m: 10e-9 });
  * console.log(found.ssim.amplitude, found.complex_error, found.resolution.complex.half_bit.m);
  */
+
+import { spanOf } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import { alignComplex, relativeDistance } from './align.js';
-import {
-  asComplex,
-  type EvaluatedImage,
-  type MetricPair,
-  meanErrors,
-  modulusOf,
-  requireSameImage,
-  spanOf,
-} from './images.js';
+import { asComplex, type EvaluatedImage, type MetricPair, meanErrors, modulusOf, requireSameImage } from './images.js';
 import { wangMsSsim } from './msSsim.js';
 import { removePhasePlane } from './phase.js';
 import { removeRamp } from './ramp.js';

@@ -7,8 +7,10 @@
  * detector.on('end', () => scan.close());
  * for await (const { stitched } of reconstructStream({ …, dataset: scan, every: { seconds: 1 } })) show(stitched);
  */
+
 import { PtychoError } from '../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
+import { PositionCells } from '../data/grouping/neighbours.js';
 import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
 import { amplitudeRule } from '../data/patternSource.js';
 import { inputScaleFor } from '../model/scale.js';
@@ -285,14 +287,13 @@ export class LiveGroups {
   #unused = 0;
   /** Known patterns in the order in which they came, and by cells of the side of the reach of two members. */
   readonly #known: Known[] = [];
-  readonly #cells = new Map<string, Known[]>();
-  readonly #cell: number;
+  readonly #cells: PositionCells<Known>;
 
   constructor(
     private readonly C: number,
     private readonly reach: number,
   ) {
-    this.#cell = Math.max(1, 2 * reach);
+    this.#cells = new PositionCells(Math.max(1, 2 * reach));
   }
 
   /** Patterns in no group, among those that cannot get into one any more; after {@link release}, among all. */
@@ -308,11 +309,9 @@ export class LiveGroups {
     }
     const known: Known = { ...pattern, started: false, used: false };
     this.#known.push(known);
-    const cell = this.#cells.get(this.#key(known.x, known.y));
-    if (cell) cell.push(known);
-    else this.#cells.set(this.#key(known.x, known.y), [known]);
+    this.#cells.add(known);
     const groups: LiveGroup[] = [];
-    for (const seed of this.#around(known)) {
+    for (const seed of this.#cells.around(known)) {
       const group = seed.started ? undefined : this.#groupOf(seed);
       if (!group) continue;
       seed.started = true;
@@ -332,7 +331,7 @@ export class LiveGroups {
   /** The pattern with its nearest neighbours, if all lie within reach. */
   #groupOf(seed: Known): Known[] | undefined {
     const distance = (other: Known) => (other === seed ? -1 : (other.x - seed.x) ** 2 + (other.y - seed.y) ** 2);
-    const near = this.#around(seed).sort((a, b) => distance(a) - distance(b) || a.index - b.index);
+    const near = this.#cells.around(seed).sort((a, b) => distance(a) - distance(b) || a.index - b.index);
     if (near.length < this.C) return undefined;
     const group = near.slice(0, this.C);
     const within = (values: readonly number[]) => {
@@ -342,26 +341,8 @@ export class LiveGroups {
     return within(group.map(({ x }) => x)) && within(group.map(({ y }) => y)) ? group : undefined;
   }
 
-  /** Known patterns in the cell of this one and those around it, which hold all that can share a group with it. */
-  #around({ x, y }: LivePattern): Known[] {
-    const found: Known[] = [];
-    for (const dy of [-1, 0, 1]) {
-      for (const dx of [-1, 0, 1]) {
-        found.push(...(this.#cells.get(this.#key(x + dx * this.#cell, y + dy * this.#cell)) ?? []));
-      }
-    }
-    return found;
-  }
-
-  #key(x: number, y: number): string {
-    return `${Math.floor(x / this.#cell)},${Math.floor(y / this.#cell)}`;
-  }
-
   #forget(known: Known): void {
     if (!known.used) this.#unused++;
-    const key = this.#key(known.x, known.y);
-    const rest = this.#cells.get(key)!.filter((other) => other !== known);
-    if (rest.length > 0) this.#cells.set(key, rest);
-    else this.#cells.delete(key);
+    this.#cells.delete(known);
   }
 }

@@ -2,7 +2,9 @@
  * Amplitude R factor: how well an object image explains the measured patterns through the forward model.
  * R = Σ|√I − |Ψ|| / Σ√I over all patterns and pixels.
  */
+
 import { PtychoError } from '../core/errors.js';
+import { spreadIndices } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { DiffractionModel } from '../physics/detector.js';
@@ -163,8 +165,8 @@ export async function scoreR(
   positions: { readonly xs: Float64Array; readonly ys: Float64Array } = { xs: raw.xcoords, ys: raw.ycoords },
 ): Promise<ImageRFactor | undefined> {
   if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
-  const n = Math.min(limit, raw.count);
-  const indices = Int32Array.from({ length: n }, (_, i) => Math.floor((i * raw.count) / n));
+  const indices = spreadIndices(raw.count, limit);
+  const n = indices.length;
   const data = new Float32Array(n * raw.N * raw.N);
   await raw.patterns.readAmplitudes(indices, data);
   const scan = {

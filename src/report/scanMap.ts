@@ -4,7 +4,9 @@
  * @example
  * await writeFile('map.png', encodePng(renderScanMap({ xs, ys, values: counts, probeDiameter: 71 })));
  */
+
 import { PtychoError } from '../core/errors.js';
+import { extentOf, meanOf } from '../core/numbers.js';
 import { BLACK, Canvas, type Colour, textWidth } from './canvas.js';
 import { colourAt, VIRIDIS } from './colormaps.js';
 import { GLYPH_HEIGHT } from './glyphs.js';
@@ -97,25 +99,20 @@ function colourBar(canvas: Canvas, left: number, height: number, low: number, hi
 }
 
 function span(values: ArrayLike<number>, margin: number, length?: number): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (let i = 0; i < values.length; i++) [low, high] = [Math.min(low, values[i]), Math.max(high, values[i])];
-  [low, high] = [low - margin, high + margin];
+  const [least, most] = extentOf(values);
+  let [low, high] = [least - margin, most + margin];
   if (length !== undefined) [low, high] = [Math.min(low, 0), Math.max(high, length)];
   const room = 0.03 * (high - low) || 1;
   return [low - room, high + room];
 }
 
 function limits(values: ArrayLike<number>): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (let i = 0; i < values.length; i++) {
-    if (Number.isFinite(values[i])) [low, high] = [Math.min(low, values[i]), Math.max(high, values[i])];
-  }
+  const [low, high] = extentOf(Array.from(values).filter(Number.isFinite));
   return Number.isFinite(low) ? [low, high] : [0, 0];
 }
 
 function nearest(xs: ArrayLike<number>, ys: ArrayLike<number>): number {
-  const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0) / values.length;
-  const [mx, my] = [mean(xs), mean(ys)];
+  const [mx, my] = [meanOf(xs), meanOf(ys)];
   let [best, least] = [0, Number.POSITIVE_INFINITY];
   for (let i = 0; i < xs.length; i++) {
     const distance = Math.hypot(xs[i] - mx, ys[i] - my);

@@ -4,11 +4,13 @@
  * @example
  * const scan = simulateRecipe({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
  */
+
 import { type SimulationConfig, simulationConfigSchema } from '../config/schema.js';
 import { atOnce, type Steps } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { requireMemory } from '../core/memoryBudget.js';
+import { spanOf } from '../core/numbers.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { wavelength_m } from '../physics/radiation.js';
@@ -155,11 +157,6 @@ function requireRoom(recipe: SimulationRecipe, side: number, inputs: SimulationI
 function sideFor(side: number, positions: ScanPositions | undefined): number {
   if (positions === undefined) return Math.round(3.5 * side);
   return Math.ceil(Math.max(spanOf(positions.xs), spanOf(positions.ys))) + side + 4;
-}
-
-function spanOf(values: Float64Array): number {
-  const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  return high - low;
 }
 
 function positionsOf(

@@ -4,7 +4,9 @@
  * @example
  * const { xs, ys } = makeScan('jittered_raster', { rows: 224, cols: 224, side: 64, stepPx: 5, seed: 1 });
  */
+
 import { PtychoError } from '../core/errors.js';
+import { extentOf } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 
 /** Every kind that {@link makeScan} knows. */
@@ -172,8 +174,7 @@ export function placeOnObject(
   // Patches must lie inside; the one pixel more that scans keep is not asked of others' positions.
   const region = scanRegion({ ...options, margin_px: options.margin_px ?? Math.floor(side / 2), stepPx: 1 });
   const place = (values: Float64Array, low: number, high: number, name: string): readonly [number, number] => {
-    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const v of values) [least, most] = [Math.min(least, v), Math.max(most, v)];
+    const [least, most] = extentOf(values);
     if (!(most - least <= high - low)) {
       throw new PtychoError(
         'DATASET_VALUE',

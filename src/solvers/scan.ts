@@ -1,8 +1,10 @@
 /** A scan as solvers take it: all patterns in memory, positions in pixels of the object array. */
+
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { formatShape } from '../core/tensor.js';
 import { counted } from '../core/words.js';
+import { countWithoutNeighbour } from '../data/grouping/neighbours.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
@@ -121,7 +123,7 @@ interface Places {
  * @param radius_px within which the probe's light lies
  */
 function withoutNeighbour({ ys, xs, count }: Places, radius_px: number): number | undefined {
-  const lonely = countWithoutNeighbour(ys, xs, 2 * radius_px);
+  const lonely = countWithoutNeighbour(xs, ys, 2 * radius_px);
   return 2 * lonely > count ? lonely : undefined;
 }
 
@@ -151,33 +153,6 @@ export function requireOverlap(source: string, scan: Places, radius_px: number):
     `${source}: ${lonely} of ${count} patterns share no light with another (the probe reaches ${radius_px.toFixed(0)} px, no other position is within twice that), so that nothing ties the patches together; check the unit of the positions, or reconstruct single patterns with "infer".`,
     { path: source, patterns: count, without_neighbour: lonely, radius_px },
   );
-}
-
-/** By squares of the distance asked for: neighbours are in the same square or one beside it. */
-function countWithoutNeighbour(ys: Float64Array, xs: Float64Array, distance: number): number {
-  const squares = new Map<string, number[]>();
-  const key = (y: number, x: number) => `${y} ${x}`;
-  const square = (v: number) => Math.floor(v / distance);
-  for (let k = 0; k < ys.length; k++) {
-    const name = key(square(ys[k]), square(xs[k]));
-    const known = squares.get(name);
-    if (known) known.push(k);
-    else squares.set(name, [k]);
-  }
-  let lonely = 0;
-  for (let k = 0; k < ys.length; k++) {
-    const [sy, sx] = [square(ys[k]), square(xs[k])];
-    let found = false;
-    for (let dy = -1; dy <= 1 && !found; dy++) {
-      for (let dx = -1; dx <= 1 && !found; dx++) {
-        found = (squares.get(key(sy + dy, sx + dx)) ?? []).some(
-          (other) => other !== k && Math.hypot(ys[other] - ys[k], xs[other] - xs[k]) < distance,
-        );
-      }
-    }
-    if (!found) lonely++;
-  }
-  return lonely;
 }
 
 /**

@@ -4,10 +4,12 @@
  * @example
  * for await (const update of solve(raw, { algorithm: 'rpie', epochs: 60 })) console.log(update.epoch, update.rFactor);
  */
+
 import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
+import { spreadIndices } from '../core/numbers.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
@@ -205,9 +207,7 @@ class Solving {
   /** Sums over up to a few hundred patterns spread over the scan. */
   #measure(): Promise<PassSums> {
     const { count } = this.loaded.scan;
-    const looked = Math.min(count, 256);
-    const batch = Int32Array.from({ length: looked }, (_, i) => Math.floor((i * count) / looked));
-    return this.passes.pass(batch, { wave: 'measure' });
+    return this.passes.pass(spreadIndices(count, 256), { wave: 'measure' });
   }
 
   async #measureAll(): Promise<PassSums> {

@@ -5,9 +5,11 @@
  * @example
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
+
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
+import { spreadIndices } from '../core/numbers.js';
 import type { Services } from '../core/services.js';
 import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
@@ -274,7 +276,7 @@ async function rFactorOf(
   if (limit === 0 || raw.domain === 'normalized_amplitude') return undefined;
   const { probe, of } = await probeFor(config, raw, ours, notes);
   if (!probe) return undefined;
-  const indices = Int32Array.from({ length: limit }, (_, i) => Math.floor((i * raw.count) / limit));
+  const indices = spreadIndices(raw.count, limit);
   const data = new Float32Array(limit * raw.N * raw.N);
   await raw.patterns.readAmplitudes(indices, data);
   const scan = {

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import type { ComplexImage, Tensor } from '../../src/core/tensor.js';
 import { alignComplex } from '../../src/evaluation/align.js';
 import { fourierRingCorrelation, frcCrossing } from '../../src/evaluation/frc.js';
-import { meanErrors, modulusOf, spanOf } from '../../src/evaluation/images.js';
+import { meanErrors, modulusOf } from '../../src/evaluation/images.js';
+import { spanOf } from '../../src/core/numbers.js';
 import { wangMsSsim } from '../../src/evaluation/msSsim.js';
 import {
   halfBitThreshold,

@@ -1,6 +1,6 @@
 /** What positions, probe, geometry, object and metadata of a scan show, against each other and against what experiments have. */
 
-import { extentOf, meanOf, spreadIndices } from '../../core/numbers.js';
+import { meanOf, spanOf, spreadIndices } from '../../core/numbers.js';
 import { farField } from '../../physics/lightShift.js';
 import { probeDiameter, totalIntensity } from '../../physics/probe.js';
 import { ELEMENTARY_CHARGE_C } from '../../physics/radiation.js';
@@ -62,7 +62,7 @@ export function checkPositions({
   const n = x.length;
   if (n < 2) return [];
   const distinct = new Set(Array.from(x, (value, i) => `${value},${y[i]}`)).size;
-  const [width, height] = [x, y].map((values) => extentOf(values)).map(([min, max]) => max - min);
+  const [width, height] = [spanOf(x), spanOf(y)];
   const extent = Math.max(width, height);
   const units =
     'give the right one with --positions_unit m or px, --coord_scale, or the energy, distance and detector pixel that positions in metres are divided by';

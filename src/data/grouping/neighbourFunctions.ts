@@ -8,7 +8,7 @@
  */
 
 import { PtychoError } from '../../core/errors.js';
-import { extentOf } from '../../core/numbers.js';
+import { spanOf } from '../../core/numbers.js';
 import type { LegacyRng } from '../../core/rng.js';
 import { meanNearestDistance, NeighbourGrid } from './neighbours.js';
 
@@ -178,11 +178,7 @@ function quadrantOf(dx: number, dy: number): number {
 }
 
 function diagonal(x: Float64Array, y: Float64Array): number {
-  const span = (values: Float64Array) => {
-    const [low, high] = extentOf(values);
-    return high - low;
-  };
-  return Math.hypot(span(x), span(y));
+  return Math.hypot(spanOf(x), spanOf(y));
 }
 
 const round = (value: number): number => Number(value.toPrecision(4));

@@ -144,3 +144,47 @@ export function meanNearestDistance(x: Float64Array, y: Float64Array): number {
   }
   return sum / x.length;
 }
+
+/** Positions that no other one is nearer to than a distance. */
+export function countWithoutNeighbour(x: Float64Array, y: Float64Array, distance: number): number {
+  const grid = new NeighbourGrid(x, y);
+  const pair = new Int32Array(2);
+  let lonely = 0;
+  for (let i = 0; i < x.length; i++) {
+    const found = grid.nearest(i, 2, pair);
+    if (found < 2 || !(Math.hypot(x[pair[1]] - x[i], y[pair[1]] - y[i]) < distance)) lonely++;
+  }
+  return lonely;
+}
+
+/** Positions that come and go, by square cells: for neighbours among what is known so far. */
+export class PositionCells<T extends { readonly x: number; readonly y: number }> {
+  readonly #cells = new Map<string, T[]>();
+
+  /** @param side of a cell: how far away {@link around} is sure to look */
+  constructor(private readonly side: number) {}
+
+  add(item: T): void {
+    const key = this.#key(item.x, item.y);
+    const cell = this.#cells.get(key);
+    if (cell) cell.push(item);
+    else this.#cells.set(key, [item]);
+  }
+
+  delete(item: T): void {
+    const key = this.#key(item.x, item.y);
+    const rest = (this.#cells.get(key) ?? []).filter((other) => other !== item);
+    if (rest.length > 0) this.#cells.set(key, rest);
+    else this.#cells.delete(key);
+  }
+
+  /** All in the cell of a position and in those around it. */
+  around({ x, y }: { readonly x: number; readonly y: number }): T[] {
+    const steps = [-1, 0, 1].map((step) => step * this.side);
+    return steps.flatMap((dy) => steps.flatMap((dx) => this.#cells.get(this.#key(x + dx, y + dy)) ?? []));
+  }
+
+  #key(x: number, y: number): string {
+    return `${Math.floor(x / this.side)},${Math.floor(y / this.side)}`;
+  }
+}

@@ -10,7 +10,7 @@ import { setImmediate as eventLoop } from 'node:timers/promises';
 import { throwIfCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
-import { extentOf } from '../../core/numbers.js';
+import { extentOf, spanOf } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
@@ -127,7 +127,7 @@ function checkPositions(raw: RawData): void {
       { path: raw.source, found: raw.count, expected: LEAST_PATTERNS },
     );
   }
-  const span = Math.max(...[raw.xcoords, raw.ycoords].map(extentOf).map(([low, high]) => high - low));
+  const span = Math.max(spanOf(raw.xcoords), spanOf(raw.ycoords));
   if (span < 1) {
     throw new PtychoError(
       'DATASET_UNITS',

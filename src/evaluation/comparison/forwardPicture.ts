@@ -1,4 +1,5 @@
 /** `forward_parity.png`: patches of two networks side by side, their differences, and where in a patch these are. */
+import { moduliOf } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { VIRIDIS } from '../../report/colormaps.js';
 import { figure, inColumns } from '../../report/figure.js';
@@ -26,7 +27,7 @@ export function forwardPicture(
 ): Pixels {
   const figures: Pixels[] = [];
   for (const { pattern, a, b } of patches) {
-    figures.push(...triple(names, a.shape, modulus(a), modulus(b), (x, y) => x - y, `amplitude ${pattern}`, ''));
+    figures.push(...triple(names, a.shape, moduliOf(a), moduliOf(b), (x, y) => x - y, `amplitude ${pattern}`, ''));
     figures.push(...triple(names, a.shape, angle(a), angle(b), (x, y) => wrap(x - y), `phase ${pattern}`, 'rad'));
   }
   const side = Math.sqrt(maps.amplitude.length);
@@ -61,5 +62,4 @@ function triple(
   ];
 }
 
-const modulus = ({ re, im }: ComplexTensor) => Float64Array.from(re, (v, i) => Math.hypot(v, im[i]));
 const angle = ({ re, im }: ComplexTensor) => Float64Array.from(re, (v, i) => Math.atan2(im[i], v));

@@ -1,5 +1,6 @@
 /** The pictures of a comparison: every image in the gauge of the truth, and what separates it from the truth. */
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
+import { meanOf } from '../../core/numbers.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { isSimulation } from '../../data/labels.js';
 import type { RawData } from '../../data/rawData.js';
@@ -9,7 +10,6 @@ import { type Picture, renderValues } from '../../report/image.js';
 import { displayPhase } from '../../report/phase.js';
 import type { Pixels } from '../../report/png.js';
 import { alignComplex } from '../align.js';
-import { meanOf } from '../images.js';
 import { wrap } from '../phase.js';
 import type { PlacedImage } from './region.js';
 

@@ -1,5 +1,7 @@
 /** What the kinds of objects share: options, ranges, and the step from two real fields, drawn or pictures, to a complex transmission. */
+
 import { PtychoError } from '../../core/errors.js';
+import { extentOf } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
 
@@ -73,12 +75,7 @@ export function objectOf(
 
 /** Values moved and stretched to 0 … 1; a constant field becomes 0. */
 export function unitRange(field: Float64Array): Float64Array {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (const v of field) {
-    low = Math.min(low, v);
-    high = Math.max(high, v);
-  }
+  const [low, high] = extentOf(field);
   const span = high - low || 1;
   return field.map((v) => (v - low) / span);
 }

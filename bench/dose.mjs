@@ -15,7 +15,7 @@ import { alignComplex } from '../dist/evaluation/align.js';
 import { fourierRingCorrelation, frcCrossing } from '../dist/evaluation/frc.js';
 import { moveToFrame } from '../dist/reconstruction/frame.js';
 import { LINES_TRAINING, learn, readObject, row } from './lines/learn.mjs';
-import { centreOf, readReconstruction } from './lines/score.mjs';
+import { centreOf, readImage } from './lines/score.mjs';
 
 const { values } = parseArgs({
   options: { epochs: { type: 'string', default: '18' }, epochs_1e4: { type: 'string' }, init_1e4: { type: 'string' } },
@@ -64,7 +64,7 @@ for (const r of results)
 async function rings(place, name, dose) {
   const test = path.join(place, 'data', `lines_test${dose === 1 ? '' : `_dose${dose}`}.npz`);
   const truth = await readObject(test);
-  const { image, frame } = await readReconstruction(path.join(place, name, 'reconstruction.npz'));
+  const { image, frame } = await readImage(path.join(place, name, 'reconstruction.npz'));
   const centre = centreOf(truth);
   const reference = moveToFrame(truth, { originYxPx: [0, 0], height: truth.shape[0], width: truth.shape[1] }, centre);
   const { aligned } = alignComplex(moveToFrame(image, frame, centre), reference);

@@ -22,6 +22,7 @@ import { writeScan } from '../dist/data/scanWriter.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
+import { readReconstruction } from '../dist/reconstruction/reconstructionFile.js';
 
 const OFF_PX = 2;
 const ROUNDS = 5;
@@ -86,11 +87,8 @@ async function infer(model, scan, folder, ...more) {
     '1',
     ...more,
   );
-  const npz = await openNpz(path.join(folder, 'reconstruction.npz'));
-  const image = await npz.read('reconstructed_object');
-  const [top, left] = (await npz.readReal('frame_origin_yx_px')).data;
-  await npz.close();
-  const frame = { originYxPx: [top, left], height: image.shape[0], width: image.shape[1] };
+  const { image, originYxPx } = await readReconstruction(path.join(folder, 'reconstruction.npz'));
+  const frame = { originYxPx, height: image.shape[0], width: image.shape[1] };
   const score = scoreAgainstTruth({ image, frame }, object, { bounds: scanBounds(xs, ys) });
   return {
     object_error: round(score.relative_object_error, 4),

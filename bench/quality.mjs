@@ -16,6 +16,7 @@ import { openDataset } from '../dist/data/openDataset.js';
 import { scoreAgainstTruth } from '../dist/evaluation/score.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
+import { readReconstruction } from '../dist/reconstruction/reconstructionFile.js';
 import { amplitudeRFactor, constantObjectRFactor } from '../dist/reconstruction/rFactor.js';
 import { LINES_TRAINING, learn, row } from './lines/learn.mjs';
 import { makePart } from './lines/pairs.mjs';
@@ -67,13 +68,10 @@ async function measure(name) {
   const all = Int32Array.from({ length: raw.count }, (_, i) => i);
   const diffraction = { data: new Float32Array(raw.count * raw.N * raw.N), shape: [raw.count, raw.N, raw.N] };
   await raw.patterns.readAmplitudes(all, diffraction.data);
-  const npz = await openNpz(path.join(folder, 'reconstruction.npz'));
-  const image = await npz.read('reconstructed_object');
-  const origin = (await npz.readReal('frame_origin_yx_px')).data;
-  const overlapCount = await npz.readReal('overlap_count');
+  const { image, originYxPx, overlapCount } = await readReconstruction(path.join(folder, 'reconstruction.npz'));
   const stitched = {
     image,
-    frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] },
+    frame: { originYxPx, height: image.shape[0], width: image.shape[1] },
   };
   const data = await openNpz(c.file);
   const truth = await data.read(c.truthKey);
@@ -94,7 +92,6 @@ async function measure(name) {
     constant_r_factor: constantObjectRFactor(scan).best,
   };
   await data.close();
-  await npz.close();
   await raw.close();
   await writeFile(path.join(folder, 'quality.json'), `${JSON.stringify(result, null, 2)}\n`);
   console.log(result);

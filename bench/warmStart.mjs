@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { openDataset } from '../dist/data/openDataset.js';
 import { openNpz } from '../dist/formats/npz.js';
 import { solve } from '../dist/solvers/solve.js';
-import { readReconstruction, score } from './lines/score.mjs';
+import { readImage, score } from './lines/score.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +31,7 @@ const scanFile = await openNpz(values.scan);
 const truth = await scanFile.read(values.truth);
 await scanFile.close();
 const network = path.join(values.network, 'reconstruction.npz');
-const image = await readReconstruction(network);
+const image = await readImage(network);
 const npz = await openNpz(network);
 const covered = await npz.readReal('overlap_count');
 await npz.close();

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { openNpz } from '../../dist/formats/npz.js';
 import { partFile } from './pairs.mjs';
-import { readReconstruction, score } from './score.mjs';
+import { readImage, score } from './score.mjs';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -72,7 +72,7 @@ export async function learn(folder, name, { kind = 'lines', dose = 1, on = 'trai
     ...flags(infer),
   );
   const truth = await readObject(testFile);
-  const scores = score(await readReconstruction(path.join(runFolder, 'reconstruction.npz')), truth);
+  const scores = score(await readImage(path.join(runFolder, 'reconstruction.npz')), truth);
   const summary = { name, ...scores, train_seconds: seconds, settings };
   await writeFile(result, `${JSON.stringify(summary, null, 2)}\n`);
   await rm(path.join(runFolder, 'seconds.json'), { force: true });

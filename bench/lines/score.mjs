@@ -5,8 +5,8 @@ import { rootOfSum, scanImage } from '../../dist/evaluation/floors.js';
 import { removePhasePlane } from '../../dist/evaluation/phase.js';
 import { removeRamp } from '../../dist/evaluation/ramp.js';
 import { gaussianSsim } from '../../dist/evaluation/ssim.js';
-import { openNpz } from '../../dist/formats/npz.js';
 import { moveToFrame } from '../../dist/reconstruction/frame.js';
+import { readReconstruction } from '../../dist/reconstruction/reconstructionFile.js';
 
 const SIDE = 164;
 
@@ -49,13 +49,7 @@ export function blurredScan({ diffraction, xcoords, ycoords, objectGuess }) {
 }
 
 /** An image that `infer` wrote, in its frame. */
-export async function readReconstruction(file) {
-  const npz = await openNpz(file);
-  try {
-    const image = await npz.read('reconstructed_object');
-    const origin = (await npz.readReal('frame_origin_yx_px')).data;
-    return { image, frame: { originYxPx: [origin[0], origin[1]], height: image.shape[0], width: image.shape[1] } };
-  } finally {
-    await npz.close();
-  }
+export async function readImage(file) {
+  const { image, originYxPx } = await readReconstruction(file);
+  return { image, frame: { originYxPx, height: image.shape[0], width: image.shape[1] } };
 }

@@ -1,14 +1,14 @@
 /**
- * What a reconstruction leaves on disk: `reconstruction.npz` and its pictures.
+ * What a reconstruction leaves on disk, `reconstruction.npz` and its pictures, and how it is read back.
  *
  * @example
  * const files = await writeReconstruction('image', stitched, { algorithm: 'PtychoPINN cnn_cbam', sampleIndices, groups });
  */
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import type { ComplexImage, Tensor } from '../core/tensor.js';
+import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import type { NpyInput } from '../formats/npyWrite.js';
-import { writeNpz } from '../formats/npz.js';
+import { type NpzFile, openNpz, writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues, withColourBar } from '../report/image.js';
@@ -70,6 +70,86 @@ export function reconstructionArrays(
     ...arrays,
     algorithm: textArray(algorithm),
   };
+}
+
+/** What a `reconstruction.npz` says; other programs may have written it, with less. */
+export interface StoredReconstruction {
+  readonly image: ComplexImage;
+  /** Object pixel [y, x] of the first pixel. */
+  readonly originYxPx?: readonly [number, number];
+  /** How many patches cover a pixel, or how much light fell on it; 0 where nothing was stitched. */
+  readonly overlapCount?: Tensor<NumericArray>;
+  /** Which patterns of the file it was made of, as the file lists them. */
+  readonly sampleIndices?: readonly number[];
+  /** The probe that a solver found with it. */
+  readonly probe?: ComplexTensor;
+}
+
+/**
+ * Reads a `reconstruction.npz`, ours or one that keeps its contract (docs/comparison.md).
+ * @param options `probe`: also the probe
+ * @throws PtychoError DATASET_KEY_MISSING without a complex `reconstructed_object`, DATASET_SHAPE, DATASET_VALUE, and those of reading
+ */
+export async function readReconstruction(
+  file: string,
+  options: { readonly probe?: boolean } = {},
+): Promise<StoredReconstruction> {
+  const npz = await openNpz(file);
+  try {
+    const image = await readObject(npz);
+    const samples = npz.has('sample_indices') ? await npz.readReal('sample_indices') : undefined;
+    const probe = options.probe && npz.has('reconstructed_probe') ? await npz.readComplex64('reconstructed_probe') : undefined; // biome-ignore format: one call
+    const sampleIndices = samples && Array.from(samples.data as ArrayLike<number | bigint>, Number);
+    return { image, ...(await readPlace(npz)), sampleIndices, probe };
+  } finally {
+    await npz.close();
+  }
+}
+
+async function readObject(npz: NpzFile): Promise<ComplexImage> {
+  const key = 'reconstructed_object';
+  if (!npz.has(key)) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${npz.path} holds no ${key} (it has ${npz.keys.join(', ') || 'nothing'}): save the complex object, rows and columns, under that name.`,
+      { key, path: npz.path },
+    );
+  }
+  const { shape, dtype } = await npz.header(key);
+  if (shape.length !== 2 || shape.some((n) => n === 0)) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${npz.path}: ${key} must have shape (rows, columns), found ${formatShape(shape)}; save one image without leading axes.`,
+      { key, path: npz.path, found: shape },
+    );
+  }
+  if (!dtype.startsWith('complex')) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${npz.path}: ${key} must be complex, found ${dtype}; save amplitude·exp(i·phase).`,
+      { key, path: npz.path, found: dtype },
+    );
+  }
+  return npz.readComplex64(key);
+}
+
+/**
+ * Where an image of an NPZ lies, and how well it is covered, as far as the file says so.
+ * @throws PtychoError DATASET_VALUE for an origin that is no pixel
+ */
+export async function readPlace(npz: NpzFile): Promise<Pick<StoredReconstruction, 'originYxPx' | 'overlapCount'>> {
+  const overlapCount = npz.has('overlap_count') ? await npz.readReal('overlap_count') : undefined;
+  const key = 'frame_origin_yx_px';
+  if (!npz.has(key)) return { overlapCount };
+  const { data } = await npz.readReal(key);
+  const origin = Array.from(data as ArrayLike<number | bigint>, Number);
+  if (origin.length === 2 && origin.every(Number.isInteger))
+    return { originYxPx: [origin[0], origin[1]], overlapCount };
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `${npz.path}: ${key} must be two whole numbers, row and column of the first pixel, found ${origin.join(', ')}.`,
+    { key, path: npz.path, found: origin },
+  );
 }
 
 /** What {@link writeReconstruction} may write. */

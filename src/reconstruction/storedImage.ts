@@ -24,6 +24,7 @@ import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { openNpz } from '../formats/npz.js';
 import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
+import { readPlace } from './reconstructionFile.js';
 
 /** Axes of an image whose order was reversed. */
 export interface TurnedAxes {
@@ -158,23 +159,9 @@ async function placeOf(
   if (key !== 'reconstructed_object' || (await isHdf5File(file)) || (await isNpyFile(file))) return {};
   const npz = await openNpz(file);
   try {
-    const found: { originYxPx?: readonly [number, number]; weight?: ArrayLike<number> } = {};
-    if (npz.has('frame_origin_yx_px')) {
-      const [y, x] = Array.from((await npz.readReal('frame_origin_yx_px')).data as ArrayLike<number>, Number);
-      if (!Number.isInteger(y) || !Number.isInteger(x)) {
-        throw new PtychoError(
-          'DATASET_VALUE',
-          `${file}: frame_origin_yx_px must be two whole numbers, row and column of the first pixel, found ${y}, ${x}.`,
-          { path: file, key: 'frame_origin_yx_px' },
-        );
-      }
-      found.originYxPx = [y, x];
-    }
-    if (npz.has('overlap_count')) {
-      const { data } = await npz.readReal('overlap_count');
-      if (data.length === image.re.length) found.weight = Float64Array.from(data as ArrayLike<number>);
-    }
-    return found;
+    const { originYxPx, overlapCount } = await readPlace(npz);
+    const fits = overlapCount?.data.length === image.re.length;
+    return { originYxPx, ...(fits && { weight: Float64Array.from(overlapCount.data as ArrayLike<number>) }) };
   } finally {
     await npz.close();
   }

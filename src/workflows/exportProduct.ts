@@ -10,7 +10,7 @@ import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
-import { type ComplexImage, type ComplexTensor, sizeOf } from '../core/tensor.js';
+import { type ComplexTensor, formatShape, sizeOf } from '../core/tensor.js';
 import { nphotonsOf } from '../data/metadata.js';
 import { openDataset } from '../data/openDataset.js';
 import { openOptions } from '../data/preparedScan.js';
@@ -31,6 +31,7 @@ import type {
 import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
 import { energyOfWavelength_eV } from '../physics/radiation.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
+import { readReconstruction } from '../reconstruction/reconstructionFile.js';
 
 /** What was written. */
 export interface ProductExportSummary {
@@ -180,23 +181,24 @@ function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
 
 /** The image of a folder, with the probe that a solver made beside it. */
 async function readImage(folder: string, raw: RawData): Promise<PlacedImage & { readonly probe?: ComplexTensor }> {
-  const npz = await openNpz(path.join(folder, RECONSTRUCTION));
-  try {
-    const image = await npz.readComplex64('reconstructed_object');
-    const { data: origin } = await npz.readReal('frame_origin_yx_px');
-    const used = npz.has('sample_indices') ? (await npz.readReal('sample_indices')).data : raw.sampleIndices;
-    if (used.length !== raw.count || !raw.sampleIndices.every((sample, i) => sample === used[i])) {
-      throw new PtychoError(
-        'DATASET_SHAPE',
-        `The image in ${folder} was made of ${used.length} patterns that are not the ${raw.count} of ${raw.source}; give the scan that it was made of.`,
-        { path: folder, found: used.length, expected: raw.count },
-      );
-    }
-    const probe = npz.has('reconstructed_probe') ? await npz.readComplex64('reconstructed_probe') : undefined;
-    return { image: image as ComplexImage, originYxPx: [origin[0], origin[1]], probe };
-  } finally {
-    await npz.close();
+  const file = path.join(folder, RECONSTRUCTION);
+  const { image, originYxPx, sampleIndices, probe } = await readReconstruction(file, { probe: true });
+  if (originYxPx === undefined) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${file} does not say where its ${formatShape(image.shape)} pixels lie (frame_origin_yx_px).`,
+      { key: 'frame_origin_yx_px', path: file },
+    );
   }
+  const used = sampleIndices ?? raw.sampleIndices;
+  if (used.length !== raw.count || !raw.sampleIndices.every((sample, i) => sample === used[i])) {
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `The image in ${folder} was made of ${used.length} patterns that are not the ${raw.count} of ${raw.source}; give the scan that it was made of.`,
+      { path: folder, found: used.length, expected: raw.count },
+    );
+  }
+  return { image, originYxPx, probe };
 }
 
 /** The object of the file, or ones where patterns lie, with which iterative reconstruction begins. */

@@ -1,4 +1,4 @@
-/** Reading, engine and stitching side by side: the next items are made while the last ones are worked on. */
+/** Items in order while the next ones are made: read ahead, or read, computed and used side by side. */
 
 /** How {@link inOrder} works. */
 export interface PipelineOptions<A, B> {
@@ -52,6 +52,35 @@ export async function* inOrder<A, B>(
     await Promise.allSettled(working.map(({ promise }) => promise));
     // Not awaited: a source that waits for the world may never answer.
     source.return?.().catch(() => {});
+  }
+}
+
+/**
+ * What `load` makes of every item, in order; up to `ahead` further ones are begun while one is worked on. A failure is thrown when its
+ * turn comes.
+ */
+export async function* readAhead<A, B>(
+  items: Iterator<A>,
+  load: (item: A) => Promise<B>,
+  ahead: number,
+): AsyncGenerator<B> {
+  const waiting: Promise<B>[] = [];
+  const fill = (count: number) => {
+    while (waiting.length < count) {
+      const { done, value } = items.next();
+      if (done) return;
+      const loading = load(value);
+      // Not an unhandled rejection before its turn, nor when nobody asks for it any more.
+      loading.catch(() => {});
+      waiting.push(loading);
+    }
+  };
+  fill(1);
+  for (let current = waiting.shift(); current; current = waiting.shift()) {
+    const loaded = await current;
+    fill(ahead);
+    yield loaded;
+    fill(1);
   }
 }
 

@@ -17,7 +17,7 @@ import type { ParameterScope } from './parameters.js';
 import { gaugeFactor, type PhysicsScale } from './scale.js';
 
 /** Added under the root of the amplitude: its derivative stays finite where no light falls. */
-export const AMPLITUDE_EPSILON = 1e-9;
+const AMPLITUDE_EPSILON = 1e-9;
 
 export interface ObjectOptions {
   /** Side of the group canvas; N when groups have one member. */
@@ -105,7 +105,7 @@ export function amplitudeOf(detector: GraphNode, epsilon = AMPLITUDE_EPSILON): G
 export const PROBE_PARAMETERS = ['probe.re', 'probe.im'] as const;
 
 /** √counts per unit of the parameters: √(mean over pixels of Σ_p |P_p|²) of the probe that training began with. */
-export function probeUnit(config: ModelConfig, scale: PhysicsScale): number {
+function probeUnit(config: ModelConfig, scale: PhysicsScale): number {
   // By the scale's rules, gauge = f·√(counts/power) and s = √counts/(N/2), hence √power/N = f·s/(2·gauge). Unlike the rms of
   // `scale.probe`, this is the same when a bundle with the trained probe is opened.
   return (gaugeFactor(config) * scale.intensityScale) / (2 * scale.amplitudeGauge);

@@ -12,7 +12,7 @@ import type { GeneratorOutput } from './generators/generator.js';
 import { COUNT_FLOOR, type PhysicsScale } from './scale.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */
-export const RATE_FLOOR = 1e-12;
+const RATE_FLOOR = 1e-12;
 
 /** Which detector pixels count. */
 export interface PixelMask {

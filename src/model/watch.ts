@@ -6,7 +6,7 @@ import type { HeadLimits } from './generators/generator.js';
 import { centralHalf, type PixelMask } from './losses.js';
 
 /** A head this close to its limit, relative to its range (or to 1 where it has no upper limit), is saturated. */
-export const SATURATION = 0.02;
+const SATURATION = 0.02;
 
 /** √(mean (A − Ā)²)/Ā over the batch: 0 for a flat amplitude. */
 export function contrast(amplitude: GraphNode): GraphNode {

@@ -11,7 +11,7 @@ import FFT from 'fft.js';
 import { PtychoError } from '../core/errors.js';
 
 /** True for 2, 4, 8, … */
-export const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 1 && (n & (n - 1)) === 0;
+const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 1 && (n & (n - 1)) === 0;
 
 /** The smallest power of two that is at least `n` (and at least 2). */
 export function nextPowerOfTwo(n: number): number {

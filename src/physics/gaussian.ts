@@ -12,7 +12,7 @@ export function gaussianWindow(length: number, std: number): Float64Array {
 }
 
 /** A normalised Gaussian kernel of 2·radius+1 points. */
-export function gaussianKernel(sigma: number, radius: number): Float64Array {
+function gaussianKernel(sigma: number, radius: number): Float64Array {
   const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / sigma) ** 2));
   let sum = 0;
   for (const k of kernel) sum += k;

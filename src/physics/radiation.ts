@@ -8,7 +8,7 @@
 /** Joules of an electronvolt. */
 export const ELEMENTARY_CHARGE_C = 1.602176634e-19;
 /** h·c in eV·m. */
-export const HC_EV_M = (6.62607015e-34 * 299792458) / ELEMENTARY_CHARGE_C;
+const HC_EV_M = (6.62607015e-34 * 299792458) / ELEMENTARY_CHARGE_C;
 /** m·c² of the electron, eV. */
 const ELECTRON_REST_eV = 510998.95;
 

@@ -7,7 +7,7 @@ import { gaussianBlur } from '../physics/gaussian.js';
 import { unitPower } from '../physics/probe.js';
 
 /** Coefficients start here: piston and the two tilts (1, 2, 3) say nothing, or only move the probe's pattern or place. */
-export const FIRST_ABERRATION = 4;
+const FIRST_ABERRATION = 4;
 /** Drawn wavefronts have the terms 4 … 28, that is, all of radial order 2 to 6. */
 const LAST_DRAWN = 28;
 

@@ -30,7 +30,7 @@ const USUAL_STEPS = 12;
 const DEFAULT_SIDE = 64;
 
 /** Seeds of all streams of a recipe: each purpose has its own, so that none depends on how much another draws. */
-export function streamsOf(recipe: SimulationRecipe) {
+function streamsOf(recipe: SimulationRecipe) {
   const own = (given: number | null, purpose: string) => given ?? streamSeed(recipe.seed, purpose);
   const scan = own(recipe.scan_seed, 'scan');
   const noise = own(recipe.noise_seed, 'noise');

@@ -51,7 +51,7 @@ export interface SimulationInput {
 }
 
 /** Units of all arrays that a simulated scan may hold. */
-export const ARRAY_UNITS = {
+const ARRAY_UNITS = {
   diffraction: 'sqrt(counts)',
   xcoords: 'object pixel',
   ycoords: 'object pixel',

@@ -24,7 +24,7 @@ import type { SolvedImage } from './run.js';
 import type { SolverRecord } from './solve.js';
 
 /** `PtychoPINN rPIE`, as `algorithm` of a reconstruction says it. */
-export const algorithmTitle = (algorithm: SolverAlgorithm): string => `PtychoPINN ${ALGORITHM_TITLES[algorithm]}`;
+const algorithmTitle = (algorithm: SolverAlgorithm): string => `PtychoPINN ${ALGORITHM_TITLES[algorithm]}`;
 
 /** What of a state the writers of reconstructions take: light stands for the number of patches. */
 export const asWritten = ({ image, frame, coverage }: SolvedImage): WrittenImage => ({

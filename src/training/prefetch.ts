@@ -1,4 +1,5 @@
 /** Batches read ahead while the engine works. */
+import { readAhead } from '../core/inOrder.js';
 import type { DatasetBatch, DiffractionDataset } from '../data/dataset.js';
 
 /** Groups of one data set. */
@@ -21,29 +22,15 @@ export const DEFAULT_PREFETCH = 2;
  * Yields batches of `size` groups (the last one may be smaller) in the given order, reading up to `ahead` further ones
  * meanwhile. A failed read is thrown when its turn comes.
  */
-export async function* batchesOf(
+export function batchesOf(
   { dataset, groups }: TrainPart,
   size: number,
   ahead: number = DEFAULT_PREFETCH,
 ): AsyncGenerator<LoadedBatch> {
-  const waiting: Promise<LoadedBatch>[] = [];
-  let next = 0;
-  const fill = (count: number) => {
-    while (waiting.length < count && next < groups.length) {
-      const start = next;
-      const indices = groups.subarray(start, Math.min(groups.length, start + size));
-      const loading = dataset.batch(indices).then((arrays) => ({ indices, arrays, start }));
-      // Not an unhandled rejection before its turn, nor when nobody asks for it any more.
-      loading.catch(() => {});
-      waiting.push(loading);
-      next = start + size;
-    }
+  const starts = Array.from({ length: Math.ceil(groups.length / size) }, (_, i) => i * size);
+  const load = async (start: number) => {
+    const indices = groups.subarray(start, Math.min(groups.length, start + size));
+    return { indices, arrays: await dataset.batch(indices), start };
   };
-  fill(1);
-  for (let current = waiting.shift(); current; current = waiting.shift()) {
-    const loaded = await current;
-    fill(ahead);
-    yield loaded;
-    fill(1);
-  }
+  return readAhead(starts.values(), load, ahead);
 }

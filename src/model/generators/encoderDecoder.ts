@@ -47,7 +47,7 @@ function cutTo(x: GraphNode, side: number): GraphNode {
 type Activation = (x: GraphNode) => GraphNode;
 
 /** Output activation of the amplitude head, by its configured name. */
-export const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation'], Activation>> = {
+const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation'], Activation>> = {
   sigmoid: (x) => op.sigmoid(x),
   swish: (x) => op.silu(x),
   softplus: (x) => op.softplus(x),

@@ -43,13 +43,13 @@ const LEAST_FLOOR = 1e-18;
 export const KEPT = ['kept_probe_re', 'kept_probe_im', 'kept_change_re', 'kept_change_im'] as const;
 
 /** P and χ as they were kept, pairs of [batch, N, modes, N]. */
-export function keptWaves({ batch, N, modes }: WaveSizes) {
+function keptWaves({ batch, N, modes }: WaveSizes) {
   const nodes = KEPT.map((name) => op.state(name, [batch, N, modes, N]));
   return { nodes, probe: { re: nodes[0], im: nodes[1] }, change: { re: nodes[2], im: nodes[3] } };
 }
 
 /** Inputs that programs share; a program declares those that it needs. */
-export function passInputs({ batch, N, modes }: WaveSizes) {
+function passInputs({ batch, N, modes }: WaveSizes) {
   return {
     /** Patches of the object at the rounded positions. */
     object: patchesInput('object', batch, N),
@@ -64,7 +64,7 @@ export function passInputs({ batch, N, modes }: WaveSizes) {
 }
 
 /** Pairs of [batch, N, 1, N]. */
-export function patchesInput(name: string, batch: number, N: number): ComplexNode {
+function patchesInput(name: string, batch: number, N: number): ComplexNode {
   const { re, im } = complexInput(name, [batch, N, N]);
   return { re: op.reshape(re, [batch, N, 1, N]), im: op.reshape(im, [batch, N, 1, N]) };
 }

@@ -136,7 +136,7 @@ type Floats = Float32Array<ArrayBufferLike>;
  * The kernel of a shift by `distance` pixels in Fourier space, t(j) = Σ_k e^{2πik(j − distance)/N}/N with the Nyquist frequency's real
  * part, as the host has it: sin πx/(N tan(πx/N)), for odd N sin πx/(N sin(πx/N)), with x = j − distance.
  */
-export function writeShiftKernel(distance: number, out: Float32Array): void {
+function writeShiftKernel(distance: number, out: Float32Array): void {
   const N = out.length;
   const below = N % 2 === 0 ? Math.tan : Math.sin;
   for (let j = 0; j < N; j++) {
@@ -147,7 +147,7 @@ export function writeShiftKernel(distance: number, out: Float32Array): void {
 }
 
 /** Copies the `side`×`side` patch that begins at element `at` of a plane with rows of `width`. */
-export function gatherPatch(plane: Floats, at: number, width: number, side: number, out: Float32Array): void {
+function gatherPatch(plane: Floats, at: number, width: number, side: number, out: Float32Array): void {
   for (let r = 0; r < side; r++) out.set(plane.subarray(at + r * width, at + r * width + side), r * side);
 }
 
@@ -160,7 +160,7 @@ export function scatterPatch(patch: Float32Array, plane: Floats, at: number, wid
 }
 
 /** (modes, N, N) planes as programs take the probe: [N, modes, N], both indices turned round. */
-export function turnedPlanes(plane: Floats, N: number, modes: number): Float32Array {
+function turnedPlanes(plane: Floats, N: number, modes: number): Float32Array {
   const out = new Float32Array(plane.length);
   eachTurned(N, modes, (ours, theirs) => {
     out[theirs] = plane[ours];
@@ -185,7 +185,7 @@ function eachTurned(N: number, modes: number, visit: (ours: number, theirs: numb
 }
 
 /** Waves of a pattern as they are stored, (modes, 2, N, N), from or to pairs of [N, modes, N]. */
-export function loadWaves(stored: Floats, N: number, modes: number, re: Float32Array, im: Float32Array): void {
+function loadWaves(stored: Floats, N: number, modes: number, re: Float32Array, im: Float32Array): void {
   eachRow(N, modes, (ours, theirs, imaginary) => {
     (imaginary ? im : re).set(stored.subarray(ours, ours + N), theirs);
   });

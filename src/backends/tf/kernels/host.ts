@@ -21,7 +21,7 @@ export interface HostMemory {
 /** Values that the shifted copies of a chunk hold: it bounds the memory, and from 3 to 10 million the speed is the same. */
 const CHUNK_VALUES = 5_000_000;
 
-export class HostKernels extends StandardKernels {
+class HostKernels extends StandardKernels {
   readonly #memory: HostMemory;
 
   constructor(tf: Tf, memory: HostMemory) {

@@ -56,7 +56,15 @@ export type {
   TrainOutput,
 } from './adapters/ptychodus/types.js';
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
-export { type BackendChoice, describeEngine, selectBackend } from './backends/select.js';
+export {
+  type BackendChoice,
+  type BackendLoader,
+  backendNames,
+  describeEngine,
+  openBackend,
+  registerBackend,
+  selectBackend,
+} from './backends/select.js';
 export {
   comparisonDefinition,
   convertDefinition,

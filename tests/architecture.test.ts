@@ -108,6 +108,20 @@ describe('the floors', () => {
     expect(imports).toBeGreaterThan(files.length / 2);
   });
 
+  it('wait for nothing while they load, so that require works', () => {
+    const waits = (node: ts.Node): boolean =>
+      !ts.isFunctionLike(node) &&
+      (ts.isAwaitExpression(node) ||
+        (ts.isForOfStatement(node) && node.awaitModifier !== undefined) ||
+        (ts.forEachChild(node, waits) ?? false));
+    const waiting = files.filter((file) => {
+      const text = readFileSync(join(source, file), 'utf8');
+      return text.includes('await') && waits(ts.createSourceFile(file, text, ts.ScriptTarget.Latest));
+    });
+    // The program itself, which nothing imports.
+    expect(waiting).toEqual(['cli/main.ts']);
+  });
+
   it.each([
     ['graph/ops.ts', '../model/network.js', 'goes up a floor'],
     ['config/schema.ts', '../report/png.js', 'goes across to another room of the same floor'],

@@ -97,7 +97,7 @@ export function probeGuessFromPatterns(amplitudes: Tensor<FloatArray>): ComplexI
   return { re: Float32Array.from(guess, (v) => v * scale), im: new Float32Array(area), shape: [side, side] };
 }
 
-/** Real and imaginary values of anything. */
+/** Real and imaginary parts. */
 type Parts = Pick<ComplexTensor<FloatArray>, 're' | 'im'>;
 
 /** Σ|P|² over the modes at each of `area` pixels. */

@@ -63,7 +63,7 @@ export interface PassSums {
 export interface WavePasses {
   /** `host`: SIMD on the processor; `program`: a tensor program on a backend. */
   readonly name: 'host' | 'program';
-  /** What runs it, for people. */
+  /** What computes, in words. */
   readonly description: string;
   readonly memory: FieldMemory;
   /** Works on the patterns `batch`; what the sums held before is overwritten. */

@@ -15,7 +15,7 @@ import { Value } from './value.js';
 export type StateValues = Map<string, Value>;
 
 interface Step extends NodePlan {
-  /** Positions of the values that nobody needs after this node. */
+  /** Positions of the values that no later node needs. */
   readonly frees: readonly number[];
   /** For a relu that its operand has done already: that operand. */
   readonly doneBy: number | undefined;

@@ -1,7 +1,7 @@
 /**
  * Layouts: in which order the axes of a value lie in memory. Axis j in memory is the value's axis `layout[j]`.
  *
- * Values stay in the layout that their maker likes until somebody needs another: convolutions like channels last, so that
+ * Values stay in the layout that they were made in until another is needed: convolutions like channels last, so that
  * the whole network runs without moving anything, and a transposition is nothing but another layout.
  */
 import type { Shape } from '../../core/tensor.js';

@@ -110,7 +110,7 @@ const reduce =
 /** Linear algebra and everything that only moves values. */
 const shapeLowerings: LoweringTable<ShapeOp> = {
   matmul: ({ node }, [a, b], kernels) => new Value(kernels, node.shape, kernels.matmul(a.get(), b.get())),
-  // Nothing is moved before somebody needs it.
+  // Nothing is moved until an op needs it.
   transpose: ({ node }, [x]) => x.as(node.shape, transposedLayout(x.layout, node.attrs.perm)),
   reshape: ({ node }, [x], kernels) => new Value(kernels, node.shape, kernels.tf.reshape(x.get(), [...node.shape])),
   concat: ({ node }, xs, kernels) => {
@@ -128,7 +128,7 @@ const shapeLowerings: LoweringTable<ShapeOp> = {
     const paddings = layout.map((axis): [number, number] => [node.attrs.before[axis], node.attrs.after[axis]]);
     return new Value(kernels, node.shape, kernels.tf.pad(x.get(layout), paddings), layout);
   },
-  // Only those who cannot broadcast by themselves pay for it.
+  // Only ops that cannot broadcast pay for it.
   broadcast: ({ node }, [x], kernels) => {
     const missing = node.shape.length - x.shape.length;
     if (missing === 0) return x.as(node.shape, x.layout);

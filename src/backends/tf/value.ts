@@ -10,7 +10,7 @@ interface Held {
 
 /**
  * Owns its tensors until {@link dispose}. A tensor may be smaller than the value ("loose"): then it is to be broadcast, and
- * whoever broadcasts by itself takes it as it is.
+ * ops that broadcast take it as it is.
  */
 export class Value {
   readonly shape: Shape;

@@ -40,8 +40,8 @@ export async function startWasm(
 }
 
 /**
- * The engine's runtime installs listeners for uncaught errors of the whole process, which throw them once more; errors
- * are for whoever owns the process.
+ * The engine's runtime installs listeners for uncaught errors of the whole process, which throw them once more; what
+ * becomes of errors is up to the program.
  */
 async function withoutListeners(start: () => Promise<void>): Promise<void> {
   const events = ['uncaughtException', 'unhandledRejection'] as const;

@@ -157,7 +157,7 @@ function checkShape(what: string, name: string, value: Tensor, shape: Shape): vo
   });
 }
 
-/** The caller keeps his arrays: what moves to the worker is a copy. */
+/** The caller keeps its arrays: what moves to the worker is a copy. */
 function copies(values: Tensors, names: readonly string[]): Arrays {
   return Object.fromEntries(names.map((name) => [name, new Float32Array(values[name].data)]));
 }

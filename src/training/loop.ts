@@ -22,8 +22,16 @@ import {
   type Monitor,
   monitorOf,
 } from './judge.js';
-import { batchesOf, DEFAULT_PREFETCH, type TrainPart } from './prefetch.js';
-import { Averages, batchFeeds, FedPrograms, scalarFeeds, type TrainableNetwork } from './programs.js';
+import {
+  Averages,
+  batchesOf,
+  batchFeeds,
+  DEFAULT_PREFETCH,
+  FedPrograms,
+  scalarFeeds,
+  type TrainableNetwork,
+  type TrainPart,
+} from './programs.js';
 import { Stepper } from './stepper.js';
 import { TrainingWatch } from './watch.js';
 

@@ -17,7 +17,7 @@ import { recordOfScale } from '../model/scale.js';
 import { labelsFor, networkOfScan, withLabels } from '../reconstruction/networkSpec.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
 import { monitorOf } from './judge.js';
-import type { TrainPart } from './prefetch.js';
+import type { TrainPart } from './programs.js';
 
 /** Scans to train and to validate on; without `test` a share of the training groups validates. */
 export interface TrainingData {

@@ -20,7 +20,7 @@ import { probeWeights } from '../reconstruction/stitching.js';
 import { contactSheet, type Tile } from '../report/contactSheet.js';
 import { renderAmplitude, renderPhase } from '../report/image.js';
 import { encodePng } from '../report/png.js';
-import { batchesOf, type TrainPart } from './prefetch.js';
+import { batchesOf, type TrainPart } from './programs.js';
 
 /** Where pictures go besides the folder. */
 export type ImageSink = (tag: string, epoch: number, png: Uint8Array) => Promise<void>;

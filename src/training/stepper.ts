@@ -9,12 +9,12 @@
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { Tensor } from '../core/tensor.js';
 import type { PositionRefiner } from '../model/positionRefiner.js';
-import type { LoadedBatch } from './prefetch.js';
 import {
   type Available,
   type Averages,
   batchFeeds,
   FedPrograms,
+  type LoadedBatch,
   scalarFeeds,
   type TrainableNetwork,
 } from './programs.js';

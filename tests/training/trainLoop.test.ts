@@ -6,7 +6,7 @@ import { createTensorflowBackend } from '../../src/backends/tf/backend.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { monitorOf } from '../../src/training/judge.js';
 import { type LoopState, type TrainLoopInput, trainLoop } from '../../src/training/loop.js';
-import { batchesOf } from '../../src/training/prefetch.js';
+import { batchesOf } from '../../src/training/programs.js';
 import { flatten, type ToyOptions, toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 
 let backend: Backend;

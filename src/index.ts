@@ -80,8 +80,7 @@ export {
   splitDefinition,
   trainingDefinition,
 } from './config/commands.js';
-export type { ConfigDefinition } from './config/definition.js';
-export { jsonSchemaOf } from './config/definition.js';
+export { type ConfigDefinition, jsonSchemaOf } from './config/definition.js';
 export { type DatasetFacts, finaliseTrainingConfig } from './config/finalise.js';
 export {
   type DerivedParams,
@@ -132,8 +131,7 @@ export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from '.
 export { fromNdarray, rawDataFromArrays, toNdarray } from './data/arrays.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
 export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './data/grouping/container.js';
-export type { LazyArray } from './data/grouping/groupedData.js';
-export { type GroupedData, type GroupedDataOptions, groupedData } from './data/grouping/groupedData.js';
+export { type GroupedData, type GroupedDataOptions, groupedData, type LazyArray } from './data/grouping/groupedData.js';
 export { type GroupingOptions, type Groups, groupScan } from './data/grouping/grouping.js';
 export { cachedGroups } from './data/grouping/groupingCache.js';
 export { inspectScan, type ScanInspection } from './data/inspect.js';
@@ -151,10 +149,11 @@ export type { ScanGeometry } from './data/scanFile.js';
 export { type ScanContent, type WriteScanOptions, writeScan } from './data/scanWriter.js';
 export { alignComplex, relativeObjectError } from './evaluation/align.js';
 export { type CheckOptions, checkReconstruction, type ReconstructionCheck } from './evaluation/checks.js';
-export type { ComparedImage } from './evaluation/comparison/image.js';
+export { alignForEvaluation, cutToCommonFrame } from './evaluation/commonFrame.js';
+export type { ComparedImage } from './evaluation/comparison/compared.js';
+export { compareForward, type ForwardOptions, type ForwardParity } from './evaluation/comparison/compareForward.js';
 export type { Floor, Measured } from './evaluation/comparison/measure.js';
-export { complexPearson, pearson } from './evaluation/correlation.js';
-export { alignForEvaluation, cutToCommonFrame } from './evaluation/evaluationFrame.js';
+export type { EvaluationReport, HalvesReport } from './evaluation/evaluationReport.js';
 export {
   bothFamilies,
   type MetricFloors,
@@ -163,21 +162,15 @@ export {
   scanImage,
   scanTotals,
 } from './evaluation/floors.js';
-export { fourierRingCorrelation, frcCrossing } from './evaluation/frc.js';
+export { fourierRingCorrelation, frcCrossing, type Resolution, type Resolutions } from './evaluation/frc.js';
 export { type HalfSetCorrelation, halfSetCorrelation } from './evaluation/halves.js';
 export type { EvaluatedImage, MetricPair } from './evaluation/images.js';
-export {
-  computeOverlapMetrics,
-  discOverlap,
-  type OverlapMetrics,
-  type OverlapOptions,
-} from './evaluation/overlap.js';
+export { computeOverlapMetrics, discOverlap, type OverlapMetrics, type OverlapOptions } from './evaluation/overlap.js';
 export { type ReferenceMetrics, type ReferenceOptions, referenceMetrics } from './evaluation/reference.js';
 export { type RegisterOptions, type Registration, registerImages } from './evaluation/register.js';
-export type { Resolution, Resolutions } from './evaluation/resolution.js';
-export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
+export { complexPearson, pearson, scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
 export { applyRegistration, shiftImage } from './evaluation/shift.js';
-export { type GaussianSsimOptions, gaussianSsim, uniformSsim } from './evaluation/ssim.js';
+export { type GaussianSsimOptions, gaussianSsim, uniformSsim } from './evaluation/similarity.js';
 export { type StandardMetrics, type StandardOptions, standardMetrics } from './evaluation/standard.js';
 export { type NpzFile, openNpz, writeNpz } from './formats/npz.js';
 export { encodeOnnx } from './formats/onnx/encode.js';
@@ -253,6 +246,7 @@ export { encodePng } from './report/png.js';
 export { type DetectorOptions, makeDefects } from './simulation/detector.js';
 export { imageObject, makeObject } from './simulation/objects.js';
 export { incoherentModes, makeProbe } from './simulation/probes.js';
+export { type SimulationRecipe, simulateRecipe } from './simulation/recipe.js';
 export { makeScan, withPositionErrors } from './simulation/scans.js';
 export { type SimulatedScan, simulateScan } from './simulation/simulateScan.js';
 export type { RefinedImage } from './solvers/refineImage.js';
@@ -288,17 +282,11 @@ export {
   trainModel,
 } from './training/train.js';
 export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from './workflows/bundle.js';
-export { compareForward, type ForwardOptions, type ForwardParity } from './workflows/compareForward.js';
-export { type ComparisonSummary, compareModels } from './workflows/compareModels.js';
+export { type ComparisonSummary, compareModels } from './workflows/compare.js';
 export { type ConversionSummary, convertWorkflow } from './workflows/convert.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from './workflows/demo.js';
 export { type Examination, examine } from './workflows/doctor.js';
-export {
-  type EvaluationReport,
-  evaluateHalvesWorkflow,
-  evaluateWorkflow,
-  type HalvesReport,
-} from './workflows/evaluate.js';
+export { evaluateHalvesWorkflow, evaluateWorkflow } from './workflows/evaluate.js';
 export { exportProduct, type ProductExportSummary } from './workflows/exportProduct.js';
 export { type ImportReport, importBundle } from './workflows/importBundle.js';
 export { type InferSummary, inferWorkflow } from './workflows/infer.js';
@@ -306,7 +294,7 @@ export { type LabelSummary, labelWorkflow } from './workflows/label.js';
 export { type OrientationReport, orientWorkflow } from './workflows/orient.js';
 export { importProduct, type ProductImportSummary, type ProductInfo, productInfo } from './workflows/product.js';
 export { reconstruct } from './workflows/reconstruct.js';
-export { type SimulationRecipe, simulateRecipe, simulateWorkflow } from './workflows/simulate.js';
+export { simulateWorkflow } from './workflows/simulate.js';
 export { type SolveSummary, solveWorkflow } from './workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from './workflows/split.js';
 export { type Services, type TrainSummary, trainWorkflow } from './workflows/train.js';

@@ -4,7 +4,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
-import { fitRamp, type PhaseRamp, removeRamp } from './ramp.js';
+import { fitRamp, type PhaseRamp, removeRamp } from './phase.js';
 
 type Image = ComplexImage<Float32Array | Float64Array>;
 

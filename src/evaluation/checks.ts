@@ -1,9 +1,8 @@
 /** Whether an image can be scored at all: looked at before any number is printed. */
 import { type Frame, intersectFrames, type ScanBounds } from '../reconstruction/frame.js';
-import { describeFrame } from './evaluationFrame.js';
+import { boundingBox, describeFrame } from './commonFrame.js';
 import type { EvaluatedImage } from './images.js';
 import { removePhasePlane } from './phase.js';
-import { boundingBox } from './score.js';
 
 /** What can be wrong with an image. */
 export type ProblemCode =

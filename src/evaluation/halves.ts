@@ -8,11 +8,10 @@ import { type ImageOptions, reconstructWith } from '../reconstruction/pipeline.j
 import type { PtychoModel } from '../reconstruction/ptychoModel.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { alignComplex } from './align.js';
+import { boundingBox } from './commonFrame.js';
+import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './frc.js';
 import { asComplex, cutImage, modulusOf } from './images.js';
-import { removePhasePlane } from './phase.js';
-import { removeRamp } from './ramp.js';
-import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './resolution.js';
-import { boundingBox } from './score.js';
+import { removePhasePlane, removeRamp } from './phase.js';
 
 /** How two halves of a scan agree. */
 export interface HalfSetCorrelation {

@@ -20,9 +20,8 @@ import {
   phaseOf,
   requireSameImage,
 } from './images.js';
-import { publishedMsSsim } from './msSsim.js';
 import { fitPlane } from './phase.js';
-import { uniformSsim } from './ssim.js';
+import { publishedMsSsim, uniformSsim } from './similarity.js';
 
 /** What is taken out of the phases before they are compared. */
 export type PhaseAlignment = 'plane' | 'mean';

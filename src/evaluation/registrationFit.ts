@@ -8,7 +8,7 @@
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import type { EvaluatedImage } from './images.js';
-import { fitRamp, type PhaseRamp, removeRamp } from './ramp.js';
+import { fitRamp, type PhaseRamp, removeRamp } from './phase.js';
 import { KERNEL_RADIUS, shiftByKernel } from './shift.js';
 
 type Image64 = ReturnType<typeof removeRamp>;

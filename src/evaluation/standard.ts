@@ -9,12 +9,10 @@
 import { spanOf } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import { alignComplex, relativeDistance } from './align.js';
+import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './frc.js';
 import { asComplex, type EvaluatedImage, type MetricPair, meanErrors, modulusOf, requireSameImage } from './images.js';
-import { wangMsSsim } from './msSsim.js';
-import { removePhasePlane } from './phase.js';
-import { removeRamp } from './ramp.js';
-import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './resolution.js';
-import { gaussianSsim } from './ssim.js';
+import { removePhasePlane, removeRamp } from './phase.js';
+import { gaussianSsim, wangMsSsim } from './similarity.js';
 
 /** What {@link standardMetrics} may know besides the images. */
 export interface StandardOptions {

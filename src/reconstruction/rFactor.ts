@@ -4,7 +4,7 @@
  */
 
 import { PtychoError } from '../core/errors.js';
-import { spreadIndices } from '../core/numbers.js';
+import { spreadIndices, valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { DiffractionModel } from '../physics/detector.js';
@@ -165,19 +165,32 @@ export async function scoreR(
   positions: { readonly xs: Float64Array; readonly ys: Float64Array } = { xs: raw.xcoords, ys: raw.ycoords },
 ): Promise<ImageRFactor | undefined> {
   if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
-  const indices = spreadIndices(raw.count, limit);
-  const n = indices.length;
-  const data = new Float32Array(n * raw.N * raw.N);
-  await raw.patterns.readAmplitudes(indices, data);
-  const scan = {
-    diffraction: { data, shape: [n, raw.N, raw.N] },
-    xs: Float64Array.from(indices, (i) => positions.xs[i]),
-    ys: Float64Array.from(indices, (i) => positions.ys[i]),
-    probe: scaleComplex(raw.probeGuess, probeFactor),
-    badPixels: raw.badPixels,
-  };
+  const n = Math.min(limit, raw.count);
+  const scan = await sampleScan(raw, n, scaleComplex(raw.probeGuess, probeFactor), positions);
   const { r, factor } = exposedRFactor(scan, stitched, { overlapCount: stitched.weight });
   return { image: r, constant: constantObjectRFactor(scan).best, patterns: n, probeScale: factor };
+}
+
+/**
+ * Evenly spaced patterns of a scan, in memory.
+ * @param positions where the patterns are, if not where they were measured
+ */
+export async function sampleScan(
+  raw: RawData,
+  count: number,
+  probe: ComplexTensor,
+  positions: { readonly xs: Float64Array; readonly ys: Float64Array } = { xs: raw.xcoords, ys: raw.ycoords },
+): Promise<MeasuredScan> {
+  const indices = spreadIndices(raw.count, count);
+  const data = new Float32Array(indices.length * raw.N * raw.N);
+  await raw.patterns.readAmplitudes(indices, data);
+  return {
+    diffraction: { data, shape: [indices.length, raw.N, raw.N] },
+    xs: valuesAt(positions.xs, indices),
+    ys: valuesAt(positions.ys, indices),
+    probe,
+    badPixels: raw.badPixels,
+  };
 }
 
 /** R of constant objects. */

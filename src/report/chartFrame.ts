@@ -1,7 +1,24 @@
-/** What every chart has around its curves: axes with ticks, a title and labels, as pixels and as SVG. */
+/** What every chart has around its curves: axes with ticks, a title and labels, as pixels and as SVG; text for SVG and HTML. */
 import { BLACK, type Canvas, type Colour } from './canvas.js';
 import { LETTER_HEIGHT, textLength, writeText } from './font.js';
-import { coordinate, escapeMarkup } from './svg.js';
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** The text with the characters escaped that markup reads; right between tags and inside quoted attributes. */
+export function escapeMarkup(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
+}
+
+/** A coordinate with two decimals at most, so that equal data gives equal, short files. */
+export function coordinate(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
 
 /** Where the curves go, pixels from the left and from the top. */
 export interface ChartBox {
@@ -31,12 +48,26 @@ export interface ChartFrame {
 }
 
 /** Okabe and Ito's colours: told apart by everybody, on white and on dark. */
-export const SERIES_COLOURS: readonly Colour[] = [
+const SERIES_COLOURS: readonly Colour[] = [
   [0, 114, 178],
   [213, 94, 0],
   [0, 158, 115],
   [204, 121, 167],
+  [86, 180, 233],
+  [230, 159, 0],
 ];
+/** How many curves have a colour of their own. */
+export const SERIES_COUNT = SERIES_COLOURS.length;
+
+/** The colour of the k-th curve, from 0. */
+export const seriesColour = (k: number): Colour => SERIES_COLOURS[k % SERIES_COUNT];
+
+/** The same in SVG: `#0072b2`. */
+export const svgColour = (k: number): string =>
+  `#${seriesColour(k)
+    .map((v) => v.toString(16).padStart(2, '0'))
+    .join('')}`;
+
 const GRID: Colour = [222, 222, 222];
 
 /** Draws the frame on a white canvas. */

@@ -8,9 +8,8 @@
 
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
-import { Canvas, textWidth } from './canvas.js';
+import { Canvas, GLYPH_HEIGHT, textWidth } from './canvas.js';
 import { type Colormap, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
-import { GLYPH_HEIGHT } from './glyphs.js';
 import { displayPhase, type PixelMask } from './phase.js';
 import type { Pixels } from './png.js';
 

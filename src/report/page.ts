@@ -11,10 +11,10 @@
  * });
  */
 
+import { escapeMarkup } from './chartFrame.js';
 import type { Colormap } from './colormaps.js';
 import { shortNumber } from './image.js';
 import { pngDataUri } from './png.js';
-import { escapeMarkup } from './svg.js';
 
 /** A picture and what is written under it. */
 export interface PagePicture {

@@ -4,9 +4,9 @@
  * @example
  * await writeFile('grey.png', encodePng({ width: 2, height: 1, channels: 1, data: Uint8Array.of(0, 255) }));
  */
-
-import { encode } from 'fast-png';
-import { PtychoError } from '../core/errors.js';
+import { decode, encode } from 'fast-png';
+import { messageOf, PtychoError } from '../core/errors.js';
+import type { Tensor } from '../core/tensor.js';
 
 /** 8-bit pixels, row by row from the top; one channel is grey, three are red, green, blue. */
 export interface Pixels {
@@ -64,5 +64,33 @@ export function encodeSmallPng(pixels: Pixels): Uint8Array {
       Math.round(sum[2] / count),
     ]);
     return encode({ width, height, channels: 1, depth: 8, data: indices, palette }, { zlib: { level: 9 } });
+  }
+}
+
+/** Weights of red, green and blue in brightness (ITU-R BT.709). */
+const LUMA = [0.2126, 0.7152, 0.0722] as const;
+
+/**
+ * The brightness of the bytes of a PNG file, (height, width), in the file's own numbers (0 … 255 or 65535); transparency is left out.
+ * @param origin where the bytes are from, for messages
+ * @throws PtychoError FILE_FORMAT for bytes that cannot be decoded
+ */
+export function pngBrightness(bytes: Uint8Array, origin: string): Tensor<Float64Array> {
+  const { width, height, channels, data, palette } = decoded(bytes, origin);
+  const brightness = (values: ArrayLike<number>, at: number) =>
+    LUMA[0] * values[at] + LUMA[1] * values[at + 1] + LUMA[2] * values[at + 2];
+  const pixels = Float64Array.from({ length: width * height }, (_, i) => {
+    if (palette) return brightness(palette[data[i]], 0);
+    return channels < 3 ? data[channels * i] : brightness(data, channels * i);
+  });
+  return { data: pixels, shape: [height, width] };
+}
+
+function decoded(bytes: Uint8Array, origin: string): ReturnType<typeof decode> {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    const message = `${origin} is no PNG picture that can be read: ${messageOf(error)}.`;
+    throw new PtychoError('FILE_FORMAT', message, { path: origin }, { cause: error });
   }
 }

@@ -7,9 +7,8 @@
 
 import { PtychoError } from '../core/errors.js';
 import { extentOf, meanOf } from '../core/numbers.js';
-import { BLACK, Canvas, type Colour, textWidth } from './canvas.js';
+import { BLACK, Canvas, type Colour, GLYPH_HEIGHT, textWidth } from './canvas.js';
 import { colourAt, VIRIDIS } from './colormaps.js';
-import { GLYPH_HEIGHT } from './glyphs.js';
 import { shortNumber } from './image.js';
 import type { Pixels } from './png.js';
 

@@ -14,7 +14,7 @@ import { readBadPixels } from '../data/prepare/masks.js';
 import { expectComplex64, expectReal } from '../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../formats/npyHeader.js';
 import { TiffFile } from '../formats/tiff.js';
-import { pngBrightness } from '../report/pngBrightness.js';
+import { pngBrightness } from '../report/png.js';
 import type { ImagePair } from './objects.js';
 import type { ScanPositions } from './scans.js';
 

@@ -16,9 +16,9 @@ import {
   writePictures,
   writeReconstruction,
 } from '../reconstruction/reconstructionFile.js';
-import { contactSheet, type Tile } from '../report/contactSheet.js';
+import { contactSheet, type Tile } from '../report/figure.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
-import { renderLossChart } from '../report/lossChart.js';
+import { renderLossChart } from '../report/loss.js';
 import { encodePng } from '../report/png.js';
 import type { SolvedImage } from './run.js';
 import type { SolverRecord } from './solve.js';

@@ -10,7 +10,7 @@ import { PtychoError } from '../core/errors.js';
 import { counted } from '../core/words.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { bundleConfig } from '../persistence/bundleConfig.js';
-import { compareModels } from '../workflows/compareModels.js';
+import { compareModels } from '../workflows/compare.js';
 import { trainWorkflow } from '../workflows/train.js';
 import { type ArmSource, armSourceOf } from './arms.js';
 import { fileOf, type Study } from './data.js';

@@ -17,7 +17,7 @@ import { Predictor } from '../reconstruction/predictor.js';
 import { stitchedPictures } from '../reconstruction/reconstructionFile.js';
 import { PatchStitcher } from '../reconstruction/stitch.js';
 import { probeWeights } from '../reconstruction/stitching.js';
-import { contactSheet, type Tile } from '../report/contactSheet.js';
+import { contactSheet, type Tile } from '../report/figure.js';
 import { renderAmplitude, renderPhase } from '../report/image.js';
 import { encodePng } from '../report/png.js';
 import { batchesOf, type TrainPart } from './programs.js';

@@ -15,7 +15,7 @@ import { withOutputFolder } from '../formats/outputs.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import { RECONSTRUCTION_FILES, stitchedPictures, wellCovered } from '../reconstruction/reconstructionFile.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
-import { renderLossCurve } from '../report/lossCurve.js';
+import { renderLossCurve } from '../report/loss.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
 import { inferWorkflow } from './infer.js';

@@ -13,7 +13,7 @@ import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { openScan, type PreparedScan } from '../data/preparedScan.js';
-import { comparisonPlot, knownObject } from '../evaluation/comparisonPlot.js';
+import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
@@ -182,7 +182,7 @@ async function inferPrepared(
   });
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
   if (config.comparison_plot) {
-    const plot = comparisonPlot(stitched, knownObject(raw), raw, config);
+    const plot = imageBesideTruth(stitched, knownObject(raw), raw, config);
     await writeAtomically(path.join(folder, 'comparison_plot.png'), encodePng(plot));
     files.push('comparison_plot.png');
   }

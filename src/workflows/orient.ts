@@ -5,7 +5,7 @@ import { findOrientation, type OrientationScore, type OrientationSearch } from '
 import { openTool } from '../data/preparedScan.js';
 import { checkPngName, writePng } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-import { contactSheet } from '../report/contactSheet.js';
+import { contactSheet } from '../report/figure.js';
 import { renderPhase } from '../report/image.js';
 
 /** What was found, in plain values: {@link OrientationSearch} without the images. */

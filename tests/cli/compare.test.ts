@@ -1,11 +1,9 @@
 /** How `compare` hands flags to its workflows and says what these did; the workflows themselves are replaced. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { forwardWorkflow } from '../../src/workflows/compareForward.js';
-import { compareModels } from '../../src/workflows/compareModels.js';
+import { compareModels, forwardWorkflow } from '../../src/workflows/compare.js';
 import { cli } from './capture.js';
 
-vi.mock('../../src/workflows/compareModels.js', () => ({ compareModels: vi.fn() }));
-vi.mock('../../src/workflows/compareForward.js', () => ({ forwardWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/compare.js', () => ({ compareModels: vi.fn(), forwardWorkflow: vi.fn() }));
 
 beforeEach(() => {
   vi.mocked(compareModels)

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { alignComplex, constantObjectError, relativeObjectError } from '../../src/evaluation/align.js';
-import { complexPearson, pearson } from '../../src/evaluation/correlation.js';
 import { fitPlane, removePhasePlane, wrap } from '../../src/evaluation/phase.js';
+import { complexPearson, pearson } from '../../src/evaluation/score.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { maxDifference, readGolden } from '../support/golden.js';
 import { describeShared } from '../support/shared.js';

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { cutImage, meanErrors, modulusOf, phaseOf } from '../../src/evaluation/images.js';
-import { publishedMsSsim } from '../../src/evaluation/msSsim.js';
 import { alignedPhase, METRIC_NAMES, publishedPsnr, referenceMetrics } from '../../src/evaluation/reference.js';
-import { uniformSsim } from '../../src/evaluation/ssim.js';
+import { publishedMsSsim, uniformSsim } from '../../src/evaluation/similarity.js';
 import { maxDifference, readGolden } from '../support/golden.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 

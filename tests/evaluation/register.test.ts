@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../src/core/rng.js';
 import type { ComplexImage } from '../../src/core/tensor.js';
-import { alignForEvaluation } from '../../src/evaluation/evaluationFrame.js';
+import { alignForEvaluation } from '../../src/evaluation/commonFrame.js';
 import { cutImage } from '../../src/evaluation/images.js';
 import { registerImages } from '../../src/evaluation/register.js';
 import { applyRegistration, shiftByKernel, shiftImage } from '../../src/evaluation/shift.js';

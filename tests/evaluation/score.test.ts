@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../src/core/tensor.js';
-import { boundingBox, scoreAgainstTruth } from '../../src/evaluation/score.js';
+import { boundingBox } from '../../src/evaluation/commonFrame.js';
+import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';

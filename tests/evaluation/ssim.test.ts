@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../src/core/tensor.js';
-import { gaussianSsim } from '../../src/evaluation/ssim.js';
+import { gaussianSsim } from '../../src/evaluation/similarity.js';
 import { makeObject } from '../../src/simulation/objects.js';
 
 const object = makeObject('lines', { rows: 40, cols: 37, seed: 2 });

@@ -3,7 +3,7 @@ import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { BLACK, Canvas, WHITE } from '../../src/report/canvas.js';
 import { colourAt, VIRIDIS } from '../../src/report/colormaps.js';
-import { contactSheet } from '../../src/report/contactSheet.js';
+import { contactSheet } from '../../src/report/figure.js';
 import { encodePng, type Pixels } from '../../src/report/png.js';
 import { renderScanMap } from '../../src/report/scanMap.js';
 

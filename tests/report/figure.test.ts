@@ -6,7 +6,7 @@ import { colourAt, TWILIGHT, VIRIDIS } from '../../src/report/colormaps.js';
 import { figure, inColumns, scaleBar, sideBySide } from '../../src/report/figure.js';
 import { LETTER_HEIGHT, textLength, writeText } from '../../src/report/font.js';
 import { renderPhase, renderValues } from '../../src/report/image.js';
-import { renderLossChart } from '../../src/report/lossChart.js';
+import { renderLossChart } from '../../src/report/loss.js';
 import { encodePng, type Pixels } from '../../src/report/png.js';
 
 const at = ({ width, data }: Pixels, x: number, y: number) => [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { renderCorrelationCurves } from '../../src/report/correlationCurves.js';
+import { renderCorrelationCurves } from '../../src/report/correlation.js';
 import { renderAmplitude } from '../../src/report/image.js';
-import { renderLossCurve } from '../../src/report/lossCurve.js';
+import { renderLossCurve } from '../../src/report/loss.js';
 import { renderPage } from '../../src/report/page.js';
 import { encodePng } from '../../src/report/png.js';
 import { expectWellFormed } from './markup.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pearson } from '../../src/evaluation/correlation.js';
+import { pearson } from '../../src/evaluation/score.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { linesObject, makeObject, OBJECT_KINDS, type ObjectKind, siemensStar } from '../../src/simulation/objects.js';
 import { makeProbe, type ProbeKind, structuredProbe } from '../../src/simulation/probes.js';

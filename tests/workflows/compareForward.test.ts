@@ -2,8 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/openDataset.js';
+import { compareForward } from '../../src/evaluation/comparison/compareForward.js';
 import { ForwardComparison } from '../../src/evaluation/comparison/forwardStatistics.js';
-import { compareForward, forwardWorkflow } from '../../src/workflows/compareForward.js';
+import { forwardWorkflow } from '../../src/workflows/compare.js';
 import { ComparisonFixture, N } from './comparisonFixture.js';
 
 let fixture: ComparisonFixture;

@@ -7,7 +7,7 @@ import type { ComplexImage } from '../../src/core/tensor.js';
 import { openSubset, Subset } from '../../src/evaluation/comparison/subset.js';
 import { METRIC_NAMES } from '../../src/evaluation/reference.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { compareModels } from '../../src/workflows/compareModels.js';
+import { compareModels } from '../../src/workflows/compare.js';
 import { COUNT, ComparisonFixture, text, windowOfTruth } from './comparisonFixture.js';
 
 let fixture: ComparisonFixture;

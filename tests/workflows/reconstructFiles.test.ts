@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { comparisonPlot } from '../../src/evaluation/comparisonPlot.js';
+import { imageBesideTruth } from '../../src/evaluation/besideTruth.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { chooseCropSide, scanBounds } from '../../src/reconstruction/frame.js';
 import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchRecords.js';
@@ -107,7 +107,7 @@ describe('pictures', () => {
 
   it('show image and truth alike when they are, whatever the gauge', () => {
     const plot = (turn: number) =>
-      comparisonPlot(stitched(turn), truth, { xcoords: xs, ycoords: ys }, { phase_vmin: null, phase_vmax: null });
+      imageBesideTruth(stitched(turn), truth, { xcoords: xs, ycoords: ys }, { phase_vmin: null, phase_vmax: null });
     const { width, height, data } = plot(0.7);
     // Both columns of tiles hold the same pixels but for their titles; a column is half of the sheet.
     const half = (width - 12) / 2;
@@ -121,7 +121,7 @@ describe('pictures', () => {
     expect(different).toBeGreaterThan(0);
     const elsewhere = { ...truth, re: truth.re.slice(0, 16), im: truth.im.slice(0, 16), shape: [4, 4] };
     const none = { phase_vmin: null, phase_vmax: null };
-    expect(() => comparisonPlot(stitched(), elsewhere, { xcoords: xs, ycoords: ys }, none)).toThrow(/share no pixel/);
+    expect(() => imageBesideTruth(stitched(), elsewhere, { xcoords: xs, ycoords: ys }, none)).toThrow(/share no pixel/);
   });
 });
 

@@ -13,7 +13,7 @@ import { readProductFile } from '../../src/persistence/product/read.js';
 import { reconstructStream } from '../../src/reconstruction/pipeline.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { ARM_SOURCES, armSourceOf } from '../../src/study/arms.js';
-import { compareModels } from '../../src/workflows/compareModels.js';
+import { compareModels } from '../../src/workflows/compare.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { reconstruct } from '../../src/workflows/reconstruct.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';

@@ -7,7 +7,7 @@ import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { VIRIDIS } from '../../report/colormaps.js';
 import { figure, inColumns, sideBySide } from '../../report/figure.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues } from '../../report/image.js';
-import { renderLossChart } from '../../report/lossChart.js';
+import { renderLossChart } from '../../report/loss.js';
 import type { Pixels } from '../../report/png.js';
 
 /** An image with its frame, as stitching leaves it; the uncertainty may be missing. */

@@ -2,8 +2,7 @@
 
 import { comparisonDefinition } from '../../config/commands.js';
 import { noun } from '../../core/words.js';
-import type { ForwardSummary } from '../../workflows/compareForward.js';
-import type { ComparisonSummary } from '../../workflows/compareModels.js';
+import type { ComparisonSummary, ForwardSummary } from '../../workflows/compare.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { consoleLevelOf, formatCount, formatTable } from '../terminal.js';
 
@@ -20,11 +19,8 @@ export const command = commandOf({
   level: (given, { debug }) => consoleLevelOf(given, debug),
   interrupted: 'stopping after this step; nothing is compared',
   work: async ({ config, services }) => {
-    if (config.forward) {
-      const { forwardWorkflow } = await import('../../workflows/compareForward.js');
-      return forwardText(await forwardWorkflow(config, services));
-    }
-    const { compareModels } = await import('../../workflows/compareModels.js');
+    const { compareModels, forwardWorkflow } = await import('../../workflows/compare.js');
+    if (config.forward) return forwardText(await forwardWorkflow(config, services));
     return summaryText(await compareModels(config, services));
   },
   text: (text) => text,

@@ -2,9 +2,9 @@
 
 import { evaluationDefinition } from '../../config/commands.js';
 import { noun } from '../../core/words.js';
+import type { EvaluationReport, HalvesReport } from '../../evaluation/evaluationReport.js';
+import type { Resolution, Resolutions } from '../../evaluation/frc.js';
 import type { METRIC_NAMES } from '../../evaluation/reference.js';
-import type { Resolution, Resolutions } from '../../evaluation/resolution.js';
-import type { EvaluationReport, HalvesReport } from '../../workflows/evaluate.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { commandOf } from '../run.js';
 import { formatCount, formatTable } from '../terminal.js';

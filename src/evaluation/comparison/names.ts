@@ -5,6 +5,7 @@
  * @example
  * parseArm('ptychi=recon.npz'); // { name: 'PtyChi', path: 'recon.npz' }
  */
+import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { PtychoError } from '../../core/errors.js';
 
 /** Networks. */
@@ -16,6 +17,12 @@ const CANONICAL: readonly string[] = [...NETWORK_NAMES, ...ITERATIVE_NAMES];
 const OTHER_WORDS: Readonly<Record<string, string>> = { pinn: 'PtychoPINN', 'pty-chi': 'PtyChi', pty_chi: 'PtyChi' };
 /** What may stand in a file name, an array name and a table. */
 const PLAIN = /^[A-Za-z][A-Za-z0-9_.-]{0,39}$/;
+
+/** A bundle that takes part, by the name it has in tables. */
+export interface NamedModel {
+  readonly name: string;
+  readonly path: string;
+}
 
 /** A name and the file that belongs to it. */
 export interface NamedPath {
@@ -46,7 +53,7 @@ export function canonicalName(written: string): string {
  * A bundle, `NAME=PATH`.
  * @throws PtychoError USAGE without a name, or with one that is reserved for iterative codes
  */
-export function parseModel(written: string): { readonly name: string; readonly path: string } {
+export function parseModel(written: string): NamedModel {
   const { name, path } = split(written);
   if (name === undefined) {
     throw new PtychoError('USAGE', `--model needs NAME=PATH, got ${JSON.stringify(written)}; write for instance PtychoPINN_gs2=${written}.`, {
@@ -62,6 +69,15 @@ export function parseModel(written: string): { readonly name: string; readonly p
     );
   }
   return { name: canonical, path };
+}
+
+/** The bundles of a configuration by their names, the published ones first. */
+export function namedModels(config: ComparisonConfig): NamedModel[] {
+  return [
+    ...(config.pinn_dir === null ? [] : [{ name: 'PtychoPINN', path: config.pinn_dir }]),
+    ...(config.baseline_dir === null ? [] : [{ name: 'Baseline', path: config.baseline_dir }]),
+    ...config.models.map(parseModel),
+  ];
 }
 
 /** A finished reconstruction, `FILE` or `NAME=FILE`. @throws PtychoError USAGE */

@@ -10,15 +10,9 @@ import { DebugDump } from '../../reconstruction/patchRecords.js';
 import { reconstructPrepared } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import { doubts, exposureDoubts, requireSide, scanForModel, scoreImage } from '../../reconstruction/scanForModel.js';
-import { checkImage } from './checkImage.js';
-import type { ComparedImage } from './image.js';
+import { type ComparedImage, checkImage } from './compared.js';
+import type { NamedModel } from './names.js';
 import { firstGroups, type Subset } from './subset.js';
-
-/** A bundle that takes part, by the name it has in tables. */
-export interface NamedModel {
-  readonly name: string;
-  readonly path: string;
-}
 
 /** What a model's image is made with. */
 export interface PredictionContext {

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { comparisonDefinition } from '../../../src/config/commands.js';
 import { resolveConfig } from '../../../src/config/resolve.js';
 import { comparisonConfigSchema } from '../../../src/config/schemas/comparison.js';
+import { sixDecimals } from '../../../src/evaluation/comparison/files.js';
+import { scanBox } from '../../../src/evaluation/comparison/measure.js';
 import {
   canonicalName,
   checkNames,
@@ -11,8 +13,6 @@ import {
   parseArm,
   parseModel,
 } from '../../../src/evaluation/comparison/names.js';
-import { scanBox } from '../../../src/evaluation/comparison/region.js';
-import { sixDecimals } from '../../../src/evaluation/comparison/tables.js';
 
 describe('names', () => {
   it.each([

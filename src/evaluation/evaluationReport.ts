@@ -1,14 +1,59 @@
-/** What an evaluation leaves on disk: `metrics.json`, `metrics.csv`, `frc.png`. */
-
+/** What an evaluation says and leaves on disk: `metrics.json`, `metrics.csv`, `frc.png`; of half sets `halves.json`. */
 import path from 'node:path';
-import type { BothFamilies } from '../evaluation/floors.js';
-import { METRIC_NAMES } from '../evaluation/reference.js';
-import { halfBitThreshold } from '../evaluation/resolution.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { type CsvCell, encodeCsv } from '../formats/textTable.js';
-import { renderCorrelationChart } from '../report/correlationChart.js';
+import type { Frame } from '../reconstruction/frame.js';
+import { renderCorrelationChart } from '../report/correlation.js';
 import { encodePng } from '../report/png.js';
-import type { EvaluationReport, HalvesReport } from './evaluate.js';
+import type { ReconstructionCheck } from './checks.js';
+import type { BothFamilies, MetricFloors } from './floors.js';
+import { halfBitThreshold } from './frc.js';
+import type { HalfSetCorrelation } from './halves.js';
+import { METRIC_NAMES } from './reference.js';
+import type { Registration } from './register.js';
+
+/** How well an image explains the measured patterns. */
+export interface EvaluatedRFactor {
+  readonly image: number;
+  /** Of the best constant object: what the image must beat. */
+  readonly constant: number;
+  /** What the amplitudes of the image were multiplied by. */
+  readonly factor: number;
+  readonly patterns: number;
+  /** Whose probe: the one beside the image, which it was made with, or that of the scan. */
+  readonly probe: 'reconstruction' | 'scan';
+}
+
+/** Everything that is known of an image when it was scored. */
+export interface EvaluationReport {
+  readonly reconstruction: string;
+  readonly truth: string;
+  /** False where the truth is the object of a measured scan, which somebody reconstructed: then nothing says what was resolved. */
+  readonly truthKnown: boolean;
+  /** The pixels that were compared, in pixels of the truth. */
+  readonly frame: Frame;
+  readonly check: ReconstructionCheck;
+  readonly registration?: Registration;
+  /** The shift that registration found was taken out. */
+  readonly moved: boolean;
+  readonly pixel_m?: number;
+  /** Undefined for an image that cannot be scored; `check` says why. */
+  readonly metrics?: BothFamilies;
+  readonly floors: MetricFloors;
+  readonly rFactor?: EvaluatedRFactor;
+  readonly notes: readonly string[];
+  /** Names of the files in `output_dir`. */
+  readonly files: readonly string[];
+}
+
+/** Two halves of a scan. */
+export interface HalvesReport {
+  readonly model: string;
+  readonly source: string;
+  readonly pixel_m?: number;
+  readonly halves: HalfSetCorrelation;
+  readonly files: readonly string[];
+}
 
 /** What {@link writeEvaluation} and {@link writeHalves} write. */
 export const EVALUATION_FILES = ['metrics.json', 'metrics.csv', 'frc.png'] as const;

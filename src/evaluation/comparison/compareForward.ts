@@ -6,31 +6,24 @@
  * const { statistics } = await compareForward('run1', 'run2', 'test.npz');
  * console.log(statistics.identical, statistics.difference.phase.max_abs);
  */
-import path from 'node:path';
-import type { Backend } from '../backends/backend.js';
-import { describeEngine, selectBackend } from '../backends/select.js';
-import { comparisonDefinition } from '../config/commands.js';
-import type { ComparisonConfig } from '../config/schemas/comparison.js';
-import { throwIfCancelled } from '../core/cancel.js';
-import { silentLogger } from '../core/log.js';
-import type { Services } from '../core/services.js';
-import type { ComplexTensor, Tensor } from '../core/tensor.js';
-import { createdBy } from '../core/version.js';
-import type { DiffractionDataset } from '../data/dataset.js';
-import type { RawData } from '../data/rawData.js';
-import { forwardPicture, type ShownPatch } from '../evaluation/comparison/forwardPicture.js';
-import { ForwardComparison, type ForwardStatistics } from '../evaluation/comparison/forwardStatistics.js';
-import { checkNames } from '../evaluation/comparison/names.js';
-import { type NamedModel, openForScan } from '../evaluation/comparison/predict.js';
-import { openSubset, Subset } from '../evaluation/comparison/subset.js';
-import { json, writeAtomically } from '../formats/outputFiles.js';
-import { withOutputFolder } from '../formats/outputs.js';
-import { completeConfig, type ScanInput } from '../reconstruction/inputs.js';
-import { Predictor } from '../reconstruction/predictor.js';
-import type { PtychoModel } from '../reconstruction/ptychoModel.js';
-import { scanForModel } from '../reconstruction/scanForModel.js';
-import { encodePng } from '../report/png.js';
-import { namedModels } from './compareModels.js';
+import type { Backend } from '../../backends/backend.js';
+import { describeEngine, selectBackend } from '../../backends/select.js';
+import { comparisonDefinition } from '../../config/commands.js';
+import type { ComparisonConfig } from '../../config/schemas/comparison.js';
+import { throwIfCancelled } from '../../core/cancel.js';
+import { silentLogger } from '../../core/log.js';
+import type { Services } from '../../core/services.js';
+import type { ComplexTensor, Tensor } from '../../core/tensor.js';
+import type { DiffractionDataset } from '../../data/dataset.js';
+import type { RawData } from '../../data/rawData.js';
+import { completeConfig, type ScanInput } from '../../reconstruction/inputs.js';
+import { Predictor } from '../../reconstruction/predictor.js';
+import type { PtychoModel } from '../../reconstruction/ptychoModel.js';
+import { scanForModel } from '../../reconstruction/scanForModel.js';
+import { ForwardComparison, type ForwardStatistics, type ShownPatch } from './forwardStatistics.js';
+import { checkNames, type NamedModel, namedModels } from './names.js';
+import { openForScan } from './predict.js';
+import { openSubset, Subset } from './subset.js';
 
 /** What the predictions of two bundles came to. */
 export interface ForwardParity {
@@ -42,12 +35,6 @@ export interface ForwardParity {
   readonly shown: readonly ShownPatch[];
   /** Mean |difference| of amplitude and phase of every pixel of a patch, (N, N). */
   readonly maps: { readonly amplitude: Float64Array; readonly phase: Float64Array };
-}
-
-/** The same as files. */
-export interface ForwardSummary extends ForwardParity {
-  readonly outputDir: string;
-  readonly files: readonly string[];
 }
 
 /** Which patterns and how; fields of `compare`, see docs/comparison.md. */
@@ -104,36 +91,8 @@ export async function compareForward(
   return withSubset(config, services, (raw) => compareOn(raw, config, services));
 }
 
-/** `compare --forward`: the same, with `forward_parity.json` and `forward_parity.png` in `output_dir`. */
-export async function forwardWorkflow(config: ComparisonConfig, services: Services = {}): Promise<ForwardSummary> {
-  const files = ['forward_parity.json', 'forward_parity.png'] as const;
-  const claim = { command: 'compare', overwrite: config.overwrite, results: files };
-  return withOutputFolder(config.output_dir, claim, services, (folder) =>
-    withSubset(config, services, async (raw) => {
-      const parity = await compareOn(raw, config, { ...services, signal: folder.signal }, () => folder.make());
-      const { names, statistics, patterns, shown, maps } = parity;
-      const write = (name: string, content: string | Uint8Array) =>
-        writeAtomically(path.join(config.output_dir, name), content);
-      await write(
-        'forward_parity.json',
-        json({
-          scan: raw.source,
-          models: namedModels(config),
-          patterns,
-          shown: shown.map(({ pattern }) => pattern),
-          ...statistics,
-          config,
-          provenance: services.provenance,
-          version: createdBy.version,
-        }),
-      );
-      await write('forward_parity.png', encodePng(forwardPicture(names, shown, maps)));
-      return { ...parity, outputDir: config.output_dir, files };
-    }),
-  );
-}
-
-async function withSubset<T>(
+/** Opens the scan of a comparison for some work. */
+export async function withSubset<T>(
   config: ComparisonConfig,
   { logger }: Services,
   work: (raw: RawData) => Promise<T>,
@@ -146,7 +105,11 @@ async function withSubset<T>(
   }
 }
 
-async function compareOn(
+/**
+ * Compares two bundles on an open scan.
+ * @param ready called when everything has been checked
+ */
+export async function compareOn(
   raw: RawData,
   config: ComparisonConfig,
   services: Services,

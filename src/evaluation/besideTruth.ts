@@ -6,12 +6,12 @@ import { frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reco
 import type { PhaseRange } from '../reconstruction/reconstructionFile.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
 import { VIRIDIS } from '../report/colormaps.js';
-import { contactSheet } from '../report/contactSheet.js';
+import { contactSheet } from '../report/figure.js';
 import { type Picture, renderValues, shortNumber } from '../report/image.js';
 import { displayPhase } from '../report/phase.js';
 import type { Pixels } from '../report/png.js';
 import { alignComplex } from './align.js';
-import { boundingBox } from './score.js';
+import { boundingBox } from './commonFrame.js';
 
 /**
  * The object of a scan, to compare with.
@@ -31,7 +31,7 @@ export function knownObject(raw: RawData): ComplexImage {
  * truth's gauge (one complex factor, one phase ramp); a picture and its truth have the same colours.
  * @throws PtychoError DATASET_SHAPE where image and truth share no pixel there
  */
-export function comparisonPlot(
+export function imageBesideTruth(
   stitched: StitchedImage,
   truth: ComplexImage,
   positions: { readonly xcoords: Float64Array; readonly ycoords: Float64Array },

@@ -1,71 +1,46 @@
-/**
- * `compare`: any number of models and finished reconstructions on the same patterns of one scan, as tables, arrays, pictures and
- * one page.
- *
- * @example
- * const { models } = await compareModels(comparisonConfigSchema.parse({
- *   pinn_dir: 'pinn', baseline_dir: 'baseline', arms: ['PtyChi=recon.npz'], test_data_file: 'test.npz', output_dir: 'compared',
- * }));
- * for (const { name, standard } of models) console.log(name, standard?.ssim.phase);
- */
+/** Any number of models and finished reconstructions on the same patterns of one scan, measured on the same pixels. */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend } from '../backends/backend.js';
-import { describeEngine, selectBackend } from '../backends/select.js';
-import type { ComparisonConfig } from '../config/schemas/comparison.js';
-import { throwIfCancelled } from '../core/cancel.js';
-import { PtychoError } from '../core/errors.js';
-import { type Logger, silentLogger } from '../core/log.js';
-import type { Services } from '../core/services.js';
-import type { ComplexImage } from '../core/tensor.js';
-import { isSimulation } from '../data/labels.js';
-import { openScan } from '../data/preparedScan.js';
-import type { RawData } from '../data/rawData.js';
-import { checkImage } from '../evaluation/comparison/checkImage.js';
-import { readFinished } from '../evaluation/comparison/finished.js';
-import type { ComparedImage } from '../evaluation/comparison/image.js';
-import { type Floor, floorsOf, type Measured, measure, metricNotes } from '../evaluation/comparison/measure.js';
-import { checkNames, parseArm, parseModel } from '../evaluation/comparison/names.js';
-import { type NamedModel, openForScan, predictImage } from '../evaluation/comparison/predict.js';
-import { placeAll, type RegisteredImage, register, scanBox } from '../evaluation/comparison/region.js';
-import { openSubset, Subset, scanRequest } from '../evaluation/comparison/subset.js';
-import { COMPARISON_RESULTS, writeComparison } from '../evaluation/comparison/write.js';
-import { type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-
-/** What a comparison came to. */
-export interface ComparisonSummary {
-  readonly models: readonly Measured[];
-  /** What images score that needed no reconstruction; empty where the scan has no truth. */
-  readonly floors: readonly Floor[];
-  /** The pixels that were compared, in pixels of the scan's object. */
-  readonly region: Frame;
-  /** Patterns of the scan file that every model got, ascending. */
-  readonly sampleIndices: Int32Array;
-  /** What must be known before the numbers are believed, a sentence each. */
-  readonly warnings: readonly string[];
-  readonly outputDir: string;
-  readonly files: readonly string[];
-}
+import type { Backend } from '../../backends/backend.js';
+import { describeEngine, selectBackend } from '../../backends/select.js';
+import type { ComparisonConfig } from '../../config/schemas/comparison.js';
+import { throwIfCancelled } from '../../core/cancel.js';
+import { PtychoError } from '../../core/errors.js';
+import { type Logger, silentLogger } from '../../core/log.js';
+import type { Services } from '../../core/services.js';
+import type { ComplexImage } from '../../core/tensor.js';
+import { isSimulation } from '../../data/labels.js';
+import { openScan } from '../../data/preparedScan.js';
+import type { RawData } from '../../data/rawData.js';
+import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
+import { type ComparedImage, checkImage, readFinished } from './compared.js';
+import {
+  type Comparison,
+  floorsOf,
+  type Measured,
+  measure,
+  metricNotes,
+  placeAll,
+  type RegisteredImage,
+  register,
+  scanBox,
+} from './measure.js';
+import { checkNames, type NamedModel, namedModels, parseArm } from './names.js';
+import { openForScan, predictImage } from './predict.js';
+import { openSubset, Subset, scanRequest } from './subset.js';
 
 /**
- * Compares models. Everything is checked before the first prediction; one model at a time is in memory, and its patterns stream
- * through it.
+ * Compares the models and reconstructions that a configuration names. Everything is checked before the first prediction; one model at a
+ * time is in memory, and its patterns stream through it.
  *
+ * @param ready called when everything has been checked
  * @throws PtychoError USAGE for names, DATASET_SHAPE and DATASET_VALUE for reconstructions that do not fit the scan or are zero
  * everywhere, CANCELLED, and those of bundles, scans, engines and files
  */
-export async function compareModels(config: ComparisonConfig, services: Services = {}): Promise<ComparisonSummary> {
-  const claim = { command: 'compare', overwrite: config.overwrite, results: COMPARISON_RESULTS };
-  return withOutputFolder(config.output_dir, claim, services, (folder) =>
-    compareInto(folder, config, { ...services, signal: folder.signal }),
-  );
-}
-
-async function compareInto(
-  folder: OwnedFolder,
+export async function compareImages(
   config: ComparisonConfig,
   services: Services,
-): Promise<ComparisonSummary> {
+  ready: () => Promise<void> = async () => {},
+): Promise<Comparison> {
   const logger = services.logger ?? silentLogger;
   const models = namedModels(config);
   const finished = [...config.arms.map(parseArm), ...tikeArm(config)];
@@ -88,7 +63,7 @@ async function compareInto(
       arms.push({ ...image, warnings: [...image.warnings, ...found] });
     }
     checkNames([...models, ...arms].map(({ name }) => name));
-    await folder.make();
+    await ready();
     const predicted = await predictAll(models, raw, { config, subset, services, logger });
     const images = [...predicted, ...arms];
     const registered: RegisteredImage[] = [];
@@ -107,38 +82,31 @@ async function compareInto(
     await step(services, 'measuring', measured.length, placed.length + 1);
     const floors = reference ? await floorsOf(raw, reference, region, config) : [];
     await step(services, 'measuring', measured.length + 1, placed.length + 1);
-    const warnings = [
-      ...(truth
-        ? []
-        : [
-            `${raw.source} holds no objectGuess, so there is nothing to measure against: pictures only, and every metric is NaN.`,
-          ]),
-      ...(truth && !isSimulation(raw.metadata)
-        ? [
-            `The objectGuess of ${raw.source} is a reference, no known truth: somebody reconstructed it. The numbers say how far images agree with it, and no resolution.`,
-          ]
-        : []),
-      ...measured.flatMap((one) => one.warnings),
-      ...metricNotes(measured),
-    ];
+    const warnings = [...doubtsOfTruth(raw), ...measured.flatMap((one) => one.warnings), ...metricNotes(measured)];
     for (const warning of warnings) logger.warn(warning);
     const sampleIndices = await subset.sampleIndices();
-    const files = await writeComparison({
-      config,
-      raw,
-      models: measured,
-      floors,
-      truth,
-      reference,
-      region,
-      sampleIndices,
-      warnings,
+    const { source, geometry, metadata } = raw;
+    return {
+      ...{ config, models: measured, floors, truth, reference, region, sampleIndices, warnings },
+      raw: { source, geometry, metadata },
       provenance: services.provenance,
-    });
-    return { models: measured, floors, region, sampleIndices, warnings, outputDir: config.output_dir, files };
+    };
   } finally {
     await raw.close();
   }
+}
+
+/** What must be known of what images are measured against. */
+function doubtsOfTruth({ objectGuess, source, metadata }: RawData): string[] {
+  if (!objectGuess) {
+    return [
+      `${source} holds no objectGuess, so there is nothing to measure against: pictures only, and every metric is NaN.`,
+    ];
+  }
+  if (isSimulation(metadata)) return [];
+  return [
+    `The objectGuess of ${source} is a reference, no known truth: somebody reconstructed it. The numbers say how far images agree with it, and no resolution.`,
+  ];
 }
 
 /** Tells how far it is, and lets signals be heard: metrics of a large image take seconds. @throws PtychoError CANCELLED */
@@ -146,15 +114,6 @@ async function step({ onProgress, signal }: Services, stage: string, done: numbe
   onProgress?.({ stage, done, total, unit: 'images' });
   await setImmediate();
   throwIfCancelled(signal, 'The comparison');
-}
-
-/** The bundles of a configuration by their names, the published ones first. */
-export function namedModels(config: ComparisonConfig): NamedModel[] {
-  return [
-    ...(config.pinn_dir === null ? [] : [{ name: 'PtychoPINN', path: config.pinn_dir }]),
-    ...(config.baseline_dir === null ? [] : [{ name: 'Baseline', path: config.baseline_dir }]),
-    ...config.models.map(parseModel),
-  ];
 }
 
 /** The arm whose name is in its file. */

@@ -1,9 +1,8 @@
 /** Bringing a reconstruction and the truth to the same pixels. */
 import { PtychoError } from '../core/errors.js';
 import { formatShape } from '../core/tensor.js';
-import { type Frame, frameOfObject, intersectFrames, scanBounds } from '../reconstruction/frame.js';
+import { type Frame, frameOfObject, intersectFrames, type ScanBounds, scanBounds } from '../reconstruction/frame.js';
 import { centreCut, cutImage, type EvaluatedImage } from './images.js';
-import { boundingBox } from './score.js';
 
 /** Two images of one shape. */
 export interface ImagePair<T extends EvaluatedImage = EvaluatedImage> {
@@ -80,3 +79,14 @@ export function cutToCommonFrame(
 /** A frame in words. */
 export const describeFrame = (f: Frame): string =>
   `${f.height}×${f.width} at y ${f.originYxPx[0]}, x ${f.originYxPx[1]}`;
+
+/** The pixels whose centres lie within the bounds: rows ⌈yMin⌉ … ⌊yMax⌋, columns ⌈xMin⌉ … ⌊xMax⌋. */
+export function boundingBox(bounds: ScanBounds): Frame {
+  const top = Math.ceil(bounds.yMin);
+  const left = Math.ceil(bounds.xMin);
+  return {
+    originYxPx: [top, left],
+    height: Math.floor(bounds.yMax) - top + 1,
+    width: Math.floor(bounds.xMax) - left + 1,
+  };
+}

@@ -1,4 +1,5 @@
-/** Reconstructions that other programs, or other runs, have finished. Contract: docs/comparison.md. */
+/** The images that are compared: what each is, whether it is worth comparing, and those that other programs or other runs have finished. */
+
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
 import { readText } from '../../data/metadata.js';
@@ -6,6 +7,7 @@ import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';
 import { type NpzFile, openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
+import type { ImageRFactor } from '../../reconstruction/rFactor.js';
 import {
   imageFile,
   placeOnScan,
@@ -13,8 +15,58 @@ import {
   readStoredImage,
   type ScanPlace,
 } from '../../reconstruction/storedImage.js';
-import type { ComparedImage } from './image.js';
+import { checkReconstruction } from '../checks.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
+
+/** An image before it is compared. */
+export interface ComparedImage {
+  readonly name: string;
+  /** Made here by a network, or finished before. */
+  readonly kind: 'bundle' | 'reconstruction';
+  readonly path: string;
+  readonly image: ComplexImage;
+  /** In pixels of the scan's object. */
+  readonly frame: Frame;
+  /** False where the image does not say where it lies: then it is centred on the scan, and registration has to find the rest. */
+  readonly frameKnown: boolean;
+  /** (rows, cols), not 0 where the image means something. */
+  readonly weight: Tensor;
+  /** What making it took; NaN where nobody knows. */
+  readonly seconds: number;
+  /** What it is, in words: `cnn_cbam, pinn, gridsize 2`, or the algorithm. */
+  readonly what: string;
+  /** Patterns that went into it; undefined where the file does not say. */
+  readonly patterns?: number;
+  readonly rFactor?: ImageRFactor;
+  /** What a reader of its numbers must know, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** Numbers of such an image would hide that something went wrong before. */
+const WORTHLESS = new Set(['empty', 'flat']);
+
+/**
+ * Looks at an image before it is compared. Single pixels that are no numbers are told: its metrics will be NaN, and shown so.
+ * @param what the image is, as the beginning of a sentence
+ * @returns what must be known of its numbers
+ * @throws PtychoError DATASET_VALUE for an image that is zero or one value everywhere, or holds no number at all
+ */
+export function checkImage(image: ComplexImage, weight: Tensor, what: string): string[] {
+  const { problems } = checkReconstruction(image, { weight: weight.data });
+  const worthless = problems.find(({ code }) => WORTHLESS.has(code));
+  const noNumber = image.re.every(
+    (v, i) => !(weight.data[i] > 0) || !Number.isFinite(v) || !Number.isFinite(image.im[i]),
+  );
+  if (worthless || noNumber) {
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${what} ${worthless?.code === 'flat' ? 'is one value everywhere' : noNumber && !worthless ? 'holds no finite number' : 'is zero everywhere'}: the model did not learn, or the scan is not of the kind it was made for; look at the run that made it.`,
+      { code: worthless?.code ?? 'not_finite' },
+    );
+  }
+  // How much of the compared pixels is covered is measured on these.
+  return problems.filter(({ code }) => code !== 'uncovered').map(({ message }) => `${what}: ${message}`);
+}
 
 /** What of a scan a finished reconstruction must fit. */
 export interface FinishedContext {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderLossCurve } from '../../src/report/lossCurve.js';
+import { renderLossCurve } from '../../src/report/loss.js';
 import { expectWellFormed } from './markup.js';
 
 const training = [10, 4, 1.5, 0.8, 0.4];

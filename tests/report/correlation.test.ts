@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { renderCorrelationCurves } from '../../src/report/correlationCurves.js';
+import { renderCorrelationCurves } from '../../src/report/correlation.js';
 import { expectWellFormed } from './markup.js';
 
 it('draws curves to Nyquist with both thresholds, gaps where there is no number', () => {

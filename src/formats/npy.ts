@@ -15,7 +15,7 @@ import {
   npyError,
   parseNpyHeader,
 } from './npyHeader.js';
-import { hostIsLittleEndian, npyPreamble } from './npyWrite.js';
+import { npyPreamble } from './npyWrite.js';
 import { allocate } from './zipArchive.js';
 
 /**
@@ -114,7 +114,7 @@ export function decoderOf(
   axes?: readonly number[],
 ): Pick<NpyDecoder, 'push' | 'finish'> {
   const { dtype, dataBytes, fortranOrder, littleEndian } = header;
-  const isPlain = hostIsLittleEndian && littleEndian && !fortranOrder && NPYJS_DTYPES.has(dtype);
+  const isPlain = littleEndian && !fortranOrder && NPYJS_DTYPES.has(dtype);
   const usesNpyjs = axes === undefined && isPlain && dataBytes <= NPYJS_BYTES;
   return usesNpyjs ? new PlainDecoder(header, origin) : new NpyDecoder(header, origin, axes);
 }
@@ -187,7 +187,7 @@ export class NpyDecoder {
       { length: complex ? 2 : 1 },
       () => new type.make(allocate(count * (type.outBytes ?? type.bytes), what)),
     );
-    if (type.direct && !complex && this.cursor.inOrder && hostIsLittleEndian && header.littleEndian) {
+    if (type.direct && !complex && this.cursor.inOrder && header.littleEndian) {
       const [{ buffer, byteLength }] = this.parts;
       this.rawBytes = new Uint8Array(buffer, 0, byteLength);
     }

@@ -140,6 +140,19 @@ export function parseNpyHeader(head: Uint8Array, origin: NpyOrigin): NpyHeader {
   return { dtype, littleEndian, fortranOrder, shape, itemSize, dataOffset, dataBytes };
 }
 
+/** The header of data that come without one, little endian. */
+export function headerOfData(dtype: NpyDtype, itemSize: number, shape: Shape, fortranOrder = false): NpyHeader {
+  return {
+    dtype,
+    itemSize,
+    shape,
+    fortranOrder,
+    littleEndian: true,
+    dataOffset: 0,
+    dataBytes: sizeOf(shape) * itemSize,
+  };
+}
+
 /**
  * Checks that as many bytes follow the header as its shape needs.
  * @throws PtychoError FILE_TRUNCATED for fewer, FILE_FORMAT for more.

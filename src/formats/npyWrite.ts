@@ -32,8 +32,6 @@ export interface StreamedNpyInput {
   readonly pieces: () => AsyncIterable<NumericArray>;
 }
 
-/** Node runs almost everywhere on little-endian machines; elsewhere the slow, always correct paths are taken. */
-export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const CHUNK_ELEMENTS = 1 << 18;
 
 const CODES: Readonly<Record<Exclude<NpyDtype, 'str'>, string>> = {
@@ -53,9 +51,9 @@ const CODES: Readonly<Record<Exclude<NpyDtype, 'str'>, string>> = {
   complex128: 'c',
 };
 
-/** Magic, version and header of an array with elements of `itemSize` bytes in the byte order of this machine. */
+/** Magic, version and header of an array with elements of `itemSize` bytes in little endian, the order of every machine that our engines run on. */
 export function npyPreamble(dtype: NpyDtype, itemSize: number, shape: Shape): Uint8Array {
-  const order = itemSize === 1 ? '|' : hostIsLittleEndian ? '<' : '>';
+  const order = itemSize === 1 ? '|' : '<';
   const descr = dtype === 'str' ? `${order}U${itemSize / 4}` : `${order}${CODES[dtype]}${itemSize}`;
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${formatShape(shape)}, }`;
   const length = Math.ceil((10 + text.length + 1) / 64) * 64;
@@ -71,6 +69,8 @@ export function npyPreamble(dtype: NpyDtype, itemSize: number, shape: Shape): Ui
 export interface NpyBytes {
   readonly size: number;
   readonly chunks: () => Iterable<Uint8Array>;
+  /** The same without the header. */
+  readonly values: () => Iterable<Uint8Array>;
 }
 
 /**
@@ -123,6 +123,7 @@ export function streamedNpyBytes({ dtype, shape, pieces }: StreamedNpyInput): {
 function withPreamble(preamble: Uint8Array, dataBytes: number, data: () => Iterable<Uint8Array>): NpyBytes {
   return {
     size: preamble.length + dataBytes,
+    values: data,
     *chunks() {
       yield preamble;
       yield* data();

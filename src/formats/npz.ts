@@ -15,7 +15,8 @@
  * }
  */
 import { PtychoError } from '../core/errors.js';
-import { type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../core/tensor.js';
+import { rowsAt } from '../core/numbers.js';
+import { type ComplexTensor, formatShape, sizeOf } from '../core/tensor.js';
 import { decoderOf, expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from './npy.js';
 import {
   checkDataBytes,
@@ -92,14 +93,7 @@ export class NpzFile {
    */
   async header(key: string): Promise<NpyHeader> {
     const member = this.memberOf(key);
-    let header = this.headers.get(key);
-    if (header === undefined) {
-      header = this.readHeader(key, member);
-      // Whoever asked gets the error; keeping the promise must not also report it as unhandled.
-      header.catch(() => {});
-      this.headers.set(key, header);
-    }
-    return header;
+    return once(this.headers, key, () => this.readHeader(key, member));
   }
 
   /**
@@ -163,7 +157,8 @@ export class NpzFile {
   async readRows(key: string, rows: RowSelection, rowAxes = 1): Promise<NpyArray> {
     const { header, indices } = await this.rowsOf(key, rows, rowAxes);
     const shape = [indices.length, ...header.shape.slice(rowAxes)];
-    if ((await this.rowAccess(key)) === 'resident') return takeRows(await this.resident(key), indices, shape);
+    if ((await this.rowAccess(key)) === 'resident')
+      return takeRows(await once(this.residents, key, () => this.read(key)), indices, shape);
     const dataBytes = sizeOf(shape) * header.itemSize;
     const decoder = new NpyDecoder({ ...header, shape, dataBytes }, this.origin(key));
     if (decoder.target !== undefined) {
@@ -185,7 +180,7 @@ export class NpzFile {
     const { header, indices } = await this.rowsOf(key, rows, rowAxes);
     const rowLength = sizeOf(header.shape.slice(rowAxes));
     if ((await this.rowAccess(key)) === 'resident') {
-      const { data } = expectReal(await this.resident(key), this.origin(key));
+      const { data } = expectReal(await once(this.residents, key, () => this.read(key)), this.origin(key));
       for (let i = 0; i < indices.length; i++) {
         out.set(data.subarray(indices[i] * rowLength, (indices[i] + 1) * rowLength), i * rowLength);
       }
@@ -243,26 +238,6 @@ export class NpzFile {
     return { header, indices };
   }
 
-  private resident(key: string): Promise<NpyArray> {
-    let array = this.residents.get(key);
-    if (array === undefined) {
-      array = this.read(key);
-      array.catch(() => {});
-      this.residents.set(key, array);
-    }
-    return array;
-  }
-
-  private spill(key: string, member: string): Promise<SpilledMember> {
-    let file = this.spilled.get(key);
-    if (file === undefined) {
-      file = SpilledMember.of(this.zip, member);
-      file.catch(() => {});
-      this.spilled.set(key, file);
-    }
-    return file;
-  }
-
   /** Reads rows by position; neighbouring rows in one go, several goes at a time. */
   private async readRowBytes(
     key: string,
@@ -272,7 +247,9 @@ export class NpzFile {
     rowAxes: number,
   ): Promise<void> {
     const member = this.memberOf(key);
-    const spilled = this.isCompressed(key) ? await this.spill(key, member) : undefined;
+    const spilled = this.isCompressed(key)
+      ? await once(this.spilled, key, () => SpilledMember.of(this.zip, member))
+      : undefined;
     const rowBytes = sizeOf(header.shape.slice(rowAxes)) * header.itemSize;
     let reads: Promise<void>[] = [];
     for (let from = 0, to = 0; from < rows.length; from = to) {
@@ -290,6 +267,18 @@ export class NpzFile {
   }
 }
 
+/** What `make` promises, asked for once. */
+function once<T>(kept: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  let promise = kept.get(key);
+  if (promise === undefined) {
+    promise = make();
+    // Whoever asked gets the error; keeping the promise must not also report it as unhandled.
+    promise.catch(() => {});
+    kept.set(key, promise);
+  }
+  return promise;
+}
+
 /** Names that a message lists. */
 const MOST_LISTED = 20;
 
@@ -302,15 +291,9 @@ export function listedKeys(keys: readonly string[]): string {
 
 function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): NpyArray {
   const rowLength = sizeOf(shape.slice(1));
-  const take = <T extends NumericArray>(data: T): T => {
-    const out = new (data.constructor as new (length: number) => T)(rows.length * rowLength);
-    rows.forEach((row, i) => {
-      out.set(data.subarray(row * rowLength, (row + 1) * rowLength), i * rowLength);
-    });
-    return out;
-  };
-  if (array.kind === 'real') return { ...array, shape, data: take(array.data) };
-  if (array.kind === 'complex') return { ...array, shape, re: take(array.re), im: take(array.im) };
+  if (array.kind === 'real') return { ...array, shape, data: rowsAt(array.data, rowLength, rows) };
+  if (array.kind === 'complex')
+    return { ...array, shape, re: rowsAt(array.re, rowLength, rows), im: rowsAt(array.im, rowLength, rows) };
   const strings = Array.from(rows).flatMap((row) => array.strings.slice(row * rowLength, (row + 1) * rowLength));
   return { ...array, shape, strings };
 }

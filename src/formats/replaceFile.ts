@@ -108,6 +108,24 @@ export class TemporaryFile {
   }
 }
 
+/**
+ * Has `fill` write a folder under a temporary name, then puts it in place in one step; nothing, or an empty folder, may be there.
+ * @throws PtychoError OUTPUT_UNWRITABLE; a PtychoError of `fill` passes through.
+ */
+export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const target = resolve(path);
+  await removeLeftovers(dirname(target), basename(target));
+  const temporary = join(dirname(target), temporaryName(basename(target)));
+  try {
+    await mkdir(temporary);
+    await fill(temporary);
+    await rename(temporary, target);
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true });
+    throw unwritable(path, cause);
+  }
+}
+
 /** Where a path leads, and the permissions of what is there. */
 export interface OutputTarget {
   /** With links followed. */

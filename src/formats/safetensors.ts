@@ -35,7 +35,6 @@ const ALIGNMENT = 64;
 /** The limit that the format's own implementation puts on a header. */
 const MAX_HEADER_BYTES = 100_000_000;
 const METADATA = '__metadata__';
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
  * Writes float32 tensors as one safetensors file.
@@ -74,7 +73,7 @@ export function encodeSafetensors(tensors: Readonly<Record<string, Tensor>>): En
   let offset = start;
   for (const name of names) {
     const { data } = tensors[name];
-    bytes.set(rawBytes(data), offset);
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     entries.set(name, { offset, length: data.byteLength });
     offset += data.byteLength;
   }
@@ -167,26 +166,12 @@ export function decodeSafetensors(bytes: Uint8Array, source = 'safetensors file'
   return { tensors: Object.fromEntries(tensors), entries };
 }
 
-/** The little-endian bytes of an array. */
-function rawBytes(data: Float32Array): Uint8Array {
-  if (littleEndian) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const out = new DataView(new ArrayBuffer(data.byteLength));
-  data.forEach((v, i) => {
-    out.setFloat32(4 * i, v, true);
-  });
-  return new Uint8Array(out.buffer);
-}
-
-/** A view of the floats at `range`, a copy where the host cannot look at them in place. */
+/** A view of the floats at `range`, a copy where they are not aligned. */
 function floatsAt(bytes: Uint8Array, { offset, length }: ByteRange): Float32Array {
   const at = bytes.byteOffset + offset;
-  if (littleEndian) {
-    return at % 4 === 0
-      ? new Float32Array(bytes.buffer, at, length / 4)
-      : new Float32Array(new Uint8Array(bytes.subarray(offset, offset + length)).buffer);
-  }
-  const view = new DataView(bytes.buffer, at, length);
-  return Float32Array.from({ length: length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+  return at % 4 === 0
+    ? new Float32Array(bytes.buffer, at, length / 4)
+    : new Float32Array(new Uint8Array(bytes.subarray(offset, offset + length)).buffer);
 }
 
 /** The first key that an object of this (valid) JSON text holds twice; JSON.parse would keep the last one silently. */

@@ -5,14 +5,14 @@
  * await verifyBundle('run'); // throws a sentence with member and byte where it is not
  * await extractBundle('run', { output_dir: 'members' });
  */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { sizeOf } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { removeLeftovers, temporaryName, unwritable } from '../formats/replaceFile.js';
+import { replaceFolder } from '../formats/replaceFile.js';
 import { encodeModels, locateBundle, type Manifest, openMembers } from '../persistence/bundle.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
@@ -105,15 +105,8 @@ export async function extractBundle(
     return { path: source.path, output_dir, files: [...members.keys()] };
   }
   await makeOutputFolder(path.dirname(target));
-  await removeLeftovers(path.dirname(target), path.basename(target));
-  const temporary = path.join(path.dirname(target), temporaryName(path.basename(target)));
-  try {
-    await mkdir(temporary);
-    for (const [name, bytes] of members) await writeAtomically(path.join(temporary, name), bytes);
-    await rename(temporary, target);
-  } catch (cause) {
-    await rm(temporary, { recursive: true, force: true });
-    throw unwritable(output_dir, cause);
-  }
+  await replaceFolder(output_dir, async (folder) => {
+    for (const [name, bytes] of members) await writeAtomically(path.join(folder, name), bytes);
+  });
   return { path: source.path, output_dir, files: [...members.keys()] };
 }

@@ -1,10 +1,9 @@
 /** Arrays in frames: the table in the header, and the bytes that follow it. */
 import { z } from 'zod';
-import { PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, type NumericArray, type Shape, sizeOf, type Tensor } from '../../core/tensor.js';
 import { type NpyArray, NpyDecoder } from '../../formats/npy.js';
-import type { NpyDtype, NpyHeader } from '../../formats/npyHeader.js';
-import { hostIsLittleEndian, npyBytes } from '../../formats/npyWrite.js';
+import { headerOfData, type NpyDtype } from '../../formats/npyHeader.js';
+import { npyBytes } from '../../formats/npyWrite.js';
 
 /** Bytes of an element of each type that goes over the pipe. */
 export const DTYPE_BYTES = {
@@ -70,18 +69,10 @@ export function decodeBlob(entry: InlineBlob, bytes: Uint8Array, origin: string)
   const { dtype, shape } = entry;
   const view = VIEWS[dtype];
   const buffer = bytes.buffer as ArrayBuffer;
-  if (view && hostIsLittleEndian && bytes.byteLength === buffer.byteLength) {
+  if (view && bytes.byteLength === buffer.byteLength) {
     return { kind: 'real', dtype, shape, data: new view(buffer) };
   }
-  const header: NpyHeader = {
-    dtype,
-    shape,
-    littleEndian: true,
-    fortranOrder: false,
-    itemSize: DTYPE_BYTES[dtype],
-    dataOffset: 0,
-    dataBytes: bytes.length,
-  };
+  const header = headerOfData(dtype, DTYPE_BYTES[dtype], shape);
   const decoder = new NpyDecoder(header, { path: origin, member: entry.name });
   decoder.push(bytes);
   return decoder.finish();
@@ -92,11 +83,7 @@ export type OutgoingArray = Tensor<NumericArray> | ComplexTensor<Float32Array | 
 
 /** Entry and bytes of an array. Complex numbers are copied here; real ones are sent from where they lie. */
 export function encodeBlob(blobName: string, array: OutgoingArray): { entry: InlineBlob; chunks: Uint8Array[] } {
-  if (!hostIsLittleEndian) {
-    throw new PtychoError('FORMAT_UNSUPPORTED', 'The pipe worker runs on little-endian machines only.', {});
-  }
-  // As in a .npy file, without its header.
-  const [, ...chunks] = npyBytes(array).chunks();
+  const chunks = [...npyBytes(array).values()];
   const dtype = 're' in array ? (array.re.BYTES_PER_ELEMENT === 4 ? 'complex64' : 'complex128') : dtypeName(array.data);
   return { entry: { name: blobName, dtype, shape: [...array.shape] }, chunks };
 }

@@ -1,8 +1,9 @@
 /** Attributes and text of HDF5 files. */
 
 import { NpyDecoder, type RealNpyArray } from '../npy.js';
+import { headerOfData } from '../npyHeader.js';
 import { type Hdf5Metadata, typeOf } from './header.js';
-import type { Hdf5Module } from './library.js';
+import { type Hdf5Module, withMemory } from './library.js';
 
 /** What an attribute holds: numbers of every type become doubles, integers beyond 2⁵³ are left out. */
 export type Hdf5Value = string | number | boolean | readonly string[] | readonly number[];
@@ -36,8 +37,7 @@ export function arrayOfAttribute(m: Hdf5Module, id: bigint, path: string, name: 
   const bytes = metadata.size * metadata.total_size;
   if (metadata.shape === null || bytes === 0 || !(bytes <= MAX_ATTRIBUTE_BYTES)) return undefined;
   if (type.kind !== 'numbers' || type.dtype.startsWith('complex')) return undefined;
-  const header = { ...type, littleEndian: true, fortranOrder: false, shape: metadata.shape, dataOffset: 0 };
-  const decoder = new NpyDecoder({ ...header, dataBytes: bytes }, { path, member: name });
+  const decoder = new NpyDecoder(headerOfData(type.dtype, type.itemSize, metadata.shape), { path, member: name });
   withMemory(m, bytes, (at) => {
     if (m.get_attribute_data(id, path, name, BigInt(at)) >= 0) decoder.push(m.HEAPU8.subarray(at, at + bytes));
   });
@@ -82,14 +82,4 @@ function stringsIn(
     reclaim(at);
     return strings;
   });
-}
-
-function withMemory<T>(m: Hdf5Module, bytes: number, work: (at: number) => T): T {
-  const at = m._malloc(Math.max(1, bytes));
-  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
-  try {
-    return work(at);
-  } finally {
-    m._free(at);
-  }
 }

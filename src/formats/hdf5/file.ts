@@ -17,7 +17,7 @@ import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { lettersOf } from '../byteSource.js';
 import { withFileSource } from '../fileSource.js';
 import { expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from '../npy.js';
-import { type NpyOrigin, npyError } from '../npyHeader.js';
+import { headerOfData, type NpyOrigin, npyError } from '../npyHeader.js';
 import { arrayOfAttribute, type Hdf5Value, readStrings, valueOfAttribute } from './attributes.js';
 import {
   checkFilters,
@@ -194,8 +194,8 @@ export class Hdf5File extends Hdf5Tree {
       return { kind: 'text', dtype: 'str', strings, shape };
     }
     const { dtype, itemSize } = numbersOf(header, origin);
-    const axes = columnMajor ? { shape: [...shape].reverse(), fortranOrder: true } : { shape, fortranOrder: false };
-    const decoder = new NpyDecoder({ dtype, itemSize, dataBytes, littleEndian: true, dataOffset: 0, ...axes }, origin);
+    const axes = columnMajor ? [...shape].reverse() : shape;
+    const decoder = new NpyDecoder(headerOfData(dtype, itemSize, axes, columnMajor), origin);
     for (const { start, count } of slabs(shape, itemSize)) {
       this.readBlock(header, start, count, (bytes) => decoder.push(bytes));
     }

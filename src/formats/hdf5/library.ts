@@ -267,3 +267,22 @@ function isCrash(error: unknown): boolean {
 function causesIn(printed: string): string[] {
   return Array.from(printed.matchAll(/^\s*#\d+: .*?\(\): (.+)$/gm), (match) => match[1].trim());
 }
+
+/** Calls `work` with room in the library's memory. */
+export function withMemory<T>(m: Hdf5Module, bytes: number, work: (at: number) => T): T {
+  const at = m._malloc(Math.max(1, bytes));
+  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
+  try {
+    return work(at);
+  } finally {
+    m._free(at);
+  }
+}
+
+/** {@link withMemory} that holds these bytes. */
+export function withBytes<T>(m: Hdf5Module, bytes: Uint8Array, work: (at: number) => T): T {
+  return withMemory(m, bytes.length, (at) => {
+    m.HEAPU8.set(bytes, at);
+    return work(at);
+  });
+}

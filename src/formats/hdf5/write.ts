@@ -26,7 +26,7 @@ import {
   textMetadata,
   writeDtypeOf,
 } from './header.js';
-import { type Hdf5Access, Hdf5Library, type Hdf5Module, realPath } from './library.js';
+import { type Hdf5Access, Hdf5Library, type Hdf5Module, realPath, withBytes, withMemory } from './library.js';
 import { split } from './links.js';
 
 export type { Hdf5WriteDtype } from './header.js';
@@ -114,7 +114,7 @@ export class Hdf5Writer {
     }
     const dtype = writeDtypeOf(input);
     const itemSize = itemSizeOf(dtype);
-    const bytes = npyBytes(input);
+    const { values } = npyBytes(input);
     const pieces = storage.chunks !== undefined || compressed(storage) || sizeOf(shape) * itemSize > SLAB_BYTES;
     const metadata = dtypeMetadata(dtype);
     if (pieces && sizeOf(shape) > 0 && shape.length > 0) {
@@ -124,7 +124,7 @@ export class Hdf5Writer {
       this.fill(path, input, 0);
       return;
     }
-    const whole = Buffer.concat([...bytes.chunks()].slice(1));
+    const whole = Buffer.concat([...values()]);
     this.create(path, (m, name) =>
       withBytes(m, whole, (at) => m.create_dataset(this.id, name, BigInt(at), { ...metadata, ...extent(shape) })),
     );
@@ -175,7 +175,7 @@ export class Hdf5Writer {
       }
       const array = attributeArray(value as Exclude<Hdf5AttributeInput, string | readonly string[]>);
       const metadata = { ...dtypeMetadata(writeDtypeOf(array)), ...extent(array.shape) };
-      const bytes = Buffer.concat([...npyBytes(array).chunks()].slice(1));
+      const bytes = Buffer.concat([...npyBytes(array).values()]);
       this.call(where, (m) =>
         withBytes(m, bytes, (at) => m.create_attribute(this.id, absolute(path), name, BigInt(at), metadata)),
       );
@@ -232,10 +232,7 @@ export class Hdf5Writer {
   /** Writes the values of `input` to the rows from `first` on, in slabs. */
   private fill(path: string, input: Exclude<NpyInput, { strings: unknown }>, first: number): void {
     const itemSize = itemSizeOf(writeDtypeOf(input));
-    const chunks = npyBytes(input).chunks();
-    const stream = chunks[Symbol.iterator]();
-    // The first piece is the header of a .npy file.
-    stream.next();
+    const stream = npyBytes(input).values()[Symbol.iterator]();
     let piece: Uint8Array = new Uint8Array(0);
     for (const { start, count } of slabs(input.shape, itemSize)) {
       const bytes = sizeOf(count) * itemSize;
@@ -302,23 +299,6 @@ function rowsInMegabyte(shape: Shape, itemSize: number, isCompressed: boolean): 
   const rowBytes = sizeOf(shape.slice(1)) * itemSize;
   const rows = isCompressed && shape.length > 2 ? 1 : Math.max(1, Math.floor(2 ** 20 / rowBytes));
   return Math.min(shape[0], rows);
-}
-
-function withBytes(m: Hdf5Module, bytes: Uint8Array, work: (at: number) => number): number {
-  return withMemory(m, bytes.length, (at) => {
-    m.HEAPU8.set(bytes, at);
-    return work(at);
-  });
-}
-
-function withMemory(m: Hdf5Module, bytes: number, work: (at: number) => number): number {
-  const at = m._malloc(Math.max(1, bytes));
-  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
-  try {
-    return work(at);
-  } finally {
-    m._free(at);
-  }
 }
 
 /** What the file system says comes before what the library makes of it. */

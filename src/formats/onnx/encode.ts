@@ -10,7 +10,7 @@ import { formatShape, sameShape, sizeOf, type Tensor } from '../../core/tensor.j
 import { type GraphNode, isOp, type OpName } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import { type BatchAxes, findBatchAxes } from './batch.js';
-import { imageLowerings } from './lowerImages.js';
+import { imageLowerings } from './images.js';
 import { elementLowerings, type LowerContext, type Lowering, type LoweringTable, shapeLowerings } from './lowering.js';
 import { Emitter, encodeModel, type OnnxValue } from './model.js';
 

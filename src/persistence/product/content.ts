@@ -92,8 +92,7 @@ export function contentHash(product: Product, patternsHash?: string): string {
     }
     const dtype = 're' in input ? 'complex64' : (input.dtype ?? dtypeOf(input.data));
     hash.add(`${key} ${dtype} ${formatShape(input.shape)}\n`);
-    // The first piece is the header of a .npy file.
-    for (const piece of [...npyBytes(input).chunks()].slice(1)) hash.add(piece);
+    for (const piece of npyBytes(input).values()) hash.add(piece);
   };
   for (const [key, input] of productArrays(product)) add(key, input);
   if (product.raw_data !== undefined) {

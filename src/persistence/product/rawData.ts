@@ -6,7 +6,7 @@ import { RAW_GROUP } from '../../data/readers/keys.js';
 import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { type Hdf5Header, numbersOf } from '../../formats/hdf5/header.js';
 import { NpyDecoder } from '../../formats/npy.js';
-import { npyError } from '../../formats/npyHeader.js';
+import { headerOfData, npyError } from '../../formats/npyHeader.js';
 import { RAW_KEYS, SEAL_KEY } from './content.js';
 import type { PatternDtype, ProductPatterns, ProductRawData } from './product.js';
 
@@ -94,11 +94,7 @@ function readRows(file: Hdf5File, header: Hdf5Header, from: number, rows: number
   const { dtype, itemSize } = numbersOf(header, origin);
   const rest = header.shape.slice(1);
   const shape = [rows, ...rest];
-  const dataBytes = sizeOf(shape) * itemSize;
-  const decoder = new NpyDecoder(
-    { dtype, itemSize, shape, dataBytes, littleEndian: true, fortranOrder: false, dataOffset: 0 },
-    origin,
-  );
+  const decoder = new NpyDecoder(headerOfData(dtype, itemSize, shape), origin);
   file.readBlock(header, [from, ...rest.map(() => 0)], shape, (bytes) => decoder.push(bytes));
   const array = decoder.finish();
   if (array.kind !== 'real') throw npyError('DATASET_VALUE', origin, 'holds no real numbers.');

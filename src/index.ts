@@ -271,7 +271,7 @@ export {
   type StudySummary,
   type VerificationReport,
   verifyFinishedStudy,
-} from './study/doseOverlap.js';
+} from './workflows/study.js';
 export {
   type TrainedModel,
   type TrainingData,

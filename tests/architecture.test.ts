@@ -15,8 +15,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ['reconstruction'],
   ['solvers', 'evaluation'],
   ['training'],
-  ['workflows'],
   ['study'],
+  ['workflows'],
   ['adapters'],
   ['cli'],
 ];

@@ -4,40 +4,29 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { simulationDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
-import type { StudyConfig } from '../config/schemas/study.js';
 import { convertConfigSchema, splitConfigSchema } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { openSurveyed } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
-import { computeOverlapMetrics, overlapSubset, writeOverlap } from '../evaluation/overlap.js';
+import { convertScan, splitScan } from '../data/rewriteScan.js';
+import { computeOverlapMetrics, OVERLAP_FILES, overlapSubset, writeOverlap } from '../evaluation/overlap.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { convertWorkflow } from '../workflows/convert.js';
-import { simulateWorkflow } from '../workflows/simulate.js';
-import { splitWorkflow } from '../workflows/split.js';
+import { simulateToFile } from '../simulation/writeSimulation.js';
+import { warnOfLonelyPatterns } from '../solvers/scan.js';
 import {
   doseName,
   type Job,
-  OVERLAP_FILES,
   overlapFolder,
   patched,
   SPLITS,
+  type Study,
   stepId,
   validation,
   viewScan,
 } from './layout.js';
 import type { Step } from './steps.js';
-
-/** A study that is being worked on. */
-export interface Study {
-  readonly folder: string;
-  readonly config: StudyConfig;
-  /** The file that it was read from, for messages. */
-  readonly origin: string;
-  /** Work in a folder that holds something else under the study's names. */
-  readonly overwrite?: boolean;
-}
 
 const at = ({ folder }: Study, name: string): string => path.join(folder, name);
 
@@ -74,7 +63,9 @@ export function simulateStep(study: Study, dose: number): Step {
     outputs: [patched(dose)],
     folder: `phase_c/${doseName(dose)}`,
     async run({ services }) {
-      const { count, N } = await simulateWorkflow(resolved.config, services);
+      const { count, N } = await simulateToFile(resolved.config, services, (scan) =>
+        warnOfLonelyPatterns(scan, services.logger),
+      );
       services.logger.info(
         `${counted(count, 'pattern')} of ${N} × ${N}, ${dose} photons each, with their patches of the object.`,
       );
@@ -94,11 +85,8 @@ export function splitStep(study: Study, dose: number): Step {
     outputs: SPLITS.map((part) => patched(dose, part)),
     async run({ services }) {
       const source = at(study, patched(dose));
-      const cut = await splitWorkflow(
-        source,
-        splitConfigSchema.parse({ ...split, output_dir: path.dirname(source) }),
-        services,
-      );
+      const request = splitConfigSchema.parse({ ...split, output_dir: path.dirname(source) });
+      const cut = await splitScan(source, request, services);
       const { train, test, leftOut, threshold_px, overlap } = cut;
       services.logger.info(
         `${counted(train.count, 'pattern')} to train on, ${test.count} to test with, ${leftOut} in the gap.`,
@@ -154,7 +142,7 @@ export function subsetStep(study: Study, job: Job): Step {
       const output_file = at(study, viewScan(job));
       await makeOutputFolder(path.dirname(output_file));
       const request = { output_file, n_subsample: rows.length, subsample_seed: seeds.subsample };
-      const { count } = await convertWorkflow(source, convertConfigSchema.parse(request), services);
+      const { count } = await convertScan(source, convertConfigSchema.parse(request), services);
       services.logger.info(`${count} images (s_img ${s_img}).`);
       return { count };
     },
@@ -171,7 +159,7 @@ export function overlapStep(study: Study, dose: number, view: string, gridsize: 
     title: `Phase D, dose ${dose}, ${view}: overlap for gridsize ${gridsize}`,
     config: { s_img, n_groups, gridsize, neighbor_count, probe_diameter_px, seed: seeds.subsample },
     inputs: SPLITS.map((split) => patched(dose, split)),
-    outputs: OVERLAP_FILES.map((name) => `${folder}/${name}`),
+    outputs: OVERLAP_FILES.two.map((name) => `${folder}/${name}`),
     folder,
     async run({ services }) {
       const [train, test] = await Promise.all(

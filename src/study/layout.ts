@@ -1,5 +1,17 @@
-/** Where a study keeps what: paths below its folder, with forward slashes. */
+/** Where a study keeps what (paths below its folder, with forward slashes), and which of it a finished one must have. */
 import type { StudyConfig } from '../config/schemas/study.js';
+import { canonicalName } from '../evaluation/comparison/names.js';
+import { OVERLAP_FILES } from '../evaluation/overlap.js';
+
+/** A study that is being worked on. */
+export interface Study {
+  readonly folder: string;
+  readonly config: StudyConfig;
+  /** The file that it was read from, for messages. */
+  readonly origin: string;
+  /** Work in a folder that holds something else under the study's names. */
+  readonly overwrite?: boolean;
+}
 
 /** The two parts of a scan. */
 export type Split = 'train' | 'test';
@@ -42,7 +54,6 @@ export const viewScan = ({ dose, view, split }: Job): string =>
 /** Overlap metrics of a view for groups of this size. */
 export const overlapFolder = (dose: number, view: string, gridsize: number): string =>
   `phase_d/${doseName(dose)}/${view}/gs${gridsize}`;
-export const OVERLAP_FILES = ['train_metrics.json', 'test_metrics.json', 'metrics_bundle.json'] as const;
 
 /** A training: the baseline of a dose, or a network of a view. */
 export interface TrainingJob {
@@ -75,6 +86,9 @@ export const OPTIONAL_FILES = [
   'reconstructions.npz',
   'reconstructions_aligned.npz',
 ] as const;
+
+/** What the iterative arm is called, also where there is none. */
+export const iterativeName = ({ iterative }: StudyConfig): string => canonicalName(iterative?.name ?? 'PtyChi');
 
 /** All comparisons in order. */
 export function jobsOf({ doses, views, splits }: Pick<StudyConfig, 'doses' | 'views' | 'splits'>): Job[] {
@@ -147,3 +161,43 @@ export function logsOf(config: StudyConfig): StudyLog[] {
 export const logFile = (name: string): string => `cli/${name}.log`;
 /** The last line of a log whose work is done. */
 export const sentinelOf = (name: string): string => `SUCCESS: ${name}`;
+
+/** Required files by phase, paths below the folder of the study. */
+export interface RequiredArtifacts {
+  /** Written by recorded steps of phases C to G. */
+  readonly phases: readonly string[];
+  readonly analysis: readonly string[];
+  readonly logs: readonly string[];
+  /** All of them and `study.json`, sorted by code units: the lines of `artifact_inventory.txt`. */
+  readonly all: readonly string[];
+}
+
+/** @param skipped comparisons without an iterative arm */
+export function requiredArtifacts(config: StudyConfig, skipped: (job: Job) => boolean): RequiredArtifacts {
+  const { doses, gridsizes } = config;
+  const name = iterativeName(config);
+  const phases = [
+    ...doses.flatMap((dose) => [patched(dose), ...SPLITS.map((split) => patched(dose, split)), validation(dose)]),
+    ...doses.flatMap((dose) =>
+      Object.keys(config.views).flatMap((view) => [
+        ...SPLITS.map((split) => viewScan({ dose, view, split })),
+        ...gridsizes.flatMap((g) => OVERLAP_FILES.two.map((file) => `${overlapFolder(dose, view, g)}/${file}`)),
+      ]),
+    ),
+    ...trainingsOf(config).flatMap((job) => TRAINING_FILES.map((file) => `${trainingFolder(job)}/${file}`)),
+    ...jobsOf(config).flatMap((job) => [
+      ...(skipped(job) ? [armSkip(job)] : [armFile(job, name), armManifest(job)]),
+      ...COMPARISON_FILES.map((file) => `${comparisonFolder(job)}/${file}`),
+    ]),
+  ];
+  const analysis = Object.values(ANALYSIS);
+  const logs = logsOf(config).map((log) => logFile(log.name));
+  return { phases, analysis, logs, all: [STUDY_FILE, ...phases, ...analysis, ...logs].sort() };
+}
+
+/** Files that a comparison usually writes besides. */
+export const optionalArtifacts = (config: StudyConfig): string[] =>
+  jobsOf(config).flatMap((job) => OPTIONAL_FILES.map((file) => `${comparisonFolder(job)}/${file}`));
+
+/** `artifact_inventory.txt`. */
+export const inventoryText = ({ all }: RequiredArtifacts): string => `${all.join('\n')}\n`;

@@ -8,12 +8,13 @@ import { resolveConfig } from '../config/resolve.js';
 import type { TrainingConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { counted } from '../core/words.js';
+import { compareImages } from '../evaluation/comparison/compare.js';
+import { writeComparison } from '../evaluation/comparison/files.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { bundleConfig } from '../persistence/bundleConfig.js';
-import { compareModels } from '../workflows/compare.js';
-import { trainWorkflow } from '../workflows/train.js';
+import { trainToFolder } from '../training/runFolder.js';
 import { type ArmSource, armSourceOf } from './arms.js';
-import { fileOf, type Study } from './data.js';
+import { fileOf } from './data.js';
 import {
   armFile,
   armFolder,
@@ -21,8 +22,10 @@ import {
   armSkip,
   COMPARISON_FILES,
   comparisonFolder,
+  iterativeName,
   type Job,
   patched,
+  type Study,
   stepId,
   TRAINING_FILES,
   type TrainingJob,
@@ -30,7 +33,6 @@ import {
   viewScan,
 } from './layout.js';
 import type { FileHashes, Step } from './steps.js';
-import { iterativeName } from './summary.js';
 
 type Block = Readonly<Record<string, unknown>>;
 
@@ -89,9 +91,13 @@ export function trainStep(study: Study, job: TrainingJob): Step {
     async run({ services, begun, lines }) {
       const resume = begun && existsSync(path.join(output_dir, 'checkpoints')) ? output_dir : null;
       const { config: training, provenance } = resolved(resume);
-      const summary = await trainWorkflow(training, { ...services, provenance });
+      const make = () => makeOutputFolder(output_dir);
+      const summary = await trainToFolder(training, make, { ...services, provenance });
       if (summary.cancelled) {
-        throw new PtychoError('CANCELLED', `Training ${what} was interrupted; the same command goes on with it.`);
+        throw new PtychoError(
+          'CANCELLED',
+          `Training ${what} was interrupted; run the same command again to continue it.`,
+        );
       }
       const { epochs, bestEpoch, bestLoss, monitored } = summary;
       services.logger.info(
@@ -191,7 +197,10 @@ export function compareStep(study: Study, job: Job, withArm: boolean): Step {
     outputs: COMPARISON_FILES.map((file) => `${comparisonFolder(job)}/${file}`),
     folder: comparisonFolder(job),
     async run({ services }): Promise<ComparisonResult> {
-      const { models, warnings } = await compareModels(comparison, { ...services, provenance });
+      const make = () => makeOutputFolder(below(comparisonFolder(job)));
+      const compared = await compareImages(comparison, { ...services, provenance }, make);
+      await writeComparison(compared);
+      const { models, warnings } = compared;
       for (const { name, reference } of models) {
         services.logger.info(
           `${name}: MS-SSIM of the phase ${reference?.ms_ssim.phase.toFixed(3) ?? 'NaN'}, MAE ${reference?.mae.phase.toFixed(6) ?? 'NaN'}.`,

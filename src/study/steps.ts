@@ -133,7 +133,10 @@ export class StepRunner {
    */
   async run(step: Step): Promise<FinishedStep> {
     if (this.services.signal?.aborted) {
-      throw new PtychoError('CANCELLED', 'The study was interrupted; the same command goes on with the next step.');
+      throw new PtychoError(
+        'CANCELLED',
+        'The study was interrupted; run the same command again to continue with the next step.',
+      );
     }
     const inputs = await this.#hashAll(step.inputs);
     const key = sha256(

@@ -1,12 +1,11 @@
-/** The numbers of a study: read from the tables of its comparisons, averaged, and subtracted from each other. */
+/** The numbers of a study: read from the tables of its comparisons, averaged, and subtracted from each other; and how each comparison ended. */
 import path from 'node:path';
 import { parse } from 'csv-parse/sync';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
-import { canonicalName } from '../evaluation/comparison/names.js';
 import { METRIC_NAMES } from '../evaluation/reference.js';
-import { comparisonFolder, type Job, jobsOf, type Split, SUMMARY } from './layout.js';
+import { comparisonFolder, iterativeName, type Job, jobsOf, type Split, SUMMARY } from './layout.js';
 
 /** A number, or the word for what is none: `NaN`, `inf`, `-inf`. */
 export type Shown = number | string;
@@ -89,10 +88,9 @@ export async function collectSummary(
   failed: readonly Job[],
   generated_at: string,
 ): Promise<MetricsSummary> {
-  const isFailed = (job: Job) =>
-    failed.some((f) => f.dose === job.dose && f.view === job.view && f.split === job.split);
+  const lost = new Set(failed.map(comparisonFolder));
   const jobs: JobSummary[] = [];
-  for (const job of jobsOf(config)) if (!isFailed(job)) jobs.push(await readJob(folder, job));
+  for (const job of jobsOf(config)) if (!lost.has(comparisonFolder(job))) jobs.push(await readJob(folder, job));
   const aggregate_split: Split = config.splits.includes('test') ? 'test' : 'train';
   return {
     generated_at,
@@ -104,9 +102,6 @@ export async function collectSummary(
     aggregate_metrics: aggregate(jobs.filter(({ split }) => split === aggregate_split)),
   };
 }
-
-/** What the iterative arm is called, also where there is none. */
-export const iterativeName = ({ iterative }: StudyConfig): string => canonicalName(iterative?.name ?? 'PtyChi');
 
 async function readJob(folder: string, job: Job): Promise<JobSummary> {
   const at = (name: string) => path.join(folder, comparisonFolder(job), name);
@@ -211,3 +206,41 @@ export function deltaSummary(summary: MetricsSummary, generated_at: string): Del
     ),
   };
 }
+
+/** How one comparison ended. */
+export interface ExecutionResult extends Job {
+  readonly status: 'success' | 'failed';
+  /** Below the folder of the study. */
+  readonly output_dir: string;
+  /** Names in its tables. */
+  readonly models: readonly string[];
+  /** Why it has no iterative arm. */
+  readonly iterative_skipped?: string;
+  readonly error?: string;
+}
+
+export interface ComparisonManifest {
+  readonly generated_at: string;
+  readonly n_success: number;
+  readonly n_failed: number;
+  readonly n_executed: number;
+  readonly execution_results: readonly ExecutionResult[];
+}
+
+/** Counts what happened. */
+export function comparisonManifest(results: readonly ExecutionResult[], generated_at: string): ComparisonManifest {
+  const n_success = results.filter(({ status }) => status === 'success').length;
+  return {
+    generated_at,
+    n_success,
+    n_failed: results.length - n_success,
+    n_executed: results.length,
+    execution_results: results,
+  };
+}
+
+/** The record of a comparison. */
+export const executionResult = (
+  job: Job,
+  outcome: Pick<ExecutionResult, 'status' | 'models' | 'iterative_skipped' | 'error'>,
+): ExecutionResult => ({ ...job, output_dir: comparisonFolder(job), ...outcome });

@@ -8,13 +8,31 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { messageOf } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
-import { inventoryText, optionalArtifacts, type RequiredArtifacts, requiredArtifacts } from './artifacts.js';
-import { ANALYSIS, type Job, jobsOf, logFile, logsOf, SUMMARY, sentinelOf, stepId } from './layout.js';
-import type { ComparisonManifest } from './manifest.js';
+import { aggregateHighlights, deltaHighlights, jobTitle, metricsDigest, ssimGrid, summaryTable } from './analysis.js';
+import {
+  ANALYSIS,
+  inventoryText,
+  type Job,
+  jobsOf,
+  logFile,
+  logsOf,
+  optionalArtifacts,
+  type RequiredArtifacts,
+  requiredArtifacts,
+  SUMMARY,
+  sentinelOf,
+  stepId,
+} from './layout.js';
 import type { ArmResult } from './models.js';
 import { FileHashes, readRecord } from './steps.js';
-import { collectSummary, type DeltaSummary, deltaSummary, type MetricsSummary, modelsOf } from './summary.js';
-import { aggregateHighlights, deltaHighlights, jobTitle, metricsDigest, ssimGrid, summaryTable } from './texts.js';
+import {
+  type ComparisonManifest,
+  collectSummary,
+  type DeltaSummary,
+  deltaSummary,
+  type MetricsSummary,
+  modelsOf,
+} from './summary.js';
 
 /** The checks in order. */
 export const CHECKS = [

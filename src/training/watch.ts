@@ -73,7 +73,7 @@ export class TrainingWatch {
     if (this.#isDead(record)) {
       this.#tell(
         'dead',
-        `The network does not move: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${epoch} epochs`}; another --seed or --amp_activation may wake it, and --learning_rate must not be too small.`,
+        `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${epoch} epochs`}; try another --seed or --amp_activation, or a larger --learning_rate.`,
       );
     }
   }

@@ -9,21 +9,21 @@ import type { Logger } from '../../src/core/log.js';
 import type { Services } from '../../src/core/services.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { writeNpz } from '../../src/formats/npz.js';
+import { CHECKS, type CheckName } from '../../src/study/verify.js';
 import {
   ARM_SOURCES,
   type ArmSource,
   doseOverlapStudy,
   type StudySummary,
   verifyFinishedStudy,
-} from '../../src/study/doseOverlap.js';
-import { CHECKS, type CheckName } from '../../src/study/verify.js';
+} from '../../src/workflows/study.js';
 import { cli } from '../cli/capture.js';
 
 const TINY = {
   doses: [1e5],
   views: { dense: { s_img: 0.9 } },
   splits: ['test'],
-  simulation: { N: 64, object: 'lines', object_side_px: 130, n_patterns: 100, probe_diameter_px: 20 },
+  simulation: { N: 32, object: 'lines', object_side_px: 90, n_patterns: 100, probe_diameter_px: 10 },
   training: { nepochs: 2, batch_size: 4, n_groups: 12, n_filters_scale: 1 },
   pinn: { nll_weight: 0, mae_weight: 1 },
   comparison: { r_factor_patterns: 4, register_ptychi_only: true },

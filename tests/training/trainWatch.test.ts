@@ -45,8 +45,8 @@ describe('TrainingWatch', () => {
       { border_ratio: 40 },
       /border of the patches is 40 times as bright.*--border_activation same/,
     ],
-    ['a dead gradient', { gradient_norm: 0 }, /does not move: its gradients are zero; another --seed/],
-    ['a loss that stays', { loss: 0.5 }, /does not move: the loss is the same after 3 epochs/],
+    ['a dead gradient', { gradient_norm: 0 }, /is stuck: its gradients are zero; try another --seed/],
+    ['a loss that stays', { loss: 0.5 }, /is stuck: the loss is the same after 3 epochs/],
   ])('tells of %s, once', (_, disease, sentence) => {
     expect(warningsOf(disease)).toEqual([expect.stringMatching(sentence)]);
   });

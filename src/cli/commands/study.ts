@@ -8,7 +8,7 @@ import { loadConfigFile } from '../../config/load.js';
 import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
 import { counted } from '../../core/words.js';
-import type { StudySummary, VerificationReport } from '../../study/doseOverlap.js';
+import type { StudySummary, VerificationReport } from '../../workflows/study.js';
 import type { CliContext } from '../context.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { addConfigOptions, addConsoleOptions, addHelpOption } from '../options.js';
@@ -20,7 +20,7 @@ Examples:
   ptychopinn study dose-overlap --config study.yaml --output_dir study
   ptychopinn study dose-overlap --output_dir study --post-verify-only
 
-The same command goes on where an earlier run ended: steps whose configuration, input files and program are unchanged are
+Run the same command again to continue where an earlier run ended: steps whose configuration, input files and program are unchanged are
 not repeated. The exit code is 1 when one of the ten checks fails. What the file holds and what is written: docs/study.md.`;
 
 interface Given extends Record<string, unknown> {
@@ -67,7 +67,7 @@ const missing = (flag: string, what: string) =>
   new PtychoError('USAGE', `${flag} is needed: ${what} (docs/study.md).`, { flag });
 
 async function verified(folder: string): Promise<Outcome> {
-  const { verifyFinishedStudy } = await import('../../study/doseOverlap.js');
+  const { verifyFinishedStudy } = await import('../../workflows/study.js');
   const report = await verifyFinishedStudy(folder);
   return { text: verificationText(report, folder), report };
 }
@@ -81,10 +81,10 @@ async function ran(
   if (file === undefined) throw missing('--config FILE', 'the study');
   const { values, origin } = await loadConfigFile(file);
   const config = parseStudy(values, origin);
-  const { doseOverlapStudy } = await import('../../study/doseOverlap.js');
+  const { doseOverlapStudy } = await import('../../workflows/study.js');
   const log = new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`);
   try {
-    const interrupted = 'stopping after this step; the same command goes on';
+    const interrupted = 'stopping after this step; run the same command again to continue';
     const summary = await supervise(context, { level, interrupted, log }, (services) =>
       doseOverlapStudy({ config, folder, origin, overwrite }, services),
     );

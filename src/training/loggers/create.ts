@@ -77,7 +77,7 @@ class GuardedLogger implements MetricLogger {
       if (this.#told) return;
       this.#told = true;
       this.#logger.warn(
-        `${this.#what} cannot be written any more: ${messageOf(error)}. Training continues without it.`,
+        `${this.#what} can no longer be written: ${messageOf(error)}. Training continues without it.`,
       );
     }
   }

@@ -142,6 +142,6 @@ describe('createLoggers', () => {
     for (let epoch = 2; epoch <= 4; epoch++) await logger.epoch({ epoch, loss: 1 });
     await logger.finish('finished');
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/cannot be written any more: .*Training continues without it\.$/);
+    expect(warnings[0]).toMatch(/can no longer be written: .*Training continues without it\.$/);
   });
 });

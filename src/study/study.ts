@@ -1,9 +1,6 @@
 /**
- * `study dose-overlap`: how well networks and iterative codes do at several doses and overlaps, from simulation to a verified
- * report. Steps that are done are not repeated; see docs/study.md.
- *
- * @example
- * const { verification } = await doseOverlapStudy({ config: parseStudy(values, 'study.yaml'), folder: 'out', origin: 'study.yaml' });
+ * A study over doses and overlaps: how well networks and iterative codes do, from simulation to a verified report. Steps that are done
+ * are not repeated; see docs/study.md.
  */
 import path from 'node:path';
 import { parseStudy, type StudyConfig } from '../config/schemas/study.js';
@@ -13,10 +10,9 @@ import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { withOutputFolder } from '../formats/outputs.js';
 import { aggregateStep, digestStep } from './analysis.js';
-import { ARM_SOURCES, type ArmSource, armSourceOf } from './arms.js';
-import { overlapStep, type Study, simulateStep, splitStep, subsetStep, validateStep } from './data.js';
+import { type ArmSource, armSourceOf } from './arms.js';
+import { overlapStep, simulateStep, splitStep, subsetStep, validateStep } from './data.js';
 import {
   type Job,
   jobsOf,
@@ -24,19 +20,16 @@ import {
   logsOf,
   SPLITS,
   STUDY_FILE,
+  type Study,
   sentinelOf,
+  stepId,
   trainingsOf,
   VERIFICATION,
 } from './layout.js';
-import { type ExecutionResult, executionResult } from './manifest.js';
 import { type ArmResult, armStep, type ComparisonResult, compareStep, trainStep } from './models.js';
 import { type FinishedStep, failureLine, type Step, StepRunner } from './steps.js';
+import { type ExecutionResult, executionResult } from './summary.js';
 import { type VerificationReport, verifyStudy } from './verify.js';
-
-export type { ArmJob, ArmOutcome, ArmRequest, ArmSource } from './arms.js';
-export { ARM_SOURCES } from './arms.js';
-export type { Study } from './data.js';
-export type { Check, VerificationReport } from './verify.js';
 
 /** What a study came to. */
 export interface StudySummary {
@@ -47,34 +40,16 @@ export interface StudySummary {
   readonly verification: VerificationReport;
 }
 
-/**
- * Runs a study, or what is left of it, and verifies it. A comparison that fails is recorded, and the others go on; anything else that
- * fails ends the run, and the same call goes on where it ended.
- *
- * @param sources where iterative arms come from
- * @throws PtychoError CANCELLED, and those of the workflows that it calls
- */
-export async function doseOverlapStudy(
-  study: Study,
-  services: Services = {},
-  sources: readonly ArmSource[] = ARM_SOURCES,
-): Promise<StudySummary> {
-  // What is wrong with the configuration is said before the first step.
-  planned(study, sources);
-  const claim = { command: 'study dose-overlap', overwrite: study.overwrite ?? false, results: STUDY_RESULTS, isOwn: () => isStudy(study.folder) }; // biome-ignore format: one record
-  return withOutputFolder(study.folder, claim, services, async (folder) => {
-    await folder.make();
-    return runStudy(study, { ...services, signal: folder.signal, ownsOutputs: true }, sources);
-  });
-}
-
 /** What a study writes and, when its configuration changes, removes. */
-const STUDY_RESULTS = [STUDY_FILE, 'phase_c', 'phase_d', 'phase_e', 'phase_f', 'phase_g', 'analysis', 'steps'];
+export const STUDY_RESULTS = [STUDY_FILE, 'phase_c', 'phase_d', 'phase_e', 'phase_f', 'phase_g', 'analysis', 'steps'];
 
-/** A folder that a study was begun in may be gone on with, whatever its configuration is now: its steps know what they made. */
-const isStudy = (folder: string) => readStudy(folder).then(() => true, () => false); // biome-ignore format: one line
-
-async function runStudy(study: Study, services: Services, sources: readonly ArmSource[]): Promise<StudySummary> {
+/**
+ * Runs a study in its folder, which the caller owns, or what is left of it, and verifies it. A comparison that fails is recorded, and
+ * the others continue; anything else that fails ends the run, and the same call continues where it ended.
+ * @param sources where iterative arms come from
+ * @throws PtychoError CANCELLED, and those of the library that it calls
+ */
+export async function runStudy(study: Study, services: Services, sources: readonly ArmSource[]): Promise<StudySummary> {
   await makeOutputFolder(path.join(study.folder, 'cli'));
   await writeAtomically(path.join(study.folder, STUDY_FILE), json({ study_format: 1, version: createdBy.version, config: study.config })); // biome-ignore format: one call
   const run = new StudyRun(study, services, sources);
@@ -102,8 +77,8 @@ async function verifyAndWrite(folder: string, config: StudyConfig): Promise<Veri
   return report;
 }
 
-/** The configuration that a study was run with. */
-async function readStudy(folder: string): Promise<StudyConfig> {
+/** The configuration that a study was run with. @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT */
+export async function readStudy(folder: string): Promise<StudyConfig> {
   const file = path.join(folder, STUDY_FILE);
   let text: string;
   try {
@@ -118,8 +93,8 @@ async function readStudy(folder: string): Promise<StudyConfig> {
   }
 }
 
-/** Makes every step once without running it: their configurations are checked thereby. */
-function planned(study: Study, sources: readonly ArmSource[]): void {
+/** Makes every step once without running it: their configurations are checked thereby. @throws PtychoError CONFIG_INVALID */
+export function checkStudy(study: Study, sources: readonly ArmSource[]): void {
   const { config } = study;
   if (config.iterative) armSourceOf(config.iterative, sources).check?.(config.iterative, study.origin);
   for (const dose of config.doses) simulateStep(study, dose);
@@ -158,15 +133,16 @@ class StudyRun {
       }
     }
     for (const job of trainingsOf(config)) await this.#step(trainStep(study, job));
-    const skipped = new Map<Job, string | undefined>();
+    const skipped = new Map<string, string | undefined>();
     const jobs = jobsOf(config);
     for (const job of jobs) {
       const { record } = await this.#step(armStep(study, job, this.sources, this.steps.hashes));
-      skipped.set(job, (record.result as ArmResult).skipped);
+      skipped.set(record.id, (record.result as ArmResult).skipped);
     }
-    for (const job of jobs) this.results.push(await this.#compare(job, skipped.get(job)));
+    const whySkipped = (job: Job) => skipped.get(stepId.arm(job));
+    for (const job of jobs) this.results.push(await this.#compare(job, whySkipped(job)));
     await this.#step(aggregateStep(study, this.results));
-    await this.#step(digestStep(study, (job) => [...skipped].some(([of, why]) => why !== undefined && same(of, job))));
+    await this.#step(digestStep(study, (job) => whySkipped(job) !== undefined));
   }
 
   async #step(step: Step): Promise<FinishedStep> {
@@ -187,7 +163,7 @@ class StudyRun {
       return executionResult(job, { status: 'success', models, iterative_skipped });
     } catch (error) {
       if (!isPtychoError(error) || error.code === 'CANCELLED') throw error;
-      (this.services.logger ?? silentLogger).warn(`This comparison failed, the others go on: ${error.message}`);
+      (this.services.logger ?? silentLogger).warn(`This comparison failed; the others continue: ${error.message}`);
       return executionResult(job, { status: 'failed', models: [], iterative_skipped, error: error.message });
     }
   }
@@ -214,5 +190,3 @@ class StudyRun {
     }
   }
 }
-
-const same = (a: Job, b: Job): boolean => a.dose === b.dose && a.view === b.view && a.split === b.split;

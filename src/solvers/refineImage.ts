@@ -5,8 +5,8 @@ import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { RefineImageRequest } from '../reconstruction/pipeline.js';
 import type { StitchedImage } from '../reconstruction/stitch.js';
-import { requireSolverMemory } from './memory.js';
 import { runSolver, type SolverResult } from './run.js';
+import { requireSolverMemory } from './scan.js';
 import { startAt } from './start.js';
 
 /** What the solver made of the image. */

@@ -9,9 +9,9 @@ import { isPtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
-import { waveBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
-import type { ScanToSolve } from './scan.js';
+import { type ScanToSolve, waveBytes } from './scan.js';
+
 import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
 
 /** A state of a run, copied. */

@@ -24,8 +24,8 @@ import {
 import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
-import { blankOutside, holdPower, orthogonaliseModes } from './constraints/probe.js';
-import { smoothTotalVariation } from './constraints/totalVariation.js';
+import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './constraints.js';
+
 import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
 import { lightOnObject, probeRadius_px, startProbe } from './probe.js';

@@ -30,9 +30,9 @@ import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } fro
 import { parseBoundedJson } from '../persistence/json.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
-import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
+import { requireSolverMemory } from '../solvers/scan.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';
 import {

@@ -4,9 +4,9 @@ import * as tfjs from '@tensorflow/tfjs-core';
 import type { Backend } from '../../src/backends/backend.js';
 import { TfEngine } from '../../src/backends/tf/engine.js';
 import type { Importer } from '../../src/backends/tf/engines.js';
-import { flattenProgram } from '../../src/backends/tf/flatProgram.js';
 import type { Tf } from '../../src/backends/tf/kernels/kernels.js';
-import type { EngineWish } from '../../src/backends/tf/protocol.js';
+import { type EngineWish, flattenProgram } from '../../src/backends/tf/protocol.js';
+
 import { EngineRefusal } from '../../src/backends/worker/host.js';
 import { HostedBackend } from '../../src/backends/worker/hostedBackend.js';
 import { isPtychoError, messageOf } from '../../src/core/errors.js';

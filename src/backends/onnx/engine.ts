@@ -8,7 +8,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { type Shape, sizeOf } from '../../core/tensor.js';
-import type { Arrays, EngineCalls } from '../worker/protocol.js';
+import type { Arrays, EngineCalls } from '../worker/host.js';
 
 /** Session options that we decide; the rest is the engine's default. */
 export interface SessionSettings {

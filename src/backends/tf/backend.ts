@@ -13,8 +13,14 @@ import { type Logger, silentLogger } from '../../core/log.js';
 import type { Accelerator, Backend } from '../backend.js';
 import { WorkerHost, workerBeside } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
-import { flattenProgram } from './flatProgram.js';
-import { ENGINE_NAMES, type EngineName, type EngineReport, NO_DEVICE, type TfCalls } from './protocol.js';
+import {
+  ENGINE_NAMES,
+  type EngineName,
+  type EngineReport,
+  flattenProgram,
+  NO_DEVICE,
+  type TfCalls,
+} from './protocol.js';
 
 export interface TensorflowBackendOptions {
   /** This engine or an error; the best that works when not given. */

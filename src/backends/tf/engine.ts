@@ -1,11 +1,10 @@
 /** The engine's side of the backend: programs and the state that stays with them. Runs in the worker. */
 import type { Shape } from '../../core/tensor.js';
-import type { Arrays } from '../worker/protocol.js';
+import type { Arrays } from '../worker/host.js';
 import { type Importer, type LoadedEngine, loadEngine } from './engines.js';
 import { download, Executor, type StateValues, upload } from './executor.js';
-import type { FlatProgram } from './flatProgram.js';
 import type { Kernels } from './kernels/kernels.js';
-import type { EngineReport, EngineWish, TfCalls } from './protocol.js';
+import type { EngineReport, EngineWish, FlatProgram, TfCalls } from './protocol.js';
 
 export class TfEngine implements TfCalls {
   readonly #importer: Importer | undefined;

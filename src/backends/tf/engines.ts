@@ -9,13 +9,20 @@ import { gradients } from '../../graph/gradients.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import type { Accelerator, SkippedEngine } from '../backend.js';
-import type { Arrays } from '../worker/protocol.js';
+import type { Arrays } from '../worker/host.js';
 import { Executor } from './executor.js';
-import { flattenProgram } from './flatProgram.js';
 import { cpuKernels, wasmKernels } from './kernels/host.js';
 import type { Kernels, Tf } from './kernels/kernels.js';
 import { StandardKernels } from './kernels/standard.js';
-import { ENGINE_NAMES, type EngineName, type EngineReport, type EngineWish, NO_DEVICE } from './protocol.js';
+import {
+  ENGINE_NAMES,
+  type EngineName,
+  type EngineReport,
+  type EngineWish,
+  flattenProgram,
+  NO_DEVICE,
+} from './protocol.js';
+
 import { startWasm } from './wasmEngine.js';
 
 /** `import`, or something in its place (tests). */

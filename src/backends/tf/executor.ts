@@ -5,10 +5,10 @@
 import { messageOf } from '../../core/errors.js';
 import type { Shape, Tensor } from '../../core/tensor.js';
 import type { OpName } from '../../graph/node.js';
-import type { Arrays } from '../worker/protocol.js';
-import type { FlatNode, FlatProgram } from './flatProgram.js';
+import type { Arrays } from '../worker/host.js';
 import type { Kernels } from './kernels/kernels.js';
 import { lower, type NodePlan } from './lower.js';
+import type { FlatNode, FlatProgram } from './protocol.js';
 import { Value } from './value.js';
 
 /** State by name. */

@@ -1,6 +1,5 @@
 /** How an op of the table in `src/graph/node.ts` is run by TensorFlow.js: one entry each. Layouts are kept where the op allows it. */
 import type { ElementOp, ImageOp, OpName, ShapeOp } from '../../graph/node.js';
-import type { FlatNode } from './flatProgram.js';
 import type { Kernels, Reduction, Tf, TfTensor, TfTensor4D, Weights } from './kernels/kernels.js';
 import {
   axesInMemory,
@@ -13,6 +12,7 @@ import {
   transposedLayout,
   withoutAxes,
 } from './layout.js';
+import type { FlatNode } from './protocol.js';
 import { Value } from './value.js';
 
 /** What a node is besides its entry in the table. */

@@ -3,8 +3,7 @@ import { messageOf, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape, sameShape, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
 import type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from '../backend.js';
-import { type EngineHost, EngineRefusal } from './host.js';
-import type { Arrays, EngineCalls } from './protocol.js';
+import { type Arrays, type EngineCalls, type EngineHost, EngineRefusal } from './host.js';
 
 /** Sends a program to the worker; answers its number there. */
 export type Compile = (program: Program, constants: Tensors | undefined) => Promise<number>;

@@ -1,7 +1,7 @@
 /** The worker's side: answers one call after the other, in the order they came. */
 import { parentPort } from 'node:worker_threads';
 import { isPtychoError, messageOf } from '../../core/errors.js';
-import type { Refusal, Reply, Request, WorkerCalls } from './protocol.js';
+import type { Refusal, Reply, Request, WorkerCalls } from './host.js';
 
 /** Makes `engine` answer the thread that started this one. */
 export function serve(engine: WorkerCalls): void {

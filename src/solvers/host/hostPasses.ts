@@ -2,10 +2,10 @@
 import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
-import { FieldMemory, type FieldSizes, type FieldSums } from '../fieldMemory.js';
+import { FieldMemory, type FieldSizes, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
 import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
-import { fieldsAt, takeScratch } from './layout.js';
+
 import { Passes, type PassSetup, type SolverCalls } from './passes.js';
 
 /** How a {@link HostPasses} is opened. */

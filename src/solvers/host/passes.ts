@@ -1,10 +1,9 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
-import type { WorkerCalls } from '../../backends/worker/protocol.js';
+import type { WorkerCalls } from '../../backends/worker/host.js';
 
-import type { FieldSizes } from '../fieldMemory.js';
+import type { FieldAddresses, FieldSizes, Scratch } from '../fieldMemory.js';
 import type { PassRequest, PassSums } from '../wavePasses.js';
 import { type Kernels, type WasmMemory, type WasmModule, writePlan } from './kernels.js';
-import type { FieldAddresses, Scratch } from './layout.js';
 
 /** What a thread works with; everything lies in shared memory. */
 export interface PassSetup {

@@ -3,12 +3,11 @@
  * host gathers patches of the object and adds up what belongs to them.
  */
 import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
-import type { ReadyProgram } from '../../backends/programs.js';
+import { ProgramCache, type ReadyProgram, remembered } from '../../backends/programs.js';
 import type { Tensor } from '../../core/tensor.js';
 import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
 import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
-import { kindOf } from './passProgram.js';
-import { SolverPrograms } from './programs.js';
+import { FLAGS, KEPT, kindOf, movesProgram, type PassKind, passProgram, productsProgram } from './passProgram.js';
 import { addTurnedPlanes, Feeds, type Run, runsOf, scatterPatch, storeWaves } from './runs.js';
 
 /** How a {@link ProgramPasses} is opened. */
@@ -224,4 +223,63 @@ function measuredSums({ N, count, amplitudes }: SolverScan): MeasuredSums {
     }
   }
   return { amplitude, counts };
+}
+
+/** Compiles the programs of a pass, and keeps the state that they share. */
+class SolverPrograms {
+  readonly #programs: ProgramCache<string>;
+  readonly #kept = new Map<string, Promise<DeviceState>>();
+  readonly #sizes = new Set<number>();
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly fields: { readonly N: number; readonly modes: number; readonly floor: number },
+  ) {
+    this.#programs = new ProgramCache(backend);
+  }
+
+  /**
+   * Patterns in each of `runs` runs that take `count` patterns together. Batches of a scan differ by a pattern or two: a size that is
+   * known is taken again where that wastes little.
+   */
+  runSize(count: number, runs: number): number {
+    const needed = Math.ceil(count / runs);
+    const known = [...this.#sizes].filter((size) => size >= needed && 8 * (size - needed) <= needed);
+    if (known.length > 0) return Math.min(...known);
+    this.#sizes.add(needed);
+    return needed;
+  }
+
+  pass(kind: PassKind, batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
+      passProgram(kind, { ...this.fields, batch }, this.fields.floor),
+    );
+  }
+
+  products(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`products ${batch}`, () => productsProgram({ ...this.fields, batch }));
+  }
+
+  moves(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
+  }
+
+  /** Where P and χ of the run with this number in its pass are kept. */
+  kept(batch: number, run: number): Promise<DeviceState> {
+    const name = `${batch} ${run}`;
+    const { N, modes } = this.fields;
+    const shape = [batch, N, modes, N];
+    const make = () =>
+      this.backend.createState(
+        Object.fromEntries(KEPT.map((key) => [key, { data: new Float32Array(batch * N * modes * N), shape }])),
+      );
+    return remembered(this.#kept, name, make);
+  }
+
+  /** The backend goes on. */
+  async dispose(): Promise<void> {
+    await this.#programs.dispose();
+    await Promise.all([...this.#kept.values()].map(async (state) => (await state).dispose()));
+    this.#kept.clear();
+  }
 }

@@ -23,9 +23,15 @@ export {
   trainCdiModel,
   trainCdiModelWithBackend,
 } from './adapters/compat/cdi.js';
-export { type Displayable, type DisplayOptions, type DrawOptions, display } from './adapters/notebook/display.js';
+export {
+  type Displayable,
+  type DisplayOptions,
+  type DrawOptions,
+  display,
+  findKernel,
+  type NotebookKernel,
+} from './adapters/notebook/display.js';
 export { drawFigure } from './adapters/notebook/draw.js';
-export { findKernel, type NotebookKernel } from './adapters/notebook/kernel.js';
 export { type BatchRequest, type BatchResult, runBatch } from './adapters/ptychodus/batch.js';
 export {
   type HostReconstructor,
@@ -43,7 +49,6 @@ export {
   SettingsRegistry,
 } from './adapters/ptychodus/settings/settings.js';
 export type { SolverReconstructor } from './adapters/ptychodus/solverReconstructor.js';
-export { isTrainable } from './adapters/ptychodus/trainable.js';
 export type {
   LossValue,
   ModelInfo,
@@ -55,6 +60,7 @@ export type {
   TrainableReconstructor,
   TrainOutput,
 } from './adapters/ptychodus/types.js';
+export { isTrainable } from './adapters/ptychodus/types.js';
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from './backends/backend.js';
 export {
   type BackendChoice,

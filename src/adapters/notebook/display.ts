@@ -6,12 +6,12 @@
  * display(result, { title: 'star', pixelSize_m: 25e-9 }); // amplitude and phase
  * display(model); // its losses
  */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { encodePng } from '../../report/png.js';
 import { type Displayable, type DrawOptions, drawFigure } from './draw.js';
-import { findKernel, type NotebookKernel } from './kernel.js';
 
 export type { Displayable, DrawOptions, ShownImage } from './draw.js';
 
@@ -60,4 +60,37 @@ function nextFile(title = 'picture'): string {
   const words = title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
   const name = words.slice(0, 40).replace(/^-+|-+$/g, '') || 'picture';
   return path.join(process.env.PTYCHOPINN_DISPLAY ?? 'display', `${String(shown).padStart(2, '0')}-${name}.png`);
+}
+
+/** What shows pictures below the cell that runs. */
+export interface NotebookKernel {
+  readonly name: string;
+  /** Shows a PNG file. */
+  png(file: Uint8Array): void;
+}
+
+/**
+ * Which notebook kernel runs this process, if any. The only TypeScript kernel that is known here is tslab. It gives its own module to
+ * the cells alone, so a package finds it through `__tslab__`, the global that the kernel wraps every cell with (tslab 1.0.22,
+ * `dist/executor.js`); nothing of it is a dependency, and where it is not there nothing is missing.
+ * @param globals where a kernel leaves its traces; `globalThis` unless a test says otherwise
+ */
+export function findKernel(globals: object = globalThis): NotebookKernel | undefined {
+  const { __tslab__: tslab } = globals as { readonly __tslab__?: unknown };
+  const load = member(tslab, 'require');
+  if (typeof load !== 'function') return undefined;
+  let display: unknown;
+  try {
+    display = member(load('tslab'), 'display');
+  } catch {
+    // Something else of that name: then pictures go to files, as anywhere.
+    return undefined;
+  }
+  const png = member(display, 'png');
+  return typeof png === 'function' ? { name: 'tslab', png: (file) => void png.call(display, file) } : undefined;
+}
+
+function member(of: unknown, name: string): unknown {
+  const holds = (typeof of === 'object' && of !== null) || typeof of === 'function';
+  return holds ? (of as Record<string, unknown>)[name] : undefined;
 }

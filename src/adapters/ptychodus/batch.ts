@@ -16,11 +16,9 @@ import { BUNDLE_FILE } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
 import { type ReconstructorLibraries, type RegisteredReconstructor, reconstructorLibraries } from './library.js';
-import { RESULT_OK } from './results.js';
 import { chosenPath, PtychoPinnSettings } from './settings/settings.js';
-import { isTrainable } from './trainable.js';
 import { isFile, TRAIN_FILE } from './training.js';
-import type { LogLevel, TrainOutput } from './types.js';
+import { isTrainable, type LogLevel, RESULT_OK, type TrainOutput } from './types.js';
 
 /** What can be asked for. */
 export const BATCH_ACTIONS = ['reconstruct', 'train'] as const;

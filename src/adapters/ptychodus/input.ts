@@ -5,14 +5,7 @@
 import { untilCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import {
-  type ComplexImage,
-  type ComplexTensor,
-  formatShape,
-  type NumericArray,
-  sizeOf,
-  type Tensor,
-} from '../../core/tensor.js';
+import { type ComplexImage, type ComplexTensor, formatShape, sizeOf, type Tensor } from '../../core/tensor.js';
 import { surveyScan } from '../../data/findings/survey.js';
 import { assemble } from '../../data/openDataset.js';
 import { incoherentModes } from '../../data/opening/probe.js';
@@ -20,24 +13,12 @@ import { framesInMemory } from '../../data/patternSource.js';
 import type { RawData } from '../../data/rawData.js';
 import { selectFrames } from '../../data/readers/hdf5Frames.js';
 import { pair } from '../../data/readers/ptychodus.js';
-import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
-import type { NpyOrigin } from '../../formats/npyHeader.js';
+import type { ScanFile } from '../../data/scanFile.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
 import type { Product, ProductMetadata, ProductObject, ProductProbe } from '../../persistence/product/product.js';
-import { withObjectLabels } from './labels.js';
-import { openPatternFile } from './patternFile.js';
+import { extractPatches } from '../../physics/sampling.js';
+import { type IndexedPatterns, openPatternFile } from './patternFile.js';
 import type { PatternStack, ReconstructInput } from './types.js';
-
-/** Patterns with their indexes, before they have positions. */
-export interface IndexedPatterns {
-  readonly patterns: StoredPatterns;
-  readonly indexes: NumericArray;
-  readonly origin: NpyOrigin;
-  readonly badPixels?: Tensor<Uint8Array>;
-  readonly measurementDomain: ScanFile['measurementDomain'];
-  readonly notes: readonly string[];
-  close(): Promise<void>;
-}
 
 /** Object and probe pixels that differ by more, relative, are told. */
 const PIXEL_TOLERANCE = 1e-3;
@@ -266,4 +247,28 @@ function badPixelsOf({ badPixels }: ReconstructInput, { badPixels: ofFile, patte
     );
   }
   return { data: Uint8Array.from(badPixels, (v, p) => (v !== 0 || ofFile?.data[p] ? 1 : 0)), shape };
+}
+
+/**
+ * A scan whose labels are cut from its object, as a host's supervised training means it: its object is a reconstruction to
+ * learn from. A scan that has labels, or no object, is returned as it is.
+ */
+export function withObjectLabels(raw: RawData, logger: Logger): RawData {
+  const { objectGuess, N, xcoords, ycoords } = raw;
+  if (raw.labels || raw.groundTruth || !objectGuess) return raw;
+  logger.info(`Known patches for supervised training are cut from the object of ${raw.source}.`);
+  return {
+    ...raw,
+    labels: {
+      count: raw.count,
+      height: N,
+      width: N,
+      readRows: async (rows) => {
+        const at = (values: Float64Array) => Float64Array.from(rows, (row) => values[row]);
+        return extractPatches(objectGuess, at(xcoords), at(ycoords), N);
+      },
+    },
+    // Spreading would lose it where it is a method of a class.
+    close: () => raw.close(),
+  };
 }

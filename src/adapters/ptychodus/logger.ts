@@ -44,7 +44,7 @@ export interface LogRecord {
   readonly message: string;
 }
 
-/** See the module; also what workflows write to. */
+/** The log of a library; also a logger for everything that takes one. */
 export class LibraryLog implements LibraryLogger, Logger {
   #level: LogLevel = 'INFO';
   readonly #listeners = new Set<(record: LogRecord) => void>();

@@ -1,15 +1,27 @@
 /** Files of patterns that a host names: Ptychodus' own, HDF5 and NPZ, whose positions are in the product, and any other scan. */
 import { PtychoError } from '../../core/errors.js';
-import type { Tensor } from '../../core/tensor.js';
+import type { NumericArray, Tensor } from '../../core/tensor.js';
 import { hasMagic, MAGIC, ptychodusFile } from '../../data/opening/files.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
 import { readIndexes } from '../../data/readers/ptychodus.js';
 import { openScanFile } from '../../data/readers/registry.js';
+import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
 import { isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
+import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
 import { openNpz } from '../../formats/npz.js';
-import type { IndexedPatterns } from './input.js';
+
+/** Patterns with their indexes, before they have positions. */
+export interface IndexedPatterns {
+  readonly patterns: StoredPatterns;
+  readonly indexes: NumericArray;
+  readonly origin: NpyOrigin;
+  readonly badPixels?: Tensor<Uint8Array>;
+  readonly measurementDomain: ScanFile['measurementDomain'];
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
 
 const INTENSITIES = (path: string) => ({
   text: 'count_intensity',

@@ -17,15 +17,21 @@ import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import type { Preview } from '../../reconstruction/reconstruct.js';
 import { scoreR } from '../../reconstruction/rFactor.js';
 import { doubts, probeFor } from '../../reconstruction/scanForModel.js';
-import { HeldModel, type ModelLease } from './heldModel.js';
 import { openInput, projection } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOf, placeOnObject, productWith } from './output.js';
-import { RESULT_CANCELLED, RESULT_OK } from './results.js';
 import { acceptFromSettings, engineFromSettings, imageFromSettings, settingsFromModel } from './settings/configs.js';
 import { chosenPath, type PtychoPinnSettings } from './settings/settings.js';
 import { openTrainingFolder, runTraining, type TrainedInto } from './training.js';
-import type { ModelInfo, ReconstructInput, ReconstructOutput, TrainableReconstructor, TrainOutput } from './types.js';
+import {
+  type ModelInfo,
+  RESULT_CANCELLED,
+  RESULT_OK,
+  type ReconstructInput,
+  type ReconstructOutput,
+  type TrainableReconstructor,
+  type TrainOutput,
+} from './types.js';
 
 /** Progress is counted in percent, so that a host knows its goal before the patterns are known. */
 const GOAL = 100;
@@ -44,7 +50,7 @@ export interface ReconstructorOptions {
   readonly engine?: Backend;
 }
 
-/** See the module. */
+/** A reconstructor with a model, which it is given or trains. */
 export class PtychoPinnReconstructor implements TrainableReconstructor {
   readonly name: 'PINN' | 'Supervised';
   readonly isTrainable = true;
@@ -331,4 +337,55 @@ function noModel(): PtychoError {
     'No model is open; open one (openModel), train one, or name one in the setting PtychoPINNInference/ModelPath.',
     { key: 'PtychoPINNInference/ModelPath' },
   );
+}
+
+/** A model in use; `release` it once. */
+export interface ModelLease {
+  readonly model: PtychoModel;
+  readonly path: string;
+  release(): Promise<void>;
+}
+
+interface Entry {
+  readonly model: PtychoModel;
+  /** Of the file that it was opened from or saved to. */
+  path: string;
+  users: number;
+  replaced: boolean;
+}
+
+/** Holds a model, and disposes of it when it was replaced and nobody uses it any more. */
+export class HeldModel {
+  #entry: Entry | undefined;
+
+  get current(): { readonly model: PtychoModel; readonly path: string } | undefined {
+    return this.#entry;
+  }
+
+  async replace(model: PtychoModel | undefined, path = ''): Promise<void> {
+    const before = this.#entry;
+    this.#entry = model && { model, path, users: 0, replaced: false };
+    if (!before) return;
+    before.replaced = true;
+    if (before.users === 0) await before.model.dispose();
+  }
+
+  /** Remembers where the model was saved. */
+  savedTo(path: string): void {
+    if (this.#entry) this.#entry.path = path;
+  }
+
+  lease(): ModelLease | undefined {
+    const entry = this.#entry;
+    if (!entry) return undefined;
+    entry.users++;
+    return {
+      model: entry.model,
+      path: entry.path,
+      async release() {
+        entry.users--;
+        if (entry.replaced && entry.users === 0) await entry.model.dispose();
+      },
+    };
+  }
 }

@@ -20,11 +20,15 @@ import { type SolverStart, type SolverUpdate, solve } from '../../solvers/solve.
 import { hasCoherentModes, holdsLight, openSolverInput, projection, type SolverInput } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOfSolver, type PlacedObject, placeOnObject, productWith, productWithSolved } from './output.js';
-import { RESULT_CANCELLED, RESULT_OK } from './results.js';
-import { acceptFromSettings, engineFromSettings } from './settings/configs.js';
+import { acceptFromSettings, engineFromSettings, solverFromSettings } from './settings/configs.js';
 import type { PtychoPinnSettings } from './settings/settings.js';
-import { solverFromSettings } from './settings/solver.js';
-import type { ReconstructInput, ReconstructOutput, Reconstructor } from './types.js';
+import {
+  RESULT_CANCELLED,
+  RESULT_OK,
+  type ReconstructInput,
+  type ReconstructOutput,
+  type Reconstructor,
+} from './types.js';
 
 /** Progress is counted in percent, as that of the other reconstructors. */
 const GOAL = 100;
@@ -41,7 +45,7 @@ export interface SolverReconstructorOptions {
 /** A state that can be handed out whatever becomes of the solver. */
 type Kept = SolvedImage & Pick<SolverUpdate, 'epochs' | 'history' | 'engine' | 'rFactor'>;
 
-/** See the module. */
+/** A reconstructor that needs no model. */
 export class SolverReconstructor implements Reconstructor {
   /** `rPIE`, `ePIE`, `PIE`, `LSQML`, `DM`. */
   readonly name: string;

@@ -1,4 +1,5 @@
 /** Training for a host: scans of a folder in, outputs epoch by epoch, a saved bundle at the end. */
+
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Backend } from '../../backends/backend.js';
@@ -9,14 +10,12 @@ import type { RawData } from '../../data/rawData.js';
 import type { HistoryRow } from '../../persistence/history.js';
 import type { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import { trainScans } from '../../training/train.js';
-import { Channel } from './channel.js';
-import { withObjectLabels } from './labels.js';
+import { withObjectLabels } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossValues } from './output.js';
-import { RESULT_CANCELLED, RESULT_OK } from './results.js';
 import { type ModelType, trainingFromSettings } from './settings/configs.js';
 import type { PtychoPinnSettings } from './settings/settings.js';
-import type { TrainOutput } from './types.js';
+import { RESULT_CANCELLED, RESULT_OK, type TrainOutput } from './types.js';
 
 /** What the host calls the files of a folder to train on. */
 export const TRAIN_FILE = 'train_data.npz';
@@ -156,4 +155,68 @@ async function work(job: TrainingJob, signal: AbortSignal, outputs: Channel<Trai
   );
   const rows = run.result.history.map((row) => ({ ...row }));
   await outputs.put(output(rows, cancelled ? rows.length : goal, cancelled ? RESULT_CANCELLED : RESULT_OK));
+}
+
+/**
+ * A queue between work that tells what it does and a loop that listens: who puts something in waits until it was taken out.
+ *
+ * @example
+ * const channel = new Channel<number>();
+ * void channel.put(1).then(() => channel.close());
+ * for await (const n of channel) console.log(n);
+ */
+export class Channel<T> implements AsyncIterable<T> {
+  #waiting: { readonly value: T; readonly taken: () => void }[] = [];
+  #wake: (() => void) | undefined;
+  #closed = false;
+  #error: { readonly cause: unknown } | undefined;
+
+  /** Resolves when the value was taken, at once where nobody listens any more. */
+  put(value: T): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return new Promise((taken) => {
+      this.#waiting.push({ value, taken });
+      this.#wake?.();
+    });
+  }
+
+  /** No more values; what waits is still delivered. */
+  close(): void {
+    this.#closed = true;
+    this.#wake?.();
+  }
+
+  /** No more values; the loop throws `cause` behind those that wait. */
+  fail(cause: unknown): void {
+    this.#error ??= { cause };
+    this.close();
+  }
+
+  /** Nobody listens any more: lets go of those who wait. */
+  abandon(): void {
+    this.#closed = true;
+    for (const { taken } of this.#waiting) taken();
+    this.#waiting = [];
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    try {
+      for (;;) {
+        const next = this.#waiting.shift();
+        if (next) {
+          next.taken();
+          yield next.value;
+        } else if (this.#closed) {
+          if (this.#error) throw this.#error.cause;
+          return;
+        } else {
+          await new Promise<void>((wake) => {
+            this.#wake = wake;
+          });
+        }
+      }
+    } finally {
+      this.abandon();
+    }
+  }
 }

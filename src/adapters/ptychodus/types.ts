@@ -1,4 +1,6 @@
 /** What a Ptychodus-style host gives to a reconstructor and gets from it (both generations of the host's interface). */
+
+import { PtychoError } from '../../core/errors.js';
 import type { ComplexImage, NumericArray, Tensor } from '../../core/tensor.js';
 import type { Product } from '../../persistence/product/product.js';
 
@@ -103,3 +105,27 @@ export interface LibraryLogger {
   /** Hears every record at or above the level; returns how to stop. */
   onRecord(hear: (record: { readonly level: LogLevel; readonly message: string }) => void): () => void;
 }
+
+/** True for a reconstructor that has, or learns, a model. */
+export function isTrainable(reconstructor: Reconstructor): reconstructor is TrainableReconstructor {
+  return reconstructor.isTrainable;
+}
+
+/**
+ * The reconstructor, as one that learns.
+ * @param what what is asked of it: `open one`
+ * @throws PtychoError USAGE for one that computes without a model
+ */
+export function requireTrainable(reconstructor: Reconstructor, what: string): TrainableReconstructor {
+  if (isTrainable(reconstructor)) return reconstructor;
+  throw new PtychoError(
+    'USAGE',
+    `${reconstructor.name} computes without a model and cannot ${what}; take PtychoPINN/PINN or PtychoPINN/Supervised for that.`,
+    { reconstructor: reconstructor.name },
+  );
+}
+
+/** All is well. */
+export const RESULT_OK = 0;
+/** Stopped by its signal: what came before is usable, but not all of it. */
+export const RESULT_CANCELLED = 130;

@@ -1,5 +1,5 @@
 /** The way out: whole frames on a stream, and what to leave out when the other side is slow. */
-import type { OutgoingArray } from './blobs.js';
+import type { OutgoingArray } from './arrays.js';
 import { encodeFrame } from './frame.js';
 
 /** What is written to: a Node stream, or what does as one. */

@@ -6,21 +6,20 @@ import { formatShape } from '../../core/tensor.js';
 import { readProductFile } from '../../persistence/product/read.js';
 import { writeProductFile } from '../../persistence/product/write.js';
 import { LOG_LEVELS, parseLogLevel } from '../ptychodus/logger.js';
-import { isTrainable, requireTrainable } from '../ptychodus/trainable.js';
-import type {
-  LibraryLogger,
-  PatternStack,
-  ReconstructInput,
-  ReconstructOutput,
-  Reconstructor,
-  TrainOutput,
+import {
+  isTrainable,
+  type LibraryLogger,
+  type PatternStack,
+  type ReconstructInput,
+  type ReconstructOutput,
+  type Reconstructor,
+  requireTrainable,
+  type TrainOutput,
 } from '../ptychodus/types.js';
-import { FrameArrays } from './arrays.js';
-import { DTYPE_BYTES, type OutgoingArray } from './blobs.js';
-import type { Frame } from './frame.js';
+import { DTYPE_BYTES, FrameArrays, type OutgoingArray } from './arrays.js';
+import { FRAME_LIMITS, type Frame, PRODUCT_OUT, PROTOCOL_VERSION, type Tag, VERBS, type Verb } from './frame.js';
 import type { FrameWriter } from './frameWriter.js';
 import { PRODUCT_ARRAYS, previewArrays, productArrays, productHeaderOf, productOf } from './products.js';
-import { FRAME_LIMITS, PRODUCT_OUT, PROTOCOL_VERSION, type Tag, VERBS, type Verb } from './protocol.js';
 import type { RequestOf } from './requests.js';
 
 /** What a worker needs of the settings: `SettingsRegistry` has it. */

@@ -2,8 +2,7 @@
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
 import type { Product } from '../../persistence/product/product.js';
-import type { FrameArrays } from './arrays.js';
-import { type OutgoingArray, vector } from './blobs.js';
+import { type FrameArrays, type OutgoingArray, vector } from './arrays.js';
 import type { ProductHeader } from './requests.js';
 
 /** The arrays of a product. */

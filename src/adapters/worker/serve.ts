@@ -8,10 +8,9 @@ import type { Readable } from 'node:stream';
 import { PtychoError } from '../../core/errors.js';
 import { LOG_LEVELS } from '../ptychodus/logger.js';
 import type { LogLevel } from '../ptychodus/types.js';
-import { FrameParser } from './frame.js';
+import { FRAME_LIMITS, type FrameLimits, FrameParser } from './frame.js';
 import { type ByteSink, FrameWriter } from './frameWriter.js';
 import type { Service, WorkerLibraries } from './handlers.js';
-import { FRAME_LIMITS, type FrameLimits } from './protocol.js';
 import { errorFrame, WorkerSession } from './session.js';
 
 /** What a worker is made of. */
@@ -40,7 +39,7 @@ export interface Served {
 /** Eight seconds of the ten that hosts wait before they kill. */
 const GRACE_MS = 8000;
 
-/** See the module; never rejects for what a host does. */
+/** Serves one host until the conversation ends; never rejects for what a host does. */
 export async function serveWorker(options: ServeOptions): Promise<Served> {
   const { input, output, libraries, signal, limits = FRAME_LIMITS, grace_ms = GRACE_MS } = options;
   let over!: (reason: Served['reason']) => void;

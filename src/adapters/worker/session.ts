@@ -3,9 +3,8 @@
  * request ends with one frame `end`.
  */
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import { type Frame, malformed } from './frame.js';
+import { type EndStatus, FRAME_LIMITS, type Frame, MAX_WAITING, malformed, type RequestId } from './frame.js';
 import { HANDLERS, type QueuedVerb, type Service, type Work } from './handlers.js';
-import { type EndStatus, FRAME_LIMITS, MAX_WAITING, type RequestId } from './protocol.js';
 import { type Envelope, envelopeOf, parseRequest, type RequestOf, verbOf } from './requests.js';
 
 /** A request that waits or is at work. */
@@ -18,7 +17,7 @@ interface Job {
   readonly abort: AbortController;
 }
 
-/** See the module. */
+/** The requests of one host, and who answers them. */
 export class WorkerSession {
   readonly #service: Service;
   readonly #shutdown: () => void;

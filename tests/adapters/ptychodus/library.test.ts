@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { PtychoPinnReconstructorLibrary, reconstructorLibraries } from '../../../src/adapters/ptychodus/library.js';
 import { LibraryLog, parseLogLevel } from '../../../src/adapters/ptychodus/logger.js';
-import { requireTrainable } from '../../../src/adapters/ptychodus/trainable.js';
+import { requireTrainable } from '../../../src/adapters/ptychodus/types.js';
 
 describe('libraries', () => {
   it('have the names of the host', () => {

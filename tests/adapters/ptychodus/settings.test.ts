@@ -5,12 +5,12 @@ import {
   engineFromSettings,
   imageFromSettings,
   settingsFromModel,
+  solverFromSettings,
   trainingFromSettings,
 } from '../../../src/adapters/ptychodus/settings/configs.js';
 import { parseIni } from '../../../src/adapters/ptychodus/settings/ini.js';
 import { pythonFloat, SettingsRegistry } from '../../../src/adapters/ptychodus/settings/parameters.js';
 import { chosenPath, PtychoPinnSettings } from '../../../src/adapters/ptychodus/settings/settings.js';
-import { solverFromSettings } from '../../../src/adapters/ptychodus/settings/solver.js';
 import { trainingDefinition } from '../../../src/config/commands.js';
 import { SOLVER_ALGORITHMS, solverOptionsSchema } from '../../../src/config/schemas/solver.js';
 import { completeConfig } from '../../../src/reconstruction/inputs.js';

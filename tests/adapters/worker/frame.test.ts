@@ -1,8 +1,7 @@
 /** Frames: any split of the bytes parses the same, what is damaged is refused, and no memory follows a lie. */
 
 import { describe, expect, it } from 'vitest';
-import { FrameArrays } from '../../../src/adapters/worker/arrays.js';
-import type { OutgoingArray } from '../../../src/adapters/worker/blobs.js';
+import { FrameArrays, type OutgoingArray } from '../../../src/adapters/worker/arrays.js';
 import { encodeFrame, type Frame, FrameParser } from '../../../src/adapters/worker/frame.js';
 import { isPtychoError, type PtychoError } from '../../../src/core/errors.js';
 import fc from '../../support/fastCheck.js';

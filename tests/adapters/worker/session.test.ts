@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OutgoingArray } from '../../../src/adapters/worker/blobs.js';
+import type { OutgoingArray } from '../../../src/adapters/worker/arrays.js';
 import { productArrays, productHeaderOf } from '../../../src/adapters/worker/products.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { readProductFile } from '../../../src/persistence/product/read.js';

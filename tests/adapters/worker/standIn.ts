@@ -9,8 +9,7 @@ import type {
   TrainableReconstructor,
   TrainOutput,
 } from '../../../src/adapters/ptychodus/types.js';
-import { FrameArrays } from '../../../src/adapters/worker/arrays.js';
-import type { OutgoingArray } from '../../../src/adapters/worker/blobs.js';
+import { FrameArrays, type OutgoingArray } from '../../../src/adapters/worker/arrays.js';
 import { encodeFrame, FrameParser } from '../../../src/adapters/worker/frame.js';
 import type { WorkerLibraries } from '../../../src/adapters/worker/handlers.js';
 import { productArrays, productHeaderOf } from '../../../src/adapters/worker/products.js';

@@ -1,14 +1,14 @@
 /**
- * From the host's settings to our configurations, in one place: what has another range here is brought into it, and what has
- * no effect here is said.
+ * From the host's settings to our configurations and solver options, in one place: what has another range here is brought into it,
+ * and what has no effect here is said.
  */
-
 import type { ModelConfig } from '../../../config/schema.js';
+import type { SolverAlgorithm, SolverOptions } from '../../../config/schemas/solver.js';
+import { PtychoError } from '../../../core/errors.js';
 import type { EngineChoice } from '../../../reconstruction/inputs.js';
 import type { ImageOptions } from '../../../reconstruction/pipeline.js';
 import type { TrainingOptions } from '../../../training/train.js';
-import { idle } from './idle.js';
-import type { Parameter } from './parameters.js';
+import { idle, type Parameter } from './parameters.js';
 import type { PtychoPinnSettings } from './settings.js';
 
 /** A configuration and what is to be said about it, one sentence each. */
@@ -179,4 +179,84 @@ function powerOfTwo(parameter: Parameter<number>, notes: string[]): number {
     );
   }
   return rounded;
+}
+
+const NOISE_MODELS = ['gaussian', 'poisson'] as const satisfies readonly SolverOptions['noise_model'][];
+const PASSES = ['auto', 'host', 'program'] as const satisfies readonly SolverOptions['passes'][];
+
+/**
+ * The options of a solver as the settings describe them.
+ * @throws PtychoError CONFIG_INVALID for a word that is none of those that a setting may hold
+ */
+export function solverFromSettings(
+  { solver, engine }: PtychoPinnSettings,
+  algorithm: SolverAlgorithm,
+): FromSettings<SolverOptions> {
+  const regularisation = ({ value }: Parameter<number>) => (value < 0 ? null : value);
+  const config: SolverOptions = {
+    algorithm,
+    epochs: solver.numEpochs.value,
+    batch_size: solver.batchSize.value || null,
+    object_step: solver.objectStep.value || null,
+    probe_step: solver.probeStep.value || null,
+    object_regularisation: regularisation(solver.objectRegularisation),
+    probe_regularisation: regularisation(solver.probeRegularisation),
+    momentum: solver.momentum.value,
+    noise_model: wordOf(solver.noiseModel, NOISE_MODELS),
+    relaxation: solver.relaxation.value || null,
+    seed: engine.seed.value,
+    object_start: solver.objectStart.value,
+    object_stop: solver.objectStop.value || null,
+    object_stride: solver.objectStride.value,
+    probe_start: solver.probeStart.value,
+    probe_stop: solver.probeStop.value || null,
+    probe_stride: solver.probeStride.value,
+    probe_modes: solver.probeModes.value || null,
+    probe_mode_share: solver.probeModeShare.value,
+    orthogonalise_stride: solver.orthogonaliseStride.value || null,
+    rescale_probe: solver.rescaleProbe.value,
+    hold_probe_power: solver.holdProbePower.value,
+    probe_power_counts: solver.probePower.value || null,
+    probe_support: solver.probeSupport.value || null,
+    tv_weight: solver.tvWeight.value,
+    position_start: solver.positionStart.value || null,
+    position_stop: solver.positionStop.value || null,
+    position_stride: solver.positionStride.value,
+    position_step: solver.positionStep.value,
+    position_momentum: solver.positionMomentum.value,
+    position_update_limit_px: solver.positionUpdateLimit.value,
+    position_limit_px: solver.positionLimit.value,
+    passes: wordOf(solver.passes, PASSES),
+  };
+  const notes = withoutEffect(solver, algorithm)
+    .filter((parameter) => !parameter.isDefault)
+    .map((parameter) => idle(parameter, `${algorithm} does not have it`));
+  return { config, notes };
+}
+
+/** What an algorithm does not look at. */
+function withoutEffect(
+  solver: PtychoPinnSettings['solver'],
+  algorithm: SolverAlgorithm,
+): Pick<Parameter, 'group' | 'name' | 'value' | 'isDefault'>[] {
+  switch (algorithm) {
+    case 'dm':
+      return [solver.objectStep, solver.probeStep, solver.momentum, solver.noiseModel];
+    case 'lsqml':
+      return [solver.probeRegularisation, solver.momentum, solver.relaxation];
+    case 'rpie':
+    case 'epie':
+    case 'pie':
+      return [solver.relaxation];
+  }
+}
+
+function wordOf<const W extends string>({ group, name, value }: Parameter<string>, words: readonly W[]): W {
+  const found = words.find((word) => word === value.trim().toLowerCase());
+  if (found !== undefined) return found;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `The setting ${group}/${name} must be one of ${words.join(', ')}, got ${JSON.stringify(value)}; correct it.`,
+    { key: `${group}/${name}`, found: value, expected: words },
+  );
 }

@@ -330,3 +330,7 @@ export class SettingsRegistry implements Iterable<ParameterGroup> {
 function taken(what: string): PtychoError {
   return new PtychoError('USAGE', `The settings already have a ${what}; choose another name.`, {});
 }
+
+/** `PtychoPINNModel/ProbeScale = 3 has no effect here: …` */
+export const idle = ({ group, name, value }: Pick<Parameter, 'group' | 'name' | 'value'>, why: string): string =>
+  `${group}/${name} = ${String(value)} has no effect here: ${why}.`;

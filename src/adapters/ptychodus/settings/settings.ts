@@ -7,8 +7,9 @@
  * settings.registry.fromIni(await readFile('settings.ini', 'utf8'));
  * settings.model.gridSize.value;
  */
+
+import { solverOptionsSchema } from '../../../config/schemas/solver.js';
 import { type Parameter, type ParameterGroup, SettingsRegistry } from './parameters.js';
-import { solverSettings } from './solver.js';
 
 export { type Parameter, ParameterGroup, SettingsRegistry } from './parameters.js';
 
@@ -117,6 +118,59 @@ function engineSettings(group: ParameterGroup) {
   };
 }
 
+/** Least value of what must be positive, and least distance to 1 of what must be below it. */
+const LEAST = 1e-3;
+
+/**
+ * The iterative solvers, which all share one group. Names and defaults are those of the solver's options (`docs/configuration.md`)
+ * in the host's spelling; INI files have no word for "not given", so that 0 stands for it.
+ */
+function solverSettings(group: ParameterGroup) {
+  const defaults = solverOptionsSchema.parse({});
+  const count = (name: string, value: number) => group.createInteger(name, value, { minimum: 1 });
+  const countOrNone = (name: string, value: number | null) => group.createInteger(name, value ?? 0, { minimum: 0 });
+  const positive = (name: string, value: number) => group.createReal(name, value, { minimum: LEAST });
+  const positiveOrNone = (name: string, value: number | null) => group.createReal(name, value ?? 0, { minimum: 0 });
+  const below1 = (name: string, value: number | null, minimum = 0) =>
+    group.createReal(name, value ?? 0, { minimum, maximum: 1 - LEAST });
+  /** 0 is a value of these, so that what is below stands for "that of the algorithm". */
+  const regularisation = (name: string, value: number | null) =>
+    group.createReal(name, value ?? -1, { minimum: -1, maximum: 1 });
+  return {
+    numEpochs: count('NumEpochs', defaults.epochs),
+    batchSize: countOrNone('BatchSize', defaults.batch_size),
+    objectStep: positiveOrNone('ObjectStep', defaults.object_step),
+    probeStep: positiveOrNone('ProbeStep', defaults.probe_step),
+    objectRegularisation: regularisation('ObjectRegularisation', defaults.object_regularisation),
+    probeRegularisation: regularisation('ProbeRegularisation', defaults.probe_regularisation),
+    momentum: below1('Momentum', defaults.momentum),
+    noiseModel: group.createString('NoiseModel', defaults.noise_model),
+    relaxation: group.createReal('Relaxation', defaults.relaxation ?? 0, { minimum: 0, maximum: 1 }),
+    objectStart: count('ObjectStart', defaults.object_start),
+    objectStop: countOrNone('ObjectStop', defaults.object_stop),
+    objectStride: count('ObjectStride', defaults.object_stride),
+    probeStart: count('ProbeStart', defaults.probe_start),
+    probeStop: countOrNone('ProbeStop', defaults.probe_stop),
+    probeStride: count('ProbeStride', defaults.probe_stride),
+    probeModes: countOrNone('ProbeModes', defaults.probe_modes),
+    probeModeShare: below1('ProbeModeShare', defaults.probe_mode_share, LEAST),
+    orthogonaliseStride: countOrNone('OrthogonaliseStride', defaults.orthogonalise_stride),
+    rescaleProbe: group.createBoolean('RescaleProbe', defaults.rescale_probe),
+    holdProbePower: group.createBoolean('HoldProbePower', defaults.hold_probe_power),
+    probePower: positiveOrNone('ProbePowerInCounts', defaults.probe_power_counts),
+    probeSupport: below1('ProbeSupport', defaults.probe_support),
+    tvWeight: positiveOrNone('TVWeight', defaults.tv_weight),
+    positionStart: countOrNone('PositionStart', defaults.position_start),
+    positionStop: countOrNone('PositionStop', defaults.position_stop),
+    positionStride: count('PositionStride', defaults.position_stride),
+    positionStep: positive('PositionStep', defaults.position_step),
+    positionMomentum: below1('PositionMomentum', defaults.position_momentum),
+    positionUpdateLimit: positive('PositionUpdateLimitInPixels', defaults.position_update_limit_px),
+    positionLimit: positive('PositionLimitInPixels', defaults.position_limit_px),
+    passes: group.createString('Engine', defaults.passes),
+  };
+}
+
 /** The groups, by name of their parameters. */
 interface Groups {
   readonly model: ReturnType<typeof modelSettings>;
@@ -130,7 +184,7 @@ interface Groups {
 /** The groups of each registry, made once. */
 const GROUPS_OF = new WeakMap<SettingsRegistry, Groups>();
 
-/** See the module. */
+/** The settings of a host's registry, by group; the same registry has the same ones. */
 export class PtychoPinnSettings implements Groups {
   readonly registry: SettingsRegistry;
   readonly model: Groups['model'];

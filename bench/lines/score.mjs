@@ -1,8 +1,8 @@
 /** Scores images of a test object on its central 164² pixels. */
 import { alignComplex, constantObjectError, relativeDistance } from '../../dist/evaluation/align.js';
-import { pearson } from '../../dist/evaluation/score.js';
 import { rootOfSum, scanImage } from '../../dist/evaluation/floors.js';
 import { removePhasePlane, removeRamp } from '../../dist/evaluation/phase.js';
+import { pearson } from '../../dist/evaluation/score.js';
 import { gaussianSsim } from '../../dist/evaluation/similarity.js';
 import { moveToFrame } from '../../dist/reconstruction/frame.js';
 import { readReconstruction } from '../../dist/reconstruction/reconstructionFile.js';

@@ -7,7 +7,7 @@ import type { ComplexImage, Tensor } from '../../src/core/tensor.js';
 import { alignComplex } from '../../src/evaluation/align.js';
 import { fourierRingCorrelation, frcCrossing, halfBitThreshold, resolutionsOf, taperedRingCorrelation, tukeyWindow } from '../../src/evaluation/frc.js';
 import { meanErrors, modulusOf } from '../../src/evaluation/images.js';
-import { wangMsSsim, gaussianSsim, uniformSsim } from '../../src/evaluation/similarity.js';
+import { gaussianSsim, uniformSsim, wangMsSsim } from '../../src/evaluation/similarity.js';
 import { psnr, standardMetrics } from '../../src/evaluation/standard.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { gaussianBlur } from '../../src/physics/gaussian.js';

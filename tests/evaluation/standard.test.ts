@@ -5,7 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { spanOf } from '../../src/core/numbers.js';
 import type { ComplexImage, Tensor } from '../../src/core/tensor.js';
 import { alignComplex } from '../../src/evaluation/align.js';
-import { fourierRingCorrelation, frcCrossing, halfBitThreshold, resolutionsOf, taperedRingCorrelation, tukeyWindow } from '../../src/evaluation/frc.js';
+import {
+  fourierRingCorrelation,
+  frcCrossing,
+  halfBitThreshold,
+  resolutionsOf,
+  taperedRingCorrelation,
+  tukeyWindow,
+} from '../../src/evaluation/frc.js';
 import { meanErrors, modulusOf } from '../../src/evaluation/images.js';
 import { gaussianSsim, uniformSsim, wangMsSsim } from '../../src/evaluation/similarity.js';
 import { psnr, standardMetrics } from '../../src/evaluation/standard.js';

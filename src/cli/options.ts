@@ -119,7 +119,7 @@ export type OtherOptions = 'run' | 'levels' | 'published' | 'config' | 'file' | 
 export function addOtherOptions(command: Command, which: OtherOptions): void {
   command.optionsGroup('Other:');
   if (which !== 'quiet' && which !== 'none') {
-    command.option('--config <FILE>', 'Configuration in YAML or JSON; flags win over it.');
+    command.option('--config <FILE>', 'Configuration in YAML or JSON; flags override it.');
   }
   if (which === 'run' || which === 'published') addPublishedOptions(command);
   if (which === 'run' || which === 'levels') addConsoleOptions(command);

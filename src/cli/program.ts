@@ -20,7 +20,7 @@ const COMMANDS: Readonly<
   demo: ['simulate a small scan, train on it, reconstruct it and write a report', () => import('./commands/demo.js')],
   simulate: ['write a simulated scan with a known object', () => import('./commands/simulate.js')],
   label: ['cut labels for supervised training from a reconstruction of the scan', () => import('./commands/label.js')],
-  inspect: ['say what a scan file holds and what is wrong with it', () => import('./commands/inspect.js')],
+  inspect: ['describe what a scan file holds and what is wrong with it', () => import('./commands/inspect.js')],
   train: ['train a network on a scan and write the bundle wts.zip', () => import('./commands/train.js')],
   infer: ['reconstruct a scan with a trained bundle', () => import('./commands/infer.js')],
   solve: [
@@ -41,21 +41,24 @@ const COMMANDS: Readonly<
     () => import('./commands/study.js'),
   ],
   bundle: [
-    'look into a bundle, check every byte of it, unpack it, or make one of a model of another program',
+    'describe a bundle, verify every byte of it, unpack it, or make one from the model of another program',
     () => import('./commands/bundle.js'),
   ],
   config: [
-    'print what a configuration comes to and why, its schema, or its legacy view',
+    'print a resolved configuration and where its values come from, its schema, or its legacy view',
     () => import('./commands/config.js'),
   ],
-  doctor: ['say which engines and accelerators work here, and why others do not', () => import('./commands/doctor.js')],
+  doctor: [
+    'show which engines and accelerators work here, and why others do not',
+    () => import('./commands/doctor.js'),
+  ],
   convert: ['write a scan of any readable format as a contract NPZ', () => import('./commands/convert.js')],
-  split: ['cut a scan in two: one part to train on, one to test with', () => import('./commands/split.js')],
+  split: ['split a scan in two: one part to train on, one to test with', () => import('./commands/split.js')],
   orient: [
     'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
     () => import('./commands/orient.js'),
   ],
-  product: ['write and read products of Ptychodus, and say what is in one', () => import('./commands/product.js')],
+  product: ['write, read and describe Ptychodus products', () => import('./commands/product.js')],
   batch: ['reconstruct or train on a folder that Ptychodus staged', () => import('./commands/batch.js')],
   worker: ['reconstruct and train for another program, over stdin and stdout', () => import('./commands/worker.js')],
 };

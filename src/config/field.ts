@@ -20,19 +20,19 @@ export interface Kind<S extends z.ZodType = z.ZodType> {
 const kind = <S extends z.ZodType>(schema: S, expected: string): Kind<S> => ({ schema, expected });
 
 export const positiveInteger = kind(z.int().positive(), 'a positive whole number');
-export const wholeNumber = kind(z.int().nonnegative(), 'a whole number from 0');
+export const wholeNumber = kind(z.int().nonnegative(), 'a whole number of at least 0');
 /** Seeds are those of NumPy's legacy generator: 32 bits. */
 export const seedNumber = kind(z.int().min(0).max(0xffffffff), 'a whole number from 0 to 4294967295');
 /** Of diffraction patterns; networks take fewer, see `sides.ts`. */
-export const patternSide = kind(z.int().min(4).multipleOf(2), 'an even number from 4');
+export const patternSide = kind(z.int().min(4).multipleOf(2), 'an even number of at least 4');
 export const anyNumber = kind(z.number(), 'a number');
 export const positiveNumber = kind(z.number().positive(), 'a positive number');
-export const nonNegativeNumber = kind(z.number().nonnegative(), 'a number from 0');
+export const nonNegativeNumber = kind(z.number().nonnegative(), 'a number of at least 0');
 export const unitInterval = kind(z.number().min(0).max(1), 'a number from 0 to 1');
-export const belowOne = kind(z.number().min(0).lt(1), 'a number from 0 to below 1');
+export const belowOne = kind(z.number().min(0).lt(1), 'a number of at least 0 and below 1');
 export const openUnitInterval = kind(z.number().gt(0).lt(1), 'a number between 0 and 1');
 export const flag = kind(z.boolean(), 'true or false');
-export const text = kind(z.string().min(1), 'a text');
+export const text = kind(z.string().min(1), 'text');
 export const path = kind(z.string().min(1), 'a path');
 export const powerOfTwo = kind(
   z
@@ -139,7 +139,7 @@ export function published<S extends z.ZodType>(
   return field(of, fallback, description, { legacyKey: true, ...meta });
 }
 
-/** Declares a field that has no default: somebody or some file must give it. */
+/** Declares a field without a default, which must be given. */
 export function required<S extends z.ZodType>(of: Kind<S>, description: string, meta: FieldMeta = {}): S {
   return of.schema.describe(description).meta({ expected: of.expected, ...meta }) as S;
 }

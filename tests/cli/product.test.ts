@@ -51,7 +51,7 @@ it('export, verify and import say what came of it', async () => {
   const verified = await cli('product', 'verify', file('out.h5'));
   expect(verified).toMatchObject({
     code: 0,
-    out: `${file('out.h5')} is sound: every byte is what its content comes to.\n`,
+    out: `${file('out.h5')} is sound: every byte follows from its content.\n`,
   });
   const imported = await cli('product', 'import', file('out.h5'), '--output_file', file('again.npz'));
   expect(imported.code).toBe(0);

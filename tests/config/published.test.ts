@@ -218,7 +218,7 @@ describe('what this version does not have', () => {
     [{ precision: 'half' }, 'precision must be 32-true, got "half" (--precision).'],
     [
       { checkpoint_save_top_k: -1 },
-      'checkpoint_save_top_k must be a whole number from 0, got -1 (--checkpoint_save_top_k).',
+      'checkpoint_save_top_k must be a whole number of at least 0, got -1 (--checkpoint_save_top_k).',
     ],
     [{ probe_scale: 0 }, 'probe_scale must be a positive number, got 0 (--probe_scale).'],
     [

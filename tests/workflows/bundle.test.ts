@@ -45,7 +45,7 @@ describe('bundle verify', () => {
     expect((await readdir(file('members'))).sort()).toEqual([...MEMBERS].sort());
     expect((await verifyBundle(file('members'))).path).toBe(file('members'));
     const { code, out } = await cli('bundle', 'verify', good);
-    expect([code, out]).toEqual([0, `${good} is sound: 8 members, every byte is what its content comes to.\n`]);
+    expect([code, out]).toEqual([0, `${good} is sound: 8 members, every byte follows from its content.\n`]);
   });
 
   it.each([

@@ -29,7 +29,7 @@ const verify = commandOf({
   json: 'Print the members as JSON.',
   work: async ({ args: [file] }) => (await import('../../workflows/bundle.js')).verifyBundle(file),
   text: ({ path, members }) =>
-    `${path} is sound: ${counted(Object.keys(members).length + 1, 'member')}, every byte is what its content comes to.\n`,
+    `${path} is sound: ${counted(Object.keys(members).length + 1, 'member')}, every byte follows from its content.\n`,
   always: true,
 });
 
@@ -51,10 +51,10 @@ const add = commandOf({
 
 export const command = groupOf(
   [
-    ['info', 'say what a bundle is', info],
-    ['verify', 'write a bundle anew from its content and refuse any byte that differs', verify],
+    ['info', 'describe a bundle', info],
+    ['verify', 'rewrite a bundle from its content and refuse any byte that differs', verify],
     ['extract', 'check a bundle and write its members as files', extract],
-    ['import', 'make a bundle of a model that another program trained', add],
+    ['import', 'make a bundle from a model that another program trained', add],
   ],
   EXAMPLE,
 );

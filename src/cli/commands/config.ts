@@ -66,7 +66,7 @@ export const command = groupOf(
   [
     [
       'show',
-      'print what flags, file and defaults come to, and where each value comes from',
+      'print the configuration that flags, file and defaults result in, and where each value comes from',
       runs('show what this command would run with', show),
     ],
     ['schema', 'print the JSON Schema of configuration files', schema],

@@ -35,7 +35,7 @@ function summaryText(summary: InferSummary): string {
     const before =
       refinement.rFactorBefore === undefined ? '' : `; R-factor before: ${refinement.rFactorBefore.toPrecision(3)}`;
     lines.push(
-      `Positions refined in ${formatCount(refinement.rounds)} ${noun(refinement.rounds, 'round')}, moved by ${formatCount(refinement.meanMove_px)} px in the mean${before}.`,
+      `Positions refined in ${formatCount(refinement.rounds)} ${noun(refinement.rounds, 'round')}, moved by ${formatCount(refinement.meanMove_px)} px on average${before}.`,
     );
   }
   if (solver) {

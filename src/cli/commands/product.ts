@@ -50,7 +50,7 @@ const verify = commandOf({
     found: await (await import('../../workflows/product.js')).verifyProduct(file),
   }),
   data: ({ found }) => found,
-  text: ({ file }) => `${file} is sound: every byte is what its content comes to.\n`,
+  text: ({ file }) => `${file} is sound: every byte follows from its content.\n`,
   always: true,
 });
 
@@ -58,8 +58,8 @@ export const command = groupOf(
   [
     ['export', 'write a scan, or what infer or solve made of one, as a product', write],
     ['import', 'write a product, with its patterns where there are any, as a contract NPZ', read],
-    ['info', 'say what is in a product', info],
-    ['verify', 'write a product of ptychopinn anew from its content and refuse any byte that differs', verify],
+    ['info', 'describe a product', info],
+    ['verify', 'rewrite a product of ptychopinn from its content and refuse any byte that differs', verify],
   ],
   EXAMPLE,
 );

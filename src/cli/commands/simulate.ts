@@ -10,7 +10,7 @@ const widest = Math.max(...Object.keys(SIMULATION_PRESETS).map((name) => name.le
 const PRESETS = Object.entries(SIMULATION_PRESETS).map(([name, { summary }]) => `  ${name.padEnd(widest)}  ${summary}`);
 
 const EXAMPLE = `
-Presets (--preset NAME; flags win over them):
+Presets (--preset NAME; flags override them):
 ${PRESETS.join('\n')}
 
 How it works: patterns are |F(probe · object)|² at every position, scaled to --photons on average, drawn as

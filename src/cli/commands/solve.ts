@@ -9,10 +9,10 @@ import { formatCount, formatDuration } from '../terminal.js';
 
 const GUIDE = `
 Which algorithm:
-  rpie    the one to begin with: sturdy, quick, forgives a wrong probe
-  epie    the same without holding back where little light falls; often a little sharper, less sturdy
-  lsqml   the best step of object and probe together in every batch; fewest epochs near the solution, for refining
-  dm      the difference map: all patterns at once; gets out of wrong solutions that others stay in, needs more memory
+  rpie    the one to start with: robust, quick, tolerates a wrong probe
+  epie    the same without damping where little light falls; often a little sharper, less robust
+  lsqml   the best joint step of object and probe in every batch; fewest epochs near the solution, for refining
+  dm      the difference map: all patterns at once; escapes wrong solutions that trap the others, needs more memory
   pie     the weights of 2004, for comparison with older work
   A partially coherent beam: --probe_modes 2 or more. Few counts: --noise_model poisson with lsqml.
   Uncertain positions: --position_start 5. A noisy object: --tv_weight 0.001.
@@ -21,10 +21,10 @@ Examples:
   ptychopinn solve --test_data scan.npz --algorithm rpie --epochs 60 --output_dir solved
   ptychopinn solve --test_data scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    from the image of a network
   ptychopinn solve --test_data scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
-  ptychopinn solve --resume solved --epochs 100                                             goes on, here to 100 epochs
+  ptychopinn solve --resume solved --epochs 100                                             continues, here to 100 epochs
   ptychopinn train --train_data_file scan.npz --probe solved/reconstruction.npz:reconstructed_probe
 
-Ctrl-C stops after the batch and writes the image so far; --resume goes on from there. docs/solvers.md says more.`;
+Ctrl-C stops after the batch and writes the image so far; --resume continues from there. More in docs/solvers.md.`;
 
 export const command = commandOf({
   definition: solveDefinition,

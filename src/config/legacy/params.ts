@@ -1,6 +1,6 @@
 /**
  * The bridge to the `params` dictionary of the Python tools: a view of a configuration for programs that expect one, and
- * the way back. Nothing numeric reads it; whoever wants a dictionary owns it.
+ * the way back. Nothing numeric reads it; a dictionary belongs to the program that asks for it.
  *
  * @example
  * const params = new LegacyParams();

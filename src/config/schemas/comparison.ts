@@ -44,13 +44,13 @@ const armFields = {
     null,
     'One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi.',
   ),
-  test_data_file: required(path, 'Scan that all are compared on.', { aliases: ['test_data'] }),
-  output_dir: required(path, 'Folder of the comparison; made if missing.'),
+  test_data_file: required(path, 'Scan on which all are compared.', { aliases: ['test_data'] }),
+  output_dir: required(path, 'Folder for the comparison; created if missing.'),
   ...overwriteFields,
   forward: field(
     flag,
     false,
-    'Compare what two bundles predict for the same patterns, patch by patch, in place of images.',
+    'Instead of images, compare what two bundles predict for the same patterns, patch by patch.',
   ),
 };
 
@@ -69,10 +69,14 @@ const subsetFields = {
   test_subsample_seed: field(
     optional(seedNumber),
     null,
-    'Seed of the drawing of patterns and groups, NumPy-compatible; null: 0.',
+    'Seed for drawing patterns and groups, NumPy-compatible; null: 0.',
     { formerly: ['subsample_seed'] },
   ),
-  neighbor_count: field(positiveInteger, 7, 'Nearest neighbours among which the members of a group are drawn.'),
+  neighbor_count: field(
+    positiveInteger,
+    7,
+    'Number of nearest neighbours from which the members of a group are drawn.',
+  ),
   enable_oversampling,
   neighbor_pool_size,
 };
@@ -82,7 +86,7 @@ const imageFields = {
   stitch_crop_size: field(
     positiveInteger,
     20,
-    'Side M of the central square of each patch that is stitched, at most N; half of it is the margin around the scan that is compared.',
+    'Side M of the central square of each patch that is stitched, at most N; the margin compared around the scan is half of it.',
     { unit: 'px', aliases: ['stitch_crop_px'] },
   ),
   patch_weighting,
@@ -91,9 +95,9 @@ const imageFields = {
   fixed_canvas: field(
     flag,
     false,
-    'Compare on the rectangle of all scan positions of the file, not on that of the drawn ones.',
+    'Compare on the rectangle of all scan positions in the file, not only of the drawn ones.',
   ),
-  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { unit: 'groups' }),
+  batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
   pinn_predict_batch_size: field(optional(positiveInteger), null, 'The same for PtychoPINN; null: batch_size.', {
     unit: 'groups',
   }),
@@ -112,12 +116,12 @@ const imageFields = {
   baseline_debug_dir: field(
     optional(path),
     null,
-    'Also write groups, first patches and canvas of Baseline to this folder; null: not at all.',
+    'Also write groups, first patches and canvas of Baseline to this folder; null: nowhere.',
   ),
   baseline_debug_limit: field(
     optional(positiveInteger),
     null,
-    'Reconstruct Baseline from this many groups only, to look into it; null: from all. The comparison then says so.',
+    'Reconstruct Baseline from this many groups only, for debugging (the comparison says so); null: from all.',
     { unit: 'groups' },
   ),
 };
@@ -128,13 +132,13 @@ const evaluationFields = {
   register_ptychi_only: field(
     flag,
     false,
-    'Look for the shifts of finished reconstructions only; what bundles make is stitched in the pixels of the truth anyway.',
+    'Look for shifts of finished reconstructions only; images made from bundles are stitched in the pixels of the truth anyway.',
   ),
   ...referenceFields,
   r_factor_patterns: field(
     wholeNumber,
     64,
-    'The amplitude R-factor of what bundles make is measured on up to this many patterns; 0: not at all.',
+    'Measure the amplitude R-factor of images made from bundles on up to this many patterns; 0: do not measure it.',
     { unit: 'patterns' },
   ),
 };
@@ -144,8 +148,8 @@ const outputFields = {
   save_npz: field(flag, true, 'Write reconstructions.npz: the images as they are.'),
   save_npz_aligned: field(flag, true, 'Write reconstructions_aligned.npz: the images as they are compared.'),
   save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.'),
-  p_min: field(percentage, 10, 'Percentile at the low end of the colours.'),
-  p_max: field(percentage, 90, 'Percentile at the high end of the colours.'),
+  p_min: field(percentage, 10, 'Percentile at the low end of the colour scale.'),
+  p_max: field(percentage, 90, 'Percentile at the high end of the colour scale.'),
   pinn_phase_vmin: field(optional(anyNumber), null, 'Phase of PtychoPINN at the low end; null: by p_min.', {
     unit: 'rad',
   }),
@@ -158,7 +162,7 @@ const outputFields = {
   baseline_phase_vmax: field(optional(anyNumber), null, 'Phase of Baseline at the high end; null: by p_max.', {
     unit: 'rad',
   }),
-  debug: field(flag, false, 'Write more about the run to the terminal.'),
+  debug: field(flag, false, 'Print more about the run to the terminal.'),
 };
 
 /** The fields under the titles of the help. */

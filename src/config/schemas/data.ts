@@ -61,11 +61,11 @@ const fileFields = {
     { aliases: ['mask'] },
   ),
   invert_mask: field(flag, false, 'In the mask, true means good.'),
-  auto_mask: field(flag, false, 'Mask hot and dead pixels found in the patterns, besides those of the mask.'),
+  auto_mask: field(flag, false, 'Also mask hot and dead pixels found in the patterns.'),
   valid_range: field(
     optional(text),
     null,
-    'Stored values that are data, LO:HI (either may be left out); pixels outside it are masked, single later values moved into it; null: all.',
+    'Range of valid stored values, LO:HI (either may be left out); pixels outside it are masked, single later values clipped to it; null: all.',
   ),
   dark: field(
     optional(text),
@@ -77,7 +77,7 @@ const fileFields = {
     null,
     'Flat field to divide every pattern by, from FILE or FILE:key; its mean becomes 1; null: none.',
   ),
-  gain: field(optional(positiveNumber), null, 'Detector units for one photon; patterns are divided by it; null: 1.'),
+  gain: field(optional(positiveNumber), null, 'Detector units per photon; patterns are divided by it; null: 1.'),
   frames: field(
     optional(text),
     null,
@@ -86,38 +86,38 @@ const fileFields = {
   skip_frames: field(
     optional(text),
     null,
-    'Frames to leave out, written as those of frames; the word unreadable leaves out frames that cannot be decoded; null: none.',
+    'Frames to leave out, written in the same way; the word unreadable leaves out frames that cannot be decoded; null: none.',
   ),
   min_counts: field(
     optional(nonNegativeNumber),
     null,
-    'Leave out frames that hold fewer counts than this in all their pixels; null: dark frames only.',
+    'Leave out frames with fewer counts than this in total; null: dark frames only.',
     { unit: 'counts' },
   ),
   drop_unpaired: field(
     flag,
     false,
-    'Leave out frames without a position, positions without a frame, and those that are NaN; where no number tells, those at the end.',
+    'Leave out frames without a position, positions without a frame, and those that are NaN; where nothing numbers them, those at the end.',
   ),
   channel: field(
     optional(wholeNumber),
     null,
-    'Which threshold or energy of frames that hold several, (n, channels, rows, columns), counted from 0; null: files with one.',
+    'Which threshold or energy to use, counted from 0, where frames hold several (n, channels, rows, columns); null: there is only one.',
   ),
   scan_shape: field(
     optional(numberPair),
     null,
-    'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); fly-back frames are left out with frames; null: none.',
+    'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); leave out fly-back frames with frames; null: none.',
   ),
   scan_step: field(
     optional(text),
     null,
-    'Step of that raster with its unit (px, m, um, nm, A), such as 5px or 20nm; two, y and x, with a comma; null: none.',
+    'Step of that raster with its unit (px, m, um, nm, A), such as 5px or 20nm; y and x separated by a comma if they differ; null: none.',
   ),
   fftshift: field(
     oneOf('auto', 'yes', 'no'),
     'auto',
-    'Move the zero frequency from the corners of the frames to their middle; auto does so where it clearly lies in the corners.',
+    'Move the zero frequency from the corners of the frames to their middle; auto does so when it clearly lies in the corners.',
   ),
   crop_px: field(optional(patternSide), null, 'Cut patterns to a square of this side; null: as they are.', {
     unit: 'px',
@@ -134,7 +134,7 @@ const fileFields = {
     'Surround patterns with empty pixels up to this side, after the crop; null: as they are.',
     { unit: 'px' },
   ),
-  rebin: field(positiveInteger, 1, 'Add up squares of this many pixels each way, after crop and padding.', {
+  rebin: field(positiveInteger, 1, 'Sum squares of this many pixels on a side, after cropping and padding.', {
     unit: 'px',
   }),
   allow_links: field(
@@ -142,11 +142,7 @@ const fileFields = {
     [],
     'Folder that links inside an HDF5 file may lead to, besides its own; may be repeated.',
   ),
-  accept: field(
-    textList,
-    [],
-    'Code of a finding that would stop the command, to go on in spite of it; may be repeated.',
-  ),
+  accept: field(textList, [], 'Code of a finding that would stop the command, which then goes on; may be repeated.'),
   energy_eV: field(optional(positiveNumber), null, "Photon energy; null: the file's.", { unit: 'eV' }),
   electron_keV: field(
     optional(positiveNumber),
@@ -154,7 +150,9 @@ const fileFields = {
     'Kinetic energy of electrons (4D-STEM), for their relativistic wavelength; null: photons.',
     { unit: 'keV' },
   ),
-  detector_distance_m: field(optional(positiveNumber), null, "Sample to detector; null: the file's.", { unit: 'm' }),
+  detector_distance_m: field(optional(positiveNumber), null, "Distance from sample to detector; null: the file's.", {
+    unit: 'm',
+  }),
   detector_pixel_m: field(optional(positiveNumber), null, "Side of a detector pixel; null: the file's.", { unit: 'm' }),
   object_pixel_m: field(
     optional(positiveNumber),
@@ -207,18 +205,18 @@ const groupingFields = {
   max_neighbor_distance_px: field(
     positiveNumber,
     3,
-    'Members are nearer to the seed position than this (four_quadrants).',
+    'Members are closer to the seed position than this (four_quadrants).',
     { unit: 'px' },
   ),
   quadrant_candidates: field(
     positiveInteger,
     30,
-    'Nearest neighbours that are sorted into quadrants (four_quadrants).',
+    'Number of nearest neighbours to sort into quadrants (four_quadrants).',
   ),
   cache_groups: field(
     flag,
     false,
-    'Keep the groups in a file beside the scan and use them again when nothing that they depend on has changed.',
+    'Cache the groups in a file beside the scan and reuse them as long as nothing they depend on has changed.',
   ),
 };
 

@@ -33,24 +33,24 @@ const imageFields = {
   truth: field(
     optional(text),
     null,
-    'What it should be, a file of the same kinds or a simulated scan; null: the objectGuess of the test data.',
+    'The true image: a file of the same kinds, or a simulated scan; null: the objectGuess of the test data.',
   ),
   test_data_file: field(
     optional(path),
     null,
-    'Scan that the image was made of: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor.',
+    'Scan from which the image was made: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor.',
     { aliases: ['test_data'] },
   ),
   output_dir: field(
     optional(path),
     null,
-    'Folder for metrics.json, metrics.csv and frc.png; made if missing; null: nothing is written.',
+    'Folder for metrics.json, metrics.csv and frc.png; created if missing; null: nothing is written.',
   ),
   ...overwriteFields,
 };
 
 const methodFields = {
-  register: field(flag, true, 'Look for a shift between image and truth and take it out.'),
+  register: field(flag, true, 'Find a shift between image and truth and remove it.'),
   stitch_crop_size: field(
     positiveInteger,
     20,
@@ -61,7 +61,7 @@ const methodFields = {
   r_factor_patterns: field(
     wholeNumber,
     64,
-    'The amplitude R-factor is measured on up to this many patterns of the test data; 0: not at all.',
+    'Measure the amplitude R-factor on up to this many patterns of the test data; 0: do not measure it.',
     { unit: 'patterns' },
   ),
 };
@@ -70,11 +70,15 @@ const halfFields = {
   halves: field(
     flag,
     false,
-    'Without a truth: reconstruct every other pattern and the rest apart, and correlate the two images.',
+    'Without a truth: reconstruct two halves of the patterns separately, and correlate the two images.',
   ),
   model_path: field(optional(path), null, 'Trained bundle that reconstructs the halves.'),
-  neighbor_count: field(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.'),
-  seed: field(seedNumber, 0, 'Seed of the grouping.'),
+  neighbor_count: field(
+    positiveInteger,
+    4,
+    'Number of nearest neighbours from which the members of a group are drawn.',
+  ),
+  seed: field(seedNumber, 0, 'Seed for the grouping.'),
 };
 
 /** The fields under the titles of the help. */
@@ -128,12 +132,12 @@ export const imageShare = { schema: z.number().gt(0).max(1), expected: 'a number
 /** Which images, which groups, how wide the probe is. */
 export const overlapConfigSchema = z.strictObject({
   gridsize: required(positiveInteger, 'Groups are gridsize × gridsize patterns: 1 or 2.'),
-  s_img: required(imageShare, 'Share of the images that are kept, drawn at random.', { aliases: ['simg'] }),
-  n_groups: required(positiveInteger, 'Groups that are drawn from them.', {
+  s_img: required(imageShare, 'Share of the images to keep, drawn at random.', { aliases: ['simg'] }),
+  n_groups: required(positiveInteger, 'Number of groups drawn from them.', {
     unit: 'groups',
     aliases: ['ngroups'],
   }),
-  neighbor_count: field(positiveInteger, 6, 'Nearest neighbours that an image is compared with.'),
+  neighbor_count: field(positiveInteger, 6, 'Number of nearest neighbours with which an image is compared.'),
   probe_diameter_px: field(
     optional(positiveNumber),
     null,
@@ -143,13 +147,13 @@ export const overlapConfigSchema = z.strictObject({
   rng_seed_subsample: field(
     optional(seedNumber),
     null,
-    'Seed of the drawing of images and groups, NumPy-compatible; null: 0.',
+    'Seed for drawing images and groups, NumPy-compatible; null: 0.',
     { aliases: ['subsample_seed'] },
   ),
   output_dir: field(
     optional(path),
     null,
-    'Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (with one scan metrics.json); null: printed only.',
+    'Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (metrics.json for a single scan); null: printed only.',
   ),
   ...overwriteFields,
   probe,

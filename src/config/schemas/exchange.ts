@@ -32,18 +32,18 @@ export const productExportConfigSchema = z.strictObject({
   test_data_file: field(
     optional(path),
     null,
-    'Scan that the image of an output folder was made of; null: the one that its run.json names.',
+    'Scan from which the image in an output folder was made; null: the one that its run.json names.',
   ),
   raw_data: field(flag, false, 'Put the patterns into the product, too (HDF5 only).'),
   name: field(optional(text), null, "Name of the product; null: the source's."),
   comments: field(optional(text), null, "Comments; null: the source's."),
-  exposure_time_s: field(optional(nonNegativeNumber), null, "Exposure of a pattern; null: the source's, else 0.", {
+  exposure_time_s: field(optional(nonNegativeNumber), null, "Exposure time per pattern; null: the source's, else 0.", {
     unit: 's',
   }),
   probe_photon_count: field(
     optional(nonNegativeNumber),
     null,
-    "Photons of the probe in a pattern; null: the source's, else 0.",
+    "Probe photons per pattern; null: the source's, else 0.",
     { unit: 'photons' },
   ),
   mass_attenuation_m2_kg: field(
@@ -69,7 +69,7 @@ export const productImportConfigSchema = z.strictObject({
     null,
     "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
   ),
-  compress: field(flag, false, 'Deflate the arrays: a smaller file, but one whose patterns cannot be read one by one.'),
+  compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
   accept_changes: field(
     flag,
     false,
@@ -87,25 +87,25 @@ export type ProductImportConfig = WithData<typeof productImportConfigSchema>;
 
 /** The members of a bundle as files. */
 export const extractConfigSchema = z.strictObject({
-  output_dir: required(path, 'Folder for the members; made if missing.'),
+  output_dir: required(path, 'Folder for the members; created if missing.'),
   ...overwriteFields,
 });
 
 /** A model that another program trained, as a bundle. Fields that are null follow the file, then the published defaults. */
 export const importConfigSchema = z.strictObject({
-  output_dir: required(path, 'Folder for wts.zip; made if missing.'),
+  output_dir: required(path, 'Folder for wts.zip; created if missing.'),
   ...overwriteFields,
   probe: field(
     optional(text),
     null,
-    'Probe of the forward model, FILE or FILE:key; null: the one among the weights. Prediction of the object does not use it.',
+    'Probe of the forward model, FILE or FILE:key; null: the one stored with the weights. Predicting the object does not need it.',
   ),
   probe_normalization: field(
     oneOf('published', 'none'),
     'published',
     'What --probe holds: a probe as scan files have it, to be divided by probe_scale · mean|P| as the published tools do, or (none) one that already is.',
   ),
-  probe_scale: field(optional(positiveNumber), null, 'That factor; null: as the file says, else 4.'),
+  probe_scale: field(optional(positiveNumber), null, 'The factor probe_scale; null: as the file says, else 4.'),
   intensity_scale: field(
     optional(positiveNumber),
     null,
@@ -122,7 +122,7 @@ export const importConfigSchema = z.strictObject({
   model_type: field(
     optional(oneOf('pinn', 'supervised')),
     null,
-    'How it was trained; null: as the file says, else pinn.',
+    'How the model was trained; null: as the file says, else pinn.',
   ),
   amp_activation: field(
     optional(oneOf('sigmoid', 'swish', 'softplus', 'relu')),
@@ -137,17 +137,17 @@ export const importConfigSchema = z.strictObject({
   cnn_output_mode: field(
     optional(oneOf('amp_phase', 'real_imag')),
     null,
-    'What the two decoders put out; null: as the file says, else amp_phase.',
+    'What the two decoders output; null: as the file says, else amp_phase.',
   ),
   physics_forward_mode: field(
     optional(oneOf('amplitude', 'rectangular_scaled')),
     null,
-    'How patches meet the probe; null: as the file says, else amplitude.',
+    'How patches are multiplied by the probe; null: as the file says, else amplitude.',
   ),
   probe_big: field(
     optional(flag),
     null,
-    'Whether the border branch is used; null: as the file says, else where it is there.',
+    'Whether the border branch is used; null: as the file says, else if there is one.',
   ),
   pad_object: field(optional(flag), null, 'Whether the centre is padded; null: as the shapes say.'),
   probe_mask: field(optional(flag), null, 'Whether the probe is cut to a disk; null: as the file says, else false.'),
@@ -160,7 +160,7 @@ export const importConfigSchema = z.strictObject({
   ignore_unmapped: field(
     flag,
     false,
-    'Leave out weights that have no place in the network; they are listed. Without it they are an error.',
+    'Ignore weights that have no place in the network, and list them; without it they are an error.',
   ),
 });
 

@@ -49,7 +49,7 @@ export const deviceFields = {
   accelerator: field(
     oneOf('auto', 'cpu', 'cuda'),
     'auto',
-    'Where programs run: auto tries CUDA and falls back to the CPU with a warning, cuda insists on it.',
+    'Where programs run: auto tries CUDA and falls back to the CPU with a warning, cuda requires it.',
     {
       unavailable: ['mps', 'tpu'],
       valueAliases: { gpu: { value: 'cuda', note: 'accelerator gpu means cuda.' } },
@@ -59,7 +59,7 @@ export const deviceFields = {
   threads: field(
     optional(positiveInteger),
     null,
-    'CPU threads of the engine; null: one for each core (one for wasm, where more are an experiment).',
+    'CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental).',
     { unit: 'threads' },
   ),
 };
@@ -69,13 +69,13 @@ export const executionFields = {
   engine: field(
     optional(oneOf(...TFJS_ENGINES)),
     null,
-    'Which TensorFlow.js engine, with backend tensorflow only; null: the fastest that works.',
+    'TensorFlow.js engine (backend tensorflow only); null: the fastest that works.',
   ),
   threads: deviceFields.threads,
   inference_batch_size: field(
     optional(positiveInteger),
     null,
-    'Groups in one prediction of infer, in place of its batch_size, and of what train draws.',
+    'Groups per prediction in infer, instead of its batch_size, and in the previews of train.',
     { unit: 'groups', aliases: ['torch_inference_batch_size'] },
   ),
   devices: fixed(orWord(positiveInteger, 'auto'), 1, 'Devices that share the work.'),
@@ -87,21 +87,18 @@ export const executionFields = {
     undefined,
     ['torch_deterministic'],
   ),
-  precision: field(oneOf('32-true'), '32-true', 'Numbers of the computation: single precision.', {
+  precision: field(oneOf('32-true'), '32-true', 'Precision of the computation: single.', {
     unavailable: ['16-mixed', 'bf16-mixed'],
   }),
-  accum_steps: ofTraining(positiveInteger, 1, 'Batches whose gradients are averaged for one step.', {
+  accum_steps: ofTraining(positiveInteger, 1, 'Number of batches whose gradients are averaged for one step.', {
     aliases: ['torch_accumulate_grad_batches', 'accumulate_grad_batches'],
   }),
   num_workers: fixed(wholeNumber, 0, 'Processes that read batches.', reader, ['torch_num_workers']),
-  pin_memory: fixed(flag, false, 'Batches in page-locked memory.'),
+  pin_memory: fixed(flag, false, 'Keep batches in page-locked memory.'),
   persistent_workers: fixed(flag, false, 'Keep reading processes between epochs.', reader),
-  prefetch_factor: field(
-    optional(positiveInteger),
-    null,
-    'Batches that are read ahead while the engine works; null: two.',
-    { unit: 'batches' },
-  ),
+  prefetch_factor: field(optional(positiveInteger), null, 'Batches to read ahead while the engine works; null: two.', {
+    unit: 'batches',
+  }),
   enable_progress_bar: fixed(flag, false, 'Progress bar of a trainer.', 'progress is shown unless --quiet is given'),
   enable_checkpointing: ofTraining(
     flag,
@@ -112,7 +109,7 @@ export const executionFields = {
   checkpoint_save_top_k: ofTraining(
     wholeNumber,
     1,
-    'How many of the best epochs are kept in checkpoints/, besides the last.',
+    'How many of the best epochs to keep in checkpoints/, besides the last.',
     {
       unit: 'epochs',
       aliases: ['torch_checkpoint_save_top_k'],
@@ -121,10 +118,10 @@ export const executionFields = {
   checkpoint_monitor_metric: ofTraining(
     text,
     'val_loss',
-    'What the best epoch is judged by: a column of history.csv; where nothing validates, val_loss means loss.',
+    'What the best epoch is judged by: a column of history.csv; without validation, val_loss means loss.',
     { aliases: ['checkpoint_monitor'] },
   ),
-  checkpoint_mode: ofTraining(oneOf('min', 'max'), 'min', 'Which way the monitored value is better.'),
+  checkpoint_mode: ofTraining(oneOf('min', 'max'), 'min', 'Whether a lower or a higher monitored value is better.'),
   early_stop_patience: ofTraining(
     positiveInteger,
     100,
@@ -145,24 +142,21 @@ export const executionFields = {
   mlflow_allow_file: field(
     optional(text),
     null,
-    'Folder of this machine in which artifacts may lie that the MLflow server keeps in files (file:); null: a server leads to no file here.',
+    'Local folder from which artifacts may be read that an MLflow server keeps as files (file:); null: no server leads to a local file.',
   ),
-  mlflow_experiment: ofTraining(text, 'ptychopinn', 'Name of the MLflow experiment; made if missing.'),
+  mlflow_experiment: ofTraining(text, 'ptychopinn', 'Name of the MLflow experiment; created if missing.'),
   recon_log_every_n_epochs: ofTraining(
     optional(positiveInteger),
     null,
     'Draw predicted patches every so many epochs, to previews/ and to the logger; null: never.',
     { unit: 'epochs', aliases: ['torch_recon_log_every_n_epochs'] },
   ),
-  recon_log_num_patches: ofTraining(positiveInteger, 4, 'Patches that are drawn.', {
+  recon_log_num_patches: ofTraining(positiveInteger, 4, 'Number of patches to draw.', {
     aliases: ['torch_recon_log_num_patches'],
   }),
-  recon_log_fixed_indices: ofTraining(
-    optional(wholeNumbers),
-    null,
-    'Which groups are drawn; null: evenly spaced ones.',
-    { aliases: ['torch_recon_log_fixed_indices'] },
-  ),
+  recon_log_fixed_indices: ofTraining(optional(wholeNumbers), null, 'Which groups to draw; null: evenly spaced ones.', {
+    aliases: ['torch_recon_log_fixed_indices'],
+  }),
   recon_log_stitch: ofTraining(flag, false, 'Draw the stitched image, too.', { aliases: ['torch_recon_log_stitch'] }),
   recon_log_max_stitch_samples: ofTraining(
     optional(positiveInteger),
@@ -177,14 +171,19 @@ export const executionFields = {
   pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
   ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),
   ffno_encoder_modes: fixed(positiveInteger, 12, 'Modes of a factorised spectral encoder.', spectral),
-  ffno_encoder_share_weights: fixed(flag, true, 'Blocks of the encoder share their weights.', spectral),
-  ffno_encoder_gate_init: fixed(positiveNumber, 0.1, 'First value of the gates of the encoder.', spectral),
+  ffno_encoder_share_weights: fixed(flag, true, 'Whether the blocks of the encoder share their weights.', spectral),
+  ffno_encoder_gate_init: fixed(positiveNumber, 0.1, 'Initial value of the gates of the encoder.', spectral),
   ffno_encoder_norm: fixed(text, 'instance', 'Normalisation in the encoder.', spectral),
-  ffno_encoder_mlp_ratio: fixed(positiveNumber, 2, 'Widening of the dense layers of the encoder.', spectral),
+  ffno_encoder_mlp_ratio: fixed(positiveNumber, 2, 'Widening factor of the dense layers of the encoder.', spectral),
   spectral_bottleneck_blocks: fixed(positiveInteger, 6, 'Blocks of a spectral bottleneck.', spectral),
   spectral_bottleneck_modes: fixed(positiveInteger, 12, 'Modes of a spectral bottleneck.', spectral),
-  spectral_bottleneck_share_weights: fixed(flag, true, 'Blocks of the bottleneck share their weights.', spectral),
-  spectral_bottleneck_gate_init: fixed(anyNumber, 0.1, 'First value of the gates of the bottleneck.', spectral),
+  spectral_bottleneck_share_weights: fixed(
+    flag,
+    true,
+    'Whether the blocks of the bottleneck share their weights.',
+    spectral,
+  ),
+  spectral_bottleneck_gate_init: fixed(anyNumber, 0.1, 'Initial value of the gates of the bottleneck.', spectral),
   spectral_bottleneck_gate_mode: field(oneOf('shared'), 'shared', 'Gates of the bottleneck.', {
     unavailable: ['per_block'],
     instead: spectral,

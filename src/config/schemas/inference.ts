@@ -43,7 +43,7 @@ const pathFields = {
 };
 
 const imageFields = {
-  output_dir: field(path, 'inference_outputs', 'Folder of the reconstruction and its pictures; made if missing.', {
+  output_dir: field(path, 'inference_outputs', 'Folder for the reconstruction and its pictures; created if missing.', {
     legacyKey: 'output_prefix',
   }),
   ...overwriteFields,
@@ -53,7 +53,7 @@ const imageFields = {
   }),
   ...samplingFields,
   sequential_sampling: field(flag, false, sequentialSampling),
-  batch_size: field(positiveInteger, 32, 'Groups in one prediction.', { unit: 'groups' }),
+  batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
   stitch_crop_px: field(
     optional(positiveInteger),
     null,
@@ -68,12 +68,12 @@ const imageFields = {
   stitching: field(
     oneOf('shift-and-sum', 'barycentric'),
     'shift-and-sum',
-    'How patches are laid down: shifted by interpolation into the frame of the image, or divided among the four nearest pixels; the two published rules.',
+    'How patches are placed: shifted by interpolation into the frame of the image, or spread over the four nearest pixels; both are published.',
   ),
   align_phases: field(
     flag,
     true,
-    'Turn every patch by the phase that makes it agree with its neighbours before stitching: a pattern leaves the phase of its patch as a whole open.',
+    'Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch.',
   ),
   uncertainty: field(
     flag,
@@ -83,54 +83,51 @@ const imageFields = {
   refine_positions: field(
     wholeNumber,
     0,
-    'Rounds of fitting the scan positions to the image, after which patches are stitched anew; 0: positions stay as they are.',
+    'Rounds of fitting the scan positions to the image, after which the patches are stitched again; 0: positions stay as they are.',
     { unit: 'rounds' },
   ),
   position_step_limit_px: field(
     optional(positiveNumber),
     null,
-    'With refine_positions: a position moves at most this far from its measured place; null: no limit.',
+    'With refine_positions: the farthest that a position may move from where it was measured; null: no limit.',
     { unit: 'px' },
   ),
   refine: field(
     optional(refinement),
     null,
-    "Afterwards a solver goes on from the image, such as lsqml:20 (algorithm:epochs), and refines the probe, too; null: the image is the network's.",
+    "Let a solver refine image and probe afterwards, such as lsqml:20 (algorithm:epochs); null: keep the network's image.",
   ),
   preview_seconds: field(
     optional(positiveNumber),
     null,
-    'Write the pictures anew every so many seconds while the patches come in; null: at the end only.',
+    'Update the pictures this often while patches come in; null: only at the end.',
     { unit: 's' },
   ),
   comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.'),
-  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colours; null: from the image.', {
+  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
-  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colours; null: from the image.', {
+  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
   log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.'),
-  patch_stats_limit: field(
-    optional(positiveInteger),
-    null,
-    'At most this many batches are written by log_patch_stats; null: all.',
-    { unit: 'batches' },
-  ),
+  patch_stats_limit: field(optional(positiveInteger), null, 'Most batches that log_patch_stats writes; null: all.', {
+    unit: 'batches',
+  }),
   debug_dump: field(
     optional(path),
     null,
-    'Also write what happens on the way (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir.',
+    'Also write intermediate results (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir.',
     { bare: 'debug_dump' },
   ),
   r_factor_patterns: field(
     wholeNumber,
     64,
-    'The amplitude R-factor of the image is measured on up to this many patterns; 0: not at all.',
+    'Measure the amplitude R-factor of the image on up to this many patterns; 0: do not measure it.',
     { unit: 'patterns' },
   ),
-  debug: published(flag, false, 'Write more about the run to the terminal.'),
-  seed: field(seedNumber, 0, 'Seed of the grouping.'),
+  debug: published(flag, false, 'Print more about the run to the terminal.'),
+  seed: field(seedNumber, 0, 'Seed for the grouping.'),
   ...sourceFields,
 };
 

@@ -79,7 +79,7 @@ export const modelFields = {
   training_patch_weighting: published(
     oneOf('central_mask', 'probe'),
     'central_mask',
-    'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or where its probe shines (|P|²).',
+    'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²).',
     { unavailable: ['uniform'] },
   ),
   probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
@@ -90,18 +90,18 @@ export const modelFields = {
   cnn_output_mode: field(
     oneOf('amp_phase', 'real_imag'),
     'amp_phase',
-    'What cnn and cnn_cbam put out: amplitude and phase, or real and imaginary parts.',
+    'What cnn and cnn_cbam output: amplitude and phase, or real and imaginary parts.',
   ),
   physics_forward_mode: field(
     oneOf('amplitude', 'rectangular_scaled'),
     'amplitude',
-    'How patches meet the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag).',
+    'How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag).',
   ),
   rect_s1s2_trainable: field(flag, true, 'With rectangular_scaled: train s1 and s2.'),
   rect_s1s2_init: field(
     oneOf('ones', 'data'),
     'ones',
-    'With rectangular_scaled: first values of s1 and s2, one or fitted to the data.',
+    'With rectangular_scaled: initial values of s1 and s2: one, or fitted to the data.',
   ),
   border_activation: field(
     oneOf('same', 'swish'),
@@ -117,7 +117,7 @@ export const modelFields = {
   probe_scale: published(
     positiveNumber,
     4,
-    'Published normalisation constant of the probe; accepted, but the scale contract counts_v1 takes every factor from the data, so that it changes no result.',
+    'Published normalisation constant of the probe; accepted, but without effect: the scale contract counts_v1 takes every factor from the data.',
   ),
   probe_mask_sigma: published(nonNegativeNumber, 1, 'Blur of the edge of a soft probe mask.', {
     unit: 'px',
@@ -132,14 +132,19 @@ export const modelFields = {
   generator_output_mode: published(
     oneOf('real_imag'),
     'real_imag',
-    'What generators other than cnn and cnn_cbam put out; these two always give amplitude and phase.',
+    'What generators other than cnn and cnn_cbam output; these two always give amplitude and phase.',
     { unavailable: ['amp_phase_logits', 'amp_phase'] },
   ),
   learned_input_channels: published(positiveInteger, 1, 'Input channels of a generator.', { fixed: true }),
-  max_hidden_channels: published(optional(positiveInteger), null, 'Most channels of a hidden layer; null: no limit.', {
-    fixed: true,
-    instead: 'n_filters_scale sets the width of the network',
-  }),
+  max_hidden_channels: published(
+    optional(positiveInteger),
+    null,
+    'Largest number of channels in a hidden layer; null: no limit.',
+    {
+      fixed: true,
+      instead: 'n_filters_scale sets the width of the network',
+    },
+  ),
   resnet_width: published(
     optional(positiveInteger),
     null,
@@ -153,7 +158,7 @@ export const modelFields = {
   fno_width: published(positiveInteger, 32, 'Channels of a spectral generator.', spectral),
   fno_blocks: published(positiveInteger, 4, 'Spectral blocks.', spectral),
   fno_cnn_blocks: published(positiveInteger, 2, 'Convolution blocks after the spectral ones.', spectral),
-  fno_input_transform: published(oneOf('none'), 'none', 'What a spectral generator does to its input first.', {
+  fno_input_transform: published(oneOf('none'), 'none', 'How a spectral generator transforms its input.', {
     unavailable: ['sqrt', 'log1p', 'instancenorm'],
   }),
 };

@@ -21,7 +21,7 @@ export const overwriteFields = {
   overwrite: field(
     flag,
     false,
-    'Replace files that are there already; without it they are refused before any work is done.',
+    'Replace existing files; without it the command refuses to start where one of its files exists.',
   ),
 };
 
@@ -39,18 +39,22 @@ export const samplingFields = {
   subsample_seed: published(
     optional(seedNumber),
     null,
-    'Seed of the drawing of patterns and groups, NumPy-compatible; null: the value of seed.',
+    'Seed for drawing patterns and groups, NumPy-compatible; null: the value of seed.',
   ),
-  neighbor_count: published(positiveInteger, 4, 'Nearest neighbours among which the members of a group are drawn.'),
+  neighbor_count: published(
+    positiveInteger,
+    4,
+    'Number of nearest neighbours from which the members of a group are drawn.',
+  ),
   enable_oversampling: published(
     flag,
     false,
-    'Allow more groups than patterns, from the combinations of neighbours (gridsize above 1).',
+    'Allow more groups than patterns, made from combinations of neighbours (gridsize above 1).',
   ),
   neighbor_pool_size: published(
     optional(positiveInteger),
     null,
-    'Oversampling: neighbours that are combined, at least gridsize²; null: neighbor_count.',
+    'Number of neighbours to combine when oversampling, at least gridsize²; null: neighbor_count.',
   ),
 };
 
@@ -61,23 +65,23 @@ export const sourceFields = {
   probe: field(
     optional(text),
     null,
-    'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: a guess from the patterns where the file has none.',
+    'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none.',
   ),
   measurement_domain: field(
     optional(oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity')),
     null,
-    'What the numbers in the data file are; null: as the file declares or as its values show, with the reason printed.',
+    'What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed).',
   ),
   backend: published(
     oneOf('onnx', 'tensorflow'),
     'onnx',
-    'Who runs the network: onnx is ONNX Runtime, tensorflow is TensorFlow.js.',
+    'What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js).',
     {
       valueAliases: {
         tf: { value: 'tensorflow', note: 'backend tf is short for tensorflow.' },
         pytorch: {
           value: 'onnx',
-          note: 'backend pytorch means onnx here: ONNX Runtime takes the part that PyTorch has in the published tools.',
+          note: 'backend pytorch means onnx here: ONNX Runtime takes the place of PyTorch in the published tools.',
         },
       },
     },
@@ -89,7 +93,7 @@ export const referenceFields = {
   phase_align_method: field(
     oneOf('plane', 'mean'),
     'plane',
-    'What the reference family takes out of phases: the plane of least squares, or the mean.',
+    'What the reference metrics remove from the phases: a least-squares plane, or the mean.',
   ),
   frc_sigma: field(nonNegativeNumber, 0, 'Smoothing of the reference FRC curves.', { unit: 'rings' }),
   ms_ssim_sigma: field(nonNegativeNumber, 1, 'Smoothing of amplitudes before the reference MS-SSIM.', { unit: 'px' }),

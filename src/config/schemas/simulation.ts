@@ -30,24 +30,24 @@ const outputFields = {
   preset: field(
     optional(oneOf(...SIMULATION_PRESET_NAMES)),
     null,
-    'A ready-made recipe (listed below); every other flag still wins over it; null: the defaults of this list.',
+    'A ready-made recipe (listed below); other flags override it; null: the defaults in this list.',
   ),
   input_file: field(
     optional(path),
     null,
-    'Take objectGuess and probeGuess of this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise.',
+    'Take objectGuess and probeGuess from this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise.',
   ),
   visualize: field(flag, false, 'Write a picture of object, probe, scan and patterns beside the file (.png).'),
   labels: field(
     optional(flag),
     null,
-    'Write known patches of the object, one a pattern, as "label" for supervised training (twice the size of the patterns); null: where positions have errors, since the object alone does not tell them then.',
+    'Write known patches of the object, one per pattern, as "label" for supervised training (twice the size of the patterns); null: only if positions have errors, because the object alone does not determine them then.',
   ),
   ground_truth: field(flag, false, 'Write the same patches as "ground_truth_patches", the key of the Python tools.'),
   gridsize: field(
     optional(positiveInteger),
     null,
-    'Recorded in the metadata; there is one pattern, and one patch cut at its own position, a position for any gridsize; null: not recorded.',
+    'Recorded in the metadata only: there is one pattern and one patch per position, whatever the gridsize; null: not recorded.',
   ),
 };
 
@@ -57,16 +57,16 @@ const seedFields = {
   object_seed: field(
     optional(seedNumber),
     null,
-    'The object alone: keep it and change seed for another scan of the same object; null: from seed.',
+    'Seed for the object alone: keep it and change seed for another scan of the same object; null: from seed.',
   ),
-  probe_seed: field(optional(seedNumber), null, 'Drawn aberrations of the probe alone; null: from seed.'),
-  scan_seed: field(optional(seedNumber), null, 'Positions and their errors alone; null: from seed.'),
+  probe_seed: field(optional(seedNumber), null, 'Seed for the drawn aberrations of the probe alone; null: from seed.'),
+  scan_seed: field(optional(seedNumber), null, 'Seed for the positions and their errors alone; null: from seed.'),
   detector_seed: field(
     optional(seedNumber),
     null,
-    'Places of dead and hot pixels alone (one detector for several scans); null: from seed.',
+    'Seed for the places of dead and hot pixels alone (one detector for several scans); null: from seed.',
   ),
-  noise_seed: field(optional(seedNumber), null, 'Photon and read-out noise alone; null: from seed.'),
+  noise_seed: field(optional(seedNumber), null, 'Seed for photon and read-out noise alone; null: from seed.'),
 };
 
 /** What is imaged. */
@@ -90,18 +90,18 @@ const objectFields = {
   amplitude_range: field(
     optional(numberPair),
     null,
-    'Smallest and largest amplitude, such as 0.9,1 for a weak object; null: as the kind of object has it.',
+    'Smallest and largest amplitude, such as 0.9,1 for a weak object; null: typical of the kind of object.',
   ),
   phase_span_rad: field(
     optional(nonNegativeNumber),
     null,
-    'Largest minus smallest phase; above 6.28 it wraps; null: as the kind of object has it.',
+    'Largest minus smallest phase; above 6.28 it wraps; null: typical of the kind of object.',
     { unit: 'rad' },
   ),
   object_phase: field(
     optional(oneOf('independent', 'from_amplitude', 'none')),
     null,
-    "Where the phase comes from: a draw of its own, π·tanh of the amplitude (published), or nowhere; null: its own, a picture's where there is one.",
+    "Where the phase comes from: a separate draw, π·tanh of the amplitude (published), or nowhere; null: a separate draw, or the picture's phase if there is one.",
   ),
   random_field_exponent: field(
     nonNegativeNumber,
@@ -132,7 +132,7 @@ const probeFields = {
   probe: field(
     oneOf('structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike', 'file'),
     'structured',
-    'What illuminates: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file.',
+    'What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file.',
   ),
   probe_diameter_px: field(
     optional(positiveNumber),
@@ -207,7 +207,7 @@ const scanFields = {
   step_px: field(
     optional(positiveNumber),
     null,
-    'Mean distance of neighbouring positions; a third of the probe diameter overlaps well; null: a twelfth of N.',
+    'Mean distance between neighbouring positions; a third of the probe diameter overlaps well; null: a twelfth of N.',
     { unit: 'px' },
   ),
   n_patterns: field(
@@ -243,12 +243,12 @@ const scanFields = {
 
 /** What the detector makes of it. */
 const detectorFields = {
-  photons: field(positiveNumber, 1e6, 'Mean photons of a pattern, before beam stop and detector.', {
+  photons: field(positiveNumber, 1e6, 'Mean photons per pattern, before beam stop and detector.', {
     unit: 'photons',
     aliases: ['n_photons', 'nphotons'],
   }),
   noise: field(flag, true, 'Draw Poisson counts; false: expected values, without read-out noise.'),
-  electrons_per_photon: field(positiveNumber, 1, 'Electrons that one photon makes in a pixel.', { unit: 'electrons' }),
+  electrons_per_photon: field(positiveNumber, 1, 'Electrons per photon in a pixel.', { unit: 'electrons' }),
   readout_noise_e: field(nonNegativeNumber, 0, 'Gaussian read-out noise, rms; 0: a photon-counting detector.', {
     unit: 'electrons',
   }),

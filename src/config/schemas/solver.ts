@@ -51,7 +51,7 @@ const algorithmFields = {
   algorithm: field(
     oneOf(...SOLVER_ALGORITHMS),
     'rpie',
-    'rpie and epie: one gradient step a batch, robust; pie: the same with the weights of 2004; lsqml: the best step of object and probe together in every batch; dm: the difference map, all patterns at once.',
+    'rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once.',
   ),
   epochs: field(positiveInteger, 50, 'Passes over all patterns.', { unit: 'epochs', aliases: ['nepochs'] }),
 };
@@ -61,32 +61,36 @@ const stepFields = {
   batch_size: field(
     optional(positiveInteger),
     null,
-    'Patterns in one step; null: chosen for the algorithm and the scan (dm takes all).',
+    'Patterns per step; null: chosen for the algorithm and the scan (dm takes all).',
     { unit: 'patterns' },
   ),
   object_step: field(
     optional(positiveNumber),
     null,
-    'Factor of every step of the object; null: that of the algorithm.',
+    'Factor on every step of the object; null: the default of the algorithm.',
   ),
-  probe_step: field(optional(positiveNumber), null, 'Factor of every step of the probe; null: that of the algorithm.'),
+  probe_step: field(
+    optional(positiveNumber),
+    null,
+    'Factor on every step of the probe; null: the default of the algorithm.',
+  ),
   object_regularisation: field(
     optional(unitInterval),
     null,
-    'How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: that of the algorithm.',
+    'How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: the default of the algorithm.',
     { aliases: ['alpha'] },
   ),
   probe_regularisation: field(
     optional(unitInterval),
     null,
-    'rpie, epie, pie, dm: the same for the probe where the object transmits little; null: that of the algorithm.',
+    'rpie, epie, pie, dm: the same for the probe where the object transmits little; null: the default of the algorithm.',
     { aliases: ['beta'] },
   ),
-  momentum: field(belowOne, 0, 'rpie, epie, pie: share of the last step that is carried on.'),
+  momentum: field(belowOne, 0, 'rpie, epie, pie: share of the last step that is carried over.'),
   noise_model: field(
     oneOf('gaussian', 'poisson'),
     'gaussian',
-    'What detector fields are fitted to: the measured amplitudes, or what is likely for the counts by Poisson statistics (few counts).',
+    'What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts).',
   ),
   relaxation: field(
     optional(unitInterval),
@@ -96,59 +100,59 @@ const stepFields = {
 };
 
 const seedFields = {
-  seed: field(seedNumber, 0, 'Seed of the order of the patterns.'),
+  seed: field(seedNumber, 0, 'Seed for the order of the patterns.'),
 };
 
 /** The object over the epochs. */
 const objectFields = {
   object_start: field(positiveInteger, 1, 'First epoch in which the object changes.', { unit: 'epochs' }),
-  object_stop: field(optional(positiveInteger), null, 'Last epoch in which it changes; null: the last.', {
+  object_stop: field(optional(positiveInteger), null, 'Last epoch in which the object changes; null: the last one.', {
     unit: 'epochs',
   }),
-  object_stride: field(positiveInteger, 1, 'It changes in every so many epochs.', { unit: 'epochs' }),
+  object_stride: field(positiveInteger, 1, 'Change the object only every so many epochs.', { unit: 'epochs' }),
 };
 
 /** The probe over the epochs, its modes and its power. */
 const probeFields = {
   probe_start: field(positiveInteger, 2, 'First epoch in which the probe changes.', { unit: 'epochs' }),
-  probe_stop: field(optional(positiveInteger), null, 'Last epoch in which it changes; null: the last.', {
+  probe_stop: field(optional(positiveInteger), null, 'Last epoch in which the probe changes; null: the last one.', {
     unit: 'epochs',
   }),
-  probe_stride: field(positiveInteger, 1, 'It changes in every so many epochs.', { unit: 'epochs' }),
+  probe_stride: field(positiveInteger, 1, 'Change the probe only every so many epochs.', { unit: 'epochs' }),
 
   probe_modes: field(
     optional(positiveInteger),
     null,
-    'Incoherent modes of the probe; null: as many as the scan has. Missing ones begin as the first times powers of x and y.',
+    'Incoherent modes of the probe; null: as many as the scan has. Missing ones start as the first one times powers of x and y.',
     { unit: 'modes' },
   ),
-  probe_mode_share: field(openUnitInterval, 0.05, 'Share of the power that each mode begins with that had to be made.'),
+  probe_mode_share: field(openUnitInterval, 0.05, 'Share of the power that each added mode starts with.'),
   orthogonalise_stride: field(
     optional(positiveInteger),
     1,
-    'Modes are made orthogonal in every so many epochs, the strongest first; null: never.',
+    'Orthogonalise the modes every so many epochs, the strongest first; null: never.',
     { unit: 'epochs' },
   ),
   rescale_probe: field(
     flag,
     true,
-    'Before the start, give the probe the power that explains the counts of the patterns.',
+    'At the start, scale the probe to the power that explains the counts of the patterns.',
   ),
   hold_probe_power: field(
     flag,
     true,
-    'Keep the power of the probe (and scale the object instead): the product leaves the factor between them open.',
+    'Keep the power of the probe and scale the object instead: their product leaves the factor between them open.',
   ),
   probe_power_counts: field(
     optional(positiveNumber),
     null,
-    'Give the probe this power, Σ|P|²; null: what it has at the start.',
+    'Give the probe this power, Σ|P|²; null: the power that it has at the start.',
     { unit: 'counts' },
   ),
   probe_support: field(
     optional(openUnitInterval),
     null,
-    'Blank the probe where its smoothed intensity is below this share of the largest; null: nowhere.',
+    'Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere.',
   ),
 };
 
@@ -156,7 +160,7 @@ const smoothingFields = {
   tv_weight: field(
     nonNegativeNumber,
     0,
-    'Total variation of the object that is taken away after each epoch, as a share of its usual amplitude; 0: none.',
+    'Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none.',
   ),
 };
 
@@ -165,23 +169,25 @@ const positionFields = {
   position_start: field(
     optional(positiveInteger),
     null,
-    'First epoch in which scan positions are corrected; null: they stay.',
+    'First epoch in which scan positions are corrected; null: never.',
     { unit: 'epochs' },
   ),
-  position_stop: field(optional(positiveInteger), null, 'Last epoch in which they are; null: the last.', {
+  position_stop: field(optional(positiveInteger), null, 'Last epoch in which they are corrected; null: the last one.', {
     unit: 'epochs',
   }),
-  position_stride: field(positiveInteger, 1, 'They are corrected in every so many epochs.', { unit: 'epochs' }),
-  position_step: field(positiveNumber, 1, 'Factor of every correction.'),
+  position_stride: field(positiveInteger, 1, 'Correct them only every so many epochs.', { unit: 'epochs' }),
+  position_step: field(positiveNumber, 1, 'Factor on every correction.'),
   position_momentum: field(
     belowOne,
     0.8,
-    'Share of the last move that is carried on: errors that neighbours have in common are corrected slowly.',
+    'Share of the last move that is carried over, because errors that neighbours share are corrected slowly.',
   ),
   position_update_limit_px: field(positiveNumber, 0.5, 'A position moves at most this far in one epoch.', {
     unit: 'px',
   }),
-  position_limit_px: field(positiveNumber, 5, 'And at most this far from its measured place.', { unit: 'px' }),
+  position_limit_px: field(positiveNumber, 5, 'Farthest that a position may move from where it was measured.', {
+    unit: 'px',
+  }),
 };
 
 const passesFields = {
@@ -227,24 +233,24 @@ export function parseRefinement(written: string): { readonly algorithm: SolverAl
 
 const scanFields = {
   test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
-  output_dir: field(path, 'solver_outputs', 'Folder of the reconstruction and its pictures; made if missing.'),
+  output_dir: field(path, 'solver_outputs', 'Folder for the reconstruction and its pictures; created if missing.'),
   ...overwriteFields,
-  n_subsample: field(optional(positiveInteger), null, 'Patterns that are used, drawn at random; null: all.', {
+  n_subsample: field(optional(positiveInteger), null, 'Number of patterns to use, drawn at random; null: all.', {
     unit: 'patterns',
   }),
-  subsample_seed: field(optional(seedNumber), null, 'Seed of that draw, NumPy-compatible; null: the value of seed.'),
+  subsample_seed: field(optional(seedNumber), null, 'Seed for that draw, NumPy-compatible; null: the value of seed.'),
 };
 
 const beginningFields = {
   init: field(
     optional(text),
     null,
-    'Begin with an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a product of Ptychodus; null: an empty object and the probe of the scan.',
+    'Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan.',
   ),
   resume: field(
     optional(path),
     null,
-    'Go on with the run in this folder from its last state; the result is that of a run that was never interrupted. More epochs make a finished run longer.',
+    'Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run.',
   ),
 };
 
@@ -252,25 +258,25 @@ const outputFields = {
   save_every: field(
     optional(positiveInteger),
     10,
-    'Write the state from which the run can go on after so many epochs; null: at the end only.',
+    'Save the state from which the run can be resumed every so many epochs; null: only at the end.',
     { unit: 'epochs' },
   ),
   preview_seconds: field(
     optional(positiveNumber),
     null,
-    'Write the pictures anew every so many seconds while it works; null: at the end only.',
+    'Update the pictures this often while it works; null: only at the end.',
     { unit: 's' },
   ),
-  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colours; null: from the image.', {
+  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
-  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colours; null: from the image.', {
+  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
   product_file: field(
     optional(path),
     null,
-    'Also write the result as a product of Ptychodus, HDF5 (.h5) or NPZ (.npz); null: none.',
+    'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.',
   ),
 };
 

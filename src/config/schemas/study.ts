@@ -112,7 +112,7 @@ export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 
 /** What the command takes besides the file of the study. */
 export const studyRunSchema = z.strictObject({
-  output_dir: required(path, 'Folder of the study; made if missing.'),
+  output_dir: required(path, 'Folder for the study; created if missing.'),
   ...overwriteFields,
   post_verify_only: field(flag, false, 'Run the ten checks on a finished study, nothing else.'),
 });

@@ -43,11 +43,11 @@ export const inspectConfigSchema = z.strictObject({
 export const convertConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
-  compress: field(flag, false, 'Deflate the arrays: a smaller file, but one whose patterns cannot be read one by one.'),
-  n_subsample: field(optional(positiveInteger), null, 'Patterns that are taken over, drawn at random; null: all.', {
+  compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
+  n_subsample: field(optional(positiveInteger), null, 'Number of patterns to keep, drawn at random; null: all.', {
     unit: 'patterns',
   }),
-  subsample_seed: field(optional(seedNumber), null, 'Seed of that draw, NumPy-compatible; null: 0.'),
+  subsample_seed: field(optional(seedNumber), null, 'Seed for that draw, NumPy-compatible; null: 0.'),
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),
@@ -55,18 +55,18 @@ export const convertConfigSchema = z.strictObject({
 
 /** A scan cut in two along an axis: one part to train on, one to test with. */
 export const splitConfigSchema = z.strictObject({
-  output_dir: required(path, 'Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; made if missing.'),
+  output_dir: required(path, 'Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; created if missing.'),
   ...overwriteFields,
   fraction: field(
     openUnitInterval,
     0.8,
     'Where the cut is, as a fraction of the range of the coordinates; positions before it are for training.',
   ),
-  axis: field(oneOf('x', 'y'), 'y', 'Coordinate that is cut.'),
+  axis: field(oneOf('x', 'y'), 'y', 'Coordinate along which the scan is cut.'),
   gap_px: field(
     nonNegativeNumber,
     0,
-    'Leave out positions nearer to the cut than half of this, so that no place is lit in both parts.',
+    'Leave out positions closer to the cut than half of this, so that no place is illuminated in both parts.',
     { unit: 'px' },
   ),
   probe,
@@ -99,13 +99,17 @@ export const labelConfigSchema = z.strictObject({
 
 /** The demonstration: everything else about it is fixed. */
 export const demoConfigSchema = z.strictObject({
-  output_dir: field(path, 'demo-output', 'Folder of the pictures, the report and the trained bundle; made if missing.'),
+  output_dir: field(
+    path,
+    'demo-output',
+    'Folder for the pictures, the report and the trained bundle; created if missing.',
+  ),
   ...overwriteFields,
   nepochs: field(optional(positiveInteger), null, 'Passes over the training groups; null: as many as the demo needs.', {
     unit: 'epochs',
   }),
   gridsize: modelFields.gridsize,
-  seed: field(seedNumber, 0, 'Seed of the scan, the object and the training.'),
+  seed: field(seedNumber, 0, 'Seed for the scan, the object and the training.'),
   execution: deviceConfigSchema.prefault({}),
 });
 

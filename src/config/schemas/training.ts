@@ -42,7 +42,7 @@ const trainingFields = {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
   }),
-  output_dir: field(path, 'training_outputs', 'Folder of the trained bundle and its reports; made if missing.', {
+  output_dir: field(path, 'training_outputs', 'Folder for the trained bundle and its reports; created if missing.', {
     legacyKey: 'output_prefix',
   }),
   ...overwriteFields,
@@ -50,15 +50,15 @@ const trainingFields = {
     unit: 'epochs',
     aliases: ['max_epochs'],
   }),
-  batch_size: published(powerOfTwo, 16, 'Groups in one training step.', { unit: 'groups' }),
-  learning_rate: field(positiveNumber, 1e-3, 'Step size of the optimiser at the start.', {
+  batch_size: published(powerOfTwo, 16, 'Groups per training step.', { unit: 'groups' }),
+  learning_rate: field(positiveNumber, 1e-3, 'Initial step size of the optimiser.', {
     alsoIn: 'execution',
     aliases: ['torch_learning_rate'],
   }),
   scheduler: published(
     oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
     'Default',
-    'Learning rate over the epochs: Default is constant, Exponential multiplies by 0.95 an epoch.',
+    'Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch.',
     {
       alsoIn: 'execution',
       aliases: ['torch_scheduler'],
@@ -76,27 +76,37 @@ const trainingFields = {
       },
     },
   ),
-  lr_warmup_epochs: published(wholeNumber, 0, 'WarmupCosine: epochs of linear rise from a tenth of the rate.', {
-    unit: 'epochs',
-  }),
-  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the last rate as a fraction of learning_rate.'),
+  lr_warmup_epochs: published(
+    wholeNumber,
+    0,
+    'WarmupCosine: epochs in which the rate rises linearly from a tenth of its value.',
+    {
+      unit: 'epochs',
+    },
+  ),
+  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the final rate as a fraction of learning_rate.'),
   plateau_factor: published(
     openUnitInterval,
     0.5,
-    'ReduceLROnPlateau: factor on the rate when the loss stands still.',
+    'ReduceLROnPlateau: factor on the rate when the loss stops improving.',
     { aliases: ['torch_plateau_factor'] },
   ),
-  plateau_patience: published(wholeNumber, 2, 'ReduceLROnPlateau: epochs without improvement before the rate falls.', {
-    unit: 'epochs',
-    aliases: ['torch_plateau_patience'],
-  }),
+  plateau_patience: published(
+    wholeNumber,
+    2,
+    'ReduceLROnPlateau: epochs without improvement before the rate is reduced.',
+    {
+      unit: 'epochs',
+      aliases: ['torch_plateau_patience'],
+    },
+  ),
   plateau_min_lr: published(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
     aliases: ['torch_plateau_min_lr'],
   }),
-  plateau_threshold: published(nonNegativeNumber, 0, 'ReduceLROnPlateau: relative improvement that counts.', {
+  plateau_threshold: published(nonNegativeNumber, 0, 'ReduceLROnPlateau: smallest relative improvement that counts.', {
     aliases: ['torch_plateau_threshold'],
   }),
-  optimizer: published(oneOf('adam', 'adamw', 'sgd'), 'adam', 'Who takes the steps.'),
+  optimizer: published(oneOf('adam', 'adamw', 'sgd'), 'adam', 'The optimiser.'),
   adam_beta1: published(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
   adam_beta2: published(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
   momentum: published(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
@@ -105,33 +115,33 @@ const trainingFields = {
     0,
     'Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd.',
   ),
-  gradient_clip_val: published(optional(positiveNumber), null, 'Limit of the gradients; null: none.', {
+  gradient_clip_val: published(optional(positiveNumber), null, 'Limit on the gradients; null: none.', {
     alsoIn: 'execution',
   }),
   gradient_clip_algorithm: published(
     oneOf('norm', 'value', 'agc'),
     'norm',
-    'How gradients are limited: the norm of all together, each value, or the norm of each tensor relative to its weights (agc).',
+    'How gradients are limited: by the norm of all of them together, value by value, or by the norm of each tensor relative to its weights (agc).',
     { alsoIn: 'execution' },
   ),
   weight_averaging: field(
     belowOne,
     0,
-    'Keep an exponential moving average of the weights with this decay a step, and validate and save the average; 0: none.',
+    'Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none.',
   ),
   nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
   mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
-  realspace_weight: published(nonNegativeNumber, 0, 'Weight of the losses of the object as a whole.'),
+  realspace_weight: published(nonNegativeNumber, 0, 'Overall weight of the losses on the object.'),
   realspace_mae_weight: published(
     nonNegativeNumber,
     0,
-    'Within the losses of the object: weight of the mean absolute error against the known object, as complex numbers.',
+    'Within the losses on the object: weight of the complex mean absolute error against the known object.',
   ),
-  tv_weight: published(nonNegativeNumber, 0, 'Within the losses of the object: weight of its total variation.'),
+  tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
   stage_1_epochs: field(
     wholeNumber,
     0,
-    'Epochs at the start that learn from the amplitude loss alone, before the configured losses fade in.',
+    'Initial epochs that learn from the amplitude loss alone, before the configured losses fade in.',
     { unit: 'epochs' },
   ),
   stage_2_epochs: field(
@@ -153,12 +163,12 @@ const trainingFields = {
   torch_loss_mode: published(
     oneOf('poisson', 'mae'),
     'poisson',
-    'Published word for the loss: mae is nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
+    'The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
   ),
   torch_mae_pred_l2_match_target: published(
     flag,
     false,
-    'Scale each predicted pattern to the norm of the measured one before the mean absolute error.',
+    'Scale each predicted pattern to the norm of the measured one before taking the mean absolute error.',
   ),
   nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
     unit: 'photons',
@@ -169,24 +179,24 @@ const trainingFields = {
   scale_contract_version: field(
     oneOf('counts_v1', 'ci_intensity_v2'),
     'counts_v1',
-    'Where the scales of the data meet: counts_v1, or the count-intensity contract of the PyTorch family.',
+    'How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family.',
     { unavailable: ['legacy_v1'] },
   ),
   profile: field(
     optional(oneOf('ci')),
     null,
-    'A published set of values: ci is scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
+    'A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
   ),
   probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
   probe_learning_rate: field(
     optional(positiveNumber),
     null,
-    'Step size of the probe, relative to its rms value; null: that of learning_rate.',
+    'Step size of the probe, relative to its rms value; null: learning_rate.',
   ),
   position_trainable: field(
     flag,
     false,
-    'Train the scan positions; needs gridsize above 1, where the members of a group overlap.',
+    'Train the scan positions; needs a gridsize above 1, so that the members of a group overlap.',
   ),
   position_learning_rate: field(
     optional(positiveNumber),
@@ -197,13 +207,13 @@ const trainingFields = {
   position_step_limit_px: field(
     optional(positiveNumber),
     null,
-    'A position moves at most this far from its measured place; null: no limit.',
+    'Farthest that a position may move from where it was measured; null: no limit.',
     { unit: 'px' },
   ),
   position_start_epoch: field(
     wholeNumber,
     3,
-    'Epochs before the positions begin to move: the network must know the object a little.',
+    'Epochs before the positions start to move, so that the network knows the object a little first.',
     { unit: 'epochs' },
   ),
   positions_provided: field(flag, true, 'The scan positions are measured, not nominal ones.', {
@@ -221,7 +231,7 @@ const trainingFields = {
   val_fraction: field(
     belowOne,
     0.05,
-    'Share of the groups kept for validation where no test_data_file is given; 0: none.',
+    'Share of the groups held back for validation when no test_data_file is given; 0: none.',
   ),
   init: field(
     optional(path),
@@ -231,7 +241,7 @@ const trainingFields = {
   resume: field(
     optional(path),
     null,
-    'Go on with the interrupted run in this folder; the result is that of a run that was never interrupted. Without a folder: output_dir.',
+    'Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir.',
     { bare: '' },
   ),
   do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.'),
@@ -243,10 +253,10 @@ const trainingFields = {
   patch_stats_limit: field(
     optional(positiveInteger),
     null,
-    'At most this many batches of an epoch are written by log_patch_stats; null: all.',
+    'Most batches per epoch that log_patch_stats writes; null: all.',
     { unit: 'batches' },
   ),
-  seed: field(seedNumber, 0, 'Seed of the initial weights, of the shuffling and of the grouping.'),
+  seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
   ...sourceFields,
 };
 

@@ -260,7 +260,11 @@ class Translator {
     const third = this.#value('training', 'stage_3_epochs');
     if (third === 0) return;
     if (typeof third !== 'number' || !Number.isInteger(third) || third < 0) {
-      throw invalid(`stage_3_epochs must be a whole number from 0, got ${show(third)}.`, 'stage_3_epochs', this.origin);
+      throw invalid(
+        `stage_3_epochs must be a whole number of at least 0, got ${show(third)}.`,
+        'stage_3_epochs',
+        this.origin,
+      );
     }
     const total = count('stage_1_epochs') + count('stage_2_epochs') + third;
     const given = this.blocks.training?.epochs ?? this.blocks.training?.max_epochs;

@@ -374,7 +374,12 @@ describe('guards of the bridge', () => {
       {},
       'epochs is 50, but the three stages have 9 epochs together; leave epochs or stage_3_epochs out.',
     ],
-    ['third stage', { training: { stage_3_epochs: -1 } }, {}, 'stage_3_epochs must be a whole number from 0, got -1.'],
+    [
+      'third stage',
+      { training: { stage_3_epochs: -1 } },
+      {},
+      'stage_3_epochs must be a whole number of at least 0, got -1.',
+    ],
     [
       'fine tuning',
       { training: { epochs_fine_tune: 3 } },

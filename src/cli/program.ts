@@ -7,8 +7,8 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { nearestName } from '../config/suggest.js';
 import { PtychoError } from '../core/errors.js';
+import { nearestName } from '../core/words.js';
 import { type CliContext, plainSink } from './context.js';
 import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf, SIGNAL_EXITS, withInterrupt } from './exit.js';
 import type { CommandModule } from './run.js';

@@ -10,9 +10,9 @@
 
 import { PtychoError } from '../core/errors.js';
 import type { Source } from '../core/services.js';
+import { nearestName } from '../core/words.js';
 import { allFields, type Collection, type ConfigDefinition } from './definition.js';
 import { type FieldInfo, show } from './field.js';
-import { nearestName } from './suggest.js';
 import { torchHome } from './torch/fields.js';
 
 /** Values of one strength. */

@@ -14,16 +14,6 @@ import {
   overlapConfigSchema,
 } from './schemas/evaluation.js';
 import {
-  type ExtractConfig,
-  extractConfigSchema,
-  type ImportConfig,
-  importConfigSchema,
-  type ProductExportConfig,
-  type ProductImportConfig,
-  productExportConfigSchema,
-  productImportConfigSchema,
-} from './schemas/exchange.js';
-import {
   checkEngine,
   deviceFields,
   type ExecutionConfig,
@@ -47,17 +37,24 @@ import {
   convertConfigSchema,
   type DemoConfig,
   demoConfigSchema,
+  type ExtractConfig,
+  extractConfigSchema,
+  type ImportConfig,
   type InspectConfig,
+  importConfigSchema,
   inspectConfigSchema,
   type LabelConfig,
   labelConfigSchema,
   type OrientConfig,
   orientConfigSchema,
+  type ProductExportConfig,
+  type ProductImportConfig,
+  productExportConfigSchema,
+  productImportConfigSchema,
   type SplitConfig,
   splitConfigSchema,
 } from './schemas/tools.js';
-import { type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
-import { expandWords } from './schemas/trainingRules.js';
+import { expandWords, type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
 import { expandSimulation } from './simulationPresets.js';
 import { readTorchStyle } from './torch/layers.js';
 

@@ -6,7 +6,8 @@ import { counted } from '../core/words.js';
 import { trainingDefinition } from './commands.js';
 import { allFields, type ConfigDefinition } from './definition.js';
 import { parseGiven, type Resolved, valueAt } from './resolve.js';
-import { DEFAULT_GROUPS, type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
+import { type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
+import { DEFAULT_GROUPS } from './schemas/trainingFields.js';
 import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
 
 /** What the scan that was opened says about the configuration. */

@@ -17,7 +17,6 @@ export {
 export { type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
 export { type DemoConfig, demoConfigSchema } from './schemas/tools.js';
 export {
-  DEFAULT_GROUPS,
   type TrainingConfig,
   type TrainingRequest,
   trainingConfigSchema,

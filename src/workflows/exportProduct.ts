@@ -5,7 +5,7 @@ import { solveDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
 import { inferenceConfigSchema } from '../config/schema.js';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
-import type { ProductExportConfig } from '../config/schemas/exchange.js';
+import type { ProductExportConfig } from '../config/schemas/tools.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';

@@ -5,7 +5,7 @@
  * const report = await importBundle('wts.h5.zip', importConfigSchema.parse({ output_dir: 'run', probe: 'scan.npz' }));
  */
 import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
-import type { ImportConfig } from '../config/schemas/exchange.js';
+import type { ImportConfig } from '../config/schemas/tools.js';
 import { isNetworkSide, publishedSide } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import { Sha256 } from '../core/hash.js';

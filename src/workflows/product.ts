@@ -1,7 +1,7 @@
 /** `product import`, `product info` and `product verify`: what a product holds, and a product as a contract NPZ. */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { ProductImportConfig } from '../config/schemas/exchange.js';
+import type { ProductImportConfig } from '../config/schemas/tools.js';
 import { cancelPoint } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { importConfigSchema } from '../../src/config/schemas/exchange.js';
+import { importConfigSchema } from '../../src/config/schemas/tools.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';

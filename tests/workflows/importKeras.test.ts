@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { importConfigSchema } from '../../src/config/schemas/exchange.js';
+import { importConfigSchema } from '../../src/config/schemas/tools.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';

@@ -9,7 +9,7 @@ import {
   type ProductImportConfig,
   productExportConfigSchema,
   productImportConfigSchema,
-} from '../../src/config/schemas/exchange.js';
+} from '../../src/config/schemas/tools.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import type { RawData } from '../../src/data/rawData.js';

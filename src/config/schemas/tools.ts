@@ -1,13 +1,16 @@
 /**
- * The data tools, `inspect`, `convert`, `split`, `orient` and `label`, and the demonstration. The scan itself is the command's
- * argument; how it is opened is the block `data`, as for training.
+ * The tools: what looks at scans and rewrites them (`inspect`, `convert`, `split`, `orient`, `label`), what goes to other programs
+ * and comes from them (`product`, `bundle`), and the demonstration. What is read is the command's argument; how a scan is opened
+ * is the block `data`, as for training.
  *
  * @example
  * splitConfigSchema.parse({ output_dir: 'parts' }).fraction; // 0.8
+ * importConfigSchema.parse({ output_dir: 'imported' }).probe_normalization; // 'published'
  */
 
 import { z } from 'zod';
 import {
+  anyNumber,
   field,
   flag,
   nonNegativeNumber,
@@ -16,8 +19,10 @@ import {
   optional,
   path,
   positiveInteger,
+  positiveNumber,
   required,
   seedNumber,
+  text,
 } from '../field.js';
 import { dataConfigSchema, type WithData } from './data.js';
 import { deviceConfigSchema } from './execution.js';
@@ -125,3 +130,147 @@ export type OrientConfig = WithData<typeof orientConfigSchema>;
 export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
 /** See {@link demoConfigSchema}. */
 export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
+
+/** A scan, or what `infer` made of one, as a product. */
+export const productExportConfigSchema = z.strictObject({
+  output_file: required(path, 'Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz).'),
+  ...overwriteFields,
+  test_data_file: field(
+    optional(path),
+    null,
+    'Scan from which the image in an output folder was made; null: the one that its run.json names.',
+  ),
+  raw_data: field(flag, false, 'Put the patterns into the product, too (HDF5 only).'),
+  name: field(optional(text), null, "Name of the product; null: the source's."),
+  comments: field(optional(text), null, "Comments; null: the source's."),
+  exposure_time_s: field(optional(nonNegativeNumber), null, "Exposure time per pattern; null: the source's, else 0.", {
+    unit: 's',
+  }),
+  probe_photon_count: field(
+    optional(nonNegativeNumber),
+    null,
+    "Probe photons per pattern; null: the source's, else 0.",
+    { unit: 'photons' },
+  ),
+  mass_attenuation_m2_kg: field(
+    optional(nonNegativeNumber),
+    null,
+    "Mass attenuation of the object; null: the source's, else 0.",
+    { unit: 'm²/kg' },
+  ),
+  tomography_angle_deg: field(optional(anyNumber), null, "Angle of the object; null: the source's, else 0.", {
+    unit: '°',
+  }),
+  probe,
+  measurement_domain,
+  data: dataConfigSchema.prefault({}),
+});
+
+/** A product as a contract NPZ. */
+export const productImportConfigSchema = z.strictObject({
+  output_file: required(path, 'NPZ file to write.'),
+  ...overwriteFields,
+  diffraction: field(
+    optional(path),
+    null,
+    "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
+  ),
+  compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
+  accept_changes: field(
+    flag,
+    false,
+    'Import a product of ptychopinn that was changed after it was written; without it that is an error.',
+  ),
+  probe,
+  measurement_domain,
+  data: dataConfigSchema.prefault({}),
+});
+
+/** See {@link productExportConfigSchema}. */
+export type ProductExportConfig = WithData<typeof productExportConfigSchema>;
+/** See {@link productImportConfigSchema}. */
+export type ProductImportConfig = WithData<typeof productImportConfigSchema>;
+
+/** The members of a bundle as files. */
+export const extractConfigSchema = z.strictObject({
+  output_dir: required(path, 'Folder for the members; created if missing.'),
+  ...overwriteFields,
+});
+
+/** A model that another program trained, as a bundle. Fields that are null follow the file, then the published defaults. */
+export const importConfigSchema = z.strictObject({
+  output_dir: required(path, 'Folder for wts.zip; created if missing.'),
+  ...overwriteFields,
+  probe: field(
+    optional(text),
+    null,
+    'Probe of the forward model, FILE or FILE:key; null: the one stored with the weights. Predicting the object does not need it.',
+  ),
+  probe_normalization: field(
+    oneOf('published', 'none'),
+    'published',
+    'What --probe holds: a probe as scan files have it, to be divided by probe_scale · mean|P| as the published tools do, or (none) one that already is.',
+  ),
+  probe_scale: field(optional(positiveNumber), null, 'The factor probe_scale; null: as the file says, else 4.'),
+  intensity_scale: field(
+    optional(positiveNumber),
+    null,
+    '√counts per unit of normalised amplitude; null: as the file says, else √nphotons/(N/2).',
+  ),
+  nphotons: field(optional(positiveNumber), null, 'Photons per pattern; null: as the file says, else 1e9.', {
+    unit: 'photons',
+  }),
+  measurement_domain: field(
+    oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity'),
+    'normalized_amplitude',
+    'What the numbers in the training file were.',
+  ),
+  model_type: field(
+    optional(oneOf('pinn', 'supervised')),
+    null,
+    'How the model was trained; null: as the file says, else pinn.',
+  ),
+  amp_activation: field(
+    optional(oneOf('sigmoid', 'swish', 'softplus', 'relu')),
+    null,
+    'Activation of the amplitude head; null: as the file says, else that of the published tool (PyTorch swish, TensorFlow sigmoid).',
+  ),
+  border_activation: field(
+    oneOf('same', 'swish'),
+    'swish',
+    'Activation of the border branch; the published networks have swish.',
+  ),
+  cnn_output_mode: field(
+    optional(oneOf('amp_phase', 'real_imag')),
+    null,
+    'What the two decoders output; null: as the file says, else amp_phase.',
+  ),
+  physics_forward_mode: field(
+    optional(oneOf('amplitude', 'rectangular_scaled')),
+    null,
+    'How patches are multiplied by the probe; null: as the file says, else amplitude.',
+  ),
+  probe_big: field(
+    optional(flag),
+    null,
+    'Whether the border branch is used; null: as the file says, else if there is one.',
+  ),
+  pad_object: field(optional(flag), null, 'Whether the centre is padded; null: as the shapes say.'),
+  probe_mask: field(optional(flag), null, 'Whether the probe is cut to a disk; null: as the file says, else false.'),
+  gaussian_smoothing_sigma: field(
+    optional(nonNegativeNumber),
+    null,
+    'Blur of the illuminated field; null: as the file says, else 0.',
+    { unit: 'px' },
+  ),
+  ignore_unmapped: field(
+    flag,
+    false,
+    'Ignore weights that have no place in the network, and list them; without it they are an error.',
+  ),
+});
+
+/** See {@link extractConfigSchema}. */
+export type ExtractConfig = Readonly<z.output<typeof extractConfigSchema>>;
+/** See {@link importConfigSchema}. */
+export type ImportConfig = Readonly<z.output<typeof importConfigSchema>>;

@@ -1,5 +1,6 @@
 /**
- * A training run.
+ * A training run: its schema, what its fields must be together, and words that stand for several fields (`profile: ci`,
+ * `torch_loss_mode`). These are written out before a configuration is checked, so that nothing behind it has to know them.
  *
  * `N` has no default on purpose: it is the side of the patterns in the data file, so a run is described by a
  * {@link TrainingRequest} (N may be missing) until `finaliseTrainingConfig` has seen the data.
@@ -10,257 +11,18 @@
  */
 
 import { z } from 'zod';
-import {
-  belowOne,
-  field,
-  flag,
-  nonNegativeNumber,
-  oneOf,
-  openUnitInterval,
-  optional,
-  path,
-  positiveInteger,
-  positiveNumber,
-  powerOfTwo,
-  published,
-  seedNumber,
-  unitInterval,
-  wholeNumber,
-} from '../field.js';
+import { PtychoError } from '../../core/errors.js';
+import type { ProvenanceEntry } from '../../core/services.js';
+import type { Collection } from '../definition.js';
+import { show } from '../field.js';
 import { type DataConfig, dataConfigSchema } from './data.js';
-import { type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
-import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
-import { checkTraining } from './trainingRules.js';
-
-/** Groups that a training run has where nothing is said; `finaliseTrainingConfig` caps it at the number of patterns. */
-export const DEFAULT_GROUPS = 512;
-
-const trainingFields = {
-  train_data_file: field(optional(path), null, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
-  test_data_file: field(optional(path), null, 'Scan to validate on; null: val_fraction of the training groups.', {
-    legacyKey: 'test_data_file_path',
-    aliases: ['test_data'],
-  }),
-  output_dir: field(path, 'training_outputs', 'Folder for the trained bundle and its reports; created if missing.', {
-    legacyKey: 'output_prefix',
-  }),
-  ...overwriteFields,
-  nepochs: published(positiveInteger, 50, 'Passes over the training groups.', {
-    unit: 'epochs',
-    aliases: ['max_epochs'],
-  }),
-  batch_size: published(powerOfTwo, 16, 'Groups per training step.', { unit: 'groups' }),
-  learning_rate: field(positiveNumber, 1e-3, 'Initial step size of the optimiser.', {
-    alsoIn: 'execution',
-    aliases: ['torch_learning_rate'],
-  }),
-  scheduler: published(
-    oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
-    'Default',
-    'Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch.',
-    {
-      alsoIn: 'execution',
-      aliases: ['torch_scheduler'],
-      unavailable: ['Adaptive'],
-      instead: 'ReduceLROnPlateau adapts the rate to the loss',
-      valueAliases: {
-        CosineAnnealing: {
-          value: 'WarmupCosine',
-          note: 'scheduler CosineAnnealing is called WarmupCosine here; lr_warmup_epochs 0 is no warm-up, lr_min_ratio the end.',
-        },
-        MultiStage: {
-          value: 'Default',
-          note: 'scheduler MultiStage is Default here: the stages are set by stage_1_epochs and stage_2_epochs, their rate by stage_3_lr_factor.',
-        },
-      },
-    },
-  ),
-  lr_warmup_epochs: published(
-    wholeNumber,
-    0,
-    'WarmupCosine: epochs in which the rate rises linearly from a tenth of its value.',
-    {
-      unit: 'epochs',
-    },
-  ),
-  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the final rate as a fraction of learning_rate.'),
-  plateau_factor: published(
-    openUnitInterval,
-    0.5,
-    'ReduceLROnPlateau: factor on the rate when the loss stops improving.',
-    { aliases: ['torch_plateau_factor'] },
-  ),
-  plateau_patience: published(
-    wholeNumber,
-    2,
-    'ReduceLROnPlateau: epochs without improvement before the rate is reduced.',
-    {
-      unit: 'epochs',
-      aliases: ['torch_plateau_patience'],
-    },
-  ),
-  plateau_min_lr: published(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
-    aliases: ['torch_plateau_min_lr'],
-  }),
-  plateau_threshold: published(nonNegativeNumber, 0, 'ReduceLROnPlateau: smallest relative improvement that counts.', {
-    aliases: ['torch_plateau_threshold'],
-  }),
-  optimizer: published(oneOf('adam', 'adamw', 'sgd'), 'adam', 'The optimiser.'),
-  adam_beta1: published(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
-  adam_beta2: published(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
-  momentum: published(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
-  weight_decay: published(
-    nonNegativeNumber,
-    0,
-    'Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd.',
-  ),
-  gradient_clip_val: published(optional(positiveNumber), null, 'Limit on the gradients; null: none.', {
-    alsoIn: 'execution',
-  }),
-  gradient_clip_algorithm: published(
-    oneOf('norm', 'value', 'agc'),
-    'norm',
-    'How gradients are limited: by the norm of all of them together, value by value, or by the norm of each tensor relative to its weights (agc).',
-    { alsoIn: 'execution' },
-  ),
-  weight_averaging: field(
-    belowOne,
-    0,
-    'Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none.',
-  ),
-  nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
-  mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
-  realspace_weight: published(nonNegativeNumber, 0, 'Overall weight of the losses on the object.'),
-  realspace_mae_weight: published(
-    nonNegativeNumber,
-    0,
-    'Within the losses on the object: weight of the complex mean absolute error against the known object.',
-  ),
-  tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
-  stage_1_epochs: field(
-    wholeNumber,
-    0,
-    'Initial epochs that learn from the amplitude loss alone, before the configured losses fade in.',
-    { unit: 'epochs' },
-  ),
-  stage_2_epochs: field(
-    wholeNumber,
-    0,
-    'Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1.',
-    { unit: 'epochs' },
-  ),
-  physics_weight_schedule: field(
-    oneOf('linear', 'cosine', 'exponential'),
-    'cosine',
-    'How the weight rises in stage 2.',
-  ),
-  stage_3_lr_factor: field(
-    positiveNumber,
-    0.1,
-    'Factor on the learning rate once stage 1 is over; no effect without stages.',
-  ),
-  torch_loss_mode: published(
-    oneOf('poisson', 'mae'),
-    'poisson',
-    'The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
-  ),
-  torch_mae_pred_l2_match_target: published(
-    flag,
-    false,
-    'Scale each predicted pattern to the norm of the measured one before taking the mean absolute error.',
-  ),
-  nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
-    unit: 'photons',
-  }),
-  intensity_scale_trainable: field(flag, true, 'Train the factor between normalised amplitudes and counts.', {
-    legacyKey: 'intensity_scale.trainable',
-  }),
-  scale_contract_version: field(
-    oneOf('counts_v1', 'ci_intensity_v2'),
-    'counts_v1',
-    'How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family.',
-    { unavailable: ['legacy_v1'] },
-  ),
-  profile: field(
-    optional(oneOf('ci')),
-    null,
-    'A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
-  ),
-  probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
-  probe_learning_rate: field(
-    optional(positiveNumber),
-    null,
-    'Step size of the probe, relative to its rms value; null: learning_rate.',
-  ),
-  position_trainable: field(
-    flag,
-    false,
-    'Train the scan positions; needs a gridsize above 1, so that the members of a group overlap.',
-  ),
-  position_learning_rate: field(
-    optional(positiveNumber),
-    null,
-    'Step size of the positions; null: twenty times learning_rate.',
-    { unit: 'px' },
-  ),
-  position_step_limit_px: field(
-    optional(positiveNumber),
-    null,
-    'Farthest that a position may move from where it was measured; null: no limit.',
-    { unit: 'px' },
-  ),
-  position_start_epoch: field(
-    wholeNumber,
-    3,
-    'Epochs before the positions start to move, so that the network knows the object a little first.',
-    { unit: 'epochs' },
-  ),
-  positions_provided: field(flag, true, 'The scan positions are measured, not nominal ones.', {
-    legacyKey: 'positions.provided',
-    fixed: true,
-  }),
-  n_groups: published(
-    groupCount,
-    null,
-    `Groups to train on; null: ${DEFAULT_GROUPS}, or one for each pattern where there are fewer; all: one for each pattern.`,
-    { unit: 'groups', formerly: ['n_images'] },
-  ),
-  ...samplingFields,
-  sequential_sampling: published(flag, false, sequentialSampling),
-  val_fraction: field(
-    belowOne,
-    0.05,
-    'Share of the groups held back for validation when no test_data_file is given; 0: none.',
-  ),
-  init: field(
-    optional(path),
-    null,
-    'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.',
-  ),
-  resume: field(
-    optional(path),
-    null,
-    'Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir.',
-    { bare: '' },
-  ),
-  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.'),
-  log_patch_stats: field(
-    flag,
-    false,
-    'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
-  ),
-  patch_stats_limit: field(
-    optional(positiveInteger),
-    null,
-    'Most batches per epoch that log_patch_stats writes; null: all.',
-    { unit: 'batches' },
-  ),
-  seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
-  ...sourceFields,
-};
+import { trainingFields } from './trainingFields.js';
 
 const blocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
+const request = z.strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...blocks });
+type CheckedTraining = Readonly<z.output<typeof request>>;
 
 /** A training run, complete. */
 export const trainingConfigSchema = z
@@ -268,9 +30,7 @@ export const trainingConfigSchema = z
   .superRefine(checkTraining);
 
 /** A training run before its data was opened: `model.N` may be missing. */
-export const trainingRequestSchema = z
-  .strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...blocks })
-  .superRefine(checkTraining);
+export const trainingRequestSchema = request.superRefine(checkTraining);
 
 /** See {@link trainingConfigSchema}. */
 export type TrainingConfig = Readonly<
@@ -282,3 +42,271 @@ export type TrainingConfig = Readonly<
 >;
 /** See {@link trainingRequestSchema}; every {@link TrainingConfig} is one. */
 export type TrainingRequest = Readonly<Omit<TrainingConfig, 'model'> & { model: ModelRequest }>;
+
+type Refuse = (field: string, message: string) => void;
+
+/** Refuses combinations that cannot work, or in which a field that was given would do nothing. */
+function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void {
+  const refuse: Refuse = (field, message) => context.addIssue({ code: 'custom', path: [field], message });
+  checkGroups(config, refuse);
+  if (config.model.model_type === 'supervised') checkSupervised(config, refuse);
+  else checkLosses(config, refuse);
+  checkForwardModel(config, refuse);
+  checkScales(config, refuse);
+  const staged = config.stage_1_epochs + config.stage_2_epochs;
+  if (staged > config.nepochs) {
+    refuse(
+      'stage_1_epochs',
+      `stage_1_epochs and stage_2_epochs are ${staged} epochs together, but nepochs is ${config.nepochs}; the stages must fit into the run.`,
+    );
+  }
+  if (config.do_stitching && config.test_data_file === null) {
+    refuse('do_stitching', 'do_stitching reconstructs test_data_file, which is not given; add --test_data_file FILE.');
+  }
+  checkEngine(config, context);
+}
+
+function checkGroups(config: CheckedTraining, refuse: Refuse): void {
+  const members = config.model.gridsize ** 2;
+  if (members > 1 && config.neighbor_count < members) {
+    refuse(
+      'neighbor_count',
+      `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group.`,
+    );
+  }
+  if (members > 1 && config.model.training_patch_weighting === 'probe' && config.probe_trainable) {
+    refuse(
+      'training_patch_weighting',
+      'training_patch_weighting probe weighs patches by a probe that stays as it is, but probe_trainable changes it; set training_patch_weighting to central_mask, or probe_trainable to false.',
+    );
+  }
+  const pool = config.neighbor_pool_size;
+  if (config.enable_oversampling && pool !== null && pool < members) {
+    refuse(
+      'neighbor_pool_size',
+      `OVERSAMPLING-001: neighbor_pool_size (${pool}) must be at least gridsize² (${members}), the patterns of one group.`,
+    );
+  }
+  if (config.position_trainable && !(members > 1 && config.model.object_big)) {
+    refuse(
+      'position_trainable',
+      'position_trainable needs gridsize above 1 and object_big: without members of a group that overlap nothing tells where a pattern lies; infer can fit positions to the image (--refine_positions).',
+    );
+  }
+}
+
+function checkLosses(config: CheckedTraining, refuse: Refuse): void {
+  const { realspace_weight, realspace_mae_weight, tv_weight } = config;
+  if (config.torch_loss_mode === 'mae' && (config.nll_weight !== 0 || config.mae_weight === 0)) {
+    refuse('torch_loss_mode', 'torch_loss_mode mae means nll_weight 0 and mae_weight 1; give these weights with it.');
+  }
+  if (config.mae_weight === 0 && config.nll_weight === 0 && realspace_weight * realspace_mae_weight === 0) {
+    refuse(
+      'nll_weight',
+      'mae_weight and nll_weight are both 0, so there is nothing to train on; give one of them a weight.',
+    );
+  }
+  const inner = realspace_mae_weight > 0 ? 'realspace_mae_weight' : tv_weight > 0 ? 'tv_weight' : null;
+  if (inner !== null && realspace_weight === 0) {
+    refuse(
+      'realspace_weight',
+      `${inner} is a share of the losses of the object, whose weight realspace_weight is 0; give that a weight, too.`,
+    );
+  }
+  if (inner === null && realspace_weight > 0) {
+    refuse(
+      'realspace_weight',
+      'realspace_weight weighs nothing: choose losses of the object with realspace_mae_weight or tv_weight.',
+    );
+  }
+  if (config.torch_mae_pred_l2_match_target && config.mae_weight === 0 && !isStaged(config)) {
+    refuse(
+      'torch_mae_pred_l2_match_target',
+      'torch_mae_pred_l2_match_target changes the mean absolute error, whose weight mae_weight is 0; give that a weight, too.',
+    );
+  }
+  if (config.model.architecture === 'baseline') {
+    refuse('architecture', 'architecture baseline learns from labels only; set model_type to supervised with it.');
+  }
+}
+
+/** Supervised training has labels in place of the physics: what belongs to the physics would do nothing. */
+function checkSupervised(config: CheckedTraining, refuse: Refuse): void {
+  const idle = [
+    config.probe_trainable && 'probe_trainable',
+    config.position_trainable && 'position_trainable',
+    config.mae_weight > 0 && 'mae_weight',
+    config.torch_mae_pred_l2_match_target && 'torch_mae_pred_l2_match_target',
+    config.realspace_weight > 0 && 'realspace_weight',
+    config.realspace_mae_weight > 0 && 'realspace_mae_weight',
+    config.tv_weight > 0 && 'tv_weight',
+    config.stage_1_epochs > 0 && 'stage_1_epochs',
+    config.stage_2_epochs > 0 && 'stage_2_epochs',
+  ].find((name) => name !== false);
+  if (idle !== undefined) {
+    refuse(idle, `${idle} has no part in supervised training, which compares patches with labels; leave it out.`);
+  }
+  const { architecture, gridsize, object_big } = config.model;
+  if (gridsize > 1 && !object_big && architecture !== 'baseline') {
+    refuse(
+      'object_big',
+      'supervised training compares one patch per member of a group with its label, which needs object_big; leave object_big true, or set gridsize to 1.',
+    );
+  }
+}
+
+function isStaged(config: CheckedTraining): boolean {
+  return config.stage_1_epochs + config.stage_2_epochs > 0;
+}
+
+/** What the network `baseline` has no use for: field and the value that means nothing was asked for. */
+const NOT_OF_BASELINE = {
+  object_big: true,
+  pad_object: true,
+  probe_big: true,
+  amp_activation: 'sigmoid',
+  border_activation: 'same',
+  cnn_output_mode: 'amp_phase',
+} as const;
+
+/** Scales of the data, and the probe. */
+function checkScales(config: CheckedTraining, refuse: Refuse): void {
+  if (config.probe_learning_rate !== null && !config.probe_trainable) {
+    refuse('probe_learning_rate', 'probe_learning_rate is the step size of a trained probe; set probe_trainable, too.');
+  }
+  if (config.scale_contract_version === 'ci_intensity_v2' && config.measurement_domain === 'normalized_amplitude') {
+    refuse(
+      'measurement_domain',
+      'scale_contract_version ci_intensity_v2 needs counted photons; with normalized_amplitude use counts_v1.',
+    );
+  }
+}
+
+function checkForwardModel({ model }: CheckedTraining, refuse: Refuse): void {
+  if (model.architecture === 'baseline') {
+    for (const [field, value] of Object.entries(NOT_OF_BASELINE)) {
+      if (model[field as keyof typeof NOT_OF_BASELINE] === value) continue;
+      refuse(field, `architecture baseline has one kind of head, so that ${field} changes nothing; leave it out.`);
+    }
+  }
+  if (model.cnn_output_mode === 'real_imag' && model.amp_activation !== 'sigmoid') {
+    refuse(
+      'amp_activation',
+      `amp_activation ${model.amp_activation} belongs to an amplitude head, which cnn_output_mode real_imag has not; leave one of them out.`,
+    );
+  }
+  if (model.physics_forward_mode !== 'rectangular_scaled' && !model.rect_s1s2_trainable) {
+    refuse(
+      'rect_s1s2_trainable',
+      'rect_s1s2_trainable belongs to physics_forward_mode rectangular_scaled; leave it out.',
+    );
+  }
+  if (model.physics_forward_mode === 'rectangular_scaled') {
+    if (model.model_type === 'supervised') {
+      refuse(
+        'physics_forward_mode',
+        'physics_forward_mode rectangular_scaled has no part in supervised training; leave it out, or train with model_type pinn.',
+      );
+    } else if (model.cnn_output_mode !== 'real_imag') {
+      refuse(
+        'cnn_output_mode',
+        'physics_forward_mode rectangular_scaled scales real and imaginary parts and needs cnn_output_mode real_imag.',
+      );
+    }
+  } else if (model.rect_s1s2_init === 'data') {
+    refuse('rect_s1s2_init', 'rect_s1s2_init data needs physics_forward_mode rectangular_scaled; leave it out.');
+  }
+}
+
+/** What the profile `ci` demands; another value beside it is a contradiction. */
+export const CI_CONTRACT: Readonly<Record<string, unknown>> = {
+  scale_contract_version: 'ci_intensity_v2',
+  measurement_domain: 'count_intensity',
+  physics_forward_mode: 'rectangular_scaled',
+  torch_loss_mode: 'poisson',
+};
+
+/** What the profile `ci` proposes; a value that is given stays. */
+export const CI_DEFAULTS: Readonly<Record<string, unknown>> = {
+  rect_s1s2_trainable: true,
+  rect_s1s2_init: 'data',
+  cnn_output_mode: 'real_imag',
+};
+
+/**
+ * Writes out what `profile` and `torch_loss_mode` stand for.
+ * @throws PtychoError CONFIG_INVALID where a field that is given says otherwise.
+ */
+export function expandWords(collection: Collection): void {
+  expandProfile(collection);
+  expandLossMode(collection);
+}
+
+/** A value that somebody chose; a default, or null for "not given", is none. */
+function chosen(given: Collection['given'], name: string): ProvenanceEntry | undefined {
+  const entry = given.get(name);
+  return entry === undefined || entry.source === 'default' || entry.value === null ? undefined : entry;
+}
+
+function expandProfile({ given }: Collection): void {
+  const profile = chosen(given, 'profile');
+  if (profile?.value !== 'ci') return;
+  const put = (name: string, value: unknown) =>
+    given.set(name, { value, source: profile.source, origin: profile.origin ?? 'profile ci' });
+  for (const [name, value] of Object.entries(CI_CONTRACT)) {
+    const other = chosen(given, name);
+    if (other !== undefined && other.value !== value) throw contradiction(name, value, other.value);
+    put(name, value);
+  }
+  for (const [name, value] of Object.entries(CI_DEFAULTS)) if (chosen(given, name) === undefined) put(name, value);
+}
+
+/** The sentence for a value that the profile `ci` does not go with. */
+export function contradiction(name: string, demanded: unknown, found: unknown): PtychoError {
+  return new PtychoError(
+    'CONFIG_INVALID',
+    `profile ci demands ${name} ${show(demanded)}, but ${name} is given as ${show(found)}; leave one of them out.`,
+    { field: name, found, expected: demanded },
+  );
+}
+
+/**
+ * In the published tools one word chooses the loss, here every loss has a weight. `poisson` is what every written-out
+ * configuration holds, so it only contradicts where somebody wrote it on this command line.
+ */
+function expandLossMode({ given, notes }: Collection): void {
+  const mode = chosen(given, 'torch_loss_mode');
+  if (mode === undefined) return;
+  if (given.get('model_type')?.value === 'supervised') {
+    if (mode.value === 'poisson' && mode.source === 'flag') throw needsMae();
+    return;
+  }
+  const mae = mode.value === 'mae';
+  if (!mae && mode.source !== 'flag') return;
+  const [on, off] = mae ? ['mae_weight', 'nll_weight'] : ['nll_weight', 'mae_weight'];
+  const wanted = chosen(given, on);
+  const unwanted = chosen(given, off);
+  const against = mae && unwanted !== undefined && unwanted.value !== 0 ? off : wanted?.value === 0 ? on : null;
+  if (against !== null) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `torch_loss_mode ${String(mode.value)} contradicts ${against} ${show(given.get(against)?.value)}; leave one of them out.`,
+      { field: 'torch_loss_mode', found: mode.value },
+    );
+  }
+  if (!mae) return;
+  if (wanted === undefined) given.set(on, { ...mode, value: 1 });
+  if (unwanted === undefined) given.set(off, { ...mode, value: 0 });
+  if (wanted === undefined || unwanted === undefined) {
+    notes.push('torch_loss_mode mae is nll_weight 0 and mae_weight 1 here.');
+  }
+}
+
+/** The rule of the published tools for labels. */
+export function needsMae(): PtychoError {
+  return new PtychoError(
+    'CONFIG_INVALID',
+    'model_type supervised compares patches with labels by their absolute error and needs torch_loss_mode mae, got poisson.',
+    { field: 'torch_loss_mode', found: 'poisson', expected: 'mae' },
+  );
+}

@@ -12,6 +12,7 @@
  */
 
 import { PtychoError } from '../../core/errors.js';
+import { nearestName } from '../../core/words.js';
 import { unknownKey } from '../collect.js';
 import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
 import { fieldsOf, notAvailable, show } from '../field.js';
@@ -19,9 +20,7 @@ import { dataFields } from '../schemas/data.js';
 import { executionFields } from '../schemas/execution.js';
 import { inferenceConfigSchema } from '../schemas/inference.js';
 import { modelFields } from '../schemas/model.js';
-import { trainingConfigSchema } from '../schemas/training.js';
-import { CI_CONTRACT, CI_DEFAULTS, contradiction } from '../schemas/trainingRules.js';
-import { nearestName } from '../suggest.js';
+import { CI_CONTRACT, CI_DEFAULTS, contradiction, trainingConfigSchema } from '../schemas/training.js';
 import { SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
 
 /** Values of a block. */

@@ -9,12 +9,12 @@
  * training?.config.model.architecture; // 'cnn_cbam'
  */
 
+import { nearestName } from '../../core/words.js';
 import { collectLayer, newCollection, unknownKey } from '../collect.js';
 import { inferenceDefinition, modelDefinition, trainingDefinition } from '../commands.js';
 import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
 import { type Resolved, settle } from '../resolve.js';
 import type { InferenceConfig, ModelRequest, TrainingRequest } from '../schema.js';
-import { nearestName } from '../suggest.js';
 import { RUN_NAMES, type TorchBlocks } from './blocks.js';
 import { type TorchBlock, torchHome } from './fields.js';
 import { collectTorchBlocks } from './layers.js';

@@ -3,7 +3,7 @@
 import { PtychoError } from '../../core/errors.js';
 import { collectLayer, LayerCollector } from '../collect.js';
 import { allFields, type Collection, type ConfigDefinition, type Layer } from '../definition.js';
-import { needsMae } from '../schemas/trainingRules.js';
+import { needsMae } from '../schemas/training.js';
 import { isTorchShaped, readTorchFile, TORCH_DEFAULTS, type TorchBlocks, translateTorch } from './blocks.js';
 
 /** Where two families of configurations disagree by four orders of magnitude. */

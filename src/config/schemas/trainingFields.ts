@@ -1,0 +1,247 @@
+/** The fields of a training run. */
+
+import {
+  belowOne,
+  field,
+  flag,
+  nonNegativeNumber,
+  oneOf,
+  openUnitInterval,
+  optional,
+  path,
+  positiveInteger,
+  positiveNumber,
+  powerOfTwo,
+  published,
+  seedNumber,
+  unitInterval,
+  wholeNumber,
+} from '../field.js';
+import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
+
+/** Groups of a training run by default; `finaliseTrainingConfig` caps it at the number of patterns. */
+export const DEFAULT_GROUPS = 512;
+
+export const trainingFields = {
+  train_data_file: field(optional(path), null, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
+  test_data_file: field(optional(path), null, 'Scan to validate on; null: val_fraction of the training groups.', {
+    legacyKey: 'test_data_file_path',
+    aliases: ['test_data'],
+  }),
+  output_dir: field(path, 'training_outputs', 'Folder for the trained bundle and its reports; created if missing.', {
+    legacyKey: 'output_prefix',
+  }),
+  ...overwriteFields,
+  nepochs: published(positiveInteger, 50, 'Passes over the training groups.', {
+    unit: 'epochs',
+    aliases: ['max_epochs'],
+  }),
+  batch_size: published(powerOfTwo, 16, 'Groups per training step.', { unit: 'groups' }),
+  learning_rate: field(positiveNumber, 1e-3, 'Initial step size of the optimiser.', {
+    alsoIn: 'execution',
+    aliases: ['torch_learning_rate'],
+  }),
+  scheduler: published(
+    oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
+    'Default',
+    'Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch.',
+    {
+      alsoIn: 'execution',
+      aliases: ['torch_scheduler'],
+      unavailable: ['Adaptive'],
+      instead: 'ReduceLROnPlateau adapts the rate to the loss',
+      valueAliases: {
+        CosineAnnealing: {
+          value: 'WarmupCosine',
+          note: 'scheduler CosineAnnealing is called WarmupCosine here; lr_warmup_epochs 0 is no warm-up, lr_min_ratio the end.',
+        },
+        MultiStage: {
+          value: 'Default',
+          note: 'scheduler MultiStage is Default here: the stages are set by stage_1_epochs and stage_2_epochs, their rate by stage_3_lr_factor.',
+        },
+      },
+    },
+  ),
+  lr_warmup_epochs: published(
+    wholeNumber,
+    0,
+    'WarmupCosine: epochs in which the rate rises linearly from a tenth of its value.',
+    {
+      unit: 'epochs',
+    },
+  ),
+  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the final rate as a fraction of learning_rate.'),
+  plateau_factor: published(
+    openUnitInterval,
+    0.5,
+    'ReduceLROnPlateau: factor on the rate when the loss stops improving.',
+    { aliases: ['torch_plateau_factor'] },
+  ),
+  plateau_patience: published(
+    wholeNumber,
+    2,
+    'ReduceLROnPlateau: epochs without improvement before the rate is reduced.',
+    {
+      unit: 'epochs',
+      aliases: ['torch_plateau_patience'],
+    },
+  ),
+  plateau_min_lr: published(nonNegativeNumber, 5e-5, 'ReduceLROnPlateau: the rate never falls below this.', {
+    aliases: ['torch_plateau_min_lr'],
+  }),
+  plateau_threshold: published(nonNegativeNumber, 0, 'ReduceLROnPlateau: smallest relative improvement that counts.', {
+    aliases: ['torch_plateau_threshold'],
+  }),
+  optimizer: published(oneOf('adam', 'adamw', 'sgd'), 'adam', 'The optimiser.'),
+  adam_beta1: published(belowOne, 0.9, 'Decay of the first moment of adam and adamw.'),
+  adam_beta2: published(belowOne, 0.999, 'Decay of the second moment of adam and adamw.'),
+  momentum: published(belowOne, 0.9, 'Nesterov momentum of sgd; 0: none.'),
+  weight_decay: published(
+    nonNegativeNumber,
+    0,
+    'Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd.',
+  ),
+  gradient_clip_val: published(optional(positiveNumber), null, 'Limit on the gradients; null: none.', {
+    alsoIn: 'execution',
+  }),
+  gradient_clip_algorithm: published(
+    oneOf('norm', 'value', 'agc'),
+    'norm',
+    'How gradients are limited: by the norm of all of them together, value by value, or by the norm of each tensor relative to its weights (agc).',
+    { alsoIn: 'execution' },
+  ),
+  weight_averaging: field(
+    belowOne,
+    0,
+    'Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none.',
+  ),
+  nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
+  mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
+  realspace_weight: published(nonNegativeNumber, 0, 'Overall weight of the losses on the object.'),
+  realspace_mae_weight: published(
+    nonNegativeNumber,
+    0,
+    'Within the losses on the object: weight of the complex mean absolute error against the known object.',
+  ),
+  tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
+  stage_1_epochs: field(
+    wholeNumber,
+    0,
+    'Initial epochs that learn from the amplitude loss alone, before the configured losses fade in.',
+    { unit: 'epochs' },
+  ),
+  stage_2_epochs: field(
+    wholeNumber,
+    0,
+    'Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1.',
+    { unit: 'epochs' },
+  ),
+  physics_weight_schedule: field(
+    oneOf('linear', 'cosine', 'exponential'),
+    'cosine',
+    'How the weight rises in stage 2.',
+  ),
+  stage_3_lr_factor: field(
+    positiveNumber,
+    0.1,
+    'Factor on the learning rate once stage 1 is over; no effect without stages.',
+  ),
+  torch_loss_mode: published(
+    oneOf('poisson', 'mae'),
+    'poisson',
+    'The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
+  ),
+  torch_mae_pred_l2_match_target: published(
+    flag,
+    false,
+    'Scale each predicted pattern to the norm of the measured one before taking the mean absolute error.',
+  ),
+  nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
+    unit: 'photons',
+  }),
+  intensity_scale_trainable: field(flag, true, 'Train the factor between normalised amplitudes and counts.', {
+    legacyKey: 'intensity_scale.trainable',
+  }),
+  scale_contract_version: field(
+    oneOf('counts_v1', 'ci_intensity_v2'),
+    'counts_v1',
+    'How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family.',
+    { unavailable: ['legacy_v1'] },
+  ),
+  profile: field(
+    optional(oneOf('ci')),
+    null,
+    'A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
+  ),
+  probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
+  probe_learning_rate: field(
+    optional(positiveNumber),
+    null,
+    'Step size of the probe, relative to its rms value; null: learning_rate.',
+  ),
+  position_trainable: field(
+    flag,
+    false,
+    'Train the scan positions; needs a gridsize above 1, so that the members of a group overlap.',
+  ),
+  position_learning_rate: field(
+    optional(positiveNumber),
+    null,
+    'Step size of the positions; null: twenty times learning_rate.',
+    { unit: 'px' },
+  ),
+  position_step_limit_px: field(
+    optional(positiveNumber),
+    null,
+    'Farthest that a position may move from where it was measured; null: no limit.',
+    { unit: 'px' },
+  ),
+  position_start_epoch: field(
+    wholeNumber,
+    3,
+    'Epochs before the positions start to move, so that the network knows the object a little first.',
+    { unit: 'epochs' },
+  ),
+  positions_provided: field(flag, true, 'The scan positions are measured, not nominal ones.', {
+    legacyKey: 'positions.provided',
+    fixed: true,
+  }),
+  n_groups: published(
+    groupCount,
+    null,
+    `Groups to train on; null: ${DEFAULT_GROUPS}, or one for each pattern where there are fewer; all: one for each pattern.`,
+    { unit: 'groups', formerly: ['n_images'] },
+  ),
+  ...samplingFields,
+  sequential_sampling: published(flag, false, sequentialSampling),
+  val_fraction: field(
+    belowOne,
+    0.05,
+    'Share of the groups held back for validation when no test_data_file is given; 0: none.',
+  ),
+  init: field(
+    optional(path),
+    null,
+    'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.',
+  ),
+  resume: field(
+    optional(path),
+    null,
+    'Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir.',
+    { bare: '' },
+  ),
+  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.'),
+  log_patch_stats: field(
+    flag,
+    false,
+    'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
+  ),
+  patch_stats_limit: field(
+    optional(positiveInteger),
+    null,
+    'Most batches per epoch that log_patch_stats writes; null: all.',
+    { unit: 'batches' },
+  ),
+  seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
+  ...sourceFields,
+};

@@ -23,13 +23,13 @@ import {
   sizeOf,
   type Tensor,
 } from '../../core/tensor.js';
+import { type Groups, groupsFromMembers } from '../../data/grouping/grouping.js';
+import { groupedStatistics } from '../../data/normalise.js';
+import { describeOrientation } from '../../data/opening/orientation.js';
+import { readInFileOrder } from '../../data/patternCache.js';
+import type { PatternSource } from '../../data/patternSource.js';
+import type { RawData } from '../../data/rawData.js';
 import { extractPatches } from '../../physics/sampling.js';
-import { groupedStatistics } from '../normalise.js';
-import { describeOrientation } from '../opening/orientation.js';
-import { readInFileOrder } from '../patternCache.js';
-import type { PatternSource } from '../patternSource.js';
-import type { RawData } from '../rawData.js';
-import { type Groups, groupsFromMembers } from './grouping.js';
 
 /** B groups of C patterns of N×N. Shapes are those of `channels: 'last'`; `first`: (B, C, N, N), (B, C, 1, 2), (B, 1, 1, 2). */
 export interface GroupedData {

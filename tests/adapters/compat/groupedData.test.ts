@@ -1,8 +1,8 @@
 /** The grouped-data dictionary: keys, order, shapes and types of the contract; the golden numbers; truth where it belongs. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type GroupedData, groupedData } from '../../../src/adapters/compat/groupedData.js';
 import type { ComplexTensor, NumericArray, Tensor } from '../../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../../src/data/arrays.js';
-import { type GroupedData, groupedData } from '../../../src/data/grouping/groupedData.js';
 import { type GroupingOptions, groupScan, groupsFromMembers } from '../../../src/data/grouping/grouping.js';
 import type { RawData } from '../../../src/data/rawData.js';
 import type { StoredPatches } from '../../../src/data/scanFile.js';

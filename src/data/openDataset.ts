@@ -9,6 +9,7 @@
 
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
+import { valuesAt } from '../core/numbers.js';
 import { counted } from '../core/words.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
@@ -252,7 +253,7 @@ function namesOfRows({ patternIndexes, patterns }: ScanFile, rows: Int32Array): 
 }
 
 function pick({ x, y }: { x: Float64Array; y: Float64Array }, rows: Int32Array) {
-  return { x: Float64Array.from(rows, (row) => x[row]), y: Float64Array.from(rows, (row) => y[row]) };
+  return { x: valuesAt(x, rows), y: valuesAt(y, rows) };
 }
 
 /** Turning and scaling must leave numbers. @throws PtychoError CONFIG_INVALID */

@@ -1,5 +1,7 @@
 /** Half data sets: how far an image can be trusted where there is no truth. */
+
 import { PtychoError } from '../core/errors.js';
+import { valuesAt } from '../core/numbers.js';
 import { groupScan, groupsFromMembers } from '../data/grouping/grouping.js';
 import { measureGroups } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
@@ -82,8 +84,8 @@ async function reconstructPart(
   rows: Int32Array,
   options: HalfSetOptions,
 ): Promise<StitchedImage> {
-  const xs = Float64Array.from(rows, (i) => raw.xcoords[i]);
-  const ys = Float64Array.from(rows, (i) => raw.ycoords[i]);
+  const xs = valuesAt(raw.xcoords, rows);
+  const ys = valuesAt(raw.ycoords, rows);
   const { gridsize } = model;
   const { neighbor_count = 4, seed = 0, logger } = options;
   const grouped = groupScan(xs, ys, { gridsize, n_groups: rows.length, neighbor_count, seed, logger });

@@ -8,7 +8,7 @@
 
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { spanOf } from '../core/numbers.js';
+import { integers, spanOf, valuesAt } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
@@ -96,8 +96,8 @@ export function computeOverlapMetrics({ xcoords, ycoords }: ScanCoordinates, opt
   const seed = options.rng_seed_subsample ?? 0;
   const rows = overlapSubset(xcoords.length, s_img, seed);
   const kept: Positions = {
-    x: Float64Array.from(rows, (i) => xcoords[i]),
-    y: Float64Array.from(rows, (i) => ycoords[i]),
+    x: valuesAt(xcoords, rows),
+    y: valuesAt(ycoords, rows),
   };
   const groups = options.groups ?? drawGroups(kept, { gridsize, n_groups, K, seed });
   const unique = uniquePositions(kept);
@@ -143,7 +143,7 @@ export function overlapSubset(n: number, s_img: number, seed: number): Int32Arra
       { key: 's_img', found: s_img },
     );
   }
-  if (count >= n) return Int32Array.from({ length: n }, (_, i) => i);
+  if (count >= n) return integers(n);
   return new LegacyRng(seed).choice(n, count, false).sort();
 }
 
@@ -182,7 +182,7 @@ function drawGroups(
 
 /** Images around which the groups are drawn: `groupScan` draws them first of all. */
 function samplesOf(n: number, n_groups: number, seed: number): Int32Array {
-  if (n_groups >= n) return Int32Array.from({ length: n }, (_, i) => i);
+  if (n_groups >= n) return integers(n);
   return new LegacyRng(seed).choice(n, n_groups, false);
 }
 

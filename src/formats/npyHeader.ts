@@ -71,6 +71,9 @@ const KINDS: Readonly<Record<string, NpyDtype>> = {
 export const nameOf = (origin: NpyOrigin): string =>
   origin.member === undefined ? origin.path : `${origin.path}, array "${origin.member}",`;
 
+/** The same in the middle of a sentence, without its comma. */
+export const placeOf = (origin: NpyOrigin): string => nameOf(origin).replace(/,$/, '');
+
 /** An error about an array, with its origin as fields. */
 export function npyError(
   code: PtychoErrorCode,

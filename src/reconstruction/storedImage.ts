@@ -10,6 +10,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
+import { valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
 import { datasetLike, readArrayFile } from '../data/opening/arrayFile.js';
 import { splitFileSpec } from '../data/opening/files.js';
@@ -256,7 +257,7 @@ function linesOfPositions(
   const there = positions.x.length;
   const rows = there === count ? undefined : sampleIndices;
   if (rows?.some((row) => row >= there)) return undefined;
-  const pick = (values: Float64Array) => (rows ? Float64Array.from(rows, (row) => values[row]) : values);
+  const pick = (values: Float64Array) => (rows ? valuesAt(values, rows) : values);
   const x = lineThrough(pick(positions.x), xcoords, 1 / Math.abs(step.x));
   const y = lineThrough(pick(positions.y), ycoords, 1 / Math.abs(step.y));
   return x && y && { x, y };

@@ -1,8 +1,10 @@
 /** Simulated scans as files: the contract NPZ, and a picture of it. */
+
 import path from 'node:path';
 import type { SimulationConfig } from '../config/schema.js';
 import { withPauses } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
+import { integers, valuesAt } from '../core/numbers.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { rawDataFromArrays } from '../data/arrays.js';
@@ -35,7 +37,7 @@ export function patchesOf(scan: SimulatedScan): StoredPatches {
     height: side,
     width: side,
     readRows: async (rows) => {
-      const at = (values: Float64Array) => Float64Array.from(rows, (row) => values[row]);
+      const at = (values: Float64Array) => valuesAt(values, rows);
       return extractPatches(scan.objectGuess, at(xs), at(ys), side);
     },
   };
@@ -64,7 +66,7 @@ export async function writeSimulatedScan(
     source: file,
   });
   const known = patchesOf(scan);
-  const rows = Int32Array.from({ length: known.count }, (_, i) => i);
+  const rows = integers(known.count);
   await writeScan(
     file,
     { ...raw, labels: patches.labels ? known : undefined },

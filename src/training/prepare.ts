@@ -5,6 +5,7 @@ import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireEpochMemory, requireMemory } from '../core/memoryBudget.js';
+import { integers } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { Provenance, Services } from '../core/services.js';
 import { sizeOf } from '../core/tensor.js';
@@ -85,7 +86,7 @@ export async function prepareTraining(
     test,
     training: { dataset: scan.dataset, groups: split.training },
     validation: test
-      ? { dataset: test.dataset, groups: Int32Array.from({ length: test.groups.count }, (_, i) => i) }
+      ? { dataset: test.dataset, groups: integers(test.groups.count) }
       : { dataset: scan.dataset, groups: split.validation },
   };
 }

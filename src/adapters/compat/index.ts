@@ -16,13 +16,13 @@ export {
 } from '../../config/legacy/params.js';
 export { type FromTorch, fromTorchConfigs, type TorchBlocks } from '../../config/torch/fromTorchConfigs.js';
 export { LegacyRng } from '../../core/rng.js';
-export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from '../../data/grouping/container.js';
+export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './container.js';
 export {
   type GroupedData,
   type GroupedDataOptions,
   groupedData,
   type LazyArray,
-} from '../../data/grouping/groupedData.js';
+} from './groupedData.js';
 export { saveOutputs } from '../../reconstruction/reconstructionFile.js';
 export {
   type CdiBundle,

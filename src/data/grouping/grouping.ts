@@ -8,9 +8,11 @@
  * const groups = groupScan(raw.xcoords, raw.ycoords, { gridsize: 2, n_groups: 512, neighbor_count: 7, seed: 42 });
  * groups.members.subarray(0, 4); // the four patterns of the first group
  */
+
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { requireMemory } from '../../core/memoryBudget.js';
+import { integers } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
 import { counted } from '../../core/words.js';
 import { type GroupDraw, groupDraw, type NeighbourOptions, neighbourRule } from './neighbourFunctions.js';
@@ -164,7 +166,7 @@ function tooFewNeighbours(name: string, K: number, C: number, gridsize: number, 
 /** One seed position a group: random ones, or the first. */
 function chooseSeeds(n: number, { n_groups, sequential }: GroupingOptions, rng: LegacyRng): Int32Array {
   const count = Math.min(n_groups, n);
-  return !sequential && count < n ? rng.choice(n, count, false) : firstIntegers(count);
+  return !sequential && count < n ? rng.choice(n, count, false) : integers(count);
 }
 
 /** Members (groups, C) and the seed positions that had no group. */
@@ -214,7 +216,7 @@ function combinedGroups(
   const wanted = options.n_groups;
   const leastSeeds = Math.max(1, Math.ceil(wanted / binomial(K, C)));
   const seedCount = Math.min(2 * leastSeeds, n);
-  const seeds = !options.sequential && seedCount < n ? rng.choice(n, seedCount, false) : firstIntegers(seedCount);
+  const seeds = !options.sequential && seedCount < n ? rng.choice(n, seedCount, false) : integers(seedCount);
   const pool: number[] = [];
   let skipped = 0;
   for (const seed of seeds) {
@@ -259,8 +261,6 @@ function binomial(n: number, k: number): number {
   for (let i = 1; i <= k; i++) result = (result * (n - k + i)) / i;
   return result;
 }
-
-const firstIntegers = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
 
 /**
  * The groups that `members` names, with their coordinates.

@@ -7,6 +7,7 @@
  * const seven = new Int32Array(7);
  * const found = grid.nearest(12, 7, seven); // the 7 positions nearest to position 12, itself first
  */
+import { valuesAt } from '../../core/numbers.js';
 
 /** Positions per cell, on average: few enough to look at, many enough to seldom need a second ring of cells. */
 const POINTS_PER_CELL = 3;
@@ -49,8 +50,8 @@ export class NeighbourGrid {
     const next = this.starts.slice();
     this.sorted = new Int32Array(n);
     for (let i = 0; i < n; i++) this.sorted[next[cellOf[i]]++] = i;
-    this.sortedX = Float64Array.from(this.sorted, (i) => x[i]);
-    this.sortedY = Float64Array.from(this.sorted, (i) => y[i]);
+    this.sortedX = valuesAt(x, this.sorted);
+    this.sortedY = valuesAt(y, this.sorted);
   }
 
   /**

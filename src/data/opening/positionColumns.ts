@@ -6,7 +6,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sizeOf, type Tensor } from '../../core/tensor.js';
-import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
+import { type NpyOrigin, nameOf, npyError, placeOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import { lengthUnit } from './units.js';
 
@@ -198,7 +198,7 @@ export function positionsInArray(
   const { count, values, first } = layoutOf(array, origin, patterns);
   const vector = (at: number) =>
     Float64Array.from({ length: count }, (_, i) => array.data[first ? i * values + at : at * count + i]);
-  const where = nameOf(origin).replace(/,$/, '');
+  const where = placeOf(origin);
   const findings: Finding[] = [];
   const leaveOut = (what: string) =>
     findings.push({ code: 'COLUMNS_LEFT_OUT', severity: 'note', message: `Left out: ${what} of ${where}.` });

@@ -1,6 +1,8 @@
 /** Scan positions of a file: checked, one for each pattern, and turned into object pixels. */
+
 import { PtychoError } from '../../core/errors.js';
-import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
+import { integers, valuesAt } from '../../core/numbers.js';
+import { type NpyOrigin, nameOf, placeOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import type { ScanFile, StoredPositions } from '../scanFile.js';
 import type { Coordinates } from './orientation.js';
@@ -78,13 +80,13 @@ export function alignPositions(
   if (kept.frames.length === 0) {
     throw new PtychoError(
       'DATASET_SHAPE',
-      `No frame of ${nameOf(patterns.origin).replace(/,$/, '')} has a position in ${nameOf(positions.origin).replace(/,$/, '')}; the two are of different scans.`,
+      `No frame of ${placeOf(patterns.origin)} has a position in ${placeOf(positions.origin)}; the two are of different scans.`,
       { path: file.path },
     );
   }
   const pick = ({ x, y }: Coordinates) => ({
-    x: Float64Array.from(kept.positions, (place) => x[place]),
-    y: Float64Array.from(kept.positions, (place) => y[place]),
+    x: valuesAt(x, kept.positions),
+    y: valuesAt(y, kept.positions),
   });
   const [picked, start] = [pick(positions), startPositions && pick(startPositions)];
   if (!drop_unpaired) {
@@ -134,7 +136,7 @@ function finitePairs(
   add({
     code: 'POSITIONS_NOT_FINITE',
     severity: 'note',
-    message: `Left out: ${left === 1 ? 'frame' : 'frames'} ${listed(lost)}, whose positions in ${nameOf(positions.origin).replace(/,$/, '')} are NaN or infinite.`,
+    message: `Left out: ${left === 1 ? 'frame' : 'frames'} ${listed(lost)}, whose positions in ${placeOf(positions.origin)} are NaN or infinite.`,
   });
   return { frames: kept.map((i) => pairs.frames[i]), positions: kept.map((i) => pairs.positions[i]) };
 }
@@ -242,14 +244,14 @@ export function pairFrames(request: PairRequest, add: (finding: Finding) => void
 
 /** Positions are counted from frame `first` on. */
 function byNumber({ frames, frameNumbers, positions }: PairRequest, first: number): Pairs {
-  const kept = Int32Array.from({ length: frames }, (_, i) => i).filter((i) => frameNumbers![i] - first < positions);
+  const kept = integers(frames).filter((i) => frameNumbers![i] - first < positions);
   return { frames: kept, positions: kept.map((i) => frameNumbers![i] - first) };
 }
 
 function pairByOrder(request: PairRequest, add: (finding: Finding) => void): Pairs {
   const { frames, positions } = request;
   const count = Math.min(frames, positions);
-  const order = Int32Array.from({ length: count }, (_, i) => i);
+  const order = integers(count);
   if (frames === positions) return { frames: order, positions: order };
   if (!request.drop_unpaired) {
     const [more, what] = frames > positions ? [frames - positions, 'frame'] : [positions - frames, 'position'];
@@ -282,7 +284,7 @@ function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (fin
     if (bad !== undefined) {
       throw new PtychoError(
         'DATASET_VALUE',
-        `${nameOf(request.positionsOrigin).replace(/,$/, '')} has the index ${index} in row ${place}, ${bad}; correct it, or take the column out.`,
+        `${placeOf(request.positionsOrigin)} has the index ${index} in row ${place}, ${bad}; correct it, or take the column out.`,
         { path: request.positionsOrigin.path, found: index },
       );
     }
@@ -302,7 +304,7 @@ function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (fin
       `the indexes ${smallest} … ${largest} of the positions do not say which frames they belong to (${frameNumbers === undefined ? `0 … ${frames - 1}` : `${frameNumbers[0]} … ${frameNumbers[frames - 1]}`})`,
     );
   }
-  const kept = Int32Array.from({ length: frames }, (_, i) => i).filter((i) => places.has(numberOf(i)));
+  const kept = integers(frames).filter((i) => places.has(numberOf(i)));
   const lone = { frames: frames - kept.length, positions: positions - kept.length };
   if (lone.frames + lone.positions > 0) {
     const framesLeft = Array.from({ length: frames }, (_, i) => numberOf(i)).filter((number) => !places.has(number));
@@ -316,7 +318,7 @@ function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (fin
     add({
       code: 'UNPAIRED_LEFT_OUT',
       severity: 'note',
-      message: `Left out by the indexes of ${nameOf(request.positionsOrigin).replace(/,$/, '')}: ${parts.join(', ')}.`,
+      message: `Left out by the indexes of ${placeOf(request.positionsOrigin)}: ${parts.join(', ')}.`,
     });
   }
   return { frames: kept, positions: kept.map((i) => places.get(numberOf(i))!) };
@@ -376,10 +378,9 @@ export function listed(numbers: readonly (number | string)[]): string {
 }
 
 function unequal({ frames, framesOrigin, positions, positionsOrigin }: PairRequest, why: string): PtychoError {
-  const name = (origin: NpyOrigin) => nameOf(origin).replace(/,$/, '');
   return new PtychoError(
     'DATASET_SHAPE',
-    `${nameOf(framesOrigin)} has ${frames} patterns, but there are ${positions} scan positions in ${name(positionsOrigin)}; there must be one for each pattern, and ${why}.`,
+    `${nameOf(framesOrigin)} has ${frames} patterns, but there are ${positions} scan positions in ${placeOf(positionsOrigin)}; there must be one for each pattern, and ${why}.`,
     { path: positionsOrigin.path, key: positionsOrigin.member, found: positions, expected: frames },
   );
 }

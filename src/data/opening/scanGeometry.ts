@@ -7,7 +7,7 @@
  */
 
 import { PtychoError } from '../../core/errors.js';
-import { nameOf } from '../../formats/npyHeader.js';
+import { placeOf } from '../../formats/npyHeader.js';
 import { electronWavelength_m, wavelength_m } from '../../physics/radiation.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
@@ -210,7 +210,7 @@ function unknownPixel({ origin }: StoredPositions, geometry: ScanGeometry): Ptyc
   ].filter((name) => name !== false);
   return new PtychoError(
     'DATASET_UNITS',
-    `The positions in ${nameOf(origin).replace(/,$/, '')} are in metres, and for their object pixel ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing; give ${missing.length === 1 ? 'it' : 'them'}, or object_pixel_m itself, or positions_unit px if they are object pixels.`,
+    `The positions in ${placeOf(origin)} are in metres, and for their object pixel ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing; give ${missing.length === 1 ? 'it' : 'them'}, or object_pixel_m itself, or positions_unit px if they are object pixels.`,
     { path: origin.path, key: origin.member, missing, expected: 'object_pixel_m' },
   );
 }

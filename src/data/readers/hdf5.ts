@@ -101,8 +101,8 @@ function findPatterns(
   // A link that leads elsewhere must be said, before anything else is taken for the patterns.
   file.firstDataset(USUAL);
   const shaped = file.datasets().flatMap((path) => {
-    const shape = framesShape(file, path);
-    return shape === undefined ? [] : [{ path, shape }];
+    const shape = shapeOfReals(file, path);
+    return shape?.length === 3 || shape?.length === 4 ? [{ path, shape }] : [];
   });
   const stacks = shaped.filter(({ shape }) => shape.length === 3);
   // Four axes only where there is nothing with three.
@@ -139,8 +139,11 @@ function familyOf(
   file: Hdf5File,
   stacks: readonly { readonly path: string; readonly shape: Shape }[],
 ): readonly Piece[] {
-  const members =
-    stacks.length > 0 ? stacks.map(({ path }) => path) : file.datasets().filter((path) => isFrame(file, path));
+  const isFrame = (path: string) => {
+    const shape = /\d$/.test(path) ? shapeOfReals(file, path) : undefined;
+    return shape?.length === 2 && Math.min(...shape) > 8;
+  };
+  const members = stacks.length > 0 ? stacks.map(({ path }) => path) : file.datasets().filter(isFrame);
   const [first] = members;
   if (first === undefined) return [];
   const group = first.split('/').slice(0, -1).join('/') || '/';
@@ -150,24 +153,11 @@ function familyOf(
   return whole && family.every(({ path }) => size(path) === size(first)) ? family : [];
 }
 
-function isFrame(file: Hdf5File, path: string): boolean {
-  if (!/\d$/.test(path)) return false;
+/** The shape of a dataset of real numbers; undefined for others, and for those that cannot be read. */
+function shapeOfReals(file: Hdf5File, path: string): Shape | undefined {
   try {
     const { shape, type } = file.header(path);
-    return shape.length === 2 && Math.min(...shape) > 8 && type.kind === 'numbers' && !/complex|bool/.test(type.dtype);
-  } catch (error) {
-    if (isPtychoError(error)) return false;
-    throw error;
-  }
-}
-
-/** The shape of a dataset of real numbers with three axes; undefined for others, and for those that cannot be read. */
-function framesShape(file: Hdf5File, path: string): Shape | undefined {
-  try {
-    const { shape, type } = file.header(path);
-    return (shape.length === 3 || shape.length === 4) && type.kind === 'numbers' && !/complex|bool/.test(type.dtype)
-      ? shape
-      : undefined;
+    return type.kind === 'numbers' && !/complex|bool/.test(type.dtype) ? shape : undefined;
   } catch (error) {
     if (isPtychoError(error)) return undefined;
     throw error;

@@ -7,7 +7,7 @@
  */
 import { extentOf, meanOf } from '../../core/numbers.js';
 import type { Hdf5File, Hdf5Value } from '../../formats/hdf5/file.js';
-import { nameOf } from '../../formats/npyHeader.js';
+import { placeOf } from '../../formats/npyHeader.js';
 import { energyOfWavelength_eV } from '../../physics/radiation.js';
 import { asElectronvolts, asMetres } from '../opening/units.js';
 
@@ -108,7 +108,7 @@ function quantity(
   if (!file.has(path)) return undefined;
   const { type } = file.header(path);
   if (type.kind !== 'numbers' || type.dtype.startsWith('complex')) return undefined;
-  const where = nameOf(file.origin(path)).replace(/,$/, '');
+  const where = placeOf(file.origin(path));
   const value = oneOf(file.readReal(path, MAX_BYTES).data, where, notes);
   if (value === undefined) return undefined;
   const declared = unitsAt(file, path);

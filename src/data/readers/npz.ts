@@ -6,7 +6,9 @@
  * const file = await npzReader.open('scan.npz', {});
  * try { console.log(file.patterns.count, file.notes); } finally { await file.close(); }
  */
+
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
+import { integers, valuesAt } from '../../core/numbers.js';
 import {
   type ComplexImage,
   type ComplexTensor,
@@ -107,9 +109,7 @@ class NpzScan {
     const header = await npz.header(key);
     const counted = new Float64Array(npz.has('indexes') ? (await npz.header('indexes')).shape[0] : header.shape[0]);
     const frames = await this.patterns(key, { x: counted, y: counted });
-    const indexes = npz.has('indexes')
-      ? (await npz.readReal('indexes')).data
-      : Int32Array.from({ length: frames.count }, (_, i) => i);
+    const indexes = npz.has('indexes') ? (await npz.readReal('indexes')).data : integers(frames.count);
     if (indexes.length !== frames.count) {
       throw npyError(
         'DATASET_SHAPE',
@@ -123,13 +123,17 @@ class NpzScan {
     }
     const rows = pair(indexes, npz.origin('indexes'), product, this.notes);
     const { x, y, origin } = product.positions;
-    const pick = (values: Float64Array) => Float64Array.from(rows.positions, (row) => values[row]);
     return {
       path: npz.path,
       format: 'npz',
       patterns: selectFrames(frames, rows.patterns),
       patternIndexes: Int32Array.from(rows.patterns, (row) => indexes[row]),
-      positions: { x: pick(x), y: pick(y), unit: this.options.positions_unit ?? 'm', origin },
+      positions: {
+        x: valuesAt(x, rows.positions),
+        y: valuesAt(y, rows.positions),
+        unit: this.options.positions_unit ?? 'm',
+        origin,
+      },
       probeGuess: product.probe,
       objectGuess: product.object,
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),

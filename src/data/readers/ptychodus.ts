@@ -10,6 +10,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
+import { integers, valuesAt } from '../../core/numbers.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
@@ -77,9 +78,13 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     const pairs = pair(indexes, file.origin('/indexes'), product, notes);
     patterns = selectFrames(frames, pairs.patterns);
     patternIndexes = Int32Array.from(pairs.patterns, (row) => indexes[row]);
-    const pick = (values: Float64Array) => Float64Array.from(pairs.positions, (row) => values[row]);
     const { x, y, unit, origin } = product.positions;
-    positions = { x: pick(x), y: pick(y), unit: options.positions_unit ?? unit, origin };
+    positions = {
+      x: valuesAt(x, pairs.positions),
+      y: valuesAt(y, pairs.positions),
+      unit: options.positions_unit ?? unit,
+      origin,
+    };
   }
   return {
     path: file.path,
@@ -113,7 +118,7 @@ async function findProduct(path: string, options: ReaderOptions): Promise<Produc
 export function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArray {
   if (!file.has('/indexes')) {
     notes.push(`${file.path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
-    return Int32Array.from({ length: count }, (_, i) => i);
+    return integers(count);
   }
   const { data } = file.readReal('/indexes', 8 * count);
   if (data.length === count) return data;

@@ -11,7 +11,7 @@
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { sizeOf } from '../../core/tensor.js';
-import { type NpyDtype, nameOf, npyError } from '../npyHeader.js';
+import { type NpyDtype, npyError, placeOf } from '../npyHeader.js';
 import { ScratchFile } from '../scratchFile.js';
 import type { Hdf5File } from './file.js';
 import { type Hdf5Header, numbersOf, SLAB_BYTES, slabs } from './header.js';
@@ -267,7 +267,7 @@ export function frameError(error: PtychoError, frame: number): PtychoError {
   const origin = { path: String(path), member: key === undefined ? undefined : String(key) };
   return new PtychoError(
     error.code,
-    `Frame ${frame} of ${nameOf(origin).replace(/,$/, '')} cannot be decoded (${String(reason)}); leave such frames out with --skip_frames unreadable, or copy or write the file again.`,
+    `Frame ${frame} of ${placeOf(origin)} cannot be decoded (${String(reason)}); leave such frames out with --skip_frames unreadable, or copy or write the file again.`,
     { ...error.fields, reason, frame },
     { cause: error },
   );

@@ -2,8 +2,10 @@
  * One round of refining positions: two programs on an engine, fed from an image that the patterns correct, and a search that says
  * where to evaluate them next.
  */
+
 import type { Backend, Compiled } from '../../backends/backend.js';
 import { throwIfCancelled } from '../../core/cancel.js';
+import { valuesAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../core/tensor.js';
 import { keepPatterns } from '../../data/patternCache.js';
 import type { PatternSource } from '../../data/patternSource.js';
@@ -101,7 +103,7 @@ export class PositionFit {
     this.working.makeRoom(scanBounds(xs, ys), MARGIN_PX);
     for (let sweep = 0; sweep < SWEEPS; sweep++) await this.correctImage(xs, ys);
     for (const some of this.batches()) {
-      const at = (values: Float64Array) => Float64Array.from(some, (m) => values[m]);
+      const at = (values: Float64Array) => valuesAt(values, some);
       const search = new PositionSearch(at(xs), at(ys));
       await this.readMeasured(some);
       for (let evaluation = 0; evaluation < EVALUATIONS; evaluation++) {
@@ -129,7 +131,7 @@ export class PositionFit {
   private async correctImage(xs: Float64Array, ys: Float64Array): Promise<void> {
     const area = this.patterns.N ** 2;
     for (const some of this.batches()) {
-      const at = (values: Float64Array) => Float64Array.from(some, (m) => values[m]);
+      const at = (values: Float64Array) => valuesAt(values, some);
       await this.readMeasured(some);
       const { step_real, step_imag } = await this.step.run(this.feeds(at(xs), at(ys)));
       some.forEach((m, i) => {
@@ -157,10 +159,7 @@ export class PositionFit {
       // Brought near one first: the products are in single precision.
       const rough = 1 / Math.sqrt(light);
       for (let i = 0; i < this.measured.length; i++) this.measured[i] *= rough;
-      const products = await this.evaluate(
-        Float64Array.from(some, (m) => xs[m]),
-        Float64Array.from(some, (m) => ys[m]),
-      );
+      const products = await this.evaluate(valuesAt(xs, some), valuesAt(ys, some));
       for (let i = 0; i < some.length; i++) {
         const [own, , , residual] = products.subarray(i * FIT_PRODUCTS ** 2);
         power += own;

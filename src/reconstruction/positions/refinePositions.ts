@@ -14,10 +14,12 @@
  * });
  * refined.xs; // where the patterns were, but for a common shift
  */
+
 import path from 'node:path';
 import type { Backend } from '../../backends/backend.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
+import { valuesAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
@@ -193,7 +195,7 @@ export async function refineReconstruction(request: RefineRequest): Promise<Refi
   const { raw, dataset, groups } = scan;
   const stitch = async (xs: Float64Array, ys: Float64Array) => {
     if (kept) {
-      const at = (v: Float64Array) => Float64Array.from(groups.members, (m) => v[m]);
+      const at = (v: Float64Array) => valuesAt(v, groups.members);
       return kept.stitch(at(xs), at(ys), options);
     }
     const moved = atPositions(dataset, xs, ys);

@@ -5,8 +5,9 @@
  * const files = await writeReconstruction('image', stitched, { algorithm: 'PtychoPINN cnn_cbam', sampleIndices, groups });
  */
 import path from 'node:path';
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
+import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { type NpzFile, openNpz, writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
@@ -83,6 +84,10 @@ export interface StoredReconstruction {
   readonly sampleIndices?: readonly number[];
   /** The probe that a solver found with it. */
   readonly probe?: ComplexTensor;
+  /** Who made the image, for instance `PtychoPINN cnn`. */
+  readonly algorithm?: string;
+  /** What making it took; NaN where the file does not say. */
+  readonly seconds: number;
 }
 
 /**
@@ -100,9 +105,23 @@ export async function readReconstruction(
     const samples = npz.has('sample_indices') ? await npz.readReal('sample_indices') : undefined;
     const probe = options.probe && npz.has('reconstructed_probe') ? await npz.readComplex64('reconstructed_probe') : undefined; // biome-ignore format: one call
     const sampleIndices = samples && Array.from(samples.data as ArrayLike<number | bigint>, Number);
-    return { image, ...(await readPlace(npz)), sampleIndices, probe };
+    const text = npz.has('algorithm') ? await readText(npz, 'algorithm') : undefined;
+    const algorithm = text && 'text' in text ? text.text : undefined;
+    return { image, ...(await readPlace(npz)), sampleIndices, probe, algorithm, seconds: await secondsOf(npz) };
   } finally {
     await npz.close();
+  }
+}
+
+async function secondsOf(npz: NpzFile): Promise<number> {
+  if (!npz.has('computation_time_seconds')) return Number.NaN;
+  try {
+    const { data } = await npz.readReal('computation_time_seconds');
+    return data.length === 1 ? Number(data[0]) : Number.NaN;
+  } catch (error) {
+    // A time that cannot be read is no reason to refuse the image.
+    if (isPtychoError(error)) return Number.NaN;
+    throw error;
   }
 }
 

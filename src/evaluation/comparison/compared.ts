@@ -1,12 +1,12 @@
 /** The images that are compared: what each is, whether it is worth comparing, and those that other programs or other runs have finished. */
 
-import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
-import { readText } from '../../data/metadata.js';
 import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';
-import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { openNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
+import { readReconstruction, type StoredReconstruction } from '../../reconstruction/reconstructionFile.js';
 import type { ImageRFactor } from '../../reconstruction/rFactor.js';
 import {
   imageFile,
@@ -82,8 +82,7 @@ export interface FinishedContext {
 const LEAST_SHARE = 0.25;
 
 /**
- * Reads a result of another program (see `readStoredImage`), or `reconstructed_object` (rows, cols), complex, and what the file says about it: `algorithm`, `frame_origin_yx_px`,
- * `overlap_count`, `sample_indices`, `computation_time_seconds`. Its pixels are those of the truth. Without
+ * Reads a result of another program (see `readStoredImage`), or a `reconstruction.npz`. Its pixels are those of the truth. Without
  * `frame_origin_yx_px` an image of the truth's shape lies on it, any other is centred on the scan, as published.
  *
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, DATASET_VALUE for a file that does not keep the contract, or that was
@@ -93,42 +92,34 @@ export async function readFinished(arm: NamedPath, context: FinishedContext): Pr
   const { name } = arm;
   const path = await imageFile(arm.path);
   if (await isForeign(path)) return readForeign({ name, path }, context);
-  const npz = await openNpz(path);
-  try {
-    const image = await readObject(npz);
-    await checkPatterns(npz, context.scan.sampleIndices);
-    const algorithm = npz.has('algorithm') ? await readText(npz, 'algorithm') : undefined;
-    const text = algorithm && 'text' in algorithm ? algorithm.text : undefined;
-    const warnings: string[] = [];
-    const found = nameOfAlgorithm(text ?? '');
-    if (name === undefined && !found.known) {
-      warnings.push(
-        `${path} ${text === undefined ? 'names no algorithm' : `was made by ${JSON.stringify(text)}, which is no known algorithm`}, so it is called ${found.name} here; say --arm NAME=${path} to call it otherwise.`,
-      );
-    }
-    if (!npz.has('sample_indices')) {
-      warnings.push(
-        `${path} does not say which patterns it was made of (sample_indices); see to it that they are the same.`,
-      );
-    }
-    const { frame, frameKnown } = frameOf(await originOf(npz), image, context);
-    if (!frameKnown) warnings.push(centredNote(path, image));
-    requireOverlap(path, image, frame, context.box);
-    return {
-      name: name ?? found.name,
-      kind: 'reconstruction',
-      path,
-      image,
-      ...{ frame, frameKnown, warnings },
-      weight: await weightOf(npz, image),
-      seconds: await secondsOf(npz),
-      what: text ?? 'algorithm not stated',
-      ...(npz.has('sample_indices') ? { patterns: context.scan.count } : {}),
-    };
-  } finally {
-    await npz.close();
+  const stored = await readReconstruction(path);
+  const { image, sampleIndices, algorithm, seconds } = stored;
+  requirePatterns(path, sampleIndices, context.scan.sampleIndices);
+  const warnings: string[] = [];
+  const found = nameOfAlgorithm(algorithm ?? '');
+  if (name === undefined && !found.known) {
+    warnings.push(
+      `${path} ${algorithm === undefined ? 'names no algorithm' : `was made by ${JSON.stringify(algorithm)}, which is no known algorithm`}, so it is called ${found.name} here; say --arm NAME=${path} to call it otherwise.`,
+    );
   }
+  if (!sampleIndices) warnings.push(unknownPatterns(path));
+  const { frame, frameKnown } = frameOf(stored.originYxPx, image, context);
+  if (!frameKnown) warnings.push(centredNote(path, image));
+  requireOverlap(path, image, frame, context.box);
+  return {
+    name: name ?? found.name,
+    kind: 'reconstruction',
+    path,
+    image,
+    ...{ frame, frameKnown, warnings, seconds },
+    weight: weightOf(stored),
+    what: algorithm ?? 'algorithm not stated',
+    ...(sampleIndices && { patterns: context.scan.count }),
+  };
 }
+
+const unknownPatterns = (path: string): string =>
+  `${path} does not say which patterns it was made of (sample_indices); see to it that they are the same.`;
 
 const centredNote = (path: string, { shape }: ComplexImage): string =>
   `${path} does not say where its ${formatShape(shape)} pixels lie (frame_origin_yx_px), so it was centred on the scan; the rest is up to registration.`;
@@ -159,64 +150,22 @@ async function readForeign({ name, path }: NamedPath, context: FinishedContext):
     path,
     image,
     ...{ frame, frameKnown },
-    warnings: [
-      ...stored.notes,
-      ...(frameKnown ? [] : [centredNote(path, image)]),
-      `${path} does not say which patterns it was made of (sample_indices); see to it that they are the same.`,
-    ],
-    weight: { data: Float32Array.from(image.re, (v, i) => (v !== 0 || image.im[i] !== 0 ? 1 : 0)), shape: image.shape },
+    warnings: [...stored.notes, ...(frameKnown ? [] : [centredNote(path, image)]), unknownPatterns(path)],
+    weight: weightOf({ image }),
     seconds: Number.NaN,
     what: program === undefined ? 'algorithm not stated' : `made by ${program}`,
   };
 }
 
-async function readObject(npz: NpzFile): Promise<ComplexImage> {
-  if (!npz.has('reconstructed_object')) {
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${npz.path} holds no reconstructed_object (it has ${npz.keys.join(', ') || 'nothing'}): save the complex object, rows and columns, under that name.`,
-      { key: 'reconstructed_object', path: npz.path },
-    );
-  }
-  const { shape, dtype } = await npz.header('reconstructed_object');
-  if (shape.length !== 2 || shape.some((n) => n === 0)) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${npz.path}: reconstructed_object must have shape (rows, columns), found ${formatShape(shape)}; save one image without leading axes.`,
-      { key: 'reconstructed_object', path: npz.path, found: shape },
-    );
-  }
-  if (!dtype.startsWith('complex')) {
-    throw new PtychoError(
-      'DATASET_VALUE',
-      `${npz.path}: reconstructed_object must be complex, found ${dtype}; save amplitude·exp(i·phase).`,
-      { key: 'reconstructed_object', path: npz.path, found: dtype },
-    );
-  }
-  return npz.readComplex64('reconstructed_object');
-}
-
-async function checkPatterns(npz: NpzFile, expected: Int32Array): Promise<void> {
-  if (!npz.has('sample_indices')) return;
-  const { data } = await npz.readReal('sample_indices');
-  const own = Array.from(data as ArrayLike<number | bigint>, Number).sort((a, b) => a - b);
+/** @throws PtychoError DATASET_VALUE for an image of other patterns than those of the scan, where it says which */
+function requirePatterns(path: string, given: readonly number[] | undefined, expected: Int32Array): void {
+  if (!given) return;
+  const own = [...given].sort((a, b) => a - b);
   if (own.length === expected.length && own.every((v, i) => v === expected[i])) return;
   throw new PtychoError(
     'DATASET_VALUE',
-    `${npz.path} was made of ${own.length} patterns (sample_indices) that are not the ${expected.length} compared here; make it of the same scan with the same number and seed (--n_subsample, --subsample_seed).`,
-    { key: 'sample_indices', path: npz.path, found: own.length, expected: expected.length },
-  );
-}
-
-async function originOf(npz: NpzFile): Promise<readonly [number, number] | undefined> {
-  if (!npz.has('frame_origin_yx_px')) return undefined;
-  const { data } = await npz.readReal('frame_origin_yx_px');
-  const origin = Array.from(data as ArrayLike<number | bigint>, Number);
-  if (origin.length === 2 && origin.every(Number.isInteger)) return [origin[0], origin[1]];
-  throw new PtychoError(
-    'DATASET_VALUE',
-    `${npz.path}: frame_origin_yx_px must be two whole numbers, row and column of the first pixel, found ${origin.join(', ')}.`,
-    { key: 'frame_origin_yx_px', path: npz.path, found: origin },
+    `${path} was made of ${own.length} patterns (sample_indices) that are not the ${expected.length} compared here; make it of the same scan with the same number and seed (--n_subsample, --subsample_seed).`,
+    { key: 'sample_indices', path, found: own.length, expected: expected.length },
   );
 }
 
@@ -254,22 +203,10 @@ function requireOverlap(path: string, image: ComplexImage, frame: Frame, box: Fr
 }
 
 /** Where the image means something: what the file says, else where it is not zero (unscanned corners are filled with zeros). */
-async function weightOf(npz: NpzFile, image: ComplexImage): Promise<Tensor> {
-  if (npz.has('overlap_count')) {
-    const { data, shape } = await npz.readReal('overlap_count');
-    if (sameShape(shape, image.shape)) return { data: Float32Array.from(data as ArrayLike<number>), shape };
+function weightOf({ image, overlapCount }: Pick<StoredReconstruction, 'image' | 'overlapCount'>): Tensor {
+  const { re, im, shape } = image;
+  if (overlapCount && sameShape(overlapCount.shape, shape)) {
+    return { data: Float32Array.from(overlapCount.data as ArrayLike<number>), shape };
   }
-  return { data: image.re.map((v, i) => (v !== 0 || image.im[i] !== 0 ? 1 : 0)), shape: image.shape };
-}
-
-async function secondsOf(npz: NpzFile): Promise<number> {
-  if (!npz.has('computation_time_seconds')) return Number.NaN;
-  try {
-    const { data } = await npz.readReal('computation_time_seconds');
-    return data.length === 1 ? Number(data[0]) : Number.NaN;
-  } catch (error) {
-    // A time that cannot be read is no reason to refuse the image.
-    if (isPtychoError(error)) return Number.NaN;
-    throw error;
-  }
+  return { data: re.map((v, i) => (v !== 0 || im[i] !== 0 ? 1 : 0)), shape };
 }

@@ -23,6 +23,13 @@ export {
   trainCdiModel,
   trainCdiModelWithBackend,
 } from './adapters/compat/cdi.js';
+export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './adapters/compat/container.js';
+export {
+  type GroupedData,
+  type GroupedDataOptions,
+  groupedData,
+  type LazyArray,
+} from './adapters/compat/groupedData.js';
 export {
   type Displayable,
   type DisplayOptions,
@@ -136,8 +143,6 @@ export type { Provenance } from './core/services.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
 export { fromNdarray, rawDataFromArrays, toNdarray } from './data/arrays.js';
 export { type DatasetBatch, DiffractionDataset } from './data/dataset.js';
-export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './adapters/compat/container.js';
-export { type GroupedData, type GroupedDataOptions, groupedData, type LazyArray } from './adapters/compat/groupedData.js';
 export { type GroupingOptions, type Groups, groupScan } from './data/grouping/grouping.js';
 export { cachedGroups } from './data/grouping/groupingCache.js';
 export { inspectScan, type ScanInspection } from './data/inspect.js';
@@ -267,18 +272,6 @@ export {
   solve,
 } from './solvers/solve.js';
 export {
-  ARM_SOURCES,
-  type ArmJob,
-  type ArmOutcome,
-  type ArmRequest,
-  type ArmSource,
-  doseOverlapStudy,
-  type Study,
-  type StudySummary,
-  type VerificationReport,
-  verifyFinishedStudy,
-} from './workflows/study.js';
-export {
   type TrainedModel,
   type TrainingData,
   type TrainingOptions,
@@ -303,4 +296,16 @@ export { reconstruct } from './workflows/reconstruct.js';
 export { simulateWorkflow } from './workflows/simulate.js';
 export { type SolveSummary, solveWorkflow } from './workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from './workflows/split.js';
+export {
+  ARM_SOURCES,
+  type ArmJob,
+  type ArmOutcome,
+  type ArmRequest,
+  type ArmSource,
+  doseOverlapStudy,
+  type Study,
+  type StudySummary,
+  type VerificationReport,
+  verifyFinishedStudy,
+} from './workflows/study.js';
 export { type Services, type TrainSummary, trainWorkflow } from './workflows/train.js';

@@ -16,13 +16,6 @@ export {
 } from '../../config/legacy/params.js';
 export { type FromTorch, fromTorchConfigs, type TorchBlocks } from '../../config/torch/fromTorchConfigs.js';
 export { LegacyRng } from '../../core/rng.js';
-export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './container.js';
-export {
-  type GroupedData,
-  type GroupedDataOptions,
-  groupedData,
-  type LazyArray,
-} from './groupedData.js';
 export { saveOutputs } from '../../reconstruction/reconstructionFile.js';
 export {
   type CdiBundle,
@@ -43,3 +36,10 @@ export {
   trainCdiModel,
   trainCdiModelWithBackend,
 } from './cdi.js';
+export { type ContainerParts, type LoadContainerOptions, PtychoDataContainer } from './container.js';
+export {
+  type GroupedData,
+  type GroupedDataOptions,
+  groupedData,
+  type LazyArray,
+} from './groupedData.js';

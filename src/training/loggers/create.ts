@@ -76,9 +76,7 @@ class GuardedLogger implements MetricLogger {
     } catch (error) {
       if (this.#told) return;
       this.#told = true;
-      this.#logger.warn(
-        `${this.#what} can no longer be written: ${messageOf(error)}. Training continues without it.`,
-      );
+      this.#logger.warn(`${this.#what} can no longer be written: ${messageOf(error)}. Training continues without it.`);
     }
   }
 }

@@ -139,6 +139,15 @@ export function published<S extends z.ZodType>(
   return field(of, fallback, description, { legacyKey: true, ...meta });
 }
 
+/** Declares a field that may be null, and is where nothing is given. */
+export function maybe<S extends z.ZodType>(
+  of: Kind<S>,
+  description: string,
+  meta: FieldMeta = {},
+): z.ZodDefault<z.ZodNullable<S>> {
+  return field(optional(of), null as z.output<z.ZodNullable<S>>, description, meta);
+}
+
 /** Declares a field without a default, which must be given. */
 export function required<S extends z.ZodType>(of: Kind<S>, description: string, meta: FieldMeta = {}): S {
   return of.schema.describe(description).meta({ expected: of.expected, ...meta }) as S;

@@ -11,7 +11,7 @@ import {
   anyNumber,
   field,
   flag,
-  optional,
+  maybe,
   path,
   positiveInteger,
   required,
@@ -30,8 +30,8 @@ const percentage = { schema: z.number().min(0).max(100), expected: 'a number fro
 
 /** What is compared. */
 const armFields = {
-  pinn_dir: field(optional(path), null, 'Bundle of the model PtychoPINN: wts.zip, or the folder that holds it.'),
-  baseline_dir: field(optional(path), null, 'Bundle of the model Baseline (usually a supervised one).'),
+  pinn_dir: maybe(path, 'Bundle of the model PtychoPINN: wts.zip, or the folder that holds it.'),
+  baseline_dir: maybe(path, 'Bundle of the model Baseline (usually a supervised one).'),
   models: field(textList, [], 'Another bundle, NAME=PATH; may be repeated.', { aliases: ['model'] }),
   arms: field(
     textList,
@@ -39,9 +39,8 @@ const armFields = {
     'A finished reconstruction, FILE or NAME=FILE: an NPZ with a complex reconstructed_object; may be repeated.',
     { aliases: ['arm'] },
   ),
-  tike_recon_path: field(
-    optional(path),
-    null,
+  tike_recon_path: maybe(
+    path,
     'One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi.',
   ),
   test_data_file: required(path, 'Scan on which all are compared.', { aliases: ['test_data'] }),
@@ -60,18 +59,14 @@ const subsetFields = {
     unit: 'groups',
     formerly: ['n_test_images'],
   }),
-  n_test_subsample: field(
-    optional(positiveInteger),
-    null,
+  n_test_subsample: maybe(
+    positiveInteger,
     'Patterns kept before grouping, drawn at random, the same for all; null: all.',
     { unit: 'patterns', formerly: ['n_subsample'] },
   ),
-  test_subsample_seed: field(
-    optional(seedNumber),
-    null,
-    'Seed for drawing patterns and groups, NumPy-compatible; null: 0.',
-    { formerly: ['subsample_seed'] },
-  ),
+  test_subsample_seed: maybe(seedNumber, 'Seed for drawing patterns and groups, NumPy-compatible; null: 0.', {
+    formerly: ['subsample_seed'],
+  }),
   neighbor_count: field(
     positiveInteger,
     7,
@@ -98,29 +93,26 @@ const imageFields = {
     'Compare on the rectangle of all scan positions in the file, not only of the drawn ones.',
   ),
   batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
-  pinn_predict_batch_size: field(optional(positiveInteger), null, 'The same for PtychoPINN; null: batch_size.', {
+  pinn_predict_batch_size: maybe(positiveInteger, 'The same for PtychoPINN; null: batch_size.', {
     unit: 'groups',
   }),
-  baseline_predict_batch_size: field(optional(positiveInteger), null, 'The same for Baseline; null: batch_size.', {
+  baseline_predict_batch_size: maybe(positiveInteger, 'The same for Baseline; null: batch_size.', {
     unit: 'groups',
   }),
-  pinn_chunk_size: field(
-    optional(positiveInteger),
-    null,
+  pinn_chunk_size: maybe(
+    positiveInteger,
     'At most this many groups of PtychoPINN in memory; null: two batches. Groups always stream, so this only makes batches smaller.',
     { unit: 'groups' },
   ),
-  baseline_chunk_size: field(optional(positiveInteger), null, 'The same for Baseline; null: two batches.', {
+  baseline_chunk_size: maybe(positiveInteger, 'The same for Baseline; null: two batches.', {
     unit: 'groups',
   }),
-  baseline_debug_dir: field(
-    optional(path),
-    null,
+  baseline_debug_dir: maybe(
+    path,
     'Also write groups, first patches and canvas of Baseline to this folder; null: nowhere.',
   ),
-  baseline_debug_limit: field(
-    optional(positiveInteger),
-    null,
+  baseline_debug_limit: maybe(
+    positiveInteger,
     'Reconstruct Baseline from this many groups only, for debugging (the comparison says so); null: from all.',
     { unit: 'groups' },
   ),
@@ -150,16 +142,16 @@ const outputFields = {
   save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.'),
   p_min: field(percentage, 10, 'Percentile at the low end of the colour scale.'),
   p_max: field(percentage, 90, 'Percentile at the high end of the colour scale.'),
-  pinn_phase_vmin: field(optional(anyNumber), null, 'Phase of PtychoPINN at the low end; null: by p_min.', {
+  pinn_phase_vmin: maybe(anyNumber, 'Phase of PtychoPINN at the low end; null: by p_min.', {
     unit: 'rad',
   }),
-  pinn_phase_vmax: field(optional(anyNumber), null, 'Phase of PtychoPINN at the high end; null: by p_max.', {
+  pinn_phase_vmax: maybe(anyNumber, 'Phase of PtychoPINN at the high end; null: by p_max.', {
     unit: 'rad',
   }),
-  baseline_phase_vmin: field(optional(anyNumber), null, 'Phase of Baseline at the low end; null: by p_min.', {
+  baseline_phase_vmin: maybe(anyNumber, 'Phase of Baseline at the low end; null: by p_min.', {
     unit: 'rad',
   }),
-  baseline_phase_vmax: field(optional(anyNumber), null, 'Phase of Baseline at the high end; null: by p_max.', {
+  baseline_phase_vmax: maybe(anyNumber, 'Phase of Baseline at the high end; null: by p_max.', {
     unit: 'rad',
   }),
   debug: field(flag, false, 'Print more about the run to the terminal.'),

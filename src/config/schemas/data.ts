@@ -9,10 +9,10 @@ import { z } from 'zod';
 import {
   field,
   flag,
+  maybe,
   nonNegativeNumber,
   numberPair,
   oneOf,
-  optional,
   orWord,
   patternSide,
   positiveInteger,
@@ -34,63 +34,46 @@ const fileFields = {
     'auto',
     'Format of the scan files; auto recognises it from the file.',
   ),
-  diffraction_path: field(
-    optional(text),
-    null,
+  diffraction_path: maybe(
+    text,
     'Where the patterns are inside the file: an HDF5 dataset such as /entry/data/data, or an NPZ key; null: the usual places.',
   ),
-  positions: field(
-    optional(text),
-    null,
+  positions: maybe(
+    text,
     'Scan positions from FILE or FILE:key: a table whose titles name x, y, their unit and an index (without titles .csv is y,x in metres, .txt x y), NPY, NPZ or HDF5; null: those of the scan file.',
   ),
-  positions_unit: field(
-    optional(oneOf('px', 'm')),
-    null,
-    'Unit of the positions: object pixels or metres; null: as the format says.',
-  ),
-  product: field(
-    optional(text),
-    null,
+  positions_unit: maybe(oneOf('px', 'm'), 'Unit of the positions: object pixels or metres; null: as the format says.'),
+  product: maybe(
+    text,
     'Ptychodus product file with positions, probe and object for a diffraction.h5; null: a product beside it, if there is one.',
   ),
-  bad_pixels: field(
-    optional(text),
-    null,
+  bad_pixels: maybe(
+    text,
     'Mask of unusable detector pixels (true = bad) from FILE or FILE:key; null: the mask of the scan file, if it has one.',
     { aliases: ['mask'] },
   ),
   invert_mask: field(flag, false, 'In the mask, true means good.'),
   auto_mask: field(flag, false, 'Also mask hot and dead pixels found in the patterns.'),
-  valid_range: field(
-    optional(text),
-    null,
+  valid_range: maybe(
+    text,
     'Range of valid stored values, LO:HI (either may be left out); pixels outside it are masked, single later values clipped to it; null: all.',
   ),
-  dark: field(
-    optional(text),
-    null,
+  dark: maybe(
+    text,
     'Dark frame to subtract from every pattern, from FILE or FILE:key (several frames are averaged), or one number for all pixels; null: none.',
   ),
-  flat: field(
-    optional(text),
-    null,
-    'Flat field to divide every pattern by, from FILE or FILE:key; its mean becomes 1; null: none.',
-  ),
-  gain: field(optional(positiveNumber), null, 'Detector units per photon; patterns are divided by it; null: 1.'),
-  frames: field(
-    optional(text),
-    null,
+  flat: maybe(text, 'Flat field to divide every pattern by, from FILE or FILE:key; its mean becomes 1; null: none.'),
+  gain: maybe(positiveNumber, 'Detector units per photon; patterns are divided by it; null: 1.'),
+  frames: maybe(
+    text,
     'Frames to use, counted from 0 as in the file: FROM:TO:STEP, a list such as 0,4,9:20, or a text file of numbers; null: all.',
   ),
-  skip_frames: field(
-    optional(text),
-    null,
+  skip_frames: maybe(
+    text,
     'Frames to leave out, written in the same way; the word unreadable leaves out frames that cannot be decoded; null: none.',
   ),
-  min_counts: field(
-    optional(nonNegativeNumber),
-    null,
+  min_counts: maybe(
+    nonNegativeNumber,
     'Leave out frames with fewer counts than this in total; null: dark frames only.',
     { unit: 'counts' },
   ),
@@ -99,19 +82,16 @@ const fileFields = {
     false,
     'Leave out frames without a position, positions without a frame, and those that are NaN; where nothing numbers them, those at the end.',
   ),
-  channel: field(
-    optional(wholeNumber),
-    null,
+  channel: maybe(
+    wholeNumber,
     'Which threshold or energy to use, counted from 0, where frames hold several (n, channels, rows, columns); null: there is only one.',
   ),
-  scan_shape: field(
-    optional(numberPair),
-    null,
+  scan_shape: maybe(
+    numberPair,
     'Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); leave out fly-back frames with frames; null: none.',
   ),
-  scan_step: field(
-    optional(text),
-    null,
+  scan_step: maybe(
+    text,
     'Step of that raster with its unit (px, m, um, nm, A), such as 5px or 20nm; y and x separated by a comma if they differ; null: none.',
   ),
   fftshift: field(
@@ -119,18 +99,16 @@ const fileFields = {
     'auto',
     'Move the zero frequency from the corners of the frames to their middle; auto does so when it clearly lies in the corners.',
   ),
-  crop_px: field(optional(patternSide), null, 'Cut patterns to a square of this side; null: as they are.', {
+  crop_px: maybe(patternSide, 'Cut patterns to a square of this side; null: as they are.', {
     unit: 'px',
   }),
-  crop_center_px: field(
-    optional(orWord(numberPair, 'auto')),
-    null,
+  crop_center_px: maybe(
+    orWord(numberPair, 'auto'),
     'Row and column of the pixel that becomes the zero frequency; auto finds the beam; null: the middle of the frame.',
     { unit: 'px', aliases: ['centre'] },
   ),
-  pad_to: field(
-    optional(patternSide),
-    null,
+  pad_to: maybe(
+    patternSide,
     'Surround patterns with empty pixels up to this side, after the crop; null: as they are.',
     { unit: 'px' },
   ),
@@ -143,20 +121,18 @@ const fileFields = {
     'Folder that links inside an HDF5 file may lead to, besides its own; may be repeated.',
   ),
   accept: field(textList, [], 'Code of a finding that would stop the command, which then goes on; may be repeated.'),
-  energy_eV: field(optional(positiveNumber), null, "Photon energy; null: the file's.", { unit: 'eV' }),
-  electron_keV: field(
-    optional(positiveNumber),
-    null,
+  energy_eV: maybe(positiveNumber, "Photon energy; null: the file's.", { unit: 'eV' }),
+  electron_keV: maybe(
+    positiveNumber,
     'Kinetic energy of electrons (4D-STEM), for their relativistic wavelength; null: photons.',
     { unit: 'keV' },
   ),
-  detector_distance_m: field(optional(positiveNumber), null, "Distance from sample to detector; null: the file's.", {
+  detector_distance_m: maybe(positiveNumber, "Distance from sample to detector; null: the file's.", {
     unit: 'm',
   }),
-  detector_pixel_m: field(optional(positiveNumber), null, "Side of a detector pixel; null: the file's.", { unit: 'm' }),
-  object_pixel_m: field(
-    optional(positiveNumber),
-    null,
+  detector_pixel_m: maybe(positiveNumber, "Side of a detector pixel; null: the file's.", { unit: 'm' }),
+  object_pixel_m: maybe(
+    positiveNumber,
     "Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel).",
     { unit: 'm' },
   ),
@@ -177,16 +153,11 @@ const coordinateFields = {
     false,
     'Exchange rows and columns of every pattern and of the bad-pixel mask, not of the probe (fifth).',
   ),
-  x_bounds: field(
-    optional(numberPair),
-    null,
+  x_bounds: maybe(
+    numberPair,
     'Use only positions whose x lies between these fractions of its range, such as 0.1,0.9; null: all.',
   ),
-  y_bounds: field(
-    optional(numberPair),
-    null,
-    'Use only positions whose y lies between these fractions of its range; null: all.',
-  ),
+  y_bounds: maybe(numberPair, 'Use only positions whose y lies between these fractions of its range; null: all.'),
 };
 
 /** How patterns become groups. */

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import {
   field,
   flag,
-  optional,
+  maybe,
   path,
   positiveInteger,
   positiveNumber,
@@ -25,25 +25,21 @@ import { checkEngine, type ExecutionConfig, executionConfigSchema } from './exec
 import { overwriteFields, referenceFields, sourceFields } from './shared.js';
 
 const imageFields = {
-  reconstruction: field(
-    optional(text),
-    null,
+  reconstruction: maybe(
+    text,
     'Image to score: reconstruction.npz, a product of Ptychodus, or FILE:key of an NPZ, NPY or HDF5 file.',
   ),
-  truth: field(
-    optional(text),
-    null,
+  truth: maybe(
+    text,
     'The true image: a file of the same kinds, or a simulated scan; null: the objectGuess of the test data.',
   ),
-  test_data_file: field(
-    optional(path),
-    null,
+  test_data_file: maybe(
+    path,
     'Scan from which the image was made: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor.',
     { aliases: ['test_data'] },
   ),
-  output_dir: field(
-    optional(path),
-    null,
+  output_dir: maybe(
+    path,
     'Folder for metrics.json, metrics.csv and frc.png; created if missing; null: nothing is written.',
   ),
   ...overwriteFields,
@@ -72,7 +68,7 @@ const halfFields = {
     false,
     'Without a truth: reconstruct two halves of the patterns separately, and correlate the two images.',
   ),
-  model_path: field(optional(path), null, 'Trained bundle that reconstructs the halves.'),
+  model_path: maybe(path, 'Trained bundle that reconstructs the halves.'),
   neighbor_count: field(
     positiveInteger,
     4,
@@ -138,21 +134,16 @@ export const overlapConfigSchema = z.strictObject({
     aliases: ['ngroups'],
   }),
   neighbor_count: field(positiveInteger, 6, 'Number of nearest neighbours with which an image is compared.'),
-  probe_diameter_px: field(
-    optional(positiveNumber),
-    null,
+  probe_diameter_px: maybe(
+    positiveNumber,
     "Diameter of the lit disc; null: the full width at half maximum of the scan's probe, 0.6 N without one.",
     { unit: 'px' },
   ),
-  rng_seed_subsample: field(
-    optional(seedNumber),
-    null,
-    'Seed for drawing images and groups, NumPy-compatible; null: 0.',
-    { aliases: ['subsample_seed'] },
-  ),
-  output_dir: field(
-    optional(path),
-    null,
+  rng_seed_subsample: maybe(seedNumber, 'Seed for drawing images and groups, NumPy-compatible; null: 0.', {
+    aliases: ['subsample_seed'],
+  }),
+  output_dir: maybe(
+    path,
     'Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (metrics.json for a single scan); null: printed only.',
   ),
   ...overwriteFields,

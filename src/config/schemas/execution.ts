@@ -13,6 +13,7 @@ import {
   field,
   flag,
   type Kind,
+  maybe,
   oneOf,
   optional,
   orWord,
@@ -56,9 +57,8 @@ export const deviceFields = {
       aliases: ['torch_accelerator'],
     },
   ),
-  threads: field(
-    optional(positiveInteger),
-    null,
+  threads: maybe(
+    positiveInteger,
     'CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental).',
     { unit: 'threads' },
   ),
@@ -66,15 +66,13 @@ export const deviceFields = {
 
 export const executionFields = {
   accelerator: deviceFields.accelerator,
-  engine: field(
-    optional(oneOf(...TFJS_ENGINES)),
-    null,
+  engine: maybe(
+    oneOf(...TFJS_ENGINES),
     'TensorFlow.js engine (backend tensorflow only); null: the fastest that works.',
   ),
   threads: deviceFields.threads,
-  inference_batch_size: field(
-    optional(positiveInteger),
-    null,
+  inference_batch_size: maybe(
+    positiveInteger,
     'Groups per prediction in infer, instead of its batch_size, and in the previews of train.',
     { unit: 'groups', aliases: ['torch_inference_batch_size'] },
   ),
@@ -96,7 +94,7 @@ export const executionFields = {
   num_workers: fixed(wholeNumber, 0, 'Processes that read batches.', reader, ['torch_num_workers']),
   pin_memory: fixed(flag, false, 'Keep batches in page-locked memory.'),
   persistent_workers: fixed(flag, false, 'Keep reading processes between epochs.', reader),
-  prefetch_factor: field(optional(positiveInteger), null, 'Batches to read ahead while the engine works; null: two.', {
+  prefetch_factor: maybe(positiveInteger, 'Batches to read ahead while the engine works; null: two.', {
     unit: 'batches',
   }),
   enable_progress_bar: fixed(flag, false, 'Progress bar of a trainer.', 'progress is shown unless --quiet is given'),
@@ -134,14 +132,12 @@ export const executionFields = {
     'Where losses and previews go besides history.csv: tensorboard writes event files, mlflow sends them to a tracking server.',
     { aliases: ['torch_logger', 'logger'] },
   ),
-  mlflow_tracking_uri: field(
-    optional(text),
-    null,
+  mlflow_tracking_uri: maybe(
+    text,
     'Address of the MLflow tracking server; null: the environment variable MLFLOW_TRACKING_URI.',
   ),
-  mlflow_allow_file: field(
-    optional(text),
-    null,
+  mlflow_allow_file: maybe(
+    text,
     'Local folder from which artifacts may be read that an MLflow server keeps as files (file:); null: no server leads to a local file.',
   ),
   mlflow_experiment: ofTraining(text, 'ptychopinn', 'Name of the MLflow experiment; created if missing.'),

@@ -13,8 +13,8 @@ import {
   anyNumber,
   field,
   flag,
+  maybe,
   oneOf,
-  optional,
   path,
   positiveInteger,
   positiveNumber,
@@ -54,9 +54,8 @@ const imageFields = {
   ...samplingFields,
   sequential_sampling: field(flag, false, sequentialSampling),
   batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
-  stitch_crop_px: field(
-    optional(positiveInteger),
-    null,
+  stitch_crop_px: maybe(
+    positiveInteger,
     'Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan.',
     { unit: 'px' },
   ),
@@ -86,37 +85,33 @@ const imageFields = {
     'Rounds of fitting the scan positions to the image, after which the patches are stitched again; 0: positions stay as they are.',
     { unit: 'rounds' },
   ),
-  position_step_limit_px: field(
-    optional(positiveNumber),
-    null,
+  position_step_limit_px: maybe(
+    positiveNumber,
     'With refine_positions: the farthest that a position may move from where it was measured; null: no limit.',
     { unit: 'px' },
   ),
-  refine: field(
-    optional(refinement),
-    null,
+  refine: maybe(
+    refinement,
     "Let a solver refine image and probe afterwards, such as lsqml:20 (algorithm:epochs); null: keep the network's image.",
   ),
-  preview_seconds: field(
-    optional(positiveNumber),
-    null,
+  preview_seconds: maybe(
+    positiveNumber,
     'Update the pictures this often while patches come in; null: only at the end.',
     { unit: 's' },
   ),
   comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.'),
-  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colour scale; null: from the image.', {
+  phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
-  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colour scale; null: from the image.', {
+  phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
   log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.'),
-  patch_stats_limit: field(optional(positiveInteger), null, 'Most batches that log_patch_stats writes; null: all.', {
+  patch_stats_limit: maybe(positiveInteger, 'Most batches that log_patch_stats writes; null: all.', {
     unit: 'batches',
   }),
-  debug_dump: field(
-    optional(path),
-    null,
+  debug_dump: maybe(
+    path,
     'Also write intermediate results (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir.',
     { bare: 'debug_dump' },
   ),

@@ -3,6 +3,7 @@
 import {
   field,
   flag,
+  maybe,
   nonNegativeNumber,
   oneOf,
   optional,
@@ -62,14 +63,12 @@ export const sequentialSampling = 'Take the first patterns instead of a random d
 
 /** Where numbers come from and who computes. */
 export const sourceFields = {
-  probe: field(
-    optional(text),
-    null,
+  probe: maybe(
+    text,
     'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none.',
   ),
-  measurement_domain: field(
-    optional(oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity')),
-    null,
+  measurement_domain: maybe(
+    oneOf('normalized_amplitude', 'count_amplitude', 'count_intensity'),
     'What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed).',
   ),
   backend: published(

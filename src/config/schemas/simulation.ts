@@ -6,11 +6,11 @@ import {
   belowOne,
   field,
   flag,
+  maybe,
   nonNegativeNumber,
   numberList,
   numberPair,
   oneOf,
-  optional,
   path,
   patternSide,
   positiveInteger,
@@ -27,26 +27,22 @@ import { overwriteFields } from './shared.js';
 const outputFields = {
   output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
-  preset: field(
-    optional(oneOf(...SIMULATION_PRESET_NAMES)),
-    null,
+  preset: maybe(
+    oneOf(...SIMULATION_PRESET_NAMES),
     'A ready-made recipe (listed below); other flags override it; null: the defaults in this list.',
   ),
-  input_file: field(
-    optional(path),
-    null,
+  input_file: maybe(
+    path,
     'Take objectGuess and probeGuess from this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise.',
   ),
   visualize: field(flag, false, 'Write a picture of object, probe, scan and patterns beside the file (.png).'),
-  labels: field(
-    optional(flag),
-    null,
+  labels: maybe(
+    flag,
     'Write known patches of the object, one per pattern, as "label" for supervised training (twice the size of the patterns); null: only if positions have errors, because the object alone does not determine them then.',
   ),
   ground_truth: field(flag, false, 'Write the same patches as "ground_truth_patches", the key of the Python tools.'),
-  gridsize: field(
-    optional(positiveInteger),
-    null,
+  gridsize: maybe(
+    positiveInteger,
     'Recorded in the metadata only: there is one pattern and one patch per position, whatever the gridsize; null: not recorded.',
   ),
 };
@@ -54,19 +50,17 @@ const outputFields = {
 /** All randomness. */
 const seedFields = {
   seed: field(seedNumber, 0, 'Governs every random number; the same seed gives the same bytes.'),
-  object_seed: field(
-    optional(seedNumber),
-    null,
+  object_seed: maybe(
+    seedNumber,
     'Seed for the object alone: keep it and change seed for another scan of the same object; null: from seed.',
   ),
-  probe_seed: field(optional(seedNumber), null, 'Seed for the drawn aberrations of the probe alone; null: from seed.'),
-  scan_seed: field(optional(seedNumber), null, 'Seed for the positions and their errors alone; null: from seed.'),
-  detector_seed: field(
-    optional(seedNumber),
-    null,
+  probe_seed: maybe(seedNumber, 'Seed for the drawn aberrations of the probe alone; null: from seed.'),
+  scan_seed: maybe(seedNumber, 'Seed for the positions and their errors alone; null: from seed.'),
+  detector_seed: maybe(
+    seedNumber,
     'Seed for the places of dead and hot pixels alone (one detector for several scans); null: from seed.',
   ),
-  noise_seed: field(optional(seedNumber), null, 'Seed for photon and read-out noise alone; null: from seed.'),
+  noise_seed: maybe(seedNumber, 'Seed for photon and read-out noise alone; null: from seed.'),
 };
 
 /** What is imaged. */
@@ -76,9 +70,8 @@ const objectFields = {
     'lines',
     'What is imaged: random segments at three scales, a resolution target, overlapping shapes of all sizes (most like real samples), Gaussian noise of a given spectrum, specks, crossed lines, nothing, pictures, or the complex object of a file.',
   ),
-  object_side_px: field(
-    optional(positiveInteger),
-    null,
+  object_side_px: maybe(
+    positiveInteger,
     'Side of a drawn object; null: three and a half times N, or the size of the file.',
     { unit: 'px' },
   ),
@@ -87,20 +80,17 @@ const objectFields = {
     1,
     'Different objects under one probe, side by side in one file and told apart by scan_index: several experiments to train on at once.',
   ),
-  amplitude_range: field(
-    optional(numberPair),
-    null,
+  amplitude_range: maybe(
+    numberPair,
     'Smallest and largest amplitude, such as 0.9,1 for a weak object; null: typical of the kind of object.',
   ),
-  phase_span_rad: field(
-    optional(nonNegativeNumber),
-    null,
+  phase_span_rad: maybe(
+    nonNegativeNumber,
     'Largest minus smallest phase; above 6.28 it wraps; null: typical of the kind of object.',
     { unit: 'rad' },
   ),
-  object_phase: field(
-    optional(oneOf('independent', 'from_amplitude', 'none')),
-    null,
+  object_phase: maybe(
+    oneOf('independent', 'from_amplitude', 'none'),
     "Where the phase comes from: a separate draw, π·tanh of the amplitude (published), or nowhere; null: a separate draw, or the picture's phase if there is one.",
   ),
   random_field_exponent: field(
@@ -108,35 +98,29 @@ const objectFields = {
     0.4,
     'Amplitudes of the random field fall as frequency to minus this: 0.4 (published) is grainy, 1.5 cloudy.',
   ),
-  object_file: field(
-    optional(text),
-    null,
+  object_file: maybe(
+    text,
     'Complex object from FILE or FILE:key (NPZ, NPY, HDF5; objectGuess, object or reconstructed_object when no key is given); null: from input_file.',
   ),
-  amplitude_image: field(
-    optional(text),
-    null,
+  amplitude_image: maybe(
+    text,
     'Picture whose brightness becomes the amplitude: PNG, TIFF, NPY, or FILE:key; null: constant amplitude.',
   ),
-  phase_image: field(optional(text), null, 'The same for the phase, of equal size; null: none.'),
+  phase_image: maybe(text, 'The same for the phase, of equal size; null: none.'),
 };
 
 /** What illuminates it. */
 const probeFields = {
-  N: field(
-    optional(patternSide),
-    null,
-    'Side of the square diffraction patterns; null: 64, or the side of the probe from a file.',
-    { unit: 'px' },
-  ),
+  N: maybe(patternSide, 'Side of the square diffraction patterns; null: 64, or the side of the probe from a file.', {
+    unit: 'px',
+  }),
   probe: field(
     oneOf('structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike', 'file'),
     'structured',
     'What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file.',
   ),
-  probe_diameter_px: field(
-    optional(positiveNumber),
-    null,
+  probe_diameter_px: maybe(
+    positiveNumber,
     'Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike); null: a third of N.',
     { unit: 'px' },
   ),
@@ -153,45 +137,33 @@ const probeFields = {
     { unit: 'rad' },
   ),
   probe_coma_angle_rad: field(anyNumber, 0, 'Direction of the coma, from +x to +y.', { unit: 'rad' }),
-  probe_mode_powers: field(
-    optional(numberList),
-    null,
+  probe_mode_powers: maybe(
+    numberList,
     'Powers of incoherent, mutually orthogonal modes, such as 0.7,0.2,0.1 (partial coherence); null: one mode.',
   ),
-  aberrations_rad: field(
-    optional(numberList),
-    null,
+  aberrations_rad: maybe(
+    numberList,
     'Zernike terms 4, 5, 6, … in the order of Noll (defocus, astigmatism ×2, coma ×2, …), rms over the disc, for zernike and zone_plate; null: drawn for zernike, none for zone_plate.',
     { unit: 'rad' },
   ),
   aberration_rms_rad: field(nonNegativeNumber, 1, 'Rms of drawn aberrations.', { unit: 'rad' }),
-  outer_zone_m: field(
-    optional(positiveNumber),
-    null,
+  outer_zone_m: maybe(
+    positiveNumber,
     'Width of the outermost zone of the zone plate, about the size of its focus; null: three object pixels.',
     { unit: 'm' },
   ),
   zone_plate_stop: field(belowOne, 0.35, "Diameter of the zone plate's central stop as a share of its own."),
-  defocus_m: field(
-    optional(anyNumber),
-    null,
+  defocus_m: maybe(
+    anyNumber,
     'Distance of the sample behind the focus of the zone plate; null: what makes the lit disc probe_diameter_px wide.',
     { unit: 'm' },
   ),
-  probe_file: field(
-    optional(text),
-    null,
-    'Probe from FILE or FILE:key (NPZ, NPY, HDF5; modes first); null: from input_file.',
-  ),
-  energy_eV: field(
-    optional(positiveNumber),
-    null,
-    'Photon energy, for lengths in metres; recorded in the file; null: none.',
-    { unit: 'eV' },
-  ),
-  object_pixel_m: field(
-    optional(positiveNumber),
-    null,
+  probe_file: maybe(text, 'Probe from FILE or FILE:key (NPZ, NPY, HDF5; modes first); null: from input_file.'),
+  energy_eV: maybe(positiveNumber, 'Photon energy, for lengths in metres; recorded in the file; null: none.', {
+    unit: 'eV',
+  }),
+  object_pixel_m: maybe(
+    positiveNumber,
     'Side of an object pixel, for lengths in metres; recorded in the file; null: everything is in pixels.',
     { unit: 'm' },
   ),
@@ -204,22 +176,19 @@ const scanFields = {
     'jittered_raster',
     'Where it is scanned: a raster with random shifts (a plain one leaves a lattice in the image), a Fermat spiral, rings, random positions, or those of a file.',
   ),
-  step_px: field(
-    optional(positiveNumber),
-    null,
+  step_px: maybe(
+    positiveNumber,
     'Mean distance between neighbouring positions; a third of the probe diameter overlaps well; null: a twelfth of N.',
     { unit: 'px' },
   ),
-  n_patterns: field(
-    optional(positiveInteger),
-    null,
+  n_patterns: maybe(
+    positiveInteger,
     'About this many positions on each object (exactly so for random ones), in place of step_px; null: as step_px gives.',
     { unit: 'patterns', aliases: ['n_images'] },
   ),
   jitter: field(nonNegativeNumber, 0.3, 'Largest shift of a raster position along each axis, in steps.'),
-  buffer_px: field(
-    optional(nonNegativeNumber),
-    null,
+  buffer_px: maybe(
+    nonNegativeNumber,
     'Positions keep this distance from the edges of the object; null: N/2 + 1, so that patterns see nothing beyond it.',
     { unit: 'px', aliases: ['buffer'] },
   ),
@@ -229,16 +198,11 @@ const scanFields = {
     'Standard deviation, along each axis, of the true positions around the recorded ones; the truth is kept as xcoords_true and ycoords_true.',
     { unit: 'px' },
   ),
-  positions_file: field(
-    optional(text),
-    null,
+  positions_file: maybe(
+    text,
     'Positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); moved to the middle of the object where they do not lie on it; null: none.',
   ),
-  positions_unit: field(
-    optional(oneOf('px', 'm')),
-    null,
-    'Unit of positions_file: object pixels or metres; null: as the file says.',
-  ),
+  positions_unit: maybe(oneOf('px', 'm'), 'Unit of positions_file: object pixels or metres; null: as the file says.'),
 };
 
 /** What the detector makes of it. */
@@ -252,9 +216,8 @@ const detectorFields = {
   readout_noise_e: field(nonNegativeNumber, 0, 'Gaussian read-out noise, rms; 0: a photon-counting detector.', {
     unit: 'electrons',
   }),
-  full_well_e: field(
-    optional(positiveNumber),
-    null,
+  full_well_e: maybe(
+    positiveNumber,
     'Electrons that a pixel holds; brighter ones are clipped (saturation); null: no limit.',
     { unit: 'electrons' },
   ),
@@ -271,9 +234,8 @@ const detectorFields = {
     'Diameter of a disc around the zero frequency where no light arrives; 0: none.',
     { unit: 'px' },
   ),
-  detector_mask: field(
-    optional(text),
-    null,
+  detector_mask: maybe(
+    text,
     'More unusable pixels (true = bad, such as the gaps between modules) from FILE or FILE:key; null: none.',
   ),
   declare_bad_pixels: field(

@@ -14,6 +14,7 @@ import {
   field,
   flag,
   type Kind,
+  maybe,
   nonNegativeNumber,
   oneOf,
   openUnitInterval,
@@ -58,31 +59,18 @@ const algorithmFields = {
 
 /** How the steps of the algorithm are taken. */
 const stepFields = {
-  batch_size: field(
-    optional(positiveInteger),
-    null,
-    'Patterns per step; null: chosen for the algorithm and the scan (dm takes all).',
-    { unit: 'patterns' },
-  ),
-  object_step: field(
-    optional(positiveNumber),
-    null,
-    'Factor on every step of the object; null: the default of the algorithm.',
-  ),
-  probe_step: field(
-    optional(positiveNumber),
-    null,
-    'Factor on every step of the probe; null: the default of the algorithm.',
-  ),
-  object_regularisation: field(
-    optional(unitInterval),
-    null,
+  batch_size: maybe(positiveInteger, 'Patterns per step; null: chosen for the algorithm and the scan (dm takes all).', {
+    unit: 'patterns',
+  }),
+  object_step: maybe(positiveNumber, 'Factor on every step of the object; null: the default of the algorithm.'),
+  probe_step: maybe(positiveNumber, 'Factor on every step of the probe; null: the default of the algorithm.'),
+  object_regularisation: maybe(
+    unitInterval,
     'How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: the default of the algorithm.',
     { aliases: ['alpha'] },
   ),
-  probe_regularisation: field(
-    optional(unitInterval),
-    null,
+  probe_regularisation: maybe(
+    unitInterval,
     'rpie, epie, pie, dm: the same for the probe where the object transmits little; null: the default of the algorithm.',
     { aliases: ['beta'] },
   ),
@@ -92,9 +80,8 @@ const stepFields = {
     'gaussian',
     'What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts).',
   ),
-  relaxation: field(
-    optional(unitInterval),
-    null,
+  relaxation: maybe(
+    unitInterval,
     'dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75.',
   ),
 };
@@ -106,7 +93,7 @@ const seedFields = {
 /** The object over the epochs. */
 const objectFields = {
   object_start: field(positiveInteger, 1, 'First epoch in which the object changes.', { unit: 'epochs' }),
-  object_stop: field(optional(positiveInteger), null, 'Last epoch in which the object changes; null: the last one.', {
+  object_stop: maybe(positiveInteger, 'Last epoch in which the object changes; null: the last one.', {
     unit: 'epochs',
   }),
   object_stride: field(positiveInteger, 1, 'Change the object only every so many epochs.', { unit: 'epochs' }),
@@ -115,14 +102,13 @@ const objectFields = {
 /** The probe over the epochs, its modes and its power. */
 const probeFields = {
   probe_start: field(positiveInteger, 2, 'First epoch in which the probe changes.', { unit: 'epochs' }),
-  probe_stop: field(optional(positiveInteger), null, 'Last epoch in which the probe changes; null: the last one.', {
+  probe_stop: maybe(positiveInteger, 'Last epoch in which the probe changes; null: the last one.', {
     unit: 'epochs',
   }),
   probe_stride: field(positiveInteger, 1, 'Change the probe only every so many epochs.', { unit: 'epochs' }),
 
-  probe_modes: field(
-    optional(positiveInteger),
-    null,
+  probe_modes: maybe(
+    positiveInteger,
     'Incoherent modes of the probe; null: as many as the scan has. Missing ones start as the first one times powers of x and y.',
     { unit: 'modes' },
   ),
@@ -143,15 +129,13 @@ const probeFields = {
     true,
     'Keep the power of the probe and scale the object instead: their product leaves the factor between them open.',
   ),
-  probe_power_counts: field(
-    optional(positiveNumber),
-    null,
+  probe_power_counts: maybe(
+    positiveNumber,
     'Give the probe this power, Σ|P|²; null: the power that it has at the start.',
     { unit: 'counts' },
   ),
-  probe_support: field(
-    optional(openUnitInterval),
-    null,
+  probe_support: maybe(
+    openUnitInterval,
     'Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere.',
   ),
 };
@@ -166,13 +150,10 @@ const smoothingFields = {
 
 /** Corrections of the scan positions. */
 const positionFields = {
-  position_start: field(
-    optional(positiveInteger),
-    null,
-    'First epoch in which scan positions are corrected; null: never.',
-    { unit: 'epochs' },
-  ),
-  position_stop: field(optional(positiveInteger), null, 'Last epoch in which they are corrected; null: the last one.', {
+  position_start: maybe(positiveInteger, 'First epoch in which scan positions are corrected; null: never.', {
+    unit: 'epochs',
+  }),
+  position_stop: maybe(positiveInteger, 'Last epoch in which they are corrected; null: the last one.', {
     unit: 'epochs',
   }),
   position_stride: field(positiveInteger, 1, 'Correct them only every so many epochs.', { unit: 'epochs' }),
@@ -235,21 +216,19 @@ const scanFields = {
   test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
   output_dir: field(path, 'solver_outputs', 'Folder for the reconstruction and its pictures; created if missing.'),
   ...overwriteFields,
-  n_subsample: field(optional(positiveInteger), null, 'Number of patterns to use, drawn at random; null: all.', {
+  n_subsample: maybe(positiveInteger, 'Number of patterns to use, drawn at random; null: all.', {
     unit: 'patterns',
   }),
-  subsample_seed: field(optional(seedNumber), null, 'Seed for that draw, NumPy-compatible; null: the value of seed.'),
+  subsample_seed: maybe(seedNumber, 'Seed for that draw, NumPy-compatible; null: the value of seed.'),
 };
 
 const beginningFields = {
-  init: field(
-    optional(text),
-    null,
+  init: maybe(
+    text,
     'Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan.',
   ),
-  resume: field(
-    optional(path),
-    null,
+  resume: maybe(
+    path,
     'Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run.',
   ),
 };
@@ -261,23 +240,16 @@ const outputFields = {
     'Save the state from which the run can be resumed every so many epochs; null: only at the end.',
     { unit: 'epochs' },
   ),
-  preview_seconds: field(
-    optional(positiveNumber),
-    null,
-    'Update the pictures this often while it works; null: only at the end.',
-    { unit: 's' },
-  ),
-  phase_vmin: field(optional(anyNumber), null, 'Phase at the low end of the colour scale; null: from the image.', {
+  preview_seconds: maybe(positiveNumber, 'Update the pictures this often while it works; null: only at the end.', {
+    unit: 's',
+  }),
+  phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
-  phase_vmax: field(optional(anyNumber), null, 'Phase at the high end of the colour scale; null: from the image.', {
+  phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', {
     unit: 'rad',
   }),
-  product_file: field(
-    optional(path),
-    null,
-    'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.',
-  ),
+  product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
 };
 
 /** The fields under the titles of the help. */

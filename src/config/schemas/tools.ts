@@ -13,10 +13,10 @@ import {
   anyNumber,
   field,
   flag,
+  maybe,
   nonNegativeNumber,
   oneOf,
   openUnitInterval,
-  optional,
   path,
   positiveInteger,
   positiveNumber,
@@ -33,9 +33,8 @@ const { probe, measurement_domain } = sourceFields;
 
 /** What is drawn besides the text. */
 export const inspectConfigSchema = z.strictObject({
-  map: field(
-    optional(path),
-    null,
+  map: maybe(
+    path,
     'PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none.',
   ),
   ...overwriteFields,
@@ -49,10 +48,10 @@ export const convertConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
   compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
-  n_subsample: field(optional(positiveInteger), null, 'Number of patterns to keep, drawn at random; null: all.', {
+  n_subsample: maybe(positiveInteger, 'Number of patterns to keep, drawn at random; null: all.', {
     unit: 'patterns',
   }),
-  subsample_seed: field(optional(seedNumber), null, 'Seed for that draw, NumPy-compatible; null: 0.'),
+  subsample_seed: maybe(seedNumber, 'Seed for that draw, NumPy-compatible; null: 0.'),
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),
@@ -81,11 +80,7 @@ export const splitConfigSchema = z.strictObject({
 
 /** The search for the orientation of the positions. */
 export const orientConfigSchema = z.strictObject({
-  picture: field(
-    optional(path),
-    null,
-    'PNG file for the reconstructions in all eight orientations, best first; null: none.',
-  ),
+  picture: maybe(path, 'PNG file for the reconstructions in all eight orientations, best first; null: none.'),
   ...overwriteFields,
   probe,
   measurement_domain,
@@ -110,7 +105,7 @@ export const demoConfigSchema = z.strictObject({
     'Folder for the pictures, the report and the trained bundle; created if missing.',
   ),
   ...overwriteFields,
-  nepochs: field(optional(positiveInteger), null, 'Passes over the training groups; null: as many as the demo needs.', {
+  nepochs: maybe(positiveInteger, 'Passes over the training groups; null: as many as the demo needs.', {
     unit: 'epochs',
   }),
   gridsize: modelFields.gridsize,
@@ -135,30 +130,23 @@ export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
 export const productExportConfigSchema = z.strictObject({
   output_file: required(path, 'Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz).'),
   ...overwriteFields,
-  test_data_file: field(
-    optional(path),
-    null,
+  test_data_file: maybe(
+    path,
     'Scan from which the image in an output folder was made; null: the one that its run.json names.',
   ),
   raw_data: field(flag, false, 'Put the patterns into the product, too (HDF5 only).'),
-  name: field(optional(text), null, "Name of the product; null: the source's."),
-  comments: field(optional(text), null, "Comments; null: the source's."),
-  exposure_time_s: field(optional(nonNegativeNumber), null, "Exposure time per pattern; null: the source's, else 0.", {
+  name: maybe(text, "Name of the product; null: the source's."),
+  comments: maybe(text, "Comments; null: the source's."),
+  exposure_time_s: maybe(nonNegativeNumber, "Exposure time per pattern; null: the source's, else 0.", {
     unit: 's',
   }),
-  probe_photon_count: field(
-    optional(nonNegativeNumber),
-    null,
-    "Probe photons per pattern; null: the source's, else 0.",
-    { unit: 'photons' },
-  ),
-  mass_attenuation_m2_kg: field(
-    optional(nonNegativeNumber),
-    null,
-    "Mass attenuation of the object; null: the source's, else 0.",
-    { unit: 'm²/kg' },
-  ),
-  tomography_angle_deg: field(optional(anyNumber), null, "Angle of the object; null: the source's, else 0.", {
+  probe_photon_count: maybe(nonNegativeNumber, "Probe photons per pattern; null: the source's, else 0.", {
+    unit: 'photons',
+  }),
+  mass_attenuation_m2_kg: maybe(nonNegativeNumber, "Mass attenuation of the object; null: the source's, else 0.", {
+    unit: 'm²/kg',
+  }),
+  tomography_angle_deg: maybe(anyNumber, "Angle of the object; null: the source's, else 0.", {
     unit: '°',
   }),
   probe,
@@ -170,9 +158,8 @@ export const productExportConfigSchema = z.strictObject({
 export const productImportConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
-  diffraction: field(
-    optional(path),
-    null,
+  diffraction: maybe(
+    path,
     "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
   ),
   compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
@@ -201,9 +188,8 @@ export const extractConfigSchema = z.strictObject({
 export const importConfigSchema = z.strictObject({
   output_dir: required(path, 'Folder for wts.zip; created if missing.'),
   ...overwriteFields,
-  probe: field(
-    optional(text),
-    null,
+  probe: maybe(
+    text,
     'Probe of the forward model, FILE or FILE:key; null: the one stored with the weights. Predicting the object does not need it.',
   ),
   probe_normalization: field(
@@ -211,13 +197,12 @@ export const importConfigSchema = z.strictObject({
     'published',
     'What --probe holds: a probe as scan files have it, to be divided by probe_scale · mean|P| as the published tools do, or (none) one that already is.',
   ),
-  probe_scale: field(optional(positiveNumber), null, 'The factor probe_scale; null: as the file says, else 4.'),
-  intensity_scale: field(
-    optional(positiveNumber),
-    null,
+  probe_scale: maybe(positiveNumber, 'The factor probe_scale; null: as the file says, else 4.'),
+  intensity_scale: maybe(
+    positiveNumber,
     '√counts per unit of normalised amplitude; null: as the file says, else √nphotons/(N/2).',
   ),
-  nphotons: field(optional(positiveNumber), null, 'Photons per pattern; null: as the file says, else 1e9.', {
+  nphotons: maybe(positiveNumber, 'Photons per pattern; null: as the file says, else 1e9.', {
     unit: 'photons',
   }),
   measurement_domain: field(
@@ -225,14 +210,9 @@ export const importConfigSchema = z.strictObject({
     'normalized_amplitude',
     'What the numbers in the training file were.',
   ),
-  model_type: field(
-    optional(oneOf('pinn', 'supervised')),
-    null,
-    'How the model was trained; null: as the file says, else pinn.',
-  ),
-  amp_activation: field(
-    optional(oneOf('sigmoid', 'swish', 'softplus', 'relu')),
-    null,
+  model_type: maybe(oneOf('pinn', 'supervised'), 'How the model was trained; null: as the file says, else pinn.'),
+  amp_activation: maybe(
+    oneOf('sigmoid', 'swish', 'softplus', 'relu'),
     'Activation of the amplitude head; null: as the file says, else that of the published tool (PyTorch swish, TensorFlow sigmoid).',
   ),
   border_activation: field(
@@ -240,29 +220,20 @@ export const importConfigSchema = z.strictObject({
     'swish',
     'Activation of the border branch; the published networks have swish.',
   ),
-  cnn_output_mode: field(
-    optional(oneOf('amp_phase', 'real_imag')),
-    null,
+  cnn_output_mode: maybe(
+    oneOf('amp_phase', 'real_imag'),
     'What the two decoders output; null: as the file says, else amp_phase.',
   ),
-  physics_forward_mode: field(
-    optional(oneOf('amplitude', 'rectangular_scaled')),
-    null,
+  physics_forward_mode: maybe(
+    oneOf('amplitude', 'rectangular_scaled'),
     'How patches are multiplied by the probe; null: as the file says, else amplitude.',
   ),
-  probe_big: field(
-    optional(flag),
-    null,
-    'Whether the border branch is used; null: as the file says, else if there is one.',
-  ),
-  pad_object: field(optional(flag), null, 'Whether the centre is padded; null: as the shapes say.'),
-  probe_mask: field(optional(flag), null, 'Whether the probe is cut to a disk; null: as the file says, else false.'),
-  gaussian_smoothing_sigma: field(
-    optional(nonNegativeNumber),
-    null,
-    'Blur of the illuminated field; null: as the file says, else 0.',
-    { unit: 'px' },
-  ),
+  probe_big: maybe(flag, 'Whether the border branch is used; null: as the file says, else if there is one.'),
+  pad_object: maybe(flag, 'Whether the centre is padded; null: as the shapes say.'),
+  probe_mask: maybe(flag, 'Whether the probe is cut to a disk; null: as the file says, else false.'),
+  gaussian_smoothing_sigma: maybe(nonNegativeNumber, 'Blur of the illuminated field; null: as the file says, else 0.', {
+    unit: 'px',
+  }),
   ignore_unmapped: field(
     flag,
     false,

@@ -4,6 +4,7 @@ import {
   belowOne,
   field,
   flag,
+  maybe,
   nonNegativeNumber,
   oneOf,
   openUnitInterval,
@@ -23,8 +24,8 @@ import { groupCount, overwriteFields, samplingFields, sequentialSampling, source
 export const DEFAULT_GROUPS = 512;
 
 export const trainingFields = {
-  train_data_file: field(optional(path), null, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
-  test_data_file: field(optional(path), null, 'Scan to validate on; null: val_fraction of the training groups.', {
+  train_data_file: maybe(path, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
+  test_data_file: maybe(path, 'Scan to validate on; null: val_fraction of the training groups.', {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
   }),
@@ -168,31 +169,22 @@ export const trainingFields = {
     'How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family.',
     { unavailable: ['legacy_v1'] },
   ),
-  profile: field(
-    optional(oneOf('ci')),
-    null,
+  profile: maybe(
+    oneOf('ci'),
     'A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
   ),
   probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
-  probe_learning_rate: field(
-    optional(positiveNumber),
-    null,
-    'Step size of the probe, relative to its rms value; null: learning_rate.',
-  ),
+  probe_learning_rate: maybe(positiveNumber, 'Step size of the probe, relative to its rms value; null: learning_rate.'),
   position_trainable: field(
     flag,
     false,
     'Train the scan positions; needs a gridsize above 1, so that the members of a group overlap.',
   ),
-  position_learning_rate: field(
-    optional(positiveNumber),
-    null,
-    'Step size of the positions; null: twenty times learning_rate.',
-    { unit: 'px' },
-  ),
-  position_step_limit_px: field(
-    optional(positiveNumber),
-    null,
+  position_learning_rate: maybe(positiveNumber, 'Step size of the positions; null: twenty times learning_rate.', {
+    unit: 'px',
+  }),
+  position_step_limit_px: maybe(
+    positiveNumber,
     'Farthest that a position may move from where it was measured; null: no limit.',
     { unit: 'px' },
   ),
@@ -219,14 +211,9 @@ export const trainingFields = {
     0.05,
     'Share of the groups held back for validation when no test_data_file is given; 0: none.',
   ),
-  init: field(
-    optional(path),
-    null,
-    'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.',
-  ),
-  resume: field(
-    optional(path),
-    null,
+  init: maybe(path, 'Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones.'),
+  resume: maybe(
+    path,
     'Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir.',
     { bare: '' },
   ),
@@ -236,12 +223,9 @@ export const trainingFields = {
     false,
     'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
   ),
-  patch_stats_limit: field(
-    optional(positiveInteger),
-    null,
-    'Most batches per epoch that log_patch_stats writes; null: all.',
-    { unit: 'batches' },
-  ),
+  patch_stats_limit: maybe(positiveInteger, 'Most batches per epoch that log_patch_stats writes; null: all.', {
+    unit: 'batches',
+  }),
   seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
   ...sourceFields,
 };

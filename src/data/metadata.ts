@@ -82,18 +82,15 @@ export function withDomain(metadata: MetadataRecord, domain: string): MetadataRe
   return section ? withSection(metadata, section, corrected) : { ...metadata, ...corrected };
 }
 
-/** What {@link checkMetadata} compares with. */
-export interface MetadataExpectation {
-  readonly N?: number;
-  readonly gridsize?: number;
-  readonly nphotons?: number;
-}
-
 /**
  * Compares a record with the configuration it is used with.
  * @returns a sentence for each of nphotons (to 1e-9), N and gridsize that differ; none is an error.
  */
-export function checkMetadata(metadata: MetadataRecord, expected: MetadataExpectation, source: string): string[] {
+export function checkMetadata(
+  metadata: MetadataRecord,
+  expected: { readonly [K in 'nphotons' | 'N' | 'gridsize']?: number },
+  source: string,
+): string[] {
   const warnings: string[] = [];
   for (const key of ['nphotons', 'N', 'gridsize'] as const) {
     const [found, wanted] = [numberAt(metadata, 'physics_parameters', key), expected[key]];

@@ -6,22 +6,19 @@
  * @example
  * const groups = await cachedGroups(raw, { gridsize: 2, n_groups: 4096, neighbor_count: 7, seed: 0 });
  */
+
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import { sha256 } from '../../core/hash.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { openNpz, writeNpz } from '../../formats/npz.js';
+import type { RawData } from '../rawData.js';
 import { GROUPING_VERSION, type GroupingOptions, type Groups, groupScan, groupsFromMembers } from './grouping.js';
 import { neighbourRule } from './neighbourFunctions.js';
 
 /** The part of a scan that groups depend on, and where it comes from. */
-export interface GroupedScan {
-  /** Path of the scan's file (or folder). */
-  readonly source: string;
-  readonly xcoords: Float64Array;
-  readonly ycoords: Float64Array;
-}
+export type GroupedScan = Pick<RawData, 'source' | 'xcoords' | 'ycoords'>;
 
 /**
  * {@link groupScan}, remembered in a file beside the scan. A cache that cannot be used or written is never an error: the

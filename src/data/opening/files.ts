@@ -9,43 +9,30 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { openInput } from '../../core/inputFile.js';
 import { extentOf } from '../../core/numbers.js';
+import { lettersOf } from '../../formats/byteSource.js';
+import { withFileSource } from '../../formats/fileSource.js';
 
 /** The first bytes of formats that are told apart by them. */
 export const MAGIC = { zip: 'PK', npy: '\x93NUMPY', hdf5: '\x89HDF\r\n\x1a\n' } as const;
 
-/** True for an existing file (no folder) that begins with these bytes, given as a Latin-1 text. */
-export async function hasMagic(path: string, magic: string): Promise<boolean> {
+const LONGEST_MAGIC = 8;
+
+/** True for an existing file (no folder) that begins with one of these, each up to 8 bytes as letters. */
+export async function hasMagic(path: string, ...magics: readonly string[]): Promise<boolean> {
   if (!existsSync(path) || !statSync(path).isFile()) return false;
-  const handle = await openInput(path);
-  try {
-    const head = Buffer.alloc(magic.length);
-    await handle.read(head, 0, head.length, 0);
-    return head.toString('latin1') === magic;
-  } finally {
-    await handle.close();
-  }
+  const head = await withFileSource(path, (source) => source.read(0, LONGEST_MAGIC));
+  return magics.some((magic) => lettersOf(head).startsWith(magic));
 }
 
-/** Little and big endian, classic and BigTIFF. */
-const TIFF_MAGICS = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'];
+/** True for an existing file that begins as TIFF does: little and big endian, classic and BigTIFF. */
+export const isTiffFile = (path: string): Promise<boolean> => hasMagic(path, 'II*\0', 'MM\0*', 'II+\0', 'MM\0+');
 
-/** True for an existing file that begins as TIFF does. */
-export async function isTiffFile(path: string): Promise<boolean> {
-  for (const magic of TIFF_MAGICS) if (await hasMagic(path, magic)) return true;
-  return false;
-}
-
-/** The parts of such a text. */
-export interface FileSpec {
-  readonly file: string;
-  /** An NPZ key or an HDF5 dataset (`/entry/data/data`). */
-  readonly key?: string;
-}
-
-/** The part after the last colon is a key, unless the whole names a file or the colon belongs to a drive (`C:\…`). */
-export function splitFileSpec(spec: string): FileSpec {
+/**
+ * Splits `FILE[:key]`; a key is that of an NPZ or a dataset of HDF5. The part after the last colon is one, unless the whole names a
+ * file or the colon belongs to a drive (`C:\…`).
+ */
+export function splitFileSpec(spec: string): { readonly file: string; readonly key?: string } {
   const match = /^(.{2,}):([\w/.\- ]+)$/.exec(spec);
   if (match === null || existsSync(spec)) return { file: spec };
   return { file: match[1], key: match[2] };

@@ -8,7 +8,7 @@
 import { existsSync, statSync } from 'node:fs';
 import type { ScanFormat } from '../../config/schemas/data.js';
 import { PtychoError } from '../../core/errors.js';
-import { openInput } from '../../core/inputFile.js';
+import { withFileSource } from '../../formats/fileSource.js';
 import { isHdf5File, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import { hasMagic, isTiffFile, MAGIC, ptychodusFile, tiffFilesAt } from '../opening/files.js';
 import type { ReaderOptions } from '../options.js';
@@ -98,8 +98,7 @@ export async function recognise(path: string): Promise<ScanFormat> {
   // A pattern of file names is for the reader of series to judge.
   if (!isFolder && (existsSync(path) || !/[*?]/.test(path))) {
     // Says why a file cannot be read before any reader calls it unknown.
-    const handle = await openInput(path);
-    const { size } = await handle.stat().finally(() => handle.close());
+    const size = await withFileSource(path, async (source) => source.size);
     await refuseMatlab5(path);
     if (size === 0) {
       throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });

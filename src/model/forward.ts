@@ -9,7 +9,7 @@ import type { ModelConfig } from '../config/schema.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import { scaleComplex } from '../physics/probe.js';
+import { probeIntensity, scaleComplex } from '../physics/probe.js';
 import { extractPatches, type MergeMask, mergeGroup, mergeGroupByProbe, shiftMatrices } from './canvas.js';
 import { type ComplexNode, intensity, multiply } from './complex.js';
 import { detectorField, smoothWave } from './detector.js';
@@ -43,21 +43,13 @@ export function memberPatches(
   if (config.object_big) {
     const byProbe = config.training_patch_weighting === 'probe' && options.probe;
     const canvas = byProbe
-      ? mergeGroupByProbe(patches, shifts, probeWeight(byProbe))
+      ? mergeGroupByProbe(patches, shifts, probeIntensity(byProbe))
       : mergeGroup(patches, shifts, options.mergeMask);
     return extractPatches(canvas, shifts);
   }
   const clip = (options.canvasSide_px - config.N) / 2;
   const onCanvas = (x: GraphNode) => op.pad(x, [0, 0, clip, clip], [0, 0, clip, clip]);
   return extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts);
-}
-
-/** Σ_p |P_p|² of modes (P, N, N), or |P|² of one (N, N), in single precision. */
-function probeWeight({ re, im, shape }: ComplexTensor): Float32Array {
-  const area = shape[shape.length - 2] * shape[shape.length - 1];
-  const total = new Float32Array(area);
-  for (let i = 0; i < re.length; i++) total[i % area] += re[i] * re[i] + im[i] * im[i];
-  return total;
 }
 
 /** The probe as a graph constant, times `factor`, with an optional mask (N, N). */

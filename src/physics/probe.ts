@@ -107,6 +107,14 @@ export function modeIntensity({ re, im }: Parts, area: number): Float64Array {
   return sums;
 }
 
+/** The same in single precision, as patches are weighted where they are merged and stitched. */
+export function probeIntensity({ re, im, shape }: ComplexTensor): Float32Array {
+  const [rows, columns] = shape.slice(-2);
+  const power = new Float32Array(rows * columns);
+  for (let i = 0; i < re.length; i++) power[i % power.length] += re[i] ** 2 + im[i] ** 2;
+  return power;
+}
+
 /** Σ|P|², in counts when the probe carries the photon level: the mean counts behind an empty object. */
 export function totalIntensity(image: Parts): number {
   let sum = 0;
@@ -148,14 +156,12 @@ export function asComplex(image: Tensor<FloatArray>): ComplexImage {
  * Diameter in pixels of a disc as large as the probe: 2·√(A/π), A = (Σ|P|²)² / Σ|P|⁴ pixels; the modes of a (P, N, N) probe
  * add up in intensity first.
  */
-export function probeDiameter({ re, im, shape }: ComplexTensor<Float32Array | Float64Array>): number {
-  const area = shape[shape.length - 1] * shape[shape.length - 2];
+export function probeDiameter(probe: ComplexTensor<FloatArray>): number {
+  const { shape } = probe;
   let [sum, squares] = [0, 0];
-  for (let p = 0; p < area; p++) {
-    let intensity = 0;
-    for (let i = p; i < re.length; i += area) intensity += re[i] * re[i] + im[i] * im[i];
-    sum += intensity;
-    squares += intensity * intensity;
+  for (const v of modeIntensity(probe, shape[shape.length - 1] * shape[shape.length - 2])) {
+    sum += v;
+    squares += v * v;
   }
   return squares === 0 ? 0 : 2 * Math.sqrt((sum * sum) / squares / Math.PI);
 }

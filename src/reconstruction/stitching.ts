@@ -1,6 +1,7 @@
 /** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PtychoNetwork } from '../model/network.js';
+import { probeIntensity } from '../physics/probe.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import { type ScanBounds, scanBounds } from './frame.js';
 import { PatchPhases, turnPatches } from './patchPhases.js';
@@ -57,17 +58,9 @@ export function scaleBounds(bounds: ScanBounds, factors: { readonly x: number; r
 
 /** Σ_p |P_p|² (N, N), largest value 1. */
 export function probeWeights(probe: ComplexTensor): Tensor {
-  const power = probePower(probe);
+  const power = probeIntensity(probe);
   const largest = power.reduce((m, v) => Math.max(m, v), 0);
   return { data: power.map((v) => v / largest), shape: probe.shape.slice(-2) };
-}
-
-/** Σ_p |P_p|² (N·N), in single precision. */
-export function probePower({ re, im, shape }: ComplexTensor): Float32Array {
-  const [rows, columns] = shape.slice(-2);
-  const power = new Float32Array(rows * columns);
-  for (let i = 0; i < re.length; i++) power[i % power.length] += re[i] ** 2 + im[i] ** 2;
-  return power;
 }
 
 /** How much each pixel of a patch counts: the probe's intensity there, or undefined for evenly. */

@@ -10,7 +10,7 @@ import type { ComplexImage, ComplexTensor, Tensor } from '../../core/tensor.js';
 import { keepPatterns } from '../../data/patternCache.js';
 import type { PatternSource } from '../../data/patternSource.js';
 import { FIT_PRODUCTS, objectStepProgram, positionFitProgram } from '../../model/positionFit.js';
-import { scaleComplex } from '../../physics/probe.js';
+import { probeIntensity, scaleComplex } from '../../physics/probe.js';
 import { sampleWindow } from '../../physics/sampling.js';
 import {
   type Frame,
@@ -23,7 +23,6 @@ import {
   unionFrames,
 } from '../frame.js';
 import type { StitchedImage } from '../stitch.js';
-import { probePower } from '../stitching.js';
 
 /**
  * Corrections of the image and evaluations of the positions in a round. Measured on a trained network's image of a simulated
@@ -77,7 +76,7 @@ export class PositionFit {
     const { N } = options.patterns;
     const area = N * N;
     const start = { ...fillUncovered(stitched.image, { overlapCount: stitched.weight }), frame: stitched.frame };
-    this.working = new WorkingImage(start, N, { data: probePower(probe), shape: [N, N] });
+    this.working = new WorkingImage(start, N, { data: probeIntensity(probe), shape: [N, N] });
     this.patterns = keepPatterns(options.patterns, indices);
     this.batch = batchOf(options, indices);
     this.object = { re: new Float32Array(this.batch * area), im: new Float32Array(this.batch * area) };
@@ -204,7 +203,7 @@ export class PositionFit {
 const batchOf = ({ batch_size = 32 }: PositionFitOptions, indices: Int32Array) => Math.min(batch_size, indices.length);
 
 function ofUnitPower(probe: ComplexTensor): ComplexTensor {
-  const power = probePower(probe).reduce((s, v) => s + v, 0);
+  const power = probeIntensity(probe).reduce((s, v) => s + v, 0);
   return power > 0 ? scaleComplex(probe, 1 / Math.sqrt(power)) : probe;
 }
 

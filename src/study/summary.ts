@@ -4,6 +4,7 @@ import { parse } from 'csv-parse/sync';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { meanOf } from '../core/numbers.js';
 import { METRIC_NAMES } from '../evaluation/reference.js';
 import { comparisonFolder, iterativeName, type Job, jobsOf, type Split, SUMMARY } from './layout.js';
 
@@ -154,56 +155,51 @@ export function modelsOf(jobs: readonly JobSummary[]): string[] {
   return [...new Set(jobs.flatMap(({ reference }) => Object.keys(reference)))];
 }
 
-function aggregate(jobs: readonly JobSummary[]): MetricsSummary['aggregate_metrics'] {
-  return Object.fromEntries(
-    modelsOf(jobs).map((model) => [
-      model,
-      Object.fromEntries(
-        METRIC_NAMES.map((metric) => {
-          const of = (quantity: 'amplitude' | 'phase'): Aggregate => {
-            const values = jobs.flatMap(({ reference }) =>
-              model in reference ? [numberOf(reference[model][metric]?.[quantity])] : [],
-            );
-            // A NaN among them is seen in the mean.
-            const best = ERRORS.has(metric) ? Math.min(...values) : Math.max(...values);
-            return { mean: shown(meanOf(values)), best: shown(best), n: values.length };
-          };
-          return [metric, { amplitude: of('amplitude'), phase: of('phase') }];
-        }),
-      ),
-    ]),
-  );
-}
+/** The same for each of some names. */
+const record = <K extends string, V>(names: readonly K[], of: (name: K) => V): Record<K, V> =>
+  Object.fromEntries(names.map((name) => [name, of(name)])) as Record<K, V>;
 
-const meanOf = (values: readonly number[]): number =>
-  values.length === 0 ? Number.NaN : values.reduce((sum, v) => sum + v, 0) / values.length;
+function aggregate(jobs: readonly JobSummary[]): MetricsSummary['aggregate_metrics'] {
+  return record(modelsOf(jobs), (model) => {
+    const measured = jobs.filter(({ reference }) => model in reference);
+    return record(METRIC_NAMES, (metric) =>
+      record(QUANTITIES, (quantity): Aggregate => {
+        const values = measured.map(({ reference }) => numberOf(reference[model][metric]?.[quantity]));
+        // A NaN among them shows in the mean.
+        const best = ERRORS.has(metric) ? Math.min(...values) : Math.max(...values);
+        return { mean: shown(meanOf(values)), best: shown(best), n: values.length };
+      }),
+    );
+  });
+}
 
 /** PtychoPINN − other, averaged over the comparisons that have both; NaN where none has. */
 export function deltaSummary(summary: MetricsSummary, generated_at: string): DeltaSummary {
-  const jobs = summary.jobs.filter(({ split }) => split === summary.aggregate_split);
-  const others = ['Baseline', summary.iterative];
-  const both = (other: string) => jobs.filter(({ reference }) => 'PtychoPINN' in reference && other in reference);
+  const own = summary.jobs.filter(
+    ({ split, reference }) => split === summary.aggregate_split && 'PtychoPINN' in reference,
+  );
+  const both = new Map(
+    ['Baseline', summary.iterative].map((other) => {
+      const pairs = own.flatMap(({ reference }) =>
+        other in reference ? [[reference.PtychoPINN, reference[other]] as const] : [],
+      );
+      return [`vs_${other}`, pairs];
+    }),
+  );
+  const deltas = [...both].map(([vs, pairs]) => {
+    const delta = record(DELTA_METRICS, (metric) =>
+      record(QUANTITIES, (quantity) => {
+        const differences = pairs.map(([a, b]) => numberOf(a[metric]?.[quantity]) - numberOf(b[metric]?.[quantity]));
+        return shown(meanOf(differences));
+      }),
+    );
+    return [vs, delta] as const;
+  });
   return {
     generated_at,
     source_metrics: SUMMARY,
-    n_jobs: Object.fromEntries(others.map((other) => [`vs_${other}`, both(other).length])),
-    deltas: Object.fromEntries(
-      others.map((other) => [
-        `vs_${other}`,
-        Object.fromEntries(
-          DELTA_METRICS.map((metric) => [
-            metric,
-            Object.fromEntries(
-              QUANTITIES.map((quantity) => {
-                const of = ({ reference }: JobSummary, model: string) => numberOf(reference[model][metric]?.[quantity]);
-                const values = both(other).map((job) => of(job, 'PtychoPINN') - of(job, other));
-                return [quantity, shown(meanOf(values))];
-              }),
-            ) as Delta,
-          ]),
-        ) as Record<(typeof DELTA_METRICS)[number], Delta>,
-      ]),
-    ),
+    n_jobs: Object.fromEntries([...both].map(([vs, pairs]) => [vs, pairs.length])),
+    deltas: Object.fromEntries(deltas),
   };
 }
 

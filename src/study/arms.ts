@@ -50,7 +50,7 @@ export interface ArmSource {
 }
 
 /** The path of a file arm, absolute. */
-export function armSourceFile({ file }: ArmRequest, { dose, view, split }: Job): string {
+function armSourceFile({ file }: ArmRequest, { dose, view, split }: Job): string {
   const values: Readonly<Record<string, string>> = { dose: String(dose), view, split };
   return path.resolve((file ?? '').replace(/\{(dose|view|split)\}/g, (_, name) => values[name]));
 }

@@ -1,6 +1,5 @@
 /** Phases C and D: the scans of a study, and how much they overlap. */
 
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { simulationDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
@@ -9,6 +8,7 @@ import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { openSurveyed } from '../data/findings/survey.js';
+import { splitFileSpec } from '../data/opening/files.js';
 import type { RawData } from '../data/rawData.js';
 import { convertScan, splitScan } from '../data/rewriteScan.js';
 import { computeOverlapMetrics, OVERLAP_FILES, overlapSubset, writeOverlap } from '../evaluation/overlap.js';
@@ -42,10 +42,7 @@ const SIMULATION_FILES = [
 ] as const;
 
 /** `FILE` or `FILE:key` → FILE, absolute. */
-export function fileOf(written: string): string {
-  const colon = written.lastIndexOf(':');
-  return path.resolve(colon > 1 && !existsSync(written) ? written.slice(0, colon) : written);
-}
+export const fileOf = (written: string): string => path.resolve(splitFileSpec(written).file);
 
 /** Phase C: the same object, probe and positions at every dose; only the photons differ. */
 export function simulateStep(study: Study, dose: number): Step {

@@ -80,7 +80,7 @@ export const COMPARISON_FILES = [
   'comparison.json',
 ] as const;
 /** Written beside these; a study is complete without them (REPORTING-ARTIFACT-BOUNDARY-001). */
-export const OPTIONAL_FILES = [
+const OPTIONAL_FILES = [
   'comparison_plot.png',
   'comparison.html',
   'reconstructions.npz',

@@ -61,7 +61,7 @@ export interface DeltaSummary {
 }
 
 /** What is subtracted. */
-export const DELTA_METRICS = ['ms_ssim', 'mae'] as const;
+const DELTA_METRICS = ['ms_ssim', 'mae'] as const;
 const QUANTITIES = ['amplitude', 'phase'] as const;
 /** Errors: the smaller the better. */
 const ERRORS = new Set<string>(['mae', 'mse']);

@@ -23,7 +23,7 @@ const LAST = 'last.ckpt.zip';
 const BEST = /^epoch=(\d+)-.*\.ckpt\.zip$/;
 
 /** `epoch=007-val_loss=0.1234.ckpt.zip` */
-export function checkpointName({ epoch, value }: JudgedEpoch, { column }: Monitor): string {
+function checkpointName({ epoch, value }: JudgedEpoch, { column }: Monitor): string {
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : value.toFixed(4);
   return `epoch=${String(epoch).padStart(3, '0')}-${column}=${text}.ckpt.zip`;

@@ -44,7 +44,7 @@ export type EpochRecord = Readonly<
 >;
 
 /** The columns by which an epoch may be judged. */
-export const MONITORED_COLUMNS = [
+const MONITORED_COLUMNS = [
   'loss',
   'nll',
   'mae',
@@ -103,7 +103,7 @@ export function monitorOf(
  * The monitored value of an epoch.
  * @throws PtychoError CONFIG_INVALID when this run has no such figure.
  */
-export function monitoredValue(record: EpochRecord, { column }: Monitor): number {
+function monitoredValue(record: EpochRecord, { column }: Monitor): number {
   const value = record[column];
   if (typeof value === 'number') return value;
   const there = MONITORED_COLUMNS.filter((c) => typeof record[c] === 'number');

@@ -75,7 +75,7 @@ export function scalarFeeds(values: Readonly<Record<string, number>>): Available
  * What a program declares, out of what there is.
  * @throws PtychoError GRAPH_INVALID for an input that training cannot feed.
  */
-export function feedsFor(program: Program, available: Available): Record<string, Tensor> {
+function feedsFor(program: Program, available: Available): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const name of program.inputs.keys()) {
     const value = available[name];

@@ -9,8 +9,8 @@
  */
 import type { EpochRecord } from './judge.js';
 
-/** Beyond these a training is ill; healthy ones stay far away (`tests/workflows/trainWatch.test.ts`). */
-export const WATCH_LIMITS = {
+/** Beyond these a training is ill; healthy ones stay far away (`tests/training/trainWatch.test.ts`). */
+const WATCH_LIMITS = {
   /** Standard deviation of the predicted amplitude over its mean, from epoch 3 on: below, the picture is flat. */
   flatContrast: 1e-3,
   /** Share of the amplitude outputs at the limits of the head, from epoch 2 on. */

@@ -43,7 +43,7 @@ export async function createLoggers(
 }
 
 /** Takes nothing down. */
-export const silentMetrics: MetricLogger = {
+const silentMetrics: MetricLogger = {
   async start() {},
   async epoch() {},
   async image() {},

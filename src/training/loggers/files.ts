@@ -86,7 +86,7 @@ async function append(file: string, line: string): Promise<void> {
 }
 
 /** The folder below the output folder, to be given to `tensorboard --logdir`. */
-export const TENSORBOARD_FOLDER = path.join('logs', 'tensorboard');
+const TENSORBOARD_FOLDER = path.join('logs', 'tensorboard');
 
 /** Writes an event file; `now` is a clock in milliseconds since 1970. */
 export class TensorBoardLogger implements MetricLogger {

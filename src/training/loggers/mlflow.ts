@@ -20,7 +20,7 @@ import { uploadArtifact } from '../../persistence/mlflowArtifacts.js';
 import type { EpochFigures, LoggedRun, MetricLogger, RunStatus } from './logger.js';
 
 /** The file below the output folder that says which run on which server this is; a resumed run goes on with it. */
-export const MLFLOW_FILE = path.join('logs', 'mlflow.json');
+const MLFLOW_FILE = path.join('logs', 'mlflow.json');
 
 /** Between two attempts at a server that has gone away: an attempt may cost a whole timeout. */
 const RETRY_MS = 30_000;

@@ -192,7 +192,7 @@ export { defineProgram, type Program } from './graph/program.js';
 export { type NetworkSpec, PtychoNetwork } from './model/network.js';
 export { type PhysicsScale, physicsScale } from './model/scale.js';
 export { type Bundle, encodeModels, openBundle, type StoredBundle, saveBundle } from './persistence/bundle.js';
-export { patternsOf } from './persistence/product/content.js';
+export { patternsOf } from './persistence/product/arrays.js';
 export { positionsInMetres, positionsOnObject } from './persistence/product/geometry.js';
 export type {
   PixelSize,
@@ -210,8 +210,8 @@ export {
   readProductFile,
   readStoredProduct,
   type StoredProduct,
-} from './persistence/product/read.js';
-export { type WriteProductOptions, writeProductFile } from './persistence/product/write.js';
+} from './persistence/product/readProduct.js';
+export { type WriteProductOptions, writeProductFile } from './persistence/product/writeProduct.js';
 export { verifyProductFile } from './persistence/verify.js';
 export { probeFwhm, probeGuessFromPatterns } from './physics/probe.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from './reconstruction/frame.js';

@@ -1,7 +1,7 @@
 /** What a command may touch of the process; tests hand in their own. */
 
 import type { Readable } from 'node:stream';
-import { plainText } from '../core/plainText.js';
+import { plainText } from '../core/words.js';
 
 /** A place to write text to. */
 export interface TextSink {

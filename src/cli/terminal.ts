@@ -10,7 +10,7 @@
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
 import { extentOf } from '../core/numbers.js';
-import { plainText } from '../core/plainText.js';
+import { plainText } from '../core/words.js';
 import type { TextSink } from './context.js';
 
 /** From everything to nearly nothing, as in the published tools. */

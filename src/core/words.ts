@@ -1,5 +1,5 @@
 /**
- * Counted things and amounts in messages.
+ * Counted things, amounts and the text of others in messages.
  *
  * @example
  * counted(1, 'epoch'); // '1 epoch'
@@ -58,4 +58,21 @@ function editDistance(a: string, b: string): number {
     [before, above] = [above, row];
   }
   return above[b.length];
+}
+
+/** Controls but tab and line feed, marks of the reading direction, and the separators that terminals take for line ends. */
+const OBEYED = /(?![\t\n])[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/gu;
+
+/**
+ * Text of others on its way to a terminal or a log, with visible escapes (`\\x1b`, `\\u202e`): what would move the cursor, change a title or
+ * turn the reading direction is shown instead of obeyed. Tabs and line ends stay.
+ *
+ * @example
+ * plainText('scan\u001b[2J.npz'); // 'scan\\x1b[2J.npz'
+ */
+export function plainText(text: string): string {
+  return text.replace(OBEYED, (letter) => {
+    const code = letter.charCodeAt(0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`;
+  });
 }

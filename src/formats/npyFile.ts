@@ -1,9 +1,9 @@
 /** Single `.npy` files: whole, or rows of the first axis, read by position, so that files larger than memory can be used. */
-import { formatShape, sizeOf } from '../core/tensor.js';
+import { sizeOf } from '../core/tensor.js';
 import { type ByteSource, lettersOf } from './byteSource.js';
 import { openFileSource, withFileSource } from './fileSource.js';
 import { decoderOf, expectReal, type NpyArray, NpyDecoder } from './npy.js';
-import { checkDataBytes, type NpyHeader, npyError, parseNpyHeader } from './npyHeader.js';
+import { checkDataBytes, checkRows, type NpyHeader, npyError, parseNpyHeader, runsOf } from './npyHeader.js';
 
 const HEAD_BYTES = 1 << 16;
 const CHUNK_BYTES = 1 << 18;
@@ -78,11 +78,7 @@ export class NpyRows {
     const origin = { path: this.path };
     const rest = header.shape.slice(rowAxes);
     const rowLength = sizeOf(rest);
-    const total = header.shape.length === 0 ? 0 : sizeOf(header.shape.slice(0, rowAxes));
-    for (let i = 0; i < rows.length; i++) {
-      if (Number.isInteger(rows[i]) && rows[i] >= 0 && rows[i] < total) continue;
-      throw npyError('DATASET_SHAPE', origin, `of shape ${formatShape(header.shape)} has no row ${rows[i]}.`);
-    }
+    checkRows(rows, header, origin, rowAxes);
     if (out.length !== rows.length * rowLength) {
       throw npyError(
         'DATASET_SHAPE',
@@ -92,9 +88,7 @@ export class NpyRows {
     }
     const rowBytes = rowLength * header.itemSize;
     const most = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, rowBytes)));
-    for (let from = 0, to = 0; from < rows.length; from = to) {
-      to = from + 1;
-      while (to < rows.length && to - from < most && rows[to] === rows[to - 1] + 1) to++;
+    for (const [from, to] of runsOf(rows, most)) {
       const dataBytes = (to - from) * rowBytes;
       const decoder = new NpyDecoder({ ...header, shape: [to - from, ...rest], dataBytes }, origin);
       decoder.push(await this.source.read(header.dataOffset + rows[from] * rowBytes, dataBytes));

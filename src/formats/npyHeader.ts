@@ -171,6 +171,34 @@ export function checkDataBytes(header: NpyHeader, found: number, origin: NpyOrig
   );
 }
 
+/**
+ * Checks that rows exist.
+ * @param rowAxes leading axes that count rows together: with 2, row 5 of (4, 3, …) is [1, 2]
+ * @throws PtychoError DATASET_SHAPE naming the first that does not
+ */
+export function checkRows(rows: ArrayLike<number>, { shape }: NpyHeader, origin: NpyOrigin, rowAxes: number): void {
+  const total = shape.length === 0 ? 0 : sizeOf(shape.slice(0, rowAxes));
+  for (let i = 0; i < rows.length; i++) {
+    if (Number.isInteger(rows[i]) && rows[i] >= 0 && rows[i] < total) continue;
+    throw npyError('DATASET_SHAPE', origin, `of shape ${formatShape(shape)} has no row ${rows[i]}.`, {
+      found: rows[i],
+      expected: total,
+    });
+  }
+}
+
+/** Parts of a list of rows that follow each other in the file, of at most `most` rows. */
+export function* runsOf(
+  rows: ArrayLike<number>,
+  most = Number.POSITIVE_INFINITY,
+): Generator<[from: number, to: number]> {
+  for (let from = 0, to = 0; from < rows.length; from = to) {
+    to = from + 1;
+    while (to < rows.length && to - from < most && rows[to] === rows[to - 1] + 1) to++;
+    yield [from, to];
+  }
+}
+
 interface HeaderFields {
   readonly descr: string;
   readonly fortranOrder: boolean;

@@ -16,16 +16,18 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { rowsAt } from '../core/numbers.js';
-import { type ComplexTensor, formatShape, sizeOf } from '../core/tensor.js';
+import { type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { decoderOf, expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from './npy.js';
 import {
   checkDataBytes,
+  checkRows,
   type NpyHeader,
   type NpyOrigin,
   npyError,
   npyHeaderLength,
   PREFIX_BYTES,
   parseNpyHeader,
+  runsOf,
 } from './npyHeader.js';
 import { type NpyInput, npyBytes, type StreamedNpyInput, streamedNpyBytes } from './npyWrite.js';
 import { checkRatio, SpilledMember } from './scratchFile.js';
@@ -224,17 +226,9 @@ export class NpzFile {
 
   private async rowsOf(key: string, rows: RowSelection, rowAxes: number) {
     const header = await this.header(key);
-    const total = header.shape.length === 0 ? 0 : sizeOf(header.shape.slice(0, rowAxes));
     const indices =
       'start' in rows ? Int32Array.from({ length: rows.count }, (_, i) => rows.start + i) : Int32Array.from(rows);
-    for (const row of indices) {
-      if (row < 0 || row >= total) {
-        throw npyError('DATASET_SHAPE', this.origin(key), `of shape ${formatShape(header.shape)} has no row ${row}.`, {
-          found: row,
-          expected: total,
-        });
-      }
-    }
+    checkRows(indices, header, this.origin(key), rowAxes);
     return { header, indices };
   }
 
@@ -252,9 +246,7 @@ export class NpzFile {
       : undefined;
     const rowBytes = sizeOf(header.shape.slice(rowAxes)) * header.itemSize;
     let reads: Promise<void>[] = [];
-    for (let from = 0, to = 0; from < rows.length; from = to) {
-      to = from + 1;
-      while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
+    for (const [from, to] of runsOf(rows)) {
       const part = target.subarray(from * rowBytes, to * rowBytes);
       const at = header.dataOffset + rows[from] * rowBytes;
       reads.push(spilled ? spilled.readAt(at, part) : this.zip.readAt(member, at, part));

@@ -308,7 +308,7 @@ export function processMark({ host, pid, started } = ownIdentity()): string {
 }
 
 /** What {@link processMark} wrote; undefined for other texts. */
-export function parseMark(text: string): ProcessIdentity | undefined {
+function parseMark(text: string): ProcessIdentity | undefined {
   const [, host, pid, started] = /^([0-9a-f]{8})\.(\d{1,10})-([0-9a-z]{1,12})$/.exec(text) ?? [];
   return host === undefined ? undefined : { host, pid: Number(pid), started: Number.parseInt(started, 36) };
 }

@@ -92,7 +92,7 @@ export async function makeScratchFolder(
 }
 
 /** Below this, an array is inflated whatever its ratio. */
-export const SMALL_BYTES = 64 * 2 ** 20;
+const SMALL_BYTES = 64 * 2 ** 20;
 /** Sparse photon counts deflate to a hundredth at most; beyond this a large array is zeros, or a trap. */
 const MAX_RATIO = 500;
 

@@ -12,7 +12,7 @@ import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
-import { plainText } from '../core/plainText.js';
+import { plainText } from '../core/words.js';
 
 /** What stands between the values of a line; a blank is any run of blanks and tabs. */
 export type Separator = ',' | ';' | '\t' | ' ';

@@ -14,7 +14,7 @@ import { PtychoError } from '../core/errors.js';
 import { writeInteger, writeMessage, writeText } from './protobuf.js';
 
 /** The version that every event file begins with. */
-export const EVENTS_VERSION = 'brain.Event:2';
+const EVENTS_VERSION = 'brain.Event:2';
 /** DataType of a text tensor. */
 const DT_STRING = 7;
 /** SessionLog.Status: what was logged at this step and later by an earlier file is forgotten. */

@@ -26,7 +26,7 @@ export const LOCAL_FIELDS = [
 ] as const;
 
 /** Fields of the block `execution` that shape the model; the others belong to the machine. */
-export const SHAPING_EXECUTION_FIELDS = [
+const SHAPING_EXECUTION_FIELDS = [
   'accum_steps',
   'early_stop_patience',
   'checkpoint_monitor_metric',

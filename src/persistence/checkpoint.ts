@@ -19,9 +19,9 @@ import { type BundleConfig, bundleConfig, parseBundleConfig } from './bundleConf
 import { decodeHistory, encodeHistory, type HistoryRow } from './history.js';
 import { canonicalJson, utf8 } from './json.js';
 
-export const CHECKPOINT_FORMAT = 'ptychopinn-checkpoint';
+const CHECKPOINT_FORMAT = 'ptychopinn-checkpoint';
 /** The version that this library writes, and the newest that it reads. */
-export const CHECKPOINT_FORMAT_VERSION = 1;
+const CHECKPOINT_FORMAT_VERSION = 1;
 
 const HEAD = 'checkpoint.json';
 const CONFIG = 'config.json';
@@ -90,15 +90,6 @@ const headSchema = z.strictObject({
   shuffle: z.strictObject({ words: z.array(z.number()), at: z.number(), spareNormal: z.number().nullable() }),
   members: z.record(z.string(), z.strictObject({ sha256: z.string(), bytes: z.number() })),
 });
-
-/**
- * The SHA-256 of all of a configuration that shapes the model.
- * @example
- * configHash(config) === configHash({ ...config, output_dir: 'elsewhere' }); // true
- */
-export function configHash(config: BundleConfig): string {
-  return sha256(utf8(canonicalJson(bundleConfig(config))));
-}
 
 /**
  * Writes a checkpoint under a temporary name, has it put on the disk and renames it: `path` holds the old file or the new one.

@@ -8,9 +8,6 @@
  */
 import { messageOf, PtychoError } from '../core/errors.js';
 
-/** What JSON can hold. */
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
-
 /**
  * Writes a value as canonical JSON: keys in order of their UTF-16 code units, numbers as `JSON.stringify` gives them, keys
  * whose value is `undefined` left out.

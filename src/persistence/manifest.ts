@@ -9,13 +9,13 @@ import { invalidMember, parseBoundedJson, readUtf8 } from './json.js';
 import { modelSignatures } from './models.js';
 import { PARAMS_VERSION } from './params.js';
 
-export const BUNDLE_FORMAT = 'ptychopinn-bundle';
+const BUNDLE_FORMAT = 'ptychopinn-bundle';
 /** The version that this library writes, and the newest that it reads. */
-export const BUNDLE_FORMAT_VERSION = 1;
+const BUNDLE_FORMAT_VERSION = 1;
 /** What `input` of the exported model is; N, and the mean over the patterns that are fed. */
-export const INPUT_DEFINITION = 'amplitude * (N/2) / sqrt(mean(sum(amplitude^2)))';
+const INPUT_DEFINITION = 'amplitude * (N/2) / sqrt(mean(sum(amplitude^2)))';
 /** The same for the contract `ci_intensity_v2`: counts stay counts. */
-export const COUNT_INPUT_DEFINITION = 'sqrt(counts) / intensity_scale';
+const COUNT_INPUT_DEFINITION = 'sqrt(counts) / intensity_scale';
 
 /** Members besides `manifest.json`, in the order in which they are written. */
 export const MEMBERS = [
@@ -107,7 +107,7 @@ const manifestSchema = z.strictObject({
 export type Manifest = Readonly<z.output<typeof manifestSchema>>;
 
 /** The members that a manifest must list: all, but for a bundle from before {@link ADDED}. */
-export function membersOf(manifest: Manifest): readonly MemberName[] {
+function membersOf(manifest: Manifest): readonly MemberName[] {
   return isComplete(manifest) ? MEMBERS : MEMBERS.filter((name) => !ADDED.includes(name));
 }
 

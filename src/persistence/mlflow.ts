@@ -14,9 +14,9 @@ import { parseBoundedJson } from './json.js';
 /** Most entries of one `log-batch`, by kind, and of all kinds together. */
 export const BATCH_LIMITS = { metrics: 1000, params: 100, all: 1000 } as const;
 /** Letters of a parameter's value that every server takes. */
-export const PARAM_LENGTH = 6000;
+const PARAM_LENGTH = 6000;
 /** Letters of a key that every server takes. */
-export const KEY_LENGTH = 250;
+const KEY_LENGTH = 250;
 /** Bytes of an answer that is read; what a run is told is far less. */
 const ANSWER_BYTES = 16 * 2 ** 20;
 

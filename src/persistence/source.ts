@@ -26,7 +26,7 @@ const MAX_BYTES = 2 ** 31;
 const SLACK_BYTES = 32 * 2 ** 20;
 
 /** Every name that a member may have. */
-export const MEMBER_NAMES: readonly string[] = [MANIFEST, ...MEMBERS];
+const MEMBER_NAMES: readonly string[] = [MANIFEST, ...MEMBERS];
 
 /** A bundle that was found. */
 export interface BundleSource {
@@ -213,7 +213,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** The sentence (after the name) for an archive or folder of a kind that is known; undefined for others. */
-export function knownForeignArchive(names: readonly string[]): string | undefined {
+function knownForeignArchive(names: readonly string[]): string | undefined {
   return KINDS.find((k) => k.matches(names))?.sentence;
 }
 

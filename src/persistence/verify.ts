@@ -13,9 +13,9 @@ import type { Bundle } from './content.js';
 import { isComplete, type Manifest } from './manifest.js';
 import { encodeMembers, type StoredBundle } from './members.js';
 import type { ModelEncoder } from './models.js';
-import { SEAL_KEY } from './product/content.js';
-import { readStoredProduct, refuseChanges, type StoredProduct } from './product/read.js';
-import { writeProductFile } from './product/write.js';
+import { SEAL_KEY } from './product/arrays.js';
+import { readStoredProduct, refuseChanges, type StoredProduct } from './product/readProduct.js';
+import { writeProductFile } from './product/writeProduct.js';
 import { type BundleSource, foreignFiles, locateBundle } from './source.js';
 
 /** A bundle that holds what it should, and not a byte else. */

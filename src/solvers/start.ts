@@ -17,7 +17,7 @@ import { isProduct } from '../data/readers/product.js';
 import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
 import { openNpz } from '../formats/npz.js';
 import { BUNDLE_FILE, type StoredBundle } from '../persistence/bundle.js';
-import { readProductFile } from '../persistence/product/read.js';
+import { readProductFile } from '../persistence/product/readProduct.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';

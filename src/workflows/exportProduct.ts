@@ -28,7 +28,7 @@ import type {
   ProductMetadata,
   ProductRawData,
 } from '../persistence/product/product.js';
-import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
+import { productFormatOf, writeProductFile } from '../persistence/product/writeProduct.js';
 import { energyOfWavelength_eV } from '../physics/radiation.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { readReconstruction } from '../reconstruction/reconstructionFile.js';

@@ -15,7 +15,7 @@ import type { NpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-import { patternsOf } from '../persistence/product/content.js';
+import { patternsOf } from '../persistence/product/arrays.js';
 import { gridOfObject, positionsOnObject } from '../persistence/product/geometry.js';
 import type { Product } from '../persistence/product/product.js';
 import {
@@ -23,7 +23,7 @@ import {
   readStoredProduct,
   refuseChanges,
   type StoredProduct,
-} from '../persistence/product/read.js';
+} from '../persistence/product/readProduct.js';
 import { verifyProductFile } from '../persistence/verify.js';
 
 /** What `product info` tells. */

@@ -4,7 +4,7 @@ import type { Logger } from '../core/log.js';
 import type { RawData } from '../data/rawData.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { scanAsProduct } from '../persistence/product/geometry.js';
-import { productFormatOf, writeProductFile } from '../persistence/product/write.js';
+import { productFormatOf, writeProductFile } from '../persistence/product/writeProduct.js';
 import type { SolverResult } from '../solvers/run.js';
 import { lossesOf, metadataOf } from './exportProduct.js';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { writeProductFile } from '../../src/persistence/product/write.js';
+import { writeProductFile } from '../../src/persistence/product/writeProduct.js';
 import { sampleProduct, sampleRawData } from '../persistence/product/sampleProduct.js';
 import { scanArrays, writeArrays } from '../support/scanFiles.js';
 import { cli } from './capture.js';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { plainText } from '../../src/core/plainText.js';
-import { counted, formatBytes, noun } from '../../src/core/words.js';
+import { counted, formatBytes, noun, plainText } from '../../src/core/words.js';
 
 describe('counted nouns', () => {
   it.each([

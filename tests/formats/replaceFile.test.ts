@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PtychoError } from '../../src/core/errors.js';
-import { Hdf5Writer } from '../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../src/formats/hdf5/writer.js';
 import {
   copyToPlace,
   makeFolder,

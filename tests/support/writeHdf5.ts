@@ -1,5 +1,5 @@
 /** Whole HDF5 files in one call, and filters to write them with. */
-import { type Hdf5AttributeInput, type Hdf5StorageOptions, Hdf5Writer } from '../../src/formats/hdf5/write.js';
+import { type Hdf5AttributeInput, type Hdf5StorageOptions, Hdf5Writer } from '../../src/formats/hdf5/writer.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 
 /** Number and options of filters that can be written. (LZF gives up on some chunks, which h5wasm does not let it do.) */

@@ -10,7 +10,7 @@ import { openDataset } from '../../src/data/openDataset.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { decodeHistory } from '../../src/persistence/history.js';
-import { readProductFile } from '../../src/persistence/product/read.js';
+import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { cutImage } from '../../src/evaluation/images.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
-import { writeProductFile } from '../../src/persistence/product/write.js';
+import { writeProductFile } from '../../src/persistence/product/writeProduct.js';
 import { gaussianBlur } from '../../src/physics/gaussian.js';
 import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';

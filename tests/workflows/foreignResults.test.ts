@@ -9,7 +9,7 @@ import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { readProbe } from '../../src/data/opening/probe.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { readFinished } from '../../src/evaluation/comparison/compared.js';
-import { Hdf5Writer } from '../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../src/formats/hdf5/writer.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { placeOnScan, readProbeBeside, readStoredImage } from '../../src/reconstruction/storedImage.js';
 import { startFrom } from '../../src/solvers/start.js';

@@ -10,7 +10,7 @@ import { openDataset } from '../../src/data/openDataset.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { relativeObjectError } from '../../src/evaluation/align.js';
 import { openNpz } from '../../src/formats/npz.js';
-import { readProductFile } from '../../src/persistence/product/read.js';
+import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { hashOf } from '../../src/persistence/runState.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { runSolver } from '../../src/solvers/run.js';

@@ -9,7 +9,7 @@ import { parseStudy } from '../../src/config/schemas/study.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { readProductFile } from '../../src/persistence/product/read.js';
+import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { reconstructStream } from '../../src/reconstruction/pipeline.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { ARM_SOURCES, armSourceOf } from '../../src/study/arms.js';

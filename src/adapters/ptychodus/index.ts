@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export { patternsOf } from '../../persistence/product/content.js';
+export { patternsOf } from '../../persistence/product/arrays.js';
 export { positionsInMetres, positionsOnObject } from '../../persistence/product/geometry.js';
 export type {
   PixelSize,
@@ -22,8 +22,8 @@ export {
   readProductFile,
   readStoredProduct,
   type StoredProduct,
-} from '../../persistence/product/read.js';
-export { type WriteProductOptions, writeProductFile } from '../../persistence/product/write.js';
+} from '../../persistence/product/readProduct.js';
+export { type WriteProductOptions, writeProductFile } from '../../persistence/product/writeProduct.js';
 export { verifyProductFile } from '../../persistence/verify.js';
 export { type BatchRequest, type BatchResult, runBatch } from './batch.js';
 export {

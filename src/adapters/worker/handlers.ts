@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { formatShape } from '../../core/tensor.js';
-import { readProductFile } from '../../persistence/product/read.js';
-import { writeProductFile } from '../../persistence/product/write.js';
+import { readProductFile } from '../../persistence/product/readProduct.js';
+import { writeProductFile } from '../../persistence/product/writeProduct.js';
 import { LOG_LEVELS, parseLogLevel } from '../ptychodus/logger.js';
 import {
   isTrainable,

@@ -233,7 +233,7 @@ export function mayRead({ folders }: Hdf5Access, path: string): boolean {
 }
 
 /** True when `path` is `folder` or lies somewhere below; both real paths. */
-export function isInside(folder: string, path: string): boolean {
+function isInside(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way === '' || (!isAbsolute(way) && way.split(/[\\/]/)[0] !== '..');
 }

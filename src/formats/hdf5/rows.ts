@@ -11,7 +11,7 @@
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { sizeOf } from '../../core/tensor.js';
-import { type NpyDtype, npyError, placeOf } from '../npyHeader.js';
+import { type NpyDtype, npyError, placeOf, runsOf } from '../npyHeader.js';
 import { ScratchFile } from '../scratchFile.js';
 import type { Hdf5File } from './file.js';
 import { type Hdf5Header, numbersOf, SLAB_BYTES, slabs } from './header.js';
@@ -101,9 +101,7 @@ export class Hdf5Rows {
 
   /** Rows that follow each other are read together. */
   private async readRuns(rows: ArrayLike<number>, out: Float32Array): Promise<void> {
-    for (let from = 0, to = 0; from < rows.length; from = to) {
-      to = from + 1;
-      while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
+    for (const [from, to] of runsOf(rows)) {
       const target = out.subarray(from * this.rowLength, to * this.rowLength);
       try {
         this.copyRows(rows[from], to - from, target);

@@ -9,9 +9,9 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { writeInteger, writeMessage, writeText } from '../protobuf.js';
 
 /** Version 8 is the newest that the checker of every tool we met accepts. */
-export const ONNX_IR_VERSION = 8;
+const ONNX_IR_VERSION = 8;
 /** The operator set that every lowering is written for. */
-export const ONNX_OPSET = 18;
+const ONNX_OPSET = 18;
 
 /** TensorProto.DataType, as the `to` of a Cast. */
 export const ONNX_FLOAT = 1;

@@ -156,7 +156,7 @@ export function ownNameOf(published: string): string | undefined {
 }
 
 /** Whether a published scalar has the value at which it does nothing. */
-export function isNeutral(published: string, values: ArrayLike<number>): boolean {
+function isNeutral(published: string, values: ArrayLike<number>): boolean {
   const [, name] = MODULE.exec(published) as RegExpExecArray;
   return Object.hasOwn(NEUTRAL, name) && values.length === 1 && NEUTRAL[name].includes(values[0]);
 }

@@ -9,7 +9,7 @@ import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { gridOfScan, type ObjectGrid, toMetres, toPixels } from '../../data/opening/scanGeometry.js';
 import type { RawData } from '../../data/rawData.js';
 import type { Product, ProductObject, ProductPositions, ProductProbe } from './product.js';
-import { DEFAULT_OBJECT_PIXEL_M } from './read.js';
+import { DEFAULT_OBJECT_PIXEL_M } from './readProduct.js';
 
 /** How the array of a product's object lies. */
 export function gridOfObject({ array, pixel, center_x_m, center_y_m }: ProductObject): ObjectGrid {

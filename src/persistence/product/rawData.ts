@@ -7,7 +7,7 @@ import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
 import { type Hdf5Header, numbersOf } from '../../formats/hdf5/header.js';
 import { NpyDecoder } from '../../formats/npy.js';
 import { headerOfData, npyError } from '../../formats/npyHeader.js';
-import { RAW_KEYS, SEAL_KEY } from './content.js';
+import { RAW_KEYS, SEAL_KEY } from './arrays.js';
 import type { PatternDtype, ProductPatterns, ProductRawData } from './product.js';
 
 const PATTERNS = `${RAW_GROUP}/${RAW_KEYS.diffraction}`;

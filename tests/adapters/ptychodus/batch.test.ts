@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runBatch } from '../../../src/adapters/ptychodus/batch.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { openBundle } from '../../../src/persistence/bundle.js';
-import { readProductFile } from '../../../src/persistence/product/read.js';
+import { readProductFile } from '../../../src/persistence/product/readProduct.js';
 import { cli } from '../../cli/capture.js';
 import { N, OBJECT, shuffled, simulatedInput } from '../../support/hostInput.js';
 import { describePython, runPython } from '../../support/python.js';

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OutgoingArray } from '../../../src/adapters/worker/arrays.js';
 import { productArrays, productHeaderOf } from '../../../src/adapters/worker/products.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
-import { readProductFile } from '../../../src/persistence/product/read.js';
-import { writeProductFile } from '../../../src/persistence/product/write.js';
+import { readProductFile } from '../../../src/persistence/product/readProduct.js';
+import { writeProductFile } from '../../../src/persistence/product/writeProduct.js';
 import { greetedHost, Host, pause, StandIn, smallProduct, standInLibraries } from './standIn.js';
 
 /** What is wrong with a request. */

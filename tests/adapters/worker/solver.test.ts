@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { reconstructorLibraries } from '../../../src/adapters/ptychodus/library.js';
 import { productArrays, productHeaderOf } from '../../../src/adapters/worker/products.js';
-import { readProductFile } from '../../../src/persistence/product/read.js';
+import { readProductFile } from '../../../src/persistence/product/readProduct.js';
 import { deviation, litPixels, N, OBJECT, simulatedInput } from '../../support/hostInput.js';
 import { greetedHost, Host } from './standIn.js';
 

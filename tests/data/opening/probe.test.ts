@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../../src/core/tensor.js';
 import { openDataset } from '../../../src/data/openDataset.js';
 import { incoherentModes, readProbe } from '../../../src/data/opening/probe.js';
-import { Hdf5Writer } from '../../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../../src/formats/hdf5/writer.js';
 import { encodeNpy } from '../../../src/formats/npyWrite.js';
 import { writeNpz } from '../../../src/formats/npz.js';
 import { refuses } from '../../support/formatFixtures.js';

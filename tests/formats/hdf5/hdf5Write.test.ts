@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Hdf5File, openHdf5 } from '../../../src/formats/hdf5/file.js';
 import { Hdf5Rows } from '../../../src/formats/hdf5/rows.js';
-import { Hdf5Writer } from '../../../src/formats/hdf5/write.js';
+import { Hdf5Writer } from '../../../src/formats/hdf5/writer.js';
 import fc from '../../support/fastCheck.js';
 import { refuses } from '../../support/formatFixtures.js';
 import { describePython, runPython } from '../../support/python.js';

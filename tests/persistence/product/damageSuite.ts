@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
-import { writeProductFile } from '../../../src/persistence/product/write.js';
+import { writeProductFile } from '../../../src/persistence/product/writeProduct.js';
 import { mutate } from '../../hostile/mutate.js';
 import { sampleProduct, sampleRawData } from './sampleProduct.js';
 

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { patternsOf } from '../../../dist/persistence/product/content.js';
-import { readProductFile } from '../../../dist/persistence/product/read.js';
+import { patternsOf } from '../../../dist/persistence/product/arrays.js';
+import { readProductFile } from '../../../dist/persistence/product/readProduct.js';
 import { verifyProductFile } from '../../../dist/persistence/verify.js';
 
 const [sound, folder] = process.argv.slice(2);

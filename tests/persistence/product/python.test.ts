@@ -5,10 +5,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ComplexTensor } from '../../../src/core/tensor.js';
 import { openNpz } from '../../../src/formats/npz.js';
-import { patternsOf } from '../../../src/persistence/product/content.js';
+import { patternsOf } from '../../../src/persistence/product/arrays.js';
 import type { Product } from '../../../src/persistence/product/product.js';
-import { readProductFile } from '../../../src/persistence/product/read.js';
-import { writeProductFile } from '../../../src/persistence/product/write.js';
+import { readProductFile } from '../../../src/persistence/product/readProduct.js';
+import { writeProductFile } from '../../../src/persistence/product/writeProduct.js';
 import { describePython, runPython } from '../../support/python.js';
 import { sampleProduct, sampleRawData } from './sampleProduct.js';
 

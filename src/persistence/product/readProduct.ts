@@ -11,7 +11,7 @@ import { OPTIONAL_NUMBER_KEYS, PRODUCT_KEYS, REQUIRED_NUMBER_KEYS } from '../../
 import { type ProductSource, readIndexedPositions, usingProduct } from '../../data/readers/product.js';
 import type { RealNpyArray } from '../../formats/npy.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { checkFormat, contentHash, SEAL_KEY } from './content.js';
+import { checkFormat, contentHash, SEAL_KEY } from './arrays.js';
 import {
   checkProduct,
   type PixelSize,

@@ -10,7 +10,7 @@ import { cancelPoint } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import { Sha256 } from '../../core/hash.js';
 import { attributeOf, PRODUCT_KEYS, RAW_GROUP } from '../../data/readers/keys.js';
-import { Hdf5Writer } from '../../formats/hdf5/write.js';
+import { Hdf5Writer } from '../../formats/hdf5/writer.js';
 import type { NpyInput, RealNpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
 import {
@@ -22,7 +22,7 @@ import {
   RAW_KEYS,
   rawArrays,
   SEAL_KEY,
-} from './content.js';
+} from './arrays.js';
 import { checkProduct, type Product, type ProductRawData } from './product.js';
 
 /** Options of {@link writeProductFile}. */

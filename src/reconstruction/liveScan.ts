@@ -257,7 +257,7 @@ export class LiveScan implements PatternFeed {
 }
 
 /** A pattern that has come. */
-export interface LivePattern {
+interface LivePattern {
   /** How many came before it. */
   readonly index: number;
   readonly x: number;
@@ -267,7 +267,7 @@ export interface LivePattern {
 }
 
 /** C patterns; the one that started the group is first. */
-export type LiveGroup = readonly LivePattern[];
+type LiveGroup = readonly LivePattern[];
 
 /** A pattern may be a neighbour as long as no more than this many have come after it. */
 const REMEMBERED = 4096;
@@ -281,7 +281,7 @@ interface Known extends LivePattern {
  * Forms groups: each pattern and its C − 1 nearest among those known, as soon as all lie within `reach` of their centre along
  * x and y.
  */
-export class LiveGroups {
+class LiveGroups {
   /** Groups so far. */
   formed = 0;
   #unused = 0;

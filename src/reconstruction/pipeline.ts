@@ -191,7 +191,7 @@ export async function reconstructPrepared<R extends Refinement>(
   }
   const { refine = null, seed = 0, threads = backend.info.threads } = settings;
   if (refine === null) return placed;
-  if (!refineImage) throw new Error('nobody is there to refine the image');
+  if (!refineImage) throw new Error('no solver was given to refine the image');
   const { raw } = scan;
   const { stitched, refined: positions } = placed;
   const probe = probeInCounts(model.bundle, raw);

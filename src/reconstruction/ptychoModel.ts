@@ -37,7 +37,7 @@ export interface OpenModelOptions extends EngineChoice, MlflowAccess {
   readonly logger?: Logger;
 }
 
-/** Groups in one prediction where nobody says. */
+/** Groups in one prediction by default. */
 export const DEFAULT_BATCH = 32;
 
 /** A trained model: of a file or fresh from training, on a running engine or on none yet. */

@@ -14,7 +14,7 @@
 import type { Tensor } from '../core/tensor.js';
 import type { ShiftedPatch } from './scatter.js';
 
-/** Where phases are as good as random: the standard deviation of a phase that is uniform over the circle, π/√3. */
+/** Of phases that are practically random: the standard deviation of a phase that is uniform over the circle, π/√3. */
 export const RANDOM_PHASE_STD = Math.PI / Math.sqrt(3);
 /** V of that deviation. */
 const RANDOM_V = 1 - Math.exp(-(RANDOM_PHASE_STD ** 2));
@@ -50,7 +50,7 @@ export class SpreadPlanes {
     this.unitSquares = plane();
   }
 
-  /** Every plane, for whoever moves them to a larger frame; always in the same order. */
+  /** Every plane, always in the same order, so that they can be moved to a larger frame. */
   get planes(): readonly (Float32Array | Uint32Array)[] {
     const { patches, weight, pairs, amplitude, amplitudeSquares, unitRe, unitIm, unitSquares } = this;
     return [patches, weight, pairs, amplitude, amplitudeSquares, unitRe, unitIm, unitSquares];

@@ -50,7 +50,7 @@ export function placeFactors({ flip_x = false, flip_y = false, coord_scale = 1 }
 }
 
 /** Bounds after both axes were multiplied by a factor, which may be negative. */
-export function scaleBounds(bounds: ScanBounds, factors: { readonly x: number; readonly y: number }): ScanBounds {
+function scaleBounds(bounds: ScanBounds, factors: { readonly x: number; readonly y: number }): ScanBounds {
   const [xa, xb] = [bounds.xMin * factors.x, bounds.xMax * factors.x];
   const [ya, yb] = [bounds.yMin * factors.y, bounds.yMax * factors.y];
   return { xMin: Math.min(xa, xb), xMax: Math.max(xa, xb), yMin: Math.min(ya, yb), yMax: Math.max(ya, yb) };
@@ -177,7 +177,7 @@ export class Stitching {
 }
 
 /** What differs from how the patches came. */
-export interface LayKeptOptions {
+interface LayKeptOptions {
   /** (n) every patch is multiplied by e^{−i·angle}. */
   readonly angles?: Float64Array;
   /** (n) positions in place of those that the patches came with. */

@@ -50,7 +50,7 @@ export interface StoredImage {
   readonly notes: readonly string[];
 }
 
-/** Where an image is when nobody says: reconstructions of ours, scans with an object, then the results of other programs. */
+/** Keys that are tried where none is named: reconstructions of ours, scans with an object, then the results of other programs. */
 export const IMAGE_KEYS: readonly string[] = ['reconstructed_object', 'objectGuess', ...RESULT_OBJECTS];
 /** The same for reconstructions: the object that a scan began with is none. */
 export const RECONSTRUCTION_KEYS: readonly string[] = IMAGE_KEYS.filter((key) => key !== 'objectGuess');

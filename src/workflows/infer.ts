@@ -20,7 +20,11 @@ import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
-import { meanMove, writeRefinedPositions } from '../reconstruction/positions/refinePositions.js';
+import {
+  meanMove,
+  type RefinementSummary,
+  writeRefinedPositions,
+} from '../reconstruction/positions/refinePositions.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import {
   checkPhaseRange,
@@ -44,15 +48,6 @@ export interface InferStage {
   readonly name: string;
   readonly seconds: number;
   readonly patternsPerSecond: number;
-}
-
-/** What refining the positions came to. */
-export interface RefinementSummary {
-  readonly rounds: number;
-  /** Mean distance of the refined from the measured positions. */
-  readonly meanMove_px: number;
-  /** R of the image at the measured positions, on the same patterns as `InferSummary.rFactor`. */
-  readonly rFactorBefore?: number;
 }
 
 export interface InferSummary {

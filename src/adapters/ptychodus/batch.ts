@@ -21,11 +21,11 @@ import { isFile, TRAIN_FILE } from './training.js';
 import { isTrainable, type LogLevel, RESULT_OK, type TrainOutput } from './types.js';
 
 /** What can be asked for. */
-export const BATCH_ACTIONS = ['reconstruct', 'train'] as const;
+const BATCH_ACTIONS = ['reconstruct', 'train'] as const;
 export type BatchAction = (typeof BATCH_ACTIONS)[number];
 
 /** Names of the files in the two folders. */
-export const BATCH_FILES = {
+const BATCH_FILES = {
   settings: 'settings.ini',
   patterns: 'diffraction.h5',
   input: 'product-in.h5',

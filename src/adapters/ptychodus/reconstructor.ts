@@ -15,8 +15,7 @@ import type { ProductLosses } from '../../persistence/product/product.js';
 import { reconstructStream } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import type { Preview } from '../../reconstruction/reconstruct.js';
-import { scoreR } from '../../reconstruction/rFactor.js';
-import { doubts, probeFor } from '../../reconstruction/scanForModel.js';
+import { doubts, scoreImage } from '../../reconstruction/scanForModel.js';
 import { openInput, projection } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOf, placeOnObject, productWith } from './output.js';
@@ -324,8 +323,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
 
 /** The amplitude R-factor of the image as the one loss of a model that brought no history; epoch 0. */
 async function misfitOf(model: PtychoModel, raw: RawData, { stitched }: Preview): Promise<ProductLosses> {
-  const { probe, factor } = probeFor(model.bundle, raw);
-  const fit = await scoreR(MISFIT_PATTERNS, { ...raw, probeGuess: probe }, stitched, factor);
+  const fit = await scoreImage(MISFIT_PATTERNS, model.bundle, raw, stitched);
   return fit
     ? { epochs: Int32Array.of(0), values: Float64Array.of(fit.image) }
     : { epochs: new Int32Array(0), values: new Float64Array(0) };
@@ -340,7 +338,7 @@ function noModel(): PtychoError {
 }
 
 /** A model in use; `release` it once. */
-export interface ModelLease {
+interface ModelLease {
   readonly model: PtychoModel;
   readonly path: string;
   release(): Promise<void>;
@@ -355,7 +353,7 @@ interface Entry {
 }
 
 /** Holds a model, and disposes of it when it was replaced and nobody uses it any more. */
-export class HeldModel {
+class HeldModel {
   #entry: Entry | undefined;
 
   get current(): { readonly model: PtychoModel; readonly path: string } | undefined {

@@ -19,7 +19,7 @@ import { RESULT_CANCELLED, RESULT_OK, type TrainOutput } from './types.js';
 
 /** What the host calls the files of a folder to train on. */
 export const TRAIN_FILE = 'train_data.npz';
-export const TEST_FILE = 'test_data.npz';
+const TEST_FILE = 'test_data.npz';
 
 /** Scans to train and to validate on, open. */
 export interface TrainingFolder {
@@ -192,7 +192,7 @@ export class Channel<T> implements AsyncIterable<T> {
     this.close();
   }
 
-  /** Nobody listens any more: lets go of those who wait. */
+  /** The listener is gone: lets go of those who wait. */
   abandon(): void {
     this.#closed = true;
     for (const { taken } of this.#waiting) taken();

@@ -76,7 +76,7 @@ export function bytesOf(entry: BlobEntry): number {
  * @param origin the frame, for messages
  * @throws PtychoError DATASET_VALUE for 64-bit integers that no double holds
  */
-export function decodeBlob(entry: InlineBlob, bytes: Uint8Array, origin: string): NpyArray {
+function decodeBlob(entry: InlineBlob, bytes: Uint8Array, origin: string): NpyArray {
   const { dtype, shape } = entry;
   const view = VIEWS[dtype];
   const buffer = bytes.buffer as ArrayBuffer;

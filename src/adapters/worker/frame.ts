@@ -13,7 +13,7 @@ import { type Blob, type BlobEntry, blobTable, bytesOf, encodeBlob, type Outgoin
 export const PROTOCOL_VERSION = 1;
 
 /** First bytes of every frame. */
-export const FRAME_MAGIC = 'PTYW';
+const FRAME_MAGIC = 'PTYW';
 
 /** Magic, length of the header (uint32), length of the payload (uint64). */
 export const PREFIX_BYTES = 16;

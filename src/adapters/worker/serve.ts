@@ -77,7 +77,7 @@ export async function serveWorker(options: ServeOptions): Promise<Served> {
     });
   const onAbort = () => over('signal');
   input.on('data', onData).on('end', onEnd);
-  // A terminal that hangs up, say: as good as the end.
+  // A terminal that hangs up, for instance: the same as the end.
   input.on('error', () => over('end of input'));
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);

@@ -175,7 +175,7 @@ export class PositionFit {
     }
   }
 
-  /** The rest of a batch that is not full keeps what it had: nobody looks at it. */
+  /** The rest of a batch that is not full keeps old values, which are never used. */
   private async readMeasured(indices: Int32Array): Promise<void> {
     const some = this.measured.subarray(0, indices.length * this.patterns.N ** 2);
     await this.patterns.readAmplitudes(indices, some, this.scale);
@@ -210,13 +210,13 @@ function ofUnitPower(probe: ComplexTensor): ComplexTensor {
 /** A step is never longer than this: the misfit of a structured object is smooth over about a pixel. */
 const LONGEST_STEP_PX = 1;
 const FIRST_DAMPING = 1e-3;
-/** Below it a step was as good as undamped, above it as good as none. */
+/** Below it a step is practically undamped, above it there is practically none. */
 const LEAST_DAMPING = 1e-6;
 const MOST_DAMPING = 1e6;
 
 /**
  * Where patterns fit an image best: Levenberg–Marquardt over (x, y) of many patterns at once. The scale of each pattern is fitted
- * along, so exposures may vary. Whoever evaluates the fit asks for the places to try and reports what was found there.
+ * along, so exposures may vary. The caller asks for the places to try and reports what it found there.
  */
 export class PositionSearch {
   /** Where each pattern is to be tried next. */
@@ -294,7 +294,7 @@ const DAMPING = 0.02;
  * An image that patterns correct: windows of whole pixels are cut from it, and steps for them are gathered and applied.
  * Uncovered pixels begin with the mean, so that no window has holes.
  */
-export class WorkingImage {
+class WorkingImage {
   image: ComplexImage;
   frame: Frame;
   private readonly fill: { readonly re: number; readonly im: number };

@@ -144,7 +144,7 @@ const KEPT_BYTES = 2 ** 28;
 export class KeptPatches {
   private constructor(private readonly store: PatchStore) {}
 
-  /** Room for the patches of a scan, where that is any use and not too much. */
+  /** Room for the patches of a scan; undefined where that would not help, or take too much memory. */
   static for({ groups }: Pick<PreparedScan, 'groups'>, cropSide: number): KeptPatches | undefined {
     const fits = groups.C === 1 && groups.count * cropSide ** 2 * 8 <= KEPT_BYTES;
     return fits ? new KeptPatches(new PatchStore(cropSide, groups.count, KEPT_BYTES)) : undefined;
@@ -221,6 +221,15 @@ export async function refineReconstruction(request: RefineRequest): Promise<Refi
     signal: options.signal,
     onProgress: options.onProgress,
   });
+}
+
+/** What refining the positions came to. */
+export interface RefinementSummary {
+  readonly rounds: number;
+  /** Mean distance of the refined from the measured positions. */
+  readonly meanMove_px: number;
+  /** R of the image at the measured positions, on the same patterns as that of the refined ones. */
+  readonly rFactorBefore?: number;
 }
 
 /** Mean distance of refined from measured positions, pixels. */

@@ -105,7 +105,7 @@ export function imageFromSettings(
       neighbor_count: neighboursFromSettings(settings, notes, gridsize),
       data: { accept: acceptFromSettings(settings) },
       seed: settings.engine.seed.value,
-      // Nobody shows it: a product has no place for it.
+      // A product has no place for it.
       uncertainty: false,
       every: { seconds: settings.engine.previewSeconds.value },
     },

@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['workflows'],
   ['adapters'],
   ['cli'],
+  ['public'],
 ];
 /** Packages that only one folder may touch. */
 const OWNED_PACKAGES: Readonly<Record<string, string>> = {

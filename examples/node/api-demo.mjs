@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { display, openRawData, PtychoModel, reconstruct, train } from 'ptychopinn';
+import { display, openScan, PtychoModel, reconstruct, train } from 'ptychopinn';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,7 +24,7 @@ const execution = { accelerator: 'cpu', threads: 1 };
 /** Two images agree when no pixel differs by more than this share of the brightest. */
 const TOLERANCE = 1e-5;
 
-const raw = await openRawData(scan);
+const raw = await openScan(scan);
 console.log(`${raw.source}: ${raw.count} patterns of ${raw.N} × ${raw.N}`);
 let disagreements = 0;
 for (const [backend, other] of [

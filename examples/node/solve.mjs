@@ -10,7 +10,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { encodePng, openDataset, renderPhase, runSolver, solve, solverOptionsSchema, withColourBar } from 'ptychopinn';
+import { openScan, runSolver, solve } from 'ptychopinn';
+import { encodePng, renderPhase, withColourBar } from 'ptychopinn/reconstruction';
+import { solverOptionsSchema } from 'ptychopinn/solvers';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,7 +21,7 @@ const { values, positionals } = parseArgs({
 const scan = positionals[0] ?? fileURLToPath(new URL('../../fixtures/lines64.npz', import.meta.url));
 const folder = values.output_dir ?? (await mkdtemp(path.join(tmpdir(), 'ptychopinn-solve-')));
 
-const raw = await openDataset(scan);
+const raw = await openScan(scan);
 let start;
 for await (const update of solve(raw, { algorithm: 'rpie', epochs: Number(values.epochs) }, { threads: 1 })) {
   console.log(`epoch ${update.epoch}: R ${update.rFactor.toFixed(4)}`);

@@ -2,7 +2,7 @@
  * From a recipe to a scan: object, probe, positions and detector, each with a random stream of its own.
  *
  * @example
- * const scan = simulateRecipe({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
+ * const scan = simulate({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
  */
 
 import { type SimulationConfig, simulationConfigSchema } from '../config/schema.js';
@@ -51,14 +51,14 @@ function streamsOf(recipe: SimulationRecipe) {
  * @param inputs what the recipe's files hold, see `loadSimulationInputs`
  * @throws PtychoError CONFIG_INVALID, DATASET_SHAPE, DATASET_VALUE, OUT_OF_MEMORY, as the makers of objects, probes, scans and patterns
  */
-export function simulateRecipe(given: Partial<SimulationRecipe>, inputs: SimulationInputs = {}): SimulatedScan {
+export function simulate(given: Partial<SimulationRecipe>, inputs: SimulationInputs = {}): SimulatedScan {
   return atOnce(recipeSteps(given, inputs));
 }
 
 /**
- * {@link simulateRecipe} in steps, for those who want to be able to stop it.
+ * {@link simulate} in steps, for those who want to be able to stop it.
  * @param logger is told where it takes much memory
- * @throws PtychoError as simulateRecipe; OUT_OF_MEMORY for more than fits
+ * @throws PtychoError as simulate; OUT_OF_MEMORY for more than fits
  */
 export function* recipeSteps(
   given: Partial<SimulationRecipe>,

@@ -99,7 +99,7 @@ export function simulationFiles({ output_file, visualize }: SimulationConfig) {
  * Simulates a scan and writes {@link simulationFiles}, whatever is there. The file does not record where it was written: the same
  * recipe gives the same bytes anywhere.
  * @param look hears of the scan before it is written
- * @throws PtychoError as `loadSimulationInputs`, `simulateRecipe` and `writeSimulatedScan`
+ * @throws PtychoError as `loadSimulationInputs`, `simulate` and `writeSimulatedScan`
  */
 export async function simulateToFile(
   config: SimulationConfig,

@@ -19,7 +19,7 @@ import { renderLossCurve } from '../report/loss.js';
 import { renderPage } from '../report/page.js';
 import { encodePng } from '../report/png.js';
 import { inferWorkflow } from './infer.js';
-import { simulateRecipe, writeSimulatedScan } from './simulate.js';
+import { simulate, writeSimulatedScan } from './simulate.js';
 import { type Services, trainWorkflow } from './train.js';
 
 export interface DemoOptions {
@@ -54,7 +54,7 @@ const DEMO = {
 /** The scan of the demonstration: a Siemens star in amplitude and phase under a small curved probe. */
 export function demoScan(seed: number) {
   const objectSide = Math.ceil(Math.sqrt(DEMO.patterns) - 1) * DEMO.step_px + 64 + 4;
-  return simulateRecipe({
+  return simulate({
     N: 64,
     object: 'siemens_star',
     object_side_px: objectSide,

@@ -5,6 +5,7 @@
  * @example
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
+import { evaluationDefinition } from '../config/commands.js';
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -21,8 +22,19 @@ import {
 } from '../evaluation/evaluationReport.js';
 import { halfSetCorrelation } from '../evaluation/halves.js';
 import { requireNewIn } from '../formats/outputs.js';
+import { completeConfig } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { readStoredImage } from '../reconstruction/storedImage.js';
+
+/**
+ * Scores an image; fields that are not given have their defaults (docs/configuration.md).
+ * @example
+ * const { metrics } = await evaluate({ reconstruction: 'out/reconstruction.npz', truth: 'scan.npz' });
+ * @throws PtychoError CONFIG_INVALID, CONFIG_UNKNOWN_KEY, and those of {@link evaluateWorkflow}
+ */
+export function evaluate(options: Partial<EvaluationConfig>, services: Services = {}): Promise<EvaluationReport> {
+  return evaluateWorkflow(completeConfig(evaluationDefinition, options, services.logger), services);
+}
 
 /** Scores an image. @throws PtychoError those of reading, DATASET_SHAPE for images that share too little, OUTPUT_UNWRITABLE */
 export async function evaluateWorkflow(config: EvaluationConfig, services: Services = {}): Promise<EvaluationReport> {

@@ -7,7 +7,7 @@ import { warnOfLonelyPatterns } from '../solvers/scan.js';
 
 export { loadSimulationInputs, type SimulationInputs } from '../simulation/inputs.js';
 export { renderSimulation } from '../simulation/picture.js';
-export { type SimulationRecipe, simulateRecipe } from '../simulation/recipe.js';
+export { type SimulationRecipe, simulate } from '../simulation/recipe.js';
 export {
   type PatchesToWrite,
   patchesOf,
@@ -17,7 +17,7 @@ export {
 
 /**
  * Simulates a scan, writes it to `output_file`, and a picture of it beside that file where `visualize` asks for one.
- * @throws PtychoError OUTPUT_EXISTS, and as `loadSimulationInputs`, `simulateRecipe` and `writeSimulatedScan`
+ * @throws PtychoError OUTPUT_EXISTS, and as `loadSimulationInputs`, `simulate` and `writeSimulatedScan`
  */
 export async function simulateWorkflow(config: SimulationConfig, services: Services = {}): Promise<SimulationSummary> {
   const { scan, picture } = simulationFiles(config);

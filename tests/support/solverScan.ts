@@ -1,10 +1,10 @@
 /** A scan that solvers reconstruct in fractions of a second, and what a run on it takes. */
 import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solver.js';
-import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 
 /** Some 50 patterns of 64×64 over an object of 108×108 pixels. */
 export const solverScan = (over: Record<string, unknown> = {}) =>
-  simulateRecipe({
+  simulate({
     object: 'dead_leaves',
     object_side_px: 108,
     probe: 'structured',

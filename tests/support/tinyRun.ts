@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TrainingRequest, trainingRequestSchema } from '../../src/config/schema.js';
-import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 
 /** A scan of a small object, but for the object's side and the seed. */
 export const TINY_RECIPE = {
@@ -21,7 +21,7 @@ export const TINY_RECIPE = {
 
 /** Writes a scan of a small object in small patterns; the same seed gives the same file. */
 export async function writeTinyScan(file: string, seed = 3, N = 32): Promise<void> {
-  await writeSimulatedScan(file, simulateRecipe({ ...TINY_RECIPE, N, object_side_px: N + 20, seed }));
+  await writeSimulatedScan(file, simulate({ ...TINY_RECIPE, N, object_side_px: N + 20, seed }));
 }
 
 /** A request for such a training; blocks are merged. */

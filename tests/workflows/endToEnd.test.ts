@@ -11,7 +11,7 @@ import { isPtychoError } from '../../src/core/errors.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
-import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
 import { tinyRequest, writeTinyScan } from '../support/tinyRun.js';
 
@@ -175,7 +175,7 @@ describe('what it trains on', () => {
   it('says what is wrong when a model meets patterns of another size', async () => {
     const config = { ...inference('run1', 'wrong') };
     const other = path.join(folder, 'other.npz');
-    const big = simulateRecipe({
+    const big = simulate({
       N: 128, object: 'siemens_star', object_side_px: 160, probe: 'structured', probe_diameter_px: null,
     probe_curvature_rad: 1.2,
       scan: 'fermat_spiral', step_px: 12, n_patterns: null, photons: 1e5, noise: false, seed: 0,

@@ -8,7 +8,7 @@ import { cutImage } from '../../src/evaluation/images.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
 import { writeProductFile } from '../../src/persistence/product/writeProduct.js';
 import { gaussianBlur } from '../../src/physics/gaussian.js';
-import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';
 import { sampleProduct } from '../persistence/product/sampleProduct.js';
 import { writeNetworkBundle } from '../support/networkBundle.js';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-evaluate-'));
   scan = file('scan.npz');
   await writeTinyScan(file('tiny.npz'), 3, 64);
-  await writeSimulatedScan(scan, simulateRecipe({ ...RECIPE, seed: 3 }));
+  await writeSimulatedScan(scan, simulate({ ...RECIPE, seed: 3 }));
   const npz = await openNpz(scan);
   truth = await npz.readComplex64('objectGuess');
   await npz.close();

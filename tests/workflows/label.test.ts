@@ -9,12 +9,12 @@ import { writeNpz } from '../../src/formats/npz.js';
 import { extractPatches, UNKNOWN_LABEL } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { labelWorkflow } from '../../src/workflows/label.js';
-import { simulateRecipe, writeSimulatedScan } from '../../src/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';
 
 let folder: string;
 const at = (name: string) => path.join(folder, name);
-const scan = simulateRecipe({ object: 'dead_leaves', object_side_px: 100, step_px: 6, photons: 1e5, seed: 1 });
+const scan = simulate({ object: 'dead_leaves', object_side_px: 100, step_px: 6, photons: 1e5, seed: 1 });
 // What a perfect reconstruction would be: a window of the object, its phase off by a constant, nothing in its last columns.
 const window = { originYxPx: [1, 2], height: 98, width: 97 } as const;
 const missing = 6;

@@ -17,7 +17,7 @@ import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { amplitudeRFactor } from '../../src/reconstruction/rFactor.js';
 import type { SimulatedScan } from '../../src/simulation/simulateScan.js';
-import { simulateRecipe, simulateWorkflow } from '../../src/workflows/simulate.js';
+import { simulate, simulateWorkflow } from '../../src/workflows/simulate.js';
 import { cli } from '../cli/capture.js';
 import { maxDifference } from '../support/golden.js';
 
@@ -36,13 +36,13 @@ const recipeOf = (flags: Record<string, unknown>) => {
   const { config, notes } = resolveConfig(simulationDefinition, { flags: { output_file: at('x.npz'), ...flags } });
   return { config, notes };
 };
-const simulate = (name: string, flags: Record<string, unknown>) =>
+const simulateTo = (name: string, flags: Record<string, unknown>) =>
   simulateWorkflow(recipeOf({ ...flags, output_file: at(name) }).config);
 const metadataOf = (scan: SimulatedScan) => JSON.parse(scan.metadata).simulation;
 
 describe('seeds', () => {
   const rich = { ...small, object: 'points', probe: 'zernike', position_error_px: 0.5, readout_noise_e: 1, dead_pixels: 9 } as const; // biome-ignore format: one recipe
-  const scan = (over: object) => simulateRecipe({ ...rich, ...over });
+  const scan = (over: object) => simulate({ ...rich, ...over });
   const one = scan({ seed: 1 });
 
   it('--seed governs everything: any two differ in object, probe, scan, errors, detector and noise', () => {
@@ -73,9 +73,9 @@ describe('seeds', () => {
   });
 
   it('the same seed gives the same bytes, wherever the file is', async () => {
-    await simulate('a.npz', { ...small, seed: 5, labels: true });
-    await simulate('b.npz', { ...small, seed: 5, labels: true });
-    await simulate('c.npz', { ...small, seed: 6, labels: true });
+    await simulateTo('a.npz', { ...small, seed: 5, labels: true });
+    await simulateTo('b.npz', { ...small, seed: 5, labels: true });
+    await simulateTo('c.npz', { ...small, seed: 6, labels: true });
     expect(await sha(at('a.npz'))).toBe(await sha(at('b.npz')));
     expect(await sha(at('a.npz'))).not.toBe(await sha(at('c.npz')));
   });
@@ -101,7 +101,7 @@ describe('seeds', () => {
 });
 
 describe('the truth', () => {
-  const scan = simulateRecipe({
+  const scan = simulate({
     object: 'dead_leaves',
     object_side_px: 100,
     step_px: 8,
@@ -132,7 +132,7 @@ describe('the truth', () => {
   });
 
   it('labels and ground truth are patches at the true positions, for groups of four too', async () => {
-    await simulate('labels.npz', {
+    await simulateTo('labels.npz', {
       ...small,
       object: 'dead_leaves',
       position_error_px: 1,
@@ -178,7 +178,7 @@ describe('presets', () => {
   it.each(SIMULATION_PRESET_NAMES.filter((name) => name !== 'overlap-free'))('%s makes a scan that opens without a complaint', async (preset) => {
     const size = preset === 'experiments' ? {} : { object_side_px: 92 };
     const density = preset === 'published-lines' ? { n_patterns: 20 } : { step_px: 12 };
-    const { count } = await simulate(`${preset}.npz`, { preset, ...size, ...density });
+    const { count } = await simulateTo(`${preset}.npz`, { preset, ...size, ...density });
     const raw = await openDataset(at(`${preset}.npz`));
     await raw.close();
     expect(raw.count).toBe(count);
@@ -196,7 +196,7 @@ describe('presets', () => {
 
   it('overlap-free: positions lie farther apart than the probe is wide', () => {
     const { config } = recipeOf({ preset: 'overlap-free' });
-    const { xcoords, ycoords } = simulateRecipe({ ...config, object_side_px: 200, photons: 1e3 });
+    const { xcoords, ycoords } = simulate({ ...config, object_side_px: 200, photons: 1e3 });
     const [x, y] = [xcoords.data, ycoords.data];
     for (let i = 0; i < x.length; i++) for (let j = 0; j < i; j++) expect(Math.hypot(x[i] - x[j], y[i] - y[j])).toBeGreaterThan(config.probe_diameter_px! * 0.6); // biome-ignore format: one line
   });
@@ -216,7 +216,7 @@ describe('presets', () => {
 
 describe('inputs', () => {
   it('object, probe, positions and mask from files; the flags of simulate_and_save', async () => {
-    await simulate('source.npz', { ...small, probe: 'gaussian', probe_diameter_px: 9, seed: 4 });
+    await simulateTo('source.npz', { ...small, probe: 'gaussian', probe_diameter_px: 9, seed: 4 });
     const source = await openNpz(at('source.npz'));
     const object = await source.readComplex64('objectGuess');
     await source.close();
@@ -234,7 +234,7 @@ describe('inputs', () => {
     const mask = new Uint8Array(4096);
     mask[100] = 1;
     await writeNpz(at('mask.npz'), { mask: { data: mask, shape: [64, 64] } });
-    await simulate('again.npz', {
+    await simulateTo('again.npz', {
       object_file: at('source.npz'), probe_file: `${at('source.npz')}:probeGuess`, probe_mode_powers: [2, 1],
       positions_file: at('sim.npz'), buffer_px: 20, detector_mask: at('mask.npz'), photons: 1e5, seed: 1,
     }); // biome-ignore format: one recipe
@@ -253,7 +253,7 @@ describe('inputs', () => {
     await writeNpz(at('phase.npz'), {
       image: { data: Float64Array.from(grey, (_, i) => i % side), shape: [side, side] },
     });
-    await simulate('picture.npz', { amplitude_image: at('grey.png'), phase_image: at('phase.npz'), amplitude_range: [0.5, 1], phase_span_rad: 1, step_px: 12 }); // biome-ignore format: one recipe
+    await simulateTo('picture.npz', { amplitude_image: at('grey.png'), phase_image: at('phase.npz'), amplitude_range: [0.5, 1], phase_span_rad: 1, step_px: 12 }); // biome-ignore format: one recipe
     const npz = await openNpz(at('picture.npz'));
     const { re, im, shape } = await npz.readComplex64('objectGuess');
     await npz.close();
@@ -264,8 +264,8 @@ describe('inputs', () => {
   });
 
   it('n_objects: the first is what one alone would be', () => {
-    const one = simulateRecipe({ ...small, seed: 9 });
-    const two = simulateRecipe({ ...small, seed: 9, n_objects: 2 });
+    const one = simulate({ ...small, seed: 9 });
+    const two = simulate({ ...small, seed: 9, n_objects: 2 });
     const n = one.xcoords.data.length;
     expect(two.xcoords.data.subarray(0, n)).toEqual(one.xcoords.data);
     expect(two.objectGuess.shape).toEqual([92, 184]);

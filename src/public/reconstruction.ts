@@ -1,0 +1,38 @@
+/**
+ * `ptychopinn/reconstruction`: from patches to images. Frames, stitching, positions, live scans, R-factors; what `reconstruct` and
+ * `reconstructStream` of the main entry are made of.
+ *
+ * @module reconstruction
+ */
+export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from '../reconstruction/frame.js';
+export {
+  type RefinedPositions,
+  type RefinementRound,
+  type RefinePositionsOptions,
+  refinePositions,
+} from '../reconstruction/positions/refinePositions.js';
+export {
+  LiveScan,
+  type LiveScanOptions,
+  liveScanFor,
+  type PatchPlacement,
+  type PatternBatch,
+  type Preview,
+  type PreviewInterval,
+  type PushedPatterns,
+  type Reconstruction,
+  type ReconstructOptions,
+  reconstructDataset,
+  streamDataset,
+} from '../reconstruction/reconstruct.js';
+export { type ReconstructionFacts, saveOutputs, writeReconstruction } from '../reconstruction/reconstructionFile.js';
+export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
+export type { Uncertainty } from '../reconstruction/spread.js';
+export {
+  PatchStitcher,
+  type StitchedImage,
+  type StitcherOptions,
+  type StitchingRule,
+} from '../reconstruction/stitch.js';
+export { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
+export { encodePng } from '../report/png.js';

@@ -1,0 +1,21 @@
+/**
+ * `ptychopinn/solvers`: iterative algorithms. `solve` gives every epoch as it comes, `runSolver` what a whole run came to.
+ *
+ * @example
+ * import { runSolver, solverOptionsSchema } from 'ptychopinn/solvers';
+ * const { image, rFactor } = await runSolver(raw, solverOptionsSchema.parse({ algorithm: 'rpie', epochs: 40 }), {});
+ *
+ * @module solvers
+ */
+export { SOLVER_ALGORITHMS, type SolverAlgorithm, type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
+export type { RefinedImage } from '../solvers/refineImage.js';
+export { type RunServices, runSolver, type SolvedImage, type SolverResult } from '../solvers/run.js';
+export type { ScanToSolve } from '../solvers/scan.js';
+export {
+  type SolverRecord,
+  type SolverSnapshot,
+  type SolverStart,
+  type SolverUpdate,
+  type SolveServices,
+  solve,
+} from '../solvers/solve.js';

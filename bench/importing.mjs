@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const rounds = Number(process.env.BENCH_ROUNDS ?? 15);
-const builds = { now: HERE, ...(process.env.PTYCHOPINN_BASE ? { base: path.resolve(process.env.PTYCHOPINN_BASE) } : {}) };
+const builds = {
+  now: HERE,
+  ...(process.env.PTYCHOPINN_BASE ? { base: path.resolve(process.env.PTYCHOPINN_BASE) } : {}),
+};
 const tell = 'const { user, system } = process.cpuUsage(); process.stderr.write(`cpu ${(user + system) / 1000}`);';
 const tasks = { nothing: () => ['-e', `process.on('exit', () => { ${tell} })`] };
 for (const [name, root] of Object.entries(builds)) {
@@ -31,4 +34,5 @@ for (let round = 0; round < rounds; round++) {
     least[name] = Math.min(least[name], cpu);
   }
 }
-for (const [name, cpu] of Object.entries(least)) console.log(`${name.padEnd(16)} ${cpu.toFixed(0).padStart(6)} ms of processor`);
+for (const [name, cpu] of Object.entries(least))
+  console.log(`${name.padEnd(16)} ${cpu.toFixed(0).padStart(6)} ms of processor`);

@@ -37,7 +37,10 @@ try {
 /** The packed files, and links to the dependencies alone. */
 function unpack(modules) {
   const packed = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: root, encoding: 'utf8' }),
+    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+      cwd: root,
+      encoding: 'utf8',
+    }),
   )[0];
   const target = path.join(modules, 'ptychopinn');
   mkdirSync(target, { recursive: true });
@@ -74,7 +77,14 @@ function compile(what, options, type, text) {
   mkdirSync(project);
   writeFileSync(path.join(project, 'package.json'), JSON.stringify({ type, private: true }));
   writeFileSync(path.join(project, 'user.ts'), text);
-  const compilerOptions = { ...options, target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, types: ['node'] };
+  const compilerOptions = {
+    ...options,
+    target: 'es2022',
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+    types: ['node'],
+  };
   writeFileSync(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['user.ts'] }));
   attempt(`compiles: ${what}`, process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
 }
@@ -110,13 +120,21 @@ export async function load(url, context, next) {
     "import { register } from 'node:module';\nregister('./hooks.mjs', import.meta.url);\nawait import('ptychopinn');\n",
   );
   execFileSync(process.execPath, ['count.mjs'], { cwd: folder });
-  const files = readFileSync(log, 'utf8').trim().split('\n').filter((url) => url.startsWith('file:'));
+  const files = readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .filter((url) => url.startsWith('file:'));
   const packageOf = (url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? 'ptychopinn';
   const packages = [...new Set(files.map(packageOf))].sort();
-  console.log(`import 'ptychopinn' loads ${files.length} modules of ${packages.length} packages: ${packages.join(', ')}`);
-  const heavy = packages.filter((name) => HEAVY.some((one) => (typeof one === 'string' ? one === name : one.test(name))));
+  console.log(
+    `import 'ptychopinn' loads ${files.length} modules of ${packages.length} packages: ${packages.join(', ')}`,
+  );
+  const heavy = packages.filter((name) =>
+    HEAVY.some((one) => (typeof one === 'string' ? one === name : one.test(name))),
+  );
   if (heavy.length > 0) fail(`these must load when they are used: ${heavy.join(', ')}`);
-  if (files.length > MOST.modules || packages.length > MOST.packages) fail(`more than ${MOST.modules} modules of ${MOST.packages} packages`);
+  if (files.length > MOST.modules || packages.length > MOST.packages)
+    fail(`more than ${MOST.modules} modules of ${MOST.packages} packages`);
 }
 
 function fail(sentence) {

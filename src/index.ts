@@ -4,7 +4,7 @@
  * `ptychopinn/data`, `/graph`, `/reconstruction`, `/solvers`, `/evaluation`, `/simulation`, `/workflows`, `/ptychodus` and `/compat`.
  *
  * @example
- * import { openScan, train, reconstruct, writeReconstruction } from 'ptychopinn';
+ * import { openScan, reconstruct, train, writeReconstruction } from 'ptychopinn';
  *
  * const raw = await openScan('scan.h5'); // any format; what looks wrong is logged or refused
  * const model = await train({ nepochs: 40 }, raw);
@@ -17,6 +17,14 @@
  * @packageDocumentation
  */
 
+// What became of it.
+export { display } from './adapters/notebook/display.js';
+// What all of them take and throw.
+export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
+export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
+export type { Services } from './core/services.js';
+export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
+export { createdBy } from './core/version.js';
 // A scan.
 export { rawDataFromArrays } from './data/arrays.js';
 export { openSurveyed as openScan } from './data/findings/survey.js';
@@ -24,31 +32,23 @@ export { inspectScan, type ScanInspection } from './data/inspect.js';
 export type { OpenDatasetOptions } from './data/options.js';
 export type { RawData } from './data/rawData.js';
 export { writeScan } from './data/scanWriter.js';
-// A network.
-export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
-export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
-// Its image of a scan.
-export { reconstruct } from './workflows/reconstruct.js';
+export type { EvaluationReport } from './evaluation/evaluationReport.js';
+export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
+export type { ScanInput } from './reconstruction/inputs.js';
 export { type ImageOptions, type ReconstructedScan, reconstructStream } from './reconstruction/pipeline.js';
+export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
 export { LiveScan, liveScanFor, type Preview } from './reconstruction/reconstruct.js';
-// An image without a network.
-export { runSolver, type SolverResult } from './solvers/run.js';
-export { type SolverUpdate, solve } from './solvers/solve.js';
-// What became of it.
-export { display } from './adapters/notebook/display.js';
 export { readReconstruction, writeReconstruction } from './reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor } from './reconstruction/rFactor.js';
-export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
-export { evaluate } from './workflows/evaluate.js';
-export type { EvaluationReport } from './evaluation/evaluationReport.js';
+export type { StitchedImage } from './reconstruction/stitch.js';
 // A scan with a known object.
 export { simulate } from './simulation/recipe.js';
 export type { SimulatedScan } from './simulation/simulateScan.js';
-// What all of them take and throw.
-export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
-export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
-export type { Services } from './core/services.js';
-export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
-export { createdBy } from './core/version.js';
-export type { ScanInput } from './reconstruction/inputs.js';
-export type { StitchedImage } from './reconstruction/stitch.js';
+// An image without a network.
+export { runSolver, type SolverResult } from './solvers/run.js';
+export { type SolverUpdate, solve } from './solvers/solve.js';
+// A network.
+export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
+export { evaluate } from './workflows/evaluate.js';
+// Its image of a scan.
+export { reconstruct } from './workflows/reconstruct.js';

@@ -41,6 +41,7 @@ export interface DeviceState {
   read(names?: readonly string[]): Promise<Record<string, Tensor>>;
   /** Replaces values; shapes must stay the same. */
   write(values: Tensors): Promise<void>;
+  /** Releases the values. */
   dispose(): Promise<void>;
 }
 
@@ -52,17 +53,22 @@ export interface Compiled {
    * @throws PtychoError GRAPH_SHAPE for a feed of another shape, ENGINE_FAILURE when the engine refuses.
    */
   run(feeds: Tensors, state?: DeviceState): Promise<Record<string, Tensor>>;
+  /** Releases the program. */
   dispose(): Promise<void>;
 }
 
+/** What may be fixed when a program is compiled. */
 export interface CompileOptions {
   /** State values that never change: built into the program, so that the engine can prepare them (inference). */
   readonly constants?: Tensors;
 }
 
+/** An engine on a device. */
 export interface Backend {
   readonly info: BackendInfo;
+  /** Makes a program ready to run. @throws PtychoError ENGINE_FAILURE */
   compile(program: Program, options?: CompileOptions): Promise<Compiled>;
+  /** Puts values on the device. */
   createState(values: Tensors): Promise<DeviceState>;
   /** Releases everything, also what was not disposed one by one. */
   dispose(): Promise<void>;

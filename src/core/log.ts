@@ -8,8 +8,11 @@
 
 /** A sink for human-readable lines. */
 export interface Logger {
+  /** What is worth knowing. */
   info(message: string): void;
+  /** What may make a result wrong or surprising. */
   warn(message: string): void;
+  /** Details; left out where nobody asks for them. */
   debug?(message: string): void;
 }
 

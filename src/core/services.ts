@@ -14,6 +14,7 @@ export interface ProvenanceEntry {
 /** Field name → entry, for every field that has a value. */
 export type Provenance = Readonly<Record<string, ProvenanceEntry>>;
 
+/** Everything is optional: a way to stop, and sinks for progress and messages. */
 export interface Services {
   /** Stops the work in a usable state. */
   readonly signal?: AbortSignal;

@@ -33,6 +33,7 @@ export interface PatternSource {
   readStored(indices: ArrayLike<number>, out: Float32Array): Promise<void>;
   /** What each pattern sums up to, where a pass over all of them has measured it (`surveyScan`). */
   readonly sums?: PatternSums;
+  /** Releases the files. */
   close(): Promise<void>;
 }
 

@@ -32,6 +32,7 @@ export interface ScanRequest {
 /** Patterns kept for a single pass after the one that measures them: 64 MiB, 4096 patterns of 64×64. */
 const ONE_PASS_BYTES = 2 ** 26;
 
+/** A scan that is grouped and measured: what a network is trained on and predicts. */
 export interface PreparedScan {
   readonly raw: RawData;
   readonly groups: Groups;

@@ -55,5 +55,6 @@ export interface RawData {
   readonly findings?: Findings;
   /** What the first full pass shall leave out. */
   readonly preparation?: { readonly minCounts: number; readonly skipUnreadable: boolean };
+  /** Releases the files. */
   close(): Promise<void>;
 }

@@ -11,7 +11,7 @@ type Image = ComplexImage<Float32Array | Float64Array>;
 /** A ring with less of an image's power than this share of the whole holds rounding only. */
 const EMPTY_SHARE = 1e-26;
 
-/** How {@link ringCorrelation} treats what is outside the plain definition. */
+/** How `ringCorrelation` treats what is outside the plain definition. */
 export interface RingOptions {
   /** Value of a ring that is empty of light in either image; default 0. The published tools have NaN there. */
   readonly empty?: number;
@@ -78,7 +78,7 @@ export function ringCorrelation(a: Image, b: Image, options: RingOptions = {}): 
   return { curve, pixels, side_px: side };
 }
 
-/** The curve of {@link ringCorrelation} alone; 0 where a ring is empty of light. @throws PtychoError DATASET_SHAPE */
+/** The curve of `ringCorrelation` alone; 0 where a ring is empty of light. @throws PtychoError DATASET_SHAPE */
 export function fourierRingCorrelation(a: Image, b: Image): Float64Array {
   return ringCorrelation(a, b).curve;
 }

@@ -80,6 +80,7 @@ export class NpzFile {
     this.keys = [...zip.members.keys()].filter((name) => name.endsWith('.npy')).map((name) => name.slice(0, -4));
   }
 
+  /** True when the archive holds an array of this name. */
   has(key: string): boolean {
     return this.zip.members.has(`${key}.npy`);
   }

@@ -93,36 +93,61 @@ function binary<O extends BinaryOp>(op: O, a: Operand, b: Operand, label?: strin
   if (!shape) fail(op, [x, y], label, 'the shapes cannot be broadcast together');
   return node<BinaryOp>(op, [x, y], {}, shape, label) as GraphNode<O>;
 }
+/** a + b, shapes broadcast. */
 export const add = (a: Operand, b: Operand, label?: string) => binary('add', a, b, label);
+/** a − b, shapes broadcast. */
 export const sub = (a: Operand, b: Operand, label?: string) => binary('sub', a, b, label);
+/** a · b, shapes broadcast. */
 export const mul = (a: Operand, b: Operand, label?: string) => binary('mul', a, b, label);
+/** a / b, shapes broadcast. */
 export const div = (a: Operand, b: Operand, label?: string) => binary('div', a, b, label);
+/** 1 where a = b, else 0, shapes broadcast. */
 export const equal = (a: Operand, b: Operand, label?: string) => binary('equal', a, b, label);
 
 const unary =
   <O extends UnaryOp>(op: O) =>
   (x: GraphNode, label?: string): GraphNode<O> =>
     node<UnaryOp>(op, [x], {}, x.shape, label) as GraphNode<O>;
+/** −x. */
 export const neg = unary('neg');
+/** |x|. */
 export const abs = unary('abs');
+/** The sign of x: −1, 0 or 1. */
 export const sign = unary('sign');
+/** eˣ. */
 export const exp = unary('exp');
+/** The natural logarithm. */
 export const log = unary('log');
+/** √x. */
 export const sqrt = unary('sqrt');
+/** x². */
 export const square = unary('square');
+/** sin x, radians. */
 export const sin = unary('sin');
+/** cos x, radians. */
 export const cos = unary('cos');
+/** 1 / (1 + e⁻ˣ). */
 export const sigmoid = unary('sigmoid');
+/** tanh x. */
 export const tanh = unary('tanh');
+/** arctan x, radians. */
 export const atan = unary('atan');
+/** max(x, 0). */
 export const relu = unary('relu');
+/** x · sigmoid x, also called swish. */
 export const silu = unary('silu');
+/** log(1 + eˣ). */
 export const softplus = unary('softplus');
+/** max(0, 1 − |x|), the weights of linear interpolation. */
 export const hat = unary('hat');
+/** 1 where x > 0, ½ where x = 0, else 0. */
 export const step = unary('step');
 
+/** The larger of x and a constant. */
 export const maximum = (x: GraphNode, value: number, label?: string) => node('maximum', [x], { value }, x.shape, label);
+/** The smaller of x and a constant. */
 export const minimum = (x: GraphNode, value: number, label?: string) => node('minimum', [x], { value }, x.shape, label);
+/** 1 where x is greater than a constant, else 0. */
 export const greater = (x: GraphNode, value: number, label?: string) => node('greater', [x], { value }, x.shape, label);
 
 /** The gradient of relu from its result: dy where y > 0, else 0. */
@@ -160,12 +185,14 @@ export function transposeLast(x: GraphNode, label?: string): GraphNode<'transpos
   return transpose(x, perm, label);
 }
 
+/** The same values in another shape. */
 export function reshape(x: GraphNode, shape: Shape, label?: string): GraphNode {
   if (sizeOf(x.shape) !== sizeOf(shape))
     fail('reshape', [x], label, `${formatShape(shape)} holds another number of values`);
   return sameShape(x.shape, shape) ? x : node('reshape', [x], { shape }, shape, label);
 }
 
+/** Joins arrays along an axis; the other axes must agree. */
 export function concat(xs: readonly GraphNode[], axis: number, label?: string): GraphNode {
   if (xs.length === 0) fail('concat', xs, label, 'there is nothing to join');
   if (xs.length === 1) return xs[0];
@@ -199,6 +226,7 @@ export function sliceAxis(x: GraphNode, axis: number, start: number, size: numbe
   );
 }
 
+/** Zeros before and after, per axis. */
 export function pad(x: GraphNode, before: readonly number[], after: readonly number[], label?: string): GraphNode {
   const ok =
     before.length === x.shape.length && after.length === x.shape.length && [...before, ...after].every((p) => p >= 0);
@@ -208,6 +236,7 @@ export function pad(x: GraphNode, before: readonly number[], after: readonly num
   return node('pad', [x], { before, after }, shape, label);
 }
 
+/** Repeats values along axes of length 1, as NumPy does. */
 export function broadcast(x: GraphNode, shape: Shape, label?: string): GraphNode {
   const to = broadcastShape(x.shape, shape);
   if (!to || !sameShape(to, shape)) fail('broadcast', [x], label, `it cannot be broadcast to ${formatShape(shape)}`);
@@ -268,6 +297,7 @@ function checkBias(op: OpName, bias: GraphNode | undefined, w: GraphNode, operan
   if (bias && !sameShape(bias.shape, [w.shape[0]])) fail(op, operands, label, `the bias must be (${w.shape[0]},)`);
 }
 
+/** Correlates images [B, in, H, W] with a kernel [out, in, k, k], padded with zeros to the same size; `bias` is (out,). */
 export function conv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: string): GraphNode<'conv2d'> {
   const operands = bias ? [x, w, bias] : [x, w];
   checkImage('conv2d', x, operands, label);
@@ -278,6 +308,7 @@ export function conv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: str
   return node('conv2d', operands, {}, [x.shape[0], w.shape[0], x.shape[2], x.shape[3]], label);
 }
 
+/** The adjoint of {@link conv2d} by its image. */
 export function conv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): GraphNode<'conv2dInputGrad'> {
   checkImage('conv2dInputGrad', dy, [dy, w], label);
   checkKernel('conv2dInputGrad', w, [dy, w], label);
@@ -285,6 +316,7 @@ export function conv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): Gr
   return node('conv2dInputGrad', [dy, w], {}, [dy.shape[0], w.shape[1], dy.shape[2], dy.shape[3]], label);
 }
 
+/** The adjoint of {@link conv2d} by its kernel, whose side is `kernel`. */
 export function conv2dFilterGrad(
   x: GraphNode,
   dy: GraphNode,
@@ -298,6 +330,7 @@ export function conv2dFilterGrad(
   return node('conv2dFilterGrad', [x, dy], { kernel }, [dy.shape[1], x.shape[1], kernel, kernel], label);
 }
 
+/** Doubles the sides of images by repeating pixels, then correlates with a kernel [out, in, 3, 3]. */
 export function upConv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: string): GraphNode<'upConv2d'> {
   const operands = bias ? [x, w, bias] : [x, w];
   checkImage('upConv2d', x, operands, label);
@@ -308,6 +341,7 @@ export function upConv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: s
   return node('upConv2d', operands, {}, [x.shape[0], w.shape[0], 2 * x.shape[2], 2 * x.shape[3]], label);
 }
 
+/** The adjoint of {@link upConv2d} by its image. */
 export function upConv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): GraphNode<'upConv2dInputGrad'> {
   checkImage('upConv2dInputGrad', dy, [dy, w], label);
   checkKernel('upConv2dInputGrad', w, [dy, w], label, true);
@@ -317,6 +351,7 @@ export function upConv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): 
   return node('upConv2dInputGrad', [dy, w], {}, [dy.shape[0], w.shape[1], dy.shape[2] / 2, dy.shape[3] / 2], label);
 }
 
+/** The adjoint of {@link upConv2d} by its kernel. */
 export function upConv2dFilterGrad(x: GraphNode, dy: GraphNode, label?: string): GraphNode<'upConv2dFilterGrad'> {
   checkImage('upConv2dFilterGrad', x, [x, dy], label);
   checkImage('upConv2dFilterGrad', dy, [x, dy], label);
@@ -325,12 +360,14 @@ export function upConv2dFilterGrad(x: GraphNode, dy: GraphNode, label?: string):
   return node('upConv2dFilterGrad', [x, dy], {}, [dy.shape[1], x.shape[1], 3, 3], label);
 }
 
+/** The largest of every 2×2 pixels; sides must be even. */
 export function maxPool2(x: GraphNode, label?: string): GraphNode<'maxPool2'> {
   checkImage('maxPool2', x, [x], label);
   if (x.shape[2] % 2 || x.shape[3] % 2) fail('maxPool2', [x], label, 'the sides must be even');
   return node('maxPool2', [x], {}, [x.shape[0], x.shape[1], x.shape[2] / 2, x.shape[3] / 2], label);
 }
 
+/** The gradient of {@link maxPool2} from its image, its result and the gradient by that. */
 export function maxPool2Grad(x: GraphNode, y: GraphNode, dy: GraphNode, label?: string): GraphNode<'maxPool2Grad'> {
   if (!sameShape(y.shape, dy.shape)) fail('maxPool2Grad', [x, y, dy], label, 'result and gradient differ');
   const halved = x.shape.map((d, i) => (i < 2 ? d : d / 2));
@@ -339,11 +376,13 @@ export function maxPool2Grad(x: GraphNode, y: GraphNode, dy: GraphNode, label?: 
   return node('maxPool2Grad', [x, y, dy], {}, x.shape, label);
 }
 
+/** Doubles the sides of images by repeating pixels. */
 export function upsampleNearest2(x: GraphNode, label?: string): GraphNode<'upsampleNearest2'> {
   checkImage('upsampleNearest2', x, [x], label);
   return node('upsampleNearest2', [x], {}, [x.shape[0], x.shape[1], 2 * x.shape[2], 2 * x.shape[3]], label);
 }
 
+/** The adjoint of {@link upsampleNearest2}: sums of 2×2 pixels. */
 export function upsampleNearest2Grad(dy: GraphNode, label?: string): GraphNode<'upsampleNearest2Grad'> {
   checkImage('upsampleNearest2Grad', dy, [dy], label);
   if (dy.shape[2] % 2 || dy.shape[3] % 2) fail('upsampleNearest2Grad', [dy], label, 'the sides must be even');

@@ -8,6 +8,7 @@ import { PtychoError } from '../core/errors.js';
 import { formatShape, sameShape } from '../core/tensor.js';
 import { type GraphNode, isOp, topologicalOrder } from './node.js';
 
+/** A program: made by {@link defineProgram}, run by any engine. */
 export interface Program {
   readonly name: string;
   /** Fed at every run, by name. */

@@ -19,6 +19,7 @@ export type ScaleContract = 'counts_v1' | 'ci_intensity_v2';
 /** Units of the patterns; see `specs/data.md`. */
 export type ScaleDomain = 'normalized_amplitude' | 'count_amplitude' | 'count_intensity';
 
+/** The scales between data, probe and network; see specs/data.md. */
 export interface PhysicsScale {
   /** √counts per unit of normalised amplitude X. */
   readonly intensityScale: number;

@@ -57,7 +57,7 @@ export interface Bundle {
   readonly scale: ScaleRecord;
   readonly statistics: BundleStatistics;
   readonly training: TrainingSummary;
-  /** Only where the model was trained elsewhere; `training` is then {@link TRAINED_ELSEWHERE}. */
+  /** Only where the model was trained elsewhere; `training` is then `TRAINED_ELSEWHERE`. */
   readonly imported?: ImportedFrom;
   readonly history: readonly HistoryRow[];
   /** (N, N) or incoherent modes (P, N, N), √count units: with it λ = Σ_p |F(P_p·O)Fᵀ|² is in counts. */

@@ -79,7 +79,7 @@ export function isMlflowUri(path: string): boolean {
 export interface MlflowAccess {
   /** Address of the server; null: `MLFLOW_TRACKING_URI`. */
   readonly mlflowTrackingUri?: string | null;
-  /** As {@link MlflowOptions.allowFile}. */
+  /** As `MlflowOptions.allowFile`. */
   readonly mlflowAllowFile?: string | null;
 }
 

@@ -9,9 +9,9 @@
  */
 export { alignComplex, relativeObjectError } from '../evaluation/align.js';
 export { type CheckOptions, checkReconstruction, type ReconstructionCheck } from '../evaluation/checks.js';
+export { alignForEvaluation, cutToCommonFrame } from '../evaluation/commonFrame.js';
 export type { ComparedImage } from '../evaluation/comparison/compared.js';
 export type { Floor, Measured } from '../evaluation/comparison/measure.js';
-export { alignForEvaluation, cutToCommonFrame } from '../evaluation/commonFrame.js';
 export {
   bothFamilies,
   type MetricFloors,

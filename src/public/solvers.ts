@@ -7,7 +7,12 @@
  *
  * @module solvers
  */
-export { SOLVER_ALGORITHMS, type SolverAlgorithm, type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
+export {
+  SOLVER_ALGORITHMS,
+  type SolverAlgorithm,
+  type SolverOptions,
+  solverOptionsSchema,
+} from '../config/schemas/solver.js';
 export type { RefinedImage } from '../solvers/refineImage.js';
 export { type RunServices, runSolver, type SolvedImage, type SolverResult } from '../solvers/run.js';
 export type { ScanToSolve } from '../solvers/scan.js';

@@ -54,7 +54,7 @@ export interface PushedPatterns {
 
 /**
  * A live scan for a model: normalised as the model was trained, with groups that fit its canvas.
- * @param options `inputScale` for another exposure than that of training, see {@link LiveScanOptions}
+ * @param options `inputScale` for another exposure than that of training, see `LiveScanOptions`
  * @throws PtychoError DATASET_UNITS for normalised amplitudes where the model needs counts
  */
 export function liveScanFor(

@@ -204,7 +204,7 @@ export async function reconstructPrepared<R extends Refinement>(
 /**
  * The image as it grows; the last preview is the result. A {@link LiveScan} (`liveScanFor(model, …)`) takes patterns while it
  * runs. Leaving the loop ends the work.
- * @throws PtychoError as {@link reconstructWith}
+ * @throws PtychoError as `reconstruct`
  */
 export async function* reconstructStream(
   model: PtychoModel,

@@ -36,7 +36,7 @@ export interface SolverResult extends SolvedImage {
   readonly measured: boolean;
   readonly snapshot: SolverSnapshot;
   readonly engine: string;
-  /** Epochs of this run and how long they took, without reading the patterns and what {@link RunServices.onEpoch} does. */
+  /** Epochs of this run and how long they took, without reading the patterns and what `RunServices.onEpoch` does. */
   readonly epochsDone: number;
   readonly seconds: number;
   readonly cancelled: boolean;

@@ -73,6 +73,7 @@ export interface SolverUpdate extends SolverRecord {
   readonly history: readonly SolverRecord[];
   /** What computes. */
   readonly engine: string;
+  /** The object as it stands, copied. */
   object(): { readonly image: ComplexImage; readonly frame: Frame };
   /** Light that fell on each pixel of the object over the scan, 1 at the brightest; 0 where below 1 %. */
   coverage(): Tensor;
@@ -82,6 +83,7 @@ export interface SolverUpdate extends SolverRecord {
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Loss and R of all patterns as things stand; one more pass. */
   measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
+  /** All that the run needs to continue from here, copied. */
   snapshot(): SolverSnapshot;
 }
 

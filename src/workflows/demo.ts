@@ -22,6 +22,7 @@ import { inferWorkflow } from './infer.js';
 import { simulate, writeSimulatedScan } from './simulate.js';
 import { type Services, trainWorkflow } from './train.js';
 
+/** How the demonstration runs. */
 export interface DemoOptions {
   readonly outputDir: string;
   readonly seed?: number;
@@ -33,6 +34,7 @@ export interface DemoOptions {
   readonly overwrite?: boolean;
 }
 
+/** What the demonstration came to. */
 export interface DemoSummary {
   readonly metrics: Readonly<Record<string, number>>;
   readonly seconds: number;

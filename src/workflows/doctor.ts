@@ -32,6 +32,7 @@ export interface EngineFinding {
   readonly reason?: string;
 }
 
+/** What works on this machine, and what does not. */
 export interface Examination {
   readonly ptychopinn: string;
   readonly node: string;

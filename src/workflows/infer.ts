@@ -50,6 +50,7 @@ export interface InferStage {
   readonly patternsPerSecond: number;
 }
 
+/** What an inference came to. */
 export interface InferSummary {
   readonly stages: readonly InferStage[];
   readonly patterns: number;

@@ -35,7 +35,7 @@ let shown = 0;
  * In a Jupyter kernel for TypeScript (tslab) the picture appears below the cell. Elsewhere it becomes a file in the folder that
  * the environment's `PTYCHOPINN_DISPLAY` names (`display` where it names none), and a line is printed.
  * @returns the file that was written, if any
- * @throws PtychoError as {@link drawFigure}; OUTPUT_UNWRITABLE
+ * @throws PtychoError as `drawFigure`; OUTPUT_UNWRITABLE
  */
 export function display(what: Displayable, options: DisplayOptions = {}): string | undefined {
   const png = encodePng(drawFigure(what, options));

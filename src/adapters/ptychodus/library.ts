@@ -69,6 +69,7 @@ export class PtychoPinnReconstructorLibrary implements ReconstructorLibrary {
     );
   }
 
+  /** All reconstructors, networks first. */
   [Symbol.iterator](): IterableIterator<HostReconstructor> {
     return [...this.networks, ...this.solvers].values();
   }
@@ -99,10 +100,13 @@ export interface ReconstructorLibraries {
    * @throws PtychoError CONFIG_INVALID for any other name
    */
   find(name: NetworkName): PtychoPinnReconstructor;
+  /** A solver by its name, in any case. */
   find(name: SolverName): SolverReconstructor;
+  /** Any reconstructor by its name, in any case. @throws PtychoError USAGE for an unknown name */
   find(name: string): HostReconstructor;
   /** The same with its library and names. @throws PtychoError CONFIG_INVALID */
   entry(name: string): RegisteredReconstructor;
+  /** Releases the engines of all reconstructors. */
   dispose(): Promise<void>;
 }
 

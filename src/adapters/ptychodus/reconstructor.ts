@@ -78,6 +78,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
     return GOAL;
   }
 
+  /** True when a model is open. */
   isModelLoaded(): boolean {
     return this.#held.current !== undefined;
   }
@@ -129,7 +130,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
 
   /**
    * Reconstructs with the model that is open, or with that of the setting `ModelPath`. Outputs are previews; the last one is the
-   * result. Aborting the signal ends with an output of what was done, whose result is {@link RESULT_CANCELLED}.
+   * result. Aborting the signal ends with an output of what was done, whose result is `RESULT_CANCELLED`.
    * @throws PtychoError USAGE without a model, and those of input, engine and data
    */
   async *reconstruct(input: ReconstructInput): AsyncGenerator<ReconstructOutput, void, void> {

@@ -69,7 +69,7 @@ export class SolverReconstructor implements Reconstructor {
 
   /**
    * Solves with the settings `PtychoPINNSolver`. Outputs are previews, of whole epochs; the last one is the result. Aborting the
-   * signal ends with the last whole epoch, whose result is {@link RESULT_CANCELLED}.
+   * signal ends with the last whole epoch, whose result is `RESULT_CANCELLED`.
    * @throws PtychoError those of the input, CONFIG_INVALID for settings that no solver can have, SOLVER_FAILED when it diverges
    */
   async *reconstruct(input: ReconstructInput): AsyncGenerator<ReconstructOutput, void, void> {

@@ -53,6 +53,7 @@ export interface Reconstructor {
   readonly isTrainable: boolean;
   /** Steps of `progress` until the end; 0 where that is not known. */
   progressGoal(): number;
+  /** Previews as they come; the last one is the result. */
   reconstruct(input: ReconstructInput): AsyncIterable<ReconstructOutput>;
 }
 
@@ -70,6 +71,7 @@ export interface ModelInfo {
 /** A reconstructor that learns. */
 export interface TrainableReconstructor extends Reconstructor {
   readonly isTrainable: true;
+  /** True when a model is open. */
   isModelLoaded(): boolean;
   /** What is known of the model that is open; undefined where none is. */
   readonly modelInfo: ModelInfo | undefined;
@@ -77,11 +79,15 @@ export interface TrainableReconstructor extends Reconstructor {
   readonly modelFileFilter: string;
   readonly modelFileExtension: string;
   readonly trainingDataFileFilter: string;
+  /** Opens a bundle; a model that was open before is let go of. */
   openModel(path: string): Promise<ModelInfo>;
   /** The same under the newer host's name. */
   loadModelFromFile(path: string): Promise<ModelInfo>;
+  /** Writes the open model as a bundle. */
   saveModel(path: string): Promise<void>;
+  /** Writes patterns and product as a scan to train on. */
   exportTrainingData(path: string, input: ReconstructInput): Promise<void>;
+  /** The folder that training data belong in. */
   trainingDataPath(): string;
   /** Trains on `train_data.npz` (and `test_data.npz`) of a folder; the model is opened and saved in `outputDir` at the end. */
   train(inputDir: string, outputDir?: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<TrainOutput>;

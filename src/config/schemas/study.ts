@@ -107,7 +107,7 @@ export const studyConfigSchema = z.strictObject({
   execution: block.default({}),
 });
 
-/** See {@link studyConfigSchema}. */
+/** See `studyConfigSchema`. */
 export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 
 /** What the command takes besides the file of the study. */

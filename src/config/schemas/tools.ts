@@ -123,7 +123,7 @@ export type SplitConfig = WithData<typeof splitConfigSchema>;
 export type OrientConfig = WithData<typeof orientConfigSchema>;
 /** See {@link labelConfigSchema}. */
 export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
-/** See {@link demoConfigSchema}. */
+/** See `demoConfigSchema`. */
 export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
 
 /** A scan, or what `infer` made of one, as a product. */

@@ -154,30 +154,37 @@ export class ParameterGroup implements Iterable<Parameter> {
     private readonly changed: (parameter: Parameter) => void,
   ) {}
 
+  /** A parameter that holds a text. */
   createString(name: string, fallback: string, aliases?: readonly Alias[]): Parameter<string> {
     return this.#add(new Parameter(this.name, name, 'string', fallback, {}, aliases));
   }
 
+  /** A parameter that holds a path. */
   createPath(name: string, fallback: string, aliases?: readonly Alias[]): Parameter<string> {
     return this.#add(new Parameter(this.name, name, 'path', fallback, {}, aliases));
   }
 
+  /** A parameter that is true or false. */
   createBoolean(name: string, fallback: boolean, aliases?: readonly Alias[]): Parameter<boolean> {
     return this.#add(new Parameter(this.name, name, 'boolean', fallback, {}, aliases));
   }
 
+  /** A parameter that holds a whole number within bounds. */
   createInteger(name: string, fallback: number, bounds: Bounds = {}, aliases?: readonly Alias[]): Parameter<number> {
     return this.#add(new Parameter(this.name, name, 'integer', fallback, bounds, aliases));
   }
 
+  /** A parameter that holds a number within bounds. */
   createReal(name: string, fallback: number, bounds: Bounds = {}, aliases?: readonly Alias[]): Parameter<number> {
     return this.#add(new Parameter(this.name, name, 'real', fallback, bounds, aliases));
   }
 
+  /** The parameter of this name; undefined where there is none. */
   get(name: string): Parameter | undefined {
     return this.#parameters.get(name);
   }
 
+  /** All parameters, in the order in which they were created. */
   [Symbol.iterator](): IterableIterator<Parameter> {
     return this.#parameters.values();
   }
@@ -213,6 +220,7 @@ export class SettingsRegistry implements Iterable<ParameterGroup> {
   /** Sections of the file that are somebody else's; they are written back. */
   #foreign = new Map<string, ReadonlyMap<string, string>>();
 
+  /** Adds a group. @throws PtychoError USAGE for a name that is taken */
   createGroup(name: string): ParameterGroup {
     if (this.#groups.has(name)) throw taken(`group ${name}`);
     const group = new ParameterGroup(name, (parameter) => {
@@ -222,14 +230,17 @@ export class SettingsRegistry implements Iterable<ParameterGroup> {
     return group;
   }
 
+  /** The group of this name; undefined where there is none. */
   group(name: string): ParameterGroup | undefined {
     return this.#groups.get(name);
   }
 
+  /** A parameter by the names of its group and its own; undefined where there is none. */
   parameter(group: string, name: string): Parameter | undefined {
     return this.#groups.get(group)?.get(name);
   }
 
+  /** All groups, in the order in which they were created. */
   [Symbol.iterator](): IterableIterator<ParameterGroup> {
     return this.#groups.values();
   }

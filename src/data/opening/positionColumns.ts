@@ -95,10 +95,7 @@ export function readTitles(titles: readonly string[], path: string): ColumnRoles
     new PtychoError(
       code,
       `${path} has the titles ${titles.map((title) => `"${title.slice(0, 40)}"`).join(', ')}, ${what}.`,
-      {
-        path,
-        found: titles,
-      },
+      { path, found: titles },
     );
   const parts = titles.map(partsOf);
   const axes = parts.map(({ words }) => axisOf(words));

@@ -115,10 +115,7 @@ class NpzScan {
         'DATASET_SHAPE',
         npz.origin('indexes'),
         `has ${indexes.length} values for ${frames.count} patterns.`,
-        {
-          found: indexes.length,
-          expected: frames.count,
-        },
+        { found: indexes.length, expected: frames.count },
       );
     }
     const rows = pair(indexes, npz.origin('indexes'), product, this.notes);

@@ -126,10 +126,7 @@ export function readIndexes(file: Hdf5File, count: number, notes: string[]): Num
     'DATASET_SHAPE',
     file.origin('/indexes'),
     `has ${data.length} values for ${count} patterns; there must be one for each.`,
-    {
-      found: data.length,
-      expected: count,
-    },
+    { found: data.length, expected: count },
   );
 }
 

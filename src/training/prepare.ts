@@ -10,12 +10,13 @@ import { LegacyRng } from '../core/rng.js';
 import type { Provenance, Services } from '../core/services.js';
 import { sizeOf } from '../core/tensor.js';
 import { counted } from '../core/words.js';
+import { findLabels, type LabelSource } from '../data/labels.js';
 import { checkMetadata, configurationValues } from '../data/metadata.js';
 import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
-import { PtychoNetwork } from '../model/network.js';
-import { recordOfScale } from '../model/scale.js';
-import { labelsFor, networkOfScan, withLabels } from '../reconstruction/networkSpec.js';
+import { needsLabels, PtychoNetwork } from '../model/network.js';
+import { type PhysicsScale, physicsScale, recordOfScale, requireCounts } from '../model/scale.js';
+import { networkSpec } from '../reconstruction/networkSpec.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
 import { monitorOf } from './judge.js';
 import type { TrainPart } from './programs.js';
@@ -130,4 +131,92 @@ const USUAL_POSITION_ERROR_PX = 3;
 function positionMargin({ position_trainable, position_step_limit_px, model }: TrainingConfig): number {
   if (!position_trainable || model.gridsize === 1) return 0;
   return Math.ceil(2 * (position_step_limit_px ?? USUAL_POSITION_ERROR_PX));
+}
+
+/**
+ * The labels that a configuration needs of a scan; undefined when it needs none.
+ * @throws PtychoError DATASET_KEY_MISSING (guard DATA-SUP-001) where it needs them and the scan has none.
+ */
+async function labelsFor(
+  config: Pick<TrainingConfig, 'realspace_weight' | 'realspace_mae_weight' | 'model'>,
+  raw: RawData,
+  logger?: Logger,
+): Promise<LabelSource | undefined> {
+  if (!needsLabels({ ...config, config: config.model })) return undefined;
+  const labels = await findLabels(raw);
+  logger?.info(
+    `Known patches: ${labels.origin}; their mean phase of ${labels.meanPhase.toPrecision(3)} rad is left out${labels.knownShare < 1 ? `; ${(100 * labels.knownShare).toFixed(1)} % of their pixels are known, and only those count` : ''}.`,
+  );
+  return labels;
+}
+
+/** A scan whose batches have known patches. */
+function withLabels(scan: PreparedScan, labels: LabelSource | undefined): PreparedScan {
+  return labels ? { ...scan, dataset: scan.dataset.withLabels(labels) } : scan;
+}
+
+/**
+ * The network for training on a scan.
+ * @throws PtychoError DATASET_KEY_MISSING without a probe, DATASET_UNITS where the scale contract needs counts and a scan has
+ * none, and those of {@link physicsScale}.
+ */
+function networkOfScan(
+  config: TrainingConfig,
+  { raw, statistics, dataset }: PreparedScan,
+  test: PreparedScan | undefined,
+  logger: Logger,
+): PtychoNetwork {
+  if (!raw.probeGuess) {
+    throw new PtychoError(
+      'DATASET_KEY_MISSING',
+      `${raw.source} holds no probeGuess: add it to the file, give one with --probe FILE[:key], or have one guessed from the patterns with --probe auto.`,
+      {
+        key: 'probeGuess',
+        path: raw.source,
+      },
+    );
+  }
+  if (config.scale_contract_version === 'ci_intensity_v2') {
+    for (const part of [raw, ...(test ? [test.raw] : [])]) requireCounts(part.domain, part.source);
+  }
+  const scale = physicsScale(config.model, {
+    probe: raw.probeGuess,
+    meanPower: statistics.meanPower,
+    domain: raw.domain,
+    nphotons: config.nphotons,
+    illuminatedPower: dataset.labels?.illuminatedPower,
+    contract: config.scale_contract_version,
+    intensity: { meanSquaredSum: statistics.meanSquaredIntensity, mean: statistics.meanCountsPerPixel },
+  });
+  describeProbe(scale, dataset.labels !== undefined, logger);
+  return new PtychoNetwork(
+    networkSpec(config, {
+      scale,
+      canvasSide_px: Math.max(dataset.canvasSide_px, test?.dataset.canvasSide_px ?? 0),
+      meanAmplitude: statistics.meanAmplitude,
+      badPixels: eitherBad(raw.badPixels, test?.raw.badPixels),
+      labelShare: labelShareOf(dataset.labels, test?.dataset.labels),
+    }),
+  );
+}
+
+/** One program serves both scans, so that it looks for unknown pixels where either has such. */
+function labelShareOf(train: LabelSource | undefined, test: LabelSource | undefined): number | undefined {
+  return train && Math.min(train.knownShare, test?.knownShare ?? 1) < 1 ? train.knownShare : undefined;
+}
+
+function describeProbe({ probeFactor, meanCounts }: PhysicsScale, labelled: boolean, logger: Logger): void {
+  if (probeFactor === 1) return;
+  const [factor, photons] = [probeFactor.toPrecision(4), meanCounts.toPrecision(4)];
+  logger.info(
+    labelled
+      ? `The probe was scaled by ${factor}, so that the known patches explain the mean of ${photons} photons per pattern.`
+      : `The probe's power does not fit the counts, so it was scaled by ${factor} to the mean of ${photons} photons per pattern; the object's amplitude is then about 1.`,
+  );
+}
+
+/** A pixel that one of the scans cannot use is used for neither. */
+function eitherBad(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a.map((bad, i) => bad | b[i]);
 }

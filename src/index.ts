@@ -27,7 +27,7 @@ export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from '.
 export { createdBy } from './core/version.js';
 // A scan.
 export { rawDataFromArrays } from './data/arrays.js';
-export { openSurveyed as openScan } from './data/findings/survey.js';
+export { openScan } from './data/findings/survey.js';
 export { inspectScan, type ScanInspection } from './data/inspect.js';
 export type { OpenDatasetOptions } from './data/options.js';
 export type { RawData } from './data/rawData.js';

@@ -4,7 +4,7 @@ import type { DataConfig } from '../config/schemas/data.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { DiffractionDataset } from './dataset.js';
-import { openSurveyed } from './findings/survey.js';
+import { openScan } from './findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
 import { cachedGroups } from './grouping/groupingCache.js';
 import { groupedStatistics, type PatternStatistics } from './normalise.js';
@@ -50,23 +50,23 @@ export function openOptions(request: OpenRequest, { logger }: Pick<Services, 'lo
   return { ...data, probe, measurement_domain, n_subsample, subsample_seed, logger };
 }
 
-/** Opens a tool's scan, every pattern of which is looked at. @throws PtychoError as `openSurveyed` */
+/** Opens a tool's scan, every pattern of which is looked at. @throws PtychoError as `openScan` */
 export function openTool(path: string, request: OpenRequest, services: Services): Promise<RawData> {
-  return openSurveyed(path, openOptions(request, services), { keepBytes: ONE_PASS_BYTES, signal: services.signal });
+  return openScan(path, openOptions(request, services), { keepBytes: ONE_PASS_BYTES, signal: services.signal });
 }
 
 /**
  * Opens a scan as a request describes it, and looks at every pattern.
  * @param pass as for {@link prepareScan}
  */
-export function openScan(
+export function openRequestedScan(
   path: string,
   request: ScanRequest,
   logger?: Logger,
   pass: { readonly once?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<RawData> {
   const options = openOptions({ ...request, subsample_seed: request.subsample_seed ?? request.seed }, { logger });
-  return openSurveyed(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
+  return openScan(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
 import { probeDiameter } from '../physics/probe.js';
-import { openSurveyed } from './findings/survey.js';
+import { openScan } from './findings/survey.js';
 import { openOptions, openTool } from './preparedScan.js';
 import type { RawData } from './rawData.js';
 import { type ExtraArrays, readExtraArrays, writeScan } from './scanWriter.js';
@@ -40,7 +40,7 @@ export async function convertScan(
 ): Promise<ConversionSummary> {
   // A wrong declaration in the file can be corrected here, and only here.
   // Values are copied as stored, of which nothing is kept from the first pass.
-  const raw = await openSurveyed(
+  const raw = await openScan(
     input,
     { ...openOptions(config, services), redeclare: true },
     { keepBytes: 0, signal: services.signal },

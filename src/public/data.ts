@@ -14,7 +14,7 @@ export { LegacyRng } from '../core/rng.js';
 export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from '../core/tensor.js';
 export { fromNdarray, rawDataFromArrays, toNdarray } from '../data/arrays.js';
 export { type DatasetBatch, DiffractionDataset } from '../data/dataset.js';
-export { openSurveyed as openScan, surveyScan } from '../data/findings/survey.js';
+export { openScan, surveyScan } from '../data/findings/survey.js';
 export { type GroupingOptions, type Groups, groupScan } from '../data/grouping/grouping.js';
 export { cachedGroups } from '../data/grouping/groupingCache.js';
 export { inspectScan, type ScanInspection } from '../data/inspect.js';

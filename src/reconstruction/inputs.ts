@@ -7,7 +7,7 @@ import { resolveConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import { surveyScan } from '../data/findings/survey.js';
-import { openScan, type ScanRequest } from '../data/preparedScan.js';
+import { openRequestedScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 
 /** A scan: a file of any format that can be read, or one that is open. */
@@ -52,7 +52,7 @@ export async function withScan<T>(
   work: (raw: RawData) => Promise<T>,
 ): Promise<T> {
   if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger }));
-  const raw = await openScan(input, request, logger);
+  const raw = await openRequestedScan(input, request, logger);
   try {
     return await work(raw);
   } finally {

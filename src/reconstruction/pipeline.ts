@@ -10,7 +10,7 @@ import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { surveyScan } from '../data/findings/survey.js';
-import { openScan, type PreparedScan } from '../data/preparedScan.js';
+import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import { completeConfig, type ScanInput } from './inputs.js';
@@ -265,7 +265,7 @@ async function openFor(
   { logger }: ImageOptions,
 ): Promise<{ readonly scan: RawData | PreparedScan; close(): Promise<void> }> {
   if (typeof data !== 'string') return { scan: data, close: async () => {} };
-  const scan = await openScan(data, config, logger, { once: true });
+  const scan = await openRequestedScan(data, config, logger, { once: true });
   return { scan, close: () => scan.close() };
 }
 

@@ -13,7 +13,7 @@ import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solve
 import type { StudyConfig } from '../config/schemas/study.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
-import { openSurveyed } from '../data/findings/survey.js';
+import { openScan } from '../data/findings/survey.js';
 import { openNpz, writeNpz } from '../formats/npz.js';
 import { copyToPlace } from '../formats/replaceFile.js';
 import { reconstructionArrays } from '../reconstruction/reconstructionFile.js';
@@ -130,7 +130,7 @@ const solverArm: ArmSource = {
 
 async function solveTo(job: ArmJob, options: SolverOptions, services: Services): Promise<Record<string, unknown>> {
   const { logger, signal, onProgress } = services;
-  const raw = await openSurveyed(job.scanFile, { logger });
+  const raw = await openScan(job.scanFile, { logger });
   try {
     const solved = await runSolver(raw, options, { logger, signal, onProgress });
     if (solved.cancelled)

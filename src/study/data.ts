@@ -7,7 +7,7 @@ import { convertConfigSchema, splitConfigSchema } from '../config/schemas/tools.
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
-import { openSurveyed } from '../data/findings/survey.js';
+import { openScan } from '../data/findings/survey.js';
 import { splitFileSpec } from '../data/opening/files.js';
 import type { RawData } from '../data/rawData.js';
 import { convertScan, splitScan } from '../data/rewriteScan.js';
@@ -185,7 +185,7 @@ export function overlapStep(study: Study, dose: number, view: string, gridsize: 
 }
 
 async function withScan<T>(file: string, services: Services, use: (raw: RawData) => Promise<T>): Promise<T> {
-  const raw = await openSurveyed(file, { logger: services.logger });
+  const raw = await openScan(file, { logger: services.logger });
   try {
     return await use(raw);
   } finally {

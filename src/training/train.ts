@@ -80,7 +80,7 @@ export async function trainScans(
 /**
  * Opens the scans that are named and closes them when the work is done; open ones stay open. A named test scan is opened whole:
  * positions and product belong to the training file (those beside the test file are still found).
- * @throws PtychoError as `openScan`, and what the work throws
+ * @throws PtychoError as `openRequestedScan`, and what the work throws
  */
 export function withTrainingScans<T>(
   request: TrainingRequest,

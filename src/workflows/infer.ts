@@ -12,7 +12,7 @@ import { checkModelClaim } from '../config/schemas/model.js';
 import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
-import { openScan, type PreparedScan } from '../data/preparedScan.js';
+import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
@@ -86,7 +86,7 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
   const { bundle } = model;
   checkModelClaim(config.model, bundle.config.model, bundle.path);
   const opening = performance.now();
-  const raw = await openScan(config.test_data_file, config, logger, { once: true, signal: services.signal });
+  const raw = await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal });
   try {
     // What cannot be reconstructed as asked is refused before anything is started.
     requireSide(raw, model.N, bundle.path);

@@ -6,7 +6,7 @@ import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { type ComplexImage, formatShape, sameShape } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
-import { openSurveyed } from '../data/findings/survey.js';
+import { openScan } from '../data/findings/survey.js';
 import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { readExtraArrays, writeScan } from '../data/scanWriter.js';
@@ -55,7 +55,7 @@ export async function labelWorkflow(
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
-  const raw = await openSurveyed(input, { logger });
+  const raw = await openScan(input, { logger });
   try {
     const reconstruction = await readReconstruction(config.reconstruction, raw, (sentence) => logger.warn(sentence));
     const { rows, partly } = coveredRows(raw, reconstruction);

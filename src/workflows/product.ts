@@ -6,7 +6,7 @@ import { cancelPoint } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
-import { openSurveyed } from '../data/findings/survey.js';
+import { openScan } from '../data/findings/survey.js';
 import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
 import { openOptions } from '../data/preparedScan.js';
 import { POSITION_KEYS } from '../data/readers/keys.js';
@@ -174,7 +174,7 @@ export async function importProduct(
     for await (const _ of patternsOf(product.raw_data).pieces()) await pause();
   }
   const options = openOptions(config, services);
-  const raw = await openSurveyed(patterns, {
+  const raw = await openScan(patterns, {
     ...options,
     product: patterns === file ? null : file,
     object_pixel_m: options.object_pixel_m ?? (pixelsKnown ? null : DEFAULT_OBJECT_PIXEL_M),

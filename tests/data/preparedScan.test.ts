@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainingDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { openDataset } from '../../src/data/openDataset.js';
-import { openScan } from '../../src/data/preparedScan.js';
+import { openRequestedScan } from '../../src/data/preparedScan.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { prepareTraining } from '../../src/training/prepare.js';
 
@@ -22,7 +22,7 @@ describe('a scan and its configuration', () => {
     const given = { train_data_file: FIXTURE, flip_y: true, coord_scale: 2, x_bounds: [0.1, 0.9] };
     const { config } = resolveConfig(trainingDefinition, { flags: given });
     const plain = await openDataset(FIXTURE);
-    const raw = await openScan(FIXTURE, config);
+    const raw = await openRequestedScan(FIXTURE, config);
     expect(raw.orientation).toMatchObject({ flip_y: true, coord_scale: 2 });
     expect(raw.count).toBeLessThan(plain.count);
     expect([...raw.ycoords]).toEqual([...raw.sampleIndices].map((i) => -2 * plain.ycoords[i]));

@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError } from '../../src/core/errors.js';
-import { openSurveyed } from '../../src/data/findings/survey.js';
+import { openScan } from '../../src/data/findings/survey.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import fc from './fastCheck.js';
 import { KNOWN_PROBES, type KnownScan, type KnownScanOptions, knownScan } from './knownScan.js';
@@ -136,7 +136,7 @@ export interface Opinion {
 /** Opens a scan as commands do. */
 export async function opinionOf(file: string, options: Record<string, unknown> = {}): Promise<Opinion> {
   try {
-    const raw = await openSurveyed(file, options);
+    const raw = await openScan(file, options);
     const all = raw.findings?.all ?? [];
     await raw.close();
     return { wrong: [], doubts: all.filter(({ severity }) => severity === 'doubt').map(({ message }) => message) };

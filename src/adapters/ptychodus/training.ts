@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Backend } from '../../backends/backend.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
-import { openSurveyed } from '../../data/findings/survey.js';
+import { openScan } from '../../data/findings/survey.js';
 import { nphotonsOf } from '../../data/metadata.js';
 import type { RawData } from '../../data/rawData.js';
 import type { HistoryRow } from '../../persistence/history.js';
@@ -74,7 +74,7 @@ export async function openTrainingFolder(
     );
   }
   const open = async (file: string) => {
-    const raw = await openSurveyed(file, { accept: [...accept], logger: log });
+    const raw = await openScan(file, { accept: [...accept], logger: log });
     return modelType === 'supervised' ? withObjectLabels(raw, log) : raw;
   };
   const opened = await open(train);

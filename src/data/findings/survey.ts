@@ -63,7 +63,7 @@ export async function surveyScan(raw: RawData, options: SurveyOptions = {}): Pro
  * Opens a scan and surveys it; it is closed again when that fails.
  * @throws PtychoError as `openDataset` and {@link surveyScan}
  */
-export async function openSurveyed(
+export async function openScan(
   path: string,
   options: OpenDatasetOptions = {},
   survey: SurveyOptions = {},

@@ -9,7 +9,7 @@ import { type Logger, silentLogger } from '../../core/log.js';
 import type { Services } from '../../core/services.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { isSimulation } from '../../data/labels.js';
-import { openScan } from '../../data/preparedScan.js';
+import { openRequestedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
 import { type ComparedImage, checkImage, readFinished } from './compared.js';
@@ -138,7 +138,7 @@ async function boxOf(
 ): Promise<Frame> {
   const bounds = (scan: RawData) => scanBox(scanBounds(scan.xcoords, scan.ycoords), config.stitch_crop_size, truth);
   if (!config.fixed_canvas || config.n_test_subsample === null) return bounds(raw);
-  const whole = await openScan(config.test_data_file, { ...scanRequest(config), n_subsample: null }, logger);
+  const whole = await openRequestedScan(config.test_data_file, { ...scanRequest(config), n_subsample: null }, logger);
   try {
     return bounds(whole);
   } finally {

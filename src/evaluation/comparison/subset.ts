@@ -3,7 +3,13 @@ import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
-import { measureGroups, openScan, type PreparedScan, prepareScan, type ScanRequest } from '../../data/preparedScan.js';
+import {
+  measureGroups,
+  openRequestedScan,
+  type PreparedScan,
+  prepareScan,
+  type ScanRequest,
+} from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 
 /** How the patterns of a comparison are drawn, in the words of other workflows. */
@@ -22,7 +28,7 @@ export function scanRequest(config: ComparisonConfig): ScanRequest {
 
 /** Opens the scan of a comparison; only the drawn patterns are in it. Close it after use. */
 export function openSubset(config: ComparisonConfig, logger?: Logger): Promise<RawData> {
-  return openScan(config.test_data_file, scanRequest(config), logger, { once: true });
+  return openRequestedScan(config.test_data_file, scanRequest(config), logger, { once: true });
 }
 
 /** Groups of the drawn patterns, for networks of any gridsize. */

@@ -10,6 +10,7 @@
  *
  * @module workflows
  */
+
 export {
   comparisonDefinition,
   convertDefinition,
@@ -54,20 +55,32 @@ export { type SolveConfig, solveConfigSchema } from '../config/schemas/solver.js
 export { parseStudy, type StudyConfig } from '../config/schemas/study.js';
 export type { Provenance, Services } from '../core/services.js';
 export { compareForward, type ForwardOptions, type ForwardParity } from '../evaluation/comparison/compareForward.js';
-export { type BundleInfo, bundleInfo, extractBundle, verifyBundle } from '../workflows/bundle.js';
+export type { ProductInfo } from '../persistence/product/info.js';
+export {
+  type BundleInfo,
+  bundleInfo,
+  extractBundle,
+  type ImportReport,
+  importBundle,
+  verifyBundle,
+} from '../workflows/bundle.js';
 export { type ComparisonSummary, compareModels, type ForwardSummary, forwardWorkflow } from '../workflows/compare.js';
 export { type ConversionSummary, convertWorkflow } from '../workflows/convert.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from '../workflows/demo.js';
 export { type Examination, examine } from '../workflows/doctor.js';
 export { evaluateHalvesWorkflow, evaluateWorkflow } from '../workflows/evaluate.js';
-export { exportProduct, type ProductExportSummary } from '../workflows/exportProduct.js';
-export { type ImportReport, importBundle } from '../workflows/importBundle.js';
 export { type InferSummary, inferWorkflow } from '../workflows/infer.js';
 export { type InspectResult, inspectWorkflow } from '../workflows/inspect.js';
 export { type LabelSummary, labelWorkflow } from '../workflows/label.js';
 export { type OrientationReport, orientWorkflow } from '../workflows/orient.js';
 export { type OverlapReport, overlapWorkflow } from '../workflows/overlap.js';
-export { importProduct, type ProductImportSummary, type ProductInfo, productInfo } from '../workflows/product.js';
+export {
+  exportProduct,
+  importProduct,
+  type ProductExportSummary,
+  type ProductImportSummary,
+  productInfo,
+} from '../workflows/product.js';
 export { simulateWorkflow } from '../workflows/simulate.js';
 export { type SolveSummary, solveWorkflow } from '../workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from '../workflows/split.js';

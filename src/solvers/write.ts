@@ -1,12 +1,17 @@
 /** What a solver leaves in its folder: arrays, pictures, a table of the epochs. */
+
 import path from 'node:path';
 import { ALGORITHM_TITLES, type SolverAlgorithm } from '../config/schemas/solver.js';
+import type { Logger } from '../core/log.js';
 import { type ComplexTensor, type NumericArray, sizeOf } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { writeNpz } from '../formats/npz.js';
-import { writeAtomically } from '../formats/outputFiles.js';
+import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { encodeHistory } from '../persistence/history.js';
+import { scanAsProduct } from '../persistence/product/geometry.js';
+import { lossesOf, metadataOf } from '../persistence/product/scans.js';
+import { writeProductFile } from '../persistence/product/writeProduct.js';
 import { totalIntensity } from '../physics/probe.js';
 import {
   type PhaseRange,
@@ -20,7 +25,7 @@ import { contactSheet, type Tile } from '../report/figure.js';
 import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 import { renderLossChart } from '../report/loss.js';
 import { encodePng } from '../report/png.js';
-import type { SolvedImage } from './run.js';
+import type { SolvedImage, SolverResult } from './run.js';
 import type { SolverRecord } from './solve.js';
 
 /** `PtychoPINN rPIE`, as `algorithm` of a reconstruction says it. */
@@ -155,4 +160,22 @@ async function writeProbePicture(folder: string, probe: ComplexTensor): Promise<
   const name = 'reconstructed_probe.png';
   await writeAtomically(path.join(folder, name), encodePng(contactSheet(tiles, 2)));
   return name;
+}
+
+/**
+ * Writes object, probe modes, the positions at which they were made and the loss of each epoch; HDF5 or NPZ, by the name.
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeSolvedProduct(
+  file: string,
+  solved: SolverResult,
+  raw: RawData,
+  logger: Logger,
+): Promise<void> {
+  const { xs, ys } = solved.positions;
+  const placed = { image: solved.image, originYxPx: solved.frame.originYxPx };
+  const parts = scanAsProduct({ ...raw, xcoords: xs, ycoords: ys }, solved.probe, placed, (note) => logger.warn(note));
+  const losses = lossesOf(solved.history.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss));
+  await makeOutputFolder(path.dirname(path.resolve(file)));
+  await writeProductFile(file, { metadata: metadataOf({}, raw), ...parts, losses });
 }

@@ -1,20 +1,29 @@
 /**
- * `bundle info`, `verify` and `extract`: what a bundle is, whether it is exactly what it says, and its members as files.
+ * `bundle info`, `verify`, `extract` and `import`: what a bundle is, whether it is exactly what it says, its members as files, and the
+ * model of another program as a bundle.
  *
  * @example
  * await verifyBundle('run'); // throws a sentence with member and byte where it is not
  * await extractBundle('run', { output_dir: 'members' });
+ * await importBundle('wts.h5.zip', importConfigSchema.parse({ output_dir: 'run', probe: 'scan.npz' }));
  */
+
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelConfig } from '../config/schema.js';
+import type { ImportConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
+import type { Services } from '../core/services.js';
 import { sizeOf } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { requireNewIn } from '../formats/outputs.js';
 import { replaceFolder } from '../formats/replaceFile.js';
-import { encodeModels, locateBundle, type Manifest, openMembers } from '../persistence/bundle.js';
+import { BUNDLE_FILE, encodeModels, locateBundle, type Manifest, openMembers } from '../persistence/bundle.js';
+import { bundleOf, readForeign } from '../persistence/importing/foreignBundle.js';
+import type { ForeignModel } from '../persistence/importing/foreignWeights.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
+import { networkOfBundle } from '../reconstruction/networkSpec.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 
 /** What `bundle info` tells. */
@@ -109,4 +118,42 @@ export async function extractBundle(
     for (const [name, bytes] of members) await writeAtomically(path.join(folder, name), bytes);
   });
   return { path: source.path, output_dir, files: [...members.keys()] };
+}
+
+/** What was imported, and what was not. */
+export interface ImportReport {
+  /** The bundle. */
+  readonly path: string;
+  readonly format: ForeignModel['format'];
+  readonly architecture: string;
+  readonly N: number;
+  readonly gridsize: number;
+  /** Arrays that became weights. */
+  readonly mapped: number;
+  /** Names in the file that have no place in this network. */
+  readonly unmapped: readonly string[];
+  /** Keys of its `params` that play no part here. */
+  readonly unusedParams: readonly string[];
+}
+
+/**
+ * Reads a model and writes it as `output_dir/wts.zip`.
+ * @param file an NPZ of named arrays, a `model.keras`, or a TensorFlow `wts.h5.zip` that holds one
+ * @throws PtychoError BUNDLE_INVALID for files of other kinds; MODEL_UNSUPPORTED for networks that are not the published ones, listing
+ * by name what has no place; WEIGHTS_MISMATCH for weights of other shapes; DATASET_KEY_MISSING without a probe; OUTPUT_UNWRITABLE
+ */
+export async function importBundle(file: string, config: ImportConfig, services: Services = {}): Promise<ImportReport> {
+  const { logger } = services;
+  await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
+  const model = await readForeign(file);
+  const { content, mapped, unmapped, unusedParams } = await bundleOf(model, config, {
+    file,
+    note: (sentence) => logger?.warn(sentence),
+    parametersOf: (parts, side) => networkOfBundle(parts, side).parameters,
+  });
+  if (unmapped.length > 0) logger?.warn(`Left out of ${file}: ${unmapped.join(', ')}.`);
+  if (unusedParams.length > 0) logger?.info(`Settings of ${file} that play no part: ${unusedParams.join(', ')}.`);
+  const path = await PtychoModel.of(content).save(config.output_dir);
+  const { architecture, N, gridsize } = content.config.model;
+  return { path, format: model.format, architecture, N, gridsize, mapped, unmapped, unusedParams };
 }

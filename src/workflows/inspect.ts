@@ -1,12 +1,12 @@
 /** `inspect`: what a scan file holds, and a map of it. */
+
 import type { InspectConfig } from '../config/schemas/tools.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
-import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect.js';
+import { inspectScan, renderInspectedScan, type ScanInspection } from '../data/inspect.js';
 import { openOptions } from '../data/preparedScan.js';
 import { checkPngName, writePng } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
-import { renderScanMap } from '../report/scanMap.js';
 
 /** The findings, and the positions for those who show them. */
 export interface InspectResult {
@@ -34,24 +34,9 @@ export async function inspectWorkflow(
       positions = { xs: scan.raw.xcoords, ys: scan.raw.ycoords };
       if (config.map === null) return;
       throwIfCancelled(services.signal, 'The inspection');
-      await writePng(config.map, scanPicture(scan, summary));
+      await writePng(config.map, renderInspectedScan(scan, summary));
       map = config.map;
     },
   });
   return { inspection: map === undefined ? inspection : { ...inspection, map }, positions };
-}
-
-function scanPicture({ raw, indices, power }: InspectedScan, summary: ScanSummary) {
-  const values = new Float64Array(raw.count).fill(Number.NaN);
-  indices.forEach((index, i) => {
-    values[index] = power[i];
-  });
-  return renderScanMap({
-    xs: raw.xcoords,
-    ys: raw.ycoords,
-    values,
-    probeDiameter: summary.probe?.diameter_px,
-    object: raw.objectGuess && { width: raw.objectGuess.shape[1], height: raw.objectGuess.shape[0] },
-    label: raw.domain === 'normalized_amplitude' ? 'power' : 'counts',
-  });
 }

@@ -1,69 +1,43 @@
-/** `product import`, `product info` and `product verify`: what a product holds, and a product as a contract NPZ. */
-import { stat } from 'node:fs/promises';
+/**
+ * `product`: what a product of Ptychodus holds, a product as a contract NPZ, and a scan, or what `infer` or `solve` made of one, as
+ * a product.
+ */
+
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { ProductImportConfig } from '../config/schemas/tools.js';
+import { dataConfigSchema } from '../config/schemas/data.js';
+import type { ProductExportConfig, ProductImportConfig } from '../config/schemas/tools.js';
 import { cancelPoint } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
+import type { ComplexTensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { openScan } from '../data/findings/survey.js';
-import { geometryRecord, type MetadataRecord, withSection, withTransformation } from '../data/metadata.js';
+import { openDataset } from '../data/openDataset.js';
 import { openOptions } from '../data/preparedScan.js';
-import { POSITION_KEYS } from '../data/readers/keys.js';
+import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
-import type { NpyInput } from '../formats/npyWrite.js';
-import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
+import type { StoredBundle } from '../persistence/bundle.js';
 import { patternsOf } from '../persistence/product/arrays.js';
-import { gridOfObject, positionsOnObject } from '../persistence/product/geometry.js';
+import { scanAsProduct } from '../persistence/product/geometry.js';
+import { infoOf, type ProductInfo } from '../persistence/product/info.js';
 import type { Product } from '../persistence/product/product.js';
-import {
-  DEFAULT_OBJECT_PIXEL_M,
-  readStoredProduct,
-  refuseChanges,
-  type StoredProduct,
-} from '../persistence/product/readProduct.js';
+import { DEFAULT_OBJECT_PIXEL_M, readStoredProduct, refuseChanges } from '../persistence/product/readProduct.js';
+import { lossesOf, metadataOf, rawDataOf, writeWithoutPatterns } from '../persistence/product/scans.js';
+import { productFormatOf, writeProductFile } from '../persistence/product/writeProduct.js';
 import { verifyProductFile } from '../persistence/verify.js';
-
-/** What `product info` tells. */
-export interface ProductInfo {
-  readonly path: string;
-  readonly bytes: number;
-  readonly format: StoredProduct['format'];
-  /** Whether the content is as ptychopinn wrote it; `none` for products of other programs. */
-  readonly seal: StoredProduct['seal'];
-  readonly metadata: Product['metadata'];
-  readonly positions: {
-    readonly count: number;
-    /** Smallest and largest; null where there are none. */
-    readonly indexes: readonly [number, number] | null;
-    readonly x_m: readonly [number, number] | null;
-    readonly y_m: readonly [number, number] | null;
-    readonly x_px: readonly [number, number] | null;
-    readonly y_px: readonly [number, number] | null;
-  };
-  readonly probe: {
-    readonly shape: readonly number[];
-    readonly pixel_m: readonly [number, number];
-    readonly opr_weights: readonly number[] | null;
-  };
-  readonly object: {
-    readonly shape: readonly number[];
-    readonly pixel_m: readonly [number, number];
-    readonly center_m: readonly [number, number];
-    readonly layer_spacing_m: readonly number[];
-  };
-  readonly losses: { readonly count: number; readonly last: number | null };
-  readonly raw_data: {
-    readonly shape: readonly number[];
-    readonly dtype: string;
-    readonly measurement_domain: string | null;
-    readonly bad_pixels: number | null;
-  } | null;
-  /** What was assumed in reading it. */
-  readonly notes: readonly string[];
-}
+import {
+  type FinishedRun,
+  findBundle,
+  isReconstruction,
+  readRun,
+  readRunImage,
+  refinedPositions,
+  startImage,
+} from '../reconstruction/finishedRun.js';
 
 /** @throws PtychoError as `readStoredProduct` */
 export async function productInfo(file: string): Promise<ProductInfo> {
@@ -75,57 +49,6 @@ export async function productInfo(file: string): Promise<ProductInfo> {
 /** Reads a product of ours, writes it again and compares the bytes. @throws PtychoError as `verifyProductFile` */
 export async function verifyProduct(file: string): Promise<ProductInfo> {
   return infoOf(file, await verifyProductFile(file));
-}
-
-async function infoOf(file: string, { product, format, seal }: StoredProduct): Promise<ProductInfo> {
-  const { metadata, positions, probe, object, losses, raw_data } = product;
-  const onObject = positionsOnObject(product);
-  return {
-    path: file,
-    bytes: (await stat(file)).size,
-    format,
-    seal,
-    metadata,
-    positions: {
-      count: positions.indexes.length,
-      indexes: rangeOf(positions.indexes),
-      x_m: rangeOf(positions.x_m),
-      y_m: rangeOf(positions.y_m),
-      x_px: rangeOf(onObject.x),
-      y_px: rangeOf(onObject.y),
-    },
-    probe: {
-      shape: probe.array.shape,
-      pixel_m: [probe.pixel.width_m, probe.pixel.height_m],
-      opr_weights: probe.opr_weights?.shape ?? null,
-    },
-    object: {
-      shape: object.array.shape,
-      pixel_m: [object.pixel.width_m, object.pixel.height_m],
-      center_m: [object.center_x_m, object.center_y_m],
-      layer_spacing_m: Array.from(object.layer_spacing_m),
-    },
-    losses: { count: losses.values.length, last: losses.values.at(-1) ?? null },
-    raw_data: raw_data
-      ? {
-          shape: raw_data.diffraction.shape,
-          dtype: patternsOf(raw_data).dtype,
-          measurement_domain: raw_data.measurement_domain ?? null,
-          bad_pixels: raw_data.bad_pixels?.data.reduce((sum, flag) => sum + flag, 0) ?? null,
-        }
-      : null,
-    notes: [],
-  };
-}
-
-function rangeOf(values: Int32Array | Float64Array): readonly [number, number] | null {
-  if (values.length === 0) return null;
-  let [least, most] = [values[0], values[0]];
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-  }
-  return [least, most];
 }
 
 /** What `product import` wrote. */
@@ -198,44 +121,108 @@ export async function importProduct(
   }
 }
 
-async function writeWithoutPatterns(target: string, file: string, product: Product): Promise<void> {
-  const { probe, object, positions, metadata } = product;
-  const { x, y } = positionsOnObject(product);
-  const n = x.length;
-  const { pixel_m, centre_m } = gridOfObject(object);
-  const geometry = geometryRecord({
-    energy_eV: metadata.probe_energy_eV || undefined,
-    detectorDistance_m: metadata.detector_object_distance_m || undefined,
-    objectPixel_m: pixel_m,
-    objectCentre_m: centre_m,
-  });
-  const record = withTransformation(
-    withSection(metadata as unknown as MetadataRecord, 'additional_parameters', { geometry }),
-    {
-      tool: `${createdBy.package} product import`,
-      operation: 'product import',
-      parameters: { product: file, version: createdBy.version },
-    },
+/** What `product export` wrote. */
+export interface ProductExportSummary {
+  readonly path: string;
+  readonly positions: number;
+  /** Rows and columns. */
+  readonly object: readonly [number, number];
+  readonly losses: number;
+  readonly rawData: boolean;
+}
+
+/**
+ * Writes `source`, the output folder of `infer` or `solve` or a scan of any readable format, as a product. The image of a folder is laid
+ * where it was stitched, so that positions in metres are those of the scan's file and fall on the image as they did then (refined
+ * ones where they were refined); a scan comes with the object of its file, or with ones where it has none.
+ * @throws PtychoError CONFIG_INVALID, FILE_NOT_FOUND, DATASET_SHAPE for an image of other patterns, PROBE_SHAPE where no probe is
+ * known, those of `openDataset` and `writeProductFile`.
+ */
+export async function exportProduct(
+  source: string,
+  config: ProductExportConfig,
+  services: Services = {},
+): Promise<ProductExportSummary> {
+  const logger = services.logger ?? silentLogger;
+  const note = (sentence: string) => logger.warn(sentence);
+  if (productFormatOf(config.output_file) === 'npz' && config.raw_data) {
+    throw new PtychoError('CONFIG_INVALID', 'raw_data goes into HDF5 products only; name the output_file .h5.', {
+      key: 'raw_data',
+    });
+  }
+  const run = isReconstruction(source) ? await readRun(source) : undefined;
+  const scan = config.test_data_file ?? run?.test_data_file ?? source;
+  checkScan(source, scan, config, run);
+  await refuseToOverwrite(scan, config.output_file, 'output_file');
+  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
+  const raw = await openDataset(scan, openOptions(openingOf(config, run), services));
+  try {
+    const image = run ? await readRunImage(source, raw) : startImage(raw, note);
+    const positions = run ? await refinedPositions(source, raw, note) : raw;
+    const bundle = run?.model_path === undefined ? undefined : await findBundle(run.model_path, note);
+    const probe = image.probe ?? probeOf(raw, bundle, source);
+    const parts = scanAsProduct({ ...raw, ...positions }, probe, image, note);
+    const losses = run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss);
+    const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(losses) };
+    await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
+    await writeProductFile(
+      config.output_file,
+      config.raw_data ? { ...product, raw_data: rawDataOf(raw, product) } : product,
+      {
+        signal: services.signal,
+        onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
+      },
+    );
+    const [rows, columns] = image.image.shape;
+    return {
+      path: config.output_file,
+      positions: raw.count,
+      object: [rows, columns],
+      losses: product.losses.values.length,
+      rawData: config.raw_data,
+    };
+  } finally {
+    await raw.close();
+  }
+}
+
+function checkScan(source: string, scan: string, config: ProductExportConfig, run: FinishedRun | undefined): void {
+  if (run === undefined && config.test_data_file !== null) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `test_data_file goes with an output folder of infer or solve, which ${source} is not; leave it out.`,
+      { key: 'test_data_file' },
+    );
+  }
+  if (run === undefined || config.test_data_file !== null || existsSync(scan)) return;
+  throw new PtychoError(
+    'FILE_NOT_FOUND',
+    `The image in ${source} was made of ${scan}, which is not there (any more); give the scan with test_data_file.`,
+    { path: scan, key: 'test_data_file' },
   );
-  const [, modes, height, width] = probe.array.shape;
-  const size = modes * height * width;
-  const [, rows, columns] = object.array.shape;
-  const arrays: Record<string, NpyInput> = {
-    xcoords: { data: x, shape: [n] },
-    ycoords: { data: y, shape: [n] },
-    probeGuess: {
-      re: probe.array.re.subarray(0, size),
-      im: probe.array.im.subarray(0, size),
-      shape: modes === 1 ? [height, width] : [modes, height, width],
-    },
-    objectGuess: {
-      re: object.array.re.subarray(0, rows * columns),
-      im: object.array.im.subarray(0, rows * columns),
-      shape: [rows, columns],
-    },
-    scan_index: { data: new Int32Array(n), shape: [n] },
-    [POSITION_KEYS[0]]: { data: positions.indexes, shape: [n] },
-    _metadata: { strings: [JSON.stringify(record)], shape: [] },
+}
+
+/** The scan is opened as the run opened it; what is given now and differs from the default comes first. */
+function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
+  const { probe, measurement_domain, data } = config;
+  if (run === undefined) return { probe, measurement_domain, data };
+  const defaults = dataConfigSchema.parse({}) as Readonly<Record<string, unknown>>;
+  const given = Object.entries(data).filter(([key, value]) => value !== defaults[key]);
+  return {
+    probe: probe ?? run.probe,
+    measurement_domain: measurement_domain ?? run.measurement_domain,
+    n_subsample: run.n_subsample,
+    subsample_seed: run.subsample_seed ?? run.seed,
+    data: { ...run.data, ...Object.fromEntries(given) },
   };
-  await writeNpz(target, arrays);
+}
+
+function probeOf(raw: RawData, bundle: StoredBundle | undefined, source: string): ComplexTensor {
+  const trained = bundle?.config.probe_trainable ? bundle.probe : undefined;
+  const probe = trained ?? raw.probeGuess ?? bundle?.probe;
+  if (probe !== undefined) return probe;
+  throw new PtychoError('PROBE_SHAPE', `There is no probe for ${source}; give one with probe FILE or FILE:key.`, {
+    key: 'probe',
+    path: source,
+  });
 }

@@ -7,6 +7,7 @@
  * const config = solveConfigSchema.parse({ test_data_file: 'scan.npz', output_dir: 'solved', algorithm: 'lsqml' }) as SolveConfig;
  * const { rFactor } = await solveWorkflow(config);
  */
+
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import {
@@ -28,6 +29,7 @@ import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
+import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
 import { solverBackend } from '../solvers/openPasses.js';
@@ -44,8 +46,7 @@ import {
   saveState,
   warnOfEngine,
 } from '../solvers/state.js';
-import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved } from '../solvers/write.js';
-import { checkProductName, writeSolvedProduct } from './solveProduct.js';
+import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved, writeSolvedProduct } from '../solvers/write.js';
 
 // biome-ignore format: one line
 
@@ -81,7 +82,8 @@ export interface SolveSummary {
  */
 export async function solveWorkflow(config: SolveConfig, services: Services = {}): Promise<SolveSummary> {
   checkPhaseRange(config);
-  checkProductName(config.product_file);
+  // A name that no product has is refused before any work is done.
+  if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {

@@ -2,8 +2,7 @@
 
 import { extractDefinition, importDefinition } from '../../config/commands.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
-import type { BundleInfo } from '../../workflows/bundle.js';
-import type { ImportReport } from '../../workflows/importBundle.js';
+import type { BundleInfo, ImportReport } from '../../workflows/bundle.js';
 import { commandOf, groupOf } from '../run.js';
 import { formatCount } from '../terminal.js';
 
@@ -45,7 +44,7 @@ const add = commandOf({
   args: { FILE: 'NPZ of named arrays, Keras-3 archive model.keras, or a TensorFlow wts.h5.zip that holds one.' },
   interrupted: 'stopping; nothing is written',
   work: async ({ config, args: [file], services }) =>
-    (await import('../../workflows/importBundle.js')).importBundle(file, config, services),
+    (await import('../../workflows/bundle.js')).importBundle(file, config, services),
   text: importText,
 });
 

@@ -2,8 +2,8 @@
 
 import { productExportDefinition, productImportDefinition } from '../../config/commands.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
-import type { ProductExportSummary } from '../../workflows/exportProduct.js';
-import type { ProductImportSummary, ProductInfo } from '../../workflows/product.js';
+import type { ProductInfo } from '../../persistence/product/info.js';
+import type { ProductExportSummary, ProductImportSummary } from '../../workflows/product.js';
 import { commandOf, groupOf } from '../run.js';
 import { formatCount } from '../terminal.js';
 
@@ -21,7 +21,7 @@ const write = commandOf({
   args: { SOURCE: 'Output folder of infer, or a scan in any readable format.' },
   interrupted: 'stopping; nothing is written',
   work: async ({ config, args: [source], services }) =>
-    (await import('../../workflows/exportProduct.js')).exportProduct(source, config, services),
+    (await import('../../workflows/product.js')).exportProduct(source, config, services),
   text: exportText,
 });
 

@@ -15,6 +15,8 @@ import { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
 import { modeIntensity } from '../../physics/probe.js';
+import { contactSheet } from '../../report/figure.js';
+import { renderPhase } from '../../report/image.js';
 import { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
 import {
@@ -337,4 +339,20 @@ export function tryOrientation(
     object: { re: Float32Array.from(re), im: Float32Array.from(im), shape: [height, width] },
     illumination: illumination.map((v) => v / most),
   };
+}
+
+/** Where less light than this part of the most fell, a reconstruction is noise. */
+const LIT = 0.05;
+const COLUMNS = 4;
+
+/** The phase of the first neighbourhood in each orientation, best first, without the slope that nothing determines. */
+export function orientationSheet(search: OrientationSearch) {
+  const tiles = search.ranking.map((score, i) => ({
+    title: [
+      `${i + 1}  ${score.flags.replaceAll('--', '') || 'as in the file'}`,
+      `R ${score.rFactor.toFixed(3)}${i === 0 ? '' : `  +${(100 * score.behind).toFixed(0)} %`}`,
+    ],
+    picture: renderPhase(score.object, { mask: score.illumination.map((v) => (v > LIT ? 1 : 0)), removePlane: true }),
+  }));
+  return contactSheet(tiles, COLUMNS);
 }

@@ -1,77 +1,32 @@
-/**
- * `bundle import`: a model that another program trained becomes a bundle. Formats and mappings: `docs/bundles.md`.
- *
- * @example
- * const report = await importBundle('wts.h5.zip', importConfigSchema.parse({ output_dir: 'run', probe: 'scan.npz' }));
- */
-import { type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
-import type { ImportConfig } from '../config/schemas/tools.js';
-import { isNetworkSide, publishedSide } from '../config/sides.js';
-import { PtychoError } from '../core/errors.js';
-import { Sha256 } from '../core/hash.js';
-import { openInput } from '../core/inputFile.js';
-import type { Services } from '../core/services.js';
-import { type ComplexTensor, sameShape, type Tensor } from '../core/tensor.js';
-import { createdBy } from '../core/version.js';
-import { checkProbe, type ProbeNote, readProbe } from '../data/opening/probe.js';
-import { isHdf5File } from '../formats/hdf5/file.js';
-import { requireNewIn } from '../formats/outputs.js';
-import { ZipArchive } from '../formats/zipArchive.js';
-import { LOG_INTENSITY_SCALE } from '../model/network.js';
-import { BUNDLE_FILE, type Bundle } from '../persistence/bundle.js';
-import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../persistence/content.js';
-import {
-  type ForeignModel,
-  type FoundStructure,
-  someNames,
-  structureOf,
-} from '../persistence/importing/foreignWeights.js';
-import { isKerasArchive, readKerasModel } from '../persistence/importing/kerasArchive.js';
-import { readNpzModel } from '../persistence/importing/npzWeights.js';
-import { publishedCanvas } from '../persistence/params.js';
-import { describeForeignArchive, describeForeignFile } from '../persistence/source.js';
-import { intensityScale } from '../physics/detector.js';
-import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../physics/probe.js';
-import { networkOfBundle } from '../reconstruction/networkSpec.js';
-import { PtychoModel } from '../reconstruction/ptychoModel.js';
+/** A model that another program trained as the content of a bundle. Formats and mappings: `docs/bundles.md`. */
 
-/** What was imported, and what was not. */
-export interface ImportReport {
-  /** The bundle. */
-  readonly path: string;
-  readonly format: ForeignModel['format'];
-  readonly architecture: string;
-  readonly N: number;
-  readonly gridsize: number;
-  /** Arrays that became weights. */
-  readonly mapped: number;
-  /** Names in the file that have no place in this network. */
-  readonly unmapped: readonly string[];
-  /** Keys of its `params` that play no part here. */
-  readonly unusedParams: readonly string[];
-}
+import { type TrainingConfig, trainingConfigSchema } from '../../config/schema.js';
+import type { ImportConfig } from '../../config/schemas/tools.js';
+import { isNetworkSide, publishedSide } from '../../config/sides.js';
+import { PtychoError } from '../../core/errors.js';
+import { Sha256 } from '../../core/hash.js';
+import { openInput } from '../../core/inputFile.js';
+import { type ComplexTensor, sameShape, type Tensor } from '../../core/tensor.js';
+import { createdBy } from '../../core/version.js';
+import { checkProbe, type ProbeNote, readProbe } from '../../data/opening/probe.js';
+import { isHdf5File } from '../../formats/hdf5/file.js';
+import { ZipArchive } from '../../formats/zipArchive.js';
+import { LOG_INTENSITY_SCALE } from '../../model/network.js';
+import { intensityScale } from '../../physics/detector.js';
+import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../../physics/probe.js';
+import type { Bundle } from '../bundle.js';
+import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../content.js';
+import { publishedCanvas } from '../params.js';
+import { describeForeignArchive, describeForeignFile } from '../source.js';
+import { type ForeignModel, type FoundStructure, someNames, structureOf } from './foreignWeights.js';
+import { isKerasArchive, readKerasModel } from './kerasArchive.js';
+import { readNpzModel } from './npzWeights.js';
 
 /**
- * Reads a model and writes it as `output_dir/wts.zip`.
- * @param file an NPZ of named arrays, a `model.keras`, or a TensorFlow `wts.h5.zip` that holds one
- * @throws PtychoError BUNDLE_INVALID for files of other kinds; MODEL_UNSUPPORTED for networks that are not the published ones, listing
- * by name what has no place; WEIGHTS_MISMATCH for weights of other shapes; DATASET_KEY_MISSING without a probe; OUTPUT_UNWRITABLE
+ * Reads a model of another program.
+ * @throws PtychoError BUNDLE_INVALID for files of other kinds; MODEL_UNSUPPORTED for networks that are not the published ones
  */
-export async function importBundle(file: string, config: ImportConfig, services: Services = {}): Promise<ImportReport> {
-  const { logger } = services;
-  await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
-  const model = await readForeign(file);
-  const { content, mapped, unmapped, unusedParams } = await contentOf(model, config, file, (sentence) =>
-    logger?.warn(sentence),
-  );
-  if (unmapped.length > 0) logger?.warn(`Left out of ${file}: ${unmapped.join(', ')}.`);
-  if (unusedParams.length > 0) logger?.info(`Settings of ${file} that play no part: ${unusedParams.join(', ')}.`);
-  const path = await PtychoModel.of(content).save(config.output_dir);
-  const { architecture, N, gridsize } = content.config.model;
-  return { path, format: model.format, architecture, N, gridsize, mapped, unmapped, unusedParams };
-}
-
-async function readForeign(file: string): Promise<ForeignModel> {
+export async function readForeign(file: string): Promise<ForeignModel> {
   const refuse = (sentence: string) => new PtychoError('BUNDLE_INVALID', `${file} ${sentence}`, { path: file });
   const handle = await openInput(file);
   const head = Buffer.alloc(8);
@@ -129,7 +84,26 @@ function settings(params: Readonly<Record<string, unknown>>) {
   };
 }
 
-async function contentOf(model: ForeignModel, asked: ImportConfig, file: string, note: ProbeNote) {
+/** The parameters of the network that a bundle describes: names and shapes. */
+export type ParametersOf = (
+  parts: Pick<Bundle, 'config' | 'scale' | 'statistics' | 'probe'>,
+  canvasSide_px: number,
+) => readonly { readonly name: string; readonly shape: readonly number[] }[];
+
+/**
+ * The bundle that a foreign model comes to, and what of it has no place there.
+ * @throws PtychoError MODEL_UNSUPPORTED listing by name what has no place; WEIGHTS_MISMATCH for weights of other shapes;
+ * DATASET_KEY_MISSING without a probe
+ */
+export async function bundleOf(
+  model: ForeignModel,
+  asked: ImportConfig,
+  {
+    file,
+    note,
+    parametersOf,
+  }: { readonly file: string; readonly note: ProbeNote; readonly parametersOf: ParametersOf },
+) {
   const says = settings(model.params);
   const bad = (why: string, fields = {}) =>
     new PtychoError('MODEL_UNSUPPORTED', `${file} cannot be imported: ${why}.`, { path: file, ...fields });
@@ -173,7 +147,7 @@ async function contentOf(model: ForeignModel, asked: ImportConfig, file: string,
     probe: scaleComplex(probe, s),
     canvasSide_px: publishedCanvas(model.params, N, gridsize),
   };
-  const { weights, mapped, unmapped } = weightsFor(model, parts, bad);
+  const { weights, mapped, unmapped } = weightsFor(model, parts, parametersOf, bad);
   if (unmapped.length > 0 && !asked.ignore_unmapped) {
     throw bad(
       `these have no place in the network: ${someNames(unmapped)}; leave them out with --ignore_unmapped if they do nothing`,
@@ -271,9 +245,10 @@ async function probeOf(
 function weightsFor(
   model: ForeignModel,
   parts: Pick<Bundle, 'config' | 'scale' | 'statistics' | 'probe' | 'canvasSide_px'>,
+  parametersOf: ParametersOf,
   bad: (why: string, fields?: object) => PtychoError,
 ): { weights: Record<string, Tensor>; mapped: number; unmapped: string[] } {
-  const { parameters } = networkOfBundle(parts, parts.canvasSide_px);
+  const parameters = parametersOf(parts, parts.canvasSide_px);
   const { cnn_output_mode, pad_object } = parts.config.model;
   const theirs = (name: string): string => {
     const polar =

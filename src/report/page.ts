@@ -83,7 +83,7 @@ export function renderPage(content: PageContent): string {
   if (summary) body.push(`<p>${escapeMarkup(summary)}</p>`);
   if (warnings.length > 0) {
     const items = warnings.map((warning) => `<li>${escapeMarkup(warning)}</li>`).join('\n');
-    body.push(`<section class="warnings"><b>To be known</b>\n<ul>\n${items}\n</ul></section>`);
+    body.push(`<section class="warnings"><b>Please note</b>\n<ul>\n${items}\n</ul></section>`);
   }
   if (pictures.length > 0) body.push(pictureSection(pictures));
   for (const { title: heading, pictures: inRow } of pictureRows) {

@@ -75,7 +75,7 @@ export function evaluationText(report: EvaluationReport, folder: string | null):
     lines.push(`resolution of the complex image: ${resolutionText(standard.resolution.complex)}.`);
   } else if (standard) {
     lines.push(
-      `${report.truth} is a reference, no known truth (an object of a measurement is what somebody reconstructed): the numbers say how far the images agree, and no resolution.`,
+      `${report.truth} is a reference, not a known truth (the object of a measurement was itself reconstructed): the numbers say how well the images agree; they give no resolution.`,
     );
   }
   if (report.rFactor) {

@@ -105,7 +105,7 @@ function doubtsOfTruth({ objectGuess, source, metadata }: RawData): string[] {
   }
   if (isSimulation(metadata)) return [];
   return [
-    `The objectGuess of ${source} is a reference, no known truth: somebody reconstructed it. The numbers say how far images agree with it, and no resolution.`,
+    `The objectGuess of ${source} is a reference, not a known truth: it was reconstructed from a measurement. The numbers say how well images agree with it; they give no resolution.`,
   ];
 }
 

@@ -33,14 +33,19 @@ const EXCEPTIONS = [
     reason:
       'the wavelength behind a zone plate is hc/E with the exact hc that all of the code has; its own was 3e-9 off',
   },
-  {
-    file: /^solve-[^/]+\/(config|run)\.json$|^study\/.*\/reconstruction_manifest\.json$/,
-    reason: "what chooses who computes a solver's passes is called passes, not engine (read as it still)",
-  },
 ];
 
 /** Files that say how a run went, not what came of it; the steps of a study keep hashes of files that know when they were made. */
 const SKIPPED = /\.log$|events\.out\.tfevents|^study\/out\/steps\//;
+
+/** Words of records and messages that are others since, and what they were: the texts around them must be the same. */
+const REWORDED = [
+  // Who computes a solver's passes is chosen by `passes`, not by `engine`.
+  ['"passes":', '"engine":'],
+  ['<b>Please note</b>', '<b>To be known</b>'],
+  ['every byte follows from its content', 'every byte is what its content comes to'],
+];
+const asBefore = (text) => REWORDED.reduce((old, [now, before]) => old.replaceAll(now, before), text);
 
 /** Values that differ from run to run: in JSON files, and as members of NPZ files. */
 const CHANGING = new Set(['finished', 'seconds', 'patterns_per_second', 'patternsPerSecond', 'computation_time_s']);
@@ -204,9 +209,9 @@ function steady(file, bytes) {
   return ['.txt', '.md'].includes(kind) ? withoutTimes(bytes.toString()) : bytes;
 }
 
-/** Text without times of the day. */
+/** Text without times of the day, in the words of before. */
 function withoutTimes(text) {
-  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '(time)');
+  return asBefore(text).replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '(time)');
 }
 
 /** Leaves out hashes of files that know when or how long they were made, too; those files are pinned themselves. */

@@ -8,14 +8,12 @@ export { type DataConfig, dataConfigSchema } from './schemas/data.js';
 export { type ExecutionConfig, executionConfigSchema, TFJS_ENGINES } from './schemas/execution.js';
 export { type InferenceConfig, inferenceConfigSchema } from './schemas/inference.js';
 export {
-  type ModelClaim,
   type ModelConfig,
   type ModelRequest,
   modelConfigSchema,
-  modelRequestSchema,
 } from './schemas/model.js';
 export { type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
-export { type DemoConfig, demoConfigSchema } from './schemas/tools.js';
+export type { DemoConfig } from './schemas/tools.js';
 export {
   type TrainingConfig,
   type TrainingRequest,

@@ -6,8 +6,6 @@
  * const image: ComplexImage = { re: new Float32Array(6), im: new Float32Array(6), shape: [2, 3] };
  */
 
-import { PtychoError } from './errors.js';
-
 /** Axis lengths, slowest first. */
 export type Shape = readonly number[];
 
@@ -64,19 +62,4 @@ export function sameShape(a: Shape, b: Shape): boolean {
 /** A shape as text: `(2, 3)`, `(5,)`, `()`. */
 export function formatShape(shape: Shape): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-}
-
-/**
- * Pairs data with its shape after checking that they agree.
- * @throws PtychoError DATASET_SHAPE when the length of `data` is not the product of `shape`.
- */
-export function tensor<T extends NumericArray>(data: T, shape: Shape): Tensor<T> {
-  if (data.length !== sizeOf(shape)) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `An array of ${data.length} values cannot have shape ${formatShape(shape)} (${sizeOf(shape)} values).`,
-      { found: data.length, expected: sizeOf(shape) },
-    );
-  }
-  return { data, shape };
 }

@@ -42,7 +42,8 @@ export interface ScanInspection {
 }
 
 export interface ScanSummary {
-  readonly format: ScanFormat | 'memory';
+  /** `memory`, the name of a format, or one that was registered. */
+  readonly format: ScanFormat | 'memory' | (string & {});
   readonly count: number;
   readonly N: number;
   readonly domain: MeasurementDomain;

@@ -17,7 +17,9 @@ type NeighbourFields =
   | 'quadrant_candidates';
 
 /** Options of `openDataset`; what is left out or null is as the file has it. A whole block `data` may be spread into it. */
-export interface OpenDatasetOptions extends Partial<Omit<DataConfig, NeighbourFields>> {
+export interface OpenDatasetOptions extends Partial<Omit<DataConfig, NeighbourFields | 'data_format'>> {
+  /** The format of the file, also one that was registered; `auto`, where left out, recognises it. */
+  readonly data_format?: DataConfig['data_format'] | (string & {});
   /** Use this many patterns, drawn at random, in the file's order; all when left out or not fewer. */
   readonly n_subsample?: number | null;
   /** Seed of that draw; 0 when left out. */

@@ -35,8 +35,8 @@ export interface RawData {
   readonly sampleIndices: Int32Array;
   /** (count,) what Ptychodus calls these patterns, where the file says so: see `ScanFile`. */
   readonly patternIndexes?: Int32Array;
-  /** The family of the file, or `memory`. */
-  readonly format: ScanFormat | 'memory';
+  /** `memory`, the name of a format, or one that was registered. */
+  readonly format: ScanFormat | 'memory' | (string & {});
   /** Lengths and energies as far as they are known; `objectPixel_m` is filled in where it can be computed. */
   readonly geometry: ScanGeometry;
   /** The file's metadata record, `{}` where it has none; see `metadata.ts`. */

@@ -70,7 +70,7 @@ export interface StoredPatches {
 /** A scan as its file holds it. */
 export interface ScanFile {
   readonly path: string;
-  readonly format: ScanFormat;
+  readonly format: ScanFormat | (string & {});
   readonly patterns: StoredPatterns;
   readonly positions: StoredPositions;
   /** Positions at the start of each exposure (fly scans). */

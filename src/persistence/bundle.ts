@@ -17,7 +17,7 @@ import { type BundleSource, locateBundle, readMembers } from './source.js';
 
 export type { Bundle } from './content.js';
 export type { Manifest } from './manifest.js';
-export type { RuntimeModel, StoredBundle } from './members.js';
+export type { StoredBundle } from './members.js';
 export { encodeModels, type ModelEncoder } from './models.js';
 export { BUNDLE_FILE, locateBundle } from './source.js';
 

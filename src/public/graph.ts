@@ -11,7 +11,15 @@
  * @module graph
  */
 export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from '../backends/backend.js';
-export { type BackendChoice, describeEngine, selectBackend } from '../backends/select.js';
+export {
+  type BackendChoice,
+  type BackendLoader,
+  backendNames,
+  describeEngine,
+  openBackend,
+  registerBackend,
+  selectBackend,
+} from '../backends/select.js';
 export { encodeOnnx } from '../formats/onnx/encode.js';
 export { gradients } from '../graph/gradients.js';
 export type { GraphNode, OpAttrs, OpName } from '../graph/node.js';

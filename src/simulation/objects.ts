@@ -16,18 +16,11 @@ export {
   type ImagePair,
   imageObject,
   type ObjectOptions,
-  type PhaseRule,
   phaseFromAmplitude,
 } from './objects/fields.js';
-export { type DiagonalsOptions, diagonalsObject, type LinesOptions, linesObject } from './objects/lines.js';
-export { type DeadLeavesOptions, deadLeaves, type SiemensStarOptions, siemensStar } from './objects/shapes.js';
-export {
-  blankObject,
-  type PointsOptions,
-  pointsObject,
-  type RandomFieldOptions,
-  randomField,
-} from './objects/textures.js';
+export { linesObject } from './objects/lines.js';
+export { siemensStar } from './objects/shapes.js';
+export { randomField } from './objects/textures.js';
 
 const MAKERS = {
   lines: linesObject,

@@ -10,7 +10,7 @@ import { asComplex, defaultDiskProbe } from '../physics/probe.js';
 import { type ZernikeProbeOptions, type ZonePlateOptions, zernikeProbe, zonePlateProbe } from './optics.js';
 
 export { incoherentModes } from '../physics/probe.js';
-export { type ZernikeProbeOptions, type ZonePlateOptions, zernike, zernikeProbe, zonePlateProbe } from './optics.js';
+export { type ZernikeProbeOptions, type ZonePlateOptions, zernikeProbe, zonePlateProbe } from './optics.js';
 
 /** Every kind that {@link makeProbe} knows. */
 export const PROBE_KINDS = ['structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike'] as const;

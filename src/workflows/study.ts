@@ -11,10 +11,10 @@ import { ARM_SOURCES, type ArmSource } from '../study/arms.js';
 import type { Study } from '../study/layout.js';
 import { checkStudy, readStudy, runStudy, STUDY_RESULTS, type StudySummary } from '../study/study.js';
 
-export { ARM_SOURCES, type ArmJob, type ArmOutcome, type ArmRequest, type ArmSource } from '../study/arms.js';
+export { ARM_SOURCES, type ArmSource } from '../study/arms.js';
 export type { Study } from '../study/layout.js';
 export { type StudySummary, verifyFinishedStudy } from '../study/study.js';
-export type { Check, VerificationReport } from '../study/verify.js';
+export type { VerificationReport } from '../study/verify.js';
 
 /**
  * Runs a study, or what is left of it, and verifies it. A comparison that fails is recorded, and the others continue; anything else that

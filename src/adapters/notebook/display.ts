@@ -13,7 +13,7 @@ import { messageOf, PtychoError } from '../../core/errors.js';
 import { encodePng } from '../../report/png.js';
 import { type Displayable, type DrawOptions, drawFigure } from './draw.js';
 
-export type { Displayable, DrawOptions, ShownImage } from './draw.js';
+export type { Displayable, DrawOptions } from './draw.js';
 
 /** How it is drawn, and where it goes. */
 export interface DisplayOptions extends DrawOptions {

@@ -14,8 +14,8 @@ import { hasMagic, isTiffFile, MAGIC, ptychodusFile, tiffFilesAt } from '../open
 import type { ReaderOptions } from '../options.js';
 import type { ScanFile, ScanReader } from '../scanFile.js';
 
-/** A format of scan files. */
-interface FormatEntry {
+/** A format of scan files: how it is recognised, and how its reader is loaded. */
+export interface ScanFormatEntry {
   /** In words, for messages: `PtychoPINN or Ptychodus NPZ archive`. */
   readonly title: string;
   /** Higher ones are asked first: special kinds before the general ones of the same container. */
@@ -25,7 +25,7 @@ interface FormatEntry {
   load(): Promise<ScanReader>;
 }
 
-const FORMATS: Readonly<Record<ScanFormat, FormatEntry>> = {
+const OWN_FORMATS: Readonly<Record<ScanFormat, ScanFormatEntry>> = {
   npz: {
     title: 'NPZ archive (PtychoPINN, or patterns exported by Ptychodus)',
     priority: 6,
@@ -67,25 +67,44 @@ const FORMATS: Readonly<Record<ScanFormat, FormatEntry>> = {
   },
 };
 
-/** The names of all formats, as the configuration has them. */
-const NAMES = Object.keys(FORMATS) as readonly ScanFormat[];
+const formats = new Map<string, ScanFormatEntry>(Object.entries(OWN_FORMATS));
+
+/**
+ * Makes a format of scan files known, for every function that opens scans; a name that is known already gets the new entry. The reader
+ * says `format: name` in what it opens.
+ * @returns takes it back
+ *
+ * @example
+ * registerScanFormat('mine', {
+ *   title: 'MINE file',
+ *   priority: 10,
+ *   mayBe: async (path) => path.endsWith('.mine'),
+ *   load: async () => (await import('./mine.js')).mineReader,
+ * });
+ * const raw = await openScan('scan.mine');
+ */
+export function registerScanFormat(name: string, entry: ScanFormatEntry): () => void {
+  const before = formats.get(name);
+  formats.set(name, entry);
+  return () => {
+    if (before) formats.set(name, before);
+    else formats.delete(name);
+  };
+}
 
 /**
  * Opens a scan with the reader of the given format, or with the first that recognises it.
  * @throws PtychoError CONFIG_INVALID for a name that is no format; FILE_NOT_FOUND; FILE_FORMAT when no reader recognises the file;
  * those of the reader.
  */
-export async function openScanFile(
-  path: string,
-  format: ScanFormat | 'auto',
-  options: ReaderOptions,
-): Promise<ScanFile> {
-  const chosen = format === 'auto' ? await recognise(path) : format;
-  if (Object.hasOwn(FORMATS, chosen)) return (await FORMATS[chosen].load()).open(path, options);
-  throw new PtychoError('CONFIG_INVALID', `data_format is "${format}", which is none of auto, ${NAMES.join(', ')}.`, {
+export async function openScanFile(path: string, format: string, options: ReaderOptions): Promise<ScanFile> {
+  const entry = formats.get(format === 'auto' ? await recognise(path) : format);
+  if (entry) return (await entry.load()).open(path, options);
+  const known = [...formats.keys()];
+  throw new PtychoError('CONFIG_INVALID', `data_format is "${format}", which is none of auto, ${known.join(', ')}.`, {
     key: 'data_format',
     found: format,
-    expected: NAMES,
+    expected: known,
   });
 }
 
@@ -93,7 +112,7 @@ export async function openScanFile(
  * The format of a file.
  * @throws PtychoError FILE_NOT_FOUND, FILE_TRUNCATED (empty), FILE_FORMAT; FORMAT_UNSUPPORTED for MATLAB files of level 5.
  */
-export async function recognise(path: string): Promise<ScanFormat> {
+export async function recognise(path: string): Promise<string> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
   // A pattern of file names is for the reader of series to judge.
   if (!isFolder && (existsSync(path) || !/[*?]/.test(path))) {
@@ -104,15 +123,14 @@ export async function recognise(path: string): Promise<ScanFormat> {
       throw new PtychoError('FILE_TRUNCATED', `${path} is empty; copy or write it again.`, { path });
     }
   }
-  const formats = NAMES.toSorted((a, b) => FORMATS[b].priority - FORMATS[a].priority);
-  for (const format of formats) {
-    const { mayBe, load } = FORMATS[format];
+  const ordered = [...formats].sort(([, a], [, b]) => b.priority - a.priority);
+  for (const [format, { mayBe, load }] of ordered) {
     if ((await mayBe(path)) && ((await (await load()).recognises?.(path)) ?? true)) return format;
   }
-  const known = formats.map((format) => `${format} (${FORMATS[format].title})`).join(', ');
+  const known = ordered.map(([format, { title }]) => `${format} (${title})`).join(', ');
   throw new PtychoError(
     'FILE_FORMAT',
     `${path} is ${isFolder ? 'a folder' : 'a file'} of no kind that is recognised as a scan; these are: ${known}. Name one with data_format if it is one of them.`,
-    { path, expected: NAMES },
+    { path, expected: [...formats.keys()] },
   );
 }

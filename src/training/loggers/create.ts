@@ -12,7 +12,7 @@ import { messageOf } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { MetricLogger } from './logger.js';
 
-export type { EpochFigures, LoggedRun, MetricLogger, RunStatus } from './logger.js';
+export type { MetricLogger } from './logger.js';
 
 /**
  * Makes the logger of `logger_backend`; nothing is written or sent before its `start`.

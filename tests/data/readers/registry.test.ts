@@ -1,11 +1,15 @@
 /** Formats of scan files: their names stand in the configuration once more, and a reader brings no other one's packages. */
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SCAN_FORMATS, type ScanFormat } from '../../../src/config/schemas/data.js';
-import { openScanFile } from '../../../src/data/readers/registry.js';
+import { openDataset } from '../../../src/data/openDataset.js';
+import { openScanFile, registerScanFormat } from '../../../src/data/readers/registry.js';
 
+const NPZ = resolve(dirname(fileURLToPath(import.meta.url)), '../../../fixtures/lines64.npz');
 const source = resolve(dirname(fileURLToPath(import.meta.url)), '../../../src');
 
 /** The packages that loading a module loads: those of its static imports, and so on; types alone load nothing. */
@@ -34,6 +38,30 @@ function packagesOf(module: string): Set<string> {
 }
 
 describe('the formats of scans', () => {
+  it('can be more than ours', async () => {
+    const file = join(await mkdtemp(join(tmpdir(), 'ptychopinn-format-')), 'scan.mine');
+    await writeFile(file, 'MINE');
+    await expect(openDataset(file)).rejects.toMatchObject({ code: 'FILE_FORMAT' });
+    let loaded = 0;
+    const unregister = registerScanFormat('mine', {
+      title: 'MINE file',
+      priority: 10,
+      mayBe: async (path) => path.endsWith('.mine'),
+      load: async () => {
+        loaded++;
+        return { open: async (path) => ({ ...(await openScanFile(NPZ, 'npz', {})), format: 'mine', path }) };
+      },
+    });
+    for (const data_format of ['auto', 'mine']) {
+      const raw = await openDataset(file, { data_format });
+      expect(raw).toMatchObject({ format: 'mine', N: (await openDataset(NPZ)).N });
+      await raw.close();
+    }
+    expect(loaded).toBe(3);
+    unregister();
+    await expect(openDataset(file)).rejects.toMatchObject({ code: 'FILE_FORMAT' });
+  });
+
   it('are those that the configuration names', async () => {
     await expect(openScanFile('scan', 'none' as ScanFormat, {})).rejects.toMatchObject({
       code: 'CONFIG_INVALID',

@@ -11,7 +11,7 @@
 import { solverOptionsSchema } from '../../../config/schemas/solver.js';
 import { type Parameter, type ParameterGroup, SettingsRegistry } from './parameters.js';
 
-export { type Parameter, ParameterGroup, SettingsRegistry } from './parameters.js';
+export { type Parameter, SettingsRegistry } from './parameters.js';
 
 /** Paths of this folder are what Ptychodus shows where nobody has chosen one. */
 const NOT_CHOSEN = '/path/to/';

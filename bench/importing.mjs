@@ -14,7 +14,7 @@ const builds = {
   now: HERE,
   ...(process.env.PTYCHOPINN_BASE ? { base: path.resolve(process.env.PTYCHOPINN_BASE) } : {}),
 };
-const tell = 'const { user, system } = process.cpuUsage(); process.stderr.write(`cpu ${(user + system) / 1000}`);';
+const tell = "const { user, system } = process.cpuUsage(); process.stderr.write('cpu ' + (user + system) / 1000);";
 const tasks = { nothing: () => ['-e', `process.on('exit', () => { ${tell} })`] };
 for (const [name, root] of Object.entries(builds)) {
   const index = JSON.stringify(path.join(root, 'dist/index.js'));

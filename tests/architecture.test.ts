@@ -1,5 +1,5 @@
-/** The floors of docs/architecture.md, read from the imports: nothing goes up, nothing goes across. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** The floors of docs/architecture.md, read from the imports: nothing goes up, across or round in circles; and the plan itself. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,6 +75,7 @@ function sourceFiles(): string[] {
     .map((entry) => relative(source, join(entry.parentPath, entry.name)).split(sep).join('/'));
 }
 
+const plan = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object | undefined>;
 const dependencies = new Set(
   [packageJson.dependencies, packageJson.optionalDependencies, packageJson.peerDependencies].flatMap((group) =>
@@ -82,8 +83,87 @@ const dependencies = new Set(
   ),
 );
 
+/** The files of `src` that a file imports, types included. */
+function importsOf(file: string): string[] {
+  const { importedFiles } = ts.preProcessFile(readFileSync(join(source, file), 'utf8'), true, true);
+  return importedFiles
+    .filter(({ fileName }) => fileName.startsWith('.'))
+    .map(({ fileName }) => posix.join(posix.dirname(file), fileName).replace(/\.js$/, '.ts'));
+}
+
+/** A circle among the imports, or undefined. */
+function circleOf(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of imports.get(file) ?? []) {
+      const circle = visit(next, [...path, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of imports.keys()) {
+    const circle = visit(file, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
+
 describe('the floors', () => {
   const files = sourceFiles();
+
+  it('have no circle of imports', () => {
+    expect(circleOf(new Map(files.map((file) => [file, importsOf(file)])))).toBeUndefined();
+    const round = new Map([
+      ['a.ts', ['b.ts']],
+      ['b.ts', ['c.ts', 'd.ts']],
+      ['c.ts', []],
+      ['d.ts', ['b.ts']],
+    ]);
+    expect(circleOf(round)).toEqual(['b.ts', 'd.ts', 'b.ts']);
+  });
+
+  it('hold folders that one can take in: 25 files at most, 440 in all, and verbs without folders of their own', () => {
+    const counts = new Map<string, number>();
+    for (const file of files) counts.set(posix.dirname(file), (counts.get(posix.dirname(file)) ?? 0) + 1);
+    expect([...counts].filter(([, count]) => count > 25)).toEqual([]);
+    expect(files.length).toBeLessThanOrEqual(440);
+    const verbs = files.filter((file) => file.startsWith('workflows/'));
+    expect(verbs.filter((file) => file.split('/').length > 2)).toEqual([]);
+    const lines = verbs.reduce((sum, file) => sum + readFileSync(join(source, file), 'utf8').split('\n').length, 0);
+    expect(lines).toBeLessThanOrEqual(3000);
+  });
+
+  it('are those of docs/architecture.md', () => {
+    const rows = [...plan.matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, floor, room]) => [room, Number(floor)]);
+    expect(Object.fromEntries(rows)).toEqual(
+      Object.fromEntries(FLOORS.flatMap((rooms, floor) => rooms.map((r) => [r, floor]))),
+    );
+  });
+
+  it('have every place that docs/architecture.md sends one to', () => {
+    const table = plan.slice(
+      plan.indexOf('| I want to change'),
+      plan.indexOf('\n\n', plan.indexOf('| I want to change')),
+    );
+    const rows = table.split('\n').slice(2);
+    expect(rows.length).toBeGreaterThanOrEqual(25);
+    for (const row of rows) {
+      const targets = [...row.split('|')[2].matchAll(/`([^`]+)`/g)].map(([, target]) => target);
+      expect(targets.length, row).toBeGreaterThan(0);
+      for (const target of targets) expect(existsSync(join(root, target)), `${target} of: ${row}`).toBe(true);
+    }
+  });
+
+  it('are shown to users by a sub-path each', () => {
+    const entries = Object.values(packageJson.exports as Record<string, { readonly default?: string }>)
+      .flatMap(({ default: file }) => file ?? [])
+      .map((file) => file.replace('./dist/', '').replace(/\.js$/, '.ts'));
+    for (const entry of entries) expect(files).toContain(entry);
+    for (const file of files.filter((name) => name.startsWith('public/'))) expect(entries).toContain(file);
+  });
 
   it('hold every room of src', () => {
     const rooms = readdirSync(source, { withFileTypes: true });

@@ -102,6 +102,7 @@ export interface ScanFile {
   readonly labels?: StoredPatches;
   /** Things worth telling the user: what was transposed, left out, assumed. */
   readonly notes: readonly string[];
+  /** Releases the file. */
   close(): Promise<void>;
 }
 

@@ -39,7 +39,7 @@ export function bothFamilies(
  * The scores of a constant object and, where it is given, of the scan image, against the same truth in the same pixels. A metric
  * in which a reconstruction does not beat both says nothing for it.
  *
- * @param scan image of the shape of the truth
+ * @param options `scan`: an image of the shape of the truth
  * @throws PtychoError DATASET_SHAPE for too small or different images
  */
 export function metricFloors(

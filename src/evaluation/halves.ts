@@ -52,7 +52,7 @@ const LEAST_PATTERNS = 8;
  * The patterns of the halves share no photon, the network is the same: what it adds by itself, in both halves alike, counts
  * as agreement. The correlation therefore bounds what noise did, not what the model made up.
  *
- * @param pixel_m side of an object pixel
+ * @param options `pixel_m`: side of an object pixel
  * @throws PtychoError DATASET_SHAPE for a scan of too few patterns or halves that share too little, and those of `reconstruct`
  */
 export async function halfSetCorrelation(

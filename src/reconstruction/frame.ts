@@ -30,7 +30,8 @@ const LARGEST_CANVAS_PX = 2 ** 27;
 
 /**
  * The bounds of a scan.
- * @param xs, ys positions in object pixels (column, row)
+ * @param xs columns of the positions, object pixels
+ * @param ys their rows, object pixels
  * @throws PtychoError DATASET_SHAPE for no or unequal coordinates, DATASET_VALUE for one that is not finite
  */
 export function scanBounds(xs: ArrayLike<number>, ys: ArrayLike<number>): ScanBounds {

@@ -214,7 +214,8 @@ export async function writePictures(
  * over its full range of values. Does nothing where both images are null. Results that hold a stitched image also give its
  * `reconstruction.npz`.
  *
- * @param amplitude,phase (rows, cols), as `runCdiExample` returns them
+ * @param amplitude (rows, cols), as `runCdiExample` returns it
+ * @param phase (rows, cols), radians
  * @param outputPrefix the folder, made if missing
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE

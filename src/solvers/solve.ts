@@ -43,7 +43,7 @@ export interface SolverStart {
 /** What to give {@link solve} besides options. */
 export interface SolveServices extends PassesChoice {
   readonly start?: SolverStart;
-  /** Goes on from a state that {@link SolverUpdate.state} made, of the same scan and options. */
+  /** Goes on from a state that {@link SolverUpdate.snapshot} gave, of the same scan and options. */
   readonly resume?: SolverSnapshot;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;

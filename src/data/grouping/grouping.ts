@@ -68,7 +68,8 @@ export interface Groups {
  * more groups than positions (oversampling) combinations of neighbours are pooled and drawn from (`four_quadrants` instead
  * draws at every position again and again). Positions without a group are counted in `skipped` and reported.
  *
- * @param xcoords - (n,) with `ycoords`: positions in object pixels.
+ * @param xcoords (n,) columns of the positions, object pixels
+ * @param ycoords (n,) their rows, object pixels
  * @throws PtychoError GROUPING: fewer positions than members (a group larger than the data), K < C, more groups than
  * positions without `enable_oversampling` (OVERSAMPLING-001, in `fields.guard`), or no group at all; CONFIG_INVALID for
  * counts that are no positive integers and for neighbour options that do not fit.

@@ -22,6 +22,7 @@ export interface ScanFormatEntry {
   readonly priority: number;
   /** True when the path may be of this format, judged by name and first bytes: then its reader is loaded. */
   mayBe(path: string): Promise<boolean>;
+  /** Imports the reader. */
   load(): Promise<ScanReader>;
 }
 

@@ -64,7 +64,8 @@ const SHOWN = 4;
  * Compares what two bundles predict. With gridsize 1 on one side and groups on the other, the members of the groups are given to
  * the first one by one.
  *
- * @param bundleA,bundleB `wts.zip`, or the folder that holds it
+ * @param bundleA `wts.zip`, or the folder that holds it
+ * @param bundleB the other
  * @throws PtychoError for bundles, scans, options or engines that do not fit; CANCELLED
  */
 export async function compareForward(

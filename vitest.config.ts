@@ -15,6 +15,8 @@ export default defineConfig({
     globalSetup: './tests/support/surroundings.ts',
     reporters: ['default', './tests/support/skippedReporter.ts'],
     maxWorkers: 2,
+    // `npm run coverage`; what runs in processes and worker threads of its own does not count.
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['json-summary'] },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [

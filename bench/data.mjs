@@ -199,7 +199,7 @@ async function plainRead(file) {
 }
 
 async function neighbours(python) {
-  const { NeighbourGrid } = await import('../dist/data/grouping/neighbours.js');
+  const { NeighbourGrid } = await import('../dist/data/grouping/neighbourGrid.js');
   const [x, y] = positions(100_000);
   const out = new Int32Array(8);
   const seconds = [];

@@ -17,7 +17,7 @@ import { createTensorflowBackend } from '../dist/backends/tf/backend.js';
 import { modelConfigSchema } from '../dist/config/schema.js';
 import { PtychoNetwork } from '../dist/model/network.js';
 import { scanBounds } from '../dist/reconstruction/frame.js';
-import { PatchStitcher } from '../dist/reconstruction/stitch.js';
+import { PatchStitcher } from '../dist/reconstruction/patchStitcher.js';
 import { endToEnd } from './endToEnd.mjs';
 
 const BATCH = 16;

@@ -35,12 +35,12 @@ export { writeScan } from './data/scanWriter.js';
 export type { EvaluationReport } from './evaluation/evaluationReport.js';
 export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
 export type { ScanInput } from './reconstruction/inputs.js';
+export type { StitchedImage } from './reconstruction/patchStitcher.js';
 export { type ImageOptions, type ReconstructedScan, reconstructStream } from './reconstruction/pipeline.js';
 export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
 export { LiveScan, liveScanFor, type Preview } from './reconstruction/reconstruct.js';
 export { readReconstruction, writeReconstruction } from './reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor } from './reconstruction/rFactor.js';
-export type { StitchedImage } from './reconstruction/stitch.js';
 // A scan with a known object.
 export { simulate } from './simulation/recipe.js';
 export type { SimulatedScan } from './simulation/simulateScan.js';

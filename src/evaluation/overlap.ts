@@ -12,7 +12,7 @@ import { integers, spanOf, valuesAt } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { groupScan } from '../data/grouping/grouping.js';
-import { NeighbourGrid } from '../data/grouping/neighbours.js';
+import { NeighbourGrid } from '../data/grouping/neighbourGrid.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { probeFwhm } from '../physics/probe.js';
 

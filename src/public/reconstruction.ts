@@ -6,6 +6,12 @@
  */
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from '../reconstruction/frame.js';
 export {
+  PatchStitcher,
+  type StitchedImage,
+  type StitcherOptions,
+  type StitchingRule,
+} from '../reconstruction/patchStitcher.js';
+export {
   type RefinedPositions,
   type RefinementRound,
   type RefinePositionsOptions,
@@ -28,11 +34,5 @@ export {
 export { type ReconstructionFacts, saveOutputs, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
 export type { Uncertainty } from '../reconstruction/spread.js';
-export {
-  PatchStitcher,
-  type StitchedImage,
-  type StitcherOptions,
-  type StitchingRule,
-} from '../reconstruction/stitch.js';
 export { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
 export { encodePng } from '../report/png.js';

@@ -7,7 +7,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape, type Tensor } from '../core/tensor.js';
-import { meanNearestDistance } from '../data/grouping/neighbours.js';
+import { meanNearestDistance } from '../data/grouping/neighbourGrid.js';
 
 /** A rectangle of object pixels. */
 export interface Frame {

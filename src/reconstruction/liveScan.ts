@@ -10,7 +10,7 @@
 
 import { PtychoError } from '../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
-import { PositionCells } from '../data/grouping/neighbours.js';
+import { PositionCells } from '../data/grouping/neighbourGrid.js';
 import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
 import { amplitudeRule } from '../data/patternSource.js';
 import { inputScaleFor } from '../model/scale.js';

@@ -12,7 +12,7 @@
  * const { angles } = phases.solve(); // multiply patch k by e^{−i·angles[k]}
  */
 import type { Tensor } from '../core/tensor.js';
-import { NeighbourGrid } from '../data/grouping/neighbours.js';
+import { NeighbourGrid } from '../data/grouping/neighbourGrid.js';
 import { cropStart, cutCentre } from './frame.js';
 
 /** Options of {@link PatchPhases.solve}. */

@@ -17,7 +17,7 @@ import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { encodeCsv } from '../formats/textTable.js';
 import type { PatternBatch } from './feed.js';
-import type { StitchedImage } from './stitch.js';
+import type { StitchedImage } from './patchStitcher.js';
 
 /** What is measured on the patches of one batch; amplitude in the object's units, phase in radians. */
 export interface PatchStatistics {

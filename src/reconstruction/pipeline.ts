@@ -14,6 +14,7 @@ import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import { completeConfig, type ScanInput } from './inputs.js';
+import type { StitchedImage } from './patchStitcher.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
 import type { PtychoModel } from './ptychoModel.js';
 import {
@@ -27,7 +28,6 @@ import {
 } from './reconstruct.js';
 import type { WrittenImage } from './reconstructionFile.js';
 import { exposureDoubts, groupForModel, probeFor, probeInCounts, requireSide, scanForModel } from './scanForModel.js';
-import type { StitchedImage } from './stitch.js';
 
 /** A scan as a file, open, or grouped already. */
 export type ReconstructInput = ScanInput | PreparedScan;

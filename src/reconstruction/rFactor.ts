@@ -12,7 +12,7 @@ import { DetectorTransform } from '../physics/fourier.js';
 import { exposureFactor, scaleComplex } from '../physics/probe.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
 import { type FillOptions, type Frame, fillUncovered, frameForScan, moveToFrame, scanBounds } from './frame.js';
-import type { StitchedImage } from './stitch.js';
+import type { StitchedImage } from './patchStitcher.js';
 
 /**
  * How positions between pixels are met: `bilinear` cuts interpolated object patches; `fourier` cuts at the rounded position

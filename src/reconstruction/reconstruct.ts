@@ -16,8 +16,8 @@ import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { feedOf, type PatternBatch, type PatternFeed } from './feed.js';
 import { LiveScan } from './liveScan.js';
+import type { StitchedImage } from './patchStitcher.js';
 import { Predictor } from './predictor.js';
-import type { StitchedImage } from './stitch.js';
 import { Stitching, type StitchingOptions } from './stitching.js';
 
 export type { PatternBatch } from './feed.js';

@@ -14,7 +14,7 @@ import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputF
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues, withColourBar } from '../report/image.js';
 import { encodePng } from '../report/png.js';
-import type { StitchedImage } from './stitch.js';
+import type { StitchedImage } from './patchStitcher.js';
 
 /** What else goes into `reconstruction.npz`, and how pictures are coloured. */
 export interface ReconstructionFacts {

@@ -9,8 +9,8 @@ import type { RawData } from '../data/rawData.js';
 import { inputScaleFor } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { scaleComplex } from '../physics/probe.js';
+import type { StitchedImage } from './patchStitcher.js';
 import { type ImageRFactor, scoreR } from './rFactor.js';
-import type { StitchedImage } from './stitch.js';
 import { probeWeights } from './stitching.js';
 
 /**

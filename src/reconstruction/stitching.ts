@@ -5,8 +5,8 @@ import { probeIntensity } from '../physics/probe.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import { type ScanBounds, scanBounds } from './frame.js';
 import { PatchPhases, turnPatches } from './patchPhases.js';
+import { PatchStitcher, type StitchedImage, type StitchingRule } from './patchStitcher.js';
 import { PatchStore } from './patchStore.js';
-import { PatchStitcher, type StitchedImage, type StitchingRule } from './stitch.js';
 
 /** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
 export interface PatchPlacement {

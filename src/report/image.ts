@@ -10,7 +10,7 @@ import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
 import { Canvas, GLYPH_HEIGHT, textWidth } from './canvas.js';
 import { type Colormap, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
-import { displayPhase, type PixelMask } from './phase.js';
+import { displayPhase, type PixelMask } from './displayPhase.js';
 import type { Pixels } from './png.js';
 
 /** A coloured picture that remembers what its colours mean. */

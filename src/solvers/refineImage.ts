@@ -3,8 +3,8 @@ import { ALGORITHM_TITLES, parseRefinement, solverOptionsSchema } from '../confi
 import { isPtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
+import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import type { RefineImageRequest } from '../reconstruction/pipeline.js';
-import type { StitchedImage } from '../reconstruction/stitch.js';
 import { runSolver, type SolverResult } from './run.js';
 import { requireSolverMemory } from './scan.js';
 import { startAt } from './start.js';

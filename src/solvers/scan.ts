@@ -6,7 +6,7 @@ import type { Logger } from '../core/log.js';
 import { requireEpochMemory, requireMemory } from '../core/memoryBudget.js';
 import { formatShape } from '../core/tensor.js';
 import { counted, formatBytes, noun } from '../core/words.js';
-import { countWithoutNeighbour } from '../data/grouping/neighbours.js';
+import { countWithoutNeighbour } from '../data/grouping/neighbourGrid.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';

@@ -10,7 +10,6 @@ import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { aggregateStep, digestStep } from './analysis.js';
 import { type ArmSource, armSourceOf } from './arms.js';
 import { overlapStep, simulateStep, splitStep, subsetStep, validateStep } from './data.js';
 import {
@@ -29,6 +28,7 @@ import {
 import { type ArmResult, armStep, type ComparisonResult, compareStep, trainStep } from './models.js';
 import { type FinishedStep, failureLine, type Step, StepRunner } from './steps.js';
 import { type ExecutionResult, executionResult } from './summary.js';
+import { aggregateStep, digestStep } from './tables.js';
 import { type VerificationReport, verifyStudy } from './verify.js';
 
 /** What a study came to. */

@@ -8,7 +8,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { messageOf } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
-import { aggregateHighlights, deltaHighlights, jobTitle, metricsDigest, ssimGrid, summaryTable } from './analysis.js';
 import {
   ANALYSIS,
   inventoryText,
@@ -33,6 +32,7 @@ import {
   type MetricsSummary,
   modelsOf,
 } from './summary.js';
+import { aggregateHighlights, deltaHighlights, jobTitle, metricsDigest, ssimGrid, summaryTable } from './tables.js';
 
 /** The checks in order. */
 export const CHECKS = [

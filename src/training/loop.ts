@@ -33,7 +33,7 @@ import {
   type TrainPart,
 } from './programs.js';
 import { Stepper } from './stepper.js';
-import { TrainingWatch } from './watch.js';
+import { TrainingWatch } from './warnings.js';
 
 type Tensors = Record<string, Tensor>;
 

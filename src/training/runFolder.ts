@@ -22,7 +22,13 @@ import { type ScanFingerprint, trainingFingerprint } from '../persistence/runSta
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
-import { CheckpointFolder, checkResumable, type FoundCheckpoint, findCheckpoint, warnOfEngine } from './checkpoints.js';
+import {
+  CheckpointFolder,
+  checkResumable,
+  type FoundCheckpoint,
+  findCheckpoint,
+  warnOfEngine,
+} from './checkpointFolder.js';
 import { type InitialBundle, openInitialBundle } from './init.js';
 import { EpochJudge, type EpochRecord, monitorOf } from './judge.js';
 import { createLoggers, type MetricLogger } from './loggers/create.js';

@@ -19,6 +19,7 @@ import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats
 import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
+import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
 import {
   meanMove,
@@ -34,7 +35,6 @@ import {
 } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, scoreR } from '../reconstruction/rFactor.js';
 import { doubts, groupForModel, requireSide, scoreImage } from '../reconstruction/scanForModel.js';
-import type { StitchedImage } from '../reconstruction/stitch.js';
 import { encodePng } from '../report/png.js';
 import {
   type RefinedImage,

@@ -8,7 +8,7 @@ import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { openScan } from '../data/findings/survey.js';
 import { readExtraArrays, writeScan } from '../data/scanWriter.js';
-import { coveredRows, labelsOf, phaseBetween, readLabelSource } from '../evaluation/labels.js';
+import { coveredRows, labelsOf, phaseBetween, readImageForLabels } from '../evaluation/labelPatches.js';
 import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 
@@ -45,7 +45,7 @@ export async function labelWorkflow(
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   const raw = await openScan(input, { logger });
   try {
-    const reconstruction = await readLabelSource(config.reconstruction, raw, (sentence) => logger.warn(sentence));
+    const reconstruction = await readImageForLabels(config.reconstruction, raw, (sentence) => logger.warn(sentence));
     const { rows, partly } = coveredRows(raw, reconstruction);
     if (rows.length === 0) {
       throw new PtychoError(

@@ -5,13 +5,13 @@ import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
+import { PatchStitcher } from '../../src/reconstruction/patchStitcher.js';
 import {
   amplitudeRFactor,
   constantObjectRFactor,
   exposedRFactor,
   type MeasuredScan,
 } from '../../src/reconstruction/rFactor.js';
-import { PatchStitcher } from '../../src/reconstruction/stitch.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { makeScan } from '../../src/simulation/scans.js';

@@ -7,6 +7,7 @@ import { groupScan } from '../../src/data/grouping/grouping.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { turnPatches } from '../../src/reconstruction/patchPhases.js';
+import type { StitchedImage } from '../../src/reconstruction/patchStitcher.js';
 import { KeptPatches } from '../../src/reconstruction/positions/refinePositions.js';
 import {
   type Preview,
@@ -14,7 +15,6 @@ import {
   reconstructDataset,
   streamDataset,
 } from '../../src/reconstruction/reconstruct.js';
-import type { StitchedImage } from '../../src/reconstruction/stitch.js';
 import { mirrorBackend, mirrorNetwork } from '../support/mirrorBackend.js';
 
 const N = 16;

@@ -1,7 +1,7 @@
 /** Both published stitching rules in one frame, and a canvas that grows. */
 import { describe, expect, it } from 'vitest';
 import { scanBounds } from '../../src/reconstruction/frame.js';
-import { PatchStitcher, type StitchedImage, type StitcherOptions } from '../../src/reconstruction/stitch.js';
+import { PatchStitcher, type StitchedImage, type StitcherOptions } from '../../src/reconstruction/patchStitcher.js';
 import { readGolden } from '../support/golden.js';
 import { describeShared } from '../support/shared.js';
 

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../src/core/rng.js';
 import { scanBounds } from '../../src/reconstruction/frame.js';
+import { PatchStitcher, type StitcherOptions } from '../../src/reconstruction/patchStitcher.js';
 import { RANDOM_PHASE_STD } from '../../src/reconstruction/spread.js';
-import { PatchStitcher, type StitcherOptions } from '../../src/reconstruction/stitch.js';
 
 const N = 8;
 const AREA = N * N;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { scanBounds } from '../../src/reconstruction/frame.js';
-import { PatchStitcher } from '../../src/reconstruction/stitch.js';
+import { PatchStitcher } from '../../src/reconstruction/patchStitcher.js';
 
 const N = 8;
 const weights = {

@@ -2,6 +2,7 @@ import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { colourAt, TWILIGHT, VIRIDIS } from '../../src/report/colormaps.js';
+import { displayPhase } from '../../src/report/displayPhase.js';
 import {
   BACKGROUND,
   renderAmplitude,
@@ -10,7 +11,6 @@ import {
   shortNumber,
   withColourBar,
 } from '../../src/report/image.js';
-import { displayPhase } from '../../src/report/phase.js';
 import { encodePng, pngDataUri } from '../../src/report/png.js';
 
 function image(rows: number, columns: number, at: (row: number, column: number) => [number, number]): ComplexImage {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { encodeFrame, FrameParser } from '../../src/adapters/worker/frame.js';
+import { encodeFrame, FrameParser } from '../../src/adapters/worker/messageFrame.js';
 import { pause } from '../adapters/worker/standIn.js';
 import { writeTinyScan } from '../support/tinyRun.js';
 

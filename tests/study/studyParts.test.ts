@@ -6,10 +6,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfigFile } from '../../src/config/load.js';
 import { parseStudy } from '../../src/config/schemas/study.js';
-import { aggregateHighlights, deltaHighlights, metricsDigest, ssimGrid } from '../../src/study/analysis.js';
 import { jobsOf, logsOf } from '../../src/study/layout.js';
 import { type Step, StepRunner } from '../../src/study/steps.js';
 import { collectSummary, deltaSummary } from '../../src/study/summary.js';
+import { aggregateHighlights, deltaHighlights, metricsDigest, ssimGrid } from '../../src/study/tables.js';
 import { cli } from '../cli/capture.js';
 import { writeTinyScan } from '../support/tinyRun.js';
 

@@ -7,13 +7,13 @@ import { imageBesideTruth } from '../../src/evaluation/besideTruth.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { chooseCropSide, scanBounds } from '../../src/reconstruction/frame.js';
 import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchRecords.js';
+import { PatchStitcher } from '../../src/reconstruction/patchStitcher.js';
 import {
   phasePicture,
   saveOutputs,
   stitchedPictures,
   writeReconstruction,
 } from '../../src/reconstruction/reconstructionFile.js';
-import { PatchStitcher } from '../../src/reconstruction/stitch.js';
 
 let folder: string;
 beforeAll(async () => {

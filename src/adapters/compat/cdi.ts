@@ -1,6 +1,6 @@
 /**
  * The published entry points on scans in memory, with the published names of results. They are thin: `train`, `PtychoModel` and
- * `reconstruct` (`api/`) do the work, and are the better start for new programs.
+ * `reconstruct` do the work, and are the better start for new programs.
  *
  * @example
  * const [train, test] = [await openDataset('train.npz'), await openDataset('test.npz')];
@@ -17,10 +17,10 @@ import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 import type { Bundle } from '../../persistence/bundle.js';
+import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
 import { DEFAULT_BATCH, type OpenModelOptions, PtychoModel, type RunBy } from '../../reconstruction/ptychoModel.js';
 import type { PatchPlacement } from '../../reconstruction/reconstruct.js';
 import { scanForModel } from '../../reconstruction/scanForModel.js';
-import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { placeFactors, transposePatches } from '../../reconstruction/stitching.js';
 import type { EpochRecord } from '../../training/judge.js';
 import { type TrainServices, trainScans } from '../../training/train.js';

@@ -2,8 +2,8 @@
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
+import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
 import { uncertaintyPictures, wellCovered } from '../../reconstruction/reconstructionFile.js';
-import type { StitchedImage } from '../../reconstruction/stitch.js';
 import { VIRIDIS } from '../../report/colormaps.js';
 import { figure, inColumns, sideBySide } from '../../report/figure.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues } from '../../report/image.js';

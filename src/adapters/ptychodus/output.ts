@@ -4,7 +4,7 @@ import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
 import type { Product, ProductLosses, ProductObject, ProductPositions } from '../../persistence/product/product.js';
 import { type Frame, intersectFrames } from '../../reconstruction/frame.js';
-import type { StitchedImage } from '../../reconstruction/stitch.js';
+import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
 import type { SolverRecord } from '../../solvers/solve.js';
 import type { LossValue } from './types.js';
 

@@ -1,6 +1,6 @@
 /** The way out: whole frames on a stream, and what to leave out when the other side is slow. */
 import type { OutgoingArray } from './arrays.js';
-import { encodeFrame } from './frame.js';
+import { encodeFrame } from './messageFrame.js';
 
 /** What is written to: a Node stream, or what does as one. */
 export interface ByteSink {

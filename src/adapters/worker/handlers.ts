@@ -17,8 +17,8 @@ import {
   type TrainOutput,
 } from '../ptychodus/types.js';
 import { DTYPE_BYTES, FrameArrays, type OutgoingArray } from './arrays.js';
-import { FRAME_LIMITS, type Frame, PRODUCT_OUT, PROTOCOL_VERSION, type Tag, VERBS, type Verb } from './frame.js';
 import type { FrameWriter } from './frameWriter.js';
+import { FRAME_LIMITS, type Frame, PRODUCT_OUT, PROTOCOL_VERSION, type Tag, VERBS, type Verb } from './messageFrame.js';
 import { PRODUCT_ARRAYS, previewArrays, productArrays, productHeaderOf, productOf } from './products.js';
 import type { RequestOf } from './requests.js';
 

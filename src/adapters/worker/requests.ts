@@ -1,7 +1,7 @@
 /** What each verb may say, checked; one sentence where it says something else. */
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { malformed, type RequestId, VERBS, type Verb } from './frame.js';
+import { malformed, type RequestId, VERBS, type Verb } from './messageFrame.js';
 
 const id = z.union([z.number().int().nonnegative(), z.string().min(1).max(64)]);
 const text = z.string().min(1).max(4096);

@@ -8,9 +8,9 @@ import type { Readable } from 'node:stream';
 import { PtychoError } from '../../core/errors.js';
 import { LOG_LEVELS } from '../ptychodus/logger.js';
 import type { LogLevel } from '../ptychodus/types.js';
-import { FRAME_LIMITS, type FrameLimits, FrameParser } from './frame.js';
 import { type ByteSink, FrameWriter } from './frameWriter.js';
 import type { Service, WorkerLibraries } from './handlers.js';
+import { FRAME_LIMITS, type FrameLimits, FrameParser } from './messageFrame.js';
 import { errorFrame, WorkerSession } from './session.js';
 
 /** What a worker is made of. */

@@ -3,8 +3,8 @@
  * request ends with one frame `end`.
  */
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import { type EndStatus, FRAME_LIMITS, type Frame, MAX_WAITING, malformed, type RequestId } from './frame.js';
 import { HANDLERS, type QueuedVerb, type Service, type Work } from './handlers.js';
+import { type EndStatus, FRAME_LIMITS, type Frame, MAX_WAITING, malformed, type RequestId } from './messageFrame.js';
 import { type Envelope, envelopeOf, parseRequest, type RequestOf, verbOf } from './requests.js';
 
 /** A request that waits or is at work. */

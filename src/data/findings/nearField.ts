@@ -8,11 +8,11 @@
  * nearField(raw, meanIntensity, looked, farField(probe, N))?.code; // 'NEAR_FIELD'
  */
 import { modeIntensity } from '../../physics/probe.js';
-import { meanNearestDistance } from '../grouping/neighbours.js';
+import { meanNearestDistance } from '../grouping/neighbourGrid.js';
 import type { RawData } from '../rawData.js';
-import type { LookedPatterns } from './figures.js';
 import type { Finding } from './finding.js';
 import { SMALLEST_PATTERN_PX } from './patternChecks.js';
+import type { LookedPatterns } from './patternFigures.js';
 
 type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
 

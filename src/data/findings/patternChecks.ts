@@ -4,8 +4,8 @@ import { median } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { lightShift } from '../../physics/lightShift.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
-import { centreOfLight, hotPixels, lightInCorners, type PatternFigures } from './figures.js';
 import type { Finding } from './finding.js';
+import { centreOfLight, hotPixels, lightInCorners, type PatternFigures } from './patternFigures.js';
 
 /** The scan that patterns belong to, as far as their checks need it. */
 export interface CheckedScan {

@@ -4,14 +4,14 @@ import { meanOf, spanOf, spreadIndices } from '../../core/numbers.js';
 import { farField } from '../../physics/lightShift.js';
 import { probeDiameter, totalIntensity } from '../../physics/probe.js';
 import { ELEMENTARY_CHARGE_C } from '../../physics/radiation.js';
-import { meanNearestDistance } from '../grouping/neighbours.js';
+import { meanNearestDistance } from '../grouping/neighbourGrid.js';
 import { checkMetadata, nphotonsOf } from '../metadata.js';
 import { LOOKED_AT } from '../options.js';
 import type { RawData } from '../rawData.js';
-import { figuresOf, type LookedPatterns, type PatternFigures } from './figures.js';
 import type { Finding, Findings } from './finding.js';
 import { nearField } from './nearField.js';
 import { type CheckedScan, checkPatterns, shortNumber } from './patternChecks.js';
+import { figuresOf, type LookedPatterns, type PatternFigures } from './patternFigures.js';
 
 /** What is checked of a scan. */
 export type ScanFacts = Pick<

@@ -16,9 +16,9 @@ import type { OpenDatasetOptions } from '../options.js';
 import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns, SomePatterns } from '../patternCache.js';
 import type { PatternSource, PatternSums } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
-import { figuresOf } from './figures.js';
 import { Findings } from './finding.js';
 import { checkPower, frameList } from './patternChecks.js';
+import { figuresOf } from './patternFigures.js';
 import { lookAtScan } from './scanChecks.js';
 
 /** How a survey goes. */

@@ -10,7 +10,7 @@
 import { PtychoError } from '../../core/errors.js';
 import { spanOf } from '../../core/numbers.js';
 import type { LegacyRng } from '../../core/rng.js';
-import { meanNearestDistance, NeighbourGrid } from './neighbours.js';
+import { meanNearestDistance, NeighbourGrid } from './neighbourGrid.js';
 
 /** The names of the neighbour functions, as in the configuration. */
 export type NeighbourFunctionName = 'nearest' | 'min_distance' | 'four_quadrants';

@@ -10,7 +10,7 @@ import { meanOf, spreadIndices, valuesAt } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
 import { probeDiameter } from '../../physics/probe.js';
-import { NeighbourGrid } from '../grouping/neighbours.js';
+import { NeighbourGrid } from '../grouping/neighbourGrid.js';
 import { forEachPattern } from '../normalise.js';
 import type { RawData } from '../rawData.js';
 

@@ -2,8 +2,9 @@
  * What is done about single pixels when a scan is opened: which of them are left out, and what becomes of values that are no
  * counts, all judged by some of the patterns.
  */
-import { hotPixels } from '../findings/figures.js';
+
 import type { Finding } from '../findings/finding.js';
+import { hotPixels } from '../findings/patternFigures.js';
 import { outsideRange, type ValidRange } from './corrections.js';
 import { darkAmidLight, deadPixels, isEndOfRange } from './deadPixels.js';
 

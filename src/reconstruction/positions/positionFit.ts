@@ -22,7 +22,7 @@ import {
   scanBounds,
   unionFrames,
 } from '../frame.js';
-import type { StitchedImage } from '../stitch.js';
+import type { StitchedImage } from '../patchStitcher.js';
 
 /**
  * Corrections of the image and evaluations of the positions in a round. Measured on a trained network's image of a simulated

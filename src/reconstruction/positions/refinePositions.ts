@@ -30,9 +30,9 @@ import { keepNearMeasured } from '../../model/positionRefiner.js';
 import type { PatternBatch } from '../feed.js';
 import { type Frame, scanBounds } from '../frame.js';
 import { PatchPhases } from '../patchPhases.js';
+import { PatchStitcher, type StitchedImage } from '../patchStitcher.js';
 import { PatchStore } from '../patchStore.js';
 import { type ReconstructOptions, reconstructDataset } from '../reconstruct.js';
-import { PatchStitcher, type StitchedImage } from '../stitch.js';
 import { layKept, noteKept, patchWeightsOf } from '../stitching.js';
 import { PositionFit, type PositionFitOptions } from './positionFit.js';
 

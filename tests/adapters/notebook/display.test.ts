@@ -6,7 +6,7 @@ import { decode } from 'fast-png';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { display, findKernel } from '../../../src/adapters/notebook/display.js';
 import { type Displayable, drawFigure } from '../../../src/adapters/notebook/draw.js';
-import { PatchStitcher } from '../../../src/reconstruction/stitch.js';
+import { PatchStitcher } from '../../../src/reconstruction/patchStitcher.js';
 import { colourAt, TWILIGHT, VIRIDIS } from '../../../src/report/colormaps.js';
 import { encodePng, type Pixels } from '../../../src/report/png.js';
 

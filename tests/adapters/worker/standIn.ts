@@ -10,8 +10,8 @@ import type {
   TrainOutput,
 } from '../../../src/adapters/ptychodus/types.js';
 import { FrameArrays, type OutgoingArray } from '../../../src/adapters/worker/arrays.js';
-import { encodeFrame, FrameParser } from '../../../src/adapters/worker/frame.js';
 import type { WorkerLibraries } from '../../../src/adapters/worker/handlers.js';
+import { encodeFrame, FrameParser } from '../../../src/adapters/worker/messageFrame.js';
 import { productArrays, productHeaderOf } from '../../../src/adapters/worker/products.js';
 import { type Served, type ServeOptions, serveWorker } from '../../../src/adapters/worker/serve.js';
 import { PtychoError } from '../../../src/core/errors.js';

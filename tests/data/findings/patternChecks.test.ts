@@ -1,7 +1,7 @@
 /** Light that is not the sample's doing: frames that leap, a dark level that was left in, a beam a little off. */
 import { describe, expect, it } from 'vitest';
-import { FigureMeter } from '../../../src/data/findings/figures.js';
 import { checkPatterns } from '../../../src/data/findings/patternChecks.js';
+import { FigureMeter } from '../../../src/data/findings/patternFigures.js';
 import { farField } from '../../../src/physics/lightShift.js';
 import { type KnownScan, knownScan } from '../../support/knownScan.js';
 

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PtychoErrorCode } from '../../../src/core/errors.js';
 import { type GroupingOptions, groupScan } from '../../../src/data/grouping/grouping.js';
-import { NeighbourGrid } from '../../../src/data/grouping/neighbours.js';
+import { NeighbourGrid } from '../../../src/data/grouping/neighbourGrid.js';
 import { type NpzFile, openNpz } from '../../../src/formats/npz.js';
 import { describeShared, sharedFile } from '../../support/shared.js';
 

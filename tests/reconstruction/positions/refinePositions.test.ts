@@ -9,9 +9,9 @@ import { FIT_PRODUCTS, objectStepProgram, positionFitProgram } from '../../../sr
 import { DiffractionModel } from '../../../src/physics/detector.js';
 import { extractPatches } from '../../../src/physics/sampling.js';
 import { scanBounds } from '../../../src/reconstruction/frame.js';
+import { PatchStitcher } from '../../../src/reconstruction/patchStitcher.js';
 import { PositionSearch } from '../../../src/reconstruction/positions/positionFit.js';
 import { type RefinePositionsOptions, refinePositions } from '../../../src/reconstruction/positions/refinePositions.js';
-import { PatchStitcher } from '../../../src/reconstruction/stitch.js';
 import { makeObject } from '../../../src/simulation/objects.js';
 import { makeProbe } from '../../../src/simulation/probes.js';
 import { makeScan } from '../../../src/simulation/scans.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameForScan, intersectFrames, moveToFrame, scanBounds } from '../../src/reconstruction/frame.js';
-import { PatchStitcher } from '../../src/reconstruction/stitch.js';
+import { PatchStitcher } from '../../src/reconstruction/patchStitcher.js';
 import { extractFromCanvas, mergeGroup } from '../support/reference/group.js';
 
 /** An object that is linear in x and y: bilinear interpolation then loses nothing. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { FrameArrays, type OutgoingArray } from '../../../src/adapters/worker/arrays.js';
-import { encodeFrame, type Frame, FrameParser } from '../../../src/adapters/worker/frame.js';
+import { encodeFrame, type Frame, FrameParser } from '../../../src/adapters/worker/messageFrame.js';
 import { isPtychoError, type PtychoError } from '../../../src/core/errors.js';
 import fc from '../../support/fastCheck.js';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
-import { meanNearestDistance, NeighbourGrid } from '../../../src/data/grouping/neighbours.js';
+import { meanNearestDistance, NeighbourGrid } from '../../../src/data/grouping/neighbourGrid.js';
 import fc from '../../support/fastCheck.js';
 
 /** All positions by distance from position i, then index; i itself first. */

@@ -4,7 +4,7 @@ import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import type { EpochRecord } from '../../src/training/judge.js';
 import { type LoopState, trainLoop } from '../../src/training/loop.js';
-import { TrainingWatch } from '../../src/training/watch.js';
+import { TrainingWatch } from '../../src/training/warnings.js';
 import { toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 
 /** The first epochs of a real training of 32 patterns, the hardest to tell from an ill one: it has hardly begun to learn. */

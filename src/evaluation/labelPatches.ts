@@ -7,7 +7,7 @@ import { placeOnScan, RECONSTRUCTION_KEYS, readStoredImage } from '../reconstruc
 import { registerImages } from './register.js';
 
 /** A reconstruction and where it lies. */
-export interface LabelSource {
+export interface ImageForLabels {
   readonly image: ComplexImage;
   readonly originYxPx: readonly [number, number];
   /** 1 where patches lie. */
@@ -18,11 +18,11 @@ export interface LabelSource {
  * A reconstruction on the pixels of the scan: a label at another place would be a wrong one, so that it must be known where it lies,
  * or be found.
  */
-export async function readLabelSource(
+export async function readImageForLabels(
   spec: string,
   raw: RawData,
   note: (sentence: string) => void,
-): Promise<LabelSource> {
+): Promise<ImageForLabels> {
   const stored = placeOnScan(await readStoredImage(spec, 'the reconstruction', RECONSTRUCTION_KEYS), raw);
   stored.notes.forEach(note);
   const { image, weight } = stored;
@@ -66,7 +66,7 @@ function searchedFor(
 /** How much of its patch each pattern has: patterns with some, and how many of them lack a part. */
 export function coveredRows(
   raw: RawData,
-  { covered, originYxPx }: LabelSource,
+  { covered, originYxPx }: ImageForLabels,
 ): { readonly rows: Int32Array; readonly partly: number } {
   const [top, left] = originYxPx;
   const rows: number[] = [];
@@ -85,7 +85,7 @@ export function coveredRows(
 const WHOLE = 0.999;
 
 /** NaN where the reconstruction does not reach. */
-export function labelsOf(raw: RawData, { image, covered, originYxPx }: LabelSource, phase: number): StoredPatches {
+export function labelsOf(raw: RawData, { image, covered, originYxPx }: ImageForLabels, phase: number): StoredPatches {
   const [top, left] = originYxPx;
   const [cos, sin] = [Math.cos(phase), -Math.sin(phase)];
   return {
@@ -110,7 +110,7 @@ export function labelsOf(raw: RawData, { image, covered, originYxPx }: LabelSour
 export function phaseBetween(
   raw: RawData,
   rows: Int32Array,
-  { image, originYxPx }: LabelSource,
+  { image, originYxPx }: ImageForLabels,
   object: ComplexImage,
 ): number {
   let [re, im] = [0, 0];

@@ -8,7 +8,7 @@ import { type TrainingConfig, trainingConfigSchema } from '../../src/config/sche
 import { LegacyRng } from '../../src/core/rng.js';
 import { ownIdentity, processMark } from '../../src/formats/replaceFile.js';
 import { type CheckpointContent, openCheckpoint } from '../../src/persistence/checkpoint.js';
-import { CheckpointFolder, checkResumable, findCheckpoint, warnOfEngine } from '../../src/training/checkpoints.js';
+import { CheckpointFolder, checkResumable, findCheckpoint, warnOfEngine } from '../../src/training/checkpointFolder.js';
 import { EpochJudge, type EpochRecord, monitorOf } from '../../src/training/judge.js';
 
 let run: string;

@@ -63,6 +63,11 @@ export class PtychoError extends Error {
   }
 }
 
+/** CONFIG_INVALID about an option, with its name and its value as fields. */
+export function invalidOption(key: string, message: string, found: unknown, fields: ErrorFields = {}): PtychoError {
+  return new PtychoError('CONFIG_INVALID', message, { key, found, ...fields });
+}
+
 /** Narrows an unknown to {@link PtychoError}, optionally to one code. */
 export function isPtychoError(error: unknown, code?: PtychoErrorCode): error is PtychoError {
   return error instanceof PtychoError && (code === undefined || error.code === code);

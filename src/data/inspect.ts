@@ -11,8 +11,8 @@ import type { ScanFormat } from '../config/schemas/data.js';
 import { isPtychoError, messageOf } from '../core/errors.js';
 import { extentOf, meanOf } from '../core/numbers.js';
 import type { Shape } from '../core/tensor.js';
-import { type Hdf5File, openHdf5 } from '../formats/hdf5/file.js';
-import { openNpz } from '../formats/npz.js';
+import { type Hdf5File, usingHdf5 } from '../formats/hdf5/file.js';
+import { usingNpz } from '../formats/npz.js';
 import { probeDiameter, probeFwhm, totalIntensity } from '../physics/probe.js';
 import { renderScanMap } from '../report/scanMap.js';
 import { type Finding, Findings, sentenceOf } from './findings/finding.js';
@@ -225,8 +225,7 @@ export function bytesOf(file: string): number {
 }
 
 async function listNpz(file: string): Promise<InspectedArray[]> {
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const arrays: InspectedArray[] = [];
     for (const key of npz.keys) {
       const compressed = npz.isCompressed(key);
@@ -239,18 +238,11 @@ async function listNpz(file: string): Promise<InspectedArray[]> {
       }
     }
     return arrays;
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 async function listHdf5(file: string): Promise<InspectedArray[]> {
-  const hdf5 = await openHdf5(file);
-  try {
-    return hdf5.datasets(MOST_DATASETS).map((key) => describe(hdf5, key));
-  } finally {
-    hdf5.close();
-  }
+  return usingHdf5(file, (hdf5) => hdf5.datasets(MOST_DATASETS).map((key) => describe(hdf5, key)));
 }
 
 function describe(hdf5: Hdf5File, key: string): InspectedArray {

@@ -2,10 +2,10 @@
  * Statistical normalisation: the mean power of the patterns, measured in float64 while they stream by. Photon scales and
  * display scales are other things and live elsewhere.
  */
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError, type PtychoErrorCode } from '../core/errors.js';
 import { inputNormalisation } from '../physics/detector.js';
 import type { Groups } from './grouping/grouping.js';
-import type { PatternSource } from './patternSource.js';
+import type { LookedPatterns, PatternSource } from './patternSource.js';
 
 /** What the patterns of a scan measure together; d is the amplitude, so d² is an intensity (counts, in count domains). */
 export interface PatternStatistics {
@@ -38,22 +38,43 @@ const CHUNK_PIXELS = 1 << 21;
 
 /**
  * Reads patterns in bounded pieces, each once, in the given order.
- * @param visit called for every pattern with its place in `indices` and its pixels (valid only during the call).
+ * @param visit called for every piece with its place in `indices`; its pixels are valid only during the call
+ * @param lost told of patterns that cannot be read (with this code, where one is given): the others of their piece are read one by one
  */
-export async function forEachPattern(
+export async function forEachPiece(
+  source: PatternSource,
+  indices: Int32Array,
+  visit: (piece: LookedPatterns, from: number) => void,
+  lost?: { readonly code?: PtychoErrorCode; add(problem: string): void },
+): Promise<void> {
+  const size = source.N * source.N;
+  const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
+  const buffer = new Float32Array(Math.min(step, indices.length) * size);
+  const read = async (part: Int32Array, from: number): Promise<void> => {
+    const pixels = buffer.subarray(0, part.length * size);
+    try {
+      await source.readAmplitudes(part, pixels);
+    } catch (error) {
+      if (!lost || !isPtychoError(error, lost.code)) throw error;
+      if (part.length === 1) lost.add(error.message);
+      else for (let i = 0; i < part.length; i++) await read(part.subarray(i, i + 1), from + i);
+      return;
+    }
+    visit({ pixels, indices: part }, from);
+  };
+  for (let from = 0; from < indices.length; from += step) await read(indices.subarray(from, from + step), from);
+}
+
+/** {@link forEachPiece}, pattern by pattern. @param visit called with the pixels of each and its place in `indices` */
+export function forEachPattern(
   source: PatternSource,
   indices: Int32Array,
   visit: (amplitudes: Float32Array, i: number) => void,
 ): Promise<void> {
   const size = source.N * source.N;
-  const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
-  const buffer = new Float32Array(Math.min(step, indices.length) * size);
-  for (let from = 0; from < indices.length; from += step) {
-    const part = indices.subarray(from, from + step);
-    const pixels = buffer.subarray(0, part.length * size);
-    await source.readAmplitudes(part, pixels);
+  return forEachPiece(source, indices, ({ pixels, indices: part }, from) => {
     for (let i = 0; i < part.length; i++) visit(pixels.subarray(i * size, (i + 1) * size), from + i);
-  }
+  });
 }
 
 /**

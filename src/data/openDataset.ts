@@ -7,11 +7,11 @@
  * try { console.log(raw.count, raw.N, raw.domain, raw.notes); } finally { await raw.close(); }
  */
 
-import { isPtychoError, PtychoError } from '../core/errors.js';
+import { invalidOption, isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { valuesAt } from '../core/numbers.js';
 import { counted } from '../core/words.js';
-import { nameOf } from '../formats/npyHeader.js';
+import { npyError } from '../formats/npyHeader.js';
 import { totalIntensity } from '../physics/probe.js';
 import { Findings } from './findings/finding.js';
 import { figuresOf } from './findings/patternFigures.js';
@@ -81,10 +81,11 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
 
   const orientation = orientationOf(options);
   if (!(orientation.coord_scale > 0 && Number.isFinite(orientation.coord_scale))) {
-    throw new PtychoError('CONFIG_INVALID', `coord_scale must be a positive number, got ${options.coord_scale}.`, {
-      key: 'coord_scale',
-      found: options.coord_scale,
-    });
+    throw invalidOption(
+      'coord_scale',
+      `coord_scale must be a positive number, got ${options.coord_scale}.`,
+      options.coord_scale,
+    );
   }
   // Which frames, and where each of them lies.
   const chosen = await chooseFrames(file.patterns.count, options);
@@ -104,10 +105,10 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   const noData = judgeFrames(stored.data, file.patterns.height * file.patterns.width, validRange);
   if (noData.mask?.every((bad) => bad === 1)) {
     const { origin } = file.patterns;
-    throw new PtychoError(
+    throw npyError(
       'DATASET_VALUE',
-      `${nameOf(origin)} holds no data: ${noData.found.join('; ')}. Name the dataset that does with diffraction_path.`,
-      { path: origin.path, key: origin.member },
+      origin,
+      `holds no data: ${noData.found.join('; ')}. Name the dataset that does with diffraction_path.`,
     );
   }
   const patterns = prepareFrames(file.patterns, { correction, validRange, masked: noData.mask }, (row, values) =>

@@ -5,7 +5,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { NumericArray } from '../core/tensor.js';
-import { type NpyDtype, type NpyOrigin, nameOf } from '../formats/npyHeader.js';
+import { type NpyDtype, type NpyOrigin, npyError } from '../formats/npyHeader.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import { type CropWindow, copyWindow } from './prepare/frameLayout.js';
 import type { StoredPatterns } from './scanFile.js';
@@ -35,6 +35,13 @@ export interface PatternSource {
   readonly sums?: PatternSums;
   /** Releases the files. */
   close(): Promise<void>;
+}
+
+/** Patterns looked at, (indices.length, N, N): intensities or amplitudes. */
+export interface LookedPatterns {
+  readonly pixels: Float32Array;
+  /** Which patterns of the scan they are. */
+  readonly indices: Int32Array;
 }
 
 /** Sums over the pixels of each pattern, (count,) each; d is the amplitude. */
@@ -107,16 +114,8 @@ export class FramePatterns implements PatternSource {
     return this.read(indices, out, this.toStored, 1);
   }
 
-  /** Values as the file has them, cropped and turned, and nothing else: bad pixels and NaN are there. */
-  async readUnchecked(indices: ArrayLike<number>, out: Float32Array): Promise<void> {
-    await this.readFrames(indices, out);
-  }
-
-  private async read(indices: ArrayLike<number>, out: Float32Array, rule: AmplitudeRule, scale: number): Promise<void> {
-    this.finish(await this.readFrames(indices, out), out, rule, scale);
-  }
-
-  private async readFrames(indices: ArrayLike<number>, out: Float32Array): Promise<Int32Array> {
+  /** Values as the file has them, cropped and turned, and nothing else: bad pixels and NaN are there. @returns the file's rows */
+  async readUnchecked(indices: ArrayLike<number>, out: Float32Array): Promise<Int32Array> {
     this.checkRequest(indices, out);
     const rows = Int32Array.from(indices, (i) => this.view.rows?.[i] ?? i);
     if (this.view.window === undefined && !this.view.transpose) await this.frames.readRowsInto(rows, out);
@@ -149,11 +148,12 @@ export class FramePatterns implements PatternSource {
   }
 
   /** Bad pixels become 0 whatever they hold (detectors put −1, NaN or 2³²−1 there); all others must be intensities. */
-  private finish(rows: Int32Array, values: Float32Array, rule: AmplitudeRule, scale: number): void {
+  private async read(indices: ArrayLike<number>, out: Float32Array, rule: AmplitudeRule, scale: number): Promise<void> {
     const { bad } = this;
+    const rows = await this.readUnchecked(indices, out);
     const size = this.N * this.N;
     for (let i = 0; i < rows.length; i++) {
-      const pattern = values.subarray(i * size, (i + 1) * size);
+      const pattern = out.subarray(i * size, (i + 1) * size);
       for (let b = 0; b < bad.length; b++) pattern[bad[b]] = 0;
       rule(pattern, scale, (pixel, value) => this.refuse(value, rows[i], pixel));
     }
@@ -164,10 +164,11 @@ export class FramePatterns implements PatternSource {
     const { origin } = this.frames;
     const place = [Math.floor(pixel / N), pixel % N];
     if (this.view.transpose) place.reverse();
-    throw new PtychoError(
+    throw npyError(
       'DATASET_VALUE',
-      `${nameOf(origin)} has the value ${value} in pattern ${frame}, row ${place[0] + window.row}, column ${place[1] + window.column}, but pixels must be finite and not negative; say which values are data with --valid_range LO:HI, mark the pixel with --bad_pixels FILE[:key], or leave the pattern out with --skip_frames ${frame}.`,
-      { path: origin.path, key: origin.member, found: value },
+      origin,
+      `has the value ${value} in pattern ${frame}, row ${place[0] + window.row}, column ${place[1] + window.column}, but pixels must be finite and not negative; say which values are data with --valid_range LO:HI, mark the pixel with --bad_pixels FILE[:key], or leave the pattern out with --skip_frames ${frame}.`,
+      { found: value },
     );
   }
 

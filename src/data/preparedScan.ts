@@ -85,6 +85,7 @@ export async function prepareScan(
 ): Promise<PreparedScan> {
   const { data } = request;
   const options: GroupingOptions = {
+    ...data,
     gridsize,
     n_groups: typeof request.n_groups === 'number' ? request.n_groups : raw.count,
     neighbor_count: request.neighbor_count,
@@ -92,10 +93,6 @@ export async function prepareScan(
     neighbor_pool_size: request.neighbor_pool_size ?? undefined,
     seed: request.subsample_seed ?? request.seed,
     sequential: request.sequential_sampling,
-    neighbor_function: data.neighbor_function,
-    min_neighbor_distance_px: data.min_neighbor_distance_px,
-    max_neighbor_distance_px: data.max_neighbor_distance_px,
-    quadrant_candidates: data.quadrant_candidates,
     logger,
   };
   const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);

@@ -9,12 +9,12 @@
 
 import { cancelPoint } from '../core/cancel.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
-import { integers, rowsAt, valuesAt } from '../core/numbers.js';
-import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.js';
+import { integers, valuesAt } from '../core/numbers.js';
+import type { NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyArray } from '../formats/npy.js';
 import type { NpyDtype } from '../formats/npyHeader.js';
 import type { NpyInput, StreamedNpyInput } from '../formats/npyWrite.js';
-import { type NpzFile, openNpz, writeNpz } from '../formats/npz.js';
+import { type NpzFile, takeRows, usingNpz, writeNpz } from '../formats/npz.js';
 import {
   type DataTransformation,
   geometryRecord,
@@ -279,55 +279,39 @@ export interface ExtraArrays {
  * @throws PtychoError reading errors of the file, but not for arrays of types that cannot be read: these are left out.
  */
 export async function readExtraArrays(path: string): Promise<ExtraArrays> {
-  const npz = await openNpz(path, { maxResidentBytes: LARGEST_BYTES });
-  try {
-    const notes: string[] = [];
-    const arrays: [string, NpyArray][] = [];
-    for (const key of npz.keys.filter((name) => !CONTRACT_KEYS.has(name))) {
-      try {
-        arrays.push([key, await npz.read(key)]);
-      } catch (error) {
-        if (!isPtychoError(error, 'FORMAT_UNSUPPORTED')) throw error;
-        notes.push(`Left out: ${messageOf(error)}`);
+  return usingNpz(
+    path,
+    async (npz) => {
+      const notes: string[] = [];
+      const arrays: [string, NpyArray][] = [];
+      for (const key of npz.keys.filter((name) => !CONTRACT_KEYS.has(name))) {
+        try {
+          arrays.push([key, await npz.read(key)]);
+        } catch (error) {
+          if (!isPtychoError(error, 'FORMAT_UNSUPPORTED')) throw error;
+          notes.push(`Left out: ${messageOf(error)}`);
+        }
       }
-    }
-    const patterns = await countOf(npz);
-    return {
-      keys: arrays.map(([key]) => key),
-      notes,
-      of: (rows) =>
-        Object.fromEntries(
-          arrays.map(([key, array]) => {
-            const whole = array.shape[0] !== patterns || (array.kind === 'complex' && array.shape.length === 2);
-            return [key, input(whole ? array : pickRows(array, rows))];
-          }),
-        ),
-    };
-  } finally {
-    await npz.close();
-  }
+      const patterns = await countOf(npz);
+      return {
+        keys: arrays.map(([key]) => key),
+        notes,
+        of: (rows) =>
+          Object.fromEntries(
+            arrays.map(([key, array]) => {
+              const whole = array.shape[0] !== patterns || (array.kind === 'complex' && array.shape.length === 2);
+              return [key, input(whole ? array : takeRows(array, rows))];
+            }),
+          ),
+      };
+    },
+    { maxResidentBytes: LARGEST_BYTES },
+  );
 }
 
 /** One value of `xcoords` a pattern; without them nothing is taken to belong to patterns. */
 async function countOf(npz: NpzFile): Promise<number> {
   return npz.has('xcoords') ? ((await npz.header('xcoords')).shape[0] ?? -1) : -1;
-}
-
-function pickRows(array: NpyArray, rows: ArrayLike<number>): NpyArray {
-  const size = sizeOf(array.shape.slice(1));
-  const shape = [rows.length, ...array.shape.slice(1)];
-  switch (array.kind) {
-    case 'real':
-      return { ...array, data: rowsAt(array.data, size, rows), shape };
-    case 'complex':
-      return { ...array, re: rowsAt(array.re, size, rows), im: rowsAt(array.im, size, rows), shape };
-    case 'text':
-      return {
-        ...array,
-        strings: Array.from(rows).flatMap((row) => array.strings.slice(row * size, (row + 1) * size)),
-        shape,
-      };
-  }
 }
 
 /** What is written back is what was read; float16 becomes float32. */

@@ -62,6 +62,20 @@ export async function openNpz(path: string, options: NpzOptions = {}): Promise<N
   return new NpzFile(await ZipArchive.open(path), options.maxResidentBytes ?? 3 * 2 ** 30);
 }
 
+/** Hands an opened archive to `work` and closes it afterwards. @throws PtychoError as {@link openNpz}, and what `work` throws */
+export async function usingNpz<T>(
+  path: string,
+  work: (npz: NpzFile) => T | Promise<T>,
+  options?: NpzOptions,
+): Promise<T> {
+  const npz = await openNpz(path, options);
+  try {
+    return await work(npz);
+  } finally {
+    await npz.close();
+  }
+}
+
 /** An opened archive. Reads may overlap in time. */
 export class NpzFile {
   readonly path: string;
@@ -161,7 +175,7 @@ export class NpzFile {
     const { header, indices } = await this.rowsOf(key, rows, rowAxes);
     const shape = [indices.length, ...header.shape.slice(rowAxes)];
     if ((await this.rowAccess(key)) === 'resident')
-      return takeRows(await once(this.residents, key, () => this.read(key)), indices, shape);
+      return takeRows(await once(this.residents, key, () => this.read(key)), indices, rowAxes);
     const dataBytes = sizeOf(shape) * header.itemSize;
     const decoder = new NpyDecoder({ ...header, shape, dataBytes }, this.origin(key));
     if (decoder.target !== undefined) {
@@ -282,8 +296,11 @@ export function listedKeys(keys: readonly string[]): string {
   return keys.slice(0, MOST_LISTED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
-function takeRows(array: NpyArray, rows: Int32Array, shape: readonly number[]): NpyArray {
-  const rowLength = sizeOf(shape.slice(1));
+/** Some rows of an array, along its first axes, which are counted together. */
+export function takeRows(array: NpyArray, rows: ArrayLike<number>, rowAxes = 1): NpyArray {
+  const rest = array.shape.slice(rowAxes);
+  const rowLength = sizeOf(rest);
+  const shape = [rows.length, ...rest];
   if (array.kind === 'real') return { ...array, shape, data: rowsAt(array.data, rowLength, rows) };
   if (array.kind === 'complex')
     return { ...array, shape, re: rowsAt(array.re, rowLength, rows), im: rowsAt(array.im, rowLength, rows) };

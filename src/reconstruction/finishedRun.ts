@@ -9,7 +9,7 @@ import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
-import { openNpz } from '../formats/npz.js';
+import { usingNpz } from '../formats/npz.js';
 import { openBundle, type StoredBundle } from '../persistence/bundle.js';
 import type { PlacedImage } from '../persistence/product/geometry.js';
 import { frameForScan, scanBounds } from './frame.js';
@@ -114,15 +114,12 @@ export async function refinedPositions(
 ): Promise<Pick<RawData, 'xcoords' | 'ycoords'>> {
   const file = path.join(folder, POSITIONS);
   if (!existsSync(file)) return raw;
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const [x, y] = [await npz.readReal('xcoords'), await npz.readReal('ycoords')];
     if (x.data.length !== raw.count || y.data.length !== raw.count) return raw;
     note(`Positions are the refined ones of ${file}, at which the image was made.`);
     return { xcoords: Float64Array.from(x.data), ycoords: Float64Array.from(y.data) };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 /** The model of a run, for its losses and its probe; the image can do without. */

@@ -9,7 +9,7 @@ import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';
-import { type NpzFile, openNpz, writeNpz } from '../formats/npz.js';
+import { type NpzFile, usingNpz, writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues, withColourBar } from '../report/image.js';
@@ -99,8 +99,7 @@ export async function readReconstruction(
   file: string,
   options: { readonly probe?: boolean } = {},
 ): Promise<StoredReconstruction> {
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const image = await readObject(npz);
     const samples = npz.has('sample_indices') ? await npz.readReal('sample_indices') : undefined;
     const probe = options.probe && npz.has('reconstructed_probe') ? await npz.readComplex64('reconstructed_probe') : undefined; // biome-ignore format: one call
@@ -108,9 +107,7 @@ export async function readReconstruction(
     const text = npz.has('algorithm') ? await readText(npz, 'algorithm') : undefined;
     const algorithm = text && 'text' in text ? text.text : undefined;
     return { image, ...(await readPlace(npz)), sampleIndices, probe, algorithm, seconds: await secondsOf(npz) };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 async function secondsOf(npz: NpzFile): Promise<number> {

@@ -19,11 +19,11 @@ import { checkProbe } from '../data/opening/probe.js';
 import { gridOfScan, nanometres, toPixels } from '../data/opening/scanGeometry.js';
 import type { RawData } from '../data/rawData.js';
 import { RESULT_OBJECTS, RESULT_PROBES } from '../data/readers/keys.js';
-import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
+import { isHdf5File, usingHdf5 } from '../formats/hdf5/file.js';
 import { expectComplex64 } from '../formats/npy.js';
 import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
-import { openNpz } from '../formats/npz.js';
+import { usingNpz } from '../formats/npz.js';
 import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
 import { readPlace } from './reconstructionFile.js';
 
@@ -127,25 +127,17 @@ export async function readProbeBeside(
 }
 
 async function inHdf5(file: string, keys: readonly string[]): Promise<string | undefined> {
-  const hdf5 = await openHdf5(file);
-  try {
+  return usingHdf5(file, (hdf5) => {
     for (const key of keys) {
       const found = datasetLike(hdf5, key);
       if (found !== undefined) return found;
     }
     return undefined;
-  } finally {
-    hdf5.close();
-  }
+  });
 }
 
 async function inNpz(file: string, keys: readonly string[]): Promise<string | undefined> {
-  const npz = await openNpz(file);
-  try {
-    return keys.find((key) => npz.has(key));
-  } finally {
-    await npz.close();
-  }
+  return usingNpz(file, (npz) => keys.find((key) => npz.has(key)));
 }
 
 /** What stands beside a reconstruction in an NPZ. */
@@ -158,14 +150,11 @@ async function placeOf(
   // The true object of a scan is what its positions are pixels of.
   if (key === 'objectGuess') return { originYxPx: [0, 0] };
   if (key !== 'reconstructed_object' || (await isHdf5File(file)) || (await isNpyFile(file))) return {};
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const { originYxPx, overlapCount } = await readPlace(npz);
     const fits = overlapCount?.data.length === image.re.length;
     return { originYxPx, ...(fits && { weight: Float64Array.from(overlapCount.data as ArrayLike<number>) }) };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 /** What of a scan an image is laid on. */

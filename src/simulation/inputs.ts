@@ -122,10 +122,8 @@ async function readPositions(
   { positions_unit, object_pixel_m }: Pick<SimulationConfig, 'positions_unit' | 'object_pixel_m'>,
   note: (sentence: string) => void,
 ): Promise<Pick<SimulationInputs, 'positions' | 'positionsAreStage'>> {
-  const { positions, notes } = await readPositionsFile(spec, positions_unit ?? undefined);
-  notes.forEach(note);
-  for (const finding of positions.findings ?? []) note(sentenceOf(finding));
-  const { x, y, unit, origin } = positions;
+  const { x, y, unit, origin, findings = [] } = await readPositionsFile(spec, positions_unit ?? undefined);
+  for (const finding of findings) note(sentenceOf(finding));
   checkFinite(x, origin, 'x');
   checkFinite(y, origin, 'y');
   if (unit === 'px') return { positions: { xs: x, ys: y } };

@@ -14,8 +14,8 @@ import { gridOfScan, toPixels } from '../data/opening/scanGeometry.js';
 import type { RawData } from '../data/rawData.js';
 import { POSITION_KEYS } from '../data/readers/keys.js';
 import { isProduct } from '../data/readers/product.js';
-import { isHdf5File, openHdf5 } from '../formats/hdf5/file.js';
-import { openNpz } from '../formats/npz.js';
+import { isHdf5File, usingHdf5 } from '../formats/hdf5/file.js';
+import { usingNpz } from '../formats/npz.js';
 import { BUNDLE_FILE, type StoredBundle } from '../persistence/bundle.js';
 import { readProductFile } from '../persistence/product/readProduct.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
@@ -63,19 +63,9 @@ async function found(init: string, raw: RawData, config: SolveConfig, services: 
 
 async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
   if (hdf5) {
-    const opened = await openHdf5(file);
-    try {
-      return isProduct(opened);
-    } finally {
-      opened.close();
-    }
+    return usingHdf5(file, (opened) => isProduct(opened));
   }
-  const npz = await openNpz(file);
-  try {
-    return POSITION_KEYS.every((key) => npz.has(key)) && !npz.has('reconstructed_object');
-  } finally {
-    await npz.close();
-  }
+  return usingNpz(file, (npz) => POSITION_KEYS.every((key) => npz.has(key)) && !npz.has('reconstructed_object'));
 }
 
 /** What a network makes of the scan. */

@@ -12,7 +12,7 @@ import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { readText } from '../data/metadata.js';
-import { openNpz, writeNpz } from '../formats/npz.js';
+import { usingNpz, writeNpz } from '../formats/npz.js';
 import { textArray } from '../formats/outputFiles.js';
 import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
 import type { SolverSnapshot } from './solve.js';
@@ -109,8 +109,7 @@ export async function readState(folder: string): Promise<StoredState | undefined
 }
 
 async function decode(file: string): Promise<StoredState> {
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const text = await readText(npz, 'head');
     const json = JSON.parse('text' in text ? text.text : '') as { format_version?: unknown };
     if (typeof json.format_version === 'number' && json.format_version > FORMAT_VERSION) {
@@ -135,9 +134,7 @@ async function decode(file: string): Promise<StoredState> {
     }));
     if (history.at(-1)?.epoch !== epoch) throw new Error(`its history ends with epoch ${history.at(-1)?.epoch}`);
     return { file, head, snapshot: { epoch, arrays, history } };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 /** Options that may change when a run goes on: how far, and who computes. */

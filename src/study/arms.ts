@@ -14,7 +14,7 @@ import type { StudyConfig } from '../config/schemas/study.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { openScan } from '../data/findings/survey.js';
-import { openNpz, writeNpz } from '../formats/npz.js';
+import { usingNpz, writeNpz } from '../formats/npz.js';
 import { copyToPlace } from '../formats/replaceFile.js';
 import { reconstructionArrays } from '../reconstruction/reconstructionFile.js';
 import { runSolver, type SolverResult } from '../solvers/run.js';
@@ -74,8 +74,7 @@ const fileArm: ArmSource = {
 
 /** @throws PtychoError for what is no complex image in an NPZ; the comparison looks at the rest */
 async function checkContract(file: string): Promise<void> {
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const key = 'reconstructed_object';
     if (!npz.has(key)) {
       throw new PtychoError(
@@ -91,9 +90,7 @@ async function checkContract(file: string): Promise<void> {
       `${file}: ${key} must be complex with shape (rows, columns), found ${dtype} of shape (${shape.join(', ')}).`,
       { key, path: file, found: shape },
     );
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 /** Options of a solver of this package. */

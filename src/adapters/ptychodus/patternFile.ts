@@ -10,7 +10,7 @@ import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
 import { isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
-import { openNpz } from '../../formats/npz.js';
+import { usingNpz } from '../../formats/npz.js';
 
 /** Patterns with their indexes, before they have positions. */
 export interface IndexedPatterns {
@@ -62,8 +62,7 @@ export async function openPatternFile(path: string): Promise<IndexedPatterns> {
 /** The NPZ that Ptychodus exports: compressed, so it is read at once. */
 async function patternsOfNpz(path: string): Promise<IndexedPatterns | undefined> {
   if (!(await hasMagic(path, MAGIC.zip))) return undefined;
-  const npz = await openNpz(path);
-  try {
+  return usingNpz(path, async (npz) => {
     if (!npz.has('patterns') || npz.has('xcoords')) return undefined;
     const origin = npz.origin('patterns');
     const { data, shape } = await npz.readReal('patterns');
@@ -105,9 +104,7 @@ async function patternsOfNpz(path: string): Promise<IndexedPatterns | undefined>
       notes,
       close: async () => {},
     };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 async function patternsOfScan(path: string): Promise<IndexedPatterns> {

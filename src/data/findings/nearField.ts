@@ -9,10 +9,10 @@
  */
 import { modeIntensity } from '../../physics/probe.js';
 import { meanNearestDistance } from '../grouping/neighbourGrid.js';
+import type { LookedPatterns } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
 import type { Finding } from './finding.js';
 import { SMALLEST_PATTERN_PX } from './patternChecks.js';
-import type { LookedPatterns } from './patternFigures.js';
 
 type Scan = Pick<RawData, 'source' | 'N' | 'xcoords' | 'ycoords' | 'probeGuess' | 'geometry'>;
 
@@ -129,16 +129,6 @@ function stepsOfDetector({ xcoords, ycoords, geometry, N }: Scan): string | unde
 
 /** Correlation coefficient of the amplitudes. */
 function alike(a: Float64Array, b: Float64Array): number {
-  const n = a.length;
-  let [sa, sb, saa, sbb, sab] = [0, 0, 0, 0, 0];
-  for (let p = 0; p < n; p++) {
-    const [u, v] = [Math.sqrt(Math.max(0, a[p])), Math.sqrt(Math.max(0, b[p]))];
-    sa += u;
-    sb += v;
-    saa += u * u;
-    sbb += v * v;
-    sab += u * v;
-  }
-  const spread = Math.sqrt((saa - sa ** 2 / n) * (sbb - sb ** 2 / n));
-  return spread > 0 ? (sab - (sa * sb) / n) / spread : 0;
+  const amplitudes = (values: Float64Array) => values.map((v) => Math.sqrt(Math.max(0, v)));
+  return moved(amplitudes(a), amplitudes(b), new Uint8Array(a.length).fill(1), 0, 0, Math.sqrt(a.length));
 }

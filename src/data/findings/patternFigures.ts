@@ -1,6 +1,7 @@
 /** What the patterns of a scan measure: light, spread, pixels that behave oddly. */
-import { isPtychoError, messageOf } from '../../core/errors.js';
 import { extentOf, meanOf, spreadIndices } from '../../core/numbers.js';
+import { forEachPiece } from '../normalise.js';
+import type { LookedPatterns } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
 
 /** A histogram with bins of equal width on a logarithmic scale. */
@@ -28,10 +29,9 @@ export interface PatternFigures {
 
 /** Patterns measured at most, so that large scans are inspected in seconds. */
 const MOST_MEASURED = 1024;
-const CHUNK_PIXELS = 1 << 21;
 
 /** Adds up the figures of patterns that are handed over one by one. */
-export class FigureMeter {
+class FigureMeter {
   private readonly meanIntensity: Float64Array;
   private readonly indices: number[] = [];
   private readonly powers: number[] = [];
@@ -46,7 +46,14 @@ export class FigureMeter {
   }
 
   /** @param intensities the pixels are intensities, not amplitudes */
-  take(index: number, pixels: Float32Array, intensities: boolean): void {
+  take({ pixels, indices }: LookedPatterns, intensities = false): void {
+    const { size } = this;
+    indices.forEach((index, i) => {
+      this.#takeOne(index, pixels.subarray(i * size, (i + 1) * size), intensities);
+    });
+  }
+
+  #takeOne(index: number, pixels: Float32Array, intensities: boolean): void {
     const { meanIntensity, size } = this;
     let { largest, atLargest } = this;
     let power = 0;
@@ -83,52 +90,18 @@ export class FigureMeter {
   }
 }
 
-/** Patterns looked at, (indices.length, N, N): intensities or amplitudes. */
-export interface LookedPatterns {
-  readonly pixels: Float32Array;
-  /** Which patterns of the scan they are. */
-  readonly indices: Int32Array;
-}
-
 /** What patterns of `size` pixels measure. */
-export function figuresOf({ pixels, indices }: LookedPatterns, size: number, intensities = false): PatternFigures {
+export function figuresOf(looked: LookedPatterns, size: number, intensities = false): PatternFigures {
   const meter = new FigureMeter(size);
-  indices.forEach((index, i) => {
-    meter.take(index, pixels.subarray(i * size, (i + 1) * size), intensities);
-  });
+  meter.take(looked, intensities);
   return meter.figures();
 }
 
 /** Measures up to 1024 patterns. @throws PtychoError reading errors other than DATASET_VALUE */
-export async function measurePatterns(raw: RawData): Promise<PatternFigures> {
-  const { N, count } = raw;
-  const size = N * N;
-  const all = spreadIndices(count, MOST_MEASURED);
-  const meter = new FigureMeter(size);
-  const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
-  for (let from = 0; from < all.length; from += step) {
-    const part = all.subarray(from, from + step);
-    const pixels = new Float32Array(part.length * size);
-    try {
-      await raw.patterns.readAmplitudes(part, pixels);
-      part.forEach((index, i) => {
-        meter.take(index, pixels.subarray(i * size, (i + 1) * size), false);
-      });
-    } catch (error) {
-      if (!isPtychoError(error, 'DATASET_VALUE')) throw error;
-      // One by one, to count those that cannot be used.
-      const one = new Float32Array(size);
-      for (const index of part) {
-        try {
-          await raw.patterns.readAmplitudes([index], one);
-          meter.take(index, one, false);
-        } catch (inner) {
-          if (!isPtychoError(inner, 'DATASET_VALUE')) throw inner;
-          meter.refuse(messageOf(inner));
-        }
-      }
-    }
-  }
+export async function measurePatterns({ patterns, count, N }: RawData): Promise<PatternFigures> {
+  const meter = new FigureMeter(N * N);
+  const lost = { code: 'DATASET_VALUE', add: (problem: string) => meter.refuse(problem) } as const;
+  await forEachPiece(patterns, spreadIndices(count, MOST_MEASURED), (piece) => meter.take(piece), lost);
   return meter.figures();
 }
 

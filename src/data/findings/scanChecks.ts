@@ -7,11 +7,12 @@ import { ELEMENTARY_CHARGE_C } from '../../physics/radiation.js';
 import { meanNearestDistance } from '../grouping/neighbourGrid.js';
 import { checkMetadata, nphotonsOf } from '../metadata.js';
 import { LOOKED_AT } from '../options.js';
+import type { LookedPatterns } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
 import type { Finding, Findings } from './finding.js';
 import { nearField } from './nearField.js';
 import { type CheckedScan, checkPatterns, shortNumber } from './patternChecks.js';
-import { figuresOf, type LookedPatterns, type PatternFigures } from './patternFigures.js';
+import { figuresOf, type PatternFigures } from './patternFigures.js';
 
 /** What is checked of a scan. */
 export type ScanFacts = Pick<

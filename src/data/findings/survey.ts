@@ -7,33 +7,27 @@
  * const raw = await surveyScan(await openDataset('scan.h5'));
  */
 import { throwIfCancelled } from '../../core/cancel.js';
-import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import type { Logger } from '../../core/log.js';
+import { invalidOption } from '../../core/errors.js';
 import { integers, median, valuesAt } from '../../core/numbers.js';
-import { patternSums } from '../normalise.js';
+import { forEachPiece, patternSums } from '../normalise.js';
 import { openDataset } from '../openDataset.js';
 import type { OpenDatasetOptions } from '../options.js';
 import { DEFAULT_CACHE_BYTES, keepFirstPatterns, keepPatterns, SomePatterns } from '../patternCache.js';
-import type { PatternSource, PatternSums } from '../patternSource.js';
+import type { LookedPatterns, PatternSource, PatternSums } from '../patternSource.js';
 import type { RawData } from '../rawData.js';
-import { Findings } from './finding.js';
+import { type FindingOptions, Findings } from './finding.js';
 import { checkPower, frameList } from './patternChecks.js';
 import { figuresOf } from './patternFigures.js';
 import { lookAtScan } from './scanChecks.js';
 
 /** How a survey goes. */
-export interface SurveyOptions {
+export interface SurveyOptions extends FindingOptions {
   /** The most bytes of patterns that are kept for the passes that follow; 1 GiB. */
   readonly keepBytes?: number;
-  /** Of scans in memory, whose findings nobody has heard yet. */
-  readonly accept?: readonly string[];
-  readonly logger?: Logger;
   readonly signal?: AbortSignal;
   readonly onPatterns?: (done: number) => void;
 }
 
-/** Pixels read in one go. */
-const CHUNK_PIXELS = 1 << 21;
 /** Frames with less than this part of the usual light are looked at for a beam at all. */
 const FAINT = 0.25;
 
@@ -100,26 +94,29 @@ class Pass {
   }
 
   async run(all: Int32Array): Promise<void> {
-    const { raw, options } = this;
-    const size = raw.N ** 2;
-    const step = Math.max(1, Math.floor(CHUNK_PIXELS / size));
-    const buffer = new Float32Array(Math.min(step, all.length) * size);
-    for (let from = 0; from < all.length; from += step) {
-      throwIfCancelled(options.signal, 'Reading the patterns');
-      const part = all.subarray(from, from + step);
-      const pixels = buffer.subarray(0, part.length * size);
-      try {
-        await this.patterns.readAmplitudes(part, pixels);
-        this.#take(part, pixels, size);
-      } catch (error) {
-        if (!isPtychoError(error) || !this.raw.preparation?.skipUnreadable) throw error;
-        await this.#oneByOne(part, size);
-      }
-      options.onPatterns?.(from + part.length);
-    }
+    const { signal, onPatterns } = this.options;
+    let done = 0;
+    const advance = (count: number) => {
+      done += count;
+      throwIfCancelled(signal, 'Reading the patterns');
+      onPatterns?.(done);
+    };
+    const lost = {
+      add: (problem: string) => {
+        this.#firstProblem ??= problem;
+        advance(1);
+      },
+    };
+    advance(0);
+    const take = (piece: LookedPatterns) => {
+      this.#take(piece);
+      advance(piece.indices.length);
+    };
+    await forEachPiece(this.patterns, all, take, this.raw.preparation?.skipUnreadable ? lost : undefined);
   }
 
-  #take(part: Int32Array, pixels: Float32Array, size: number): void {
+  #take({ pixels, indices: part }: LookedPatterns): void {
+    const size = this.raw.N ** 2;
     this.#learn(part, pixels, size);
     for (let i = 0; i < part.length; i++) {
       const pattern = pixels.subarray(i * size, (i + 1) * size);
@@ -131,19 +128,6 @@ class Pass {
       this.#sums.max[at] = max;
       this.#read[at] = 1;
       if (power > 0 && power < FAINT * this.#usual) this.#background[at] = this.#isBackground(pattern, power) ? 1 : 0;
-    }
-  }
-
-  async #oneByOne(part: Int32Array, size: number): Promise<void> {
-    const one = new Float32Array(size);
-    for (const index of part) {
-      try {
-        await this.patterns.readAmplitudes([index], one);
-        this.#take(Int32Array.of(index), one, size);
-      } catch (error) {
-        if (!isPtychoError(error)) throw error;
-        this.#firstProblem ??= messageOf(error);
-      }
     }
   }
 
@@ -211,10 +195,11 @@ class Pass {
     const lit = read.filter((i) => power[i] > 0 && power[i] >= minCounts && this.#background[i] === 0);
     if (lit.length === 0 && few.length > 0) {
       const most = Math.max(...few.map((i) => power[i]));
-      throw new PtychoError(
-        'CONFIG_INVALID',
+      throw invalidOption(
+        'min_counts',
         `min_counts is ${minCounts}, but no pattern of ${raw.source} holds more than ${Number(most.toPrecision(3))} counts; give fewer with --min_counts.`,
-        { key: 'min_counts', found: minCounts, path: raw.source },
+        minCounts,
+        { path: raw.source },
       );
     }
     // Without any light there is nothing to leave out; what is wrong is said where the patterns are used.

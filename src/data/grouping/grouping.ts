@@ -9,7 +9,7 @@
  * groups.members.subarray(0, 4); // the four patterns of the first group
  */
 
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { requireMemory } from '../../core/memoryBudget.js';
 import { integers } from '../../core/numbers.js';
@@ -80,10 +80,7 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
     const value = options[name];
     if (value === undefined && name === 'neighbor_pool_size') continue;
     if (!(Number.isInteger(value) && value! >= 1)) {
-      throw new PtychoError('CONFIG_INVALID', `${name} must be a positive integer, got ${value}.`, {
-        key: name,
-        found: value,
-      });
+      throw invalidOption(name, `${name} must be a positive integer, got ${value}.`, value);
     }
   }
   const rule = neighbourRule(options, gridsize);

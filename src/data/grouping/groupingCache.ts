@@ -12,7 +12,7 @@ import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import { sha256 } from '../../core/hash.js';
 import { type Logger, silentLogger } from '../../core/log.js';
-import { openNpz, writeNpz } from '../../formats/npz.js';
+import { usingNpz, writeNpz } from '../../formats/npz.js';
 import type { RawData } from '../rawData.js';
 import { GROUPING_VERSION, type GroupingOptions, type Groups, groupScan, groupsFromMembers } from './grouping.js';
 import { neighbourRule } from './neighbourFunctions.js';
@@ -93,8 +93,7 @@ async function readCache(
   logger: Logger,
 ): Promise<Groups | undefined> {
   try {
-    const npz = await openNpz(file);
-    try {
+    return await usingNpz(file, async (npz) => {
       const word = async (key: string) => {
         const array = await npz.read(key);
         return array.kind === 'text' ? array.strings[0] : undefined;
@@ -118,9 +117,7 @@ async function readCache(
         throw new PtychoError('FILE_FORMAT', 'its indices do not fit the scan', { path: file });
       }
       return groupsFromMembers(Int32Array.from(data), C, scan.xcoords, scan.ycoords, skipped);
-    } finally {
-      await npz.close();
-    }
+    });
   } catch (error) {
     if (isPtychoError(error, 'FILE_NOT_FOUND')) return undefined;
     logger.info(`${file} is not used, the groups are formed anew: ${messageOf(error)}`);

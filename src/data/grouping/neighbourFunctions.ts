@@ -7,7 +7,7 @@
  *   bottom right. A position that the rule skips draws nothing.
  */
 
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption } from '../../core/errors.js';
 import { spanOf } from '../../core/numbers.js';
 import type { LegacyRng } from '../../core/rng.js';
 import { meanNearestDistance, NeighbourGrid } from './neighbourGrid.js';
@@ -59,8 +59,7 @@ export function neighbourRule(options: NeighbourOptions, gridsize: number): Neig
     quadrant_candidates: options.quadrant_candidates ?? 30,
   };
   const { neighbor_function, min_neighbor_distance_px: min, max_neighbor_distance_px: max } = rule;
-  const refuse = (key: keyof NeighbourRule, message: string) =>
-    new PtychoError('CONFIG_INVALID', message, { key, found: rule[key] });
+  const refuse = (key: keyof NeighbourRule, message: string) => invalidOption(key, message, rule[key]);
   if (!['nearest', 'min_distance', 'four_quadrants'].includes(neighbor_function)) {
     throw refuse(
       'neighbor_function',

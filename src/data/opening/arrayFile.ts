@@ -1,10 +1,10 @@
 /** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
-import { type Hdf5File, isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, refuseMatlab5, usingHdf5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { isNpyFile, readNpyFile } from '../../formats/npyFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
-import { openNpz } from '../../formats/npz.js';
+import { usingNpz } from '../../formats/npz.js';
 import { isTiffFile, splitFileSpec } from './files.js';
 
 /** An array and where it is from. */
@@ -49,22 +49,20 @@ export async function readArrayFile(
     );
   };
   if (await isHdf5File(file)) {
-    const hdf5 = await openHdf5(file, allowLinks);
-    try {
-      const name = choose((candidate) => datasetLike(hdf5, candidate));
-      return { array: hdf5.read(name), origin: hdf5.origin(name) };
-    } finally {
-      hdf5.close();
-    }
+    return usingHdf5(
+      file,
+      (hdf5) => {
+        const name = choose((candidate) => datasetLike(hdf5, candidate));
+        return { array: hdf5.read(name), origin: hdf5.origin(name) };
+      },
+      allowLinks,
+    );
   }
   await refuseMatlab5(file);
-  const npz = await openNpz(file);
-  try {
+  return usingNpz(file, async (npz) => {
     const name = choose((candidate) => (npz.has(candidate) ? candidate : undefined)).replace(/^\//, '');
     return { array: await npz.read(name), origin: npz.origin(name) };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 /** All pages, (pages, height, width), in single precision. @throws PtychoError DATASET_SHAPE for pages that differ in size */

@@ -7,9 +7,9 @@
  * // { count: 961, height: 64, width: 64, last: true, … }
  * patternLayout([7, 9, 64, 64], { positions: 63 }, { path: 'cube.npz' }); // { count: 63, rowAxes: 2, raster: [7, 9], … }
  */
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape, sizeOf } from '../../core/tensor.js';
-import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
+import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
 import type { ReaderOptions } from '../options.js';
 import type { StoredPositions } from '../scanFile.js';
 import { lengthUnit } from './units.js';
@@ -69,11 +69,7 @@ export function possibleCounts(shape: Shape): number[] {
  */
 export function patternLayout(shape: Shape, hints: LayoutHints, origin: NpyOrigin): PatternLayout {
   const fail = (what: string) =>
-    new PtychoError('DATASET_SHAPE', `${nameOf(origin)} has shape ${formatShape(shape)}, ${what}.`, {
-      path: origin.path,
-      key: origin.member,
-      found: shape,
-    });
+    npyError('DATASET_SHAPE', origin, `has shape ${formatShape(shape)}, ${what}.`, { found: shape });
   if (hints.scan_shape !== undefined) checkScanShape(hints.scan_shape);
   const axes = shape.length === 4 && shape[3] === 1 && shape[2] > 1 ? shape.slice(0, 3) : shape;
   if (axes.length < 3 || axes.length > 5) {
@@ -180,10 +176,10 @@ export interface ScanStep {
  */
 export function parseScanStep(text: string): ScanStep {
   const fail = (why: string) =>
-    new PtychoError(
-      'CONFIG_INVALID',
+    invalidOption(
+      'scan_step',
       `scan_step is "${text.slice(0, 40)}", ${why}; write a length with its unit (px, m, mm, um, nm, A, pm), such as 20nm, or two, y and x: 20nm,25nm.`,
-      { key: 'scan_step', found: text },
+      text,
     );
   const parts = text.split(',').map((part) => /^\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([^\d\s]*)\s*$/i.exec(part));
   if (parts.length > 2 || parts.includes(null)) throw fail('which is no length');
@@ -227,10 +223,10 @@ const MOST_POSITIONS = 1e8;
 export function checkScanShape([rows, columns]: readonly [number, number]): void {
   const whole = Number.isInteger(rows) && Number.isInteger(columns) && rows > 0 && columns > 0;
   if (whole && rows * columns <= MOST_POSITIONS) return;
-  throw new PtychoError(
-    'CONFIG_INVALID',
+  throw invalidOption(
+    'scan_shape',
     `scan_shape must be two positive whole numbers, rows and columns of the raster such as 40,60, got ${rows},${columns}.`,
-    { key: 'scan_shape', found: [rows, columns] },
+    [rows, columns],
   );
 }
 

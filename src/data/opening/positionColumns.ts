@@ -6,7 +6,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sizeOf, type Tensor } from '../../core/tensor.js';
-import { type NpyOrigin, nameOf, npyError, placeOf } from '../../formats/npyHeader.js';
+import { type NpyOrigin, npyError, placeOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import { lengthUnit } from './units.js';
 
@@ -246,10 +246,11 @@ function layoutOf({ shape }: Tensor<NumericArray>, origin: NpyOrigin, patterns: 
   const asRows = isValues(head) && (squeezed.length === 2 || (grid && known(behind)));
   if (asColumns && (!asRows || known(before) || !known(behind))) return { count: before, values: tail, first: true };
   if (asRows) return { count: behind, values: head, first: false };
-  throw new PtychoError(
+  throw npyError(
     'DATASET_SHAPE',
-    `${nameOf(origin)} has shape ${formatShape(shape)}, but positions must be (n, 2) or (n, 3), or (2, n) or (3, n): x and y of each pattern.`,
-    { path: origin.path, key: origin.member, found: shape },
+    origin,
+    `has shape ${formatShape(shape)}, but positions must be (n, 2) or (n, 3), or (2, n) or (3, n): x and y of each pattern.`,
+    { found: shape },
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { PtychoError } from '../../core/errors.js';
 import { integers, valuesAt } from '../../core/numbers.js';
-import { type NpyOrigin, nameOf, placeOf } from '../../formats/npyHeader.js';
+import { type NpyOrigin, nameOf, npyError, placeOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import type { ScanFile, StoredPositions } from '../scanFile.js';
 import type { Coordinates } from './orientation.js';
@@ -34,10 +34,11 @@ export function checkFinite(values: Float64Array, origin: NpyOrigin, axis = '', 
   const found = values.findIndex((value) => !Number.isFinite(value));
   if (found < 0) return;
   const at = places?.[found] ?? found;
-  throw new PtychoError(
+  throw npyError(
     'DATASET_VALUE',
-    `${nameOf(origin)} has the ${axis ? `${axis} ` : ''}value ${values[found]} at index ${at}, but scan positions must be finite; correct it, or leave that pattern out with --drop_unpaired.`,
-    { path: origin.path, key: origin.member, found: values[found], index: at },
+    origin,
+    `has the ${axis ? `${axis} ` : ''}value ${values[found]} at index ${at}, but scan positions must be finite; correct it, or leave that pattern out with --drop_unpaired.`,
+    { found: values[found], index: at },
   );
 }
 
@@ -144,18 +145,20 @@ function finitePairs(
 /** The number of coordinates. */
 function lengthOf({ x, y, origin }: StoredPositions, what: string): number {
   if (x.length === y.length) return x.length;
-  throw new PtychoError(
+  throw npyError(
     'DATASET_SHAPE',
-    `${nameOf(origin)} has ${x.length} x and ${y.length} y coordinates of ${what}; there must be one of each for every pattern.`,
-    { path: origin.path, key: origin.member, found: [x.length, y.length] },
+    origin,
+    `has ${x.length} x and ${y.length} y coordinates of ${what}; there must be one of each for every pattern.`,
+    { found: [x.length, y.length] },
   );
 }
 
 function lengthError(origin: NpyOrigin, what: string, found: number, expected: number, than: string): PtychoError {
-  return new PtychoError(
+  return npyError(
     'DATASET_SHAPE',
-    `${nameOf(origin)} has ${found} ${what}, but there are ${expected} ${than}; there must be one for each pattern.`,
-    { path: origin.path, key: origin.member, found, expected },
+    origin,
+    `has ${found} ${what}, but there are ${expected} ${than}; there must be one for each pattern.`,
+    { found, expected },
   );
 }
 

@@ -5,16 +5,16 @@
  * (n, 2); HDF5 a dataset or a group of two. What had to be assumed is in the positions' findings.
  *
  * @example
- * const { positions, notes } = await readPositionsFile('positions.csv');
+ * const { x, y, unit } = await readPositionsFile('positions.csv');
  */
 import { extname } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { Shape } from '../../core/tensor.js';
-import { type Hdf5File, isHdf5File, openHdf5, refuseMatlab5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, isHdf5File, refuseMatlab5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { expectReal } from '../../formats/npy.js';
 import { readNpyFile } from '../../formats/npyFile.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { listedKeys, openNpz } from '../../formats/npz.js';
+import { listedKeys, usingNpz } from '../../formats/npz.js';
 import { readTextTable } from '../../formats/textTable.js';
 import type { Finding } from '../findings/finding.js';
 import type { ReaderOptions } from '../options.js';
@@ -25,12 +25,6 @@ import { axisOrderAssumed, coordinates, counts, namesAxes, positionsInArray, rea
 import { lengthUnit } from './units.js';
 
 type Unit = StoredPositions['unit'];
-
-/** Positions and what was assumed about them. */
-export interface FoundPositions {
-  readonly positions: StoredPositions;
-  readonly notes: readonly string[];
-}
 
 /** Pairs of arrays that are positions by their names, and the unit that the names mean; undefined: to be declared. */
 const PAIRS: readonly { readonly x: string; readonly y: string; readonly unit?: Unit }[] = [
@@ -58,22 +52,17 @@ export async function readPositionsFile(
   unit?: Unit,
   patterns?: readonly number[],
   allowLinks?: readonly string[],
-): Promise<FoundPositions> {
+): Promise<StoredPositions> {
   const { file, key } = splitFileSpec(spec);
   if (await hasMagic(file, MAGIC.npy)) {
     const origin = { path: file };
     const array = expectReal(await readNpyFile(file), origin);
     const found = positionsInArray(array, origin, { patterns });
-    return { positions: { ...found, unit: unit ?? undeclared(origin), origin }, notes: [] };
+    return { ...found, unit: unit ?? undeclared(origin), origin };
   }
-  if (await hasMagic(file, MAGIC.zip)) return { positions: await positionsInNpz(file, key, unit, patterns), notes: [] };
+  if (await hasMagic(file, MAGIC.zip)) return positionsInNpz(file, key, unit, patterns);
   if (await isHdf5File(file)) {
-    const hdf5 = await openHdf5(file, allowLinks);
-    try {
-      return { positions: positionsInHdf5(hdf5, key ?? '/', unit, undefined, patterns), notes: [] };
-    } finally {
-      hdf5.close();
-    }
+    return usingHdf5(file, (hdf5) => positionsInHdf5(hdf5, key ?? '/', unit, undefined, patterns), allowLinks);
   }
   await refuseMatlab5(file);
   if (!['.csv', '.txt', '.dat', '.tsv'].includes(extname(file).toLowerCase())) {
@@ -83,7 +72,7 @@ export async function readPositionsFile(
       { path: file },
     );
   }
-  return { positions: await positionsInTable(file, unit), notes: [] };
+  return positionsInTable(file, unit);
 }
 
 /** A table with titles, or as Ptychodus reads it: `.csv` is y,x and everything else x y, in metres. */
@@ -169,7 +158,6 @@ export function positionsInHdf5(
   implied?: Unit,
   patterns?: readonly number[],
 ): StoredPositions {
-  const declared = (dataset: string) => unitsOf(file, dataset);
   if (file.kindOf(path) === 'group') {
     const group = path.endsWith('/') ? path : `${path}/`;
     const pair = PAIRS.find(({ x, y }) => file.has(group + x) && file.has(group + y));
@@ -181,7 +169,7 @@ export function positionsInHdf5(
       );
     }
     const read = (name: string) => coordinates(file.readReal(group + name, MAX_BYTES), file.origin(group + name));
-    const [sx, sy] = [declared(group + pair.x), declared(group + pair.y)];
+    const [sx, sy] = [unitsOf(file, group + pair.x), unitsOf(file, group + pair.y)];
     const origin = file.origin(path);
     if (sx?.unit !== sy?.unit) {
       throw npyError('DATASET_UNITS', origin, `has ${pair.x} and ${pair.y} in different units; save both in one.`);
@@ -200,7 +188,7 @@ export function positionsInHdf5(
     titles: columnNames(file, path),
     ordered: implied !== undefined,
   });
-  const stated = declared(path);
+  const stated = unitsOf(file, path);
   const own = unit ?? stated?.unit ?? suffixUnit(path) ?? implied ?? undeclared(origin);
   return { ...found, x: scaled(found.x, stated, own), y: scaled(found.y, stated, own), unit: own, origin };
 }
@@ -230,13 +218,8 @@ function scaled(
   return values.map((value) => value * stated.scale);
 }
 
-interface DeclaredUnit {
-  readonly unit: Unit;
-  readonly scale: number;
-}
-
 /** What the attribute `units` of a dataset says about lengths. */
-function unitsOf(file: Hdf5File, path: string): DeclaredUnit | undefined {
+function unitsOf(file: Hdf5File, path: string): { readonly unit: Unit; readonly scale: number } | undefined {
   const { units } = file.attributes(path);
   if (typeof units !== 'string' || units.trim() === '') return undefined;
   const factor = lengthUnit(units);
@@ -256,8 +239,7 @@ async function positionsInNpz(
   unit?: Unit,
   patterns?: readonly number[],
 ): Promise<StoredPositions> {
-  const npz = await openNpz(path);
-  try {
+  return usingNpz(path, async (npz) => {
     const read = async (name: string) => {
       const { dataBytes } = await npz.header(name);
       if (dataBytes <= MAX_BYTES) return npz.readReal(name);
@@ -283,9 +265,7 @@ async function positionsInNpz(
       coordinates(await read(pair.y), npz.origin(pair.y)),
     ];
     return { x, y, unit: unit ?? pair.unit ?? undeclared(origin), origin };
-  } finally {
-    await npz.close();
-  }
+  });
 }
 
 function suffixUnit(name: string): Unit | undefined {
@@ -306,7 +286,7 @@ function undeclared(origin: NpyOrigin): never {
  * @param shape of the array of patterns
  * @throws PtychoError DATASET_KEY_MISSING when there are none, and as {@link readPositionsFile}.
  */
-export async function positionsBeside(path: string, options: ReaderOptions, shape: Shape): Promise<FoundPositions> {
+export async function positionsBeside(path: string, options: ReaderOptions, shape: Shape): Promise<StoredPositions> {
   const found = await positionsOfOptions(options, shape);
   if (found !== undefined) return found;
   throw new PtychoError(
@@ -324,7 +304,7 @@ export async function positionsBeside(path: string, options: ReaderOptions, shap
 export async function positionsOfOptions(
   { positions, positions_unit, scan_shape, scan_step, channel, allow_links }: ReaderOptions,
   shape: Shape,
-): Promise<FoundPositions | undefined> {
+): Promise<StoredPositions | undefined> {
   if (scan_step !== undefined) {
     if (positions !== undefined) {
       throw new PtychoError(
@@ -342,7 +322,7 @@ export async function positionsOfOptions(
         { key: 'scan_shape' },
       );
     }
-    return { positions: rasterPositions(raster, scan_step), notes: [] };
+    return rasterPositions(raster, scan_step);
   }
   if (positions === undefined) return undefined;
   return readPositionsFile(positions, positions_unit, possibleCounts(shape), allow_links);

@@ -1,9 +1,9 @@
 /** Probes from files: the scan's own, or one named as `FILE[:key]`; in every order of axes in which programs save them. */
-import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { isPtychoError } from '../../core/errors.js';
 import { spreadIndices } from '../../core/numbers.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
-import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
+import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
 import { probeGuessFromPatterns, scaleComplex, totalIntensity } from '../../physics/probe.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { PatternSource } from '../patternSource.js';
@@ -48,10 +48,11 @@ export function incoherentModes(probe: ComplexTensor, origin: NpyOrigin, note?: 
   const found = modesLast(probe.shape) ? modesToFront(probe, origin, note) : probe;
   const extra = Math.max(0, found.shape.length - 4);
   if (found.shape.length < 2 || found.shape.slice(0, extra).some((length) => length !== 1)) {
-    throw new PtychoError(
+    throw npyError(
       'PROBE_SHAPE',
-      `${nameOf(origin)} has shape ${formatShape(probe.shape)}, but a probe has two to four axes: (rows, columns), (modes, rows, columns) or (OPR modes, modes, rows, columns).`,
-      { path: origin.path, key: origin.member, found: probe.shape },
+      origin,
+      `has shape ${formatShape(probe.shape)}, but a probe has two to four axes: (rows, columns), (modes, rows, columns) or (OPR modes, modes, rows, columns).`,
+      { found: probe.shape },
     );
   }
   const axes = found.shape.slice(extra);
@@ -104,14 +105,14 @@ export function checkProbe(found: ComplexTensor, N: number, origin: NpyOrigin, n
   const { re, im, shape } = probe;
   const [height, width] = shape.slice(-2);
   if (height !== N || width !== N) {
-    throw new PtychoError(
+    throw npyError(
       'PROBE_SHAPE',
-      `${nameOf(origin)} has shape ${formatShape(found.shape)}, but the patterns need a probe of ${N}×${N} pixels; crop, pad or resample it, or give another with probe FILE[:key].`,
-      { path: origin.path, key: origin.member, found: found.shape, expected: [N, N] },
+      origin,
+      `has shape ${formatShape(found.shape)}, but the patterns need a probe of ${N}×${N} pixels; crop, pad or resample it, or give another with probe FILE[:key].`,
+      { found: found.shape, expected: [N, N] },
     );
   }
-  const value = (what: string) =>
-    new PtychoError('DATASET_VALUE', `${nameOf(origin)} ${what}.`, { path: origin.path, key: origin.member });
+  const value = (what: string) => npyError('DATASET_VALUE', origin, `${what}.`);
   if (!re.every(Number.isFinite) || !im.every(Number.isFinite))
     throw value('holds NaN or infinite values, but a probe must be finite');
   if (re.every((v) => v === 0) && im.every((v) => v === 0))

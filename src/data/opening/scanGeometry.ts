@@ -6,7 +6,7 @@
  * of cropped patterns; positions in pixels and a declared object pixel are converted with it.
  */
 
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import { placeOf } from '../../formats/npyHeader.js';
 import { electronWavelength_m, wavelength_m } from '../../physics/radiation.js';
 import type { OpenDatasetOptions } from '../options.js';
@@ -81,13 +81,13 @@ export function resolveGeometry(
   ] as const) {
     const value = options[key];
     if (value === undefined || value === null || (value > 0 && Number.isFinite(value))) continue;
-    throw new PtychoError('CONFIG_INVALID', `${key} must be a positive number, got ${value}.`, { key, found: value });
+    throw invalidOption(key, `${key} must be a positive number, got ${value}.`, value);
   }
   if (options.energy_eV && options.electron_keV) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
+    throw invalidOption(
+      'electron_keV',
       `energy_eV (photons, ${options.energy_eV}) and electron_keV (electrons, ${options.electron_keV}) are both given; leave out the one that does not belong to this scan.`,
-      { key: 'electron_keV', found: [options.energy_eV, options.electron_keV] },
+      [options.energy_eV, options.electron_keV],
     );
   }
   const both = (value: number | null | undefined): Pair | undefined => (value ? { x: value, y: value } : undefined);

@@ -10,7 +10,7 @@
  */
 
 import { stat } from 'node:fs/promises';
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { extentOf } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
@@ -42,10 +42,11 @@ export async function chooseFrames(count: number, options: OpenDatasetOptions): 
   const chosen = Int32Array.from(used.keys()).filter((frame) => used[frame] === 1);
   if (chosen.length === count) return undefined;
   if (chosen.length > 0) return chosen;
-  throw new PtychoError('CONFIG_INVALID', `frames and skip_frames leave none of the ${count} frames; widen them.`, {
-    key: frames ? 'frames' : 'skip_frames',
-    found: frames ?? skip_frames,
-  });
+  throw invalidOption(
+    frames ? 'frames' : 'skip_frames',
+    `frames and skip_frames leave none of the ${count} frames; widen them.`,
+    frames ?? skip_frames,
+  );
 }
 
 const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
@@ -55,10 +56,10 @@ async function numbersOf(text: string, key: 'frames' | 'skip_frames', count: num
   if (isNumbers) return words(text).flatMap((word) => expand(word, key, count));
   const found = await stat(text).catch(() => undefined);
   if (found === undefined) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
+    throw invalidOption(
+      key,
       `${key} is ${JSON.stringify(text)}, which is neither frames (FROM:TO:STEP, numbers with commas) nor a file of such.`,
-      { key, found: text },
+      text,
     );
   }
   const content = await readTextFile(text);
@@ -86,18 +87,16 @@ function expand(word: string, key: string, count: number): number[] {
     const written = Number(word);
     const frame = written < 0 ? count + written : written;
     if (frame >= 0 && frame < count) return [frame];
-    throw new PtychoError(
-      'CONFIG_INVALID',
+    throw invalidOption(
+      key,
       `${key} names frame ${written}, but the file has ${count} frames, 0 … ${count - 1}.`,
-      { key, found: written, expected: count },
+      written,
+      { expected: count },
     );
   }
   const [from, to, step] = slice.slice(1).map((part) => (part ? Number(part) : undefined));
   if (step !== undefined && step < 1) {
-    throw new PtychoError('CONFIG_INVALID', `${key} has the step ${step} in ${word}; steps must be 1 or more.`, {
-      key,
-      found: word,
-    });
+    throw invalidOption(key, `${key} has the step ${step} in ${word}; steps must be 1 or more.`, word);
   }
   const place = (value: number | undefined, otherwise: number) =>
     value === undefined ? otherwise : Math.min(count, Math.max(0, value < 0 ? count + value : value));
@@ -138,10 +137,10 @@ function boundsTest(
   if (!bounds) return () => true;
   const [from, to] = bounds;
   if (!(from >= 0 && to <= 1 && from < to)) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
+    throw invalidOption(
+      key,
       `${key} must be two rising fractions from 0 to 1, such as 0.1,0.9, got ${from},${to}.`,
-      { key, found: bounds },
+      bounds,
     );
   }
   const [min, max] = extentOf(values);
@@ -154,10 +153,7 @@ function boundsTest(
 function drawRows(rows: Int32Array, { n_subsample, subsample_seed }: OpenDatasetOptions, logger: Logger): Int32Array {
   if (n_subsample === undefined || n_subsample === null) return rows;
   if (!(Number.isInteger(n_subsample) && n_subsample >= 1)) {
-    throw new PtychoError('CONFIG_INVALID', `n_subsample must be a positive integer, got ${n_subsample}.`, {
-      key: 'n_subsample',
-      found: n_subsample,
-    });
+    throw invalidOption('n_subsample', `n_subsample must be a positive integer, got ${n_subsample}.`, n_subsample);
   }
   if (n_subsample >= rows.length) {
     if (n_subsample > rows.length) {

@@ -3,13 +3,13 @@
  *
  * @example
  * const correction = await readCorrection(file.patterns, { dark: 'dark.tif', gain: 2.4 });
- * const frames = correction ? correctFrames(file.patterns, correction) : file.patterns;
+ * const frames = prepareFrames(file.patterns, { correction }, () => {});
  */
 
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import { formatShape } from '../../core/tensor.js';
 import { expectReal } from '../../formats/npy.js';
-import { nameOf } from '../../formats/npyHeader.js';
+import { npyError } from '../../formats/npyHeader.js';
 import { readArrayFile } from '../opening/arrayFile.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { StoredPatterns } from '../scanFile.js';
@@ -39,10 +39,7 @@ export async function readCorrection(
 ): Promise<Correction | undefined> {
   const scale = gain ?? 1;
   if (!(scale > 0 && Number.isFinite(scale))) {
-    throw new PtychoError('CONFIG_INVALID', `gain must be a positive number, got ${gain}.`, {
-      key: 'gain',
-      found: gain,
-    });
+    throw invalidOption('gain', `gain must be a positive number, got ${gain}.`, gain);
   }
   if (!dark && !flat && scale === 1) return undefined;
   const factor = new Float32Array(frames.height * frames.width).fill(1 / scale);
@@ -79,10 +76,11 @@ async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: 
   const { data, shape } = expectReal(array, origin);
   const size = height * width;
   if (shape.at(-2) !== height || shape.at(-1) !== width || data.length < size) {
-    throw new PtychoError(
+    throw npyError(
       'DATASET_SHAPE',
-      `${nameOf(origin)} has shape ${formatShape(shape)}, but a ${key} frame must have the ${height}×${width} pixels of the patterns (several are averaged).`,
-      { path: origin.path, key: origin.member, found: shape, expected: [height, width] },
+      origin,
+      `has shape ${formatShape(shape)}, but a ${key} frame must have the ${height}×${width} pixels of the patterns (several are averaged).`,
+      { found: shape, expected: [height, width] },
     );
   }
   const count = data.length / size;
@@ -90,28 +88,17 @@ async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: 
   for (let i = 0; i < data.length; i++) mean[i % size] += data[i];
   const bad = mean.findIndex((v) => !Number.isFinite(v));
   if (bad >= 0) {
-    throw new PtychoError(
+    throw npyError(
       'DATASET_VALUE',
-      `${nameOf(origin)} has the value ${mean[bad]} in row ${Math.floor(bad / width)}, column ${bad % width}, but a ${key} frame must be finite.`,
-      { path: origin.path, key: origin.member, found: mean[bad] },
+      origin,
+      `has the value ${mean[bad]} in row ${Math.floor(bad / width)}, column ${bad % width}, but a ${key} frame must be finite.`,
+      { found: mean[bad] },
     );
   }
   return Float32Array.from(mean, (v) => v / count);
 }
 
-/** The frames as counts, corrected while they are read; noise around zero stays as it is. */
-export function correctFrames(frames: StoredPatterns, correction: Correction): StoredPatterns {
-  return {
-    ...frames,
-    dtype: 'float32',
-    async readRowsInto(rows, out) {
-      await frames.readRowsInto(rows, out);
-      correctInPlace(out.subarray(0, rows.length * correction.factor.length), correction);
-    },
-  };
-}
-
-/** The same for values that were read, (n, height, width). */
+/** Makes values that were read counts, (n, height, width); noise around zero stays as it is. */
 export function correctInPlace(values: Float32Array, { dark, factor }: Correction): void {
   const size = factor.length;
   for (let from = 0; from < values.length; from += size) {
@@ -132,10 +119,10 @@ export function parseValidRange(text: string): ValidRange {
   const low = end(parts[0], Number.NEGATIVE_INFINITY);
   const high = end(parts[1] ?? 'NaN', Number.POSITIVE_INFINITY);
   if (parts.length === 2 && low < high && (parts[0] !== '' || parts[1] !== '')) return { low, high };
-  throw new PtychoError(
-    'CONFIG_INVALID',
+  throw invalidOption(
+    'valid_range',
     `valid_range must be two rising numbers with a colon, LO:HI, of which one may be left out, such as 0: or 0:65534; got "${text}".`,
-    { key: 'valid_range', found: text },
+    text,
   );
 }
 
@@ -172,46 +159,39 @@ export function outsideRange(values: Float32Array, size: number, { low, high }: 
 }
 
 /**
- * Frames whose values all lie in the range: what does not is moved into it while they are read.
- * @param masked (height·width), 1 where it does not matter
+ * The frames as they are used, prepared while they are read: what lies outside of the valid range is moved into it, then readings
+ * become counts.
+ * @param masked (height·width), 1 where it does not matter what is outside
  * @param onOutside hears of the first frame with such values in other pixels: its row in the file, and how many
  */
-export function framesInRange(
-  frames: StoredPatterns,
-  range: ValidRange,
-  masked: Uint8Array,
-  onOutside: (row: number, values: number) => void,
-): StoredPatterns {
-  const size = frames.height * frames.width;
-  let told = false;
-  return {
-    ...frames,
-    async readRowsInto(rows, out) {
-      await frames.readRowsInto(rows, out);
-      for (let i = 0; i < rows.length; i++) {
-        const frame = out.subarray(i * size, (i + 1) * size);
-        if (!told) {
-          let outside = 0;
-          for (let p = 0; p < size; p++)
-            if (!masked[p] && !(frame[p] >= range.low && frame[p] <= range.high)) outside++;
-          if (outside > 0) {
-            told = true;
-            onOutside(rows[i], outside);
-          }
-        }
-        clipInto(frame, range);
-      }
-    },
-  };
-}
-
-/** The frames as they are used: within the valid range, then corrected. */
 export function prepareFrames(
   frames: StoredPatterns,
   { correction, validRange, masked }: { correction?: Correction; validRange?: ValidRange; masked?: Uint8Array },
   onOutside: (row: number, values: number) => void,
 ): StoredPatterns {
-  const none = () => new Uint8Array(frames.height * frames.width);
-  const valid = validRange ? framesInRange(frames, validRange, masked ?? none(), onOutside) : frames;
-  return correction ? correctFrames(valid, correction) : valid;
+  if (!correction && !validRange) return frames;
+  const size = frames.height * frames.width;
+  let told = false;
+  const clip = (frame: Float32Array, row: number, range: ValidRange) => {
+    let outside = 0;
+    for (let p = 0; p < size && !told; p++)
+      if (!masked?.[p] && !(frame[p] >= range.low && frame[p] <= range.high)) outside++;
+    if (outside > 0) {
+      told = true;
+      onOutside(row, outside);
+    }
+    clipInto(frame, range);
+  };
+  return {
+    ...frames,
+    dtype: correction ? 'float32' : frames.dtype,
+    async readRowsInto(rows, out) {
+      await frames.readRowsInto(rows, out);
+      for (let i = 0; i < rows.length; i++) {
+        const frame = out.subarray(i * size, (i + 1) * size);
+        if (validRange) clip(frame, rows[i], validRange);
+        if (correction) correctInPlace(frame, correction);
+      }
+    },
+  };
 }

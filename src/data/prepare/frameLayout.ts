@@ -10,9 +10,9 @@
  * layout.N; // 128
  */
 
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption } from '../../core/errors.js';
 import { requireMemory } from '../../core/memoryBudget.js';
-import { nameOf } from '../../formats/npyHeader.js';
+import { nameOf, npyError } from '../../formats/npyHeader.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { StoredPatterns } from '../scanFile.js';
@@ -47,7 +47,7 @@ export function frameLayout(frames: StoredPatterns, options: LayoutOptions, shif
   const rebin = options.rebin ?? 1;
   const padTo = options.pad_to ?? undefined;
   const invalid = (key: string, message: string, found: unknown) =>
-    new PtychoError('CONFIG_INVALID', message, { key, found, path: origin.path });
+    invalidOption(key, message, found, { path: origin.path });
   let window: CropWindow | undefined;
   let side: number;
   const oblong = height !== width && !options.crop_px;
@@ -261,16 +261,17 @@ export function cropWindow(
       return row === 0 && column === 0 ? undefined : { row, column, side: height };
     }
     if (height !== width) {
-      throw new PtychoError(
+      throw npyError(
         'DATASET_SHAPE',
-        `${nameOf(origin)} has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px, such as --crop_px ${2 * Math.floor(Math.min(height, width) / 2)} (and crop_center_px ROW,COLUMN where the beam is not in the middle), or surround them with pad_to.`,
-        { path: origin.path, key: origin.member, found: [height, width] },
+        origin,
+        `has ${count} patterns of ${height}×${width} pixels, (${count}, ${height}, ${width}), but they must be square; cut them with crop_px, such as --crop_px ${2 * Math.floor(Math.min(height, width) / 2)} (and crop_center_px ROW,COLUMN where the beam is not in the middle), or surround them with pad_to.`,
+        { found: [height, width] },
       );
     }
     return undefined;
   }
   const invalid = (key: string, message: string, found: unknown) =>
-    new PtychoError('CONFIG_INVALID', message, { key, found, path: origin.path });
+    invalidOption(key, message, found, { path: origin.path });
   if (!(Number.isInteger(side) && side > 0)) {
     throw invalid('crop_px', `crop_px must be a positive whole number, got ${side}.`, side);
   }

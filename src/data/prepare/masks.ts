@@ -1,8 +1,7 @@
 /** Masks of detector pixels that cannot be used, 1 (true) = bad: read, joined, and taken through what frames go through. */
-import { PtychoError } from '../../core/errors.js';
 import { formatShape, type Tensor } from '../../core/tensor.js';
 import { expectReal } from '../../formats/npy.js';
-import { type NpyOrigin, nameOf } from '../../formats/npyHeader.js';
+import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { readArrayFile } from '../opening/arrayFile.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { PatternView } from '../patternSource.js';
@@ -47,10 +46,11 @@ export function maskOfPatterns(
   const [rows, columns] = mask.shape;
   const ofFrames = rows === height && columns === width;
   if (mask.shape.length !== 2 || !(ofFrames || (rows === side && columns === side))) {
-    throw new PtychoError(
+    throw npyError(
       'DATASET_SHAPE',
-      `${nameOf(origin)} has shape ${formatShape(mask.shape)}, but a mask of bad pixels must have the shape of the patterns, (${height}, ${width}).`,
-      { path: origin.path, key: origin.member, found: mask.shape, expected: [height, width] },
+      origin,
+      `has shape ${formatShape(mask.shape)}, but a mask of bad pixels must have the shape of the patterns, (${height}, ${width}).`,
+      { found: mask.shape, expected: [height, width] },
     );
   }
   const whole = { row: 0, column: 0, side };
@@ -58,10 +58,11 @@ export function maskOfPatterns(
   copyWindow(mask.data, columns, ofFrames ? (window ?? whole) : whole, transpose, finished);
   const bad = finished.reduce((sum, v) => sum + v, 0);
   if (bad === finished.length) {
-    throw new PtychoError(
+    throw npyError(
       'DATASET_VALUE',
-      `${nameOf(origin)} marks all ${side}×${side} pixels as bad; true must mean bad: where it means good, give --invert_mask.`,
-      { path: origin.path, key: origin.member, found: bad },
+      origin,
+      `marks all ${side}×${side} pixels as bad; true must mean bad: where it means good, give --invert_mask.`,
+      { found: bad },
     );
   }
   return finished;

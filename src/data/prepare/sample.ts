@@ -13,10 +13,10 @@ import type { ComplexTensor } from '../../core/tensor.js';
 import { fourierCrop } from '../../physics/fourierCrop.js';
 import { farField, lightShift } from '../../physics/lightShift.js';
 import { SMALLEST_PATTERN_PX } from '../findings/patternChecks.js';
-import { centreOfLight, type LookedPatterns, lightInCorners } from '../findings/patternFigures.js';
+import { centreOfLight, lightInCorners } from '../findings/patternFigures.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
 import { LOOKED_AT, LOOKED_AT_PIXELS, type OpenDatasetOptions } from '../options.js';
-import { FramePatterns, framesInMemory, type PatternView } from '../patternSource.js';
+import { FramePatterns, framesInMemory, type LookedPatterns, type PatternView } from '../patternSource.js';
 import type { ScanFile, StoredPatterns } from '../scanFile.js';
 import { type FrameLayout, frameLayout, layFrames, shifted } from './frameLayout.js';
 

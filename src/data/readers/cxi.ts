@@ -7,7 +7,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor } from '../../core/tensor.js';
-import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, keepHdf5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
@@ -27,12 +27,11 @@ const HAS_SIGNAL = 1 << 16;
 
 export const cxiReader: ScanReader = {
   async recognises(path) {
-    const file = await openHdf5(path);
-    try {
-      return file.has('/cxi_version') || DATA.some((place) => file.has(place) || file.problemAt(place) !== undefined);
-    } finally {
-      file.close();
-    }
+    return usingHdf5(
+      path,
+      (file) =>
+        file.has('/cxi_version') || DATA.some((place) => file.has(place) || file.problemAt(place) !== undefined),
+    );
   },
   open: (path, options) => keepHdf5(path, (file) => open(file, options), options.allow_links),
 };
@@ -47,7 +46,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
       { path: file.path, key: DATA[0] },
     );
   }
-  const { patterns, positions } = await hdf5FramesAndPositions(file, [place], options, notes, (given, counts) =>
+  const { patterns, positions } = await hdf5FramesAndPositions(file, [place], options, (given, counts) =>
     translations(file, given, options, counts),
   );
   const detectors = detectorsOf(groupsOf(file));

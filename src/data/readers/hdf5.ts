@@ -41,7 +41,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
   const paths = pieces.pieces.map(({ path }) => path);
   const cube = file.has(paths[0]) ? py4dstemFacts(file, paths[0]) : undefined;
   const ofLayout = layout?.positions;
-  const { patterns, positions } = await hdf5FramesAndPositions(file, paths, options, notes, (place, counts) => {
+  const { patterns, positions } = await hdf5FramesAndPositions(file, paths, options, (place, counts) => {
     if (place !== undefined) return positionsInHdf5(file, place, options.positions_unit, undefined, counts);
     return ofLayout ?? ownPositions(file, options, counts, notes, cube && (() => cubePositions(file, paths[0], cube)));
   });

@@ -175,15 +175,13 @@ export async function hdf5FramesAndPositions(
   file: Hdf5File,
   paths: readonly string[],
   options: ReaderOptions,
-  notes: string[],
   ownPositions: (place: string | undefined, counts: readonly number[]) => StoredPositions,
 ): Promise<{ readonly patterns: StoredPatterns; readonly positions: StoredPositions }> {
   const counts = hdf5Counts(file, paths);
   const { positions: spec, scan_step } = options;
   const inside = spec?.startsWith('/') && file.kindOf(spec) !== undefined && scan_step === undefined;
   const given = inside ? undefined : await positionsOfOptions(options, file.header(paths[0]).shape);
-  notes.push(...(given?.notes ?? []));
-  const found = given?.positions ?? ownPositions(inside ? spec : undefined, counts);
+  const found = given ?? ownPositions(inside ? spec : undefined, counts);
   const patterns = hdf5Frames(file, paths, layoutHints(found, options));
   return { patterns, positions: crossedAxes(found, patterns.raster ?? options.scan_shape) };
 }

@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type Tensor } from '../../core/tensor.js';
-import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { Hdf5Rows } from '../../formats/hdf5/rows.js';
 import { npyError } from '../../formats/npyHeader.js';
 import type { MeasurementDomain } from '../opening/measurementDomain.js';
@@ -193,12 +193,7 @@ export async function layoutOf(file: Hdf5File, options: ReaderOptions): Promise<
     if (beside !== undefined && (beside === file.path || !existsSync(beside))) continue;
     const chosen = wanted === undefined ? patterns : [wanted];
     if (beside === undefined) return await read(file, file, layout, chosen, options);
-    const other = await openHdf5(beside, options.allow_links);
-    try {
-      return await read(file, other, layout, chosen, options);
-    } finally {
-      other.close();
-    }
+    return usingHdf5(beside, (other) => read(file, other, layout, chosen, options), options.allow_links);
   }
   return undefined;
 }

@@ -61,28 +61,24 @@ const PIXEL: Kind = {
   convert: asMetres,
 };
 
-/** Photon energy, eV; undefined where it is not there, or nobody can tell what it is (then a note says so). */
-export const energyAt = (file: Hdf5File, path: string, notes: string[], implied?: string): number | undefined =>
-  quantity(file, path, ENERGY, notes, implied);
+/** Reads a quantity; undefined where it is not there, or nobody can tell what it is (then a note says so). @param implied its unit */
+type QuantityReader = (file: Hdf5File, path: string, notes: string[], implied?: string) => number | undefined;
+const readerOf =
+  (kind: Kind): QuantityReader =>
+  (file, path, notes, implied) =>
+    quantity(file, path, kind, notes, implied);
 
-/** Photon energy of a wavelength, eV; see {@link energyAt}. */
-export function energyOfWavelengthAt(
-  file: Hdf5File,
-  path: string,
-  notes: string[],
-  implied?: string,
-): number | undefined {
+/** Photon energy, eV. */
+export const energyAt = readerOf(ENERGY);
+/** Distance from sample to detector, metres. */
+export const distanceAt = readerOf(DISTANCE);
+/** Pixel size of a detector, metres. */
+export const pixelAt = readerOf(PIXEL);
+/** Photon energy of a wavelength, eV. */
+export const energyOfWavelengthAt: QuantityReader = (file, path, notes, implied) => {
   const wavelength = quantity(file, path, WAVELENGTH, notes, implied);
   return wavelength && energyOfWavelength_eV(wavelength);
-}
-
-/** Distance from sample to detector, metres; see {@link energyAt}. */
-export const distanceAt = (file: Hdf5File, path: string, notes: string[], implied?: string): number | undefined =>
-  quantity(file, path, DISTANCE, notes, implied);
-
-/** Pixel size of a detector, metres; see {@link energyAt}. */
-export const pixelAt = (file: Hdf5File, path: string, notes: string[], implied?: string): number | undefined =>
-  quantity(file, path, PIXEL, notes, implied);
+};
 
 /** Text of an attribute: a string, or an array of one. */
 export function textOf(value: Hdf5Value | undefined): string | undefined {

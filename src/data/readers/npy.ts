@@ -25,7 +25,7 @@ export const npyReader: ScanReader = {
       // A look at the shape before positions are asked for: an array that is no stack is said first.
       if (shape.length < 3) patternLayout(shape, {}, origin);
       const found = await positionsBeside(path, options, shape);
-      const layout = patternLayout(shape, layoutHints(found.positions, options), origin);
+      const layout = patternLayout(shape, layoutHints(found, options), origin);
       const { count, height, width } = layout;
       return {
         path,
@@ -39,10 +39,10 @@ export const npyReader: ScanReader = {
           origin,
           readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
         },
-        positions: crossedAxes(found.positions, layout.raster ?? options.scan_shape),
+        positions: crossedAxes(found, layout.raster ?? options.scan_shape),
         geometry: {},
         metadata: {},
-        notes: found.notes,
+        notes: [],
         close: () => rows.close(),
       };
     } catch (error) {

@@ -8,7 +8,7 @@
  */
 
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import { integers, valuesAt } from '../../core/numbers.js';
+import { integers } from '../../core/numbers.js';
 import {
   type ComplexImage,
   type ComplexTensor,
@@ -28,10 +28,9 @@ import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
 import { framesInMemory } from '../patternSource.js';
 import type { ScanFile, ScanReader, StoredPatches, StoredPatterns, StoredPositions } from '../scanFile.js';
-import { selectFrames } from './hdf5Frames.js';
 import { POSITION_KEYS } from './keys.js';
 import { readProduct } from './product.js';
-import { pair } from './ptychodus.js';
+import { pairWithProduct } from './ptychodus.js';
 
 /** Accepted names of the patterns, in order of preference. */
 const DIFFRACTION_KEYS = ['diffraction', 'diff3d', 'patterns'] as const;
@@ -118,19 +117,10 @@ class NpzScan {
         { found: indexes.length, expected: frames.count },
       );
     }
-    const rows = pair(indexes, npz.origin('indexes'), product, this.notes);
-    const { x, y, origin } = product.positions;
     return {
       path: npz.path,
       format: 'npz',
-      patterns: selectFrames(frames, rows.patterns),
-      patternIndexes: Int32Array.from(rows.patterns, (row) => indexes[row]),
-      positions: {
-        x: valuesAt(x, rows.positions),
-        y: valuesAt(y, rows.positions),
-        unit: this.options.positions_unit ?? 'm',
-        origin,
-      },
+      ...pairWithProduct(frames, indexes, npz.origin('indexes'), product, this.options, this.notes),
       probeGuess: product.probe,
       objectGuess: product.object,
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
@@ -211,10 +201,7 @@ class NpzScan {
   private async positions(patterns: Shape): Promise<Pick<ScanFile, 'positions' | 'startPositions'>> {
     const { npz } = this;
     const given = await positionsOfOptions(this.options, patterns);
-    if (given !== undefined) {
-      this.notes.push(...given.notes);
-      return { positions: given.positions };
-    }
+    if (given !== undefined) return { positions: given };
     const unit = this.options.positions_unit ?? 'px';
     const read = async (suffix: string): Promise<StoredPositions | undefined> => {
       const keys = [`xcoords${suffix}`, `ycoords${suffix}`];

@@ -6,10 +6,10 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../../core/tensor.js';
-import { type Hdf5File, type Hdf5Value, isHdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, type Hdf5Value, isHdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import type { RealNpyArray } from '../../formats/npy.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
-import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { type NpzFile, usingNpz } from '../../formats/npz.js';
 import { readText } from '../metadata.js';
 import { checkFinite } from '../opening/positions.js';
 import { incoherentModes } from '../opening/probe.js';
@@ -46,19 +46,9 @@ export async function usingProduct<T>(
   allowLinks?: readonly string[],
 ): Promise<T> {
   if (await isHdf5File(path)) {
-    const file = await openHdf5(path, allowLinks);
-    try {
-      return await work(hdf5Source(file));
-    } finally {
-      file.close();
-    }
+    return usingHdf5(path, (file) => work(hdf5Source(file)), allowLinks);
   }
-  const npz = await openNpz(path);
-  try {
-    return await work(npzSource(npz));
-  } finally {
-    await npz.close();
-  }
+  return usingNpz(path, (npz) => work(npzSource(npz)));
 }
 
 /** The product in an opened HDF5 file. */

@@ -12,13 +12,13 @@ import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { integers, valuesAt } from '../../core/numbers.js';
 import type { NumericArray } from '../../core/tensor.js';
-import { type Hdf5File, keepHdf5, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, keepHdf5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { ptychodusFile } from '../opening/files.js';
 import { positionsInHdf5, positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
-import type { ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
+import type { ScanFile, ScanReader, StoredPatterns } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
 import { RAW_GROUP } from './keys.js';
 import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf, rowsByIndex } from './product.js';
@@ -33,12 +33,7 @@ const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) =>
 /** A folder that holds `diffraction.h5` can be given, too. */
 export const ptychodusReader: ScanReader = {
   async recognises(path) {
-    const file = await openHdf5(ptychodusFile(path));
-    try {
-      return file.has('/patterns') || isProduct(file);
-    } finally {
-      file.close();
-    }
+    return usingHdf5(ptychodusFile(path), (file) => file.has('/patterns') || isProduct(file));
   },
   open: (path, options) => keepHdf5(ptychodusFile(path), (file) => open(file, options), options.allow_links),
 };
@@ -60,14 +55,10 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
   const badPixels = hdf5Mask(file, '/bad_pixels', frames, notes);
   const product = await findProduct(file.path, options);
   notes.push(...(product?.notes ?? []));
-  let patterns = frames;
-  let positions: StoredPositions;
-  let patternIndexes: NumericArray | undefined;
+  let paired: PairedScan;
   const given = await positionsOfOptions(options, [frames.count, frames.height, frames.width]);
-  if (given !== undefined) {
-    notes.push(...given.notes);
-    positions = given.positions;
-  } else if (product === undefined) {
+  if (given !== undefined) paired = { patterns: frames, positions: given };
+  else if (product === undefined) {
     throw new PtychoError(
       'DATASET_KEY_MISSING',
       `${file.path} holds patterns without positions, and there is no ${PRODUCT_NAMES[0]} or product.h5 beside it; give the product that belongs to it (product), or a file of positions (positions).`,
@@ -75,23 +66,12 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     );
   } else {
     const indexes = readIndexes(file, frames.count, notes);
-    const pairs = pair(indexes, file.origin('/indexes'), product, notes);
-    patterns = selectFrames(frames, pairs.patterns);
-    patternIndexes = Int32Array.from(pairs.patterns, (row) => indexes[row]);
-    const { x, y, unit, origin } = product.positions;
-    positions = {
-      x: valuesAt(x, pairs.positions),
-      y: valuesAt(y, pairs.positions),
-      unit: options.positions_unit ?? unit,
-      origin,
-    };
+    paired = pairWithProduct(frames, indexes, file.origin('/indexes'), product, options, notes);
   }
   return {
     path: file.path,
     format: 'ptychodus',
-    patterns,
-    patternIndexes,
-    positions,
+    ...paired,
     probeGuess: product?.probe,
     objectGuess: product?.object,
     badPixels,
@@ -128,6 +108,26 @@ export function readIndexes(file: Hdf5File, count: number, notes: string[]): Num
     `has ${data.length} values for ${count} patterns; there must be one for each.`,
     { found: data.length, expected: count },
   );
+}
+
+type PairedScan = Pick<ScanFile, 'patterns' | 'patternIndexes' | 'positions'>;
+
+/** Frames with the positions of their product. @throws PtychoError as {@link pair} */
+export function pairWithProduct(
+  frames: StoredPatterns,
+  indexes: NumericArray,
+  indexesOrigin: NpyOrigin,
+  product: ProductFacts,
+  { positions_unit }: ReaderOptions,
+  notes: string[],
+): PairedScan {
+  const { patterns, positions } = pair(indexes, indexesOrigin, product, notes);
+  const { x, y, unit, origin } = product.positions;
+  return {
+    patterns: selectFrames(frames, patterns),
+    patternIndexes: Int32Array.from(patterns, (row) => indexes[row]),
+    positions: { x: valuesAt(x, positions), y: valuesAt(y, positions), unit: positions_unit ?? unit, origin },
+  };
 }
 
 /**
@@ -182,14 +182,8 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
   const product = isProduct(file) ? await readProductOf(file) : undefined;
   const notes = [...(product?.notes ?? [])];
   const patterns = hdf5Frames(file, [path]);
-  let positions: StoredPositions;
   const given = await positionsOfOptions(options, [patterns.count, patterns.height, patterns.width]);
-  if (given !== undefined) {
-    notes.push(...given.notes);
-    positions = given.positions;
-  } else {
-    positions = positionsInHdf5(file, RAW_GROUP, options.positions_unit);
-  }
+  const positions = given ?? positionsInHdf5(file, RAW_GROUP, options.positions_unit);
   const own = (key: string) =>
     file.has(`${RAW_GROUP}/${key}`) ? file.readComplex64(`${RAW_GROUP}/${key}`) : undefined;
   // Usually links to the product's own, which have been read already.

@@ -7,7 +7,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import type { ScanFormat } from '../../config/schemas/data.js';
-import { PtychoError } from '../../core/errors.js';
+import { invalidOption, PtychoError } from '../../core/errors.js';
 import { withFileSource } from '../../formats/fileSource.js';
 import { isHdf5File, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import { hasMagic, isTiffFile, MAGIC, ptychodusFile, tiffFilesAt } from '../opening/files.js';
@@ -102,11 +102,12 @@ export async function openScanFile(path: string, format: string, options: Reader
   const entry = formats.get(format === 'auto' ? await recognise(path) : format);
   if (entry) return (await entry.load()).open(path, options);
   const known = [...formats.keys()];
-  throw new PtychoError('CONFIG_INVALID', `data_format is "${format}", which is none of auto, ${known.join(', ')}.`, {
-    key: 'data_format',
-    found: format,
-    expected: known,
-  });
+  throw invalidOption(
+    'data_format',
+    `data_format is "${format}", which is none of auto, ${known.join(', ')}.`,
+    format,
+    { expected: known },
+  );
 }
 
 /**

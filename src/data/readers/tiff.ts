@@ -112,8 +112,7 @@ async function scan(
   close: () => Promise<void>,
 ): Promise<ScanFile> {
   patternLayout([count, height, width], { channel: options.channel }, { path });
-  const { positions: found, notes } = await positionsBeside(path, options, [count, height, width]);
-  const positions = crossedAxes(found, options.scan_shape);
+  const positions = await positionsBeside(path, options, [count, height, width]);
   const origin = { path };
   return {
     path,
@@ -134,10 +133,10 @@ async function scan(
         }
       },
     },
-    positions,
+    positions: crossedAxes(positions, options.scan_shape),
     geometry: {},
     metadata: {},
-    notes: source === path ? notes : [`${count} frames of ${path}, the first is ${basename(source)}.`, ...notes],
+    notes: source === path ? [] : [`${count} frames of ${path}, the first is ${basename(source)}.`],
     close,
   };
 }

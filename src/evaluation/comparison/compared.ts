@@ -4,7 +4,7 @@ import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
 import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';
-import { openNpz } from '../../formats/npz.js';
+import { usingNpz } from '../../formats/npz.js';
 import type { Frame } from '../../reconstruction/frame.js';
 import { readReconstruction, type StoredReconstruction } from '../../reconstruction/reconstructionFile.js';
 import type { ImageRFactor } from '../../reconstruction/rFactor.js';
@@ -127,12 +127,7 @@ const centredNote = (path: string, { shape }: ComplexImage): string =>
 /** True for what is no NPZ with `reconstructed_object`, but holds an image under a name of other programs. */
 async function isForeign(path: string): Promise<boolean> {
   if (splitFileSpec(path).key !== undefined || (await isHdf5File(path))) return true;
-  const npz = await openNpz(path);
-  try {
-    return !npz.has('reconstructed_object') && RECONSTRUCTION_KEYS.some((key) => npz.has(key));
-  } finally {
-    await npz.close();
-  }
+  return usingNpz(path, (npz) => !npz.has('reconstructed_object') && RECONSTRUCTION_KEYS.some((key) => npz.has(key)));
 }
 
 /** A result of another program; what it says of its place counts. */

@@ -102,6 +102,20 @@ export async function keepHdf5<T>(
   }
 }
 
+/** Hands an opened file to `work` and closes it afterwards. @throws PtychoError as {@link openHdf5}, and what `work` throws */
+export async function usingHdf5<T>(
+  path: string,
+  work: (file: Hdf5File) => T | Promise<T>,
+  allowed?: readonly string[],
+): Promise<T> {
+  const file = await openHdf5(path, allowed);
+  try {
+    return await work(file);
+  } finally {
+    file.close();
+  }
+}
+
 /** An opened file. */
 export class Hdf5File extends Hdf5Tree {
   private readonly closing: (() => void)[] = [];

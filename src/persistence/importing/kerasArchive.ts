@@ -6,7 +6,7 @@ import { open as openFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
-import { type Hdf5File, openHdf5 } from '../../formats/hdf5/file.js';
+import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { makeScratchFolder } from '../../formats/scratchFile.js';
 import { ZipArchive } from '../../formats/zipArchive.js';
 import { parseBoundedJson } from '../json.js';
@@ -77,12 +77,8 @@ async function readArchive(archive: ZipArchive, source: string, folder: string):
     throw new PtychoError('FILE_FORMAT', `${source}: ${CONFIG} is not JSON.`, { path: source }, { cause });
   }
   const network = readKerasGraph(json, source);
-  const hdf5 = await openHdf5(await unpack(archive, WEIGHTS, path.join(folder, WEIGHTS)));
-  try {
-    return collect(hdf5, network, source);
-  } finally {
-    hdf5.close();
-  }
+  const weights = await unpack(archive, WEIGHTS, path.join(folder, WEIGHTS));
+  return usingHdf5(weights, (hdf5) => collect(hdf5, network, source));
 }
 
 function collect(hdf5: Hdf5File, network: KerasNetwork, source: string): ForeignModel {
@@ -174,14 +170,11 @@ function single(probe: ComplexTensor): ComplexTensor {
 async function scaleBeside(outer: ZipArchive, model: string, folder: string): Promise<number | undefined> {
   const name = `${path.posix.dirname(model)}/model.h5`;
   if (!outer.members.has(name)) return undefined;
-  const hdf5 = await openHdf5(await unpack(outer, name, path.join(folder, 'model.h5')));
-  try {
+  return usingHdf5(await unpack(outer, name, path.join(folder, 'model.h5')), (hdf5) => {
     const value = hdf5.attributes('/').intensity_scale;
     const scale = typeof value === 'number' ? value : Array.isArray(value) ? Number(value[0]) : Number.NaN;
     return scale > 0 ? scale : undefined;
-  } finally {
-    hdf5.close();
-  }
+  });
 }
 
 /** Writes a member to a file of its own, its size bounded and its CRC checked. */

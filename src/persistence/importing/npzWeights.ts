@@ -5,7 +5,7 @@
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { NpyArray } from '../../formats/npy.js';
-import { type NpzFile, openNpz } from '../../formats/npz.js';
+import { type NpzFile, usingNpz } from '../../formats/npz.js';
 import { parseBoundedJson } from '../json.js';
 import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
 
@@ -22,47 +22,50 @@ const MAX_BYTES = 2 ** 30;
  * @throws PtychoError MODEL_UNSUPPORTED for an NPZ without weights, and those of reading.
  */
 export async function readNpzModel(path: string): Promise<ForeignModel> {
-  const npz = await openNpz(path, { maxResidentBytes: MAX_BYTES });
-  try {
-    const marked = npz.keys.some((key) => key.startsWith(PREFIX));
-    const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !isBeside(key)));
-    const named = keys.map((key) => [key, marked ? key.slice(PREFIX.length) : key] as const);
-    const own = named.some(([, name]) => OWN.test(name));
-    if (!own && !named.some(([, name]) => ownNameOf(name) !== undefined)) {
-      throw new PtychoError(
-        'MODEL_UNSUPPORTED',
-        `${path} holds no weights under names that are known; make it with examples/python/export_torch_weights.py (names are in docs/bundles.md).`,
-        { path, found: npz.keys },
-      );
-    }
-    await checkTotal(npz, keys);
-    const weights = new Map<string, ForeignWeight>();
-    const unmapped: string[] = [];
-    for (const [key, name] of named) {
-      const target = own ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.') : ownNameOf(name);
-      const tensor = floats(await npz.read(key));
-      if (tensor === undefined || target === undefined || weights.has(target)) {
-        if (!tensor || !isNeutral(name, tensor.data)) unmapped.push(key);
-        continue;
+  return usingNpz(
+    path,
+    async (npz) => {
+      const marked = npz.keys.some((key) => key.startsWith(PREFIX));
+      const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !isBeside(key)));
+      const named = keys.map((key) => [key, marked ? key.slice(PREFIX.length) : key] as const);
+      const own = named.some(([, name]) => OWN.test(name));
+      if (!own && !named.some(([, name]) => ownNameOf(name) !== undefined)) {
+        throw new PtychoError(
+          'MODEL_UNSUPPORTED',
+          `${path} holds no weights under names that are known; make it with examples/python/export_torch_weights.py (names are in docs/bundles.md).`,
+          { path, found: npz.keys },
+        );
       }
-      // PyTorch keeps scalars as arrays of one value.
-      const scalar = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
-      weights.set(target, { source: key, tensor: scalar ? { ...tensor, shape: [] } : tensor });
-    }
-    const params = await readParams(npz);
-    const scale = npz.has('intensity_scale') ? (await npz.readReal('intensity_scale')).data[0] : params.intensity_scale;
-    return {
-      format: 'npz',
-      family: own ? 'ptychopinn' : 'pytorch',
-      weights,
-      unmapped,
-      params,
-      probe: npz.has('probe') ? probeOf(await npz.read('probe')) : undefined,
-      intensityScale: typeof scale === 'number' && scale > 0 ? scale : undefined,
-    };
-  } finally {
-    await npz.close();
-  }
+      await checkTotal(npz, keys);
+      const weights = new Map<string, ForeignWeight>();
+      const unmapped: string[] = [];
+      for (const [key, name] of named) {
+        const target = own ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.') : ownNameOf(name);
+        const tensor = floats(await npz.read(key));
+        if (tensor === undefined || target === undefined || weights.has(target)) {
+          if (!tensor || !isNeutral(name, tensor.data)) unmapped.push(key);
+          continue;
+        }
+        // PyTorch keeps scalars as arrays of one value.
+        const scalar = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
+        weights.set(target, { source: key, tensor: scalar ? { ...tensor, shape: [] } : tensor });
+      }
+      const params = await readParams(npz);
+      const scale = npz.has('intensity_scale')
+        ? (await npz.readReal('intensity_scale')).data[0]
+        : params.intensity_scale;
+      return {
+        format: 'npz',
+        family: own ? 'ptychopinn' : 'pytorch',
+        weights,
+        unmapped,
+        params,
+        probe: npz.has('probe') ? probeOf(await npz.read('probe')) : undefined,
+        intensityScale: typeof scale === 'number' && scale > 0 ? scale : undefined,
+      };
+    },
+    { maxResidentBytes: MAX_BYTES },
+  );
 }
 
 function isBeside(key: string): boolean {

@@ -1,7 +1,7 @@
 /** Light that is not the sample's doing: frames that leap, a dark level that was left in, a beam a little off. */
 import { describe, expect, it } from 'vitest';
 import { checkPatterns } from '../../../src/data/findings/patternChecks.js';
-import { FigureMeter } from '../../../src/data/findings/patternFigures.js';
+import { figuresOf } from '../../../src/data/findings/patternFigures.js';
 import { farField } from '../../../src/physics/lightShift.js';
 import { type KnownScan, knownScan } from '../../support/knownScan.js';
 
@@ -10,17 +10,10 @@ const area = scan.N ** 2;
 
 /** Code and severity of what is said of counts. */
 function said({ N, n, probe }: KnownScan, counts: ArrayLike<number>) {
-  const meter = new FigureMeter(N * N);
-  for (let i = 0; i < n; i++) {
-    meter.take(
-      i,
-      Float32Array.from({ length: N * N }, (_, p) => counts[i * N * N + p]),
-      true,
-    );
-  }
   const sampleIndices = Int32Array.from({ length: n }, (_, i) => i);
+  const figures = figuresOf({ pixels: Float32Array.from(counts), indices: sampleIndices }, N * N, true);
   const checked = { N, domain: 'count_intensity', probeGuess: probe, sampleIndices, source: 'scan.h5' } as const;
-  return checkPatterns(checked, meter.figures(), farField(probe, N)).map(({ code, severity, remedy }) => [
+  return checkPatterns(checked, figures, farField(probe, N)).map(({ code, severity, remedy }) => [
     code,
     severity,
     remedy,

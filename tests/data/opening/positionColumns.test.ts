@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function table(text: string, name = 'table.csv', unit?: 'px' | 'm') {
   await writeFile(path.join(folder, name), text);
-  const { positions } = await readPositionsFile(path.join(folder, name), unit);
+  const positions = await readPositionsFile(path.join(folder, name), unit);
   const { x, y, indexes, findings } = positions;
   return {
     x: [...x],
@@ -127,7 +127,7 @@ describe('arrays', () => {
       datasets: { '/p': array(5, 2, true) },
       attributes: { '/p': { columns: 'y,x', units: 'px' } },
     });
-    expect((await readPositionsFile(`${file}:/p`)).positions).toMatchObject({
+    expect(await readPositionsFile(`${file}:/p`)).toMatchObject({
       x: Float64Array.of(1, 11, 21, 31, 41),
       findings: [],
     });

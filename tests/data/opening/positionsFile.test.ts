@@ -24,12 +24,10 @@ describeFixtures('readPositionsFile', (file) => {
     const [x, y] = [truth.real('x_m').data, truth.real('y_m').data];
     for (const name of ['positions.csv', 'positions.txt']) {
       const found = await readPositionsFile(file(name));
-      expect(found.positions).toMatchObject({ x, y, unit: 'm', origin: { path: file(name) } });
+      expect(found).toMatchObject({ x, y, unit: 'm', origin: { path: file(name) } });
       // The titles y_m and x_m of the one decide; nothing names the columns of the other.
-      expect(found.positions.findings?.map(({ code }) => code)).toEqual(
-        name.endsWith('.csv') ? [] : ['AXIS_ORDER_ASSUMED'],
-      );
-      expect((await readPositionsFile(file(name), 'px')).positions).toMatchObject({ x, y, unit: 'px' });
+      expect(found.findings?.map(({ code }) => code)).toEqual(name.endsWith('.csv') ? [] : ['AXIS_ORDER_ASSUMED']);
+      expect(await readPositionsFile(file(name), 'px')).toMatchObject({ x, y, unit: 'px' });
     }
   });
 
@@ -37,14 +35,14 @@ describeFixtures('readPositionsFile', (file) => {
     const truth = await truthOf(file);
     const x = truth.real('x_m').data;
     await refuses(() => readPositionsFile(file('positions.npy')), 'DATASET_UNITS', /give positions_unit m or px/);
-    expect((await readPositionsFile(file('positions.npy'), 'm')).positions).toMatchObject({ x, unit: 'm' });
-    expect((await readPositionsFile(file('positions.npz'))).positions).toMatchObject({
+    expect(await readPositionsFile(file('positions.npy'), 'm')).toMatchObject({ x, unit: 'm' });
+    expect(await readPositionsFile(file('positions.npz'))).toMatchObject({
       unit: 'px',
       x: x.map((v) => v / 40e-9),
     });
     await refuses(() => readPositionsFile(`${file('positions.npz')}:both`), 'DATASET_UNITS', /"both"/);
-    expect((await readPositionsFile(`${file('positions.npz')}:both`, 'm')).positions).toMatchObject({ x });
-    expect((await readPositionsFile(file('product.npz'))).positions).toMatchObject({ unit: 'm' });
+    expect(await readPositionsFile(`${file('positions.npz')}:both`, 'm')).toMatchObject({ x });
+    expect(await readPositionsFile(file('product.npz'))).toMatchObject({ unit: 'm' });
     await refuses(() => readPositionsFile(`${file('positions.npz')}:none`, 'm'), 'DATASET_KEY_MISSING', /"none"/);
     await refuses(
       () => readPositionsFile(file('frames.npy'), 'px'),
@@ -57,13 +55,13 @@ describeFixtures('readPositionsFile', (file) => {
     const truth = await truthOf(file);
     const x = truth.real('x_m').data as Float64Array;
     const nexus = `${file('nexus_master.h5')}:/entry/scan`;
-    const found = (await readPositionsFile(nexus)).positions;
+    const found = await readPositionsFile(nexus);
     expect(found.unit).toBe('m');
     expect(Array.from(found.x)).toEqual(Array.from(x, (v) => expect.closeTo(v, 15)));
     // Told that these are object pixels, the numbers stay as they are.
-    expect((await readPositionsFile(nexus, 'px')).positions.x[0]).toBeCloseTo(x[0] * 1e6, 9);
-    expect((await readPositionsFile(file('product.h5'))).positions).toMatchObject({ unit: 'm', x });
-    expect((await readPositionsFile(`${file('virtual.h5')}:/exchange/positions`)).positions).toMatchObject({
+    expect((await readPositionsFile(nexus, 'px')).x[0]).toBeCloseTo(x[0] * 1e6, 9);
+    expect(await readPositionsFile(file('product.h5'))).toMatchObject({ unit: 'm', x });
+    expect(await readPositionsFile(`${file('virtual.h5')}:/exchange/positions`)).toMatchObject({
       unit: 'm',
       x,
     });
@@ -72,7 +70,7 @@ describeFixtures('readPositionsFile', (file) => {
       'DATASET_UNITS',
       /translation/,
     );
-    expect((await readPositionsFile(`${file('scan.cxi')}:/entry_1/data_1/translation`, 'm')).positions).toMatchObject({
+    expect(await readPositionsFile(`${file('scan.cxi')}:/entry_1/data_1/translation`, 'm')).toMatchObject({
       x,
     });
     await refuses(() => readPositionsFile(file('types.h5')), 'DATASET_KEY_MISSING', /holds no positions/);
@@ -90,7 +88,7 @@ describe('positions that do not fit', () => {
     await writeHdf5(scratch('mixed.h5'), { datasets, attributes: { '/x': { units: 'px' }, '/y': { units: 'um' } } });
     await refuses(() => readPositionsFile(scratch('mixed.h5')), 'DATASET_UNITS', /different units/);
     await writeHdf5(scratch('two.h5'), { datasets, attributes: { '/x': one('mm').x, '/y': one('mm').y } });
-    const { x, y } = (await readPositionsFile(scratch('two.h5'))).positions;
+    const { x, y } = await readPositionsFile(scratch('two.h5'));
     expect([...x, ...y]).toEqual([1e-6, 2e-6, 3e-3, 4e-3].map((v) => expect.closeTo(v, 15)));
     await writeHdf5(scratch('bare.h5'), { datasets });
     await refuses(() => readPositionsFile(scratch('bare.h5')), 'DATASET_UNITS', /give positions_unit/);

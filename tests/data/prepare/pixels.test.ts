@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { LegacyRng } from '../../../src/core/rng.js';
 import { framesInMemory } from '../../../src/data/patternSource.js';
-import { clipInto, framesInRange, outsideRange, parseValidRange } from '../../../src/data/prepare/corrections.js';
+import { clipInto, outsideRange, parseValidRange, prepareFrames } from '../../../src/data/prepare/corrections.js';
 import { darkAmidLight, deadPixels } from '../../../src/data/prepare/deadPixels.js';
 import { judgeFrames, judgePixels } from '../../../src/data/prepare/pixels.js';
 import fc from '../../support/fastCheck.js';
@@ -136,10 +136,9 @@ describe('valid_range', () => {
     const { mask } = judgeFrames(values.subarray(0, 4 * size), size, { low: 0, high: 5000 });
     expect([...mask!].indexOf(1)).toBe(3);
     const told: number[][] = [];
-    const frames = framesInRange(
+    const frames = prepareFrames(
       framesInMemory(values, [n, side, side], 'float32', { path: 'x' }),
-      { low: 0, high: 5000 },
-      mask!,
+      { validRange: { low: 0, high: 5000 }, masked: mask },
       (row, count) => told.push([row, count]),
     );
     const out = new Float32Array(n * size);

@@ -32,39 +32,34 @@ export function newCollection(): Collection {
  * @throws PtychoError CONFIG_UNKNOWN_KEY, or CONFIG_INVALID for a field that one layer gives twice with different values.
  */
 export function collectLayer(definition: ConfigDefinition<unknown>, layer: SourcedLayer, into: Collection): void {
-  const collector = new LayerCollector(definition, layer.source, layer.origin, into);
-  collector.readAll(layer.values);
+  new LayerCollector(definition, layer.source, layer.origin, into).readAll(layer.values);
 }
 
 /** Reads the values of one layer, which must not contradict itself. */
 export class LayerCollector {
-  readonly #definition: ConfigDefinition<unknown>;
-  readonly #source: Source;
-  readonly #origin: string | undefined;
-  readonly #into: Collection;
   readonly #seen = new Map<string, unknown>();
-  readonly #leftOut: string[] = [];
 
-  constructor(definition: ConfigDefinition<unknown>, source: Source, origin: string | undefined, into: Collection) {
-    this.#definition = definition;
-    this.#source = source;
-    this.#origin = origin;
-    this.#into = into;
-  }
+  constructor(
+    private readonly definition: ConfigDefinition<unknown>,
+    private readonly source: Source,
+    private readonly origin: string | undefined,
+    private readonly into: Collection,
+  ) {}
 
   /** Reads a whole file, or all flags. */
   readAll(values: Readonly<Record<string, unknown>>): void {
-    const saysNothing = this.#definition.legacyState?.(this.#definition, values);
+    const leftOut: string[] = [];
+    const saysNothing = this.definition.legacyState?.(this.definition, values);
     for (const [key, value] of Object.entries(values)) {
-      const block = this.#definition.sections.find((section) => section.key !== null && section.key === key);
+      const block = this.definition.sections.find((section) => section.key !== null && section.key === key);
       if (block !== undefined) this.#readBlock(key, value, block.fields);
-      else if (saysNothing?.(key, value)) this.#leftOut.push(key);
-      else this.read(key, value, key, allFields(this.#definition));
+      else if (saysNothing?.(key, value)) leftOut.push(key);
+      else this.read(key, value, key, allFields(this.definition));
     }
-    if (this.#leftOut.length > 0) {
-      const [verb, were] = this.#leftOut.length === 1 ? ['plays', 'was'] : ['play', 'were'];
-      this.#into.notes.push(
-        `${this.#place}: ${this.#leftOut.join(', ')} of the params dictionary ${verb} no part in ${this.#definition.name} and ${were} left out.`,
+    if (leftOut.length > 0) {
+      const [verb, were] = leftOut.length === 1 ? ['plays', 'was'] : ['play', 'were'];
+      this.into.notes.push(
+        `${this.#place}: ${leftOut.join(', ')} of the params dictionary ${verb} no part in ${this.definition.name} and ${were} left out.`,
       );
     }
   }
@@ -84,12 +79,12 @@ export class LayerCollector {
     const renamed = fields.find((f) => f.formerly.includes(key));
     if (renamed === undefined) throw this.#unknown(key, written, fields);
     const warning = `${key} is the former name of ${renamed.name}; write ${renamed.name}.`;
-    if (!this.#into.warnings.includes(warning)) this.#into.warnings.push(warning);
+    if (!this.into.warnings.includes(warning)) this.into.warnings.push(warning);
     this.#put(renamed, value, written);
   }
 
   get #place(): string {
-    return this.#origin ?? 'The configuration';
+    return this.origin ?? 'The configuration';
   }
 
   #readBlock(block: string, values: unknown, fields: readonly FieldInfo[]): void {
@@ -97,14 +92,14 @@ export class LayerCollector {
       throw new PtychoError(
         'CONFIG_INVALID',
         `${this.#place}: ${block} must be a block of fields, got ${show(values)}.`,
-        { field: block, found: values, path: this.#origin },
+        { field: block, found: values, path: this.origin },
       );
     }
     // Published execution settings hold a few training fields; these live once, in training.
-    const moved = allFields(this.#definition).filter((field) => field.alsoIn === block);
+    const moved = allFields(this.definition).filter((field) => field.alsoIn === block);
     for (const [key, value] of Object.entries(values)) {
-      if (block === 'execution' && this.#definition.ignores?.includes(key)) {
-        this.#into.notes.push(`${this.#place}: ${key} plays no part in ${this.#definition.name} and was left out.`);
+      if (block === 'execution' && this.definition.ignores?.includes(key)) {
+        this.into.notes.push(`${this.#place}: ${key} plays no part in ${this.definition.name} and was left out.`);
       } else this.read(key, value, `${block}.${key}`, [...fields, ...moved]);
     }
   }
@@ -115,30 +110,27 @@ export class LayerCollector {
     if (typeof written === 'string' && Object.hasOwn(field.valueAliases, written)) {
       const alias = field.valueAliases[written];
       value = alias.value;
-      if (!this.#into.notes.includes(alias.note)) this.#into.notes.push(alias.note);
+      if (!this.into.notes.includes(alias.note)) this.into.notes.push(alias.note);
     }
     if (this.#seen.has(name) && show(this.#seen.get(name)) !== show(value)) {
       throw new PtychoError(
         'CONFIG_INVALID',
         `${this.#place} gives ${name} twice, as ${show(this.#seen.get(name))} and, at ${at}, as ${show(value)}; keep one of them.`,
-        { field: name, path: this.#origin },
+        { field: name, path: this.origin },
       );
     }
     this.#seen.set(name, value);
-    const source = this.#source;
-    this.#into.given.set(
-      name,
-      this.#origin === undefined ? { value, source } : { value, source, origin: this.#origin },
-    );
+    const { source, origin } = this;
+    this.into.given.set(name, origin === undefined ? { value, source } : { value, source, origin });
   }
 
   #unknown(key: string, written: string, fields: readonly FieldInfo[]): PtychoError {
     const names = fields.map((field) => field.name);
     const torch = torchHome(key);
-    if (torch?.to !== undefined && names.includes(torch.to)) return unknownKey(this.#origin, written, torch.to);
+    if (torch?.to !== undefined && names.includes(torch.to)) return unknownKey(this.origin, written, torch.to);
     const advice = `it is a PyTorch-style name: put it into a block ${torch?.block}_config.`;
-    if (torch !== undefined) return unknownKey(this.#origin, written, null, advice);
-    return unknownKey(this.#origin, written, nearestName(key, names));
+    if (torch !== undefined) return unknownKey(this.origin, written, null, advice);
+    return unknownKey(this.origin, written, nearestName(key, names));
   }
 }
 

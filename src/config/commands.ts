@@ -67,6 +67,13 @@ const ofNetworks = ofTraining.filter((field) => !field.trainingOnly);
 const { inference_batch_size: _, ...withoutBatches } = executionFields;
 const ofDevices = fieldsOf(deviceFields);
 
+/** A command with one section of its own, which is its schema, and maybe the block `data`. */
+const tool = <T>(name: string, title: string, schema: z.ZodObject, opening?: FieldShape): ConfigDefinition<T> => ({
+  name,
+  schema,
+  sections: [...sectionsOf({ [title]: schema.shape }), ...(opening ? [dataSection(opening)] : [])],
+});
+
 /** Every name of fields that a configuration leaves out, although published files hold them. */
 const ignored = (fields: readonly FieldInfo[]): string[] => fields.flatMap(({ name, aliases }) => [name, ...aliases]);
 
@@ -138,11 +145,7 @@ export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
 };
 
 /** `label`: labels for supervised training from a reconstruction. */
-export const labelDefinition: ConfigDefinition<LabelConfig> = {
-  name: 'labelling',
-  schema: labelConfigSchema,
-  sections: sectionsOf({ Labels: labelConfigSchema.shape }),
-};
+export const labelDefinition = tool<LabelConfig>('labelling', 'Labels', labelConfigSchema);
 
 /** The model alone, for configurations that say nothing else. */
 export const modelDefinition: ConfigDefinition<{ readonly model: ModelRequest }> = {
@@ -165,46 +168,22 @@ export const engineDefinition: ConfigDefinition<{
 };
 
 /** `inspect`: what a scan file holds. */
-export const inspectDefinition: ConfigDefinition<InspectConfig> = {
-  name: 'inspection',
-  schema: inspectConfigSchema,
-  sections: [...sectionsOf({ Inspection: inspectConfigSchema.shape }), dataSection(openingFields)],
-};
+export const inspectDefinition = tool<InspectConfig>('inspection', 'Inspection', inspectConfigSchema, openingFields);
 
 /** `convert`: any scan to a contract NPZ. */
-export const convertDefinition: ConfigDefinition<ConvertConfig> = {
-  name: 'conversion',
-  schema: convertConfigSchema,
-  sections: [...sectionsOf({ Conversion: convertConfigSchema.shape }), dataSection(openingFields)],
-};
+export const convertDefinition = tool<ConvertConfig>('conversion', 'Conversion', convertConfigSchema, openingFields);
 
 /** `split`: a scan cut in two. */
-export const splitDefinition: ConfigDefinition<SplitConfig> = {
-  name: 'split',
-  schema: splitConfigSchema,
-  sections: [...sectionsOf({ Split: splitConfigSchema.shape }), dataSection(openingFields)],
-};
+export const splitDefinition = tool<SplitConfig>('split', 'Split', splitConfigSchema, openingFields);
 
 /** `orient`: the search for the orientation of the positions. */
-export const orientDefinition: ConfigDefinition<OrientConfig> = {
-  name: 'orientation',
-  schema: orientConfigSchema,
-  sections: [...sectionsOf({ Orientation: orientConfigSchema.shape }), dataSection(orientingFields)],
-};
+export const orientDefinition = tool<OrientConfig>('orientation', 'Orientation', orientConfigSchema, orientingFields);
 
 /** `bundle extract`: the members of a bundle as files. */
-export const extractDefinition: ConfigDefinition<ExtractConfig> = {
-  name: 'extraction',
-  schema: extractConfigSchema,
-  sections: sectionsOf({ Extraction: extractConfigSchema.shape }),
-};
+export const extractDefinition = tool<ExtractConfig>('extraction', 'Extraction', extractConfigSchema);
 
 /** `bundle import`: a model of another program as a bundle. */
-export const importDefinition: ConfigDefinition<ImportConfig> = {
-  name: 'import',
-  schema: importConfigSchema,
-  sections: sectionsOf({ Import: importConfigSchema.shape }),
-};
+export const importDefinition = tool<ImportConfig>('import', 'Import', importConfigSchema);
 
 /** `compare`: models and finished reconstructions on the same patterns; its batches have fields of their own. */
 export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
@@ -225,32 +204,26 @@ export const evaluationDefinition: ConfigDefinition<EvaluationConfig> = {
 };
 
 /** `overlap`: how much neighbouring patterns share. */
-export const overlapDefinition: ConfigDefinition<OverlapConfig> = {
-  name: 'overlap',
-  schema: overlapConfigSchema,
-  sections: [...sectionsOf({ Overlap: overlapConfigSchema.shape }), dataSection(openingFields)],
-};
+export const overlapDefinition = tool<OverlapConfig>('overlap', 'Overlap', overlapConfigSchema, openingFields);
 
 /** `study dose-overlap`: where, and how much of it; the study itself is a file. */
-export const studyRunDefinition: ConfigDefinition<StudyRunConfig> = {
-  name: 'study',
-  schema: studyRunSchema,
-  sections: sectionsOf({ Study: studyRunSchema.shape }),
-};
+export const studyRunDefinition = tool<StudyRunConfig>('study', 'Study', studyRunSchema);
 
 /** `product export`: a scan, or the image of one, as a product of Ptychodus. */
-export const productExportDefinition: ConfigDefinition<ProductExportConfig> = {
-  name: 'product export',
-  schema: productExportConfigSchema,
-  sections: [...sectionsOf({ Export: productExportConfigSchema.shape }), dataSection(openingFields)],
-};
+export const productExportDefinition = tool<ProductExportConfig>(
+  'product export',
+  'Export',
+  productExportConfigSchema,
+  openingFields,
+);
 
 /** `product import`: a product as a contract NPZ. */
-export const productImportDefinition: ConfigDefinition<ProductImportConfig> = {
-  name: 'product import',
-  schema: productImportConfigSchema,
-  sections: [...sectionsOf({ Import: productImportConfigSchema.shape }), dataSection(productFields)],
-};
+export const productImportDefinition = tool<ProductImportConfig>(
+  'product import',
+  'Import',
+  productImportConfigSchema,
+  productFields,
+);
 
 /** Every command that has a configuration, by the words that are typed. */
 export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unknown>>> = {

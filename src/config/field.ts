@@ -197,27 +197,21 @@ function plain(value: unknown): string {
 export type ValueKind = 'boolean' | 'integer' | 'number' | 'pair' | 'list' | 'text' | 'texts' | 'choice';
 
 /** A declared field, read back from its schema. */
-export interface FieldInfo {
+export interface FieldInfo
+  extends Required<
+    Pick<FieldMeta, 'expected' | 'aliases' | 'formerly' | 'valueAliases' | 'trainingOnly' | 'unavailable' | 'fixed'>
+  > {
   readonly name: string;
   readonly description: string;
-  readonly expected: string;
   readonly unit: string | null;
   /** Key in the legacy dictionary, `null` when the field never enters it. */
   readonly legacyKey: string | null;
-  readonly aliases: readonly string[];
-  readonly formerly: readonly string[];
-  readonly valueAliases: Readonly<Record<string, ValueAlias>>;
   readonly alsoIn: 'execution' | null;
   readonly bare: string | null;
-  readonly trainingOnly: boolean;
   readonly kind: ValueKind;
   readonly choices: readonly (string | number)[] | null;
   /** A word accepted besides values of `kind`: `all`. */
   readonly word: string | null;
-  /** Published words that are refused by name. */
-  readonly unavailable: readonly string[];
-  /** This version accepts one value only. */
-  readonly fixed: boolean;
   readonly nullable: boolean;
   readonly required: boolean;
   /** The default; `undefined` for a required field. */

@@ -22,9 +22,7 @@ export async function loadConfigFile(path: string): Promise<Layer> {
     throw new PtychoError(
       'FILE_FORMAT',
       `${path} must hold fields with values at its top level, such as "nepochs: 20".`,
-      {
-        path,
-      },
+      { path },
     );
   }
   return { origin: path, values: values as Record<string, unknown> };
@@ -76,14 +74,8 @@ function parseYaml(text: string, path: string): unknown {
 
 function writtenTwice(path: string, { linePos }: YAMLParseError): PtychoError {
   const line = linePos?.[0].line;
-  return new PtychoError(
-    'FILE_FORMAT',
-    `${path}${line ? `, line ${line}` : ''}: a field is written twice; leave one.`,
-    {
-      path,
-      line,
-    },
-  );
+  const where = `${path}${line ? `, line ${line}` : ''}`;
+  return new PtychoError('FILE_FORMAT', `${where}: a field is written twice; leave one.`, { path, line });
 }
 
 const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '');

@@ -19,8 +19,7 @@ import {
   textList,
   wholeNumber,
 } from '../field.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import { groupCount, overwriteFields, referenceFields, samplingFields, sourceFields } from './shared.js';
 
@@ -176,8 +175,7 @@ export const comparisonConfigSchema = z
     ...evaluationFields,
     ...outputFields,
     ...sourceFields,
-    data: dataConfigSchema.prefault({}),
-    execution: executionConfigSchema.prefault({}),
+    ...networkBlocks,
   })
   .superRefine(checkEngine)
   .superRefine((config, context) => {
@@ -205,15 +203,12 @@ export const comparisonConfigSchema = z
         'skip_registration and register_ptychi_only contradict each other; keep one of them.',
       );
     }
-    if (config.baseline_debug_limit !== null && config.baseline_dir === null) {
-      refuse('baseline_debug_limit', 'baseline_debug_limit needs a Baseline: give baseline_dir.');
-    }
-    if (config.baseline_debug_dir !== null && config.baseline_dir === null) {
-      refuse('baseline_debug_dir', 'baseline_debug_dir needs a Baseline: give baseline_dir.');
+    for (const field of ['baseline_debug_limit', 'baseline_debug_dir'] as const) {
+      if (config[field] !== null && config.baseline_dir === null) {
+        refuse(field, `${field} needs a Baseline: give baseline_dir.`);
+      }
     }
   });
 
 /** See {@link comparisonConfigSchema}. */
-export type ComparisonConfig = Readonly<
-  Omit<z.output<typeof comparisonConfigSchema>, 'data' | 'execution'> & { data: DataConfig; execution: ExecutionConfig }
->;
+export type ComparisonConfig = WithBlocks<typeof comparisonConfigSchema>;

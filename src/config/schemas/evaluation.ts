@@ -20,8 +20,8 @@ import {
   text,
   wholeNumber,
 } from '../field.js';
-import { type DataConfig, dataConfigSchema, type WithData } from './data.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { dataConfigSchema, type WithData } from './data.js';
+import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { overwriteFields, referenceFields, sourceFields } from './shared.js';
 
 const imageFields = {
@@ -92,8 +92,7 @@ export const evaluationConfigSchema = z
     ...methodFields,
     ...halfFields,
     ...sourceFields,
-    data: dataConfigSchema.prefault({}),
-    execution: executionConfigSchema.prefault({}),
+    ...networkBlocks,
   })
   .superRefine(checkEngine)
   .superRefine((config, context) => {
@@ -113,12 +112,7 @@ export const evaluationConfigSchema = z
   });
 
 /** See {@link evaluationConfigSchema}. */
-export type EvaluationConfig = Readonly<
-  Omit<z.output<typeof evaluationConfigSchema>, 'data' | 'execution'> & {
-    data: DataConfig;
-    execution: ExecutionConfig;
-  }
->;
+export type EvaluationConfig = WithBlocks<typeof evaluationConfigSchema>;
 
 const { probe, measurement_domain } = sourceFields;
 

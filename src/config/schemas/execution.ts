@@ -23,6 +23,7 @@ import {
   wholeNumber,
   wholeNumbers,
 } from '../field.js';
+import { type DataConfig, dataConfigSchema } from './data.js';
 
 /** Concerns training alone. */
 const ofTraining = <S extends z.ZodType>(
@@ -191,6 +192,13 @@ export const executionConfigSchema = z.strictObject(executionFields);
 
 /** Where a command computes that has no use for the rest. */
 export const deviceConfigSchema = z.strictObject(deviceFields);
+
+/** The blocks of a command that opens a scan and runs a network. */
+export const networkBlocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
+/** What a schema with the blocks `data` and `execution` gives. */
+export type WithBlocks<S extends z.ZodType<{ data: unknown; execution: unknown }>, E = ExecutionConfig> = Readonly<
+  Omit<z.output<S>, 'data' | 'execution'> & { data: DataConfig; execution: E }
+>;
 
 /** See {@link deviceConfigSchema}. */
 export type DeviceConfig = Readonly<z.output<typeof deviceConfigSchema>>;

@@ -24,8 +24,7 @@ import {
   show,
   wholeNumber,
 } from '../field.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
 import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
 import { refinement } from './solver.js';
@@ -126,27 +125,21 @@ const imageFields = {
   ...sourceFields,
 };
 
-const blocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
-
 /** A reconstruction with a trained bundle; the model comes from the bundle. */
 export const inferenceConfigSchema = z
-  .strictObject({ model: modelClaimSchema.optional(), ...pathFields, ...imageFields, ...blocks })
+  .strictObject({ model: modelClaimSchema.optional(), ...pathFields, ...imageFields, ...networkBlocks })
   .superRefine(checkEngine);
 
 /** The same where a program brings model and scan along. */
 export const imageConfigSchema = z
-  .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...blocks })
+  .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...networkBlocks })
   .superRefine(checkEngine);
 
 /** See {@link inferenceConfigSchema}. */
-export type InferenceConfig = Readonly<
-  Omit<z.output<typeof inferenceConfigSchema>, 'model' | 'data' | 'execution'> & {
-    /** What the model is expected to be; compared with the bundle. */
-    model?: ModelClaim;
-    data: DataConfig;
-    execution: ExecutionConfig;
-  }
->;
+export type InferenceConfig = Omit<WithBlocks<typeof inferenceConfigSchema>, 'model'> & {
+  /** What the model is expected to be; compared with the bundle. */
+  readonly model?: ModelClaim;
+};
 /** See {@link imageConfigSchema}; every {@link InferenceConfig} is one. */
 export type ImageConfig = Omit<InferenceConfig, keyof typeof pathFields>;
 

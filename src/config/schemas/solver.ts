@@ -28,8 +28,8 @@ import {
   unitInterval,
   wordList,
 } from '../field.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
-import { type DeviceConfig, deviceConfigSchema } from './execution.js';
+import { dataConfigSchema } from './data.js';
+import { type DeviceConfig, deviceConfigSchema, type WithBlocks } from './execution.js';
 import { overwriteFields, sourceFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
@@ -284,9 +284,4 @@ export const solveConfigSchema = z
   });
 
 /** See {@link solveConfigSchema}. */
-export type SolveConfig = Readonly<
-  Omit<z.output<typeof solveConfigSchema>, 'data' | 'execution'> & {
-    data: DataConfig;
-    execution: DeviceConfig;
-  }
->;
+export type SolveConfig = WithBlocks<typeof solveConfigSchema, DeviceConfig>;

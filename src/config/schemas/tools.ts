@@ -30,6 +30,8 @@ import { modelFields } from './model.js';
 import { overwriteFields, sourceFields } from './shared.js';
 
 const { probe, measurement_domain } = sourceFields;
+/** How a tool's scan is opened. */
+const opening = { probe, measurement_domain, data: dataConfigSchema.prefault({}) };
 
 /** What is drawn besides the text. */
 export const inspectConfigSchema = z.strictObject({
@@ -38,9 +40,7 @@ export const inspectConfigSchema = z.strictObject({
     'PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none.',
   ),
   ...overwriteFields,
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** A scan in any readable format, written as a contract NPZ. */
@@ -52,9 +52,7 @@ export const convertConfigSchema = z.strictObject({
     unit: 'patterns',
   }),
   subsample_seed: maybe(seedNumber, 'Seed for that draw, NumPy-compatible; null: 0.'),
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** A scan cut in two along an axis: one part to train on, one to test with. */
@@ -73,18 +71,14 @@ export const splitConfigSchema = z.strictObject({
     'Leave out positions closer to the cut than half of this, so that no place is illuminated in both parts.',
     { unit: 'px' },
   ),
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** The search for the orientation of the positions. */
 export const orientConfigSchema = z.strictObject({
   picture: maybe(path, 'PNG file for the reconstructions in all eight orientations, best first; null: none.'),
   ...overwriteFields,
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** Labels for supervised training, cut from a reconstruction of the same scan. */
@@ -149,9 +143,7 @@ export const productExportConfigSchema = z.strictObject({
   tomography_angle_deg: maybe(anyNumber, "Angle of the object; null: the source's, else 0.", {
     unit: '°',
   }),
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** A product as a contract NPZ. */
@@ -168,9 +160,7 @@ export const productImportConfigSchema = z.strictObject({
     false,
     'Import a product of ptychopinn that was changed after it was written; without it that is an error.',
   ),
-  probe,
-  measurement_domain,
-  data: dataConfigSchema.prefault({}),
+  ...opening,
 });
 
 /** See {@link productExportConfigSchema}. */

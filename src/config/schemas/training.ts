@@ -15,31 +15,23 @@ import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import type { Collection } from '../definition.js';
 import { show } from '../field.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
-import { checkEngine, type ExecutionConfig, executionConfigSchema } from './execution.js';
+import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
 import { trainingFields } from './trainingFields.js';
 
-const blocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
-const request = z.strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...blocks });
+const request = z.strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...networkBlocks });
 type CheckedTraining = Readonly<z.output<typeof request>>;
 
 /** A training run, complete. */
 export const trainingConfigSchema = z
-  .strictObject({ model: modelConfigSchema, ...trainingFields, ...blocks })
+  .strictObject({ model: modelConfigSchema, ...trainingFields, ...networkBlocks })
   .superRefine(checkTraining);
 
 /** A training run before its data was opened: `model.N` may be missing. */
 export const trainingRequestSchema = request.superRefine(checkTraining);
 
 /** See {@link trainingConfigSchema}. */
-export type TrainingConfig = Readonly<
-  Omit<z.output<typeof trainingConfigSchema>, 'model' | 'data' | 'execution'> & {
-    model: ModelConfig;
-    data: DataConfig;
-    execution: ExecutionConfig;
-  }
->;
+export type TrainingConfig = Omit<WithBlocks<typeof trainingConfigSchema>, 'model'> & { readonly model: ModelConfig };
 /** See {@link trainingRequestSchema}; every {@link TrainingConfig} is one. */
 export type TrainingRequest = Readonly<Omit<TrainingConfig, 'model'> & { model: ModelRequest }>;
 

@@ -112,8 +112,7 @@ export function translateTorch(
   profile?: unknown,
 ): TorchTranslation {
   checkNames(blocks, origin);
-  const translator = new Translator(blocks, definition, origin, profile);
-  return translator.translate();
+  return new Translator(blocks, definition, origin, profile).translate();
 }
 
 class Translator {
@@ -195,7 +194,11 @@ class Translator {
 
   #accept(key: string, value: unknown, accepted: readonly unknown[], instead?: string): void {
     if (accepted.some((one) => show(one) === show(value))) return;
-    throw invalid(notAvailable(key, value, accepted, instead), key, this.origin);
+    throw this.#invalid(key, notAvailable(key, value, accepted, instead));
+  }
+
+  #invalid(field: string, message: string): PtychoError {
+    return invalid(message, field, this.origin);
   }
 
   #gridsize(): void {
@@ -203,10 +206,9 @@ class Translator {
     const sides = Array.isArray(size) ? size : [size, size];
     const [h, w] = sides;
     if (sides.length !== 2 || !Number.isInteger(h) || h < 1 || h !== w) {
-      throw invalid(
-        `grid_size must be square, two equal positive whole numbers, got ${show(size)}.`,
+      throw this.#invalid(
         'grid_size',
-        this.origin,
+        `grid_size must be square, two equal positive whole numbers, got ${show(size)}.`,
       );
     }
     if (this.#isGiven('data', 'grid_size')) this.#give('gridsize', h, `data${SUFFIX}.grid_size`);
@@ -220,10 +222,9 @@ class Translator {
     ] as const) {
       const C = this.#value(block, key);
       if (C === undefined || C === members) continue;
-      throw invalid(
-        `${key} is ${show(C)}, but a group of grid_size ${show(own)} × ${show(own)} has ${members} patterns; leave ${key} out.`,
+      throw this.#invalid(
         key,
-        this.origin,
+        `${key} is ${show(C)}, but a group of grid_size ${show(own)} × ${show(own)} has ${members} patterns; leave ${key} out.`,
       );
     }
   }
@@ -243,7 +244,7 @@ class Translator {
   #losses(): void {
     const mode = this.#value('training', 'torch_loss_mode');
     const nll = this.#value('training', 'nll');
-    if (typeof nll !== 'boolean') throw invalid(`nll must be true or false, got ${show(nll)}.`, 'nll', this.origin);
+    if (typeof nll !== 'boolean') throw this.#invalid('nll', `nll must be true or false, got ${show(nll)}.`);
     // The weights follow from the word when everything beside the blocks is known, too.
     if (this.#isGiven('training', 'torch_loss_mode')) {
       this.#give('torch_loss_mode', mode, `training${SUFFIX}.torch_loss_mode`);
@@ -259,19 +260,14 @@ class Translator {
     const third = this.#value('training', 'stage_3_epochs');
     if (third === 0) return;
     if (typeof third !== 'number' || !Number.isInteger(third) || third < 0) {
-      throw invalid(
-        `stage_3_epochs must be a whole number of at least 0, got ${show(third)}.`,
-        'stage_3_epochs',
-        this.origin,
-      );
+      throw this.#invalid('stage_3_epochs', `stage_3_epochs must be a whole number of at least 0, got ${show(third)}.`);
     }
     const total = count('stage_1_epochs') + count('stage_2_epochs') + third;
     const given = this.blocks.training?.epochs ?? this.blocks.training?.max_epochs;
     if (given !== undefined && given !== total) {
-      throw invalid(
-        `epochs is ${show(given)}, but the three stages have ${total} epochs together; leave epochs or stage_3_epochs out.`,
+      throw this.#invalid(
         'stage_3_epochs',
-        this.origin,
+        `epochs is ${show(given)}, but the three stages have ${total} epochs together; leave epochs or stage_3_epochs out.`,
       );
     }
     if (given === undefined) this.#give('nepochs', total, `training${SUFFIX}.stage_3_epochs`);
@@ -293,17 +289,15 @@ class Translator {
 
   /** §4.1: version and domain go together, or neither is given. */
   #measurementDomain(): void {
-    const [version, domain] = [
-      this.blocks.data?.scale_contract_version ?? undefined,
-      this.blocks.data?.measurement_domain ?? undefined,
-    ];
+    const { scale_contract_version, measurement_domain } = this.blocks.data ?? {};
+    const [version, domain] = [scale_contract_version ?? undefined, measurement_domain ?? undefined];
     if (version === undefined && domain === undefined) return;
     if (version === undefined || domain === undefined) {
       const [one, other] =
         version === undefined
           ? ['measurement_domain', 'scale_contract_version']
           : ['scale_contract_version', 'measurement_domain'];
-      throw invalid(`${one} is given without ${other}; give both or neither.`, other, this.origin);
+      throw this.#invalid(other, `${one} is given without ${other}; give both or neither.`);
     }
     if (
       typeof version !== 'string' ||
@@ -311,20 +305,18 @@ class Translator {
       SCALE_CONTRACTS[version] !== domain
     ) {
       const pairs = Object.entries(SCALE_CONTRACTS).map(([v, d]) => `${v} with ${d}`);
-      throw invalid(
-        `scale_contract_version ${show(version)} does not go with measurement_domain ${show(domain)}; the pairs are ${pairs.join(' and ')}.`,
+      throw this.#invalid(
         'scale_contract_version',
-        this.origin,
+        `scale_contract_version ${show(version)} does not go with measurement_domain ${show(domain)}; the pairs are ${pairs.join(' and ')}.`,
       );
     }
     this.#give('measurement_domain', domain, `data${SUFFIX}.measurement_domain`);
     // In that family the contract acts in the rectangular forward model only.
     if (!this.#rectangular()) return;
     if (version !== 'ci_intensity_v2') {
-      throw invalid(
-        `physics_forward_mode rectangular_scaled needs scale_contract_version ci_intensity_v2, got ${show(version)}.`,
+      throw this.#invalid(
         'scale_contract_version',
-        this.origin,
+        `physics_forward_mode rectangular_scaled needs scale_contract_version ci_intensity_v2, got ${show(version)}.`,
       );
     }
     this.#give('scale_contract_version', version, `data${SUFFIX}.scale_contract_version`);
@@ -334,7 +326,7 @@ class Translator {
   #checkPhysics(): void {
     const { profile } = this;
     if (profile !== undefined && profile !== null && profile !== 'ci') {
-      throw invalid(`profile must be ci or null, got ${show(profile)}.`, 'profile', this.origin);
+      throw this.#invalid('profile', `profile must be ci or null, got ${show(profile)}.`);
     }
     const rectangular = this.#rectangular();
     for (const block of BLOCKS) {
@@ -345,36 +337,32 @@ class Translator {
     }
     const mode = this.blocks.model?.mode ?? this.blocks.model?.model_type ?? 'Unsupervised';
     if (rectangular && mode !== 'Unsupervised' && mode !== 'pinn') {
-      throw invalid(
-        `physics_forward_mode rectangular_scaled needs mode Unsupervised, got ${show(mode)}.`,
+      throw this.#invalid(
         'mode',
-        this.origin,
+        `physics_forward_mode rectangular_scaled needs mode Unsupervised, got ${show(mode)}.`,
       );
     }
     const loss = this.#value('training', 'torch_loss_mode');
     if (loss !== 'poisson' && loss !== 'mae') {
-      throw invalid(`torch_loss_mode must be poisson or mae, got ${show(loss)}.`, 'torch_loss_mode', this.origin);
+      throw this.#invalid('torch_loss_mode', `torch_loss_mode must be poisson or mae, got ${show(loss)}.`);
     }
     if (rectangular && loss !== 'poisson') {
-      throw invalid(
-        `physics_forward_mode rectangular_scaled needs torch_loss_mode poisson, got ${show(loss)}.`,
+      throw this.#invalid(
         'torch_loss_mode',
-        this.origin,
+        `physics_forward_mode rectangular_scaled needs torch_loss_mode poisson, got ${show(loss)}.`,
       );
     }
     if (this.#value('model', 'rect_s1s2_init') === 'data' && !rectangular) {
-      throw invalid(
-        'rect_s1s2_init data needs physics_forward_mode rectangular_scaled; leave it out.',
+      throw this.#invalid(
         'rect_s1s2_init',
-        this.origin,
+        'rect_s1s2_init data needs physics_forward_mode rectangular_scaled; leave it out.',
       );
     }
     const gain = this.#value('model', 'amplitude_physics_gain');
     if (typeof gain !== 'number' || !Number.isFinite(gain) || gain <= 0) {
-      throw invalid(
-        `amplitude_physics_gain must be a positive number, got ${show(gain)}.`,
+      throw this.#invalid(
         'amplitude_physics_gain',
-        this.origin,
+        `amplitude_physics_gain must be a positive number, got ${show(gain)}.`,
       );
     }
     this.#accept('amplitude_physics_gain', gain, [1]);

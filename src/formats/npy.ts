@@ -73,21 +73,15 @@ const NUMBERS: Readonly<Record<Exclude<NpyDtype, 'str'>, NumberType>> = {
   complex128: float64,
 };
 
-/** Types that npyjs decodes to what we want (it has no bool or 64-bit numbers of our kind, and leaves complex interleaved). */
-const NPYJS_DTYPES = new Set<NpyDtype>([
-  'int8',
-  'int16',
-  'int32',
-  'uint8',
-  'uint16',
-  'uint32',
-  'float16',
-  'float32',
-  'float64',
-]);
+/** Types that npyjs decodes to what we want (it has no bool or 64-bit integers of our kind, and leaves complex interleaved). */
+const NPYJS_DTYPE = /^(u?int(8|16|32)|float\d+)$/;
 
 /** Up to here arrays pass through npyjs, which needs them in one piece; larger ones are decoded while they stream. */
 const NPYJS_BYTES = 1 << 24;
+
+/** Little-endian bytes as the array that their type is read into, with no copy; 64-bit integers must have become doubles. */
+export const viewAs = (dtype: Exclude<NpyDtype, 'str'>, buffer: ArrayBuffer): NumericArray =>
+  new NUMBERS[dtype].make(buffer);
 
 /**
  * Parses the bytes of a whole `.npy` file.
@@ -114,7 +108,7 @@ export function decoderOf(
   axes?: readonly number[],
 ): Pick<NpyDecoder, 'push' | 'finish'> {
   const { dtype, dataBytes, fortranOrder, littleEndian } = header;
-  const isPlain = littleEndian && !fortranOrder && NPYJS_DTYPES.has(dtype);
+  const isPlain = littleEndian && !fortranOrder && NPYJS_DTYPE.test(dtype);
   const usesNpyjs = axes === undefined && isPlain && dataBytes <= NPYJS_BYTES;
   return usesNpyjs ? new PlainDecoder(header, origin) : new NpyDecoder(header, origin, axes);
 }

@@ -5,23 +5,28 @@
 import { PtychoError, type PtychoErrorCode } from '../core/errors.js';
 import { formatShape, type Shape, sizeOf } from '../core/tensor.js';
 
+const NUMBER_DTYPES = [
+  'bool',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'float16',
+  'float32',
+  'float64',
+  'complex64',
+  'complex128',
+] as const;
+
 /** The element types that are read; `str` is NumPy's fixed-width text (`<U8`). */
-export type NpyDtype =
-  | 'bool'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'uint8'
-  | 'uint16'
-  | 'uint32'
-  | 'uint64'
-  | 'float16'
-  | 'float32'
-  | 'float64'
-  | 'complex64'
-  | 'complex128'
-  | 'str';
+export type NpyDtype = (typeof NUMBER_DTYPES)[number] | 'str';
+
+/** Bytes of one number. */
+export const itemSizeOf = (dtype: Exclude<NpyDtype, 'str'>): number => Number(/\d+$/.exec(dtype)?.[0] ?? 8) / 8;
 
 /** Where an array comes from, for messages. */
 export interface NpyOrigin {
@@ -50,22 +55,10 @@ export const PREFIX_BYTES = 12;
 const MAX_HEADER_BYTES = 1 << 16;
 const MAX_RANK = 32;
 
-const KINDS: Readonly<Record<string, NpyDtype>> = {
-  b1: 'bool',
-  i1: 'int8',
-  i2: 'int16',
-  i4: 'int32',
-  i8: 'int64',
-  u1: 'uint8',
-  u2: 'uint16',
-  u4: 'uint32',
-  u8: 'uint64',
-  f2: 'float16',
-  f4: 'float32',
-  f8: 'float64',
-  c8: 'complex64',
-  c16: 'complex128',
-};
+/** By kind and size, as headers have them: `f4`. */
+const KINDS: Readonly<Record<string, NpyDtype>> = Object.fromEntries(
+  NUMBER_DTYPES.map((dtype) => [`${dtype[0]}${itemSizeOf(dtype)}`, dtype]),
+);
 
 /** "scan.npz, array "xcoords"" or "probe.npy": the subject of a sentence about an array. */
 export const nameOf = (origin: NpyOrigin): string =>

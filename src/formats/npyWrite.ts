@@ -7,7 +7,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexTensor, formatShape, type NumericArray, type Shape, sizeOf, type Tensor } from '../core/tensor.js';
-import type { NpyDtype } from './npyHeader.js';
+import { itemSizeOf, type NpyDtype } from './npyHeader.js';
 
 /** Numbers to write; `dtype` overrides the one that the typed array implies, for what JavaScript has no array for. */
 export interface RealNpyInput extends Tensor<NumericArray> {
@@ -34,27 +34,10 @@ export interface StreamedNpyInput {
 
 const CHUNK_ELEMENTS = 1 << 18;
 
-const CODES: Readonly<Record<Exclude<NpyDtype, 'str'>, string>> = {
-  bool: 'b',
-  int8: 'i',
-  int16: 'i',
-  int32: 'i',
-  int64: 'i',
-  uint8: 'u',
-  uint16: 'u',
-  uint32: 'u',
-  uint64: 'u',
-  float16: 'f',
-  float32: 'f',
-  float64: 'f',
-  complex64: 'c',
-  complex128: 'c',
-};
-
 /** Magic, version and header of an array with elements of `itemSize` bytes in little endian, the order of every machine that our engines run on. */
 export function npyPreamble(dtype: NpyDtype, itemSize: number, shape: Shape): Uint8Array {
   const order = itemSize === 1 ? '|' : '<';
-  const descr = dtype === 'str' ? `${order}U${itemSize / 4}` : `${order}${CODES[dtype]}${itemSize}`;
+  const descr = dtype === 'str' ? `${order}U${itemSize / 4}` : `${order}${dtype[0]}${itemSize}`;
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${formatShape(shape)}, }`;
   const length = Math.ceil((10 + text.length + 1) / 64) * 64;
   const preamble = Buffer.alloc(length, ' ');
@@ -109,7 +92,7 @@ export function streamedNpyBytes({ dtype, shape, pieces }: StreamedNpyInput): {
   readonly size: number;
   readonly chunks: () => AsyncIterable<Uint8Array>;
 } {
-  const itemSize = dtype === 'bool' ? 1 : Number(/\d+/.exec(dtype)![0]) / 8;
+  const itemSize = itemSizeOf(dtype);
   const preamble = npyPreamble(dtype, itemSize, shape);
   return {
     size: preamble.length + sizeOf(shape) * itemSize,

@@ -30,7 +30,7 @@ import {
   runsOf,
 } from './npyHeader.js';
 import { type NpyInput, npyBytes, type StreamedNpyInput, streamedNpyBytes } from './npyWrite.js';
-import { checkRatio, SpilledMember } from './scratchFile.js';
+import { checkRatio, type ScratchFile, spillMember } from './scratchFile.js';
 import { type StreamedZipEntry, writeZip, type ZipEntry } from './zip.js';
 import { ZipArchive } from './zipArchive.js';
 
@@ -83,7 +83,7 @@ export class NpzFile {
   readonly keys: readonly string[];
   private readonly headers = new Map<string, Promise<NpyHeader>>();
   private readonly residents = new Map<string, Promise<NpyArray>>();
-  private readonly spilled = new Map<string, Promise<SpilledMember>>();
+  private readonly spilled = new Map<string, Promise<ScratchFile>>();
 
   /** @internal use {@link openNpz} */
   constructor(
@@ -257,14 +257,14 @@ export class NpzFile {
   ): Promise<void> {
     const member = this.memberOf(key);
     const spilled = this.isCompressed(key)
-      ? await once(this.spilled, key, () => SpilledMember.of(this.zip, member))
+      ? await once(this.spilled, key, () => spillMember(this.zip, member))
       : undefined;
     const rowBytes = sizeOf(header.shape.slice(rowAxes)) * header.itemSize;
     let reads: Promise<void>[] = [];
     for (const [from, to] of runsOf(rows)) {
       const part = target.subarray(from * rowBytes, to * rowBytes);
       const at = header.dataOffset + rows[from] * rowBytes;
-      reads.push(spilled ? spilled.readAt(at, part) : this.zip.readAt(member, at, part));
+      reads.push(spilled ? spilled.readAsync(at, part) : this.zip.readAt(member, at, part));
       if (reads.length === READS_AT_ONCE) {
         await Promise.all(reads);
         reads = [];

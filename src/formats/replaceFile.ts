@@ -26,16 +26,21 @@ import { systemWords } from '../core/systemErrors.js';
 export async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = await TemporaryFile.beside(path);
   try {
-    const file = await open(temporary.path, 'r+');
-    try {
-      await write(file);
-    } finally {
-      await file.close();
-    }
+    await usingFile(temporary.path, 'r+', write);
     await temporary.commit();
   } catch (cause) {
     await temporary.discard();
     throw unwritable(path, cause);
+  }
+}
+
+/** Opens a file for as long as `work` takes. */
+export async function usingFile(path: string, flags: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await work(file);
+  } finally {
+    await file.close();
   }
 }
 
@@ -74,13 +79,10 @@ export class TemporaryFile {
     await removeLeftovers(folder, basename(target));
     const temporary = join(folder, temporaryName(basename(target)));
     try {
-      const file = await open(temporary, 'wx');
-      try {
+      await usingFile(temporary, 'wx', async (file) => {
         // Its owner may write it, whoever may write the old one.
         if (mode !== undefined) await file.chmod(mode | 0o200);
-      } finally {
-        await file.close();
-      }
+      });
     } catch (cause) {
       throw unwritable(path, cause, target);
     }
@@ -90,12 +92,7 @@ export class TemporaryFile {
   /** Puts it on the disk and into place. @throws PtychoError OUTPUT_UNWRITABLE */
   async commit(): Promise<void> {
     try {
-      const file = await open(this.path, 'r+');
-      try {
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
+      await usingFile(this.path, 'r+', (file) => file.datasync());
       await rename(this.path, this.target);
     } catch (cause) {
       throw unwritable(this.given, cause);

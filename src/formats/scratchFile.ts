@@ -110,45 +110,31 @@ export function checkRatio(zip: ZipArchive, member: string, maxRatio = MAX_RATIO
   );
 }
 
-/** The inflated bytes of a member in a temporary file that nobody else sees; gone after `close`, or with the process. */
-export class SpilledMember {
-  private constructor(private readonly file: ScratchFile) {}
-
-  /**
-   * Inflates a member, checking its length and CRC-32.
-   * @throws PtychoError as `ZipArchive.chunks`; FILE_FORMAT for an absurd ratio; OUTPUT_UNWRITABLE when the disk is too full.
-   */
-  static async of(zip: ZipArchive, member: string): Promise<SpilledMember> {
-    checkRatio(zip, member);
-    await zip.checkSize(member);
-    const { size } = zip.members.get(member)!;
-    const noRoom = () =>
-      new PtychoError(
-        'OUTPUT_UNWRITABLE',
-        `${zip.path}, member "${member}", is compressed and needs ${size} bytes in the folder for temporary files (${tmpdir()}), which has no room for them; free some, set TMPDIR to another disk, or save the file uncompressed (numpy.savez).`,
-        { path: zip.path, member, expected: size },
-      );
-    const file = ScratchFile.create(size);
-    if (file === undefined) throw noRoom();
-    try {
-      let at = 0;
-      for await (const chunk of zip.chunks(member)) {
-        if (!file.write(at, chunk)) throw noRoom();
-        at += chunk.length;
-      }
-      return new SpilledMember(file);
-    } catch (error) {
-      file.close();
-      throw error;
+/**
+ * Inflates a member into a temporary file that nobody else sees, checking its length and CRC-32.
+ * @throws PtychoError as `ZipArchive.chunks`; FILE_FORMAT for an absurd ratio; OUTPUT_UNWRITABLE when the disk is too full.
+ */
+export async function spillMember(zip: ZipArchive, member: string): Promise<ScratchFile> {
+  checkRatio(zip, member);
+  await zip.checkSize(member);
+  const { size } = zip.members.get(member)!;
+  const noRoom = () =>
+    new PtychoError(
+      'OUTPUT_UNWRITABLE',
+      `${zip.path}, member "${member}", is compressed and needs ${size} bytes in the folder for temporary files (${tmpdir()}), which has no room for them; free some, set TMPDIR to another disk, or save the file uncompressed (numpy.savez).`,
+      { path: zip.path, member, expected: size },
+    );
+  const file = ScratchFile.create(size);
+  if (file === undefined) throw noRoom();
+  try {
+    let at = 0;
+    for await (const chunk of zip.chunks(member)) {
+      if (!file.write(at, chunk)) throw noRoom();
+      at += chunk.length;
     }
-  }
-
-  /** Reads `target.length` bytes from `position` into `target`. */
-  readAt(position: number, target: Uint8Array): Promise<void> {
-    return this.file.readAsync(position, target);
-  }
-
-  close(): void {
-    this.file.close();
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }

@@ -13,6 +13,7 @@ import { messageOf, PtychoError } from '../core/errors.js';
 import type { NumericArray, Tensor } from '../core/tensor.js';
 import type { ByteSource } from './byteSource.js';
 import { openFileSource } from './fileSource.js';
+import { itemSizeOf } from './npyHeader.js';
 import { readTiffDirectories, type TiffPage, tiffError } from './tiffDirectory.js';
 
 export type { TiffPage } from './tiffDirectory.js';
@@ -78,10 +79,10 @@ export class TiffFile {
     const pieces: Uint8Array[] = [];
     for (let i = 0; i < page.offsets.length; i++) {
       const rows = block.tiled ? block.rows : Math.min(block.rows, height - i * block.rows);
-      const expected = rows * block.columns * bytesOf(page);
+      const expected = rows * block.columns * itemSizeOf(page.dtype);
       const bytes = await this.source.read(page.offsets[i], page.byteCounts[i]);
       // The last strip may be padded to the height of the others.
-      const most = block.rows * block.columns * bytesOf(page);
+      const most = block.rows * block.columns * itemSizeOf(page.dtype);
       pieces.push(this.expand(bytes, expected, most, page, index));
     }
     try {
@@ -133,8 +134,6 @@ export class TiffFile {
   }
 }
 
-const bytesOf = ({ dtype }: TiffPage): number => Number(/\d+$/.exec(dtype)![0]) / 8;
-
 /** True for what the package has no type for: it is read as pairs of 16-bit numbers. */
 const isWide = ({ dtype }: TiffPage): boolean => dtype === 'uint32' || dtype === 'int32';
 
@@ -167,7 +166,7 @@ function smallFile(page: TiffPage, pieces: readonly Uint8Array[]): Uint8Array {
   const entries: Entry[] = [
     [256, [page.width * columns]],
     [257, [page.height]],
-    [258, [isWide(page) ? 16 : 8 * bytesOf(page)]],
+    [258, [isWide(page) ? 16 : 8 * itemSizeOf(page.dtype)]],
     [259, [lzw ? LZW : NONE]],
     // Black is zero: values come as they are.
     [262, [1]],

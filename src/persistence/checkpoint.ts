@@ -6,13 +6,13 @@
  * await saveCheckpoint('run/checkpoints/last.ckpt.zip', content);
  * const { epoch, state } = await openCheckpoint('run/checkpoints/last.ckpt.zip');
  */
-import { open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { sha256 } from '../core/hash.js';
 import type { RngState } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
+import { usingFile } from '../formats/replaceFile.js';
 import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { readZip, writeZip } from '../formats/zip.js';
 import { type BundleConfig, bundleConfig, parseBundleConfig } from './bundleConfig.js';
@@ -39,14 +39,16 @@ const MAX_BYTES = 2 ** 31;
 
 type Tensors = Readonly<Record<string, Tensor>>;
 
+const engineSchema = z.strictObject({
+  version: z.string(),
+  backend: z.string(),
+  engine: z.string(),
+  device: z.string(),
+  threads: z.number(),
+});
+
 /** Who trains: a run that goes on elsewhere may differ in the last digits. */
-export interface CheckpointEngine {
-  readonly version: string;
-  readonly backend: string;
-  readonly engine: string;
-  readonly device: string;
-  readonly threads: number;
-}
+export type CheckpointEngine = Readonly<z.output<typeof engineSchema>>;
 
 /** A run after an epoch. */
 export interface CheckpointContent {
@@ -75,13 +77,7 @@ export interface CheckpointContent {
 const headSchema = z.strictObject({
   format: z.literal(CHECKPOINT_FORMAT),
   format_version: z.literal(CHECKPOINT_FORMAT_VERSION),
-  engine: z.strictObject({
-    version: z.string(),
-    backend: z.string(),
-    engine: z.string(),
-    device: z.string(),
-    threads: z.number(),
-  }),
+  engine: engineSchema,
   config_sha256: z.string(),
   scan: z.record(z.string(), z.string()),
   init: z.string().nullable(),
@@ -208,12 +204,7 @@ function decode(
 /** Has a rename put on the disk, where the system can do that (Windows cannot open folders). */
 async function syncFolder(folder: string): Promise<void> {
   try {
-    const handle = await openFile(folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await usingFile(folder, 'r', (handle) => handle.sync());
   } catch {
     // The file itself was synchronised; only after a power cut may the older one be found.
   }

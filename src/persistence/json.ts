@@ -40,10 +40,7 @@ function write(value: unknown, indent: string, where: string): string {
   throw new PtychoError(
     'BUNDLE_INVALID',
     `${where || 'The value'} is ${String(value)}, which a JSON file cannot hold.`,
-    {
-      key: where,
-      found: value,
-    },
+    { key: where, found: value },
   );
 }
 

@@ -188,39 +188,33 @@ function checkEmbedded(bytes: Uint8Array): void {
   if (found) refuse(`the attribute tensor "${found.name}" points outside the file`);
 }
 
+/** Keeps what a field says; the last one counts. */
+const put =
+  <T, K extends keyof T>(into: T, key: K) =>
+  (value: T[K]): void => {
+    into[key] = value;
+  };
+
 /** The tensor's reference, or undefined when its data are embedded. */
 function readTensor(bytes: Uint8Array): ExternalInitialiser | undefined {
   const shape: number[] = [];
   const pairs = new Map<string, string>();
-  let name = '';
-  let dtype = 0;
-  let isExternal = false;
+  const said = { name: '', dtype: 0, location: 0 };
   readMessage(bytes, {
     1: integerField((v) => shape.push(v)),
-    2: integerField((v) => {
-      dtype = v;
-    }),
-    8: textField((v) => {
-      name = v;
-    }),
-    13: messageField((pair) => {
-      let key = '';
-      let value = '';
-      readMessage(pair, {
-        1: textField((v) => {
-          key = v;
-        }),
-        2: textField((v) => {
-          value = v;
-        }),
-      });
+    2: integerField(put(said, 'dtype')),
+    8: textField(put(said, 'name')),
+    13: messageField((message) => {
+      const pair = { key: '', value: '' };
+      readMessage(message, { 1: textField(put(pair, 'key')), 2: textField(put(pair, 'value')) });
+      const { key, value } = pair;
       if (pairs.has(key)) refuse(`an external tensor gives "${key}" twice`);
       pairs.set(key, value);
     }),
-    14: integerField((v) => {
-      isExternal = v === 1;
-    }),
+    14: integerField(put(said, 'location')),
   });
+  const { name, dtype } = said;
+  const isExternal = said.location === 1;
   if (!isExternal && pairs.size === 0) return undefined;
   const keys = [...pairs.keys()].sort().join(', ');
   if (!isExternal || keys !== 'length, location, offset') {
@@ -237,36 +231,26 @@ function readTensor(bytes: Uint8Array): ExternalInitialiser | undefined {
 }
 
 function readValue(bytes: Uint8Array): ValueSignature {
-  let name = '';
-  let dtype = 'unknown';
+  const said = { name: '', dtype: 'unknown' };
   const shape: (number | string)[] = [];
-  const dimension = messageField((dim) => {
-    let length: number | string = '?';
-    readMessage(dim, {
-      1: integerField((v) => {
-        length = v;
-      }),
-      2: textField((v) => {
-        length = v;
-      }),
-    });
-    shape.push(length);
+  const dimension = messageField((message) => {
+    const dim: { length: number | string } = { length: '?' };
+    readMessage(message, { 1: integerField(put(dim, 'length')), 2: textField(put(dim, 'length')) });
+    shape.push(dim.length);
   });
   const tensorType = messageField((type) =>
     readMessage(type, {
       1: integerField((v) => {
-        dtype = DTYPES[v] ?? `type ${v}`;
+        said.dtype = DTYPES[v] ?? `type ${v}`;
       }),
       2: messageField((s) => readMessage(s, { 1: dimension })),
     }),
   );
   readMessage(bytes, {
-    1: textField((v) => {
-      name = v;
-    }),
+    1: textField(put(said, 'name')),
     2: messageField((type) => readMessage(type, { 1: tensorType })),
   });
-  return { name, dtype, shape };
+  return { ...said, shape };
 }
 
 /**

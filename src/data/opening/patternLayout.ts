@@ -9,7 +9,7 @@
  */
 import { invalidOption, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape, sizeOf } from '../../core/tensor.js';
-import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
+import { type NpyOrigin, npyError, placeOf } from '../../formats/npyHeader.js';
 import type { ReaderOptions } from '../options.js';
 import type { StoredPositions } from '../scanFile.js';
 import { lengthUnit } from './units.js';
@@ -145,10 +145,7 @@ function checkChannel(channels: number, channel: number | undefined, origin: Npy
   if (channel === undefined || channel < channels) return;
   throw new PtychoError(
     'CONFIG_INVALID',
-    `channel is ${channel}, but the frames of ${nameOf(origin)} have ${channels === 1 ? 'one channel, 0' : `channels 0 to ${channels - 1}`}.`.replace(
-      /, have/,
-      ' have',
-    ),
+    `channel is ${channel}, but the frames of ${placeOf(origin)} have ${channels === 1 ? 'one channel, 0' : `channels 0 to ${channels - 1}`}.`,
     { key: 'channel', path: origin.path, found: channel, expected: channels },
   );
 }

@@ -129,12 +129,6 @@ function radiationOf({
   return energy_eV ? { energy_eV, wavelength_m: undefined } : {};
 }
 
-/** Positions in object pixels of the finished patterns, turned and scaled as asked for. */
-export interface PixelPositions {
-  readonly positions: Coordinates;
-  readonly start?: Coordinates;
-}
-
 /** What {@link positionsInPixels} needs. */
 export interface PositionRequest {
   readonly stored: StoredPositions;
@@ -153,12 +147,12 @@ export interface PositionRequest {
  * object, (0, 0) is the position `objectCentre_m` of its middle, so that positions fall on its pixels.
  * @throws PtychoError DATASET_UNITS when positions are in metres and the object pixel is unknown, naming what is missing.
  */
-export function positionsInPixels(request: PositionRequest): PixelPositions {
+export function positionsInPixels(request: PositionRequest): Pick<PositionRequest, 'positions' | 'start'> {
   const { orientation, stored } = request;
   const convert = (coordinates: Coordinates, unit: StoredPositions['unit']): Coordinates => {
     const { x, y } = orientCoordinates(coordinates, orientation);
-    const [toX, toY] = converters(request, unit);
-    return { x: x.map(toX), y: y.map(toY) };
+    const to = converters(request, unit);
+    return { x: x.map(to.x), y: y.map(to.y) };
   };
   return {
     positions: convert(request.positions, stored.unit),
@@ -166,19 +160,16 @@ export function positionsInPixels(request: PositionRequest): PixelPositions {
   };
 }
 
-function converters(request: PositionRequest, unit: StoredPositions['unit']): readonly [Convert, Convert] {
+function converters(request: PositionRequest, unit: StoredPositions['unit']): Converters {
   const { geometry, grid, orientation, object } = request;
   if (unit === 'px') {
     const { x, y } = grid.scale;
-    return [(v) => v * x, (v) => v * y];
+    return { x: (v) => v * x, y: (v) => v * y };
   }
   const pixel = geometry.objectPixel_m;
   if (pixel === undefined) throw unknownPixel(request.stored, geometry);
-  const { x, y } = toPixels(gridOf(pixel, geometry, orientation, object));
-  return [x, y];
+  return toPixels(gridOf(pixel, geometry, orientation, object));
 }
-
-type Convert = (value: number) => number;
 
 /** The grid that positions in metres are laid on: the object's where the file has one, else one with its corner at (0, 0). */
 function gridOf(

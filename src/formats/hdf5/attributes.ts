@@ -14,10 +14,9 @@ const MAX_STRINGS = 100_000;
 
 /** An attribute's value; undefined for types that are not read, and for empty ones. */
 export function valueOfAttribute(m: Hdf5Module, id: bigint, path: string, name: string): Hdf5Value | undefined {
-  const metadata = m.get_attribute_metadata(id, path, name);
+  const metadata = metadataOf(m, id, path, name);
+  if (metadata === undefined) return undefined;
   const type = typeOf(metadata);
-  const bytes = metadata.size * metadata.total_size;
-  if (metadata.shape === null || bytes === 0 || !(bytes <= MAX_ATTRIBUTE_BYTES)) return undefined;
   const read = (at: number) => m.get_attribute_data(id, path, name, BigInt(at));
   const single = metadata.shape.length === 0;
   if (type.kind === 'text') {
@@ -30,12 +29,19 @@ export function valueOfAttribute(m: Hdf5Module, id: bigint, path: string, name: 
   return array.dtype === 'bool' ? array.data[0] !== 0 : array.data[0];
 }
 
+/** What is said of an attribute; undefined for an empty one, and for one that is too large. */
+function metadataOf(m: Hdf5Module, id: bigint, path: string, name: string) {
+  const { shape, ...metadata } = m.get_attribute_metadata(id, path, name);
+  const bytes = metadata.size * metadata.total_size;
+  return shape !== null && bytes > 0 && bytes <= MAX_ATTRIBUTE_BYTES ? { ...metadata, shape, bytes } : undefined;
+}
+
 /** An attribute's real numbers with their shape; undefined for any other attribute, and for empty ones. */
 export function arrayOfAttribute(m: Hdf5Module, id: bigint, path: string, name: string): RealNpyArray | undefined {
-  const metadata = m.get_attribute_metadata(id, path, name);
+  const metadata = metadataOf(m, id, path, name);
+  if (metadata === undefined) return undefined;
+  const { bytes } = metadata;
   const type = typeOf(metadata);
-  const bytes = metadata.size * metadata.total_size;
-  if (metadata.shape === null || bytes === 0 || !(bytes <= MAX_ATTRIBUTE_BYTES)) return undefined;
   if (type.kind !== 'numbers' || type.dtype.startsWith('complex')) return undefined;
   const decoder = new NpyDecoder(headerOfData(type.dtype, type.itemSize, metadata.shape), { path, member: name });
   withMemory(m, bytes, (at) => {

@@ -3,7 +3,7 @@
  * and whether that can be true.
  */
 import { formatShape, type Shape, sizeOf } from '../../core/tensor.js';
-import { type NpyDtype, type NpyOrigin, npyError } from '../npyHeader.js';
+import { itemSizeOf, type NpyDtype, type NpyOrigin, npyError } from '../npyHeader.js';
 import type { NpyInput } from '../npyWrite.js';
 import type { Hdf5Module } from './library.js';
 import type { Place } from './links.js';
@@ -72,9 +72,6 @@ export function typeOf(metadata: Hdf5Metadata): Hdf5Type {
 export type Hdf5WriteDtype = Exclude<NpyDtype, 'bool' | 'float16' | 'str'>;
 
 const UTF8 = 1;
-
-/** Bytes of an element. */
-export const itemSizeOf = (dtype: Hdf5WriteDtype): number => Number(/\d+$/.exec(dtype)![0]) / 8;
 
 /** The type that an array is written as: its own, or its `dtype`; bool becomes uint8. */
 export function writeDtypeOf(input: Exclude<NpyInput, { strings: unknown }>): Hdf5WriteDtype {

@@ -10,7 +10,8 @@
  * await rows.readInto([0, 5, 6], new Float32Array(3 * rows.rowLength));
  */
 import { isPtychoError, PtychoError } from '../../core/errors.js';
-import { sizeOf } from '../../core/tensor.js';
+import { type NumericArray, sizeOf } from '../../core/tensor.js';
+import { viewAs } from '../npy.js';
 import { type NpyDtype, npyError, placeOf, runsOf } from '../npyHeader.js';
 import { ScratchFile } from '../scratchFile.js';
 import type { Hdf5File } from './file.js';
@@ -19,20 +20,18 @@ import { type Hdf5Header, numbersOf, SLAB_BYTES, slabs } from './header.js';
 /** Room for inflated bands, for each dataset. */
 const CACHE_BYTES = 128 * 2 ** 20;
 
-type Block = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
-
 /** Row access to a dataset of real numbers. */
 export class Hdf5Rows {
   readonly header: Hdf5Header;
   readonly count: number;
   /** Values in a row. */
   readonly rowLength: number;
-  readonly dtype: NpyDtype;
+  readonly dtype: Exclude<NpyDtype, 'str'>;
   /** Rows in one index of the first axis: more than 1 where several leading axes count rows. */
   private readonly rowsInFirst: number;
   /** Rows that are inflated together; 1 when each is reached on its own. */
   private readonly band: number;
-  private readonly cache = new Map<number, Block>();
+  private readonly cache = new Map<number, NumericArray>();
   private cachedBytes = 0;
   /** Bands that have been inflated before. */
   private readonly inflated = new Set<number>();
@@ -141,7 +140,7 @@ export class Hdf5Rows {
     const { rowLength } = this;
     const order = Array.from({ length: rows.length }, (_, i) => i).sort((a, b) => rows[a] - rows[b]);
     let current = -1;
-    let block: Block | undefined;
+    let block: NumericArray | undefined;
     for (const i of order) {
       const band = Math.floor(rows[i] / this.band);
       if (band !== current) {
@@ -158,7 +157,7 @@ export class Hdf5Rows {
     }
   }
 
-  private cached(band: number): Block | undefined {
+  private cached(band: number): NumericArray | undefined {
     const known = this.cache.get(band);
     if (known !== undefined) {
       // To the end: the first is the one used longest ago.
@@ -169,7 +168,7 @@ export class Hdf5Rows {
   }
 
   /** Undefined, and known to be broken, when not all of its rows can be decoded. */
-  private inflateIfSound(band: number): Block | undefined {
+  private inflateIfSound(band: number): NumericArray | undefined {
     if (this.broken.has(band)) return undefined;
     try {
       return this.inflate(band);
@@ -180,7 +179,7 @@ export class Hdf5Rows {
     }
   }
 
-  private inflate(band: number): Block {
+  private inflate(band: number): NumericArray {
     const start = band * this.band;
     const [block] = this.blocks(start, Math.min(this.band, this.count - start));
     this.cache.set(band, block);
@@ -195,7 +194,7 @@ export class Hdf5Rows {
     return block;
   }
 
-  private spill(band: number, block: Block): void {
+  private spill(band: number, block: NumericArray): void {
     const bytesPerRow = this.rowLength * block.BYTES_PER_ELEMENT;
     if (this.scratch === undefined) {
       this.scratch = ScratchFile.create(this.count * bytesPerRow) ?? null;
@@ -205,14 +204,14 @@ export class Hdf5Rows {
     if (this.scratch?.write(band * this.band * bytesPerRow, bytes)) this.spilled.add(band);
   }
 
-  private spilledRow(row: number): Block {
+  private spilledRow(row: number): NumericArray {
     const bytes = new Uint8Array(this.rowLength * this.header.type.itemSize);
     this.scratch!.read(row * bytes.length, bytes);
     return viewAs(this.dtype, bytes.buffer);
   }
 
   /** Consecutive rows in their own type, in pieces of bounded size. */
-  private *blocks(start: number, count: number): Generator<Block> {
+  private *blocks(start: number, count: number): Generator<NumericArray> {
     if (this.rowAxes === 1) {
       yield* this.region([start], [count]);
       return;
@@ -246,10 +245,10 @@ export class Hdf5Rows {
   }
 
   /** A block that begins at `from` and has `count` indices of the leading axes, whole along the others, in pieces. */
-  private *region(from: readonly number[], count: readonly number[]): Generator<Block> {
+  private *region(from: readonly number[], count: readonly number[]): Generator<NumericArray> {
     const { shape, type } = this.header;
     for (const slab of slabs([...count, ...shape.slice(count.length)], type.itemSize)) {
-      let block: Block | undefined;
+      let block: NumericArray | undefined;
       const start = slab.start.map((at, axis) => at + (from[axis] ?? 0));
       this.file.readBlock(this.header, start, slab.count, (bytes) => {
         block = copyAs(this.dtype, bytes);
@@ -275,22 +274,11 @@ export function frameError(error: PtychoError, frame: number): PtychoError {
 const breathe = () => new Promise<void>((done) => setImmediate(done));
 
 /** Little-endian bytes as an array of their own; 64-bit integers become doubles. */
-function copyAs(dtype: NpyDtype, bytes: Uint8Array): Block {
+function copyAs(dtype: Exclude<NpyDtype, 'str'>, bytes: Uint8Array): NumericArray {
   const { buffer } = bytes.slice();
   if (dtype !== 'int64' && dtype !== 'uint64') return viewAs(dtype, buffer as ArrayBuffer);
   const low = new Uint32Array(buffer);
   const high = dtype === 'int64' ? new Int32Array(buffer) : low;
   // Frames end as float32, which holds 24 bits of these.
   return Float64Array.from({ length: low.length / 2 }, (_, i) => high[2 * i + 1] * 2 ** 32 + low[2 * i]);
-}
-
-/** Bytes as {@link copyAs} leaves them; bool is uint8. */
-function viewAs(dtype: NpyDtype, buffer: ArrayBuffer): Block {
-  if (dtype === 'int8') return new Int8Array(buffer);
-  if (dtype === 'int16') return new Int16Array(buffer);
-  if (dtype === 'uint16') return new Uint16Array(buffer);
-  if (dtype === 'int32') return new Int32Array(buffer);
-  if (dtype === 'uint32') return new Uint32Array(buffer);
-  if (dtype === 'float32') return new Float32Array(buffer);
-  return /64$/.test(dtype) ? new Float64Array(buffer) : new Uint8Array(buffer);
 }

@@ -15,17 +15,10 @@
 import { dirname } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import { formatShape, type NumericArray, type Shape, sameShape, sizeOf } from '../../core/tensor.js';
+import { itemSizeOf } from '../npyHeader.js';
 import { type NpyInput, npyBytes, type RealNpyInput } from '../npyWrite.js';
 import { TemporaryFile, writeReason } from '../replaceFile.js';
-import {
-  dtypeMetadata,
-  type Hdf5WriteDtype,
-  itemSizeOf,
-  SLAB_BYTES,
-  slabs,
-  textMetadata,
-  writeDtypeOf,
-} from './header.js';
+import { dtypeMetadata, type Hdf5WriteDtype, SLAB_BYTES, slabs, textMetadata, writeDtypeOf } from './header.js';
 import { type Hdf5Access, Hdf5Library, type Hdf5Module, realPath, withBytes, withMemory } from './library.js';
 import { split } from './links.js';
 

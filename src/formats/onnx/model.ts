@@ -230,15 +230,8 @@ export class Emitter {
   }
 
   /** x[starts:ends] along the named axes. */
-  slice(
-    x: string,
-    axes: readonly number[],
-    starts: readonly number[],
-    ends: readonly number[],
-    steps?: number[],
-  ): string {
-    const operands = [x, this.ints(starts), this.ints(ends), this.ints(axes)];
-    return this.op('Slice', steps ? [...operands, this.ints(steps)] : operands);
+  slice(x: string, axes: readonly number[], starts: readonly number[], ends: readonly number[]): string {
+    return this.op('Slice', [x, this.ints(starts), this.ints(ends), this.ints(axes)]);
   }
 
   /** Zeros before and after, per axis. */
@@ -250,8 +243,8 @@ export class Emitter {
     return xs.length === 1 ? xs[0] : this.op('Concat', xs, { axis });
   }
 
-  reduceSum(x: string, axes: readonly number[], keepDims = false): string {
-    return this.op('ReduceSum', [x, this.ints(axes)], { keepdims: keepDims ? 1 : 0 });
+  reduceSum(x: string, axes: readonly number[]): string {
+    return this.op('ReduceSum', [x, this.ints(axes)], { keepdims: 0 });
   }
 
   /** Makes `value` known as `name`: by renaming it where that is possible (a copy costs a pass over memory). */

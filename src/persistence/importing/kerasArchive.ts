@@ -2,11 +2,11 @@
  * A model of the published TensorFlow tool: the Keras-3 archive `model.keras` (JSON and HDF5, no code), alone or inside of a `wts.h5.zip`.
  * Pickles beside it are not looked at.
  */
-import { open as openFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
+import { usingFile } from '../../formats/replaceFile.js';
 import { makeScratchFolder } from '../../formats/scratchFile.js';
 import { ZipArchive } from '../../formats/zipArchive.js';
 import { parseBoundedJson } from '../json.js';
@@ -142,10 +142,7 @@ function channelsFirst({ data, shape }: Tensor, dataset: string, source: string)
     throw new PtychoError(
       'MODEL_UNSUPPORTED',
       `${source}: ${dataset} has shape [${shape.join(', ')}], expected a kernel with four axes.`,
-      {
-        path: source,
-        key: dataset,
-      },
+      { path: source, key: dataset },
     );
   }
   const [height, width, cin, cout] = shape;
@@ -184,18 +181,12 @@ async function unpack(archive: ZipArchive, name: string, target: string): Promis
     throw new PtychoError(
       'FORMAT_UNSUPPORTED',
       `${archive.path}, member "${name}", declares ${size} bytes; at most ${MAX_BYTES} are unpacked.`,
-      {
-        path: archive.path,
-        member: name,
-      },
+      { path: archive.path, member: name },
     );
   }
   await archive.checkSize(name);
-  const file = await openFile(target, 'wx');
-  try {
+  await usingFile(target, 'wx', async (file) => {
     for await (const chunk of archive.chunks(name)) await file.writeFile(chunk);
-  } finally {
-    await file.close();
-  }
+  });
   return target;
 }

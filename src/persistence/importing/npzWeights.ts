@@ -12,7 +12,7 @@ import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
 const PREFIX = 'w.';
 const OWN = /^(encoder|amplitude|phase|real|imaginary)\.\d+\.conv[12]\.weight$/;
 /** Names that are no weights. */
-const BESIDE = ['probe', 'intensity_scale', 'params'] as const;
+const BESIDE = ['probe', 'intensity_scale', 'params'];
 const MAX_PARAMS_CHARACTERS = 2 ** 20;
 /** Weights of the largest published network are a tenth of this. */
 const MAX_BYTES = 2 ** 30;
@@ -26,7 +26,7 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
     path,
     async (npz) => {
       const marked = npz.keys.some((key) => key.startsWith(PREFIX));
-      const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !isBeside(key)));
+      const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !BESIDE.includes(key)));
       const named = keys.map((key) => [key, marked ? key.slice(PREFIX.length) : key] as const);
       const own = named.some(([, name]) => OWN.test(name));
       if (!own && !named.some(([, name]) => ownNameOf(name) !== undefined)) {
@@ -68,10 +68,6 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
   );
 }
 
-function isBeside(key: string): boolean {
-  return (BESIDE as readonly string[]).includes(key);
-}
-
 async function checkTotal(npz: NpzFile, keys: readonly string[]): Promise<void> {
   let total = 0;
   for (const key of keys) total += (await npz.header(key)).dataBytes;
@@ -79,10 +75,7 @@ async function checkTotal(npz: NpzFile, keys: readonly string[]): Promise<void> 
   throw new PtychoError(
     'FORMAT_UNSUPPORTED',
     `${npz.path} holds ${total} bytes of weights, at most ${MAX_BYTES} are read.`,
-    {
-      path: npz.path,
-      found: total,
-    },
+    { path: npz.path, found: total },
   );
 }
 

@@ -134,15 +134,16 @@ async function readMetadata(source: ProductSource): Promise<ProductMetadata> {
   };
 }
 
+async function metresAt(source: ProductSource, key: string): Promise<number | undefined> {
+  const value = await source.value(key);
+  if (value === undefined || typeof value === 'number') return value;
+  throw npyError('DATASET_VALUE', source.origin(key), `is ${JSON.stringify(value)}, but must be a number of metres.`);
+}
+
 /** The pixels of probe and object; each stands for the other where that has none. */
 async function readPixels(source: ProductSource, note: (sentence: string) => void) {
-  const side = async (key: string) => {
-    const value = await source.value(key);
-    if (value === undefined || typeof value === 'number') return value;
-    throw npyError('DATASET_VALUE', source.origin(key), `is ${JSON.stringify(value)}, but must be a number of metres.`);
-  };
   const sizeOf = async (width: string, height: string): Promise<PixelSize | undefined> => {
-    const [w, h] = [await side(width), await side(height)];
+    const [w, h] = [await metresAt(source, width), await metresAt(source, height)];
     if (w === undefined && h === undefined) return undefined;
     return { width_m: (w ?? h) as number, height_m: (h ?? w) as number };
   };
@@ -206,16 +207,9 @@ async function readObject(
   const key = PRODUCT_KEYS.object;
   const array = withAxes(await source.complex(requireKey(source, key)), 3, source.origin(key), 'DATASET_SHAPE');
   const centre = async (name: string) => {
-    const value = await source.value(name);
-    if (typeof value === 'number') return value;
-    if (value === undefined)
-      note(`${source.path} does not say where the middle of its object lies; ${name} is taken to be 0.`);
-    else
-      throw npyError(
-        'DATASET_VALUE',
-        source.origin(name),
-        `is ${JSON.stringify(value)}, but must be a number of metres.`,
-      );
+    const value = await metresAt(source, name);
+    if (value !== undefined) return value;
+    note(`${source.path} does not say where the middle of its object lies; ${name} is taken to be 0.`);
     return 0;
   };
   const spacing = PRODUCT_KEYS.layerSpacing;
@@ -243,10 +237,7 @@ function requireKey(source: ProductSource, key: string): string {
   throw new PtychoError(
     'DATASET_KEY_MISSING',
     `${source.path} is a product without "${key}", which every product has.`,
-    {
-      path: source.path,
-      key,
-    },
+    { path: source.path, key },
   );
 }
 

@@ -1,6 +1,6 @@
 /**
  * Where the object of a finished reconstruction lies, as far as its file says: results of other programs by their key tables
- * (`resultKeys.ts`), Ptychodus products by their centre.
+ * (below), Ptychodus products by their centre.
  *
  * @example
  * await readCoordinates('result.ptyr', '/content/obj/SscanG00/data', [400, 400]); // { unit: 'm', first: { x, y }, step: { x, y } }

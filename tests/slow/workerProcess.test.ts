@@ -167,7 +167,7 @@ describe('ptychopinn worker', { timeout: 300_000 }, () => {
 
 describe('stdout', () => {
   it('holds nothing but what was meant for it', async () => {
-    const module = path.resolve('dist/cli/standardStreams.js');
+    const module = path.resolve('dist/cli/context.js');
     const script = `
       import { Worker } from 'node:worker_threads';
       import { claimStandardStreams } from ${JSON.stringify(module)};

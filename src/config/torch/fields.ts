@@ -15,7 +15,7 @@ export interface TorchField {
   readonly also?: readonly unknown[];
   /** What to do in place of another value. */
   readonly instead?: string;
-  /** Judged together with other fields in `torchBlocks.ts`. */
+  /** Judged together with other fields in `blocks.ts`. */
   readonly special?: boolean;
 }
 

@@ -79,7 +79,11 @@ export function demoScan(seed: number) {
  * Runs the demonstration and writes scan, bundle, pictures, `metrics.json` and `index.html` to `outputDir`.
  * @throws PtychoError as the workflows that it calls
  */
-export async function demoWorkflow(options: DemoOptions, services: Services = {}): Promise<DemoSummary> {
+export async function demoWorkflow(
+  options: DemoOptions,
+  // That of these few options says nothing of what training and inference are given.
+  { provenance: _, ...services }: Services = {},
+): Promise<DemoSummary> {
   const { outputDir, overwrite = false } = options;
   const claim = { command: 'demo', overwrite, results: DEMO_RESULTS, isOwn: () => isDemo(outputDir) };
   return withOutputFolder(outputDir, claim, services, async (folder) => {

@@ -12,7 +12,6 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openScan, runSolver, solve } from 'ptychopinn';
 import { encodePng, renderPhase, withColourBar } from 'ptychopinn/reconstruction';
-import { solverOptionsSchema } from 'ptychopinn/solvers';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,8 +29,7 @@ for await (const update of solve(raw, { algorithm: 'rpie', epochs: Number(values
 }
 
 // From the image of one algorithm (or of a network) to another, to its end.
-const options = solverOptionsSchema.parse({ algorithm: 'lsqml', epochs: 10 });
-const { image, rFactor, engine } = await runSolver(raw, options, { start, threads: 1 });
+const { image, rFactor, engine } = await runSolver(raw, { algorithm: 'lsqml', epochs: 10 }, { start, threads: 1 });
 console.log(`after 10 epochs of LSQ-ML: R ${rFactor.toFixed(4)} on ${engine}`);
 await raw.close();
 

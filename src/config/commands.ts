@@ -30,7 +30,13 @@ import {
 import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
 import { sourceFields } from './schemas/shared.js';
 import { SIMULATION_GROUPS, type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
-import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solver.js';
+import {
+  SOLVE_GROUPS,
+  type SolveConfig,
+  type SolverOptions,
+  solveConfigSchema,
+  solverOptionsSchema,
+} from './schemas/solver.js';
 import { type StudyRunConfig, studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,
@@ -127,6 +133,13 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
   sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   // Execution settings of networks.
   ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
+};
+
+/** The options of a solver alone. */
+export const solverDefinition: ConfigDefinition<SolverOptions> = {
+  name: 'solver',
+  schema: solverOptionsSchema,
+  sections: sectionsOf({ Solver: solverOptionsSchema.shape }),
 };
 
 /** `demo`: the few choices of the demonstration. */

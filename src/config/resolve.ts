@@ -13,6 +13,7 @@
 
 import type { z } from 'zod';
 import { PtychoError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { collectLayer, newCollection } from './collect.js';
 import { allFields, type Collection, type ConfigDefinition, type Layer, sectionOf } from './definition.js';
@@ -50,6 +51,18 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
   if (flags) collectLayer(definition, { source: 'flag', values: flags }, collection);
   check?.();
   return settle(definition, collection);
+}
+
+/**
+ * A complete, frozen configuration from any part of one: fields flat or in their blocks; what is left out has its default.
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
+ */
+export function completeConfig<T>(definition: ConfigDefinition<T>, part: object, logger?: Logger): T {
+  // undefined says nothing, as everywhere in JavaScript.
+  const values = Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
+  const { config, warnings } = resolveConfig(definition, { file: { origin: 'the given configuration', values } });
+  for (const warning of warnings) logger?.warn(warning);
+  return config;
 }
 
 /** Writes out what was collected, checks and freezes it. */

@@ -2,8 +2,8 @@
  * `ptychopinn/solvers`: iterative algorithms. `solve` gives every epoch as it comes, `runSolver` what a whole run came to.
  *
  * @example
- * import { runSolver, solverOptionsSchema } from 'ptychopinn/solvers';
- * const { image, rFactor } = await runSolver(raw, solverOptionsSchema.parse({ algorithm: 'rpie', epochs: 40 }), {});
+ * import { runSolver } from 'ptychopinn/solvers';
+ * const { image, rFactor } = await runSolver(raw, { algorithm: 'rpie', epochs: 40 });
  *
  * @module solvers
  */

@@ -2,8 +2,7 @@
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { selectBackend } from '../backends/select.js';
 import { engineDefinition } from '../config/commands.js';
-import type { ConfigDefinition } from '../config/definition.js';
-import { resolveConfig } from '../config/resolve.js';
+import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import { surveyScan } from '../data/findings/survey.js';
@@ -18,18 +17,6 @@ export interface EngineChoice {
   readonly backend?: BackendInfo['name'] | Backend;
   /** Fields of the block `execution`; see docs/configuration.md. */
   readonly execution?: Partial<ExecutionConfig>;
-}
-
-/**
- * A complete, frozen configuration from any part of one: fields flat or in their blocks; what is left out has its default.
- * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
- */
-export function completeConfig<T>(definition: ConfigDefinition<T>, part: object, logger?: Logger): T {
-  // undefined says nothing, as everywhere in JavaScript.
-  const values = Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
-  const { config, warnings } = resolveConfig(definition, { file: { origin: 'the given configuration', values } });
-  for (const warning of warnings) logger?.warn(warning);
-  return config;
 }
 
 /**

@@ -5,6 +5,7 @@
 
 import type { Backend } from '../backends/backend.js';
 import { imageDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
 import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
@@ -13,7 +14,7 @@ import { surveyScan } from '../data/findings/survey.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
-import { completeConfig, type ScanInput } from './inputs.js';
+import type { ScanInput } from './inputs.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
 import type { PtychoModel } from './ptychoModel.js';

@@ -5,7 +5,9 @@
  * const scan = simulate({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
  */
 
-import { type SimulationConfig, simulationConfigSchema } from '../config/schema.js';
+import { simulationDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
+import type { SimulationConfig } from '../config/schema.js';
 import { atOnce, type Steps } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -46,10 +48,10 @@ function streamsOf(recipe: SimulationRecipe) {
 }
 
 /**
- * Simulates a recipe; what is left out has its default. `seed` governs all randomness; with `n_objects` the first experiment is what
+ * Simulates a recipe, which may name a preset; what is left out has its default. `seed` governs all randomness; with `n_objects` the first experiment is what
  * one alone would be, the others have streams of theirs.
  * @param inputs what the recipe's files hold, see `loadSimulationInputs`
- * @throws PtychoError CONFIG_INVALID, DATASET_SHAPE, DATASET_VALUE, OUT_OF_MEMORY, as the makers of objects, probes, scans and patterns
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID, DATASET_SHAPE, DATASET_VALUE, OUT_OF_MEMORY, as the makers of objects, probes, scans and patterns
  */
 export function simulate(given: Partial<SimulationRecipe>, inputs: SimulationInputs = {}): SimulatedScan {
   return atOnce(recipeSteps(given, inputs));
@@ -70,7 +72,7 @@ export function* recipeSteps(
     overwrite: __,
     visualize: ___,
     ...recipe
-  } = simulationConfigSchema.parse({ ...given, output_file: '-' });
+  } = completeConfig(simulationDefinition, { ...given, output_file: '-' }, logger);
   const side = recipe.N ?? inputs.probe?.shape.at(-1) ?? DEFAULT_SIDE;
   const streams = streamsOf(recipe);
   requireRoom(recipe, side, inputs, logger);

@@ -2,8 +2,10 @@
  * A solver run to its end, or to where it is stopped: what it came to is copied out of the solver's memory, so that it outlives it.
  *
  * @example
- * const { image, frame, rFactor } = await runSolver(raw, solverOptionsSchema.parse({ algorithm: 'rpie' }), {});
+ * const { image, frame, rFactor } = await runSolver(raw, { algorithm: 'rpie', epochs: 40 });
  */
+import { solverDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
@@ -57,10 +59,11 @@ export interface RunServices extends SolveServices {
  */
 export async function runSolver(
   raw: ScanToSolve,
-  options: SolverOptions,
-  services: RunServices,
+  given: Partial<SolverOptions> = {},
+  services: RunServices = {},
 ): Promise<SolverResult> {
   const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
+  const options = completeConfig(solverDefinition, given, services.logger);
   const large = waveBytes(raw, options) > heldBytes;
   const inner = new AbortController();
   let begun = false;

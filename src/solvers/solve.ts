@@ -5,7 +5,9 @@
  * for await (const update of solve(raw, { algorithm: 'rpie', epochs: 60 })) console.log(update.epoch, update.rFactor);
  */
 
-import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
+import { solverDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
+import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
@@ -90,7 +92,7 @@ export interface SolverUpdate extends SolverRecord {
 /**
  * Solves a scan, one update an epoch; the first describes the start where nothing was resumed (epoch 0). A run that is resumed with
  * all its epochs done gives its last state once more.
- * @throws PtychoError CONFIG_INVALID for options that contradict each other, DATASET_VALUE for a scan without counts or overlap,
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID for options that are wrong or contradict each other, DATASET_VALUE for a scan without counts or overlap,
  * PROBE_SHAPE, SOLVER_FAILED when the misfit diverges, CANCELLED
  */
 export async function* solve(
@@ -98,7 +100,7 @@ export async function* solve(
   given: Partial<SolverOptions> = {},
   services: SolveServices = {},
 ): AsyncGenerator<SolverUpdate, void, void> {
-  const options: SolverOptions = solverOptionsSchema.parse(given);
+  const options = completeConfig(solverDefinition, given, services.logger);
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   requireFewModes(raw, options);

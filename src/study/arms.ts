@@ -6,10 +6,9 @@
  * await doseOverlapStudy(config, services, [...ARM_SOURCES, mySolver]);
  */
 import path from 'node:path';
-import type { ConfigDefinition } from '../config/definition.js';
-import { fieldsOf } from '../config/field.js';
+import { solverDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
-import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
+import type { SolverOptions } from '../config/schemas/solver.js';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
@@ -93,16 +92,9 @@ async function checkContract(file: string): Promise<void> {
   });
 }
 
-/** Options of a solver of this package. */
-const definition: ConfigDefinition<SolverOptions> = {
-  name: 'solver',
-  schema: solverOptionsSchema,
-  sections: [{ title: 'Solver', key: null, fields: fieldsOf(solverOptionsSchema) }],
-};
-
 /** @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID naming the option */
 function optionsOf({ options }: ArmRequest, origin: string): SolverOptions {
-  return resolveConfig(definition, { file: { origin: `${origin}, iterative.options`, values: options } }).config;
+  return resolveConfig(solverDefinition, { file: { origin: `${origin}, iterative.options`, values: options } }).config;
 }
 
 /** What a scan may be that no solver can do anything with. */

@@ -9,6 +9,7 @@
  */
 import type { Backend } from '../backends/backend.js';
 import { trainingDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
 import type { DataConfig, ExecutionConfig, ModelConfig, TrainingRequest } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
@@ -16,7 +17,7 @@ import { createdBy } from '../core/version.js';
 import { recordOfScale } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { completeConfig, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
+import { type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { freshWeights, type InitialBundle, openInitialBundle } from './init.js';
 import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';

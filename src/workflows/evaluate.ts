@@ -6,6 +6,7 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import { evaluationDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -22,7 +23,6 @@ import {
 } from '../evaluation/evaluationReport.js';
 import { halfSetCorrelation } from '../evaluation/halves.js';
 import { requireNewIn } from '../formats/outputs.js';
-import { completeConfig } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { readStoredImage } from '../reconstruction/storedImage.js';
 

@@ -3,6 +3,7 @@ import { pearson } from '../../src/evaluation/score.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { linesObject, makeObject, OBJECT_KINDS, type ObjectKind, siemensStar } from '../../src/simulation/objects.js';
 import { makeProbe, type ProbeKind, structuredProbe } from '../../src/simulation/probes.js';
+import { simulate } from '../../src/simulation/recipe.js';
 import {
   fermatSpiral,
   jitteredRaster,
@@ -175,5 +176,21 @@ describe('simulateScan', () => {
     expect(() => simulateScan({ ...input, ys: ys.subarray(1) })).toThrow(/y coordinates/);
     const dark = { re: new Float32Array(64 * 72), im: new Float32Array(64 * 72), shape: [64, 72] };
     expect(() => simulateScan({ ...input, object: dark })).toThrow(/No light/);
+  });
+});
+
+describe('recipes that programs give', () => {
+  it('wrong ones fail with a code and a sentence', () => {
+    const wrong = (recipe: object) => () => simulate(recipe);
+    expect(wrong({ objekt: 'lines' })).toThrow(expect.objectContaining({ code: 'CONFIG_UNKNOWN_KEY' }));
+    expect(wrong({ N: 15.5 })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
+
+  it('may use other names and name a preset, as on the command line', () => {
+    const small = { N: 16, object_side_px: 48, probe_diameter_px: 8, seed: 3 } as const;
+    const { diffraction } = simulate({ ...small, n_images: 9 } as object);
+    expect(diffraction).toEqual(simulate({ ...small, n_patterns: 9 }).diffraction);
+    const star = simulate({ ...small, n_patterns: 9, preset: 'star' });
+    expect(star.objectGuess).toEqual(simulate({ ...small, n_patterns: 9, object: 'siemens_star' }).objectGuess);
   });
 });

@@ -8,6 +8,7 @@ import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { runSolver } from '../../src/solvers/run.js';
 import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
 import { modePowers, totalVariation } from '../support/reference/fields.js';
 
@@ -231,6 +232,26 @@ describe('start and state', () => {
     };
     await expect(run()).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(seen).toEqual([0, 1]);
+  });
+});
+
+describe('what callers in JavaScript pass', () => {
+  const refused = (options: object) => last(options as Partial<SolverOptions>);
+
+  it('wrong options fail with a code and a sentence', async () => {
+    await expect(refused({ epoch: 2 })).rejects.toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
+    await expect(refused({ algorithm: 'epi' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(runSolver(scan(), { epochs: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('former names work, with a warning; what is left out has its default', async () => {
+    const warnings: string[] = [];
+    const logger = { info: () => {}, warn: (message: string) => void warnings.push(message) };
+    const former = { epochs: 2, engine: 'host' } as Partial<SolverOptions>;
+    const { epoch } = await runSolver(scan(), former, { threads: 1, logger });
+    expect(epoch).toBe(2);
+    expect(warnings).toEqual(['engine is the former name of passes; write passes.']);
+    expect(await runSolver(scan(), { epochs: 1, passes: 'host' })).toMatchObject({ epoch: 1, cancelled: false });
   });
 });
 

@@ -8,11 +8,11 @@
  */
 import type { Backend } from '../../backends/backend.js';
 import { engineDefinition } from '../../config/commands.js';
+import { completeConfig } from '../../config/resolve.js';
 import { ALGORITHM_TITLES, type SolverAlgorithm, type SolverOptions } from '../../config/schemas/solver.js';
 import { isPtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { frameOfObject } from '../../reconstruction/frame.js';
-import { completeConfig } from '../../reconstruction/inputs.js';
 import { solverBackend } from '../../solvers/openPasses.js';
 import { copyOf, type SolvedImage } from '../../solvers/run.js';
 import { requireSolverMemory } from '../../solvers/scan.js';

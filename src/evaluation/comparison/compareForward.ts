@@ -9,6 +9,7 @@
 import type { Backend } from '../../backends/backend.js';
 import { describeEngine, selectBackend } from '../../backends/select.js';
 import { comparisonDefinition } from '../../config/commands.js';
+import { completeConfig } from '../../config/resolve.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
 import { silentLogger } from '../../core/log.js';
@@ -16,7 +17,7 @@ import type { Services } from '../../core/services.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { DiffractionDataset } from '../../data/dataset.js';
 import type { RawData } from '../../data/rawData.js';
-import { completeConfig, type ScanInput } from '../../reconstruction/inputs.js';
+import type { ScanInput } from '../../reconstruction/inputs.js';
 import { Predictor } from '../../reconstruction/predictor.js';
 import type { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import { scanForModel } from '../../reconstruction/scanForModel.js';

@@ -12,8 +12,8 @@ import { parseIni } from '../../../src/adapters/ptychodus/settings/ini.js';
 import { pythonFloat, SettingsRegistry } from '../../../src/adapters/ptychodus/settings/parameters.js';
 import { chosenPath, PtychoPinnSettings } from '../../../src/adapters/ptychodus/settings/settings.js';
 import { trainingDefinition } from '../../../src/config/commands.js';
+import { completeConfig } from '../../../src/config/resolve.js';
 import { SOLVER_ALGORITHMS, solverOptionsSchema } from '../../../src/config/schemas/solver.js';
-import { completeConfig } from '../../../src/reconstruction/inputs.js';
 import { describePython, findPython } from '../../support/python.js';
 
 const read = (ini: string) => {

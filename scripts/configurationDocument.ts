@@ -12,7 +12,7 @@ export function configurationDocument(): string {
     '# Configuration',
     '',
     'Generated from the schemas in `src/config`; a test compares this file with them.',
-    '`npm run docs:configuration` writes it anew.',
+    '`npm run docs:configuration` rewrites it.',
     '',
     'Every field is a key of a configuration file (`--config FILE`, YAML or JSON), a command-line flag of the same name',
     '(`--n_groups` or `--n-groups`; a boolean is `--x`, `--no-x` or `--x true|false`; `none` stands for null), and a',

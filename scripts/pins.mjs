@@ -43,6 +43,8 @@ const REWORDED = [
   // Who computes a solver's passes is chosen by `passes`, not by `engine`.
   ['"passes":', '"engine":'],
   ['<b>Please note</b>', '<b>To be known</b>'],
+  ['train again without --resume', 'train anew without --resume'],
+  ['start again without --resume', 'begin anew without --resume'],
   ['every byte follows from its content', 'every byte is what its content comes to'],
 ];
 const asBefore = (text) => REWORDED.reduce((old, [now, before]) => old.replaceAll(now, before), text);

@@ -25,7 +25,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   ENOTDIR: ['FILE_NOT_FOUND', 'a part of this path is a file, not a folder'],
   ELOOP: ['FILE_NOT_FOUND', 'its links lead in a circle'],
   ENAMETOOLONG: ['FILE_NOT_FOUND', 'the name is longer than the file system allows'],
-  ESTALE: ['FILE_NOT_FOUND', 'the file server no longer knows it', 'open the folder anew'],
+  ESTALE: ['FILE_NOT_FOUND', 'the file server no longer knows it', 'open the folder again'],
   EACCES: ['FILE_NOT_FOUND', 'access is not allowed', 'check the permissions'],
   EPERM: ['FILE_NOT_FOUND', 'the system does not allow it', 'check the permissions'],
   EISDIR: ['FILE_FORMAT', 'it is a folder', 'name a file'],

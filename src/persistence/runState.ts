@@ -57,7 +57,7 @@ export function hashOf(...values: readonly (string | NodeJS.ArrayBufferView | un
 /** The run that saved a state. */
 export interface EarlierRun {
   readonly folder: string;
-  /** What can be done where it cannot go on: `train anew`. */
+  /** What can be done where it cannot go on: `train again`. */
   readonly otherwise: string;
 }
 

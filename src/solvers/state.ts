@@ -101,7 +101,7 @@ export async function readState(folder: string): Promise<StoredState | undefined
     if (isPtychoError(error, 'FORMAT_UNSUPPORTED') && 'formatVersion' in error.fields) throw error;
     throw new PtychoError(
       'CHECKPOINT_INVALID',
-      `${file} is damaged or no state of a solver: ${messageOf(error).replace(/\.$/, '')}; begin anew without --resume.`,
+      `${file} is damaged or no state of a solver: ${messageOf(error).replace(/\.$/, '')}; start again without --resume.`,
       { path: file },
       { cause: error },
     );
@@ -161,7 +161,7 @@ export function checkState(
 ): void {
   const now: Readonly<Record<string, unknown>> = { ...options, init };
   const then: Readonly<Record<string, unknown>> = { ...head.options, init: head.init };
-  const run = { folder, otherwise: 'begin anew' };
+  const run = { folder, otherwise: 'start again' };
   for (const key of new Set([...Object.keys(then), ...Object.keys(now)])) {
     if (FREE.includes(key) || now[key] === then[key]) continue;
     const [found, expected] = [now[key], then[key]];

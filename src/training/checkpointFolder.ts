@@ -139,7 +139,7 @@ export async function findCheckpoint(runFolder: string, logger: Logger): Promise
   if (reason !== undefined) {
     throw new PtychoError(
       'CHECKPOINT_INVALID',
-      `${messageOf(reason).replace(/\.$/, '')}; there is no other checkpoint, so train anew without --resume.`,
+      `${messageOf(reason).replace(/\.$/, '')}; there is no other checkpoint, so train again without --resume.`,
       { path: runFolder },
       { cause: reason },
     );
@@ -178,7 +178,7 @@ export interface ResumingRun {
  * differs.
  */
 export function checkResumable(content: CheckpointContent, { config, scan, init, folder }: ResumingRun): void {
-  const run = { folder, otherwise: 'train anew' };
+  const run = { folder, otherwise: 'train again' };
   const [now, then] = [flat(bundleConfig(config)), flat(bundleConfig(content.config))];
   for (const key of new Set([...then.keys(), ...now.keys()])) {
     const [found, expected] = [now.get(key), then.get(key)];
@@ -193,7 +193,7 @@ export function checkResumable(content: CheckpointContent, { config, scan, init,
   if (init === null || init === content.init) return;
   throw new PtychoError(
     'CONFIG_INVALID',
-    `init names another bundle than the run in ${folder} was begun from; leave --init out to resume it, or train anew without --resume.`,
+    `init names another bundle than the run in ${folder} was begun from; leave --init out to resume it, or train again without --resume.`,
     { key: 'init' },
   );
 }

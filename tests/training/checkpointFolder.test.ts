@@ -138,7 +138,7 @@ describe('what a run goes on from', () => {
     expect(() => check({}, { nepochs: 1 })).toThrow('nepochs is 1, but the run in run was begun with 9; give the same');
     const cosine = { scheduler: 'WarmupCosine' };
     expect(() => check(cosine, { ...cosine, nepochs: 20 })).toThrow(
-      'nepochs is 20, but the run in run was begun with 9, and the learning rate of WarmupCosine depends on it; give the same value to resume it, or train anew without --resume.',
+      'nepochs is 20, but the run in run was begun with 9, and the learning rate of WarmupCosine depends on it; give the same value to resume it, or train again without --resume.',
     );
   });
 

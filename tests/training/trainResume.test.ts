@@ -137,7 +137,7 @@ describe('resume refuses', () => {
   it('another scan, naming what differs', async () => {
     await writeTinyScan(at('other.npz'), 4);
     expect((await refusal({}, at('other.npz'))).message).toBe(
-      `The run in ${at('stopped')} was begun with another scan: its patterns differ; give the same files to resume it, or train anew without --resume.`,
+      `The run in ${at('stopped')} was begun with another scan: its patterns differ; give the same files to resume it, or train again without --resume.`,
     );
   });
 
@@ -152,7 +152,7 @@ describe('resume refuses', () => {
     }
     expect(await refusal({ resume: at('broken') })).toMatchObject({
       code: 'CHECKPOINT_INVALID',
-      message: expect.stringMatching(/last\.ckpt\.zip is damaged .*; there is no other checkpoint, so train anew/),
+      message: expect.stringMatching(/last\.ckpt\.zip is damaged .*; there is no other checkpoint, so train again/),
     });
   });
 });

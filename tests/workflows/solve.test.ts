@@ -228,14 +228,14 @@ describe('resume', () => {
       );
     };
     expect(await refused({ momentum: 0.5 })).toBe(
-      `momentum is 0.5, but the run in ${at('done')} was begun with 0; give the same value to resume it, or begin anew without --resume.`,
+      `momentum is 0.5, but the run in ${at('done')} was begun with 0; give the same value to resume it, or start again without --resume.`,
     );
     expect(await refused({ init: at('six') })).toMatch(/^init is ".*six", but the run in .* was begun with not given/);
     expect(await refused({ n_subsample: 20 })).toMatch(/begun with another scan: its patterns differ;/);
     expect(await refused({ epochs: 2 })).toMatch(/has 2 epochs already; give more with --epochs/);
     expect(await refused({ resume: at('nowhere') })).toMatch(/^There is nothing to resume in .*nowhere/);
     await truncate(at('done', 'solver_state.npz'), 5000);
-    expect(await refused({})).toMatch(/solver_state\.npz is damaged or no state of a solver: .* begin anew/);
+    expect(await refused({})).toMatch(/solver_state\.npz is damaged or no state of a solver: .* start again/);
     expect(await readdir(folder)).not.toContain('elsewhere');
   });
 

@@ -106,7 +106,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
     const { model_type: modelType } = model.bundle.config.model;
     if (modelType !== this.#modelType) {
       this.#log.warn(
-        `${file} was trained as ${modelType}; it reconstructs here all the same, but training begins anew as ${this.#modelType}.`,
+        `${file} was trained as ${modelType}; it reconstructs here all the same, but training starts from scratch as ${this.#modelType}.`,
       );
     }
     await this.#take(model, file);

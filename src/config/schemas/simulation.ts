@@ -307,7 +307,7 @@ function checkSimulation(config: object, context: z.RefinementCtx): void {
     refuse('object_side_px', `object_side_px plays no part with object ${fields.object}, which has its own size.`);
   }
   if (fields.n_objects !== 1 && (!drawn || fields.object === 'blank')) {
-    refuse('n_objects', `n_objects needs objects that can be drawn anew; object ${fields.object} is always the same.`);
+    refuse('n_objects', `n_objects needs objects that can be drawn again; object ${fields.object} is always the same.`);
   }
   if (fields.n_objects !== 1 && has('buffer_px')) {
     refuse('buffer_px', 'buffer_px plays no part with n_objects: patterns must not see the neighbouring object.');

@@ -120,7 +120,7 @@ async function readCache(
     });
   } catch (error) {
     if (isPtychoError(error, 'FILE_NOT_FOUND')) return undefined;
-    logger.info(`${file} is not used, the groups are formed anew: ${messageOf(error)}`);
+    logger.info(`${file} is not used, the groups are formed again: ${messageOf(error)}`);
     return undefined;
   }
 }

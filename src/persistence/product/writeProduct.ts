@@ -119,11 +119,15 @@ async function writeRawData(file: Hdf5Writer, raw: ProductRawData, options: Writ
     options.onPatterns?.(written);
   }
   if (written !== shape[0]) {
-    throw new PtychoError('DATASET_SHAPE', `${file.path}: ${written} raw patterns came where ${shape[0]} were said.`, {
-      path: file.path,
-      found: written,
-      expected: shape[0],
-    });
+    throw new PtychoError(
+      'DATASET_SHAPE',
+      `${file.path}: ${written} raw patterns came, but the file was begun for ${shape[0]}.`,
+      {
+        path: file.path,
+        found: written,
+        expected: shape[0],
+      },
+    );
   }
   for (const [key, input] of rawArrays(raw)) {
     if ('strings' in input) writeAttribute(file, path, key, input);

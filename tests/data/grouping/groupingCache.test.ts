@@ -103,7 +103,7 @@ describe('cachedGroups', () => {
       notes.length = 0;
       expect(await cachedGroups(data, options)).toEqual(groupScan(data.xcoords, data.ycoords, options));
       expect(notes).toEqual([
-        expect.stringMatching(/is not used, the groups are formed anew: its (positions|options) differ/),
+        expect.stringMatching(/is not used, the groups are formed again: its (positions|options) differ/),
         `Groups kept in ${target}.`,
       ]);
       notes.length = 0;

@@ -181,7 +181,7 @@ describe('raw data', () => {
     await refuses(
       () => writeProductFile(file('short.h5'), { ...sampleProduct(), raw_data }),
       'DATASET_SHAPE',
-      /2 raw patterns came where 7 were said/,
+      /2 raw patterns came, but the file was begun for 7/,
     );
     expect((await readdir(folder)).filter((name) => name.includes('short'))).toEqual([]);
   });

@@ -129,6 +129,9 @@ export function field<S extends z.ZodType>(
     .meta({ expected: of.expected, ...meta }) as unknown as z.ZodDefault<S>;
 }
 
+/** Declares a switch that is off where nothing is given. */
+export const offByDefault = (description: string, meta?: FieldMeta) => field(flag, false, description, meta);
+
 /** Declares a field that the legacy `params` dictionary has under the same name. */
 export function published<S extends z.ZodType>(
   of: Kind<S>,

@@ -155,11 +155,9 @@ function toUint32(values: Float32Array): Uint32Array {
 /** Patterns piece by piece, in the form in which they are written, and their measurement domain. */
 export function patternsToWrite(
   raw: Pick<ScanContent, 'count' | 'domain' | 'patterns' | 'N'>,
-  options: Pick<WriteScanOptions, 'signal' | 'onPatterns'> = {},
 ): StreamedNpyInput & { readonly domain: MeasurementDomain } {
   const format = formatOf(raw);
-  const rows = integers(raw.count);
-  return { ...patternStream(raw, rows, format, options), domain: format.domain };
+  return { ...patternStream(raw, integers(raw.count), format, {}), domain: format.domain };
 }
 
 function patternStream(

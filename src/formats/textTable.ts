@@ -19,8 +19,6 @@ export type Separator = ',' | ';' | '\t' | ' ';
 
 /** A table by columns. */
 export interface TextTable {
-  readonly separator: Separator;
-  readonly rows: number;
   /** Values that every line holds at least. */
   readonly width: number;
   /** Titles, where the first line is no numbers. */
@@ -67,8 +65,6 @@ export async function readTextTable(path: string, width: number): Promise<TextTa
   }
   const comment = lines.slice(0, Math.max(0, first)).findLast((line) => line.trim().startsWith('#'));
   return {
-    separator,
-    rows: records.length,
     width: narrowest,
     titles,
     commented: comment === undefined ? undefined : titlesIn(comment.trim().replace(/^#+/, '')),

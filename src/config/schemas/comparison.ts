@@ -12,6 +12,7 @@ import {
   field,
   flag,
   maybe,
+  offByDefault,
   path,
   positiveInteger,
   required,
@@ -21,7 +22,14 @@ import {
 } from '../field.js';
 import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
-import { groupCount, overwriteFields, referenceFields, samplingFields, sourceFields } from './shared.js';
+import {
+  groupCount,
+  neighbourCount,
+  overwriteFields,
+  referenceFields,
+  samplingFields,
+  sourceFields,
+} from './shared.js';
 
 const { patch_weighting, stitching, align_phases } = inferenceConfigSchema.shape;
 const { enable_oversampling, neighbor_pool_size } = samplingFields;
@@ -45,11 +53,7 @@ const armFields = {
   test_data_file: required(path, 'Scan on which all are compared.', { aliases: ['test_data'] }),
   output_dir: required(path, 'Folder for the comparison; created if missing.'),
   ...overwriteFields,
-  forward: field(
-    flag,
-    false,
-    'Instead of images, compare what two bundles predict for the same patterns, patch by patch.',
-  ),
+  forward: offByDefault('Instead of images, compare what two bundles predict for the same patterns, patch by patch.'),
 };
 
 /** Which patterns. */
@@ -66,11 +70,7 @@ const subsetFields = {
   test_subsample_seed: maybe(seedNumber, 'Seed for drawing patterns and groups, NumPy-compatible; null: 0.', {
     formerly: ['subsample_seed'],
   }),
-  neighbor_count: field(
-    positiveInteger,
-    7,
-    'Number of nearest neighbours from which the members of a group are drawn.',
-  ),
+  neighbor_count: field(positiveInteger, 7, neighbourCount),
   enable_oversampling,
   neighbor_pool_size,
 };
@@ -86,11 +86,7 @@ const imageFields = {
   patch_weighting,
   stitching,
   align_phases,
-  fixed_canvas: field(
-    flag,
-    false,
-    'Compare on the rectangle of all scan positions in the file, not only of the drawn ones.',
-  ),
+  fixed_canvas: offByDefault('Compare on the rectangle of all scan positions in the file, not only of the drawn ones.'),
   batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
   pinn_predict_batch_size: maybe(positiveInteger, 'The same for PtychoPINN; null: batch_size.', {
     unit: 'groups',
@@ -119,10 +115,8 @@ const imageFields = {
 
 /** How images are compared. */
 const evaluationFields = {
-  skip_registration: field(flag, false, 'Compare images where they lie, without looking for shifts.'),
-  register_ptychi_only: field(
-    flag,
-    false,
+  skip_registration: offByDefault('Compare images where they lie, without looking for shifts.'),
+  register_ptychi_only: offByDefault(
     'Look for shifts of finished reconstructions only; images made from bundles are stitched in the pixels of the truth anyway.',
   ),
   ...referenceFields,
@@ -138,7 +132,7 @@ const evaluationFields = {
 const outputFields = {
   save_npz: field(flag, true, 'Write reconstructions.npz: the images as they are.'),
   save_npz_aligned: field(flag, true, 'Write reconstructions_aligned.npz: the images as they are compared.'),
-  save_debug_images: field(flag, false, 'Write pictures from before and after registration to debug_images.'),
+  save_debug_images: offByDefault('Write pictures from before and after registration to debug_images.'),
   p_min: field(percentage, 10, 'Percentile at the low end of the colour scale.'),
   p_max: field(percentage, 90, 'Percentile at the high end of the colour scale.'),
   pinn_phase_vmin: maybe(anyNumber, 'Phase of PtychoPINN at the low end; null: by p_min.', {
@@ -153,7 +147,7 @@ const outputFields = {
   baseline_phase_vmax: maybe(anyNumber, 'Phase of Baseline at the high end; null: by p_max.', {
     unit: 'rad',
   }),
-  debug: field(flag, false, 'Print more about the run to the terminal.'),
+  debug: offByDefault('Print more about the run to the terminal.'),
 };
 
 /** The fields under the titles of the help. */
@@ -210,5 +204,4 @@ export const comparisonConfigSchema = z
     }
   });
 
-/** See {@link comparisonConfigSchema}. */
 export type ComparisonConfig = WithBlocks<typeof comparisonConfigSchema>;

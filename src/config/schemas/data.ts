@@ -8,10 +8,10 @@
 import { z } from 'zod';
 import {
   field,
-  flag,
   maybe,
   nonNegativeNumber,
   numberPair,
+  offByDefault,
   oneOf,
   orWord,
   patternSide,
@@ -24,7 +24,6 @@ import {
 
 /** The families of scan files; `data_format` names one, or `auto`. */
 export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
-/** See {@link SCAN_FORMATS}. */
 export type ScanFormat = (typeof SCAN_FORMATS)[number];
 
 /** What a scan file holds and where, how frames become patterns, and the geometry of the experiment. */
@@ -52,8 +51,8 @@ const fileFields = {
     'Mask of unusable detector pixels (true = bad) from FILE or FILE:key; null: the mask of the scan file, if it has one.',
     { aliases: ['mask'] },
   ),
-  invert_mask: field(flag, false, 'In the mask, true means good.'),
-  auto_mask: field(flag, false, 'Also mask hot and dead pixels found in the patterns.'),
+  invert_mask: offByDefault('In the mask, true means good.'),
+  auto_mask: offByDefault('Also mask hot and dead pixels found in the patterns.'),
   valid_range: maybe(
     text,
     'Range of valid stored values, LO:HI (either may be left out); pixels outside it are masked, single later values clipped to it; null: all.',
@@ -77,9 +76,7 @@ const fileFields = {
     'Leave out frames with fewer counts than this in total; null: dark frames only.',
     { unit: 'counts' },
   ),
-  drop_unpaired: field(
-    flag,
-    false,
+  drop_unpaired: offByDefault(
     'Leave out frames without a position, positions without a frame, and those that are NaN; where nothing numbers them, those at the end.',
   ),
   channel: maybe(
@@ -140,17 +137,15 @@ const fileFields = {
 
 /** Which way the positions lie. */
 const orientationFields = {
-  flip_x: field(flag, false, 'Negate the x coordinates (first of the orientation options).'),
-  flip_y: field(flag, false, 'Negate the y coordinates (second).'),
-  swap_xy: field(flag, false, 'Exchange x and y coordinates (third, after the flips).'),
+  flip_x: offByDefault('Negate the x coordinates (first of the orientation options).'),
+  flip_y: offByDefault('Negate the y coordinates (second).'),
+  swap_xy: offByDefault('Exchange x and y coordinates (third, after the flips).'),
 };
 
 /** What else happens to positions and patterns. */
 const coordinateFields = {
   coord_scale: field(positiveNumber, 1, 'Multiply the coordinates by this (fourth).'),
-  transpose: field(
-    flag,
-    false,
+  transpose: offByDefault(
     'Exchange rows and columns of every pattern and of the bad-pixel mask, not of the probe (fifth).',
   ),
   x_bounds: maybe(
@@ -184,9 +179,7 @@ const groupingFields = {
     30,
     'Number of nearest neighbours to sort into quadrants (four_quadrants).',
   ),
-  cache_groups: field(
-    flag,
-    false,
+  cache_groups: offByDefault(
     'Cache the groups in a file beside the scan and reuse them as long as nothing they depend on has changed.',
   ),
 };
@@ -216,7 +209,6 @@ export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, 
   }
 });
 
-/** See {@link dataConfigSchema}. */
 export type DataConfig = Readonly<z.output<typeof dataConfigSchema>>;
 /** What a schema with the block `data` gives. */
 export type WithData<S extends z.ZodType<{ data: unknown }>> = Readonly<

@@ -12,6 +12,7 @@ import {
   field,
   flag,
   maybe,
+  offByDefault,
   path,
   positiveInteger,
   positiveNumber,
@@ -22,7 +23,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema, type WithData } from './data.js';
 import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
-import { overwriteFields, referenceFields, sourceFields } from './shared.js';
+import { neighbourCount, overwriteFields, referenceFields, sourceFields } from './shared.js';
 
 const imageFields = {
   reconstruction: maybe(
@@ -63,17 +64,11 @@ const methodFields = {
 };
 
 const halfFields = {
-  halves: field(
-    flag,
-    false,
+  halves: offByDefault(
     'Without a truth: reconstruct two halves of the patterns separately, and correlate the two images.',
   ),
   model_path: maybe(path, 'Trained bundle that reconstructs the halves.'),
-  neighbor_count: field(
-    positiveInteger,
-    4,
-    'Number of nearest neighbours from which the members of a group are drawn.',
-  ),
+  neighbor_count: field(positiveInteger, 4, neighbourCount),
   seed: field(seedNumber, 0, 'Seed for the grouping.'),
 };
 
@@ -111,7 +106,6 @@ export const evaluationConfigSchema = z
     if (config.test_data_file === null) missing('truth', 'truth must be given, or test_data_file with an objectGuess.');
   });
 
-/** See {@link evaluationConfigSchema}. */
 export type EvaluationConfig = WithBlocks<typeof evaluationConfigSchema>;
 
 const { probe, measurement_domain } = sourceFields;
@@ -146,5 +140,4 @@ export const overlapConfigSchema = z.strictObject({
   data: dataConfigSchema.prefault({}),
 });
 
-/** See {@link overlapConfigSchema}. */
 export type OverlapConfig = WithData<typeof overlapConfigSchema>;

@@ -200,9 +200,7 @@ export type WithBlocks<S extends z.ZodType<{ data: unknown; execution: unknown }
   Omit<z.output<S>, 'data' | 'execution'> & { data: DataConfig; execution: E }
 >;
 
-/** See {@link deviceConfigSchema}. */
 export type DeviceConfig = Readonly<z.output<typeof deviceConfigSchema>>;
-/** See {@link executionConfigSchema}. */
 export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
 
 /** `engine` picks among the engines of one backend. */

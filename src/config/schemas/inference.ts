@@ -10,10 +10,10 @@ import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
 import type { Collection } from '../definition.js';
 import {
-  anyNumber,
   field,
   flag,
   maybe,
+  offByDefault,
   oneOf,
   path,
   positiveInteger,
@@ -26,7 +26,14 @@ import {
 } from '../field.js';
 import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { type ModelClaim, modelClaimSchema } from './model.js';
-import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
+import {
+  groupCount,
+  overwriteFields,
+  phaseRangeFields,
+  samplingFields,
+  sequentialSampling,
+  sourceFields,
+} from './shared.js';
 import { refinement } from './solver.js';
 
 const pathFields = {
@@ -51,7 +58,7 @@ const imageFields = {
     formerly: ['n_images'],
   }),
   ...samplingFields,
-  sequential_sampling: field(flag, false, sequentialSampling),
+  sequential_sampling: offByDefault(sequentialSampling),
   batch_size: field(positiveInteger, 32, 'Groups per prediction.', { unit: 'groups' }),
   stitch_crop_px: maybe(
     positiveInteger,
@@ -98,14 +105,9 @@ const imageFields = {
     'Update the pictures this often while patches come in; null: only at the end.',
     { unit: 's' },
   ),
-  comparison_plot: field(flag, false, 'Also draw the image beside the known object of the scan file.'),
-  phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', {
-    unit: 'rad',
-  }),
-  phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', {
-    unit: 'rad',
-  }),
-  log_patch_stats: field(flag, false, 'Write statistics of the predicted patches to logs/patch_stats.csv.'),
+  comparison_plot: offByDefault('Also draw the image beside the known object of the scan file.'),
+  ...phaseRangeFields,
+  log_patch_stats: offByDefault('Write statistics of the predicted patches to logs/patch_stats.csv.'),
   patch_stats_limit: maybe(positiveInteger, 'Most batches that log_patch_stats writes; null: all.', {
     unit: 'batches',
   }),
@@ -135,7 +137,6 @@ export const imageConfigSchema = z
   .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...networkBlocks })
   .superRefine(checkEngine);
 
-/** See {@link inferenceConfigSchema}. */
 export type InferenceConfig = Omit<WithBlocks<typeof inferenceConfigSchema>, 'model'> & {
   /** What the model is expected to be; compared with the bundle. */
   readonly model?: ModelClaim;

@@ -12,6 +12,7 @@ import {
   flag,
   type Kind,
   nonNegativeNumber,
+  offByDefault,
   oneOf,
   optional,
   positiveInteger,
@@ -85,7 +86,7 @@ export const modelFields = {
   probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
     legacyKey: 'probe.big',
   }),
-  probe_mask: field(flag, false, 'Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
+  probe_mask: offByDefault('Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
   pad_object: published(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
   cnn_output_mode: field(
     oneOf('amp_phase', 'real_imag'),
@@ -169,9 +170,7 @@ export const modelConfigSchema = z.strictObject(modelFields);
 /** The same before the data were opened: `N` may be missing. */
 export const modelRequestSchema = z.strictObject({ ...modelFields, N: modelFields.N.optional() });
 
-/** See {@link modelConfigSchema}. */
 export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>;
-/** See {@link modelRequestSchema}. */
 export type ModelRequest = Readonly<Omit<ModelConfig, 'N'> & { N?: ModelConfig['N'] }>;
 /** Some fields of a model. */
 export type ModelClaim = Readonly<Partial<ModelConfig>>;

@@ -1,10 +1,12 @@
 /** Fields that several commands share: what is drawn from a scan, which backend computes, how images are measured. */
 
 import {
+  anyNumber,
   field,
   flag,
   maybe,
   nonNegativeNumber,
+  offByDefault,
   oneOf,
   optional,
   orWord,
@@ -19,15 +21,16 @@ import {
  * Beside `output_dir` or `output_file` in every schema that has one.
  */
 export const overwriteFields = {
-  overwrite: field(
-    flag,
-    false,
+  overwrite: offByDefault(
     'Replace existing files; without it the command refuses to start where one of its files exists.',
   ),
 };
 
 /** A number of groups; the word `all` stands for one for each pattern. */
 export const groupCount = optional(orWord(positiveInteger, 'all'));
+
+/** What `neighbor_count` says, whatever its default. */
+export const neighbourCount = 'Number of nearest neighbours from which the members of a group are drawn.';
 
 /** Which patterns, and which of them make a group. */
 export const samplingFields = {
@@ -42,11 +45,7 @@ export const samplingFields = {
     null,
     'Seed for drawing patterns and groups, NumPy-compatible; null: the value of seed.',
   ),
-  neighbor_count: published(
-    positiveInteger,
-    4,
-    'Number of nearest neighbours from which the members of a group are drawn.',
-  ),
+  neighbor_count: published(positiveInteger, 4, neighbourCount),
   enable_oversampling: published(
     flag,
     false,
@@ -57,6 +56,12 @@ export const samplingFields = {
     null,
     'Number of neighbours to combine when oversampling, at least gridsize²; null: neighbor_count.',
   ),
+};
+
+/** Options of pictures of an image. */
+export const phaseRangeFields = {
+  phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', { unit: 'rad' }),
+  phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', { unit: 'rad' }),
 };
 
 export const sequentialSampling = 'Take the first patterns instead of a random draw.';

@@ -10,6 +10,7 @@ import {
   nonNegativeNumber,
   numberList,
   numberPair,
+  offByDefault,
   oneOf,
   path,
   patternSide,
@@ -35,12 +36,12 @@ const outputFields = {
     path,
     'Take objectGuess and probeGuess from this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise.',
   ),
-  visualize: field(flag, false, 'Write a picture of object, probe, scan and patterns beside the file (.png).'),
+  visualize: offByDefault('Write a picture of object, probe, scan and patterns beside the file (.png).'),
   labels: maybe(
     flag,
     'Write known patches of the object, one per pattern, as "label" for supervised training (twice the size of the patterns); null: only if positions have errors, because the object alone does not determine them then.',
   ),
-  ground_truth: field(flag, false, 'Write the same patches as "ground_truth_patches", the key of the Python tools.'),
+  ground_truth: offByDefault('Write the same patches as "ground_truth_patches", the key of the Python tools.'),
   gridsize: maybe(
     positiveInteger,
     'Recorded in the metadata only: there is one pattern and one patch per position, whatever the gridsize; null: not recorded.',
@@ -342,5 +343,4 @@ export const simulationConfigSchema = z
   })
   .superRefine(checkSimulation);
 
-/** See {@link simulationConfigSchema}. */
 export type SimulationConfig = Readonly<z.output<typeof simulationConfigSchema>>;

@@ -9,7 +9,6 @@
 
 import { z } from 'zod';
 import {
-  anyNumber,
   belowOne,
   field,
   flag,
@@ -30,7 +29,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
 import { type DeviceConfig, deviceConfigSchema, type WithBlocks } from './execution.js';
-import { overwriteFields, sourceFields } from './shared.js';
+import { overwriteFields, phaseRangeFields, sourceFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const;
@@ -195,7 +194,6 @@ export const solverFields = {
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
-/** See {@link solverOptionsSchema}. */
 export type SolverOptions = Readonly<z.output<typeof solverOptionsSchema>>;
 
 const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})$`, 'i');
@@ -243,12 +241,7 @@ const outputFields = {
   preview_seconds: maybe(positiveNumber, 'Update the pictures this often while it works; null: only at the end.', {
     unit: 's',
   }),
-  phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', {
-    unit: 'rad',
-  }),
-  phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', {
-    unit: 'rad',
-  }),
+  ...phaseRangeFields,
   product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
 };
 
@@ -283,5 +276,4 @@ export const solveConfigSchema = z
     });
   });
 
-/** See {@link solveConfigSchema}. */
 export type SolveConfig = WithBlocks<typeof solveConfigSchema, DeviceConfig>;

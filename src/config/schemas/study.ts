@@ -8,7 +8,7 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { field, flag, path, required, seedNumber } from '../field.js';
+import { offByDefault, path, required, seedNumber } from '../field.js';
 import { imageShare } from './evaluation.js';
 import { overwriteFields } from './shared.js';
 import { ALGORITHM_TITLES } from './solver.js';
@@ -107,17 +107,15 @@ export const studyConfigSchema = z.strictObject({
   execution: block.default({}),
 });
 
-/** See `studyConfigSchema`. */
 export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 
 /** What the command takes besides the file of the study. */
 export const studyRunSchema = z.strictObject({
   output_dir: required(path, 'Folder for the study; created if missing.'),
   ...overwriteFields,
-  post_verify_only: field(flag, false, 'Run the ten checks on a finished study, nothing else.'),
+  post_verify_only: offByDefault('Run the ten checks on a finished study, nothing else.'),
 });
 
-/** See {@link studyRunSchema}. */
 export type StudyRunConfig = Readonly<z.output<typeof studyRunSchema>>;
 
 /** What the study itself decides: not to be given in the blocks. */

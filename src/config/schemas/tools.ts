@@ -15,6 +15,7 @@ import {
   flag,
   maybe,
   nonNegativeNumber,
+  offByDefault,
   oneOf,
   openUnitInterval,
   path,
@@ -47,7 +48,7 @@ export const inspectConfigSchema = z.strictObject({
 export const convertConfigSchema = z.strictObject({
   output_file: required(path, 'NPZ file to write.'),
   ...overwriteFields,
-  compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
+  compress: offByDefault('Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
   n_subsample: maybe(positiveInteger, 'Number of patterns to keep, drawn at random; null: all.', {
     unit: 'patterns',
   }),
@@ -107,17 +108,11 @@ export const demoConfigSchema = z.strictObject({
   execution: deviceConfigSchema.prefault({}),
 });
 
-/** See {@link inspectConfigSchema}. */
 export type InspectConfig = WithData<typeof inspectConfigSchema>;
-/** See {@link convertConfigSchema}. */
 export type ConvertConfig = WithData<typeof convertConfigSchema>;
-/** See {@link splitConfigSchema}. */
 export type SplitConfig = WithData<typeof splitConfigSchema>;
-/** See {@link orientConfigSchema}. */
 export type OrientConfig = WithData<typeof orientConfigSchema>;
-/** See {@link labelConfigSchema}. */
 export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
-/** See `demoConfigSchema`. */
 export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
 
 /** A scan, or what `infer` made of one, as a product. */
@@ -128,7 +123,7 @@ export const productExportConfigSchema = z.strictObject({
     path,
     'Scan from which the image in an output folder was made; null: the one that its run.json names.',
   ),
-  raw_data: field(flag, false, 'Put the patterns into the product, too (HDF5 only).'),
+  raw_data: offByDefault('Put the patterns into the product, too (HDF5 only).'),
   name: maybe(text, "Name of the product; null: the source's."),
   comments: maybe(text, "Comments; null: the source's."),
   exposure_time_s: maybe(nonNegativeNumber, "Exposure time per pattern; null: the source's, else 0.", {
@@ -154,18 +149,14 @@ export const productImportConfigSchema = z.strictObject({
     path,
     "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
   ),
-  compress: field(flag, false, 'Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
-  accept_changes: field(
-    flag,
-    false,
+  compress: offByDefault('Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
+  accept_changes: offByDefault(
     'Import a product of ptychopinn that was changed after it was written; without it that is an error.',
   ),
   ...opening,
 });
 
-/** See {@link productExportConfigSchema}. */
 export type ProductExportConfig = WithData<typeof productExportConfigSchema>;
-/** See {@link productImportConfigSchema}. */
 export type ProductImportConfig = WithData<typeof productImportConfigSchema>;
 
 /** The members of a bundle as files. */
@@ -224,14 +215,10 @@ export const importConfigSchema = z.strictObject({
   gaussian_smoothing_sigma: maybe(nonNegativeNumber, 'Blur of the illuminated field; null: as the file says, else 0.', {
     unit: 'px',
   }),
-  ignore_unmapped: field(
-    flag,
-    false,
+  ignore_unmapped: offByDefault(
     'Ignore weights that have no place in the network, and list them; without it they are an error.',
   ),
 });
 
-/** See {@link extractConfigSchema}. */
 export type ExtractConfig = Readonly<z.output<typeof extractConfigSchema>>;
-/** See {@link importConfigSchema}. */
 export type ImportConfig = Readonly<z.output<typeof importConfigSchema>>;

@@ -6,6 +6,7 @@ import {
   flag,
   maybe,
   nonNegativeNumber,
+  offByDefault,
   oneOf,
   openUnitInterval,
   optional,
@@ -173,11 +174,9 @@ export const trainingFields = {
     oneOf('ci'),
     'A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data.',
   ),
-  probe_trainable: field(flag, false, 'Train the probe.', { legacyKey: 'probe.trainable' }),
+  probe_trainable: offByDefault('Train the probe.', { legacyKey: 'probe.trainable' }),
   probe_learning_rate: maybe(positiveNumber, 'Step size of the probe, relative to its rms value; null: learning_rate.'),
-  position_trainable: field(
-    flag,
-    false,
+  position_trainable: offByDefault(
     'Train the scan positions; needs a gridsize above 1, so that the members of a group overlap.',
   ),
   position_learning_rate: maybe(positiveNumber, 'Step size of the positions; null: twenty times learning_rate.', {
@@ -217,12 +216,8 @@ export const trainingFields = {
     'Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir.',
     { bare: '' },
   ),
-  do_stitching: field(flag, false, 'After training, reconstruct test_data_file and write its pictures.'),
-  log_patch_stats: field(
-    flag,
-    false,
-    'Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.',
-  ),
+  do_stitching: offByDefault('After training, reconstruct test_data_file and write its pictures.'),
+  log_patch_stats: offByDefault('Write statistics of the predicted patches of each epoch to logs/patch_stats.csv.'),
   patch_stats_limit: maybe(positiveInteger, 'Most batches per epoch that log_patch_stats writes; null: all.', {
     unit: 'batches',
   }),

@@ -22,10 +22,9 @@ const LOST = ['FILE_NOT_FOUND', 'FILE_TRUNCATED'] as const;
 const MOST_LISTED = 6;
 
 /**
- * The pieces in a group: datasets, and links to some, of one name and a number; the largest such family. Fewer than `least` are
- * no pieces.
+ * The pieces in a group: datasets, and links to some, of one name and a number; the largest such family.
  */
-export function piecesIn(file: Hdf5File, group: string, name = /^(.*?)(\d+)$/, least = 1): Piece[] {
+export function piecesIn(file: Hdf5File, group: string, name = /^(.*?)(\d+)$/): Piece[] {
   if (file.kindOf(group) !== 'group') return [];
   const families = new Map<string, Piece[]>();
   for (const key of file.keys(group)) {
@@ -36,7 +35,7 @@ export function piecesIn(file: Hdf5File, group: string, name = /^(.*?)(\d+)$/, l
     families.set(stem, family);
   }
   const [largest = []] = [...families.values()].sort((a, b) => b.length - a.length);
-  return largest.length < least ? [] : largest.sort((a, b) => a.number - b.number);
+  return largest.sort((a, b) => a.number - b.number);
 }
 
 /** Pieces that exist, and what is known of the others. */

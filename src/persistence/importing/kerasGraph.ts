@@ -17,8 +17,6 @@ export interface KerasConvolution {
 /** What a configuration tells. */
 export interface KerasNetwork {
   readonly convolutions: readonly KerasConvolution[];
-  /** Names of layers of other classes that may hold weights, in order, by class. */
-  readonly layers: readonly { readonly name: string; readonly className: string }[];
   /** Side of the patterns. */
   readonly N: number | undefined;
   readonly amplitudeActivation: string | undefined;
@@ -71,7 +69,6 @@ export function readKerasGraph(json: unknown, source: string): KerasNetwork {
   const amp = layers.find((layer) => layer.name === 'amp')?.config.activation_name;
   return {
     convolutions: convolutions.map(({ name }, index) => ({ layer: name, part: parts.get(name) as string, index })),
-    layers: layers.map(({ name, className }) => ({ name, className })),
     N: Array.isArray(shape) && typeof shape[1] === 'number' ? shape[1] : undefined,
     amplitudeActivation: typeof amp === 'string' ? amp : undefined,
   };

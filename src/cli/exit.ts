@@ -13,6 +13,8 @@ export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 /** The command line or the configuration is wrong; nothing was started. */
 export const EXIT_USAGE = 2;
+/** With `--strict`: the image explains the patterns no better than a constant object. */
+export const EXIT_WORTHLESS = 3;
 /** Stopped by a signal: that of Ctrl-C; `runCli` puts that of another in its place. */
 export const EXIT_INTERRUPTED = 130;
 

@@ -3,13 +3,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { allFields, type ConfigDefinition, flagFields } from '../config/definition.js';
-import type { FieldInfo } from '../config/field.js';
+import { allFields, type ConfigDefinition, flagFields, type Layer, namesOf } from '../config/definition.js';
+import { type FieldInfo, wordList } from '../config/field.js';
 import { canonicalArguments, fixedFieldsHelp, flagHelp, flagSyntax, parseFlagValue } from '../config/flags.js';
 import { loadConfigFile } from '../config/load.js';
 import { type Layers, type Resolved, resolveConfig } from '../config/resolve.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { nearestName } from '../core/words.js';
 import { CONSOLE_LEVELS } from './terminal.js';
 
 /**
@@ -70,6 +71,27 @@ export async function resolveFlags<T>(
   return warnings.length === 0 ? resolved : { ...resolved, warnings: [...resolved.warnings, ...warnings] };
 }
 
+/**
+ * The flags with the scan that was named without one.
+ * @throws PtychoError USAGE where a flag names another
+ */
+export function withScan(
+  given: Readonly<Record<string, unknown>>,
+  field: string,
+  scan: string | undefined,
+): Readonly<Record<string, unknown>> {
+  const named = given[field];
+  if (scan === undefined) return given;
+  if (typeof named === 'string' && path.resolve(named) !== path.resolve(scan)) {
+    throw new PtychoError(
+      'USAGE',
+      `There are two scans, ${scan} and --${field} ${named}, but one is needed; leave one of them out.`,
+      { flag: field, found: [scan, named] },
+    );
+  }
+  return { ...given, [field]: scan };
+}
+
 function withoutConsole(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const apart: readonly string[] = [...CONSOLE_FLAGS, 'config', 'json'];
   return Object.fromEntries(Object.entries(given).filter(([name]) => !apart.includes(name)));
@@ -98,9 +120,54 @@ async function configurationOfRun(folder: unknown): Promise<Layers['file']> {
   if (typeof folder !== 'string') return undefined;
   const origin = path.join(folder, 'config.json');
   if (!existsSync(origin)) return undefined;
-  const { values } = await loadConfigFile(origin);
-  const { resume: _, ...config } = values.config as Record<string, unknown>;
+  const { resume: _, ...config } = configurationIn(await loadConfigFile(origin)).values;
   return { origin, values: { ...config, output_dir: folder } };
+}
+
+/** The configuration in a file: `config.json` of a run also holds where its values came from. */
+export function configurationIn(file: Layer): Layer {
+  const { config } = file.values;
+  const isRun = typeof config === 'object' && config !== null;
+  return isRun ? { origin: file.origin, values: config as Layer['values'] } : file;
+}
+
+/** Commands that have a flag are named up to this number. */
+const FEW = 4;
+
+/**
+ * What is said of a flag that a command does not have: the flag that was probably meant, or the commands that have it.
+ * @param fields of the command, for their other names
+ */
+export async function unknownFlag(flag: string, command: Command, fields: readonly FieldInfo[]): Promise<PtychoError> {
+  const word = flag.replace(/^-+/, '').replaceAll('-', '_');
+  const shown = command.options.flatMap(({ long, hidden }) => (long && !hidden ? [long.slice(2)] : []));
+  const aliases = fields.filter(({ name }) => shown.includes(name)).flatMap((field) => field.aliases);
+  const near = nearestName(word, [...shown, ...aliases]);
+  const parts = word.length > 2 ? word.split('_') : [];
+  const longer = shown.filter((name) => parts.length > 0 && parts.every((part) => name.split('_').includes(part)));
+  const meant = near ? [near] : longer.length < FEW ? longer : [];
+  const failure = (advice: string) =>
+    new PtychoError('USAGE', `Unknown option '${flag}'; ${advice}`, { found: flag, suggestion: meant[0] ?? null });
+  if (meant.length > 0) {
+    return failure(
+      `did you mean ${wordList(
+        meant.map((name) => `--${name}`),
+        'or',
+      )}?`,
+    );
+  }
+  const { COMMAND_DEFINITIONS } = await import('../config/commands.js');
+  const others = Object.entries(COMMAND_DEFINITIONS)
+    .filter(([, definition]) => namesOf(flagFields(definition)).has(word))
+    .map(([name]) => name);
+  if (others.length > 0 && others.length <= FEW) return failure(`it is a flag of ${wordList(others, 'and')}.`);
+  return failure(`"ptychopinn ${pathOf(command)} --help" lists the flags.`);
+}
+
+/** `bundle info`. */
+function pathOf(command: Command): string {
+  const { parent } = command;
+  return parent?.parent ? `${pathOf(parent)} ${command.name()}` : command.name();
 }
 
 /** Tells what was understood in another way than it was written. */

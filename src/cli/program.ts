@@ -7,11 +7,12 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import type { FieldInfo } from '../config/field.js';
 import { PtychoError } from '../core/errors.js';
 import { nearestName } from '../core/words.js';
 import { type CliContext, plainSink } from './context.js';
 import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf, SIGNAL_EXITS, withInterrupt } from './exit.js';
-import type { CommandModule } from './run.js';
+import { type CommandModule, NO_VERB } from './run.js';
 
 /** What each does, and where it is. */
 const COMMANDS: Readonly<
@@ -98,6 +99,7 @@ async function dispatch(words: readonly string[], context: CliContext): Promise<
   const program = createProgram(context);
   let exitCode = EXIT_OK;
   let rest = words;
+  let fields: readonly FieldInfo[] = [];
   for (const [name, [summary, load]] of Object.entries(COMMANDS)) {
     const command = program.command(name).description(summary);
     if (name !== asked) continue;
@@ -106,39 +108,63 @@ async function dispatch(words: readonly string[], context: CliContext): Promise<
     module.configure(command, context, (code) => {
       exitCode = code;
     });
-    rest = canonicalWords(words, module.fields);
+    fields = module.fields;
+    rest = canonicalWords(words, fields);
   }
   if (words.length === 0) {
     program.outputHelp();
     return EXIT_USAGE;
   }
-  requireCommands(program, rest);
-  await program.parseAsync([...rest], { from: 'user' });
+  const command = requireCommands(program, rest);
+  try {
+    await program.parseAsync([...rest], { from: 'user' });
+  } catch (error) {
+    const flag = unknownFlagOf(error);
+    if (flag === undefined) throw error;
+    throw await (await import('./options.js')).unknownFlag(flag, command, fields);
+  }
   return exitCode;
 }
 
+/** The flag that the parser did not know, where that is what it threw. */
+function unknownFlagOf(error: unknown): string | undefined {
+  if ((error as { code?: unknown } | null)?.code !== 'commander.unknownOption') return undefined;
+  return /'([^'=]+)/.exec((error as Error).message)?.[1];
+}
+
+/** Words that people type for commands of other names. */
+const MEANT: Readonly<Record<string, string>> = {
+  reconstruct: 'solve or infer',
+  predict: 'infer',
+  fit: 'train',
+  info: 'inspect',
+};
+
 /**
  * Looks for a wrong command before anything else is looked at: beside --help the parser would forgive it.
+ * @returns the command that is meant
  * @throws PtychoError USAGE with the nearest one
  */
-function requireCommands(program: Command, words: readonly string[]): void {
+function requireCommands(program: Command, words: readonly string[]): Command {
   let at = program;
   let path = 'ptychopinn';
   for (const word of words) {
-    if (at.commands.length === 0) return;
+    if (at.commands.length === 0) return at;
+    const without = at.commands.find((command) => command.name() === NO_VERB);
+    if (without && word.startsWith('-') && word !== '-h' && word !== '--help') return without;
     if (word.startsWith('-') || word === 'help') continue;
     const next = at.commands.find((command) => command.name() === word);
     if (!next) {
-      const near = nearestName(
-        word,
-        at.commands.map((command) => command.name()),
-      );
+      const names = at.commands.map((command) => command.name()).filter((name) => name !== NO_VERB);
+      const meant = at === program && Object.hasOwn(MEANT, word) ? MEANT[word] : undefined;
+      const near = meant ?? nearestName(word, names);
       const advice = near ? `did you mean ${near}?` : `"${path} --help" lists the commands.`;
       throw new PtychoError('USAGE', `Unknown command '${word}'; ${advice}`, { found: word, suggestion: near });
     }
     at = next;
     path += ` ${word}`;
   }
+  return at;
 }
 
 function createProgram(context: CliContext): Command {

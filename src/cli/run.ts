@@ -27,7 +27,14 @@ import { createdBy } from '../core/version.js';
 import { plainText } from '../core/words.js';
 import type { CliContext, EndingSignal } from './context.js';
 import { EXIT_OK, withInterrupt } from './exit.js';
-import { addConfigOptions, addOtherOptions, logResolution, type OtherOptions, resolveFlags } from './options.js';
+import {
+  addConfigOptions,
+  addOtherOptions,
+  logResolution,
+  type OtherOptions,
+  resolveFlags,
+  withScan,
+} from './options.js';
 import { type ConsoleLevel, consoleLevelOf, createReporter, shows } from './terminal.js';
 
 /** What every command file exports as `command`; `program.ts` loads the one that was asked for. */
@@ -80,12 +87,16 @@ export interface Verb<C, R> {
   readonly text: (result: R, config: C) => string;
   /** The text is what was asked for: it is printed even where messages are not wanted. */
   readonly always?: boolean;
-  readonly exit?: (result: R) => number;
+  readonly exit?: (result: R, config: C) => number;
 }
 
 /** A command that is one verb. */
 export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
-  const { definition, args = {}, others = definition ? 'file' : 'none' } = verb;
+  const { definition, others = definition ? 'file' : 'none' } = verb;
+  const scan = definition?.scan;
+  const args = scan
+    ? { ...verb.args, '[SCAN]': `Scan in any readable format, as --${scan} names it.` }
+    : { ...verb.args };
   const names = Object.keys(args);
   return {
     fields: definition ? flagFields(definition) : [],
@@ -98,7 +109,8 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
       addOtherOptions(command, others);
       if (verb.help !== undefined) command.addHelpText('after', verb.help);
       command.action(async (...words: unknown[]) => {
-        const given = words[names.length] as Given;
+        const flags = words[names.length] as Given;
+        const given = scan ? withScan(flags, scan, words[names.length - 1] as string | undefined) : flags;
         const resolved = definition ? await resolveFlags(definition, given) : NOTHING_GIVEN;
         const { config, provenance } = resolved as Resolved<C>;
         const level = verb.level?.(given, config) ?? consoleLevelOf(given);
@@ -130,7 +142,7 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
             },
           );
           if (verb.always || given.json === true || shows(level, 'INFO')) context.stdout.write(text);
-          done(verb.exit?.(result) ?? EXIT_OK);
+          done(verb.exit?.(result, config) ?? EXIT_OK);
         } finally {
           log?.close();
         }
@@ -141,14 +153,22 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
 
 const NOTHING_GIVEN: Resolved<unknown> = { config: undefined, provenance: {}, notes: [], warnings: [] };
 
-/** A command of several verbs, each with its name and what it does. */
+/** The verb of a group that is meant where flags follow the group's name. */
+export const NO_VERB = 'without';
+
+/**
+ * A command of several verbs, each with its name and what it does.
+ * @param without what the group does when flags follow its own name
+ */
 export function groupOf(
   verbs: readonly (readonly [name: string, summary: string, CommandModule])[],
   help = '',
+  without?: CommandModule,
 ): CommandModule {
   return {
     fields: verbs.flatMap(([, , { fields }]) => fields),
     configure(command, context, done) {
+      without?.configure(command.command(NO_VERB, { isDefault: true, hidden: true }), context, done);
       for (const [name, summary, module] of verbs) {
         module.configure(command.command(name).description(summary), context, done);
       }

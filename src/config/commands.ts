@@ -86,6 +86,7 @@ const ignored = (fields: readonly FieldInfo[]): string[] => fields.flatMap(({ na
 /** `train`: model, training and execution; N may be left to the data. */
 export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
   name: 'training',
+  scan: 'train_data_file',
   schema: trainingRequestSchema,
   sections: [
     ...sectionsOf({ Training: trainingConfigSchema.shape }),
@@ -101,6 +102,7 @@ export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
 /** `infer`: inference and execution; the model comes from the bundle. */
 export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
   name: 'inference',
+  scan: 'test_data_file',
   schema: inferenceConfigSchema,
   sections: [
     ...sectionsOf({ Inference: inferenceConfigSchema.shape }),
@@ -121,6 +123,7 @@ export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
 /** The same for programs that bring model and scan along. */
 export const imageDefinition: ConfigDefinition<ImageConfig> = {
   ...inferenceDefinition,
+  scan: undefined,
   schema: imageConfigSchema,
   sections: [...sectionsOf({ Inference: imageConfigSchema.shape }), ...inferenceDefinition.sections.slice(1)],
   type: undefined,
@@ -129,6 +132,7 @@ export const imageDefinition: ConfigDefinition<ImageConfig> = {
 /** `solve`: an iterative algorithm; who computes its passes is a field of its own. */
 export const solveDefinition: ConfigDefinition<SolveConfig> = {
   name: 'solving',
+  scan: 'test_data_file',
   schema: solveConfigSchema,
   sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   // Execution settings of networks.
@@ -201,6 +205,7 @@ export const importDefinition = tool<ImportConfig>('import', 'Import', importCon
 /** `compare`: models and finished reconstructions on the same patterns; its batches have fields of their own. */
 export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
   name: 'comparison',
+  scan: 'test_data_file',
   schema: comparisonConfigSchema,
   sections: [
     ...sectionsOf(COMPARISON_GROUPS),
@@ -212,6 +217,7 @@ export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
 /** `evaluate`: an image against the truth, or two halves of a scan. */
 export const evaluationDefinition: ConfigDefinition<EvaluationConfig> = {
   name: 'evaluation',
+  scan: 'test_data_file',
   schema: evaluationConfigSchema,
   sections: [...sectionsOf(EVALUATION_GROUPS), dataSection(openingFields), executionSection(ofNetworks)],
 };

@@ -44,6 +44,8 @@ export interface ConfigDefinition<T> {
   readonly name: string;
   readonly schema: z.ZodType<unknown>;
   readonly sections: readonly Section[];
+  /** The field that names the scan, where the command line also takes it without a flag. */
+  readonly scan?: 'train_data_file' | 'test_data_file';
   /** Published keys that play no part in this configuration; they are left out with a note. */
   readonly ignores?: readonly string[];
   /**

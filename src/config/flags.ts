@@ -99,8 +99,12 @@ function wrong(field: FieldInfo, written: string): PtychoError {
   });
 }
 
+/** What no truth value looks like. */
+const PATH = /^[^-].*[./\\]|^[./\\]/;
+
 /**
- * Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is.
+ * Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is. A path behind a switch is an
+ * argument of its own, not the value of the switch: `--overwrite scan.npz`.
  * @param others flags that are no fields.
  */
 export function canonicalArguments(
@@ -121,12 +125,15 @@ export function canonicalArguments(
       if (field.kind === 'boolean') canonical.set(`no_${spelling}`, `no-${field.name}`);
     }
   }
+  const switches = new Set(fields.filter(({ kind }) => kind === 'boolean').map(({ name }) => name));
   const end = words.indexOf('--');
   return words.map((word, index) => {
     if (!word.startsWith('--') || word === '--' || (end >= 0 && index > end)) return word;
     const equals = word.indexOf('=');
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
     const found = canonical.get(name.replaceAll('-', '_'));
-    return found === undefined ? word : `--${found}${equals < 0 ? '' : word.slice(equals)}`;
+    if (found === undefined) return word;
+    if (equals >= 0) return `--${found}${word.slice(equals)}`;
+    return switches.has(found) && PATH.test(words[index + 1] ?? '') ? `--${found}=true` : `--${found}`;
   });
 }

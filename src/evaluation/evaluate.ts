@@ -88,8 +88,8 @@ function placedFor(
     ...{ name: path, kind: 'reconstruction', path, image, frame, weight, seconds: Number.NaN, what: '', warnings: [] },
     frameKnown: ours.originYxPx !== undefined,
   };
-  const lying = () => {
-    const { region, placed } = placeAll([one], box);
+  const lying = (image: RegisteredImage = one) => {
+    const { region, placed } = placeAll([image], box);
     return { region, image: placed[0].placed, moved: false };
   };
   if (!config.register || !usable) return lying();
@@ -100,7 +100,8 @@ function placedFor(
     notes.push(
       `The images were compared where they lie, since registration failed. ${registration?.reason ?? ''}`.trim(),
     );
-    return { ...lying(), registration };
+    // With the margin that `compare` leaves out, whether or not a shift was found.
+    return { ...lying(registered), registration };
   }
   try {
     const { region, placed } = placeAll([registered], box);

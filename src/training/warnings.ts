@@ -7,6 +7,7 @@
  * watch.beforeTraining({ intensity_ratio: 1e-4 });
  * watch.epoch(record);
  */
+import { counted } from '../core/words.js';
 import type { EpochRecord } from './judge.js';
 
 /** Beyond these a training is ill; healthy ones stay far away (`tests/training/trainWatch.test.ts`). */
@@ -55,7 +56,7 @@ export class TrainingWatch {
     if (epoch >= 3 && record.amplitude_contrast < limits.flatContrast) {
       this.#tell(
         'flat',
-        `The predicted amplitude is flat after ${epoch} epochs: the network is not learning the object; try --mae_weight 1 --nll_weight 0, another --seed or a smaller --learning_rate, and check the probe.`,
+        `The predicted amplitude is flat after ${counted(epoch, 'epoch')}: the network is not learning the object; try --mae_weight 1 --nll_weight 0, another --seed or a smaller --learning_rate, and check the probe.`,
       );
     }
     if (epoch >= 2 && over(record.saturation, limits.saturation)) {
@@ -73,7 +74,7 @@ export class TrainingWatch {
     if (this.#isDead(record)) {
       this.#tell(
         'dead',
-        `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${epoch} epochs`}; try another --seed or --amp_activation, or a larger --learning_rate.`,
+        `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${counted(epoch, 'epoch')}`}; try another --seed or --amp_activation, or a larger --learning_rate.`,
       );
     }
   }

@@ -145,6 +145,42 @@ describe('infer', () => {
   });
 });
 
+describe('an image that is no better than a constant object', () => {
+  const inferred = {
+    stages: [],
+    patterns: 289,
+    outputDir: 'image',
+    files: ['run.json'],
+    coverage: 0.9,
+    cancelled: false,
+    rFactor: { image: 0.3, constant: 0.3, patterns: 64, probeScale: 1 },
+    stitched: {} as never,
+  };
+  const advice =
+    'warning: The image explains the patterns no better than a constant object does (R-factor 0.300 against 0.300): ';
+
+  it('comes with advice, and with exit code 3 where that is asked for', async () => {
+    vi.mocked(inferWorkflow).mockResolvedValue(inferred);
+    const { code, err } = await cli('infer', 's.npz', '--model_path', 'run', '--quiet');
+    expect(code).toBe(0);
+    expect(err).toContain(advice);
+    expect(err).toContain('"ptychopinn orient s.npz"');
+    expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(3);
+  });
+
+  it('is interrupted all the same, and no better image is spoken of', async () => {
+    vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, cancelled: true });
+    expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(130);
+    vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, rFactor: { ...inferred.rFactor, image: 0.299 } });
+    const better = await cli('infer', 's.npz', '--model_path', 'run', '--strict');
+    expect(better.code).toBe(0);
+    expect(better.err).not.toContain('constant object');
+    // Nobody measured R.
+    vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, rFactor: undefined });
+    expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(0);
+  });
+});
+
 describe('demo and simulate', () => {
   it('demo hands on its few choices', async () => {
     vi.mocked(demoWorkflow).mockResolvedValue({

@@ -39,6 +39,35 @@ describe('ptychopinn config', () => {
     expect(shown.config).not.toHaveProperty('model');
   });
 
+  it('show needs no command for a file', async () => {
+    const run = await put('short.yaml', 'nepochs: 20\n');
+    const { code, out } = await cli('config', 'show', '--config', run);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^As train reads it; demo can read it, too\.\n\nTraining\n/);
+    expect((await cli('config', 'show', '--config', run, 'demo')).out).toMatch(/^As demo reads it\.\n\nDemo\n/);
+    // What a run wrote to its folder, with where everything came from.
+    const solved = await put(
+      'config.json',
+      '{"config": {"test_data_file": "s.npz", "algorithm": "dm"}, "provenance": {}}',
+    );
+    const shown = JSON.parse((await cli('config', 'show', '--config', solved, '--json')).out) as Record<
+      string,
+      unknown
+    >;
+    expect(shown).toMatchObject({ command: 'solve', config: { algorithm: 'dm' }, warnings: [] });
+    expect((await cli('config', 'show', 'solve', '--config', run)).err).toContain('test_data_file is needed');
+    const wrong = await put('wrong.yaml', 'nepocks: 20\n');
+    expect(await cli('config', 'show', '--config', wrong)).toMatchObject({
+      code: 2,
+      err: `ptychopinn: ${wrong}: unknown key nepocks; did you mean nepochs?\n`,
+    });
+    expect(await cli('config', 'show')).toMatchObject({
+      code: 2,
+      err: 'ptychopinn: There is nothing to show; give --config FILE, or a command and its flags.\n',
+    });
+    expect((await cli('config', 'show', '--config', run, 'doctor')).err).toContain('doctor has no configuration');
+  });
+
   it('understands files of all three styles', async () => {
     const torch = await put('torch.json', '{"data_config": {"K": 7, "nphotons": 1e6}, "n_groups": "all"}');
     const shown = await cli('config', 'show', 'train', '--config', torch, '--train_data_file', 's.npz');

@@ -59,12 +59,28 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['trian', '--help'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
     [['help', 'trian'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
     [['nonsense', '--help'], 'ptychopinn: Unknown command \'nonsense\'; "ptychopinn --help" lists the commands.\n'],
+    [['reconstruct'], "ptychopinn: Unknown command 'reconstruct'; did you mean solve or infer?\n"],
+    [['reconstruct', '--help'], "ptychopinn: Unknown command 'reconstruct'; did you mean solve or infer?\n"],
     [['bundle', 'infos', '--help'], "ptychopinn: Unknown command 'infos'; did you mean info?\n"],
     [
       ['config', 'show', 'x', '--help'],
       'ptychopinn: Unknown command \'x\'; "ptychopinn config show --help" lists the commands.\n',
     ],
     [['train', '--n_group', '5'], "ptychopinn: Unknown option '--n_group'; did you mean --n_groups?\n"],
+    [
+      ['train', '--train-data', 's.npz'],
+      "ptychopinn: Unknown option '--train-data'; did you mean --train_data_file?\n",
+    ],
+    [['infer', '--test-dat=s.npz'], "ptychopinn: Unknown option '--test-dat'; did you mean --test_data?\n"],
+    [
+      ['train', '--data', 's.npz'],
+      "ptychopinn: Unknown option '--data'; did you mean --train_data_file, --test_data_file or --data_format?\n",
+    ],
+    [['infer', '--truth', 's.npz'], "ptychopinn: Unknown option '--truth'; it is a flag of evaluate and compare.\n"],
+    [
+      ['bundle', 'info', 'b', '--nonsense'],
+      'ptychopinn: Unknown option \'--nonsense\'; "ptychopinn bundle info --help" lists the flags.\n',
+    ],
     [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number, got "many".\n'],
     [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],
     [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number, got 0 (--nepochs).\n'],
@@ -74,12 +90,17 @@ describe('a wrong command line is one sentence and exit code 2', () => {
       'ptychopinn: architecture: fno is not available in this version; only cnn, cnn_cbam and baseline are.\n',
     ],
     [['train', '--probe_big', 'perhaps'], 'ptychopinn: --probe_big must be true or false, got "perhaps".\n'],
-    [['train'], 'ptychopinn: There is nothing to train on; give the scan as --train_data_file FILE.\n'],
+    [['train'], 'ptychopinn: There is nothing to train on; name the scan: "ptychopinn train FILE".\n'],
     [
       ['train', '--resume', 'nowhere'],
-      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with --train_data_file FILE.\n',
+      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with "ptychopinn train FILE".\n',
     ],
     [['infer', '--model_path', 'run'], 'ptychopinn: test_data_file is needed: Scan to reconstruct.\n'],
+    [
+      ['solve', 'a.npz', '--test_data', 'b.npz'],
+      'ptychopinn: There are two scans, a.npz and --test_data_file b.npz, but one is needed; leave one of them out.\n',
+    ],
+    [['solve', 'a.npz', 'b.npz'], "ptychopinn: Too many arguments for 'solve'. Expected 1 argument but got 2.\n"],
     [['inspect'], "ptychopinn: Missing required argument 'FILE'.\n"],
     [
       ['simulate', '--output_file', 'x.npz', '--step_px', '3', '--n_patterns', '9'],
@@ -93,6 +114,31 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     const { code, err } = await cli('train', '--config', 'absent.yaml');
     expect(code).toBe(1);
     expect(err).toBe('ptychopinn: There is no configuration file absent.yaml.\n');
+  });
+});
+
+describe('the scan needs no flag', () => {
+  it.each([
+    ['train', 'train_data_file', []],
+    ['infer', 'test_data_file', ['--model_path', 'run']],
+    ['solve', 'test_data_file', []],
+    ['evaluate', 'test_data_file', ['--reconstruction', 'r.npz']],
+    ['compare', 'test_data_file', ['--arm', 'r.npz', '--output_dir', 'out']],
+  ] as const)('of %s', async (name, field, others) => {
+    const shown = async (...words: string[]) => {
+      const { code, out, err } = await cli('config', 'show', name, ...words, ...others, '--json');
+      expect([code, err]).toEqual([0, '']);
+      return JSON.parse(out) as { config: Record<string, unknown>; provenance: Record<string, unknown> };
+    };
+    const { config, provenance } = await shown('scan.npz');
+    expect(config[field]).toBe('scan.npz');
+    expect(provenance[field]).toEqual({ value: 'scan.npz', source: 'flag' });
+    // The same scan twice is one scan, and a switch before it is no flag with a value.
+    expect((await shown('scan.npz', `--${field}`, './scan.npz')).config[field]).toBe('scan.npz');
+    const switched = await shown(name === 'train' ? '--overwrite' : '--auto_mask', 'scan.npz');
+    expect(switched.config[field]).toBe('scan.npz');
+    expect(switched.provenance[name === 'train' ? 'overwrite' : 'auto_mask']).toMatchObject({ value: true });
+    expect((await cli(name, '--help')).out).toContain(`Usage: ptychopinn ${name} [options] [SCAN]`);
   });
 });
 

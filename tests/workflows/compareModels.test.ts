@@ -217,6 +217,29 @@ describe('compareModels', () => {
     expect(files.filter((name) => name.includes('frc'))).toEqual([]);
   });
 
+  it('measures against the image that truth names, where that lies', async () => {
+    const arm = await fixture.arm('seen.npz', windowOfTruth(40, 38, 80, 90), { frame_origin_yx_px: at(40, 38) });
+    const config = (name: string, truth: string | null, scan: string) =>
+      fixture.config(name, { test_data_file: fixture.inside(scan), arms: [`ePIE=${arm}`], truth });
+    // The object of a scan without a source is a reference; one that is named is the truth.
+    const own = await compareModels(config('own', null, 'scan.npz'));
+    expect(own.warnings.join('\n')).toMatch(/is a reference, not a known truth/);
+    expect(await read('own', 'comparison.html')).not.toContain('Ground truth');
+    const named = await compareModels(config('named', `${fixture.inside('scan.npz')}:objectGuess`, 'blind.npz'));
+    expect(named.warnings.join('\n')).not.toMatch(/reference|objectGuess/);
+    expect(await read('named', 'comparison.html')).toContain('Ground truth');
+    expect(named.models[0].standard?.complex_error).toBeCloseTo(own.models[0].standard?.complex_error as number, 6);
+    expect(named.region).toEqual(own.region);
+
+    // A part of the truth that says where it lies: only its pixels are compared.
+    const part = await fixture.arm('part.npz', windowOfTruth(52, 49, 60, 70), { frame_origin_yx_px: at(52, 49) });
+    const within = await compareModels(config('within', part, 'scan.npz'));
+    expect(within.region.originYxPx).toEqual([54, 51]);
+    expect(within.models[0].standard?.complex_error).toBeLessThan(1e-3);
+    const far = await fixture.arm('far.npz', windowOfTruth(52, 49, 60, 70), { frame_origin_yx_px: at(900, 49) });
+    await expect(compareModels(config('far', far, 'scan.npz'))).rejects.toThrow(/share no pixels/);
+  });
+
   it('shows a NaN in an image as NaN in its metrics', async () => {
     const image = windowOfTruth(40, 38, 80, 90);
     image.re[3000] = Number.NaN;

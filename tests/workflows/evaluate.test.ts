@@ -1,8 +1,10 @@
 /** `evaluate`, from files to tables: against a truth, without knowing where the image lies, and half against half. */
+
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LegacyRng } from '../../src/core/rng.js';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { cutImage } from '../../src/evaluation/images.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
@@ -146,6 +148,35 @@ describe('One image has one score', () => {
     const error = table.split('\n').find((line) => /^Other,complex_error/.test(line)) ?? '';
     const printed = error.split(',').filter(Boolean).at(-1) as string;
     expect(scored.metrics.standard.complex_error.toFixed(6)).toBe(Number(printed).toFixed(6));
+  });
+
+  it('on the same pixels where no shift is found', async () => {
+    const rng = new LegacyRng(1);
+    const part = () => Float32Array.from({ length: 92 * 90 }, () => rng.uniform() - 0.5);
+    await writeNpz(file('noise.npz'), {
+      reconstructed_object: { re: part(), im: part(), shape: [92, 90] },
+      frame_origin_yx_px: { data: Float64Array.of(12, 14), shape: [2] },
+    });
+    const words = ['--test_data', scan, '--quiet', '--r_factor_patterns', '0'];
+    await cli('evaluate', '--reconstruction', file('noise.npz'), '--output_dir', file('three'), ...words);
+    await cli('compare', '--arm', `Other=${file('noise.npz')}`, '--output_dir', file('four'), ...words);
+    const { frame, metrics } = JSON.parse(await readFile(file('three/metrics.json'), 'utf8'));
+    const { region, models } = JSON.parse(await readFile(file('four/comparison.json'), 'utf8'));
+    expect([frame.height, frame.width]).toEqual([region.height, region.width]);
+    expect(metrics.standard.complex_error).toBeCloseTo(models[0].standard.complex_error, 6);
+  });
+
+  it('as worth nothing, where a constant object explains as much', async () => {
+    await writeNpz(file('noisy.npz'), {
+      reconstructed_object: { re: truth.im, im: truth.re.map((v, i) => (i % 3 ? v : -v)), shape: truth.shape },
+      frame_origin_yx_px: { data: Float64Array.of(0, 0), shape: [2] },
+    });
+    const words = ['evaluate', scan, '--reconstruction', file('noisy.npz'), '--quiet'];
+    const { code, err } = await cli(...words);
+    expect(code).toBe(0);
+    expect(err).toMatch(/no better than a constant object does \(R-factor .* against .*\): check the orientation/);
+    expect((await cli(...words, '--strict')).code).toBe(3);
+    expect((await cli('evaluate', scan, '--reconstruction', file('placed.npz'), '--quiet', '--strict')).code).toBe(0);
   });
 
   it('by the probe that it was made with', async () => {

@@ -73,7 +73,15 @@ describe('solve', () => {
       ...['reconstruction.npz', 'run.json', 'solver_state.npz'],
     ]);
     const run = JSON.parse(await readFile(at('out', 'run.json'), 'utf8'));
-    expect(run).toMatchObject({ r_factor: summary.rFactor, config: { algorithm: 'rpie' }, epochs: 25 });
+    // The scan starts from a constant object, with another probe power than the best one.
+    expect(summary.rFactorConstant).toBeGreaterThan(summary.rFactor);
+    expect(summary.rFactorConstant).toBeLessThan(1.02 * summary.rFactorStart);
+    expect(run).toMatchObject({
+      r_factor: summary.rFactor,
+      r_factor_constant: summary.rFactorConstant,
+      config: { algorithm: 'rpie' },
+      epochs: 25,
+    });
     expect(run.provenance).toEqual({ epochs: { value: 25, source: 'flag' } });
     expect(run.losses).toHaveLength(25);
     expect((await readFile(at('out', 'history.csv'), 'utf8')).split('\n')[0]).toBe('epoch,loss,r_factor');

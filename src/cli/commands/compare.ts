@@ -8,9 +8,9 @@ import { consoleLevelOf, formatCount, formatTable } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
-  ptychopinn compare --pinn_dir pinn --baseline_dir baseline --test_data test.npz --output_dir compared
-  ptychopinn compare --pinn_dir pinn --model PINN_gs2=pinn2 --arm PtyChi=recon.npz --test_data test.npz --output_dir compared
-  ptychopinn compare --forward --model A=run1 --model B=run2 --test_data test.npz --output_dir parity`;
+  ptychopinn compare test.npz --pinn_dir pinn --baseline_dir baseline --output_dir compared
+  ptychopinn compare test.npz --pinn_dir pinn --model PINN_gs2=pinn2 --arm PtyChi=recon.npz --output_dir compared
+  ptychopinn compare test.npz --forward --model A=run1 --model B=run2 --output_dir parity`;
 
 export const command = commandOf({
   definition: comparisonDefinition,

@@ -5,15 +5,16 @@ import { noun } from '../../core/words.js';
 import type { EvaluationReport, HalvesReport } from '../../evaluation/evaluationReport.js';
 import type { Resolution, Resolutions } from '../../evaluation/frc.js';
 import type { METRIC_NAMES } from '../../evaluation/reference.js';
-import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
+import { EXIT_FAILURE } from '../exit.js';
 import { commandOf } from '../run.js';
 import { formatCount, formatTable } from '../terminal.js';
+import { verdictExit, warnOfWorthless } from '../verdict.js';
 
 const EXAMPLE = `
 Examples:
-  ptychopinn evaluate --reconstruction inference_outputs/reconstruction.npz --test_data simulated.npz --output_dir scores
+  ptychopinn evaluate simulated.npz --reconstruction inference_outputs/reconstruction.npz --output_dir scores
   ptychopinn evaluate --reconstruction recon.npz --truth object.npz:objectGuess --no-register
-  ptychopinn evaluate --halves --model_path run --test_data measured.npz
+  ptychopinn evaluate measured.npz --halves --model_path run
 
 What each number means is in docs/evaluation.md.`;
 
@@ -27,15 +28,24 @@ export const command = commandOf({
   work: async ({ config, services }) => {
     const { evaluateHalvesWorkflow, evaluateWorkflow } = await import('../../workflows/evaluate.js');
     if (config.halves) {
-      return { text: halvesText(await evaluateHalvesWorkflow(config, services), config.output_dir), usable: true };
+      return {
+        text: halvesText(await evaluateHalvesWorkflow(config, services), config.output_dir),
+        usable: true,
+        rFactor: undefined,
+      };
     }
     const report = await evaluateWorkflow(config, services);
-    return { text: evaluationText(report, config.output_dir), usable: report.check.usable };
+    warnOfWorthless(report.rFactor, config.test_data_file, services.logger);
+    return {
+      text: evaluationText(report, config.output_dir),
+      usable: report.check.usable,
+      rFactor: report.rFactor,
+    };
   },
   text: ({ text }) => text,
   always: true,
   // Scripts must not go on with numbers of an image that has none.
-  exit: ({ usable }) => (usable ? EXIT_OK : EXIT_FAILURE),
+  exit: ({ usable, rFactor }, config) => (usable ? verdictExit(rFactor, config) : EXIT_FAILURE),
 });
 
 /** The tables of both families, floors beside every number, and what was found before. */

@@ -3,14 +3,15 @@
 import { inferenceDefinition } from '../../config/commands.js';
 import { noun } from '../../core/words.js';
 import type { InferSummary } from '../../workflows/infer.js';
-import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
+import { EXIT_INTERRUPTED } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { consoleLevelOf, formatCount, formatDuration, formatTable } from '../terminal.js';
+import { verdictExit, warnOfWorthless } from '../verdict.js';
 
 const EXAMPLE = `
 Examples:
-  ptychopinn infer --model_path run --test_data scan.npz --output_dir image
-  ptychopinn infer --model_path run --test_data scan.npz --refine lsqml:20     a solver finishes what the network began`;
+  ptychopinn infer scan.npz --model_path run --output_dir image
+  ptychopinn infer scan.npz --model_path run --refine lsqml:20     a solver finishes what the network began`;
 
 export const command = commandOf({
   definition: inferenceDefinition,
@@ -18,9 +19,13 @@ export const command = commandOf({
   help: EXAMPLE,
   level: (given, { debug }) => consoleLevelOf(given, debug),
   interrupted: 'stopping after this step and writing the image so far',
-  work: async ({ config, services }) => (await import('../../workflows/infer.js')).inferWorkflow(config, services),
+  work: async ({ config, services }) => {
+    const summary = await (await import('../../workflows/infer.js')).inferWorkflow(config, services);
+    warnOfWorthless(summary.rFactor, config.test_data_file, services.logger);
+    return summary;
+  },
   text: summaryText,
-  exit: ({ cancelled }) => (cancelled ? EXIT_INTERRUPTED : EXIT_OK),
+  exit: ({ cancelled, rFactor }, config) => (cancelled ? EXIT_INTERRUPTED : verdictExit(rFactor, config)),
 });
 
 function summaryText(summary: InferSummary): string {

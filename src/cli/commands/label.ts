@@ -7,11 +7,11 @@ import { formatCount } from '../terminal.js';
 
 const EXAMPLE = `
 Example: let a network learn from what it (or an iterative code) reconstructed.
-  ptychopinn infer --model_path run --test_data_file scan.npz --output_dir image
+  ptychopinn infer scan.npz --model_path run --output_dir image
   ptychopinn label scan.npz --reconstruction image/reconstruction.npz --output_file labelled.npz
-  ptychopinn train --model_type supervised --train_data_file labelled.npz --output_dir supervised
+  ptychopinn train labelled.npz --model_type supervised --output_dir supervised
 
-Patterns whose patch is not wholly covered by the reconstruction are left out.`;
+Pixels of a label that the reconstruction does not cover are NaN and count in no loss; a pattern without any is left out.`;
 
 export const command = commandOf({
   definition: labelDefinition,

@@ -3,9 +3,10 @@
 import { solveDefinition } from '../../config/commands.js';
 import { noun } from '../../core/words.js';
 import type { SolveSummary } from '../../workflows/solve.js';
-import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
+import { EXIT_INTERRUPTED } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { formatCount, formatDuration } from '../terminal.js';
+import { verdictExit, warnOfWorthless } from '../verdict.js';
 
 const GUIDE = `
 Which algorithm:
@@ -18,11 +19,11 @@ Which algorithm:
   Uncertain positions: --position_start 5. A noisy object: --tv_weight 0.001.
 
 Examples:
-  ptychopinn solve --test_data scan.npz --algorithm rpie --epochs 60 --output_dir solved
-  ptychopinn solve --test_data scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    from the image of a network
-  ptychopinn solve --test_data scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
-  ptychopinn solve --resume solved --epochs 100                                             continues, here to 100 epochs
-  ptychopinn train --train_data_file scan.npz --probe solved/reconstruction.npz:reconstructed_probe
+  ptychopinn solve scan.npz --algorithm rpie --epochs 60 --output_dir solved
+  ptychopinn solve scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    from the image of a network
+  ptychopinn solve scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
+  ptychopinn solve --resume solved --epochs 100                                 continues, here to 100 epochs
+  ptychopinn train scan.npz --probe solved/reconstruction.npz:reconstructed_probe
 
 Ctrl-C stops after the batch and writes the image so far; --resume continues from there. More in docs/solvers.md.`;
 
@@ -31,10 +32,16 @@ export const command = commandOf({
   others: 'run',
   help: GUIDE,
   interrupted: 'stopping after this batch and writing the image of the last epoch',
-  work: async ({ config, services }) => (await import('../../workflows/solve.js')).solveWorkflow(config, services),
+  work: async ({ config, services }) => {
+    const summary = await (await import('../../workflows/solve.js')).solveWorkflow(config, services);
+    warnOfWorthless(againstConstant(summary), config.test_data_file, services.logger);
+    return summary;
+  },
   text: summaryText,
-  exit: ({ cancelled }) => (cancelled ? EXIT_INTERRUPTED : EXIT_OK),
+  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(againstConstant(summary), config)),
 });
+
+const againstConstant = ({ rFactor, rFactorConstant }: SolveSummary) => ({ image: rFactor, constant: rFactorConstant });
 
 function summaryText(summary: SolveSummary): string {
   const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;
@@ -44,7 +51,7 @@ function summaryText(summary: SolveSummary): string {
     done === 0
       ? `${algorithm}: the results of all ${formatCount(epochs)} ${noun(epochs, 'epoch')} were written from the last state.`
       : `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(done)} ${noun(done, 'epoch')}${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
-    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
+    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}, a constant object ${summary.rFactorConstant.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
   ];
   if (shift_px > 0) lines.push(`Positions were moved by ${shift_px.toPrecision(3)} px (root mean square).`);
   if (cancelled) lines.push(`"ptychopinn solve --resume ${summary.outputDir}" goes on after epoch ${epochs}.`);

@@ -11,7 +11,7 @@ import { formatCount, formatDuration } from '../terminal.js';
 
 const EXAMPLE = `
 Examples:
-  ptychopinn train --train_data_file scan.npz --output_dir run --nepochs 40
+  ptychopinn train scan.npz --output_dir run --nepochs 40
   ptychopinn train --resume run`;
 
 export const command = commandOf({
@@ -32,11 +32,11 @@ function requireScan({ train_data_file, resume }: TrainingRequest): void {
   if (resume !== null) {
     throw new PtychoError(
       'USAGE',
-      `There is nothing to resume in ${resume}: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with --train_data_file FILE.`,
+      `There is nothing to resume in ${resume}: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with "ptychopinn train FILE".`,
       { flag: 'resume', path: resume },
     );
   }
-  throw new PtychoError('USAGE', 'There is nothing to train on; give the scan as --train_data_file FILE.', {
+  throw new PtychoError('USAGE', 'There is nothing to train on; name the scan: "ptychopinn train FILE".', {
     flag: 'train_data_file',
   });
 }

@@ -17,6 +17,7 @@ import {
   positiveInteger,
   required,
   seedNumber,
+  text,
   textList,
   wholeNumber,
 } from '../field.js';
@@ -51,6 +52,10 @@ const armFields = {
     'One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi.',
   ),
   test_data_file: required(path, 'Scan on which all are compared.', { aliases: ['test_data'] }),
+  truth: maybe(
+    text,
+    'The true image: FILE or FILE:key, of the kinds that evaluate takes; null: the objectGuess of the test data.',
+  ),
   output_dir: required(path, 'Folder for the comparison; created if missing.'),
   ...overwriteFields,
   forward: offByDefault('Instead of images, compare what two bundles predict for the same patterns, patch by patch.'),

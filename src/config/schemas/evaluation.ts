@@ -23,7 +23,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema, type WithData } from './data.js';
 import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
-import { neighbourCount, overwriteFields, referenceFields, sourceFields } from './shared.js';
+import { neighbourCount, overwriteFields, referenceFields, sourceFields, strictFields } from './shared.js';
 
 const imageFields = {
   reconstruction: maybe(
@@ -61,6 +61,7 @@ const methodFields = {
     'Measure the amplitude R-factor on up to this many patterns of the test data; 0: do not measure it.',
     { unit: 'patterns' },
   ),
+  ...strictFields,
 };
 
 const halfFields = {

@@ -33,6 +33,7 @@ import {
   samplingFields,
   sequentialSampling,
   sourceFields,
+  strictFields,
 } from './shared.js';
 import { refinement } from './solver.js';
 
@@ -129,7 +130,13 @@ const imageFields = {
 
 /** A reconstruction with a trained bundle; the model comes from the bundle. */
 export const inferenceConfigSchema = z
-  .strictObject({ model: modelClaimSchema.optional(), ...pathFields, ...imageFields, ...networkBlocks })
+  .strictObject({
+    model: modelClaimSchema.optional(),
+    ...pathFields,
+    ...imageFields,
+    ...strictFields,
+    ...networkBlocks,
+  })
   .superRefine(checkEngine);
 
 /** The same where a program brings model and scan along. */
@@ -142,7 +149,7 @@ export type InferenceConfig = Omit<WithBlocks<typeof inferenceConfigSchema>, 'mo
   readonly model?: ModelClaim;
 };
 /** See {@link imageConfigSchema}; every {@link InferenceConfig} is one. */
-export type ImageConfig = Omit<InferenceConfig, keyof typeof pathFields>;
+export type ImageConfig = Omit<InferenceConfig, keyof typeof pathFields | keyof typeof strictFields>;
 
 /** Two fields for the groups of one prediction: both may be there only when they agree. */
 export function checkBatchSizes({ given }: Collection): void {

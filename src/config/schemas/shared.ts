@@ -26,6 +26,15 @@ export const overwriteFields = {
   ),
 };
 
+/** The one rule for an image that is worth nothing. */
+export const strictFields = {
+  strict: field(
+    flag,
+    false,
+    'Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured).',
+  ),
+};
+
 /** A number of groups; the word `all` stands for one for each pattern. */
 export const groupCount = optional(orWord(positiveInteger, 'all'));
 

@@ -29,7 +29,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
 import { type DeviceConfig, deviceConfigSchema, type WithBlocks } from './execution.js';
-import { overwriteFields, phaseRangeFields, sourceFields } from './shared.js';
+import { overwriteFields, phaseRangeFields, sourceFields, strictFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const;
@@ -243,6 +243,7 @@ const outputFields = {
   }),
   ...phaseRangeFields,
   product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
+  ...strictFields,
 };
 
 /** The fields under the titles of the help. */

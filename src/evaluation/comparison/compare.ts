@@ -11,7 +11,8 @@ import type { ComplexImage } from '../../core/tensor.js';
 import { isSimulation } from '../../data/labels.js';
 import { openRequestedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
-import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
+import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
+import { placeOnScan, readStoredImage } from '../../reconstruction/storedImage.js';
 import { type ComparedImage, checkImage, readFinished } from './compared.js';
 import {
   type Comparison,
@@ -53,9 +54,9 @@ export async function compareImages(
       const { bundle } = await openForScan(model, raw, config);
       gridsizes.push(bundle.config.model.gridsize);
     }
-    const truth = raw.objectGuess;
+    const { image: truth, inTruth, notes, known: truthKnown } = await truthOf(config, raw);
     const subset = new Subset(raw, config, gridsizes, logger);
-    const box = await boxOf(raw, config, truth, logger);
+    const box = within(await boxOf(raw, config, truth, logger), inTruth);
     const arms: ComparedImage[] = [];
     for (const arm of finished) {
       const image = await readFinished(arm, { truthShape: truth?.shape, box, scan: raw });
@@ -82,12 +83,12 @@ export async function compareImages(
     await step(services, 'measuring', measured.length, placed.length + 1);
     const floors = reference ? await floorsOf(raw, reference, region, config) : [];
     await step(services, 'measuring', measured.length + 1, placed.length + 1);
-    const warnings = [...doubtsOfTruth(raw), ...measured.flatMap((one) => one.warnings), ...metricNotes(measured)];
+    const warnings = [...notes, ...measured.flatMap((one) => one.warnings), ...metricNotes(measured)];
     for (const warning of warnings) logger.warn(warning);
     const sampleIndices = await subset.sampleIndices();
     const { source, geometry, metadata } = raw;
     return {
-      ...{ config, models: measured, floors, truth, reference, region, sampleIndices, warnings },
+      ...{ config, models: measured, floors, truth, truthKnown, reference, region, sampleIndices, warnings },
       raw: { source, geometry, metadata },
       provenance: services.provenance,
     };
@@ -96,17 +97,60 @@ export async function compareImages(
   }
 }
 
-/** What must be known of what images are measured against. */
-function doubtsOfTruth({ objectGuess, source, metadata }: RawData): string[] {
-  if (!objectGuess) {
-    return [
-      `${source} holds no objectGuess, so there is nothing to measure against: pictures only, and every metric is NaN.`,
-    ];
+/** What images are measured against, in pixels of the scan's object. */
+interface Truth {
+  readonly image?: ComplexImage;
+  /** The pixels that it has, where they do not begin at the first one of the object. */
+  readonly inTruth?: Frame;
+  /** True: of a simulation, or named as the truth. Otherwise it is what somebody made of a measurement. */
+  readonly known: boolean;
+  /** What must be known of it, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The image of `truth`, laid where its file says it lies on the scan, or the object of the scan.
+ * @throws PtychoError those of reading images; DATASET_SHAPE for one that lies before the first pixel of the object
+ */
+async function truthOf(config: ComparisonConfig, raw: RawData): Promise<Truth> {
+  if (config.truth !== null) {
+    const { image, originYxPx = [0, 0], notes } = placeOnScan(await readStoredImage(config.truth, 'the truth'), raw);
+    const [height, width] = image.shape;
+    const lies: Frame = { originYxPx, height, width };
+    const canvas: Frame = { originYxPx: [0, 0], height: originYxPx[0] + height, width: originYxPx[1] + width };
+    const inTruth = intersectFrames(lies, canvas);
+    if (!inTruth) {
+      throw new PtychoError('DATASET_SHAPE', `${config.truth} lies outside of the scan ${raw.source}.`, {
+        path: config.truth,
+        found: originYxPx,
+      });
+    }
+    return { image: moveToFrame(image, lies, canvas), inTruth, known: true, notes };
   }
-  if (isSimulation(metadata)) return [];
-  return [
-    `The objectGuess of ${source} is a reference, not a known truth: it was reconstructed from a measurement. The numbers say how well images agree with it; they give no resolution.`,
-  ];
+  const { objectGuess: image, source, metadata } = raw;
+  if (!image) {
+    return {
+      known: false,
+      notes: [
+        `${source} holds no objectGuess, so there is nothing to measure against (--truth FILE names an image): pictures only, and every metric is NaN.`,
+      ],
+    };
+  }
+  if (isSimulation(metadata)) return { image, known: true, notes: [] };
+  return {
+    image,
+    known: false,
+    notes: [
+      `The objectGuess of ${source} is a reference, not a known truth: it was reconstructed from a measurement. The numbers say how well images agree with it; they give no resolution.`,
+    ],
+  };
+}
+
+/** The part of the compared rectangle that a truth has. @throws PtychoError DATASET_SHAPE where it has none */
+function within(box: Frame, inTruth: Frame | undefined): Frame {
+  const shared = inTruth ? intersectFrames(box, inTruth) : box;
+  if (shared) return shared;
+  throw new PtychoError('DATASET_SHAPE', 'The truth and the scan share no pixels.', { box, truth: inTruth });
 }
 
 /** Tells how far it is, and lets signals be heard: metrics of a large image take seconds. @throws PtychoError CANCELLED */

@@ -50,7 +50,7 @@ export async function writeComparison(comparison: Comparison): Promise<string[]>
   }
   if (config.save_npz) files.push(...(await writeRaw(folder, models, truth, sampleIndices)));
   if (config.save_npz_aligned) files.push(...(await writeAligned(folder, models, comparison.reference, region)));
-  const shown = shownImages(models, comparison.reference, truthName(comparison.raw));
+  const shown = shownImages(models, comparison.reference, truthName(comparison));
   await write('comparison_plot.png', encodePng(comparisonPlot(shown, config, raw.geometry.objectPixel_m?.x)));
   await write('comparison.html', comparisonPage(comparison, shown));
   await write('comparison.json', json(record(comparison)));

@@ -242,8 +242,10 @@ export interface Comparison {
   readonly models: readonly Measured[];
   /** Empty without a truth. */
   readonly floors: readonly Floor[];
-  /** The object of the scan, whole. */
+  /** The object of the scan, or what `truth` named, whole. */
   readonly truth: ComplexImage | undefined;
+  /** It is no reconstruction of a measurement. */
+  readonly truthKnown: boolean;
   /** The same on the region. */
   readonly reference: ComplexImage | undefined;
   readonly region: Frame;

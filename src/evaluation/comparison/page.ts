@@ -5,8 +5,7 @@ import { meanOf } from '../../core/numbers.js';
 import type { Provenance } from '../../core/services.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { createdBy } from '../../core/version.js';
-import { isSimulation } from '../../data/labels.js';
-import type { RawData } from '../../data/rawData.js';
+import { counted } from '../../core/words.js';
 import { VIRIDIS } from '../../report/colormaps.js';
 import { renderCorrelationCurves } from '../../report/correlation.js';
 import { displayPhase } from '../../report/displayPhase.js';
@@ -44,7 +43,7 @@ export function comparisonPage(comparison: Comparison, shown: Shown): string {
   const errors = errorPictures(shown);
   const content: PageContent = {
     title: `Comparison of ${models.map(({ name }) => name).join(', ')}`,
-    summary: `${sampleIndices.length} patterns of ${raw.source}, compared on ${region.height} × ${region.width} pixels from row ${region.originYxPx[0]}, column ${region.originYxPx[1]} of the object.`,
+    summary: `${counted(sampleIndices.length, 'pattern')} of ${raw.source}, compared on ${region.height} × ${region.width} pixels from row ${region.originYxPx[0]}, column ${region.originYxPx[1]} of the object.`,
     warnings,
     rows: [
       row(
@@ -70,7 +69,7 @@ export function comparisonPage(comparison: Comparison, shown: Shown): string {
     ],
     tables: [...(shown.truth ? [standardTable(comparison), referenceTable(comparison)] : []), imageTable(models)],
     curves: curves(models),
-    curvesTitle: `Fourier ring correlation with the ${isSimulation(raw.metadata) ? 'truth' : 'reference'}`,
+    curvesTitle: `Fourier ring correlation with the ${comparison.truthKnown ? 'truth' : 'reference'}`,
     facts: [
       { name: 'scan', value: raw.source },
       {
@@ -104,9 +103,8 @@ function referenceTable({ models, floors }: Comparison): PageTable {
   };
 }
 
-function standardTable({ models, floors, raw }: Comparison): PageTable {
+function standardTable({ models, floors, truthKnown: known }: Comparison): PageTable {
   // Against an image that somebody made, a curve says how far the two agree, and not what was resolved.
-  const known = isSimulation(raw.metadata);
   const word = known ? 'resolution' : 'agreement';
   const all = [...models, ...floors];
   const cells = (of: (one: (typeof all)[number]) => string) => all.map(of);
@@ -183,8 +181,8 @@ export interface Shown {
 }
 
 /** Names of the last column: the object of a simulation is true, that of a measurement is what somebody made of it. */
-export const truthName = ({ metadata }: Pick<RawData, 'metadata'>): string =>
-  isSimulation(metadata) ? 'Ground truth' : 'Reference';
+export const truthName = ({ truthKnown }: Pick<Comparison, 'truthKnown'>): string =>
+  truthKnown ? 'Ground truth' : 'Reference';
 
 type Colours = Pick<
   ComparisonConfig,

@@ -130,3 +130,15 @@ function reasonOf(code: string | undefined, cause: unknown): string {
 }
 
 const named = (path: string, what: string | undefined): string => (what === undefined ? path : `the ${what} ${path}`);
+
+/** Works with something that was opened, and closes it afterwards, whatever became of the work. */
+export async function closing<R extends { close(): unknown } | { dispose(): unknown }, T>(
+  opened: R,
+  work: (opened: R) => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work(opened);
+  } finally {
+    await ('close' in opened ? opened.close() : opened.dispose());
+  }
+}

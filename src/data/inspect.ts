@@ -9,6 +9,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { ScanFormat } from '../config/schemas/data.js';
 import { isPtychoError, messageOf } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { extentOf, meanOf } from '../core/numbers.js';
 import type { Shape } from '../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../formats/hdf5/file.js';
@@ -108,16 +109,13 @@ export async function inspectScan(path: string, options: InspectOptions = {}): P
   try {
     arrays = await listArrays(path);
     for (const { problem } of arrays) if (problem !== undefined) problems.push(problem);
-    const raw = await openDataset(path, { ...opening, reportOnly: true });
-    try {
+    await closing(await openDataset(path, { ...opening, reportOnly: true }), async (raw) => {
       const seen = await look(raw);
       scan = seen.summary;
       problems.push(...seen.problems);
       notes.push(...seen.notes);
       await onScan?.(seen.scan, scan);
-    } finally {
-      await raw.close();
-    }
+    });
   } catch (error) {
     // Nothing to describe: it is not there, or its container cannot be read.
     if (!isPtychoError(error) || arrays.length === 0) throw error;

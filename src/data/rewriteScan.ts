@@ -7,6 +7,7 @@ import path from 'node:path';
 import { type DataConfig, dataConfigSchema } from '../config/schemas/data.js';
 import type { ConvertConfig, SplitConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import type { Logger } from '../core/log.js';
 import { extentOf } from '../core/numbers.js';
 import type { Services } from '../core/services.js';
@@ -40,30 +41,30 @@ export async function convertScan(
 ): Promise<ConversionSummary> {
   // A wrong declaration in the file can be corrected here, and only here.
   // Values are copied as stored, of which nothing is kept from the first pass.
-  const raw = await openScan(
-    input,
-    { ...openOptions(config, services), redeclare: true },
-    { keepBytes: 0, signal: services.signal },
+  return closing(
+    await openScan(
+      input,
+      { ...openOptions(config, services), redeclare: true },
+      { keepBytes: 0, signal: services.signal },
+    ),
+    async (raw) => {
+      await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
+      const extra = await extraArrays(raw, config.data, services.logger);
+      await writeScan(config.output_file, raw, {
+        extra: extra?.of(raw.sampleIndices),
+        compress: config.compress,
+        signal: services.signal,
+        onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
+        transformation: {
+          tool: `${createdBy.package} convert`,
+          operation: 'convert',
+          parameters: { format: raw.format, version: createdBy.version, ...changedOptions(config) },
+        },
+      });
+      const { source, format, count, N, domain, domainReason } = raw;
+      return { path: config.output_file, source, format, count, N, domain, domainReason };
+    },
   );
-  try {
-    await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
-    const extra = await extraArrays(raw, config.data, services.logger);
-    await writeScan(config.output_file, raw, {
-      extra: extra?.of(raw.sampleIndices),
-      compress: config.compress,
-      signal: services.signal,
-      onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
-      transformation: {
-        tool: `${createdBy.package} convert`,
-        operation: 'convert',
-        parameters: { format: raw.format, version: createdBy.version, ...changedOptions(config) },
-      },
-    });
-    const { source, format, count, N, domain, domainReason } = raw;
-    return { path: config.output_file, source, format, count, N, domain, domainReason };
-  } finally {
-    await raw.close();
-  }
 }
 
 /**
@@ -180,8 +181,7 @@ export function splitFiles(input: string, { output_dir }: Pick<SplitConfig, 'out
  */
 export async function splitScan(input: string, config: SplitConfig, services: Services = {}): Promise<SplitSummary> {
   const files = splitFiles(input, config);
-  const raw = await openTool(input, config, services);
-  try {
+  return closing(await openTool(input, config, services), async (raw) => {
     const { axis, fraction, gap_px } = config;
     const rows = splitRows(axis === 'x' ? raw.xcoords : raw.ycoords, config);
     const extra = await extraArrays(raw, config.data, services.logger);
@@ -219,9 +219,7 @@ export async function splitScan(input: string, config: SplitConfig, services: Se
       leftOut: raw.count - total,
       overlap: overlapOf(raw, rows, axis),
     };
-  } finally {
-    await raw.close();
-  }
+  });
 }
 
 function overlapOf(raw: RawData, { train, test, threshold_px }: SplitRows, axis: 'x' | 'y'): SplitOverlap {

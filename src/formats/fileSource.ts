@@ -1,6 +1,6 @@
 /** Files of this machine as sources of bytes. */
 import type { FileHandle } from 'node:fs/promises';
-import { openInput } from '../core/inputFile.js';
+import { closing, openInput } from '../core/inputFile.js';
 import type { ByteSource } from './byteSource.js';
 
 /** One call is limited to 2 GiB by the operating system's interface. */
@@ -22,12 +22,7 @@ export async function openFileSource(path: string): Promise<ByteSource> {
 
 /** Hands an opened file to `work` and closes it afterwards. @throws PtychoError as `openInput`, and what `work` throws */
 export async function withFileSource<T>(path: string, work: (source: ByteSource) => Promise<T>): Promise<T> {
-  const source = await openFileSource(path);
-  try {
-    return await work(source);
-  } finally {
-    await source.close();
-  }
+  return closing(await openFileSource(path), work);
 }
 
 class FileSource implements ByteSource {

@@ -15,7 +15,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { sha256 } from '../core/hash.js';
-import { openInput, specialKind } from '../core/inputFile.js';
+import { closing, openInput, specialKind } from '../core/inputFile.js';
 import { systemWords } from '../core/systemErrors.js';
 
 /**
@@ -49,15 +49,12 @@ export async function usingFile(path: string, flags: string, work: (file: FileHa
  * @throws PtychoError those of `openInput`; OUTPUT_UNWRITABLE
  */
 export async function copyToPlace(from: string, to: string): Promise<void> {
-  const source = await openInput(from);
-  try {
+  await closing(await openInput(from), async (source) => {
     await replaceFile(to, async (file) => {
       for await (const chunk of source.createReadStream({ autoClose: false }))
         await file.writeFile(chunk as Uint8Array);
     });
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 /** A file in the making, for writers that want a path instead of a handle. */

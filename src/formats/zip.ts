@@ -8,6 +8,7 @@
 import { Readable } from 'node:stream';
 import yazl from 'yazl';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { replaceFile } from './replaceFile.js';
 import { ZipArchive } from './zipArchive.js';
 
@@ -41,8 +42,7 @@ export interface StreamedZipEntry {
  * out from the directory, before memory is used).
  */
 export async function readZip(path: string, options: ReadZipOptions): Promise<Map<string, Buffer>> {
-  const zip = await ZipArchive.open(path);
-  try {
+  return closing(await ZipArchive.open(path), async (zip) => {
     const wanted = [...zip.members.values()].filter((member) => options.allow?.(member.name) ?? true);
     const total = wanted.reduce((sum, member) => sum + member.size, 0);
     if (total > options.maxTotalBytes) {
@@ -55,9 +55,7 @@ export async function readZip(path: string, options: ReadZipOptions): Promise<Ma
     const files = new Map<string, Buffer>();
     for (const member of wanted) files.set(member.name, await zip.read(member.name, options.maxMemberBytes));
     return files;
-  } finally {
-    await zip.close();
-  }
+  });
 }
 
 /**

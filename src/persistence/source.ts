@@ -9,7 +9,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { openInput, readInput } from '../core/inputFile.js';
+import { closing, openInput, readInput } from '../core/inputFile.js';
 import { readZip } from '../formats/zip.js';
 import { ZipArchive } from '../formats/zipArchive.js';
 import { MEMBER_LIMITS, MEMBERS } from './manifest.js';
@@ -99,17 +99,14 @@ async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
 
 /** Its size, after its first bytes were found to be those of a zip. */
 async function sizeOfArchive(path: string): Promise<number> {
-  const handle = await openInput(path);
-  try {
+  return closing(await openInput(path), async (handle) => {
     const head = Buffer.alloc(8);
     const { bytesRead } = await handle.read(head, 0, head.length, 0);
     const foreign =
       bytesRead === 0 ? 'is empty; copy or write it again.' : describeForeignFile(head.subarray(0, bytesRead));
     if (foreign !== undefined) throw invalid(path, `${path} ${foreign}`);
     return (await handle.stat()).size;
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 /** Files of other names are not looked at; a member must be a plain file, so that nothing outside is read and nothing blocks. */

@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { openInput } from '../core/inputFile.js';
+import { closing, openInput } from '../core/inputFile.js';
 import { makeScratchFolder } from '../formats/scratchFile.js';
 import { zipChunks } from '../formats/zip.js';
 import { bundleEntries, openMembers } from './bundle.js';
@@ -115,8 +115,7 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 
 /** Where a file begins to differ from these bytes; undefined: nowhere. */
 async function firstDifferenceInFile(path: string, expected: AsyncIterable<Uint8Array>): Promise<number | undefined> {
-  const file = await openInput(path);
-  try {
+  return closing(await openInput(path), async (file) => {
     let at = 0;
     for await (const chunk of expected) {
       const found = Buffer.alloc(chunk.length);
@@ -131,7 +130,5 @@ async function firstDifferenceInFile(path: string, expected: AsyncIterable<Uint8
       at += chunk.length;
     }
     return (await file.stat()).size === at ? undefined : at;
-  } finally {
-    await file.close();
-  }
+  });
 }

@@ -4,6 +4,7 @@ import { backendNames, selectBackend } from '../backends/select.js';
 import { engineDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
+import { closing } from '../core/inputFile.js';
 import type { Logger } from '../core/log.js';
 import { surveyScan } from '../data/findings/survey.js';
 import { openRequestedScan, type ScanRequest } from '../data/preparedScan.js';
@@ -46,10 +47,5 @@ export async function withScan<T>(
   work: (raw: RawData) => Promise<T>,
 ): Promise<T> {
   if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger }));
-  const raw = await openRequestedScan(input, request, logger);
-  try {
-    return await work(raw);
-  } finally {
-    await raw.close();
-  }
+  return closing(await openRequestedScan(input, request, logger), work);
 }

@@ -8,6 +8,7 @@ import { imageDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { surveyScan } from '../data/findings/survey.js';
@@ -140,13 +141,10 @@ export async function reconstructWith<R extends Refinement>(
   refineImage?: ImageRefiner<R>,
 ): Promise<ReconstructedScan<R>> {
   const config = configOf(options);
-  const opened = await openFor(data, config, options);
-  try {
+  return closing(await openFor(data, config, options), async (opened) => {
     const scan = await prepare(model, opened.scan, config, options);
     return await reconstructPrepared(model, scan, { ...config, placement: options.placement }, options, refineImage);
-  } finally {
-    await opened.close();
-  }
+  });
 }
 
 /**

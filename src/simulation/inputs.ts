@@ -2,7 +2,7 @@
 
 import type { SimulationConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
-import { readInput } from '../core/inputFile.js';
+import { closing, readInput } from '../core/inputFile.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Shape, type Tensor } from '../core/tensor.js';
 import { sentenceOf } from '../data/findings/finding.js';
 import { readArrayFile } from '../data/opening/arrayFile.js';
@@ -95,13 +95,10 @@ async function readPicture(spec: string): Promise<Tensor<Float64Array>> {
   const { file } = splitFileSpec(spec);
   if (await hasMagic(file, '\x89PNG')) return pngBrightness(await readInput(file, { maxBytes: MAX_PNG_BYTES }), file);
   if (/\.tiff?$/i.test(file)) {
-    const tiff = await TiffFile.open(file, 1);
-    try {
+    return closing(await TiffFile.open(file, 1), async (tiff) => {
       const { data, shape } = await tiff.read(0);
       return finite({ data: Float64Array.from(data), shape }, { path: file });
-    } finally {
-      await tiff.close();
-    }
+    });
   }
   const { array, origin } = await readArrayFile(spec, IMAGE_KEYS, 'the picture');
   const { data, shape } = expectReal(array, origin);

@@ -5,6 +5,7 @@ import { selectBackend } from '../backends/select.js';
 import { imageConfigSchema } from '../config/schemas/inference.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
@@ -82,13 +83,10 @@ async function fromBundle(
   const { data, seed } = config;
   const request = { ...imageConfigSchema.parse({ data, seed }), sequential_sampling: false, uncertainty: false };
   const scan = await groupForModel(raw, bundle, request, logger, { once: true });
-  const backend = await selectBackend(config, logger);
-  try {
+  return closing(await selectBackend(config, logger), async (backend) => {
     const { stitched } = await reconstructPrepared(model.on(backend), scan, request, { signal, onProgress });
     return startAt(stitched, probeInCounts(bundle, raw));
-  } finally {
-    await backend.dispose();
-  }
+  });
 }
 
 /** A solver's start at a stitched image; where that is dim, it means nothing. */

@@ -11,6 +11,7 @@ import { resolveConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import type { StudyConfig } from '../config/schemas/study.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { openScan } from '../data/findings/survey.js';
 import { usingNpz, writeNpz } from '../formats/npz.js';
@@ -119,8 +120,7 @@ const solverArm: ArmSource = {
 
 async function solveTo(job: ArmJob, options: SolverOptions, services: Services): Promise<Record<string, unknown>> {
   const { logger, signal, onProgress } = services;
-  const raw = await openScan(job.scanFile, { logger });
-  try {
+  return closing(await openScan(job.scanFile, { logger }), async (raw) => {
     const solved = await runSolver(raw, options, { logger, signal, onProgress });
     if (solved.cancelled)
       throw new PtychoError(
@@ -135,9 +135,7 @@ async function solveTo(job: ArmJob, options: SolverOptions, services: Services):
     };
     await writeNpz(job.outputFile, reconstructionArrays(asWritten(solved), solvedFacts(solved, facts)));
     return { options, ...provenance(solved), patterns: raw.count };
-  } finally {
-    await raw.close();
-  }
+  });
 }
 
 const provenance = ({ epoch, loss, rFactor, history, seconds, engine }: SolverResult) => ({

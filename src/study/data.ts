@@ -5,6 +5,7 @@ import { simulationDefinition } from '../config/commands.js';
 import { resolveConfig } from '../config/resolve.js';
 import { convertConfigSchema, splitConfigSchema } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { openScan } from '../data/findings/survey.js';
@@ -185,10 +186,5 @@ export function overlapStep(study: Study, dose: number, view: string, gridsize: 
 }
 
 async function withScan<T>(file: string, services: Services, use: (raw: RawData) => Promise<T>): Promise<T> {
-  const raw = await openScan(file, { logger: services.logger });
-  try {
-    return await use(raw);
-  } finally {
-    await raw.close();
-  }
+  return closing(await openScan(file, { logger: services.logger }), use);
 }

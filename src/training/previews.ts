@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { spreadIndices } from '../core/numbers.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PreparedScan } from '../data/preparedScan.js';
@@ -74,13 +75,10 @@ export class Previews {
     const every = config.execution.recon_log_every_n_epochs;
     const draws = every !== null && epoch % every === 0;
     if (!draws && !this.#stats) return;
-    const predictor = new Predictor(network, await weights(), backend, config.batch_size);
-    try {
+    await closing(new Predictor(network, await weights(), backend, config.batch_size), async (predictor) => {
       if (this.#stats) await this.#measure(epoch, predictor, this.#stats);
       if (draws) await this.#draw(epoch, predictor);
-    } finally {
-      await predictor.dispose();
-    }
+    });
   }
 
   async #measure(epoch: number, predictor: Predictor, stats: PatchStatsLog): Promise<void> {

@@ -7,6 +7,7 @@ import type { Backend, BackendInfo } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
@@ -102,13 +103,10 @@ export async function trainToFolder(
     // Leave to overwrite is given once, not to those who begin from this file.
     const { overwrite: _, ...begun } = config;
     await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
-    const backend = await selectBackend(config, logger);
-    try {
+    return closing(await selectBackend(config, logger), async (backend) => {
       logger.info(describeEngine(backend.info));
       return await new RunFolder(prepared, start, backend, services).train();
-    } finally {
-      await backend.dispose();
-    }
+    });
   });
 }
 

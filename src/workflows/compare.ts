@@ -10,14 +10,16 @@
  */
 import path from 'node:path';
 import type { ComparisonConfig } from '../config/schemas/comparison.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { compareImages } from '../evaluation/comparison/compare.js';
-import { compareOn, type ForwardParity, withSubset } from '../evaluation/comparison/compareForward.js';
+import { compareOn, type ForwardParity } from '../evaluation/comparison/compareForward.js';
 import { COMPARISON_RESULTS, writeComparison } from '../evaluation/comparison/files.js';
 import { forwardPicture } from '../evaluation/comparison/forwardStatistics.js';
 import type { Comparison } from '../evaluation/comparison/measure.js';
 import { namedModels } from '../evaluation/comparison/names.js';
+import { openSubset } from '../evaluation/comparison/subset.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
 import { encodePng } from '../report/png.js';
@@ -50,8 +52,8 @@ export interface ForwardSummary extends ForwardParity {
 export async function forwardWorkflow(config: ComparisonConfig, services: Services = {}): Promise<ForwardSummary> {
   const files = ['forward_parity.json', 'forward_parity.png'] as const;
   const claim = { command: 'compare', overwrite: config.overwrite, results: files };
-  return withOutputFolder(config.output_dir, claim, services, (folder) =>
-    withSubset(config, services, async (raw) => {
+  return withOutputFolder(config.output_dir, claim, services, async (folder) =>
+    closing(await openSubset(config, services.logger), async (raw) => {
       const parity = await compareOn(raw, config, { ...services, signal: folder.signal }, () => folder.make());
       const { names, statistics, patterns, shown, maps } = parity;
       const record = {

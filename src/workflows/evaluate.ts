@@ -10,6 +10,7 @@ import { completeConfig } from '../config/resolve.js';
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { openTool } from '../data/preparedScan.js';
 import { evaluateImage, pixelOf } from '../evaluation/evaluate.js';
@@ -57,22 +58,16 @@ export async function evaluateHalvesWorkflow(config: EvaluationConfig, services:
   const path = required(config.model_path, 'model_path');
   const { logger, signal, onProgress } = services;
   await requireNewIn(config.output_dir, HALVES_FILES, config, services);
-  const raw = await openTool(required(config.test_data_file, 'test_data_file'), config, services);
-  try {
-    const model = await PtychoModel.open(path, { backend, execution, logger });
-    try {
+  return closing(await openTool(required(config.test_data_file, 'test_data_file'), config, services), async (raw) =>
+    closing(await PtychoModel.open(path, { backend, execution, logger }), async (model) => {
       const pixel_m = pixelOf(config, raw);
       const options = { neighbor_count, seed, pixel_m, logger, signal, onProgress };
       const halves = await halfSetCorrelation(model, raw, options);
       const report = { model: path, source: raw.source, pixel_m, halves, files: [] };
       if (config.output_dir === null) return report;
       return { ...report, files: await writeHalves(config.output_dir, report) };
-    } finally {
-      await model.dispose();
-    }
-  } finally {
-    await raw.close();
-  }
+    }),
+  );
 }
 
 /** The schema asks for it wherever it is used. */

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { InferenceConfig } from '../config/schema.js';
 import { checkModelClaim } from '../config/schemas/model.js';
+import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
@@ -86,26 +87,23 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
   const { bundle } = model;
   checkModelClaim(config.model, bundle.config.model, bundle.path);
   const opening = performance.now();
-  const raw = await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal });
-  try {
-    // What cannot be reconstructed as asked is refused before anything is started.
-    requireSide(raw, model.N, bundle.path);
-    if (config.comparison_plot) knownObject(raw);
-    for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
-    // Fitting positions reads every pattern in every round.
-    const scan = await groupForModel(raw, bundle, config, logger, { once: config.refine_positions === 0 });
-    const opened = (performance.now() - opening) / 1000;
-    await folder.make();
-    const backend = await selectBackend(config, logger);
-    try {
-      logger.info(describeEngine(backend.info));
-      return await inferPrepared(config, services, model.on(backend), scan, opened);
-    } finally {
-      await backend.dispose();
-    }
-  } finally {
-    await raw.close();
-  }
+  return closing(
+    await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal }),
+    async (raw) => {
+      // What cannot be reconstructed as asked is refused before anything is started.
+      requireSide(raw, model.N, bundle.path);
+      if (config.comparison_plot) knownObject(raw);
+      for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
+      // Fitting positions reads every pattern in every round.
+      const scan = await groupForModel(raw, bundle, config, logger, { once: config.refine_positions === 0 });
+      const opened = (performance.now() - opening) / 1000;
+      await folder.make();
+      return await closing(await selectBackend(config, logger), async (backend) => {
+        logger.info(describeEngine(backend.info));
+        return await inferPrepared(config, services, model.on(backend), scan, opened);
+      });
+    },
+  );
 }
 
 function claimOf(config: InferenceConfig): FolderClaim {

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import type { LabelConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
@@ -43,8 +44,7 @@ export async function labelWorkflow(
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
-  const raw = await openScan(input, { logger });
-  try {
+  return closing(await openScan(input, { logger }), async (raw) => {
     const reconstruction = await readImageForLabels(config.reconstruction, raw, (sentence) => logger.warn(sentence));
     const { rows, partly } = coveredRows(raw, reconstruction);
     if (rows.length === 0) {
@@ -78,7 +78,5 @@ export async function labelWorkflow(
       },
     );
     return { path: config.output_file, count: rows.length, partly, leftOut: raw.count - rows.length, phase };
-  } finally {
-    await raw.close();
-  }
+  });
 }

@@ -1,6 +1,7 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
 
 import type { OrientConfig } from '../config/schemas/tools.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import {
   findOrientation,
@@ -34,8 +35,7 @@ export async function orientWorkflow(
 ): Promise<OrientationReport> {
   checkPngName(config.picture, 'picture');
   if (config.picture !== null) await requireNew([config.picture], { ...newFiles(config, services), field: 'picture' });
-  const raw = await openTool(file, config, services);
-  try {
+  return closing(await openTool(file, config, services), async (raw) => {
     const search = await findOrientation(raw, services);
     if (config.picture !== null) await writePng(config.picture, orientationSheet(search));
     return {
@@ -46,7 +46,5 @@ export async function orientWorkflow(
       ranking: search.ranking.map(({ object: _object, illumination: _illumination, ...score }) => score),
       ...(config.picture === null ? {} : { picture: config.picture }),
     };
-  } finally {
-    await raw.close();
-  }
+  });
 }

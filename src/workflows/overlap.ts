@@ -1,6 +1,7 @@
 /** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
 import type { OverlapConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
+import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { openTool } from '../data/preparedScan.js';
 import { computeOverlapMetrics, OVERLAP_FILES, type OverlapMetrics, writeOverlap } from '../evaluation/overlap.js';
@@ -31,13 +32,10 @@ export async function overlapWorkflow(
   );
   const pause = cancelPoint(services.signal, 'The measurement of the overlap');
   const measure = async (file: string): Promise<OverlapMetrics> => {
-    const raw = await openTool(file, config, services);
-    try {
+    return closing(await openTool(file, config, services), async (raw) => {
       await pause();
       return computeOverlapMetrics(raw, { ...config, probe: raw.probeGuess, N: raw.N });
-    } finally {
-      await raw.close();
-    }
+    });
   };
   const train = await measure(files.train);
   const test = files.test === undefined ? undefined : await measure(files.test);

@@ -9,6 +9,7 @@ import { dataConfigSchema } from '../config/schemas/data.js';
 import type { ProductExportConfig, ProductImportConfig } from '../config/schemas/tools.js';
 import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
@@ -97,28 +98,28 @@ export async function importProduct(
     for await (const _ of patternsOf(product.raw_data).pieces()) await pause();
   }
   const options = openOptions(config, services);
-  const raw = await openScan(patterns, {
-    ...options,
-    product: patterns === file ? null : file,
-    object_pixel_m: options.object_pixel_m ?? (pixelsKnown ? null : DEFAULT_OBJECT_PIXEL_M),
-    redeclare: true,
-  });
-  try {
-    await writeScan(config.output_file, raw, {
-      compress: config.compress,
-      signal: services.signal,
-      onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
-      transformation: {
-        tool: `${createdBy.package} product import`,
-        operation: 'product import',
-        parameters: { product: file, version: createdBy.version },
-      },
-    });
-    const { count, N, domain, domainReason } = raw;
-    return { path: config.output_file, positions: count, patterns: { count, N, domain, domainReason } };
-  } finally {
-    await raw.close();
-  }
+  return closing(
+    await openScan(patterns, {
+      ...options,
+      product: patterns === file ? null : file,
+      object_pixel_m: options.object_pixel_m ?? (pixelsKnown ? null : DEFAULT_OBJECT_PIXEL_M),
+      redeclare: true,
+    }),
+    async (raw) => {
+      await writeScan(config.output_file, raw, {
+        compress: config.compress,
+        signal: services.signal,
+        onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
+        transformation: {
+          tool: `${createdBy.package} product import`,
+          operation: 'product import',
+          parameters: { product: file, version: createdBy.version },
+        },
+      });
+      const { count, N, domain, domainReason } = raw;
+      return { path: config.output_file, positions: count, patterns: { count, N, domain, domainReason } };
+    },
+  );
 }
 
 /** What `product export` wrote. */
@@ -155,8 +156,7 @@ export async function exportProduct(
   checkScan(source, scan, config, run);
   await refuseToOverwrite(scan, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
-  const raw = await openDataset(scan, openOptions(openingOf(config, run), services));
-  try {
+  return closing(await openDataset(scan, openOptions(openingOf(config, run), services)), async (raw) => {
     const image = run ? await readRunImage(source, raw) : startImage(raw, note);
     const positions = run ? await refinedPositions(source, raw, note) : raw;
     const bundle = run?.model_path === undefined ? undefined : await findBundle(run.model_path, note);
@@ -181,9 +181,7 @@ export async function exportProduct(
       losses: product.losses.values.length,
       rawData: config.raw_data,
     };
-  } finally {
-    await raw.close();
-  }
+  });
 }
 
 function checkScan(source: string, scan: string, config: ProductExportConfig, run: FinishedRun | undefined): void {

@@ -18,7 +18,7 @@ import {
   solverOptionsSchema,
 } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
-import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
@@ -91,12 +91,9 @@ export async function solveWorkflow(config: SolveConfig, services: Services = {}
   requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {
-    const raw = await openTool(config.test_data_file, scan, services);
-    try {
-      return await new Solve(config, { ...services, signal: folder.signal }, raw, folder).run();
-    } finally {
-      await raw.close();
-    }
+    return closing(await openTool(config.test_data_file, scan, services), (raw) =>
+      new Solve(config, { ...services, signal: folder.signal }, raw, folder).run(),
+    );
   });
 }
 

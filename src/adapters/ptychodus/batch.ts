@@ -9,7 +9,7 @@
 import { lstat, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { CONFIG_BYTES, readTextInput } from '../../core/inputFile.js';
+import { CONFIG_BYTES, closing, readTextInput } from '../../core/inputFile.js';
 import type { Logger, ProgressSink } from '../../core/log.js';
 import { type OwnedFolder, withOutputFolder } from '../../formats/outputs.js';
 import { BUNDLE_FILE } from '../../persistence/bundle.js';
@@ -76,8 +76,7 @@ export async function runBatch(given: BatchRequest): Promise<BatchResult> {
 }
 
 async function runInto(folder: OwnedFolder, request: BatchRequest): Promise<BatchResult> {
-  const libraries = reconstructorLibraries({ logger: request.logger });
-  try {
+  return closing(reconstructorLibraries({ logger: request.logger }), async (libraries) => {
     const settings = await readSettings(libraries, request);
     const entry = libraries.entry(settings.reconstructor.algorithm.value);
     if (request.logLevel) entry.library.logger.setLevel(request.logLevel);
@@ -86,9 +85,7 @@ async function runInto(folder: OwnedFolder, request: BatchRequest): Promise<Batc
         ? await train(entry, request, folder)
         : await reconstruct(entry, settings, request, folder);
     return { reconstructor: entry.displayName, ...done };
-  } finally {
-    await libraries.dispose();
-  }
+  });
 }
 
 type Done = Omit<BatchResult, 'reconstructor'>;

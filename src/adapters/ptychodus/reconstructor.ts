@@ -8,6 +8,7 @@
  */
 import type { Backend } from '../../backends/backend.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import type { RawData } from '../../data/rawData.js';
 import { writeScan } from '../../data/scanWriter.js';
 import type { StoredBundle } from '../../persistence/bundle.js';
@@ -162,20 +163,20 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
    * @throws PtychoError OUTPUT_UNWRITABLE, CANCELLED, and those of the input
    */
   async exportTrainingData(path: string, input: ReconstructInput): Promise<void> {
-    const raw = await openInput(input, this.#log, {
-      labels: this.name === 'Supervised',
-      accept: acceptFromSettings(this.#settings),
-    });
-    try {
-      await writeScan(path, raw, {
-        amplitudes: true,
-        transformation: { tool: 'ptychopinn', operation: 'export training data' },
-        signal: input.signal,
-      });
-      this.#log.info(`${raw.count} patterns of ${raw.N}×${raw.N} written to ${path} as amplitudes.`);
-    } finally {
-      await raw.close();
-    }
+    await closing(
+      await openInput(input, this.#log, {
+        labels: this.name === 'Supervised',
+        accept: acceptFromSettings(this.#settings),
+      }),
+      async (raw) => {
+        await writeScan(path, raw, {
+          amplitudes: true,
+          transformation: { tool: 'ptychopinn', operation: 'export training data' },
+          signal: input.signal,
+        });
+        this.#log.info(`${raw.count} patterns of ${raw.N}×${raw.N} written to ${path} as amplitudes.`);
+      },
+    );
   }
 
   /** The folder of the setting `PtychoPINNTraining/DataDir`. */

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { openInput } from '../../core/inputFile.js';
+import { closing, openInput } from '../../core/inputFile.js';
 import {
   type ComplexTensor,
   formatShape,
@@ -167,10 +167,5 @@ export class FrameArrays {
 }
 
 async function readNpy(path: string): Promise<NpyArray> {
-  const handle = await openInput(path);
-  try {
-    return parseNpy(await readFile(handle), { path });
-  } finally {
-    await handle.close();
-  }
+  return closing(await openInput(path), async (handle) => parseNpy(await readFile(handle), { path }));
 }

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import util from 'node:util';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { gradients } from '../../graph/gradients.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
@@ -126,13 +127,10 @@ function nothingWorks(wish: EngineWish, skipped: readonly SkippedEngine[]): Ptyc
 
 async function smokeTest(kernels: Kernels): Promise<void> {
   const { program, feeds } = smokeProgram();
-  const executor = new Executor(kernels, flattenProgram(program));
-  try {
+  await closing(new Executor(kernels, flattenProgram(program)), async (executor) => {
     const fault = smokeFault(await executor.run(feeds, new Map()));
     if (fault) throw new Error(fault);
-  } finally {
-    executor.dispose();
-  }
+  });
 }
 
 /** The namespace of a CommonJS package, however it was imported. */

@@ -7,6 +7,7 @@ import { flagFields } from '../../config/definition.js';
 import { loadConfigFile } from '../../config/load.js';
 import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { counted } from '../../core/words.js';
 import type { StudySummary, VerificationReport } from '../../workflows/study.js';
 import type { CliContext } from '../context.js';
@@ -82,8 +83,7 @@ async function ran(
   const { values, origin } = await loadConfigFile(file);
   const config = parseStudy(values, origin);
   const { doseOverlapStudy } = await import('../../workflows/study.js');
-  const log = new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`);
-  try {
+  return closing(new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`), async (log) => {
     const interrupted = 'stopping after this step; run the same command again to continue';
     const summary = await supervise(context, { level, interrupted, log }, (services) =>
       doseOverlapStudy({ config, folder, origin, overwrite }, services),
@@ -91,9 +91,7 @@ async function ran(
     const text = studyText(summary);
     log.write('INFO', text.trimEnd());
     return { text, report: summary.verification };
-  } finally {
-    log.close();
-  }
+  });
 }
 
 /** What was done, and the checks. */

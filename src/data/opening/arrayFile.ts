@@ -68,8 +68,7 @@ export async function readArrayFile(
 /** All pages, (pages, height, width), in single precision. @throws PtychoError DATASET_SHAPE for pages that differ in size */
 async function readTiffPages(path: string): Promise<NpyArray> {
   const { TiffFile } = await import('../../formats/tiff.js');
-  const tiff = await TiffFile.open(path);
-  try {
+  return closing(await TiffFile.open(path), async (tiff) => {
     const [{ width, height }] = tiff.pages;
     const data = new Float32Array(tiff.pages.length * width * height);
     for (let page = 0; page < tiff.pages.length; page++) {
@@ -80,9 +79,7 @@ async function readTiffPages(path: string): Promise<NpyArray> {
       data.set(pixels, page * width * height);
     }
     return { kind: 'real', data, dtype: 'float32', shape: [tiff.pages.length, height, width] };
-  } finally {
-    await tiff.close();
-  }
+  });
 }
 
 /** The usual names in a message: those of other programs' results are too many to be listed. */

@@ -10,6 +10,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
 import { type FileSeries, seriesOf, tiffFilesAt } from '../opening/files.js';
 import { crossedAxes, patternLayout } from '../opening/patternLayout.js';
@@ -67,12 +68,7 @@ async function openSeries(path: string, series: FileSeries, options: ReaderOptio
     for (let i = from; i < headers.length; i++) checkSame(headers[0], headers[i], files[i], files[0]);
   }
   const read = async (i: number) => {
-    const file = await TiffFile.open(files[i], 1);
-    try {
-      return (await file.read(0)).data;
-    } finally {
-      await file.close();
-    }
+    return closing(await TiffFile.open(files[i], 1), async (file) => (await file.read(0)).data);
   };
   const file = await scan(path, files[0], files.length, headers[0], options, read, async () => {});
   const { foreign, numbers } = series;

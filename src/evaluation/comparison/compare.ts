@@ -5,6 +5,7 @@ import { describeEngine, selectBackend } from '../../backends/select.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Services } from '../../core/services.js';
 import type { ComplexImage } from '../../core/tensor.js';
@@ -46,8 +47,7 @@ export async function compareImages(
   const models = namedModels(config);
   const finished = [...config.arms.map(parseArm), ...tikeArm(config)];
   checkNames([...models, ...finished].flatMap(({ name }) => name ?? []));
-  const raw = await openSubset(config, logger);
-  try {
+  return closing(await openSubset(config, logger), async (raw) => {
     requireCrop(config.stitch_crop_size, raw);
     const gridsizes: number[] = [];
     for (const model of models) {
@@ -92,9 +92,7 @@ export async function compareImages(
       raw: { source, geometry, metadata },
       provenance: services.provenance,
     };
-  } finally {
-    await raw.close();
-  }
+  });
 }
 
 /** What images are measured against, in pixels of the scan's object. */
@@ -182,12 +180,10 @@ async function boxOf(
 ): Promise<Frame> {
   const bounds = (scan: RawData) => scanBox(scanBounds(scan.xcoords, scan.ycoords), config.stitch_crop_size, truth);
   if (!config.fixed_canvas || config.n_test_subsample === null) return bounds(raw);
-  const whole = await openRequestedScan(config.test_data_file, { ...scanRequest(config), n_subsample: null }, logger);
-  try {
-    return bounds(whole);
-  } finally {
-    await whole.close();
-  }
+  return closing(
+    await openRequestedScan(config.test_data_file, { ...scanRequest(config), n_subsample: null }, logger),
+    (whole) => bounds(whole),
+  );
 }
 
 interface Prediction {

@@ -12,6 +12,7 @@ import { comparisonDefinition } from '../../config/commands.js';
 import { completeConfig } from '../../config/resolve.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
+import { closing } from '../../core/inputFile.js';
 import { silentLogger } from '../../core/log.js';
 import type { Services } from '../../core/services.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
@@ -90,21 +91,7 @@ export async function compareForward(
   );
   const services = { signal, onProgress, logger };
   if (typeof data !== 'string') return compareOn(data, config, services);
-  return withSubset(config, services, (raw) => compareOn(raw, config, services));
-}
-
-/** Opens the scan of a comparison for some work. */
-export async function withSubset<T>(
-  config: ComparisonConfig,
-  { logger }: Services,
-  work: (raw: RawData) => Promise<T>,
-): Promise<T> {
-  const raw = await openSubset(config, logger);
-  try {
-    return await work(raw);
-  } finally {
-    await raw.close();
-  }
+  return closing(await openSubset(config, logger), (raw) => compareOn(raw, config, services));
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { usingFile } from '../../formats/replaceFile.js';
@@ -35,22 +36,16 @@ export function isKerasArchive(names: readonly string[]): boolean {
 export async function readKerasModel(file: string): Promise<ForeignModel> {
   const { folder, dispose } = await makeScratchFolder('keras');
   try {
-    const outer = await ZipArchive.open(file);
-    try {
+    return await closing(await ZipArchive.open(file), async (outer) => {
       const inside = MODELS.find((model) => outer.members.has(model));
       if (inside === undefined) return await readArchive(outer, file, folder);
       const intensityScale = await scaleBeside(outer, inside, folder);
       const keras = await unpack(outer, inside, path.join(folder, 'model.keras'));
-      const archive = await ZipArchive.open(keras);
-      try {
+      return await closing(await ZipArchive.open(keras), async (archive) => {
         const model = await readArchive(archive, `${file}, ${inside}`, folder);
         return { ...model, intensityScale: model.intensityScale ?? intensityScale };
-      } finally {
-        await archive.close();
-      }
-    } finally {
-      await outer.close();
-    }
+      });
+    });
   } catch (error) {
     if (!(error instanceof PtychoError)) throw error;
     throw new PtychoError(error.code, error.message.replaceAll(`${folder}${path.sep}`, `${file}: `), error.fields, {

@@ -6,7 +6,7 @@
 import { appendFile, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../../core/errors.js';
-import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
+import { closing, readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import { writeAtomically } from '../../formats/outputFiles.js';
 import { type EventValue, encodeEvent, type TensorBoardEvent } from '../../formats/tfevents.js';
 import { formatHistoryLine, type HistoryRow, historyColumns, readHistoryRows } from '../../persistence/history.js';
@@ -76,13 +76,10 @@ async function readRows(file: string): Promise<readonly HistoryRow[]> {
 
 /** Appends and waits until the disk has it. */
 async function append(file: string, line: string): Promise<void> {
-  const handle = await open(file, 'a');
-  try {
+  await closing(await open(file, 'a'), async (handle) => {
     await handle.writeFile(line);
     await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 /** The folder below the output folder, to be given to `tensorboard --logdir`. */

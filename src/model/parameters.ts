@@ -26,18 +26,15 @@ export interface ParameterSpec {
 /** Hands out state nodes and remembers what was asked for, in order. */
 export class ParameterScope {
   readonly #nodes = new Map<string, { spec: ParameterSpec; node: GraphNode<'state'> }>();
-  readonly #stateName: (name: string) => string;
 
   /** @param stateName where the value of a trained parameter is kept: its name, or that of its average */
-  constructor(stateName: (name: string) => string = (name) => name) {
-    this.#stateName = stateName;
-  }
+  constructor(private readonly stateName: (name: string) => string = (name) => name) {}
 
   /** The node of a new parameter; asking twice for one name is a mistake in the network. */
   parameter(name: string, shape: Shape, init: Initialiser, fixed = false): GraphNode<'state'> {
     if (this.#nodes.has(name))
       throw new PtychoError('GRAPH_INVALID', `The parameter "${name}" is declared twice.`, { name });
-    const node = state(fixed ? name : this.#stateName(name), shape);
+    const node = state(fixed ? name : this.stateName(name), shape);
     this.#nodes.set(name, { spec: { name, shape, init, ...(fixed ? { fixed } : {}) }, node });
     return node;
   }

@@ -132,16 +132,13 @@ export interface PatchStatsOptions {
 
 /** Collects rows and writes them to `<outputDir>/logs/patch_stats.csv`. */
 export class PatchStatsLog {
-  readonly #lines: string[];
   readonly #taken = new Map<number | undefined, number>();
 
   private constructor(
     readonly file: string,
     private readonly limit: number,
-    lines: string[],
-  ) {
-    this.#lines = lines;
-  }
+    private readonly lines: string[],
+  ) {}
 
   /** @throws PtychoError OUTPUT_UNWRITABLE where the folder cannot be made */
   static async open(outputDir: string, options: PatchStatsOptions): Promise<PatchStatsLog> {
@@ -162,12 +159,12 @@ export class PatchStatsLog {
     if (!this.wants(place.epoch)) return;
     this.#taken.set(place.epoch, (this.#taken.get(place.epoch) ?? 0) + 1);
     const measured = patchStatistics(patches);
-    this.#lines.push(encodeCsv([[place.epoch, place.batch, ...COLUMNS.map((column) => measured[column])]]).trimEnd());
+    this.lines.push(encodeCsv([[place.epoch, place.batch, ...COLUMNS.map((column) => measured[column])]]).trimEnd());
   }
 
   /** Writes the file, whole. */
   flush(): Promise<void> {
-    return writeAtomically(this.file, `${['epoch,batch', ...COLUMNS].join(',')}\n${this.#lines.join('\n')}\n`);
+    return writeAtomically(this.file, `${['epoch,batch', ...COLUMNS].join(',')}\n${this.lines.join('\n')}\n`);
   }
 }
 

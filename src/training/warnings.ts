@@ -30,13 +30,10 @@ type Ailment = 'flat' | 'saturated' | 'border' | 'dead' | 'scale';
 
 /** Looks at the figures of the first and of every later epoch. */
 export class TrainingWatch {
-  readonly #warn: (sentence: string) => void;
   readonly #told = new Set<Ailment>();
   #firstLoss: number | undefined;
 
-  constructor(warn: (sentence: string) => void) {
-    this.#warn = warn;
-  }
+  constructor(private readonly warn: (sentence: string) => void) {}
 
   /** Figures of fresh weights, before any step. */
   beforeTraining({ intensity_ratio: ratio }: { readonly intensity_ratio: number }): void {
@@ -88,7 +85,7 @@ export class TrainingWatch {
   #tell(ailment: Ailment, sentence: string): void {
     if (this.#told.has(ailment)) return;
     this.#told.add(ailment);
-    this.#warn(sentence);
+    this.warn(sentence);
   }
 }
 

@@ -124,7 +124,6 @@ interface Coming {
 
 /** Cuts a stream of bytes into frames, however it was split into chunks. */
 export class FrameParser {
-  readonly #limits: FrameLimits;
   #frames = 0;
   #part = new Part(PREFIX_BYTES);
   #stage: 'prefix' | 'header' | 'payload' = 'prefix';
@@ -132,9 +131,7 @@ export class FrameParser {
   #coming: Coming | undefined;
   #started = false;
 
-  constructor(limits: FrameLimits = FRAME_LIMITS) {
-    this.#limits = limits;
-  }
+  constructor(private readonly limits: FrameLimits = FRAME_LIMITS) {}
 
   /**
    * The frames that `chunk` completes, each read when it is asked for.
@@ -201,7 +198,7 @@ export class FrameParser {
     }
     const header = view.getUint32(4, true);
     const payload = view.getBigUint64(8, true);
-    const { header_bytes, payload_bytes } = this.#limits;
+    const { header_bytes, payload_bytes } = this.limits;
     if (header < 2 || header > header_bytes) {
       throw malformed(`Frame ${number} has a header of ${header} bytes; 2 to ${header_bytes} are allowed.`, {
         found: header,
@@ -231,8 +228,8 @@ export class FrameParser {
       throw malformed(`The header of frame ${number} is no JSON object.`);
     }
     const { blobs: table, ...header } = value as Record<string, unknown>;
-    if (Array.isArray(table) && table.length > this.#limits.blobs) {
-      throw malformed(`Frame ${number} lists ${table.length} arrays; ${this.#limits.blobs} are allowed.`);
+    if (Array.isArray(table) && table.length > this.limits.blobs) {
+      throw malformed(`Frame ${number} lists ${table.length} arrays; ${this.limits.blobs} are allowed.`);
     }
     const parsed = blobTable.safeParse(table);
     if (!parsed.success) {

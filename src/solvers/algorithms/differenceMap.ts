@@ -17,19 +17,15 @@ import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor, Sums
 const RELAXATION = 0.75;
 
 export class DifferenceMap implements Algorithm {
-  readonly #context: AlgorithmContext;
-
-  constructor(context: AlgorithmContext) {
-    this.#context = context;
-  }
+  constructor(private readonly context: AlgorithmContext) {}
 
   /** Stored waves begin as products of object and probe. */
   async start(): Promise<void> {
-    for (const batch of this.#chunks()) await this.#context.passes.pass(batch, { wave: 'store' });
+    for (const batch of this.#chunks()) await this.context.passes.pass(batch, { wave: 'store' });
   }
 
   async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, options, onBatch } = this.#context;
+    const { passes, options, onBatch } = this.context;
     const { memory } = passes;
     const total = new SumsOfPasses();
     const strength = options.relaxation ?? RELAXATION;
@@ -66,15 +62,15 @@ export class DifferenceMap implements Algorithm {
   }
 
   saved(): Record<string, NumericArray> {
-    return { waves: this.#context.passes.storedWaves() };
+    return { waves: this.context.passes.storedWaves() };
   }
 
   restore({ waves }: Readonly<Record<string, NumericArray>>): void {
-    this.#context.passes.storedWaves().set(waves);
+    this.context.passes.storedWaves().set(waves);
   }
 
   *#chunks(): Generator<Int32Array> {
-    const { scan, batchSize } = this.#context;
+    const { scan, batchSize } = this.context;
     for (let from = 0; from < scan.count; from += batchSize) {
       yield Int32Array.from({ length: Math.min(batchSize, scan.count - from) }, (_, i) => from + i);
     }

@@ -53,22 +53,19 @@ const silentMetrics: MetricLogger = {
 
 /** Lets only `start` fail: a full disk in the last epoch must not cost the training. */
 class GuardedLogger implements MetricLogger {
-  readonly #inner: MetricLogger;
-  readonly #what: string;
-  readonly #logger: Logger;
   #told = false;
 
-  constructor(inner: MetricLogger, what: string, logger: Logger) {
-    this.#inner = inner;
-    this.#what = what;
-    this.#logger = logger;
-  }
+  constructor(
+    private readonly inner: MetricLogger,
+    private readonly what: string,
+    private readonly logger: Logger,
+  ) {}
 
-  start: MetricLogger['start'] = (run) => this.#inner.start(run);
-  epoch: MetricLogger['epoch'] = (record) => this.#try(() => this.#inner.epoch(record));
-  image: MetricLogger['image'] = (tag, epoch, png) => this.#try(() => this.#inner.image(tag, epoch, png));
-  artifact: MetricLogger['artifact'] = (file) => this.#try(() => this.#inner.artifact(file));
-  finish: MetricLogger['finish'] = (status) => this.#try(() => this.#inner.finish(status));
+  start: MetricLogger['start'] = (run) => this.inner.start(run);
+  epoch: MetricLogger['epoch'] = (record) => this.#try(() => this.inner.epoch(record));
+  image: MetricLogger['image'] = (tag, epoch, png) => this.#try(() => this.inner.image(tag, epoch, png));
+  artifact: MetricLogger['artifact'] = (file) => this.#try(() => this.inner.artifact(file));
+  finish: MetricLogger['finish'] = (status) => this.#try(() => this.inner.finish(status));
 
   async #try(work: () => Promise<void>): Promise<void> {
     try {
@@ -76,7 +73,7 @@ class GuardedLogger implements MetricLogger {
     } catch (error) {
       if (this.#told) return;
       this.#told = true;
-      this.#logger.warn(`${this.#what} can no longer be written: ${messageOf(error)}. Training continues without it.`);
+      this.logger.warn(`${this.what} can no longer be written: ${messageOf(error)}. Training continues without it.`);
     }
   }
 }

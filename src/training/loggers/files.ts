@@ -87,14 +87,11 @@ const TENSORBOARD_FOLDER = path.join('logs', 'tensorboard');
 
 /** Writes an event file; `now` is a clock in milliseconds since 1970. */
 export class TensorBoardLogger implements MetricLogger {
-  readonly #now: () => number;
   #file = '';
   /** A resumed run, until it has said at which step it goes on. */
   #continues = false;
 
-  constructor(now: () => number = Date.now) {
-    this.#now = now;
-  }
+  constructor(private readonly now: () => number = Date.now) {}
 
   async start({ config, outputDir, resumed, epochsDone }: LoggedRun): Promise<void> {
     const folder = path.join(outputDir, TENSORBOARD_FOLDER);
@@ -103,8 +100,8 @@ export class TensorBoardLogger implements MetricLogger {
       const earlier = (await readdir(folder)).filter((name) => name.startsWith(PREFIX));
       // TensorBoard shows all files of a folder as one run: those of an earlier run would be mixed with this one's.
       if (!resumed) await Promise.all(earlier.map((name) => rm(path.join(folder, name))));
-      this.#file = path.join(folder, fileName(earlier, this.#now() / 1000));
-      await writeFile(this.#file, encodeEvent({ wallTime: this.#now() / 1000, version: true }), { flag: 'wx' });
+      this.#file = path.join(folder, fileName(earlier, this.now() / 1000));
+      await writeFile(this.#file, encodeEvent({ wallTime: this.now() / 1000, version: true }), { flag: 'wx' });
       this.#continues = resumed;
       if (resumed && epochsDone !== undefined) await this.#restart(epochsDone + 1);
       const text = `\`\`\`json\n${JSON.stringify(config, null, 2)}\n\`\`\``;
@@ -138,7 +135,7 @@ export class TensorBoardLogger implements MetricLogger {
   }
 
   async #write(event: Omit<TensorBoardEvent, 'wallTime'>): Promise<void> {
-    await appendFile(this.#file, encodeEvent({ ...event, wallTime: this.#now() / 1000 }));
+    await appendFile(this.#file, encodeEvent({ ...event, wallTime: this.now() / 1000 }));
   }
 }
 

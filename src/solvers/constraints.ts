@@ -1,12 +1,9 @@
 /** What probe and object are held to: the probe's power, where it may be, modes that share nothing; the object's total variation. */
 import { modeIntensity, totalIntensity } from '../physics/probe.js';
-import type { FieldMemory } from './fieldMemory.js';
+import type { FieldMemory, Planes } from './fieldMemory.js';
 
 /** Planes of several modes, one after the other. */
-export interface ModePlanes {
-  readonly re: Float32Array<ArrayBufferLike>;
-  readonly im: Float32Array<ArrayBufferLike>;
-}
+export type ModePlanes = Pick<Planes, 're' | 'im'>;
 
 /** Gives the probe this power and the object the inverse factor: no exit wave changes. */
 export function holdPower(memory: FieldMemory, power: number): void {

@@ -8,6 +8,7 @@ import type { RefineImageRequest } from '../reconstruction/pipeline.js';
 import { runSolver, type SolverResult } from './run.js';
 import { requireSolverMemory } from './scan.js';
 import { startAt } from './start.js';
+import { asWritten } from './write.js';
 
 /** What the solver made of the image. */
 export interface RefinedImage {
@@ -42,20 +43,13 @@ export async function refineImage(
         if (update.epoch === 0) rFactorBefore = (await update.measure()).rFactor;
       },
     });
-    const { image, frame, coverage } = solved;
-    const covered = coverage.data.reduce((sum, v) => sum + (v > 0 ? 1 : 0), 0);
+    const { data } = solved.coverage;
+    const covered = data.reduce((sum, v) => sum + (v > 0 ? 1 : 0), 0);
     return {
       algorithm: ALGORITHM_TITLES[options.algorithm],
       solved,
       rFactorBefore,
-      stitched: {
-        image,
-        frame,
-        overlapCount: coverage,
-        weight: coverage,
-        patches: raw.count,
-        coverage: covered / coverage.data.length,
-      },
+      stitched: { ...asWritten(solved), patches: raw.count, coverage: covered / data.length },
     };
   } catch (error) {
     if (isPtychoError(error, 'CANCELLED')) return undefined;

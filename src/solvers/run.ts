@@ -13,7 +13,6 @@ import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, waveBytes } from './scan.js';
-
 import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
 
 /** A state of a run, copied. */
@@ -116,15 +115,9 @@ export async function runSolver(
 type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 
 /** What is copied of an update. */
-interface Kept {
-  readonly epoch: number;
-  readonly epochs: number;
-  readonly engine: string;
-  readonly frame: Frame;
-  readonly probe: ComplexTensor;
-  readonly positions: SolvedImage['positions'];
-  readonly snapshot: SolverSnapshot;
-}
+type Kept = Pick<SolverUpdate, 'epochs' | 'engine'> &
+  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'positions'> &
+  Pick<SolverResult, 'snapshot'>;
 
 const keep = (update: SolverUpdate): Kept => ({
   epoch: update.epoch,

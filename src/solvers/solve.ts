@@ -16,23 +16,16 @@ import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/
 import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { type Frame, fillUncovered, moveToFrame } from '../reconstruction/frame.js';
-import {
-  type Algorithm,
-  type AlgorithmContext,
-  type EpochSchedule,
-  SumsOfPasses,
-  TRAITS,
-} from './algorithms/algorithm.js';
+import { type Algorithm, type AlgorithmContext, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
 import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
 import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './constraints.js';
-
 import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
 import { lightOnObject, probeRadius_px, startProbe } from './probe.js';
 import { type LoadedScan, loadScan, requireFewModes, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
-import type { PassSums, WavePasses } from './wavePasses.js';
+import { type PassSums, SumsOfPasses, type WavePasses } from './wavePasses.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
 export interface SolverStart {

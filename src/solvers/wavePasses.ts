@@ -6,7 +6,7 @@
  * rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary transforms, so that Σ|P|²
  * is the mean number of counts behind an empty object.
  */
-import type { FieldMemory } from './fieldMemory.js';
+import type { FieldMemory, FieldSizes } from './fieldMemory.js';
 
 /** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
@@ -57,6 +57,36 @@ export interface PassSums {
   readonly modelled: number;
   /** Σ|change of stored waves|². */
   readonly change: number;
+}
+
+/** Sums of several passes. */
+export class SumsOfPasses implements PassSums {
+  square = 0;
+  absolute = 0;
+  amplitude = 0;
+  counts = 0;
+  modelled = 0;
+  change = 0;
+
+  add(sums: PassSums): void {
+    this.square += sums.square;
+    this.absolute += sums.absolute;
+    this.amplitude += sums.amplitude;
+    this.counts += sums.counts;
+    this.modelled += sums.modelled;
+    this.change += sums.change;
+  }
+}
+
+/** What all passes are opened with. */
+export interface PassesOptions {
+  readonly scan: SolverScan;
+  /** Of the object array, and how many probe modes there are. */
+  readonly sizes: Omit<FieldSizes, 'N'>;
+  /** The algorithm stores exit waves. */
+  readonly storeWaves: boolean;
+  /** Kept out of divisions: a small part of the usual amplitude. */
+  readonly floor: number;
 }
 
 /** Passes over the patterns of one scan, and the fields they work on. */

@@ -3,16 +3,15 @@
 import path from 'node:path';
 import { ALGORITHM_TITLES, type SolverAlgorithm } from '../config/schemas/solver.js';
 import type { Logger } from '../core/log.js';
-import { type ComplexTensor, type NumericArray, sizeOf } from '../core/tensor.js';
+import { type ComplexTensor, sizeOf } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
-import type { NpyInput } from '../formats/npyWrite.js';
-import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { encodeHistory } from '../persistence/history.js';
 import { scanAsProduct } from '../persistence/product/geometry.js';
 import { lossesOf, metadataOf } from '../persistence/product/scans.js';
 import { writeProductFile } from '../persistence/product/writeProduct.js';
 import { totalIntensity } from '../physics/probe.js';
+import { positionArrays, writeRefinedPositions } from '../reconstruction/positions/refinePositions.js';
 import {
   type PhaseRange,
   RECONSTRUCTION_FILES,
@@ -68,17 +67,6 @@ export function solvedFacts(
   };
 }
 
-/** Corrected and measured positions, as `infer` writes refined ones. */
-function positionArrays({ xs, ys }: SolvedImage['positions'], raw: SolvedFacts['raw']): Record<string, NpyInput> {
-  const column = (data: NumericArray): NpyInput => ({ data, shape: [data.length] });
-  return {
-    xcoords: column(xs),
-    ycoords: column(ys),
-    xcoords_measured: column(raw.xcoords),
-    ycoords_measured: column(raw.ycoords),
-  };
-}
-
 /** What {@link writeSolved} may write. */
 export const SOLVED_FILES = [
   ...RECONSTRUCTION_FILES,
@@ -103,13 +91,7 @@ export async function writeSolved(folder: string, solved: SolvedImage, facts: So
   const { raw, moved, phaseRange, history } = facts;
   const files = await writeReconstruction(folder, asWritten(solved), { ...solvedFacts(solved, facts), phaseRange });
   files.push(await writeProbePicture(folder, solved.probe));
-  if (moved) {
-    await writeNpz(path.join(folder, 'positions.npz'), {
-      ...positionArrays(solved.positions, raw),
-      sample_indices: { data: raw.sampleIndices, shape: [raw.sampleIndices.length] },
-    });
-    files.push('positions.npz');
-  }
+  if (moved) files.push(await writeRefinedPositions(folder, raw, solved.positions));
   return [...files, ...(await writeProgress(folder, history, moved))];
 }
 

@@ -2,7 +2,8 @@
  * `checkpoints/` of a run: the last epoch and the best ones, each a file from which the run goes on. Whatever moment it is
  * killed at, at least one whole file is there once there was one.
  */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { TrainingConfig } from '../config/schema.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
@@ -86,8 +87,8 @@ export class CheckpointFolder {
     for (const judged of kept) {
       const name = checkpointName(judged, judge.monitor);
       const source = judged.epoch === epoch ? this.#file(LAST) : path.join(path.dirname(resumedFrom), name);
-      if (await exists(this.#file(name))) continue;
-      if (await exists(source)) await copyToPlace(source, this.#file(name));
+      if (existsSync(this.#file(name))) continue;
+      if (existsSync(source)) await copyToPlace(source, this.#file(name));
     }
     await this.#removeAllBut(kept.map((judged) => checkpointName(judged, judge.monitor)));
   }
@@ -144,19 +145,12 @@ export async function findCheckpoint(runFolder: string, logger: Logger): Promise
       { cause: reason },
     );
   }
-  const begun = (await exists(folder.folder)) || (await exists(path.join(runFolder, 'config.json')));
+  const begun = existsSync(folder.folder) || existsSync(path.join(runFolder, 'config.json'));
   if (begun) return undefined;
   throw new PtychoError(
     'FILE_NOT_FOUND',
     `There is nothing to resume in ${runFolder}: it is not the output folder of a training run; leave --resume out to begin one.`,
     { path: runFolder },
-  );
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
   );
 }
 

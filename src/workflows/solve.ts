@@ -50,8 +50,6 @@ import {
 } from '../solvers/state.js';
 import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved, writeSolvedProduct } from '../solvers/write.js';
 
-// biome-ignore format: one line
-
 /** What a run came to. */
 export interface SolveSummary {
   /** `rPIE`. */

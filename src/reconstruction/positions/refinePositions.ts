@@ -25,6 +25,7 @@ import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
+import type { NpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
 import { keepNearMeasured } from '../../model/positionRefiner.js';
 import type { PatternBatch } from '../feed.js';
@@ -245,16 +246,24 @@ export function meanMove(raw: RawData, { xs, ys }: Pick<RefinedPositions, 'xs' |
  */
 export async function writeRefinedPositions(
   folder: string,
-  { xcoords, ycoords, sampleIndices }: RawData,
+  { xcoords, ycoords, sampleIndices }: Pick<RawData, 'xcoords' | 'ycoords' | 'sampleIndices'>,
   { xs, ys }: Pick<RefinedPositions, 'xs' | 'ys'>,
 ): Promise<string> {
-  const column = (data: Float64Array) => ({ data, shape: [data.length] });
   await writeNpz(path.join(folder, 'positions.npz'), {
-    xcoords: column(xs),
-    ycoords: column(ys),
-    xcoords_measured: column(xcoords),
-    ycoords_measured: column(ycoords),
+    ...positionArrays({ xs, ys }, { xcoords, ycoords }),
     sample_indices: { data: sampleIndices, shape: [sampleIndices.length] },
   });
   return 'positions.npz';
+}
+
+/** Refined and measured positions, as files keep them. */
+export function positionArrays(
+  { xs, ys }: Pick<RefinedPositions, 'xs' | 'ys'>,
+  { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>,
+): Record<string, NpyInput> {
+  const column = (data: Float64Array) => ({ data, shape: [data.length] });
+  return {
+    ...{ xcoords: column(xs), ycoords: column(ys) },
+    ...{ xcoords_measured: column(xcoords), ycoords_measured: column(ycoords) },
+  };
 }

@@ -52,52 +52,19 @@ const between = (low: number, value: number, high: number) => Math.min(high, Mat
 /** Batches of 16–32: fewer patterns make slower epochs that gain more, until the steps of a batch contradict each other. */
 const pieBatch = (count: number) => between(16, count / 8, 32);
 
+const PIE = { keepsBatches: false, storesWaves: false, batchSize: pieBatch };
+
+const steps = (step: number, object_regularisation: number, probe_regularisation = object_regularisation) => ({
+  ...{ object_step: step, probe_step: step },
+  ...{ object_regularisation, probe_regularisation },
+});
+
 export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
-  rpie: {
-    keepsBatches: false,
-    storesWaves: false,
-    object_step: 0.7,
-    probe_step: 0.7,
-    object_regularisation: 0.5,
-    probe_regularisation: 0.5,
-    batchSize: pieBatch,
-  },
-  epie: {
-    keepsBatches: false,
-    storesWaves: false,
-    object_step: 1,
-    probe_step: 1,
-    object_regularisation: 1,
-    probe_regularisation: 1,
-    batchSize: pieBatch,
-  },
-  pie: {
-    keepsBatches: false,
-    storesWaves: false,
-    object_step: 1,
-    probe_step: 1,
-    object_regularisation: 0.1,
-    probe_regularisation: 0.1,
-    batchSize: pieBatch,
-  },
-  lsqml: {
-    keepsBatches: true,
-    storesWaves: false,
-    object_step: 0.9,
-    probe_step: 0.9,
-    object_regularisation: 0.1,
-    probe_regularisation: 0,
-    batchSize: pieBatch,
-  },
-  dm: {
-    keepsBatches: false,
-    storesWaves: true,
-    object_step: 1,
-    probe_step: 1,
-    object_regularisation: 0.005,
-    probe_regularisation: 0.005,
-    batchSize: (count) => Math.min(count, 256),
-  },
+  rpie: { ...PIE, ...steps(0.7, 0.5) },
+  epie: { ...PIE, ...steps(1, 1) },
+  pie: { ...PIE, ...steps(1, 0.1) },
+  lsqml: { ...PIE, keepsBatches: true, ...steps(0.9, 0.1, 0) },
+  dm: { keepsBatches: false, storesWaves: true, batchSize: (count) => Math.min(count, 256), ...steps(1, 0.005) },
 };
 
 /** The algorithm's own value where the options leave it open. */
@@ -115,23 +82,4 @@ export function batchesOf(count: number, size: number, seed: number, epoch: numb
   return Array.from({ length: parts }, (_, b) =>
     Int32Array.from(order.slice(Math.floor((b * count) / parts), Math.floor(((b + 1) * count) / parts))),
   );
-}
-
-/** Sums of several passes. */
-export class SumsOfPasses {
-  square = 0;
-  absolute = 0;
-  amplitude = 0;
-  counts = 0;
-  modelled = 0;
-  change = 0;
-
-  add(sums: PassSums): void {
-    this.square += sums.square;
-    this.absolute += sums.absolute;
-    this.amplitude += sums.amplitude;
-    this.counts += sums.counts;
-    this.modelled += sums.modelled;
-    this.change += sums.change;
-  }
 }

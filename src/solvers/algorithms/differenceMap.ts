@@ -10,8 +10,8 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
-import type { PassSums } from '../wavePasses.js';
-import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor, SumsOfPasses } from './algorithm.js';
+import { type PassSums, SumsOfPasses } from '../wavePasses.js';
+import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
 
 /** β where the options leave it open. */
 const RELAXATION = 0.75;

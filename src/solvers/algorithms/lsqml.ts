@@ -9,15 +9,8 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane } from '../fieldMemory.js';
-import type { PassSums } from '../wavePasses.js';
-import {
-  type Algorithm,
-  type AlgorithmContext,
-  batchesOf,
-  type EpochSchedule,
-  factor,
-  SumsOfPasses,
-} from './algorithm.js';
+import { type PassSums, SumsOfPasses } from '../wavePasses.js';
+import { type Algorithm, type AlgorithmContext, batchesOf, type EpochSchedule, factor } from './algorithm.js';
 
 /** Share of the mean that is added to the diagonal: patterns that say little do not take long steps. */
 const DAMPING = 0.1;

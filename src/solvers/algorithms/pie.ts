@@ -12,15 +12,8 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
-import type { PassSums } from '../wavePasses.js';
-import {
-  type Algorithm,
-  type AlgorithmContext,
-  batchesOf,
-  type EpochSchedule,
-  factor,
-  SumsOfPasses,
-} from './algorithm.js';
+import { type PassSums, SumsOfPasses } from '../wavePasses.js';
+import { type Algorithm, type AlgorithmContext, batchesOf, type EpochSchedule, factor } from './algorithm.js';
 
 /** Denominator a·D + b·max D and the factor of a step. */
 interface Rule {

@@ -2,23 +2,16 @@
 import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
-import { FieldMemory, type FieldSizes, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
-import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
+import { FieldMemory, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
+import { type PassesOptions, type PassRequest, type PassSums, SumsOfPasses, type WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
-
 import { Passes, type PassSetup, type SolverCalls } from './passes.js';
 
 /** How a {@link HostPasses} is opened. */
-export interface HostPassesOptions {
-  readonly scan: SolverScan;
-  /** Of the object array, and how many probe modes there are. */
-  readonly sizes: Omit<FieldSizes, 'N'>;
+export interface HostPassesOptions extends PassesOptions {
   readonly threads: number;
   /** The largest batch that will be kept; 0: none is. */
   readonly keep: number;
-  /** The algorithm stores exit waves. */
-  readonly storeWaves: boolean;
-  readonly floor: number;
 }
 
 export class HostPasses implements WavePasses {
@@ -91,15 +84,9 @@ export class HostPasses implements WavePasses {
     const what = { object: request.object ?? false, probe: request.probe ?? false };
     if (what.object || what.probe) for (const part of this.#others) this.memory.addSums(part, this.memory.sums, what);
     if (request.keep) this.#shares = shares;
-    const total = (of: keyof PassSums) => parts.reduce((sum, part) => sum + part[of], 0);
-    return {
-      square: total('square'),
-      absolute: total('absolute'),
-      amplitude: total('amplitude'),
-      counts: total('counts'),
-      modelled: total('modelled'),
-      change: total('change'),
-    };
+    const total = new SumsOfPasses();
+    for (const part of parts) total.add(part);
+    return total;
   }
 
   async products(): Promise<Float64Array> {
@@ -130,11 +117,8 @@ export class HostPasses implements WavePasses {
   }
 }
 
-interface SolverThread {
+interface SolverThread extends Pick<SolverCalls, 'pass' | 'products' | 'moves'> {
   open(setup: PassSetup): Promise<void>;
-  pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
-  products(): Promise<Float64Array>;
-  moves(): Promise<Float64Array>;
   close(): Promise<void>;
 }
 

@@ -5,20 +5,20 @@
 import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
 import { ProgramCache, type ReadyProgram, remembered } from '../../backends/programs.js';
 import type { Tensor } from '../../core/tensor.js';
-import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
-import type { PassRequest, PassSums, SolverScan, WavePasses } from '../wavePasses.js';
+import { FieldMemory } from '../fieldMemory.js';
+import {
+  type PassesOptions,
+  type PassRequest,
+  type PassSums,
+  type SolverScan,
+  SumsOfPasses,
+  type WavePasses,
+} from '../wavePasses.js';
 import { FLAGS, KEPT, kindOf, movesProgram, type PassKind, passProgram, productsProgram } from './passProgram.js';
 import { addTurnedPlanes, Feeds, type Run, runsOf, scatterPatch, storeWaves } from './runs.js';
 
 /** How a {@link ProgramPasses} is opened. */
-export interface ProgramPassesOptions {
-  readonly scan: SolverScan;
-  /** Of the object array, and how many probe modes there are. */
-  readonly sizes: Omit<FieldSizes, 'N'>;
-  /** The algorithm stores exit waves. */
-  readonly storeWaves: boolean;
-  /** Kept out of divisions: a small part of the usual amplitude. */
-  readonly floor: number;
+export interface ProgramPassesOptions extends PassesOptions {
   /** Stays the caller's to dispose. */
   readonly backend: Backend;
   /** Patterns in one run of a program, at most; chosen for the device when left out. */
@@ -27,7 +27,6 @@ export interface ProgramPassesOptions {
 
 type Results = Readonly<Record<string, Tensor>>;
 type KeptRun = Run & { readonly state: DeviceState };
-type Sums = { -readonly [K in keyof PassSums]: number };
 
 /** Pixels of one run: more do not fit the caches of a processor, fewer leave a GPU idle. */
 const RUN_PIXELS = { cpu: 1 << 17, cuda: 1 << 21 } as const;
@@ -66,7 +65,7 @@ export class ProgramPasses implements WavePasses {
   async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
     this.#clear(request);
     this.#kept = [];
-    const total: Sums = { square: 0, absolute: 0, amplitude: 0, counts: 0, modelled: 0, change: 0 };
+    const total = new SumsOfPasses();
     if (batch.length === 0) return total;
     const kind = kindOf(request);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
@@ -185,7 +184,7 @@ export class ProgramPasses implements WavePasses {
     });
   }
 
-  #compare(run: Run, { sums }: Results, total: Sums): void {
+  #compare(run: Run, { sums }: Results, total: SumsOfPasses): void {
     if (!sums) return;
     run.patterns.forEach((k, i) => {
       total.square += rowTotal(sums, i, 0);

@@ -21,17 +21,15 @@ const LETTER_GAP = 2;
 /** Width of a label in pixels, the gap after its last character included. */
 export const textWidth = (text: string): number => text.length * (GLYPH_WIDTH + LETTER_GAP);
 
-/** An RGB sheet; what falls outside is not drawn. Coordinates are columns (x) and rows (y) from the upper left corner. */
+/** An RGB sheet, white at first; what falls outside is not drawn. Coordinates are columns (x) and rows (y) from the upper left corner. */
 export class Canvas {
   readonly pixels: Pixels & { readonly channels: 3 };
 
   constructor(
     readonly width: number,
     readonly height: number,
-    background: Colour = WHITE,
   ) {
-    this.pixels = { width, height, channels: 3, data: new Uint8Array(width * height * 3) };
-    this.fill(0, 0, width, height, background);
+    this.pixels = { width, height, channels: 3, data: new Uint8Array(width * height * 3).fill(255) };
   }
 
   /** Colours one pixel, `opacity` from 0 to 1. */
@@ -71,8 +69,8 @@ export class Canvas {
   }
 
   /** A filled disc with soft edges. */
-  disc(centreX: number, centreY: number, radius: number, colour: Colour, opacity = 1): void {
-    this.round(centreX, centreY, radius + 1, (distance) => opacity * clamp(radius + 0.5 - distance), colour);
+  disc(centreX: number, centreY: number, radius: number, colour: Colour): void {
+    this.round(centreX, centreY, radius + 1, (distance) => clamp(radius + 0.5 - distance), colour);
   }
 
   /** The outline of a circle. */

@@ -28,6 +28,18 @@ export interface ChartBox {
   readonly foot: number;
 }
 
+/** The box that margins leave of a picture. */
+export const chartBox = (
+  width: number,
+  height: number,
+  margin: { readonly left: number; readonly right: number; readonly top: number; readonly bottom: number },
+): ChartBox => ({
+  left: margin.left,
+  right: width - margin.right,
+  top: margin.top,
+  foot: height - margin.bottom,
+});
+
 /** A mark on an axis. */
 export interface ChartTick {
   readonly at: number;
@@ -88,6 +100,21 @@ export function drawChartFrame(canvas: Canvas, frame: ChartFrame): void {
   writeText(canvas, title, 10, 8);
   writeText(canvas, below, (box.left + box.right - textLength(below)) / 2, height - LETTER_HEIGHT - 6);
   writeText(canvas, beside, 8, (box.top + box.foot - textLength(beside)) / 2, { upwards: true });
+}
+
+/** Names of curves in a row under the title, where no curve runs. */
+export function drawLegend(
+  canvas: Canvas,
+  from: number,
+  entries: readonly { readonly name: string; readonly colour: Colour; readonly dashed?: boolean }[],
+): void {
+  const middle = 30 + Math.floor(LETTER_HEIGHT / 2);
+  let left = from;
+  for (const { name, colour, dashed } of entries) {
+    for (let at = 0; at < 20; at += dashed ? 8 : 4) canvas.fill(left + at, middle, 4, dashed ? 1 : 2, colour);
+    writeText(canvas, name, left + 26, 30);
+    left += 26 + textLength(name) + 20;
+  }
 }
 
 /** Elements of the same frame in SVG, drawn in the text's colour. */

@@ -11,8 +11,10 @@ import { line } from 'd3-shape';
 import { Canvas, type Colour } from './canvas.js';
 import {
   type ChartBox,
+  chartBox,
   coordinate,
   drawChartFrame,
+  drawLegend,
   escapeMarkup,
   SERIES_COUNT,
   seriesColour,
@@ -20,7 +22,7 @@ import {
   svgChartFrame,
   svgColour,
 } from './chartFrame.js';
-import { LETTER_HEIGHT, textLength, writeText } from './font.js';
+import { LETTER_HEIGHT, writeText } from './font.js';
 import type { Pixels } from './png.js';
 
 /** One curve; element i is i periods across the image, what is not finite leaves a gap. */
@@ -47,14 +49,10 @@ const SVG_MARGIN = { top: 34, right: 150, bottom: 46, left: 60 };
 /** An SVG document of the curves from zero frequency to Nyquist, with both thresholds. */
 export function renderCorrelationCurves(series: readonly CorrelationSeries[], options: CorrelationOptions): string {
   const { side_px, title, width = 720, height = 320 } = options;
-  const [left, right, top, foot] = [
-    SVG_MARGIN.left,
-    width - SVG_MARGIN.right,
-    SVG_MARGIN.top,
-    height - SVG_MARGIN.bottom,
-  ];
-  const { x, y, ticks } = axesIn({ left, right, top, foot });
-  const parts = svgChartFrame({ box: { left, right, top, foot }, height, title, ...ticks, beside: 'ring correlation' });
+  const box = chartBox(width, height, SVG_MARGIN);
+  const { left, right, top } = box;
+  const { x, y, ticks } = axesIn(box);
+  const parts = svgChartFrame({ box, height, title, ...ticks, beside: 'ring correlation' });
   for (const { value, label } of THRESHOLDS) {
     const at = coordinate(y(value));
     parts.push(
@@ -89,27 +87,13 @@ export interface CorrelationThreshold {
 const THRESHOLD: Colour = [130, 130, 130];
 const PIXEL_MARGIN = { top: 56, right: 90, bottom: 46, left: 60 };
 
-/**
- * Pixels of the given curves, zero frequency to Nyquist.
- * @param options.side_px side of the square that was transformed: element i of a curve is i periods across it
- */
+/** Pixels of the given curves, zero frequency to Nyquist. */
 export function renderCorrelationChart(
   series: readonly CorrelationSeries[],
-  options: {
-    readonly side_px: number;
-    readonly title: string;
-    readonly thresholds?: readonly CorrelationThreshold[];
-    readonly width?: number;
-    readonly height?: number;
-  },
+  options: CorrelationOptions & { readonly thresholds?: readonly CorrelationThreshold[] },
 ): Pixels {
   const { side_px, title, thresholds = [], width = 640, height = 360 } = options;
-  const box = {
-    left: PIXEL_MARGIN.left,
-    right: width - PIXEL_MARGIN.right,
-    top: PIXEL_MARGIN.top,
-    foot: height - PIXEL_MARGIN.bottom,
-  };
+  const box = chartBox(width, height, PIXEL_MARGIN);
   const { x, y, ticks } = axesIn(box);
   const canvas = new Canvas(width, height);
   drawChartFrame(canvas, { box, height, title, ...ticks, beside: 'correlation' });
@@ -129,14 +113,14 @@ export function renderCorrelationChart(
     const last = values[Math.min(values.length, rings) - 1];
     writeText(canvas, label, box.right + 6, y(clamped(last)) - LETTER_HEIGHT / 2, { colour: THRESHOLD });
   }
-  let left = PIXEL_MARGIN.left;
-  series.forEach(({ name, values }, k) => {
-    const colour = seriesColour(k);
-    draw(values, colour, 2);
-    canvas.fill(left, 30 + Math.floor(LETTER_HEIGHT / 2), 20, 2, colour);
-    writeText(canvas, name, left + 26, 30);
-    left += 26 + textLength(name) + 20;
+  series.forEach(({ values }, k) => {
+    draw(values, seriesColour(k), 2);
   });
+  drawLegend(
+    canvas,
+    box.left,
+    series.map(({ name }, k) => ({ name, colour: seriesColour(k) })),
+  );
   return canvas.pixels;
 }
 

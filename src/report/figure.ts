@@ -7,9 +7,9 @@
  */
 import { scaleLinear } from 'd3-scale';
 import { PtychoError } from '../core/errors.js';
-import { BLACK, Canvas, type Colour, GLYPH_HEIGHT, textWidth } from './canvas.js';
+import { BLACK, Canvas, GLYPH_HEIGHT, textWidth } from './canvas.js';
 import { LETTER_HEIGHT, textLength, writeText } from './font.js';
-import { type Picture, shortNumber } from './image.js';
+import { drawColours, type Picture, shortNumber } from './image.js';
 import type { Pixels } from './png.js';
 
 /** How a figure is drawn; everything may be left out. */
@@ -84,7 +84,7 @@ export function figure(picture: Picture, options: FigureOptions = {}): Pixels {
   if (options.title !== undefined) writeText(canvas, options.title, MARGIN, MARGIN);
   canvas.place(shown, MARGIN, top);
 
-  colourColumn(canvas, picture, barLeft, top, height);
+  drawColours(canvas, picture.colormap, { left: barLeft, top, width: BAR.width, height });
   for (const { text, at } of ticks) {
     const y = top + Math.round((1 - at) * (height - 1));
     canvas.fill(barLeft + BAR.width, y, BAR.tick, 1, BLACK);
@@ -122,14 +122,6 @@ export function inColumns(figures: readonly Pixels[], columns: number): Pixels {
 }
 
 const sumOf = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0);
-
-function colourColumn(canvas: Canvas, { colormap }: Picture, left: number, top: number, height: number): void {
-  for (let y = 0; y < height; y++) {
-    const row = Math.min(255, Math.floor((1 - (y + 0.5) / height) * 256));
-    const colour: Colour = [colormap.rgb[3 * row], colormap.rgb[3 * row + 1], colormap.rgb[3 * row + 2]];
-    canvas.fill(left, top + y, BAR.width, 1, colour);
-  }
-}
 
 /** What stands beside the bar, and where between its ends (0 … 1). */
 function barTicks({ low, high }: Picture): { readonly text: string; readonly at: number }[] {

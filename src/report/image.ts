@@ -9,7 +9,7 @@
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
 import { Canvas, GLYPH_HEIGHT, textWidth } from './canvas.js';
-import { type Colormap, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
+import { type Colormap, colourAt, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
 import { displayPhase, type PixelMask } from './displayPhase.js';
 import type { Pixels } from './png.js';
 
@@ -101,6 +101,16 @@ export function renderValues(
   return colour(copy, shape, low, high, options.colormap ?? GRAY, options.unit ?? '');
 }
 
+/** Draws the colours of a map as a column, the last one at the top. */
+export function drawColours(
+  canvas: Canvas,
+  colormap: Colormap,
+  { left, top, width, height }: { left: number; top: number; width: number; height: number },
+): void {
+  const straight = { ...colormap, cyclic: false };
+  for (let y = 0; y < height; y++) canvas.fill(left, top + y, width, 1, colourAt(straight, 1 - (y + 0.5) / height));
+}
+
 /** The picture with a bar of its colours at its right side, the values of both ends written beside it. */
 export function withColourBar(picture: Picture): Pixels {
   const [gap, bar] = [4, 10];
@@ -110,11 +120,7 @@ export function withColourBar(picture: Picture): Pixels {
   const height = Math.max(picture.height, 3 * GLYPH_HEIGHT);
   const canvas = new Canvas(width, height);
   canvas.place(picture, 0, 0);
-  for (let y = 0; y < height; y++) {
-    const row = indexAt({ ...picture.colormap, cyclic: false }, 1 - (y + 0.5) / height);
-    const [red, green, blue] = picture.colormap.rgb.subarray(3 * row, 3 * row + 3);
-    canvas.fill(picture.width + gap, y, bar, 1, [red, green, blue]);
-  }
+  drawColours(canvas, picture.colormap, { left: picture.width + gap, top: 0, width: bar, height });
   canvas.text(labels.top, picture.width + gap + bar + 3, 0);
   canvas.text(labels.bottom, picture.width + gap + bar + 3, height - GLYPH_HEIGHT);
   return canvas.pixels;

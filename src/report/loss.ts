@@ -12,15 +12,16 @@ import { PtychoError } from '../core/errors.js';
 import { Canvas, type Colour } from './canvas.js';
 import {
   type ChartBox,
+  chartBox,
   coordinate,
   drawChartFrame,
+  drawLegend,
   escapeMarkup,
   seriesColour,
   svgChart,
   svgChartFrame,
   svgColour,
 } from './chartFrame.js';
-import { LETTER_HEIGHT, textLength, writeText } from './font.js';
 import type { Pixels } from './png.js';
 
 /** One curve: a value for each epoch from 1 on; `null` or a value that is not finite leaves a gap. */
@@ -29,22 +30,15 @@ export interface LossSeries {
   readonly values: readonly (number | null)[];
 }
 
-/** From epochs and losses to places, and what is written beside the axes. */
-interface LossAxes {
-  readonly x: (epoch: number) => number;
-  readonly y: (loss: number) => number;
-  readonly epochs: number;
-  readonly logarithmic: boolean;
-  readonly lossTicks: readonly number[];
-  readonly epochTicks: readonly number[];
-}
-
 /**
- * The axes of these curves.
- * @param axis `auto` (also when not given) takes the logarithm when all values are positive and spread over more than a factor of ten
+ * From epochs and losses to places, and what stands beside the axes.
  * @throws PtychoError DATASET_VALUE when no curve holds a finite value.
  */
-function lossAxes(series: readonly LossSeries[], axis: 'auto' | 'linear' | 'log' = 'auto', box: ChartBox): LossAxes {
+function lossAxes(
+  series: readonly LossSeries[],
+  { axis = 'auto', label = 'loss' }: Pick<LossCurveOptions, 'axis' | 'label'>,
+  box: ChartBox,
+) {
   const finite = series.flatMap((curve) => curve.values.filter(isFiniteNumber));
   if (finite.length === 0) {
     throw new PtychoError('DATASET_VALUE', 'There is no finite loss to draw; the training history is empty.', {});
@@ -61,7 +55,13 @@ function lossAxes(series: readonly LossSeries[], axis: 'auto' | 'linear' | 'log'
     .range([box.foot, box.top])
     .nice();
   const epochTicks = x.ticks(Math.min(8, epochs)).filter(Number.isInteger);
-  return { x, y, epochs, logarithmic, lossTicks: valueTicks(y, logarithmic), epochTicks };
+  const beside = {
+    rows: valueTicks(y, logarithmic).map((tick) => ({ at: y(tick), text: tickText(tick) })),
+    columns: epochTicks.map((tick) => ({ at: x(tick), text: String(tick) })),
+    below: 'epoch',
+    beside: `${label}${logarithmic ? ' (log)' : ''}`,
+  };
+  return { x, y, epochs, beside };
 }
 
 function valueTicks(scale: { ticks(count?: number): number[] }, logarithmic: boolean): number[] {
@@ -70,16 +70,6 @@ function valueTicks(scale: { ticks(count?: number): number[] }, logarithmic: boo
   // A long logarithmic axis keeps the powers of ten only.
   const powers = ticks.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9);
   return powers.length >= 2 ? powers : ticks.filter((_, i) => i % 3 === 0);
-}
-
-/** What stands beside the axes. */
-function frameOf({ x, y, lossTicks, epochTicks, logarithmic }: LossAxes, label: string) {
-  return {
-    rows: lossTicks.map((tick) => ({ at: y(tick), text: tickText(tick) })),
-    columns: epochTicks.map((tick) => ({ at: x(tick), text: String(tick) })),
-    below: 'epoch',
-    beside: `${label}${logarithmic ? ' (log)' : ''}`,
-  };
 }
 
 /** A loss beside its axis. */
@@ -119,18 +109,10 @@ const SVG_MARGIN = { top: 34, right: 18, bottom: 46, left: 70 };
  * @throws PtychoError DATASET_VALUE when no curve holds a finite value.
  */
 export function renderLossCurve(series: readonly LossSeries[], options: LossCurveOptions = {}): string {
-  const { width = 640, height = 360, label = 'loss', title = 'Loss per epoch' } = options;
-  const box = {
-    left: SVG_MARGIN.left,
-    right: width - SVG_MARGIN.right,
-    top: SVG_MARGIN.top,
-    foot: height - SVG_MARGIN.bottom,
-  };
-  const axes = lossAxes(series, options.axis, box);
-  const { x, y, epochs } = axes;
-  const parts = svgChartFrame({ box, height, title, ...frameOf(axes, label) });
-
-  const best = options.bestEpoch;
+  const { width = 640, height = 360, title = 'Loss per epoch', bestEpoch: best } = options;
+  const box = chartBox(width, height, SVG_MARGIN);
+  const { x, y, epochs, beside } = lossAxes(series, options, box);
+  const parts = svgChartFrame({ box, height, title, ...beside });
   if (best !== undefined && best >= 1 && best <= epochs) {
     const at = coordinate(x(best));
     parts.push(
@@ -188,18 +170,13 @@ const PIXEL_MARGIN = { top: 56, right: 20, bottom: 46, left: 78 };
  * @throws PtychoError DATASET_VALUE when no curve holds a finite value.
  */
 export function renderLossChart(series: readonly LossSeries[], options: LossCurveOptions = {}): Pixels {
-  const { width = 640, height = 360, label = 'loss', title = 'Loss per epoch', bestEpoch: best } = options;
-  const box = {
-    left: PIXEL_MARGIN.left,
-    right: width - PIXEL_MARGIN.right,
-    top: PIXEL_MARGIN.top,
-    foot: height - PIXEL_MARGIN.bottom,
-  };
-  const axes = lossAxes(series, options.axis, box);
+  const { width = 640, height = 360, title = 'Loss per epoch', bestEpoch: best } = options;
+  const box = chartBox(width, height, PIXEL_MARGIN);
+  const axes = lossAxes(series, options, box);
   const canvas = new Canvas(width, height);
   const [x, y] = [(epoch: number) => Math.round(axes.x(epoch)), axes.y];
 
-  drawChartFrame(canvas, { box, height, title, ...frameOf(axes, label) });
+  drawChartFrame(canvas, { box, height, title, ...axes.beside });
 
   if (best !== undefined && best >= 1 && best <= axes.epochs) {
     for (let at = box.top; at < box.foot; at += 8) canvas.fill(x(best), at, 1, 4, BEST);
@@ -213,21 +190,7 @@ export function renderLossChart(series: readonly LossSeries[], options: LossCurv
       if (axes.epochs <= 60) canvas.disc(x(i + 1), y(value), i + 1 === best ? 4.5 : 2.5, colour);
     }
   });
-  drawLegend(canvas, series, best);
+  const marked = best === undefined ? [] : [{ name: `best epoch (${best})`, colour: BEST, dashed: true }];
+  drawLegend(canvas, box.left, [...series.map(({ name }, k) => ({ name, colour: seriesColour(k) })), ...marked]);
   return canvas.pixels;
-}
-
-/** Under the title, where no curve runs. */
-function drawLegend(canvas: Canvas, series: readonly LossSeries[], best: number | undefined): void {
-  let left = PIXEL_MARGIN.left;
-  const entry = (text: string, colour: Colour, dashed: boolean) => {
-    const middle = 30 + Math.floor(LETTER_HEIGHT / 2);
-    for (let at = 0; at < 20; at += dashed ? 8 : 4) canvas.fill(left + at, middle, 4, dashed ? 1 : 2, colour);
-    writeText(canvas, text, left + 26, 30);
-    left += 26 + textLength(text) + 20;
-  };
-  series.forEach(({ name }, k) => {
-    entry(name, seriesColour(k), false);
-  });
-  if (best !== undefined) entry(`best epoch (${best})`, BEST, true);
 }

@@ -85,7 +85,7 @@ export function renderPage(content: PageContent): string {
     const items = warnings.map((warning) => `<li>${escapeMarkup(warning)}</li>`).join('\n');
     body.push(`<section class="warnings"><b>Please note</b>\n<ul>\n${items}\n</ul></section>`);
   }
-  if (pictures.length > 0) body.push(pictureSection(pictures));
+  if (pictures.length > 0) body.push('<section class="pictures">', ...pictures.map(figure), '</section>');
   for (const { title: heading, pictures: inRow } of pictureRows) {
     body.push(
       `<h2>${escapeMarkup(heading)}</h2>`,
@@ -156,10 +156,6 @@ th { border-bottom: 1px solid currentColor; } td { border-bottom: 1px solid #888
 .wide { overflow-x: auto; font-variant-numeric: tabular-nums; } .wide td { white-space: nowrap; }
 .warnings { border-left: .3rem solid #d55e00; padding: .1rem 1rem; } .warnings ul { margin: .3rem 0; padding-left: 1.2rem; }
 `;
-
-function pictureSection(pictures: readonly PagePicture[]): string {
-  return `<section class="pictures">\n${pictures.map(figure).join('\n')}\n</section>`;
-}
 
 function figure(picture: PagePicture): string {
   const parts = [

@@ -9,7 +9,7 @@ import { PtychoError } from '../core/errors.js';
 import { extentOf, meanOf } from '../core/numbers.js';
 import { BLACK, Canvas, type Colour, GLYPH_HEIGHT, textWidth } from './canvas.js';
 import { colourAt, VIRIDIS } from './colormaps.js';
-import { shortNumber } from './image.js';
+import { drawColours, shortNumber } from './image.js';
 import type { Pixels } from './png.js';
 
 /** What is drawn; coordinates and lengths in object pixels, x to the right, y down. */
@@ -89,9 +89,7 @@ function axes(
 
 function colourBar(canvas: Canvas, left: number, height: number, low: number, high: number, label: string): void {
   const top = MARGIN.top;
-  for (let y = 0; y < height; y++) {
-    canvas.fill(left, top + y, BAR, 1, colourAt(VIRIDIS, 1 - (y + 0.5) / height));
-  }
+  drawColours(canvas, VIRIDIS, { left, top, width: BAR, height });
   canvas.text(label.toUpperCase(), Math.min(left, canvas.width - textWidth(label)), top - 18);
   canvas.text(shortNumber(high), left + BAR + 4, top);
   canvas.text(shortNumber(low), left + BAR + 4, top + height - GLYPH_HEIGHT);

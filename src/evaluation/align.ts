@@ -32,32 +32,36 @@ export function alignComplex(recon: Image, truth: Image, mask?: ArrayLike<number
       { recon: recon.shape, truth: truth.shape },
     );
   }
-  const size = recon.re.length;
-  const product = { re: new Float64Array(size), im: new Float64Array(size), shape: recon.shape };
-  for (let i = 0; i < size; i++) {
-    if (mask && !mask[i]) continue;
-    product.re[i] = truth.re[i] * recon.re[i] + truth.im[i] * recon.im[i];
-    product.im[i] = truth.re[i] * recon.im[i] - truth.im[i] * recon.re[i];
-  }
-  const ramp = fitRamp(product);
+  const ramp = fitRamp(conjugateProduct(truth, recon, mask));
   const aligned = removeRamp(recon, ramp);
-  let re = 0;
-  let im = 0;
-  let power = 0;
-  for (let i = 0; i < size; i++) {
-    if (mask && !mask[i]) continue;
-    re += aligned.re[i] * truth.re[i] + aligned.im[i] * truth.im[i];
-    im += aligned.re[i] * truth.im[i] - aligned.im[i] * truth.re[i];
-    power += aligned.re[i] ** 2 + aligned.im[i] ** 2;
-  }
-  const scale = power > 0 ? { re: re / power, im: im / power } : { re: 0, im: 0 };
-  for (let i = 0; i < size; i++) {
+  const scale = bestScale(aligned, truth, mask) ?? { re: 0, im: 0 };
+  for (let i = 0; i < aligned.re.length; i++) {
     const a = aligned.re[i];
     const b = aligned.im[i];
     aligned.re[i] = a * scale.re - b * scale.im;
     aligned.im[i] = a * scale.im + b * scale.re;
   }
   return { aligned, scale, ramp };
+}
+
+/** conj(a)·b where the mask is set, 0 elsewhere. */
+export function conjugateProduct(a: Image, b: Image, mask?: ArrayLike<number>): ComplexImage<Float64Array> {
+  const at = (i: number, value: number) => (mask && !mask[i] ? 0 : value);
+  const re = Float64Array.from(a.re, (v, i) => at(i, v * b.re[i] + a.im[i] * b.im[i]));
+  const im = Float64Array.from(a.re, (v, i) => at(i, v * b.im[i] - a.im[i] * b.re[i]));
+  return { re, im, shape: a.shape };
+}
+
+/** The complex factor of least squares that brings `from` to `to` where the mask is set; undefined where `from` is 0 there. */
+export function bestScale(from: Image, to: Image, mask?: ArrayLike<number>): Alignment['scale'] | undefined {
+  let [re, im, power] = [0, 0, 0];
+  for (let i = 0; i < from.re.length; i++) {
+    if (mask && !mask[i]) continue;
+    re += from.re[i] * to.re[i] + from.im[i] * to.im[i];
+    im += from.re[i] * to.im[i] - from.im[i] * to.re[i];
+    power += from.re[i] ** 2 + from.im[i] ** 2;
+  }
+  return power > 0 ? { re: re / power, im: im / power } : undefined;
 }
 
 /** ‖aligned recon − truth‖ / ‖truth‖ over the mask, after {@link alignComplex}: 0 is perfect, 1 is as good as nothing. */
@@ -79,10 +83,10 @@ export function relativeDistance(a: Image, truth: Image, mask?: ArrayLike<number
 
 /** The {@link relativeObjectError} of the best constant object: what any reconstruction must beat. */
 export function constantObjectError(truth: Image, mask?: ArrayLike<number>): number {
-  const ones = {
-    re: new Float64Array(truth.re.length).fill(1),
-    im: new Float64Array(truth.re.length),
-    shape: truth.shape,
-  };
-  return relativeObjectError(ones, truth, mask);
+  return relativeObjectError(constantLike(truth), truth, mask);
+}
+
+/** An object of the value 1 everywhere. */
+export function constantLike({ re: { length }, shape }: Image): ComplexImage<Float64Array> {
+  return { re: new Float64Array(length).fill(1), im: new Float64Array(length), shape };
 }

@@ -11,6 +11,7 @@ import { halfBitThreshold } from './frc.js';
 import type { HalfSetCorrelation } from './halves.js';
 import { METRIC_NAMES } from './reference.js';
 import type { Registration } from './register.js';
+import type { StandardMetrics } from './standard.js';
 
 /** How well an image explains the measured patterns. */
 export interface EvaluatedRFactor {
@@ -125,13 +126,7 @@ export function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
 
-function chartOf(
-  frc: Readonly<Record<'amplitude' | 'phase' | 'complex', Float64Array>> & {
-    readonly side_px: number;
-    readonly pixels: Int32Array;
-  },
-  title: string,
-): Uint8Array {
+function chartOf(frc: StandardMetrics['frc'], title: string): Uint8Array {
   const series = (['amplitude', 'phase', 'complex'] as const).map((name) => ({ name, values: frc[name] }));
   const thresholds = [
     { label: '1/2', at: 0.5 },

@@ -5,6 +5,7 @@ import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, scanBounds } from '../reconstruction/frame.js';
+import { constantLike } from './align.js';
 import type { EvaluatedImage } from './images.js';
 import { type ReferenceMetrics, type ReferenceOptions, referenceMetrics } from './reference.js';
 import { type StandardMetrics, type StandardOptions, standardMetrics } from './standard.js';
@@ -46,10 +47,8 @@ export function metricFloors(
   truth: EvaluatedImage,
   options: EvaluationOptions & { readonly scan?: EvaluatedImage } = {},
 ): MetricFloors {
-  const size = truth.re.length;
-  const ones = { re: new Float64Array(size).fill(1), im: new Float64Array(size), shape: truth.shape };
   return {
-    constant: bothFamilies(ones, truth, options),
+    constant: bothFamilies(constantLike(truth), truth, options),
     ...(options.scan && { scan: bothFamilies(options.scan, truth, options) }),
   };
 }

@@ -186,6 +186,22 @@ export function resolutionsOf(rings: RingCurve, pixel_m?: number): Resolutions {
   return { frc50: at(0.5), frc1over7: at(1 / 7), half_bit: at(halfBit) };
 }
 
+/** Of the amplitudes, of the phases, and of the images as they are. */
+export type OfEach<T> = Readonly<Record<'amplitude' | 'phase' | 'complex', T>>;
+
+const ofEach = <A, B>({ amplitude, phase, complex }: OfEach<A>, of: (one: A) => B): OfEach<B> => ({
+  amplitude: of(amplitude),
+  phase: of(phase),
+  complex: of(complex),
+});
+
+/** The curves alone. */
+export const curvesOf = (rings: OfEach<RingCurve>): OfEach<Float64Array> => ofEach(rings, ({ curve }) => curve);
+
+/** {@link resolutionsOf} each. */
+export const allResolutions = (rings: OfEach<RingCurve>, pixel_m?: number): OfEach<Resolutions> =>
+  ofEach(rings, (one) => resolutionsOf(one, pixel_m));
+
 /** The central square less its mean, falling to zero at the edges as a cosine. */
 function tapered(image: EvaluatedImage): EvaluatedImage {
   const side = Math.min(...image.shape);

@@ -11,9 +11,10 @@ import { type ImageOptions, reconstructWith } from '../reconstruction/pipeline.j
 import type { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { alignComplex } from './align.js';
 import { boundingBox } from './commonFrame.js';
-import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './frc.js';
+import { allResolutions, curvesOf, taperedRingCorrelation } from './frc.js';
 import { asComplex, cutImage, modulusOf } from './images.js';
 import { removePhasePlane, removeRamp } from './phase.js';
+import type { StandardMetrics } from './standard.js';
 
 /** How two halves of a scan agree. */
 export interface HalfSetCorrelation {
@@ -24,19 +25,9 @@ export interface HalfSetCorrelation {
   /** Share of them that both halves cover. */
   readonly coverage: number;
   /** Curves to Nyquist; element i is i periods across `side_px` pixels. */
-  readonly frc: {
-    readonly side_px: number;
-    readonly pixels: Int32Array;
-    readonly amplitude: Float64Array;
-    readonly phase: Float64Array;
-    readonly complex: Float64Array;
-  };
+  readonly frc: StandardMetrics['frc'];
   /** The half-bit threshold is the one that belongs to half sets. */
-  readonly resolution: {
-    readonly amplitude: Resolutions;
-    readonly phase: Resolutions;
-    readonly complex: Resolutions;
-  };
+  readonly resolution: StandardMetrics['resolution'];
 }
 
 /** What of {@link ImageOptions} concerns the grouping of a half. */
@@ -134,18 +125,8 @@ function correlate(
     patterns,
     frame,
     coverage: mask.reduce((n, v) => n + v, 0) / mask.length,
-    frc: {
-      side_px: rings.complex.side_px,
-      pixels: rings.complex.pixels,
-      amplitude: rings.amplitude.curve,
-      phase: rings.phase.curve,
-      complex: rings.complex.curve,
-    },
-    resolution: {
-      amplitude: resolutionsOf(rings.amplitude, pixel_m),
-      phase: resolutionsOf(rings.phase, pixel_m),
-      complex: resolutionsOf(rings.complex, pixel_m),
-    },
+    frc: { side_px: rings.complex.side_px, pixels: rings.complex.pixels, ...curvesOf(rings) },
+    resolution: allResolutions(rings, pixel_m),
   };
 }
 

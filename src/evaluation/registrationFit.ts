@@ -7,6 +7,7 @@
  */
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
+import { bestScale, conjugateProduct } from './align.js';
 import type { EvaluatedImage } from './images.js';
 import { fitRamp, type PhaseRamp, removeRamp } from './phase.js';
 import { KERNEL_RADIUS, shiftByKernel } from './shift.js';
@@ -57,7 +58,7 @@ export function fitShift(
   // Both leave their ramps, so that smoothing meets them about zero frequency.
   const common = fitRamp(a.image);
   const level = removeRamp(a.image, common);
-  const relative = fitRamp(productOf(a.image, b.image, counts));
+  const relative = fitRamp(conjugateProduct(a.image, b.image, counts));
   const turned = removeRamp(b.image, { x: common.x + relative.x, y: common.y + relative.y });
   const target = smoothed(level);
   return leastSquares(target, smoothed(turned), inner, start);
@@ -80,12 +81,16 @@ function leastSquares(
   mask: Uint8Array,
   start: readonly [number, number],
 ): FittedShift {
-  let at: Parameters = { shift: [0, 0], ramp: { x: 0, y: 0 }, scale: bestScale(target, source, mask) };
+  let at: Parameters = {
+    shift: [0, 0],
+    ramp: { x: 0, y: 0 },
+    scale: bestScale(source, target, mask) ?? { re: 1, im: 0 },
+  };
   let here = linearised(target, source, mask, at);
   let damping = 1e-3;
   let converged = false;
   for (let pass = 0; pass < 60 && !converged; pass++) {
-    const step = here.system.solve(damping);
+    const step = solveNormal(here.system, damping);
     if (!step) break;
     const next = stepped(at, step);
     if (Math.hypot(...next.shift) > REACH_PX) {
@@ -234,7 +239,10 @@ function linearised(target: Image64, source: Image64, mask: Uint8Array, { shift,
     [-of('xma'), -of('xmb'), 0, of('xmm'), of('xxmm')],
     [-yma, -ymb, 0, ymm, xymm, yymm],
   ];
-  const system = new NormalEquations(lower, [-of('ra'), -of('rb'), of('rm'), of('rmTurned'), of('xrm'), yrm]);
+  const system: NormalEquations = {
+    lower,
+    right: [-of('ra'), -of('rb'), of('rm'), of('rmTurned'), of('xrm'), yrm],
+  };
   const powers =
     of('mm') > 0 && of('targetPower') > 0 ? Math.sqrt(of('mm') * of('targetPower')) : Number.POSITIVE_INFINITY;
   return { system, cost: of('cost'), correlation: Math.hypot(of('cross'), of('crossIm')) / powers };
@@ -246,71 +254,47 @@ function unitTurns(n: number, slope: number, middle: number): { readonly re: Flo
   return { re: angles.map(Math.cos), im: angles.map(Math.sin) };
 }
 
-/** Normal equations of real unknowns, by the lower triangle of their matrix. */
-class NormalEquations {
-  private readonly unknowns: number;
-  private readonly matrix: Float64Array;
-  private readonly right: Float64Array;
-
-  constructor(lower: readonly (readonly number[])[], right: readonly number[]) {
-    this.unknowns = right.length;
-    this.matrix = new Float64Array(right.length ** 2);
-    lower.forEach((row, j) => {
-      this.matrix.set(row, j * right.length);
-    });
-    this.right = Float64Array.from(right);
-  }
-
-  /**
-   * By Cholesky's factors; undefined where the equations do not determine the unknowns.
-   * @param damping share by which each diagonal element is raised
-   */
-  solve(damping: number): Float64Array | undefined {
-    const { unknowns: n } = this;
-    const matrix = this.matrix.map((v, i) => (i % (n + 1) === 0 ? v * (1 + damping) : v));
-    const factor = new Float64Array(n * n);
-    for (let j = 0; j < n; j++) {
-      for (let k = 0; k <= j; k++) {
-        let sum = matrix[j * n + k];
-        for (let l = 0; l < k; l++) sum -= factor[j * n + l] * factor[k * n + l];
-        if (j === k && !(sum > 1e-12 * matrix[j * n + j])) return undefined;
-        factor[j * n + k] = j === k ? Math.sqrt(sum) : sum / factor[k * n + k];
-      }
-    }
-    const x = Float64Array.from(this.right);
-    for (let j = 0; j < n; j++) {
-      for (let l = 0; l < j; l++) x[j] -= factor[j * n + l] * x[l];
-      x[j] /= factor[j * n + j];
-    }
-    for (let j = n - 1; j >= 0; j--) {
-      for (let l = j + 1; l < n; l++) x[j] -= factor[l * n + j] * x[l];
-      x[j] /= factor[j * n + j];
-    }
-    return x;
-  }
+interface NormalEquations {
+  readonly lower: readonly (readonly number[])[];
+  readonly right: readonly number[];
 }
 
-function bestScale(target: Image64, source: Image64, mask: Uint8Array): { readonly re: number; readonly im: number } {
-  let [re, im, power] = [0, 0, 0];
-  for (let i = 0; i < mask.length; i++) {
-    if (!mask[i]) continue;
-    re += source.re[i] * target.re[i] + source.im[i] * target.im[i];
-    im += source.re[i] * target.im[i] - source.im[i] * target.re[i];
-    power += source.re[i] ** 2 + source.im[i] ** 2;
+/**
+ * Solves normal equations of real unknowns, given by the lower triangle of their matrix, by Cholesky's factors.
+ * @param damping share by which each diagonal element is raised
+ * @returns undefined where the equations do not determine the unknowns
+ */
+function solveNormal({ lower, right }: NormalEquations, damping: number): Float64Array | undefined {
+  const n = right.length;
+  const matrix = new Float64Array(n * n);
+  lower.forEach((row, j) => {
+    matrix.set(row, j * n);
+    matrix[j * n + j] *= 1 + damping;
+  });
+  const factor = new Float64Array(n * n);
+  for (let j = 0; j < n; j++) {
+    for (let k = 0; k <= j; k++) {
+      let sum = matrix[j * n + k];
+      for (let l = 0; l < k; l++) sum -= factor[j * n + l] * factor[k * n + l];
+      if (j === k && !(sum > 1e-12 * matrix[j * n + j])) return undefined;
+      factor[j * n + k] = j === k ? Math.sqrt(sum) : sum / factor[k * n + k];
+    }
   }
-  return power > 0 ? { re: re / power, im: im / power } : { re: 1, im: 0 };
+  const x = Float64Array.from(right);
+  for (let j = 0; j < n; j++) {
+    for (let l = 0; l < j; l++) x[j] -= factor[j * n + l] * x[l];
+    x[j] /= factor[j * n + j];
+  }
+  for (let j = n - 1; j >= 0; j--) {
+    for (let l = j + 1; l < n; l++) x[j] -= factor[l * n + j] * x[l];
+    x[j] /= factor[j * n + j];
+  }
+  return x;
 }
 
 function smoothed(image: Image64): Image64 {
   const blur = (data: Float64Array) => gaussianBlur({ data, shape: image.shape }, SMOOTH_PX).data;
   return { re: blur(image.re), im: blur(image.im), shape: image.shape };
-}
-
-/** conj(a)·b where the mask is set. */
-function productOf(a: EvaluatedImage, b: EvaluatedImage, mask: Uint8Array): Image64 {
-  const re = Float64Array.from(mask, (m, i) => (m ? a.re[i] * b.re[i] + a.im[i] * b.im[i] : 0));
-  const im = Float64Array.from(mask, (m, i) => (m ? a.re[i] * b.im[i] - a.im[i] * b.re[i] : 0));
-  return { re, im, shape: a.shape };
 }
 
 /** A rectangle of an image and its mask; zero where the mask is. */

@@ -100,14 +100,8 @@ function cutMask(
       { mask: mask.shape, truth: truth.shape },
     );
   }
-  const cut = new Uint8Array(region.height * region.width);
-  for (let r = 0; r < region.height; r++) {
-    const from = (region.originYxPx[0] + r - truthFrame.originYxPx[0]) * truthFrame.width;
-    for (let c = 0; c < region.width; c++) {
-      cut[r * region.width + c] = mask.data[from + region.originYxPx[1] + c - truthFrame.originYxPx[1]] ? 1 : 0;
-    }
-  }
-  return cut;
+  const data = Float32Array.from(mask.data);
+  return Uint8Array.from(moveToFrame({ re: data, im: data, shape: truth.shape }, truthFrame, region).re, (m) => (m ? 1 : 0)); // biome-ignore format: one call
 }
 
 const describe = (f: Frame): string => `${f.height}×${f.width} at (y ${f.originYxPx[0]}, x ${f.originYxPx[1]})`;

@@ -9,7 +9,7 @@
 import { spanOf } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import { alignComplex, relativeDistance } from './align.js';
-import { type Resolutions, resolutionsOf, taperedRingCorrelation } from './frc.js';
+import { allResolutions, curvesOf, type OfEach, type Resolutions, taperedRingCorrelation } from './frc.js';
 import { asComplex, type EvaluatedImage, type MetricPair, meanErrors, modulusOf, requireSameImage } from './images.js';
 import { removePhasePlane, removeRamp } from './phase.js';
 import { gaussianSsim, wangMsSsim } from './similarity.js';
@@ -37,17 +37,10 @@ export interface StandardMetrics {
   readonly frc1over7: MetricPair;
   /** ‖image − truth‖/‖truth‖ after the best complex factor and phase ramp. */
   readonly complex_error: number;
-  readonly resolution: {
-    readonly amplitude: Resolutions;
-    readonly phase: Resolutions;
-    readonly complex: Resolutions;
-  };
+  readonly resolution: OfEach<Resolutions>;
   /** Ring correlations to Nyquist; element i is i periods across `side_px` pixels. */
-  readonly frc: {
+  readonly frc: OfEach<Float64Array> & {
     readonly side_px: number;
-    readonly amplitude: Float64Array;
-    readonly phase: Float64Array;
-    readonly complex: Float64Array;
     /** The half-bit threshold belongs to these counts of pixels. */
     readonly pixels: Int32Array;
   };
@@ -93,11 +86,7 @@ export function standardMetrics(
     phase: taperedRingCorrelation(asComplex(values.phase.image), asComplex(values.phase.truth)),
     complex: taperedRingCorrelation(aligned, truth),
   };
-  const resolution = {
-    amplitude: resolutionsOf(rings.amplitude, options.pixel_m),
-    phase: resolutionsOf(rings.phase, options.pixel_m),
-    complex: resolutionsOf(rings.complex, options.pixel_m),
-  };
+  const resolution = allResolutions(rings, options.pixel_m);
   const levels = measured.amplitude.ms_ssim.levels;
   if (levels > 0 && levels < 5) {
     notes.push(
@@ -115,13 +104,7 @@ export function standardMetrics(
     frc1over7: { amplitude: resolution.amplitude.frc1over7.ring, phase: resolution.phase.frc1over7.ring },
     complex_error: relativeDistance(aligned, truth),
     resolution,
-    frc: {
-      side_px: rings.complex.side_px,
-      amplitude: rings.amplitude.curve,
-      phase: rings.phase.curve,
-      complex: rings.complex.curve,
-      pixels: rings.complex.pixels,
-    },
+    frc: { side_px: rings.complex.side_px, ...curvesOf(rings), pixels: rings.complex.pixels },
     notes,
   };
 }

@@ -11,6 +11,7 @@ import type { Frame } from '../../reconstruction/frame.js';
 import { figure, sideBySide } from '../../report/figure.js';
 import { renderAmplitude, renderPhase } from '../../report/image.js';
 import { encodePng } from '../../report/png.js';
+import { plain } from '../evaluationReport.js';
 import { modulusOf, phaseOf } from '../images.js';
 import { METRIC_NAMES, type ReferenceMetrics } from '../reference.js';
 import type { StandardMetrics } from '../standard.js';
@@ -61,7 +62,7 @@ export async function writeComparison(comparison: Comparison): Promise<string[]>
 /** Every number for programs; what is no number is a word, since JSON has none for it. */
 function record(comparison: Comparison): unknown {
   const { config, raw, models, floors, region, sampleIndices, warnings, provenance } = comparison;
-  return readable({
+  return plain({
     scan: raw.source,
     region,
     patterns: sampleIndices.length,
@@ -92,13 +93,6 @@ function scores({ reference, standard }: Floor | Measured) {
   const { frc: _, ...published } = reference ?? {};
   const { frc: __, notes: ___, ...literature } = standard ?? {};
   return { reference: reference && published, standard: standard && literature };
-}
-
-function readable(value: unknown): unknown {
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-  if (Array.isArray(value)) return value.map(readable);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, readable(inner)]));
 }
 
 /** Amplitude and phase of every image as it was made and as it is compared. */

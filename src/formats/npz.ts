@@ -15,6 +15,7 @@
  * }
  */
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { rowsAt } from '../core/numbers.js';
 import { type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { decoderOf, expectComplex64, expectReal, type NpyArray, NpyDecoder, type RealNpyArray } from './npy.js';
@@ -68,12 +69,7 @@ export async function usingNpz<T>(
   work: (npz: NpzFile) => T | Promise<T>,
   options?: NpzOptions,
 ): Promise<T> {
-  const npz = await openNpz(path, options);
-  try {
-    return await work(npz);
-  } finally {
-    await npz.close();
-  }
+  return closing(await openNpz(path, options), work);
 }
 
 /** An opened archive. Reads may overlap in time. */

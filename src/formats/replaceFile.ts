@@ -36,12 +36,7 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
 
 /** Opens a file for as long as `work` takes. */
 export async function usingFile(path: string, flags: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await work(file);
-  } finally {
-    await file.close();
-  }
+  await closing(await open(path, flags), work);
 }
 
 /**

@@ -10,7 +10,6 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { sha256 } from '../core/hash.js';
-import { closing } from '../core/inputFile.js';
 import type { RngState } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
 import { usingFile } from '../formats/replaceFile.js';

@@ -6,7 +6,7 @@ import { resolveConfig } from '../config/resolve.js';
 import { inferenceConfigSchema } from '../config/schema.js';
 import type { DataConfig } from '../config/schemas/data.js';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { usingNpz } from '../formats/npz.js';

@@ -6,7 +6,6 @@
  */
 import path from 'node:path';
 import { isPtychoError, PtychoError } from '../core/errors.js';
-import { closing } from '../core/inputFile.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';

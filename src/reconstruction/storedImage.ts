@@ -10,7 +10,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { closing } from '../core/inputFile.js';
 import { valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
 import { datasetLike, readArrayFile } from '../data/opening/arrayFile.js';

@@ -7,7 +7,6 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
-import { closing } from '../core/inputFile.js';
 import type { Logger } from '../core/log.js';
 import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';

@@ -1,6 +1,5 @@
 /** Files of patterns that a host names: Ptychodus' own, HDF5 and NPZ, whose positions are in the product, and any other scan. */
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import type { NumericArray, Tensor } from '../../core/tensor.js';
 import { hasMagic, MAGIC, ptychodusFile } from '../../data/opening/files.js';
 import { framesInMemory } from '../../data/patternSource.js';

@@ -11,7 +11,6 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
 import { sha256 } from '../../core/hash.js';
-import { closing } from '../../core/inputFile.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { usingNpz, writeNpz } from '../../formats/npz.js';
 import type { RawData } from '../rawData.js';

@@ -1,5 +1,6 @@
 /** One array out of another file, as options name it: `FILE` or `FILE:key`; NPY, NPZ, HDF5 or TIFF, told apart by content. */
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { type Hdf5File, isHdf5File, refuseMatlab5, usingHdf5 } from '../../formats/hdf5/file.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { isNpyFile, readNpyFile } from '../../formats/npyFile.js';

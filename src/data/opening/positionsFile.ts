@@ -9,7 +9,6 @@
  */
 import { extname } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import type { Shape } from '../../core/tensor.js';
 import { type Hdf5File, isHdf5File, refuseMatlab5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { expectReal } from '../../formats/npy.js';

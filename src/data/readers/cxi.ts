@@ -6,7 +6,6 @@
  * const file = await cxiReader.open('scan.cxi', {});
  */
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { positionsInHdf5 } from '../opening/positionsFile.js';

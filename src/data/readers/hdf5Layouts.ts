@@ -9,7 +9,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import { formatShape, type Tensor } from '../../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { Hdf5Rows } from '../../formats/hdf5/rows.js';

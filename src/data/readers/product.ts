@@ -5,7 +5,6 @@
  * const x = await usingProduct('product.h5', (source) => source.real('probe_position_x_m'));
  */
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, sizeOf } from '../../core/tensor.js';
 import { type Hdf5File, type Hdf5Value, isHdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import type { RealNpyArray } from '../../formats/npy.js';

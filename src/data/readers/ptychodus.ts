@@ -10,7 +10,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import { integers, valuesAt } from '../../core/numbers.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, usingHdf5 } from '../../formats/hdf5/file.js';

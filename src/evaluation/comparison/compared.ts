@@ -1,7 +1,6 @@
 /** The images that are compared: what each is, whether it is worth comparing, and those that other programs or other runs have finished. */
 
 import { PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import { type ComplexImage, formatShape, sameShape, type Tensor } from '../../core/tensor.js';
 import { splitFileSpec } from '../../data/opening/files.js';
 import { isHdf5File } from '../../formats/hdf5/file.js';

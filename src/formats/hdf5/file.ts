@@ -13,6 +13,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
+import { closing } from '../../core/inputFile.js';
 import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { lettersOf } from '../byteSource.js';
 import { withFileSource } from '../fileSource.js';
@@ -108,12 +109,7 @@ export async function usingHdf5<T>(
   work: (file: Hdf5File) => T | Promise<T>,
   allowed?: readonly string[],
 ): Promise<T> {
-  const file = await openHdf5(path, allowed);
-  try {
-    return await work(file);
-  } finally {
-    file.close();
-  }
+  return closing(await openHdf5(path, allowed), work);
 }
 
 /** An opened file. */

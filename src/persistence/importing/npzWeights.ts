@@ -3,7 +3,6 @@
  * beside them `probe`, `intensity_scale` and `params` (a JSON text), all optional.
  */
 import { messageOf, PtychoError } from '../../core/errors.js';
-import { closing } from '../../core/inputFile.js';
 import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { type NpzFile, usingNpz } from '../../formats/npz.js';

@@ -51,6 +51,8 @@ const asBefore = (text) => REWORDED.reduce((old, [now, before]) => old.replaceAl
 
 /** Values that differ from run to run: in JSON files, and as members of NPZ files. */
 const CHANGING = new Set(['finished', 'seconds', 'patterns_per_second', 'patternsPerSecond', 'computation_time_s']);
+/** Fields of configurations that came later, and change nothing where they are not given. */
+const LATER = new Set(['strict', 'input_reference', 'input_reference_share', 'auto_restart']);
 const CHANGING_MEMBERS = new Set(['_metadata.npy', 'computation_time_seconds.npy']);
 
 const { values } = parseArgs({
@@ -223,7 +225,7 @@ function withoutHashes(key, value) {
 
 /** Leaves out what differs from run to run. */
 function withoutRates(key, value) {
-  return CHANGING.has(key) || value?.metric === 'computation_time_s' ? undefined : value;
+  return CHANGING.has(key) || LATER.has(key) || value?.metric === 'computation_time_s' ? undefined : value;
 }
 
 /** Tells every difference; true where one of them is no exception. */

@@ -319,6 +319,10 @@ export const RUNS = [
     ],
   },
   {
+    name: 'demo',
+    commands: [runs('demo --output_dir demo --nepochs 1', ...HOST)],
+  },
+  {
     name: 'refusals',
     needs: ['scan-n16', 'scan-n32', 'train-gs1', 'solve-rpie'],
     commands: [

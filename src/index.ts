@@ -44,7 +44,6 @@ export { amplitudeRFactor, constantObjectRFactor } from './reconstruction/rFacto
 // A scan with a known object.
 export { simulate } from './simulation/recipe.js';
 export type { SimulatedScan } from './simulation/simulateScan.js';
-export { rawDataFromSimulation } from './simulation/writeSimulation.js';
 // An image without a network.
 export { runSolver, type SolverResult } from './solvers/run.js';
 export { type SolverUpdate, solve } from './solvers/solve.js';

@@ -13,6 +13,7 @@ import { defineProgram, type Program } from '../graph/program.js';
 import type { ComplexNode } from './complex.js';
 import { detectorIntensity, forwardProbe, memberPatches, trainedProbe } from './forward.js';
 import { generatorOf } from './generators/architectures.js';
+import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from './parameters.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
@@ -26,7 +27,7 @@ import {
   type StepParts,
   trainingStep,
 } from './trainingSteps.js';
-import { borderRatio, contrast, intensityRatio, saturation } from './watch.js';
+import { borderRatio, contrast, intensityRatio, patternSpread, saturation } from './watch.js';
 
 /** Name of the one scalar parameter that is not a convolution's: ln of the intensity scale. */
 export const LOG_INTENSITY_SCALE = 'log_intensity_scale';
@@ -45,6 +46,10 @@ export interface NetworkSpec extends LossSpec {
   readonly probeMask?: ArrayLike<number>;
   /** (N, N): 1 at detector pixels that cannot be used; no loss looks at them. */
   readonly badPixels?: ArrayLike<number>;
+  /** The network sees patterns relative to this reference (`inputReference.ts`). */
+  readonly inputReference?: 'mean' | 'constant';
+  /** Training steps put out `pattern_spread`. */
+  readonly patternSpread?: boolean;
   readonly optimiser?: OptimiserOptions;
 }
 
@@ -105,7 +110,8 @@ export class PtychoNetwork {
     const scope = new ParameterScope(averaged ? averagedName : undefined);
     const counting = scale.countIntensity;
     const fed = counting ? op.mul(op.square(x), scale.intensityScale ** 2 * counting.rmsInputScale) : x;
-    const painted = generatorOf(config.architecture)(config, fed, scope);
+    const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope) : fed;
+    const painted = generatorOf(config.architecture)(config, seen, scope);
     const own =
       config.model_type === 'supervised'
         ? painted.object
@@ -139,7 +145,7 @@ export class PtychoNetwork {
 
   /** Inputs, loss and outputs of a training step or an evaluation. */
   #parts(name: string, batch: number, averaged?: boolean): StepParts {
-    const { config, staged, position_trainable } = this.spec;
+    const { config, staged, position_trainable, patternSpread: spread } = this.spec;
     const built = this.#build(batch, averaged);
     const mask = this.#mask;
     const rate = this.#rate(built);
@@ -155,6 +161,8 @@ export class PtychoNetwork {
       saturation: saturation(visible(painted.head.values), painted.head.limits),
       border_ratio: borderRatio(members),
       intensity_ratio: intensityRatio(rate, op.square(x), mask),
+      // Of one group there is no spread.
+      ...(spread && batch > 1 ? { pattern_spread: patternSpread(op.sqrt(rate), x, mask) } : {}),
     };
     return {
       name,
@@ -176,7 +184,7 @@ export class PtychoNetwork {
    * One optimiser step. Feeds: `input` [B,C,N,N], `input_positions` [B,C,1,2], `learning_rate` []; with labels `label_real`,
    * `label_imag` [B,C,N,N]; with stages `physics_weight` []. Outputs, all from before the step: `loss`, `nll`, `mae` and the other
    * terms that the loss has; `gradient_norm`; `amplitude_contrast`, the standard deviation of the amplitude relative to its mean
-   * (0: flat); `saturation`, `border_ratio`, `intensity_ratio` (see `watch.ts`); with trained positions `position_gradients`
+   * (0: flat); `saturation`, `border_ratio`, `intensity_ratio`, and where it is asked for `pattern_spread` (see `watch.ts`); with trained positions `position_gradients`
    * [B,C,1,2].
    */
   trainStep(batch: number): Program {

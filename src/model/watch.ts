@@ -38,3 +38,15 @@ export function intensityRatio(predicted: GraphNode, measured: GraphNode, mask?:
   const mean = (x: GraphNode) => op.reduceMean(mask ? op.mul(x, mask.valid) : x);
   return op.div(mean(predicted), op.add(mean(measured), 1e-12));
 }
+
+/**
+ * How far predicted amplitudes [B, C, N, N] differ between the groups of a batch, relative to how far the measured ones do: the root
+ * of the mean variance of a pixel over the batch. 0: the network predicts the same pattern whatever it is fed.
+ */
+export function patternSpread(predicted: GraphNode, measured: GraphNode, mask?: PixelMask): GraphNode {
+  const spread = (x: GraphNode) => {
+    const deviation = op.square(op.sub(x, op.reduceMean(x, [0], true)));
+    return op.sqrt(op.reduceMean(mask ? op.mul(deviation, mask.valid) : deviation));
+  };
+  return op.div(spread(predicted), op.add(spread(measured), 1e-12));
+}

@@ -46,6 +46,12 @@ export const LOCAL_DATA_FIELDS = [
   'cache_groups',
 ] as const;
 
+/**
+ * Fields that came after the first bundles, and what a bundle that lacks them was trained with. They are written only where they
+ * are something else, so that a training without them gives the bytes that it gave before there were any.
+ */
+const WHERE_ABSENT = { input_reference: 'none', input_reference_share: 0.75, auto_restart: false } as const;
+
 /** A training configuration without {@link LOCAL_FIELDS}. */
 export type BundleConfig = Readonly<
   Omit<TrainingConfig, (typeof LOCAL_FIELDS)[number] | 'data' | 'execution'> & {
@@ -64,8 +70,17 @@ export function bundleConfig(config: BundleConfig): BundleConfig {
   return { ...rest, ...blocks } as unknown as BundleConfig;
 }
 
+/** The configuration as files keep it: without fields that say what their absence says. */
+export function storedConfig(config: BundleConfig): object {
+  const absent: Readonly<Record<string, unknown>> = WHERE_ABSENT;
+  const kept = Object.entries(bundleConfig(config)).filter(
+    ([key, v]) => !Object.hasOwn(absent, key) || absent[key] !== v,
+  );
+  return Object.fromEntries(kept);
+}
+
 /**
- * Checks a parsed `config.json`; a field that it lacks (it came later) has its default.
+ * Checks a parsed `config.json`; a field that it lacks (it came later) has its default, or what it says in {@link WHERE_ABSENT}.
  * @throws PtychoError BUNDLE_INVALID for unknown or local fields and for values that the schema refuses.
  */
 export function parseBundleConfig(value: unknown): BundleConfig {
@@ -75,7 +90,7 @@ export function parseBundleConfig(value: unknown): BundleConfig {
   const { execution } = (value ?? {}) as { execution?: object };
   const foreign = Object.keys(execution ?? {}).find((key) => !isOneOf(SHAPING_EXECUTION_FIELDS, key));
   if (foreign !== undefined) bad(`execution.${foreign} does not belong into a bundle`);
-  const parsed = trainingConfigSchema.safeParse(value);
+  const parsed = trainingConfigSchema.safeParse(isBlock(value) ? { ...WHERE_ABSENT, ...value } : value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
     bad(`${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`);

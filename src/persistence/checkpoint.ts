@@ -15,7 +15,7 @@ import type { Tensor } from '../core/tensor.js';
 import { usingFile } from '../formats/replaceFile.js';
 import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import { readZip, writeZip } from '../formats/zip.js';
-import { type BundleConfig, bundleConfig, parseBundleConfig } from './bundleConfig.js';
+import { type BundleConfig, parseBundleConfig, storedConfig } from './bundleConfig.js';
 import { decodeHistory, encodeHistory, type HistoryRow } from './history.js';
 import { canonicalJson, utf8 } from './json.js';
 
@@ -92,7 +92,7 @@ const headSchema = z.strictObject({
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function saveCheckpoint(path: string, content: CheckpointContent): Promise<void> {
-  const config = utf8(canonicalJson(bundleConfig(content.config)));
+  const config = utf8(canonicalJson(storedConfig(content.config)));
   const members = new Map<string, Uint8Array>([
     [CONFIG, config],
     [HISTORY, utf8(encodeHistory(content.history))],

@@ -7,7 +7,7 @@ import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
 import type { ScaleRecord } from '../model/scale.js';
-import { type BundleConfig, bundleConfig, parseBundleConfig, withFieldsOf } from './bundleConfig.js';
+import { parseBundleConfig, storedConfig, withFieldsOf } from './bundleConfig.js';
 import { checkBundle, checkFinite } from './check.js';
 import { type Bundle, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
@@ -58,7 +58,7 @@ export function encodeMembers(
   const weights = encodeSafetensors(content.weights);
   const models = encodeModel(weights.entries);
   const bytes: Record<MemberName, Uint8Array> = {
-    'config.json': utf8(canonicalJson(configLike(bundleConfig(content.config), written))),
+    'config.json': utf8(canonicalJson(configLike(storedConfig(content.config), written))),
     'params.json': utf8(canonicalJson(bundleParams(content))),
     'weights.safetensors': weights.bytes,
     'autoencoder.onnx': models.autoencoder,
@@ -74,7 +74,7 @@ export function encodeMembers(
   ]);
 }
 
-function configLike(config: BundleConfig, written: Uint8Array | undefined): object {
+function configLike(config: object, written: Uint8Array | undefined): object {
   return written === undefined ? config : withFieldsOf(config, readJson(written, 'config.json') as object);
 }
 

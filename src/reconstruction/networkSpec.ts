@@ -32,6 +32,8 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     intensity_scale_trainable: config.intensity_scale_trainable && model.model_type !== 'supervised',
     probe_trainable,
     position_trainable: config.position_trainable,
+    inputReference: config.input_reference === 'none' ? undefined : config.input_reference,
+    patternSpread: config.auto_restart === true,
     probeMask: model.probe_mask ? probeMask(model.N).data : undefined,
     optimiser: optimiserOptions(
       { ...config, execution: { accum_steps: config.execution?.accum_steps ?? 1 } },

@@ -29,7 +29,15 @@ import {
   streamDataset,
 } from './reconstruct.js';
 import type { WrittenImage } from './reconstructionFile.js';
-import { exposureDoubts, groupForModel, probeFor, probeInCounts, requireSide, scanForModel } from './scanForModel.js';
+import {
+  exposureDoubts,
+  groupForModel,
+  probeFor,
+  probeInCounts,
+  requireSide,
+  scanForModel,
+  weightsFor,
+} from './scanForModel.js';
 
 /** A scan as a file, open, or grouped already. */
 export type ReconstructInput = ScanInput | PreparedScan;
@@ -292,6 +300,7 @@ function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSet
   const { raw, dataset } = scan;
   return {
     ...commonOptions(model, settings, hooks),
+    weights: weightsFor(model.bundle, raw),
     dataset,
     network: model.network(dataset.canvasSide_px),
     crop_px: settings.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),

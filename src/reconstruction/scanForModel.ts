@@ -6,9 +6,10 @@ import type { ComplexTensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
 import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
+import { constantPattern, followedReference, INPUT_REFERENCE } from '../model/inputReference.js';
 import { inputScaleFor } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
-import { scaleComplex } from '../physics/probe.js';
+import { probeMask, scaleComplex } from '../physics/probe.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { type ImageRFactor, scoreR } from './rFactor.js';
 import { probeWeights } from './stitching.js';
@@ -74,6 +75,23 @@ export function probeInCounts(
 ): ComplexTensor {
   const { probe, factor } = probeFor(bundle, raw);
   return probe ? scaleComplex(probe, factor) : bundle.probe;
+}
+
+/**
+ * The weights for a scan: those of the model, but a reference of `input_reference: constant` follows the probe of the scan. A probe
+ * that was trained stays, and with it the reference.
+ */
+export function weightsFor(
+  { config, weights }: Pick<Bundle, 'config' | 'weights'>,
+  { probeGuess, badPixels }: Pick<RawData, 'probeGuess' | 'badPixels'>,
+): Bundle['weights'] {
+  const kept = weights[INPUT_REFERENCE];
+  if (config.input_reference !== 'constant' || config.probe_trainable || !kept || !probeGuess) return weights;
+  const counts = config.scale_contract_version === 'ci_intensity_v2';
+  const mask = config.model.probe_mask ? probeMask(config.model.N).data : undefined;
+  const pattern = (bad?: ArrayLike<number>) => constantPattern(probeGuess, { probeMask: mask, badPixels: bad, counts });
+  const followed = followedReference(kept, pattern(badPixels), pattern());
+  return followed === kept ? weights : { ...weights, [INPUT_REFERENCE]: followed };
 }
 
 /** Probes whose intensities correlate less than this are not the same optics. */

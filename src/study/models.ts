@@ -11,7 +11,7 @@ import { counted } from '../core/words.js';
 import { compareImages } from '../evaluation/comparison/compare.js';
 import { writeComparison } from '../evaluation/comparison/files.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { bundleConfig } from '../persistence/bundleConfig.js';
+import { storedConfig } from '../persistence/bundleConfig.js';
 import { trainToFolder } from '../training/runFolder.js';
 import { type ArmSource, armSourceOf } from './arms.js';
 import { fileOf } from './data.js';
@@ -84,7 +84,7 @@ export function trainStep(study: Study, job: TrainingJob): Step {
     id: stepId.train(job),
     title: `Phase E, dose ${dose}: training ${what}`,
     // N is in the scan.
-    config: bundleConfig(request as TrainingConfig),
+    config: storedConfig(request as TrainingConfig),
     inputs: [scan, ...(request.probe === null ? [] : [fileOf(request.probe)])],
     outputs: TRAINING_FILES.map((name) => `${folder}/${name}`),
     folder,

@@ -2,8 +2,10 @@
 import type { Backend } from '../backends/backend.js';
 import type { ModelConfig, TrainingConfig } from '../config/schema.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
+import { spreadIndices } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
+import { constantPattern, nearest, PatternSums, referenceParameters } from '../model/inputReference.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
 import { openBundle, type StoredBundle } from '../persistence/bundle.js';
@@ -28,8 +30,13 @@ export async function openInitialBundle(
 ): Promise<InitialBundle> {
   const bundle = await openBundle(path, access);
   const template = network.parameters.map((p) => [p.name, p.shape] as const);
+  const { input_reference: reference } = bundle.config;
   try {
     checkWeights(template, bundle.weights);
+    // The weights of a mean and of a constant object have the same shapes.
+    if (reference !== (network.spec.inputReference ?? 'none')) {
+      throw new PtychoError('WEIGHTS_MISMATCH', `The weights belong to input_reference ${reference}.`, {});
+    }
   } catch (error) {
     if (!isPtychoError(error, 'WEIGHTS_MISMATCH')) throw error;
     throw new PtychoError('WEIGHTS_MISMATCH', mismatch(bundle, network, error.message), error.fields, { cause: error });
@@ -54,10 +61,13 @@ function mismatch(bundle: StoredBundle, network: PtychoNetwork, otherwise: strin
   const trained = (['intensity_scale_trainable', 'probe_trainable'] as const).filter(
     (key) => bundle.config[key] !== (network.spec[key] ?? false),
   );
-  if (differing.length + trained.length === 0) return `init: ${bundle.path}: ${otherwise}`;
+  const [reference, own] = [bundle.config.input_reference, network.spec.inputReference ?? 'none'];
+  const referenced = reference === own ? [] : [`input_reference ${reference} (here ${own})`];
+  if (differing.length + trained.length + referenced.length === 0) return `init: ${bundle.path}: ${otherwise}`;
   const list = [
     ...differing.map((key) => `${key} ${String(theirs[key])} (here ${String(ours[key])})`),
     ...trained.map((key) => `${key} ${bundle.config[key]} (here ${network.spec[key] ?? false})`),
+    ...referenced,
   ];
   return `init: ${bundle.path} is another network: ${list.join(', ')}; give the same values, or begin with fresh weights.`;
 }
@@ -65,17 +75,60 @@ function mismatch(bundle: StoredBundle, network: PtychoNetwork, otherwise: strin
 /** Patterns that the two scales of `rect_s1s2_init: data` are fitted to, in batches. */
 const CALIBRATION_BATCHES = 4;
 
+/** Patterns that the moments for `input_reference` are taken over. */
+const REFERENCE_PATTERNS = 1024;
+
+/** Batches in which they are read, in patterns. */
+const REFERENCE_READ = 64;
+
+/** What {@link freshWeights} takes of a configuration. */
+type FreshConfig = Pick<TrainingConfig, 'seed' | 'batch_size' | 'model' | 'input_reference' | 'input_reference_share'>;
+
+interface FreshData {
+  readonly dataset: Pick<DiffractionDataset, 'batch'>;
+  readonly groups: Int32Array;
+}
+
+/** The fixed parameters of `input_reference`, from training patterns as the network is fed them. */
+async function inputReference(network: PtychoNetwork, config: FreshConfig, { dataset, groups }: FreshData) {
+  const { scale, probeMask, badPixels } = network.spec;
+  const { N, gridsize } = config.model;
+  const counting = scale.countIntensity;
+  const factor = counting && scale.intensityScale ** 2 * counting.rmsInputScale;
+  const sums = new PatternSums(N * N);
+  const members = gridsize ** 2;
+  const chosen = spreadIndices(groups.length, Math.max(1, Math.floor(REFERENCE_PATTERNS / members)));
+  const size = Math.max(1, Math.floor(REFERENCE_READ / members));
+  for (let from = 0; from < chosen.length; from += size) {
+    const { data } = (await dataset.batch(chosen.subarray(from, from + size).map((i) => groups[i]))).diffraction;
+    sums.add(factor === undefined ? data : Float64Array.from(data, (v) => v * v * factor));
+  }
+  const { moments } = sums;
+  const mean = moments.mean.map((v, i) => (badPixels?.[i] ? 0 : v));
+  const reference =
+    config.input_reference === 'constant'
+      ? nearest(constantPattern(scale.probe, { probeMask, badPixels, counts: counting !== undefined }), mean)
+      : mean;
+  return referenceParameters(moments, reference, config.input_reference_share);
+}
+
+/** The seed of the weights of a restart: 2³² times the golden ratio apart, so that neighbouring seeds share none. */
+export const restartSeed = (seed: number, restart: number): number => (seed + restart * 0x9e3779b9) >>> 0;
+
 /**
- * Fresh weights from the seed; with `rect_s1s2_init: data` the scales s1 and s2 are fitted to the first batches.
+ * Fresh weights from the seed, with the reference of `input_reference`; with `rect_s1s2_init: data` the scales s1 and s2 are fitted to the first batches.
  * @throws PtychoError from engine and data
  */
 export async function freshWeights(
   network: PtychoNetwork,
-  config: Pick<TrainingConfig, 'seed' | 'batch_size' | 'model'>,
-  data: { readonly dataset: Pick<DiffractionDataset, 'batch'>; readonly groups: Int32Array },
+  config: FreshConfig,
+  data: FreshData,
   backend: Backend,
 ): Promise<Record<string, Tensor>> {
-  const weights = network.initialWeights(config.seed);
+  const weights = {
+    ...network.initialWeights(config.seed),
+    ...(config.input_reference === 'none' ? {} : await inputReference(network, config, data)),
+  };
   const { physics_forward_mode, rect_s1s2_init } = config.model;
   if (physics_forward_mode !== 'rectangular_scaled' || rect_s1s2_init !== 'data') return weights;
   const size = Math.min(config.batch_size, data.groups.length);

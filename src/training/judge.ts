@@ -28,6 +28,9 @@ export type ExtraColumn =
   | (typeof EXTRA_TERMS)[number]
   | `val_${(typeof EXTRA_TERMS)[number]}`;
 
+/** Columns of runs with `auto_restart`, by which no epoch is judged. */
+export type RestartColumn = 'restarts' | 'pattern_spread';
+
 /** One line of `history.csv`. Losses are means over patterns; null where there is no validation data. */
 export type EpochRecord = Readonly<
   {
@@ -40,7 +43,7 @@ export type EpochRecord = Readonly<
     val_nll: number | null;
     val_mae: number | null;
     amplitude_contrast: number;
-  } & Partial<Record<ExtraColumn, number>>
+  } & Partial<Record<ExtraColumn | RestartColumn, number>>
 >;
 
 /** The columns by which an epoch may be judged. */
@@ -118,7 +121,7 @@ function monitoredValue(record: EpochRecord, { column }: Monitor): number {
 export interface JudgedEpoch {
   readonly epoch: number;
   readonly value: number;
-  /** False in the stages before the configured losses count in full: such values compare with none of the others. */
+  /** False in the stages before the configured losses count in full, and before a restart: such values compare with none of the others. */
   readonly comparable: boolean;
 }
 
@@ -126,9 +129,12 @@ type JudgeConfig = StageConfig & { readonly execution: Pick<TrainingConfig['exec
 
 /** Follows the monitored value over the epochs. */
 export class EpochJudge {
-  readonly #epochs: JudgedEpoch[] = [];
+  #epochs: JudgedEpoch[] = [];
   #best: JudgedEpoch | undefined;
   #waited = 0;
+  #restarts = 0;
+  /** Epochs before the last restart. */
+  #givenUp = 0;
 
   constructor(
     readonly monitor: Monitor,
@@ -137,13 +143,23 @@ export class EpochJudge {
 
   /** Takes the next epoch; true when it is the best so far. An epoch of an early stage is always better than those before it. */
   add(record: EpochRecord): boolean {
-    const comparable = trainingStage(this.config, record.epoch - 1).stage === 3;
+    if ((record.restarts ?? 0) > this.#restarts) this.#giveUp(record);
+    const comparable = trainingStage(this.config, record.epoch - 1 - this.#givenUp).stage === 3;
     const judged = { epoch: record.epoch, value: monitoredValue(record, this.monitor), comparable };
     this.#epochs.push(judged);
     const better = this.#best === undefined || !comparable || this.#precedes(judged, this.#best);
     if (better) this.#best = judged;
     this.#waited = better ? 0 : this.#waited + 1;
     return better;
+  }
+
+  /** What came before a restart is worse than what comes now, whatever its figures. */
+  #giveUp({ epoch, restarts = 0 }: EpochRecord): void {
+    this.#restarts = restarts;
+    this.#givenUp = epoch - 1;
+    this.#waited = 0;
+    this.#epochs = this.#epochs.map((judged) => ({ ...judged, comparable: false }));
+    this.#best = this.#best && { ...this.#best, comparable: false };
   }
 
   get best(): JudgedEpoch | undefined {

@@ -11,8 +11,8 @@ import { LegacyRng, type RngState } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import { PositionRefiner } from '../model/positionRefiner.js';
-import { type LearningRateSchedule, learningRateSchedule, trainingStage } from '../model/schedule.js';
 import { averagedName } from '../model/trainingSteps.js';
+import { Attempt, MOST_RESTARTS, type StartLimits } from './attempt.js';
 import {
   EpochJudge,
   type EpochRecord,
@@ -21,6 +21,7 @@ import {
   type ExtraColumn,
   type Monitor,
   monitorOf,
+  type RestartColumn,
 } from './judge.js';
 import {
   Averages,
@@ -75,6 +76,10 @@ export interface TrainLoopInput {
   readonly validation?: TrainPart;
   /** Weights to begin with; fresh ones where not given. */
   readonly initialWeights?: Readonly<Tensors>;
+  /** Weights for restart 1, 2, … of `auto_restart`; not given: a flat start is only told of. */
+  readonly restartWeights?: (restart: number) => Promise<Readonly<Tensors>>;
+  /** When a start is judged, and by what. */
+  readonly startLimits?: StartLimits;
   /** Goes on from here. */
   readonly from?: LoopState;
   readonly signal?: AbortSignal;
@@ -96,6 +101,8 @@ export interface TrainLoopResult {
   /** Refined scan positions of the best epoch, pixels, where they were trained. */
   readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
   readonly cancelled: boolean;
+  /** How often it began again from fresh weights. */
+  readonly restarts: number;
   /** Stopped by `early_stop_patience`. */
   readonly stoppedEarly: boolean;
   /** Why the run could not go on; what came before is whole. */
@@ -144,13 +151,15 @@ class TrainingRun {
   readonly #state: DeviceState;
   readonly #stepper: Stepper;
   readonly #evaluations: FedPrograms;
-  readonly #schedule: LearningRateSchedule;
   readonly #shuffle: LegacyRng;
   readonly #monitor: Monitor;
   readonly #judge: EpochJudge;
   readonly #watch: TrainingWatch;
   readonly #refiner: PositionRefiner | undefined;
+  /** Where the positions were at the start. */
+  readonly #unmoved: Readonly<Tensors> | undefined;
   #best: LoopState['best'] | undefined;
+  #attempt: Attempt;
   #patternsSeen = 0;
 
   constructor(input: TrainLoopInput, state: DeviceState) {
@@ -164,10 +173,11 @@ class TrainingRun {
     this.#watch = new TrainingWatch((sentence) => {
       if (!replaying) logger.warn(sentence);
     });
-    this.#schedule = learningRateSchedule(config);
     // A stream of its own: weights and shuffling stay independent of each other.
     this.#shuffle = new LegacyRng((config.seed + 1) >>> 0);
     this.#refiner = config.position_trainable ? refinerOf(config, input.training.dataset.raw) : undefined;
+    this.#unmoved = this.#refiner?.state();
+    this.#attempt = new Attempt(config, input.training.groups.length, input.startLimits);
     const averaged = config.weight_averaging > 0;
     this.#evaluations = new FedPrograms(backend, (b) => network.evaluate(b, { averaged }));
     this.#stepper = new Stepper({
@@ -194,7 +204,7 @@ class TrainingRun {
   }
 
   get done(): boolean {
-    return this.history.length >= this.#input.config.nepochs || this.#judge.exhausted;
+    return this.history.length >= this.#attempt.lastEpoch || this.#judge.exhausted;
   }
 
   /** Fresh weights on the first batch: do predicted and measured patterns have the same scale at all? */
@@ -213,7 +223,7 @@ class TrainingRun {
   }
 
   /** Trains and judges one epoch. */
-  async epoch(): Promise<'complete' | 'cancelled'> {
+  async epoch(): Promise<'complete' | 'cancelled' | 'restarted'> {
     const { config, training, signal } = this.#input;
     const epoch = this.history.length;
     const order = Int32Array.from(this.#shuffle.permutation(training.groups.length), (i) => training.groups[i]);
@@ -225,14 +235,15 @@ class TrainingRun {
         cancelled = true;
         break;
       }
+      if (await this.#restartIfFlat(epoch, batch.start)) return 'restarted';
       await this.#step(batch, epoch, order.length, averages);
     }
     // Stopped within the first epoch there is no epoch to keep: the steps done so far become one.
     if (cancelled && (this.history.length > 0 || !averages.has('loss'))) return 'cancelled';
     await this.#stepper.flush(averages);
-    checkFinite(averages, epoch, this.#schedule.rate(epoch));
-    const stage = trainingStage(config, epoch);
-    if (epoch >= config.position_start_epoch) this.#refiner?.endEpoch();
+    checkFinite(averages, epoch, this.#attempt.rate(epoch));
+    const stage = this.#attempt.stage(epoch);
+    if (this.#attempt.moves(epoch)) this.#refiner?.endEpoch();
     const record = await this.#recordOf(epoch, stage.physicsWeight, averages);
     this.history.push(record);
     if (this.#learn(record)) this.#best = await this.#bestNow(record.epoch);
@@ -257,7 +268,8 @@ class TrainingRun {
       monitored: this.#monitor.column,
       weights: best.weights,
       positions,
-      stoppedEarly: this.history.length < config.nepochs && this.#judge.exhausted,
+      restarts: this.#attempt.restarts,
+      stoppedEarly: this.history.length < this.#attempt.lastEpoch && this.#judge.exhausted,
       patternsSeen: this.#patternsSeen,
     };
   }
@@ -270,36 +282,70 @@ class TrainingRun {
     return this.#input.config.execution.prefetch_factor ?? DEFAULT_PREFETCH;
   }
 
+  /** Begins again where the start was flat; the epochs that are done stay in the history, the running one does not. */
+  async #restartIfFlat(epoch: number, from: number): Promise<boolean> {
+    const { network, restartWeights } = this.#input;
+    const { restarts, start } = this.#attempt;
+    const spread = this.#attempt.flatSpread(epoch, from);
+    if (spread === undefined || !start) return false;
+    const said = { steps: start.limits.to, most: MOST_RESTARTS };
+    if (!restartWeights || restarts >= MOST_RESTARTS) {
+      this.#watch.stuck(spread, said);
+      return false;
+    }
+    this.#watch.stuck(spread, { ...said, restart: restarts + 1 });
+    await this.#state.write({ ...(await restartWeights(restarts + 1)), ...network.initialOptimiserState() });
+    if (this.#unmoved) this.#refiner?.restore(this.#unmoved);
+    this.#beginAgain(restarts + 1, epoch);
+    return true;
+  }
+
+  #beginAgain(restarts: number, firstEpoch: number): void {
+    const { config, training, startLimits } = this.#input;
+    this.#attempt = new Attempt(config, training.groups.length, startLimits, restarts, firstEpoch);
+  }
+
   async #step(batch: Parameters<Stepper['add']>[0], epoch: number, groups: number, averages: Averages): Promise<void> {
     const { config } = this.#input;
+    const attempt = this.#attempt;
     const at = epoch + batch.start / groups;
-    const stage = trainingStage(config, at);
-    const learningRate = this.#schedule.rate(at) * stage.rateFactor;
-    const moves = this.#refiner !== undefined && epoch >= config.position_start_epoch;
+    const stage = attempt.stage(at);
+    const learningRate = attempt.rate(at) * stage.rateFactor;
+    const moves = this.#refiner !== undefined && attempt.moves(epoch);
     const positionRate = moves ? learningRate / config.learning_rate : undefined;
-    await this.#stepper.add(batch, { learningRate, physicsWeight: stage.physicsWeight, positionRate }, averages);
+    const outputs = await this.#stepper.add(
+      batch,
+      { learningRate, physicsWeight: stage.physicsWeight, positionRate },
+      averages,
+    );
+    attempt.start?.add(attempt.step(epoch, batch.start), outputs.pattern_spread?.data[0]);
     this.#patternsSeen += batch.arrays.members.length;
     checkFinite(averages, epoch, learningRate);
     this.#input.onProgress?.({
       stage: 'training',
       done: epoch * groups + batch.start + batch.indices.length,
-      total: config.nepochs * groups,
+      total: attempt.lastEpoch * groups,
       unit: 'groups',
-      note: `epoch ${epoch + 1}/${config.nepochs}, loss ${averages.mean('loss').toPrecision(4)}`,
+      note: `epoch ${epoch + 1}/${attempt.lastEpoch}, loss ${averages.mean('loss').toPrecision(4)}`,
     });
   }
 
   async #recordOf(epoch: number, physicsWeight: number, averages: Averages): Promise<EpochRecord> {
     const { config } = this.#input;
-    const stage = trainingStage(config, epoch);
-    const rate = this.#schedule.rate(epoch) * stage.rateFactor;
+    const { start, restarts } = this.#attempt;
+    const rate = this.#attempt.rate(epoch) * this.#attempt.stage(epoch).rateFactor;
     const held = this.#validation && (await this.#evaluate(this.#validation, this.#evaluations));
     if (held && !Number.isFinite(held.mean('loss'))) throw diverged(epoch, rate);
-    const extras: Partial<Record<ExtraColumn, number>> = {};
+    const extras: { -readonly [column in ExtraColumn | RestartColumn]?: number } = {};
     for (const name of [...EXTRA_TERMS, ...EXTRA_COLUMNS]) if (averages.has(name)) extras[name] = averages.mean(name);
     for (const name of EXTRA_TERMS) if (held?.has(name)) extras[`val_${name}`] = held.mean(name);
     if (config.stage_1_epochs + config.stage_2_epochs > 0) extras.physics_weight = physicsWeight;
     if (this.#refiner) extras.position_shift_px = this.#refiner.rmsShift_px;
+    if (start) {
+      extras.restarts = restarts;
+      const spread = start.epochMean;
+      if (spread !== undefined) extras.pattern_spread = spread;
+    }
     return {
       epoch: epoch + 1,
       learning_rate: rate,
@@ -316,12 +362,16 @@ class TrainingRun {
 
   /** Everything that follows from an epoch's figures; true when it is the best so far. */
   #learn(record: EpochRecord): boolean {
+    const { restarts = 0 } = record;
+    if (restarts > this.#attempt.restarts) this.#beginAgain(restarts, record.epoch - 1);
+    const attempt = this.#attempt;
     const better = this.#judge.add(record);
+    attempt.endEpoch(record.epoch - 1, record.pattern_spread);
     // Losses of the early stages measure something else.
-    if (trainingStage(this.#input.config, record.epoch - 1).stage === 3) {
-      this.#schedule.epochEnded(record.val_loss ?? record.loss);
+    if (attempt.stage(record.epoch - 1).stage === 3) {
+      attempt.schedule.epochEnded(record.val_loss ?? record.loss);
     }
-    this.#watch.epoch(record);
+    this.#watch.epoch(record, attempt.start?.judged);
     return better;
   }
 

@@ -281,6 +281,7 @@ class RunFolder {
         stopped_early: result.stoppedEarly,
         failure: result.failure?.message,
         resumed_from: resumed && { path: resumed.file, epoch: resumed.content.epoch },
+        restarts: config.auto_restart ? result.restarts : undefined,
         init: content.training.init && { path: config.init ?? undefined, sha256: content.training.init },
         seconds: result.seconds,
         patterns_per_second: patternsPerSecond(result),

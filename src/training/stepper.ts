@@ -57,8 +57,8 @@ export class Stepper {
     this.#apply = new FedPrograms(backend, () => network.applyStep());
   }
 
-  /** Takes a batch; its outputs, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */
-  async add({ indices, arrays }: LoadedBatch, rates: StepRates, averages: Averages): Promise<void> {
+  /** Takes a batch and returns its outputs; they, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */
+  async add({ indices, arrays }: LoadedBatch, rates: StepRates, averages: Averages): Promise<Record<string, Tensor>> {
     const { state, accumulate, refiner } = this.#options;
     this.#rates ??= rates;
     const [B, C] = arrays.diffraction.shape;
@@ -75,6 +75,7 @@ export class Stepper {
     averages.add(outputs, groups);
     this.#pending.push({ members: arrays.members, gradients: outputs.position_gradients, groups });
     if (this.#pending.length >= accumulate) await this.flush(averages);
+    return outputs;
   }
 
   /** Takes the step that waits for more batches, if there is one. */

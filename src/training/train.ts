@@ -19,7 +19,7 @@ import type { Bundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
-import { freshWeights, type InitialBundle, openInitialBundle } from './init.js';
+import { freshWeights, type InitialBundle, openInitialBundle, restartSeed } from './init.js';
 import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
 import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';
 
@@ -148,6 +148,7 @@ export async function trainPrepared(
     (config.init !== null && !from
       ? await openInitialBundle(config.init, network, mlflowAccess(config.execution))
       : undefined);
+  const began = start.init ?? initial?.sha256;
   const result = await trainLoop({
     config,
     network,
@@ -156,6 +157,10 @@ export async function trainPrepared(
     validation,
     from,
     initialWeights: from ? undefined : (initial?.weights ?? (await freshWeights(network, config, training, backend))),
+    // Who begins from a bundle does not want its weights to be thrown away.
+    restartWeights: began
+      ? undefined
+      : (restart) => freshWeights(network, { ...config, seed: restartSeed(config.seed, restart) }, training, backend),
     signal: services.signal,
     logger: services.logger,
     onProgress: services.onProgress,
@@ -164,7 +169,7 @@ export async function trainPrepared(
       await onEpoch?.(record, view);
     },
   });
-  return { ...prepared, result, content: contentOf(prepared, result, backend, start.init ?? initial?.sha256) };
+  return { ...prepared, result, content: contentOf(prepared, result, backend, began) };
 }
 
 function contentOf(

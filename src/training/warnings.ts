@@ -32,6 +32,9 @@ type Ailment = 'flat' | 'saturated' | 'border' | 'dead' | 'scale';
 export class TrainingWatch {
   readonly #told = new Set<Ailment>();
   #firstLoss: number | undefined;
+  #restarts = 0;
+  /** Epochs before the last restart. */
+  #before = 0;
 
   constructor(private readonly warn: (sentence: string) => void) {}
 
@@ -45,12 +48,36 @@ export class TrainingWatch {
     );
   }
 
-  /** The next epoch. */
-  epoch(record: EpochRecord): void {
-    const { epoch, loss } = record;
+  /** A start that was judged to be flat, and what is done about it. */
+  stuck(
+    spread: number,
+    { steps, restart, most }: { readonly steps: number; readonly restart?: number; readonly most: number },
+  ): void {
+    const found = `The network is stuck: after ${steps} steps the predicted patterns vary ${spread.toPrecision(2)} times as much as the measured ones`;
+    if (restart !== undefined) {
+      this.warn(
+        `${found}; it starts again from fresh weights at half the learning rate (restart ${restart} of ${most}).`,
+      );
+      return;
+    }
+    this.#tell(
+      'flat',
+      `${found}; try another --seed, a smaller --learning_rate or --input_reference mean, and check the probe.`,
+    );
+  }
+
+  /** The next epoch; `judged`: its start was judged by what the patterns do, which tells more than the contrast. */
+  epoch(record: EpochRecord, judged = false): void {
+    const { loss } = record;
     const limits = WATCH_LIMITS;
+    if ((record.restarts ?? 0) > this.#restarts) {
+      this.#restarts = record.restarts ?? 0;
+      this.#before = record.epoch - 1;
+      this.#firstLoss = undefined;
+    }
+    const epoch = record.epoch - this.#before;
     this.#firstLoss ??= loss;
-    if (epoch >= 3 && record.amplitude_contrast < limits.flatContrast) {
+    if (!judged && epoch >= 3 && record.amplitude_contrast < limits.flatContrast) {
       this.#tell(
         'flat',
         `The predicted amplitude is flat after ${counted(epoch, 'epoch')}: the network is not learning the object; try --mae_weight 1 --nll_weight 0, another --seed or a smaller --learning_rate, and check the probe.`,
@@ -68,7 +95,7 @@ export class TrainingWatch {
         `The border of the patches is ${Math.round(record.border_ratio ?? 0)} times as bright as their centre: nothing holds it where the probe is dark; use --border_activation same, or --probe_big false.`,
       );
     }
-    if (this.#isDead(record)) {
+    if (this.#isDead(record, epoch)) {
       this.#tell(
         'dead',
         `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${counted(epoch, 'epoch')}`}; try another --seed or --amp_activation, or a larger --learning_rate.`,
@@ -76,7 +103,7 @@ export class TrainingWatch {
     }
   }
 
-  #isDead({ epoch, loss, gradient_norm: norm }: EpochRecord): boolean {
+  #isDead({ loss, gradient_norm: norm }: EpochRecord, epoch: number): boolean {
     if (under(norm, WATCH_LIMITS.deadGradient)) return true;
     const first = this.#firstLoss ?? loss;
     return epoch >= 3 && Math.abs(loss - first) <= WATCH_LIMITS.unchangedLoss * Math.abs(first);

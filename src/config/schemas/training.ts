@@ -17,7 +17,7 @@ import type { Collection } from '../definition.js';
 import { show } from '../field.js';
 import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
 import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
-import { trainingFields } from './trainingFields.js';
+import { INPUT_REFERENCE_SHARE, trainingFields } from './trainingFields.js';
 
 const request = z.strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...networkBlocks });
 type CheckedTraining = Readonly<z.output<typeof request>>;
@@ -44,6 +44,12 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
   else checkLosses(config, refuse);
   checkForwardModel(config, refuse);
   checkScales(config, refuse);
+  if (config.input_reference === 'none' && config.input_reference_share !== INPUT_REFERENCE_SHARE) {
+    refuse(
+      'input_reference_share',
+      'input_reference_share is the share of a reference, but input_reference is none; set that to mean or constant, or leave the share out.',
+    );
+  }
   const staged = config.stage_1_epochs + config.stage_2_epochs;
   if (staged > config.nepochs) {
     refuse(
@@ -133,6 +139,7 @@ function checkSupervised(config: CheckedTraining, refuse: Refuse): void {
     config.tv_weight > 0 && 'tv_weight',
     config.stage_1_epochs > 0 && 'stage_1_epochs',
     config.stage_2_epochs > 0 && 'stage_2_epochs',
+    config.auto_restart && 'auto_restart',
   ].find((name) => name !== false);
   if (idle !== undefined) {
     refuse(idle, `${idle} has no part in supervised training, which compares patches with labels; leave it out.`);

@@ -24,6 +24,9 @@ import { groupCount, overwriteFields, samplingFields, sequentialSampling, source
 /** Groups of a training run by default; `finaliseTrainingConfig` caps it at the number of patterns. */
 export const DEFAULT_GROUPS = 512;
 
+/** Share of the reference that is taken off the patterns by default; see docs/training.md. */
+export const INPUT_REFERENCE_SHARE = 0.75;
+
 export const trainingFields = {
   train_data_file: maybe(path, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
   test_data_file: maybe(path, 'Scan to validate on; null: val_fraction of the training groups.', {
@@ -116,6 +119,21 @@ export const trainingFields = {
     belowOne,
     0,
     'Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none.',
+  ),
+  input_reference: field(
+    oneOf('none', 'mean', 'constant'),
+    'none',
+    'What is subtracted from each pattern before the network sees it, so that it does not stay at a constant object: none; mean, the mean of up to 1,024 training patterns; or constant, the pattern of a constant object under the probe.',
+  ),
+  input_reference_share: field(
+    unitInterval,
+    INPUT_REFERENCE_SHARE,
+    'Share of the reference that is subtracted; the rest is scaled back to the rms of the patterns.',
+  ),
+  auto_restart: field(
+    flag,
+    false,
+    'Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps.',
   ),
   nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
   mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),

@@ -17,11 +17,12 @@ import { silentLogger } from '../../core/log.js';
 import type { Services } from '../../core/services.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import type { DiffractionDataset } from '../../data/dataset.js';
+import type { PreparedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 import type { ScanInput } from '../../reconstruction/inputs.js';
 import { Predictor } from '../../reconstruction/predictor.js';
 import type { PtychoModel } from '../../reconstruction/ptychoModel.js';
-import { scanForModel } from '../../reconstruction/scanForModel.js';
+import { scanForModel, weightsFor } from '../../reconstruction/scanForModel.js';
 import { ForwardComparison, type ForwardStatistics, type ShownPatch } from './forwardStatistics.js';
 import { checkNames, type NamedModel, namedModels } from './names.js';
 import { openForScan } from './predict.js';
@@ -115,7 +116,7 @@ export async function compareOn(
   await ready();
   const backend = await selectBackend(config, logger);
   logger.info(describeEngine(backend.info));
-  const sides = opened.map((model) => new Side(model, scanForModel(prepared, model.bundle).dataset, backend, config));
+  const sides = opened.map((model) => new Side(model, scanForModel(prepared, model.bundle), backend, config));
   try {
     const { groups } = prepared;
     const comparison = new ForwardComparison(raw.N);
@@ -153,22 +154,18 @@ export async function compareOn(
 
 /** One of the two networks. */
 class Side {
+  private readonly dataset: DiffractionDataset;
   readonly #predictor: Predictor;
   readonly #flat: boolean;
 
-  constructor(
-    model: PtychoModel,
-    private readonly dataset: DiffractionDataset,
-    backend: Backend,
-    { batch_size }: ComparisonConfig,
-  ) {
-    const { bundle } = model;
+  constructor(model: PtychoModel, { dataset, raw }: PreparedScan, backend: Backend, { batch_size }: ComparisonConfig) {
+    this.dataset = dataset;
     const C = model.gridsize ** 2;
     // A network of single patterns gets the members of groups one by one.
     this.#flat = C !== dataset.C;
     this.#predictor = new Predictor(
       model.network(this.#flat ? undefined : dataset.canvasSide_px),
-      bundle.weights,
+      weightsFor(model.bundle, raw),
       backend,
       this.#flat ? batch_size * dataset.C : batch_size,
     );

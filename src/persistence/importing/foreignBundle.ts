@@ -204,6 +204,9 @@ function configOf(
       gaussian_smoothing_sigma: asked.gaussian_smoothing_sigma ?? says('gaussian_smoothing_sigma') ?? 0,
     },
     nphotons: asked.nphotons ?? says('nphotons') ?? 1e9,
+    // Published networks see the patterns themselves.
+    input_reference: 'none',
+    auto_restart: false,
   });
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0];

@@ -29,6 +29,7 @@ const together: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   realspace_weight: { tv_weight: 1 },
   realspace_mae_weight: { realspace_weight: 1 },
   tv_weight: { realspace_weight: 1 },
+  input_reference_share: { input_reference: 'mean' },
   torch_mae_pred_l2_match_target: { mae_weight: 1 },
   probe_learning_rate: { probe_trainable: true },
   rect_s1s2_trainable: { physics_forward_mode: 'rectangular_scaled', cnn_output_mode: 'real_imag' },

@@ -17,38 +17,52 @@
  * @packageDocumentation
  */
 
-// What became of it.
-export { display } from './adapters/notebook/display.js';
-// What all of them take and throw.
-export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
-export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
-export type { Services } from './core/services.js';
-export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
-export { createdBy } from './core/version.js';
-// A scan.
+// ---- a scan
+
 export { rawDataFromArrays } from './data/arrays.js';
 export { openScan } from './data/findings/survey.js';
 export { inspectScan, type ScanInspection } from './data/inspect.js';
 export type { OpenDatasetOptions } from './data/options.js';
 export type { RawData } from './data/rawData.js';
 export { writeScan } from './data/scanWriter.js';
-export type { EvaluationReport } from './evaluation/evaluationReport.js';
-export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
+
+// ---- a network
+
 export type { ScanInput } from './reconstruction/inputs.js';
+export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
+export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
+
+// ---- its image of a scan, at once, as it grows, or while the scan is measured
+
 export type { StitchedImage } from './reconstruction/patchStitcher.js';
 export { type ImageOptions, type ReconstructedScan, reconstructStream } from './reconstruction/pipeline.js';
-export { type OpenModelOptions, PtychoModel } from './reconstruction/ptychoModel.js';
 export { LiveScan, liveScanFor, type Preview } from './reconstruction/reconstruct.js';
-export { readReconstruction, writeReconstruction } from './reconstruction/reconstructionFile.js';
-export { amplitudeRFactor, constantObjectRFactor } from './reconstruction/rFactor.js';
-// A scan with a known object.
-export { simulate } from './simulation/recipe.js';
-export type { SimulatedScan } from './simulation/simulateScan.js';
-// An image without a network.
+export { reconstruct } from './workflows/reconstruct.js';
+
+// ---- an image without a network
+
 export { runSolver, type SolverResult } from './solvers/run.js';
 export { type SolverUpdate, solve } from './solvers/solve.js';
-// A network.
-export { type TrainingOptions, type TrainingScans, type TrainServices, train } from './training/train.js';
+
+// ---- looking at an image, keeping it, judging it
+
+export { display } from './adapters/notebook/display.js';
+export type { EvaluationReport } from './evaluation/evaluationReport.js';
+export { scoreAgainstTruth, type TruthScore } from './evaluation/score.js';
+export { readReconstruction, writeReconstruction } from './reconstruction/reconstructionFile.js';
+export { amplitudeRFactor, constantObjectRFactor } from './reconstruction/rFactor.js';
 export { evaluate } from './workflows/evaluate.js';
-// Its image of a scan.
-export { reconstruct } from './workflows/reconstruct.js';
+
+// ---- a scan with a known object
+
+export { simulate } from './simulation/recipe.js';
+export type { SimulatedScan } from './simulation/simulateScan.js';
+export { rawDataFromSimulation } from './simulation/writeSimulation.js';
+
+// ---- what all of them take and throw
+
+export { isPtychoError, PtychoError, type PtychoErrorCode } from './core/errors.js';
+export { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from './core/log.js';
+export type { Services } from './core/services.js';
+export type { ComplexImage, ComplexTensor, NumericArray, Shape, Tensor } from './core/tensor.js';
+export { createdBy } from './core/version.js';

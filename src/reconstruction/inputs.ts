@@ -1,6 +1,6 @@
 /** What the library's verbs accept: scans as files or in memory, configurations in part, an engine by name or running. */
 import type { Backend, BackendInfo } from '../backends/backend.js';
-import { selectBackend } from '../backends/select.js';
+import { backendNames, selectBackend } from '../backends/select.js';
 import { engineDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
@@ -13,9 +13,9 @@ import type { RawData } from '../data/rawData.js';
 /** A scan: a file of any format that can be read, or one that is open. */
 export type ScanInput = string | RawData;
 
-/** An engine by name, with how it runs, or one that is running (and stays so). */
+/** An engine by name (also one that was registered), with how it runs, or one that is running (and stays so). */
 export interface EngineChoice {
-  readonly backend?: BackendInfo['name'] | Backend;
+  readonly backend?: BackendInfo['name'] | (string & {}) | Backend;
   /** Fields of the block `execution`; see docs/configuration.md. */
   readonly execution?: Partial<ExecutionConfig>;
 }
@@ -29,6 +29,13 @@ export async function startEngine(
   logger?: Logger,
 ): Promise<Backend> {
   if (typeof backend === 'object') return backend;
+  const isOwn = (['onnx', 'tensorflow'] as readonly string[]).includes(backend);
+  if (!isOwn && backendNames().includes(backend)) {
+    return selectBackend(
+      { backend, execution: completeConfig(engineDefinition, { execution }, logger).execution },
+      logger,
+    );
+  }
   return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 

@@ -9,6 +9,7 @@ import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { rawDataFromArrays } from '../data/arrays.js';
 import { geometryOf } from '../data/metadata.js';
+import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { patchStream, writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
@@ -18,6 +19,36 @@ import { loadSimulationInputs } from './inputs.js';
 import { renderSimulation } from './picture.js';
 import { recipeSteps } from './recipe.js';
 import type { SimulatedScan } from './simulateScan.js';
+
+/**
+ * A simulated scan as a scan that is open: what `openScan` gives for the file that `simulate` would write.
+ * @example
+ * const raw = rawDataFromSimulation(simulate({ object: 'siemens_star', N: 64, seed: 1 }));
+ */
+export function rawDataFromSimulation(scan: SimulatedScan, source = 'simulation'): RawData {
+  const {
+    diffraction,
+    probeGuess,
+    objectGuess,
+    measurement_domain,
+    metadata,
+    scan_index,
+    xcoords,
+    ycoords,
+    bad_pixels,
+  } = scan;
+  const record = JSON.parse(metadata) as Record<string, unknown>;
+  return rawDataFromArrays({
+    ...{ diffraction, probeGuess, objectGuess, measurement_domain },
+    xcoords: xcoords.data,
+    ycoords: ycoords.data,
+    scanIndex: scan_index.data,
+    badPixels: bad_pixels?.data,
+    metadata: record,
+    geometry: geometryOf(record),
+    source,
+  });
+}
 
 /** Which known patches go into the file besides the object that they are cut from. */
 export interface PatchesToWrite {
@@ -53,18 +84,8 @@ export async function writeSimulatedScan(
   patches: PatchesToWrite = {},
   { signal, onProgress }: Pick<Services, 'signal' | 'onProgress'> = {},
 ): Promise<void> {
-  const { metadata, scan_index, xcoords, ycoords, xcoords_true, ycoords_true, bad_pixels, ...arrays } = scan;
-  const record = JSON.parse(metadata) as Record<string, unknown>;
-  const raw = rawDataFromArrays({
-    ...arrays,
-    xcoords: xcoords.data,
-    ycoords: ycoords.data,
-    scanIndex: scan_index.data,
-    badPixels: bad_pixels?.data,
-    metadata: record,
-    geometry: geometryOf(record),
-    source: file,
-  });
+  const { xcoords_true, ycoords_true } = scan;
+  const raw = rawDataFromSimulation(scan, file);
   const known = patchesOf(scan);
   const rows = integers(known.count);
   await writeScan(

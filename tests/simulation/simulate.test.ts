@@ -1,4 +1,8 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openDataset } from '../../src/data/openDataset.js';
 import { pearson } from '../../src/evaluation/score.js';
 import { totalIntensity } from '../../src/physics/probe.js';
 import { linesObject, makeObject, OBJECT_KINDS, type ObjectKind, siemensStar } from '../../src/simulation/objects.js';
@@ -13,6 +17,7 @@ import {
   stepForCount,
 } from '../../src/simulation/scans.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { rawDataFromSimulation, writeSimulatedScan } from '../../src/simulation/writeSimulation.js';
 import { maxDifference } from '../support/golden.js';
 import { detectorAmplitude } from '../support/reference/forward.js';
 
@@ -192,5 +197,24 @@ describe('recipes that programs give', () => {
     expect(diffraction).toEqual(simulate({ ...small, n_patterns: 9 }).diffraction);
     const star = simulate({ ...small, n_patterns: 9, preset: 'star' });
     expect(star.objectGuess).toEqual(simulate({ ...small, n_patterns: 9, object: 'siemens_star' }).objectGuess);
+  });
+});
+
+describe('a simulated scan in memory', () => {
+  it('is what its file opens as', async () => {
+    const scan = simulate({ object: 'dead_leaves', N: 32, object_side_px: 64, step_px: 8, photons: 1e4, seed: 3 });
+    const file = path.join(await mkdtemp(path.join(tmpdir(), 'ptychopinn-simulated-')), 'scan.npz');
+    await writeSimulatedScan(file, scan);
+    const [raw, opened] = [rawDataFromSimulation(scan), await openDataset(file)];
+    for (const key of ['xcoords', 'ycoords', 'domain', 'N', 'count', 'probeGuess', 'objectGuess'] as const) {
+      expect(raw[key]).toEqual(opened[key]);
+    }
+    const read = async (from: typeof raw) => {
+      const data = new Float32Array(2 * 32 * 32);
+      await from.patterns.readAmplitudes(Int32Array.of(0, from.count - 1), data);
+      return data;
+    };
+    expect(await read(raw)).toEqual(await read(opened));
+    await opened.close();
   });
 });

@@ -38,7 +38,7 @@ export interface WriteScanOptions {
   readonly rows?: ArrayLike<number>;
   /** The step that made this file; it goes to the end of the metadata's `data_transformations`. */
   readonly transformation?: DataTransformation;
-  /** Arrays that the contract does not know, written as they are; see {@link readExtraArrays}. */
+  /** Arrays that the contract does not know, written as they are; see `readExtraArrays`. */
   readonly extra?: Readonly<Record<string, NpyInput | StreamedNpyInput>>;
   /** Write amplitudes under the published key `diff3d`, whatever the source holds. */
   readonly amplitudes?: boolean;

@@ -209,4 +209,5 @@ export const comparisonConfigSchema = z
     }
   });
 
+/** The configuration of `compare`. */
 export type ComparisonConfig = WithBlocks<typeof comparisonConfigSchema>;

@@ -24,6 +24,7 @@ import {
 
 /** The families of scan files; `data_format` names one, or `auto`. */
 export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;
+/** The name of a format of scan files. */
 export type ScanFormat = (typeof SCAN_FORMATS)[number];
 
 /** What a scan file holds and where, how frames become patterns, and the geometry of the experiment. */
@@ -209,6 +210,7 @@ export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, 
   }
 });
 
+/** How scan files are opened: the fields of the block `data`. */
 export type DataConfig = Readonly<z.output<typeof dataConfigSchema>>;
 /** What a schema with the block `data` gives. */
 export type WithData<S extends z.ZodType<{ data: unknown }>> = Readonly<

@@ -201,6 +201,7 @@ export type WithBlocks<S extends z.ZodType<{ data: unknown; execution: unknown }
 >;
 
 export type DeviceConfig = Readonly<z.output<typeof deviceConfigSchema>>;
+/** The machine: accelerator, threads, logging; the fields of the block `execution`. */
 export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
 
 /** `engine` picks among the engines of one backend. */

@@ -144,6 +144,7 @@ export const imageConfigSchema = z
   .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...networkBlocks })
   .superRefine(checkEngine);
 
+/** The configuration of `infer`. */
 export type InferenceConfig = Omit<WithBlocks<typeof inferenceConfigSchema>, 'model'> & {
   /** What the model is expected to be; compared with the bundle. */
   readonly model?: ModelClaim;

@@ -170,6 +170,7 @@ export const modelConfigSchema = z.strictObject(modelFields);
 /** The same before the data were opened: `N` may be missing. */
 export const modelRequestSchema = z.strictObject({ ...modelFields, N: modelFields.N.optional() });
 
+/** The network: the fields of the block `model`, N settled. */
 export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>;
 export type ModelRequest = Readonly<Omit<ModelConfig, 'N'> & { N?: ModelConfig['N'] }>;
 /** Some fields of a model. */

@@ -343,4 +343,5 @@ export const simulationConfigSchema = z
   })
   .superRefine(checkSimulation);
 
+/** The configuration of `simulate`. */
 export type SimulationConfig = Readonly<z.output<typeof simulationConfigSchema>>;

@@ -194,6 +194,7 @@ export const solverFields = {
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
+/** What a solver does: algorithm, epochs, modes, constraints, positions. */
 export type SolverOptions = Readonly<z.output<typeof solverOptionsSchema>>;
 
 const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})$`, 'i');
@@ -277,4 +278,5 @@ export const solveConfigSchema = z
     });
   });
 
+/** The configuration of `solve`. */
 export type SolveConfig = WithBlocks<typeof solveConfigSchema, DeviceConfig>;

@@ -107,6 +107,7 @@ export const studyConfigSchema = z.strictObject({
   execution: block.default({}),
 });
 
+/** The file of a study. */
 export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 
 /** What the command takes besides the file of the study. */

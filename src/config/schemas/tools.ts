@@ -113,6 +113,7 @@ export type ConvertConfig = WithData<typeof convertConfigSchema>;
 export type SplitConfig = WithData<typeof splitConfigSchema>;
 export type OrientConfig = WithData<typeof orientConfigSchema>;
 export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
+/** The configuration of `demo`. */
 export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
 
 /** A scan, or what `infer` made of one, as a product. */

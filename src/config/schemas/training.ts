@@ -30,6 +30,7 @@ export const trainingConfigSchema = z
 /** A training run before its data was opened: `model.N` may be missing. */
 export const trainingRequestSchema = request.superRefine(checkTraining);
 
+/** The configuration of a training, everything settled. */
 export type TrainingConfig = Omit<WithBlocks<typeof trainingConfigSchema>, 'model'> & { readonly model: ModelConfig };
 /** See {@link trainingRequestSchema}; every {@link TrainingConfig} is one. */
 export type TrainingRequest = Readonly<Omit<TrainingConfig, 'model'> & { model: ModelRequest }>;

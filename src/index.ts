@@ -56,8 +56,7 @@ export { evaluate } from './workflows/evaluate.js';
 // ---- a scan with a known object
 
 export { simulate } from './simulation/recipe.js';
-export type { SimulatedScan } from './simulation/simulateScan.js';
-export { rawDataFromSimulation } from './simulation/writeSimulation.js';
+export { rawDataFromSimulation, type SimulatedScan } from './simulation/simulateScan.js';
 
 // ---- what all of them take and throw
 

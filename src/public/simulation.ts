@@ -8,5 +8,4 @@ export { imageObject, makeObject } from '../simulation/objects.js';
 export { incoherentModes, makeProbe } from '../simulation/probes.js';
 export { type SimulationRecipe, simulate } from '../simulation/recipe.js';
 export { makeScan, withPositionErrors } from '../simulation/scans.js';
-export { type SimulatedScan, simulateScan } from '../simulation/simulateScan.js';
-export { rawDataFromSimulation } from '../simulation/writeSimulation.js';
+export { rawDataFromSimulation, type SimulatedScan, simulateScan } from '../simulation/simulateScan.js';

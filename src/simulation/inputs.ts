@@ -13,7 +13,6 @@ import { checkProbe, incoherentModes, PROBE_KEYS, type ProbeNote } from '../data
 import { readBadPixels } from '../data/prepare/masks.js';
 import { expectComplex64, expectReal } from '../formats/npy.js';
 import { type NpyOrigin, nameOf } from '../formats/npyHeader.js';
-import { TiffFile } from '../formats/tiff.js';
 import { pngBrightness } from '../report/png.js';
 import type { ImagePair } from './objects.js';
 import type { ScanPositions } from './scans.js';
@@ -95,6 +94,7 @@ async function readPicture(spec: string): Promise<Tensor<Float64Array>> {
   const { file } = splitFileSpec(spec);
   if (await hasMagic(file, '\x89PNG')) return pngBrightness(await readInput(file, { maxBytes: MAX_PNG_BYTES }), file);
   if (/\.tiff?$/i.test(file)) {
+    const { TiffFile } = await import('../formats/tiff.js');
     return closing(await TiffFile.open(file, 1), async (tiff) => {
       const { data, shape } = await tiff.read(0);
       return finite({ data: Float64Array.from(data), shape }, { path: file });

@@ -13,7 +13,9 @@ import { requireMemory } from '../core/memoryBudget.js';
 import { LegacyRng } from '../core/rng.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import { counted } from '../core/words.js';
-import { geometryRecord } from '../data/metadata.js';
+import { rawDataFromArrays } from '../data/arrays.js';
+import { geometryOf, geometryRecord } from '../data/metadata.js';
+import type { RawData } from '../data/rawData.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { scaleComplex } from '../physics/probe.js';
@@ -204,4 +206,34 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
       },
     }),
   };
+}
+
+/**
+ * A simulated scan as a scan that is open: what `openScan` gives for the file that `simulate` would write.
+ * @example
+ * const raw = rawDataFromSimulation(simulate({ object: 'siemens_star', N: 64, seed: 1 }));
+ */
+export function rawDataFromSimulation(scan: SimulatedScan, source = 'simulation'): RawData {
+  const {
+    diffraction,
+    probeGuess,
+    objectGuess,
+    measurement_domain,
+    metadata,
+    scan_index,
+    xcoords,
+    ycoords,
+    bad_pixels,
+  } = scan;
+  const record = JSON.parse(metadata) as Record<string, unknown>;
+  return rawDataFromArrays({
+    ...{ diffraction, probeGuess, objectGuess, measurement_domain },
+    xcoords: xcoords.data,
+    ycoords: ycoords.data,
+    scanIndex: scan_index.data,
+    badPixels: bad_pixels?.data,
+    metadata: record,
+    geometry: geometryOf(record),
+    source,
+  });
 }

@@ -7,9 +7,6 @@ import { silentLogger } from '../core/log.js';
 import { integers, valuesAt } from '../core/numbers.js';
 import type { Services } from '../core/services.js';
 import { counted } from '../core/words.js';
-import { rawDataFromArrays } from '../data/arrays.js';
-import { geometryOf } from '../data/metadata.js';
-import type { RawData } from '../data/rawData.js';
 import type { StoredPatches } from '../data/scanFile.js';
 import { patchStream, writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
@@ -18,37 +15,7 @@ import { encodeSmallPng } from '../report/png.js';
 import { loadSimulationInputs } from './inputs.js';
 import { renderSimulation } from './picture.js';
 import { recipeSteps } from './recipe.js';
-import type { SimulatedScan } from './simulateScan.js';
-
-/**
- * A simulated scan as a scan that is open: what `openScan` gives for the file that `simulate` would write.
- * @example
- * const raw = rawDataFromSimulation(simulate({ object: 'siemens_star', N: 64, seed: 1 }));
- */
-export function rawDataFromSimulation(scan: SimulatedScan, source = 'simulation'): RawData {
-  const {
-    diffraction,
-    probeGuess,
-    objectGuess,
-    measurement_domain,
-    metadata,
-    scan_index,
-    xcoords,
-    ycoords,
-    bad_pixels,
-  } = scan;
-  const record = JSON.parse(metadata) as Record<string, unknown>;
-  return rawDataFromArrays({
-    ...{ diffraction, probeGuess, objectGuess, measurement_domain },
-    xcoords: xcoords.data,
-    ycoords: ycoords.data,
-    scanIndex: scan_index.data,
-    badPixels: bad_pixels?.data,
-    metadata: record,
-    geometry: geometryOf(record),
-    source,
-  });
-}
+import { rawDataFromSimulation, type SimulatedScan } from './simulateScan.js';
 
 /** Which known patches go into the file besides the object that they are cut from. */
 export interface PatchesToWrite {

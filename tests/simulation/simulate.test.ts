@@ -16,8 +16,8 @@ import {
   type ScanKind,
   stepForCount,
 } from '../../src/simulation/scans.js';
-import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { rawDataFromSimulation, writeSimulatedScan } from '../../src/simulation/writeSimulation.js';
+import { rawDataFromSimulation, simulateScan } from '../../src/simulation/simulateScan.js';
+import { writeSimulatedScan } from '../../src/simulation/writeSimulation.js';
 import { maxDifference } from '../support/golden.js';
 import { detectorAmplitude } from '../support/reference/forward.js';
 

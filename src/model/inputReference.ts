@@ -4,8 +4,10 @@
  * weights and no step moves them, so that whatever predicts with the weights needs nothing else.
  *
  * @example
- * const moments = patternMoments(patterns, N * N);
- * const fixed = referenceParameters(moments, scaledTo(moments.mean, constantPattern(probe, N)), 0.75);
+ * const sums = new PatternSums(N * N);
+ * sums.add(patterns); // as the network is fed them
+ * const { moments } = sums;
+ * const fixed = referenceParameters(moments, nearest(constantPattern(probe), moments.mean), 0.75);
  */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';

@@ -69,7 +69,8 @@ export function exposedRFactor(
     counts += seen * seen;
     power += modelled * modelled;
   });
-  return { r: misfitAt(exposureFactor(counts, power), scan, object, options), factor: exposureFactor(counts, power) };
+  const factor = exposureFactor(counts, power);
+  return { r: misfitAt(factor, scan, object, options), factor };
 }
 
 /** Σ|√I − factor·|Ψ|| / Σ√I. */

@@ -125,11 +125,12 @@ describe('the floors', () => {
     expect(circleOf(round)).toEqual(['b.ts', 'd.ts', 'b.ts']);
   });
 
-  it('hold folders that one can take in: 25 files at most, 440 in all, and verbs without folders of their own', () => {
+  it('hold folders that one can take in: 25 files at most, 520 in all, and verbs without folders of their own', () => {
     const counts = new Map<string, number>();
     for (const file of files) counts.set(posix.dirname(file), (counts.get(posix.dirname(file)) ?? 0) + 1);
     expect([...counts].filter(([, count]) => count > 25)).toEqual([]);
-    expect(files.length).toBeLessThanOrEqual(440);
+    // 440 when the house was put in order; each later step may add what its features need, and says so here.
+    expect(files.length).toBeLessThanOrEqual(520);
     const verbs = files.filter((file) => file.startsWith('workflows/'));
     expect(verbs.filter((file) => file.split('/').length > 2)).toEqual([]);
     const lines = verbs.reduce((sum, file) => sum + readFileSync(join(source, file), 'utf8').split('\n').length, 0);

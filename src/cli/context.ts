@@ -1,7 +1,10 @@
-/** What a command may touch of the process; tests hand in their own. */
+/** What a command may touch of the process, where tests hand in their own. Loads nothing, as `--help` must not. */
 
 import type { Readable } from 'node:stream';
 import { plainText } from '../core/words.js';
+
+/** The verb of a group that is meant where flags follow the group's name. */
+export const NO_VERB = 'without';
 
 /** A place to write text to. */
 export interface TextSink {

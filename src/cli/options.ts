@@ -161,13 +161,13 @@ export async function unknownFlag(flag: string, command: Command, fields: readon
     .filter(([, definition]) => namesOf(flagFields(definition)).has(word))
     .map(([name]) => name);
   if (others.length > 0 && others.length <= FEW) return failure(`it is a flag of ${wordList(others, 'and')}.`);
-  return failure(`"ptychopinn ${pathOf(command)} --help" lists the flags.`);
+  return failure(`"ptychopinn ${pathOf(command)}--help" lists the flags.`);
 }
 
-/** `bundle info`. */
+/** `bundle info `; nothing for the program itself. */
 function pathOf(command: Command): string {
   const { parent } = command;
-  return parent?.parent ? `${pathOf(parent)} ${command.name()}` : command.name();
+  return parent ? `${pathOf(parent)}${command.name()} ` : '';
 }
 
 /** Tells what was understood in another way than it was written. */

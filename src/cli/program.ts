@@ -10,9 +10,9 @@ import { Command } from 'commander';
 import type { FieldInfo } from '../config/field.js';
 import { PtychoError } from '../core/errors.js';
 import { nearestName } from '../core/words.js';
-import { type CliContext, plainSink } from './context.js';
+import { type CliContext, NO_VERB, plainSink } from './context.js';
 import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf, SIGNAL_EXITS, withInterrupt } from './exit.js';
-import { type CommandModule, NO_VERB } from './run.js';
+import type { CommandModule } from './run.js';
 
 /** What each does, and where it is. */
 const COMMANDS: Readonly<
@@ -94,8 +94,14 @@ async function run(words: readonly string[], context: CliContext): Promise<numbe
   }
 }
 
-async function dispatch(words: readonly string[], context: CliContext): Promise<number> {
-  const asked = words[0] === 'help' ? words[1] : words[0];
+/** What asks for help wherever it stands. */
+const HELP_WORDS: readonly string[] = ['-h', '--help'];
+
+async function dispatch(given: readonly string[], context: CliContext): Promise<number> {
+  // `--help solve` and `help solve` are `solve --help`.
+  const first = HELP_WORDS.includes(given[0]) || given[0] === 'help';
+  const words = first && given.length > 1 ? [...given.slice(1), '--help'] : given;
+  const asked = words[0];
   const program = createProgram(context);
   let exitCode = EXIT_OK;
   let rest = words;
@@ -116,14 +122,29 @@ async function dispatch(words: readonly string[], context: CliContext): Promise<
     return EXIT_USAGE;
   }
   const command = requireCommands(program, rest);
+  const unknown = async (flag: string) => (await import('./options.js')).unknownFlag(flag, command, fields);
+  if (rest.some((word) => HELP_WORDS.includes(word))) {
+    const wrong = wrongFlagOf(command, rest);
+    if (wrong !== undefined) throw await unknown(wrong);
+  }
   try {
     await program.parseAsync([...rest], { from: 'user' });
   } catch (error) {
     const flag = unknownFlagOf(error);
-    if (flag === undefined) throw error;
-    throw await (await import('./options.js')).unknownFlag(flag, command, fields);
+    throw flag === undefined ? error : await unknown(flag);
   }
   return exitCode;
+}
+
+/** A flag that the command does not have: beside --help the parser would forgive it, and its wrong values. */
+function wrongFlagOf(command: Command, words: readonly string[]): string | undefined {
+  const end = words.indexOf('--');
+  const flags = (end < 0 ? words : words.slice(0, end)).filter((word) => !HELP_WORDS.includes(word));
+  const own = command.parent ? [] : ['-V', '--version'];
+  return command
+    .parseOptions([...flags])
+    .unknown.find((word) => /^--?[a-z]/i.test(word) && !own.includes(word))
+    ?.replace(/=.*/s, '');
 }
 
 /** The flag that the parser did not know, where that is what it threw. */

@@ -25,7 +25,7 @@ import type { Logger, ProgressSink } from '../core/log.js';
 import type { Provenance } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { plainText } from '../core/words.js';
-import type { CliContext, EndingSignal } from './context.js';
+import { type CliContext, type EndingSignal, NO_VERB } from './context.js';
 import { EXIT_OK, withInterrupt } from './exit.js';
 import {
   addConfigOptions,
@@ -152,9 +152,6 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
 }
 
 const NOTHING_GIVEN: Resolved<unknown> = { config: undefined, provenance: {}, notes: [], warnings: [] };
-
-/** The verb of a group that is meant where flags follow the group's name. */
-export const NO_VERB = 'without';
 
 /**
  * A command of several verbs, each with its name and what it does.

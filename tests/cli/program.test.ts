@@ -44,6 +44,7 @@ describe('help', () => {
       else expect(out).toContain(`\n${section.title}:\n`);
     }
     expect(await cli('help', name)).toMatchObject({ code: 0, out });
+    expect(await cli('--help', name)).toMatchObject({ code: 0, out });
   });
 
   it('prints the version', async () => {
@@ -81,6 +82,13 @@ describe('a wrong command line is one sentence and exit code 2', () => {
       ['bundle', 'info', 'b', '--nonsense'],
       'ptychopinn: Unknown option \'--nonsense\'; "ptychopinn bundle info --help" lists the flags.\n',
     ],
+    [
+      ['bundle', 'info', '--nope=1', '--help'],
+      'ptychopinn: Unknown option \'--nope\'; "ptychopinn bundle info --help" lists the flags.\n',
+    ],
+    [['solve', '-h', '--epoch', '3'], "ptychopinn: Unknown option '--epoch'; did you mean --epochs?\n"],
+    [['help', 'solve', '--epoch'], "ptychopinn: Unknown option '--epoch'; did you mean --epochs?\n"],
+    [['--nope', '--help'], 'ptychopinn: Unknown option \'--nope\'; "ptychopinn --help" lists the flags.\n'],
     [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number, got "many".\n'],
     [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],
     [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number, got 0 (--nepochs).\n'],
@@ -143,7 +151,7 @@ describe('the scan needs no flag', () => {
 });
 
 describe('help and wrong flags', () => {
-  it('load commands and configuration only: no engine, no reader, no verb', () => {
+  const importsOf = (...files: string[]) => {
     const loaded = new Set<string>();
     const packages = new Set<string>();
     const visit = (file: string) => {
@@ -159,8 +167,17 @@ describe('help and wrong flags', () => {
         else if (!from.text.startsWith('node:')) packages.add(from.text);
       }
     };
-    for (const name of readdirSync('src/cli/commands')) visit(`src/cli/commands/${name}`);
-    expect(new Set([...loaded].map((file) => file.split('/')[1]))).toEqual(new Set(['cli', 'config', 'core']));
-    expect([...packages].sort()).toEqual(['commander', 'yaml', 'zod']);
+    files.forEach(visit);
+    return { rooms: new Set([...loaded].map((file) => file.split('/')[1])), packages: [...packages].sort() };
+  };
+
+  it('load commands and configuration only: no engine, no reader, no verb', () => {
+    const { rooms, packages } = importsOf(...readdirSync('src/cli/commands').map((name) => `src/cli/commands/${name}`));
+    expect(rooms).toEqual(new Set(['cli', 'config', 'core']));
+    expect(packages).toEqual(['commander', 'yaml', 'zod']);
+  });
+
+  it('of the program as a whole load no configuration', () => {
+    expect(importsOf('src/cli/main.ts')).toEqual({ rooms: new Set(['cli', 'core']), packages: ['commander'] });
   });
 });

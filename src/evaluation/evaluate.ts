@@ -3,22 +3,15 @@
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint } from '../core/cancel.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
-import { type ComplexImage, type ComplexTensor, sameShape } from '../core/tensor.js';
+import { type ComplexImage, sameShape } from '../core/tensor.js';
 import { isSimulation } from '../data/labels.js';
-import { splitFileSpec } from '../data/opening/files.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { constantObjectRFactor, sampleScan, scaledRFactor } from '../reconstruction/rFactor.js';
-import {
-  placeOnScan,
-  readProbeBeside,
-  readStoredImage,
-  type StoredImage,
-  turnedImage,
-} from '../reconstruction/storedImage.js';
+import { placeOnScan, readStoredImage, type StoredImage } from '../reconstruction/storedImage.js';
 import { checkReconstruction } from './checks.js';
 import { placeAll, type RegisteredImage, register, scanBox } from './comparison/measure.js';
-import type { EvaluatedRFactor, EvaluationReport } from './evaluationReport.js';
+import type { EvaluationReport } from './evaluationReport.js';
+import { scoreFile } from './fileRFactor.js';
 import { bothFamilies, metricFloors, scanImage, scanTotals } from './floors.js';
 import { type Registration, registerImages } from './register.js';
 
@@ -62,7 +55,11 @@ export async function evaluateImage(
   const floors = metricFloors(reference, { ...options, scan });
   if (metrics) notes.push(...metrics.standard.notes);
   await pause();
-  const rFactor = raw && check.usable ? await rFactorOf(config, raw, { ...ours, frame: place }, notes) : undefined;
+  const scoring = { limit: config.r_factor_patterns, ownProbe: config.probe === null };
+  const rFactor =
+    raw && check.usable
+      ? await scoreFile(raw, { ...ours, frame: place }, scoring, (sentence) => notes.push(sentence))
+      : undefined;
   return {
     reconstruction: ours.source,
     truth: truth.source,
@@ -153,38 +150,6 @@ async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Pro
     `${raw?.source ?? 'The test data'} holds no objectGuess to compare with; name the truth with --truth, or correlate half sets with --halves.`,
     { key: 'objectGuess', path: raw?.source },
   );
-}
-
-/** An image is explained by the probe that it was made with: that of its file, else that of the scan. */
-async function probeFor(
-  config: EvaluationConfig,
-  raw: RawData,
-  ours: StoredImage,
-  notes: string[],
-): Promise<{ readonly probe?: ComplexTensor; readonly of: EvaluatedRFactor['probe'] }> {
-  if (config.probe !== null) return { probe: raw.probeGuess, of: 'scan' };
-  const note = (sentence: string) => notes.push(sentence);
-  const own = await readProbeBeside(ours.source, raw.N, { note });
-  if (!own) return { probe: raw.probeGuess, of: 'scan' };
-  note(`R was measured with the probe that ${splitFileSpec(ours.source).file} holds, not with that of the scan.`);
-  return { probe: turnedImage(own, ours.turned), of: 'reconstruction' };
-}
-
-async function rFactorOf(
-  config: EvaluationConfig,
-  raw: RawData,
-  ours: StoredImage & { readonly frame: Frame },
-  notes: string[],
-): Promise<EvaluatedRFactor | undefined> {
-  const limit = Math.min(config.r_factor_patterns, raw.count);
-  if (limit === 0 || raw.domain === 'normalized_amplitude') return undefined;
-  const { probe, of } = await probeFor(config, raw, ours, notes);
-  if (!probe) return undefined;
-  const scan = await sampleScan(raw, limit, probe);
-  const { image } = ours;
-  const weight = Float32Array.from(image.re, (v, i) => (ours.weight ? ours.weight[i] : v !== 0 || image.im[i] !== 0 ? 1 : 0)); // biome-ignore format: one call
-  const { r, factor } = scaledRFactor(scan, ours, { overlapCount: { data: weight, shape: image.shape } });
-  return { image: r, constant: constantObjectRFactor(scan).best, factor, patterns: limit, probe: of };
 }
 
 /** Side of an object pixel, metres: as given, else that of the scan. */

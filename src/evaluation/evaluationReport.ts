@@ -3,6 +3,7 @@ import path from 'node:path';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { type CsvCell, encodeCsv } from '../formats/textTable.js';
 import type { Frame } from '../reconstruction/frame.js';
+import type { ImageRFactor } from '../reconstruction/rFactor.js';
 import { renderCorrelationChart } from '../report/correlation.js';
 import { encodePng } from '../report/png.js';
 import type { ReconstructionCheck } from './checks.js';
@@ -12,18 +13,6 @@ import type { HalfSetCorrelation } from './halves.js';
 import { METRIC_NAMES } from './reference.js';
 import type { Registration } from './register.js';
 import type { StandardMetrics } from './standard.js';
-
-/** How well an image explains the measured patterns. */
-export interface EvaluatedRFactor {
-  readonly image: number;
-  /** Of the best constant object: what the image must beat. */
-  readonly constant: number;
-  /** What the amplitudes of the image were multiplied by. */
-  readonly factor: number;
-  readonly patterns: number;
-  /** Whose probe: the one beside the image, which it was made with, or that of the scan. */
-  readonly probe: 'reconstruction' | 'scan';
-}
 
 /** Everything that is known of an image when it was scored. */
 export interface EvaluationReport {
@@ -41,7 +30,8 @@ export interface EvaluationReport {
   /** Undefined for an image that cannot be scored; `check` says why. */
   readonly metrics?: BothFamilies;
   readonly floors: MetricFloors;
-  readonly rFactor?: EvaluatedRFactor;
+  /** How well the image explains the measured patterns. */
+  readonly rFactor?: ImageRFactor;
   readonly notes: readonly string[];
   /** Names of the files in `output_dir`. */
   readonly files: readonly string[];
@@ -113,6 +103,7 @@ export function metricsCsv({ metrics, floors, rFactor }: EvaluationReport): stri
   if (rFactor) {
     row('reconstruction', 'standard', 'r_factor', undefined, undefined, rFactor.image);
     row('constant', 'standard', 'r_factor', undefined, undefined, rFactor.constant);
+    if (rFactor.noise !== undefined) row('noise', 'standard', 'r_factor', undefined, undefined, rFactor.noise);
   }
   return encodeCsv(rows);
 }

@@ -7,12 +7,12 @@ import { PtychoError } from '../core/errors.js';
 import { spreadIndices, valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
+import { rootDeviation } from '../physics/countStatistics.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
-import { exposureFactor, scaleComplex } from '../physics/probe.js';
+import { exposureFactor } from '../physics/probe.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
 import { type FillOptions, type Frame, fillUncovered, frameForScan, moveToFrame, scanBounds } from './frame.js';
-import type { StitchedImage } from './patchStitcher.js';
 
 /**
  * How positions between pixels are met: `bilinear` cuts interpolated object patches; `fourier` cuts at the rounded position
@@ -55,14 +55,15 @@ export function amplitudeRFactor(
 /**
  * R of an object image with the probe scaled to the counts of the scan ({@link exposureFactor}), as the solvers scale it: what the
  * light of another exposure would add to R is no fault of the image.
- * @returns R, and what the probe was multiplied by
+ * @returns R; what the probe was multiplied by; and `noise`, the R that counting alone would leave were the modelled patterns the true
+ * ones, each number one photon
  * @throws PtychoError as {@link amplitudeRFactor}
  */
 export function exposedRFactor(
   scan: MeasuredScan,
   object: { readonly image: ComplexImage; readonly frame: Frame },
   options: RFactorOptions = {},
-): { readonly r: number; readonly factor: number } {
+): { readonly r: number; readonly factor: number; readonly noise: number } {
   let counts = 0;
   let power = 0;
   forEachPixel(scan, object, options, (seen, modelled) => {
@@ -70,7 +71,13 @@ export function exposedRFactor(
     power += modelled * modelled;
   });
   const factor = exposureFactor(counts, power);
-  return { r: misfitAt(factor, scan, object, options), factor };
+  let [misfit, measured, deviation] = [0, 0, 0];
+  forEachPixel(scan, object, options, (seen, modelled) => {
+    misfit += Math.abs(seen - factor * modelled);
+    measured += seen;
+    deviation += rootDeviation((factor * modelled) ** 2);
+  });
+  return { r: quotient(misfit, measured), factor, noise: quotient(deviation, measured) };
 }
 
 /** Σ|√I − factor·|Ψ|| / Σ√I. */
@@ -143,33 +150,54 @@ function forEachPixel(
   }
 }
 
-/** R of an image on (a sample of) the scan, and that of the best constant object. */
+/** Whose probe an image was explained with: the one that lies beside it, that of the scan, or that of the model. */
+export type ProbeOwner = 'reconstruction' | 'scan' | 'model';
+
+/** R of an image on (a sample of) the scan, and the figures that it is judged by. */
 export interface ImageRFactor {
   readonly image: number;
+  /** Of the best constant object: what the image must beat. */
   readonly constant: number;
+  /** What counting alone would leave, if every count is one photon; undefined for numbers that are no counts. */
+  readonly noise?: number;
   readonly patterns: number;
+  readonly probe: ProbeOwner;
   /** What the probe was multiplied by to explain as many counts as were measured. */
   readonly probeScale: number;
 }
 
+/** Patterns that R is measured on where nobody says how many. */
+export const R_FACTOR_PATTERNS = 64;
+
+/** What R of an image is measured with. */
+export interface ScoringOptions {
+  /** Patterns at most; 0: none. */
+  readonly limit: number;
+  /** In √counts, up to a factor; R is not measured without one. */
+  readonly probe: ComplexTensor | undefined;
+  readonly of: ProbeOwner;
+  /** Where the patterns are, if not where they were measured. */
+  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
+}
+
 /**
- * R on evenly spaced patterns of the scan, the probe scaled to their counts; undefined where it is switched off or has no probe or no
- * counts.
- * @param limit patterns at most; 0: none
- * @param positions where the patterns are, if not where they were measured
+ * The one R of all commands: on evenly spaced patterns of the scan, through bilinear patches, the probe scaled to their counts.
+ * Undefined where it is switched off, there is no probe, or a probe in counts for amplitudes of unknown scale.
+ * @param object its weight: 0 where nothing was reconstructed
  */
 export async function scoreR(
-  limit: number,
   raw: RawData,
-  stitched: StitchedImage,
-  probeFactor: number,
-  positions: { readonly xs: Float64Array; readonly ys: Float64Array } = { xs: raw.xcoords, ys: raw.ycoords },
+  object: { readonly image: ComplexImage; readonly frame: Frame; readonly weight: Tensor },
+  { limit, probe, of, positions }: ScoringOptions,
 ): Promise<ImageRFactor | undefined> {
-  if (limit === 0 || !raw.probeGuess || raw.domain === 'normalized_amplitude') return undefined;
-  const n = Math.min(limit, raw.count);
-  const scan = await sampleScan(raw, n, scaleComplex(raw.probeGuess, probeFactor), positions);
-  const { r, factor } = exposedRFactor(scan, stitched, { overlapCount: stitched.weight });
-  return { image: r, constant: constantObjectRFactor(scan).best, patterns: n, probeScale: factor };
+  const counted = raw.domain !== 'normalized_amplitude';
+  // Amplitudes of unknown scale say nothing about a probe in counts; one that was found with the image has their scale.
+  if (limit === 0 || !probe || !(counted || of === 'reconstruction')) return undefined;
+  const patterns = Math.min(limit, raw.count);
+  const scan = await sampleScan(raw, patterns, probe, positions);
+  const { r, factor, noise } = exposedRFactor(scan, object, { overlapCount: object.weight });
+  const { best: constant } = constantObjectRFactor(scan);
+  return { image: r, constant, ...(counted && { noise }), patterns, probe: of, probeScale: factor };
 }
 
 /**

@@ -11,7 +11,7 @@ import { inputScaleFor } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { probeMask, scaleComplex } from '../physics/probe.js';
 import type { StitchedImage } from './patchStitcher.js';
-import { type ImageRFactor, scoreR } from './rFactor.js';
+import { type ImageRFactor, type ScoringOptions, scoreR } from './rFactor.js';
 import { probeWeights } from './stitching.js';
 
 /**
@@ -159,8 +159,9 @@ export function scoreImage(
   bundle: Pick<Bundle, 'config' | 'scale' | 'probe'>,
   raw: RawData,
   stitched: StitchedImage,
-  positions?: Parameters<typeof scoreR>[4],
+  positions?: ScoringOptions['positions'],
 ): Promise<ImageRFactor | undefined> {
   const { probe, factor } = probeFor(bundle, raw);
-  return scoreR(limit, { ...raw, probeGuess: probe }, stitched, factor, positions);
+  const of = bundle.config.probe_trainable ? 'model' : 'scan';
+  return scoreR(raw, stitched, { limit, probe: probe && scaleComplex(probe, factor), of, positions });
 }

@@ -188,7 +188,7 @@ async function inferPrepared(
   const written = (performance.now() - writing) / 1000;
   const limit = config.r_factor_patterns;
   const rFactor = await (solver
-    ? scoreR(limit, { ...raw, probeGuess: solver.solved.probe }, stitched, 1, refined)
+    ? scoreR(raw, stitched, { limit, probe: solver.solved.probe, of: 'reconstruction', positions: refined })
     : scoreImage(limit, bundle, raw, stitched, refined));
   const refinement = refined && {
     rounds: refined.rounds.length,

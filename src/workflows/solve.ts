@@ -22,7 +22,6 @@ import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
-import type { ComplexTensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { openTool } from '../data/preparedScan.js';
@@ -33,7 +32,7 @@ import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
-import { constantObjectRFactor, sampleScan } from '../reconstruction/rFactor.js';
+import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import { requireSolverMemory } from '../solvers/scan.js';
@@ -63,8 +62,11 @@ export interface SolveSummary {
   /** Amplitude R-factor by the solver's own forward model at the start, and over all patterns at the end. */
   readonly rFactorStart: number;
   readonly rFactor: number;
-  /** R-factor that the best constant object reaches with the same probe, on evenly spaced patterns. */
-  readonly rFactorConstant: number;
+  /**
+   * R-factor as `evaluate`, `infer` and `compare` measure it, and what it is judged by: on evenly spaced patterns, with the probe that
+   * was found and at the positions that were. Undefined for a scan of no counts.
+   */
+  readonly score?: ImageRFactor;
   /** Σ(√I − √J)²/ΣI, likewise. */
   readonly loss: number;
   /** Root mean square distance that positions were moved. */
@@ -113,15 +115,6 @@ function claimOf({ output_dir, resume, overwrite, product_file }: SolveConfig): 
 export function optionsOf(config: SolveConfig): SolverOptions {
   const given = config as unknown as Readonly<Record<string, unknown>>;
   return solverOptionsSchema.parse(Object.fromEntries(Object.keys(solverFields).map((name) => [name, given[name]])));
-}
-
-/** Pixels from which R of a constant object is known well enough. */
-const CONSTANT_PIXELS = 2 ** 22;
-
-/** R of the best constant object, which an image must beat. */
-async function constantRFactor(raw: RawData, probe: ComplexTensor): Promise<number> {
-  const patterns = Math.min(raw.count, Math.max(64, Math.floor(CONSTANT_PIXELS / raw.N ** 2)));
-  return constantObjectRFactor(await sampleScan(raw, patterns, probe)).best;
 }
 
 /** @throws PtychoError DATASET_UNITS */
@@ -264,7 +257,9 @@ class Solve {
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
     const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;
     const { rFactor, loss, history, cancelled, engine, seconds } = result;
-    const rFactorConstant = await constantRFactor(raw, result.probe);
+    const { image, frame, coverage: weight, probe, positions } = result;
+    const scoring = { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions } as const;
+    const score = await scoreR(raw, { image, frame, weight }, scoring);
     const [first, last] = [history[0], history[history.length - 1]];
     await writeAtomically(
       path.join(folder, 'run.json'),
@@ -283,7 +278,8 @@ class Solve {
         start: { loss: first.loss, r_factor: first.rFactor },
         loss,
         r_factor: rFactor,
-        r_factor_constant: rFactorConstant,
+        // As `evaluate` has it, beside the constant object on the same patterns.
+        score,
         // Stopped within an epoch there are only the sums of the one before, each batch before its step.
         r_factor_of: result.measured ? 'all patterns at the end' : 'the last epoch',
         position_shift_px: last.shift_px,
@@ -296,7 +292,7 @@ class Solve {
     return {
       algorithm: ALGORITHM_TITLES[config.algorithm],
       epochs: result.epoch,
-      ...{ resumedAfter, patternsPerSecond, seconds, rFactor, rFactorConstant, loss, engine, cancelled, history },
+      ...{ resumedAfter, patternsPerSecond, seconds, rFactor, score, loss, engine, cancelled, history },
       patterns: raw.count,
       rFactorStart: first.rFactor,
       shift_px: last.shift_px,

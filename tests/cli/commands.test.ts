@@ -8,11 +8,13 @@ import { PtychoError } from '../../src/core/errors.js';
 import { demoWorkflow } from '../../src/workflows/demo.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';
+import { solveWorkflow } from '../../src/workflows/solve.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
 import { capture, cli } from './capture.js';
 
 vi.mock('../../src/workflows/train.js', () => ({ trainWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/infer.js', () => ({ inferWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/solve.js', () => ({ solveWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/demo.js', () => ({ demoWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/simulate.js', () => ({ simulateWorkflow: vi.fn() }));
 
@@ -36,6 +38,7 @@ beforeEach(() => {
   vi.mocked(trainWorkflow).mockReset().mockResolvedValue(trained);
   vi.mocked(inferWorkflow).mockReset();
   vi.mocked(demoWorkflow).mockReset();
+  vi.mocked(solveWorkflow).mockReset();
   vi.mocked(simulateWorkflow).mockReset();
 });
 
@@ -125,7 +128,7 @@ describe('infer', () => {
       files: ['reconstruction.npz', 'run.json'],
       coverage: 0.9,
       cancelled: false,
-      rFactor: { image: 0.2345, constant: 0.4011, patterns: 64, probeScale: 1 },
+      rFactor: { image: 0.2345, constant: 0.4011, noise: 0.2, patterns: 64, probe: 'scan', probeScale: 1.5 },
       stitched: {} as never,
     });
     const { code, out } = await cli('infer', '--model_path', 'run', '--test-data', 'scan.npz', '--output_dir', 'image');
@@ -134,7 +137,8 @@ describe('infer', () => {
       'stage     time  patterns/s\n' +
         'predict  2.0 s         145\n' +
         'stitch   0.0 s      28,900\n' +
-        'Amplitude R-factor 0.234 on 64 patterns (a constant object: 0.401).\n' +
+        'Amplitude R-factor 0.234 on 64 patterns (a constant object: 0.401; counting noise alone: about 0.20), ' +
+        'with the probe of the scan, scaled by 1.50 to the counts of the scan.\n' +
         'Reconstructed from 289 patterns, written to image: reconstruction.npz, run.json, logs/debug.log.\n',
     );
     expect(vi.mocked(inferWorkflow).mock.calls[0][0]).toMatchObject({
@@ -153,7 +157,7 @@ describe('an image that is no better than a constant object', () => {
     files: ['run.json'],
     coverage: 0.9,
     cancelled: false,
-    rFactor: { image: 0.3, constant: 0.3, patterns: 64, probeScale: 1 },
+    rFactor: { image: 0.3, constant: 0.3, noise: 0.2, patterns: 64, probe: 'scan', probeScale: 1 } as const,
     stitched: {} as never,
   };
   const advice =
@@ -175,9 +179,46 @@ describe('an image that is no better than a constant object', () => {
     const better = await cli('infer', 's.npz', '--model_path', 'run', '--strict');
     expect(better.code).toBe(0);
     expect(better.err).not.toContain('constant object');
+    // Just below one and a half times the noise.
+    expect(better.err).not.toContain('counting');
     // Nobody measured R.
     vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, rFactor: undefined });
     expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(0);
+  });
+});
+
+describe('an image that leaves more than the noise of counting', () => {
+  const solved = {
+    ...{ algorithm: 'rPIE', epochs: 3, resumedAfter: 0, patterns: 49, seconds: 1, patternsPerSecond: 49 },
+    ...{ rFactorStart: 0.4, rFactor: 0.31, loss: 0.1, shift_px: 0, engine: 'SIMD', outputDir: 'solved', files: [] },
+    ...{ cancelled: false, history: [] },
+  };
+  const scored = (image: number, noise?: number) => ({
+    ...solved,
+    score: {
+      image,
+      constant: 0.4,
+      patterns: 49,
+      probe: 'reconstruction',
+      probeScale: 1,
+      ...(noise && { noise }),
+    } as const,
+  });
+
+  it('comes with what may bring it down; without counts there is no such noise', async () => {
+    vi.mocked(solveWorkflow).mockResolvedValue(scored(0.32, 0.2));
+    const { code, out, err } = await cli('solve', 's.npz', '--strict');
+    expect(code).toBe(0);
+    expect(out).toContain(
+      'As evaluate measures it: 0.320 on 49 patterns (a constant object: 0.400; counting noise alone: about 0.20), with the probe of the reconstruction.',
+    );
+    expect(err).toContain(
+      'leaves an R-factor of 0.320, 1.6 times the 0.20 that the noise of counting would leave if each count is one photon: more --epochs,',
+    );
+    for (const score of [scored(0.29, 0.2), scored(0.31)]) {
+      vi.mocked(solveWorkflow).mockResolvedValue(score);
+      expect((await cli('solve', 's.npz')).err).not.toContain('counting');
+    }
   });
 });
 

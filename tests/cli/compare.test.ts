@@ -62,7 +62,7 @@ describe('compare', () => {
       pinn_phase_vmin: -1.5,
       save_debug_images: true,
     });
-    expect(out).toMatch(/PtychoPINN +NaN.*100\.0 %.*0\.13, -1\.00/);
+    expect(out).toMatch(/PtychoPINN +– +NaN.*100\.0 %.*0\.13, -1\.00/);
     expect(out).toMatch(/Tike .*50\.0 % +failed/);
     expect(out).toContain('Compared on 1,234 patterns, written to out: comparison_metrics.csv');
   });

@@ -51,6 +51,20 @@ describe('amplitudeRFactor', () => {
     expect(exposedRFactor(bright, whole).factor).toBeCloseTo(1, 6);
   });
 
+  it('knows beforehand what counting leaves', () => {
+    for (const [seed, photons] of [
+      [1, 1e6],
+      [2, 2e4],
+      [3, 500],
+    ]) {
+      const s = simulateScan({ object: truth, probe, ...positions, photons, seed, noise: 'poisson' });
+      const scan = { diffraction: s.diffraction, ...positions, probe: s.probeGuess };
+      const { r, noise } = exposedRFactor(scan, whole);
+      expect(noise / r).toBeGreaterThan(0.97);
+      expect(noise / r).toBeLessThan(1.03);
+    }
+  });
+
   it('does not need to know the frame of the whole object', () => {
     const cut = { originYxPx: [0, 0] as const, height: 90, width: 104 };
     const shifted = { originYxPx: [-7, -11] as const, height: 110, width: 130 };

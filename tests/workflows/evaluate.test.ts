@@ -61,7 +61,9 @@ describe('evaluate', () => {
     expect(out).toMatch(/Moved by -?0\.0\d+ down, -?0\.0\d+ to the right/);
     expect(out).toMatch(/reference +amplitude +constant +scan +phase +constant +scan\nmae /);
     expect(out).toMatch(/standard +amplitude +constant +scan +phase +constant +scan\nmae /);
-    expect(out).toMatch(/R-factor 0\.\d+ \(constant 0\.\d+\)/);
+    expect(out).toMatch(
+      /R-factor 0\.\d+ on \d+ patterns \(a constant object: 0\.\d+; counting noise alone: about 0\.\d+\)/,
+    );
     expect(out).toMatch(/nm\)/);
     const report = JSON.parse(await readFile(file('scores/metrics.json'), 'utf8'));
     expect(report.metrics.standard.complex_error).toBeLessThan(report.floors.constant.standard.complex_error);
@@ -188,7 +190,7 @@ describe('One image has one score', () => {
     const frame_origin_yx_px = { data: Float64Array.of(0, 0), shape: [2] };
     await writeNpz(file('made.npz'), { reconstructed_object: image, frame_origin_yx_px, reconstructed_probe: half });
     const { out } = await cli('evaluate', '--reconstruction', file('made.npz'), '--test_data', scan, '--quiet');
-    expect(out).toMatch(/with the probe of the reconstruction, amplitudes × (1\.0|0\.99)/);
+    expect(out).toMatch(/with the probe of the reconstruction\./);
     expect(out).toMatch(/R was measured with the probe that .*made\.npz holds, not with that of the scan/);
   });
 });

@@ -74,11 +74,11 @@ describe('solve', () => {
     ]);
     const run = JSON.parse(await readFile(at('out', 'run.json'), 'utf8'));
     // The scan starts from a constant object, with another probe power than the best one.
-    expect(summary.rFactorConstant).toBeGreaterThan(summary.rFactor);
-    expect(summary.rFactorConstant).toBeLessThan(1.02 * summary.rFactorStart);
+    expect(summary.score!.constant).toBeGreaterThan(summary.score!.image);
+    expect(summary.score!.constant).toBeLessThan(1.02 * summary.rFactorStart);
     expect(run).toMatchObject({
       r_factor: summary.rFactor,
-      r_factor_constant: summary.rFactorConstant,
+      score: { ...summary.score, probe: 'reconstruction' },
       config: { algorithm: 'rpie' },
       epochs: 25,
     });

@@ -5,6 +5,7 @@ import { noun } from '../../core/words.js';
 import type { ComparisonSummary, ForwardSummary } from '../../workflows/compare.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { consoleLevelOf, formatCount, formatTable } from '../terminal.js';
+import { warnOfR } from '../verdict.js';
 
 const EXAMPLE = `
 Examples:
@@ -21,10 +22,17 @@ export const command = commandOf({
   work: async ({ config, services }) => {
     const { compareModels, forwardWorkflow } = await import('../../workflows/compare.js');
     if (config.forward) return forwardText(await forwardWorkflow(config, services));
-    return summaryText(await compareModels(config, services));
+    const summary = await compareModels(config, services);
+    for (const { name, rFactor } of summary.models) {
+      warnOfR(rFactor, { scan: config.test_data_file, more: MORE, name }, services.logger);
+    }
+    return summaryText(summary);
   },
   text: (text) => text,
 });
+
+/** What an image that is not at the noise may lack. */
+const MORE = ['more epochs', 'another --probe', 'a solver from this image ("ptychopinn solve --init")'];
 
 const short = (value: number | undefined): string => {
   if (value === undefined || Number.isNaN(value)) return 'NaN';
@@ -32,8 +40,9 @@ const short = (value: number | undefined): string => {
 };
 
 function summaryText({ models, sampleIndices, outputDir, files }: ComparisonSummary): string {
-  const rows = models.map(({ name, standard, coverage, registration }) => [
+  const rows = models.map(({ name, standard, coverage, registration, rFactor }) => [
     name,
+    rFactor === undefined ? '–' : rFactor.image.toPrecision(3),
     short(standard?.complex_error),
     short(standard?.ssim.amplitude),
     short(standard?.ssim.phase),
@@ -44,11 +53,29 @@ function summaryText({ models, sampleIndices, outputDir, files }: ComparisonSumm
         ? registration.shiftYxPx.map((v) => v.toFixed(2)).join(', ')
         : 'failed',
   ]);
-  const head = ['model', 'complex error', 'SSIM amplitude', 'SSIM phase', 'coverage', 'shift (down, right)'];
+  const head = [
+    'model',
+    'R-factor',
+    'complex error',
+    'SSIM amplitude',
+    'SSIM phase',
+    'coverage',
+    'shift (down, right)',
+  ];
+  const floors = new Map(
+    models.flatMap(({ rFactor }) => (rFactor ? [[floorWords(rFactor), rFactor.patterns] as const] : [])),
+  );
+  const floor = [...floors].map(
+    ([words, patterns]) => `R-factors on ${formatCount(patterns)} ${noun(patterns, 'pattern')}, ${words}.\n`,
+  );
   return `${formatTable(head, rows)}
-Compared on ${formatCount(sampleIndices.length)} ${noun(sampleIndices.length, 'pattern')}, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
+${floor.join('')}Compared on ${formatCount(sampleIndices.length)} ${noun(sampleIndices.length, 'pattern')}, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.
 `;
 }
+
+/** What an R-factor is judged by; with the same probe it is the same. */
+const floorWords = ({ constant, probe }: NonNullable<ComparisonSummary['models'][number]['rFactor']>): string =>
+  `with the probe of the ${probe} a constant object has ${constant.toPrecision(3)}`;
 
 function forwardText({ statistics, patterns, outputDir, files }: ForwardSummary): string {
   const rows = Object.entries(statistics.difference).map(([quantity, { mean_abs, rms, max_abs, pearson }]) => [

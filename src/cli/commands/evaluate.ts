@@ -1,14 +1,13 @@
 /** `ptychopinn evaluate`: scores an image against the truth, or two halves of a scan against each other. */
 
 import { evaluationDefinition } from '../../config/commands.js';
-import { noun } from '../../core/words.js';
 import type { EvaluationReport, HalvesReport } from '../../evaluation/evaluationReport.js';
 import type { Resolution, Resolutions } from '../../evaluation/frc.js';
 import type { METRIC_NAMES } from '../../evaluation/reference.js';
 import { EXIT_FAILURE } from '../exit.js';
 import { commandOf } from '../run.js';
 import { formatCount, formatTable } from '../terminal.js';
-import { verdictExit, warnOfWorthless } from '../verdict.js';
+import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
 
 const EXAMPLE = `
 Examples:
@@ -17,6 +16,9 @@ Examples:
   ptychopinn evaluate measured.npz --halves --model_path run
 
 What each number means is in docs/evaluation.md.`;
+
+/** What an image that is not at the noise may lack. */
+const MORE = ['more epochs', 'another --probe', '"ptychopinn solve" from this image (--init)'];
 
 /** The metrics of both families, in the order of the tables. */
 const METRICS: typeof METRIC_NAMES = ['mae', 'mse', 'psnr', 'ssim', 'ms_ssim', 'frc50', 'frc1over7'];
@@ -35,7 +37,7 @@ export const command = commandOf({
       };
     }
     const report = await evaluateWorkflow(config, services);
-    warnOfWorthless(report.rFactor, config.test_data_file, services.logger);
+    warnOfR(report.rFactor, { scan: config.test_data_file, more: MORE }, services.logger);
     return {
       text: evaluationText(report, config.output_dir),
       usable: report.check.usable,
@@ -88,12 +90,7 @@ export function evaluationText(report: EvaluationReport, folder: string | null):
       `${report.truth} is a reference, not a known truth (the object of a measurement was itself reconstructed): the numbers say how well the images agree; they give no resolution.`,
     );
   }
-  if (report.rFactor) {
-    const { image, constant, factor, patterns, probe } = report.rFactor;
-    lines.push(
-      `R-factor ${number(image)} (constant ${number(constant)}) on ${formatCount(patterns)} ${noun(patterns, 'pattern')} with the probe of the ${probe}, amplitudes × ${number(factor)}.`,
-    );
-  }
+  if (report.rFactor) lines.push(`Amplitude R-factor ${rFactorWords(report.rFactor)}.`);
   lines.push(...report.notes.map((note) => `Note: ${note}`), ...written(folder, report.files));
   return `${lines.join('\n')}\n`;
 }

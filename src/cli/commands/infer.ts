@@ -6,7 +6,7 @@ import type { InferSummary } from '../../workflows/infer.js';
 import { EXIT_INTERRUPTED } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { consoleLevelOf, formatCount, formatDuration, formatTable } from '../terminal.js';
-import { verdictExit, warnOfWorthless } from '../verdict.js';
+import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
 
 const EXAMPLE = `
 Examples:
@@ -21,12 +21,19 @@ export const command = commandOf({
   interrupted: 'stopping after this step and writing the image so far',
   work: async ({ config, services }) => {
     const summary = await (await import('../../workflows/infer.js')).inferWorkflow(config, services);
-    warnOfWorthless(summary.rFactor, config.test_data_file, services.logger);
+    warnOfR(summary.rFactor, { scan: config.test_data_file, more: MORE }, services.logger);
     return summary;
   },
   text: summaryText,
   exit: ({ cancelled, rFactor }, config) => (cancelled ? EXIT_INTERRUPTED : verdictExit(rFactor, config)),
 });
+
+/** What an image that is not at the noise may lack. */
+const MORE = [
+  '--refine lsqml:20 (a solver, from this image)',
+  '--refine_positions 5 (positions that are off)',
+  'longer training',
+];
 
 function summaryText(summary: InferSummary): string {
   const rows = summary.stages.map((stage) => [
@@ -49,24 +56,10 @@ function summaryText(summary: InferSummary): string {
         `R-factor by its own model ${solver.rFactorBefore.toPrecision(3)} before, ${solver.rFactor.toPrecision(3)} after.`,
     );
   }
-  if (rFactor) {
-    lines.push(
-      `Amplitude R-factor ${rFactor.image.toPrecision(3)} on ${formatCount(rFactor.patterns)} ${noun(rFactor.patterns, 'pattern')} ` +
-        `(a constant object: ${rFactor.constant.toPrecision(3)})${scaledWords(rFactor.probeScale)}.`,
-    );
-  }
+  if (rFactor) lines.push(`Amplitude R-factor ${rFactorWords(rFactor)}.`);
   lines.push(
     `${summary.cancelled ? 'Interrupted; reconstructed' : 'Reconstructed'} from ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}, ` +
       `written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`,
   );
   return `${lines.join('\n')}\n`;
-}
-
-/** Scales that differ by less are what any network's image comes to. */
-const ANY_SCALE = 1.2;
-
-/** Said where the probe had the light of another exposure. */
-function scaledWords(scale: number): string {
-  if (scale <= ANY_SCALE && scale >= 1 / ANY_SCALE) return '';
-  return `; the probe was scaled by ${scale.toPrecision(3)} to the counts of the scan`;
 }

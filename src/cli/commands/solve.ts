@@ -6,7 +6,7 @@ import type { SolveSummary } from '../../workflows/solve.js';
 import { EXIT_INTERRUPTED } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { formatCount, formatDuration } from '../terminal.js';
-import { verdictExit, warnOfWorthless } from '../verdict.js';
+import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
 
 const GUIDE = `
 Which algorithm:
@@ -34,14 +34,20 @@ export const command = commandOf({
   interrupted: 'stopping after this batch and writing the image of the last epoch',
   work: async ({ config, services }) => {
     const summary = await (await import('../../workflows/solve.js')).solveWorkflow(config, services);
-    warnOfWorthless(againstConstant(summary), config.test_data_file, services.logger);
+    warnOfR(summary.score, { scan: config.test_data_file, more: MORE }, services.logger);
     return summary;
   },
   text: summaryText,
-  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(againstConstant(summary), config)),
+  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(summary.score, config)),
 });
 
-const againstConstant = ({ rFactor, rFactorConstant }: SolveSummary) => ({ image: rFactor, constant: rFactorConstant });
+/** What an image that is not at the noise may lack. */
+const MORE = [
+  'more --epochs',
+  'another --probe',
+  '--probe_modes 2 (partial coherence)',
+  '--position_start 5 (positions that are off)',
+];
 
 function summaryText(summary: SolveSummary): string {
   const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;
@@ -51,8 +57,9 @@ function summaryText(summary: SolveSummary): string {
     done === 0
       ? `${algorithm}: the results of all ${formatCount(epochs)} ${noun(epochs, 'epoch')} were written from the last state.`
       : `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(done)} ${noun(done, 'epoch')}${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
-    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} (at the start ${summary.rFactorStart.toPrecision(3)}, a constant object ${summary.rFactorConstant.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
+    `Amplitude R-factor ${summary.rFactor.toPrecision(3)} by the solver's own model (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
   ];
+  if (summary.score) lines.push(`As evaluate measures it: ${rFactorWords(summary.score)}.`);
   if (shift_px > 0) lines.push(`Positions were moved by ${shift_px.toPrecision(3)} px (root mean square).`);
   if (cancelled) lines.push(`"ptychopinn solve --resume ${summary.outputDir}" goes on after epoch ${epochs}.`);
   lines.push(`Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`);

@@ -128,7 +128,7 @@ const evaluationFields = {
   r_factor_patterns: field(
     wholeNumber,
     64,
-    'Measure the amplitude R-factor of images made from bundles on up to this many patterns; 0: do not measure it.',
+    'Measure the amplitude R-factor of images on up to this many patterns; 0: do not measure it.',
     { unit: 'patterns' },
   ),
 };

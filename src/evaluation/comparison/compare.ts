@@ -13,7 +13,9 @@ import { isSimulation } from '../../data/labels.js';
 import { openRequestedScan } from '../../data/preparedScan.js';
 import type { RawData } from '../../data/rawData.js';
 import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
+import type { ImageRFactor } from '../../reconstruction/rFactor.js';
 import { placeOnScan, readStoredImage } from '../../reconstruction/storedImage.js';
+import { scoreFile } from '../fileRFactor.js';
 import { type ComparedImage, checkImage, readFinished } from './compared.js';
 import {
   type Comparison,
@@ -60,8 +62,9 @@ export async function compareImages(
     const arms: ComparedImage[] = [];
     for (const arm of finished) {
       const image = await readFinished(arm, { truthShape: truth?.shape, box, scan: raw });
-      const found = checkImage(image.image, image.weight, `reconstructed_object of ${arm.path}`);
-      arms.push({ ...image, warnings: [...image.warnings, ...found] });
+      const warnings = [...image.warnings];
+      warnings.push(...checkImage(image.image, image.weight, `reconstructed_object of ${arm.path}`));
+      arms.push({ ...image, warnings, rFactor: await rFactorOf(image, raw, config, warnings) });
     }
     checkNames([...models, ...arms].map(({ name }) => name));
     await ready();
@@ -156,6 +159,18 @@ async function step({ onProgress, signal }: Services, stage: string, done: numbe
   onProgress?.({ stage, done, total, unit: 'images' });
   await setImmediate();
   throwIfCancelled(signal, 'The comparison');
+}
+
+/** R of a finished reconstruction as of any other image; undefined of one that does not say where it lies. */
+async function rFactorOf(
+  { path, image, frame, frameKnown, weight, turned }: ComparedImage,
+  raw: RawData,
+  { r_factor_patterns: limit, probe }: ComparisonConfig,
+  notes: string[],
+): Promise<ImageRFactor | undefined> {
+  if (!frameKnown) return undefined;
+  const ours = { source: path, image, frame, turned, weight: weight.data };
+  return scoreFile(raw, ours, { limit, ownProbe: probe === null }, (sentence) => notes.push(sentence));
 }
 
 /** The arm whose name is in its file. */

@@ -14,6 +14,7 @@ import {
   RECONSTRUCTION_KEYS,
   readStoredImage,
   type ScanPlace,
+  type TurnedAxes,
 } from '../../reconstruction/storedImage.js';
 import { checkReconstruction } from '../checks.js';
 import { type NamedPath, nameOfAlgorithm } from './names.js';
@@ -38,6 +39,8 @@ export interface ComparedImage {
   /** Patterns that went into it; undefined where the file does not say. */
   readonly patterns?: number;
   readonly rFactor?: ImageRFactor;
+  /** What laying it on the scan did to its axes. */
+  readonly turned?: TurnedAxes;
   /** What a reader of its numbers must know, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -144,7 +147,7 @@ async function readForeign({ name, path }: NamedPath, context: FinishedContext):
     kind: 'reconstruction',
     path,
     image,
-    ...{ frame, frameKnown },
+    ...{ frame, frameKnown, turned: stored.turned },
     warnings: [...stored.notes, ...(frameKnown ? [] : [centredNote(path, image)]), unknownPatterns(path)],
     weight: weightOf({ image }),
     seconds: Number.NaN,

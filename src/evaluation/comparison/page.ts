@@ -149,11 +149,15 @@ function imageTable(models: readonly Measured[]): PageTable {
           ? registration.shiftYxPx.map((v) => v.toFixed(2)).join(', ')
           : 'failed',
       registration === undefined ? '' : registration.confidence.toFixed(2),
-      rFactor ? `${rFactor.image.toPrecision(3)} (constant ${rFactor.constant.toPrecision(3)})` : '',
+      rFactor ? rFactorWords(rFactor) : '',
       Number.isNaN(seconds) ? 'not known' : `${seconds.toFixed(1)} s`,
     ]),
   };
 }
+
+/** `0.148 (constant 0.403) on 64 patterns, probe of the scan`. */
+const rFactorWords = ({ image, constant, patterns, probe }: NonNullable<Measured['rFactor']>): string =>
+  `${image.toPrecision(3)} (constant ${constant.toPrecision(3)}) on ${counted(patterns, 'pattern')}, probe of the ${probe}`;
 
 function curves(models: readonly Measured[]): string[] {
   const side_px = models.find(({ standard }) => standard)?.standard?.frc.side_px;

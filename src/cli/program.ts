@@ -5,10 +5,10 @@
  * process.exitCode = await runCli(['inspect', 'scan.npz'], context);
  */
 
-import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import type { FieldInfo } from '../config/field.js';
 import { PtychoError } from '../core/errors.js';
+import { createdBy } from '../core/version.js';
 import { nearestName } from '../core/words.js';
 import { type CliContext, NO_VERB, plainSink } from './context.js';
 import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, failureOf, SIGNAL_EXITS, withInterrupt } from './exit.js';
@@ -52,6 +52,10 @@ const COMMANDS: Readonly<
   doctor: [
     'show which engines and accelerators work here, and why others do not',
     () => import('./commands/doctor.js'),
+  ],
+  'setup-cuda': [
+    "fetch ONNX Runtime's CUDA libraries by its own install script (Linux x64)",
+    () => import('./commands/setupCuda.js'),
   ],
   convert: ['write a scan of any readable format as a contract NPZ', () => import('./commands/convert.js')],
   split: ['split a scan in two: one part to train on, one to test with', () => import('./commands/split.js')],
@@ -189,12 +193,11 @@ function requireCommands(program: Command, words: readonly string[]): Command {
 }
 
 function createProgram(context: CliContext): Command {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   return new Command('ptychopinn')
     .description(
       'Images from scanning coherent diffraction (ptychography) by a physics-informed network, iterative solvers, or both.',
     )
-    .version(version, '-V, --version', 'print the version')
+    .version(createdBy.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()

@@ -1,10 +1,7 @@
-/** The package's own name and version, for what we write. */
-import { readFileSync } from 'node:fs';
+/** The package's own name and version, for what we write; a constant, so that importing reads no file and bundles carry it. */
 
-const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  name: string;
-  version: string;
+/** `{ package: 'ptychopinn', version: '…' }`; a test compares it with package.json. */
+export const createdBy: { readonly package: string; readonly version: string } = {
+  package: 'ptychopinn',
+  version: '0.1.0',
 };
-
-/** `{ package: 'ptychopinn', version: '…' }`. */
-export const createdBy = { package: manifest.name, version: manifest.version } as const;

@@ -59,12 +59,12 @@ function adviceFor(works: (backend: string, candidate: string) => boolean): stri
   const advice: string[] = [];
   if (!works('onnx', 'cpu') && !works('onnx', 'cuda')) {
     advice.push(
-      'ONNX Runtime does not run: reinstall it (npm i onnxruntime-node; ONNXRUNTIME_NODE_INSTALL=skip without network), or use --backend tensorflow.',
+      'ONNX Runtime does not run: install the package again (npm i --ignore-scripts ptychopinn), or use --backend tensorflow.',
     );
   }
   if (!works('onnx', 'cuda') && !works('tensorflow', 'tfjs-node-gpu')) {
     advice.push(
-      'For a GPU: Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9; then npm i onnxruntime-node without ONNXRUNTIME_NODE_INSTALL=skip, which fetches its CUDA provider.',
+      'For a GPU: Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9; then ptychopinn setup-cuda, which fetches the CUDA libraries of ONNX Runtime.',
       'TensorFlow.js uses a GPU through npm i @tensorflow/tfjs-node-gpu@4.22.0, which fetches libtensorflow 2.9.1 (CUDA 11.2, cuDNN 8.1).',
     );
   }

@@ -15,7 +15,7 @@ import { encodeOnnx, stateInputName, stateOutputName } from '../../formats/onnx/
 import { add, input } from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import type { Accelerator, Backend, Tensors } from '../backend.js';
-import { WorkerHost, workerBeside } from '../worker/host.js';
+import { WorkerHost, workerFile } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
 import type { OnnxCalls, SessionIo, SessionSettings } from './engine.js';
 
@@ -42,7 +42,8 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       threads,
     });
   }
-  const host = new WorkerHost<OnnxCalls>(workerBeside(import.meta.url), 'The ONNX backend');
+  const entry = workerFile(new URL('./onnxWorker.js', import.meta.url), 'backends/onnx/onnxWorker.js');
+  const host = new WorkerHost<OnnxCalls>(entry, 'The ONNX backend');
   try {
     const version = await host.call('open', [options.engineModule ?? 'onnxruntime-node']);
     const tryCuda = () => {
@@ -81,7 +82,7 @@ function ioOf(program: Program, constants: Tensors = {}): SessionIo {
 }
 
 const installHint =
-  'install onnxruntime-node with its CUDA libraries (npm i onnxruntime-node without ONNXRUNTIME_NODE_INSTALL=skip, linux x64, CUDA 12 and cuDNN 9 on the machine)';
+  'run "npx ptychopinn setup-cuda", which fetches ONNX Runtime\'s CUDA libraries (Linux x64, CUDA 12 and cuDNN 9 on the machine)';
 
 /**
  * Decides on a device. `tryCuda` must create and run a session on CUDA and reject with the engine's reason where that

@@ -56,7 +56,7 @@ function missing(error: unknown): PtychoError {
   const reason = messageOf(error);
   return new PtychoError(
     'BACKEND_MISSING',
-    `The package onnxruntime-node cannot be loaded (${reason.split('\n')[0]}): install it with "ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1.30.0", without that variable on a CUDA machine.`,
+    `The package onnxruntime-node cannot be loaded (${reason.split('\n')[0]}): install it with "npm i --ignore-scripts onnxruntime-node@1.30.0", and on a CUDA machine run "npx ptychopinn setup-cuda" afterwards.`,
     { package: 'onnxruntime-node', reason },
   );
 }

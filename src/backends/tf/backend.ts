@@ -11,7 +11,7 @@ import { SHARE_ENV } from 'node:worker_threads';
 import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Accelerator, Backend } from '../backend.js';
-import { WorkerHost, workerBeside } from '../worker/host.js';
+import { WorkerHost, workerFile } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
 import {
   ENGINE_NAMES,
@@ -59,8 +59,9 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
       },
     );
   }
+  const entry = workerFile(new URL('./tensorflowWorker.js', import.meta.url), 'backends/tf/tensorflowWorker.js');
   // libtensorflow looks at the environment of the process, not at a worker's copy of it.
-  const host = new WorkerHost<TfCalls>(workerBeside(import.meta.url), 'The TensorFlow.js backend', { env: SHARE_ENV });
+  const host = new WorkerHost<TfCalls>(entry, 'The TensorFlow.js backend', { env: SHARE_ENV });
   try {
     const report = await host.call('open', [{ engine: engine ?? null, accelerator, threads: threads ?? null }]);
     sayWhatWasSkipped(report, accelerator, logger);

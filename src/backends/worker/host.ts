@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { PtychoError, type PtychoErrorCode } from '../../core/errors.js';
+import { packageFile } from '../../core/packageFile.js';
 import type { Shape } from '../../core/tensor.js';
 
 /** The least that anything in a worker answers. */
@@ -149,21 +150,21 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
   }
 }
 
-/** The folder of the sources of this package, or of what was built from them. */
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-
 /**
- * The worker `worker.js` beside the module at `url`. A worker cannot load TypeScript on Node 20, so that an engine used
+ * The entry of a worker, as {@link packageFile} finds it. A worker cannot load TypeScript on Node 20, so that an engine used
  * from the sources (by the tests) takes the built one.
  *
+ * @param beside a literal `new URL('./nameWorker.js', import.meta.url)`; names differ, because a bundle has them all in one folder
+ * @param place the file below `dist`
  * @throws PtychoError BACKEND_MISSING when the built files are missing or older than the sources.
  */
-export function workerBeside(url: string): URL {
-  if (!url.endsWith('.ts')) return new URL('./worker.js', url);
-  const folder = path.dirname(fileURLToPath(url));
-  const dist = path.resolve(ROOT, '../dist');
-  for (const source of [...sources(folder), ...sources(path.join(ROOT, 'backends/worker'))]) {
-    const file = path.relative(ROOT, source).replace(/\.ts$/, '.js');
+export function workerFile(beside: URL, place: string): URL {
+  if (!import.meta.url.endsWith('.ts')) return packageFile(beside, place);
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const folder = path.join(root, path.dirname(place));
+  const dist = path.resolve(root, '../dist');
+  for (const source of [...sources(folder), ...sources(path.join(root, 'backends/worker'))]) {
+    const file = path.relative(root, source).replace(/\.ts$/, '.js');
     if (modified(path.join(dist, file)) < modified(source)) {
       throw new PtychoError(
         'BACKEND_MISSING',
@@ -172,7 +173,7 @@ export function workerBeside(url: string): URL {
       );
     }
   }
-  return pathToFileURL(path.join(dist, path.relative(ROOT, folder), 'worker.js'));
+  return pathToFileURL(path.join(dist, place));
 }
 
 function sources(folder: string): string[] {

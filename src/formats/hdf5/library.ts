@@ -5,10 +5,11 @@
  * The factory is loaded itself, not through h5wasm's own module, because only the factory can make a second instance.
  */
 import { closeSync, existsSync, realpathSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { ready } from 'h5wasm/node';
 import { messageOf, PtychoError } from '../../core/errors.js';
+import { packageFile } from '../../core/packageFile.js';
 import { clearOpenFlags, globalHeapsAreSound } from './rawMetadata.js';
 
 /** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
@@ -199,7 +200,7 @@ export class Hdf5Library {
     }
   }
 
-  /** Lets the library find the filters of h5wasm-plugins: LZF, bitshuffle, LZ4, Zstandard, Blosc and others. */
+  /** Lets the library find the filters of h5wasm-plugins, which `npm run build` copies beside this file: LZF, bitshuffle, LZ4, Zstandard, Blosc and others. */
   usePlugins(): void {
     if (this.plugins) return;
     this.module.insert_plugin_search_path(pluginFolder(), 0);
@@ -247,7 +248,7 @@ export function realPath(path: string): string {
 }
 
 function pluginFolder(): string {
-  return join(dirname(createRequire(import.meta.url).resolve('h5wasm-plugins/package.json')), 'plugins');
+  return fileURLToPath(packageFile(new URL('./plugins/', import.meta.url), 'formats/hdf5/plugins/'));
 }
 
 /** An error of Node or of Emscripten's file system, with Node's code. */

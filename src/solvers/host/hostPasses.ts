@@ -1,5 +1,5 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
-import { WorkerHost, workerBeside } from '../../backends/worker/host.js';
+import { WorkerHost, workerFile } from '../../backends/worker/host.js';
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import { FieldMemory, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
@@ -150,7 +150,10 @@ class OwnThread implements SolverThread {
 
 /** A thread of its own, which sees the same memory. */
 class OtherThread implements SolverThread {
-  readonly #host = new WorkerHost<SolverCalls>(workerBeside(import.meta.url), 'The solver');
+  readonly #host = new WorkerHost<SolverCalls>(
+    workerFile(new URL('./solverWorker.js', import.meta.url), 'solvers/host/solverWorker.js'),
+    'The solver',
+  );
 
   constructor(private readonly module: WasmModule) {}
 

@@ -1,8 +1,8 @@
 /** The inner loops in WebAssembly (`assembly/`), and the memory that they share with every thread. */
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PtychoError } from '../../core/errors.js';
+import { packageFile } from '../../core/packageFile.js';
 
 /** See `assembly/`: planes are given by their addresses in bytes. */
 export interface Kernels {
@@ -121,17 +121,14 @@ export const sharedMemory = (): WasmMemory => new (wasm().Memory)({ initial: 1, 
 
 /** @throws PtychoError BACKEND_MISSING where the package was not built */
 export function loadKernels(): WasmModule {
-  const here = path.dirname(fileURLToPath(import.meta.url));
-  // From the sources, as the tests run them, the built file is taken.
-  const folder = import.meta.url.endsWith('.ts') ? path.resolve(here, '../../../dist/solvers/host') : here;
-  const file = path.join(folder, 'kernels.wasm');
+  const file = packageFile(new URL('./kernels.wasm', import.meta.url), 'solvers/host/kernels.wasm');
   try {
     return new (wasm().Module)(readFileSync(file));
   } catch (error) {
     throw new PtychoError(
       'BACKEND_MISSING',
-      `The solvers' inner loops (${path.basename(file)}) cannot be loaded; run "npm run build", or install the package again.`,
-      { file },
+      `The solvers' inner loops (kernels.wasm) cannot be loaded; run "npm run build", or install the package again.`,
+      { file: fileURLToPath(file) },
       { cause: error },
     );
   }

@@ -66,7 +66,7 @@ export async function resolveFlags<T>(
   const { flags, warnings } = translatePublished(withoutConsole(given));
   const named = typeof given.config === 'string' ? await loadConfigFile(given.config) : undefined;
   fillBareFlags(definition, flags, named);
-  const file = named ?? (await configurationOfRun(flags.resume));
+  const file = named ?? (await configurationOfRun(flags.resume, allFields(definition)));
   const resolved = resolveConfig(definition, { flags, file } satisfies Layers);
   return warnings.length === 0 ? resolved : { ...resolved, warnings: [...resolved.warnings, ...warnings] };
 }
@@ -116,12 +116,15 @@ function fillBareFlags(
  * What `config.json` in the folder of a run says; undefined where there is none. The run goes on in that folder, which may have
  * been moved.
  */
-async function configurationOfRun(folder: unknown): Promise<Layers['file']> {
+async function configurationOfRun(folder: unknown, fields: readonly FieldInfo[]): Promise<Layers['file']> {
   if (typeof folder !== 'string') return undefined;
   const origin = path.join(folder, 'config.json');
   if (!existsSync(origin)) return undefined;
   const { resume: _, ...config } = configurationIn(await loadConfigFile(origin)).values;
-  return { origin, values: { ...config, output_dir: folder } };
+  // Nobody wrote these: an older version called its fields otherwise, which is no reason to warn.
+  const nameOf = (key: string) => fields.find(({ formerly }) => formerly.includes(key))?.name ?? key;
+  const values = Object.fromEntries(Object.entries(config).map(([key, value]) => [nameOf(key), value]));
+  return { origin, values: { ...values, output_dir: folder } };
 }
 
 /** The configuration in a file: `config.json` of a run also holds where its values came from. */

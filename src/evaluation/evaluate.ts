@@ -46,7 +46,7 @@ export async function evaluateImage(
   const reference = moveToFrame(truth.image, frameOfObject(truth.image), region);
   const frame: Frame = { ...region, originYxPx: [region.originYxPx[0] + top, region.originYxPx[1] + left] };
   const { phase_align_method, frc_sigma, ms_ssim_sigma } = config;
-  const pixel_m = pixelOf(config, raw);
+  const pixel_m = pixelOf(config, raw, ours);
   const options = { phase_align_method, frc_sigma, ms_ssim_sigma, pixel_m };
   const scan = raw && scanImage(await scanTotals(raw, signal), frame);
   await pause();
@@ -152,10 +152,14 @@ async function truthFor(config: EvaluationConfig, raw: RawData | undefined): Pro
   );
 }
 
-/** Side of an object pixel, metres: as given, else that of the scan. */
-export function pixelOf(config: EvaluationConfig, raw: RawData | undefined): number | undefined {
+/** Side of an object pixel, metres: as given, else that of the scan, else that of the image's file. */
+export function pixelOf(
+  config: EvaluationConfig,
+  raw: RawData | undefined,
+  stored?: Pick<StoredImage, 'pixel_m'>,
+): number | undefined {
   if (config.data.object_pixel_m !== null) return config.data.object_pixel_m;
-  const pixel = raw?.geometry.objectPixel_m;
+  const pixel = raw?.geometry.objectPixel_m ?? stored?.pixel_m;
   // A resolution in metres wants square pixels.
   return pixel && Math.abs(pixel.x - pixel.y) < 1e-3 * pixel.x ? pixel.x : undefined;
 }

@@ -14,10 +14,11 @@ import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputF
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues, withColourBar } from '../report/image.js';
 import { encodePng } from '../report/png.js';
+import { type ImageRecord, type RecordedFacts, readRecord, recordArrays } from './imageRecord.js';
 import type { StitchedImage } from './patchStitcher.js';
 
 /** What else goes into `reconstruction.npz`, and how pictures are coloured. */
-export interface ReconstructionFacts {
+export interface ReconstructionFacts extends RecordedFacts {
   /** Who made the image, for instance `PtychoPINN cnn`. */
   readonly algorithm: string;
   /** (n) which patterns of the file were selected. */
@@ -38,7 +39,8 @@ export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount
  *
  * Keys of the NPZ: `reconstructed_object` (rows, cols) complex64, `frame_origin_yx_px` (2,) object pixel of its first pixel,
  * `overlap_count` (rows, cols), `amplitude_uncertainty` and `phase_uncertainty` (rows, cols; NaN where fewer than two patches
- * lie), `sample_indices`, `nn_indices`, `algorithm`, and the arrays that are given.
+ * lie), `sample_indices`, `nn_indices`, `algorithm`, what `recordArrays` makes of geometry and provenance (`object_pixel_yx_m`,
+ * `energy_eV`, `wavelength_m`, `provenance`), and the arrays that are given.
  *
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE
@@ -56,7 +58,7 @@ export async function writeReconstruction(
 /** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
 export function reconstructionArrays(
   { image, frame, overlapCount, uncertainty }: WrittenImage,
-  { sampleIndices, groups, arrays, algorithm }: ReconstructionFacts,
+  { sampleIndices, groups, arrays, algorithm, geometry, provenance }: ReconstructionFacts,
 ): Record<string, NpyInput> {
   return {
     reconstructed_object: image,
@@ -69,12 +71,13 @@ export function reconstructionArrays(
     ...(sampleIndices && { sample_indices: { data: sampleIndices, shape: [sampleIndices.length] } }),
     ...(groups && { nn_indices: { data: groups.members, shape: [groups.count, groups.C] } }),
     ...arrays,
+    ...recordArrays({ geometry, provenance }),
     algorithm: textArray(algorithm),
   };
 }
 
 /** What a `reconstruction.npz` says; other programs may have written it, with less. */
-export interface StoredReconstruction {
+export interface StoredReconstruction extends ImageRecord {
   readonly image: ComplexImage;
   /** Object pixel [y, x] of the first pixel. */
   readonly originYxPx?: readonly [number, number];
@@ -106,7 +109,9 @@ export async function readReconstruction(
     const sampleIndices = samples && Array.from(samples.data as ArrayLike<number | bigint>, Number);
     const text = npz.has('algorithm') ? await readText(npz, 'algorithm') : undefined;
     const algorithm = text && 'text' in text ? text.text : undefined;
-    return { image, ...(await readPlace(npz)), sampleIndices, probe, algorithm, seconds: await secondsOf(npz) };
+    const seconds = await secondsOf(npz);
+    const record = await readRecord(npz);
+    return { image, ...(await readPlace(npz)), sampleIndices, probe, algorithm, seconds, ...record };
   });
 }
 

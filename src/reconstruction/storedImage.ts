@@ -25,6 +25,7 @@ import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { usingNpz } from '../formats/npz.js';
 import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
+import { type ImageRecord, readRecord } from './imageRecord.js';
 import { readPlace } from './reconstructionFile.js';
 
 /** Axes of an image whose order was reversed. */
@@ -44,6 +45,8 @@ export interface StoredImage {
   readonly coordinates?: ImageCoordinates;
   /** What `placeOnScan` did to the axes; a probe of the same file must be turned likewise. */
   readonly turned?: TurnedAxes;
+  /** Sides of a pixel, metres, where a `reconstruction.npz` says so. */
+  readonly pixel_m?: ImageRecord['pixel_m'];
   /** (rows·cols) zero where nothing was stitched. */
   readonly weight?: ArrayLike<number>;
   /** Sentences about what was assumed. */
@@ -145,7 +148,7 @@ async function placeOf(
   spec: string,
   key: string | undefined,
   image: ComplexImage,
-): Promise<Pick<StoredImage, 'originYxPx' | 'weight'>> {
+): Promise<Pick<StoredImage, 'originYxPx' | 'weight' | 'pixel_m'>> {
   const { file } = splitFileSpec(spec);
   // The true object of a scan is what its positions are pixels of.
   if (key === 'objectGuess') return { originYxPx: [0, 0] };
@@ -153,7 +156,12 @@ async function placeOf(
   return usingNpz(file, async (npz) => {
     const { originYxPx, overlapCount } = await readPlace(npz);
     const fits = overlapCount?.data.length === image.re.length;
-    return { originYxPx, ...(fits && { weight: Float64Array.from(overlapCount.data as ArrayLike<number>) }) };
+    const { pixel_m } = await readRecord(npz);
+    return {
+      originYxPx,
+      ...(pixel_m && { pixel_m }),
+      ...(fits && { weight: Float64Array.from(overlapCount.data as ArrayLike<number>) }),
+    };
   });
 }
 

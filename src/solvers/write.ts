@@ -41,7 +41,9 @@ export const asWritten = ({ image, frame, coverage }: SolvedImage): WrittenImage
 /** What of a run its files say. */
 export interface SolvedFacts {
   readonly algorithm: SolverAlgorithm;
-  readonly raw: Pick<RawData, 'sampleIndices' | 'xcoords' | 'ycoords'>;
+  readonly raw: Pick<RawData, 'sampleIndices' | 'xcoords' | 'ycoords'> & Partial<Pick<RawData, 'source' | 'geometry'>>;
+  /** What shaped the image, for its provenance. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** Positions were corrected. */
   readonly moved: boolean;
   /** Of all epochs, where that is known. */
@@ -54,9 +56,11 @@ export interface SolvedFacts {
  */
 export function solvedFacts(
   { probe, positions }: SolvedImage,
-  { algorithm, raw, moved, seconds }: SolvedFacts,
+  { algorithm, raw, moved, seconds, settings }: SolvedFacts,
 ): ReconstructionFacts {
   return {
+    geometry: raw.geometry,
+    provenance: raw.source === undefined ? undefined : { scan: raw.source, ...(settings && { settings }) },
     algorithm: algorithmTitle(algorithm),
     sampleIndices: raw.sampleIndices,
     arrays: {

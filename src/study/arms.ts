@@ -132,6 +132,7 @@ async function solveTo(job: ArmJob, options: SolverOptions, services: Services):
       raw,
       moved: options.position_start !== null,
       seconds: solved.seconds,
+      settings: options as unknown as Readonly<Record<string, unknown>>,
     };
     await writeNpz(job.outputFile, reconstructionArrays(asWritten(solved), solvedFacts(solved, facts)));
     return { options, ...provenance(solved), patterns: raw.count };

@@ -322,6 +322,8 @@ class RunFolder {
       algorithm: `PtychoPINN ${config.model.architecture}`,
       sampleIndices: raw.sampleIndices,
       groups,
+      geometry: raw.geometry,
+      provenance: { scan: raw.source, model: path.join(config.output_dir, 'wts.zip') },
     });
   }
 

@@ -19,6 +19,7 @@ import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { settingsOf } from '../reconstruction/imageRecord.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
@@ -171,6 +172,8 @@ async function inferPrepared(
     algorithm: `PtychoPINN ${bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`,
     sampleIndices: raw.sampleIndices,
     groups,
+    geometry: raw.geometry,
+    provenance: { scan: raw.source, model: config.model_path, settings: settingsOf(config) },
     phaseRange: config,
     arrays: solver && { reconstructed_probe: solver.solved.probe },
   });

@@ -31,6 +31,7 @@ import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } fro
 import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
+import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
@@ -241,7 +242,15 @@ class Solve {
   #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
     const { config, raw } = this;
     const moved = config.position_start !== null;
-    return { algorithm: config.algorithm, raw, history, moved, seconds, phaseRange: config };
+    return {
+      algorithm: config.algorithm,
+      raw,
+      history,
+      moved,
+      seconds,
+      phaseRange: config,
+      settings: settingsOf(config),
+    };
   }
 
   async #finish(result: SolverResult, resumed: StoredState | undefined, openSeconds: number): Promise<SolveSummary> {

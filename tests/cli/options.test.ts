@@ -146,6 +146,16 @@ describe('flags that mean a folder without a value', () => {
     expect(resumed.provenance.nepochs).toMatchObject({ source: 'file', origin: join(run, 'config.json') });
     expect((await train('--resume', run, '--nepochs', '9')).config.nepochs).toBe(9);
   });
+
+  it('--resume does not warn of names that the run was begun with', async () => {
+    const run = join(folder, 'old');
+    await mkdir(run);
+    const { n_groups, ...config } = (await train('--train_data_file', 'scan.npz', '--n_groups', '8')).config;
+    await writeFile(join(run, 'config.json'), JSON.stringify({ config: { ...config, n_images: n_groups } }));
+    const resumed = await train('--resume', run);
+    expect(resumed.config.n_groups).toBe(8);
+    expect(resumed.warnings).toEqual([]);
+  });
 });
 
 describe('flags that concern training alone', () => {

@@ -23,8 +23,9 @@ import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
 import { patternsOf } from '../persistence/product/arrays.js';
-import { scanAsProduct } from '../persistence/product/geometry.js';
+import { type PlacedImage, scanAsProduct } from '../persistence/product/geometry.js';
 import { infoOf, type ProductInfo } from '../persistence/product/info.js';
+import { PATTERN_FILE, writePatternFile } from '../persistence/product/patternFile.js';
 import type { Product } from '../persistence/product/product.js';
 import { DEFAULT_OBJECT_PIXEL_M, readStoredProduct, refuseChanges } from '../persistence/product/readProduct.js';
 import { lossesOf, metadataOf, rawDataOf, writeWithoutPatterns } from '../persistence/product/scans.js';
@@ -39,6 +40,7 @@ import {
   refinedPositions,
   startImage,
 } from '../reconstruction/finishedRun.js';
+import { frameForScan, moveToFrame, scanBounds, unionFrames } from '../reconstruction/frame.js';
 
 /** @throws PtychoError as `readStoredProduct` */
 export async function productInfo(file: string): Promise<ProductInfo> {
@@ -130,12 +132,15 @@ export interface ProductExportSummary {
   readonly object: readonly [number, number];
   readonly losses: number;
   readonly rawData: boolean;
+  /** The file of the patterns beside the product; null where none was asked for. */
+  readonly patterns: string | null;
 }
 
 /**
  * Writes `source`, the output folder of `infer` or `solve` or a scan of any readable format, as a product. The image of a folder is laid
  * where it was stitched, so that positions in metres are those of the scan's file and fall on the image as they did then (refined
- * ones where they were refined); a scan comes with the object of its file, or with ones where it has none.
+ * ones where they were refined); a scan comes with the object of its file, or with ones where it has none. The object holds the patches
+ * of all positions; one that came out of a product is left as it was.
  * @throws PtychoError CONFIG_INVALID, FILE_NOT_FOUND, DATASET_SHAPE for an image of other patterns, PROBE_SHAPE where no probe is
  * known, those of `openDataset` and `writeProductFile`.
  */
@@ -155,33 +160,85 @@ export async function exportProduct(
   const scan = config.test_data_file ?? run?.test_data_file ?? source;
   checkScan(source, scan, config, run);
   await refuseToOverwrite(scan, config.output_file, 'output_file');
-  await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
+  const patterns = config.patterns ? path.join(path.dirname(config.output_file), PATTERN_FILE) : undefined;
+  if (patterns !== undefined) await refuseToOverwrite(scan, patterns, 'patterns');
+  await requireNew([config.output_file, ...(patterns === undefined ? [] : [patterns])], {
+    ...newFiles(config, services),
+    field: 'output_file',
+  });
   return closing(await openDataset(scan, openOptions(openingOf(config, run), services)), async (raw) => {
     const image = run ? await readRunImage(source, raw) : startImage(raw, note);
     const positions = run ? await refinedPositions(source, raw, note) : raw;
     const bundle = run?.model_path === undefined ? undefined : await findBundle(run.model_path, note);
     const probe = image.probe ?? probeOf(raw, bundle, source);
-    const parts = scanAsProduct({ ...raw, ...positions }, probe, image, note);
+    // An object that came out of a product goes back as it was.
+    const ownObject = run === undefined && raw.objectGuess && raw.geometry.objectCentre_m;
+    const placed = ownObject ? image : spanScan(image, { ...positions, N: raw.N }, note);
+    const parts = scanAsProduct({ ...raw, ...positions }, probe, placed, note);
     const losses = run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss);
     const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(losses) };
     await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
     await writeProductFile(
       config.output_file,
       config.raw_data ? { ...product, raw_data: rawDataOf(raw, product) } : product,
-      {
-        signal: services.signal,
-        onPatterns: (done) => services.onProgress?.({ stage: 'writing', done, total: raw.count, unit: 'patterns' }),
-      },
+      reporting(raw, services),
     );
-    const [rows, columns] = image.image.shape;
+    if (patterns !== undefined) await writePatternFile(patterns, raw, { ...reporting(raw, services), note });
+    const [rows, columns] = placed.image.shape;
     return {
       path: config.output_file,
       positions: raw.count,
       object: [rows, columns],
       losses: product.losses.values.length,
       rawData: config.raw_data,
+      patterns: patterns ?? null,
     };
   });
+}
+
+const reporting = ({ count }: Pick<RawData, 'count'>, { signal, onProgress }: Services) => ({
+  signal,
+  onPatterns: (done: number) => onProgress?.({ stage: 'writing', done, total: count, unit: 'patterns' }),
+});
+
+/** Rounding of metres, in pixels. */
+const SPAN_TOLERANCE_PX = 1e-3;
+
+/**
+ * An image that holds the patches of all positions whole, as Ptychodus wants of an object: where the image is smaller (stitching uses
+ * the middle of each patch), it is laid on a frame of that size with a pixel to spare, in its mean amplitude.
+ */
+function spanScan(
+  placed: PlacedImage,
+  { xcoords, ycoords, N }: Pick<RawData, 'xcoords' | 'ycoords' | 'N'>,
+  note: (sentence: string) => void,
+): PlacedImage {
+  const { image, originYxPx } = placed;
+  const [height, width] = image.shape;
+  const bounds = scanBounds(xcoords, ycoords);
+  const missing = [
+    originYxPx[0] - (bounds.yMin - N / 2),
+    originYxPx[1] - (bounds.xMin - N / 2),
+    bounds.yMax + N / 2 - (originYxPx[0] + height),
+    bounds.xMax + N / 2 - (originYxPx[1] + width),
+  ];
+  if (missing.every((side) => side <= SPAN_TOLERANCE_PX)) return placed;
+  const needed = frameForScan(
+    { xMin: bounds.xMin - 1, xMax: bounds.xMax + 1, yMin: bounds.yMin - 1, yMax: bounds.yMax + 1 },
+    N,
+  );
+  const own = { originYxPx, height, width };
+  const frame = unionFrames(own, needed);
+  const area = height * width;
+  let sum = 0;
+  for (let p = 0; p < area; p++) sum += Math.hypot(image.re[p], image.im[p]);
+  note(
+    `The image of ${height}×${width} pixels does not hold the patches of all positions, as Ptychodus wants of an object, so that it is laid on ${frame.height}×${frame.width} pixels in its mean amplitude.`,
+  );
+  return {
+    image: moveToFrame(image, own, frame, { re: area > 0 ? sum / area : 1, im: 0 }),
+    originYxPx: frame.originYxPx,
+  };
 }
 
 function checkScan(source: string, scan: string, config: ProductExportConfig, run: FinishedRun | undefined): void {

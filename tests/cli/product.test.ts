@@ -47,7 +47,7 @@ it('info lists everything, --json as data', async () => {
 it('export, verify and import say what came of it', async () => {
   const exported = await cli('product', 'export', file('scan.npz'), '--raw_data', '--output-file', file('out.h5'));
   expect(exported.code).toBe(0);
-  expect(exported.out).toBe(`Written ${file('out.h5')}: 9 positions, an object of 20 × 20 and the patterns.\n`);
+  expect(exported.out).toBe(`Written ${file('out.h5')}: 9 positions, an object of 30 × 30 and the patterns.\n`);
   const verified = await cli('product', 'verify', file('out.h5'));
   expect(verified).toMatchObject({
     code: 0,

@@ -96,7 +96,7 @@ describe('export of an image', () => {
     const { heard, services } = listening();
     const written = await exporting(
       file('image'),
-      { output_file: file('out.h5'), raw_data: true, name: 'star' },
+      { output_file: file('out.h5'), raw_data: true, patterns: true, name: 'star' },
       services,
     );
     const npz = await openNpz(file('image', 'reconstruction.npz'));
@@ -108,20 +108,36 @@ describe('export of an image', () => {
     const product = await readProductFile(file('out.h5'));
     expect(written).toMatchObject({
       positions: 12,
-      object: image.shape,
+      object: product.object.array.shape.slice(1),
       losses: content.history.length,
       rawData: true,
+      patterns: file('diffraction.h5'),
     });
-    expect(product.object.array).toEqual({ ...image, shape: [1, ...image.shape] });
     expect(Array.from(product.positions.indexes)).toEqual(Array.from(samples));
     await using(openDataset(file('scan.npz')), async (raw) => {
       const on = positionsOnObject(product);
+      const [, height, width] = product.object.array.shape;
+      const [dx, dy] = [on.x[0] - raw.xcoords[samples[0]] + left, on.y[0] - raw.ycoords[samples[0]] + top];
       for (let i = 0; i < 12; i++) {
         expect(product.positions.x_m[i]).toBeCloseTo(raw.xcoords[samples[i]] * 2e-8, 18);
         expect(product.positions.y_m[i]).toBeCloseTo(raw.ycoords[samples[i]] * 2e-8, 18);
-        expect(on.x[i]).toBeCloseTo(raw.xcoords[samples[i]] - left, 9);
-        expect(on.y[i]).toBeCloseTo(raw.ycoords[samples[i]] - top, 9);
+        expect(on.x[i]).toBeCloseTo(raw.xcoords[samples[i]] - left + dx, 9);
+        expect(on.y[i]).toBeCloseTo(raw.ycoords[samples[i]] - top + dy, 9);
+        // Every patch lies on the object whole, with a pixel to spare.
+        expect(Math.min(on.x[i], on.y[i]) - N / 2).toBeGreaterThan(0.99);
+        expect(Math.max(on.x[i] + N / 2 - width, on.y[i] + N / 2 - height)).toBeLessThan(-0.99);
       }
+      // The image is where it was, and its mean amplitude around it.
+      const amplitudes2d = image.re.map((re, p) => Math.hypot(re, image.im[p]));
+      const mean = amplitudes2d.reduce((sum, a) => sum + a, 0) / amplitudes2d.length;
+      const [row, column] = [Math.round(dy), Math.round(dx)];
+      expect([dy, dx].every((d) => Math.abs(d - Math.round(d)) < 1e-6 && d > 0)).toBe(true);
+      expect(product.object.array.re[0]).toBeCloseTo(mean, 5);
+      for (let p = 0; p < image.re.length; p++) {
+        const at = (row + Math.floor(p / image.shape[1])) * width + column + (p % image.shape[1]);
+        if (product.object.array.re[at] !== image.re[p]) expect(product.object.array.re[at]).toBe(image.re[p]);
+      }
+      expect(heard.join()).toContain('does not hold the patches of all positions');
       expect(product.probe.array.re).toEqual(raw.probeGuess!.re);
       const amplitudes = new Float32Array(12 * N * N);
       await raw.patterns.readAmplitudes(samples, amplitudes);
@@ -133,6 +149,19 @@ describe('export of an image', () => {
     expect(product.metadata).toMatchObject({ name: 'star', probe_energy_eV: 9000, detector_object_distance_m: 2 });
     expect(Array.from(product.losses.values)).toEqual(content.history.map((row) => row.loss));
     expect(heard.join()).not.toMatch(/assumed/);
+    // The patterns beside it pair with it.
+    await importing(file('out.h5'), { output_file: file('paired.npz'), diffraction: file('diffraction.h5') });
+    await using(openDataset(file('paired.npz')), async (raw) => {
+      expect(Array.from(raw.patternIndexes!)).toEqual(Array.from(samples));
+      expect(raw.domain).toBe('count_amplitude');
+      const amplitudes = new Float32Array(N * N);
+      await raw.patterns.readAmplitudes([0], amplitudes);
+      const before = new Float32Array(N * N);
+      await using(openDataset(file('scan.npz')), (first) => first.patterns.readAmplitudes([samples[0]], before));
+      amplitudes.forEach((a, p) => {
+        if (Math.abs(a - before[p]) > 1e-3) expect(a).toBe(before[p]);
+      });
+    });
     // The product is a scan of its own.
     await using(openDataset(file('out.h5')), (raw) => {
       expect(raw).toMatchObject({ count: 12, N, domain: 'count_amplitude' });

@@ -21,8 +21,9 @@ export interface PlacedObject {
 }
 
 /**
- * Lays a stitched image on an object, whose size, pixels and centre stay. Pixels that no patch reaches keep their values, as
- * iterative engines leave what the probe never lit. One layer comes out: a network knows nothing of layers.
+ * Lays a stitched image on an object, whose size, pixels, centre and layers stay. Pixels that no patch reaches keep their values, as
+ * iterative engines leave what the probe never lit. An image knows nothing of layers: those of the input are all changed by the same
+ * factor, so that their product is the image.
  * @param base the input's object, (height, width) (`projection`); not modified
  * @param stitched in pixels of the input's object
  * @throws PtychoError DATASET_UNITS where they have no pixel in common
@@ -46,7 +47,7 @@ export function placeOnObject(
   const least = LEAST_WEIGHT * stitched.weight.data.reduce((m, v) => Math.max(m, v), 0);
   const [re, im] = [base.re.slice(), base.im.slice()];
   const { image, weight } = stitched;
-  let reached = 0;
+  const reachedAt: number[] = [];
   for (let r = 0; r < shared.height; r++) {
     const [y, x] = [shared.originYxPx[0] + r, shared.originYxPx[1]];
     let from = (y - stitched.frame.originYxPx[0]) * stitched.frame.width + x - stitched.frame.originYxPx[1];
@@ -55,15 +56,47 @@ export function placeOnObject(
       if (!(weight.data[from] > least)) continue;
       re[to] = image.re[from];
       im[to] = image.im[from];
-      reached++;
+      reachedAt.push(to);
     }
   }
   const lit = weight.data.reduce((n, w) => n + (w > least ? 1 : 0), 0);
+  const image2d = { re, im, shape: [height, width] };
   return {
-    object: { ...input, array: { re, im, shape: [1, height, width] }, layer_spacing_m: new Float64Array(0) },
-    reached,
-    cut: lit - reached,
+    object: { ...input, array: layersFor(input.array, base, image2d, reachedAt) },
+    reached: reachedAt.length,
+    cut: lit - reachedAt.length,
   };
+}
+
+/** Where the layers together are weaker than this, they say nothing about how the image divides among them. */
+const LEAST_PROJECTION = 1e-6;
+
+/** The layers of an object, each times the same root of image / projection at `changed` pixels. */
+function layersFor(
+  { re, im, shape }: ComplexTensor,
+  base: ComplexImage,
+  image: ComplexImage,
+  changed: readonly number[],
+): ComplexTensor {
+  const [layers] = shape;
+  if (layers === 1) return { re: image.re, im: image.im, shape };
+  const area = image.re.length;
+  const made = { re: re.slice(), im: im.slice(), shape };
+  for (const p of changed) {
+    const [a, b] = [image.re[p], image.im[p]];
+    const [c, d] = [base.re[p], base.im[p]];
+    const power = c * c + d * d;
+    const alike = power < LEAST_PROJECTION;
+    const [x, y] = alike ? [a, b] : [(a * c + b * d) / power, (b * c - a * d) / power];
+    const magnitude = Math.hypot(x, y) ** (1 / layers);
+    const phase = Math.atan2(y, x) / layers;
+    const [u, v] = [magnitude * Math.cos(phase), magnitude * Math.sin(phase)];
+    for (let at = p; at < re.length; at += area) {
+      made.re[at] = alike ? u : re[at] * u - im[at] * v;
+      made.im[at] = alike ? v : re[at] * v + im[at] * u;
+    }
+  }
+  return made;
 }
 
 /** The training losses of a model, for a product. */

@@ -276,7 +276,11 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
     if (cut > 0) {
       this.#log.warn(`The image is larger than the object: ${cut} of its pixels lie outside the object and are lost.`);
     }
-    if (layers > 1) this.#log.warn(`The object had ${layers} layers; the network makes one, their projection.`);
+    if (layers > 1) {
+      this.#log.warn(
+        `The network makes a thin image; the ${layers} layers of the object are changed alike, so that they come to it.`,
+      );
+    }
   }
 
   #nothingDone({ product }: ReconstructInput, losses: ProductLosses): ReconstructOutput {

@@ -91,7 +91,7 @@ export class SolverReconstructor implements Reconstructor {
     try {
       const warn = (sentence: string) => this.#log.warn(sentence);
       requireSolverMemory(scan.raw, config, {
-        threads: this.#settings.engine.threads.value,
+        threads: this.#settings.engine.threads.value || null,
         logger: { info: warn, warn },
       });
       backend = this.#engine ?? (await this.#startBackend(config, scan.raw.N));
@@ -188,7 +188,11 @@ export class SolverReconstructor implements Reconstructor {
     if (cut > 0) {
       this.#log.warn(`The image is larger than the object: ${cut} of its pixels lie outside the object and are lost.`);
     }
-    if (layers > 1) this.#log.warn(`The object had ${layers} layers; ${this.name} makes one.`);
+    if (layers > 1) {
+      this.#log.warn(
+        `${this.name} makes a thin image; the ${layers} layers of the object are changed alike, so that they come to it.`,
+      );
+    }
     if (hasCoherentModes(product.probe)) {
       this.#log.warn(
         `The probe had ${product.probe.array.shape[0]} coherent (OPR) modes; ${this.name} makes one probe for all positions.`,

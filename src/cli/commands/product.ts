@@ -10,6 +10,7 @@ import { formatCount } from '../terminal.js';
 const EXAMPLE = `
 Examples:
   ptychopinn product export image --output_file product-out.h5
+  ptychopinn product export image --output_file staged/product-in.h5 --patterns
   ptychopinn product export scan.npz --raw_data --output_file product.h5
   ptychopinn product import product-in.h5 --diffraction diffraction.h5 --output_file scan.npz
   ptychopinn product info product-out.h5`;
@@ -65,14 +66,15 @@ export const command = groupOf(
 );
 
 /** What became of a scan. */
-export function exportText({ path, positions, object, losses, rawData }: ProductExportSummary): string {
+export function exportText({ path, positions, object, losses, rawData, patterns }: ProductExportSummary): string {
   const parts = [
     `${formatCount(positions)} ${noun(positions, 'position')}`,
     `an object of ${object[0]} × ${object[1]}`,
     ...(losses > 0 ? [`the losses of ${counted(losses, 'epoch')}`] : []),
     ...(rawData ? ['the patterns'] : []),
   ];
-  return `Written ${path}: ${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}.\n`;
+  const beside = patterns === null ? '' : `Written ${patterns}: the patterns.\n`;
+  return `Written ${path}: ${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}.\n${beside}`;
 }
 
 /** What became of a product. */

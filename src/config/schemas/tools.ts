@@ -125,6 +125,9 @@ export const productExportConfigSchema = z.strictObject({
     'Scan from which the image in an output folder was made; null: the one that its run.json names.',
   ),
   raw_data: offByDefault('Put the patterns into the product, too (HDF5 only).'),
+  patterns: offByDefault(
+    'Write the patterns beside the product, as diffraction.h5: the two files are what Ptychodus opens, and what its batch mode is given.',
+  ),
   name: maybe(text, "Name of the product; null: the source's."),
   comments: maybe(text, "Comments; null: the source's."),
   exposure_time_s: maybe(nonNegativeNumber, "Exposure time per pattern; null: the source's, else 0.", {

@@ -3,6 +3,7 @@ import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { projection } from '../../../src/adapters/ptychodus/input.js';
 import { PtychoPinnReconstructorLibrary } from '../../../src/adapters/ptychodus/library.js';
 import type { ReconstructInput, ReconstructOutput } from '../../../src/adapters/ptychodus/types.js';
 import { sizeOf } from '../../../src/core/tensor.js';
@@ -164,7 +165,7 @@ describe('the object of the output', () => {
     await expect(all(reconstructor.reconstruct(moved(400)))).rejects.toThrow('none of it lies on the object');
   });
 
-  it('is one layer, whatever the input has', async () => {
+  it('has the layers of the input, which come to the image', async () => {
     const input = mirroredInput();
     const { object } = input.product;
     const area = OBJECT.rows * OBJECT.cols;
@@ -180,10 +181,22 @@ describe('the object of the output', () => {
     const { reconstructor, said } = await pinn('mirror');
     const outputs = await all(reconstructor.reconstruct({ ...input, product: { ...input.product, object: two } }));
     const made = outputs[outputs.length - 1].product.object;
-    expect(made.array.shape).toEqual([1, OBJECT.rows, OBJECT.cols]);
-    expect(made.layer_spacing_m).toHaveLength(0);
-    expect(made.array.re[area - 1]).toBe(4);
-    expect(said.join()).toContain('The object had 2 layers');
+    expect(made.array.shape).toEqual([2, OBJECT.rows, OBJECT.cols]);
+    expect(made.layer_spacing_m).toEqual(two.layer_spacing_m);
+    expect([made.array.re[area - 1], made.array.re[2 * area - 1]]).toEqual([2, 2]);
+    expect(said.join()).toContain('The network makes a thin image; the 2 layers');
+    // Their product is the image that an object of one layer gets.
+    const thin = await all(reconstructor.reconstruct(input));
+    const { array } = thin[thin.length - 1].product.object;
+    const both = projection(made);
+    const lit = Array.from(array.re).flatMap((re, p) =>
+      re === object.array.re[p] && array.im[p] === object.array.im[p] ? [] : [p],
+    );
+    expect(lit.length).toBeGreaterThan(1000);
+    for (const p of lit) {
+      expect(both.re[p]).toBeCloseTo(array.re[p], 4);
+      expect(both.im[p]).toBeCloseTo(array.im[p], 4);
+    }
   });
 
   it('is the same whatever the order of patterns and positions', async () => {

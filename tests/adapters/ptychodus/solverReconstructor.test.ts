@@ -189,7 +189,7 @@ describe('the product of a solver', () => {
     expect(said.join()).not.toContain('passed on');
   });
 
-  it('is one layer, and loses what lies outside the object', async () => {
+  it('keeps the layers, and loses what lies outside the object', async () => {
     const input = scan();
     const { object } = input.product;
     const layers = {
@@ -204,9 +204,10 @@ describe('the product of a solver', () => {
     };
     const { reconstructor, said } = solver('PtychoPINN/rPIE', { NumEpochs: 1 });
     const made = (await last(reconstructor.reconstruct(withProduct(input, { object: layers })))).product.object;
-    expect([made.array.shape, made.layer_spacing_m.length]).toEqual([[1, OBJECT.rows, OBJECT.cols], 0]);
-    expect(made.array.re[AREA - 1]).toBe(4);
-    expect(said.join()).toContain('The object had 2 layers; rPIE makes one.');
+    expect([made.array.shape, made.layer_spacing_m]).toEqual([[2, OBJECT.rows, OBJECT.cols], Float64Array.of(1e-6)]);
+    // Where nothing was lit they are as they were.
+    expect([made.array.re[AREA - 1], made.array.re[2 * AREA - 1]]).toEqual([2, 2]);
+    expect(said.join()).toContain('the 2 layers of the object are changed alike');
     expect(said.join()).toMatch(/WARNING The image is larger than the object: \d+ of its pixels/);
     const elsewhere = { ...object, center_x_m: object.center_x_m + 400 * OBJECT.width_m };
     await expect(all(reconstructor.reconstruct(withProduct(input, { object: elsewhere })))).rejects.toThrow(

@@ -1,0 +1,3 @@
+from .core import ModelCore
+
+__all__ = ['ModelCore']

@@ -16,7 +16,16 @@ import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/
 import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { type Frame, fillUncovered, moveToFrame } from '../reconstruction/frame.js';
-import { type Algorithm, type AlgorithmContext, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
+import { Acceleration } from './acceleration.js';
+import {
+  type Algorithm,
+  type AlgorithmContext,
+  accelerationOf,
+  batchingOf,
+  type EpochSchedule,
+  TRAITS,
+} from './algorithms/algorithm.js';
+import { openBatches } from './algorithms/batches.js';
 import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
@@ -133,6 +142,7 @@ class Solving {
   readonly #positions: PositionCorrection;
   readonly #algorithm: Algorithm;
   readonly #history: SolverRecord[] = [];
+  readonly #acceleration: Acceleration | undefined;
   #power = 0;
 
   constructor(
@@ -148,9 +158,15 @@ class Solving {
       scan: loaded.scan,
       options,
       batchSize,
+      batches: openBatches(batchingOf(options), loaded.scan, {
+        size: batchSize,
+        seed: options.seed,
+      }),
       positions: this.#positions,
       onBatch: (done) => this.#onBatch(done),
     });
+    const most = accelerationOf(options);
+    if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
   }
 
   get #storesWaves(): boolean {
@@ -169,9 +185,11 @@ class Solving {
     }
     for (let epoch = (resume?.epoch ?? 0) + 1; epoch <= this.options.epochs; epoch++) {
       const schedule = scheduleOf(this.options, epoch);
+      this.#acceleration?.go(epoch, () => this.#light());
       const sums = await this.#algorithm.epoch(epoch, schedule);
       this.#constrain(epoch, schedule);
       this.#record(epoch, sums);
+      this.#acceleration?.note(sums.square / sums.counts);
       yield this.#update(epoch);
       throwIfCancelled(this.services.signal, 'Solving');
     }
@@ -233,6 +251,11 @@ class Solving {
       const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
       smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
     }
+  }
+
+  #light(): ArrayLike<number> {
+    const { probe, sizes } = this.passes.memory;
+    return this.#algorithm.light?.() ?? lightOnObject(probe, sizes.N, this.#positions_px(), this.loaded.frame).data;
   }
 
   #record(epoch: number, sums: PassSums): void {
@@ -312,6 +335,9 @@ class Solving {
       power: Float64Array.of(this.#power),
     };
     for (const [name, array] of Object.entries(this.#algorithm.saved())) arrays[`algorithm_${name}`] = array.slice();
+    for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) {
+      arrays[`acceleration_${name}`] = array.slice();
+    }
     return { epoch, arrays, history: [...this.#history] };
   }
 
@@ -346,6 +372,7 @@ class Solving {
       put(`algorithm_${name}`, saved[name]);
     }
     this.#algorithm.restore(saved);
+    for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) put(`acceleration_${name}`, array);
     this.#history.push(...history.filter((record) => record.epoch <= epoch));
   }
 

@@ -140,6 +140,9 @@ async function decode(file: string): Promise<StoredState> {
 /** Options that may change when a run goes on: how far, and who computes. */
 const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOptions)[];
 
+/** What runs of versions did that had no such option: a state without it goes on with these. */
+const BEFORE: Readonly<Record<string, unknown>> = { batching: 'random', acceleration: 0 };
+
 /** The run that asks to go on. */
 export interface GoingOn {
   readonly folder: string;
@@ -160,7 +163,7 @@ export function checkState(
   { folder, options, init, scan, hasResults }: GoingOn,
 ): void {
   const now: Readonly<Record<string, unknown>> = { ...options, init };
-  const then: Readonly<Record<string, unknown>> = { ...head.options, init: head.init };
+  const then: Readonly<Record<string, unknown>> = { ...BEFORE, ...head.options, init: head.init };
   const run = { folder, otherwise: 'start again' };
   for (const key of new Set([...Object.keys(then), ...Object.keys(now)])) {
     if (FREE.includes(key) || now[key] === then[key]) continue;

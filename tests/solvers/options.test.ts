@@ -55,6 +55,8 @@ describe('options', () => {
     algorithm: ['lsqml'],
     epochs: [2],
     batch_size: [5],
+    batching: ['compact', { batch_size: 10 }],
+    acceleration: [0, { epochs: 6 }],
     object_step: [0.2],
     probe_step: [0.2],
     object_regularisation: [0.9],
@@ -197,20 +199,21 @@ describe('start and state', () => {
 
   it.each([
     { algorithm: 'rpie', momentum: 0.5, position_start: 2 },
+    { algorithm: 'rpie', batching: 'compact', batch_size: 10 },
     { algorithm: 'lsqml', probe_modes: 2 },
     { algorithm: 'dm', probe_modes: 2 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
-    const whole = await last({ ...options, epochs: 5 });
+    const whole = await last({ ...options, epochs: 7 });
     let snapshot: ReturnType<SolverUpdate['snapshot']> | undefined;
-    for await (const update of solve(scan(), { ...options, epochs: 5 }, { threads: 1 })) {
-      if (update.epoch !== 2) continue;
+    for await (const update of solve(scan(), { ...options, epochs: 7 }, { threads: 1 })) {
+      if (update.epoch !== 5) continue;
       snapshot = update.snapshot();
       break;
     }
-    const resumed = await last({ ...options, epochs: 5 }, { resume: snapshot });
+    const resumed = await last({ ...options, epochs: 7 }, { resume: snapshot });
     expect(resultOf(resumed)).toBe(resultOf(whole));
     expect(resumed.history).toEqual(whole.history);
-    await expect(last({ ...options, epochs: 5, probe_modes: 3 }, { resume: snapshot })).rejects.toMatchObject({
+    await expect(last({ ...options, epochs: 7, probe_modes: 3 }, { resume: snapshot })).rejects.toMatchObject({
       code: 'CHECKPOINT_INVALID',
     });
   });

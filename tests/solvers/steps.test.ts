@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
-import { batchesOf } from '../../src/solvers/algorithms/algorithm.js';
+import { batchesOf } from '../../src/solvers/algorithms/batches.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
   type Plain,
@@ -11,6 +11,7 @@ import {
   type PlainState,
   plain,
   plainDifferenceMap,
+  plainExtrapolation,
   plainIllumination,
   plainLsqml,
   plainPie,
@@ -66,16 +67,27 @@ const BARE: Partial<SolverOptions> = {
   probe_start: 1,
   epochs: 2,
   batch_size: 5,
+  batching: 'random',
   seed: 3,
 };
 
 async function ours(options: Partial<SolverOptions>, threads = 1) {
-  let last: { object: Plain32; probe: Plain32; height: number; width: number; top: number; left: number } | undefined;
+  let last:
+    | { object: Plain32; probe: Plain32; height: number; width: number; top: number; left: number; losses: number[] }
+    | undefined;
   for await (const update of solve(raw, { ...BARE, ...options }, { threads })) {
     if (update.epoch !== update.epochs) continue;
     const { image, frame } = update.object();
     const [top, left] = frame.originYxPx;
-    last = { object: image, probe: update.probe(), height: frame.height, width: frame.width, top, left };
+    last = {
+      object: image,
+      probe: update.probe(),
+      height: frame.height,
+      width: frame.width,
+      top,
+      left,
+      losses: update.history.slice(1).map(({ loss }) => loss),
+    };
   }
   return last!;
 }
@@ -145,6 +157,26 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
       expectSame(found, state);
     });
   }
+
+  it('rpie, carried on between epochs', async () => {
+    const options = { algorithm: 'rpie', object_regularisation: 0.4, probe_regularisation: 0.4 } as const;
+    const found = await ours({ ...options, object_step: 0.2, probe_step: 0.2, epochs: 7, acceleration: 0.55 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    let before = stateOf(problem);
+    // The misfit falls in every epoch, or the fields would not be carried on.
+    expect(found.losses.every((loss, e) => e === 0 || loss < found.losses[e - 1])).toBe(true);
+    for (let epoch = 1; epoch <= 7; epoch++) {
+      const now = { object: state.object, probe: [...state.probe] };
+      const beta = { 5: 0.5, 6: 0.55, 7: 0.55 }[epoch];
+      if (beta !== undefined) plainExtrapolation(problem, state, before, beta);
+      before = now;
+      plainPie(problem, state, batches(epoch), { kind: 'rpie', gamma: 0.2, alpha: 0.4, beta: 0.4 });
+    }
+    expectSame(found, state);
+    const without = await ours({ ...options, object_step: 0.2, probe_step: 0.2, epochs: 7, acceleration: 0 });
+    expect(distance(without.object, state.object)).toBeGreaterThan(1e-3);
+  });
 
   it('lsqml', async () => {
     const found = await ours({ algorithm: 'lsqml', epochs: 1 });

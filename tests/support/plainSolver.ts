@@ -328,6 +328,24 @@ export function plainIllumination(problem: PlainProblem, probe: readonly Plain[]
   return light;
 }
 
+/**
+ * Object and probe as they are when an epoch begins that is carried on from the one before; the light is that of the probe at rounded
+ * positions, dark below a hundredth of the brightest.
+ */
+export function plainExtrapolation(problem: PlainProblem, state: PlainState, before: PlainState, beta: number): void {
+  const whole = { ...problem, ys: problem.ys.map(Math.round), xs: problem.xs.map(Math.round) };
+  const light = plainIllumination(whole, state.probe);
+  const top = most(light);
+  const onward = (now: Plain, then: Plain, weight: (i: number) => number): Plain => ({
+    re: now.re.map((v, i) => v + weight(i) * (v - then.re[i])),
+    im: now.im.map((v, i) => v + weight(i) * (v - then.im[i])),
+  });
+  const share = (i: number) => (light[i] < 0.01 * top ? 0 : (light[i] / top) ** 2);
+  const old = state.object;
+  state.object = onward(old, before.object, (i) => (beta * share(i)) / (share(i) + 0.1));
+  state.probe = state.probe.map((p, m) => onward(p, before.probe[m], () => beta));
+}
+
 /** One epoch of the relaxed difference map. */
 export function plainDifferenceMap(
   problem: PlainProblem,

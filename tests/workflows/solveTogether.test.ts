@@ -60,7 +60,7 @@ describe('solve --init', () => {
     ['a product', () => at('solved.npz')],
   ])('%s: begins where the image is', async (_, init) => {
     const { rFactorStart, rFactor } = await solveInto('again', { init: init(), algorithm: 'lsqml', epochs: 1 });
-    expect(Math.abs(rFactorStart - done)).toBeLessThan(0.02 * (cold - done));
+    expect(Math.abs(rFactorStart - done)).toBeLessThan(0.03 * (cold - done));
     expect(rFactor).toBeLessThan(rFactorStart);
   });
 

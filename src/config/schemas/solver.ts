@@ -37,6 +37,12 @@ export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const
 /** One of {@link SOLVER_ALGORITHMS}. */
 export type SolverAlgorithm = (typeof SOLVER_ALGORITHMS)[number];
 
+/** How patterns are shared out among batches; `docs/solvers.md` says when each is worth it. */
+export const BATCHINGS = ['random', 'uniform', 'compact'] as const;
+
+/** One of {@link BATCHINGS}. */
+export type Batching = (typeof BATCHINGS)[number];
+
 /** Names people write, as papers and result files do. */
 export const ALGORITHM_TITLES: Readonly<Record<SolverAlgorithm, string>> = {
   rpie: 'rPIE',
@@ -61,6 +67,10 @@ const stepFields = {
   batch_size: maybe(positiveInteger, 'Patterns per step; null: chosen for the algorithm and the scan (dm takes all).', {
     unit: 'patterns',
   }),
+  batching: maybe(
+    oneOf(...BATCHINGS),
+    'rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform.',
+  ),
   object_step: maybe(positiveNumber, 'Factor on every step of the object; null: the default of the algorithm.'),
   probe_step: maybe(positiveNumber, 'Factor on every step of the probe; null: the default of the algorithm.'),
   object_regularisation: maybe(
@@ -74,6 +84,10 @@ const stepFields = {
     { aliases: ['beta'] },
   ),
   momentum: field(belowOne, 0, 'rpie, epie, pie: share of the last step that is carried over.'),
+  acceleration: maybe(
+    belowOne,
+    'rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given.',
+  ),
   noise_model: field(
     oneOf('gaussian', 'poisson'),
     'gaussian',

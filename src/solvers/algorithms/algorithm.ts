@@ -1,9 +1,9 @@
 /** What the algorithms have in common. */
-import type { SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
-import { LegacyRng } from '../../core/rng.js';
+import type { Batching, SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
 import type { NumericArray } from '../../core/tensor.js';
 import type { PositionCorrection } from '../positions.js';
 import type { PassSums, SolverScan, WavePasses } from '../wavePasses.js';
+import type { Batches } from './batches.js';
 
 /** What an epoch may change. */
 export interface EpochSchedule {
@@ -18,6 +18,7 @@ export interface AlgorithmContext {
   readonly scan: SolverScan;
   readonly options: SolverOptions;
   readonly batchSize: number;
+  readonly batches: Batches;
   readonly positions: PositionCorrection;
   /** Called between batches; throws when the work is to stop. */
   onBatch(done: number): void;
@@ -29,6 +30,8 @@ export interface Algorithm {
   start(): Promise<void>;
   /** All patterns once; the sums are of the exit waves as the patterns came. @param epoch from 1 */
   epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums>;
+  /** Light on the object over the scan, where it is known. */
+  light?(): ArrayLike<number>;
   /** What goes on from epoch to epoch besides object, probe and positions. */
   saved(): Record<string, NumericArray>;
   /** @param saved what {@link saved} answered */
@@ -43,6 +46,8 @@ export interface AlgorithmTraits {
   readonly probe_step: number;
   readonly object_regularisation: number;
   readonly probe_regularisation: number;
+  readonly batching: Batching;
+  readonly acceleration: number;
   /** For n patterns. */
   batchSize(count: number): number;
 }
@@ -52,7 +57,13 @@ const between = (low: number, value: number, high: number) => Math.min(high, Mat
 /** Batches of 16–32: fewer patterns make slower epochs that gain more, until the steps of a batch contradict each other. */
 const pieBatch = (count: number) => between(16, count / 8, 32);
 
-const PIE = { keepsBatches: false, storesWaves: false, batchSize: pieBatch };
+const PIE = {
+  keepsBatches: false,
+  storesWaves: false,
+  batching: 'uniform',
+  acceleration: 0.7,
+  batchSize: pieBatch,
+} as const;
 
 const steps = (step: number, object_regularisation: number, probe_regularisation = object_regularisation) => ({
   ...{ object_step: step, probe_step: step },
@@ -64,7 +75,14 @@ export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
   epie: { ...PIE, ...steps(1, 1) },
   pie: { ...PIE, ...steps(1, 0.1) },
   lsqml: { ...PIE, keepsBatches: true, ...steps(0.9, 0.1, 0) },
-  dm: { keepsBatches: false, storesWaves: true, batchSize: (count) => Math.min(count, 256), ...steps(1, 0.005) },
+  dm: {
+    ...PIE,
+    storesWaves: true,
+    batching: 'random',
+    acceleration: 0,
+    batchSize: (count) => Math.min(count, 256),
+    ...steps(1, 0.005),
+  },
 };
 
 /** The algorithm's own value where the options leave it open. */
@@ -75,11 +93,11 @@ export function factor(
   return options[name] ?? TRAITS[options.algorithm][name];
 }
 
-/** All patterns in random order, cut into batches of nearly equal size; each epoch has an order of its own. */
-export function batchesOf(count: number, size: number, seed: number, epoch: number): Int32Array[] {
-  const order = new LegacyRng((seed + 7919 * epoch) % 2 ** 32).permutation(count);
-  const parts = Math.max(1, Math.round(count / size));
-  return Array.from({ length: parts }, (_, b) =>
-    Int32Array.from(order.slice(Math.floor((b * count) / parts), Math.floor(((b + 1) * count) / parts))),
-  );
-}
+/** How patterns are shared out. */
+export const batchingOf = ({ batching, algorithm }: SolverOptions): Batching => batching ?? TRAITS[algorithm].batching;
+
+/** How far epochs are carried on: not at all where steps have momentum of their own, or waves would not follow. */
+export const accelerationOf = ({ acceleration, algorithm, momentum }: SolverOptions): number => {
+  if (TRAITS[algorithm].storesWaves) return 0;
+  return acceleration ?? (momentum > 0 && algorithm !== 'lsqml' ? 0 : TRAITS[algorithm].acceleration);
+};

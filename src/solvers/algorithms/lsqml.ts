@@ -10,7 +10,8 @@
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane } from '../fieldMemory.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
-import { type Algorithm, type AlgorithmContext, batchesOf, type EpochSchedule, factor } from './algorithm.js';
+import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
+import { batchesOf } from './batches.js';
 
 /** Share of the mean that is added to the diagonal: patterns that say little do not take long steps. */
 const DAMPING = 0.1;
@@ -38,13 +39,13 @@ export class LeastSquaresML implements Algorithm {
   }
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, scan, options, batchSize, positions, onBatch } = this.#context;
+    const { passes, batches, options, positions, onBatch } = this.#context;
     const { memory } = passes;
     const hold = factor(options, 'object_regularisation');
     const total = new SumsOfPasses();
     this.#next.data.fill(0);
     let done = 0;
-    for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
+    for (const batch of batches.of(epoch)) {
       const sums = await passes.pass(batch, {
         wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
         object: true,
@@ -65,6 +66,10 @@ export class LeastSquaresML implements Algorithm {
     const [old, found] = [this.#illumination.data, this.#next.data];
     for (let i = 0; i < old.length; i++) old[i] = 0.5 * (old[i] + found[i]);
     return total;
+  }
+
+  light(): ArrayLike<number> {
+    return this.#illumination.data;
   }
 
   saved(): Record<string, NumericArray> {

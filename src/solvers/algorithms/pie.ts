@@ -13,7 +13,7 @@
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
-import { type Algorithm, type AlgorithmContext, batchesOf, type EpochSchedule, factor } from './algorithm.js';
+import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
 
 /** Denominator a·D + b·max D and the factor of a step. */
 interface Rule {
@@ -39,11 +39,11 @@ export class PieFamily implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, scan, options, batchSize, positions, onBatch } = this.#context;
+    const { passes, batches, options, positions, onBatch } = this.#context;
     const weighted = options.algorithm === 'pie';
     const total = new SumsOfPasses();
     let done = 0;
-    for (const batch of batchesOf(scan.count, batchSize, options.seed, epoch)) {
+    for (const batch of batches.of(epoch)) {
       const sums = await passes.pass(batch, {
         wave: options.noise_model === 'poisson' ? 'poisson' : 'amplitude',
         object: schedule.object,

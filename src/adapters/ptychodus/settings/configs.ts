@@ -3,7 +3,7 @@
  * and what has no effect here is said.
  */
 import type { ModelConfig } from '../../../config/schema.js';
-import type { SolverAlgorithm, SolverOptions } from '../../../config/schemas/solver.js';
+import { BATCHINGS, type SolverAlgorithm, type SolverOptions } from '../../../config/schemas/solver.js';
 import { PtychoError } from '../../../core/errors.js';
 import type { EngineChoice } from '../../../reconstruction/inputs.js';
 import type { ImageOptions } from '../../../reconstruction/pipeline.js';
@@ -197,11 +197,13 @@ export function solverFromSettings(
     algorithm,
     epochs: solver.numEpochs.value,
     batch_size: solver.batchSize.value || null,
+    batching: solver.batching.value.trim() === '' ? null : wordOf(solver.batching, BATCHINGS),
     object_step: solver.objectStep.value || null,
     probe_step: solver.probeStep.value || null,
     object_regularisation: regularisation(solver.objectRegularisation),
     probe_regularisation: regularisation(solver.probeRegularisation),
     momentum: solver.momentum.value,
+    acceleration: regularisation(solver.acceleration),
     noise_model: wordOf(solver.noiseModel, NOISE_MODELS),
     relaxation: solver.relaxation.value || null,
     seed: engine.seed.value,
@@ -241,7 +243,7 @@ function withoutEffect(
 ): Pick<Parameter, 'group' | 'name' | 'value' | 'isDefault'>[] {
   switch (algorithm) {
     case 'dm':
-      return [solver.objectStep, solver.probeStep, solver.momentum, solver.noiseModel];
+      return [solver.objectStep, solver.probeStep, solver.momentum, solver.noiseModel, solver.batching];
     case 'lsqml':
       return [solver.probeRegularisation, solver.momentum, solver.relaxation];
     case 'rpie':

@@ -123,7 +123,7 @@ const LEAST = 1e-3;
 
 /**
  * The iterative solvers, which all share one group. Names and defaults are those of the solver's options (`docs/configuration.md`)
- * in the host's spelling; INI files have no word for "not given", so that 0 stands for it.
+ * in the host's spelling; INI files have no word for "not given", so that 0, or no word at all, stands for it.
  */
 function solverSettings(group: ParameterGroup) {
   const defaults = solverOptionsSchema.parse({});
@@ -139,11 +139,13 @@ function solverSettings(group: ParameterGroup) {
   return {
     numEpochs: count('NumEpochs', defaults.epochs),
     batchSize: countOrNone('BatchSize', defaults.batch_size),
+    batching: group.createString('Batching', ''),
     objectStep: positiveOrNone('ObjectStep', defaults.object_step),
     probeStep: positiveOrNone('ProbeStep', defaults.probe_step),
     objectRegularisation: regularisation('ObjectRegularisation', defaults.object_regularisation),
     probeRegularisation: regularisation('ProbeRegularisation', defaults.probe_regularisation),
     momentum: below1('Momentum', defaults.momentum),
+    acceleration: group.createReal('Acceleration', -1, { minimum: -1, maximum: 1 - LEAST }),
     noiseModel: group.createString('NoiseModel', defaults.noise_model),
     relaxation: group.createReal('Relaxation', defaults.relaxation ?? 0, { minimum: 0, maximum: 1 }),
     objectStart: count('ObjectStart', defaults.object_start),

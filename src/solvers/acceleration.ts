@@ -1,0 +1,86 @@
+/**
+ * Nesterov's extrapolation between epochs: before an epoch begins, object and probe go on in the direction in which the last epoch took
+ * them (`accelerated_gradients` of PtychoShelves; Y. Nesterov, Soviet Math. Dokl. 27, 372, 1983), by
+ *   β·w, β = min(acceleration, (i + 1)/(i + 3)), w = W²/(W² + 0.1·max W²) for the object (W the light on it), 1 for the probe,
+ * i counted from the first such epoch. β → 1, as in Nesterov's scheme, diverges with batches. What is shown of a state is the state before
+ * it goes on, so that a run may end with any epoch.
+ */
+import type { NumericArray } from '../core/tensor.js';
+import type { FieldMemory, Planes } from './fieldMemory.js';
+
+/** Epochs before the first extrapolation: the first ones lead elsewhere. */
+const PLAIN_EPOCHS = 4;
+
+/** Share of the brightest light below which the object is hardly extrapolated, squared. */
+const DIM = 0.1;
+
+export class Acceleration {
+  readonly #before: readonly { readonly field: Planes; readonly re: Float32Array; readonly im: Float32Array }[];
+  readonly #losses: Float64Array = new Float64Array(3).fill(Number.NaN);
+
+  /** @param most the largest β */
+  constructor(
+    memory: FieldMemory,
+    private readonly most: number,
+  ) {
+    this.#before = [memory.object, memory.probe].map((field) => ({
+      field,
+      re: new Float32Array(field.re.length),
+      im: new Float32Array(field.im.length),
+    }));
+  }
+
+  /**
+   * Before an epoch: the fields go on, and what they were is remembered.
+   * @param light on the object
+   */
+  go(epoch: number, light: () => ArrayLike<number>): void {
+    const i = epoch - PLAIN_EPOCHS;
+    const beta = i > 0 && this.#gains() ? Math.min(this.most, (i + 1) / (i + 3)) : 0;
+    const weights = beta > 0 ? light() : [];
+    let most = 0;
+    for (let k = 0; k < weights.length; k++) most = Math.max(most, weights[k]);
+    this.#before.forEach(({ field, re, im }, f) => {
+      for (let k = 0; k < re.length; k++) {
+        const [a, b] = [field.re[k], field.im[k]];
+        if (beta > 0) {
+          const square = f === 0 ? (weights[k] / most) ** 2 : 1;
+          const w = f === 0 ? (beta * square) / (square + DIM) : beta;
+          field.re[k] = a + w * (a - re[k]);
+          field.im[k] = b + w * (b - im[k]);
+        }
+        re[k] = a;
+        im[k] = b;
+      }
+    });
+  }
+
+  /** After an epoch. @param loss of all its patterns */
+  note(loss: number): void {
+    this.#losses.copyWithin(0, 1);
+    this.#losses[2] = loss;
+  }
+
+  /** After the fields were moved by other means: they have not come from anywhere. */
+  reset(): void {
+    for (const { field, re, im } of this.#before) {
+      re.set(field.re);
+      im.set(field.im);
+    }
+  }
+
+  /** The arrays that a run goes on from; they may be written to. */
+  saved(): Record<string, NumericArray> {
+    const [object, probe] = this.#before;
+    return {
+      ...{ object_re: object.re, object_im: object.im, probe_re: probe.re, probe_im: probe.im },
+      losses: this.#losses,
+    };
+  }
+
+  /** The misfit of the last three epochs falls, or has not risen twice. */
+  #gains(): boolean {
+    const [a, b, c] = this.#losses;
+    return Number.isNaN(a) || Math.max(a, b) > Math.min(b, c);
+  }
+}

@@ -1,0 +1,62 @@
+/** How patterns are shared out among batches. */
+import { describe, expect, it } from 'vitest';
+import { BATCHINGS } from '../../src/config/schemas/solver.js';
+import { LegacyRng } from '../../src/core/rng.js';
+import { batchesOf, openBatches } from '../../src/solvers/algorithms/batches.js';
+
+const rng = new LegacyRng(3);
+const COUNT = 157;
+const scan = {
+  count: COUNT,
+  ys: Float64Array.from({ length: COUNT }, (_, k) => 10 + 8 * Math.floor(k / 13) + rng.uniform(-2, 2)),
+  xs: Float64Array.from({ length: COUNT }, (_, k) => 40 + 8 * (k % 13) + rng.uniform(-2, 2)),
+};
+const sizes = { size: 20, seed: 4 };
+
+const distance = (a: number, b: number) => Math.hypot(scan.ys[a] - scan.ys[b], scan.xs[a] - scan.xs[b]);
+
+/** Mean distance of a pattern to the nearest other of its batch. */
+function nearest(batches: readonly Int32Array[]): number {
+  const all = batches.flatMap((batch) =>
+    [...batch].map((k) => Math.min(...[...batch].filter((m) => m !== k).map((m) => distance(k, m)))),
+  );
+  return all.reduce((sum, d) => sum + d, 0) / all.length;
+}
+
+/** Mean distance of two patterns of a batch. */
+function extent(batches: readonly Int32Array[]): number {
+  const all = batches.flatMap((batch) => [...batch].flatMap((k) => [...batch].map((m) => distance(k, m))));
+  return all.reduce((sum, d) => sum + d, 0) / all.length;
+}
+
+describe('batches', () => {
+  it.each(BATCHINGS)(
+    '%s: every pattern once an epoch, sizes that differ by one, the same from the same seed',
+    (kind) => {
+      const batches = openBatches(kind, scan, sizes);
+      for (const epoch of [1, 2, 11]) {
+        const found = batches.of(epoch);
+        expect(found.flatMap((batch) => [...batch]).sort((a, b) => a - b)).toEqual(
+          Array.from({ length: COUNT }, (_, k) => k),
+        );
+        const lengths = found.map((batch) => batch.length);
+        expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(1);
+        expect(openBatches(kind, scan, sizes).of(epoch)).toEqual(found);
+      }
+      expect(batches.of(1)).not.toEqual(batches.of(2));
+      expect(openBatches(kind, scan, { ...sizes, seed: 5 }).of(1)).not.toEqual(batches.of(1));
+    },
+  );
+
+  it('uniform ones are spread in the first ten epochs, and random after', () => {
+    const [uniform, random] = [openBatches('uniform', scan, sizes), openBatches('random', scan, sizes)];
+    for (const epoch of [1, 10]) expect(nearest(uniform.of(epoch))).toBeGreaterThan(1.2 * nearest(random.of(epoch)));
+    expect(uniform.of(11)).toEqual(random.of(11));
+    expect(random.of(11)).toEqual(batchesOf(COUNT, 20, 4, 11));
+  });
+
+  it('compact ones are neighbourhoods', () => {
+    const [compact, random] = [openBatches('compact', scan, sizes), openBatches('random', scan, sizes)];
+    expect(extent(compact.of(1))).toBeLessThan(0.5 * extent(random.of(1)));
+  });
+});

@@ -27,6 +27,8 @@ const OWNED_PACKAGES: Readonly<Record<string, string>> = {
   '@tensorflow/tfjs': 'backends/tf',
   commander: 'cli',
   'fast-png': 'report',
+  vega: 'report',
+  '@resvg/resvg': 'report',
 };
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');

@@ -59,7 +59,11 @@ for (const [backend, other] of [
   console.log(
     `${backend}: opened with ${other}, images ${agree ? 'agree' : 'DIFFER'} (${difference.toExponential(1)})`,
   );
-  display(ours, { title: `trained with ${backend}`, file: path.join(folder, `${backend}.png`), phaseRange: 'auto' });
+  await display(ours, {
+    title: `trained with ${backend}`,
+    file: path.join(folder, `${backend}.png`),
+    phaseRange: 'auto',
+  });
   await opened.dispose();
   await model.dispose();
 }

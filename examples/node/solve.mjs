@@ -11,7 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openScan, runSolver, solve } from 'ptychopinn';
-import { encodePng, renderPhase, withColourBar } from 'ptychopinn/reconstruction';
+import { drawPng, figure, imagePanel, renderPhase } from 'ptychopinn/reconstruction';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,5 +34,5 @@ console.log(`after 10 epochs of LSQ-ML: R ${rFactor.toFixed(4)} on ${engine}`);
 await raw.close();
 
 const picture = path.join(folder, 'phase.png');
-await writeFile(picture, encodePng(withColourBar(renderPhase(image))));
+await writeFile(picture, await drawPng(figure([imagePanel(renderPhase(image), { title: 'phase', quantity: 'rad' })])));
 console.log(picture);

@@ -8,6 +8,7 @@
  */
 
 import { PtychoError } from '../core/errors.js';
+import type { Provenance } from '../core/services.js';
 import type { FieldInfo } from './field.js';
 
 /** Words of this many letters and more would push the help's second column off the screen. */
@@ -137,3 +138,31 @@ export function canonicalArguments(
     return switches.has(found) && PATH.test(words[index + 1] ?? '') ? `--${found}=true` : `--${found}`;
   });
 }
+
+/**
+ * What does the same again when it is typed: every value that is no default as its flag.
+ * @param command `solve`
+ * @returns undefined where nobody says what was given
+ */
+export function repeatCommand(command: string, provenance: Provenance | undefined): string | undefined {
+  if (provenance === undefined) return undefined;
+  const words = Object.entries(provenance)
+    .filter(([, { source }]) => source !== 'default' && source !== 'metadata')
+    .flatMap(([name, { value }]) => flagWords(name, value));
+  return ['ptychopinn', command, ...words].map(shellWord).join(' ');
+}
+
+function flagWords(name: string, value: unknown): string[] {
+  if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
+  if (value === null) return [`--${name}`, 'none'];
+  // A list of texts is a flag for each, one of numbers a word.
+  if (Array.isArray(value) && value.some((item) => typeof item === 'string')) {
+    return value.flatMap((item) => flagWords(name, item));
+  }
+  const written = String(value);
+  return written.startsWith('-') ? [`--${name}=${written}`] : [`--${name}`, written];
+}
+
+/** A word as a POSIX shell reads it whole. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -4,12 +4,12 @@ import type { ComplexImage } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
 import { frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
-import type { PhaseRange } from '../reconstruction/reconstructionFile.js';
+import type { PhaseRange } from '../reconstruction/pictures.js';
 import { VIRIDIS } from '../report/colormaps.js';
 import { displayPhase } from '../report/displayPhase.js';
-import { contactSheet } from '../report/figure.js';
-import { type Picture, renderValues, shortNumber } from '../report/image.js';
-import type { Pixels } from '../report/png.js';
+import { AMONG_OTHERS, figure, imagePanel } from '../report/figure.js';
+import { type Picture, renderValues } from '../report/image.js';
+import type { Drawing } from '../report/renderer.js';
 import { alignComplex } from './align.js';
 import { boundingBox } from './commonFrame.js';
 
@@ -36,7 +36,8 @@ export function imageBesideTruth(
   truth: ComplexImage,
   positions: { readonly xcoords: Float64Array; readonly ycoords: Float64Array },
   range: PhaseRange,
-): Pixels {
+  pixelSize_m?: number,
+): Drawing {
   const bounds = scanBounds(positions.xcoords, positions.ycoords);
   const truthFrame = frameOfObject(truth);
   const both = intersectFrames(stitched.frame, truthFrame);
@@ -60,18 +61,17 @@ export function imageBesideTruth(
   const [ourPhase, truePhase] = [ours, reference].map((z) => displayPhase(z, { mask }));
   const amplitude = pair(modulus(ours), modulus(reference), ours.shape, {}, '');
   const phase = pair(ourPhase, truePhase, ours.shape, { low: range.phase_vmin, high: range.phase_vmax }, 'rad');
-  const title = (name: string, { low, high, unit }: Picture) => [
-    name,
-    `${shortNumber(low)} to ${shortNumber(high)}${unit === '' ? '' : ` ${unit}`}`,
-  ];
-  return contactSheet(
+  const place = { side_px: AMONG_OTHERS, originYxPx: region.originYxPx, pixelSize_m };
+  const strength = { ...place, quantity: 'amplitude, relative' };
+  const angle = { ...place, quantity: 'phase / rad', note: 'about the same mean' };
+  return figure(
     [
-      { title: title('amplitude', amplitude[0]), picture: amplitude[0] },
-      { title: title('true amplitude', amplitude[1]), picture: amplitude[1] },
-      { title: title('phase', phase[0]), picture: phase[0] },
-      { title: title('true phase', phase[1]), picture: phase[1] },
+      imagePanel(amplitude[0], { ...strength, title: 'Amplitude' }),
+      imagePanel(amplitude[1], { ...strength, title: 'True amplitude' }),
+      imagePanel(phase[0], { ...angle, title: 'Phase' }),
+      imagePanel(phase[1], { ...angle, title: 'True phase' }),
     ],
-    2,
+    { columns: 2, title: 'Image and truth', note: 'in the gauge of the truth: one complex factor and one phase ramp' },
   );
 }
 

@@ -4,8 +4,8 @@ import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.
 import { type CsvCell, encodeCsv } from '../formats/textTable.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { ImageRFactor } from '../reconstruction/rFactor.js';
-import { renderCorrelationChart } from '../report/correlation.js';
-import { encodePng } from '../report/png.js';
+import { correlationChart } from '../report/correlation.js';
+import { type Drawing, drawPng } from '../report/renderer.js';
 import type { ReconstructionCheck } from './checks.js';
 import type { BothFamilies, MetricFloors } from './floors.js';
 import { halfBitThreshold } from './frc.js';
@@ -61,7 +61,8 @@ export async function writeEvaluation(folder: string, report: EvaluationReport):
   await writeAtomically(path.join(folder, 'metrics.json'), json(plain(content)));
   await writeAtomically(path.join(folder, 'metrics.csv'), metricsCsv(report));
   const { frc } = (report.metrics ?? report.floors.constant).standard;
-  await writeAtomically(path.join(folder, 'frc.png'), chartOf(frc, 'Ring correlation with the truth'));
+  const chart = chartOf(frc, 'Ring correlation with the truth', report.pixel_m);
+  await writeAtomically(path.join(folder, 'frc.png'), await drawPng(chart));
   return [...EVALUATION_FILES];
 }
 
@@ -70,7 +71,8 @@ export async function writeHalves(folder: string, report: HalvesReport): Promise
   await makeOutputFolder(folder);
   const { files: _, ...content } = report;
   await writeAtomically(path.join(folder, 'halves.json'), json(plain(content)));
-  await writeAtomically(path.join(folder, 'frc.png'), chartOf(report.halves.frc, 'Ring correlation of half sets'));
+  const chart = chartOf(report.halves.frc, 'Ring correlation of half sets', report.pixel_m);
+  await writeAtomically(path.join(folder, 'frc.png'), await drawPng(chart));
   return [...HALVES_FILES];
 }
 
@@ -117,12 +119,13 @@ export function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
 
-function chartOf(frc: StandardMetrics['frc'], title: string): Uint8Array {
+/** The curves of amplitude, phase and complex image, with the thresholds of resolution. */
+function chartOf(frc: StandardMetrics['frc'], title: string, pixelSize_m?: number): Drawing {
   const series = (['amplitude', 'phase', 'complex'] as const).map((name) => ({ name, values: frc[name] }));
   const thresholds = [
     { label: '1/2', at: 0.5 },
     { label: '1/7', at: 1 / 7 },
     { label: 'half bit', at: halfBitThreshold(frc.pixels) },
   ];
-  return encodePng(renderCorrelationChart(series, { side_px: frc.side_px, title, thresholds }));
+  return correlationChart(series, { side_px: frc.side_px, title, pixelSize_m, thresholds });
 }

@@ -2,7 +2,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
-import { encodePng, type Pixels } from '../report/png.js';
+import { type Drawing, draw, drawPng, PICTURE_FORMATS, type PictureFormat } from '../report/renderer.js';
 import { makeFolder, replaceFile } from './replaceFile.js';
 
 /**
@@ -47,10 +47,29 @@ export function checkPngName(file: string | null, field: string): void {
   });
 }
 
-/** Writes a picture; its folder is made if missing. @throws PtychoError OUTPUT_UNWRITABLE */
-export async function writePng(file: string, pixels: Pixels): Promise<void> {
+/** Draws a picture and writes it as PNG; its folder is made if missing. @throws PtychoError OUTPUT_UNWRITABLE */
+export async function writePng(file: string, drawing: Drawing): Promise<void> {
   await makeOutputFolder(path.dirname(path.resolve(file)));
-  await writeAtomically(file, encodePng(pixels));
+  await writeAtomically(file, await drawPng(drawing));
+}
+
+/** The files that a drawing of this name may become. */
+export const drawingFiles = (name: string): string[] => PICTURE_FORMATS.map((format) => `${name}.${format}`);
+
+/**
+ * Writes a drawing in every format that is asked for: `NAME.png`, …
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writeDrawing(
+  folder: string,
+  name: string,
+  drawing: Drawing,
+  formats: readonly PictureFormat[] = ['png'],
+): Promise<string[]> {
+  const files = Array.from(await draw(drawing, formats), ([format, bytes]) => [`${name}.${format}`, bytes] as const);
+  for (const [file, bytes] of files) await writeAtomically(path.join(folder, file), bytes);
+  return files.map(([file]) => file);
 }
 
 /** @throws PtychoError CONFIG_INVALID when a file to write is the one that is read (links followed) */

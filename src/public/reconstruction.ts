@@ -34,5 +34,7 @@ export {
 export { type ReconstructionFacts, saveOutputs, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
 export type { Uncertainty } from '../reconstruction/spread.js';
-export { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
+export { figure, type ImagePanelOptions, imagePanel, type Panel } from '../report/figure.js';
+export { type Picture, renderAmplitude, renderComplex, renderPhase, renderValues } from '../report/image.js';
 export { encodePng } from '../report/png.js';
+export { type Drawing, draw, drawPng, drawSvg, type PictureFormat } from '../report/renderer.js';

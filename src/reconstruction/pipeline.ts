@@ -17,6 +17,7 @@ import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import type { ScanInput } from './inputs.js';
 import type { StitchedImage } from './patchStitcher.js';
+import type { WrittenImage } from './pictures.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
 import type { PtychoModel } from './ptychoModel.js';
 import {
@@ -28,7 +29,6 @@ import {
   type ReconstructOptions,
   streamDataset,
 } from './reconstruct.js';
-import type { WrittenImage } from './reconstructionFile.js';
 import {
   exposureDoubts,
   groupForModel,

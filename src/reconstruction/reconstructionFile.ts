@@ -10,12 +10,13 @@ import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, 
 import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { type NpzFile, usingNpz, writeNpz } from '../formats/npz.js';
-import { makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
+import { drawingFiles, makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
-import { type Picture, renderAmplitude, renderPhase, renderValues, withColourBar } from '../report/image.js';
+import { renderValues } from '../report/image.js';
 import { encodePng } from '../report/png.js';
 import { type ImageRecord, type RecordedFacts, readRecord, recordArrays } from './imageRecord.js';
 import type { StitchedImage } from './patchStitcher.js';
+import { IMAGE_PICTURES, type PictureOptions, type WrittenImage, writePictures } from './pictures.js';
 
 /** What else goes into `reconstruction.npz`, and how pictures are coloured. */
 export interface ReconstructionFacts extends RecordedFacts {
@@ -25,17 +26,14 @@ export interface ReconstructionFacts extends RecordedFacts {
   readonly sampleIndices?: Int32Array;
   /** (groups, C) members of each group, as indices into the selected patterns. */
   readonly groups?: { readonly count: number; readonly C: number; readonly members: Int32Array };
-  readonly phaseRange?: PhaseRange;
+  readonly pictures?: PictureOptions;
   /** More arrays for `reconstruction.npz`. */
   readonly arrays?: Readonly<Record<string, NpyInput>>;
 }
 
-/** What is written of an image; a stitched one, or one that a solver made. */
-export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'>;
-
 /**
- * Writes `reconstruction.npz`, `reconstructed_amplitude.png`, `reconstructed_phase.png` and, where it was measured, the
- * uncertainty as arrays and pictures, to `folder`, which is made if missing. Files appear whole or not at all.
+ * Writes `reconstruction.npz`, pictures of amplitude, phase and both, and, where it was measured, the uncertainty as arrays and
+ * pictures, to `folder`, which is made if missing. Files appear whole or not at all.
  *
  * Keys of the NPZ: `reconstructed_object` (rows, cols) complex64, `frame_origin_yx_px` (2,) object pixel of its first pixel,
  * `overlap_count` (rows, cols), `amplitude_uncertainty` and `phase_uncertainty` (rows, cols; NaN where fewer than two patches
@@ -52,7 +50,7 @@ export async function writeReconstruction(
 ): Promise<string[]> {
   await makeOutputFolder(folder);
   await writeNpz(path.join(folder, 'reconstruction.npz'), reconstructionArrays(stitched, facts));
-  return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.phaseRange))];
+  return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.pictures))];
 }
 
 /** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
@@ -174,42 +172,7 @@ export async function readPlace(npz: NpzFile): Promise<Pick<StoredReconstruction
 }
 
 /** What {@link writeReconstruction} may write. */
-export const RECONSTRUCTION_FILES = [
-  'reconstruction.npz',
-  'reconstructed_amplitude.png',
-  'reconstructed_phase.png',
-  'amplitude_uncertainty.png',
-  'phase_uncertainty.png',
-] as const;
-
-/**
- * Writes the pictures alone, over those that are there: previews of a reconstruction that goes on.
- * @returns the names of the files
- * @throws PtychoError OUTPUT_UNWRITABLE
- */
-export async function writePictures(
-  folder: string,
-  stitched: Omit<WrittenImage, 'frame'>,
-  range?: PhaseRange,
-): Promise<string[]> {
-  const mask = wellCovered(stitched.weight);
-  const { amplitude, phase } = stitchedPictures(stitched, range, mask);
-  const uncertain = uncertaintyPictures(stitched, mask);
-  const pictures: [string, Picture][] = [
-    ['reconstructed_amplitude.png', amplitude],
-    ['reconstructed_phase.png', phase],
-    ...(uncertain
-      ? ([
-          ['amplitude_uncertainty.png', uncertain.amplitude],
-          ['phase_uncertainty.png', uncertain.phase],
-        ] as [string, Picture][])
-      : []),
-  ];
-  for (const [name, picture] of pictures) {
-    await writeAtomically(path.join(folder, name), encodePng(withColourBar(picture)));
-  }
-  return pictures.map(([name]) => name);
-}
+export const RECONSTRUCTION_FILES: readonly string[] = ['reconstruction.npz', ...IMAGE_PICTURES.flatMap(drawingFiles)];
 
 /**
  * `save_outputs` as published: `reconstructed_amplitude.png` (grey) and `reconstructed_phase.png` (viridis) without axes, each
@@ -240,67 +203,4 @@ export async function saveOutputs(
   ] as const;
   for (const [name, picture] of plain) await writeAtomically(path.join(outputPrefix, name), encodePng(picture));
   return [...new Set([...files, ...plain.map(([name]) => name)])];
-}
-
-/** Ends of the colours of a phase picture, radians about the mean; null: from the image. */
-export interface PhaseRange {
-  readonly phase_vmin: number | null;
-  readonly phase_vmax: number | null;
-}
-
-/** Pictures show what the scan covers well: pixels with at least this share of the median weight. */
-const FAINT = 0.05;
-
-/** Non-zero where enough light fell for the image to mean something. */
-export function wellCovered(weight: Tensor): Uint8Array {
-  const positive = weight.data.filter((v) => v > 0).sort();
-  const limit = FAINT * (positive[positive.length >> 1] ?? 0);
-  return Uint8Array.from(weight.data, (v) => (v > limit ? 1 : 0));
-}
-
-/** Amplitude and phase pictures of a stitched image, of what the scan covers well unless another mask is given. */
-export function stitchedPictures(
-  stitched: { readonly image: ComplexImage; readonly weight: Tensor },
-  range?: PhaseRange,
-  mask: Uint8Array = wellCovered(stitched.weight),
-): { readonly amplitude: Picture; readonly phase: Picture } {
-  return { amplitude: renderAmplitude(stitched.image, { mask }), phase: phasePicture(stitched.image, mask, range) };
-}
-
-/** Pictures of both uncertainties, from 0 to the 99th percentile; undefined where they were not measured. */
-export function uncertaintyPictures(
-  { uncertainty, weight }: Pick<StitchedImage, 'uncertainty' | 'weight'>,
-  mask: Uint8Array = wellCovered(weight),
-): { readonly amplitude: Picture; readonly phase: Picture } | undefined {
-  if (!uncertainty) return undefined;
-  const picture = ({ data, shape }: Tensor, unit: string) => {
-    const shown = data.map((v, i) => (mask[i] ? v : Number.NaN));
-    return renderValues(shown, shape, { high: 99, colormap: VIRIDIS, unit });
-  };
-  return { amplitude: picture(uncertainty.amplitude, ''), phase: picture(uncertainty.phase, 'rad') };
-}
-
-/**
- * A phase picture whose colours end where they are told to.
- * @throws PtychoError CONFIG_INVALID for ends in the wrong order
- */
-export function phasePicture(image: ComplexImage, mask: Uint8Array, range?: PhaseRange): Picture {
-  const found = renderPhase(image, { mask });
-  const { phase_vmin = null, phase_vmax = null } = range ?? {};
-  if (phase_vmin === null && phase_vmax === null) return found;
-  checkPhaseRange({ phase_vmin, phase_vmax });
-  let [low, high] = [phase_vmin ?? found.low, phase_vmax ?? found.high];
-  // The one that was given holds; the other gives way, so that there are colours at all.
-  if (!(low < high)) [low, high] = phase_vmin === null ? [high - 1e-6, high] : [low, low + 1e-6];
-  return renderPhase(image, { mask, range: [low, high] });
-}
-
-/** @throws PtychoError CONFIG_INVALID unless vmin lies below vmax */
-export function checkPhaseRange({ phase_vmin, phase_vmax }: PhaseRange): void {
-  if (phase_vmin === null || phase_vmax === null || phase_vmin < phase_vmax) return;
-  throw new PtychoError(
-    'CONFIG_INVALID',
-    `phase_vmin is ${phase_vmin} and phase_vmax ${phase_vmax}, but the colours must begin below where they end; exchange them.`,
-    { key: 'phase_vmin', found: phase_vmin },
-  );
 }

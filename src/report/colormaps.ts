@@ -78,3 +78,35 @@ export const TWILIGHT: Colormap = fromHex('twilight', true, [
   'cca489cda68ccda890ceab93cfad96cfaf99d0b29dd1b4a0d2b6a3d2b8a7d3bbaad4bdaed5bfb1d6c1b5d7c3b8d8c5bb',
   'd9c7bfd9c9c2dacbc5dbccc8dccecbddd0ceddd1d1ded3d3dfd4d6dfd5d8e0d6dae0d7dbe1d8dde1d8dfe2d9e0e2d9e1',
 ]);
+
+/**
+ * The colour of a complex value: hue from its phase (radians), brightness from its amplitude (0 … 1, clamped). Lightness and
+ * chroma of OKLCH rise with the amplitude alone, so that equal amplitudes look equally bright in all hues.
+ */
+export function complexColour(amplitude: number, phase: number): [number, number, number] {
+  const level = Math.min(1, Math.max(0, amplitude));
+  const [lightness, chroma] = [0.78 * level ** 0.75, 0.125 * level ** 0.75];
+  const [a, b] = [chroma * Math.cos(phase), chroma * Math.sin(phase)];
+  // B. Ottosson, "A perceptual color space for image processing", 2020.
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const linear = [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ];
+  return linear.map((v) => {
+    const within = Math.min(1, Math.max(0, v));
+    return Math.round(255 * (within <= 0.0031308 ? 12.92 * within : 1.055 * within ** (1 / 2.4) - 0.055));
+  }) as [number, number, number];
+}
+
+/** The hues of {@link complexColour} at full amplitude, from −π to π. */
+export const HUES: Colormap = {
+  name: 'hues',
+  cyclic: true,
+  rgb: Uint8Array.from(
+    Array.from({ length: 256 }, (_, k) => complexColour(1, (2 * Math.PI * k) / 256 - Math.PI)).flat(),
+  ),
+};

@@ -11,15 +11,17 @@ export type PixelMask = ArrayLike<number>;
  *
  * The slope comes from the mean phase step between neighbours, arg Σ o(x+1)·conj o(x), which needs no unwrapping, and is
  * then refined by least squares on what is left.
+ * @param options everywhere: mean and plane are those of the mask, but pixels outside it have their phase too
  */
 export function displayPhase(
   image: ComplexImage,
-  options: { removePlane?: boolean; mask?: PixelMask } = {},
+  options: { removePlane?: boolean; mask?: PixelMask; everywhere?: boolean } = {},
 ): Float64Array {
   const [rows, columns] = image.shape;
   const counts = (i: number) =>
     (options.mask === undefined || options.mask[i] > 0) && (image.re[i] !== 0 || image.im[i] !== 0);
   const phase = new Float64Array(rows * columns).fill(Number.NaN);
+  const shown = options.everywhere ? (i: number) => image.re[i] !== 0 || image.im[i] !== 0 : counts;
   const slope = options.removePlane ? meanSlope(image, counts) : { x: 0, y: 0 };
   let sumRe = 0;
   let sumIm = 0;
@@ -36,11 +38,11 @@ export function displayPhase(
     sumIm += im;
   }
   for (let i = 0; i < phase.length; i++) {
-    if (!counts(i)) continue;
+    if (!shown(i)) continue;
     const { re, im } = turn(i);
     phase[i] = Math.atan2(im * sumRe - re * sumIm, re * sumRe + im * sumIm);
   }
-  if (options.removePlane) subtractPlane(phase, columns);
+  if (options.removePlane) subtractPlane(phase, columns, counts);
   return phase;
 }
 
@@ -63,14 +65,14 @@ function meanSlope(image: ComplexImage, counts: (i: number) => boolean): { x: nu
   return { x: step(1, columns - 1, rows), y: step(columns, columns, rows - 1) };
 }
 
-/** Least-squares plane over the finite values, centred so that the three unknowns come apart. */
-function subtractPlane(values: Float64Array, columns: number): void {
+/** Least-squares plane over the finite values that count, centred so that the three unknowns come apart; taken from all. */
+function subtractPlane(values: Float64Array, columns: number, counts: (i: number) => boolean): void {
   let n = 0;
   let meanX = 0;
   let meanY = 0;
   let mean = 0;
   for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue;
+    if (Number.isNaN(values[i]) || !counts(i)) continue;
     n++;
     meanX += i % columns;
     meanY += Math.floor(i / columns);
@@ -82,7 +84,7 @@ function subtractPlane(values: Float64Array, columns: number): void {
   mean /= n;
   let [xx, yy, xy, xv, yv] = [0, 0, 0, 0, 0];
   for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue;
+    if (Number.isNaN(values[i]) || !counts(i)) continue;
     const x = (i % columns) - meanX;
     const y = Math.floor(i / columns) - meanY;
     xx += x * x;

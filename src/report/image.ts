@@ -3,13 +3,12 @@
  *
  * @example
  * const picture = renderAmplitude(object, { low: 1, high: 99, mask: overlapCount });
- * await writeFile('amplitude.png', encodePng(withColourBar(picture)));
+ * await writeFile('amplitude.png', encodePng(picture)); // the pixels alone; `figure` puts axes and a scale around them
  */
 
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, formatShape } from '../core/tensor.js';
-import { Canvas, GLYPH_HEIGHT, textWidth } from './canvas.js';
-import { type Colormap, colourAt, GRAY, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
+import { type Colormap, complexColour, GRAY, HUES, indexAt, TWILIGHT, VIRIDIS } from './colormaps.js';
 import { displayPhase, type PixelMask } from './displayPhase.js';
 import type { Pixels } from './png.js';
 
@@ -23,12 +22,26 @@ export interface Picture extends Pixels {
   readonly colormap: Colormap;
   /** Unit of the values, `rad` for a phase, empty for a plain number. */
   readonly unit: string;
+  /** Pixel [row, column] of the whole image that the first pixel was; [0, 0] where not given. */
+  readonly cutAt?: readonly [number, number];
+  /** Hue is the phase and brightness the amplitude, from 0 to `high`; the colour map is that of the phase. */
+  readonly complex?: true;
+}
+
+/** A rectangle of pixels. */
+export interface PixelRegion {
+  /** Pixel [row, column] of its first pixel. */
+  readonly at: readonly [number, number];
+  readonly width: number;
+  readonly height: number;
 }
 
 /** What both kinds of picture take. */
 export interface RenderOptions {
   /** Non-zero where the image means something, `overlap_count` for instance; the rest is drawn in {@link BACKGROUND}. */
   readonly mask?: PixelMask;
+  /** What is outside the mask is drawn faintly in place of {@link BACKGROUND}, in the colours of what is inside. */
+  readonly faint?: boolean;
   readonly colormap?: Colormap;
 }
 
@@ -37,20 +50,39 @@ export const BACKGROUND: readonly [number, number, number] = [128, 128, 128];
 
 /**
  * The amplitude |o| of an image (rows, columns), coloured between two percentiles of the covered pixels.
- * @param options low and high percentile, 0.5 and 99.5 where not given; viridis where no colour map is given.
+ * @param options low and high percentile, 0.5 and 99.5 where not given, or the values themselves as limits; viridis where no colour map is given.
  * @throws PtychoError DATASET_SHAPE for an image that is not two-dimensional, or a mask of another size.
  */
 export function renderAmplitude(
   image: ComplexImage,
-  options: RenderOptions & { low?: number; high?: number } = {},
+  options: RenderOptions & { low?: number; high?: number; limits?: readonly [number, number] } = {},
 ): Picture {
   checkImage(image, options.mask);
-  const values = new Float64Array(image.re.length);
+  const values = amplitudeOf(image, options.mask);
+  const [low, high] = options.limits ?? percentiles(values, options.low ?? 0.5, options.high ?? 99.5);
+  const map = options.colormap ?? VIRIDIS;
+  const picture = colour(values, image.shape, low, high, map, '');
+  if (options.faint && options.mask) fadeIn(picture, amplitudeOf(image), options.mask);
+  return picture;
+}
+
+/** The amplitude, NaN outside the mask. */
+const amplitudeOf = ({ re, im }: ComplexImage, mask?: PixelMask): Float64Array =>
+  Float64Array.from(re, (v, i) => (mask === undefined || mask[i] > 0 ? Math.hypot(v, im[i]) : Number.NaN));
+
+/** What shows through of the colours outside the mask. */
+const FAINT = 0.22;
+const PAPER = 244;
+
+/** Draws faintly, over the background, what a picture has outside its mask; what is no number is left blank. */
+function fadeIn(picture: Picture, values: Float64Array, mask: PixelMask): void {
+  const whole = colour(values, [picture.height, picture.width], picture.low, picture.high, picture.colormap, '');
   for (let i = 0; i < values.length; i++) {
-    values[i] = options.mask === undefined || options.mask[i] > 0 ? Math.hypot(image.re[i], image.im[i]) : Number.NaN;
+    if (mask[i] > 0) continue;
+    for (let k = 3 * i; k < 3 * i + 3; k++) {
+      picture.data[k] = Number.isFinite(values[i]) ? FAINT * whole.data[k] + (1 - FAINT) * PAPER : PAPER;
+    }
   }
-  const [low, high] = percentiles(values, options.low ?? 0.5, options.high ?? 99.5);
-  return colour(values, image.shape, low, high, options.colormap ?? VIRIDIS, '');
 }
 
 /**
@@ -76,7 +108,58 @@ export function renderPhase(
     limits = range;
   }
   const fullTurn = limits[1] - limits[0] >= 2 * Math.PI - 1e-6;
-  return colour(values, image.shape, limits[0], limits[1], options.colormap ?? (fullTurn ? TWILIGHT : VIRIDIS), 'rad');
+  const map = options.colormap ?? (fullTurn ? TWILIGHT : VIRIDIS);
+  const picture = colour(values, image.shape, limits[0], limits[1], map, 'rad');
+  if (options.faint && options.mask)
+    fadeIn(picture, displayPhase(image, { ...options, everywhere: true }), options.mask);
+  return picture;
+}
+
+/**
+ * An image (rows, columns) in one picture: hue is the phase about its mean, brightness the amplitude, black at 0 and full at the
+ * 99.5th percentile of the covered pixels, or at `high`.
+ * @throws PtychoError DATASET_SHAPE for an image that is not two-dimensional, or a mask of another size.
+ */
+export function renderComplex(
+  image: ComplexImage,
+  options: Pick<RenderOptions, 'mask'> & { removePlane?: boolean; high?: number } = {},
+): Picture {
+  checkImage(image, options.mask);
+  const amplitude = amplitudeOf(image, options.mask);
+  const phase = displayPhase(image, options);
+  const high = options.high ?? percentiles(amplitude, 0, 99.5)[1];
+  const [height, width] = image.shape;
+  const data = new Uint8Array(3 * width * height);
+  for (let i = 0; i < amplitude.length; i++) {
+    if (!Number.isFinite(amplitude[i])) data.fill(PAPER, 3 * i, 3 * i + 3);
+    // Without amplitude there is no phase, and the colour is black.
+    else data.set(complexColour(amplitude[i] / high, Number.isFinite(phase[i]) ? phase[i] : 0), 3 * i);
+  }
+  return { width, height, channels: 3, data, low: 0, high, colormap: HUES, unit: '', complex: true };
+}
+
+/** The rectangle of the non-zero pixels of a mask; the whole image where there are none. */
+export function maskedRegion(mask: PixelMask, [rows, columns]: readonly number[]): PixelRegion {
+  let [top, left, bottom, right] = [rows, columns, -1, -1];
+  for (let i = 0; i < mask.length; i++) {
+    if (!(mask[i] > 0)) continue;
+    const [r, c] = [Math.floor(i / columns), i % columns];
+    [top, left] = [Math.min(top, r), Math.min(left, c)];
+    [bottom, right] = [Math.max(bottom, r), Math.max(right, c)];
+  }
+  if (bottom < 0) return { at: [0, 0], width: columns, height: rows };
+  return { at: [top, left], width: right - left + 1, height: bottom - top + 1 };
+}
+
+/** The part of a picture that lies in a rectangle. */
+export function cropPicture(picture: Picture, { at: [top, left], width, height }: PixelRegion): Picture {
+  const data = new Uint8Array(3 * width * height);
+  for (let r = 0; r < height; r++) {
+    const start = 3 * ((top + r) * picture.width + left);
+    data.set(picture.data.subarray(start, start + 3 * width), 3 * r * width);
+  }
+  const [row, column] = picture.cutAt ?? [0, 0];
+  return { ...picture, data, width, height, cutAt: [row + top, column + left] };
 }
 
 /**
@@ -99,31 +182,6 @@ export function renderValues(
   const copy = Float64Array.from(values);
   const [low, high] = options.limits ?? percentiles(copy, options.low ?? 0, options.high ?? 100);
   return colour(copy, shape, low, high, options.colormap ?? GRAY, options.unit ?? '');
-}
-
-/** Draws the colours of a map as a column, the last one at the top. */
-export function drawColours(
-  canvas: Canvas,
-  colormap: Colormap,
-  { left, top, width, height }: { left: number; top: number; width: number; height: number },
-): void {
-  const straight = { ...colormap, cyclic: false };
-  for (let y = 0; y < height; y++) canvas.fill(left, top + y, width, 1, colourAt(straight, 1 - (y + 0.5) / height));
-}
-
-/** The picture with a bar of its colours at its right side, the values of both ends written beside it. */
-export function withColourBar(picture: Picture): Pixels {
-  const [gap, bar] = [4, 10];
-  const labels = { top: shortNumber(picture.high), bottom: shortNumber(picture.low) };
-  const labelWidth = Math.max(textWidth(labels.top), textWidth(labels.bottom));
-  const width = picture.width + gap + bar + 3 + labelWidth;
-  const height = Math.max(picture.height, 3 * GLYPH_HEIGHT);
-  const canvas = new Canvas(width, height);
-  canvas.place(picture, 0, 0);
-  drawColours(canvas, picture.colormap, { left: picture.width + gap, top: 0, width: bar, height });
-  canvas.text(labels.top, picture.width + gap + bar + 3, 0);
-  canvas.text(labels.bottom, picture.width + gap + bar + 3, height - GLYPH_HEIGHT);
-  return canvas.pixels;
 }
 
 /** A number in at most six characters, for the ends of a scale. */

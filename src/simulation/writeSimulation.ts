@@ -11,9 +11,9 @@ import type { StoredPatches } from '../data/scanFile.js';
 import { patchStream, writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { extractPatches } from '../physics/sampling.js';
-import { encodeSmallPng } from '../report/png.js';
+import { drawPng } from '../report/renderer.js';
 import { loadSimulationInputs } from './inputs.js';
-import { renderSimulation } from './picture.js';
+import { drawSimulation } from './picture.js';
 import { recipeSteps } from './recipe.js';
 import { rawDataFromSimulation, type SimulatedScan } from './simulateScan.js';
 
@@ -106,6 +106,9 @@ export async function simulateToFile(
   const [count, N] = scan.diffraction.shape;
   logger.debug?.(`${counted(count, 'pattern')} of ${N}×${N}, seed ${config.seed}.`);
   if (picture === undefined) return { path: file, count, N };
-  await writeAtomically(picture, encodeSmallPng(renderSimulation(scan)));
+  await writeAtomically(
+    picture,
+    await drawPng(drawSimulation(scan, rawDataFromSimulation(scan, file).geometry.objectPixel_m?.x)),
+  );
   return { path: file, count, N, picture };
 }

@@ -3,27 +3,23 @@
 import path from 'node:path';
 import { ALGORITHM_TITLES, type SolverAlgorithm } from '../config/schemas/solver.js';
 import type { Logger } from '../core/log.js';
-import { type ComplexTensor, sizeOf } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
-import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
+import { drawingFiles, makeOutputFolder, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { encodeHistory } from '../persistence/history.js';
 import { scanAsProduct } from '../persistence/product/geometry.js';
 import { lossesOf, metadataOf } from '../persistence/product/scans.js';
 import { writeProductFile } from '../persistence/product/writeProduct.js';
-import { totalIntensity } from '../physics/probe.js';
+import { type PictureOptions, type WrittenImage, writePreviewPictures } from '../reconstruction/pictures.js';
 import { positionArrays, writeRefinedPositions } from '../reconstruction/positions/refinePositions.js';
 import {
-  type PhaseRange,
   RECONSTRUCTION_FILES,
   type ReconstructionFacts,
-  type WrittenImage,
-  writePictures,
   writeReconstruction,
 } from '../reconstruction/reconstructionFile.js';
-import { contactSheet, type Tile } from '../report/figure.js';
-import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
-import { renderLossChart } from '../report/loss.js';
-import { encodePng } from '../report/png.js';
+import { lossChart } from '../report/loss.js';
+import { probeFigure } from '../report/probe.js';
+import type { Drawing } from '../report/renderer.js';
+import { positionShiftMap } from '../report/scanMap.js';
 import type { SolvedImage, SolverResult } from './run.js';
 import type { SolverRecord } from './solve.js';
 
@@ -72,18 +68,17 @@ export function solvedFacts(
 }
 
 /** What {@link writeSolved} may write. */
-export const SOLVED_FILES = [
+export const SOLVED_FILES: readonly string[] = [
   ...RECONSTRUCTION_FILES,
-  'reconstructed_probe.png',
+  ...['reconstructed_probe', 'loss', 'positions'].flatMap(drawingFiles),
   'positions.npz',
   'history.csv',
-  'loss.png',
-] as const;
+];
 
 /** How the files of a run are written. */
 export interface SolvedFiles extends SolvedFacts {
   readonly history: readonly SolverRecord[];
-  readonly phaseRange: PhaseRange;
+  readonly pictures: PictureOptions;
 }
 
 /**
@@ -92,22 +87,48 @@ export interface SolvedFiles extends SolvedFacts {
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function writeSolved(folder: string, solved: SolvedImage, facts: SolvedFiles): Promise<string[]> {
-  const { raw, moved, phaseRange, history } = facts;
-  const files = await writeReconstruction(folder, asWritten(solved), { ...solvedFacts(solved, facts), phaseRange });
-  files.push(await writeProbePicture(folder, solved.probe));
+  const { raw, moved, pictures, history } = facts;
+  const files = await writeReconstruction(folder, asWritten(solved), { ...solvedFacts(solved, facts), pictures });
   if (moved) files.push(await writeRefinedPositions(folder, raw, solved.positions));
-  return [...files, ...(await writeProgress(folder, history, moved))];
+  files.push(...(await writeHistory(folder, history, moved)));
+  for (const [name, drawing] of Object.entries(solvedDrawings(solved, facts))) {
+    files.push(...(await writeDrawing(folder, name, drawing, pictures.formats)));
+  }
+  return files;
 }
 
-/** Pictures of a run that goes on. @throws PtychoError OUTPUT_UNWRITABLE */
+/** What is drawn of a solver's work besides its image, by the names of the files: probe, misfit, corrected positions. */
+export function solvedDrawings(
+  { probe, positions }: SolvedImage,
+  { raw, moved, history, pictures: { pixelSize_m } }: SolvedFiles,
+): Readonly<Record<string, Drawing>> {
+  const epochs = history.filter(({ epoch }) => epoch > 0);
+  return {
+    reconstructed_probe: probeFigure(probe, { pixelSize_m }),
+    ...(epochs.length > 0 && {
+      loss: lossChart([{ name: 'misfit', values: epochs.map(({ loss }) => loss) }], {
+        title: 'Misfit per epoch',
+        label: 'misfit of the amplitudes',
+      }),
+    }),
+    ...(moved && {
+      positions: positionShiftMap({
+        measured: { xs: raw.xcoords, ys: raw.ycoords },
+        corrected: positions,
+        pixelSize_m,
+      }),
+    }),
+  };
+}
+
+/** Pictures of a run that goes on, and its table. @throws PtychoError OUTPUT_UNWRITABLE */
 export async function writePreview(folder: string, solved: SolvedImage, facts: SolvedFiles): Promise<void> {
-  await writePictures(folder, asWritten(solved), facts.phaseRange);
-  await writeProbePicture(folder, solved.probe);
-  await writeProgress(folder, facts.history, facts.moved);
+  await writePreviewPictures(folder, asWritten(solved), facts.pictures.phaseRange);
+  await writeHistory(folder, facts.history, facts.moved);
 }
 
-/** The epochs as `history.csv` and, from the first one on, as a curve. */
-async function writeProgress(folder: string, history: readonly SolverRecord[], moved: boolean): Promise<string[]> {
+/** The epochs as `history.csv`, from the first one on. */
+async function writeHistory(folder: string, history: readonly SolverRecord[], moved: boolean): Promise<string[]> {
   const epochs = history.filter(({ epoch }) => epoch > 0);
   if (epochs.length === 0) return [];
   const rows = epochs.map(({ epoch, loss, rFactor, shift_px }) => ({
@@ -115,37 +136,7 @@ async function writeProgress(folder: string, history: readonly SolverRecord[], m
     ...(moved ? { position_shift_px: shift_px } : {}),
   }));
   await writeAtomically(path.join(folder, 'history.csv'), encodeHistory(rows));
-  const chart = renderLossChart([{ name: 'misfit', values: epochs.map(({ loss }) => loss) }], {
-    title: 'Misfit per epoch',
-    label: 'misfit of the amplitudes',
-  });
-  await writeAtomically(path.join(folder, 'loss.png'), encodePng(chart));
-  return ['history.csv', 'loss.png'];
-}
-
-/** Pixels of a mode darker than this share of its brightest amplitude have no phase to show. */
-const FAINT = 0.05;
-
-/** `reconstructed_probe.png`: amplitude and phase of each mode in a row, with its share of the power. */
-async function writeProbePicture(folder: string, probe: ComplexTensor): Promise<string> {
-  const shape = probe.shape.slice(-2);
-  const area = sizeOf(shape);
-  const total = totalIntensity(probe);
-  const tiles = Array.from({ length: probe.re.length / area }, (_, m): Tile[] => {
-    const part = (values: Float32Array) => values.subarray(m * area, (m + 1) * area);
-    const mode = { re: part(probe.re), im: part(probe.im), shape };
-    const amplitude = mode.re.map((v, i) => Math.hypot(v, mode.im[i]));
-    const limit = FAINT * amplitude.reduce((most, v) => Math.max(most, v), 0);
-    const mask = Uint8Array.from(amplitude, (v) => (v > limit ? 1 : 0));
-    const share = `${((100 * totalIntensity(mode)) / total).toFixed(1)} %`;
-    return [
-      { title: [`mode ${m + 1}, ${share}`, 'amplitude'], picture: withColourBar(renderAmplitude(mode)) },
-      { title: ['', 'phase'], picture: withColourBar(renderPhase(mode, { mask })) },
-    ];
-  }).flat();
-  const name = 'reconstructed_probe.png';
-  await writeAtomically(path.join(folder, name), encodePng(contactSheet(tiles, 2)));
-  return name;
+  return ['history.csv'];
 }
 
 /**

@@ -82,7 +82,7 @@ export const COMPARISON_FILES = [
 /** Written beside these; a study is complete without them (REPORTING-ARTIFACT-BOUNDARY-001). */
 const OPTIONAL_FILES = [
   'comparison_plot.png',
-  'comparison.html',
+  'index.html',
   'reconstructions.npz',
   'reconstructions_aligned.npz',
 ] as const;

@@ -15,12 +15,13 @@ import type { PtychoNetwork } from '../model/network.js';
 import { scanBounds } from '../reconstruction/frame.js';
 import { PatchStatsLog } from '../reconstruction/patchRecords.js';
 import { PatchStitcher } from '../reconstruction/patchStitcher.js';
+import { stitchedPictures } from '../reconstruction/pictures.js';
 import { Predictor } from '../reconstruction/predictor.js';
-import { stitchedPictures } from '../reconstruction/reconstructionFile.js';
 import { probeWeights } from '../reconstruction/stitching.js';
-import { contactSheet, type Tile } from '../report/figure.js';
+import { figure, imagePanel, type Panel } from '../report/figure.js';
 import { renderAmplitude, renderPhase } from '../report/image.js';
 import { encodePng } from '../report/png.js';
+import { drawPng } from '../report/renderer.js';
 import { batchesOf, type TrainPart } from './programs.js';
 
 /** Where pictures go besides the folder. */
@@ -95,7 +96,7 @@ export class Previews {
     const { config, scan } = this.options;
     const { recon_log_num_patches: count, recon_log_fixed_indices: fixed, recon_log_stitch } = config.execution;
     const groups = fixed ?? spreadIndices(scan.groups.count, count);
-    const tiles: Tile[] = [];
+    const tiles: Panel[] = [];
     for await (const { indices, arrays } of batchesOf(
       { dataset: scan.dataset, groups: Int32Array.from(groups) },
       config.batch_size,
@@ -105,7 +106,8 @@ export class Previews {
         tiles.push(...tilesOf(group, patchOf(patches, b)));
       });
     }
-    await this.#write('patches', epoch, encodePng(contactSheet(tiles, 4)));
+    const sheet = figure(tiles, { columns: 4, title: `Patches after epoch ${epoch}` });
+    await this.#write('patches', epoch, await drawPng(sheet));
     if (!recon_log_stitch) return;
     const { amplitude, phase } = stitchedPictures(await this.#stitched(predictor));
     await this.#write('stitched_amplitude', epoch, encodePng(amplitude));
@@ -145,9 +147,10 @@ function patchOf({ re, im, shape }: ComplexTensor, group: number): ComplexTensor
   return { re: part(re), im: part(im), shape: [rows, columns] };
 }
 
-function tilesOf(group: number, patch: ComplexTensor): Tile[] {
+function tilesOf(group: number, patch: ComplexTensor): Panel[] {
+  const place = { side_px: 150, bare: true };
   return [
-    { title: [`group ${group}`, 'amplitude'], picture: renderAmplitude(patch) },
-    { title: [`group ${group}`, 'phase'], picture: renderPhase(patch) },
+    imagePanel(renderAmplitude(patch), { ...place, title: `group ${group}`, note: 'amplitude' }),
+    imagePanel(renderPhase(patch), { ...place, title: `group ${group}`, note: 'phase' }),
   ];
 }

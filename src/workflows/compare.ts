@@ -20,9 +20,8 @@ import { forwardPicture } from '../evaluation/comparison/forwardStatistics.js';
 import type { Comparison } from '../evaluation/comparison/measure.js';
 import { namedModels } from '../evaluation/comparison/names.js';
 import { openSubset } from '../evaluation/comparison/subset.js';
-import { json, writeAtomically } from '../formats/outputFiles.js';
+import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
-import { encodePng } from '../report/png.js';
 
 /** What a comparison came to. */
 export interface ComparisonSummary
@@ -66,9 +65,8 @@ export async function forwardWorkflow(config: ComparisonConfig, services: Servic
         provenance: services.provenance,
         version: createdBy.version,
       };
-      const picture = encodePng(forwardPicture(names, shown, maps));
       await writeAtomically(path.join(config.output_dir, 'forward_parity.json'), json(record));
-      await writeAtomically(path.join(config.output_dir, 'forward_parity.png'), picture);
+      await writeDrawing(config.output_dir, 'forward_parity', forwardPicture(names, shown, maps));
       return { ...parity, outputDir: config.output_dir, files };
     }),
   );

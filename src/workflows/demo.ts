@@ -10,14 +10,14 @@ import { silentLogger } from '../core/log.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
-import { json, writeAtomically } from '../formats/outputFiles.js';
+import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
 import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { RECONSTRUCTION_FILES, stitchedPictures, wellCovered } from '../reconstruction/reconstructionFile.js';
-import { renderAmplitude, renderPhase, withColourBar } from '../report/image.js';
-import { renderLossCurve } from '../report/loss.js';
-import { renderPage } from '../report/page.js';
-import { encodePng } from '../report/png.js';
+import { imagePanels } from '../reconstruction/pictures.js';
+import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
+import { AMONG_OTHERS, figure } from '../report/figure.js';
+import { lossChart } from '../report/loss.js';
+import { pagePicture, renderPage } from '../report/page.js';
 import { inferWorkflow } from './infer.js';
 import { simulate, writeSimulatedScan } from './simulate.js';
 import { type Services, trainWorkflow } from './train.js';
@@ -163,37 +163,36 @@ async function demonstrate(options: DemoOptions, services: Services): Promise<De
     constant_object_error: score.constant_object_error,
     ...(inferred.rFactor ? { r_factor: inferred.rFactor.image, constant_r_factor: inferred.rFactor.constant } : {}),
   };
-  const curve = renderLossCurve(
+  const curve = lossChart(
     [
       { name: 'training', values: trained.history.map((r) => r.loss) },
       { name: 'validation', values: trained.history.map((r) => r.val_loss) },
     ],
     { title: 'Loss', label: 'amplitude loss (R-factor)', bestEpoch: trained.bestEpoch },
   );
-  const { amplitude, phase } = stitchedPictures(inferred.stitched);
   // The part of the truth that the scan saw, in the same frame, so that the pictures lie on each other.
   const truth = moveToFrame(scan.objectGuess, frameOfObject(scan.objectGuess), inferred.stitched.frame);
-  const mask = wellCovered(inferred.stitched.weight);
-  const truthAmplitude = renderAmplitude(truth, { mask });
-  const truthPhase = renderPhase(truth, { mask });
-  const picture = (title: string, p: typeof amplitude) => ({ title, png: encodePng(p), scale: p });
-  await writeAtomically(path.join(folder, 'loss.svg'), curve);
+  const place = { side_px: AMONG_OTHERS };
+  const ours = imagePanels(inferred.stitched, {}, place);
+  const theirs = imagePanels({ ...inferred.stitched, image: truth }, {}, place);
+  const beside = (title: string, of: 'reconstructed_amplitude' | 'reconstructed_phase') =>
+    figure(
+      [ours[of], theirs[of]].flatMap((panel) => (panel ? [panel] : [])),
+      { title },
+    );
+  await writeDrawing(folder, 'loss', curve, ['svg']);
   await writeAtomically(path.join(folder, 'metrics.json'), json(metrics));
-  await writeAtomically(path.join(folder, 'true_amplitude.png'), encodePng(withColourBar(truthAmplitude)));
-  await writeAtomically(path.join(folder, 'true_phase.png'), encodePng(withColourBar(truthPhase)));
   await writeAtomically(
     path.join(folder, 'index.html'),
     renderPage({
       title: 'ptychopinn demo',
       summary: `${scan.diffraction.shape[0]} simulated patterns, ${counted(trained.epochs, 'epoch')} in ${Math.round(trained.seconds)} s.`,
       pictures: [
-        picture('Reconstructed amplitude', amplitude),
-        picture('Reconstructed phase', phase),
-        picture('True amplitude', truthAmplitude),
-        picture('True phase', truthPhase),
+        await pagePicture(beside('Phase: network and truth', 'reconstructed_phase')),
+        await pagePicture(beside('Amplitude: network and truth', 'reconstructed_amplitude')),
       ],
       metrics: Object.entries(metrics).map(([name, value]) => ({ name, value, note: METRIC_NOTES[name] })),
-      curves: [curve],
+      sections: [{ title: 'Training', pictures: [await pagePicture(curve)] }],
       facts: [{ name: 'version', value: `${createdBy.package} ${createdBy.version}` }],
     }),
   );

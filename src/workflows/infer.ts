@@ -15,13 +15,14 @@ import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
-import { json, writeAtomically } from '../formats/outputFiles.js';
+import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
+import { checkPhaseRange, writePreviewPictures } from '../reconstruction/pictures.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
 import {
   meanMove,
@@ -29,15 +30,9 @@ import {
   writeRefinedPositions,
 } from '../reconstruction/positions/refinePositions.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
-import {
-  checkPhaseRange,
-  RECONSTRUCTION_FILES,
-  writePictures,
-  writeReconstruction,
-} from '../reconstruction/reconstructionFile.js';
+import { RECONSTRUCTION_FILES, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, scoreR } from '../reconstruction/rFactor.js';
 import { doubts, groupForModel, requireSide, scoreImage } from '../reconstruction/scanForModel.js';
-import { encodePng } from '../report/png.js';
 import {
   type RefinedImage,
   refineImage,
@@ -157,7 +152,7 @@ async function inferPrepared(
         ? undefined
         : {
             every: { seconds: config.preview_seconds },
-            show: ({ stitched }) => writePictures(folder, stitched, config),
+            show: ({ stitched }) => writePreviewPictures(folder, stitched, config),
           },
   };
   const result = await reconstructPrepared(model, scan, settings, hooks, refineImage);
@@ -174,14 +169,13 @@ async function inferPrepared(
     groups,
     geometry: raw.geometry,
     provenance: { scan: raw.source, model: config.model_path, settings: settingsOf(config) },
-    phaseRange: config,
+    pictures: { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x },
     arrays: solver && { reconstructed_probe: solver.solved.probe },
   });
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
   if (config.comparison_plot) {
-    const plot = imageBesideTruth(stitched, knownObject(raw), raw, config);
-    await writeAtomically(path.join(folder, 'comparison_plot.png'), encodePng(plot));
-    files.push('comparison_plot.png');
+    const plot = imageBesideTruth(stitched, knownObject(raw), raw, config, raw.geometry.objectPixel_m?.x);
+    files.push(...(await writeDrawing(folder, 'comparison_plot', plot)));
   }
   if (stats) {
     await stats.flush();

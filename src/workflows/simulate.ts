@@ -6,7 +6,7 @@ import { type SimulationSummary, simulateToFile, simulationFiles } from '../simu
 import { warnOfLonelyPatterns } from '../solvers/scan.js';
 
 export { loadSimulationInputs, type SimulationInputs } from '../simulation/inputs.js';
-export { renderSimulation } from '../simulation/picture.js';
+export { drawSimulation } from '../simulation/picture.js';
 export { type SimulationRecipe, simulate } from '../simulation/recipe.js';
 export {
   type PatchesToWrite,

@@ -32,7 +32,7 @@ import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { checkPhaseRange } from '../reconstruction/reconstructionFile.js';
+import { checkPhaseRange } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
@@ -242,15 +242,8 @@ class Solve {
   #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
     const { config, raw } = this;
     const moved = config.position_start !== null;
-    return {
-      algorithm: config.algorithm,
-      raw,
-      history,
-      moved,
-      seconds,
-      phaseRange: config,
-      settings: settingsOf(config),
-    };
+    const pictures = { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+    return { algorithm: config.algorithm, raw, history, moved, seconds, pictures, settings: settingsOf(config) };
   }
 
   async #finish(result: SolverResult, resumed: StoredState | undefined, openSeconds: number): Promise<SolveSummary> {

@@ -1,27 +1,19 @@
-/** Figures: titles, colour bars, bars of known length; letters; losses as pixels. */
-import { decode } from 'fast-png';
+/** Figures by what they say and how large they are: titles, units, ranges, bars of known length. */
 import { describe, expect, it } from 'vitest';
-import { BLACK, Canvas, WHITE } from '../../src/report/canvas.js';
-import { colourAt, TWILIGHT, VIRIDIS } from '../../src/report/colormaps.js';
-import { figure, inColumns, scaleBar, sideBySide } from '../../src/report/figure.js';
-import { LETTER_HEIGHT, textLength, writeText } from '../../src/report/font.js';
-import { renderPhase, renderValues } from '../../src/report/image.js';
-import { renderLossChart } from '../../src/report/loss.js';
-import { encodePng, type Pixels } from '../../src/report/png.js';
-
-const at = ({ width, data }: Pixels, x: number, y: number) => [
-  ...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3),
-];
-
-/** Length of the longest run of black pixels in a row. */
-function longestRun(pixels: Pixels, y: number): number {
-  let [run, best] = [0, 0];
-  for (let x = 0; x < pixels.width; x++) {
-    run = at(pixels, x, y).every((v) => v === 0) ? run + 1 : 0;
-    best = Math.max(best, run);
-  }
-  return best;
-}
+import { VIRIDIS } from '../../src/report/colormaps.js';
+import { figure, imagePanel, scaleBar } from '../../src/report/figure.js';
+import {
+  cropPicture,
+  maskedRegion,
+  renderAmplitude,
+  renderComplex,
+  renderPhase,
+  renderValues,
+} from '../../src/report/image.js';
+import { probeFigure } from '../../src/report/probe.js';
+import { drawSvg } from '../../src/report/renderer.js';
+import { positionShiftMap, scanMap } from '../../src/report/scanMap.js';
+import { imagesOf, textsOf } from './markup.js';
 
 const ramp = (rows: number, columns: number) =>
   renderValues(
@@ -33,18 +25,18 @@ const ramp = (rows: number, columns: number) =>
 describe('scaleBar', () => {
   it.each([
     [100, undefined, 20, '20 px'],
-    [153, undefined, 50, '50 px'],
+    [170, undefined, 50, '50 px'],
     [2, undefined, 1, '1 px'],
-    [150, 20e-9, 50, '1 µm'],
-    [150, 10e-9, 50, '500 nm'],
+    [170, 20e-9, 50, '1 µm'],
+    [170, 10e-9, 50, '500 nm'],
     [64, 12.5e-9, 16, '200 nm'],
     [1000, 1e-6, 200, '200 µm'],
-    [30, 1e-11, 10, '0.1 nm'],
+    [34, 1e-11, 10, '0.1 nm'],
   ])('of %f px of %f m: %f px, %s', (width, pixel, length, label) => {
     const bar = scaleBar(width, pixel);
     expect(bar.label).toBe(label);
     expect(bar.length_px).toBeCloseTo(length, 9);
-    expect(bar.length_px).toBeLessThanOrEqual(Math.max(1, 0.35 * width));
+    expect(bar.length_px).toBeLessThanOrEqual(Math.max(1, 0.3 * width));
   });
 
   it('refuses pixels without a size', () => {
@@ -52,143 +44,127 @@ describe('scaleBar', () => {
   });
 });
 
-describe('figure', () => {
-  it('shows every pixel of a small picture, enlarged, and a bar of the length that it says', () => {
-    const picture = ramp(40, 60);
-    const drawn = figure(picture, { size_px: 240, title: 'ramp' });
-    // 60 px become 240: every pixel is a square of four.
-    const top = 10 + LETTER_HEIGHT + 7;
-    for (const x of [0, 17, 59]) {
-      for (const [dx, dy] of [
-        [0, 0],
-        [3, 3],
-      ]) {
-        expect(at(drawn, 10 + 4 * x + dx, top + dy)).toEqual(colourAt(VIRIDIS, x / 59));
-      }
-    }
-    expect(scaleBar(60).label).toBe('20 px');
-    const middle = top + 160 + 6 + (LETTER_HEIGHT >> 1);
-    expect(longestRun(drawn, middle)).toBe(80);
-    const metric = figure(picture, { size_px: 240, title: 'ramp', pixelSize_m: 40e-9 });
-    // 500 nm are 12.5 px.
-    expect(longestRun(metric, middle)).toBe(50);
-    expect(decode(encodePng(drawn))).toMatchObject({ width: drawn.width, height: drawn.height, channels: 3 });
-  });
+describe('imagePanel', () => {
+  const svgOf = (...args: Parameters<typeof imagePanel>) => drawSvg(figure([imagePanel(...args)]));
 
-  it('reduces a large picture by averaging, and its bar with it', () => {
-    const columns = 1000;
-    const values = Float32Array.from({ length: 20 * columns }, (_, i) => (i % columns) % 2);
-    const drawn = figure(renderValues(values, [20, columns]), { size_px: 250 });
-    expect(drawn.width).toBeLessThan(350);
-    expect(at(drawn, 100, 12)).toEqual([128, 128, 128]);
-    // 200 of 1000 pixels, four to one.
-    expect(longestRun(drawn, 10 + 5 + 6 + (LETTER_HEIGHT >> 1))).toBe(50);
-  });
-
-  it('has the colours of the whole map beside it, the highest on top', () => {
-    const drawn = figure(ramp(100, 100), { size_px: 100 });
-    const x = 10 + 100 + 10 + 5;
-    expect(at(drawn, x, 10)).toEqual(colourAt(VIRIDIS, 0.995));
-    expect(at(drawn, x, 109)).toEqual(colourAt(VIRIDIS, 0.005));
-  });
-
-  it('draws angles in colours that close: π and −π look the same, and the bar says so', () => {
-    // Phases around the circle; the mean is 0 by symmetry.
-    const n = 64;
-    const angles = Float32Array.from({ length: n }, (_, i) => -Math.PI + (2 * Math.PI * (i + 0.5)) / n);
-    const circle = { re: angles.map(Math.cos), im: angles.map(Math.sin), shape: [1, n] };
-    circle.re[n / 2] += 1;
-    const picture = renderPhase(circle, { range: 'cycle' });
-    const [first, last] = [at(picture, 0, 0), at(picture, n - 1, 0)];
-    expect(Math.max(...first.map((v, k) => Math.abs(v - last[k])))).toBeLessThan(12);
-    expect(Math.max(...first.map((v, k) => Math.abs(v - at(picture, n / 2, 0)[k])))).toBeGreaterThan(100);
-    expect(picture.colormap).toBe(TWILIGHT);
-    const drawn = figure(picture, { size_px: 64 });
-    expect(drawn.width).toBeGreaterThan(64 + textLength('−π/2'));
-  });
-
-  it('stands beside others without covering them', () => {
-    const [a, b] = [figure(ramp(30, 30)), figure(ramp(60, 20))];
-    const row = sideBySide([a, b]);
-    expect([row.width, row.height]).toEqual([a.width + b.width, Math.max(a.height, b.height)]);
-    expect(at(row, a.width + 20, 20)).toEqual(at(b, 20, 20));
-    expect(at(row, 20, 20)).toEqual(at(a, 20, 20));
-    const three = inColumns([a, b, b], 2);
-    expect([three.width, three.height]).toEqual([Math.max(a.width, b.width) + b.width, row.height + b.height]);
-    expect(at(three, 20, row.height + 20)).toEqual(at(b, 20, 20));
-  });
-});
-
-describe('letters', () => {
-  const written = (text: string, options = {}) => {
-    const canvas = new Canvas(60, 60);
-    writeText(canvas, text, 2, 2, options);
-    return canvas.pixels;
-  };
-  const ink = ({ data }: Pixels) => data.reduce((sum, v) => sum + (v === 0 ? 1 : 0), 0) / 3;
-
-  it('tell small from capital, and all of ASCII apart', () => {
-    const seen = new Set<string>();
-    for (let code = 33; code < 127; code++) seen.add(written(String.fromCharCode(code)).data.join());
-    expect(seen.size).toBe(94);
-    for (const letter of 'µπ√°±×²Å−') expect(written(letter).data).not.toEqual(written('?').data);
-    expect(written('☃').data).toEqual(written('?').data);
-    expect(ink(written(' '))).toBe(0);
-  });
-
-  it('can be enlarged, and run upwards', () => {
-    expect(ink(written('nm', { zoom: 2 }))).toBe(4 * ink(written('nm')));
-    const [flat, upright] = [written('nm'), written('nm', { upwards: true })];
-    // A quarter turn to the left: column x of the text becomes row (length − 1 − x).
-    for (let y = 0; y < LETTER_HEIGHT; y++) {
-      for (let x = 0; x < 14; x++) expect(at(upright, 2 + y, 2 + 13 - x)).toEqual(at(flat, 2 + x, 2 + y));
-    }
-  });
-});
-
-describe('renderLossChart', () => {
-  const blue = [0, 114, 178];
-  const orange = [213, 94, 0];
-  const columnsOf = (pixels: Pixels, colour: readonly number[], y0 = 57) => {
-    const found = new Map<number, number>();
-    for (let y = y0; y < pixels.height; y++) {
-      for (let x = 0; x < pixels.width; x++) {
-        if (at(pixels, x, y).every((v, k) => v === colour[k]) && !found.has(x)) found.set(x, y);
-      }
-    }
-    return found;
-  };
-
-  it('draws falling losses falling, in the box, each in its colour', () => {
-    const chart = renderLossChart(
+  it('says title, axes in micrometres, colours with their unit, and a length', async () => {
+    const svg = await svgOf(ramp(60, 80), { title: 'Ramp', note: 'of nothing', pixelSize_m: 25e-9, quantity: 'amplitude, relative' }); // biome-ignore format: one call
+    expect(textsOf(svg)).toMatchInlineSnapshot(`
       [
-        { name: 'training', values: [0.9, 0.7, 0.5, 0.4] },
-        { name: 'validation', values: [0.95, null, 0.6, 0.5] },
-      ],
-      { width: 500, height: 300, bestEpoch: 4 },
-    );
-    expect([chart.width, chart.height]).toEqual([500, 300]);
-    const training = columnsOf(chart, blue);
-    const xs = [...training.keys()].sort((a, b) => a - b);
-    expect(training.get(xs[2])).toBeLessThan(training.get(xs[xs.length - 3]) as number);
-    expect(Math.min(...xs)).toBeGreaterThan(70);
-    // The gap at epoch 2: nothing of the second curve between epochs 1 and 3.
-    const gap = [...columnsOf(chart, orange).keys()].filter((x) => x > 120 && x < 330);
-    expect(gap).toEqual([]);
+        "0.0",
+        "0.5",
+        "1.0",
+        "1.5",
+        "x / µm",
+        "0.0",
+        "0.2",
+        "0.4",
+        "0.6",
+        "0.8",
+        "1.0",
+        "1.2",
+        "1.4",
+        "y / µm",
+        "500 nm",
+        "0",
+        "0.2",
+        "0.4",
+        "0.6",
+        "0.8",
+        "1",
+        "amplitude, relative",
+        "Ramp",
+        "of nothing",
+      ]
+    `);
+    // 25 nm pixels: 500 nm are 20 of 80, of 10 pixels each.
+    expect(svg).toMatch(/<path d="M[\d.]+,[\d.]+h200v5h-200Z" fill="#ffffff"/);
   });
 
-  it('refuses a history without losses', () => {
-    expect(() => renderLossChart([{ name: 'training', values: [null] }])).toThrow('no finite loss');
+  it('has pixels of whole numbers in the file, 600 on the shorter side, and no more than fits', async () => {
+    for (const [rows, columns, width, height] of [
+      [60, 80, 800, 600],
+      [64, 64, 608, 608],
+      // 1200 of the file's pixels are enough for 1300; the document has half as many.
+      [1300, 1500, 750, 650],
+      // A strip is as long as a picture may be: 8 of the file's pixels each.
+      [10, 400, 1600, 40],
+      [10, 7000, 7000 / 6, 10 / 6],
+    ]) {
+      const [[w, h]] = imagesOf(await svgOf(ramp(rows, columns)));
+      expect([w, h]).toEqual([expect.closeTo(width, 6), expect.closeTo(height, 6)]);
+    }
+  });
+
+  it('shows the pixels of a crop where they lie in the object', async () => {
+    const mask = new Uint8Array(40 * 50);
+    for (let r = 10; r < 30; r++) for (let c = 20; c < 45; c++) mask[r * 50 + c] = 1;
+    const region = maskedRegion(mask, [40, 50]);
+    expect(region).toEqual({ at: [10, 20], width: 25, height: 20 });
+    const cut = cropPicture(ramp(40, 50), region);
+    expect([cut.width, cut.height, cut.cutAt]).toEqual([25, 20, [10, 20]]);
+    expect([...cut.data.subarray(0, 3)]).toEqual([...ramp(40, 50).data.subarray(60, 63)]);
+    const texts = textsOf(await svgOf(cut, { originYxPx: [100, -10] }));
+    expect(texts).toContain('x / px');
+    // Columns 10 … 35, rows 110 … 130.
+    expect(texts).toEqual(expect.arrayContaining(['10', '35', '110', '130']));
+    expect(maskedRegion(new Uint8Array(6), [2, 3])).toEqual({ at: [0, 0], width: 3, height: 2 });
+  });
+
+  it('writes a full turn as parts of π, and hue and brightness apart', async () => {
+    const circle = { re: Float32Array.of(1, 0, -2, 0), im: Float32Array.of(0, 1, 0, -1), shape: [2, 2] };
+    const turn = textsOf(await svgOf(renderPhase(circle, { range: 'cycle' }), { quantity: 'phase / rad' }));
+    expect(turn).toEqual(expect.arrayContaining(['−π', '−π/2', '0', 'π/2', 'π', 'phase / rad']));
+    const both = textsOf(await svgOf(renderComplex(circle)));
+    expect(both).toEqual(expect.arrayContaining(['−π', 'π', 'phase / rad', 'amplitude', '2']));
   });
 });
 
-describe('Canvas.line', () => {
-  it('runs from end to end, as wide as asked', () => {
-    const canvas = new Canvas(20, 20);
-    canvas.line(3, 10, 16, 10, BLACK, 3);
-    for (const x of [3, 10, 16]) for (const y of [9, 10, 11]) expect(at(canvas.pixels, x, y)).toEqual([0, 0, 0]);
-    expect(at(canvas.pixels, 10, 13)).toEqual([...WHITE]);
-    canvas.line(2, 2, 2, 2, BLACK, 1);
-    expect(at(canvas.pixels, 2, 2)).toEqual([0, 0, 0]);
+describe('pictures of one range', () => {
+  it('are alike where values are', () => {
+    const image = (scale: number) => ({
+      re: Float32Array.of(1, 2, 3, 4 * scale),
+      im: new Float32Array(4),
+      shape: [2, 2],
+    });
+    const [a, b] = [1, 9].map((scale) => renderAmplitude(image(scale), { limits: [0, 4] }));
+    expect([...a.data.subarray(0, 9)]).toEqual([...b.data.subarray(0, 9)]);
+    expect([a.low, a.high, b.low, b.high]).toEqual([0, 4, 0, 4]);
+  });
+});
+
+describe('probeFigure', () => {
+  it('says how the power is shared among modes', async () => {
+    const probe = { re: Float32Array.of(3, 0, 0, 0, 1, 0, 0, 0), im: new Float32Array(8), shape: [2, 2, 2] };
+    const texts = textsOf(await drawSvg(probeFigure(probe)));
+    expect(texts).toEqual(expect.arrayContaining(['Probe of 2 modes', 'Mode 1: amplitude', '90.0 % of the power', 'Mode 2: phase', '10.0 % of the power'])); // biome-ignore format: one line
+    expect(textsOf(await drawSvg(probeFigure({ re: probe.re.slice(0, 4), im: new Float32Array(4), shape: [2, 2] })))).toContain('100.0 % of the power'); // biome-ignore format: one line
+  });
+});
+
+describe('maps of positions', () => {
+  const [xs, ys] = [
+    [10, 20, 30],
+    [5, 5, 25],
+  ];
+
+  it('have a dot for every position, probe and object to scale, and units', async () => {
+    const drawing = scanMap({ xs, ys, values: [1, Number.NaN, 3], probeDiameter: 10, object: { width: 40, height: 30 }, label: 'counts', pixelSize_m: 1e-7 }); // biome-ignore format: one call
+    const svg = await drawSvg(drawing);
+    expect(svg.match(/M[\d.]+,[\d.]+h0\.01/g)).toHaveLength(3);
+    expect(textsOf(svg)).toEqual(expect.arrayContaining(['Scan positions', 'x / µm', 'y / µm', 'probe', 'object', 'counts', '1', '3'])); // biome-ignore format: one line
+    expect(drawing.description).toBe('Scan positions: 3 positions, counts from 1 to 3.');
+    expect(() => scanMap({ xs: [], ys: [], values: [] })).toThrow('got 0, 0 and 0');
+  });
+
+  it('say how far positions were moved, and by how much lines are lengthened', async () => {
+    const drawing = positionShiftMap({ measured: { xs, ys }, corrected: { xs: [10.1, 20, 30], ys: [5, 5.1, 25] } });
+    const texts = textsOf(await drawSvg(drawing));
+    expect(texts).toContain('Corrected positions');
+    const note = (of: string[]) => of.find((text) => text.startsWith('root mean square'));
+    expect(note(texts)).toMatch(/^root mean square 0\.0816 px, largest 0\.1 px; lines are drawn \d+ times as long$/);
+    expect(texts).toContain('move / px');
+    const still = positionShiftMap({ measured: { xs, ys }, corrected: { xs, ys } });
+    expect(note(textsOf(await drawSvg(still)))).toBe('root mean square 0 px, largest 0 px');
   });
 });

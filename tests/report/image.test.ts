@@ -3,14 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { colourAt, TWILIGHT, VIRIDIS } from '../../src/report/colormaps.js';
 import { displayPhase } from '../../src/report/displayPhase.js';
-import {
-  BACKGROUND,
-  renderAmplitude,
-  renderPhase,
-  renderValues,
-  shortNumber,
-  withColourBar,
-} from '../../src/report/image.js';
+import { BACKGROUND, renderAmplitude, renderComplex, renderPhase, shortNumber } from '../../src/report/image.js';
 import { encodePng, pngDataUri } from '../../src/report/png.js';
 
 function image(rows: number, columns: number, at: (row: number, column: number) => [number, number]): ComplexImage {
@@ -146,22 +139,40 @@ describe('displayPhase and renderPhase', () => {
   });
 });
 
-describe('colour bar and plain values', () => {
-  it('stands beside the unchanged picture, the high colour on top', () => {
-    const picture = renderValues([0, 1, 2, 3], [2, 2]);
-    const framed = withColourBar({ ...picture, colormap: VIRIDIS });
-    expect(framed.data.length).toBe(framed.width * framed.height * 3);
-    expect(pixel(framed, 1, 1)).toEqual(pixel(picture, 1, 1));
-    const bar = picture.width + 4;
-    expect(pixel(framed, framed.height - 1, bar)).toEqual(colourAt(VIRIDIS, 0.5 / framed.height));
-    expect(pixel(framed, 0, bar)).toEqual(colourAt(VIRIDIS, 1 - 0.5 / framed.height));
-    // Ink right of the bar: the numbers.
-    const ink = Array.from({ length: framed.height }, (_, y) => pixel(framed, y, bar + 10 + 3 + 2)).filter(
-      (p) => p[0] === 0,
-    );
-    expect(ink.length).toBeGreaterThan(0);
+describe('faint surroundings', () => {
+  it('has the colours of the inside, paler, and the limits of the inside', () => {
+    const spike = image(1, 4, (_, c) => [[1, 2, 2, 50][c], [0, 0.2, 0.4, 3][c]]);
+    const mask = [1, 1, 0, 0];
+    const picture = renderAmplitude(spike, { low: 0, high: 100, mask, faint: true });
+    expect(picture.low).toBeCloseTo(1, 6);
+    expect(picture.high).toBeCloseTo(2, 6);
+    const [inside, outside] = [pixel(picture, 0, 1), pixel(picture, 0, 2)];
+    expect(inside).toEqual(colourAt(VIRIDIS, 1));
+    outside.forEach((v, k) => {
+      expect(v).toBeCloseTo(0.22 * inside[k] + 0.78 * 244, -0.5);
+    });
+    const phase = renderPhase(spike, { mask, faint: true, range: [-1, 1] });
+    expect(pixel(phase, 0, 2)).not.toEqual([...BACKGROUND]);
   });
+});
 
+describe('renderComplex', () => {
+  it('is black without amplitude, equally bright for equal amplitudes, and of other hues for other phases', () => {
+    const n = 12;
+    const picture = renderComplex(
+      image(2, n, (r, c) => [r === 0 ? 0 : 1, (2 * Math.PI * c) / n + 1e-3 * (c === 0 ? 1 : 0)]),
+    );
+    for (let c = 0; c < n; c++) expect(pixel(picture, 0, c)).toEqual([0, 0, 0]);
+    const colours = Array.from({ length: n }, (_, c) => pixel(picture, 1, c));
+    expect(new Set(colours.map(String)).size).toBe(n);
+    const light = colours.map(([r, g, b]) => 0.2126 * r ** 2.2 + 0.7152 * g ** 2.2 + 0.0722 * b ** 2.2);
+    expect(Math.max(...light) / Math.min(...light)).toBeLessThan(1.35);
+    expect(picture.complex).toBe(true);
+    expect(picture.high).toBeCloseTo(1, 6);
+  });
+});
+
+describe('short numbers', () => {
   it.each([
     [0, '0'],
     [1.234, '1.23'],

@@ -1,4 +1,4 @@
-/** A small judge of markup: tags closed in order, attributes quoted, no bare ampersands. */
+/** Judges of markup: tags closed in order, attributes quoted, no bare ampersands; and what a drawing says. */
 import { expect } from 'vitest';
 
 const VOID = new Set(['meta', 'img', 'br', '!doctype']);
@@ -20,3 +20,18 @@ export function expectWellFormed(markup: string): void {
   text(markup.slice(end));
   expect(open).toEqual([]);
 }
+
+const PLAIN: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'" };
+
+/** Every text of an SVG document, in order: titles, labels, ticks. */
+export const textsOf = (svg: string): string[] =>
+  Array.from(svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g), ([, text]) =>
+    text.replace(/&(amp|lt|gt|quot|#39);/g, (entity) => PLAIN[entity]),
+  );
+
+/** Width and height of every image in an SVG document, in its pixels. */
+export const imagesOf = (svg: string): [width: number, height: number][] =>
+  Array.from(svg.matchAll(/<image[^>]*/g), ([image]) => {
+    const side = (name: string) => Number(new RegExp(` ${name}="([^"]*)"`).exec(image)?.[1]);
+    return [side('width'), side('height')];
+  });

@@ -164,7 +164,7 @@ describe('a tiny study', () => {
     'is complete without optional files',
     async () => {
       await rm(inside('phase_g/dose_100000/dense/test/comparison_plot.png'));
-      await rm(inside('phase_g/dose_100000/dense/test/comparison.html'));
+      await rm(inside('phase_g/dose_100000/dense/test/index.html'));
       const report = await verifyFinishedStudy(folder);
       expect(report.all_passed).toBe(true);
       expect(report.optional.missing).toHaveLength(2);

@@ -28,7 +28,7 @@ const numbers = (...values: number[]) => ({ data: Int32Array.from(values), shape
 /** The files that a comparison of these models leaves. */
 const filesOf = (...curves: string[]) =>
   [
-    'comparison.html',
+    'index.html',
     'comparison.json',
     'comparison_floors.csv',
     'comparison_metrics.csv',
@@ -197,7 +197,7 @@ describe('compareModels', () => {
     expect(rows.find(([, metric]) => metric === 'computation_time_s')?.[4]).toBe('NaN');
     // Not a pixel was touched.
     expect(image.re).toContain(placed.re[17]);
-    expect(await read('noise', 'comparison.html')).toContain('failed');
+    expect(await read('noise', 'index.html')).toContain('failed');
 
     const still = await compareModels(fixture.config('still', { arms: [arm], skip_registration: true }));
     expect(still.models[0].registration).toBeUndefined();
@@ -224,10 +224,10 @@ describe('compareModels', () => {
     // The object of a scan without a source is a reference; one that is named is the truth.
     const own = await compareModels(config('own', null, 'scan.npz'));
     expect(own.warnings.join('\n')).toMatch(/is a reference, not a known truth/);
-    expect(await read('own', 'comparison.html')).not.toContain('Ground truth');
+    expect(await read('own', 'index.html')).not.toContain('Ground truth');
     const named = await compareModels(config('named', `${fixture.inside('scan.npz')}:objectGuess`, 'blind.npz'));
     expect(named.warnings.join('\n')).not.toMatch(/reference|objectGuess/);
-    expect(await read('named', 'comparison.html')).toContain('Ground truth');
+    expect(await read('named', 'index.html')).toContain('Ground truth');
     expect(named.models[0].standard?.complex_error).toBeCloseTo(own.models[0].standard?.complex_error as number, 6);
     expect(named.region).toEqual(own.region);
 
@@ -328,13 +328,17 @@ describe('compareModels', () => {
       algorithm: text('<img src=x onerror=alert(1)> dm'),
     });
     await compareModels(fixture.config('page', { arms: [arm] }));
-    const page = await read('page', 'comparison.html');
+    const page = await read('page', 'index.html');
     expect(page).toContain('PtyChi');
     expect(page).toContain('&lt;img src=x onerror=alert(1)&gt; dm');
     expect(page).not.toContain('<img src=x');
     expect(page).toContain('floor: Constant');
-    expect(page.match(/<img src="data:image\/png;base64,/g)).toHaveLength(6);
-    const bare = page.replaceAll('xmlns="http://www.w3.org/2000/svg"', '');
+    // Two images in amplitude and phase, two errors, each with its colours.
+    expect(page.match(/xlink:href="data:image\/png;base64,/g)).toHaveLength(2 * 6);
+    const bare = page
+      .replaceAll(/xmlns(:xlink)?="[^"]*"/g, '')
+      .replaceAll('xlink:href="data:', '')
+      .replace('href="#main"', '');
     expect(bare).not.toMatch(/https?:|<script|<link|<iframe|@import|url\(|src="(?!data:)|href=/);
   });
 });

@@ -87,6 +87,7 @@ const FILES = [
   'amplitude_uncertainty.png',
   'phase_uncertainty.png',
   'reconstructed_amplitude.png',
+  'reconstructed_complex.png',
   'reconstructed_phase.png',
   'reconstruction.npz',
   'run.json',

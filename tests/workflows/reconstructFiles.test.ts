@@ -2,18 +2,19 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { imageBesideTruth } from '../../src/evaluation/besideTruth.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { makeOutputFolder } from '../../src/formats/outputFiles.js';
 import { chooseCropSide, scanBounds } from '../../src/reconstruction/frame.js';
 import { PatchStatsLog, patchStatistics } from '../../src/reconstruction/patchRecords.js';
 import { PatchStitcher } from '../../src/reconstruction/patchStitcher.js';
-import {
-  phasePicture,
-  saveOutputs,
-  stitchedPictures,
-  writeReconstruction,
-} from '../../src/reconstruction/reconstructionFile.js';
+import { imagePanels, phasePicture, stitchedPictures, writePictures } from '../../src/reconstruction/pictures.js';
+import { saveOutputs, writeReconstruction } from '../../src/reconstruction/reconstructionFile.js';
+import { figure } from '../../src/report/figure.js';
+import { drawSvg } from '../../src/report/renderer.js';
+import { textsOf } from '../report/markup.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -105,22 +106,40 @@ describe('pictures', () => {
     expect(() => phasePicture(image.image, all, { phase_vmin: 2, phase_vmax: 1 })).toThrow(/phase_vmin is 2/);
   });
 
-  it('show image and truth alike when they are, whatever the gauge', () => {
-    const plot = (turn: number) =>
-      imageBesideTruth(stitched(turn), truth, { xcoords: xs, ycoords: ys }, { phase_vmin: null, phase_vmax: null });
-    const { width, height, data } = plot(0.7);
-    // Both columns of tiles hold the same pixels but for their titles; a column is half of the sheet.
-    const half = (width - 12) / 2;
-    let different = 0;
-    for (let y = 0; y < height; y++) {
-      for (let x = 12; x < half; x++) {
-        for (let c = 0; c < 3; c++) if (Math.abs(data[3 * (y * width + x) + c] - data[3 * (y * width + x + half) + c]) > 3) different++; // biome-ignore format: one line
-      }
-    }
-    expect(different / (3 * half * height)).toBeLessThan(0.05);
-    expect(different).toBeGreaterThan(0);
-    const elsewhere = { ...truth, re: truth.re.slice(0, 16), im: truth.im.slice(0, 16), shape: [4, 4] };
+  it('say what they show, where it lies, in which unit', async () => {
+    const panels = imagePanels(stitched(), { pixelSize_m: 1e-7 });
+    expect(Object.keys(panels)).toEqual(['reconstructed_amplitude', 'reconstructed_phase', 'reconstructed_complex', 'amplitude_uncertainty', 'phase_uncertainty']); // biome-ignore format: one line
+    const texts = textsOf(await drawSvg(figure([panels.reconstructed_phase!])));
+    // Columns 14 … 44 of the object, of 0.1 µm each.
+    expect(texts).toEqual(expect.arrayContaining(['Phase', 'plane and offset removed for display', 'x / µm', 'y / µm', 'phase / rad', '1.5', '4.0', '500 nm'])); // biome-ignore format: one line
+    expect(textsOf(await drawSvg(figure([panels.reconstructed_amplitude!])))).toContain('amplitude, relative');
+    expect(textsOf(await drawSvg(figure([imagePanels(stitched()).reconstructed_phase!])))).toContain('x / px');
+  });
+
+  it('come in the formats that are asked for', async () => {
+    await makeOutputFolder(inside('formats'));
+    const files = await writePictures(inside('formats'), stitched(), { formats: ['svg', 'pdf'] });
+    expect(files).toHaveLength(10);
+    expect(files.slice(0, 2)).toEqual(['reconstructed_amplitude.svg', 'reconstructed_amplitude.pdf']);
+    expect((await readFile(inside('formats', files[1]))).subarray(0, 5).toString()).toBe('%PDF-');
+  });
+
+  it('show image and truth alike when they are, whatever the gauge', async () => {
     const none = { phase_vmin: null, phase_vmax: null };
+    const svg = await drawSvg(imageBesideTruth(stitched(0.7), truth, { xcoords: xs, ycoords: ys }, none, 1e-8));
+    const images = Array.from(svg.matchAll(/base64,([^"]*)"/g), ([, png]) => decode(Buffer.from(png, 'base64')));
+    // Amplitude and its truth, phase and its truth, each followed by its colours.
+    for (const [ours, theirs] of [
+      [images[0], images[2]],
+      [images[4], images[6]],
+    ]) {
+      const different = ours.data.filter((v, i) => Math.abs(v - theirs.data[i]) > 3).length;
+      expect(different / ours.data.length).toBeLessThan(0.05);
+    }
+    expect(textsOf(svg)).toEqual(
+      expect.arrayContaining(['Amplitude', 'True amplitude', 'Phase', 'True phase', 'x / µm']),
+    );
+    const elsewhere = { ...truth, re: truth.re.slice(0, 16), im: truth.im.slice(0, 16), shape: [4, 4] };
     expect(() => imageBesideTruth(stitched(), elsewhere, { xcoords: xs, ycoords: ys }, none)).toThrow(/share no pixel/);
   });
 });

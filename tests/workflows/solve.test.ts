@@ -69,7 +69,12 @@ describe('solve', () => {
     expect(summary.rFactor).toBeLessThan(0.35 * summary.rFactorStart);
     expect((await readdir(at('out'))).sort()).toEqual([
       ...['config.json', 'history.csv', 'loss.png', 'product.h5'],
-      ...['reconstructed_amplitude.png', 'reconstructed_phase.png', 'reconstructed_probe.png'],
+      ...[
+        'reconstructed_amplitude.png',
+        'reconstructed_complex.png',
+        'reconstructed_phase.png',
+        'reconstructed_probe.png',
+      ],
       ...['reconstruction.npz', 'run.json', 'solver_state.npz'],
     ]);
     const run = JSON.parse(await readFile(at('out', 'run.json'), 'utf8'));
@@ -183,8 +188,7 @@ describe('resume', () => {
     await expect(solveWorkflow(request('killed', options), { onProgress })).rejects.toBe(killed);
     // Previews are there, but nothing that looks like a result.
     expect((await readdir(at('killed'))).sort()).toEqual([
-      ...['config.json', 'history.csv', 'loss.png', 'reconstructed_amplitude.png', 'reconstructed_phase.png'],
-      ...['reconstructed_probe.png', 'solver_state.npz'],
+      ...['config.json', 'history.csv', 'reconstructed_amplitude.png', 'reconstructed_phase.png', 'solver_state.npz'],
     ]);
     const summary = await solveWorkflow(request('killed', { ...options, resume: at('killed') }));
     expect(summary.resumedAfter).toBe(4);

@@ -3,14 +3,15 @@
  *
  * @example
  * const result = await reconstruct(model, 'scan.npz');
- * display(result, { title: 'star', pixelSize_m: 25e-9 }); // amplitude and phase
- * display(model); // its losses
+ * await display(result, { title: 'star', pixelSize_m: 25e-9 }); // amplitude and phase
+ * await display(model); // its losses
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { encodePng } from '../../report/png.js';
+import { drawPng } from '../../report/renderer.js';
 import { type Displayable, type DrawOptions, drawFigure } from './draw.js';
 
 export type { Displayable, DrawOptions } from './draw.js';
@@ -37,8 +38,9 @@ let shown = 0;
  * @returns the file that was written, if any
  * @throws PtychoError as `drawFigure`; OUTPUT_UNWRITABLE
  */
-export function display(what: Displayable, options: DisplayOptions = {}): string | undefined {
-  const png = encodePng(drawFigure(what, options));
+export async function display(what: Displayable, options: DisplayOptions = {}): Promise<string | undefined> {
+  const drawing = drawFigure(what, options);
+  const png = 'spec' in drawing ? await drawPng(drawing) : encodePng(drawing);
   const kernel = options.kernel === undefined ? findKernel() : (options.kernel ?? undefined);
   kernel?.png(png);
   if (kernel && options.file === undefined) return undefined;

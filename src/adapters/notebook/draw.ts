@@ -1,21 +1,22 @@
-/** Anything that can be shown, as pixels. */
+/** Anything that can be shown, as a drawing. */
 import { PtychoError } from '../../core/errors.js';
 import { type ComplexImage, formatShape, type NumericArray, type Tensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
 import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
-import { uncertaintyPictures, wellCovered } from '../../reconstruction/reconstructionFile.js';
+import { PLANE_NOTE, uncertaintyPictures, wellCovered } from '../../reconstruction/pictures.js';
 import { VIRIDIS } from '../../report/colormaps.js';
-import { figure, inColumns, sideBySide } from '../../report/figure.js';
+import { AMONG_OTHERS, figure, type ImagePanelOptions, imagePanel, type Panel } from '../../report/figure.js';
 import { type Picture, renderAmplitude, renderPhase, renderValues } from '../../report/image.js';
-import { renderLossChart } from '../../report/loss.js';
+import { lossChart } from '../../report/loss.js';
 import type { Pixels } from '../../report/png.js';
+import type { Drawing } from '../../report/renderer.js';
 
 /** An image with its frame, as stitching leaves it; the uncertainty may be missing. */
 export type ShownImage = Pick<StitchedImage, 'image' | 'weight' | 'uncertainty'>;
 
 /**
  * What {@link display} takes: a complex image (rows, columns); a stitched image; a reconstruction or a preview of one; a real
- * array (rows, columns), a diffraction pattern for instance; a model or its history; pixels that are drawn already.
+ * array (rows, columns), a diffraction pattern for instance; a model or its history; a drawing, or pixels that are drawn already.
  */
 export type Displayable =
   | ComplexImage<Float32Array>
@@ -25,6 +26,7 @@ export type Displayable =
   | Tensor<NumericArray>
   | { readonly bundle: { readonly history: readonly HistoryRow[]; readonly training?: { readonly bestEpoch: number } } }
   | readonly HistoryRow[]
+  | Drawing
   | Pixels;
 
 /** How it is drawn; everything may be left out. */
@@ -46,24 +48,24 @@ export interface DrawOptions {
   readonly uncertainty?: boolean;
   /** A real array by the logarithm log10(1 + v): for diffraction patterns. */
   readonly log?: boolean;
-  /** About how many screen pixels the longer side of an image gets; 300 where not given. */
+  /** How many screen pixels the shorter side of an image gets at least (a PNG file has twice as many); 300 where not given. */
   readonly size_px?: number;
 }
 
 /**
- * The pixels that {@link display} shows.
+ * What {@link display} draws; pixels that are drawn already stay what they are.
  * @throws PtychoError DATASET_SHAPE for an array that is not (rows, columns), USAGE for something that is no image,
  * DATASET_VALUE for a history without a loss
  */
-export function drawFigure(what: Displayable, options: DrawOptions = {}): Pixels {
-  if (Array.isArray(what)) return lossChart(what as readonly HistoryRow[], undefined, options);
+export function drawFigure(what: Displayable, options: DrawOptions = {}): Drawing | Pixels {
+  if (Array.isArray(what)) return lossOf(what as readonly HistoryRow[], undefined, options);
   const given = what as Partial<Record<string, unknown>>;
   if (typeof what === 'object' && what !== null) {
     if ('stitched' in what) return stitchedFigure(what.stitched, options);
-    if ('bundle' in what) return lossChart(what.bundle.history, what.bundle.training?.bestEpoch, options);
+    if ('bundle' in what) return lossOf(what.bundle.history, what.bundle.training?.bestEpoch, options);
     if ('image' in what && 'weight' in what) return stitchedFigure(what, options);
-    if ('re' in what && 'im' in what) return complexFigure(what as ComplexImage, options);
-    if ('channels' in what) return what;
+    if ('re' in what && 'im' in what) return inRow(complexPanels(what as ComplexImage, options), options);
+    if ('channels' in what || 'spec' in what) return what;
     if ('data' in what && 'shape' in what) return realFigure(what, options);
   }
   const found =
@@ -75,9 +77,12 @@ export function drawFigure(what: Displayable, options: DrawOptions = {}): Pixels
   );
 }
 
-function stitchedFigure(stitched: ShownImage, options: DrawOptions): Pixels {
+const inRow = (panels: readonly Panel[], { title }: DrawOptions, columns = panels.length): Drawing =>
+  figure(panels, { title, columns });
+
+function stitchedFigure(stitched: ShownImage, options: DrawOptions): Drawing {
   const { mask = wellCovered(stitched.weight), uncertainty = false } = options;
-  const figures = complexFigures(stitched.image, { ...options, mask });
+  const panels = complexPanels(stitched.image, { ...options, mask });
   const spread = uncertainty ? uncertaintyPictures(stitched, Uint8Array.from(mask)) : undefined;
   if (uncertainty && !spread) {
     throw new PtychoError(
@@ -86,43 +91,31 @@ function stitchedFigure(stitched: ShownImage, options: DrawOptions): Pixels {
       { key: 'uncertainty' },
     );
   }
-  if (!spread) return sideBySide(figures);
+  if (!spread) return inRow(panels, options);
   const { show = 'both' } = options;
-  const below = { ...options, title: undefined };
-  if (show !== 'phase') figures.push(framed(spread.amplitude, 'spread of amplitude', below));
-  if (show !== 'amplitude') figures.push(framed(spread.phase, 'spread of phase', below));
-  return inColumns(figures, figures.length / 2);
+  if (show !== 'phase')
+    panels.push(panel(spread.amplitude, { title: 'spread of amplitude', quantity: AMPLITUDE }, options));
+  if (show !== 'amplitude') panels.push(panel(spread.phase, { title: 'spread of phase', quantity: PHASE }, options));
+  return inRow(panels, options, panels.length / 2);
 }
 
-function complexFigure(image: ComplexImage, options: DrawOptions): Pixels {
-  return sideBySide(complexFigures(image, options));
-}
+const [AMPLITUDE, PHASE] = ['amplitude, relative', 'phase / rad'];
 
-function complexFigures(image: ComplexImage, options: DrawOptions): Pixels[] {
-  const { show = 'both', range, phaseRange = 'cycle', removePlane, mask } = options;
-  const figures: Pixels[] = [];
+function complexPanels(image: ComplexImage, options: DrawOptions): Panel[] {
+  const { show = 'both', range: limits, phaseRange = 'cycle', removePlane, mask } = options;
+  const panels: Panel[] = [];
   if (show !== 'phase') {
-    const amplitude = renderAmplitude(image, { mask });
-    figures.push(framed(range ? withLimits(image, range, mask) : amplitude, 'amplitude', options));
+    panels.push(panel(renderAmplitude(image, { mask, limits }), { title: 'amplitude', quantity: AMPLITUDE }, options));
   }
   if (show !== 'amplitude') {
-    figures.push(framed(renderPhase(image, { mask, removePlane, range: phaseRange }), 'phase', options));
+    const picture = renderPhase(image, { mask, removePlane, range: phaseRange });
+    const note = removePlane ? PLANE_NOTE : undefined;
+    panels.push(panel(picture, { title: 'phase', note, quantity: PHASE }, options));
   }
-  return figures;
+  return panels;
 }
 
-/** The amplitude between two values. */
-function withLimits(
-  { re, im, shape }: ComplexImage,
-  limits: readonly [number, number],
-  mask?: ArrayLike<number>,
-): Picture {
-  const covered = (i: number) => mask === undefined || mask[i] > 0;
-  const values = Float64Array.from(re, (v, i) => (covered(i) ? Math.hypot(v, im[i]) : Number.NaN));
-  return renderValues(values, shape, { limits, colormap: VIRIDIS });
-}
-
-function realFigure({ data, shape }: Tensor<NumericArray>, options: DrawOptions): Pixels {
+function realFigure({ data, shape }: Tensor<NumericArray>, options: DrawOptions): Drawing {
   if (shape.length !== 2 || data.length !== shape[0] * shape[1] || data.length === 0) {
     throw new PtychoError(
       'DATASET_SHAPE',
@@ -134,19 +127,23 @@ function realFigure({ data, shape }: Tensor<NumericArray>, options: DrawOptions)
   const mask = options.mask;
   const shown = mask ? Float64Array.from(values, (v, i) => (mask[i] > 0 ? v : Number.NaN)) : values;
   const picture = renderValues(shown, shape, { limits: options.range, colormap: VIRIDIS });
-  return framed(picture, options.log ? 'log10(1 + v)' : undefined, options);
+  const quantity = options.log ? 'log₁₀(1 + v)' : undefined;
+  return figure([panel(picture, { title: options.title, quantity }, options)]);
 }
 
-function framed(picture: Picture, kind: string | undefined, { title, pixelSize_m, size_px }: DrawOptions): Pixels {
+function panel(
+  picture: Picture,
+  labels: ImagePanelOptions,
+  { pixelSize_m, size_px = AMONG_OTHERS }: DrawOptions,
+): Panel {
   const side = typeof pixelSize_m === 'object' ? pixelSize_m.x : pixelSize_m;
-  const titles = [title, kind].filter((part) => part !== undefined && part !== '');
-  return figure(picture, { title: titles.length > 0 ? titles.join(': ') : undefined, pixelSize_m: side, size_px });
+  return imagePanel(picture, { ...labels, pixelSize_m: side, side_px: size_px });
 }
 
-function lossChart(history: readonly HistoryRow[], bestEpoch: number | undefined, { title }: DrawOptions): Pixels {
+function lossOf(history: readonly HistoryRow[], bestEpoch: number | undefined, { title }: DrawOptions): Drawing {
   const series = [
     { name: 'training', values: history.map(({ loss }) => loss ?? null) },
     { name: 'validation', values: history.map(({ val_loss }) => val_loss ?? null) },
   ].filter(({ name, values }) => name === 'training' || values.some((v) => v !== null));
-  return renderLossChart(series, { bestEpoch, title: title ?? 'Loss per epoch' });
+  return lossChart(series, { bestEpoch, title });
 }

@@ -15,8 +15,9 @@ import { LegacyRng } from '../../core/rng.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
 import { modeIntensity } from '../../physics/probe.js';
-import { contactSheet } from '../../report/figure.js';
+import { figure, imagePanel } from '../../report/figure.js';
 import { renderPhase } from '../../report/image.js';
+import type { Drawing } from '../../report/renderer.js';
 import { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
 import {
@@ -346,13 +347,21 @@ const LIT = 0.05;
 const COLUMNS = 4;
 
 /** The phase of the first neighbourhood in each orientation, best first, without the slope that nothing determines. */
-export function orientationSheet(search: OrientationSearch) {
-  const tiles = search.ranking.map((score, i) => ({
-    title: [
-      `${i + 1}  ${score.flags.replaceAll('--', '') || 'as in the file'}`,
-      `R ${score.rFactor.toFixed(3)}${i === 0 ? '' : `  +${(100 * score.behind).toFixed(0)} %`}`,
-    ],
-    picture: renderPhase(score.object, { mask: score.illumination.map((v) => (v > LIT ? 1 : 0)), removePlane: true }),
-  }));
-  return contactSheet(tiles, COLUMNS);
+export function orientationSheet(search: OrientationSearch): Drawing {
+  const panels = search.ranking.map((score, i) =>
+    imagePanel(
+      renderPhase(score.object, { mask: score.illumination.map((v) => (v > LIT ? 1 : 0)), removePlane: true }),
+      {
+        title: `${i + 1}. ${score.flags.replaceAll('--', '') || 'as in the file'}`,
+        note: `R ${score.rFactor.toFixed(3)}${i === 0 ? '' : `, ${(100 * score.behind).toFixed(0)} % more than the first`}`,
+        quantity: 'phase / rad',
+        side_px: 240,
+      },
+    ),
+  );
+  return figure(panels, {
+    columns: COLUMNS,
+    title: 'The scan in every orientation, best first',
+    note: 'phase of the first neighbourhood, plane and offset removed for display; axes in pixels',
+  });
 }

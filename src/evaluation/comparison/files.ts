@@ -8,20 +8,22 @@ import { writeNpz } from '../../formats/npz.js';
 import { json, makeOutputFolder, writeAtomically } from '../../formats/outputFiles.js';
 import { type CsvCell, encodeCsv } from '../../formats/textTable.js';
 import type { Frame } from '../../reconstruction/frame.js';
-import { figure, sideBySide } from '../../report/figure.js';
+import { AMONG_OTHERS, figure, imagePanel } from '../../report/figure.js';
 import { renderAmplitude, renderPhase } from '../../report/image.js';
-import { encodePng } from '../../report/png.js';
+import { type Drawing, drawPng } from '../../report/renderer.js';
 import { plain } from '../evaluationReport.js';
 import { modulusOf, phaseOf } from '../images.js';
 import { METRIC_NAMES, type ReferenceMetrics } from '../reference.js';
 import type { StandardMetrics } from '../standard.js';
 import type { Comparison, Floor, Measured } from './measure.js';
 import { curvesPrefix } from './names.js';
-import { comparisonPage, comparisonPlot, shownImages, truthName } from './page.js';
+import { comparisonPage, comparisonPanels, comparisonPlot, shownImages, truthName } from './page.js';
 
 /** By what a folder is known to hold a comparison: the names of some of its files depend on the models. */
 export const COMPARISON_RESULTS: readonly (string | RegExp)[] = [
   'comparison.json',
+  'index.html',
+  // As the page was called before version 0.2.
   'comparison.html',
   'comparison_plot.png',
   /^comparison_(metrics|metrics_standard|floors)\.csv$/,
@@ -52,8 +54,12 @@ export async function writeComparison(comparison: Comparison): Promise<string[]>
   if (config.save_npz) files.push(...(await writeRaw(folder, models, truth, sampleIndices)));
   if (config.save_npz_aligned) files.push(...(await writeAligned(folder, models, comparison.reference, region)));
   const shown = shownImages(models, comparison.reference, truthName(comparison));
-  await write('comparison_plot.png', encodePng(comparisonPlot(shown, config, raw.geometry.objectPixel_m?.x)));
-  await write('comparison.html', comparisonPage(comparison, shown));
+  const pictures = comparisonPanels(shown, config, {
+    pixelSize_m: raw.geometry.objectPixel_m?.x,
+    originYxPx: region.originYxPx,
+  });
+  await write('comparison_plot.png', await drawPng(comparisonPlot(pictures)));
+  await write('index.html', await comparisonPage(comparison, pictures));
   await write('comparison.json', json(record(comparison)));
   if (config.save_debug_images) files.push(...(await writeDebugImages(folder, comparison)));
   return files;
@@ -99,19 +105,24 @@ function scores({ reference, standard }: Floor | Measured) {
 async function writeDebugImages(folder: string, { models, reference }: Comparison): Promise<string[]> {
   const below = 'debug_images';
   await makeOutputFolder(path.join(folder, below));
-  const pictures = (image: ComplexImage, mask?: ArrayLike<number>) =>
-    encodePng(
-      sideBySide([
-        figure(renderPhase(image, { mask }), { title: 'phase' }),
-        figure(renderAmplitude(image, { mask }), { title: 'amplitude' }),
-      ]),
+  const pictures = (title: string, image: ComplexImage, mask?: ArrayLike<number>) =>
+    figure(
+      [
+        imagePanel(renderPhase(image, { mask }), { title: 'Phase', quantity: 'phase / rad', side_px: AMONG_OTHERS }),
+        imagePanel(renderAmplitude(image, { mask }), {
+          title: 'Amplitude',
+          quantity: 'amplitude',
+          side_px: AMONG_OTHERS,
+        }),
+      ],
+      { title },
     );
-  const files: (readonly [string, Uint8Array])[] = models.flatMap(({ name, image, weight, placed, covered }) => [
-    [`${name.toLowerCase()}_before.png`, pictures(image, weight.data)] as const,
-    [`${name.toLowerCase()}_after.png`, pictures(placed, covered)] as const,
+  const files: (readonly [string, Drawing])[] = models.flatMap(({ name, image, weight, placed, covered }) => [
+    [`${name.toLowerCase()}_before.png`, pictures(`${name}, as it was made`, image, weight.data)] as const,
+    [`${name.toLowerCase()}_after.png`, pictures(`${name}, as it is compared`, placed, covered)] as const,
   ]);
-  if (reference) files.push(['ground_truth.png', pictures(reference)]);
-  for (const [name, png] of files) await writeAtomically(path.join(folder, below, name), png);
+  if (reference) files.push(['ground_truth.png', pictures('Ground truth', reference)]);
+  for (const [name, drawing] of files) await writeAtomically(path.join(folder, below, name), await drawPng(drawing));
   return files.map(([name]) => `${below}/${name}`);
 }
 

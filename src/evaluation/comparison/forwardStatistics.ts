@@ -2,9 +2,9 @@
 import { moduliOf } from '../../core/numbers.js';
 import type { ComplexTensor } from '../../core/tensor.js';
 import { VIRIDIS } from '../../report/colormaps.js';
-import { figure, inColumns } from '../../report/figure.js';
+import { figure, imagePanel, type Panel } from '../../report/figure.js';
 import { renderValues } from '../../report/image.js';
-import type { Pixels } from '../../report/png.js';
+import type { Drawing } from '../../report/renderer.js';
 import { wrap } from '../phase.js';
 
 /** What is compared of a patch; phases in radians, their differences about the circle. */
@@ -198,7 +198,7 @@ export interface ShownPatch {
   readonly b: ComplexTensor;
 }
 
-const SIZE_PX = 140;
+const SIDE_PX = 200;
 
 /**
  * A row a patch: amplitudes of both and their difference, phases of both and their difference (a − b); a pair has common colours.
@@ -208,19 +208,21 @@ export function forwardPicture(
   names: readonly [string, string],
   patches: readonly ShownPatch[],
   maps: { readonly amplitude: Float64Array; readonly phase: Float64Array },
-): Pixels {
-  const figures: Pixels[] = [];
-  for (const { pattern, a, b } of patches) {
-    figures.push(...triple(names, a.shape, moduliOf(a), moduliOf(b), (x, y) => x - y, `amplitude ${pattern}`, ''));
-    figures.push(...triple(names, a.shape, angle(a), angle(b), (x, y) => wrap(x - y), `phase ${pattern}`, 'rad'));
-  }
+): Drawing {
+  const panels = patches.flatMap(({ pattern, a, b }) => [
+    ...triple(names, a.shape, moduliOf(a), moduliOf(b), (x, y) => x - y, `pattern ${pattern}`, 'amplitude'),
+    ...triple(names, a.shape, angle(a), angle(b), (x, y) => wrap(x - y), `pattern ${pattern}`, 'phase / rad'),
+  ]);
   const side = Math.sqrt(maps.amplitude.length);
-  const blank: Pixels = { width: 1, height: 1, channels: 3, data: Uint8Array.of(255, 255, 255) };
-  const map = (values: Float64Array, title: string, unit: string) =>
-    figure(renderValues(values, [side, side], { colormap: VIRIDIS, unit }), { title, size_px: SIZE_PX });
-  figures.push(blank, blank, map(maps.amplitude, 'mean |a - b|', ''));
-  figures.push(blank, blank, map(maps.phase, 'mean |a - b|', 'rad'));
-  return inColumns(figures, 6);
+  const map = (values: Float64Array, quantity: string) =>
+    imagePanel(renderValues(values, [side, side], { colormap: VIRIDIS }), {
+      ...{ title: 'Mean |a − b|', note: 'over all patterns', quantity, side_px: SIDE_PX },
+    });
+  return figure([...panels, map(maps.amplitude, 'amplitude'), map(maps.phase, 'phase / rad')], {
+    columns: 6,
+    title: `What ${names[0]} (a) and ${names[1]} (b) predict of the same patterns`,
+    note: 'axes in pixels',
+  });
 }
 
 function triple(
@@ -229,19 +231,24 @@ function triple(
   a: Float64Array,
   b: Float64Array,
   minus: (a: number, b: number) => number,
-  what: string,
-  unit: string,
-): Pixels[] {
+  note: string,
+  quantity: string,
+): Panel[] {
   const both = renderValues([...a, ...b], [1, 2 * a.length], { low: 0.5, high: 99.5 });
   const limits = [both.low, both.high] as const;
-  const draw = (values: Float64Array, title: string, ends?: readonly [number, number]) =>
-    figure(renderValues(values, shape, { limits: ends, colormap: VIRIDIS, unit }), { title, size_px: SIZE_PX });
+  const panel = (values: Float64Array, title: string, ends?: readonly [number, number]) =>
+    imagePanel(renderValues(values, shape, { limits: ends, colormap: VIRIDIS }), {
+      title,
+      note,
+      quantity,
+      side_px: SIDE_PX,
+    });
   return [
-    draw(a, `${nameA}, ${what}`, limits),
-    draw(b, `${nameB}, ${what}`, limits),
-    draw(
+    panel(a, nameA, limits),
+    panel(b, nameB, limits),
+    panel(
       a.map((v, i) => minus(v, b[i])),
-      'a - b',
+      'a − b',
     ),
   ];
 }

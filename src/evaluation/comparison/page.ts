@@ -1,5 +1,6 @@
 /** The page of a comparison, one HTML file with everything in it, and its pictures: every image in the gauge of the truth, and its errors. */
 
+import { repeatCommand } from '../../config/flags.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { meanOf } from '../../core/numbers.js';
 import type { Provenance } from '../../core/services.js';
@@ -7,12 +8,19 @@ import type { ComplexImage } from '../../core/tensor.js';
 import { createdBy } from '../../core/version.js';
 import { counted } from '../../core/words.js';
 import { VIRIDIS } from '../../report/colormaps.js';
-import { renderCorrelationCurves } from '../../report/correlation.js';
+import { correlationChart } from '../../report/correlation.js';
 import { displayPhase } from '../../report/displayPhase.js';
-import { figure, inColumns } from '../../report/figure.js';
+import { AMONG_OTHERS, figure, imagePanel, type Panel } from '../../report/figure.js';
 import { type Picture, renderValues } from '../../report/image.js';
-import { type PageContent, type PagePicture, type PageTable, renderPage } from '../../report/page.js';
-import { encodePng, type Pixels } from '../../report/png.js';
+import {
+  type PageContent,
+  type PagePicture,
+  type PageSection,
+  type PageTable,
+  pagePicture,
+  renderPage,
+} from '../../report/page.js';
+import type { Drawing } from '../../report/renderer.js';
 import { alignComplex } from '../align.js';
 import { wrap } from '../phase.js';
 import { METRIC_NAMES } from '../reference.js';
@@ -28,57 +36,40 @@ const pair = (of: { readonly amplitude: number; readonly phase: number } | undef
   of ? `${number(of.amplitude)} | ${number(of.phase)}` : 'NaN | NaN';
 
 /** The HTML document. */
-export function comparisonPage(comparison: Comparison, shown: Shown): string {
-  const { config, raw, models, region, sampleIndices, warnings } = comparison;
-  const page = ({ name, picture }: { name: string; picture: Picture }): PagePicture => ({
-    title: name,
-    png: encodePng(picture),
-    scale: picture,
-  });
-  const row = (title: string, pictures: readonly { name: string; picture: Picture }[]) => ({
-    title,
-    pictures: pictures.map(page),
-  });
-  const images = imagePictures(shown, config);
-  const errors = errorPictures(shown);
+export async function comparisonPage(comparison: Comparison, { images, errors }: ComparisonPanels): Promise<string> {
+  const { raw, models, region, sampleIndices, warnings } = comparison;
+  const columns = models.length + (comparison.reference ? 1 : 0);
+  const pictures = async (title: string, panels: readonly Panel[]): Promise<PagePicture> =>
+    pagePicture(figure(panels, { title, columns }));
+  const pixel = raw.geometry.objectPixel_m;
   const content: PageContent = {
     title: `Comparison of ${models.map(({ name }) => name).join(', ')}`,
     summary: `${counted(sampleIndices.length, 'pattern')} of ${raw.source}, compared on ${region.height} × ${region.width} pixels from row ${region.originYxPx[0]}, column ${region.originYxPx[1]} of the object.`,
     warnings,
-    rows: [
-      row(
-        'Phase',
-        images.map(({ name, phase: picture }) => ({ name, picture })),
-      ),
-      row(
-        'Amplitude',
-        images.map(({ name, amplitude: picture }) => ({ name, picture })),
-      ),
-      ...(errors.length > 0
-        ? [
-            row(
-              'Error of the phase',
-              errors.map(({ name, phase: picture }) => ({ name, picture })),
-            ),
-            row(
-              'Error of the amplitude',
-              errors.map(({ name, amplitude: picture }) => ({ name, picture })),
-            ),
-          ]
+    sections: [
+      {
+        title: 'Images',
+        pictures: [await pictures('Phase', images.phase), await pictures('Amplitude', images.amplitude)],
+      },
+      ...(errors
+        ? [{ title: 'Errors', pictures: [await pictures('Error of the phase', errors.phase), await pictures('Error of the amplitude', errors.amplitude)] }] // biome-ignore format: one section
         : []),
+      {
+        title: 'Scores',
+        tables: [
+          ...(comparison.reference ? [standardTable(comparison), referenceTable(comparison)] : []),
+          imageTable(models),
+        ],
+      },
+      ...(await curves(comparison)),
     ],
-    tables: [...(shown.truth ? [standardTable(comparison), referenceTable(comparison)] : []), imageTable(models)],
-    curves: curves(models),
-    curvesTitle: `Fourier ring correlation with the ${comparison.truthKnown ? 'truth' : 'reference'}`,
     facts: [
       { name: 'scan', value: raw.source },
-      {
-        name: 'pixel of the object',
-        value: raw.geometry.objectPixel_m ? `${number(raw.geometry.objectPixel_m.x * 1e9)} nm` : 'not known',
-      },
+      { name: 'pixel of the object', value: pixel ? `${number(pixel.x * 1e9)} nm` : 'not known' },
       { name: 'written by', value: `${createdBy.package} ${createdBy.version}, Node ${process.version}` },
     ],
     configuration: settings(comparison.provenance),
+    command: repeatCommand('compare', comparison.provenance),
   };
   return renderPage(content);
 }
@@ -159,15 +150,17 @@ function imageTable(models: readonly Measured[]): PageTable {
 const rFactorWords = ({ image, constant, patterns, probe }: NonNullable<Measured['rFactor']>): string =>
   `${image.toPrecision(3)} (constant ${constant.toPrecision(3)}) on ${counted(patterns, 'pattern')}, probe of the ${probe}`;
 
-function curves(models: readonly Measured[]): string[] {
+async function curves({ models, truthKnown, raw }: Comparison): Promise<PageSection[]> {
   const side_px = models.find(({ standard }) => standard)?.standard?.frc.side_px;
   if (side_px === undefined) return [];
-  return (['phase', 'amplitude'] as const).map((kind) =>
-    renderCorrelationCurves(
+  const drawings = (['phase', 'amplitude'] as const).map((kind) =>
+    correlationChart(
       models.flatMap(({ name, standard }) => (standard ? [{ name, values: standard.frc[kind] }] : [])),
-      { side_px, title: kind === 'phase' ? 'Phase' : 'Amplitude' },
+      { side_px, title: kind === 'phase' ? 'Phase' : 'Amplitude', pixelSize_m: raw.geometry.objectPixel_m?.x },
     ),
   );
+  const pictures = await Promise.all(drawings.map((drawing) => pagePicture(drawing)));
+  return [{ title: `Fourier ring correlation with the ${truthKnown ? 'truth' : 'reference'}`, pictures }];
 }
 
 /** Amplitude and phase (radians) of an image as it is shown; NaN where it has nothing. */
@@ -301,10 +294,42 @@ export function errorPictures({
   }));
 }
 
-/** `comparison_plot.png`: phases above amplitudes, a column an image, the truth last. */
-export function comparisonPlot(shownNow: Shown, colours: Colours, pixelSize_m?: number): Pixels {
-  const pictures = imagePictures(shownNow, colours);
-  const figures = (kind: 'phase' | 'amplitude') =>
-    pictures.map((one) => figure(one[kind], { title: `${one.name}, ${kind}`, pixelSize_m }));
-  return inColumns([...figures('phase'), ...figures('amplitude')], pictures.length);
+/** Images and errors as panels, by what they show. */
+export interface ComparisonPanels {
+  readonly images: { readonly phase: readonly Panel[]; readonly amplitude: readonly Panel[] };
+  readonly errors?: { readonly phase: readonly Panel[]; readonly amplitude: readonly Panel[] };
+}
+
+/** A column an image, the truth last. */
+export function comparisonPanels(
+  shownNow: Shown,
+  colours: Colours,
+  place: { readonly pixelSize_m?: number; readonly originYxPx?: readonly [number, number] },
+): ComparisonPanels {
+  const images = imagePictures(shownNow, colours);
+  const errors = errorPictures(shownNow);
+  const panels = (of: readonly { name: string; picture: Picture }[], quantity: string, note?: string) =>
+    of.map(({ name, picture }) =>
+      imagePanel(picture, { title: name, note, quantity, side_px: AMONG_OTHERS, ...place }),
+    );
+  const kind = (of: typeof images, which: 'phase' | 'amplitude') =>
+    of.map((one) => ({ name: one.name, picture: one[which] }));
+  const gauge = shownNow.truth ? 'in the gauge of the truth' : 'plane and offset removed for display';
+  return {
+    images: {
+      phase: panels(kind(images, 'phase'), 'phase / rad', gauge),
+      amplitude: panels(kind(images, 'amplitude'), 'amplitude, relative'),
+    },
+    ...(errors.length > 0 && {
+      errors: {
+        phase: panels(kind(errors, 'phase'), '|error| / rad'),
+        amplitude: panels(kind(errors, 'amplitude'), '|error|, relative'),
+      },
+    }),
+  };
+}
+
+/** `comparison_plot.png`: phases above amplitudes. */
+export function comparisonPlot({ images: { phase, amplitude } }: ComparisonPanels): Drawing {
+  return figure([...phase, ...amplitude], { columns: phase.length, title: 'Phase above, amplitude below' });
 }

@@ -5,10 +5,12 @@ import path from 'node:path';
 import { decode } from 'fast-png';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { display, findKernel } from '../../../src/adapters/notebook/display.js';
-import { type Displayable, drawFigure } from '../../../src/adapters/notebook/draw.js';
+import { type Displayable, type DrawOptions, drawFigure } from '../../../src/adapters/notebook/draw.js';
 import { PatchStitcher } from '../../../src/reconstruction/patchStitcher.js';
 import { colourAt, TWILIGHT, VIRIDIS } from '../../../src/report/colormaps.js';
-import { encodePng, type Pixels } from '../../../src/report/png.js';
+import type { Pixels } from '../../../src/report/png.js';
+import { type Drawing, drawPng, drawSvg } from '../../../src/report/renderer.js';
+import { textsOf } from '../../report/markup.js';
 
 const [rows, columns] = [30, 40];
 /** Amplitude rises to the right from 0 to 1, phase goes once around from top to bottom. */
@@ -44,13 +46,20 @@ function stitched(uncertainty: boolean) {
   return stitcher.finish();
 }
 
-const at = ({ width, data }: Pixels, x: number, y: number) => [
+/** What a drawing shows: its texts, and its first images as colours. */
+const shown = async (what: Displayable, options: DrawOptions = {}) => {
+  const svg = await drawSvg(drawFigure(what, options) as Drawing);
+  const images = Array.from(svg.matchAll(/xlink:href="data:image\/png;base64,([^"]*)"/g), ([, png]) =>
+    decode(Buffer.from(png, 'base64')),
+  );
+  return { texts: textsOf(svg), images, svg };
+};
+type Image = ReturnType<typeof decode>;
+const at = ({ width, data }: Image, x: number, y: number) => [
   ...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3),
 ];
-const holds = (pixels: Pixels, colour: readonly number[]) => {
-  for (let i = 0; i < pixels.data.length; i += 3) {
-    if (colour.every((v, k) => pixels.data[i + k] === v)) return true;
-  }
+const holds = ({ data }: Image, colour: readonly number[]) => {
+  for (let i = 0; i < data.length; i += 3) if (colour.every((v, k) => data[i + k] === v)) return true;
   return false;
 };
 
@@ -62,62 +71,72 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 afterEach(() => vi.unstubAllEnvs());
 
 describe('drawFigure', () => {
-  // Titles above: the first picture begins at (10, 30).
-  it('draws amplitude through viridis and phase through a cyclic map, side by side', () => {
-    const both = drawFigure(image, { size_px: 40, range: [0, 1] });
-    const amplitude = drawFigure(image, { size_px: 40, range: [0, 1], show: 'amplitude' });
-    const phase = drawFigure(image, { size_px: 40, show: 'phase' });
-    expect(both.width).toBe(amplitude.width + phase.width);
+  it('draws amplitude through viridis and phase through a cyclic map, side by side', async () => {
+    const { texts, images } = await shown(image, { range: [0, 1], title: 'Both' });
+    // Each picture and the colours beside it.
+    const [amplitude, , phase] = images;
+    expect(images).toHaveLength(4);
+    expect(texts).toEqual(
+      expect.arrayContaining(['Both', 'amplitude', 'phase', 'amplitude, relative', 'phase / rad', '−π', 'π']),
+    );
     for (const x of [0, 20, 38]) {
       const value = Math.hypot(image.re[15 * columns + x], image.im[15 * columns + x]);
-      expect(at(amplitude, 10 + x, 30 + 15)).toEqual(colourAt(VIRIDIS, value));
+      expect(at(amplitude, x, 15)).toEqual(colourAt(VIRIDIS, value));
     }
     // Top and bottom are the same angle.
-    const [top, foot] = [at(phase, 10 + 35, 30), at(phase, 10 + 35, 30 + rows - 1)];
+    const [top, foot] = [at(phase, 35, 0), at(phase, 35, rows - 1)];
     expect(Math.max(...top.map((v, k) => Math.abs(v - foot[k])))).toBeLessThan(20);
     expect(holds(phase, colourAt(TWILIGHT, 0.5))).toBe(true);
     expect(holds(phase, colourAt(VIRIDIS, 0.5))).toBe(false);
+    expect((await shown(image, { show: 'phase' })).images).toHaveLength(2);
   });
 
-  it('takes limits for weak phases', () => {
+  it('takes limits for weak phases, and says what was taken off', async () => {
     const weak = { ...image, im: image.im.map((v) => v / 100), re: image.re.map(() => 1) };
-    expect(holds(drawFigure(weak, { show: 'phase', phaseRange: 'auto' }), colourAt(VIRIDIS, 0.5))).toBe(true);
-    expect(holds(drawFigure(weak, { show: 'phase', phaseRange: [-1, 1] }), colourAt(VIRIDIS, 0.5))).toBe(true);
+    const of = (options: DrawOptions) => shown(weak, { show: 'phase', ...options });
+    expect(holds((await of({ phaseRange: 'auto' })).images[0], colourAt(VIRIDIS, 0.5))).toBe(true);
+    const limited = await of({ phaseRange: [-1, 1], removePlane: true });
+    expect(holds(limited.images[0], colourAt(VIRIDIS, 0.5))).toBe(true);
+    expect(limited.texts).toEqual(expect.arrayContaining(['−1', '1', 'plane and offset removed for display']));
   });
 
-  it('leaves out what a scan does not cover, and shows the spread where it was measured', () => {
+  it('leaves out what a scan does not cover, and shows the spread where it was measured', async () => {
     const one = stitched(true);
-    const [plain, more] = [drawFigure(one, { size_px: 30 }), drawFigure(one, { size_px: 30, uncertainty: true })];
-    expect(holds(plain, [128, 128, 128])).toBe(true);
-    expect(more.height).toBe(2 * plain.height);
-    const phase = drawFigure(one, { size_px: 30, uncertainty: true, show: 'phase' });
-    expect(phase.width).toBeLessThan(0.7 * more.width);
-    expect(drawFigure({ stitched: one }, { size_px: 30 }).data).toEqual(plain.data);
+    const plain = await shown(one, { pixelSize_m: 1e-7 });
+    expect(holds(plain.images[0], [128, 128, 128])).toBe(true);
+    expect(plain.texts).toEqual(expect.arrayContaining(['x / µm', 'y / µm']));
+    const more = await shown(one, { uncertainty: true });
+    expect(more.images).toHaveLength(8);
+    expect(more.texts).toEqual(expect.arrayContaining(['spread of amplitude', 'spread of phase']));
+    expect((await shown(one, { uncertainty: true, show: 'phase' })).images).toHaveLength(4);
+    expect((await shown({ stitched: one }, { pixelSize_m: 1e-7 })).svg).toBe(plain.svg);
     expect(() => drawFigure(stitched(false), { uncertainty: true })).toThrow('was not measured');
   });
 
-  it('draws real arrays, also by logarithms', () => {
+  it('draws real arrays, also by logarithms', async () => {
     const data = Float32Array.of(0, 9, 99, 999);
-    const drawn = drawFigure({ data, shape: [2, 2] }, { log: true, size_px: 2 });
+    const { images, texts } = await shown({ data, shape: [2, 2] }, { log: true });
     // Values 0, 1, 2, 3 between 0 and 3.
-    expect([at(drawn, 10, 30), at(drawn, 11, 30), at(drawn, 10, 31), at(drawn, 11, 31)]).toEqual(
+    expect([at(images[0], 0, 0), at(images[0], 1, 0), at(images[0], 0, 1), at(images[0], 1, 1)]).toEqual(
       [0, 1 / 3, 2 / 3, 1].map((v) => colourAt(VIRIDIS, v)),
     );
+    expect(texts).toContain('log₁₀(1 + v)');
     expect(() => drawFigure({ data, shape: [1, 2, 2] })).toThrow('rows and columns, got shape (1, 2, 2)');
   });
 
-  it('draws the losses of a model or a history', () => {
-    const chart = drawFigure(history);
-    expect(holds(chart, [0, 114, 178])).toBe(true);
-    expect(holds(chart, [213, 94, 0])).toBe(true);
-    const model = { bundle: { history, training: { bestEpoch: 1 } } };
-    expect(drawFigure(model).data).not.toEqual(chart.data);
-    expect(holds(drawFigure([{ epoch: 1, loss: 0.5, val_loss: null }]), [213, 94, 0])).toBe(false);
+  it('draws the losses of a model or a history', async () => {
+    const chart = await shown(history);
+    expect(chart.texts).toEqual(expect.arrayContaining(['Loss per epoch', 'training', 'validation']));
+    const model = await shown({ bundle: { history, training: { bestEpoch: 1 } } });
+    expect(model.texts).toContain('best epoch (1)');
+    expect((await shown([{ epoch: 1, loss: 0.5, val_loss: null }])).texts).not.toContain('validation');
   });
 
   it('passes drawn pixels on, and says what it cannot show', () => {
     const pixels: Pixels = { width: 1, height: 1, channels: 1, data: Uint8Array.of(7) };
     expect(drawFigure(pixels)).toBe(pixels);
+    const drawing = drawFigure(image) as Drawing;
+    expect(drawFigure(drawing)).toBe(drawing);
     for (const [wrong, said] of [
       [{ a: 1, b: 2 }, 'an object of a, b'],
       ['scan.npz', 'string'],
@@ -176,8 +195,9 @@ describe('display', () => {
   it('shows the picture in the kernel and writes nothing', async () => {
     const { shown, globals } = fakeKernel();
     vi.stubEnv('PTYCHOPINN_DISPLAY', path.join(folder, 'unused'));
-    expect(display(image, { kernel: findKernel(globals), print: () => expect.fail('nothing to say') })).toBeUndefined();
-    expect(shown).toEqual([encodePng(drawFigure(image))]);
+    const print = () => expect.fail('nothing to say');
+    expect(await display(image, { kernel: findKernel(globals), print })).toBeUndefined();
+    expect(shown).toEqual([await drawPng(drawFigure(image) as Drawing)]);
     await expect(readdir(path.join(folder, 'unused'))).rejects.toThrow('ENOENT');
   });
 
@@ -186,26 +206,26 @@ describe('display', () => {
     vi.stubEnv('PTYCHOPINN_DISPLAY', here);
     const lines: string[] = [];
     const print = (line: string) => lines.push(line);
-    const first = display(image, { title: 'Star, 12 µm', print }) as string;
-    const second = display(history, { print }) as string;
+    const first = await display(image, { title: 'Star, 12 µm', print });
+    const second = await display(history, { print });
+    if (first === undefined || second === undefined) throw new Error('no file');
     expect(await readdir(here)).toEqual([path.basename(first), path.basename(second)]);
     expect([path.basename(first), path.basename(second)]).toEqual([
       expect.stringMatching(/^\d\d-star-12-m\.png$/),
       expect.stringMatching(/^\d\d-picture\.png$/),
     ]);
     expect(lines).toEqual([`Star, 12 µm: ${first}`, `picture: ${second}`]);
-    const drawn = drawFigure(image, { title: 'Star, 12 µm' });
-    const back = decode(await readFile(first));
-    expect([back.width, back.height]).toEqual([drawn.width, drawn.height]);
-    expect([...back.data]).toEqual([...drawn.data]);
+    const drawn = await drawPng(drawFigure(image, { title: 'Star, 12 µm' }) as Drawing);
+    expect(new Uint8Array(await readFile(first))).toEqual(new Uint8Array(drawn));
   });
 
   it('writes the file that is asked for, in a kernel too', async () => {
     const { shown, globals } = fakeKernel();
     const file = path.join(folder, 'new', 'here.png');
-    expect(display(image, { kernel: findKernel(globals), file })).toBe(file);
+    expect(await display(image, { kernel: findKernel(globals), file })).toBe(file);
     expect(shown).toHaveLength(1);
-    expect(new Uint8Array(await readFile(file))).toEqual(shown[0]);
-    expect(() => display(image, { kernel: null, file: path.join(file, 'no.png') })).toThrow(/cannot be written/);
+    expect(new Uint8Array(await readFile(file))).toEqual(new Uint8Array(shown[0]));
+    const wrong = display(image, { kernel: null, file: path.join(file, 'no.png') });
+    await expect(wrong).rejects.toThrow(/cannot be written/);
   });
 });

@@ -1,0 +1,184 @@
+/**
+ * Pictures of a reconstruction: amplitude, phase, both in one, uncertainties; cut to what the scan covers.
+ *
+ * @example
+ * await writePictures('image', stitched, { pixelSize_m: 10e-9, formats: ['png', 'pdf'] });
+ */
+import path from 'node:path';
+import { PtychoError } from '../core/errors.js';
+import type { ComplexImage, Tensor } from '../core/tensor.js';
+import { writeAtomically, writeDrawing } from '../formats/outputFiles.js';
+import { VIRIDIS } from '../report/colormaps.js';
+import { figure, type ImagePanelOptions, imagePanel, type Panel } from '../report/figure.js';
+import {
+  cropPicture,
+  maskedRegion,
+  type Picture,
+  renderAmplitude,
+  renderComplex,
+  renderPhase,
+  renderValues,
+} from '../report/image.js';
+import { encodePng } from '../report/png.js';
+import type { PictureFormat } from '../report/renderer.js';
+import type { StitchedImage } from './patchStitcher.js';
+
+/** What is written of an image; a stitched one, or one that a solver made. */
+export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'>;
+
+/** Pictures of an image, without the end of their names. */
+export const IMAGE_PICTURES = [
+  'reconstructed_amplitude',
+  'reconstructed_phase',
+  'reconstructed_complex',
+  'amplitude_uncertainty',
+  'phase_uncertainty',
+] as const;
+
+/** How pictures of a reconstruction are drawn; everything may be left out. */
+export interface PictureOptions {
+  readonly phaseRange?: PhaseRange;
+  /** Side of an object pixel, metres: axes and bar are then in micrometres. */
+  readonly pixelSize_m?: number;
+  /** PNG files where not given. */
+  readonly formats?: readonly PictureFormat[];
+}
+
+/**
+ * Writes the pictures of a reconstruction.
+ * @returns the names of the files
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writePictures(
+  folder: string,
+  stitched: WrittenImage,
+  options: PictureOptions = {},
+): Promise<string[]> {
+  const panels = imagePanels(stitched, options);
+  const files: string[] = [];
+  for (const name of IMAGE_PICTURES) {
+    const panel = panels[name];
+    if (panel) files.push(...(await writeDrawing(folder, name, figure([panel]), options.formats)));
+  }
+  return files;
+}
+
+/**
+ * Pictures of a reconstruction that goes on, over those that are there: pixels alone, which takes milliseconds.
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function writePreviewPictures(
+  folder: string,
+  stitched: Pick<WrittenImage, 'image' | 'weight'>,
+  range?: PhaseRange,
+): Promise<void> {
+  const { amplitude, phase } = stitchedPictures(stitched, range);
+  await writeAtomically(path.join(folder, 'reconstructed_amplitude.png'), encodePng(amplitude));
+  await writeAtomically(path.join(folder, 'reconstructed_phase.png'), encodePng(phase));
+}
+
+/** Said under every phase whose plane was taken off. */
+export const PLANE_NOTE = 'plane and offset removed for display';
+
+/**
+ * An image as panels, cut to what the scan covers, what it hardly covers faint: amplitude, phase without its plane, both as
+ * brightness and hue, and the uncertainties where they were measured.
+ */
+export function imagePanels(
+  stitched: WrittenImage,
+  { phaseRange, pixelSize_m }: PictureOptions = {},
+  panel: Pick<ImagePanelOptions, 'side_px'> = {},
+): Readonly<Partial<Record<(typeof IMAGE_PICTURES)[number], Panel>>> {
+  const { image, frame, weight } = stitched;
+  const mask = wellCovered(weight);
+  const region = maskedRegion(mask, image.shape);
+  const { amplitude, phase } = stitchedPictures(stitched, phaseRange, mask);
+  const spread = uncertaintyPictures(stitched, mask);
+  const place = { pixelSize_m, originYxPx: frame.originYxPx, ...panel };
+  const of = (picture: Picture, options: ImagePanelOptions) => imagePanel(cropPicture(picture, region), { ...place, ...options }); // biome-ignore format: one call
+  return {
+    reconstructed_amplitude: of(amplitude, { title: 'Amplitude', quantity: 'amplitude, relative' }),
+    reconstructed_phase: of(phase, { title: 'Phase', note: PLANE_NOTE, quantity: 'phase / rad' }),
+    reconstructed_complex: of(renderComplex(image, { mask, removePlane: true }), {
+      title: 'Amplitude and phase',
+      note: `brightness is the amplitude, hue the phase, ${PLANE_NOTE}`,
+    }),
+    ...(spread && {
+      amplitude_uncertainty: of(spread.amplitude, {
+        title: 'Uncertainty of the amplitude',
+        note: 'spread of the patches that overlap',
+        quantity: 'amplitude, relative',
+      }),
+      phase_uncertainty: of(spread.phase, {
+        title: 'Uncertainty of the phase',
+        note: 'spread of the patches that overlap',
+        quantity: 'phase / rad',
+      }),
+    }),
+  };
+}
+
+/** Ends of the colours of a phase picture, radians about the mean; null: from the image. */
+export interface PhaseRange {
+  readonly phase_vmin: number | null;
+  readonly phase_vmax: number | null;
+}
+
+/** Pictures show what the scan covers well: pixels with at least this share of the median weight. */
+const FAINT = 0.05;
+
+/** Non-zero where enough light fell for the image to mean something. */
+export function wellCovered(weight: Tensor): Uint8Array {
+  const positive = weight.data.filter((v) => v > 0).sort();
+  const limit = FAINT * (positive[positive.length >> 1] ?? 0);
+  return Uint8Array.from(weight.data, (v) => (v > limit ? 1 : 0));
+}
+
+/** Amplitude and phase pictures of a stitched image, in the colours of what the scan covers well unless another mask is given; the rest is faint. */
+export function stitchedPictures(
+  stitched: { readonly image: ComplexImage; readonly weight: Tensor },
+  range?: PhaseRange,
+  mask: Uint8Array = wellCovered(stitched.weight),
+): { readonly amplitude: Picture; readonly phase: Picture } {
+  const amplitude = renderAmplitude(stitched.image, { mask, faint: true });
+  return { amplitude, phase: phasePicture(stitched.image, mask, range) };
+}
+
+/** Pictures of both uncertainties, from 0 to the 99th percentile; undefined where they were not measured. */
+export function uncertaintyPictures(
+  { uncertainty, weight }: Pick<StitchedImage, 'uncertainty' | 'weight'>,
+  mask: Uint8Array = wellCovered(weight),
+): { readonly amplitude: Picture; readonly phase: Picture } | undefined {
+  if (!uncertainty) return undefined;
+  const picture = ({ data, shape }: Tensor, unit: string) => {
+    const shown = data.map((v, i) => (mask[i] ? v : Number.NaN));
+    return renderValues(shown, shape, { high: 99, colormap: VIRIDIS, unit });
+  };
+  return { amplitude: picture(uncertainty.amplitude, ''), phase: picture(uncertainty.phase, 'rad') };
+}
+
+/**
+ * A phase picture without its plane whose colours end where they are told to.
+ * @throws PtychoError CONFIG_INVALID for ends in the wrong order
+ */
+export function phasePicture(image: ComplexImage, mask: Uint8Array, range?: PhaseRange): Picture {
+  const how = { mask, faint: true, removePlane: true };
+  const found = renderPhase(image, how);
+  const { phase_vmin = null, phase_vmax = null } = range ?? {};
+  if (phase_vmin === null && phase_vmax === null) return found;
+  checkPhaseRange({ phase_vmin, phase_vmax });
+  let [low, high] = [phase_vmin ?? found.low, phase_vmax ?? found.high];
+  // The one that was given holds; the other gives way, so that there are colours at all.
+  if (!(low < high)) [low, high] = phase_vmin === null ? [high - 1e-6, high] : [low, low + 1e-6];
+  return renderPhase(image, { ...how, range: [low, high] });
+}
+
+/** @throws PtychoError CONFIG_INVALID unless vmin lies below vmax */
+export function checkPhaseRange({ phase_vmin, phase_vmax }: PhaseRange): void {
+  if (phase_vmin === null || phase_vmax === null || phase_vmin < phase_vmax) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `phase_vmin is ${phase_vmin} and phase_vmax ${phase_vmax}, but the colours must begin below where they end; exchange them.`,
+    { key: 'phase_vmin', found: phase_vmin },
+  );
+}

@@ -8,14 +8,20 @@
  * const { loss } = await compiled.run({ x, lr }, state);
  * await backend.dispose();
  */
+import type { ACCELERATORS } from '../config/schema.js';
 import type { Tensor } from '../core/tensor.js';
 import type { Program } from '../graph/program.js';
 
 /** Named host arrays. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** Which device was asked for. `auto`: a GPU where it works, else the CPU; `cuda`: a GPU or an error. */
-export type Accelerator = 'auto' | 'cuda' | 'cpu';
+/**
+ * Which device is asked for. `auto`: CUDA, then WebGPU on real hardware, where they work, else the CPU; any other: that one or an error.
+ */
+export type Accelerator = (typeof ACCELERATORS)[number];
+
+/** What programs run on. */
+export type Device = Exclude<Accelerator, 'auto'>;
 
 /** Who really runs: written into results. */
 export interface BackendInfo {
@@ -24,10 +30,27 @@ export interface BackendInfo {
   /** Engine package and version, for instance `onnxruntime-node 1.30.0`. */
   readonly engine: string;
   /** The device that runs the programs, not the one that was hoped for. */
-  readonly device: 'cpu' | 'cuda';
+  readonly device: Device;
+  /** The processor behind a device that is not the CPU. */
+  readonly adapter?: Adapter;
   readonly threads: number;
-  /** Engines that would have been better, and why they do not work here. */
+  /** Engines and accelerators that would have been better, and why they do not work here. */
   readonly skipped?: readonly SkippedEngine[];
+}
+
+/** A graphics processor, as far as operating system and engine tell. */
+export interface Adapter {
+  readonly name: string;
+  /** Its driver, with the version where that is known. */
+  readonly driver?: string;
+  /** A program that stands in for hardware: right, and slow. `auto` never takes it. */
+  readonly software: boolean;
+}
+
+/** Bytes that went to an engine, and that came back. */
+export interface Transfers {
+  readonly toEngine: number;
+  readonly fromEngine: number;
 }
 
 export interface SkippedEngine {
@@ -70,6 +93,8 @@ export interface Backend {
   compile(program: Program, options?: CompileOptions): Promise<Compiled>;
   /** Puts values on the device. */
   createState(values: Tensors): Promise<DeviceState>;
+  /** What was copied to the engine and back since it was started, where that is counted. */
+  transfers?(): Promise<Transfers>;
   /** Releases everything, also what was not disposed one by one. */
   dispose(): Promise<void>;
 }

@@ -7,13 +7,15 @@ import { LegacyRng } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import type { Backend, BackendInfo } from './backend.js';
+import type { Backend, BackendInfo, Device } from './backend.js';
+import { type Machine, thisMachine } from './gpus.js';
+import { possibleAccelerators } from './onnx/accelerators.js';
 import { type BackendExecution, selectBackend } from './select.js';
 
 /** One engine that could run programs, and how it did. */
 export interface EngineFinding {
   readonly backend: BackendInfo['name'];
-  /** What was asked for: `cpu`, `cuda`, or the name of a TensorFlow.js engine. */
+  /** What was asked for: an accelerator, or the name of a TensorFlow.js engine. */
   readonly candidate: string;
   readonly works: boolean;
   /** Package, version, device and threads, where it works. */
@@ -32,6 +34,8 @@ export interface TrialOptions {
   readonly onProgress?: ProgressSink;
   /** Starts an engine; another one in tests. */
   readonly start?: typeof selectBackend;
+  /** Another machine than this one (tests). */
+  readonly machine?: Machine;
 }
 
 interface Candidate {
@@ -45,9 +49,14 @@ const tfjs = (engine: 'tfjs-node-gpu' | 'tfjs-node' | 'wasm' | 'cpu', accelerato
   candidate: engine,
   execution: { engine, accelerator },
 });
-const CANDIDATES: readonly Candidate[] = [
-  { backend: 'onnx', candidate: 'cpu', execution: { accelerator: 'cpu' } },
-  { backend: 'onnx', candidate: 'cuda', execution: { accelerator: 'cuda' } },
+const onnx = (accelerator: Device): Candidate => ({
+  backend: 'onnx',
+  candidate: accelerator,
+  execution: { accelerator },
+});
+const candidatesOn = (machine: Machine): readonly Candidate[] => [
+  onnx('cpu'),
+  ...possibleAccelerators(machine).map(onnx),
   tfjs('tfjs-node-gpu', 'cuda'),
   tfjs('tfjs-node', 'cpu'),
   tfjs('wasm', 'cpu'),
@@ -61,18 +70,19 @@ const CANDIDATES: readonly Candidate[] = [
  */
 export async function tryEngines(options: TrialOptions = {}): Promise<EngineFinding[]> {
   const engines: EngineFinding[] = [];
-  for (const [i, candidate] of CANDIDATES.entries()) {
+  const candidates = candidatesOn(options.machine ?? thisMachine());
+  for (const [i, candidate] of candidates.entries()) {
     throwIfCancelled(options.signal, 'The examination');
     options.onProgress?.({
       stage: 'examining',
       done: i,
-      total: CANDIDATES.length,
+      total: candidates.length,
       unit: 'engines',
       note: candidate.candidate,
     });
     engines.push(await tryEngine(candidate, options));
   }
-  options.onProgress?.({ stage: 'examining', done: CANDIDATES.length, total: CANDIDATES.length, unit: 'engines' });
+  options.onProgress?.({ stage: 'examining', done: candidates.length, total: candidates.length, unit: 'engines' });
   return engines;
 }
 

@@ -5,7 +5,7 @@
  */
 
 export { type DataConfig, dataConfigSchema } from './schemas/data.js';
-export { type ExecutionConfig, executionConfigSchema, TFJS_ENGINES } from './schemas/execution.js';
+export { ACCELERATORS, type ExecutionConfig, executionConfigSchema, TFJS_ENGINES } from './schemas/execution.js';
 export { type InferenceConfig, inferenceConfigSchema } from './schemas/inference.js';
 export {
   type ModelConfig,

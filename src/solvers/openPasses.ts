@@ -71,11 +71,13 @@ export async function solverBackend(
 ): Promise<Backend | undefined> {
   const { passes, execution } = config;
   if (passes === 'host') return undefined;
-  if (passes === 'program' || execution.accelerator === 'cuda' || !fitsKernels(N)) return selectBackend(config, logger);
-  if (execution.accelerator === 'cpu') return undefined;
+  const { accelerator } = execution;
+  const asked = accelerator !== 'auto' && accelerator !== 'cpu';
+  if (passes === 'program' || asked || !fitsKernels(N)) return selectBackend(config, logger);
+  if (accelerator === 'cpu') return undefined;
   // Without an accelerator the host is no loss: nothing to warn of.
   const backend = await selectBackend(config, silentLogger).catch(() => undefined);
-  if (backend?.info.device === 'cuda') return backend;
+  if (backend && backend.info.device !== 'cpu') return backend;
   await backend?.dispose();
   return undefined;
 }

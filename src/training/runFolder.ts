@@ -55,7 +55,7 @@ export interface TrainSummary {
   /** Files in the folder that are new. */
   readonly files: readonly string[];
   /** Where it ran. */
-  readonly device: 'cpu' | 'cuda';
+  readonly device: BackendInfo['device'];
   readonly history: readonly EpochRecord[];
 }
 

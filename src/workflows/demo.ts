@@ -4,7 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { inferenceConfigSchema, type TrainingRequest, trainingRequestSchema } from '../config/schema.js';
+import {
+  type ExecutionConfig,
+  inferenceConfigSchema,
+  type TrainingRequest,
+  trainingRequestSchema,
+} from '../config/schema.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { createdBy } from '../core/version.js';
@@ -28,7 +33,7 @@ export interface DemoOptions {
   readonly seed?: number;
   readonly epochs?: number;
   readonly gridsize?: number;
-  readonly accelerator?: 'auto' | 'cuda' | 'cpu';
+  readonly accelerator?: ExecutionConfig['accelerator'];
   readonly threads?: number;
   /** Replace files that no earlier demonstration made. */
   readonly overwrite?: boolean;

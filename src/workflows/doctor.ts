@@ -8,6 +8,7 @@
 
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { type PresentGpu, thisMachine } from '../backends/gpus.js';
 import { type EngineFinding, type TrialOptions, tryEngines } from '../backends/tryEngines.js';
 import { createdBy } from '../core/version.js';
 
@@ -21,6 +22,8 @@ export interface Examination {
   readonly memoryBytes: number;
   /** Package → version, null where it is not installed. */
   readonly packages: Readonly<Record<string, string | null>>;
+  /** Graphics processors as the operating system shows them. */
+  readonly gpus: readonly PresentGpu[];
   readonly engines: readonly EngineFinding[];
   /** True when the default (`--backend onnx --accelerator auto`) can run. */
   readonly defaultWorks: boolean;
@@ -38,7 +41,8 @@ const PACKAGES = [
 
 /** Examines the machine; a broken engine is a finding, not an error. */
 export async function examine(options: TrialOptions = {}): Promise<Examination> {
-  const engines = await tryEngines(options);
+  const machine = options.machine ?? thisMachine();
+  const engines = await tryEngines({ ...options, machine });
   const works = (backend: string, candidate: string) =>
     engines.some((e) => e.backend === backend && e.candidate === candidate && e.works);
   return {
@@ -49,22 +53,30 @@ export async function examine(options: TrialOptions = {}): Promise<Examination> 
     cores: availableParallelism(),
     memoryBytes: totalmem(),
     packages: Object.fromEntries(PACKAGES.map((name) => [name, installedVersion(name)])),
+    gpus: machine.gpus,
     engines,
-    defaultWorks: works('onnx', 'cpu') || works('onnx', 'cuda'),
-    advice: adviceFor(works),
+    // Where an accelerator works the CPU does, which it was compared with.
+    defaultWorks: works('onnx', 'cpu'),
+    advice: adviceFor(works, engines.some(accelerates)),
   };
 }
 
-function adviceFor(works: (backend: string, candidate: string) => boolean): string[] {
+/** On hardware. */
+function accelerates({ works, info }: EngineFinding): boolean {
+  return works && info !== undefined && info.device !== 'cpu' && info.adapter?.software !== true;
+}
+
+function adviceFor(works: (backend: string, candidate: string) => boolean, accelerated: boolean): string[] {
   const advice: string[] = [];
-  if (!works('onnx', 'cpu') && !works('onnx', 'cuda')) {
+  if (!works('onnx', 'cpu')) {
     advice.push(
       'ONNX Runtime does not run: install the package again (npm i --ignore-scripts ptychopinn), or use --backend tensorflow.',
     );
   }
-  if (!works('onnx', 'cuda') && !works('tensorflow', 'tfjs-node-gpu')) {
+  if (!accelerated) {
     advice.push(
-      'For a GPU: Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9; then ptychopinn setup-cuda, which fetches the CUDA libraries of ONNX Runtime.',
+      'For any GPU: WebGPU is a part of onnxruntime-node; it needs the driver of the GPU and on Linux the Vulkan loader (Debian: libvulkan1, with mesa-vulkan-drivers for AMD and Intel).',
+      'For CUDA: Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9; then ptychopinn setup-cuda, which fetches the CUDA libraries of ONNX Runtime.',
       'TensorFlow.js uses a GPU through npm i @tensorflow/tfjs-node-gpu@4.22.0, which fetches libtensorflow 2.9.1 (CUDA 11.2, cuDNN 8.1).',
     );
   }

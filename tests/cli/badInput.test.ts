@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { thisMachine } from '../../src/backends/gpus.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { writeNpz } from '../../src/formats/npz.js';
 
@@ -143,11 +144,12 @@ it('cuda where there is none is an error with an install hint, auto one warning'
   const explicit = await command(...args, '--accelerator', 'cuda');
   if (explicit.code === 0) return; // a machine with CUDA: nothing is missing
   expect(explicit.stderr).toMatch(/cuda/i);
-  expect(explicit.stderr).toMatch(/install/i);
+  expect(explicit.stderr).toMatch(/setup-cuda/);
   await expect(stat(path.join(home, 'wts.zip'))).rejects.toThrow();
   const auto = await command(...args, '--accelerator', 'auto', '--quiet');
   expect(auto.code, auto.stderr).toBe(0);
-  expect(auto.stderr.match(/POLICY-001/g)?.length).toBe(1);
+  // A warning where a GPU is there that cannot be used, and nowhere else.
+  expect(auto.stderr.match(/POLICY-001/g) ?? []).toHaveLength(thisMachine().gpus.length > 0 ? 1 : 0);
 });
 
 it('simulate makes the fixture byte for byte', async () => {

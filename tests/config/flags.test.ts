@@ -94,7 +94,7 @@ describe('flags from fields', () => {
     expect(flagSyntax(named('recon_log_fixed_indices'))).toBe('--recon_log_fixed_indices <a,b,…>');
     expect(flagSyntax(named('probe_big'))).toBe('--probe_big [true|false]');
     expect(flagSyntax(named('N'))).toBe('--N <integer>');
-    expect(flagSyntax(named('accelerator'))).toBe('--accelerator <auto|cpu|cuda>');
+    expect(flagSyntax(named('accelerator'))).toBe('--accelerator <name>');
     expect(flagSyntax(named('scheduler'))).toBe('--scheduler <name>');
     expect(flagSyntax(named('output_dir'))).toBe('--output_dir <path>');
     expect(flagHelp(named('scheduler'))).toMatch(
@@ -103,7 +103,9 @@ describe('flags from fields', () => {
     expect(flagHelp(named('n_subsample'))).toBe(
       'Patterns kept before grouping, drawn at random; default: all. (patterns)',
     );
-    expect(flagHelp(named('accelerator'))).toMatch(/\(default auto; also --torch_accelerator; gpu is cuda\)$/);
+    expect(flagHelp(named('accelerator'))).toMatch(
+      /; default auto; also --torch_accelerator; gpu is cuda; mps is webgpu\)$/,
+    );
     expect(flagHelp(named('nphotons'))).toMatch(/\(photons; default 1e9\)$/);
     expect(flagHelp(named('test_data_file'))).toMatch(/\(also --test_data\)$/);
     expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50; also --max_epochs)');

@@ -212,8 +212,10 @@ describe('what this version does not have', () => {
       { architecture: 'fno' },
       'architecture: fno is not available in this version; only cnn, cnn_cbam and baseline are.',
     ],
-    [{ accelerator: 'tpu' }, 'accelerator: tpu is not available in this version; only auto, cpu and cuda are.'],
-    [{ accelerator: 'mps' }, 'accelerator: mps is not available in this version; only auto, cpu and cuda are.'],
+    [
+      { accelerator: 'tpu' },
+      'accelerator: tpu is not available in this version; only auto, cuda, webgpu, coreml, directml and cpu are.',
+    ],
     [{ accum_steps: 0 }, 'accum_steps must be a positive whole number, got 0 (--accum_steps).'],
     [{ precision: 'half' }, 'precision must be 32-true, got "half" (--precision).'],
     [

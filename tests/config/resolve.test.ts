@@ -131,7 +131,7 @@ describe('resolveConfig', () => {
     expect(notes).toEqual([
       'amp_activation silu is called swish here.',
       'backend tf is short for tensorflow.',
-      'accelerator gpu means cuda.',
+      'accelerator gpu means cuda; webgpu is any GPU.',
     ]);
     const pytorch = train({ flags: { backend: 'pytorch' } });
     expect(pytorch.config.backend).toBe('onnx');

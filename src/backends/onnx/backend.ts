@@ -8,32 +8,35 @@
  * await backend.dispose();
  */
 import { availableParallelism } from 'node:os';
-import { messageOf, PtychoError } from '../../core/errors.js';
+import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
-import type { Shape } from '../../core/tensor.js';
-import { encodeOnnx, stateInputName, stateOutputName } from '../../formats/onnx/encode.js';
-import { add, input } from '../../graph/ops.js';
-import { defineProgram, type Program } from '../../graph/program.js';
-import type { Accelerator, Backend, Tensors } from '../backend.js';
+import { encodeOnnx } from '../../formats/onnx/encode.js';
+import type { Accelerator, Backend } from '../backend.js';
+import { type Machine, thisMachine } from '../gpus.js';
 import { WorkerHost, workerFile } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
-import type { OnnxCalls, SessionIo, SessionSettings } from './engine.js';
+import { chooseDevice, rulesOf, type Surroundings } from './accelerators.js';
+import { ioOf, type OnnxCalls } from './engine.js';
+import { tryAccelerator } from './trial.js';
 
 export interface OnnxBackendOptions {
-  /** `auto`: CUDA where it works, else the CPU with one warning (POLICY-001); `cuda`: CUDA or an error. */
+  /** `auto`: CUDA, then WebGPU on real hardware, where they work, else the CPU; any other: that one or an error. */
   readonly accelerator?: Accelerator;
   /** Threads that compute one operation together; all that the machine offers when not given. */
   readonly threads?: number;
   readonly logger?: Logger;
   /** Another module in the engine's place (tests). @internal */
   readonly engineModule?: string;
+  /** Another machine than this one (tests). @internal */
+  readonly machine?: Machine;
 }
 
 /**
- * Starts the engine and finds out at once which device it has. CUDA is expected to work where the engine's CUDA
- * libraries are installed, but this path was never run on a GPU; state is then copied to the device and back at every run.
+ * Finds out which device there is and starts the engine on it. No accelerator but software WebGPU was ever run by us, see
+ * docs/accelerators.md. With WebGPU state stays on the device between runs; with CUDA it is copied there and back at every run, because
+ * onnxruntime-node can keep buffers on the device with WebGPU only.
  *
- * @throws PtychoError BACKEND_MISSING without onnxruntime-node, ACCELERATOR_MISSING when `cuda` does not work.
+ * @throws PtychoError BACKEND_MISSING without onnxruntime-node, ACCELERATOR_MISSING when the one that was asked for does not work.
  */
 export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promise<Backend> {
   const threads = options.threads ?? availableParallelism();
@@ -42,24 +45,28 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       threads,
     });
   }
+  const { accelerator = 'auto', logger = silentLogger, engineModule: module = 'onnxruntime-node' } = options;
   const entry = workerFile(new URL('./onnxWorker.js', import.meta.url), 'backends/onnx/onnxWorker.js');
   const host = new WorkerHost<OnnxCalls>(entry, 'The ONNX backend');
   try {
-    const version = await host.call('open', [options.engineModule ?? 'onnxruntime-node']);
-    const tryCuda = () => {
-      const settings: SessionSettings = { device: 'cuda', threads, optimization: 'extended' };
-      return host.call('probe', [encodeOnnx(probeProgram), settings, ioOf(probeProgram)]);
-    };
-    const device = await chooseDevice(options.accelerator ?? 'auto', tryCuda, options.logger ?? silentLogger);
-    const info = { name: 'onnx', engine: `onnxruntime-node ${version}`, device, threads } as const;
-    return new HostedBackend(host, info, 'onnxruntime', async (program, constants) => {
-      const model = encodeOnnx(program, { constants });
-      const settings: SessionSettings = {
-        device,
-        threads,
-        optimization: program.updates.size === 0 && constants ? 'all' : 'extended',
-      };
-      return host.call('compile', [model, settings, ioOf(program, constants)], [model.buffer]);
+    const machine = options.machine ?? thisMachine();
+    const tryOut: Surroundings['tryOut'] = (device) => tryAccelerator(device, { module, machine });
+    const { device, adapter, skipped } = await chooseDevice(accelerator, { machine, tryOut, logger });
+    const { provider, lacking, ...rules } = rulesOf(device);
+    const providers = device === 'cpu' ? [provider] : [provider, 'cpu'];
+    const version = await host.call('open', [{ module, providers, threads, ...rules }]);
+    const info = {
+      name: 'onnx',
+      engine: `onnxruntime-node ${version}`,
+      device,
+      ...(adapter ? { adapter } : {}),
+      threads,
+      ...(skipped.length > 0 ? { skipped } : {}),
+    } as const;
+    return new OnnxBackend(host, info, 'onnxruntime', async (program, constants) => {
+      const model = encodeOnnx(program, { constants, lacking });
+      const optimization = program.updates.size === 0 && constants ? 'all' : 'extended';
+      return host.call('compile', [model, optimization, ioOf(program, constants)], [model.buffer]);
     });
   } catch (error) {
     await host.close();
@@ -67,49 +74,19 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
   }
 }
 
-const probeProgram = defineProgram({ name: 'probe', outputs: { y: add(input('x', [1]), 1) } });
+class OnnxBackend extends HostedBackend {
+  readonly #calls: WorkerHost<OnnxCalls>;
 
-function ioOf(program: Program, constants: Tensors = {}): SessionIo {
-  const shapes = (nodes: ReadonlyMap<string, { readonly shape: Shape }>) =>
-    Object.fromEntries([...nodes].map(([name, node]) => [name, [...node.shape]]));
-  const state = [...program.state.keys()].filter((name) => !Object.hasOwn(constants, name));
-  return {
-    inputs: shapes(program.inputs),
-    outputs: shapes(program.outputs),
-    state: Object.fromEntries(state.map((name) => [stateInputName(name), name])),
-    updates: Object.fromEntries([...program.updates.keys()].map((name) => [stateOutputName(name), name])),
-  };
-}
+  constructor(host: WorkerHost<OnnxCalls>, ...rest: RestOf<typeof HostedBackend>) {
+    super(host, ...rest);
+    this.#calls = host;
+  }
 
-const installHint =
-  'run "npx ptychopinn setup-cuda", which fetches ONNX Runtime\'s CUDA libraries (Linux x64, CUDA 12 and cuDNN 9 on the machine)';
-
-/**
- * Decides on a device. `tryCuda` must create and run a session on CUDA and reject with the engine's reason where that
- * fails; `auto` then goes on with the CPU after one warning.
- *
- * @throws PtychoError ACCELERATOR_MISSING when CUDA was asked for by name and does not work.
- */
-export async function chooseDevice(
-  wanted: Accelerator,
-  tryCuda: () => Promise<void>,
-  logger: Logger,
-): Promise<'cpu' | 'cuda'> {
-  if (wanted === 'cpu') return 'cpu';
-  try {
-    await tryCuda();
-    return 'cuda';
-  } catch (error) {
-    const reason = messageOf(error).split('\n')[0];
-    if (wanted === 'cuda') {
-      throw new PtychoError(
-        'ACCELERATOR_MISSING',
-        `Accelerator "cuda" does not work here (${reason}): ${installHint}, or use accelerator "cpu".`,
-        { accelerator: wanted, reason },
-        { cause: error },
-      );
-    }
-    logger.warn(`POLICY-001: running on the CPU because CUDA does not work here (${reason}).`);
-    return 'cpu';
+  transfers(): ReturnType<OnnxCalls['transfers']> {
+    return this.#calls.call('transfers', []);
   }
 }
+
+/** Arguments of a constructor but the first. */
+type RestOf<C extends new (...args: never[]) => unknown> =
+  ConstructorParameters<C> extends [unknown, ...infer R] ? R : never;

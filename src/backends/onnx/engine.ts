@@ -1,22 +1,39 @@
 /**
- * The engine's side of the backend: sessions and the state that stays with them. Runs in the worker.
+ * The engine's side of the backend: sessions and the state that stays with them. Runs in the worker, and in the process that tries an
+ * accelerator.
  *
  * State is kept twice: the engine writes the next values into the spare buffers and the two are swapped after the run.
  * (Writing in place is not safe: a layer's input gradient may read a weight after its update.) A run that fails leaves
- * the state as it was.
+ * the state as it was. Where the device's buffers can be kept (`resident`), both copies are there: what a run gives is what the next one
+ * takes, and nothing of it passes through the host before it is read.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { messageOf, PtychoError } from '../../core/errors.js';
 import { type Shape, sizeOf } from '../../core/tensor.js';
+import { encodeCopy, stateInputName, stateOutputName } from '../../formats/onnx/encode.js';
+import type { Program } from '../../graph/program.js';
+import type { Tensors, Transfers } from '../backend.js';
 import type { Arrays, EngineCalls } from '../worker/host.js';
 
-/** Session options that we decide; the rest is the engine's default. */
-export interface SessionSettings {
-  readonly device: 'cpu' | 'cuda';
+/** How the engine is started; what a device needs of it is in `accelerators.ts`. */
+export interface EngineSettings {
+  /** The package, or a module in its place. */
+  readonly module: string;
+  /** Execution providers of every session, the best first. */
+  readonly providers: readonly ExecutionProvider[];
   readonly threads: number;
-  /** 'all' also lays out constant weights for the convolutions; without constant weights it only adds copies. */
-  readonly optimization: 'extended' | 'all';
+  /** State stays in buffers of the device between runs. */
+  readonly resident: boolean;
+  /** Session options that a device asks for. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** What the engine itself may say on stderr; `fatal` unless it is listened to. */
+  readonly logLevel?: 'fatal' | 'info';
 }
+
+export type ExecutionProvider = string | Readonly<{ name: string } & Record<string, unknown>>;
+
+/** 'all' also lays out constant weights for the convolutions; without constant weights it only adds copies. */
+export type Optimization = 'extended' | 'all';
 
 /** Names and shapes of what goes in and out of a session. */
 export interface SessionIo {
@@ -28,13 +45,26 @@ export interface SessionIo {
   readonly updates: Readonly<Record<string, string>>;
 }
 
+/** What goes in and out of a program whose state `constants` are built in. */
+export function ioOf(program: Program, constants: Tensors = {}): SessionIo {
+  const shapes = (nodes: ReadonlyMap<string, { readonly shape: Shape }>) =>
+    Object.fromEntries([...nodes].map(([name, node]) => [name, [...node.shape]]));
+  const state = [...program.state.keys()].filter((name) => !Object.hasOwn(constants, name));
+  return {
+    inputs: shapes(program.inputs),
+    outputs: shapes(program.outputs),
+    state: Object.fromEntries(state.map((name) => [stateInputName(name), name])),
+    updates: Object.fromEntries([...program.updates.keys()].map((name) => [stateOutputName(name), name])),
+  };
+}
+
 /** What the worker can be asked. */
 export interface OnnxCalls extends EngineCalls {
   /** Loads the engine package; answers its version. */
-  open(module: string): Promise<string>;
-  /** Creates a session without fallback, runs it once on zeros and drops it. */
-  probe(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<void>;
-  compile(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<number>;
+  open(settings: EngineSettings): Promise<string>;
+  compile(model: Uint8Array, optimization: Optimization, io: SessionIo): Promise<number>;
+  /** What went to the engine and came back since it was opened. */
+  transfers(): Promise<Transfers>;
 }
 
 /** What we use of onnxruntime-node. */
@@ -47,7 +77,10 @@ export interface OrtModule {
 }
 
 export interface OrtSession {
-  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor>): Promise<unknown>;
+  run(
+    feeds: Record<string, OrtTensor>,
+    fetches: Record<string, OrtTensor | null>,
+  ): Promise<Readonly<Record<string, OrtTensor>>>;
   release(): Promise<void>;
 }
 
@@ -64,43 +97,37 @@ function missing(error: unknown): PtychoError {
 interface Value {
   readonly shape: Shape;
   current: OrtTensor;
-  /** Made when the first update comes: weights of an evaluation never need one. */
+  /** Made when the first update comes: weights of an evaluation never need one. Device buffers have none, the engine makes them. */
   spare?: OrtTensor;
 }
 
 export class Engine implements OnnxCalls {
+  #settings: EngineSettings | undefined;
   #ort: OrtModule | undefined;
   #nextId = 1;
   readonly #sessions = new Map<number, { session: OrtSession; io: SessionIo }>();
   readonly #states = new Map<number, Map<string, Value>>();
+  /** Sessions that copy a value to the device or back, by direction and number of axes. */
+  readonly #copies = new Map<string, Promise<OrtSession>>();
+  readonly #transfers = { toEngine: 0, fromEngine: 0 };
 
-  async open(module: string): Promise<string> {
+  async open(settings: EngineSettings): Promise<string> {
     try {
-      const loaded = await import(module);
+      const loaded = await import(settings.module);
       this.#ort = (loaded.default ?? loaded) as OrtModule;
     } catch (error) {
       throw missing(error);
     }
+    this.#settings = settings;
     // What the engine has to say comes as exceptions; its own lines on stderr would repeat it.
-    this.#ort.env.logLevel = 'fatal';
+    this.#ort.env.logLevel = settings.logLevel ?? 'fatal';
     return this.#ort.env.versions.node ?? this.#ort.env.versions.common;
   }
 
-  async probe(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<void> {
-    // Alone in the list: beside 'cpu' an engine may silently leave out a provider that it does not know.
-    const session = await this.#create(model, settings, [settings.device]);
-    try {
-      const zeros = mapValues(io.inputs, (shape) => this.#tensor(new Float32Array(sizeOf(shape)), shape));
-      const results = mapValues(io.outputs, (shape) => this.#tensor(new Float32Array(sizeOf(shape)), shape));
-      await session.run(zeros, results);
-    } finally {
-      await session.release();
-    }
-  }
-
-  async compile(model: Uint8Array, settings: SessionSettings, io: SessionIo): Promise<number> {
-    const providers = settings.device === 'cpu' ? ['cpu'] : [settings.device, 'cpu'];
-    const session = await this.#create(model, settings, providers);
+  async compile(model: Uint8Array, optimization: Optimization, io: SessionIo): Promise<number> {
+    const inPlace = Object.fromEntries(Object.keys(io.updates).map((name) => [name, 'gpu-buffer']));
+    const fetched = Object.fromEntries(Object.keys(io.outputs).map((name) => [name, 'cpu']));
+    const session = await this.#create(model, optimization, { ...fetched, ...inPlace });
     const id = this.#nextId++;
     this.#sessions.set(id, { session, io });
     return id;
@@ -111,21 +138,7 @@ export class Engine implements OnnxCalls {
     const state = stateId === undefined ? new Map<string, Value>() : found(this.#states, stateId, 'state');
     const inputs = mapValues(io.inputs, (shape, name) => this.#tensor(feeds[name], shape));
     for (const [graphName, name] of Object.entries(io.state)) inputs[graphName] = state.get(name)!.current;
-
-    // Results are written into buffers of ours: outputs into fresh ones, which then belong to the caller.
-    const outputs: Arrays = mapValues(io.outputs, (shape) => new Float32Array(sizeOf(shape)));
-    const fetches = mapValues(io.outputs, (shape, name) => this.#tensor(outputs[name], shape));
-    for (const [graphName, name] of Object.entries(io.updates)) {
-      const value = state.get(name)!;
-      value.spare ??= this.#tensor(new Float32Array(sizeOf(value.shape)), value.shape);
-      fetches[graphName] = value.spare;
-    }
-    await session.run(inputs, fetches);
-    for (const name of Object.values(io.updates)) {
-      const value = state.get(name)!;
-      [value.current, value.spare] = [value.spare!, value.current];
-    }
-    return outputs;
+    return this.#resident ? this.#runResident(session, io, inputs, state) : this.#runHere(session, io, inputs, state);
   }
 
   async dropProgram(id: number): Promise<void> {
@@ -136,54 +149,157 @@ export class Engine implements OnnxCalls {
 
   async createState(values: Arrays, shapes: Readonly<Record<string, Shape>>): Promise<number> {
     const id = this.#nextId++;
-    const entries = Object.entries(values).map(([name, data]): [string, Value] => {
-      return [name, { shape: shapes[name], current: this.#tensor(data, shapes[name]) }];
-    });
-    this.#states.set(id, new Map(entries));
+    const state = new Map<string, Value>();
+    for (const [name, data] of Object.entries(values)) {
+      state.set(name, { shape: shapes[name], current: await this.#placed(data, shapes[name]) });
+    }
+    this.#states.set(id, state);
     return id;
   }
 
   async readState(id: number, names: readonly string[]): Promise<Arrays> {
     const state = found(this.#states, id, 'state');
-    return Object.fromEntries(names.map((name) => [name, dataOf(state.get(name)!).slice()]));
+    const arrays: Arrays = {};
+    for (const name of names) arrays[name] = await this.#fetched(state.get(name)!);
+    return arrays;
   }
 
   async writeState(id: number, values: Arrays): Promise<void> {
     const state = found(this.#states, id, 'state');
-    for (const [name, data] of Object.entries(values)) dataOf(state.get(name)!).set(data);
+    for (const [name, data] of Object.entries(values)) {
+      const value = state.get(name)!;
+      if (this.#resident) replace(value, await this.#placed(data, value.shape));
+      else (value.current.data as Float32Array).set(data);
+    }
   }
 
   async dropState(id: number): Promise<void> {
+    if (this.#resident) for (const { current } of this.#states.get(id)?.values() ?? []) current.dispose();
     this.#states.delete(id);
   }
 
-  async close(): Promise<void> {
-    for (const id of [...this.#sessions.keys()]) await this.dropProgram(id);
-    this.#states.clear();
+  async transfers(): Promise<Transfers> {
+    return { ...this.#transfers };
   }
 
-  #create(model: Uint8Array, settings: SessionSettings, providers: string[]): Promise<OrtSession> {
-    return this.#loaded.InferenceSession.create(model, {
-      executionProviders: providers,
+  async close(): Promise<void> {
+    for (const id of [...this.#states.keys()]) await this.dropState(id);
+    for (const id of [...this.#sessions.keys()]) await this.dropProgram(id);
+    for (const copy of await Promise.all(this.#copies.values())) await copy.release();
+    this.#copies.clear();
+  }
+
+  /** Results are written into buffers of ours: outputs into fresh ones, which then belong to the caller. */
+  async #runHere(
+    session: OrtSession,
+    io: SessionIo,
+    inputs: Record<string, OrtTensor>,
+    state: ReadonlyMap<string, Value>,
+  ): Promise<Arrays> {
+    const outputs: Arrays = mapValues(io.outputs, (shape) => new Float32Array(sizeOf(shape)));
+    const fetches = mapValues(io.outputs, (shape, name) => this.#host(outputs[name], shape));
+    for (const [graphName, name] of Object.entries(io.updates)) {
+      const value = state.get(name)!;
+      value.spare ??= this.#host(new Float32Array(sizeOf(value.shape)), value.shape);
+      fetches[graphName] = value.spare;
+    }
+    await session.run(inputs, fetches);
+    for (const name of Object.values(io.updates)) {
+      const value = state.get(name)!;
+      [value.current, value.spare] = [value.spare!, value.current];
+    }
+    for (const array of Object.values(outputs)) this.#transfers.fromEngine += array.byteLength;
+    return outputs;
+  }
+
+  /** The engine makes what comes out: buffers of the device for the next state, arrays for the rest. */
+  async #runResident(
+    session: OrtSession,
+    io: SessionIo,
+    inputs: Record<string, OrtTensor>,
+    state: ReadonlyMap<string, Value>,
+  ): Promise<Arrays> {
+    const results = await session.run(
+      inputs,
+      mapValues({ ...io.outputs, ...io.updates }, () => null),
+    );
+    for (const [graphName, name] of Object.entries(io.updates)) replace(state.get(name)!, results[graphName]);
+    return mapValues(io.outputs, (_, name) => this.#data(results[name]));
+  }
+
+  get #resident(): boolean {
+    return this.#opened.settings.resident;
+  }
+
+  #create(
+    model: Uint8Array,
+    optimization: Optimization,
+    locations?: Readonly<Record<string, string>>,
+  ): Promise<OrtSession> {
+    const { ort, settings } = this.#opened;
+    return ort.InferenceSession.create(model, {
+      executionProviders: settings.providers as InferenceSession.SessionOptions['executionProviders'],
       executionMode: 'sequential',
-      graphOptimizationLevel: settings.optimization,
+      graphOptimizationLevel: optimization,
       intraOpNumThreads: settings.threads,
       interOpNumThreads: 1,
+      ...settings.options,
+      ...(settings.resident && locations
+        ? { preferredOutputLocation: locations as InferenceSession.SessionOptions['preferredOutputLocation'] }
+        : {}),
     });
   }
 
-  #tensor(data: Float32Array, shape: Shape): OrtTensor {
-    return new this.#loaded.Tensor('float32', data, shape);
+  /** A value as state: on the device where it is to stay there. */
+  async #placed(data: Float32Array<ArrayBuffer>, shape: Shape): Promise<OrtTensor> {
+    if (!this.#resident) return this.#host(data, shape);
+    const { y } = await (await this.#copy(shape, 'gpu-buffer')).run({ x: this.#tensor(data, shape) }, { y: null });
+    return y;
   }
 
-  get #loaded(): OrtModule {
-    if (!this.#ort) throw new Error('the engine was not opened');
-    return this.#ort;
+  /** A copy of a state value. (`getData()` of a tensor on the device ends the process; a run that gives it to the host does not.) */
+  async #fetched({ current, shape }: Value): Promise<Float32Array<ArrayBuffer>> {
+    if (!this.#resident) return this.#data(current).slice();
+    const { y } = await (await this.#copy(shape, 'cpu')).run({ x: current }, { y: null });
+    return this.#data(y);
+  }
+
+  #copy({ length }: Shape, to: 'gpu-buffer' | 'cpu'): Promise<OrtSession> {
+    const key = `${to} ${length}`;
+    const known = this.#copies.get(key);
+    if (known) return known;
+    const made = this.#create(encodeCopy(length), 'extended', { y: to });
+    this.#copies.set(key, made);
+    return made;
+  }
+
+  /** What a program is fed. Everything that goes to the engine is made here, and counted. */
+  #tensor(data: Float32Array, shape: Shape): OrtTensor {
+    this.#transfers.toEngine += data.byteLength;
+    return this.#host(data, shape);
+  }
+
+  /** What the engine gave to the host. Everything that comes back is read here, and counted. */
+  #data({ data }: OrtTensor): Float32Array<ArrayBuffer> {
+    const array = data as Float32Array<ArrayBuffer>;
+    this.#transfers.fromEngine += array.byteLength;
+    return array;
+  }
+
+  /** A buffer of the host that the engine reads or writes. */
+  #host(data: Float32Array, shape: Shape): OrtTensor {
+    return new this.#opened.ort.Tensor('float32', data, shape);
+  }
+
+  get #opened(): { readonly ort: OrtModule; readonly settings: EngineSettings } {
+    if (!this.#ort || !this.#settings) throw new Error('the engine was not opened');
+    return { ort: this.#ort, settings: this.#settings };
   }
 }
 
-function dataOf(value: Value): Float32Array<ArrayBuffer> {
-  return value.current.data as Float32Array<ArrayBuffer>;
+function replace(value: Value, next: OrtTensor): void {
+  value.current.dispose();
+  value.current = next;
 }
 
 function found<T>(map: ReadonlyMap<number, T>, id: number, what: string): T {

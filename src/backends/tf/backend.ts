@@ -11,6 +11,7 @@ import { SHARE_ENV } from 'node:worker_threads';
 import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Accelerator, Backend } from '../backend.js';
+import { thisMachine } from '../gpus.js';
 import { WorkerHost, workerFile } from '../worker/host.js';
 import { HostedBackend } from '../worker/hostedBackend.js';
 import {
@@ -25,7 +26,7 @@ import {
 export interface TensorflowBackendOptions {
   /** This engine or an error; the best that works when not given. */
   readonly engine?: EngineName;
-  /** `auto`: CUDA where it works, else the CPU with one warning (POLICY-001); `cuda`: CUDA or an error. */
+  /** `auto`: CUDA where it works, else the CPU, with one warning where there is a GPU (POLICY-001); `cuda`: CUDA or an error. */
   readonly accelerator?: Accelerator;
   /**
    * Threads that compute one operation together. Not given: all of the machine on tfjs-node, one on wasm. More than one on
@@ -64,7 +65,7 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
   const host = new WorkerHost<TfCalls>(entry, 'The TensorFlow.js backend', { env: SHARE_ENV });
   try {
     const report = await host.call('open', [{ engine: engine ?? null, accelerator, threads: threads ?? null }]);
-    sayWhatWasSkipped(report, accelerator, logger);
+    sayWhatWasSkipped(report, accelerator === 'auto' && thisMachine().gpus.length > 0, logger);
     const info = {
       name: 'tensorflow',
       engine: report.version,
@@ -81,13 +82,13 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
   }
 }
 
-/** One line for a backend, however many programs follow. */
-function sayWhatWasSkipped({ engine, device, skipped }: EngineReport, accelerator: Accelerator, logger: Logger): void {
+/** One line for a backend, however many programs follow; a warning where a GPU that is there is not used. */
+function sayWhatWasSkipped({ engine, device, skipped }: EngineReport, gpuHoped: boolean, logger: Logger): void {
   const reasons = skipped.map((s) => `${s.engine}: ${s.reason}`);
   if (engine === 'tfjs-node-gpu' && device === 'cpu') reasons.push(`${engine}: ${NO_DEVICE}`);
   if (reasons.length === 0) return;
   const why = `because no better one works here (${reasons.join('; ')})`;
-  if (accelerator === 'auto' && device === 'cpu') {
+  if (gpuHoped && device === 'cpu') {
     logger.warn(`POLICY-001: running on the CPU with engine ${engine} ${why}.`);
   } else logger.info(`Running with engine ${engine} ${why}.`);
 }

@@ -75,6 +75,13 @@ export async function loadEngine(wish: EngineWish, importer: Importer = importMo
 }
 
 function checkWish(engine: EngineName | null, accelerator: Accelerator): void {
+  if (!['auto', 'cuda', 'cpu'].includes(accelerator)) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `accelerator: "${accelerator}" needs backend "onnx"; TensorFlow.js runs on CUDA or the CPU.`,
+      { key: 'accelerator', found: accelerator },
+    );
+  }
   const onlyCpu = engine !== null && engine !== 'tfjs-node-gpu';
   if ((accelerator === 'cuda' && onlyCpu) || (accelerator === 'cpu' && engine === 'tfjs-node-gpu')) {
     throw new PtychoError(

@@ -1,5 +1,7 @@
 /** `ptychopinn doctor`: which engines, accelerators and threads work here, why others do not, and what to install. */
 
+import type { Adapter } from '../../backends/backend.js';
+import type { PresentGpu } from '../../backends/gpus.js';
 import { formatBytes } from '../../core/words.js';
 import type { Examination } from '../../workflows/doctor.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
@@ -20,13 +22,23 @@ export const command = commandOf({
   exit: ({ defaultWorks }) => (defaultWorks ? EXIT_OK : EXIT_FAILURE),
 });
 
+/** ` (SwiftShader, software: right, but slow)` */
+function adapterText(adapter: Adapter | undefined): string {
+  if (!adapter) return '';
+  return ` (${adapter.name}${adapter.software ? ', software: right, but slow' : ''})`;
+}
+
+function gpuText({ name, driver }: PresentGpu): string {
+  return driver ? `${name} (${driver})` : name;
+}
+
 /** The findings as text for a terminal. */
 export function examinationText(found: Examination): string {
   const rows = found.engines.map((e) => [
     e.backend,
     e.candidate,
     e.works ? 'works' : 'no',
-    e.info ? `${e.info.engine}, ${e.info.device}` : '',
+    e.info ? `${e.info.engine}, ${e.info.device}${adapterText(e.info.adapter)}` : '',
     e.info ? String(e.info.threads) : '–',
     e.gflops === undefined ? '–' : formatCount(e.gflops),
   ]);
@@ -37,6 +49,7 @@ export function examinationText(found: Examination): string {
   const parts = [
     `ptychopinn ${found.ptychopinn} on Node ${found.node}, ${found.platform}`,
     `${found.processor}, ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}, ${formatBytes(found.memoryBytes)} of memory`,
+    found.gpus.length > 0 ? `GPU: ${found.gpus.map(gpuText).join('; ')}` : 'no GPU found',
     '',
     formatTable(['package', 'version'], packages),
     '',

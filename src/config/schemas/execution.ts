@@ -43,18 +43,24 @@ const fixed = <S extends z.ZodType>(
 /** TensorFlow.js engines, the better ones first. */
 export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
 
+/** Where programs can run; `auto` chooses. */
+export const ACCELERATORS = ['auto', 'cuda', 'webgpu', 'coreml', 'directml', 'cpu'] as const;
+
 const reader = 'prefetch_factor says how many batches are read ahead';
 const spectral = 'it shapes a spectral generator';
 
 /** The fields of every command that computes. */
 export const deviceFields = {
   accelerator: field(
-    oneOf('auto', 'cpu', 'cuda'),
+    oneOf(...ACCELERATORS),
     'auto',
-    'Where programs run: auto tries CUDA and falls back to the CPU with a warning, cuda requires it.',
+    'Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx.',
     {
-      unavailable: ['mps', 'tpu'],
-      valueAliases: { gpu: { value: 'cuda', note: 'accelerator gpu means cuda.' } },
+      unavailable: ['tpu'],
+      valueAliases: {
+        gpu: { value: 'cuda', note: 'accelerator gpu means cuda; webgpu is any GPU.' },
+        mps: { value: 'webgpu', note: 'accelerator mps means webgpu, which runs on Metal.' },
+      },
       aliases: ['torch_accelerator'],
     },
   ),

@@ -284,11 +284,12 @@ export const solveConfigSchema = z
     execution: deviceConfigSchema.prefault({}),
   })
   .superRefine(({ passes, execution }, context) => {
-    if (passes !== 'host' || execution.accelerator !== 'cuda') return;
+    const { accelerator } = execution;
+    if (passes !== 'host' || accelerator === 'auto' || accelerator === 'cpu') return;
     context.addIssue({
       code: 'custom',
       path: ['passes'],
-      message: 'passes: host computes on the processor, but accelerator is cuda; leave one of them out.',
+      message: `passes: host computes on the processor, but accelerator is ${accelerator}; leave one of them out.`,
     });
   });
 

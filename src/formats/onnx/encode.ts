@@ -35,6 +35,8 @@ export interface EncodeOptions {
    * size itself is called `batch`, a k-fold of it `batch_xk`, anything else by value and axis.
    */
   readonly twin?: Program;
+  /** Operators of ONNX that the engine has no kernel for on its device, or no exact one; others take their place where there are any. */
+  readonly lacking?: ReadonlySet<string>;
 }
 
 type LeafOp = 'constant' | 'input' | 'state';
@@ -52,7 +54,8 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   checkNames(program, options);
   const g = new Emitter();
   const batch = findBatchAxes(program, options.twin);
-  const ctx: LowerContext = { g, batch, isImplicit: implicitBroadcasts(program) };
+  const lacks = (operator: string) => options.lacking?.has(operator) === true;
+  const ctx: LowerContext = { g, batch, lacks, isImplicit: implicitBroadcasts(program) };
 
   const names = new Map<GraphNode, string>();
   const value = (node: GraphNode) => names.get(node)!;
@@ -85,6 +88,18 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
     outputs.push({ name: stateOutputName(name), dims: [...node.shape] });
   }
   return encodeModel({ graph: program.name, ...g.finish(), inputs, outputs });
+}
+
+/** A model that copies `x` to `y`, of any lengths along `axes` axes: for taking values from one memory to another. */
+export function encodeCopy(axes: number): Uint8Array<ArrayBuffer> {
+  const dims = Array.from({ length: axes }, (_, i) => `d${i}`);
+  return encodeModel({
+    graph: 'copy',
+    nodes: [{ op: 'Identity', name: 'copy', inputs: ['x'], outputs: ['y'], attributes: {} }],
+    initializers: [],
+    inputs: [{ name: 'x', dims }],
+    outputs: [{ name: 'y', dims }],
+  });
 }
 
 function lower(node: GraphNode, operands: readonly string[], ctx: LowerContext): string {

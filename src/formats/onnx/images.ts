@@ -271,7 +271,7 @@ function upFilterGradient(
   const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
   const co = node.shape[0];
   // The frame puts each 4×4 window of stride 2 on 2×2 whole blocks: [n, 4·Co, h+1, w+1], channels (row in block, column in block, Co).
-  const deep = g.op('SpaceToDepth', [g.pad(dy, [0, 0, 1, 1], [0, 0, 1, 1])], { blocksize: 2 });
+  const deep = blocksAsChannels(g.pad(dy, [0, 0, 1, 1], [0, 0, 1, 1]), [n, co, 2 * h + 2, 2 * w + 2], ctx);
   const quarter = (v: string, [i, j]: readonly number[]) => g.slice(v, [2, 3], [i, j], [i + h, j + w]);
   const adjoint = g.floats(boxSumsAdjoint.data, boxSumsAdjoint.shape);
   if (co <= 4) {
@@ -291,6 +291,13 @@ function upFilterGradient(
   const dw4 = g.reshape(g.concat(parts, 0), [16, co * ci]);
   const dw = g.reshape(g.op('MatMul', [adjoint, dw4]), [9, co, ci]);
   return g.reshape(g.transpose(dw, [1, 2, 0]), [co, ci, 3, 3]);
+}
+
+/** [n, c, h, w] → [n, (row in block, column in block, c), h/2, w/2]. */
+function blocksAsChannels(v: string, [n, c, h, w]: readonly number[], { g, lacks }: LowerContext): string {
+  if (!lacks('SpaceToDepth')) return g.op('SpaceToDepth', [v], { blocksize: 2 });
+  const blocks = g.transpose(g.reshape(v, [n, c, h / 2, 2, w / 2, 2]), [0, 3, 5, 1, 2, 4]);
+  return g.reshape(blocks, [n, 4 * c, h / 2, w / 2]);
 }
 
 /** (0,0), (0,1), …, (k−1,k−1) */

@@ -9,6 +9,8 @@ import { type Emitter, ONNX_BOOL, ONNX_FLOAT, TO_END } from './model.js';
 export interface LowerContext {
   readonly g: Emitter;
   readonly batch: BatchAxes;
+  /** True for an operator of ONNX that the engine has no kernel for, or none that is exact enough. */
+  readonly lacks: (operator: string) => boolean;
   /** True for a broadcast that every user makes by itself, so that nothing needs to be expanded. */
   readonly isImplicit: (node: GraphNode<'broadcast'>) => boolean;
 }
@@ -33,13 +35,14 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   equal: (_, x, { g }) => g.op('Cast', [g.op('Equal', x)], { to: ONNX_FLOAT }),
   neg: same('Neg'),
   abs: same('Abs'),
-  sign: same('Sign'),
+  sign: (_, [x], ctx) => sign(x, ctx),
   exp: same('Exp'),
   log: same('Log'),
   sqrt: same('Sqrt'),
   square: (_, [x], { g }) => g.op('Mul', [x, x]),
-  sin: same('Sin'),
-  cos: same('Cos'),
+  sin: (_, [x], ctx) => (ctx.lacks('Sin') ? sine(x, ctx) : ctx.g.op('Sin', [x])),
+  cos: (_, [x], ctx) =>
+    ctx.lacks('Cos') ? sine(ctx.g.op('Add', [x, ctx.g.float(Math.PI / 2)]), ctx) : ctx.g.op('Cos', [x]),
   sigmoid: same('Sigmoid'),
   tanh: same('Tanh'),
   atan: same('Atan'),
@@ -47,7 +50,7 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   silu: (_, [x], { g }) => g.op('Mul', [x, g.op('Sigmoid', [x])]),
   softplus: same('Softplus'),
   hat: (_, [z], { g }) => g.op('Relu', [g.op('Sub', [g.float(1), g.op('Abs', [z])])]),
-  step: (_, [x], { g }) => g.op('Mul', [g.op('Add', [g.op('Sign', [x]), g.float(1)]), g.float(0.5)]),
+  step: (_, [x], ctx) => ctx.g.op('Mul', [ctx.g.op('Add', [sign(x, ctx), ctx.g.float(1)]), ctx.g.float(0.5)]),
   maximum: ({ attrs }, [x], { g }) => g.op('Max', [x, g.float(attrs.value)]),
   minimum: ({ attrs }, [x], { g }) => g.op('Min', [x, g.float(attrs.value)]),
   greater: ({ attrs }, [x], { g }) => g.op('Cast', [g.op('Greater', [x, g.float(attrs.value)])], { to: ONNX_FLOAT }),
@@ -55,6 +58,27 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   reluGrad: (_, [dy, y], { g }) =>
     g.op('Mul', [dy, g.op('Cast', [g.op('Cast', [y], { to: ONNX_BOOL })], { to: ONNX_FLOAT })]),
 };
+
+/** Of y, y³, …, y¹¹: least squares at the nodes of Chebyshev for sin y on −π … π, within 1e-7 there. */
+const SINE = [0.9999995999, -0.1666655264, 0.008332402989, -0.0001980863334, 2.699714637e-6, -2.036224489e-8];
+/** 2π in two parts, so that whole turns are subtracted exactly. */
+const TURN = [6.28125, 2 * Math.PI - 6.28125] as const;
+
+/** For engines whose own sine has four digits (GPUs need not have more): within 7e-7 for |x| up to 12. */
+function sine(x: string, { g }: LowerContext): string {
+  const turns = g.op('Floor', [g.op('Add', [g.op('Mul', [x, g.float(0.5 / Math.PI)]), g.float(0.5)])]);
+  const whole = (part: number) => g.op('Mul', [turns, g.float(part)]);
+  const y = g.op('Sub', [g.op('Sub', [x, whole(TURN[0])]), whole(TURN[1])]);
+  const square = g.op('Mul', [y, y]);
+  const [highest, ...lower] = [...SINE].reverse().map((c) => g.float(c));
+  return g.op('Mul', [y, lower.reduce((sum, c) => g.op('Add', [g.op('Mul', [sum, square]), c]), highest)]);
+}
+
+function sign(x: string, { g, lacks }: LowerContext): string {
+  if (!lacks('Sign')) return g.op('Sign', [x]);
+  const larger = (a: string, b: string) => g.op('Cast', [g.op('Greater', [a, b])], { to: ONNX_FLOAT });
+  return g.op('Sub', [larger(x, g.float(0)), larger(g.float(0), x)]);
+}
 
 const reduce =
   <O extends 'reduceSum' | 'reduceMean' | 'reduceMax'>(onnx: string): Lowering<O> =>

@@ -29,7 +29,7 @@ type Results = Readonly<Record<string, Tensor>>;
 type KeptRun = Run & { readonly state: DeviceState };
 
 /** Pixels of one run: more do not fit the caches of a processor, fewer leave a GPU idle. */
-const RUN_PIXELS = { cpu: 1 << 17, cuda: 1 << 21 } as const;
+const RUN_PIXELS = { cpu: 1 << 17, gpu: 1 << 21 } as const;
 
 export class ProgramPasses implements WavePasses {
   readonly name = 'program';
@@ -58,7 +58,7 @@ export class ProgramPasses implements WavePasses {
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
     this.#measured = measuredSums(scan);
     const { engine, device, threads } = backend.info;
-    this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device] / (N * N * modes)));
+    this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / (N * N * modes)));
     this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
   }
 

@@ -4,6 +4,19 @@
  * from these files.
  */
 
+/** The blocks of a configuration; their fields may also stand beside the others, as flags do. */
+type Block = 'model' | 'data' | 'execution';
+type FieldsOf<C, B> = C extends { readonly [K in B & string]?: infer Fields } ? Partial<Fields> : unknown;
+
+/**
+ * Any part of a configuration, its fields by the names of the command line, flat or in their blocks; the rest has its defaults
+ * (docs/configuration.md).
+ */
+export type PartOf<C> = Partial<Omit<C, Block>> &
+  FieldsOf<C, 'model'> &
+  FieldsOf<C, 'data'> &
+  FieldsOf<C, 'execution'> & { readonly [B in keyof C & Block]?: Partial<C[B]> };
+
 export { type DataConfig, dataConfigSchema } from './schemas/data.js';
 export { ACCELERATORS, type ExecutionConfig, executionConfigSchema, TFJS_ENGINES } from './schemas/execution.js';
 export { type InferenceConfig, inferenceConfigSchema } from './schemas/inference.js';

@@ -51,7 +51,7 @@ export {
   trainingRequestSchema,
 } from '../config/schema.js';
 export { type ComparisonConfig, comparisonConfigSchema } from '../config/schemas/comparison.js';
-export { type SolveConfig, solveConfigSchema } from '../config/schemas/solver.js';
+export { type SolveConfig, type SolverOptions, solveConfigSchema } from '../config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from '../config/schemas/study.js';
 export type { Provenance, Services } from '../core/services.js';
 export { compareForward, type ForwardOptions, type ForwardParity } from '../evaluation/comparison/compareForward.js';
@@ -76,7 +76,9 @@ export { type OrientationReport, orientWorkflow } from '../workflows/orient.js';
 export { type OverlapReport, overlapWorkflow } from '../workflows/overlap.js';
 export {
   exportProduct,
+  type ImageOfScan,
   importProduct,
+  type ProductExportOptions,
   type ProductExportSummary,
   type ProductImportSummary,
   productInfo,

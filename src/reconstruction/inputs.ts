@@ -14,9 +14,9 @@ import type { RawData } from '../data/rawData.js';
 export type ScanInput = string | RawData;
 
 /** An engine by name (also one that was registered), with how it runs, or one that is running (and stays so). */
-export interface EngineChoice {
+export interface EngineChoice extends Partial<Pick<ExecutionConfig, 'accelerator' | 'engine' | 'threads'>> {
   readonly backend?: BackendInfo['name'] | (string & {}) | Backend;
-  /** Fields of the block `execution`; see docs/configuration.md. */
+  /** More fields of the block `execution`, see docs/configuration.md; these three may stand here, too. */
   readonly execution?: Partial<ExecutionConfig>;
 }
 
@@ -25,10 +25,12 @@ export interface EngineChoice {
  * @throws PtychoError CONFIG_INVALID, BACKEND_MISSING, ACCELERATOR_MISSING
  */
 export async function startEngine(
-  { backend = 'onnx', execution = {} }: EngineChoice,
+  { backend = 'onnx', execution: block = {}, accelerator, engine, threads }: EngineChoice,
   logger?: Logger,
 ): Promise<Backend> {
   if (typeof backend === 'object') return backend;
+  const flat = Object.entries({ accelerator, engine, threads }).filter(([, value]) => value !== undefined);
+  const execution = { ...block, ...Object.fromEntries(flat) };
   const isOwn = (['onnx', 'tensorflow'] as readonly string[]).includes(backend);
   if (!isOwn && backendNames().includes(backend)) {
     return selectBackend(

@@ -6,6 +6,7 @@
 import type { Backend } from '../backends/backend.js';
 import { imageDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
+import type { DataConfig } from '../config/schemas/data.js';
 import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.js';
 import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
@@ -65,8 +66,10 @@ export interface ImageOptions
         | 'uncertainty'
       >
     >,
+    Partial<DataConfig>,
     Pick<Services, 'signal' | 'onProgress' | 'logger'> {
-  readonly data?: Partial<InferenceConfig['data']>;
+  /** Fields of the block `data`, which may also stand beside the others. */
+  readonly data?: Partial<DataConfig>;
   readonly placement?: PatchPlacement;
   /** Sees the patches [B, C, N, N] of every batch before they are stitched; valid only during the call. */
   readonly onPatches?: ReconstructOptions['onPatches'];

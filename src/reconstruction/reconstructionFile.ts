@@ -7,6 +7,7 @@
 import path from 'node:path';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
+import { createdBy } from '../core/version.js';
 import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { type NpzFile, usingNpz, writeNpz } from '../formats/npz.js';
@@ -20,8 +21,8 @@ import { IMAGE_PICTURES, type PictureOptions, type WrittenImage, writePictures }
 
 /** What else goes into `reconstruction.npz`, and how pictures are coloured. */
 export interface ReconstructionFacts extends RecordedFacts {
-  /** Who made the image, for instance `PtychoPINN cnn`. */
-  readonly algorithm: string;
+  /** Who made the image, for instance `PtychoPINN cnn`; the name of this package where not given. */
+  readonly algorithm?: string;
   /** (n) which patterns of the file were selected. */
   readonly sampleIndices?: Int32Array;
   /** (groups, C) members of each group, as indices into the selected patterns. */
@@ -40,14 +41,16 @@ export interface ReconstructionFacts extends RecordedFacts {
  * lie), `sample_indices`, `nn_indices`, `algorithm`, what `recordArrays` makes of geometry and provenance (`object_pixel_yx_m`,
  * `energy_eV`, `wavelength_m`, `provenance`), and the arrays that are given.
  *
+ * @param result a stitched image, or what `reconstruct` or `runSolver` came to; the probe of the latter becomes `reconstructed_probe`
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function writeReconstruction(
   folder: string,
-  stitched: WrittenImage,
-  facts: ReconstructionFacts,
+  result: WrittenImage | { readonly stitched: WrittenImage },
+  facts: ReconstructionFacts = {},
 ): Promise<string[]> {
+  const stitched = 'stitched' in result ? result.stitched : result;
   await makeOutputFolder(folder);
   await writeNpz(path.join(folder, 'reconstruction.npz'), reconstructionArrays(stitched, facts));
   return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.pictures))];
@@ -55,8 +58,8 @@ export async function writeReconstruction(
 
 /** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
 export function reconstructionArrays(
-  { image, frame, overlapCount, uncertainty }: WrittenImage,
-  { sampleIndices, groups, arrays, algorithm, geometry, provenance }: ReconstructionFacts,
+  { image, frame, overlapCount, uncertainty, probe }: WrittenImage & { readonly probe?: ComplexTensor },
+  { sampleIndices, groups, arrays, algorithm = createdBy.package, geometry, provenance }: ReconstructionFacts,
 ): Record<string, NpyInput> {
   return {
     reconstructed_object: image,
@@ -68,6 +71,7 @@ export function reconstructionArrays(
     }),
     ...(sampleIndices && { sample_indices: { data: sampleIndices, shape: [sampleIndices.length] } }),
     ...(groups && { nn_indices: { data: groups.members, shape: [groups.count, groups.C] } }),
+    ...(probe && { reconstructed_probe: probe }),
     ...arrays,
     ...recordArrays({ geometry, provenance }),
     algorithm: textArray(algorithm),

@@ -8,7 +8,6 @@ import type { RefineImageRequest } from '../reconstruction/pipeline.js';
 import { runSolver, type SolverResult } from './run.js';
 import { requireSolverMemory } from './scan.js';
 import { startAt } from './start.js';
-import { asWritten } from './write.js';
 
 /** What the solver made of the image. */
 export interface RefinedImage {
@@ -49,13 +48,15 @@ export async function refineImage(
       algorithm: ALGORITHM_TITLES[options.algorithm],
       solved,
       rFactorBefore,
-      stitched: { ...asWritten(solved), patches: raw.count, coverage: covered / data.length },
+      stitched: { ...imageOf(solved), patches: raw.count, coverage: covered / data.length },
     };
   } catch (error) {
     if (isPtychoError(error, 'CANCELLED')) return undefined;
     throw error;
   }
 }
+
+const imageOf = ({ image, frame, overlapCount, weight }: SolverResult) => ({ image, frame, overlapCount, weight });
 
 /** What `run.json` says of it. */
 export function refinementRecord({ algorithm, solved, rFactorBefore }: RefinedImage): Record<string, unknown> {

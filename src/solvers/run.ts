@@ -11,16 +11,17 @@ import { isPtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
+import type { WrittenImage } from '../reconstruction/pictures.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, waveBytes } from './scan.js';
 import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
 
-/** A state of a run, copied. */
-export interface SolvedImage {
+/** A state of a run, copied: an image as `writeReconstruction`, `display` and `scoreAgainstTruth` take it. */
+export interface SolvedImage extends WrittenImage {
   readonly epoch: number;
   readonly image: ComplexImage;
   readonly frame: Frame;
-  /** Light that fell on each pixel, 1 at the brightest; 0 where next to none did. */
+  /** Light that fell on each pixel, 1 at the brightest; 0 where next to none did. It stands for the number and the weight of patches, too. */
   readonly coverage: Tensor;
   /** (N, N) or (modes, N, N). */
   readonly probe: ComplexTensor;
@@ -133,15 +134,17 @@ function imageOf({ epoch, frame, probe, positions, snapshot }: Kept): SolvedImag
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const image = { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);
-  return { epoch, image, frame, coverage, probe, positions };
+  return { epoch, image, frame, ...lit(coverage), probe, positions };
 }
+
+const lit = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
 
 /** What an update shows, copied. */
 export function copyOf(update: SolverUpdate): SolvedImage {
   return {
     epoch: update.epoch,
     ...update.object(),
-    coverage: update.coverage(),
+    ...lit(update.coverage()),
     probe: update.probe(),
     positions: update.positions(),
   };

@@ -9,7 +9,7 @@ import { encodeHistory } from '../persistence/history.js';
 import { scanAsProduct } from '../persistence/product/geometry.js';
 import { lossesOf, metadataOf } from '../persistence/product/scans.js';
 import { writeProductFile } from '../persistence/product/writeProduct.js';
-import { type PictureOptions, type WrittenImage, writePreviewPictures } from '../reconstruction/pictures.js';
+import { type PictureOptions, writePreviewPictures } from '../reconstruction/pictures.js';
 import { positionArrays, writeRefinedPositions } from '../reconstruction/positions/refinePositions.js';
 import {
   RECONSTRUCTION_FILES,
@@ -25,14 +25,6 @@ import type { SolverRecord } from './solve.js';
 
 /** `PtychoPINN rPIE`, as `algorithm` of a reconstruction says it. */
 const algorithmTitle = (algorithm: SolverAlgorithm): string => `PtychoPINN ${ALGORITHM_TITLES[algorithm]}`;
-
-/** What of a state the writers of reconstructions take: light stands for the number of patches. */
-export const asWritten = ({ image, frame, coverage }: SolvedImage): WrittenImage => ({
-  image,
-  frame,
-  overlapCount: coverage,
-  weight: coverage,
-});
 
 /** What of a run its files say. */
 export interface SolvedFacts {
@@ -88,7 +80,7 @@ export interface SolvedFiles extends SolvedFacts {
  */
 export async function writeSolved(folder: string, solved: SolvedImage, facts: SolvedFiles): Promise<string[]> {
   const { raw, moved, pictures, history } = facts;
-  const files = await writeReconstruction(folder, asWritten(solved), { ...solvedFacts(solved, facts), pictures });
+  const files = await writeReconstruction(folder, solved, { ...solvedFacts(solved, facts), pictures });
   if (moved) files.push(await writeRefinedPositions(folder, raw, solved.positions));
   files.push(...(await writeHistory(folder, history, moved)));
   for (const [name, drawing] of Object.entries(solvedDrawings(solved, facts))) {
@@ -123,7 +115,7 @@ export function solvedDrawings(
 
 /** Pictures of a run that goes on, and its table. @throws PtychoError OUTPUT_UNWRITABLE */
 export async function writePreview(folder: string, solved: SolvedImage, facts: SolvedFiles): Promise<void> {
-  await writePreviewPictures(folder, asWritten(solved), facts.pictures.phaseRange);
+  await writePreviewPictures(folder, solved, facts.pictures.phaseRange);
   await writeHistory(folder, facts.history, facts.moved);
 }
 

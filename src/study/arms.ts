@@ -18,7 +18,7 @@ import { usingNpz, writeNpz } from '../formats/npz.js';
 import { copyToPlace } from '../formats/replaceFile.js';
 import { reconstructionArrays } from '../reconstruction/reconstructionFile.js';
 import { runSolver, type SolverResult } from '../solvers/run.js';
-import { asWritten, solvedFacts } from '../solvers/write.js';
+import { solvedFacts } from '../solvers/write.js';
 import type { Job } from './layout.js';
 
 /** How a study asks for an arm. */
@@ -134,7 +134,7 @@ async function solveTo(job: ArmJob, options: SolverOptions, services: Services):
       seconds: solved.seconds,
       settings: options as unknown as Readonly<Record<string, unknown>>,
     };
-    await writeNpz(job.outputFile, reconstructionArrays(asWritten(solved), solvedFacts(solved, facts)));
+    await writeNpz(job.outputFile, reconstructionArrays(solved, solvedFacts(solved, facts)));
     return { options, ...provenance(solved), patterns: raw.count };
   });
 }

@@ -2,7 +2,7 @@
  * Training: scans in, a model out, no files written.
  *
  * @example
- * const model = await train({ nepochs: 40, model: { gridsize: 2 } }, 'scan.npz', { onProgress: ({ done }) => bar(done) });
+ * const model = await train({ nepochs: 40, gridsize: 2 }, 'scan.npz', { onProgress: ({ done }) => bar(done) });
  * console.log(model.bundle.training.value, model.bundle.history.length);
  * await model.save('wts.zip');
  * await model.dispose();
@@ -10,7 +10,7 @@
 import type { Backend } from '../backends/backend.js';
 import { trainingDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
-import type { DataConfig, ExecutionConfig, ModelConfig, TrainingRequest } from '../config/schema.js';
+import type { PartOf, TrainingRequest } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
@@ -25,12 +25,8 @@ import { type PreparedTraining, prepareTraining, type TrainingData } from './pre
 
 export type { TrainingData } from './prepare.js';
 
-/** Any part of a training configuration; the rest has its defaults (docs/configuration.md). */
-export type TrainingOptions = Partial<Omit<TrainingRequest, 'model' | 'data' | 'execution'>> & {
-  readonly model?: Partial<ModelConfig>;
-  readonly data?: Partial<DataConfig>;
-  readonly execution?: Partial<ExecutionConfig>;
-};
+/** Any part of a training configuration: `{ nepochs: 40, gridsize: 2 }`, or `{ nepochs: 40, model: { gridsize: 2 } }`. */
+export interface TrainingOptions extends PartOf<TrainingRequest> {}
 
 /** Scans to learn from: one, or one with another to validate on (else `val_fraction` of the groups validates). */
 export type TrainingScans = ScanInput | { readonly train: ScanInput; readonly test?: ScanInput };

@@ -7,6 +7,7 @@
  */
 import { evaluationDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -33,7 +34,7 @@ import { readStoredImage } from '../reconstruction/storedImage.js';
  * const { metrics } = await evaluate({ reconstruction: 'out/reconstruction.npz', truth: 'scan.npz' });
  * @throws PtychoError CONFIG_INVALID, CONFIG_UNKNOWN_KEY, and those of {@link evaluateWorkflow}
  */
-export function evaluate(options: Partial<EvaluationConfig>, services: Services = {}): Promise<EvaluationReport> {
+export function evaluate(options: PartOf<EvaluationConfig>, services: Services = {}): Promise<EvaluationReport> {
   return evaluateWorkflow(completeConfig(evaluationDefinition, options, services.logger), services);
 }
 

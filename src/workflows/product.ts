@@ -5,8 +5,15 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { productExportDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import { dataConfigSchema } from '../config/schemas/data.js';
-import type { ProductExportConfig, ProductImportConfig } from '../config/schemas/tools.js';
+import {
+  type ProductExportConfig,
+  type ProductImportConfig,
+  productExportConfigSchema,
+} from '../config/schemas/tools.js';
 import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
@@ -41,6 +48,7 @@ import {
   startImage,
 } from '../reconstruction/finishedRun.js';
 import { frameForScan, moveToFrame, scanBounds, unionFrames } from '../reconstruction/frame.js';
+import type { WrittenImage } from '../reconstruction/pictures.js';
 
 /** @throws PtychoError as `readStoredProduct` */
 export async function productInfo(file: string): Promise<ProductInfo> {
@@ -136,8 +144,34 @@ export interface ProductExportSummary {
   readonly patterns: string | null;
 }
 
+/** Any part of the configuration of `product export`; `output_file` is needed. */
+export interface ProductExportOptions extends PartOf<ProductExportConfig> {
+  readonly output_file: string;
+}
+
+interface Positions {
+  readonly xs: Float64Array;
+  readonly ys: Float64Array;
+}
+
+/** An image that was made in this process: an open scan, and what `reconstruct` or `runSolver` made of it. */
+export interface ImageOfScan {
+  readonly scan: RawData;
+  readonly result:
+    | { readonly stitched: PlacedOnFrame; readonly refined?: Positions }
+    | (PlacedOnFrame & {
+        readonly probe?: ComplexTensor;
+        readonly positions?: Positions;
+        readonly history?: readonly { readonly epoch: number; readonly loss: number }[];
+      });
+  /** (N, N) or (modes, N, N); that of the result, else of the scan, where not given. */
+  readonly probe?: ComplexTensor;
+}
+
+type PlacedOnFrame = Pick<WrittenImage, 'image' | 'frame'>;
+
 /**
- * Writes `source`, the output folder of `infer` or `solve` or a scan of any readable format, as a product. The image of a folder is laid
+ * Writes `source`, the output folder of `infer` or `solve`, a scan of any readable format, or an image and its scan in memory, as a product. The image of a folder is laid
  * where it was stitched, so that positions in metres are those of the scan's file and fall on the image as they did then (refined
  * ones where they were refined); a scan comes with the object of its file, or with ones where it has none. The object holds the patches
  * of all positions; one that came out of a product is left as it was.
@@ -145,37 +179,44 @@ export interface ProductExportSummary {
  * known, those of `openDataset` and `writeProductFile`.
  */
 export async function exportProduct(
-  source: string,
-  config: ProductExportConfig,
+  source: string | ImageOfScan,
+  given: ProductExportOptions,
   services: Services = {},
 ): Promise<ProductExportSummary> {
   const logger = services.logger ?? silentLogger;
+  // A complete one also holds fields of its blocks that the command has no flags for.
+  const whole = productExportConfigSchema.safeParse(given);
+  const config = whole.success ? whole.data : completeConfig(productExportDefinition, given, services.logger);
   const note = (sentence: string) => logger.warn(sentence);
   if (productFormatOf(config.output_file) === 'npz' && config.raw_data) {
     throw new PtychoError('CONFIG_INVALID', 'raw_data goes into HDF5 products only; name the output_file .h5.', {
       key: 'raw_data',
     });
   }
-  const run = isReconstruction(source) ? await readRun(source) : undefined;
-  const scan = config.test_data_file ?? run?.test_data_file ?? source;
-  checkScan(source, scan, config, run);
-  await refuseToOverwrite(scan, config.output_file, 'output_file');
+  const held = typeof source === 'string' ? undefined : source;
+  const named = held ? held.scan.source : (source as string);
+  const run = !held && isReconstruction(named) ? await readRun(named) : undefined;
+  const scan = config.test_data_file ?? run?.test_data_file ?? named;
+  checkScan(named, scan, config, run);
   const patterns = config.patterns ? path.join(path.dirname(config.output_file), PATTERN_FILE) : undefined;
-  if (patterns !== undefined) await refuseToOverwrite(scan, patterns, 'patterns');
+  if (!held || existsSync(scan)) {
+    await refuseToOverwrite(scan, config.output_file, 'output_file');
+    if (patterns !== undefined) await refuseToOverwrite(scan, patterns, 'patterns');
+  }
   await requireNew([config.output_file, ...(patterns === undefined ? [] : [patterns])], {
     ...newFiles(config, services),
     field: 'output_file',
   });
-  return closing(await openDataset(scan, openOptions(openingOf(config, run), services)), async (raw) => {
-    const image = run ? await readRunImage(source, raw) : startImage(raw, note);
-    const positions = run ? await refinedPositions(source, raw, note) : raw;
+  const write = async (raw: RawData): Promise<ProductExportSummary> => {
+    const image = held ? heldImage(held) : run ? await readRunImage(named, raw) : startImage(raw, note);
+    const positions = held ? heldPositions(held) : run ? await refinedPositions(named, raw, note) : raw;
     const bundle = run?.model_path === undefined ? undefined : await findBundle(run.model_path, note);
-    const probe = image.probe ?? probeOf(raw, bundle, source);
+    const probe = image.probe ?? probeOf(raw, bundle, named);
     // An object that came out of a product goes back as it was.
-    const ownObject = run === undefined && raw.objectGuess && raw.geometry.objectCentre_m;
+    const ownObject = !held && run === undefined && raw.objectGuess && raw.geometry.objectCentre_m;
     const placed = ownObject ? image : spanScan(image, { ...positions, N: raw.N }, note);
     const parts = scanAsProduct({ ...raw, ...positions }, probe, placed, note);
-    const losses = run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss);
+    const losses = held ? heldLosses(held) : (run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss));
     const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(losses) };
     await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
     await writeProductFile(
@@ -193,7 +234,24 @@ export async function exportProduct(
       rawData: config.raw_data,
       patterns: patterns ?? null,
     };
-  });
+  };
+  if (held) return write(held.scan);
+  return closing(await openDataset(scan, openOptions(openingOf(config, run), services)), write);
+}
+
+const heldImage = ({ result, probe }: ImageOfScan) => {
+  const { image, frame } = 'stitched' in result ? result.stitched : result;
+  return { image, originYxPx: frame.originYxPx, probe: probe ?? ('probe' in result ? result.probe : undefined) };
+};
+
+function heldPositions({ scan, result }: ImageOfScan): Pick<RawData, 'xcoords' | 'ycoords'> {
+  const fitted = 'positions' in result ? result.positions : 'refined' in result ? result.refined : undefined;
+  return fitted ? { xcoords: fitted.xs, ycoords: fitted.ys } : scan;
+}
+
+function heldLosses({ result }: ImageOfScan): number[] {
+  const rows = 'history' in result ? (result.history ?? []) : [];
+  return rows.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss);
 }
 
 const reporting = ({ count }: Pick<RawData, 'count'>, { signal, onProgress }: Services) => ({

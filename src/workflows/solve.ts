@@ -214,7 +214,7 @@ class Solve {
     const { config, services } = this;
     const { engine } = update;
     this.#begun = true;
-    this.#head = { options: this.#options, init: config.init, scan, engine, version: createdBy.version };
+    this.#head = { options: { ...this.#options }, init: config.init, scan, engine, version: createdBy.version };
     await this.folder.make();
     // Kept as the run was begun: a run that is resumed is no other one.
     const { resume: _, overwrite: __, ...begun } = config;

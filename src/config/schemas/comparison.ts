@@ -21,7 +21,7 @@ import {
   textList,
   wholeNumber,
 } from '../field.js';
-import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
+import { checkEngine, networkBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import {
   groupCount,
@@ -209,5 +209,4 @@ export const comparisonConfigSchema = z
     }
   });
 
-/** The configuration of `compare`. */
-export type ComparisonConfig = WithBlocks<typeof comparisonConfigSchema>;
+export type { ComparisonConfig } from '../interfaces.js';

@@ -210,9 +210,4 @@ export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, 
   }
 });
 
-/** How scan files are opened: the fields of the block `data`. */
-export type DataConfig = Readonly<z.output<typeof dataConfigSchema>>;
-/** What a schema with the block `data` gives. */
-export type WithData<S extends z.ZodType<{ data: unknown }>> = Readonly<
-  Omit<z.output<S>, 'data'> & { data: DataConfig }
->;
+export type { DataConfig } from '../interfaces.js';

@@ -21,8 +21,8 @@ import {
   text,
   wholeNumber,
 } from '../field.js';
-import { dataConfigSchema, type WithData } from './data.js';
-import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
+import { dataConfigSchema } from './data.js';
+import { checkEngine, networkBlocks } from './execution.js';
 import { neighbourCount, overwriteFields, referenceFields, sourceFields, strictFields } from './shared.js';
 
 const imageFields = {
@@ -107,8 +107,6 @@ export const evaluationConfigSchema = z
     if (config.test_data_file === null) missing('truth', 'truth must be given, or test_data_file with an objectGuess.');
   });
 
-export type EvaluationConfig = WithBlocks<typeof evaluationConfigSchema>;
-
 const { probe, measurement_domain } = sourceFields;
 
 /** A share of the images of a scan. */
@@ -141,4 +139,4 @@ export const overlapConfigSchema = z.strictObject({
   data: dataConfigSchema.prefault({}),
 });
 
-export type OverlapConfig = WithData<typeof overlapConfigSchema>;
+export type { EvaluationConfig, OverlapConfig } from '../interfaces.js';

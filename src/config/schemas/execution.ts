@@ -23,7 +23,7 @@ import {
   wholeNumber,
   wholeNumbers,
 } from '../field.js';
-import { type DataConfig, dataConfigSchema } from './data.js';
+import { dataConfigSchema } from './data.js';
 
 /** Concerns training alone. */
 const ofTraining = <S extends z.ZodType>(
@@ -201,14 +201,7 @@ export const deviceConfigSchema = z.strictObject(deviceFields);
 
 /** The blocks of a command that opens a scan and runs a network. */
 export const networkBlocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
-/** What a schema with the blocks `data` and `execution` gives. */
-export type WithBlocks<S extends z.ZodType<{ data: unknown; execution: unknown }>, E = ExecutionConfig> = Readonly<
-  Omit<z.output<S>, 'data' | 'execution'> & { data: DataConfig; execution: E }
->;
-
-export type DeviceConfig = Readonly<z.output<typeof deviceConfigSchema>>;
-/** The machine: accelerator, threads, logging; the fields of the block `execution`. */
-export type ExecutionConfig = Readonly<z.output<typeof executionConfigSchema>>;
+export type { DeviceConfig, ExecutionConfig } from '../interfaces.js';
 
 /** `engine` picks among the engines of one backend. */
 export function checkEngine(

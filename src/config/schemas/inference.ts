@@ -24,8 +24,9 @@ import {
   show,
   wholeNumber,
 } from '../field.js';
-import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
-import { type ModelClaim, modelClaimSchema } from './model.js';
+import type { InferenceConfig } from '../interfaces.js';
+import { checkEngine, networkBlocks } from './execution.js';
+import { modelClaimSchema } from './model.js';
 import {
   groupCount,
   overwriteFields,
@@ -144,13 +145,9 @@ export const imageConfigSchema = z
   .strictObject({ model: modelClaimSchema.optional(), ...imageFields, ...networkBlocks })
   .superRefine(checkEngine);
 
-/** The configuration of `infer`. */
-export type InferenceConfig = Omit<WithBlocks<typeof inferenceConfigSchema>, 'model'> & {
-  /** What the model is expected to be; compared with the bundle. */
-  readonly model?: ModelClaim;
-};
+export type { InferenceConfig };
 /** See {@link imageConfigSchema}; every {@link InferenceConfig} is one. */
-export type ImageConfig = Omit<InferenceConfig, keyof typeof pathFields | keyof typeof strictFields>;
+export interface ImageConfig extends Omit<InferenceConfig, keyof typeof pathFields | keyof typeof strictFields> {}
 
 /** Two fields for the groups of one prediction: both may be there only when they agree. */
 export function checkBatchSizes({ given }: Collection): void {

@@ -21,6 +21,7 @@ import {
   required,
   show,
 } from '../field.js';
+import type { ModelConfig } from '../interfaces.js';
 import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../sides.js';
 
 const networkSide: Kind<z.ZodInt> = {
@@ -170,9 +171,11 @@ export const modelConfigSchema = z.strictObject(modelFields);
 /** The same before the data were opened: `N` may be missing. */
 export const modelRequestSchema = z.strictObject({ ...modelFields, N: modelFields.N.optional() });
 
-/** The network: the fields of the block `model`, N settled. */
-export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>;
-export type ModelRequest = Readonly<Omit<ModelConfig, 'N'> & { N?: ModelConfig['N'] }>;
+export type { ModelConfig };
+/** A model before the data were opened: `N` may be missing. */
+export interface ModelRequest extends Omit<ModelConfig, 'N'> {
+  readonly N?: ModelConfig['N'];
+}
 /** Some fields of a model. */
 export type ModelClaim = Readonly<Partial<ModelConfig>>;
 

@@ -343,5 +343,4 @@ export const simulationConfigSchema = z
   })
   .superRefine(checkSimulation);
 
-/** The configuration of `simulate`. */
-export type SimulationConfig = Readonly<z.output<typeof simulationConfigSchema>>;
+export type { SimulationConfig } from '../interfaces.js';

@@ -28,7 +28,7 @@ import {
   wordList,
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
-import { type DeviceConfig, deviceConfigSchema, type WithBlocks } from './execution.js';
+import { deviceConfigSchema } from './execution.js';
 import { overwriteFields, phaseRangeFields, sourceFields, strictFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
@@ -208,9 +208,6 @@ export const solverFields = {
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
-/** What a solver does: algorithm, epochs, modes, constraints, positions. */
-export type SolverOptions = Readonly<z.output<typeof solverOptionsSchema>>;
-
 const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})$`, 'i');
 
 /** `algorithm:epochs`. */
@@ -293,5 +290,4 @@ export const solveConfigSchema = z
     });
   });
 
-/** The configuration of `solve`. */
-export type SolveConfig = WithBlocks<typeof solveConfigSchema, DeviceConfig>;
+export type { SolveConfig, SolverOptions } from '../interfaces.js';

@@ -25,7 +25,7 @@ import {
   seedNumber,
   text,
 } from '../field.js';
-import { dataConfigSchema, type WithData } from './data.js';
+import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
 import { modelFields } from './model.js';
 import { overwriteFields, sourceFields } from './shared.js';
@@ -108,14 +108,6 @@ export const demoConfigSchema = z.strictObject({
   execution: deviceConfigSchema.prefault({}),
 });
 
-export type InspectConfig = WithData<typeof inspectConfigSchema>;
-export type ConvertConfig = WithData<typeof convertConfigSchema>;
-export type SplitConfig = WithData<typeof splitConfigSchema>;
-export type OrientConfig = WithData<typeof orientConfigSchema>;
-export type LabelConfig = Readonly<z.output<typeof labelConfigSchema>>;
-/** The configuration of `demo`. */
-export type DemoConfig = Readonly<z.output<typeof demoConfigSchema>>;
-
 /** A scan, or what `infer` made of one, as a product. */
 export const productExportConfigSchema = z.strictObject({
   output_file: required(path, 'Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz).'),
@@ -159,9 +151,6 @@ export const productImportConfigSchema = z.strictObject({
   ),
   ...opening,
 });
-
-export type ProductExportConfig = WithData<typeof productExportConfigSchema>;
-export type ProductImportConfig = WithData<typeof productImportConfigSchema>;
 
 /** The members of a bundle as files. */
 export const extractConfigSchema = z.strictObject({
@@ -224,5 +213,15 @@ export const importConfigSchema = z.strictObject({
   ),
 });
 
-export type ExtractConfig = Readonly<z.output<typeof extractConfigSchema>>;
-export type ImportConfig = Readonly<z.output<typeof importConfigSchema>>;
+export type {
+  ConvertConfig,
+  DemoConfig,
+  ExtractConfig,
+  ImportConfig,
+  InspectConfig,
+  LabelConfig,
+  OrientConfig,
+  ProductExportConfig,
+  ProductImportConfig,
+  SplitConfig,
+} from '../interfaces.js';

@@ -15,8 +15,9 @@ import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import type { Collection } from '../definition.js';
 import { show } from '../field.js';
-import { checkEngine, networkBlocks, type WithBlocks } from './execution.js';
-import { type ModelConfig, type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
+import type { TrainingConfig } from '../interfaces.js';
+import { checkEngine, networkBlocks } from './execution.js';
+import { type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
 import { INPUT_REFERENCE_SHARE, trainingFields } from './trainingFields.js';
 
 const request = z.strictObject({ model: modelRequestSchema.prefault({}), ...trainingFields, ...networkBlocks });
@@ -30,10 +31,11 @@ export const trainingConfigSchema = z
 /** A training run before its data was opened: `model.N` may be missing. */
 export const trainingRequestSchema = request.superRefine(checkTraining);
 
-/** The configuration of a training, everything settled. */
-export type TrainingConfig = Omit<WithBlocks<typeof trainingConfigSchema>, 'model'> & { readonly model: ModelConfig };
+export type { TrainingConfig };
 /** See {@link trainingRequestSchema}; every {@link TrainingConfig} is one. */
-export type TrainingRequest = Readonly<Omit<TrainingConfig, 'model'> & { model: ModelRequest }>;
+export interface TrainingRequest extends Omit<TrainingConfig, 'model'> {
+  readonly model: ModelRequest;
+}
 
 type Refuse = (field: string, message: string) => void;
 

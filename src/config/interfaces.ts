@@ -1,0 +1,1153 @@
+/**
+ * Every configuration as an interface, complete as the schemas give it. Generated from the schemas by `npm run docs:configuration`;
+ * do not change it here.
+ */
+
+/** The network: the fields of the block `model`, N settled. */
+export interface ModelConfig {
+  /** Side of the square diffraction patterns and of the patches; taken from the data file. Unit: px. */
+  readonly N: number;
+  /** A group is gridsize × gridsize neighbouring patterns, the channels of the network. Default: 1. */
+  readonly gridsize: number;
+  /** How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches. Default: "pinn". */
+  readonly model_type: 'pinn' | 'supervised';
+  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention, baseline the single-channel network that is trained with labels only. Default: "cnn". */
+  readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
+  /** Attention blocks in the encoder; only cnn_cbam has them. Default: true. */
+  readonly cbam_encoder: boolean;
+  /** Multiplies the width of every convolution. Default: 2. */
+  readonly n_filters_scale: number;
+  /** Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded. Default: "sigmoid". */
+  readonly amp_activation: 'sigmoid' | 'swish' | 'softplus' | 'relu';
+  /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
+  readonly object_big: boolean;
+  /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²). Default: "central_mask". */
+  readonly training_patch_weighting: 'central_mask' | 'probe';
+  /** Add the low-resolution head that fills the outer N/4 border of the patch. Default: true. */
+  readonly probe_big: boolean;
+  /** Cut the probe to a disk of radius N/4. Default: false. */
+  readonly probe_mask: boolean;
+  /** Predict the central N/2 square and pad it; false: a full N × N head. Default: true. */
+  readonly pad_object: boolean;
+  /** What cnn and cnn_cbam output: amplitude and phase, or real and imaginary parts. Default: "amp_phase". */
+  readonly cnn_output_mode: 'amp_phase' | 'real_imag';
+  /** How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag). Default: "amplitude". */
+  readonly physics_forward_mode: 'amplitude' | 'rectangular_scaled';
+  /** With rectangular_scaled: train s1 and s2. Default: true. */
+  readonly rect_s1s2_trainable: boolean;
+  /** With rectangular_scaled: initial values of s1 and s2: one, or fitted to the data. Default: "ones". */
+  readonly rect_s1s2_init: 'ones' | 'data';
+  /** Activation of the border branch: the head's own, or the published swish, which is unbounded. Default: "same". */
+  readonly border_activation: 'same' | 'swish';
+  /** Width of the 3 × 3 Gaussian blur of the illuminated field; 0 switches it off. Unit: px. Default: 0. */
+  readonly gaussian_smoothing_sigma: number;
+  /** Published normalisation constant of the probe; accepted, but without effect: the scale contract counts_v1 takes every factor from the data. Default: 4. */
+  readonly probe_scale: number;
+  /** Blur of the edge of a soft probe mask. Unit: px. Default: 1. */
+  readonly probe_mask_sigma: number;
+  /** Diameter of a soft probe mask; null: N/2. Unit: px. */
+  readonly probe_mask_diameter: number | null;
+  /** What generators other than cnn and cnn_cbam output; these two always give amplitude and phase. Default: "real_imag". */
+  readonly generator_output_mode: 'real_imag';
+  /** Input channels of a generator. Default: 1. */
+  readonly learned_input_channels: number;
+  /** Largest number of channels in a hidden layer; null: no limit. */
+  readonly max_hidden_channels: number | null;
+  /** Width of a residual bottleneck; null: the generator decides. */
+  readonly resnet_width: number | null;
+  /** Modes that a spectral layer keeps. Default: 12. */
+  readonly fno_modes: number;
+  /** Channels of a spectral generator. Default: 32. */
+  readonly fno_width: number;
+  /** Spectral blocks. Default: 4. */
+  readonly fno_blocks: number;
+  /** Convolution blocks after the spectral ones. Default: 2. */
+  readonly fno_cnn_blocks: number;
+  /** How a spectral generator transforms its input. Default: "none". */
+  readonly fno_input_transform: 'none';
+}
+
+/** How scan files are opened: the fields of the block `data`. */
+export interface DataConfig {
+  /** Format of the scan files; auto recognises it from the file. Default: "auto". */
+  readonly data_format: 'auto' | 'npz' | 'ptychodus' | 'hdf5' | 'cxi' | 'npy' | 'tiff';
+  /** Where the patterns are inside the file: an HDF5 dataset such as /entry/data/data, or an NPZ key; null: the usual places. */
+  readonly diffraction_path: string | null;
+  /** Scan positions from FILE or FILE:key: a table whose titles name x, y, their unit and an index (without titles .csv is y,x in metres, .txt x y), NPY, NPZ or HDF5; null: those of the scan file. */
+  readonly positions: string | null;
+  /** Unit of the positions: object pixels or metres; null: as the format says. */
+  readonly positions_unit: ('px' | 'm') | null;
+  /** Ptychodus product file with positions, probe and object for a diffraction.h5; null: a product beside it, if there is one. */
+  readonly product: string | null;
+  /** Mask of unusable detector pixels (true = bad) from FILE or FILE:key; null: the mask of the scan file, if it has one. */
+  readonly bad_pixels: string | null;
+  /** In the mask, true means good. Default: false. */
+  readonly invert_mask: boolean;
+  /** Also mask hot and dead pixels found in the patterns. Default: false. */
+  readonly auto_mask: boolean;
+  /** Range of valid stored values, LO:HI (either may be left out); pixels outside it are masked, single later values clipped to it; null: all. */
+  readonly valid_range: string | null;
+  /** Dark frame to subtract from every pattern, from FILE or FILE:key (several frames are averaged), or one number for all pixels; null: none. */
+  readonly dark: string | null;
+  /** Flat field to divide every pattern by, from FILE or FILE:key; its mean becomes 1; null: none. */
+  readonly flat: string | null;
+  /** Detector units per photon; patterns are divided by it; null: 1. */
+  readonly gain: number | null;
+  /** Frames to use, counted from 0 as in the file: FROM:TO:STEP, a list such as 0,4,9:20, or a text file of numbers; null: all. */
+  readonly frames: string | null;
+  /** Frames to leave out, written in the same way; the word unreadable leaves out frames that cannot be decoded; null: none. */
+  readonly skip_frames: string | null;
+  /** Leave out frames with fewer counts than this in total; null: dark frames only. Unit: counts. */
+  readonly min_counts: number | null;
+  /** Leave out frames without a position, positions without a frame, and those that are NaN; where nothing numbers them, those at the end. Default: false. */
+  readonly drop_unpaired: boolean;
+  /** Which threshold or energy to use, counted from 0, where frames hold several (n, channels, rows, columns); null: there is only one. */
+  readonly channel: number | null;
+  /** Rows and columns of a raster scan, such as 40,60: the positions follow from it and scan_step (an array of four axes needs scan_step only); leave out fly-back frames with frames; null: none. */
+  readonly scan_shape: [number, number] | null;
+  /** Step of that raster with its unit (px, m, um, nm, A), such as 5px or 20nm; y and x separated by a comma if they differ; null: none. */
+  readonly scan_step: string | null;
+  /** Move the zero frequency from the corners of the frames to their middle; auto does so when it clearly lies in the corners. Default: "auto". */
+  readonly fftshift: 'auto' | 'yes' | 'no';
+  /** Cut patterns to a square of this side; null: as they are. Unit: px. */
+  readonly crop_px: number | null;
+  /** Row and column of the pixel that becomes the zero frequency; auto finds the beam; null: the middle of the frame. Unit: px. */
+  readonly crop_center_px: ([number, number] | 'auto') | null;
+  /** Surround patterns with empty pixels up to this side, after the crop; null: as they are. Unit: px. */
+  readonly pad_to: number | null;
+  /** Sum squares of this many pixels on a side, after cropping and padding. Unit: px. Default: 1. */
+  readonly rebin: number;
+  /** Folder that links inside an HDF5 file may lead to, besides its own; may be repeated. Default: []. */
+  readonly allow_links: string[];
+  /** Code of a finding that would stop the command, which then goes on; may be repeated. Default: []. */
+  readonly accept: string[];
+  /** Photon energy; null: the file's. Unit: eV. */
+  readonly energy_eV: number | null;
+  /** Kinetic energy of electrons (4D-STEM), for their relativistic wavelength; null: photons. Unit: keV. */
+  readonly electron_keV: number | null;
+  /** Distance from sample to detector; null: the file's. Unit: m. */
+  readonly detector_distance_m: number | null;
+  /** Side of a detector pixel; null: the file's. Unit: m. */
+  readonly detector_pixel_m: number | null;
+  /** Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel). Unit: m. */
+  readonly object_pixel_m: number | null;
+  /** Negate the x coordinates (first of the orientation options). Default: false. */
+  readonly flip_x: boolean;
+  /** Negate the y coordinates (second). Default: false. */
+  readonly flip_y: boolean;
+  /** Exchange x and y coordinates (third, after the flips). Default: false. */
+  readonly swap_xy: boolean;
+  /** Multiply the coordinates by this (fourth). Default: 1. */
+  readonly coord_scale: number;
+  /** Exchange rows and columns of every pattern and of the bad-pixel mask, not of the probe (fifth). Default: false. */
+  readonly transpose: boolean;
+  /** Use only positions whose x lies between these fractions of its range, such as 0.1,0.9; null: all. */
+  readonly x_bounds: [number, number] | null;
+  /** Use only positions whose y lies between these fractions of its range; null: all. */
+  readonly y_bounds: [number, number] | null;
+  /** How members of a group are chosen: among the nearest, the nearest beyond a distance, or one from each quadrant (gridsize 2). Default: "nearest". */
+  readonly neighbor_function: 'nearest' | 'min_distance' | 'four_quadrants';
+  /** Members are at least this far from the seed position (min_distance, four_quadrants). Unit: px. Default: 0. */
+  readonly min_neighbor_distance_px: number;
+  /** Members are closer to the seed position than this (four_quadrants). Unit: px. Default: 3. */
+  readonly max_neighbor_distance_px: number;
+  /** Number of nearest neighbours to sort into quadrants (four_quadrants). Default: 30. */
+  readonly quadrant_candidates: number;
+  /** Cache the groups in a file beside the scan and reuse them as long as nothing they depend on has changed. Default: false. */
+  readonly cache_groups: boolean;
+}
+
+/** Where a command computes that has no use for the rest of `execution`. */
+export interface DeviceConfig {
+  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx. Default: "auto". */
+  readonly accelerator: 'auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu';
+  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
+  readonly threads: number | null;
+}
+
+/** The machine: accelerator, threads, logging; the fields of the block `execution`. */
+export interface ExecutionConfig {
+  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx. Default: "auto". */
+  readonly accelerator: 'auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu';
+  /** TensorFlow.js engine (backend tensorflow only); null: the fastest that works. */
+  readonly engine: ('tfjs-node-gpu' | 'tfjs-node' | 'wasm' | 'cpu') | null;
+  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
+  readonly threads: number | null;
+  /** Groups per prediction in infer, instead of its batch_size, and in the previews of train. Unit: groups. */
+  readonly inference_batch_size: number | null;
+  /** Devices that share the work. Default: 1. */
+  readonly devices: number | 'auto';
+  /** How several devices share the work. Default: "auto". */
+  readonly strategy: string;
+  /** The same seed gives the same draws, weights and order of batches. Default: true. */
+  readonly deterministic: boolean | 'warn';
+  /** Precision of the computation: single. Default: "32-true". */
+  readonly precision: '32-true';
+  /** Number of batches whose gradients are averaged for one step. Default: 1. */
+  readonly accum_steps: number;
+  /** Processes that read batches. Default: 0. */
+  readonly num_workers: number;
+  /** Keep batches in page-locked memory. Default: false. */
+  readonly pin_memory: boolean;
+  /** Keep reading processes between epochs. Default: false. */
+  readonly persistent_workers: boolean;
+  /** Batches to read ahead while the engine works; null: two. Unit: batches. */
+  readonly prefetch_factor: number | null;
+  /** Progress bar of a trainer. Default: false. */
+  readonly enable_progress_bar: boolean;
+  /** Keep checkpoints, so that a run can be resumed; the best epoch goes into wts.zip in any case. Default: true. */
+  readonly enable_checkpointing: boolean;
+  /** How many of the best epochs to keep in checkpoints/, besides the last. Unit: epochs. Default: 1. */
+  readonly checkpoint_save_top_k: number;
+  /** What the best epoch is judged by: a column of history.csv; without validation, val_loss means loss. Default: "val_loss". */
+  readonly checkpoint_monitor_metric: string;
+  /** Whether a lower or a higher monitored value is better. Default: "min". */
+  readonly checkpoint_mode: 'min' | 'max';
+  /** Epochs without improvement of the monitored value before training stops. Unit: epochs. Default: 100. */
+  readonly early_stop_patience: number;
+  /** Where losses and previews go besides history.csv: tensorboard writes event files, mlflow sends them to a tracking server. Default: "csv". */
+  readonly logger_backend: 'csv' | 'tensorboard' | 'mlflow' | 'none';
+  /** Address of the MLflow tracking server; null: the environment variable MLFLOW_TRACKING_URI. */
+  readonly mlflow_tracking_uri: string | null;
+  /** Local folder from which artifacts may be read that an MLflow server keeps as files (file:); null: no server leads to a local file. */
+  readonly mlflow_allow_file: string | null;
+  /** Name of the MLflow experiment; created if missing. Default: "ptychopinn". */
+  readonly mlflow_experiment: string;
+  /** Draw predicted patches every so many epochs, to previews/ and to the logger; null: never. Unit: epochs. */
+  readonly recon_log_every_n_epochs: number | null;
+  /** Number of patches to draw. Default: 4. */
+  readonly recon_log_num_patches: number;
+  /** Which groups to draw; null: evenly spaced ones. */
+  readonly recon_log_fixed_indices: number[] | null;
+  /** Draw the stitched image, too. Default: false. */
+  readonly recon_log_stitch: boolean;
+  /** Groups in the stitched preview; null: all. Unit: groups. */
+  readonly recon_log_max_stitch_samples: number | null;
+  /** Has no effect in the published tools either. Default: 0. */
+  readonly middle_trim: number;
+  /** Has no effect in the published tools either. Default: false. */
+  readonly pad_eval: boolean;
+  /** Blocks of a factorised spectral encoder. Default: 24. */
+  readonly ffno_encoder_blocks: number;
+  /** Modes of a factorised spectral encoder. Default: 12. */
+  readonly ffno_encoder_modes: number;
+  /** Whether the blocks of the encoder share their weights. Default: true. */
+  readonly ffno_encoder_share_weights: boolean;
+  /** Initial value of the gates of the encoder. Default: 0.1. */
+  readonly ffno_encoder_gate_init: number;
+  /** Normalisation in the encoder. Default: "instance". */
+  readonly ffno_encoder_norm: string;
+  /** Widening factor of the dense layers of the encoder. Default: 2. */
+  readonly ffno_encoder_mlp_ratio: number;
+  /** Blocks of a spectral bottleneck. Default: 6. */
+  readonly spectral_bottleneck_blocks: number;
+  /** Modes of a spectral bottleneck. Default: 12. */
+  readonly spectral_bottleneck_modes: number;
+  /** Whether the blocks of the bottleneck share their weights. Default: true. */
+  readonly spectral_bottleneck_share_weights: boolean;
+  /** Initial value of the gates of the bottleneck. Default: 0.1. */
+  readonly spectral_bottleneck_gate_init: number;
+  /** Gates of the bottleneck. Default: "shared". */
+  readonly spectral_bottleneck_gate_mode: 'shared';
+}
+
+/** The configuration of a training, everything settled. */
+export interface TrainingConfig {
+  /** The network. */
+  readonly model: ModelConfig;
+  /** Scan to train on. */
+  readonly train_data_file: string | null;
+  /** Scan to validate on; null: val_fraction of the training groups. */
+  readonly test_data_file: string | null;
+  /** Folder for the trained bundle and its reports; created if missing. Default: "training_outputs". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Passes over the training groups. Unit: epochs. Default: 50. */
+  readonly nepochs: number;
+  /** Groups per training step. Unit: groups. Default: 16. */
+  readonly batch_size: number;
+  /** Initial step size of the optimiser. Default: 0.001. */
+  readonly learning_rate: number;
+  /** Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch. Default: "Default". */
+  readonly scheduler: 'Default' | 'Exponential' | 'WarmupCosine' | 'ReduceLROnPlateau';
+  /** WarmupCosine: epochs in which the rate rises linearly from a tenth of its value. Unit: epochs. Default: 0. */
+  readonly lr_warmup_epochs: number;
+  /** WarmupCosine: the final rate as a fraction of learning_rate. Default: 0.1. */
+  readonly lr_min_ratio: number;
+  /** ReduceLROnPlateau: factor on the rate when the loss stops improving. Default: 0.5. */
+  readonly plateau_factor: number;
+  /** ReduceLROnPlateau: epochs without improvement before the rate is reduced. Unit: epochs. Default: 2. */
+  readonly plateau_patience: number;
+  /** ReduceLROnPlateau: the rate never falls below this. Default: 0.00005. */
+  readonly plateau_min_lr: number;
+  /** ReduceLROnPlateau: smallest relative improvement that counts. Default: 0. */
+  readonly plateau_threshold: number;
+  /** The optimiser. Default: "adam". */
+  readonly optimizer: 'adam' | 'adamw' | 'sgd';
+  /** Decay of the first moment of adam and adamw. Default: 0.9. */
+  readonly adam_beta1: number;
+  /** Decay of the second moment of adam and adamw. Default: 0.999. */
+  readonly adam_beta2: number;
+  /** Nesterov momentum of sgd; 0: none. Default: 0.9. */
+  readonly momentum: number;
+  /** Decay of the weights in each step: of their values with adamw, as part of the gradient with adam and sgd. Default: 0. */
+  readonly weight_decay: number;
+  /** Limit on the gradients; null: none. */
+  readonly gradient_clip_val: number | null;
+  /** How gradients are limited: by the norm of all of them together, value by value, or by the norm of each tensor relative to its weights (agc). Default: "norm". */
+  readonly gradient_clip_algorithm: 'norm' | 'value' | 'agc';
+  /** Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none. Default: 0. */
+  readonly weight_averaging: number;
+  /** What is subtracted from each pattern before the network sees it, so that it does not stay at a constant object: none; mean, the mean of up to 1,024 training patterns; or constant, the pattern of a constant object under the probe. Default: "none". */
+  readonly input_reference: 'none' | 'mean' | 'constant';
+  /** Share of the reference that is subtracted; the rest is scaled back to the rms of the patterns. Default: 0.75. */
+  readonly input_reference_share: number;
+  /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps. Default: false. */
+  readonly auto_restart: boolean;
+  /** Weight of the Poisson negative log-likelihood of the diffraction. Default: 1. */
+  readonly nll_weight: number;
+  /** Weight of the mean absolute error of the diffraction amplitude. Default: 0. */
+  readonly mae_weight: number;
+  /** Overall weight of the losses on the object. Default: 0. */
+  readonly realspace_weight: number;
+  /** Within the losses on the object: weight of the complex mean absolute error against the known object. Default: 0. */
+  readonly realspace_mae_weight: number;
+  /** Within the losses on the object: weight of its total variation. Default: 0. */
+  readonly tv_weight: number;
+  /** Initial epochs that learn from the amplitude loss alone, before the configured losses fade in. Unit: epochs. Default: 0. */
+  readonly stage_1_epochs: number;
+  /** Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1. Unit: epochs. Default: 0. */
+  readonly stage_2_epochs: number;
+  /** How the weight rises in stage 2. Default: "cosine". */
+  readonly physics_weight_schedule: 'linear' | 'cosine' | 'exponential';
+  /** Factor on the learning rate once stage 1 is over; no effect without stages. Default: 0.1. */
+  readonly stage_3_lr_factor: number;
+  /** The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone. Default: "poisson". */
+  readonly torch_loss_mode: 'poisson' | 'mae';
+  /** Scale each predicted pattern to the norm of the measured one before taking the mean absolute error. Default: false. */
+  readonly torch_mae_pred_l2_match_target: boolean;
+  /** Expected photons per pattern; sets the scale of the Poisson loss. Unit: photons. Default: 1000000000. */
+  readonly nphotons: number;
+  /** Train the factor between normalised amplitudes and counts. Default: true. */
+  readonly intensity_scale_trainable: boolean;
+  /** How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family. Default: "counts_v1". */
+  readonly scale_contract_version: 'counts_v1' | 'ci_intensity_v2';
+  /** A published set of values: ci stands for scale_contract_version ci_intensity_v2 with measurement_domain count_intensity, physics_forward_mode rectangular_scaled, cnn_output_mode real_imag and rect_s1s2_init data. */
+  readonly profile: 'ci' | null;
+  /** Train the probe. Default: false. */
+  readonly probe_trainable: boolean;
+  /** Step size of the probe, relative to its rms value; null: learning_rate. */
+  readonly probe_learning_rate: number | null;
+  /** Train the scan positions; needs a gridsize above 1, so that the members of a group overlap. Default: false. */
+  readonly position_trainable: boolean;
+  /** Step size of the positions; null: twenty times learning_rate. Unit: px. */
+  readonly position_learning_rate: number | null;
+  /** Farthest that a position may move from where it was measured; null: no limit. Unit: px. */
+  readonly position_step_limit_px: number | null;
+  /** Epochs before the positions start to move, so that the network knows the object a little first. Unit: epochs. Default: 3. */
+  readonly position_start_epoch: number;
+  /** The scan positions are measured, not nominal ones. Default: true. */
+  readonly positions_provided: boolean;
+  /** Groups to train on; null: 512, or one for each pattern where there are fewer; all: one for each pattern. Unit: groups. */
+  readonly n_groups: (number | 'all') | null;
+  /** Patterns kept before grouping, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for drawing patterns and groups, NumPy-compatible; null: the value of seed. */
+  readonly subsample_seed: number | null;
+  /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
+  readonly neighbor_count: number;
+  /** Allow more groups than patterns, made from combinations of neighbours (gridsize above 1). Default: false. */
+  readonly enable_oversampling: boolean;
+  /** Number of neighbours to combine when oversampling, at least gridsize²; null: neighbor_count. */
+  readonly neighbor_pool_size: number | null;
+  /** Take the first patterns instead of a random draw. Default: false. */
+  readonly sequential_sampling: boolean;
+  /** Share of the groups held back for validation when no test_data_file is given; 0: none. Default: 0.05. */
+  readonly val_fraction: number;
+  /** Start from the weights of this bundle (wts.zip or its folder) instead of fresh ones. */
+  readonly init: string | null;
+  /** Continue the interrupted run in this folder; the result is the same as without the interruption. Without a folder: output_dir. */
+  readonly resume: string | null;
+  /** After training, reconstruct test_data_file and write its pictures. Default: false. */
+  readonly do_stitching: boolean;
+  /** Write statistics of the predicted patches of each epoch to logs/patch_stats.csv. Default: false. */
+  readonly log_patch_stats: boolean;
+  /** Most batches per epoch that log_patch_stats writes; null: all. Unit: batches. */
+  readonly patch_stats_limit: number | null;
+  /** Seed for the initial weights, the shuffling and the grouping. Default: 0. */
+  readonly seed: number;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: ExecutionConfig;
+}
+
+/** The configuration of `infer`. */
+export interface InferenceConfig {
+  /** What the model is expected to be; compared with the bundle. */
+  readonly model?: Partial<ModelConfig>;
+  /** Trained bundle: wts.zip, the folder that holds it, or runs:/RUN_ID/wts.zip on an MLflow server. */
+  readonly model_path: string;
+  /** Scan to reconstruct. */
+  readonly test_data_file: string;
+  /** Folder for the reconstruction and its pictures; created if missing. Default: "inference_outputs". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Groups to reconstruct from; null or all: one for each pattern. Unit: groups. */
+  readonly n_groups: (number | 'all') | null;
+  /** Patterns kept before grouping, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for drawing patterns and groups, NumPy-compatible; null: the value of seed. */
+  readonly subsample_seed: number | null;
+  /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
+  readonly neighbor_count: number;
+  /** Allow more groups than patterns, made from combinations of neighbours (gridsize above 1). Default: false. */
+  readonly enable_oversampling: boolean;
+  /** Number of neighbours to combine when oversampling, at least gridsize²; null: neighbor_count. */
+  readonly neighbor_pool_size: number | null;
+  /** Take the first patterns instead of a random draw. Default: false. */
+  readonly sequential_sampling: boolean;
+  /** Groups per prediction. Unit: groups. Default: 32. */
+  readonly batch_size: number;
+  /** Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan. Unit: px. */
+  readonly stitch_crop_px: number | null;
+  /** How overlapping patches share a pixel: by the intensity of the probe there, or evenly. Default: "probe". */
+  readonly patch_weighting: 'probe' | 'uniform';
+  /** How patches are placed: shifted by interpolation into the frame of the image, or spread over the four nearest pixels; both are published. Default: "shift-and-sum". */
+  readonly stitching: 'shift-and-sum' | 'barycentric';
+  /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
+  readonly align_phases: boolean;
+  /** Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine). Default: true. */
+  readonly uncertainty: boolean;
+  /** Rounds of fitting the scan positions to the image, after which the patches are stitched again; 0: positions stay as they are. Unit: rounds. Default: 0. */
+  readonly refine_positions: number;
+  /** With refine_positions: the farthest that a position may move from where it was measured; null: no limit. Unit: px. */
+  readonly position_step_limit_px: number | null;
+  /** Let a solver refine image and probe afterwards, such as lsqml:20 (algorithm:epochs); null: keep the network's image. */
+  readonly refine: string | null;
+  /** Update the pictures this often while patches come in; null: only at the end. Unit: s. */
+  readonly preview_seconds: number | null;
+  /** Also draw the image beside the known object of the scan file. Default: false. */
+  readonly comparison_plot: boolean;
+  /** Phase at the low end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmin: number | null;
+  /** Phase at the high end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmax: number | null;
+  /** Write statistics of the predicted patches to logs/patch_stats.csv. Default: false. */
+  readonly log_patch_stats: boolean;
+  /** Most batches that log_patch_stats writes; null: all. Unit: batches. */
+  readonly patch_stats_limit: number | null;
+  /** Also write intermediate results (groups, offsets, patches, canvases) to this folder; without a folder: debug_dump in output_dir. */
+  readonly debug_dump: string | null;
+  /** Measure the amplitude R-factor of the image on up to this many patterns; 0: do not measure it. Unit: patterns. Default: 64. */
+  readonly r_factor_patterns: number;
+  /** Print more about the run to the terminal. Default: false. */
+  readonly debug: boolean;
+  /** Seed for the grouping. Default: 0. */
+  readonly seed: number;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured). Default: false. */
+  readonly strict: boolean;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: ExecutionConfig;
+}
+
+/** How a scan is solved, whatever becomes of the result. */
+export interface SolverOptions {
+  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once. Default: "rpie". */
+  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm';
+  /** Passes over all patterns. Unit: epochs. Default: 50. */
+  readonly epochs: number;
+  /** Patterns per step; null: chosen for the algorithm and the scan (dm takes all). Unit: patterns. */
+  readonly batch_size: number | null;
+  /** rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform. */
+  readonly batching: ('random' | 'uniform' | 'compact') | null;
+  /** Factor on every step of the object; null: the default of the algorithm. */
+  readonly object_step: number | null;
+  /** Factor on every step of the probe; null: the default of the algorithm. */
+  readonly probe_step: number | null;
+  /** How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: the default of the algorithm. */
+  readonly object_regularisation: number | null;
+  /** rpie, epie, pie, dm: the same for the probe where the object transmits little; null: the default of the algorithm. */
+  readonly probe_regularisation: number | null;
+  /** rpie, epie, pie: share of the last step that is carried over. Default: 0. */
+  readonly momentum: number;
+  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given. */
+  readonly acceleration: number | null;
+  /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
+  readonly noise_model: 'gaussian' | 'poisson';
+  /** dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  readonly relaxation: number | null;
+  /** Seed for the order of the patterns. Default: 0. */
+  readonly seed: number;
+  /** First epoch in which the object changes. Unit: epochs. Default: 1. */
+  readonly object_start: number;
+  /** Last epoch in which the object changes; null: the last one. Unit: epochs. */
+  readonly object_stop: number | null;
+  /** Change the object only every so many epochs. Unit: epochs. Default: 1. */
+  readonly object_stride: number;
+  /** First epoch in which the probe changes. Unit: epochs. Default: 2. */
+  readonly probe_start: number;
+  /** Last epoch in which the probe changes; null: the last one. Unit: epochs. */
+  readonly probe_stop: number | null;
+  /** Change the probe only every so many epochs. Unit: epochs. Default: 1. */
+  readonly probe_stride: number;
+  /** Incoherent modes of the probe; null: as many as the scan has. Missing ones start as the first one times powers of x and y. Unit: modes. */
+  readonly probe_modes: number | null;
+  /** Share of the power that each added mode starts with. Default: 0.05. */
+  readonly probe_mode_share: number;
+  /** Orthogonalise the modes every so many epochs, the strongest first; null: never. Unit: epochs. Default: 1. */
+  readonly orthogonalise_stride: number | null;
+  /** At the start, scale the probe to the power that explains the counts of the patterns. Default: true. */
+  readonly rescale_probe: boolean;
+  /** Keep the power of the probe and scale the object instead: their product leaves the factor between them open. Default: true. */
+  readonly hold_probe_power: boolean;
+  /** Give the probe this power, Σ|P|²; null: the power that it has at the start. Unit: counts. */
+  readonly probe_power_counts: number | null;
+  /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
+  readonly probe_support: number | null;
+  /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
+  readonly tv_weight: number;
+  /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
+  readonly position_start: number | null;
+  /** Last epoch in which they are corrected; null: the last one. Unit: epochs. */
+  readonly position_stop: number | null;
+  /** Correct them only every so many epochs. Unit: epochs. Default: 1. */
+  readonly position_stride: number;
+  /** Factor on every correction. Default: 1. */
+  readonly position_step: number;
+  /** Share of the last move that is carried over, because errors that neighbours share are corrected slowly. Default: 0.8. */
+  readonly position_momentum: number;
+  /** A position moves at most this far in one epoch. Unit: px. Default: 0.5. */
+  readonly position_update_limit_px: number;
+  /** Farthest that a position may move from where it was measured. Unit: px. Default: 5. */
+  readonly position_limit_px: number;
+  /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
+  readonly passes: 'auto' | 'host' | 'program';
+}
+
+/** The configuration of `solve`. */
+export interface SolveConfig {
+  /** Scan to reconstruct. */
+  readonly test_data_file: string;
+  /** Folder for the reconstruction and its pictures; created if missing. Default: "solver_outputs". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Number of patterns to use, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for that draw, NumPy-compatible; null: the value of seed. */
+  readonly subsample_seed: number | null;
+  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once. Default: "rpie". */
+  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm';
+  /** Passes over all patterns. Unit: epochs. Default: 50. */
+  readonly epochs: number;
+  /** Patterns per step; null: chosen for the algorithm and the scan (dm takes all). Unit: patterns. */
+  readonly batch_size: number | null;
+  /** rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform. */
+  readonly batching: ('random' | 'uniform' | 'compact') | null;
+  /** Factor on every step of the object; null: the default of the algorithm. */
+  readonly object_step: number | null;
+  /** Factor on every step of the probe; null: the default of the algorithm. */
+  readonly probe_step: number | null;
+  /** How much weakly lit pixels are held back, α, δ or ε of the formulas (0: not at all); null: the default of the algorithm. */
+  readonly object_regularisation: number | null;
+  /** rpie, epie, pie, dm: the same for the probe where the object transmits little; null: the default of the algorithm. */
+  readonly probe_regularisation: number | null;
+  /** rpie, epie, pie: share of the last step that is carried over. Default: 0. */
+  readonly momentum: number;
+  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given. */
+  readonly acceleration: number | null;
+  /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
+  readonly noise_model: 'gaussian' | 'poisson';
+  /** dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  readonly relaxation: number | null;
+  /** Seed for the order of the patterns. Default: 0. */
+  readonly seed: number;
+  /** First epoch in which the object changes. Unit: epochs. Default: 1. */
+  readonly object_start: number;
+  /** Last epoch in which the object changes; null: the last one. Unit: epochs. */
+  readonly object_stop: number | null;
+  /** Change the object only every so many epochs. Unit: epochs. Default: 1. */
+  readonly object_stride: number;
+  /** First epoch in which the probe changes. Unit: epochs. Default: 2. */
+  readonly probe_start: number;
+  /** Last epoch in which the probe changes; null: the last one. Unit: epochs. */
+  readonly probe_stop: number | null;
+  /** Change the probe only every so many epochs. Unit: epochs. Default: 1. */
+  readonly probe_stride: number;
+  /** Incoherent modes of the probe; null: as many as the scan has. Missing ones start as the first one times powers of x and y. Unit: modes. */
+  readonly probe_modes: number | null;
+  /** Share of the power that each added mode starts with. Default: 0.05. */
+  readonly probe_mode_share: number;
+  /** Orthogonalise the modes every so many epochs, the strongest first; null: never. Unit: epochs. Default: 1. */
+  readonly orthogonalise_stride: number | null;
+  /** At the start, scale the probe to the power that explains the counts of the patterns. Default: true. */
+  readonly rescale_probe: boolean;
+  /** Keep the power of the probe and scale the object instead: their product leaves the factor between them open. Default: true. */
+  readonly hold_probe_power: boolean;
+  /** Give the probe this power, Σ|P|²; null: the power that it has at the start. Unit: counts. */
+  readonly probe_power_counts: number | null;
+  /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
+  readonly probe_support: number | null;
+  /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
+  readonly tv_weight: number;
+  /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
+  readonly position_start: number | null;
+  /** Last epoch in which they are corrected; null: the last one. Unit: epochs. */
+  readonly position_stop: number | null;
+  /** Correct them only every so many epochs. Unit: epochs. Default: 1. */
+  readonly position_stride: number;
+  /** Factor on every correction. Default: 1. */
+  readonly position_step: number;
+  /** Share of the last move that is carried over, because errors that neighbours share are corrected slowly. Default: 0.8. */
+  readonly position_momentum: number;
+  /** A position moves at most this far in one epoch. Unit: px. Default: 0.5. */
+  readonly position_update_limit_px: number;
+  /** Farthest that a position may move from where it was measured. Unit: px. Default: 5. */
+  readonly position_limit_px: number;
+  /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
+  readonly passes: 'auto' | 'host' | 'program';
+  /** Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan. */
+  readonly init: string | null;
+  /** Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run. */
+  readonly resume: string | null;
+  /** Save the state from which the run can be resumed every so many epochs; null: only at the end. Unit: epochs. Default: 10. */
+  readonly save_every: number | null;
+  /** Update the pictures this often while it works; null: only at the end. Unit: s. */
+  readonly preview_seconds: number | null;
+  /** Phase at the low end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmin: number | null;
+  /** Phase at the high end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmax: number | null;
+  /** Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none. */
+  readonly product_file: string | null;
+  /** Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured). Default: false. */
+  readonly strict: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: DeviceConfig;
+}
+
+/** The configuration of `simulate`. */
+export interface SimulationConfig {
+  /** NPZ file to write. */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** A ready-made recipe (listed below); other flags override it; null: the defaults in this list. */
+  preset:
+    | (
+        | 'lines'
+        | 'star'
+        | 'deadleaves'
+        | 'weak-phase'
+        | 'overlap-free'
+        | 'multimode'
+        | 'zone-plate'
+        | 'noisy-detector'
+        | 'position-errors'
+        | 'experiments'
+        | 'published-lines'
+      )
+    | null;
+  /** Take objectGuess and probeGuess from this NPZ, as simulate_and_save does: 500 random positions and 1e9 photons unless you say otherwise. */
+  readonly input_file: string | null;
+  /** Write a picture of object, probe, scan and patterns beside the file (.png). Default: false. */
+  readonly visualize: boolean;
+  /** Write known patches of the object, one per pattern, as "label" for supervised training (twice the size of the patterns); null: only if positions have errors, because the object alone does not determine them then. */
+  readonly labels: boolean | null;
+  /** Write the same patches as "ground_truth_patches", the key of the Python tools. Default: false. */
+  readonly ground_truth: boolean;
+  /** Recorded in the metadata only: there is one pattern and one patch per position, whatever the gridsize; null: not recorded. */
+  readonly gridsize: number | null;
+  /** What is imaged: random segments at three scales, a resolution target, overlapping shapes of all sizes (most like real samples), Gaussian noise of a given spectrum, specks, crossed lines, nothing, pictures, or the complex object of a file. Default: "lines". */
+  object:
+    'lines' | 'siemens_star' | 'dead_leaves' | 'random_field' | 'points' | 'diagonals' | 'blank' | 'image' | 'file';
+  /** Side of a drawn object; null: three and a half times N, or the size of the file. Unit: px. */
+  readonly object_side_px: number | null;
+  /** Different objects under one probe, side by side in one file and told apart by scan_index: several experiments to train on at once. Default: 1. */
+  readonly n_objects: number;
+  /** Smallest and largest amplitude, such as 0.9,1 for a weak object; null: typical of the kind of object. */
+  readonly amplitude_range: [number, number] | null;
+  /** Largest minus smallest phase; above 6.28 it wraps; null: typical of the kind of object. Unit: rad. */
+  readonly phase_span_rad: number | null;
+  /** Where the phase comes from: a separate draw, π·tanh of the amplitude (published), or nowhere; null: a separate draw, or the picture's phase if there is one. */
+  readonly object_phase: ('independent' | 'from_amplitude' | 'none') | null;
+  /** Amplitudes of the random field fall as frequency to minus this: 0.4 (published) is grainy, 1.5 cloudy. Default: 0.4. */
+  readonly random_field_exponent: number;
+  /** Complex object from FILE or FILE:key (NPZ, NPY, HDF5; objectGuess, object or reconstructed_object when no key is given); null: from input_file. */
+  readonly object_file: string | null;
+  /** Picture whose brightness becomes the amplitude: PNG, TIFF, NPY, or FILE:key; null: constant amplitude. */
+  readonly amplitude_image: string | null;
+  /** The same for the phase, of equal size; null: none. */
+  readonly phase_image: string | null;
+  /** Side of the square diffraction patterns; null: 64, or the side of the probe from a file. Unit: px. */
+  readonly N: number | null;
+  /** What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file. Default: "structured". */
+  readonly probe: 'structured' | 'default_disk' | 'gaussian' | 'zone_plate' | 'zernike' | 'file';
+  /** Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike); null: a third of N. Unit: px. */
+  readonly probe_diameter_px: number | null;
+  /** Curvature of the structured and the Gaussian probe: phase at half maximum minus that at the centre. Curved probes tell the object from its twin. Unit: rad. Default: 1.2. */
+  readonly probe_curvature_rad: number;
+  /** Coma of the structured and the Gaussian probe at half maximum; it breaks the symmetry that a curved phase alone leaves. Unit: rad. Default: 0. */
+  readonly probe_coma_rad: number;
+  /** Direction of the coma, from +x to +y. Unit: rad. Default: 0. */
+  readonly probe_coma_angle_rad: number;
+  /** Powers of incoherent, mutually orthogonal modes, such as 0.7,0.2,0.1 (partial coherence); null: one mode. */
+  readonly probe_mode_powers: number[] | null;
+  /** Zernike terms 4, 5, 6, … in the order of Noll (defocus, astigmatism ×2, coma ×2, …), rms over the disc, for zernike and zone_plate; null: drawn for zernike, none for zone_plate. Unit: rad. */
+  readonly aberrations_rad: number[] | null;
+  /** Rms of drawn aberrations. Unit: rad. Default: 1. */
+  readonly aberration_rms_rad: number;
+  /** Width of the outermost zone of the zone plate, about the size of its focus; null: three object pixels. Unit: m. */
+  readonly outer_zone_m: number | null;
+  /** Diameter of the zone plate's central stop as a share of its own. Default: 0.35. */
+  readonly zone_plate_stop: number;
+  /** Distance of the sample behind the focus of the zone plate; null: what makes the lit disc probe_diameter_px wide. Unit: m. */
+  readonly defocus_m: number | null;
+  /** Probe from FILE or FILE:key (NPZ, NPY, HDF5; modes first); null: from input_file. */
+  readonly probe_file: string | null;
+  /** Photon energy, for lengths in metres; recorded in the file; null: none. Unit: eV. */
+  readonly energy_eV: number | null;
+  /** Side of an object pixel, for lengths in metres; recorded in the file; null: everything is in pixels. Unit: m. */
+  readonly object_pixel_m: number | null;
+  /** Where it is scanned: a raster with random shifts (a plain one leaves a lattice in the image), a Fermat spiral, rings, random positions, or those of a file. Default: "jittered_raster". */
+  readonly scan: 'jittered_raster' | 'fermat_spiral' | 'concentric' | 'random' | 'file';
+  /** Mean distance between neighbouring positions; a third of the probe diameter overlaps well; null: a twelfth of N. Unit: px. */
+  readonly step_px: number | null;
+  /** About this many positions on each object (exactly so for random ones), in place of step_px; null: as step_px gives. Unit: patterns. */
+  readonly n_patterns: number | null;
+  /** Largest shift of a raster position along each axis, in steps. Default: 0.3. */
+  readonly jitter: number;
+  /** Positions keep this distance from the edges of the object; null: N/2 + 1, so that patterns see nothing beyond it. Unit: px. */
+  readonly buffer_px: number | null;
+  /** Standard deviation, along each axis, of the true positions around the recorded ones; the truth is kept as xcoords_true and ycoords_true. Unit: px. Default: 0. */
+  readonly position_error_px: number;
+  /** Positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); moved to the middle of the object where they do not lie on it; null: none. */
+  readonly positions_file: string | null;
+  /** Unit of positions_file: object pixels or metres; null: as the file says. */
+  readonly positions_unit: ('px' | 'm') | null;
+  /** Mean photons per pattern, before beam stop and detector. Unit: photons. Default: 1000000. */
+  readonly photons: number;
+  /** Draw Poisson counts; false: expected values, without read-out noise. Default: true. */
+  readonly noise: boolean;
+  /** Electrons per photon in a pixel. Unit: electrons. Default: 1. */
+  readonly electrons_per_photon: number;
+  /** Gaussian read-out noise, rms; 0: a photon-counting detector. Unit: electrons. Default: 0. */
+  readonly readout_noise_e: number;
+  /** Electrons that a pixel holds; brighter ones are clipped (saturation); null: no limit. Unit: electrons. */
+  readonly full_well_e: number | null;
+  /** Pixels at random places that always read 0. Unit: pixels. Default: 0. */
+  readonly dead_pixels: number;
+  /** Pixels at random places that always read the full well, or 65535 counts without one. Unit: pixels. Default: 0. */
+  readonly hot_pixels: number;
+  /** Diameter of a disc around the zero frequency where no light arrives; 0: none. Unit: px. Default: 0. */
+  readonly beamstop_diameter_px: number;
+  /** More unusable pixels (true = bad, such as the gaps between modules) from FILE or FILE:key; null: none. */
+  readonly detector_mask: string | null;
+  /** Write all these as bad_pixels, which training leaves out; false: leave them in the patterns undeclared, to see what that does. Default: true. */
+  readonly declare_bad_pixels: boolean;
+  /** Governs every random number; the same seed gives the same bytes. Default: 0. */
+  readonly seed: number;
+  /** Seed for the object alone: keep it and change seed for another scan of the same object; null: from seed. */
+  readonly object_seed: number | null;
+  /** Seed for the drawn aberrations of the probe alone; null: from seed. */
+  readonly probe_seed: number | null;
+  /** Seed for the positions and their errors alone; null: from seed. */
+  readonly scan_seed: number | null;
+  /** Seed for the places of dead and hot pixels alone (one detector for several scans); null: from seed. */
+  readonly detector_seed: number | null;
+  /** Seed for photon and read-out noise alone; null: from seed. */
+  readonly noise_seed: number | null;
+}
+
+/** The configuration of `demo`. */
+export interface DemoConfig {
+  /** Folder for the pictures, the report and the trained bundle; created if missing. Default: "demo-output". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Passes over the training groups; null: as many as the demo needs. Unit: epochs. */
+  readonly nepochs: number | null;
+  /** A group is gridsize × gridsize neighbouring patterns, the channels of the network. Default: 1. */
+  readonly gridsize: number;
+  /** Seed for the scan, the object and the training. Default: 0. */
+  readonly seed: number;
+  /** The machine. */
+  readonly execution: DeviceConfig;
+}
+
+/** The configuration of `evaluate`. */
+export interface EvaluationConfig {
+  /** Image to score: reconstruction.npz, a product of Ptychodus, or FILE:key of an NPZ, NPY or HDF5 file. */
+  readonly reconstruction: string | null;
+  /** The true image: a file of the same kinds, or a simulated scan; null: the objectGuess of the test data. */
+  readonly truth: string | null;
+  /** Scan from which the image was made: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor. */
+  readonly test_data_file: string | null;
+  /** Folder for metrics.json, metrics.csv and frc.png; created if missing; null: nothing is written. */
+  readonly output_dir: string | null;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Find a shift between image and truth and remove it. Default: true. */
+  readonly register: boolean;
+  /** For images that do not say where they lie and cannot be registered: the margin around the scan is half of this, as published. Unit: px. Default: 20. */
+  readonly stitch_crop_size: number;
+  /** What the reference metrics remove from the phases: a least-squares plane, or the mean. Default: "plane". */
+  readonly phase_align_method: 'plane' | 'mean';
+  /** Smoothing of the reference FRC curves. Unit: rings. Default: 0. */
+  readonly frc_sigma: number;
+  /** Smoothing of amplitudes before the reference MS-SSIM. Unit: px. Default: 1. */
+  readonly ms_ssim_sigma: number;
+  /** Measure the amplitude R-factor on up to this many patterns of the test data; 0: do not measure it. Unit: patterns. Default: 64. */
+  readonly r_factor_patterns: number;
+  /** Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured). Default: false. */
+  readonly strict: boolean;
+  /** Without a truth: reconstruct two halves of the patterns separately, and correlate the two images. Default: false. */
+  readonly halves: boolean;
+  /** Trained bundle that reconstructs the halves. */
+  readonly model_path: string | null;
+  /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
+  readonly neighbor_count: number;
+  /** Seed for the grouping. Default: 0. */
+  readonly seed: number;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: ExecutionConfig;
+}
+
+/** The configuration of `compare`. */
+export interface ComparisonConfig {
+  /** Bundle of the model PtychoPINN: wts.zip, or the folder that holds it. */
+  readonly pinn_dir: string | null;
+  /** Bundle of the model Baseline (usually a supervised one). */
+  readonly baseline_dir: string | null;
+  /** Another bundle, NAME=PATH; may be repeated. Default: []. */
+  readonly models: string[];
+  /** A finished reconstruction, FILE or NAME=FILE: an NPZ with a complex reconstructed_object; may be repeated. Default: []. */
+  readonly arms: string[];
+  /** One more finished reconstruction, named after the algorithm that its file states: Tike or PtyChi. */
+  readonly tike_recon_path: string | null;
+  /** Scan on which all are compared. */
+  readonly test_data_file: string;
+  /** The true image: FILE or FILE:key, of the kinds that evaluate takes; null: the objectGuess of the test data. */
+  readonly truth: string | null;
+  /** Folder for the comparison; created if missing. */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Instead of images, compare what two bundles predict for the same patterns, patch by patch. Default: false. */
+  readonly forward: boolean;
+  /** Groups to reconstruct from; null or all: one for each pattern. Unit: groups. */
+  readonly n_test_groups: (number | 'all') | null;
+  /** Patterns kept before grouping, drawn at random, the same for all; null: all. Unit: patterns. */
+  readonly n_test_subsample: number | null;
+  /** Seed for drawing patterns and groups, NumPy-compatible; null: 0. */
+  readonly test_subsample_seed: number | null;
+  /** Number of nearest neighbours from which the members of a group are drawn. Default: 7. */
+  readonly neighbor_count: number;
+  /** Allow more groups than patterns, made from combinations of neighbours (gridsize above 1). Default: false. */
+  readonly enable_oversampling: boolean;
+  /** Number of neighbours to combine when oversampling, at least gridsize²; null: neighbor_count. */
+  readonly neighbor_pool_size: number | null;
+  /** Side M of the central square of each patch that is stitched, at most N; the margin compared around the scan is half of it. Unit: px. Default: 20. */
+  readonly stitch_crop_size: number;
+  /** How overlapping patches share a pixel: by the intensity of the probe there, or evenly. Default: "probe". */
+  readonly patch_weighting: 'probe' | 'uniform';
+  /** How patches are placed: shifted by interpolation into the frame of the image, or spread over the four nearest pixels; both are published. Default: "shift-and-sum". */
+  readonly stitching: 'shift-and-sum' | 'barycentric';
+  /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
+  readonly align_phases: boolean;
+  /** Compare on the rectangle of all scan positions in the file, not only of the drawn ones. Default: false. */
+  readonly fixed_canvas: boolean;
+  /** Groups per prediction. Unit: groups. Default: 32. */
+  readonly batch_size: number;
+  /** The same for PtychoPINN; null: batch_size. Unit: groups. */
+  readonly pinn_predict_batch_size: number | null;
+  /** The same for Baseline; null: batch_size. Unit: groups. */
+  readonly baseline_predict_batch_size: number | null;
+  /** At most this many groups of PtychoPINN in memory; null: two batches. Groups always stream, so this only makes batches smaller. Unit: groups. */
+  readonly pinn_chunk_size: number | null;
+  /** The same for Baseline; null: two batches. Unit: groups. */
+  readonly baseline_chunk_size: number | null;
+  /** Also write groups, first patches and canvas of Baseline to this folder; null: nowhere. */
+  readonly baseline_debug_dir: string | null;
+  /** Reconstruct Baseline from this many groups only, for debugging (the comparison says so); null: from all. Unit: groups. */
+  readonly baseline_debug_limit: number | null;
+  /** Compare images where they lie, without looking for shifts. Default: false. */
+  readonly skip_registration: boolean;
+  /** Look for shifts of finished reconstructions only; images made from bundles are stitched in the pixels of the truth anyway. Default: false. */
+  readonly register_ptychi_only: boolean;
+  /** What the reference metrics remove from the phases: a least-squares plane, or the mean. Default: "plane". */
+  readonly phase_align_method: 'plane' | 'mean';
+  /** Smoothing of the reference FRC curves. Unit: rings. Default: 0. */
+  readonly frc_sigma: number;
+  /** Smoothing of amplitudes before the reference MS-SSIM. Unit: px. Default: 1. */
+  readonly ms_ssim_sigma: number;
+  /** Measure the amplitude R-factor of images on up to this many patterns; 0: do not measure it. Unit: patterns. Default: 64. */
+  readonly r_factor_patterns: number;
+  /** Write reconstructions.npz: the images as they are. Default: true. */
+  readonly save_npz: boolean;
+  /** Write reconstructions_aligned.npz: the images as they are compared. Default: true. */
+  readonly save_npz_aligned: boolean;
+  /** Write pictures from before and after registration to debug_images. Default: false. */
+  readonly save_debug_images: boolean;
+  /** Percentile at the low end of the colour scale. Default: 10. */
+  readonly p_min: number;
+  /** Percentile at the high end of the colour scale. Default: 90. */
+  readonly p_max: number;
+  /** Phase of PtychoPINN at the low end; null: by p_min. Unit: rad. */
+  readonly pinn_phase_vmin: number | null;
+  /** Phase of PtychoPINN at the high end; null: by p_max. Unit: rad. */
+  readonly pinn_phase_vmax: number | null;
+  /** Phase of Baseline at the low end; null: by p_min. Unit: rad. */
+  readonly baseline_phase_vmin: number | null;
+  /** Phase of Baseline at the high end; null: by p_max. Unit: rad. */
+  readonly baseline_phase_vmax: number | null;
+  /** Print more about the run to the terminal. Default: false. */
+  readonly debug: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: ExecutionConfig;
+}
+
+/** The configuration of `overlap`. */
+export interface OverlapConfig {
+  /** Groups are gridsize × gridsize patterns: 1 or 2. */
+  readonly gridsize: number;
+  /** Share of the images to keep, drawn at random. */
+  readonly s_img: number;
+  /** Number of groups drawn from them. Unit: groups. */
+  readonly n_groups: number;
+  /** Number of nearest neighbours with which an image is compared. Default: 6. */
+  readonly neighbor_count: number;
+  /** Diameter of the lit disc; null: the full width at half maximum of the scan's probe, 0.6 N without one. Unit: px. */
+  readonly probe_diameter_px: number | null;
+  /** Seed for drawing images and groups, NumPy-compatible; null: 0. */
+  readonly rng_seed_subsample: number | null;
+  /** Folder for train_metrics.json, test_metrics.json and metrics_bundle.json (metrics.json for a single scan); null: printed only. */
+  readonly output_dir: string | null;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `inspect`. */
+export interface InspectConfig {
+  /** PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none. */
+  readonly map: string | null;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `convert`. */
+export interface ConvertConfig {
+  /** NPZ file to write. */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Compress the arrays: the file is smaller, but its patterns cannot be read one by one. Default: false. */
+  readonly compress: boolean;
+  /** Number of patterns to keep, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for that draw, NumPy-compatible; null: 0. */
+  readonly subsample_seed: number | null;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `split`. */
+export interface SplitConfig {
+  /** Folder for the two NPZ files, NAME_train.npz and NAME_test.npz; created if missing. */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Where the cut is, as a fraction of the range of the coordinates; positions before it are for training. Default: 0.8. */
+  readonly fraction: number;
+  /** Coordinate along which the scan is cut. Default: "y". */
+  readonly axis: 'x' | 'y';
+  /** Leave out positions closer to the cut than half of this, so that no place is illuminated in both parts. Unit: px. Default: 0. */
+  readonly gap_px: number;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `orient`. */
+export interface OrientConfig {
+  /** PNG file for the reconstructions in all eight orientations, best first; null: none. */
+  readonly picture: string | null;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `label`. */
+export interface LabelConfig {
+  /** NPZ with the reconstruction of this scan: reconstructed_object, and frame_origin_yx_px where it has one. */
+  readonly reconstruction: string;
+  /** NPZ file to write: the scan with "label". */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+}
+
+/** The configuration of `product export`. */
+export interface ProductExportConfig {
+  /** Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz). */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Scan from which the image in an output folder was made; null: the one that its run.json names. */
+  readonly test_data_file: string | null;
+  /** Put the patterns into the product, too (HDF5 only). Default: false. */
+  readonly raw_data: boolean;
+  /** Write the patterns beside the product, as diffraction.h5: the two files are what Ptychodus opens, and what its batch mode is given. Default: false. */
+  readonly patterns: boolean;
+  /** Name of the product; null: the source's. */
+  readonly name: string | null;
+  /** Comments; null: the source's. */
+  readonly comments: string | null;
+  /** Exposure time per pattern; null: the source's, else 0. Unit: s. */
+  readonly exposure_time_s: number | null;
+  /** Probe photons per pattern; null: the source's, else 0. Unit: photons. */
+  readonly probe_photon_count: number | null;
+  /** Mass attenuation of the object; null: the source's, else 0. Unit: m²/kg. */
+  readonly mass_attenuation_m2_kg: number | null;
+  /** Angle of the object; null: the source's, else 0. Unit: °. */
+  readonly tomography_angle_deg: number | null;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `product import`. */
+export interface ProductImportConfig {
+  /** NPZ file to write. */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any. */
+  readonly diffraction: string | null;
+  /** Compress the arrays: the file is smaller, but its patterns cannot be read one by one. Default: false. */
+  readonly compress: boolean;
+  /** Import a product of ptychopinn that was changed after it was written; without it that is an error. Default: false. */
+  readonly accept_changes: boolean;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+}
+
+/** The configuration of `bundle extract`. */
+export interface ExtractConfig {
+  /** Folder for the members; created if missing. */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+}
+
+/** The configuration of `bundle import`. */
+export interface ImportConfig {
+  /** Folder for wts.zip; created if missing. */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Probe of the forward model, FILE or FILE:key; null: the one stored with the weights. Predicting the object does not need it. */
+  readonly probe: string | null;
+  /** What --probe holds: a probe as scan files have it, to be divided by probe_scale · mean|P| as the published tools do, or (none) one that already is. Default: "published". */
+  readonly probe_normalization: 'published' | 'none';
+  /** The factor probe_scale; null: as the file says, else 4. */
+  readonly probe_scale: number | null;
+  /** √counts per unit of normalised amplitude; null: as the file says, else √nphotons/(N/2). */
+  readonly intensity_scale: number | null;
+  /** Photons per pattern; null: as the file says, else 1e9. Unit: photons. */
+  readonly nphotons: number | null;
+  /** What the numbers in the training file were. Default: "normalized_amplitude". */
+  readonly measurement_domain: 'normalized_amplitude' | 'count_amplitude' | 'count_intensity';
+  /** How the model was trained; null: as the file says, else pinn. */
+  readonly model_type: ('pinn' | 'supervised') | null;
+  /** Activation of the amplitude head; null: as the file says, else that of the published tool (PyTorch swish, TensorFlow sigmoid). */
+  readonly amp_activation: ('sigmoid' | 'swish' | 'softplus' | 'relu') | null;
+  /** Activation of the border branch; the published networks have swish. Default: "swish". */
+  readonly border_activation: 'same' | 'swish';
+  /** What the two decoders output; null: as the file says, else amp_phase. */
+  readonly cnn_output_mode: ('amp_phase' | 'real_imag') | null;
+  /** How patches are multiplied by the probe; null: as the file says, else amplitude. */
+  readonly physics_forward_mode: ('amplitude' | 'rectangular_scaled') | null;
+  /** Whether the border branch is used; null: as the file says, else if there is one. */
+  readonly probe_big: boolean | null;
+  /** Whether the centre is padded; null: as the shapes say. */
+  readonly pad_object: boolean | null;
+  /** Whether the probe is cut to a disk; null: as the file says, else false. */
+  readonly probe_mask: boolean | null;
+  /** Blur of the illuminated field; null: as the file says, else 0. Unit: px. */
+  readonly gaussian_smoothing_sigma: number | null;
+  /** Ignore weights that have no place in the network, and list them; without it they are an error. Default: false. */
+  readonly ignore_unmapped: boolean;
+}

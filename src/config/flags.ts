@@ -152,6 +152,14 @@ export function repeatCommand(command: string, provenance: Provenance | undefine
   return ['ptychopinn', command, ...words].map(shellWord).join(' ');
 }
 
+/** What of a configuration a page shows: the values that somebody gave, or that the scan did. */
+export const shownSettings = (
+  provenance: Provenance | undefined,
+): { name: string; value: unknown; source: string; origin?: string }[] =>
+  Object.entries(provenance ?? {})
+    .filter(([, { source }]) => source !== 'default')
+    .map(([name, { value, source, origin }]) => ({ name, value, source, origin }));
+
 function flagWords(name: string, value: unknown): string[] {
   if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
   if (value === null) return [`--${name}`, 'none'];

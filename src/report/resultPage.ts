@@ -21,6 +21,8 @@ export interface ShownRFactor {
   readonly image: number;
   /** That of the best constant object, which an image must beat. */
   readonly constant?: number;
+  /** What counting alone would leave of the best of all images. */
+  readonly noise?: number;
   /** That of what the run began with. */
   readonly start?: number;
   /** Over which patterns: `all 516 patterns`. */
@@ -91,12 +93,13 @@ export async function resultPage(content: ResultPageContent): Promise<string> {
   });
 }
 
-function rFactorMetrics({ image, constant, start, over }: ShownRFactor): PageMetric[] {
+function rFactorMetrics({ image, constant, noise, start, over }: ShownRFactor): PageMetric[] {
   return [
     { name: 'R of the image', value: image, note: `over ${over}` },
     ...(constant === undefined
       ? []
       : [{ name: 'R of a constant object', value: constant, note: 'what an image without any structure reaches' }]),
+    ...(noise === undefined ? [] : [{ name: 'R of counting noise', value: noise, note: 'what the best of all images leaves, if every count is one photon' }]), // biome-ignore format: one line
     ...(start === undefined ? [] : [{ name: 'R at the start', value: start, note: 'of what the run began with' }]),
   ];
 }
@@ -104,11 +107,12 @@ function rFactorMetrics({ image, constant, start, over }: ShownRFactor): PageMet
 const BAR = 26;
 
 /** A bar for each R, the image's in colour. */
-function rFactorChart({ image, constant, start }: ShownRFactor): Drawing {
+function rFactorChart({ image, constant, noise, start }: ShownRFactor): Drawing {
   const bars = [
     { name: 'this image', value: image, colour: '#0072b2' },
     ...(start === undefined ? [] : [{ name: 'at the start', value: start, colour: '#999999' }]),
     ...(constant === undefined ? [] : [{ name: 'a constant object', value: constant, colour: '#999999' }]),
+    ...(noise === undefined ? [] : [{ name: 'counting noise', value: noise, colour: '#999999' }]),
   ].filter(({ value }) => Number.isFinite(value));
   const most = Math.max(...bars.map(({ value }) => value), 1e-6);
   const [left, width] = [140, 440];

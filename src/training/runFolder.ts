@@ -15,14 +15,20 @@ import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { memberRows } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
-import { json, writeAtomically } from '../formats/outputFiles.js';
+import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import type { CheckpointEngine } from '../persistence/checkpoint.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type ScanFingerprint, trainingFingerprint } from '../persistence/runState.js';
+import { writeImagePage } from '../reconstruction/imagePage.js';
+import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
+import { lossChart } from '../report/loss.js';
+import { probeFigure } from '../report/probe.js';
+import type { Drawing } from '../report/renderer.js';
+import { positionShiftMap } from '../report/scanMap.js';
 import {
   CheckpointFolder,
   checkResumable,
@@ -181,7 +187,9 @@ class RunFolder {
           `Stopped after epoch ${result.history.length}: ${result.monitored} has not improved for ${counted(config.execution.early_stop_patience, 'epoch')}.`,
         );
       }
-      if (config.do_stitching && !result.cancelled) files.push(...(await this.#stitch(trained)));
+      const stitched = config.do_stitching && !result.cancelled ? await this.#stitch(trained) : undefined;
+      files.push(...(stitched?.files ?? []));
+      files.push(await this.#page(trained, files, stitched?.image));
       await metrics.finish(result.cancelled ? 'cancelled' : 'finished');
       return this.#summary(trained, files);
     } catch (error) {
@@ -298,12 +306,13 @@ class RunFolder {
         version: createdBy.version,
       }),
     );
-    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : [])];
+    const chart = await writeDrawing(this.#folder, 'loss', trainingChart(result, config));
+    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : []), ...chart];
   }
 
   /** The test scan with the trained weights, written as `infer` does. */
-  async #stitch({ config, network, test, content }: TrainedModel): Promise<string[]> {
-    if (!test) return [];
+  async #stitch({ config, network, test, content }: TrainedModel) {
+    if (!test) return undefined;
     const { raw, groups } = test;
     const settings = {
       batch_size: config.execution.inference_batch_size ?? config.batch_size,
@@ -318,12 +327,39 @@ class RunFolder {
     const { signal, onProgress } = this.services;
     const model = PtychoModel.of(content, this.backend);
     const { stitched } = await reconstructPrepared(model, test, settings, { signal, onProgress });
-    return writeReconstruction(config.output_dir, stitched, {
+    const files = await writeReconstruction(config.output_dir, stitched, {
       algorithm: `PtychoPINN ${config.model.architecture}`,
       sampleIndices: raw.sampleIndices,
       groups,
       geometry: raw.geometry,
       provenance: { scan: raw.source, model: path.join(config.output_dir, 'wts.zip') },
+      pictures: { pixelSize_m: raw.geometry.objectPixel_m?.x },
+    });
+    return { files, image: stitched };
+  }
+
+  /** `index.html`: how the network learned, on what, and what it made of the test scan. */
+  async #page(
+    { scan, result, config }: TrainedModel,
+    files: readonly string[],
+    image?: StitchedImage,
+  ): Promise<string> {
+    const { raw } = scan;
+    const pixelSize_m = raw.geometry.objectPixel_m?.x;
+    const { positions, history, bestEpoch, monitored, bestLoss } = result;
+    return writeImagePage(this.#folder, {
+      command: 'train',
+      title: `PtychoPINN ${config.model.architecture}, trained on ${path.basename(raw.source)}`,
+      summary: `${counted(history.length, 'epoch')} in ${result.seconds.toFixed(0)} s; the best was epoch ${bestEpoch} (${monitored} ${bestLoss.toPrecision(4)}).`,
+      warnings: result.cancelled ? ['Stopped early: the bundle holds the best epoch until then.'] : [],
+      ...{ raw, image, pictures: { pixelSize_m }, provenance: this.prepared.provenance },
+      probe: raw.probeGuess && probeFigure(raw.probeGuess, { pixelSize_m }),
+      curves: [trainingChart(result, config)],
+      positions:
+        positions &&
+        positionShiftMap({ measured: { xs: raw.xcoords, ys: raw.ycoords }, corrected: positions, pixelSize_m }),
+      facts: [{ name: 'engine', value: describeEngine(this.backend.info) }],
+      files,
     });
   }
 
@@ -350,6 +386,18 @@ class RunFolder {
       history: result.history,
     };
   }
+}
+
+/** The losses of a run, the best epoch marked. */
+function trainingChart({ history, bestEpoch }: TrainedModel['result'], config: TrainedModel['config']): Drawing {
+  const validated = history.some(({ val_loss }) => val_loss !== undefined && val_loss !== null);
+  return lossChart(
+    [
+      { name: 'training', values: history.map(({ loss }) => loss) },
+      ...(validated ? [{ name: 'validation', values: history.map(({ val_loss }) => val_loss ?? null) }] : []),
+    ],
+    { bestEpoch, label: config.mae_weight > 0 && config.nll_weight === 0 ? 'loss of amplitudes' : 'loss' },
+  );
 }
 
 const patternsPerSecond = ({ seconds, patternsSeen }: TrainedModel['result']) =>

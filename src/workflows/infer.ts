@@ -13,12 +13,14 @@ import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
+import { counted } from '../core/words.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
@@ -33,6 +35,8 @@ import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { RECONSTRUCTION_FILES, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, scoreR } from '../reconstruction/rFactor.js';
 import { doubts, groupForModel, requireSide, scoreImage } from '../reconstruction/scanForModel.js';
+import { probeFigure } from '../report/probe.js';
+import { positionShiftMap } from '../report/scanMap.js';
 import {
   type RefinedImage,
   refineImage,
@@ -109,6 +113,7 @@ function claimOf(config: InferenceConfig): FolderClaim {
     overwrite: config.overwrite,
     results: [
       ...RECONSTRUCTION_FILES,
+      PAGE_FILE,
       'run.json',
       ...(config.refine_positions > 0 ? ['positions.npz'] : []),
       ...(config.comparison_plot ? ['comparison_plot.png'] : []),
@@ -163,13 +168,15 @@ async function inferPrepared(
   }
   const { stitched, refined, refining, solver } = result;
   const writing = performance.now();
+  const pictures = { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+  const algorithm = `PtychoPINN ${bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`;
   const files = await writeReconstruction(folder, stitched, {
-    algorithm: `PtychoPINN ${bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`,
+    algorithm,
     sampleIndices: raw.sampleIndices,
     groups,
     geometry: raw.geometry,
     provenance: { scan: raw.source, model: config.model_path, settings: settingsOf(config) },
-    pictures: { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x },
+    pictures,
     arrays: solver && { reconstructed_probe: solver.solved.probe },
   });
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
@@ -214,11 +221,27 @@ async function inferPrepared(
       version: createdBy.version,
     }),
   );
+  files.push('run.json');
+  const shift = refined && { measured: { xs: raw.xcoords, ys: raw.ycoords }, corrected: refined, ...pictures };
+  const page = await writeImagePage(folder, {
+    command: 'infer',
+    title: `${algorithm} of ${path.basename(raw.source)}`,
+    summary: `${counted(result.patterns, 'pattern')} with ${config.model_path}, ${(100 * stitched.coverage).toFixed(0)} % of the frame covered.`,
+    warnings: result.cancelled ? ['Stopped early: the image is of the patterns until then.'] : [],
+    ...{ raw, image: stitched, pictures, score: rFactor, provenance: services.provenance as Provenance | undefined },
+    probe: solver && probeFigure(solver.solved.probe, pictures),
+    positions: shift && positionShiftMap(shift),
+    facts: [
+      { name: 'engine', value: describeEngine(model.engine.info) },
+      ...stages.map(({ name, seconds }) => ({ name: `time: ${name}`, value: `${seconds.toFixed(2)} s` })),
+    ],
+    files,
+  });
   return {
     stages,
     patterns: result.patterns,
     outputDir: folder,
-    files: [...files, 'run.json'],
+    files: [...files, page],
     coverage: stitched.coverage,
     rFactor,
     refinement,

@@ -31,6 +31,7 @@ import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } fro
 import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
+import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
@@ -48,7 +49,15 @@ import {
   saveState,
   warnOfEngine,
 } from '../solvers/state.js';
-import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolved, writeSolvedProduct } from '../solvers/write.js';
+import {
+  asWritten,
+  SOLVED_FILES,
+  type SolvedFiles,
+  solvedDrawings,
+  writePreview,
+  writeSolved,
+  writeSolvedProduct,
+} from '../solvers/write.js';
 
 /** What a run came to. */
 export interface SolveSummary {
@@ -105,7 +114,7 @@ function claimOf({ output_dir, resume, overwrite, product_file }: SolveConfig): 
   return {
     command: 'solve',
     overwrite: overwrite || goesOn,
-    results: [...SOLVED_FILES, STATE_FILE, 'run.json', 'config.json'],
+    results: [...SOLVED_FILES, STATE_FILE, PAGE_FILE, 'run.json', 'config.json'],
     files: product_file === null ? [] : [['product_file', product_file]],
     isOwn: isRunConfig,
     instead,
@@ -250,7 +259,8 @@ class Solve {
     const { config, raw, services } = this;
     const folder = config.output_dir;
     const writing = performance.now();
-    const files = await writeSolved(folder, result, this.#facts(result.history, resumed ? undefined : result.seconds));
+    const facts = this.#facts(result.history, resumed ? undefined : result.seconds);
+    const files = await writeSolved(folder, result, facts);
     if (config.product_file !== null) {
       await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);
     }
@@ -291,6 +301,19 @@ class Solve {
         version: createdBy.version,
       }),
     );
+    const all = [...files, STATE_FILE, 'config.json', 'run.json'];
+    const { loss: curve, positions: moves, reconstructed_probe } = solvedDrawings(result, facts);
+    await writeImagePage(folder, {
+      command: 'solve',
+      title: `${ALGORITHM_TITLES[config.algorithm]} of ${path.basename(raw.source)}`,
+      summary: `${counted(result.epoch, 'epoch')} on ${counted(raw.count, 'pattern')} in ${seconds.toFixed(1)} s, R ${rFactor.toFixed(3)} over ${result.measured ? 'all patterns at the end' : 'the last epoch'}.`,
+      warnings: cancelled ? [`Stopped early, after epoch ${result.epoch}.`] : [],
+      ...{ raw, image: asWritten(result), pictures: facts.pictures, score, rFactorStart: first.rFactor },
+      ...{ probe: reconstructed_probe, curves: curve ? [curve] : [], positions: moves },
+      provenance: services.provenance,
+      facts: [{ name: 'engine', value: engine }],
+      files: all,
+    });
     return {
       algorithm: ALGORITHM_TITLES[config.algorithm],
       epochs: result.epoch,
@@ -299,13 +322,7 @@ class Solve {
       rFactorStart: first.rFactor,
       shift_px: last.shift_px,
       outputDir: folder,
-      files: [
-        ...files,
-        STATE_FILE,
-        'config.json',
-        'run.json',
-        ...(config.product_file === null ? [] : [config.product_file]),
-      ],
+      files: [PAGE_FILE, ...all, ...(config.product_file === null ? [] : [config.product_file])],
     };
   }
 }

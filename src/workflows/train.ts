@@ -10,6 +10,7 @@ import path from 'node:path';
 import type { TrainingRequest } from '../config/schema.js';
 import type { Services } from '../core/services.js';
 import { type FolderClaim, isRunConfig, withOutputFolder } from '../formats/outputs.js';
+import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
@@ -38,7 +39,17 @@ function claimOf({ output_dir, resume, overwrite, do_stitching, log_patch_stats 
     command: 'train',
     overwrite: overwrite || goesOn,
     results: [
-      ...['wts.zip', last, 'history.csv', 'run.json', 'positions.npz', 'config.json', METRICS_FILE],
+      ...[
+        'wts.zip',
+        last,
+        'history.csv',
+        'run.json',
+        'positions.npz',
+        'config.json',
+        'loss.png',
+        PAGE_FILE,
+        METRICS_FILE,
+      ],
       ...(do_stitching ? RECONSTRUCTION_FILES : []),
       ...(log_patch_stats ? [PATCH_STATS_FILE] : []),
     ],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { comparisonDefinition, inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
 import { allFields } from '../../src/config/definition.js';
 import type { FieldInfo } from '../../src/config/field.js';
-import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue } from '../../src/config/flags.js';
+import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue, repeatCommand } from '../../src/config/flags.js';
 import { PtychoError } from '../../src/core/errors.js';
 
 const fields = allFields(trainingDefinition);
@@ -111,5 +111,26 @@ describe('flags from fields', () => {
     expect(flagHelp(named('nepochs'))).toBe('Passes over the training groups. (epochs; default 50; also --max_epochs)');
     // A flag that means something without a value.
     expect(flagSyntax(named('resume'))).toBe('--resume [path]');
+  });
+});
+
+describe('repeatCommand', () => {
+  it('says what was given and nothing else, so that a shell reads it back', () => {
+    const entry = (value: unknown, source: 'flag' | 'file' | 'default' | 'metadata' = 'flag') => ({ value, source });
+    const command = repeatCommand('solve', {
+      test_data_file: entry("it's $HOME.h5"),
+      epochs: entry(50, 'default'),
+      N: entry(64, 'metadata'),
+      seed: entry(-3, 'file'),
+      overwrite: entry(true),
+      uncertainty: entry(false),
+      probe: entry(null),
+      centre: entry([1, 2]),
+      models: entry(['A=a.zip', 'B=b.zip']),
+    });
+    expect(command).toBe(
+      `ptychopinn solve --test_data_file 'it'\\''s $HOME.h5' --seed=-3 --overwrite --no-uncertainty --probe none --centre 1,2 --models A=a.zip --models B=b.zip`,
+    );
+    expect(repeatCommand('solve', undefined)).toBeUndefined();
   });
 });

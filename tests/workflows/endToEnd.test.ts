@@ -56,7 +56,9 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
       'checkpoints',
       'config.json',
       'history.csv',
+      'index.html',
       'logs',
+      'loss.png',
       'run.json',
       'wts.zip',
     ]);

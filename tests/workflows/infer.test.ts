@@ -85,6 +85,7 @@ const inside = (...parts: string[]) => path.join(folder, ...parts);
 const record = async (name: string) => JSON.parse(await readFile(inside(name, 'run.json'), 'utf8'));
 const FILES = [
   'amplitude_uncertainty.png',
+  'index.html',
   'phase_uncertainty.png',
   'reconstructed_amplitude.png',
   'reconstructed_complex.png',

@@ -68,7 +68,7 @@ describe('solve', () => {
     expect(summary).toMatchObject({ algorithm: 'rPIE', epochs: 25, patterns: count, cancelled: false });
     expect(summary.rFactor).toBeLessThan(0.35 * summary.rFactorStart);
     expect((await readdir(at('out'))).sort()).toEqual([
-      ...['config.json', 'history.csv', 'loss.png', 'product.h5'],
+      ...['config.json', 'history.csv', 'index.html', 'loss.png', 'product.h5'],
       ...[
         'reconstructed_amplitude.png',
         'reconstructed_complex.png',

@@ -1,9 +1,8 @@
 /** The page of a comparison, one HTML file with everything in it, and its pictures: every image in the gauge of the truth, and its errors. */
 
-import { repeatCommand } from '../../config/flags.js';
+import { repeatCommand, shownSettings } from '../../config/flags.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { meanOf } from '../../core/numbers.js';
-import type { Provenance } from '../../core/services.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import { createdBy } from '../../core/version.js';
 import { counted } from '../../core/words.js';
@@ -68,17 +67,10 @@ export async function comparisonPage(comparison: Comparison, { images, errors }:
       { name: 'pixel of the object', value: pixel ? `${number(pixel.x * 1e9)} nm` : 'not known' },
       { name: 'written by', value: `${createdBy.package} ${createdBy.version}, Node ${process.version}` },
     ],
-    configuration: settings(comparison.provenance),
+    configuration: shownSettings(comparison.provenance),
     command: repeatCommand('compare', comparison.provenance),
   };
   return renderPage(content);
-}
-
-/** What was given; defaults are in docs/comparison.md. */
-function settings(provenance: Provenance | undefined): PageContent['configuration'] {
-  return Object.entries(provenance ?? {})
-    .filter(([, { source }]) => source !== 'default')
-    .map(([name, { value, source, origin }]) => ({ name, value, source, origin }));
 }
 
 function referenceTable({ models, floors }: Comparison): PageTable {

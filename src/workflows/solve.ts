@@ -50,7 +50,6 @@ import {
   warnOfEngine,
 } from '../solvers/state.js';
 import {
-  asWritten,
   SOLVED_FILES,
   type SolvedFiles,
   solvedDrawings,
@@ -308,7 +307,7 @@ class Solve {
       title: `${ALGORITHM_TITLES[config.algorithm]} of ${path.basename(raw.source)}`,
       summary: `${counted(result.epoch, 'epoch')} on ${counted(raw.count, 'pattern')} in ${seconds.toFixed(1)} s, R ${rFactor.toFixed(3)} over ${result.measured ? 'all patterns at the end' : 'the last epoch'}.`,
       warnings: cancelled ? [`Stopped early, after epoch ${result.epoch}.`] : [],
-      ...{ raw, image: asWritten(result), pictures: facts.pictures, score, rFactorStart: first.rFactor },
+      ...{ raw, image: result, pictures: facts.pictures, score, rFactorStart: first.rFactor },
       ...{ probe: reconstructed_probe, curves: curve ? [curve] : [], positions: moves },
       provenance: services.provenance,
       facts: [{ name: 'engine', value: engine }],

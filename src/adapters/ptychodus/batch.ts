@@ -24,12 +24,15 @@ import { isTrainable, type LogLevel, RESULT_OK, type TrainOutput } from './types
 const BATCH_ACTIONS = ['reconstruct', 'train'] as const;
 export type BatchAction = (typeof BATCH_ACTIONS)[number];
 
-/** Names of the files in the two folders. */
+/**
+ * Names of the files in the two folders. Under Python 3.10 and 3.11 Ptychodus stages the same files under the names of its
+ * enumeration: `StandardFileLayout.SETTINGS`.
+ */
 const BATCH_FILES = {
-  settings: 'settings.ini',
-  patterns: 'diffraction.h5',
-  input: 'product-in.h5',
-  output: 'product-out.h5',
+  settings: ['settings.ini', 'StandardFileLayout.SETTINGS'],
+  patterns: ['diffraction.h5', 'StandardFileLayout.DIFFRACTION'],
+  input: ['product-in.h5', 'StandardFileLayout.PRODUCT_IN'],
+  output: ['product-out.h5', 'StandardFileLayout.PRODUCT_OUT'],
 } as const;
 
 /** What {@link runBatch} is told. */
@@ -39,7 +42,10 @@ export interface BatchRequest {
   readonly input: string;
   /** Folder for the results; made if missing. */
   readonly output: string;
-  /** Settings file; `settings.ini` of the input folder where not given, defaults where there is none either. */
+  /**
+   * Settings file, read before `settings.ini` of the input folder, whose values win. As in Ptychodus, `train` reads this one alone
+   * where it is given.
+   */
   readonly settings?: string;
   readonly logLevel?: LogLevel;
   readonly signal?: AbortSignal;
@@ -107,8 +113,11 @@ async function reconstruct(
     request.onProgress?.({ stage: displayName, done: progress, total: progressGoal, unit: '%' });
   }
   if (!last || last.result !== RESULT_OK) return { result: last?.result ?? 1, files: [] };
-  const file = path.join(request.output, BATCH_FILES.output);
-  await writeProductFile(file, last.product);
+  const [plain, enumerated] = BATCH_FILES.output;
+  // Who staged the other names looks for the other name.
+  const name = path.basename(input.productFile) === BATCH_FILES.input[1] ? enumerated : plain;
+  const file = path.join(request.output, name);
+  await writeProductFile(file, last.product, { format: 'hdf5' });
   return { result: RESULT_OK, files: [file] };
 }
 
@@ -142,19 +151,18 @@ const learnsNothing = (name: string) =>
 
 /** Patterns and product of the input folder. */
 async function hostInput({ input, signal }: BatchRequest) {
-  const [patterns, product] = [BATCH_FILES.patterns, BATCH_FILES.input].map((name) => path.join(input, name));
-  for (const [file, what] of [
-    [patterns, 'the assembled patterns'],
-    [product, 'positions, probe and object'],
-  ]) {
-    if (await isFile(file)) continue;
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `The folder ${input} holds no ${path.basename(file)} (${what}); it must have ${BATCH_FILES.patterns} and ${BATCH_FILES.input}, as Ptychodus stages them.`,
-      { path: file },
-    );
-  }
-  return { patterns, product: await readProductFile(product), signal };
+  const patterns = await stagedFile(input, BATCH_FILES.patterns, 'the assembled patterns');
+  const productFile = await stagedFile(input, BATCH_FILES.input, 'positions, probe and object');
+  return { patterns, product: await readProductFile(productFile), productFile, signal };
+}
+
+async function stagedFile(input: string, names: readonly [string, string], what: string): Promise<string> {
+  for (const name of names) if (await isFile(path.join(input, name))) return path.join(input, name);
+  throw new PtychoError(
+    'FILE_NOT_FOUND',
+    `The folder ${input} holds no ${names[0]} (${what}); it must have ${BATCH_FILES.patterns[0]} and ${BATCH_FILES.input[0]}, as Ptychodus stages them.`,
+    { path: path.join(input, names[0]) },
+  );
 }
 
 async function modelOf({ inference }: PtychoPinnSettings, input: string): Promise<string> {
@@ -172,20 +180,46 @@ async function modelOf({ inference }: PtychoPinnSettings, input: string): Promis
 
 async function readSettings(
   { settings: registry }: ReconstructorLibraries,
-  { settings, input, logger }: BatchRequest,
+  { action, settings, input, logger }: BatchRequest,
 ): Promise<PtychoPinnSettings> {
-  const beside = path.join(input, BATCH_FILES.settings);
-  const file = settings ?? ((await isThere(beside)) ? beside : undefined);
-  if (file === undefined)
+  const staged: string[] = [];
+  for (const name of BATCH_FILES.settings) {
+    const beside = path.join(input, name);
+    if (staged.length === 0 && (await isThere(beside))) staged.push(beside);
+  }
+  const given = settings === undefined ? [] : [settings];
+  const alone = action === 'train' && given.length > 0;
+  if (alone && staged.length > 0) {
+    logger?.info(`${staged[0]} is not read: as in Ptychodus, a training has the settings of ${settings} alone.`);
+  }
+  const files = alone ? given : [...given, ...staged];
+  if (files.length === 0) {
+    const beside = path.join(input, BATCH_FILES.settings[0]);
     logger?.info(`There is no ${beside} and no other settings file, so all settings are defaults.`);
-  else {
+  }
+  const before = registry.toTexts();
+  for (const file of files) {
     const { notes } = registry.fromIni(
       await readTextInput(file, { maxBytes: CONFIG_BYTES, what: 'settings file' }),
       file,
     );
     for (const note of notes) logger?.warn(note);
+    if (file === settings || settings === undefined || alone) Object.assign(before, registry.toTexts());
+    else tellReplaced(before, registry.toTexts(), settings, file, logger);
   }
   return new PtychoPinnSettings(registry);
+}
+
+type Texts = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** What the file of the folder says otherwise than the one that was given: whoever gave it should know. */
+function tellReplaced(given: Texts, now: Texts, settings: string, file: string, logger: Logger | undefined): void {
+  const replaced = Object.entries(now).flatMap(([group, values]) =>
+    Object.entries(values).flatMap(([key, text]) =>
+      given[group]?.[key] === text ? [] : [`${group}/${key} ${given[group]?.[key]} → ${text}`],
+    ),
+  );
+  if (replaced.length > 0) logger?.info(`${file} wins over ${settings}: ${replaced.join(', ')}.`);
 }
 
 /** Anything, also what is then refused: a pipe of that name is no missing file. */
@@ -196,7 +230,7 @@ async function requireFolder(folder: string): Promise<void> {
   if (found?.isDirectory()) return;
   throw new PtychoError(
     'FILE_NOT_FOUND',
-    `${folder} is ${found ? 'no folder' : 'not there'}; give the folder that holds ${BATCH_FILES.patterns} and ${BATCH_FILES.input} (-i).`,
+    `${folder} is ${found ? 'no folder' : 'not there'}; give the folder that holds ${BATCH_FILES.patterns[0]} and ${BATCH_FILES.input[0]} (-i).`,
     { path: folder },
   );
 }

@@ -8,8 +8,9 @@ import { type CommandModule, supervise } from '../run.js';
 import { consoleLevelOf, shows } from '../terminal.js';
 
 const EXAMPLE = `
-IN holds diffraction.h5 and product-in.h5, and may hold settings.ini; OUT gets product-out.h5. To train, IN holds
-train_data.npz (and test_data.npz), or the two files above; OUT gets wts.zip. The setting Reconstructor/Algorithm names the
+IN holds diffraction.h5 and product-in.h5, and may hold settings.ini; OUT gets product-out.h5. The names that Ptychodus gives
+them under Python 3.10 and 3.11 (StandardFileLayout.SETTINGS, …) are known, too. Settings of -s are read before those of IN,
+which win. To train, IN holds train_data.npz (and test_data.npz), or the two files above, and -s is read alone; OUT gets wts.zip. The setting Reconstructor/Algorithm names the
 reconstructor: PtychoPINN/PINN (the default), PtychoPINN/Supervised, PtychoPINN-onnx/…, PtychoPINN-tf/…, or without a model
 PtychoPINN/rPIE, /ePIE, /PIE, /LSQML, /DM.
 
@@ -19,6 +20,9 @@ Examples:
 
 interface Given {
   readonly batch?: 'reconstruct' | 'train';
+  readonly inputDirectory?: string;
+  readonly outputDirectory?: string;
+  /** Former names. */
   readonly input?: string;
   readonly output?: string;
   readonly settings?: string;
@@ -30,9 +34,11 @@ export const command: CommandModule = {
   configure(batch, context, done) {
     batch
       .addOption(new Option('-b, --batch <ACTION>', 'What to do.').choices(['reconstruct', 'train']))
-      .option('-i, --input <IN>', 'Folder of the input files.')
-      .option('-o, --output <OUT>', 'Folder of the results; made if missing.')
-      .option('-s, --settings <FILE>', 'Settings of Ptychodus (INI); default: settings.ini in IN, if there is one.')
+      .option('-i, --input-directory <IN>', 'Folder of the input files.')
+      .option('-o, --output-directory <OUT>', 'Folder of the results; made if missing.')
+      .addOption(new Option('--input <IN>').hideHelp())
+      .addOption(new Option('--output <OUT>').hideHelp())
+      .option('-s, --settings <FILE>', 'Settings of Ptychodus (INI), read before settings.ini in IN, if there is one.')
       .option(
         '--log-level <LEVEL>',
         'DEBUG, INFO, WARNING, ERROR, CRITICAL, or the number of one in Python; default: INFO.',
@@ -41,8 +47,8 @@ export const command: CommandModule = {
     batch.addHelpText('after', EXAMPLE).action(async (given: Given) => {
       const [action, input, output] = [
         required(given.batch, '-b reconstruct or -b train'),
-        required(given.input, '-i FOLDER'),
-        required(given.output, '-o FOLDER'),
+        required(given.inputDirectory ?? given.input, '-i FOLDER'),
+        required(given.outputDirectory ?? given.output, '-o FOLDER'),
       ];
       const { runBatch } = await import('../../adapters/ptychodus/batch.js');
       const { parseLogLevel } = await import('../../adapters/ptychodus/logger.js');

@@ -28,6 +28,8 @@ import { checkProduct, type Product, type ProductRawData } from './product.js';
 /** Options of {@link writeProductFile}. */
 export interface WriteProductOptions {
   readonly signal?: AbortSignal;
+  /** The kind of file, for a name that has another ending. */
+  readonly format?: 'hdf5' | 'npz';
   /** Told the number of raw patterns written so far. */
   readonly onPatterns?: (written: number) => void;
 }
@@ -56,7 +58,7 @@ export async function writeProductFile(
   product: Product,
   options: WriteProductOptions = {},
 ): Promise<void> {
-  const format = productFormatOf(path);
+  const format = options.format ?? productFormatOf(path);
   checkProduct(product, path);
   if (format === 'hdf5') return writeHdf5Product(path, product, options);
   if (product.raw_data !== undefined) {

@@ -103,10 +103,17 @@ describePython('ptychopinn batch', ['h5py', 'numpy'], () => {
     const settings = path.join(folder, 'mine.ini');
     await writeFile(
       settings,
-      `${SETTINGS.replace('PtychoPINN/PINN', 'ptychopinn-onnx_pinn')}[PtychoPINNInference]\nModelPath = ${model}\nNumSamples = 0\n`,
+      `[Reconstructor]\nAlgorithm = PtychoPINN/rPIE\n[PtychoPINNInference]\nModelPath = ${model}\nNumSamples = 0\n`,
     );
-    const made = await cli('batch', '-b', 'reconstruct', '-i', staged, '-o', done, '-s', settings, '--log-level', '20');
+    // What lies in the folder wins.
+    await writeFile(path.join(staged, 'settings.ini'), SETTINGS.replace('PtychoPINN/PINN', 'ptychopinn-onnx_pinn'));
+    const words = ['--input-directory', staged, '--output-directory', done, '-s', settings, '--log-level', '20'];
+    const made = await cli('batch', '-b', 'reconstruct', ...words);
+    await writeFile(path.join(staged, 'settings.ini'), SETTINGS);
     expect(made.err).toContain('PtychoPINNInference/NumSamples = 0 is below 1, so 1 is used.');
+    expect(made.err).toContain(
+      `settings.ini wins over ${settings}: Reconstructor/Algorithm PtychoPINN/rPIE → ptychopinn-onnx_pinn,`,
+    );
     expect(made).toMatchObject({
       code: 0,
       out: `PtychoPINN-onnx/PINN: written ${path.join(done, 'product-out.h5')}.\n`,
@@ -143,7 +150,11 @@ describePython('ptychopinn batch', ['h5py', 'numpy'], () => {
     const [settings, done] = [path.join(folder, 'solver.ini'), path.join(folder, 'solved')];
     const solver = `[Reconstructor]\nAlgorithm = ptychopinn_lsqml\n[PtychoPINNSolver]\nNumEpochs = 3\nProbeModes = 2\nMomentum = 2\n`;
     await writeFile(settings, `${solver}[PtychoPINNNode]\nThreads = 1\nAccelerator = cpu\n`);
-    const made = await cli('batch', '-b', 'reconstruct', '-i', staged, '-o', done, '-s', settings);
+    const bare = path.join(folder, 'bare');
+    await mkdir(bare);
+    for (const name of ['diffraction.h5', 'product-in.h5'])
+      await copyFile(path.join(staged, name), path.join(bare, name));
+    const made = await cli('batch', '-b', 'reconstruct', '-i', bare, '-o', done, '-s', settings);
     expect(made.err).toContain('PtychoPINNSolver/Momentum = 2 is above 0.999, so 0.999 is used.');
     expect(made.err).toContain('PtychoPINNSolver/Momentum = 0.999 has no effect here: lsqml does not have it.');
     expect(made).toMatchObject({ code: 0, out: `PtychoPINN/LSQML: written ${path.join(done, 'product-out.h5')}.\n` });
@@ -165,6 +176,24 @@ describePython('ptychopinn batch', ['h5py', 'numpy'], () => {
       code: 2,
       err: expect.stringContaining('PtychoPINN/LSQML computes without a model, so there is nothing to train'),
     });
+  });
+
+  it('knows the names that Python 3.11 makes of an enumeration', async () => {
+    const [other, done] = [path.join(folder, 'py311'), path.join(folder, 'done311')];
+    await mkdir(other);
+    const names = { 'diffraction.h5': 'DIFFRACTION', 'product-in.h5': 'PRODUCT_IN' };
+    for (const [name, key] of Object.entries(names)) {
+      await copyFile(path.join(staged, name), path.join(other, `StandardFileLayout.${key}`));
+    }
+    await writeFile(
+      path.join(other, 'StandardFileLayout.SETTINGS'),
+      '[Reconstructor]\nAlgorithm = PtychoPINN/rPIE\n[PtychoPINNSolver]\nNumEpochs = 1\n[PtychoPINNNode]\nThreads = 1\n',
+    );
+    const made = await cli('batch', '-b', 'reconstruct', '-i', other, '-o', done);
+    expect(made).toMatchObject({ code: 0, out: expect.stringContaining('PtychoPINN/rPIE: written') });
+    expect(await readdir(done)).toEqual(['StandardFileLayout.PRODUCT_OUT']);
+    const { losses } = await readProductFile(path.join(done, 'StandardFileLayout.PRODUCT_OUT'));
+    expect(losses.values).toHaveLength(1);
   });
 
   it('leaves no product when it is stopped', async () => {

@@ -225,6 +225,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     scanIndex: Int32Array.from(selected, (row) => aligned.scanIndex[row]),
     probeGuess,
     objectGuess,
+    objectLayers: objectGuess && file.objectLayers,
     badPixels,
     groundTruth: patches(file.groundTruth, 'ground-truth patches'),
     labels: patches(file.labels, 'labels'),

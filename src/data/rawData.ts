@@ -1,5 +1,6 @@
 import type { ScanFormat } from '../config/schemas/data.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
+import type { ObjectLayers } from '../physics/layers.js';
 import type { Findings } from './findings/finding.js';
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import type { Orientation } from './opening/orientation.js';
@@ -24,6 +25,8 @@ export interface RawData {
   readonly probeGuess: ComplexTensor | undefined;
   /** Any size; as the file has it, whatever `orientation` says. */
   readonly objectGuess?: ComplexImage;
+  /** The layers whose product `objectGuess` is, where there are several; they are kept, and used by nothing but products. */
+  readonly objectLayers?: ObjectLayers;
   /** (N, N): 1 where a pixel cannot be used; amplitudes are 0 there. */
   readonly badPixels?: Uint8Array;
   /** (count,) number of the scan each pattern belongs to; zeros where the file has none. */

@@ -9,6 +9,7 @@
 import type { ScanFormat } from '../config/schemas/data.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyDtype, NpyOrigin } from '../formats/npyHeader.js';
+import type { ObjectLayers } from '../physics/layers.js';
 import type { Finding } from './findings/finding.js';
 import type { ReaderOptions } from './options.js';
 
@@ -87,6 +88,8 @@ export interface ScanFile {
   /** (height, width), or modes first (P, height, width). */
   readonly probeGuess?: ComplexTensor;
   readonly objectGuess?: ComplexImage;
+  /** The layers whose product `objectGuess` is, where there are several. */
+  readonly objectLayers?: ObjectLayers;
   /** (height, width): 1 where a pixel cannot be used. */
   readonly badPixels?: Tensor<Uint8Array>;
   readonly geometry: ScanGeometry;
@@ -108,6 +111,8 @@ export interface ScanFile {
 
 /** Opens files of one format. */
 export interface ScanReader {
+  /** True where the reader itself looks at the option `product`; otherwise its patterns are paired by their place. */
+  readonly pairsProducts?: boolean;
   /** True for a file of this format among those with its first bytes; left out where these tell. */
   recognises?(path: string): Promise<boolean>;
   /**

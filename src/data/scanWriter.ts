@@ -26,7 +26,7 @@ import {
 import type { MeasurementDomain } from './opening/measurementDomain.js';
 import { describeOrientation, keepsAxes } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
-import { POSITION_KEYS } from './readers/keys.js';
+import { LAYER_KEYS, POSITION_KEYS } from './readers/keys.js';
 import type { StoredPatches } from './scanFile.js';
 
 /** What is written of a {@link RawData}; one made by hand needs no more than this. */
@@ -67,7 +67,7 @@ interface PatternFormat {
  * Keys: `diffraction` (n, N, N), integers where the source holds integer counts (`count_intensity`), else float32 amplitudes
  * (with `amplitudes` these always, as `diff3d`);
  * `measurement_domain`; `xcoords`, `ycoords` in object pixels; `xcoords_start`, `ycoords_start`, `probeGuess` ((N, N) or
- * (P, N, N)), `objectGuess`, `probe_position_indexes`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
+ * (P, N, N)), `objectGuess`, `object_layers`, `object_layer_spacing_m`, `probe_position_indexes`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
  * when these are not 0, 1, 2, …; `_metadata` as text. Bad pixels are written as 0. Counts above 2²⁴ are
  * rounded to single precision.
  *
@@ -96,6 +96,11 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
     ycoords_start: coordinates(raw.ycoordsStart),
     probeGuess: raw.probeGuess,
     objectGuess: raw.objectGuess,
+    [LAYER_KEYS.array]: raw.objectLayers?.array,
+    [LAYER_KEYS.spacing]: raw.objectLayers && {
+      data: raw.objectLayers.spacing_m,
+      shape: [raw.objectLayers.spacing_m.length],
+    },
     scan_index: { data: Int32Array.from(rows, (row) => raw.scanIndex[row]), shape: [rows.length] },
     [PATTERN_INDEXES]: raw.patternIndexes && {
       data: Int32Array.from(rows, (row) => raw.patternIndexes![row]),

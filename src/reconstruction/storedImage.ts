@@ -24,6 +24,7 @@ import { expectComplex64 } from '../formats/npy.js';
 import { isNpyFile } from '../formats/npyFile.js';
 import { nameOf } from '../formats/npyHeader.js';
 import { usingNpz } from '../formats/npz.js';
+import { projection } from '../physics/layers.js';
 import { type ImageCoordinates, readCoordinates } from './foreignResults.js';
 import { type ImageRecord, readRecord } from './imageRecord.js';
 import { readPlace } from './reconstructionFile.js';
@@ -74,10 +75,15 @@ export async function readStoredImage(
   const { array, origin } = await readArrayFile(spec, keys, what);
   const whole = layersFirst(expectComplex64(array, origin));
   const shape = [...whole.shape];
+  // Ptychodus, Pty-Chi and PtychoShelves keep slices there; elsewhere they may be modes.
+  const sliced = shape.length === 3 && /^\/?object$/.test(origin.member ?? '');
   const notes: string[] = [];
   while (shape.length > 2) {
     const layers = shape.shift() ?? 1;
-    if (layers > 1) notes.push(`${nameOf(origin)} has ${layers} layers; the first is used.`);
+    if (layers > 1) {
+      const image = sliced ? 'the image is their product' : 'the first is used';
+      notes.push(`${nameOf(origin)} has ${layers} layers; ${image}.`);
+    }
   }
   if (shape.length !== 2 || shape[0] * shape[1] === 0) {
     throw new PtychoError(
@@ -87,7 +93,7 @@ export async function readStoredImage(
     );
   }
   const size = shape[0] * shape[1];
-  const image = { re: whole.re.subarray(0, size), im: whole.im.subarray(0, size), shape };
+  const image = sliced ? projection(whole) : { re: whole.re.subarray(0, size), im: whole.im.subarray(0, size), shape };
   const place = await placeOf(spec, origin.member, image);
   const coordinates =
     place.originYxPx === undefined ? await readCoordinates(origin.path, origin.member, shape) : undefined;
@@ -104,9 +110,10 @@ export async function imageFile(spec: string): Promise<string> {
 function layersFirst({ re, im, shape }: ComplexTensor): ComplexTensor {
   const [rows, columns, layers] = shape;
   if (shape.length !== 3 || !(layers < rows && layers < columns) || rows < 16 || columns < 16) return { re, im, shape };
-  // The first layer is all that is ever used.
-  const first = (values: Float32Array) => Float32Array.from({ length: rows * columns }, (_, i) => values[i * layers]);
-  return { re: first(re), im: first(im), shape: [rows, columns] };
+  const area = rows * columns;
+  const first = (values: Float32Array) =>
+    Float32Array.from({ length: layers * area }, (_, i) => values[(i % area) * layers + Math.floor(i / area)]);
+  return { re: first(re), im: first(im), shape: [layers, rows, columns] };
 }
 
 /**

@@ -23,6 +23,7 @@ import type { ComplexTensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { openScan } from '../data/findings/survey.js';
 import { openDataset } from '../data/openDataset.js';
+import { keepsAxes } from '../data/opening/orientation.js';
 import { openOptions } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { writeScan } from '../data/scanWriter.js';
@@ -93,10 +94,12 @@ export async function importProduct(
   const stored = await readStoredProduct(file, { note });
   if (!config.accept_changes) refuseChanges(file, stored);
   const { product, pixelsKnown } = stored;
+  const halfPixel = config.object_convention === 'pty-chi';
   await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
   const patterns = config.diffraction ?? (product.raw_data ? file : undefined);
   if (patterns === undefined) {
-    await writeWithoutPatterns(config.output_file, file, product);
+    const placed = halfPixel ? { ...product, object: offByHalf(product.object) } : product;
+    await writeWithoutPatterns(config.output_file, file, placed);
     logger.warn(
       `${file} holds no patterns and none were given (diffraction), so ${config.output_file} has positions, probe and object only.`,
     );
@@ -115,7 +118,8 @@ export async function importProduct(
       object_pixel_m: options.object_pixel_m ?? (pixelsKnown ? null : DEFAULT_OBJECT_PIXEL_M),
       redeclare: true,
     }),
-    async (raw) => {
+    async (opened) => {
+      const raw = halfPixel ? onObjectOfPtyChi(opened, note) : opened;
       await writeScan(config.output_file, raw, {
         compress: config.compress,
         signal: services.signal,
@@ -130,6 +134,36 @@ export async function importProduct(
       return { path: config.output_file, positions: count, patterns: { count, N, domain, domainReason } };
     },
   );
+}
+
+/** An object whose centre is half a pixel before, so that positions fall half a pixel after. */
+function offByHalf(object: Product['object']): Product['object'] {
+  const { pixel, center_x_m, center_y_m } = object;
+  return { ...object, center_x_m: center_x_m - pixel.width_m / 2, center_y_m: center_y_m - pixel.height_m / 2 };
+}
+
+/**
+ * Pty-Chi cuts a patch from position − (N − 1)/2 on, and everything here from position − N/2 on: on an object that it reconstructed, a
+ * position is half a pixel further.
+ */
+function onObjectOfPtyChi(raw: RawData, note: (sentence: string) => void): RawData {
+  const { objectPixel_m: pixel, objectCentre_m: centre } = raw.geometry;
+  if (!raw.objectGuess || !keepsAxes(raw.orientation)) {
+    note('object_convention has no effect: there is no object, or positions are turned away from it.');
+    return raw;
+  }
+  const half = (values: Float64Array | undefined) => values?.map((value) => value + 0.5);
+  return {
+    ...raw,
+    xcoords: raw.xcoords.map((x) => x + 0.5),
+    ycoords: raw.ycoords.map((y) => y + 0.5),
+    xcoordsStart: half(raw.xcoordsStart),
+    ycoordsStart: half(raw.ycoordsStart),
+    geometry:
+      pixel && centre
+        ? { ...raw.geometry, objectCentre_m: { x: centre.x - pixel.x / 2, y: centre.y - pixel.y / 2 } }
+        : raw.geometry,
+  };
 }
 
 /** What `product export` wrote. */
@@ -217,7 +251,10 @@ export async function exportProduct(
     const placed = ownObject ? image : spanScan(image, { ...positions, N: raw.N }, note);
     const parts = scanAsProduct({ ...raw, ...positions }, probe, placed, note);
     const losses = held ? heldLosses(held) : (run?.losses ?? (bundle?.history ?? []).map(({ loss }) => loss));
-    const product: Product = { metadata: metadataOf(config, raw), ...parts, losses: lossesOf(losses) };
+    // Layers belong to the object of the scan, and to no image of it.
+    const layers = placed.image === raw.objectGuess ? raw.objectLayers : undefined;
+    const object = layers ? { ...parts.object, array: layers.array, layer_spacing_m: layers.spacing_m } : parts.object;
+    const product: Product = { metadata: metadataOf(config, raw), ...parts, object, losses: lossesOf(losses) };
     await makeOutputFolder(path.dirname(path.resolve(config.output_file)));
     await writeProductFile(
       config.output_file,

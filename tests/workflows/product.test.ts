@@ -20,6 +20,7 @@ import { patternsOf } from '../../src/persistence/product/arrays.js';
 import { positionsOnObject } from '../../src/persistence/product/geometry.js';
 import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { writeProductFile } from '../../src/persistence/product/writeProduct.js';
+import { projection } from '../../src/physics/layers.js';
 import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
@@ -279,6 +280,72 @@ describe('import', () => {
     expect((await npz.readReal('probe_position_indexes')).data).toEqual(product.positions.indexes);
     expect((await npz.header('probeGuess')).shape).toEqual([3, 5, 4]);
     expect((await npz.header('objectGuess')).shape).toEqual([6, 8]);
+    await npz.close();
+  });
+
+  it('keeps layers, there and back, and pairs patterns of a file without indexes', async () => {
+    const sample = sampleProduct();
+    const filled = (shape: number[], one: number) => {
+      const n = shape.reduce((a, b) => a * b);
+      const values = (step: number) => Float32Array.from({ length: n }, (_, i) => 1 + ((i * step) % 11) / one);
+      return { re: values(3), im: values(5), shape };
+    };
+    const product = {
+      ...sample,
+      probe: { array: filled([1, 1, 64, 64], 5), pixel: sample.object.pixel },
+      object: { ...sample.object, array: filled([3, 80, 90], 20), layer_spacing_m: Float64Array.of(1e-6, 3e-6) },
+    };
+    await writeProductFile(file('layers.h5'), product);
+    const data = Uint16Array.from({ length: 7 * 64 * 64 }, (_, i) => (i * 7 + Math.floor(i / 4096)) % 97);
+    await writeHdf5(file('dp.h5'), { datasets: { '/dp': { data, shape: [7, 64, 64] } } });
+    const { heard, services } = listening();
+    await importing(file('layers.h5'), { output_file: file('layers.npz'), diffraction: file('dp.h5') }, services);
+    expect(heard.join()).toContain('as many patterns as there are positions');
+    const npz = await openNpz(file('layers.npz'));
+    expect(await npz.readComplex64('object_layers')).toEqual(product.object.array);
+    expect((await npz.readReal('object_layer_spacing_m')).data).toEqual(product.object.layer_spacing_m);
+    expect(await npz.readComplex64('objectGuess')).toEqual(projection(product.object.array));
+    // The first pattern has the lowest index.
+    const sorted = Int32Array.from(product.positions.indexes).sort();
+    expect((await npz.readReal('probe_position_indexes')).data).toEqual(sorted);
+    expect((await npz.readReal('diffraction')).data).toEqual(data);
+    await npz.close();
+    await exporting(file('layers.npz'), { output_file: file('again.h5') });
+    const again = await readProductFile(file('again.h5'));
+    expect(again.object.array).toEqual(product.object.array);
+    expect(again.object.layer_spacing_m).toEqual(product.object.layer_spacing_m);
+    expect(again.object.center_x_m).toBeCloseTo(product.object.center_x_m, 15);
+    for (const [i, index] of again.positions.indexes.entries()) {
+      expect(again.positions.x_m[i]).toBeCloseTo(product.positions.x_m[product.positions.indexes.indexOf(index)], 15);
+    }
+    // Other counts: numbered as Ptychodus numbers them, with a warning.
+    await writeHdf5(file('dp.h5'), { datasets: { '/dp': { data: data.slice(0, 6 * 4096), shape: [6, 64, 64] } } });
+    const other = listening();
+    await importing(
+      file('layers.h5'),
+      { output_file: file('fewer.npz'), diffraction: file('dp.h5'), object_convention: 'pty-chi' },
+      other.services,
+    );
+    expect(other.heard.join()).toContain('its patterns are taken to be 0 … 5, as Ptychodus takes them');
+    await using(openDataset(file('fewer.npz')), (raw) => {
+      const on = positionsOnObject(product);
+      for (let i = 0; i < raw.count; i++) {
+        const row = product.positions.indexes.indexOf(raw.patternIndexes![i]);
+        expect(raw.xcoords[i] - on.x[row]).toBeCloseTo(0.5, 9);
+        expect(raw.ycoords[i] - on.y[row]).toBeCloseTo(0.5, 9);
+      }
+    });
+  });
+
+  it('puts an object of Pty-Chi half a pixel further', async () => {
+    const product = sampleProduct();
+    await writeProductFile(file('chi.h5'), product);
+    await importing(file('chi.h5'), { output_file: file('chi.npz'), object_convention: 'pty-chi' });
+    const npz = await openNpz(file('chi.npz'));
+    const on = positionsOnObject(product);
+    const [x, y] = [(await npz.readReal('xcoords')).data, (await npz.readReal('ycoords')).data];
+    for (let i = 0; i < 7; i++)
+      expect([x[i] - on.x[i], y[i] - on.y[i]]).toEqual([expect.closeTo(0.5, 9), expect.closeTo(0.5, 9)]);
     await npz.close();
   });
 

@@ -5,17 +5,19 @@
 import { untilCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import { type ComplexImage, type ComplexTensor, formatShape, sizeOf, type Tensor } from '../../core/tensor.js';
+import { type ComplexTensor, formatShape, sizeOf, type Tensor } from '../../core/tensor.js';
 import { surveyScan } from '../../data/findings/survey.js';
 import { assemble } from '../../data/openDataset.js';
 import { incoherentModes } from '../../data/opening/probe.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import type { RawData } from '../../data/rawData.js';
 import { selectFrames } from '../../data/readers/hdf5Frames.js';
+import { numberedFor } from '../../data/readers/product.js';
 import { pair } from '../../data/readers/ptychodus.js';
 import type { ScanFile } from '../../data/scanFile.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
-import type { Product, ProductMetadata, ProductObject, ProductProbe } from '../../persistence/product/product.js';
+import type { Product, ProductMetadata, ProductProbe } from '../../persistence/product/product.js';
+import { projection } from '../../physics/layers.js';
 import { extractPatches } from '../../physics/sampling.js';
 import { type IndexedPatterns, openPatternFile } from './patternFile.js';
 import type { PatternStack, ReconstructInput } from './types.js';
@@ -118,24 +120,12 @@ async function withPatterns<T>(input: ReconstructInput, work: (found: IndexedPat
 
 const nameOf = ({ name }: ProductMetadata): string => `the product${name ? ` "${name}"` : ''}`;
 
-/** The thin object that layers are together: their product, (height, width). */
-export function projection({ array }: ProductObject): ComplexImage {
-  const shape = array.shape.slice(-2);
-  const area = sizeOf(shape);
-  const [re, im] = [array.re.slice(0, area), array.im.slice(0, area)];
-  for (let at = area; at < array.re.length; at++) {
-    const p = at % area;
-    [re[p], im[p]] = [re[p] * array.re[at] - im[p] * array.im[at], re[p] * array.im[at] + im[p] * array.re[at]];
-  }
-  return { re, im, shape };
-}
-
 function scanOf(
   found: IndexedPatterns,
   product: Product,
   badPixels: Tensor<Uint8Array> | undefined,
 ): { readonly file: ScanFile; readonly positionRows: Int32Array } {
-  const { patterns, indexes, origin } = found;
+  const { patterns, origin } = found;
   const { path } = origin;
   if (patterns.height !== patterns.width) {
     throw new PtychoError(
@@ -147,6 +137,7 @@ function scanOf(
   const name = nameOf(product.metadata);
   const notes = [...found.notes];
   const { x_m, y_m } = product.positions;
+  const indexes = found.indexes ?? numberedFor(path, patterns.count, product.positions.indexes, notes);
   const of = { x: x_m, y: y_m, unit: 'm', origin: { path: name } } as const;
   const rows = pair(indexes, origin, { positions: of, indexes: product.positions.indexes }, notes);
   // In the order of the indexes, whatever that of the arrays: the same scan gives the same groups.
@@ -170,7 +161,7 @@ function scanOf(
     positions,
     startPositions: positions,
     probeGuess: incoherentModes(probe.array, { path: name, member: 'probe' }, (sentence) => notes.push(sentence)),
-    objectGuess: projection(object),
+    objectGuess: projection(object.array),
     badPixels,
     geometry: {
       energy_eV: positive(metadata.probe_energy_eV),

@@ -2,12 +2,14 @@
 import { PtychoError } from '../../core/errors.js';
 import type { NumericArray, Tensor } from '../../core/tensor.js';
 import { hasMagic, MAGIC, ptychodusFile } from '../../data/opening/files.js';
+import { patternLayout, planesOf } from '../../data/opening/patternLayout.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
 import { readIndexes } from '../../data/readers/ptychodus.js';
 import { openScanFile } from '../../data/readers/registry.js';
 import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
 import { isHdf5File, keepHdf5 } from '../../formats/hdf5/file.js';
+import { NpyRows } from '../../formats/npyFile.js';
 import type { NpyOrigin } from '../../formats/npyHeader.js';
 import { dtypeOf } from '../../formats/npyWrite.js';
 import { usingNpz } from '../../formats/npz.js';
@@ -15,7 +17,8 @@ import { usingNpz } from '../../formats/npz.js';
 /** Patterns with their indexes, before they have positions. */
 export interface IndexedPatterns {
   readonly patterns: StoredPatterns;
-  readonly indexes: NumericArray;
+  /** Absent where the file has none: see `numberedFor`. */
+  readonly indexes?: NumericArray;
   readonly origin: NpyOrigin;
   readonly badPixels?: Tensor<Uint8Array>;
   readonly measurementDomain: ScanFile['measurementDomain'];
@@ -23,31 +26,35 @@ export interface IndexedPatterns {
   close(): Promise<void>;
 }
 
+/** Where HDF5 files that Ptychodus reads and writes without positions have their patterns. */
+const PLACES = ['/patterns', '/dp', '/exchange/data', '/entry/data/data'];
+
 const INTENSITIES = (path: string) => ({
   text: 'count_intensity',
   where: `${path}, in the format of Ptychodus (patterns are intensities),`,
 });
 
 /**
- * Opens the patterns of a file: `diffraction.h5` (or the folder that holds it), its NPZ twin, or any scan that has patterns,
- * which are then numbered 0, 1, 2 …; positions of the file, where it has some, are not looked at.
+ * Opens the patterns of a file: `diffraction.h5` (or the folder that holds it), its NPZ twin, an NPY, fold_slice's `/dp`, or any scan
+ * that has patterns; positions of the file, where it has some, are not looked at.
  * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, and those of the readers
  */
 export async function openPatternFile(path: string): Promise<IndexedPatterns> {
   const inside = ptychodusFile(path);
   if ((await hasMagic(inside, MAGIC.hdf5)) && (await isHdf5File(inside))) {
     const opened = await keepHdf5<IndexedPatterns | undefined>(inside, (file) => {
-      if (!file.has('/patterns')) {
+      const place = PLACES.find((known) => file.has(known));
+      if (place === undefined) {
         file.close();
         return undefined;
       }
       const notes: string[] = [];
-      const patterns = hdf5Frames(file, ['/patterns']);
+      const patterns = hdf5Frames(file, [place]);
       const badPixels = hdf5Mask(file, '/bad_pixels', patterns, notes);
       return {
         patterns,
-        indexes: readIndexes(file, patterns.count, notes),
-        origin: file.origin('/indexes'),
+        indexes: readIndexes(file, patterns.count),
+        origin: file.origin(file.has('/indexes') ? '/indexes' : place),
         badPixels,
         measurementDomain: INTENSITIES(inside),
         notes,
@@ -56,7 +63,43 @@ export async function openPatternFile(path: string): Promise<IndexedPatterns> {
     });
     if (opened) return opened;
   }
-  return (await patternsOfNpz(inside)) ?? patternsOfScan(path);
+  return (await patternsOfNpz(inside)) ?? (await patternsOfNpy(inside)) ?? patternsOfScan(path);
+}
+
+/** An array of patterns, which knows neither positions nor indexes; frames are read when they are asked for. */
+async function patternsOfNpy(path: string): Promise<IndexedPatterns | undefined> {
+  if (!(await hasMagic(path, MAGIC.npy))) return undefined;
+  const rows = await NpyRows.open(path);
+  try {
+    const { shape, dtype } = rows.header;
+    const origin = { path };
+    if (/complex|str|bool/.test(dtype)) {
+      throw new PtychoError('DATASET_VALUE', `${path} holds ${dtype} values, but patterns must be real numbers.`, {
+        path,
+        found: dtype,
+      });
+    }
+    const layout = patternLayout(shape, {}, origin);
+    const { count, height, width } = layout;
+    return {
+      patterns: {
+        count,
+        height,
+        width,
+        dtype,
+        resident: false,
+        origin,
+        readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
+      },
+      origin,
+      measurementDomain: INTENSITIES(path),
+      notes: [],
+      close: () => rows.close(),
+    };
+  } catch (error) {
+    await rows.close();
+    throw error;
+  }
 }
 
 /** The NPZ that Ptychodus exports: compressed, so it is read at once. */
@@ -75,11 +118,10 @@ async function patternsOfNpz(path: string): Promise<IndexedPatterns | undefined>
     }
     const [count, height, width] = shape;
     const notes: string[] = [];
-    if (!npz.has('indexes')) notes.push(`${path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
     const indexes = npz.has('indexes')
       ? Float64Array.from((await npz.readReal('indexes')).data as ArrayLike<number>)
-      : Float64Array.from({ length: count }, (_, i) => i);
-    if (indexes.length !== count) {
+      : undefined;
+    if (indexes && indexes.length !== count) {
       throw new PtychoError('DATASET_SHAPE', `${path}: "indexes" has ${indexes.length} values for ${count} patterns.`, {
         path,
         key: 'indexes',
@@ -98,7 +140,7 @@ async function patternsOfNpz(path: string): Promise<IndexedPatterns | undefined>
     return {
       patterns: framesInMemory(data, shape, dtypeOf(data), origin),
       indexes,
-      origin: npz.origin('indexes'),
+      origin: npz.origin(indexes ? 'indexes' : 'patterns'),
       badPixels,
       measurementDomain: INTENSITIES(path),
       notes,
@@ -111,7 +153,6 @@ async function patternsOfScan(path: string): Promise<IndexedPatterns> {
   const file = await openScanFile(path, 'auto', {});
   return {
     patterns: file.patterns,
-    indexes: Int32Array.from({ length: file.patterns.count }, (_, i) => i),
     origin: file.patterns.origin,
     badPixels: file.badPixels,
     measurementDomain: file.measurementDomain,

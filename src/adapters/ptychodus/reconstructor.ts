@@ -13,11 +13,12 @@ import type { RawData } from '../../data/rawData.js';
 import { writeScan } from '../../data/scanWriter.js';
 import type { StoredBundle } from '../../persistence/bundle.js';
 import type { ProductLosses } from '../../persistence/product/product.js';
+import { projection } from '../../physics/layers.js';
 import { reconstructStream } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import type { Preview } from '../../reconstruction/reconstruct.js';
 import { doubts, scoreImage } from '../../reconstruction/scanForModel.js';
-import { openInput, projection } from './input.js';
+import { openInput } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOf, placeOnObject, productWith } from './output.js';
 import { acceptFromSettings, engineFromSettings, imageFromSettings, settingsFromModel } from './settings/configs.js';
@@ -251,7 +252,7 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
     for (const doubt of doubts(model.bundle, raw)) {
       this.#log.warn(doubt);
     }
-    const base = projection(input.product.object);
+    const base = projection(input.product.object.array);
     const options = { ...config, signal: input.signal, logger: this.#log };
     for await (const preview of reconstructStream(model, raw, options)) {
       const { object, reached, cut } = placeOnObject(input.product.object, base, preview.stitched);

@@ -12,12 +12,13 @@ import { completeConfig } from '../../config/resolve.js';
 import { ALGORITHM_TITLES, type SolverAlgorithm, type SolverOptions } from '../../config/schemas/solver.js';
 import { isPtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';
+import { projection } from '../../physics/layers.js';
 import { frameOfObject } from '../../reconstruction/frame.js';
 import { solverBackend } from '../../solvers/openPasses.js';
 import { copyOf, type SolvedImage } from '../../solvers/run.js';
 import { requireSolverMemory } from '../../solvers/scan.js';
 import { type SolverStart, type SolverUpdate, solve } from '../../solvers/solve.js';
-import { hasCoherentModes, holdsLight, openSolverInput, projection, type SolverInput } from './input.js';
+import { hasCoherentModes, holdsLight, openSolverInput, type SolverInput } from './input.js';
 import type { LibraryLog } from './logger.js';
 import { lossesOfSolver, type PlacedObject, placeOnObject, productWith, productWithSolved } from './output.js';
 import { acceptFromSettings, engineFromSettings, solverFromSettings } from './settings/configs.js';
@@ -109,7 +110,7 @@ export class SolverReconstructor implements Reconstructor {
     backend: Backend | undefined,
   ): AsyncGenerator<ReconstructOutput, void, void> {
     const { threads, previewSeconds } = this.#settings.engine;
-    const base = projection(input.product.object);
+    const base = projection(input.product.object.array);
     let last: Kept | undefined;
     const output = (
       state: Kept,

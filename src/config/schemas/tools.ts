@@ -143,7 +143,12 @@ export const productImportConfigSchema = z.strictObject({
   ...overwriteFields,
   diffraction: maybe(
     path,
-    "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any.",
+    "The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ, NPY or HDF5 file of patterns); null: those inside the product, if it has any.",
+  ),
+  object_convention: field(
+    oneOf('ptychodus', 'pty-chi'),
+    'ptychodus',
+    'Where a patch lies on the object of the product. Ptychodus, and everything here: its pixel N/2 is at the position. Pty-Chi: its middle, half a pixel before pixel N/2, is, so that objects which it reconstructed are half a pixel off; with pty-chi that is put right.',
   ),
   compress: offByDefault('Compress the arrays: the file is smaller, but its patterns cannot be read one by one.'),
   accept_changes: offByDefault(

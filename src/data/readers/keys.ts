@@ -118,3 +118,6 @@ const withPlain = (keys: readonly string[]) =>
 export const RESULT_OBJECTS: readonly string[] = withPlain(RESULT_LAYOUTS.map(({ object }) => object));
 /** Where probes are. */
 export const RESULT_PROBES: readonly string[] = withPlain(RESULT_LAYOUTS.map(({ probe }) => probe));
+
+/** Layers of an object in an NPZ scan, whose `objectGuess` is their product. */
+export const LAYER_KEYS = { array: 'object_layers', spacing: PRODUCT_KEYS.layerSpacing } as const;

@@ -8,18 +8,19 @@
  */
 
 import { isPtychoError, messageOf, PtychoError } from '../../core/errors.js';
-import { integers } from '../../core/numbers.js';
 import {
   type ComplexImage,
   type ComplexTensor,
   formatShape,
   type NumericArray,
   type Shape,
+  sameShape,
   type Tensor,
 } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
 import { listedKeys, type NpzFile, openNpz } from '../../formats/npz.js';
+import type { ObjectLayers } from '../../physics/layers.js';
 import { domainOf, geometryOf, type MetadataRecord, parseMetadata, readText } from '../metadata.js';
 import { crossedAxes, layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { coordinates } from '../opening/positionColumns.js';
@@ -28,14 +29,15 @@ import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
 import { framesInMemory } from '../patternSource.js';
 import type { ScanFile, ScanReader, StoredPatches, StoredPatterns, StoredPositions } from '../scanFile.js';
-import { POSITION_KEYS } from './keys.js';
-import { readProduct } from './product.js';
+import { LAYER_KEYS, POSITION_KEYS } from './keys.js';
+import { numberedFor, readProduct } from './product.js';
 import { pairWithProduct } from './ptychodus.js';
 
 /** Accepted names of the patterns, in order of preference. */
 const DIFFRACTION_KEYS = ['diffraction', 'diff3d', 'patterns'] as const;
 
 export const npzReader: ScanReader = {
+  pairsProducts: true,
   async open(path, options) {
     const npz = await openNpz(path, { maxResidentBytes: options.maxResidentBytes });
     try {
@@ -69,6 +71,7 @@ class NpzScan {
     const positions = crossedAxes(found.positions, raster);
     const startPositions = found.startPositions && crossedAxes(found.startPositions, raster);
     const metadata = await this.metadata();
+    const objectGuess = await this.optional('objectGuess', (k) => this.object(k));
     return {
       path: npz.path,
       format: 'npz',
@@ -80,7 +83,8 @@ class NpzScan {
       probeGuess: await this.optional('probeGuess', async (k) =>
         incoherentModes(await npz.readComplex64(k), npz.origin(k), (sentence) => this.notes.push(sentence)),
       ),
-      objectGuess: await this.optional('objectGuess', (k) => this.object(k)),
+      objectGuess,
+      objectLayers: await this.optional(LAYER_KEYS.array, (k) => this.layers(k, objectGuess)),
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
       geometry: geometryOf(metadata),
       measurementDomain: await this.declaredDomain(metadata),
@@ -108,7 +112,9 @@ class NpzScan {
     const header = await npz.header(key);
     const counted = new Float64Array(npz.has('indexes') ? (await npz.header('indexes')).shape[0] : header.shape[0]);
     const frames = await this.patterns(key, { x: counted, y: counted });
-    const indexes = npz.has('indexes') ? (await npz.readReal('indexes')).data : integers(frames.count);
+    const indexes = npz.has('indexes')
+      ? (await npz.readReal('indexes')).data
+      : numberedFor(npz.path, frames.count, product.indexes, this.notes);
     if (indexes.length !== frames.count) {
       throw npyError(
         'DATASET_SHAPE',
@@ -123,6 +129,7 @@ class NpzScan {
       ...pairWithProduct(frames, indexes, npz.origin('indexes'), product, this.options, this.notes),
       probeGuess: product.probe,
       objectGuess: product.object,
+      objectLayers: product.objectLayers,
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
       geometry: product.geometry,
       measurementDomain: await this.declaredDomain({}),
@@ -246,6 +253,23 @@ class NpzScan {
     const shape = object.shape.filter((length) => length !== 1);
     if (shape.length === 2) return { ...object, shape };
     this.leftOut(key, `has shape ${formatShape(object.shape)} and is no image`);
+    return undefined;
+  }
+
+  /** Layers that `objectGuess` is the product of. */
+  private async layers(key: string, object: ComplexImage | undefined): Promise<ObjectLayers | undefined> {
+    const array = await this.npz.readComplex64(key);
+    const spacing = this.npz.has(LAYER_KEYS.spacing)
+      ? Float64Array.from((await this.npz.readReal(LAYER_KEYS.spacing)).data as ArrayLike<number>)
+      : new Float64Array(0);
+    const [count, ...image] = array.shape;
+    if (array.shape.length === 3 && spacing.length === count - 1 && object && sameShape(image, object.shape)) {
+      return { array, spacing_m: spacing };
+    }
+    this.leftOut(
+      key,
+      `has shape ${formatShape(array.shape)} and ${spacing.length} distances, which are no layers of its objectGuess`,
+    );
     return undefined;
   }
 

@@ -10,6 +10,7 @@ import { type Hdf5File, type Hdf5Value, isHdf5File, usingHdf5 } from '../../form
 import type { RealNpyArray } from '../../formats/npy.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
 import { type NpzFile, usingNpz } from '../../formats/npz.js';
+import { type ObjectLayers, projection } from '../../physics/layers.js';
 import { readText } from '../metadata.js';
 import { checkFinite } from '../opening/positions.js';
 import { incoherentModes } from '../opening/probe.js';
@@ -165,6 +166,27 @@ export function rowsByIndex(indexes: NumericArray, origin: NpyOrigin): Map<numbe
   return rows;
 }
 
+/**
+ * Indexes for patterns of a file that has none. Ptychodus' writers of such files leave the indexes out and keep the order: where there
+ * are as many patterns as positions, the first pattern belongs to the lowest index, and so on. Otherwise they are 0, 1, 2 …, as
+ * Ptychodus numbers what it reads from such a file.
+ * @param notes told which of the two
+ */
+export function numberedFor(path: string, count: number, positions: ArrayLike<number>, notes: string[]): Int32Array {
+  const sorted = Int32Array.from(positions).sort();
+  const counted = sorted.every((index, i) => index === i);
+  if (!counted && sorted.length === count) {
+    notes.push(
+      `${path} has no indexes; it has as many patterns as there are positions, so that they are paired in the order of the positions' indexes (${sorted[0]} … ${sorted[count - 1]}).`,
+    );
+    return sorted;
+  }
+  notes.push(
+    `${path} has no indexes; its patterns are taken to be 0 … ${count - 1}, as Ptychodus takes them.${counted ? '' : ' Those of the positions have gaps: if patterns were left out when the file was written, they are paired wrongly; diffraction.h5 and the NPZ files of Ptychodus hold the indexes.'}`,
+  );
+  return Int32Array.from({ length: count }, (_, i) => i);
+}
+
 /** What a product holds for us. */
 export interface ProductFacts {
   readonly positions: StoredPositions;
@@ -173,6 +195,8 @@ export interface ProductFacts {
   /** (height, width), or modes first. */
   readonly probe?: ComplexTensor;
   readonly object?: ComplexImage;
+  /** The layers whose product `object` is, where there are several. */
+  readonly objectLayers?: ObjectLayers;
   readonly geometry: ScanGeometry;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly notes: readonly string[];
@@ -208,29 +232,43 @@ async function read(source: ProductSource, metadata: ProductFacts['metadata']): 
   const { indexes, x, y } = await readIndexedPositions(source);
   const { probe, object } = PRODUCT_KEYS;
   const notes: string[] = [];
+  const layers = source.has(object) ? await source.complex(object) : undefined;
   return {
     positions: { x, y, unit: 'm', origin: { path } },
     indexes,
     probe: source.has(probe)
       ? incoherentModes(await source.complex(probe), source.origin(probe), (sentence) => notes.push(sentence))
       : undefined,
-    object: source.has(object) ? firstLayer(await source.complex(object), source.origin(object), notes) : undefined,
+    object: layers && thinObject(layers, source.origin(object), notes),
+    objectLayers: layers && (await layersOf(source, layers)),
     geometry: await geometry(source),
     metadata,
     notes,
   };
 }
 
-/** The first layer of an object (layers, height, width). */
-export function firstLayer(object: ComplexTensor, origin: NpyOrigin, notes: string[]): ComplexImage {
+/** Layers with their distances; undefined for a thin object, or where the distances are not known. */
+async function layersOf(source: ProductSource, array: ComplexTensor): Promise<ObjectLayers | undefined> {
+  const { layerSpacing } = PRODUCT_KEYS;
+  if (array.shape.length !== 3 || array.shape[0] < 2 || !source.has(layerSpacing)) return undefined;
+  const spacing_m = Float64Array.from((await source.real(layerSpacing)).data);
+  return spacing_m.length === array.shape[0] - 1 ? { array, spacing_m } : undefined;
+}
+
+/** An object (layers, height, width) as one image: the product of its layers. */
+export function thinObject(object: ComplexTensor, origin: NpyOrigin, notes: string[]): ComplexImage {
   const { shape } = object;
   if (shape.length !== 2 && shape.length !== 3) {
     throw npyError('DATASET_SHAPE', origin, `has shape ${formatShape(shape)}, but an object has two or three axes.`, {
       found: shape,
     });
   }
-  if (shape.length === 3 && shape[0] > 1)
-    notes.push(`${origin.path}: the first of ${shape[0]} layers of the object is used.`);
+  if (shape.length === 3 && shape[0] > 1) {
+    notes.push(
+      `${origin.path}: the object has ${shape[0]} layers, which are kept; where one image is needed, it is their product.`,
+    );
+    return projection(object);
+  }
   const image = shape.slice(-2);
   return { re: object.re.subarray(0, sizeOf(image)), im: object.im.subarray(0, sizeOf(image)), shape: image };
 }

@@ -10,7 +10,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PtychoError } from '../../core/errors.js';
-import { integers, valuesAt } from '../../core/numbers.js';
+import { valuesAt } from '../../core/numbers.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { type Hdf5File, keepHdf5, usingHdf5 } from '../../formats/hdf5/file.js';
 import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
@@ -21,7 +21,15 @@ import type { ReaderOptions } from '../options.js';
 import type { ScanFile, ScanReader, StoredPatterns } from '../scanFile.js';
 import { hdf5Frames, hdf5Mask, selectFrames } from './hdf5Frames.js';
 import { RAW_GROUP } from './keys.js';
-import { firstLayer, isProduct, type ProductFacts, readProduct, readProductOf, rowsByIndex } from './product.js';
+import {
+  isProduct,
+  numberedFor,
+  type ProductFacts,
+  readProduct,
+  readProductOf,
+  rowsByIndex,
+  thinObject,
+} from './product.js';
 
 /** What a product beside the patterns is called, most wanted first. */
 const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) => [
@@ -32,6 +40,7 @@ const PRODUCT_NAMES = ['product-in', 'product', 'product-out'].flatMap((name) =>
 
 /** A folder that holds `diffraction.h5` can be given, too. */
 export const ptychodusReader: ScanReader = {
+  pairsProducts: true,
   async recognises(path) {
     return usingHdf5(ptychodusFile(path), (file) => file.has('/patterns') || isProduct(file));
   },
@@ -65,7 +74,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
       { path: file.path, key: 'product', expected: PRODUCT_NAMES },
     );
   } else {
-    const indexes = readIndexes(file, frames.count, notes);
+    const indexes = readIndexes(file, frames.count) ?? numberedFor(file.path, frames.count, product.indexes, notes);
     paired = pairWithProduct(frames, indexes, file.origin('/indexes'), product, options, notes);
   }
   return {
@@ -74,6 +83,7 @@ async function openPair(file: Hdf5File, options: ReaderOptions): Promise<ScanFil
     ...paired,
     probeGuess: product?.probe,
     objectGuess: product?.object,
+    objectLayers: product?.objectLayers,
     badPixels,
     geometry: product?.geometry ?? {},
     measurementDomain: {
@@ -94,12 +104,9 @@ async function findProduct(path: string, options: ReaderOptions): Promise<Produc
   return { ...product, notes: [`Positions and probe are those of ${beside}.`, ...product.notes] };
 }
 
-/** The indexes of the patterns of a file; 0, 1, 2 … with a note where it has none. @throws PtychoError DATASET_SHAPE */
-export function readIndexes(file: Hdf5File, count: number, notes: string[]): NumericArray {
-  if (!file.has('/indexes')) {
-    notes.push(`${file.path} has no indexes; its patterns are taken to be 0 … ${count - 1}.`);
-    return integers(count);
-  }
+/** The indexes of the patterns of a file; undefined where it has none. @throws PtychoError DATASET_SHAPE */
+export function readIndexes(file: Hdf5File, count: number): NumericArray | undefined {
+  if (!file.has('/indexes')) return undefined;
   const { data } = file.readReal('/indexes', 8 * count);
   if (data.length === count) return data;
   throw npyError(
@@ -203,7 +210,8 @@ async function openBundle(file: Hdf5File, options: ReaderOptions): Promise<ScanF
     probeGuess:
       product?.probe ??
       (probe && incoherentModes(probe, file.origin(`${RAW_GROUP}/probeGuess`), (sentence) => notes.push(sentence))),
-    objectGuess: product?.object ?? (object && firstLayer(object, file.origin(`${RAW_GROUP}/objectGuess`), notes)),
+    objectGuess: product?.object ?? (object && thinObject(object, file.origin(`${RAW_GROUP}/objectGuess`), notes)),
+    objectLayers: product?.objectLayers,
     badPixels,
     geometry: product?.geometry ?? {},
     measurementDomain:

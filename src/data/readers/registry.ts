@@ -100,7 +100,12 @@ export function registerScanFormat(name: string, entry: ScanFormatEntry): () => 
  */
 export async function openScanFile(path: string, format: string, options: ReaderOptions): Promise<ScanFile> {
   const entry = formats.get(format === 'auto' ? await recognise(path) : format);
-  if (entry) return (await entry.load()).open(path, options);
+  if (entry) {
+    const reader = await entry.load();
+    const { product, positions } = options;
+    if (product === undefined || positions !== undefined || reader.pairsProducts) return reader.open(path, options);
+    return (await import('./withProduct.js')).openWithProduct(reader, path, options, product);
+  }
   const known = [...formats.keys()];
   throw invalidOption(
     'data_format',

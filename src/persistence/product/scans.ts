@@ -9,10 +9,11 @@ import {
   withTransformation,
 } from '../../data/metadata.js';
 import type { RawData } from '../../data/rawData.js';
-import { POSITION_KEYS } from '../../data/readers/keys.js';
+import { LAYER_KEYS, POSITION_KEYS } from '../../data/readers/keys.js';
 import { patternsToWrite } from '../../data/scanWriter.js';
 import type { NpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
+import { projection } from '../../physics/layers.js';
 import { energyOfWavelength_eV } from '../../physics/radiation.js';
 import { gridOfObject, positionsOnObject } from './geometry.js';
 import type { PatternDtype, Product, ProductLosses, ProductMetadata, ProductRawData } from './product.js';
@@ -91,7 +92,6 @@ export async function writeWithoutPatterns(target: string, file: string, product
   );
   const [, modes, height, width] = probe.array.shape;
   const size = modes * height * width;
-  const [, rows, columns] = object.array.shape;
   const arrays: Record<string, NpyInput> = {
     xcoords: { data: x, shape: [n] },
     ycoords: { data: y, shape: [n] },
@@ -100,11 +100,11 @@ export async function writeWithoutPatterns(target: string, file: string, product
       im: probe.array.im.subarray(0, size),
       shape: modes === 1 ? [height, width] : [modes, height, width],
     },
-    objectGuess: {
-      re: object.array.re.subarray(0, rows * columns),
-      im: object.array.im.subarray(0, rows * columns),
-      shape: [rows, columns],
-    },
+    objectGuess: projection(object.array),
+    ...(object.array.shape[0] > 1 && {
+      [LAYER_KEYS.array]: object.array,
+      [LAYER_KEYS.spacing]: { data: object.layer_spacing_m, shape: [object.layer_spacing_m.length] },
+    }),
     scan_index: { data: new Int32Array(n), shape: [n] },
     [POSITION_KEYS[0]]: { data: positions.indexes, shape: [n] },
     _metadata: { strings: [JSON.stringify(record)], shape: [] },

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openInput, projection } from '../../../src/adapters/ptychodus/input.js';
+import { openInput } from '../../../src/adapters/ptychodus/input.js';
 import type { Logger } from '../../../src/core/log.js';
 import { writeNpz } from '../../../src/formats/npz.js';
+import { projection } from '../../../src/physics/layers.js';
 import {
   type HostInput,
   mirroredInput,
@@ -150,12 +151,12 @@ describe('the scan of an input', () => {
     const { object } = simulated.product;
     const layers = { re: Float32Array.of(1, 2, 0, 3), im: Float32Array.of(0, 1, 2, -1), shape: [2, 1, 2] };
     // 1·2i = 2i; (2 + i)(3 − i) = 7 + i
-    expect(projection({ ...object, array: layers })).toEqual({
+    expect(projection(layers)).toEqual({
       re: Float32Array.of(0, 7),
       im: Float32Array.of(2, 1),
       shape: [1, 2],
     });
-    expect(projection(object).shape).toEqual([OBJECT.rows, OBJECT.cols]);
+    expect(projection(object.array).shape).toEqual([OBJECT.rows, OBJECT.cols]);
   });
 
   it('cuts known patches from the object where they are asked for', async () => {

@@ -3,13 +3,13 @@ import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { projection } from '../../../src/adapters/ptychodus/input.js';
 import { PtychoPinnReconstructorLibrary } from '../../../src/adapters/ptychodus/library.js';
 import type { ReconstructInput, ReconstructOutput } from '../../../src/adapters/ptychodus/types.js';
 import { sizeOf } from '../../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../../src/data/arrays.js';
 import { openBundle } from '../../../src/persistence/bundle.js';
 import { TRAINED_ELSEWHERE } from '../../../src/persistence/content.js';
+import { projection } from '../../../src/physics/layers.js';
 import { PtychoModel } from '../../../src/reconstruction/ptychoModel.js';
 import { train } from '../../../src/training/train.js';
 import {
@@ -188,7 +188,7 @@ describe('the object of the output', () => {
     // Their product is the image that an object of one layer gets.
     const thin = await all(reconstructor.reconstruct(input));
     const { array } = thin[thin.length - 1].product.object;
-    const both = projection(made);
+    const both = projection(made.array);
     const lit = Array.from(array.re).flatMap((re, p) =>
       re === object.array.re[p] && array.im[p] === object.array.im[p] ? [] : [p],
     );

@@ -11,8 +11,14 @@ import { ptychodusReader } from '../../../src/data/readers/ptychodus.js';
 import { recognise } from '../../../src/data/readers/registry.js';
 import type { ScanFile } from '../../../src/data/scanFile.js';
 import type { NpyInput } from '../../../src/formats/npyWrite.js';
+import { projection } from '../../../src/physics/layers.js';
 import { describeFixtures, formatFixtures, refuses, truthOf } from '../../support/formatFixtures.js';
 import { writeHdf5 } from '../../support/writeHdf5.js';
+
+const toSingle = ({ re, im }: { re: ArrayLike<number>; im: ArrayLike<number> }) => ({
+  re: Float32Array.from(re),
+  im: Float32Array.from(im),
+});
 
 let folder: string;
 beforeAll(async () => {
@@ -71,11 +77,9 @@ describeFixtures('ptychodusReader', (file) => {
         const { re, im } = truth.complex('probe');
         expect(scan.probeGuess).toMatchObject({ re: re.slice(0, 768), im: im.slice(0, 768), shape: [3, 16, 16] });
         const object = truth.complex('object');
-        expect(scan.objectGuess).toEqual({
-          re: Float32Array.from(object.re.subarray(0, 440)),
-          im: Float32Array.from(object.im.subarray(0, 440)),
-          shape: [20, 22],
-        });
+        expect(scan.objectGuess).toEqual(projection({ ...toSingle(object), shape: [2, 20, 22] }));
+        expect(scan.objectLayers?.array).toEqual({ ...toSingle(object), shape: [2, 20, 22] });
+        expect(scan.objectLayers?.spacing_m).toHaveLength(1);
         expect(scan.badPixels).toMatchObject({ data: truth.real('bad').data, shape: [16, 16] });
         expect(scan.geometry).toEqual({
           energy_eV: 8800,
@@ -90,7 +94,9 @@ describeFixtures('ptychodusReader', (file) => {
           /11 patterns have a position .* left out: 1 patterns without position, 1 positions without pattern/,
         );
         expect(notes).toMatch(/the first of 2 coherent \(OPR\) modes/);
-        expect(notes).toMatch(/the first of 2 layers/);
+        expect(notes).toMatch(
+          /the object has 2 layers, which are kept; where one image is needed, it is their product/,
+        );
       });
     },
   );
@@ -167,7 +173,12 @@ describe('files that do not fit', () => {
         'DATASET_VALUE',
         /0\.5 at row 0, which is no index/,
       ],
-      [{ patterns }, product({ probe_position_indexes: ints(7, 8, 9) }), 'DATASET_VALUE', /are of different scans/],
+      [
+        { patterns, indexes: ints(0, 1, 2) },
+        product({ probe_position_indexes: ints(7, 8, 9) }),
+        'DATASET_VALUE',
+        /are of different scans/,
+      ],
       [{ patterns }, product({ probe_position_x_m: metres(0, 1) }), 'DATASET_SHAPE', /2 x and 3 y/],
       [{ patterns }, product({ probe_position_y_m: metres(0, Number.NaN, 1) }), 'DATASET_VALUE', /NaN at index 1/],
       [{ patterns }, { probe_position_x_m: metres(0) }, 'DATASET_KEY_MISSING', /is no Ptychodus product/],

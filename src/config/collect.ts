@@ -11,8 +11,9 @@
 import { PtychoError } from '../core/errors.js';
 import type { Source } from '../core/services.js';
 import { nearestName } from '../core/words.js';
-import { allFields, type Collection, type ConfigDefinition } from './definition.js';
+import { allFields, type Collection, type ConfigDefinition, namesOf } from './definition.js';
 import { type FieldInfo, show } from './field.js';
+import { publishedWithoutPart } from './legacy/published.js';
 import { torchHome } from './torch/fields.js';
 
 /** Values of one strength. */
@@ -54,7 +55,7 @@ export class LayerCollector {
       const block = this.definition.sections.find((section) => section.key !== null && section.key === key);
       if (block !== undefined) this.#readBlock(key, value, block.fields);
       else if (saysNothing?.(key, value)) leftOut.push(key);
-      else this.read(key, value, key, allFields(this.definition));
+      else if (!this.#withoutPart(key, value)) this.read(key, value, key, allFields(this.definition));
     }
     if (leftOut.length > 0) {
       const [verb, were] = leftOut.length === 1 ? ['plays', 'was'] : ['play', 'were'];
@@ -62,6 +63,18 @@ export class LayerCollector {
         `${this.#place}: ${leftOut.join(', ')} of the params dictionary ${verb} no part in ${this.definition.name} and ${were} left out.`,
       );
     }
+  }
+
+  /** Tells a key of published files that plays no part; false for any other. */
+  #withoutPart(key: string, value: unknown): boolean {
+    if (this.source !== 'file' || namesOf(allFields(this.definition)).has(key)) return false;
+    const published = publishedWithoutPart(key, value, this.#place);
+    if (published === undefined) return false;
+    if ('refused' in published) {
+      throw new PtychoError('CONFIG_INVALID', `${this.#place}: ${published.refused}`, { field: key, found: value });
+    }
+    this.into.notes.push(published.note);
+    return true;
   }
 
   /**

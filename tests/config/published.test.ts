@@ -231,3 +231,49 @@ describe('what this version does not have', () => {
     expect(() => resolveConfig(trainingDefinition, { flags })).toThrow(message);
   });
 });
+
+describe('keys of published files that play no part', () => {
+  const origin = 'comparison_config.yaml';
+  const resolved = (values: Record<string, unknown>) => resolveConfig(trainingDefinition, { file: { origin, values } });
+
+  it('are left out, with one note each', () => {
+    const { config, notes } = resolved({ stitch_crop_size: 20, experiment_name: 'a', eca_decoder: false, nepochs: 7 });
+    expect(config.nepochs).toBe(7);
+    expect(notes.filter((note) => note.includes('plays no part and was left out'))).toEqual([
+      `${origin}: stitch_crop_size plays no part and was left out (stitch_crop_px of infer says how much of a patch is stitched).`,
+      `${origin}: experiment_name plays no part and was left out (it is a label of an experiment).`,
+      `${origin}: eca_decoder plays no part and was left out (networks here do not have it).`,
+    ]);
+  });
+
+  it('are refused where they would change the network, as are unknown keys and flags', () => {
+    expect(() => resolved({ eca_decoder: true })).toThrow(/eca_decoder: true is not available .*only false is/);
+    expect(() => resolved({ experiment_nam: 'a' })).toThrow(/unknown key experiment_nam/);
+    expect(() => resolveConfig(trainingDefinition, { flags: { experiment_name: 'a' } } as never)).toThrow(
+      /experiment_name/,
+    );
+  });
+
+  it('are known in blocks of the PyTorch family, too', () => {
+    const values = {
+      data_config: { n_subsample: 1, N: 64 },
+      model_config: { decoder_last_amp_channels: 4, eca_decoder: false, amp_loss: null, amp_loss_coeff: 2 },
+      training_config: { epochs: 3, experiment_name: 'PtychoPINN synthetic' },
+      n_groups: 8,
+      nphotons: 1e9,
+      train_data_file: 'scan.npz',
+    };
+    const { config, notes } = resolved(values);
+    expect(config.nepochs).toBe(3);
+    expect(config.n_subsample).toBeNull();
+    for (const key of ['decoder_last_amp_channels', 'eca_decoder', 'experiment_name', 'amp_loss_coeff']) {
+      expect(notes.filter((note) => note.includes(`${key} plays no part`))).toHaveLength(1);
+    }
+  });
+
+  it('leave the remedy where a group lacks neighbours', () => {
+    expect(() => resolved({ gridsize: 2, neighbor_count: 2, train_data_file: 'scan.npz' })).toThrow(
+      /neighbor_count \(2\) must be at least gridsize² \(4\).* give --neighbor_count 4 or more, or --gridsize 1/,
+    );
+  });
+});

@@ -109,7 +109,7 @@ describe('resolveConfig', () => {
       'architecture: ffno is not available in this version; only cnn, cnn_cbam and baseline are.',
     );
     expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
-      'neighbor_count (4) must be at least gridsize² (9), the patterns of one group.',
+      'neighbor_count (4) must be at least gridsize² (9), the patterns of one group; give --neighbor_count 9 or more, or --gridsize 1.',
     );
     expect(failure(() => train({ flags: { N: 100 } })).message).toBe(
       'N must be a multiple of 16 from 16 to 512 (crop_px and pad_to change that of a scan), got 100 (--N).',

@@ -71,7 +71,7 @@ function checkGroups(config: CheckedTraining, refuse: Refuse): void {
   if (members > 1 && config.neighbor_count < members) {
     refuse(
       'neighbor_count',
-      `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group.`,
+      `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group; give --neighbor_count ${members} or more, or --gridsize 1.`,
     );
   }
   if (members > 1 && config.model.training_patch_weighting === 'probe' && config.probe_trainable) {

@@ -16,6 +16,7 @@ import { nearestName } from '../../core/words.js';
 import { unknownKey } from '../collect.js';
 import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
 import { fieldsOf, notAvailable, show } from '../field.js';
+import { publishedWithoutPart } from '../legacy/published.js';
 import { dataFields } from '../schemas/data.js';
 import { executionFields } from '../schemas/execution.js';
 import { inferenceConfigSchema } from '../schemas/inference.js';
@@ -111,8 +112,10 @@ export function translateTorch(
   origin: string,
   profile?: unknown,
 ): TorchTranslation {
-  checkNames(blocks, origin);
-  return new Translator(blocks, definition, origin, profile).translate();
+  const leftOut: string[] = [];
+  checkNames(blocks, origin, leftOut);
+  const translated = new Translator(blocks, definition, origin, profile).translate();
+  return { ...translated, notes: [...leftOut, ...translated.notes] };
 }
 
 class Translator {
@@ -154,6 +157,10 @@ class Translator {
             this.#notes.push('architecture cnn of PyTorch-style configurations is called cnn_cbam here.');
           }
           this.#give(field.to, converted, written);
+        } else if (/^(amp|phase)_loss_coeff$/.test(key) && this.#value('model', key.replace('_coeff', '')) === null) {
+          // It weighs a loss that is not there.
+          if (value !== field.fallback)
+            this.#notes.push(`${written} plays no part without ${key.replace('_coeff', '')}.`);
         } else if (!field.special) this.#accept(key, value, [field.fallback, ...(field.also ?? [])], field.instead);
       }
       for (const [key, field] of Object.entries(fields)) {
@@ -376,11 +383,18 @@ class Translator {
 }
 
 /** Keys of a block are names of that family or fields of this package. */
-function checkNames(blocks: TorchBlocks, origin: string): void {
+/** Refuses names that nobody knows, and tells those of that family that play no part. */
+function checkNames(blocks: TorchBlocks, origin: string, notes: string[]): void {
   for (const [block, values] of Object.entries(blocks) as [TorchBlock, Values][]) {
     const known = Object.keys(torchFieldsOf(block));
-    for (const key of Object.keys(values)) {
+    for (const [key, value] of Object.entries(values)) {
       if (known.includes(key) || RUN_NAMES.has(key)) continue;
+      const published = publishedWithoutPart(key, value, origin);
+      if (published && 'refused' in published) throw invalid(published.refused, key, origin);
+      if (published) {
+        notes.push(published.note);
+        continue;
+      }
       throw unknownKey(origin, `${block}${SUFFIX}.${key}`, nearestName(key, [...known, ...RUN_NAMES]));
     }
   }

@@ -48,7 +48,11 @@ export const TORCH_FIELDS = {
     K: to('neighbor_count', 6),
     neighbor_count: to('neighbor_count', undefined),
     K_quadrant: to('quadrant_candidates', 30),
-    n_subsample: fixed(7, 'there it repeats each position; the number of patterns kept is an override here'),
+    n_subsample: fixed(
+      7,
+      'there it is the number of groups that begin at each position: give n_groups, that many times the patterns, and enable_oversampling; n_subsample beside the blocks is the number of patterns that are kept',
+      [1],
+    ),
     subsample_seed: to('subsample_seed', null),
     grid_size: special([2, 2]),
     neighbor_function: to(

@@ -90,7 +90,7 @@ export function groupScan(xcoords: Float64Array, ycoords: Float64Array, options:
   if (n < C) {
     throw new PtychoError(
       'GROUPING',
-      `A group of gridsize ${gridsize} needs ${C} scan positions, but the data hold ${n}; use a smaller gridsize or more patterns.`,
+      `A group of gridsize ${gridsize} needs ${C} scan positions, but the data hold ${n}; use a smaller gridsize, or more patterns (n_subsample is their number; left out, all are kept).`,
       { found: n, expected: C },
     );
   }

@@ -161,6 +161,11 @@ function drawRows(rows: Int32Array, { n_subsample, subsample_seed }: OpenDataset
     }
     return rows;
   }
+  if (n_subsample === 1) {
+    logger.warn(
+      `n_subsample is 1, so that one of ${rows.length} patterns is used: it is the number of patterns and no factor; leave it out to use all.`,
+    );
+  }
   const chosen = new LegacyRng(subsample_seed ?? 0).choice(rows.length, n_subsample, false).sort();
   return Int32Array.from(chosen, (i) => rows[i]);
 }

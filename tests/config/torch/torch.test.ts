@@ -360,7 +360,7 @@ describe('guards of the bridge', () => {
       'repeats',
       { data: { n_subsample: 3 } },
       {},
-      /^n_subsample: 3 is not available .* \(there it repeats each position;/,
+      /^n_subsample: 3 is not available .*groups that begin at each position: give n_groups/,
     ],
     [
       'scheduler',

@@ -1090,8 +1090,10 @@ export interface ProductImportConfig {
   readonly output_file: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
-  /** The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ of patterns); null: those inside the product, if it has any. */
+  /** The patterns that belong to the product (Ptychodus' diffraction.h5, or an NPZ, NPY or HDF5 file of patterns); null: those inside the product, if it has any. */
   readonly diffraction: string | null;
+  /** Where a patch lies on the object of the product. Ptychodus, and everything here: its pixel N/2 is at the position. Pty-Chi: its middle, half a pixel before pixel N/2, is, so that objects which it reconstructed are half a pixel off; with pty-chi that is put right. Default: "ptychodus". */
+  readonly object_convention: 'ptychodus' | 'pty-chi';
   /** Compress the arrays: the file is smaller, but its patterns cannot be read one by one. Default: false. */
   readonly compress: boolean;
   /** Import a product of ptychopinn that was changed after it was written; without it that is an error. Default: false. */

@@ -16,6 +16,7 @@ import { solveConfigSchema, solverOptionsSchema } from '../src/config/schemas/so
 import {
   convertConfigSchema,
   demoConfigSchema,
+  exportConfigSchema,
   extractConfigSchema,
   importConfigSchema,
   inspectConfigSchema,
@@ -50,6 +51,7 @@ const INTERFACES: Readonly<Record<string, readonly [schema: z.ZodType, sentence:
   SplitConfig: [splitConfigSchema, 'The configuration of `split`.'],
   OrientConfig: [orientConfigSchema, 'The configuration of `orient`.'],
   LabelConfig: [labelConfigSchema, 'The configuration of `label`.'],
+  ExportConfig: [exportConfigSchema, 'The configuration of `export`.'],
   ProductExportConfig: [productExportConfigSchema, 'The configuration of `product export`.'],
   ProductImportConfig: [productImportConfigSchema, 'The configuration of `product import`.'],
   ExtractConfig: [extractConfigSchema, 'The configuration of `bundle extract`.'],

@@ -63,6 +63,7 @@ const COMMANDS: Readonly<
     'find out which way the positions lie: the flags --flip_x --flip_y --swap_xy',
     () => import('./commands/orient.js'),
   ],
+  export: ['write images for other programs: TIFF, stacks of projections, CXI', () => import('./commands/export.js')],
   product: ['write, read and describe Ptychodus products', () => import('./commands/product.js')],
   batch: ['reconstruct or train on a folder that Ptychodus staged', () => import('./commands/batch.js')],
   worker: ['reconstruct and train for another program, over stdin and stdout', () => import('./commands/worker.js')],

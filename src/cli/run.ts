@@ -66,7 +66,7 @@ export interface Work<C> {
 export interface Verb<C, R> {
   /** Its configuration; a verb without one has flags of its own only. */
   readonly definition?: ConfigDefinition<C>;
-  /** Positional arguments, `FILE` or `[FILE]`, with their help. */
+  /** Positional arguments, `FILE`, `[FILE]` or `FILES...` (last), with their help. */
   readonly args?: Readonly<Record<string, string>>;
   /** Flags of its own. */
   readonly options?: (command: Command) => void;
@@ -125,7 +125,8 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
               const result = await verb.work({
                 config,
                 resolved: resolved as Resolved<C>,
-                args: words.slice(0, names.length) as string[],
+                // Of the last one there may be several.
+                args: words.slice(0, names.length).flat() as string[],
                 given,
                 services: Object.defineProperties(
                   { provenance },

@@ -43,7 +43,9 @@ import {
   convertConfigSchema,
   type DemoConfig,
   demoConfigSchema,
+  type ExportConfig,
   type ExtractConfig,
+  exportConfigSchema,
   extractConfigSchema,
   type ImportConfig,
   type InspectConfig,
@@ -164,6 +166,9 @@ export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
 /** `label`: labels for supervised training from a reconstruction. */
 export const labelDefinition = tool<LabelConfig>('labelling', 'Labels', labelConfigSchema);
 
+/** `export`: images as TIFF and CXI. */
+export const exportDefinition = tool<ExportConfig>('export', 'Export', exportConfigSchema);
+
 /** The model alone, for configurations that say nothing else. */
 export const modelDefinition: ConfigDefinition<{ readonly model: ModelRequest }> = {
   name: 'model',
@@ -259,6 +264,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   evaluate: evaluationDefinition,
   compare: comparisonDefinition,
   overlap: overlapDefinition,
+  export: exportDefinition,
   'study dose-overlap': studyRunDefinition,
   'bundle extract': extractDefinition,
   'bundle import': importDefinition,

@@ -1052,6 +1052,30 @@ export interface LabelConfig {
   readonly overwrite: boolean;
 }
 
+/** The configuration of `export`. */
+export interface ExportConfig {
+  /** Folder for the files; created if missing. Default: "exported". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Write amplitude.tif and phase.tif (float32, a page for each image) and export.json. Default: false. */
+  readonly tiff: boolean;
+  /** Write NAME.cxi (HDF5) for each image: complex object, probe, positions, pixel size, energy. Default: false. */
+  readonly cxi: boolean;
+  /** TIFF: all images on common pixels as pages of one file; without it each has its own, NAME_amplitude.tif and NAME_phase.tif. Default: true. */
+  readonly stack: boolean;
+  /** How a page finds the one before: by registration (both must show nearly the same), or where its file says it lies. Default: "register". */
+  readonly align: 'register' | 'frames';
+  /** Which pixels: the rectangle around what all images cover (what is not covered is NaN), the largest rectangle without a gap, or all that they have. Default: "box". */
+  readonly crop: 'box' | 'inner' | 'none';
+  /** Continue the phase beyond ±π; without it the phase is wrapped. Default: true. */
+  readonly unwrap: boolean;
+  /** Take the plane of least squares off the phase, which a measurement leaves open. Default: true. */
+  readonly remove_ramp: boolean;
+  /** Width of strips at the left and the right that hold nothing but air: ramp and offset of the phase are taken from them, and the amplitude is 1 there; null: from the whole image. Unit: px. */
+  readonly air_px: number | null;
+}
+
 /** The configuration of `product export`. */
 export interface ProductExportConfig {
   /** Product to write: HDF5 (.h5, .hdf5) or NPZ (.npz). */

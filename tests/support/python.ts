@@ -12,7 +12,7 @@ const USUAL = ['numpy', 'h5py'];
 /** What `PTYCHOPINN_REQUIRE_PYTHON` requires; the others are never asked for. */
 const REQUIRED = [...USUAL, 'onnx', 'configparser'];
 /** Modules of which a describe may ask; looked for once, in one process. */
-const MODULES = [...REQUIRED, 'skimage', 'torch'];
+const MODULES = [...REQUIRED, 'skimage', 'tifffile', 'torch'];
 const TIME_LIMIT_MS = 60_000;
 
 /** An interpreter and which of the modules it has. */

@@ -92,6 +92,36 @@ export const labelConfigSchema = z.strictObject({
   ...overwriteFields,
 });
 
+/** Images for other programs. */
+export const exportConfigSchema = z.strictObject({
+  output_dir: field(path, 'exported', 'Folder for the files; created if missing.'),
+  ...overwriteFields,
+  tiff: offByDefault('Write amplitude.tif and phase.tif (float32, a page for each image) and export.json.'),
+  cxi: offByDefault('Write NAME.cxi (HDF5) for each image: complex object, probe, positions, pixel size, energy.'),
+  stack: field(
+    flag,
+    true,
+    'TIFF: all images on common pixels as pages of one file; without it each has its own, NAME_amplitude.tif and NAME_phase.tif.',
+  ),
+  align: field(
+    oneOf('register', 'frames'),
+    'register',
+    'How a page finds the one before: by registration (both must show nearly the same), or where its file says it lies.',
+  ),
+  crop: field(
+    oneOf('box', 'inner', 'none'),
+    'box',
+    'Which pixels: the rectangle around what all images cover (what is not covered is NaN), the largest rectangle without a gap, or all that they have.',
+  ),
+  unwrap: field(flag, true, 'Continue the phase beyond ±π; without it the phase is wrapped.'),
+  remove_ramp: field(flag, true, 'Take the plane of least squares off the phase, which a measurement leaves open.'),
+  air_px: maybe(
+    positiveInteger,
+    'Width of strips at the left and the right that hold nothing but air: ramp and offset of the phase are taken from them, and the amplitude is 1 there; null: from the whole image.',
+    { unit: 'px' },
+  ),
+});
+
 /** The demonstration: everything else about it is fixed. */
 export const demoConfigSchema = z.strictObject({
   output_dir: field(
@@ -221,6 +251,7 @@ export const importConfigSchema = z.strictObject({
 export type {
   ConvertConfig,
   DemoConfig,
+  ExportConfig,
   ExtractConfig,
   ImportConfig,
   InspectConfig,

@@ -23,6 +23,11 @@ export class PositionCorrection {
     this.velocity = new Float64Array(2 * scan.count);
   }
 
+  /** Puts the patterns where they are by now. @param positions in the pixels of the scan @param origin of the object array, [y, x] */
+  startAt({ xs, ys }: { readonly xs: Float64Array; readonly ys: Float64Array }, [top, left]: readonly number[]): void {
+    for (let k = 0; k < this.#scan.count; k++) this.#place(k, ys[k] - top, xs[k] - left);
+  }
+
   /** Moves the patterns of the batch that the passes kept. */
   async moveBatch(passes: WavePasses, batch: Int32Array): Promise<void> {
     const { position_step: step, position_momentum: momentum, position_update_limit_px: limit } = this.#options;

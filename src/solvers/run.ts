@@ -73,7 +73,7 @@ export async function runSolver(
   if (signal?.aborted) stop();
   signal?.addEventListener('abort', stop);
   const clock = { seconds: 0, since: performance.now(), epochs: 0 };
-  const result = (kept: Kept, { loss, rFactor }: Scores, measured: boolean): SolverResult => ({
+  const result = (kept: KeptState, { loss, rFactor }: Scores, measured: boolean): SolverResult => ({
     ...imageOf(kept),
     ...{ loss, rFactor, measured },
     cancelled: kept.epoch < kept.epochs,
@@ -87,7 +87,7 @@ export async function runSolver(
     if (event.stage === 'reading') clock.since = performance.now();
     others.onProgress?.(event);
   };
-  let held: Kept | undefined;
+  let held: KeptState | undefined;
   try {
     for await (const update of solve(raw, options, { ...others, onProgress, signal: inner.signal })) {
       begun = true;
@@ -98,9 +98,9 @@ export async function runSolver(
       await onEpoch?.(update);
       const stopped = signal?.aborted === true && clock.epochs > 0;
       if (stopped || update.epoch === update.epochs) {
-        return result(keep(update), await update.measure(), true);
+        return result(keepState(update), await update.measure(), true);
       }
-      if (clock.epochs > 0 && !large) held = keep(update);
+      if (clock.epochs > 0 && !large) held = keepState(update);
       clock.since = performance.now();
     }
   } catch (error) {
@@ -116,11 +116,12 @@ export async function runSolver(
 type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 
 /** What is copied of an update. */
-type Kept = Pick<SolverUpdate, 'epochs' | 'engine'> &
+export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> &
   Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'positions'> &
   Pick<SolverResult, 'snapshot'>;
 
-const keep = (update: SolverUpdate): Kept => ({
+/** All that an update stands for, copied. */
+export const keepState = (update: SolverUpdate): KeptState => ({
   epoch: update.epoch,
   epochs: update.epochs,
   engine: update.engine,
@@ -130,7 +131,8 @@ const keep = (update: SolverUpdate): Kept => ({
   snapshot: update.snapshot(),
 });
 
-function imageOf({ epoch, frame, probe, positions, snapshot }: Kept): SolvedImage {
+/** The image in it. */
+export function imageOf({ epoch, frame, probe, positions, snapshot }: KeptState): SolvedImage {
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const image = { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);

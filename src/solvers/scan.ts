@@ -87,6 +87,15 @@ export async function loadScan(
   };
 }
 
+/** Pixels around the patches that positions may need. */
+export const positionMargin_px = ({ position_start, position_limit_px }: SolverOptions): number =>
+  position_start === null ? 1 : Math.ceil(position_limit_px) + 2;
+
+/** The same patterns, with positions that may be moved without moving those of another run. */
+export function withOwnPositions({ scan, ...others }: LoadedScan): LoadedScan {
+  return { ...others, scan: { ...scan, ys: shared(scan.ys, 0), xs: shared(scan.xs, 0) } };
+}
+
 /** Moves zero frequency from N/2 to the corner and marks bad pixels; answers the counts. */
 function toCorner(
   pattern: Float32Array,

@@ -11,7 +11,7 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
-import { spreadIndices } from '../core/numbers.js';
+import { integers, spreadIndices } from '../core/numbers.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
@@ -33,7 +33,16 @@ import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } fro
 import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
 import { lightOnObject, probeRadius_px, startProbe } from './probe.js';
-import { type LoadedScan, loadScan, requireFewModes, requireOverlap, requireProbe, type ScanToSolve } from './scan.js';
+import {
+  type LoadedScan,
+  loadScan,
+  positionMargin_px,
+  requireFewModes,
+  requireOverlap,
+  requireProbe,
+  type ScanToSolve,
+  withOwnPositions,
+} from './scan.js';
 import { type PassSums, SumsOfPasses, type WavePasses } from './wavePasses.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
@@ -42,6 +51,10 @@ export interface SolverStart {
   readonly object?: { readonly image: ComplexImage; readonly frame: Frame; readonly covered?: Tensor };
   /** (N, N) or (modes, N, N). */
   readonly probe?: ComplexTensor;
+  /** Epochs that led here, by which the order of the patterns and what depends on the epoch go on; 0. */
+  readonly epoch?: number;
+  /** Where the patterns are by now, in the pixels of the scan; limits still count from where they were measured. */
+  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
 }
 
 /** What to give {@link solve} besides options. */
@@ -49,6 +62,10 @@ export interface SolveServices extends PassesChoice {
   readonly start?: SolverStart;
   /** Goes on from a state that {@link SolverUpdate.snapshot} gave, of the same scan and options. */
   readonly resume?: SolverSnapshot;
+  /** Patterns that object and probe do not learn from, so that they can tell how well the others explain them; their positions follow. */
+  readonly heldOut?: Int32Array;
+  /** The scan in memory, where it was loaded before; its positions are not moved. */
+  readonly loaded?: LoadedScan;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
@@ -71,6 +88,14 @@ export interface SolverRecord {
   readonly shift_px: number;
 }
 
+/** How well patterns are explained, one by one. */
+export interface PatternMisfits {
+  /** Σ|√I − √J|. */
+  readonly misfit: Float64Array;
+  /** Σ√I. */
+  readonly measured: Float64Array;
+}
+
 /** The state after an epoch; the functions copy what is asked for. */
 export interface SolverUpdate extends SolverRecord {
   readonly epochs: number;
@@ -87,6 +112,8 @@ export interface SolverUpdate extends SolverRecord {
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Loss and R of all patterns as things stand; one more pass. */
   measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
+  /** Σ|√I − √J| and Σ√I of each of some patterns as things stand. */
+  misfits(patterns: Int32Array): Promise<PatternMisfits>;
   /** All that the run needs to continue from here, copied. */
   snapshot(): SolverSnapshot;
 }
@@ -114,9 +141,11 @@ export async function* solve(
       { key: 'position_start', algorithm: options.algorithm },
     );
   }
-  const loaded = await loadScan(raw, moving ? Math.ceil(options.position_limit_px) + 2 : 1, (done) =>
-    services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
-  );
+  const loaded = services.loaded
+    ? withOwnPositions(services.loaded)
+    : await loadScan(raw, positionMargin_px(options), (done) =>
+        services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
+      );
   throwIfCancelled(services.signal, 'Solving');
   const probe = startProbe(services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns)), options);
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
@@ -143,6 +172,10 @@ class Solving {
   readonly #algorithm: Algorithm;
   readonly #history: SolverRecord[] = [];
   readonly #acceleration: Acceleration | undefined;
+  readonly #batchSize: number;
+  readonly #heldOut: Int32Array;
+  /** What object and probe learn from. */
+  readonly #rows: Int32Array;
   #power = 0;
 
   constructor(
@@ -152,21 +185,32 @@ class Solving {
     private readonly passes: WavePasses,
     batchSize: number,
   ) {
+    this.#batchSize = batchSize;
+    this.#heldOut = services.heldOut ?? new Int32Array(0);
+    const held = new Set(this.#heldOut);
+    this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
     this.#positions = new PositionCorrection(loaded.scan, options);
     this.#algorithm = createAlgorithm({
       passes,
       scan: loaded.scan,
+      rows: this.#rows,
       options,
       batchSize,
       batches: openBatches(batchingOf(options), loaded.scan, {
         size: batchSize,
         seed: options.seed,
+        rows: this.#rows,
       }),
       positions: this.#positions,
       onBatch: (done) => this.#onBatch(done),
     });
     const most = accelerationOf(options);
     if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
+  }
+
+  /** Epochs before the first of this run. */
+  get #begun(): number {
+    return this.services.start?.epoch ?? 0;
   }
 
   get #storesWaves(): boolean {
@@ -181,12 +225,13 @@ class Solving {
       if (resume.epoch >= this.options.epochs) yield this.#update(resume.epoch);
     } else {
       await this.#begin(probe);
-      yield this.#update(0);
+      yield this.#update(this.#begun);
     }
-    for (let epoch = (resume?.epoch ?? 0) + 1; epoch <= this.options.epochs; epoch++) {
+    for (let epoch = (resume?.epoch ?? this.#begun) + 1; epoch <= this.options.epochs; epoch++) {
       const schedule = scheduleOf(this.options, epoch);
       this.#acceleration?.go(epoch, () => this.#light());
       const sums = await this.#algorithm.epoch(epoch, schedule);
+      if (schedule.positions) await this.#followPositions();
       this.#constrain(epoch, schedule);
       this.#record(epoch, sums);
       this.#acceleration?.note(sums.square / sums.counts);
@@ -197,7 +242,8 @@ class Solving {
 
   async #begin(probe: ComplexTensor): Promise<void> {
     const { memory } = this.passes;
-    const { object } = this.services.start ?? {};
+    const { object, positions } = this.services.start ?? {};
+    if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
     if (object) {
@@ -216,13 +262,34 @@ class Solving {
     this.#power = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);
     await this.#algorithm.start();
-    this.#history.push({ ...scoresOf(await this.#measure()), epoch: 0, shift_px: 0 });
+    this.#acceleration?.reset();
+    this.#history.push({ ...scoresOf(await this.#measure()), epoch: this.#begun, shift_px: this.#positions.shift_px() });
   }
 
   /** Sums over up to a few hundred patterns spread over the scan. */
   #measure(): Promise<PassSums> {
-    const { count } = this.loaded.scan;
-    return this.passes.pass(spreadIndices(count, 256), { wave: 'measure' });
+    const some = spreadIndices(this.#rows.length, 256).map((i) => this.#rows[i]);
+    return this.passes.pass(some, { wave: 'measure' });
+  }
+
+  /** Patterns that are held out move like the others, with object and probe as they are. */
+  async #followPositions(): Promise<void> {
+    for (let from = 0; from < this.#heldOut.length; from += this.#batchSize) {
+      const batch = this.#heldOut.slice(from, from + this.#batchSize);
+      await this.passes.pass(batch, { wave: 'amplitude', keep: true });
+      await this.#positions.moveBatch(this.passes, batch);
+    }
+  }
+
+  async #misfits(patterns: Int32Array): Promise<PatternMisfits> {
+    const misfit = new Float64Array(patterns.length);
+    const measured = new Float64Array(patterns.length);
+    for (const [i, pattern] of patterns.entries()) {
+      const { absolute, amplitude } = await this.passes.pass(Int32Array.of(pattern), { wave: 'measure' });
+      misfit[i] = absolute;
+      measured[i] = amplitude;
+    }
+    return { misfit, measured };
   }
 
   async #measureAll(): Promise<PassSums> {
@@ -292,6 +359,7 @@ class Solving {
       probe: () => this.#probe(),
       positions: () => this.#positions_px(),
       measure: async () => scoresOf(await this.#measureAll()),
+      misfits: (patterns) => this.#misfits(patterns),
       snapshot: () => this.#snapshot(epoch),
     };
   }

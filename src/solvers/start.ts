@@ -48,7 +48,7 @@ async function found(init: string, raw: RawData, config: SolveConfig, services: 
   if (existsSync(init) && statSync(init).isDirectory()) {
     return existsSync(inFolder) && !existsSync(path.join(init, BUNDLE_FILE))
       ? fromReconstruction(inFolder, raw, services)
-      : fromBundle(await PtychoModel.read(init), raw, config, services);
+      : bundleStart(await PtychoModel.read(init), raw, config, services);
   }
   const { file, key } = splitFileSpec(init);
   const ending = path.extname(file).toLowerCase();
@@ -59,7 +59,7 @@ async function found(init: string, raw: RawData, config: SolveConfig, services: 
   if (key !== undefined || hdf5 || ending === '.npz' || ending === '.npy') {
     return fromReconstruction(init, raw, services);
   }
-  return fromBundle(await PtychoModel.read(init), raw, config, services);
+  return bundleStart(await PtychoModel.read(init), raw, config, services);
 }
 
 async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
@@ -69,11 +69,14 @@ async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
   return usingNpz(file, (npz) => POSITION_KEYS.every((key) => npz.has(key)) && !npz.has('reconstructed_object'));
 }
 
-/** What a network makes of the scan. */
-async function fromBundle(
+/**
+ * What a network makes of the scan.
+ * @throws PtychoError DATASET_SHAPE where it is of other patterns, and those of starting its engine
+ */
+export async function bundleStart(
   model: PtychoModel<StoredBundle>,
   raw: RawData,
-  config: SolveConfig,
+  config: Pick<SolveConfig, 'data' | 'seed' | 'backend' | 'execution'>,
   services: Services,
 ): Promise<SolverStart> {
   const { bundle } = model;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ALGORITHM_TITLES, type SolverAlgorithm } from '../config/schemas/solver.js';
 import type { Logger } from '../core/log.js';
 import type { RawData } from '../data/rawData.js';
+import { writeNpz } from '../formats/npz.js';
 import { drawingFiles, makeOutputFolder, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { encodeHistory } from '../persistence/history.js';
 import { scanAsProduct } from '../persistence/product/geometry.js';
@@ -14,6 +15,7 @@ import { positionArrays, writeRefinedPositions } from '../reconstruction/positio
 import {
   RECONSTRUCTION_FILES,
   type ReconstructionFacts,
+  reconstructionArrays,
   writeReconstruction,
 } from '../reconstruction/reconstructionFile.js';
 import { lossChart } from '../report/loss.js';
@@ -67,9 +69,12 @@ export const SOLVED_FILES: readonly string[] = [
   'history.csv',
 ];
 
+/** An epoch, and R of the patterns that it did not learn from, where there are any. */
+type WrittenEpoch = SolverRecord & { readonly heldOutR?: number };
+
 /** How the files of a run are written. */
 export interface SolvedFiles extends SolvedFacts {
-  readonly history: readonly SolverRecord[];
+  readonly history: readonly WrittenEpoch[];
   readonly pictures: PictureOptions;
 }
 
@@ -113,6 +118,12 @@ export function solvedDrawings(
   };
 }
 
+/** `reconstruction.npz` alone, of a run that goes on. @throws PtychoError OUTPUT_UNWRITABLE */
+export function writeSolvedArrays(folder: string, solved: SolvedImage, facts: SolvedFacts): Promise<void> {
+  const arrays = reconstructionArrays(asWritten(solved), solvedFacts(solved, facts));
+  return writeNpz(path.join(folder, 'reconstruction.npz'), arrays);
+}
+
 /** Pictures of a run that goes on, and its table. @throws PtychoError OUTPUT_UNWRITABLE */
 export async function writePreview(folder: string, solved: SolvedImage, facts: SolvedFiles): Promise<void> {
   await writePreviewPictures(folder, solved, facts.pictures.phaseRange);
@@ -120,11 +131,13 @@ export async function writePreview(folder: string, solved: SolvedImage, facts: S
 }
 
 /** The epochs as `history.csv`, from the first one on. */
-async function writeHistory(folder: string, history: readonly SolverRecord[], moved: boolean): Promise<string[]> {
+async function writeHistory(folder: string, history: readonly WrittenEpoch[], moved: boolean): Promise<string[]> {
   const epochs = history.filter(({ epoch }) => epoch > 0);
   if (epochs.length === 0) return [];
-  const rows = epochs.map(({ epoch, loss, rFactor, shift_px }) => ({
+  const held = epochs.some(({ heldOutR }) => heldOutR !== undefined);
+  const rows = epochs.map(({ epoch, loss, rFactor, heldOutR, shift_px }) => ({
     ...{ epoch, loss, r_factor: rFactor },
+    ...(held ? { r_factor_held_out: heldOutR ?? null } : {}),
     ...(moved ? { position_shift_px: shift_px } : {}),
   }));
   await writeAtomically(path.join(folder, 'history.csv'), encodeHistory(rows));
@@ -137,7 +150,7 @@ async function writeHistory(folder: string, history: readonly SolverRecord[], mo
  */
 export async function writeSolvedProduct(
   file: string,
-  solved: SolverResult,
+  solved: SolvedImage & Pick<SolverResult, 'history'>,
   raw: RawData,
   logger: Logger,
 ): Promise<void> {

@@ -1,17 +1,17 @@
 /** How patterns are shared out among batches. */
 import { describe, expect, it } from 'vitest';
 import { BATCHINGS } from '../../src/config/schemas/solver.js';
+import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { batchesOf, openBatches } from '../../src/solvers/algorithms/batches.js';
 
 const rng = new LegacyRng(3);
 const COUNT = 157;
 const scan = {
-  count: COUNT,
   ys: Float64Array.from({ length: COUNT }, (_, k) => 10 + 8 * Math.floor(k / 13) + rng.uniform(-2, 2)),
   xs: Float64Array.from({ length: COUNT }, (_, k) => 40 + 8 * (k % 13) + rng.uniform(-2, 2)),
 };
-const sizes = { size: 20, seed: 4 };
+const sizes = { size: 20, seed: 4, rows: integers(COUNT) };
 
 const distance = (a: number, b: number) => Math.hypot(scan.ys[a] - scan.ys[b], scan.xs[a] - scan.xs[b]);
 
@@ -48,11 +48,17 @@ describe('batches', () => {
     },
   );
 
+  it.each(BATCHINGS)('%s: of some patterns only', (kind) => {
+    const rows = integers(COUNT).filter((k) => k % 7 !== 3);
+    const found = openBatches(kind, scan, { ...sizes, rows }).of(2);
+    expect(found.flatMap((batch) => [...batch]).sort((a, b) => a - b)).toEqual([...rows]);
+  });
+
   it('uniform ones are spread in the first ten epochs, and random after', () => {
     const [uniform, random] = [openBatches('uniform', scan, sizes), openBatches('random', scan, sizes)];
     for (const epoch of [1, 10]) expect(nearest(uniform.of(epoch))).toBeGreaterThan(1.2 * nearest(random.of(epoch)));
     expect(uniform.of(11)).toEqual(random.of(11));
-    expect(random.of(11)).toEqual(batchesOf(COUNT, 20, 4, 11));
+    expect(random.of(11)).toEqual(batchesOf(integers(COUNT), 20, 4, 11));
   });
 
   it('compact ones are neighbourhoods', () => {

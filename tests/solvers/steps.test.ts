@@ -1,6 +1,7 @@
 /** Every algorithm against its plain float64 form, step for step. */
 import { describe, expect, it } from 'vitest';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { batchesOf } from '../../src/solvers/algorithms/batches.js';
@@ -137,7 +138,7 @@ function expectSame(found: Awaited<ReturnType<typeof ours>>, state: PlainState):
   expect(distance(found.object, flat)).toBeGreaterThan(0.05);
 }
 
-const batches = (epoch: number) => batchesOf(COUNT, 5, 3, epoch).map((batch) => [...batch]);
+const batches = (epoch: number) => batchesOf(integers(COUNT), 5, 3, epoch).map((batch) => [...batch]);
 
 describe('steps of the algorithms, two modes, bad pixels, positions between pixels', () => {
   for (const kind of ['rpie', 'epie', 'pie'] as const) {

@@ -16,6 +16,8 @@ export interface EpochSchedule {
 export interface AlgorithmContext {
   readonly passes: WavePasses;
   readonly scan: SolverScan;
+  /** The patterns that it works on; all but those that are held out. */
+  readonly rows: Int32Array;
   readonly options: SolverOptions;
   readonly batchSize: number;
   readonly batches: Batches;

@@ -6,6 +6,7 @@
  * a time.
  */
 import type { Batching } from '../../config/schemas/solver.js';
+import { valuesAt } from '../../core/numbers.js';
 import { LegacyRng } from '../../core/rng.js';
 
 /** The batches of one epoch after the other. */
@@ -16,7 +17,6 @@ export interface Batches {
 
 /** What patterns are shared out by: how many there are, and where. */
 interface Places {
-  readonly count: number;
   readonly ys: Float64Array;
   readonly xs: Float64Array;
 }
@@ -25,27 +25,30 @@ interface Places {
 export interface BatchSizes {
   readonly size: number;
   readonly seed: number;
+  /** Which patterns; the others are in no batch. */
+  readonly rows: Int32Array;
 }
 
 /** Epochs with uniform batches. */
 const UNIFORM_EPOCHS = 10;
 
 /** Batches of nearly equal size; those that depend on positions take them as they are now. */
-export function openBatches(batching: Batching, scan: Places, { size, seed }: BatchSizes): Batches {
-  const { count } = scan;
+export function openBatches(batching: Batching, scan: Places, { size, seed, rows }: BatchSizes): Batches {
+  const count = rows.length;
   const parts = Math.max(1, Math.round(count / size));
-  const places = { count, ys: Float64Array.from(scan.ys), xs: Float64Array.from(scan.xs) };
-  const random = (epoch: number) => batchesOf(count, size, seed, epoch);
+  const places = { ys: valuesAt(scan.ys, rows), xs: valuesAt(scan.xs, rows) };
+  const random = (epoch: number) => batchesOf(rows, size, seed, epoch);
+  const named = (batches: readonly Int32Array[]) => batches.map((batch) => batch.map((i) => rows[i]));
   switch (batching) {
     case 'random':
       return { of: random };
     case 'uniform':
       return {
         of: (epoch) =>
-          epoch > UNIFORM_EPOCHS ? random(epoch) : spreadBatches(places, parts, orderOf(count, seed, epoch)),
+          epoch > UNIFORM_EPOCHS ? random(epoch) : named(spreadBatches(places, parts, orderOf(count, seed, epoch))),
       };
     case 'compact': {
-      const composed = compactBatches(places, parts);
+      const composed = named(compactBatches(places, parts));
       return { of: (epoch) => orderOf(parts, seed, epoch).map((b) => composed[b]) };
     }
   }
@@ -55,10 +58,10 @@ export function openBatches(batching: Batching, scan: Places, { size, seed }: Ba
 const orderOf = (count: number, seed: number, epoch: number): number[] =>
   Array.from(new LegacyRng((seed + 7919 * epoch) % 2 ** 32).permutation(count));
 
-/** All patterns in random order, cut into batches of nearly equal size; each epoch has an order of its own. */
-export function batchesOf(count: number, size: number, seed: number, epoch: number): Int32Array[] {
-  const order = orderOf(count, seed, epoch);
-  return cut(order, Math.max(1, Math.round(count / size)));
+/** The patterns in random order, cut into batches of nearly equal size; each epoch has an order of its own. */
+export function batchesOf(rows: Int32Array, size: number, seed: number, epoch: number): Int32Array[] {
+  const order = orderOf(rows.length, seed, epoch).map((i) => rows[i]);
+  return cut(order, Math.max(1, Math.round(rows.length / size)));
 }
 
 function cut(order: readonly number[], parts: number): Int32Array[] {
@@ -88,7 +91,7 @@ function spreadBatches({ ys, xs }: Places, parts: number, order: readonly number
 }
 
 /** The scan halved across its longer side until the parts are as many: neighbourhoods of nearly equal size. */
-function compactBatches({ count, ys, xs }: Places, parts: number): Int32Array[] {
+function compactBatches({ ys, xs }: Places, parts: number): Int32Array[] {
   const halve = (members: number[], into: number): Int32Array[] => {
     if (into === 1) return [Int32Array.from(members)];
     const extent = (values: Float64Array) => {
@@ -102,7 +105,7 @@ function compactBatches({ count, ys, xs }: Places, parts: number): Int32Array[] 
     return [...halve(sorted.slice(0, at), first), ...halve(sorted.slice(at), into - first)];
   };
   return halve(
-    Array.from({ length: count }, (_, k) => k),
+    Array.from(ys.keys()),
     parts,
   );
 }

@@ -70,10 +70,8 @@ export class DifferenceMap implements Algorithm {
   }
 
   *#chunks(): Generator<Int32Array> {
-    const { scan, batchSize } = this.context;
-    for (let from = 0; from < scan.count; from += batchSize) {
-      yield Int32Array.from({ length: Math.min(batchSize, scan.count - from) }, (_, i) => from + i);
-    }
+    const { rows, batchSize } = this.context;
+    for (let from = 0; from < rows.length; from += batchSize) yield rows.slice(from, from + batchSize);
   }
 }
 

@@ -30,9 +30,9 @@ export class LeastSquaresML implements Algorithm {
   }
 
   async start(): Promise<void> {
-    const { passes, scan, batchSize } = this.#context;
+    const { passes, rows, batchSize } = this.#context;
     this.#illumination.data.fill(0);
-    for (const batch of batchesOf(scan.count, batchSize, 0, 0)) {
+    for (const batch of batchesOf(rows, batchSize, 0, 0)) {
       await passes.pass(batch, { wave: 'amplitude', object: true });
       passes.memory.addTo(passes.memory.sums.illumination, this.#illumination);
     }

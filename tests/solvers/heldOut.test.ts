@@ -1,0 +1,93 @@
+/** Patterns that are held out teach neither object nor probe, whatever is in them; their positions follow those of the others. */
+import { describe, expect, it } from 'vitest';
+import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
+import type { RawData } from '../../src/data/rawData.js';
+import { rawDataFromSimulation } from '../../src/simulation/simulateScan.js';
+import { loadScan, positionMargin_px } from '../../src/solvers/scan.js';
+import { type SolverUpdate, type SolveServices, solve } from '../../src/solvers/solve.js';
+import { solverScan } from '../support/solverScan.js';
+
+const raw = rawDataFromSimulation(solverScan());
+const heldOut = Int32Array.of(9, 17, 24, 33);
+
+/** The same scan with the held-out patterns exchanged, each with the next. */
+const exchanged: RawData = {
+  ...raw,
+  patterns: {
+    ...raw.patterns,
+    count: raw.count,
+    N: raw.N,
+    readAmplitudes: (rows, out) =>
+      raw.patterns.readAmplitudes(
+        Int32Array.from(rows, (k) => {
+          const at = heldOut.indexOf(k);
+          return at < 0 ? k : heldOut[(at + 1) % heldOut.length];
+        }),
+        out,
+      ),
+  },
+};
+
+async function last(
+  scan: RawData,
+  options: Partial<SolverOptions>,
+  services: SolveServices = {},
+): Promise<SolverUpdate> {
+  let found: SolverUpdate | undefined;
+  for await (const update of solve(scan, { epochs: 3, passes: 'host', ...options }, { threads: 1, ...services })) {
+    found = update;
+  }
+  return found!;
+}
+
+const sum = (values: Float64Array) => values.reduce((total, v) => total + v, 0);
+
+describe('patterns that are held out', () => {
+  it.each(['rpie', 'lsqml', 'dm'] as const)('change nothing: %s', async (algorithm) => {
+    const [a, b] = [await last(raw, { algorithm }, { heldOut }), await last(exchanged, { algorithm }, { heldOut })];
+    expect(a.object().image.re).toEqual(b.object().image.re);
+    expect(a.probe().re).toEqual(b.probe().re);
+    expect(a.rFactor).toBe(b.rFactor);
+    // Without them being held out, the exchange is seen.
+    const [c, d] = [await last(raw, { algorithm }), await last(exchanged, { algorithm })];
+    expect(c.object().image.re).not.toEqual(d.object().image.re);
+    const [seen, other] = [await a.misfits(heldOut), await b.misfits(heldOut)];
+    expect(sum(other.misfit)).toBeGreaterThan(1.1 * sum(seen.misfit));
+  });
+
+  it('are moved with the others, and only they by what they hold', async () => {
+    const options = { epochs: 5, position_start: 2 };
+    const [a, b] = [await last(raw, options, { heldOut }), await last(exchanged, options, { heldOut })];
+    const moved = a.positions().xs.map((x, k) => Math.abs(x - raw.xcoords[k]));
+    for (const k of heldOut) expect(moved[k]).toBeGreaterThan(0);
+    // The common drift is that of all, so that others differ by it alone.
+    const drift = a.positions().xs.map((x, k) => x - b.positions().xs[k]);
+    const free = Array.from(drift.keys()).filter((k) => !heldOut.includes(k));
+    for (const k of free) expect(Math.abs(drift[k])).toBeLessThan(0.1);
+  });
+
+  it('misfits add up to R', async () => {
+    const update = await last(raw, {});
+    const all = Int32Array.from({ length: raw.count }, (_, k) => k);
+    const { misfit, measured } = await update.misfits(all);
+    expect(sum(misfit) / sum(measured)).toBeCloseTo((await update.measure()).rFactor, 6);
+  });
+});
+
+it('a scan that is loaded before is not moved, and gives the same', async () => {
+  const options = solverOptionsSchema.parse({ epochs: 4, position_start: 2, passes: 'host' });
+  const loaded = await loadScan(raw, positionMargin_px(options));
+  const before = Array.from(loaded.scan.xs);
+  const [a, b] = [await last(raw, options), await last(raw, options, { loaded })];
+  expect(b.object().image.re).toEqual(a.object().image.re);
+  expect(Array.from(loaded.scan.xs)).toEqual(before);
+  expect(a.shift_px).toBeGreaterThan(0);
+});
+
+it('a start with positions goes on from there, and counts from where they were measured', async () => {
+  const xs = raw.xcoords.map((x, k) => x + (k % 2 === 0 ? 1 : -1));
+  const found = await last(raw, { epochs: 1, position_start: 9 }, { start: { positions: { xs, ys: raw.ycoords } } });
+  expect(found.shift_px).toBeCloseTo(1, 9);
+  expect(Math.max(...found.positions().xs.map((x, k) => Math.abs(x - xs[k])))).toBeLessThan(1e-9);
+});

@@ -11,6 +11,7 @@ import { evaluationConfigSchema, overlapConfigSchema } from '../src/config/schem
 import { deviceConfigSchema, executionConfigSchema } from '../src/config/schemas/execution.js';
 import { inferenceConfigSchema } from '../src/config/schemas/inference.js';
 import { modelConfigSchema } from '../src/config/schemas/model.js';
+import { reconstructConfigSchema, reconstructOptionsSchema } from '../src/config/schemas/reconstruct.js';
 import { simulationConfigSchema } from '../src/config/schemas/simulation.js';
 import { solveConfigSchema, solverOptionsSchema } from '../src/config/schemas/solver.js';
 import {
@@ -39,6 +40,8 @@ const INTERFACES: Readonly<Record<string, readonly [schema: z.ZodType, sentence:
   ],
   TrainingConfig: [trainingConfigSchema, 'The configuration of a training, everything settled.'],
   InferenceConfig: [inferenceConfigSchema, 'The configuration of `infer`.'],
+  ReconstructOptions: [reconstructOptionsSchema, 'How a scan is reconstructed where nothing is written.'],
+  ReconstructConfig: [reconstructConfigSchema, 'The configuration of `reconstruct`.'],
   SolverOptions: [solverOptionsSchema, 'How a scan is solved, whatever becomes of the result.'],
   SolveConfig: [solveConfigSchema, 'The configuration of `solve`.'],
   SimulationConfig: [simulationConfigSchema, 'The configuration of `simulate`.'],

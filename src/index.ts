@@ -43,6 +43,7 @@ export { reconstruct } from './workflows/reconstruct.js';
 
 export { runSolver, type SolverResult } from './solvers/run.js';
 export { type SolverUpdate, solve } from './solvers/solve.js';
+export { type ReconstructedImage, type ReconstructScanOptions, reconstructScan } from './tries/reconstructScan.js';
 
 // ---- looking at an image, keeping it, judging it
 

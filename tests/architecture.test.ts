@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['simulation', 'backends', 'persistence'],
   ['reconstruction'],
   ['solvers', 'evaluation'],
-  ['training'],
+  ['training', 'tries'],
   ['study'],
   ['workflows'],
   ['adapters'],

@@ -24,6 +24,10 @@ const COMMANDS: Readonly<
   inspect: ['describe what a scan file holds and what is wrong with it', () => import('./commands/inspect.js')],
   train: ['train a network on a scan and write the bundle wts.zip', () => import('./commands/train.js')],
   infer: ['reconstruct a scan with a trained bundle', () => import('./commands/infer.js')],
+  reconstruct: [
+    'reconstruct a scan as well as a few minutes allow, with no other flag',
+    () => import('./commands/reconstruct.js'),
+  ],
   solve: [
     'reconstruct a scan by an iterative algorithm: rPIE, ePIE, PIE, LSQ-ML, difference map',
     () => import('./commands/solve.js'),
@@ -160,7 +164,6 @@ function unknownFlagOf(error: unknown): string | undefined {
 
 /** Words that people type for commands of other names. */
 const MEANT: Readonly<Record<string, string>> = {
-  reconstruct: 'solve or infer',
   predict: 'infer',
   fit: 'train',
   info: 'inspect',

@@ -28,6 +28,13 @@ import {
   inferenceConfigSchema,
 } from './schemas/inference.js';
 import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
+import {
+  RECONSTRUCT_GROUPS,
+  type ReconstructConfig,
+  type ReconstructOptions,
+  reconstructConfigSchema,
+  reconstructOptionsSchema,
+} from './schemas/reconstruct.js';
 import { sourceFields } from './schemas/shared.js';
 import { SIMULATION_GROUPS, type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
 import {
@@ -139,6 +146,26 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
   sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   // Execution settings of networks.
   ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
+};
+
+/** `reconstruct`: everything is found out that nobody says. */
+export const reconstructDefinition: ConfigDefinition<ReconstructConfig> = {
+  name: 'reconstruction',
+  scan: 'test_data_file',
+  schema: reconstructConfigSchema,
+  sections: [...sectionsOf(RECONSTRUCT_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
+  ignores: solveDefinition.ignores,
+};
+
+/** The same for programs that bring the scan along and write nothing. */
+export const reconstructOptionsDefinition: ConfigDefinition<ReconstructOptions> = {
+  name: 'reconstruction',
+  schema: reconstructOptionsSchema,
+  sections: [
+    ...sectionsOf({ Reconstruction: reconstructOptionsSchema.shape }),
+    dataSection(dataFields),
+    executionSection(ofDevices),
+  ],
 };
 
 /** The options of a solver alone. */
@@ -253,6 +280,7 @@ export const productImportDefinition = tool<ProductImportConfig>(
 export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unknown>>> = {
   train: trainingDefinition,
   infer: inferenceDefinition,
+  reconstruct: reconstructDefinition,
   solve: solveDefinition,
   simulate: simulationDefinition,
   demo: demoDefinition,

@@ -467,6 +467,102 @@ export interface InferenceConfig {
   readonly execution: ExecutionConfig;
 }
 
+/** How a scan is reconstructed where nothing is written. */
+export interface ReconstructOptions {
+  /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
+  readonly minutes: number;
+  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; null: none. */
+  readonly model_path: string | null;
+  /** End with the image of the network (model_path), without a solver. Default: false. */
+  readonly single_pass: boolean;
+  /** Turn the positions where the patterns clearly ask for it; not done where flip_x, flip_y or swap_xy is given. Default: true. */
+  readonly auto_orient: boolean;
+  /** Something not to try: positions (their correction) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
+  readonly leave_out: string[];
+  /** Seed for the order of the patterns and for which of them are held out. Default: 0. */
+  readonly seed: number;
+  /** The probe to begin with: FILE or FILE:key, or the optics that made it (zone_plate, aperture or gaussian, with the sizes below); null: that of the scan, else a guess from the patterns. */
+  readonly probe: string | null;
+  /** Diameter of the aperture, or full width at half maximum of the gaussian beam at its waist. Unit: m. */
+  readonly probe_diameter_m: number | null;
+  /** Width of the outermost zone of the zone_plate. Unit: m. */
+  readonly probe_outer_zone_m: number | null;
+  /** Diameter of the central stop of the zone_plate as a share of the diameter of the plate. Default: 0.35. */
+  readonly probe_stop_fraction: number;
+  /** Distance of the sample behind the focus, the aperture or the waist; negative in front of it. Unit: m. Default: 0. */
+  readonly probe_defocus_m: number;
+  /** Number of patterns to use, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for that draw, NumPy-compatible; null: the value of seed. */
+  readonly subsample_seed: number | null;
+  /** Write image, pictures and state this often on the way; null: only at the end, or when interrupted. Unit: s. Default: 10. */
+  readonly preview_seconds: number | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: DeviceConfig;
+}
+
+/** The configuration of `reconstruct`. */
+export interface ReconstructConfig {
+  /** Scan to reconstruct. */
+  readonly test_data_file: string;
+  /** Folder for the image, its pictures and the page that explains them; created if missing. Default: "reconstruct_outputs". */
+  readonly output_dir: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Go on with the run in this folder, which was interrupted, with the time that it has left. */
+  readonly resume: string | null;
+  /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
+  readonly minutes: number;
+  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; null: none. */
+  readonly model_path: string | null;
+  /** End with the image of the network (model_path), without a solver. Default: false. */
+  readonly single_pass: boolean;
+  /** Turn the positions where the patterns clearly ask for it; not done where flip_x, flip_y or swap_xy is given. Default: true. */
+  readonly auto_orient: boolean;
+  /** Something not to try: positions (their correction) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
+  readonly leave_out: string[];
+  /** Seed for the order of the patterns and for which of them are held out. Default: 0. */
+  readonly seed: number;
+  /** The probe to begin with: FILE or FILE:key, or the optics that made it (zone_plate, aperture or gaussian, with the sizes below); null: that of the scan, else a guess from the patterns. */
+  readonly probe: string | null;
+  /** Diameter of the aperture, or full width at half maximum of the gaussian beam at its waist. Unit: m. */
+  readonly probe_diameter_m: number | null;
+  /** Width of the outermost zone of the zone_plate. Unit: m. */
+  readonly probe_outer_zone_m: number | null;
+  /** Diameter of the central stop of the zone_plate as a share of the diameter of the plate. Default: 0.35. */
+  readonly probe_stop_fraction: number;
+  /** Distance of the sample behind the focus, the aperture or the waist; negative in front of it. Unit: m. Default: 0. */
+  readonly probe_defocus_m: number;
+  /** Number of patterns to use, drawn at random; null: all. Unit: patterns. */
+  readonly n_subsample: number | null;
+  /** Seed for that draw, NumPy-compatible; null: the value of seed. */
+  readonly subsample_seed: number | null;
+  /** Write image, pictures and state this often on the way; null: only at the end, or when interrupted. Unit: s. Default: 10. */
+  readonly preview_seconds: number | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** Phase at the low end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmin: number | null;
+  /** Phase at the high end of the colour scale; null: from the image. Unit: rad. */
+  readonly phase_vmax: number | null;
+  /** Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none. */
+  readonly product_file: string | null;
+  /** Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured). Default: false. */
+  readonly strict: boolean;
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: DeviceConfig;
+}
+
 /** How a scan is solved, whatever becomes of the result. */
 export interface SolverOptions {
   /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once. Default: "rpie". */

@@ -33,8 +33,8 @@ export interface HalfSetCorrelation {
 /** What of {@link ImageOptions} concerns the grouping of a half. */
 export type HalfSetOptions = Omit<ImageOptions, 'placement' | 'n_groups' | 'n_subsample'>;
 
-/** The images of the patterns at even and at odd places, on the same pixels. */
-const LEAST_PATTERNS = 8;
+/** Patterns that a half needs. */
+export const LEAST_HALF = 8;
 
 /**
  * Reconstructs the patterns at even and at odd places of a scan apart, with the same model, and correlates the two images ring by
@@ -52,10 +52,10 @@ export async function halfSetCorrelation(
   options: HalfSetOptions & { readonly pixel_m?: number } = {},
 ): Promise<HalfSetCorrelation> {
   const { pixel_m, ...image } = options;
-  if (raw.count < 2 * LEAST_PATTERNS) {
+  if (raw.count < 2 * LEAST_HALF) {
     throw new PtychoError(
       'DATASET_SHAPE',
-      `${raw.source} has ${raw.count} patterns; halves of it need ${LEAST_PATTERNS} each.`,
+      `${raw.source} has ${raw.count} patterns; halves of it need ${LEAST_HALF} each.`,
       { path: raw.source, found: raw.count },
     );
   }
@@ -66,7 +66,7 @@ export async function halfSetCorrelation(
     counts.push(rows.length);
     halves.push(await reconstructPart(model, raw, rows, image));
   }
-  return correlate(halves, raw, [counts[0], counts[1]], pixel_m);
+  return correlateHalves(halves, raw, [counts[0], counts[1]], pixel_m);
 }
 
 async function reconstructPart(
@@ -90,9 +90,16 @@ async function reconstructPart(
   return stitched;
 }
 
-function correlate(
-  [a, b]: readonly StitchedImage[],
-  raw: RawData,
+/** An image of half the patterns; pixels without weight are not compared. */
+export type HalfImage = Pick<StitchedImage, 'image' | 'frame' | 'weight'>;
+
+/**
+ * Correlates the images of two halves ring by ring within the rectangle of the scan.
+ * @throws PtychoError DATASET_SHAPE for halves that share too little
+ */
+export function correlateHalves(
+  [a, b]: readonly HalfImage[],
+  raw: Pick<RawData, 'source' | 'xcoords' | 'ycoords'>,
   patterns: readonly [number, number],
   pixel_m: number | undefined,
 ): HalfSetCorrelation {
@@ -105,9 +112,9 @@ function correlate(
       { path: raw.source },
     );
   }
-  const cut = ({ image, frame: from }: StitchedImage) =>
+  const cut = ({ image, frame: from }: HalfImage) =>
     cutImage(image, ...cornerIn(frame, from), frame.height, frame.width);
-  const weightOf = ({ weight, frame: from }: StitchedImage) =>
+  const weightOf = ({ weight, frame: from }: HalfImage) =>
     cutImage({ re: weight.data, im: weight.data, shape: weight.shape }, ...cornerIn(frame, from), frame.height, frame.width).re; // biome-ignore format: one call
   const [weightA, weightB] = [weightOf(a), weightOf(b)];
   const mask = Uint8Array.from(weightA, (w, i) => (w > 0 && weightB[i] > 0 ? 1 : 0));

@@ -24,6 +24,7 @@ export {
   overlapDefinition,
   productExportDefinition,
   productImportDefinition,
+  reconstructDefinition,
   simulationDefinition,
   solveDefinition,
   splitDefinition,
@@ -51,6 +52,7 @@ export {
   trainingRequestSchema,
 } from '../config/schema.js';
 export { type ComparisonConfig, comparisonConfigSchema } from '../config/schemas/comparison.js';
+export { type ReconstructConfig, reconstructConfigSchema } from '../config/schemas/reconstruct.js';
 export { type SolveConfig, type SolverOptions, solveConfigSchema } from '../config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from '../config/schemas/study.js';
 export type { Provenance, Services } from '../core/services.js';
@@ -83,6 +85,7 @@ export {
   type ProductImportSummary,
   productInfo,
 } from '../workflows/product.js';
+export { type ReconstructSummary, reconstructScanWorkflow } from '../workflows/reconstructScan.js';
 export { simulateWorkflow } from '../workflows/simulate.js';
 export { type SolveSummary, solveWorkflow } from '../workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from '../workflows/split.js';

@@ -263,7 +263,11 @@ class Solving {
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);
     await this.#algorithm.start();
     this.#acceleration?.reset();
-    this.#history.push({ ...scoresOf(await this.#measure()), epoch: this.#begun, shift_px: this.#positions.shift_px() });
+    this.#history.push({
+      ...scoresOf(await this.#measure()),
+      epoch: this.#begun,
+      shift_px: this.#positions.shift_px(),
+    });
   }
 
   /** Sums over up to a few hundred patterns spread over the scan. */

@@ -120,7 +120,7 @@ export function solvedDrawings(
 
 /** `reconstruction.npz` alone, of a run that goes on. @throws PtychoError OUTPUT_UNWRITABLE */
 export function writeSolvedArrays(folder: string, solved: SolvedImage, facts: SolvedFacts): Promise<void> {
-  const arrays = reconstructionArrays(asWritten(solved), solvedFacts(solved, facts));
+  const arrays = reconstructionArrays(solved, solvedFacts(solved, facts));
   return writeNpz(path.join(folder, 'reconstruction.npz'), arrays);
 }
 

@@ -60,8 +60,6 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['trian', '--help'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
     [['help', 'trian'], "ptychopinn: Unknown command 'trian'; did you mean train?\n"],
     [['nonsense', '--help'], 'ptychopinn: Unknown command \'nonsense\'; "ptychopinn --help" lists the commands.\n'],
-    [['reconstruct'], "ptychopinn: Unknown command 'reconstruct'; did you mean solve or infer?\n"],
-    [['reconstruct', '--help'], "ptychopinn: Unknown command 'reconstruct'; did you mean solve or infer?\n"],
     [['bundle', 'infos', '--help'], "ptychopinn: Unknown command 'infos'; did you mean info?\n"],
     [
       ['config', 'show', 'x', '--help'],

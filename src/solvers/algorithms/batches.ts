@@ -104,8 +104,5 @@ function compactBatches({ ys, xs }: Places, parts: number): Int32Array[] {
     const at = Math.round((sorted.length * first) / into);
     return [...halve(sorted.slice(0, at), first), ...halve(sorted.slice(at), into - first)];
   };
-  return halve(
-    Array.from(ys.keys()),
-    parts,
-  );
+  return halve(Array.from(ys.keys()), parts);
 }

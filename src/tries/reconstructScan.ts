@@ -1,0 +1,480 @@
+/**
+ * A scan in, the best image that the time allows out: the whole of what `ptychopinn reconstruct` does but for its files.
+ *
+ * @example
+ * const found = await reconstructScan('scan.h5', { minutes: 2, signal, onPreview: (image) => show(image) });
+ * console.log(found.rFactor, found.heldOut?.rFactor, found.tried, found.resolution?.resolution.phase);
+ */
+import { reconstructOptionsDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
+import { isBuiltProbe, type ReconstructOptions } from '../config/schemas/reconstruct.js';
+import { solverOptionsSchema } from '../config/schemas/solver.js';
+import { isPtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
+import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import type { Tensor } from '../core/tensor.js';
+import { surveyScan } from '../data/findings/survey.js';
+import { GUESS_PROBE } from '../data/opening/probe.js';
+import { openTool } from '../data/preparedScan.js';
+import type { RawData } from '../data/rawData.js';
+import type { HalfSetCorrelation } from '../evaluation/halves.js';
+import { PtychoModel } from '../reconstruction/ptychoModel.js';
+import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
+import { solverBackend } from '../solvers/openPasses.js';
+import { probeRadius_px } from '../solvers/probe.js';
+import { imageOf, type SolvedImage } from '../solvers/run.js';
+import { type LoadedScan, loadScan, positionMargin_px, requireSolverMemory } from '../solvers/scan.js';
+import type { SolverStart } from '../solvers/solve.js';
+import { bundleStart } from '../solvers/start.js';
+import { Budget } from './budget.js';
+import { chooseHeldOut } from './heldOut.js';
+import { type LineStart, type OpenLine, SolverLine } from './line.js';
+import { orientScan, turnBy } from './orientation.js';
+import { type ProbeOrigin, startingProbe } from './probe.js';
+import { halfSetResolution } from './resolution.js';
+import {
+  type Found,
+  HALVES_EPOCHS,
+  SEEKING,
+  Search,
+  type SearchBegin,
+  type SearchRecord,
+  type TryRecord,
+} from './search.js';
+import { TRIES } from './tries.js';
+
+/** A flag that may bring more, and why. */
+export interface Suggestion {
+  readonly flag: string;
+  readonly reason: string;
+}
+
+/** An image and everything that is known about how it came about. */
+export interface ReconstructedImage extends SolvedImage {
+  /** The scan with its positions as they were used before they were corrected. */
+  readonly raw: RawData;
+  /** What made the image: `rPIE`, or the architecture of the network. */
+  readonly algorithm: string;
+  readonly engine: string;
+  /** R and loss over all patterns, those included that were held out while options were chosen. */
+  readonly rFactor: number;
+  readonly loss: number;
+  /** Both are over all patterns as the image stands; otherwise of the last epoch, each batch before its step. */
+  readonly measured: boolean;
+  /** R of the patterns that were held out, before the last epochs learned from them too. */
+  readonly heldOut?: { readonly rFactor: number; readonly patterns: number };
+  /** R as `evaluate` measures it, beside that of the best constant object and of counting noise; undefined where it cannot be. */
+  readonly score?: ImageRFactor;
+  readonly tried: readonly TryRecord[];
+  readonly history: readonly SearchRecord[];
+  /** What was found and decided on the way, a sentence each, in order. */
+  readonly notes: readonly string[];
+  /** Where the probe came from that it began with. */
+  readonly probeFrom: ProbeOrigin;
+  /** What turned the positions, as flags. */
+  readonly orientation?: string;
+  /** Positions were corrected. */
+  readonly moved: boolean;
+  /** How two halves of the scan agree. */
+  readonly resolution?: HalfSetCorrelation;
+  readonly seconds: number;
+  /** The time was up before the image rested. */
+  readonly hurried: boolean;
+  readonly cancelled: boolean;
+  /** One or two flags that may bring more. */
+  readonly next: readonly Suggestion[];
+}
+
+/** What can be seen of a reconstruction that goes on. */
+export interface Progressing {
+  readonly search: Search;
+  /** The image as it stands, copied. */
+  image(): SolvedImage;
+  /** What turned the positions. */
+  readonly orientation?: string;
+  readonly raw: RawData;
+  readonly seconds: number;
+}
+
+/** What a reconstruction takes besides the scan and its options. */
+export interface ReconstructServices extends Services {
+  /** Sees the image every `preview_seconds`; the work waits for it. */
+  readonly onPreview?: (progressing: Progressing) => Promise<void> | void;
+  /** Sees how the search ended, or where it was stopped. */
+  readonly onStopped?: (progressing: Progressing) => void;
+  /** Seconds that the caller needs after it within `minutes`. */
+  readonly afterSeconds?: number;
+  /** Where an earlier run stopped. */
+  readonly resume?: ResumedSearch;
+  /** Runs since the command began. */
+  readonly budget?: Budget;
+}
+
+/** What a run that goes on is told by the one before. */
+export interface ResumedSearch {
+  readonly begin: Extract<SearchBegin, { readonly state: unknown }>;
+  readonly orientation?: string;
+  readonly notes: readonly string[];
+}
+
+/** Options of {@link reconstructScan}: fields of the configuration of `reconstruct`, and who watches. */
+export type ReconstructScanOptions = PartOf<ReconstructOptions> &
+  Pick<ReconstructServices, 'signal' | 'onProgress' | 'logger'> & {
+    /** Sees the image every `preview_seconds`; the work waits for it. */
+    readonly onPreview?: (image: SolvedImage, progressing: Progressing) => Promise<void> | void;
+  };
+
+/**
+ * Reconstructs a scan as well as `minutes` (5) allow, without any other choice: orientation, probe, positions and modes are found out.
+ * Stopped by the signal it gives the image of the last epoch.
+ *
+ * @param scan a file of any format that can be read, or a scan that is open (and stays so)
+ * @throws PtychoError for anything wrong with options or scan; SCAN_WRONG for findings that stop; SOLVER_FAILED; CANCELLED before
+ * the first epoch is done
+ */
+export async function reconstructScan(
+  scan: string | RawData,
+  options: ReconstructScanOptions = {},
+): Promise<ReconstructedImage> {
+  const { signal, onProgress, logger, onPreview, ...fields } = options;
+  const config = completeConfig(reconstructOptionsDefinition, fields, logger);
+  const budget = new Budget(60 * config.minutes);
+  const services: ReconstructServices = {
+    ...{ signal, onProgress, logger, budget },
+    onPreview: onPreview && ((progressing) => onPreview(progressing.image(), progressing)),
+  };
+  if (typeof scan === 'string') {
+    return closing(await openForReconstruction(scan, config, services), (raw) =>
+      reconstructOpened(raw, config, services),
+    );
+  }
+  return reconstructOpened(await surveyScan(scan, { accept: config.data.accept, logger }), config, services);
+}
+
+/** Opens the scan of a reconstruction; every pattern is looked at. @throws PtychoError as `openScan` */
+export function openForReconstruction(path: string, config: ReconstructOptions, services: Services): Promise<RawData> {
+  const { probe, subsample_seed, seed } = config;
+  // A guess is made here, where it is told what became of it.
+  const named = isBuiltProbe(probe) || probe === GUESS_PROBE ? null : probe;
+  const request = { ...config, probe: named, subsample_seed: subsample_seed ?? seed };
+  return openTool(path, request, services);
+}
+
+/** The same for a scan that is open. @throws PtychoError as {@link reconstructScan} */
+export function reconstructOpened(
+  raw: RawData,
+  config: ReconstructOptions,
+  services: ReconstructServices = {},
+): Promise<ReconstructedImage> {
+  return new Reconstructing(raw, config, services).run();
+}
+
+/** One reconstruction. */
+class Reconstructing {
+  readonly #budget: Budget;
+  readonly #notes: string[] = [];
+  #raw: RawData;
+  #probeFrom: ProbeOrigin = 'scan';
+  #orientation: string | undefined;
+  #model: Awaited<ReturnType<typeof PtychoModel.read>> | undefined;
+  #shown = performance.now();
+
+  constructor(
+    raw: RawData,
+    private readonly config: ReconstructOptions,
+    private readonly services: ReconstructServices,
+  ) {
+    this.#raw = raw;
+    this.#notes.push(...(services.resume?.notes ?? []));
+    this.#budget = services.budget ?? new Budget(60 * config.minutes);
+  }
+
+  async run(): Promise<ReconstructedImage> {
+    const { config, services } = this;
+    requireSolverMemory(this.#raw, solverOptionsSchema.parse({ ...SEEKING, position_start: 1 }), {
+      threads: config.execution.threads,
+      logger: services.logger,
+    });
+    await this.#takeProbe();
+    await this.#orient();
+    const start = services.resume ? undefined : await this.#headStart();
+    if (config.single_pass) return this.#ofNetwork(start?.object);
+    const backend = await solverBackend({ ...config, passes: 'auto' }, this.#raw.N, services.logger ?? silentLogger);
+    try {
+      const loaded = await this.#load();
+      const threads = config.execution.threads ?? undefined;
+      const open: OpenLine = (from: LineStart) =>
+        SolverLine.open(this.#raw, from, { loaded, threads, backend, signal: services.signal });
+      return await this.#solve(open, services.resume?.begin ?? { options: { probe_modes: this.#modes }, start });
+    } finally {
+      await backend?.dispose();
+    }
+  }
+
+  async #takeProbe(): Promise<void> {
+    const { config } = this;
+    if (config.model_path !== null) this.#model = await PtychoModel.read(config.model_path);
+    const { probe, from, note } = await startingProbe(this.#raw, config, this.#model);
+    this.#probeFrom = from;
+    this.#raw = { ...this.#raw, probeGuess: probe };
+    if (note !== undefined) this.#say(note);
+  }
+
+  async #orient(): Promise<void> {
+    const { config, services } = this;
+    const { flip_x, flip_y, swap_xy } = config.data;
+    if (services.resume === undefined && (!config.auto_orient || flip_x || flip_y || swap_xy)) return;
+    const { raw, flags, notes } = services.resume
+      ? turnBy(this.#raw, services.resume.orientation)
+      : await orientScan(this.#raw, services);
+    this.#raw = raw;
+    this.#orientation = flags;
+    for (const note of notes) this.#say(note, 'warn');
+  }
+
+  /** What the network makes of the scan, where that is better than nothing; as it is where it is all that is asked for. */
+  async #headStart(): Promise<SolverStart | undefined> {
+    const model = this.#model;
+    if (!model) return undefined;
+    const { config, services } = this;
+    const raw = this.#raw;
+    const { object } = await bundleStart(model, raw, config, services);
+    if (!object || config.single_pass) return { object };
+    const score = await scored(raw, {
+      ...object,
+      weight: weightOf(object),
+      probe: raw.probeGuess!,
+      positions: placesOf(raw),
+    });
+    if (!score) return undefined;
+    const figures = `R ${score.image.toPrecision(3)}, a constant object ${score.constant.toPrecision(3)}`;
+    if (score.image < score.constant) {
+      this.#say(`The image of the network is the start (${figures}).`);
+      return { object };
+    }
+    this.#say(
+      `The image of the network is no better than nothing (${figures}), so the solver begins with an empty object.`,
+      'warn',
+    );
+    return undefined;
+  }
+
+  /** Incoherent modes of the probe that it begins with. */
+  get #modes(): number {
+    const { shape } = this.#raw.probeGuess!;
+    return shape.length === 3 ? shape[0] : 1;
+  }
+
+  #load(): Promise<LoadedScan> {
+    const options = solverOptionsSchema.parse({ position_start: 1 });
+    return loadScan(this.#raw, positionMargin_px(options), (done) =>
+      this.services.onProgress?.({ stage: 'reading', done, total: this.#raw.count, unit: 'patterns' }),
+    );
+  }
+
+  async #solve(open: OpenLine, begin: SearchBegin): Promise<ReconstructedImage> {
+    const { config, services } = this;
+    const raw = this.#raw;
+    const radius_px = probeRadius_px(raw.probeGuess!);
+    const heldOut = chooseHeldOut(raw, radius_px, config.seed);
+    const tries = TRIES.filter(({ name }) => !config.leave_out.includes(name));
+    const request = { open, tries, heldOut, budget: this.#budget, afterSeconds: services.afterSeconds, begin };
+    const search = new Search(request, {
+      onEpoch: (now) => this.#show(now),
+      onDecision: (sentence) => this.#say(sentence),
+    });
+    let found: Found | undefined;
+    let resolution: HalfSetCorrelation | undefined;
+    try {
+      found = await search.run();
+      resolution = await this.#halves(open, found);
+    } catch (error) {
+      if (!isPtychoError(error, 'CANCELLED') || !search.image) throw error;
+    }
+    services.onStopped?.(this.#progressing(search));
+    return this.#result(search, heldOut, found, resolution);
+  }
+
+  async #halves(open: OpenLine, { image, state }: Found): Promise<HalfSetCorrelation | undefined> {
+    const epochs = state.history.length;
+    const last = epochs > 0 ? this.#epochSeconds : 0;
+    if (!this.#budget.allows(HALVES_EPOCHS * last, this.services.afterSeconds)) {
+      this.#say('There was no time to solve two halves of the scan for the resolution.');
+      return undefined;
+    }
+    const { objectPixel_m } = this.#raw.geometry;
+    const square = objectPixel_m && Math.abs(objectPixel_m.x - objectPixel_m.y) < 1e-3 * objectPixel_m.x;
+    return halfSetResolution(open, this.#raw, image, square ? objectPixel_m.x : undefined);
+  }
+
+  /** Mean over what was seen. */
+  get #epochSeconds(): number {
+    return this.#epochTime.seconds / Math.max(1, this.#epochTime.epochs);
+  }
+  readonly #epochTime = { seconds: 0, epochs: 0, since: Number.NaN };
+
+  async #show(search: Search): Promise<void> {
+    const { history, stage } = search.state;
+    const now = performance.now();
+    if (!Number.isNaN(this.#epochTime.since)) {
+      this.#epochTime.seconds += (now - this.#epochTime.since) / 1000;
+      this.#epochTime.epochs++;
+    }
+    const { heldOutR, rFactor } = history[history.length - 1];
+    const r =
+      heldOutR === undefined ? `R ${rFactor.toPrecision(3)}` : `R of patterns held out ${heldOutR.toPrecision(3)}`;
+    const total = Math.max(EXPECTED_EPOCHS, history.length + 1);
+    this.services.onProgress?.({
+      stage: 'solving',
+      done: history.length,
+      total,
+      unit: 'epochs',
+      note: `${stage}, ${r}`,
+    });
+    const { preview_seconds } = this.config;
+    if (preview_seconds !== null && (now - this.#shown) / 1000 >= preview_seconds) {
+      await this.services.onPreview?.(this.#progressing(search));
+      this.#shown = performance.now();
+    }
+    this.#epochTime.since = performance.now();
+  }
+
+  #progressing(search: Search): Progressing {
+    const image = () => imageOf(search.image!);
+    return { search, image, orientation: this.#orientation, raw: this.#raw, seconds: this.#budget.used };
+  }
+
+  #say(sentence: string, how: 'info' | 'warn' = 'info'): void {
+    if (!this.#notes.includes(sentence)) this.#notes.push(sentence);
+    this.services.logger?.[how](sentence);
+  }
+
+  async #result(
+    search: Search,
+    heldOut: Int32Array,
+    found: Found | undefined,
+    resolution: HalfSetCorrelation | undefined,
+  ): Promise<ReconstructedImage> {
+    const { state } = search;
+    const image = search.image!;
+    const last = state.history[state.history.length - 1];
+    const cancelled = this.services.signal?.aborted === true;
+    const { rFactor, loss } = found ?? last;
+    const solved = imageOf(image);
+    const score = await scored(this.#raw, solved);
+    return {
+      ...solved,
+      epoch: state.history.length,
+      raw: this.#raw,
+      algorithm: 'rPIE',
+      engine: image.engine,
+      ...{ rFactor, loss, score, resolution, cancelled },
+      measured: found !== undefined,
+      heldOut: state.heldOutR === undefined ? undefined : { rFactor: state.heldOutR, patterns: heldOut.length },
+      tried: state.tried,
+      history: state.history,
+      notes: this.#notes,
+      probeFrom: this.#probeFrom,
+      orientation: this.#orientation,
+      moved: state.options.position_start !== undefined,
+      seconds: this.#budget.used,
+      hurried: state.hurried,
+      next: suggestions(this.config, { hurried: state.hurried, probeFrom: this.#probeFrom, score }),
+    };
+  }
+
+  /** The image of the network alone. */
+  async #ofNetwork(object: SolverStart['object']): Promise<ReconstructedImage> {
+    const raw = this.#raw;
+    const probe = raw.probeGuess!;
+    if (!object) throw new Error('a network gives an image');
+    const weight = weightOf(object);
+    const positions = placesOf(raw);
+    const score = await scored(raw, { ...object, weight, probe, positions });
+    return {
+      ...{
+        epoch: 0,
+        image: object.image,
+        frame: object.frame,
+        coverage: weight,
+        overlapCount: weight,
+        weight,
+        probe,
+        positions,
+        raw,
+        score,
+      },
+      algorithm: this.#model!.bundle.config.model.architecture,
+      engine: 'network',
+      ...{
+        rFactor: score?.image ?? Number.NaN,
+        loss: Number.NaN,
+        measured: true,
+        tried: [],
+        history: [],
+        notes: this.#notes,
+      },
+      ...{ probeFrom: this.#probeFrom, orientation: this.#orientation, moved: false },
+      ...{ seconds: this.#budget.used, hurried: false, cancelled: false },
+      next: [{ flag: '--no-single_pass', reason: 'a solver goes on from the image of the network' }],
+    };
+  }
+}
+
+type StartingImage = NonNullable<SolverStart['object']>;
+
+/** 1 where a start means something. */
+function weightOf({ image, covered }: StartingImage): Tensor {
+  const data = covered ? Float32Array.from(covered.data) : new Float32Array(image.re.length).fill(1);
+  return { data, shape: image.shape };
+}
+
+const placesOf = ({ xcoords, ycoords }: RawData) => ({ xs: xcoords, ys: ycoords });
+
+/** What R of an image is measured by: it, its probe, and where the patterns are with it. */
+type Scored = Pick<SolvedImage, 'image' | 'frame' | 'weight' | 'probe' | 'positions'>;
+
+/** R on some patterns, as `evaluate` has it. */
+const scored = (raw: RawData, { probe, positions, ...object }: Scored): Promise<ImageRFactor | undefined> =>
+  scoreR(raw, object, { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions });
+
+/** As long as nobody knows better. */
+const EXPECTED_EPOCHS = 35;
+/** Flags that are suggested at most. */
+const MOST_SUGGESTIONS = 2;
+/** An image that is hardly better than a constant object has something wrong behind it. */
+const HARDLY_BETTER = 0.8;
+
+function suggestions(
+  config: ReconstructOptions,
+  { hurried, probeFrom, score }: Pick<ReconstructedImage, 'hurried' | 'probeFrom' | 'score'>,
+): Suggestion[] {
+  const all: Suggestion[] = [];
+  if (hurried) {
+    all.push({
+      flag: `--minutes ${Number((2 * config.minutes).toPrecision(3))}`,
+      reason: 'the time was up before the image came to rest',
+    });
+  }
+  if (probeFrom === 'guess') {
+    all.push({
+      flag: '--probe FILE, or --probe zone_plate --probe_outer_zone_m W --probe_defocus_m Z',
+      reason: 'the probe was guessed from the patterns, and a better start saves time or a wrong image',
+    });
+  }
+  if (score && score.image > HARDLY_BETTER * score.constant) {
+    all.push({
+      flag: '--coord_scale S',
+      reason: 'R is hardly below that of a constant object: the unit or the scale of the positions may be wrong',
+    });
+  }
+  if (all.length === 0 && config.model_path === null) {
+    all.push({
+      flag: '--model_path run/wts.zip',
+      reason: 'a network that was trained on such samples is a head start',
+    });
+  }
+  return all.slice(0, MOST_SUGGESTIONS);
+}

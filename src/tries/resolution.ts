@@ -1,0 +1,56 @@
+/** Resolution by halves: the patterns at even and at odd places are solved apart, with the probe and the positions that all of them gave. */
+import { isPtychoError } from '../core/errors.js';
+import { correlateHalves, type HalfSetCorrelation, LEAST_HALF } from '../evaluation/halves.js';
+import type { KeptState } from '../solvers/run.js';
+import { imageOf } from '../solvers/run.js';
+import type { ScanToSolve } from '../solvers/scan.js';
+import type { OpenLine } from './line.js';
+import { SEEKING, SETTLING } from './search.js';
+
+/** Epochs with long and with short steps; an object alone, whose probe is known, needs few. */
+const [LONG, SHORT] = [6, 4];
+/** A probe that never changes. */
+const FIXED = { probe_start: 2 ** 30, rescale_probe: false };
+
+/**
+ * Solves both halves and correlates them. They share probe and positions, but no photon of the object.
+ * @param pixel_m side of an object pixel
+ * @returns undefined for scans of too few patterns, or halves that share too little
+ * @throws PtychoError CANCELLED, SOLVER_FAILED
+ */
+export async function halfSetResolution(
+  open: OpenLine,
+  raw: ScanToSolve,
+  { probe, positions }: Pick<KeptState, 'probe' | 'positions'>,
+  pixel_m?: number,
+): Promise<HalfSetCorrelation | undefined> {
+  if (raw.count < 2 * LEAST_HALF) return undefined;
+  const halves = [];
+  for (const parity of [0, 1]) {
+    const others = Int32Array.from({ length: Math.floor((raw.count + parity) / 2) }, (_, k) => 2 * k + 1 - parity);
+    const seeking = await open({ options: { ...SEEKING, ...FIXED }, start: { probe, positions }, heldOut: others });
+    const object = await after(seeking, LONG, () => seeking.branch().object);
+    const settling = await open({ options: { ...SEEKING, ...SETTLING, ...FIXED }, start: { object, probe, positions }, heldOut: others }); // biome-ignore format: one call
+    halves.push(await after(settling, SHORT, () => settling.keep()));
+  }
+  const images = halves.map((half) => {
+    const { image, frame, coverage } = imageOf(half);
+    return { image, frame, weight: coverage };
+  });
+  const counts = [Math.ceil(raw.count / 2), Math.floor(raw.count / 2)] as const;
+  try {
+    return correlateHalves(images, raw, counts, pixel_m);
+  } catch (error) {
+    if (isPtychoError(error, 'DATASET_SHAPE')) return undefined;
+    throw error;
+  }
+}
+
+async function after<T>(line: Awaited<ReturnType<OpenLine>>, epochs: number, take: () => T): Promise<T> {
+  try {
+    for (let epoch = 0; epoch < epochs; epoch++) await line.advance();
+    return take();
+  } finally {
+    await line.close();
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What `reconstruct` tries beside the plain solver: one entry an option. A try goes on from the image as it stands with its option
+ * switched on, and is kept where it explains the patterns that are held out better than the image without it.
+ */
+import type { SolverOptions } from '../config/schemas/solver.js';
+
+/** One option that may help. */
+export interface Try {
+  /** What `leave_out` and the files call it. */
+  readonly name: string;
+  /** What it does, after "with": `corrected positions`. */
+  readonly title: string;
+  /** Epochs after which it is judged. */
+  readonly epochs: number;
+  /** Tried on an image that rests, where small differences show; otherwise as soon as there is an image. */
+  readonly rested: boolean;
+  /** Once kept, it is tried again on top: one mode more, and one more. */
+  readonly again: boolean;
+  /** The options with it, from those without; undefined where there is nothing to try. */
+  readonly options: (without: Partial<SolverOptions>) => Partial<SolverOptions> | undefined;
+}
+
+/** More incoherent modes than this take more time than they bring. */
+const MOST_MODES = 5;
+
+/** In the order in which they are tried; each sees what was kept before it. */
+export const TRIES: readonly Try[] = [
+  {
+    name: 'positions',
+    title: 'corrected positions',
+    epochs: 5,
+    // Every epoch at wrong positions is lost.
+    rested: false,
+    again: false,
+    options: (without) => (without.position_start ? undefined : { ...without, position_start: 1 }),
+  },
+  {
+    name: 'modes',
+    title: 'one more mode of the probe',
+    epochs: 5,
+    // While positions still move, a mode takes up what they get wrong.
+    rested: true,
+    again: true,
+    options: (without) => {
+      const modes = (without.probe_modes ?? 1) + 1;
+      return modes > MOST_MODES ? undefined : { ...without, probe_modes: modes };
+    },
+  },
+];

@@ -1,0 +1,257 @@
+/**
+ * `reconstruct`: a scan in, the best image that the time allows out, and a page that explains it. Writes `reconstruction.npz`,
+ * pictures, `history.csv`, `index.html`, `config.json` and `run.json` to `output_dir`, on the way `reconstruct_state.npz`, from which
+ * an interrupted run goes on, and on request a product of Ptychodus.
+ *
+ * @example
+ * const { config } = resolveConfig(reconstructDefinition, { file: { origin: 'notebook', values: { test_data_file: 'scan.h5' } } });
+ * const { rFactor, files } = await reconstructScanWorkflow(config);
+ */
+
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
+import { PtychoError } from '../core/errors.js';
+import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { silentLogger } from '../core/log.js';
+import { requireThreads } from '../core/memoryBudget.js';
+import type { Services } from '../core/services.js';
+import { createdBy } from '../core/version.js';
+import type { RawData } from '../data/rawData.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
+import { parseBoundedJson } from '../persistence/json.js';
+import { productFormatOf } from '../persistence/product/writeProduct.js';
+import { requireSameScan, type ScanFingerprint, scanFingerprint, settingChanged } from '../persistence/runState.js';
+import { settingsOf } from '../reconstruction/imageRecord.js';
+import { checkPhaseRange, type PictureOptions } from '../reconstruction/pictures.js';
+import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
+import type { SolvedImage } from '../solvers/run.js';
+import {
+  SOLVED_FILES,
+  type SolvedFiles,
+  writePreview,
+  writeSolved,
+  writeSolvedArrays,
+  writeSolvedProduct,
+} from '../solvers/write.js';
+import { Budget } from '../tries/budget.js';
+import { reconstructionPage, resolutionText, summaryOf } from '../tries/page.js';
+import {
+  openForReconstruction,
+  type Progressing,
+  type ReconstructedImage,
+  type ResumedSearch,
+  reconstructOpened,
+} from '../tries/reconstructScan.js';
+import type { SearchRecord } from '../tries/search.js';
+import { readSearch, type SearchHead, STATE_FILE, saveSearch } from '../tries/state.js';
+
+/** What a reconstruction came to, and where it is. */
+export interface ReconstructSummary extends ReconstructedImage {
+  readonly outputDir: string;
+  readonly files: readonly string[];
+  /** The same in words. */
+  readonly text: { readonly summary: string; readonly resolution?: string };
+}
+
+/** Seconds that writing takes, of the budget; less of a short one. */
+const WRITING = { seconds: 3, share: 0.1 };
+
+/**
+ * Reconstructs a scan within `minutes`. Cancelled, it writes the image of the last epoch and the state to go on from.
+ * @throws PtychoError as `reconstructScan`; for anything wrong with state or output folder
+ */
+export async function reconstructScanWorkflow(
+  config: ReconstructConfig,
+  services: Services = {},
+): Promise<ReconstructSummary> {
+  checkPhaseRange(config);
+  if (config.product_file !== null) productFormatOf(config.product_file);
+  requireThreads(config.execution.threads);
+  const begun = performance.now() / 1000;
+  return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {
+    const stored = config.resume === null ? undefined : await readSearch(config.resume);
+    const clock = () => performance.now() / 1000;
+    const used = (stored?.head.seconds ?? 0) + clock() - begun;
+    const budget = new Budget(60 * config.minutes, clock, used);
+    const inner = { ...services, signal: folder.signal };
+    return closing(await openForReconstruction(config.test_data_file, config, inner), async (raw) => {
+      const scan = await scanFingerprint(raw);
+      if (stored) await checkResumed(config, stored.head, scan);
+      return new Run(config, inner, folder, budget, scan).run(raw, stored?.resumed);
+    });
+  });
+}
+
+function claimOf({ output_dir, resume, overwrite, product_file }: ReconstructConfig): FolderClaim {
+  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+  const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
+  return {
+    command: 'reconstruct',
+    overwrite: overwrite || goesOn,
+    results: [...SOLVED_FILES, STATE_FILE, 'index.html', 'run.json', 'config.json'],
+    files: product_file === null ? [] : [['product_file', product_file]],
+    isOwn: isRunConfig,
+    instead,
+  };
+}
+
+/** Options without which a run that goes on would be another one. */
+const SHAPING = ['seed', 'leave_out'] as const;
+
+async function checkResumed(config: ReconstructConfig, head: SearchHead, scan: ScanFingerprint): Promise<void> {
+  const folder = config.resume!;
+  const run = { folder, otherwise: 'start again' };
+  for (const key of SHAPING) {
+    const [now, before] = [JSON.stringify(config[key]), JSON.stringify(head.given[key])];
+    if (now !== before) throw settingChanged(run, { key, now, before, found: config[key], expected: head.given[key] });
+  }
+  requireSameScan(run, { now: scan, before: head.scan });
+  if (!(await isFinished(folder))) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `The run in ${folder} is finished; begin another with --overwrite and more --minutes, or let "ptychopinn solve --init ${folder}" go on from its image.`,
+    { key: 'resume', path: folder },
+  );
+}
+
+/** `run.json` is written last. */
+async function isFinished(folder: string): Promise<boolean> {
+  try {
+    const text = await readTextInput(path.join(folder, 'run.json'), { maxBytes: TABLE_BYTES });
+    return (parseBoundedJson(text) as { cancelled?: unknown }).cancelled === false;
+  } catch {
+    return false;
+  }
+}
+
+/** One run, the scan open. */
+class Run {
+  constructor(
+    private readonly config: ReconstructConfig,
+    private readonly services: Services,
+    private readonly folder: OwnedFolder,
+    private readonly budget: Budget,
+    private readonly scan: ScanFingerprint,
+  ) {}
+
+  async run(raw: RawData, resume: ResumedSearch | undefined): Promise<ReconstructSummary> {
+    const { config, services } = this;
+    const afterSeconds = Math.min(WRITING.seconds, WRITING.share * this.budget.seconds);
+    await this.folder.make();
+    const { resume: _, overwrite: __, ...begun } = config;
+    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
+    await writeAtomically(path.join(config.output_dir, 'config.json'), content);
+    let last: Progressing | undefined;
+    const found = await reconstructOpened(raw, config, {
+      ...services,
+      ...{ budget: this.budget, afterSeconds, resume },
+      onPreview: async (now) => {
+        last = now;
+        const image = now.image();
+        const facts = this.#facts(now.raw, now.search.state.history, isMoved(now));
+        await writePreview(config.output_dir, image, facts);
+        await writeSolvedArrays(config.output_dir, image, facts);
+        await this.#save(now, []);
+      },
+      onStopped: (now) => {
+        last = now;
+      },
+    });
+    const files = await this.#finish(found);
+    if (last) await this.#save(last, found.notes);
+    await this.#record(found);
+    const text = { summary: summaryOf(found), resolution: resolutionText(found) };
+    return { ...found, text, outputDir: config.output_dir, files: [...files, 'config.json', 'run.json'] };
+  }
+
+  #save({ search, orientation }: Progressing, notes: readonly string[]): Promise<void> {
+    const { seed, leave_out } = this.config;
+    const given = { seed, leave_out };
+    const seconds = this.budget.used;
+    const head = { scan: this.scan, seconds, orientation: orientation ?? null, notes, given };
+    return saveSearch(this.config.output_dir, head, search);
+  }
+
+  #write(image: SolvedImage, raw: RawData, history: readonly SearchRecord[], moved: boolean, seconds: number) {
+    return writeSolved(this.config.output_dir, image, this.#facts(raw, history, moved, seconds));
+  }
+
+  #facts(raw: RawData, history: readonly SearchRecord[], moved: boolean, seconds?: number): SolvedFiles {
+    const settings = settingsOf(this.config);
+    return { algorithm: 'rpie', raw, moved, seconds, history, pictures: this.#pictures(raw), settings };
+  }
+
+  #pictures(raw: RawData): PictureOptions {
+    return { phaseRange: this.config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+  }
+
+  async #finish(found: ReconstructedImage): Promise<string[]> {
+    const { config, services } = this;
+    const folder = config.output_dir;
+    const logger = services.logger ?? silentLogger;
+    const { raw, history, seconds } = found;
+    const files = config.single_pass
+      ? await writeReconstruction(folder, found, {
+          algorithm: `PtychoPINN ${found.algorithm}`,
+          sampleIndices: raw.sampleIndices,
+          pictures: this.#pictures(raw),
+          geometry: raw.geometry,
+          provenance: { scan: raw.source, model: config.model_path!, settings: settingsOf(config) },
+          arrays: { reconstructed_probe: found.probe },
+        })
+      : await this.#write(found, raw, history, found.moved || found.orientation !== undefined, seconds);
+    if (config.product_file !== null) {
+      await writeSolvedProduct(config.product_file, found, raw, logger);
+      files.push(config.product_file);
+    }
+    const more = { command: commandOf(config), provenance: services.provenance, pictures: this.#pictures(raw), files };
+    await writeAtomically(path.join(folder, 'index.html'), await reconstructionPage(found, more));
+    return [...files, 'index.html'];
+  }
+
+  #record(found: ReconstructedImage): Promise<void> {
+    const { config, services } = this;
+    const { resolution, heldOut } = found;
+    return writeAtomically(
+      path.join(config.output_dir, 'run.json'),
+      json({
+        config,
+        provenance: services.provenance,
+        cancelled: found.cancelled,
+        algorithm: found.algorithm,
+        epochs: found.history.length,
+        seconds: found.seconds,
+        r_factor: found.rFactor,
+        r_factor_of: found.measured ? 'all patterns at the end' : 'the last epoch',
+        r_factor_held_out: heldOut && { r_factor: heldOut.rFactor, patterns: heldOut.patterns },
+        score: found.score,
+        tried: found.tried,
+        notes: found.notes,
+        probe_from: found.probeFrom,
+        orientation: found.orientation,
+        modes: found.probe.shape.length === 3 ? found.probe.shape[0] : 1,
+        positions_corrected: found.moved,
+        position_shift_px: found.history.at(-1)?.shift_px,
+        resolution: resolution?.resolution,
+        hurried: found.hurried,
+        next: found.next,
+        engine: found.engine,
+        node: process.version,
+        version: createdBy.version,
+      }),
+    );
+  }
+}
+
+/** Positions are not those of the file. */
+const isMoved = ({ search, orientation }: Progressing): boolean =>
+  search.state.options.position_start !== undefined || orientation !== undefined;
+
+/** What repeats a run, as it would be typed. */
+function commandOf({ test_data_file, minutes, model_path, seed }: ReconstructConfig): string {
+  const words = ['ptychopinn reconstruct', test_data_file, `--minutes ${minutes}`, `--seed ${seed}`];
+  if (model_path !== null) words.push(`--model_path ${model_path}`);
+  return words.join(' ');
+}

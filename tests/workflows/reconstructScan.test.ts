@@ -1,0 +1,128 @@
+/** `reconstruct` on disk: what it writes, being stopped, going on, and what is refused. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ReconstructConfig, reconstructConfigSchema } from '../../src/config/schemas/reconstruct.js';
+import { readProductFile } from '../../src/persistence/product/readProduct.js';
+import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
+import { readSearch } from '../../src/tries/state.js';
+import { reconstructScanWorkflow } from '../../src/workflows/reconstructScan.js';
+import { cli } from '../cli/capture.js';
+import { writeSolverScan } from '../support/solverScan.js';
+
+let folder: string;
+let scan: string;
+const at = (...parts: string[]) => path.join(folder, ...parts);
+const request = (name: string, over: Record<string, unknown> = {}) =>
+  reconstructConfigSchema.parse({
+    test_data_file: scan,
+    output_dir: at(name),
+    leave_out: ['modes'],
+    auto_orient: false,
+    execution: { threads: 1, accelerator: 'cpu' },
+    ...over,
+  }) as ReconstructConfig;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-reconstruct-'));
+  scan = at('scan.npz');
+  await writeSolverScan(scan);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Stops after so many epochs. */
+async function stopped(name: string, epochs: number, over: Record<string, unknown> = {}) {
+  const stop = new AbortController();
+  const onProgress = ({ stage, done }: { stage: string; done: number }) => {
+    if (stage === 'solving' && done >= epochs) stop.abort();
+  };
+  return reconstructScanWorkflow(request(name, over), { signal: stop.signal, onProgress });
+}
+
+describe('reconstruct', () => {
+  it('writes image, pictures, table, page and product, and says the same in all of them', async () => {
+    const found = await reconstructScanWorkflow(request('whole', { product_file: at('whole.h5') }));
+    const files = await readdir(at('whole'));
+    for (const name of found.files.filter((file) => !path.isAbsolute(file))) expect(files).toContain(name);
+    expect(found.files).toEqual(
+      expect.arrayContaining([
+        'reconstruction.npz',
+        'reconstructed_phase.png',
+        'index.html',
+        'run.json',
+        at('whole.h5'),
+      ]),
+    );
+    const stored = await readReconstruction(at('whole', 'reconstruction.npz'), { probe: true });
+    expect(stored.image.re).toEqual(found.image.re);
+    expect(stored.algorithm).toBe('PtychoPINN rPIE');
+    const { object } = await readProductFile(at('whole.h5'), { note: () => {} });
+    expect(object.array.shape.slice(-2)).toEqual(found.image.shape);
+    const run = JSON.parse(await readFile(at('whole', 'run.json'), 'utf8'));
+    expect(run).toMatchObject({ cancelled: false, r_factor_of: 'all patterns at the end', probe_from: 'scan' });
+    expect(run.r_factor_held_out.patterns).toBe(4);
+    expect(run.tried.map(({ name }: { name: string }) => name)).toEqual(['positions']);
+    const page = await readFile(at('whole', 'index.html'), 'utf8');
+    for (const text of ['What was tried', 'corrected positions', 'patterns held out', 'ptychopinn reconstruct']) {
+      expect(page).toContain(text);
+    }
+    const [head, first] = (await readFile(at('whole', 'history.csv'), 'utf8')).split('\n');
+    expect(head).toBe('epoch,loss,r_factor,r_factor_held_out');
+    expect(first.split(',').every((cell) => Number(cell) > 0)).toBe(true);
+    // A finished run is not begun again, and not written over.
+    await expect(reconstructScanWorkflow(request('whole'))).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+    const again = request('whole', { resume: at('whole') });
+    await expect(reconstructScanWorkflow(again)).rejects.toThrow('is finished; begin another with --overwrite');
+  });
+
+  it('stopped at any epoch it leaves an image, and comes to the same when it goes on', async () => {
+    const whole = await reconstructScanWorkflow(request('reference'));
+    for (const epochs of [2, 9, whole.history.length - 2]) {
+      const name = `stopped-${epochs}`;
+      const first = await stopped(name, epochs);
+      expect(first).toMatchObject({ cancelled: true, epoch: epochs });
+      const image = await readReconstruction(at(name, 'reconstruction.npz'));
+      expect(image.image.re).toEqual(first.image.re);
+      const stored = await readSearch(at(name));
+      expect(stored?.resumed.begin.state.history).toHaveLength(epochs);
+      const second = await reconstructScanWorkflow(request(name, { resume: at(name) }));
+      expect(second.cancelled).toBe(false);
+      expect(second.history.slice(0, epochs)).toEqual(first.history);
+      // Momentum of a line that branched off begins anew.
+      expect(second.rFactor).toBeCloseTo(whole.rFactor, 3);
+      expect(second.seconds).toBeGreaterThan(first.seconds);
+    }
+  });
+
+  it('goes on with the same scan and choices only', async () => {
+    await stopped('other', 2);
+    const other = at('other.npz');
+    await writeSolverScan(other, { seed: 5 });
+    const on = (over: Record<string, unknown>) => reconstructScanWorkflow(request('other', { resume: at('other'), ...over })); // biome-ignore format: one call
+    await expect(on({ test_data_file: other })).rejects.toThrow('was begun with another scan');
+    await expect(on({ seed: 1 })).rejects.toThrow('seed is 1, but the run in');
+    await expect(reconstructScanWorkflow(request('none', { resume: at('nowhere') }))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' }); // biome-ignore format: one call
+  });
+});
+
+describe('the command', () => {
+  it('takes the scan without a flag, prints what it tried and what may help next', async () => {
+    const out = at('typed');
+    const { code, out: text } = await cli('reconstruct', scan, '--output-dir', out, '--leave-out', 'modes', '--threads', '1', '--no-auto-orient'); // biome-ignore format: one call
+    expect(code).toBe(0);
+    expect(text).toMatch(/epochs of rPIE on SIMD on the processor, one thread/);
+    expect(text).toMatch(/With corrected positions: not kept, R of the patterns held out is/);
+    expect(text).toMatch(/R is 0\.\d+ over all \d+ patterns; a constant object has 0\.\d+\./);
+    expect(text).toMatch(/R of the 4 patterns that were held out was 0\.\d+/);
+    expect(text).toMatch(/Resolution \(two halves of the patterns, half bit\): .* px\./);
+    expect(text).toMatch(/You may want --\w+/);
+  });
+
+  it('asks for what is missing', async () => {
+    const { code, err } = await cli('reconstruct', scan, '--single-pass');
+    expect(code).toBe(2);
+    expect(err).toContain('name its bundle with model_path');
+    expect((await cli('reconstruct', '--help')).out).toContain('--minutes');
+  });
+});

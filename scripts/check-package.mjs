@@ -72,6 +72,11 @@ try {
   run(user, 'every sub-path can be required', 'require.cjs', subPaths.map((name) => `require('${name}');`).join('\n'));
   run(user, 'a program runs', 'program.mjs', PROGRAM, /^done$/m);
   run(user, 'an example of the package runs', undefined, [path.join(unpacked, 'examples/node/solve.mjs'), '--epochs', '2'], /on .*thread/); // biome-ignore format: one line
+  await build({
+    entryPoints: [path.join(unpacked, 'examples/node/program.ts')],
+    outfile: path.join(user, 'typed.mjs'),
+  });
+  run(user, 'the example in TypeScript runs', undefined, ['typed.mjs'], /solver: R 0\.\d+/);
   await bundle(user);
   countLoaded(user);
   const { folder: other } = install(path.join(folder, 'pnpm'), tarball.file, { manager: 'pnpm' });

@@ -81,7 +81,16 @@ describe('notebooks', () => {
     },
   );
 
-  it('real-scan says what to do where there is no scan', async () => {
+  it('real-scan simulates a star where there is no measured one', async () => {
+    const nowhere = path.join(folder, 'nothing');
+    const { page, sizes } = await rendered('real-scan', '--set', 'epochs=1', '--set', `shared=${nowhere}`);
+    expect(page).toMatch(/There is no .*siemens_star_128\.npz: a simulated star takes its place/);
+    expect(page).toMatch(/\d+ patterns of \d+ × \d+, 0 problems/);
+    expect(sizes.length).toBeGreaterThanOrEqual(6);
+    expect(number(page, /^R ([\d.]+)/m)).toBeLessThan(1);
+  });
+
+  it('real-scan says what to do where the scan that was named is not there', async () => {
     const failing = rendered('real-scan', '--set', 'scanFile=no-such-scan.npz');
     await expect(failing).rejects.toThrow(/There is no scan .*set scanFile and trainingFile[\s\S]*Cell 3 of real-scan/);
   });

@@ -12,7 +12,7 @@
  */
 
 import type { z } from 'zod';
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { collectLayer, newCollection } from './collect.js';
@@ -58,6 +58,10 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
  * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
  */
 export function completeConfig<T>(definition: ConfigDefinition<T>, part: object, logger?: Logger): T {
+  requireObject(
+    part,
+    `The settings of ${definition.name} are an object of fields (docs/configuration.md), {} for the defaults`,
+  );
   // undefined says nothing, as everywhere in JavaScript.
   const values = Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
   const { config, warnings } = resolveConfig(definition, { file: { origin: 'the given configuration', values } });

@@ -73,6 +73,23 @@ export function isPtychoError(error: unknown, code?: PtychoErrorCode): error is 
   return error instanceof PtychoError && (code === undefined || error.code === code);
 }
 
+/**
+ * Sees to it that an argument is an object that has what it needs, for callers without a compiler to tell them.
+ * @param what the sentence before the comma: `train takes its settings first, such as { nepochs: 40 }`
+ * @param keys that must be there
+ * @throws PtychoError USAGE
+ */
+export function requireObject(value: unknown, what: string, keys: readonly string[] = []): void {
+  const object = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
+  const missing = keys.filter((key) => object?.[key] === undefined);
+  if (object && missing.length === 0) return;
+  const kind = value === null || value === undefined ? String(value) : `a ${typeof value}`;
+  throw new PtychoError('USAGE', `${what}; got ${object ? `an object without ${missing.join(', ')}` : kind}.`, {
+    found: object ? Object.keys(object) : kind,
+    expected: keys,
+  });
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

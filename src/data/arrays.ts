@@ -7,7 +7,7 @@
  * const raw = rawDataFromArrays({ diffraction: t, xcoords, ycoords, probeGuess });
  */
 import ndarray from 'ndarray';
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import { integers, rowsAt, spreadIndices } from '../core/numbers.js';
 import {
   type ComplexImage,
@@ -109,6 +109,8 @@ export interface RawDataArrays {
  * @throws PtychoError DATASET_SHAPE, DATASET_VALUE, DATASET_UNITS, PROBE_SHAPE.
  */
 export function rawDataFromArrays(arrays: RawDataArrays): RawData {
+  const takes = 'rawDataFromArrays takes { diffraction: { data, shape }, xcoords, ycoords, … }';
+  requireObject(arrays, takes, ['diffraction', 'xcoords', 'ycoords']);
   const path = arrays.source ?? 'memory';
   const origin = { path, member: 'diffraction' };
   const { data, shape } = isNdarray(arrays.diffraction) ? fromNdarray(arrays.diffraction) : arrays.diffraction;

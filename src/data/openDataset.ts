@@ -7,7 +7,7 @@
  * try { console.log(raw.count, raw.N, raw.domain, raw.notes); } finally { await raw.close(); }
  */
 
-import { invalidOption, isPtychoError, PtychoError } from '../core/errors.js';
+import { invalidOption, isPtychoError, PtychoError, requireObject } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { valuesAt } from '../core/numbers.js';
 import { counted } from '../core/words.js';
@@ -52,6 +52,9 @@ export async function openDataset(
   target: string | (OpenDatasetOptions & { readonly path: string }),
   more: OpenDatasetOptions = {},
 ): Promise<RawData> {
+  if (typeof target !== 'string') {
+    requireObject(target, 'A scan is opened by the path of its file, as text, or with options that hold it', ['path']);
+  }
   const [path, options] = typeof target === 'string' ? [target, more] : [target.path, target];
   // For readers, what is null is left out.
   const given: ReaderOptions = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));

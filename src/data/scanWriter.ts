@@ -8,7 +8,7 @@
  */
 
 import { cancelPoint } from '../core/cancel.js';
-import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import { isPtychoError, messageOf, PtychoError, requireObject } from '../core/errors.js';
 import { integers, valuesAt } from '../core/numbers.js';
 import type { NumericArray, Tensor } from '../core/tensor.js';
 import type { NpyArray } from '../formats/npy.js';
@@ -74,6 +74,7 @@ interface PatternFormat {
  * @throws PtychoError OUTPUT_UNWRITABLE, DATASET_SHAPE for rows that do not exist, CANCELLED, and those of reading patterns.
  */
 export async function writeScan(path: string, raw: ScanContent, options: WriteScanOptions = {}): Promise<void> {
+  requireObject(raw, 'writeScan takes a path, and then an open scan', ['patterns', 'count']);
   const rows = Int32Array.from(options.rows ?? { length: raw.count }, (row, i) => row ?? i);
   const wrong = rows.find((row) => !(row >= 0 && row < raw.count));
   if (wrong !== undefined) {

@@ -6,7 +6,7 @@
  * console.log(score.relative_object_error, 'a constant object has', score.constant_object_error);
  */
 
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import { moduliOf } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import { type Frame, frameOfObject, intersectFrames, moveToFrame, type ScanBounds } from '../reconstruction/frame.js';
@@ -55,6 +55,8 @@ export function scoreAgainstTruth(
   truth: ComplexImage,
   options: ScoreOptions = {},
 ): TruthScore {
+  requireObject(reconstruction, 'scoreAgainstTruth takes an image with its frame first', ['image', 'frame']);
+  requireObject(truth, 'scoreAgainstTruth takes the true image { re, im, shape } second', ['re', 'im', 'shape']);
   const truthFrame = { ...frameOfObject(truth), originYxPx: options.truthOriginYxPx ?? ([0, 0] as const) };
   const wanted = options.bounds ? boundingBox(options.bounds) : truthFrame;
   const visible = intersectFrames(wanted, truthFrame);

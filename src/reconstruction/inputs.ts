@@ -4,6 +4,7 @@ import { backendNames, selectBackend } from '../backends/select.js';
 import { engineDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
+import { requireObject } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import type { Logger } from '../core/log.js';
 import { surveyScan } from '../data/findings/survey.js';
@@ -41,6 +42,15 @@ export async function startEngine(
   return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 
+/** What has the patterns of a scan that is open. */
+const OPEN_SCAN = ['patterns', 'xcoords', 'ycoords'];
+
+/** @throws PtychoError USAGE for what is no scan */
+export function requireScan(input: unknown): asserts input is ScanInput {
+  if (typeof input === 'string') return;
+  requireObject(input, 'A scan is the path of a file, or what openScan or rawDataFromArrays gives', OPEN_SCAN);
+}
+
 /** Works on a scan; closes it afterwards where it was opened here. */
 export async function withScan<T>(
   input: ScanInput,
@@ -48,6 +58,7 @@ export async function withScan<T>(
   logger: Logger | undefined,
   work: (raw: RawData) => Promise<T>,
 ): Promise<T> {
+  requireScan(input);
   if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger }));
   return closing(await openRequestedScan(input, request, logger), work);
 }

@@ -8,7 +8,7 @@
  * for await (const { stitched } of reconstructStream({ …, dataset: scan, every: { seconds: 1 } })) show(stitched);
  */
 
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import { formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import { PositionCells } from '../data/grouping/neighbourGrid.js';
 import type { MeasurementDomain } from '../data/opening/measurementDomain.js';
@@ -58,9 +58,15 @@ export interface PushedPatterns {
  * @throws PtychoError DATASET_UNITS for normalised amplitudes where the model needs counts
  */
 export function liveScanFor(
-  { bundle }: Pick<PtychoModel, 'bundle'>,
+  model: Pick<PtychoModel, 'bundle'>,
   options: Partial<Omit<LiveScanOptions, 'N' | 'gridsize' | 'reach_px'>> = {},
 ): LiveScan {
+  const bundle = model?.bundle;
+  requireObject(bundle, 'liveScanFor takes a model first, of train or PtychoModel.open', [
+    'config',
+    'scale',
+    'statistics',
+  ]);
   const { N, gridsize } = bundle.config.model;
   const domain = options.domain ?? bundle.scale.domain;
   const ofTraining = inputNormalisation(bundle.statistics.meanPower, N);
@@ -152,7 +158,14 @@ export class LiveScan implements PatternFeed {
    * @throws PtychoError DATASET_SHAPE, DATASET_VALUE for patterns or positions that are none (then none of them is taken);
    * USAGE after `close`
    */
-  push({ diffraction: { data, shape }, xs, ys }: PushedPatterns): Promise<void> {
+  push(patterns: PushedPatterns): Promise<void> {
+    const takes = 'push takes { diffraction: { data, shape }, xs, ys }, patterns with their positions';
+    requireObject(patterns, takes, ['diffraction', 'xs', 'ys']);
+    requireObject(patterns.diffraction, takes, ['data', 'shape']);
+    return this.#take(patterns);
+  }
+
+  #take({ diffraction: { data, shape }, xs, ys }: PushedPatterns): Promise<void> {
     if (this.#closed) throw new PtychoError('USAGE', 'The scan was closed; no more patterns can be pushed.', {});
     const { N } = this;
     const n = xs.length;

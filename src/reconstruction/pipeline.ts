@@ -8,7 +8,7 @@ import { imageDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { DataConfig } from '../config/schemas/data.js';
 import type { ImageConfig, InferenceConfig } from '../config/schemas/inference.js';
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import type { ComplexTensor } from '../core/tensor.js';
@@ -16,7 +16,7 @@ import { surveyScan } from '../data/findings/survey.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
-import type { ScanInput } from './inputs.js';
+import { requireScan, type ScanInput } from './inputs.js';
 import type { StitchedImage } from './patchStitcher.js';
 import type { WrittenImage } from './pictures.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
@@ -151,6 +151,7 @@ export async function reconstructWith<R extends Refinement>(
   options: ImageOptions & RefineOptions,
   refineImage?: ImageRefiner<R>,
 ): Promise<ReconstructedScan<R>> {
+  requireModel(model);
   const config = configOf(options);
   return closing(await openFor(data, config, options), async (opened) => {
     const scan = await prepare(model, opened.scan, config, options);
@@ -221,6 +222,7 @@ export async function* reconstructStream(
   data: ReconstructInput | LiveScan,
   options: ImageOptions & { readonly every?: PreviewInterval } = {},
 ): AsyncGenerator<Preview, void, void> {
+  requireModel(model);
   const config = configOf(options);
   const { every } = options;
   const whole = config.refine_positions > 0 ? 'refine_positions' : config.refine === null ? undefined : 'refine';
@@ -274,10 +276,17 @@ async function openFor(
   config: ImageConfig,
   { logger }: ImageOptions,
 ): Promise<{ readonly scan: RawData | PreparedScan; close(): Promise<void> }> {
-  if (typeof data !== 'string') return { scan: data, close: async () => {} };
+  if (typeof data !== 'string') {
+    if (typeof data !== 'object' || data === null || !('groups' in data)) requireScan(data);
+    return { scan: data, close: async () => {} };
+  }
   const scan = await openRequestedScan(data, config, logger, { once: true });
   return { scan, close: () => scan.close() };
 }
+
+/** @throws PtychoError USAGE */
+const requireModel = (model: unknown): void =>
+  requireObject(model, 'reconstruct takes a model first, of train or PtychoModel.open, and then a scan', ['bundle']);
 
 /** Groups a scan for a model where that is not done. */
 async function prepare(

@@ -11,7 +11,7 @@ import path from 'node:path';
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { toLegacyParams } from '../config/legacy/params.js';
 import { type ExecutionConfig, trainingConfigSchema } from '../config/schema.js';
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
@@ -39,6 +39,9 @@ export interface OpenModelOptions extends EngineChoice, MlflowAccess {
 
 /** Groups in one prediction by default. */
 export const DEFAULT_BATCH = 32;
+
+/** What a model cannot be made without. */
+const BUNDLE_KEYS = ['config', 'scale', 'statistics', 'probe', 'weights'];
 
 /** A trained model: of a file or fresh from training, on a running engine or on none yet. */
 export class PtychoModel<B extends Bundle = Bundle> {
@@ -86,6 +89,11 @@ export class PtychoModel<B extends Bundle = Bundle> {
    * @throws PtychoError WEIGHTS_MISMATCH
    */
   static of<B extends Bundle>(bundle: B, engine?: Backend, owned = false): PtychoModel<B> {
+    requireObject(
+      bundle,
+      'A model is made of what a bundle holds (openBundle, or the bundle of another model)',
+      BUNDLE_KEYS,
+    );
     const own = networkOfBundle(bundle, bundle.canvasSide_px);
     checkWeights(
       own.parameters.map((p) => [p.name, p.shape] as const),

@@ -3,7 +3,7 @@
  * R = Σ|√I − |Ψ|| / Σ√I over all patterns and pixels.
  */
 
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import { spreadIndices, valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
@@ -321,6 +321,7 @@ function phases(side: number, distance: number): { re: Float64Array; im: Float64
 }
 
 function requireScan(scan: MeasuredScan, positions = true): [number, number] {
+  requireObject(scan, 'An R factor is measured on { diffraction, xs, ys, probe }', ['diffraction', 'probe']);
   const [n, side, columns] = scan.diffraction.shape;
   const probeSide = scan.probe.shape[scan.probe.shape.length - 1];
   const misplaced = positions && (scan.xs.length !== n || scan.ys.length !== n);

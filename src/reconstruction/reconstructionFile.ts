@@ -5,7 +5,7 @@
  * const files = await writeReconstruction('image', stitched, { algorithm: 'PtychoPINN cnn_cbam', sampleIndices, groups });
  */
 import path from 'node:path';
-import { isPtychoError, PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError, requireObject } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type NumericArray, type Tensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { readText } from '../data/metadata.js';
@@ -50,7 +50,9 @@ export async function writeReconstruction(
   result: WrittenImage | { readonly stitched: WrittenImage },
   facts: ReconstructionFacts = {},
 ): Promise<string[]> {
+  requireObject(result, 'writeReconstruction takes a folder, and then an image or what reconstruct gives');
   const stitched = 'stitched' in result ? result.stitched : result;
+  requireObject(stitched, 'What is written is an image with its frame, as reconstruct gives it', ['image', 'frame']);
   await makeOutputFolder(folder);
   await writeNpz(path.join(folder, 'reconstruction.npz'), reconstructionArrays(stitched, facts));
   return ['reconstruction.npz', ...(await writePictures(folder, stitched, facts.pictures))];

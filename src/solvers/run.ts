@@ -7,7 +7,7 @@
 import { solverDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
-import { isPtychoError } from '../core/errors.js';
+import { isPtychoError, requireObject } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
@@ -62,6 +62,7 @@ export async function runSolver(
   given: Partial<SolverOptions> = {},
   services: RunServices = {},
 ): Promise<SolverResult> {
+  requireObject(raw, 'runSolver takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
   const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
   const options = completeConfig(solverDefinition, given, services.logger);
   const large = waveBytes(raw, options) > heldBytes;

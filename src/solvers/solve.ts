@@ -9,7 +9,7 @@ import { solverDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
-import { PtychoError } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import { integers, spreadIndices } from '../core/numbers.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
@@ -129,6 +129,7 @@ export async function* solve(
   given: Partial<SolverOptions> = {},
   services: SolveServices = {},
 ): AsyncGenerator<SolverUpdate, void, void> {
+  requireObject(raw, 'solve takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
   const options = completeConfig(solverDefinition, given, services.logger);
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);

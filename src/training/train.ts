@@ -17,7 +17,7 @@ import { createdBy } from '../core/version.js';
 import { recordOfScale } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
+import { requireScan, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { freshWeights, type InitialBundle, openInitialBundle, restartSeed } from './init.js';
 import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
@@ -61,7 +61,9 @@ export async function trainScans(
 ): Promise<{ readonly model: PtychoModel; readonly run: TrainedModel }> {
   const { logger, backend: running, onEpoch } = services;
   const request = completeConfig(trainingDefinition, config, logger);
-  const named = typeof data === 'object' && 'train' in data ? data : { train: data };
+  const named = typeof data === 'object' && data !== null && 'train' in data ? data : { train: data };
+  requireScan(named.train);
+  if (named.test !== undefined) requireScan(named.test);
   return withTrainingScans(request, named, logger, async (scans) => {
     const engine = await startEngine({ backend: running ?? request.backend, execution: request.execution }, logger);
     try {

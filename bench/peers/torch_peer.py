@@ -1,4 +1,6 @@
-"""Peer of the speed benchmark: the default network (N=64, n_filters_scale 2, gridsize 1) as a PyTorch user would write it.
+"""Peer of the speed benchmarks: the default network (n_filters_scale 2, gridsize 1) as a PyTorch user would write it.
+
+PEER_SIDE is the side of the patterns (64, 128 or 256; 64 when not given), PEER_DEVICE where it runs (cpu when not given).
 
 One training step is forward, physics, Poisson loss, backward and Adam; one prediction is the network and the complex object.
 Prints one JSON line per command read from standard input: {"what": "train" | "predict", "batch": 16, "threads": 1, "repeats": 3}
@@ -7,6 +9,7 @@ answers {"seconds": [...]}. Reading commands keeps the peer in the same run as t
 
 import json
 import math
+import os
 import sys
 import time
 
@@ -14,8 +17,14 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-N = 64
+N = int(os.environ.get("PEER_SIDE", "64"))
+DEVICE = os.environ.get("PEER_DEVICE", "cpu")
 SCALE = 2
+ENCODER, DECODER = {
+    64: ([32, 64, 128], [64, 32]),
+    128: ([16, 32, 64, 128], [128, 64, 32]),
+    256: ([8, 16, 32, 64, 128], [256, 128, 64, 32]),
+}[N]
 
 
 def conv(cin, cout):
@@ -43,7 +52,8 @@ class ConvUp(nn.Module):
 class Head(nn.Module):
     def __init__(self, activation):
         super().__init__()
-        self.blocks = nn.Sequential(ConvUp(128 * SCALE, 64 * SCALE), ConvUp(64 * SCALE, 32 * SCALE))
+        widths = [ENCODER[-1], *DECODER]
+        self.blocks = nn.Sequential(*(ConvUp(a * SCALE, b * SCALE) for a, b in zip(widths, DECODER)))
         self.centre = conv(32 * SCALE - 4, 1)
         self.border = ConvUp(4, SCALE * 2048 // N)
         self.border_out = conv(SCALE * 2048 // N, 1)
@@ -61,8 +71,8 @@ class Head(nn.Module):
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        f = [32 * SCALE, 64 * SCALE, 128 * SCALE]
-        self.encoder = nn.Sequential(ConvPool(1, f[0]), ConvPool(f[0], f[1]), ConvPool(f[1], f[2]))
+        widths = [1, *(SCALE * f for f in ENCODER)]
+        self.encoder = nn.Sequential(*(ConvPool(a, b) for a, b in zip(widths, widths[1:])))
         self.amplitude = Head(torch.sigmoid)
         self.phase = Head(lambda x: math.pi * torch.tanh(x))
 
@@ -74,15 +84,19 @@ class Network(nn.Module):
 
 def main():
     torch.manual_seed(0)
-    net = Network()
+    # As exact as what it is measured beside.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    net = Network().to(DEVICE)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
-    yy, xx = torch.meshgrid(torch.arange(N) - N / 2, torch.arange(N) - N / 2, indexing="ij")
+    line = torch.arange(N, device=DEVICE) - N / 2
+    yy, xx = torch.meshgrid(line, line, indexing="ij")
     probe = torch.exp(-(xx**2 + yy**2) / (2 * 8.0**2)) * torch.exp(1j * 0.01 * (xx**2 + yy**2))
     data = {}
 
     def batch(n):
         if n not in data:
-            data[n] = torch.rand(n, 1, N, N)
+            data[n] = torch.rand(n, 1, N, N).to(DEVICE)
         return data[n]
 
     def train(n):
@@ -97,7 +111,7 @@ def main():
 
     def predict(n):
         with torch.no_grad():
-            return net(batch(n))
+            return net(batch(n)).cpu()
 
     print(json.dumps({"torch": torch.__version__, "parameters": sum(p.numel() for p in net.parameters())}), flush=True)
     for line in sys.stdin:

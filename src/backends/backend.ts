@@ -20,6 +20,9 @@ export type Tensors = Readonly<Record<string, Tensor>>;
  */
 export type Accelerator = (typeof ACCELERATORS)[number];
 
+/** How exactly programs compute: the configuration's `precision`. */
+export type Precision = '32-true' | 'tf32' | '16-mixed';
+
 /** What programs run on. */
 export type Device = Exclude<Accelerator, 'auto'>;
 
@@ -34,6 +37,8 @@ export interface BackendInfo {
   /** The processor behind a device that is not the CPU. */
   readonly adapter?: Adapter;
   readonly threads: number;
+  /** Other than single precision, where it was asked for and the device has it. */
+  readonly precision?: Precision;
   /** Engines and accelerators that would have been better, and why they do not work here. */
   readonly skipped?: readonly SkippedEngine[];
 }
@@ -84,6 +89,8 @@ export interface Compiled {
 export interface CompileOptions {
   /** State values that never change: built into the program, so that the engine can prepare them (inference). */
   readonly constants?: Tensors;
+  /** Convolutions in half precision, where the backend can; for programs without gradients. */
+  readonly half?: boolean;
 }
 
 /** An engine on a device. */

@@ -7,7 +7,7 @@ import type { Backend, BackendInfo } from './backend.js';
 
 /** The fields that a backend is chosen by. */
 export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> &
-  Partial<Pick<ExecutionConfig, 'engine'>>;
+  Partial<Pick<ExecutionConfig, 'engine' | 'precision'>>;
 
 /** What a training or inference configuration says about the engine. */
 export interface BackendChoice {
@@ -43,16 +43,18 @@ export function backendNames(): string[] {
 
 registerBackend(
   'onnx',
-  async ({ accelerator, threads }, logger) => {
+  async ({ accelerator, threads, precision }, logger) => {
     const { createOnnxBackend } = await import('./onnx/backend.js');
-    return createOnnxBackend({ accelerator, threads: threads ?? undefined, logger });
+    return createOnnxBackend({ accelerator, threads: threads ?? undefined, precision, logger });
   },
   20,
 );
 
 registerBackend(
   'tensorflow',
-  async ({ accelerator, threads, engine }, logger) => {
+  async ({ accelerator, threads, engine, precision = '32-true' }, logger) => {
+    if (precision !== '32-true')
+      logger?.warn(`precision ${precision} needs backend onnx; everything is computed in single precision.`);
     const { createTensorflowBackend } = await import('./tf/backend.js');
     return createTensorflowBackend({ accelerator, threads: threads ?? undefined, engine: engine ?? undefined, logger });
   },

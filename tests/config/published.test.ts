@@ -217,7 +217,11 @@ describe('what this version does not have', () => {
       'accelerator: tpu is not available in this version; only auto, cuda, webgpu, coreml, directml and cpu are.',
     ],
     [{ accum_steps: 0 }, 'accum_steps must be a positive whole number, got 0 (--accum_steps).'],
-    [{ precision: 'half' }, 'precision must be 32-true, got "half" (--precision).'],
+    [{ precision: 'half' }, 'precision must be 32-true, tf32 or 16-mixed, got "half" (--precision).'],
+    [
+      { precision: 'bf16' },
+      'precision: bf16-mixed is not available in this version; only 32-true, tf32 and 16-mixed are (no engine of this package has it; use 16-mixed or tf32).',
+    ],
     [
       { checkpoint_save_top_k: -1 },
       'checkpoint_save_top_k must be a whole number of at least 0, got -1 (--checkpoint_save_top_k).',

@@ -7,7 +7,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import type { Accelerator, Adapter, Device, SkippedEngine } from '../backend.js';
+import type { Accelerator, Adapter, Device, Precision, SkippedEngine } from '../backend.js';
 import type { Machine, PresentGpu } from '../gpus.js';
 import type { EngineSettings, ExecutionProvider } from './engine.js';
 
@@ -23,6 +23,8 @@ interface Accelerating extends DeviceRules {
   readonly title: string;
   /** Why it cannot work here, whatever is installed. */
   readonly excluded: (machine: Machine) => string | undefined;
+  /** Precisions that it has besides single. */
+  readonly precisions: readonly Precision[];
   /** What must be there for `auto` to try it; absent: `auto` never does. */
   readonly auto?: (machine: Machine) => boolean;
   /** What to install, or to ask for instead. */
@@ -37,6 +39,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     provider: 'cuda',
     resident: false,
     lacking: none,
+    precisions: ['tf32', '16-mixed'],
     excluded: ({ platform, arch }) =>
       platform === 'linux' && arch === 'x64' ? undefined : 'onnxruntime-node has CUDA on Linux x64 only',
     auto: ({ gpus }) => gpus.some(({ cuda }) => cuda),
@@ -49,6 +52,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     resident: true,
     // Sine and cosine it has, to four digits: enough to move gradients by some parts in a thousand.
     lacking: new Set(['Cos', 'Sign', 'Sin', 'SpaceToDepth']),
+    precisions: ['16-mixed'],
     excluded: ({ platform, arch }) =>
       platform === 'darwin' && arch === 'x64'
         ? 'onnxruntime-node has no files for Macs with Intel processors'
@@ -61,6 +65,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     provider: 'coreml',
     resident: false,
     lacking: none,
+    precisions: [],
     excluded: ({ platform }) => (platform === 'darwin' ? undefined : 'Core ML is a part of macOS'),
     hint: 'use accelerator "webgpu" or "cpu"',
   },
@@ -69,6 +74,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     provider: 'dml',
     resident: false,
     lacking: none,
+    precisions: [],
     options: { enableMemPattern: false },
     excluded: ({ platform }) => (platform === 'win32' ? undefined : 'DirectML is a part of Windows'),
     hint: 'use accelerator "webgpu" or "cpu"',
@@ -82,6 +88,11 @@ export function rulesOf(device: Device): DeviceRules {
   // Only what can be sent to another thread.
   const { provider, resident, lacking, options } = device === 'cpu' ? CPU : ACCELERATING[device];
   return { provider, resident, lacking, ...(options ? { options } : {}) };
+}
+
+/** Precisions that a device has besides single. */
+export function precisionsOf(device: Device): readonly Precision[] {
+  return device === 'cpu' ? [] : ACCELERATING[device].precisions;
 }
 
 /** Who could accelerate on a machine, `auto` or not, the better ones first. */

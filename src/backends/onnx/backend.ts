@@ -11,12 +11,14 @@ import { availableParallelism } from 'node:os';
 import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { encodeOnnx } from '../../formats/onnx/encode.js';
-import type { Accelerator, Backend } from '../backend.js';
+import type { Program } from '../../graph/program.js';
+import type { Accelerator, Backend, BackendInfo, Compiled, CompileOptions, Precision } from '../backend.js';
 import { type Machine, thisMachine } from '../gpus.js';
 import { WorkerHost, workerFile } from '../worker/host.js';
-import { HostedBackend } from '../worker/hostedBackend.js';
-import { chooseDevice, rulesOf, type Surroundings } from './accelerators.js';
+import { type Compile, HostedBackend } from '../worker/hostedBackend.js';
+import { chooseDevice, precisionsOf, rulesOf, type Surroundings } from './accelerators.js';
 import { ioOf, type OnnxCalls } from './engine.js';
+import { compiledInHalf, forbidShortProducts, settledPrecision } from './precision.js';
 import { tryAccelerator } from './trial.js';
 
 export interface OnnxBackendOptions {
@@ -24,6 +26,8 @@ export interface OnnxBackendOptions {
   readonly accelerator?: Accelerator;
   /** Threads that compute one operation together; all that the machine offers when not given. */
   readonly threads?: number;
+  /** Single where not given; another one where the device has it. */
+  readonly precision?: Precision;
   readonly logger?: Logger;
   /** Another module in the engine's place (tests). @internal */
   readonly engineModule?: string;
@@ -50,8 +54,13 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
   const host = new WorkerHost<OnnxCalls>(entry, 'The ONNX backend');
   try {
     const machine = options.machine ?? thisMachine();
-    const tryOut: Surroundings['tryOut'] = (device) => tryAccelerator(device, { module, machine });
-    const { device, adapter, skipped } = await chooseDevice(accelerator, { machine, tryOut, logger });
+    const wanted = options.precision ?? '32-true';
+    if (wanted !== 'tf32' && machine.gpus.some(({ cuda }) => cuda)) forbidShortProducts();
+    const shortProducts = wanted === 'tf32';
+    const tryOut: Surroundings['tryOut'] = (device) => tryAccelerator(device, { module, machine, shortProducts });
+    const choice = await chooseDevice(accelerator, { machine, tryOut, logger });
+    const { device, adapter, skipped } = choice;
+    const precision = settledPrecision(wanted, choice, precisionsOf(device), logger);
     const { provider, lacking, ...rules } = rulesOf(device);
     const providers = device === 'cpu' ? [provider] : [provider, 'cpu'];
     const version = await host.call('open', [{ module, providers, threads, ...rules }]);
@@ -61,32 +70,48 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       device,
       ...(adapter ? { adapter } : {}),
       threads,
+      ...(precision === '32-true' ? {} : { precision }),
       ...(skipped.length > 0 ? { skipped } : {}),
     } as const;
-    return new OnnxBackend(host, info, 'onnxruntime', async (program, constants) => {
-      const model = encodeOnnx(program, { constants, lacking });
+    const compile: Compile = async (program, { constants, half }) => {
+      const model = encodeOnnx(program, { constants, lacking, half });
       const optimization = program.updates.size === 0 && constants ? 'all' : 'extended';
       return host.call('compile', [model, optimization, ioOf(program, constants)], [model.buffer]);
-    });
+    };
+    return new OnnxBackend(host, { info, compile, logger });
   } catch (error) {
     await host.close();
     throw error;
   }
 }
 
+/** What an engine was started with. */
+interface Started {
+  readonly info: BackendInfo;
+  readonly compile: Compile;
+  readonly logger: Logger;
+}
+
 class OnnxBackend extends HostedBackend {
   readonly #calls: WorkerHost<OnnxCalls>;
 
-  constructor(host: WorkerHost<OnnxCalls>, ...rest: RestOf<typeof HostedBackend>) {
-    super(host, ...rest);
+  readonly #logger: Logger;
+
+  constructor(host: WorkerHost<OnnxCalls>, { info, compile, logger }: Started) {
+    super(host, info, 'onnxruntime', compile);
     this.#calls = host;
+    this.#logger = logger;
+  }
+
+  /** Predictions in half precision where that was asked for. */
+  override async compile(program: Program, options: CompileOptions = {}): Promise<Compiled> {
+    const single = (...args: Parameters<Backend['compile']>) => super.compile(...args);
+    const predicts = options.constants !== undefined && program.updates.size === 0;
+    if (this.info.precision !== '16-mixed' || !predicts) return single(program, options);
+    return compiledInHalf(single, [program, options], this.#logger);
   }
 
   transfers(): ReturnType<OnnxCalls['transfers']> {
     return this.#calls.call('transfers', []);
   }
 }
-
-/** Arguments of a constructor but the first. */
-type RestOf<C extends new (...args: never[]) => unknown> =
-  ConstructorParameters<C> extends [unknown, ...infer R] ? R : never;

@@ -30,12 +30,15 @@ export type TrialAnswer =
 export interface TrialPlace {
   readonly module: string;
   readonly machine: Machine;
+  /** TF32 is allowed. */
+  readonly shortProducts?: boolean;
   /** Another limit than a minute (tests). */
   readonly limitSeconds?: number;
 }
 
 /** Single precision; the sines of GPUs have four digits. */
 const TOLERANCE = 2e-3;
+const SHORT_TOLERANCE = 2e-2;
 const LIMIT_SECONDS = 120;
 /** Characters of stderr that are kept. */
 const MOST_SAID = 1 << 16;
@@ -44,7 +47,7 @@ const known = new Map<string, Promise<Tried>>();
 
 /** Whether the accelerator computes what the CPU computes, and on what; tried once for a process. */
 export function tryAccelerator(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promise<Tried> {
-  return remembered(known, `${device} ${place.module}`, () => tryOnce(device, place));
+  return remembered(known, `${device} ${place.module} ${place.shortProducts}`, () => tryOnce(device, place));
 }
 
 async function tryOnce(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promise<Tried> {
@@ -53,7 +56,7 @@ async function tryOnce(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promi
     module: place.module,
     device,
     rules: { ...rules, lacking: [...lacking] },
-    tolerance: TOLERANCE,
+    tolerance: place.shortProducts ? SHORT_TOLERANCE : TOLERANCE,
   };
   try {
     const { answer, said } = await ask(order, place.limitSeconds ?? LIMIT_SECONDS);

@@ -73,7 +73,7 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
       threads: report.threads,
       skipped: report.skipped,
     } as const;
-    return new HostedBackend(host, info, 'TensorFlow.js', (program, constants) =>
+    return new HostedBackend(host, info, 'TensorFlow.js', (program, { constants }) =>
       host.call('compile', [flattenProgram(program, constants)]),
     );
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tenso
 import { type Arrays, type EngineCalls, type EngineHost, EngineRefusal } from './host.js';
 
 /** Sends a program to the worker; answers its number there. */
-export type Compile = (program: Program, constants: Tensors | undefined) => Promise<number>;
+export type Compile = (program: Program, options: CompileOptions) => Promise<number>;
 
 type Host = EngineHost<EngineCalls>;
 
@@ -24,9 +24,9 @@ export class HostedBackend implements Backend {
     this.#compile = compile;
   }
 
-  async compile(program: Program, { constants }: CompileOptions = {}): Promise<Compiled> {
-    const id = await engineCall(this.#engine, program.name, this.#compile(program, constants));
-    return new HostedProgram(this.#host, id, program, constants ?? {}, this.#engine);
+  async compile(program: Program, options: CompileOptions = {}): Promise<Compiled> {
+    const id = await engineCall(this.#engine, program.name, this.#compile(program, options));
+    return new HostedProgram(this.#host, id, program, options.constants ?? {}, this.#engine);
   }
 
   async createState(values: Tensors): Promise<DeviceState> {

@@ -64,6 +64,20 @@ export const deviceFields = {
       aliases: ['torch_accelerator'],
     },
   ),
+  precision: field(
+    oneOf('32-true', 'tf32', '16-mixed'),
+    '32-true',
+    'Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA.',
+    {
+      unavailable: ['bf16-mixed'],
+      instead: 'no engine of this package has it; use 16-mixed or tf32',
+      valueAliases: {
+        fp32: { value: '32-true', note: 'precision fp32 means 32-true.' },
+        fp16: { value: '16-mixed', note: 'precision fp16 means 16-mixed.' },
+        bf16: { value: 'bf16-mixed', note: 'precision bf16 means bf16-mixed.' },
+      },
+    },
+  ),
   threads: maybe(
     positiveInteger,
     'CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental).',
@@ -92,9 +106,7 @@ export const executionFields = {
     undefined,
     ['torch_deterministic'],
   ),
-  precision: field(oneOf('32-true'), '32-true', 'Precision of the computation: single.', {
-    unavailable: ['16-mixed', 'bf16-mixed'],
-  }),
+  precision: deviceFields.precision,
   accum_steps: ofTraining(positiveInteger, 1, 'Number of batches whose gradients are averaged for one step.', {
     aliases: ['torch_accumulate_grad_batches', 'accumulate_grad_batches'],
   }),

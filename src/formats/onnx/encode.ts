@@ -10,6 +10,7 @@ import { formatShape, sameShape, sizeOf, type Tensor } from '../../core/tensor.j
 import { type GraphNode, isOp, type OpName } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import { type BatchAxes, findBatchAxes } from './batch.js';
+import { Precisions, toHalf } from './half.js';
 import { imageLowerings } from './images.js';
 import { elementLowerings, type LowerContext, type Lowering, type LoweringTable, shapeLowerings } from './lowering.js';
 import { Emitter, encodeModel, type OnnxValue } from './model.js';
@@ -37,6 +38,8 @@ export interface EncodeOptions {
   readonly twin?: Program;
   /** Operators of ONNX that the engine has no kernel for on its device, or no exact one; others take their place where there are any. */
   readonly lacking?: ReadonlySet<string>;
+  /** Convolutions in half precision; for programs without gradients. */
+  readonly half?: boolean;
 }
 
 type LeafOp = 'constant' | 'input' | 'state';
@@ -55,10 +58,10 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   const g = new Emitter();
   const batch = findBatchAxes(program, options.twin);
   const lacks = (operator: string) => options.lacking?.has(operator) === true;
-  const ctx: LowerContext = { g, batch, lacks, isImplicit: implicitBroadcasts(program) };
+  const single: LowerContext = { g, batch, lacks, asTaken: (x) => x, isImplicit: implicitBroadcasts(program) };
+  const half: LowerContext = { ...single, asTaken: (x) => toHalf(g, x) };
 
-  const names = new Map<GraphNode, string>();
-  const value = (node: GraphNode) => names.get(node)!;
+  const names = new Precisions(g, program, options.half ?? false);
   const inputs: OnnxValue[] = [];
   for (const [name, node] of program.inputs) {
     inputs.push({ name, dims: namedDims(name, node, batch) });
@@ -75,16 +78,16 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   for (const node of program.nodes) {
     if (isOp(node, 'input') || isOp(node, 'state')) continue;
     g.label = node.label ?? '';
-    names.set(node, lower(node, node.inputs.map(value), ctx));
+    names.set(node, lower(node, names.operands(node), names.isHalf(node) ? half : single));
   }
 
   const outputs: OnnxValue[] = [];
   for (const [name, node] of program.outputs) {
-    g.publish(value(node), name);
+    g.publish(names.single(node), name);
     outputs.push({ name, dims: namedDims(name, node, batch) });
   }
   for (const [name, node] of program.updates) {
-    g.publish(value(node), stateOutputName(name));
+    g.publish(names.single(node), stateOutputName(name));
     outputs.push({ name: stateOutputName(name), dims: [...node.shape] });
   }
   return encodeModel({ graph: program.name, ...g.finish(), inputs, outputs });

@@ -26,17 +26,18 @@ const blocks = { kernel_shape: [2, 2], strides: [2, 2] };
 const fewChannels = ([co, ci]: readonly number[]) => 8 * ci <= co;
 
 export const imageLowerings: LoweringTable<ImageOp> = {
-  conv2d: ({ inputs }, x, { g }) => g.op('Conv', x, same(inputs[1].shape[2])),
+  conv2d: ({ inputs }, [x, ...kernel], { g, asTaken }) =>
+    g.op('Conv', [x, ...kernel.map(asTaken)], same(inputs[1].shape[2])),
   // The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped: twice as fast as ConvTranspose.
   conv2dInputGrad: ({ inputs }, [dy, w], { g }) => {
     const kernel = inputs[1].shape;
     return g.op('Conv', [dy, turned(g, w, kernel)], same(kernel[2]));
   },
   conv2dFilterGrad: filterGradient,
-  upConv2d: ({ inputs }, [x, w, ...bias], { g }) =>
+  upConv2d: ({ inputs }, [x, w, ...bias], { g, asTaken }) =>
     fewChannels(inputs[1].shape)
-      ? g.op('Conv', [doubled(g, x), w, ...bias], same(3))
-      : g.op('ConvTranspose', [x, boxKernel(g, w, inputs[1].shape), ...bias], stride2),
+      ? g.op('Conv', [doubled(g, x), ...[w, ...bias].map(asTaken)], same(3))
+      : g.op('ConvTranspose', [x, ...[boxKernel(g, w, inputs[1].shape), ...bias].map(asTaken)], stride2),
   upConv2dInputGrad: ({ inputs }, [dy, w], { g }) => {
     const kernel = inputs[1].shape;
     return fewChannels(kernel)

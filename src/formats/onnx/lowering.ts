@@ -11,6 +11,8 @@ export interface LowerContext {
   readonly batch: BatchAxes;
   /** True for an operator of ONNX that the engine has no kernel for, or none that is exact enough. */
   readonly lacks: (operator: string) => boolean;
+  /** A kernel or a bias, prepared, in the precision of the convolution that takes it. */
+  readonly asTaken: (prepared: string) => string;
   /** True for a broadcast that every user makes by itself, so that nothing needs to be expanded. */
   readonly isImplicit: (node: GraphNode<'broadcast'>) => boolean;
 }

@@ -16,6 +16,7 @@ const ONNX_OPSET = 18;
 /** TensorProto.DataType, as the `to` of a Cast. */
 export const ONNX_FLOAT = 1;
 export const ONNX_BOOL = 9;
+export const ONNX_FLOAT16 = 10;
 const dataTypes = { float32: ONNX_FLOAT, int64: 7 } as const;
 
 /** Where a tensor's bytes lie when they are not in the model. */

@@ -151,6 +151,8 @@ class RunFolder {
   readonly #logger: Logger;
   /** SHA-256 of the bundle that the run began from. */
   readonly #init: string | null;
+  /** This run has left a checkpoint. */
+  #checkpointed = false;
 
   constructor(
     private readonly prepared: PreparedTraining,
@@ -194,7 +196,7 @@ class RunFolder {
       return this.#summary(trained, files);
     } catch (error) {
       await metrics.finish(isPtychoError(error, 'CANCELLED') ? 'cancelled' : 'failed');
-      throw error;
+      throw await this.#withWayOn(error);
     }
   }
 
@@ -263,6 +265,7 @@ class RunFolder {
       bestPositions: best.positions,
     };
     await checkpoints.save(content, view.judge, config.execution.checkpoint_save_top_k);
+    this.#checkpointed = true;
   }
 
   async #write({ scan, result, content }: TrainedModel): Promise<string[]> {
@@ -308,6 +311,13 @@ class RunFolder {
     );
     const chart = await writeDrawing(this.#folder, 'loss', trainingChart(result, config));
     return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : []), ...chart];
+  }
+
+  /** An engine that failed, as when a device is lost, leaves the checkpoints of this run. */
+  async #withWayOn(error: unknown): Promise<unknown> {
+    if (!isPtychoError(error, 'ENGINE_FAILURE') || !this.#checkpointed) return error;
+    const message = `${error.message.replace(/\.$/, '')}. The last checkpoint remains: go on from it with --resume ${this.#folder}.`;
+    return new PtychoError(error.code, message, { ...error.fields, resume: this.#folder }, { cause: error });
   }
 
   /** The test scan with the trained weights, written as `infer` does. */

@@ -289,6 +289,23 @@ describe('createOnnxBackend', () => {
     await backend.dispose();
   });
 
+  it.each([
+    'WebGPU device lost (2): the GPU was reset',
+    'VK_ERROR_DEVICE_LOST',
+    'CUDA failure 719: unspecified launch failure',
+  ])('says what a lost device means: %s', async (words) => {
+    const lost = `return { run: async () => { throw new Error(${JSON.stringify(words)}); }, release: async () => {} };`;
+    const engineModule = engine(`lost ${words.slice(0, 6)}`, lost);
+    const backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1, engineModule });
+    const compiled = await backend.compile(double);
+    await expect(compiled.run({ x: three })).rejects.toMatchObject({
+      code: 'ENGINE_FAILURE',
+      message: `The device was lost while onnxruntime ran "double" (${words}): what it held is gone; start again, from what was saved or on another accelerator.`,
+      fields: { lost: true },
+    });
+    await backend.dispose();
+  });
+
   it('leaves state as it was when a run fails', async () => {
     const fails = `const session = await ort.InferenceSession.create(model, options);
       let runs = 0;

@@ -9,7 +9,8 @@ import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { Engine, ioOf } from '../../src/backends/onnx/engine.js';
 import { sizeOf, type Tensor } from '../../src/core/tensor.js';
 import { encodeOnnx } from '../../src/formats/onnx/encode.js';
-import type { Program } from '../../src/graph/program.js';
+import * as op from '../../src/graph/ops.js';
+import { defineProgram, type Program } from '../../src/graph/program.js';
 import type { PtychoNetwork } from '../../src/model/network.js';
 import { optimiserDefaults } from '../../src/model/trainingSteps.js';
 import { movesProgram, passProgram, productsProgram } from '../../src/solvers/program/passProgram.js';
@@ -215,6 +216,29 @@ describeWebGpu('WebGPU beside the CPU', () => {
     const [name] = network.parameters.map((p) => p.name);
     const { [name]: value } = await state.read([name]);
     expect((await backends.gpu.transfers!()).fromEngine - after.fromEngine).toBe(4 * value.data.length);
+    await state.dispose();
+    await step.dispose();
+  });
+
+  it('does not grow in 200 steps', async () => {
+    // A megabyte of state: kept once more at every step it would be 200.
+    const shape = [512, 512];
+    const w = op.state('w', shape);
+    const updates = { w: op.add(op.mul(w, 0.5), op.input('x', [512])) };
+    const step = await backends.gpu.compile(
+      defineProgram({ name: 'grow', outputs: { mean: op.reduceMean(w) }, updates }),
+    );
+    const state = await backends.gpu.createState({ w: { data: new Float32Array(512 * 512), shape } });
+    const fed = { x: { data: new Float32Array(512).fill(1), shape: [512] } };
+    const steps = async (count: number) => {
+      for (let i = 0; i < count; i++) await step.run(fed, state);
+    };
+    // SwiftShader's device memory is that of the process.
+    await steps(30);
+    const before = process.memoryUsage.rss();
+    await steps(200);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(60 * 2 ** 20);
+    expect((await state.read()).w.data[0]).toBeCloseTo(2);
     await state.dispose();
     await step.dispose();
   });

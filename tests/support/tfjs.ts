@@ -56,7 +56,7 @@ export async function backendInThread(wish: Partial<EngineWish>, importer?: Impo
     close: () => engine.close(),
   } as unknown as ConstructorParameters<typeof HostedBackend>[0];
   const info = { ...report, name: 'tensorflow', engine: report.version } as const;
-  return new HostedBackend(host, info, 'TensorFlow.js', (program, constants) =>
+  return new HostedBackend(host, info, 'TensorFlow.js', (program, { constants }) =>
     engine.compile(flattenProgram(program, constants)),
   );
 }

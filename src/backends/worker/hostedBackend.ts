@@ -165,6 +165,10 @@ function buffersOf(arrays: Arrays): ArrayBuffer[] {
   return Object.values(arrays).map((a) => a.buffer);
 }
 
+/** As drivers and engines say that a device was reset, removed or destroyed under them. */
+const DEVICE_LOST =
+  /\b(?:device|adapter)\b.{0,40}\b(?:lost|removed|hung|reset|destroyed)\b|DEVICE_(?:LOST|REMOVED|HUNG|RESET)|CUDA failure (?:4|46|702|719|999)\b/i;
+
 /** Gives the engine's own words a code and the program's name. */
 async function engineCall<T>(engine: string, program: string, call: Promise<T>): Promise<T> {
   try {
@@ -172,8 +176,11 @@ async function engineCall<T>(engine: string, program: string, call: Promise<T>):
   } catch (error) {
     if (!(error instanceof EngineRefusal)) throw error;
     const reason = messageOf(error);
-    const message = `${engine} refused "${program}": ${reason}`;
-    throw new PtychoError('ENGINE_FAILURE', message, { program, reason }, { cause: error });
+    const lost = DEVICE_LOST.test(reason);
+    const message = lost
+      ? `The device was lost while ${engine} ran "${program}" (${reason.split('\n')[0].replace(/\.$/, '')}): what it held is gone; start again, from what was saved or on another accelerator.`
+      : `${engine} refused "${program}": ${reason}`;
+    throw new PtychoError('ENGINE_FAILURE', message, { program, reason, ...(lost ? { lost } : {}) }, { cause: error });
   }
 }
 

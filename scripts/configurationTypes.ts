@@ -65,7 +65,7 @@ const INTERFACES: Readonly<Record<string, readonly [schema: z.ZodType, sentence:
 const BLOCKS: Readonly<Record<string, (fields: number) => JSONSchema>> = {
   model: () => ({ tsType: 'ModelConfig', description: 'The network.' }),
   data: () => ({ tsType: 'DataConfig', description: 'How the scan is opened.' }),
-  execution: (fields) => ({ tsType: fields > 2 ? 'ExecutionConfig' : 'DeviceConfig', description: 'The machine.' }),
+  execution: (fields) => ({ tsType: fields > 3 ? 'ExecutionConfig' : 'DeviceConfig', description: 'The machine.' }),
 };
 /** A model that is stated, not chosen. */
 const CLAIM: JSONSchema = {

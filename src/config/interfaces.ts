@@ -161,6 +161,8 @@ export interface DataConfig {
 export interface DeviceConfig {
   /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx. Default: "auto". */
   readonly accelerator: 'auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu';
+  /** Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA. Default: "32-true". */
+  readonly precision: '32-true' | 'tf32' | '16-mixed';
   /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
   readonly threads: number | null;
 }
@@ -181,8 +183,8 @@ export interface ExecutionConfig {
   readonly strategy: string;
   /** The same seed gives the same draws, weights and order of batches. Default: true. */
   readonly deterministic: boolean | 'warn';
-  /** Precision of the computation: single. Default: "32-true". */
-  readonly precision: '32-true';
+  /** Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA. Default: "32-true". */
+  readonly precision: '32-true' | 'tf32' | '16-mixed';
   /** Number of batches whose gradients are averaged for one step. Default: 1. */
   readonly accum_steps: number;
   /** Processes that read batches. Default: 0. */

@@ -1,4 +1,5 @@
 /** The backends by name: a registry of lazy loaders. What was not asked for is never imported; a missing one is an error. */
+import { acceptName } from '../config/field.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -34,6 +35,7 @@ const registry = new Map<string, Registered>();
  */
 export function registerBackend(name: string, load: BackendLoader, priority = 0): void {
   registry.set(name, { load, priority });
+  acceptName('backend', name);
 }
 
 /** The names of all backends, the best first. */

@@ -84,6 +84,25 @@ export interface ValueAlias {
   readonly note: string;
 }
 
+/** Names that programs have registered beyond those of the schemas, by field. */
+const registered = new Map<string, Set<string>>();
+
+/**
+ * Lets configurations name something that was registered: a backend, a format of scans. Files and programs may write it; schemas,
+ * help and documentation stay those of the package.
+ * @returns takes it back
+ */
+export function acceptName(field: 'backend' | 'data_format', name: string): () => void {
+  const names = registered.get(field) ?? new Set<string>();
+  registered.set(field, names.add(name));
+  return () => void names.delete(name);
+}
+
+/** A name that a schema does not know, but a program has registered. */
+export function isRegistered({ name, choices }: FieldInfo, value: unknown): boolean {
+  return typeof value === 'string' && choices?.includes(value) === false && registered.get(name)?.has(value) === true;
+}
+
 /** What a field tells besides its type; kept in zod's `.meta()`. */
 export interface FieldMeta {
   /** Unit of the value: `px`, `photons`, `epochs`. */

@@ -17,7 +17,7 @@ import type { Logger } from '../core/log.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { collectLayer, newCollection } from './collect.js';
 import { allFields, type Collection, type ConfigDefinition, type Layer, sectionOf } from './definition.js';
-import { show } from './field.js';
+import { isRegistered, show } from './field.js';
 
 /** A configuration with its provenance; both are frozen. */
 export interface Resolved<T> {
@@ -81,8 +81,20 @@ export function settle<T>(definition: ConfigDefinition<T>, collection: Collectio
  */
 export function parseGiven<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
   const { given, notes, warnings } = collection;
-  const parsed = definition.schema.safeParse(nest(definition, given));
+  // Registered names are no words of the schema: it sees the default in their place, and the configuration has them.
+  const named = allFields(definition).filter((field) => isRegistered(field, given.get(field.name)?.value));
+  const known = new Map(given);
+  for (const { name } of named) known.delete(name);
+  const parsed = definition.schema.safeParse(nest(definition, known));
   if (!parsed.success) throw invalid(definition, parsed.error, given);
+  for (const { name } of named) {
+    const key = sectionOf(definition, name)?.key ?? null;
+    const holder = (key === null ? parsed.data : (parsed.data as Record<string, unknown>)[key]) as Record<
+      string,
+      unknown
+    >;
+    holder[name] = given.get(name)?.value;
+  }
   const config = deepFreeze(parsed.data) as T;
   return deepFreeze({ config, provenance: provenanceOf(definition, config, given), notes, warnings });
 }

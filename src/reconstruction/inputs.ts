@@ -1,6 +1,6 @@
 /** What the library's verbs accept: scans as files or in memory, configurations in part, an engine by name or running. */
 import type { Backend, BackendInfo } from '../backends/backend.js';
-import { backendNames, selectBackend } from '../backends/select.js';
+import { selectBackend } from '../backends/select.js';
 import { engineDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
@@ -32,13 +32,6 @@ export async function startEngine(
   if (typeof backend === 'object') return backend;
   const flat = Object.entries({ accelerator, engine, threads }).filter(([, value]) => value !== undefined);
   const execution = { ...block, ...Object.fromEntries(flat) };
-  const isOwn = (['onnx', 'tensorflow'] as readonly string[]).includes(backend);
-  if (!isOwn && backendNames().includes(backend)) {
-    return selectBackend(
-      { backend, execution: completeConfig(engineDefinition, { execution }, logger).execution },
-      logger,
-    );
-  }
   return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 

@@ -26,7 +26,10 @@ import { type PreparedTraining, prepareTraining, type TrainingData } from './pre
 export type { TrainingData } from './prepare.js';
 
 /** Any part of a training configuration: `{ nepochs: 40, gridsize: 2 }`, or `{ nepochs: 40, model: { gridsize: 2 } }`. */
-export interface TrainingOptions extends PartOf<TrainingRequest> {}
+export interface TrainingOptions extends Omit<PartOf<TrainingRequest>, 'backend'> {
+  /** One that was registered may be named, too (`registerBackend`). */
+  readonly backend?: TrainingRequest['backend'] | (string & {});
+}
 
 /** Scans to learn from: one, or one with another to validate on (else `val_fraction` of the groups validates). */
 export type TrainingScans = ScanInput | { readonly train: ScanInput; readonly test?: ScanInput };

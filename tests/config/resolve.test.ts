@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
+import { acceptName } from '../../src/config/field.js';
 import { finaliseTrainingConfig } from '../../src/config/finalise.js';
-import { type Layers, resolveConfig } from '../../src/config/resolve.js';
+import { completeConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
 import { modelConfigSchema, trainingRequestSchema } from '../../src/config/schema.js';
 import { checkModelClaim } from '../../src/config/schemas/model.js';
 import { isPtychoError, type PtychoError } from '../../src/core/errors.js';
@@ -17,6 +18,21 @@ function failure(action: () => unknown): PtychoError {
   }
   throw new Error('nothing was thrown');
 }
+
+describe('names that programs register', () => {
+  it('stand in configurations while they are registered, and only there', () => {
+    const given = { train_data_file: 's.npz', backend: 'mine', data: { data_format: 'lab' } };
+    expect(() => completeConfig(trainingDefinition, given)).toThrow(/^backend must be onnx or tensorflow, got "mine"/);
+    const forget = [acceptName('backend', 'mine'), acceptName('data_format', 'lab')];
+    const config = completeConfig(trainingDefinition, given);
+    expect(config).toMatchObject({ backend: 'mine', data: { data_format: 'lab', flip_x: false }, nepochs: 50 });
+    const { provenance } = resolveConfig(trainingDefinition, { file: { origin: 'a.yaml', values: given } });
+    expect(provenance.backend).toEqual({ value: 'mine', source: 'file', origin: 'a.yaml' });
+    expect(() => completeConfig(trainingDefinition, { ...given, backend: 'yours' })).toThrow(/got "yours"/);
+    for (const one of forget) one();
+    expect(() => completeConfig(trainingDefinition, given)).toThrow(/got "mine"/);
+  });
+});
 
 describe('resolveConfig', () => {
   const file = { origin: 'run.yaml', values: { nepochs: 20, batch_size: 8, nphotons: 1e5, model: { gridsize: 2 } } };

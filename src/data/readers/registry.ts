@@ -6,6 +6,7 @@
  * const file = await openScanFile('scan.npz', 'auto', {}); // the NPZ reader's
  */
 import { existsSync, statSync } from 'node:fs';
+import { acceptName } from '../../config/field.js';
 import type { ScanFormat } from '../../config/schemas/data.js';
 import { invalidOption, PtychoError } from '../../core/errors.js';
 import { withFileSource } from '../../formats/fileSource.js';
@@ -87,7 +88,9 @@ const formats = new Map<string, ScanFormatEntry>(Object.entries(OWN_FORMATS));
 export function registerScanFormat(name: string, entry: ScanFormatEntry): () => void {
   const before = formats.get(name);
   formats.set(name, entry);
+  const forget = acceptName('data_format', name);
   return () => {
+    if (!before) forget();
     if (before) formats.set(name, before);
     else formats.delete(name);
   };

@@ -41,6 +41,7 @@ const RECIPE = {
 };
 
 const TRAINING = {
+  preset: 'published',
   n_groups: 'all',
   n_filters_scale: 1,
   batch_size: 4,

@@ -30,7 +30,7 @@ const EPOCHS = Number(process.env.BENCH_EPOCHS ?? 40);
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const file = path.join(path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared'), 'data/sim_64_counts.npz');
 const root = 'bench-output/positions';
-const recipe = `--n_groups all --batch_size 4 --n_filters_scale 1 --nepochs ${EPOCHS} --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01 --threads 1`;
+const recipe = `--preset published --n_groups all --batch_size 4 --n_filters_scale 1 --nepochs ${EPOCHS} --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01 --threads 1`;
 
 const truth = await openDataset(file, { probe: `${file}:probeTrue` });
 const { xcoords: xs, ycoords: ys } = truth;

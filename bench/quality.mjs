@@ -39,7 +39,7 @@ const cases = {
   },
 };
 const recipe =
-  '--n_groups all --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';
+  '--preset published --n_groups all --nll_weight 0 --mae_weight 1 --scheduler WarmupCosine --lr_warmup_epochs 1 --lr_min_ratio 0.01';
 
 function run(...args) {
   execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });

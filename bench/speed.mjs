@@ -59,7 +59,7 @@ function network() {
     probe.im[i] = 20 * Math.exp(-r2 / 128) * Math.sin(0.01 * r2);
   }
   return new PtychoNetwork({
-    config: modelConfigSchema.parse({ N }),
+    config: modelConfigSchema.parse({ N, n_filters_scale: 2 }),
     scale: { intensityScale: 10, meanCounts: 1e5, probe, probeFactor: 1, amplitudeGauge: 2 },
     canvasSide_px: N,
     meanAmplitude: 0.3,

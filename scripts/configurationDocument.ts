@@ -1,10 +1,11 @@
 /** `docs/configuration.md` from the schemas, so that it cannot lag behind them: `npm run docs:configuration` writes it. */
 
 import { COMMAND_DEFINITIONS, trainingDefinition } from '../src/config/commands.js';
-import type { ConfigDefinition, Section } from '../src/config/definition.js';
+import { allFields, type ConfigDefinition, type Section } from '../src/config/definition.js';
 import type { FieldInfo } from '../src/config/field.js';
 import { KEY_MAPPINGS, LEGACY_WITHOUT_PART } from '../src/config/legacy/dictionary.js';
 import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from '../src/config/torch/fields.js';
+import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../src/config/trainingPresets.js';
 
 /** The whole document in Markdown; a test keeps the file in `docs/` equal to it. */
 export function configurationDocument(): string {
@@ -52,13 +53,14 @@ export function configurationDocument(): string {
     '- `backend` is `onnx` (published: `tensorflow`). `tf` is short for `tensorflow`; `pytorch` means `onnx`, which takes the',
     '  place of PyTorch in the published tools.',
     '- `N` has no default (published: 64, silently).',
-    '- The default of `n_groups` (512) is never more than there are patterns; the word `all` takes one group for each.',
+    '- The defaults of a training are others: see `preset: published`.',
+    '- The published default of `n_groups` (512) is never more than there are patterns; the word `all` takes one group for each.',
     '- The model of a reconstruction is that of its bundle; a `model` block for `infer` is only checked against it.',
     '- `learning_rate`, `scheduler`, `gradient_clip_val` and `gradient_clip_algorithm` live once, in training; written in an',
     '  `execution` block, as published, they are moved there.',
     '- `scheduler` has one set of words everywhere, those of training; CosineAnnealing is understood as WarmupCosine, MultiStage',
     '  as Default with the stages of `stage_1_epochs` and `stage_2_epochs`.',
-    '- `torch_loss_mode` and `profile` are words for other fields: they are expanded when a configuration is made, and refused',
+    '- `torch_loss_mode`, `profile` and `preset` are words for other fields: they are expanded when a configuration is made, and refused',
     '  if a given field says otherwise.',
     '- A field that would have no effect beside the others is refused (`tv_weight` without `realspace_weight`, `position_trainable` with',
     '  gridsize 1, physics in supervised training, …).',
@@ -71,7 +73,31 @@ export function configurationDocument(): string {
 function chapter(title: string, definition: ConfigDefinition<unknown>): string[] {
   const lines = ['', `## ${title}`];
   for (const section of definition.sections) lines.push(...sectionLines(section, definition));
+  if (definition === trainingDefinition) lines.push(...presetLines());
   return lines;
+}
+
+/** What the other preset of a training stands for. */
+function presetLines(): string[] {
+  const values = Object.entries({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL });
+  const fields = new Map(allFields(trainingDefinition).map((field) => [field.name, field]));
+  return [
+    '',
+    '### `preset: published`',
+    '',
+    'The defaults above were chosen by measurement ([results.md](results.md#does-it-learn)). One line, `preset: published` in a file or',
+    '`--preset published`, brings those of the published tools where no other value is given:',
+    '',
+    '| field | measured | published |',
+    '|---|---|---|',
+    ...values.map(([name, value]) =>
+      cells(`\`${name}\``, `\`${JSON.stringify(fields.get(name)?.fallback)}\``, `\`${JSON.stringify(value)}\``),
+    ),
+    '',
+    'Files that only the published tools write (blocks `…_config`, or keys of the `params` dictionary) mean this preset without',
+    'naming it; one of the TensorFlow tools that holds nothing but fields of the tables above is like any other file here, and needs',
+    'the line.',
+  ];
 }
 
 function sectionLines(section: Section, definition: ConfigDefinition<unknown>): string[] {

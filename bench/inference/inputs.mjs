@@ -42,7 +42,11 @@ export async function writeScanFile(file, count, probe) {
 
 /** An untrained network in a bundle: what it paints does not matter to time and memory. */
 export async function writeBundle(file, model, probe) {
-  const config = trainingConfigSchema.parse({ model: { N, ...model }, nepochs: 1 });
+  const config = trainingConfigSchema.parse({
+    model: { N, n_filters_scale: 2, ...model },
+    nepochs: 1,
+    input_reference: 'none',
+  });
   const canvasSide_px = config.model.gridsize === 1 ? N : N + 32;
   const bundle = {
     createdBy: { package: 'ptychopinn', version: '0.0.0' },

@@ -16,6 +16,7 @@ const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio:
 
 /** What all trainings of the line benches share. */
 export const LINES_TRAINING = {
+  preset: 'published',
   n_groups: 'all',
   n_filters_scale: 1,
   batch_size: 4,

@@ -131,7 +131,11 @@ async function configurationOfRun(folder: unknown, fields: readonly FieldInfo[])
 export function configurationIn(file: Layer): Layer {
   const { config } = file.values;
   const isRun = typeof config === 'object' && config !== null;
-  return isRun ? { origin: file.origin, values: config as Layer['values'] } : file;
+  if (!isRun) return file;
+  const values = config as Layer['values'];
+  // Trainings of versions without presets had the published defaults, also of fields that came later.
+  const before = 'nepochs' in values && !('preset' in values) ? { preset: 'published' } : {};
+  return { origin: file.origin, values: { ...before, ...values } };
 }
 
 /** Commands that have a flag are named up to this number. */

@@ -15,6 +15,7 @@ import { allFields, type Collection, type ConfigDefinition, namesOf } from './de
 import { type FieldInfo, show } from './field.js';
 import { publishedWithoutPart } from './legacy/published.js';
 import { torchHome } from './torch/fields.js';
+import { implyPublished } from './trainingPresets.js';
 
 /** Values of one strength. */
 export interface SourcedLayer {
@@ -51,6 +52,7 @@ export class LayerCollector {
   readAll(values: Readonly<Record<string, unknown>>): void {
     const leftOut: string[] = [];
     const saysNothing = this.definition.legacyState?.(this.definition, values);
+    if (saysNothing && this.source === 'file' && this.#has('preset')) implyPublished(this.into, this.#place);
     for (const [key, value] of Object.entries(values)) {
       const block = this.definition.sections.find((section) => section.key !== null && section.key === key);
       if (block !== undefined) this.#readBlock(key, value, block.fields);
@@ -94,6 +96,10 @@ export class LayerCollector {
     const warning = `${key} is the former name of ${renamed.name}; write ${renamed.name}.`;
     if (!this.into.warnings.includes(warning)) this.into.warnings.push(warning);
     this.#put(renamed, value, written);
+  }
+
+  #has(name: string): boolean {
+    return allFields(this.definition).some((field) => field.name === name);
   }
 
   get #place(): string {

@@ -98,7 +98,7 @@ export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
   scan: 'train_data_file',
   schema: trainingRequestSchema,
   sections: [
-    ...sectionsOf({ Training: trainingConfigSchema.shape }),
+    ...sectionsOf({ Training: trainingRequestSchema.shape }),
     modelSection,
     dataSection(dataFields),
     executionSection(ofTraining),

@@ -7,7 +7,7 @@ import { trainingDefinition } from './commands.js';
 import { allFields, type ConfigDefinition } from './definition.js';
 import { parseGiven, type Resolved, valueAt } from './resolve.js';
 import { type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
-import { DEFAULT_GROUPS } from './schemas/trainingFields.js';
+import { PUBLISHED_GROUPS, usualEpochs } from './schemas/trainingFields.js';
 import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
 
 /** What the scan that was opened says about the configuration. */
@@ -20,6 +20,8 @@ export interface DatasetFacts {
   readonly origin: string;
   /** Values that the file's metadata gives, `{ nphotons: 1e6 }`; they replace defaults only. */
   readonly values?: Readonly<Record<string, unknown>>;
+  /** What the bundle that the training begins from says of its network; it replaces defaults only, too. */
+  readonly initial?: { readonly origin: string; readonly values: Readonly<Record<string, unknown>> };
 }
 
 /** A training run whose N is known. */
@@ -31,7 +33,7 @@ const COMPLETE: ConfigDefinition<TrainingConfig> = {
 
 /**
  * Completes a training request with what its data file says: N always, metadata such as `nphotons` where only the
- * default stands against it, and the number of groups where the default or the word `all` left it open.
+ * default stands against it, and the numbers of groups and epochs where they were left open.
  *
  * Without `provenance` every value counts as deliberately given, so that metadata replaces none.
  * @throws PtychoError CONFIG_INVALID when the request names another N than the file has, or the file's N is unsupported.
@@ -60,16 +62,20 @@ export function finaliseTrainingConfig(
   const given = new Map<string, ProvenanceEntry>(Object.entries(provenance ?? everythingGiven(request)));
   if (asked === undefined) given.set('N', { value: N, source: 'metadata', origin });
   const known = new Set(allFields(trainingDefinition).map((field) => field.name));
-  for (const [name, value] of Object.entries(dataset.values ?? {})) {
-    // A file may say more than there are fields for.
-    if (!known.has(name) || value === undefined || value === null) continue;
-    if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin });
-  }
-  const notes = settleGroups(given, dataset);
+  const replaceDefaults = (values: Readonly<Record<string, unknown>>, from: string) => {
+    for (const [name, value] of Object.entries(values)) {
+      // A file may say more than there are fields for.
+      if (!known.has(name) || value === undefined || value === null) continue;
+      if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin: from });
+    }
+  };
+  replaceDefaults(dataset.values ?? {}, origin);
+  if (dataset.initial) replaceDefaults(dataset.initial.values, dataset.initial.origin);
+  const notes = [...settleGroups(given, dataset), ...settleEpochs(given, N)];
   return parseGiven(COMPLETE, { given, notes, warnings: [] });
 }
 
-/** `all` is one group for each pattern; nothing given is the published number, or fewer where the scan has fewer. */
+/** `all` is one group for each pattern; null is the published number, or fewer where the scan has fewer. */
 function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: DatasetFacts): string[] {
   const asked = given.get('n_groups');
   if (typeof asked?.value === 'number') return [];
@@ -77,13 +83,23 @@ function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: Da
     given.set('n_groups', { ...asked, value: count });
     return [];
   }
-  given.set('n_groups', { value: Math.min(DEFAULT_GROUPS, count), source: 'default' });
-  if (count === DEFAULT_GROUPS) return [];
+  given.set('n_groups', { value: Math.min(PUBLISHED_GROUPS, count), source: 'default' });
+  if (count === PUBLISHED_GROUPS) return [];
   return [
-    count < DEFAULT_GROUPS
-      ? `n_groups is ${count}: its default is ${DEFAULT_GROUPS}, and ${origin} has ${counted(count, 'pattern')}.`
-      : `n_groups is ${DEFAULT_GROUPS}, its default, of ${counted(count, 'pattern')} in ${origin}; n_groups all makes one group for each.`,
+    count < PUBLISHED_GROUPS
+      ? `n_groups is ${count}: the published number is ${PUBLISHED_GROUPS}, and ${origin} has ${counted(count, 'pattern')}.`
+      : `n_groups is ${PUBLISHED_GROUPS}, the published number, of ${counted(count, 'pattern')} in ${origin}; n_groups all makes one group for each.`,
   ];
+}
+
+/** As many epochs as suit the scan, where nobody says how many. */
+function settleEpochs(given: Map<string, ProvenanceEntry>, N: number): string[] {
+  const asked = given.get('nepochs');
+  if (typeof asked?.value === 'number') return [];
+  const groups = given.get('n_groups')?.value as number;
+  const epochs = usualEpochs(groups, N);
+  given.set('nepochs', { value: epochs, source: 'default' });
+  return [`nepochs is ${epochs}, as suits ${counted(groups, 'group')} of N ${N}.`];
 }
 
 function everythingGiven(request: TrainingRequest): Record<string, ProvenanceEntry> {

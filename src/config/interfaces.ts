@@ -15,7 +15,7 @@ export interface ModelConfig {
   readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
   /** Attention blocks in the encoder; only cnn_cbam has them. Default: true. */
   readonly cbam_encoder: boolean;
-  /** Multiplies the width of every convolution. Default: 2. */
+  /** Multiplies the width of every convolution. Default: 1. */
   readonly n_filters_scale: number;
   /** Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded. Default: "sigmoid". */
   readonly amp_activation: 'sigmoid' | 'swish' | 'softplus' | 'relu';
@@ -265,17 +265,19 @@ export interface TrainingConfig {
   readonly output_dir: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
+  /** What the other fields are where they are not given: the values listed here, which were chosen by measurement, or those of the published tools (a table in docs/configuration.md). Default: "measured". */
+  readonly preset: 'measured' | 'published';
   /** Passes over the training groups. Unit: epochs. Default: 50. */
   readonly nepochs: number;
-  /** Groups per training step. Unit: groups. Default: 16. */
+  /** Groups per training step. Unit: groups. Default: 4. */
   readonly batch_size: number;
   /** Initial step size of the optimiser. Default: 0.001. */
   readonly learning_rate: number;
-  /** Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch. Default: "Default". */
+  /** Learning rate over the epochs: WarmupCosine raises it and lets it fall along a cosine, Default keeps it constant, Exponential multiplies it by 0.95 every epoch. Default: "WarmupCosine". */
   readonly scheduler: 'Default' | 'Exponential' | 'WarmupCosine' | 'ReduceLROnPlateau';
-  /** WarmupCosine: epochs in which the rate rises linearly from a tenth of its value. Unit: epochs. Default: 0. */
+  /** WarmupCosine: epochs in which the rate rises linearly from a tenth of its value. Unit: epochs. Default: 1. */
   readonly lr_warmup_epochs: number;
-  /** WarmupCosine: the final rate as a fraction of learning_rate. Default: 0.1. */
+  /** WarmupCosine: the final rate as a fraction of learning_rate. Default: 0.01. */
   readonly lr_min_ratio: number;
   /** ReduceLROnPlateau: factor on the rate when the loss stops improving. Default: 0.5. */
   readonly plateau_factor: number;
@@ -301,15 +303,15 @@ export interface TrainingConfig {
   readonly gradient_clip_algorithm: 'norm' | 'value' | 'agc';
   /** Keep an exponential moving average of the weights with this decay per step, and validate and save the average; 0: none. Default: 0. */
   readonly weight_averaging: number;
-  /** What is subtracted from each pattern before the network sees it, so that it does not stay at a constant object: none; mean, the mean of up to 1,024 training patterns; or constant, the pattern of a constant object under the probe. Default: "none". */
+  /** What is subtracted from each pattern before the network sees it, so that it does not stay at a constant object: none; mean, the mean of up to 1,024 training patterns; or constant, the pattern of a constant object under the probe. Default: "constant". */
   readonly input_reference: 'none' | 'mean' | 'constant';
   /** Share of the reference that is subtracted; the rest is scaled back to the rms of the patterns. Default: 0.75. */
   readonly input_reference_share: number;
-  /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps. Default: false. */
+  /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps. Default: true. */
   readonly auto_restart: boolean;
-  /** Weight of the Poisson negative log-likelihood of the diffraction. Default: 1. */
+  /** Weight of the Poisson negative log-likelihood of the diffraction. Default: 0. */
   readonly nll_weight: number;
-  /** Weight of the mean absolute error of the diffraction amplitude. Default: 0. */
+  /** Weight of the mean absolute error of the diffraction amplitude. Default: 1. */
   readonly mae_weight: number;
   /** Overall weight of the losses on the object. Default: 0. */
   readonly realspace_weight: number;
@@ -325,8 +327,8 @@ export interface TrainingConfig {
   readonly physics_weight_schedule: 'linear' | 'cosine' | 'exponential';
   /** Factor on the learning rate once stage 1 is over; no effect without stages. Default: 0.1. */
   readonly stage_3_lr_factor: number;
-  /** The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone. Default: "poisson". */
-  readonly torch_loss_mode: 'poisson' | 'mae';
+  /** The loss by its published name: mae means nll_weight 0 and mae_weight 1, poisson the opposite where the weights are not given. */
+  readonly torch_loss_mode: ('poisson' | 'mae') | null;
   /** Scale each predicted pattern to the norm of the measured one before taking the mean absolute error. Default: false. */
   readonly torch_mae_pred_l2_match_target: boolean;
   /** Expected photons per pattern; sets the scale of the Poisson loss. Unit: photons. Default: 1000000000. */
@@ -351,7 +353,7 @@ export interface TrainingConfig {
   readonly position_start_epoch: number;
   /** The scan positions are measured, not nominal ones. Default: true. */
   readonly positions_provided: boolean;
-  /** Groups to train on; null: 512, or one for each pattern where there are fewer; all: one for each pattern. Unit: groups. */
+  /** Groups to train on; all: one for each pattern; null: 512, or one for each pattern where there are fewer. Unit: groups. Default: "all". */
   readonly n_groups: (number | 'all') | null;
   /** Patterns kept before grouping, drawn at random; null: all. Unit: patterns. */
   readonly n_subsample: number | null;
@@ -379,7 +381,7 @@ export interface TrainingConfig {
   readonly patch_stats_limit: number | null;
   /** Seed for the initial weights, the shuffling and the grouping. Default: 0. */
   readonly seed: number;
-  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none; solve: let a solver find it first, beginning with what auto gives. */
   readonly probe: string | null;
   /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
   readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;

@@ -58,15 +58,20 @@ export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers
  * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
  */
 export function completeConfig<T>(definition: ConfigDefinition<T>, part: object, logger?: Logger): T {
+  return resolvePart(definition, part, logger).config;
+}
+
+/** {@link completeConfig} with where each value came from, by which defaults are known. */
+export function resolvePart<T>(definition: ConfigDefinition<T>, part: object, logger?: Logger): Resolved<T> {
   requireObject(
     part,
     `The settings of ${definition.name} are an object of fields (docs/configuration.md), {} for the defaults`,
   );
   // undefined says nothing, as everywhere in JavaScript.
   const values = Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
-  const { config, warnings } = resolveConfig(definition, { file: { origin: 'the given configuration', values } });
-  for (const warning of warnings) logger?.warn(warning);
-  return config;
+  const resolved = resolveConfig(definition, { file: { origin: 'the given configuration', values } });
+  for (const warning of resolved.warnings) logger?.warn(warning);
+  return resolved;
 }
 
 /** Writes out what was collected, checks and freezes it. */

@@ -1,4 +1,5 @@
 /** From illuminated patches to the detector: the centred orthonormal DFT as two real matrix products. */
+import type { ComplexTensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { type ComplexNode, fromSideBySide, sideBySide } from './complex.js';
@@ -54,12 +55,8 @@ export function detectorField(wave: ComplexNode): ComplexNode {
   return { re: op.sliceAxis(field, -2, 0, side), im: op.sliceAxis(field, -2, side, side) };
 }
 
-/**
- * Blurs the exit wave with the published 3×3 kernel softmax(−k²/(2σ²)), reflecting at the edges (0 disables it).
- */
-export function smoothWave(wave: ComplexNode, sigma: number): ComplexNode {
-  if (sigma === 0) return wave;
-  const side = wave.re.shape[wave.re.shape.length - 1];
+/** The published kernel softmax(−k²/(2σ²)) of three points as a matrix [side, side] on the rows, reflecting at the edges. */
+function smoothingMatrix(side: number, sigma: number): Float32Array {
   const e = Math.exp(-1 / (2 * sigma * sigma));
   const [outer, inner] = [e / (1 + 2 * e), 1 / (1 + 2 * e)];
   const data = new Float32Array(side * side);
@@ -70,8 +67,47 @@ export function smoothWave(wave: ComplexNode, sigma: number): ComplexNode {
       data[i * side + k] += outer;
     }
   }
-  const g = op.constant(data, [side, side], 'smoothing');
+  return data;
+}
+
+/** Blurs the exit wave along both axes with the published kernel of width `sigma` pixels (0 disables it). */
+export function smoothWave(wave: ComplexNode, sigma: number): ComplexNode {
+  if (sigma === 0) return wave;
+  const side = wave.re.shape[wave.re.shape.length - 1];
+  const g = op.constant(smoothingMatrix(side, sigma), [side, side], 'smoothing');
   const gt = op.transposeLast(g);
   const blur = (x: GraphNode) => op.matmul(g, op.matmul(x, gt));
   return { re: blur(wave.re), im: blur(wave.im) };
+}
+
+/** {@link smoothWave} on the host, of a probe (N, N) or modes (P, N, N): the exit wave of a constant object. */
+export function smoothedProbe({ re, im, shape }: ComplexTensor, sigma: number): ComplexTensor {
+  const side = shape[shape.length - 1];
+  const g = smoothingMatrix(side, sigma);
+  const blur = (x: Float32Array) => {
+    const out = new Float32Array(x.length);
+    for (let from = 0; from < x.length; from += side * side) {
+      const image = x.subarray(from, from + side * side);
+      out.set(transposed(product(g, transposed(product(g, image, side), side), side), side), from);
+    }
+    return out;
+  };
+  return { re: blur(re), im: blur(im), shape };
+}
+
+/** Of square matrices. */
+function product(a: Float32Array, b: Float32Array, side: number): Float32Array {
+  const out = new Float32Array(side * side);
+  for (let i = 0; i < side; i++) {
+    for (let k = 0; k < side; k++) {
+      const factor = a[i * side + k];
+      if (factor === 0) continue;
+      for (let j = 0; j < side; j++) out[i * side + j] += factor * b[k * side + j];
+    }
+  }
+  return out;
+}
+
+function transposed(a: Float32Array, side: number): Float32Array {
+  return a.map((_, i) => a[(i % side) * side + Math.floor(i / side)]);
 }

@@ -13,6 +13,7 @@ import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { DiffractionModel } from '../physics/detector.js';
+import { smoothedProbe } from './detector.js';
 import type { ParameterScope } from './parameters.js';
 
 /** share·reference, [N, N]. */
@@ -70,19 +71,28 @@ export interface PatternOptions {
   readonly badPixels?: ArrayLike<number>;
   /** The network is fed counts instead of amplitudes. */
   readonly counts?: boolean;
+  /** `gaussian_smoothing_sigma` of the network: exit waves are blurred. */
+  readonly smoothingSigma?: number;
 }
 
 /** |F P| of a probe (N, N), or √Σ|F P_p|² of incoherent modes: the pattern of a constant object, up to a factor. */
 export function constantPattern(
   probe: ComplexTensor,
-  { probeMask: mask, badPixels, counts = false }: PatternOptions = {},
+  { probeMask: mask, badPixels, counts = false, smoothingSigma = 0 }: PatternOptions = {},
 ): Float64Array {
-  const model = new DiffractionModel(probe);
-  const area = model.side ** 2;
+  const area = probe.shape[probe.shape.length - 1] ** 2;
+  const lit = mask ? maskedProbe(probe, mask) : probe;
+  // The exit wave of a constant object is the probe.
+  const model = new DiffractionModel(smoothingSigma > 0 ? smoothedProbe(lit, smoothingSigma) : lit);
   const intensity = new Float64Array(area);
-  const ones = Float64Array.from({ length: area }, (_, i) => (mask ? mask[i] : 1));
+  const ones = new Float64Array(area).fill(1);
   model.intensity(ones, new Float64Array(area), 0, intensity);
   return intensity.map((v, i) => (badPixels?.[i] ? 0 : counts ? v : Math.sqrt(v)));
+}
+
+function maskedProbe({ re, im, shape }: ComplexTensor, mask: ArrayLike<number>): ComplexTensor {
+  const masked = (x: Float32Array) => x.map((v, i) => v * mask[i % mask.length]);
+  return { re: masked(re), im: masked(im), shape };
 }
 
 /** `pattern` times the factor that brings it nearest to `target`, by least squares. */

@@ -6,6 +6,7 @@
  */
 
 import { type ExecutionConfig, type TrainingConfig, trainingConfigSchema } from '../config/schema.js';
+import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { PtychoError } from '../core/errors.js';
 
 /**
@@ -13,6 +14,7 @@ import { PtychoError } from '../core/errors.js';
  * dropped, so that equal training gives equal bytes.
  */
 export const LOCAL_FIELDS = [
+  'preset',
   'train_data_file',
   'test_data_file',
   'output_dir',
@@ -57,17 +59,25 @@ export type BundleConfig = Readonly<
   Omit<TrainingConfig, (typeof LOCAL_FIELDS)[number] | 'data' | 'execution'> & {
     /** Without {@link LOCAL_DATA_FIELDS}. */
     data: Omit<TrainingConfig['data'], (typeof LOCAL_DATA_FIELDS)[number]>;
+    /** Kept where a solver found it; else it is a path. */
+    probe?: TrainingConfig['probe'];
     /** A whole block may be given; {@link SHAPING_EXECUTION_FIELDS} of it are kept. */
     execution?: Pick<ExecutionConfig, (typeof SHAPING_EXECUTION_FIELDS)[number]>;
   }
 >;
 
+/** Whether a model has a probe of its own, which stays with it whatever the probe of a scan: trained with it, or solved for. */
+export function hasOwnProbe({ probe_trainable, probe }: Pick<BundleConfig, 'probe_trainable' | 'probe'>): boolean {
+  return probe_trainable || probe === SOLVE_PROBE;
+}
+
 /** Drops the fields that belong to a machine. */
 export function bundleConfig(config: BundleConfig): BundleConfig {
+  const solved = config.probe === SOLVE_PROBE ? { probe: SOLVE_PROBE } : {};
   const { execution, data, ...rest } = without(config, LOCAL_FIELDS) as Readonly<Record<string, unknown>>;
   const shaping = Object.entries(execution ?? {}).filter(([key]) => isOneOf(SHAPING_EXECUTION_FIELDS, key));
   const blocks = { data: without(data ?? {}, LOCAL_DATA_FIELDS), execution: Object.fromEntries(shaping) };
-  return { ...rest, ...blocks } as unknown as BundleConfig;
+  return { ...rest, ...solved, ...blocks } as unknown as BundleConfig;
 }
 
 /** The configuration as files keep it: without fields that say what their absence says. */
@@ -85,7 +95,8 @@ export function storedConfig(config: BundleConfig): object {
  */
 export function parseBundleConfig(value: unknown): BundleConfig {
   const has = (block: unknown, key: string) => typeof block === 'object' && block !== null && Object.hasOwn(block, key);
-  const local = LOCAL_FIELDS.find((key) => has(value, key));
+  const solved = (value as { probe?: unknown } | null)?.probe === SOLVE_PROBE;
+  const local = LOCAL_FIELDS.find((key) => has(value, key) && !(key === 'probe' && solved));
   if (local !== undefined) bad(`${local} does not belong into a bundle`);
   const { execution } = (value ?? {}) as { execution?: object };
   const foreign = Object.keys(execution ?? {}).find((key) => !isOneOf(SHAPING_EXECUTION_FIELDS, key));

@@ -1,4 +1,5 @@
 /** How a scan and a model fit each other: the scale contract between training and what comes after, and what is doubtful. */
+import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -9,6 +10,7 @@ import type { RawData } from '../data/rawData.js';
 import { constantPattern, followedReference, INPUT_REFERENCE } from '../model/inputReference.js';
 import { inputScaleFor } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
+import { hasOwnProbe } from '../persistence/bundleConfig.js';
 import { probeMask, scaleComplex } from '../physics/probe.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { type ImageRFactor, type ScoringOptions, scoreR } from './rFactor.js';
@@ -59,13 +61,13 @@ export function scanForModel(scan: PreparedScan, bundle: Pick<Bundle, 'scale'>):
 
 /**
  * The probe to reconstruct a scan with, and what it must be multiplied by to be in √counts: the scan's own (scans differ in their
- * probes); with a model whose probe was trained, that one.
+ * probes); with a model that has a probe of its own, that one.
  */
 export function probeFor(
   { config, scale, probe }: Pick<Bundle, 'config' | 'scale' | 'probe'>,
   raw: Pick<RawData, 'probeGuess'>,
 ): { readonly probe: ComplexTensor | undefined; readonly factor: number } {
-  return config.probe_trainable ? { probe, factor: 1 } : { probe: raw.probeGuess, factor: scale.probeFactor };
+  return hasOwnProbe(config) ? { probe, factor: 1 } : { probe: raw.probeGuess, factor: scale.probeFactor };
 }
 
 /** The probe in √counts that a solver begins with: that of {@link probeFor}, or the model's own where the scan has none. */
@@ -79,17 +81,19 @@ export function probeInCounts(
 
 /**
  * The weights for a scan: those of the model, but a reference of `input_reference: constant` follows the probe of the scan. A probe
- * that was trained stays, and with it the reference.
+ * of the model's own stays, and with it the reference.
  */
 export function weightsFor(
   { config, weights }: Pick<Bundle, 'config' | 'weights'>,
   { probeGuess, badPixels }: Pick<RawData, 'probeGuess' | 'badPixels'>,
 ): Bundle['weights'] {
   const kept = weights[INPUT_REFERENCE];
-  if (config.input_reference !== 'constant' || config.probe_trainable || !kept || !probeGuess) return weights;
+  if (config.input_reference !== 'constant' || hasOwnProbe(config) || !kept || !probeGuess) return weights;
   const counts = config.scale_contract_version === 'ci_intensity_v2';
   const mask = config.model.probe_mask ? probeMask(config.model.N).data : undefined;
-  const pattern = (bad?: ArrayLike<number>) => constantPattern(probeGuess, { probeMask: mask, badPixels: bad, counts });
+  const { gaussian_smoothing_sigma: smoothingSigma } = config.model;
+  const pattern = (bad?: ArrayLike<number>) =>
+    constantPattern(probeGuess, { probeMask: mask, badPixels: bad, counts, smoothingSigma });
   const followed = followedReference(kept, pattern(badPixels), pattern());
   return followed === kept ? weights : { ...weights, [INPUT_REFERENCE]: followed };
 }
@@ -101,7 +105,10 @@ const SAME_PROBE = 0.8;
 const SAME_EXPOSURE = 5;
 
 /** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
-export function doubts(bundle: Pick<Bundle, 'scale' | 'probe'>, raw: RawData): string[] {
+export function doubts(
+  bundle: Pick<Bundle, 'scale' | 'probe'> & Partial<Pick<Bundle, 'config'>>,
+  raw: RawData,
+): string[] {
   const found: string[] = [];
   const counted = (domain: RawData['domain']) => domain !== 'normalized_amplitude';
   if (counted(bundle.scale.domain) !== counted(raw.domain)) {
@@ -109,7 +116,8 @@ export function doubts(bundle: Pick<Bundle, 'scale' | 'probe'>, raw: RawData): s
       `The model was trained on ${bundle.scale.domain}, but ${raw.source} holds ${raw.domain}: amplitudes of the image are right up to a factor only.`,
     );
   }
-  if (raw.probeGuess) {
+  // One that was solved for is another on purpose.
+  if (raw.probeGuess && bundle.config?.probe !== SOLVE_PROBE) {
     const alike = similarity(raw.probeGuess, bundle.probe);
     if (alike < SAME_PROBE) {
       found.push(
@@ -162,6 +170,6 @@ export function scoreImage(
   positions?: ScoringOptions['positions'],
 ): Promise<ImageRFactor | undefined> {
   const { probe, factor } = probeFor(bundle, raw);
-  const of = bundle.config.probe_trainable ? 'model' : 'scan';
+  const of = hasOwnProbe(bundle.config) ? 'model' : 'scan';
   return scoreR(raw, stitched, { limit, probe: probe && scaleComplex(probe, factor), of, positions });
 }

@@ -72,10 +72,10 @@ export function trainStep(study: Study, job: TrainingJob): Step {
         ...(view !== null && config.views[view].n_groups !== null && { n_groups: config.views[view].n_groups }),
       },
       file: { origin: `${study.origin}, training and ${own}`, values: given },
-      // What is said nowhere: all groups that there are, and the published network of the baseline.
+      // What is said nowhere: the published defaults, whose study it is, but all groups that there are; the network of the baseline.
       metadata: {
         origin: 'the study',
-        values: { n_groups: 'all', ...(view === null && { architecture: 'baseline' }) },
+        values: { preset: 'published', n_groups: 'all', ...(view === null && { architecture: 'baseline' }) },
       },
     });
   const { config: request } = resolved(null);

@@ -116,7 +116,8 @@ export class Attempt {
     this.schedule = learningRateSchedule(config);
     const batches = Math.ceil(groups / config.batch_size);
     this.#stepsPerEpoch = Math.ceil(batches / config.execution.accum_steps);
-    this.start = config.auto_restart ? new StartWatch(this.#stepsPerEpoch, limits) : undefined;
+    const watched = config.auto_restart && config.model.model_type !== 'supervised';
+    this.start = watched ? new StartWatch(this.#stepsPerEpoch, limits) : undefined;
   }
 
   get lastEpoch(): number {

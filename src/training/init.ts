@@ -19,6 +19,24 @@ export interface InitialBundle {
   readonly sha256: string;
 }
 
+/** Fields beside the block `model` that weights belong to. */
+const OF_WEIGHTS = [
+  'input_reference',
+  'input_reference_share',
+  'intensity_scale_trainable',
+  'probe_trainable',
+] as const;
+
+/** What the bundle that `init` names says of the network; it stands where nobody said anything, as a scan's metadata does. */
+export async function networkOfInitial(
+  init: string,
+  access: MlflowAccess = {},
+): Promise<Readonly<Record<string, unknown>>> {
+  const { config } = await openBundle(init, access);
+  const { N: _, ...model } = config.model;
+  return { ...model, ...Object.fromEntries(OF_WEIGHTS.map((name) => [name, config[name]])) };
+}
+
 /**
  * Opens the bundle that `init` names and fits its weights to the network.
  * @throws PtychoError WEIGHTS_MISMATCH when it is another network, naming what differs; and those of `openBundle`.
@@ -92,7 +110,7 @@ interface FreshData {
 /** The fixed parameters of `input_reference`, from training patterns as the network is fed them. */
 async function inputReference(network: PtychoNetwork, config: FreshConfig, { dataset, groups }: FreshData) {
   const { scale, probeMask, badPixels } = network.spec;
-  const { N, gridsize } = config.model;
+  const { N, gridsize, gaussian_smoothing_sigma: smoothingSigma } = config.model;
   const counting = scale.countIntensity;
   const factor = counting && scale.intensityScale ** 2 * counting.rmsInputScale;
   const sums = new PatternSums(N * N);
@@ -107,7 +125,10 @@ async function inputReference(network: PtychoNetwork, config: FreshConfig, { dat
   const mean = moments.mean.map((v, i) => (badPixels?.[i] ? 0 : v));
   const reference =
     config.input_reference === 'constant'
-      ? nearest(constantPattern(scale.probe, { probeMask, badPixels, counts: counting !== undefined }), mean)
+      ? nearest(
+          constantPattern(scale.probe, { probeMask, badPixels, counts: counting !== undefined, smoothingSigma }),
+          mean,
+        )
       : mean;
   return referenceParameters(moments, reference, config.input_reference_share);
 }

@@ -2,17 +2,12 @@
  * The loop over epochs and batches, apart from files: network, engine and data in; best weights and history out. Where it
  * stands after an epoch is plain data ({@link LoopState}), from which it goes on bit for bit.
  */
-import type { Backend, DeviceState } from '../backends/backend.js';
-import type { TrainingConfig } from '../config/schema.js';
+import type { DeviceState } from '../backends/backend.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
-import { type Logger, type ProgressSink, silentLogger } from '../core/log.js';
-import { LegacyRng, type RngState } from '../core/rng.js';
-import type { Tensor } from '../core/tensor.js';
-import type { DiffractionDataset } from '../data/dataset.js';
-import { PositionRefiner } from '../model/positionRefiner.js';
-import { averagedName } from '../model/trainingSteps.js';
-import { Attempt, MOST_RESTARTS, type StartLimits } from './attempt.js';
+import { silentLogger } from '../core/log.js';
+import { LegacyRng } from '../core/rng.js';
+import { Attempt, MOST_RESTARTS } from './attempt.js';
 import {
   EpochJudge,
   type EpochRecord,
@@ -23,93 +18,10 @@ import {
   monitorOf,
   type RestartColumn,
 } from './judge.js';
-import {
-  Averages,
-  batchesOf,
-  batchFeeds,
-  DEFAULT_PREFETCH,
-  FedPrograms,
-  scalarFeeds,
-  type TrainableNetwork,
-  type TrainPart,
-} from './programs.js';
-import { Stepper } from './stepper.js';
+import { Learner } from './learner.js';
+import type { EpochView, LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
+import { Averages, type LoadedBatch, type TrainPart } from './programs.js';
 import { TrainingWatch } from './warnings.js';
-
-type Tensors = Record<string, Tensor>;
-
-/** Where a run stands after an epoch. */
-export interface LoopState {
-  readonly epoch: number;
-  readonly history: readonly EpochRecord[];
-  /** The shuffling, after this epoch's. */
-  readonly shuffle: RngState;
-  /** Everything that the engine holds: weights, optimiser, averages. */
-  readonly state: Readonly<Tensors>;
-  readonly best: {
-    readonly epoch: number;
-    readonly weights: Readonly<Tensors>;
-    readonly positions?: Readonly<Tensors>;
-  };
-  /** State of the refinement of scan positions. */
-  readonly positions?: Readonly<Tensors>;
-}
-
-/** What may be looked at when an epoch has ended. */
-export interface EpochView {
-  readonly judge: EpochJudge;
-  /** The weights that would be saved now: averages where they are kept. */
-  weights(): Promise<Tensors>;
-  /** Everything; reads the engine's state. */
-  snapshot(): Promise<LoopState>;
-}
-
-/** The training part needs the scan itself only where positions move. */
-export type TrainingPart = TrainPart & { readonly dataset: TrainPart['dataset'] & Pick<DiffractionDataset, 'raw'> };
-
-export interface TrainLoopInput {
-  readonly config: TrainingConfig;
-  readonly network: TrainableNetwork;
-  readonly backend: Backend;
-  readonly training: TrainingPart;
-  /** Held-out groups, of the same or of another data set. */
-  readonly validation?: TrainPart;
-  /** Weights to begin with; fresh ones where not given. */
-  readonly initialWeights?: Readonly<Tensors>;
-  /** Weights for restart 1, 2, … of `auto_restart`; not given: a flat start is only told of. */
-  readonly restartWeights?: (restart: number) => Promise<Readonly<Tensors>>;
-  /** When a start is judged, and by what. */
-  readonly startLimits?: StartLimits;
-  /** Goes on from here. */
-  readonly from?: LoopState;
-  readonly signal?: AbortSignal;
-  readonly logger?: Logger;
-  readonly onProgress?: ProgressSink;
-  /** Called after every complete epoch, and awaited. */
-  readonly onEpoch?: (record: EpochRecord, view: EpochView) => Promise<void> | void;
-}
-
-export interface TrainLoopResult {
-  readonly history: readonly EpochRecord[];
-  readonly bestEpoch: number;
-  /** The monitored value of the best epoch. */
-  readonly bestLoss: number;
-  /** The column of the history that chose it. */
-  readonly monitored: string;
-  /** Weights of the best epoch. */
-  readonly weights: Readonly<Tensors>;
-  /** Refined scan positions of the best epoch, pixels, where they were trained. */
-  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
-  readonly cancelled: boolean;
-  /** How often it began again from fresh weights. */
-  readonly restarts: number;
-  /** Stopped by `early_stop_patience`. */
-  readonly stoppedEarly: boolean;
-  /** Why the run could not go on; what came before is whole. */
-  readonly failure?: PtychoError;
-  readonly seconds: number;
-  readonly patternsSeen: number;
-}
 
 /**
  * Trains and keeps the weights of the best epoch by the monitored column (`val_loss` unless configured otherwise, `loss`
@@ -148,24 +60,19 @@ function initialState({ backend, network, config, from, initialWeights }: TrainL
 class TrainingRun {
   readonly history: EpochRecord[];
   readonly #input: TrainLoopInput;
-  readonly #state: DeviceState;
-  readonly #stepper: Stepper;
-  readonly #evaluations: FedPrograms;
+  readonly #learner: Learner;
   readonly #shuffle: LegacyRng;
   readonly #monitor: Monitor;
   readonly #judge: EpochJudge;
   readonly #watch: TrainingWatch;
-  readonly #refiner: PositionRefiner | undefined;
-  /** Where the positions were at the start. */
-  readonly #unmoved: Readonly<Tensors> | undefined;
   #best: LoopState['best'] | undefined;
   #attempt: Attempt;
   #patternsSeen = 0;
 
   constructor(input: TrainLoopInput, state: DeviceState) {
-    const { config, network, backend, from, logger = silentLogger } = input;
+    const { config, from, logger = silentLogger } = input;
     this.#input = input;
-    this.#state = state;
+    this.#learner = new Learner(input, state);
     this.#monitor = monitorOf(config.execution, this.#validation !== undefined);
     this.#judge = new EpochJudge(this.#monitor, config);
     // What was told before a run was interrupted is not told again.
@@ -175,25 +82,14 @@ class TrainingRun {
     });
     // A stream of its own: weights and shuffling stay independent of each other.
     this.#shuffle = new LegacyRng((config.seed + 1) >>> 0);
-    this.#refiner = config.position_trainable ? refinerOf(config, input.training.dataset.raw) : undefined;
-    this.#unmoved = this.#refiner?.state();
     this.#attempt = new Attempt(config, input.training.groups.length, input.startLimits);
-    const averaged = config.weight_averaging > 0;
-    this.#evaluations = new FedPrograms(backend, (b) => network.evaluate(b, { averaged }));
-    this.#stepper = new Stepper({
-      network,
-      backend,
-      state,
-      accumulate: config.execution.accum_steps,
-      refiner: this.#refiner,
-    });
     this.history = [...(from?.history ?? [])];
     if (from) {
       // What judge, schedule and watch know follows from the history.
       for (const record of from.history) this.#learn(record);
       replaying = false;
       this.#shuffle.restore(from.shuffle);
-      if (from.positions) this.#refiner?.restore(from.positions);
+      this.#learner.restorePositions(from.positions);
       this.#best = from.best;
     }
   }
@@ -214,23 +110,19 @@ class TrainingRun {
     if (config.model.model_type === 'supervised') return;
     const groups = training.groups.subarray(0, config.batch_size);
     if (!network.evaluate(groups.length).outputs.has('intensity_ratio')) return;
-    // Averages begin with the first step; the program of the weights themselves is needed only here then.
-    const averaged = config.weight_averaging > 0;
-    const programs = averaged ? new FedPrograms(this.#input.backend, (b) => network.evaluate(b)) : this.#evaluations;
-    const seen = await this.#evaluate({ dataset: training.dataset, groups }, programs);
-    if (averaged) await programs.dispose();
+    const seen = await this.#learner.evaluateFresh({ dataset: training.dataset, groups });
     this.#watch.beforeTraining({ intensity_ratio: seen.mean('intensity_ratio') });
   }
 
   /** Trains and judges one epoch. */
   async epoch(): Promise<'complete' | 'cancelled' | 'restarted'> {
-    const { config, training, signal } = this.#input;
+    const { training, signal } = this.#input;
     const epoch = this.history.length;
     const order = Int32Array.from(this.#shuffle.permutation(training.groups.length), (i) => training.groups[i]);
     const averages = new Averages();
     let cancelled = false;
     const part = { dataset: training.dataset, groups: order };
-    for await (const batch of batchesOf(part, config.batch_size, this.#ahead)) {
+    for await (const batch of this.#learner.batches(part)) {
       if (signal?.aborted) {
         cancelled = true;
         break;
@@ -240,10 +132,10 @@ class TrainingRun {
     }
     // Stopped within the first epoch there is no epoch to keep: the steps done so far become one.
     if (cancelled && (this.history.length > 0 || !averages.has('loss'))) return 'cancelled';
-    await this.#stepper.flush(averages);
+    await this.#learner.flush(averages);
     checkFinite(averages, epoch, this.#attempt.rate(epoch));
     const stage = this.#attempt.stage(epoch);
-    if (this.#attempt.moves(epoch)) this.#refiner?.endEpoch();
+    if (this.#attempt.moves(epoch)) this.#learner.endMoves();
     const record = await this.#recordOf(epoch, stage.physicsWeight, averages);
     this.history.push(record);
     if (this.#learn(record)) this.#best = await this.#bestNow(record.epoch);
@@ -254,20 +146,13 @@ class TrainingRun {
 
   result(): Omit<TrainLoopResult, 'cancelled' | 'failure' | 'seconds'> {
     const best = this.#best as LoopState['best'];
-    const { config, training } = this.#input;
-    let positions: TrainLoopResult['positions'];
-    if (best.positions) {
-      const refiner = refinerOf(config, training.dataset.raw);
-      refiner.restore(best.positions);
-      positions = { xs: refiner.xs, ys: refiner.ys };
-    }
     return {
       history: this.history,
       bestEpoch: best.epoch,
       bestLoss: this.#judge.best?.value ?? Number.NaN,
       monitored: this.#monitor.column,
       weights: best.weights,
-      positions,
+      positions: this.#learner.positionsOf(best.positions),
       restarts: this.#attempt.restarts,
       stoppedEarly: this.history.length < this.#attempt.lastEpoch && this.#judge.exhausted,
       patternsSeen: this.#patternsSeen,
@@ -275,16 +160,12 @@ class TrainingRun {
   }
 
   async dispose(): Promise<void> {
-    await this.#state.dispose();
-  }
-
-  get #ahead(): number {
-    return this.#input.config.execution.prefetch_factor ?? DEFAULT_PREFETCH;
+    await this.#learner.dispose();
   }
 
   /** Begins again where the start was flat; the epochs that are done stay in the history, the running one does not. */
   async #restartIfFlat(epoch: number, from: number): Promise<boolean> {
-    const { network, restartWeights } = this.#input;
+    const { restartWeights } = this.#input;
     const { restarts, start } = this.#attempt;
     const spread = this.#attempt.flatSpread(epoch, from);
     if (spread === undefined || !start) return false;
@@ -294,8 +175,7 @@ class TrainingRun {
       return false;
     }
     this.#watch.stuck(spread, { ...said, restart: restarts + 1 });
-    await this.#state.write({ ...(await restartWeights(restarts + 1)), ...network.initialOptimiserState() });
-    if (this.#unmoved) this.#refiner?.restore(this.#unmoved);
+    await this.#learner.beginAgain(await restartWeights(restarts + 1));
     this.#beginAgain(restarts + 1, epoch);
     return true;
   }
@@ -305,19 +185,15 @@ class TrainingRun {
     this.#attempt = new Attempt(config, training.groups.length, startLimits, restarts, firstEpoch);
   }
 
-  async #step(batch: Parameters<Stepper['add']>[0], epoch: number, groups: number, averages: Averages): Promise<void> {
+  async #step(batch: LoadedBatch, epoch: number, groups: number, averages: Averages): Promise<void> {
     const { config } = this.#input;
     const attempt = this.#attempt;
     const at = epoch + batch.start / groups;
     const stage = attempt.stage(at);
     const learningRate = attempt.rate(at) * stage.rateFactor;
-    const moves = this.#refiner !== undefined && attempt.moves(epoch);
-    const positionRate = moves ? learningRate / config.learning_rate : undefined;
-    const outputs = await this.#stepper.add(
-      batch,
-      { learningRate, physicsWeight: stage.physicsWeight, positionRate },
-      averages,
-    );
+    const positionRate = attempt.moves(epoch) ? learningRate / config.learning_rate : undefined;
+    const rates = { learningRate, physicsWeight: stage.physicsWeight, positionRate };
+    const outputs = await this.#learner.step(batch, rates, averages);
     attempt.start?.add(attempt.step(epoch, batch.start), outputs.pattern_spread?.data[0]);
     this.#patternsSeen += batch.arrays.members.length;
     checkFinite(averages, epoch, learningRate);
@@ -326,21 +202,32 @@ class TrainingRun {
       done: epoch * groups + batch.start + batch.indices.length,
       total: attempt.lastEpoch * groups,
       unit: 'groups',
-      note: `epoch ${epoch + 1}/${attempt.lastEpoch}, loss ${averages.mean('loss').toPrecision(4)}`,
+      note: `epoch ${epoch + 1}/${attempt.lastEpoch}, loss ${averages.mean('loss').toPrecision(4)}${this.#heldOut()}`,
     });
+  }
+
+  /** What held-out patterns came to in the last epoch, beside the best constant object. */
+  #heldOut(): string {
+    const { constantLoss } = this.#input;
+    const { val_mae, mae } = this.history.at(-1) ?? {};
+    const [r, what] = typeof val_mae === 'number' ? [val_mae, 'held-out R'] : [mae, 'R'];
+    const constant = constantLoss === undefined ? '' : `constant object ${constantLoss.toPrecision(3)}`;
+    if (r === undefined) return constant && `, ${constant}`;
+    return `, ${what} ${r.toPrecision(3)}${constant && ` (${constant})`}`;
   }
 
   async #recordOf(epoch: number, physicsWeight: number, averages: Averages): Promise<EpochRecord> {
     const { config } = this.#input;
     const { start, restarts } = this.#attempt;
     const rate = this.#attempt.rate(epoch) * this.#attempt.stage(epoch).rateFactor;
-    const held = this.#validation && (await this.#evaluate(this.#validation, this.#evaluations));
+    const held = this.#validation && (await this.#learner.evaluate(this.#validation));
     if (held && !Number.isFinite(held.mean('loss'))) throw diverged(epoch, rate);
     const extras: { -readonly [column in ExtraColumn | RestartColumn]?: number } = {};
     for (const name of [...EXTRA_TERMS, ...EXTRA_COLUMNS]) if (averages.has(name)) extras[name] = averages.mean(name);
     for (const name of EXTRA_TERMS) if (held?.has(name)) extras[`val_${name}`] = held.mean(name);
     if (config.stage_1_epochs + config.stage_2_epochs > 0) extras.physics_weight = physicsWeight;
-    if (this.#refiner) extras.position_shift_px = this.#refiner.rmsShift_px;
+    const { shift_px } = this.#learner;
+    if (shift_px !== undefined) extras.position_shift_px = shift_px;
     if (start) {
       extras.restarts = restarts;
       const spread = start.epochMean;
@@ -375,60 +262,24 @@ class TrainingRun {
     return better;
   }
 
-  /** The losses of the configuration in full, whatever the stage. */
-  async #evaluate(part: TrainPart, programs: FedPrograms): Promise<Averages> {
-    const { config, training } = this.#input;
-    const averages = new Averages();
-    for await (const { indices, arrays } of batchesOf(part, config.batch_size, this.#ahead)) {
-      const [B, C] = arrays.diffraction.shape;
-      const refiner = part.dataset === training.dataset ? this.#refiner : undefined;
-      const available = {
-        ...batchFeeds(arrays, refiner?.relativePositions(arrays.members, B, C)),
-        ...scalarFeeds({ physics_weight: 1 }),
-      };
-      averages.add(await programs.run(indices.length, available, this.#state), indices.length);
-    }
-    return averages;
-  }
-
   #view(): EpochView {
     return {
       judge: this.#judge,
-      weights: () => this.#weights(),
+      weights: () => this.#learner.weights(),
       snapshot: async () => ({
         epoch: this.history.length,
         history: [...this.history],
         shuffle: this.#shuffle.save(),
-        state: await this.#state.read(),
+        state: await this.#learner.read(),
         best: this.#best as LoopState['best'],
-        positions: this.#refiner?.state(),
+        positions: this.#learner.positions(),
       }),
     };
   }
 
   async #bestNow(epoch: number): Promise<LoopState['best']> {
-    return { epoch, weights: await this.#weights(), positions: this.#refiner?.state() };
+    return { epoch, weights: await this.#learner.weights(), positions: this.#learner.positions() };
   }
-
-  async #weights(): Promise<Tensors> {
-    const { config, network } = this.#input;
-    const averaged = config.weight_averaging > 0;
-    const places = network.parameters.map((p): [string, string] => [
-      p.name,
-      averaged && !p.fixed ? averagedName(p.name) : p.name,
-    ]);
-    const values = await this.#state.read(places.map(([, place]) => place));
-    return Object.fromEntries(places.map(([name, place]) => [name, values[place]]));
-  }
-}
-
-function refinerOf(config: TrainingConfig, raw: DiffractionDataset['raw']): PositionRefiner {
-  return new PositionRefiner({
-    xs: raw.xcoords,
-    ys: raw.ycoords,
-    learningRate_px: config.position_learning_rate ?? 20 * config.learning_rate,
-    stepLimit_px: config.position_step_limit_px,
-  });
 }
 
 /** Before the step and after it: a gradient that is no number spoils weights whose loss was one. */

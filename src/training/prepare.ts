@@ -8,7 +8,7 @@ import { requireEpochMemory, requireMemory } from '../core/memoryBudget.js';
 import { integers } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { Provenance, Services } from '../core/services.js';
-import { sizeOf } from '../core/tensor.js';
+import { type ComplexTensor, sizeOf } from '../core/tensor.js';
 import { counted } from '../core/words.js';
 import { findLabels, type LabelSource } from '../data/labels.js';
 import { checkMetadata, configurationValues } from '../data/metadata.js';
@@ -16,15 +16,20 @@ import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { needsLabels, PtychoNetwork } from '../model/network.js';
 import { type PhysicsScale, physicsScale, recordOfScale, requireCounts } from '../model/scale.js';
+import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { networkSpec } from '../reconstruction/networkSpec.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
+import { networkOfInitial } from './init.js';
 import { monitorOf } from './judge.js';
 import type { TrainPart } from './programs.js';
+import { withSolvedProbe } from './solvedProbe.js';
 
 /** Scans to train and to validate on; without `test` a share of the training groups validates. */
 export interface TrainingData {
   readonly train: RawData;
   readonly test?: RawData;
+  /** What `probe: solve` came to before, where a run goes on. */
+  readonly solvedProbe?: ComplexTensor;
 }
 
 /** A run that is ready to start. */
@@ -49,10 +54,22 @@ export async function prepareTraining(
   services: Services = {},
 ): Promise<PreparedTraining> {
   const logger = services.logger ?? silentLogger;
-  const { train: raw, test: testRaw } = data;
+  const raw = data.solvedProbe
+    ? { ...data.train, probeGuess: data.solvedProbe }
+    : await withSolvedProbe(data.train, request, services);
+  // Both scans are of one beam.
+  const testRaw = data.test && raw !== data.train ? { ...data.test, probeGuess: raw.probeGuess } : data.test;
+  const initial =
+    request.init === null ? undefined : await networkOfInitial(request.init, mlflowAccess(request.execution));
   const { config, provenance, notes } = finaliseTrainingConfig(
     request,
-    { N: raw.N, count: raw.count, origin: raw.source, values: configurationValues(raw.metadata) },
+    {
+      N: raw.N,
+      count: raw.count,
+      origin: raw.source,
+      values: configurationValues(raw.metadata),
+      initial: initial && { origin: request.init as string, values: initial },
+    },
     services.provenance,
   );
   for (const note of notes) logger.info(note);

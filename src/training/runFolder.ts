@@ -2,17 +2,21 @@
  * A training that leaves files. On the way checkpoints, previews and the figures that go to the logger; at the end the bundle,
  * `history.csv`, `run.json`, refined positions and, with `do_stitching`, the reconstruction of the test scan.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
+import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
+import type { ComplexTensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { readProbe } from '../data/opening/probe.js';
 import { memberRows } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
@@ -39,7 +43,7 @@ import {
 import { type InitialBundle, openInitialBundle } from './init.js';
 import { EpochJudge, type EpochRecord, monitorOf } from './judge.js';
 import { createLoggers, type MetricLogger } from './loggers/create.js';
-import type { EpochView, LoopState } from './loop.js';
+import type { EpochView, LoopState } from './loopState.js';
 import { type PreparedTraining, prepareTraining } from './prepare.js';
 import { Previews } from './previews.js';
 import { type TrainedModel, trainPrepared, withTrainingScans } from './train.js';
@@ -50,6 +54,8 @@ export interface TrainSummary {
   readonly bestEpoch: number;
   readonly bestLoss: number;
   readonly monitored: string;
+  /** The amplitude loss (R) of the best epoch on groups that validate, or train where none do, and that of the best constant object. */
+  readonly rFactor: { readonly heldOut: boolean; readonly network: number; readonly constant: number };
   readonly seconds: number;
   readonly patternsPerSecond: number;
   readonly outputDir: string;
@@ -102,18 +108,32 @@ export async function trainToFolder(
   const logger = services.logger ?? silentLogger;
   const files = { train: checkTrainingRequest(request), test: request.test_data_file ?? undefined };
   return withTrainingScans(request, files, logger, async (scans) => {
-    const prepared = await prepareTraining(request, scans, services);
+    const solvedProbe = request.probe === SOLVE_PROBE ? await probeOf(request.resume, scans.train.N) : undefined;
+    const prepared = await prepareTraining(request, { ...scans, solvedProbe }, services);
     const start = await startOf(prepared, logger);
     const { config, provenance } = prepared;
     await makeFolder();
     // Leave to overwrite is given once, not to those who begin from this file.
     const { overwrite: _, ...begun } = config;
     await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
+    const { probeGuess } = prepared.scan.raw;
+    if (config.probe === SOLVE_PROBE && probeGuess) {
+      await writeNpz(path.join(config.output_dir, SOLVED_PROBE_FILE), { probeGuess });
+    }
     return closing(await selectBackend(config, logger), async (backend) => {
       logger.info(describeEngine(backend.info));
       return await new RunFolder(prepared, start, backend, services).train();
     });
   });
+}
+
+/** The probe that `probe: solve` came to: a run that goes on takes it from here, because another number of threads adds up otherwise. */
+export const SOLVED_PROBE_FILE = 'probe.npz';
+
+/** The probe that was solved for in the folder of a run; undefined where there is none. */
+async function probeOf(folder: string | null, N: number): Promise<ComplexTensor | undefined> {
+  const file = folder === null ? undefined : path.join(folder, SOLVED_PROBE_FILE);
+  return file !== undefined && existsSync(file) ? readProbe(file, N) : undefined;
 }
 
 /** Where a run begins. */
@@ -268,7 +288,7 @@ class RunFolder {
     this.#checkpointed = true;
   }
 
-  async #write({ scan, result, content }: TrainedModel): Promise<string[]> {
+  async #write({ scan, result, content, constantLoss }: TrainedModel): Promise<string[]> {
     const { config } = this.prepared;
     const { resumed } = this.start;
     const at = (name: string) => path.join(this.#folder, name);
@@ -293,6 +313,7 @@ class RunFolder {
         failure: result.failure?.message,
         resumed_from: resumed && { path: resumed.file, epoch: resumed.content.epoch },
         restarts: config.auto_restart ? result.restarts : undefined,
+        training_r: rFactorOf(result, constantLoss),
         init: content.training.init && { path: config.init ?? undefined, sha256: content.training.init },
         seconds: result.seconds,
         patterns_per_second: patternsPerSecond(result),
@@ -310,7 +331,11 @@ class RunFolder {
       }),
     );
     const chart = await writeDrawing(this.#folder, 'loss', trainingChart(result, config));
-    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...(positions ? ['positions.npz'] : []), ...chart];
+    const others = [
+      ...(positions ? ['positions.npz'] : []),
+      ...(config.probe === SOLVE_PROBE ? [SOLVED_PROBE_FILE] : []),
+    ];
+    return ['wts.zip', 'history.csv', 'config.json', 'run.json', ...others, ...chart];
   }
 
   /** An engine that failed, as when a device is lost, leaves the checkpoints of this run. */
@@ -379,12 +404,13 @@ class RunFolder {
     return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
   }
 
-  #summary({ result }: TrainedModel, files: readonly string[]): TrainSummary {
+  #summary({ result, constantLoss }: TrainedModel, files: readonly string[]): TrainSummary {
     return {
       epochs: result.history.length,
       bestEpoch: result.bestEpoch,
       bestLoss: result.bestLoss,
       monitored: result.monitored,
+      rFactor: rFactorOf(result, constantLoss),
       seconds: result.seconds,
       patternsPerSecond: patternsPerSecond(result),
       outputDir: this.#folder,
@@ -408,6 +434,11 @@ function trainingChart({ history, bestEpoch }: TrainedModel['result'], config: T
     ],
     { bestEpoch, label: config.mae_weight > 0 && config.nll_weight === 0 ? 'loss of amplitudes' : 'loss' },
   );
+}
+
+function rFactorOf({ history, bestEpoch }: TrainedModel['result'], constant: number): TrainSummary['rFactor'] {
+  const { val_mae, mae } = history[bestEpoch - 1];
+  return { heldOut: val_mae !== null, network: val_mae ?? mae, constant };
 }
 
 const patternsPerSecond = ({ seconds, patternsSeen }: TrainedModel['result']) =>

@@ -9,19 +9,24 @@
  */
 import type { Backend } from '../backends/backend.js';
 import { trainingDefinition } from '../config/commands.js';
-import { completeConfig } from '../config/resolve.js';
+import { resolvePart } from '../config/resolve.js';
 import type { PartOf, TrainingRequest } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
+import { PtychoNetwork } from '../model/network.js';
 import { recordOfScale } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { requireScan, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
+import { constantLoss } from './constantObject.js';
+import { forecastText, measuredStep, trainingSeconds, worthForecast } from './forecast.js';
 import { freshWeights, type InitialBundle, openInitialBundle, restartSeed } from './init.js';
-import { type LoopState, type TrainLoopInput, type TrainLoopResult, trainLoop } from './loop.js';
+import { trainLoop } from './loop.js';
+import type { LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
 import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';
+import { openedProbe } from './solvedProbe.js';
 
 export type { TrainingData } from './prepare.js';
 
@@ -63,14 +68,14 @@ export async function trainScans(
   services: TrainServices = {},
 ): Promise<{ readonly model: PtychoModel; readonly run: TrainedModel }> {
   const { logger, backend: running, onEpoch } = services;
-  const request = completeConfig(trainingDefinition, config, logger);
+  const { config: request, provenance } = resolvePart(trainingDefinition, config, logger);
   const named = typeof data === 'object' && data !== null && 'train' in data ? data : { train: data };
   requireScan(named.train);
   if (named.test !== undefined) requireScan(named.test);
   return withTrainingScans(request, named, logger, async (scans) => {
     const engine = await startEngine({ backend: running ?? request.backend, execution: request.execution }, logger);
     try {
-      const run = await trainModel(request, scans, engine, services, { onEpoch });
+      const run = await trainModel(request, scans, engine, { provenance, ...services }, { onEpoch });
       return { model: PtychoModel.of(run.content, engine, engine !== running), run };
     } catch (error) {
       if (engine !== running) await engine.dispose();
@@ -85,11 +90,12 @@ export async function trainScans(
  * @throws PtychoError as `openRequestedScan`, and what the work throws
  */
 export function withTrainingScans<T>(
-  request: TrainingRequest,
+  asked: TrainingRequest,
   { train, test }: { readonly train: ScanInput; readonly test?: ScanInput },
   logger: Logger | undefined,
   work: (scans: TrainingData) => Promise<T>,
 ): Promise<T> {
+  const request = { ...asked, probe: openedProbe(asked) };
   const data = { ...request.data, positions: null, product: null };
   return withScan(train, request, logger, (trainScan) =>
     test === undefined
@@ -103,6 +109,8 @@ export function withTrainingScans<T>(
 /** A trained network with all that is known of it. */
 export interface TrainedModel extends PreparedTraining {
   readonly result: TrainLoopResult;
+  /** The amplitude loss of the best constant object on the groups that validate, or train where none do. */
+  readonly constantLoss: number;
   /** What `saveBundle` takes: weights of the best epoch, scales, statistics, history. */
   readonly content: Bundle;
 }
@@ -150,12 +158,15 @@ export async function trainPrepared(
       ? await openInitialBundle(config.init, network, mlflowAccess(config.execution))
       : undefined);
   const began = start.init ?? initial?.sha256;
+  const constant = await constantLoss(validation.groups.length > 0 ? validation : training, network.spec);
+  if (!from) await forecast(prepared, backend, services);
   const result = await trainLoop({
     config,
     network,
     backend,
     training,
     validation,
+    constantLoss: constant,
     from,
     initialWeights: from ? undefined : (initial?.weights ?? (await freshWeights(network, config, training, backend))),
     // Who begins from a bundle does not want its weights to be thrown away.
@@ -170,7 +181,28 @@ export async function trainPrepared(
       await onEpoch?.(record, view);
     },
   });
-  return { ...prepared, result, content: contentOf(prepared, result, backend, began) };
+  return { ...prepared, result, constantLoss: constant, content: contentOf(prepared, result, backend, began) };
+}
+
+/** Says before the first epoch how long all of them will take, where that is worth measuring and somebody listens. */
+async function forecast(
+  { config, network, training, validation }: PreparedTraining,
+  backend: Backend,
+  { logger, signal }: Services,
+): Promise<void> {
+  const groups = training.groups.length;
+  if (!logger || signal?.aborted || !worthForecast(config, groups)) return;
+  const seconds = async (of: PtychoNetwork) =>
+    trainingSeconds(await measuredStep(of, backend, config, training), config, groups, validation.groups.length);
+  const scale = network.spec.config.n_filters_scale;
+  const whole = await seconds(network);
+  if (scale % 2 === 1) {
+    logger.info(forecastText(config.nepochs, whole));
+    return;
+  }
+  const model = { ...network.spec.config, n_filters_scale: scale / 2 };
+  const half = { scale: scale / 2, seconds: await seconds(new PtychoNetwork({ ...network.spec, config: model })) };
+  logger.info(forecastText(config.nepochs, whole, half));
 }
 
 function contentOf(

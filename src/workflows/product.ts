@@ -14,6 +14,7 @@ import {
   type ProductImportConfig,
   productExportConfigSchema,
 } from '../config/schemas/tools.js';
+import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
@@ -30,6 +31,7 @@ import { writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder, refuseToOverwrite } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
+import { hasOwnProbe } from '../persistence/bundleConfig.js';
 import { patternsOf } from '../persistence/product/arrays.js';
 import { type PlacedImage, scanAsProduct } from '../persistence/product/geometry.js';
 import { infoOf, type ProductInfo } from '../persistence/product/info.js';
@@ -359,7 +361,8 @@ function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
   const defaults = dataConfigSchema.parse({}) as Readonly<Record<string, unknown>>;
   const given = Object.entries(data).filter(([key, value]) => value !== defaults[key]);
   return {
-    probe: probe ?? run.probe,
+    // A probe that was solved for is in the bundle.
+    probe: probe ?? (run.probe === SOLVE_PROBE ? null : run.probe),
     measurement_domain: measurement_domain ?? run.measurement_domain,
     n_subsample: run.n_subsample,
     subsample_seed: run.subsample_seed ?? run.seed,
@@ -368,8 +371,8 @@ function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
 }
 
 function probeOf(raw: RawData, bundle: StoredBundle | undefined, source: string): ComplexTensor {
-  const trained = bundle?.config.probe_trainable ? bundle.probe : undefined;
-  const probe = trained ?? raw.probeGuess ?? bundle?.probe;
+  const own = bundle && hasOwnProbe(bundle.config) ? bundle.probe : undefined;
+  const probe = own ?? raw.probeGuess ?? bundle?.probe;
   if (probe !== undefined) return probe;
   throw new PtychoError('PROBE_SHAPE', `There is no probe for ${source}; give one with probe FILE or FILE:key.`, {
     key: 'probe',

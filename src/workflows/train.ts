@@ -8,13 +8,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TrainingRequest } from '../config/schema.js';
+import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import type { Services } from '../core/services.js';
 import { type FolderClaim, isRunConfig, withOutputFolder } from '../formats/outputs.js';
 import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
-import { checkTrainingRequest, type TrainSummary, trainToFolder } from '../training/runFolder.js';
+import { checkTrainingRequest, SOLVED_PROBE_FILE, type TrainSummary, trainToFolder } from '../training/runFolder.js';
 
 export type { Services } from '../core/services.js';
 export type { TrainSummary } from '../training/runFolder.js';
@@ -32,7 +33,14 @@ export async function trainWorkflow(request: TrainingRequest, services: Services
 }
 
 /** A run that goes on writes to its own folder; another run's results stay. */
-function claimOf({ output_dir, resume, overwrite, do_stitching, log_patch_stats }: TrainingRequest): FolderClaim {
+function claimOf({
+  output_dir,
+  resume,
+  overwrite,
+  probe,
+  do_stitching,
+  log_patch_stats,
+}: TrainingRequest): FolderClaim {
   const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
   const last = path.join('checkpoints', 'last.ckpt.zip');
   return {
@@ -52,6 +60,7 @@ function claimOf({ output_dir, resume, overwrite, do_stitching, log_patch_stats 
       ],
       ...(do_stitching ? RECONSTRUCTION_FILES : []),
       ...(log_patch_stats ? [PATCH_STATS_FILE] : []),
+      ...(probe === SOLVE_PROBE ? [SOLVED_PROBE_FILE] : []),
     ],
     isOwn: isRunConfig,
     instead: existsSync(path.join(output_dir, last)) ? ` go on with --resume ${output_dir},` : '',

@@ -23,6 +23,7 @@ const trained = {
   bestEpoch: 4,
   bestLoss: 0.123456789,
   monitored: 'val_loss',
+  rFactor: { heldOut: true, network: 0.1506, constant: 0.2612 },
   seconds: 75,
   patternsPerSecond: 321.4,
   outputDir: 'run',
@@ -66,6 +67,7 @@ describe('train', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out).toBe(
       'Trained 5 epochs in 1:15 (321 patterns/s); best epoch 4: val_loss 0.123457.\n' +
+        'Held-out R 0.151, the best constant object 0.261.\n' +
         'Written to run: wts.zip, history.csv, config.json, run.json, logs/debug.log.\n',
     );
     const [config, services] = vi.mocked(trainWorkflow).mock.calls[0];

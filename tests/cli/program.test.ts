@@ -87,9 +87,9 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['solve', '-h', '--epoch', '3'], "ptychopinn: Unknown option '--epoch'; did you mean --epochs?\n"],
     [['help', 'solve', '--epoch'], "ptychopinn: Unknown option '--epoch'; did you mean --epochs?\n"],
     [['--nope', '--help'], 'ptychopinn: Unknown option \'--nope\'; "ptychopinn --help" lists the flags.\n'],
-    [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number, got "many".\n'],
+    [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number or null, got "many".\n'],
     [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],
-    [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number, got 0 (--nepochs).\n'],
+    [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number or null, got 0 (--nepochs).\n'],
     [['train', '--batch-size=12'], 'ptychopinn: batch_size must be a positive power of two, got 12 (--batch_size).\n'],
     [
       ['train', '--architecture', 'fno'],

@@ -34,6 +34,7 @@ beforeEach(async () => {
         bestEpoch: 4,
         bestLoss: 0.125,
         monitored: 'val_loss',
+        rFactor: { heldOut: true, network: 0.15, constant: 0.26 },
         seconds: 75,
         patternsPerSecond: 321.4,
         outputDir: config.output_dir,
@@ -64,6 +65,7 @@ describe('logs/debug.log', () => {
       'WARNING take care',
       'DEBUG training: 2/2 groups, loss 0.5',
       expect.stringMatching(/^INFO Trained 5 epochs \(3 of them before it was resumed\) in 1:15/),
+      '  Held-out R 0.150, the best constant object 0.260.',
       `  Written to ${out}: wts.zip, logs/debug.log.`,
     ]);
   });

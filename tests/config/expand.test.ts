@@ -108,7 +108,9 @@ describe('torch_loss_mode', () => {
   });
 
   it('is checked where nobody writes it out, too', () => {
-    expect(() => trainingRequestSchema.parse({ torch_loss_mode: 'mae' })).toThrow(/give these weights with it/);
+    expect(() => trainingRequestSchema.parse({ torch_loss_mode: 'mae', nll_weight: 1 })).toThrow(
+      /give these weights with it/,
+    );
   });
 });
 
@@ -128,7 +130,7 @@ describe('what does nothing or cannot work beside the rest is refused', () => {
     [{ tv_weight: 0.1 }, /^tv_weight is a share of the losses of the object, whose weight realspace_weight is 0/],
     [{ realspace_mae_weight: 0.1 }, /^realspace_mae_weight is a share/],
     [{ realspace_weight: 0.1 }, /^realspace_weight weighs nothing/],
-    [{ realspace_weight: 1, tv_weight: 1, nll_weight: 0 }, /^mae_weight and nll_weight are both 0/],
+    [{ realspace_weight: 1, tv_weight: 1, mae_weight: 0 }, /^mae_weight and nll_weight are both 0/],
     [{ position_trainable: true }, /^position_trainable needs gridsize above 1/],
     [
       { position_trainable: true, gridsize: 2, object_big: false },
@@ -144,7 +146,7 @@ describe('what does nothing or cannot work beside the rest is refused', () => {
     [{ physics_forward_mode: 'rectangular_scaled' }, /needs cnn_output_mode real_imag\.$/],
     [{ rect_s1s2_init: 'data' }, /^rect_s1s2_init data needs physics_forward_mode rectangular_scaled/],
     [
-      { stage_1_epochs: 30, stage_2_epochs: 21 },
+      { stage_1_epochs: 30, stage_2_epochs: 21, nepochs: 50 },
       /^stage_1_epochs and stage_2_epochs are 51 epochs together, but nepochs is 50/,
     ],
     [{ model_type: 'supervised', mae_weight: 0.5 }, /^mae_weight has no part in supervised training/],
@@ -152,7 +154,10 @@ describe('what does nothing or cannot work beside the rest is refused', () => {
     [{ architecture: 'baseline', model_type: 'supervised', probe_big: false }, /^architecture baseline .* probe_big/],
     [{ cnn_output_mode: 'real_imag', amp_activation: 'relu' }, /^amp_activation relu belongs to an amplitude head/],
     [{ rect_s1s2_trainable: false }, /^rect_s1s2_trainable belongs to physics_forward_mode rectangular_scaled/],
-    [{ torch_mae_pred_l2_match_target: true }, /^torch_mae_pred_l2_match_target changes the mean absolute error/],
+    [
+      { torch_mae_pred_l2_match_target: true, nll_weight: 1, mae_weight: 0 },
+      /^torch_mae_pred_l2_match_target changes the mean absolute error/,
+    ],
     [{ probe_learning_rate: 1e-3 }, /^probe_learning_rate is the step size of a trained probe/],
     [
       { scale_contract_version: 'ci_intensity_v2', measurement_domain: 'normalized_amplitude' },
@@ -164,7 +169,7 @@ describe('what does nothing or cannot work beside the rest is refused', () => {
   });
 
   it.each<[Values]>([
-    [{ realspace_weight: 1, realspace_mae_weight: 1, nll_weight: 0 }],
+    [{ realspace_weight: 1, realspace_mae_weight: 1, mae_weight: 0 }],
     [{ realspace_weight: 1, tv_weight: 0.5 }],
     [{ position_trainable: true, gridsize: 2 }],
     [{ architecture: 'baseline', model_type: 'supervised' }],

@@ -40,8 +40,8 @@ describe('jsonSchemaOf', () => {
 
   it('knows limits, words and what is fixed, and refuses other keys', () => {
     const properties = propertiesOf(trainingDefinition);
-    expect(properties.nepochs).toMatchObject({ type: 'integer', exclusiveMinimum: 0, default: 50 });
-    expect(properties.nepochs.maximum).toBeUndefined();
+    expect(properties.batch_size).toMatchObject({ type: 'integer', exclusiveMinimum: 0, default: 4 });
+    expect(properties.batch_size.maximum).toBeUndefined();
     expect(properties.execution.properties?.num_workers.const).toBe(0);
     expect(properties.model.properties?.architecture.enum).toEqual(['cnn', 'cnn_cbam', 'baseline']);
     expect(jsonSchemaOf(trainingDefinition)).toMatchObject({ additionalProperties: false, type: 'object' });

@@ -4,6 +4,7 @@ import { inferenceDefinition, trainingDefinition } from '../../src/config/comman
 import { allFields, type ConfigDefinition, type Section } from '../../src/config/definition.js';
 import type { FieldInfo } from '../../src/config/field.js';
 import { resolveConfig } from '../../src/config/resolve.js';
+import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 import { isPtychoError } from '../../src/core/errors.js';
 
 const MODEL = {
@@ -140,17 +141,24 @@ describe('the published fields', () => {
     ['training', section(trainingDefinition, null), TRAINING, null],
     ['inference', section(inferenceDefinition, null), INFERENCE, null],
     ['execution', section(trainingDefinition, 'execution'), EXECUTION, own.execution],
-  ] as const)('of %s are all there, with their defaults', (_name, fields, published, additional) => {
-    const found = Object.fromEntries(fields.map((field) => [field.name, field.fallback]));
-    expect(found).toMatchObject(published);
-    if (additional === null) return;
-    expect(
-      fields
-        .map((field) => field.name)
-        .filter((name) => !Object.hasOwn(published, name))
-        .sort(),
-    ).toEqual([...additional].sort());
-  });
+  ] as const)(
+    'of %s are all there, with their defaults where the preset is published',
+    (_name, fields, published, additional) => {
+      const others: Readonly<Record<string, unknown>> = { ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL };
+      const preset = (field: FieldInfo) => (_name === 'inference' ? field.fallback : others[field.name]);
+      const found = Object.fromEntries(
+        fields.map((field) => [field.name, Object.hasOwn(others, field.name) ? preset(field) : field.fallback]),
+      );
+      expect(found).toMatchObject(published);
+      if (additional === null) return;
+      expect(
+        fields
+          .map((field) => field.name)
+          .filter((name) => !Object.hasOwn(published, name))
+          .sort(),
+      ).toEqual([...additional].sort());
+    },
+  );
 
   it('have the one deliberate departure, backend, and the additions', () => {
     const fields = new Map(allFields(trainingDefinition).map((field) => [field.name, field]));

@@ -66,7 +66,7 @@ describe('resolveConfig', () => {
     });
     expect(config.n_groups).toBeNull();
     expect(provenance.n_groups.source).toBe('flag');
-    expect(failure(() => train({ flags: { nepochs: null } })).code).toBe('CONFIG_INVALID');
+    expect(failure(() => train({ flags: { batch_size: null } })).code).toBe('CONFIG_INVALID');
   });
 
   it('leaves N out unless somebody gave it', () => {
@@ -262,19 +262,26 @@ describe('finaliseTrainingConfig', () => {
   });
 
   it.each([
-    [{}, 400, 400, 'default', /^n_groups is 400: its default is 512, and scan.npz has 400 patterns\.$/],
-    [{}, 512, 512, 'default', undefined],
+    [{}, 600, 600, 'default', undefined],
+    [
+      { preset: 'published' },
+      400,
+      400,
+      'default',
+      /^n_groups is 400: the published number is 512, and scan.npz has 400 patterns\.$/,
+    ],
+    [{ preset: 'published' }, 512, 512, 'default', undefined],
     [
       { n_groups: null },
       600,
       512,
       'default',
-      /^n_groups is 512, its default, of 600 patterns in scan.npz; n_groups all /,
+      /^n_groups is 512, the published number, of 600 patterns in scan.npz; n_groups all /,
     ],
     [{ n_groups: 'all' }, 600, 600, 'flag', undefined],
     [{ n_groups: 700 }, 600, 700, 'flag', undefined],
   ] as const)('%j of %i patterns are %i groups', (flags, count, n_groups, source, note) => {
-    const asked = train({ flags });
+    const asked = train({ flags: { nepochs: 3, ...flags } });
     const { config, provenance, notes } = finaliseTrainingConfig(
       asked.config,
       { N: 64, origin: 'scan.npz', count },
@@ -283,6 +290,24 @@ describe('finaliseTrainingConfig', () => {
     expect(config.n_groups).toBe(n_groups);
     expect(provenance.n_groups).toEqual({ value: n_groups, source });
     expect(notes).toEqual(note ? [expect.stringMatching(note)] : []);
+  });
+
+  it.each([
+    [64, 289, 42],
+    [128, 516, 16],
+    [64, 1089, 11],
+    [64, 20, 50],
+    [64, 1e5, 4],
+  ])('N %i and %i patterns are %i epochs, the same on every machine', (N, count, epochs) => {
+    const asked = train({});
+    const { config, provenance, notes } = finaliseTrainingConfig(
+      asked.config,
+      { N, origin: 'scan.npz', count },
+      asked.provenance,
+    );
+    expect(config.nepochs).toBe(epochs);
+    expect(provenance.nepochs).toEqual({ value: epochs, source: 'default' });
+    expect(notes).toEqual([`nepochs is ${epochs}, as suits ${count} groups of N ${N}.`]);
   });
 
   it('refuses a contradiction and an unsupported side', () => {

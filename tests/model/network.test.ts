@@ -8,7 +8,7 @@ import { initialWeights, ParameterScope } from '../../src/model/parameters.js';
 import { countParameters } from '../support/simulatedBatch.js';
 
 const count = (model: Record<string, unknown>): number => {
-  const config = modelConfigSchema.parse(model);
+  const config = modelConfigSchema.parse({ n_filters_scale: 2, ...model });
   const scope = new ParameterScope();
   generatorOf(config.architecture)(config, input('input', [2, config.gridsize ** 2, config.N, config.N]), scope);
   return countParameters(scope.specs);

@@ -1,5 +1,6 @@
 /** Bundles of the published networks with fresh weights: small, and made without training. */
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
+import { PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 import type { Bundle } from '../../src/persistence/bundle.js';
 import { networkOfBundle } from '../../src/reconstruction/networkSpec.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
@@ -13,7 +14,12 @@ export function networkContent(
   > = {},
 ): Bundle {
   const { model, canvasSide_px = model?.gridsize === 2 ? 72 : N, ...rest } = over;
-  const config = trainingConfigSchema.parse({ model: { N, n_filters_scale: 1, ...model }, nepochs: 2, ...rest });
+  const config = trainingConfigSchema.parse({
+    ...PUBLISHED_TRAINING,
+    model: { N, n_filters_scale: 1, ...model },
+    nepochs: 2,
+    ...rest,
+  });
   const falloff = (i: number) => 3 * Math.exp(-(((i >> 6) - 32) ** 2 + ((i & 63) - 32) ** 2) / 200);
   const probe = {
     re: sample([N, N], 6).data.map((v, i) => (1 + v) * falloff(i)),

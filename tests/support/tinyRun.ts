@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TrainingRequest, trainingRequestSchema } from '../../src/config/schema.js';
+import { PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 
 /** A scan of a small object, but for the object's side and the seed. */
@@ -28,6 +29,7 @@ export async function writeTinyScan(file: string, seed = 3, N = 32): Promise<voi
 export function tinyRequest(scan: string, output_dir: string, over: Record<string, unknown> = {}): TrainingRequest {
   const { model, execution, ...rest } = over as { model?: object; execution?: object };
   return trainingRequestSchema.parse({
+    ...PUBLISHED_TRAINING,
     model: { n_filters_scale: 1, ...model },
     train_data_file: scan,
     output_dir,

@@ -1,6 +1,7 @@
 /** A network of four weights and a data set in memory: the training loop without the cost of a real network. */
 
 import { type TrainingConfig, trainingConfigSchema } from '../../src/config/schema.js';
+import { PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import type { DatasetBatch } from '../../src/data/dataset.js';
 import type { GraphNode } from '../../src/graph/node.js';
@@ -22,6 +23,7 @@ const SIDE = 2;
 /** A configuration with the blocks opened: `{ execution: { accum_steps: 4 }, nepochs: 3 }`. */
 export function toyConfig(over: Record<string, unknown> = {}): TrainingConfig {
   return trainingConfigSchema.parse({
+    ...PUBLISHED_TRAINING,
     model: { N: 64, gridsize: 2 },
     nepochs: 3,
     batch_size: 4,

@@ -4,7 +4,8 @@ import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { START_LIMITS, StartWatch } from '../../src/training/attempt.js';
 import { EpochJudge, type EpochRecord, monitorOf } from '../../src/training/judge.js';
-import { type LoopState, type TrainLoopInput, trainLoop } from '../../src/training/loop.js';
+import { trainLoop } from '../../src/training/loop.js';
+import type { LoopState, TrainLoopInput } from '../../src/training/loopState.js';
 import { flatten, toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 
 /** The verdict on a series of figures, one a step, in epochs of some length; the means of epochs as a history keeps them. */

@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => rm(run, { recursive: true, force: true }));
 
 const config = (over: Record<string, unknown> = {}): TrainingConfig =>
-  trainingConfigSchema.parse({ model: { N: 64 }, nepochs: 9, ...over });
+  trainingConfigSchema.parse({ model: { N: 64 }, nepochs: 9, scheduler: 'Default', ...over });
 const engine = { version: '0.1.0', backend: 'onnx', engine: 'onnxruntime-node 1.30.0', device: 'cpu', threads: 2 };
 
 function contentOf(history: readonly EpochRecord[], bestEpoch: number, of = config()): CheckpointContent {

@@ -5,7 +5,8 @@ import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import { createTensorflowBackend } from '../../src/backends/tf/backend.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { monitorOf } from '../../src/training/judge.js';
-import { type LoopState, type TrainLoopInput, trainLoop } from '../../src/training/loop.js';
+import { trainLoop } from '../../src/training/loop.js';
+import type { LoopState, TrainLoopInput } from '../../src/training/loopState.js';
 import { batchesOf } from '../../src/training/programs.js';
 import { flatten, type ToyOptions, toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 

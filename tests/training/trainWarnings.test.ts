@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import type { EpochRecord } from '../../src/training/judge.js';
-import { type LoopState, trainLoop } from '../../src/training/loop.js';
+import { trainLoop } from '../../src/training/loop.js';
+import type { LoopState } from '../../src/training/loopState.js';
 import { TrainingWatch } from '../../src/training/warnings.js';
 import { toyConfig, toyDataset, toyNetwork } from '../support/toyTraining.js';
 

@@ -195,7 +195,7 @@ describe('version 0.1.0', () => {
 
   it('train.yaml and the configuration that a run wrote come to the same', async () => {
     const resolved = async (file: string) =>
-      JSON.parse(await runs('config', 'show', 'train', '--config', at(file), '--json')).config;
+      JSON.parse(await runs('config', 'show', 'train', '--config', at(file), '--preset', 'published', '--json')).config;
     const read = await resolved('train.yaml');
     expect(read).toMatchObject({ nepochs: 4, scheduler: 'WarmupCosine', batch_size: 2, model: { n_filters_scale: 1 } });
     // What the run wrote, as a file of its own; the photons are those of its scan.

@@ -2,6 +2,7 @@
 
 import { trainingDefinition } from '../../config/commands.js';
 import type { TrainingRequest } from '../../config/schemas/training.js';
+import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../../config/trainingPresets.js';
 import { PtychoError } from '../../core/errors.js';
 import { noun } from '../../core/words.js';
 import type { TrainSummary } from '../../workflows/train.js';
@@ -9,9 +10,13 @@ import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { formatCount, formatDuration } from '../terminal.js';
 
+const published = Object.entries({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL });
 const EXAMPLE = `
+--preset published: ${published.map(([name, value]) => `${name} ${value ?? 'none'}`).join(', ')}.
+
 Examples:
-  ptychopinn train scan.npz --output_dir run --nepochs 40
+  ptychopinn train scan.npz --output_dir run
+  ptychopinn train scan.npz --output_dir run --probe solve   # the probe is wrong, or unknown
   ptychopinn train --resume run`;
 
 export const command = commandOf({
@@ -42,6 +47,7 @@ function requireScan({ train_data_file, resume }: TrainingRequest): void {
 }
 
 function summaryText(summary: TrainSummary): string {
+  const { heldOut, network, constant } = summary.rFactor;
   const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped early (no improvement)' : 'Trained';
   const epochs = `${formatCount(summary.epochs)} ${noun(summary.epochs, 'epoch')}`;
   const resumed =
@@ -50,6 +56,7 @@ function summaryText(summary: TrainSummary): string {
   return (
     `${how}${how === 'Trained' ? '' : ' after'} ${epochs}${resumed} in ${formatDuration(summary.seconds)} (${speed}); ` +
     `best epoch ${summary.bestEpoch}: ${summary.monitored} ${Number(summary.bestLoss.toPrecision(6))}.\n` +
+    `${heldOut ? 'Held-out' : 'Training'} R ${network.toPrecision(3)}, the best constant object ${constant.toPrecision(3)}.\n` +
     `Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.\n`
   );
 }

@@ -2,7 +2,7 @@
  * The network and its physics: the block `model`.
  *
  * @example
- * modelConfigSchema.parse({ N: 64, gridsize: 2 }).n_filters_scale; // 2
+ * modelConfigSchema.parse({ N: 64, gridsize: 2 }).n_filters_scale; // 1
  */
 
 import { z } from 'zod';
@@ -60,7 +60,7 @@ export const modelFields = {
     { unavailable: ['ffno', 'fno', 'fno_vanilla', 'neuralop_uno'] },
   ),
   cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.'),
-  n_filters_scale: published(positiveInteger, 2, 'Multiplies the width of every convolution.'),
+  n_filters_scale: published(positiveInteger, 1, 'Multiplies the width of every convolution.'),
   amp_activation: published(
     oneOf('sigmoid', 'swish', 'softplus', 'relu'),
     'sigmoid',

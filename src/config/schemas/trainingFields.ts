@@ -16,16 +16,38 @@ import {
   powerOfTwo,
   published,
   seedNumber,
+  text,
   unitInterval,
   wholeNumber,
 } from '../field.js';
 import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
 
-/** Groups of a training run by default; `finaliseTrainingConfig` caps it at the number of patterns. */
-export const DEFAULT_GROUPS = 512;
+/** Groups of a training run where n_groups is null, as published; `finaliseTrainingConfig` caps it at the number of patterns. */
+export const PUBLISHED_GROUPS = 512;
+
+/** Groups that a training of N = 64 sees where nobody says how many epochs: see {@link usualEpochs}. */
+const GROUPS_SEEN = 12_000;
+/** At least and at most so many epochs. */
+const [LEAST_EPOCHS, MOST_EPOCHS] = [4, 50];
+
+/**
+ * Epochs where nobody says how many: about 12,000·√(64/N) groups are seen in them (larger patterns cost more), 4 to 50 epochs. It
+ * follows from the scan alone, so that it is the same on every machine.
+ */
+export function usualEpochs(groups: number, N: number): number {
+  return Math.min(MOST_EPOCHS, Math.max(LEAST_EPOCHS, Math.round((GROUPS_SEEN * Math.sqrt(64 / N)) / groups)));
+}
+
+const epochs = { unit: 'epochs', aliases: ['max_epochs'] };
+
+/** `nepochs` once the scan is known. */
+export const settledEpochs = published(positiveInteger, MOST_EPOCHS, 'Passes over the training groups.', epochs);
 
 /** Share of the reference that is taken off the patterns by default; see docs/training.md. */
 export const INPUT_REFERENCE_SHARE = 0.75;
+
+/** The value of `probe` that has a solver find it first. */
+export const SOLVE_PROBE = 'solve';
 
 export const trainingFields = {
   train_data_file: maybe(path, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
@@ -37,19 +59,27 @@ export const trainingFields = {
     legacyKey: 'output_prefix',
   }),
   ...overwriteFields,
-  nepochs: published(positiveInteger, 50, 'Passes over the training groups.', {
-    unit: 'epochs',
-    aliases: ['max_epochs'],
-  }),
-  batch_size: published(powerOfTwo, 16, 'Groups per training step.', { unit: 'groups' }),
+  preset: field(
+    oneOf('measured', 'published'),
+    'measured',
+    'What the other fields are where they are not given: the values listed here, which were chosen by measurement, or those of the published tools (a table in docs/configuration.md).',
+    { legacyKey: true },
+  ),
+  nepochs: published(
+    optional(positiveInteger),
+    null,
+    `Passes over the training groups; null: as many as show the network about 12,000·√(64/N) groups, ${LEAST_EPOCHS} to ${MOST_EPOCHS}.`,
+    epochs,
+  ),
+  batch_size: published(powerOfTwo, 4, 'Groups per training step.', { unit: 'groups' }),
   learning_rate: field(positiveNumber, 1e-3, 'Initial step size of the optimiser.', {
     alsoIn: 'execution',
     aliases: ['torch_learning_rate'],
   }),
   scheduler: published(
     oneOf('Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'),
-    'Default',
-    'Learning rate over the epochs: Default keeps it constant, Exponential multiplies it by 0.95 every epoch.',
+    'WarmupCosine',
+    'Learning rate over the epochs: WarmupCosine raises it and lets it fall along a cosine, Default keeps it constant, Exponential multiplies it by 0.95 every epoch.',
     {
       alsoIn: 'execution',
       aliases: ['torch_scheduler'],
@@ -69,13 +99,13 @@ export const trainingFields = {
   ),
   lr_warmup_epochs: published(
     wholeNumber,
-    0,
+    1,
     'WarmupCosine: epochs in which the rate rises linearly from a tenth of its value.',
     {
       unit: 'epochs',
     },
   ),
-  lr_min_ratio: published(unitInterval, 0.1, 'WarmupCosine: the final rate as a fraction of learning_rate.'),
+  lr_min_ratio: published(unitInterval, 0.01, 'WarmupCosine: the final rate as a fraction of learning_rate.'),
   plateau_factor: published(
     openUnitInterval,
     0.5,
@@ -122,7 +152,7 @@ export const trainingFields = {
   ),
   input_reference: field(
     oneOf('none', 'mean', 'constant'),
-    'none',
+    'constant',
     'What is subtracted from each pattern before the network sees it, so that it does not stay at a constant object: none; mean, the mean of up to 1,024 training patterns; or constant, the pattern of a constant object under the probe.',
   ),
   input_reference_share: field(
@@ -132,11 +162,11 @@ export const trainingFields = {
   ),
   auto_restart: field(
     flag,
-    false,
+    true,
     'Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps.',
   ),
-  nll_weight: published(unitInterval, 1, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
-  mae_weight: published(unitInterval, 0, 'Weight of the mean absolute error of the diffraction amplitude.'),
+  nll_weight: published(unitInterval, 0, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
+  mae_weight: published(unitInterval, 1, 'Weight of the mean absolute error of the diffraction amplitude.'),
   realspace_weight: published(nonNegativeNumber, 0, 'Overall weight of the losses on the object.'),
   realspace_mae_weight: published(
     nonNegativeNumber,
@@ -166,10 +196,10 @@ export const trainingFields = {
     0.1,
     'Factor on the learning rate once stage 1 is over; no effect without stages.',
   ),
-  torch_loss_mode: published(
+  torch_loss_mode: maybe(
     oneOf('poisson', 'mae'),
-    'poisson',
-    'The loss by its published name: mae means nll_weight 0 and mae_weight 1; poisson, the default, leaves the weights alone.',
+    'The loss by its published name: mae means nll_weight 0 and mae_weight 1, poisson the opposite where the weights are not given.',
+    { legacyKey: true },
   ),
   torch_mae_pred_l2_match_target: published(
     flag,
@@ -217,8 +247,8 @@ export const trainingFields = {
   }),
   n_groups: published(
     groupCount,
-    null,
-    `Groups to train on; null: ${DEFAULT_GROUPS}, or one for each pattern where there are fewer; all: one for each pattern.`,
+    'all',
+    `Groups to train on; all: one for each pattern; null: ${PUBLISHED_GROUPS}, or one for each pattern where there are fewer.`,
     { unit: 'groups', formerly: ['n_images'] },
   ),
   ...samplingFields,
@@ -241,4 +271,8 @@ export const trainingFields = {
   }),
   seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
   ...sourceFields,
+  probe: maybe(
+    text,
+    'Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none; solve: let a solver find it first, beginning with what auto gives.',
+  ),
 };

@@ -4,6 +4,7 @@ import { PtychoError } from '../../core/errors.js';
 import { collectLayer, LayerCollector } from '../collect.js';
 import { allFields, type Collection, type ConfigDefinition, type Layer } from '../definition.js';
 import { needsMae } from '../schemas/training.js';
+import { implyPublished } from '../trainingPresets.js';
 import { isTorchShaped, readTorchFile, TORCH_DEFAULTS, type TorchBlocks, translateTorch } from './blocks.js';
 
 /** Where two families of configurations disagree by four orders of magnitude. */
@@ -35,6 +36,7 @@ export function collectTorchBlocks(
   const { given, defaults, notes } = translateTorch(torch.blocks, definition, torch.origin, torch.profile);
   into.notes.push(...notes);
   const fields = allFields(definition);
+  if (fields.some(({ name }) => name === 'preset')) implyPublished(into, torch.origin);
   // Metadata of a scan was collected before, but is stronger than any default.
   const open = defaults.filter(({ name }) => !into.given.has(name));
   const weak = new LayerCollector(definition, 'default', TORCH_DEFAULTS, into);

@@ -153,7 +153,7 @@ describe('toLegacyParams', () => {
 describe('updateLegacyDict', () => {
   it('overwrites what is given, leaves the rest alone', () => {
     const params: Record<string, unknown> = { N: 128, n_subsample: 99, label: 'mine', nepochs: 60 };
-    updateLegacyDict(params, resolveConfig(trainingDefinition, { flags: { N: 64 } }).config);
+    updateLegacyDict(params, resolveConfig(trainingDefinition, { flags: { N: 64, nepochs: 50 } }).config);
     expect(params).toMatchObject({ N: 64, n_subsample: 99, label: 'mine', nepochs: 50, 'object.big': true });
   });
 

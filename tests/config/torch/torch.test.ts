@@ -472,7 +472,7 @@ describe('files of the PyTorch style', () => {
     const own = { origin: 'own.yaml', values: { data: { flip_x: true }, model: { gridsize: 2 } } };
     expect(resolveConfig(trainingDefinition, { file: own }).config).toMatchObject({
       data: { flip_x: true },
-      nepochs: 50,
+      nepochs: null,
     });
     expect(() => resolveConfig(trainingDefinition, { file: { origin: 'own.yaml', values: { K: 7 } } })).toThrow(
       'own.yaml: unknown key K; did you mean neighbor_count?',

@@ -58,6 +58,8 @@ export function trainingFromSettings(
   }
   return {
     config: {
+      // The host's defaults are the published ones.
+      preset: 'published',
       model: {
         gridsize: model.gridSize.value,
         model_type: modelType,

@@ -1,0 +1,39 @@
+/**
+ * Presets of a training: the values that fields have where nobody gave others. Those of the schema were chosen by measurement
+ * (docs/results.md); `published` brings back those of the published tools.
+ *
+ * @example
+ * resolveConfig(trainingDefinition, { flags: { preset: 'published' } }).config.batch_size; // 16
+ */
+import type { Collection } from './definition.js';
+
+/** Where the published tools have other defaults than this schema: fields of the run and of its block `model`. */
+export const PUBLISHED_TRAINING = {
+  nepochs: 50,
+  batch_size: 16,
+  n_groups: null,
+  nll_weight: 1,
+  mae_weight: 0,
+  torch_loss_mode: 'poisson',
+  scheduler: 'Default',
+  lr_warmup_epochs: 0,
+  lr_min_ratio: 0.1,
+  input_reference: 'none',
+  auto_restart: false,
+} as const;
+export const PUBLISHED_MODEL = { n_filters_scale: 2 } as const;
+
+/** Writes out `preset: published` where nothing else was given. */
+export function expandPreset({ given }: Collection): void {
+  const preset = given.get('preset');
+  if (preset?.value !== 'published') return;
+  for (const [name, value] of Object.entries({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL })) {
+    if (given.has(name)) continue;
+    given.set(name, { value, source: preset.source, origin: preset.origin ?? 'preset published' });
+  }
+}
+
+/** Files of the published tools mean their defaults by what they leave out. */
+export function implyPublished({ given }: Collection, origin: string): void {
+  if (!given.has('preset')) given.set('preset', { value: 'published', source: 'file', origin });
+}

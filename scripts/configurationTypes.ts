@@ -18,6 +18,7 @@ import {
   convertConfigSchema,
   demoConfigSchema,
   exportConfigSchema,
+  exportWeightsConfigSchema,
   extractConfigSchema,
   importConfigSchema,
   inspectConfigSchema,
@@ -58,6 +59,7 @@ const INTERFACES: Readonly<Record<string, readonly [schema: z.ZodType, sentence:
   ProductExportConfig: [productExportConfigSchema, 'The configuration of `product export`.'],
   ProductImportConfig: [productImportConfigSchema, 'The configuration of `product import`.'],
   ExtractConfig: [extractConfigSchema, 'The configuration of `bundle extract`.'],
+  ExportWeightsConfig: [exportWeightsConfigSchema, 'The configuration of `bundle export`.'],
   ImportConfig: [importConfigSchema, 'The configuration of `bundle import`.'],
 };
 

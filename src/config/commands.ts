@@ -53,6 +53,8 @@ import {
   type ExportConfig,
   type ExtractConfig,
   exportConfigSchema,
+  type ExportWeightsConfig,
+  exportWeightsConfigSchema,
   extractConfigSchema,
   type ImportConfig,
   type InspectConfig,
@@ -231,6 +233,9 @@ export const orientDefinition = tool<OrientConfig>('orientation', 'Orientation',
 /** `bundle extract`: the members of a bundle as files. */
 export const extractDefinition = tool<ExtractConfig>('extraction', 'Extraction', extractConfigSchema);
 
+/** `bundle export`: a bundle under the names of the published tools. */
+export const exportWeightsDefinition = tool<ExportWeightsConfig>('weights', 'Export', exportWeightsConfigSchema);
+
 /** `bundle import`: a model of another program as a bundle. */
 export const importDefinition = tool<ImportConfig>('import', 'Import', importConfigSchema);
 
@@ -295,6 +300,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   export: exportDefinition,
   'study dose-overlap': studyRunDefinition,
   'bundle extract': extractDefinition,
+  'bundle export': exportWeightsDefinition,
   'bundle import': importDefinition,
   'product export': productExportDefinition,
   'product import': productImportDefinition,

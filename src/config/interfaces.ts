@@ -1238,6 +1238,16 @@ export interface ExtractConfig {
   readonly overwrite: boolean;
 }
 
+/** The configuration of `bundle export`. */
+export interface ExportWeightsConfig {
+  /** NPZ file to write. */
+  readonly output_file: string;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Names and axes of the published PyTorch network (cnn_cbam here), or of the Keras network (cnn here). Default: "torch-npz". */
+  readonly format: 'torch-npz' | 'keras';
+}
+
 /** The configuration of `bundle import`. */
 export interface ImportConfig {
   /** Folder for wts.zip; created if missing. */

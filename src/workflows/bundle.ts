@@ -1,5 +1,5 @@
 /**
- * `bundle info`, `verify`, `extract` and `import`: what a bundle is, whether it is exactly what it says, its members as files, and the
+ * `bundle info`, `verify`, `extract`, `export` and `import`: what a bundle is, whether it is exactly what it says, its members as files, and the
  * model of another program as a bundle.
  *
  * @example
@@ -11,17 +11,19 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelConfig } from '../config/schema.js';
-import type { ImportConfig } from '../config/schemas/tools.js';
+import type { ExportWeightsConfig, ImportConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { sizeOf } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
+import { writeNpz } from '../formats/npz.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
-import { requireNewIn } from '../formats/outputs.js';
+import { newFiles, requireNew, requireNewIn } from '../formats/outputs.js';
 import { replaceFolder } from '../formats/replaceFile.js';
 import { BUNDLE_FILE, encodeModels, locateBundle, type Manifest, openMembers } from '../persistence/bundle.js';
 import { bundleOf, readForeign } from '../persistence/importing/foreignBundle.js';
 import type { ForeignModel } from '../persistence/importing/foreignWeights.js';
+import { publishedArrays } from '../persistence/publishedWeights.js';
 import { verifyBundleBytes } from '../persistence/verify.js';
 import { networkOfBundle } from '../reconstruction/networkSpec.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
@@ -118,6 +120,32 @@ export async function extractBundle(
     for (const [name, bytes] of members) await writeAtomically(path.join(folder, name), bytes);
   });
   return { path: source.path, output_dir, files: [...members.keys()] };
+}
+
+/** What `bundle export` wrote. */
+export interface ExportedWeights {
+  readonly path: string;
+  readonly format: ExportWeightsConfig['format'];
+  /** Weights; probe, scale and settings come besides. */
+  readonly arrays: number;
+}
+
+/**
+ * Writes the weights of a bundle as an NPZ under the names of a published tool, without any pickle.
+ * @throws PtychoError as `openBundle`; MODEL_UNSUPPORTED for networks that the tool does not have; OUTPUT_EXISTS, OUTPUT_UNWRITABLE
+ */
+export async function exportBundle(
+  file: string,
+  config: ExportWeightsConfig,
+  services: Services = {},
+): Promise<ExportedWeights> {
+  const { output_file, format } = config;
+  await requireNew([output_file], { ...newFiles(config, services), field: 'output_file' });
+  const { bundle } = await PtychoModel.read(file);
+  const arrays = publishedArrays(bundle, format, bundle.path);
+  await makeOutputFolder(path.dirname(path.resolve(output_file)));
+  await writeNpz(output_file, arrays);
+  return { path: output_file, format, arrays: Object.keys(arrays).length - 3 };
 }
 
 /** What was imported, and what was not. */

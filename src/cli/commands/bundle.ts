@@ -1,6 +1,6 @@
-/** `ptychopinn bundle info|verify|extract|import`: what a bundle is, whether it is exactly that, its members, and models of others. */
+/** `ptychopinn bundle info|verify|extract|export|import`: what a bundle is, whether it is exactly that, its members, and models of others. */
 
-import { extractDefinition, importDefinition } from '../../config/commands.js';
+import { exportWeightsDefinition, extractDefinition, importDefinition } from '../../config/commands.js';
 import { counted, formatBytes, noun } from '../../core/words.js';
 import type { BundleInfo, ImportReport } from '../../workflows/bundle.js';
 import { commandOf, groupOf } from '../run.js';
@@ -11,6 +11,7 @@ Examples:
   ptychopinn bundle info run
   ptychopinn bundle verify run/wts.zip
   ptychopinn bundle extract run/wts.zip --output_dir members
+  ptychopinn bundle export run --format torch-npz --output_file weights.npz
   ptychopinn bundle import wts.h5.zip --probe scan.npz --output_dir imported`;
 
 const BUNDLE = 'The bundle, or the folder that holds wts.zip or its unpacked members.';
@@ -39,6 +40,15 @@ const extract = commandOf({
   text: ({ output_dir, files }) => `Written to ${output_dir}: ${files.join(', ')}.\n`,
 });
 
+const give = commandOf({
+  definition: exportWeightsDefinition,
+  args: { BUNDLE },
+  work: async ({ config, args: [file], services }) =>
+    (await import('../../workflows/bundle.js')).exportBundle(file, config, services),
+  text: ({ path, format, arrays }) =>
+    `Written ${path}: ${counted(arrays, 'array')} under the names of ${format === 'keras' ? 'Keras' : 'PyTorch'}; examples/python/load_weights.py puts them into a network.\n`,
+});
+
 const add = commandOf({
   definition: importDefinition,
   args: { FILE: 'NPZ of named arrays, Keras-3 archive model.keras, or a TensorFlow wts.h5.zip that holds one.' },
@@ -53,6 +63,7 @@ export const command = groupOf(
     ['info', 'describe a bundle', info],
     ['verify', 'rewrite a bundle from its content and refuse any byte that differs', verify],
     ['extract', 'check a bundle and write its members as files', extract],
+    ['export', 'write the weights under the names of the published tools', give],
     ['import', 'make a bundle from a model that another program trained', add],
   ],
   EXAMPLE,

@@ -193,6 +193,17 @@ export const extractConfigSchema = z.strictObject({
   ...overwriteFields,
 });
 
+/** A bundle under the names of the published tools. */
+export const exportWeightsConfigSchema = z.strictObject({
+  output_file: required(path, 'NPZ file to write.'),
+  ...overwriteFields,
+  format: field(
+    oneOf('torch-npz', 'keras'),
+    'torch-npz',
+    'Names and axes of the published PyTorch network (cnn_cbam here), or of the Keras network (cnn here).',
+  ),
+});
+
 /** A model that another program trained, as a bundle. Fields that are null follow the file, then the published defaults. */
 export const importConfigSchema = z.strictObject({
   output_dir: required(path, 'Folder for wts.zip; created if missing.'),
@@ -252,6 +263,7 @@ export type {
   ConvertConfig,
   DemoConfig,
   ExportConfig,
+  ExportWeightsConfig,
   ExtractConfig,
   ImportConfig,
   InspectConfig,

@@ -80,6 +80,7 @@ def settings(params):
         "object_big": "object.big",
         "probe_mask": "probe.mask",
         "mode": "model_type",
+        "intensity_scale.trainable": "intensity_scale_trainable",
     }
     out = {}
     for key, value in params.items():

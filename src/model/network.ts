@@ -32,6 +32,9 @@ import { borderRatio, contrast, intensityRatio, patternSpread, saturation } from
 /** Name of the one scalar parameter that is not a convolution's: ln of the intensity scale. */
 export const LOG_INTENSITY_SCALE = 'log_intensity_scale';
 
+/** Keeps the derivative of √λ finite where an offset is added to it. */
+const OFFSET_EPSILON = 1e-9;
+
 /** What a network is made of. A knob that is left out is off. */
 export interface NetworkSpec extends LossSpec {
   /** Side of the group canvas, even, at least N. */
@@ -133,10 +136,13 @@ export class PtychoNetwork {
     return { scope, x, positions, painted, members, gain, unit: op.mul(gain, scale.amplitudeGauge), probe };
   }
 
-  /** λ in units of X². */
+  /** λ in units of X². An imported model may add an offset to the amplitude √λ, below which nothing is predicted. */
   #rate({ members, probe, gain }: Built): GraphNode {
-    const dark = detectorIntensity(members, probe, this.spec.config.gaussian_smoothing_sigma);
-    return this.spec.intensity_scale_trainable ? op.mul(dark, op.square(gain)) : dark;
+    const { config, intensity_scale_trainable, scale } = this.spec;
+    const dark = detectorIntensity(members, probe, config.gaussian_smoothing_sigma);
+    const rate = intensity_scale_trainable ? op.mul(dark, op.square(gain)) : dark;
+    if (!scale.amplitudeOffset) return rate;
+    return op.square(op.add(op.sqrt(op.add(rate, OFFSET_EPSILON)), scale.amplitudeOffset));
   }
 
   get #mask(): PixelMask | undefined {

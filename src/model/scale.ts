@@ -31,6 +31,8 @@ export interface PhysicsScale {
   readonly probeFactor: number;
   /** Object amplitude per unit of network output. */
   readonly amplitudeGauge: number;
+  /** Added to predicted amplitudes, in units of X; only of imported models that learned one. */
+  readonly amplitudeOffset?: number;
   /** Only with the contract `ci_intensity_v2`. */
   readonly countIntensity?: CountIntensity;
 }
@@ -52,6 +54,8 @@ export interface ScaleRecord {
   readonly intensityScale: number;
   /** Object amplitude per unit of network output. */
   readonly amplitudeGauge: number;
+  /** Added to predicted amplitudes, in units of X; only of imported models that learned one. */
+  readonly amplitudeOffset?: number;
   /** The probe of the file was multiplied by this to become the model's probe (and then trained, where it is trainable). */
   readonly probeFactor: number;
   /** With `ci_intensity_v2`, and only then. */
@@ -60,7 +64,7 @@ export interface ScaleRecord {
 
 /** What files keep of a scale. */
 export function recordOfScale(
-  { intensityScale, amplitudeGauge, probeFactor, countIntensity }: PhysicsScale,
+  { intensityScale, amplitudeGauge, amplitudeOffset, probeFactor, countIntensity }: PhysicsScale,
   version: ScaleContract,
   domain: ScaleDomain,
 ): ScaleRecord {
@@ -70,16 +74,25 @@ export function recordOfScale(
     intensityScale,
     amplitudeGauge,
     probeFactor,
+    ...(amplitudeOffset ? { amplitudeOffset } : {}),
     ...(countIntensity ? { countIntensity } : {}),
   };
 }
 
 /** The scale that a record, with what files keep beside it, stands for. */
 export function scaleOfRecord(
-  { intensityScale, amplitudeGauge, probeFactor, countIntensity }: ScaleRecord,
+  { intensityScale, amplitudeGauge, amplitudeOffset, probeFactor, countIntensity }: ScaleRecord,
   { meanCounts, probe }: Pick<PhysicsScale, 'meanCounts' | 'probe'>,
 ): PhysicsScale {
-  return { intensityScale, amplitudeGauge, probeFactor, countIntensity, meanCounts, probe };
+  return {
+    intensityScale,
+    amplitudeGauge,
+    ...(amplitudeOffset ? { amplitudeOffset } : {}),
+    probeFactor,
+    countIntensity,
+    meanCounts,
+    probe,
+  };
 }
 
 /** Predicted counts are kept above this by the contract `ci_intensity_v2`. */

@@ -78,6 +78,7 @@ const manifestSchema = z.strictObject({
     measurement_domain: z.enum(['normalized_amplitude', 'count_amplitude', 'count_intensity']),
     input: z.enum([INPUT_DEFINITION, COUNT_INPUT_DEFINITION]),
     amplitude_gauge: positive,
+    amplitude_offset: z.number().optional(),
     probe_factor: positive,
     rms_input_scale: positive.optional(),
     mean_measured_intensity: positive.optional(),
@@ -136,6 +137,7 @@ export function makeManifest(content: Bundle, members: Manifest['members']): Man
       measurement_domain: scale.domain,
       input: scale.version === 'ci_intensity_v2' ? COUNT_INPUT_DEFINITION : INPUT_DEFINITION,
       amplitude_gauge: scale.amplitudeGauge,
+      ...(scale.amplitudeOffset ? { amplitude_offset: scale.amplitudeOffset } : {}),
       probe_factor: scale.probeFactor,
       ...(scale.countIntensity
         ? {

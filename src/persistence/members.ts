@@ -99,6 +99,9 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>, path: st
       domain: manifest.scale_contract.measurement_domain,
       intensityScale: manifest.intensity_scale,
       amplitudeGauge: manifest.scale_contract.amplitude_gauge,
+      ...(manifest.scale_contract.amplitude_offset
+        ? { amplitudeOffset: manifest.scale_contract.amplitude_offset }
+        : {}),
       probeFactor: manifest.scale_contract.probe_factor,
       ...countIntensityOf(manifest),
     },

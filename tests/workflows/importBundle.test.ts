@@ -132,6 +132,41 @@ describeShared('golden weights of the published PyTorch network', () => {
     expect(report).toMatchObject({ unmapped: ['w.model.forward_model.alpha'], mapped: 59 });
   });
 
+  it('carries over what intensity_scale_trainable does to amplitudes', async () => {
+    const arrays = await goldenArrays('d_net_gs1_nf1.npz');
+    const one = (value: number): NpyInput => ({ data: Float32Array.of(value), shape: [1] });
+    const scalars = { 'w.model.forward_model.alpha': one(1.5), 'w.model.forward_model.beta': one(0.25) };
+    const import_ = async (name: string, params: object) => {
+      await writeNpz(file(`${name}.npz`), { ...arrays, ...scalars, params: text({ N: 64, nphotons: 1e5, ...params }) });
+      await importBundle(file(`${name}.npz`), options({ output_dir: file(name) }));
+      await verifyBundle(file(name));
+      return openBundle(file(name));
+    };
+    const idle = await import_('idle', { intensity_scale_trainable: false });
+    const scaled = await import_('scaled', { intensity_scale_trainable: true });
+    expect(idle.manifest.scale_contract.amplitude_offset).toBeUndefined();
+    expect(scaled.manifest.scale_contract.amplitude_offset).toBeCloseTo(0.25, 6);
+    expect(scaled.probe.re[2080]).toBeCloseTo(1.5 * idle.probe.re[2080], 4);
+    const golden = await readGolden('d_net_gs1_nf1.npz');
+    const [input, positions] = [await golden.float32('net_input'), await golden.float32('in_coords_relative')];
+    await golden.close();
+    const amplitudes: Float32Array[] = [];
+    for (const bundle of [idle, scaled]) {
+      const session = await InferenceSession.create(bundle.autoencoder!.bytes, {
+        externalData: bundle.autoencoder!.externalData,
+      });
+      const result = await session.run({
+        input: new OrtTensor('float32', input.data, [...input.shape]),
+        input_positions: new OrtTensor('float32', positions.data, [input.shape[0], input.shape[1], 1, 2]),
+      });
+      await session.release();
+      amplitudes.push(result.pred_amplitude.data as Float32Array);
+    }
+    const s = idle.manifest.intensity_scale;
+    const expected = amplitudes[0].map((value) => 1.5 * value + 0.25 * s);
+    expect(maxDifference(amplitudes[1], expected) / maxAbs(expected)).toBeLessThan(1e-3);
+  });
+
   it('knows every name of the published network', async () => {
     const golden = await readGolden('d_net_gs2_nf1.npz');
     const names = golden.keys.filter((key) => key.startsWith('w.'));

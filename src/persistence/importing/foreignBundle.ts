@@ -18,7 +18,7 @@ import type { Bundle } from '../bundle.js';
 import { TRAINED_ELSEWHERE, UNKNOWN_MEAN_AMPLITUDE } from '../content.js';
 import { publishedCanvas } from '../params.js';
 import { describeForeignArchive, describeForeignFile } from '../source.js';
-import { type ForeignModel, type FoundStructure, someNames, structureOf } from './foreignWeights.js';
+import { type ForeignModel, type FoundStructure, scalesAmplitudes, someNames, structureOf } from './foreignWeights.js';
 import { isKerasArchive, readKerasModel } from './kerasArchive.js';
 import { readNpzModel } from './npzWeights.js';
 
@@ -68,6 +68,8 @@ const KNOWN = [
   'physics_forward_mode',
   'scale_contract_version',
   'amplitude_physics_gain',
+  'intensity_scale_trainable',
+  'intensity_scale.trainable',
 ] as const;
 
 /** A value of `params`, in the words of our configuration; undefined where it says nothing. */
@@ -128,6 +130,7 @@ export async function bundleOf(
   const s = asked.intensity_scale ?? model.intensityScale ?? intensityScale(config.nphotons, N);
   const probe = await probeOf(model, asked, config, numberOr(says('probe_scale'), DEFAULT_PROBE_SCALE), file, note);
   const counts = (s * (N / 2)) ** 2;
+  const amplitudes = amplitudesOf(model, bad);
   const parts = {
     config,
     // The network puts out the object, and the probe is in √counts once it is multiplied by s.
@@ -136,6 +139,7 @@ export async function bundleOf(
       domain: asked.measurement_domain,
       intensityScale: s,
       amplitudeGauge: 1,
+      ...(amplitudes.beta === 0 ? {} : { amplitudeOffset: amplitudes.beta }),
       probeFactor: 1,
     },
     statistics: {
@@ -144,7 +148,7 @@ export async function bundleOf(
       meanAmplitude: UNKNOWN_MEAN_AMPLITUDE,
       nPatterns: 0,
     },
-    probe: scaleComplex(probe, s),
+    probe: scaleComplex(probe, s * amplitudes.alpha),
     canvasSide_px: publishedCanvas(model.params, N, gridsize),
   };
   const { weights, mapped, unmapped } = weightsFor(model, parts, parametersOf, bad);
@@ -169,6 +173,14 @@ export async function bundleOf(
 }
 
 type Says = ReturnType<typeof settings>;
+
+/** What the published forward model does to amplitudes: α·A + β with `intensity_scale_trainable`, else nothing. */
+function amplitudesOf({ amplitudes, params }: ForeignModel, bad: (why: string) => PtychoError) {
+  if (amplitudes === undefined || !scalesAmplitudes(params)) return { alpha: 1, beta: 0 };
+  const { alpha, beta } = amplitudes;
+  if (alpha > 0 && Number.isFinite(alpha) && Number.isFinite(beta)) return amplitudes;
+  throw bad(`its amplitudes are multiplied by ${alpha} and raised by ${beta}, which cannot be`);
+}
 
 /** Weights are the same for all sides of a ladder: which one it is, the settings say; else it is the published one. */
 function sideOf(found: FoundStructure, said: unknown): Omit<FoundStructure, 'N'> & { readonly N: number } {

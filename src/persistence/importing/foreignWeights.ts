@@ -25,8 +25,16 @@ export interface ForeignModel {
   readonly params: Readonly<Record<string, unknown>>;
   /** What the network multiplies an object with, in units of X. */
   readonly probe?: ComplexTensor;
+  /** Of the published PyTorch forward model: with `intensity_scale_trainable` predicted amplitudes are α·A + β, in units of X. */
+  readonly amplitudes?: { readonly alpha: number; readonly beta: number };
   /** e^ℓ, √counts per unit of X. */
   readonly intensityScale?: number;
+}
+
+/** Whether settings say that the published forward model scales and raises amplitudes; undefined where they say nothing. */
+export function scalesAmplitudes(params: ForeignModel['params']): boolean | undefined {
+  const said = params.intensity_scale_trainable ?? params['intensity_scale.trainable'];
+  return typeof said === 'boolean' ? said : undefined;
 }
 
 /** What shapes tell about a network. */

@@ -7,7 +7,7 @@ import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { type NpzFile, usingNpz } from '../../formats/npz.js';
 import { parseBoundedJson } from '../json.js';
-import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
+import { type ForeignModel, type ForeignWeight, scalesAmplitudes } from './foreignWeights.js';
 
 const PREFIX = 'w.';
 const OWN = /^(encoder|amplitude|phase|real|imaginary)\.\d+\.conv[12]\.weight$/;
@@ -39,18 +39,22 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
       await checkTotal(npz, keys);
       const weights = new Map<string, ForeignWeight>();
       const unmapped: string[] = [];
+      const scalars = new Map<string, number>();
+      const params = await readParams(npz);
+      const scaled = scalesAmplitudes(params);
       for (const [key, name] of named) {
         const target = own ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.') : ownNameOf(name);
         const tensor = floats(await npz.read(key));
         if (tensor === undefined || target === undefined || weights.has(target)) {
-          if (!tensor || !isNeutral(name, tensor.data)) unmapped.push(key);
+          const scalar = tensor && scalarOf(name, tensor.data, scaled);
+          if (scalar) scalars.set(...scalar);
+          else unmapped.push(key);
           continue;
         }
         // PyTorch keeps scalars as arrays of one value.
         const scalar = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
         weights.set(target, { source: key, tensor: scalar ? { ...tensor, shape: [] } : tensor });
       }
-      const params = await readParams(npz);
       const scale = npz.has('intensity_scale')
         ? (await npz.readReal('intensity_scale')).data[0]
         : params.intensity_scale;
@@ -60,6 +64,9 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
         weights,
         unmapped,
         params,
+        ...(scalars.size > 0
+          ? { amplitudes: { alpha: scalars.get('alpha') ?? 1, beta: scalars.get('beta') ?? 0 } }
+          : {}),
         probe: npz.has('probe') ? probeOf(await npz.read('probe')) : undefined,
         intensityScale: typeof scale === 'number' && scale > 0 ? scale : undefined,
       };
@@ -126,14 +133,8 @@ const SCALERS: Readonly<Record<string, string>> = {
   'forward_model.rect_scaler.s1': 'rectangular.s1',
   'forward_model.rect_scaler.s2': 'rectangular.s2',
 };
-/**
- * Scalars of the published forward model that are always registered, begin at 1 and are used by an option only: at these values they have
- * done, or do, nothing.
- */
-const NEUTRAL: Readonly<Record<string, readonly number[]>> = {
-  'forward_model.alpha': [1],
-  'forward_model.beta': [0, 1],
-};
+/** Scalars of the published forward model, which are always registered, begin at 1 and are used by `intensity_scale_trainable` only. */
+const AMPLITUDE_SCALARS = /^forward_model\.(alpha|beta)$/;
 
 const MODULE = /^(?:w\.)?(?:model\.)?(.*)$/;
 
@@ -151,8 +152,16 @@ export function ownNameOf(published: string): string | undefined {
   return rule && inside.replace(...rule).replace(/^amp\./, 'amplitude.');
 }
 
-/** Whether a published scalar has the value at which it does nothing. */
-function isNeutral(published: string, values: ArrayLike<number>): boolean {
+/** α or β, where there is one for all scans, and it is known whether they do something. */
+function scalarOf(
+  published: string,
+  values: ArrayLike<number>,
+  scaled: boolean | undefined,
+): [name: string, value: number] | undefined {
   const [, name] = MODULE.exec(published) as RegExpExecArray;
-  return Object.hasOwn(NEUTRAL, name) && values.length === 1 && NEUTRAL[name].includes(values[0]);
+  const scalar = AMPLITUDE_SCALARS.exec(name)?.[1];
+  if (scalar === undefined || values.length !== 1) return undefined;
+  // Where nobody says, other values than those they begin with were trained, or came of an older version.
+  const initial = values[0] === 1 || (scalar === 'beta' && values[0] === 0);
+  return scaled !== undefined || initial ? [scalar, values[0]] : undefined;
 }

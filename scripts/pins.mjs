@@ -174,7 +174,9 @@ async function pin(build, root) {
 }
 
 /** Whether a command takes the fields of a training. */
-const isTraining = (words) => words[0] === 'train' || words.slice(0, 3).join(' ') === 'config legacy train';
+function isTraining(words) {
+  return words[0] === 'train' || words.slice(0, 3).join(' ') === 'config legacy train';
+}
 
 /** One command; with `stopAt` it gets SIGINT as soon as that file is there. */
 async function ptychopinn(build, root, words, stopAt) {

@@ -2,7 +2,6 @@
  * A training that leaves files. On the way checkpoints, previews and the figures that go to the logger; at the end the bundle,
  * `history.csv`, `run.json`, refined positions and, with `do_stitching`, the reconstruction of the test scan.
  */
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { describeEngine, selectBackend } from '../backends/select.js';
@@ -13,10 +12,8 @@ import { closing } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
-import type { ComplexTensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
-import { readProbe } from '../data/opening/probe.js';
 import { memberRows } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
@@ -24,15 +21,9 @@ import type { CheckpointEngine } from '../persistence/checkpoint.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type ScanFingerprint, trainingFingerprint } from '../persistence/runState.js';
-import { writeImagePage } from '../reconstruction/imagePage.js';
-import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
-import { lossChart } from '../report/loss.js';
-import { probeFigure } from '../report/probe.js';
-import type { Drawing } from '../report/renderer.js';
-import { positionShiftMap } from '../report/scanMap.js';
 import {
   CheckpointFolder,
   checkResumable,
@@ -46,30 +37,16 @@ import { createLoggers, type MetricLogger } from './loggers/create.js';
 import type { EpochView, LoopState } from './loopState.js';
 import { type PreparedTraining, prepareTraining } from './prepare.js';
 import { Previews } from './previews.js';
+import { SOLVED_PROBE_FILE, solvedBefore } from './solvedProbe.js';
+import {
+  patternsPerSecond,
+  rFactorOf,
+  summaryOf,
+  type TrainSummary,
+  trainingChart,
+  writeTrainingPage,
+} from './summary.js';
 import { type TrainedModel, trainPrepared, withTrainingScans } from './train.js';
-
-/** What a run came to. */
-export interface TrainSummary {
-  readonly epochs: number;
-  readonly bestEpoch: number;
-  readonly bestLoss: number;
-  readonly monitored: string;
-  /** The amplitude loss (R) of the best epoch on groups that validate, or train where none do, and that of the best constant object. */
-  readonly rFactor: { readonly heldOut: boolean; readonly network: number; readonly constant: number };
-  readonly seconds: number;
-  readonly patternsPerSecond: number;
-  readonly outputDir: string;
-  readonly cancelled: boolean;
-  /** Ended by `early_stop_patience`. */
-  readonly stoppedEarly: boolean;
-  /** Epochs that were done before this run resumed; 0: it began from the beginning. */
-  readonly resumedAfter: number;
-  /** Files in the folder that are new. */
-  readonly files: readonly string[];
-  /** Where it ran. */
-  readonly device: BackendInfo['device'];
-  readonly history: readonly EpochRecord[];
-}
 
 /**
  * Looks at what can be judged without opening anything.
@@ -108,7 +85,7 @@ export async function trainToFolder(
   const logger = services.logger ?? silentLogger;
   const files = { train: checkTrainingRequest(request), test: request.test_data_file ?? undefined };
   return withTrainingScans(request, files, logger, async (scans) => {
-    const solvedProbe = request.probe === SOLVE_PROBE ? await probeOf(request.resume, scans.train.N) : undefined;
+    const solvedProbe = request.probe === SOLVE_PROBE ? await solvedBefore(request.resume, scans.train.N) : undefined;
     const prepared = await prepareTraining(request, { ...scans, solvedProbe }, services);
     const start = await startOf(prepared, logger);
     const { config, provenance } = prepared;
@@ -125,15 +102,6 @@ export async function trainToFolder(
       return await new RunFolder(prepared, start, backend, services).train();
     });
   });
-}
-
-/** The probe that `probe: solve` came to: a run that goes on takes it from here, because another number of threads adds up otherwise. */
-export const SOLVED_PROBE_FILE = 'probe.npz';
-
-/** The probe that was solved for in the folder of a run; undefined where there is none. */
-async function probeOf(folder: string | null, N: number): Promise<ComplexTensor | undefined> {
-  const file = folder === null ? undefined : path.join(folder, SOLVED_PROBE_FILE);
-  return file !== undefined && existsSync(file) ? readProbe(file, N) : undefined;
 }
 
 /** Where a run begins. */
@@ -211,9 +179,10 @@ class RunFolder {
       }
       const stitched = config.do_stitching && !result.cancelled ? await this.#stitch(trained) : undefined;
       files.push(...(stitched?.files ?? []));
-      files.push(await this.#page(trained, files, stitched?.image));
+      const finished = { trained, outputDir: this.#folder, engine: backend.info, files };
+      files.push(await writeTrainingPage(finished, prepared.provenance, stitched?.image));
       await metrics.finish(result.cancelled ? 'cancelled' : 'finished');
-      return this.#summary(trained, files);
+      return summaryOf(finished, resumed?.content.epoch ?? 0);
     } catch (error) {
       await metrics.finish(isPtychoError(error, 'CANCELLED') ? 'cancelled' : 'failed');
       throw await this.#withWayOn(error);
@@ -373,76 +342,12 @@ class RunFolder {
     return { files, image: stitched };
   }
 
-  /** `index.html`: how the network learned, on what, and what it made of the test scan. */
-  async #page(
-    { scan, result, config }: TrainedModel,
-    files: readonly string[],
-    image?: StitchedImage,
-  ): Promise<string> {
-    const { raw } = scan;
-    const pixelSize_m = raw.geometry.objectPixel_m?.x;
-    const { positions, history, bestEpoch, monitored, bestLoss } = result;
-    return writeImagePage(this.#folder, {
-      command: 'train',
-      title: `PtychoPINN ${config.model.architecture}, trained on ${path.basename(raw.source)}`,
-      summary: `${counted(history.length, 'epoch')} in ${result.seconds.toFixed(0)} s; the best was epoch ${bestEpoch} (${monitored} ${bestLoss.toPrecision(4)}).`,
-      warnings: result.cancelled ? ['Stopped early: the bundle holds the best epoch until then.'] : [],
-      ...{ raw, image, pictures: { pixelSize_m }, provenance: this.prepared.provenance },
-      probe: raw.probeGuess && probeFigure(raw.probeGuess, { pixelSize_m }),
-      curves: [trainingChart(result, config)],
-      positions:
-        positions &&
-        positionShiftMap({ measured: { xs: raw.xcoords, ys: raw.ycoords }, corrected: positions, pixelSize_m }),
-      facts: [{ name: 'engine', value: describeEngine(this.backend.info) }],
-      files,
-    });
-  }
-
   #failed(failure: PtychoError, bestEpoch: number): PtychoError {
     const bundle = path.join(this.#folder, 'wts.zip');
     const message = `${failure.message.replace(/\.$/, '')}; the best epoch until then (${bestEpoch}) is kept in ${bundle}.`;
     return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
   }
-
-  #summary({ result, constantLoss }: TrainedModel, files: readonly string[]): TrainSummary {
-    return {
-      epochs: result.history.length,
-      bestEpoch: result.bestEpoch,
-      bestLoss: result.bestLoss,
-      monitored: result.monitored,
-      rFactor: rFactorOf(result, constantLoss),
-      seconds: result.seconds,
-      patternsPerSecond: patternsPerSecond(result),
-      outputDir: this.#folder,
-      cancelled: result.cancelled,
-      stoppedEarly: result.stoppedEarly,
-      resumedAfter: this.start.resumed?.content.epoch ?? 0,
-      files,
-      device: this.backend.info.device,
-      history: result.history,
-    };
-  }
 }
-
-/** The losses of a run, the best epoch marked. */
-function trainingChart({ history, bestEpoch }: TrainedModel['result'], config: TrainedModel['config']): Drawing {
-  const validated = history.some(({ val_loss }) => val_loss !== undefined && val_loss !== null);
-  return lossChart(
-    [
-      { name: 'training', values: history.map(({ loss }) => loss) },
-      ...(validated ? [{ name: 'validation', values: history.map(({ val_loss }) => val_loss ?? null) }] : []),
-    ],
-    { bestEpoch, label: config.mae_weight > 0 && config.nll_weight === 0 ? 'loss of amplitudes' : 'loss' },
-  );
-}
-
-function rFactorOf({ history, bestEpoch }: TrainedModel['result'], constant: number): TrainSummary['rFactor'] {
-  const { val_mae, mae } = history[bestEpoch - 1];
-  return { heldOut: val_mae !== null, network: val_mae ?? mae, constant };
-}
-
-const patternsPerSecond = ({ seconds, patternsSeen }: TrainedModel['result']) =>
-  seconds > 0 ? patternsSeen / seconds : 0;
 
 /** Who trains, as a checkpoint records it. */
 function engineOf({ name, engine, device, threads }: BackendInfo): CheckpointEngine {

@@ -4,12 +4,15 @@
  * @example
  * const raw = await withSolvedProbe(scan, request, services); // raw.probeGuess is what the solver came to
  */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { TrainingRequest } from '../config/schema.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
-import { GUESS_PROBE } from '../data/opening/probe.js';
+import type { ComplexTensor } from '../core/tensor.js';
+import { GUESS_PROBE, readProbe } from '../data/opening/probe.js';
 import type { RawData } from '../data/rawData.js';
 import { runSolver } from '../solvers/run.js';
 
@@ -40,4 +43,13 @@ export async function withSolvedProbe(
     `The probe was solved for: ${SOLVER.algorithm}, ${SOLVER.epochs} epochs, R ${solved.rFactor.toPrecision(3)}, ${solved.seconds.toFixed(0)} s.`,
   );
   return { ...raw, probeGuess: solved.probe };
+}
+
+/** The probe that `probe: solve` came to: a run that goes on takes it from here, because another number of threads adds up otherwise. */
+export const SOLVED_PROBE_FILE = 'probe.npz';
+
+/** The probe that was solved for in the folder of a run; undefined where there is none. */
+export async function solvedBefore(folder: string | null, N: number): Promise<ComplexTensor | undefined> {
+  const file = folder === null ? undefined : path.join(folder, SOLVED_PROBE_FILE);
+  return file !== undefined && existsSync(file) ? readProbe(file, N) : undefined;
 }

@@ -15,10 +15,12 @@ import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
-import { checkTrainingRequest, SOLVED_PROBE_FILE, type TrainSummary, trainToFolder } from '../training/runFolder.js';
+import { checkTrainingRequest, trainToFolder } from '../training/runFolder.js';
+import { SOLVED_PROBE_FILE } from '../training/solvedProbe.js';
+import type { TrainSummary } from '../training/summary.js';
 
 export type { Services } from '../core/services.js';
-export type { TrainSummary } from '../training/runFolder.js';
+export type { TrainSummary } from '../training/summary.js';
 
 /**
  * Trains a network on a scan and saves the best epoch, also when cancelled.

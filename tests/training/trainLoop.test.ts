@@ -84,6 +84,21 @@ describe('schedules', () => {
   });
 });
 
+describe('progress', () => {
+  it('shows R of held-out groups of the last epoch beside that of the best constant object', async () => {
+    const notes: string[] = [];
+    const input = { constantLoss: 0.25, onProgress: ({ note = '' }: { note?: string }) => void notes.push(note) };
+    const { history } = await run({ nepochs: 2 }, { input });
+    expect(notes[0]).toMatch(/^epoch 1\/2, loss [\d.]+, constant object 0\.250$/);
+    const r = history[0].val_mae?.toPrecision(3);
+    expect(notes.at(-1)).toMatch(
+      new RegExp(`^epoch 2/2, loss [\\d.]+, held-out R ${r} \\(constant object 0\\.250\\)$`),
+    );
+    await run({ nepochs: 2 }, { input: { ...input, validation: undefined } });
+    expect(notes.at(-1)).toMatch(new RegExp(`, R ${history[0].mae.toPrecision(3)} \\(constant object 0\\.250\\)$`));
+  });
+});
+
 describe('weight averaging', () => {
   it('validates and keeps the averages', async () => {
     let state: LoopState | undefined;

@@ -32,6 +32,7 @@ export interface Examination {
 
 const PACKAGES = [
   'onnxruntime-node',
+  'onnxruntime-web',
   '@tensorflow/tfjs-core',
   '@tensorflow/tfjs-backend-cpu',
   '@tensorflow/tfjs-backend-wasm',

@@ -273,7 +273,9 @@ describe('createOnnxBackend', () => {
   });
 
   it('says how to install a missing package', async () => {
-    await expect(createOnnxBackend({ engineModule: 'onnxruntime-node-is-not-here' })).rejects.toMatchObject({
+    await expect(
+      createOnnxBackend({ engineModule: 'onnxruntime-node-is-not-here', wasmModule: 'nor-this' }),
+    ).rejects.toMatchObject({
       code: 'BACKEND_MISSING',
       message: expect.stringContaining('npm i --ignore-scripts onnxruntime-node@1.30.0'),
     });

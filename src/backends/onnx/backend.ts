@@ -8,7 +8,7 @@
  * await backend.dispose();
  */
 import { availableParallelism } from 'node:os';
-import { PtychoError } from '../../core/errors.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { encodeOnnx } from '../../formats/onnx/encode.js';
 import type { Program } from '../../graph/program.js';
@@ -17,7 +17,7 @@ import { type Machine, thisMachine } from '../gpus.js';
 import { WorkerHost, workerFile } from '../worker/host.js';
 import { type Compile, HostedBackend } from '../worker/hostedBackend.js';
 import { chooseDevice, precisionsOf, rulesOf, type Surroundings } from './accelerators.js';
-import { ioOf, type OnnxCalls } from './engine.js';
+import { type EngineSettings, ioOf, type OnnxCalls } from './engine.js';
 import { compiledInHalf, forbidShortProducts, settledPrecision } from './precision.js';
 import { tryAccelerator } from './trial.js';
 
@@ -33,6 +33,8 @@ export interface OnnxBackendOptions {
   readonly engineModule?: string;
   /** Another machine than this one (tests). @internal */
   readonly machine?: Machine;
+  /** Another module in the place of onnxruntime-web (tests). @internal */
+  readonly wasmModule?: string;
 }
 
 /**
@@ -63,15 +65,17 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
     const precision = settledPrecision(wanted, choice, precisionsOf(device), logger);
     const { provider, lacking, ...rules } = rulesOf(device);
     const providers = device === 'cpu' ? [provider] : [provider, 'cpu'];
-    const version = await host.call('open', [{ module, providers, threads, ...rules }]);
+    const settings: EngineSettings = { module, providers, threads, ...rules };
+    const opened = await openEngine(host, settings, options.wasmModule ?? 'onnxruntime-web', logger);
+    const passedOver = [...skipped, ...(opened.skipped ?? [])];
     const info = {
       name: 'onnx',
-      engine: `onnxruntime-node ${version}`,
+      engine: opened.engine,
       device,
       ...(adapter ? { adapter } : {}),
-      threads,
+      threads: opened.threads,
       ...(precision === '32-true' ? {} : { precision }),
-      ...(skipped.length > 0 ? { skipped } : {}),
+      ...(passedOver.length > 0 ? { skipped: passedOver } : {}),
     } as const;
     const compile: Compile = async (program, { constants, half }) => {
       const model = encodeOnnx(program, { constants, lacking, half });
@@ -82,6 +86,36 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
   } catch (error) {
     await host.close();
     throw error;
+  }
+}
+
+/** The engine that was opened. */
+type Opened = Pick<BackendInfo, 'engine' | 'threads' | 'skipped'>;
+
+/** Opens onnxruntime-node; where it cannot be loaded and the CPU is meant, the engine in WebAssembly of onnxruntime-web, said once. */
+async function openEngine(
+  host: WorkerHost<OnnxCalls>,
+  settings: EngineSettings,
+  wasmModule: string,
+  logger: Logger,
+): Promise<Opened> {
+  try {
+    const version = await host.call('open', [settings]);
+    return { engine: `onnxruntime-node ${version}`, threads: settings.threads };
+  } catch (error) {
+    if (!isPtychoError(error, 'BACKEND_MISSING') || settings.providers[0] !== 'cpu') throw error;
+    const wasm = { module: wasmModule, providers: ['wasm'], threads: 1, resident: false, ownResults: true };
+    const version = await host.call('open', [wasm]).catch(() => undefined);
+    if (version === undefined) throw error;
+    const reason = String(error.fields.reason).split('\n')[0];
+    logger.warn(
+      `onnxruntime-node cannot be loaded here (${reason}), so the engine in WebAssembly of onnxruntime-web takes its place: one thread, and slower.`,
+    );
+    return {
+      engine: `onnxruntime-web ${version} (wasm)`,
+      threads: 1,
+      skipped: [{ engine: 'onnxruntime-node', reason }],
+    };
   }
 }
 

@@ -24,6 +24,8 @@ export interface EngineSettings {
   readonly threads: number;
   /** State stays in buffers of the device between runs. */
   readonly resident: boolean;
+  /** The engine does not write results into buffers that it is given (wasm: they stay as they were, without a word). */
+  readonly ownResults?: boolean;
   /** Session options that a device asks for. */
   readonly options?: Readonly<Record<string, unknown>>;
   /** What the engine itself may say on stderr; `fatal` unless it is listened to. */
@@ -67,13 +69,17 @@ export interface OnnxCalls extends EngineCalls {
   transfers(): Promise<Transfers>;
 }
 
-/** What we use of onnxruntime-node. */
+/** What we use of onnxruntime-node and onnxruntime-web. */
 export interface OrtModule {
   readonly InferenceSession: {
     create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<OrtSession>;
   };
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OrtTensor;
-  readonly env: { readonly versions: { readonly node?: string; readonly common: string }; logLevel?: string };
+  readonly env: {
+    readonly versions: { readonly node?: string; readonly web?: string; readonly common: string };
+    readonly wasm?: { numThreads?: number };
+    logLevel?: string;
+  };
 }
 
 export interface OrtSession {
@@ -89,7 +95,7 @@ function missing(error: unknown): PtychoError {
   const reason = messageOf(error);
   return new PtychoError(
     'BACKEND_MISSING',
-    `The package onnxruntime-node cannot be loaded (${reason.split('\n')[0]}): install it with "npm i --ignore-scripts onnxruntime-node@1.30.0", and on a CUDA machine run "npx ptychopinn setup-cuda" afterwards.`,
+    `The package onnxruntime-node cannot be loaded (${reason.split('\n')[0]}): install it with "npm i --ignore-scripts onnxruntime-node@1.30.0", and on a CUDA machine run "npx ptychopinn setup-cuda" afterwards; where it has no files for the platform, "npm i onnxruntime-web@1.30.0" brings an engine in WebAssembly.`,
     { package: 'onnxruntime-node', reason },
   );
 }
@@ -119,9 +125,12 @@ export class Engine implements OnnxCalls {
       throw missing(error);
     }
     this.#settings = settings;
+    // One thread, as the engine's threads would be workers of this worker.
+    if (settings.ownResults && this.#ort.env.wasm) this.#ort.env.wasm.numThreads = 1;
     // What the engine has to say comes as exceptions; its own lines on stderr would repeat it.
     this.#ort.env.logLevel = settings.logLevel ?? 'fatal';
-    return this.#ort.env.versions.node ?? this.#ort.env.versions.common;
+    const { node, web, common } = this.#ort.env.versions;
+    return node ?? web ?? common;
   }
 
   async compile(model: Uint8Array, optimization: Optimization, io: SessionIo): Promise<number> {
@@ -138,7 +147,10 @@ export class Engine implements OnnxCalls {
     const state = stateId === undefined ? new Map<string, Value>() : found(this.#states, stateId, 'state');
     const inputs = mapValues(io.inputs, (shape, name) => this.#tensor(feeds[name], shape));
     for (const [graphName, name] of Object.entries(io.state)) inputs[graphName] = state.get(name)!.current;
-    return this.#resident ? this.#runResident(session, io, inputs, state) : this.#runHere(session, io, inputs, state);
+    const { resident, ownResults } = this.#opened.settings;
+    return resident || ownResults
+      ? this.#runGiven(session, io, inputs, state)
+      : this.#runHere(session, io, inputs, state);
   }
 
   async dropProgram(id: number): Promise<void> {
@@ -212,8 +224,8 @@ export class Engine implements OnnxCalls {
     return outputs;
   }
 
-  /** The engine makes what comes out: buffers of the device for the next state, arrays for the rest. */
-  async #runResident(
+  /** The engine makes what comes out: arrays, and for the next state buffers of the device where it has them. */
+  async #runGiven(
     session: OrtSession,
     io: SessionIo,
     inputs: Record<string, OrtTensor>,

@@ -32,7 +32,7 @@ export interface ImagePanelOptions {
   readonly originYxPx?: readonly [number, number];
   /** What the colours are: `amplitude, relative`; from the unit where not given. */
   readonly quantity?: string;
-  /** The shorter side gets at least this many pixels (twice as many in a PNG file), by whole numbers; {@link SINGLE} where not given. */
+  /** The shorter side gets at least this many pixels (twice as many in a PNG file), by whole numbers; `SINGLE` where not given. */
   readonly side_px?: number;
   /** Without axes and colour bar: small tiles of which there are many. */
   readonly bare?: boolean;

@@ -38,9 +38,9 @@ export interface PixelRegion {
 
 /** What both kinds of picture take. */
 export interface RenderOptions {
-  /** Non-zero where the image means something, `overlap_count` for instance; the rest is drawn in {@link BACKGROUND}. */
+  /** Non-zero where the image means something, `overlap_count` for instance; the rest is drawn in `BACKGROUND`. */
   readonly mask?: PixelMask;
-  /** What is outside the mask is drawn faintly in place of {@link BACKGROUND}, in the colours of what is inside. */
+  /** What is outside the mask is drawn faintly in place of `BACKGROUND`, in the colours of what is inside. */
   readonly faint?: boolean;
   readonly colormap?: Colormap;
 }
@@ -164,7 +164,7 @@ export function cropPicture(picture: Picture, { at: [top, left], width, height }
 
 /**
  * Plain values (rows, columns) in grey, black at the smallest and white at the largest: a diffraction pattern, a map.
- * NaN is drawn in {@link BACKGROUND}.
+ * NaN is drawn in `BACKGROUND`.
  */
 export function renderValues(
   values: ArrayLike<number>,

@@ -27,7 +27,7 @@ export interface Drawing {
 
 /** What a drawing can become. */
 export const PICTURE_FORMATS = ['png', 'svg', 'pdf'] as const;
-/** One of {@link PICTURE_FORMATS}. */
+/** One of `PICTURE_FORMATS`. */
 export type PictureFormat = (typeof PICTURE_FORMATS)[number];
 
 /** Pixels of a PNG file for each pixel of the SVG document. */
@@ -53,7 +53,7 @@ export async function drawSvg({ title, description, spec }: Drawing): Promise<st
   }
 }
 
-/** @returns the bytes of a PNG file, {@link PNG_SCALE} times as wide and high as the SVG document */
+/** @returns the bytes of a PNG file, `PNG_SCALE` times as wide and high as the SVG document */
 export async function drawPng(drawing: Drawing): Promise<Uint8Array> {
   return pngOf(await drawSvg(drawing));
 }

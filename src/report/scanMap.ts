@@ -28,7 +28,7 @@ export interface ScanMap {
   readonly note?: string;
   /** Side of a pixel, metres: axes are then in micrometres. */
   readonly pixelSize_m?: number;
-  /** Longer side of the map, pixels of the document; {@link SINGLE} where not given. */
+  /** Longer side of the map, pixels of the document; `SINGLE` where not given. */
   readonly side_px?: number;
 }
 

@@ -74,6 +74,17 @@ export function resolvePart<T>(definition: ConfigDefinition<T>, part: object, lo
   return resolved;
 }
 
+/**
+ * A configuration for a verb: any part of one completed ({@link completeConfig}); a complete one as it is, which also holds fields of
+ * its blocks that the command has no flags for.
+ * @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
+ */
+export function wholeConfig<T>(definition: ConfigDefinition<T>, given: object, logger?: Logger): T {
+  const parsed = definition.schema.safeParse(given);
+  const complete = parsed.success && Object.keys(parsed.data as object).every((key) => key in given);
+  return complete ? (parsed.data as T) : completeConfig(definition, given, logger);
+}
+
 /** Writes out what was collected, checks and freezes it. */
 export function settle<T>(definition: ConfigDefinition<T>, collection: Collection): Resolved<T> {
   definition.expand?.(collection);

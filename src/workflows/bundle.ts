@@ -10,7 +10,9 @@
 
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { ModelConfig } from '../config/schema.js';
+import { exportWeightsDefinition, importDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { ModelConfig, PartOf } from '../config/schema.js';
 import type { ExportWeightsConfig, ImportConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
@@ -136,9 +138,10 @@ export interface ExportedWeights {
  */
 export async function exportBundle(
   file: string,
-  config: ExportWeightsConfig,
+  given: PartOf<ExportWeightsConfig>,
   services: Services = {},
 ): Promise<ExportedWeights> {
+  const config = wholeConfig(exportWeightsDefinition, given, services.logger);
   const { output_file, format } = config;
   await requireNew([output_file], { ...newFiles(config, services), field: 'output_file' });
   const { bundle } = await PtychoModel.read(file);
@@ -170,7 +173,12 @@ export interface ImportReport {
  * @throws PtychoError BUNDLE_INVALID for files of other kinds; MODEL_UNSUPPORTED for networks that are not the published ones, listing
  * by name what has no place; WEIGHTS_MISMATCH for weights of other shapes; DATASET_KEY_MISSING without a probe; OUTPUT_UNWRITABLE
  */
-export async function importBundle(file: string, config: ImportConfig, services: Services = {}): Promise<ImportReport> {
+export async function importBundle(
+  file: string,
+  given: PartOf<ImportConfig>,
+  services: Services = {},
+): Promise<ImportReport> {
+  const config = wholeConfig(importDefinition, given, services.logger);
   const { logger } = services;
   await requireNewIn(config.output_dir, [BUNDLE_FILE], config, services);
   const model = await readForeign(file);

@@ -8,7 +8,11 @@
  * }));
  * for (const { name, standard } of models) console.log(name, standard?.ssim.phase);
  */
+
 import path from 'node:path';
+import { comparisonDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { ComparisonConfig } from '../config/schemas/comparison.js';
 import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
@@ -31,7 +35,11 @@ export interface ComparisonSummary
 }
 
 /** Compares models and writes what came of it to `output_dir`. @throws PtychoError as `compareImages`; OUTPUT_UNWRITABLE */
-export async function compareModels(config: ComparisonConfig, services: Services = {}): Promise<ComparisonSummary> {
+export async function compareModels(
+  given: PartOf<ComparisonConfig>,
+  services: Services = {},
+): Promise<ComparisonSummary> {
+  const config = wholeConfig(comparisonDefinition, given, services.logger);
   const claim = { command: 'compare', overwrite: config.overwrite, results: COMPARISON_RESULTS };
   return withOutputFolder(config.output_dir, claim, services, async (folder) => {
     const comparison = await compareImages(config, { ...services, signal: folder.signal }, () => folder.make());
@@ -48,7 +56,11 @@ export interface ForwardSummary extends ForwardParity {
 }
 
 /** `compare --forward`: writes `forward_parity.json` and `forward_parity.png` to `output_dir`. @throws PtychoError as `compareForward` */
-export async function forwardWorkflow(config: ComparisonConfig, services: Services = {}): Promise<ForwardSummary> {
+export async function forwardWorkflow(
+  given: PartOf<ComparisonConfig>,
+  services: Services = {},
+): Promise<ForwardSummary> {
+  const config = wholeConfig(comparisonDefinition, given, services.logger);
   const files = ['forward_parity.json', 'forward_parity.png'] as const;
   const claim = { command: 'compare', overwrite: config.overwrite, results: files };
   return withOutputFolder(config.output_dir, claim, services, async (folder) =>

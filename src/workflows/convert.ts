@@ -1,4 +1,8 @@
 /** `convert`: a scan of any readable format becomes a contract NPZ. */
+
+import { convertDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { ConvertConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
 import { type ConversionSummary, convertScan } from '../data/rewriteScan.js';
@@ -15,9 +19,10 @@ export type { ConversionSummary } from '../data/rewriteScan.js';
  */
 export async function convertWorkflow(
   input: string,
-  config: ConvertConfig,
+  given: PartOf<ConvertConfig>,
   services: Services = {},
 ): Promise<ConversionSummary> {
+  const config = wholeConfig(convertDefinition, given, services.logger);
   await refuseToOverwrite(input, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });
   return convertScan(input, config, services);

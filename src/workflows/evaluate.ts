@@ -6,7 +6,7 @@
  * const { metrics, floors } = await evaluateWorkflow({ ...config, reconstruction: 'reconstruction.npz', truth: 'scan.npz' });
  */
 import { evaluationDefinition } from '../config/commands.js';
-import { completeConfig } from '../config/resolve.js';
+import { completeConfig, wholeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
 import type { EvaluationConfig } from '../config/schemas/evaluation.js';
 import { throwIfCancelled } from '../core/cancel.js';
@@ -39,7 +39,11 @@ export function evaluate(options: PartOf<EvaluationConfig>, services: Services =
 }
 
 /** Scores an image. @throws PtychoError those of reading, DATASET_SHAPE for images that share too little, OUTPUT_UNWRITABLE */
-export async function evaluateWorkflow(config: EvaluationConfig, services: Services = {}): Promise<EvaluationReport> {
+export async function evaluateWorkflow(
+  given: PartOf<EvaluationConfig>,
+  services: Services = {},
+): Promise<EvaluationReport> {
+  const config = wholeConfig(evaluationDefinition, given, services.logger);
   await requireNewIn(config.output_dir, EVALUATION_FILES, config, services);
   const raw = config.test_data_file === null ? undefined : await openTool(config.test_data_file, config, services);
   try {
@@ -54,7 +58,11 @@ export async function evaluateWorkflow(config: EvaluationConfig, services: Servi
 }
 
 /** Correlates two halves of a scan. @throws PtychoError as {@link halfSetCorrelation}, and those of opening model and scan */
-export async function evaluateHalvesWorkflow(config: EvaluationConfig, services: Services = {}): Promise<HalvesReport> {
+export async function evaluateHalvesWorkflow(
+  given: PartOf<EvaluationConfig>,
+  services: Services = {},
+): Promise<HalvesReport> {
+  const config = wholeConfig(evaluationDefinition, given, services.logger);
   const { backend, execution, neighbor_count, seed } = config;
   const path = required(config.model_path, 'model_path');
   const { logger, signal, onProgress } = services;

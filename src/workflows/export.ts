@@ -1,5 +1,9 @@
 /** `export`: images for other programs, as float TIFF with the phase unwrapped, and as CXI. */
+
 import path from 'node:path';
+import { exportDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { ExportConfig } from '../config/schemas/tools.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -44,9 +48,10 @@ export interface ExportSummary {
  */
 export async function exportWorkflow(
   sources: readonly string[],
-  config: ExportConfig,
+  given: PartOf<ExportConfig>,
   services: Services = {},
 ): Promise<ExportSummary> {
+  const config = wholeConfig(exportDefinition, given, services.logger);
   if (!config.tiff && !config.cxi) {
     throw new PtychoError('USAGE', 'Say what to write: --tiff, --cxi, or both.', { flag: 'tiff' });
   }

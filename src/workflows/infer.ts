@@ -7,7 +7,9 @@
 
 import path from 'node:path';
 import { describeEngine, selectBackend } from '../backends/select.js';
-import type { InferenceConfig } from '../config/schema.js';
+import { inferenceDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { InferenceConfig, PartOf } from '../config/schema.js';
 import { checkModelClaim } from '../config/schemas/model.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
@@ -74,7 +76,8 @@ export interface InferSummary {
  * @throws PtychoError for anything wrong with configuration, bundle, scan, engine or output folder; CANCELLED before the
  * first patch
  */
-export async function inferWorkflow(config: InferenceConfig, services: Services = {}): Promise<InferSummary> {
+export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Services = {}): Promise<InferSummary> {
+  const config = wholeConfig(inferenceDefinition, given, services.logger);
   checkPhaseRange(config);
   return withOutputFolder(config.output_dir, claimOf(config), services, (folder) =>
     inferInto(folder, config, { ...services, signal: folder.signal }),

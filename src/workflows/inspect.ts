@@ -1,5 +1,8 @@
 /** `inspect`: what a scan file holds, and a map of it. */
 
+import { inspectDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { InspectConfig } from '../config/schemas/tools.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
@@ -21,9 +24,10 @@ export interface InspectResult {
  */
 export async function inspectWorkflow(
   file: string,
-  config: InspectConfig,
+  given: PartOf<InspectConfig>,
   services: Services = {},
 ): Promise<InspectResult> {
+  const config = wholeConfig(inspectDefinition, given, services.logger);
   checkPngName(config.map, 'map');
   if (config.map !== null) await requireNew([config.map], { ...newFiles(config, services), field: 'map' });
   let positions: InspectResult['positions'];

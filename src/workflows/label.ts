@@ -1,6 +1,9 @@
 /** `label`: known patches for supervised training, from a reconstruction of the same scan. */
 
 import path from 'node:path';
+import { labelDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { LabelConfig } from '../config/schemas/tools.js';
 import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
@@ -38,9 +41,10 @@ export interface LabelSummary {
  */
 export async function labelWorkflow(
   input: string,
-  config: LabelConfig,
+  given: PartOf<LabelConfig>,
   services: Services = {},
 ): Promise<LabelSummary> {
+  const config = wholeConfig(labelDefinition, given, services.logger);
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(input, config.output_file, 'output_file');
   await requireNew([config.output_file], { ...newFiles(config, services), field: 'output_file' });

@@ -1,5 +1,8 @@
 /** `orient`: which way the positions of a scan lie, as a ranking and as a picture. */
 
+import { orientDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { OrientConfig } from '../config/schemas/tools.js';
 import { closing } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
@@ -30,9 +33,10 @@ export interface OrientationReport extends Omit<OrientationSearch, 'ranking'> {
  */
 export async function orientWorkflow(
   file: string,
-  config: OrientConfig,
+  given: PartOf<OrientConfig>,
   services: Services = {},
 ): Promise<OrientationReport> {
+  const config = wholeConfig(orientDefinition, given, services.logger);
   checkPngName(config.picture, 'picture');
   if (config.picture !== null) await requireNew([config.picture], { ...newFiles(config, services), field: 'picture' });
   return closing(await openTool(file, config, services), async (raw) => {

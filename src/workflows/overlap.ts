@@ -1,4 +1,8 @@
 /** `overlap`: the overlap metrics of a scan, or of the two parts of a split one. */
+
+import { overlapDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { OverlapConfig } from '../config/schemas/evaluation.js';
 import { cancelPoint, throwIfCancelled } from '../core/cancel.js';
 import { closing } from '../core/inputFile.js';
@@ -21,9 +25,10 @@ export interface OverlapReport {
  */
 export async function overlapWorkflow(
   files: { readonly train: string; readonly test?: string },
-  config: OverlapConfig,
+  given: PartOf<OverlapConfig>,
   services: Services = {},
 ): Promise<OverlapReport> {
+  const config = wholeConfig(overlapDefinition, given, services.logger);
   await requireNewIn(
     config.output_dir,
     files.test === undefined ? OVERLAP_FILES.one : OVERLAP_FILES.two,

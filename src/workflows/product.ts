@@ -5,15 +5,11 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { productExportDefinition } from '../config/commands.js';
-import { completeConfig } from '../config/resolve.js';
+import { productExportDefinition, productImportDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
 import { dataConfigSchema } from '../config/schemas/data.js';
-import {
-  type ProductExportConfig,
-  type ProductImportConfig,
-  productExportConfigSchema,
-} from '../config/schemas/tools.js';
+import type { ProductExportConfig, ProductImportConfig } from '../config/schemas/tools.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { cancelPoint } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -85,9 +81,10 @@ export interface ProductImportSummary {
  */
 export async function importProduct(
   file: string,
-  config: ProductImportConfig,
+  given: PartOf<ProductImportConfig>,
   services: Services = {},
 ): Promise<ProductImportSummary> {
+  const config = wholeConfig(productImportDefinition, given, services.logger);
   const logger = services.logger ?? silentLogger;
   await refuseToOverwrite(file, config.output_file, 'output_file');
   if (config.diffraction !== null) await refuseToOverwrite(config.diffraction, config.output_file, 'output_file');
@@ -220,9 +217,7 @@ export async function exportProduct(
   services: Services = {},
 ): Promise<ProductExportSummary> {
   const logger = services.logger ?? silentLogger;
-  // A complete one also holds fields of its blocks that the command has no flags for.
-  const whole = productExportConfigSchema.safeParse(given);
-  const config = whole.success ? whole.data : completeConfig(productExportDefinition, given, services.logger);
+  const config = wholeConfig(productExportDefinition, given, services.logger);
   const note = (sentence: string) => logger.warn(sentence);
   if (productFormatOf(config.output_file) === 'npz' && config.raw_data) {
     throw new PtychoError('CONFIG_INVALID', 'raw_data goes into HDF5 products only; name the output_file .h5.', {

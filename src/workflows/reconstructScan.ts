@@ -10,6 +10,9 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { reconstructDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import { PtychoError } from '../core/errors.js';
 import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
@@ -63,9 +66,10 @@ const WRITING = { seconds: 3, share: 0.1 };
  * @throws PtychoError as `reconstructScan`; for anything wrong with state or output folder
  */
 export async function reconstructScanWorkflow(
-  config: ReconstructConfig,
+  given: PartOf<ReconstructConfig>,
   services: Services = {},
 ): Promise<ReconstructSummary> {
+  const config = wholeConfig(reconstructDefinition, given, services.logger);
   checkPhaseRange(config);
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);

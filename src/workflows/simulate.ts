@@ -1,5 +1,8 @@
 /** `simulate`: a contract NPZ with a known object. */
-import type { SimulationConfig } from '../config/schema.js';
+
+import { simulationDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf, SimulationConfig } from '../config/schema.js';
 import type { Services } from '../core/services.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { type SimulationSummary, simulateToFile, simulationFiles } from '../simulation/writeSimulation.js';
@@ -19,7 +22,11 @@ export {
  * Simulates a scan, writes it to `output_file`, and a picture of it beside that file where `visualize` asks for one.
  * @throws PtychoError OUTPUT_EXISTS, and as `loadSimulationInputs`, `simulate` and `writeSimulatedScan`
  */
-export async function simulateWorkflow(config: SimulationConfig, services: Services = {}): Promise<SimulationSummary> {
+export async function simulateWorkflow(
+  given: PartOf<SimulationConfig>,
+  services: Services = {},
+): Promise<SimulationSummary> {
+  const config = wholeConfig(simulationDefinition, given, services.logger);
   const { scan, picture } = simulationFiles(config);
   const files = picture === undefined ? [scan] : [scan, picture];
   await requireNew(files, { ...newFiles(config, services), field: 'output_file' });

@@ -10,6 +10,9 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { solveDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import {
   ALGORITHM_TITLES,
   type SolveConfig,
@@ -93,7 +96,8 @@ export interface SolveSummary {
  * @throws PtychoError for anything wrong with configuration, scan, start, state or output folder; SOLVER_FAILED when the misfit
  * diverges; CANCELLED before the first epoch is done
  */
-export async function solveWorkflow(config: SolveConfig, services: Services = {}): Promise<SolveSummary> {
+export async function solveWorkflow(given: PartOf<SolveConfig>, services: Services = {}): Promise<SolveSummary> {
+  const config = wholeConfig(solveDefinition, given, services.logger);
   checkPhaseRange(config);
   // A name that no product has is refused before any work is done.
   if (config.product_file !== null) productFormatOf(config.product_file);

@@ -1,4 +1,8 @@
 /** `split`: a scan cut in two along an axis, one part to train on, one to test with. */
+
+import { splitDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf } from '../config/schema.js';
 import type { SplitConfig } from '../config/schemas/tools.js';
 import type { Services } from '../core/services.js';
 import { type SplitSummary, splitFiles, splitScan } from '../data/rewriteScan.js';
@@ -14,9 +18,10 @@ export type { SplitSummary } from '../data/rewriteScan.js';
  */
 export async function splitWorkflow(
   input: string,
-  config: SplitConfig,
+  given: PartOf<SplitConfig>,
   services: Services = {},
 ): Promise<SplitSummary> {
+  const config = wholeConfig(splitDefinition, given, services.logger);
   const { train, test } = splitFiles(input, config);
   for (const file of [train, test]) await refuseToOverwrite(input, file, 'output_dir');
   await requireNew([train, test], { ...newFiles(config, services), field: 'output_dir' });

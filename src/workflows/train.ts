@@ -5,9 +5,12 @@
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
  */
+
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { TrainingRequest } from '../config/schema.js';
+import { trainingDefinition } from '../config/commands.js';
+import { wholeConfig } from '../config/resolve.js';
+import type { PartOf, TrainingRequest } from '../config/schema.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import type { Services } from '../core/services.js';
 import { type FolderClaim, isRunConfig, withOutputFolder } from '../formats/outputs.js';
@@ -27,7 +30,8 @@ export type { TrainSummary } from '../training/summary.js';
  * @throws PtychoError for anything wrong with configuration, scan, engine or output folder; TRAINING_FAILED when the loss
  * stops being a number (the best epoch until then is saved). Nothing half-written stays.
  */
-export async function trainWorkflow(request: TrainingRequest, services: Services = {}): Promise<TrainSummary> {
+export async function trainWorkflow(given: PartOf<TrainingRequest>, services: Services = {}): Promise<TrainSummary> {
+  const request = wholeConfig(trainingDefinition, given, services.logger);
   checkTrainingRequest(request);
   return withOutputFolder(request.output_dir, claimOf(request), services, (folder) =>
     trainToFolder(request, () => folder.make(), { ...services, signal: folder.signal }),

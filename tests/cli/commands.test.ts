@@ -1,9 +1,11 @@
 /** How commands hand flags to workflows and report what these did; the workflows themselves are replaced. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/cli/program.js';
+import type { TrainingRequest } from '../../src/config/schema.js';
 import { PtychoError } from '../../src/core/errors.js';
 import { demoWorkflow } from '../../src/workflows/demo.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
@@ -70,7 +72,8 @@ describe('train', () => {
         'Held-out R 0.151, the best constant object 0.261.\n' +
         'Written to run: wts.zip, history.csv, config.json, run.json, logs/debug.log.\n',
     );
-    const [config, services] = vi.mocked(trainWorkflow).mock.calls[0];
+    const [given, services] = vi.mocked(trainWorkflow).mock.calls[0];
+    const config = given as TrainingRequest;
     expect(config).toMatchObject({ train_data_file: 'scan.npz', nepochs: 5, batch_size: 8 });
     expect(config.model).toMatchObject({ gridsize: 2, probe_big: false });
     expect('N' in config.model).toBe(false);

@@ -1,4 +1,5 @@
 /** The log of a run, and how much of it reaches the terminal. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/cli/program.js';
 import { RunLog } from '../../src/cli/run.js';
+import type { TrainingRequest } from '../../src/config/schema.js';
 import { PtychoError } from '../../src/core/errors.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
@@ -22,7 +24,8 @@ beforeEach(async () => {
   vi.mocked(inferWorkflow).mockReset();
   vi.mocked(trainWorkflow)
     .mockReset()
-    .mockImplementation(async (config, services) => {
+    .mockImplementation(async (given, services) => {
+      const config = given as TrainingRequest;
       services?.logger?.info('before the folder');
       await mkdir(config.output_dir, { recursive: true });
       services?.onOutputFolder?.(config.output_dir);
@@ -71,7 +74,8 @@ describe('logs/debug.log', () => {
   });
 
   it('has what ended the run, with its stack, and is continued by the next run', async () => {
-    vi.mocked(trainWorkflow).mockImplementationOnce(async (config, services) => {
+    vi.mocked(trainWorkflow).mockImplementationOnce(async (given, services) => {
+      const config = given as TrainingRequest;
       await mkdir(config.output_dir);
       services?.onOutputFolder?.(config.output_dir);
       throw new PtychoError('DATASET_VALUE', 'scan.npz holds NaN.', { key: 'diffraction' });
@@ -105,7 +109,8 @@ describe('logs/debug.log', () => {
 
   it('hears of errors that nobody waits for', async () => {
     const captured = capture();
-    vi.mocked(trainWorkflow).mockImplementationOnce(async (config, services) => {
+    vi.mocked(trainWorkflow).mockImplementationOnce(async (given, services) => {
+      const config = given as TrainingRequest;
       await mkdir(config.output_dir);
       services?.onOutputFolder?.(config.output_dir);
       captured.signals.emit('uncaughtExceptionMonitor', new Error('lost in a worker'));

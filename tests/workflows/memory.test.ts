@@ -13,6 +13,8 @@ import { rawDataFromSimulation } from '../../src/simulation/simulateScan.js';
 import { runSolver, type SolverResult } from '../../src/solvers/run.js';
 import type { TrainingOptions } from '../../src/training/train.js';
 import { exportProduct, type ImageOfScan } from '../../src/workflows/product.js';
+import { simulateWorkflow } from '../../src/workflows/simulate.js';
+import { solveWorkflow } from '../../src/workflows/solve.js';
 
 let folder: string;
 let scan: RawData;
@@ -66,6 +68,16 @@ it('what reconstruct gives, becomes one, too', async () => {
   await expect(again).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
   expectTypeOf<ReconstructedScan>().toExtend<ImageOfScan['result']>();
   expectTypeOf<SolverResult>().toExtend<ImageOfScan['result']>();
+});
+
+it('verbs of the command line take any part of their configuration, too', async () => {
+  const file = path.join(folder, 'verb.npz');
+  await simulateWorkflow({ output_file: file, n_patterns: 40, seed: 1 });
+  await solveWorkflow({ test_data_file: file, output_dir: path.join(folder, 'verb'), epochs: 1, threads: 1 });
+  const back = await readReconstruction(path.join(folder, 'verb', 'reconstruction.npz'));
+  expect(Math.min(...back.image.shape)).toBeGreaterThan(scan.N);
+  const wrong = solveWorkflow({ test_data_file: file, iterations: 9 } as object);
+  await expect(wrong).rejects.toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
 });
 
 it('options may be flat, as flags are, or in their blocks', () => {

@@ -15,15 +15,20 @@ import { compareMisfits, type MisfitComparison, rOf } from './heldOut.js';
 import type { Line, OpenLine } from './line.js';
 import type { Try } from './tries.js';
 
-/** Long steps that carry on: they come far, and leave a noise that {@link SETTLING} takes away (docs/reconstruct.md). */
-export const SEEKING: Partial<SolverOptions> = { algorithm: 'rpie' };
+/**
+ * Steps that carry on within an epoch: of all that was measured they take object, positions and weak modes farthest in a second, and
+ * leave a noise that {@link SETTLING} takes away (docs/reconstruct.md).
+ */
+export const SEEKING: Partial<SolverOptions> = { algorithm: 'rpie', momentum: 0.7 };
 /** Short steps that carry nothing on. */
-export const SETTLING: Partial<SolverOptions> = { acceleration: 0, object_step: 0.35, probe_step: 0.35 };
+export const SETTLING: Partial<SolverOptions> = { momentum: 0, acceleration: 0, object_step: 0.35, probe_step: 0.35 };
 /** Lines that branch off begin with a probe that was found. */
 export const BRANCHED: Partial<SolverOptions> = { probe_start: 1, rescale_probe: false };
 
 /** Epochs before anything is tried. */
 const FORMING_EPOCHS = 6;
+/** Epochs that each epoch of a try may take: its own, those of the image beside it, and more where it has more modes. */
+const TRY_COST = 4;
 /** Epochs of settling: at least, at most; then with all patterns. */
 const [SETTLING_EPOCHS, MOST_SETTLING_EPOCHS] = [5, 15];
 const LAST_EPOCHS = 5;
@@ -36,10 +41,10 @@ const [LEAST_GAIN, LEAST_ERRORS] = [0.01, 2];
 const EARLY_EPOCHS = 3;
 const PLAIN = { gain: 0.05, loss: 0.01 };
 /** R rests when these epochs together brought less than this. */
-const REST = { epochs: 5, gain: 0.004 };
+const REST = { epochs: 6, gain: 0.002 };
+/** The same with positions or modes that were added: the object still follows them when R hardly shows it. */
+const PATIENT_REST = { epochs: 15, gain: 0.002 };
 const SETTLED = { epochs: 3, gain: 0.002 };
-/** Positions rest when their distance from where they were measured changes by less, over the same epochs. */
-const RESTING_SHIFT_PX = 0.03;
 
 /** The parts of a search, in order. */
 export type Stage = 'forming' | 'trying' | 'seeking' | 'settling' | 'finishing' | 'done';
@@ -118,6 +123,7 @@ export class Search {
   #line: Line | undefined;
   #image: KeptState | undefined;
   #lastSeconds = 0;
+  #good: SolverStart | undefined;
 
   constructor(
     private readonly request: SearchRequest,
@@ -186,7 +192,8 @@ export class Search {
     while (this.#state.nextTry < tries.length) {
       const next = tries[this.#state.nextTry];
       const options = next.options(this.#now.options);
-      if (options && heldOut.length > 0 && next.rested) await this.#seekRest();
+      // Trying comes before polishing: what is left of the time must do for it.
+      if (options && heldOut.length > 0 && next.rested) await this.#seekRest(REST, TRY_COST * next.epochs);
       const record = options && (heldOut.length === 0 ? withoutPatterns(next) : await this.#try(next, options));
       if (record) this.#decide(record);
       const again = next.again && record?.kept === true;
@@ -198,7 +205,7 @@ export class Search {
   /** The line without the option goes on for as long as the one with it, so that both had the same time. */
   async #try(next: Try, options: Partial<SolverOptions>): Promise<TryRecord> {
     const about = { name: next.name, title: next.title };
-    if (!this.#allows(4 * next.epochs)) {
+    if (!this.#allows(TRY_COST * next.epochs)) {
       this.#state = { ...this.#state, hurried: true };
       return { ...about, kept: false, reason: 'there was no time to try it' };
     }
@@ -227,25 +234,21 @@ export class Search {
 
   async #seek(): Promise<void> {
     if (this.#state.stage !== 'seeking') return;
-    if (!(await this.#seekRest())) this.#state = { ...this.#state, hurried: true };
+    const rest = this.#state.tried.some(({ kept }) => kept) ? PATIENT_REST : REST;
+    if (!(await this.#seekRest(rest))) this.#state = { ...this.#state, hurried: true };
     this.#enter('settling');
   }
 
-  /** Goes on until the image rests; false where the time is up before. */
-  async #seekRest(): Promise<boolean> {
-    while (!this.#rests()) {
-      if (!this.#allows(1)) return false;
+  /**
+   * Goes on until the image rests; false where the time is up before.
+   * @param spare epochs for which there must be time after it
+   */
+  async #seekRest(rest: typeof REST, spare = 0): Promise<boolean> {
+    while (!rests(this.#state.history.map(rOfEpoch), rest)) {
+      if (!this.#allows(1 + spare)) return false;
       await this.#advance();
     }
     return true;
-  }
-
-  #rests(): boolean {
-    const { history, options } = this.#state;
-    if (!rests(history.map(rOfEpoch), REST)) return false;
-    if (!options.position_start) return true;
-    const [before, now] = [history[history.length - 1 - REST.epochs], history[history.length - 1]];
-    return Math.abs(now.shift_px - before.shift_px) < RESTING_SHIFT_PX;
   }
 
   async #settle(): Promise<void> {
@@ -269,8 +272,8 @@ export class Search {
   }
 
   async #advance(): Promise<void> {
+    await this.#advanceOrCalm();
     const line = this.#now;
-    await line.advance();
     const held = this.#state.stage === 'finishing' ? undefined : rOf(await line.heldOut());
     const heldOutR = held !== undefined && Number.isFinite(held) ? held : undefined;
     const epoch = this.#state.history.length + 1;
@@ -283,6 +286,25 @@ export class Search {
     };
     this.#image = line.keep();
     await this.hooks.onEpoch?.(this);
+  }
+
+  /** Steps that carry on may carry too far: then it goes on from the last good image without. */
+  async #advanceOrCalm(): Promise<void> {
+    try {
+      await this.#now.advance();
+    } catch (error) {
+      const { options, stage } = this.#state;
+      if (!isPtychoError(error, 'SOLVER_FAILED') || !(Number(options.momentum) > 0)) throw error;
+      this.hooks.onDecision?.('Steps that carry on made the solver diverge; it goes on with plain ones.');
+      const { begin, open, heldOut } = this.request;
+      const calm = { ...options, momentum: 0 };
+      const good = this.#good;
+      const start = good ?? ('start' in begin ? begin.start : undefined);
+      const held = stage === 'finishing' ? new Int32Array(0) : heldOut;
+      await this.#takeOver(await open({ options: good ? { ...calm, ...BRANCHED } : calm, start, heldOut: held }));
+      await this.#now.advance();
+    }
+    this.#good = this.#now.branch();
   }
 
   get #now(): Line {

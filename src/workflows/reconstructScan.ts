@@ -18,7 +18,7 @@ import { PtychoError } from '../core/errors.js';
 import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
-import type { Services } from '../core/services.js';
+import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
@@ -210,7 +210,12 @@ class Run {
       await writeSolvedProduct(config.product_file, found, raw, logger);
       files.push(config.product_file);
     }
-    const more = { command: commandOf(config), provenance: services.provenance, pictures: this.#pictures(raw), files };
+    const more = {
+      command: commandOf(config, services.provenance),
+      provenance: services.provenance,
+      pictures: this.#pictures(raw),
+      files,
+    };
     await writeAtomically(path.join(folder, 'index.html'), await reconstructionPage(found, more));
     return [...files, 'index.html'];
   }
@@ -253,9 +258,25 @@ class Run {
 const isMoved = ({ search, orientation }: Progressing): boolean =>
   search.state.options.position_start !== undefined || orientation !== undefined;
 
-/** What repeats a run, as it would be typed. */
-function commandOf({ test_data_file, minutes, model_path, seed }: ReconstructConfig): string {
-  const words = ['ptychopinn reconstruct', test_data_file, `--minutes ${minutes}`, `--seed ${seed}`];
-  if (model_path !== null) words.push(`--model_path ${model_path}`);
-  return words.join(' ');
+/** Fields that say where, not what. */
+const PLACES: readonly string[] = ['test_data_file', 'output_dir', 'overwrite', 'resume'];
+
+/** What repeats a run, as it would be typed: everything that was given, and the seed. */
+function commandOf({ test_data_file, minutes, seed }: ReconstructConfig, provenance: Provenance = {}): string {
+  const given = Object.entries(provenance).filter(
+    ([name, { source }]) => source !== 'default' && !PLACES.includes(name),
+  );
+  const values = { minutes, seed, ...Object.fromEntries(given.map(([name, { value }]) => [name, value])) };
+  const words = Object.entries(values).flatMap(([name, value]) => flagWords(name, value));
+  return ['ptychopinn reconstruct', quoted(test_data_file), ...words].join(' ');
 }
+
+function flagWords(name: string, value: unknown): string[] {
+  if (value === null || value === undefined) return [];
+  if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
+  if (!Array.isArray(value)) return [`--${name} ${quoted(String(value))}`];
+  const texts = value.every((item) => typeof item === 'string');
+  return texts ? value.map((item) => `--${name} ${quoted(item)}`) : [`--${name} ${value.join(',')}`];
+}
+
+const quoted = (word: string): string => (/^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

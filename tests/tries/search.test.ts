@@ -143,6 +143,15 @@ describe('tries', () => {
     expect(opened.every(({ closed }) => closed)).toBe(true);
   });
 
+  it('the image itself goes on without momentum where it diverges with it', async () => {
+    const world = { floor: () => 0.2, fails: ({ momentum }: Partial<SolverOptions>) => Number(momentum) > 0 };
+    const { search, said } = made(world);
+    const found = await search.run();
+    expect(found.rFactor).toBeCloseTo(0.2, 2);
+    expect(said).toEqual(['Steps that carry on made the solver diverge; it goes on with plain ones.']);
+    await expect(made({ floor: () => 0.2, fails: () => true }).search.run()).rejects.toMatchObject({ code: 'SOLVER_FAILED' }); // biome-ignore format: one call
+  });
+
   it('need patterns that are held out', async () => {
     const { search } = made({ floor: () => 0.2 }, { tries: [once('any', { seed: 7 })], heldOut: new Int32Array(0) });
     const found = await search.run();

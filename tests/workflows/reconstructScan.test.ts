@@ -8,8 +8,10 @@ import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
 import { readSearch } from '../../src/tries/state.js';
 import { reconstructScanWorkflow } from '../../src/workflows/reconstructScan.js';
+import { trainWorkflow } from '../../src/workflows/train.js';
 import { cli } from '../cli/capture.js';
 import { writeSolverScan } from '../support/solverScan.js';
+import { tinyRequest } from '../support/tinyRun.js';
 
 let folder: string;
 let scan: string;
@@ -78,7 +80,7 @@ describe('reconstruct', () => {
 
   it('stopped at any epoch it leaves an image, and comes to the same when it goes on', async () => {
     const whole = await reconstructScanWorkflow(request('reference'));
-    for (const epochs of [2, 9, whole.history.length - 2]) {
+    for (const epochs of [9, whole.history.length - 2]) {
       const name = `stopped-${epochs}`;
       const first = await stopped(name, epochs);
       expect(first).toMatchObject({ cancelled: true, epoch: epochs });
@@ -106,6 +108,33 @@ describe('reconstruct', () => {
   });
 });
 
+describe('a model', () => {
+  beforeAll(async () => {
+    await trainWorkflow(tinyRequest(scan, at('model'), { nepochs: 1 }));
+  });
+
+  it('is the start where its image is better than nothing, and the probe where there is none', async () => {
+    const over = { model_path: at('model'), leave_out: ['modes', 'positions'], minutes: 0.05 };
+    const found = await reconstructScanWorkflow(request('started', over));
+    const [said] = found.notes;
+    const [, network, constant] = /\(R ([\d.]+), a constant object ([\d.]+)\)/.exec(said) ?? [];
+    // A network that has hardly learned is either; what is said must be what was done.
+    const better = Number(network) < Number(constant);
+    expect(said).toContain(better ? 'The image of the network is the start' : 'is no better than nothing');
+    expect(found.rFactor).toBeLessThan(0.6 * Number(constant));
+  });
+
+  it('is the end with single_pass', async () => {
+    const found = await reconstructScanWorkflow(request('single', { model_path: at('model'), single_pass: true }));
+    expect(found).toMatchObject({ algorithm: 'cnn', engine: 'network', tried: [], history: [] });
+    const stored = await readReconstruction(at('single', 'reconstruction.npz'));
+    expect(stored.algorithm).toBe('PtychoPINN cnn');
+    expect(stored.image.re).toEqual(found.image.re);
+    expect(found.rFactor).toBe(found.score?.image);
+    expect(await readdir(at('single'))).not.toContain('history.csv');
+  });
+});
+
 describe('the command', () => {
   it('takes the scan without a flag, prints what it tried and what may help next', async () => {
     const out = at('typed');
@@ -117,6 +146,9 @@ describe('the command', () => {
     expect(text).toMatch(/R of the 4 patterns that were held out was 0\.\d+/);
     expect(text).toMatch(/Resolution \(two halves of the patterns, half bit\): .* px\./);
     expect(text).toMatch(/You may want --\w+/);
+    const page = await readFile(path.join(out, 'index.html'), 'utf8');
+    for (const word of ['--seed 0', '--leave_out modes', '--no-auto_orient', '--threads 1'])
+      expect(page).toContain(word);
   });
 
   it('asks for what is missing', async () => {

@@ -3,7 +3,8 @@
  * agree best. An object spreads this light evenly to all sides, so that the shift is that of the beam on the detector.
  *
  * @example
- * const { rows, columns, clear } = lightShift(meanIntensity, farField(raw.probeGuess, raw.N), raw.N);
+ * const shift = lightShift(meanIntensity, farField(raw.probeGuess, raw.N), raw.N);
+ * if (shift?.clear) console.log(shift.rows, shift.columns);
  */
 import type { ComplexTensor } from '../core/tensor.js';
 import { AnyFft2 } from './fourier.js';

@@ -3,7 +3,7 @@
  *
  * @example
  * import { scoreAgainstTruth } from 'ptychopinn/evaluation';
- * const { objectError } = scoreAgainstTruth(stitched, truth, bounds);
+ * const { relative_object_error } = scoreAgainstTruth(stitched, truth, { bounds });
  *
  * @module evaluation
  */

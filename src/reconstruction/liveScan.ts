@@ -5,7 +5,7 @@
  * const scan = liveScanFor(model, { bounds: { xMin: 0, xMax: 300, yMin: 0, yMax: 300 } });
  * detector.on('frame', (frame, x, y) => void scan.push({ diffraction: frame, xs: [x], ys: [y] }));
  * detector.on('end', () => scan.close());
- * for await (const { stitched } of reconstructStream({ …, dataset: scan, every: { seconds: 1 } })) show(stitched);
+ * for await (const { stitched } of reconstructStream(model, scan, { every: { seconds: 1 } })) show(stitched);
  */
 
 import { PtychoError, requireObject } from '../core/errors.js';

@@ -5,7 +5,10 @@
  *
  * @example
  * const steps = new StepRunner('study', services);
- * const { reused } = await steps.run({ id: 'double', config: { factor: 2 }, inputs: ['a.txt'], outputs: ['b.txt'], run });
+ * const { reused } = await steps.run({
+ *   ...{ id: 'double', title: 'Twice as much', config: { factor: 2 }, inputs: ['a.txt'], outputs: ['b.txt'] },
+ *   run,
+ * });
  */
 import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';

@@ -3,8 +3,8 @@
  *
  * @example
  * const stepper = new Stepper({ network, backend, state, accumulate: 4 });
- * for (const batch of batches) await stepper.add(batch, rates);
- * await stepper.flush(); // the last, incomplete group of batches, with its true weight
+ * for (const batch of batches) await stepper.add(batch, rates, averages);
+ * await stepper.flush(averages); // the last, incomplete group of batches, with its true weight
  */
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { Tensor } from '../core/tensor.js';

@@ -3,7 +3,7 @@
  *
  * @example
  * const { engines } = await examine();
- * engines.filter((e) => e.works).map((e) => `${e.backend} ${e.engine}: ${e.gflops} GFLOP/s`);
+ * engines.filter((e) => e.works).map((e) => `${e.backend} ${e.candidate}: ${e.gflops} GFLOP/s`);
  */
 
 import { createRequire } from 'node:module';

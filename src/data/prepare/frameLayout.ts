@@ -6,7 +6,7 @@
  * them and makes the field of view of a pattern smaller.
  *
  * @example
- * const layout = frameLayout(file.patterns, { crop_px: 250, pad_to: 256, rebin: 2 }, { shift: false });
+ * const layout = frameLayout(file.patterns, { crop_px: 250, pad_to: 256, rebin: 2 }, false);
  * layout.N; // 128
  */
 

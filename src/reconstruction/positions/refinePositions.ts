@@ -10,7 +10,7 @@
  * @example
  * const refined = await refinePositions({
  *   backend, patterns: raw.patterns, xs: raw.xcoords, ys: raw.ycoords, probe: raw.probeGuess, rounds: 5, stepLimit_px: 3,
- *   stitch: async (xs, ys) => (await reconstruct({ …, dataset: atPositions(dataset, xs, ys) })).stitched,
+ *   stitch: async (xs, ys) => (await reconstructDataset({ …, dataset: atPositions(dataset, xs, ys) })).stitched,
  * });
  * refined.xs; // where the patterns were, but for a common shift
  */

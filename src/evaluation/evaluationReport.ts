@@ -1,11 +1,18 @@
 /** What an evaluation says and leaves on disk: `metrics.json`, `metrics.csv`, `frc.png`; of half sets `halves.json`. */
 import path from 'node:path';
+import { repeatCommand, shownSettings } from '../config/flags.js';
+import type { Provenance } from '../core/services.js';
+import { createdBy } from '../core/version.js';
 import { json, makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { type CsvCell, encodeCsv } from '../formats/textTable.js';
 import type { Frame } from '../reconstruction/frame.js';
+import { imagePanels } from '../reconstruction/pictures.js';
 import type { ImageRFactor } from '../reconstruction/rFactor.js';
+import type { StoredImage } from '../reconstruction/storedImage.js';
 import { correlationChart } from '../report/correlation.js';
+import type { PageTable } from '../report/page.js';
 import { type Drawing, drawPng } from '../report/renderer.js';
+import { resultPage } from '../report/resultPage.js';
 import type { ReconstructionCheck } from './checks.js';
 import type { BothFamilies, MetricFloors } from './floors.js';
 import { halfBitThreshold } from './frc.js';
@@ -47,15 +54,19 @@ export interface HalvesReport {
 }
 
 /** What {@link writeEvaluation} and {@link writeHalves} write. */
-export const EVALUATION_FILES = ['metrics.json', 'metrics.csv', 'frc.png'] as const;
-export const HALVES_FILES = ['halves.json', 'frc.png'] as const;
+export const EVALUATION_FILES = ['metrics.json', 'metrics.csv', 'frc.png', 'index.html'] as const;
+export const HALVES_FILES = ['halves.json', 'frc.png', 'index.html'] as const;
 
 /**
  * Writes the metrics and floors of an image.
  * @returns the names of the files
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
-export async function writeEvaluation(folder: string, report: EvaluationReport): Promise<string[]> {
+export async function writeEvaluation(
+  folder: string,
+  report: EvaluationReport,
+  shown: ShownEvaluation = {},
+): Promise<string[]> {
   await makeOutputFolder(folder);
   const { files: _, ...content } = report;
   await writeAtomically(path.join(folder, 'metrics.json'), json(plain(content)));
@@ -63,17 +74,112 @@ export async function writeEvaluation(folder: string, report: EvaluationReport):
   const { frc } = (report.metrics ?? report.floors.constant).standard;
   const chart = chartOf(frc, 'Ring correlation with the truth', report.pixel_m);
   await writeAtomically(path.join(folder, 'frc.png'), await drawPng(chart));
+  await writeAtomically(path.join(folder, 'index.html'), await evaluationPage(report, chart, shown));
   return [...EVALUATION_FILES];
 }
 
 /** Writes the correlation of two halves: `halves.json` and `frc.png`. @throws PtychoError OUTPUT_UNWRITABLE */
-export async function writeHalves(folder: string, report: HalvesReport): Promise<string[]> {
+export async function writeHalves(folder: string, report: HalvesReport, provenance?: Provenance): Promise<string[]> {
   await makeOutputFolder(folder);
   const { files: _, ...content } = report;
   await writeAtomically(path.join(folder, 'halves.json'), json(plain(content)));
   const chart = chartOf(report.halves.frc, 'Ring correlation of half sets', report.pixel_m);
   await writeAtomically(path.join(folder, 'frc.png'), await drawPng(chart));
+  const page = await resultPage({
+    title: `Two halves of ${path.basename(report.source)}`,
+    summary: `Reconstructed apart with ${report.model}; where their curves fall below half a bit, the two no longer agree.`,
+    ...{ panels: [], curves: [chart], files: HALVES_FILES.slice(0, 2) },
+    command: repeatCommand('evaluate', provenance),
+    configuration: shownSettings(provenance),
+  });
+  await writeAtomically(path.join(folder, 'index.html'), page);
   return [...HALVES_FILES];
+}
+
+/** What the page of an evaluation shows besides its numbers. */
+export interface ShownEvaluation {
+  readonly image?: Pick<StoredImage, 'image' | 'originYxPx' | 'weight'>;
+  readonly provenance?: Provenance;
+}
+
+/** An image of a file as one that was stitched; all of it counts where the file does not say what is covered. */
+function asStitched({ image, originYxPx = [0, 0], weight }: NonNullable<ShownEvaluation['image']>) {
+  const [height, width] = image.shape;
+  const data = weight ? Float32Array.from(weight) : new Float32Array(height * width).fill(1);
+  return { image, frame: { originYxPx, height, width }, weight: { data, shape: image.shape } };
+}
+
+/** `index.html`: the image, its scores beside the floors, the curves. */
+async function evaluationPage(
+  {
+    metrics,
+    floors,
+    rFactor,
+    pixel_m,
+    reconstruction,
+    truth,
+    truthKnown,
+    notes,
+    moved,
+    registration,
+  }: EvaluationReport,
+  curves: Drawing,
+  { image, provenance }: ShownEvaluation,
+): Promise<string> {
+  const known = truthKnown ? 'truth' : 'reference';
+  const scores: [string, BothFamilies | undefined][] = [
+    ['image', metrics],
+    ['floor: constant object', floors.constant],
+    ...(floors.scan ? ([['floor: object of the scan', floors.scan]] as [string, BothFamilies][]) : []),
+  ];
+  const number = (value: number | undefined) => (value === undefined ? '' : Number.isFinite(value) ? String(Number(value.toPrecision(4))) : String(value)); // biome-ignore format: one line
+  const table = (family: 'standard' | 'reference', title: string, note: string): PageTable => ({
+    ...{ title, note: `${note} Amplitude | phase.` },
+    head: ['metric', ...scores.map(([name]) => name)],
+    rows: [
+      ...METRIC_NAMES.map((name) => [
+        name,
+        ...scores.map(([, of]) => `${number(of?.[family][name]?.amplitude)} | ${number(of?.[family][name]?.phase)}`),
+      ]),
+      ...(family === 'standard'
+        ? [['complex error', ...scores.map(([, of]) => number(of?.standard.complex_error))]]
+        : []),
+    ],
+  });
+  const shift = registration?.succeeded ? registration.shiftYxPx.map((v) => v.toFixed(2)).join(', ') : 'not found';
+  return resultPage({
+    title: `Evaluation of ${path.basename(reconstruction)}`,
+    summary: `Compared with the ${known}, ${truth}: every number stands beside what an image without any reconstruction scores.`,
+    warnings: notes,
+    panels: image ? Object.values(imagePanels(asStitched(image), { pixelSize_m: pixel_m })) : [],
+    rFactor: rFactor && { ...rFactor, over: `${rFactor.patterns} patterns, with the probe of the ${rFactor.probe}` },
+    sections: [
+      {
+        title: 'Scores against the floors',
+        tables: [
+          table(
+            'standard',
+            'Standard metrics',
+            'As the literature defines them, after one complex factor and one phase ramp.',
+          ),
+          table('reference', 'Reference metrics', 'As the published tools define them.'),
+        ],
+      },
+    ],
+    curves: [curves],
+    facts: [
+      { name: 'image', value: reconstruction },
+      { name: known, value: truth },
+      {
+        name: 'shift (down, right), pixels',
+        value: registration ? `${shift}${moved ? ', taken out' : ''}` : 'not looked for',
+      },
+      { name: 'written by', value: `${createdBy.package} ${createdBy.version}` },
+    ],
+    command: repeatCommand('evaluate', provenance),
+    configuration: shownSettings(provenance),
+    files: EVALUATION_FILES.slice(0, 3),
+  });
 }
 
 /** One row an image, family and metric; `value` for those that are one number. NaN stands where there is none. */

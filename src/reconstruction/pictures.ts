@@ -20,7 +20,7 @@ import {
   renderValues,
 } from '../report/image.js';
 import { encodePng } from '../report/png.js';
-import type { PictureFormat } from '../report/renderer.js';
+import { PICTURE_FORMATS, type PictureFormat } from '../report/renderer.js';
 import type { StitchedImage } from './patchStitcher.js';
 
 /** What is written of an image; a stitched one, or one that a solver made. */
@@ -43,6 +43,16 @@ export interface PictureOptions {
   /** PNG files where not given. */
   readonly formats?: readonly PictureFormat[];
 }
+
+/** How a configuration wants pictures drawn, of a scan whose object pixels may be of known size. */
+export const picturesFor = (
+  config: PhaseRange & { readonly vector_pictures: boolean },
+  pixel?: { readonly x: number },
+): PictureOptions => ({
+  phaseRange: config,
+  pixelSize_m: pixel?.x,
+  formats: config.vector_pictures ? PICTURE_FORMATS : ['png'],
+});
 
 /**
  * Writes the pictures of a reconstruction.
@@ -85,7 +95,7 @@ export const PLANE_NOTE = 'plane and offset removed for display';
  * brightness and hue, and the uncertainties where they were measured.
  */
 export function imagePanels(
-  stitched: WrittenImage,
+  stitched: Pick<WrittenImage, 'image' | 'frame' | 'weight' | 'uncertainty'>,
   { phaseRange, pixelSize_m }: PictureOptions = {},
   panel: Pick<ImagePanelOptions, 'side_px'> = {},
 ): Readonly<Partial<Record<(typeof IMAGE_PICTURES)[number], Panel>>> {

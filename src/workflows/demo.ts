@@ -1,6 +1,6 @@
 /**
- * `demo`: the whole path in a few minutes on a plain CPU: simulate a scan of a known object, train on it, reconstruct it,
- * compare with the truth, draw everything.
+ * `demo`: the whole path in a few minutes on a plain CPU: simulate a scan of a known object, train on it, reconstruct it, solve it
+ * without a network, compare both with the truth, draw everything.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -10,21 +10,26 @@ import {
   type TrainingRequest,
   trainingRequestSchema,
 } from '../config/schema.js';
+import { comparisonConfigSchema } from '../config/schemas/comparison.js';
+import { type SolveConfig, solveConfigSchema } from '../config/schemas/solver.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { compareImages } from '../evaluation/comparison/compare.js';
+import { comparisonPanels, shownImages } from '../evaluation/comparison/page.js';
 import { scoreAgainstTruth } from '../evaluation/score.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
-import { frameOfObject, moveToFrame, scanBounds } from '../reconstruction/frame.js';
-import { imagePanels } from '../reconstruction/pictures.js';
+import { scanBounds } from '../reconstruction/frame.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
-import { AMONG_OTHERS, figure } from '../report/figure.js';
+import { figure } from '../report/figure.js';
 import { lossChart } from '../report/loss.js';
 import { pagePicture, renderPage } from '../report/page.js';
+import { drawSimulation } from '../simulation/picture.js';
 import { inferWorkflow } from './infer.js';
 import { simulate, writeSimulatedScan } from './simulate.js';
+import { solveWorkflow } from './solve.js';
 import { type Services, trainWorkflow } from './train.js';
 
 /** How the demonstration runs. */
@@ -56,6 +61,7 @@ const DEMO = {
   epochs: 12,
   batch_size: 4,
   n_filters_scale: 1,
+  solver_epochs: 60,
 } as const;
 
 /** The scan of the demonstration: a Siemens star in amplitude and phase under a small curved probe. */
@@ -100,7 +106,9 @@ export async function demoWorkflow(
 /** What the demonstration writes. */
 const DEMO_RESULTS = [
   ...['index.html', 'scan.npz', 'wts.zip', 'history.csv', 'config.json', 'run.json', 'checkpoints'],
-  ...['loss.svg', 'metrics.json', 'true_amplitude.png', 'true_phase.png'],
+  ...['loss.png', 'metrics.json', 'comparison_plot.png', 'solved'],
+  // Of versions before 0.2.
+  ...['loss.svg', 'true_amplitude.png', 'true_phase.png'],
   ...RECONSTRUCTION_FILES,
 ];
 
@@ -158,16 +166,51 @@ async function demonstrate(options: DemoOptions, services: Services): Promise<De
     services,
   );
 
-  const bounds = scanBounds(scan.xcoords.data, scan.ycoords.data);
-  const score = scoreAgainstTruth(inferred.stitched, scan.objectGuess, { bounds });
+  logger.info('Solving the same scan without a network, by LSQ-ML.');
+  const solved = await solveWorkflow(
+    solveConfigSchema.parse({
+      test_data_file: scanFile,
+      output_dir: path.join(folder, SOLVED),
+      algorithm: 'lsqml',
+      epochs: DEMO.solver_epochs,
+      seed,
+      execution: { threads: options.threads ?? null },
+    }) as SolveConfig,
+    services,
+  );
+  const comparison = await compareImages(
+    comparisonConfigSchema.parse({
+      test_data_file: scanFile,
+      output_dir: folder,
+      arms: [`Network=${path.join(folder, 'reconstruction.npz')}`, `LSQ-ML=${path.join(folder, SOLVED, 'reconstruction.npz')}`], // biome-ignore format: one line
+    }),
+    { signal: services.signal, logger: { ...logger, warn: () => {} } },
+  );
+  const [network, solver] = comparison.models.map(({ standard }) => standard);
+  const score = scoreAgainstTruth(inferred.stitched, scan.objectGuess, {
+    bounds: scanBounds(scan.xcoords.data, scan.ycoords.data),
+  });
   const metrics = {
+    amplitude_ssim: network?.ssim.amplitude ?? Number.NaN,
+    phase_ssim: network?.ssim.phase ?? Number.NaN,
     amplitude_pearson: score.amplitude_pearson,
     phase_pearson: score.phase_pearson,
     complex_pearson: score.complex_pearson,
     relative_object_error: score.relative_object_error,
     constant_object_error: score.constant_object_error,
     ...(inferred.rFactor ? { r_factor: inferred.rFactor.image, constant_r_factor: inferred.rFactor.constant } : {}),
+    solver_amplitude_ssim: solver?.ssim.amplitude ?? Number.NaN,
+    solver_phase_ssim: solver?.ssim.phase ?? Number.NaN,
+    solver_object_error: solver?.complex_error ?? Number.NaN,
   };
+  const seconds = (performance.now() - started) / 1000;
+  await writeAtomically(path.join(folder, 'metrics.json'), json(metrics));
+  const shown = shownImages(comparison.models, comparison.reference, 'Truth');
+  const { images } = comparisonPanels(shown, comparison.config, { originYxPx: comparison.region.originYxPx });
+  const phase = figure(images.phase, { title: 'Phase' });
+  const amplitude = figure(images.amplitude, { title: 'Amplitude' });
+  const plot = figure([...images.phase, ...images.amplitude], { columns: 3, title: 'Phase above, amplitude below' });
+  const files = ['index.html', ...(await writeDrawing(folder, 'comparison_plot', plot))];
   const curve = lossChart(
     [
       { name: 'training', values: trained.history.map((r) => r.loss) },
@@ -175,52 +218,47 @@ async function demonstrate(options: DemoOptions, services: Services): Promise<De
     ],
     { title: 'Loss', label: 'amplitude loss (R-factor)', bestEpoch: trained.bestEpoch },
   );
-  // The part of the truth that the scan saw, in the same frame, so that the pictures lie on each other.
-  const truth = moveToFrame(scan.objectGuess, frameOfObject(scan.objectGuess), inferred.stitched.frame);
-  const place = { side_px: AMONG_OTHERS };
-  const ours = imagePanels(inferred.stitched, {}, place);
-  const theirs = imagePanels({ ...inferred.stitched, image: truth }, {}, place);
-  const beside = (title: string, of: 'reconstructed_amplitude' | 'reconstructed_phase') =>
-    figure(
-      [ours[of], theirs[of]].flatMap((panel) => (panel ? [panel] : [])),
-      { title },
-    );
-  await writeDrawing(folder, 'loss', curve, ['svg']);
-  await writeAtomically(path.join(folder, 'metrics.json'), json(metrics));
   await writeAtomically(
     path.join(folder, 'index.html'),
     renderPage({
       title: 'ptychopinn demo',
-      summary: `${scan.diffraction.shape[0]} simulated patterns, ${counted(trained.epochs, 'epoch')} in ${Math.round(trained.seconds)} s.`,
-      pictures: [
-        await pagePicture(beside('Phase: network and truth', 'reconstructed_phase')),
-        await pagePicture(beside('Amplitude: network and truth', 'reconstructed_amplitude')),
+      summary: `${counted(scan.diffraction.shape[0], 'simulated pattern')} of a Siemens star, reconstructed twice: by a network that learned from these patterns alone (${counted(trained.epochs, 'epoch')} in ${Math.round(trained.seconds)} s), and by an iterative solver (${Math.round(solved.seconds)} s).`,
+      pictures: [await pagePicture(phase, 'same colours for all three'), await pagePicture(amplitude, 'same colours for all three')], // biome-ignore format: one line
+      metrics: Object.entries(metrics).map(([name, value]) => ({
+        name: METRIC_NAMES[name][0],
+        value,
+        note: METRIC_NAMES[name][1],
+      })),
+      sections: [
+        { title: 'Training', pictures: [await pagePicture(curve)] },
+        { title: 'The scan', pictures: [await pagePicture(drawSimulation(scan))] },
       ],
-      metrics: Object.entries(metrics).map(([name, value]) => ({ name, value, note: METRIC_NOTES[name] })),
-      sections: [{ title: 'Training', pictures: [await pagePicture(curve)] }],
-      facts: [{ name: 'version', value: `${createdBy.package} ${createdBy.version}` }],
+      facts: [
+        { name: 'time in all', value: `${Math.round(seconds)} s` },
+        { name: 'version', value: `${createdBy.package} ${createdBy.version}, Node ${process.version}` },
+      ],
+      command: `ptychopinn demo --seed ${seed}`,
+      files: [...files.slice(1), 'metrics.json', 'scan.npz', 'wts.zip', `${SOLVED}/index.html`],
     }),
   );
-  return {
-    metrics,
-    seconds: (performance.now() - started) / 1000,
-    files: [
-      'index.html',
-      'reconstructed_amplitude.png',
-      'reconstructed_phase.png',
-      'loss.svg',
-      'metrics.json',
-      'wts.zip',
-    ],
-  };
+  return { metrics, seconds, files: [...files, 'metrics.json', 'wts.zip', `${SOLVED}/index.html`] };
 }
 
-const METRIC_NOTES: Readonly<Record<string, string>> = {
-  amplitude_pearson: 'means subtracted; a constant object scores 0, the truth 1',
-  phase_pearson: 'plane removed, means subtracted',
-  complex_pearson: 'modulus of the complex correlation, means subtracted',
-  relative_object_error: 'relative L2 distance after one complex scale and a phase ramp',
-  constant_object_error: 'the same for the best constant object',
-  r_factor: 'amplitude misfit of the image through its own forward model',
-  constant_r_factor: 'the same for the best constant object',
+/** The folder of the solver. */
+const SOLVED = 'solved';
+
+/** What each metric is called on the page, and what it means. */
+const METRIC_NAMES: Readonly<Record<string, readonly [name: string, note: string]>> = {
+  amplitude_ssim: ['network: similarity of amplitudes (SSIM)', '1 is the truth, a constant object has about 0'],
+  phase_ssim: ['network: similarity of phases (SSIM)', '1 is the truth, a constant object has about 0'],
+  amplitude_pearson: ['network: correlation of amplitudes', 'means subtracted; a constant object has 0, the truth 1'],
+  phase_pearson: ['network: correlation of phases', 'plane removed, means subtracted'],
+  complex_pearson: ['network: complex correlation', 'its modulus, means subtracted'],
+  relative_object_error: ['network: object error', 'relative distance after one complex factor and a phase ramp'],
+  constant_object_error: ['object error of a constant object', 'what an image without any structure reaches'],
+  r_factor: ['network: R', 'misfit of the amplitudes of the patterns through its own forward model'],
+  constant_r_factor: ['R of a constant object', 'what an image without any structure reaches'],
+  solver_amplitude_ssim: ['LSQ-ML: similarity of amplitudes (SSIM)', 'the solver also refined the probe'],
+  solver_phase_ssim: ['LSQ-ML: similarity of phases (SSIM)', ''],
+  solver_object_error: ['LSQ-ML: object error', 'relative distance after one complex factor and a phase ramp'],
 };

@@ -51,7 +51,7 @@ export async function evaluateWorkflow(
     const report = await evaluateImage(config, stored, raw, services.signal);
     throwIfCancelled(services.signal, 'The evaluation');
     if (config.output_dir === null) return report;
-    return { ...report, files: await writeEvaluation(config.output_dir, report) };
+    return { ...report, files: await writeEvaluation(config.output_dir, report, { image: stored, ...services }) };
   } finally {
     await raw?.close();
   }
@@ -74,7 +74,7 @@ export async function evaluateHalvesWorkflow(
       const halves = await halfSetCorrelation(model, raw, options);
       const report = { model: path, source: raw.source, pixel_m, halves, files: [] };
       if (config.output_dir === null) return report;
-      return { ...report, files: await writeHalves(config.output_dir, report) };
+      return { ...report, files: await writeHalves(config.output_dir, report, services.provenance) };
     }),
   );
 }

@@ -18,7 +18,7 @@ import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
-import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
+import { drawingFiles, json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
 import type { StoredBundle } from '../persistence/bundle.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
@@ -26,7 +26,7 @@ import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
-import { checkPhaseRange, writePreviewPictures } from '../reconstruction/pictures.js';
+import { checkPhaseRange, picturesFor, writePreviewPictures } from '../reconstruction/pictures.js';
 import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
 import {
   meanMove,
@@ -119,7 +119,7 @@ function claimOf(config: InferenceConfig): FolderClaim {
       PAGE_FILE,
       'run.json',
       ...(config.refine_positions > 0 ? ['positions.npz'] : []),
-      ...(config.comparison_plot ? ['comparison_plot.png'] : []),
+      ...(config.comparison_plot ? drawingFiles('comparison_plot') : []),
       ...(config.log_patch_stats ? [PATCH_STATS_FILE] : []),
     ],
     files: dump === null ? [] : DUMP_FILES.map((name) => ['debug_dump', path.join(dump, name)] as const),
@@ -171,7 +171,7 @@ async function inferPrepared(
   }
   const { stitched, refined, refining, solver } = result;
   const writing = performance.now();
-  const pictures = { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+  const pictures = picturesFor(config, raw.geometry.objectPixel_m);
   const algorithm = `PtychoPINN ${bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`;
   const files = await writeReconstruction(folder, stitched, {
     algorithm,
@@ -185,7 +185,7 @@ async function inferPrepared(
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
   if (config.comparison_plot) {
     const plot = imageBesideTruth(stitched, knownObject(raw), raw, config, raw.geometry.objectPixel_m?.x);
-    files.push(...(await writeDrawing(folder, 'comparison_plot', plot)));
+    files.push(...(await writeDrawing(folder, 'comparison_plot', plot, pictures.formats)));
   }
   if (stats) {
     await stats.flush();

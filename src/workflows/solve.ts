@@ -36,7 +36,7 @@ import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { checkPhaseRange } from '../reconstruction/pictures.js';
+import { checkPhaseRange, picturesFor } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
@@ -254,7 +254,7 @@ class Solve {
   #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
     const { config, raw } = this;
     const moved = config.position_start !== null;
-    const pictures = { phaseRange: config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+    const pictures = picturesFor(config, raw.geometry.objectPixel_m);
     return { algorithm: config.algorithm, raw, history, moved, seconds, pictures, settings: settingsOf(config) };
   }
 

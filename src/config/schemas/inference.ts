@@ -30,7 +30,7 @@ import { modelClaimSchema } from './model.js';
 import {
   groupCount,
   overwriteFields,
-  phaseRangeFields,
+  pictureFields,
   samplingFields,
   sequentialSampling,
   sourceFields,
@@ -108,7 +108,7 @@ const imageFields = {
     { unit: 's' },
   ),
   comparison_plot: offByDefault('Also draw the image beside the known object of the scan file.'),
-  ...phaseRangeFields,
+  ...pictureFields,
   log_patch_stats: offByDefault('Write statistics of the predicted patches to logs/patch_stats.csv.'),
   patch_stats_limit: maybe(positiveInteger, 'Most batches that log_patch_stats writes; null: all.', {
     unit: 'batches',

@@ -68,9 +68,10 @@ export const samplingFields = {
 };
 
 /** Options of pictures of an image. */
-export const phaseRangeFields = {
+export const pictureFields = {
   phase_vmin: maybe(anyNumber, 'Phase at the low end of the colour scale; null: from the image.', { unit: 'rad' }),
   phase_vmax: maybe(anyNumber, 'Phase at the high end of the colour scale; null: from the image.', { unit: 'rad' }),
+  vector_pictures: offByDefault('Also write every picture as SVG and PDF, for papers.'),
 };
 
 export const sequentialSampling = 'Take the first patterns instead of a random draw.';

@@ -29,7 +29,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
-import { overwriteFields, phaseRangeFields, sourceFields, strictFields } from './shared.js';
+import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const;
@@ -253,7 +253,7 @@ const outputFields = {
   preview_seconds: maybe(positiveNumber, 'Update the pictures this often while it works; null: only at the end.', {
     unit: 's',
   }),
-  ...phaseRangeFields,
+  ...pictureFields,
   product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
   ...strictFields,
 };

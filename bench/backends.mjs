@@ -1,5 +1,5 @@
 /**
- * Do both backends learn the same? Ten epochs on the demo's scan, three seeds each; the medians of the last losses are set
+ * Do both backends learn the same? Ten epochs on a simulated Siemens star, three seeds each; the medians of the last losses are set
  * against each other. Same groups, same start, other arithmetic: single runs drift apart, their medians should not.
  *
  *   npm run bench:backends -- [--epochs 10] [--seeds 3] [--patterns 324]    (all patterns: about an hour on one core)
@@ -11,8 +11,7 @@ import { parseArgs } from 'node:util';
 import { trainCdiModelWithBackend } from '../dist/adapters/compat/cdi.js';
 import { trainingRequestSchema } from '../dist/config/schema.js';
 import { openDataset } from '../dist/data/openDataset.js';
-import { demoScan } from '../dist/workflows/demo.js';
-import { writeSimulatedScan } from '../dist/workflows/simulate.js';
+import { simulate, writeSimulatedScan } from '../dist/workflows/simulate.js';
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +29,14 @@ const folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-bench-'));
 const results = { epochs, seeds, patterns: patterns ?? 'all', backends: {} };
 try {
   const file = path.join(folder, 'scan.npz');
-  await writeSimulatedScan(file, demoScan(0));
+  await writeSimulatedScan(
+    file,
+    simulate({
+      ...{ N: 64, object: 'siemens_star', object_side_px: 153, scan: 'jittered_raster', step_px: 5 },
+      ...{ probe: 'structured', probe_diameter_px: 16, probe_curvature_rad: 1.2, photons: 1e6, noise: true },
+      ...{ seed: 0, object_seed: 0, scan_seed: 1, noise_seed: 2 },
+    }),
+  );
   for (const backend of ['onnx', 'tensorflow']) {
     const runs = [];
     for (const seed of seeds) {

@@ -37,36 +37,6 @@ export function pngDataUri(png: Uint8Array): string {
   return `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
 }
 
-/**
- * The bytes of a PNG file with at most 256 colours, a third the size of {@link encodePng}'s: for pictures that go into documents.
- * Where there are more, colours that differ in the lowest bits only become their mean.
- * @throws PtychoError as {@link encodePng}
- */
-export function encodeSmallPng(pixels: Pixels): Uint8Array {
-  const { width, height, channels, data } = pixels;
-  if (channels === 1 || data.length !== 3 * width * height) return encodePng(pixels);
-  for (let bits = 0; ; bits++) {
-    const classes = new Map<number, { index: number; sum: [number, number, number]; count: number }>();
-    const indices = new Uint8Array(width * height);
-    for (let i = 0; i < indices.length && classes.size <= 256; i++) {
-      const [r, g, b] = data.subarray(3 * i, 3 * i + 3);
-      const key = ((r >> bits) << 16) | ((g >> bits) << 8) | (b >> bits);
-      const found = classes.get(key) ?? { index: classes.size, sum: [0, 0, 0], count: 0 };
-      classes.set(key, found);
-      found.count++;
-      found.sum = [found.sum[0] + r, found.sum[1] + g, found.sum[2] + b];
-      indices[i] = found.index;
-    }
-    if (classes.size > 256) continue;
-    const palette = Array.from(classes.values(), ({ sum, count }): [number, number, number] => [
-      Math.round(sum[0] / count),
-      Math.round(sum[1] / count),
-      Math.round(sum[2] / count),
-    ]);
-    return encode({ width, height, channels: 1, depth: 8, data: indices, palette }, { zlib: { level: 9 } });
-  }
-}
-
 /** Weights of red, green and blue in brightness (ITU-R BT.709). */
 const LUMA = [0.2126, 0.7152, 0.0722] as const;
 

@@ -34,7 +34,6 @@ export interface ScanMap {
 
 const UNKNOWN = '#aaaaaa';
 const OUTLINE = '#d55e00';
-const FONT = { labelFontSize: 12, titleFontSize: 13 };
 /** Colours that are told apart; each is one path, so that a map of many thousand positions stays small. */
 const SHADES = 64;
 
@@ -83,7 +82,7 @@ export function scanMapPanel(map: ScanMap): Panel {
     );
   }
   const known = high > low;
-  if (known) marks.push(colourBar({ low, high, colormap: VIRIDIS }, label, width, height, FONT));
+  if (known) marks.push(colourBar({ low, high, colormap: VIRIDIS }, label, width, height, place.font));
   return {
     title,
     description: `${title}: ${xs.length} positions${known ? `, ${label || 'values'} from ${shortNumber(low)} to ${shortNumber(high)}` : ''}.`,
@@ -127,7 +126,8 @@ export function positionShiftMap({ measured, corrected, pixelSize_m }: PositionS
     mark('path', { path: lines.join(''), stroke: colour, strokeWidth: 1.3 }),
     mark('path', { path: dots.join(''), stroke: colour, strokeWidth: dot, strokeCap: 'round' }),
   ]).flat();
-  if (most > 0) marks.push(colourBar({ low: 0, high: most, colormap: VIRIDIS }, 'move / px', width, height, FONT));
+  if (most > 0)
+    marks.push(colourBar({ low: 0, high: most, colormap: VIRIDIS }, 'move / px', width, height, place.font));
   const title = 'Corrected positions';
   const note = `root mean square ${shortNumber(rms)} px, largest ${shortNumber(most)} px${factor > 1 ? `; lines are drawn ${factor} times as long` : ''}`;
   return figure([
@@ -136,6 +136,8 @@ export function positionShiftMap({ measured, corrected, pixelSize_m }: PositionS
 }
 
 interface Place {
+  readonly font: { readonly labelFontSize: number; readonly titleFontSize: number };
+  readonly titleSize: number;
   readonly zoom: number;
   readonly width: number;
   readonly height: number;
@@ -156,7 +158,10 @@ function placeOf(
   const zoom = side_px / Math.max(x1 - x0, y1 - y0);
   const [width, height] = [Math.max(40, zoom * (x1 - x0)), Math.max(40, zoom * (y1 - y0))];
   const step = pixelSize_m === undefined ? 1 : pixelSize_m * 1e6;
+  const small = side_px < 450;
   return {
+    font: small ? { labelFontSize: 11, titleFontSize: 12 } : { labelFontSize: 13, titleFontSize: 14 },
+    titleSize: small ? 13 : 16,
     ...{ zoom, width, height, unit: pixelSize_m === undefined ? 'px' : 'µm' },
     atX: (x) => rounded(zoom * (x - x0)),
     atY: (y) => rounded(zoom * (y - y0)),
@@ -166,7 +171,7 @@ function placeOf(
 }
 
 function framed(
-  { width, height, x, y, unit }: Place,
+  { width, height, x, y, unit, font, titleSize }: Place,
   title: string,
   note: string | undefined,
   marks: VegaPart[],
@@ -174,14 +179,14 @@ function framed(
   return {
     type: 'group',
     encode: { enter: { width: { value: width }, height: { value: height }, stroke: { value: '#222' } } },
-    title: { text: title, ...(note && { subtitle: note, subtitleFontSize: 12 }), fontSize: 16 },
+    title: { text: title, ...(note && { subtitle: note, subtitleFontSize: 12 }), fontSize: titleSize },
     scales: [
       { name: 'x', type: 'linear', zero: false, domain: x, range: [0, width] },
       { name: 'y', type: 'linear', zero: false, domain: y, range: [0, height] },
     ],
     axes: [
-      { orient: 'bottom', scale: 'x', title: `x / ${unit}`, tickCount: 6, ...FONT },
-      { orient: 'left', scale: 'y', title: `y / ${unit}`, tickCount: 6, ...FONT },
+      { orient: 'bottom', scale: 'x', title: `x / ${unit}`, tickCount: 6, ...font },
+      { orient: 'left', scale: 'y', title: `y / ${unit}`, tickCount: 6, ...font },
     ],
     marks,
   };

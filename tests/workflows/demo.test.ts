@@ -26,7 +26,7 @@ it('trains as it says, wherever its own options came from', async () => {
   await expect(run).rejects.toMatchObject({ code: 'CANCELLED' });
   const { config, provenance } = JSON.parse(await readFile(path.join(outputDir, 'config.json'), 'utf8'));
   expect(config).toMatchObject({
-    ...{ batch_size: 4, nll_weight: 0, mae_weight: 1, scheduler: 'WarmupCosine', n_groups: 324 },
+    ...{ batch_size: 4, nll_weight: 0, mae_weight: 1, scheduler: 'WarmupCosine', n_groups: 961 },
     ...{ train_data_file: path.join(outputDir, 'scan.npz'), model: { n_filters_scale: 1 } },
   });
   expect(provenance.batch_size).toEqual({ value: 4, source: 'caller' });

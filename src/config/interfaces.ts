@@ -912,7 +912,7 @@ export interface EvaluationConfig {
   readonly truth: string | null;
   /** Scan from which the image was made: its positions bound the pixels that count, its counts give the scan image as a floor and the R-factor. */
   readonly test_data_file: string | null;
-  /** Folder for metrics.json, metrics.csv and frc.png; created if missing; null: nothing is written. */
+  /** Folder for metrics.json, metrics.csv, frc.png and index.html; created if missing; null: nothing is written. */
   readonly output_dir: string | null;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;

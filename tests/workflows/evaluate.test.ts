@@ -77,6 +77,16 @@ describe('evaluate', () => {
     expect(csv).toMatch(/\nconstant,reference,frc50,[\d.]+,NaN,\n/);
     expect(csv).toMatch(/\nscan,standard,complex_error,,,0\.\d{6}\n/);
     expect((await readFile(file('scores/frc.png'))).subarray(1, 4).toString()).toBe('PNG');
+    const page = await readFile(file('scores/index.html'), 'utf8');
+    for (const piece of [
+      'Scores against the floors',
+      'floor: constant object',
+      '>Amplitude<',
+      'ring correlation',
+      'ptychopinn evaluate --',
+    ]) {
+      expect(page).toContain(piece);
+    }
   }, 120_000);
 
   it('finds an image that does not say where it lies', async () => {

@@ -41,7 +41,7 @@ const imageFields = {
   ),
   output_dir: maybe(
     path,
-    'Folder for metrics.json, metrics.csv and frc.png; created if missing; null: nothing is written.',
+    'Folder for metrics.json, metrics.csv, frc.png and index.html; created if missing; null: nothing is written.',
   ),
   ...overwriteFields,
 };

@@ -559,6 +559,8 @@ export interface ReconstructConfig {
   readonly phase_vmin: number | null;
   /** Phase at the high end of the colour scale; null: from the image. Unit: rad. */
   readonly phase_vmax: number | null;
+  /** Also write every picture as SVG and PDF, for papers. Default: false. */
+  readonly vector_pictures: boolean;
   /** Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none. */
   readonly product_file: string | null;
   /** Exit with code 3 if the image explains the patterns no better than a constant object (by the R-factor, where it is measured). Default: false. */

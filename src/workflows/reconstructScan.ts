@@ -27,7 +27,7 @@ import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { requireSameScan, type ScanFingerprint, scanFingerprint, settingChanged } from '../persistence/runState.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { checkPhaseRange, type PictureOptions } from '../reconstruction/pictures.js';
+import { checkPhaseRange, type PictureOptions, picturesFor } from '../reconstruction/pictures.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import type { SolvedImage } from '../solvers/run.js';
 import {
@@ -188,7 +188,7 @@ class Run {
   }
 
   #pictures(raw: RawData): PictureOptions {
-    return { phaseRange: this.config, pixelSize_m: raw.geometry.objectPixel_m?.x };
+    return picturesFor(this.config, raw.geometry.objectPixel_m);
   }
 
   async #finish(found: ReconstructedImage): Promise<string[]> {

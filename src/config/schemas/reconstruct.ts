@@ -25,7 +25,7 @@ import {
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
-import { overwriteFields, phaseRangeFields, sourceFields, strictFields } from './shared.js';
+import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';
 
 /** Words of `probe` for beams whose optics are known. */
 export const BUILT_PROBES = ['zone_plate', 'aperture', 'gaussian'] as const;
@@ -151,7 +151,7 @@ const scanFields = {
 
 const outputFields = {
   ...previewFields,
-  ...phaseRangeFields,
+  ...pictureFields,
   product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
   ...strictFields,
 };

@@ -5,6 +5,7 @@ import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { counted } from '../core/words.js';
 import { trainingDefinition } from './commands.js';
 import { allFields, type ConfigDefinition } from './definition.js';
+import { show } from './field.js';
 import { parseGiven, type Resolved, valueAt } from './resolve.js';
 import { type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
 import { PUBLISHED_GROUPS, usualEpochs } from './schemas/trainingFields.js';
@@ -62,15 +63,17 @@ export function finaliseTrainingConfig(
   const given = new Map<string, ProvenanceEntry>(Object.entries(provenance ?? everythingGiven(request)));
   if (asked === undefined) given.set('N', { value: N, source: 'metadata', origin });
   const known = new Set(allFields(trainingDefinition).map((field) => field.name));
-  const replaceDefaults = (values: Readonly<Record<string, unknown>>, from: string) => {
-    for (const [name, value] of Object.entries(values)) {
-      // A file may say more than there are fields for.
-      if (!known.has(name) || value === undefined || value === null) continue;
-      if (given.get(name)?.source === 'default') given.set(name, { value, source: 'metadata', origin: from });
-    }
-  };
-  replaceDefaults(dataset.values ?? {}, origin);
-  if (dataset.initial) replaceDefaults(dataset.initial.values, dataset.initial.origin);
+  const isDefault = (name: string) => given.get(name)?.source === 'default';
+  for (const [name, value] of Object.entries(dataset.values ?? {})) {
+    // A file may say more than there are fields for.
+    if (!known.has(name) || value === undefined || value === null) continue;
+    if (isDefault(name)) given.set(name, { value, source: 'metadata', origin });
+  }
+  const { initial } = dataset;
+  for (const [name, value] of Object.entries(initial?.values ?? {})) {
+    if (!isDefault(name) || show(given.get(name)?.value) === show(value)) continue;
+    given.set(name, { value, source: 'metadata', origin: initial?.origin });
+  }
   const notes = [...settleGroups(given, dataset), ...settleEpochs(given, N)];
   return parseGiven(COMPLETE, { given, notes, warnings: [] });
 }

@@ -25,7 +25,7 @@ describe('names that programs register', () => {
     expect(() => completeConfig(trainingDefinition, given)).toThrow(/^backend must be onnx or tensorflow, got "mine"/);
     const forget = [acceptName('backend', 'mine'), acceptName('data_format', 'lab')];
     const config = completeConfig(trainingDefinition, given);
-    expect(config).toMatchObject({ backend: 'mine', data: { data_format: 'lab', flip_x: false }, nepochs: 50 });
+    expect(config).toMatchObject({ backend: 'mine', data: { data_format: 'lab', flip_x: false }, batch_size: 4 });
     const { provenance } = resolveConfig(trainingDefinition, { file: { origin: 'a.yaml', values: given } });
     expect(provenance.backend).toEqual({ value: 'mine', source: 'file', origin: 'a.yaml' });
     expect(() => completeConfig(trainingDefinition, { ...given, backend: 'yours' })).toThrow(/got "yours"/);

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import type { SolverOptions } from '../config/schemas/solver.js';
+import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { NumericArray } from '../core/tensor.js';
@@ -142,6 +142,18 @@ const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOpti
 
 /** What runs of versions did that had no such option: a state without it goes on with these. */
 const BEFORE: Readonly<Record<string, unknown>> = { batching: 'random', acceleration: 0 };
+
+/**
+ * The options of a run that goes on: what nobody gave, and what versions before did otherwise, is as the run was begun.
+ * @param given options as the configuration has them
+ */
+export function goingOnWith({ head }: StoredState, given: SolverOptions): SolverOptions {
+  const usual = solverOptionsSchema.parse({ algorithm: given.algorithm }) as unknown as Record<string, unknown>;
+  const now = given as unknown as Readonly<Record<string, unknown>>;
+  const then: Readonly<Record<string, unknown>> = { ...BEFORE, ...head.options };
+  const kept = Object.keys(BEFORE).filter((key) => now[key] === usual[key]);
+  return { ...given, ...Object.fromEntries(kept.map((key) => [key, then[key]])) };
+}
 
 /** The run that asks to go on. */
 export interface GoingOn {

@@ -45,6 +45,7 @@ import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';
 import {
   checkState,
+  goingOnWith,
   readState,
   STATE_FILE,
   type StateHead,
@@ -155,7 +156,7 @@ async function resultsOf(folder: string, epoch: number): Promise<boolean> {
 
 /** One run, the scan open. */
 class Solve {
-  readonly #options: SolverOptions;
+  #options: SolverOptions;
   #head: StateHead | undefined;
   #drawn = performance.now();
   #begun = false;
@@ -210,6 +211,7 @@ class Solve {
       );
       return undefined;
     }
+    this.#options = goingOnWith(stored, this.#options);
     const { epoch } = stored.snapshot;
     const hasResults = await resultsOf(config.resume, epoch);
     checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan, hasResults });

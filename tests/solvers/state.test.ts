@@ -1,7 +1,7 @@
 /** Which runs may go on from a state. */
 import { describe, expect, it } from 'vitest';
 import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
-import { checkState, type StoredState } from '../../src/solvers/state.js';
+import { checkState, goingOnWith, type StoredState } from '../../src/solvers/state.js';
 
 const optionsOf = (given: object) => solverOptionsSchema.parse({ epochs: 9, ...given });
 
@@ -25,5 +25,11 @@ describe('a state', () => {
     const old = stateOf({}, ['batching', 'acceleration']);
     expect(() => goOn(old, { batching: 'random', acceleration: 0 })).not.toThrow();
     expect(() => goOn(old, {})).toThrow(/batching/);
+    // Where nobody says otherwise, that is how it goes on; and again after that.
+    const going = goingOnWith(old, optionsOf({}));
+    expect(going).toEqual(optionsOf({ batching: 'random', acceleration: 0 }));
+    const again = { ...old, head: { ...old.head, options: going as unknown as typeof old.head.options } };
+    expect(goingOnWith(again, optionsOf({}))).toEqual(going);
+    expect(goingOnWith(old, optionsOf({ batching: 'compact' })).batching).toBe('compact');
   });
 });

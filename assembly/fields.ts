@@ -522,3 +522,68 @@ export function positionProducts(
   store<f64>(sums, load<f64>(sums, 24) + yc, 24);
   store<f64>(sums, load<f64>(sums, 32) + xc, 32);
 }
+
+/**
+ * Products in Fourier space of a field U that is shifted by a ramp with G, and of the lights of U and a patch of the object.
+ * @param ramps see {@link shift}
+ * @param sums three float64 that are added to: Re and Im of Σconj(U·ramp)·G, Σ|u|²|O|²
+ * @param uRe,uIm the spectrum of the field; `fieldRe`, `fieldIm`: the field itself
+ */
+export function fieldProducts(
+  uRe: usize,
+  uIm: usize,
+  ramps: usize,
+  gRe: usize,
+  gIm: usize,
+  fieldRe: usize,
+  fieldIm: usize,
+  oRe: usize,
+  oIm: usize,
+  stride: i32,
+  sums: usize,
+  n: i32,
+): void {
+  const bytes = <usize>n << 2;
+  const jump = <usize>stride << 2;
+  let re: f64 = 0;
+  let im: f64 = 0;
+  let light: f64 = 0;
+  for (let r = 0, row: usize = 0; r < n; r++, row += bytes, oRe += jump, oIm += jump) {
+    const yr = v128.load32_splat(ramps + (<usize>r << 2));
+    const yi = v128.load32_splat(ramps + bytes + (<usize>r << 2));
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    for (let strip = 0; strip <= lastStrip(bytes); strip++) {
+      const own = fresh(strip);
+      const end = to(strip, bytes);
+      for (let c = from(strip, bytes); c < end; c += 16) {
+        const i = row + c;
+        const xr = v128.load(ramps + 2 * bytes + c);
+        const xi = v128.load(ramps + 3 * bytes + c);
+        const wr = productRe(yr, yi, xr, xi);
+        const wi = productIm(yr, yi, xr, xi);
+        const ur = v128.load(uRe + i);
+        const ui = v128.load(uIm + i);
+        const sr = productRe(wr, wi, ur, ui);
+        const si = productIm(wr, wi, ur, ui);
+        const gr = v128.and(v128.load(gRe + i), own);
+        const gi = v128.and(v128.load(gIm + i), own);
+        s0 = f32x4.add(s0, againstRe(sr, si, gr, gi));
+        s1 = f32x4.add(s1, againstIm(sr, si, gr, gi));
+        const fr = v128.load(fieldRe + i);
+        const fi = v128.load(fieldIm + i);
+        const or = v128.load(oRe + c);
+        const oi = v128.load(oIm + c);
+        const lit = f32x4.mul(againstRe(fr, fi, fr, fi), againstRe(or, oi, or, oi));
+        s2 = f32x4.add(s2, v128.and(lit, own));
+      }
+    }
+    re += sumOf(s0);
+    im += sumOf(s1);
+    light += sumOf(s2);
+  }
+  store<f64>(sums, load<f64>(sums) + re);
+  store<f64>(sums, load<f64>(sums, 8) + im, 8);
+  store<f64>(sums, load<f64>(sums, 16) + light, 16);
+}

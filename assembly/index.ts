@@ -9,6 +9,7 @@ export {
   compare,
   differenceStep,
   exitWave,
+  fieldProducts,
   intensity,
   poissonChange,
   positionProducts,

@@ -625,6 +625,14 @@ export interface SolverOptions {
   readonly probe_power_counts: number | null;
   /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
   readonly probe_support: number | null;
+  /** Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual. Unit: modes. Default: 0. */
+  readonly opr_modes: number;
+  /** First epoch in which beams are told apart (opr_modes, flux). Unit: epochs. Default: 3. */
+  readonly opr_start: number;
+  /** After each epoch, draw the weights of these modes halfway to a polynomial of this degree in the order of acquisition; 0: not at all. Default: 0. */
+  readonly opr_smooth: number;
+  /** Fit the intensity of the beam to every pattern, for beams that flicker. Default: false. */
+  readonly flux: boolean;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
@@ -709,6 +717,14 @@ export interface SolveConfig {
   readonly probe_power_counts: number | null;
   /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
   readonly probe_support: number | null;
+  /** Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual. Unit: modes. Default: 0. */
+  readonly opr_modes: number;
+  /** First epoch in which beams are told apart (opr_modes, flux). Unit: epochs. Default: 3. */
+  readonly opr_start: number;
+  /** After each epoch, draw the weights of these modes halfway to a polynomial of this degree in the order of acquisition; 0: not at all. Default: 0. */
+  readonly opr_smooth: number;
+  /** Fit the intensity of the beam to every pattern, for beams that flicker. Default: false. */
+  readonly flux: boolean;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */

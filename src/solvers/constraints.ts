@@ -5,27 +5,30 @@ import type { FieldMemory, Planes } from './fieldMemory.js';
 /** Planes of several modes, one after the other. */
 export type ModePlanes = Pick<Planes, 're' | 'im'>;
 
-/** Gives the probe this power and the object the inverse factor: no exit wave changes. */
+/** Gives the probe this power, what it varies by the same factor, and the object the inverse: no exit wave changes. */
 export function holdPower(memory: FieldMemory, power: number): void {
   const now = totalIntensity(memory.probe);
   if (!(now > 0)) return;
   const factor = Math.sqrt(power / now);
   memory.scale(memory.probe, factor);
+  memory.scale(memory.variation, factor);
   memory.scale(memory.object, 1 / factor);
 }
 
 /**
  * Blanks the probe where its intensity, summed over modes and smoothed over 5×5 pixels, is below `share` of the largest (the
- * support as Ptychodus' algorithms shrink it).
+ * support as Ptychodus' algorithms shrink it), and with it the modes by which it varies.
  */
-export function blankOutside(probe: ModePlanes, N: number, share: number): void {
+export function blankOutside(probe: ModePlanes, N: number, share: number, variation?: ModePlanes): void {
   const area = N * N;
   const smooth = smoothed(smoothed(modeIntensity(probe, area), N, 1), N, N);
   const most = smooth.reduce((m, v) => Math.max(m, v), 0);
-  for (let i = 0; i < probe.re.length; i++) {
-    if (smooth[i % area] >= share * most) continue;
-    probe.re[i] = 0;
-    probe.im[i] = 0;
+  for (const { re, im } of variation ? [probe, variation] : [probe]) {
+    for (let i = 0; i < re.length; i++) {
+      if (smooth[i % area] >= share * most) continue;
+      re[i] = 0;
+      im[i] = 0;
+    }
   }
 }
 
@@ -100,7 +103,7 @@ function gramMatrix({ re, im }: ModePlanes, pixels: number): Matrix {
 }
 
 /** Eigenvalues and eigenvectors (columns) of a small Hermitian matrix, by Jacobi's rotations. */
-function hermitianEigen(matrix: Matrix, n: number): { readonly values: number[]; readonly vectors: Matrix } {
+export function hermitianEigen(matrix: Matrix, n: number): { readonly values: number[]; readonly vectors: Matrix } {
   const a = { re: matrix.re.slice(), im: matrix.im.slice() };
   const v = { re: new Float64Array(n * n), im: new Float64Array(n * n) };
   for (let i = 0; i < n; i++) v.re[i * n + i] = 1;

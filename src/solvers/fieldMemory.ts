@@ -37,6 +37,8 @@ export interface Planes {
 export interface FieldSizes {
   readonly N: number;
   readonly modes: number;
+  /** Coherent modes by which the first one varies; none where left out. */
+  readonly coherent?: number;
   /** Of the object array. */
   readonly height: number;
   readonly width: number;
@@ -48,6 +50,8 @@ export interface FieldSums {
   readonly illumination: Plane;
   readonly probe: Planes;
   readonly objectIntensity: Plane;
+  /** (coherent, N, N) */
+  readonly variation: Planes;
 }
 
 export class FieldMemory {
@@ -57,6 +61,8 @@ export class FieldMemory {
   readonly kernels: Kernels;
   readonly object: Planes;
   readonly probe: Planes;
+  /** (coherent, N, N) U; see `VaryingBeam`. */
+  readonly variation: Planes;
   readonly sums: FieldSums;
   #next = PAGE_BYTES;
 
@@ -66,6 +72,7 @@ export class FieldMemory {
     this.kernels = startKernels(this.module, this.wasm);
     this.object = this.planes(this.objectPixels);
     this.probe = this.planes(this.probePixels);
+    this.variation = this.planes(this.variationPixels);
     this.sums = this.sumPlanes();
   }
 
@@ -75,6 +82,10 @@ export class FieldMemory {
 
   get probePixels(): number {
     return this.sizes.modes * this.sizes.N ** 2;
+  }
+
+  get variationPixels(): number {
+    return (this.sizes.coherent ?? 0) * this.sizes.N ** 2;
   }
 
   /**
@@ -115,6 +126,7 @@ export class FieldMemory {
       illumination: this.plane(this.objectPixels),
       probe: this.planes(this.probePixels),
       objectIntensity: this.plane(this.sizes.N ** 2),
+      variation: this.planes(this.variationPixels),
     };
   }
 
@@ -164,6 +176,12 @@ export class FieldMemory {
     this.kernels.addPlane(part.at, sum.at, sum.data.length);
   }
 
+  /** total += part. */
+  addPlanes(part: Planes, total: Planes): void {
+    this.kernels.addPlane(part.reAt, total.reAt, total.re.length);
+    this.kernels.addPlane(part.imAt, total.imAt, total.im.length);
+  }
+
   /** total += part, over the whole of both. */
   addSums(part: FieldSums, total: FieldSums, what: { readonly object: boolean; readonly probe: boolean }): void {
     const add = (a: number, b: number, length: number) => this.kernels.addPlane(a, b, length);
@@ -191,12 +209,14 @@ export interface SumsAt {
   readonly illumination: number;
   readonly probe: PlanesAt;
   readonly objectIntensity: number;
+  readonly variation: PlanesAt;
 }
 
 /** The fields that all threads read. */
 export interface FieldAddresses {
   readonly object: PlanesAt;
   readonly probe: PlanesAt;
+  readonly variation: PlanesAt;
   readonly sums: SumsAt;
 }
 
@@ -218,7 +238,13 @@ export interface Scratch {
   readonly direction: number;
   readonly stored: number;
   readonly projected: number;
-  /** (2, N, N). */
+  /** (coherent, 2, N, N) each. */
+  readonly variationSpectra: number;
+  readonly variationSums: number;
+  /** Spectra of δP of `room` patterns, (room, 2, N, N). */
+  readonly residues: number;
+  /** (2, N, N) each. */
+  readonly mixed: number;
   readonly product: number;
   /** Where this thread adds. */
   readonly fields: { readonly sums: SumsAt };
@@ -231,17 +257,19 @@ const sumsAt = (sums: FieldSums): SumsAt => ({
   illumination: sums.illumination.at,
   probe: planesAt(sums.probe),
   objectIntensity: sums.objectIntensity.at,
+  variation: planesAt(sums.variation),
 });
 
 export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
   object: planesAt(memory.object),
   probe: planesAt(memory.probe),
+  variation: planesAt(memory.variation),
   sums: sumsAt(memory.sums),
 });
 
 /** Scratch of one thread that keeps up to `room` patterns of a batch. */
 export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums): Scratch {
-  const { N, modes } = memory.sizes;
+  const { N, modes, coherent = 0 } = memory.sizes;
   const plane = 4 * N * N;
   // Not a multiple of 4096 bytes: addresses that look alike to the processor wait for each other.
   const take = (bytes: number) => memory.take(bytes + 320);
@@ -260,6 +288,10 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums):
     direction: all(),
     stored: all(),
     projected: all(),
+    variationSpectra: take(coherent * 2 * plane),
+    variationSums: take(coherent * 2 * plane),
+    residues: take(coherent > 0 ? room * 2 * plane : 0),
+    mixed: take(coherent > 0 ? 2 * plane : 0),
     product: take(2 * plane),
     fields: { sums: sumsAt(sums) },
   };

@@ -1,5 +1,7 @@
 /** A solver that goes on from the image of a network. */
-import { ALGORITHM_TITLES, parseRefinement, solverOptionsSchema } from '../config/schemas/solver.js';
+import { solverDefinition } from '../config/commands.js';
+import { completeConfig } from '../config/resolve.js';
+import { ALGORITHM_TITLES, parseRefinement } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
@@ -29,7 +31,7 @@ export async function refineImage(
   { signal, onProgress, logger = silentLogger }: Services,
 ): Promise<RefinedImage | undefined> {
   const { raw, stitched, probe, backend, threads, seed, positions } = request;
-  const options = solverOptionsSchema.parse({ ...parseRefinement(request.refine), seed });
+  const options = completeConfig(solverDefinition, { seed, ...parseRefinement(request.refine) }, logger);
   requireSolverMemory(raw, options, { threads, logger });
   const scan = positions ? { ...raw, xcoords: positions.xs, ycoords: positions.ys } : raw;
   let rFactorBefore = Number.NaN;

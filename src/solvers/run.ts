@@ -12,6 +12,7 @@ import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
+import type { BeamFound } from './beam.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, waveBytes } from './scan.js';
 import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
@@ -25,6 +26,8 @@ export interface SolvedImage extends WrittenImage {
   readonly coverage: Tensor;
   /** (N, N) or (modes, N, N). */
   readonly probe: ComplexTensor;
+  /** How the beam changed over the scan, where that was fitted (`opr_modes`, `flux`). */
+  readonly beam?: BeamFound;
   readonly positions: { readonly xs: Float64Array; readonly ys: Float64Array };
 }
 
@@ -118,7 +121,7 @@ type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 
 /** What is copied of an update. */
 export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> &
-  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'positions'> &
+  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions'> &
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
@@ -128,16 +131,17 @@ export const keepState = (update: SolverUpdate): KeptState => ({
   engine: update.engine,
   frame: update.object().frame,
   probe: update.probe(),
+  beam: update.beam(),
   positions: update.positions(),
   snapshot: update.snapshot(),
 });
 
 /** The image in it. */
-export function imageOf({ epoch, frame, probe, positions, snapshot }: KeptState): SolvedImage {
+export function imageOf({ epoch, frame, probe, beam, positions, snapshot }: KeptState): SolvedImage {
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const image = { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);
-  return { epoch, image, frame, ...lit(coverage), probe, positions };
+  return { epoch, image, frame, ...lit(coverage), probe, beam, positions };
 }
 
 const lit = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
@@ -149,6 +153,7 @@ export function copyOf(update: SolverUpdate): SolvedImage {
     ...update.object(),
     ...lit(update.coverage()),
     probe: update.probe(),
+    beam: update.beam(),
     positions: update.positions(),
   };
 }

@@ -29,6 +29,7 @@ import { openBatches } from './algorithms/batches.js';
 import { DifferenceMap } from './algorithms/differenceMap.js';
 import { LeastSquaresML } from './algorithms/lsqml.js';
 import { PieFamily } from './algorithms/pie.js';
+import { BeamCorrection, type BeamFound, steadyBeam } from './beam.js';
 import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './constraints.js';
 import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
@@ -55,6 +56,8 @@ export interface SolverStart {
   readonly epoch?: number;
   /** Where the patterns are by now, in the pixels of the scan; limits still count from where they were measured. */
   readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** How the beam changed over the scan, for `opr_modes` and `flux`. */
+  readonly beam?: BeamFound;
 }
 
 /** What to give {@link solve} besides options. */
@@ -62,7 +65,7 @@ export interface SolveServices extends PassesChoice {
   readonly start?: SolverStart;
   /** Goes on from a state that {@link SolverUpdate.snapshot} gave, of the same scan and options. */
   readonly resume?: SolverSnapshot;
-  /** Patterns that object and probe do not learn from, so that they can tell how well the others explain them; their positions follow. */
+  /** Patterns that object and probe do not learn from, so that they can tell how well the others explain them; their positions and beams follow. */
   readonly heldOut?: Int32Array;
   /** The scan in memory, where it was loaded before; its positions are not moved. */
   readonly loaded?: LoadedScan;
@@ -108,6 +111,8 @@ export interface SolverUpdate extends SolverRecord {
   coverage(): Tensor;
   /** (N, N), or (modes, N, N). */
   probe(): ComplexTensor;
+  /** How the beam changed over the scan, copied; undefined where that is not fitted. */
+  beam(): BeamFound | undefined;
   /** In the pixels of the scan. */
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Loss and R of all patterns as things stand; one more pass. */
@@ -142,11 +147,21 @@ export async function* solve(
       { key: 'position_start', algorithm: options.algorithm },
     );
   }
-  const loaded = services.loaded
+  const varying = options.opr_modes > 0 || options.flux;
+  if (varying && options.algorithm === 'dm') {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `${options.flux ? 'flux' : 'opr_modes'}: the difference map takes one beam for all patterns; use rpie, epie, pie or lsqml.`,
+      { key: options.flux ? 'flux' : 'opr_modes', algorithm: options.algorithm },
+    );
+  }
+  const read = services.loaded
     ? withOwnPositions(services.loaded)
     : await loadScan(raw, positionMargin_px(options), (done) =>
         services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
       );
+  const beam = varying ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
+  const loaded = { ...read, scan: { ...read.scan, beam } };
   throwIfCancelled(services.signal, 'Solving');
   const probe = startProbe(services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns)), options);
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
@@ -154,9 +169,17 @@ export async function* solve(
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
   const passes = await openPasses(services, options.passes, {
     scan: loaded.scan,
-    sizes: { modes: probe.re.length / (N * N), height: loaded.frame.height, width: loaded.frame.width },
+    sizes: {
+      modes: probe.re.length / (N * N),
+      coherent: options.opr_modes,
+      height: loaded.frame.height,
+      width: loaded.frame.width,
+    },
     // Batches of equal size are up to half as large again.
-    keep: traits.keepsBatches || moving ? Math.min(loaded.scan.count, Math.ceil(1.5 * batchSize) + 1) : 0,
+    keep:
+      traits.keepsBatches || moving || options.opr_modes > 0
+        ? Math.min(loaded.scan.count, Math.ceil(1.5 * batchSize) + 1)
+        : 0,
     storeWaves: traits.storesWaves,
     floor: 1e-6 * loaded.amplitude,
   });
@@ -172,6 +195,7 @@ class Solving {
   readonly #positions: PositionCorrection;
   readonly #algorithm: Algorithm;
   readonly #history: SolverRecord[] = [];
+  readonly #beam: BeamCorrection | undefined;
   readonly #acceleration: Acceleration | undefined;
   readonly #batchSize: number;
   readonly #heldOut: Int32Array;
@@ -191,6 +215,8 @@ class Solving {
     const held = new Set(this.#heldOut);
     this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
     this.#positions = new PositionCorrection(loaded.scan, options);
+    const { beam } = loaded.scan;
+    this.#beam = beam && new BeamCorrection(passes, beam, options);
     this.#algorithm = createAlgorithm({
       passes,
       scan: loaded.scan,
@@ -203,6 +229,7 @@ class Solving {
         rows: this.#rows,
       }),
       positions: this.#positions,
+      beam: this.#beam,
       onBatch: (done) => this.#onBatch(done),
     });
     const most = accelerationOf(options);
@@ -232,7 +259,7 @@ class Solving {
       const schedule = scheduleOf(this.options, epoch);
       this.#acceleration?.go(epoch, () => this.#light());
       const sums = await this.#algorithm.epoch(epoch, schedule);
-      if (schedule.positions) await this.#followPositions();
+      if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
       this.#constrain(epoch, schedule);
       this.#record(epoch, sums);
       this.#acceleration?.note(sums.square / sums.counts);
@@ -243,7 +270,7 @@ class Solving {
 
   async #begin(probe: ComplexTensor): Promise<void> {
     const { memory } = this.passes;
-    const { object, positions } = this.services.start ?? {};
+    const { object, positions, beam } = this.services.start ?? {};
     if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
@@ -256,9 +283,11 @@ class Solving {
       memory.object.re.fill(1);
       memory.object.im.fill(0);
     }
+    if (beam) this.#beam?.start(beam);
     if (this.options.rescale_probe) {
       const { counts, modelled } = await this.#measure();
-      memory.scale(memory.probe, exposureFactor(counts, modelled));
+      const factor = exposureFactor(counts, modelled);
+      for (const field of [memory.probe, memory.variation]) memory.scale(field, factor);
     }
     this.#power = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power);
@@ -277,12 +306,15 @@ class Solving {
     return this.passes.pass(some, { wave: 'measure' });
   }
 
-  /** Patterns that are held out move like the others, with object and probe as they are. */
-  async #followPositions(): Promise<void> {
+  /** Patterns that are held out move like the others and have beams of their own, with object and probe as they are. */
+  async #followHeldOut(schedule: EpochSchedule): Promise<void> {
     for (let from = 0; from < this.#heldOut.length; from += this.#batchSize) {
       const batch = this.#heldOut.slice(from, from + this.#batchSize);
-      await this.passes.pass(batch, { wave: 'amplitude', keep: true });
-      await this.#positions.moveBatch(this.passes, batch);
+      const residues = schedule.beam && this.#beam?.needsResidues === true;
+      const keep = schedule.positions || residues;
+      await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues });
+      if (schedule.positions) await this.#positions.moveBatch(this.passes, batch);
+      if (schedule.beam) await this.#beam?.followBatch(batch);
     }
   }
 
@@ -312,8 +344,11 @@ class Solving {
     const { options } = this;
     const { N, height, width } = memory.sizes;
     if (schedule.positions) this.#positions.removeDrift();
+    if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.probe) {
-      if (options.probe_support !== null) blankOutside(memory.probe, N, options.probe_support);
+      if (options.probe_support !== null) {
+        blankOutside(memory.probe, N, options.probe_support, memory.variation);
+      }
       // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
       const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
       if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
@@ -362,6 +397,7 @@ class Solving {
       coverage: () =>
         lightOnObject(this.passes.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
       probe: () => this.#probe(),
+      beam: () => this.#beam?.found(),
       positions: () => this.#positions_px(),
       measure: async () => scoresOf(await this.#measureAll()),
       misfits: (patterns) => this.#misfits(patterns),
@@ -408,6 +444,7 @@ class Solving {
       power: Float64Array.of(this.#power),
     };
     for (const [name, array] of Object.entries(this.#algorithm.saved())) arrays[`algorithm_${name}`] = array.slice();
+    for (const [name, array] of Object.entries(this.#beam?.saved() ?? {})) arrays[`beam_${name}`] = array.slice();
     for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) {
       arrays[`acceleration_${name}`] = array.slice();
     }
@@ -445,6 +482,7 @@ class Solving {
       put(`algorithm_${name}`, saved[name]);
     }
     this.#algorithm.restore(saved);
+    for (const [name, array] of Object.entries(this.#beam?.saved() ?? {})) put(`beam_${name}`, array);
     for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) put(`acceleration_${name}`, array);
     this.#history.push(...history.filter((record) => record.epoch <= epoch));
   }
@@ -477,11 +515,14 @@ function createAlgorithm(context: AlgorithmContext): Algorithm {
 }
 
 function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
+  const varying = options.opr_modes > 0 || options.flux;
   const within = (start: number | null, stop: number | null, stride: number) =>
     start !== null && epoch >= start && epoch <= (stop ?? Infinity) && (epoch - start) % stride === 0;
+  const probe = within(options.probe_start, options.probe_stop, options.probe_stride);
   return {
     object: within(options.object_start, options.object_stop, options.object_stride),
-    probe: within(options.probe_start, options.probe_stop, options.probe_stride),
+    probe,
+    beam: varying && probe && epoch >= options.opr_start,
     positions: within(options.position_start, options.position_stop, options.position_stride),
   };
 }

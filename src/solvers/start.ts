@@ -25,6 +25,7 @@ import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { doubts, groupForModel, probeInCounts, requireSide } from '../reconstruction/scanForModel.js';
 import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../reconstruction/storedImage.js';
+import { beamBeside, beamOfProduct } from './beamFiles.js';
 import type { SolverStart } from './solve.js';
 
 const RECONSTRUCTION = 'reconstruction.npz';
@@ -39,8 +40,8 @@ export async function startFrom(
   config: SolveConfig,
   services: Services,
 ): Promise<SolverStart> {
-  const { object, probe } = await found(init, raw, config, services);
-  return { object, probe: config.probe === null ? probe : undefined };
+  const { object, probe, beam } = await found(init, raw, config, services);
+  return { object, ...(config.probe === null && { probe, beam }) };
 }
 
 async function found(init: string, raw: RawData, config: SolveConfig, services: Services): Promise<SolverStart> {
@@ -114,7 +115,11 @@ async function fromReconstruction(spec: string, raw: RawData, services: Services
   const frame = { originYxPx: originYxPx ?? centred(raw, height, width), height, width };
   const covered = weight && coveredBy({ data: Float32Array.from(weight), shape: image.shape });
   const probe = await readProbeBeside(spec, raw.N, { guess: true, note });
-  return { object: { image, frame, covered }, probe: probe && turnedImage(probe, turned) };
+  // Beams belong to the patterns in their order, and to an image that lies as the scan does.
+  const { file } = splitFileSpec(spec);
+  const whole = path.extname(file).toLowerCase() === '.npz' && turned === undefined;
+  const beam = whole ? await beamBeside(file, raw.count, raw.N) : undefined;
+  return { object: { image, frame, covered }, probe: probe && turnedImage(probe, turned), beam };
 }
 
 function centred(raw: RawData, height: number, width: number): readonly [number, number] {
@@ -123,13 +128,19 @@ function centred(raw: RawData, height: number, width: number): readonly [number,
   return [top + Math.floor((scan.height - height) / 2), left + Math.floor((scan.width - width) / 2)];
 }
 
+/** Whether a product is of these patterns, in this order. */
+function samePatterns(indexes: Int32Array, { patternIndexes, sampleIndices, count }: RawData): boolean {
+  const own = patternIndexes ?? sampleIndices;
+  return indexes.length === count && indexes.every((index, k) => index === own[k]);
+}
+
 /** Pixels may differ by this share: sizes are rounded. */
 const SAME_PIXEL = 0.01;
 
 /** A product; its object is laid where its metres say, to the nearest pixel. */
 async function fromProduct(file: string, raw: RawData, services: Services): Promise<SolverStart> {
   const note = (sentence: string) => services.logger?.warn(sentence);
-  const { object, probe } = await readProductFile(file, { note });
+  const { object, probe, positions } = await readProductFile(file, { note });
   const [, height, width] = object.array.shape;
   const pixel = { x: object.pixel.width_m, y: object.pixel.height_m };
   const own = raw.geometry.objectPixel_m ?? pixel;
@@ -155,5 +166,6 @@ async function fromProduct(file: string, raw: RawData, services: Services): Prom
       },
     },
     probe: checkProbe(probe.array, raw.N, { path: file, member: 'probe' }, note),
+    beam: samePatterns(positions.indexes, raw) ? beamOfProduct(probe) : undefined,
   };
 }

@@ -141,7 +141,10 @@ async function decode(file: string): Promise<StoredState> {
 const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOptions)[];
 
 /** What runs of versions did that had no such option: a state without it goes on with these. */
-const BEFORE: Readonly<Record<string, unknown>> = { batching: 'random', acceleration: 0 };
+const BEFORE: Readonly<Record<string, unknown>> = {
+  ...{ batching: 'random', acceleration: 0 },
+  ...{ opr_modes: 0, opr_start: 3, opr_smooth: 0, flux: false },
+};
 
 /**
  * The options of a run that goes on: what nobody gave, and what versions before did otherwise, is as the run was begun.

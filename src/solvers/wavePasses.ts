@@ -8,6 +8,19 @@
  */
 import type { FieldMemory, FieldSizes } from './fieldMemory.js';
 
+/**
+ * A beam that is another one for every pattern k: its first mode is a_k·(P + Σ_j c_kj·U_j), the others a_k·P. Everything may be changed
+ * between passes and lies in shared memory; U is `FieldMemory.variation`.
+ */
+export interface VaryingBeam {
+  /** (count,) a_k, the square root of the flux. */
+  readonly flux: Float64Array<SharedArrayBuffer>;
+  /** (count, coherent) c_kj. */
+  readonly weights: Float64Array<SharedArrayBuffer>;
+  /** (count,) Σ√(IJ)/ΣJ over good pixels, as passes that compare find it: the factor on amplitudes that a pattern asks for. */
+  readonly fits: Float64Array<SharedArrayBuffer>;
+}
+
 /** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
   readonly N: number;
@@ -17,6 +30,8 @@ export interface SolverScan {
   /** (count,) positions in pixels of the solver's object array; may be moved between passes. Shared memory. */
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;
+  /** Left out: every pattern saw the same beam. */
+  readonly beam?: VaryingBeam;
 }
 
 /**
@@ -41,6 +56,8 @@ export interface PassRequest {
   readonly accumulate?: boolean;
   /** Keep P and χ of the batch for {@link WavePasses.products} and {@link WavePasses.moves}. */
   readonly keep?: boolean;
+  /** With `keep` and `probe`: keep δP = S⁻¹[a·conj(O)χ] of the first mode too, for {@link WavePasses.beamProducts}. */
+  readonly beam?: boolean;
 }
 
 /** How well model and measurement agree, over all good pixels of a pass; I measured, J modelled. */
@@ -58,6 +75,10 @@ export interface PassSums {
   /** Σ|change of stored waves|². */
   readonly change: number;
 }
+
+/** Σ√(IJ)/ΣJ of a pattern from its Σ(√I − √J)², ΣI and ΣJ; 1 where there is no model. */
+export const fitOf = (square: number, counts: number, modelled: number): number =>
+  modelled > 0 ? (counts + modelled - square) / (2 * modelled) : 1;
 
 /** Sums of several passes. */
 export class SumsOfPasses implements PassSums {
@@ -110,6 +131,16 @@ export interface WavePasses {
    * @returns (batch, 5)
    */
   moves(): Promise<Float64Array>;
+  /**
+   * For each pattern that was kept and each U_j: Re and Im of Σconj(U_j)·δP_k, and a_k²·Σ|U_j|²|O_k|² (U not shifted).
+   * @returns (batch, coherent, 3)
+   */
+  beamProducts(): Promise<Float64Array>;
+  /**
+   * `sums.variation` = Σ_k w_kj·δP_k over the patterns that were kept.
+   * @param weights (batch, coherent) w
+   */
+  beamSums(weights: Float64Array): Promise<void>;
   /** (count, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
   storedWaves(): Float32Array<SharedArrayBuffer>;
   close(): Promise<void>;

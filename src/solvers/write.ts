@@ -18,10 +18,13 @@ import {
   reconstructionArrays,
   writeReconstruction,
 } from '../reconstruction/reconstructionFile.js';
+import { lineChart } from '../report/chart.js';
 import { lossChart } from '../report/loss.js';
 import { probeFigure } from '../report/probe.js';
 import type { Drawing } from '../report/renderer.js';
 import { positionShiftMap } from '../report/scanMap.js';
+import type { BeamFound } from './beam.js';
+import { coherentModes } from './beamFiles.js';
 import type { SolvedImage, SolverResult } from './run.js';
 import type { SolverRecord } from './solve.js';
 
@@ -42,10 +45,11 @@ export interface SolvedFacts {
 
 /**
  * What `reconstruction.npz` of a solver says besides the image: `reconstructed_probe` (N, N) or (modes, N, N),
- * `computation_time_seconds` and, where positions were corrected, `xcoords`, `ycoords` and the measured ones.
+ * `computation_time_seconds`; where positions were corrected, `xcoords`, `ycoords` and the measured ones; where the beam was told
+ * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,).
  */
 export function solvedFacts(
-  { probe, positions }: SolvedImage,
+  { probe, beam, positions }: SolvedImage,
   { algorithm, raw, moved, seconds, settings }: SolvedFacts,
 ): ReconstructionFacts {
   return {
@@ -55,6 +59,8 @@ export function solvedFacts(
     sampleIndices: raw.sampleIndices,
     arrays: {
       reconstructed_probe: probe,
+      ...(beam && { flux: beam.flux }),
+      ...(beam && beam.modes.re.length > 0 && { opr_modes: beam.modes, opr_weights: beam.weights }),
       ...(moved ? positionArrays(positions, raw) : {}),
       ...(seconds === undefined ? {} : { computation_time_seconds: { data: Float64Array.of(seconds), shape: [] } }),
     },
@@ -64,7 +70,7 @@ export function solvedFacts(
 /** What {@link writeSolved} may write. */
 export const SOLVED_FILES: readonly string[] = [
   ...RECONSTRUCTION_FILES,
-  ...['reconstructed_probe', 'loss', 'positions'].flatMap(drawingFiles),
+  ...['reconstructed_probe', 'loss', 'positions', 'beam', 'opr_modes'].flatMap(drawingFiles),
   'positions.npz',
   'history.csv',
 ];
@@ -94,9 +100,28 @@ export async function writeSolved(folder: string, solved: SolvedImage, facts: So
   return files;
 }
 
-/** What is drawn of a solver's work besides its image, by the names of the files: probe, misfit, corrected positions. */
+/** Flux and weights of the modes over the scan, in the order of acquisition. */
+function beamChart({ flux, weights }: BeamFound): Drawing {
+  const [count, coherent] = weights.shape;
+  const along = (value: (k: number) => number) => Array.from({ length: count }, (_, k) => [k, value(k)] as const);
+  return lineChart({
+    title: 'The beam over the scan',
+    below: 'pattern',
+    beside: 'flux − 1, weight of a mode',
+    wholeX: true,
+    curves: [
+      { name: 'flux − 1', points: along((k) => flux.data[k] - 1) },
+      ...Array.from({ length: coherent }, (_, j) => ({
+        name: `mode ${j + 1}`,
+        points: along((k) => weights.data[k * coherent + j]),
+      })),
+    ],
+  });
+}
+
+/** What is drawn of a solver's work besides its image, by the names of the files: probe, beams, misfit, corrected positions. */
 export function solvedDrawings(
-  { probe, positions }: SolvedImage,
+  { probe, beam, positions }: SolvedImage,
   { raw, moved, history, pictures: { pixelSize_m } }: SolvedFiles,
 ): Readonly<Record<string, Drawing>> {
   const epochs = history.filter(({ epoch }) => epoch > 0);
@@ -108,6 +133,8 @@ export function solvedDrawings(
         label: 'misfit of the amplitudes',
       }),
     }),
+    ...(beam && { beam: beamChart(beam) }),
+    ...(beam && beam.modes.re.length > 0 && { opr_modes: probeFigure(beam.modes, { pixelSize_m }) }),
     ...(moved && {
       positions: positionShiftMap({
         measured: { xs: raw.xcoords, ys: raw.ycoords },
@@ -145,7 +172,7 @@ async function writeHistory(folder: string, history: readonly WrittenEpoch[], mo
 }
 
 /**
- * Writes object, probe modes, the positions at which they were made and the loss of each epoch; HDF5 or NPZ, by the name.
+ * Writes object, probe modes (with the coherent ones and their weights, where the beam was told apart), the positions at which they were made and the loss of each epoch; HDF5 or NPZ, by the name.
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function writeSolvedProduct(
@@ -159,5 +186,6 @@ export async function writeSolvedProduct(
   const parts = scanAsProduct({ ...raw, xcoords: xs, ycoords: ys }, solved.probe, placed, (note) => logger.warn(note));
   const losses = lossesOf(solved.history.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss));
   await makeOutputFolder(path.dirname(path.resolve(file)));
-  await writeProductFile(file, { metadata: metadataOf({}, raw), ...parts, losses });
+  const probe = { ...parts.probe, ...(solved.beam && coherentModes(solved.probe, solved.beam)) };
+  await writeProductFile(file, { metadata: metadataOf({}, raw), ...parts, probe, losses });
 }

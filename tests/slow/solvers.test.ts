@@ -71,6 +71,36 @@ describeShared('sim_64_counts.npz from its wrong probe guess', () => {
   );
 });
 
+describeShared('opr_64.npz: a beam that drifts and flickers', () => {
+  const file = sharedFile('data/solvers/opr_64.npz');
+
+  async function errorOf(options: Partial<SolverOptions>): Promise<number> {
+    const raw = await openDataset(file);
+    const npz = await openNpz(file);
+    try {
+      const truth = (await npz.read('objectTrue')) as ComplexImage;
+      const bounds = scanBounds(raw.xcoords, raw.ycoords);
+      let error = Number.NaN;
+      for await (const update of solve(raw, options, { threads: 2 })) {
+        if (update.epoch < update.epochs) continue;
+        error = scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error;
+      }
+      return error;
+    } finally {
+      await raw.close();
+      await npz.close();
+    }
+  }
+
+  it.each(['lsqml', 'rpie', 'epie', 'pie'] as const)('%s: at most 0.06 in 30 epochs', async (algorithm) => {
+    expect(await errorOf({ algorithm, epochs: 30, opr_modes: 2, flux: true })).toBeLessThan(0.06);
+  });
+
+  it('one beam for all patterns: 0.25', async () => {
+    expect(await errorOf({ algorithm: 'lsqml', epochs: 30 })).toBeGreaterThan(0.2);
+  });
+});
+
 describeShared('the real Siemens star from probeGuessInitial', () => {
   const file = sharedFile('data/siemens_star_128.npz');
 

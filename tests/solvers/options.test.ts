@@ -78,6 +78,10 @@ describe('options', () => {
     hold_probe_power: [false],
     probe_power_counts: [123],
     probe_support: [0.05],
+    opr_modes: [1],
+    opr_start: [2, { opr_modes: 1, flux: true }],
+    opr_smooth: [1, { opr_modes: 1, opr_start: 2 }],
+    flux: [true, { opr_start: 2 }],
     tv_weight: [0.05],
     position_start: [1],
     position_stop: [1, { position_start: 1 }],
@@ -201,6 +205,8 @@ describe('start and state', () => {
     { algorithm: 'rpie', momentum: 0.5, position_start: 2 },
     { algorithm: 'rpie', batching: 'compact', batch_size: 10 },
     { algorithm: 'lsqml', probe_modes: 2 },
+    { algorithm: 'lsqml', opr_modes: 2, flux: true, probe_modes: 2 },
+    { algorithm: 'rpie', opr_modes: 1, opr_smooth: 2, position_start: 3 },
     { algorithm: 'dm', probe_modes: 2 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
     const whole = await last({ ...options, epochs: 7 });
@@ -288,6 +294,11 @@ describe('failures', () => {
       code: 'DATASET_VALUE',
       message: expect.stringContaining('none of the 30 patterns has a single count'),
     });
+  });
+
+  it('beams asked of the difference map', async () => {
+    await expect(last({ algorithm: 'dm', opr_modes: 1 })).rejects.toMatchObject({ fields: { key: 'opr_modes' } });
+    await expect(last({ algorithm: 'dm', flux: true })).rejects.toMatchObject({ fields: { key: 'flux' } });
   });
 
   it('positions asked of the difference map', async () => {

@@ -3,69 +3,97 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { HostPasses } from '../../src/solvers/host/hostPasses.js';
 import { ProgramPasses } from '../../src/solvers/program/programPasses.js';
-import type { WavePasses } from '../../src/solvers/wavePasses.js';
+import type { PassRequest, WavePasses } from '../../src/solvers/wavePasses.js';
 import { backendCases } from '../support/backends.js';
-import { plainMoves, plainPass, plainProducts } from '../support/plainPass.js';
+import { plainBeamProducts, plainBeamSums, plainMoves, plainPass, plainProducts } from '../support/plainPass.js';
 import { solverProblem } from '../support/solverProblem.js';
 import { begin, expectClose, REQUESTS, title } from '../support/solverRequests.js';
 
 const [onnx] = backendCases;
+const VARYING: readonly PassRequest[] = [
+  { wave: 'measure' },
+  { wave: 'amplitude', object: true, probe: true, keep: true, beam: true },
+  { wave: 'poisson', object: true, probe: true, weighted: true, keep: true, beam: true, strength: 0.6 },
+];
 const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
+
+interface Case {
+  readonly N: number;
+  readonly passes: string;
+  readonly modes: number;
+  readonly coherent?: number;
+  readonly requests: readonly PassRequest[];
+}
 
 // No multiples of 4, large prime factors, and an odd side, which the program engine alone takes.
 describe.each([
   ...[10, 14, 30].map((N) => ({ N, passes: 'host', modes: 2, requests: REQUESTS })),
   ...[62, 94, 100].map((N) => ({ N, passes: 'host', modes: 1, requests: LARGE.slice(-1) })),
   { N: 126, passes: 'host', modes: 1, requests: LARGE.slice(0, 1) },
+  // Beams of their own: two coherent modes beside one or two incoherent ones.
+  ...[14, 16].map((N) => ({ N, passes: 'host', modes: N === 14 ? 1 : 2, coherent: 2, requests: VARYING })),
+  ...[15, 16].map((N) => ({ N, passes: 'program', modes: N === 15 ? 1 : 2, coherent: 2, requests: VARYING })),
   ...[15, 18].map((N) => ({ N, passes: 'program', modes: 2, requests: REQUESTS })),
   ...[62, 94].map((N) => ({ N, passes: 'program', modes: 1, requests: LARGE.slice(-1) })),
-])('patterns of side $N, passes $passes', ({ N, passes: name, modes, requests }) => {
-  const problem = solverProblem(N, modes, 4, N);
-  const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
-  const { scan, sizes, floor } = problem;
-  let backend: Backend | undefined;
-  let engine: WavePasses;
+] as readonly Case[])(
+  'patterns of side $N, passes $passes, $coherent coherent modes',
+  ({ N, passes: name, modes, requests, coherent }) => {
+    const problem = solverProblem(N, modes, 4, N, coherent);
+    const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
+    const { scan, sizes, floor } = problem;
+    let backend: Backend | undefined;
+    let engine: WavePasses;
 
-  beforeAll(async () => {
-    const common = { scan, sizes, floor, storeWaves: true };
-    if (name === 'host') {
-      engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
-    } else {
-      backend = await onnx.create(1);
-      engine = await ProgramPasses.open({ ...common, backend, batch: 2 });
-    }
-  });
-  afterAll(async () => {
-    await engine.close();
-    await backend?.dispose();
-  });
+    beforeAll(async () => {
+      const common = { scan, sizes, floor, storeWaves: true };
+      if (name === 'host') {
+        engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
+      } else {
+        backend = await onnx.create(1);
+        engine = await ProgramPasses.open({ ...common, backend, batch: 2 });
+      }
+    });
+    afterAll(async () => {
+      await engine.close();
+      await backend?.dispose();
+    });
 
-  it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
-    begin(problem, engine);
-    const { object, probe, sums } = engine.memory;
-    const before = { ...problem, object, probe, waves: engine.storedWaves().slice() };
-    const expected = plainPass(before, batch, request);
-    const found = await engine.pass(batch, request);
-    for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
-      expectClose([found[name as keyof typeof found]], [value], 1e-4, name);
-    }
-    if (request.object) {
-      expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
-      expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');
-    }
-    if (request.probe) {
-      expectClose([...sums.probe.re, ...sums.probe.im], expected.planes.probe, 1e-4, 'probe');
-      expectClose(sums.objectIntensity.data, expected.planes.objectIntensity, 1e-4, 'object intensity');
-    }
-    if (request.wave === 'store' || request.wave === 'difference') {
-      const pixels = sizes.modes * 2 * N * N;
-      batch.forEach((k, i) => {
-        const stored = expected.stored[i].flatMap(({ re, im }) => [...re, ...im]);
-        expectClose(engine.storedWaves().subarray(k * pixels, (k + 1) * pixels), stored, 1e-4, `waves of ${k}`);
+    it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
+      begin(problem, engine);
+      const { object, probe, variation, sums } = engine.memory;
+      const before = { ...problem, object, probe, variation, waves: engine.storedWaves().slice() };
+      const expected = plainPass(before, batch, request);
+      const found = await engine.pass(batch, request);
+      for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
+        expectClose([found[name as keyof typeof found]], [value], 1e-4, name);
+      }
+      scan.beam?.fits.forEach((fit, k) => {
+        if (batch.includes(k)) expectClose([fit], [expected.fits[[...batch].indexOf(k)]], 1e-4, `fit of ${k}`);
       });
-    }
-    if (!request.keep) return;
-    expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
-    expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
-  });
-});
+      if (request.object) {
+        expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
+        expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');
+      }
+      if (request.probe) {
+        expectClose([...sums.probe.re, ...sums.probe.im], expected.planes.probe, 1e-4, 'probe');
+        expectClose(sums.objectIntensity.data, expected.planes.objectIntensity, 1e-4, 'object intensity');
+      }
+      if (request.wave === 'store' || request.wave === 'difference') {
+        const pixels = sizes.modes * 2 * N * N;
+        batch.forEach((k, i) => {
+          const stored = expected.stored[i].flatMap(({ re, im }) => [...re, ...im]);
+          expectClose(engine.storedWaves().subarray(k * pixels, (k + 1) * pixels), stored, 1e-4, `waves of ${k}`);
+        });
+      }
+      if (!request.keep) return;
+      expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
+      expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
+      if (!request.beam) return;
+      expectClose(await engine.beamProducts(), plainBeamProducts(before, batch, expected), 1e-4, 'beam products');
+      const asked = Float64Array.from({ length: batch.length * 2 }, (_, i) => Math.sin(1 + i));
+      await engine.beamSums(asked);
+      const found2 = [...sums.variation.re, ...sums.variation.im];
+      expectClose(found2, plainBeamSums(before, batch, expected, asked), 1e-4, 'beam sums');
+    });
+  },
+);

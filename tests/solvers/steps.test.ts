@@ -5,12 +5,14 @@ import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { batchesOf } from '../../src/solvers/algorithms/batches.js';
+import type { BeamFound } from '../../src/solvers/beam.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
   type Plain,
   type PlainProblem,
   type PlainState,
   plain,
+  plainBeams,
   plainDifferenceMap,
   plainExtrapolation,
   plainIllumination,
@@ -60,6 +62,22 @@ const raw = rawDataFromArrays({
   measurement_domain: 'count_amplitude',
 });
 
+/** Beams of all patterns, far apart. */
+const U = [1, 2].map((seed) => {
+  const own = new LegacyRng(seed);
+  const field = plain(N * N);
+  for (let i = 0; i < N * N; i++) {
+    field.re[i] = Math.fround(probe[0].re[i] * own.normal());
+    field.im[i] = Math.fround(probe[0].im[i] * own.normal());
+  }
+  const norm = (f: Plain) => Math.sqrt(f.re.reduce((sum, v, i) => sum + v * v + f.im[i] ** 2, 0));
+  const factor = norm(probe[0]) / norm(field);
+  return { re: field.re.map((v) => Math.fround(factor * v)), im: field.im.map((v) => Math.fround(factor * v)) };
+});
+const c = Array.from({ length: COUNT }, () => [0.3 * rng.normal(), 0.2 * rng.normal()]);
+const a = Array.from({ length: COUNT }, () => 1 + 0.1 * rng.normal());
+const floats = (fields: readonly Plain[], part: 're' | 'im') => Float32Array.from(fields.flatMap((f) => [...f[part]]));
+
 /** No constraints: the bare updates. */
 const BARE: Partial<SolverOptions> = {
   rescale_probe: false,
@@ -72,11 +90,20 @@ const BARE: Partial<SolverOptions> = {
   seed: 3,
 };
 
-async function ours(options: Partial<SolverOptions>, threads = 1) {
+async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFound) {
   let last:
-    | { object: Plain32; probe: Plain32; height: number; width: number; top: number; left: number; losses: number[] }
+    | {
+        object: Plain32;
+        probe: Plain32;
+        height: number;
+        width: number;
+        top: number;
+        left: number;
+        losses: number[];
+        beam?: BeamFound;
+      }
     | undefined;
-  for await (const update of solve(raw, { ...BARE, ...options }, { threads })) {
+  for await (const update of solve(raw, { ...BARE, ...options }, { threads, start: { beam } })) {
     if (update.epoch !== update.epochs) continue;
     const { image, frame } = update.object();
     const [top, left] = frame.originYxPx;
@@ -88,6 +115,7 @@ async function ours(options: Partial<SolverOptions>, threads = 1) {
       top,
       left,
       losses: update.history.slice(1).map(({ loss }) => loss),
+      beam: update.beam(),
     };
   }
   return last!;
@@ -178,6 +206,41 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     const without = await ours({ ...options, object_step: 0.2, probe_step: 0.2, epochs: 7, acceleration: 0 });
     expect(distance(without.object, state.object)).toBeGreaterThan(1e-3);
   });
+
+  for (const algorithm of ['rpie', 'lsqml'] as const) {
+    it(`${algorithm}, beams that differ`, async () => {
+      const options = { algorithm, epochs: 1, opr_modes: 2, flux: true, opr_start: 1 } as const;
+      const found = await ours({ ...options, object_step: 0.8, probe_step: 0.8, object_regularisation: 0.4 }, 1, {
+        modes: { re: floats(U, 're'), im: floats(U, 'im'), shape: [2, N, N] },
+        weights: { data: Float64Array.from(c.flat()), shape: [COUNT, 2] },
+        flux: { data: Float64Array.from(a, (v) => v * v), shape: [COUNT] },
+      });
+      const beam = { a: [...a], c: c.map((row) => [...row]), U: [...U] };
+      const problem = { ...problemOf(found), beam };
+      const state = stateOf(problem);
+      if (algorithm === 'rpie') {
+        plainPie(problem, state, batches(1), { kind: 'rpie', gamma: 0.8, alpha: 0.4, beta: 0.5 });
+      } else {
+        const illumination = plainIllumination(problem, problem.probe);
+        plainLsqml(problem, state, batches(1), { illumination, delta: 0.4, step: 0.8 });
+      }
+      expect(distance(found.object, state.object)).toBeLessThan(5e-5);
+      const { modes, weights, flux } = found.beam!;
+      const mean = beam.a.reduce((sum, v) => sum + v, 0) / COUNT;
+      const expected = plainBeams(state.probe[0], beam);
+      for (let k = 0; k < COUNT; k++) {
+        expect(Math.sqrt(flux.data[k])).toBeCloseTo(beam.a[k] / mean, 4);
+        const seen = { re: new Float32Array(N * N), im: new Float32Array(N * N) };
+        for (const part of ['re', 'im'] as const) {
+          for (let i = 0; i < N * N; i++) {
+            const own = (m: number) => weights.data[2 * k + m] * modes[part][m * N * N + i];
+            seen[part][i] = found.probe[part][i] + own(0) + own(1);
+          }
+        }
+        expect(distance(seen, expected[k])).toBeLessThan(1e-4);
+      }
+    });
+  }
 
   it('lsqml', async () => {
     const found = await ours({ algorithm: 'lsqml', epochs: 1 });

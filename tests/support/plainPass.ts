@@ -10,6 +10,8 @@ import { dft, type Plain as Field, plain, shifted } from './plainSolver.js';
 /** Everything that a pass leaves behind. */
 export interface PlainResult {
   readonly sums: PassSums;
+  /** Σ√(IJ)/ΣJ of each pattern of the batch. */
+  readonly fits: readonly number[];
   /** By names of `FieldMemory.sums`; fields are re, then im. */
   readonly planes: Readonly<Record<'object' | 'illumination' | 'probe' | 'objectIntensity', Float64Array>>;
   /** By pattern of the batch and mode: shifted probes, what went into the sums, what is stored. */
@@ -26,6 +28,8 @@ export interface PlainProblem {
   readonly sizes: Sizes;
   readonly object: Pick<Planes, 're' | 'im'>;
   readonly probe: Pick<Planes, 're' | 'im'>;
+  /** U of a beam that varies. */
+  readonly variation?: Pick<Planes, 're' | 'im'>;
   readonly waves: ArrayLike<number>;
   readonly floor: number;
 }
@@ -81,6 +85,58 @@ function storedMode({ waves, sizes }: PlainProblem, k: number, m: number): Field
   return { re: part(0), im: part(1) };
 }
 
+/** a of pattern k, 1 where all beams are alike. */
+const fluxOf = ({ scan }: PlainProblem, k: number): number => scan.beam?.flux[k] ?? 1;
+
+/** Mode m as pattern k saw it, before it is shifted. */
+function beamOf(problem: PlainProblem, k: number, m: number): Field {
+  const { sizes, scan, variation, probe } = problem;
+  const { N, coherent = 0 } = sizes;
+  let field = mode(probe, m, N);
+  for (let j = 0; m === 0 && variation && scan.beam && j < coherent; j++) {
+    field = sum(field, mode(variation, j, N), scan.beam.weights[k * coherent + j]);
+  }
+  return scaleBy(field, () => fluxOf(problem, k));
+}
+
+/** a·conj(O)χ of the first mode, shifted back. */
+function residueOf(problem: PlainProblem, k: number, change: Field): Field {
+  const { at, y, x } = placeOf(problem, k);
+  const product = times(conj(patch(problem.object, at, problem.sizes)), change);
+  return scaleBy(shifted(product, problem.sizes.N, y, x, true), () => fluxOf(problem, k));
+}
+
+/** `WavePasses.beamProducts`. */
+export function plainBeamProducts(problem: PlainProblem, batch: Int32Array, { changes }: PlainResult): Float64Array {
+  const { N, coherent = 0 } = problem.sizes;
+  const rows = [...batch].flatMap((k, i) => {
+    const residue = residueOf(problem, k, changes[i][0]);
+    const lit = light(patch(problem.object, placeOf(problem, k).at, problem.sizes));
+    return Array.from({ length: coherent }, (_, j) => {
+      const U = mode(problem.variation!, j, N);
+      const both = light(U).reduce((total, v, p) => total + v * lit[p], 0);
+      return [...dot(residue, U), fluxOf(problem, k) ** 2 * both];
+    }).flat();
+  });
+  return Float64Array.from(rows);
+}
+
+/** `WavePasses.beamSums`, re before im. */
+export function plainBeamSums(
+  problem: PlainProblem,
+  batch: Int32Array,
+  { changes }: PlainResult,
+  weights: Float64Array,
+): Float64Array {
+  const { N, coherent = 0 } = problem.sizes;
+  const out = Array.from({ length: coherent }, () => plain(N * N));
+  batch.forEach((k, i) => {
+    const residue = residueOf(problem, k, changes[i][0]);
+    for (let j = 0; j < coherent; j++) out[j] = sum(out[j], residue, weights[i * coherent + j]);
+  });
+  return Float64Array.from([...out.flatMap(({ re }) => [...re]), ...out.flatMap(({ im }) => [...im])]);
+}
+
 /** One pass; sums begin at 0. */
 export function plainPass(problem: PlainProblem, batch: Int32Array, request: PassRequest): PlainResult {
   const { scan, sizes, floor } = problem;
@@ -95,14 +151,18 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
   const sums = { square: 0, absolute: 0, amplitude: 0, counts: 0, modelled: 0, change: 0 };
   const found: { probes: Field[][]; changes: Field[][]; stored: Field[][] } = { probes: [], changes: [], stored: [] };
   const each = Array.from({ length: modes }, (_, m) => m);
+  const fits: number[] = [];
   for (const k of batch) {
     const { at, y, x } = placeOf(problem, k);
     const object = patch(problem.object, at, sizes);
-    const probes = each.map((m) => shifted(mode(problem.probe, m, N), N, y, x));
+    const probes = each.map((m) => shifted(beamOf(problem, k, m), N, y, x));
     const before = problem.waves.length > 0 ? each.map((m) => storedMode(problem, k, m)) : [];
     const measured = scan.amplitudes.subarray(k * area, (k + 1) * area);
     const products = probes.map((p) => times(object, p));
+    const { square, counts, modelled } = { ...sums };
     const changes = changesOf(products, before, measured, N, request, floor, sums);
+    const model = sums.modelled - modelled;
+    fits.push((sums.counts - counts + model - (sums.square - square)) / (2 * model));
     found.probes.push(probes);
     found.changes.push(changes);
     found.stored.push(request.wave === 'store' ? products : changes);
@@ -111,7 +171,8 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     each.forEach((m) => {
       const toObject = times(conj(weight(probes[m])), changes[m]);
       const lit = light(probes[m]);
-      const toProbe = shifted(times(conj(weight(object)), changes[m]), N, y, x, true);
+      const back = shifted(times(conj(weight(object)), changes[m]), N, y, x, true);
+      const toProbe = scaleBy(back, () => fluxOf(problem, k));
       for (let i = 0; i < area; i++) {
         const to = at + Math.floor(i / N) * width + (i % N);
         planes.object[to] += toObject.re[i];
@@ -125,7 +186,7 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
       planes.objectIntensity[i] += v;
     });
   }
-  return { sums, planes, ...found };
+  return { sums, fits, planes, ...found };
 }
 
 /** χ by modes, or the waves that take its place. */
@@ -191,7 +252,8 @@ export function plainProducts(
     const [d, o] = [patch(directions.object, at, problem.sizes), patch(problem.object, at, problem.sizes)];
     for (let m = 0; m < modes; m++) {
       const a = times(d, probes[i][m]);
-      const b = times(o, shifted(mode(directions.probe, m, N), N, y, x));
+      const direction = scaleBy(mode(directions.probe, m, N), () => fluxOf(problem, k));
+      const b = times(o, shifted(direction, N, y, x));
       const chi = changes[i][m];
       const row = [dot(a, a)[0], dot(b, b)[0], ...dot(a, b), dot(chi, a)[0], dot(chi, b)[0]];
       row.forEach((v, j) => {

@@ -22,6 +22,15 @@ export interface PlainProblem {
   /** Positions of patch centres (index ⌊N/2⌋) in object pixels. */
   readonly ys: readonly number[];
   readonly xs: readonly number[];
+  /** Every pattern's own beam; changes as the state does. */
+  readonly beam?: PlainBeam;
+}
+
+/** a_k·(P + Σ_j c_kj·U_j) of the first mode, a_k·P of the others. */
+export interface PlainBeam {
+  readonly a: number[];
+  readonly c: number[][];
+  U: Plain[];
 }
 
 /** State that an epoch changes. */
@@ -87,6 +96,97 @@ export function shifted(f: Plain, N: number, dy: number, dx: number, back = fals
   return dft(spectrum, N, 1);
 }
 
+const times = (f: Plain, by: number): Plain => ({ re: f.re.map((v) => by * v), im: f.im.map((v) => by * v) });
+
+/** to += (re + i·im)·from. */
+function plusTimes(to: Plain, from: Plain, re: number, im = 0): void {
+  for (let i = 0; i < to.re.length; i++) {
+    add(to, i, re * from.re[i] - im * from.im[i], re * from.im[i] + im * from.re[i]);
+  }
+}
+
+/** Σ conj(a)·b. */
+const inner = (a: Plain, b: Plain): [re: number, im: number] => [
+  a.re.reduce((sum, v, i) => sum + v * b.re[i] + a.im[i] * b.im[i], 0),
+  a.re.reduce((sum, v, i) => sum + v * b.im[i] - a.im[i] * b.re[i], 0),
+];
+
+/**
+ * One step of the beams of a batch (M. Odstrčil et al., Opt. Express 26, 3108, 2018), from χ with the fields as they were:
+ * residues r_k = δP_k less their mean, each mode turned along Σp_k·r_k, weights by least squares.
+ */
+function plainBeamStep(
+  problem: PlainProblem,
+  object: Plain,
+  probe: Plain,
+  views: readonly { view: View; chi: Plain[]; fit: number }[],
+): void {
+  const { N, beam } = problem;
+  if (!beam) return;
+  const size = Math.sqrt(inner(probe, probe)[0]);
+  const deltas = views.map(({ view, chi: [c] }) => {
+    const product = plain(N * N);
+    for (let i = 0; i < N * N; i++) {
+      const [a, b] = [object.re[view.at(i)], object.im[view.at(i)]];
+      add(product, i, a * c.re[i] + b * c.im[i], a * c.im[i] - b * c.re[i]);
+    }
+    return times(shifted(product, N, view.dy, view.dx, true), view.a);
+  });
+  const mean = plain(N * N);
+  for (const delta of deltas) plusTimes(mean, delta, 1 / deltas.length);
+  const residues = deltas.map((delta) => {
+    const r = clone(delta);
+    plusTimes(r, mean, -1);
+    return r;
+  });
+  const rho = Math.min(0.1, views.length / problem.patterns.length);
+  const old = beam.U.map(clone);
+  beam.U = old.map((U, j) => {
+    const G = plain(N * N);
+    views.forEach(({ view }, b) => {
+      const r = clone(residues[b]);
+      for (const before of old.slice(0, j)) {
+        const [re, im] = inner(before, residues[b]);
+        const power = inner(before, before)[0];
+        plusTimes(r, before, -re / power, -im / power);
+      }
+      plusTimes(G, r, inner(U, r)[0] / inner(U, U)[0] + beam.c[view.k][j]);
+    });
+    const turned = clone(U);
+    plusTimes(turned, G, (rho * size) / Math.sqrt(inner(G, G)[0]));
+    return times(turned, size / Math.sqrt(inner(turned, turned)[0]));
+  });
+  beam.U.forEach((U, j) => {
+    const lights = views.map(
+      ({ view }) => view.a ** 2 * U.re.reduce((sum, _, i) => sum + square(U, i) * square(object, view.at(i)), 0),
+    );
+    const usual = lights.reduce((sum, v) => sum + v, 0) / lights.length;
+    views.forEach(({ view }, b) => {
+      beam.c[view.k][j] += inner(U, deltas[b])[0] / (lights[b] + 0.1 * usual);
+    });
+  });
+  for (const { view, fit } of views) beam.a[view.k] *= 1 + 0.5 * (fit - 1);
+}
+
+/** P + Σ_j c_kj·U_j of each pattern as an epoch ends: the mean of c belongs to P, and U has nothing of that P. */
+export function plainBeams(probe: Plain, { c, U }: PlainBeam): Plain[] {
+  const common = clone(probe);
+  const means = U.map((_, j) => c.reduce((sum, row) => sum + row[j], 0) / c.length);
+  for (const [j, field] of U.entries()) plusTimes(common, field, means[j]);
+  const power = inner(common, common)[0];
+  const own = U.map((field) => {
+    const [re, im] = inner(common, field);
+    const rest = clone(field);
+    plusTimes(rest, common, -re / power, -im / power);
+    return rest;
+  });
+  return c.map((row) => {
+    const beam = clone(common);
+    for (const [j, field] of own.entries()) plusTimes(beam, field, row[j] - means[j]);
+    return beam;
+  });
+}
+
 /** One pattern: its shifted modes, exit waves and where its patch begins. */
 class View {
   readonly top: number;
@@ -94,6 +194,7 @@ class View {
   readonly dy: number;
   readonly dx: number;
   readonly P: Plain[];
+  readonly a: number;
 
   constructor(
     private readonly problem: PlainProblem,
@@ -105,7 +206,13 @@ class View {
     this.top = row - Math.floor(N / 2);
     this.left = column - Math.floor(N / 2);
     [this.dy, this.dx] = [ys[k] - row, xs[k] - column];
-    this.P = probe.map((mode) => shifted(mode, N, this.dy, this.dx));
+    const { beam } = problem;
+    this.a = beam?.a[k] ?? 1;
+    this.P = probe.map((mode, m) => {
+      const own = clone(mode);
+      for (const [j, U] of (m === 0 && beam ? beam.U : []).entries()) plusTimes(own, U, beam!.c[k][j]);
+      return shifted(times(own, this.a), N, this.dy, this.dx);
+    });
   }
 
   /** Object pixel of patch pixel i. */
@@ -123,6 +230,23 @@ class View {
       }
       return psi;
     });
+  }
+
+  /** Σ√(IJ)/ΣJ over good pixels. */
+  fit(waves: readonly Plain[]): number {
+    const { N, patterns } = this.problem;
+    const fields = waves.map((w) => dft(w, N, -1));
+    const half = Math.floor(N / 2);
+    let [cross, model] = [0, 0];
+    for (let i = 0; i < N * N; i++) {
+      const [r, c] = [(Math.floor(i / N) + half) % N, ((i % N) + half) % N];
+      const a = patterns[this.k][r * N + c];
+      if (a < 0) continue;
+      const J = fields.reduce((sum, f) => sum + square(f, i), 0);
+      cross += a * Math.sqrt(J);
+      model += J;
+    }
+    return cross / model;
   }
 
   /** What brings the waves to the measured amplitudes. */
@@ -191,7 +315,7 @@ function sumsOf(
         );
       }
       const back = shifted(products, N, view.dy, view.dx, true);
-      for (let i = 0; i < N * N; i++) add(sums.probe[m], i, back.re[i], back.im[i]);
+      for (let i = 0; i < N * N; i++) add(sums.probe[m], i, view.a * back.re[i], view.a * back.im[i]);
     });
     for (let i = 0; i < N * N; i++) sums.objectLight[i] += square(object, view.at(i));
   }
@@ -213,9 +337,11 @@ export function plainPie(
   for (const batch of batches) {
     const views = batch.map((k) => {
       const view = new View(problem, k, state.probe);
-      return { view, chi: view.change(view.waves(state.object)) };
+      const waves = view.waves(state.object);
+      return { view, chi: view.change(waves), fit: view.fit(waves) };
     });
     const sums = sumsOf(problem, state.object, views, rule.kind === 'pie' ? 1 : 0);
+    plainBeamStep(problem, state.object, state.probe[0], views);
     const strongest = (fields: readonly Plain[]) =>
       Math.sqrt(most(Float64Array.from(fields.flatMap((f) => Array.from(f.re, (_, i) => square(f, i))))));
     const [ofProbe, ofObject] = [strongest(state.probe), strongest([state.object])];
@@ -253,7 +379,8 @@ export function plainLsqml(
   for (const batch of batches) {
     const views = batch.map((k) => {
       const view = new View(problem, k, state.probe);
-      return { view, chi: view.change(view.waves(state.object)) };
+      const waves = view.waves(state.object);
+      return { view, chi: view.change(waves), fit: view.fit(waves) };
     });
     const sums = sumsOf(problem, state.object, views, 0);
     for (let i = 0; i < sums.object.re.length; i++) {
@@ -270,7 +397,7 @@ export function plainLsqml(
     const rows = views.map(({ view, chi }) => {
       const row = { aa: 0, bb: 0, ab: 0, ac: 0, bc: 0 };
       chi.forEach((c, m) => {
-        const direction = shifted(sums.probe[m], problem.N, view.dy, view.dx);
+        const direction = shifted(times(sums.probe[m], view.a), problem.N, view.dy, view.dx);
         for (let i = 0; i < c.re.length; i++) {
           const o = view.at(i);
           const [pr, pi] = [view.P[m].re[i], view.P[m].im[i]];
@@ -303,6 +430,7 @@ export function plainLsqml(
     const kept = sorted.slice(cut, sorted.length - cut);
     const ofObject = (step * kept.reduce((s, v) => s + v, 0)) / kept.length;
     const ofProbe = (step * steps.reduce((s, [, p]) => s + p, 0)) / steps.length;
+    plainBeamStep(problem, state.object, state.probe[0], views);
     const object = clone(state.object);
     for (let i = 0; i < object.re.length; i++) {
       add(object, i, ofObject * sums.object.re[i], ofObject * sums.object.im[i]);

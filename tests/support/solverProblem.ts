@@ -1,5 +1,6 @@
 /** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
 import { LegacyRng } from '../../src/core/rng.js';
+import { steadyBeam } from '../../src/solvers/beam.js';
 import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
 import type { SolverScan, WavePasses } from '../../src/solvers/wavePasses.js';
 
@@ -7,11 +8,11 @@ export interface SolverProblem {
   readonly scan: SolverScan;
   readonly sizes: FieldSizes;
   readonly floor: number;
-  /** Object and probe that are near what made the patterns. */
+  /** Object, probe and, with coherent modes, what it varies by, that are near what made the patterns. */
   fill(engine: WavePasses): void;
 }
 
-export function solverProblem(N: number, modes: number, count: number, seed = 1): SolverProblem {
+export function solverProblem(N: number, modes: number, count: number, seed = 1, coherent = 0): SolverProblem {
   const rng = new LegacyRng(seed);
   const area = N * N;
   const [height, width] = [N + 13, N + 17];
@@ -39,14 +40,24 @@ export function solverProblem(N: number, modes: number, count: number, seed = 1)
     const size = Math.exp(-(r * r + c * c) / (0.08 * area)) * 4;
     return [size * (1 + 0.2 * rng.normal()), size * (0.3 * c + 0.2 * rng.normal())];
   });
+  const variation = Array.from({ length: coherent * area }, (_, i) => [
+    0.3 * probe[i % area][0] * rng.normal(),
+    0.3 * probe[i % area][0] * rng.normal(),
+  ]);
+  const beam = coherent > 0 ? steadyBeam(count, coherent) : undefined;
+  if (beam) {
+    for (let k = 0; k < count; k++) beam.flux[k] = 1 + 0.1 * rng.normal();
+    for (let i = 0; i < beam.weights.length; i++) beam.weights[i] = 0.4 * rng.normal();
+  }
   return {
-    scan: { N, count, amplitudes, ys, xs },
-    sizes: { N, modes, height, width },
+    scan: { N, count, amplitudes, ys, xs, ...(beam && { beam }) },
+    sizes: { N, modes, height, width, ...(beam && { coherent }) },
     floor: 1e-5,
     fill({ memory }) {
       for (const [field, values] of [
         [memory.object, object],
         [memory.probe, probe],
+        [memory.variation, variation],
       ] as const) {
         field.re.set(values.map(([re]) => re));
         field.im.set(values.map(([, im]) => im));

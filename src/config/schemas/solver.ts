@@ -25,6 +25,7 @@ import {
   seedNumber,
   text,
   unitInterval,
+  wholeNumber,
   wordList,
 } from '../field.js';
 import { dataConfigSchema } from './data.js';
@@ -153,6 +154,25 @@ const probeFields = {
   ),
 };
 
+/** A beam that is another one for every pattern. */
+const beamFields = {
+  opr_modes: field(
+    wholeNumber,
+    0,
+    'Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual.',
+    { unit: 'modes' },
+  ),
+  opr_start: field(positiveInteger, 3, 'First epoch in which beams are told apart (opr_modes, flux).', {
+    unit: 'epochs',
+  }),
+  opr_smooth: field(
+    wholeNumber,
+    0,
+    'After each epoch, draw the weights of these modes halfway to a polynomial of this degree in the order of acquisition; 0: not at all.',
+  ),
+  flux: field(flag, false, 'Fit the intensity of the beam to every pattern, for beams that flicker.'),
+};
+
 const smoothingFields = {
   tv_weight: field(
     nonNegativeNumber,
@@ -200,6 +220,7 @@ export const solverFields = {
   ...seedFields,
   ...objectFields,
   ...probeFields,
+  ...beamFields,
   ...smoothingFields,
   ...positionFields,
   ...passesFields,
@@ -208,18 +229,36 @@ export const solverFields = {
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
-const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})$`, 'i');
+const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})((?:,[a-z_]+(?:=[^,\\s]+)?)*)$`, 'i');
 
-/** `algorithm:epochs`. */
+/** `algorithm:epochs`, and options of the solver after it. */
 export const refinement: Kind<z.ZodString> = {
   schema: z.string().regex(WRITTEN),
-  expected: `algorithm:epochs, such as lsqml:20 (${wordList(SOLVER_ALGORITHMS, 'or')})`,
+  expected: `algorithm:epochs, such as lsqml:20 (${wordList(SOLVER_ALGORITHMS, 'or')}), with options such as lsqml:20,opr_modes=2,flux`,
 };
 
-/** The parts of such a text, which the schema has let through. */
-export function parseRefinement(written: string): { readonly algorithm: SolverAlgorithm; readonly epochs: number } {
-  const [, algorithm, epochs] = WRITTEN.exec(written) ?? [];
-  return { algorithm: algorithm.toLowerCase() as SolverAlgorithm, epochs: Number(epochs) };
+/**
+ * The parts of such a text, which the schema has let through: algorithm and epochs, and options as they are written, `true` where no
+ * value stands.
+ */
+export function parseRefinement(
+  written: string,
+): { readonly algorithm: SolverAlgorithm; readonly epochs: number } & Readonly<Record<string, unknown>> {
+  const [, algorithm, epochs, more] = WRITTEN.exec(written) ?? [];
+  const options = more
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [name, value = 'true'] = part.split('=');
+      const known = { true: true, false: false, null: null }[value];
+      const number = Number(value);
+      return [name, known === undefined ? (Number.isFinite(number) ? number : value) : known] as const;
+    });
+  return {
+    ...Object.fromEntries(options),
+    algorithm: algorithm.toLowerCase() as SolverAlgorithm,
+    epochs: Number(epochs),
+  };
 }
 
 const scanFields = {
@@ -264,6 +303,7 @@ export const SOLVE_GROUPS = {
   Steps: stepFields,
   Object: { ...objectFields, ...smoothingFields },
   Probe: probeFields,
+  Beam: beamFields,
   Positions: positionFields,
   Output: outputFields,
   Source: sourceFields,

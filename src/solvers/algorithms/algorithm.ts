@@ -1,6 +1,7 @@
 /** What the algorithms have in common. */
 import type { Batching, SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
 import type { NumericArray } from '../../core/tensor.js';
+import type { BeamCorrection } from '../beam.js';
 import type { PositionCorrection } from '../positions.js';
 import type { PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import type { Batches } from './batches.js';
@@ -10,6 +11,8 @@ export interface EpochSchedule {
   readonly object: boolean;
   readonly probe: boolean;
   readonly positions: boolean;
+  /** Whether beams are told apart. */
+  readonly beam: boolean;
 }
 
 /** What an algorithm works with. */
@@ -22,6 +25,7 @@ export interface AlgorithmContext {
   readonly batchSize: number;
   readonly batches: Batches;
   readonly positions: PositionCorrection;
+  readonly beam?: BeamCorrection;
   /** Called between batches; throws when the work is to stop. */
   onBatch(done: number): void;
 }

@@ -39,7 +39,7 @@ export class LeastSquaresML implements Algorithm {
   }
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, batches, options, positions, onBatch } = this.#context;
+    const { passes, batches, options, positions, beam, onBatch } = this.#context;
     const { memory } = passes;
     const hold = factor(options, 'object_regularisation');
     const total = new SumsOfPasses();
@@ -51,6 +51,7 @@ export class LeastSquaresML implements Algorithm {
         object: true,
         probe: true,
         keep: true,
+        beam: schedule.beam && beam?.needsResidues === true,
       });
       total.add(sums);
       memory.addTo(memory.sums.illumination, this.#next);
@@ -58,6 +59,7 @@ export class LeastSquaresML implements Algorithm {
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
       memory.scale(memory.sums.probe, 1 / batch.length);
       const steps = bestSteps(await passes.products(), schedule);
+      if (schedule.beam) await beam?.correctBatch(batch);
       if (schedule.object) memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
       if (schedule.probe) memory.add(memory.sums.probe, factor(options, 'probe_step') * steps.probe, memory.probe);
       done += batch.length;

@@ -39,9 +39,10 @@ export class PieFamily implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, batches, options, positions, onBatch } = this.#context;
+    const { passes, batches, options, positions, beam, onBatch } = this.#context;
     const weighted = options.algorithm === 'pie';
     const total = new SumsOfPasses();
+    const residues = schedule.beam && beam?.needsResidues === true;
     let done = 0;
     for (const batch of batches.of(epoch)) {
       const sums = await passes.pass(batch, {
@@ -49,11 +50,13 @@ export class PieFamily implements Algorithm {
         object: schedule.object,
         probe: schedule.probe,
         weighted,
-        keep: schedule.positions,
+        keep: schedule.positions || residues,
+        beam: residues,
       });
       total.add(sums);
       // Positions first: χ belongs to the fields as they were.
       if (schedule.positions) await positions.moveBatch(passes, batch);
+      if (schedule.beam) await beam?.correctBatch(batch);
       this.#step(schedule, weighted);
       done += batch.length;
       onBatch(done);

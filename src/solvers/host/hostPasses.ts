@@ -51,6 +51,7 @@ export class HostPasses implements WavePasses {
         amplitudes: options.scan.amplitudes,
         ys: options.scan.ys,
         xs: options.scan.xs,
+        beam: options.scan.beam,
         waves,
         floor: options.floor,
       }),
@@ -97,6 +98,23 @@ export class HostPasses implements WavePasses {
     return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.moves())), 5);
   }
 
+  async beamProducts(): Promise<Float64Array> {
+    const columns = 3 * (this.memory.sizes.coherent ?? 0);
+    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.beamProducts())), columns);
+  }
+
+  async beamSums(weights: Float64Array): Promise<void> {
+    const columns = this.memory.sizes.coherent ?? 0;
+    const count = this.#threads.length;
+    const rowsOf = (t: number) =>
+      Float64Array.from({ length: this.#shares[t].length * columns }, (_, i) => {
+        const row = Math.floor(i / columns) * count + t;
+        return weights[row * columns + (i % columns)];
+      });
+    await Promise.all(this.#threads.map((thread, t) => thread.beamSums(rowsOf(t))));
+    for (const part of this.#others) this.memory.addPlanes(part.variation, this.memory.sums.variation);
+  }
+
   storedWaves(): Float32Array<SharedArrayBuffer> {
     return this.waves;
   }
@@ -117,7 +135,7 @@ export class HostPasses implements WavePasses {
   }
 }
 
-interface SolverThread extends Pick<SolverCalls, 'pass' | 'products' | 'moves'> {
+interface SolverThread extends Pick<SolverCalls, 'pass' | 'products' | 'moves' | 'beamProducts' | 'beamSums'> {
   open(setup: PassSetup): Promise<void>;
   close(): Promise<void>;
 }
@@ -143,6 +161,14 @@ class OwnThread implements SolverThread {
 
   async moves() {
     return this.#passes!.moves();
+  }
+
+  async beamProducts() {
+    return this.#passes!.beamProducts();
+  }
+
+  async beamSums(weights: Float64Array) {
+    this.#passes!.beamSums(weights);
   }
 
   async close() {}
@@ -171,6 +197,14 @@ class OtherThread implements SolverThread {
 
   moves() {
     return this.#host.call('moves', []);
+  }
+
+  beamProducts() {
+    return this.#host.call('beamProducts', []);
+  }
+
+  beamSums(weights: Float64Array) {
+    return this.#host.call('beamSums', [weights]);
   }
 
   close() {

@@ -76,6 +76,20 @@ export interface Kernels {
     sums: number,
     n: number,
   ): void;
+  fieldProducts(
+    uRe: number,
+    uIm: number,
+    ramps: number,
+    gRe: number,
+    gIm: number,
+    fieldRe: number,
+    fieldIm: number,
+    oRe: number,
+    oIm: number,
+    stride: number,
+    sums: number,
+    n: number,
+  ): void;
   addPlane(part: number, sum: number, length: number): void;
   largest(plane: number, length: number): number;
   divideStep(

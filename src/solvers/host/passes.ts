@@ -1,8 +1,8 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
 import type { WorkerCalls } from '../../backends/worker/host.js';
 
-import type { FieldAddresses, FieldSizes, Scratch } from '../fieldMemory.js';
-import type { PassRequest, PassSums } from '../wavePasses.js';
+import type { FieldAddresses, FieldSizes, PlanesAt, Scratch } from '../fieldMemory.js';
+import { fitOf, type PassRequest, type PassSums, type VaryingBeam } from '../wavePasses.js';
 import { type Kernels, type WasmMemory, type WasmModule, writePlan } from './kernels.js';
 
 /** What a thread works with; everything lies in shared memory. */
@@ -14,6 +14,7 @@ export interface PassSetup {
   readonly amplitudes: Float32Array<SharedArrayBuffer>;
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;
+  readonly beam?: VaryingBeam;
   /** (count, modes, 2, N, N) stored waves of the difference map; empty for other algorithms. */
   readonly waves: Float32Array<SharedArrayBuffer>;
   /** Kept out of divisions: a small part of the usual amplitude. */
@@ -22,6 +23,15 @@ export interface PassSetup {
 
 /** Fractions of a pixel below this are no shift. */
 const UNMOVED = 1e-6;
+
+/** A pattern whose P and χ are kept: where its patch begins, what is left of its position, the factor of its beam, where P lies. */
+interface Kept {
+  readonly at: number;
+  readonly y: number;
+  readonly x: number;
+  readonly factor: number;
+  readonly probe: number;
+}
 
 export class Passes {
   readonly #kernels: Kernels;
@@ -34,7 +44,7 @@ export class Passes {
   readonly #ramps: Float32Array;
   readonly #sums: Float64Array;
   readonly #sixSums: Float64Array;
-  #kept: readonly { readonly at: number; readonly y: number; readonly x: number; readonly probe: number }[] = [];
+  #kept: readonly Kept[] = [];
 
   constructor(kernels: Kernels, setup: PassSetup) {
     this.#kernels = kernels;
@@ -56,16 +66,21 @@ export class Passes {
   pass(part: Int32Array, request: PassRequest): PassSums {
     const { kernels, fields, scratch, modes, width } = this.#short();
     this.#clear(request);
-    if (part.length > 0) this.#spectra(fields.probe.re, fields.probe.im);
+    if (part.length > 0) {
+      this.#spectra(fields.probe, scratch.spectra, modes);
+      this.#spectra(fields.variation, scratch.variationSpectra, this.#coherent);
+    }
     this.#sums.fill(0);
-    const kept = [];
+    const kept: Kept[] = [];
     for (let i = 0; i < part.length; i++) {
       const k = part[i];
       const { at, y, x } = this.#place(k);
       const room = request.keep ? i : 0;
       const waves = scratch.waves + room * modes * this.#mode;
-      this.#rampsOf(y, x);
-      const probe = this.#probeAt(y, x, scratch.shifted + room * modes * this.#mode);
+      const factor = this.#setup.beam?.flux[k] ?? 1;
+      this.#rampsOf(y, x, factor);
+      const first = this.#mix(k);
+      const probe = this.#probeAt(y, x, scratch.shifted + room * modes * this.#mode, fields.probe, { factor, first });
       if (request.wave === 'stored') this.#load(k, waves);
       else this.#change(k, at, probe, waves, request);
       if (request.wave === 'measure' || request.wave === 'store') continue;
@@ -85,6 +100,7 @@ export class Passes {
           const outIm = out + this.#plane;
           kernels.probeProduct(object.re + at, object.im + at, width, wRe, wIm, weighted, out, outIm, N);
           kernels.fft2(out, outIm, N, scratch.plan, scratch.fft);
+          if (m === 0 && request.keep && request.beam) this.#keepResidue(i, at, wRe, weighted);
           const sum = scratch.probeSpectra + m * this.#mode;
           kernels.addShiftedBack(out, outIm, scratch.ramps, sum, sum + this.#plane, N);
         }
@@ -94,7 +110,7 @@ export class Passes {
         const { sums } = scratch.fields;
         kernels.addObjectIntensity(object.re + at, object.im + at, width, sums.objectIntensity, this.#setup.sizes.N);
       }
-      if (request.keep) kept.push({ at, y, x, probe });
+      if (request.keep) kept.push({ at, y, x, factor, probe });
     }
     if (request.probe) this.#probeSums(request.accumulate ? 1 : 0);
     this.#kept = kept;
@@ -108,10 +124,10 @@ export class Passes {
     const { N } = this.#setup.sizes;
     const out = new Float64Array(6 * this.#kept.length);
     const directions = fields.sums;
-    if (this.#kept.length > 0) this.#spectra(directions.probe.re, directions.probe.im);
-    this.#kept.forEach(({ at, y, x, probe }, i) => {
-      this.#rampsOf(y, x);
-      const direction = this.#probeAt(y, x, scratch.direction, directions.probe);
+    if (this.#kept.length > 0) this.#spectra(directions.probe, scratch.spectra, modes);
+    this.#kept.forEach(({ at, y, x, factor, probe }, i) => {
+      this.#rampsOf(y, x, factor);
+      const direction = this.#probeAt(y, x, scratch.direction, directions.probe, { factor });
       this.#sixSums.fill(0);
       for (let m = 0; m < modes; m++) {
         const chi = scratch.waves + (i * modes + m) * this.#mode;
@@ -164,6 +180,60 @@ export class Passes {
     return out;
   }
 
+  /** See `WavePasses.beamProducts`. */
+  beamProducts(): Float64Array {
+    const { kernels, fields, scratch, width } = this.#short();
+    const coherent = this.#coherent;
+    const out = new Float64Array(3 * coherent * this.#kept.length);
+    if (this.#kept.length > 0) this.#spectra(fields.variation, scratch.variationSpectra, coherent);
+    this.#kept.forEach(({ at, y, x, factor }, i) => {
+      this.#rampsOf(y, x, factor);
+      const residue = scratch.residues + i * this.#mode;
+      for (let j = 0; j < coherent; j++) {
+        const spectrum = scratch.variationSpectra + j * this.#mode;
+        this.#sixSums.fill(0);
+        kernels.fieldProducts(
+          spectrum,
+          spectrum + this.#plane,
+          scratch.ramps,
+          residue,
+          residue + this.#plane,
+          fields.variation.re + j * this.#plane,
+          fields.variation.im + j * this.#plane,
+          fields.object.re + at,
+          fields.object.im + at,
+          width,
+          scratch.sums + 64,
+          this.#setup.sizes.N,
+        );
+        const [re, im, light] = this.#sixSums;
+        out.set([re, im, factor * factor * light], 3 * (i * coherent + j));
+      }
+    });
+    return out;
+  }
+
+  /** See `WavePasses.beamSums`; `weights` are those of this thread's patterns. */
+  beamSums(weights: Float64Array): void {
+    const { kernels, scratch } = this.#short();
+    const { N } = this.#setup.sizes;
+    const coherent = this.#coherent;
+    new Float32Array(this.#setup.memory.buffer, scratch.variationSums, coherent * 2 * this.#pixels).fill(0);
+    this.#kept.forEach(({ y, x, factor }, i) => {
+      const residue = scratch.residues + i * this.#mode;
+      for (let j = 0; j < coherent; j++) {
+        this.#rampsOf(y, x, factor * weights[i * coherent + j]);
+        const sum = scratch.variationSums + j * this.#mode;
+        kernels.addShiftedBack(residue, residue + this.#plane, scratch.ramps, sum, sum + this.#plane, N);
+      }
+    });
+    this.#backFromSpectra(scratch.variationSums, scratch.fields.sums.variation, coherent, 0);
+  }
+
+  get #coherent(): number {
+    return this.#setup.sizes.coherent ?? 0;
+  }
+
   #short() {
     const { fields, scratch, sizes } = this.#setup;
     return { kernels: this.#kernels, fields, scratch, modes: sizes.modes, width: sizes.width };
@@ -195,7 +265,13 @@ export class Passes {
     const { model } = scratch;
     kernels.intensity(waves, modes, this.#mode, 1 / this.#pixels, model, N);
     this.#readPattern(k);
+    const [square, , , counts, modelled] = this.#sums;
     kernels.compare(model, scratch.pattern, scratch.sums, N);
+    const { beam } = this.#setup;
+    if (beam) {
+      const [ofSquare, , , ofCounts, ofModel] = this.#sums;
+      beam.fits[k] = fitOf(ofSquare - square, ofCounts - counts, ofModel - modelled);
+    }
     if (wave === 'measure') return;
     // The inverse transform is not normalised either, so that N² goes into the factor.
     const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
@@ -244,25 +320,64 @@ export class Passes {
     return { at: 4 * ((row - half) * sizes.width + column - half), y: ys[k] - row, x: xs[k] - column };
   }
 
-  /** Transforms of all modes, divided by N². */
-  #spectra(re: number, im: number): void {
-    const { kernels, scratch, modes } = this.#short();
+  /** The spectrum of conj(O)χ, which is at hand where the products were not weighted. */
+  #keepResidue(i: number, at: number, chi: number, weighted: number): void {
+    const { kernels, fields, scratch, width } = this.#short();
+    const { N } = this.#setup.sizes;
+    const { object } = fields;
+    const to = scratch.residues + i * this.#mode;
+    if (!weighted) {
+      this.#copy(scratch.product, to, 1);
+      return;
+    }
+    kernels.probeProduct(object.re + at, object.im + at, width, chi, chi + this.#plane, 0, to, to + this.#plane, N);
+    kernels.fft2(to, to + this.#plane, N, scratch.plan, scratch.fft);
+  }
+
+  /** The spectrum of the first mode as pattern k saw it. */
+  #mix(k: number): number {
+    const { kernels, scratch } = this.#short();
+    const coherent = this.#coherent;
+    if (coherent === 0) return scratch.spectra;
+    this.#copy(scratch.spectra, scratch.mixed, 1);
+    const { weights } = this.#setup.beam!;
+    for (let j = 0; j < coherent; j++) {
+      const from = scratch.variationSpectra + j * this.#mode;
+      kernels.addScaled(from, weights[k * coherent + j], scratch.mixed, 2 * this.#pixels);
+    }
+    return scratch.mixed;
+  }
+
+  #copy(from: number, to: number, modes: number): void {
+    new Uint8Array(this.#setup.memory.buffer).copyWithin(to, from, from + modes * this.#mode);
+  }
+
+  /** Transforms of `modes` fields at `to`, divided by N². */
+  #spectra({ re, im }: PlanesAt, to: number, modes: number): void {
+    const { kernels, scratch } = this.#short();
     const { buffer } = this.#setup.memory;
     for (let m = 0; m < modes; m++) {
-      const spectrum = new Float32Array(buffer, scratch.spectra + m * this.#mode, 2 * this.#pixels);
+      const spectrum = new Float32Array(buffer, to + m * this.#mode, 2 * this.#pixels);
       spectrum.set(new Float32Array(buffer, re + m * this.#plane, this.#pixels));
       spectrum.set(new Float32Array(buffer, im + m * this.#plane, this.#pixels), this.#pixels);
       for (let i = 0; i < spectrum.length; i++) spectrum[i] /= this.#pixels;
-      const at = scratch.spectra + m * this.#mode;
+      const at = to + m * this.#mode;
       kernels.fft2(at, at + this.#plane, this.#setup.sizes.N, scratch.plan, scratch.fft);
     }
   }
 
-  /** The modes whose spectra are at hand, shifted by the ramps at hand, at `to`; answers `to`. */
-  #probeAt(y: number, x: number, to: number, source = this.#setup.fields.probe): number {
+  /** The modes of `source` whose spectra are at hand, shifted by the ramps at hand, at `to`; answers `to`. @param first spectrum of the first */
+  #probeAt(
+    y: number,
+    x: number,
+    to: number,
+    source: PlanesAt,
+    { factor, first = this.#setup.scratch.spectra }: { readonly factor: number; readonly first?: number },
+  ): number {
     const { kernels, scratch, modes } = this.#short();
     const { N } = this.#setup.sizes;
-    const unmoved = Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
+    const same = factor === 1 && first === scratch.spectra;
+    const unmoved = same && Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
     for (let m = 0; m < modes; m++) {
       const out = to + m * this.#mode;
       if (unmoved) {
@@ -275,22 +390,23 @@ export class Passes {
         );
         continue;
       }
-      const spectrum = scratch.spectra + m * this.#mode;
+      const spectrum = m === 0 ? first : scratch.spectra + m * this.#mode;
       kernels.shift(spectrum, spectrum + this.#plane, scratch.ramps, out, out + this.#plane, N);
       kernels.fft2(out + this.#plane, out, N, scratch.plan, scratch.fft);
     }
     return to;
   }
 
-  /** e^{−2πi·k·d/N} along rows and columns; the Nyquist frequency takes its real part, which keeps real probes real. */
-  #rampsOf(y: number, x: number): void {
+  /** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
+  #rampsOf(y: number, x: number, factor: number): void {
     const { N } = this.#setup.sizes;
     [y, x].forEach((distance, axis) => {
       const base = 2 * axis * N;
+      const size = axis === 0 ? factor : 1;
       for (let k = 0; k < N; k++) {
         const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * distance) / N;
-        this.#ramps[base + k] = Math.cos(angle);
-        this.#ramps[base + N + k] = 2 * k === N ? 0 : Math.sin(angle);
+        this.#ramps[base + k] = size * Math.cos(angle);
+        this.#ramps[base + N + k] = 2 * k === N ? 0 : size * Math.sin(angle);
       }
     });
   }
@@ -314,19 +430,24 @@ export class Passes {
 
   /** The sums of the probe were taken in Fourier space. @param keep factor of what they were before */
   #probeSums(keep: 0 | 1): void {
-    const { kernels, scratch, modes } = this.#short();
+    const { scratch, modes } = this.#short();
+    this.#backFromSpectra(scratch.probeSpectra, scratch.fields.sums.probe, modes, keep);
+  }
+
+  /** Spectra at `from`, which are overwritten, to fields at `to`. @param keep factor of what these were before */
+  #backFromSpectra(from: number, to: PlanesAt, modes: number, keep: 0 | 1): void {
+    const { kernels, scratch } = this.#short();
     const { buffer } = this.#setup.memory;
-    const { sums } = scratch.fields;
     for (let m = 0; m < modes; m++) {
-      const at = scratch.probeSpectra + m * this.#mode;
+      const at = from + m * this.#mode;
       kernels.fft2(at + this.#plane, at, this.#setup.sizes.N, scratch.plan, scratch.fft);
-      for (const [from, to] of [
-        [at, sums.probe.re + m * this.#plane],
-        [at + this.#plane, sums.probe.im + m * this.#plane],
+      for (const [source, target] of [
+        [at, to.re + m * this.#plane],
+        [at + this.#plane, to.im + m * this.#plane],
       ]) {
-        const source = new Float32Array(buffer, from, this.#pixels);
-        const target = new Float32Array(buffer, to, this.#pixels);
-        for (let i = 0; i < target.length; i++) target[i] = keep * target[i] + source[i] / this.#pixels;
+        const found = new Float32Array(buffer, source, this.#pixels);
+        const sum = new Float32Array(buffer, target, this.#pixels);
+        for (let i = 0; i < sum.length; i++) sum[i] = keep * sum[i] + found[i] / this.#pixels;
       }
     }
   }
@@ -338,4 +459,6 @@ export interface SolverCalls extends WorkerCalls {
   pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
   products(): Promise<Float64Array>;
   moves(): Promise<Float64Array>;
+  beamProducts(): Promise<Float64Array>;
+  beamSums(weights: Float64Array): Promise<void>;
 }

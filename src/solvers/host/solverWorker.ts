@@ -23,6 +23,14 @@ class SolverThread implements SolverCalls {
     return this.#opened.moves();
   }
 
+  async beamProducts() {
+    return this.#opened.beamProducts();
+  }
+
+  async beamSums(weights: Float64Array) {
+    this.#opened.beamSums(weights);
+  }
+
   async close() {
     this.#passes = undefined;
   }

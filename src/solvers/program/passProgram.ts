@@ -49,8 +49,12 @@ function keptWaves({ batch, N, modes }: WaveSizes) {
 }
 
 /** Inputs that programs share; a program declares those that it needs. */
-function passInputs({ batch, N, modes }: WaveSizes) {
+function passInputs({ batch, N, modes, coherent = 0, varying = false }: WaveSizes) {
   return {
+    /** a_k, where beams differ. */
+    flux: varying ? op.reshape(op.input('flux', [batch]), [batch, 1, 1, 1]) : undefined,
+    /** U, turned round as the probe is. */
+    variation: coherent > 0 ? complexInput('variation', [N, coherent * N]) : undefined,
     /** Patches of the object at the rounded positions. */
     object: patchesInput('object', batch, N),
     /** Turned round: `P[−n, mode, −c]`. */
@@ -61,6 +65,26 @@ function passInputs({ batch, N, modes }: WaveSizes) {
       x: cyclicMatrices(op.input('shift_x', [batch, N])),
     },
   };
+}
+
+type PassInputs = ReturnType<typeof passInputs>;
+
+/** Each part by the factors of the beams, where they have any. */
+const timesFlux = (z: ComplexNode, flux: GraphNode | undefined): ComplexNode => (flux ? scaled(z, flux) : z);
+
+/** The probe that each pattern of the batch saw: a·(P + Σ c_j·U_j), a·P of the other modes. */
+function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSizes): ComplexNode {
+  const { batch, N, modes, coherent = 0 } = sizes;
+  const shifted = shiftedProbe(probe, shifts, sizes);
+  if (!variation) return timesFlux(shifted, flux);
+  const weights = op.reshape(op.input('weights', [batch, coherent]), [batch, 1, coherent, 1]);
+  const varied = scaled(shiftedProbe(variation, shifts, { ...sizes, modes: coherent }), weights);
+  const mixed = (part: GraphNode, added: GraphNode) => {
+    const sum = op.reshape(op.reduceSum(added, [2]), [batch, N, 1, N]);
+    const first = op.add(op.sliceAxis(part, 2, 0, 1), sum);
+    return modes === 1 ? first : op.concat([first, op.sliceAxis(part, 2, 1, modes - 1)], 2);
+  };
+  return timesFlux({ re: mixed(shifted.re, varied.re), im: mixed(shifted.im, varied.im) }, flux);
 }
 
 /** Pairs of [batch, N, 1, N]. */
@@ -78,8 +102,9 @@ function patchesInput(name: string, batch: number, N: number): ComplexNode {
  */
 export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Program {
   const { batch, N, modes } = sizes;
-  const { object, probe: still, shifts } = passInputs(sizes);
-  const probe = shiftedProbe(still, shifts, sizes);
+  const inputs = passInputs(sizes);
+  const { object, shifts, flux } = inputs;
+  const probe = probesOf(inputs, sizes);
   const { waves, outputs } = wavesOf(kind, multiply(object, probe), sizes, floor);
 
   if (kind.object) {
@@ -94,13 +119,14 @@ export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Pr
   if (kind.probe) {
     const light = intensity(object);
     const weights = kind.weighted ? scaled(object, op.sqrt(light)) : object;
-    const sum = shiftedBack(against(weights, waves), shifts, sizes);
+    const sum = shiftedBack(timesFlux(against(weights, waves), flux), shifts, sizes);
     outputs.probe_sum_re = sum.re;
     outputs.probe_sum_im = sum.im;
     outputs.object_intensity = op.reshape(op.reduceSum(light, [0]), [N, N]);
   }
   const name = ['solver', kind.wave, ...FLAGS.filter((flag) => kind[flag])];
-  const program = { name: `${name.join('_')}_${batch}x${modes}x${N}`, outputs };
+  const many = sizes.coherent ? `${modes}+${sizes.coherent}` : modes;
+  const program = { name: `${name.join('_')}_${batch}x${many}x${N}`, outputs };
   if (!kind.keep) return defineProgram(program);
   const updates = Object.fromEntries(KEPT.map((at, i) => [at, [probe.re, probe.im, waves.re, waves.im][i]]));
   return defineProgram({ ...program, updates, state: keptWaves(sizes).nodes });
@@ -183,9 +209,9 @@ class Comparison {
 export function productsProgram(sizes: WaveSizes): Program {
   const { batch, N, modes } = sizes;
   const kept = keptWaves(sizes);
-  const { object, probe: direction, shifts } = passInputs(sizes);
+  const { object, probe: direction, shifts, flux } = passInputs(sizes);
   const a = multiply(patchesInput('direction', batch, N), kept.probe);
-  const b = multiply(object, shiftedProbe(direction, shifts, sizes));
+  const b = multiply(object, timesFlux(shiftedProbe(direction, shifts, sizes), flux));
   const cross = against(b, a);
   const sums = rowSums([
     intensity(a),
@@ -217,4 +243,42 @@ export function movesProgram(sizes: WaveSizes): Program {
     realAgainst(x, kept.change),
   ]);
   return defineProgram({ name: `solver_moves_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
+}
+
+/** a·conj(O)χ of the first mode, [batch, N, 1, N]: what δP is before it is shifted back. */
+function residues({ object, flux }: PassInputs, { change }: ReturnType<typeof keptWaves>): ComplexNode {
+  const first = { re: op.sliceAxis(change.re, 2, 0, 1), im: op.sliceAxis(change.im, 2, 0, 1) };
+  return timesFlux(against(object, first), flux);
+}
+
+/**
+ * `sums` (batch, 3·coherent, N): the products of `WavePasses.beamProducts` by rows; `variation_light` is fed |U|², not turned.
+ */
+export function beamProductsProgram(sizes: WaveSizes): Program {
+  const { batch, N, modes, coherent = 0 } = sizes;
+  const kept = keptWaves(sizes);
+  const inputs = passInputs(sizes);
+  const shifted = shiftedProbe(inputs.variation!, inputs.shifts, { ...sizes, modes: coherent });
+  const lights = op.input('variation_light', [coherent, N, N]);
+  const residue = residues(inputs, kept);
+  const lit = intensity(timesFlux(inputs.object, inputs.flux));
+  const terms = Array.from({ length: coherent }, (_, j) => {
+    const one = { re: op.sliceAxis(shifted.re, 2, j, 1), im: op.sliceAxis(shifted.im, 2, j, 1) };
+    const product = against(one, residue);
+    return [product.re, product.im, op.mul(lit, op.reshape(op.sliceAxis(lights, 0, j, 1), [1, N, 1, N]))];
+  });
+  const name = `solver_beam_products_${batch}x${modes}+${coherent}x${N}`;
+  return defineProgram({ name, outputs: { sums: rowSums(terms.flat()) }, state: kept.nodes });
+}
+
+/** `variation_sum_re`, `variation_sum_im` (N, coherent·N), turned round: `WavePasses.beamSums`; `asked` are the weights. */
+export function beamSumsProgram(sizes: WaveSizes): Program {
+  const { batch, N, modes, coherent = 0 } = sizes;
+  const kept = keptWaves(sizes);
+  const inputs = passInputs(sizes);
+  const asked = op.reshape(op.input('asked', [batch, coherent]), [batch, 1, coherent, 1]);
+  const sum = shiftedBack(scaled(residues(inputs, kept), asked), inputs.shifts, { ...sizes, modes: coherent });
+  const name = `solver_beam_sums_${batch}x${modes}+${coherent}x${N}`;
+  const outputs = { variation_sum_re: sum.re, variation_sum_im: sum.im };
+  return defineProgram({ name, outputs, state: kept.nodes });
 }

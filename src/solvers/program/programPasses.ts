@@ -7,6 +7,7 @@ import { ProgramCache, type ReadyProgram, remembered } from '../../backends/prog
 import type { Tensor } from '../../core/tensor.js';
 import { FieldMemory } from '../fieldMemory.js';
 import {
+  fitOf,
   type PassesOptions,
   type PassRequest,
   type PassSums,
@@ -14,8 +15,19 @@ import {
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
-import { FLAGS, KEPT, kindOf, movesProgram, type PassKind, passProgram, productsProgram } from './passProgram.js';
+import {
+  beamProductsProgram,
+  beamSumsProgram,
+  FLAGS,
+  KEPT,
+  kindOf,
+  movesProgram,
+  type PassKind,
+  passProgram,
+  productsProgram,
+} from './passProgram.js';
 import { addTurnedPlanes, Feeds, type Run, runsOf, scatterPatch, storeWaves } from './runs.js';
+import type { WaveSizes } from './waves.js';
 
 /** How a {@link ProgramPasses} is opened. */
 export interface ProgramPassesOptions extends PassesOptions {
@@ -50,15 +62,16 @@ export class ProgramPasses implements WavePasses {
 
   private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch }: ProgramPassesOptions) {
     const { N, count } = scan;
-    const { modes } = sizes;
+    const { modes, coherent = 0 } = sizes;
     this.memory = new FieldMemory({ N, ...sizes });
     this.#scan = scan;
-    this.#programs = new SolverPrograms(backend, { N, modes, floor });
+    this.#programs = new SolverPrograms(backend, { N, modes, coherent, varying: scan.beam !== undefined, floor });
     this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
     this.#measured = measuredSums(scan);
     const { engine, device, threads } = backend.info;
-    this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / (N * N * modes)));
+    const pixels = N * N * (modes + coherent);
+    this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / pixels));
     this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
   }
 
@@ -73,7 +86,7 @@ export class ProgramPasses implements WavePasses {
     const ready = await this.#programs.pass(kind, size);
     const kept = kind.keep ? await this.#keep(runs) : [];
     const strength = { data: Float32Array.of(request.strength ?? 1), shape: [1] };
-    const shared = { strength, ...this.#feeds.probe(this.memory.probe) };
+    const shared = { strength, ...this.#feeds.probe(this.memory.probe), ...this.#feeds.variation() };
     await this.#each(runs, ready, shared, kept, (run, results) => {
       this.#addPatches(run, results);
       this.#addProbe(results);
@@ -92,6 +105,29 @@ export class ProgramPasses implements WavePasses {
     return this.#ofKept(5, (size) => this.#programs.moves(size), {});
   }
 
+  async beamProducts(): Promise<Float64Array> {
+    const columns = 3 * (this.memory.sizes.coherent ?? 0);
+    return this.#ofKept(columns, (size) => this.#programs.beamProducts(size), this.#feeds.variation());
+  }
+
+  async beamSums(weights: Float64Array): Promise<void> {
+    const { sums, sizes } = this.memory;
+    const { N, coherent = 0 } = sizes;
+    for (const plane of [sums.variation.re, sums.variation.im]) plane.fill(0);
+    if (this.#kept.length === 0) return;
+    const [{ size }] = this.#kept;
+    const ready = await this.#programs.beamSums(size);
+    const asked = (run: Run) => {
+      const data = new Float32Array(size * coherent);
+      data.set(weights.subarray(run.index * size * coherent, (run.index * size + run.patterns.length) * coherent));
+      return { asked: { data, shape: [size, coherent] } };
+    };
+    await this.#each(this.#kept, ready, asked, this.#kept, (_, results) => {
+      addTurnedPlanes(results.variation_sum_re.data, sums.variation.re, N, coherent);
+      addTurnedPlanes(results.variation_sum_im.data, sums.variation.im, N, coherent);
+    });
+  }
+
   storedWaves(): Float32Array<SharedArrayBuffer> {
     return this.#waves;
   }
@@ -105,13 +141,14 @@ export class ProgramPasses implements WavePasses {
   async #each(
     runs: readonly Run[],
     { program, compiled }: ReadyProgram,
-    shared: Tensors,
+    shared: Tensors | ((run: Run) => Tensors),
     states: readonly { readonly state: DeviceState }[],
     take: (run: Run, results: Results) => void,
   ): Promise<void> {
     let before: { readonly run: Run; readonly results: Promise<Results> } | undefined;
     for (const run of runs) {
-      const results = compiled.run({ ...shared, ...this.#feeds.of(program, run) }, states[run.index]?.state);
+      const common = typeof shared === 'function' ? shared(run) : shared;
+      const results = compiled.run({ ...common, ...this.#feeds.of(program, run) }, states[run.index]?.state);
       // Awaited in the next turn, which does not come when the run before fails.
       results.catch(() => undefined);
       if (before) take(before.run, await before.results);
@@ -186,10 +223,13 @@ export class ProgramPasses implements WavePasses {
 
   #compare(run: Run, { sums }: Results, total: SumsOfPasses): void {
     if (!sums) return;
+    const fits = this.#scan.beam?.fits;
     run.patterns.forEach((k, i) => {
-      total.square += rowTotal(sums, i, 0);
+      const [square, modelled] = [rowTotal(sums, i, 0), rowTotal(sums, i, 2)];
+      total.square += square;
       total.absolute += rowTotal(sums, i, 1);
-      total.modelled += rowTotal(sums, i, 2);
+      total.modelled += modelled;
+      if (fits) fits[k] = fitOf(square, this.#measured.counts[k], modelled);
       if (sums.shape[1] > 3) total.change += rowTotal(sums, i, 3);
       total.amplitude += this.#measured.amplitude[k];
       total.counts += this.#measured.counts[k];
@@ -232,7 +272,7 @@ class SolverPrograms {
 
   constructor(
     private readonly backend: Backend,
-    private readonly fields: { readonly N: number; readonly modes: number; readonly floor: number },
+    private readonly fields: Omit<WaveSizes, 'batch'> & { readonly floor: number },
   ) {
     this.#programs = new ProgramCache(backend);
   }
@@ -261,6 +301,14 @@ class SolverPrograms {
 
   moves(batch: number): Promise<ReadyProgram> {
     return this.#programs.get(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
+  }
+
+  beamProducts(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`beam products ${batch}`, () => beamProductsProgram({ ...this.fields, batch }));
+  }
+
+  beamSums(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`beam sums ${batch}`, () => beamSumsProgram({ ...this.fields, batch }));
   }
 
   /** Where P and χ of the run with this number in its pass are kept. */

@@ -20,22 +20,30 @@ export interface Run {
   /** Kernels of the shifts, (size, N). */
   readonly shiftY: Float32Array;
   readonly shiftX: Float32Array;
+  /** (size,) and (size, coherent): the beams, where they differ. */
+  readonly flux: Float32Array;
+  readonly weights: Float32Array;
 }
 
 /** Runs of `size` patterns, at the positions as they are. */
-export function runsOf(batch: Int32Array, size: number, { N, ys, xs }: SolverScan, width: number): Run[] {
+export function runsOf(batch: Int32Array, size: number, { N, count, ys, xs, beam }: SolverScan, width: number): Run[] {
   const half = Math.floor(N / 2);
+  const coherent = (beam?.weights.length ?? 0) / count;
   return Array.from({ length: Math.ceil(batch.length / size) }, (_, index) => {
     const patterns = batch.slice(index * size, (index + 1) * size);
     const at = new Int32Array(patterns.length);
     const [shiftY, shiftX] = [new Float32Array(size * N), new Float32Array(size * N)];
+    const [flux, weights] = [new Float32Array(size), new Float32Array(size * coherent)];
     patterns.forEach((k, i) => {
       const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
       at[i] = (row - half) * width + column - half;
       writeShiftKernel(ys[k] - row, shiftY.subarray(i * N, (i + 1) * N));
       writeShiftKernel(xs[k] - column, shiftX.subarray(i * N, (i + 1) * N));
+      if (!beam) return;
+      flux[i] = beam.flux[k];
+      weights.set(beam.weights.subarray(k * coherent, (k + 1) * coherent), i * coherent);
     });
-    return { index, patterns, size, at, shiftY, shiftX };
+    return { index, patterns, size, at, shiftY, shiftX, flux, weights };
   });
 }
 
@@ -70,11 +78,26 @@ export class Feeds {
     return { probe_re: turned(re), probe_im: turned(im) };
   }
 
+  /** The modes by which the beam varies, and their lights. */
+  variation(): Tensors {
+    const { N, coherent = 0 } = this.memory.sizes;
+    if (coherent === 0) return {};
+    const { re, im } = this.memory.variation;
+    const turned = (plane: typeof re) => ({ data: turnedPlanes(plane, N, coherent), shape: [N, coherent * N] });
+    const light = Float32Array.from(re, (v, i) => v * v + im[i] * im[i]);
+    return {
+      ...{ variation_re: turned(re), variation_im: turned(im) },
+      variation_light: { data: light, shape: [coherent, N, N] },
+    };
+  }
+
   #fills(): readonly (readonly [names: readonly string[], fill: Fill])[] {
     const { object, sums, sizes } = this.memory;
     const { N, width } = sizes;
     return [
       [['shift_y', 'shift_x'], ({ shiftY, shiftX }) => [shiftY, shiftX]],
+      [['flux'], ({ flux }) => [flux]],
+      [['weights'], ({ weights }) => [weights]],
       [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
       [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
       [['surroundings_re', 'surroundings_im'], this.#patches([object.re, object.im], N + 2, width + 1)],

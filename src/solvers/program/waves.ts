@@ -12,6 +12,10 @@ export interface WaveSizes {
   readonly batch: number;
   readonly N: number;
   readonly modes: number;
+  /** Coherent modes by which the first mode varies; 0. */
+  readonly coherent?: number;
+  /** Every pattern has a beam of its own: see `VaryingBeam`. */
+  readonly varying?: boolean;
 }
 
 /**

@@ -213,7 +213,7 @@ export const deviceConfigSchema = z.strictObject(deviceFields);
 
 /** The blocks of a command that opens a scan and runs a network. */
 export const networkBlocks = { data: dataConfigSchema.prefault({}), execution: executionConfigSchema.prefault({}) };
-export type { DeviceConfig, ExecutionConfig } from '../interfaces.js';
+export type { ExecutionConfig } from '../interfaces.js';
 
 /** `engine` picks among the engines of one backend. */
 export function checkEngine(

@@ -220,11 +220,26 @@ export async function isAbandoned(path: string, mark: string | undefined): Promi
  */
 export async function makeFolder(folder: string, remedy = 'choose another place'): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeEach(folder);
   } catch (cause) {
     const reason = await folderReason(folder, cause);
     throw new PtychoError('OUTPUT_UNWRITABLE', `The output folder ${folder} cannot be made: ${reason}; ${remedy}.`, { path: folder }, { cause }); // biome-ignore format: one call
   }
+}
+
+/** One after the other: told to make all at once, Node tries for ever on a file system that takes no folders, such as /proc. */
+async function makeEach(folder: string): Promise<void> {
+  const missing: string[] = [];
+  const isThere = (at: string) => stat(at).then(() => true, () => false); // biome-ignore format: one line
+  for (let at = resolve(folder); at !== dirname(at) && !(await isThere(at)); at = dirname(at)) missing.push(at);
+  for (const one of missing.reverse()) {
+    await mkdir(one).catch((error: NodeJS.ErrnoException) => {
+      // Another process was faster.
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+  // A file in its place, or a link that leads nowhere, is told as Node tells it.
+  if (!(await stat(folder)).isDirectory()) await mkdir(folder);
 }
 
 /** Node says ENOENT of a read-only file system, too: what is above is asked. */

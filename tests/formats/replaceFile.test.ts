@@ -105,6 +105,13 @@ describe('replaceFile', () => {
     expect(lstatSync(at('null')).isCharacterDevice()).toBe(true);
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'makes no folder where a file system takes none, and does not try for ever',
+    async () => {
+      await expect(makeFolder('/proc/ptychopinn/a')).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
+    },
+  );
+
   it('says in a sentence what is wrong with the place', async () => {
     writeFileSync(at('file'), '');
     await expect(replaceFile(at('absent/a'), text(''))).rejects.toEqual(refusal(/folder .*absent does not exist/));

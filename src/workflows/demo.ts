@@ -148,9 +148,9 @@ async function demonstrate(options: DemoOptions, services: Services): Promise<De
     batch_size: DEMO.batch_size,
     // Named one by one: what training does by default may change, the demonstration not.
     learning_rate: 1e-3,
-    input_reference: 'none',
+    input_reference: 'mean',
+    input_reference_share: 0.75,
     auto_restart: false,
-    nphotons: DEMO.photons,
     nll_weight: 0,
     mae_weight: 1,
     scheduler: 'WarmupCosine',

@@ -206,7 +206,7 @@ function hueBar({ high }: Picture, left: number, height: number, font: Fonts): V
   }
   const below = {
     scales: [{ name: 'amplitude', type: 'linear', domain: [0, high], range: [0, 44] }],
-    axes: [{ orient: 'bottom', scale: 'amplitude', values: [0, high], title: 'amplitude', format: '.2~g', ...font }],
+    axes: [{ orient: 'bottom', scale: 'amplitude', values: [0, high], title: 'amplitude', format: '.2~r', ...font }],
   };
   const pixels: Pixels = { width: columns, height: rows, channels: 3, data };
   return barGroup(pixels, { left, width: 44, height, ticks: TURN, title: 'phase / rad', font, below });

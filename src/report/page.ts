@@ -163,7 +163,7 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .4rem; } h2 { font-size: 1
 .skip { position: absolute; left: -100vw; } .skip:focus { position: static; }
 a { color: var(--link); } :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.4rem; align-items: start; }
-.figures.one { grid-template-columns: minmax(0, 62rem); }
+.figures.one { grid-template-columns: minmax(0, 62rem); } figure.broad { grid-column: 1 / -1; }
 figure { margin: 0; background: #fff; color: #222; border: 1px solid var(--edge); border-radius: 4px; padding: .4rem; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { margin: .3rem .4rem; font-size: .92rem; color: #444; overflow-wrap: anywhere; }
@@ -180,11 +180,19 @@ pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--edge); border-ra
 @media print { .skip { display: none; } figure { break-inside: avoid; } }
 `;
 
+/** Several panels in a row need the whole width. */
+function isWide(svg: string): boolean {
+  const [width, height] = ['width', 'height'].map((side) =>
+    Number(new RegExp(`<svg[^>]* ${side}="(\\d+)`).exec(svg)?.[1]),
+  );
+  return width > 2 * height;
+}
+
 function figures(pictures: readonly PagePicture[]): string[] {
   if (pictures.length === 0) return [];
   const all = pictures.map(({ svg, caption }) => {
     const below = caption ? `<figcaption>${escapeMarkup(caption)}</figcaption>` : '';
-    return `<figure>${svg}${below}</figure>`;
+    return `<figure${isWide(svg) ? ' class="broad"' : ''}>${svg}${below}</figure>`;
   });
   return [`<div class="figures${pictures.length === 1 ? ' one' : ''}">`, ...all, '</div>'];
 }

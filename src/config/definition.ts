@@ -29,6 +29,9 @@ export interface Layer {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
+/** Where the values of a program are from. */
+export const IN_MEMORY = 'the given configuration';
+
 /** Fields that live under the same key of the configuration object. */
 export interface Section {
   readonly title: string;

@@ -16,7 +16,7 @@ import { PtychoError, requireObject } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { collectLayer, newCollection } from './collect.js';
-import { allFields, type Collection, type ConfigDefinition, type Layer, sectionOf } from './definition.js';
+import { allFields, type Collection, type ConfigDefinition, IN_MEMORY, type Layer, sectionOf } from './definition.js';
 import { isRegistered, show } from './field.js';
 
 /** A configuration with its provenance; both are frozen. */
@@ -69,7 +69,7 @@ export function resolvePart<T>(definition: ConfigDefinition<T>, part: object, lo
   );
   // undefined says nothing, as everywhere in JavaScript.
   const values = Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
-  const resolved = resolveConfig(definition, { file: { origin: 'the given configuration', values } });
+  const resolved = resolveConfig(definition, { file: { origin: IN_MEMORY, values } });
   for (const warning of resolved.warnings) logger?.warn(warning);
   return resolved;
 }

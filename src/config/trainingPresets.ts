@@ -5,7 +5,7 @@
  * @example
  * resolveConfig(trainingDefinition, { flags: { preset: 'published' } }).config.batch_size; // 16
  */
-import type { Collection } from './definition.js';
+import { type Collection, IN_MEMORY } from './definition.js';
 
 /** Where the published tools have other defaults than this schema: fields of the run and of its block `model`. */
 export const PUBLISHED_TRAINING = {
@@ -23,11 +23,24 @@ export const PUBLISHED_TRAINING = {
 } as const;
 export const PUBLISHED_MODEL = { n_filters_scale: 2 } as const;
 
-/** Writes out `preset: published` where nothing else was given. */
-export function expandPreset({ given }: Collection): void {
+/** What is said of a file that leaves values to a preset and names none; it is no reason to take the file for another command's. */
+export const NO_PRESET = 'names no preset';
+
+/** Writes out `preset: published` where nothing else was given; tells who gives a file without a preset what it then means. */
+export function expandPreset({ given, notes }: Collection): void {
   const preset = given.get('preset');
+  const values = { ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL };
+  if (preset === undefined) {
+    const file = [...given.values()].find(({ source }) => source === 'file')?.origin;
+    const leftOut = Object.keys(values).filter((name) => !given.has(name));
+    if (file !== undefined && file !== IN_MEMORY && leftOut.length > 0) {
+      notes.push(
+        `${file} ${NO_PRESET}: ${leftOut.join(', ')} have the measured defaults; preset: published brings those of the published tools.`,
+      );
+    }
+  }
   if (preset?.value !== 'published') return;
-  for (const [name, value] of Object.entries({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL })) {
+  for (const [name, value] of Object.entries(values)) {
     if (given.has(name)) continue;
     given.set(name, { value, source: preset.source, origin: preset.origin ?? 'preset published' });
   }

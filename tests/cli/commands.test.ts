@@ -54,7 +54,7 @@ describe('train', () => {
 
   it('takes flags in both spellings over the file, and says what was trained', async () => {
     const file = join(folder, 'run.yaml');
-    await writeFile(file, 'nepochs: 40\nbatch_size: 8\nmodel:\n  gridsize: 2\n  probe_big: true\n');
+    await writeFile(file, 'preset: measured\nnepochs: 40\nbatch_size: 8\nmodel:\n  gridsize: 2\n  probe_big: true\n');
     const words = [
       '--train-data-file',
       'scan.npz',

@@ -69,7 +69,7 @@ describe('torch_loss_mode', () => {
     expect(notes).toEqual(['torch_loss_mode mae is nll_weight 0 and mae_weight 1 here.']);
     expect(provenance.mae_weight.source).toBe('flag');
     // Weights that agree stay as they are.
-    const agreed = train({ torch_loss_mode: 'mae' }, { nll_weight: 0, mae_weight: 0.5 });
+    const agreed = train({ torch_loss_mode: 'mae' }, { nll_weight: 0, mae_weight: 0.5, preset: 'measured' });
     expect(agreed.config.mae_weight).toBe(0.5);
     expect(agreed.notes).toEqual([]);
   });

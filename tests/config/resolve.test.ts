@@ -136,7 +136,7 @@ describe('resolveConfig', () => {
   it('replaces other words for a value and says so', () => {
     const { config, provenance, notes } = train({
       flags: { backend: 'tf', accelerator: 'gpu' },
-      file: { origin: 'run.yaml', values: { amp_activation: 'silu' } },
+      file: { origin: 'run.yaml', values: { amp_activation: 'silu', preset: 'measured' } },
     });
     expect([config.backend, config.execution.accelerator, config.model.amp_activation]).toEqual([
       'tensorflow',

@@ -52,6 +52,17 @@ describe('preset published', () => {
     expect(train(file({ nepochs: 7 })).config).toMatchObject({ preset: 'measured', batch_size: 4 });
   });
 
+  it('is spoken of where a file names none, and means others than it may', () => {
+    const { notes } = train({ flags: { batch_size: 8 }, ...file({ nepochs: 7, model: { n_filters_scale: 2 } }) });
+    expect(notes).toEqual([
+      'run.yaml names no preset: n_groups, nll_weight, mae_weight, torch_loss_mode, scheduler, lr_warmup_epochs, lr_min_ratio, input_reference, auto_restart have the measured defaults; preset: published brings those of the published tools.',
+    ]);
+    expect(train(file({ nepochs: 7, preset: 'measured' })).notes).toEqual([]);
+    expect(train({ flags: { nepochs: 7 } }).notes).toEqual([]);
+    const { config } = train({});
+    expect(train(file(JSON.parse(JSON.stringify(config)))).notes).toEqual([]);
+  });
+
   it('is refused where nobody writes it out', () => {
     expect(() => trainingRequestSchema.parse({ preset: 'published' })).toThrow('schemas do not write it out');
     expect(() => trainingRequestSchema.parse({ ...PUBLISHED_TRAINING, preset: 'published' })).not.toThrow();

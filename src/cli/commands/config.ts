@@ -6,6 +6,7 @@ import { wordList } from '../../config/field.js';
 import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
 import { loadConfigFile } from '../../config/load.js';
 import { type Resolved, resolveConfig } from '../../config/resolve.js';
+import { NO_PRESET } from '../../config/trainingPresets.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import { configurationIn } from '../options.js';
@@ -66,7 +67,8 @@ function readingsOf(file: Layer, name: string | undefined): Reading[] {
   if (readings.length === 0) {
     throw failures.find((error) => !isPtychoError(error, 'CONFIG_UNKNOWN_KEY')) ?? failures[0] ?? withoutOne(name);
   }
-  const remarks = ({ resolved: { notes, warnings } }: Reading) => notes.length + warnings.length;
+  const remarks = ({ resolved: { notes, warnings } }: Reading) =>
+    notes.filter((note) => !note.includes(NO_PRESET)).length + warnings.length;
   return readings.sort((a, b) => remarks(a) - remarks(b));
 }
 

@@ -13,10 +13,15 @@ import * as op from '../../src/graph/ops.js';
 import { defineProgram, type Program } from '../../src/graph/program.js';
 import type { PtychoNetwork } from '../../src/model/network.js';
 import { optimiserDefaults } from '../../src/model/trainingSteps.js';
-import { movesProgram, passProgram, productsProgram } from '../../src/solvers/program/passProgram.js';
+import { HostPasses } from '../../src/solvers/host/hostPasses.js';
+import { movesProgram, passProgram, planePassProgram, productsProgram } from '../../src/solvers/program/passProgram.js';
+import { ProgramPasses } from '../../src/solvers/program/programPasses.js';
+import type { PassSums } from '../../src/solvers/wavePasses.js';
 import { relativeErrors } from '../backends/backendParity.js';
 import { type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
 import { describeWebGpu } from '../support/softwareGpu.js';
+import { solverProblem } from '../support/solverProblem.js';
+import { begin, expectClose, planesOf } from '../support/solverRequests.js';
 
 const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
 const BATCH = 2;
@@ -98,6 +103,8 @@ describeWebGpu('which operators fall back to the CPU', () => {
       passProgram({ wave: 'stored', ...on }, sizes, 1e-6),
       passProgram({ wave: 'measure', ...off }, sizes, 1e-6),
       passProgram({ wave: 'store', ...off }, sizes, 1e-6),
+      planePassProgram({ wave: 'amplitude', ...on }, sizes, { height: 40, width: 36 }, 1e-6),
+      planePassProgram({ wave: 'difference', ...on }, sizes, { height: 40, width: 36 }, 1e-6),
       productsProgram(sizes),
       movesProgram(sizes),
     ];
@@ -195,6 +202,38 @@ describeWebGpu('WebGPU beside the CPU', () => {
         expect(Math.abs(losses[0][i] / expected - 1), `loss of step ${i}`).toBeLessThan(0.02);
       });
     });
+  });
+
+  it.each([true, false])('sums a pass of a solver as the host does, planes kept there: %s', async (planes) => {
+    const problem = solverProblem(16, 1, 7);
+    const { scan, sizes, floor } = problem;
+    const common = { scan, sizes, floor, storeWaves: false };
+    const engines = [
+      await ProgramPasses.open({ ...common, backend: backends.gpu, batch: 2, planes }),
+      await HostPasses.open({ ...common, threads: 1, keep: 0 }),
+    ] as const;
+    const batch = Int32Array.of(4, 0, 2, 1, 6);
+    const request = { wave: 'amplitude', object: true, probe: true } as const;
+    const sums: PassSums[] = [];
+    for (const engine of engines) {
+      begin(problem, engine);
+      sums.push(await engine.pass(batch, request));
+    }
+    expectClose([sums[0].square], [sums[1].square], 1e-4, 'square');
+    planesOf(engines[0]).forEach((plane, i) => {
+      expectClose(plane, planesOf(engines[1])[i], 1e-4, `plane ${i}`);
+    });
+    if (planes) {
+      // Up: object and probe, sums that begin at 0, and what belongs to six patterns; down: sums once, and three lines of each run.
+      const [N, count] = [16, 6];
+      const before = await backends.gpu.transfers!();
+      await engines[0].pass(batch, request);
+      const after = await backends.gpu.transfers!();
+      const objects = sizes.height * sizes.width;
+      expect(after.toEngine - before.toEngine).toBe(4 * (5 * objects + 5 * N * N + count * (N * N + 2 * N + 2)));
+      expect(after.fromEngine - before.fromEngine).toBe(4 * (3 * objects + 3 * N * N + count * 3 * N));
+    }
+    for (const engine of engines) await engine.close();
   });
 
   it('keeps state on the device: a step takes the batch up and scalars down', async () => {

@@ -7,6 +7,7 @@ import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import { type ComplexNode, intensity, multiply } from '../../model/complex.js';
 import type { PassRequest, WaveRule } from '../wavePasses.js';
+import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes.js';
 import {
   against,
   complexInput,
@@ -101,35 +102,63 @@ function patchesInput(name: string, batch: number, N: number): ComplexNode {
  * @param floor kept out of divisions
  */
 export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Program {
+  const { waves, outputs, probe, sums } = passOf(kind, passInputs(sizes), sizes, floor);
+  ['object_sum_re', 'object_sum_im', 'illumination'].forEach((name, i) => {
+    if (sums.object) outputs[name] = sums.object[i];
+  });
+  ['probe_sum_re', 'probe_sum_im', 'object_intensity'].forEach((name, i) => {
+    if (sums.probe) outputs[name] = sums.probe[i];
+  });
+  const program = { name: programName(kind, sizes), outputs };
+  if (!kind.keep) return defineProgram(program);
+  const updates = Object.fromEntries(KEPT.map((at, i) => [at, [probe.re, probe.im, waves.re, waves.im][i]]));
+  return defineProgram({ ...program, updates, state: keptWaves(sizes).nodes });
+}
+
+/**
+ * The same over planes that the engine keeps: patches are cut out of the object and added to its sums there. Feeds besides those of the
+ * patterns: `rows` and `columns` (batch), the corners of the patches. Waves are not kept.
+ */
+export function planePassProgram(kind: PassKind, sizes: WaveSizes, sides: ObjectSides, floor: number): Program {
+  const selection = new Selection(sizes, sides);
+  const planes = planeNodes({ ...sizes, ...sides });
+  const object = { re: selection.cut(planes.object.re), im: selection.cut(planes.object.im) };
+  const inputs = { ...passInputs(sizes), object, probe: planes.probe };
+  const { outputs, sums } = passOf(kind, inputs, sizes, floor);
+  const laid = sums.object?.map((patches) => selection.laid(patches));
+  const updates = {
+    ...(laid ? grown(PLANES.objectSums, laid) : {}),
+    ...(sums.probe ? grown(PLANES.probeSums, sums.probe) : {}),
+  };
+  return defineProgram({ name: `${programName(kind, sizes)}_planes`, outputs, updates });
+}
+
+function programName(kind: PassKind, { batch, N, modes, coherent }: WaveSizes): string {
+  const name = ['solver', kind.wave, ...FLAGS.filter((flag) => kind[flag])];
+  return `${name.join('_')}_${batch}x${coherent ? `${modes}+${coherent}` : modes}x${N}`;
+}
+
+/** Waves, what is compared, and the sums: for the object as patches (batch, N, N), for the probe over the batch. */
+function passOf(kind: PassKind, inputs: PassInputs, sizes: WaveSizes, floor: number) {
   const { batch, N, modes } = sizes;
-  const inputs = passInputs(sizes);
   const { object, shifts, flux } = inputs;
   const probe = probesOf(inputs, sizes);
   const { waves, outputs } = wavesOf(kind, multiply(object, probe), sizes, floor);
-
+  const sums: { object?: GraphNode[]; probe?: GraphNode[] } = {};
   if (kind.object) {
     const light = intensity(probe);
     const weights = kind.weighted ? scaled(probe, op.sqrt(light)) : probe;
     const sum = against(weights, waves);
     const overModes = (x: GraphNode) => op.reshape(modes === 1 ? x : op.reduceSum(x, [2]), [batch, N, N]);
-    outputs.object_sum_re = overModes(sum.re);
-    outputs.object_sum_im = overModes(sum.im);
-    outputs.illumination = overModes(light);
+    sums.object = [sum.re, sum.im, light].map(overModes);
   }
   if (kind.probe) {
     const light = intensity(object);
     const weights = kind.weighted ? scaled(object, op.sqrt(light)) : object;
     const sum = shiftedBack(timesFlux(against(weights, waves), flux), shifts, sizes);
-    outputs.probe_sum_re = sum.re;
-    outputs.probe_sum_im = sum.im;
-    outputs.object_intensity = op.reshape(op.reduceSum(light, [0]), [N, N]);
+    sums.probe = [sum.re, sum.im, op.reshape(op.reduceSum(light, [0]), [N, N])];
   }
-  const name = ['solver', kind.wave, ...FLAGS.filter((flag) => kind[flag])];
-  const many = sizes.coherent ? `${modes}+${sizes.coherent}` : modes;
-  const program = { name: `${name.join('_')}_${batch}x${many}x${N}`, outputs };
-  if (!kind.keep) return defineProgram(program);
-  const updates = Object.fromEntries(KEPT.map((at, i) => [at, [probe.re, probe.im, waves.re, waves.im][i]]));
-  return defineProgram({ ...program, updates, state: keptWaves(sizes).nodes });
+  return { waves, outputs, probe, sums };
 }
 
 /** χ or what stands for it, and what comes out besides. */

@@ -4,8 +4,8 @@
  */
 import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
 import { ProgramCache, type ReadyProgram, remembered } from '../../backends/programs.js';
-import type { Tensor } from '../../core/tensor.js';
-import { FieldMemory } from '../fieldMemory.js';
+import { sizeOf, type Tensor } from '../../core/tensor.js';
+import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
 import {
   fitOf,
   type PassesOptions,
@@ -24,8 +24,10 @@ import {
   movesProgram,
   type PassKind,
   passProgram,
+  planePassProgram,
   productsProgram,
 } from './passProgram.js';
+import { EnginePlanes, planeShapes, selectionFits } from './planes.js';
 import { addTurnedPlanes, Feeds, type Run, runsOf, scatterPatch, storeWaves } from './runs.js';
 import type { WaveSizes } from './waves.js';
 
@@ -35,6 +37,11 @@ export interface ProgramPassesOptions extends PassesOptions {
   readonly backend: Backend;
   /** Patterns in one run of a program, at most; chosen for the device when left out. */
   readonly batch?: number;
+  /**
+   * The engine keeps object, probe and sums during a pass; left out: where state stays on the device, selecting costs little, and the planes
+   * are less than the patches of the pass.
+   */
+  readonly planes?: boolean;
 }
 
 type Results = Readonly<Record<string, Tensor>>;
@@ -53,6 +60,8 @@ export class ProgramPasses implements WavePasses {
   readonly #waves: Float32Array<SharedArrayBuffer>;
   readonly #measured: MeasuredSums;
   readonly #most: number;
+  readonly #overPlanes: (patterns: number) => boolean;
+  #planes: Promise<EnginePlanes> | undefined;
   #kept: readonly KeptRun[] = [];
 
   /** @throws PtychoError DATASET_VALUE for fields beyond 4 GiB, BACKEND_MISSING where the package was not built */
@@ -60,7 +69,7 @@ export class ProgramPasses implements WavePasses {
     return new ProgramPasses(options);
   }
 
-  private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch }: ProgramPassesOptions) {
+  private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch, planes }: ProgramPassesOptions) {
     const { N, count } = scan;
     const { modes, coherent = 0 } = sizes;
     this.memory = new FieldMemory({ N, ...sizes });
@@ -70,6 +79,8 @@ export class ProgramPasses implements WavePasses {
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
     this.#measured = measuredSums(scan);
     const { engine, device, threads } = backend.info;
+    const fits = device === 'webgpu' && selectionFits(this.memory.sizes);
+    this.#overPlanes = (patterns) => planes ?? (fits && patterns * N * N > this.memory.objectPixels);
     const pixels = N * N * (modes + coherent);
     this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / pixels));
     this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
@@ -83,6 +94,10 @@ export class ProgramPasses implements WavePasses {
     const kind = kindOf(request);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
     const runs = runsOf(batch, size, this.#scan, this.memory.sizes.width);
+    if (!kind.keep && this.#overPlanes(batch.length)) {
+      await this.#passOverPlanes(runs, kind, request, total);
+      return total;
+    }
     const ready = await this.#programs.pass(kind, size);
     const kept = kind.keep ? await this.#keep(runs) : [];
     const strength = { data: Float32Array.of(request.strength ?? 1), shape: [1] };
@@ -95,6 +110,27 @@ export class ProgramPasses implements WavePasses {
     });
     this.#kept = kept;
     return total;
+  }
+
+  /** Planes go up, every run adds to sums that stay, and these come down. */
+  async #passOverPlanes(
+    runs: readonly Run[],
+    kind: PassKind,
+    { strength = 1, accumulate = false }: PassRequest,
+    total: SumsOfPasses,
+  ): Promise<void> {
+    this.#planes ??= this.#programs.planes(this.memory);
+    const planes = await this.#planes;
+    const { N, modes } = this.memory.sizes;
+    await planes.put((probe) => this.#feeds.probe(probe), kind, accumulate);
+    const ready = await this.#programs.planePass(kind, runs[0].size, this.memory.sizes);
+    const shared = { strength: { data: Float32Array.of(strength), shape: [1] }, ...this.#feeds.variation() };
+    const states = runs.map(() => ({ state: planes.values }));
+    await this.#each(runs, ready, shared, states, (run, results) => {
+      this.#storeWaves(run, results);
+      this.#compare(run, results, total);
+    });
+    await planes.take((from, to) => addTurnedPlanes(from, to, N, modes), kind);
   }
 
   async products(): Promise<Float64Array> {
@@ -268,6 +304,7 @@ function measuredSums({ N, count, amplitudes }: SolverScan): MeasuredSums {
 class SolverPrograms {
   readonly #programs: ProgramCache<string>;
   readonly #kept = new Map<string, Promise<DeviceState>>();
+  readonly #planes: DeviceState[] = [];
   readonly #sizes = new Set<number>();
 
   constructor(
@@ -293,6 +330,23 @@ class SolverPrograms {
     return this.#programs.get(`${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
       passProgram(kind, { ...this.fields, batch }, this.fields.floor),
     );
+  }
+
+  planePass(kind: PassKind, batch: number, sizes: FieldSizes): Promise<ReadyProgram> {
+    return this.#programs.get(`planes ${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
+      planePassProgram(kind, { ...this.fields, batch }, sizes, this.fields.floor),
+    );
+  }
+
+  /** Object, probe and sums as state. */
+  async planes(memory: FieldMemory): Promise<EnginePlanes> {
+    const shapes = Object.entries(planeShapes(memory.sizes));
+    const zeros = Object.fromEntries(
+      shapes.map(([name, shape]) => [name, { data: new Float32Array(sizeOf(shape)), shape }]),
+    );
+    const state = await this.backend.createState(zeros);
+    this.#planes.push(state);
+    return new EnginePlanes(state, memory);
   }
 
   products(batch: number): Promise<ReadyProgram> {
@@ -328,5 +382,6 @@ class SolverPrograms {
     await this.#programs.dispose();
     await Promise.all([...this.#kept.values()].map(async (state) => (await state).dispose()));
     this.#kept.clear();
+    for (const state of this.#planes.splice(0)) await state.dispose();
   }
 }

@@ -17,6 +17,9 @@ export interface Run {
   readonly size: number;
   /** Where the patches begin in the object, elements. */
   readonly at: Int32Array;
+  /** The same as rows and columns, (size); far outside where the program takes more patterns. */
+  readonly rows: Float32Array;
+  readonly columns: Float32Array;
   /** Kernels of the shifts, (size, N). */
   readonly shiftY: Float32Array;
   readonly shiftX: Float32Array;
@@ -32,18 +35,20 @@ export function runsOf(batch: Int32Array, size: number, { N, count, ys, xs, beam
   return Array.from({ length: Math.ceil(batch.length / size) }, (_, index) => {
     const patterns = batch.slice(index * size, (index + 1) * size);
     const at = new Int32Array(patterns.length);
+    const [rows, columns] = [new Float32Array(size).fill(-2 * N), new Float32Array(size).fill(-2 * N)];
     const [shiftY, shiftX] = [new Float32Array(size * N), new Float32Array(size * N)];
     const [flux, weights] = [new Float32Array(size), new Float32Array(size * coherent)];
     patterns.forEach((k, i) => {
       const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
       at[i] = (row - half) * width + column - half;
+      [rows[i], columns[i]] = [row - half, column - half];
       writeShiftKernel(ys[k] - row, shiftY.subarray(i * N, (i + 1) * N));
       writeShiftKernel(xs[k] - column, shiftX.subarray(i * N, (i + 1) * N));
       if (!beam) return;
       flux[i] = beam.flux[k];
       weights.set(beam.weights.subarray(k * coherent, (k + 1) * coherent), i * coherent);
     });
-    return { index, patterns, size, at, shiftY, shiftX, flux, weights };
+    return { index, patterns, size, at, rows, columns, shiftY, shiftX, flux, weights };
   });
 }
 
@@ -98,6 +103,7 @@ export class Feeds {
       [['shift_y', 'shift_x'], ({ shiftY, shiftX }) => [shiftY, shiftX]],
       [['flux'], ({ flux }) => [flux]],
       [['weights'], ({ weights }) => [weights]],
+      [['rows', 'columns'], ({ rows, columns }) => [rows, columns]],
       [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
       [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
       [['surroundings_re', 'surroundings_im'], this.#patches([object.re, object.im], N + 2, width + 1)],

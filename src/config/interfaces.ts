@@ -649,6 +649,14 @@ export interface SolverOptions {
   readonly position_update_limit_px: number;
   /** Farthest that a position may move from where it was measured. Unit: px. Default: 5. */
   readonly position_limit_px: number;
+  /** Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself. Default: false. */
+  readonly affine: boolean;
+  /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
+  readonly affine_freedom: string;
+  /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
+  readonly affine_start: number;
+  /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
+  readonly affine_stop: number;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
 }
@@ -741,6 +749,14 @@ export interface SolveConfig {
   readonly position_update_limit_px: number;
   /** Farthest that a position may move from where it was measured. Unit: px. Default: 5. */
   readonly position_limit_px: number;
+  /** Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself. Default: false. */
+  readonly affine: boolean;
+  /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
+  readonly affine_freedom: string;
+  /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
+  readonly affine_start: number;
+  /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
+  readonly affine_stop: number;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
   /** Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan. */

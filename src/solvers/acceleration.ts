@@ -61,12 +61,17 @@ export class Acceleration {
     this.#losses[2] = loss;
   }
 
-  /** After the fields were moved by other means: they have not come from anywhere. */
+  /** After the fields were put in from outside: they have not come from anywhere. */
   reset(): void {
     for (const { field, re, im } of this.#before) {
       re.set(field.re);
       im.set(field.im);
     }
+  }
+
+  /** The object before the last epoch: whatever moves the object must move it too. */
+  get object(): { readonly re: Float32Array; readonly im: Float32Array } {
+    return this.#before[0];
   }
 
   /** The arrays that a run goes on from; they may be written to. */

@@ -4,6 +4,7 @@
  * M. Odstrčil et al., Opt. Express 26, 3108, 2018).
  */
 import type { SolverOptions } from '../config/schemas/solver.js';
+import type { AffineCorrection } from './affine.js';
 import type { SolverScan, WavePasses } from './wavePasses.js';
 
 /** Positions of one scan, and where they were measured. */
@@ -15,7 +16,12 @@ export class PositionCorrection {
   /** (count, 2) the last moves, y before x, of which a share is carried on. */
   readonly velocity: Float64Array;
 
-  constructor(scan: SolverScan, options: SolverOptions) {
+  /** @param affine what all positions share, where that is followed */
+  constructor(
+    scan: SolverScan,
+    options: SolverOptions,
+    private readonly affine?: AffineCorrection,
+  ) {
     this.#scan = scan;
     this.#options = options;
     this.#measuredYs = Float64Array.from(scan.ys);
@@ -28,8 +34,11 @@ export class PositionCorrection {
     for (let k = 0; k < this.#scan.count; k++) this.#place(k, ys[k] - top, xs[k] - left);
   }
 
-  /** Moves the patterns of the batch that the passes kept. */
-  async moveBatch(passes: WavePasses, batch: Int32Array): Promise<void> {
+  /**
+   * Moves the patterns of the batch that the passes kept.
+   * @param together only what they have in common is wanted: each says where it would move
+   */
+  async moveBatch(passes: WavePasses, batch: Int32Array, together = false): Promise<void> {
     const { position_step: step, position_momentum: momentum, position_update_limit_px: limit } = this.#options;
     const moves = await passes.moves();
     const mean = [0, 1].map((k) => batch.reduce((sum, _, i) => sum + moves[5 * i + k], 0) / batch.length);
@@ -41,6 +50,10 @@ export class PositionCorrection {
       const determinant = a * d - yx * yx;
       if (!(determinant > 0)) continue;
       const k = batch[i];
+      if (together) {
+        this.affine?.ask(k, [(d * yc - yx * xc) / determinant, (a * xc - yx * yc) / determinant], [yy, xx]);
+        continue;
+      }
       const dy = momentum * this.velocity[2 * k] + (step * (d * yc - yx * xc)) / determinant;
       const dx = momentum * this.velocity[2 * k + 1] + (step * (a * xc - yx * yc)) / determinant;
       const held = Math.min(1, limit / Math.max(1e-12, Math.hypot(dy, dx)));
@@ -55,8 +68,9 @@ export class PositionCorrection {
     const { ys, xs, count } = this.#scan;
     let [dy, dx] = [0, 0];
     for (let k = 0; k < count; k++) {
-      dy += (ys[k] - this.#measuredYs[k]) / count;
-      dx += (xs[k] - this.#measuredXs[k]) / count;
+      const [y, x] = this.#reference(k);
+      dy += (ys[k] - y) / count;
+      dx += (xs[k] - x) / count;
     }
     for (let k = 0; k < count; k++) this.#place(k, ys[k] - dy, xs[k] - dx);
   }
@@ -70,9 +84,18 @@ export class PositionCorrection {
   }
 
   #place(k: number, y: number, x: number): void {
-    const [dy, dx] = [y - this.#measuredYs[k], x - this.#measuredXs[k]];
+    const [fromY, fromX] = this.#reference(k);
+    const [dy, dx] = [y - fromY, x - fromX];
     const held = Math.min(1, this.#options.position_limit_px / Math.max(1e-12, Math.hypot(dy, dx)));
-    this.#scan.ys[k] = this.#measuredYs[k] + held * dy;
-    this.#scan.xs[k] = this.#measuredXs[k] + held * dx;
+    const [toY, toX] = [fromY + held * dy, fromX + held * dx];
+    // What all positions share may bring them to the rim of the object's array.
+    if (this.affine && !this.affine.fits(toY, toX)) return;
+    this.#scan.ys[k] = toY;
+    this.#scan.xs[k] = toX;
+  }
+
+  /** From where the limit counts: where a pattern was measured, or would have been with what was wrong of all put right. */
+  #reference(k: number): readonly [y: number, x: number] {
+    return this.affine?.place(k) ?? [this.#measuredYs[k], this.#measuredXs[k]];
   }
 }

@@ -12,6 +12,7 @@ import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
+import type { AffineFound } from './affine.js';
 import type { BeamFound } from './beam.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, waveBytes } from './scan.js';
@@ -29,6 +30,8 @@ export interface SolvedImage extends WrittenImage {
   /** How the beam changed over the scan, where that was fitted (`opr_modes`, `flux`). */
   readonly beam?: BeamFound;
   readonly positions: { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** What was wrong of all positions, where that was corrected (`affine`). */
+  readonly affine?: AffineFound;
 }
 
 /** What a run came to. */
@@ -121,7 +124,7 @@ type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 
 /** What is copied of an update. */
 export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> &
-  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions'> &
+  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions' | 'affine'> &
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
@@ -133,15 +136,16 @@ export const keepState = (update: SolverUpdate): KeptState => ({
   probe: update.probe(),
   beam: update.beam(),
   positions: update.positions(),
+  affine: update.affine(),
   snapshot: update.snapshot(),
 });
 
 /** The image in it. */
-export function imageOf({ epoch, frame, probe, beam, positions, snapshot }: KeptState): SolvedImage {
+export function imageOf({ epoch, frame, probe, beam, positions, affine, snapshot }: KeptState): SolvedImage {
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const image = { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);
-  return { epoch, image, frame, ...lit(coverage), probe, beam, positions };
+  return { epoch, image, frame, ...lit(coverage), probe, beam, positions, affine };
 }
 
 const lit = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
@@ -155,5 +159,6 @@ export function copyOf(update: SolverUpdate): SolvedImage {
     probe: update.probe(),
     beam: update.beam(),
     positions: update.positions(),
+    affine: update.affine(),
   };
 }

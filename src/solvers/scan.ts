@@ -10,6 +10,7 @@ import { countWithoutNeighbour } from '../data/grouping/neighbourGrid.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
+import { LARGEST_AFFINE } from './affine.js';
 import { TRAITS } from './algorithms/algorithm.js';
 import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
@@ -88,8 +89,19 @@ export async function loadScan(
 }
 
 /** Pixels around the patches that positions may need. */
-export const positionMargin_px = ({ position_start, position_limit_px }: SolverOptions): number =>
-  position_start === null ? 1 : Math.ceil(position_limit_px) + 2;
+export function positionMargin_px(
+  options: SolverOptions,
+  { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>,
+): number {
+  if (!correctsPositions(options)) return 1;
+  const { xMin, xMax, yMin, yMax } = scanBounds(xcoords, ycoords);
+  const affine = options.affine ? LARGEST_AFFINE * 0.5 * (xMax - xMin + yMax - yMin) : 0;
+  return Math.ceil(options.position_limit_px + affine) + 2;
+}
+
+/** Positions are corrected in some epoch. */
+export const correctsPositions = ({ position_start, affine }: SolverOptions): boolean =>
+  position_start !== null || affine;
 
 /** The same patterns, with positions that may be moved without moving those of another run. */
 export function withOwnPositions({ scan, ...others }: LoadedScan): LoadedScan {
@@ -231,8 +243,13 @@ function modesOf({ probe_modes }: SolverOptions, probe: RawData['probeGuess']): 
 function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, threads: number): number {
   const { keepsBatches, batchSize } = TRAITS[options.algorithm];
   const batch = Math.min(count, options.batch_size ?? batchSize(count));
-  const kept = keepsBatches || options.position_start !== null ? Math.max(1, Math.ceil((1.5 * batch) / threads)) : 1;
-  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (6 + 2 * kept));
+  const kept =
+    keepsBatches || correctsPositions(options) || options.opr_modes > 0
+      ? Math.max(1, Math.ceil((1.5 * batch) / threads))
+      : 1;
+  const { opr_modes } = options;
+  const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + kept)) : 0;
+  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (6 + 2 * kept)) + varying;
 }
 
 /** What the exit waves of all patterns take, where the algorithm keeps them. */

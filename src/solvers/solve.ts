@@ -17,6 +17,7 @@ import { guessProbe } from '../data/opening/probe.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { type Frame, fillUncovered, moveToFrame } from '../reconstruction/frame.js';
 import { Acceleration } from './acceleration.js';
+import { AffineCorrection, type AffineFound, type AffineFreedom } from './affine.js';
 import {
   type Algorithm,
   type AlgorithmContext,
@@ -35,6 +36,7 @@ import { openPasses, type PassesChoice } from './openPasses.js';
 import { PositionCorrection } from './positions.js';
 import { lightOnObject, probeRadius_px, startProbe } from './probe.js';
 import {
+  correctsPositions,
   type LoadedScan,
   loadScan,
   positionMargin_px,
@@ -113,6 +115,8 @@ export interface SolverUpdate extends SolverRecord {
   probe(): ComplexTensor;
   /** How the beam changed over the scan, copied; undefined where that is not fitted. */
   beam(): BeamFound | undefined;
+  /** What was wrong of all positions; undefined where that is not corrected. */
+  affine(): AffineFound | undefined;
   /** In the pixels of the scan. */
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Loss and R of all patterns as things stand; one more pass. */
@@ -139,12 +143,12 @@ export async function* solve(
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   requireFewModes(raw, options);
-  const moving = options.position_start !== null;
+  const moving = correctsPositions(options);
   if (moving && options.algorithm === 'dm') {
     throw new PtychoError(
       'CONFIG_INVALID',
-      'position_start: the difference map cannot correct positions (measured: they shrink towards each other while the misfit falls); use rpie, epie, pie or lsqml.',
-      { key: 'position_start', algorithm: options.algorithm },
+      `${options.affine ? 'affine' : 'position_start'}: the difference map cannot correct positions (measured: they shrink towards each other while the misfit falls); use rpie, epie, pie or lsqml.`,
+      { key: options.affine ? 'affine' : 'position_start', algorithm: options.algorithm },
     );
   }
   const varying = options.opr_modes > 0 || options.flux;
@@ -157,7 +161,7 @@ export async function* solve(
   }
   const read = services.loaded
     ? withOwnPositions(services.loaded)
-    : await loadScan(raw, positionMargin_px(options), (done) =>
+    : await loadScan(raw, positionMargin_px(options, raw), (done) =>
         services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
       );
   const beam = varying ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
@@ -195,6 +199,7 @@ class Solving {
   readonly #positions: PositionCorrection;
   readonly #algorithm: Algorithm;
   readonly #history: SolverRecord[] = [];
+  readonly #affine: AffineCorrection | undefined;
   readonly #beam: BeamCorrection | undefined;
   readonly #acceleration: Acceleration | undefined;
   readonly #batchSize: number;
@@ -214,7 +219,8 @@ class Solving {
     this.#heldOut = services.heldOut ?? new Int32Array(0);
     const held = new Set(this.#heldOut);
     this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
-    this.#positions = new PositionCorrection(loaded.scan, options);
+    this.#affine = options.affine ? this.#openAffine() : undefined;
+    this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
     const { beam } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
     this.#algorithm = createAlgorithm({
@@ -313,7 +319,7 @@ class Solving {
       const residues = schedule.beam && this.#beam?.needsResidues === true;
       const keep = schedule.positions || residues;
       await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues });
-      if (schedule.positions) await this.#positions.moveBatch(this.passes, batch);
+      if (schedule.positions) await this.#positions.moveBatch(this.passes, batch, schedule.affine);
       if (schedule.beam) await this.#beam?.followBatch(batch);
     }
   }
@@ -343,7 +349,7 @@ class Solving {
     const { memory } = this.passes;
     const { options } = this;
     const { N, height, width } = memory.sizes;
-    if (schedule.positions) this.#positions.removeDrift();
+    if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.probe) {
       if (options.probe_support !== null) {
@@ -358,6 +364,27 @@ class Solving {
       const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
       smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
     }
+    if (schedule.affine) this.#followAffine();
+  }
+
+  #openAffine(): AffineCorrection {
+    const { N, height, width } = this.passes.memory.sizes;
+    const half = Math.floor(N / 2);
+    // Derivatives need a pixel around the patch.
+    const within = (at: number, length: number) => Math.round(at) - half >= 1 && Math.round(at) - half + N < length;
+    const { affine_freedom } = this.options;
+    return new AffineCorrection(
+      this.loaded.scan,
+      affine_freedom.split(',') as AffineFreedom[],
+      (y, x) => within(y, height) && within(x, width),
+    );
+  }
+
+  /** Positions together, and the object with them. */
+  #followAffine(): void {
+    const { object, sizes } = this.passes.memory;
+    const before = this.#acceleration?.object;
+    this.#affine?.step(this.loaded.scan, before ? [object, before] : [object], sizes);
   }
 
   #light(): ArrayLike<number> {
@@ -398,6 +425,7 @@ class Solving {
         lightOnObject(this.passes.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
       probe: () => this.#probe(),
       beam: () => this.#beam?.found(),
+      affine: () => this.#affine?.found(),
       positions: () => this.#positions_px(),
       measure: async () => scoresOf(await this.#measureAll()),
       misfits: (patterns) => this.#misfits(patterns),
@@ -444,6 +472,7 @@ class Solving {
       power: Float64Array.of(this.#power),
     };
     for (const [name, array] of Object.entries(this.#algorithm.saved())) arrays[`algorithm_${name}`] = array.slice();
+    for (const [name, array] of Object.entries(this.#affine?.saved() ?? {})) arrays[`affine_${name}`] = array.slice();
     for (const [name, array] of Object.entries(this.#beam?.saved() ?? {})) arrays[`beam_${name}`] = array.slice();
     for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) {
       arrays[`acceleration_${name}`] = array.slice();
@@ -482,6 +511,7 @@ class Solving {
       put(`algorithm_${name}`, saved[name]);
     }
     this.#algorithm.restore(saved);
+    for (const [name, array] of Object.entries(this.#affine?.saved() ?? {})) put(`affine_${name}`, array);
     for (const [name, array] of Object.entries(this.#beam?.saved() ?? {})) put(`beam_${name}`, array);
     for (const [name, array] of Object.entries(this.#acceleration?.saved() ?? {})) put(`acceleration_${name}`, array);
     this.#history.push(...history.filter((record) => record.epoch <= epoch));
@@ -516,14 +546,20 @@ function createAlgorithm(context: AlgorithmContext): Algorithm {
 
 function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
   const varying = options.opr_modes > 0 || options.flux;
+  const affine = options.affine && epoch >= options.affine_start && epoch <= options.affine_stop;
   const within = (start: number | null, stop: number | null, stride: number) =>
     start !== null && epoch >= start && epoch <= (stop ?? Infinity) && (epoch - start) % stride === 0;
+  const freeFrom = options.affine
+    ? Math.max(options.position_start ?? 1, options.affine_stop + 1)
+    : options.position_start;
+  const free = within(freeFrom, options.position_stop, options.position_stride);
   const probe = within(options.probe_start, options.probe_stop, options.probe_stride);
   return {
     object: within(options.object_start, options.object_stop, options.object_stride),
     probe,
     beam: varying && probe && epoch >= options.opr_start,
-    positions: within(options.position_start, options.position_stop, options.position_stride),
+    positions: affine || free,
+    affine,
   };
 }
 

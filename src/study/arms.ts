@@ -18,6 +18,7 @@ import { usingNpz, writeNpz } from '../formats/npz.js';
 import { copyToPlace } from '../formats/replaceFile.js';
 import { reconstructionArrays } from '../reconstruction/reconstructionFile.js';
 import { runSolver, type SolverResult } from '../solvers/run.js';
+import { correctsPositions } from '../solvers/scan.js';
 import { solvedFacts } from '../solvers/write.js';
 import type { Job } from './layout.js';
 
@@ -130,7 +131,7 @@ async function solveTo(job: ArmJob, options: SolverOptions, services: Services):
     const facts = {
       algorithm: options.algorithm,
       raw,
-      moved: options.position_start !== null,
+      moved: correctsPositions(options),
       seconds: solved.seconds,
       settings: options as unknown as Readonly<Record<string, unknown>>,
     };

@@ -269,7 +269,7 @@ class Reconstructing {
 
   #load(): Promise<LoadedScan> {
     const options = solverOptionsSchema.parse({ position_start: 1 });
-    return loadScan(this.#raw, positionMargin_px(options), (done) =>
+    return loadScan(this.#raw, positionMargin_px(options, this.#raw), (done) =>
       this.services.onProgress?.({ stage: 'reading', done, total: this.#raw.count, unit: 'patterns' }),
     );
   }

@@ -40,7 +40,7 @@ import { checkPhaseRange, picturesFor } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
-import { requireSolverMemory } from '../solvers/scan.js';
+import { correctsPositions, requireSolverMemory } from '../solvers/scan.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
 import { startFrom } from '../solvers/start.js';
 import {
@@ -255,7 +255,7 @@ class Solve {
 
   #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
     const { config, raw } = this;
-    const moved = config.position_start !== null;
+    const moved = correctsPositions(config);
     const pictures = picturesFor(config, raw.geometry.objectPixel_m);
     return { algorithm: config.algorithm, raw, history, moved, seconds, pictures, settings: settingsOf(config) };
   }
@@ -300,6 +300,7 @@ class Solve {
         // Stopped within an epoch there are only the sums of the one before, each batch before its step.
         r_factor_of: result.measured ? 'all patterns at the end' : 'the last epoch',
         position_shift_px: last.shift_px,
+        ...(result.affine && { affine: result.affine }),
         losses: history.filter(({ epoch }) => epoch > 0).map((row) => row.loss),
         engine,
         node: process.version,

@@ -101,6 +101,32 @@ describeShared('opr_64.npz: a beam that drifts and flickers', () => {
   });
 });
 
+describeShared('affine_64.npz: positions with errors that all share', () => {
+  const file = sharedFile('data/solvers/affine_64.npz');
+
+  it.each([
+    ['lsqml', true, 0, 0.065],
+    ['lsqml', false, 0.1, 0.2],
+  ] as const)('%s, affine %s, 40 epochs: from %f to %f', async (algorithm, affine, low, high) => {
+    const raw = await openDataset(file);
+    const npz = await openNpz(file);
+    try {
+      const truth = (await npz.read('objectTrue')) as ComplexImage;
+      const [xs, ys] = [await npz.readReal('xcoords_true'), await npz.readReal('ycoords_true')];
+      const bounds = scanBounds(xs.data, ys.data);
+      for await (const update of solve(raw, { algorithm, affine, epochs: 40 }, { threads: 2 })) {
+        if (update.epoch < update.epochs) continue;
+        const error = scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error;
+        expect(error).toBeGreaterThan(low);
+        expect(error).toBeLessThan(high);
+      }
+    } finally {
+      await raw.close();
+      await npz.close();
+    }
+  });
+});
+
 describeShared('the real Siemens star from probeGuessInitial', () => {
   const file = sharedFile('data/siemens_star_128.npz');
 

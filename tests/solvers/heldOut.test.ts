@@ -77,7 +77,7 @@ describe('patterns that are held out', () => {
 
 it('a scan that is loaded before is not moved, and gives the same', async () => {
   const options = solverOptionsSchema.parse({ epochs: 4, position_start: 2, passes: 'host' });
-  const loaded = await loadScan(raw, positionMargin_px(options));
+  const loaded = await loadScan(raw, positionMargin_px(options, raw));
   const before = Array.from(loaded.scan.xs);
   const [a, b] = [await last(raw, options), await last(raw, options, { loaded })];
   expect(b.object().image.re).toEqual(a.object().image.re);

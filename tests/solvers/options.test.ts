@@ -90,6 +90,10 @@ describe('options', () => {
     position_momentum: [0, { position_start: 1 }],
     position_update_limit_px: [0.01, { position_start: 1 }],
     position_limit_px: [0.01, { position_start: 1 }],
+    affine: [true, { epochs: 6 }],
+    affine_freedom: ['rotation', { affine: true, epochs: 6 }],
+    affine_start: [2, { affine: true, epochs: 6 }],
+    affine_stop: [5, { affine: true, epochs: 7 }],
   };
 
   it('are all tried here', () => {
@@ -207,6 +211,7 @@ describe('start and state', () => {
     { algorithm: 'lsqml', probe_modes: 2 },
     { algorithm: 'lsqml', opr_modes: 2, flux: true, probe_modes: 2 },
     { algorithm: 'rpie', opr_modes: 1, opr_smooth: 2, position_start: 3 },
+    { algorithm: 'lsqml', affine: true, affine_start: 3, affine_stop: 5 },
     { algorithm: 'dm', probe_modes: 2 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
     const whole = await last({ ...options, epochs: 7 });

@@ -16,7 +16,7 @@ import { projection } from '../../physics/layers.js';
 import { frameOfObject } from '../../reconstruction/frame.js';
 import { solverBackend } from '../../solvers/openPasses.js';
 import { copyOf, type SolvedImage } from '../../solvers/run.js';
-import { requireSolverMemory } from '../../solvers/scan.js';
+import { correctsPositions, requireSolverMemory } from '../../solvers/scan.js';
 import { type SolverStart, type SolverUpdate, solve } from '../../solvers/solve.js';
 import { hasCoherentModes, holdsLight, openSolverInput, type SolverInput } from './input.js';
 import type { LibraryLog } from './logger.js';
@@ -118,7 +118,7 @@ export class SolverReconstructor implements Reconstructor {
     ): { readonly placed: PlacedObject; readonly made: ReconstructOutput } => {
       const { image, frame, coverage, probe, positions, history, epoch, epochs } = state;
       const placed = placeOnObject(input.product.object, base, { image, frame, weight: coverage });
-      const moved = config.position_start === null ? undefined : { rows: positionRows, ...positions };
+      const moved = !correctsPositions(config) ? undefined : { rows: positionRows, ...positions };
       const product = productWith(input.product, placed.object, lossesOfSolver(history));
       return {
         placed,

@@ -204,6 +204,32 @@ const positionFields = {
   }),
 };
 
+const FREEDOMS = ['scale', 'rotation', 'asymmetry', 'shear'] as const;
+
+const freedoms: Kind<z.ZodString> = {
+  schema: z.string().regex(new RegExp(`^(${FREEDOMS.join('|')})(,(${FREEDOMS.join('|')}))*$`)),
+  expected: `${wordList(FREEDOMS, 'and')}, or some of them, with commas`,
+};
+
+/** Errors that all positions share. */
+const affineFields = {
+  affine: field(
+    flag,
+    false,
+    'Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself.',
+  ),
+  affine_freedom: field(freedoms, FREEDOMS.join(','), 'Which of these may be wrong.'),
+  affine_start: field(positiveInteger, 5, 'First epoch in which the positions are corrected together.', {
+    unit: 'epochs',
+  }),
+  affine_stop: field(
+    positiveInteger,
+    30,
+    'Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later.',
+    { unit: 'epochs' },
+  ),
+};
+
 const passesFields = {
   passes: field(
     oneOf('auto', 'host', 'program'),
@@ -223,6 +249,7 @@ export const solverFields = {
   ...beamFields,
   ...smoothingFields,
   ...positionFields,
+  ...affineFields,
   ...passesFields,
 };
 
@@ -304,7 +331,7 @@ export const SOLVE_GROUPS = {
   Object: { ...objectFields, ...smoothingFields },
   Probe: probeFields,
   Beam: beamFields,
-  Positions: positionFields,
+  Positions: { ...positionFields, ...affineFields },
   Output: outputFields,
   Source: sourceFields,
 };

@@ -11,6 +11,8 @@ export interface EpochSchedule {
   readonly object: boolean;
   readonly probe: boolean;
   readonly positions: boolean;
+  /** Positions together, not each for itself. */
+  readonly affine: boolean;
   /** Whether beams are told apart. */
   readonly beam: boolean;
 }

@@ -55,7 +55,7 @@ export class LeastSquaresML implements Algorithm {
       });
       total.add(sums);
       memory.addTo(memory.sums.illumination, this.#next);
-      if (schedule.positions) await positions.moveBatch(passes, batch);
+      if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
       memory.scale(memory.sums.probe, 1 / batch.length);
       const steps = bestSteps(await passes.products(), schedule);

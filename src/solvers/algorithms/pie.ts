@@ -55,7 +55,7 @@ export class PieFamily implements Algorithm {
       });
       total.add(sums);
       // Positions first: χ belongs to the fields as they were.
-      if (schedule.positions) await positions.moveBatch(passes, batch);
+      if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       if (schedule.beam) await beam?.correctBatch(batch);
       this.#step(schedule, weighted);
       done += batch.length;

@@ -234,6 +234,10 @@ export function solverFromSettings(
     position_momentum: solver.positionMomentum.value,
     position_update_limit_px: solver.positionUpdateLimit.value,
     position_limit_px: solver.positionLimit.value,
+    affine: solver.affine.value,
+    affine_freedom: solver.affineFreedom.value,
+    affine_start: solver.affineStart.value,
+    affine_stop: solver.affineStop.value,
     passes: wordOf(solver.passes, PASSES),
   };
   const notes = withoutEffect(solver, algorithm)

@@ -173,6 +173,10 @@ function solverSettings(group: ParameterGroup) {
     positionMomentum: below1('PositionMomentum', defaults.position_momentum),
     positionUpdateLimit: positive('PositionUpdateLimitInPixels', defaults.position_update_limit_px),
     positionLimit: positive('PositionLimitInPixels', defaults.position_limit_px),
+    affine: group.createBoolean('CorrectAffine', defaults.affine),
+    affineFreedom: group.createString('AffineFreedom', defaults.affine_freedom),
+    affineStart: count('AffineStart', defaults.affine_start),
+    affineStop: count('AffineStop', defaults.affine_stop),
     passes: group.createString('Engine', defaults.passes),
   };
 }

@@ -25,6 +25,7 @@ import { readReconstruction } from '../dist/reconstruction/reconstructionFile.js
 import { probeRadius_px } from '../dist/solvers/probe.js';
 import { solve } from '../dist/solvers/solve.js';
 import { chooseHeldOut, rOf } from '../dist/tries/heldOut.js';
+import { reconstructScan } from '../dist/tries/reconstructScan.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -249,13 +250,23 @@ async function opening() {
   await product.close();
   const truth = { re: Float32Array.from(re), im: Float32Array.from(im), shape: shape.slice(-2) };
   const probe = at('10-only-inspect-looks', 'probe.npz');
+  const least = (list) => list.reduce((m, v) => Math.min(m, v), Infinity);
+  /** In this process, and nothing written. */
+  const inProcess = async (file, options) => {
+    try {
+      return await reconstructScan(file, { ...options, threads: Number(values.threads) });
+    } catch (error) {
+      return { refused: error.message };
+    }
+  };
   /** Positions of some formats count from another corner: compared at the best shift of whole pixels. */
-  const bestError = async (result) => {
-    if (result.refused) return undefined;
-    const { image, originYxPx } = await readReconstruction(path.join(result.folder, 'reconstruction.npz'));
+  const bestError = (found) => {
+    if (found.refused) return undefined;
+    const { image, raw } = found;
+    const { originYxPx } = found.frame;
     const bounds = scanBounds(Float64Array.from(x), Float64Array.from(y));
     let best;
-    const spot = await placedNear(result);
+    const spot = [Math.round(least(y) - least(raw.ycoords)), Math.round(least(x) - least(raw.xcoords))];
     for (let dy = -4; dy <= 4; dy++) {
       for (let dx = -4; dx <= 4; dx++) {
         const frame = { originYxPx: [originYxPx[0] + spot[0] + dy, originYxPx[1] + spot[1] + dx], height: image.shape[0], width: image.shape[1] }; // biome-ignore format: one value
@@ -266,15 +277,6 @@ async function opening() {
       }
     }
     return best;
-  };
-  const least = (list) => list.reduce((m, v) => Math.min(m, v), Infinity);
-  /** Shift between the positions that were used and the true ones. */
-  const placedNear = async ({ run: { config } }) => {
-    const { data: opening, probe: given, measurement_domain } = config;
-    const raw = await openDataset(config.test_data_file, { ...opening, probe: given, measurement_domain });
-    const shift = [Math.round(least(y) - least(raw.ycoords)), Math.round(least(x) - least(raw.xcoords))];
-    await raw.close();
-    return shift;
   };
   const clean = async (repair) => {
     const { rows = range(49), bad, counts: from } = repair;
@@ -296,19 +298,33 @@ async function opening() {
       bad_pixels: { data: mask, shape: [N, N], dtype: 'bool' },
       measurement_domain: { strings: ['count_intensity'], shape: [] },
     });
-    return bestError(await run('clean', 'reconstruct', file, '--probe', probe));
+    return bestError(await inProcess(file, { probe }));
   };
   const known = new Map();
   for (const [folder, file, flags, repair] of CASES) {
-    const full = flags.map((word) => (existsSync(at(folder, word)) && word !== '.' ? at(folder, word) : word));
-    if (!full.includes('--probe') && !full.includes('--product')) full.push('--probe', at(folder, 'probe.npz'));
-    const found = await run('case', 'reconstruct', at(folder, file), ...full);
-    const error = await bestError(found);
+    const options = optionsOf(flags, (word) => (existsSync(at(folder, word)) ? at(folder, word) : word));
+    if (!options.product) options.probe ??= at(folder, 'probe.npz');
+    const found = await inProcess(at(folder, file), options);
+    const error = bestError(found);
     const key = JSON.stringify(repair, (_, v) => (typeof v === 'function' ? String(v) : v));
     if (repair && !known.has(key)) known.set(key, await clean(repair));
     const right = repair && known.get(key);
-    note('opening', { name: `${folder} ${file}`, flags: flags.join(' '), error, clean: right, ratio: error / right, r: found.run?.r_factor, kept: found.run?.tried?.filter(({ kept }) => kept).map((one) => one.name), refused: found.refused }); // biome-ignore format: one call
+    note('opening', { name: `${folder} ${file}`, flags: flags.join(' '), error, clean: right, ratio: error / right, r: found.rFactor, kept: found.tried?.filter(({ kept }) => kept).map((one) => one.name), refused: found.refused }); // biome-ignore format: one call
   }
+}
+
+/** Flags as options. */
+function optionsOf(flags, place) {
+  const options = {};
+  flags.forEach((word, i) => {
+    if (!word.startsWith('--')) return;
+    const next = flags[i + 1];
+    const name = word.slice(2);
+    if (next === undefined || next.startsWith('--')) options[name] = true;
+    else if (name === 'allow_links') options[name] = [place(next)];
+    else options[name] = Number.isFinite(Number(next)) && name !== 'skip_frames' ? Number(next) : place(next);
+  });
+  return options;
 }
 
 const groups = { speed, hand, families, opening };

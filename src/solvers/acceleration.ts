@@ -40,12 +40,14 @@ export class Acceleration {
     const weights = beta > 0 ? light() : [];
     let most = 0;
     for (let k = 0; k < weights.length; k++) most = Math.max(most, weights[k]);
+    // Nothing is divided by 0 where there was no light at all.
+    const dim = DIM * most * most || 1;
     this.#before.forEach(({ field, re, im }, f) => {
       for (let k = 0; k < re.length; k++) {
         const [a, b] = [field.re[k], field.im[k]];
         if (beta > 0) {
-          const square = f === 0 ? (weights[k] / most) ** 2 : 1;
-          const w = f === 0 ? (beta * square) / (square + DIM) : beta;
+          const square = f === 0 ? weights[k] * weights[k] : 1;
+          const w = f === 0 ? (beta * square) / (square + dim) : beta;
           field.re[k] = a + w * (a - re[k]);
           field.im[k] = b + w * (b - im[k]);
         }

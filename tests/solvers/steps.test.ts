@@ -198,7 +198,7 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     for (let epoch = 1; epoch <= 7; epoch++) {
       const now = { object: state.object, probe: [...state.probe] };
       const beta = { 5: 0.5, 6: 0.55, 7: 0.55 }[epoch];
-      if (beta !== undefined) plainExtrapolation(problem, state, before, beta);
+      if (beta !== undefined) plainExtrapolation(state, before, beta);
       before = now;
       plainPie(problem, state, batches(epoch), { kind: 'rpie', gamma: 0.2, alpha: 0.4, beta: 0.4 });
     }

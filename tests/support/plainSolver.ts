@@ -37,6 +37,8 @@ export interface PlainBeam {
 export interface PlainState {
   object: Plain;
   probe: Plain[];
+  /** Light on the object over the last epoch of the PIE family. */
+  light?: Float64Array;
   /** Stored waves of the difference map: [pattern][mode]. */
   waves?: Plain[][];
 }
@@ -334,6 +336,7 @@ export function plainPie(
     readonly beta: number;
   },
 ): void {
+  state.light = undefined;
   for (const batch of batches) {
     const views = batch.map((k) => {
       const view = new View(problem, k, state.probe);
@@ -341,6 +344,7 @@ export function plainPie(
       return { view, chi: view.change(waves), fit: view.fit(waves) };
     });
     const sums = sumsOf(problem, state.object, views, rule.kind === 'pie' ? 1 : 0);
+    state.light = state.light ? state.light.map((v, i) => v + sums.light[i]) : sums.light;
     plainBeamStep(problem, state.object, state.probe[0], views);
     const strongest = (fields: readonly Plain[]) =>
       Math.sqrt(most(Float64Array.from(fields.flatMap((f) => Array.from(f.re, (_, i) => square(f, i))))));
@@ -457,18 +461,16 @@ export function plainIllumination(problem: PlainProblem, probe: readonly Plain[]
 }
 
 /**
- * Object and probe as they are when an epoch begins that is carried on from the one before; the light is that of the probe at rounded
- * positions, dark below a hundredth of the brightest.
+ * Object and probe as they are when an epoch begins that is carried on from the one before.
  */
-export function plainExtrapolation(problem: PlainProblem, state: PlainState, before: PlainState, beta: number): void {
-  const whole = { ...problem, ys: problem.ys.map(Math.round), xs: problem.xs.map(Math.round) };
-  const light = plainIllumination(whole, state.probe);
+export function plainExtrapolation(state: PlainState, before: PlainState, beta: number): void {
+  const light = state.light!;
   const top = most(light);
   const onward = (now: Plain, then: Plain, weight: (i: number) => number): Plain => ({
     re: now.re.map((v, i) => v + weight(i) * (v - then.re[i])),
     im: now.im.map((v, i) => v + weight(i) * (v - then.im[i])),
   });
-  const share = (i: number) => (light[i] < 0.01 * top ? 0 : (light[i] / top) ** 2);
+  const share = (i: number) => (light[i] / top) ** 2;
   const old = state.object;
   state.object = onward(old, before.object, (i) => (beta * share(i)) / (share(i) + 0.1));
   state.probe = state.probe.map((p, m) => onward(p, before.probe[m], () => beta));

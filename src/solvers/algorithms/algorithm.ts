@@ -38,8 +38,8 @@ export interface Algorithm {
   start(): Promise<void>;
   /** All patterns once; the sums are of the exit waves as the patterns came. @param epoch from 1 */
   epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums>;
-  /** Light on the object over the scan, where it is known. */
-  light?(): ArrayLike<number>;
+  /** Light on the object over the last epoch, where it is known; 0 everywhere before there was one. */
+  light?(): ArrayLike<number> | undefined;
   /** What goes on from epoch to epoch besides object, probe and positions. */
   saved(): Record<string, NumericArray>;
   /** @param saved what {@link saved} answered */

@@ -13,7 +13,7 @@
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
-import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
+import { type Algorithm, type AlgorithmContext, accelerationOf, type EpochSchedule, factor } from './algorithm.js';
 
 /** Denominator a·D + b·max D and the factor of a step. */
 interface Rule {
@@ -26,10 +26,13 @@ export class PieFamily implements Algorithm {
   readonly #context: AlgorithmContext;
   readonly #objectVelocity: Planes | undefined;
   readonly #probeVelocity: Planes | undefined;
+  /** Light on the object in the last epoch, where epochs are carried on. */
+  readonly #light: Plane | undefined;
 
   constructor(context: AlgorithmContext) {
     this.#context = context;
     const { memory } = context.passes;
+    if (accelerationOf(context.options) > 0) this.#light = memory.plane(memory.objectPixels);
     if (context.options.momentum > 0) {
       this.#objectVelocity = memory.planes(memory.objectPixels);
       this.#probeVelocity = memory.planes(memory.probePixels);
@@ -42,6 +45,8 @@ export class PieFamily implements Algorithm {
     const { passes, batches, options, positions, beam, onBatch } = this.#context;
     const weighted = options.algorithm === 'pie';
     const total = new SumsOfPasses();
+    const light = schedule.object ? this.#light : undefined;
+    light?.data.fill(0);
     const residues = schedule.beam && beam?.needsResidues === true;
     let done = 0;
     for (const batch of batches.of(epoch)) {
@@ -54,6 +59,7 @@ export class PieFamily implements Algorithm {
         beam: residues,
       });
       total.add(sums);
+      if (light) passes.memory.addTo(passes.memory.sums.illumination, light);
       // Positions first: χ belongs to the fields as they were.
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       if (schedule.beam) await beam?.correctBatch(batch);
@@ -64,8 +70,12 @@ export class PieFamily implements Algorithm {
     return total;
   }
 
+  light(): ArrayLike<number> | undefined {
+    return this.#light?.data;
+  }
+
   saved(): Record<string, NumericArray> {
-    const out: Record<string, NumericArray> = {};
+    const out: Record<string, NumericArray> = this.#light ? { light: this.#light.data } : {};
     for (const [name, planes] of this.#velocities()) {
       out[`${name}_re`] = planes.re;
       out[`${name}_im`] = planes.im;
@@ -74,6 +84,7 @@ export class PieFamily implements Algorithm {
   }
 
   restore(saved: Readonly<Record<string, NumericArray>>): void {
+    this.#light?.data.set(saved.light);
     for (const [name, planes] of this.#velocities()) {
       planes.re.set(saved[`${name}_re`]);
       planes.im.set(saved[`${name}_im`]);

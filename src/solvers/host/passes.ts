@@ -265,12 +265,12 @@ export class Passes {
     const { model } = scratch;
     kernels.intensity(waves, modes, this.#mode, 1 / this.#pixels, model, N);
     this.#readPattern(k);
-    const [square, , , counts, modelled] = this.#sums;
-    kernels.compare(model, scratch.pattern, scratch.sums, N);
     const { beam } = this.#setup;
-    if (beam) {
-      const [ofSquare, , , ofCounts, ofModel] = this.#sums;
-      beam.fits[k] = fitOf(ofSquare - square, ofCounts - counts, ofModel - modelled);
+    const before = beam && this.#sums.slice();
+    kernels.compare(model, scratch.pattern, scratch.sums, N);
+    if (beam && before) {
+      const [square, , , counts, modelled] = this.#sums.map((v, i) => v - before[i]);
+      beam.fits[k] = fitOf(square, counts, modelled);
     }
     if (wave === 'measure') return;
     // The inverse transform is not normalised either, so that N² goes into the factor.

@@ -1,7 +1,7 @@
 /** The preset `published`: what it stands for, what stands against it, and which files mean it without saying so. */
 import { describe, expect, it } from 'vitest';
 import { trainingDefinition } from '../../src/config/commands.js';
-import { type Layers, resolveConfig } from '../../src/config/resolve.js';
+import { completeConfig, type Layers, resolveConfig } from '../../src/config/resolve.js';
 import { trainingRequestSchema } from '../../src/config/schema.js';
 import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 
@@ -66,6 +66,16 @@ describe('preset published', () => {
   it('is refused where nobody writes it out', () => {
     expect(() => trainingRequestSchema.parse({ preset: 'published' })).toThrow('schemas do not write it out');
     expect(() => trainingRequestSchema.parse({ ...PUBLISHED_TRAINING, preset: 'published' })).not.toThrow();
+  });
+});
+
+describe('auto_restart', () => {
+  it('is off in supervised training, and refused where somebody asks for it', () => {
+    const supervised = { model_type: 'supervised' };
+    expect(train({ flags: supervised }).config.auto_restart).toBe(false);
+    expect(() => train({ flags: { ...supervised, auto_restart: true } })).toThrow('auto_restart has no part in');
+    const whole = trainingRequestSchema.parse({ model: supervised });
+    expect(completeConfig(trainingDefinition, whole).auto_restart).toBe(false);
   });
 });
 

@@ -242,7 +242,7 @@ describe('on the way and afterwards', () => {
       train(request('no_group', { execution: { recon_log_every_n_epochs: 1, recon_log_fixed_indices: [999] } })),
     ).rejects.toThrow(/^recon_log_fixed_indices: there is no group 999; the scan has 5, counted from 0\.$/);
     const alone = { ...request('no_test', { test_data_file: scan, do_stitching: true }), test_data_file: null };
-    await expect(train(alone)).rejects.toThrow(/^do_stitching needs test_data_file/);
+    await expect(train(alone)).rejects.toThrow(/^do_stitching reconstructs test_data_file, which is not given/);
     await expect(train(request('no_metric', { execution: { checkpoint_monitor_metric: 'accuracy' } }))).rejects.toThrow(
       /is no column of history\.csv/,
     );

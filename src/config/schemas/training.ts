@@ -13,7 +13,7 @@
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
-import type { Collection } from '../definition.js';
+import { type Collection, IN_MEMORY } from '../definition.js';
 import { show } from '../field.js';
 import type { TrainingConfig } from '../interfaces.js';
 import { expandPreset, PUBLISHED_TRAINING } from '../trainingPresets.js';
@@ -325,7 +325,8 @@ function expandLossMode({ given, notes }: Collection): void {
 function expandSupervised({ given }: Collection): void {
   if (given.get('model_type')?.value !== 'supervised') return;
   const restart = chosen(given, 'auto_restart');
-  if (restart?.value === true && restart.source !== 'caller') {
+  // A program may hand over every field of the schema, this one at its default.
+  if (restart?.value === true && restart.source !== 'caller' && restart.origin !== IN_MEMORY) {
     throw new PtychoError(
       'CONFIG_INVALID',
       'auto_restart has no part in supervised training, which compares patches with labels; leave it out.',

@@ -1,5 +1,5 @@
 /**
- * Throughput of every accelerator that works on this machine: training steps, predictions and solver passes of the default network's sides,
+ * Throughput of every accelerator that works on this machine: training steps, predictions and solver passes of the published network's sides,
  * beside PyTorch with CUDA where it is there. One table with device names, to be sent to us.
  *
  *   npm run bench:device -- [--sides 64,128,256] [--seconds 5] [--software] [--only cpu,webgpu]

@@ -1,8 +1,8 @@
-/** What the benchmarks of devices run: the default network's training step and prediction, and an epoch of a solver. */
+/** What the benchmarks of devices run: the published default network's training step and prediction, and an epoch of a solver. */
 
 const BATCH = 16;
 
-/** The default network of this side, from the build in `dist` (an URL that ends with a slash). */
+/** The published default network of this side (n_filters_scale 2), from the build in `dist` (an URL that ends with a slash). */
 async function networkOf(dist, N) {
   const { PtychoNetwork } = await import(`${dist}model/network.js`);
   const { modelConfigSchema } = await import(`${dist}config/schema.js`);
@@ -13,7 +13,8 @@ async function networkOf(dist, N) {
     probe.im[i] = 20 * Math.exp(-r2 / 128) * Math.sin(0.01 * r2);
   }
   return new PtychoNetwork({
-    config: modelConfigSchema.parse({ N }),
+    // Spelt out: defaults change, and a build is compared with another one and with PyTorch.
+    config: modelConfigSchema.parse({ N, n_filters_scale: 2, probe_big: true, pad_object: true }),
     scale: { intensityScale: 10, meanCounts: 1e5, probe, probeFactor: 1, amplitudeGauge: 2 },
     canvasSide_px: N,
     meanAmplitude: 0.3,

@@ -483,7 +483,7 @@ export interface ReconstructOptions {
   readonly single_pass: boolean;
   /** Turn the positions where the patterns clearly ask for it; not done where flip_x, flip_y or swap_xy is given. Default: true. */
   readonly auto_orient: boolean;
-  /** Something not to try: positions (their correction) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
+  /** Something not to try: flux (intensity of each pattern), affine (positions corrected together), positions (each by itself), opr_modes (a beam that differs from pattern to pattern) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
   readonly leave_out: string[];
   /** Seed for the order of the patterns and for which of them are held out. Default: 0. */
   readonly seed: number;
@@ -531,7 +531,7 @@ export interface ReconstructConfig {
   readonly single_pass: boolean;
   /** Turn the positions where the patterns clearly ask for it; not done where flip_x, flip_y or swap_xy is given. Default: true. */
   readonly auto_orient: boolean;
-  /** Something not to try: positions (their correction) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
+  /** Something not to try: flux (intensity of each pattern), affine (positions corrected together), positions (each by itself), opr_modes (a beam that differs from pattern to pattern) or modes (more incoherent modes of the probe); may be repeated. Default: []. */
   readonly leave_out: string[];
   /** Seed for the order of the patterns and for which of them are held out. Default: 0. */
   readonly seed: number;

@@ -44,7 +44,7 @@ export async function writeImagePage(folder: string, content: ImagePageContent):
   const { command, raw, image, pictures, score, rFactorStart, provenance, facts = [], files = [], ...rest } = content;
   const html = await resultPage({
     ...rest,
-    panels: image ? Object.values(imagePanels(image, pictures)) : [],
+    panels: image ? Object.values(pictures?.panels ?? imagePanels(image, pictures)) : [],
     rFactor: score && shownRFactor(score, rFactorStart),
     scan: shownScan(raw),
     command: repeatCommand(command, provenance),

@@ -42,7 +42,12 @@ export interface PictureOptions {
   readonly pixelSize_m?: number;
   /** PNG files where not given. */
   readonly formats?: readonly PictureFormat[];
+  /** What {@link imagePanels} made of the image, for whoever draws it more than once; made anew where not given. */
+  readonly panels?: ImagePanels;
 }
+
+/** The panels of an image, by the names of its pictures. */
+export type ImagePanels = Readonly<Partial<Record<(typeof IMAGE_PICTURES)[number], Panel>>>;
 
 /** How a configuration wants pictures drawn, of a scan whose object pixels may be of known size. */
 export const picturesFor = (
@@ -64,7 +69,7 @@ export async function writePictures(
   stitched: WrittenImage,
   options: PictureOptions = {},
 ): Promise<string[]> {
-  const panels = imagePanels(stitched, options);
+  const panels = options.panels ?? imagePanels(stitched, options);
   const files: string[] = [];
   for (const name of IMAGE_PICTURES) {
     const panel = panels[name];
@@ -98,7 +103,7 @@ export function imagePanels(
   stitched: Pick<WrittenImage, 'image' | 'frame' | 'weight' | 'uncertainty'>,
   { phaseRange, pixelSize_m }: PictureOptions = {},
   panel: Pick<ImagePanelOptions, 'side_px'> = {},
-): Readonly<Partial<Record<(typeof IMAGE_PICTURES)[number], Panel>>> {
+): ImagePanels {
   const { image, frame, weight } = stitched;
   const mask = wellCovered(weight);
   const region = maskedRegion(mask, image.shape);

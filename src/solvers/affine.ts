@@ -103,6 +103,11 @@ export class AffineCorrection {
     this.#asked = new Float64Array(4 * ys.length);
   }
 
+  /** Goes on from what was found before: limits count from there; positions and object are put there by others. */
+  startAt(matrix: Matrix2): void {
+    this.#state.set(matrix);
+  }
+
   /** What pattern k asks for. @param weights Σ|∂ψ/∂y|², Σ|∂ψ/∂x|² */
   ask(k: number, move: readonly [y: number, x: number], weights: readonly [y: number, x: number]): void {
     this.#asked.set([...move, ...weights], 4 * k);

@@ -60,6 +60,8 @@ export interface SolverStart {
   readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
   /** How the beam changed over the scan, for `opr_modes` and `flux`. */
   readonly beam?: BeamFound;
+  /** What was wrong of all positions, for `affine`: from there on limits count. */
+  readonly affine?: Pick<AffineFound, 'matrix_yx'>;
 }
 
 /** What to give {@link solve} besides options. */
@@ -276,7 +278,8 @@ class Solving {
 
   async #begin(probe: ComplexTensor): Promise<void> {
     const { memory } = this.passes;
-    const { object, positions, beam } = this.services.start ?? {};
+    const { object, positions, beam, affine } = this.services.start ?? {};
+    if (affine) this.#affine?.startAt(affine.matrix_yx);
     if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
@@ -312,14 +315,19 @@ class Solving {
     return this.passes.pass(some, { wave: 'measure' });
   }
 
-  /** Patterns that are held out move like the others and have beams of their own, with object and probe as they are. */
+  /**
+   * Patterns that are held out move like the others and have beams of their own, with object and probe as they are. What all
+   * positions share is found without them: they go along when it is followed.
+   */
   async #followHeldOut(schedule: EpochSchedule): Promise<void> {
+    const moving = schedule.positions && !schedule.affine;
+    if (!moving && !schedule.beam) return;
     for (let from = 0; from < this.#heldOut.length; from += this.#batchSize) {
       const batch = this.#heldOut.slice(from, from + this.#batchSize);
       const residues = schedule.beam && this.#beam?.needsResidues === true;
-      const keep = schedule.positions || residues;
+      const keep = moving || residues;
       await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues });
-      if (schedule.positions) await this.#positions.moveBatch(this.passes, batch, schedule.affine);
+      if (moving) await this.#positions.moveBatch(this.passes, batch);
       if (schedule.beam) await this.#beam?.followBatch(batch);
     }
   }

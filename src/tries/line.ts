@@ -106,8 +106,10 @@ export class SolverLine implements Line {
   }
 
   branch(): SolverStart & { readonly probe: ComplexTensor } {
-    const { epoch } = this.update;
-    return { object: this.update.object(), probe: this.update.probe(), positions: this.update.positions(), epoch };
+    const { update } = this;
+    const { epoch } = update;
+    const [object, probe, positions] = [update.object(), update.probe(), update.positions()];
+    return { object, probe, positions, beam: update.beam(), affine: update.affine(), epoch };
   }
 
   async close(): Promise<void> {

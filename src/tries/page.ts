@@ -24,7 +24,7 @@ export interface ReconstructionPageOptions {
 export function reconstructionPage(found: ReconstructedImage, options: ReconstructionPageOptions): Promise<string> {
   const { raw, history, notes, orientation, moved, score } = found;
   const { command, provenance = {}, pictures, files } = options;
-  const { reconstructed_phase, reconstructed_amplitude } = imagePanels(found, pictures);
+  const { reconstructed_phase, reconstructed_amplitude } = pictures.panels ?? imagePanels(found, pictures);
   const drawings: Readonly<Record<string, Drawing | undefined>> = solvedDrawings(found, {
     ...{ algorithm: 'rpie', raw, history, pictures },
     moved: moved || orientation !== undefined,

@@ -43,7 +43,7 @@ import {
   type SearchRecord,
   type TryRecord,
 } from './search.js';
-import { TRIES } from './tries.js';
+import { movesPositions, TRIES } from './tries.js';
 
 /** A flag that may bring more, and why. */
 export interface Suggestion {
@@ -268,7 +268,7 @@ class Reconstructing {
   }
 
   #load(): Promise<LoadedScan> {
-    const options = solverOptionsSchema.parse({ position_start: 1 });
+    const options = solverOptionsSchema.parse({ position_start: 1, affine: true });
     return loadScan(this.#raw, positionMargin_px(options, this.#raw), (done) =>
       this.services.onProgress?.({ stage: 'reading', done, total: this.#raw.count, unit: 'patterns' }),
     );
@@ -378,7 +378,7 @@ class Reconstructing {
       notes: this.#notes,
       probeFrom: this.#probeFrom,
       orientation: this.#orientation,
-      moved: state.options.position_start !== undefined,
+      moved: movesPositions(state.options),
       seconds: this.#budget.used,
       hurried: state.hurried,
       next: suggestions(this.config, { hurried: state.hurried, probeFrom: this.#probeFrom, score }),

@@ -1,4 +1,5 @@
-/** Resolution by halves: the patterns at even and at odd places are solved apart, with the probe and the positions that all of them gave. */
+/** Resolution by halves: the patterns at even and at odd places are solved apart, with the probe, the beams and the positions that all of them gave. */
+import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import { correlateHalves, type HalfSetCorrelation, LEAST_HALF } from '../evaluation/halves.js';
 import type { KeptState } from '../solvers/run.js';
@@ -10,10 +11,18 @@ import { SEEKING, SETTLING } from './search.js';
 /** Epochs with long and with short steps; an object alone, whose probe is known, needs few. */
 const [LONG, SHORT] = [6, 4];
 /** A probe that never changes. */
-const FIXED = { probe_start: 2 ** 30, rescale_probe: false };
+const NEVER = 2 ** 30;
+const FIXED = { probe_start: NEVER, rescale_probe: false };
+
+/** Beams and positions that were found are used as they are. */
+const fixedOptions = ({ beam, affine }: Pick<KeptState, 'beam' | 'affine'>): Partial<SolverOptions> => ({
+  ...FIXED,
+  ...(beam && { opr_modes: beam.weights.shape[1], flux: true }),
+  ...(affine && { affine: true, affine_start: NEVER, affine_stop: NEVER }),
+});
 
 /**
- * Solves both halves and correlates them. They share probe and positions, but no photon of the object.
+ * Solves both halves and correlates them. They share probe, beams and positions, but no photon of the object.
  * @param pixel_m side of an object pixel
  * @returns undefined for scans of too few patterns, or halves that share too little
  * @throws PtychoError CANCELLED, SOLVER_FAILED
@@ -21,16 +30,19 @@ const FIXED = { probe_start: 2 ** 30, rescale_probe: false };
 export async function halfSetResolution(
   open: OpenLine,
   raw: ScanToSolve,
-  { probe, positions }: Pick<KeptState, 'probe' | 'positions'>,
+  kept: Pick<KeptState, 'probe' | 'positions' | 'beam' | 'affine'>,
   pixel_m?: number,
 ): Promise<HalfSetCorrelation | undefined> {
   if (raw.count < 2 * LEAST_HALF) return undefined;
+  const { probe, positions, beam, affine } = kept;
+  const start = { probe, positions, beam, affine };
+  const fixed = fixedOptions(kept);
   const halves = [];
   for (const parity of [0, 1]) {
     const others = Int32Array.from({ length: Math.floor((raw.count + parity) / 2) }, (_, k) => 2 * k + 1 - parity);
-    const seeking = await open({ options: { ...SEEKING, ...FIXED }, start: { probe, positions }, heldOut: others });
+    const seeking = await open({ options: { ...SEEKING, ...fixed }, start, heldOut: others });
     const object = await after(seeking, LONG, () => seeking.branch().object);
-    const settling = await open({ options: { ...SEEKING, ...SETTLING, ...FIXED }, start: { object, probe, positions }, heldOut: others }); // biome-ignore format: one call
+    const settling = await open({ options: { ...SEEKING, ...SETTLING, ...fixed }, start: { ...start, object }, heldOut: others }); // biome-ignore format: one call
     halves.push(await after(settling, SHORT, () => settling.keep()));
   }
   const images = halves.map((half) => {

@@ -40,7 +40,7 @@ const [LEAST_GAIN, LEAST_ERRORS] = [0.01, 2];
 /** From this epoch on a try ends early where it is plain what becomes of it. */
 const EARLY_EPOCHS = 3;
 const PLAIN = { gain: 0.05, loss: 0.01 };
-/** R rests when these epochs together brought less than this. */
+/** R rests when these epochs together brought less than this, times the modes of the probe: so many times longer an epoch takes. */
 const REST = { epochs: 6, gain: 0.002 };
 /** The same with positions or modes that were added: the object still follows them when R hardly shows it. */
 const PATIENT_REST = { epochs: 15, gain: 0.002 };
@@ -244,7 +244,8 @@ export class Search {
    * @param spare epochs for which there must be time after it
    */
   async #seekRest(rest: typeof REST, spare = 0): Promise<boolean> {
-    while (!rests(this.#state.history.map(rOfEpoch), rest)) {
+    const gain = rest.gain * (this.#now.options.probe_modes ?? 1);
+    while (!rests(this.#state.history.map(rOfEpoch), { ...rest, gain })) {
       if (!this.#allows(1 + spare)) return false;
       await this.#advance();
     }

@@ -23,8 +23,34 @@ export interface Try {
 /** More incoherent modes than this take more time than they bring. */
 const MOST_MODES = 5;
 
+/** Coherent modes of a beam that drifts: of one too few, of three little more was measured (docs/solvers.md). */
+const COHERENT_MODES = 2;
+
+/** Positions are corrected with these options, each by itself or all together. */
+export const movesPositions = ({ position_start, affine }: Partial<SolverOptions>): boolean =>
+  affine === true || (position_start !== undefined && position_start !== null);
+
 /** In the order in which they are tried; each sees what was kept before it. */
 export const TRIES: readonly Try[] = [
+  {
+    name: 'flux',
+    title: 'the intensity of every pattern',
+    epochs: 5,
+    rested: false,
+    again: false,
+    options: (without) => (without.flux ? undefined : { ...without, flux: true, opr_start: 1 }),
+  },
+  {
+    name: 'affine',
+    title: 'scale, rotation and shear of the scan corrected',
+    // Its steps begin short and carry on.
+    epochs: 16,
+    rested: false,
+    again: false,
+    // Before single positions, which would hide it, and without them: they are another try.
+    options: (without) =>
+      movesPositions(without) ? undefined : { ...without, affine: true, affine_start: 1, position_stop: 1 },
+  },
   {
     name: 'positions',
     title: 'corrected positions',
@@ -32,7 +58,21 @@ export const TRIES: readonly Try[] = [
     // Every epoch at wrong positions is lost.
     rested: false,
     again: false,
-    options: (without) => (without.position_start ? undefined : { ...without, position_start: 1 }),
+    // What all share has been followed by then.
+    options: (without) =>
+      without.position_start
+        ? undefined
+        : { ...without, position_start: 1, ...(without.affine && { position_stop: null, affine_stop: 1 }) },
+  },
+  {
+    name: 'opr_modes',
+    title: 'a beam that differs from pattern to pattern',
+    epochs: 5,
+    // Before incoherent modes, which are no substitute; with the flux, without which it is less, or nothing.
+    rested: true,
+    again: false,
+    options: (without) =>
+      without.opr_modes ? undefined : { ...without, opr_modes: COHERENT_MODES, flux: true, opr_start: 1 },
   },
   {
     name: 'modes',

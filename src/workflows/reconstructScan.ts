@@ -27,9 +27,8 @@ import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { requireSameScan, type ScanFingerprint, scanFingerprint, settingChanged } from '../persistence/runState.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { checkPhaseRange, type PictureOptions, picturesFor } from '../reconstruction/pictures.js';
+import { checkPhaseRange, imagePanels, type PictureOptions, picturesFor } from '../reconstruction/pictures.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
-import type { SolvedImage } from '../solvers/run.js';
 import {
   SOLVED_FILES,
   type SolvedFiles,
@@ -49,6 +48,7 @@ import {
 } from '../tries/reconstructScan.js';
 import type { SearchRecord } from '../tries/search.js';
 import { readSearch, type SearchHead, STATE_FILE, saveSearch } from '../tries/state.js';
+import { movesPositions } from '../tries/tries.js';
 
 /** What a reconstruction came to, and where it is. */
 export interface ReconstructSummary extends ReconstructedImage {
@@ -178,10 +178,6 @@ class Run {
     return saveSearch(this.config.output_dir, head, search);
   }
 
-  #write(image: SolvedImage, raw: RawData, history: readonly SearchRecord[], moved: boolean, seconds: number) {
-    return writeSolved(this.config.output_dir, image, this.#facts(raw, history, moved, seconds));
-  }
-
   #facts(raw: RawData, history: readonly SearchRecord[], moved: boolean, seconds?: number): SolvedFiles {
     const settings = settingsOf(this.config);
     return { algorithm: 'rpie', raw, moved, seconds, history, pictures: this.#pictures(raw), settings };
@@ -196,16 +192,20 @@ class Run {
     const folder = config.output_dir;
     const logger = services.logger ?? silentLogger;
     const { raw, history, seconds } = found;
+    const drawn = this.#pictures(raw);
+    // For the files and for the page.
+    const pictures = { ...drawn, panels: imagePanels(found, drawn) };
+    const moved = found.moved || found.orientation !== undefined;
     const files = config.single_pass
       ? await writeReconstruction(folder, found, {
           algorithm: `PtychoPINN ${found.algorithm}`,
           sampleIndices: raw.sampleIndices,
-          pictures: this.#pictures(raw),
+          pictures,
           geometry: raw.geometry,
           provenance: { scan: raw.source, model: config.model_path!, settings: settingsOf(config) },
           arrays: { reconstructed_probe: found.probe },
         })
-      : await this.#write(found, raw, history, found.moved || found.orientation !== undefined, seconds);
+      : await writeSolved(folder, found, { ...this.#facts(raw, history, moved, seconds), pictures });
     if (config.product_file !== null) {
       await writeSolvedProduct(config.product_file, found, raw, logger);
       files.push(config.product_file);
@@ -213,7 +213,7 @@ class Run {
     const more = {
       command: commandOf(config, services.provenance),
       provenance: services.provenance,
-      pictures: this.#pictures(raw),
+      pictures,
       files,
     };
     await writeAtomically(path.join(folder, 'index.html'), await reconstructionPage(found, more));
@@ -256,7 +256,7 @@ class Run {
 
 /** Positions are not those of the file. */
 const isMoved = ({ search, orientation }: Progressing): boolean =>
-  search.state.options.position_start !== undefined || orientation !== undefined;
+  movesPositions(search.state.options) || orientation !== undefined;
 
 /** Fields that say where, not what. */
 const PLACES: readonly string[] = ['test_data_file', 'output_dir', 'overwrite', 'resume'];

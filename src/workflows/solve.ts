@@ -36,7 +36,7 @@ import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { checkPhaseRange, picturesFor } from '../reconstruction/pictures.js';
+import { checkPhaseRange, imagePanels, picturesFor } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
@@ -264,7 +264,9 @@ class Solve {
     const { config, raw, services } = this;
     const folder = config.output_dir;
     const writing = performance.now();
-    const facts = this.#facts(result.history, resumed ? undefined : result.seconds);
+    const asked = this.#facts(result.history, resumed ? undefined : result.seconds);
+    // For the files and for the page.
+    const facts = { ...asked, pictures: { ...asked.pictures, panels: imagePanels(result, asked.pictures) } };
     const files = await writeSolved(folder, result, facts);
     if (config.product_file !== null) {
       await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);

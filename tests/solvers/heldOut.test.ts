@@ -67,6 +67,54 @@ describe('patterns that are held out', () => {
     for (const k of free) expect(Math.abs(drift[k])).toBeLessThan(0.1);
   });
 
+  it('go along with what all positions share, which is found without them', async () => {
+    const options = { epochs: 5, affine: true, affine_start: 2, position_stop: 1 };
+    const [a, b] = [await last(raw, options, { heldOut }), await last(exchanged, options, { heldOut })];
+    expect(a.affine()!.matrix_yx).not.toEqual([1, 0, 0, 1]);
+    expect(a.affine()).toEqual(b.affine());
+    expect(a.positions()).toEqual(b.positions());
+    expect(a.object().image.re).toEqual(b.object().image.re);
+    for (const k of heldOut) expect(a.positions().xs[k]).not.toBe(raw.xcoords[k]);
+    // A line that branches off goes on from what was found: the limit of a position counts from there.
+    const start = { positions: a.positions(), affine: a.affine(), epoch: 5 };
+    const on = await last(raw, { ...options, epochs: 6, affine_stop: 5 }, { heldOut, start });
+    expect(on.affine()!.matrix_yx).toEqual(a.affine()!.matrix_yx);
+    expect(on.positions().xs[0]).toBeCloseTo(a.positions().xs[0], 9);
+  });
+
+  it('have fluxes of their own, of which object and probe take no notice', async () => {
+    const brighter: RawData = {
+      ...raw,
+      patterns: {
+        ...raw.patterns,
+        count: raw.count,
+        N: raw.N,
+        readAmplitudes: async (rows, out) => {
+          await raw.patterns.readAmplitudes(rows, out);
+          const size = raw.N ** 2;
+          Array.from(rows).forEach((k, i) => {
+            if (!heldOut.includes(k)) return;
+            for (let p = i * size; p < (i + 1) * size; p++) out[p] *= 1.2;
+          });
+        },
+      },
+    };
+    const options = { epochs: 8, flux: true, opr_start: 1 };
+    const [a, b] = [await last(raw, options, { heldOut }), await last(brighter, options, { heldOut })];
+    const [was, is] = [a, b].map((update) => update.beam()!.flux.data);
+    // The mean is 1, and nothing but that is shared.
+    for (const k of heldOut) expect(is[k] / is[0] / (was[k] / was[0])).toBeCloseTo(1.44, 1);
+    const [plain, bright] = [await a.misfits(heldOut), await b.misfits(heldOut)];
+    expect(sum(bright.misfit) / sum(bright.measured)).toBeCloseTo(sum(plain.misfit) / sum(plain.measured), 2);
+    const contrast = ({ image: { re, im } }: ReturnType<SolverUpdate['object']>) => {
+      const size = Float64Array.from(re, (v, i) => Math.hypot(v, im[i]));
+      const mean = sum(size) / size.length;
+      return size.map((v) => v / mean);
+    };
+    const [A, B] = [contrast(a.object()), contrast(b.object())];
+    expect(Math.sqrt(sum(A.map((v, i) => (v - B[i]) ** 2)) / A.length)).toBeLessThan(0.01);
+  });
+
   it('misfits add up to R', async () => {
     const update = await last(raw, {});
     const all = Int32Array.from({ length: raw.count }, (_, k) => k);

@@ -9,6 +9,7 @@ import { rawDataFromSimulation } from '../../src/simulation/simulateScan.js';
 import type { SolvedImage } from '../../src/solvers/run.js';
 import { combined, orientScan, turnBy } from '../../src/tries/orientation.js';
 import { type ReconstructScanOptions, reconstructScan } from '../../src/tries/reconstructScan.js';
+import { TRIES } from '../../src/tries/tries.js';
 import { solverScan } from '../support/solverScan.js';
 
 let raw: RawData;
@@ -29,8 +30,8 @@ describe('reconstructScan', () => {
     const logger = { info: (m: string) => void said.push(m), warn: (m: string) => void said.push(m) };
     const found = await reconstructScan(raw, { ...options, logger });
     expect(errorOf(found)).toBeLessThan(0.06);
-    expect(found.tried.map(({ name, kept }) => [name, kept])).toEqual([['positions', false], ['modes', false]]); // biome-ignore format: a table
-    expect(found.notes.filter((note) => note.startsWith('With'))).toHaveLength(2);
+    expect(found.tried.map(({ name, kept }) => [name, kept])).toEqual(TRIES.map(({ name }) => [name, false]));
+    expect(found.notes.filter((note) => note.startsWith('With'))).toHaveLength(TRIES.length);
     expect(said).toEqual(expect.arrayContaining([...found.notes]));
     expect(found).toMatchObject({ cancelled: false, measured: true, probeFrom: 'scan', moved: false, hurried: false });
     expect(found.heldOut?.patterns).toBe(4);
@@ -56,7 +57,7 @@ describe('reconstructScan', () => {
     const left = await reconstructScan(wrong, {
       ...options,
       auto_orient: false,
-      leave_out: ['positions', 'modes'],
+      leave_out: TRIES.map(({ name }) => name),
       minutes: 0.02,
     });
     expect(left.orientation).toBeUndefined();
@@ -87,7 +88,7 @@ describe('reconstructScan', () => {
   it('begins with a guess where there is no probe, and says so', async () => {
     const found = await reconstructScan(
       { ...raw, probeGuess: undefined },
-      { ...options, leave_out: ['positions', 'modes'], minutes: 0.03 },
+      { ...options, leave_out: TRIES.map(({ name }) => name), minutes: 0.03 },
     );
     expect(found.probeFrom).toBe('guess');
     expect(found.notes[0]).toContain('holds no probe');

@@ -198,6 +198,14 @@ describe('the way', () => {
     expect(clock.now).toBeLessThan(60);
   });
 
+  it('waits less for what costs more: modes', async () => {
+    const epochsWith = async (probe_modes: number) => {
+      const { search } = made({ floor: () => 0.2, halfway: 10 }, { begin: { options: { probe_modes } } });
+      return (await search.run()).state.history.length;
+    };
+    expect(await epochsWith(4)).toBeLessThan(await epochsWith(1));
+  });
+
   it('goes on from where it was stopped, and comes to the same', async () => {
     const tries = [once('worse', { tv_weight: 1 }), once('better', { seed: 7 })];
     const world = { floor: floorOf({ seed: 7 }, 0.3) };

@@ -57,7 +57,7 @@ const choiceFields = {
   leave_out: field(
     textList,
     [],
-    'Something not to try: positions (their correction) or modes (more incoherent modes of the probe); may be repeated.',
+    'Something not to try: flux (intensity of each pattern), affine (positions corrected together), positions (each by itself), opr_modes (a beam that differs from pattern to pattern) or modes (more incoherent modes of the probe); may be repeated.',
   ),
   seed: field(seedNumber, 0, 'Seed for the order of the patterns and for which of them are held out.'),
 };

@@ -20,7 +20,10 @@ describe('unwrapPhase', () => {
 
   it('finds a ramp with noise that wraps by itself nowhere', () => {
     let state = 1;
-    const random = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
+    const random = () => {
+      state = (state * 16807) % 2147483647;
+      return state / 2147483647 - 0.5;
+    };
     const truth = image(64, 64, (r, c) => 0.9 * r + 0.8 * c + 1.2 * random());
     expect(difference(unwrapPhase(wrapAll(truth), [64, 64]).phase, truth)).toBeLessThan(1e-9);
   });

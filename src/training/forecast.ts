@@ -3,7 +3,7 @@
  *
  * @example
  * const seconds = await measuredStep(network, backend, config, training); // of one step
- * logger.info(forecastText({ seconds: steps * seconds, epochs: 40 }));
+ * logger.info(forecastText(40, 40 * stepsPerEpoch * seconds));
  */
 import type { Backend } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';

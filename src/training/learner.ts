@@ -4,7 +4,7 @@
  * @example
  * const learner = new Learner(input, await backend.createState(weights));
  * await learner.step(batch, rates, averages);
- * const held = await learner.evaluate(validation);
+ * const held = await learner.evaluate(part);
  */
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';

@@ -67,8 +67,23 @@ export async function resolveFlags<T>(
   const named = typeof given.config === 'string' ? await loadConfigFile(given.config) : undefined;
   fillBareFlags(definition, flags, named);
   const file = named ?? (await configurationOfRun(flags.resume, allFields(definition)));
+  if (typeof flags.resume === 'string' && !file && !namesScan(definition, flags)) {
+    throw new PtychoError(
+      'USAGE',
+      `There is nothing to resume in ${flags.resume}: it holds no config.json, so it is not the output folder of a run; name that folder, or begin a run without --resume.`,
+      { flag: 'resume', path: flags.resume },
+    );
+  }
   const resolved = resolveConfig(definition, { flags, file } satisfies Layers);
   return warnings.length === 0 ? resolved : { ...resolved, warnings: [...resolved.warnings, ...warnings] };
+}
+
+/** Whether a flag names the scan of the command, by any of its names; true for a command without one. */
+function namesScan(definition: ConfigDefinition<unknown>, flags: Readonly<Record<string, unknown>>): boolean {
+  const { scan } = definition;
+  if (scan === undefined) return true;
+  const aliases = allFields(definition).find(({ name }) => name === scan)?.aliases ?? [];
+  return [scan, ...aliases].some((name) => flags[name] !== undefined);
 }
 
 /**

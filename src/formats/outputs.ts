@@ -8,7 +8,7 @@
  *   await folder.make();
  * });
  */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
@@ -120,6 +120,27 @@ export async function withOutputFolder<T>(
   } finally {
     await lock?.release();
   }
+}
+
+/**
+ * Removes files of an earlier run, which would pass for this one's. What the configuration names stays: it was an input.
+ * @param names below the folder
+ */
+export async function removeEarlier(folder: string, names: readonly string[], config: unknown): Promise<void> {
+  const named = textsIn(config);
+  for (const name of names) {
+    const file = path.resolve(folder, name);
+    // `FILE:key` names a file, too.
+    if (named.some((text) => [text, text.replace(/:[^:/\\]*$/, '')].some((place) => path.resolve(place) === file)))
+      continue;
+    await rm(file, { force: true });
+  }
+}
+
+/** All texts in a configuration, however deep. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
 /** Those of the folder itself and of the folders that runs have in it. */

@@ -1,5 +1,5 @@
 /** Which way the positions lie, where the patterns clearly say so. */
-import { isPtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from '../data/opening/orientation.js';
 import { findOrientation, type OrientationScore, type OrientationSearch } from '../data/orient/orient.js';
@@ -76,8 +76,18 @@ export function combined(first: AxisOrientation, second: AxisOrientation): AxisO
   return ORIENTATIONS.find((one) => place(one, 1, 2).every((v, i) => v === wanted[i])) as AxisOrientation;
 }
 
-/** Turns positions as an earlier run did. @param flags as {@link OrientedScan} has them */
+/**
+ * Turns positions as an earlier run did.
+ * @param flags as {@link OrientedScan} has them
+ * @throws PtychoError CHECKPOINT_INVALID for others
+ */
 export function turnBy(raw: RawData, flags: string | undefined): OrientedScan {
+  if (flags === undefined) return { raw, notes: [] };
   const by = ORIENTATIONS.find((one) => orientationFlags(one) === flags);
-  return by ? { raw: turned(raw, by), flags, notes: [] } : { raw, notes: [] };
+  if (by) return { raw: turned(raw, by), flags, notes: [] };
+  throw new PtychoError(
+    'CHECKPOINT_INVALID',
+    `The state says that positions were turned by ${JSON.stringify(flags)}, but no orientation is called so; start again without --resume.`,
+    { found: flags },
+  );
 }

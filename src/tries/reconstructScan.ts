@@ -381,7 +381,10 @@ class Reconstructing {
       moved: movesPositions(state.options),
       seconds: this.#budget.used,
       hurried: state.hurried,
-      next: suggestions(this.config, { hurried: state.hurried, probeFrom: this.#probeFrom, score }),
+      next: suggestions(this.config, {
+        ...{ hurried: state.hurried, probeFrom: this.#probeFrom, score },
+        seconds: this.#budget.used,
+      }),
     };
   }
 
@@ -449,12 +452,13 @@ const HARDLY_BETTER = 0.8;
 
 function suggestions(
   config: ReconstructOptions,
-  { hurried, probeFrom, score }: Pick<ReconstructedImage, 'hurried' | 'probeFrom' | 'score'>,
+  { hurried, probeFrom, score, seconds }: Pick<ReconstructedImage, 'hurried' | 'probeFrom' | 'score' | 'seconds'>,
 ): Suggestion[] {
   const all: Suggestion[] = [];
   if (hurried) {
     all.push({
-      flag: `--minutes ${Number((2 * config.minutes).toPrecision(3))}`,
+      // A budget of no time at all is no measure of what is wanting.
+      flag: `--minutes ${Number((2 * Math.max(config.minutes, seconds / 60)).toPrecision(2))}`,
       reason: 'the time was up before the image came to rest',
     });
   }

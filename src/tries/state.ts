@@ -5,12 +5,13 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { messageOf, PtychoError } from '../core/errors.js';
+import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { readText } from '../data/metadata.js';
 import { usingNpz, writeNpz } from '../formats/npz.js';
 import { textArray } from '../formats/outputFiles.js';
+import { parseBoundedJson } from '../persistence/json.js';
 import type { ScanFingerprint } from '../persistence/runState.js';
 import type { ResumedSearch } from './reconstructScan.js';
 import type { Search, SearchState } from './search.js';
@@ -92,7 +93,7 @@ export async function saveSearch(folder: string, head: SearchHead, search: Searc
 
 /**
  * Reads the state of the run in a folder; undefined where it was stopped before its first one.
- * @throws PtychoError FILE_NOT_FOUND where there is no run, CHECKPOINT_INVALID for a damaged file
+ * @throws PtychoError FILE_NOT_FOUND where there is no run, CHECKPOINT_INVALID for a damaged file, FORMAT_UNSUPPORTED for a newer one
  */
 export async function readSearch(
   folder: string,
@@ -109,6 +110,7 @@ export async function readSearch(
   try {
     return await decode(file);
   } catch (error) {
+    if (isPtychoError(error, 'FORMAT_UNSUPPORTED') && 'formatVersion' in error.fields) throw error;
     throw new PtychoError(
       'CHECKPOINT_INVALID',
       `${file} is damaged or no state of a reconstruction: ${messageOf(error).replace(/\.$/, '')}; start again without --resume.`,
@@ -121,9 +123,20 @@ export async function readSearch(
 async function decode(file: string) {
   return usingNpz(file, async (npz) => {
     const found = await readText(npz, 'head');
-    const { search, solver, scan, seconds, orientation, notes, given } = headSchema.parse(
-      JSON.parse('text' in found ? found.text : ''),
-    );
+    const json = parseBoundedJson('text' in found ? found.text : '') as { format_version?: unknown } | null;
+    if (typeof json?.format_version === 'number' && json.format_version > FORMAT_VERSION) {
+      throw new PtychoError(
+        'FORMAT_UNSUPPORTED',
+        `${file} has format version ${json.format_version}, this ptychopinn reads up to ${FORMAT_VERSION}; install a newer ptychopinn.`,
+        { formatVersion: json.format_version, expected: FORMAT_VERSION },
+      );
+    }
+    const parsed = headSchema.safeParse(json);
+    if (!parsed.success) {
+      const { path: place, message } = parsed.error.issues[0];
+      throw new PtychoError('CHECKPOINT_INVALID', `${place.join('.') || 'its head'}: ${message}`, { path: file });
+    }
+    const { search, solver, scan, seconds, orientation, notes, given } = parsed.data;
     const arrays: Record<string, NumericArray> = {};
     for (const key of npz.keys.filter((name) => name.startsWith(PREFIX))) {
       arrays[key.slice(PREFIX.length)] = (await npz.readReal(key)).data;

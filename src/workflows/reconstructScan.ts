@@ -22,7 +22,13 @@ import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
+import {
+  type FolderClaim,
+  isRunConfig,
+  type OwnedFolder,
+  removeEarlier,
+  withOutputFolder,
+} from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { requireSameScan, type ScanFingerprint, scanFingerprint, settingChanged } from '../persistence/runState.js';
@@ -88,12 +94,16 @@ export async function reconstructScanWorkflow(
   });
 }
 
-function claimOf({ output_dir, resume, overwrite, product_file }: ReconstructConfig): FolderClaim {
-  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+/** Whether a run goes on in its own folder. */
+const goesOnIn = ({ output_dir, resume }: ReconstructConfig): boolean =>
+  resume !== null && path.resolve(resume) === path.resolve(output_dir);
+
+function claimOf(config: ReconstructConfig): FolderClaim {
+  const { output_dir, overwrite, product_file } = config;
   const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
   return {
     command: 'reconstruct',
-    overwrite: overwrite || goesOn,
+    overwrite: overwrite || goesOnIn(config),
     results: [...SOLVED_FILES, STATE_FILE, 'index.html', 'run.json', 'config.json'],
     files: product_file === null ? [] : [['product_file', product_file]],
     isOwn: isRunConfig,
@@ -101,15 +111,18 @@ function claimOf({ output_dir, resume, overwrite, product_file }: ReconstructCon
   };
 }
 
-/** Options without which a run that goes on would be another one. */
-const SHAPING = ['seed', 'leave_out'] as const;
+/** Options without which a run that goes on would be another one; only a solver leaves a state, and never `single_pass`. */
+const SHAPING = ['seed', 'leave_out', 'model_path', 'single_pass', 'auto_orient'] as const;
 
 async function checkResumed(config: ReconstructConfig, head: SearchHead, scan: ScanFingerprint): Promise<void> {
   const folder = config.resume!;
   const run = { folder, otherwise: 'start again' };
   for (const key of SHAPING) {
-    const [now, before] = [JSON.stringify(config[key]), JSON.stringify(head.given[key])];
-    if (now !== before) throw settingChanged(run, { key, now, before, found: config[key], expected: head.given[key] });
+    const [found, expected] = [config[key], key === 'single_pass' ? false : head.given[key]];
+    // The first states did not say all of them.
+    if (expected === undefined) continue;
+    const [now, before] = [JSON.stringify(found), JSON.stringify(expected)];
+    if (now !== before) throw settingChanged(run, { key, now, before, found, expected });
   }
   requireSameScan(run, { now: scan, before: head.scan });
   if (!(await isFinished(folder))) return;
@@ -144,6 +157,8 @@ class Run {
     const { config, services } = this;
     const afterSeconds = Math.min(WRITING.seconds, WRITING.share * this.budget.seconds);
     await this.folder.make();
+    // What an earlier run left must not tell of this one, should it be killed.
+    if (!(resume && goesOnIn(config))) await this.#removeEarlier([STATE_FILE, 'run.json']);
     const { resume: _, overwrite: __, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
     await writeAtomically(path.join(config.output_dir, 'config.json'), content);
@@ -164,15 +179,19 @@ class Run {
       },
     });
     const files = await this.#finish(found);
+    await this.#removeEarlier([...SOLVED_FILES, 'index.html'].filter((name) => !files.includes(name)));
     if (last) await this.#save(last, found.notes);
     await this.#record(found);
     const text = { summary: summaryOf(found), resolution: resolutionText(found) };
     return { ...found, text, outputDir: config.output_dir, files: [...files, 'config.json', 'run.json'] };
   }
 
+  async #removeEarlier(names: readonly string[]): Promise<void> {
+    if (!this.services.ownsOutputs) await removeEarlier(this.config.output_dir, names, this.config);
+  }
+
   #save({ search, orientation }: Progressing, notes: readonly string[]): Promise<void> {
-    const { seed, leave_out } = this.config;
-    const given = { seed, leave_out };
+    const given = Object.fromEntries(SHAPING.map((key) => [key, this.config[key]]));
     const seconds = this.budget.used;
     const head = { scan: this.scan, seconds, orientation: orientation ?? null, notes, given };
     return saveSearch(this.config.output_dir, head, search);

@@ -30,7 +30,13 @@ import { counted } from '../core/words.js';
 import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import { type FolderClaim, isRunConfig, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
+import {
+  type FolderClaim,
+  isRunConfig,
+  type OwnedFolder,
+  removeEarlier,
+  withOutputFolder,
+} from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { scanFingerprint } from '../persistence/runState.js';
@@ -111,13 +117,17 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
   });
 }
 
+/** Whether a run goes on in its own folder. */
+const goesOnIn = ({ output_dir, resume }: SolveConfig): boolean =>
+  resume !== null && path.resolve(resume) === path.resolve(output_dir);
+
 /** A run that goes on writes to its own folder; another run's results stay. */
-function claimOf({ output_dir, resume, overwrite, product_file }: SolveConfig): FolderClaim {
-  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+function claimOf(config: SolveConfig): FolderClaim {
+  const { output_dir, overwrite, product_file } = config;
   const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
   return {
     command: 'solve',
-    overwrite: overwrite || goesOn,
+    overwrite: overwrite || goesOnIn(config),
     results: [...SOLVED_FILES, STATE_FILE, PAGE_FILE, 'run.json', 'config.json'],
     files: product_file === null ? [] : [['product_file', product_file]],
     isOwn: isRunConfig,
@@ -230,6 +240,8 @@ class Solve {
     this.#begun = true;
     this.#head = { options: { ...this.#options }, init: config.init, scan, engine, version: createdBy.version };
     await this.folder.make();
+    // What an earlier run left must not tell of this one, should it be killed.
+    if (!(resumed && goesOnIn(config))) await this.#removeEarlier([STATE_FILE, 'run.json']);
     // Kept as the run was begun: a run that is resumed is no other one.
     const { resume: _, overwrite: __, ...begun } = config;
     const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
@@ -238,6 +250,10 @@ class Solve {
     if (resumed && config.resume !== null && services.logger) {
       warnOfEngine(resumed.head, engine, config.resume, services.logger);
     }
+  }
+
+  async #removeEarlier(names: readonly string[]): Promise<void> {
+    if (!this.services.ownsOutputs) await removeEarlier(this.config.output_dir, names, this.config);
   }
 
   async #epoch(update: SolverUpdate): Promise<void> {
@@ -271,6 +287,7 @@ class Solve {
     if (config.product_file !== null) {
       await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);
     }
+    await this.#removeEarlier(SOLVED_FILES.filter((name) => !files.includes(name)));
     await saveState(folder, this.#head as StateHead, result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;

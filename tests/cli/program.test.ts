@@ -99,7 +99,11 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['train'], 'ptychopinn: There is nothing to train on; name the scan: "ptychopinn train FILE".\n'],
     [
       ['train', '--resume', 'nowhere'],
-      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with "ptychopinn train FILE".\n',
+      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a run; name that folder, or begin a run without --resume.\n',
+    ],
+    [
+      ['reconstruct', '--resume', 'nowhere'],
+      'ptychopinn: There is nothing to resume in nowhere: it holds no config.json, so it is not the output folder of a run; name that folder, or begin a run without --resume.\n',
     ],
     [['infer', '--model_path', 'run'], 'ptychopinn: test_data_file is needed: Scan to reconstruct.\n'],
     [

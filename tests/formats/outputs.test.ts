@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { simulationConfigSchema, trainingRequestSchema } from '../../src/config/schema.js';
 import { LOCK_NAME, OWNER_NAME } from '../../src/formats/folderLock.js';
-import { requireNew, withOutputFolder } from '../../src/formats/outputs.js';
+import { removeEarlier, requireNew, withOutputFolder } from '../../src/formats/outputs.js';
 import { ownIdentity, processMark } from '../../src/formats/replaceFile.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
@@ -86,6 +86,18 @@ describe('a folder with results', () => {
       expect([code, err]).toEqual([2, expect.stringContaining('--overwrite')]);
     }
     expect(readdirSync(folder).sort()).toEqual(['comparison.json', 'reconstruction.npz']);
+  });
+});
+
+describe('removeEarlier', () => {
+  it('removes the files that are named, but none that the configuration reads', async () => {
+    const [gone, read, keyed, other] = ['loss.png', 'probe.npy', 'positions.npz', 'mine.txt'].map((name) =>
+      join(folder, name),
+    );
+    for (const file of [gone, read, keyed, other]) writeFileSync(file, '');
+    const config = { probe: read, data: { positions: `${keyed}:xcoords` }, minutes: 5, model_path: null };
+    await removeEarlier(folder, ['loss.png', 'probe.npy', 'positions.npz', 'not-there.csv'], config);
+    expect(readdirSync(folder).sort()).toEqual(['mine.txt', 'positions.npz', 'probe.npy']);
   });
 });
 

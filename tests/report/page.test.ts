@@ -139,4 +139,12 @@ describe('resultPage', () => {
     expect(html).toContain('aria-label="R-factors: this image: 0.148, at the start: 0.300, a constant object: 0.262; less is better."'); // biome-ignore format: one line
     expect(html).toContain('counts are whole numbers');
   });
+
+  it('holds no character that HTML excludes', () => {
+    const name = 'a\u0000\u001b[31m\u009b\ufffe\ud800<b>😀';
+    const html = renderPage({ title: name, summary: name, command: name, files: ['a'] });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those
+    expect(html).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe]|\p{Cs}/u);
+    expect(html).toContain('<title>a\ufffd\ufffd[31m\ufffd\ufffd\ufffd&lt;b&gt;😀</title>');
+  });
 });

@@ -1,11 +1,17 @@
 /** `reconstruct` on disk: what it writes, being stopped, going on, and what is refused. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReconstructConfig, reconstructConfigSchema } from '../../src/config/schemas/reconstruct.js';
+import { readText } from '../../src/data/metadata.js';
+import type { RawData } from '../../src/data/rawData.js';
+import { usingNpz, writeNpz } from '../../src/formats/npz.js';
+import { textArray } from '../../src/formats/outputFiles.js';
 import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
+import { turnBy } from '../../src/tries/orientation.js';
 import { readSearch } from '../../src/tries/state.js';
 import { reconstructScanWorkflow } from '../../src/workflows/reconstructScan.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
@@ -106,7 +112,73 @@ describe('reconstruct', () => {
     const on = (over: Record<string, unknown>) => reconstructScanWorkflow(request('other', { resume: at('other'), ...over })); // biome-ignore format: one call
     await expect(on({ test_data_file: other })).rejects.toThrow('was begun with another scan');
     await expect(on({ seed: 1 })).rejects.toThrow('seed is 1, but the run in');
+    const other_model = { model_path: at('model', 'wts.zip') };
+    await expect(on(other_model)).rejects.toThrow(/^model_path is ".*", but the run in .* was begun with null/);
+    await expect(on({ ...other_model, single_pass: true })).rejects.toThrow('was begun with null');
+    await expect(on({ auto_orient: true })).rejects.toThrow('auto_orient is true, but the run in');
     await expect(reconstructScanWorkflow(request('none', { resume: at('nowhere') }))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' }); // biome-ignore format: one call
+  });
+});
+
+describe('a folder that is written to again', () => {
+  it('keeps nothing that could pass for the new run, which can go on where it is killed', async () => {
+    const again = at('again');
+    await cp(at('whole'), again, { recursive: true });
+    for (const name of ['positions.npz', 'loss.svg', 'mine.txt']) await writeFile(path.join(again, name), 'earlier');
+    const records = ['run.json', 'reconstruct_state.npz'].map((name) => path.join(again, name));
+    expect(records.map((file) => existsSync(file))).toEqual([true, true]);
+    const stop = new AbortController();
+    let left: boolean[] = [];
+    const onProgress = ({ stage }: { stage: string }) => {
+      if (stage !== 'solving') return;
+      left = records.map((file) => existsSync(file));
+      stop.abort();
+    };
+    const over = { overwrite: true, minutes: 0.01 };
+    const found = await reconstructScanWorkflow(request('again', over), { signal: stop.signal, onProgress });
+    expect(left).toEqual([false, false]);
+    const there = await readdir(again);
+    expect(there).toEqual(expect.arrayContaining([...found.files, 'mine.txt']));
+    expect(there).not.toEqual(expect.arrayContaining(['positions.npz']));
+    expect(there).not.toEqual(expect.arrayContaining(['loss.svg']));
+    // As if the process had ended before its last file.
+    await rm(records[0]);
+    const on = await reconstructScanWorkflow(request('again', { resume: again, minutes: 0.01 }));
+    expect(on.cancelled).toBe(false);
+  });
+});
+
+describe('a state that was changed', () => {
+  const changed = async (name: string, change: (head: Record<string, unknown>) => void) => {
+    await cp(at('whole'), at(name), { recursive: true });
+    const file = at(name, 'reconstruct_state.npz');
+    const arrays = await usingNpz(file, async (npz) => {
+      const text = await readText(npz, 'head');
+      const head = JSON.parse('text' in text ? text.text : '') as Record<string, unknown>;
+      change(head);
+      return { head: textArray(JSON.stringify(head)) };
+    });
+    await writeNpz(file, arrays);
+    return readSearch(at(name));
+  };
+
+  it('is refused in one line', async () => {
+    await expect(changed('newer', (head) => (head.format_version = 99))).rejects.toMatchObject({
+      code: 'FORMAT_UNSUPPORTED',
+      message: expect.stringMatching(/has format version 99, .*install a newer ptychopinn\.$/),
+    });
+    await expect(changed('bare', (head) => delete head.search)).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      message: expect.stringMatching(
+        /^\S+ is damaged or no state of a reconstruction: search: [^\n]*start again without --resume\.$/,
+      ),
+    });
+  });
+
+  it('names an orientation that there is', () => {
+    const raw = { xcoords: Float64Array.of(1), ycoords: Float64Array.of(2) } as RawData;
+    expect(turnBy(raw, undefined).raw).toBe(raw);
+    expect(() => turnBy(raw, '--upside_down')).toThrow('no orientation is called so');
   });
 });
 

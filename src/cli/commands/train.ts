@@ -32,15 +32,8 @@ export const command = commandOf({
   exit: ({ cancelled }) => (cancelled ? EXIT_INTERRUPTED : EXIT_OK),
 });
 
-function requireScan({ train_data_file, resume }: TrainingRequest): void {
+function requireScan({ train_data_file }: TrainingRequest): void {
   if (train_data_file !== null) return;
-  if (resume !== null) {
-    throw new PtychoError(
-      'USAGE',
-      `There is nothing to resume in ${resume}: it holds no config.json, so it is not the output folder of a training run; name that folder, or begin a run with "ptychopinn train FILE".`,
-      { flag: 'resume', path: resume },
-    );
-  }
   throw new PtychoError('USAGE', 'There is nothing to train on; name the scan: "ptychopinn train FILE".', {
     flag: 'train_data_file',
   });

@@ -107,6 +107,7 @@ describe.each([1, 2])('gridsize %i', (gridsize) => {
       'nn_indices',
       'overlap_count',
       'phase_uncertainty',
+      'provenance',
       'reconstructed_object',
       'sample_indices',
     ]);

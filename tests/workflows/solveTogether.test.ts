@@ -194,7 +194,9 @@ describe('what a solver made', () => {
     expect(models.map(({ name }) => name)).toEqual(['rPIE']);
     expect(models[0].reference?.ms_ssim.phase).toBeGreaterThan(0.8);
     expect(models[0].seconds).toBeGreaterThan(0);
-    expect(models[0].warnings).toEqual([]);
+    expect(models[0].warnings).toEqual([
+      expect.stringMatching(/^R was measured with the probe that .* holds, not with that of the scan\.$/),
+    ]);
   });
 
   it('is an arm of a study, with what it was made of', async () => {

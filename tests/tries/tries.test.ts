@@ -85,6 +85,12 @@ describe('affine', () => {
     expect(off).toBeLessThan(0.4 * before);
   });
 
+  it('leaves scale and asymmetry, which take up a mode that is wanting while R of held-out patterns falls', () => {
+    const affine = TRIES.find(({ name }) => name === 'affine')!;
+    expect(affine.options({})).toMatchObject({ affine: true, affine_freedom: 'rotation,shear' });
+    expect(affine.options({ position_start: 1 })).toBeUndefined();
+  });
+
   it('is not kept where it is not', async () => {
     const found = await withTries(raw, 'affine');
     expect(keptOf(found)).toEqual([['affine', false]]);

@@ -9,7 +9,7 @@ import { formatCount, formatTable } from '../terminal.js';
 const EXAMPLE = `
 Examples:
   ptychopinn export solved --tiff --output_dir solved/tiff
-  ptychopinn export runs/* --tiff --air_px 40 --output_dir projections     a stack for tomography
+  ptychopinn export runs/* --tiff --air_px 40 --output_dir projections     # a stack for tomography
   ptychopinn export solved --cxi
 
 The phase is unwrapped, without its ramp and offset, which a measurement leaves open; docs/export.md says how.`;

@@ -20,9 +20,9 @@ Which algorithm:
 
 Examples:
   ptychopinn solve scan.npz --algorithm rpie --epochs 60 --output_dir solved
-  ptychopinn solve scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    from the image of a network
+  ptychopinn solve scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    # from the image of a network
   ptychopinn solve scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
-  ptychopinn solve --resume solved --epochs 100                                 continues, here to 100 epochs
+  ptychopinn solve --resume solved --epochs 100                                 # continues, here to 100 epochs
   ptychopinn train scan.npz --probe solved/reconstruction.npz:reconstructed_probe
 
 Ctrl-C stops after the batch and writes the image so far; --resume continues from there. More in docs/solvers.md.`;

@@ -48,4 +48,9 @@ export class Budget {
   allows(seconds: number, reserve = 0): boolean {
     return this.left - reserve >= OVERHANG * seconds;
   }
+
+  /** How many pieces of work of so many seconds begin and end in what is left; any number of those that take none. */
+  pieces(seconds: number): number {
+    return seconds > 0 ? Math.floor(Math.max(0, this.left) / seconds) : Number.POSITIVE_INFINITY;
+  }
 }

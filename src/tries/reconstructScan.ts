@@ -325,7 +325,9 @@ class Reconstructing {
     const { heldOutR, rFactor } = history[history.length - 1];
     const r =
       heldOutR === undefined ? `R ${rFactor.toPrecision(3)}` : `R of patterns held out ${heldOutR.toPrecision(3)}`;
-    const total = Math.max(EXPECTED_EPOCHS, history.length + 1);
+    // No more than the time allows, so that what the terminal says is left does not exceed --minutes.
+    const expected = Math.min(EXPECTED_EPOCHS, history.length + this.#budget.pieces(this.#epochSeconds));
+    const total = Math.max(expected, history.length + 1);
     this.services.onProgress?.({
       stage: 'solving',
       done: history.length,

@@ -59,6 +59,19 @@ describe('compareMisfits', () => {
   });
 });
 
+it('Budget: only whole pieces fit in what is left, none when it is used up', () => {
+  let now = 100;
+  const budget = new Budget(60, () => now, 20);
+  expect([budget.pieces(7), budget.pieces(40), budget.pieces(41), budget.pieces(0)]).toEqual([
+    5,
+    1,
+    0,
+    Number.POSITIVE_INFINITY,
+  ]);
+  now = 200;
+  expect(budget.pieces(7)).toBe(0);
+});
+
 it('Budget: what was used before counts, and work may overhang by half', () => {
   let now = 100;
   const budget = new Budget(60, () => now, 20);

@@ -99,7 +99,7 @@ function rFactorMetrics({ image, constant, noise, start, over }: ShownRFactor): 
     ...(constant === undefined
       ? []
       : [{ name: 'R of a constant object', value: constant, note: 'what an image without any structure reaches' }]),
-    ...(noise === undefined ? [] : [{ name: 'R of counting noise', value: noise, note: 'what the best of all images leaves, if every count is one photon' }]), // biome-ignore format: one line
+    ...(noise === undefined ? [] : [{ name: 'R of counting noise', value: noise, note: 'about what the truth itself would have, if every count is one photon; too low where the image is far from it' }]), // biome-ignore format: one line
     ...(start === undefined ? [] : [{ name: 'R at the start', value: start, note: 'of what the run began with' }]),
   ];
 }

@@ -93,7 +93,7 @@ function metricsOf(found: ReconstructedImage): PageMetric[] {
       : []),
     ...(score?.noise === undefined
       ? []
-      : [{ name: 'R of counting noise', value: score.noise, note: 'what the truth itself would have, if every count is one photon' }]), // biome-ignore format: one item
+      : [{ name: 'R of counting noise', value: score.noise, note: 'about what the truth itself would have, if every count is one photon; too low where the image is far from it' }]), // biome-ignore format: one item
     ...(resolution
       ? [{ name: 'resolution', value: resolution, note: 'two halves of the patterns, half-bit criterion' }]
       : []),

@@ -9,6 +9,7 @@ import type { TrainingRequest } from '../../src/config/schema.js';
 import { PtychoError } from '../../src/core/errors.js';
 import { demoWorkflow } from '../../src/workflows/demo.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
+import { reconstructScanWorkflow } from '../../src/workflows/reconstructScan.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
 import { trainWorkflow } from '../../src/workflows/train.js';
@@ -18,6 +19,7 @@ vi.mock('../../src/workflows/train.js', () => ({ trainWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/infer.js', () => ({ inferWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/solve.js', () => ({ solveWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/demo.js', () => ({ demoWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/reconstructScan.js', () => ({ reconstructScanWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/simulate.js', () => ({ simulateWorkflow: vi.fn() }));
 
 const trained = {
@@ -177,6 +179,15 @@ describe('an image that is no better than a constant object', () => {
     expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(3);
   });
 
+  it('is not advised to do what was done', async () => {
+    const rFactor = { ...inferred.rFactor, noise: 0.1, image: 0.2 };
+    vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, rFactor });
+    const advised = async (...flags: string[]) => (await cli('infer', 's.npz', '--model_path', 'run', ...flags)).err;
+    expect(await advised()).toContain('--refine lsqml:20 (a solver, from this image), --refine_positions 5');
+    expect(await advised('--refine', 'lsqml:20')).toContain('photon: --refine_positions 5 (positions that are off) or');
+    expect(await advised('--refine_positions', '5')).toContain('(a solver, from this image) or longer training');
+  });
+
   it('is interrupted all the same, and no better image is spoken of', async () => {
     vi.mocked(inferWorkflow).mockResolvedValue({ ...inferred, cancelled: true });
     expect((await cli('infer', 's.npz', '--model_path', 'run', '--strict')).code).toBe(130);
@@ -224,6 +235,43 @@ describe('an image that leaves more than the noise of counting', () => {
       vi.mocked(solveWorkflow).mockResolvedValue(score);
       expect((await cli('solve', 's.npz')).err).not.toContain('counting');
     }
+  });
+});
+
+describe('reconstruct', () => {
+  type Summary = Awaited<ReturnType<typeof reconstructScanWorkflow>>;
+  const found = (over: object) =>
+    ({
+      algorithm: 'rPIE',
+      engine: 'SIMD',
+      history: [],
+      tried: [],
+      next: [],
+      files: [],
+      text: { summary: 'R is 0.101.' },
+      score: { image: 0.12, constant: 0.47, noise: 0.072, patterns: 64, probe: 'reconstruction', probeScale: 1 },
+      measured: true,
+      rFactor: 0.101,
+      hurried: false,
+      ...over,
+    }) as unknown as Summary;
+
+  it.each([
+    ['the R that it prints, not that of the sample', {}, null],
+    ['that of the sample where no other was measured', { measured: false }, 'an R-factor of 0.120, 1.7 times'],
+    ['a probe where the image came to rest', { rFactor: 0.2 }, 'one photon: another --probe may bring it down'],
+    ['time where there was none', { rFactor: 0.2, hurried: true }, 'another --probe or more --minutes may bring'],
+  ])('advises by %s', async (_, over, advice) => {
+    vi.mocked(reconstructScanWorkflow).mockResolvedValue(found(over));
+    const { code, err } = await cli('reconstruct', 's.npz', '--strict');
+    expect(code).toBe(0);
+    if (advice === null) expect(err).not.toContain('leaves an R-factor');
+    else expect(err).toContain(advice);
+  });
+
+  it('with --strict ends with 3 where R over all patterns is that of a constant object', async () => {
+    vi.mocked(reconstructScanWorkflow).mockResolvedValue(found({ rFactor: 0.48 }));
+    expect((await cli('reconstruct', 's.npz', '--strict')).code).toBe(3);
   });
 });
 

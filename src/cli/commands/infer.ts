@@ -1,6 +1,7 @@
 /** `ptychopinn infer`: a trained bundle and a scan in, the reconstructed object and its pictures out. */
 
 import { inferenceDefinition } from '../../config/commands.js';
+import type { InferenceConfig } from '../../config/schema.js';
 import { noun } from '../../core/words.js';
 import type { InferSummary } from '../../workflows/infer.js';
 import { EXIT_INTERRUPTED } from '../exit.js';
@@ -11,7 +12,7 @@ import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
 const EXAMPLE = `
 Examples:
   ptychopinn infer scan.npz --model_path run --output_dir image
-  ptychopinn infer scan.npz --model_path run --refine lsqml:20     a solver finishes what the network began`;
+  ptychopinn infer scan.npz --model_path run --refine lsqml:20     # a solver finishes what the network began`;
 
 export const command = commandOf({
   definition: inferenceDefinition,
@@ -21,7 +22,7 @@ export const command = commandOf({
   interrupted: 'stopping after this step and writing the image so far',
   work: async ({ config, services }) => {
     const summary = await (await import('../../workflows/infer.js')).inferWorkflow(config, services);
-    warnOfR(summary.rFactor, { scan: config.test_data_file, more: MORE }, services.logger);
+    warnOfR(summary.rFactor, { scan: config.test_data_file, more: moreFor(config) }, services.logger);
     return summary;
   },
   text: summaryText,
@@ -29,11 +30,13 @@ export const command = commandOf({
 });
 
 /** What an image that is not at the noise may lack. */
-const MORE = [
-  '--refine lsqml:20 (a solver, from this image)',
-  '--refine_positions 5 (positions that are off)',
-  'longer training',
-];
+function moreFor({ refine, refine_positions }: Pick<InferenceConfig, 'refine' | 'refine_positions'>): string[] {
+  return [
+    ...(refine === null ? ['--refine lsqml:20 (a solver, from this image)'] : []),
+    ...(refine_positions === 0 ? ['--refine_positions 5 (positions that are off)'] : []),
+    'longer training',
+  ];
+}
 
 function summaryText(summary: InferSummary): string {
   const rows = summary.stages.map((stage) => [

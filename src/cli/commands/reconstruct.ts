@@ -16,9 +16,9 @@ Examples:
   ptychopinn reconstruct scan.h5
   ptychopinn reconstruct scan.h5 --minutes 20 --output_dir image --product_file image/product.h5
   ptychopinn reconstruct scan.h5 --probe zone_plate --probe_outer_zone_m 50e-9 --probe_defocus_m 1e-3
-  ptychopinn reconstruct scan.h5 --model_path run/wts.zip                 a network's image is the start
-  ptychopinn reconstruct scan.h5 --model_path run/wts.zip --single_pass   and the end
-  ptychopinn reconstruct --resume reconstruct_outputs                goes on after an interruption
+  ptychopinn reconstruct scan.h5 --model_path run/wts.zip                 # a network's image is the start
+  ptychopinn reconstruct scan.h5 --model_path run/wts.zip --single_pass   # and the end
+  ptychopinn reconstruct --resume reconstruct_outputs                           # goes on after an interruption
 
 Ctrl-C stops after the batch and writes the image so far. More in docs/reconstruct.md.`;
 
@@ -30,15 +30,21 @@ export const command = commandOf({
   work: async ({ config, services }) => {
     const { reconstructScanWorkflow } = await import('../../workflows/reconstructScan.js');
     const summary = await reconstructScanWorkflow(config, services);
-    warnOfR(summary.score, { scan: config.test_data_file, more: MORE }, services.logger);
+    const more = summary.hurried ? [...MORE, 'more --minutes'] : MORE;
+    warnOfR(judgedOf(summary), { scan: config.test_data_file, more }, services.logger);
     return summary;
   },
   text: summaryText,
-  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(summary.score, config)),
+  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(judgedOf(summary), config)),
 });
 
 /** What an image that is not at the noise may lack. */
-const MORE = ['another --probe', 'more --minutes'];
+const MORE = ['another --probe'];
+
+/** The R that the summary prints: that of the sample, through bilinear patches, is higher where edges are sharp. */
+function judgedOf({ score, measured, rFactor }: Pick<ReconstructSummary, 'score' | 'measured' | 'rFactor'>) {
+  return score && measured ? { ...score, image: rFactor } : score;
+}
 
 function summaryText(summary: ReconstructSummary): string {
   const { algorithm, engine, history, seconds, cancelled, tried, text } = summary;

@@ -10,7 +10,7 @@
 
 import type { Logger, ProgressEvent, ProgressSink } from '../core/log.js';
 import { extentOf } from '../core/numbers.js';
-import { plainText } from '../core/words.js';
+import { formatCount, plainText } from '../core/words.js';
 import type { TextSink } from './context.js';
 
 /** From everything to nearly nothing, as in the published tools. */
@@ -170,13 +170,7 @@ function plainLine(event: ProgressEvent, stage: Stage, time: number): string {
   return `${event.stage}: ${Math.floor(share(event) * 100)}%, ${facts(event, stage, time)}`;
 }
 
-/** `12,345`; below 100 with three significant digits: `3.21`. */
-export function formatCount(value: number): string {
-  if (!Number.isFinite(value)) return '–';
-  if (Number.isInteger(value)) return value.toLocaleString('en-US');
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
-  return String(Number(value.toPrecision(3)));
-}
+export { formatCount };
 
 /** Seconds as `4.2 s`, `3:07`, `1:02:45`. */
 export function formatDuration(seconds: number): string {

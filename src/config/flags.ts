@@ -142,14 +142,19 @@ export function canonicalArguments(
 /**
  * What does the same again when it is typed: every value that is no default as its flag.
  * @param command `solve`
+ * @param args what stands behind it without a flag
  * @returns undefined where nobody says what was given
  */
-export function repeatCommand(command: string, provenance: Provenance | undefined): string | undefined {
+export function repeatCommand(
+  command: string,
+  provenance: Provenance | undefined,
+  args: readonly string[] = [],
+): string | undefined {
   if (provenance === undefined) return undefined;
   const words = Object.entries(provenance)
     .filter(([, { source }]) => source !== 'default' && source !== 'metadata')
     .flatMap(([name, { value }]) => flagWords(name, value));
-  return ['ptychopinn', command, ...words].map(shellWord).join(' ');
+  return ['ptychopinn', command, ...args, ...words].map(shellWord).join(' ');
 }
 
 /** What of a configuration a page shows: the values that somebody gave, or that the scan did. */

@@ -1116,6 +1116,8 @@ export interface OverlapConfig {
 export interface InspectConfig {
   /** PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none. */
   readonly map: string | null;
+  /** Folder for map.png and index.html, a page of all that was found; created if missing; null: none. */
+  readonly output_dir: string | null;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
   /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
@@ -1170,6 +1172,8 @@ export interface SplitConfig {
 export interface OrientConfig {
   /** PNG file for the reconstructions in all eight orientations, best first; null: none. */
   readonly picture: string | null;
+  /** Folder for orientations.png, orientation.json and index.html, a page that shows them; created if missing; null: none. */
+  readonly output_dir: string | null;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
   /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */

@@ -24,7 +24,11 @@ export interface ImagePageContent
   > {
   /** `solve`. */
   readonly command: string;
+  /** What follows it without a flag: the scan of `orient`. */
+  readonly args?: readonly string[];
   readonly raw: RawData;
+  /** In place of what the scan carries: a longer look saw more. */
+  readonly findings?: readonly PageFinding[];
   /** Left out for a command that makes no image. */
   readonly image?: WrittenImage;
   readonly pictures?: PictureOptions;
@@ -41,13 +45,25 @@ export interface ImagePageContent
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
 export async function writeImagePage(folder: string, content: ImagePageContent): Promise<string> {
-  const { command, raw, image, pictures, score, rFactorStart, provenance, facts = [], files = [], ...rest } = content;
+  const {
+    command,
+    args,
+    raw,
+    findings,
+    image,
+    pictures,
+    score,
+    rFactorStart,
+    provenance,
+    facts = [],
+    ...rest
+  } = content;
   const html = await resultPage({
     ...rest,
     panels: image ? Object.values(pictures?.panels ?? imagePanels(image, pictures)) : [],
     rFactor: score && shownRFactor(score, rFactorStart),
-    scan: shownScan(raw),
-    command: repeatCommand(command, provenance),
+    scan: { ...shownScan(raw), ...(findings && { findings }) },
+    command: repeatCommand(command, provenance, args),
     configuration: shownSettings(provenance),
     facts: [
       { name: 'scan', value: raw.source },
@@ -57,7 +73,6 @@ export async function writeImagePage(folder: string, content: ImagePageContent):
       ...facts,
       { name: 'written by', value: `${createdBy.package} ${createdBy.version}, Node ${process.version}` },
     ],
-    files,
   });
   await writeAtomically(path.join(folder, PAGE_FILE), html);
   return PAGE_FILE;

@@ -176,7 +176,7 @@ tbody th { font-weight: normal; } td.value { font-weight: 600; white-space: nowr
 .findings { list-style: none; padding: 0; } .findings li { margin: .3rem 0; } .findings b { display: inline-block; min-width: 4.5rem; }
 .wrong b, .doubt b { color: var(--mark); } .good b { color: var(--good); }
 pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--edge); border-radius: 4px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.files { columns: 16rem; padding-left: 1.2rem; }
+.files { columns: 16rem; padding-left: 1.2rem; overflow-wrap: anywhere; }
 @media print { .skip { display: none; } figure { break-inside: avoid; } }
 `;
 

@@ -26,6 +26,7 @@ import {
   VERIFICATION,
 } from './layout.js';
 import { type ArmResult, armStep, type ComparisonResult, compareStep, trainStep } from './models.js';
+import { STUDY_PAGE, writeStudyPage } from './page.js';
 import { type FinishedStep, failureLine, type Step, StepRunner } from './steps.js';
 import { type ExecutionResult, executionResult } from './summary.js';
 import { aggregateStep, digestStep } from './tables.js';
@@ -41,7 +42,17 @@ export interface StudySummary {
 }
 
 /** What a study writes and, when its configuration changes, removes. */
-export const STUDY_RESULTS = [STUDY_FILE, 'phase_c', 'phase_d', 'phase_e', 'phase_f', 'phase_g', 'analysis', 'steps'];
+export const STUDY_RESULTS = [
+  STUDY_FILE,
+  'phase_c',
+  'phase_d',
+  'phase_e',
+  'phase_f',
+  'phase_g',
+  'analysis',
+  'steps',
+  STUDY_PAGE,
+];
 
 /**
  * Runs a study in its folder, which the caller owns, or what is left of it, and verifies it. A comparison that fails is recorded, and
@@ -59,6 +70,7 @@ export async function runStudy(study: Study, services: Services, sources: readon
     await run.writeLogs();
   }
   const verification = await verifyAndWrite(study.folder, study.config);
+  await writeStudyPage(study, run.results, verification);
   return { folder: study.folder, steps: run.steps.counts, results: run.results, verification };
 }
 

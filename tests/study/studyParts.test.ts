@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfigFile } from '../../src/config/load.js';
 import { parseStudy } from '../../src/config/schemas/study.js';
 import { jobsOf, logsOf } from '../../src/study/layout.js';
+import { writeStudyPage } from '../../src/study/page.js';
 import { type Step, StepRunner } from '../../src/study/steps.js';
-import { collectSummary, deltaSummary } from '../../src/study/summary.js';
+import { collectSummary, deltaSummary, executionResult } from '../../src/study/summary.js';
 import { aggregateHighlights, deltaHighlights, metricsDigest, ssimGrid } from '../../src/study/tables.js';
 import { cli } from '../cli/capture.js';
 import { writeTinyScan } from '../support/tinyRun.js';
@@ -195,6 +196,30 @@ describe('numbers and texts', () => {
     expect(JSON.parse(JSON.stringify(summary))).toEqual(summary);
     expect(ssimGrid(summary)).toContain('| 10 | dense | test | NaN | 0.500 | 0.900 |');
     expect(ssimGrid(summary)).toContain('| 1000 | dense | test | 0.800 | 0.500 | – |');
+  });
+
+  it('become a page that says what failed and is missing', async () => {
+    await write(true, true);
+    const jobs = jobsOf(config);
+    const results = jobs.map(
+      (job) =>
+      job.dose === 1000 && job.split === 'train'
+        ? executionResult(job, { status: 'failed', models: [], error: 'An image of <zeros>.' })
+        : executionResult(job, { status: 'success', models: ['PtychoPINN'], iterative_skipped: job.dose === 1000 ? 'no file' : undefined }), // biome-ignore format: one call
+    );
+    const verification = { generated_at: now, study_format: 1 as const, all_passed: false, n_passed: 9, n_checks: 10, checks: [{ name: 'cli_logs' as const, passed: false, problems: ['one is lost'] }], optional: { present: [], missing: [] } }; // biome-ignore format: one report
+    await writeStudyPage({ folder, config, origin: 'my study.yaml' }, results, verification);
+    const page = await readFile(inside('index.html'), 'utf8');
+    expect(page).toContain('2 doses, 1 view: 4 comparisons, 1 failed; 9 of 10 checks passed');
+    expect(page).toContain('dose 1000, dense, train failed: An image of &lt;zeros&gt;.');
+    expect(page).toContain('dose 1000, dense, test has no iterative arm: no file');
+    expect(page).toContain('Check cli_logs: one is lost');
+    // Amplitude and phase over two doses; the failed comparison has no row, a model that is missing a dash.
+    expect(page.match(/<svg/g)).toHaveLength(2);
+    expect(page).toContain('<th scope="row">dose 10, dense, test</th><td class="value">0.500 | NaN</td><td>0.600 | 0.500</td><td>0.900 | 0.900</td>'); // biome-ignore format: one row
+    expect(page).toContain('<th scope="row">dose 1000, dense, test</th><td class="value">0.500 | 0.800</td><td>0.600 | 0.500</td><td>– | –</td>'); // biome-ignore format: one row
+    expect(page).not.toContain('<th scope="row">dose 1000, dense, train</th>');
+    expect(page).toContain(`ptychopinn study dose-overlap --config &#39;my study.yaml&#39; --output_dir ${folder}`);
   });
 
   it('leaves out comparisons that failed, and refuses other tables', async () => {

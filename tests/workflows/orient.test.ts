@@ -1,4 +1,5 @@
 /** `orient` and `inspect` as workflows: plain values out, pictures where asked for. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import { decode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectDefinition, orientDefinition, simulationDefinition } from '../../src/config/commands.js';
 import { resolveConfig } from '../../src/config/resolve.js';
+import { writeNpz } from '../../src/formats/npz.js';
 import { inspectWorkflow } from '../../src/workflows/inspect.js';
 import { orientWorkflow } from '../../src/workflows/orient.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';
@@ -36,6 +38,24 @@ describe('orient', () => {
     expect(new Set(picture.data).size).toBeGreaterThan(50);
   });
 
+  it('writes a folder with picture, scores and page, and replaces none unasked', async () => {
+    const output_dir = file('oriented');
+    const { files, ranking } = await orient({ output_dir });
+    expect(files).toEqual(
+      ['orientations.png', 'orientation.json', 'index.html'].map((name) => path.join(output_dir, name)),
+    );
+    const written = JSON.parse(await readFile(path.join(output_dir, 'orientation.json'), 'utf8'));
+    expect(written).toMatchObject({ verdict: 'clear', patterns: expect.any(Number) });
+    expect(written.ranking.map(({ flags }: { flags: string }) => flags)).toEqual(ranking.map(({ flags }) => flags));
+    const page = await readFile(path.join(output_dir, 'index.html'), 'utf8');
+    expect(page).toContain('Clear: the positions are right as they are.');
+    for (const { flags, rFactor } of ranking.slice(1)) {
+      expect(page).toMatch(new RegExp(`<th scope="row">${flags}</th><td class="value">${rFactor.toFixed(4)}<`));
+    }
+    expect(page.match(/<svg/g)!.length).toBeGreaterThanOrEqual(2);
+    await expect(orient({ output_dir })).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+  });
+
   it('knows no flags for what it is to find out, and takes PNG names only', async () => {
     expect(() => resolveConfig(orientDefinition, { flags: { flip_y: true } })).toThrow(/unknown key flip_y/);
     await expect(orient({ picture: file('sheet.jpg') })).rejects.toMatchObject({
@@ -58,5 +78,27 @@ describe('inspect', () => {
     expect(positions!.xs).toHaveLength(inspection.scan!.count);
     const { width, height } = decode(await readFile(file('deep/map.png')));
     expect(Math.max(width, height)).toBeGreaterThan(600);
+  });
+
+  it('writes a page of what it found', async () => {
+    const output_dir = file('inspected');
+    const { config, provenance } = resolveConfig(inspectDefinition, { flags: { output_dir } });
+    const { inspection } = await inspectWorkflow(file('scan.npz'), config, { provenance });
+    expect(inspection.files).toEqual(['map.png', 'index.html'].map((name) => path.join(output_dir, name)));
+    const page = await readFile(path.join(output_dir, 'index.html'), 'utf8');
+    expect(page).toContain(`${inspection.scan!.count} patterns of 64 × 64 pixels; no problems found.`);
+    for (const { key } of inspection.arrays) expect(page).toContain(`<th scope="row">${key}</th>`);
+    expect(page).toContain('counts of the pattern');
+    expect(page).toMatch(/<code>ptychopinn inspect \S*scan\.npz --output_dir /);
+    for (const note of inspection.notes) expect(page).toContain(note.slice(0, 30));
+  });
+
+  it('writes no page of a file that is no scan', async () => {
+    await writeNpz(file('other.npz'), { numbers: { data: Float32Array.of(1, 2), shape: [2] } });
+    const output_dir = file('nothing');
+    const { inspection } = await inspectWorkflow(file('other.npz'), { output_dir });
+    expect(inspection.scan).toBeUndefined();
+    expect(inspection.files).toBeUndefined();
+    expect(existsSync(output_dir)).toBe(false);
   });
 });

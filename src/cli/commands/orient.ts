@@ -9,6 +9,7 @@ import { formatCount, formatTable } from '../terminal.js';
 const EXAMPLE = `
 Examples:
   ptychopinn orient scan.npz --picture orientations.png
+  ptychopinn orient scan.npz --output_dir oriented
   ptychopinn orient scan.npz --probe other.npz:probeGuess
 
 The flags of the first line belong to every command that reads this scan: train, infer, convert, split.`;
@@ -43,7 +44,8 @@ export function orientationText(report: OrientationReport): string {
     ...report.reasons.map((reason) => `- ${reason}`),
     verdictSentence(report),
   ];
-  if (report.picture !== undefined) lines.push(`Written ${report.picture}.`);
+  const written = [...(report.picture === undefined ? [] : [report.picture]), ...(report.files ?? [])];
+  if (written.length > 0) lines.push(`Written ${written.join(', ')}.`);
   return `${lines.join('\n')}\n`;
 }
 

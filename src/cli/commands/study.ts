@@ -100,7 +100,7 @@ export function studyText({ steps, results, folder, verification }: StudySummary
   const skipped = results.filter(({ iterative_skipped }) => iterative_skipped !== undefined).length;
   const lines = [
     `${counted(steps.done, 'step')} done, ${steps.reused} unchanged; ${counted(results.length, 'comparison')}, ${failed} failed, ${skipped} without an iterative arm.`,
-    `Written to ${folder}; the numbers are in ${path.join('analysis', 'metrics_summary.md')}, what happened in ${LOG_FILE}.`,
+    `Written to ${folder}; look at index.html; all numbers are in ${path.join('analysis', 'metrics_summary.md')}, what happened in ${LOG_FILE}.`,
   ];
   return `${lines.join('\n')}\n${verificationText(verification, folder)}`;
 }

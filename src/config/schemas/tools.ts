@@ -40,6 +40,10 @@ export const inspectConfigSchema = z.strictObject({
     path,
     'PNG file for a map of the scan: positions coloured by counts, with the outlines of probe and object; null: none.',
   ),
+  output_dir: maybe(
+    path,
+    'Folder for map.png and index.html, a page of all that was found; created if missing; null: none.',
+  ),
   ...overwriteFields,
   ...opening,
 });
@@ -78,6 +82,10 @@ export const splitConfigSchema = z.strictObject({
 /** The search for the orientation of the positions. */
 export const orientConfigSchema = z.strictObject({
   picture: maybe(path, 'PNG file for the reconstructions in all eight orientations, best first; null: none.'),
+  output_dir: maybe(
+    path,
+    'Folder for orientations.png, orientation.json and index.html, a page that shows them; created if missing; null: none.',
+  ),
   ...overwriteFields,
   ...opening,
 });

@@ -1,6 +1,7 @@
 /**
  * `npm run docs:pictures [-- NAME …]`: the pictures of docs/pictures anew, each by the command beside its name; then half as wide and
- * high, because the documentation goes into the package. Those of notebooks are made by `npm run notebooks`.
+ * high, because the documentation goes into the package. Those of notebooks are made by
+ * `npm run notebooks -- --render`.
  *
  * The measured star and `sim_64` come from the folder that PTYCHOPINN_DATA names (`../shared/data` where it names none); what is not
  * there is left out, and said.
@@ -10,11 +11,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decode, encode } from 'fast-png';
+import { halved } from './halved.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const data = process.env.PTYCHOPINN_DATA ?? path.resolve(root, '../shared/data');
 const star = path.join(data, 'siemens_star_128.npz');
+const sim64 = path.join(data, 'sim_64_counts.npz');
 const work = mkdtempSync(path.join(tmpdir(), 'ptychopinn-pictures-'));
 const at = (name) => path.join(work, name);
 
@@ -22,6 +24,20 @@ const simulated = ['deadleaves', 'star', 'zone-plate', 'multimode', 'noisy-detec
   words: ['simulate', '--preset', preset, '--visualize', '--output_file', at(`sim_${preset}.npz`)],
   pictures: { [`sim_${preset}`]: `sim_${preset}.png` },
 }));
+
+/** Networks without flags, five minutes each: the runs of docs/results.md. */
+const learned = (name, scan, ...more) => {
+  const [run, image] = [`${name}_run`, `${name}_image`];
+  return {
+    needs: scan,
+    words: ['train', scan, ...more, '--output_dir', at(run)],
+    next: ['infer', scan, ...more, '--model_path', at(run), '--output_dir', at(image)],
+    pictures: {
+      [`${name}_amplitude`]: `${image}/reconstructed_amplitude.png`,
+      [`${name}_phase`]: `${image}/reconstructed_phase.png`,
+    },
+  };
+};
 
 /** What is typed, and which of its pictures go where. */
 const COMMANDS = [
@@ -40,6 +56,8 @@ const COMMANDS = [
     words: ['orient', star, '--picture', at('orient.png')],
     pictures: { orient_star: 'orient.png' },
   },
+  learned('star', star),
+  learned('sim64', sim64, '--probe', `${sim64}:probeTrue`),
   {
     words: ['demo', '--output_dir', at('demo')],
     pictures: { demo_comparison: 'demo/comparison_plot.png' },
@@ -48,38 +66,28 @@ const COMMANDS = [
 
 const wanted = process.argv.slice(2);
 try {
-  for (const { needs, words, pictures } of COMMANDS) {
+  for (const { needs, words, next, pictures } of COMMANDS) {
     const names = Object.keys(pictures).filter((name) => wanted.length === 0 || wanted.includes(name));
     if (names.length === 0) continue;
-    console.log(`ptychopinn ${words.join(' ').replaceAll(`${work}/`, '').replaceAll(data, 'DATA')}`);
+    const lines = next === undefined ? [words] : [words, next];
+    for (const line of lines) {
+      console.log(`ptychopinn ${line.join(' ').replaceAll(`${work}/`, '').replaceAll(data, 'DATA')}`);
+    }
     if (needs !== undefined && !existsSync(needs)) {
       console.log(`  left out: ${path.basename(needs)} is not there`);
       continue;
     }
-    execFileSync(process.execPath, [path.join(root, 'dist/cli/main.js'), ...words], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    for (const line of lines) {
+      execFileSync(process.execPath, [path.join(root, 'dist/cli/main.js'), ...line], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+    }
     for (const name of names) {
       const file = path.join(root, 'docs/pictures', `${name}.png`);
-      writeFileSync(file, halved(decode(readFileSync(at(pictures[name])))));
+      writeFileSync(file, halved(readFileSync(at(pictures[name]))));
       console.log(`  docs/pictures/${name}.png`);
     }
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
-}
-
-/** Means of squares of two pixels a side, red, green and blue. */
-function halved({ width, height, channels, data: bytes }) {
-  const [w, h] = [width >> 1, height >> 1];
-  const out = new Uint8Array(3 * w * h);
-  for (let y = 0; y < h; y++) {
-    for (let x = 0; x < w; x++) {
-      for (let c = 0; c < 3; c++) {
-        const of = (dy, dx) => bytes[channels * ((2 * y + dy) * width + 2 * x + dx) + c];
-        out[3 * (y * w + x) + c] = (of(0, 0) + of(0, 1) + of(1, 0) + of(1, 1)) / 4;
-      }
-    }
-  }
-  return encode({ width: w, height: h, channels: 3, depth: 8, data: out }, { zlib: { level: 9 } });
 }

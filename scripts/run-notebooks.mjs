@@ -73,6 +73,7 @@ try {
         name,
         pages: path.join(root, 'docs', 'notebooks'),
         pictures: path.join(root, 'docs', 'pictures'),
+        half: true,
       });
     }
     if (values.to) await renderNotebook(notebook, outputs, { name, pages: values.to, pictures: values.to });

@@ -12,6 +12,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 // A terminal that was closed, or a log on a full disk: the work goes on without its messages.
 process.stderr.on('error', () => {});
+// Node.js ignores the signal of a file that grows beyond what is allowed (ulimit -f), so that the write fails and is told of;
+// while a solver runs, native code puts the default back, by which the process would end without a word.
+if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
 
 const code = await runCli(process.argv.slice(2), {
   stdout: process.stdout,

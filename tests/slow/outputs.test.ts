@@ -2,7 +2,7 @@
  * What is written survives whatever happens to the writer: kills at random moments, and two runs in one folder. 5 kills of each
  * command; 1 with PTYCHOPINN_SLOW_SAMPLE=1. Needs `npm run build`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -149,6 +149,19 @@ describe('solve', () => {
       await run(...words(out), '--overwrite');
       expect(leftovers(out)).toEqual([]);
     }
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('a file that may not grow as large', () => {
+  it('is told of after a solver has run, in place of an end without a word', async () => {
+    const out = at('limited');
+    const words = [main, 'solve', at('scan.npz'), '--epochs', '1', '--output_dir', out];
+    const child = spawnSync('sh', ['-c', 'ulimit -f 40; exec "$0" "$@"', process.execPath, ...words], {
+      encoding: 'utf8',
+    });
+    expect(child.stderr).toContain('the file would be larger than is allowed here');
+    expect(child).toMatchObject({ status: 1, signal: null });
+    expect(leftovers(out)).toEqual([]);
   });
 });
 

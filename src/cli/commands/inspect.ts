@@ -5,7 +5,6 @@ import { untilCancelled } from '../../core/cancel.js';
 import { formatShape } from '../../core/tensor.js';
 import { formatBytes } from '../../core/words.js';
 import type { ScanInspection, ScanSummary } from '../../data/inspect.js';
-import { fourDigits, storageWords, summaryRows } from '../../data/inspectWords.js';
 import type { InspectResult } from '../../workflows/inspect.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { commandOf } from '../run.js';
@@ -28,26 +27,28 @@ export const command = commandOf({
   work: async ({ config, args: [file], services: { signal, provenance } }) => {
     const { inspectWorkflow } = await import('../../workflows/inspect.js');
     // What is still being read then is of no interest.
-    return untilCancelled(inspectWorkflow(file, config, { signal, provenance }), signal, 'The inspection');
+    const done = inspectWorkflow(file, config, { signal, provenance });
+    const result = await untilCancelled(done, signal, 'The inspection');
+    return { ...result, words: await import('../../data/inspectWords.js') };
   },
   data: ({ inspection }) => inspection,
-  text: (result) => inspectionText(result.inspection, result),
+  text: inspectionText,
   always: true,
   // A file that cannot be used as a scan is a failure for scripts, however well it was described.
   exit: ({ inspection }) => (inspection.scan === undefined ? EXIT_FAILURE : EXIT_OK),
 });
 
+/** What puts findings into words: loaded with the verb, not with the commands. */
+type Words = typeof import('../../data/inspectWords.js');
+
 /** The findings as text for a terminal. */
-export function inspectionText(
-  inspection: InspectResult['inspection'],
-  view: Pick<InspectResult, 'positions'>,
-): string {
+function inspectionText({ inspection, positions, words }: InspectResult & { readonly words: Words }): string {
   const { path, bytes, arrays, problems, notes, scan, map, files } = inspection;
   const parts = [`${path}, ${formatBytes(bytes)}${scan ? `, ${scan.format}` : ''}`];
-  if (arrays.length > 0) parts.push(indent(arrayTable(arrays)));
-  if (scan) parts.push('scan', indent(summaryLines(scan).join('\n')));
-  if (scan && view.positions && scan.count > 1) {
-    parts.push('positions (x to the right, y down)', indent(textMap(view.positions.xs, view.positions.ys).join('\n')));
+  if (arrays.length > 0) parts.push(indent(arrayTable(arrays, words)));
+  if (scan) parts.push('scan', indent(summaryLines(scan, words).join('\n')));
+  if (scan && positions && scan.count > 1) {
+    parts.push('positions (x to the right, y down)', indent(textMap(positions.xs, positions.ys).join('\n')));
   }
   if (map !== undefined) parts.push(`map written to ${map}`);
   if (files !== undefined) parts.push(`written: ${files.join(', ')}`);
@@ -56,7 +57,7 @@ export function inspectionText(
   return `${parts.join('\n')}\n`;
 }
 
-function arrayTable(arrays: ScanInspection['arrays']): string {
+function arrayTable(arrays: ScanInspection['arrays'], { storageWords }: Words): string {
   const rows = arrays.map((array) => [
     array.key,
     array.shape ? formatShape(array.shape) : '–',
@@ -66,7 +67,7 @@ function arrayTable(arrays: ScanInspection['arrays']): string {
   return formatTable(['key', 'shape', 'type', ''], rows);
 }
 
-function summaryLines(scan: ScanSummary): string[] {
+function summaryLines(scan: ScanSummary, { fourDigits, summaryRows }: Words): string[] {
   const { power, powerHistogram } = scan;
   return summaryRows(scan).flatMap(([name, fact]) => {
     const line = name.padEnd(NAME) + fact;

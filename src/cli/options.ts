@@ -58,16 +58,19 @@ function wrap(text: string, width: number): string {
 /**
  * Resolves what was given on the command line and in the file of `--config`. A run that is resumed without such a file has
  * the configuration that lies in its folder.
+ * @param runs whether the command is going to run with it, and does not only show it
+ * @throws PtychoError where there is nothing to resume
  */
 export async function resolveFlags<T>(
   definition: ConfigDefinition<T>,
   given: Readonly<Record<string, unknown>>,
+  runs: boolean,
 ): Promise<Resolved<T>> {
   const { flags, warnings } = translatePublished(withoutConsole(given));
   const named = typeof given.config === 'string' ? await loadConfigFile(given.config) : undefined;
   fillBareFlags(definition, flags, named);
   const file = named ?? (await configurationOfRun(flags.resume, allFields(definition)));
-  if (typeof flags.resume === 'string' && !file && !namesScan(definition, flags)) {
+  if (runs && typeof flags.resume === 'string' && !file && !namesScan(definition, flags)) {
     throw new PtychoError(
       'USAGE',
       `There is nothing to resume in ${flags.resume}: it holds no config.json, so it is not the output folder of a run; name that folder, or begin a run without --resume.`,

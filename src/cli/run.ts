@@ -111,7 +111,7 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
       command.action(async (...words: unknown[]) => {
         const flags = words[names.length] as Given;
         const given = scan ? withScan(flags, scan, words[names.length - 1] as string | undefined) : flags;
-        const resolved = definition ? await resolveFlags(definition, given) : NOTHING_GIVEN;
+        const resolved = definition ? await resolveFlags(definition, given, others === 'run') : NOTHING_GIVEN;
         const { config, provenance } = resolved as Resolved<C>;
         const level = verb.level?.(given, config) ?? consoleLevelOf(given);
         const log =

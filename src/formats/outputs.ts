@@ -8,13 +8,14 @@
  *   await folder.make();
  * });
  */
+import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PtychoError } from '../core/errors.js';
 import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
 import type { Services } from '../core/services.js';
 import { FolderLock } from './folderLock.js';
-import { makeOutputFolder } from './outputFiles.js';
+import { json, makeOutputFolder, writeAtomically } from './outputFiles.js';
 import { removeLeftovers, requireWritable } from './replaceFile.js';
 
 /** How files of one command are named and asked for. */
@@ -122,11 +123,68 @@ export async function withOutputFolder<T>(
   }
 }
 
+/** What a run that leaves a state is told of its folder. */
+interface ResumableConfig {
+  readonly output_dir: string;
+  readonly overwrite: boolean;
+  readonly resume: string | null;
+}
+
+/** Whether a run goes on in its own folder. */
+const goesOnIn = ({ output_dir, resume }: ResumableConfig): boolean =>
+  resume !== null && path.resolve(resume) === path.resolve(output_dir);
+
 /**
- * Removes files of an earlier run, which would pass for this one's. What the configuration names stays: it was an input.
- * @param names below the folder
+ * The claim of a run that one state can bring back: a run that goes on writes to its own folder; another run's results stay.
+ * @param stateFile below the folder
  */
-export async function removeEarlier(folder: string, names: readonly string[], config: unknown): Promise<void> {
+export function resumableClaim(
+  command: string,
+  config: ResumableConfig & { readonly product_file: string | null },
+  stateFile: string,
+  results: readonly string[],
+): FolderClaim {
+  const { output_dir, overwrite, product_file } = config;
+  const instead = existsSync(path.join(output_dir, stateFile)) ? ` go on with --resume ${output_dir},` : '';
+  return {
+    command,
+    overwrite: overwrite || goesOnIn(config),
+    results: [...results, stateFile, 'run.json', 'config.json'],
+    files: product_file === null ? [] : [['product_file', product_file]],
+    isOwn: isRunConfig,
+    instead,
+  };
+}
+
+/**
+ * Begins in the folder that was claimed: what an earlier run left must not tell of this one, should it be killed, and the configuration
+ * is kept as the run was begun: a run that is resumed is no other one.
+ * @param resumed whether there was a state to go on from
+ * @throws PtychoError OUTPUT_UNWRITABLE
+ */
+export async function beginResumable(
+  config: ResumableConfig,
+  { stateFile, resumed }: { readonly stateFile: string; readonly resumed: boolean },
+  services: Services,
+): Promise<void> {
+  if (!(resumed && goesOnIn(config))) await removeEarlier([stateFile, 'run.json'], config, services);
+  const { resume: _, overwrite: __, ...begun } = config;
+  const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
+  await writeAtomically(path.join(config.output_dir, 'config.json'), content);
+}
+
+/**
+ * Removes files of an earlier run, which would pass for this one's. What the configuration names stays: it was an input. So does all in
+ * a folder that a caller owns.
+ * @param names below the output folder
+ */
+export async function removeEarlier(
+  names: readonly string[],
+  config: { readonly output_dir: string },
+  services: Services,
+): Promise<void> {
+  if (services.ownsOutputs) return;
+  const folder = config.output_dir;
   const named = textsIn(config);
   for (const name of names) {
     const file = path.resolve(folder, name);

@@ -2,26 +2,21 @@
  * `solver_state.npz`: a run after an epoch, from which it goes on bit for bit. NumPy arrays and two texts; docs/solvers.md says what
  * is in it.
  */
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
-import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
-import { readText } from '../data/metadata.js';
-import { usingNpz, writeNpz } from '../formats/npz.js';
-import { textArray } from '../formats/outputFiles.js';
 import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
+import { readStateFile, type StateFormat, writeStateFile } from '../persistence/stateFile.js';
 import type { SolverSnapshot } from './solve.js';
 
 /** The file below the output folder. */
 export const STATE_FILE = 'solver_state.npz';
 const FORMAT_VERSION = 1;
-/** Arrays of the snapshot begin with this. */
-const PREFIX = 'state_';
+const FORMAT: StateFormat = { file: STATE_FILE, version: FORMAT_VERSION, of: 'a solver', command: 'solve' };
 
 /** What a state belongs to. */
 export interface StateHead {
@@ -61,14 +56,9 @@ export async function saveState(
   { epoch, arrays, history }: SolverSnapshot,
 ): Promise<void> {
   const rows = history.flatMap((row) => [row.epoch, row.loss, row.rFactor, row.shift_px]);
-  await writeNpz(path.join(folder, STATE_FILE), {
-    head: textArray(
-      JSON.stringify({ format_version: FORMAT_VERSION, epoch, ...head, options: asStored(head.options) }),
-    ),
+  const whole = { epoch, ...head, options: asStored(head.options) };
+  await writeStateFile(folder, FORMAT, whole, arrays, {
     history: { data: Float64Array.from(rows), shape: [history.length, 4] },
-    ...Object.fromEntries(
-      Object.entries(arrays).map(([name, data]) => [`${PREFIX}${name}`, { data, shape: [data.length] }]),
-    ),
   });
 }
 
@@ -85,47 +75,10 @@ function asNamed({ engine, ...options }: StateHead['options']): StateHead['optio
  * Reads the state of the run in a folder; undefined where it was stopped before its first one.
  * @throws PtychoError FILE_NOT_FOUND where there is no run, CHECKPOINT_INVALID for a damaged file, FORMAT_UNSUPPORTED for a newer one
  */
-export async function readState(folder: string): Promise<StoredState | undefined> {
-  const file = path.join(folder, STATE_FILE);
-  if (!existsSync(file)) {
-    if (existsSync(path.join(folder, 'config.json'))) return undefined;
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `There is nothing to resume in ${folder}: it is not the output folder of "ptychopinn solve"; leave --resume out to begin a run.`,
-      { path: folder },
-    );
-  }
-  try {
-    return await decode(file);
-  } catch (error) {
-    if (isPtychoError(error, 'FORMAT_UNSUPPORTED') && 'formatVersion' in error.fields) throw error;
-    throw new PtychoError(
-      'CHECKPOINT_INVALID',
-      `${file} is damaged or no state of a solver: ${messageOf(error).replace(/\.$/, '')}; start again without --resume.`,
-      { path: file },
-      { cause: error },
-    );
-  }
-}
-
-async function decode(file: string): Promise<StoredState> {
-  return usingNpz(file, async (npz) => {
-    const text = await readText(npz, 'head');
-    const json = JSON.parse('text' in text ? text.text : '') as { format_version?: unknown };
-    if (typeof json.format_version === 'number' && json.format_version > FORMAT_VERSION) {
-      throw new PtychoError(
-        'FORMAT_UNSUPPORTED',
-        `${file} has format version ${json.format_version}, this ptychopinn reads up to ${FORMAT_VERSION}; install a newer ptychopinn.`,
-        { formatVersion: json.format_version, expected: FORMAT_VERSION },
-      );
-    }
-    const { epoch, format_version: _, ...stored } = headSchema.parse(json);
+export function readState(folder: string): Promise<StoredState | undefined> {
+  return readStateFile(folder, FORMAT, headSchema, async ({ epoch, format_version: _, ...stored }, arrays, npz) => {
     const head = { ...stored, options: asNamed(stored.options) };
     const rows = (await npz.readReal('history')).data;
-    const arrays: Record<string, NumericArray> = {};
-    for (const key of npz.keys.filter((name) => name.startsWith(PREFIX))) {
-      arrays[key.slice(PREFIX.length)] = (await npz.readReal(key)).data;
-    }
     const history = Array.from({ length: rows.length / 4 }, (_row, i) => ({
       epoch: rows[4 * i],
       loss: rows[4 * i + 1],
@@ -133,7 +86,7 @@ async function decode(file: string): Promise<StoredState> {
       shift_px: rows[4 * i + 3],
     }));
     if (history.at(-1)?.epoch !== epoch) throw new Error(`its history ends with epoch ${history.at(-1)?.epoch}`);
-    return { file, head, snapshot: { epoch, arrays, history } };
+    return { file: path.join(folder, STATE_FILE), head, snapshot: { epoch, arrays, history } };
   });
 }
 

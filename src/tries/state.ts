@@ -2,24 +2,20 @@
  * The state of `reconstruct`, from which an interrupted run goes on: `reconstruct_state.npz` in its folder, an NPZ with `head` (JSON)
  * and `state_…` arrays, those of the solver.
  */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { z } from 'zod';
-import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
-import type { NumericArray } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
-import { readText } from '../data/metadata.js';
-import { usingNpz, writeNpz } from '../formats/npz.js';
-import { textArray } from '../formats/outputFiles.js';
-import { parseBoundedJson } from '../persistence/json.js';
 import type { ScanFingerprint } from '../persistence/runState.js';
+import { readStateFile, type StateFormat, writeStateFile } from '../persistence/stateFile.js';
 import type { ResumedSearch } from './reconstructScan.js';
 import type { Search, SearchState } from './search.js';
 
 /** The file below the output folder. */
 export const STATE_FILE = 'reconstruct_state.npz';
 const FORMAT_VERSION = 1;
-const PREFIX = 'state_';
+const FORMAT: StateFormat = {
+  ...{ file: STATE_FILE, version: FORMAT_VERSION },
+  ...{ of: 'a reconstruction', command: 'reconstruct' },
+};
 
 /** What a state belongs to, and what was used up. */
 export interface SearchHead {
@@ -81,66 +77,19 @@ export async function saveSearch(folder: string, head: SearchHead, search: Searc
   const image = search.image;
   if (!image) return;
   const { arrays, epoch, history } = image.snapshot;
-  const solver = { epoch, history };
-  const text = JSON.stringify({ format_version: FORMAT_VERSION, version: createdBy.version, ...head, solver, search: search.state }); // biome-ignore format: one call
-  await writeNpz(path.join(folder, STATE_FILE), {
-    head: textArray(text),
-    ...Object.fromEntries(
-      Object.entries(arrays).map(([name, data]) => [`${PREFIX}${name}`, { data, shape: [data.length] }]),
-    ),
-  });
+  const whole = { version: createdBy.version, ...head, solver: { epoch, history }, search: search.state };
+  await writeStateFile(folder, FORMAT, whole, arrays);
 }
 
 /**
  * Reads the state of the run in a folder; undefined where it was stopped before its first one.
  * @throws PtychoError FILE_NOT_FOUND where there is no run, CHECKPOINT_INVALID for a damaged file, FORMAT_UNSUPPORTED for a newer one
  */
-export async function readSearch(
+export function readSearch(
   folder: string,
 ): Promise<{ readonly head: SearchHead; readonly resumed: ResumedSearch } | undefined> {
-  const file = path.join(folder, STATE_FILE);
-  if (!existsSync(file)) {
-    if (existsSync(path.join(folder, 'config.json'))) return undefined;
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `There is nothing to resume in ${folder}: it is not the output folder of "ptychopinn reconstruct"; leave --resume out to begin a run.`,
-      { path: folder },
-    );
-  }
-  try {
-    return await decode(file);
-  } catch (error) {
-    if (isPtychoError(error, 'FORMAT_UNSUPPORTED') && 'formatVersion' in error.fields) throw error;
-    throw new PtychoError(
-      'CHECKPOINT_INVALID',
-      `${file} is damaged or no state of a reconstruction: ${messageOf(error).replace(/\.$/, '')}; start again without --resume.`,
-      { path: file },
-      { cause: error },
-    );
-  }
-}
-
-async function decode(file: string) {
-  return usingNpz(file, async (npz) => {
-    const found = await readText(npz, 'head');
-    const json = parseBoundedJson('text' in found ? found.text : '') as { format_version?: unknown } | null;
-    if (typeof json?.format_version === 'number' && json.format_version > FORMAT_VERSION) {
-      throw new PtychoError(
-        'FORMAT_UNSUPPORTED',
-        `${file} has format version ${json.format_version}, this ptychopinn reads up to ${FORMAT_VERSION}; install a newer ptychopinn.`,
-        { formatVersion: json.format_version, expected: FORMAT_VERSION },
-      );
-    }
-    const parsed = headSchema.safeParse(json);
-    if (!parsed.success) {
-      const { path: place, message } = parsed.error.issues[0];
-      throw new PtychoError('CHECKPOINT_INVALID', `${place.join('.') || 'its head'}: ${message}`, { path: file });
-    }
-    const { search, solver, scan, seconds, orientation, notes, given } = parsed.data;
-    const arrays: Record<string, NumericArray> = {};
-    for (const key of npz.keys.filter((name) => name.startsWith(PREFIX))) {
-      arrays[key.slice(PREFIX.length)] = (await npz.readReal(key)).data;
-    }
+  return readStateFile(folder, FORMAT, headSchema, (stored, arrays) => {
+    const { search, solver, scan, seconds, orientation, notes, given } = stored;
     // JSON has no numbers that are none.
     const number = (value: number | null) => value ?? Number.NaN;
     const row = <T extends { readonly loss: number | null; readonly rFactor: number | null }>(one: T) => ({

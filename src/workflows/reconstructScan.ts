@@ -8,9 +8,9 @@
  * const { rFactor, files } = await reconstructScanWorkflow(config);
  */
 
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { reconstructDefinition } from '../config/commands.js';
+import { repeatCommand } from '../config/flags.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
@@ -23,10 +23,10 @@ import { createdBy } from '../core/version.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import {
-  type FolderClaim,
-  isRunConfig,
+  beginResumable,
   type OwnedFolder,
   removeEarlier,
+  resumableClaim,
   withOutputFolder,
 } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
@@ -80,7 +80,8 @@ export async function reconstructScanWorkflow(
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
   const begun = performance.now() / 1000;
-  return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {
+  const claim = resumableClaim('reconstruct', config, STATE_FILE, [...SOLVED_FILES, 'index.html']);
+  return withOutputFolder(config.output_dir, claim, services, async (folder) => {
     const stored = config.resume === null ? undefined : await readSearch(config.resume);
     const clock = () => performance.now() / 1000;
     const used = (stored?.head.seconds ?? 0) + clock() - begun;
@@ -92,23 +93,6 @@ export async function reconstructScanWorkflow(
       return new Run(config, inner, folder, budget, scan).run(raw, stored?.resumed);
     });
   });
-}
-
-/** Whether a run goes on in its own folder. */
-const goesOnIn = ({ output_dir, resume }: ReconstructConfig): boolean =>
-  resume !== null && path.resolve(resume) === path.resolve(output_dir);
-
-function claimOf(config: ReconstructConfig): FolderClaim {
-  const { output_dir, overwrite, product_file } = config;
-  const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
-  return {
-    command: 'reconstruct',
-    overwrite: overwrite || goesOnIn(config),
-    results: [...SOLVED_FILES, STATE_FILE, 'index.html', 'run.json', 'config.json'],
-    files: product_file === null ? [] : [['product_file', product_file]],
-    isOwn: isRunConfig,
-    instead,
-  };
 }
 
 /** Options without which a run that goes on would be another one; only a solver leaves a state, and never `single_pass`. */
@@ -157,11 +141,7 @@ class Run {
     const { config, services } = this;
     const afterSeconds = Math.min(WRITING.seconds, WRITING.share * this.budget.seconds);
     await this.folder.make();
-    // What an earlier run left must not tell of this one, should it be killed.
-    if (!(resume && goesOnIn(config))) await this.#removeEarlier([STATE_FILE, 'run.json']);
-    const { resume: _, overwrite: __, ...begun } = config;
-    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
-    await writeAtomically(path.join(config.output_dir, 'config.json'), content);
+    await beginResumable(config, { stateFile: STATE_FILE, resumed: resume !== undefined }, services);
     let last: Progressing | undefined;
     const found = await reconstructOpened(raw, config, {
       ...services,
@@ -179,15 +159,12 @@ class Run {
       },
     });
     const files = await this.#finish(found);
-    await this.#removeEarlier([...SOLVED_FILES, 'index.html'].filter((name) => !files.includes(name)));
+    const others = SOLVED_FILES.filter((name) => !files.includes(name));
+    await removeEarlier(others, config, services);
     if (last) await this.#save(last, found.notes);
     await this.#record(found);
     const text = { summary: summaryOf(found), resolution: resolutionText(found) };
     return { ...found, text, outputDir: config.output_dir, files: [...files, 'config.json', 'run.json'] };
-  }
-
-  async #removeEarlier(names: readonly string[]): Promise<void> {
-    if (!this.services.ownsOutputs) await removeEarlier(this.config.output_dir, names, this.config);
   }
 
   #save({ search, orientation }: Progressing, notes: readonly string[]): Promise<void> {
@@ -282,20 +259,9 @@ const PLACES: readonly string[] = ['test_data_file', 'output_dir', 'overwrite', 
 
 /** What repeats a run, as it would be typed: everything that was given, and the seed. */
 function commandOf({ test_data_file, minutes, seed }: ReconstructConfig, provenance: Provenance = {}): string {
+  const always: Provenance = { minutes: { value: minutes, source: 'flag' }, seed: { value: seed, source: 'flag' } };
   const given = Object.entries(provenance).filter(
     ([name, { source }]) => source !== 'default' && !PLACES.includes(name),
   );
-  const values = { minutes, seed, ...Object.fromEntries(given.map(([name, { value }]) => [name, value])) };
-  const words = Object.entries(values).flatMap(([name, value]) => flagWords(name, value));
-  return ['ptychopinn reconstruct', quoted(test_data_file), ...words].join(' ');
+  return repeatCommand('reconstruct', { ...always, ...Object.fromEntries(given) }, [test_data_file])!;
 }
-
-function flagWords(name: string, value: unknown): string[] {
-  if (value === null || value === undefined) return [];
-  if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
-  if (!Array.isArray(value)) return [`--${name} ${quoted(String(value))}`];
-  const texts = value.every((item) => typeof item === 'string');
-  return texts ? value.map((item) => `--${name} ${quoted(item)}`) : [`--${name} ${value.join(',')}`];
-}
-
-const quoted = (word: string): string => (/^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -31,10 +31,10 @@ import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import {
-  type FolderClaim,
-  isRunConfig,
+  beginResumable,
   type OwnedFolder,
   removeEarlier,
+  resumableClaim,
   withOutputFolder,
 } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
@@ -110,29 +110,12 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
-  return withOutputFolder(config.output_dir, claimOf(config), services, async (folder) => {
+  const claim = resumableClaim('solve', config, STATE_FILE, [...SOLVED_FILES, PAGE_FILE]);
+  return withOutputFolder(config.output_dir, claim, services, async (folder) => {
     return closing(await openTool(config.test_data_file, scan, services), (raw) =>
       new Solve(config, { ...services, signal: folder.signal }, raw, folder).run(),
     );
   });
-}
-
-/** Whether a run goes on in its own folder. */
-const goesOnIn = ({ output_dir, resume }: SolveConfig): boolean =>
-  resume !== null && path.resolve(resume) === path.resolve(output_dir);
-
-/** A run that goes on writes to its own folder; another run's results stay. */
-function claimOf(config: SolveConfig): FolderClaim {
-  const { output_dir, overwrite, product_file } = config;
-  const instead = existsSync(path.join(output_dir, STATE_FILE)) ? ` go on with --resume ${output_dir},` : '';
-  return {
-    command: 'solve',
-    overwrite: overwrite || goesOnIn(config),
-    results: [...SOLVED_FILES, STATE_FILE, PAGE_FILE, 'run.json', 'config.json'],
-    files: product_file === null ? [] : [['product_file', product_file]],
-    isOwn: isRunConfig,
-    instead,
-  };
 }
 
 /** The part of a configuration that shapes the result. */
@@ -240,20 +223,11 @@ class Solve {
     this.#begun = true;
     this.#head = { options: { ...this.#options }, init: config.init, scan, engine, version: createdBy.version };
     await this.folder.make();
-    // What an earlier run left must not tell of this one, should it be killed.
-    if (!(resumed && goesOnIn(config))) await this.#removeEarlier([STATE_FILE, 'run.json']);
-    // Kept as the run was begun: a run that is resumed is no other one.
-    const { resume: _, overwrite: __, ...begun } = config;
-    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance });
-    await writeAtomically(path.join(config.output_dir, 'config.json'), content);
+    await beginResumable(config, { stateFile: STATE_FILE, resumed: resumed !== undefined }, services);
     services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);
     if (resumed && config.resume !== null && services.logger) {
       warnOfEngine(resumed.head, engine, config.resume, services.logger);
     }
-  }
-
-  async #removeEarlier(names: readonly string[]): Promise<void> {
-    if (!this.services.ownsOutputs) await removeEarlier(this.config.output_dir, names, this.config);
   }
 
   async #epoch(update: SolverUpdate): Promise<void> {
@@ -287,7 +261,8 @@ class Solve {
     if (config.product_file !== null) {
       await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);
     }
-    await this.#removeEarlier(SOLVED_FILES.filter((name) => !files.includes(name)));
+    const others = SOLVED_FILES.filter((name) => !files.includes(name));
+    await removeEarlier(others, config, services);
     await saveState(folder, this.#head as StateHead, result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;

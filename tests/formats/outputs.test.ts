@@ -95,8 +95,14 @@ describe('removeEarlier', () => {
       join(folder, name),
     );
     for (const file of [gone, read, keyed, other]) writeFileSync(file, '');
-    const config = { probe: read, data: { positions: `${keyed}:xcoords` }, minutes: 5, model_path: null };
-    await removeEarlier(folder, ['loss.png', 'probe.npy', 'positions.npz', 'not-there.csv'], config);
+    const config = {
+      output_dir: folder,
+      probe: read,
+      data: { positions: `${keyed}:xcoords` },
+      minutes: 5,
+      model_path: null,
+    };
+    await removeEarlier(['loss.png', 'probe.npy', 'positions.npz', 'not-there.csv'], config, {});
     expect(readdirSync(folder).sort()).toEqual(['mine.txt', 'positions.npz', 'probe.npy']);
   });
 });

@@ -2,9 +2,10 @@
 import { PtychoError } from '../../core/errors.js';
 import type { NumericArray, Tensor } from '../../core/tensor.js';
 import { hasMagic, MAGIC, ptychodusFile } from '../../data/opening/files.js';
-import { patternLayout, planesOf } from '../../data/opening/patternLayout.js';
+import { patternLayout } from '../../data/opening/patternLayout.js';
 import { framesInMemory } from '../../data/patternSource.js';
 import { hdf5Frames, hdf5Mask } from '../../data/readers/hdf5Frames.js';
+import { framesOfNpy } from '../../data/readers/npy.js';
 import { readIndexes } from '../../data/readers/ptychodus.js';
 import { openScanFile } from '../../data/readers/registry.js';
 import type { ScanFile, StoredPatterns } from '../../data/scanFile.js';
@@ -80,17 +81,8 @@ async function patternsOfNpy(path: string): Promise<IndexedPatterns | undefined>
       });
     }
     const layout = patternLayout(shape, {}, origin);
-    const { count, height, width } = layout;
     return {
-      patterns: {
-        count,
-        height,
-        width,
-        dtype,
-        resident: false,
-        origin,
-        readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
-      },
+      patterns: framesOfNpy(rows, layout, origin),
       origin,
       measurementDomain: INTENSITIES(path),
       notes: [],

@@ -6,10 +6,10 @@
  */
 
 import { NpyRows } from '../../formats/npyFile.js';
-import { npyError } from '../../formats/npyHeader.js';
-import { crossedAxes, layoutHints, patternLayout, planesOf } from '../opening/patternLayout.js';
+import { type NpyOrigin, npyError } from '../../formats/npyHeader.js';
+import { crossedAxes, layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { positionsBeside } from '../opening/positionsFile.js';
-import type { ScanReader } from '../scanFile.js';
+import type { ScanReader, StoredPatterns } from '../scanFile.js';
 
 export const npyReader: ScanReader = {
   async open(path, options) {
@@ -26,19 +26,10 @@ export const npyReader: ScanReader = {
       if (shape.length < 3) patternLayout(shape, {}, origin);
       const found = await positionsBeside(path, options, shape);
       const layout = patternLayout(shape, layoutHints(found, options), origin);
-      const { count, height, width } = layout;
       return {
         path,
         format: 'npy',
-        patterns: {
-          count,
-          height,
-          width,
-          dtype,
-          resident: false,
-          origin,
-          readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
-        },
+        patterns: framesOfNpy(rows, layout, origin),
         positions: crossedAxes(found, layout.raster ?? options.scan_shape),
         geometry: {},
         metadata: {},
@@ -51,3 +42,14 @@ export const npyReader: ScanReader = {
     }
   },
 };
+
+/** Patterns of an open array, which are read when they are asked for. */
+export function framesOfNpy(rows: NpyRows, layout: PatternLayout, origin: NpyOrigin): StoredPatterns {
+  const { count, height, width } = layout;
+  return {
+    ...{ count, height, width, origin },
+    dtype: rows.header.dtype,
+    resident: false,
+    readRowsInto: (patterns, out) => rows.readInto(planesOf(layout, patterns), out, layout.rowAxes),
+  };
+}

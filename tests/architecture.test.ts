@@ -127,16 +127,17 @@ describe('the floors', () => {
     expect(circleOf(round)).toEqual(['b.ts', 'd.ts', 'b.ts']);
   });
 
-  it('hold folders that one can take in: 25 files at most, 520 in all, and verbs without folders of their own', () => {
+  it('hold folders that one can take in: 25 files at most, 680 in all, and verbs without folders of their own', () => {
     const counts = new Map<string, number>();
     for (const file of files) counts.set(posix.dirname(file), (counts.get(posix.dirname(file)) ?? 0) + 1);
     expect([...counts].filter(([, count]) => count > 25)).toEqual([]);
-    // 440 when the house was put in order; each later step may add what its features need, and says so here.
-    expect(files.length).toBeLessThanOrEqual(520);
+    // 440 when the house was put in order; each later step may add what its features need, and says so here: 520 for the first hour and
+    // the hosts; 680 for more networks, solvers of real beams, the browser and clusters, whose verbs are the 4,000 lines.
+    expect(files.length).toBeLessThanOrEqual(680);
     const verbs = files.filter((file) => file.startsWith('workflows/'));
     expect(verbs.filter((file) => file.split('/').length > 2)).toEqual([]);
     const lines = verbs.reduce((sum, file) => sum + readFileSync(join(source, file), 'utf8').split('\n').length, 0);
-    expect(lines).toBeLessThanOrEqual(3000);
+    expect(lines).toBeLessThanOrEqual(4000);
   });
 
   it('are those of docs/architecture.md', () => {

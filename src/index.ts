@@ -42,7 +42,8 @@ export { reconstruct } from './workflows/reconstruct.js';
 // ---- an image without a network
 
 export { runSolver, type SolverResult } from './solvers/run.js';
-export { type SolverUpdate, solve } from './solvers/solve.js';
+export { solve } from './solvers/solve.js';
+export type { SolverUpdate } from './solvers/updates.js';
 export { type ReconstructedImage, type ReconstructScanOptions, reconstructScan } from './tries/reconstructScan.js';
 
 // ---- looking at an image, keeping it, judging it

@@ -16,11 +16,5 @@ export {
 export type { RefinedImage } from '../solvers/refineImage.js';
 export { type RunServices, runSolver, type SolvedImage, type SolverResult } from '../solvers/run.js';
 export type { ScanToSolve } from '../solvers/scan.js';
-export {
-  type SolverRecord,
-  type SolverSnapshot,
-  type SolverStart,
-  type SolverUpdate,
-  type SolveServices,
-  solve,
-} from '../solvers/solve.js';
+export { solve } from '../solvers/solve.js';
+export type { SolverRecord, SolverSnapshot, SolverStart, SolverUpdate, SolveServices } from '../solvers/updates.js';

@@ -7,9 +7,9 @@ import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import type { RefineImageRequest } from '../reconstruction/pipeline.js';
+import { startAt } from './files/start.js';
 import { runSolver, type SolverResult } from './run.js';
 import { requireSolverMemory } from './scan.js';
-import { startAt } from './start.js';
 
 /** What the solver made of the image. */
 export interface RefinedImage {

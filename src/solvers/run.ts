@@ -12,11 +12,12 @@ import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
-import type { AffineFound } from './affine.js';
-import type { BeamFound } from './beam.js';
+import type { AffineFound } from './corrections/affine.js';
+import type { BeamFound } from './corrections/beam.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, waveBytes } from './scan.js';
-import { type SolverRecord, type SolverSnapshot, type SolverUpdate, type SolveServices, solve } from './solve.js';
+import { solve } from './solve.js';
+import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 
 /** A state of a run, copied: an image as `writeReconstruction`, `display` and `scoreAgainstTruth` take it. */
 export interface SolvedImage extends WrittenImage {

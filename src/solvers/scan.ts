@@ -10,8 +10,8 @@ import { countWithoutNeighbour } from '../data/grouping/neighbourGrid.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
-import { LARGEST_AFFINE } from './affine.js';
 import { TRAITS } from './algorithms/algorithm.js';
+import { LARGEST_AFFINE } from './corrections/affine.js';
 import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
 

@@ -17,9 +17,9 @@ import { openScan } from '../data/findings/survey.js';
 import { usingNpz, writeNpz } from '../formats/npz.js';
 import { copyToPlace } from '../formats/replaceFile.js';
 import { reconstructionArrays } from '../reconstruction/reconstructionFile.js';
+import { solvedFacts } from '../solvers/files/write.js';
 import { runSolver, type SolverResult } from '../solvers/run.js';
 import { correctsPositions } from '../solvers/scan.js';
-import { solvedFacts } from '../solvers/write.js';
 import type { Job } from './layout.js';
 
 /** How a study asks for an arm. */

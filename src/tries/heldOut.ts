@@ -8,7 +8,7 @@
  */
 import { median } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
-import type { PatternMisfits } from '../solvers/solve.js';
+import type { PatternMisfits } from '../solvers/updates.js';
 
 /** Share of the patterns that is held out; of small scans a few more, for a few say nothing. */
 const SHARE = 0.05;

@@ -6,15 +6,15 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { type KeptState, keepState } from '../solvers/run.js';
 import type { ScanToSolve } from '../solvers/scan.js';
-import {
-  type PatternMisfits,
-  type SolverRecord,
-  type SolverSnapshot,
-  type SolverStart,
-  type SolverUpdate,
-  type SolveServices,
-  solve,
-} from '../solvers/solve.js';
+import { solve } from '../solvers/solve.js';
+import type {
+  PatternMisfits,
+  SolverRecord,
+  SolverSnapshot,
+  SolverStart,
+  SolverUpdate,
+  SolveServices,
+} from '../solvers/updates.js';
 
 /** What the choice of options needs of a line; tests have others. */
 export interface Line {

@@ -7,7 +7,7 @@ import { lossChart } from '../report/loss.js';
 import type { PageFinding, PageMetric, PageTable } from '../report/page.js';
 import type { Drawing } from '../report/renderer.js';
 import { resultPage } from '../report/resultPage.js';
-import { solvedDrawings } from '../solvers/write.js';
+import { solvedDrawings } from '../solvers/files/write.js';
 import type { ReconstructedImage } from './reconstructScan.js';
 
 /** What a page says besides the image. */

@@ -9,7 +9,7 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import type { KeptState } from '../solvers/run.js';
-import type { SolverRecord, SolverSnapshot, SolverStart } from '../solvers/solve.js';
+import type { SolverRecord, SolverSnapshot, SolverStart } from '../solvers/updates.js';
 import type { Budget } from './budget.js';
 import { compareMisfits, type MisfitComparison, rOf } from './heldOut.js';
 import type { Line, OpenLine } from './line.js';

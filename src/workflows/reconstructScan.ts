@@ -42,7 +42,7 @@ import {
   writeSolved,
   writeSolvedArrays,
   writeSolvedProduct,
-} from '../solvers/write.js';
+} from '../solvers/files/write.js';
 import { Budget } from '../tries/budget.js';
 import { reconstructionPage, resolutionText, summaryOf } from '../tries/page.js';
 import {

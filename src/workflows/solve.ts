@@ -44,11 +44,7 @@ import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange, imagePanels, picturesFor } from '../reconstruction/pictures.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
-import { solverBackend } from '../solvers/openPasses.js';
-import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
-import { correctsPositions, requireSolverMemory } from '../solvers/scan.js';
-import type { SolverRecord, SolverUpdate } from '../solvers/solve.js';
-import { startFrom } from '../solvers/start.js';
+import { startFrom } from '../solvers/files/start.js';
 import {
   checkState,
   goingOnWith,
@@ -58,7 +54,7 @@ import {
   type StoredState,
   saveState,
   warnOfEngine,
-} from '../solvers/state.js';
+} from '../solvers/files/state.js';
 import {
   SOLVED_FILES,
   type SolvedFiles,
@@ -66,7 +62,11 @@ import {
   writePreview,
   writeSolved,
   writeSolvedProduct,
-} from '../solvers/write.js';
+} from '../solvers/files/write.js';
+import { solverBackend } from '../solvers/openPasses.js';
+import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
+import { correctsPositions, requireSolverMemory } from '../solvers/scan.js';
+import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
 
 /** What a run came to. */
 export interface SolveSummary {

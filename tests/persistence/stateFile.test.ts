@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeNpz } from '../../src/formats/npz.js';
 import { textArray } from '../../src/formats/outputFiles.js';
-import { readState } from '../../src/solvers/state.js';
+import { readState } from '../../src/solvers/files/state.js';
 import { readSearch } from '../../src/tries/state.js';
 
 let folder: string;

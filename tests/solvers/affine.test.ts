@@ -1,6 +1,12 @@
 /** Errors that all positions share. */
 import { describe, expect, it } from 'vitest';
-import { AffineCorrection, allowed, decompose, LARGEST_AFFINE, type Matrix2 } from '../../src/solvers/affine.js';
+import {
+  AffineCorrection,
+  allowed,
+  decompose,
+  LARGEST_AFFINE,
+  type Matrix2,
+} from '../../src/solvers/corrections/affine.js';
 
 /** A of the parameters, as the formula says it. */
 function compose(scale: number, asymmetry: number, rotation_deg: number, shear_deg: number): Matrix2 {

@@ -11,9 +11,9 @@ import { openNpz } from '../../src/formats/npz.js';
 import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
+import { startFrom } from '../../src/solvers/files/start.js';
+import { writeSolved, writeSolvedProduct } from '../../src/solvers/files/write.js';
 import { runSolver, type SolverResult } from '../../src/solvers/run.js';
-import { startFrom } from '../../src/solvers/start.js';
-import { writeSolved, writeSolvedProduct } from '../../src/solvers/write.js';
 import { dft, shifted } from '../support/plainSolver.js';
 
 const N = 32;

@@ -5,7 +5,8 @@ import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { rawDataFromSimulation } from '../../src/simulation/simulateScan.js';
 import { loadScan, positionMargin_px } from '../../src/solvers/scan.js';
-import { type SolverUpdate, type SolveServices, solve } from '../../src/solvers/solve.js';
+import { solve } from '../../src/solvers/solve.js';
+import type { SolverUpdate, SolveServices } from '../../src/solvers/updates.js';
 import { solverScan } from '../support/solverScan.js';
 
 const raw = rawDataFromSimulation(solverScan());

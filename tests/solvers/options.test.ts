@@ -9,7 +9,8 @@ import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { runSolver } from '../../src/solvers/run.js';
-import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
+import { solve } from '../../src/solvers/solve.js';
+import type { SolverUpdate } from '../../src/solvers/updates.js';
 import { modePowers, totalVariation } from '../support/reference/fields.js';
 
 const N = 16;

@@ -11,7 +11,8 @@ import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { makeScan } from '../../src/simulation/scans.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
-import { type SolverUpdate, solve } from '../../src/solvers/solve.js';
+import { solve } from '../../src/solvers/solve.js';
+import type { SolverUpdate } from '../../src/solvers/updates.js';
 
 async function run(raw: RawData, options: Partial<SolverOptions>, see?: (update: SolverUpdate) => void) {
   let last: SolverUpdate | undefined;

@@ -1,7 +1,7 @@
 /** Which runs may go on from a state. */
 import { describe, expect, it } from 'vitest';
 import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
-import { checkState, goingOnWith, type StoredState } from '../../src/solvers/state.js';
+import { checkState, goingOnWith, type StoredState } from '../../src/solvers/files/state.js';
 
 const optionsOf = (given: object) => solverOptionsSchema.parse({ epochs: 9, ...given });
 

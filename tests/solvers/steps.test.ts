@@ -5,7 +5,7 @@ import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { batchesOf } from '../../src/solvers/algorithms/batches.js';
-import type { BeamFound } from '../../src/solvers/beam.js';
+import type { BeamFound } from '../../src/solvers/corrections/beam.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
   type Plain,

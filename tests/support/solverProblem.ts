@@ -1,6 +1,6 @@
 /** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
 import { LegacyRng } from '../../src/core/rng.js';
-import { steadyBeam } from '../../src/solvers/beam.js';
+import { steadyBeam } from '../../src/solvers/corrections/beam.js';
 import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
 import type { SolverScan, WavePasses } from '../../src/solvers/wavePasses.js';
 

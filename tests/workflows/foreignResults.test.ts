@@ -12,7 +12,7 @@ import { readFinished } from '../../src/evaluation/comparison/compared.js';
 import { Hdf5Writer } from '../../src/formats/hdf5/writer.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { placeOnScan, readProbeBeside, readStoredImage } from '../../src/reconstruction/storedImage.js';
-import { startFrom } from '../../src/solvers/start.js';
+import { startFrom } from '../../src/solvers/files/start.js';
 import { refuses } from '../support/formatFixtures.js';
 import { type Hdf5Content, writeHdf5 } from '../support/writeHdf5.js';
 

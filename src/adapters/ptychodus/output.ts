@@ -5,7 +5,7 @@ import type { HistoryRow } from '../../persistence/history.js';
 import type { Product, ProductLosses, ProductObject, ProductPositions } from '../../persistence/product/product.js';
 import { type Frame, intersectFrames } from '../../reconstruction/frame.js';
 import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
-import type { SolverRecord } from '../../solvers/solve.js';
+import type { SolverRecord } from '../../solvers/updates.js';
 import type { LossValue } from './types.js';
 
 /** A pixel with less weight than this, relative to the heaviest, was reached by nothing that could be measured. */

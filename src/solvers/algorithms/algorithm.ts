@@ -1,8 +1,8 @@
 /** What the algorithms have in common. */
 import type { Batching, SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
 import type { NumericArray } from '../../core/tensor.js';
-import type { BeamCorrection } from '../beam.js';
-import type { PositionCorrection } from '../positions.js';
+import type { BeamCorrection } from '../corrections/beam.js';
+import type { PositionCorrection } from '../corrections/positions.js';
 import type { PassSums, SolverScan, WavePasses } from '../wavePasses.js';
 import type { Batches } from './batches.js';
 

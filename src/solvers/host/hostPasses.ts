@@ -5,7 +5,8 @@ import { PtychoError } from '../../core/errors.js';
 import { FieldMemory, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
 import { type PassesOptions, type PassRequest, type PassSums, SumsOfPasses, type WavePasses } from '../wavePasses.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
-import { Passes, type PassSetup, type SolverCalls } from './passes.js';
+import { Passes } from './passes.js';
+import type { PassSetup, SolverCalls } from './passSetup.js';
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions extends PassesOptions {
@@ -156,19 +157,19 @@ class OwnThread implements SolverThread {
   }
 
   async products() {
-    return this.#passes!.products();
+    return this.#passes!.kept.products();
   }
 
   async moves() {
-    return this.#passes!.moves();
+    return this.#passes!.kept.moves();
   }
 
   async beamProducts() {
-    return this.#passes!.beamProducts();
+    return this.#passes!.kept.beamProducts();
   }
 
   async beamSums(weights: Float64Array) {
-    this.#passes!.beamSums(weights);
+    this.#passes!.kept.beamSums(weights);
   }
 
   async close() {}

@@ -2,7 +2,8 @@
 import { serve } from '../../backends/worker/serve.js';
 import type { PassRequest } from '../wavePasses.js';
 import { startKernels, type WasmModule } from './kernels.js';
-import { Passes, type PassSetup, type SolverCalls } from './passes.js';
+import { Passes } from './passes.js';
+import type { PassSetup, SolverCalls } from './passSetup.js';
 
 class SolverThread implements SolverCalls {
   #passes: Passes | undefined;
@@ -16,19 +17,19 @@ class SolverThread implements SolverCalls {
   }
 
   async products() {
-    return this.#opened.products();
+    return this.#opened.kept.products();
   }
 
   async moves() {
-    return this.#opened.moves();
+    return this.#opened.kept.moves();
   }
 
   async beamProducts() {
-    return this.#opened.beamProducts();
+    return this.#opened.kept.beamProducts();
   }
 
   async beamSums(weights: Float64Array) {
-    this.#opened.beamSums(weights);
+    this.#opened.kept.beamSums(weights);
   }
 
   async close() {

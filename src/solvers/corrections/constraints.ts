@@ -1,6 +1,6 @@
 /** What probe and object are held to: the probe's power, where it may be, modes that share nothing; the object's total variation. */
-import { modeIntensity, totalIntensity } from '../physics/probe.js';
-import type { FieldMemory, Planes } from './fieldMemory.js';
+import { modeIntensity, totalIntensity } from '../../physics/probe.js';
+import type { FieldMemory, Planes } from '../fieldMemory.js';
 
 /** Planes of several modes, one after the other. */
 export type ModePlanes = Pick<Planes, 're' | 'im'>;

@@ -5,8 +5,8 @@
  * i counted from the first such epoch. β → 1, as in Nesterov's scheme, diverges with batches. What is shown of a state is the state before
  * it goes on, so that a run may end with any epoch.
  */
-import type { NumericArray } from '../core/tensor.js';
-import type { FieldMemory, Planes } from './fieldMemory.js';
+import type { NumericArray } from '../../core/tensor.js';
+import type { FieldMemory, Planes } from '../fieldMemory.js';
 
 /** Epochs before the first extrapolation: the first ones lead elsewhere. */
 const PLAIN_EPOCHS = 4;

@@ -3,9 +3,9 @@
  * measurement asks for (the gradient in real space; A. Tripathi, I. McNulty, O. G. Shpyrko, Opt. Express 22, 1452, 2014, and
  * M. Odstrčil et al., Opt. Express 26, 3108, 2018).
  */
-import type { SolverOptions } from '../config/schemas/solver.js';
+import type { SolverOptions } from '../../config/schemas/solver.js';
+import type { SolverScan, WavePasses } from '../wavePasses.js';
 import type { AffineCorrection } from './affine.js';
-import type { SolverScan, WavePasses } from './wavePasses.js';
 
 /** Positions of one scan, and where they were measured. */
 export class PositionCorrection {

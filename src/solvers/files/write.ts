@@ -1,32 +1,32 @@
 /** What a solver leaves in its folder: arrays, pictures, a table of the epochs. */
 
 import path from 'node:path';
-import { ALGORITHM_TITLES, type SolverAlgorithm } from '../config/schemas/solver.js';
-import type { Logger } from '../core/log.js';
-import type { RawData } from '../data/rawData.js';
-import { writeNpz } from '../formats/npz.js';
-import { drawingFiles, makeOutputFolder, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
-import { encodeHistory } from '../persistence/history.js';
-import { scanAsProduct } from '../persistence/product/geometry.js';
-import { lossesOf, metadataOf } from '../persistence/product/scans.js';
-import { writeProductFile } from '../persistence/product/writeProduct.js';
-import { type PictureOptions, writePreviewPictures } from '../reconstruction/pictures.js';
-import { positionArrays, writeRefinedPositions } from '../reconstruction/positions/refinePositions.js';
+import { ALGORITHM_TITLES, type SolverAlgorithm } from '../../config/schemas/solver.js';
+import type { Logger } from '../../core/log.js';
+import type { RawData } from '../../data/rawData.js';
+import { writeNpz } from '../../formats/npz.js';
+import { drawingFiles, makeOutputFolder, writeAtomically, writeDrawing } from '../../formats/outputFiles.js';
+import { encodeHistory } from '../../persistence/history.js';
+import { scanAsProduct } from '../../persistence/product/geometry.js';
+import { lossesOf, metadataOf } from '../../persistence/product/scans.js';
+import { writeProductFile } from '../../persistence/product/writeProduct.js';
+import { type PictureOptions, writePreviewPictures } from '../../reconstruction/pictures.js';
+import { positionArrays, writeRefinedPositions } from '../../reconstruction/positions/refinePositions.js';
 import {
   RECONSTRUCTION_FILES,
   type ReconstructionFacts,
   reconstructionArrays,
   writeReconstruction,
-} from '../reconstruction/reconstructionFile.js';
-import { lineChart } from '../report/chart.js';
-import { lossChart } from '../report/loss.js';
-import { probeFigure } from '../report/probe.js';
-import type { Drawing } from '../report/renderer.js';
-import { positionShiftMap } from '../report/scanMap.js';
-import type { BeamFound } from './beam.js';
+} from '../../reconstruction/reconstructionFile.js';
+import { lineChart } from '../../report/chart.js';
+import { lossChart } from '../../report/loss.js';
+import { probeFigure } from '../../report/probe.js';
+import type { Drawing } from '../../report/renderer.js';
+import { positionShiftMap } from '../../report/scanMap.js';
+import type { BeamFound } from '../corrections/beam.js';
+import type { SolvedImage, SolverResult } from '../run.js';
+import type { SolverRecord } from '../updates.js';
 import { coherentModes } from './beamFiles.js';
-import type { SolvedImage, SolverResult } from './run.js';
-import type { SolverRecord } from './solve.js';
 
 /** `PtychoPINN rPIE`, as `algorithm` of a reconstruction says it. */
 const algorithmTitle = (algorithm: SolverAlgorithm): string => `PtychoPINN ${ALGORITHM_TITLES[algorithm]}`;

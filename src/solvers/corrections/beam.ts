@@ -11,11 +11,11 @@
  * After each epoch the mean of c goes into P, P leaves U, c·U is turned into its principal components over the reals (weights are
  * real: a complex decomposition would mix in i·U), the outermost weights are cut, and the mean of a is made 1.
  */
-import { LegacyRng } from '../core/rng.js';
-import type { ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
-import { totalIntensity } from '../physics/probe.js';
+import { LegacyRng } from '../../core/rng.js';
+import type { ComplexTensor, NumericArray, Tensor } from '../../core/tensor.js';
+import { totalIntensity } from '../../physics/probe.js';
+import type { VaryingBeam, WavePasses } from '../wavePasses.js';
 import { hermitianEigen, type ModePlanes } from './constraints.js';
-import type { VaryingBeam, WavePasses } from './wavePasses.js';
 
 /** How a beam changed over a scan, copied. */
 export interface BeamFound {

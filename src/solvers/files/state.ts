@@ -4,14 +4,14 @@
  */
 import path from 'node:path';
 import { z } from 'zod';
-import { type SolverOptions, solverOptionsSchema } from '../config/schemas/solver.js';
-import { PtychoError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
-import { createdBy } from '../core/version.js';
-import { counted } from '../core/words.js';
-import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
-import { readStateFile, type StateFormat, writeStateFile } from '../persistence/stateFile.js';
-import type { SolverSnapshot } from './solve.js';
+import { type SolverOptions, solverOptionsSchema } from '../../config/schemas/solver.js';
+import { PtychoError } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import { createdBy } from '../../core/version.js';
+import { counted } from '../../core/words.js';
+import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../../persistence/runState.js';
+import { readStateFile, type StateFormat, writeStateFile } from '../../persistence/stateFile.js';
+import type { SolverSnapshot } from '../updates.js';
 
 /** The file below the output folder. */
 export const STATE_FILE = 'solver_state.npz';

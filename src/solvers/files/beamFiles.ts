@@ -1,8 +1,8 @@
 /** Beams that change over a scan, as files hold them: products of Ptychodus, and the arrays beside an image. */
-import type { ComplexTensor } from '../core/tensor.js';
-import { usingNpz } from '../formats/npz.js';
-import type { ProductProbe } from '../persistence/product/product.js';
-import type { BeamFound } from './beam.js';
+import type { ComplexTensor } from '../../core/tensor.js';
+import { usingNpz } from '../../formats/npz.js';
+import type { ProductProbe } from '../../persistence/product/product.js';
+import type { BeamFound } from '../corrections/beam.js';
 
 /**
  * The probe as products have it: a_k·P + Σ_j a_k·c_kj·U_j, P before U; incoherent modes besides the first belong to P alone.

@@ -7,7 +7,7 @@
  * So only the affine part B of what the patterns ask for in an epoch is followed, with a gain and momentum, V ← 0.7·V + 4·B with
  * elements of at most 0.01, and positions and object go along together, by 1 + V.
  */
-import type { NumericArray } from '../core/tensor.js';
+import type { NumericArray } from '../../core/tensor.js';
 import type { ModePlanes } from './constraints.js';
 
 /** What of the positions as a whole may be wrong. */

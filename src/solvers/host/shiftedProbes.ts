@@ -1,0 +1,130 @@
+/** Probes of a thread, shifted to where patterns are and back again, by their spectra. */
+import type { PlanesAt } from '../fieldMemory.js';
+import type { Kernels } from './kernels.js';
+import type { PassSetup } from './passSetup.js';
+
+/** Fractions of a pixel below this are no shift. */
+const UNMOVED = 1e-6;
+
+export class ShiftedProbes {
+  /** Pixels of a pattern. */
+  readonly pixels: number;
+  /** Bytes of a plane, and of a complex mode. */
+  readonly plane: number;
+  readonly mode: number;
+  readonly #ramps: Float32Array;
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly setup: PassSetup,
+  ) {
+    const { N } = setup.sizes;
+    this.pixels = N * N;
+    this.plane = 4 * this.pixels;
+    this.mode = 2 * this.plane;
+    this.#ramps = new Float32Array(setup.memory.buffer, setup.scratch.ramps, 4 * N);
+  }
+
+  /** Coherent modes by which the first one varies. */
+  get coherent(): number {
+    return this.setup.sizes.coherent ?? 0;
+  }
+
+  /** The spectrum of the first mode as pattern k saw it. */
+  mix(k: number): number {
+    const { kernels, coherent } = this;
+    const { scratch } = this.setup;
+    if (coherent === 0) return scratch.spectra;
+    this.copy(scratch.spectra, scratch.mixed, 1);
+    const { weights } = this.setup.beam!;
+    for (let j = 0; j < coherent; j++) {
+      const from = scratch.variationSpectra + j * this.mode;
+      kernels.addScaled(from, weights[k * coherent + j], scratch.mixed, 2 * this.pixels);
+    }
+    return scratch.mixed;
+  }
+
+  copy(from: number, to: number, modes: number): void {
+    new Uint8Array(this.setup.memory.buffer).copyWithin(to, from, from + modes * this.mode);
+  }
+
+  /** Transforms of `modes` fields at `to`, divided by N². */
+  spectra({ re, im }: PlanesAt, to: number, modes: number): void {
+    const { kernels } = this;
+    const { scratch } = this.setup;
+    const { buffer } = this.setup.memory;
+    for (let m = 0; m < modes; m++) {
+      const spectrum = new Float32Array(buffer, to + m * this.mode, 2 * this.pixels);
+      spectrum.set(new Float32Array(buffer, re + m * this.plane, this.pixels));
+      spectrum.set(new Float32Array(buffer, im + m * this.plane, this.pixels), this.pixels);
+      for (let i = 0; i < spectrum.length; i++) spectrum[i] /= this.pixels;
+      const at = to + m * this.mode;
+      kernels.fft2(at, at + this.plane, this.setup.sizes.N, scratch.plan, scratch.fft);
+    }
+  }
+
+  /** The modes of `source` whose spectra are at hand, shifted by the ramps at hand, at `to`; answers `to`. @param first spectrum of the first */
+  probeAt(
+    y: number,
+    x: number,
+    to: number,
+    source: PlanesAt,
+    { factor, first = this.setup.scratch.spectra }: { readonly factor: number; readonly first?: number },
+  ): number {
+    const { kernels } = this;
+    const { scratch, sizes } = this.setup;
+    const { N, modes } = sizes;
+    const same = factor === 1 && first === scratch.spectra;
+    const unmoved = same && Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
+    for (let m = 0; m < modes; m++) {
+      const out = to + m * this.mode;
+      if (unmoved) {
+        const { buffer } = this.setup.memory;
+        new Uint8Array(buffer).copyWithin(out, source.re + m * this.plane, source.re + (m + 1) * this.plane);
+        new Uint8Array(buffer).copyWithin(
+          out + this.plane,
+          source.im + m * this.plane,
+          source.im + (m + 1) * this.plane,
+        );
+        continue;
+      }
+      const spectrum = m === 0 ? first : scratch.spectra + m * this.mode;
+      kernels.shift(spectrum, spectrum + this.plane, scratch.ramps, out, out + this.plane, N);
+      kernels.fft2(out + this.plane, out, N, scratch.plan, scratch.fft);
+    }
+    return to;
+  }
+
+  /** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
+  rampsOf(y: number, x: number, factor: number): void {
+    const { N } = this.setup.sizes;
+    [y, x].forEach((distance, axis) => {
+      const base = 2 * axis * N;
+      const size = axis === 0 ? factor : 1;
+      for (let k = 0; k < N; k++) {
+        const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * distance) / N;
+        this.#ramps[base + k] = size * Math.cos(angle);
+        this.#ramps[base + N + k] = 2 * k === N ? 0 : size * Math.sin(angle);
+      }
+    });
+  }
+
+  /** Spectra at `from`, which are overwritten, to fields at `to`. @param keep factor of what these were before */
+  backFromSpectra(from: number, to: PlanesAt, modes: number, keep: 0 | 1): void {
+    const { kernels } = this;
+    const { scratch } = this.setup;
+    const { buffer } = this.setup.memory;
+    for (let m = 0; m < modes; m++) {
+      const at = from + m * this.mode;
+      kernels.fft2(at + this.plane, at, this.setup.sizes.N, scratch.plan, scratch.fft);
+      for (const [source, target] of [
+        [at, to.re + m * this.plane],
+        [at + this.plane, to.im + m * this.plane],
+      ]) {
+        const found = new Float32Array(buffer, source, this.pixels);
+        const sum = new Float32Array(buffer, target, this.pixels);
+        for (let i = 0; i < sum.length; i++) sum[i] = keep * sum[i] + found[i] / this.pixels;
+      }
+    }
+  }
+}

@@ -1,0 +1,311 @@
+/** One run of a solver: epoch after epoch over opened passes, with what is done between epochs. */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import { throwIfCancelled } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
+import { integers, spreadIndices } from '../core/numbers.js';
+import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
+import { exposureFactor, totalIntensity } from '../physics/probe.js';
+import { fillUncovered, moveToFrame } from '../reconstruction/frame.js';
+import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
+import { openBatches } from './algorithms/batches.js';
+import { createAlgorithm } from './algorithms/createAlgorithm.js';
+import { Acceleration } from './corrections/acceleration.js';
+import { AffineCorrection, type AffineFreedom } from './corrections/affine.js';
+import { BeamCorrection } from './corrections/beam.js';
+import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './corrections/constraints.js';
+import { PositionCorrection } from './corrections/positions.js';
+import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
+import { measureAll, misfitsOf, scoresOf } from './measure.js';
+import { lightOnObject } from './probe.js';
+import type { LoadedScan } from './scan.js';
+import { scheduleOf } from './schedule.js';
+import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
+import type { PassSums, WavePasses } from './wavePasses.js';
+
+/** One run. */
+export class Solving {
+  readonly #positions: PositionCorrection;
+  readonly #algorithm: Algorithm;
+  readonly #history: SolverRecord[] = [];
+  readonly #affine: AffineCorrection | undefined;
+  readonly #beam: BeamCorrection | undefined;
+  readonly #acceleration: Acceleration | undefined;
+  readonly #batchSize: number;
+  readonly #heldOut: Int32Array;
+  /** What object and probe learn from. */
+  readonly #rows: Int32Array;
+  /** Σ|P|² that is held, one value. */
+  readonly #power = new Float64Array(1);
+
+  constructor(
+    private readonly options: SolverOptions,
+    private readonly services: SolveServices,
+    private readonly loaded: LoadedScan,
+    private readonly passes: WavePasses,
+    batchSize: number,
+  ) {
+    this.#batchSize = batchSize;
+    this.#heldOut = services.heldOut ?? new Int32Array(0);
+    const held = new Set(this.#heldOut);
+    this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
+    this.#affine = options.affine ? this.#openAffine() : undefined;
+    this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
+    const { beam } = loaded.scan;
+    this.#beam = beam && new BeamCorrection(passes, beam, options);
+    this.#algorithm = createAlgorithm({
+      passes,
+      scan: loaded.scan,
+      rows: this.#rows,
+      options,
+      batchSize,
+      batches: openBatches(batchingOf(options), loaded.scan, {
+        size: batchSize,
+        seed: options.seed,
+        rows: this.#rows,
+      }),
+      positions: this.#positions,
+      beam: this.#beam,
+      onBatch: (done) => this.#onBatch(done),
+    });
+    const most = accelerationOf(options);
+    if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
+  }
+
+  /** Epochs before the first of this run. */
+  get #begun(): number {
+    return this.services.start?.epoch ?? 0;
+  }
+
+  get #storesWaves(): boolean {
+    return TRAITS[this.options.algorithm].storesWaves;
+  }
+
+  async *run(probe: ComplexTensor): AsyncGenerator<SolverUpdate, void, void> {
+    const { resume } = this.services;
+    if (resume) {
+      this.#restore(resume);
+      // Nothing is left to do: the state is shown as it is.
+      if (resume.epoch >= this.options.epochs) yield this.#update(resume.epoch);
+    } else {
+      await this.#begin(probe);
+      yield this.#update(this.#begun);
+    }
+    for (let epoch = (resume?.epoch ?? this.#begun) + 1; epoch <= this.options.epochs; epoch++) {
+      const schedule = scheduleOf(this.options, epoch);
+      this.#acceleration?.go(epoch, () => this.#light());
+      const sums = await this.#algorithm.epoch(epoch, schedule);
+      if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
+      this.#constrain(epoch, schedule);
+      this.#record(epoch, sums);
+      this.#acceleration?.note(sums.square / sums.counts);
+      yield this.#update(epoch);
+      throwIfCancelled(this.services.signal, 'Solving');
+    }
+  }
+
+  async #begin(probe: ComplexTensor): Promise<void> {
+    const { memory } = this.passes;
+    const { object, positions, beam, affine } = this.services.start ?? {};
+    if (affine) this.#affine?.startAt(affine.matrix_yx);
+    if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
+    memory.probe.re.set(probe.re);
+    memory.probe.im.set(probe.im);
+    if (object) {
+      const { image: whole, fill } = fillUncovered(object.image, { overlapCount: object.covered });
+      const image = moveToFrame(whole, object.frame, this.loaded.frame, fill);
+      memory.object.re.set(image.re);
+      memory.object.im.set(image.im);
+    } else {
+      memory.object.re.fill(1);
+      memory.object.im.fill(0);
+    }
+    if (beam) this.#beam?.start(beam);
+    if (this.options.rescale_probe) {
+      const { counts, modelled } = await this.#measure();
+      const factor = exposureFactor(counts, modelled);
+      for (const field of [memory.probe, memory.variation]) memory.scale(field, factor);
+    }
+    this.#power[0] = this.options.probe_power_counts ?? totalIntensity(memory.probe);
+    if (this.options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
+    await this.#algorithm.start();
+    this.#acceleration?.reset();
+    this.#history.push({
+      ...scoresOf(await this.#measure()),
+      epoch: this.#begun,
+      shift_px: this.#positions.shift_px(),
+    });
+  }
+
+  /** Sums over up to a few hundred patterns spread over the scan. */
+  #measure(): Promise<PassSums> {
+    const some = spreadIndices(this.#rows.length, 256).map((i) => this.#rows[i]);
+    return this.passes.pass(some, { wave: 'measure' });
+  }
+
+  /**
+   * Patterns that are held out move like the others and have beams of their own, with object and probe as they are. What all
+   * positions share is found without them: they go along when it is followed.
+   */
+  async #followHeldOut(schedule: EpochSchedule): Promise<void> {
+    const moving = schedule.positions && !schedule.affine;
+    if (!moving && !schedule.beam) return;
+    for (let from = 0; from < this.#heldOut.length; from += this.#batchSize) {
+      const batch = this.#heldOut.slice(from, from + this.#batchSize);
+      const residues = schedule.beam && this.#beam?.needsResidues === true;
+      const keep = moving || residues;
+      await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues });
+      if (moving) await this.#positions.moveBatch(this.passes, batch);
+      if (schedule.beam) await this.#beam?.followBatch(batch);
+    }
+  }
+
+  #constrain(epoch: number, schedule: EpochSchedule): void {
+    const { memory } = this.passes;
+    const { options } = this;
+    const { N, height, width } = memory.sizes;
+    if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
+    if (schedule.beam) this.#beam?.endEpoch();
+    if (schedule.probe) {
+      if (options.probe_support !== null) {
+        blankOutside(memory.probe, N, options.probe_support, memory.variation);
+      }
+      // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
+      const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
+      if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
+      if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
+    }
+    if (schedule.object && options.tv_weight > 0) {
+      const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
+      smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
+    }
+    if (schedule.affine) this.#followAffine();
+  }
+
+  #openAffine(): AffineCorrection {
+    const { N, height, width } = this.passes.memory.sizes;
+    const half = Math.floor(N / 2);
+    // Derivatives need a pixel around the patch.
+    const within = (at: number, length: number) => Math.round(at) - half >= 1 && Math.round(at) - half + N < length;
+    const { affine_freedom } = this.options;
+    return new AffineCorrection(
+      this.loaded.scan,
+      affine_freedom.split(',') as AffineFreedom[],
+      (y, x) => within(y, height) && within(x, width),
+    );
+  }
+
+  /** Positions together, and the object with them. */
+  #followAffine(): void {
+    const { object, sizes } = this.passes.memory;
+    const before = this.#acceleration?.object;
+    this.#affine?.step(this.loaded.scan, before ? [object, before] : [object], sizes);
+  }
+
+  #light(): ArrayLike<number> {
+    const { probe, sizes } = this.passes.memory;
+    return this.#algorithm.light?.() ?? lightOnObject(probe, sizes.N, this.#positions_px(), this.loaded.frame).data;
+  }
+
+  #record(epoch: number, sums: PassSums): void {
+    const scores = scoresOf(sums);
+    const start = this.#history[0].loss;
+    // A misfit of 1 is that of no model at all.
+    if (!Number.isFinite(scores.loss) || scores.loss > Math.max(1, start)) {
+      throw new PtychoError(
+        'SOLVER_FAILED',
+        `${this.options.algorithm} diverged in epoch ${epoch}: the misfit is ${scores.loss.toPrecision(3)} (${start.toPrecision(3)} at the start, 1 for no light at all); take smaller steps (object_step, probe_step), or check positions and probe ("ptychopinn orient" tries how the positions lie).`,
+        { epoch, loss: scores.loss, start },
+      );
+    }
+    this.#history.push({ ...scores, epoch, shift_px: this.#positions.shift_px() });
+  }
+
+  #update(epoch: number): SolverUpdate {
+    const record = this.#history[this.#history.length - 1];
+    this.services.onProgress?.({
+      stage: 'solving',
+      done: epoch * this.loaded.scan.count,
+      total: this.options.epochs * this.loaded.scan.count,
+      unit: 'patterns',
+      note: `epoch ${epoch}/${this.options.epochs}, R ${record.rFactor.toPrecision(3)}`,
+    });
+    return {
+      ...record,
+      epochs: this.options.epochs,
+      history: [...this.#history],
+      engine: this.passes.description,
+      object: () => ({ image: this.#image(), frame: this.loaded.frame }),
+      coverage: () =>
+        lightOnObject(this.passes.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
+      probe: () => this.#probe(),
+      beam: () => this.#beam?.found(),
+      affine: () => this.#affine?.found(),
+      positions: () => this.#positions_px(),
+      measure: async () => scoresOf(await measureAll(this.passes, this.loaded.scan.count)),
+      misfits: (patterns) => misfitsOf(this.passes, patterns),
+      snapshot: () => this.#snapshot(epoch),
+    };
+  }
+
+  #image(): ComplexImage {
+    const { object, sizes } = this.passes.memory;
+    return {
+      re: Float32Array.from(object.re),
+      im: Float32Array.from(object.im),
+      shape: [sizes.height, sizes.width],
+    };
+  }
+
+  #probe(): ComplexTensor {
+    const { probe, sizes } = this.passes.memory;
+    const { N, modes } = sizes;
+    const shape = modes === 1 ? [N, N] : [modes, N, N];
+    const shown = { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
+    if (this.#storesWaves && this.options.orthogonalise_stride !== null) orthogonaliseModes(shown, N * N);
+    return shown;
+  }
+
+  #positions_px() {
+    const [top, left] = this.loaded.frame.originYxPx;
+    return {
+      xs: Float64Array.from(this.loaded.scan.xs, (x) => x + left),
+      ys: Float64Array.from(this.loaded.scan.ys, (y) => y + top),
+    };
+  }
+
+  /** Everything that the next epoch depends on. */
+  #parts(): SavedParts {
+    const { object, probe } = this.passes.memory;
+    const { ys, xs } = this.loaded.scan;
+    const fields = { object_re: object.re, object_im: object.im, probe_re: probe.re, probe_im: probe.im, ys, xs };
+    return {
+      '': { saved: () => ({ ...fields, position_velocity: this.#positions.velocity, power: this.#power }) },
+      algorithm_: this.#algorithm,
+      affine_: this.#affine,
+      beam_: this.#beam,
+      acceleration_: this.#acceleration,
+    };
+  }
+
+  #snapshot(epoch: number): SolverSnapshot {
+    return { epoch, arrays: arraysOf(this.#parts()), history: [...this.#history] };
+  }
+
+  #restore({ arrays, history, epoch }: SolverSnapshot): void {
+    restoreArrays(this.#parts(), arrays);
+    this.#history.push(...history.filter((record) => record.epoch <= epoch));
+  }
+
+  #onBatch(done: number): void {
+    const { scan } = this.loaded;
+    throwIfCancelled(this.services.signal, 'Solving');
+    const before = (this.#history.at(-1)?.epoch ?? 0) * scan.count;
+    this.services.onProgress?.({
+      stage: 'solving',
+      done: before + done,
+      total: this.options.epochs * scan.count,
+      unit: 'patterns',
+      note: `R ${this.#history.at(-1)?.rFactor.toPrecision(3)}`,
+    });
+  }
+}

@@ -1,0 +1,88 @@
+/** What a solver begins with, what it is given besides options, and what each of its epochs shows. */
+import type { ProgressSink } from '../core/log.js';
+import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
+import type { Frame } from '../reconstruction/frame.js';
+import type { AffineFound } from './corrections/affine.js';
+import type { BeamFound } from './corrections/beam.js';
+import type { PassesChoice } from './openPasses.js';
+import type { LoadedScan } from './scan.js';
+
+/** What a solver begins with, where not with an empty object and the scan's own probe. */
+export interface SolverStart {
+  /** An image of the object, in amplitudes relative to the probe; where it does not reach, its mean stands for it. */
+  readonly object?: { readonly image: ComplexImage; readonly frame: Frame; readonly covered?: Tensor };
+  /** (N, N) or (modes, N, N). */
+  readonly probe?: ComplexTensor;
+  /** Epochs that led here, by which the order of the patterns and what depends on the epoch go on; 0. */
+  readonly epoch?: number;
+  /** Where the patterns are by now, in the pixels of the scan; limits still count from where they were measured. */
+  readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** How the beam changed over the scan, for `opr_modes` and `flux`. */
+  readonly beam?: BeamFound;
+  /** What was wrong of all positions, for `affine`: from there on limits count. */
+  readonly affine?: Pick<AffineFound, 'matrix_yx'>;
+}
+/** What to give `solve` besides options. */
+export interface SolveServices extends PassesChoice {
+  readonly start?: SolverStart;
+  /** Goes on from a state that {@link SolverUpdate.snapshot} gave, of the same scan and options. */
+  readonly resume?: SolverSnapshot;
+  /** Patterns that object and probe do not learn from, so that they can tell how well the others explain them; their positions and beams follow. */
+  readonly heldOut?: Int32Array;
+  /** The scan in memory, where it was loaded before; its positions are not moved. */
+  readonly loaded?: LoadedScan;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: ProgressSink;
+}
+
+/** Everything that the next epoch depends on. */
+export interface SolverSnapshot {
+  readonly epoch: number;
+  readonly arrays: Readonly<Record<string, NumericArray>>;
+  readonly history: readonly SolverRecord[];
+}
+
+/** One epoch in numbers. */
+export interface SolverRecord {
+  readonly epoch: number;
+  /** Σ(√I − √J)²/ΣI over the epoch, each batch before its step (the difference map: after the epoch's step). */
+  readonly loss: number;
+  /** Σ|√I − √J|/Σ√I, likewise. */
+  readonly rFactor: number;
+  /** Root mean square distance of the positions from where they were measured. */
+  readonly shift_px: number;
+}
+
+/** How well patterns are explained, one by one. */
+export interface PatternMisfits {
+  /** Σ|√I − √J|. */
+  readonly misfit: Float64Array;
+  /** Σ√I. */
+  readonly measured: Float64Array;
+}
+
+/** The state after an epoch; the functions copy what is asked for. */
+export interface SolverUpdate extends SolverRecord {
+  readonly epochs: number;
+  readonly history: readonly SolverRecord[];
+  /** What computes. */
+  readonly engine: string;
+  /** The object as it stands, copied. */
+  object(): { readonly image: ComplexImage; readonly frame: Frame };
+  /** Light that fell on each pixel of the object over the scan, 1 at the brightest; 0 where below 1 %. */
+  coverage(): Tensor;
+  /** (N, N), or (modes, N, N). */
+  probe(): ComplexTensor;
+  /** How the beam changed over the scan, copied; undefined where that is not fitted. */
+  beam(): BeamFound | undefined;
+  /** What was wrong of all positions; undefined where that is not corrected. */
+  affine(): AffineFound | undefined;
+  /** In the pixels of the scan. */
+  positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** Loss and R of all patterns as things stand; one more pass. */
+  measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
+  /** Σ|√I − √J| and Σ√I of each of some patterns as things stand. */
+  misfits(patterns: Int32Array): Promise<PatternMisfits>;
+  /** All that the run needs to continue from here, copied. */
+  snapshot(): SolverSnapshot;
+}

@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['reconstruction'],
   ['solvers', 'evaluation'],
   ['training', 'tries'],
-  ['study'],
+  ['study', 'jobs'],
   ['workflows'],
   ['adapters'],
   ['cli'],

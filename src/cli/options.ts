@@ -189,6 +189,28 @@ export async function unknownFlag(flag: string, command: Command, fields: readon
   return failure(`"ptychopinn ${pathOf(command)}--help" lists the flags.`);
 }
 
+/** Flags that a command hands on, by the command: what it does not know itself is another one's. */
+const handedOn = new WeakMap<Command, (words: readonly string[]) => string | undefined>();
+
+/**
+ * Lets a command take flags of another one.
+ * @param wrong the first of the words that neither has; undefined where all are known
+ */
+export function handOnFlags(command: Command, wrong: (words: readonly string[]) => string | undefined): void {
+  command.allowUnknownOption();
+  handedOn.set(command, wrong);
+}
+
+/** The first flag that a command does not have, of words without those that ask for help. */
+export function wrongFlagOf(command: Command, words: readonly string[]): string | undefined {
+  const own = command.parent ? [] : ['-V', '--version'];
+  const { operands, unknown } = command.parseOptions([...words]);
+  const flag = handedOn.has(command)
+    ? handedOn.get(command)?.([...operands, ...unknown])
+    : unknown.find((word) => /^--?[a-z]/i.test(word) && !own.includes(word));
+  return flag?.replace(/=.*/s, '');
+}
+
 /** `bundle info `; nothing for the program itself. */
 function pathOf(command: Command): string {
   const { parent } = command;

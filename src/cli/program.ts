@@ -45,6 +45,10 @@ const COMMANDS: Readonly<
     'train and compare over doses and overlaps, step by step, and verify what was written',
     () => import('./commands/study.js'),
   ],
+  jobs: [
+    'plan many runs and have them done here, by a cluster or by workers; collect what they came to',
+    () => import('./commands/jobs.js'),
+  ],
   bundle: [
     'describe a bundle, verify every byte of it, unpack it, or make one from the model of another program',
     () => import('./commands/bundle.js'),
@@ -133,7 +137,10 @@ async function dispatch(given: readonly string[], context: CliContext): Promise<
   const command = requireCommands(program, rest);
   const unknown = async (flag: string) => (await import('./options.js')).unknownFlag(flag, command, fields);
   if (rest.some((word) => HELP_WORDS.includes(word))) {
-    const wrong = wrongFlagOf(command, rest);
+    // Beside --help the parser would forgive it, and its wrong values.
+    const end = rest.indexOf('--');
+    const flags = (end < 0 ? rest : rest.slice(0, end)).filter((word) => !HELP_WORDS.includes(word));
+    const wrong = (await import('./options.js')).wrongFlagOf(command, flags);
     if (wrong !== undefined) throw await unknown(wrong);
   }
   try {
@@ -143,17 +150,6 @@ async function dispatch(given: readonly string[], context: CliContext): Promise<
     throw flag === undefined ? error : await unknown(flag);
   }
   return exitCode;
-}
-
-/** A flag that the command does not have: beside --help the parser would forgive it, and its wrong values. */
-function wrongFlagOf(command: Command, words: readonly string[]): string | undefined {
-  const end = words.indexOf('--');
-  const flags = (end < 0 ? words : words.slice(0, end)).filter((word) => !HELP_WORDS.includes(word));
-  const own = command.parent ? [] : ['-V', '--version'];
-  return command
-    .parseOptions([...flags])
-    .unknown.find((word) => /^--?[a-z]/i.test(word) && !own.includes(word))
-    ?.replace(/=.*/s, '');
 }
 
 /** The flag that the parser did not know, where that is what it threw. */

@@ -27,6 +27,7 @@ import {
   imageConfigSchema,
   inferenceConfigSchema,
 } from './schemas/inference.js';
+import { type JobsPlanConfig, type JobsSubmitConfig, jobsPlanSchema, jobsSubmitSchema } from './schemas/jobs.js';
 import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
 import {
   RECONSTRUCT_GROUPS,
@@ -265,6 +266,12 @@ export const overlapDefinition = tool<OverlapConfig>('overlap', 'Overlap', overl
 /** `study dose-overlap`: where, and how much of it; the study itself is a file. */
 export const studyRunDefinition = tool<StudyRunConfig>('study', 'Study', studyRunSchema);
 
+/** `jobs plan`: many runs of one verb; the fields of the verb come besides. */
+export const jobsPlanDefinition = tool<JobsPlanConfig>('jobs', 'Plan', jobsPlanSchema);
+
+/** `jobs submit`: a plan for Slurm. */
+export const jobsSubmitDefinition = tool<JobsSubmitConfig>('submission', 'Slurm', jobsSubmitSchema);
+
 /** `product export`: a scan, or the image of one, as a product of Ptychodus. */
 export const productExportDefinition = tool<ProductExportConfig>(
   'product export',
@@ -299,6 +306,8 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   overlap: overlapDefinition,
   export: exportDefinition,
   'study dose-overlap': studyRunDefinition,
+  'jobs plan': jobsPlanDefinition,
+  'jobs submit': jobsSubmitDefinition,
   'bundle extract': extractDefinition,
   'bundle export': exportWeightsDefinition,
   'bundle import': importDefinition,

@@ -101,6 +101,17 @@ export class FolderLock {
   }
 }
 
+/** The process that owns a folder at this moment, as `solve (process 12 on host, since …)`; undefined where nobody does. */
+export async function ownerOf(folder: string): Promise<string | undefined> {
+  const lock = await stat(path.join(folder, LOCK_NAME)).catch(() => undefined);
+  if (lock === undefined) return undefined;
+  const owner = await readOwner(path.join(folder, OWNER_NAME));
+  const dead = owner && isDead(owner);
+  // Of another machine only the heartbeat is known.
+  if (dead === true || (dead !== false && Date.now() - lock.mtimeMs > STALE_MS)) return undefined;
+  return owner ? described(owner) : 'another run';
+}
+
 async function readOwner(file: string): Promise<Owner | undefined> {
   try {
     const found = JSON.parse(await readTextInput(file, { maxBytes: MAX_OWNER_BYTES })) as Partial<Owner>;

@@ -52,11 +52,15 @@ export {
   trainingRequestSchema,
 } from '../config/schema.js';
 export { type ComparisonConfig, comparisonConfigSchema } from '../config/schemas/comparison.js';
+export type { JobsPlanConfig, JobsSubmitConfig } from '../config/schemas/jobs.js';
 export { type ReconstructConfig, reconstructConfigSchema } from '../config/schemas/reconstruct.js';
 export { type SolveConfig, type SolverOptions, solveConfigSchema } from '../config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from '../config/schemas/study.js';
 export type { Provenance, Services } from '../core/services.js';
 export { compareForward, type ForwardOptions, type ForwardParity } from '../evaluation/comparison/compareForward.js';
+export type { PlannedJob } from '../jobs/plan.js';
+export type { JobRecord, JobState, JobStatus } from '../jobs/record.js';
+export type { JobEnd, JobResult } from '../jobs/runJob.js';
 export type { ProductInfo } from '../persistence/product/info.js';
 export {
   type BundleInfo,
@@ -73,6 +77,17 @@ export { type Examination, examine } from '../workflows/doctor.js';
 export { evaluateHalvesWorkflow, evaluateWorkflow } from '../workflows/evaluate.js';
 export { type InferSummary, inferWorkflow } from '../workflows/infer.js';
 export { type InspectResult, inspectWorkflow } from '../workflows/inspect.js';
+export {
+  collectPlan,
+  jobsStatus,
+  type PlanInputs,
+  type PlanSummary,
+  planJobs,
+  retryPlannedJobs,
+  runPlannedJob,
+  type SubmitSummary,
+  submitPlan,
+} from '../workflows/jobs.js';
 export { type LabelSummary, labelWorkflow } from '../workflows/label.js';
 export { type OrientationReport, orientWorkflow } from '../workflows/orient.js';
 export { type OverlapReport, overlapWorkflow } from '../workflows/overlap.js';

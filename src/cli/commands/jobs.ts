@@ -1,0 +1,234 @@
+/** `ptychopinn jobs`: many runs as a plan, done one by one, by a cluster or by workers. */
+
+import { Command } from 'commander';
+import { COMMAND_DEFINITIONS, jobsPlanDefinition, jobsSubmitDefinition } from '../../config/commands.js';
+import { flagFields } from '../../config/definition.js';
+import { resolveConfig } from '../../config/resolve.js';
+import { JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
+import { PtychoError } from '../../core/errors.js';
+import type { ProvenanceEntry } from '../../core/services.js';
+import { counted, formatBytes } from '../../core/words.js';
+import type { JobStatus } from '../../jobs/record.js';
+import type { PlanSummary, SubmitSummary } from '../../workflows/jobs.js';
+import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
+import { addConfigOptions, addOtherOptions, canonicalWords, handOnFlags, resolveFlags, unknownFlag } from '../options.js';
+import { type CommandModule, commandOf, type Given, groupOf, supervise } from '../run.js';
+import { consoleLevelOf, formatDuration, formatTable, shows } from '../terminal.js';
+
+const PLAN_GUIDE = `
+All flags of the verb are understood as well ("ptychopinn solve --help"), and --config with its file. Every scan, and every combination of
+the sweeps, is a job with a folder of its own below --output_root.
+
+Examples:
+  ptychopinn jobs plan runs/*.h5 --verb solve --output_root beamtime --algorithm lsqml --epochs 40
+  ptychopinn jobs plan scan.h5 --verb solve --output_root modes --sweep probe_modes=1,2,3 --sweep algorithm=rpie,lsqml
+  ptychopinn jobs plan a.h5 --verb infer --output_root beamtime --append --after all --model_path beamtime/0001-a/wts.zip`;
+
+const GUIDE = `
+Examples:
+  ptychopinn jobs plan runs/*.h5 --verb reconstruct --output_root beamtime
+  ptychopinn jobs run beamtime                    # all of them here, one after the other
+  ptychopinn jobs run beamtime --index 3          # one of them, as a scheduler does
+  ptychopinn jobs submit beamtime --slurm --partition short
+  ptychopinn jobs status beamtime
+  ptychopinn jobs collect beamtime                # a page with every image, and a table
+
+What is done stays done; what was stopped goes on. More in docs/cluster.md.`;
+
+/** What was given besides fields of the plan. */
+interface Split {
+  readonly scans: readonly string[];
+  readonly given: Readonly<Record<string, ProvenanceEntry>>;
+}
+
+/** The flags of a verb, and scans. */
+function commandOfVerb(verb: string): Command {
+  const silent = { writeErr: () => {}, writeOut: () => {}, outputError: () => {} };
+  const command = new Command(verb).argument('[SCANS...]').exitOverride().configureOutput(silent);
+  addConfigOptions(command, COMMAND_DEFINITIONS[verb]);
+  return command.option('--config <FILE>').helpOption(false);
+}
+
+/** Scans, and the values of the verb, from the words that the plan itself does not know. */
+async function splitWords(words: readonly string[], { verb, output_root }: JobsPlanConfig): Promise<Split> {
+  const definition = COMMAND_DEFINITIONS[verb];
+  const fields = flagFields(definition);
+  const command = commandOfVerb(verb);
+  try {
+    command.parse(canonicalWords(words, fields), { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const flag = code === 'commander.unknownOption' ? /'([^']+)'/.exec(message)?.[1] : undefined;
+    throw flag === undefined ? error : await unknownFlag(flag, command, fields);
+  }
+  const { scan } = definition;
+  const decided = ['output_dir', ...(scan ? [scan] : [])];
+  const given = command.opts();
+  const taken = decided.find((name) => given[name] !== undefined);
+  if (taken !== undefined) {
+    throw new PtychoError(
+      'USAGE',
+      `--${taken} is set by the plan for each job; name scans without a flag and give --output_root.`,
+      { flag: taken },
+    );
+  }
+  const stand = Object.fromEntries(decided.map((name) => [name, name === 'output_dir' ? output_root : (command.args[0] ?? output_root)])); // biome-ignore format: one call
+  const { provenance } = await resolveFlags(definition, { ...given, ...stand }, false);
+  const kept = Object.entries(provenance).filter(
+    ([name, { source }]) => source !== 'default' && !decided.includes(name),
+  );
+  return { scans: command.args, given: Object.fromEntries(kept) };
+}
+
+const plan: CommandModule = {
+  fields: flagFields(jobsPlanDefinition),
+  configure(command, context, done) {
+    command.argument('[SCANS...]', 'Scans in any readable format, a job for each.');
+    addConfigOptions(command, jobsPlanDefinition);
+    handOnFlags(command, (words) => {
+      const verb = String(command.opts().verb ?? '');
+      if (!Object.hasOwn(COMMAND_DEFINITIONS, verb)) return undefined;
+      const { unknown } = commandOfVerb(verb).parseOptions(canonicalWords(words, flagFields(COMMAND_DEFINITIONS[verb])));
+      return unknown.find((word) => /^--?[a-z]/i.test(word));
+    });
+    addOtherOptions(command, 'quiet');
+    command.addHelpText('after', PLAN_GUIDE).action(async (_scans: unknown, flags: Given, self: Command) => {
+      const { quiet, ...own } = flags;
+      const { config } = resolveConfig(jobsPlanDefinition, { flags: own });
+      const inputs = await splitWords(self.args, config);
+      const level = consoleLevelOf({ quiet });
+      const summary = await supervise(
+        context,
+        { level, interrupted: 'stopping; no plan is written' },
+        async (services) => (await import('../../workflows/jobs.js')).planJobs(config, inputs, services),
+      );
+      if (shows(level, 'INFO')) context.stdout.write(planText(summary));
+      done(EXIT_OK);
+    });
+  },
+};
+
+function planText({ file, jobs, total }: PlanSummary): string {
+  const estimates = jobs.flatMap(({ estimate }) => estimate ?? []);
+  const seconds = estimates.reduce((sum, each) => sum + each.processor_seconds, 0);
+  const bytes = Math.max(0, ...estimates.map((each) => each.memory_bytes));
+  const after = total > jobs.length ? ` (${total} in all)` : '';
+  const lines = [
+    `${counted(jobs.length, 'job')}${after} in ${file}: about ${formatDuration(seconds)} of one core, ${formatBytes(bytes)} for the largest, within a factor of three.`,
+    `"ptychopinn jobs run ${folderOf(file)}" does them here; "ptychopinn jobs submit ${folderOf(file)} --slurm" hands them to a cluster.`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const folderOf = (file: string): string => file.replace(/[/\\][^/\\]+$/, '') || '.';
+
+const PLAN = { PLAN: 'Folder of the plan, or the plan.jsonl itself.' };
+const STOPPED = 75;
+
+const run = commandOf({
+  args: PLAN,
+  options: (command) =>
+    command.option(
+      '--index <JOB>',
+      'Number of a job, counted from 1, or its name; without it all jobs, one after the other.',
+    ),
+  others: 'levels',
+  help: '\nExit codes: 0 done, 75 stopped, to be asked for again, 1 failed. A job that is done is not repeated.',
+  interrupted: 'stopping after this batch; the job can go on',
+  work: async ({ args: [where], given, services }) => {
+    const { jobsStatus, runPlannedJob } = await import('../../workflows/jobs.js');
+    if (given.index !== undefined) return [await runPlannedJob(where, String(given.index), services)];
+    const results = [];
+    for (const { job } of await jobsStatus(where)) {
+      const result = await runPlannedJob(where, job.id, services);
+      services.logger.info(result.message);
+      results.push(result);
+      if (services.signal.aborted) break;
+    }
+    return results;
+  },
+  text: (results) => {
+    if (results.length === 1) return `${results[0].message}\n`;
+    const count = (end: string) => results.filter((result) => result.end === end).length;
+    const before = results.filter(({ reused }) => reused).length;
+    return `${counted(results.length, 'job')}: ${count('done')} done${before > 0 ? ` (${before} before)` : ''}, ${count('again')} to go on, ${count('failed')} failed.\n`;
+  },
+  exit: (results) => {
+    if (results.some(({ end }) => end === 'again')) return STOPPED;
+    return results.some(({ end }) => end === 'failed') ? EXIT_FAILURE : EXIT_OK;
+  },
+});
+
+const status = commandOf({
+  args: PLAN,
+  json: 'Print all that is known of the jobs as JSON.',
+  work: async ({ args: [where] }) => (await import('../../workflows/jobs.js')).jobsStatus(where),
+  text: statusText,
+  always: true,
+});
+
+function statusText(states: readonly JobStatus[]): string {
+  const rows = states.map(({ job, state, record, owner, blockedBy }, index) => [
+    ...[String(index + 1), job.id, job.verb, state, record ? String(record.attempts) : '–'],
+    record && record.seconds > 0 ? formatDuration(record.seconds) : '–',
+    record?.figures.r_factor?.toFixed(3) ?? '–',
+    (owner ?? (blockedBy ? `comes after ${blockedBy}` : record?.message) ?? '').slice(0, 90),
+  ]);
+  const counts = new Map<string, number>();
+  for (const { state } of states) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const words = [...counts].map(([state, count]) => `${count} ${state}`).join(', ');
+  return `${formatTable(['', 'job', 'verb', 'state', 'tries', 'time', 'R', ''], rows)}\n${counted(states.length, 'job')}: ${words || 'none'}.\n`;
+}
+
+const retry = commandOf({
+  args: PLAN,
+  options: (command) =>
+    command.option('--index <JOB...>', 'Numbers or names of jobs; without it all that failed or were stopped.'),
+  work: async ({ args: [where], given }) =>
+    (await import('../../workflows/jobs.js')).retryPlannedJobs(where, (given.index as string[] | undefined) ?? []),
+  text: (names) =>
+    names.length === 0
+      ? 'No job failed or was stopped.\n'
+      : `${counted(names.length, 'job')} to begin again: ${names.join(', ')}; run or submit the plan again.\n`,
+});
+
+const collect = commandOf({
+  args: PLAN,
+  work: async ({ args: [where], services }) => (await import('../../workflows/jobs.js')).collectPlan(where, services),
+  text: ({ root, files, states }) => {
+    const done = states.filter(({ state }) => state === 'done').length;
+    return `${done} of ${counted(states.length, 'job')} done. Written to ${root}: ${files.join(', ')}.\n`;
+  },
+});
+
+const submit = commandOf({
+  definition: jobsSubmitDefinition,
+  args: PLAN,
+  help: '\nJobs that are done are left out. A job that is stopped by its time limit or requeued goes on from its last state.',
+  work: async ({ args: [where], config, services }) => {
+    const program = [process.execPath, ...process.execArgv, process.argv[1]];
+    return (await import('../../workflows/jobs.js')).submitPlan(where, config, program, services);
+  },
+  text: submitText,
+});
+
+function submitText({ batches, numbers }: SubmitSummary): string {
+  if (batches.length === 0) return 'All jobs are done; nothing was submitted.\n';
+  const lines = batches.map(({ file, jobs }, index) => {
+    const what = `${counted(jobs.length, 'job')}, ${file}`;
+    return numbers.length > 0 ? `Slurm job ${numbers[index]}: ${what}` : `Would submit ${what}`;
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+export const command = groupOf(
+  [
+    ['plan', `write a plan: one job of ${JOB_VERBS.join(', ')} for each scan`, plan],
+    ['run', 'do one job of a plan, or all of them one after the other', run],
+    ['status', 'show how far the jobs of a plan are', status],
+    ['retry', 'let jobs that failed begin again', retry],
+    ['collect', 'write one page with all images, and one table', collect],
+    ['submit', 'hand a plan to a scheduler', submit],
+  ],
+  GUIDE,
+);

@@ -1,0 +1,68 @@
+/**
+ * What a job will take, from the size of its scan: good enough to ask a scheduler for time and memory, within a factor of three. The
+ * constants were measured by `bench/jobs.mjs` on one core of a server of 2023; a job that takes longer is stopped and goes on.
+ *
+ * @example
+ * estimateJob('solve', solveConfig, { count: 1000, N: 64, modes: 1 }).processor_seconds; // about 20 for 60 epochs
+ */
+import type { InferenceConfig, TrainingRequest } from '../config/schema.js';
+import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
+import type { SolveConfig } from '../config/schemas/solver.js';
+import type { JobVerb } from './verbs.js';
+
+/** What of a scan decides how long it takes. */
+export interface ScanSize {
+  readonly count: number;
+  readonly N: number;
+  /** Of the probe in the file. */
+  readonly modes: number;
+}
+
+/** What a job takes. */
+export interface JobEstimate {
+  /** On one core; on several about as many times less. */
+  readonly processor_seconds: number;
+  readonly memory_bytes: number;
+}
+
+/** Seconds for a pattern, an epoch, a mode and a pixel. */
+const SOLVER_SECONDS = 3.2e-8;
+/** Tries and the modes that they add, in solves of 40 epochs with one mode. */
+const RECONSTRUCT_SOLVES = 9;
+/** Seconds of a training for a pattern, an epoch and a pixel at the default width; inference is a third of a training's pass. */
+const TRAINING_SECONDS = 1.1e-6;
+/** What opening, writing and drawing take, and the program itself. */
+const FIXED = { seconds: 5, bytes: 400e6 };
+
+/** The estimate for a verb and its complete configuration. */
+export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }: ScanSize): JobEstimate {
+  const pixels = count * N * N;
+  const bytes = FIXED.bytes + 4 * pixels;
+  switch (verb) {
+    case 'solve': {
+      const { epochs, probe_modes, n_subsample } = config as SolveConfig;
+      const used = pixels * shareOf(n_subsample, count) * (probe_modes ?? modes);
+      return {
+        processor_seconds: FIXED.seconds + SOLVER_SECONDS * used * epochs,
+        memory_bytes: bytes + 8 * N * N * 200,
+      };
+    }
+    case 'reconstruct': {
+      const { minutes } = config as ReconstructConfig;
+      const seconds = FIXED.seconds + RECONSTRUCT_SOLVES * 40 * SOLVER_SECONDS * pixels;
+      return { processor_seconds: Math.min(60 * minutes, seconds), memory_bytes: bytes + 4 * pixels };
+    }
+    case 'train': {
+      const { nepochs, n_subsample } = config as TrainingRequest;
+      const seconds = TRAINING_SECONDS * pixels * shareOf(n_subsample, count) * (nepochs ?? 20);
+      return { processor_seconds: FIXED.seconds + seconds, memory_bytes: bytes + 1e9 };
+    }
+    case 'infer': {
+      const { n_subsample } = config as InferenceConfig;
+      const seconds = (TRAINING_SECONDS / 3) * pixels * shareOf(n_subsample, count);
+      return { processor_seconds: FIXED.seconds + seconds, memory_bytes: bytes + 0.5e9 };
+    }
+  }
+}
+
+const shareOf = (kept: number | null, count: number): number => (kept === null ? 1 : Math.min(1, kept / count));

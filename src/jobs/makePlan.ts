@@ -1,0 +1,224 @@
+/**
+ * From scans, a verb and its values to jobs: one for each scan and each combination of a sweep, with what they read and what they will take.
+ *
+ * @example
+ * const jobs = await makeJobs({ verb: 'solve', scans: ['a.h5'], root: 'beamtime', resolved, sweep: ['probe_modes=1,2'], earlier: [], after: [] });
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { allFields, type ConfigDefinition } from '../config/definition.js';
+import type { FieldInfo } from '../config/field.js';
+import { parseFlagValue } from '../config/flags.js';
+import { type Resolved, resolveConfig } from '../config/resolve.js';
+import { messageOf, PtychoError } from '../core/errors.js';
+import { silentLogger } from '../core/log.js';
+import type { ProvenanceEntry, Services } from '../core/services.js';
+import { nearestName } from '../core/words.js';
+import { type OpenRequest, openTool } from '../data/preparedScan.js';
+import { estimateJob, type ScanSize } from './estimate.js';
+import { fingerprintOf } from './fingerprint.js';
+import { findJob, type JobInput, type PlannedJob, plannedJob } from './plan.js';
+import { type JobVerb, VERB_TRAITS } from './verbs.js';
+
+/** What is to be planned. */
+export interface PlanRequest {
+  readonly verb: JobVerb;
+  readonly scans: readonly string[];
+  /** Folder of the plan, and of the folders of its jobs. */
+  readonly root: string;
+  /** Values of the verb that were given: flags and the file of `--config`, with where they came from. */
+  readonly given: Readonly<Record<string, ProvenanceEntry>>;
+  /** `probe_modes=1,2,3`, each. */
+  readonly sweep: readonly string[];
+  /** Jobs that the plan has already. */
+  readonly earlier: readonly PlannedJob[];
+  /** Which of them come before: numbers, names or `all`. */
+  readonly after: readonly string[];
+}
+
+/** What the plan decides itself. */
+const DECIDED = ['output_dir', 'overwrite', 'resume', 'product_file'] as const;
+/** More than a scheduler takes at once. */
+const MAX_JOBS = 100_000;
+
+/**
+ * Makes the jobs.
+ * @throws PtychoError USAGE, CONFIG_INVALID, FILE_NOT_FOUND. A scan that is there but cannot be read is planned with a warning: its job
+ * says what is wrong, and the others are not held up.
+ */
+export async function makeJobs(request: PlanRequest, services: Services = {}): Promise<PlannedJob[]> {
+  const { verb, scans, root, given, earlier } = request;
+  const { definition, scan: scanField } = VERB_TRAITS[verb];
+  if (scans.length === 0) {
+    throw new PtychoError(
+      'USAGE',
+      'A plan needs a scan at least: ptychopinn jobs plan SCANS… --verb solve --output_root FOLDER.',
+    );
+  }
+  refuseDecided(given, [...DECIDED, scanField]);
+  const combinations = combine(request.sweep.map((text) => parseSweep(definition, text)));
+  if (scans.length * combinations.length > MAX_JOBS) {
+    throw new PtychoError(
+      'USAGE',
+      `The plan would have ${scans.length * combinations.length} jobs, more than ${MAX_JOBS}; make several plans.`,
+    );
+  }
+  const base = absolutePaths(definition, valuesOf(given));
+  const after = namesOf(request.after, earlier, root);
+  const taken = new Set(earlier.map(({ id }) => id));
+  const jobs: PlannedJob[] = [];
+  for (const scan of scans) {
+    const inputs = [await fingerprintOf(scan), ...(await otherInputs(definition, base))];
+    let size: ScanSize | undefined | null = null;
+    for (const swept of combinations) {
+      const values = { ...base, ...swept };
+      const number = earlier.length + jobs.length + 1;
+      const id = uniqueId(number, scan, swept, taken);
+      const output_dir = path.resolve(root, id);
+      // What is wrong with values is found now, not when the job begins.
+      const whole = { ...values, [scanField]: path.resolve(scan), output_dir };
+      const { config } = resolveConfig(definition, { flags: whole });
+      if (size === null) size = await sizeOf(scan, config, services);
+      jobs.push(
+        plannedJob({
+          ...{ id, verb, inputs, output_dir, after },
+          config: { ...values, [scanField]: path.resolve(scan) },
+          provenance: provenanceOf(given, swept) as PlannedJob['provenance'],
+          estimate: size ? rounded(estimateJob(verb, config, size)) : null,
+        }),
+      );
+    }
+  }
+  return jobs;
+}
+
+function refuseDecided(given: PlanRequest['given'], decided: readonly string[]): void {
+  const taken = decided.find((name) => name in given);
+  if (taken === undefined) return;
+  throw new PtychoError(
+    'USAGE',
+    `--${taken} is set by the plan for each job (folders below --output_root, scans as arguments); leave it out.`,
+    { flag: taken },
+  );
+}
+
+const valuesOf = (given: PlanRequest['given']): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(given).map(([name, { value }]) => [name, value]));
+
+/** Jobs run elsewhere: relative paths would lead to other files there. */
+function absolutePaths(
+  definition: ConfigDefinition<unknown>,
+  values: Record<string, unknown>,
+): Record<string, unknown> {
+  const fields = new Map(allFields(definition).map((field) => [field.name, field]));
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      isPath(fields.get(name), value) ? path.resolve(value as string) : value,
+    ]),
+  );
+}
+
+/** Fields that may name a file or say something else (`probe`) are paths where there is such a file. */
+function isPath(field: FieldInfo | undefined, value: unknown): boolean {
+  if (field?.kind !== 'text' || typeof value !== 'string' || value === field.word) return false;
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(value)) return false;
+  return existsSync(fileOf(value)) || (field.expected.includes('path') && /[/\\]/.test(value));
+}
+
+/** `file.npz:key` names a file, too. */
+const fileOf = (value: string): string => (existsSync(value) ? value : value.replace(/:[^:/\\]*$/, ''));
+
+/** Files that all jobs read, as far as they are there: those of an earlier job come later. */
+async function otherInputs(
+  definition: ConfigDefinition<unknown>,
+  values: Record<string, unknown>,
+): Promise<JobInput[]> {
+  const fields = new Map(allFields(definition).map((field) => [field.name, field]));
+  const files = Object.entries(values)
+    .filter(([name, value]) => isPath(fields.get(name), value) && existsSync(fileOf(value as string)))
+    .map(([, value]) => fileOf(value as string));
+  return Promise.all(files.map((file) => fingerprintOf(file)));
+}
+
+type Swept = Readonly<Record<string, unknown>>;
+
+/** `probe_modes=1,2,3` as one record for each value. @throws PtychoError USAGE */
+function parseSweep(definition: ConfigDefinition<unknown>, text: string): Swept[] {
+  const at = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, at)).replace(/^-+/, '').replaceAll('-', '_');
+  const fields = allFields(definition);
+  const field = fields.find((each) => each.name === name || each.aliases.includes(name));
+  if (at < 1 || field === undefined) {
+    const near = nearestName(name === '' ? text : name, fields.map((each) => each.name)); // biome-ignore format: one line
+    throw new PtychoError(
+      'USAGE',
+      `--sweep takes a field of the verb and its values, such as epochs=20,40; got ${JSON.stringify(text)}${near ? `; did you mean ${near}?` : '.'}`,
+      { flag: 'sweep', found: text, suggestion: near },
+    );
+  }
+  // Pairs and lists have commas of their own.
+  const apart = field.kind === 'pair' || field.kind === 'list' ? ';' : ',';
+  const words = text.slice(at + 1).split(apart).map((word) => word.trim()); // biome-ignore format: one line
+  return words.map((word) => ({ [field.name]: parseFlagValue(field, word) }));
+}
+
+/** All combinations, the last one fastest. */
+function combine(sweeps: readonly (readonly Swept[])[]): Swept[] {
+  return sweeps.reduce<Swept[]>(
+    (before, sweep) => before.flatMap((each) => sweep.map((value) => ({ ...each, ...value }))),
+    [{}],
+  );
+}
+
+/** `0003-scan-probe_modes=2`, of letters that every file system takes. */
+function uniqueId(number: number, scan: string, swept: Swept, taken: Set<string>): string {
+  const name = path.basename(scan).replace(/(\.[A-Za-z0-9]{1,5})+$/, '');
+  const words = [name, ...Object.entries(swept).map(([key, value]) => `${key}=${String(value)}`)];
+  const plain = words.map((word) => word.replace(/[^A-Za-z0-9._=-]+/g, '_')).join('-');
+  let id = `${String(number).padStart(4, '0')}-${plain}`.slice(0, 100);
+  while (taken.has(id)) id = `${id}_`;
+  taken.add(id);
+  return id;
+}
+
+function namesOf(after: readonly string[], earlier: readonly PlannedJob[], root: string): string[] {
+  const names = after.flatMap((word) =>
+    word === 'all' ? earlier.map(({ id }) => id) : [findJob(earlier, word, root).id],
+  );
+  return [...new Set(names)];
+}
+
+function provenanceOf(given: PlanRequest['given'], swept: Swept): Record<string, ProvenanceEntry> {
+  const sweeps = Object.entries(swept).map(
+    ([name, value]) => [name, { value, source: 'flag', origin: '--sweep' }] as const,
+  );
+  return { ...given, ...Object.fromEntries(sweeps) };
+}
+
+async function sizeOf(scan: string, config: unknown, services: Services): Promise<ScanSize | undefined> {
+  const logger = services.logger ?? silentLogger;
+  try {
+    const raw = await openTool(scan, config as OpenRequest, { signal: services.signal });
+    try {
+      const { count, N, probeGuess } = raw;
+      return { count, N, modes: probeGuess?.shape.length === 3 ? probeGuess.shape[0] : 1 };
+    } finally {
+      await raw.close();
+    }
+  } catch (error) {
+    services.signal?.throwIfAborted();
+    logger.warn(`${scan} is planned, but its job will fail: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+const rounded = ({ processor_seconds, memory_bytes }: { processor_seconds: number; memory_bytes: number }) => ({
+  processor_seconds: Math.ceil(processor_seconds),
+  memory_bytes: Math.ceil(memory_bytes),
+});
+
+/** What was given to a verb: everything that is no default. */
+export function givenOf({ provenance }: Resolved<unknown>): Record<string, ProvenanceEntry> {
+  return Object.fromEntries(Object.entries(provenance).filter(([, { source }]) => source !== 'default'));
+}

@@ -1,0 +1,239 @@
+/**
+ * Does one job of a plan, as often as it is asked: what is done stays done, what was stopped goes on from its last state, and what
+ * somebody else works at is left alone. The result is one word, from which a scheduler's exit code is made.
+ *
+ * @example
+ * const { end } = await runJob({ root: 'beamtime', job, jobs, work });
+ * process.exitCode = EXIT_OF[end];
+ */
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { resolveConfig } from '../config/resolve.js';
+import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
+import { Sha256 } from '../core/hash.js';
+import { openInput } from '../core/inputFile.js';
+import { type Logger, silentLogger } from '../core/log.js';
+import type { Provenance, Services } from '../core/services.js';
+import { systemTrouble } from '../core/systemErrors.js';
+import { createdBy } from '../core/version.js';
+import { counted } from '../core/words.js';
+import { FolderLock } from '../formats/folderLock.js';
+import { changeOf } from './fingerprint.js';
+import type { PlannedJob } from './plan.js';
+import { type JobRecord, keyOf, readJobRecord, recordFolder, stateOf, writeJobRecord } from './record.js';
+import { type JobOutcome, VERB_TRAITS, type VerbRunner } from './verbs.js';
+
+/** How an attempt ended: `again` can be asked for once more and may then succeed. */
+export type JobEnd = 'done' | 'again' | 'failed';
+
+/** What a scheduler is told: 75 is EX_TEMPFAIL of sysexits.h. */
+export const EXIT_OF: Readonly<Record<JobEnd, number>> = { done: 0, again: 75, failed: 1 };
+
+/** A job that is stopped this often makes no headway. */
+const MAX_ATTEMPTS = 50;
+/** What the system says of places that may be well again in a while. */
+const PASSING: ReadonlySet<string> = new Set(['ESTALE', 'EIO', 'EAGAIN', 'ETIMEDOUT', 'EBUSY', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT', 'EHOSTDOWN']); // biome-ignore format: one line
+
+/** A job, and what it takes to do it. */
+export interface JobRun {
+  /** Folder of the plan. */
+  readonly root: string;
+  readonly job: PlannedJob;
+  /** Does what the verb does. */
+  readonly work: VerbRunner;
+  readonly services?: Services;
+}
+
+/** What came of it. */
+export interface JobResult {
+  readonly end: JobEnd;
+  /** True where nothing was done, because an earlier attempt had done it or failed. */
+  readonly reused: boolean;
+  /** One sentence. */
+  readonly message: string;
+  readonly record?: JobRecord;
+}
+
+/** Does a job unless it is done, or failed and was not retried. Never throws for what goes wrong within the job; @throws PtychoError OUTPUT_UNWRITABLE of its record */
+export async function runJob(run: JobRun): Promise<JobResult> {
+  const { root, job, services = {} } = run;
+  const folder = recordFolder(root, job.id);
+  await mkdir(folder, { recursive: true });
+  let lock: FolderLock;
+  const lost = new AbortController();
+  try {
+    lock = await FolderLock.acquire(folder, { command: 'jobs run', onLost: (error) => lost.abort(error) });
+  } catch (error) {
+    if (!isPtychoError(error, 'OUTPUT_IN_USE')) throw error;
+    return { end: 'again', reused: false, message: `${job.id}: somebody works at it already: ${error.message}` };
+  }
+  try {
+    const signal = services.signal ? AbortSignal.any([services.signal, lost.signal]) : lost.signal;
+    return await attempt({ ...run, services: withSignal(services, signal) });
+  } finally {
+    await lock.release();
+  }
+}
+
+const withSignal = (services: Services, signal: AbortSignal): Services => ({ ...services, signal });
+
+async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobResult> {
+  const logger = services.logger ?? silentLogger;
+  const key = keyOf(job);
+  const found = await readJobRecord(root, job.id);
+  const before = found?.key === key ? found : undefined;
+  if (before?.state === 'done' && (await resultOf(job)) === before.result_sha256) {
+    return { end: 'done', reused: true, message: `${job.id} was done before.`, record: before };
+  }
+  if (before?.state === 'failed') {
+    const message = `${job.id} failed before: ${before.message ?? 'it does not say why'} ("ptychopinn jobs retry" lets it begin again.)`;
+    return { end: 'failed', reused: true, message, record: before };
+  }
+  const waits = await waitsFor(root, job);
+  if (waits) return { ...waits, reused: false };
+  const clock = { at: performance.now(), cpu: process.cpuUsage() };
+  const started: JobRecord = {
+    ...{ id: job.id, key, state: 'running', attempts: (before?.attempts ?? 0) + 1 },
+    ...{ started: new Date().toISOString(), finished: null },
+    ...{ seconds: before?.seconds ?? 0, processor_seconds: before?.processor_seconds ?? 0 },
+    ...{ memory_bytes: before?.memory_bytes ?? 0, host: hostname(), scheduler_job: schedulerJob() },
+    ...{ code: null, message: null, figures: {}, files: [], result_sha256: null, version: createdBy.version },
+  };
+  await writeJobRecord(root, started);
+  const ended = (state: JobEnd, facts: Partial<JobRecord>): JobRecord => {
+    const { user, system } = process.cpuUsage(clock.cpu);
+    return {
+      ...started,
+      ...{ state, finished: new Date().toISOString() },
+      seconds: started.seconds + (performance.now() - clock.at) / 1000,
+      processor_seconds: started.processor_seconds + (user + system) / 1e6,
+      memory_bytes: Math.max(started.memory_bytes, 1024 * process.resourceUsage().maxRSS),
+      ...facts,
+    };
+  };
+  const end = await outcomeOf(async () => {
+    await requireUnchanged(job, logger);
+    if (started.attempts > MAX_ATTEMPTS) {
+      throw new PtychoError('ENGINE_FAILURE', `it was stopped ${MAX_ATTEMPTS} times; give it more time at once, or let it save its state more often (--save_every).`); // biome-ignore format: one sentence
+    }
+    const { config, provenance } = configOf(job, before !== undefined, logger);
+    return work(job.verb, config, { ...services, provenance });
+  }, services);
+  const { state, message, code, outcome } = end;
+  const record = ended(state, {
+    ...{ code, message: state === 'done' ? null : message },
+    figures: outcome?.figures ?? {},
+    files: [...(outcome?.files ?? [])],
+    result_sha256: state === 'done' ? await resultOf(job) : null,
+  });
+  await writeJobRecord(root, record);
+  return { end: state, reused: false, message: `${job.id}: ${message}`, record };
+}
+
+/** What another job says of this one: undefined where nothing is in the way. */
+async function waitsFor(root: string, job: PlannedJob): Promise<{ end: JobEnd; message: string } | undefined> {
+  for (const id of job.after) {
+    // Of another job only the name is known here; that its plan was made again makes it no other dependency.
+    const record = await readJobRecord(root, id);
+    if (record?.state === 'done') continue;
+    if (record?.state === 'failed') return { end: 'failed', message: `${job.id} comes after ${id}, which failed: ${record.message ?? 'it does not say why'}` }; // biome-ignore format: one sentence
+    return { end: 'again', message: `${job.id} comes after ${id}, which is not done yet.` };
+  }
+  return undefined;
+}
+
+async function requireUnchanged(job: PlannedJob, logger: Logger): Promise<void> {
+  for (const input of job.inputs) {
+    const change = await changeOf(input);
+    if (change === undefined) continue;
+    if (change.includes('not there')) {
+      throw new PtychoError('FILE_NOT_FOUND', `${input.path} ${change}; put it back, or plan again.`, {
+        path: input.path,
+      });
+    }
+    throw new PtychoError(
+      'DATASET_VALUE',
+      `${input.path} is not the file that was planned: it ${change}; plan again with --overwrite.`,
+      { path: input.path },
+    );
+  }
+  if (job.inputs.length > 0) logger.debug?.(`${counted(job.inputs.length, 'input')} as planned.`);
+}
+
+/** The configuration of a job; one that was begun goes on, or begins again over what it left. */
+function configOf(job: PlannedJob, begun: boolean, logger: Logger): { config: unknown; provenance: Provenance } {
+  const { definition, states } = VERB_TRAITS[job.verb];
+  const values: Record<string, unknown> = { ...job.config, output_dir: job.output_dir };
+  if (begun) {
+    const state = states.find((name) => existsSync(path.join(job.output_dir, name)));
+    if (state !== undefined) values.resume = job.output_dir;
+    // What is there was written by this job.
+    else values.overwrite = true;
+  }
+  const { config, provenance, warnings, notes } = resolveConfig(definition, { flags: values });
+  for (const warning of warnings) logger.warn(warning);
+  for (const note of notes) logger.info(note);
+  return { config, provenance: { ...provenance, ...(job.provenance as Provenance) } };
+}
+
+interface Ended {
+  readonly state: JobEnd;
+  readonly message: string;
+  readonly code: string | null;
+  readonly outcome?: JobOutcome;
+}
+
+async function outcomeOf(work: () => Promise<JobOutcome>, { signal }: Services): Promise<Ended> {
+  try {
+    const outcome = await work();
+    return outcome.cancelled
+      ? { state: 'again', message: 'it was stopped and can go on.', code: 'CANCELLED', outcome }
+      : { state: 'done', message: 'done.', code: null, outcome };
+  } catch (error) {
+    const trouble = systemTrouble(error);
+    const code = isPtychoError(error) ? error.code : (trouble?.errno ?? 'UNEXPECTED');
+    const message = isPtychoError(error)
+      ? error.message
+      : (trouble?.sentence ?? `unexpected error: ${messageOf(error)}`);
+    const passing =
+      signal?.aborted === true ||
+      code === 'CANCELLED' ||
+      code === 'OUTPUT_IN_USE' ||
+      (trouble !== undefined && PASSING.has(trouble.errno));
+    return { state: passing ? 'again' : 'failed', message, code };
+  }
+}
+
+/** The hash of what a job made; null where there is nothing. */
+async function resultOf({ verb, output_dir }: PlannedJob): Promise<string | null> {
+  const file = path.join(output_dir, VERB_TRAITS[verb].result);
+  if (!existsSync(file)) return null;
+  const handle = await openInput(file);
+  const hash = new Sha256();
+  try {
+    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.add(chunk as Buffer);
+  } finally {
+    await handle.close();
+  }
+  return hash.hex();
+}
+
+/** `123_4` of an array, `123` of a single job. */
+function schedulerJob(): string | null {
+  const { SLURM_ARRAY_JOB_ID: array, SLURM_ARRAY_TASK_ID: task, SLURM_JOB_ID: single } = process.env;
+  return array !== undefined && task !== undefined ? `${array}_${task}` : (single ?? null);
+}
+
+/** Sets what failed, or was stopped too often, back to the beginning of its attempts. @returns names of these jobs */
+export async function retryJobs(root: string, jobs: readonly PlannedJob[]): Promise<string[]> {
+  const again: string[] = [];
+  for (const job of jobs) {
+    const { state, record } = await stateOf(root, job);
+    if (record === undefined || (state !== 'failed' && state !== 'lost' && state !== 'again')) continue;
+    await writeJobRecord(root, { ...record, state: 'again', attempts: 0 });
+    again.push(job.id);
+  }
+  return again;
+}

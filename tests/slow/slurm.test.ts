@@ -1,0 +1,162 @@
+/**
+ * Plans on a real cluster of one node: arrays, a bad file, requeues in mid-run, a node that dies, dependencies. Needs Debian's Slurm, root and
+ * `npm run build`. A requeue is held for two minutes by Slurm itself, so only the plain array runs with PTYCHOPINN_SLOW_SAMPLE=1.
+ */
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { JobStatus } from '../../src/jobs/record.js';
+import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
+import { describeSlurm, type SlurmCluster, startSlurm } from '../support/slurmCluster.js';
+import { writeTinyScan } from '../support/tinyRun.js';
+
+const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
+const cli = path.resolve('dist/cli/main.js');
+const SCANS = 11;
+/** Long enough to be stopped in the middle. */
+const [SHORT, LONG] = [5, 4000];
+
+describeSlurm('a plan on a cluster', () => {
+  let folder: string;
+  let cluster: SlurmCluster;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-slurm-'));
+    cluster = await startSlurm(path.join(folder, 'cluster'));
+    await writeTinyScan(at('scan1.npz'));
+    for (let k = 2; k <= SCANS; k++) await writeTinyScan(at(`scan${k}.npz`), k);
+    writeFileSync(at('bad.npz'), 'no scan');
+  });
+  afterAll(async () => {
+    await cluster?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const at = (name: string) => path.join(folder, name);
+  async function ptychopinn(...words: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...words], { env: cluster.env, cwd: folder });
+    return stdout;
+  }
+  const states = async (plan: string) => JSON.parse(await ptychopinn('jobs', 'status', plan, '--json')) as JobStatus[];
+  async function until<T>(what: () => Promise<T | undefined | false>, seconds: number): Promise<T> {
+    for (const end = Date.now() + 1000 * seconds; ; ) {
+      const found = await what();
+      if (found) return found;
+      if (Date.now() > end)
+        throw new Error(
+          `not within ${seconds} s: ${await cluster.run('squeue')}\n${JSON.stringify(await states('plan'), null, 1)}`,
+        );
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
+  const over = async (plan: string) => {
+    const found = await states(plan);
+    return found.every(({ state }) => state === 'done' || state === 'failed') && found;
+  };
+  const alone = async (scan: string, epochs: number) => {
+    const name = `alone-${scan}-${epochs}`;
+    if (!existsSync(at(name))) {
+      await ptychopinn(
+        'solve',
+        `${scan}.npz`,
+        '--output_dir',
+        name,
+        '--epochs',
+        String(epochs),
+        '--threads',
+        '1',
+        '--quiet',
+      );
+    }
+    return readReconstruction(at(`${name}/reconstruction.npz`));
+  };
+  const expectSame = async ({ job }: JobStatus, scan: string, epochs: number) => {
+    const found = await readReconstruction(path.join(job.output_dir, 'reconstruction.npz'));
+    const expected = await alone(scan, epochs);
+    expect(found.image.re).toEqual(expected.image.re);
+    expect(found.image.im).toEqual(expected.image.im);
+  };
+
+  it('makes the images that are made one by one, and names the one failure', async () => {
+    const scans = [...Array.from({ length: SCANS }, (_, k) => `scan${k + 1}.npz`), 'bad.npz'];
+    await ptychopinn(
+      'jobs',
+      'plan',
+      ...scans,
+      '--verb',
+      'solve',
+      '--output_root',
+      'plan',
+      '--epochs',
+      String(SHORT),
+      '--threads',
+      '1',
+    );
+    expect(await ptychopinn('jobs', 'submit', 'plan', '--slurm', '--max_running', '2')).toMatch(
+      /^Slurm job \d+: 12 jobs/,
+    );
+    const found = await until(() => over('plan'), 120);
+    expect(found.map(({ state }) => state)).toEqual([...Array<string>(SCANS).fill('done'), 'failed']);
+    expect(found[SCANS].record?.message).toContain('bad.npz is a file of no kind that is recognised as a scan');
+    expect(found[0].record?.scheduler_job).toMatch(/^\d+_1$/);
+    for (const k of sample ? [1, SCANS] : scans.keys()) {
+      if (k < SCANS) await expectSame(found[k], `scan${k + 1}`, SHORT);
+    }
+    await ptychopinn('jobs', 'collect', 'plan');
+    expect(
+      readFileSync(at('plan/jobs.csv'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(',done,')),
+    ).toHaveLength(SCANS);
+    expect(readFileSync(at('plan/index.html'), 'utf8')).toContain('0012-bad failed');
+    // Nothing that is done is submitted again.
+    expect(await ptychopinn('jobs', 'submit', 'plan', '--slurm', '--dry_run')).toMatch(/^Would submit 1 job,/);
+  });
+
+  it.skipIf(sample)(
+    'goes on after a requeue in mid-run and after the death of the node',
+    { timeout: 900_000 },
+    async () => {
+      const plan = ['jobs', 'plan', 'scan1.npz', 'scan2.npz', '--verb', 'solve', '--output_root', 'long'];
+      await ptychopinn(...plan, '--epochs', String(LONG), '--save_every', '20', '--threads', '1');
+      // Comes after them.
+      await ptychopinn(
+        'jobs',
+        'plan',
+        'scan3.npz',
+        '--verb',
+        'solve',
+        '--output_root',
+        'long',
+        '--append',
+        '--after',
+        'all',
+        '--epochs',
+        '5',
+        '--threads',
+        '1',
+      );
+      const said = await ptychopinn('jobs', 'submit', 'long', '--slurm');
+      const number = /Slurm job (\d+): 2 jobs/.exec(said)?.[1];
+      expect(number).toBeDefined();
+      const saved = (id: string) => existsSync(at(`long/${id}/solver_state.npz`));
+      await until(async () => saved('0001-scan1') && saved('0002-scan2'), 120);
+      cpSync(at('long/0002-scan2/solver_state.npz'), at('state-before.npz'));
+      await cluster.run('scontrol', 'requeue', `${number}_1`);
+      await cluster.killNode();
+      await new Promise((done) => setTimeout(done, 3000));
+      cluster.startNode();
+      const found = await until(() => over('long'), 840);
+      expect(found.map(({ state }) => state)).toEqual(['done', 'done', 'done']);
+      expect(found.slice(0, 2).map(({ record }) => (record?.attempts ?? 0) > 1)).toEqual([true, true]);
+      const logs = readFileSync(at('long/0002-scan2/logs/debug.log'), 'utf8');
+      expect(logs).toContain('Resuming after epoch');
+      await expectSame(found[0], 'scan1', LONG);
+      await expectSame(found[1], 'scan2', LONG);
+    },
+  );
+});

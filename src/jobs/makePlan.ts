@@ -9,7 +9,7 @@ import path from 'node:path';
 import { allFields, type ConfigDefinition } from '../config/definition.js';
 import type { FieldInfo } from '../config/field.js';
 import { parseFlagValue } from '../config/flags.js';
-import { type Resolved, resolveConfig } from '../config/resolve.js';
+import { resolveConfig } from '../config/resolve.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { ProvenanceEntry, Services } from '../core/services.js';
@@ -217,8 +217,3 @@ const rounded = ({ processor_seconds, memory_bytes }: { processor_seconds: numbe
   processor_seconds: Math.ceil(processor_seconds),
   memory_bytes: Math.ceil(memory_bytes),
 });
-
-/** What was given to a verb: everything that is no default. */
-export function givenOf({ provenance }: Resolved<unknown>): Record<string, ProvenanceEntry> {
-  return Object.fromEntries(Object.entries(provenance).filter(([, { source }]) => source !== 'default'));
-}

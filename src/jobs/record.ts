@@ -17,8 +17,7 @@ import type { PlannedJob } from './plan.js';
 
 /** Folder of the records below that of the plan. */
 const RECORDS = 'jobs';
-export const RECORD_FILE = 'record.json';
-export const JOB_LOG = 'log.txt';
+const RECORD_FILE = 'record.json';
 
 /** Where a job keeps record, log and lock. */
 export const recordFolder = (root: string, id: string): string => path.join(root, RECORDS, id);

@@ -3,7 +3,7 @@ import { inferenceDefinition, reconstructDefinition, solveDefinition, trainingDe
 import type { ConfigDefinition } from '../config/definition.js';
 import type { JOB_VERBS } from '../config/schemas/jobs.js';
 import type { Services } from '../core/services.js';
-import { STATE_FILE as SOLVER_STATE } from '../solvers/state.js';
+import { STATE_FILE as SOLVER_STATE } from '../solvers/files/state.js';
 import { STATE_FILE as SEARCH_STATE } from '../tries/state.js';
 
 export type JobVerb = (typeof JOB_VERBS)[number];

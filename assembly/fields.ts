@@ -3,44 +3,8 @@
  * patterns and their transforms are n×n with zero frequency at the corner; n is even, at least 4. Objects are larger: `stride` is the
  * length of their rows, `at` the element where a patch begins.
  */
+import { againstIm, againstRe, productIm, productRe, sumOf } from './complex';
 import { fresh, from, lastStrip, to } from './rows';
-
-/** Sums in float64, four at a time. */
-// @ts-expect-error: decorator
-@inline
-function sumOf(v: v128): f64 {
-  return (
-    <f64>f32x4.extract_lane(v, 0) +
-    <f64>f32x4.extract_lane(v, 1) +
-    <f64>f32x4.extract_lane(v, 2) +
-    <f64>f32x4.extract_lane(v, 3)
-  );
-}
-
-// @ts-expect-error: decorator
-@inline
-function productRe(ar: v128, ai: v128, br: v128, bi: v128): v128 {
-  return f32x4.sub(f32x4.mul(ar, br), f32x4.mul(ai, bi));
-}
-
-// @ts-expect-error: decorator
-@inline
-function productIm(ar: v128, ai: v128, br: v128, bi: v128): v128 {
-  return f32x4.add(f32x4.mul(ar, bi), f32x4.mul(ai, br));
-}
-
-/** Re(conj(a)·b), and below Im(conj(a)·b). */
-// @ts-expect-error: decorator
-@inline
-function againstRe(ar: v128, ai: v128, br: v128, bi: v128): v128 {
-  return f32x4.add(f32x4.mul(ar, br), f32x4.mul(ai, bi));
-}
-
-// @ts-expect-error: decorator
-@inline
-function againstIm(ar: v128, ai: v128, br: v128, bi: v128): v128 {
-  return f32x4.sub(f32x4.mul(ar, bi), f32x4.mul(ai, br));
-}
 
 /**
  * out = source · ramp, ramp[r,c] = rows[r]·columns[c]: a shift in Fourier space.

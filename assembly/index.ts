@@ -20,3 +20,4 @@ export {
   stepProducts,
 } from './fields';
 export { addPlane, addScaled, divideByRoot, divideStep, largest } from './planes';
+export { transfer, waveProducts } from './propagation';

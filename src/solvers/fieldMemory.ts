@@ -39,6 +39,8 @@ export interface FieldSizes {
   readonly modes: number;
   /** Coherent modes by which the first one varies; none where left out. */
   readonly coherent?: number;
+  /** Slices of the object, one behind the other; 1 where left out. */
+  readonly slices?: number;
   /** Of the object array. */
   readonly height: number;
   readonly width: number;
@@ -76,8 +78,13 @@ export class FieldMemory {
     this.sums = this.sumPlanes();
   }
 
+  /** Of all slices. */
   get objectPixels(): number {
-    return this.sizes.height * this.sizes.width;
+    return this.slices * this.sizes.height * this.sizes.width;
+  }
+
+  get slices(): number {
+    return this.sizes.slices ?? 1;
   }
 
   get probePixels(): number {
@@ -225,11 +232,13 @@ export interface Scratch {
   readonly plan: number;
   readonly fft: number;
   readonly ramps: number;
+  /** Those that bring a wave back to a near detector. */
+  readonly detectorRamps: number;
   readonly pattern: number;
   readonly model: number;
   /** Two rows of 8 float64. */
   readonly sums: number;
-  /** Exit waves and shifted probes of `room` patterns: (room, modes, 2, N, N). */
+  /** Exit waves of every slice, and what comes into it (the shifted probe, first), of `room` patterns: (room, slices, modes, 2, N, N). */
   readonly waves: number;
   readonly shifted: number;
   /** (modes, 2, N, N) each. */
@@ -246,11 +255,13 @@ export interface Scratch {
   /** (2, N, N) each. */
   readonly mixed: number;
   readonly product: number;
+  /** Two waves that change as the fields do, and one beside them: (3, 2, N, N). */
+  readonly tangents: number;
   /** Where this thread adds. */
   readonly fields: { readonly sums: SumsAt };
 }
 
-const planesAt = ({ reAt, imAt }: Planes): PlanesAt => ({ re: reAt, im: imAt });
+export const planesAt = ({ reAt, imAt }: Planes): PlanesAt => ({ re: reAt, im: imAt });
 
 const sumsAt = (sums: FieldSums): SumsAt => ({
   object: planesAt(sums.object),
@@ -270,6 +281,7 @@ export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
 /** Scratch of one thread that keeps up to `room` patterns of a batch. */
 export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums): Scratch {
   const { N, modes, coherent = 0 } = memory.sizes;
+  const { slices } = memory;
   const plane = 4 * N * N;
   // Not a multiple of 4096 bytes: addresses that look alike to the processor wait for each other.
   const take = (bytes: number) => memory.take(bytes + 320);
@@ -278,11 +290,12 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums):
     plan: take(planBytes(N)),
     fft: take(fftScratchBytes(N)),
     ramps: take(16 * N),
+    detectorRamps: take(16 * N),
     pattern: take(plane),
     model: take(plane),
     sums: take(128),
-    waves: take(room * modes * 2 * plane),
-    shifted: take(room * modes * 2 * plane),
+    waves: take(room * slices * modes * 2 * plane),
+    shifted: take(room * slices * modes * 2 * plane),
     spectra: all(),
     probeSpectra: all(),
     direction: all(),
@@ -293,6 +306,7 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums):
     residues: take(coherent > 0 ? room * 2 * plane : 0),
     mixed: take(coherent > 0 ? 2 * plane : 0),
     product: take(2 * plane),
+    tangents: take(slices > 1 ? 6 * plane : 0),
     fields: { sums: sumsAt(sums) },
   };
 }

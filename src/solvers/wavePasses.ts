@@ -2,11 +2,13 @@
  * What iterative solvers are written over: passes over exit waves, which the host computes or programs on a backend. Updates of object and
  * probe are arithmetic on planes that both share (`fieldMemory.ts`), so that every algorithm is written once.
  *
- * Fields: the object (height, width); the probe (modes, N, N). The exit wave at position (y, x) is the object's patch at the
- * rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary transforms, so that Σ|P|²
- * is the mean number of counts behind an empty object.
+ * Fields: the object (slices, height, width), mostly of one slice; the probe (modes, N, N). The exit wave at position (y, x) is the
+ * object's patch at the rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary
+ * transforms, so that Σ|P|² is the mean number of counts behind an empty object. Light goes through further slices, and to a detector
+ * that is near, as `Propagation` says.
  */
 import type { FieldMemory, FieldSizes } from './fieldMemory.js';
+import type { Propagation } from './propagation.js';
 
 /**
  * A beam that is another one for every pattern k: its first mode is a_k·(P + Σ_j c_kj·U_j), the others a_k·P. Everything may be changed
@@ -25,13 +27,15 @@ export interface VaryingBeam {
 export interface SolverScan {
   readonly N: number;
   readonly count: number;
-  /** (count, N, N) √counts with zero frequency in the corner; below 0: bad pixels. Shared memory, so that threads see it. */
+  /** (count, N, N) √counts with zero frequency in the corner (of near fields: as they are seen); below 0: bad pixels. Shared memory, so that threads see it. */
   readonly amplitudes: Float32Array<SharedArrayBuffer>;
   /** (count,) positions in pixels of the solver's object array; may be moved between passes. Shared memory. */
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;
   /** Left out: every pattern saw the same beam. */
   readonly beam?: VaryingBeam;
+  /** Left out: one slice, and the detector is far away. */
+  readonly propagation?: Propagation;
 }
 
 /**
@@ -46,7 +50,10 @@ export interface PassRequest {
   readonly wave: WaveRule;
   /** Factor of χ (`difference`: of the part that asks for the measured amplitudes); 1. */
   readonly strength?: number;
-  /** `sums.object` = Σ conj(P)χ at the patches (ψ for stored waves) and `sums.illumination` = Σ|P|². */
+  /**
+   * `sums.object` = Σ conj(P)χ at the patches (ψ for stored waves) and `sums.illumination` = Σ|P|²; of further slices with the wave that
+   * comes in for P, and χ brought back to where it left the slice.
+   */
   readonly object?: boolean;
   /** `sums.probe` = Σ conj(O)χ, shifted back, and `sums.objectIntensity` = Σ|O|². */
   readonly probe?: boolean;
@@ -120,13 +127,14 @@ export interface WavePasses {
   /** Works on the patterns `batch`; what the sums held before is overwritten. */
   pass(batch: Int32Array, request: PassRequest): Promise<PassSums>;
   /**
-   * For each pattern of the batch that was kept, summed over modes, with A = δO·P and B = δP·O: Σ|A|², Σ|B|², Re ΣA·conj(B),
+   * For each pattern of the batch that was kept, summed over modes, with A = δO·P and B = δP·O (of several slices: what these come to behind
+   * the last one): Σ|A|², Σ|B|², Re ΣA·conj(B),
    * Im ΣA·conj(B), Re Σconj(A)χ, Re Σconj(B)χ. δO is `sums.object`, δP is `sums.probe`, as the caller made them.
    * @returns (batch, 6)
    */
   products(): Promise<Float64Array>;
   /**
-   * For each pattern that was kept, with Y and X the changes of the exit wave by a move of one pixel: Σ|Y|², Σ|X|², Re ΣY·conj(X),
+   * For each pattern that was kept, with Y and X the changes of the exit wave (of the middle slice) by a move of one pixel: Σ|Y|², Σ|X|², Re ΣY·conj(X),
    * Re Σconj(Y)χ, Re Σconj(X)χ.
    * @returns (batch, 5)
    */

@@ -15,6 +15,7 @@ const VARYING: readonly PassRequest[] = [
   { wave: 'amplitude', object: true, probe: true, keep: true, beam: true },
   { wave: 'poisson', object: true, probe: true, weighted: true, keep: true, beam: true, strength: 0.6 },
 ];
+const SLICED = REQUESTS.filter(({ wave }) => wave === 'measure' || wave === 'amplitude' || wave === 'poisson');
 const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
 
 interface Case {
@@ -22,6 +23,8 @@ interface Case {
   readonly passes: string;
   readonly modes: number;
   readonly coherent?: number;
+  readonly slices?: number;
+  readonly near?: boolean;
   readonly requests: readonly PassRequest[];
 }
 
@@ -34,11 +37,18 @@ describe.each([
   ...[14, 16].map((N) => ({ N, passes: 'host', modes: N === 14 ? 1 : 2, coherent: 2, requests: VARYING })),
   ...[15, 16].map((N) => ({ N, passes: 'program', modes: N === 15 ? 1 : 2, coherent: 2, requests: VARYING })),
   ...[15, 18].map((N) => ({ N, passes: 'program', modes: 2, requests: REQUESTS })),
+  // Detectors that are near, objects of several slices, and both.
+  ...(['host', 'program'] as const).flatMap((passes) => [
+    { N: passes === 'host' ? 14 : 15, passes, modes: 2, near: true, requests: REQUESTS },
+    { N: 16, passes, modes: 1, coherent: 2, near: true, requests: VARYING },
+    { N: passes === 'host' ? 14 : 15, passes, modes: 2, slices: 3, requests: SLICED },
+    { N: 16, passes, modes: 1, coherent: 2, slices: 2, near: true, requests: VARYING },
+  ]),
   ...[62, 94].map((N) => ({ N, passes: 'program', modes: 1, requests: LARGE.slice(-1) })),
 ] as readonly Case[])(
-  'patterns of side $N, passes $passes, $coherent coherent modes',
-  ({ N, passes: name, modes, requests, coherent }) => {
-    const problem = solverProblem(N, modes, 4, N, coherent);
+  'patterns of side $N, passes $passes, $coherent coherent modes, $slices slices, near: $near',
+  ({ N, passes: name, modes, requests, coherent, slices, near }) => {
+    const problem = solverProblem(N, modes, 4, N, coherent, { slices, near });
     const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
     const { scan, sizes, floor } = problem;
     let backend: Backend | undefined;

@@ -5,7 +5,7 @@
 
 import type { FieldMemory, Planes } from '../../src/solvers/fieldMemory.js';
 import type { PassRequest, PassSums, SolverScan } from '../../src/solvers/wavePasses.js';
-import { dft, type Plain as Field, plain, shifted } from './plainSolver.js';
+import { dft, type Plain as Field, plain, shifted, through } from './plainSolver.js';
 
 /** Everything that a pass leaves behind. */
 export interface PlainResult {
@@ -14,9 +14,10 @@ export interface PlainResult {
   readonly fits: readonly number[];
   /** By names of `FieldMemory.sums`; fields are re, then im. */
   readonly planes: Readonly<Record<'object' | 'illumination' | 'probe' | 'objectIntensity', Float64Array>>;
-  /** By pattern of the batch and mode: shifted probes, what went into the sums, what is stored. */
-  readonly probes: readonly Field[][];
-  readonly changes: readonly Field[][];
+  /** By pattern of the batch, slice and mode: what comes in (shifted probes, first), what went into the sums. */
+  readonly incoming: readonly Field[][][];
+  readonly changes: readonly Field[][][];
+  /** By pattern and mode. */
   readonly stored: readonly Field[][];
 }
 
@@ -62,10 +63,10 @@ function placeOf({ scan, sizes }: PlainProblem, k: number) {
   return { at: (row - half) * width + column - half, y: scan.ys[k] - row, x: scan.xs[k] - column };
 }
 
-function patch(plane: Pick<Planes, 're' | 'im'>, at: number, { N, width }: Sizes): Field {
+function patch(plane: Pick<Planes, 're' | 'im'>, at: number, { N, width, height }: Sizes, slice = 0): Field {
   const out = plain(N * N);
   for (let i = 0; i < N * N; i++) {
-    const from = at + Math.floor(i / N) * width + (i % N);
+    const from = slice * height * width + at + Math.floor(i / N) * width + (i % N);
     out.re[i] = plane.re[from];
     out.im[i] = plane.im[from];
   }
@@ -110,7 +111,7 @@ function residueOf(problem: PlainProblem, k: number, change: Field): Field {
 export function plainBeamProducts(problem: PlainProblem, batch: Int32Array, { changes }: PlainResult): Float64Array {
   const { N, coherent = 0 } = problem.sizes;
   const rows = [...batch].flatMap((k, i) => {
-    const residue = residueOf(problem, k, changes[i][0]);
+    const residue = residueOf(problem, k, changes[i][0][0]);
     const lit = light(patch(problem.object, placeOf(problem, k).at, problem.sizes));
     return Array.from({ length: coherent }, (_, j) => {
       const U = mode(problem.variation!, j, N);
@@ -131,7 +132,7 @@ export function plainBeamSums(
   const { N, coherent = 0 } = problem.sizes;
   const out = Array.from({ length: coherent }, () => plain(N * N));
   batch.forEach((k, i) => {
-    const residue = residueOf(problem, k, changes[i][0]);
+    const residue = residueOf(problem, k, changes[i][0][0]);
     for (let j = 0; j < coherent; j++) out[j] = sum(out[j], residue, weights[i * coherent + j]);
   });
   return Float64Array.from([...out.flatMap(({ re }) => [...re]), ...out.flatMap(({ im }) => [...im])]);
@@ -140,44 +141,60 @@ export function plainBeamSums(
 /** One pass; sums begin at 0. */
 export function plainPass(problem: PlainProblem, batch: Int32Array, request: PassRequest): PlainResult {
   const { scan, sizes, floor } = problem;
-  const { N, modes, height, width } = sizes;
+  const { N, modes, height, width, slices = 1 } = sizes;
   const area = N * N;
+  const pixels = slices * height * width;
+  const gaps = scan.propagation?.slices ?? [];
   const planes = {
-    object: new Float64Array(2 * height * width),
-    illumination: new Float64Array(height * width),
+    object: new Float64Array(2 * pixels),
+    illumination: new Float64Array(pixels),
     probe: new Float64Array(2 * modes * area),
     objectIntensity: new Float64Array(area),
   };
   const sums = { square: 0, absolute: 0, amplitude: 0, counts: 0, modelled: 0, change: 0 };
-  const found: { probes: Field[][]; changes: Field[][]; stored: Field[][] } = { probes: [], changes: [], stored: [] };
+  const found: { incoming: Field[][][]; changes: Field[][][]; stored: Field[][] } = {
+    ...{ incoming: [], changes: [], stored: [] },
+  };
   const each = Array.from({ length: modes }, (_, m) => m);
   const fits: number[] = [];
   for (const k of batch) {
     const { at, y, x } = placeOf(problem, k);
-    const object = patch(problem.object, at, sizes);
-    const probes = each.map((m) => shifted(beamOf(problem, k, m), N, y, x));
+    const objects = Array.from({ length: slices }, (_, s) => patch(problem.object, at, sizes, s));
+    const [object] = objects;
+    const incoming = [each.map((m) => shifted(beamOf(problem, k, m), N, y, x))];
+    for (let s = 1; s < slices; s++) {
+      incoming.push(incoming[s - 1].map((p) => through(times(objects[s - 1], p), N, gaps[s - 1])));
+    }
     const before = problem.waves.length > 0 ? each.map((m) => storedMode(problem, k, m)) : [];
     const measured = scan.amplitudes.subarray(k * area, (k + 1) * area);
-    const products = probes.map((p) => times(object, p));
+    const products = incoming[slices - 1].map((p) => times(objects[slices - 1], p));
     const { square, counts, modelled } = { ...sums };
-    const changes = changesOf(products, before, measured, N, request, floor, sums);
+    const detector = detectorOf(problem, y, x);
+    const changes = [changesOf(products, before, measured, detector, request, floor, sums)];
+    for (let s = slices - 1; s > 0; s--) {
+      changes.unshift(changes[0].map((c) => through(times(conj(objects[s]), c), N, gaps[s - 1], true)));
+    }
     const model = sums.modelled - modelled;
     fits.push((sums.counts - counts + model - (sums.square - square)) / (2 * model));
-    found.probes.push(probes);
+    found.incoming.push(incoming);
     found.changes.push(changes);
-    found.stored.push(request.wave === 'store' ? products : changes);
+    found.stored.push(request.wave === 'store' ? products : changes[slices - 1]);
     if (request.wave === 'measure' || request.wave === 'store') continue;
     const weight = (z: Field) => (request.weighted ? scaleBy(z, (i) => Math.hypot(z.re[i], z.im[i])) : z);
     each.forEach((m) => {
-      const toObject = times(conj(weight(probes[m])), changes[m]);
-      const lit = light(probes[m]);
-      const back = shifted(times(conj(weight(object)), changes[m]), N, y, x, true);
+      const back = shifted(times(conj(weight(object)), changes[0][m]), N, y, x, true);
       const toProbe = scaleBy(back, () => fluxOf(problem, k));
+      incoming.forEach((waves, s) => {
+        const toObject = times(conj(weight(waves[m])), changes[s][m]);
+        const lit = light(waves[m]);
+        for (let i = 0; i < area; i++) {
+          const to = s * height * width + at + Math.floor(i / N) * width + (i % N);
+          planes.object[to] += toObject.re[i];
+          planes.object[pixels + to] += toObject.im[i];
+          planes.illumination[to] += lit[i];
+        }
+      });
       for (let i = 0; i < area; i++) {
-        const to = at + Math.floor(i / N) * width + (i % N);
-        planes.object[to] += toObject.re[i];
-        planes.object[height * width + to] += toObject.im[i];
-        planes.illumination[to] += lit[i];
         planes.probe[m * area + i] += toProbe.re[i];
         planes.probe[(modes + m) * area + i] += toProbe.im[i];
       }
@@ -189,12 +206,27 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
   return { sums, fits, planes, ...found };
 }
 
+/** What the detector sees of an exit wave of a pattern that is (y, x) from whole pixels, and the way back. */
+interface Detector {
+  forward(wave: Field): Field;
+  back(field: Field): Field;
+}
+
+function detectorOf({ scan, sizes: { N } }: PlainProblem, y: number, x: number): Detector {
+  const near = scan.propagation?.detector;
+  if (!near) return { forward: (wave) => dft(wave, N, -1), back: (field) => dft(field, N, 1) };
+  return {
+    forward: (wave) => through(shifted(wave, N, y, x, true), N, near),
+    back: (field) => shifted(through(field, N, near, true), N, y, x),
+  };
+}
+
 /** χ by modes, or the waves that take its place. */
 function changesOf(
   products: Field[],
   before: Field[],
   measured: Float32Array,
-  N: number,
+  detector: Detector,
   { wave, strength = 1 }: PassRequest,
   floor: number,
   sums: { -readonly [K in keyof PassSums]: number },
@@ -211,8 +243,8 @@ function changesOf(
           ),
         )
       : products;
-  const fields = started.map((z) => dft(z, N, -1));
-  const modelled = new Float64Array(N * N);
+  const fields = started.map((z) => detector.forward(z));
+  const modelled = new Float64Array(measured.length);
   for (const f of fields.map(light)) for (let i = 0; i < f.length; i++) modelled[i] += f[i];
   measured.forEach((a, i) => {
     if (a < 0) return;
@@ -229,7 +261,7 @@ function changesOf(
     const wanted = wave === 'poisson' ? (root + Math.sqrt(modelled[i] + 8 * measured[i] ** 2)) / 4 : measured[i];
     return strength * (wanted / (root + floor) - 1);
   };
-  const changes = fields.map((f) => dft(scaleBy(f, factor), N, 1));
+  const changes = fields.map((f) => detector.back(scaleBy(f, factor)));
   if (wave !== 'difference') return changes;
   return products.map((q, m) => {
     const next = sum(q, changes[m]);
@@ -242,19 +274,26 @@ function changesOf(
 export function plainProducts(
   problem: PlainProblem,
   batch: Int32Array,
-  { probes, changes }: PlainResult,
+  { incoming, changes }: PlainResult,
   directions: { readonly object: Pick<Planes, 're' | 'im'>; readonly probe: Pick<Planes, 're' | 'im'> },
 ): Float64Array {
-  const { N, modes } = problem.sizes;
+  const { N, modes, slices = 1 } = problem.sizes;
+  const gaps = problem.scan.propagation?.slices ?? [];
   const out = new Float64Array(6 * batch.length);
   batch.forEach((k, i) => {
     const { at, y, x } = placeOf(problem, k);
-    const [d, o] = [patch(directions.object, at, problem.sizes), patch(problem.object, at, problem.sizes)];
+    const patches = (plane: Pick<Planes, 're' | 'im'>) =>
+      Array.from({ length: slices }, (_, s) => patch(plane, at, problem.sizes, s));
+    const [d, o] = [patches(directions.object), patches(problem.object)];
     for (let m = 0; m < modes; m++) {
-      const a = times(d, probes[i][m]);
+      let a = times(d[0], incoming[i][0][m]);
       const direction = scaleBy(mode(directions.probe, m, N), () => fluxOf(problem, k));
-      const b = times(o, shifted(direction, N, y, x));
-      const chi = changes[i][m];
+      let b = times(o[0], shifted(direction, N, y, x));
+      for (let s = 1; s < slices; s++) {
+        a = sum(times(o[s], through(a, N, gaps[s - 1])), times(d[s], incoming[i][s][m]));
+        b = times(o[s], through(b, N, gaps[s - 1]));
+      }
+      const chi = changes[i][slices - 1][m];
       const row = [dot(a, a)[0], dot(b, b)[0], ...dot(a, b), dot(chi, a)[0], dot(chi, b)[0]];
       row.forEach((v, j) => {
         out[6 * i + j] += v;
@@ -265,22 +304,23 @@ export function plainProducts(
 }
 
 /** `WavePasses.moves`. */
-export function plainMoves(problem: PlainProblem, batch: Int32Array, { probes, changes }: PlainResult): Float64Array {
-  const { modes, width } = problem.sizes;
+export function plainMoves(problem: PlainProblem, batch: Int32Array, { incoming, changes }: PlainResult): Float64Array {
+  const { modes, width, slices = 1 } = problem.sizes;
+  const middle = Math.floor(slices / 2);
   const out = new Float64Array(5 * batch.length);
   batch.forEach((k, i) => {
     const { at } = placeOf(problem, k);
     const slope = (step: number) => {
       const [next, last] = [
-        patch(problem.object, at + step, problem.sizes),
-        patch(problem.object, at - step, problem.sizes),
+        patch(problem.object, at + step, problem.sizes, middle),
+        patch(problem.object, at - step, problem.sizes, middle),
       ];
       return scaleBy(sum(next, last, -1), () => 0.5);
     };
     const [dy, dx] = [slope(width), slope(1)];
     for (let m = 0; m < modes; m++) {
-      const [y, x] = [times(dy, probes[i][m]), times(dx, probes[i][m])];
-      const chi = changes[i][m];
+      const [y, x] = [times(dy, incoming[i][middle][m]), times(dx, incoming[i][middle][m])];
+      const chi = changes[i][middle][m];
       const row = [dot(y, y)[0], dot(x, x)[0], dot(y, x)[0], dot(chi, y)[0], dot(chi, x)[0]];
       row.forEach((v, j) => {
         out[5 * i + j] += v;

@@ -98,6 +98,18 @@ export function shifted(f: Plain, N: number, dy: number, dx: number, back = fals
   return dft(spectrum, N, 1);
 }
 
+/** f times a transfer function in Fourier space; `back`: the adjoint. */
+export function through(f: Plain, N: number, { re, im }: Plain, back = false): Plain {
+  const spectrum = dft(f, N, -1);
+  const sign = back ? -1 : 1;
+  for (let i = 0; i < N * N; i++) {
+    const [x, y] = [spectrum.re[i], spectrum.im[i]];
+    spectrum.re[i] = x * re[i] - sign * y * im[i];
+    spectrum.im[i] = sign * x * im[i] + y * re[i];
+  }
+  return dft(spectrum, N, 1);
+}
+
 const times = (f: Plain, by: number): Plain => ({ re: f.re.map((v) => by * v), im: f.im.map((v) => by * v) });
 
 /** to += (re + i·im)·from. */

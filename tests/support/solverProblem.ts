@@ -1,5 +1,6 @@
 /** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
 import { LegacyRng } from '../../src/core/rng.js';
+import { transferFunction } from '../../src/physics/propagation.js';
 import { steadyBeam } from '../../src/solvers/corrections/beam.js';
 import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
 import type { SolverScan, WavePasses } from '../../src/solvers/wavePasses.js';
@@ -12,7 +13,15 @@ export interface SolverProblem {
   fill(engine: WavePasses): void;
 }
 
-export function solverProblem(N: number, modes: number, count: number, seed = 1, coherent = 0): SolverProblem {
+/** @param space an object of so many slices, a detector that is near */
+export function solverProblem(
+  N: number,
+  modes: number,
+  count: number,
+  seed = 1,
+  coherent = 0,
+  { slices = 1, near = false }: { readonly slices?: number; readonly near?: boolean } = {},
+): SolverProblem {
   const rng = new LegacyRng(seed);
   const area = N * N;
   const [height, width] = [N + 13, N + 17];
@@ -34,7 +43,7 @@ export function solverProblem(N: number, modes: number, count: number, seed = 1,
     return out;
   };
   const [ys, xs] = [positions(height), positions(width)];
-  const object = Array.from({ length: height * width }, () => [1 + 0.3 * rng.normal(), 0.4 * rng.normal()]);
+  const object = Array.from({ length: slices * height * width }, () => [1 + 0.3 * rng.normal(), 0.4 * rng.normal()]);
   const probe = Array.from({ length: modes * area }, (_, i) => {
     const [r, c] = [Math.floor((i % area) / N) - half, (i % N) - half];
     const size = Math.exp(-(r * r + c * c) / (0.08 * area)) * 4;
@@ -49,9 +58,15 @@ export function solverProblem(N: number, modes: number, count: number, seed = 1,
     for (let k = 0; k < count; k++) beam.flux[k] = 1 + 0.1 * rng.normal();
     for (let i = 0; i < beam.weights.length; i++) beam.weights[i] = 0.4 * rng.normal();
   }
+  // λz/pixel²: a few pixels of blur, another for each gap.
+  const over = (distance_m: number) => transferFunction(N, { wavelength_m: 1, distance_m, pixel_m: { x: 10, y: 10 } });
+  const propagation = {
+    ...(near && { detector: over(0.3 * N * 100) }),
+    slices: Array.from({ length: slices - 1 }, (_, s) => over(200 + 100 * s)),
+  };
   return {
-    scan: { N, count, amplitudes, ys, xs, ...(beam && { beam }) },
-    sizes: { N, modes, height, width, ...(beam && { coherent }) },
+    scan: { N, count, amplitudes, ys, xs, ...(beam && { beam }), ...((near || slices > 1) && { propagation }) },
+    sizes: { N, modes, height, width, ...(slices > 1 && { slices }), ...(beam && { coherent }) },
     floor: 1e-5,
     fill({ memory }) {
       for (const [field, values] of [

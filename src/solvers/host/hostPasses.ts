@@ -4,6 +4,7 @@ import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import { FieldMemory, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
 import { type PassesOptions, type PassRequest, type PassSums, SumsOfPasses, type WavePasses } from '../wavePasses.js';
+import { takeTransfers } from './freeSpace.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
 import { Passes } from './passes.js';
 import type { PassSetup, SolverCalls } from './passSetup.js';
@@ -43,12 +44,14 @@ export class HostPasses implements WavePasses {
     const room = Math.max(1, Math.ceil(options.keep / options.threads));
     const stored = options.storeWaves ? options.scan.count * options.sizes.modes * 2 * N * N : 0;
     const waves = new Float32Array(new SharedArrayBuffer(4 * stored));
+    const transfers = takeTransfers(memory, options.scan.propagation);
     const setups = sums.map(
       (own): PassSetup => ({
         memory: memory.wasm,
         sizes: memory.sizes,
         fields: fieldsAt(memory),
         scratch: takeScratch(memory, room, own),
+        transfers,
         amplitudes: options.scan.amplitudes,
         ys: options.scan.ys,
         xs: options.scan.xs,

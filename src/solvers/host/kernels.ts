@@ -90,6 +90,17 @@ export interface Kernels {
     sums: number,
     n: number,
   ): void;
+  transfer(re: number, im: number, hRe: number, hIm: number, ramps: number, back: number, n: number): void;
+  waveProducts(
+    aRe: number,
+    aIm: number,
+    bRe: number,
+    bIm: number,
+    cRe: number,
+    cIm: number,
+    sums: number,
+    n: number,
+  ): void;
   addPlane(part: number, sum: number, length: number): void;
   largest(plane: number, length: number): number;
   divideStep(

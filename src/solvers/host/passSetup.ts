@@ -2,6 +2,7 @@
 import type { WorkerCalls } from '../../backends/worker/host.js';
 import type { FieldAddresses, FieldSizes, Scratch } from '../fieldMemory.js';
 import type { PassRequest, PassSums, VaryingBeam } from '../wavePasses.js';
+import type { TransfersAt } from './freeSpace.js';
 import type { WasmMemory, WasmModule } from './kernels.js';
 
 /** What a thread works with; everything lies in shared memory. */
@@ -10,6 +11,7 @@ export interface PassSetup {
   readonly sizes: FieldSizes;
   readonly fields: FieldAddresses;
   readonly scratch: Scratch;
+  readonly transfers: TransfersAt;
   readonly amplitudes: Float32Array<SharedArrayBuffer>;
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;

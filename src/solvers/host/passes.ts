@@ -1,5 +1,6 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
 import { fitOf, type PassRequest, type PassSums } from '../wavePasses.js';
+import { FreeSpace } from './freeSpace.js';
 import { type Kept, KeptBatch } from './keptBatch.js';
 import { type Kernels, writePlan } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
@@ -11,6 +12,7 @@ export class Passes {
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
   readonly #probes: ShiftedProbes;
+  readonly #space: FreeSpace;
   readonly #pattern: Float32Array;
   readonly #sums: Float64Array;
 
@@ -22,12 +24,13 @@ export class Passes {
     this.#sums = new Float64Array(memory.buffer, scratch.sums, 8);
     writePlan(memory, scratch.plan, sizes.N);
     this.#probes = new ShiftedProbes(kernels, setup);
-    this.kept = new KeptBatch(kernels, setup, this.#probes);
+    this.#space = new FreeSpace(kernels, setup);
+    this.kept = new KeptBatch(kernels, setup, this.#probes, this.#space);
   }
 
   /** Works on `part`; the sums that are asked for begin at 0. */
   pass(part: Int32Array, request: PassRequest): PassSums {
-    const { kernels, fields, scratch, modes, width } = this.#short();
+    const { kernels, fields, scratch, modes, slices, width } = this.#short();
     this.#clear(request);
     if (part.length > 0) {
       this.#probes.spectra(fields.probe, scratch.spectra, modes);
@@ -39,27 +42,22 @@ export class Passes {
       const k = part[i];
       const { at, y, x } = this.#place(k);
       const room = request.keep ? i : 0;
-      const waves = scratch.waves + room * modes * this.#probes.mode;
+      const waves = scratch.waves + room * slices * modes * this.#probes.mode;
       const factor = this.#setup.beam?.flux[k] ?? 1;
       this.#probes.rampsOf(y, x, factor);
       const first = this.#probes.mix(k);
-      const probe = this.#probes.probeAt(y, x, scratch.shifted + room * modes * this.#probes.mode, fields.probe, {
-        factor,
-        first,
-      });
+      const shifted = scratch.shifted + room * slices * modes * this.#probes.mode;
+      const probe = this.#probes.probeAt(y, x, shifted, fields.probe, { factor, first });
+      this.#space.at(y, x);
       if (request.wave === 'stored') this.#load(k, waves);
       else this.#change(k, at, probe, waves, request);
       if (request.wave === 'measure' || request.wave === 'store') continue;
       for (let m = 0; m < modes; m++) {
         const [pRe, wRe] = [probe + m * this.#probes.mode, waves + m * this.#probes.mode];
-        const [pIm, wIm] = [pRe + this.#probes.plane, wRe + this.#probes.plane];
+        const wIm = wRe + this.#probes.plane;
         const N = this.#setup.sizes.N;
         const weighted = request.weighted ? 1 : 0;
-        if (request.object) {
-          const { sums } = scratch.fields;
-          kernels.addObject(pRe, pIm, wRe, wIm, weighted, sums.object.re + at, sums.object.im + at, width, N);
-          kernels.addIllumination(pRe, pIm, sums.illumination + at, width, N);
-        }
+        if (request.object) this.#addObject(at, pRe, wRe, weighted);
         if (request.probe) {
           const { object } = fields;
           const out = scratch.product;
@@ -86,13 +84,62 @@ export class Passes {
 
   #short() {
     const { fields, scratch, sizes } = this.#setup;
-    return { kernels: this.#kernels, fields, scratch, modes: sizes.modes, width: sizes.width };
+    const { modes, width, slices = 1 } = sizes;
+    return { kernels: this.#kernels, fields, scratch, modes, slices, width };
   }
 
-  /** χ of pattern k (or the moved stored wave) at `waves`. */
-  #change(k: number, at: number, probe: number, waves: number, request: PassRequest): void {
-    const { kernels, fields, scratch, modes, width } = this.#short();
+  /** To the sums of every slice; the waves of a mode are `modes` apart from slice to slice. */
+  #addObject(at: number, incoming: number, change: number, weighted: 0 | 1): void {
+    const { kernels, scratch, modes, slices, width } = this.#short();
+    const { N, height } = this.#setup.sizes;
+    const { plane, mode } = this.#probes;
+    const { object, illumination } = scratch.fields.sums;
+    for (let s = 0; s < slices; s++) {
+      const [p, w] = [incoming + s * modes * mode, change + s * modes * mode];
+      const to = at + 4 * s * height * width;
+      kernels.addObject(p, p + plane, w, w + plane, weighted, object.re + to, object.im + to, width, N);
+      kernels.addIllumination(p, p + plane, illumination + to, width, N);
+    }
+  }
+
+  /** Object patch · what comes in, through all slices: what comes into each further one is laid behind the probe, what leaves the last at `out`. */
+  #exitWave(at: number, probe: number, out: number): void {
+    const { kernels, fields, modes, slices, width } = this.#short();
+    const { N, height } = this.#setup.sizes;
+    const { plane, mode } = this.#probes;
+    for (let s = 0; s < slices; s++) {
+      const from = probe + s * modes * mode;
+      const to = s === slices - 1 ? out : from + modes * mode;
+      const patch = at + 4 * s * height * width;
+      const { re, im } = fields.object;
+      kernels.exitWave(re + patch, im + patch, width, from, from + plane, to, to + plane, N);
+      if (s < slices - 1) this.#space.toNext(to, s);
+    }
+  }
+
+  /** χ behind every slice but the last, from that one: conj(O)χ, brought back. */
+  #carryBack(at: number, waves: number): void {
+    const { kernels, fields, modes, slices, width } = this.#short();
+    const { N, height } = this.#setup.sizes;
+    const { plane, mode } = this.#probes;
+    for (let s = slices - 1; s > 0; s--) {
+      const patch = at + 4 * s * height * width;
+      const { re, im } = fields.object;
+      for (let m = 0; m < modes; m++) {
+        const from = waves + (s * modes + m) * mode;
+        const to = from - modes * mode;
+        kernels.probeProduct(re + patch, im + patch, width, from, from + plane, 0, to, to + plane, N);
+        this.#space.fromNext(to, s - 1);
+      }
+    }
+  }
+
+  /** χ of pattern k (or the moved stored wave) at `waves`, of every slice. */
+  #change(k: number, at: number, probe: number, all: number, request: PassRequest): void {
+    const { kernels, scratch, modes, slices } = this.#short();
     const { N } = this.#setup.sizes;
+    // Those behind the last slice.
+    const waves = all + (slices - 1) * modes * this.#probes.mode;
     const { floor } = this.#setup;
     const { wave, strength = 1 } = request;
     const difference = wave === 'difference';
@@ -101,28 +148,19 @@ export class Passes {
       const p = probe + m * this.#probes.mode;
       const w = waves + m * this.#probes.mode;
       const q = difference ? scratch.projected + m * this.#probes.mode : w;
-      kernels.exitWave(
-        fields.object.re + at,
-        fields.object.im + at,
-        width,
-        p,
-        p + this.#probes.plane,
-        q,
-        q + this.#probes.plane,
-        N,
-      );
+      this.#exitWave(at, p, q);
       if (difference) {
         const s = scratch.stored + m * this.#probes.mode;
         kernels.reflect(q, q + this.#probes.plane, s, s + this.#probes.plane, w, w + this.#probes.plane, N);
       }
-      if (wave !== 'store') kernels.fft2(w, w + this.#probes.plane, N, scratch.plan, scratch.fft);
+      if (wave !== 'store') this.#space.toDetector(w);
     }
     if (wave === 'store') {
       this.#store(k, waves);
       return;
     }
     const { model } = scratch;
-    kernels.intensity(waves, modes, this.#probes.mode, 1 / this.#probes.pixels, model, N);
+    kernels.intensity(waves, modes, this.#probes.mode, 1 / this.#space.norm, model, N);
     this.#readPattern(k);
     const { beam } = this.#setup;
     const before = beam && this.#sums.slice();
@@ -132,14 +170,12 @@ export class Passes {
       beam.fits[k] = fitOf(square, counts, modelled);
     }
     if (wave === 'measure') return;
-    // The inverse transform is not normalised either, so that N² goes into the factor.
     const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
-    change(model, scratch.pattern, strength / this.#probes.pixels, floor, N);
+    change(model, scratch.pattern, strength / this.#space.norm, floor, N);
     for (let m = 0; m < modes; m++) {
       const w = waves + m * this.#probes.mode;
       kernels.scaleBy(w, w + this.#probes.plane, model, N);
-      // Real and imaginary part exchanged: the inverse.
-      kernels.fft2(w + this.#probes.plane, w, N, scratch.plan, scratch.fft);
+      this.#space.fromDetector(w);
       if (!difference) continue;
       const s = scratch.stored + m * this.#probes.mode;
       const q = scratch.projected + m * this.#probes.mode;
@@ -153,7 +189,10 @@ export class Passes {
         N,
       );
     }
-    if (!difference) return;
+    if (!difference) {
+      this.#carryBack(at, all);
+      return;
+    }
     this.#store(k, scratch.stored);
     this.#load(k, waves);
   }
@@ -210,13 +249,14 @@ export class Passes {
     );
     kernels.fft2(to, to + this.#probes.plane, N, scratch.plan, scratch.fft);
   }
+
   #clear(request: PassRequest): void {
     const { buffer } = this.#setup.memory;
     const { scratch, sizes } = this.#setup;
     const zero = (at: number, length: number) => new Float32Array(buffer, at, length).fill(0);
     if (request.object && !request.accumulate) {
       const { sums } = scratch.fields;
-      const pixels = sizes.height * sizes.width;
+      const pixels = (sizes.slices ?? 1) * sizes.height * sizes.width;
       zero(sums.object.re, pixels);
       zero(sums.object.im, pixels);
       zero(sums.illumination, pixels);

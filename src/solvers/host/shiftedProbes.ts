@@ -95,18 +95,9 @@ export class ShiftedProbes {
     return to;
   }
 
-  /** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
+  /** The ramps of a shift by (y, x). */
   rampsOf(y: number, x: number, factor: number): void {
-    const { N } = this.setup.sizes;
-    [y, x].forEach((distance, axis) => {
-      const base = 2 * axis * N;
-      const size = axis === 0 ? factor : 1;
-      for (let k = 0; k < N; k++) {
-        const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * distance) / N;
-        this.#ramps[base + k] = size * Math.cos(angle);
-        this.#ramps[base + N + k] = 2 * k === N ? 0 : size * Math.sin(angle);
-      }
-    });
+    writeRamps(this.#ramps, this.setup.sizes.N, y, x, factor);
   }
 
   /** Spectra at `from`, which are overwritten, to fields at `to`. @param keep factor of what these were before */
@@ -127,4 +118,17 @@ export class ShiftedProbes {
       }
     }
   }
+}
+
+/** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
+export function writeRamps(ramps: Float32Array, N: number, y: number, x: number, factor = 1): void {
+  [y, x].forEach((distance, axis) => {
+    const base = 2 * axis * N;
+    const size = axis === 0 ? factor : 1;
+    for (let k = 0; k < N; k++) {
+      const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * distance) / N;
+      ramps[base + k] = size * Math.cos(angle);
+      ramps[base + N + k] = 2 * k === N ? 0 : size * Math.sin(angle);
+    }
+  });
 }

@@ -11,8 +11,11 @@ import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes
 import {
   against,
   complexInput,
+  conjugate,
   cyclicMatrices,
+  type Detector,
   minus,
+  NearDetector,
   plus,
   realAgainst,
   rowSums,
@@ -20,6 +23,7 @@ import {
   shiftedBack,
   shiftedProbe,
   Transform,
+  transferNode,
   type WaveSizes,
 } from './waves.js';
 
@@ -43,21 +47,32 @@ const LEAST_FLOOR = 1e-18;
 /** Names of the state that keeps P and χ. */
 export const KEPT = ['kept_probe_re', 'kept_probe_im', 'kept_change_re', 'kept_change_im'] as const;
 
-/** P and χ as they were kept, pairs of [batch, N, modes, N]. */
-function keptWaves({ batch, N, modes }: WaveSizes) {
-  const nodes = KEPT.map((name) => op.state(name, [batch, N, modes, N]));
-  return { nodes, probe: { re: nodes[0], im: nodes[1] }, change: { re: nodes[2], im: nodes[3] } };
+/** Shape of what is kept: the modes of every slice one after the other. */
+export const keptShape = ({ batch, N, modes, slices = 1 }: WaveSizes): readonly number[] => [
+  batch,
+  N,
+  slices * modes,
+  N,
+];
+
+/** What came into each slice (P, first) and its χ as they were kept, pairs of [batch, N, modes, N]. */
+function keptWaves(sizes: WaveSizes) {
+  const { modes, slices = 1 } = sizes;
+  const nodes = KEPT.map((name) => op.state(name, keptShape(sizes)));
+  const cut = (node: GraphNode, s: number) => (slices === 1 ? node : op.sliceAxis(node, 2, s * modes, modes));
+  const pair = (re: number) => (s: number) => ({ re: cut(nodes[re], s), im: cut(nodes[re + 1], s) });
+  return { nodes, incoming: pair(0), change: pair(2), middle: Math.floor(slices / 2), last: slices - 1 };
 }
 
 /** Inputs that programs share; a program declares those that it needs. */
-function passInputs({ batch, N, modes, coherent = 0, varying = false }: WaveSizes) {
+function passInputs({ batch, N, modes, coherent = 0, varying = false, slices = 1 }: WaveSizes) {
   return {
     /** a_k, where beams differ. */
     flux: varying ? op.reshape(op.input('flux', [batch]), [batch, 1, 1, 1]) : undefined,
     /** U, turned round as the probe is. */
     variation: coherent > 0 ? complexInput('variation', [N, coherent * N]) : undefined,
-    /** Patches of the object at the rounded positions. */
-    object: patchesInput('object', batch, N),
+    /** Patches of the object at the rounded positions, slice by slice. */
+    object: patchesInput('object', batch, N, slices),
     /** Turned round: `P[−n, mode, −c]`. */
     probe: complexInput('probe', [N, modes * N]),
     /** Kernels of the shifts by what is left of the positions. */
@@ -88,21 +103,33 @@ function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSiz
   return timesFlux({ re: mixed(shifted.re, varied.re), im: mixed(shifted.im, varied.im) }, flux);
 }
 
-/** Pairs of [batch, N, 1, N]. */
-function patchesInput(name: string, batch: number, N: number): ComplexNode {
-  const { re, im } = complexInput(name, [batch, N, N]);
-  return { re: op.reshape(re, [batch, N, 1, N]), im: op.reshape(im, [batch, N, 1, N]) };
+/** Pairs of [batch, N, 1, N], one for each slice. */
+function patchesInput(name: string, batch: number, N: number, slices: number): readonly ComplexNode[] {
+  const { re, im } = complexInput(name, slices === 1 ? [batch, N, N] : [batch, slices, N, N]);
+  const cut = (x: GraphNode, s: number) => op.reshape(slices === 1 ? x : op.sliceAxis(x, 1, s, 1), [batch, N, 1, N]);
+  return Array.from({ length: slices }, (_, s) => ({ re: cut(re, s), im: cut(im, s) }));
+}
+
+/** The way of a wave from slice to slice, and back. */
+function betweenSlices(sizes: WaveSizes) {
+  const { N, propagation } = sizes;
+  const transform = new Transform(sizes);
+  const nodes = (propagation?.slices ?? []).map((transfer, s) => transferNode(transfer, N, `behind slice ${s + 1}`));
+  return {
+    next: (wave: ComplexNode, s: number) => transform.through(wave, nodes[s]),
+    before: (wave: ComplexNode, s: number) => transform.through(wave, conjugate(nodes[s])),
+  };
 }
 
 /**
  * The program of one kind of pass. Outputs, where asked for: `sums` (batch, 3 or 4, N), by rows Σ(√I − √J)², Σ|√I − √J|, ΣJ and
- * Σ|change of stored waves|²; `object_sum_re`, `object_sum_im`, `illumination` (batch, N, N); `probe_sum_re`,
+ * Σ|change of stored waves|²; `object_sum_re`, `object_sum_im`, `illumination` (batch, N, N), with several slices (batch, slices, N, N); `probe_sum_re`,
  * `probe_sum_im` (N, modes·N), turned round, and `object_intensity` (N, N), summed over the batch; `next_waves_re`, `next_waves_im`
  * (batch, N, modes, N) to be stored.
  * @param floor kept out of divisions
  */
 export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Program {
-  const { waves, outputs, probe, sums } = passOf(kind, passInputs(sizes), sizes, floor);
+  const { changes, incoming, outputs, sums } = passOf(kind, passInputs(sizes), sizes, floor);
   ['object_sum_re', 'object_sum_im', 'illumination'].forEach((name, i) => {
     if (sums.object) outputs[name] = sums.object[i];
   });
@@ -111,7 +138,15 @@ export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Pr
   });
   const program = { name: programName(kind, sizes), outputs };
   if (!kind.keep) return defineProgram(program);
-  const updates = Object.fromEntries(KEPT.map((at, i) => [at, [probe.re, probe.im, waves.re, waves.im][i]]));
+  const joined = (waves: readonly ComplexNode[], part: 're' | 'im') =>
+    waves.length === 1
+      ? waves[0][part]
+      : op.concat(
+          waves.map((wave) => wave[part]),
+          2,
+        );
+  const kept = [incoming, changes].flatMap((waves) => [joined(waves, 're'), joined(waves, 'im')]);
+  const updates = Object.fromEntries(KEPT.map((at, i) => [at, kept[i]]));
   return defineProgram({ ...program, updates, state: keptWaves(sizes).nodes });
 }
 
@@ -122,7 +157,7 @@ export function passProgram(kind: PassKind, sizes: WaveSizes, floor: number): Pr
 export function planePassProgram(kind: PassKind, sizes: WaveSizes, sides: ObjectSides, floor: number): Program {
   const selection = new Selection(sizes, sides);
   const planes = planeNodes({ ...sizes, ...sides });
-  const object = { re: selection.cut(planes.object.re), im: selection.cut(planes.object.im) };
+  const object = [{ re: selection.cut(planes.object.re), im: selection.cut(planes.object.im) }];
   const inputs = { ...passInputs(sizes), object, probe: planes.probe };
   const { outputs, sums } = passOf(kind, inputs, sizes, floor);
   const laid = sums.object?.map((patches) => selection.laid(patches));
@@ -138,31 +173,60 @@ function programName(kind: PassKind, { batch, N, modes, coherent }: WaveSizes): 
   return `${name.join('_')}_${batch}x${coherent ? `${modes}+${coherent}` : modes}x${N}`;
 }
 
-/** Waves, what is compared, and the sums: for the object as patches (batch, N, N), for the probe over the batch. */
+/** Waves of every slice, what is compared, and the sums: for the object as patches (batch, N, N), for the probe over the batch. */
 function passOf(kind: PassKind, inputs: PassInputs, sizes: WaveSizes, floor: number) {
-  const { batch, N, modes } = sizes;
+  const { batch, N, modes, slices = 1 } = sizes;
   const { object, shifts, flux } = inputs;
-  const probe = probesOf(inputs, sizes);
-  const { waves, outputs } = wavesOf(kind, multiply(object, probe), sizes, floor);
+  const space = betweenSlices(sizes);
+  const incoming = [probesOf(inputs, sizes)];
+  for (let s = 1; s < slices; s++) incoming.push(space.next(multiply(object[s - 1], incoming[s - 1]), s - 1));
+  const last = multiply(object[slices - 1], incoming[slices - 1]);
+  const { waves, outputs } = detected(kind, last, sizes, floor);
+  const changes = [waves];
+  for (let s = slices - 1; s > 0; s--) changes.unshift(space.before(against(object[s], changes[0]), s - 1));
   const sums: { object?: GraphNode[]; probe?: GraphNode[] } = {};
   if (kind.object) {
-    const light = intensity(probe);
-    const weights = kind.weighted ? scaled(probe, op.sqrt(light)) : probe;
-    const sum = against(weights, waves);
-    const overModes = (x: GraphNode) => op.reshape(modes === 1 ? x : op.reduceSum(x, [2]), [batch, N, N]);
-    sums.object = [sum.re, sum.im, light].map(overModes);
+    const patches = object.map((_, s) => {
+      const light = intensity(incoming[s]);
+      const weights = kind.weighted ? scaled(incoming[s], op.sqrt(light)) : incoming[s];
+      const sum = against(weights, changes[s]);
+      const overModes = (x: GraphNode) => op.reshape(modes === 1 ? x : op.reduceSum(x, [2]), [batch, N, N]);
+      return [sum.re, sum.im, light].map(overModes);
+    });
+    const stacked = (part: number) =>
+      op.concat(
+        patches.map((p) => op.reshape(p[part], [batch, 1, N, N])),
+        1,
+      );
+    sums.object = slices === 1 ? patches[0] : [0, 1, 2].map(stacked);
   }
   if (kind.probe) {
-    const light = intensity(object);
-    const weights = kind.weighted ? scaled(object, op.sqrt(light)) : object;
-    const sum = shiftedBack(timesFlux(against(weights, waves), flux), shifts, sizes);
+    const light = intensity(object[0]);
+    const weights = kind.weighted ? scaled(object[0], op.sqrt(light)) : object[0];
+    const sum = shiftedBack(timesFlux(against(weights, changes[0]), flux), shifts, sizes);
     sums.probe = [sum.re, sum.im, op.reshape(op.reduceSum(light, [0]), [N, N])];
   }
-  return { waves, outputs, probe, sums };
+  return { changes, incoming, outputs, sums };
+}
+
+/** {@link wavesOf} at the detector of the scan. */
+function detected(kind: PassKind, product: ComplexNode, sizes: WaveSizes, floor: number) {
+  const transform = new Transform(sizes);
+  const { propagation } = sizes;
+  // Waves that are only stored are shifted nowhere.
+  const seen = kind.wave !== 'store' && kind.wave !== 'stored';
+  if (propagation?.detector === undefined || !seen) return wavesOf(kind, product, sizes, floor, transform);
+  return wavesOf(kind, product, sizes, floor, new NearDetector(transform, sizes, propagation.detector));
 }
 
 /** χ or what stands for it, and what comes out besides. */
-function wavesOf({ wave: rule, scaled: gained }: PassKind, product: ComplexNode, sizes: WaveSizes, floor: number) {
+function wavesOf<Field>(
+  { wave: rule, scaled: gained }: PassKind,
+  product: ComplexNode,
+  sizes: WaveSizes,
+  floor: number,
+  detector: Detector<Field>,
+) {
   const { batch, N, modes } = sizes;
   const outputs: Record<string, GraphNode> = {};
   const stored = complexInput('waves', [batch, N, modes, N]);
@@ -173,16 +237,15 @@ function wavesOf({ wave: rule, scaled: gained }: PassKind, product: ComplexNode,
     return { waves: product, outputs };
   }
   const difference = rule === 'difference';
-  const transform = new Transform(sizes);
-  const field = transform.forward(difference ? minus(scaled(product, 2), stored) : product);
-  const compared = new Comparison(transform.intensity(field), op.input('amplitudes', [batch, N, N]));
+  const field = detector.forward(difference ? minus(scaled(product, 2), stored) : product);
+  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch, N, N]));
   if (rule === 'measure') {
     outputs.sums = rowSums(compared.terms());
     return { waves: product, outputs };
   }
   const found = rule === 'poisson' ? compared.poissonChange(floor) : compared.amplitudeChange(floor);
   const factor = gained ? op.mul(found, op.input('strength', [1])) : found;
-  const change = transform.inverse(transform.scale(field, factor));
+  const change = detector.inverse(detector.scale(field, factor));
   if (!difference) {
     outputs.sums = rowSums(compared.terms());
     return { waves: change, outputs };
@@ -234,22 +297,22 @@ class Comparison {
   }
 }
 
-/** `sums` (batch, 6, N): the products of A = δO·P and B = δP·O by rows; `probe` is fed δP, `direction` δO. */
+/** `sums` (batch, 6, N): the products of A and B behind the last slice by rows; `probe` is fed δP, `direction` δO. */
 export function productsProgram(sizes: WaveSizes): Program {
-  const { batch, N, modes } = sizes;
+  const { batch, N, modes, slices = 1 } = sizes;
   const kept = keptWaves(sizes);
   const { object, probe: direction, shifts, flux } = passInputs(sizes);
-  const a = multiply(patchesInput('direction', batch, N), kept.probe);
-  const b = multiply(object, timesFlux(shiftedProbe(direction, shifts, sizes), flux));
+  const dO = patchesInput('direction', batch, N, slices);
+  const space = betweenSlices(sizes);
+  let a = multiply(dO[0], kept.incoming(0));
+  let b = multiply(object[0], timesFlux(shiftedProbe(direction, shifts, sizes), flux));
+  for (let s = 1; s < slices; s++) {
+    a = plus(multiply(object[s], space.next(a, s - 1)), multiply(dO[s], kept.incoming(s)));
+    b = multiply(object[s], space.next(b, s - 1));
+  }
+  const chi = kept.change(kept.last);
   const cross = against(b, a);
-  const sums = rowSums([
-    intensity(a),
-    intensity(b),
-    cross.re,
-    cross.im,
-    realAgainst(a, kept.change),
-    realAgainst(b, kept.change),
-  ]);
+  const sums = rowSums([intensity(a), intensity(b), cross.re, cross.im, realAgainst(a, chi), realAgainst(b, chi)]);
   return defineProgram({ name: `solver_products_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
 }
 
@@ -257,27 +320,23 @@ export function productsProgram(sizes: WaveSizes): Program {
 export function movesProgram(sizes: WaveSizes): Program {
   const { batch, N, modes } = sizes;
   const kept = keptWaves(sizes);
-  const around = patchesInput('surroundings', batch, N + 2);
+  const [around] = patchesInput('surroundings', batch, N + 2, 1);
+  const [incoming, change] = [kept.incoming(kept.middle), kept.change(kept.middle)];
   const cut = (row: number, column: number): ComplexNode => {
     const part = (x: ComplexNode['re']) => op.slice(x, [0, row, 0, column], [batch, N, 1, N]);
     return { re: part(around.re), im: part(around.im) };
   };
-  const y = multiply(scaled(minus(cut(2, 1), cut(0, 1)), 0.5), kept.probe);
-  const x = multiply(scaled(minus(cut(1, 2), cut(1, 0)), 0.5), kept.probe);
-  const sums = rowSums([
-    intensity(y),
-    intensity(x),
-    realAgainst(x, y),
-    realAgainst(y, kept.change),
-    realAgainst(x, kept.change),
-  ]);
+  const y = multiply(scaled(minus(cut(2, 1), cut(0, 1)), 0.5), incoming);
+  const x = multiply(scaled(minus(cut(1, 2), cut(1, 0)), 0.5), incoming);
+  const sums = rowSums([intensity(y), intensity(x), realAgainst(x, y), realAgainst(y, change), realAgainst(x, change)]);
   return defineProgram({ name: `solver_moves_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
 }
 
 /** a·conj(O)χ of the first mode, [batch, N, 1, N]: what δP is before it is shifted back. */
 function residues({ object, flux }: PassInputs, { change }: ReturnType<typeof keptWaves>): ComplexNode {
-  const first = { re: op.sliceAxis(change.re, 2, 0, 1), im: op.sliceAxis(change.im, 2, 0, 1) };
-  return timesFlux(against(object, first), flux);
+  const { re, im } = change(0);
+  const first = { re: op.sliceAxis(re, 2, 0, 1), im: op.sliceAxis(im, 2, 0, 1) };
+  return timesFlux(against(object[0], first), flux);
 }
 
 /**
@@ -290,7 +349,7 @@ export function beamProductsProgram(sizes: WaveSizes): Program {
   const shifted = shiftedProbe(inputs.variation!, inputs.shifts, { ...sizes, modes: coherent });
   const lights = op.input('variation_light', [coherent, N, N]);
   const residue = residues(inputs, kept);
-  const lit = intensity(timesFlux(inputs.object, inputs.flux));
+  const lit = intensity(timesFlux(inputs.object[0], inputs.flux));
   const terms = Array.from({ length: coherent }, (_, j) => {
     const one = { re: op.sliceAxis(shifted.re, 2, j, 1), im: op.sliceAxis(shifted.im, 2, j, 1) };
     const product = against(one, residue);

@@ -20,6 +20,7 @@ import {
   beamSumsProgram,
   FLAGS,
   KEPT,
+  keptShape,
   kindOf,
   movesProgram,
   type PassKind,
@@ -71,17 +72,22 @@ export class ProgramPasses implements WavePasses {
 
   private constructor({ scan, sizes, storeWaves: storing, floor, backend, batch, planes }: ProgramPassesOptions) {
     const { N, count } = scan;
-    const { modes, coherent = 0 } = sizes;
+    const { modes, coherent = 0, slices = 1 } = sizes;
+    const { propagation } = scan;
     this.memory = new FieldMemory({ N, ...sizes });
     this.#scan = scan;
-    this.#programs = new SolverPrograms(backend, { N, modes, coherent, varying: scan.beam !== undefined, floor });
+    this.#programs = new SolverPrograms(backend, {
+      ...{ N, modes, coherent, slices, propagation, floor },
+      varying: scan.beam !== undefined,
+    });
     this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
     this.#measured = measuredSums(scan);
     const { engine, device, threads } = backend.info;
     const fits = device === 'webgpu' && selectionFits(this.memory.sizes);
-    this.#overPlanes = (patterns) => planes ?? (fits && patterns * N * N > this.memory.objectPixels);
-    const pixels = N * N * (modes + coherent);
+    // Planes are of one slice.
+    this.#overPlanes = (patterns) => slices === 1 && (planes ?? (fits && patterns * N * N > this.memory.objectPixels));
+    const pixels = N * N * (slices * modes + coherent);
     this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / pixels));
     this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
   }
@@ -223,15 +229,18 @@ export class ProgramPasses implements WavePasses {
 
   #addPatches(run: Run, results: Results): void {
     if (!results.illumination) return;
-    const { sums, sizes } = this.memory;
-    const { N, width } = sizes;
+    const { sums, sizes, slices } = this.memory;
+    const { N, height, width } = sizes;
     for (const [{ data }, plane] of [
       [results.object_sum_re, sums.object.re],
       [results.object_sum_im, sums.object.im],
       [results.illumination, sums.illumination.data],
     ] as const) {
       for (const [i, at] of run.at.entries()) {
-        scatterPatch(data.subarray(i * N * N, (i + 1) * N * N), plane, at, width, N);
+        for (let s = 0; s < slices; s++) {
+          const patch = data.subarray((i * slices + s) * N * N, (i * slices + s + 1) * N * N);
+          scatterPatch(patch, plane, at + s * height * width, width, N);
+        }
       }
     }
   }
@@ -368,11 +377,10 @@ class SolverPrograms {
   /** Where P and χ of the run with this number in its pass are kept. */
   kept(batch: number, run: number): Promise<DeviceState> {
     const name = `${batch} ${run}`;
-    const { N, modes } = this.fields;
-    const shape = [batch, N, modes, N];
+    const shape = keptShape({ ...this.fields, batch });
     const make = () =>
       this.backend.createState(
-        Object.fromEntries(KEPT.map((key) => [key, { data: new Float32Array(batch * N * modes * N), shape }])),
+        Object.fromEntries(KEPT.map((key) => [key, { data: new Float32Array(sizeOf(shape)), shape }])),
       );
     return remembered(this.#kept, name, make);
   }

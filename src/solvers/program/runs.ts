@@ -5,6 +5,7 @@
 import type { Tensors } from '../../backends/backend.js';
 import type { Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
+import { signedFrequency } from '../../physics/fourier.js';
 import type { FieldMemory } from '../fieldMemory.js';
 import type { SolverScan } from '../wavePasses.js';
 
@@ -23,13 +24,17 @@ export interface Run {
   /** Kernels of the shifts, (size, N). */
   readonly shiftY: Float32Array;
   readonly shiftX: Float32Array;
+  /** Ramps of the same shifts, re and im of rows, then of columns, (size, N) each; empty where no detector is near. */
+  readonly ramps: readonly Float32Array[];
   /** (size,) and (size, coherent): the beams, where they differ. */
   readonly flux: Float32Array;
   readonly weights: Float32Array;
 }
 
 /** Runs of `size` patterns, at the positions as they are. */
-export function runsOf(batch: Int32Array, size: number, { N, count, ys, xs, beam }: SolverScan, width: number): Run[] {
+export function runsOf(batch: Int32Array, size: number, scan: SolverScan, width: number): Run[] {
+  const { N, count, ys, xs, beam, propagation } = scan;
+  const near = propagation?.detector !== undefined;
   const half = Math.floor(N / 2);
   const coherent = (beam?.weights.length ?? 0) / count;
   return Array.from({ length: Math.ceil(batch.length / size) }, (_, index) => {
@@ -37,6 +42,7 @@ export function runsOf(batch: Int32Array, size: number, { N, count, ys, xs, beam
     const at = new Int32Array(patterns.length);
     const [rows, columns] = [new Float32Array(size).fill(-2 * N), new Float32Array(size).fill(-2 * N)];
     const [shiftY, shiftX] = [new Float32Array(size * N), new Float32Array(size * N)];
+    const ramps = Array.from({ length: near ? 4 : 0 }, () => new Float32Array(size * N));
     const [flux, weights] = [new Float32Array(size), new Float32Array(size * coherent)];
     patterns.forEach((k, i) => {
       const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
@@ -44,11 +50,15 @@ export function runsOf(batch: Int32Array, size: number, { N, count, ys, xs, beam
       [rows[i], columns[i]] = [row - half, column - half];
       writeShiftKernel(ys[k] - row, shiftY.subarray(i * N, (i + 1) * N));
       writeShiftKernel(xs[k] - column, shiftX.subarray(i * N, (i + 1) * N));
+      if (near) {
+        writeRamp(ys[k] - row, i * N, ramps[0], ramps[1], N);
+        writeRamp(xs[k] - column, i * N, ramps[2], ramps[3], N);
+      }
       if (!beam) return;
       flux[i] = beam.flux[k];
       weights.set(beam.weights.subarray(k * coherent, (k + 1) * coherent), i * coherent);
     });
-    return { index, patterns, size, at, rows, columns, shiftY, shiftX, flux, weights };
+    return { index, patterns, size, at, rows, columns, shiftY, shiftX, ramps, flux, weights };
   });
 }
 
@@ -98,28 +108,43 @@ export class Feeds {
 
   #fills(): readonly (readonly [names: readonly string[], fill: Fill])[] {
     const { object, sums, sizes } = this.memory;
-    const { N, width } = sizes;
+    const { N, width, height } = sizes;
+    const from = Math.floor(this.memory.slices / 2) * height * width;
+    const middle = (plane: Floats) => plane.subarray(from, from + height * width);
     return [
       [['shift_y', 'shift_x'], ({ shiftY, shiftX }) => [shiftY, shiftX]],
+      [['ramp_y_re', 'ramp_y_im', 'ramp_x_re', 'ramp_x_im'], ({ ramps }) => ramps],
       [['flux'], ({ flux }) => [flux]],
       [['weights'], ({ weights }) => [weights]],
       [['rows', 'columns'], ({ rows, columns }) => [rows, columns]],
       [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
       [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
-      [['surroundings_re', 'surroundings_im'], this.#patches([object.re, object.im], N + 2, width + 1)],
+      [
+        ['surroundings_re', 'surroundings_im'],
+        this.#patches([middle(object.re), middle(object.im)], N + 2, width + 1, 1),
+      ],
       [['amplitudes'], (run, names) => this.#amplitudes(run, names)],
       [['waves_re', 'waves_im'], (run, names) => this.#storedWaves(run, names)],
     ];
   }
 
-  /** Patches that begin `before` elements earlier. */
-  #patches(planes: readonly Float32Array<ArrayBufferLike>[], side: number, before: number): Fill {
-    const { width } = this.memory.sizes;
+  /** Patches of every slice that begin `before` elements earlier. */
+  #patches(
+    planes: readonly Float32Array<ArrayBufferLike>[],
+    side: number,
+    before: number,
+    slices = this.memory.slices,
+  ): Fill {
+    const { width, height } = this.memory.sizes;
+    const area = side * side;
     return (run, names) =>
       planes.map((plane, p) =>
-        this.#filled(run, names[p], side * side, 0, (i, patch) =>
-          gatherPatch(plane, run.at[i] - before, width, side, patch),
-        ),
+        this.#filled(run, names[p], slices * area, 0, (i, patch) => {
+          for (let s = 0; s < slices; s++) {
+            const at = run.at[i] - before + s * height * width;
+            gatherPatch(plane, at, width, side, patch.subarray(s * area, (s + 1) * area));
+          }
+        }),
       );
   }
 
@@ -172,6 +197,15 @@ function writeShiftKernel(distance: number, out: Float32Array): void {
     const x = j - distance;
     const divisor = N * below((Math.PI * x) / N);
     out[j] = Math.abs(divisor) < 1e-12 ? 1 : Math.sin(Math.PI * x) / divisor;
+  }
+}
+
+/** e^{−2πi·k·distance/N} at `at`, the Nyquist frequency's real part, as the host has it. */
+function writeRamp(distance: number, at: number, re: Float32Array, im: Float32Array, N: number): void {
+  for (let k = 0; k < N; k++) {
+    const angle = (-2 * Math.PI * signedFrequency(k, N) * distance) / N;
+    re[at + k] = Math.cos(angle);
+    im[at + k] = 2 * k === N ? 0 : Math.sin(angle);
   }
 }
 

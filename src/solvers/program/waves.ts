@@ -4,8 +4,9 @@
  */
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
-import type { ComplexNode } from '../../model/complex.js';
+import { type ComplexNode, intensity, multiply } from '../../model/complex.js';
 import { dftBlocks } from '../../model/detector.js';
+import type { Propagation, Transfer } from '../propagation.js';
 
 /** Sizes that a program is built for. */
 export interface WaveSizes {
@@ -16,6 +17,10 @@ export interface WaveSizes {
   readonly coherent?: number;
   /** Every pattern has a beam of its own: see `VaryingBeam`. */
   readonly varying?: boolean;
+  /** Slices of the object; 1. */
+  readonly slices?: number;
+  /** Where light goes through empty space, of side N. */
+  readonly propagation?: Propagation;
 }
 
 /**
@@ -57,7 +62,7 @@ export function shiftedBack(fields: ComplexNode, { y, x }: ShiftMatrices, { batc
 }
 
 /** The unitary transform with frequency 0 in the corner, and back. Fields at the detector are [batch·N·modes, 2N], re beside im. */
-export class Transform {
+export class Transform implements Detector<GraphNode> {
   readonly #left: GraphNode;
   readonly #right: GraphNode;
 
@@ -92,6 +97,21 @@ export class Transform {
     return op.reshape(op.reduceSum(squares, [1]), [batch, N, N]);
   }
 
+  /** Ψ times a complex [batch or 1, N, 1, N]. */
+  times(field: GraphNode, by: ComplexNode): GraphNode {
+    const { batch, N, modes } = this.sizes;
+    const parts = op.reshape(field, [batch, N, modes, 2, N]);
+    const part = (k: number) => op.reshape(op.sliceAxis(parts, 3, k, 1), [batch, N, modes, N]);
+    const { re, im } = multiply({ re: part(0), im: part(1) }, by);
+    const beside = [re, im].map((x) => op.reshape(x, [batch, N, modes, 1, N]));
+    return op.reshape(op.concat(beside, 3), [batch * N * modes, 2 * N]);
+  }
+
+  /** Through what multiplies every frequency. */
+  through(wave: ComplexNode, transfer: ComplexNode): ComplexNode {
+    return this.inverse(this.times(this.forward(wave), transfer));
+  }
+
   /** Ψ times a real [batch, N, N]. */
   scale(field: GraphNode, factor: GraphNode): GraphNode {
     const { batch, N, modes } = this.sizes;
@@ -99,6 +119,60 @@ export class Transform {
     return op.reshape(op.mul(parts, op.reshape(factor, [batch * N, 1, N])), [batch * N * modes, 2 * N]);
   }
 }
+
+/** What a detector sees of exit waves, in a form of its own, and the way back. */
+export interface Detector<Field> {
+  forward(wave: ComplexNode): Field;
+  inverse(field: Field): ComplexNode;
+  /** Σ|Ψ|² over modes, [batch, N, N]. */
+  intensity(field: Field): GraphNode;
+  /** Ψ times a real [batch, N, N]. */
+  scale(field: Field, factor: GraphNode): Field;
+}
+
+/** A detector that is near, fields as pairs of [batch, N, modes, N]. Feeds: `ramp_y_re` … [batch, N], which shift waves back. */
+export class NearDetector implements Detector<ComplexNode> {
+  readonly #transfer: ComplexNode;
+
+  constructor(
+    private readonly transform: Transform,
+    { batch, N }: WaveSizes,
+    transfer: Transfer,
+  ) {
+    const ramp = (axis: 'y' | 'x', shape: readonly number[]): ComplexNode => {
+      const { re, im } = complexInput(`ramp_${axis}`, [batch, N]);
+      return { re: op.reshape(re, shape), im: op.reshape(im, shape) };
+    };
+    const ramps = multiply(ramp('y', [batch, N, 1, 1]), ramp('x', [batch, 1, 1, N]));
+    this.#transfer = against(ramps, transferNode(transfer, N, 'to the detector'));
+  }
+
+  forward(wave: ComplexNode): ComplexNode {
+    return this.transform.through(wave, this.#transfer);
+  }
+
+  inverse(field: ComplexNode): ComplexNode {
+    return this.transform.through(field, conjugate(this.#transfer));
+  }
+
+  intensity(field: ComplexNode): GraphNode {
+    return op.reduceSum(intensity(field), [2]);
+  }
+
+  scale(field: ComplexNode, factor: GraphNode): ComplexNode {
+    const [batch, N] = factor.shape;
+    return scaled(field, op.reshape(factor, [batch, N, 1, N]));
+  }
+}
+
+/** A transfer function as programs multiply with it, [1, N, 1, N]. */
+export function transferNode({ re, im }: Transfer, N: number, label: string): ComplexNode {
+  const part = (plane: Float64Array) => op.constant(Float32Array.from(plane), [1, N, 1, N], label);
+  return { re: part(re), im: part(im) };
+}
+
+/** conj(z). */
+export const conjugate = ({ re, im }: ComplexNode): ComplexNode => ({ re, im: op.neg(im) });
 
 /** conj(a)·b, broadcasting. */
 export function against(a: ComplexNode, b: ComplexNode): ComplexNode {

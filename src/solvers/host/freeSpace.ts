@@ -2,14 +2,8 @@
 import { type FieldMemory, type PlanesAt, planesAt } from '../fieldMemory.js';
 import type { Propagation, Transfer } from '../propagation.js';
 import type { Kernels } from './kernels.js';
-import type { PassSetup } from './passSetup.js';
+import type { PassSetup, TransfersAt } from './passSetup.js';
 import { writeRamps } from './shiftedProbes.js';
-
-/** Transfer functions, divided by N²: see `Propagation`. */
-export interface TransfersAt {
-  readonly detector?: PlanesAt;
-  readonly slices: readonly PlanesAt[];
-}
 
 /** Lays transfer functions down. */
 export function takeTransfers(memory: FieldMemory, { detector, slices = [] }: Propagation = {}): TransfersAt {

@@ -1,9 +1,14 @@
 /** What a thread is given, and what it is asked. */
 import type { WorkerCalls } from '../../backends/worker/host.js';
-import type { FieldAddresses, FieldSizes, Scratch } from '../fieldMemory.js';
+import type { FieldAddresses, FieldSizes, PlanesAt, Scratch } from '../fieldMemory.js';
 import type { PassRequest, PassSums, VaryingBeam } from '../wavePasses.js';
-import type { TransfersAt } from './freeSpace.js';
 import type { WasmMemory, WasmModule } from './kernels.js';
+
+/** Transfer functions, divided by N²: see `Propagation`. */
+export interface TransfersAt {
+  readonly detector?: PlanesAt;
+  readonly slices: readonly PlanesAt[];
+}
 
 /** What a thread works with; everything lies in shared memory. */
 export interface PassSetup {

@@ -1,4 +1,5 @@
 /** The inner loops of the iterative solvers, compiled to WebAssembly; `src/solvers/host/kernels.ts` calls them. */
+export { changeColumns, changeRows, shiftedField, spectrumColumns, waveRows } from './blocks';
 export { fft2 } from './fft';
 export {
   addIllumination,
@@ -19,5 +20,5 @@ export {
   shift,
   stepProducts,
 } from './fields';
-export { addPlane, addScaled, divideByRoot, divideStep, largest } from './planes';
+export { addPlane, addScaled, blend, clear, copyPlane, divideByRoot, divideStep, largest } from './planes';
 export { transfer, waveProducts } from './propagation';

@@ -100,3 +100,33 @@ export function addScaled(step: usize, gain: f32, field: usize, length: i32): vo
     store<f32>(field + i, load<f32>(field + i) + gain * load<f32>(step + i));
   }
 }
+
+/** All 0. */
+export function clear(plane: usize, length: i32): void {
+  memory.fill(plane, 0, <usize>length << 2);
+}
+
+/** to = from; they may overlap. */
+export function copyPlane(source: usize, target: usize, length: i32): void {
+  memory.copy(target, source, <usize>length << 2);
+}
+
+/** target = keep·target + gain·source. */
+export function blend(source: usize, gain: f32, target: usize, keep: f32, length: i32): void {
+  const end = (<usize>(length & ~3)) << 2;
+  const g = f32x4.splat(gain);
+  const k = f32x4.splat(keep);
+  let i: usize = 0;
+  // What is not kept may be anything.
+  if (keep == 0) {
+    for (; i < end; i += 16) v128.store(target + i, f32x4.mul(g, v128.load(source + i)));
+    for (const all = (<usize>length) << 2; i < all; i += 4) store<f32>(target + i, gain * load<f32>(source + i));
+    return;
+  }
+  for (; i < end; i += 16) {
+    v128.store(target + i, f32x4.add(f32x4.mul(k, v128.load(target + i)), f32x4.mul(g, v128.load(source + i))));
+  }
+  for (const all = (<usize>length) << 2; i < all; i += 4) {
+    store<f32>(target + i, keep * load<f32>(target + i) + gain * load<f32>(source + i));
+  }
+}

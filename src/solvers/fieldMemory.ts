@@ -8,7 +8,9 @@
  */
 import { PtychoError } from '../core/errors.js';
 import {
+  blockBytes,
   fftScratchBytes,
+  fitsBlocks,
   type Kernels,
   loadKernels,
   MOST_PAGES,
@@ -231,6 +233,8 @@ export interface FieldAddresses {
 export interface Scratch {
   readonly plan: number;
   readonly fft: number;
+  /** (modes) fields between the halves of a transform. */
+  readonly blocks: number;
   readonly ramps: number;
   /** Those that bring a wave back to a near detector. */
   readonly detectorRamps: number;
@@ -288,7 +292,8 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums):
   const all = () => take(modes * 2 * plane);
   return {
     plan: take(planBytes(N)),
-    fft: take(fftScratchBytes(N)),
+    fft: take(modes * fftScratchBytes(N)),
+    blocks: take(fitsBlocks(N) ? modes * blockBytes(N) : 0),
     ramps: take(16 * N),
     detectorRamps: take(16 * N),
     pattern: take(plane),

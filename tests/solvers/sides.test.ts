@@ -28,8 +28,9 @@ interface Case {
   readonly requests: readonly PassRequest[];
 }
 
-// No multiples of 4, large prime factors, and an odd side, which the program engine alone takes.
+// Multiples of 4 with an even and an odd number of stages; no multiples of 4, large prime factors, and an odd side, which the program engine alone takes.
 describe.each([
+  ...[16, 20, 32].map((N) => ({ N, passes: 'host', modes: 2, requests: REQUESTS })),
   ...[10, 14, 30].map((N) => ({ N, passes: 'host', modes: 2, requests: REQUESTS })),
   ...[62, 94, 100].map((N) => ({ N, passes: 'host', modes: 1, requests: LARGE.slice(-1) })),
   { N: 126, passes: 'host', modes: 1, requests: LARGE.slice(0, 1) },

@@ -43,16 +43,15 @@ export class Acceleration {
     // Nothing is divided by 0 where there was no light at all.
     const dim = DIM * most * most || 1;
     this.#before.forEach(({ field, re, im }, f) => {
-      for (let k = 0; k < re.length; k++) {
-        const [a, b] = [field.re[k], field.im[k]];
-        if (beta > 0) {
-          const square = f === 0 ? weights[k] * weights[k] : 1;
-          const w = f === 0 ? (beta * square) / (square + dim) : beta;
-          field.re[k] = a + w * (a - re[k]);
-          field.im[k] = b + w * (b - im[k]);
-        }
-        re[k] = a;
-        im[k] = b;
+      if (beta > 0)
+        for (const [now, before] of [
+          [field.re, re],
+          [field.im, im],
+        ])
+          goOn(now, before, beta, f === 0 ? { weights, dim } : undefined);
+      else {
+        re.set(field.re);
+        im.set(field.im);
       }
     });
   }
@@ -89,5 +88,24 @@ export class Acceleration {
   #gains(): boolean {
     const [a, b, c] = this.#losses;
     return Number.isNaN(a) || Math.max(a, b) > Math.min(b, c);
+  }
+}
+
+/** now ← now + β·w·(now − before), before ← now; w is 1 without weights. */
+function goOn(
+  now: Float32Array<ArrayBufferLike>,
+  before: Float32Array,
+  beta: number,
+  light: { readonly weights: ArrayLike<number>; readonly dim: number } | undefined,
+): void {
+  for (let k = 0; k < before.length; k++) {
+    const a = now[k];
+    let w = beta;
+    if (light) {
+      const square = light.weights[k] * light.weights[k];
+      w = (beta * square) / (square + light.dim);
+    }
+    now[k] = a + w * (a - before[k]);
+    before[k] = a;
   }
 }

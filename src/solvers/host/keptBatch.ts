@@ -137,7 +137,7 @@ export class KeptBatch {
     const { kernels, scratch } = this.#short();
     const { N } = this.#setup.sizes;
     const { coherent } = this.#probes;
-    new Float32Array(this.#setup.memory.buffer, scratch.variationSums, coherent * 2 * this.#probes.pixels).fill(0);
+    kernels.clear(scratch.variationSums, coherent * 2 * this.#probes.pixels);
     this.patterns.forEach(({ y, x, factor }, i) => {
       const residue = scratch.residues + i * this.#probes.mode;
       for (let j = 0; j < coherent; j++) {

@@ -101,7 +101,77 @@ export interface Kernels {
     sums: number,
     n: number,
   ): void;
+  /** See `assembly/blocks.ts`, for this and the next four. */
+  shiftedField(
+    re: number,
+    im: number,
+    ramps: number,
+    outRe: number,
+    outIm: number,
+    n: number,
+    plan: number,
+    blocks: number,
+    scratch: number,
+  ): void;
+  waveRows(
+    oRe: number,
+    oIm: number,
+    stride: number,
+    pRe: number,
+    pIm: number,
+    n: number,
+    plan: number,
+    blocks: number,
+    scratch: number,
+  ): void;
+  changeColumns(
+    blocks: number,
+    modes: number,
+    step: number,
+    measured: number,
+    rule: number,
+    intensityScale: number,
+    scale: number,
+    floor: number,
+    sums: number,
+    n: number,
+    plan: number,
+    scratch: number,
+  ): void;
+  changeRows(
+    blocks: number,
+    outRe: number,
+    outIm: number,
+    pRe: number,
+    pIm: number,
+    oRe: number,
+    oIm: number,
+    stride: number,
+    sumRe: number,
+    sumIm: number,
+    light: number,
+    weighted: number,
+    product: number,
+    intensity: number,
+    n: number,
+    plan: number,
+    scratch: number,
+  ): void;
+  spectrumColumns(
+    blocks: number,
+    ramps: number,
+    sumRe: number,
+    sumIm: number,
+    keptRe: number,
+    keptIm: number,
+    n: number,
+    plan: number,
+    scratch: number,
+  ): void;
   addPlane(part: number, sum: number, length: number): void;
+  clear(plane: number, length: number): void;
+  copyPlane(source: number, target: number, length: number): void;
+  blend(source: number, gain: number, target: number, keep: number, length: number): void;
   largest(plane: number, length: number): number;
   divideStep(
     numeratorRe: number,
@@ -170,34 +240,37 @@ export function startKernels(module: WasmModule, memory: WasmMemory): Kernels {
 /** True for sides that {@link Kernels} take: even ones from 4. */
 export const fitsKernels = (side: number): boolean => side >= 4 && side % 2 === 0;
 
-/** Radices of the stages of a transform: 4, and prime numbers. */
+/**
+ * Radices of the stages of a transform: odd prime numbers first, then 4 and 8, the last of which need no factors; 2 where nothing else is
+ * left.
+ */
 function radices(side: number): number[] {
+  let [rest, twos] = [side, 0];
+  for (; rest % 2 === 0; rest /= 2) twos++;
   const found: number[] = [];
-  let rest = side;
-  for (let radix = 4; rest > 1; radix = nextRadix(radix, rest)) {
-    while (rest % radix === 0) {
-      found.push(radix);
-      rest /= radix;
-    }
+  for (let radix = 3; rest > 1; radix = radix * radix > rest && radix > 5 ? rest : radix + 2) {
+    for (; rest % radix === 0; rest /= radix) found.push(radix);
   }
-  return found;
+  if (twos === 1) return [...found, 2];
+  const fours = (2 * twos) % 3;
+  return [...found, ...Array<number>(fours).fill(4), ...Array<number>((twos - 2 * fours) / 3).fill(8)];
 }
 
-/** 4, 2, 3, 5, 7, …, and where no smaller factor is left, what remains. */
-function nextRadix(radix: number, rest: number): number {
-  const after = radix === 4 ? 2 : radix === 2 ? 3 : radix + 2;
-  return after * after > rest && after > 5 ? rest : after;
-}
-
-/** Radices up to this have code of their own: others need the roots of unity beside the factors. */
-const LARGEST_WRITTEN_OUT = 5;
+/** These radices have code of their own: others need the roots of unity beside the factors. */
+const WRITTEN_OUT = [2, 3, 4, 5, 8];
 
 /** Bytes of the plan of a transform of `side` points. */
 export const planBytes = (side: number): number =>
-  128 + 8 * radices(side).reduce((sum, r) => sum + side + (r > LARGEST_WRITTEN_OUT ? r : 0), 0);
+  128 + 8 * radices(side).reduce((sum, r) => sum + side + (WRITTEN_OUT.includes(r) ? 0 : r), 0);
 
-/** Scratch of `fft2`. */
+/** Scratch of `fft2`, and of each mode in `changeColumns`. */
 export const fftScratchBytes = (side: number): number => 8 * (32 * side + 192);
+
+/** Sides whose patterns {@link Kernels.changeColumns} and its neighbours take. */
+export const fitsBlocks = (side: number): boolean => side % 4 === 0;
+
+/** A field between the halves of a transform, see `assembly/blocks.ts`. */
+export const blockBytes = (side: number): number => (side / 4) * (32 * side + 192);
 
 /** Writes the plan of a transform at an address (a multiple of 4): see `assembly/fft.ts`. */
 export function writePlan(memory: WasmMemory, address: number, side: number): void {
@@ -216,7 +289,7 @@ export function writePlan(memory: WasmMemory, address: number, side: number): vo
       floats[next++] = Math.cos(angle);
       floats[next++] = Math.sin(angle);
     };
-    if (radix > LARGEST_WRITTEN_OUT) for (let j = 0; j < radix; j++) root(j, radix);
+    if (!WRITTEN_OUT.includes(radix)) for (let j = 0; j < radix; j++) root(j, radix);
     for (let p = 0; p < length / radix; p++) {
       for (let j = 1; j < radix; j++) root(j * p, length);
     }

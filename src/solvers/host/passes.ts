@@ -1,5 +1,6 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
 import { fitOf, type PassRequest, type PassSums } from '../wavePasses.js';
+import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
 import { type Kept, KeptBatch } from './keptBatch.js';
 import { type Kernels, writePlan } from './kernels.js';
@@ -12,6 +13,7 @@ export class Passes {
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
   readonly #probes: ShiftedProbes;
+  readonly #patterns: BlockPatterns;
   readonly #space: FreeSpace;
   readonly #pattern: Float32Array;
   readonly #sums: Float64Array;
@@ -24,6 +26,7 @@ export class Passes {
     this.#sums = new Float64Array(memory.buffer, scratch.sums, 8);
     writePlan(memory, scratch.plan, sizes.N);
     this.#probes = new ShiftedProbes(kernels, setup);
+    this.#patterns = new BlockPatterns(kernels, setup);
     this.#space = new FreeSpace(kernels, setup);
     this.kept = new KeptBatch(kernels, setup, this.#probes, this.#space);
   }
@@ -49,6 +52,12 @@ export class Passes {
       const shifted = scratch.shifted + room * slices * modes * this.#probes.mode;
       const probe = this.#probes.probeAt(y, x, shifted, fields.probe, { factor, first });
       this.#space.at(y, x);
+      if (this.#patterns.take(request)) {
+        this.#readPattern(k);
+        this.#withFits(k, () => this.#patterns.pass({ at, probe, waves, residue: i }, request));
+        if (request.keep && request.wave !== 'measure') kept.push({ at, y, x, factor, probe });
+        continue;
+      }
       if (request.wave === 'stored') this.#load(k, waves);
       else this.#change(k, at, probe, waves, request);
       if (request.wave === 'measure' || request.wave === 'store') continue;
@@ -162,13 +171,7 @@ export class Passes {
     const { model } = scratch;
     kernels.intensity(waves, modes, this.#probes.mode, 1 / this.#space.norm, model, N);
     this.#readPattern(k);
-    const { beam } = this.#setup;
-    const before = beam && this.#sums.slice();
-    kernels.compare(model, scratch.pattern, scratch.sums, N);
-    if (beam && before) {
-      const [square, , , counts, modelled] = this.#sums.map((v, i) => v - before[i]);
-      beam.fits[k] = fitOf(square, counts, modelled);
-    }
+    this.#withFits(k, () => kernels.compare(model, scratch.pattern, scratch.sums, N));
     if (wave === 'measure') return;
     const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
     change(model, scratch.pattern, strength / this.#space.norm, floor, N);
@@ -195,6 +198,16 @@ export class Passes {
     }
     this.#store(k, scratch.stored);
     this.#load(k, waves);
+  }
+
+  /** Notes what the comparison of pattern k says of its flux. */
+  #withFits(k: number, compare: () => void): void {
+    const { beam } = this.#setup;
+    const before = beam && this.#sums.slice();
+    compare();
+    if (!beam || !before) return;
+    const [square, , , counts, modelled] = this.#sums.map((v, i) => v - before[i]);
+    beam.fits[k] = fitOf(square, counts, modelled);
   }
 
   #load(k: number, to: number): void {
@@ -251,19 +264,16 @@ export class Passes {
   }
 
   #clear(request: PassRequest): void {
-    const { buffer } = this.#setup.memory;
-    const { scratch, sizes } = this.#setup;
-    const zero = (at: number, length: number) => new Float32Array(buffer, at, length).fill(0);
+    const { kernels, scratch, slices } = this.#short();
+    const { height, width, modes } = this.#setup.sizes;
+    const { sums } = scratch.fields;
     if (request.object && !request.accumulate) {
-      const { sums } = scratch.fields;
-      const pixels = (sizes.slices ?? 1) * sizes.height * sizes.width;
-      zero(sums.object.re, pixels);
-      zero(sums.object.im, pixels);
-      zero(sums.illumination, pixels);
+      const pixels = slices * height * width;
+      for (const plane of [sums.object.re, sums.object.im, sums.illumination]) kernels.clear(plane, pixels);
     }
     if (request.probe) {
-      if (!request.accumulate) zero(scratch.fields.sums.objectIntensity, this.#probes.pixels);
-      zero(scratch.probeSpectra, sizes.modes * 2 * this.#probes.pixels);
+      if (!request.accumulate) kernels.clear(sums.objectIntensity, this.#probes.pixels);
+      kernels.clear(scratch.probeSpectra, modes * 2 * this.#probes.pixels);
     }
   }
 

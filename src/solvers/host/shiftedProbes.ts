@@ -1,6 +1,6 @@
 /** Probes of a thread, shifted to where patterns are and back again, by their spectra. */
 import type { PlanesAt } from '../fieldMemory.js';
-import type { Kernels } from './kernels.js';
+import { fitsBlocks, type Kernels } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
 
 /** Fractions of a pixel below this are no shift. */
@@ -45,20 +45,17 @@ export class ShiftedProbes {
   }
 
   copy(from: number, to: number, modes: number): void {
-    new Uint8Array(this.setup.memory.buffer).copyWithin(to, from, from + modes * this.mode);
+    this.kernels.copyPlane(from, to, modes * 2 * this.pixels);
   }
 
   /** Transforms of `modes` fields at `to`, divided by N². */
   spectra({ re, im }: PlanesAt, to: number, modes: number): void {
     const { kernels } = this;
     const { scratch } = this.setup;
-    const { buffer } = this.setup.memory;
     for (let m = 0; m < modes; m++) {
-      const spectrum = new Float32Array(buffer, to + m * this.mode, 2 * this.pixels);
-      spectrum.set(new Float32Array(buffer, re + m * this.plane, this.pixels));
-      spectrum.set(new Float32Array(buffer, im + m * this.plane, this.pixels), this.pixels);
-      for (let i = 0; i < spectrum.length; i++) spectrum[i] /= this.pixels;
       const at = to + m * this.mode;
+      kernels.blend(re + m * this.plane, 1 / this.pixels, at, 0, this.pixels);
+      kernels.blend(im + m * this.plane, 1 / this.pixels, at + this.plane, 0, this.pixels);
       kernels.fft2(at, at + this.plane, this.setup.sizes.N, scratch.plan, scratch.fft);
     }
   }
@@ -79,16 +76,16 @@ export class ShiftedProbes {
     for (let m = 0; m < modes; m++) {
       const out = to + m * this.mode;
       if (unmoved) {
-        const { buffer } = this.setup.memory;
-        new Uint8Array(buffer).copyWithin(out, source.re + m * this.plane, source.re + (m + 1) * this.plane);
-        new Uint8Array(buffer).copyWithin(
-          out + this.plane,
-          source.im + m * this.plane,
-          source.im + (m + 1) * this.plane,
-        );
+        kernels.copyPlane(source.re + m * this.plane, out, this.pixels);
+        kernels.copyPlane(source.im + m * this.plane, out + this.plane, this.pixels);
         continue;
       }
       const spectrum = m === 0 ? first : scratch.spectra + m * this.mode;
+      if (fitsBlocks(N)) {
+        const { ramps, plan, blocks, fft } = scratch;
+        kernels.shiftedField(spectrum, spectrum + this.plane, ramps, out, out + this.plane, N, plan, blocks, fft);
+        continue;
+      }
       kernels.shift(spectrum, spectrum + this.plane, scratch.ramps, out, out + this.plane, N);
       kernels.fft2(out + this.plane, out, N, scratch.plan, scratch.fft);
     }
@@ -104,31 +101,30 @@ export class ShiftedProbes {
   backFromSpectra(from: number, to: PlanesAt, modes: number, keep: 0 | 1): void {
     const { kernels } = this;
     const { scratch } = this.setup;
-    const { buffer } = this.setup.memory;
     for (let m = 0; m < modes; m++) {
       const at = from + m * this.mode;
       kernels.fft2(at + this.plane, at, this.setup.sizes.N, scratch.plan, scratch.fft);
-      for (const [source, target] of [
-        [at, to.re + m * this.plane],
-        [at + this.plane, to.im + m * this.plane],
-      ]) {
-        const found = new Float32Array(buffer, source, this.pixels);
-        const sum = new Float32Array(buffer, target, this.pixels);
-        for (let i = 0; i < sum.length; i++) sum[i] = keep * sum[i] + found[i] / this.pixels;
-      }
+      kernels.blend(at, 1 / this.pixels, to.re + m * this.plane, keep, this.pixels);
+      kernels.blend(at + this.plane, 1 / this.pixels, to.im + m * this.plane, keep, this.pixels);
     }
   }
 }
 
 /** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
 export function writeRamps(ramps: Float32Array, N: number, y: number, x: number, factor = 1): void {
-  [y, x].forEach((distance, axis) => {
-    const base = 2 * axis * N;
+  for (const [axis, distance] of [y, x].entries()) {
+    const re = 2 * axis * N;
+    const im = re + N;
     const size = axis === 0 ? factor : 1;
-    for (let k = 0; k < N; k++) {
-      const angle = (-2 * Math.PI * (k < N / 2 ? k : k - N) * distance) / N;
-      ramps[base + k] = size * Math.cos(angle);
-      ramps[base + N + k] = 2 * k === N ? 0 : size * Math.sin(angle);
+    ramps[re] = size;
+    ramps[im] = 0;
+    for (let k = 1; 2 * k <= N; k++) {
+      const angle = (-2 * Math.PI * k * distance) / N;
+      const [cos, sin] = [size * Math.cos(angle), 2 * k === N ? 0 : size * Math.sin(angle)];
+      ramps[re + k] = cos;
+      ramps[im + k] = sin;
+      ramps[re + N - k] = cos;
+      ramps[im + N - k] = -sin;
     }
-  });
+  }
 }

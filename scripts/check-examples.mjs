@@ -14,7 +14,7 @@ import ts from 'typescript';
 const ENTRIES = {
   ptychopinn: 'src/index.ts',
   ...Object.fromEntries(
-    ['data', 'graph', 'reconstruction', 'solvers', 'evaluation', 'simulation', 'workflows'].map((name) => [
+    ['data', 'graph', 'reconstruction', 'solvers', 'evaluation', 'simulation', 'workflows', 'queue'].map((name) => [
       `ptychopinn/${name}`,
       `src/public/${name}.ts`,
     ]),

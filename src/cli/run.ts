@@ -245,6 +245,30 @@ function beginLog(command: string, { config, provenance }: Resolved<{ readonly o
   return log;
 }
 
+/** Has work keep the log of a run in its folder, for commands that do the runs of others. */
+export async function withRunLog<T>(
+  folder: string,
+  what: string,
+  services: Services,
+  work: (services: Services) => Promise<T>,
+): Promise<T> {
+  const log = new RunLog(folder, `ptychopinn ${createdBy.version} ${what}, Node ${process.version}`);
+  log.onTrouble(services.logger.warn);
+  try {
+    return await work({
+      ...services,
+      logger: log.tee(services.logger),
+      onProgress: log.teeProgress(services.onProgress),
+      onOutputFolder: () => log.begin(),
+    });
+  } catch (error) {
+    log.failure(error);
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
 function givenText(provenance: Provenance): string {
   const given = Object.entries(provenance).filter(([, { source }]) => source !== 'default');
   return (

@@ -27,7 +27,14 @@ import {
   imageConfigSchema,
   inferenceConfigSchema,
 } from './schemas/inference.js';
-import { type JobsPlanConfig, type JobsSubmitConfig, jobsPlanSchema, jobsSubmitSchema } from './schemas/jobs.js';
+import {
+  type JobsPlanConfig,
+  type JobsSubmitConfig,
+  type JobsWorkConfig,
+  jobsPlanSchema,
+  jobsSubmitSchema,
+  jobsWorkSchema,
+} from './schemas/jobs.js';
 import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
 import {
   RECONSTRUCT_GROUPS,
@@ -269,8 +276,11 @@ export const studyRunDefinition = tool<StudyRunConfig>('study', 'Study', studyRu
 /** `jobs plan`: many runs of one verb; the fields of the verb come besides. */
 export const jobsPlanDefinition = tool<JobsPlanConfig>('jobs', 'Plan', jobsPlanSchema);
 
-/** `jobs submit`: a plan for Slurm. */
-export const jobsSubmitDefinition = tool<JobsSubmitConfig>('submission', 'Slurm', jobsSubmitSchema);
+/** `jobs submit`: a plan for Slurm or for a queue. */
+export const jobsSubmitDefinition = tool<JobsSubmitConfig>('submission', 'Submission', jobsSubmitSchema);
+
+/** `jobs work`: a worker of a queue. */
+export const jobsWorkDefinition = tool<JobsWorkConfig>('worker', 'Queue', jobsWorkSchema);
 
 /** `product export`: a scan, or the image of one, as a product of Ptychodus. */
 export const productExportDefinition = tool<ProductExportConfig>(
@@ -308,6 +318,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   'study dose-overlap': studyRunDefinition,
   'jobs plan': jobsPlanDefinition,
   'jobs submit': jobsSubmitDefinition,
+  'jobs work': jobsWorkDefinition,
   'bundle extract': extractDefinition,
   'bundle export': exportWeightsDefinition,
   'bundle import': importDefinition,

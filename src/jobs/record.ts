@@ -5,7 +5,8 @@
  * @example
  * const { state } = await stateOf('beamtime', job); // 'done'
  */
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { sha256 } from '../core/hash.js';
@@ -75,6 +76,49 @@ export async function writeJobRecord(root: string, record: JobRecord): Promise<v
   await writeAtomically(path.join(folder, RECORD_FILE), json(record));
 }
 
+const CANCEL_FILE = 'cancelled';
+const PROGRESS_FILE = 'progress.json';
+
+/** Whether somebody wants a job no more. */
+export const isCancelled = (root: string, id: string): boolean =>
+  existsSync(path.join(recordFolder(root, id), CANCEL_FILE));
+
+/** Asks whoever works at a job to stop, and whoever would begin it not to; or takes that back. */
+export async function setCancelled(root: string, id: string, cancelled: boolean): Promise<void> {
+  const file = path.join(recordFolder(root, id), CANCEL_FILE);
+  if (!cancelled) return rm(file, { force: true });
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeAtomically(file, '');
+}
+
+/** How far the work on a job is, for whoever looks at it from elsewhere. */
+export interface JobProgress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+  readonly unit: string;
+}
+
+/** Writes it, as well as it can: a job does not fail for it. */
+export async function writeProgress(root: string, id: string, progress: JobProgress): Promise<void> {
+  const { stage, done, total, unit } = progress;
+  await writeAtomically(path.join(recordFolder(root, id), PROGRESS_FILE), json({ stage, done, total, unit })).catch(
+    () => {},
+  );
+}
+
+async function readProgress(root: string, id: string): Promise<JobProgress | undefined> {
+  try {
+    const text = await readTextInput(path.join(recordFolder(root, id), PROGRESS_FILE), { maxBytes: CONFIG_BYTES });
+    const { stage, done, total, unit } = JSON.parse(text) as JobProgress;
+    const sound =
+      typeof stage === 'string' && typeof unit === 'string' && Number.isFinite(done) && Number.isFinite(total);
+    return sound ? { stage, done, total, unit } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** How far a job is: `waiting` has not begun, `lost` was running when its process ended without a word. */
 export type JobState = 'waiting' | 'running' | 'lost' | 'again' | 'done' | 'failed';
 
@@ -85,6 +129,8 @@ export interface JobStatus {
   readonly record?: JobRecord;
   /** Who works at it now. */
   readonly owner?: string;
+  /** How far they are. */
+  readonly progress?: JobProgress;
   /** A job that it comes after and that failed: it will not begin. */
   readonly blockedBy?: string;
 }
@@ -94,7 +140,7 @@ export async function stateOf(root: string, job: PlannedJob): Promise<JobStatus>
   const owner = await ownerOf(recordFolder(root, job.id));
   const found = await readJobRecord(root, job.id);
   const record = found?.key === keyOf(job) ? found : undefined;
-  if (owner !== undefined) return { job, state: 'running', record, owner };
+  if (owner !== undefined) return { job, state: 'running', record, owner, progress: await readProgress(root, job.id) };
   if (record === undefined) return { job, state: 'waiting' };
   return { job, state: record.state === 'running' ? 'lost' : record.state, record };
 }

@@ -14,7 +14,7 @@ import { resolveConfig } from '../config/resolve.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
 import { Sha256 } from '../core/hash.js';
 import { openInput } from '../core/inputFile.js';
-import { type Logger, silentLogger } from '../core/log.js';
+import { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { systemTrouble } from '../core/systemErrors.js';
 import { createdBy } from '../core/version.js';
@@ -22,7 +22,17 @@ import { counted } from '../core/words.js';
 import { FolderLock } from '../formats/folderLock.js';
 import { changeOf } from './fingerprint.js';
 import type { PlannedJob } from './plan.js';
-import { type JobRecord, keyOf, readJobRecord, recordFolder, stateOf, writeJobRecord } from './record.js';
+import {
+  isCancelled,
+  type JobRecord,
+  keyOf,
+  readJobRecord,
+  recordFolder,
+  setCancelled,
+  stateOf,
+  writeJobRecord,
+  writeProgress,
+} from './record.js';
 import { type JobOutcome, VERB_TRAITS, type VerbRunner } from './verbs.js';
 
 /** How an attempt ended: `again` can be asked for once more and may then succeed. */
@@ -33,6 +43,8 @@ export const EXIT_OF: Readonly<Record<JobEnd, number>> = { done: 0, again: 75, f
 
 /** A job that is stopped this often makes no headway. */
 const MAX_ATTEMPTS = 50;
+/** How often it is looked whether a job was cancelled, and how often progress is written. */
+const WATCH_MS = 1000;
 /** What the system says of places that may be well again in a while. */
 const PASSING: ReadonlySet<string> = new Set(['ESTALE', 'EIO', 'EAGAIN', 'ETIMEDOUT', 'EBUSY', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT', 'EHOSTDOWN']); // biome-ignore format: one line
 
@@ -69,15 +81,30 @@ export async function runJob(run: JobRun): Promise<JobResult> {
     if (!isPtychoError(error, 'OUTPUT_IN_USE')) throw error;
     return { end: 'again', reused: false, message: `${job.id}: somebody works at it already: ${error.message}` };
   }
+  const cancelled = new AbortController();
+  const watch = setInterval(() => {
+    if (isCancelled(root, job.id)) cancelled.abort();
+  }, WATCH_MS);
   try {
-    const signal = services.signal ? AbortSignal.any([services.signal, lost.signal]) : lost.signal;
-    return await attempt({ ...run, services: withSignal(services, signal) });
+    const signals = [lost.signal, cancelled.signal, ...(services.signal ? [services.signal] : [])];
+    const onProgress = told(services, (event) => void writeProgress(root, job.id, event));
+    return await attempt({ ...run, services: { ...services, onProgress, signal: AbortSignal.any(signals) } });
   } finally {
+    clearInterval(watch);
     await lock.release();
   }
 }
 
-const withSignal = (services: Services, signal: AbortSignal): Services => ({ ...services, signal });
+/** Progress to the caller, and now and then to whoever looks at the folder. */
+function told({ onProgress }: Services, write: (event: ProgressEvent) => void): ProgressSink {
+  let last = 0;
+  return (event) => {
+    onProgress?.(event);
+    if (Date.now() - last < WATCH_MS) return;
+    last = Date.now();
+    write(event);
+  };
+}
 
 async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobResult> {
   const logger = services.logger ?? silentLogger;
@@ -90,6 +117,9 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
   if (before?.state === 'failed') {
     const message = `${job.id} failed before: ${before.message ?? 'it does not say why'} ("ptychopinn jobs retry" lets it begin again.)`;
     return { end: 'failed', reused: true, message, record: before };
+  }
+  if (isCancelled(root, job.id)) {
+    return { end: 'failed', reused: true, message: `${job.id} was cancelled ("ptychopinn jobs retry" takes that back).`, record: before }; // biome-ignore format: one sentence
   }
   const waits = await waitsFor(root, job);
   if (waits) return { ...waits, reused: false };
@@ -121,7 +151,8 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
     const { config, provenance } = configOf(job, before !== undefined, logger);
     return work(job.verb, config, { ...services, provenance });
   }, services);
-  const { state, message, code, outcome } = end;
+  const wanted = !isCancelled(root, job.id) || end.state === 'done';
+  const { state, message, code, outcome } = wanted ? end : { ...end, state: 'failed' as const, message: 'it was cancelled.', code: 'CANCELLED' }; // biome-ignore format: one line
   const record = ended(state, {
     ...{ code, message: state === 'done' ? null : message },
     figures: outcome?.figures ?? {},
@@ -231,6 +262,10 @@ export async function retryJobs(root: string, jobs: readonly PlannedJob[]): Prom
   const again: string[] = [];
   for (const job of jobs) {
     const { state, record } = await stateOf(root, job);
+    if (isCancelled(root, job.id)) {
+      await setCancelled(root, job.id, false);
+      if (record === undefined) again.push(job.id);
+    }
     if (record === undefined || (state !== 'failed' && state !== 'lost' && state !== 'again')) continue;
     await writeJobRecord(root, { ...record, state: 'again', attempts: 0 });
     again.push(job.id);

@@ -9,22 +9,26 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { jobsPlanDefinition, jobsSubmitDefinition } from '../config/commands.js';
+import { jobsPlanDefinition, jobsSubmitDefinition, jobsWorkDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { InferenceConfig, PartOf } from '../config/schema.js';
-import type { JobsPlanConfig, JobsSubmitConfig } from '../config/schemas/jobs.js';
+import type { JobsPlanConfig, JobsSubmitConfig, JobsWorkConfig } from '../config/schemas/jobs.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
 import type { TrainingRequest } from '../config/schemas/training.js';
 import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
+import { type ProgressSink, silentLogger } from '../core/log.js';
 import type { ProvenanceEntry, Services } from '../core/services.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { collectJobs } from '../jobs/collect.js';
 import { makeJobs } from '../jobs/makePlan.js';
 import { findJob, PLAN_FILE, type PlannedJob, planFileOf, readPlan, rootOf, writePlan } from '../jobs/plan.js';
-import { type JobStatus, statesOf } from '../jobs/record.js';
-import { type JobResult, retryJobs, runJob } from '../jobs/runJob.js';
+import { openQueue } from '../jobs/queues/openQueue.js';
+import { isOneOf, serverOf } from '../jobs/queues/queue.js';
+import { type JobStatus, setCancelled, statesOf } from '../jobs/record.js';
+import { type JobEnd, type JobResult, retryJobs, runJob } from '../jobs/runJob.js';
 import { type SlurmBatch, slurmBatches, submitBatches } from '../jobs/slurm.js';
 import type { JobOutcome, VerbRunner } from '../jobs/verbs.js';
 
@@ -107,16 +111,25 @@ export async function collectPlan(
   return { root, states, files: await collectJobs(root, states, services.logger) };
 }
 
-/** What was submitted: `numbers` are those of Slurm, none where nothing was. */
-export interface SubmitSummary {
-  readonly batches: readonly SlurmBatch[];
-  readonly numbers: readonly string[];
+/** Asks whoever works at jobs to stop, and nobody to begin them. @param wanted their numbers or names; all where none is given */
+export async function cancelPlannedJobs(plan: string, wanted: readonly string[] = []): Promise<string[]> {
+  const states = await jobsStatus(plan);
+  const jobs = states.map(({ job }) => job);
+  const chosen = new Set(wanted.map((name) => findJob(jobs, name, planFileOf(plan)).id));
+  const names = states.flatMap(({ job, state }) => (state !== 'done' && (wanted.length === 0 || chosen.has(job.id)) ? [job.id] : [])); // biome-ignore format: one line
+  for (const id of names) await setCancelled(rootOf(plan), id, true);
+  return names;
 }
 
+/** What was submitted: to Slurm `batches` and their numbers, none where nothing was; to a queue how many jobs are new in it. */
+export type SubmitSummary =
+  | { readonly to: 'slurm'; readonly batches: readonly SlurmBatch[]; readonly numbers: readonly string[] }
+  | { readonly to: 'queue'; readonly added: number; readonly jobs: number; readonly server: string };
+
 /**
- * Hands what is not done yet to Slurm.
+ * Hands what is not done yet to Slurm or to a queue.
  * @param program the words that start this program on the nodes
- * @throws PtychoError BACKEND_MISSING, ENGINE_FAILURE, OUTPUT_UNWRITABLE
+ * @throws PtychoError USAGE, BACKEND_MISSING, ENGINE_FAILURE, OUTPUT_UNWRITABLE
  */
 export async function submitPlan(
   plan: string,
@@ -125,15 +138,87 @@ export async function submitPlan(
   services: Services = {},
 ): Promise<SubmitSummary> {
   const options = wholeConfig(jobsSubmitDefinition, given, services.logger);
-  if (!options.slurm) throw new PtychoError('USAGE', 'Say which scheduler takes the jobs: --slurm.', { flag: 'slurm' });
+  const { slurm, redis, postgres, dry_run } = options;
+  if ([slurm, redis !== null, postgres !== null].filter(Boolean).length !== 1) {
+    throw new PtychoError('USAGE', 'Say who takes the jobs, one of --slurm, --redis URL and --postgres URL.', { flag: 'slurm' }); // biome-ignore format: one sentence
+  }
   const states = await jobsStatus(plan);
+  const jobs = states.map(({ job }) => job);
   const done = new Set(states.filter(({ state }) => state === 'done').map(({ job }) => job.id));
-  const batches = slurmBatches(states.map(({ job }) => job), { plan, program, options, done }); // biome-ignore format: one call
+  if (!slurm) {
+    const root = path.resolve(rootOf(plan));
+    const messages = jobs
+      .filter(({ id }) => !done.has(id))
+      .map(({ id, estimate }) => ({ root, id, seconds: estimate?.processor_seconds ?? 0 }));
+    const server = serverOf(redis ?? postgres ?? '');
+    if (dry_run) return { to: 'queue', added: 0, jobs: messages.length, server };
+    return closing(await openQueue(options), async (queue) => ({ to: 'queue', added: await queue.add(messages), jobs: messages.length, server })); // biome-ignore format: one call
+  }
+  const batches = slurmBatches(jobs, { plan, program, options, done });
   for (const { file, script } of batches) {
     await mkdir(path.dirname(file), { recursive: true });
     await writeAtomically(file, script);
   }
-  return { batches, numbers: options.dry_run ? [] : await submitBatches(batches) };
+  return { to: 'slurm', batches, numbers: dry_run ? [] : await submitBatches(batches) };
+}
+
+/** What a worker did. */
+export type WorkSummary = Readonly<Record<JobEnd, number>>;
+
+/** How often it is looked whether all is done. */
+const LOOK_MS = 1000;
+
+/**
+ * Does jobs of plans as a queue hands them out, until the signal fires or, with `until_done`, nothing is left. A job at hand is stopped in
+ * a state from which another worker goes on.
+ * @param plans those that this worker takes jobs of; a message that names another is refused
+ * @param servicesOf what each job is given besides
+ * @throws PtychoError USAGE, BACKEND_MISSING, FILE_NOT_FOUND
+ */
+export async function workOnPlans(
+  plans: readonly string[],
+  given: PartOf<JobsWorkConfig>,
+  services: Services = {},
+  run: typeof runPlannedJob = runPlannedJob,
+): Promise<WorkSummary> {
+  const config = wholeConfig(jobsWorkDefinition, given, services.logger);
+  const logger = services.logger ?? silentLogger;
+  const roots = plans.map((plan) => rootOf(plan));
+  for (const plan of plans) await readPlan(plan);
+  const counts = { done: 0, again: 0, failed: 0 };
+  const over = new AbortController();
+  const signal = services.signal ? AbortSignal.any([services.signal, over.signal]) : over.signal;
+  const look = async () => {
+    const states = (await Promise.all(plans.map((plan) => jobsStatus(plan)))).flat();
+    if (states.every(({ state, blockedBy }) => state === 'done' || state === 'failed' || blockedBy !== undefined))
+      over.abort();
+  };
+  return closing(await openQueue(config), async (queue) => {
+    const timer = config.until_done ? setInterval(() => void look().catch(() => {}), LOOK_MS) : undefined;
+    try {
+      await queue.take(
+        async ({ root, id }, { signal: stop, progress }) => {
+          if (!(await isOneOf(root, roots))) {
+            logger.warn(`The queue names a job of ${root}, which this worker was not started for; it was left out.`);
+            return 'failed';
+          }
+          const onProgress: ProgressSink = (event) => {
+            services.onProgress?.(event);
+            progress(event.total > 0 ? event.done / event.total : 0);
+          };
+          const result = await run(root, id, { ...services, onProgress, signal: stop });
+          if (!result.reused && result.record) logger.info(result.message);
+          counts[result.end]++;
+          return result.end;
+        },
+        signal,
+        logger,
+      );
+    } finally {
+      clearInterval(timer);
+    }
+    return counts;
+  });
 }
 
 /** The verbs, each loaded when it is needed. */

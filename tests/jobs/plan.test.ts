@@ -126,7 +126,9 @@ describe('a plan for Slurm', () => {
       max_running: 2,
       slurm_options: ['--constraint=fast'],
     };
-    const { batches, numbers } = await submitPlan(at('levels'), options, ['node', "it's here/main.js"]);
+    const summary = await submitPlan(at('levels'), options, ['node', "it's here/main.js"]);
+    if (summary.to !== 'slurm') throw new Error('not to Slurm');
+    const { batches, numbers } = summary;
     expect(numbers).toEqual([]);
     expect(batches.map(({ numbers: those }) => those)).toEqual([[1, 2, 3, 5], [4]]);
     const script = readFileSync(batches[0].file, 'utf8');

@@ -1,7 +1,12 @@
 /** `ptychopinn jobs`: many runs as a plan, done one by one, by a cluster or by workers. */
 
 import { Command } from 'commander';
-import { COMMAND_DEFINITIONS, jobsPlanDefinition, jobsSubmitDefinition } from '../../config/commands.js';
+import {
+  COMMAND_DEFINITIONS,
+  jobsPlanDefinition,
+  jobsSubmitDefinition,
+  jobsWorkDefinition,
+} from '../../config/commands.js';
 import { flagFields } from '../../config/definition.js';
 import { resolveConfig } from '../../config/resolve.js';
 import { JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
@@ -9,10 +14,18 @@ import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import { counted, formatBytes } from '../../core/words.js';
 import type { JobStatus } from '../../jobs/record.js';
+import type { JobResult } from '../../jobs/runJob.js';
 import type { PlanSummary, SubmitSummary } from '../../workflows/jobs.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
-import { addConfigOptions, addOtherOptions, canonicalWords, handOnFlags, resolveFlags, unknownFlag } from '../options.js';
-import { type CommandModule, commandOf, type Given, groupOf, supervise } from '../run.js';
+import {
+  addConfigOptions,
+  addOtherOptions,
+  canonicalWords,
+  handOnFlags,
+  resolveFlags,
+  unknownFlag,
+} from '../options.js';
+import { type CommandModule, commandOf, type Given, groupOf, supervise, withRunLog } from '../run.js';
 import { consoleLevelOf, formatDuration, formatTable, shows } from '../terminal.js';
 
 const PLAN_GUIDE = `
@@ -88,7 +101,9 @@ const plan: CommandModule = {
     handOnFlags(command, (words) => {
       const verb = String(command.opts().verb ?? '');
       if (!Object.hasOwn(COMMAND_DEFINITIONS, verb)) return undefined;
-      const { unknown } = commandOfVerb(verb).parseOptions(canonicalWords(words, flagFields(COMMAND_DEFINITIONS[verb])));
+      const { unknown } = commandOfVerb(verb).parseOptions(
+        canonicalWords(words, flagFields(COMMAND_DEFINITIONS[verb])),
+      );
       return unknown.find((word) => /^--?[a-z]/i.test(word));
     });
     addOtherOptions(command, 'quiet');
@@ -137,11 +152,15 @@ const run = commandOf({
   interrupted: 'stopping after this batch; the job can go on',
   work: async ({ args: [where], given, services }) => {
     const { jobsStatus, runPlannedJob } = await import('../../workflows/jobs.js');
-    if (given.index !== undefined) return [await runPlannedJob(where, String(given.index), services)];
-    const results = [];
-    for (const { job } of await jobsStatus(where)) {
-      const result = await runPlannedJob(where, job.id, services);
-      services.logger.info(result.message);
+    const { findJob } = await import('../../jobs/plan.js');
+    const all = (await jobsStatus(where)).map(({ job }) => job);
+    const jobs = given.index === undefined ? all : [findJob(all, String(given.index), where)];
+    const results: JobResult[] = [];
+    for (const job of jobs) {
+      const result = await withRunLog(job.output_dir, `jobs run, ${job.id}`, services, (logged) =>
+        runPlannedJob(where, job.id, logged),
+      );
+      if (jobs.length > 1) services.logger.info(result.message);
       results.push(result);
       if (services.signal.aborted) break;
     }
@@ -168,11 +187,14 @@ const status = commandOf({
 });
 
 function statusText(states: readonly JobStatus[]): string {
-  const rows = states.map(({ job, state, record, owner, blockedBy }, index) => [
+  const rows = states.map(({ job, state, record, owner, progress, blockedBy }, index) => [
     ...[String(index + 1), job.id, job.verb, state, record ? String(record.attempts) : '–'],
     record && record.seconds > 0 ? formatDuration(record.seconds) : '–',
     record?.figures.r_factor?.toFixed(3) ?? '–',
-    (owner ?? (blockedBy ? `comes after ${blockedBy}` : record?.message) ?? '').slice(0, 90),
+    (progress
+      ? `${progress.stage} ${progress.done}/${progress.total} ${progress.unit}`
+      : (owner ?? (blockedBy ? `comes after ${blockedBy}` : record?.message) ?? '')
+    ).slice(0, 90),
   ]);
   const counts = new Map<string, number>();
   for (const { state } of states) counts.set(state, (counts.get(state) ?? 0) + 1);
@@ -201,10 +223,20 @@ const collect = commandOf({
   },
 });
 
+const cancel = commandOf({
+  args: PLAN,
+  options: (command) =>
+    command.option('--index <JOB...>', 'Numbers or names of jobs; without it all that are not done.'),
+  help: '\nWhoever works at one stops within a second or two; nobody begins one until "jobs retry".',
+  work: async ({ args: [where], given }) =>
+    (await import('../../workflows/jobs.js')).cancelPlannedJobs(where, (given.index as string[] | undefined) ?? []),
+  text: (names) => (names.length === 0 ? 'All jobs are done.\n' : `Cancelled: ${names.join(', ')}.\n`),
+});
+
 const submit = commandOf({
   definition: jobsSubmitDefinition,
   args: PLAN,
-  help: '\nJobs that are done are left out. A job that is stopped by its time limit or requeued goes on from its last state.',
+  help: '\nJobs that are done are left out. A job that is stopped by a time limit or a requeue goes on from its last state.',
   work: async ({ args: [where], config, services }) => {
     const program = [process.execPath, ...process.execArgv, process.argv[1]];
     return (await import('../../workflows/jobs.js')).submitPlan(where, config, program, services);
@@ -212,7 +244,12 @@ const submit = commandOf({
   text: submitText,
 });
 
-function submitText({ batches, numbers }: SubmitSummary): string {
+function submitText(summary: SubmitSummary): string {
+  if (summary.to === 'queue') {
+    const { added, jobs, server } = summary;
+    return `${counted(jobs, 'job')} not done, ${added} of them new in the queue of ${server}; "ptychopinn jobs work" does them.\n`;
+  }
+  const { batches, numbers } = summary;
   if (batches.length === 0) return 'All jobs are done; nothing was submitted.\n';
   const lines = batches.map(({ file, jobs }, index) => {
     const what = `${counted(jobs.length, 'job')}, ${file}`;
@@ -221,6 +258,31 @@ function submitText({ batches, numbers }: SubmitSummary): string {
   return `${lines.join('\n')}\n`;
 }
 
+const work = commandOf({
+  definition: jobsWorkDefinition,
+  args: { 'PLANS...': 'Folders of the plans that this worker takes jobs of; a message that names another is refused.' },
+  help: `
+Start as many workers as you like, on any machine that sees the folders under the same path. A worker that dies loses nothing: another goes on.
+
+Examples:
+  ptychopinn jobs submit beamtime --redis redis://127.0.0.1:6379
+  ptychopinn jobs work beamtime --redis redis://127.0.0.1:6379
+  ptychopinn jobs work beamtime --postgres postgres://user@host/jobs --until_done`,
+  interrupted: 'stopping after this batch; another worker can go on with the job',
+  work: async ({ args: plans, config, services }) => {
+    const { jobsStatus, runPlannedJob, workOnPlans } = await import('../../workflows/jobs.js');
+    return workOnPlans(plans, config, services, async (where, id, given) => {
+      const { job } = (await jobsStatus(where)).find((status) => status.job.id === id) ?? {};
+      if (job === undefined) return runPlannedJob(where, id, given);
+      const { signal = services.signal, onProgress = services.onProgress } = given ?? {};
+      return withRunLog(job.output_dir, `jobs work, ${id}`, { ...services, signal, onProgress }, (logged) =>
+        runPlannedJob(where, id, logged),
+      );
+    });
+  },
+  text: ({ done, again, failed }) => `${done} done, ${again} given back, ${failed} failed.\n`,
+});
+
 export const command = groupOf(
   [
     ['plan', `write a plan: one job of ${JOB_VERBS.join(', ')} for each scan`, plan],
@@ -228,7 +290,9 @@ export const command = groupOf(
     ['status', 'show how far the jobs of a plan are', status],
     ['retry', 'let jobs that failed begin again', retry],
     ['collect', 'write one page with all images, and one table', collect],
-    ['submit', 'hand a plan to a scheduler', submit],
+    ['cancel', 'stop jobs, and let nobody begin them', cancel],
+    ['submit', 'hand a plan to Slurm or to a queue', submit],
+    ['work', 'do jobs as a queue hands them out', work],
   ],
   GUIDE,
 );

@@ -32,9 +32,35 @@ export const jobsPlanSchema = z.strictObject({
 
 export type JobsPlanConfig = Readonly<z.output<typeof jobsPlanSchema>>;
 
-/** `jobs submit`: how a plan is handed to Slurm. */
+/** Where a queue is. */
+const queueFields = {
+  redis: maybe(
+    text,
+    'Address of Redis or Valkey, redis://HOST:6379; needs the packages bullmq and ioredis; null: none.',
+  ),
+  postgres: maybe(text, 'Address of PostgreSQL, postgres://USER@HOST/DATABASE; needs the package pg-boss; null: none.'),
+  queue: field(text, 'ptychopinn', 'Name of the queue on its server.'),
+};
+
+/** Where a queue is, complete. */
+export interface JobsQueueConfig {
+  readonly redis: string | null;
+  readonly postgres: string | null;
+  readonly queue: string;
+}
+
+/** `jobs work`: a worker of a queue. */
+export const jobsWorkSchema = z.strictObject({
+  ...queueFields,
+  until_done: offByDefault('End when all jobs of the plans are done or have failed.'),
+});
+
+export type JobsWorkConfig = Readonly<z.output<typeof jobsWorkSchema>>;
+
+/** `jobs submit`: how a plan is handed to Slurm or to a queue. */
 export const jobsSubmitSchema = z.strictObject({
-  slurm: offByDefault('Hand the jobs to Slurm; needed, to say which scheduler it is.'),
+  slurm: offByDefault('Hand the jobs to Slurm.'),
+  ...queueFields,
   partition: maybe(text, 'Partition; null: the default of the cluster.'),
   account: maybe(text, 'Account that is charged; null: the default of the user.'),
   max_running: maybe(positiveInteger, 'Jobs that run at the same time, at most; null: as many as fit.', {

@@ -1,5 +1,6 @@
 /** The inner loops of the iterative solvers, compiled to WebAssembly; `src/solvers/host/kernels.ts` calls them. */
 export { changeColumns, changeRows, shiftedField, spectrumColumns, waveRows } from './blocks';
+export { curvature, jointChange, tripleProduct } from './curvature';
 export { fft2 } from './fft';
 export {
   addIllumination,

@@ -573,11 +573,11 @@ export interface ReconstructConfig {
 
 /** How a scan is solved, whatever becomes of the result. */
 export interface SolverOptions {
-  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once. Default: "rpie". */
-  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm';
+  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once; ml: maximum likelihood of all patterns at once, a finish (see ml_start). Default: "rpie". */
+  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm' | 'ml';
   /** Passes over all patterns. Unit: epochs. Default: 50. */
   readonly epochs: number;
-  /** Patterns per step; null: chosen for the algorithm and the scan (dm takes all). Unit: patterns. */
+  /** Patterns per step; null: chosen for the algorithm and the scan (dm and ml take all). Unit: patterns. */
   readonly batch_size: number | null;
   /** rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform. */
   readonly batching: ('random' | 'uniform' | 'compact') | null;
@@ -595,8 +595,12 @@ export interface SolverOptions {
   readonly acceleration: number | null;
   /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
   readonly noise_model: 'gaussian' | 'poisson';
-  /** dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
   readonly relaxation: number | null;
+  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml. Unit: epochs. */
+  readonly ml_start: number | null;
+  /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
+  readonly ml_method: 'lbfgs' | 'cg';
   /** Seed for the order of the patterns. Default: 0. */
   readonly seed: number;
   /** First epoch in which the object changes. Unit: epochs. Default: 1. */
@@ -673,11 +677,11 @@ export interface SolveConfig {
   readonly n_subsample: number | null;
   /** Seed for that draw, NumPy-compatible; null: the value of seed. */
   readonly subsample_seed: number | null;
-  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once. Default: "rpie". */
-  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm';
+  /** rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once; ml: maximum likelihood of all patterns at once, a finish (see ml_start). Default: "rpie". */
+  readonly algorithm: 'rpie' | 'epie' | 'pie' | 'lsqml' | 'dm' | 'ml';
   /** Passes over all patterns. Unit: epochs. Default: 50. */
   readonly epochs: number;
-  /** Patterns per step; null: chosen for the algorithm and the scan (dm takes all). Unit: patterns. */
+  /** Patterns per step; null: chosen for the algorithm and the scan (dm and ml take all). Unit: patterns. */
   readonly batch_size: number | null;
   /** rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform. */
   readonly batching: ('random' | 'uniform' | 'compact') | null;
@@ -695,8 +699,12 @@ export interface SolveConfig {
   readonly acceleration: number | null;
   /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
   readonly noise_model: 'gaussian' | 'poisson';
-  /** dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
   readonly relaxation: number | null;
+  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml. Unit: epochs. */
+  readonly ml_start: number | null;
+  /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
+  readonly ml_method: 'lbfgs' | 'cg';
   /** Seed for the order of the patterns. Default: 0. */
   readonly seed: number;
   /** First epoch in which the object changes. Unit: epochs. Default: 1. */

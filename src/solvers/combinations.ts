@@ -16,11 +16,36 @@ export function requireCombination(options: SolverOptions): void {
       'the difference map cannot correct positions (measured: they shrink towards each other while the misfit falls); use rpie, epie, pie or lsqml.',
     );
   }
+  requireLikelihood(options);
   if (tellsBeamsApart(options) && algorithm === 'dm') {
     throw refused(
       options,
       options.flux ? 'flux' : 'opr_modes',
       'the difference map takes one beam for all patterns; use rpie, epie, pie or lsqml.',
+    );
+  }
+}
+
+/** Maximum likelihood finds object and probe. */
+function requireLikelihood(options: SolverOptions): void {
+  const { algorithm, ml_start } = options;
+  if (algorithm !== 'ml' && ml_start === null) return;
+  if (options.noise_model === 'poisson') {
+    throw refused(
+      options,
+      'noise_model',
+      'maximum likelihood of all patterns at once fits amplitudes (gaussian); leave out ml_start, or noise_model.',
+    );
+  }
+  if (algorithm !== 'ml') return;
+  const asked =
+    (correctsPositions(options) && (options.affine ? 'affine' : 'position_start')) ||
+    (tellsBeamsApart(options) && (options.flux ? 'flux' : 'opr_modes'));
+  if (asked) {
+    throw refused(
+      options,
+      asked,
+      'ml takes positions and beams as they are; begin with rpie, epie, pie or lsqml, and end with ml by ml_start.',
     );
   }
 }

@@ -261,6 +261,8 @@ export interface Scratch {
   readonly product: number;
   /** Two waves that change as the fields do, and one beside them: (3, 2, N, N). */
   readonly tangents: number;
+  /** Spectra of the probes of two directions, and the second one's shifted: (3, modes, 2, N, N), where curvatures are asked. */
+  readonly directions: number;
   /** Where this thread adds. */
   readonly fields: { readonly sums: SumsAt };
 }
@@ -283,7 +285,7 @@ export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
 });
 
 /** Scratch of one thread that keeps up to `room` patterns of a batch. */
-export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums): Scratch {
+export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums, bends = false): Scratch {
   const { N, modes, coherent = 0 } = memory.sizes;
   const { slices } = memory;
   const plane = 4 * N * N;
@@ -312,6 +314,7 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums):
     mixed: take(coherent > 0 ? 2 * plane : 0),
     product: take(2 * plane),
     tangents: take(slices > 1 ? 6 * plane : 0),
+    directions: take(bends ? 3 * modes * 2 * plane : 0),
     fields: { sums: sumsAt(sums) },
   };
 }

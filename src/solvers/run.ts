@@ -55,7 +55,7 @@ export interface SolverResult extends SolvedImage {
 export interface RunServices extends SolveServices {
   /** After the start (epoch 0) and every epoch; the run waits for it. */
   readonly onEpoch?: (update: SolverUpdate) => Promise<void>;
-  /** Exit waves beyond this are not copied after every epoch; 256 MiB where not given. */
+  /** A state beyond this is not copied after every epoch; 256 MiB where not given. */
   readonly heldBytes?: number;
 }
 
@@ -72,7 +72,8 @@ export async function runSolver(
   requireObject(raw, 'runSolver takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
   const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
   const options = completeConfig(solverDefinition, given, services.logger);
-  const large = waveBytes(raw, options) > heldBytes;
+  // Exit waves, and the pairs of maximum likelihood, which are there from its first epoch on.
+  let large = waveBytes(raw, options) > heldBytes;
   const inner = new AbortController();
   let begun = false;
   const stop = () => {
@@ -108,7 +109,11 @@ export async function runSolver(
       if (stopped || update.epoch === update.epochs) {
         return result(keepState(update), await update.measure(), true);
       }
-      if (clock.epochs > 0 && !large) held = keepState(update);
+      if (clock.epochs > 0 && !large) {
+        held = keepState(update);
+        const bytes = Object.values(held.snapshot.arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
+        large = bytes > heldBytes;
+      }
       clock.since = performance.now();
     }
   } catch (error) {

@@ -2,10 +2,16 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import type { EpochSchedule } from './algorithms/algorithm.js';
 
+/** Whether epoch `epoch` is one of maximum likelihood over all patterns. */
+export const isOfAll = ({ algorithm, ml_start }: SolverOptions, epoch: number): boolean =>
+  algorithm === 'ml' || (ml_start !== null && epoch >= ml_start);
+
 /** What epoch `epoch`, counted from 1, may change. */
 export function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
   const varying = options.opr_modes > 0 || options.flux;
-  const affine = options.affine && epoch >= options.affine_start && epoch <= options.affine_stop;
+  // All patterns at once find object and probe alone: what else there is stays as batches left it.
+  const inBatches = !isOfAll(options, epoch);
+  const affine = inBatches && options.affine && epoch >= options.affine_start && epoch <= options.affine_stop;
   const within = (start: number | null, stop: number | null, stride: number) =>
     start !== null && epoch >= start && epoch <= (stop ?? Infinity) && (epoch - start) % stride === 0;
   const freeFrom = options.affine
@@ -16,8 +22,8 @@ export function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule
   return {
     object: within(options.object_start, options.object_stop, options.object_stride),
     probe,
-    beam: varying && probe && epoch >= options.opr_start,
-    positions: affine || free,
+    beam: inBatches && varying && probe && epoch >= options.opr_start,
+    positions: affine || (inBatches && free),
     affine,
   };
 }

@@ -74,6 +74,7 @@ export async function* solve(
         ? Math.min(loaded.scan.count, Math.ceil(1.5 * batchSize) + 1)
         : 0,
     storeWaves: traits.storesWaves,
+    bends: options.algorithm === 'ml' || options.ml_start !== null,
     floor: 1e-6 * loaded.amplitude,
   });
   try {

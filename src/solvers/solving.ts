@@ -9,6 +9,7 @@ import { fillUncovered, moveToFrame } from '../reconstruction/frame.js';
 import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
 import { openBatches } from './algorithms/batches.js';
 import { createAlgorithm } from './algorithms/createAlgorithm.js';
+import { MaximumLikelihood } from './algorithms/ml.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom } from './corrections/affine.js';
 import { BeamCorrection } from './corrections/beam.js';
@@ -18,7 +19,7 @@ import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedPar
 import { measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
-import { scheduleOf } from './schedule.js';
+import { isOfAll, scheduleOf } from './schedule.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 import type { PassSums, WavePasses } from './wavePasses.js';
 
@@ -26,6 +27,8 @@ import type { PassSums, WavePasses } from './wavePasses.js';
 export class Solving {
   readonly #positions: PositionCorrection;
   readonly #algorithm: Algorithm;
+  /** Takes over for the finish. */
+  readonly #finish: MaximumLikelihood | undefined;
   readonly #history: SolverRecord[] = [];
   readonly #affine: AffineCorrection | undefined;
   readonly #beam: BeamCorrection | undefined;
@@ -52,7 +55,7 @@ export class Solving {
     this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
     const { beam } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
-    this.#algorithm = createAlgorithm({
+    const context = {
       passes,
       scan: loaded.scan,
       rows: this.#rows,
@@ -65,8 +68,11 @@ export class Solving {
       }),
       positions: this.#positions,
       beam: this.#beam,
-      onBatch: (done) => this.#onBatch(done),
-    });
+      onBatch: (done: number) => this.#onBatch(done),
+    };
+    this.#algorithm = createAlgorithm(context);
+    const { algorithm, ml_start, epochs } = options;
+    if (algorithm !== 'ml' && ml_start !== null && ml_start <= epochs) this.#finish = new MaximumLikelihood(context);
     const most = accelerationOf(options);
     if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
   }
@@ -92,8 +98,9 @@ export class Solving {
     }
     for (let epoch = (resume?.epoch ?? this.#begun) + 1; epoch <= this.options.epochs; epoch++) {
       const schedule = scheduleOf(this.options, epoch);
-      this.#acceleration?.go(epoch, () => this.#light());
-      const sums = await this.#algorithm.epoch(epoch, schedule);
+      const finish = isOfAll(this.options, epoch) ? this.#finish : undefined;
+      if (!finish) this.#acceleration?.go(epoch, () => this.#light());
+      const sums = await (finish ?? this.#algorithm).epoch(epoch, schedule);
       if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
       this.#constrain(epoch, schedule);
       this.#record(epoch, sums);
@@ -274,13 +281,14 @@ export class Solving {
   }
 
   /** Everything that the next epoch depends on. */
-  #parts(): SavedParts {
+  #parts(epoch: number): SavedParts {
     const { object, probe } = this.passes.memory;
     const { ys, xs } = this.loaded.scan;
     const fields = { object_re: object.re, object_im: object.im, probe_re: probe.re, probe_im: probe.im, ys, xs };
     return {
       '': { saved: () => ({ ...fields, position_velocity: this.#positions.velocity, power: this.#power }) },
       algorithm_: this.#algorithm,
+      finish_: isOfAll(this.options, epoch) ? this.#finish : undefined,
       affine_: this.#affine,
       beam_: this.#beam,
       acceleration_: this.#acceleration,
@@ -288,11 +296,11 @@ export class Solving {
   }
 
   #snapshot(epoch: number): SolverSnapshot {
-    return { epoch, arrays: arraysOf(this.#parts()), history: [...this.#history] };
+    return { epoch, arrays: arraysOf(this.#parts(epoch)), history: [...this.#history] };
   }
 
   #restore({ arrays, history, epoch }: SolverSnapshot): void {
-    restoreArrays(this.#parts(), arrays);
+    restoreArrays(this.#parts(epoch), arrays);
     this.#history.push(...history.filter((record) => record.epoch <= epoch));
   }
 

@@ -7,7 +7,7 @@
  * transforms, so that Σ|P|² is the mean number of counts behind an empty object. Light goes through further slices, and to a detector
  * that is near, as `Propagation` says.
  */
-import type { FieldMemory, FieldSizes } from './fieldMemory.js';
+import type { FieldMemory, FieldSizes, Planes } from './fieldMemory.js';
 import type { Propagation } from './propagation.js';
 
 /**
@@ -106,6 +106,33 @@ export class SumsOfPasses implements PassSums {
   }
 }
 
+/** A change of object and probe, in the memory of the passes. */
+export interface Direction {
+  readonly object: Planes;
+  readonly probe: Planes;
+}
+
+/** Derivatives of E = Σ(√I − √J)² along one or two directions, exact to second order; 0 where there is one only. */
+export interface Curvatures {
+  /** E' along each. */
+  readonly slopes: readonly [number, number];
+  /** E'' along the first twice, along both, along the second twice. */
+  readonly bends: readonly [number, number, number];
+  /** 2 Re ΣD·conj(D') likewise: no misfit bends more along its own direction, but for what is quadratic in the step. */
+  readonly widths: readonly [number, number, number];
+}
+
+/** Those of all parts of a batch. */
+export function addCurvatures(parts: readonly Curvatures[]): Curvatures {
+  const sum = (of: (part: Curvatures) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const three = (of: 'bends' | 'widths') => [sum((c) => c[of][0]), sum((c) => c[of][1]), sum((c) => c[of][2])] as const;
+  return {
+    slopes: [sum((c) => c.slopes[0]), sum((c) => c.slopes[1])],
+    bends: three('bends'),
+    widths: three('widths'),
+  };
+}
+
 /** What all passes are opened with. */
 export interface PassesOptions {
   readonly scan: SolverScan;
@@ -113,6 +140,8 @@ export interface PassesOptions {
   readonly sizes: Omit<FieldSizes, 'N'>;
   /** The algorithm stores exit waves. */
   readonly storeWaves: boolean;
+  /** {@link WavePasses.curvatures} will be asked. */
+  readonly bends?: boolean;
   /** Kept out of divisions: a small part of the usual amplitude. */
   readonly floor: number;
 }
@@ -149,6 +178,12 @@ export interface WavePasses {
    * @param weights (batch, coherent) w
    */
   beamSums(weights: Float64Array): Promise<void>;
+  /**
+   * How the misfit of these patterns changes along directions of object and probe: with D = F(δO·P + O·δP), w = 1 − √I/√J and g = Re Σconj(Ψ)D,
+   * E' = 2Σwg and E'' = 2Σ(w·|D|² + √I/√J³·g²) − 4 Re Σconj(χ)·δO·δP (M. Carlsson, V. Nikitin, arXiv 2502.10755).
+   * @param along one or two
+   */
+  curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures>;
   /** (count, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
   storedWaves(): Float32Array<SharedArrayBuffer>;
   close(): Promise<void>;

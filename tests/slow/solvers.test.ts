@@ -47,6 +47,10 @@ describeShared('sim_64_counts.npz from its wrong probe guess', () => {
     expect((await errors({ algorithm })).at(-1)).toBeLessThan(bound);
   });
 
+  it.each(['lbfgs', 'cg'] as const)('ml by %s, 20 epochs: at most 0.035', async (ml_method) => {
+    expect((await errors({ algorithm: 'ml', ml_method, epochs: 20 })).at(-1)).toBeLessThan(0.035);
+  });
+
   it('lsqml, 10 epochs: at most 0.04 from three seeds', async () => {
     for (const seed of [0, 1, 2]) {
       expect((await errors({ algorithm: 'lsqml', epochs: 10, seed }, 0, 10)).at(-1)).toBeLessThan(0.04);

@@ -83,6 +83,8 @@ describe('options', () => {
     opr_start: [2, { opr_modes: 1, flux: true }],
     opr_smooth: [1, { opr_modes: 1, opr_start: 2 }],
     flux: [true, { opr_start: 2 }],
+    ml_start: [3],
+    ml_method: ['cg', { algorithm: 'ml' }],
     tv_weight: [0.05],
     position_start: [1],
     position_stop: [1, { position_start: 1 }],
@@ -214,6 +216,9 @@ describe('start and state', () => {
     { algorithm: 'rpie', opr_modes: 1, opr_smooth: 2, position_start: 3 },
     { algorithm: 'lsqml', affine: true, affine_start: 3, affine_stop: 5 },
     { algorithm: 'dm', probe_modes: 2 },
+    { algorithm: 'ml', probe_modes: 2 },
+    { algorithm: 'lsqml', opr_modes: 1, opr_start: 2, ml_start: 4, ml_method: 'cg' },
+    { algorithm: 'rpie', ml_start: 3, position_start: 2 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
     const whole = await last({ ...options, epochs: 7 });
     let snapshot: ReturnType<SolverUpdate['snapshot']> | undefined;
@@ -305,6 +310,16 @@ describe('failures', () => {
   it('beams asked of the difference map', async () => {
     await expect(last({ algorithm: 'dm', opr_modes: 1 })).rejects.toMatchObject({ fields: { key: 'opr_modes' } });
     await expect(last({ algorithm: 'dm', flux: true })).rejects.toMatchObject({ fields: { key: 'flux' } });
+  });
+
+  it('what maximum likelihood does not find', async () => {
+    await expect(last({ algorithm: 'ml', position_start: 1 })).rejects.toMatchObject({
+      fields: { key: 'position_start' },
+    });
+    await expect(last({ algorithm: 'ml', flux: true })).rejects.toMatchObject({ fields: { key: 'flux' } });
+    await expect(last({ ml_start: 2, noise_model: 'poisson' })).rejects.toMatchObject({
+      fields: { key: 'noise_model' },
+    });
   });
 
   it('positions asked of the difference map', async () => {

@@ -5,7 +5,14 @@ import { HostPasses } from '../../src/solvers/host/hostPasses.js';
 import { ProgramPasses } from '../../src/solvers/program/programPasses.js';
 import type { PassRequest, WavePasses } from '../../src/solvers/wavePasses.js';
 import { backendCases } from '../support/backends.js';
-import { plainBeamProducts, plainBeamSums, plainMoves, plainPass, plainProducts } from '../support/plainPass.js';
+import {
+  plainBeamProducts,
+  plainBeamSums,
+  plainCurvatures,
+  plainMoves,
+  plainPass,
+  plainProducts,
+} from '../support/plainPass.js';
 import { solverProblem } from '../support/solverProblem.js';
 import { begin, expectClose, REQUESTS, title } from '../support/solverRequests.js';
 
@@ -56,7 +63,7 @@ describe.each([
     let engine: WavePasses;
 
     beforeAll(async () => {
-      const common = { scan, sizes, floor, storeWaves: true };
+      const common = { scan, sizes, floor, storeWaves: true, bends: true };
       if (name === 'host') {
         engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
       } else {
@@ -67,6 +74,36 @@ describe.each([
     afterAll(async () => {
       await engine.close();
       await backend?.dispose();
+    });
+
+    // Those of one slice are all that is asked.
+    it.runIf(slices === undefined)('curvatures', async () => {
+      begin(problem, engine);
+      const { memory } = engine;
+      const { object, probe, variation } = memory;
+      const along = [0, 1].map((d) => {
+        const planes = { object: memory.planes(object.re.length), probe: memory.planes(probe.re.length) };
+        for (const [name, { re, im }] of Object.entries(planes)) {
+          const size = name === 'object' ? 0.1 : 0.3;
+          for (let i = 0; i < re.length; i++) {
+            re[i] = size * Math.sin(1.3 * i + d);
+            im[i] = size * Math.cos(0.7 * i + 2 * d);
+          }
+        }
+        return planes;
+      });
+      const before = { ...problem, object, probe, variation, waves: [] };
+      for (const asked of [along, along.slice(1)]) {
+        const expected = plainCurvatures(before, batch, asked);
+        const found = await engine.curvatures(batch, asked);
+        // Slopes are what is left of terms that are larger.
+        const { square } = plainPass(before, batch, { wave: 'measure' }).sums;
+        const most = Math.sqrt(2 * square * expected.widths[0]);
+        expectClose([...found.slopes, most], [...expected.slopes, most], 1e-4, 'slopes');
+        // √I/√J³ of a pixel that the model leaves nearly dark is what single precision makes of it.
+        expectClose(found.bends, expected.bends, near ? 4e-3 : 3e-4, 'bends');
+        expectClose(found.widths, expected.widths, 1e-4, 'widths');
+      }
     });
 
     it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {

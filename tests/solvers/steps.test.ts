@@ -9,6 +9,7 @@ import type { BeamFound } from '../../src/solvers/corrections/beam.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
   type Plain,
+  type PlainLikelihood,
   type PlainProblem,
   type PlainState,
   plain,
@@ -16,6 +17,7 @@ import {
   plainDifferenceMap,
   plainExtrapolation,
   plainIllumination,
+  plainLikelihood,
   plainLsqml,
   plainPie,
 } from '../support/plainSolver.js';
@@ -265,8 +267,20 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     expectSame(found, state);
   });
 
+  it.each(['lbfgs', 'cg'] as const)('ml, %s', async (ml_method) => {
+    const found = await ours({ algorithm: 'ml', ml_method, epochs: 4 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    const memory: PlainLikelihood = { pairs: [] };
+    for (let epoch = 0; epoch < 4; epoch++) plainLikelihood(problem, state, memory, ml_method);
+    expect(distance(found.object, state.object)).toBeLessThan(1e-3);
+    const before = stateOf(problem);
+    for (let epoch = 0; epoch < 3; epoch++) plainLikelihood(problem, before, { pairs: [] }, ml_method);
+    expect(distance(found.object, before.object)).toBeGreaterThan(1e-2);
+  });
+
   it('are the same on three threads', async () => {
-    for (const algorithm of ['rpie', 'lsqml', 'dm'] as const) {
+    for (const algorithm of ['rpie', 'lsqml', 'dm', 'ml'] as const) {
       const [one, three] = [await ours({ algorithm }), await ours({ algorithm }, 3)];
       expect(distance(three.object, asPlain(one.object)), algorithm).toBeLessThan(1e-5);
       expect(distance(three.probe, asPlain(one.probe)), algorithm).toBeLessThan(1e-5);

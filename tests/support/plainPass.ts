@@ -4,7 +4,7 @@
  */
 
 import type { FieldMemory, Planes } from '../../src/solvers/fieldMemory.js';
-import type { PassRequest, PassSums, SolverScan } from '../../src/solvers/wavePasses.js';
+import type { Curvatures, PassRequest, PassSums, SolverScan } from '../../src/solvers/wavePasses.js';
 import { dft, type Plain as Field, plain, shifted, through } from './plainSolver.js';
 
 /** Everything that a pass leaves behind. */
@@ -301,6 +301,75 @@ export function plainProducts(
     }
   });
   return out;
+}
+
+/** A change of object and probe. */
+export type PlainDirection = Readonly<Record<'object' | 'probe', Pick<Planes, 're' | 'im'>>>;
+
+/**
+ * `WavePasses.curvatures` from waves along the path alone: Ψ(s, t) of O + s·δO₁ + t·δO₂ and the same of P is a polynomial, so that
+ * differences of it are exact; √J is differentiated once.
+ */
+export function plainCurvatures(
+  problem: PlainProblem,
+  batch: Int32Array,
+  along: readonly PlainDirection[],
+): Curvatures {
+  const { scan, sizes } = problem;
+  const { N, modes } = sizes;
+  const [first, second = first] = along;
+  const out = { slopes: [0, 0], bends: [0, 0, 0], widths: [0, 0, 0] };
+  const moved = (field: Pick<Planes, 're' | 'im'>, d: readonly Pick<Planes, 're' | 'im'>[], s: number, t: number) => ({
+    re: Float64Array.from(field.re, (v, i) => v + s * d[0].re[i] + t * d[1].re[i]),
+    im: Float64Array.from(field.im, (v, i) => v + s * d[0].im[i] + t * d[1].im[i]),
+  });
+  for (const k of batch) {
+    const { at, y, x } = placeOf(problem, k);
+    const detector = detectorOf(problem, y, x);
+    const measured = scan.amplitudes.subarray(k * N * N, (k + 1) * N * N);
+    const fields = (s: number, t: number) => {
+      const object = patch(moved(problem.object, [first.object, second.object], s, t) as never, at, sizes);
+      const changed = { ...problem, probe: moved(problem.probe, [first.probe, second.probe], s, t) as never };
+      return Array.from({ length: modes }, (_, m) =>
+        detector.forward(times(object, shifted(beamOf(changed, k, m), N, y, x))),
+      );
+    };
+    const [here, a, b, a2, b2, both] = [
+      fields(0, 0),
+      fields(1, 0),
+      fields(0, 1),
+      fields(-1, 0),
+      fields(0, -1),
+      fields(1, 1),
+    ];
+    for (let i = 0; i < N * N; i++) {
+      if (measured[i] < 0) continue;
+      const value = (f: Field[]) => f.flatMap(({ re, im }) => [re[i], im[i]]);
+      const [h, va, vb, va2, vb2, vab] = [here, a, b, a2, b2, both].map(value);
+      const da = va.map((v, j) => (v - va2[j]) / 2);
+      const db = vb.map((v, j) => (v - vb2[j]) / 2);
+      const daa = va.map((v, j) => v + va2[j] - 2 * h[j]);
+      const dbb = vb.map((v, j) => v + vb2[j] - 2 * h[j]);
+      const dab = vab.map((v, j) => v - h[j] - da[j] - db[j] - (daa[j] + dbb[j]) / 2);
+      const inner = (p: number[], q: number[]) => p.reduce((total, v, j) => total + v * q[j], 0);
+      const root = Math.sqrt(inner(h, h));
+      const w = 1 - measured[i] / root;
+      // d²√J = (d·d' + Ψ·d²Ψ)/√J − (Ψ·d)(Ψ·d')/√J³
+      const bend = (p: number[], q: number[], pq: number[]) =>
+        2 * ((inner(h, p) * inner(h, q)) / root ** 2) +
+        2 * w * (inner(p, q) + inner(h, pq) - (inner(h, p) * inner(h, q)) / root ** 2);
+      out.slopes[0] += 2 * w * inner(h, da);
+      out.bends[0] += bend(da, da, daa);
+      out.widths[0] += 2 * inner(da, da);
+      if (along.length === 1) continue;
+      out.slopes[1] += 2 * w * inner(h, db);
+      out.bends[1] += bend(da, db, dab);
+      out.bends[2] += bend(db, db, dbb);
+      out.widths[1] += 2 * inner(da, db);
+      out.widths[2] += 2 * inner(db, db);
+    }
+  }
+  return out as unknown as Curvatures;
 }
 
 /** `WavePasses.moves`. */

@@ -263,6 +263,19 @@ class View {
     return cross / model;
   }
 
+  /** Σ(√I − √J)² over good pixels. */
+  misfit(object: Plain): number {
+    const { N, patterns } = this.problem;
+    const fields = this.waves(object).map((w) => dft(w, N, -1));
+    const half = Math.floor(N / 2);
+    let sum = 0;
+    for (let i = 0; i < N * N; i++) {
+      const a = patterns[this.k][((Math.floor(i / N) + half) % N) * N + (((i % N) + half) % N)];
+      if (a >= 0) sum += (a - Math.sqrt(fields.reduce((total, f) => total + square(f, i), 0))) ** 2;
+    }
+    return sum;
+  }
+
   /** What brings the waves to the measured amplitudes. */
   change(waves: readonly Plain[]): Plain[] {
     const { N, patterns } = this.problem;
@@ -486,6 +499,137 @@ export function plainExtrapolation(state: PlainState, before: PlainState, beta: 
   const old = state.object;
   state.object = onward(old, before.object, (i) => (beta * share(i)) / (share(i) + 0.1));
   state.probe = state.probe.map((p, m) => onward(p, before.probe[m], () => beta));
+}
+
+/** What goes on from epoch to epoch of maximum likelihood. */
+export interface PlainLikelihood {
+  weights?: Float64Array;
+  last?: { readonly place: Float64Array; readonly gradient: Float64Array };
+  readonly pairs: { readonly s: Float64Array; readonly y: Float64Array }[];
+  direction?: Float64Array;
+}
+
+/**
+ * One epoch of maximum likelihood: L-BFGS as the two loops of Nocedal, or conjugate gradients by second derivatives; object, then modes,
+ * as real numbers. Derivatives along a line are differences of E.
+ */
+export function plainLikelihood(
+  problem: PlainProblem,
+  state: PlainState,
+  memory: PlainLikelihood,
+  method: 'lbfgs' | 'cg',
+): void {
+  const views = problem.patterns.map((_, k) => new View(problem, k, state.probe));
+  const chis = views.map((view) => ({ view, chi: view.change(view.waves(state.object)) }));
+  const sums = sumsOf(problem, state.object, chis, 0);
+  const flat = (object: Plain, probe: readonly Plain[]) =>
+    Float64Array.from([
+      ...[...object.re, ...object.im],
+      ...[...probe.flatMap(({ re }) => [...re]), ...probe.flatMap(({ im }) => [...im])],
+    ]);
+  const place = flat(state.object, state.probe);
+  const gradient = flat(sums.object, sums.probe).map((v) => -v);
+  const light = (values: Float64Array) => values.map((v) => 1 / Math.hypot(v, 0.1 * most(values)));
+  const [ofObject, ofProbe] = [light(sums.light), light(sums.objectLight)];
+  memory.weights ??= Float64Array.from([
+    ...ofObject,
+    ...ofObject,
+    ...state.probe.flatMap(() => [...ofProbe, ...ofProbe]),
+  ]);
+  const weights = memory.weights;
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+  /** Changes of E along directions, by differences in the waves. */
+  const line = (d: Float64Array, e = d) => {
+    const at = (s: number, t: number) => {
+      const moved = unflat(
+        place.map((v, i) => v + s * d[i] + (d === e ? 0 : t * e[i])),
+        state,
+      );
+      const misfit = problem.patterns.map((_, k) => new View(problem, k, moved.probe).misfit(moved.object));
+      return misfit.reduce((sum, v) => sum + v, 0);
+    };
+    const h =
+      1e-4 /
+      Math.sqrt(
+        dot(
+          d.map((v, i) => v / weights[i]),
+          d,
+        ),
+      );
+    const g =
+      d === e
+        ? h
+        : 1e-4 /
+          Math.sqrt(
+            dot(
+              e.map((v, i) => v / weights[i]),
+              e,
+            ),
+          );
+    return d === e
+      ? [(at(h, 0) - at(-h, 0)) / (2 * h), (at(h, 0) + at(-h, 0) - 2 * at(0, 0)) / h ** 2]
+      : [(at(h, g) - at(h, -g) - at(-h, g) + at(-h, -g)) / (4 * h * g)];
+  };
+  let direction: Float64Array;
+  if (method === 'lbfgs') {
+    if (memory.last) {
+      const { last } = memory;
+      memory.pairs.push({ s: place.map((v, i) => v - last.place[i]), y: gradient.map((v, i) => v - last.gradient[i]) });
+    }
+    const q = gradient.slice();
+    const newest = [...memory.pairs].reverse();
+    const shares = newest.map(({ s, y }) => {
+      const a = dot(s, q) / dot(s, y);
+      q.forEach((v, i) => {
+        q[i] = v - a * y[i];
+      });
+      return a;
+    });
+    const size =
+      newest.length > 0
+        ? dot(newest[0].s, newest[0].y) /
+          dot(
+            newest[0].y.map((v, i) => v * weights[i]),
+            newest[0].y,
+          )
+        : 1;
+    direction = q.map((v, i) => size * weights[i] * v);
+    [...newest].reverse().forEach(({ s, y }, i) => {
+      const b = shares[newest.length - 1 - i] - dot(y, direction) / dot(s, y);
+      direction = direction.map((v, j) => v + b * s[j]);
+    });
+    direction = direction.map((v) => -v);
+  } else {
+    const steepest = gradient.map((v, i) => -v * weights[i]);
+    const before = memory.direction;
+    const share = before ? -line(steepest, before)[0] / line(before)[1] : 0;
+    direction = steepest.map((v, i) => v + share * (before?.[i] ?? 0));
+    memory.direction = direction;
+  }
+  memory.last = { place, gradient };
+  const [slope, bend] = line(direction);
+  if (!(bend > 0)) throw new Error('a problem for this comparison bends upwards along all of its directions');
+  const next = unflat(
+    place.map((v, i) => v - (slope / bend) * direction[i]),
+    state,
+  );
+  state.object = next.object;
+  state.probe = next.probe;
+}
+
+/** Object and probe from one array. */
+function unflat(values: Float64Array, { object, probe }: PlainState): PlainState {
+  const n = object.re.length;
+  const pixels = probe[0].re.length;
+  const all = pixels * probe.length;
+  const from = 2 * n;
+  return {
+    object: { re: values.slice(0, n), im: values.slice(n, from) },
+    probe: probe.map((_, m) => ({
+      re: values.slice(from + m * pixels, from + (m + 1) * pixels),
+      im: values.slice(from + all + m * pixels, from + all + (m + 1) * pixels),
+    })),
+  };
 }
 
 /** One epoch of the relaxed difference map. */

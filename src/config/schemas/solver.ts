@@ -33,7 +33,7 @@ import { deviceConfigSchema } from './execution.js';
 import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
-export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm'] as const;
+export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm', 'ml'] as const;
 
 /** One of {@link SOLVER_ALGORITHMS}. */
 export type SolverAlgorithm = (typeof SOLVER_ALGORITHMS)[number];
@@ -51,6 +51,14 @@ export const ALGORITHM_TITLES: Readonly<Record<SolverAlgorithm, string>> = {
   pie: 'PIE',
   lsqml: 'LSQML',
   dm: 'DM',
+  ml: 'ML',
+};
+
+/** Other words for algorithms, in lower case. */
+const ALGORITHM_NAMES: Readonly<Record<string, { readonly value: SolverAlgorithm; readonly note: string }>> = {
+  raar: { value: 'dm', note: 'raar is dm with relaxation (0.75): the same map.' },
+  lsq_ml: { value: 'lsqml', note: 'lsq_ml is lsqml.' },
+  lbfgs: { value: 'ml', note: 'lbfgs is ml with ml_method lbfgs, its default.' },
 };
 
 /** Which algorithm, how long. */
@@ -58,16 +66,21 @@ const algorithmFields = {
   algorithm: field(
     oneOf(...SOLVER_ALGORITHMS),
     'rpie',
-    'rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once.',
+    'rpie and epie: one gradient step per batch, robust; pie: the same with the weights of 2004; lsqml: the best joint step of object and probe in every batch; dm: the difference map, all patterns at once; ml: maximum likelihood of all patterns at once, a finish (see ml_start).',
+    { valueAliases: ALGORITHM_NAMES },
   ),
   epochs: field(positiveInteger, 50, 'Passes over all patterns.', { unit: 'epochs', aliases: ['nepochs'] }),
 };
 
 /** How the steps of the algorithm are taken. */
 const stepFields = {
-  batch_size: maybe(positiveInteger, 'Patterns per step; null: chosen for the algorithm and the scan (dm takes all).', {
-    unit: 'patterns',
-  }),
+  batch_size: maybe(
+    positiveInteger,
+    'Patterns per step; null: chosen for the algorithm and the scan (dm and ml take all).',
+    {
+      unit: 'patterns',
+    },
+  ),
   batching: maybe(
     oneOf(...BATCHINGS),
     'rpie, epie, pie, lsqml: which patterns share a step: random draws, batches spread over the whole scan (uniform, in the first ten epochs), or neighbours (compact); null: uniform.',
@@ -96,7 +109,17 @@ const stepFields = {
   ),
   relaxation: maybe(
     unitInterval,
-    'dm: β of the relaxed map; 1 is the difference map of 2009, which wanders with noise; null: 0.75.',
+    'dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75.',
+  ),
+  ml_start: maybe(
+    positiveInteger,
+    'First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml.',
+    { unit: 'epochs' },
+  ),
+  ml_method: field(
+    oneOf('lbfgs', 'cg'),
+    'lbfgs',
+    'ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives.',
   ),
 };
 
@@ -256,7 +279,10 @@ export const solverFields = {
 /** The options of a solver: what `solve`, the refinement of a network's image and an arm of a study have in common. */
 export const solverOptionsSchema = z.strictObject(solverFields);
 
-const WRITTEN = new RegExp(`^(${SOLVER_ALGORITHMS.join('|')}):([1-9]\\d{0,5})((?:,[a-z_]+(?:=[^,\\s]+)?)*)$`, 'i');
+const WRITTEN = new RegExp(
+  `^(${[...SOLVER_ALGORITHMS, ...Object.keys(ALGORITHM_NAMES)].join('|')}):([1-9]\\d{0,5})((?:,[a-z_]+(?:=[^,\\s]+)?)*)$`,
+  'i',
+);
 
 /** `algorithm:epochs`, and options of the solver after it. */
 export const refinement: Kind<z.ZodString> = {
@@ -283,7 +309,7 @@ export function parseRefinement(
     });
   return {
     ...Object.fromEntries(options),
-    algorithm: algorithm.toLowerCase() as SolverAlgorithm,
+    algorithm: ALGORITHM_NAMES[algorithm.toLowerCase()]?.value ?? (algorithm.toLowerCase() as SolverAlgorithm),
     epochs: Number(epochs),
   };
 }

@@ -78,19 +78,20 @@ const steps = (step: number, object_regularisation: number, probe_regularisation
   ...{ object_regularisation, probe_regularisation },
 });
 
+const ALL_AT_ONCE = {
+  ...PIE,
+  batching: 'random',
+  acceleration: 0,
+  batchSize: (count: number) => Math.min(count, 256),
+} as const;
+
 export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
   rpie: { ...PIE, ...steps(0.7, 0.5) },
   epie: { ...PIE, ...steps(1, 1) },
   pie: { ...PIE, ...steps(1, 0.1) },
   lsqml: { ...PIE, keepsBatches: true, ...steps(0.9, 0.1, 0) },
-  dm: {
-    ...PIE,
-    storesWaves: true,
-    batching: 'random',
-    acceleration: 0,
-    batchSize: (count) => Math.min(count, 256),
-    ...steps(1, 0.005),
-  },
+  dm: { ...ALL_AT_ONCE, storesWaves: true, ...steps(1, 0.005) },
+  ml: { ...ALL_AT_ONCE, ...steps(1, 0.1) },
 };
 
 /** The algorithm's own value where the options leave it open. */

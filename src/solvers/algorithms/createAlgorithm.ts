@@ -2,6 +2,7 @@
 import type { Algorithm, AlgorithmContext } from './algorithm.js';
 import { DifferenceMap } from './differenceMap.js';
 import { LeastSquaresML } from './lsqml.js';
+import { MaximumLikelihood } from './ml.js';
 import { PieFamily } from './pie.js';
 
 export function createAlgorithm(context: AlgorithmContext): Algorithm {
@@ -10,6 +11,8 @@ export function createAlgorithm(context: AlgorithmContext): Algorithm {
       return new LeastSquaresML(context);
     case 'dm':
       return new DifferenceMap(context);
+    case 'ml':
+      return new MaximumLikelihood(context);
     case 'pie':
     case 'epie':
     case 'rpie':

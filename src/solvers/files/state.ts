@@ -97,6 +97,7 @@ const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOpti
 const BEFORE: Readonly<Record<string, unknown>> = {
   ...{ batching: 'random', acceleration: 0 },
   ...{ opr_modes: 0, opr_start: 3, opr_smooth: 0, flux: false },
+  ...{ ml_start: null, ml_method: 'lbfgs' },
   ...{ affine: false, affine_freedom: 'scale,rotation,asymmetry,shear', affine_start: 5, affine_stop: 30 },
 };
 

@@ -2,12 +2,21 @@
 import { WorkerHost, workerFile } from '../../backends/worker/host.js';
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
-import { FieldMemory, type FieldSums, fieldsAt, takeScratch } from '../fieldMemory.js';
-import { type PassesOptions, type PassRequest, type PassSums, SumsOfPasses, type WavePasses } from '../wavePasses.js';
+import { FieldMemory, type FieldSums, fieldsAt, planesAt, takeScratch } from '../fieldMemory.js';
+import {
+  addCurvatures,
+  type Curvatures,
+  type Direction,
+  type PassesOptions,
+  type PassRequest,
+  type PassSums,
+  SumsOfPasses,
+  type WavePasses,
+} from '../wavePasses.js';
 import { takeTransfers } from './freeSpace.js';
 import { fitsKernels, type WasmModule } from './kernels.js';
 import { Passes } from './passes.js';
-import type { PassSetup, SolverCalls } from './passSetup.js';
+import type { DirectionAt, PassSetup, SolverCalls } from './passSetup.js';
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions extends PassesOptions {
@@ -50,7 +59,7 @@ export class HostPasses implements WavePasses {
         memory: memory.wasm,
         sizes: memory.sizes,
         fields: fieldsAt(memory),
-        scratch: takeScratch(memory, room, own),
+        scratch: takeScratch(memory, room, own, options.bends),
         transfers,
         amplitudes: options.scan.amplitudes,
         ys: options.scan.ys,
@@ -119,6 +128,13 @@ export class HostPasses implements WavePasses {
     for (const part of this.#others) this.memory.addPlanes(part.variation, this.memory.sums.variation);
   }
 
+  async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
+    const count = this.#threads.length;
+    const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
+    const shares = this.#threads.map((_, t) => batch.filter((_k, i) => i % count === t));
+    return addCurvatures(await Promise.all(this.#threads.map((thread, t) => thread.curvatures(shares[t], at))));
+  }
+
   storedWaves(): Float32Array<SharedArrayBuffer> {
     return this.waves;
   }
@@ -139,7 +155,8 @@ export class HostPasses implements WavePasses {
   }
 }
 
-interface SolverThread extends Pick<SolverCalls, 'pass' | 'products' | 'moves' | 'beamProducts' | 'beamSums'> {
+interface SolverThread
+  extends Pick<SolverCalls, 'pass' | 'products' | 'moves' | 'curvatures' | 'beamProducts' | 'beamSums'> {
   open(setup: PassSetup): Promise<void>;
   close(): Promise<void>;
 }
@@ -165,6 +182,10 @@ class OwnThread implements SolverThread {
 
   async moves() {
     return this.#passes!.kept.moves();
+  }
+
+  async curvatures(part: Int32Array, along: readonly DirectionAt[]) {
+    return this.#passes!.bends.along(part, along);
   }
 
   async beamProducts() {
@@ -201,6 +222,10 @@ class OtherThread implements SolverThread {
 
   moves() {
     return this.#host.call('moves', []);
+  }
+
+  curvatures(part: Int32Array, along: readonly DirectionAt[]) {
+    return this.#host.call('curvatures', [part, along]);
   }
 
   beamProducts() {

@@ -168,6 +168,43 @@ export interface Kernels {
     plan: number,
     scratch: number,
   ): void;
+  jointChange(
+    dRe: number,
+    dIm: number,
+    oRe: number,
+    oIm: number,
+    stride: number,
+    pRe: number,
+    pIm: number,
+    dpRe: number,
+    dpIm: number,
+    outRe: number,
+    outIm: number,
+    n: number,
+  ): void;
+  tripleProduct(
+    uRe: number,
+    uIm: number,
+    stride: number,
+    qRe: number,
+    qIm: number,
+    cRe: number,
+    cIm: number,
+    n: number,
+  ): number;
+  curvature(
+    waves: number,
+    a: number,
+    b: number,
+    modes: number,
+    step: number,
+    model: number,
+    measured: number,
+    scale: number,
+    floor: number,
+    sums: number,
+    n: number,
+  ): void;
   addPlane(part: number, sum: number, length: number): void;
   clear(plane: number, length: number): void;
   copyPlane(source: number, target: number, length: number): void;

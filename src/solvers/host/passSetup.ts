@@ -1,7 +1,7 @@
 /** What a thread is given, and what it is asked. */
 import type { WorkerCalls } from '../../backends/worker/host.js';
 import type { FieldAddresses, FieldSizes, PlanesAt, Scratch } from '../fieldMemory.js';
-import type { PassRequest, PassSums, VaryingBeam } from '../wavePasses.js';
+import type { Curvatures, PassRequest, PassSums, VaryingBeam } from '../wavePasses.js';
 import type { WasmMemory, WasmModule } from './kernels.js';
 
 /** Transfer functions, divided by N²: see `Propagation`. */
@@ -27,12 +27,26 @@ export interface PassSetup {
   readonly floor: number;
 }
 
+/** Where the patch of pattern k begins, in bytes, and what is left of its position. */
+export function placeOf({ ys, xs, sizes }: PassSetup, k: number): { at: number; y: number; x: number } {
+  const half = Math.floor(sizes.N / 2);
+  const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
+  return { at: 4 * ((row - half) * sizes.width + column - half), y: ys[k] - row, x: xs[k] - column };
+}
+
+/** Addresses of a change of object and probe. */
+export interface DirectionAt {
+  readonly object: PlanesAt;
+  readonly probe: PlanesAt;
+}
+
 /** What the solver's threads are asked. */
 export interface SolverCalls extends WorkerCalls {
   open(module: WasmModule, setup: PassSetup): Promise<void>;
   pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
   products(): Promise<Float64Array>;
   moves(): Promise<Float64Array>;
+  curvatures(part: Int32Array, along: readonly DirectionAt[]): Promise<Curvatures>;
   beamProducts(): Promise<Float64Array>;
   beamSums(weights: Float64Array): Promise<void>;
 }

@@ -1,15 +1,17 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
 import { fitOf, type PassRequest, type PassSums } from '../wavePasses.js';
+import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
 import { type Kept, KeptBatch } from './keptBatch.js';
 import { type Kernels, writePlan } from './kernels.js';
-import type { PassSetup } from './passSetup.js';
+import { type PassSetup, placeOf } from './passSetup.js';
 import { ShiftedProbes } from './shiftedProbes.js';
 
 export class Passes {
   /** The batch that was kept. */
   readonly kept: KeptBatch;
+  readonly bends: Bends;
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
   readonly #probes: ShiftedProbes;
@@ -29,6 +31,7 @@ export class Passes {
     this.#patterns = new BlockPatterns(kernels, setup);
     this.#space = new FreeSpace(kernels, setup);
     this.kept = new KeptBatch(kernels, setup, this.#probes, this.#space);
+    this.bends = new Bends(kernels, setup, this.#probes, this.#space);
   }
 
   /** Works on `part`; the sums that are asked for begin at 0. */
@@ -43,7 +46,7 @@ export class Passes {
     const kept: Kept[] = [];
     for (let i = 0; i < part.length; i++) {
       const k = part[i];
-      const { at, y, x } = this.#place(k);
+      const { at, y, x } = placeOf(this.#setup, k);
       const room = request.keep ? i : 0;
       const waves = scratch.waves + room * slices * modes * this.#probes.mode;
       const factor = this.#setup.beam?.flux[k] ?? 1;
@@ -229,14 +232,6 @@ export class Passes {
 
   #readPattern(k: number): void {
     this.#pattern.set(this.#setup.amplitudes.subarray(k * this.#probes.pixels, (k + 1) * this.#probes.pixels));
-  }
-
-  /** Where the patch of pattern k begins, in bytes, and what is left of its position. */
-  #place(k: number): { readonly at: number; readonly y: number; readonly x: number } {
-    const { ys, xs, sizes } = this.#setup;
-    const half = Math.floor(sizes.N / 2);
-    const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
-    return { at: 4 * ((row - half) * sizes.width + column - half), y: ys[k] - row, x: xs[k] - column };
   }
 
   /** The spectrum of conj(O)χ, which is at hand where the products were not weighted. */

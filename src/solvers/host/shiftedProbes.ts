@@ -60,18 +60,26 @@ export class ShiftedProbes {
     }
   }
 
-  /** The modes of `source` whose spectra are at hand, shifted by the ramps at hand, at `to`; answers `to`. @param first spectrum of the first */
+  /**
+   * The modes of `source`, shifted by the ramps at hand, at `to`; answers `to`.
+   * @param spectra of its modes, those at hand where left out
+   * @param first spectrum of the first mode, where it is another
+   */
   probeAt(
     y: number,
     x: number,
     to: number,
     source: PlanesAt,
-    { factor, first = this.setup.scratch.spectra }: { readonly factor: number; readonly first?: number },
+    {
+      factor,
+      spectra = this.setup.scratch.spectra,
+      first = spectra,
+    }: { readonly factor: number; readonly spectra?: number; readonly first?: number },
   ): number {
     const { kernels } = this;
     const { scratch, sizes } = this.setup;
     const { N, modes } = sizes;
-    const same = factor === 1 && first === scratch.spectra;
+    const same = factor === 1 && first === spectra;
     const unmoved = same && Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
     for (let m = 0; m < modes; m++) {
       const out = to + m * this.mode;
@@ -80,7 +88,7 @@ export class ShiftedProbes {
         kernels.copyPlane(source.im + m * this.plane, out + this.plane, this.pixels);
         continue;
       }
-      const spectrum = m === 0 ? first : scratch.spectra + m * this.mode;
+      const spectrum = m === 0 ? first : spectra + m * this.mode;
       if (fitsBlocks(N)) {
         const { ramps, plan, blocks, fft } = scratch;
         kernels.shiftedField(spectrum, spectrum + this.plane, ramps, out, out + this.plane, N, plan, blocks, fft);

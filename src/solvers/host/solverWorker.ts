@@ -3,7 +3,7 @@ import { serve } from '../../backends/worker/serve.js';
 import type { PassRequest } from '../wavePasses.js';
 import { startKernels, type WasmModule } from './kernels.js';
 import { Passes } from './passes.js';
-import type { PassSetup, SolverCalls } from './passSetup.js';
+import type { DirectionAt, PassSetup, SolverCalls } from './passSetup.js';
 
 class SolverThread implements SolverCalls {
   #passes: Passes | undefined;
@@ -22,6 +22,10 @@ class SolverThread implements SolverCalls {
 
   async moves() {
     return this.#opened.kept.moves();
+  }
+
+  async curvatures(part: Int32Array, along: readonly DirectionAt[]) {
+    return this.#opened.bends.along(part, along);
   }
 
   async beamProducts() {

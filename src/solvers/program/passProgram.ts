@@ -65,7 +65,7 @@ function keptWaves(sizes: WaveSizes) {
 }
 
 /** Inputs that programs share; a program declares those that it needs. */
-function passInputs({ batch, N, modes, coherent = 0, varying = false, slices = 1 }: WaveSizes) {
+export function passInputs({ batch, N, modes, coherent = 0, varying = false, slices = 1 }: WaveSizes) {
   return {
     /** a_k, where beams differ. */
     flux: varying ? op.reshape(op.input('flux', [batch]), [batch, 1, 1, 1]) : undefined,
@@ -86,10 +86,10 @@ function passInputs({ batch, N, modes, coherent = 0, varying = false, slices = 1
 type PassInputs = ReturnType<typeof passInputs>;
 
 /** Each part by the factors of the beams, where they have any. */
-const timesFlux = (z: ComplexNode, flux: GraphNode | undefined): ComplexNode => (flux ? scaled(z, flux) : z);
+export const timesFlux = (z: ComplexNode, flux: GraphNode | undefined): ComplexNode => (flux ? scaled(z, flux) : z);
 
 /** The probe that each pattern of the batch saw: a·(P + Σ c_j·U_j), a·P of the other modes. */
-function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSizes): ComplexNode {
+export function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSizes): ComplexNode {
   const { batch, N, modes, coherent = 0 } = sizes;
   const shifted = shiftedProbe(probe, shifts, sizes);
   if (!variation) return timesFlux(shifted, flux);
@@ -104,7 +104,7 @@ function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSiz
 }
 
 /** Pairs of [batch, N, 1, N], one for each slice. */
-function patchesInput(name: string, batch: number, N: number, slices: number): readonly ComplexNode[] {
+export function patchesInput(name: string, batch: number, N: number, slices: number): readonly ComplexNode[] {
   const { re, im } = complexInput(name, slices === 1 ? [batch, N, N] : [batch, slices, N, N]);
   const cut = (x: GraphNode, s: number) => op.reshape(slices === 1 ? x : op.sliceAxis(x, 1, s, 1), [batch, N, 1, N]);
   return Array.from({ length: slices }, (_, s) => ({ re: cut(re, s), im: cut(im, s) }));
@@ -258,17 +258,17 @@ function wavesOf<Field>(
 }
 
 /** Model against measurement, [batch, N, N] each. Bad pixels, amplitudes below 0, are 0 in everything. */
-class Comparison {
+export class Comparison {
   /** 1 at good pixels, 0 at bad ones. */
-  readonly #good: GraphNode;
+  readonly good: GraphNode;
   readonly #measured: GraphNode;
   readonly #modelled: GraphNode;
   readonly #root: GraphNode;
 
   constructor(modelled: GraphNode, amplitudes: GraphNode) {
-    this.#good = op.greater(amplitudes, -1e-20);
+    this.good = op.greater(amplitudes, -1e-20);
     this.#measured = op.relu(amplitudes);
-    this.#modelled = op.mul(modelled, this.#good);
+    this.#modelled = op.mul(modelled, this.good);
     this.#root = op.sqrt(this.#modelled);
   }
 
@@ -283,6 +283,13 @@ class Comparison {
     return this.#towards(this.#measured, floor);
   }
 
+  /** w = 1 − √I/(√J + floor), and √I/(√J + floor)³: how Σ(√I − √J)² changes with √J. */
+  derivatives(floor: number): readonly [w: GraphNode, bend: GraphNode] {
+    const below = op.add(this.#root, Math.max(floor, LEAST_FLOOR));
+    const ratio = op.div(this.#measured, below);
+    return [op.sub(this.good, ratio), op.div(ratio, op.square(below))];
+  }
+
   /**
    * The same with the likeliest amplitude that stays near the model's, (√J + √(J + 8I))/4, for √I (H. Chang, Y. Lou, Y. Duan,
    * S. Marchesini, SIAM J. Imaging Sci. 11, 24, 2018).
@@ -293,7 +300,7 @@ class Comparison {
   }
 
   #towards(amplitude: GraphNode, floor: number): GraphNode {
-    return op.sub(op.div(amplitude, op.add(this.#root, Math.max(floor, LEAST_FLOOR))), this.#good);
+    return op.sub(op.div(amplitude, op.add(this.#root, Math.max(floor, LEAST_FLOOR))), this.good);
   }
 }
 

@@ -7,6 +7,8 @@ import { ProgramCache, type ReadyProgram, remembered } from '../../backends/prog
 import { sizeOf, type Tensor } from '../../core/tensor.js';
 import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
 import {
+  type Curvatures,
+  type Direction,
   fitOf,
   type PassesOptions,
   type PassRequest,
@@ -15,6 +17,7 @@ import {
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
+import { bendsProgram, curvaturesOf } from './bendsProgram.js';
 import {
   beamProductsProgram,
   beamSumsProgram,
@@ -168,6 +171,27 @@ export class ProgramPasses implements WavePasses {
       addTurnedPlanes(results.variation_sum_re.data, sums.variation.re, N, coherent);
       addTurnedPlanes(results.variation_sum_im.data, sums.variation.im, N, coherent);
     });
+  }
+
+  async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
+    const directions = along.length === 1 ? 1 : 2;
+    const totals = Array.from({ length: directions === 1 ? 4 : 11 }, () => 0);
+    if (batch.length === 0) return curvaturesOf(totals, directions);
+    const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
+    const runs = runsOf(batch, size, this.#scan, this.memory.sizes.width);
+    this.#feeds.along = along;
+    const shared = {
+      ...this.#feeds.probe(this.memory.probe),
+      ...this.#feeds.variation(),
+      ...this.#feeds.directions(),
+    };
+    await this.#each(runs, await this.#programs.bends(size, directions), shared, [], ({ patterns }, { sums }) => {
+      for (const [i] of patterns.entries()) {
+        for (let k = 0; k < totals.length; k++) totals[k] += rowTotal(sums, i, k);
+      }
+    });
+    this.#feeds.along = [];
+    return curvaturesOf(totals, directions);
   }
 
   storedWaves(): Float32Array<SharedArrayBuffer> {
@@ -364,6 +388,12 @@ class SolverPrograms {
 
   moves(batch: number): Promise<ReadyProgram> {
     return this.#programs.get(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
+  }
+
+  bends(batch: number, directions: 1 | 2): Promise<ReadyProgram> {
+    return this.#programs.get(`bends ${directions} ${batch}`, () =>
+      bendsProgram({ ...this.fields, batch }, directions, this.fields.floor),
+    );
   }
 
   beamProducts(batch: number): Promise<ReadyProgram> {

@@ -7,7 +7,8 @@ import type { Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
 import { signedFrequency } from '../../physics/fourier.js';
 import type { FieldMemory } from '../fieldMemory.js';
-import type { SolverScan } from '../wavePasses.js';
+import type { Direction, SolverScan } from '../wavePasses.js';
+import { directionNames } from './bendsProgram.js';
 
 /** A part of a batch that one run takes. */
 export interface Run {
@@ -67,6 +68,8 @@ type Fill = (run: Run, names: readonly string[]) => readonly Float32Array[];
 /** Gathers what a program is fed, into arrays that are used again. */
 export class Feeds {
   readonly #buffers = new Map<string, Float32Array>();
+  /** What programs of curvatures go along. */
+  along: readonly Direction[] = [];
 
   constructor(
     private readonly scan: SolverScan,
@@ -91,6 +94,16 @@ export class Feeds {
     const { N, modes } = this.memory.sizes;
     const turned = (plane: typeof re) => ({ data: turnedPlanes(plane, N, modes), shape: [N, modes * N] });
     return { probe_re: turned(re), probe_im: turned(im) };
+  }
+
+  /** The probes of the directions. */
+  directions(): Tensors {
+    const all = this.along.map(({ probe }, d) => {
+      const { probe_re, probe_im } = this.probe(probe);
+      const name = directionNames(d).probe;
+      return { [`${name}_re`]: probe_re, [`${name}_im`]: probe_im };
+    });
+    return Object.assign({}, ...all) as Tensors;
   }
 
   /** The modes by which the beam varies, and their lights. */
@@ -119,6 +132,10 @@ export class Feeds {
       [['rows', 'columns'], ({ rows, columns }) => [rows, columns]],
       [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
       [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
+      ...this.along.map(({ object: { re, im } }, d) => {
+        const name = directionNames(d).object;
+        return [[`${name}_re`, `${name}_im`], this.#patches([re, im], N, 0)] as const;
+      }),
       [
         ['surroundings_re', 'surroundings_im'],
         this.#patches([middle(object.re), middle(object.im)], N + 2, width + 1, 1),

@@ -92,9 +92,17 @@ export class Transform implements Detector<GraphNode> {
 
   /** Σ|Ψ|² over modes, [batch, N, N]. */
   intensity(field: GraphNode): GraphNode {
+    return this.#overModes(op.square(field));
+  }
+
+  /** Re Σconj(a)·b over modes, [batch, N, N]. */
+  against(a: GraphNode, b: GraphNode): GraphNode {
+    return this.#overModes(op.mul(a, b));
+  }
+
+  #overModes(products: GraphNode): GraphNode {
     const { batch, N, modes } = this.sizes;
-    const squares = op.square(op.reshape(field, [batch * N, 2 * modes, N]));
-    return op.reshape(op.reduceSum(squares, [1]), [batch, N, N]);
+    return op.reshape(op.reduceSum(op.reshape(products, [batch * N, 2 * modes, N]), [1]), [batch, N, N]);
   }
 
   /** Ψ times a complex [batch or 1, N, 1, N]. */
@@ -126,6 +134,8 @@ export interface Detector<Field> {
   inverse(field: Field): ComplexNode;
   /** Σ|Ψ|² over modes, [batch, N, N]. */
   intensity(field: Field): GraphNode;
+  /** Re Σconj(a)·b over modes, [batch, N, N]. */
+  against(a: Field, b: Field): GraphNode;
   /** Ψ times a real [batch, N, N]. */
   scale(field: Field, factor: GraphNode): Field;
 }
@@ -157,6 +167,10 @@ export class NearDetector implements Detector<ComplexNode> {
 
   intensity(field: ComplexNode): GraphNode {
     return op.reduceSum(intensity(field), [2]);
+  }
+
+  against(a: ComplexNode, b: ComplexNode): GraphNode {
+    return op.reduceSum(realAgainst(a, b), [2]);
   }
 
   scale(field: ComplexNode, factor: GraphNode): ComplexNode {

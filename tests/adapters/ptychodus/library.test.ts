@@ -15,12 +15,13 @@ describe('libraries', () => {
       'PtychoPINN/PIE',
       'PtychoPINN/LSQML',
       'PtychoPINN/DM',
+      'PtychoPINN/ML',
       'PtychoPINN-tf/PINN',
       'PtychoPINN-tf/Supervised',
       'PtychoPINN-onnx/PINN',
       'PtychoPINN-onnx/Supervised',
     ]);
-    expect([entries[2], entries[7]].map((e) => e.simpleName)).toEqual(['PtychoPINN_rPIE', 'PtychoPINN-tf_PINN']);
+    expect([entries[2], entries[8]].map((e) => e.simpleName)).toEqual(['PtychoPINN_rPIE', 'PtychoPINN-tf_PINN']);
     expect(libraries.every((library) => library.settings === settings)).toBe(true);
   });
 

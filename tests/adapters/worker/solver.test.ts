@@ -46,7 +46,7 @@ it('are listed as what cannot be trained', async () => {
     is_model_loaded: false,
     progress_goal: 100,
   });
-  expect(reconstructors).toHaveLength(11);
+  expect(reconstructors).toHaveLength(12);
 });
 
 it('reconstruct without a model, with the probe and corrected positions in previews and product', async () => {

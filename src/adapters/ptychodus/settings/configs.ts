@@ -3,7 +3,12 @@
  * and what has no effect here is said.
  */
 import type { ModelConfig } from '../../../config/schema.js';
-import { BATCHINGS, type SolverAlgorithm, type SolverOptions } from '../../../config/schemas/solver.js';
+import {
+  BATCHINGS,
+  type SolverAlgorithm,
+  type SolverOptions,
+  solverOptionsSchema,
+} from '../../../config/schemas/solver.js';
 import { PtychoError } from '../../../core/errors.js';
 import type { EngineChoice } from '../../../reconstruction/inputs.js';
 import type { ImageOptions } from '../../../reconstruction/pipeline.js';
@@ -196,7 +201,8 @@ export function solverFromSettings(
 ): FromSettings<SolverOptions> {
   const regularisation = ({ value }: Parameter<number>) => (value < 0 ? null : value);
   const config: SolverOptions = {
-    algorithm,
+    // What has no setting is as it is without one.
+    ...solverOptionsSchema.parse({ algorithm }),
     epochs: solver.numEpochs.value,
     batch_size: solver.batchSize.value || null,
     batching: solver.batching.value.trim() === '' ? null : wordOf(solver.batching, BATCHINGS),
@@ -254,6 +260,8 @@ function withoutEffect(
   switch (algorithm) {
     case 'dm':
       return [solver.objectStep, solver.probeStep, solver.momentum, solver.noiseModel, solver.batching];
+    case 'ml':
+      return [solver.objectStep, solver.probeStep, solver.momentum, solver.batching, solver.relaxation];
     case 'lsqml':
       return [solver.probeRegularisation, solver.momentum, solver.relaxation];
     case 'rpie':

@@ -1,0 +1,279 @@
+/**
+ * Maximum likelihood of all patterns at once, E = Σ(√I − √J)²: gradients of object and probe together, and the exact Newton step along
+ * each direction. Slow from an empty object, fast near the solution, where batches only wander: a finish.
+ *
+ * `lbfgs`: directions by the last eight pairs of changes of place and gradient (J. Nocedal, Math. Comput. 35, 773, 1980). `cg`: conjugate
+ * gradients, each direction conjugate to the last one in the second derivatives (M. Carlsson, V. Nikitin, arXiv 2502.10755). Both are
+ * preconditioned by the light, 1/√(W² + (0.1·max W)²), that of the object for the probe, as it is when they begin.
+ */
+import type { NumericArray } from '../../core/tensor.js';
+import type { Planes } from '../fieldMemory.js';
+import { addCurvatures, type Curvatures, type Direction, type PassSums, SumsOfPasses } from '../wavePasses.js';
+import type { Algorithm, AlgorithmContext, EpochSchedule } from './algorithm.js';
+
+/** Pairs that directions are made of. */
+const PAIRS = 8;
+
+/** Share of the brightest light below which pixels are held back. */
+const DIM = 0.1;
+
+/** How much longer a step may be than one that surely gains. */
+const LONGEST_STEP = 8;
+
+/** Patterns in one pass. */
+const MOST_PATTERNS = 256;
+
+/** Object and probe in one: the object's real parts, its imaginary ones, the probe's. */
+type Vector = Float32Array;
+
+export class MaximumLikelihood implements Algorithm {
+  readonly #length: number;
+  readonly #directions: readonly Direction[];
+  /** Square of the preconditioner's root: what gradients are multiplied with. */
+  readonly #weights: Vector;
+  /** Of the last epoch, before its step. */
+  readonly #place: Vector;
+  readonly #gradient: Vector;
+  /** Pairs in turn (`lbfgs`), or the last direction (`cg`). */
+  readonly #moves: readonly Vector[];
+  readonly #changes: readonly Vector[];
+  /** How many pairs or directions were found, what changed (object 1, probe 2), whether there was a last epoch. */
+  readonly #numbers: Float64Array = new Float64Array(3);
+  /** Of the last epoch. */
+  readonly #sums: Float64Array = new Float64Array(6);
+  #step = 0;
+
+  constructor(private readonly context: AlgorithmContext) {
+    const { memory } = context.passes;
+    this.#length = 2 * (memory.objectPixels + memory.probePixels);
+    const vectors = (count: number) => Array.from({ length: count }, () => new Float32Array(this.#length));
+    [this.#weights, this.#place, this.#gradient] = vectors(3);
+    const quasi = context.options.ml_method === 'lbfgs';
+    this.#moves = vectors(quasi ? PAIRS : 1);
+    this.#changes = vectors(quasi ? PAIRS : 0);
+    this.#directions = Array.from({ length: quasi ? 1 : 2 }, () => ({
+      object: memory.planes(memory.objectPixels),
+      probe: memory.planes(memory.probePixels),
+    }));
+  }
+
+  async start(): Promise<void> {}
+
+  async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
+    const sums = await this.#measureGradient(schedule);
+    if (!schedule.object && !schedule.probe) return sums;
+    const { memory } = this.context.passes;
+    const gradient = this.#gradientNow(schedule);
+    const changing = (schedule.object ? 1 : 0) + (schedule.probe ? 2 : 0);
+    const [, before, begun] = this.#numbers;
+    if (changing !== before) {
+      // Other unknowns: what was learned is of no use.
+      this.#weigh();
+      this.#numbers.fill(0);
+    }
+    const astray = changing === before && begun === 1 && sums.square > this.#sums[0];
+    if (astray) {
+      // The last step is taken back, and another one taken from where it began.
+      this.#numbers[0] = 0;
+      this.#numbers[2] = 0;
+      unpack(this.#place, memory);
+      gradient.set(this.#gradient);
+    }
+    this.#numbers[1] = changing;
+    if (!astray) this.#sums.set(numbersOf(sums));
+    if (this.context.options.ml_method === 'lbfgs') await this.#quasiNewton(gradient);
+    else await this.#conjugate(gradient);
+    this.#gradient.set(gradient);
+    pack([memory.object, memory.probe], this.#place);
+    this.#numbers[2] = 1;
+    const [{ object, probe }] = this.#directions;
+    if (schedule.object) memory.add(object, this.#step, memory.object);
+    if (schedule.probe) memory.add(probe, this.#step, memory.probe);
+    const [square, absolute, amplitude, counts, modelled, change] = this.#sums;
+    return { square, absolute, amplitude, counts, modelled, change };
+  }
+
+  saved(): Record<string, NumericArray> {
+    return {
+      numbers: this.#numbers,
+      sums: this.#sums,
+      weights: this.#weights,
+      ...{ place: this.#place, gradient: this.#gradient },
+      ...Object.fromEntries(this.#moves.map((v, i) => [`move_${i}`, v])),
+      ...Object.fromEntries(this.#changes.map((v, i) => [`change_${i}`, v])),
+    };
+  }
+
+  restore(saved: Readonly<Record<string, NumericArray>>): void {
+    for (const [name, array] of Object.entries(this.saved())) array.set(saved[name]);
+  }
+
+  *#chunks(): Generator<Int32Array> {
+    const { rows } = this.context;
+    for (let from = 0; from < rows.length; from += MOST_PATTERNS) yield rows.slice(from, from + MOST_PATTERNS);
+  }
+
+  /** The sums of a pass over all patterns: Σ conj(P)χ is minus the gradient. */
+  async #measureGradient({ object, probe }: EpochSchedule): Promise<PassSums> {
+    const { passes, onBatch } = this.context;
+    const total = new SumsOfPasses();
+    let done = 0;
+    for (const batch of this.#chunks()) {
+      total.add(await passes.pass(batch, { wave: 'amplitude', object, probe, accumulate: done > 0 }));
+      done += batch.length;
+      onBatch(Math.round(done / 2));
+    }
+    return total;
+  }
+
+  #gradientNow(schedule: EpochSchedule): Vector {
+    const { sums, object } = this.context.passes.memory;
+    const gradient = new Float32Array(this.#length);
+    pack([sums.object, sums.probe], gradient);
+    const ofObject = 2 * object.re.length;
+    for (let i = 0; i < gradient.length; i++) gradient[i] = -gradient[i];
+    if (!schedule.object) gradient.fill(0, 0, ofObject);
+    if (!schedule.probe) gradient.fill(0, ofObject);
+    return gradient;
+  }
+
+  /** Weights from the light of the pass. */
+  #weigh(): void {
+    const { memory } = this.context.passes;
+    const weight = ({ data }: { readonly data: ArrayLike<number> }) => {
+      const light = data as Float32Array;
+      const hold = DIM * light.reduce((most, v) => Math.max(most, v), 0) || 1;
+      return light.map((v) => 1 / Math.hypot(v, hold));
+    };
+    const object = weight(memory.sums.illumination);
+    const probe = weight(memory.sums.objectIntensity);
+    const from = 2 * object.length;
+    this.#weights.set(object);
+    this.#weights.set(object, object.length);
+    for (let i = from; i < this.#length; i++) this.#weights[i] = probe[(i - from) % probe.length];
+  }
+
+  async #quasiNewton(gradient: Vector): Promise<void> {
+    if (this.#numbers[2] === 1) this.#learn(gradient);
+    const pairs = this.#pairs();
+    const q = gradient.slice();
+    const shares = pairs.map(([s, y]) => {
+      const share = dot(s, q) / dot(s, y);
+      addTo(q, y, -share);
+      return share;
+    });
+    const weights = this.#weights;
+    const [last] = pairs;
+    let bent = 0;
+    if (last) for (let i = 0; i < q.length; i++) bent += weights[i] * last[1][i] ** 2;
+    const size = last ? dot(last[0], last[1]) / bent : 1;
+    for (let i = 0; i < q.length; i++) q[i] *= size * weights[i];
+    for (let p = pairs.length - 1; p >= 0; p--) {
+      const [s, y] = pairs[p];
+      addTo(q, s, shares[p] - dot(y, q) / dot(s, y));
+    }
+    for (let i = 0; i < q.length; i++) q[i] = -q[i];
+    unpack(q, this.#directions[0]);
+    const { slopes, bends, widths } = await this.#curvatures(1);
+    this.#step = stepOf(slopes[0], bends[0], widths[0]);
+  }
+
+  /** The pairs, the last one first. */
+  #pairs(): (readonly [move: Vector, change: Vector])[] {
+    const [found] = this.#numbers;
+    return Array.from({ length: Math.min(PAIRS, found) }, (_, i) => {
+      const at = (found - 1 - i) % PAIRS;
+      return [this.#moves[at], this.#changes[at]] as const;
+    });
+  }
+
+  /** How place and gradient have changed since the last epoch, whatever changed the place. */
+  #learn(gradient: Vector): void {
+    const { memory } = this.context.passes;
+    const at = this.#numbers[0] % PAIRS;
+    const [s, y] = [this.#moves[at], this.#changes[at]];
+    pack([memory.object, memory.probe], s);
+    for (let i = 0; i < s.length; i++) {
+      s[i] -= this.#place[i];
+      y[i] = gradient[i] - this.#gradient[i];
+    }
+    // A pair that bends the other way is no help, and its place held the oldest one.
+    if (dot(s, y) > 0) this.#numbers[0]++;
+    else if (this.#numbers[0] >= PAIRS) this.#numbers[0] = 0;
+  }
+
+  async #conjugate(gradient: Vector): Promise<void> {
+    const [first, second] = this.#directions;
+    const steepest = gradient.map((v, i) => -v * this.#weights[i]);
+    unpack(steepest, first);
+    const [before] = this.#moves;
+    const begun = this.#numbers[0] > 0;
+    if (begun) unpack(before, second);
+    const { slopes, bends, widths } = await this.#curvatures(begun ? 2 : 1);
+    const share = begun && bends[2] > 0 ? -bends[1] / bends[2] : 0;
+    const slope = slopes[0] + share * slopes[1];
+    const along = (of: Curvatures['bends'], part: number) => of[0] + 2 * part * of[1] + part * part * of[2];
+    const kept = slope < 0 ? share : 0;
+    addTo(steepest, before, kept);
+    before.set(steepest);
+    this.#numbers[0] = 1;
+    unpack(steepest, first);
+    this.#step = stepOf(slopes[0] + kept * slopes[1], along(bends, kept), along(widths, kept));
+  }
+
+  async #curvatures(directions: 1 | 2): Promise<Curvatures> {
+    const { passes, onBatch, rows } = this.context;
+    const along = this.#directions.slice(0, directions);
+    const parts: Curvatures[] = [];
+    let done = 0;
+    for (const batch of this.#chunks()) {
+      parts.push(await passes.curvatures(batch, along));
+      done += batch.length;
+      onBatch(Math.round((rows.length + done) / 2));
+    }
+    return addCurvatures(parts);
+  }
+}
+
+/** Newton's step, not much longer than that of the parabola which is nowhere below the misfit; that one where the misfit bends the wrong way. */
+const stepOf = (slope: number, bend: number, width: number): number =>
+  width > 0 ? -slope / Math.max(bend > 0 ? bend : width, width / LONGEST_STEP) : 0;
+
+const numbersOf = ({ square, absolute, amplitude, counts, modelled, change }: PassSums): number[] => [
+  square,
+  absolute,
+  amplitude,
+  counts,
+  modelled,
+  change,
+];
+
+/** Fields, one after the other. */
+function pack(fields: readonly Planes[], to: Vector): void {
+  let at = 0;
+  for (const { re, im } of fields) {
+    to.set(re, at);
+    to.set(im, at + re.length);
+    at += 2 * re.length;
+  }
+}
+
+/** {@link pack}, back. */
+function unpack(from: Vector, { object, probe }: Pick<Direction, 'object' | 'probe'>): void {
+  let at = 0;
+  for (const { re, im } of [object, probe]) {
+    re.set(from.subarray(at, at + re.length));
+    im.set(from.subarray(at + re.length, at + 2 * re.length));
+    at += 2 * re.length;
+  }
+}
+
+function dot(a: Vector, b: Vector): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+function addTo(to: Vector, from: Vector, factor: number): void {
+  for (let i = 0; i < to.length; i++) to[i] += factor * from[i];
+}

@@ -19,6 +19,9 @@ const ENTRIES = {
       `src/public/${name}.ts`,
     ]),
   ),
+  'ptychopinn/web': 'src/public/web.ts',
+  'ptychopinn/web/networks': 'src/public/webNetworks.ts',
+  'ptychopinn/web/session': 'src/public/webSession.ts',
   'ptychopinn/ptychodus': 'src/adapters/ptychodus/index.ts',
   'ptychopinn/compat': 'src/adapters/compat/index.ts',
 };

@@ -8,7 +8,6 @@
  * table.numbers(0); // Float64Array
  * encodeCsv([['model', 'loss'], ['=HYPERLINK("x")', -1.5]]); // model,loss\n"'=HYPERLINK(""x"")",-1.5\n
  */
-import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
@@ -46,7 +45,7 @@ export async function readTextTable(path: string, width: number): Promise<TextTa
   const lines = text.split(/\r?\n/, MOST_HEAD_LINES);
   const first = lines.findIndex((line) => line.trim() !== '' && !line.trim().startsWith('#'));
   const separator = separatorOf(lines[first] ?? '');
-  const records = recordsOf(path, separator === ' ' ? withSingleBlanks(text) : text, separator);
+  const records = await recordsOf(path, separator === ' ' ? withSingleBlanks(text) : text, separator);
   const isTitle = (cell: string) => !NO_NUMBER.test(cell) && (cell === '' || Number.isNaN(numberOf(cell, separator)));
   const head = records[0]?.cells ?? [];
   // A nameless first column is the index that pandas writes.
@@ -110,7 +109,13 @@ function numberOf(cell: string, separator: Separator): number {
   return Number(separator === ';' ? cell.replace(',', '.') : cell);
 }
 
-function recordsOf(path: string, text: string, separator: Separator): { cells: string[]; line: number }[] {
+async function recordsOf(
+  path: string,
+  text: string,
+  separator: Separator,
+): Promise<{ cells: string[]; line: number }[]> {
+  // Most scans have their positions in the file: the parser comes with the first table.
+  const { parse } = await import('csv-parse/sync');
   let records: { record: string[]; info: { lines: number } }[];
   try {
     records = parse(text, {

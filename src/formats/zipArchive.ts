@@ -6,12 +6,12 @@
  * const zip = await ZipArchive.open('scan.npz');
  * try { const bytes = await zip.read('xcoords.npy', 1 << 20); } finally { await zip.close(); }
  */
-import { pipeline, Readable } from 'node:stream';
-import { crc32, createInflateRaw } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import yauzl from 'yauzl';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { type ByteSource, lettersOf, readInto } from './byteSource.js';
 import { openFileSource } from './fileSource.js';
+import { inflated } from './inflate.js';
 
 /** One file inside an archive, as the archive's directory describes it. */
 export interface ZipMember {
@@ -142,12 +142,7 @@ export class ZipArchive {
     }
     const start = await this.startOf(name);
     const raw = this.rawChunks(name, start, member.compressedSize);
-    let source: AsyncIterable<Uint8Array> = raw;
-    if (member.method === 'deflated') {
-      const inflate = createInflateRaw({ chunkSize: CHUNK_BYTES });
-      // Errors of the source and of zlib arrive at the loop below, through the stream that it reads.
-      source = pipeline(Readable.from(raw), inflate, () => {});
-    }
+    const source = member.method === 'deflated' ? inflated(raw, CHUNK_BYTES) : raw;
     let size = 0;
     let crc = 0;
     try {

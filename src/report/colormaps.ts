@@ -102,7 +102,7 @@ export function complexColour(amplitude: number, phase: number): [number, number
   }) as [number, number, number];
 }
 
-/** The hues of {@link complexColour} at full amplitude, from −π to π. */
+/** The hues of `complexColour` at full amplitude, from −π to π. */
 export const HUES: Colormap = {
   name: 'hues',
   cyclic: true,

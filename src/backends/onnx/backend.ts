@@ -104,6 +104,7 @@ async function openEngine(
     return { engine: `onnxruntime-node ${version}`, threads: settings.threads };
   } catch (error) {
     if (!isPtychoError(error, 'BACKEND_MISSING') || settings.providers[0] !== 'cpu') throw error;
+    // One thread, as the engine's threads would be workers of this worker.
     const wasm = { module: wasmModule, providers: ['wasm'], threads: 1, resident: false, ownResults: true };
     const version = await host.call('open', [wasm]).catch(() => undefined);
     if (version === undefined) throw error;

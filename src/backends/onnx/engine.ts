@@ -77,7 +77,7 @@ export interface OrtModule {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OrtTensor;
   readonly env: {
     readonly versions: { readonly node?: string; readonly web?: string; readonly common: string };
-    readonly wasm?: { numThreads?: number };
+    readonly wasm?: { numThreads?: number; wasmPaths?: unknown };
     logLevel?: string;
   };
 }
@@ -108,6 +108,7 @@ interface Value {
 }
 
 export class Engine implements OnnxCalls {
+  readonly #load: (module: string) => Promise<unknown>;
   #settings: EngineSettings | undefined;
   #ort: OrtModule | undefined;
   #nextId = 1;
@@ -117,16 +118,20 @@ export class Engine implements OnnxCalls {
   readonly #copies = new Map<string, Promise<OrtSession>>();
   readonly #transfers = { toEngine: 0, fromEngine: 0 };
 
+  /** @param load imports the engine's module, where that is not done by its name */
+  constructor(load: (module: string) => Promise<unknown> = (module) => import(module)) {
+    this.#load = load;
+  }
+
   async open(settings: EngineSettings): Promise<string> {
     try {
-      const loaded = await import(settings.module);
-      this.#ort = (loaded.default ?? loaded) as OrtModule;
+      const loaded = (await this.#load(settings.module)) as { readonly default?: OrtModule };
+      this.#ort = loaded.default ?? (loaded as unknown as OrtModule);
     } catch (error) {
       throw missing(error);
     }
     this.#settings = settings;
-    // One thread, as the engine's threads would be workers of this worker.
-    if (settings.ownResults && this.#ort.env.wasm) this.#ort.env.wasm.numThreads = 1;
+    if (settings.ownResults && this.#ort.env.wasm) this.#ort.env.wasm.numThreads = settings.threads;
     // What the engine has to say comes as exceptions; its own lines on stderr would repeat it.
     this.#ort.env.logLevel = settings.logLevel ?? 'fatal';
     const { node, web, common } = this.#ort.env.versions;

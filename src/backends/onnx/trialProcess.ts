@@ -13,7 +13,8 @@ import { largestDifference, trialOf } from './trialProgram.js';
 
 const STEPS = 2;
 
-async function twoSteps(engine: Engine, lacking: ReadonlySet<string>): Promise<Arrays> {
+/** What the trial comes to on an opened engine, which is closed. */
+export async function twoSteps(engine: Engine, lacking: ReadonlySet<string>): Promise<Arrays> {
   const { program, feeds, state, shapes } = trialOf();
   const id = await engine.compile(encodeOnnx(program, { lacking }), 'extended', ioOf(program));
   const kept = await engine.createState(state, shapes);

@@ -1,19 +1,14 @@
 /**
  * The HDF5 library (h5wasm: HDF5 2.0 compiled to WebAssembly), with what our files need around it: every file that the
  * library opens passes a guard, what it prints is kept instead of shown, and an instance that has crashed is replaced.
- *
- * The factory is loaded itself, not through h5wasm's own module, because only the factory can make a second instance.
  */
 import { closeSync, existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { ready } from 'h5wasm/node';
 import { messageOf, PtychoError } from '../../core/errors.js';
-import { packageFile } from '../../core/packageFile.js';
+import { type Hdf5Module, pluginFolder, startModule } from './hdf5Module.js';
 import { clearOpenFlags, globalHeapsAreSound } from './rawMetadata.js';
 
-/** h5wasm's low-level functions; object paths are absolute, integers of 64 bits are bigints. */
-export type Hdf5Module = Awaited<typeof ready>;
+export type { Hdf5Module } from './hdf5Module.js';
 
 /**
  * Folders whose files may be opened during a call; `write` for creating and changing them. A symbolic link that lies in one of
@@ -44,7 +39,6 @@ interface GuardedFs {
   read(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
   write(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
 }
-type Factory = (options: object) => Promise<Hdf5Module>;
 
 /** WASI's numbers for "permission denied" and "input/output error". */
 const EACCES = 2;
@@ -63,8 +57,7 @@ const WRITING = 0o1 | 0o2 | 0o100 | 0o1000;
 /** The one time that files hold, so that equal content gives equal bytes; that of our zip archives. */
 const TIME_WRITTEN = Date.UTC(1980, 1, 1);
 
-// The library is loaded once and shared: an instance takes tens of milliseconds and 20 MB. Nothing numeric depends on it.
-let factory: Promise<Factory> | undefined;
+// An instance takes tens of milliseconds and 20 MB, so it is shared. Nothing numeric depends on it.
 let instance: Promise<Hdf5Library> | undefined;
 
 /** One running instance of the library. */
@@ -132,16 +125,13 @@ export class Hdf5Library {
   }
 
   private static async start(): Promise<Hdf5Library> {
-    factory ??= import(new URL('./hdf5_util.js', import.meta.resolve('h5wasm/node')).href).then(
-      (loaded: { default: Factory }) => loaded.default,
-    );
     let library: Hdf5Library | undefined;
     let early = '';
     const printErr = (text: string) => {
       if (library === undefined) early += text;
       else library.printed += `${text}\n`;
     };
-    const module = await (await factory)({ noInitialRun: true, print: printErr, printErr });
+    const module = await startModule(printErr);
     library = new Hdf5Library(module);
     library.printed = early;
     return library;
@@ -245,10 +235,6 @@ export function realPath(path: string): string {
   if (existsSync(whole)) return realpathSync(whole);
   const above = dirname(whole);
   return above === whole ? whole : join(realPath(above), relative(above, whole));
-}
-
-function pluginFolder(): string {
-  return fileURLToPath(packageFile(new URL('./plugins/', import.meta.url), 'formats/hdf5/plugins/'));
 }
 
 /** An error of Node or of Emscripten's file system, with Node's code. */

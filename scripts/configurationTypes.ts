@@ -5,6 +5,7 @@
 
 import { compile, type JSONSchema } from 'json-schema-to-typescript';
 import { z } from 'zod';
+import { calibrationConfigSchema } from '../src/config/schemas/calibration.js';
 import { comparisonConfigSchema } from '../src/config/schemas/comparison.js';
 import { dataConfigSchema } from '../src/config/schemas/data.js';
 import { evaluationConfigSchema, overlapConfigSchema } from '../src/config/schemas/evaluation.js';
@@ -48,6 +49,7 @@ const INTERFACES: Readonly<Record<string, readonly [schema: z.ZodType, sentence:
   SimulationConfig: [simulationConfigSchema, 'The configuration of `simulate`.'],
   DemoConfig: [demoConfigSchema, 'The configuration of `demo`.'],
   EvaluationConfig: [evaluationConfigSchema, 'The configuration of `evaluate`.'],
+  CalibrationConfig: [calibrationConfigSchema, 'The configuration of `calibrate`.'],
   ComparisonConfig: [comparisonConfigSchema, 'The configuration of `compare`.'],
   OverlapConfig: [overlapConfigSchema, 'The configuration of `overlap`.'],
   InspectConfig: [inspectConfigSchema, 'The configuration of `inspect`.'],

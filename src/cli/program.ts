@@ -40,6 +40,10 @@ const COMMANDS: Readonly<
     'compare models and finished reconstructions on the same patterns: metrics, curves, one page',
     () => import('./commands/compare.js'),
   ],
+  calibrate: [
+    'turn the spread of a model into intervals that cover the truth, by scans with known objects',
+    () => import('./commands/calibrate.js'),
+  ],
   overlap: ['measure how much neighbouring patterns of a scan share', () => import('./commands/overlap.js')],
   study: [
     'train and compare over doses and overlaps, step by step, and verify what was written',

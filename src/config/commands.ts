@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type ConfigDefinition, type Section, sectionsOf } from './definition.js';
 import { type FieldInfo, type FieldShape, fieldsOf } from './field.js';
 import { legacyState } from './legacy/dictionary.js';
+import { type CalibrationConfig, calibrationConfigSchema, calibrationFields } from './schemas/calibration.js';
 import { COMPARISON_GROUPS, type ComparisonConfig, comparisonConfigSchema } from './schemas/comparison.js';
 import { dataFields, openingFields, orientingFields, productFields } from './schemas/data.js';
 import {
@@ -259,6 +260,17 @@ export const comparisonDefinition: ConfigDefinition<ComparisonConfig> = {
   ],
 };
 
+/** `calibrate`: from the spread of networks or patches to intervals. */
+export const calibrationDefinition: ConfigDefinition<CalibrationConfig> = {
+  name: 'calibration',
+  schema: calibrationConfigSchema,
+  sections: [
+    ...sectionsOf({ Calibration: calibrationFields }),
+    dataSection(dataFields),
+    executionSection(fieldsOf(withoutBatches).filter((field) => !field.trainingOnly)),
+  ],
+};
+
 /** `evaluate`: an image against the truth, or two halves of a scan. */
 export const evaluationDefinition: ConfigDefinition<EvaluationConfig> = {
   name: 'evaluation',
@@ -312,6 +324,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   orient: orientDefinition,
   label: labelDefinition,
   evaluate: evaluationDefinition,
+  calibrate: calibrationDefinition,
   compare: comparisonDefinition,
   overlap: overlapDefinition,
   export: exportDefinition,

@@ -381,6 +381,8 @@ export interface TrainingConfig {
   readonly patch_stats_limit: number | null;
   /** Seed for the initial weights, the shuffling and the grouping. Default: 0. */
   readonly seed: number;
+  /** Train so many networks that differ in their seeds, each in a folder of its own (member-1, …); infer with the folder of all gives their mean and their spread. At most 99. Unit: networks. Default: 1. */
+  readonly ensemble: number;
   /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none; solve: let a solver find it first, beginning with what auto gives. */
   readonly probe: string | null;
   /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
@@ -397,10 +399,12 @@ export interface TrainingConfig {
 export interface InferenceConfig {
   /** What the model is expected to be; compared with the bundle. */
   readonly model?: Partial<ModelConfig>;
-  /** Trained bundle: wts.zip, the folder that holds it, or runs:/RUN_ID/wts.zip on an MLflow server. */
+  /** Trained bundle: wts.zip, the folder that holds it (or an ensemble), or runs:/RUN_ID/wts.zip on an MLflow server. */
   readonly model_path: string;
   /** Scan to reconstruct. */
   readonly test_data_file: string;
+  /** File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there. */
+  readonly calibration: string | null;
   /** Folder for the reconstruction and its pictures; created if missing. Default: "inference_outputs". */
   readonly output_dir: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
@@ -976,6 +980,44 @@ export interface EvaluationConfig {
   readonly halves: boolean;
   /** Trained bundle that reconstructs the halves. */
   readonly model_path: string | null;
+  /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
+  readonly neighbor_count: number;
+  /** Seed for the grouping. Default: 0. */
+  readonly seed: number;
+  /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none. */
+  readonly probe: string | null;
+  /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */
+  readonly measurement_domain: ('normalized_amplitude' | 'count_amplitude' | 'count_intensity') | null;
+  /** What runs the network: onnx (ONNX Runtime) or tensorflow (TensorFlow.js). Default: "onnx". */
+  readonly backend: 'onnx' | 'tensorflow';
+  /** How the scan is opened. */
+  readonly data: DataConfig;
+  /** The machine. */
+  readonly execution: ExecutionConfig;
+}
+
+/** The configuration of `calibrate`. */
+export interface CalibrationConfig {
+  /** Trained bundle or ensemble: wts.zip, or the output folder of train. */
+  readonly model_path: string;
+  /** A scan with a known object (objectGuess) to calibrate on, which the model was not trained on; may be repeated, and further ones may be named without the flag. Default: []. */
+  readonly calibration_data: string[];
+  /** Another scan with a known object, on which the coverage of the calibrated intervals is measured; may be repeated. Default: []. */
+  readonly test_data: string[];
+  /** Folder for calibration.json and coverage.csv; null: the folder of the model, where infer finds it. */
+  readonly output_dir: string | null;
+  /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
+  readonly overwrite: boolean;
+  /** Groups per prediction. Unit: groups. Default: 32. */
+  readonly batch_size: number;
+  /** Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan. Unit: px. */
+  readonly stitch_crop_px: number | null;
+  /** How overlapping patches share a pixel: by the intensity of the probe there, or evenly. Default: "probe". */
+  readonly patch_weighting: 'probe' | 'uniform';
+  /** How patches are placed: shifted by interpolation into the frame of the image, or spread over the four nearest pixels; both are published. Default: "shift-and-sum". */
+  readonly stitching: 'shift-and-sum' | 'barycentric';
+  /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
+  readonly align_phases: boolean;
   /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
   readonly neighbor_count: number;
   /** Seed for the grouping. Default: 0. */

@@ -15,13 +15,14 @@ import { boundingBox } from './commonFrame.js';
 
 /**
  * The object of a scan, to compare with.
+ * @param who needs it
  * @throws PtychoError DATASET_KEY_MISSING where the scan has none
  */
-export function knownObject(raw: RawData): ComplexImage {
+export function knownObject(raw: RawData, who: 'comparison_plot' | 'calibrate' = 'comparison_plot'): ComplexImage {
   if (raw.objectGuess) return raw.objectGuess;
   throw new PtychoError(
     'DATASET_KEY_MISSING',
-    `comparison_plot needs the true object, but ${raw.source} holds no objectGuess; leave comparison_plot out, or use a simulated scan.`,
+    `${who} needs the true object, but ${raw.source} holds no objectGuess; ${who === 'calibrate' ? 'name' : 'leave comparison_plot out, or use'} a simulated scan.`,
     { key: 'objectGuess', path: raw.source },
   );
 }

@@ -25,6 +25,7 @@ export const LOCAL_FIELDS = [
   'do_stitching',
   'log_patch_stats',
   'patch_stats_limit',
+  'ensemble',
 ] as const;
 
 /** Fields of the block `execution` that shape the model; the others belong to the machine. */

@@ -46,6 +46,13 @@ export async function locateBundle(path: string): Promise<BundleSource> {
       if ((await kindOf(join(path, name))) === 'file') return { kind: 'archive', path: join(path, name) };
     }
     if ((await kindOf(join(path, MANIFEST))) === 'file') return { kind: 'folder', path };
+    if ((await kindOf(join(path, 'ensemble.json'))) === 'file') {
+      throw new PtychoError(
+        'FILE_NOT_FOUND',
+        `${path} holds an ensemble, but this takes one bundle; name one of its networks, such as ${join(path, 'member-1')}.`,
+        { path, expected: BUNDLE_FILE },
+      );
+    }
     const foreign = knownForeignArchive(await readdir(path, { recursive: true }).catch(() => []));
     if (foreign !== undefined) throw invalid(path, `${path}, unpacked, ${foreign}`);
     throw new PtychoError(

@@ -4,6 +4,18 @@
  *
  * @module reconstruction
  */
+export {
+  type Calibration,
+  type Intervals,
+  intervalsOf,
+  LEVELS,
+  readCalibration,
+  type SpreadCalibration,
+  type SpreadScale,
+  writeCalibration,
+} from '../reconstruction/ensemble/calibration.js';
+export { type MeanImage, meanOfImages } from '../reconstruction/ensemble/members.js';
+export { type EnsembleImage, openModels, reconstructEnsemble } from '../reconstruction/ensemble/reconstruct.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from '../reconstruction/frame.js';
 export {
   PatchStitcher,

@@ -12,6 +12,7 @@
  */
 
 export {
+  calibrationDefinition,
   comparisonDefinition,
   convertDefinition,
   demoDefinition,
@@ -51,6 +52,7 @@ export {
   trainingConfigSchema,
   trainingRequestSchema,
 } from '../config/schema.js';
+export { type CalibrationConfig, calibrationConfigSchema } from '../config/schemas/calibration.js';
 export { type ComparisonConfig, comparisonConfigSchema } from '../config/schemas/comparison.js';
 export type { JobsPlanConfig, JobsSubmitConfig } from '../config/schemas/jobs.js';
 export { type ReconstructConfig, reconstructConfigSchema } from '../config/schemas/reconstruct.js';
@@ -70,6 +72,7 @@ export {
   importBundle,
   verifyBundle,
 } from '../workflows/bundle.js';
+export { type CalibrationSummary, calibrateWorkflow, type ScanCoverage } from '../workflows/calibrate.js';
 export { type ComparisonSummary, compareModels, type ForwardSummary, forwardWorkflow } from '../workflows/compare.js';
 export { type ConversionSummary, convertWorkflow } from '../workflows/convert.js';
 export { type DemoOptions, type DemoSummary, demoWorkflow } from '../workflows/demo.js';

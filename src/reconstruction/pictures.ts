@@ -21,10 +21,17 @@ import {
 } from '../report/image.js';
 import { encodePng } from '../report/png.js';
 import { PICTURE_FORMATS, type PictureFormat } from '../report/renderer.js';
+import type { Intervals } from './ensemble/calibration.js';
 import type { StitchedImage } from './patchStitcher.js';
+import type { Uncertainty } from './spread.js';
 
 /** What is written of an image; a stitched one, or one that a solver made. */
-export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'>;
+export type WrittenImage = Pick<StitchedImage, 'image' | 'frame' | 'overlapCount' | 'weight' | 'uncertainty'> & {
+  /** How far the networks of an ensemble differ. */
+  readonly spread?: Uncertainty;
+  /** Half-widths of intervals, where the spread is calibrated. */
+  readonly intervals?: Intervals;
+};
 
 /** Pictures of an image, without the end of their names. */
 export const IMAGE_PICTURES = [
@@ -33,6 +40,10 @@ export const IMAGE_PICTURES = [
   'reconstructed_complex',
   'amplitude_uncertainty',
   'phase_uncertainty',
+  'ensemble_amplitude_spread',
+  'ensemble_phase_spread',
+  'amplitude_interval',
+  'phase_interval',
 ] as const;
 
 /** How pictures of a reconstruction are drawn; everything may be left out. */
@@ -100,7 +111,7 @@ export const PLANE_NOTE = 'plane and offset removed for display';
  * brightness and hue, and the uncertainties where they were measured.
  */
 export function imagePanels(
-  stitched: Pick<WrittenImage, 'image' | 'frame' | 'weight' | 'uncertainty'>,
+  stitched: Pick<WrittenImage, 'image' | 'frame' | 'weight' | 'uncertainty' | 'spread' | 'intervals'>,
   { phaseRange, pixelSize_m }: PictureOptions = {},
   panel: Pick<ImagePanelOptions, 'side_px'> = {},
 ): ImagePanels {
@@ -108,9 +119,28 @@ export function imagePanels(
   const mask = wellCovered(weight);
   const region = maskedRegion(mask, image.shape);
   const { amplitude, phase } = stitchedPictures(stitched, phaseRange, mask);
-  const spread = uncertaintyPictures(stitched, mask);
+  const { intervals } = stitched;
   const place = { pixelSize_m, originYxPx: frame.originYxPx, ...panel };
   const of = (picture: Picture, options: ImagePanelOptions) => imagePanel(cropPicture(picture, region), { ...place, ...options }); // biome-ignore format: one call
+  /** Maps of amplitude and phase that belong together. */
+  const pair = (
+    amplitudeName: keyof ImagePanels,
+    phaseName: keyof ImagePanels,
+    maps: Uncertainty | undefined,
+    title: string,
+    note?: string,
+  ): ImagePanels => {
+    const drawn = uncertaintyPictures({ uncertainty: maps, weight }, mask);
+    if (!drawn) return {};
+    return {
+      [amplitudeName]: of(drawn.amplitude, {
+        title: `${title} of the amplitude`,
+        note,
+        quantity: 'amplitude, relative',
+      }),
+      [phaseName]: of(drawn.phase, { title: `${title} of the phase`, note, quantity: 'phase / rad' }),
+    };
+  };
   return {
     reconstructed_amplitude: of(amplitude, { title: 'Amplitude', quantity: 'amplitude, relative' }),
     reconstructed_phase: of(phase, { title: 'Phase', note: PLANE_NOTE, quantity: 'phase / rad' }),
@@ -118,18 +148,27 @@ export function imagePanels(
       title: 'Amplitude and phase',
       note: `brightness is the amplitude, hue the phase, ${PLANE_NOTE}`,
     }),
-    ...(spread && {
-      amplitude_uncertainty: of(spread.amplitude, {
-        title: 'Uncertainty of the amplitude',
-        note: 'spread of the patches that overlap',
-        quantity: 'amplitude, relative',
-      }),
-      phase_uncertainty: of(spread.phase, {
-        title: 'Uncertainty of the phase',
-        note: 'spread of the patches that overlap',
-        quantity: 'phase / rad',
-      }),
-    }),
+    ...pair(
+      'amplitude_uncertainty',
+      'phase_uncertainty',
+      stitched.uncertainty,
+      'Uncertainty',
+      'spread of the patches that overlap, not calibrated',
+    ),
+    ...pair(
+      'ensemble_amplitude_spread',
+      'ensemble_phase_spread',
+      stitched.spread,
+      'Spread of the networks',
+      'standard deviation among the networks, not calibrated',
+    ),
+    ...pair(
+      'amplitude_interval',
+      'phase_interval',
+      intervals,
+      'Interval',
+      intervals && `calibrated: the truth is within ± this at ${Math.round(100 * intervals.level)} % of pixels`,
+    ),
   };
 }
 

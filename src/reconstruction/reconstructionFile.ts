@@ -38,7 +38,8 @@ export interface ReconstructionFacts extends RecordedFacts {
  *
  * Keys of the NPZ: `reconstructed_object` (rows, cols) complex64, `frame_origin_yx_px` (2,) object pixel of its first pixel,
  * `overlap_count` (rows, cols), `amplitude_uncertainty` and `phase_uncertainty` (rows, cols; NaN where fewer than two patches
- * lie), `sample_indices`, `nn_indices`, `algorithm`, what `recordArrays` makes of geometry and provenance (`object_pixel_yx_m`,
+ * lie), `ensemble_amplitude_spread`, `ensemble_phase_spread`, `amplitude_interval`, `phase_interval`, `interval_level` (of an ensemble,
+ * and where a calibration is known), `sample_indices`, `nn_indices`, `algorithm`, what `recordArrays` makes of geometry and provenance (`object_pixel_yx_m`,
  * `energy_eV`, `wavelength_m`, `provenance`), and the arrays that are given.
  *
  * @param result a stitched image, or what `reconstruct` or `runSolver` came to; the probe of the latter becomes `reconstructed_probe`
@@ -60,7 +61,15 @@ export async function writeReconstruction(
 
 /** What is in `reconstruction.npz`, see {@link writeReconstruction}. */
 export function reconstructionArrays(
-  { image, frame, overlapCount, uncertainty, probe }: WrittenImage & { readonly probe?: ComplexTensor },
+  {
+    image,
+    frame,
+    overlapCount,
+    uncertainty,
+    spread,
+    intervals,
+    probe,
+  }: WrittenImage & { readonly probe?: ComplexTensor },
   { sampleIndices, groups, arrays, algorithm = createdBy.package, geometry, provenance }: ReconstructionFacts,
 ): Record<string, NpyInput> {
   return {
@@ -70,6 +79,12 @@ export function reconstructionArrays(
     ...(uncertainty && {
       amplitude_uncertainty: uncertainty.amplitude,
       phase_uncertainty: uncertainty.phase,
+    }),
+    ...(spread && { ensemble_amplitude_spread: spread.amplitude, ensemble_phase_spread: spread.phase }),
+    ...(intervals && {
+      amplitude_interval: intervals.amplitude,
+      phase_interval: intervals.phase,
+      interval_level: { data: Float64Array.of(intervals.level), shape: [] },
     }),
     ...(sampleIndices && { sample_indices: { data: sampleIndices, shape: [sampleIndices.length] } }),
     ...(groups && { nn_indices: { data: groups.members, shape: [groups.count, groups.C] } }),

@@ -53,6 +53,13 @@ export async function prepareTraining(
   data: TrainingData,
   services: Services = {},
 ): Promise<PreparedTraining> {
+  if (request.ensemble > 1) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `ensemble is ${request.ensemble}, but one training gives one network: use trainEnsemble, or the command train, and leave ensemble out here.`,
+      { key: 'ensemble', found: request.ensemble },
+    );
+  }
   const logger = services.logger ?? silentLogger;
   const raw = data.solvedProbe
     ? { ...data.train, probeGuess: data.solvedProbe }

@@ -34,6 +34,8 @@ export interface TrainSummary {
   /** Where it ran. */
   readonly device: BackendInfo['device'];
   readonly history: readonly EpochRecord[];
+  /** Of an ensemble: each of its networks; the figures beside are those of the first. */
+  readonly members?: readonly TrainSummary[];
 }
 
 /** A run in its folder. */

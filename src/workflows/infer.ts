@@ -2,7 +2,7 @@
  * `infer`: a bundle and a scan in, an image out. Writes `reconstruction.npz`, `reconstructed_amplitude.png`,
  * `reconstructed_phase.png`, both uncertainties as pictures and `run.json` to `output_dir`; on request also
  * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way. With `refine` the image is
- * that of a solver which began with the network's.
+ * that of a solver which began with the network's. Of an ensemble it is the mean of its networks, with how far they differ.
  */
 
 import path from 'node:path';
@@ -20,14 +20,16 @@ import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { drawingFiles, json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import type { StoredBundle } from '../persistence/bundle.js';
+import { openMembersOf, weightsSha256 } from '../persistence/ensemble.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { type Calibration, findCalibration, intervalsOf } from '../reconstruction/ensemble/calibration.js';
+import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { checkPhaseRange, picturesFor, writePreviewPictures } from '../reconstruction/pictures.js';
-import { type ImageHooks, type ReconstructedScan, reconstructPrepared } from '../reconstruction/pipeline.js';
+import type { ImageHooks, ReconstructedScan } from '../reconstruction/pipeline.js';
 import {
   meanMove,
   type RefinementSummary,
@@ -86,8 +88,12 @@ export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Se
 
 async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
-  const model = await PtychoModel.read(config.model_path, mlflowAccess(config.execution));
+  const bundles = await openMembersOf(config.model_path, mlflowAccess(config.execution));
+  const models = bundles.map((member) => PtychoModel.of(member));
+  const [model] = models;
   const { bundle } = model;
+  const hashes = bundles.map(weightsSha256);
+  const calibration = await findCalibration(config.model_path, hashes, { named: config.calibration, logger });
   checkModelClaim(config.model, bundle.config.model, bundle.path);
   const opening = performance.now();
   return closing(
@@ -98,12 +104,14 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
       if (config.comparison_plot) knownObject(raw);
       for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
       // Fitting positions reads every pattern in every round.
-      const scan = await groupForModel(raw, bundle, config, logger, { once: config.refine_positions === 0 });
+      const once = config.refine_positions === 0 && models.length === 1;
+      const scan = await groupForModel(raw, bundle, config, logger, { once });
       const opened = (performance.now() - opening) / 1000;
       await folder.make();
       return await closing(await selectBackend(config, logger), async (backend) => {
         logger.info(describeEngine(backend.info));
-        return await inferPrepared(config, services, model.on(backend), scan, opened);
+        const running = models.map((member) => member.on(backend));
+        return await inferPrepared(config, services, { models: running, scan, opened, calibration });
       });
     },
   );
@@ -126,14 +134,23 @@ function claimOf(config: InferenceConfig): FolderClaim {
   };
 }
 
-/** Everything is open: makes the image, scores it and writes the files. @param opened seconds that opening and grouping took */
+/** What an image is made of. */
+interface Opened {
+  /** One, or the networks of an ensemble. */
+  readonly models: readonly PtychoModel[];
+  readonly scan: PreparedScan;
+  /** Seconds that opening and grouping took. */
+  readonly opened: number;
+  readonly calibration: Calibration | undefined;
+}
+
+/** Everything is open: makes the image, scores it and writes the files. */
 async function inferPrepared(
   config: InferenceConfig,
   services: Services,
-  model: PtychoModel<StoredBundle>,
-  scan: PreparedScan,
-  opened: number,
+  { models, scan, opened, calibration }: Opened,
 ): Promise<InferSummary> {
+  const [model] = models;
   const { output_dir: folder, execution } = config;
   const { bundle } = model;
   const { raw, groups } = scan;
@@ -163,16 +180,22 @@ async function inferPrepared(
             show: ({ stitched }) => writePreviewPictures(folder, stitched, config),
           },
   };
-  const result = await reconstructPrepared(model, scan, settings, hooks, refineImage);
+  const result = await reconstructMembers(models, scan, settings, hooks, refineImage);
   if (result.unaligned) {
     services.logger?.warn(
       'The phases of the patches were not aligned: the folder for temporary files has no room for them; free some, or set TMPDIR to another disk.',
     );
   }
-  const { stitched, refined, refining, solver } = result;
+  const { refined, refining, solver, spread } = result;
+  const intervals =
+    calibration && !solver
+      ? intervalsOf({ ensemble: spread, overlap: result.stitched.uncertainty }, calibration)
+      : undefined;
+  const stitched = { ...result.stitched, ...(spread && { spread }), ...(intervals && { intervals }) };
   const writing = performance.now();
   const pictures = picturesFor(config, raw.geometry.objectPixel_m);
-  const algorithm = `PtychoPINN ${bundle.config.model.architecture}${solver ? ` refined by ${solver.algorithm}` : ''}`;
+  const networks = models.length > 1 ? ` (${models.length} networks)` : '';
+  const algorithm = `PtychoPINN ${bundle.config.model.architecture}${networks}${solver ? ` refined by ${solver.algorithm}` : ''}`;
   const files = await writeReconstruction(folder, stitched, {
     algorithm,
     sampleIndices: raw.sampleIndices,
@@ -215,6 +238,9 @@ async function inferPrepared(
       patches_given: result.total,
       patches_used: stitched.patches,
       phase_spread_rad: result.phaseSpreadRad,
+      networks: models.length,
+      networks_used: result.members.length,
+      intervals: intervals && { level: intervals.level, from: intervals.from, calibrated_on: calibration?.scans },
       skipped_positions: groups.skipped,
       r_factor: rFactor,
       refinement: refinement && { ...refinement, history: refined.rounds },

@@ -1,6 +1,7 @@
 /**
  * `train`: a scan in, a bundle out. Writes `wts.zip`, `history.csv`, `config.json` and `run.json` to `output_dir`; on the
- * way `checkpoints/`, `logs/` and, where asked for, `previews/`; with `do_stitching` also what `infer` writes.
+ * way `checkpoints/`, `logs/` and, where asked for, `previews/`; with `do_stitching` also what `infer` writes. With `ensemble` all this in
+ * folders `member-1`, `member-2`, …, and `ensemble.json`.
  *
  * @example
  * const summary = await trainWorkflow(trainingRequestSchema.parse({ train_data_file: 'scan.npz', output_dir: 'run' }));
@@ -12,11 +13,23 @@ import { trainingDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { PartOf, TrainingRequest } from '../config/schema.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
-import type { Services } from '../core/services.js';
-import { type FolderClaim, isRunConfig, withOutputFolder } from '../formats/outputs.js';
+import { PtychoError } from '../core/errors.js';
+import type { Provenance, Services } from '../core/services.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
+import { type FolderClaim, isRunConfig, removeEarlier, withOutputFolder } from '../formats/outputs.js';
+import { openBundle } from '../persistence/bundle.js';
+import {
+  ENSEMBLE_FILE,
+  type EnsembleMember,
+  memberFolder,
+  weightsSha256,
+  writeEnsemble,
+} from '../persistence/ensemble.js';
+import { CALIBRATION_FILE } from '../reconstruction/ensemble/calibration.js';
 import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
+import { ofMember, summaryOfEnsemble } from '../training/ensemble.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
 import { checkTrainingRequest, trainToFolder } from '../training/runFolder.js';
 import { SOLVED_PROBE_FILE } from '../training/solvedProbe.js';
@@ -33,9 +46,66 @@ export type { TrainSummary } from '../training/summary.js';
 export async function trainWorkflow(given: PartOf<TrainingRequest>, services: Services = {}): Promise<TrainSummary> {
   const request = wholeConfig(trainingDefinition, given, services.logger);
   checkTrainingRequest(request);
+  if (request.ensemble > 1) return trainMembers(request, services);
   return withOutputFolder(request.output_dir, claimOf(request), services, (folder) =>
     trainToFolder(request, () => folder.make(), { ...services, signal: folder.signal }),
   );
+}
+
+/** Trains the networks of an ensemble, each as a run in a folder of its own; interrupted, all go on with `--resume`. */
+async function trainMembers(request: TrainingRequest, services: Services): Promise<TrainSummary> {
+  const { output_dir, resume, overwrite } = request;
+  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
+  if (resume !== null && !goesOn) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `An ensemble goes on in its own folder: give --resume ${resume} without another --output_dir.`,
+      { key: 'resume' },
+    );
+  }
+  const claim: FolderClaim = {
+    command: 'train',
+    overwrite: overwrite || goesOn,
+    results: [ENSEMBLE_FILE, 'config.json', 'wts.zip', CALIBRATION_FILE],
+    isOwn: isRunConfig,
+    instead: existsSync(path.join(output_dir, memberFolder(1))) ? ` go on with --resume ${output_dir},` : '',
+  };
+  return withOutputFolder(output_dir, claim, services, async ({ make, signal }) => {
+    await make();
+    await removeEarlier([ENSEMBLE_FILE, ...(goesOn ? [] : [CALIBRATION_FILE])], request, services);
+    const { overwrite: _, resume: __, ...begun } = request;
+    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance ?? {} });
+    await writeAtomically(path.join(output_dir, 'config.json'), content);
+    const summaries: TrainSummary[] = [];
+    const members: EnsembleMember[] = [];
+    for (let member = 1; member <= request.ensemble; member++) {
+      services.logger?.info(`Network ${member} of ${request.ensemble}.`);
+      const folder = path.join(output_dir, memberFolder(member));
+      const own = {
+        ...ofMember(request, member),
+        output_dir: folder,
+        overwrite: overwrite || goesOn,
+        resume: goesOn && existsSync(path.join(folder, 'checkpoints')) ? folder : null,
+      };
+      const provenance = services.provenance && { ...services.provenance, ...chosenFor(own) };
+      const summary = await trainWorkflow(own, { ...services, onOutputFolder: undefined, signal, provenance });
+      summaries.push(summary);
+      if (summary.cancelled) break;
+      const sha256 = weightsSha256(await openBundle(folder));
+      members.push({ folder: memberFolder(member), seed: own.seed, sha256 });
+    }
+    const whole = members.length === request.ensemble;
+    // What is not whole is no ensemble yet.
+    const files = ['config.json', ...(whole ? [await writeEnsemble(output_dir, members)] : [])];
+    const folders = summaries.map((_, k) => `${memberFolder(k + 1)}/`);
+    return summaryOfEnsemble(summaries, output_dir, [...files, ...folders]);
+  });
+}
+
+/** Where the values of a member come from that are not those of the ensemble. */
+function chosenFor({ seed, subsample_seed, ensemble, output_dir, overwrite, resume }: TrainingRequest): Provenance {
+  const values = { seed, subsample_seed, ensemble, output_dir, overwrite, resume };
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value, source: 'caller' }]));
 }
 
 /** A run that goes on writes to its own folder; another run's results stay. */

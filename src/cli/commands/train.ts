@@ -8,7 +8,7 @@ import { noun } from '../../core/words.js';
 import type { TrainSummary } from '../../workflows/train.js';
 import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
-import { formatCount, formatDuration } from '../terminal.js';
+import { formatCount, formatDuration, formatTable } from '../terminal.js';
 
 const published = Object.entries({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL });
 const EXAMPLE = `
@@ -17,6 +17,7 @@ const EXAMPLE = `
 Examples:
   ptychopinn train scan.npz --output_dir run
   ptychopinn train scan.npz --output_dir run --probe solve   # the probe is wrong, or unknown
+  ptychopinn train scan.npz --output_dir run --ensemble 5     # five networks: infer gives their mean and spread
   ptychopinn train --resume run`;
 
 export const command = commandOf({
@@ -40,6 +41,7 @@ function requireScan({ train_data_file }: TrainingRequest): void {
 }
 
 function summaryText(summary: TrainSummary): string {
+  if (summary.members) return ensembleText(summary);
   const { heldOut, network, constant } = summary.rFactor;
   const how = summary.cancelled ? 'Interrupted' : summary.stoppedEarly ? 'Stopped early (no improvement)' : 'Trained';
   const epochs = `${formatCount(summary.epochs)} ${noun(summary.epochs, 'epoch')}`;
@@ -52,4 +54,21 @@ function summaryText(summary: TrainSummary): string {
     `${heldOut ? 'Held-out' : 'Training'} R ${network.toPrecision(3)}, the best constant object ${constant.toPrecision(3)}.\n` +
     `Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.\n`
   );
+}
+
+/** A line a network. */
+function ensembleText({ members = [], cancelled, seconds, outputDir, files }: TrainSummary): string {
+  const rows = members.map(({ bestEpoch, monitored, bestLoss, rFactor }, k) => [
+    `member-${k + 1}`,
+    String(bestEpoch),
+    `${monitored} ${Number(bestLoss.toPrecision(6))}`,
+    rFactor.network.toPrecision(3),
+    rFactor.constant.toPrecision(3),
+  ]);
+  const held = members.every(({ rFactor }) => rFactor.heldOut) ? 'held-out R' : 'R';
+  const head = ['network', 'best epoch', 'by', held, 'constant object'];
+  const end = cancelled
+    ? `Interrupted; go on with "ptychopinn train --resume ${outputDir}".`
+    : `${formatCount(members.length)} networks in ${formatDuration(seconds)}.`;
+  return `${formatTable(head, rows)}\n${end}\nWritten to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.\n`;
 }

@@ -41,13 +41,17 @@ import { refinement } from './solver.js';
 const pathFields = {
   model_path: required(
     path,
-    'Trained bundle: wts.zip, the folder that holds it, or runs:/RUN_ID/wts.zip on an MLflow server.',
+    'Trained bundle: wts.zip, the folder that holds it (or an ensemble), or runs:/RUN_ID/wts.zip on an MLflow server.',
     { legacyKey: true },
   ),
   test_data_file: required(path, 'Scan to reconstruct.', {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
   }),
+  calibration: maybe(
+    path,
+    'File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there.',
+  ),
 };
 
 const imageFields = {

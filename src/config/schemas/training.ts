@@ -64,6 +64,9 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
       `stage_1_epochs and stage_2_epochs are ${staged} epochs together, but nepochs is ${config.nepochs}; the stages must fit into the run.`,
     );
   }
+  if (config.ensemble > 99) {
+    refuse('ensemble', `ensemble is ${config.ensemble}, but an ensemble has at most 99 networks; 5 are usual.`);
+  }
   if (config.do_stitching && config.test_data_file === null) {
     refuse('do_stitching', 'do_stitching reconstructs test_data_file, which is not given; add --test_data_file FILE.');
   }

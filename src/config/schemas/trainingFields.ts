@@ -270,6 +270,12 @@ export const trainingFields = {
     unit: 'batches',
   }),
   seed: field(seedNumber, 0, 'Seed for the initial weights, the shuffling and the grouping.'),
+  ensemble: field(
+    positiveInteger,
+    1,
+    'Train so many networks that differ in their seeds, each in a folder of its own (member-1, …); infer with the folder of all gives their mean and their spread. At most 99.',
+    { unit: 'networks' },
+  ),
   ...sourceFields,
   probe: maybe(
     text,

@@ -1,0 +1,50 @@
+/**
+ * Do calibrated intervals cover the truth on scans that nobody calibrated on? Simulates scans of one kind with objects of their own,
+ * trains an ensemble on the first, calibrates on six and measures the coverage on four others, as a user would.
+ *
+ *   npm run bench:coverage -- [lines] [dead_leaves] [random_field]   (about three minutes of one core each; finished steps are not repeated)
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+const MEMBERS = 5;
+const SCAN = '--N 32 --step_px 3 --object_side_px 96 --photons 1e5'.split(' ');
+const [TRAIN, CALIBRATE, TEST] = [[11], [12, 13, 14, 15, 16, 17], [18, 19, 20, 21]];
+
+async function measure(object) {
+  const folder = path.join('bench-output', 'coverage', object);
+  await mkdir(folder, { recursive: true });
+  const scan = (seed) => path.join(folder, `scan-${seed}.npz`);
+  for (const seed of [...TRAIN, ...CALIBRATE, ...TEST].filter((seed) => !existsSync(scan(seed)))) {
+    run('simulate', '--object', object, ...SCAN, '--seed', String(seed), '--output_file', scan(seed));
+  }
+  const model = path.join(folder, 'ensemble');
+  if (!existsSync(path.join(model, 'ensemble.json'))) {
+    const begun = existsSync(path.join(model, 'config.json')) ? ['--resume', model] : [];
+    const how = ['--ensemble', String(MEMBERS), '--nepochs', '8', '--threads', '1'];
+    run('train', scan(TRAIN[0]), '--output_dir', model, ...how, ...begun);
+  }
+  const tests = TEST.flatMap((seed) => ['--test_data', scan(seed)]);
+  run('calibrate', ...CALIBRATE.map(scan), '--model_path', model, ...tests, '--overwrite');
+  const [head, ...lines] = (await readFile(path.join(model, 'coverage.csv'), 'utf8')).trim().split('\n');
+  const names = head.split(',');
+  const rows = lines.map((line) => Object.fromEntries(line.split(',').map((value, i) => [names[i], value])));
+  for (const { scan: file, spread, quantity, ...r } of rows.filter((r) => r.used_to === 'test' && r.level === '0.9')) {
+    const [coverage, bare, correlation] = [r.coverage, r.coverage_uncalibrated, r.rank_correlation].map(Number);
+    console.log(
+      `| ${object} | ${file.slice(1, -1)} | ${spread} | ${quantity} | ${(100 * coverage).toFixed(1)} % | ${(100 * bare).toFixed(1)} % | ${Number(r.mean_half_width).toPrecision(3)} | ${correlation.toFixed(2)} |`,
+    );
+  }
+}
+
+console.log(
+  '| objects | scan | spread | of | 90 % interval covers | uncalibrated | mean half-width | rank correlation |',
+);
+console.log('|---|---|---|---|---|---|---|---|');
+const asked = process.argv.slice(2);
+for (const object of asked.length > 0 ? asked : ['lines', 'dead_leaves', 'random_field']) await measure(object);

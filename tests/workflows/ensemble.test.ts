@@ -1,0 +1,168 @@
+/** `train --ensemble`, `infer` with it and `calibrate`: what is written, gone on with, checked and refused. */
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNpz } from '../../src/formats/npz.js';
+import { openMembersOf } from '../../src/persistence/ensemble.js';
+import { openModels, reconstructEnsemble } from '../../src/reconstruction/ensemble/reconstruct.js';
+import { memberSeed } from '../../src/training/ensemble.js';
+import { restartSeed } from '../../src/training/init.js';
+import { calibrateWorkflow } from '../../src/workflows/calibrate.js';
+import { inferWorkflow } from '../../src/workflows/infer.js';
+import { trainWorkflow } from '../../src/workflows/train.js';
+import { bundleHash, tinyRequest, writeTinyScan } from '../support/tinyRun.js';
+
+let folder: string;
+const at = (...names: string[]) => path.join(folder, ...names);
+const small = { model: { N: 32 }, nepochs: 1 };
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-ensemble-'));
+  for (const seed of [3, 4, 5]) await writeTinyScan(at(`scan-${seed}.npz`), seed);
+  await trainWorkflow(tinyRequest(at('scan-3.npz'), at('run'), { ...small, ensemble: 2 }));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const execution = { accelerator: 'cpu', threads: 1 } as const;
+
+describe('train --ensemble', () => {
+  it('trains networks that differ in their seeds, the first as a training alone', async () => {
+    await trainWorkflow(tinyRequest(at('scan-3.npz'), at('alone'), small));
+    expect(await bundleHash(at('run', 'member-1'))).toBe(await bundleHash(at('alone')));
+    const [first, second] = await openMembersOf(at('run'));
+    expect(second.config.seed).toBe(memberSeed(first.config.seed, 2));
+    expect(second.weights).not.toEqual(first.weights);
+    // Patterns and groups are those of the first.
+    const samples = async (member: string) =>
+      JSON.parse(await readFile(at('run', member, 'run.json'), 'utf8')).nn_indices;
+    expect(await samples('member-2')).toEqual(await samples('member-1'));
+  });
+
+  it('draws seeds that no restart of a member has', () => {
+    const members = [1, 2, 3, 4, 5].map((member) => memberSeed(7, member));
+    const restarts = members.flatMap((seed) => [1, 2, 3].map((restart) => restartSeed(seed, restart)));
+    expect(new Set([...members, ...restarts]).size).toBe(20);
+  });
+
+  it('goes on where it was interrupted, to the same bytes', async () => {
+    const request = tinyRequest(at('scan-3.npz'), at('stopped'), { ...small, ensemble: 2, overwrite: false });
+    const ending = new AbortController();
+    let networks = 0;
+    const logger = { info: (text: string) => void (/^Network 2/.test(text) && networks++), warn: () => {} };
+    await expect(
+      trainWorkflow(request, {
+        logger,
+        signal: ending.signal,
+        onProgress: () => {
+          if (networks > 0) ending.abort();
+        },
+      }),
+    ).resolves.toMatchObject({ cancelled: true });
+    await expect(openMembersOf(at('stopped'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+    // Without leave to go on the folder is another run's.
+    await expect(trainWorkflow(request)).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+    const whole = await trainWorkflow({ ...request, resume: at('stopped') });
+    expect(whole.members).toHaveLength(2);
+    for (const member of ['member-1', 'member-2']) {
+      expect(await bundleHash(at('stopped', member))).toBe(await bundleHash(at('run', member)));
+    }
+  });
+});
+
+describe('the folder of an ensemble', () => {
+  it('is believed only where its members are those that it lists', async () => {
+    const text = await readFile(at('run', 'ensemble.json'), 'utf8');
+    const written = JSON.parse(text);
+    const opens = async (content: unknown) => {
+      await writeFile(at('run', 'ensemble.json'), typeof content === 'string' ? content : JSON.stringify(content));
+      return openMembersOf(at('run'));
+    };
+    const members = written.members;
+    try {
+      for (const wrong of [
+        '{',
+        { ...written, format: 'other' },
+        { ...written, members: [] },
+        { ...written, members: [{ ...members[0], folder: '../alone' }] },
+        { ...written, members: [{ ...members[0], sha256: members[1].sha256 }] },
+        { ...written, members: [null] },
+      ]) {
+        await expect(opens(wrong)).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
+      }
+      await expect(opens({ ...written, version: 2 })).rejects.toMatchObject({ code: 'FORMAT_UNSUPPORTED' });
+    } finally {
+      await writeFile(at('run', 'ensemble.json'), text);
+    }
+    expect(await openMembersOf(at('run'))).toHaveLength(2);
+  });
+});
+
+describe('calibrate', () => {
+  const config = () => ({
+    model_path: at('run'),
+    calibration_data: [at('scan-4.npz')],
+    test_data: [at('scan-5.npz')],
+    execution,
+  });
+
+  it('writes what infer makes intervals of, for these very weights', async () => {
+    const { coverage, calibration } = await calibrateWorkflow(config());
+    expect(Object.keys(calibration)).toEqual(['members', 'scans', 'ensemble', 'overlap']);
+    // Where it was calibrated, intervals cover what they promise.
+    for (const { levels } of coverage.filter(({ calibrated }) => calibrated)) {
+      for (const l of levels) expect(Math.abs(l.coverage - l.level)).toBeLessThan(0.01);
+    }
+    expect(coverage.filter(({ calibrated }) => !calibrated)).toHaveLength(4);
+    const csv = await readFile(at('run', 'coverage.csv'), 'utf8');
+    expect(csv.trim().split('\n')).toHaveLength(1 + 8 * 5);
+    const infer = { test_data_file: at('scan-5.npz'), r_factor_patterns: 0, execution };
+    const { files } = await inferWorkflow({ ...infer, model_path: at('run'), output_dir: at('image') });
+    expect(files).toEqual(expect.arrayContaining(['ensemble_phase_spread.png', 'amplitude_interval.png']));
+    const npz = await openNpz(at('image', 'reconstruction.npz'));
+    const spread = (await npz.readReal('ensemble_amplitude_spread')).data as Float32Array;
+    const interval = (await npz.readReal('amplitude_interval')).data as Float32Array;
+    const { floor, quantiles } = calibration.ensemble!.amplitude;
+    const i = spread.findIndex((v) => !Number.isNaN(v));
+    expect(interval[i] / (floor === null ? quantiles[3] : quantiles[3] * Math.hypot(spread[i], floor))).toBeCloseTo(
+      1,
+      4,
+    );
+    expect((await npz.readReal('interval_level')).data[0]).toBe(0.9);
+    await npz.close();
+    // Another model is not calibrated by it.
+    const alone = { ...infer, model_path: at('run', 'member-1') };
+    const warnings: string[] = [];
+    await copyFile(at('run', 'calibration.json'), at('run', 'member-1', 'calibration.json'));
+    const logger = { info: () => {}, warn: (text: string) => void warnings.push(text) };
+    const one = await inferWorkflow({ ...alone, output_dir: at('one') }, { logger });
+    expect(warnings.join()).toContain('calibrates other weights');
+    expect(one.files).not.toContain('amplitude_interval.png');
+    await expect(
+      inferWorkflow({ ...alone, calibration: at('run', 'calibration.json'), output_dir: at('two') }),
+    ).rejects.toMatchObject({ code: 'WEIGHTS_MISMATCH' });
+  });
+
+  it('refuses scans that cannot calibrate, before anything is opened', async () => {
+    await expect(calibrateWorkflow({ ...config(), overwrite: true, calibration_data: [] })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+    await expect(
+      calibrateWorkflow({ ...config(), overwrite: true, test_data: [at('scan-4.npz')] }),
+    ).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(calibrateWorkflow(config())).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+  });
+});
+
+it('is a mean and a spread in the library, too', async () => {
+  const models = await openModels(at('run'), { execution });
+  const { stitched, spread, members } = await reconstructEnsemble(models, at('scan-4.npz'));
+  expect(members).toHaveLength(2);
+  const i = stitched.weight.data.findIndex((w) => w > 0);
+  const [a, b] = members.map(({ image }) => Math.hypot(image.re[i], image.im[i]));
+  expect(spread?.amplitude.data[i]).toBeCloseTo(Math.abs(a - b) / Math.SQRT2, 5);
+  await expect(reconstructEnsemble(models, at('scan-4.npz'), { refine_positions: 1 } as object)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+  });
+  await models[0].dispose();
+});

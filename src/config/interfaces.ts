@@ -605,6 +605,10 @@ export interface SolverOptions {
   readonly ml_start: number | null;
   /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
   readonly ml_method: 'lbfgs' | 'cg';
+  /** Resolutions, each twice as fine as the one before: the first ones take the middle of the detector alone; 1: the full one only. Default: 1. */
+  readonly progressive_levels: number;
+  /** Epochs of each coarse resolution, before those of the full one. Unit: epochs. Default: 10. */
+  readonly progressive_epochs: number;
   /** Seed for the order of the patterns. Default: 0. */
   readonly seed: number;
   /** First epoch in which the object changes. Unit: epochs. Default: 1. */
@@ -631,8 +635,14 @@ export interface SolverOptions {
   readonly hold_probe_power: boolean;
   /** Give the probe this power, Σ|P|²; null: the power that it has at the start. Unit: counts. */
   readonly probe_power_counts: number | null;
-  /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
+  /** Set the probe to zero where its smoothed intensity, that of all modes together, is below this share of its maximum; null: nowhere. */
   readonly probe_support: number | null;
+  /** Set the probe to zero beyond this distance from the middle of its frame; null: nowhere. Unit: px. */
+  readonly probe_radius_px: number | null;
+  /** The same as probe_support for the far field of the probe: what the optics let through; null: nowhere. */
+  readonly detector_support: number | null;
+  /** After each epoch, move probe and object together by whole pixels so that the light of the probe is in the middle of its frame. Default: false. */
+  readonly centre_probe: boolean;
   /** Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual. Unit: modes. Default: 0. */
   readonly opr_modes: number;
   /** First epoch in which beams are told apart (opr_modes, flux). Unit: epochs. Default: 3. */
@@ -641,6 +651,22 @@ export interface SolverOptions {
   readonly opr_smooth: number;
   /** Fit the intensity of the beam to every pattern, for beams that flicker. Default: false. */
   readonly flux: boolean;
+  /** After each epoch, draw every pixel of the object towards 0 by this share of its usual amplitude (L1 norm); 0: not at all. Default: 0. */
+  readonly object_l1: number;
+  /** After each epoch, take this share of every pixel of the object away (L2 norm); 0: nothing. Default: 0. */
+  readonly object_l2: number;
+  /** Least amplitude of the object; null: 0. */
+  readonly object_amplitude_min: number | null;
+  /** Largest amplitude of the object; null: any. */
+  readonly object_amplitude_max: number | null;
+  /** Least phase of the object; null: any. Unit: rad. */
+  readonly object_phase_min_rad: number | null;
+  /** Largest phase of the object; null: any. Unit: rad. */
+  readonly object_phase_max_rad: number | null;
+  /** Pitch of a regular scan: after each epoch, what repeats with it is taken out of the phase of the object; null: nothing. Unit: px. */
+  readonly grid_period_px: number | null;
+  /** How far from the frequencies of that pitch, in pixels of the transform of the object. Default: 1. */
+  readonly grid_window: number;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
@@ -709,6 +735,10 @@ export interface SolveConfig {
   readonly ml_start: number | null;
   /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
   readonly ml_method: 'lbfgs' | 'cg';
+  /** Resolutions, each twice as fine as the one before: the first ones take the middle of the detector alone; 1: the full one only. Default: 1. */
+  readonly progressive_levels: number;
+  /** Epochs of each coarse resolution, before those of the full one. Unit: epochs. Default: 10. */
+  readonly progressive_epochs: number;
   /** Seed for the order of the patterns. Default: 0. */
   readonly seed: number;
   /** First epoch in which the object changes. Unit: epochs. Default: 1. */
@@ -735,8 +765,14 @@ export interface SolveConfig {
   readonly hold_probe_power: boolean;
   /** Give the probe this power, Σ|P|²; null: the power that it has at the start. Unit: counts. */
   readonly probe_power_counts: number | null;
-  /** Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere. */
+  /** Set the probe to zero where its smoothed intensity, that of all modes together, is below this share of its maximum; null: nowhere. */
   readonly probe_support: number | null;
+  /** Set the probe to zero beyond this distance from the middle of its frame; null: nowhere. Unit: px. */
+  readonly probe_radius_px: number | null;
+  /** The same as probe_support for the far field of the probe: what the optics let through; null: nowhere. */
+  readonly detector_support: number | null;
+  /** After each epoch, move probe and object together by whole pixels so that the light of the probe is in the middle of its frame. Default: false. */
+  readonly centre_probe: boolean;
   /** Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual. Unit: modes. Default: 0. */
   readonly opr_modes: number;
   /** First epoch in which beams are told apart (opr_modes, flux). Unit: epochs. Default: 3. */
@@ -745,6 +781,22 @@ export interface SolveConfig {
   readonly opr_smooth: number;
   /** Fit the intensity of the beam to every pattern, for beams that flicker. Default: false. */
   readonly flux: boolean;
+  /** After each epoch, draw every pixel of the object towards 0 by this share of its usual amplitude (L1 norm); 0: not at all. Default: 0. */
+  readonly object_l1: number;
+  /** After each epoch, take this share of every pixel of the object away (L2 norm); 0: nothing. Default: 0. */
+  readonly object_l2: number;
+  /** Least amplitude of the object; null: 0. */
+  readonly object_amplitude_min: number | null;
+  /** Largest amplitude of the object; null: any. */
+  readonly object_amplitude_max: number | null;
+  /** Least phase of the object; null: any. Unit: rad. */
+  readonly object_phase_min_rad: number | null;
+  /** Largest phase of the object; null: any. Unit: rad. */
+  readonly object_phase_max_rad: number | null;
+  /** Pitch of a regular scan: after each epoch, what repeats with it is taken out of the phase of the object; null: nothing. Unit: px. */
+  readonly grid_period_px: number | null;
+  /** How far from the frequencies of that pitch, in pixels of the transform of the object. Default: 1. */
+  readonly grid_window: number;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */

@@ -2,12 +2,13 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { correctsPositions } from './scan.js';
+import type { SolverStart } from './updates.js';
 
 /** Every pattern has a beam of its own. */
 export const tellsBeamsApart = ({ opr_modes, flux }: SolverOptions): boolean => opr_modes > 0 || flux;
 
 /** @throws PtychoError CONFIG_INVALID for options that contradict each other */
-export function requireCombination(options: SolverOptions): void {
+export function requireCombination(options: SolverOptions, start?: SolverStart): void {
   const { algorithm } = options;
   if (correctsPositions(options) && algorithm === 'dm') {
     throw refused(
@@ -17,6 +18,22 @@ export function requireCombination(options: SolverOptions): void {
     );
   }
   requireLikelihood(options);
+  if (options.progressive_levels > 1 && start?.object) {
+    throw refused(
+      options,
+      'progressive_levels',
+      'coarse resolutions begin from an empty object; leave out the image to start from, or progressive_levels.',
+    );
+  }
+  if (options.centre_probe && algorithm === 'dm') {
+    throw refused(
+      options,
+      'centre_probe',
+      'the exit waves that the difference map keeps would have to move, too; use rpie, epie, pie or lsqml.',
+    );
+  }
+  requireOrder(options, 'object_amplitude_min', 'object_amplitude_max');
+  requireOrder(options, 'object_phase_min_rad', 'object_phase_max_rad');
   if (tellsBeamsApart(options) && algorithm === 'dm') {
     throw refused(
       options,
@@ -24,6 +41,16 @@ export function requireCombination(options: SolverOptions): void {
       'the difference map takes one beam for all patterns; use rpie, epie, pie or lsqml.',
     );
   }
+}
+
+function requireOrder(
+  options: SolverOptions,
+  low: 'object_amplitude_min' | 'object_phase_min_rad',
+  high: 'object_amplitude_max' | 'object_phase_max_rad',
+): void {
+  const [least, most] = [options[low], options[high]];
+  if (least === null || most === null || least < most) return;
+  throw refused(options, low, `${least} is no less than ${high} (${most}); give a lower one.`);
 }
 
 /** Maximum likelihood finds object and probe. */

@@ -10,14 +10,17 @@ import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { requireObject } from '../core/errors.js';
+import type { ComplexTensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import { steadyBeam } from './corrections/beam.js';
 import { openPasses } from './openPasses.js';
 import { probeRadius_px, startProbe } from './probe.js';
+import { coarseStart } from './progressive.js';
 import {
   correctsPositions,
+  type LoadedScan,
   loadScan,
   positionMargin_px,
   requireFewModes,
@@ -45,19 +48,37 @@ export async function* solve(
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   requireFewModes(raw, options);
-  const moving = correctsPositions(options);
-  requireCombination(options);
-  const varying = tellsBeamsApart(options);
-  const read = services.loaded
+  requireCombination(options, services.start);
+  const loaded = services.loaded
     ? withOwnPositions(services.loaded)
     : await loadScan(raw, positionMargin_px(options, raw), (done) =>
         services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
       );
-  const beam = varying ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
-  const loaded = { ...read, scan: { ...read.scan, beam } };
   throwIfCancelled(services.signal, 'Solving');
   const probe = startProbe(services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns)), options);
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
+  if (options.progressive_levels === 1 || services.resume) {
+    yield* solveLoaded(loaded, probe, options, services);
+    return;
+  }
+  const { onProgress: _, start: __, ...others } = services;
+  const coarse = await coarseStart(loaded, probe, options, (scan, wave, levels, object) =>
+    solveLoaded(scan, wave, levels, { ...others, start: { object } }),
+  );
+  const start = { ...services.start, object: coarse.object };
+  yield* solveLoaded(loaded, coarse.probe, options, { ...services, start });
+}
+
+/** A scan in memory; its positions are moved. */
+async function* solveLoaded(
+  read: LoadedScan,
+  probe: ComplexTensor,
+  options: SolverOptions,
+  services: SolveServices,
+): AsyncGenerator<SolverUpdate, void, void> {
+  const beam = tellsBeamsApart(options) ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
+  const loaded = { ...read, scan: { ...read.scan, beam } };
+  const { N } = loaded.scan;
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
   const passes = await openPasses(services, options.passes, {
@@ -70,7 +91,7 @@ export async function* solve(
     },
     // Batches of equal size are up to half as large again.
     keep:
-      traits.keepsBatches || moving || options.opr_modes > 0
+      traits.keepsBatches || correctsPositions(options) || options.opr_modes > 0
         ? Math.min(loaded.scan.count, Math.ceil(1.5 * batchSize) + 1)
         : 0,
     storeWaves: traits.storesWaves,

@@ -14,7 +14,9 @@ import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom } from './corrections/affine.js';
 import { BeamCorrection } from './corrections/beam.js';
 import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './corrections/constraints.js';
+import { limitObject, removeGrid } from './corrections/objectLimits.js';
 import { PositionCorrection } from './corrections/positions.js';
+import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
 import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
 import { measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
@@ -176,16 +178,44 @@ export class Solving {
       if (options.probe_support !== null) {
         blankOutside(memory.probe, N, options.probe_support, memory.variation);
       }
+      if (options.probe_radius_px !== null) {
+        blankBeyond([memory.probe, memory.variation], N, options.probe_radius_px);
+      }
+      if (options.detector_support !== null) {
+        blankFarField(memory.probe, N, options.detector_support, memory.variation);
+      }
       // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
       const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
       if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
       if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
     }
+    if (schedule.object) limitObject(memory.object, options);
     if (schedule.object && options.tv_weight > 0) {
       const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
       smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
     }
+    if (schedule.object && options.grid_period_px !== null) {
+      const { grid_period_px: period_px, grid_window: window } = options;
+      removeGrid(memory.object, { height, width }, { period_px, window });
+    }
     if (schedule.affine) this.#followAffine();
+    if (schedule.probe && options.centre_probe && !isOfAll(options, epoch)) this.#centre();
+  }
+
+  /** Probe and object together: no exit wave changes, but for where it lies. */
+  #centre(): void {
+    const { probe, object, variation, sizes } = this.passes.memory;
+    const { N, height, width } = sizes;
+    const shift = offCentre(probe, N);
+    if (shift[0] === 0 && shift[1] === 0) return;
+    const carried = this.#algorithm.carried?.();
+    const parts = (field?: { re: Float32Array<ArrayBufferLike>; im: Float32Array<ArrayBufferLike> }) =>
+      field ? [field.re, field.im] : [];
+    const acceleration = this.#acceleration;
+    const ofObject = [...parts(object), ...parts(acceleration?.object), ...(carried?.object ?? [])];
+    movePlanes(ofObject, { height, width }, shift, false);
+    const ofProbe = [...parts(probe), ...parts(variation), ...parts(acceleration?.probe), ...(carried?.probe ?? [])];
+    movePlanes(ofProbe, { height: N, width: N }, shift, true);
   }
 
   #openAffine(): AffineCorrection {

@@ -85,6 +85,18 @@ describe('options', () => {
     flux: [true, { opr_start: 2 }],
     ml_start: [3],
     ml_method: ['cg', { algorithm: 'ml' }],
+    probe_radius_px: [5],
+    detector_support: [0.05],
+    progressive_levels: [2],
+    progressive_epochs: [3, { progressive_levels: 2 }],
+    object_l1: [0.05],
+    object_l2: [0.05],
+    object_amplitude_min: [0.9],
+    object_amplitude_max: [0.9],
+    object_phase_min_rad: [-0.01],
+    object_phase_max_rad: [0.01],
+    grid_period_px: [3.1],
+    grid_window: [2, { grid_period_px: 3.1 }],
     tv_weight: [0.05],
     position_start: [1],
     position_stop: [1, { position_start: 1 }],
@@ -101,8 +113,8 @@ describe('options', () => {
 
   it('are all tried here', () => {
     const untried = Object.keys(solverFields).filter((name) => !(name in changes));
-    // Those of host and programs are compared with each other elsewhere: they must not change the result.
-    expect(untried).toEqual(['passes']);
+    // Those of host and programs are compared with each other elsewhere: they must not change the result; this probe is in the middle.
+    expect(untried).toEqual(['centre_probe', 'passes']);
   });
 
   it.each(Object.entries(changes))('%s changes the result', async (name, [value, needs = {}]) => {
@@ -215,6 +227,7 @@ describe('start and state', () => {
     { algorithm: 'lsqml', opr_modes: 2, flux: true, probe_modes: 2 },
     { algorithm: 'rpie', opr_modes: 1, opr_smooth: 2, position_start: 3 },
     { algorithm: 'lsqml', affine: true, affine_start: 3, affine_stop: 5 },
+    { algorithm: 'rpie', momentum: 0.3, centre_probe: true, detector_support: 0.01, object_l1: 0.01 },
     { algorithm: 'dm', probe_modes: 2 },
     { algorithm: 'ml', probe_modes: 2 },
     { algorithm: 'lsqml', opr_modes: 1, opr_start: 2, ml_start: 4, ml_method: 'cg' },

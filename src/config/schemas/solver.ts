@@ -9,6 +9,7 @@
 
 import { z } from 'zod';
 import {
+  anyNumber,
   belowOne,
   field,
   flag,
@@ -123,6 +124,18 @@ const stepFields = {
   ),
 };
 
+/** The middle of the detector first. */
+const progressiveFields = {
+  progressive_levels: field(
+    positiveInteger,
+    1,
+    'Resolutions, each twice as fine as the one before: the first ones take the middle of the detector alone; 1: the full one only.',
+  ),
+  progressive_epochs: field(positiveInteger, 10, 'Epochs of each coarse resolution, before those of the full one.', {
+    unit: 'epochs',
+  }),
+};
+
 const seedFields = {
   seed: field(seedNumber, 0, 'Seed for the order of the patterns.'),
 };
@@ -173,7 +186,21 @@ const probeFields = {
   ),
   probe_support: maybe(
     openUnitInterval,
-    'Set the probe to zero where its smoothed intensity is below this share of its maximum; null: nowhere.',
+    'Set the probe to zero where its smoothed intensity, that of all modes together, is below this share of its maximum; null: nowhere.',
+  ),
+  probe_radius_px: maybe(
+    positiveNumber,
+    'Set the probe to zero beyond this distance from the middle of its frame; null: nowhere.',
+    { unit: 'px' },
+  ),
+  detector_support: maybe(
+    openUnitInterval,
+    'The same as probe_support for the far field of the probe: what the optics let through; null: nowhere.',
+  ),
+  centre_probe: field(
+    flag,
+    false,
+    'After each epoch, move probe and object together by whole pixels so that the light of the probe is in the middle of its frame.',
   ),
 };
 
@@ -196,7 +223,32 @@ const beamFields = {
   flux: field(flag, false, 'Fit the intensity of the beam to every pattern, for beams that flicker.'),
 };
 
+/** What the object is drawn to and held within after each epoch. */
 const smoothingFields = {
+  object_l1: field(
+    belowOne,
+    0,
+    'After each epoch, draw every pixel of the object towards 0 by this share of its usual amplitude (L1 norm); 0: not at all.',
+  ),
+  object_l2: field(
+    belowOne,
+    0,
+    'After each epoch, take this share of every pixel of the object away (L2 norm); 0: nothing.',
+  ),
+  object_amplitude_min: maybe(nonNegativeNumber, 'Least amplitude of the object; null: 0.'),
+  object_amplitude_max: maybe(positiveNumber, 'Largest amplitude of the object; null: any.'),
+  object_phase_min_rad: maybe(anyNumber, 'Least phase of the object; null: any.', { unit: 'rad' }),
+  object_phase_max_rad: maybe(anyNumber, 'Largest phase of the object; null: any.', { unit: 'rad' }),
+  grid_period_px: maybe(
+    positiveNumber,
+    'Pitch of a regular scan: after each epoch, what repeats with it is taken out of the phase of the object; null: nothing.',
+    { unit: 'px' },
+  ),
+  grid_window: field(
+    wholeNumber,
+    1,
+    'How far from the frequencies of that pitch, in pixels of the transform of the object.',
+  ),
   tv_weight: field(
     nonNegativeNumber,
     0,
@@ -266,6 +318,7 @@ const passesFields = {
 export const solverFields = {
   ...algorithmFields,
   ...stepFields,
+  ...progressiveFields,
   ...seedFields,
   ...objectFields,
   ...probeFields,
@@ -353,7 +406,7 @@ const outputFields = {
 /** The fields under the titles of the help. */
 export const SOLVE_GROUPS = {
   Solving: { ...scanFields, ...algorithmFields, ...passesFields, ...seedFields, ...beginningFields },
-  Steps: stepFields,
+  Steps: { ...stepFields, ...progressiveFields },
   Object: { ...objectFields, ...smoothingFields },
   Probe: probeFields,
   Beam: beamFields,

@@ -32,6 +32,8 @@ export interface AlgorithmContext {
   onBatch(done: number): void;
 }
 
+type Floats = Float32Array<ArrayBufferLike>;
+
 /** One algorithm at work on one scan. */
 export interface Algorithm {
   /** Before the first epoch, and after fields were put in from outside. */
@@ -40,6 +42,8 @@ export interface Algorithm {
   epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums>;
   /** Light on the object over the last epoch, where it is known; 0 everywhere before there was one. */
   light?(): ArrayLike<number> | undefined;
+  /** Planes that lie as the object and as the probe do: they are moved along when these are. */
+  carried?(): { readonly object: readonly Floats[]; readonly probe: readonly Floats[] };
   /** What goes on from epoch to epoch besides object, probe and positions. */
   saved(): Record<string, NumericArray>;
   /** @param saved what {@link saved} answered */

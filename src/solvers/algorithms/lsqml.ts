@@ -74,6 +74,10 @@ export class LeastSquaresML implements Algorithm {
     return this.#illumination.data;
   }
 
+  carried() {
+    return { object: [this.#illumination.data], probe: [] };
+  }
+
   saved(): Record<string, NumericArray> {
     return { illumination: this.#illumination.data };
   }

@@ -74,6 +74,14 @@ export class PieFamily implements Algorithm {
     return this.#light?.data;
   }
 
+  carried() {
+    const parts = (planes: Planes | undefined) => (planes ? [planes.re, planes.im] : []);
+    return {
+      object: [...parts(this.#objectVelocity), ...(this.#light ? [this.#light.data] : [])],
+      probe: parts(this.#probeVelocity),
+    };
+  }
+
   saved(): Record<string, NumericArray> {
     const out: Record<string, NumericArray> = this.#light ? { light: this.#light.data } : {};
     for (const [name, planes] of this.#velocities()) {

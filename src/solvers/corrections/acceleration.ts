@@ -70,6 +70,11 @@ export class Acceleration {
     }
   }
 
+  /** The probe before the last epoch, likewise. */
+  get probe(): { readonly re: Float32Array; readonly im: Float32Array } {
+    return this.#before[1];
+  }
+
   /** The object before the last epoch: whatever moves the object must move it too. */
   get object(): { readonly re: Float32Array; readonly im: Float32Array } {
     return this.#before[0];

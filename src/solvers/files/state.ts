@@ -98,6 +98,10 @@ const BEFORE: Readonly<Record<string, unknown>> = {
   ...{ batching: 'random', acceleration: 0 },
   ...{ opr_modes: 0, opr_start: 3, opr_smooth: 0, flux: false },
   ...{ ml_start: null, ml_method: 'lbfgs' },
+  ...{ progressive_levels: 1, progressive_epochs: 10 },
+  ...{ probe_radius_px: null, detector_support: null, centre_probe: false },
+  ...{ object_l1: 0, object_l2: 0, object_amplitude_min: null, object_amplitude_max: null },
+  ...{ object_phase_min_rad: null, object_phase_max_rad: null, grid_period_px: null, grid_window: 1 },
   ...{ affine: false, affine_freedom: 'scale,rotation,asymmetry,shear', affine_start: 5, affine_stop: 30 },
 };
 

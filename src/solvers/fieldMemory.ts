@@ -19,6 +19,7 @@ import {
   sharedMemory,
   startKernels,
 } from './host/kernels.js';
+import { type PlaneStep, runSteps, STEPS_AT_ONCE, stepPixels } from './host/planeSteps.js';
 
 /** A real plane and where it is. */
 export interface Plane {
@@ -69,6 +70,7 @@ export class FieldMemory {
   readonly variation: Planes;
   readonly sums: FieldSums;
   #next = PAGE_BYTES;
+  #shared: ((steps: readonly PlaneStep[]) => number) | undefined;
 
   /** @throws PtychoError BACKEND_MISSING, DATASET_VALUE for fields that no memory holds */
   constructor(sizes: FieldSizes) {
@@ -139,9 +141,14 @@ export class FieldMemory {
     };
   }
 
+  /** Lets others take part in arithmetic on whole planes; undefined: no longer. @param run answers as `runSteps` does of all parts */
+  shareSteps(run: ((steps: readonly PlaneStep[]) => number) | undefined): void {
+    this.#shared = run;
+  }
+
   /** The largest value of a plane that is nowhere negative. */
   largest({ at, data }: Plane): number {
-    return this.kernels.largest(at, data.length);
+    return this.#run([['largest', at, data.length]]);
   }
 
   /**
@@ -159,52 +166,76 @@ export class FieldMemory {
     for (let from = 0; from < step.re.length; from += length) {
       const [re, im] = [step.reAt + 4 * from, step.imAt + 4 * from];
       const [fieldRe, fieldIm] = field ? [field.reAt + 4 * from, field.imAt + 4 * from] : [0, 0];
-      this.kernels.divideStep(re, im, denominator.at, a, b, gain, fieldRe, fieldIm, length);
+      this.#run([['divideStep', re, im, denominator.at, a, b, gain, fieldRe, fieldIm, length]]);
     }
   }
 
   /** step ← step/√(denominator² + b²). */
   precondition(step: Planes, denominator: Plane, b: number): void {
-    this.kernels.divideByRoot(step.reAt, step.imAt, denominator.at, b, step.re.length);
+    this.#run([['divideByRoot', step.reAt, step.imAt, denominator.at, b, step.re.length]]);
   }
 
   /** field += gain·step. */
   add(step: Planes, gain: number, field: Planes): void {
-    this.kernels.addScaled(step.reAt, gain, field.reAt, field.re.length);
-    this.kernels.addScaled(step.imAt, gain, field.imAt, field.im.length);
+    this.#run([
+      ['addScaled', step.reAt, gain, field.reAt, field.re.length],
+      ['addScaled', step.imAt, gain, field.imAt, field.im.length],
+    ]);
   }
 
   /** field ← factor·field. */
   scale(field: Planes, factor: number): void {
-    this.kernels.addScaled(field.reAt, factor - 1, field.reAt, field.re.length);
-    this.kernels.addScaled(field.imAt, factor - 1, field.imAt, field.im.length);
+    this.add(field, factor - 1, field);
   }
 
   /** sum += part. */
   addTo(part: Plane, sum: Plane): void {
-    this.kernels.addPlane(part.at, sum.at, sum.data.length);
+    this.#run([['addPlane', part.at, sum.at, sum.data.length]]);
   }
 
   /** total += part. */
   addPlanes(part: Planes, total: Planes): void {
-    this.kernels.addPlane(part.reAt, total.reAt, total.re.length);
-    this.kernels.addPlane(part.imAt, total.imAt, total.im.length);
+    this.#run([
+      ['addPlane', part.reAt, total.reAt, total.re.length],
+      ['addPlane', part.imAt, total.imAt, total.im.length],
+    ]);
   }
 
-  /** total += part, over the whole of both. */
-  addSums(part: FieldSums, total: FieldSums, what: { readonly object: boolean; readonly probe: boolean }): void {
-    const add = (a: number, b: number, length: number) => this.kernels.addPlane(a, b, length);
-    if (what.object) {
-      add(part.object.reAt, total.object.reAt, this.objectPixels);
-      add(part.object.imAt, total.object.imAt, this.objectPixels);
-      this.addTo(part.illumination, total.illumination);
-    }
-    if (what.probe) {
-      add(part.probe.reAt, total.probe.reAt, this.probePixels);
-      add(part.probe.imAt, total.probe.imAt, this.probePixels);
-      this.addTo(part.objectIntensity, total.objectIntensity);
-    }
+  /** total += each of the parts, over the whole of all. */
+  addSums(
+    parts: readonly FieldSums[],
+    total: FieldSums,
+    what: { readonly object: boolean; readonly probe: boolean },
+  ): void {
+    this.#run(
+      parts.flatMap((part): PlaneStep[] => [
+        ...(what.object ? sumSteps([part.object, total.object], [part.illumination, total.illumination]) : []),
+        ...(what.probe ? sumSteps([part.probe, total.probe], [part.objectIntensity, total.objectIntensity]) : []),
+      ]),
+    );
   }
+
+  #run(steps: readonly PlaneStep[]): number {
+    // Steps longer than a question holds are asked in turn; each thread goes through them in the same order.
+    if (!this.#shared || stepPixels(steps) < WORTH_SHARING) return runSteps(this.kernels, steps, { part: 0, of: 1 });
+    let most = 0;
+    for (let i = 0; i < steps.length; i += STEPS_AT_ONCE) {
+      most = Math.max(most, this.#shared(steps.slice(i, i + STEPS_AT_ONCE)));
+    }
+    return most;
+  }
+}
+
+/** Pixels from which other threads take part: to ask them takes as long as some ten thousand pixels. */
+const WORTH_SHARING = 1 << 15;
+
+function sumSteps(planes: readonly [Planes, Planes], plane: readonly [Plane, Plane]): PlaneStep[] {
+  const [part, total] = planes;
+  return [
+    ['addPlane', part.reAt, total.reAt, total.re.length],
+    ['addPlane', part.imAt, total.imAt, total.im.length],
+    ['addPlane', plane[0].at, plane[1].at, plane[1].data.length],
+  ];
 }
 
 /** Addresses of a complex field in the shared memory, as they go from thread to thread. */

@@ -118,6 +118,11 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
     return answer as CallAnswer<Calls, K>;
   }
 
+  /** Why no more calls are taken; undefined while they are. */
+  get ended(): string | undefined {
+    return this.#ended;
+  }
+
   /** Also ends the thread. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;

@@ -38,18 +38,15 @@ export class Acceleration {
     const i = epoch - PLAIN_EPOCHS;
     const beta = i > 0 && this.#gains() ? Math.min(this.most, (i + 1) / (i + 3)) : 0;
     const weights = beta > 0 ? light() : [];
-    let most = 0;
-    for (let k = 0; k < weights.length; k++) most = Math.max(most, weights[k]);
+    const most = largestOf(weights);
     // Nothing is divided by 0 where there was no light at all.
     const dim = DIM * most * most || 1;
     this.#before.forEach(({ field, re, im }, f) => {
-      if (beta > 0)
-        for (const [now, before] of [
-          [field.re, re],
-          [field.im, im],
-        ])
-          goOn(now, before, beta, f === 0 ? { weights, dim } : undefined);
-      else {
+      if (beta > 0) {
+        const light = f === 0 ? { weights, dim } : undefined;
+        goOn(field.re, re, beta, light);
+        goOn(field.im, im, beta, light);
+      } else {
         re.set(field.re);
         im.set(field.im);
       }
@@ -113,4 +110,10 @@ function goOn(
     now[k] = a + w * (a - before[k]);
     before[k] = a;
   }
+}
+
+function largestOf(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let k = 0; k < values.length; k++) if (values[k] > most) most = values[k];
+  return most;
 }

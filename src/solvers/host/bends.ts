@@ -2,7 +2,8 @@
 import type { Curvatures } from '../wavePasses.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
-import { type DirectionAt, type PassSetup, placeOf } from './passSetup.js';
+import { type PassSetup, placeOf } from './passSetup.js';
+import type { DirectionAt } from './seat.js';
 import type { ShiftedProbes } from './shiftedProbes.js';
 
 export class Bends {

@@ -1,5 +1,4 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
-import { WorkerHost, workerFile } from '../../backends/worker/host.js';
 import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import { FieldMemory, type FieldSums, fieldsAt, planesAt, takeScratch } from '../fieldMemory.js';
@@ -14,9 +13,14 @@ import {
   type WavePasses,
 } from '../wavePasses.js';
 import { takeTransfers } from './freeSpace.js';
-import { fitsKernels, type WasmModule } from './kernels.js';
-import { Passes } from './passes.js';
-import type { DirectionAt, PassSetup, SolverCalls } from './passSetup.js';
+import { fitsKernels } from './kernels.js';
+import { callsOf, Passes } from './passes.js';
+import type { PassSetup } from './passSetup.js';
+import type { ThreadCalls } from './seat.js';
+import { Team } from './team.js';
+
+/** What a thread is told or tells of a pattern, and of each coherent mode. */
+const MAIL_BYTES = 128;
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions extends PassesOptions {
@@ -29,7 +33,10 @@ export class HostPasses implements WavePasses {
   readonly name = 'host';
   readonly description: string;
   readonly memory: FieldMemory;
-  readonly #threads: readonly SolverThread[];
+  /** What the caller's own thread does. */
+  readonly #own: ThreadCalls;
+  /** The other threads; undefined where there are none. */
+  readonly #team: Team | undefined;
   /** Sums of the threads after the first, which adds to those of the memory. */
   readonly #others: readonly FieldSums[];
   /** Which patterns of the batch that was kept each thread had. */
@@ -69,34 +76,37 @@ export class HostPasses implements WavePasses {
         floor: options.floor,
       }),
     );
-    const passes = new HostPasses(memory, setups, sums.slice(1), waves);
-    await Promise.all(passes.#threads.map((thread, t) => thread.open(setups[t])));
+    const passes = new HostPasses(memory, setups[0], sums.slice(1), waves);
+    await passes.#team?.open(memory.module, setups.slice(1));
     return passes;
   }
 
   private constructor(
     memory: FieldMemory,
-    setups: readonly PassSetup[],
+    setup: PassSetup,
     others: readonly FieldSums[],
     private readonly waves: Float32Array<SharedArrayBuffer>,
   ) {
     this.memory = memory;
     this.#others = others;
-    this.#threads = setups.length === 1 ? [new OwnThread(memory)] : setups.map(() => new OtherThread(memory.module));
-    this.description = `SIMD on the processor, ${setups.length === 1 ? 'one thread' : `${setups.length} threads`}`;
+    this.#own = callsOf(new Passes(memory.kernels, setup));
+    if (others.length > 0) {
+      const team = new Team(others.length, MAIL_BYTES * (setup.ys.length + 256) * (1 + (memory.sizes.coherent ?? 0)));
+      this.#team = team;
+      memory.shareSteps((steps) => team.run(memory.kernels, steps));
+    }
+    const threads = others.length + 1;
+    this.description = `SIMD on the processor, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
   }
 
   async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
-    const count = this.#threads.length;
-    const shares = this.#threads.map((_, t) => batch.filter((_k, i) => i % count === t));
-    const parts = await Promise.all(
-      this.#threads.map((thread, t) =>
-        // What other threads found before is in the sums already.
-        thread.pass(shares[t], t === 0 ? request : { ...request, accumulate: false }),
-      ),
-    );
+    // The event loop may turn before each pass.
+    await new Promise((resolve) => setImmediate(resolve));
+    const shares = this.#sharesOf(batch);
+    // What other threads found before is in the sums already.
+    const parts = await this.#all('pass', (t) => [shares[t], t === 0 ? request : { ...request, accumulate: false }]);
     const what = { object: request.object ?? false, probe: request.probe ?? false };
-    if (what.object || what.probe) for (const part of this.#others) this.memory.addSums(part, this.memory.sums, what);
+    this.memory.addSums(this.#others, this.memory.sums, what);
     if (request.keep) this.#shares = shares;
     const total = new SumsOfPasses();
     for (const part of parts) total.add(part);
@@ -104,35 +114,34 @@ export class HostPasses implements WavePasses {
   }
 
   async products(): Promise<Float64Array> {
-    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.products())), 6);
+    return this.#inOrder(await this.#all('products', () => []), 6);
   }
 
   async moves(): Promise<Float64Array> {
-    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.moves())), 5);
+    return this.#inOrder(await this.#all('moves', () => []), 5);
   }
 
   async beamProducts(): Promise<Float64Array> {
     const columns = 3 * (this.memory.sizes.coherent ?? 0);
-    return this.#inOrder(await Promise.all(this.#threads.map((thread) => thread.beamProducts())), columns);
+    return this.#inOrder(await this.#all('beamProducts', () => []), columns);
   }
 
   async beamSums(weights: Float64Array): Promise<void> {
     const columns = this.memory.sizes.coherent ?? 0;
-    const count = this.#threads.length;
+    const count = this.#shares.length;
     const rowsOf = (t: number) =>
       Float64Array.from({ length: this.#shares[t].length * columns }, (_, i) => {
         const row = Math.floor(i / columns) * count + t;
         return weights[row * columns + (i % columns)];
       });
-    await Promise.all(this.#threads.map((thread, t) => thread.beamSums(rowsOf(t))));
+    await this.#all('beamSums', (t) => [rowsOf(t)]);
     for (const part of this.#others) this.memory.addPlanes(part.variation, this.memory.sums.variation);
   }
 
   async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
-    const count = this.#threads.length;
     const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
-    const shares = this.#threads.map((_, t) => batch.filter((_k, i) => i % count === t));
-    return addCurvatures(await Promise.all(this.#threads.map((thread, t) => thread.curvatures(shares[t], at))));
+    const shares = this.#sharesOf(batch);
+    return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at]));
   }
 
   storedWaves(): Float32Array<SharedArrayBuffer> {
@@ -140,7 +149,32 @@ export class HostPasses implements WavePasses {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.close()));
+    this.memory.shareSteps(undefined);
+    await this.#team?.close();
+  }
+
+  /** Pattern i goes to thread i modulo their number. */
+  #sharesOf(batch: Int32Array): Int32Array[] {
+    const count = this.#others.length + 1;
+    return Array.from({ length: count }, (_, t) => batch.filter((_k, i) => i % count === t));
+  }
+
+  /** Every thread's answer, the caller's own first. */
+  async #all<K extends keyof ThreadCalls>(
+    name: K,
+    argsOf: (thread: number) => Parameters<ThreadCalls[K]>,
+  ): Promise<ReturnType<ThreadCalls[K]>[]> {
+    this.#team?.ask(name, (t) => argsOf(t + 1));
+    const call = this.#own[name] as (...args: Parameters<ThreadCalls[K]>) => ReturnType<ThreadCalls[K]>;
+    let own: ReturnType<ThreadCalls[K]>;
+    let others: readonly ReturnType<ThreadCalls[K]>[] = [];
+    try {
+      own = call(...argsOf(0));
+    } finally {
+      // Nobody may be at work when the next question comes.
+      others = (await this.#team?.finish()) ?? [];
+    }
+    return [own, ...others];
   }
 
   /** Pattern i of the batch went to thread i modulo their number. */
@@ -152,91 +186,5 @@ export class HostPasses implements WavePasses {
       all.set(parts[t].subarray(at * columns, (at + 1) * columns), i * columns);
     }
     return all;
-  }
-}
-
-interface SolverThread
-  extends Pick<SolverCalls, 'pass' | 'products' | 'moves' | 'curvatures' | 'beamProducts' | 'beamSums'> {
-  open(setup: PassSetup): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** The caller's thread; lets the event loop turn before each pass. */
-class OwnThread implements SolverThread {
-  #passes: Passes | undefined;
-
-  constructor(private readonly memory: FieldMemory) {}
-
-  async open(setup: PassSetup) {
-    this.#passes = new Passes(this.memory.kernels, setup);
-  }
-
-  async pass(part: Int32Array, request: PassRequest) {
-    await new Promise((resolve) => setImmediate(resolve));
-    return this.#passes!.pass(part, request);
-  }
-
-  async products() {
-    return this.#passes!.kept.products();
-  }
-
-  async moves() {
-    return this.#passes!.kept.moves();
-  }
-
-  async curvatures(part: Int32Array, along: readonly DirectionAt[]) {
-    return this.#passes!.bends.along(part, along);
-  }
-
-  async beamProducts() {
-    return this.#passes!.kept.beamProducts();
-  }
-
-  async beamSums(weights: Float64Array) {
-    this.#passes!.kept.beamSums(weights);
-  }
-
-  async close() {}
-}
-
-/** A thread of its own, which sees the same memory. */
-class OtherThread implements SolverThread {
-  readonly #host = new WorkerHost<SolverCalls>(
-    workerFile(new URL('./solverWorker.js', import.meta.url), 'solvers/host/solverWorker.js'),
-    'The solver',
-  );
-
-  constructor(private readonly module: WasmModule) {}
-
-  open(setup: PassSetup) {
-    return this.#host.call('open', [this.module, setup]);
-  }
-
-  pass(part: Int32Array, request: PassRequest) {
-    return this.#host.call('pass', [part, request]);
-  }
-
-  products() {
-    return this.#host.call('products', []);
-  }
-
-  moves() {
-    return this.#host.call('moves', []);
-  }
-
-  curvatures(part: Int32Array, along: readonly DirectionAt[]) {
-    return this.#host.call('curvatures', [part, along]);
-  }
-
-  beamProducts() {
-    return this.#host.call('beamProducts', []);
-  }
-
-  beamSums(weights: Float64Array) {
-    return this.#host.call('beamSums', [weights]);
-  }
-
-  close() {
-    return this.#host.close();
   }
 }

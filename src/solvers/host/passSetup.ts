@@ -1,8 +1,9 @@
 /** What a thread is given, and what it is asked. */
 import type { WorkerCalls } from '../../backends/worker/host.js';
 import type { FieldAddresses, FieldSizes, PlanesAt, Scratch } from '../fieldMemory.js';
-import type { Curvatures, PassRequest, PassSums, VaryingBeam } from '../wavePasses.js';
+import type { VaryingBeam } from '../wavePasses.js';
 import type { WasmMemory, WasmModule } from './kernels.js';
+import type { Seat } from './seat.js';
 
 /** Transfer functions, divided by N²: see `Propagation`. */
 export interface TransfersAt {
@@ -34,19 +35,7 @@ export function placeOf({ ys, xs, sizes }: PassSetup, k: number): { at: number; 
   return { at: 4 * ((row - half) * sizes.width + column - half), y: ys[k] - row, x: xs[k] - column };
 }
 
-/** Addresses of a change of object and probe. */
-export interface DirectionAt {
-  readonly object: PlanesAt;
-  readonly probe: PlanesAt;
-}
-
-/** What the solver's threads are asked. */
+/** What the worker of a thread is asked: from `open` to `close` it is its team's. */
 export interface SolverCalls extends WorkerCalls {
-  open(module: WasmModule, setup: PassSetup): Promise<void>;
-  pass(part: Int32Array, request: PassRequest): Promise<PassSums>;
-  products(): Promise<Float64Array>;
-  moves(): Promise<Float64Array>;
-  curvatures(part: Int32Array, along: readonly DirectionAt[]): Promise<Curvatures>;
-  beamProducts(): Promise<Float64Array>;
-  beamSums(weights: Float64Array): Promise<void>;
+  open(module: WasmModule, setup: PassSetup, seat: Seat): Promise<void>;
 }

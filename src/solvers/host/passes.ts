@@ -6,6 +6,7 @@ import { FreeSpace } from './freeSpace.js';
 import { type Kept, KeptBatch } from './keptBatch.js';
 import { type Kernels, writePlan } from './kernels.js';
 import { type PassSetup, placeOf } from './passSetup.js';
+import type { ThreadCalls } from './seat.js';
 import { ShiftedProbes } from './shiftedProbes.js';
 
 export class Passes {
@@ -278,3 +279,13 @@ export class Passes {
     this.#probes.backFromSpectra(scratch.probeSpectra, scratch.fields.sums.probe, modes, keep);
   }
 }
+
+/** What a thread is asked of its passes. */
+export const callsOf = (passes: Passes): ThreadCalls => ({
+  pass: (part, request) => passes.pass(part, request),
+  products: () => passes.kept.products(),
+  moves: () => passes.kept.moves(),
+  curvatures: (part, along) => passes.bends.along(part, along),
+  beamProducts: () => passes.kept.beamProducts(),
+  beamSums: (weights) => passes.kept.beamSums(weights),
+});

@@ -1,49 +1,19 @@
 /** The entry of a solver's thread. */
 import { serve } from '../../backends/worker/serve.js';
-import type { PassRequest } from '../wavePasses.js';
 import { startKernels, type WasmModule } from './kernels.js';
-import { Passes } from './passes.js';
-import type { DirectionAt, PassSetup, SolverCalls } from './passSetup.js';
+import { callsOf, Passes } from './passes.js';
+import type { PassSetup, SolverCalls } from './passSetup.js';
+import { type Seat, work } from './seat.js';
 
 class SolverThread implements SolverCalls {
-  #passes: Passes | undefined;
-
-  async open(module: WasmModule, setup: PassSetup) {
-    this.#passes = new Passes(startKernels(module, setup.memory), setup);
+  async open(module: WasmModule, setup: PassSetup, seat: Seat) {
+    const kernels = startKernels(module, setup.memory);
+    const calls = callsOf(new Passes(kernels, setup));
+    // After this call was answered; until it is sent away the thread hears of nothing else.
+    setImmediate(() => work(seat, kernels, (name, args) => (calls[name] as (...args: unknown[]) => unknown)(...args)));
   }
 
-  async pass(part: Int32Array, request: PassRequest) {
-    return this.#opened.pass(part, request);
-  }
-
-  async products() {
-    return this.#opened.kept.products();
-  }
-
-  async moves() {
-    return this.#opened.kept.moves();
-  }
-
-  async curvatures(part: Int32Array, along: readonly DirectionAt[]) {
-    return this.#opened.bends.along(part, along);
-  }
-
-  async beamProducts() {
-    return this.#opened.kept.beamProducts();
-  }
-
-  async beamSums(weights: Float64Array) {
-    this.#opened.kept.beamSums(weights);
-  }
-
-  async close() {
-    this.#passes = undefined;
-  }
-
-  get #opened(): Passes {
-    if (!this.#passes) throw new Error('the thread was not opened');
-    return this.#passes;
-  }
+  async close() {}
 }
 
 serve(new SolverThread());

@@ -72,6 +72,8 @@ const rules: Rules = {
     return [op.mul(dy, op.add(s, op.mul(node, op.sub(1, s))))];
   },
   softplus: ({ inputs: [x] }, dy) => [op.mul(dy, op.sigmoid(x))],
+  gelu: ({ inputs: [x] }, dy) => [op.geluGrad(dy, x)],
+  geluGrad: null,
   // With the usual 0 at the knee, positions that start on whole pixels would never move: step(0) is ½.
   hat: ({ inputs: [z] }, dy) => [op.mul(dy, op.neg(op.mul(op.sign(z), op.step(op.sub(1, op.abs(z))))))],
   step: 'zero',
@@ -106,6 +108,7 @@ const rules: Rules = {
     ),
   ],
   pad: ({ inputs: [x], attrs: { before } }, dy) => [op.slice(dy, before, x.shape)],
+  reflectPad: ({ attrs: { size } }, dy) => [foldMirror(foldMirror(dy, 2, size), 3, size)],
   broadcast: ({ inputs: [x] }, dy) => [op.sumTo(dy, x.shape)],
   reduceSum: (node, dy) => [unreduce(node, dy)],
   reduceMean: (node, dy) => {
@@ -120,14 +123,25 @@ const rules: Rules = {
   },
   conv2d: (node, dy, needs) => {
     const [x, w] = node.inputs;
+    const padding = node.attrs.padding > 0 || w.shape[2] === 1 ? 'same' : 'none';
     return [
-      needs[0] ? op.conv2dInputGrad(dy, w, node.label) : undefined,
-      needs[1] ? op.conv2dFilterGrad(x, dy, w.shape[2], node.label) : undefined,
+      needs[0] ? op.conv2dInputGrad(dy, w, node.label, padding) : undefined,
+      needs[1] ? op.conv2dFilterGrad(x, dy, w.shape[2], node.label, padding) : undefined,
       ...biasGrad(node, dy, needs[2]),
     ];
   },
   conv2dInputGrad: null,
   conv2dFilterGrad: null,
+  transposedConv2d: (node, dy, needs) => {
+    const [x, w] = node.inputs;
+    return [
+      needs[0] ? op.transposedConv2dInputGrad(dy, w, node.label) : undefined,
+      needs[1] ? op.transposedConv2dFilterGrad(x, dy, node.label) : undefined,
+      ...biasGrad(node, dy, needs[2]),
+    ];
+  },
+  transposedConv2dInputGrad: null,
+  transposedConv2dFilterGrad: null,
   upConv2d: (node, dy, needs) => {
     const [x, w] = node.inputs;
     return [
@@ -143,6 +157,28 @@ const rules: Rules = {
   upsampleNearest2: (_, dy) => [op.upsampleNearest2Grad(dy)],
   upsampleNearest2Grad: (_, dy) => [op.upsampleNearest2(dy)],
 };
+
+/** The adjoint of mirroring by `size` along one axis: what was mirrored is turned round and added to where it came from. */
+function foldMirror(dy: GraphNode, axis: number, size: number): GraphNode {
+  const side = dy.shape[axis] - 2 * size;
+  const pixel = (at: number) => op.sliceAxis(dy, axis, at, 1);
+  // Pixel i of the image lies at i + size; it was mirrored to size − i and to 2·(side − 1) − i + size.
+  const mirrored = (i: number): GraphNode => {
+    const copies = [
+      i >= 1 && i <= size ? [pixel(size - i)] : [],
+      i < side - 1 && i >= side - 1 - size ? [pixel(2 * (side - 1) - i + size)] : [],
+    ];
+    return copies.flat().reduce<GraphNode>((sum, copy) => op.add(sum, copy), pixel(i + size));
+  };
+  const [from, to] = [size + 1, side - 1 - size];
+  if (to <= from)
+    return op.concat(
+      Array.from({ length: side }, (_, i) => mirrored(i)),
+      axis,
+    );
+  const run = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => mirrored(start + i));
+  return op.concat([...run(0, from), op.sliceAxis(dy, axis, from + size, to - from), ...run(to, side)], axis);
+}
 
 /**
  * relu followed by max-pooling: where a block's maximum is 0 the gradient is 0, so the mask can be applied to the pooled

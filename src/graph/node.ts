@@ -41,6 +41,10 @@ export interface OpAttrs {
   silu: None;
   /** log(1 + exp x). */
   softplus: None;
+  /** x·Φ(x), Φ the distribution function of the normal distribution: exact, no approximation by tanh. */
+  gelu: None;
+  /** (dy, x) → dy·(Φ(x) + x·Φ′(x)). */
+  geluGrad: None;
   /** max(0, 1 − |z|): the kernel of linear interpolation. */
   hat: None;
   /** Heaviside step with step(0) = ½. */
@@ -62,17 +66,28 @@ export interface OpAttrs {
   slice: { readonly start: readonly number[]; readonly size: readonly number[] };
   /** Zeros before and after, per axis. */
   pad: { readonly before: readonly number[]; readonly after: readonly number[] };
+  /** Images mirrored about their outermost pixels, which are not repeated: [B,C,H,W] → [B,C,H+2·size,W+2·size]. */
+  reflectPad: { readonly size: number };
   broadcast: { readonly shape: Shape };
   reduceSum: { readonly axes: readonly number[]; readonly keepDims: boolean };
   reduceMean: { readonly axes: readonly number[]; readonly keepDims: boolean };
   reduceMax: { readonly axes: readonly number[]; readonly keepDims: boolean };
 
-  /** (x [B,Ci,H,W], w [Co,Ci,k,k], bias [Co]?) → [B,Co,H,W]: cross-correlation, stride 1, zero padding (k−1)/2. */
-  conv2d: None;
-  /** (dy [B,Co,H,W], w [Co,Ci,k,k]) → dx [B,Ci,H,W]. */
-  conv2dInputGrad: None;
-  /** (x [B,Ci,H,W], dy [B,Co,H,W]) → dw [Co,Ci,k,k]. */
-  conv2dFilterGrad: { readonly kernel: number };
+  /**
+   * (x [B,Ci,H,W], w [Co,Ci,k,k], bias [Co]?) → [B,Co,H′,W′], H′ = H + 2·padding − k + 1: cross-correlation, stride 1, with `padding`
+   * zeros on every side: (k−1)/2, which keeps the size, or none.
+   */
+  conv2d: { readonly padding: number };
+  /** (dy [B,Co,H′,W′], w [Co,Ci,k,k]) → dx [B,Ci,H,W]. */
+  conv2dInputGrad: { readonly padding: number };
+  /** (x [B,Ci,H,W], dy [B,Co,H′,W′]) → dw [Co,Ci,k,k]. */
+  conv2dFilterGrad: { readonly kernel: number; readonly padding: number };
+  /** (x [B,Ci,H,W], w [Ci,Co,4,4], bias [Co]?) → [B,Co,2H,2W]: transposed convolution of stride 2, cut by one pixel on every side. */
+  transposedConv2d: None;
+  /** (dy [B,Co,2H,2W], w [Ci,Co,4,4]) → dx [B,Ci,H,W]. */
+  transposedConv2dInputGrad: None;
+  /** (x [B,Ci,H,W], dy [B,Co,2H,2W]) → dw [Ci,Co,4,4]. */
+  transposedConv2dFilterGrad: None;
   /** conv2d(upsampleNearest2(x), w, bias) with a 3×3 kernel, as one op: x [B,Ci,H,W] → [B,Co,2H,2W]. */
   upConv2d: None;
   /** (dy [B,Co,2H,2W], w [Co,Ci,3,3]) → dx [B,Ci,H,W]. */
@@ -109,12 +124,13 @@ export type UnaryOp =
   | 'relu'
   | 'silu'
   | 'softplus'
+  | 'gelu'
   | 'hat'
   | 'step';
 /** Of two operands, element by element. */
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'equal';
 /** Everything that works element by element. */
-export type ElementOp = UnaryOp | BinaryOp | 'maximum' | 'minimum' | 'greater' | 'reluGrad';
+export type ElementOp = UnaryOp | BinaryOp | 'maximum' | 'minimum' | 'greater' | 'reluGrad' | 'geluGrad';
 /** Linear algebra, and what only moves values. */
 export type ShapeOp =
   | 'matmul'
@@ -123,6 +139,7 @@ export type ShapeOp =
   | 'concat'
   | 'slice'
   | 'pad'
+  | 'reflectPad'
   | 'broadcast'
   | 'reduceSum'
   | 'reduceMean'
@@ -132,6 +149,9 @@ export type ImageOp =
   | 'conv2d'
   | 'conv2dInputGrad'
   | 'conv2dFilterGrad'
+  | 'transposedConv2d'
+  | 'transposedConv2dInputGrad'
+  | 'transposedConv2dFilterGrad'
   | 'upConv2d'
   | 'upConv2dInputGrad'
   | 'upConv2dFilterGrad'

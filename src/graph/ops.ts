@@ -138,6 +138,8 @@ export const relu = unary('relu');
 export const silu = unary('silu');
 /** log(1 + eˣ). */
 export const softplus = unary('softplus');
+/** x · Φ(x) with the distribution function Φ of the normal distribution (Hendrycks & Gimpel, arXiv 1606.08415), exact. */
+export const gelu = unary('gelu');
 /** max(0, 1 − |x|), the weights of linear interpolation. */
 export const hat = unary('hat');
 /** 1 where x > 0, ½ where x = 0, else 0. */
@@ -154,6 +156,12 @@ export const greater = (x: GraphNode, value: number, label?: string) => node('gr
 export function reluGrad(dy: GraphNode, y: GraphNode, label?: string): GraphNode<'reluGrad'> {
   if (!sameShape(dy.shape, y.shape)) fail('reluGrad', [dy, y], label, 'the shapes differ');
   return node('reluGrad', [dy, y], {}, y.shape, label);
+}
+
+/** The gradient of {@link gelu} from its operand: dy · (Φ(x) + x·Φ′(x)). */
+export function geluGrad(dy: GraphNode, x: GraphNode, label?: string): GraphNode<'geluGrad'> {
+  if (!sameShape(dy.shape, x.shape)) fail('geluGrad', [dy, x], label, 'the shapes differ');
+  return node('geluGrad', [dy, x], {}, x.shape, label);
 }
 
 // ---- shape and linear algebra
@@ -236,6 +244,21 @@ export function pad(x: GraphNode, before: readonly number[], after: readonly num
   return node('pad', [x], { before, after }, shape, label);
 }
 
+/** Mirrors images [B, C, H, W] about their outermost pixels, which are not repeated, by `size` pixels on every side. */
+export function reflectPad(x: GraphNode, size: number, label?: string): GraphNode<'reflectPad'> {
+  checkImage('reflectPad', x, [x], label);
+  const [b, c, h, w] = x.shape;
+  if (size < 1 || size >= h || size >= w) {
+    fail(
+      'reflectPad',
+      [x],
+      label,
+      `${size} pixels cannot be mirrored; there must be at least one, and fewer than a side has`,
+    );
+  }
+  return node('reflectPad', [x], { size }, [b, c, h + 2 * size, w + 2 * size], label);
+}
+
 /** Repeats values along axes of length 1, as NumPy does. */
 export function broadcast(x: GraphNode, shape: Shape, label?: string): GraphNode {
   const to = broadcastShape(x.shape, shape);
@@ -297,23 +320,50 @@ function checkBias(op: OpName, bias: GraphNode | undefined, w: GraphNode, operan
   if (bias && !sameShape(bias.shape, [w.shape[0]])) fail(op, operands, label, `the bias must be (${w.shape[0]},)`);
 }
 
-/** Correlates images [B, in, H, W] with a kernel [out, in, k, k], padded with zeros to the same size; `bias` is (out,). */
-export function conv2d(x: GraphNode, w: GraphNode, bias?: GraphNode, label?: string): GraphNode<'conv2d'> {
+/** Zeros around an image: as many as keep its size, or none. */
+function paddingOf(op: OpName, w: GraphNode, padding: Padding, operands: readonly GraphNode[], label?: string): number {
+  const k = w.shape[2];
+  checkKernel(op, w, operands, label);
+  return padding === 'same' ? (k - 1) / 2 : 0;
+}
+
+/** What is put around an image before it is correlated: zeros that keep its size, or nothing. */
+export type Padding = 'same' | 'none';
+
+/**
+ * Correlates images [B, in, H, W] with a kernel [out, in, k, k]; `bias` is (out,). Padded with zeros to the same size, or with
+ * `padding: 'none'` only where the kernel lies inside: [B, out, H − k + 1, W − k + 1].
+ */
+export function conv2d(
+  x: GraphNode,
+  w: GraphNode,
+  bias?: GraphNode,
+  label?: string,
+  padding: Padding = 'same',
+): GraphNode<'conv2d'> {
   const operands = bias ? [x, w, bias] : [x, w];
   checkImage('conv2d', x, operands, label);
-  checkKernel('conv2d', w, operands, label);
+  const p = paddingOf('conv2d', w, padding, operands, label);
   if (x.shape[1] !== w.shape[1])
     fail('conv2d', operands, label, `the kernel takes ${w.shape[1]} channels, the image has ${x.shape[1]}`);
   checkBias('conv2d', bias, w, operands, label);
-  return node('conv2d', operands, {}, [x.shape[0], w.shape[0], x.shape[2], x.shape[3]], label);
+  const [h, width] = x.shape.slice(2).map((side) => side + 2 * p - w.shape[2] + 1);
+  if (h < 1 || width < 1) fail('conv2d', operands, label, 'the kernel is larger than the image');
+  return node('conv2d', operands, { padding: p }, [x.shape[0], w.shape[0], h, width], label);
 }
 
 /** The adjoint of {@link conv2d} by its image. */
-export function conv2dInputGrad(dy: GraphNode, w: GraphNode, label?: string): GraphNode<'conv2dInputGrad'> {
+export function conv2dInputGrad(
+  dy: GraphNode,
+  w: GraphNode,
+  label?: string,
+  padding: Padding = 'same',
+): GraphNode<'conv2dInputGrad'> {
   checkImage('conv2dInputGrad', dy, [dy, w], label);
-  checkKernel('conv2dInputGrad', w, [dy, w], label);
+  const p = paddingOf('conv2dInputGrad', w, padding, [dy, w], label);
   if (dy.shape[1] !== w.shape[0]) fail('conv2dInputGrad', [dy, w], label, 'the channels do not fit the kernel');
-  return node('conv2dInputGrad', [dy, w], {}, [dy.shape[0], w.shape[1], dy.shape[2], dy.shape[3]], label);
+  const [h, width] = dy.shape.slice(2).map((side) => side - 2 * p + w.shape[2] - 1);
+  return node('conv2dInputGrad', [dy, w], { padding: p }, [dy.shape[0], w.shape[1], h, width], label);
 }
 
 /** The adjoint of {@link conv2d} by its kernel, whose side is `kernel`. */
@@ -322,12 +372,68 @@ export function conv2dFilterGrad(
   dy: GraphNode,
   kernel: number,
   label?: string,
+  padding: Padding = 'same',
 ): GraphNode<'conv2dFilterGrad'> {
   checkImage('conv2dFilterGrad', x, [x, dy], label);
   checkImage('conv2dFilterGrad', dy, [x, dy], label);
-  const fits = x.shape[0] === dy.shape[0] && x.shape[2] === dy.shape[2] && x.shape[3] === dy.shape[3];
+  const p = padding === 'same' ? (kernel - 1) / 2 : 0;
+  const less = kernel - 1 - 2 * p;
+  const fits = x.shape[0] === dy.shape[0] && x.shape[2] - less === dy.shape[2] && x.shape[3] - less === dy.shape[3];
   if (!fits) fail('conv2dFilterGrad', [x, dy], label, 'image and gradient differ in batch or size');
-  return node('conv2dFilterGrad', [x, dy], { kernel }, [dy.shape[1], x.shape[1], kernel, kernel], label);
+  return node('conv2dFilterGrad', [x, dy], { kernel, padding: p }, [dy.shape[1], x.shape[1], kernel, kernel], label);
+}
+
+function checkTransposed(op: OpName, w: GraphNode, operands: readonly GraphNode[], label?: string): void {
+  const [, , h, width] = w.shape;
+  if (w.shape.length !== 4 || h !== 4 || width !== 4) fail(op, operands, label, 'the kernel must be [in, out, 4, 4]');
+}
+
+/**
+ * Doubles the sides of images [B, in, H, W]: every pixel lays down the kernel [in, out, 4, 4], two pixels apart, and one pixel is cut
+ * off on every side. `bias` is (out,).
+ */
+export function transposedConv2d(
+  x: GraphNode,
+  w: GraphNode,
+  bias?: GraphNode,
+  label?: string,
+): GraphNode<'transposedConv2d'> {
+  const operands = bias ? [x, w, bias] : [x, w];
+  checkImage('transposedConv2d', x, operands, label);
+  checkTransposed('transposedConv2d', w, operands, label);
+  const [ci, co] = w.shape;
+  if (x.shape[1] !== ci)
+    fail('transposedConv2d', operands, label, `the kernel takes ${ci} channels, the image has ${x.shape[1]}`);
+  if (bias && !sameShape(bias.shape, [co])) fail('transposedConv2d', operands, label, `the bias must be (${co},)`);
+  return node('transposedConv2d', operands, {}, [x.shape[0], co, 2 * x.shape[2], 2 * x.shape[3]], label);
+}
+
+/** The adjoint of {@link transposedConv2d} by its image. */
+export function transposedConv2dInputGrad(
+  dy: GraphNode,
+  w: GraphNode,
+  label?: string,
+): GraphNode<'transposedConv2dInputGrad'> {
+  checkImage('transposedConv2dInputGrad', dy, [dy, w], label);
+  checkTransposed('transposedConv2dInputGrad', w, [dy, w], label);
+  if (dy.shape[1] !== w.shape[1] || dy.shape[2] % 2 || dy.shape[3] % 2) {
+    fail('transposedConv2dInputGrad', [dy, w], label, 'the gradient does not fit the kernel, or its sides are odd');
+  }
+  const shape = [dy.shape[0], w.shape[0], dy.shape[2] / 2, dy.shape[3] / 2];
+  return node('transposedConv2dInputGrad', [dy, w], {}, shape, label);
+}
+
+/** The adjoint of {@link transposedConv2d} by its kernel. */
+export function transposedConv2dFilterGrad(
+  x: GraphNode,
+  dy: GraphNode,
+  label?: string,
+): GraphNode<'transposedConv2dFilterGrad'> {
+  checkImage('transposedConv2dFilterGrad', x, [x, dy], label);
+  checkImage('transposedConv2dFilterGrad', dy, [x, dy], label);
+  const fits = x.shape[0] === dy.shape[0] && 2 * x.shape[2] === dy.shape[2] && 2 * x.shape[3] === dy.shape[3];
+  if (!fits) fail('transposedConv2dFilterGrad', [x, dy], label, 'the gradient must have twice the sides of the image');
+  return node('transposedConv2dFilterGrad', [x, dy], {}, [x.shape[1], dy.shape[1], 4, 4], label);
 }
 
 /** Doubles the sides of images by repeating pixels, then correlates with a kernel [out, in, 3, 3]. */

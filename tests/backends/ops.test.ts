@@ -57,6 +57,16 @@ const kernels = (f: (sizes: Sizes, kernel: number) => Case): Case[] => [
   f([1, 3, 2, 32, 32], 5),
 ];
 
+/** Where the kernel stays inside the image: by formulations for few and many channels, small and large images. */
+const unframed = (f: (sizes: Sizes, kernel: number) => Case): Case[] => [
+  f([1, 1, 8, 6, 6], 3),
+  f([2, 8, 1, 6, 10], 3),
+  f([3, 3, 5, 6, 18], 3),
+  f([3, 3, 5, 18, 18], 3),
+  f([2, 3, 2, 34, 36], 3),
+  f([2, 3, 2, 20, 24], 5),
+];
+
 /** Every op, by name: a new op without a case does not compile. */
 const cases: { readonly [O in OpName]: readonly Case[] } = {
   constant: [
@@ -95,6 +105,15 @@ const cases: { readonly [O in OpName]: readonly Case[] } = {
   relu: unary(op.relu),
   silu: unary(op.silu),
   softplus: unary(op.softplus, (u) => 80 * u - 40),
+  // As of the sigmoid, the tail is exact to 1e-7 of 1.
+  gelu: [(leaf) => op.gelu(leaf([40], (u) => 16 * u - 8)), (leaf) => op.gelu(leaf([], () => 0.3))],
+  geluGrad: [
+    (leaf) =>
+      op.geluGrad(
+        leaf([3, 7]),
+        leaf([3, 7], (u) => 16 * u - 8),
+      ),
+  ],
   hat: [...unary(op.hat), ...unary(op.hat, coarse)],
   step: [...unary(op.step), ...unary(op.step, coarse)],
   maximum: unary((x) => op.maximum(x, 0.25)),
@@ -121,6 +140,12 @@ const cases: { readonly [O in OpName]: readonly Case[] } = {
     (leaf) => op.pad(leaf([2, 3]), [1, 0], [0, 2]),
     (leaf) => op.pad(leaf([1, 2, 3, 3]), [0, 0, 1, 2], [0, 1, 2, 1]),
   ],
+  reflectPad: [
+    (leaf) => op.reflectPad(leaf([2, 3, 4, 6]), 1),
+    (leaf) => op.reflectPad(leaf([1, 2, 8, 7]), 3),
+    // As the convolution before it lays it out.
+    (leaf) => op.reflectPad(op.conv2d(leaf([2, 3, 4, 6]), leaf([5, 3, 3, 3])), 1),
+  ],
   broadcast: [
     (leaf) => op.broadcast(leaf([2, 1, 3]), [4, 2, 5, 3]),
     (leaf) => op.broadcast(leaf([]), [2, 2]),
@@ -137,20 +162,50 @@ const cases: { readonly [O in OpName]: readonly Case[] } = {
   reduceSum: reductions(op.reduceSum),
   reduceMean: reductions(op.reduceMean),
   reduceMax: reductions(op.reduceMax),
-  conv2d: kernels(([b, ci, co, h, w], k) => (leaf) => {
+  conv2d: [
+    ...kernels(([b, ci, co, h, w], k) => (leaf) => {
+      const bias = b === 3 ? leaf([co]) : undefined;
+      return op.conv2d(leaf([b, ci, h, w]), leaf([co, ci, k, k]), bias);
+    }),
+    ...unframed(([b, ci, co, h, w], k) => (leaf) => {
+      const bias = b === 3 ? leaf([co]) : undefined;
+      return op.conv2d(leaf([b, ci, h, w]), leaf([co, ci, k, k]), bias, undefined, 'none');
+    }),
+  ],
+  conv2dInputGrad: [
+    ...kernels(
+      ([b, ci, co, h, w], k) =>
+        (leaf) =>
+          op.conv2dInputGrad(leaf([b, co, h, w]), leaf([co, ci, k, k])),
+    ),
+    ...unframed(
+      ([b, ci, co, h, w], k) =>
+        (leaf) =>
+          op.conv2dInputGrad(leaf([b, co, h - k + 1, w - k + 1]), leaf([co, ci, k, k]), undefined, 'none'),
+    ),
+  ],
+  conv2dFilterGrad: [
+    ...kernels(
+      ([b, ci, co, h, w], k) =>
+        (leaf) =>
+          op.conv2dFilterGrad(leaf([b, ci, h, w]), leaf([b, co, h, w]), k),
+    ),
+    ...unframed(
+      ([b, ci, co, h, w], k) =>
+        (leaf) =>
+          op.conv2dFilterGrad(leaf([b, ci, h, w]), leaf([b, co, h - k + 1, w - k + 1]), k, undefined, 'none'),
+    ),
+  ],
+  transposedConv2d: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
     const bias = b === 3 ? leaf([co]) : undefined;
-    return op.conv2d(leaf([b, ci, h, w]), leaf([co, ci, k, k]), bias);
+    return op.transposedConv2d(leaf([b, ci, h / 2, w / 2]), leaf([ci, co, 4, 4]), bias);
   }),
-  conv2dInputGrad: kernels(
-    ([b, ci, co, h, w], k) =>
-      (leaf) =>
-        op.conv2dInputGrad(leaf([b, co, h, w]), leaf([co, ci, k, k])),
-  ),
-  conv2dFilterGrad: kernels(
-    ([b, ci, co, h, w], k) =>
-      (leaf) =>
-        op.conv2dFilterGrad(leaf([b, ci, h, w]), leaf([b, co, h, w]), k),
-  ),
+  transposedConv2dInputGrad: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
+    return op.transposedConv2dInputGrad(leaf([b, co, h, w]), leaf([ci, co, 4, 4]));
+  }),
+  transposedConv2dFilterGrad: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
+    return op.transposedConv2dFilterGrad(leaf([b, ci, h / 2, w / 2]), leaf([b, co, h, w]));
+  }),
   upConv2d: imageSizes.map(([b, ci, co, h, w]) => (leaf) => {
     const bias = b === 3 ? leaf([co]) : undefined;
     return op.upConv2d(leaf([b, ci, h / 2, w / 2]), leaf([co, ci, 3, 3]), bias);

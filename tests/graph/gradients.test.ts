@@ -84,6 +84,8 @@ const cases: { readonly [O in OpName]: readonly Case[] | 'no gradient' | { reado
   relu: unary(op.relu),
   silu: unary(op.silu),
   softplus: unary(op.softplus),
+  gelu: unary(op.gelu),
+  geluGrad: { madeBy: 'gelu' },
   hat: unary(op.hat),
   step: 'no gradient',
   maximum: unary((x) => op.maximum(x, 0.25)),
@@ -141,6 +143,11 @@ const cases: { readonly [O in OpName]: readonly Case[] | 'no gradient' | { reado
   ],
   slice: [{ shapes: [[3, 4, 5]], build: (x) => op.slice(x, [1, 0, 2], [2, 4, 2]) }],
   pad: [{ shapes: [[2, 3]], build: (x) => op.pad(x, [1, 0], [0, 2]) }],
+  reflectPad: [
+    { shapes: [[2, 1, 4, 5]], build: (x) => op.reflectPad(x, 1) },
+    { shapes: [[1, 2, 4, 9]], build: (x) => op.reflectPad(x, 3) },
+    { shapes: [[1, 1, 2, 3]], build: (x) => op.reflectPad(x, 1) },
+  ],
   broadcast: [
     { shapes: [[2, 1, 3]], build: (x) => op.broadcast(x, [4, 2, 5, 3]) },
     { shapes: [[]], build: (x) => op.broadcast(x, [2, 2]) },
@@ -148,9 +155,24 @@ const cases: { readonly [O in OpName]: readonly Case[] | 'no gradient' | { reado
   reduceSum: reductions(op.reduceSum),
   reduceMean: reductions(op.reduceMean),
   reduceMax: reductions(op.reduceMax),
-  conv2d: convolutions(op.conv2d, [1, 3, 5]),
+  conv2d: [
+    ...convolutions(op.conv2d, [1, 3, 5]),
+    ...convolutions((x, w, b) => op.conv2d(op.reflectPad(x, 1), w, b, undefined, 'none'), [1, 3]),
+  ],
   conv2dInputGrad: { madeBy: 'conv2d' },
   conv2dFilterGrad: { madeBy: 'conv2d' },
+  transposedConv2d: [
+    { shapes: [[2, 3, 2, 3], [3, 2, 4, 4], [2]], build: (x, w, b) => op.transposedConv2d(x, w, b) },
+    {
+      shapes: [
+        [1, 1, 3, 2],
+        [1, 2, 4, 4],
+      ],
+      build: (x, w) => op.transposedConv2d(x, w),
+    },
+  ],
+  transposedConv2dInputGrad: { madeBy: 'transposedConv2d' },
+  transposedConv2dFilterGrad: { madeBy: 'transposedConv2d' },
   upConv2d: convolutions(op.upConv2d, [3]),
   upConv2dInputGrad: { madeBy: 'upConv2d' },
   upConv2dFilterGrad: { madeBy: 'upConv2d' },
@@ -256,14 +278,16 @@ describe('ops without a gradient', () => {
   )('%s is made by the rule of %s, and refuses a second derivative', (name, maker) => {
     const made = new Set<string>();
     const image = op.input('image', [1, 1, 4, 4]);
-    const w = op.input('w', [1, 1, 3, 3]);
-    const forward: Record<string, GraphNode> = {
-      relu: op.relu(image),
-      conv2d: op.conv2d(image, w),
-      upConv2d: op.upConv2d(image, w),
-      maxPool2: op.maxPool2(image),
+    const w = op.input('w', maker === 'transposedConv2d' ? [1, 1, 4, 4] : [1, 1, 3, 3]);
+    const forward: Record<string, () => GraphNode> = {
+      relu: () => op.relu(image),
+      gelu: () => op.gelu(image),
+      transposedConv2d: () => op.transposedConv2d(image, w),
+      conv2d: () => op.conv2d(image, w),
+      upConv2d: () => op.upConv2d(image, w),
+      maxPool2: () => op.maxPool2(image),
     };
-    const parts = gradients(op.reduceSum(op.square(forward[maker])), [image, w]);
+    const parts = gradients(op.reduceSum(op.square(forward[maker]())), [image, w]);
     const stack = [...parts];
     const ofKind: GraphNode[] = [];
     while (stack.length > 0) {

@@ -112,19 +112,20 @@ const reduce =
   };
 
 /**
- * Visits every product of a "same" convolution: positions in the image [B,Ci,H,W], the kernel [Co,Ci,k,k] and the
- * result [B,Co,H,W] (with `double`, the image is [B,Ci,H/2,W/2] and every pixel counts as a 2×2 block).
+ * Visits every product of a convolution with p zeros around the image: positions in the image [B,Ci,H,W], the kernel [Co,Ci,k,k] and the
+ * result [B,Co,H+2p−k+1,W+2p−k+1] (with `double`, p keeps the size, the image is [B,Ci,H/2,W/2] and every pixel counts as a 2×2 block).
  */
 function convolve(
   [b, co, h, w]: Shape,
   ci: number,
   k: number,
+  p: number,
   double: boolean,
   visit: (image: number, kernel: number, result: number) => void,
 ): void {
-  const p = (k - 1) / 2;
   const s = double ? 2 : 1;
-  const [ih, iw] = [h / s, w / s];
+  const more = k - 1 - 2 * p;
+  const [ih, iw] = [h / s + more, w / s + more];
   for (let n = 0; n < b; n++)
     for (let o = 0; o < co; o++)
       for (let c = 0; c < ci; c++)
@@ -133,7 +134,7 @@ function convolve(
             for (let i = 0; i < k; i++)
               for (let j = 0; j < k; j++) {
                 const [y, x] = [u + i - p, v + j - p];
-                if (y < 0 || y >= h || x < 0 || x >= w) continue;
+                if (y < 0 || y >= ih * s || x < 0 || x >= iw * s) continue;
                 visit(
                   ((n * ci + c) * ih + Math.floor(y / s)) * iw + Math.floor(x / s),
                   ((o * ci + c) * k + i) * k + j,
@@ -141,6 +142,46 @@ function convolve(
                 );
               }
 }
+
+/** Zeros around the image of a convolution. */
+function paddingOf(node: GraphNode, kernel: number): number {
+  return 'padding' in node.attrs ? node.attrs.padding : (kernel - 1) / 2;
+}
+
+/** Visits every product of a transposed convolution of stride 2 with a 4×4 kernel: x [B,Ci,h,w], w [Ci,Co,4,4], y [B,Co,2h,2w]. */
+function layDown(
+  [b, ci, h, w]: Shape,
+  co: number,
+  visit: (image: number, kernel: number, result: number) => void,
+): void {
+  for (let n = 0; n < b; n++)
+    for (let c = 0; c < ci; c++)
+      for (let o = 0; o < co; o++)
+        for (let u = 0; u < h; u++)
+          for (let v = 0; v < w; v++)
+            for (let i = 0; i < 4; i++)
+              for (let j = 0; j < 4; j++) {
+                const [y, x] = [2 * u + i - 1, 2 * v + j - 1];
+                if (y < 0 || y >= 2 * h || x < 0 || x >= 2 * w) continue;
+                visit(
+                  ((n * ci + c) * h + u) * w + v,
+                  ((c * co + o) * 4 + i) * 4 + j,
+                  ((n * co + o) * 2 * h + y) * 2 * w + x,
+                );
+              }
+}
+
+/** Φ(x), by integrating the density: the error is below 1e-13. */
+function phi(x: number): number {
+  if (Math.abs(x) > 9) return x > 0 ? 1 : 0;
+  const n = 400;
+  const h = x / n;
+  let sum = 0;
+  // Simpson's rule; the density is smooth.
+  for (let i = 0; i <= n; i++) sum += (i === 0 || i === n ? 1 : i % 2 ? 4 : 2) * density(i * h);
+  return 0.5 + (sum * h) / 3;
+}
+const density = (x: number) => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 
 const forward =
   (double: boolean): Rule<'conv2d' | 'upConv2d'> =>
@@ -152,7 +193,7 @@ const forward =
       out.forEach((_, i) => {
         out[i] = bias[Math.floor(i / (h * width)) % co];
       });
-    convolve(node.shape, ci, k, double, (image, kernel, result) => {
+    convolve(node.shape, ci, k, paddingOf(node, k), double, (image, kernel, result) => {
       out[result] += x[image] * w[kernel];
     });
     return out;
@@ -163,7 +204,7 @@ const inputGradient =
   (node, [dy, w]) => {
     const [, ci, k] = node.inputs[1].shape;
     const out = new Float64Array(sizeOf(node.shape));
-    convolve(node.inputs[0].shape, ci, k, double, (image, kernel, result) => {
+    convolve(node.inputs[0].shape, ci, k, paddingOf(node, k), double, (image, kernel, result) => {
       out[image] += dy[result] * w[kernel];
     });
     return out;
@@ -174,7 +215,7 @@ const filterGradient =
   (node, [x, dy]) => {
     const [, ci, k] = node.shape;
     const out = new Float64Array(sizeOf(node.shape));
-    convolve(node.inputs[1].shape, ci, k, double, (image, kernel, result) => {
+    convolve(node.inputs[1].shape, ci, k, paddingOf(node, k), double, (image, kernel, result) => {
       out[kernel] += x[image] * dy[result];
     });
     return out;
@@ -220,6 +261,8 @@ const rules: { readonly [O in Exclude<OpName, 'input' | 'state'>]: Rule<O> } = {
   relu: map((x) => Math.max(0, x)),
   silu: map((x) => x / (1 + Math.exp(-x))),
   softplus: map((x) => Math.max(0, x) + Math.log1p(Math.exp(-Math.abs(x)))),
+  gelu: map((x) => x * phi(x)),
+  geluGrad: combine((dy, x) => dy * (phi(x) + x * density(x))),
   hat: map((z) => Math.max(0, 1 - Math.abs(z))),
   step: map((x) => (Math.sign(x) + 1) / 2),
   maximum: ({ attrs }, [x]) => x.map((v) => Math.max(v, attrs.value)),
@@ -278,6 +321,18 @@ const rules: { readonly [O in Exclude<OpName, 'input' | 'state'>]: Rule<O> } = {
     });
     return out;
   },
+  reflectPad: (node, [x]) => {
+    const [h, w] = node.inputs[0].shape.slice(2);
+    const { size } = node.attrs;
+    const strides = stridesOf(node.inputs[0].shape);
+    const mirror = (i: number, side: number) => (i < 0 ? -i : i >= side ? 2 * (side - 1) - i : i);
+    const out = new Float64Array(sizeOf(node.shape));
+    forEachIndex(node.shape, ([b, c, r, k], at) => {
+      const place = [b, c, mirror(r - size, h), mirror(k - size, w)];
+      out[at] = x[place.reduce((p, v, i) => p + v * strides[i], 0)];
+    });
+    return out;
+  },
   broadcast: (node, [x]) => Float64Array.from(sources(node.shape, node.inputs[0].shape), (p) => x[p]),
   reduceSum: reduce(0, (s, v) => s + v),
   reduceMean: reduce(0, (s, v) => s + v, true),
@@ -285,6 +340,31 @@ const rules: { readonly [O in Exclude<OpName, 'input' | 'state'>]: Rule<O> } = {
   conv2d: forward(false),
   conv2dInputGrad: inputGradient(false),
   conv2dFilterGrad: filterGradient(false),
+  transposedConv2d: (node, [x, w, bias]) => {
+    const [, co, h, width] = node.shape;
+    const out = Float64Array.from(
+      { length: sizeOf(node.shape) },
+      (_, i) => bias?.[Math.floor(i / (h * width)) % co] ?? 0,
+    );
+    layDown(node.inputs[0].shape, co, (image, kernel, result) => {
+      out[result] += x[image] * w[kernel];
+    });
+    return out;
+  },
+  transposedConv2dInputGrad: (node, [dy, w]) => {
+    const out = new Float64Array(sizeOf(node.shape));
+    layDown(node.shape, node.inputs[0].shape[1], (image, kernel, result) => {
+      out[image] += dy[result] * w[kernel];
+    });
+    return out;
+  },
+  transposedConv2dFilterGrad: (node, [x, dy]) => {
+    const out = new Float64Array(sizeOf(node.shape));
+    layDown(node.inputs[0].shape, node.shape[1], (image, kernel, result) => {
+      out[kernel] += x[image] * dy[result];
+    });
+    return out;
+  },
   upConv2d: forward(true),
   upConv2dInputGrad: inputGradient(true),
   upConv2dFilterGrad: filterGradient(true),

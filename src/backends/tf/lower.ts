@@ -74,6 +74,11 @@ const elementLowerings: LoweringTable<ElementOp> = {
     const layout = commonLayout([dy, y], node.shape.length);
     return new Value(kernels, node.shape, kernels.reluGrad(dy.get(layout), y.get(layout)), layout);
   },
+  gelu: ({ node }, [x], kernels) => new Value(kernels, node.shape, kernels.gelu(x.loose(x.layout)), x.layout),
+  geluGrad: ({ node }, [dy, x], kernels) => {
+    const layout = commonLayout([dy, x], node.shape.length);
+    return new Value(kernels, node.shape, kernels.geluGrad(dy.get(layout), x.get(layout)), layout);
+  },
 };
 
 /** The layout that moves the least: that of the largest operand that is not laid out plainly. */
@@ -128,6 +133,12 @@ const shapeLowerings: LoweringTable<ShapeOp> = {
     const paddings = layout.map((axis): [number, number] => [node.attrs.before[axis], node.attrs.after[axis]]);
     return new Value(kernels, node.shape, kernels.tf.pad(x.get(layout), paddings), layout);
   },
+  reflectPad: ({ node }, [x], kernels) => {
+    const { layout } = x;
+    const { size } = node.attrs;
+    const paddings = layout.map((axis): [number, number] => (axis < 2 ? [0, 0] : [size, size]));
+    return new Value(kernels, node.shape, kernels.tf.mirrorPad(x.get(layout), paddings, 'reflect'), layout);
+  },
   // Only ops that cannot broadcast pay for it.
   broadcast: ({ node }, [x], kernels) => {
     const missing = node.shape.length - x.shape.length;
@@ -149,12 +160,23 @@ const weights = (w: Value): Weights => ({
 
 /** Convolutions, pooling and doubling: channels last, by the engine's kernels. */
 const imageLowerings: LoweringTable<ImageOp> = {
-  conv2d: ({ node, relu }, [x, w, bias], kernels) =>
-    new Value(kernels, node.shape, kernels.conv2d(image(x), weights(w), bias?.get(), relu), CHANNELS_LAST),
+  conv2d: ({ node, relu }, [x, w, bias], kernels) => {
+    const result = kernels.conv2d(image(x), weights(w), bias?.get(), relu, node.attrs.padding);
+    return new Value(kernels, node.shape, result, CHANNELS_LAST);
+  },
   conv2dInputGrad: ({ node }, [dy, w], kernels) =>
-    new Value(kernels, node.shape, kernels.conv2dInputGrad(image(dy), weights(w)), CHANNELS_LAST),
-  conv2dFilterGrad: ({ node }, [x, dy], kernels) =>
-    new Value(kernels, node.shape, kernels.conv2dFilterGrad(image(x), image(dy), node.attrs.kernel), KERNEL_LAST),
+    new Value(kernels, node.shape, kernels.conv2dInputGrad(image(dy), weights(w), node.attrs.padding), CHANNELS_LAST),
+  conv2dFilterGrad: ({ node }, [x, dy], kernels) => {
+    const { kernel, padding } = node.attrs;
+    return new Value(kernels, node.shape, kernels.conv2dFilterGrad(image(x), image(dy), kernel, padding), KERNEL_LAST);
+  },
+  transposedConv2d: ({ node }, [x, w, bias], kernels) =>
+    new Value(kernels, node.shape, kernels.transposedConv2d(image(x), weights(w), bias?.get()), CHANNELS_LAST),
+  transposedConv2dInputGrad: ({ node }, [dy, w], kernels) =>
+    new Value(kernels, node.shape, kernels.transposedConv2dInputGrad(image(dy), weights(w)), CHANNELS_LAST),
+  // Kernels [in, out, 4, 4] as [4, 4, out, in]: the same order of axes as that of other kernels.
+  transposedConv2dFilterGrad: ({ node }, [x, dy], kernels) =>
+    new Value(kernels, node.shape, kernels.transposedConv2dFilterGrad(image(x), image(dy)), KERNEL_LAST),
   upConv2d: ({ node, relu }, [x, w, bias], kernels) =>
     new Value(kernels, node.shape, kernels.upConv2d(image(x), weights(w), bias?.get(), relu), CHANNELS_LAST),
   upConv2dInputGrad: ({ node }, [dy, w], kernels) =>

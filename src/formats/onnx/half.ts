@@ -7,9 +7,17 @@ import type { Program } from '../../graph/program.js';
 import { type Emitter, ONNX_FLOAT, ONNX_FLOAT16 } from './model.js';
 
 /** Their images are taken in half precision; kernels and biases come in single and are converted once prepared. */
-const CONVOLVING: ReadonlySet<OpName> = new Set<OpName>(['conv2d', 'upConv2d']);
+const CONVOLVING: ReadonlySet<OpName> = new Set<OpName>(['conv2d', 'transposedConv2d', 'upConv2d']);
 /** Of half-precise values these make half-precise ones. */
-const MOVING: ReadonlySet<OpName> = new Set<OpName>(['relu', 'maxPool2', 'upsampleNearest2', 'concat', 'slice', 'pad']);
+const MOVING: ReadonlySet<OpName> = new Set<OpName>([
+  'relu',
+  'maxPool2',
+  'upsampleNearest2',
+  'concat',
+  'slice',
+  'pad',
+  'reflectPad',
+]);
 
 /** Names of values in the precision that a user of them needs. */
 export class Precisions {

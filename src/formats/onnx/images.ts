@@ -11,10 +11,8 @@ import type { GraphNode, ImageOp } from '../../graph/node.js';
 import type { LowerContext, LoweringTable } from './lowering.js';
 import { type Emitter, ONNX_FLOAT } from './model.js';
 
-const same = (kernel: number) => {
-  const p = (kernel - 1) / 2;
-  return { kernel_shape: [kernel, kernel], pads: [p, p, p, p] };
-};
+const framed = (kernel: number, p: number) => ({ kernel_shape: [kernel, kernel], pads: [p, p, p, p] });
+const same = (kernel: number) => framed(kernel, (kernel - 1) / 2);
 /** Every second pixel, with a frame of one. */
 const stride2 = { kernel_shape: [4, 4], pads: [1, 1, 1, 1], strides: [2, 2] };
 const blocks = { kernel_shape: [2, 2], strides: [2, 2] };
@@ -26,14 +24,17 @@ const blocks = { kernel_shape: [2, 2], strides: [2, 2] };
 const fewChannels = ([co, ci]: readonly number[]) => 8 * ci <= co;
 
 export const imageLowerings: LoweringTable<ImageOp> = {
-  conv2d: ({ inputs }, [x, ...kernel], { g, asTaken }) =>
-    g.op('Conv', [x, ...kernel.map(asTaken)], same(inputs[1].shape[2])),
-  // The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped: twice as fast as ConvTranspose.
-  conv2dInputGrad: ({ inputs }, [dy, w], { g }) => {
+  conv2d: ({ inputs, attrs }, [x, ...kernel], { g, asTaken }) =>
+    g.op('Conv', [x, ...kernel.map(asTaken)], framed(inputs[1].shape[2], attrs.padding)),
+  // The adjoint of a convolution is one with the kernel turned by 180° and its channels swapped: twice as fast as ConvTranspose.
+  conv2dInputGrad: ({ inputs, attrs }, [dy, w], { g }) => {
     const kernel = inputs[1].shape;
-    return g.op('Conv', [dy, turned(g, w, kernel)], same(kernel[2]));
+    return g.op('Conv', [dy, turned(g, w, kernel)], framed(kernel[2], kernel[2] - 1 - attrs.padding));
   },
   conv2dFilterGrad: filterGradient,
+  transposedConv2d: (_, [x, ...kernel], { g, asTaken }) => g.op('ConvTranspose', [x, ...kernel.map(asTaken)], stride2),
+  transposedConv2dInputGrad: (_, [dy, w], { g }) => g.op('Conv', [dy, w], stride2),
+  transposedConv2dFilterGrad: transposedFilterGradient,
   upConv2d: ({ inputs }, [x, w, ...bias], { g, asTaken }) =>
     fewChannels(inputs[1].shape)
       ? g.op('Conv', [doubled(g, x), ...[w, ...bias].map(asTaken)], same(3))
@@ -47,7 +48,16 @@ export const imageLowerings: LoweringTable<ImageOp> = {
   upConv2dFilterGrad: (node, [x, dy], ctx) => {
     if (!fewChannels(node.shape)) return upFilterGradient(node, [x, dy], ctx);
     const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
-    return kernelGradient(doubled(ctx.g, x), dy, { g: ctx.g, n, ci, co: node.shape[0], h: 2 * h, w: 2 * w, k: 3 });
+    return kernelGradient(doubled(ctx.g, x), dy, {
+      g: ctx.g,
+      n,
+      ci,
+      co: node.shape[0],
+      h: 2 * h,
+      w: 2 * w,
+      k: 3,
+      p: 1,
+    });
   },
   maxPool2: (_, [x], { g }) => g.op('MaxPool', [x], blocks),
   maxPool2Grad: (_, [x, y, dy], { g }) => {
@@ -138,7 +148,7 @@ function swapped(
   return g.reshape(g.op('MatMul', [rows, g.floats(map.data, map.shape)]), shape);
 }
 
-/** Names and sizes of one gradient; `n` is −1 where the batch size is free. */
+/** Names and sizes of one gradient; h and w are those of the image; `n` is −1 where the batch size is free. */
 interface Sizes {
   readonly g: Emitter;
   readonly n: number;
@@ -147,21 +157,37 @@ interface Sizes {
   readonly h: number;
   readonly w: number;
   readonly k: number;
+  /** Zeros around the image. */
+  readonly p: number;
 }
 
-/** dw[co,ci,i,j] = Σ x[n, ci, u+i−p, v+j−p] · dy[n, co, u, v], p = (k−1)/2. */
+/** dw[co,ci,i,j] = Σ x[n, ci, u+i−p, v+j−p] · dy[n, co, u, v]. */
 function filterGradient(node: GraphNode<'conv2dFilterGrad'>, [x, dy]: readonly string[], ctx: LowerContext): string {
   const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
-  return kernelGradient(x, dy, { g: ctx.g, n, ci, co: node.shape[0], h, w, k: node.attrs.kernel });
+  const { kernel: k, padding: p } = node.attrs;
+  return kernelGradient(x, dy, { g: ctx.g, n, ci, co: node.shape[0], h, w, k, p });
 }
 
 /** {@link filterGradient} from names and sizes. */
 function kernelGradient(x: string, dy: string, s: Sizes): string {
-  const { n, ci, co, h, w, k } = s;
+  const { n, ci, co, k } = s;
   if (k === 1) return pointwise(x, dy, s);
   if (8 * ci <= co) return shiftedImage(x, dy, s);
   if (8 * co <= ci) return shiftedGradient(x, dy, s);
-  return n === -1 || (k === 3 && h * w <= 256) ? shiftedProducts(x, dy, s) : splitShifts(x, dy, s);
+  const { h, w } = resultSides(s);
+  return n === -1 || (k === 3 && h * w <= 256) ? shiftedProducts(x, dy, s) : splitShifts(x, framedGradient(dy, s), s);
+}
+
+/** Sides of the convolution's result. */
+function resultSides({ h, w, k, p }: Sizes): { readonly h: number; readonly w: number } {
+  const less = k - 1 - 2 * p;
+  return { h: h - less, w: w - less };
+}
+
+/** The gradient in zeros, as large as the image: a convolution without padding is the middle of one with it. */
+function framedGradient(dy: string, { g, k, p }: Sizes): string {
+  const q = (k - 1) / 2 - p;
+  return g.pad(dy, [0, 0, q, q], [0, 0, q, q]);
 }
 
 /** A 1×1 kernel: one product per image. */
@@ -171,28 +197,29 @@ function pointwise(x: string, dy: string, s: Sizes): string {
 
 /** All k² shifts of the image, for few input channels. */
 function shiftedImage(x: string, dy: string, s: Sizes): string {
-  const columns = windows(x, s.ci, offsets(s.k), s);
-  const dw = productSum(flat(dy, s.co, s), columns, s.g); // [Co, k·k·Ci]
+  const result = resultSides(s);
+  const columns = windows(x, s.ci, offsets(s.k), s.p, { ...s, ...result });
+  const dw = productSum(flat(dy, s.co, { ...s, ...result }), columns, s.g); // [Co, k·k·Ci]
   return s.g.transpose(s.g.reshape(dw, [s.co, s.k, s.k, s.ci]), [0, 3, 1, 2]);
 }
 
 /** All k² shifts of the gradient, the other way round, for few output channels. */
 function shiftedGradient(x: string, dy: string, s: Sizes): string {
-  const columns = windows(dy, s.co, offsets(s.k).reverse(), s);
+  const columns = windows(dy, s.co, offsets(s.k).reverse(), s.k - 1 - s.p, s);
   const dw = productSum(flat(x, s.ci, s), columns, s.g); // [Ci, k·k·Co]
   return s.g.transpose(s.g.reshape(dw, [s.ci, s.k, s.k, s.co]), [3, 0, 1, 2]);
 }
 
 /** One product over batch and pixels for each of the k² shifts: the fastest for small images. */
 function shiftedProducts(x: string, dy: string, s: Sizes): string {
-  const { g, k } = s;
-  const p = (k - 1) / 2;
-  const pixels = s.n === -1 ? -1 : s.n * s.h * s.w;
-  const framed = g.pad(channelsFirst(g, x), [0, 0, p, p], [0, 0, p, p]);
+  const { g, k, p } = s;
+  const { h, w } = resultSides(s);
+  const pixels = s.n === -1 ? -1 : s.n * h * w;
+  const image = g.pad(channelsFirst(g, x), [0, 0, p, p], [0, 0, p, p]);
   const gradient = g.reshape(channelsFirst(g, dy), [s.co, pixels]);
   const parts = offsets(k).map(([i, j]) => {
-    const image = g.reshape(g.slice(framed, [2, 3], [i, j], [i + s.h, j + s.w]), [s.ci, pixels]);
-    return g.reshape(g.op('Gemm', [gradient, image], { transB: 1 }), [s.co, s.ci, 1]);
+    const shifted = g.reshape(g.slice(image, [2, 3], [i, j], [i + h, j + w]), [s.ci, pixels]);
+    return g.reshape(g.op('Gemm', [gradient, shifted], { transB: 1 }), [s.co, s.ci, 1]);
   });
   return g.reshape(g.concat(parts, 2), [s.co, s.ci, k, k]);
 }
@@ -259,6 +286,36 @@ function shiftedLines(
   return g.reshape(g.concat(parts, lead.length), [...lead.slice(0, -1), channels, total]);
 }
 
+/** dw[ci,co,a,b] = Σ x[n, ci, u, v] · dy[n, co, 2u+a−1, 2v+b−1], from blocks of 2×2 pixels of dy. */
+function transposedFilterGradient(
+  node: GraphNode<'transposedConv2dFilterGrad'>,
+  [x, dy]: readonly string[],
+  ctx: LowerContext,
+): string {
+  const { g } = ctx;
+  const [ci, co] = node.shape;
+  const dw = blockProducts(x, dy, ctx.batch.dims(node.inputs[0]), co, ctx); // [half of row, half of column, row, column, Co, Ci]
+  return g.reshape(g.transpose(g.reshape(dw, [2, 2, 2, 2, co, ci]), [5, 4, 0, 2, 1, 3]), [ci, co, 4, 4]);
+}
+
+/** Of a 4×4 kernel of stride 2: products over batch and pixels, [16·Co, Ci], the entries of the kernel as blocks of 2×2 pixels come. */
+function blockProducts(x: string, dy: string, [n, ci, h, w]: readonly number[], co: number, ctx: LowerContext): string {
+  const { g } = ctx;
+  // The frame puts each 4×4 window of stride 2 on 2×2 whole blocks: [n, 4·Co, h+1, w+1], channels (row in block, column in block, Co).
+  const deep = blocksAsChannels(g.pad(dy, [0, 0, 1, 1], [0, 0, 1, 1]), [n, co, 2 * h + 2, 2 * w + 2], ctx);
+  const pixels = n === -1 ? -1 : n * h * w;
+  const line = channelsFirst(g, deep);
+  const image = g.reshape(channelsFirst(g, x), [ci, pixels]);
+  const parts = offsets(2).map((at) =>
+    g.op('Gemm', [g.reshape(quarterOf(g, line, at, h, w), [4 * co, pixels]), image], { transB: 1 }),
+  );
+  return g.concat(parts, 0);
+}
+
+function quarterOf(g: Emitter, v: string, [i, j]: readonly [number, number], h: number, w: number): string {
+  return g.slice(v, [2, 3], [i, j], [i + h, j + w]);
+}
+
 /**
  * The kernel gradient of doubling pixels and convolving: of the 4×4 kernel of stride 2 first, then of the 3×3 kernel
  * that its entries are sums of. x [n,Ci,h,w], dy [n,Co,2h,2w].
@@ -271,25 +328,17 @@ function upFilterGradient(
   const { g } = ctx;
   const [n, ci, h, w] = ctx.batch.dims(node.inputs[0]);
   const co = node.shape[0];
-  // The frame puts each 4×4 window of stride 2 on 2×2 whole blocks: [n, 4·Co, h+1, w+1], channels (row in block, column in block, Co).
-  const deep = blocksAsChannels(g.pad(dy, [0, 0, 1, 1], [0, 0, 1, 1]), [n, co, 2 * h + 2, 2 * w + 2], ctx);
-  const quarter = (v: string, [i, j]: readonly number[]) => g.slice(v, [2, 3], [i, j], [i + h, j + w]);
   const adjoint = g.floats(boxSumsAdjoint.data, boxSumsAdjoint.shape);
   if (co <= 4) {
-    const quarters = offsets(2).map((at) => quarter(deep, at));
+    const deep = blocksAsChannels(g.pad(dy, [0, 0, 1, 1], [0, 0, 1, 1]), [n, co, 2 * h + 2, 2 * w + 2], ctx);
+    const quarters = offsets(2).map((at) => quarterOf(g, deep, at, h, w));
     const columns = g.reshape(g.concat(quarters, 1), [n, 16 * co, h * w]);
     const dw4 = productSum(g.reshape(x, [n, ci, h * w]), columns, g); // [Ci, 16·Co]
     const dw = g.op('MatMul', [adjoint, g.reshape(dw4, [ci, 16, co])]);
     return g.reshape(g.transpose(dw, [2, 0, 1]), [co, ci, 3, 3]);
   }
-  // Summing products of single images would cost more than these products over batch and pixels.
-  const pixels = n === -1 ? -1 : n * h * w;
-  const line = channelsFirst(g, deep);
-  const image = g.reshape(channelsFirst(g, x), [ci, pixels]);
-  const parts = offsets(2).map((at) =>
-    g.op('Gemm', [g.reshape(quarter(line, at), [4 * co, pixels]), image], { transB: 1 }),
-  );
-  const dw4 = g.reshape(g.concat(parts, 0), [16, co * ci]);
+  // Summing products of single images would cost more than products over batch and pixels.
+  const dw4 = g.reshape(blockProducts(x, dy, [n, ci, h, w], co, ctx), [16, co * ci]);
   const dw = g.reshape(g.op('MatMul', [adjoint, dw4]), [9, co, ci]);
   return g.reshape(g.transpose(dw, [1, 2, 0]), [co, ci, 3, 3]);
 }
@@ -306,11 +355,10 @@ function offsets(k: number): [row: number, column: number][] {
   return Array.from({ length: k * k }, (_, q) => [Math.floor(q / k), q % k]);
 }
 
-/** The framed image at each offset, side by side as channels: [n, k²·channels, pixels]. */
-function windows(v: string, channels: number, at: readonly (readonly [number, number])[], s: Sizes): string {
-  const p = (s.k - 1) / 2;
-  const framed = s.g.pad(v, [0, 0, p, p], [0, 0, p, p]);
-  const parts = at.map(([i, j]) => s.g.slice(framed, [2, 3], [i, j], [i + s.h, j + s.w]));
+/** The image in a frame of p zeros at each offset, h×w pixels of it, side by side as channels: [n, k²·channels, pixels]. */
+function windows(v: string, channels: number, at: readonly (readonly [number, number])[], p: number, s: Sizes): string {
+  const inFrame = s.g.pad(v, [0, 0, p, p], [0, 0, p, p]);
+  const parts = at.map(([i, j]) => s.g.slice(inFrame, [2, 3], [i, j], [i + s.h, j + s.w]));
   return s.g.reshape(s.g.concat(parts, 1), [s.n, s.k * s.k * channels, s.h * s.w]);
 }
 

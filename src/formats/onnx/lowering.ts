@@ -51,6 +51,15 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   relu: same('Relu'),
   silu: (_, [x], { g }) => g.op('Mul', [x, g.op('Sigmoid', [x])]),
   softplus: same('Softplus'),
+  gelu: (_, [x], { g }) => g.op('Mul', [g.op('Mul', [x, twicePhi(x, g)]), g.float(0.5)]),
+  geluGrad: (_, [dy, x], { g }) => {
+    const slope = g.op('Mul', [x, g.op('Exp', [g.op('Mul', [g.op('Mul', [x, x]), g.float(-0.5)])])]);
+    const derivative = g.op('Add', [
+      g.op('Mul', [twicePhi(x, g), g.float(0.5)]),
+      g.op('Mul', [slope, g.float(1 / Math.sqrt(2 * Math.PI))]),
+    ]);
+    return g.op('Mul', [dy, derivative]);
+  },
   hat: (_, [z], { g }) => g.op('Relu', [g.op('Sub', [g.float(1), g.op('Abs', [z])])]),
   step: (_, [x], ctx) => ctx.g.op('Mul', [ctx.g.op('Add', [sign(x, ctx), ctx.g.float(1)]), ctx.g.float(0.5)]),
   maximum: ({ attrs }, [x], { g }) => g.op('Max', [x, g.float(attrs.value)]),
@@ -60,6 +69,11 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   reluGrad: (_, [dy, y], { g }) =>
     g.op('Mul', [dy, g.op('Cast', [g.op('Cast', [y], { to: ONNX_BOOL })], { to: ONNX_FLOAT })]),
 };
+
+/** 2·Φ(x), written as engines know it: they fuse it to one operator where x·Φ(x) is all that is wanted. */
+function twicePhi(x: string, g: Emitter): string {
+  return g.op('Add', [g.op('Erf', [g.op('Div', [x, g.float(Math.SQRT2)])]), g.float(1)]);
+}
 
 /** Of y, y³, …, y¹¹: least squares at the nodes of Chebyshev for sin y on −π … π, within 1e-7 there. */
 const SINE = [0.9999995999, -0.1666655264, 0.008332402989, -0.0001980863334, 2.699714637e-6, -2.036224489e-8];
@@ -107,6 +121,8 @@ export const shapeLowerings: LoweringTable<ShapeOp> = {
     }
     return g.pad(x, before, after);
   },
+  reflectPad: ({ attrs: { size: n } }, [x], { g }) =>
+    g.op('Pad', [x, g.ints([0, 0, n, n, 0, 0, n, n])], { mode: 'reflect' }),
   broadcast,
   reduceSum: reduce('ReduceSum'),
   reduceMean: reduce('ReduceMean'),

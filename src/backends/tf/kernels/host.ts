@@ -29,25 +29,30 @@ class HostKernels extends StandardKernels {
     this.#memory = memory;
   }
 
-  /** The adjoint of a "same" convolution is one with the kernel turned by 180° and its channels swapped. */
-  override conv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+  /** The adjoint of a convolution is one with the kernel turned by 180° and its channels swapped. */
+  override conv2dInputGrad(dy: TfTensor4D, w: Weights, padding: number): TfTensor {
     const [k, , ci, co] = w.tensor.shape;
     const kernel = w.derived('turned', () =>
       this.#create([k, k, co, ci], (out) => loops.turned(this.#view(w.tensor), w.tensor.shape, out)),
-    );
-    return this.tf.conv2d(dy, kernel as TfTensor4D, 1, 'same');
+    ) as TfTensor4D;
+    if (padding === (k - 1) / 2) return this.tf.conv2d(dy, kernel, 1, 'same');
+    const frame = framed(k - 1 - padding);
+    return this.tf.fused.conv2d({ x: dy, filter: kernel, strides: 1, pad: frame, activation: 'linear' });
   }
 
   /**
    * Products of shifted channels of x with the pixels of dy, summed over chunks of images. Both have zeros after their
    * rows, so that every shift is one copy. (As a convolution it takes twice as long.)
    */
-  override conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, k: number): TfTensor {
+  override conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, k: number, padding: number): TfTensor {
+    const q = (k - 1) / 2 - padding;
+    // A convolution without padding is the middle of one with it.
+    if (q > 0) return this.conv2dFilterGrad(x, this.tf.pad(dy, framed(q)) as TfTensor4D, k, padding + q);
     const [, h, w, ci] = x.shape;
     const co = dy.shape[3];
     const gap = (k - 1) / 2;
     const first = gap * (w + gap) + gap;
-    const shifts = Array.from({ length: k * k }, (_, q) => Math.floor(q / k) * (w + gap) + (q % k));
+    const shifts = Array.from({ length: k * k }, (_, i) => Math.floor(i / k) * (w + gap) + (i % k));
     const sum = this.#chunks(x.shape[0], (h + gap) * (w + gap), k * k * ci, co, (from, to, pixels) => {
       const length = pixels + 2 * first;
       const lines = this.#create([ci, length], (out) =>
@@ -61,22 +66,34 @@ class HostKernels extends StandardKernels {
     return this.tf.reshape(sum, [k, k, ci, co]);
   }
 
+  override transposedConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined): TfTensor {
+    const [, , co, ci] = w.tensor.shape;
+    const kernel = w.derived('blocks', () =>
+      this.#create([2, 2, ci, 4 * co], (out) => loops.blockKernel(this.#view(w.tensor), w.tensor.shape, out)),
+    );
+    return this.#blockConv(x, kernel as TfTensor4D, bias, false);
+  }
+
+  override transposedConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+    const [, , co, ci] = w.tensor.shape;
+    const kernel = w.derived('blocks of dy', () =>
+      this.#create([2, 2, 4 * co, ci], (out) => loops.rowsToBlocks(this.#view(w.tensor), w.tensor.shape, out)),
+    );
+    return this.tf.conv2d(this.#blocks(dy), kernel as TfTensor4D, 1, 'valid');
+  }
+
+  override transposedConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor {
+    const shape = [4, 4, dy.shape[3], x.shape[3]];
+    const sum = this.#blockProducts(x, dy);
+    return this.#create(shape, (out) => loops.blocksToRows(this.#view(sum), shape, out));
+  }
+
   override upConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor {
-    const { tf } = this;
     const [, , ci, co] = w.tensor.shape;
     const kernel = w.derived('box', () =>
       this.#create([2, 2, ci, 4 * co], (out) => loops.boxKernel(this.#view(w.tensor), w.tensor.shape, out)),
     );
-    const blocks = tf.fused.conv2d({
-      x,
-      filter: kernel as TfTensor4D,
-      strides: 1,
-      pad: frame,
-      bias: bias && tf.tile(bias, [4]),
-      activation: relu ? 'relu' : 'linear',
-    }) as TfTensor4D;
-    const [b, h, width] = x.shape;
-    return this.#create([b, 2 * h, 2 * width, co], (out) => loops.unframeBlocks(this.#view(blocks), blocks.shape, out));
+    return this.#blockConv(x, kernel as TfTensor4D, bias, relu);
   }
 
   override upConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
@@ -87,21 +104,9 @@ class HostKernels extends StandardKernels {
     return this.tf.conv2d(this.#blocks(dy), kernel as TfTensor4D, 1, 'valid');
   }
 
-  /** As {@link conv2dFilterGrad}, with the blocks of dy shifted instead of x: they have fewer shifts. */
   override upConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor {
-    const [, h, w, ci] = x.shape;
-    const co = dy.shape[3];
-    const blocks = this.#blocks(dy);
-    const shifts = [0, 1, w + 1, w + 2];
-    const sum = this.#chunks(x.shape[0], (h + 1) * (w + 1), 16 * co, ci, (from, to, pixels) => {
-      const length = pixels + w + 2;
-      const lines = this.#create([4 * co, length], (out) =>
-        loops.channelLines(this.#view(blocks), blocks.shape, from, to, { gap: 0, first: 0, length }, out),
-      );
-      const columns = this.#create([pixels, ci], (out) => loops.gappedPixels(this.#view(x), x.shape, from, to, 1, out));
-      return [this.#shifted(lines, shifts, pixels), columns];
-    });
-    const shape = [3, 3, ci, co];
+    const sum = this.#blockProducts(x, dy);
+    const shape = [3, 3, x.shape[3], dy.shape[3]];
     return this.#create(shape, (out) => loops.boxKernelAdjoint(this.#view(sum), shape, out));
   }
 
@@ -175,6 +180,50 @@ class HostKernels extends StandardKernels {
     return keepDims ? result : this.tf.reshape(result, shape);
   }
 
+  override gelu(x: TfTensor): TfTensor {
+    return this.#create(x.shape, (out) => loops.gelu(this.#view(x), out));
+  }
+
+  override geluGrad(dy: TfTensor, x: TfTensor): TfTensor {
+    return this.#create(x.shape, (out) => loops.geluGrad(this.#view(dy), this.#view(x), out));
+  }
+
+  /** A 2×2 convolution of the framed image whose channels are 2×2 blocks of the result in a frame: [B, 2h, 2w, C]. */
+  #blockConv(x: TfTensor4D, filter: TfTensor4D, bias: TfTensor | undefined, relu: boolean): TfTensor {
+    const { tf } = this;
+    const activation = relu ? 'relu' : 'linear';
+    const blocks = tf.fused.conv2d({
+      x,
+      filter,
+      strides: 1,
+      pad: framed(1),
+      bias: bias && tf.tile(bias, [4]),
+      activation,
+    }) as TfTensor4D;
+    const [b, h, width] = x.shape;
+    const shape = [b, 2 * h, 2 * width, filter.shape[3] / 4];
+    return this.#create(shape, (out) => loops.unframeBlocks(this.#view(blocks), blocks.shape, out));
+  }
+
+  /**
+   * As {@link conv2dFilterGrad}, with the blocks of dy shifted instead of x: they have fewer shifts. [4 shifts, 2·2·Co, Ci]: entry
+   * (2a + r, 2b + s) of a 4×4 kernel is at shift (a, b), pixel (r, s).
+   */
+  #blockProducts(x: TfTensor4D, dy: TfTensor4D): TfTensor {
+    const [, h, w, ci] = x.shape;
+    const co = dy.shape[3];
+    const blocks = this.#blocks(dy);
+    const shifts = [0, 1, w + 1, w + 2];
+    return this.#chunks(x.shape[0], (h + 1) * (w + 1), 16 * co, ci, (from, to, pixels) => {
+      const length = pixels + w + 2;
+      const lines = this.#create([4 * co, length], (out) =>
+        loops.channelLines(this.#view(blocks), blocks.shape, from, to, { gap: 0, first: 0, length }, out),
+      );
+      const columns = this.#create([pixels, ci], (out) => loops.gappedPixels(this.#view(x), x.shape, from, to, 1, out));
+      return [this.#shifted(lines, shifts, pixels), columns];
+    });
+  }
+
   /** dy [B, 2h, 2w, C] in a frame, as 2×2 blocks. */
   #blocks(dy: TfTensor4D): TfTensor4D {
     const [b, h, w, c] = dy.shape;
@@ -227,12 +276,15 @@ class HostKernels extends StandardKernels {
   }
 }
 
-const frame: [[number, number], [number, number], [number, number], [number, number]] = [
-  [0, 0],
-  [1, 1],
-  [1, 1],
-  [0, 0],
-];
+/** Zeros around an image [B, H, W, C]. */
+function framed(n: number): [[number, number], [number, number], [number, number], [number, number]] {
+  return [
+    [0, 0],
+    [n, n],
+    [n, n],
+    [0, 0],
+  ];
+}
 
 /** For each index of `to` the position in `from`, which broadcasts to it. */
 function sources(to: Shape, from: Shape): number[] {

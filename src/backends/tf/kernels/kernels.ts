@@ -24,10 +24,15 @@ export interface Weights {
 export interface Kernels {
   readonly tf: Tf;
 
-  /** Stride 1, zero padding (k − 1)/2, then max(0, ·) if `relu`. */
-  conv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor;
-  conv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor;
-  conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, kernel: number): TfTensor;
+  /** Stride 1, zero padding (k − 1)/2 or none, then max(0, ·) if `relu`. */
+  conv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean, padding: number): TfTensor;
+  conv2dInputGrad(dy: TfTensor4D, w: Weights, padding: number): TfTensor;
+  conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, kernel: number, padding: number): TfTensor;
+
+  /** The transposed convolution of stride 2 whose kernel is [4, 4, out, in], cut by one pixel on every side. */
+  transposedConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined): TfTensor;
+  transposedConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor;
+  transposedConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor;
 
   /** A 3×3 convolution of the image with every pixel doubled. */
   upConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor;
@@ -50,4 +55,8 @@ export interface Kernels {
   reduce(kind: Reduction, x: TfTensor, axes: readonly number[], keepDims: boolean): TfTensor;
   /** dy where y > 0, else 0; both of one shape. */
   reluGrad(dy: TfTensor, y: TfTensor): TfTensor;
+  /** x·Φ(x). */
+  gelu(x: TfTensor): TfTensor;
+  /** dy·(Φ(x) + x·Φ′(x)); both of one shape. */
+  geluGrad(dy: TfTensor, x: TfTensor): TfTensor;
 }

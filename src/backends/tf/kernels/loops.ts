@@ -257,3 +257,64 @@ export function reduceMiddle(kind: Reduction, x: Values, outer: number, n: numbe
     for (let i = 0; i < inner; i++) out[o * inner + i] = sums[i] * scale;
   }
 }
+
+/**
+ * The kernel w [4, 4, Co, Ci] of a transposed convolution of stride 2 as that of a 2×2 convolution of the framed image, whose channels
+ * are the blocks of the result in a frame. out [2, 2, Ci, 2·2·Co].
+ */
+export function blockKernel(w: Values, [, , co, ci]: Shape, out: Values): void {
+  const area = co * ci;
+  eachEntry((row, column, a, b, r, s) => {
+    const from = (4 * row + column) * area;
+    // The window's first pixel is the one before the block, which reaches it with its last entries.
+    const to = (2 * (1 - a) + 1 - b) * 4 * area + (2 * r + s) * co;
+    for (let i = 0; i < ci; i++) for (let o = 0; o < co; o++) out[to + i * 4 * co + o] = w[from + o * ci + i];
+  });
+}
+
+/** Entries [4, 4, Co, Ci] in the order of blocks: out [2, 2, 2·2·Co, Ci]. */
+export function rowsToBlocks(w: Values, [, , co, ci]: Shape, out: Values): void {
+  const area = co * ci;
+  eachEntry((row, column, a, b, r, s) =>
+    copy(w, (4 * row + column) * area, out, ((2 * a + b) * 4 + 2 * r + s) * area, area),
+  );
+}
+
+/** The reverse of {@link rowsToBlocks}: out [4, 4, Co, Ci]. */
+export function blocksToRows(w: Values, [, , co, ci]: Shape, out: Values): void {
+  const area = co * ci;
+  eachEntry((row, column, a, b, r, s) =>
+    copy(w, ((2 * a + b) * 4 + 2 * r + s) * area, out, (4 * row + column) * area, area),
+  );
+}
+
+/** Row and column of a 4×4 kernel, each as half and place in the half. */
+function eachEntry(visit: (row: number, column: number, a: number, b: number, r: number, s: number) => void): void {
+  for (let row = 0; row < 4; row++)
+    for (let column = 0; column < 4; column++) visit(row, column, row >> 1, column >> 1, row & 1, column & 1);
+}
+
+/** x·Φ(x). */
+export function gelu(x: Values, out: Values): void {
+  for (let i = 0; i < x.length; i++) out[i] = x[i] * phi(x[i], Math.exp(-0.5 * x[i] * x[i]));
+}
+
+/** dy·(Φ(x) + x·Φ′(x)). */
+export function geluGrad(dy: Values, x: Values, out: Values): void {
+  const scale = 1 / Math.sqrt(2 * Math.PI);
+  for (let i = 0; i < x.length; i++) {
+    const bell = Math.exp(-0.5 * x[i] * x[i]);
+    out[i] = dy[i] * (phi(x[i], bell) + x[i] * scale * bell);
+  }
+}
+
+/**
+ * Φ(x) to 7.5e-8, with `bell` = exp(−x²/2).
+ * Source: Abramowitz & Stegun, Handbook of Mathematical Functions, 26.2.17.
+ */
+function phi(x: number, bell: number): number {
+  const t = 1 / (1 + 0.2316419 * Math.abs(x));
+  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const tail = (bell / Math.sqrt(2 * Math.PI)) * series;
+  return x > 0 ? 1 - tail : tail;
+}

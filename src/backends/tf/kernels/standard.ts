@@ -6,6 +6,11 @@ import { broadcastShape } from '../../../graph/ops.js';
 import { joinedTransposition } from '../layout.js';
 import type { Kernels, Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
 
+/** Zeros that keep the size, or none. */
+function padOf(padding: number): 'same' | 'valid' {
+  return padding > 0 ? 'same' : 'valid';
+}
+
 export class StandardKernels implements Kernels {
   readonly tf: Tf;
 
@@ -13,33 +18,59 @@ export class StandardKernels implements Kernels {
     this.tf = tf;
   }
 
-  conv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor {
-    if (!bias && !relu) return this.tf.conv2d(x, w.tensor, 1, 'same');
+  conv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean, padding: number): TfTensor {
+    const pad = padOf(padding);
+    if (!bias && !relu) return this.tf.conv2d(x, w.tensor, 1, pad);
     const activation = relu ? 'relu' : 'linear';
-    return this.tf.fused.conv2d({ x, filter: w.tensor, strides: 1, pad: 'same', bias, activation });
+    return this.tf.fused.conv2d({ x, filter: w.tensor, strides: 1, pad, bias, activation });
   }
 
-  conv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+  conv2dInputGrad(dy: TfTensor4D, w: Weights, padding: number): TfTensor {
     const [b, h, width] = dy.shape;
-    return this.tf.conv2dTranspose(dy, w.tensor, [b, h, width, w.tensor.shape[2]], 1, 'same');
+    const [k, , ci] = w.tensor.shape;
+    const more = k - 1 - 2 * padding;
+    return this.tf.conv2dTranspose(dy, w.tensor, [b, h + more, width + more, ci], 1, padOf(padding));
   }
 
-  conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, kernel: number): TfTensor {
-    const filterShape = [kernel, kernel, x.shape[3], dy.shape[3]];
-    const attrs = { strides: 1, pad: 'same', dataFormat: 'NHWC', filterShape };
+  conv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D, kernel: number, padding: number): TfTensor {
+    return this.#filterGrad(x, dy, { strides: 1, pad: padOf(padding), side: kernel });
+  }
+
+  transposedConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined): TfTensor {
+    const [b, h, width] = x.shape;
+    const y = this.tf.conv2dTranspose(x, w.tensor, [b, 2 * h, 2 * width, w.tensor.shape[2]], 2, 'same');
+    return bias ? this.tf.add(y, bias) : y;
+  }
+
+  transposedConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
+    return this.tf.conv2d(dy, w.tensor, 2, 'same');
+  }
+
+  /** The image of the convolution that is transposed here is dy. */
+  transposedConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor {
+    return this.#filterGrad(dy, x, { strides: 2, pad: 'same', side: 4 });
+  }
+
+  #filterGrad(
+    x: TfTensor4D,
+    dy: TfTensor4D,
+    { strides, pad, side }: { readonly strides: number; readonly pad: string; readonly side: number },
+  ): TfTensor {
+    const filterShape = [side, side, x.shape[3], dy.shape[3]];
+    const attrs = { strides, pad, dataFormat: 'NHWC', filterShape };
     return this.tf.engine().runKernel(this.tf.Conv2DBackpropFilter, { x, dy }, attrs) as TfTensor;
   }
 
   upConv2d(x: TfTensor4D, w: Weights, bias: TfTensor | undefined, relu: boolean): TfTensor {
-    return this.conv2d(this.doubled(x) as TfTensor4D, w, bias, relu);
+    return this.conv2d(this.doubled(x) as TfTensor4D, w, bias, relu, 1);
   }
 
   upConv2dInputGrad(dy: TfTensor4D, w: Weights): TfTensor {
-    return this.blockSum(this.conv2dInputGrad(dy, w) as TfTensor4D);
+    return this.blockSum(this.conv2dInputGrad(dy, w, 1) as TfTensor4D);
   }
 
   upConv2dFilterGrad(x: TfTensor4D, dy: TfTensor4D): TfTensor {
-    return this.conv2dFilterGrad(this.doubled(x) as TfTensor4D, dy, 3);
+    return this.conv2dFilterGrad(this.doubled(x) as TfTensor4D, dy, 3, 1);
   }
 
   maxPool2(x: TfTensor4D): TfTensor {
@@ -93,5 +124,20 @@ export class StandardKernels implements Kernels {
 
   reluGrad(dy: TfTensor, y: TfTensor): TfTensor {
     return this.tf.mul(dy, this.tf.step(y));
+  }
+
+  gelu(x: TfTensor): TfTensor {
+    return this.tf.mul(x, this.#phi(x));
+  }
+
+  geluGrad(dy: TfTensor, x: TfTensor): TfTensor {
+    const { tf } = this;
+    const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return tf.mul(dy, tf.add(this.#phi(x), tf.mul(x, density)));
+  }
+
+  #phi(x: TfTensor): TfTensor {
+    const { tf } = this;
+    return tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
   }
 }

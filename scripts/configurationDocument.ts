@@ -2,10 +2,10 @@
 
 import { COMMAND_DEFINITIONS, trainingDefinition } from '../src/config/commands.js';
 import { allFields, type ConfigDefinition, type Section } from '../src/config/definition.js';
-import type { FieldInfo } from '../src/config/field.js';
 import { KEY_MAPPINGS, LEGACY_WITHOUT_PART } from '../src/config/legacy/dictionary.js';
 import { TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from '../src/config/torch/fields.js';
 import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../src/config/trainingPresets.js';
+import type { FieldInfo } from '../src/core/field.js';
 
 /** The whole document in Markdown; a test keeps the file in `docs/` equal to it. */
 export function configurationDocument(): string {

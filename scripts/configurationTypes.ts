@@ -94,7 +94,7 @@ export async function configurationTypes(): Promise<string> {
     });
     // Configurations are frozen. One line is enough for one sentence.
     parts.push(
-      compiled.replace(/^ {2}(?=\w+\??: )/gm, '  readonly ').replace(/\/\*\*\n\s*\* (.*)\n\s*\*\//g, '/** $1 */'),
+      compiled.replace(/^ {2}(?=\w+\??:(?: |$))/gm, '  readonly ').replace(/\/\*\*\n\s*\* (.*)\n\s*\*\//g, '/** $1 */'),
     );
   }
   return `${HEAD}\n${parts.join('\n')}`;

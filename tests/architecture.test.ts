@@ -8,8 +8,9 @@ import { describe, expect, it } from 'vitest';
 
 const FLOORS: readonly (readonly string[])[] = [
   ['core'],
-  ['config', 'physics', 'graph', 'report'],
-  ['formats'],
+  ['physics', 'graph', 'report'],
+  ['formats', 'networks'],
+  ['config'],
   ['data', 'model'],
   ['simulation', 'backends', 'persistence'],
   ['reconstruction'],
@@ -217,7 +218,8 @@ describe('the floors', () => {
 
   it.each([
     ['graph/ops.ts', '../model/network.js', 'goes up a floor'],
-    ['config/schema.ts', '../report/png.js', 'goes across to another room of the same floor'],
+    ['physics/probe.ts', '../report/png.js', 'goes across to another room of the same floor'],
+    ['networks/cnn.ts', '../config/schema.js', 'goes up a floor'],
     ['backends/onnx/lower.ts', '../tf/lower.js', 'the engines do not know each other'],
     ['backends/onnx/lower.ts', '../backend.js', null],
     ['cli/commands/train.ts', '../../workflows/train.js', null],

@@ -1,7 +1,8 @@
 /** The backends by name: a registry of lazy loaders. What was not asked for is never imported; a missing one is an error. */
-import { acceptName } from '../config/field.js';
+
 import type { ExecutionConfig } from '../config/schema.js';
 import { messageOf, PtychoError } from '../core/errors.js';
+import { acceptName } from '../core/field.js';
 import type { Logger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Backend, BackendInfo } from './backend.js';

@@ -6,8 +6,8 @@
  */
 
 import { Command } from 'commander';
-import type { FieldInfo } from '../config/field.js';
 import { PtychoError } from '../core/errors.js';
+import type { FieldInfo } from '../core/field.js';
 import { createdBy } from '../core/version.js';
 import { nearestName } from '../core/words.js';
 import { type CliContext, NO_VERB, plainSink } from './context.js';

@@ -8,7 +8,7 @@
  * verdictExit(r, { strict: true }); // 3
  */
 
-import { wordList } from '../config/field.js';
+import { wordList } from '../core/field.js';
 import type { Logger } from '../core/log.js';
 import { noun } from '../core/words.js';
 import type { ImageRFactor } from '../reconstruction/rFactor.js';

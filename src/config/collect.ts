@@ -9,10 +9,10 @@
  */
 
 import { PtychoError } from '../core/errors.js';
+import { type FieldInfo, show } from '../core/field.js';
 import type { Source } from '../core/services.js';
 import { nearestName } from '../core/words.js';
 import { allFields, type Collection, type ConfigDefinition, namesOf } from './definition.js';
-import { type FieldInfo, show } from './field.js';
 import { publishedWithoutPart } from './legacy/published.js';
 import { torchHome } from './torch/fields.js';
 import { implyPublished } from './trainingPresets.js';

@@ -1,8 +1,8 @@
 /** The configuration of every command: its sections, cut from the fields of the schemas, and what is particular about it. */
 
 import { z } from 'zod';
+import { type FieldInfo, type FieldShape, fieldsOf } from '../core/field.js';
 import { type ConfigDefinition, type Section, sectionsOf } from './definition.js';
-import { type FieldInfo, type FieldShape, fieldsOf } from './field.js';
 import { legacyState } from './legacy/dictionary.js';
 import { type CalibrationConfig, calibrationConfigSchema, calibrationFields } from './schemas/calibration.js';
 import { COMPARISON_GROUPS, type ComparisonConfig, comparisonConfigSchema } from './schemas/comparison.js';

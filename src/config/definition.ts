@@ -8,8 +8,8 @@
  */
 
 import { z } from 'zod';
+import { type FieldInfo, type FieldMeta, type FieldShape, fieldsOf } from '../core/field.js';
 import type { ProvenanceEntry } from '../core/services.js';
-import { type FieldInfo, type FieldMeta, type FieldShape, fieldsOf } from './field.js';
 
 /** What was given so far; a stronger layer overwrites. */
 export interface Collection {

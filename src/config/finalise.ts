@@ -1,15 +1,15 @@
 /** From a training request and the scan that was opened to the configuration of a run. */
 
 import { PtychoError } from '../core/errors.js';
+import { show } from '../core/field.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { counted } from '../core/words.js';
+import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from '../networks/sides.js';
 import { trainingDefinition } from './commands.js';
 import { allFields, type ConfigDefinition } from './definition.js';
-import { show } from './field.js';
 import { parseGiven, type Resolved, valueAt } from './resolve.js';
 import { type TrainingConfig, type TrainingRequest, trainingConfigSchema } from './schemas/training.js';
 import { PUBLISHED_GROUPS, usualEpochs } from './schemas/trainingFields.js';
-import { isNetworkSide, NETWORK_SIDES, networkSideRemedy } from './sides.js';
 
 /** What the scan that was opened says about the configuration. */
 export interface DatasetFacts {

@@ -8,8 +8,8 @@
  */
 
 import { PtychoError } from '../core/errors.js';
+import type { FieldInfo } from '../core/field.js';
 import type { Provenance } from '../core/services.js';
-import type { FieldInfo } from './field.js';
 
 /** Words of this many letters and more would push the help's second column off the screen. */
 const LONG_CHOICE = 20;

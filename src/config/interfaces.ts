@@ -11,34 +11,106 @@ export interface ModelConfig {
   readonly gridsize: number;
   /** How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches. Default: "pinn". */
   readonly model_type: 'pinn' | 'supervised';
-  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention, baseline the single-channel network that is trained with labels only. Default: "cnn". */
-  readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
-  /** Attention blocks in the encoder; only cnn_cbam has them. Default: true. */
-  readonly cbam_encoder: boolean;
-  /** Multiplies the width of every convolution. Default: 1. */
+  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam is the variant with attention, baseline is the single-channel network that is trained with labels only, hybrid_resnet is an encoder of spectral and convolution branches with a residual bottleneck, spectral_resnet_bottleneck_net is hybrid_resnet with spectral layers in its residual blocks, fno_vanilla is a stack of spectral blocks at full size, fno is the same stack with convolutions behind it and ffno is a stack of blocks that are spectral along rows and columns apart. Default: "cnn". */
+  readonly architecture:
+    | 'cnn'
+    | 'cnn_cbam'
+    | 'baseline'
+    | 'hybrid_resnet'
+    | 'spectral_resnet_bottleneck_net'
+    | 'fno_vanilla'
+    | 'fno'
+    | 'ffno';
+  /** Multiplies the width of every convolution of cnn, cnn_cbam and baseline. Default: 1. */
   readonly n_filters_scale: number;
-  /** Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded. Default: "sigmoid". */
+  /** Activation of the amplitude head of cnn and cnn_cbam; sigmoid keeps the amplitude positive and bounded. Default: "sigmoid". */
   readonly amp_activation: 'sigmoid' | 'swish' | 'softplus' | 'relu';
-  /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
-  readonly object_big: boolean;
-  /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²). Default: "central_mask". */
-  readonly training_patch_weighting: 'central_mask' | 'probe';
   /** Add the low-resolution head that fills the outer N/4 border of the patch. Default: true. */
   readonly probe_big: boolean;
-  /** Cut the probe to a disk of radius N/4. Default: false. */
-  readonly probe_mask: boolean;
   /** Predict the central N/2 square and pad it; false: a full N × N head. Default: true. */
   readonly pad_object: boolean;
   /** What cnn and cnn_cbam output: amplitude and phase, or real and imaginary parts. Default: "amp_phase". */
   readonly cnn_output_mode: 'amp_phase' | 'real_imag';
-  /** How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag). Default: "amplitude". */
+  /** Activation of the border branch: the head's own, or the published swish, which is unbounded. Default: "same". */
+  readonly border_activation: 'same' | 'swish';
+  /** Attention blocks in the encoder; only cnn_cbam has them. Default: true. */
+  readonly cbam_encoder: boolean;
+  /** What networks with spectral layers output: real and imaginary parts without bounds, or amplitude (sigmoid) and phase (π·tanh), from two heads or (logits) from the two halves of one. Default: "real_imag". */
+  readonly generator_output_mode: 'real_imag' | 'amp_phase' | 'amp_phase_logits';
+  /** Waves that a spectral layer keeps along each axis, the lowest ones; no more than an image of its size has. Default: 12. */
+  readonly fno_modes: number;
+  /** Channels of a network with spectral layers, where images have their full size. Default: 32. */
+  readonly fno_width: number;
+  /** Spectral blocks. Default: 4. */
+  readonly fno_blocks: number;
+  /** What a network with spectral layers does to its input first: the root or log(1 + x) of what is not negative, or every pattern to mean 0 and variance 1. Default: "none". */
+  readonly fno_input_transform: 'none' | 'sqrt' | 'log1p' | 'instancenorm';
+  /** Most channels that halving an image leads to; null: they double every time. */
+  readonly max_hidden_channels: number | null;
+  /** Channels of the bottleneck, a multiple of 4; null: as many as the encoder ends with. */
+  readonly resnet_width: number | null;
+  /** Join the images before each halving to those of the same size in the decoder. Default: false. */
+  readonly hybrid_skip_connections: boolean;
+  /** How skipped images are joined to those of the decoder: added after a 1 × 1 convolution, side by side before one, or added times a learned factor that begins at 0.1. Default: "add". */
+  readonly hybrid_skip_style: 'add' | 'concat' | 'gated_add';
+  /** How often the encoder halves its images, 1 or 2. Default: 2. */
+  readonly hybrid_downsample_steps: number;
+  /** How the encoder halves its images: by a 2 × 2 convolution of stride 2, or by averages or a blur and a 1 × 1 convolution. Default: "stride_conv". */
+  readonly hybrid_downsample_op: 'stride_conv' | 'avgpool_conv' | 'blurpool_conv';
+  /** Channels of the convolution branch of an encoder block per channel of the block; 1 leaves out its 1 × 1 convolutions. Default: 2. */
+  readonly hybrid_encoder_conv_hidden_scale: number;
+  /** Channels of the spectral branch of an encoder block per channel of the block; 1 leaves out its 1 × 1 convolutions. Default: 1. */
+  readonly hybrid_encoder_spectral_hidden_scale: number;
+  /** Channels of the convolution branch of every block, whatever its size; null: hybrid_encoder_conv_hidden_scale decides. */
+  readonly hybrid_encoder_conv_hidden_channels: number | null;
+  /** Channels of the spectral branch of every block, whatever its size; null: hybrid_encoder_spectral_hidden_scale decides. */
+  readonly hybrid_encoder_spectral_hidden_channels: number | null;
+  /** Branches of an encoder block. Default: "both". */
+  readonly hybrid_encoder_branch_select: 'both' | 'conv_only' | 'spectral_only';
+  /** What an encoder block learns besides its branches: nothing, a factor of what it adds (layerscale), a factor of each branch (branch_gated), or all three. Default: "baseline". */
+  readonly hybrid_encoder_fusion_mode: 'baseline' | 'layerscale' | 'branch_gated' | 'branch_gated_layerscale';
+  /** First value of the factor of what an encoder block adds. Default: 0.1. */
+  readonly hybrid_encoder_layerscale_init: number;
+  /** First value of the factors of the branches of an encoder block. Default: 0.1. */
+  readonly hybrid_encoder_branch_gate_init: number;
+  /** Residual blocks of the bottleneck. Default: 6. */
+  readonly hybrid_resnet_blocks: number;
+  /** Whether the factor of all residual blocks is learned, beginning at 0.1, or stays at hybrid_resnet_bottleneck_layerscale_value. Default: "learned". */
+  readonly hybrid_resnet_bottleneck_layerscale_mode: 'learned' | 'fixed';
+  /** The factor of all residual blocks where it is fixed. */
+  readonly hybrid_resnet_bottleneck_layerscale_value: number | null;
+  /** Residual blocks of spectral_resnet_bottleneck_net. Default: 6. */
+  readonly spectral_bottleneck_blocks: number;
+  /** Waves that the spectral layers in the residual blocks of spectral_resnet_bottleneck_net keep. Default: 12. */
+  readonly spectral_bottleneck_modes: number;
+  /** Whether the residual blocks of spectral_resnet_bottleneck_net share one spectral layer. Default: true. */
+  readonly spectral_bottleneck_share_weights: boolean;
+  /** First value of the factor of the spectral layers there. Default: 0.1. */
+  readonly spectral_bottleneck_gate_init: number;
+  /** Whether the residual blocks share the factor of their spectral layers or have one each. Default: "shared". */
+  readonly spectral_bottleneck_gate_mode: 'shared' | 'per_block';
+  /** Blocks of 3 × 3 convolutions after the spectral ones of fno and ffno; the published ffno has none. Default: 2. */
+  readonly fno_cnn_blocks: number;
+  /** Whether the blocks of ffno share their spectral weights and the factor of what they add. Default: true. */
+  readonly ffno_encoder_share_weights: boolean;
+  /** First value of the factor of what a block of ffno adds. Default: 0.1. */
+  readonly ffno_encoder_gate_init: number;
+  /** Normalisation in the blocks of ffno. Default: "instance". */
+  readonly ffno_encoder_norm: 'instance' | 'none';
+  /** How many times wider the blocks of ffno are between their two 1 × 1 convolutions. Default: 2. */
+  readonly ffno_encoder_mlp_ratio: number;
+  /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
+  readonly object_big: boolean;
+  /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²). Default: "central_mask". */
+  readonly training_patch_weighting: 'central_mask' | 'probe';
+  /** Cut the probe to a disk of radius N/4. Default: false. */
+  readonly probe_mask: boolean;
+  /** How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs a network that puts these out: cnn_output_mode real_imag). Default: "amplitude". */
   readonly physics_forward_mode: 'amplitude' | 'rectangular_scaled';
   /** With rectangular_scaled: train s1 and s2. Default: true. */
   readonly rect_s1s2_trainable: boolean;
   /** With rectangular_scaled: initial values of s1 and s2: one, or fitted to the data. Default: "ones". */
   readonly rect_s1s2_init: 'ones' | 'data';
-  /** Activation of the border branch: the head's own, or the published swish, which is unbounded. Default: "same". */
-  readonly border_activation: 'same' | 'swish';
   /** Width of the 3 × 3 Gaussian blur of the illuminated field; 0 switches it off. Unit: px. Default: 0. */
   readonly gaussian_smoothing_sigma: number;
   /** Published normalisation constant of the probe; accepted, but without effect: the scale contract counts_v1 takes every factor from the data. Default: 4. */
@@ -47,24 +119,8 @@ export interface ModelConfig {
   readonly probe_mask_sigma: number;
   /** Diameter of a soft probe mask; null: N/2. Unit: px. */
   readonly probe_mask_diameter: number | null;
-  /** What generators other than cnn and cnn_cbam output; these two always give amplitude and phase. Default: "real_imag". */
-  readonly generator_output_mode: 'real_imag';
-  /** Input channels of a generator. Default: 1. */
+  /** Input channels of a generator for each pattern of a group. Default: 1. */
   readonly learned_input_channels: number;
-  /** Largest number of channels in a hidden layer; null: no limit. */
-  readonly max_hidden_channels: number | null;
-  /** Width of a residual bottleneck; null: the generator decides. */
-  readonly resnet_width: number | null;
-  /** Modes that a spectral layer keeps. Default: 12. */
-  readonly fno_modes: number;
-  /** Channels of a spectral generator. Default: 32. */
-  readonly fno_width: number;
-  /** Spectral blocks. Default: 4. */
-  readonly fno_blocks: number;
-  /** Convolution blocks after the spectral ones. Default: 2. */
-  readonly fno_cnn_blocks: number;
-  /** How a spectral generator transforms its input. Default: "none". */
-  readonly fno_input_transform: 'none';
 }
 
 /** How scan files are opened: the fields of the block `data`. */
@@ -233,24 +289,6 @@ export interface ExecutionConfig {
   readonly ffno_encoder_blocks: number;
   /** Modes of a factorised spectral encoder. Default: 12. */
   readonly ffno_encoder_modes: number;
-  /** Whether the blocks of the encoder share their weights. Default: true. */
-  readonly ffno_encoder_share_weights: boolean;
-  /** Initial value of the gates of the encoder. Default: 0.1. */
-  readonly ffno_encoder_gate_init: number;
-  /** Normalisation in the encoder. Default: "instance". */
-  readonly ffno_encoder_norm: string;
-  /** Widening factor of the dense layers of the encoder. Default: 2. */
-  readonly ffno_encoder_mlp_ratio: number;
-  /** Blocks of a spectral bottleneck. Default: 6. */
-  readonly spectral_bottleneck_blocks: number;
-  /** Modes of a spectral bottleneck. Default: 12. */
-  readonly spectral_bottleneck_modes: number;
-  /** Whether the blocks of the bottleneck share their weights. Default: true. */
-  readonly spectral_bottleneck_share_weights: boolean;
-  /** Initial value of the gates of the bottleneck. Default: 0.1. */
-  readonly spectral_bottleneck_gate_init: number;
-  /** Gates of the bottleneck. Default: "shared". */
-  readonly spectral_bottleneck_gate_mode: 'shared';
 }
 
 /** The configuration of a training, everything settled. */
@@ -860,7 +898,7 @@ export interface SimulationConfig {
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
   /** A ready-made recipe (listed below); other flags override it; null: the defaults in this list. */
-  preset:
+  readonly preset:
     | (
         | 'lines'
         | 'star'
@@ -886,7 +924,7 @@ export interface SimulationConfig {
   /** Recorded in the metadata only: there is one pattern and one patch per position, whatever the gridsize; null: not recorded. */
   readonly gridsize: number | null;
   /** What is imaged: random segments at three scales, a resolution target, overlapping shapes of all sizes (most like real samples), Gaussian noise of a given spectrum, specks, crossed lines, nothing, pictures, or the complex object of a file. Default: "lines". */
-  object:
+  readonly object:
     'lines' | 'siemens_star' | 'dead_leaves' | 'random_field' | 'points' | 'diagonals' | 'blank' | 'image' | 'file';
   /** Side of a drawn object; null: three and a half times N, or the size of the file. Unit: px. */
   readonly object_side_px: number | null;

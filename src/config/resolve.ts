@@ -13,11 +13,11 @@
 
 import type { z } from 'zod';
 import { PtychoError, requireObject } from '../core/errors.js';
+import { isRegistered, show } from '../core/field.js';
 import type { Logger } from '../core/log.js';
 import type { Provenance, ProvenanceEntry } from '../core/services.js';
 import { collectLayer, newCollection } from './collect.js';
 import { allFields, type Collection, type ConfigDefinition, IN_MEMORY, type Layer, sectionOf } from './definition.js';
-import { isRegistered, show } from './field.js';
 
 /** A configuration with its provenance; both are frozen. */
 export interface Resolved<T> {

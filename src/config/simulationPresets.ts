@@ -6,8 +6,8 @@
  * resolveConfig(simulationDefinition, { flags: { preset: 'star', output_file: 'star.npz' } }).config.object; // 'siemens_star'
  */
 
+import { show } from '../core/field.js';
 import type { Collection } from './definition.js';
-import { show } from './field.js';
 
 /** A recipe. */
 export interface Preset {

@@ -5,6 +5,7 @@
  * @example
  * resolveConfig(trainingDefinition, { flags: { preset: 'published' } }).config.batch_size; // 16
  */
+import { architecturesWith } from '../networks/architectures.js';
 import { type Collection, IN_MEMORY } from './definition.js';
 
 /** Where the published tools have other defaults than this schema: fields of the run and of its block `model`. */
@@ -23,6 +24,16 @@ export const PUBLISHED_TRAINING = {
 } as const;
 export const PUBLISHED_MODEL = { n_filters_scale: 2 } as const;
 
+/** The network that a configuration names, or that it gets by naming none. */
+export function architectureIn(given: Collection['given']): string {
+  return String(given.get('architecture')?.value ?? 'cnn');
+}
+
+/** Whether the network of a configuration has a field. */
+export function hasPlace(given: Collection['given'], field: string): boolean {
+  return architecturesWith(field).includes(architectureIn(given));
+}
+
 /** What is said of a file that leaves values to a preset and names none; it is no reason to take the file for another command's. */
 export const NO_PRESET = 'names no preset';
 
@@ -32,7 +43,7 @@ export function expandPreset({ given, notes }: Collection): void {
   const values = { ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL };
   if (preset === undefined) {
     const file = [...given.values()].find(({ source }) => source === 'file')?.origin;
-    const leftOut = Object.keys(values).filter((name) => !given.has(name));
+    const leftOut = Object.keys(values).filter((name) => !given.has(name) && hasPlace(given, name));
     if (file !== undefined && file !== IN_MEMORY && leftOut.length > 0) {
       notes.push(
         `${file} ${NO_PRESET}: ${leftOut.join(', ')} have the measured defaults; preset: published brings those of the published tools.`,
@@ -41,7 +52,7 @@ export function expandPreset({ given, notes }: Collection): void {
   }
   if (preset?.value !== 'published') return;
   for (const [name, value] of Object.entries(values)) {
-    if (given.has(name)) continue;
+    if (given.has(name) || !hasPlace(given, name)) continue;
     given.set(name, { value, source: preset.source, origin: preset.origin ?? 'preset published' });
   }
 }

@@ -7,10 +7,10 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { allFields, type ConfigDefinition } from '../config/definition.js';
-import type { FieldInfo } from '../config/field.js';
 import { parseFlagValue } from '../config/flags.js';
 import { resolveConfig } from '../config/resolve.js';
 import { messageOf, PtychoError } from '../core/errors.js';
+import type { FieldInfo } from '../core/field.js';
 import { silentLogger } from '../core/log.js';
 import type { ProvenanceEntry, Services } from '../core/services.js';
 import { nearestName } from '../core/words.js';

@@ -4,9 +4,10 @@
  * With S[i,m] = hat(m − (i + clip − t)), clip = (M−N)/2, the patch at offset t is S_ty · U · S_txᵀ (bilinear, zeros
  * outside) and its adjoint puts a patch back. Differentiable in image and offset.
  */
+
+import { type ComplexNode, fromSideBySide, sideBySide } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import { type ComplexNode, fromSideBySide, sideBySide } from './complex.js';
 
 /** Added to the denominator of a merge, as in the published code. */
 export const MERGE_EPSILON = 0.001;

@@ -1,8 +1,8 @@
 /** From illuminated patches to the detector: the centred orthonormal DFT as two real matrix products. */
 import type { ComplexTensor } from '../core/tensor.js';
+import { type ComplexNode, fromSideBySide, sideBySide } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import { type ComplexNode, fromSideBySide, sideBySide } from './complex.js';
 
 /** F[k,n] = exp(−2πi (k−k₀) n / N)/√N, real and imaginary parts. The product is reduced mod N to keep the angle exact. */
 function dftMatrix(side: number, zeroAt: number): { re: Float64Array; im: Float64Array } {

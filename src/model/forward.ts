@@ -7,13 +7,13 @@
  */
 import type { ModelConfig } from '../config/schema.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import { type ComplexNode, intensity, multiply } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import type { ParameterScope } from '../graph/parameters.js';
 import { probeIntensity, scaleComplex } from '../physics/probe.js';
 import { extractPatches, type MergeMask, mergeGroup, mergeGroupByProbe, shiftMatrices } from './canvas.js';
-import { type ComplexNode, intensity, multiply } from './complex.js';
 import { detectorField, smoothWave } from './detector.js';
-import type { ParameterScope } from './parameters.js';
 import { gaugeFactor, type PhysicsScale } from './scale.js';
 
 /** Added under the root of the amplitude: its derivative stays finite where no light falls. */

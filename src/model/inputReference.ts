@@ -12,9 +12,9 @@
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import type { ParameterScope } from '../graph/parameters.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { smoothedProbe } from './detector.js';
-import type { ParameterScope } from './parameters.js';
 
 /** share·reference, [N, N]. */
 export const INPUT_REFERENCE = 'input.reference';

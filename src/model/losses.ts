@@ -3,12 +3,12 @@
  * never of a batch, so that gradient accumulation and partial batches change nothing.
  */
 import type { ModelConfig } from '../config/schema.js';
+import { type ComplexNode, intensity } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import type { GeneratorOutput } from '../networks/generator.js';
 import { UNKNOWN_LABEL } from '../physics/sampling.js';
-import { type ComplexNode, intensity } from './complex.js';
 import { amplitudeOf } from './forward.js';
-import type { GeneratorOutput } from './generators/generator.js';
 import { COUNT_FLOOR, type PhysicsScale } from './scale.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */

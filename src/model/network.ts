@@ -7,15 +7,15 @@
  */
 import type { ModelConfig } from '../config/schema.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import type { ComplexNode } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
+import { initialWeights, ParameterScope, type ParameterSpec } from '../graph/parameters.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import type { ComplexNode } from './complex.js';
+import { generatorOf } from '../networks/architectures.js';
 import { detectorIntensity, forwardProbe, memberPatches, trainedProbe } from './forward.js';
-import { generatorOf } from './generators/architectures.js';
 import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
-import { initialWeights, ParameterScope, type ParameterSpec } from './parameters.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
 import {
   accumulationStep,
@@ -114,7 +114,7 @@ export class PtychoNetwork {
     const counting = scale.countIntensity;
     const fed = counting ? op.mul(op.square(x), scale.intensityScale ** 2 * counting.rmsInputScale) : x;
     const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope) : fed;
-    const painted = generatorOf(config.architecture)(config, seen, scope);
+    const painted = generatorOf(config.architecture).layers(config, seen, scope);
     const own =
       config.model_type === 'supervised'
         ? painted.object

@@ -8,11 +8,11 @@
  * probe: 0.031 and 0.032 to 0.019).
  */
 import type { ComplexTensor } from '../core/tensor.js';
+import { type ComplexNode, fromSideBySide, intensity, multiply, sideBySide } from '../graph/complex.js';
 import { gradients } from '../graph/gradients.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import { type ComplexNode, fromSideBySide, intensity, multiply, sideBySide } from './complex.js';
 import { detectorField, smoothWave } from './detector.js';
 import { amplitudeOf, detectorIntensity, probeModes } from './forward.js';
 

@@ -2,12 +2,13 @@
  * `physics_forward_mode: rectangular_scaled`: real and imaginary part of the object are scaled by s1 and s2 before the probe,
  * ψ = P·(s1·Re O + i·s2·Im O); and the fit of s1, s2 to measured patterns (variable projection).
  */
+
+import type { ComplexNode } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import type { ComplexNode } from './complex.js';
+import type { ParameterScope } from '../graph/parameters.js';
 import { detectorIntensity } from './forward.js';
 import type { PixelMask } from './losses.js';
-import type { ParameterScope } from './parameters.js';
 
 /** The two parameters, scalars. */
 export const RECTANGULAR_PARAMETERS = ['rectangular.s1', 'rectangular.s2'] as const;

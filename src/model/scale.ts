@@ -10,6 +10,7 @@
 import type { ModelConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
+import { generatorOf } from '../networks/architectures.js';
 import { intensityScale } from '../physics/detector.js';
 import { scaleComplex, totalIntensity } from '../physics/probe.js';
 
@@ -98,11 +99,9 @@ export function scaleOfRecord(
 /** Predicted counts are kept above this by the contract `ci_intensity_v2`. */
 export const COUNT_FLOOR = 1e-8;
 
-/** Where a head starts: a fresh network's amplitude is about 1/{@link gaugeFactor}. */
+/** Where a head starts: a fresh network's amplitude, or that of its unit object, is 1/{@link gaugeFactor}. */
 export function gaugeFactor(config: ModelConfig): number {
-  if (config.architecture === 'baseline') return 1;
-  // sigmoid(0) = ½. Real parts lie in −0.8 … 1.2: twice the rms amplitude leaves room for phases and for bright places.
-  return config.cnn_output_mode === 'real_imag' || config.amp_activation === 'sigmoid' ? 2 : 1;
+  return generatorOf(config.architecture).gaugeFactor(config);
 }
 
 /** A probe whose power lies in this range, relative to the mean counts, is taken to be in √count units already. */

@@ -1,8 +1,9 @@
 /** Figures that show how training goes, cheap beside the losses: outputs of `trainStep`, `accumulateStep` and `evaluate`. */
+
+import { type ComplexNode, intensity } from '../graph/complex.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
-import { type ComplexNode, intensity } from './complex.js';
-import type { HeadLimits } from './generators/generator.js';
+import type { HeadLimits } from '../networks/generator.js';
 import { centralHalf, type PixelMask } from './losses.js';
 
 /** A head this close to its limit, relative to its range (or to 1 where it has no upper limit), is saturated. */

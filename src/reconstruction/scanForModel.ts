@@ -1,6 +1,5 @@
 /** How a scan and a model fit each other: the scale contract between training and what comes after, and what is doubtful. */
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
-import { sideRemedy } from '../config/sides.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { ComplexTensor } from '../core/tensor.js';
@@ -9,6 +8,7 @@ import { type PreparedScan, prepareScan, type ScanRequest } from '../data/prepar
 import type { RawData } from '../data/rawData.js';
 import { constantPattern, followedReference, INPUT_REFERENCE } from '../model/inputReference.js';
 import { inputScaleFor } from '../model/scale.js';
+import { sideRemedy } from '../networks/sides.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { hasOwnProbe } from '../persistence/bundleConfig.js';
 import { probeMask, scaleComplex } from '../physics/probe.js';

@@ -5,8 +5,8 @@ import { PtychoError } from '../core/errors.js';
 import { readAhead } from '../core/inOrder.js';
 import type { Tensor } from '../core/tensor.js';
 import type { DatasetBatch, DiffractionDataset } from '../data/dataset.js';
+import type { ParameterSpec } from '../graph/parameters.js';
 import type { Program } from '../graph/program.js';
-import type { ParameterSpec } from '../model/parameters.js';
 
 /** A network with the programs of training; `PtychoNetwork` is one. */
 export interface TrainableNetwork {

@@ -92,8 +92,8 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number or null, got 0 (--nepochs).\n'],
     [['train', '--batch-size=12'], 'ptychopinn: batch_size must be a positive power of two, got 12 (--batch_size).\n'],
     [
-      ['train', '--architecture', 'fno'],
-      'ptychopinn: architecture: fno is not available in this version; only cnn, cnn_cbam and baseline are.\n',
+      ['train', '--architecture', 'cnn', '--fno_cnn_blocks', '1'],
+      'ptychopinn: architecture cnn has no use for fno_cnn_blocks, a field of fno and ffno; leave it out.\n',
     ],
     [['train', '--probe_big', 'perhaps'], 'ptychopinn: --probe_big must be true or false, got "perhaps".\n'],
     [['train'], 'ptychopinn: There is nothing to train on; name the scan: "ptychopinn train FILE".\n'],
@@ -175,7 +175,8 @@ describe('help and wrong flags', () => {
 
   it('load commands and configuration only: no engine, no reader, no verb', () => {
     const { rooms, packages } = importsOf(...readdirSync('src/cli/commands').map((name) => `src/cli/commands/${name}`));
-    expect(rooms).toEqual(new Set(['cli', 'config', 'core']));
+    // Networks are described by what they are built of, which is small.
+    expect(rooms).toEqual(new Set(['cli', 'config', 'core', 'graph', 'networks']));
     expect(packages).toEqual(['commander', 'yaml', 'zod']);
   });
 

@@ -16,6 +16,7 @@ import { LegacyParams, toLegacyParams, updateLegacyDict } from '../../src/config
 import { resolveConfig } from '../../src/config/resolve.js';
 import type { TrainingConfig } from '../../src/config/schema.js';
 import { learningRateSchedule } from '../../src/model/schedule.js';
+import { architecturesWith } from '../../src/networks/architectures.js';
 import { cli } from '../cli/capture.js';
 
 const definitions: ConfigDefinition<unknown>[] = [
@@ -65,7 +66,9 @@ describe('defects of the published configuration that cannot happen', () => {
       torch_mae_pred_l2_match_target: '--mae_weight 1',
       rect_s1s2_trainable: '--physics_forward_mode rectangular_scaled --cnn_output_mode real_imag',
     };
-    const beside = needed[name]?.split(' ') ?? [];
+    const owners = architecturesWith(name);
+    const network = owners.includes('cnn') ? [] : ['--architecture', owners[0]];
+    const beside = [...(needed[name]?.split(' ') ?? []), ...network];
     expect(of(await shown(`--${name}`, 'False', ...beside))).toBe(false);
     expect(of(await shown(`--no-${name}`, ...beside))).toBe(false);
     expect(of(await shown(`--${name}`, 'true', ...beside))).toBe(true);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { comparisonDefinition, inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
 import { allFields } from '../../src/config/definition.js';
-import type { FieldInfo } from '../../src/config/field.js';
 import { canonicalArguments, flagHelp, flagSyntax, parseFlagValue, repeatCommand } from '../../src/config/flags.js';
 import { PtychoError } from '../../src/core/errors.js';
+import type { FieldInfo } from '../../src/core/field.js';
 
 const fields = allFields(trainingDefinition);
 const named = (name: string): FieldInfo => fields.find((field) => field.name === name)!;

@@ -6,6 +6,7 @@ import {
   trainingDefinition,
 } from '../../src/config/commands.js';
 import { allFields, type ConfigDefinition, jsonSchemaOf } from '../../src/config/definition.js';
+import { ARCHITECTURES } from '../../src/networks/architectures.js';
 
 interface Property {
   readonly type?: string;
@@ -43,7 +44,7 @@ describe('jsonSchemaOf', () => {
     expect(properties.batch_size).toMatchObject({ type: 'integer', exclusiveMinimum: 0, default: 4 });
     expect(properties.batch_size.maximum).toBeUndefined();
     expect(properties.execution.properties?.num_workers.const).toBe(0);
-    expect(properties.model.properties?.architecture.enum).toEqual(['cnn', 'cnn_cbam', 'baseline']);
+    expect(properties.model.properties?.architecture.enum).toEqual(ARCHITECTURES);
     expect(jsonSchemaOf(trainingDefinition)).toMatchObject({ additionalProperties: false, type: 'object' });
     expect(jsonSchemaOf(inferenceDefinition).required).toEqual(['model_path', 'test_data_file']);
     // Only JSON Schema's own words and ours with x-.

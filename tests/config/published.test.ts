@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { inferenceDefinition, trainingDefinition } from '../../src/config/commands.js';
 import { allFields, type ConfigDefinition, type Section } from '../../src/config/definition.js';
-import type { FieldInfo } from '../../src/config/field.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import { PUBLISHED_MODEL, PUBLISHED_TRAINING } from '../../src/config/trainingPresets.js';
 import { isPtychoError } from '../../src/core/errors.js';
+import type { FieldInfo } from '../../src/core/field.js';
 
 const MODEL = {
   gridsize: 1,
@@ -30,6 +30,31 @@ const MODEL = {
   pad_object: true,
   probe_scale: 4,
   gaussian_smoothing_sigma: 0,
+  // Written in the block of the machine there.
+  ffno_encoder_share_weights: true,
+  ffno_encoder_gate_init: 0.1,
+  ffno_encoder_norm: 'instance',
+  ffno_encoder_mlp_ratio: 2,
+  spectral_bottleneck_blocks: 6,
+  spectral_bottleneck_modes: 12,
+  spectral_bottleneck_share_weights: true,
+  spectral_bottleneck_gate_init: 0.1,
+  spectral_bottleneck_gate_mode: 'shared',
+  hybrid_skip_connections: false,
+  hybrid_skip_style: 'add',
+  hybrid_downsample_steps: 2,
+  hybrid_downsample_op: 'stride_conv',
+  hybrid_encoder_conv_hidden_scale: 2,
+  hybrid_encoder_spectral_hidden_scale: 1,
+  hybrid_encoder_conv_hidden_channels: null,
+  hybrid_encoder_spectral_hidden_channels: null,
+  hybrid_encoder_branch_select: 'both',
+  hybrid_encoder_fusion_mode: 'baseline',
+  hybrid_encoder_layerscale_init: 0.1,
+  hybrid_encoder_branch_gate_init: 0.1,
+  hybrid_resnet_blocks: 6,
+  hybrid_resnet_bottleneck_layerscale_mode: 'learned',
+  hybrid_resnet_bottleneck_layerscale_value: null,
 };
 const TRAINING = {
   train_data_file: null,
@@ -104,15 +129,6 @@ const EXECUTION = {
   recon_log_max_stitch_samples: null,
   ffno_encoder_blocks: 24,
   ffno_encoder_modes: 12,
-  ffno_encoder_share_weights: true,
-  ffno_encoder_gate_init: 0.1,
-  ffno_encoder_norm: 'instance',
-  ffno_encoder_mlp_ratio: 2,
-  spectral_bottleneck_blocks: 6,
-  spectral_bottleneck_modes: 12,
-  spectral_bottleneck_share_weights: true,
-  spectral_bottleneck_gate_init: 0.1,
-  spectral_bottleneck_gate_mode: 'shared',
   inference_batch_size: null,
   middle_trim: 0,
   pad_eval: false,
@@ -196,9 +212,9 @@ function other(field: FieldInfo): unknown {
 describe('what this version does not have', () => {
   const refused = allFields(trainingDefinition).filter((field) => field.fixed || field.unavailable.length > 0);
 
-  it('is most of the published machine settings and the spectral generators', () => {
+  it('is most of the published machine settings', () => {
     const names = refused.map((field) => field.name);
-    expect(names).toEqual(expect.arrayContaining(['fno_modes', 'devices', 'strategy', 'num_workers', 'precision']));
+    expect(names).toEqual(expect.arrayContaining(['devices', 'strategy', 'num_workers', 'precision']));
   });
 
   it.each(refused.map((field) => [field.name, field] as const))('%s is refused by name', (name, field) => {
@@ -217,8 +233,8 @@ describe('what this version does not have', () => {
   it.each([
     [{ devices: 2 }, 'devices: 2 is not available in this version; only 1 is.'],
     [
-      { architecture: 'fno' },
-      'architecture: fno is not available in this version; only cnn, cnn_cbam and baseline are.',
+      { fno_modes: 8 },
+      'architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno and ffno; leave it out.',
     ],
     [
       { accelerator: 'tpu' },
@@ -286,6 +302,47 @@ describe('keys of published files that play no part', () => {
   it('leave the remedy where a group lacks neighbours', () => {
     expect(() => resolved({ gridsize: 2, neighbor_count: 2, train_data_file: 'scan.npz' })).toThrow(
       /neighbor_count \(2\) must be at least gridsize² \(4\).* give --neighbor_count 4 or more, or --gridsize 1/,
+    );
+  });
+});
+
+describe('fields that not every network has', () => {
+  const given = { architecture: 'hybrid_resnet', n_filters_scale: 2, amp_activation: 'sigmoid', fno_width: 16 };
+
+  it('are left out of files, which hold those of every network, with a note where they say something', () => {
+    const { config, notes } = resolveConfig(trainingDefinition, { file: { origin: 'run.yaml', values: given } });
+    expect(config.model).toMatchObject({ architecture: 'hybrid_resnet', fno_width: 16, n_filters_scale: 1 });
+    expect(notes.filter((note) => note.includes('plays no part'))).toEqual([
+      'run.yaml: n_filters_scale plays no part in architecture hybrid_resnet and was left out.',
+    ]);
+  });
+
+  it('are refused where somebody typed them, and not brought by presets', () => {
+    expect(() => resolveConfig(trainingDefinition, { flags: given })).toThrow(
+      /^architecture hybrid_resnet has no use for n_filters_scale/,
+    );
+    const { config } = resolveConfig(trainingDefinition, {
+      flags: { architecture: 'hybrid_resnet', preset: 'published', profile: 'ci' },
+    });
+    expect(config.model).toMatchObject({ n_filters_scale: 1, cnn_output_mode: 'amp_phase' });
+  });
+
+  it('may be in the block of the machine, where published files have them', () => {
+    const values = { architecture: 'hybrid_resnet', execution: { hybrid_resnet_blocks: 2, threads: 1 } };
+    const { config } = resolveConfig(trainingDefinition, { file: { origin: 'run.yaml', values } });
+    expect(config.model.hybrid_resnet_blocks).toBe(2);
+  });
+
+  it.each([
+    [{ hybrid_downsample_steps: 3 }, 'hybrid_downsample_steps must be 1 or 2, got 3.'],
+    [{ fno_blocks: 1 }, 'fno_blocks (1) must be at least hybrid_downsample_steps (2)'],
+    [{ resnet_width: 6 }, 'resnet_width must be a multiple of 4, got 6; the decoder halves it.'],
+    [{ hybrid_resnet_bottleneck_layerscale_value: 1 }, 'give both or neither'],
+    [{ hybrid_resnet_bottleneck_layerscale_mode: 'fixed' }, 'give both or neither'],
+    [{ physics_forward_mode: 'rectangular_scaled', generator_output_mode: 'amp_phase' }, 'needs generator_output_mode'],
+  ])('%j is refused', (flags, message) => {
+    expect(() => resolveConfig(trainingDefinition, { flags: { architecture: 'hybrid_resnet', ...flags } })).toThrow(
+      message,
     );
   });
 });

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { modelConfigSchema } from '../../src/config/schema.js';
+import { fromPolar } from '../../src/graph/complex.js';
 import { gradients } from '../../src/graph/gradients.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
 import { extractPatches, mergeGroup, shiftMatrices } from '../../src/model/canvas.js';
-import { fromPolar } from '../../src/model/complex.js';
 import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from '../../src/model/forward.js';
 import { amplitudeMae, poissonDeviance } from '../../src/model/losses.js';
 import { backendCases } from '../support/backends.js';

@@ -6,14 +6,14 @@ import type { Tensor } from '../../src/core/tensor.js';
 import { gradients } from '../../src/graph/gradients.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
+import { ParameterScope } from '../../src/graph/parameters.js';
 import { defineProgram } from '../../src/graph/program.js';
 import { amplitudeOf, detectorIntensity, memberPatches, probeConstant } from '../../src/model/forward.js';
-import { generatorOf } from '../../src/model/generators/architectures.js';
 import { poissonDeviance } from '../../src/model/losses.js';
-import { ParameterScope } from '../../src/model/parameters.js';
 import { RECTANGULAR_PARAMETERS, rectangularScaled } from '../../src/model/rectangular.js';
 import { COUNT_FLOOR } from '../../src/model/scale.js';
 import { optimiserDefaults, optimiserState, trainingStep } from '../../src/model/trainingSteps.js';
+import { generatorOf } from '../../src/networks/architectures.js';
 import { backendCases } from '../support/backends.js';
 import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
 import { describeShared } from '../support/shared.js';
@@ -110,7 +110,7 @@ async function load({ file, gridsize, cbam }: Case) {
   const scope = new ParameterScope();
   const x = op.input('input', [B, gridsize ** 2, 64, 64]);
   const positions = op.input('input_positions', [B, gridsize ** 2, 1, 2]);
-  const net = generatorOf('cnn_cbam')(config, x, scope);
+  const net = generatorOf('cnn_cbam').layers(config, x, scope);
   const patches = net.object;
   const members = memberPatches(config, patches, positions, { canvasSide_px: gridsize === 1 ? 64 : 68 });
   // The published numbers have no ε under the root, and their intensities are of order 1e-6.
@@ -257,7 +257,7 @@ describeShared('published numbers', () => {
       const B = images.shape[0];
       const scope = new ParameterScope();
       const counts = op.input('counts', [B, 1, 64, 64]);
-      const net = generatorOf('cnn_cbam')(config, op.mul(counts, rms), scope);
+      const net = generatorOf('cnn_cbam').layers(config, op.mul(counts, rms), scope);
       const object = rectangularScaled(net.object, scope, true);
       // The file holds the probe divided by its norm; the contract knows the physical one.
       const probe = probeConstant(await golden.complex('probe_training'), 1 / normalisation);

@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { modelConfigSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import { input } from '../../src/graph/ops.js';
-import { generatorOf } from '../../src/model/generators/architectures.js';
+import { initialWeights, ParameterScope } from '../../src/graph/parameters.js';
 import { LOG_INTENSITY_SCALE, PtychoNetwork } from '../../src/model/network.js';
-import { initialWeights, ParameterScope } from '../../src/model/parameters.js';
+import { generatorOf } from '../../src/networks/architectures.js';
 import { countParameters } from '../support/simulatedBatch.js';
 
 const count = (model: Record<string, unknown>): number => {
   const config = modelConfigSchema.parse({ n_filters_scale: 2, ...model });
   const scope = new ParameterScope();
-  generatorOf(config.architecture)(config, input('input', [2, config.gridsize ** 2, config.N, config.N]), scope);
+  generatorOf(config.architecture).layers(config, input('input', [2, config.gridsize ** 2, config.N, config.N]), scope);
   return countParameters(scope.specs);
 };
 

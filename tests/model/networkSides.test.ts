@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { modelConfigSchema } from '../../src/config/schema.js';
 import { input } from '../../src/graph/ops.js';
-import { generatorOf } from '../../src/model/generators/architectures.js';
-import { ParameterScope } from '../../src/model/parameters.js';
+import { ParameterScope } from '../../src/graph/parameters.js';
+import { generatorOf } from '../../src/networks/architectures.js';
 import { backendCases } from '../support/backends.js';
 import { lossDrop } from '../support/lossDrop.js';
 
@@ -15,7 +15,7 @@ const SIDES = Array.from({ length: 32 }, (_, i) => 16 * (i + 1));
 function parametersOf(architecture: string, N: number): unknown[] {
   const config = modelConfigSchema.parse({ N, architecture });
   const scope = new ParameterScope();
-  const { object } = generatorOf(architecture)(config, input('input', [1, 1, N, N]), scope);
+  const { object } = generatorOf(architecture).layers(config, input('input', [1, 1, N, N]), scope);
   expect(object.re.shape, `${architecture} ${N}`).toEqual([1, 1, N, N]);
   return scope.specs.map(({ name, shape }) => [name, shape]);
 }

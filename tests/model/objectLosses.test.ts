@@ -1,9 +1,9 @@
 /** Losses of the object and figures for watching: values by hand, gradients against central differences. */
 import { describe, expect, it } from 'vitest';
+import type { ComplexNode } from '../../src/graph/complex.js';
 import { gradients } from '../../src/graph/gradients.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
-import type { ComplexNode } from '../../src/model/complex.js';
 import { complexMae, matchNorm, objectAmplitudeMae, phaseMae, totalVariation } from '../../src/model/losses.js';
 import { borderRatio, contrast, intensityRatio, saturation } from '../../src/model/watch.js';
 import { UNKNOWN_LABEL } from '../../src/physics/sampling.js';

@@ -1,9 +1,9 @@
 /** The fit of s1, s2: normal equations and rank-1 form, and what it does where the patterns do not tell. */
 import { describe, expect, it } from 'vitest';
+import type { ComplexNode } from '../../src/graph/complex.js';
 import * as op from '../../src/graph/ops.js';
-import type { ComplexNode } from '../../src/model/complex.js';
+import { ParameterScope } from '../../src/graph/parameters.js';
 import { detectorIntensity } from '../../src/model/forward.js';
-import { ParameterScope } from '../../src/model/parameters.js';
 import { fitRectangular, rectangularMoments, rectangularScaled } from '../../src/model/rectangular.js';
 import { evaluate } from '../support/interpreter.js';
 

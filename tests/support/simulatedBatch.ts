@@ -1,8 +1,8 @@
 /** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
 import { modelConfigSchema } from '../../src/config/schema.js';
 import { type ComplexImage, sizeOf, type Tensor } from '../../src/core/tensor.js';
+import type { ParameterSpec } from '../../src/graph/parameters.js';
 import { type NetworkSpec, PtychoNetwork } from '../../src/model/network.js';
-import type { ParameterSpec } from '../../src/model/parameters.js';
 import { physicsScale } from '../../src/model/scale.js';
 import { inputNormalisation } from '../../src/physics/detector.js';
 import { scaleComplex, totalIntensity } from '../../src/physics/probe.js';

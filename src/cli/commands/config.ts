@@ -2,12 +2,12 @@
 
 import { COMMAND_DEFINITIONS, inferenceDefinition, trainingDefinition } from '../../config/commands.js';
 import { type ConfigDefinition, jsonSchemaOf, type Layer } from '../../config/definition.js';
-import { wordList } from '../../config/field.js';
 import { type LegacyConfig, toLegacyParams } from '../../config/legacy/params.js';
 import { loadConfigFile } from '../../config/load.js';
 import { type Resolved, resolveConfig } from '../../config/resolve.js';
 import { NO_PRESET } from '../../config/trainingPresets.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
+import { wordList } from '../../core/field.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import { configurationIn } from '../options.js';
 import { commandOf, groupOf } from '../run.js';

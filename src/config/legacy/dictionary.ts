@@ -3,8 +3,8 @@
  * for, and how a file that is a dump of it is told from others. `params.ts` holds the bridge.
  */
 
+import { type FieldInfo, fieldsOf } from '../../core/field.js';
 import { allFields, type ConfigDefinition } from '../definition.js';
-import { type FieldInfo, fieldsOf } from '../field.js';
 import { inferenceConfigSchema } from '../schemas/inference.js';
 import { modelConfigSchema } from '../schemas/model.js';
 import { trainingConfigSchema } from '../schemas/training.js';

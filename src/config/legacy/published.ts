@@ -2,7 +2,7 @@
  * Keys that published configuration files of PtychoPINN hold and that say nothing here: names of experiments, and parts of networks
  * that are switched off. A file that has them is read without them, and a note says so once for each.
  */
-import { notAvailable } from '../field.js';
+import { notAvailable } from '../../core/field.js';
 
 /** A key and the values that change nothing; any where these are left out. */
 interface WithoutPart {

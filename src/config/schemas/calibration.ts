@@ -6,7 +6,7 @@
  */
 
 import { z } from 'zod';
-import { field, maybe, path, required, seedNumber, textList } from '../field.js';
+import { field, maybe, path, required, seedNumber, textList } from '../../core/field.js';
 import { checkEngine, networkBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import { overwriteFields, samplingFields, sourceFields } from './shared.js';

@@ -20,7 +20,7 @@ import {
   text,
   textList,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
 import { checkEngine, networkBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import {

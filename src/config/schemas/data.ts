@@ -20,7 +20,7 @@ import {
   text,
   textList,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
 
 /** The families of scan files; `data_format` names one, or `auto`. */
 export const SCAN_FORMATS = ['npz', 'ptychodus', 'hdf5', 'cxi', 'npy', 'tiff'] as const;

@@ -20,7 +20,7 @@ import {
   seedNumber,
   text,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { checkEngine, networkBlocks } from './execution.js';
 import { neighbourCount, overwriteFields, referenceFields, sourceFields, strictFields } from './shared.js';

@@ -8,7 +8,6 @@
 
 import { z } from 'zod';
 import {
-  anyNumber,
   type FieldMeta,
   field,
   flag,
@@ -18,11 +17,10 @@ import {
   optional,
   orWord,
   positiveInteger,
-  positiveNumber,
   text,
   wholeNumber,
   wholeNumbers,
-} from '../field.js';
+} from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 
 /** Concerns training alone. */
@@ -186,23 +184,6 @@ export const executionFields = {
   pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
   ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),
   ffno_encoder_modes: fixed(positiveInteger, 12, 'Modes of a factorised spectral encoder.', spectral),
-  ffno_encoder_share_weights: fixed(flag, true, 'Whether the blocks of the encoder share their weights.', spectral),
-  ffno_encoder_gate_init: fixed(positiveNumber, 0.1, 'Initial value of the gates of the encoder.', spectral),
-  ffno_encoder_norm: fixed(text, 'instance', 'Normalisation in the encoder.', spectral),
-  ffno_encoder_mlp_ratio: fixed(positiveNumber, 2, 'Widening factor of the dense layers of the encoder.', spectral),
-  spectral_bottleneck_blocks: fixed(positiveInteger, 6, 'Blocks of a spectral bottleneck.', spectral),
-  spectral_bottleneck_modes: fixed(positiveInteger, 12, 'Modes of a spectral bottleneck.', spectral),
-  spectral_bottleneck_share_weights: fixed(
-    flag,
-    true,
-    'Whether the blocks of the bottleneck share their weights.',
-    spectral,
-  ),
-  spectral_bottleneck_gate_init: fixed(anyNumber, 0.1, 'Initial value of the gates of the bottleneck.', spectral),
-  spectral_bottleneck_gate_mode: field(oneOf('shared'), 'shared', 'Gates of the bottleneck.', {
-    unavailable: ['per_block'],
-    instead: spectral,
-  }),
 };
 
 /** The machine: nothing in it changes what is computed beyond rounding. */

@@ -8,7 +8,6 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import type { Collection } from '../definition.js';
 import {
   field,
   flag,
@@ -23,7 +22,8 @@ import {
   seedNumber,
   show,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
+import type { Collection } from '../definition.js';
 import type { InferenceConfig } from '../interfaces.js';
 import { checkEngine, networkBlocks } from './execution.js';
 import { modelClaimSchema } from './model.js';

@@ -6,7 +6,17 @@
  */
 
 import { z } from 'zod';
-import { field, maybe, offByDefault, oneOf, path, positiveInteger, required, text, textList } from '../field.js';
+import {
+  field,
+  maybe,
+  offByDefault,
+  oneOf,
+  path,
+  positiveInteger,
+  required,
+  text,
+  textList,
+} from '../../core/field.js';
 import { overwriteFields } from './shared.js';
 
 /** What a job can do. */

@@ -20,16 +20,18 @@ import {
   published,
   required,
   show,
-} from '../field.js';
+} from '../../core/field.js';
+import { ARCHITECTURES, architecturesInWords, generatorFields } from '../../networks/architectures.js';
+import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../../networks/sides.js';
 import type { ModelConfig } from '../interfaces.js';
-import { LARGEST_NETWORK_SIDE, LEAST_NETWORK_SIDE, NETWORK_SIDES } from '../sides.js';
 
 const networkSide: Kind<z.ZodInt> = {
   schema: z.int().min(LEAST_NETWORK_SIDE).max(LARGEST_NETWORK_SIDE).multipleOf(16),
   expected: `${NETWORK_SIDES} (crop_px and pad_to change that of a scan)`,
 };
 
-const spectral = { fixed: true, instead: 'it shapes a spectral generator' } as const;
+/** Published networks that are not here. */
+const UNAVAILABLE = { unavailable: ['neuralop_uno', 'hybrid', 'stable_hybrid'] };
 
 /** Fields of {@link modelConfigSchema}. */
 export const modelFields = {
@@ -53,25 +55,8 @@ export const modelFields = {
       },
     },
   ),
-  architecture: published(
-    oneOf('cnn', 'cnn_cbam', 'baseline'),
-    'cnn',
-    'Generator network: cnn is the published encoder with two decoders, cnn_cbam the variant with attention, baseline the single-channel network that is trained with labels only.',
-    { unavailable: ['ffno', 'fno', 'fno_vanilla', 'neuralop_uno'] },
-  ),
-  cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.'),
-  n_filters_scale: published(positiveInteger, 1, 'Multiplies the width of every convolution.'),
-  amp_activation: published(
-    oneOf('sigmoid', 'swish', 'softplus', 'relu'),
-    'sigmoid',
-    'Activation of the amplitude head; sigmoid keeps the amplitude positive and bounded.',
-    {
-      valueAliases: {
-        silu: { value: 'swish', note: 'amp_activation silu is called swish here.' },
-        SiLU: { value: 'swish', note: 'amp_activation SiLU is called swish here.' },
-      },
-    },
-  ),
+  architecture: published(oneOf(...ARCHITECTURES), 'cnn', `Generator network: ${architecturesInWords}.`, UNAVAILABLE),
+  ...generatorFields,
   object_big: field(
     flag,
     true,
@@ -84,31 +69,17 @@ export const modelFields = {
     'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²).',
     { unavailable: ['uniform'] },
   ),
-  probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
-    legacyKey: 'probe.big',
-  }),
   probe_mask: offByDefault('Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
-  pad_object: published(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
-  cnn_output_mode: field(
-    oneOf('amp_phase', 'real_imag'),
-    'amp_phase',
-    'What cnn and cnn_cbam output: amplitude and phase, or real and imaginary parts.',
-  ),
   physics_forward_mode: field(
     oneOf('amplitude', 'rectangular_scaled'),
     'amplitude',
-    'How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs cnn_output_mode real_imag).',
+    'How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs a network that puts these out: cnn_output_mode real_imag).',
   ),
   rect_s1s2_trainable: field(flag, true, 'With rectangular_scaled: train s1 and s2.'),
   rect_s1s2_init: field(
     oneOf('ones', 'data'),
     'ones',
     'With rectangular_scaled: initial values of s1 and s2: one, or fitted to the data.',
-  ),
-  border_activation: field(
-    oneOf('same', 'swish'),
-    'same',
-    "Activation of the border branch: the head's own, or the published swish, which is unbounded.",
   ),
   gaussian_smoothing_sigma: published(
     nonNegativeNumber,
@@ -131,37 +102,8 @@ export const modelFields = {
     fixed: true,
     instead: 'probe_mask cuts a hard disk of radius N/4',
   }),
-  generator_output_mode: published(
-    oneOf('real_imag'),
-    'real_imag',
-    'What generators other than cnn and cnn_cbam output; these two always give amplitude and phase.',
-    { unavailable: ['amp_phase_logits', 'amp_phase'] },
-  ),
-  learned_input_channels: published(positiveInteger, 1, 'Input channels of a generator.', { fixed: true }),
-  max_hidden_channels: published(
-    optional(positiveInteger),
-    null,
-    'Largest number of channels in a hidden layer; null: no limit.',
-    {
-      fixed: true,
-      instead: 'n_filters_scale sets the width of the network',
-    },
-  ),
-  resnet_width: published(
-    optional(positiveInteger),
-    null,
-    'Width of a residual bottleneck; null: the generator decides.',
-    {
-      fixed: true,
-      instead: 'n_filters_scale sets the width of the network',
-    },
-  ),
-  fno_modes: published(positiveInteger, 12, 'Modes that a spectral layer keeps.', spectral),
-  fno_width: published(positiveInteger, 32, 'Channels of a spectral generator.', spectral),
-  fno_blocks: published(positiveInteger, 4, 'Spectral blocks.', spectral),
-  fno_cnn_blocks: published(positiveInteger, 2, 'Convolution blocks after the spectral ones.', spectral),
-  fno_input_transform: published(oneOf('none'), 'none', 'How a spectral generator transforms its input.', {
-    unavailable: ['sqrt', 'log1p', 'instancenorm'],
+  learned_input_channels: published(positiveInteger, 1, 'Input channels of a generator for each pattern of a group.', {
+    fixed: true,
   }),
 };
 

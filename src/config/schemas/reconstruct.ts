@@ -22,7 +22,7 @@ import {
   seedNumber,
   text,
   textList,
-} from '../field.js';
+} from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
 import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';

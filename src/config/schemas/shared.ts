@@ -14,7 +14,7 @@ import {
   published,
   seedNumber,
   text,
-} from '../field.js';
+} from '../../core/field.js';
 
 /**
  * The one rule of every command that writes: a file that is there already, and that the same run did not make, stays.

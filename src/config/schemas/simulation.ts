@@ -20,7 +20,7 @@ import {
   seedNumber,
   text,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
 import { SIMULATION_PRESET_NAMES } from '../simulationPresets.js';
 import { overwriteFields } from './shared.js';
 

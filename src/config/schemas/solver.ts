@@ -28,7 +28,7 @@ import {
   unitInterval,
   wholeNumber,
   wordList,
-} from '../field.js';
+} from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
 import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';

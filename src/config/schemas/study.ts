@@ -8,7 +8,7 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { offByDefault, path, required, seedNumber } from '../field.js';
+import { offByDefault, path, required, seedNumber } from '../../core/field.js';
 import { imageShare } from './evaluation.js';
 import { overwriteFields } from './shared.js';
 import { ALGORITHM_TITLES } from './solver.js';

@@ -24,7 +24,7 @@ import {
   required,
   seedNumber,
   text,
-} from '../field.js';
+} from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
 import { modelFields } from './model.js';

@@ -12,11 +12,12 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
+import { show } from '../../core/field.js';
 import type { ProvenanceEntry } from '../../core/services.js';
+import { architecturesWith, generatorFields, generatorOf, networkComplaints } from '../../networks/architectures.js';
 import { type Collection, IN_MEMORY } from '../definition.js';
-import { show } from '../field.js';
 import type { TrainingConfig } from '../interfaces.js';
-import { expandPreset, PUBLISHED_TRAINING } from '../trainingPresets.js';
+import { architectureIn, expandPreset, hasPlace, PUBLISHED_TRAINING } from '../trainingPresets.js';
 import { checkEngine, networkBlocks } from './execution.js';
 import { type ModelRequest, modelConfigSchema, modelRequestSchema } from './model.js';
 import { INPUT_REFERENCE_SHARE, settledEpochs, trainingFields } from './trainingFields.js';
@@ -178,16 +179,6 @@ function isStaged(config: CheckedTraining): boolean {
   return config.stage_1_epochs + config.stage_2_epochs > 0;
 }
 
-/** What the network `baseline` has no use for: field and the value that means nothing was asked for. */
-const NOT_OF_BASELINE = {
-  object_big: true,
-  pad_object: true,
-  probe_big: true,
-  amp_activation: 'sigmoid',
-  border_activation: 'same',
-  cnn_output_mode: 'amp_phase',
-} as const;
-
 /** Scales of the data, and the probe. */
 function checkScales(config: CheckedTraining, refuse: Refuse): void {
   if (config.probe_learning_rate !== null && !config.probe_trainable) {
@@ -202,12 +193,7 @@ function checkScales(config: CheckedTraining, refuse: Refuse): void {
 }
 
 function checkForwardModel({ model }: CheckedTraining, refuse: Refuse): void {
-  if (model.architecture === 'baseline') {
-    for (const [field, value] of Object.entries(NOT_OF_BASELINE)) {
-      if (model[field as keyof typeof NOT_OF_BASELINE] === value) continue;
-      refuse(field, `architecture baseline has one kind of head, so that ${field} changes nothing; leave it out.`);
-    }
-  }
+  for (const [field, message] of networkComplaints(model)) refuse(field, message);
   if (model.cnn_output_mode === 'real_imag' && model.amp_activation !== 'sigmoid') {
     refuse(
       'amp_activation',
@@ -226,10 +212,13 @@ function checkForwardModel({ model }: CheckedTraining, refuse: Refuse): void {
         'physics_forward_mode',
         'physics_forward_mode rectangular_scaled has no part in supervised training; leave it out, or train with model_type pinn.',
       );
-    } else if (model.cnn_output_mode !== 'real_imag') {
+    } else if (!generatorOf(model.architecture).paintsParts(model)) {
+      const mode = architecturesWith('generator_output_mode').includes(model.architecture)
+        ? 'generator_output_mode'
+        : 'cnn_output_mode';
       refuse(
-        'cnn_output_mode',
-        'physics_forward_mode rectangular_scaled scales real and imaginary parts and needs cnn_output_mode real_imag.',
+        mode,
+        `physics_forward_mode rectangular_scaled scales real and imaginary parts and needs ${mode} real_imag.`,
       );
     }
   } else if (model.rect_s1s2_init === 'data') {
@@ -261,6 +250,25 @@ export function expandWords(collection: Collection): void {
   expandLossMode(collection);
   expandPreset(collection);
   expandSupervised(collection);
+  leaveOutIdle(collection);
+}
+
+/**
+ * Files of the published tools hold the fields of every network, and defaults of theirs stand for fields that were left out: what the
+ * network of this run has no use for is left out. What somebody typed is not: it would be refused.
+ */
+function leaveOutIdle({ given, notes }: Collection): void {
+  const architecture = architectureIn(given);
+  for (const name of Object.keys(generatorFields)) {
+    const entry = given.get(name);
+    const typed = entry?.source === 'flag' || entry?.source === 'caller';
+    if (entry === undefined || typed || architecturesWith(name).includes(architecture)) continue;
+    given.delete(name);
+    if (entry.source !== 'file' || entry.origin === IN_MEMORY) continue;
+    const fallback: unknown = generatorFields[name as keyof typeof generatorFields].parse(undefined);
+    if (show(entry.value) !== show(fallback))
+      notes.push(`${entry.origin}: ${name} plays no part in architecture ${architecture} and was left out.`);
+  }
 }
 
 /** A value that somebody chose; a default, or null for "not given", is none. */
@@ -279,7 +287,9 @@ function expandProfile({ given }: Collection): void {
     if (other !== undefined && other.value !== value) throw contradiction(name, value, other.value);
     put(name, value);
   }
-  for (const [name, value] of Object.entries(CI_DEFAULTS)) if (chosen(given, name) === undefined) put(name, value);
+  for (const [name, value] of Object.entries(CI_DEFAULTS)) {
+    if (chosen(given, name) === undefined && hasPlace(given, name)) put(name, value);
+  }
 }
 
 /** The sentence for a value that the profile `ci` does not go with. */

@@ -19,7 +19,7 @@ import {
   text,
   unitInterval,
   wholeNumber,
-} from '../field.js';
+} from '../../core/field.js';
 import { groupCount, overwriteFields, samplingFields, sequentialSampling, sourceFields } from './shared.js';
 
 /** Groups of a training run where n_groups is null, as published; `finaliseTrainingConfig` caps it at the number of patterns. */

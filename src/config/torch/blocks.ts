@@ -12,10 +12,10 @@
  */
 
 import { PtychoError } from '../../core/errors.js';
+import { fieldsOf, notAvailable, show } from '../../core/field.js';
 import { nearestName } from '../../core/words.js';
 import { unknownKey } from '../collect.js';
 import { allFields, type ConfigDefinition, namesOf } from '../definition.js';
-import { fieldsOf, notAvailable, show } from '../field.js';
 import { publishedWithoutPart } from '../legacy/published.js';
 import { dataFields } from '../schemas/data.js';
 import { executionFields } from '../schemas/execution.js';

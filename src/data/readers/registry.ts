@@ -6,9 +6,9 @@
  * const file = await openScanFile('scan.npz', 'auto', {}); // the NPZ reader's
  */
 import { existsSync, statSync } from 'node:fs';
-import { acceptName } from '../../config/field.js';
 import type { ScanFormat } from '../../config/schemas/data.js';
 import { invalidOption, PtychoError } from '../../core/errors.js';
+import { acceptName } from '../../core/field.js';
 import { withFileSource } from '../../formats/fileSource.js';
 import { isHdf5File, refuseMatlab5 } from '../../formats/hdf5/file.js';
 import { hasMagic, isTiffFile, MAGIC, ptychodusFile, tiffFilesAt } from '../opening/files.js';

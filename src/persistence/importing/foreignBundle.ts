@@ -2,7 +2,6 @@
 
 import { type TrainingConfig, trainingConfigSchema } from '../../config/schema.js';
 import type { ImportConfig } from '../../config/schemas/tools.js';
-import { isNetworkSide, publishedSide } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
 import { Sha256 } from '../../core/hash.js';
 import { openInput } from '../../core/inputFile.js';
@@ -12,6 +11,7 @@ import { checkProbe, type ProbeNote, readProbe } from '../../data/opening/probe.
 import { isHdf5File } from '../../formats/hdf5/file.js';
 import { ZipArchive } from '../../formats/zipArchive.js';
 import { LOG_INTENSITY_SCALE } from '../../model/network.js';
+import { isNetworkSide, publishedSide } from '../../networks/sides.js';
 import { intensityScale } from '../../physics/detector.js';
 import { DEFAULT_PROBE_SCALE, normaliseProbe, probeMask, scaleComplex } from '../../physics/probe.js';
 import type { Bundle } from '../bundle.js';

@@ -1,7 +1,8 @@
 /** Weights that another program trained, under our names, and what their file says besides. */
-import type { PublishedSide } from '../../config/sides.js';
+
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
+import type { PublishedSide } from '../../networks/sides.js';
 
 /** Whose network it is: they differ in activations that no shape tells. */
 export type Family = 'pytorch' | 'tensorflow' | 'ptychopinn';

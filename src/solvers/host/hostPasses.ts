@@ -1,6 +1,6 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
-import { evenSideRemedy } from '../../config/sides.js';
 import { PtychoError } from '../../core/errors.js';
+import { evenSideRemedy } from '../../networks/sides.js';
 import { FieldMemory, type FieldSums, fieldsAt, planesAt, takeScratch } from '../fieldMemory.js';
 import {
   addCurvatures,

@@ -1,8 +1,9 @@
 /** The program of `WavePasses.curvatures`. */
+
+import { type ComplexNode, multiply } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
-import { type ComplexNode, multiply } from '../../model/complex.js';
 import type { Curvatures } from '../wavePasses.js';
 import { Comparison, passInputs, patchesInput, probesOf, timesFlux } from './passProgram.js';
 import {

@@ -2,10 +2,11 @@
  * The programs of a pass over a batch of exit waves, and of the products of a batch that was kept; see `PassRequest`,
  * `WavePasses.products` and `WavePasses.moves` for what they compute.
  */
+
+import { type ComplexNode, intensity, multiply } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
-import { type ComplexNode, intensity, multiply } from '../../model/complex.js';
 import type { PassRequest, WaveRule } from '../wavePasses.js';
 import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes.js';
 import {

@@ -5,9 +5,9 @@
  */
 import type { DeviceState, Tensors } from '../../backends/backend.js';
 import type { Tensor } from '../../core/tensor.js';
+import type { ComplexNode } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
-import type { ComplexNode } from '../../model/complex.js';
 import type { FieldMemory, FieldSizes } from '../fieldMemory.js';
 import type { WaveSizes } from './waves.js';
 

@@ -2,9 +2,10 @@
  * Exit waves in a tensor program. Fields of a batch are pairs of [batch, N, modes, N]: modes lie between rows and columns, so that
  * transforms and shifts of all of them are products of few, large matrices that nothing has to be rearranged for.
  */
+
+import { type ComplexNode, intensity, multiply } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
-import { type ComplexNode, intensity, multiply } from '../../model/complex.js';
 import { dftBlocks } from '../../model/detector.js';
 import type { Propagation, Transfer } from '../propagation.js';
 

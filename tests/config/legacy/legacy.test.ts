@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inferenceDefinition, trainingDefinition } from '../../../src/config/commands.js';
 import { allFields, type ConfigDefinition, sectionOf } from '../../../src/config/definition.js';
-import type { FieldInfo } from '../../../src/config/field.js';
 import {
   derivedParams,
   fromLegacyParams,
@@ -17,6 +16,8 @@ import {
 import { resolveConfig } from '../../../src/config/resolve.js';
 import { executionConfigSchema, modelConfigSchema } from '../../../src/config/schema.js';
 import type { PtychoError } from '../../../src/core/errors.js';
+import type { FieldInfo } from '../../../src/core/field.js';
+import { architecturesWith } from '../../../src/networks/architectures.js';
 
 const needed: Record<string, Record<string, unknown>> = {
   training: {},
@@ -37,6 +38,24 @@ const together: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   do_stitching: { test_data_file: 'test.npz' },
   physics_forward_mode: { cnn_output_mode: 'real_imag' },
   rect_s1s2_init: { physics_forward_mode: 'rectangular_scaled', cnn_output_mode: 'real_imag' },
+  hybrid_resnet_bottleneck_layerscale_mode: { hybrid_resnet_bottleneck_layerscale_value: 1 },
+  hybrid_resnet_bottleneck_layerscale_value: { hybrid_resnet_bottleneck_layerscale_mode: 'fixed' },
+};
+/** A network that has a field which the default one has not. */
+function networkOf(name: string): Readonly<Record<string, unknown>> {
+  const owners = architecturesWith(name);
+  return owners.includes('cnn') ? {} : { architecture: owners[0] };
+}
+
+const INTEGERS: Readonly<Record<string, number>> = {
+  N: 128,
+  gridsize: 2,
+  neighbor_count: 9,
+  batch_size: 32,
+  crop_px: 96,
+  pad_to: 96,
+  hybrid_downsample_steps: 1,
+  resnet_width: 8,
 };
 
 /** A value that is accepted and, where there is another, not the default. */
@@ -48,7 +67,7 @@ function sample(field: FieldInfo): unknown {
     case 'choice':
       return field.choices?.find((choice) => choice !== field.fallback);
     case 'integer':
-      return { N: 128, gridsize: 2, neighbor_count: 9, batch_size: 32, crop_px: 96, pad_to: 96 }[field.name] ?? 3;
+      return INTEGERS[field.name] ?? 3;
     case 'number':
       return 0.25;
     case 'pair':
@@ -74,7 +93,11 @@ const cases = ([trainingDefinition, inferenceDefinition] as ConfigDefinition<Leg
 describe('every field through schema, dictionary and back', () => {
   it.each(cases)('%s: %s', (_definition, name, definition, field) => {
     const value = sample(field);
-    const given = { ...needed[definition.name], [name]: value };
+    const given = {
+      ...needed[definition.name],
+      ...(definition === trainingDefinition ? networkOf(name) : {}),
+      [name]: value,
+    };
     Object.assign(given, definition === trainingDefinition || name === 'engine' ? together[name] : {});
     const { config } = resolveConfig(definition, { file: { origin: 'file', values: given } });
     expect(valueIn(definition, config, name)).toEqual(value);

@@ -2,19 +2,71 @@
  * The convolutional encoder–decoder family: one encoder, two decoders (amplitude and phase), and a head that paints the
  * central half of the patch finely and its border coarsely.
  */
-import type { ModelConfig } from '../../config/schema.js';
+import type { z } from 'zod';
+import { PtychoError } from '../core/errors.js';
+import { field, flag, oneOf, positiveInteger, published } from '../core/field.js';
+import type { GraphNode } from '../graph/node.js';
+import * as op from '../graph/ops.js';
+import type { ParameterScope } from '../graph/parameters.js';
 import {
-  isNetworkSide,
-  NETWORK_SIDES,
-  networkSideRemedy,
-  type PublishedSide,
-  publishedSide,
-} from '../../config/sides.js';
-import { PtychoError } from '../../core/errors.js';
-import type { GraphNode } from '../../graph/node.js';
-import * as op from '../../graph/ops.js';
-import type { ParameterScope } from '../parameters.js';
-import { cartesianOutput, convolutions, type GeneratorOutput, type HeadLimits, polarOutput } from './generator.js';
+  cartesianOutput,
+  convolutions,
+  type GeneratorOutput,
+  type HeadLimits,
+  type NetworkShape,
+  paintedPatches,
+  polarOutput,
+} from './generator.js';
+import { isNetworkSide, NETWORK_SIDES, networkSideRemedy, type PublishedSide, publishedSide } from './sides.js';
+
+/** The width of the networks of convolutions. */
+export const widthField = {
+  n_filters_scale: published(
+    positiveInteger,
+    1,
+    'Multiplies the width of every convolution of cnn, cnn_cbam and baseline.',
+  ),
+};
+
+/** Fields of the networks of this family. */
+export const encoderDecoderFields = {
+  ...widthField,
+  amp_activation: published(
+    oneOf('sigmoid', 'swish', 'softplus', 'relu'),
+    'sigmoid',
+    'Activation of the amplitude head of cnn and cnn_cbam; sigmoid keeps the amplitude positive and bounded.',
+    {
+      valueAliases: {
+        silu: { value: 'swish', note: 'amp_activation silu is called swish here.' },
+        SiLU: { value: 'swish', note: 'amp_activation SiLU is called swish here.' },
+      },
+    },
+  ),
+  probe_big: field(flag, true, 'Add the low-resolution head that fills the outer N/4 border of the patch.', {
+    legacyKey: 'probe.big',
+  }),
+  pad_object: published(flag, true, 'Predict the central N/2 square and pad it; false: a full N × N head.'),
+  cnn_output_mode: field(
+    oneOf('amp_phase', 'real_imag'),
+    'amp_phase',
+    'What cnn and cnn_cbam output: amplitude and phase, or real and imaginary parts.',
+  ),
+  border_activation: field(
+    oneOf('same', 'swish'),
+    'same',
+    "Activation of the border branch: the head's own, or the published swish, which is unbounded.",
+  ),
+};
+
+type Fields = { readonly [K in keyof typeof encoderDecoderFields]: z.output<(typeof encoderDecoderFields)[K]> };
+
+/** What the networks of this family have in common besides their layers. */
+export const encoderDecoderTraits = {
+  // sigmoid(0) = ½. Real parts lie in −0.8 … 1.2: twice the rms amplitude leaves room for phases and for bright places.
+  gaugeFactor: (config: Fields) =>
+    config.cnn_output_mode === 'real_imag' || config.amp_activation === 'sigmoid' ? 2 : 1,
+  paintsParts: (config: Fields) => config.cnn_output_mode === 'real_imag',
+};
 
 /** Where the members of the family differ. */
 export interface EncoderDecoderVariant {
@@ -47,7 +99,7 @@ function cutTo(x: GraphNode, side: number): GraphNode {
 type Activation = (x: GraphNode) => GraphNode;
 
 /** Output activation of the amplitude head, by its configured name. */
-const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation'], Activation>> = {
+const amplitudeActivations: Readonly<Record<Fields['amp_activation'], Activation>> = {
   sigmoid: (x) => op.sigmoid(x),
   swish: (x) => op.silu(x),
   softplus: (x) => op.softplus(x),
@@ -55,7 +107,7 @@ const amplitudeActivations: Readonly<Record<ModelConfig['amp_activation'], Activ
 };
 
 /** Where an amplitude head can paint; the minimum of swish is −0.278. */
-const amplitudeLimits: Readonly<Record<ModelConfig['amp_activation'], HeadLimits>> = {
+const amplitudeLimits: Readonly<Record<Fields['amp_activation'], HeadLimits>> = {
   sigmoid: { low: 0, high: 1 },
   swish: { low: -0.2784645, high: null },
   softplus: { low: 0, high: null },
@@ -78,7 +130,7 @@ function borderMask(side: number): GraphNode {
 
 /** Builds the network of a variant; see physics and model notes in `docs/architecture.md`. */
 export function encoderDecoder(
-  config: ModelConfig,
+  config: NetworkShape & Fields,
   x: GraphNode,
   scope: ParameterScope,
   variant: EncoderDecoderVariant,
@@ -93,7 +145,7 @@ export function encoderDecoder(
   }
   const ladder = LADDERS[publishedSide(side)];
   const scale = config.n_filters_scale;
-  const outChannels = config.object_big ? config.gridsize ** 2 : 1;
+  const outChannels = paintedPatches(config);
   const taps: Record<string, GraphNode> = {};
 
   const { conv, upConv } = convolutions(scope);

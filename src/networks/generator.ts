@@ -1,9 +1,10 @@
 /** What every network offers: normalised diffraction in, complex patches out. */
-import type { ModelConfig } from '../../config/schema.js';
-import type { GraphNode } from '../../graph/node.js';
-import * as op from '../../graph/ops.js';
-import { type ComplexNode, fromPolar, intensity } from '../complex.js';
-import type { ParameterScope } from '../parameters.js';
+import type { z } from 'zod';
+import type { FieldShape } from '../core/field.js';
+import { type ComplexNode, fromPolar, intensity } from '../graph/complex.js';
+import type { GraphNode } from '../graph/node.js';
+import * as op from '../graph/ops.js';
+import type { ParameterScope } from '../graph/parameters.js';
 
 /** Values between which a head can paint; null: no bound. */
 export interface HeadLimits {
@@ -24,8 +25,48 @@ export interface GeneratorOutput {
   readonly taps: Readonly<Record<string, GraphNode>>;
 }
 
-/** Builds a network on `x` [B, C, N, N] with parameters from `scope`. */
-export type Generator = (config: ModelConfig, x: GraphNode, scope: ParameterScope) => GeneratorOutput;
+/** What every generator knows of the network that it is part of. */
+export interface NetworkShape {
+  readonly architecture: string;
+  /** Side of patterns and patches. */
+  readonly N: number;
+  readonly gridsize: number;
+  readonly object_big: boolean;
+}
+
+type Values<F extends FieldShape> = { readonly [K in keyof F]: z.output<F[K]> };
+
+/**
+ * A network by its configured name: its fields with their defaults, and its layers. The list in `architectures.ts` makes it known, and
+ * schema, flags, documentation and checks follow from its fields; those that several networks have are declared once, beside these files.
+ */
+export interface Generator<Name extends string = string, F extends FieldShape = FieldShape> {
+  readonly name: Name;
+  /** What it is, as half a sentence. */
+  readonly summary: string;
+  readonly fields: F;
+  /** Builds it on `x` [B, C, N, N] with parameters from `scope`. */
+  layers(config: NetworkShape & Values<F>, x: GraphNode, scope: ParameterScope): GeneratorOutput;
+  /**
+   * Amplitude of the constant object of the measured energy in the units of the head, upside down: a head in the middle of a sigmoid
+   * paints ½ (2), one without bounds has no scale of its own and paints 1.
+   */
+  gaugeFactor(config: Values<F>): number;
+  /** Whether the head paints real and imaginary parts. */
+  paintsParts(config: Values<F>): boolean;
+  /** What of its fields does not go together: field and sentence. */
+  complaints?(config: Omit<NetworkShape, 'N'> & Values<F>): readonly (readonly [field: string, message: string])[];
+}
+
+/** Declares a generator, its fields typed. */
+export function generator<const Name extends string, F extends FieldShape>(of: Generator<Name, F>): Generator<Name, F> {
+  return of;
+}
+
+/** Patches that a network of this shape paints for a group. */
+export function paintedPatches({ object_big, gridsize }: NetworkShape): number {
+  return object_big ? gridsize ** 2 : 1;
+}
 
 type Taps = Readonly<Record<string, GraphNode>>;
 

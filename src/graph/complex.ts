@@ -1,6 +1,6 @@
 /** Complex values in a real graph: a pair of nodes of one shape. */
-import type { GraphNode } from '../graph/node.js';
-import * as op from '../graph/ops.js';
+import type { GraphNode } from './node.js';
+import * as op from './ops.js';
 
 export interface ComplexNode {
   readonly re: GraphNode;

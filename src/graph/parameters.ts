@@ -9,11 +9,16 @@
 import { PtychoError } from '../core/errors.js';
 import { LegacyRng } from '../core/rng.js';
 import { type Shape, sizeOf, type Tensor } from '../core/tensor.js';
-import type { GraphNode } from '../graph/node.js';
-import { state } from '../graph/ops.js';
+import type { GraphNode } from './node.js';
+import { state } from './ops.js';
 
-/** How a parameter starts: Glorot-uniform kernel, one value everywhere, or these values. */
-export type Initialiser = 'glorot_uniform' | number | Float32Array;
+/** How a parameter starts: Glorot-uniform kernel, drawn evenly from ±limit or normally with a deviation, one value everywhere, or these values. */
+export type Initialiser =
+  | 'glorot_uniform'
+  | { readonly limit: number }
+  | { readonly deviation: number }
+  | number
+  | Float32Array;
 
 export interface ParameterSpec {
   readonly name: string;
@@ -56,7 +61,7 @@ function fans(shape: Shape): number {
 }
 
 /**
- * Initial values: Glorot uniform U(±√(6/(fan_in+fan_out))) for kernels, given values elsewhere; the same seed gives the
+ * Initial values: Glorot uniform U(±√(6/(fan_in+fan_out))), other draws, or given values; the same seed gives the
  * same bytes. Parameters draw in order of declaration.
  * Source: Glorot & Bengio, AISTATS 2010.
  */
@@ -70,8 +75,12 @@ export function initialWeights(specs: readonly ParameterSpec[], seed: number): R
       for (let i = 0; i < data.length; i++) data[i] = rng.uniform(-limit, limit);
     } else if (typeof init === 'number') {
       data.fill(init);
-    } else {
+    } else if (init instanceof Float32Array) {
       data.set(init);
+    } else if ('limit' in init) {
+      for (let i = 0; i < data.length; i++) data[i] = rng.uniform(-init.limit, init.limit);
+    } else {
+      for (let i = 0; i < data.length; i++) data[i] = rng.normal(0, init.deviation);
     }
     weights[name] = { data, shape };
   }

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { evenSideRemedy, isNetworkSide, networkSideRemedy, publishedSide, sideRemedy } from '../../src/config/sides.js';
+import {
+  evenSideRemedy,
+  isNetworkSide,
+  networkSideRemedy,
+  publishedSide,
+  sideRemedy,
+} from '../../src/networks/sides.js';
 
 describe('sides of networks', () => {
   it('are multiples of 16 from 16 to 512', () => {

@@ -1,0 +1,147 @@
+/**
+ * Layers of the spectral and residual networks, as their published PyTorch implementations define and initialise them.
+ * Images are [B, C, H, W].
+ */
+import type { z } from 'zod';
+import type { GraphNode } from '../graph/node.js';
+import * as op from '../graph/ops.js';
+import type { ParameterScope } from '../graph/parameters.js';
+import { cartesianOutput, type GeneratorOutput, type NetworkShape, paintedPatches, polarOutput } from './generator.js';
+import type { spectralFields } from './spectralFields.js';
+
+type SpectralConfig = { readonly [K in keyof typeof spectralFields]: z.output<(typeof spectralFields)[K]> };
+
+interface ConvOptions {
+  readonly kernel: 1 | 3;
+  /** What lies outside the image; zeros when left out. */
+  readonly outside?: 'mirror' | 'zeros';
+}
+
+/** Kernel and bias as PyTorch begins with them: even in ±1/√fan. */
+function kernelAndBias(scope: ParameterScope, name: string, shape: readonly number[], fan: number, outputs: number) {
+  const init = { limit: 1 / Math.sqrt(fan) };
+  return [scope.parameter(`${name}.weight`, shape, init), scope.parameter(`${name}.bias`, [outputs], init)] as const;
+}
+
+/** A convolution of stride 1 that keeps the size, to `cout` channels. */
+export function conv(
+  x: GraphNode,
+  name: string,
+  cout: number,
+  { kernel: k, outside = 'zeros' }: ConvOptions,
+  scope: ParameterScope,
+): GraphNode {
+  const cin = x.shape[1];
+  const [w, b] = kernelAndBias(scope, name, [cout, cin, k, k], cin * k * k, cout);
+  const mirrored = outside === 'mirror' && k > 1;
+  return op.conv2d(mirrored ? op.reflectPad(x, (k - 1) / 2) : x, w, b, name, mirrored ? 'none' : 'same');
+}
+
+/** A 2×2 convolution of stride 2: halves the sides, which must be even. */
+export function halvingConv(x: GraphNode, name: string, cout: number, scope: ParameterScope): GraphNode {
+  const [b, cin, h, w] = x.shape;
+  const [kernel, bias] = kernelAndBias(scope, name, [cout, cin, 2, 2], 4 * cin, cout);
+  // Every block of 2×2 pixels becomes one of 4·Ci channels, in the order of the kernel: the rest is a product per pixel.
+  const blocks = op.transpose(op.reshape(x, [b, cin, h / 2, 2, w / 2, 2]), [0, 1, 3, 5, 2, 4]);
+  const deep = op.reshape(blocks, [b, 4 * cin, h / 2, w / 2]);
+  return op.conv2d(deep, op.reshape(kernel, [cout, 4 * cin, 1, 1]), bias, name);
+}
+
+/** A transposed 4×4 convolution of stride 2: doubles the sides. */
+export function doublingConv(x: GraphNode, name: string, cout: number, scope: ParameterScope): GraphNode {
+  const cin = x.shape[1];
+  // PyTorch takes the fan from the second axis of the kernel, which is that of the outputs here.
+  const [w, b] = kernelAndBias(scope, name, [cin, cout, 4, 4], 16 * cout, cout);
+  return op.transposedConv2d(x, w, b, name);
+}
+
+/** The mean of every 2×2 pixels. */
+export function averagePool2(x: GraphNode): GraphNode {
+  return op.mul(op.upsampleNearest2Grad(x), 0.25);
+}
+
+/**
+ * Every second pixel of the image blurred by [1 2 1]²/16, which is mirrored at its edges.
+ * Source: Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
+ */
+export function blurPool2(x: GraphNode): GraphNode {
+  const [, , h, w] = x.shape;
+  return op.matmul(op.matmul(blurMatrix(h), x), op.transposeLast(blurMatrix(w)));
+}
+
+/** [n/2, n]: row i weighs pixels 2i − 1, 2i, 2i + 1 by ¼, ½, ¼; pixel −1 is pixel 1. */
+function blurMatrix(n: number): GraphNode {
+  const data = new Float32Array((n / 2) * n);
+  for (let i = 0; i < n / 2; i++) {
+    for (const [offset, weight] of [
+      [-1, 0.25],
+      [0, 0.5],
+      [1, 0.25],
+    ]) {
+      data[i * n + Math.abs(2 * i + offset)] += weight;
+    }
+  }
+  return op.constant(data, [n / 2, n], 'blur');
+}
+
+/** (x − mean)/√(variance + ε) of every channel of every image. */
+function normalised(x: GraphNode, epsilon: number): GraphNode {
+  const centred = op.sub(x, op.reduceMean(x, [2, 3], true));
+  const variance = op.reduceMean(op.square(centred), [2, 3], true);
+  return op.div(centred, op.sqrt(op.add(variance, epsilon)));
+}
+
+/** Instance normalisation with a scale and a shift for every channel; nothing is kept from batch to batch. */
+export function instanceNorm(x: GraphNode, name: string, scope: ParameterScope): GraphNode {
+  const channels = x.shape[1];
+  const perChannel = (part: string, init: number) =>
+    op.reshape(scope.parameter(`${name}.${part}`, [channels], init), [1, channels, 1, 1]);
+  return op.add(op.mul(normalised(x, 1e-5), perChannel('scale', 1)), perChannel('shift', 0));
+}
+
+/** A factor that is learned. */
+export function gate(name: string, init: number, scope: ParameterScope): GraphNode {
+  return scope.parameter(name, [], init);
+}
+
+const inputTransforms: Readonly<Record<SpectralConfig['fno_input_transform'], (x: GraphNode) => GraphNode>> = {
+  none: (x) => x,
+  // The root has no finite slope at 0, and nothing that is trained lies before it.
+  sqrt: (x) => op.sqrt(op.maximum(x, 0)),
+  log1p: (x) => op.log(op.add(op.maximum(x, 0), 1)),
+  instancenorm: (x) => normalised(x, 1e-6),
+};
+
+/** The input transformed and lifted to `fno_width` channels by two convolutions. */
+export function lifted(config: SpectralConfig, x: GraphNode, scope: ParameterScope): GraphNode {
+  const seen = inputTransforms[config.fno_input_transform](x);
+  const first = op.gelu(conv(seen, 'lifter.conv1', config.fno_width, { kernel: 3 }, scope));
+  return conv(first, 'lifter.conv2', config.fno_width, { kernel: 3 }, scope);
+}
+
+const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: null };
+
+/** The patches that a 1×1 convolution paints from features of full size, by `generator_output_mode`. */
+export function paintedByPoints(
+  config: SpectralConfig & NetworkShape,
+  features: GraphNode,
+  scope: ParameterScope,
+  taps: Readonly<Record<string, GraphNode>> = {},
+): GeneratorOutput {
+  const patches = paintedPatches(config);
+  const point = (name: string, channels: number) => conv(features, name, channels, { kernel: 1 }, scope);
+  const polar = (amplitude: GraphNode, phase: GraphNode) =>
+    polarOutput(op.sigmoid(amplitude), op.mul(op.tanh(phase), Math.PI), { low: 0, high: 1 }, taps);
+  if (config.generator_output_mode === 'amp_phase') return polar(point('amplitude', patches), point('phase', patches));
+  const both = point('head', 2 * patches);
+  const half = (i: number) => op.sliceAxis(both, 1, i * patches, patches);
+  if (config.generator_output_mode === 'amp_phase_logits') return polar(half(0), half(1));
+  return cartesianOutput(half(0), half(1), UNBOUNDED, taps);
+}
+
+/** What networks with such a head have in common besides their layers. */
+export const spectralTraits = {
+  // sigmoid(0) = ½; a head without bounds paints an object of amplitude 1.
+  gaugeFactor: ({ generator_output_mode }: SpectralConfig) => (generator_output_mode === 'real_imag' ? 1 : 2),
+  paintsParts: ({ generator_output_mode }: SpectralConfig) => generator_output_mode === 'real_imag',
+};

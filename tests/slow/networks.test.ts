@@ -1,0 +1,18 @@
+/** Every network with spectral layers from training to image, stopped and resumed on the way. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { ARCHITECTURES, architecturesWith } from '../../src/networks/architectures.js';
+import { trainAndInfer } from '../support/trainAndInfer.js';
+
+describe('trained, stopped, resumed to the same bytes, and reconstructing', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-networks-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const spectral = ARCHITECTURES.filter((name) => architecturesWith('fno_modes').includes(name));
+  it.each(spectral)('%s', (architecture) => trainAndInfer(folder, architecture));
+});

@@ -22,12 +22,33 @@ export function addConfigOptions(command: Command, definition: ConfigDefinition<
     if (section.claim) continue;
     for (const field of section.fields) addFieldOption(command, field, section.title);
   }
+  const shown = new Set(command.options.map(({ long }) => long));
+  for (const name of new Set(definition.flagsElsewhere)) {
+    if (shown.has(`--${name}`)) continue;
+    command.addOption(new Option(`--${name} [value]`).argParser(valueElsewhere).hideHelp());
+  }
   const fixed = flagFields(definition).filter((field) => field.fixed);
   if (fixed.length === 0) return;
   command.addHelpText('after', ({ command }) => {
     const width = command.configureOutput().getOutHelpWidth?.() ?? 100;
     return `\nFixed in this version (accepted with these values only):\n${wrap(fixedFieldsHelp(fixed), width)}`;
   });
+}
+
+/** What stands behind a flag of another program: a number, a switch, or a word. */
+function valueElsewhere(written: string): unknown {
+  const known = new Map<string, unknown>([
+    ['true', true],
+    ['false', false],
+    ['null', null],
+    ['none', null],
+    ['inf', Number.POSITIVE_INFINITY],
+  ]);
+  const word = written.toLowerCase();
+  if (known.has(word)) return known.get(word);
+  if (written.includes(',')) return written.split(',').map(valueElsewhere);
+  const value = Number(written);
+  return written.trim() !== '' && Number.isFinite(value) ? value : written;
 }
 
 function addFieldOption(command: Command, field: FieldInfo, group: string): void {

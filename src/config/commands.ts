@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { type FieldInfo, type FieldShape, fieldsOf } from '../core/field.js';
 import { type ConfigDefinition, type Section, sectionsOf } from './definition.js';
+import { FLAGS_ELSEWHERE, translateElsewhere } from './elsewhere/translate.js';
 import { legacyState } from './legacy/dictionary.js';
 import { type CalibrationConfig, calibrationConfigSchema, calibrationFields } from './schemas/calibration.js';
 import { COMPARISON_GROUPS, type ComparisonConfig, comparisonConfigSchema } from './schemas/comparison.js';
@@ -157,6 +158,8 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
   sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   // Execution settings of networks.
   ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
+  elsewhere: translateElsewhere,
+  flagsElsewhere: FLAGS_ELSEWHERE,
 };
 
 /** `reconstruct`: everything is found out that nobody says. */
@@ -184,6 +187,7 @@ export const solverDefinition: ConfigDefinition<SolverOptions> = {
   name: 'solver',
   schema: solverOptionsSchema,
   sections: sectionsOf({ Solver: solverOptionsSchema.shape }),
+  elsewhere: translateElsewhere,
 };
 
 /** `demo`: the few choices of the demonstration. */

@@ -65,6 +65,13 @@ export interface ConfigDefinition<T> {
     definition: ConfigDefinition<unknown>,
     values: Layer['values'],
   ) => ((key: string, value: unknown) => boolean) | undefined;
+  /** Reads names that other programs have for its fields; undefined where none are given. */
+  readonly elsewhere?: (
+    given: Layer['values'],
+    fields: readonly FieldInfo[],
+  ) => { readonly values: Layer['values']; readonly notes: readonly string[] } | undefined;
+  /** Such names that may stand as flags. */
+  readonly flagsElsewhere?: readonly string[];
   /** Writes out words that stand for several fields, and refuses what contradicts itself, before values are checked. */
   readonly expand?: (collection: Collection) => void;
   /** Never set: carries the type of the parsed configuration. */

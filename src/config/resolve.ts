@@ -43,7 +43,14 @@ export interface Layers {
  */
 export function resolveConfig<T>(definition: ConfigDefinition<T>, layers: Layers): Resolved<T> {
   const collection = newCollection();
-  const { metadata, file, flags } = layers;
+  const { metadata } = layers;
+  const own = (given: Layer['values']): Layer['values'] => {
+    const translated = definition.elsewhere?.(given, allFields(definition));
+    collection.notes.push(...(translated?.notes ?? []));
+    return translated?.values ?? given;
+  };
+  const file = layers.file && { ...layers.file, values: own(layers.file.values) };
+  const flags = layers.flags && own(layers.flags);
   // Weakest first, so that a stronger layer overwrites.
   if (metadata) collectLayer(definition, { ...metadata, source: 'metadata' }, collection);
   const check = file && definition.readFile?.(definition, file, collection);

@@ -730,6 +730,10 @@ export interface SolverOptions {
   readonly affine_start: number;
   /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
+  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
+  readonly fly_positions: number;
+  /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
+  readonly fly_duty: number | null;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
 }
@@ -860,6 +864,10 @@ export interface SolveConfig {
   readonly affine_start: number;
   /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
+  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
+  readonly fly_positions: number;
+  /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
+  readonly fly_duty: number | null;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
   /** Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan. */
@@ -987,6 +995,8 @@ export interface SimulationConfig {
   readonly buffer_px: number | null;
   /** Standard deviation, along each axis, of the true positions around the recorded ones; the truth is kept as xcoords_true and ycoords_true. Unit: px. Default: 0. */
   readonly position_error_px: number;
+  /** Way of the sample during each exposure, y and x, such as 0,6: a fly scan, whose patterns are means over it. Positions are the middles; the file also says where exposures start and end; null: it stands still. Unit: px. */
+  readonly fly_way_px: [number, number] | null;
   /** Positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); moved to the middle of the object where they do not lie on it; null: none. */
   readonly positions_file: string | null;
   /** Unit of positions_file: object pixels or metres; null: as the file says. */

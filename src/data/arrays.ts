@@ -89,6 +89,8 @@ export interface RawDataArrays {
   readonly ycoords: ArrayLike<number>;
   readonly xcoordsStart?: ArrayLike<number>;
   readonly ycoordsStart?: ArrayLike<number>;
+  readonly xcoordsEnd?: ArrayLike<number>;
+  readonly ycoordsEnd?: ArrayLike<number>;
   readonly probeGuess?: ComplexTensor;
   readonly objectGuess?: ComplexImage;
   /** (n, N, N) known patches of the object, one a pattern. */
@@ -127,12 +129,16 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
   const N = width;
   const dtype = dtypeOf(data);
   const patterns = framesInMemory(data, [count, N, N], dtype, origin);
-  const { xcoordsStart, ycoordsStart } = arrays;
-  const startPositions = xcoordsStart && ycoordsStart && coordinates(xcoordsStart, ycoordsStart, path);
+  const places = (x?: ArrayLike<number>, y?: ArrayLike<number>) => x && y && coordinates(x, y, path);
+  const startPositions = places(arrays.xcoordsStart, arrays.ycoordsStart);
+  const endPositions = places(arrays.xcoordsEnd, arrays.ycoordsEnd);
   const notes: string[] = [];
   const note = (sentence: string) => notes.push(sentence);
   const aligned = alignPositions(
-    { path, patterns, positions, startPositions, scanIndex: arrays.scanIndex && Int32Array.from(arrays.scanIndex) },
+    {
+      ...{ path, patterns, positions, startPositions, endPositions },
+      scanIndex: arrays.scanIndex && Int32Array.from(arrays.scanIndex),
+    },
     {},
     ({ message }) => note(message),
   );
@@ -172,6 +178,8 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
     ycoords: aligned.positions.y,
     xcoordsStart: aligned.start?.x,
     ycoordsStart: aligned.start?.y,
+    xcoordsEnd: aligned.end?.x,
+    ycoordsEnd: aligned.end?.y,
     probeGuess,
     objectGuess: arrays.objectGuess,
     labels: arrays.labels && patchesInMemory(arrays.labels, count, N, path),

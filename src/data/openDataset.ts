@@ -135,17 +135,18 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
 
   const geometry = resolveGeometry(file, options, grid, orientation.transpose, note);
   const objectGuess = sameGrid ? file.objectGuess : undefined;
-  const { positions, start } = positionsInPixels({
+  const { positions, start, end } = positionsInPixels({
     stored: file.positions,
-    startUnit: file.startPositions?.unit,
+    startUnit: (file.startPositions ?? file.endPositions)?.unit,
     positions: pick(aligned.positions, selected),
     start: aligned.start && pick(aligned.start, selected),
+    end: aligned.end && pick(aligned.end, selected),
     orientation,
     geometry,
     grid,
     object: objectGuess && { height: objectGuess.shape[0], width: objectGuess.shape[1] },
   });
-  for (const { x, y } of start ? [positions, start] : [positions]) checkTurned(x, y, file, orientation);
+  for (const places of [positions, start, end]) if (places) checkTurned(places.x, places.y, file, orientation);
   if (file.positions.unit === 'm') {
     logger.info(`${path}: positions in metres, object pixels of ${nanometres(geometry.objectPixel_m!)}.`);
   } else if (!sameGrid) {
@@ -225,6 +226,8 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     ycoords: positions.y,
     xcoordsStart: start?.x,
     ycoordsStart: start?.y,
+    xcoordsEnd: end?.x,
+    ycoordsEnd: end?.y,
     scanIndex: Int32Array.from(selected, (row) => aligned.scanIndex[row]),
     probeGuess,
     objectGuess,

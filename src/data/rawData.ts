@@ -21,6 +21,9 @@ export interface RawData {
   /** (count,) positions at the start of each exposure, for fly scans that recorded them. */
   readonly xcoordsStart?: Float64Array;
   readonly ycoordsStart?: Float64Array;
+  /** (count,) positions at the end of each exposure, likewise. */
+  readonly xcoordsEnd?: Float64Array;
+  readonly ycoordsEnd?: Float64Array;
   /** (N, N), or incoherent modes first (P, N, N) with P > 1; the file's, or the one asked for. */
   readonly probeGuess: ComplexTensor | undefined;
   /** Any size; as the file has it, whatever `orientation` says. */

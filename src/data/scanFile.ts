@@ -76,6 +76,8 @@ export interface ScanFile {
   readonly positions: StoredPositions;
   /** Positions at the start of each exposure (fly scans). */
   readonly startPositions?: StoredPositions;
+  /** Positions at the end of each exposure (fly scans). */
+  readonly endPositions?: StoredPositions;
   /**
    * The number that each frame bears in its series (of files or datasets): a gap is a missing frame. Ascending. Positions are
    * counted from the first number; see `pairFrames`.

@@ -66,7 +66,7 @@ interface PatternFormat {
  *
  * Keys: `diffraction` (n, N, N), integers where the source holds integer counts (`count_intensity`), else float32 amplitudes
  * (with `amplitudes` these always, as `diff3d`);
- * `measurement_domain`; `xcoords`, `ycoords` in object pixels; `xcoords_start`, `ycoords_start`, `probeGuess` ((N, N) or
+ * `measurement_domain`; `xcoords`, `ycoords` in object pixels; `xcoords_start`, `ycoords_start`, `xcoords_end`, `ycoords_end`, `probeGuess` ((N, N) or
  * (P, N, N)), `objectGuess`, `object_layers`, `object_layer_spacing_m`, `probe_position_indexes`, `bad_pixels`, `Y`, `label`, `norm_Y_I` where the scan has them; `scan_index`; `sample_indices`
  * when these are not 0, 1, 2, …; `_metadata` as text. Bad pixels are written as 0. Counts above 2²⁴ are
  * rounded to single precision.
@@ -95,6 +95,8 @@ export async function writeScan(path: string, raw: ScanContent, options: WriteSc
     ycoords: coordinates(raw.ycoords),
     xcoords_start: coordinates(raw.xcoordsStart),
     ycoords_start: coordinates(raw.ycoordsStart),
+    xcoords_end: coordinates(raw.xcoordsEnd),
+    ycoords_end: coordinates(raw.ycoordsEnd),
     probeGuess: raw.probeGuess,
     objectGuess: raw.objectGuess,
     [LAYER_KEYS.array]: raw.objectLayers?.array,
@@ -253,6 +255,8 @@ const CONTRACT_KEYS: ReadonlySet<string> = new Set([
   'ycoords',
   'xcoords_start',
   'ycoords_start',
+  'xcoords_end',
+  'ycoords_end',
   'probeGuess',
   'objectGuess',
   'scan_index',

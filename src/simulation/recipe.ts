@@ -94,6 +94,7 @@ export function* recipeSteps(
     ys: actual.ys,
     recorded: recipe.position_error_px === 0 ? undefined : nominal,
     scanIndex,
+    way_yx_px: recipe.fly_way_px ?? undefined,
     photons: recipe.photons,
     seed: streams.noise,
     noise: recipe.noise ? 'poisson' : 'none',
@@ -169,7 +170,11 @@ function positionsOf(
   { positions, positionsAreStage }: SimulationInputs,
 ): ScanPositions {
   const [rows, cols] = object.shape;
-  const region = { rows, cols, side, margin_px: recipe.buffer_px ?? undefined };
+  const { fly_way_px: way } = recipe;
+  // The ends of ways see nothing beyond the object either.
+  const reach = way && Math.ceil(0.5 * Math.max(...way.map(Math.abs)));
+  const margin_px = reach ? (recipe.buffer_px ?? Math.floor(side / 2) + 1) + reach : (recipe.buffer_px ?? undefined);
+  const region = { rows, cols, side, margin_px };
   if (recipe.scan === 'file') return placeOnObject(present(positions, 'scan'), region, positionsAreStage);
   const stepPx =
     recipe.step_px ?? (recipe.n_patterns === null ? side / USUAL_STEPS : stepForCount(region, recipe.n_patterns));

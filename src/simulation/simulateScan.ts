@@ -33,6 +33,8 @@ export interface SimulationInput {
   readonly ys: ArrayLike<number>;
   /** Where the file says that it is, if that is not the same: positions with errors. */
   readonly recorded?: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> };
+  /** Way of the sample during each exposure, object pixels; positions are its middle. Left out: it stands still. */
+  readonly way_yx_px?: readonly [y: number, x: number];
   /** Number of the experiment that each position belongs to; default 0. */
   readonly scanIndex?: ArrayLike<number>;
   /** Mean photons of a pattern over the scan, before beam stop and detector. */
@@ -52,6 +54,9 @@ export interface SimulationInput {
   readonly notes?: Readonly<Record<string, unknown>>;
 }
 
+/** Ways are followed in steps of at most this. */
+const FLY_STEP_PX = 0.25;
+
 /** Units of all arrays that a simulated scan may hold. */
 const ARRAY_UNITS = {
   diffraction: 'sqrt(counts)',
@@ -67,6 +72,14 @@ const ARRAY_UNITS = {
   bad_pixels: '1 = unusable',
 } as const;
 
+/** Those of a fly scan besides. */
+const WAY_UNITS = {
+  xcoords_start: 'object pixel',
+  ycoords_start: 'object pixel',
+  xcoords_end: 'object pixel',
+  ycoords_end: 'object pixel',
+} as const;
+
 /** The arrays of a scan file (names and shapes are those of `specs/data.md`). */
 export interface SimulatedScan {
   /** √counts, (n, N, N), zero frequency at N/2. */
@@ -74,6 +87,11 @@ export interface SimulatedScan {
   /** Positions in object pixels, (n,), as recorded. */
   readonly xcoords: Tensor<Float64Array>;
   readonly ycoords: Tensor<Float64Array>;
+  /** Where exposures start and end, (n,), as recorded, if the sample moved. */
+  readonly xcoords_start?: Tensor<Float64Array>;
+  readonly ycoords_start?: Tensor<Float64Array>;
+  readonly xcoords_end?: Tensor<Float64Array>;
+  readonly ycoords_end?: Tensor<Float64Array>;
   /** Where the beam was, (n,), if that is not where it was recorded. */
   readonly xcoords_true?: Tensor<Float64Array>;
   readonly ycoords_true?: Tensor<Float64Array>;
@@ -91,7 +109,7 @@ export interface SimulatedScan {
 
 /**
  * Simulates a scan: λ = Σ_modes |F(P·patch)|² with patches cut by bilinear interpolation (zeros outside the object) at the
- * exact positions, the probe scaled so that the mean of Σλ over the scan is `photons`, counts drawn from Poisson(λ) by a
+ * exact positions (the mean over the way, where the sample moves), the probe scaled so that the mean of Σλ over the scan is `photons`, counts drawn from Poisson(λ) by a
  * seeded generator, then read out by the detector where one is given.
  *
  * @throws PtychoError DATASET_SHAPE for unequal coordinates, CONFIG_INVALID for a dose that is not positive, DATASET_VALUE
@@ -138,9 +156,17 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
   });
   const diffraction = new Float32Array(n * area);
   const lambda = new Float64Array(area);
+  const { way_yx_px: [wayY, wayX] = [0, 0] } = input;
+  const points = Math.max(1, Math.ceil(Math.hypot(wayY, wayX) / FLY_STEP_PX));
+  const one = points === 1 ? lambda : new Float64Array(area);
   const patternOf = (k: number) => {
-    const patch = extractPatch(object, ys[k], xs[k], side);
-    model.intensity(patch.re, patch.im, 0, lambda);
+    if (points > 1) lambda.fill(0);
+    for (let p = 0; p < points; p++) {
+      const share = (p + 0.5) / points - 0.5;
+      const patch = extractPatch(object, ys[k] + share * wayY, xs[k] + share * wayX, side);
+      model.intensity(patch.re, patch.im, 0, one);
+      if (points > 1) for (let i = 0; i < area; i++) lambda[i] += one[i] / points;
+    }
   };
 
   let total = 0;
@@ -176,10 +202,16 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
   }
   const badPixels = declareBadPixels && detector?.defects ? badPixelsOf(detector.defects) : undefined;
   const column = (values: ArrayLike<number>) => ({ data: Float64Array.from(values), shape: [n] });
+  const moved = (values: ArrayLike<number>, by: number) => column(Array.from(values, (v) => v + by));
+  const [recordedX, recordedY] = [recorded?.xs ?? xs, recorded?.ys ?? ys];
   const arrays = {
     diffraction: { data: diffraction, shape: [n, side, side] },
-    xcoords: column(recorded?.xs ?? xs),
-    ycoords: column(recorded?.ys ?? ys),
+    xcoords: column(recordedX),
+    ycoords: column(recordedY),
+    ...(points > 1 && {
+      ...{ xcoords_start: moved(recordedX, -0.5 * wayX), ycoords_start: moved(recordedY, -0.5 * wayY) },
+      ...{ xcoords_end: moved(recordedX, 0.5 * wayX), ycoords_end: moved(recordedY, 0.5 * wayY) },
+    }),
     ...(recorded && { xcoords_true: column(xs), ycoords_true: column(ys) }),
     probeGuess: scaleComplex(probe, scale),
     objectGuess: object,
@@ -197,7 +229,7 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
         seed,
         noise,
         interpolation: 'bilinear',
-        units: ARRAY_UNITS,
+        units: points > 1 ? { ...ARRAY_UNITS, ...WAY_UNITS } : ARRAY_UNITS,
         measured: {
           mean_counts: Number((measured / n).toPrecision(9)),
           ...(readout && { saturated_readings: readout.saturated }),
@@ -230,6 +262,10 @@ export function rawDataFromSimulation(scan: SimulatedScan, source = 'simulation'
     ...{ diffraction, probeGuess, objectGuess, measurement_domain },
     xcoords: xcoords.data,
     ycoords: ycoords.data,
+    xcoordsStart: scan.xcoords_start?.data,
+    ycoordsStart: scan.ycoords_start?.data,
+    xcoordsEnd: scan.xcoords_end?.data,
+    ycoordsEnd: scan.ycoords_end?.data,
     scanIndex: scan_index.data,
     badPixels: bad_pixels?.data,
     metadata: record,

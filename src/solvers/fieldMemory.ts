@@ -40,10 +40,14 @@ export interface Planes {
 export interface FieldSizes {
   readonly N: number;
   readonly modes: number;
+  /** Probes, of `modes` modes each; 1. */
+  readonly probes?: number;
   /** Coherent modes by which the first one varies; none where left out. */
   readonly coherent?: number;
   /** Slices of the object, one behind the other; 1 where left out. */
   readonly slices?: number;
+  /** Points of the way of each pattern, see `ScanWays`; 1. */
+  readonly points?: number;
   /** Of the object array. */
   readonly height: number;
   readonly width: number;
@@ -54,6 +58,7 @@ export interface FieldSums {
   readonly object: Planes;
   readonly illumination: Plane;
   readonly probe: Planes;
+  /** (probes, N, N) */
   readonly objectIntensity: Plane;
   /** (coherent, N, N) */
   readonly variation: Planes;
@@ -65,6 +70,7 @@ export class FieldMemory {
   readonly module = loadKernels();
   readonly kernels: Kernels;
   readonly object: Planes;
+  /** (probes, modes, N, N) */
   readonly probe: Planes;
   /** (coherent, N, N) U; see `VaryingBeam`. */
   readonly variation: Planes;
@@ -92,7 +98,7 @@ export class FieldMemory {
   }
 
   get probePixels(): number {
-    return this.sizes.modes * this.sizes.N ** 2;
+    return (this.sizes.probes ?? 1) * this.sizes.modes * this.sizes.N ** 2;
   }
 
   get variationPixels(): number {
@@ -136,7 +142,7 @@ export class FieldMemory {
       object: this.planes(this.objectPixels),
       illumination: this.plane(this.objectPixels),
       probe: this.planes(this.probePixels),
-      objectIntensity: this.plane(this.sizes.N ** 2),
+      objectIntensity: this.plane((this.sizes.probes ?? 1) * this.sizes.N ** 2),
       variation: this.planes(this.variationPixels),
     };
   }
@@ -264,8 +270,9 @@ export interface FieldAddresses {
 export interface Scratch {
   readonly plan: number;
   readonly fft: number;
-  /** (modes) fields between the halves of a transform. */
+  /** (points, modes) fields between the halves of a transform. */
   readonly blocks: number;
+  /** (points, 4, N) */
   readonly ramps: number;
   /** Those that bring a wave back to a near detector. */
   readonly detectorRamps: number;
@@ -273,26 +280,27 @@ export interface Scratch {
   readonly model: number;
   /** Two rows of 8 float64. */
   readonly sums: number;
-  /** Exit waves of every slice, and what comes into it (the shifted probe, first), of `room` patterns: (room, slices, modes, 2, N, N). */
+  /** Exit waves of every slice, and what comes into it (the shifted probe, first), of `room` patterns: (room, points, slices, modes, 2, N, N). */
   readonly waves: number;
   readonly shifted: number;
-  /** (modes, 2, N, N) each. */
+  /** (probes, modes, 2, N, N) each. */
   readonly spectra: number;
   readonly probeSpectra: number;
+  /** (points, modes, 2, N, N) each. */
   readonly direction: number;
   readonly stored: number;
   readonly projected: number;
   /** (coherent, 2, N, N) each. */
   readonly variationSpectra: number;
   readonly variationSums: number;
-  /** Spectra of δP of `room` patterns, (room, 2, N, N). */
+  /** Spectra of δP of `room` patterns, (room, points, 2, N, N). */
   readonly residues: number;
   /** (2, N, N) each. */
   readonly mixed: number;
   readonly product: number;
   /** Two waves that change as the fields do, and one beside them: (3, 2, N, N). */
   readonly tangents: number;
-  /** Spectra of the probes of two directions, and the second one's shifted: (3, modes, 2, N, N), where curvatures are asked. */
+  /** Spectra of the probes of two directions, and the second one's shifted: (2·probes + points, modes, 2, N, N), where curvatures are asked. */
   readonly directions: number;
   /** Where this thread adds. */
   readonly fields: { readonly sums: SumsAt };
@@ -317,35 +325,35 @@ export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
 
 /** Scratch of one thread that keeps up to `room` patterns of a batch. */
 export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums, bends = false): Scratch {
-  const { N, modes, coherent = 0 } = memory.sizes;
+  const { N, modes, coherent = 0, points = 1, probes = 1 } = memory.sizes;
   const { slices } = memory;
   const plane = 4 * N * N;
   // Not a multiple of 4096 bytes: addresses that look alike to the processor wait for each other.
   const take = (bytes: number) => memory.take(bytes + 320);
-  const all = () => take(modes * 2 * plane);
+  const all = (times = 1) => take(times * modes * 2 * plane);
   return {
     plan: take(planBytes(N)),
-    fft: take(modes * fftScratchBytes(N)),
-    blocks: take(fitsBlocks(N) ? modes * blockBytes(N) : 0),
-    ramps: take(16 * N),
+    fft: take(points * modes * fftScratchBytes(N)),
+    blocks: take(fitsBlocks(N) ? points * modes * blockBytes(N) : 0),
+    ramps: take(16 * N * points),
     detectorRamps: take(16 * N),
     pattern: take(plane),
     model: take(plane),
     sums: take(128),
-    waves: take(room * slices * modes * 2 * plane),
-    shifted: take(room * slices * modes * 2 * plane),
-    spectra: all(),
-    probeSpectra: all(),
-    direction: all(),
-    stored: all(),
-    projected: all(),
+    waves: all(room * points * slices),
+    shifted: all(room * points * slices),
+    spectra: all(probes),
+    probeSpectra: all(probes),
+    direction: all(points),
+    stored: all(points),
+    projected: all(points),
     variationSpectra: take(coherent * 2 * plane),
     variationSums: take(coherent * 2 * plane),
-    residues: take(coherent > 0 ? room * 2 * plane : 0),
+    residues: take(coherent > 0 ? room * points * 2 * plane : 0),
     mixed: take(coherent > 0 ? 2 * plane : 0),
     product: take(2 * plane),
     tangents: take(slices > 1 ? 6 * plane : 0),
-    directions: take(bends ? 3 * modes * 2 * plane : 0),
+    directions: bends ? all(2 * probes + points) : 0,
     fields: { sums: sumsAt(sums) },
   };
 }

@@ -96,14 +96,18 @@ function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: number):
       }
     }
   }
-  const moved = (values: Float64Array) => {
+  const moved = (values: Float64Array, margin = MARGIN_PX) => {
     const out = new Float64Array(new SharedArrayBuffer(8 * values.length));
-    for (let k = 0; k < values.length; k++) out[k] = values[k] / f + MARGIN_PX;
+    for (let k = 0; k < values.length; k++) out[k] = values[k] / f + margin;
     return out;
   };
+  const { ways } = scan;
   const sides = [frame.height, frame.width].map((side) => Math.ceil(side / f) + 2 * MARGIN_PX + 1);
   return {
-    scan: { ...scan, N: n, amplitudes, ys: moved(scan.ys), xs: moved(scan.xs) },
+    scan: {
+      ...{ ...scan, N: n, amplitudes, ys: moved(scan.ys), xs: moved(scan.xs) },
+      ...(ways && { ways: { ...ways, ys: moved(ways.ys, 0), xs: moved(ways.xs, 0) } }),
+    },
     frame: { ...frame, originYxPx: [0, 0], height: sides[0], width: sides[1] },
     meanCounts: scan.count > 0 ? total / scan.count : meanCounts,
     amplitude: good > 0 ? Math.sqrt(total / good) : amplitude,

@@ -10,6 +10,7 @@ import type { RefineImageRequest } from '../reconstruction/pipeline.js';
 import { startAt } from './files/start.js';
 import { runSolver, type SolverResult } from './run.js';
 import { requireSolverMemory } from './scan.js';
+import { movedPlaces } from './ways.js';
 
 /** What the solver made of the image. */
 export interface RefinedImage {
@@ -33,7 +34,7 @@ export async function refineImage(
   const { raw, stitched, probe, backend, threads, seed, positions } = request;
   const options = completeConfig(solverDefinition, { seed, ...parseRefinement(request.refine) }, logger);
   requireSolverMemory(raw, options, { threads, logger });
-  const scan = positions ? { ...raw, xcoords: positions.xs, ycoords: positions.ys } : raw;
+  const scan = positions ? movedPlaces(raw, positions) : raw;
   let rFactorBefore = Number.NaN;
   try {
     const solved = await runSolver(scan, options, {

@@ -129,8 +129,9 @@ export async function runSolver(
 type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 
 /** What is copied of an update. */
-export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> &
-  Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions' | 'affine'> &
+export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> & {
+  readonly lit: ReturnType<SolverUpdate['lit']>;
+} & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions' | 'affine'> &
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
@@ -142,26 +143,27 @@ export const keepState = (update: SolverUpdate): KeptState => ({
   probe: update.probe(),
   beam: update.beam(),
   positions: update.positions(),
+  lit: update.lit(),
   affine: update.affine(),
   snapshot: update.snapshot(),
 });
 
 /** The image in it. */
-export function imageOf({ epoch, frame, probe, beam, positions, affine, snapshot }: KeptState): SolvedImage {
+export function imageOf({ epoch, frame, probe, beam, positions, lit, affine, snapshot }: KeptState): SolvedImage {
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const image = { re, im, shape: [frame.height, frame.width] };
-  const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], positions, frame);
-  return { epoch, image, frame, ...lit(coverage), probe, beam, positions, affine };
+  const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], lit, frame);
+  return { epoch, image, frame, ...weighed(coverage), probe, beam, positions, affine };
 }
 
-const lit = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
+const weighed = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
 
 /** What an update shows, copied. */
 export function copyOf(update: SolverUpdate): SolvedImage {
   return {
     epoch: update.epoch,
     ...update.object(),
-    ...lit(update.coverage()),
+    ...weighed(update.coverage()),
     probe: update.probe(),
     beam: update.beam(),
     positions: update.positions(),

@@ -14,12 +14,14 @@ import { TRAITS } from './algorithms/algorithm.js';
 import { LARGEST_AFFINE } from './corrections/affine.js';
 import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
+import { litPlaces, type ScanPlaces, waysOf } from './ways.js';
 
 /** What solving needs of a scan; every {@link RawData} has it. */
 export type ScanToSolve = Pick<
   RawData,
   'source' | 'count' | 'N' | 'patterns' | 'xcoords' | 'ycoords' | 'badPixels' | 'probeGuess'
->;
+> &
+  ScanPlaces;
 
 /** A scan in memory and where its object array lies. */
 export interface LoadedScan {
@@ -36,17 +38,19 @@ const CHUNK_PIXELS = 1 << 22;
 
 /**
  * Reads all patterns of a scan.
- * @param margin_px pixels around the patches, for positions that may move
- * @throws PtychoError DATASET_VALUE for patterns without a single count or positions too far apart for one image, and those of reading
+ * @throws PtychoError DATASET_VALUE for patterns without a single count or positions too far apart for one image, CONFIG_INVALID for a fly
+ * scan without ways, and those of reading
  */
 export async function loadScan(
   raw: ScanToSolve,
-  margin_px: number,
+  options: SolverOptions,
   onPatterns?: (done: number) => void,
 ): Promise<LoadedScan> {
   const { N, count } = raw;
   const area = N * N;
-  const frame = frameForScan(scanBounds(raw.xcoords, raw.ycoords), N + 2 * margin_px);
+  const { ways, ys, xs } = waysOf(raw, options);
+  const lit = litPlaces({ ys, xs }, ways);
+  const frame = frameForScan(scanBounds(lit.xs, lit.ys), N + 2 * positionMargin_px(options, raw));
   const amplitudes = new Float32Array(new SharedArrayBuffer(4 * count * area));
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / area));
   const buffer = new Float32Array(Math.min(step, count) * area);
@@ -79,8 +83,9 @@ export async function loadScan(
       N,
       count,
       amplitudes,
-      ys: shared(raw.ycoords, -top),
-      xs: shared(raw.xcoords, -left),
+      ys: shared(ys, -top),
+      xs: shared(xs, -left),
+      ...(ways && { ways }),
     },
     frame,
     meanCounts: total / count,
@@ -89,10 +94,7 @@ export async function loadScan(
 }
 
 /** Pixels around the patches that positions may need. */
-export function positionMargin_px(
-  options: SolverOptions,
-  { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>,
-): number {
+function positionMargin_px(options: SolverOptions, { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>): number {
   if (!correctsPositions(options)) return 1;
   const { xMin, xMax, yMin, yMax } = scanBounds(xcoords, ycoords);
   const affine = options.affine ? LARGEST_AFFINE * 0.5 * (xMax - xMin + yMax - yMin) : 0;
@@ -103,9 +105,14 @@ export function positionMargin_px(
 export const correctsPositions = ({ position_start, affine }: SolverOptions): boolean =>
   position_start !== null || affine;
 
-/** The same patterns, with positions that may be moved without moving those of another run. */
-export function withOwnPositions({ scan, ...others }: LoadedScan): LoadedScan {
-  return { ...others, scan: { ...scan, ys: shared(scan.ys, 0), xs: shared(scan.xs, 0) } };
+/** The same patterns, with positions that may be moved without moving those of another run, and ways as the options want them. */
+export function withOwnPositions(
+  { scan, ...others }: LoadedScan,
+  raw: ScanToSolve,
+  options: SolverOptions,
+): LoadedScan {
+  const { ways } = waysOf(raw, options);
+  return { ...others, scan: { ...scan, ys: shared(scan.ys, 0), xs: shared(scan.xs, 0), ways } };
 }
 
 /** Moves zero frequency from N/2 to the corner and marks bad pixels; answers the counts. */
@@ -247,12 +254,14 @@ function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, t
     keepsBatches || correctsPositions(options) || options.opr_modes > 0
       ? Math.max(1, Math.ceil((1.5 * batch) / threads))
       : 1;
-  const { opr_modes } = options;
-  const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + kept)) : 0;
-  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (6 + 2 * kept)) + varying;
+  const { opr_modes, fly_positions } = options;
+  const waves = kept * fly_positions;
+  const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + waves)) : 0;
+  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (4 + 2 * fly_positions + 2 * waves)) + varying;
 }
 
 /** What the exit waves of all patterns take, where the algorithm keeps them. */
 export function waveBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions): number {
-  return TRAITS[options.algorithm].storesWaves ? 8 * count * modesOf(options, probeGuess) * N * N : 0;
+  const waves = options.fly_positions * modesOf(options, probeGuess);
+  return TRAITS[options.algorithm].storesWaves ? 8 * count * waves * N * N : 0;
 }

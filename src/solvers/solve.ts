@@ -22,7 +22,6 @@ import {
   correctsPositions,
   type LoadedScan,
   loadScan,
-  positionMargin_px,
   requireFewModes,
   requireOverlap,
   requireProbe,
@@ -50,8 +49,8 @@ export async function* solve(
   requireFewModes(raw, options);
   requireCombination(options, services.start);
   const loaded = services.loaded
-    ? withOwnPositions(services.loaded)
-    : await loadScan(raw, positionMargin_px(options, raw), (done) =>
+    ? withOwnPositions(services.loaded, raw, options)
+    : await loadScan(raw, options, (done) =>
         services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
       );
   throwIfCancelled(services.signal, 'Solving');

@@ -3,7 +3,7 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { integers, spreadIndices } from '../core/numbers.js';
-import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
+import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { fillUncovered, moveToFrame } from '../reconstruction/frame.js';
 import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
@@ -24,6 +24,7 @@ import type { LoadedScan } from './scan.js';
 import { isOfAll, scheduleOf } from './schedule.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 import type { PassSums, WavePasses } from './wavePasses.js';
+import { litPlaces } from './ways.js';
 
 /** One run. */
 export class Solving {
@@ -221,13 +222,17 @@ export class Solving {
   #openAffine(): AffineCorrection {
     const { N, height, width } = this.passes.memory.sizes;
     const half = Math.floor(N / 2);
+    const { ways } = this.loaded.scan;
+    const reach = (way?: Float64Array) => 0.5 * (way?.reduce((most, v) => Math.max(most, Math.abs(v)), 0) ?? 0);
+    const [reachY, reachX] = [reach(ways?.ys), reach(ways?.xs)];
     // Derivatives need a pixel around the patch.
-    const within = (at: number, length: number) => Math.round(at) - half >= 1 && Math.round(at) - half + N < length;
+    const within = (at: number, length: number, by: number) =>
+      Math.round(at - by) - half >= 1 && Math.round(at + by) - half + N < length;
     const { affine_freedom } = this.options;
     return new AffineCorrection(
       this.loaded.scan,
       affine_freedom.split(',') as AffineFreedom[],
-      (y, x) => within(y, height) && within(x, width),
+      (y, x) => within(y, height, reachY) && within(x, width, reachX),
     );
   }
 
@@ -239,8 +244,12 @@ export class Solving {
   }
 
   #light(): ArrayLike<number> {
-    const { probe, sizes } = this.passes.memory;
-    return this.#algorithm.light?.() ?? lightOnObject(probe, sizes.N, this.#positions_px(), this.loaded.frame).data;
+    return this.#algorithm.light?.() ?? this.#coverage().data;
+  }
+
+  #coverage(): Tensor {
+    const { scan, frame } = this.loaded;
+    return lightOnObject(this.passes.memory.probe, scan.N, litPlaces(this.#positions_px(), scan.ways), frame);
   }
 
   #record(epoch: number, sums: PassSums): void {
@@ -272,12 +281,12 @@ export class Solving {
       history: [...this.#history],
       engine: this.passes.description,
       object: () => ({ image: this.#image(), frame: this.loaded.frame }),
-      coverage: () =>
-        lightOnObject(this.passes.memory.probe, this.loaded.scan.N, this.#positions_px(), this.loaded.frame),
+      coverage: () => this.#coverage(),
       probe: () => this.#probe(),
       beam: () => this.#beam?.found(),
       affine: () => this.#affine?.found(),
       positions: () => this.#positions_px(),
+      lit: () => litPlaces(this.#positions_px(), this.loaded.scan.ways),
       measure: async () => scoresOf(await measureAll(this.passes, this.loaded.scan.count)),
       misfits: (patterns) => misfitsOf(this.passes, patterns),
       snapshot: () => this.#snapshot(epoch),

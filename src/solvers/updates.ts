@@ -79,6 +79,8 @@ export interface SolverUpdate extends SolverRecord {
   affine(): AffineFound | undefined;
   /** In the pixels of the scan. */
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
+  /** Where light fell: the positions, or all points of their ways. */
+  lit(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Loss and R of all patterns as things stand; one more pass. */
   measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
   /** Σ|√I − √J| and Σ√I of each of some patterns as things stand. */

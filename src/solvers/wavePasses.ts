@@ -2,10 +2,11 @@
  * What iterative solvers are written over: passes over exit waves, which the host computes or programs on a backend. Updates of object and
  * probe are arithmetic on planes that both share (`fieldMemory.ts`), so that every algorithm is written once.
  *
- * Fields: the object (slices, height, width), mostly of one slice; the probe (modes, N, N). The exit wave at position (y, x) is the
- * object's patch at the rounded position times the probe, shifted in Fourier space by the rest; detector fields are unitary
- * transforms, so that Σ|P|² is the mean number of counts behind an empty object. Light goes through further slices, and to a detector
- * that is near, as `Propagation` says.
+ * Fields: the object (slices, height, width), mostly of one slice; the probe (modes, N, N), or several of them, one after the other. The
+ * exit wave at position (y, x) is the object's patch at the rounded position times the probe, shifted in Fourier space by the rest;
+ * detector fields are unitary transforms, so that Σ|P|² is the mean number of counts behind an empty object. Light goes through further
+ * slices, and to a detector that is near, as `Propagation` says. Where the sample moved there is such a wave for every point of the way,
+ * with the probe divided by the root of their number, and the model of a pattern is the sum of their intensities, as it is over modes.
  */
 import type { FieldMemory, FieldSizes, Planes } from './fieldMemory.js';
 import type { Propagation } from './propagation.js';
@@ -23,6 +24,41 @@ export interface VaryingBeam {
   readonly fits: Float64Array<SharedArrayBuffer>;
 }
 
+/**
+ * Ways over which patterns were recorded while the sample moved: pattern k is the mean over `points` points of a straight way whose middle
+ * is its position, at shares (i + ½)/points − ½ of it.
+ */
+export interface ScanWays {
+  readonly points: number;
+  /** (count,) pixels from the start of each way to its end. Shared memory. */
+  readonly ys: Float64Array<SharedArrayBuffer>;
+  readonly xs: Float64Array<SharedArrayBuffer>;
+}
+
+/** Where the patch of a point of a way begins, in elements of the object, and what the probe is shifted by there. */
+export interface PointOfWay {
+  readonly at: number;
+  readonly row: number;
+  readonly column: number;
+  readonly y: number;
+  readonly x: number;
+}
+
+/** The points of pattern k, one where it stood still; patches begin half a side before the rounded point. @param width of the object */
+export function pointsOf(
+  { N, ys, xs, ways }: Pick<SolverScan, 'N' | 'ys' | 'xs' | 'ways'>,
+  k: number,
+  width: number,
+): PointOfWay[] {
+  const half = Math.floor(N / 2);
+  return Array.from({ length: ways?.points ?? 1 }, (_, i) => {
+    const share = ways ? (i + 0.5) / ways.points - 0.5 : 0;
+    const [y, x] = ways ? [ys[k] + share * ways.ys[k], xs[k] + share * ways.xs[k]] : [ys[k], xs[k]];
+    const [row, column] = [Math.round(y) - half, Math.round(x) - half];
+    return { at: row * width + column, row, column, y: y - Math.round(y), x: x - Math.round(x) };
+  });
+}
+
 /** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
   readonly N: number;
@@ -32,6 +68,10 @@ export interface SolverScan {
   /** (count,) positions in pixels of the solver's object array; may be moved between passes. Shared memory. */
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;
+  /** Left out: the sample stood still. */
+  readonly ways?: ScanWays;
+  /** (count,) which of several probes each pattern saw, each with all its modes; left out: there is one. Shared memory. */
+  readonly probeOf?: Int32Array<SharedArrayBuffer>;
   /** Left out: every pattern saw the same beam. */
   readonly beam?: VaryingBeam;
   /** Left out: one slice, and the detector is far away. */
@@ -55,7 +95,7 @@ export interface PassRequest {
    * comes in for P, and χ brought back to where it left the slice.
    */
   readonly object?: boolean;
-  /** `sums.probe` = Σ conj(O)χ, shifted back, and `sums.objectIntensity` = Σ|O|². */
+  /** `sums.probe` = Σ conj(O)χ, shifted back, and `sums.objectIntensity` = Σ|O|², of each probe over the patterns that saw it. */
   readonly probe?: boolean;
   /** With another |P| (|O|) in the sums: the weights of the PIE of 2004. */
   readonly weighted?: boolean;
@@ -184,7 +224,7 @@ export interface WavePasses {
    * @param along one or two
    */
   curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures>;
-  /** (count, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
+  /** (count, points, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
   storedWaves(): Float32Array<SharedArrayBuffer>;
   close(): Promise<void>;
 }

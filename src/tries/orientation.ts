@@ -63,7 +63,16 @@ const isFarBehind = ({ behind, standardErrors }: OrientationScore): boolean => b
 
 function turned(raw: RawData, by: AxisOrientation): RawData {
   const { xs, ys } = orientPositions(by, raw.xcoords, raw.ycoords);
-  return { ...raw, xcoords: xs, ycoords: ys, orientation: { ...raw.orientation, ...combined(raw.orientation, by) } };
+  const places = (x?: Float64Array, y?: Float64Array) => (x && y ? orientPositions(by, x, y) : undefined);
+  const [start, end] = [places(raw.xcoordsStart, raw.ycoordsStart), places(raw.xcoordsEnd, raw.ycoordsEnd)];
+  const ways = { xcoordsStart: start?.xs, ycoordsStart: start?.ys, xcoordsEnd: end?.xs, ycoordsEnd: end?.ys };
+  return {
+    ...raw,
+    ...ways,
+    xcoords: xs,
+    ycoords: ys,
+    orientation: { ...raw.orientation, ...combined(raw.orientation, by) },
+  };
 }
 
 /** The one orientation that does what two do, one after the other. */

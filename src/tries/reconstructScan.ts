@@ -26,8 +26,9 @@ import { bundleStart } from '../solvers/files/start.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { probeRadius_px } from '../solvers/probe.js';
 import { imageOf, type SolvedImage } from '../solvers/run.js';
-import { type LoadedScan, loadScan, positionMargin_px, requireSolverMemory } from '../solvers/scan.js';
+import { type LoadedScan, loadScan, requireSolverMemory } from '../solvers/scan.js';
 import type { SolverStart } from '../solvers/updates.js';
+import { sayWays } from '../solvers/ways.js';
 import { Budget } from './budget.js';
 import { chooseHeldOut } from './heldOut.js';
 import { type LineStart, type OpenLine, SolverLine } from './line.js';
@@ -268,8 +269,10 @@ class Reconstructing {
   }
 
   #load(): Promise<LoadedScan> {
-    const options = solverOptionsSchema.parse({ position_start: 1, affine: true });
-    return loadScan(this.#raw, positionMargin_px(options, this.#raw), (done) =>
+    // Room for whatever is tried.
+    const fly_positions = sayWays(this.#raw) ? 2 : 1;
+    const options = solverOptionsSchema.parse({ position_start: 1, affine: true, fly_positions });
+    return loadScan(this.#raw, options, (done) =>
       this.services.onProgress?.({ stage: 'reading', done, total: this.#raw.count, unit: 'patterns' }),
     );
   }
@@ -279,7 +282,9 @@ class Reconstructing {
     const raw = this.#raw;
     const radius_px = probeRadius_px(raw.probeGuess!);
     const heldOut = chooseHeldOut(raw, radius_px, config.seed);
-    const tries = TRIES.filter(({ name }) => !config.leave_out.includes(name));
+    const tries = TRIES.filter(
+      ({ name }) => !config.leave_out.includes(name) && (name !== 'fly_positions' || sayWays(raw)),
+    );
     const request = { open, tries, heldOut, budget: this.#budget, afterSeconds: services.afterSeconds, begin };
     const search = new Search(request, {
       onEpoch: (now) => this.#show(now),

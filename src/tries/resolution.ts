@@ -14,9 +14,12 @@ const [LONG, SHORT] = [6, 4];
 const NEVER = 2 ** 30;
 const FIXED = { probe_start: NEVER, rescale_probe: false };
 
+type Kept = Pick<KeptState, 'probe' | 'positions' | 'lit' | 'beam' | 'affine'>;
+
 /** Beams and positions that were found are used as they are. */
-const fixedOptions = ({ beam, affine }: Pick<KeptState, 'beam' | 'affine'>): Partial<SolverOptions> => ({
+const fixedOptions = ({ beam, affine, positions, lit }: Kept): Partial<SolverOptions> => ({
   ...FIXED,
+  fly_positions: lit.xs.length / positions.xs.length,
   ...(beam && { opr_modes: beam.weights.shape[1], flux: true }),
   ...(affine && { affine: true, affine_start: NEVER, affine_stop: NEVER }),
 });
@@ -30,7 +33,7 @@ const fixedOptions = ({ beam, affine }: Pick<KeptState, 'beam' | 'affine'>): Par
 export async function halfSetResolution(
   open: OpenLine,
   raw: ScanToSolve,
-  kept: Pick<KeptState, 'probe' | 'positions' | 'beam' | 'affine'>,
+  kept: Kept,
   pixel_m?: number,
 ): Promise<HalfSetCorrelation | undefined> {
   if (raw.count < 2 * LEAST_HALF) return undefined;

@@ -26,6 +26,9 @@ const MOST_MODES = 5;
 /** Coherent modes of a beam that drifts: of one too few, of three little more was measured (docs/solvers.md). */
 const COHERENT_MODES = 2;
 
+/** Points of a way: enough for nine pixels, the longest that was measured. */
+const POINTS = 6;
+
 /** Positions are corrected with these options, each by itself or all together. */
 export const movesPositions = ({ position_start, affine }: Partial<SolverOptions>): boolean =>
   affine === true || (position_start !== undefined && position_start !== null);
@@ -39,6 +42,15 @@ export const TRIES: readonly Try[] = [
     rested: false,
     again: false,
     options: (without) => (without.flux ? undefined : { ...without, flux: true, opr_start: 1 }),
+  },
+  {
+    name: 'fly_positions',
+    title: 'six points of the way of every pattern',
+    epochs: 5,
+    rested: false,
+    again: false,
+    // Where the file says the ways: a mode or a varying beam would take up some of what they do.
+    options: (without) => (without.fly_positions ? undefined : { ...without, fly_positions: POINTS }),
   },
   {
     name: 'affine',

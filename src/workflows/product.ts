@@ -158,6 +158,8 @@ function onObjectOfPtyChi(raw: RawData, note: (sentence: string) => void): RawDa
     ycoords: raw.ycoords.map((y) => y + 0.5),
     xcoordsStart: half(raw.xcoordsStart),
     ycoordsStart: half(raw.ycoordsStart),
+    xcoordsEnd: half(raw.xcoordsEnd),
+    ycoordsEnd: half(raw.ycoordsEnd),
     geometry:
       pixel && centre
         ? { ...raw.geometry, objectCentre_m: { x: centre.x - pixel.x / 2, y: centre.y - pixel.y / 2 } }

@@ -105,6 +105,32 @@ describeShared('opr_64.npz: a beam that drifts and flickers', () => {
   });
 });
 
+describeShared('flyscan9_64.npz: a sample that moves by 9 px during exposures', () => {
+  const file = sharedFile('data/solvers/flyscan9_64.npz');
+
+  it.each([
+    ['lsqml', 6, 0, 0.06],
+    ['lsqml', 3, 0, 0.06],
+    ['lsqml', 1, 0.12, 0.2],
+  ] as const)('%s over %i points, 30 epochs: from %f to %f', async (algorithm, fly_positions, low, high) => {
+    const raw = await openDataset(file);
+    const npz = await openNpz(file);
+    try {
+      const truth = (await npz.read('objectTrue')) as ComplexImage;
+      const bounds = scanBounds(raw.xcoords, raw.ycoords);
+      for await (const update of solve(raw, { algorithm, fly_positions, epochs: 30 }, { threads: 2 })) {
+        if (update.epoch < update.epochs) continue;
+        const error = scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error;
+        expect(error).toBeGreaterThan(low);
+        expect(error).toBeLessThan(high);
+      }
+    } finally {
+      await raw.close();
+      await npz.close();
+    }
+  });
+});
+
 describeShared('affine_64.npz: positions with errors that all share', () => {
   const file = sharedFile('data/solvers/affine_64.npz');
 

@@ -4,7 +4,7 @@ import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import { solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import type { RawData } from '../../src/data/rawData.js';
 import { rawDataFromSimulation } from '../../src/simulation/simulateScan.js';
-import { loadScan, positionMargin_px } from '../../src/solvers/scan.js';
+import { loadScan } from '../../src/solvers/scan.js';
 import { solve } from '../../src/solvers/solve.js';
 import type { SolverUpdate, SolveServices } from '../../src/solvers/updates.js';
 import { solverScan } from '../support/solverScan.js';
@@ -126,7 +126,7 @@ describe('patterns that are held out', () => {
 
 it('a scan that is loaded before is not moved, and gives the same', async () => {
   const options = solverOptionsSchema.parse({ epochs: 4, position_start: 2, passes: 'host' });
-  const loaded = await loadScan(raw, positionMargin_px(options, raw));
+  const loaded = await loadScan(raw, options);
   const before = Array.from(loaded.scan.xs);
   const [a, b] = [await last(raw, options), await last(raw, options, { loaded })];
   expect(b.object().image.re).toEqual(a.object().image.re);

@@ -109,6 +109,8 @@ describe('options', () => {
     affine_freedom: ['rotation', { affine: true, epochs: 6 }],
     affine_start: [2, { affine: true, epochs: 6 }],
     affine_stop: [5, { affine: true, epochs: 7 }],
+    fly_positions: [3, { fly_duty: 1 }],
+    fly_duty: [0.5, { fly_positions: 3, fly_duty: 1 }],
   };
 
   it('are all tried here', () => {
@@ -232,6 +234,8 @@ describe('start and state', () => {
     { algorithm: 'ml', probe_modes: 2 },
     { algorithm: 'lsqml', opr_modes: 1, opr_start: 2, ml_start: 4, ml_method: 'cg' },
     { algorithm: 'rpie', ml_start: 3, position_start: 2 },
+    { algorithm: 'lsqml', fly_positions: 3, fly_duty: 1, position_start: 2 },
+    { algorithm: 'dm', fly_positions: 2, fly_duty: 0.5 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
     const whole = await last({ ...options, epochs: 7 });
     let snapshot: ReturnType<SolverUpdate['snapshot']> | undefined;

@@ -13,7 +13,7 @@ import {
   plainPass,
   plainProducts,
 } from '../support/plainPass.js';
-import { solverProblem } from '../support/solverProblem.js';
+import { type MoreOfAScan, solverProblem } from '../support/solverProblem.js';
 import { begin, expectClose, REQUESTS, title } from '../support/solverRequests.js';
 
 const [onnx] = backendCases;
@@ -29,9 +29,7 @@ interface Case {
   readonly N: number;
   readonly passes: string;
   readonly modes: number;
-  readonly coherent?: number;
-  readonly slices?: number;
-  readonly near?: boolean;
+  readonly more?: MoreOfAScan;
   readonly requests: readonly PassRequest[];
 }
 
@@ -42,106 +40,111 @@ describe.each([
   ...[62, 94, 100].map((N) => ({ N, passes: 'host', modes: 1, requests: LARGE.slice(-1) })),
   { N: 126, passes: 'host', modes: 1, requests: LARGE.slice(0, 1) },
   // Beams of their own: two coherent modes beside one or two incoherent ones.
-  ...[14, 16].map((N) => ({ N, passes: 'host', modes: N === 14 ? 1 : 2, coherent: 2, requests: VARYING })),
-  ...[15, 16].map((N) => ({ N, passes: 'program', modes: N === 15 ? 1 : 2, coherent: 2, requests: VARYING })),
+  ...[14, 16].map((N) => ({ N, passes: 'host', modes: N === 14 ? 1 : 2, more: { coherent: 2 }, requests: VARYING })),
+  ...[15, 16].map((N) => ({ N, passes: 'program', modes: N === 15 ? 1 : 2, more: { coherent: 2 }, requests: VARYING })),
+  // Ways of three points, and probes of several scans.
+  ...(['host', 'program'] as const).flatMap((passes) => [
+    { N: 14, passes, modes: 2, more: { points: 3 }, requests: REQUESTS },
+    { N: 10, passes, modes: 2, more: { probes: 3 }, requests: REQUESTS },
+    { N: 12, passes, modes: 2, more: { points: 2, probes: 2, coherent: 2 }, requests: VARYING },
+  ]),
   ...[15, 18].map((N) => ({ N, passes: 'program', modes: 2, requests: REQUESTS })),
   // Detectors that are near, objects of several slices, and both.
   ...(['host', 'program'] as const).flatMap((passes) => [
-    { N: passes === 'host' ? 14 : 15, passes, modes: 2, near: true, requests: REQUESTS },
-    { N: 16, passes, modes: 1, coherent: 2, near: true, requests: VARYING },
-    { N: passes === 'host' ? 14 : 15, passes, modes: 2, slices: 3, requests: SLICED },
-    { N: 16, passes, modes: 1, coherent: 2, slices: 2, near: true, requests: VARYING },
+    { N: passes === 'host' ? 14 : 15, passes, modes: 2, more: { near: true }, requests: REQUESTS },
+    { N: 16, passes, modes: 1, more: { coherent: 2, near: true }, requests: VARYING },
+    { N: passes === 'host' ? 14 : 15, passes, modes: 2, more: { slices: 3 }, requests: SLICED },
+    { N: 16, passes, modes: 1, more: { coherent: 2, slices: 2, near: true }, requests: VARYING },
+    // Everything at a time.
+    { N: 12, passes, modes: 2, more: { points: 2, probes: 2, coherent: 1, slices: 2, near: true }, requests: VARYING },
   ]),
   ...[62, 94].map((N) => ({ N, passes: 'program', modes: 1, requests: LARGE.slice(-1) })),
-] as readonly Case[])(
-  'patterns of side $N, passes $passes, $coherent coherent modes, $slices slices, near: $near',
-  ({ N, passes: name, modes, requests, coherent, slices, near }) => {
-    const problem = solverProblem(N, modes, 4, N, coherent, { slices, near });
-    const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
-    const { scan, sizes, floor } = problem;
-    let backend: Backend | undefined;
-    let engine: WavePasses;
+] as readonly Case[])('patterns of side $N, passes $passes, $more', ({ N, passes: name, modes, requests, more }) => {
+  const problem = solverProblem(N, modes, 4, N, more);
+  const batch = N > 50 ? Int32Array.of(3) : Int32Array.of(3, 0, 1);
+  const { scan, sizes, floor } = problem;
+  let backend: Backend | undefined;
+  let engine: WavePasses;
 
-    beforeAll(async () => {
-      const common = { scan, sizes, floor, storeWaves: true, bends: true };
-      if (name === 'host') {
-        engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
-      } else {
-        backend = await onnx.create(1);
-        engine = await ProgramPasses.open({ ...common, backend, batch: 2 });
-      }
-    });
-    afterAll(async () => {
-      await engine.close();
-      await backend?.dispose();
-    });
+  beforeAll(async () => {
+    const common = { scan, sizes, floor, storeWaves: true, bends: true };
+    if (name === 'host') {
+      engine = await HostPasses.open({ ...common, threads: 1, keep: scan.count });
+    } else {
+      backend = await onnx.create(1);
+      engine = await ProgramPasses.open({ ...common, backend, batch: 2 });
+    }
+  });
+  afterAll(async () => {
+    await engine.close();
+    await backend?.dispose();
+  });
 
-    // Those of one slice are all that is asked.
-    it.runIf(slices === undefined)('curvatures', async () => {
-      begin(problem, engine);
-      const { memory } = engine;
-      const { object, probe, variation } = memory;
-      const along = [0, 1].map((d) => {
-        const planes = { object: memory.planes(object.re.length), probe: memory.planes(probe.re.length) };
-        for (const [name, { re, im }] of Object.entries(planes)) {
-          const size = name === 'object' ? 0.1 : 0.3;
-          for (let i = 0; i < re.length; i++) {
-            re[i] = size * Math.sin(1.3 * i + d);
-            im[i] = size * Math.cos(0.7 * i + 2 * d);
-          }
+  // Those of one slice are all that is asked.
+  it.runIf(more?.slices === undefined)('curvatures', async () => {
+    begin(problem, engine);
+    const { memory } = engine;
+    const { object, probe, variation } = memory;
+    const along = [0, 1].map((d) => {
+      const planes = { object: memory.planes(object.re.length), probe: memory.planes(probe.re.length) };
+      for (const [name, { re, im }] of Object.entries(planes)) {
+        const size = name === 'object' ? 0.1 : 0.3;
+        for (let i = 0; i < re.length; i++) {
+          re[i] = size * Math.sin(1.3 * i + d);
+          im[i] = size * Math.cos(0.7 * i + 2 * d);
         }
-        return planes;
-      });
-      const before = { ...problem, object, probe, variation, waves: [] };
-      for (const asked of [along, along.slice(1)]) {
-        const expected = plainCurvatures(before, batch, asked);
-        const found = await engine.curvatures(batch, asked);
-        // Slopes are what is left of terms that are larger.
-        const { square } = plainPass(before, batch, { wave: 'measure' }).sums;
-        const most = Math.sqrt(2 * square * expected.widths[0]);
-        expectClose([...found.slopes, most], [...expected.slopes, most], 1e-4, 'slopes');
-        // √I/√J³ of a pixel that the model leaves nearly dark is what single precision makes of it.
-        expectClose(found.bends, expected.bends, near ? 4e-3 : 3e-4, 'bends');
-        expectClose(found.widths, expected.widths, 1e-4, 'widths');
       }
+      return planes;
     });
+    const before = { ...problem, object, probe, variation, waves: [] };
+    for (const asked of [along, along.slice(1)]) {
+      const expected = plainCurvatures(before, batch, asked);
+      const found = await engine.curvatures(batch, asked);
+      // Slopes are what is left of terms that are larger.
+      const { square } = plainPass(before, batch, { wave: 'measure' }).sums;
+      const most = Math.sqrt(2 * square * expected.widths[0]);
+      expectClose([...found.slopes, most], [...expected.slopes, most], 1e-4, 'slopes');
+      // √I/√J³ of a pixel that the model leaves nearly dark is what single precision makes of it.
+      expectClose(found.bends, expected.bends, more?.near ? 4e-3 : 3e-4, 'bends');
+      expectClose(found.widths, expected.widths, 1e-4, 'widths');
+    }
+  });
 
-    it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
-      begin(problem, engine);
-      const { object, probe, variation, sums } = engine.memory;
-      const before = { ...problem, object, probe, variation, waves: engine.storedWaves().slice() };
-      const expected = plainPass(before, batch, request);
-      const found = await engine.pass(batch, request);
-      for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
-        expectClose([found[name as keyof typeof found]], [value], 1e-4, name);
-      }
-      scan.beam?.fits.forEach((fit, k) => {
-        if (batch.includes(k)) expectClose([fit], [expected.fits[[...batch].indexOf(k)]], 1e-4, `fit of ${k}`);
-      });
-      if (request.object) {
-        expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
-        expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');
-      }
-      if (request.probe) {
-        expectClose([...sums.probe.re, ...sums.probe.im], expected.planes.probe, 1e-4, 'probe');
-        expectClose(sums.objectIntensity.data, expected.planes.objectIntensity, 1e-4, 'object intensity');
-      }
-      if (request.wave === 'store' || request.wave === 'difference') {
-        const pixels = sizes.modes * 2 * N * N;
-        batch.forEach((k, i) => {
-          const stored = expected.stored[i].flatMap(({ re, im }) => [...re, ...im]);
-          expectClose(engine.storedWaves().subarray(k * pixels, (k + 1) * pixels), stored, 1e-4, `waves of ${k}`);
-        });
-      }
-      if (!request.keep) return;
-      expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
-      expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
-      if (!request.beam) return;
-      expectClose(await engine.beamProducts(), plainBeamProducts(before, batch, expected), 1e-4, 'beam products');
-      const asked = Float64Array.from({ length: batch.length * 2 }, (_, i) => Math.sin(1 + i));
-      await engine.beamSums(asked);
-      const found2 = [...sums.variation.re, ...sums.variation.im];
-      expectClose(found2, plainBeamSums(before, batch, expected, asked), 1e-4, 'beam sums');
+  it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
+    begin(problem, engine);
+    const { object, probe, variation, sums } = engine.memory;
+    const before = { ...problem, object, probe, variation, waves: engine.storedWaves().slice() };
+    const expected = plainPass(before, batch, request);
+    const found = await engine.pass(batch, request);
+    for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
+      expectClose([found[name as keyof typeof found]], [value], 1e-4, name);
+    }
+    scan.beam?.fits.forEach((fit, k) => {
+      if (batch.includes(k)) expectClose([fit], [expected.fits[[...batch].indexOf(k)]], 1e-4, `fit of ${k}`);
     });
-  },
-);
+    if (request.object) {
+      expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
+      expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');
+    }
+    if (request.probe) {
+      expectClose([...sums.probe.re, ...sums.probe.im], expected.planes.probe, 1e-4, 'probe');
+      expectClose(sums.objectIntensity.data, expected.planes.objectIntensity, 1e-4, 'object intensity');
+    }
+    if (request.wave === 'store' || request.wave === 'difference') {
+      const pixels = (sizes.points ?? 1) * sizes.modes * 2 * N * N;
+      batch.forEach((k, i) => {
+        const stored = expected.stored[i].flatMap(({ re, im }) => [...re, ...im]);
+        expectClose(engine.storedWaves().subarray(k * pixels, (k + 1) * pixels), stored, 1e-4, `waves of ${k}`);
+      });
+    }
+    if (!request.keep) return;
+    expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
+    expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
+    if (!request.beam) return;
+    expectClose(await engine.beamProducts(), plainBeamProducts(before, batch, expected), 1e-4, 'beam products');
+    const asked = Float64Array.from({ length: batch.length * 2 }, (_, i) => Math.sin(1 + i));
+    await engine.beamSums(asked);
+    const found2 = [...sums.variation.re, ...sums.variation.im];
+    expectClose(found2, plainBeamSums(before, batch, expected, asked), 1e-4, 'beam sums');
+  });
+});

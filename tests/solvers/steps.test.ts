@@ -92,7 +92,15 @@ const BARE: Partial<SolverOptions> = {
   seed: 3,
 };
 
-async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFound) {
+/** Ways of all patterns, (y, x), and the scan that says so. */
+const ways = Array.from({ length: COUNT }, () => [4 * rng.random() - 2, 3 * rng.random()] as const);
+const flown = {
+  ...raw,
+  ycoordsStart: raw.ycoords.map((y, k) => y - 0.5 * ways[k][0]),
+  xcoordsStart: raw.xcoords.map((x, k) => x - 0.5 * ways[k][1]),
+};
+
+async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFound, scan = raw) {
   let last:
     | {
         object: Plain32;
@@ -105,7 +113,7 @@ async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFou
         beam?: BeamFound;
       }
     | undefined;
-  for await (const update of solve(raw, { ...BARE, ...options }, { threads, start: { beam } })) {
+  for await (const update of solve(scan, { ...BARE, ...options }, { threads, start: { beam } })) {
     if (update.epoch !== update.epochs) continue;
     const { image, frame } = update.object();
     const [top, left] = frame.originYxPx;
@@ -241,6 +249,24 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
         }
         expect(distance(seen, expected[k])).toBeLessThan(1e-4);
       }
+    });
+  }
+
+  for (const algorithm of ['rpie', 'lsqml', 'dm'] as const) {
+    it(`${algorithm}, ways of three points`, async () => {
+      const epochs = algorithm === 'dm' ? 2 : 1;
+      const found = await ours({ algorithm, epochs, fly_positions: 3 }, 1, undefined, flown);
+      const problem: PlainProblem = { ...problemOf(found), ways: { points: 3, yx: ways } };
+      const state = stateOf(problem);
+      if (algorithm === 'rpie') {
+        plainPie(problem, state, batches(1), { kind: 'rpie', gamma: 0.7, alpha: 0.5, beta: 0.5 });
+      } else if (algorithm === 'lsqml') {
+        const illumination = plainIllumination(problem, problem.probe);
+        plainLsqml(problem, state, batches(1), { illumination, delta: 0.1, step: 0.9 });
+      } else {
+        for (let e = 0; e < epochs; e++) plainDifferenceMap(problem, state, { beta: 0.75, epsilon: 0.005 });
+      }
+      expectSame(found, state);
     });
   }
 

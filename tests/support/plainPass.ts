@@ -55,12 +55,18 @@ const dot = (a: Field, b: Field): [re: number, im: number] => {
   return [total(product.re), total(product.im)];
 };
 
-/** Where pattern k sees the object, and what is left of its position. */
-function placeOf({ scan, sizes }: PlainProblem, k: number) {
+/** Where pattern k sees the object from the points of its way, and what is left of their positions. */
+function placesOf({ scan, sizes }: PlainProblem, k: number) {
   const { N, width } = sizes;
   const half = Math.floor(N / 2);
-  const [row, column] = [Math.round(scan.ys[k]), Math.round(scan.xs[k])];
-  return { at: (row - half) * width + column - half, y: scan.ys[k] - row, x: scan.xs[k] - column };
+  const points = scan.ways?.points ?? 1;
+  return Array.from({ length: points }, (_, p) => {
+    const share = (2 * p + 1 - points) / (2 * points);
+    const y = scan.ys[k] + share * (scan.ways?.ys[k] ?? 0);
+    const x = scan.xs[k] + share * (scan.ways?.xs[k] ?? 0);
+    const [row, column] = [Math.round(y), Math.round(x)];
+    return { at: (row - half) * width + column - half, y: y - row, x: x - column };
+  });
 }
 
 function patch(plane: Pick<Planes, 're' | 'im'>, at: number, { N, width, height }: Sizes, slice = 0): Field {
@@ -78,41 +84,52 @@ function mode(plane: Pick<Planes, 're' | 'im'>, m: number, N: number): Field {
   return { re: Float64Array.from(plane.re.slice(from, to)), im: Float64Array.from(plane.im.slice(from, to)) };
 }
 
-function storedMode({ waves, sizes }: PlainProblem, k: number, m: number): Field {
+/** @param m counts modes of the first point, then of the next */
+function storedMode({ waves, sizes, scan }: PlainProblem, k: number, m: number): Field {
   const { N, modes } = sizes;
   const area = N * N;
-  const part = (p: number) =>
-    Float64Array.from({ length: area }, (_, i) => waves[((k * modes + m) * 2 + p) * area + i]);
+  const all = (scan.ways?.points ?? 1) * modes;
+  const part = (p: number) => Float64Array.from({ length: area }, (_, i) => waves[((k * all + m) * 2 + p) * area + i]);
   return { re: part(0), im: part(1) };
 }
 
-/** a of pattern k, 1 where all beams are alike. */
-const fluxOf = ({ scan }: PlainProblem, k: number): number => scan.beam?.flux[k] ?? 1;
+/** a of pattern k, 1 where all beams are alike, shared by the points of its way. */
+const fluxOf = ({ scan }: PlainProblem, k: number): number =>
+  (scan.beam?.flux[k] ?? 1) / Math.sqrt(scan.ways?.points ?? 1);
+
+/** The number of the first mode of pattern k's probe. */
+const firstModeOf = ({ scan, sizes }: PlainProblem, k: number): number => (scan.probeOf?.[k] ?? 0) * sizes.modes;
 
 /** Mode m as pattern k saw it, before it is shifted. */
 function beamOf(problem: PlainProblem, k: number, m: number): Field {
   const { sizes, scan, variation, probe } = problem;
   const { N, coherent = 0 } = sizes;
-  let field = mode(probe, m, N);
+  let field = mode(probe, firstModeOf(problem, k) + m, N);
   for (let j = 0; m === 0 && variation && scan.beam && j < coherent; j++) {
     field = sum(field, mode(variation, j, N), scan.beam.weights[k * coherent + j]);
   }
   return scaleBy(field, () => fluxOf(problem, k));
 }
 
-/** a·conj(O)χ of the first mode, shifted back. */
-function residueOf(problem: PlainProblem, k: number, change: Field): Field {
-  const { at, y, x } = placeOf(problem, k);
-  const product = times(conj(patch(problem.object, at, problem.sizes)), change);
-  return scaleBy(shifted(product, problem.sizes.N, y, x, true), () => fluxOf(problem, k));
+/** a·conj(O)χ of the first mode, shifted back, over all points. */
+function residueOf(problem: PlainProblem, k: number, changes: readonly Field[]): Field {
+  const { N, modes } = problem.sizes;
+  return placesOf(problem, k).reduce(
+    (total, { at, y, x }, p) => {
+      const product = times(conj(patch(problem.object, at, problem.sizes)), changes[p * modes]);
+      return sum(total, shifted(product, N, y, x, true), fluxOf(problem, k));
+    },
+    plain(N * N),
+  );
 }
 
 /** `WavePasses.beamProducts`. */
 export function plainBeamProducts(problem: PlainProblem, batch: Int32Array, { changes }: PlainResult): Float64Array {
   const { N, coherent = 0 } = problem.sizes;
   const rows = [...batch].flatMap((k, i) => {
-    const residue = residueOf(problem, k, changes[i][0][0]);
-    const lit = light(patch(problem.object, placeOf(problem, k).at, problem.sizes));
+    const residue = residueOf(problem, k, changes[i][0]);
+    const lights = placesOf(problem, k).map(({ at }) => light(patch(problem.object, at, problem.sizes)));
+    const lit = lights[0].map((_, q) => lights.reduce((total, one) => total + one[q], 0));
     return Array.from({ length: coherent }, (_, j) => {
       const U = mode(problem.variation!, j, N);
       const both = light(U).reduce((total, v, p) => total + v * lit[p], 0);
@@ -132,7 +149,7 @@ export function plainBeamSums(
   const { N, coherent = 0 } = problem.sizes;
   const out = Array.from({ length: coherent }, () => plain(N * N));
   batch.forEach((k, i) => {
-    const residue = residueOf(problem, k, changes[i][0][0]);
+    const residue = residueOf(problem, k, changes[i][0]);
     for (let j = 0; j < coherent; j++) out[j] = sum(out[j], residue, weights[i * coherent + j]);
   });
   return Float64Array.from([...out.flatMap(({ re }) => [...re]), ...out.flatMap(({ im }) => [...im])]);
@@ -141,38 +158,37 @@ export function plainBeamSums(
 /** One pass; sums begin at 0. */
 export function plainPass(problem: PlainProblem, batch: Int32Array, request: PassRequest): PlainResult {
   const { scan, sizes, floor } = problem;
-  const { N, modes, height, width, slices = 1 } = sizes;
+  const { N, modes, height, width, slices = 1, probes = 1 } = sizes;
   const area = N * N;
   const pixels = slices * height * width;
   const gaps = scan.propagation?.slices ?? [];
   const planes = {
     object: new Float64Array(2 * pixels),
     illumination: new Float64Array(pixels),
-    probe: new Float64Array(2 * modes * area),
-    objectIntensity: new Float64Array(area),
+    probe: new Float64Array(2 * probes * modes * area),
+    objectIntensity: new Float64Array(probes * area),
   };
   const sums = { square: 0, absolute: 0, amplitude: 0, counts: 0, modelled: 0, change: 0 };
   const found: { incoming: Field[][][]; changes: Field[][][]; stored: Field[][] } = {
     ...{ incoming: [], changes: [], stored: [] },
   };
-  const each = Array.from({ length: modes }, (_, m) => m);
   const fits: number[] = [];
   for (const k of batch) {
-    const { at, y, x } = placeOf(problem, k);
-    const objects = Array.from({ length: slices }, (_, s) => patch(problem.object, at, sizes, s));
-    const [object] = objects;
-    const incoming = [each.map((m) => shifted(beamOf(problem, k, m), N, y, x))];
+    // A wave for each mode at each point, in each slice.
+    const each = placesOf(problem, k).flatMap((place) => Array.from({ length: modes }, (_, m) => ({ ...place, m })));
+    const objects = Array.from({ length: slices }, (_, s) => each.map(({ at }) => patch(problem.object, at, sizes, s)));
+    const incoming = [each.map(({ m, y, x }) => shifted(beamOf(problem, k, m), N, y, x))];
     for (let s = 1; s < slices; s++) {
-      incoming.push(incoming[s - 1].map((p) => through(times(objects[s - 1], p), N, gaps[s - 1])));
+      incoming.push(incoming[s - 1].map((p, w) => through(times(objects[s - 1][w], p), N, gaps[s - 1])));
     }
-    const before = problem.waves.length > 0 ? each.map((m) => storedMode(problem, k, m)) : [];
+    const before = problem.waves.length > 0 ? each.map((_, w) => storedMode(problem, k, w)) : [];
     const measured = scan.amplitudes.subarray(k * area, (k + 1) * area);
-    const products = incoming[slices - 1].map((p) => times(objects[slices - 1], p));
+    const products = incoming[slices - 1].map((p, w) => times(objects[slices - 1][w], p));
     const { square, counts, modelled } = { ...sums };
-    const detector = detectorOf(problem, y, x);
-    const changes = [changesOf(products, before, measured, detector, request, floor, sums)];
+    const detectors = each.map(({ y, x }) => detectorOf(problem, y, x));
+    const changes = [changesOf(products, before, measured, detectors, request, floor, sums)];
     for (let s = slices - 1; s > 0; s--) {
-      changes.unshift(changes[0].map((c) => through(times(conj(objects[s]), c), N, gaps[s - 1], true)));
+      changes.unshift(changes[0].map((c, w) => through(times(conj(objects[s][w]), c), N, gaps[s - 1], true)));
     }
     const model = sums.modelled - modelled;
     fits.push((sums.counts - counts + model - (sums.square - square)) / (2 * model));
@@ -181,12 +197,14 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     found.stored.push(request.wave === 'store' ? products : changes[slices - 1]);
     if (request.wave === 'measure' || request.wave === 'store') continue;
     const weight = (z: Field) => (request.weighted ? scaleBy(z, (i) => Math.hypot(z.re[i], z.im[i])) : z);
-    each.forEach((m) => {
-      const back = shifted(times(conj(weight(object)), changes[0][m]), N, y, x, true);
+    const own = firstModeOf(problem, k);
+    each.forEach(({ at, y, x, m }, w) => {
+      const object = objects[0][w];
+      const back = shifted(times(conj(weight(object)), changes[0][w]), N, y, x, true);
       const toProbe = scaleBy(back, () => fluxOf(problem, k));
       incoming.forEach((waves, s) => {
-        const toObject = times(conj(weight(waves[m])), changes[s][m]);
-        const lit = light(waves[m]);
+        const toObject = times(conj(weight(waves[w])), changes[s][w]);
+        const lit = light(waves[w]);
         for (let i = 0; i < area; i++) {
           const to = s * height * width + at + Math.floor(i / N) * width + (i % N);
           planes.object[to] += toObject.re[i];
@@ -195,12 +213,12 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
         }
       });
       for (let i = 0; i < area; i++) {
-        planes.probe[m * area + i] += toProbe.re[i];
-        planes.probe[(modes + m) * area + i] += toProbe.im[i];
+        planes.probe[(own + m) * area + i] += toProbe.re[i];
+        planes.probe[(probes * modes + own + m) * area + i] += toProbe.im[i];
       }
-    });
-    light(object).forEach((v, i) => {
-      planes.objectIntensity[i] += v;
+      light(object).forEach((v, i) => {
+        planes.objectIntensity[(own / modes) * area + i] += v / each.length;
+      });
     });
   }
   return { sums, fits, planes, ...found };
@@ -226,7 +244,7 @@ function changesOf(
   products: Field[],
   before: Field[],
   measured: Float32Array,
-  detector: Detector,
+  detectors: readonly Detector[],
   { wave, strength = 1 }: PassRequest,
   floor: number,
   sums: { -readonly [K in keyof PassSums]: number },
@@ -243,7 +261,7 @@ function changesOf(
           ),
         )
       : products;
-  const fields = started.map((z) => detector.forward(z));
+  const fields = started.map((z, w) => detectors[w].forward(z));
   const modelled = new Float64Array(measured.length);
   for (const f of fields.map(light)) for (let i = 0; i < f.length; i++) modelled[i] += f[i];
   measured.forEach((a, i) => {
@@ -261,7 +279,7 @@ function changesOf(
     const wanted = wave === 'poisson' ? (root + Math.sqrt(modelled[i] + 8 * measured[i] ** 2)) / 4 : measured[i];
     return strength * (wanted / (root + floor) - 1);
   };
-  const changes = fields.map((f) => detector.back(scaleBy(f, factor)));
+  const changes = fields.map((f, w) => detectors[w].back(scaleBy(f, factor)));
   if (wave !== 'difference') return changes;
   return products.map((q, m) => {
     const next = sum(q, changes[m]);
@@ -281,19 +299,21 @@ export function plainProducts(
   const gaps = problem.scan.propagation?.slices ?? [];
   const out = new Float64Array(6 * batch.length);
   batch.forEach((k, i) => {
-    const { at, y, x } = placeOf(problem, k);
-    const patches = (plane: Pick<Planes, 're' | 'im'>) =>
-      Array.from({ length: slices }, (_, s) => patch(plane, at, problem.sizes, s));
-    const [d, o] = [patches(directions.object), patches(problem.object)];
-    for (let m = 0; m < modes; m++) {
-      let a = times(d[0], incoming[i][0][m]);
-      const direction = scaleBy(mode(directions.probe, m, N), () => fluxOf(problem, k));
+    const places = placesOf(problem, k);
+    for (let w = 0; w < places.length * modes; w++) {
+      const { at, y, x } = places[Math.floor(w / modes)];
+      const patches = (plane: Pick<Planes, 're' | 'im'>) =>
+        Array.from({ length: slices }, (_, s) => patch(plane, at, problem.sizes, s));
+      const [d, o] = [patches(directions.object), patches(problem.object)];
+      let a = times(d[0], incoming[i][0][w]);
+      const own = mode(directions.probe, firstModeOf(problem, k) + (w % modes), N);
+      const direction = scaleBy(own, () => fluxOf(problem, k));
       let b = times(o[0], shifted(direction, N, y, x));
       for (let s = 1; s < slices; s++) {
-        a = sum(times(o[s], through(a, N, gaps[s - 1])), times(d[s], incoming[i][s][m]));
+        a = sum(times(o[s], through(a, N, gaps[s - 1])), times(d[s], incoming[i][s][w]));
         b = times(o[s], through(b, N, gaps[s - 1]));
       }
-      const chi = changes[i][slices - 1][m];
+      const chi = changes[i][slices - 1][w];
       const row = [dot(a, a)[0], dot(b, b)[0], ...dot(a, b), dot(chi, a)[0], dot(chi, b)[0]];
       row.forEach((v, j) => {
         out[6 * i + j] += v;
@@ -324,14 +344,14 @@ export function plainCurvatures(
     im: Float64Array.from(field.im, (v, i) => v + s * d[0].im[i] + t * d[1].im[i]),
   });
   for (const k of batch) {
-    const { at, y, x } = placeOf(problem, k);
-    const detector = detectorOf(problem, y, x);
     const measured = scan.amplitudes.subarray(k * N * N, (k + 1) * N * N);
     const fields = (s: number, t: number) => {
-      const object = patch(moved(problem.object, [first.object, second.object], s, t) as never, at, sizes);
+      const whole = moved(problem.object, [first.object, second.object], s, t) as never;
       const changed = { ...problem, probe: moved(problem.probe, [first.probe, second.probe], s, t) as never };
-      return Array.from({ length: modes }, (_, m) =>
-        detector.forward(times(object, shifted(beamOf(changed, k, m), N, y, x))),
+      return placesOf(problem, k).flatMap(({ at, y, x }) =>
+        Array.from({ length: modes }, (_, m) =>
+          detectorOf(problem, y, x).forward(times(patch(whole, at, sizes), shifted(beamOf(changed, k, m), N, y, x))),
+        ),
       );
     };
     const [here, a, b, a2, b2, both] = [
@@ -378,18 +398,18 @@ export function plainMoves(problem: PlainProblem, batch: Int32Array, { incoming,
   const middle = Math.floor(slices / 2);
   const out = new Float64Array(5 * batch.length);
   batch.forEach((k, i) => {
-    const { at } = placeOf(problem, k);
-    const slope = (step: number) => {
-      const [next, last] = [
-        patch(problem.object, at + step, problem.sizes, middle),
-        patch(problem.object, at - step, problem.sizes, middle),
-      ];
-      return scaleBy(sum(next, last, -1), () => 0.5);
-    };
-    const [dy, dx] = [slope(width), slope(1)];
-    for (let m = 0; m < modes; m++) {
-      const [y, x] = [times(dy, incoming[i][middle][m]), times(dx, incoming[i][middle][m])];
-      const chi = changes[i][middle][m];
+    const places = placesOf(problem, k);
+    for (let w = 0; w < places.length * modes; w++) {
+      const { at } = places[Math.floor(w / modes)];
+      const slope = (step: number) => {
+        const [next, last] = [
+          patch(problem.object, at + step, problem.sizes, middle),
+          patch(problem.object, at - step, problem.sizes, middle),
+        ];
+        return scaleBy(sum(next, last, -1), () => 0.5);
+      };
+      const [y, x] = [times(slope(width), incoming[i][middle][w]), times(slope(1), incoming[i][middle][w])];
+      const chi = changes[i][middle][w];
       const row = [dot(y, y)[0], dot(x, x)[0], dot(y, x)[0], dot(chi, y)[0], dot(chi, x)[0]];
       row.forEach((v, j) => {
         out[5 * i + j] += v;

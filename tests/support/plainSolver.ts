@@ -24,6 +24,10 @@ export interface PlainProblem {
   readonly xs: readonly number[];
   /** Every pattern's own beam; changes as the state does. */
   readonly beam?: PlainBeam;
+  /** Ways over which patterns were recorded, (y, x) in pixels, and how many points of them stand for them. */
+  readonly ways?: { readonly points: number; readonly yx: readonly (readonly [number, number])[] };
+  /** The probe of each pattern, where there are several: `probe` has all modes of the first, then those of the next. */
+  readonly probeOf?: readonly number[];
 }
 
 /** a_k·(P + Σ_j c_kj·U_j) of the first mode, a_k·P of the others. */
@@ -138,13 +142,19 @@ function plainBeamStep(
   const { N, beam } = problem;
   if (!beam) return;
   const size = Math.sqrt(inner(probe, probe)[0]);
-  const deltas = views.map(({ view, chi: [c] }) => {
-    const product = plain(N * N);
-    for (let i = 0; i < N * N; i++) {
-      const [a, b] = [object.re[view.at(i)], object.im[view.at(i)]];
-      add(product, i, a * c.re[i] + b * c.im[i], a * c.im[i] - b * c.re[i]);
-    }
-    return times(shifted(product, N, view.dy, view.dx, true), view.a);
+  const deltas = views.map(({ view, chi }) => {
+    const delta = plain(N * N);
+    chi.forEach((c, w) => {
+      const { mode, dy, dx } = view.waveAt[w];
+      if (mode > 0) return;
+      const product = plain(N * N);
+      for (let i = 0; i < N * N; i++) {
+        const [a, b] = [object.re[view.at(i, w)], object.im[view.at(i, w)]];
+        add(product, i, a * c.re[i] + b * c.im[i], a * c.im[i] - b * c.re[i]);
+      }
+      plusTimes(delta, shifted(product, N, dy, dx, true), view.a);
+    });
+    return delta;
   });
   const mean = plain(N * N);
   for (const delta of deltas) plusTimes(mean, delta, 1 / deltas.length);
@@ -171,8 +181,12 @@ function plainBeamStep(
     return times(turned, size / Math.sqrt(inner(turned, turned)[0]));
   });
   beam.U.forEach((U, j) => {
-    const lights = views.map(
-      ({ view }) => view.a ** 2 * U.re.reduce((sum, _, i) => sum + square(U, i) * square(object, view.at(i)), 0),
+    const lights = views.map(({ view }) =>
+      view.waveAt.reduce((sum, { mode }, w) => {
+        if (mode > 0) return sum;
+        const lit = U.re.reduce((total, _, i) => total + square(U, i) * square(object, view.at(i, w)), 0);
+        return sum + view.a ** 2 * lit;
+      }, 0),
     );
     const usual = lights.reduce((sum, v) => sum + v, 0) / lights.length;
     views.forEach(({ view }, b) => {
@@ -201,45 +215,55 @@ export function plainBeams(probe: Plain, { c, U }: PlainBeam): Plain[] {
   });
 }
 
-/** One pattern: its shifted modes, exit waves and where its patch begins. */
+/** One pattern: its shifted modes at each point of its way, exit waves and where their patches begin. */
 class View {
-  readonly top: number;
-  readonly left: number;
-  readonly dy: number;
-  readonly dx: number;
+  /** One for each wave: modes of the first point, then of the next. */
+  readonly waveAt: readonly { top: number; left: number; dy: number; dx: number; mode: number }[];
   readonly P: Plain[];
+  /** Of the flux and the way. */
   readonly a: number;
+  readonly points: number;
+  /** The number of the first of its modes. */
+  readonly first: number;
 
   constructor(
     private readonly problem: PlainProblem,
     readonly k: number,
     probe: readonly Plain[],
   ) {
-    const { N, ys, xs } = problem;
-    const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
-    this.top = row - Math.floor(N / 2);
-    this.left = column - Math.floor(N / 2);
-    [this.dy, this.dx] = [ys[k] - row, xs[k] - column];
+    const { N, ys, xs, ways, probeOf } = problem;
+    const probes = probeOf ? Math.max(...probeOf) + 1 : 1;
+    const modes = probe.length / probes;
+    this.first = (probeOf?.[k] ?? 0) * modes;
+    this.points = ways?.points ?? 1;
+    this.waveAt = Array.from({ length: this.points * modes }, (_, w) => {
+      const share = (Math.floor(w / modes) + 0.5) / this.points - 0.5;
+      const [y, x] = [ys[k] + share * (ways?.yx[k][0] ?? 0), xs[k] + share * (ways?.yx[k][1] ?? 0)];
+      const [row, column] = [Math.round(y), Math.round(x)];
+      const [top, left] = [row - Math.floor(N / 2), column - Math.floor(N / 2)];
+      return { top, left, dy: y - row, dx: x - column, mode: w % modes };
+    });
     const { beam } = problem;
-    this.a = beam?.a[k] ?? 1;
-    this.P = probe.map((mode, m) => {
-      const own = clone(mode);
+    this.a = (beam?.a[k] ?? 1) / Math.sqrt(this.points);
+    this.P = this.waveAt.map(({ mode: m, dy, dx }) => {
+      const own = clone(probe[this.first + m]);
       for (const [j, U] of (m === 0 && beam ? beam.U : []).entries()) plusTimes(own, U, beam!.c[k][j]);
-      return shifted(times(own, this.a), N, this.dy, this.dx);
+      return shifted(times(own, this.a), N, dy, dx);
     });
   }
 
-  /** Object pixel of patch pixel i. */
-  at(i: number): number {
+  /** Object pixel of patch pixel i of a wave. */
+  at(i: number, wave: number): number {
     const { N, width } = this.problem;
-    return (this.top + Math.floor(i / N)) * width + this.left + (i % N);
+    const { top, left } = this.waveAt[wave];
+    return (top + Math.floor(i / N)) * width + left + (i % N);
   }
 
   waves(object: Plain): Plain[] {
-    return this.P.map((p) => {
+    return this.P.map((p, w) => {
       const psi = plain(p.re.length);
       for (let i = 0; i < p.re.length; i++) {
-        const [a, b] = [object.re[this.at(i)], object.im[this.at(i)]];
+        const [a, b] = [object.re[this.at(i, w)], object.im[this.at(i, w)]];
         add(psi, i, a * p.re[i] - b * p.im[i], a * p.im[i] + b * p.re[i]);
       }
       return psi;
@@ -307,7 +331,8 @@ interface Sums {
   readonly object: Plain;
   readonly light: Float64Array;
   readonly probe: Plain[];
-  readonly objectLight: Float64Array;
+  /** Of each mode of each probe. */
+  readonly objectLight: Float64Array[];
 }
 
 function sumsOf(
@@ -317,19 +342,21 @@ function sumsOf(
   power: 0 | 1,
 ): Sums {
   const { N, height, width } = problem;
-  const modes = views[0].chi.length;
+  const modes = problem.probe.length;
   const sums: Sums = {
     object: plain(height * width),
     light: new Float64Array(height * width),
     probe: Array.from({ length: modes }, () => plain(N * N)),
-    objectLight: new Float64Array(N * N),
+    objectLight: Array.from({ length: modes }, () => new Float64Array(N * N)),
   };
   for (const { view, chi } of views) {
-    chi.forEach((c, m) => {
-      const p = view.P[m];
+    chi.forEach((c, w) => {
+      const p = view.P[w];
+      const { mode, dy, dx } = view.waveAt[w];
+      const m = view.first + mode;
       const products = plain(N * N);
       for (let i = 0; i < N * N; i++) {
-        const o = view.at(i);
+        const o = view.at(i, w);
         const wp = power ? Math.sqrt(square(p, i)) : 1;
         const wo = power ? Math.sqrt(square(object, o)) : 1;
         add(sums.object, o, wp * (p.re[i] * c.re[i] + p.im[i] * c.im[i]), wp * (p.re[i] * c.im[i] - p.im[i] * c.re[i]));
@@ -341,10 +368,12 @@ function sumsOf(
           wo * (object.re[o] * c.im[i] - object.im[o] * c.re[i]),
         );
       }
-      const back = shifted(products, N, view.dy, view.dx, true);
-      for (let i = 0; i < N * N; i++) add(sums.probe[m], i, view.a * back.re[i], view.a * back.im[i]);
+      const back = shifted(products, N, dy, dx, true);
+      for (let i = 0; i < N * N; i++) {
+        add(sums.probe[m], i, view.a * back.re[i], view.a * back.im[i]);
+        sums.objectLight[m][i] += square(object, view.at(i, w)) / view.points;
+      }
     });
-    for (let i = 0; i < N * N; i++) sums.objectLight[i] += square(object, view.at(i));
   }
   return sums;
 }
@@ -390,7 +419,8 @@ export function plainPie(
     step(object, sums.object, sums.light, rule.alpha, ofProbe);
     const probe = state.probe.map(clone);
     probe.forEach((p, m) => {
-      step(p, sums.probe[m], sums.objectLight, rule.beta, ofObject);
+      // A probe that no pattern of the batch saw stays.
+      if (most(sums.objectLight[m]) > 0) step(p, sums.probe[m], sums.objectLight[m], rule.beta, ofObject);
     });
     state.object = object;
     state.probe = probe;
@@ -417,19 +447,23 @@ export function plainLsqml(
       sums.object.re[i] /= below;
       sums.object.im[i] /= below;
     }
-    for (const p of sums.probe) {
+    const modes = views[0].view.P.length / views[0].view.points;
+    const seen = (m: number) => views.filter(({ view }) => view.first === m - (m % modes)).length;
+    sums.probe.forEach((p, m) => {
+      const n = seen(m) || 1;
       for (let i = 0; i < p.re.length; i++) {
-        p.re[i] /= batch.length;
-        p.im[i] /= batch.length;
+        p.re[i] /= n;
+        p.im[i] /= n;
       }
-    }
+    });
     const rows = views.map(({ view, chi }) => {
       const row = { aa: 0, bb: 0, ab: 0, ac: 0, bc: 0 };
-      chi.forEach((c, m) => {
-        const direction = shifted(times(sums.probe[m], view.a), problem.N, view.dy, view.dx);
+      chi.forEach((c, w) => {
+        const { mode, dy, dx } = view.waveAt[w];
+        const direction = shifted(times(sums.probe[view.first + mode], view.a), problem.N, dy, dx);
         for (let i = 0; i < c.re.length; i++) {
-          const o = view.at(i);
-          const [pr, pi] = [view.P[m].re[i], view.P[m].im[i]];
+          const o = view.at(i, w);
+          const [pr, pi] = [view.P[w].re[i], view.P[w].im[i]];
           const [ar, ai] = [
             sums.object.re[o] * pr - sums.object.im[o] * pi,
             sums.object.re[o] * pi + sums.object.im[o] * pr,
@@ -458,7 +492,11 @@ export function plainLsqml(
     const cut = Math.floor(sorted.length / 10);
     const kept = sorted.slice(cut, sorted.length - cut);
     const ofObject = (step * kept.reduce((s, v) => s + v, 0)) / kept.length;
-    const ofProbe = (step * steps.reduce((s, [, p]) => s + p, 0)) / steps.length;
+    // Each probe by the patterns that saw it.
+    const ofProbe = (m: number) => {
+      const own = steps.filter((_, b) => views[b].view.first === m - (m % modes));
+      return (step * own.reduce((s, [, p]) => s + p, 0)) / (own.length || 1);
+    };
     plainBeamStep(problem, state.object, state.probe[0], views);
     const object = clone(state.object);
     for (let i = 0; i < object.re.length; i++) {
@@ -467,7 +505,7 @@ export function plainLsqml(
     state.probe = state.probe.map((p, m) => {
       const probe = clone(p);
       for (let i = 0; i < probe.re.length; i++) {
-        add(probe, i, ofProbe * sums.probe[m].re[i], ofProbe * sums.probe[m].im[i]);
+        add(probe, i, ofProbe(m) * sums.probe[m].re[i], ofProbe(m) * sums.probe[m].im[i]);
       }
       return probe;
     });
@@ -480,7 +518,9 @@ export function plainIllumination(problem: PlainProblem, probe: readonly Plain[]
   const light = new Float64Array(problem.height * problem.width);
   problem.patterns.forEach((_, k) => {
     const view = new View(problem, k, probe);
-    for (const p of view.P) for (let i = 0; i < p.re.length; i++) light[view.at(i)] += square(p, i);
+    view.P.forEach((p, w) => {
+      for (let i = 0; i < p.re.length; i++) light[view.at(i, w)] += square(p, i);
+    });
   });
   return light;
 }
@@ -530,7 +570,7 @@ export function plainLikelihood(
   const place = flat(state.object, state.probe);
   const gradient = flat(sums.object, sums.probe).map((v) => -v);
   const light = (values: Float64Array) => values.map((v) => 1 / Math.hypot(v, 0.1 * most(values)));
-  const [ofObject, ofProbe] = [light(sums.light), light(sums.objectLight)];
+  const [ofObject, ofProbe] = [light(sums.light), light(sums.objectLight[0])];
   memory.weights ??= Float64Array.from([
     ...ofObject,
     ...ofObject,
@@ -670,7 +710,7 @@ export function plainDifferenceMap(
   };
   const views = all.map((view, k) => ({ view, chi: state.waves![k] }));
   const forProbe = sumsOf(problem, state.object, views, 0);
-  state.probe = state.probe.map((p, m) => divided(p, forProbe.probe[m], forProbe.objectLight));
+  state.probe = state.probe.map((p, m) => divided(p, forProbe.probe[m], forProbe.objectLight[m]));
   const renewed = all.map((_, k) => ({ view: new View(problem, k, state.probe), chi: state.waves![k] }));
   const forObject = sumsOf(problem, state.object, renewed, 0);
   state.object = divided(state.object, forObject.object, forObject.light);

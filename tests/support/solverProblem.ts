@@ -13,14 +13,21 @@ export interface SolverProblem {
   fill(engine: WavePasses): void;
 }
 
-/** @param space an object of so many slices, a detector that is near */
+/** What a scan may have besides: coherent modes, points of the way of each pattern, probes of several scans, slices, a detector that is near. */
+export interface MoreOfAScan {
+  readonly coherent?: number;
+  readonly points?: number;
+  readonly probes?: number;
+  readonly slices?: number;
+  readonly near?: boolean;
+}
+
 export function solverProblem(
   N: number,
   modes: number,
   count: number,
   seed = 1,
-  coherent = 0,
-  { slices = 1, near = false }: { readonly slices?: number; readonly near?: boolean } = {},
+  { coherent = 0, points = 1, probes = 1, slices = 1, near = false }: MoreOfAScan = {},
 ): SolverProblem {
   const rng = new LegacyRng(seed);
   const area = N * N;
@@ -44,7 +51,7 @@ export function solverProblem(
   };
   const [ys, xs] = [positions(height), positions(width)];
   const object = Array.from({ length: slices * height * width }, () => [1 + 0.3 * rng.normal(), 0.4 * rng.normal()]);
-  const probe = Array.from({ length: modes * area }, (_, i) => {
+  const probe = Array.from({ length: probes * modes * area }, (_, i) => {
     const [r, c] = [Math.floor((i % area) / N) - half, (i % N) - half];
     const size = Math.exp(-(r * r + c * c) / (0.08 * area)) * 4;
     return [size * (1 + 0.2 * rng.normal()), size * (0.3 * c + 0.2 * rng.normal())];
@@ -64,9 +71,32 @@ export function solverProblem(
     ...(near && { detector: over(0.3 * N * 100) }),
     slices: Array.from({ length: slices - 1 }, (_, s) => over(200 + 100 * s)),
   };
+  // Ways of up to a pixel and a half to either side: what the margins leave.
+  const way = () => {
+    const out = new Float64Array(new SharedArrayBuffer(8 * count));
+    for (let k = 0; k < count; k++) out[k] = 3 * (rng.random() - 0.5);
+    return out;
+  };
+  const ways = points > 1 ? { points, ys: way(), xs: way() } : undefined;
+  const probeOf = probes > 1 ? new Int32Array(new SharedArrayBuffer(4 * count)) : undefined;
+  probeOf?.forEach((_, k) => {
+    probeOf[k] = k % probes;
+  });
   return {
-    scan: { N, count, amplitudes, ys, xs, ...(beam && { beam }), ...((near || slices > 1) && { propagation }) },
-    sizes: { N, modes, height, width, ...(slices > 1 && { slices }), ...(beam && { coherent }) },
+    scan: {
+      ...{ N, count, amplitudes, ys, xs },
+      ...(beam && { beam }),
+      ...(ways && { ways }),
+      ...(probeOf && { probeOf }),
+      ...((near || slices > 1) && { propagation }),
+    },
+    sizes: {
+      ...{ N, modes, height, width },
+      ...(slices > 1 && { slices }),
+      ...(beam && { coherent }),
+      ...(ways && { points }),
+      ...(probeOf && { probes }),
+    },
     floor: 1e-5,
     fill({ memory }) {
       for (const [field, values] of [

@@ -199,6 +199,11 @@ const scanFields = {
     'Standard deviation, along each axis, of the true positions around the recorded ones; the truth is kept as xcoords_true and ycoords_true.',
     { unit: 'px' },
   ),
+  fly_way_px: maybe(
+    numberPair,
+    'Way of the sample during each exposure, y and x, such as 0,6: a fly scan, whose patterns are means over it. Positions are the middles; the file also says where exposures start and end; null: it stands still.',
+    { unit: 'px' },
+  ),
   positions_file: maybe(
     text,
     'Positions from FILE or FILE:key (.csv holds y,x in metres, .txt x y, else NPY, NPZ or HDF5); moved to the middle of the object where they do not lie on it; null: none.',

@@ -223,6 +223,20 @@ const beamFields = {
   flux: field(flag, false, 'Fit the intensity of the beam to every pattern, for beams that flicker.'),
 };
 
+/** Patterns that were recorded while the sample moved. */
+const flyFields = {
+  fly_positions: field(
+    positiveInteger,
+    1,
+    'Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions.',
+    { unit: 'points' },
+  ),
+  fly_duty: maybe(
+    unitInterval,
+    'Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives.',
+  ),
+};
+
 /** What the object is drawn to and held within after each epoch. */
 const smoothingFields = {
   object_l1: field(
@@ -326,6 +340,7 @@ export const solverFields = {
   ...smoothingFields,
   ...positionFields,
   ...affineFields,
+  ...flyFields,
   ...passesFields,
 };
 
@@ -410,7 +425,7 @@ export const SOLVE_GROUPS = {
   Object: { ...objectFields, ...smoothingFields },
   Probe: probeFields,
   Beam: beamFields,
-  Positions: { ...positionFields, ...affineFields },
+  Positions: { ...positionFields, ...affineFields, ...flyFields },
   Output: outputFields,
   Source: sourceFields,
 };

@@ -229,6 +229,8 @@ function narrowed(raw: RawData, patterns: PatternSource, rows: Int32Array, findi
     ycoords: numbers(raw.ycoords),
     xcoordsStart: raw.xcoordsStart && numbers(raw.xcoordsStart),
     ycoordsStart: raw.ycoordsStart && numbers(raw.ycoordsStart),
+    xcoordsEnd: raw.xcoordsEnd && numbers(raw.xcoordsEnd),
+    ycoordsEnd: raw.ycoordsEnd && numbers(raw.ycoordsEnd),
     scanIndex: whole(raw.scanIndex),
     sampleIndices: whole(raw.sampleIndices),
     patternIndexes: raw.patternIndexes && whole(raw.patternIndexes),

@@ -13,6 +13,7 @@ export interface AlignedPositions {
   readonly frames: Int32Array;
   readonly positions: Coordinates;
   readonly start?: Coordinates;
+  readonly end?: Coordinates;
   /** Zeros where the file has none. */
   readonly scanIndex: Int32Array;
 }
@@ -43,22 +44,29 @@ export function checkFinite(values: Float64Array, origin: NpyOrigin, axis = '', 
 }
 
 /**
- * Positions, start positions and scan numbers of the frames: paired by their numbers, by an index column or by their order.
+ * Positions, those where exposures start and end, and scan numbers of the frames: paired by their numbers, by an index column or by their order.
  * @param add told of what was left out
  * @throws PtychoError DATASET_SHAPE when nothing says which of too many frames or positions to leave out, or x and y differ in
  * length; DATASET_VALUE for NaN.
  */
 export function alignPositions(
-  file: Pick<ScanFile, 'path' | 'patterns' | 'positions' | 'startPositions' | 'scanIndex' | 'frameNumbers'>,
+  file: Pick<
+    ScanFile,
+    'path' | 'patterns' | 'positions' | 'startPositions' | 'endPositions' | 'scanIndex' | 'frameNumbers'
+  >,
   { drop_unpaired = false, frames: chosen }: AlignOptions,
   add: (finding: Finding) => void,
 ): AlignedPositions {
-  const { patterns, positions, startPositions, scanIndex, frameNumbers } = file;
+  const { patterns, positions, startPositions, endPositions, scanIndex, frameNumbers } = file;
   positions.findings?.forEach(add);
   const found = lengthOf(positions, 'scan positions');
-  if (startPositions !== undefined) {
-    const starts = lengthOf(startPositions, 'start positions');
-    if (starts !== found) throw lengthError(startPositions.origin, 'start positions', starts, found, 'scan positions');
+  for (const [ends, what] of [
+    [startPositions, 'start positions'],
+    [endPositions, 'end positions'],
+  ] as const) {
+    if (ends === undefined) continue;
+    const length = lengthOf(ends, what);
+    if (length !== found) throw lengthError(ends.origin, what, length, found, 'scan positions');
   }
   if (scanIndex !== undefined && scanIndex.length !== found && scanIndex.length !== patterns.count) {
     throw lengthError({ path: file.path, member: 'scan_index' }, 'scan numbers', scanIndex.length, found, 'positions');
@@ -77,7 +85,7 @@ export function alignPositions(
       add,
     ),
   );
-  const kept = drop_unpaired ? finitePairs(pairs, positions, startPositions, add) : pairs;
+  const kept = drop_unpaired ? finitePairs(pairs, [positions, startPositions, endPositions], add) : pairs;
   if (kept.frames.length === 0) {
     throw new PtychoError(
       'DATASET_SHAPE',
@@ -89,11 +97,13 @@ export function alignPositions(
     x: valuesAt(x, kept.positions),
     y: valuesAt(y, kept.positions),
   });
-  const [picked, start] = [pick(positions), startPositions && pick(startPositions)];
+  const picked = pick(positions);
+  const [start, end] = [startPositions && pick(startPositions), endPositions && pick(endPositions)];
   if (!drop_unpaired) {
     for (const [coordinates, origin] of [
       [picked, positions.origin],
       [start, startPositions?.origin],
+      [end, endPositions?.origin],
     ] as const) {
       if (coordinates === undefined || origin === undefined) continue;
       checkFinite(coordinates.x, origin, 'x', kept.positions);
@@ -105,6 +115,7 @@ export function alignPositions(
     frames: kept.frames,
     positions: picked,
     start,
+    end,
     scanIndex: Int32Array.from(kept.frames, (frame, i) => scanIndex?.[byFrame ? frame : kept.positions[i]] ?? 0),
   };
 }
@@ -122,14 +133,12 @@ function choosePairs(chosen: Int32Array | undefined, positions: number | undefin
 /** Pairs whose positions are numbers. */
 function finitePairs(
   pairs: Pairs,
-  positions: StoredPositions,
-  start: StoredPositions | undefined,
+  given: readonly [positions: StoredPositions, ...ends: (StoredPositions | undefined)[]],
   add: (finding: Finding) => void,
 ): Pairs {
+  const [positions] = given;
   const isMeasured = (place: number) =>
-    [positions, start].every(
-      (of) => of === undefined || (Number.isFinite(of.x[place]) && Number.isFinite(of.y[place])),
-    );
+    given.every((of) => of === undefined || (Number.isFinite(of.x[place]) && Number.isFinite(of.y[place])));
   const kept = Int32Array.from(pairs.frames.keys()).filter((i) => isMeasured(pairs.positions[i]));
   const left = pairs.frames.length - kept.length;
   if (left === 0) return pairs;

@@ -135,6 +135,7 @@ export interface PositionRequest {
   readonly startUnit?: StoredPositions['unit'];
   readonly positions: Coordinates;
   readonly start?: Coordinates;
+  readonly end?: Coordinates;
   readonly orientation: Orientation;
   readonly geometry: ScanGeometry;
   readonly grid: GridChange;
@@ -147,7 +148,7 @@ export interface PositionRequest {
  * object, (0, 0) is the position `objectCentre_m` of its middle, so that positions fall on its pixels.
  * @throws PtychoError DATASET_UNITS when positions are in metres and the object pixel is unknown, naming what is missing.
  */
-export function positionsInPixels(request: PositionRequest): Pick<PositionRequest, 'positions' | 'start'> {
+export function positionsInPixels(request: PositionRequest): Pick<PositionRequest, 'positions' | 'start' | 'end'> {
   const { orientation, stored } = request;
   const convert = (coordinates: Coordinates, unit: StoredPositions['unit']): Coordinates => {
     const { x, y } = orientCoordinates(coordinates, orientation);
@@ -157,6 +158,7 @@ export function positionsInPixels(request: PositionRequest): Pick<PositionReques
   return {
     positions: convert(request.positions, stored.unit),
     start: request.start && convert(request.start, request.startUnit ?? stored.unit),
+    end: request.end && convert(request.end, request.startUnit ?? stored.unit),
   };
 }
 

@@ -69,7 +69,7 @@ class NpzScan {
     const patterns = await this.patterns(key, found.positions);
     const raster = patterns.raster ?? this.options.scan_shape;
     const positions = crossedAxes(found.positions, raster);
-    const startPositions = found.startPositions && crossedAxes(found.startPositions, raster);
+    const crossed = (ends: StoredPositions | undefined) => ends && crossedAxes(ends, raster);
     const metadata = await this.metadata();
     const objectGuess = await this.optional('objectGuess', (k) => this.object(k));
     return {
@@ -77,7 +77,8 @@ class NpzScan {
       format: 'npz',
       patterns,
       positions,
-      startPositions,
+      startPositions: crossed(found.startPositions),
+      endPositions: crossed(found.endPositions),
       patternIndexes: await this.optional(POSITION_KEYS[0], async (k) => (await npz.readReal(k)).data),
       scanIndex: await this.optional('scan_index', async (k) => Int32Array.from((await npz.readReal(k)).data)),
       probeGuess: await this.optional('probeGuess', async (k) =>
@@ -205,7 +206,7 @@ class NpzScan {
     };
   }
 
-  private async positions(patterns: Shape): Promise<Pick<ScanFile, 'positions' | 'startPositions'>> {
+  private async positions(patterns: Shape): Promise<Pick<ScanFile, 'positions' | 'startPositions' | 'endPositions'>> {
     const { npz } = this;
     const given = await positionsOfOptions(this.options, patterns);
     if (given !== undefined) return { positions: given };
@@ -224,8 +225,16 @@ class NpzScan {
       }
       return { x, y, unit, origin: { path: npz.path } };
     };
-    const [positions, startPositions] = [await read(''), await read('_start')];
-    if (positions !== undefined) return { positions, startPositions };
+    const [positions, startPositions, endPositions] = [await read(''), await read('_start'), await read('_end')];
+    if (positions !== undefined) return { positions, startPositions, endPositions };
+    if (startPositions !== undefined && endPositions?.x.length === startPositions.x.length) {
+      this.notes.push(
+        `${npz.path} has no xcoords and ycoords; the middles between the positions at the start and at the end of the exposures are used.`,
+      );
+      const middle = (a: Float64Array, b: Float64Array) => a.map((v, i) => 0.5 * (v + b[i]));
+      const [x, y] = [middle(startPositions.x, endPositions.x), middle(startPositions.y, endPositions.y)];
+      return { positions: { ...startPositions, x, y }, startPositions, endPositions };
+    }
     if (startPositions !== undefined) {
       this.notes.push(
         `${npz.path} has no xcoords and ycoords; the positions at the start of the exposures (xcoords_start, ycoords_start) are used.`,

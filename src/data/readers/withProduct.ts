@@ -28,6 +28,7 @@ export async function openWithProduct(
       ...file,
       ...paired,
       startPositions: undefined,
+      endPositions: undefined,
       frameNumbers: undefined,
       scanIndex: undefined,
       groundTruth: undefined,

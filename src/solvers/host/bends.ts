@@ -1,10 +1,19 @@
 /** How the misfit of patterns changes along directions of object and probe; see `WavePasses.curvatures`. */
-import type { Curvatures } from '../wavePasses.js';
+import { type Curvatures, pointsOf } from '../wavePasses.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
-import { type PassSetup, placeOf } from './passSetup.js';
+import type { PassSetup } from './passSetup.js';
 import type { DirectionAt } from './seat.js';
 import type { ShiftedProbes } from './shiftedProbes.js';
+
+/** A point of the way of a pattern: where its patch begins, what is left of its position, and where P and the changes of P lie. */
+interface BentView {
+  readonly at: number;
+  readonly y: number;
+  readonly x: number;
+  readonly probe: number;
+  readonly shifted: readonly number[];
+}
 
 export class Bends {
   readonly #sums: Float64Array;
@@ -24,33 +33,22 @@ export class Bends {
   /** Of `part`, along one direction or two. */
   along(part: Int32Array, directions: readonly DirectionAt[]): Curvatures {
     const { probes, setup } = this;
-    const { scratch, fields, sizes } = setup;
-    const whole = sizes.modes * probes.mode;
-    const spectra = directions.map((_, d) => scratch.directions + d * whole);
+    const { scratch, fields } = setup;
+    const spectra = directions.map((_, d) => scratch.directions + d * probes.allModes * probes.mode);
     if (part.length > 0) {
-      probes.spectra(fields.probe, scratch.spectra, sizes.modes);
+      probes.spectra(fields.probe, scratch.spectra, probes.allModes);
       probes.spectra(fields.variation, scratch.variationSpectra, probes.coherent);
       directions.forEach(({ probe }, d) => {
-        probes.spectra(probe, spectra[d], sizes.modes);
+        probes.spectra(probe, spectra[d], probes.allModes);
       });
     }
     this.#sums.fill(0);
     /** Re Σconj(χ)·δO·δP of the first twice, of both, of the second twice. */
     const mixed: [number, number, number] = [0, 0, 0];
     for (const k of part) {
-      const { at, y, x } = placeOf(setup, k);
-      const factor = setup.beam?.flux[k] ?? 1;
-      probes.rampsOf(y, x, factor);
-      this.space.at(y, x);
-      const probe = probes.probeAt(y, x, scratch.shifted, fields.probe, { factor, first: probes.mix(k) });
-      const shifted = directions.map((direction, d) =>
-        probes.probeAt(y, x, d === 0 ? scratch.direction : scratch.directions + 2 * whole, direction.probe, {
-          factor,
-          spectra: spectra[d],
-        }),
-      );
-      this.#compare(k, at, probe, directions, shifted);
-      const of = (i: number, j: number) => this.#mixed(at, directions[i], shifted[j]);
+      const views = this.#views(k, directions, spectra);
+      this.#compare(k, views, directions);
+      const of = (i: number, j: number) => this.#mixed(views, directions[i], j);
       mixed[0] += of(0, 0);
       if (directions.length === 1) continue;
       mixed[1] += 0.5 * (of(0, 1) + of(1, 0));
@@ -64,20 +62,44 @@ export class Bends {
     };
   }
 
+  /** Probe and directions at the points of pattern k. */
+  #views(k: number, directions: readonly DirectionAt[], spectra: readonly number[]): BentView[] {
+    const { probes, setup } = this;
+    const { scratch, fields, sizes, scan } = setup;
+    const factor = probes.factorOf(k);
+    const own = probes.probeOf(k);
+    const first = probes.mix(k);
+    const second = scratch.directions + 2 * probes.allModes * probes.mode;
+    return pointsOf(scan, k, sizes.width).map(({ at, y, x }, point) => {
+      const place = point * sizes.modes * probes.mode;
+      const how = { probe: own, factor, ramps: probes.rampsOf({ y, x }, factor) };
+      const probe = probes.probeAt({ y, x }, scratch.shifted + place, fields.probe, { ...how, first });
+      const shifted = directions.map((direction, d) => {
+        const to = (d === 0 ? scratch.direction : second) + place;
+        return probes.probeAt({ y, x }, to, direction.probe, { ...how, spectra: spectra[d] });
+      });
+      return { at: 4 * at, y, x, probe, shifted };
+    });
+  }
+
   /** Adds the derivatives that are linear in the changes, and leaves χ where the waves are. */
-  #compare(k: number, at: number, probe: number, directions: readonly DirectionAt[], shifted: readonly number[]): void {
+  #compare(k: number, views: readonly BentView[], directions: readonly DirectionAt[]): void {
     const { kernels, setup, probes, space } = this;
-    const { scratch, fields, sizes, amplitudes, floor } = setup;
+    const { scratch, fields, sizes, scan, floor } = setup;
     const { N, modes, width } = sizes;
     const { object } = fields;
     const { plane, pixels, mode } = probes;
     const changed = [scratch.stored, scratch.projected].slice(0, directions.length);
-    for (let m = 0; m < modes; m++) {
-      const [p, w] = [probe + m * mode, scratch.waves + m * mode];
+    const all = views.length * modes;
+    for (let i = 0; i < all; i++) {
+      const { at, y, x, probe, shifted } = views[Math.floor(i / modes)];
+      const m = i % modes;
+      const [p, w] = [probe + m * mode, scratch.waves + i * mode];
+      space.at(y, x);
       kernels.exitWave(object.re + at, object.im + at, width, p, p + plane, w, w + plane, N);
       space.toDetector(w);
       directions.forEach((direction, d) => {
-        const [q, out] = [shifted[d] + m * mode, changed[d] + m * mode];
+        const [q, out] = [shifted[d] + m * mode, changed[d] + i * mode];
         const { re, im } = direction.object;
         kernels.jointChange(
           ...([re + at, im + at, object.re + at, object.im + at, width] as const),
@@ -88,24 +110,27 @@ export class Bends {
     }
     const [a, b = 0] = changed;
     const { waves, model, pattern, sums } = scratch;
-    kernels.intensity(waves, modes, mode, 1 / space.norm, model, N);
-    this.#pattern.set(amplitudes.subarray(k * pixels, (k + 1) * pixels));
-    kernels.curvature(waves, a, b, modes, mode, model, pattern, 1 / space.norm, floor, sums + 64, N);
+    kernels.intensity(waves, all, mode, 1 / space.norm, model, N);
+    this.#pattern.set(scan.amplitudes.subarray(k * pixels, (k + 1) * pixels));
+    kernels.curvature(waves, a, b, all, mode, model, pattern, 1 / space.norm, floor, sums + 64, N);
     kernels.amplitudeChange(model, pattern, 1 / space.norm, floor, N);
-    for (let m = 0; m < modes; m++) {
-      const w = waves + m * mode;
+    for (let i = 0; i < all; i++) {
+      const { y, x } = views[Math.floor(i / modes)];
+      const w = waves + i * mode;
       kernels.scaleBy(w, w + plane, model, N);
+      space.at(y, x);
       space.fromDetector(w);
     }
   }
 
-  /** Re Σconj(χ)·δO·δP, the object of one direction and the probe of one. */
-  #mixed(at: number, { object }: DirectionAt, probe: number): number {
+  /** Re Σconj(χ)·δO·δP, the object of one direction and the probe of direction d. */
+  #mixed(views: readonly BentView[], { object }: DirectionAt, d: number): number {
     const { scratch, sizes } = this.setup;
     const { plane, mode } = this.probes;
     let sum = 0;
-    for (let m = 0; m < sizes.modes; m++) {
-      const [q, w] = [probe + m * mode, scratch.waves + m * mode];
+    for (let i = 0; i < views.length * sizes.modes; i++) {
+      const { at, shifted } = views[Math.floor(i / sizes.modes)];
+      const [q, w] = [shifted[d] + (i % sizes.modes) * mode, scratch.waves + i * mode];
       sum += this.kernels.tripleProduct(
         ...([object.re + at, object.im + at, sizes.width, q, q + plane, w, w + plane, sizes.N] as const),
       );

@@ -55,10 +55,11 @@ export class HostPasses implements WavePasses {
         { N },
       );
     }
-    const memory = new FieldMemory({ N, ...options.sizes });
+    const points = options.scan.ways?.points ?? 1;
+    const memory = new FieldMemory({ N, ...options.sizes, points });
     const sums = [memory.sums, ...Array.from({ length: options.threads - 1 }, () => memory.sumPlanes())];
     const room = Math.max(1, Math.ceil(options.keep / options.threads));
-    const stored = options.storeWaves ? options.scan.count * options.sizes.modes * 2 * N * N : 0;
+    const stored = options.storeWaves ? options.scan.count * points * options.sizes.modes * 2 * N * N : 0;
     const waves = new Float32Array(new SharedArrayBuffer(4 * stored));
     const transfers = takeTransfers(memory, options.scan.propagation);
     const setups = sums.map(
@@ -68,10 +69,7 @@ export class HostPasses implements WavePasses {
         fields: fieldsAt(memory),
         scratch: takeScratch(memory, room, own, options.bends),
         transfers,
-        amplitudes: options.scan.amplitudes,
-        ys: options.scan.ys,
-        xs: options.scan.xs,
-        beam: options.scan.beam,
+        scan: options.scan,
         waves,
         floor: options.floor,
       }),
@@ -91,7 +89,7 @@ export class HostPasses implements WavePasses {
     this.#others = others;
     this.#own = callsOf(new Passes(memory.kernels, setup));
     if (others.length > 0) {
-      const team = new Team(others.length, MAIL_BYTES * (setup.ys.length + 256) * (1 + (memory.sizes.coherent ?? 0)));
+      const team = new Team(others.length, MAIL_BYTES * (setup.scan.count + 256) * (1 + (memory.sizes.coherent ?? 0)));
       this.#team = team;
       memory.shareSteps((steps) => team.run(memory.kernels, steps));
     }

@@ -4,23 +4,32 @@ import type { Kernels } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
 import type { ShiftedProbes } from './shiftedProbes.js';
 
-/** A pattern whose P and χ are kept: where its patch begins, what is left of its position, the factor of its beam, where P lies. */
+/**
+ * A point of the way of a pattern whose P and χ are kept: where its patch begins, what is left of its position, the factor of its beam,
+ * which probe it saw, where P and χ lie (of every slice), and the ramps of its shift.
+ */
 export interface Kept {
   readonly at: number;
   readonly y: number;
   readonly x: number;
   readonly factor: number;
+  readonly own: number;
   readonly probe: number;
+  readonly waves: number;
+  readonly ramps: number;
 }
 
+/** Where δP of a point is kept whose waves begin at `waves`. */
+export const residueAt = ({ scratch, sizes }: PassSetup, waves: number): number =>
+  scratch.residues + (waves - scratch.waves) / (sizes.modes * (sizes.slices ?? 1));
+
 export class KeptBatch {
-  /** In the order of the waves. */
-  patterns: readonly Kept[] = [];
+  /** The points of each pattern, one where it stood still. */
+  patterns: readonly (readonly Kept[])[] = [];
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
   readonly #probes: ShiftedProbes;
   readonly #sixSums: Float64Array;
-
   readonly #space: FreeSpace;
 
   constructor(kernels: Kernels, setup: PassSetup, probes: ShiftedProbes, space: FreeSpace) {
@@ -33,132 +42,123 @@ export class KeptBatch {
 
   /** See `WavePasses.products`; `object` and `probe` are the directions. */
   products(): Float64Array {
-    const { kernels, fields, scratch, modes, slices, width } = this.#short();
-    const { N } = this.#setup.sizes;
-    const out = new Float64Array(6 * this.patterns.length);
-    const directions = fields.sums;
-    if (this.patterns.length > 0) this.#probes.spectra(directions.probe, scratch.spectra, modes);
-    this.patterns.forEach(({ at, y, x, factor, probe }, i) => {
-      this.#probes.rampsOf(y, x, factor);
-      const direction = this.#probes.probeAt(y, x, scratch.direction, directions.probe, { factor });
-      this.#sixSums.fill(0);
+    const { kernels, fields, scratch, modes, slices, width, N } = this.#short();
+    const { mode, plane, allModes } = this.#probes;
+    const { object, sums } = fields;
+    if (this.patterns.length > 0) this.#probes.spectra(sums.probe, scratch.spectra, allModes);
+    return this.#sumsOf(6, ({ at, y, x, factor, own, probe, waves }) => {
+      const ramps = this.#probes.rampsOf({ y, x }, factor);
+      const direction = this.#probes.probeAt({ y, x }, scratch.direction, sums.probe, { probe: own, factor, ramps });
       for (let m = 0; m < modes; m++) {
-        const chi = this.#waves(i, slices - 1, m);
-        const p = probe + m * this.#probes.mode;
-        const d = direction + m * this.#probes.mode;
+        const [p, d, chi] = [probe + m * mode, direction + m * mode, waves + ((slices - 1) * modes + m) * mode];
         if (slices > 1) {
           this.#productsBehind(at, p, d, chi);
           continue;
         }
         kernels.stepProducts(
-          directions.object.re + at,
-          directions.object.im + at,
-          fields.object.re + at,
-          fields.object.im + at,
+          sums.object.re + at,
+          sums.object.im + at,
+          object.re + at,
+          object.im + at,
           width,
           p,
-          p + this.#probes.plane,
+          p + plane,
           d,
-          d + this.#probes.plane,
+          d + plane,
           chi,
-          chi + this.#probes.plane,
+          chi + plane,
           scratch.sums + 64,
           N,
         );
       }
-      out.set(this.#sixSums.subarray(0, 6), 6 * i);
     });
-    return out;
   }
 
   /** See `WavePasses.moves`. */
   moves(): Float64Array {
-    const { kernels, fields, scratch, modes, slices, width } = this.#short();
+    const { kernels, fields, scratch, modes, slices, width, height, N } = this.#short();
+    const { mode, plane } = this.#probes;
     const middle = Math.floor(slices / 2);
-    const slice = 4 * middle * this.#setup.sizes.height * width;
-    const out = new Float64Array(5 * this.patterns.length);
-    this.patterns.forEach(({ at, probe }, i) => {
-      this.#sixSums.fill(0);
+    return this.#sumsOf(5, ({ at, probe, waves }) => {
+      const patch = at + 4 * middle * height * width;
+      const { re, im } = fields.object;
       for (let m = 0; m < modes; m++) {
-        const chi = this.#waves(i, middle, m);
-        const p = probe + (middle * modes + m) * this.#probes.mode;
-        kernels.positionProducts(
-          fields.object.re + slice + at,
-          fields.object.im + slice + at,
-          width,
-          p,
-          p + this.#probes.plane,
-          chi,
-          chi + this.#probes.plane,
-          scratch.sums + 64,
-          this.#setup.sizes.N,
-        );
+        const [p, chi] = [probe, waves].map((from) => from + (middle * modes + m) * mode);
+        const to = scratch.sums + 64;
+        kernels.positionProducts(re + patch, im + patch, width, p, p + plane, chi, chi + plane, to, N);
       }
-      out.set(this.#sixSums.subarray(0, 5), 5 * i);
     });
-    return out;
   }
 
   /** See `WavePasses.beamProducts`. */
   beamProducts(): Float64Array {
-    const { kernels, fields, scratch, width } = this.#short();
-    const { coherent } = this.#probes;
+    const { kernels, fields, scratch, width, N } = this.#short();
+    const { coherent, mode, plane } = this.#probes;
+    const { object, variation } = fields;
     const out = new Float64Array(3 * coherent * this.patterns.length);
-    if (this.patterns.length > 0) this.#probes.spectra(fields.variation, scratch.variationSpectra, coherent);
-    this.patterns.forEach(({ at, y, x, factor }, i) => {
-      this.#probes.rampsOf(y, x, factor);
-      const residue = scratch.residues + i * this.#probes.mode;
-      for (let j = 0; j < coherent; j++) {
-        const spectrum = scratch.variationSpectra + j * this.#probes.mode;
-        this.#sixSums.fill(0);
+    if (this.patterns.length > 0) this.#probes.spectra(variation, scratch.variationSpectra, coherent);
+    for (let j = 0; j < coherent; j++) {
+      const spectrum = scratch.variationSpectra + j * mode;
+      const rows = this.#sumsOf(3, ({ at, y, x, factor, waves }) => {
+        const ramps = this.#probes.rampsOf({ y, x }, factor);
+        const residue = residueAt(this.#setup, waves);
+        const before = this.#sixSums[2];
         kernels.fieldProducts(
           spectrum,
-          spectrum + this.#probes.plane,
-          scratch.ramps,
+          spectrum + plane,
+          ramps,
           residue,
-          residue + this.#probes.plane,
-          fields.variation.re + j * this.#probes.plane,
-          fields.variation.im + j * this.#probes.plane,
-          fields.object.re + at,
-          fields.object.im + at,
+          residue + plane,
+          variation.re + j * plane,
+          variation.im + j * plane,
+          object.re + at,
+          object.im + at,
           width,
           scratch.sums + 64,
-          this.#setup.sizes.N,
+          N,
         );
-        const [re, im, light] = this.#sixSums;
-        out.set([re, im, factor * factor * light], 3 * (i * coherent + j));
+        this.#sixSums[2] = before + factor * factor * (this.#sixSums[2] - before);
+      });
+      for (let i = 0; i < this.patterns.length; i++) {
+        out.set(rows.subarray(3 * i, 3 * i + 3), 3 * (i * coherent + j));
       }
-    });
+    }
     return out;
   }
 
   /** See `WavePasses.beamSums`; `weights` are those of this thread's patterns. */
   beamSums(weights: Float64Array): void {
-    const { kernels, scratch } = this.#short();
-    const { N } = this.#setup.sizes;
-    const { coherent } = this.#probes;
-    kernels.clear(scratch.variationSums, coherent * 2 * this.#probes.pixels);
-    this.patterns.forEach(({ y, x, factor }, i) => {
-      const residue = scratch.residues + i * this.#probes.mode;
-      for (let j = 0; j < coherent; j++) {
-        this.#probes.rampsOf(y, x, factor * weights[i * coherent + j]);
-        const sum = scratch.variationSums + j * this.#probes.mode;
-        kernels.addShiftedBack(residue, residue + this.#probes.plane, scratch.ramps, sum, sum + this.#probes.plane, N);
+    const { kernels, scratch, N } = this.#short();
+    const { coherent, mode, plane, pixels } = this.#probes;
+    kernels.clear(scratch.variationSums, coherent * 2 * pixels);
+    for (const [i, views] of this.patterns.entries()) {
+      for (const { y, x, factor, waves } of views) {
+        const residue = residueAt(this.#setup, waves);
+        for (let j = 0; j < coherent; j++) {
+          const ramps = this.#probes.rampsOf({ y, x }, factor * weights[i * coherent + j]);
+          const sum = scratch.variationSums + j * mode;
+          kernels.addShiftedBack(residue, residue + plane, ramps, sum, sum + plane, N);
+        }
       }
-    });
+    }
     this.#probes.backFromSpectra(scratch.variationSums, scratch.fields.sums.variation, coherent, 0);
   }
 
   #short() {
     const { fields, scratch, sizes } = this.#setup;
-    const { modes, width, slices = 1 } = sizes;
-    return { kernels: this.#kernels, fields, scratch, modes, slices, width };
+    const { modes, width, height, N, slices = 1 } = sizes;
+    return { kernels: this.#kernels, fields, scratch, modes, slices, width, height, N };
   }
 
-  /** χ of kept pattern i behind slice s. */
-  #waves(i: number, s: number, m: number): number {
-    const { scratch, modes, slices } = this.#short();
-    return scratch.waves + ((i * slices + s) * modes + m) * this.#probes.mode;
+  /** (patterns, columns): what `add` adds to the six sums, over the points of each pattern. */
+  #sumsOf(columns: number, add: (view: Kept) => void): Float64Array {
+    const out = new Float64Array(columns * this.patterns.length);
+    for (const [i, views] of this.patterns.entries()) {
+      this.#sixSums.fill(0);
+      for (const view of views) add(view);
+      out.set(this.#sixSums.subarray(0, columns), columns * i);
+    }
+    return out;
   }
 
   /**
@@ -166,8 +166,7 @@ export class KeptBatch {
    * to slice as the wave does, and A takes up what each slice changes, δO·(the wave that comes in).
    */
   #productsBehind(at: number, probe: number, direction: number, chi: number): void {
-    const { kernels, fields, scratch, modes, slices, width } = this.#short();
-    const { N, height } = this.#setup.sizes;
+    const { kernels, fields, scratch, modes, slices, width, height, N } = this.#short();
     const { plane, mode, pixels } = this.#probes;
     const a = scratch.tangents;
     const [b, beside] = [a + mode, a + 2 * mode];

@@ -1,7 +1,7 @@
 /** What a thread is given, and what it is asked. */
 import type { WorkerCalls } from '../../backends/worker/host.js';
 import type { FieldAddresses, FieldSizes, PlanesAt, Scratch } from '../fieldMemory.js';
-import type { VaryingBeam } from '../wavePasses.js';
+import type { SolverScan } from '../wavePasses.js';
 import type { WasmMemory, WasmModule } from './kernels.js';
 import type { Seat } from './seat.js';
 
@@ -18,21 +18,11 @@ export interface PassSetup {
   readonly fields: FieldAddresses;
   readonly scratch: Scratch;
   readonly transfers: TransfersAt;
-  readonly amplitudes: Float32Array<SharedArrayBuffer>;
-  readonly ys: Float64Array<SharedArrayBuffer>;
-  readonly xs: Float64Array<SharedArrayBuffer>;
-  readonly beam?: VaryingBeam;
-  /** (count, modes, 2, N, N) stored waves of the difference map; empty for other algorithms. */
+  readonly scan: SolverScan;
+  /** (count, points, modes, 2, N, N) stored waves of the difference map; empty for other algorithms. */
   readonly waves: Float32Array<SharedArrayBuffer>;
   /** Kept out of divisions: a small part of the usual amplitude. */
   readonly floor: number;
-}
-
-/** Where the patch of pattern k begins, in bytes, and what is left of its position. */
-export function placeOf({ ys, xs, sizes }: PassSetup, k: number): { at: number; y: number; x: number } {
-  const half = Math.floor(sizes.N / 2);
-  const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
-  return { at: 4 * ((row - half) * sizes.width + column - half), y: ys[k] - row, x: xs[k] - column };
 }
 
 /** What the worker of a thread is asked: from `open` to `close` it is its team's. */

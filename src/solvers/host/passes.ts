@@ -1,11 +1,11 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
-import { fitOf, type PassRequest, type PassSums } from '../wavePasses.js';
+import { fitOf, type PassRequest, type PassSums, pointsOf } from '../wavePasses.js';
 import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
-import { type Kept, KeptBatch } from './keptBatch.js';
+import { type Kept, KeptBatch, residueAt } from './keptBatch.js';
 import { type Kernels, writePlan } from './kernels.js';
-import { type PassSetup, placeOf } from './passSetup.js';
+import type { PassSetup } from './passSetup.js';
 import type { ThreadCalls } from './seat.js';
 import { ShiftedProbes } from './shiftedProbes.js';
 
@@ -37,57 +37,34 @@ export class Passes {
 
   /** Works on `part`; the sums that are asked for begin at 0. */
   pass(part: Int32Array, request: PassRequest): PassSums {
-    const { kernels, fields, scratch, modes, slices, width } = this.#short();
+    const { fields, scratch } = this.#setup;
+    const probes = this.#probes;
     this.#clear(request);
     if (part.length > 0) {
-      this.#probes.spectra(fields.probe, scratch.spectra, modes);
-      this.#probes.spectra(fields.variation, scratch.variationSpectra, this.#probes.coherent);
+      probes.spectra(fields.probe, scratch.spectra, probes.allModes);
+      probes.spectra(fields.variation, scratch.variationSpectra, probes.coherent);
     }
     this.#sums.fill(0);
-    const kept: Kept[] = [];
+    const kept: Kept[][] = [];
     for (let i = 0; i < part.length; i++) {
-      const k = part[i];
-      const { at, y, x } = placeOf(this.#setup, k);
-      const room = request.keep ? i : 0;
-      const waves = scratch.waves + room * slices * modes * this.#probes.mode;
-      const factor = this.#setup.beam?.flux[k] ?? 1;
-      this.#probes.rampsOf(y, x, factor);
-      const first = this.#probes.mix(k);
-      const shifted = scratch.shifted + room * slices * modes * this.#probes.mode;
-      const probe = this.#probes.probeAt(y, x, shifted, fields.probe, { factor, first });
-      this.#space.at(y, x);
+      const views = this.#views(part[i], request.keep ? i : 0);
       if (this.#patterns.take(request)) {
-        this.#readPattern(k);
-        this.#withFits(k, () => this.#patterns.pass({ at, probe, waves, residue: i }, request));
-        if (request.keep && request.wave !== 'measure') kept.push({ at, y, x, factor, probe });
+        this.#readPattern(part[i]);
+        this.#withFits(part[i], () => this.#patterns.pass(views, request));
+        if (request.wave === 'measure') continue;
+        if (request.probe && views.length > 1) this.#addObjectLight(views);
+        if (request.keep) kept.push(views);
         continue;
       }
-      if (request.wave === 'stored') this.#load(k, waves);
-      else this.#change(k, at, probe, waves, request);
+      if (request.wave === 'stored') this.#load(part[i], views);
+      else this.#change(part[i], views, request);
       if (request.wave === 'measure' || request.wave === 'store') continue;
-      for (let m = 0; m < modes; m++) {
-        const [pRe, wRe] = [probe + m * this.#probes.mode, waves + m * this.#probes.mode];
-        const wIm = wRe + this.#probes.plane;
-        const N = this.#setup.sizes.N;
-        const weighted = request.weighted ? 1 : 0;
-        if (request.object) this.#addObject(at, pRe, wRe, weighted);
-        if (request.probe) {
-          const { object } = fields;
-          const out = scratch.product;
-          const outIm = out + this.#probes.plane;
-          kernels.probeProduct(object.re + at, object.im + at, width, wRe, wIm, weighted, out, outIm, N);
-          kernels.fft2(out, outIm, N, scratch.plan, scratch.fft);
-          if (m === 0 && request.keep && request.beam) this.#keepResidue(i, at, wRe, weighted);
-          const sum = scratch.probeSpectra + m * this.#probes.mode;
-          kernels.addShiftedBack(out, outIm, scratch.ramps, sum, sum + this.#probes.plane, N);
-        }
+      for (const view of views) {
+        if (request.object) this.#addToObject(view, request);
+        if (request.probe) this.#addToProbe(view, request);
       }
-      if (request.probe) {
-        const { object } = fields;
-        const { sums } = scratch.fields;
-        kernels.addObjectIntensity(object.re + at, object.im + at, width, sums.objectIntensity, this.#setup.sizes.N);
-      }
-      if (request.keep) kept.push({ at, y, x, factor, probe });
+      if (request.probe) this.#addObjectLight(views);
+      if (request.keep) kept.push(views);
     }
     if (request.probe) this.#probeSums(request.accumulate ? 1 : 0);
     this.kept.patterns = kept;
@@ -95,30 +72,74 @@ export class Passes {
     return { square, absolute, amplitude, counts, modelled, change };
   }
 
+  /** The probe at the points of pattern k. @param room where waves of the pattern are put */
+  #views(k: number, room: number): Kept[] {
+    const { fields, scratch, sizes, scan } = this.#setup;
+    const { slices = 1 } = sizes;
+    const probes = this.#probes;
+    const factor = probes.factorOf(k);
+    const own = probes.probeOf(k);
+    const first = probes.mix(k);
+    return pointsOf(scan, k, sizes.width).map(({ at, y, x }, point) => {
+      const place = (room * probes.points + point) * slices * sizes.modes * probes.mode;
+      const ramps = probes.rampsOf({ y, x }, factor, point);
+      const to = scratch.shifted + place;
+      const probe = probes.probeAt({ y, x }, to, fields.probe, { probe: own, factor, first, ramps });
+      return { at: 4 * at, y, x, factor, own, probe, waves: scratch.waves + place, ramps };
+    });
+  }
+
   #short() {
     const { fields, scratch, sizes } = this.#setup;
-    const { modes, width, slices = 1 } = sizes;
-    return { kernels: this.#kernels, fields, scratch, modes, slices, width };
+    const { modes, width, height, N, slices = 1 } = sizes;
+    return { kernels: this.#kernels, fields, scratch, modes, slices, width, height, N };
   }
 
   /** To the sums of every slice; the waves of a mode are `modes` apart from slice to slice. */
-  #addObject(at: number, incoming: number, change: number, weighted: 0 | 1): void {
-    const { kernels, scratch, modes, slices, width } = this.#short();
-    const { N, height } = this.#setup.sizes;
-    const { plane, mode } = this.#probes;
+  #addToObject({ at, probe, waves }: Kept, { weighted }: PassRequest): void {
+    const { kernels, scratch, modes, slices, width, height, N } = this.#short();
+    const { mode, plane } = this.#probes;
     const { object, illumination } = scratch.fields.sums;
-    for (let s = 0; s < slices; s++) {
-      const [p, w] = [incoming + s * modes * mode, change + s * modes * mode];
-      const to = at + 4 * s * height * width;
-      kernels.addObject(p, p + plane, w, w + plane, weighted, object.re + to, object.im + to, width, N);
+    for (let m = 0; m < slices * modes; m++) {
+      const [p, w] = [probe + m * mode, waves + m * mode];
+      const to = at + 4 * Math.floor(m / modes) * height * width;
+      kernels.addObject(p, p + plane, w, w + plane, weighted ? 1 : 0, object.re + to, object.im + to, width, N);
       kernels.addIllumination(p, p + plane, illumination + to, width, N);
     }
   }
 
+  #addToProbe(view: Kept, request: PassRequest): void {
+    const { kernels, fields, scratch, modes, width, N } = this.#short();
+    const { mode, plane } = this.#probes;
+    const { object } = fields;
+    const { at, own, ramps } = view;
+    const weighted = request.weighted ? 1 : 0;
+    const out = scratch.product;
+    for (let m = 0; m < modes; m++) {
+      const w = view.waves + m * mode;
+      kernels.probeProduct(object.re + at, object.im + at, width, w, w + plane, weighted, out, out + plane, N);
+      kernels.fft2(out, out + plane, N, scratch.plan, scratch.fft);
+      if (m === 0 && request.keep && request.beam) this.#keepResidue(view, weighted);
+      const sum = scratch.probeSpectra + (own * modes + m) * mode;
+      kernels.addShiftedBack(out, out + plane, ramps, sum, sum + plane, N);
+    }
+  }
+
+  /** |O|² of a pattern: the mean over its points. */
+  #addObjectLight(views: readonly Kept[]): void {
+    const { kernels, fields, scratch, width, N } = this.#short();
+    const { object } = fields;
+    const { plane, pixels } = this.#probes;
+    const sum = scratch.fields.sums.objectIntensity + views[0].own * plane;
+    const to = views.length === 1 ? sum : scratch.product;
+    if (views.length > 1) kernels.clear(to, pixels);
+    for (const { at } of views) kernels.addObjectIntensity(object.re + at, object.im + at, width, to, N);
+    if (views.length > 1) kernels.addScaled(to, 1 / views.length, sum, pixels);
+  }
+
   /** Object patch · what comes in, through all slices: what comes into each further one is laid behind the probe, what leaves the last at `out`. */
   #exitWave(at: number, probe: number, out: number): void {
-    const { kernels, fields, modes, slices, width } = this.#short();
-    const { N, height } = this.#setup.sizes;
+    const { kernels, fields, modes, slices, width, height, N } = this.#short();
     const { plane, mode } = this.#probes;
     for (let s = 0; s < slices; s++) {
       const from = probe + s * modes * mode;
@@ -131,9 +152,8 @@ export class Passes {
   }
 
   /** χ behind every slice but the last, from that one: conj(O)χ, brought back. */
-  #carryBack(at: number, waves: number): void {
-    const { kernels, fields, modes, slices, width } = this.#short();
-    const { N, height } = this.#setup.sizes;
+  #carryBack({ at, waves }: Kept): void {
+    const { kernels, fields, modes, slices, width, height, N } = this.#short();
     const { plane, mode } = this.#probes;
     for (let s = slices - 1; s > 0; s--) {
       const patch = at + 4 * s * height * width;
@@ -147,66 +167,74 @@ export class Passes {
     }
   }
 
-  /** χ of pattern k (or the moved stored wave) at `waves`, of every slice. */
-  #change(k: number, at: number, probe: number, all: number, request: PassRequest): void {
-    const { kernels, scratch, modes, slices } = this.#short();
-    const { N } = this.#setup.sizes;
-    // Those behind the last slice.
-    const waves = all + (slices - 1) * modes * this.#probes.mode;
-    const { floor } = this.#setup;
+  /** χ of pattern k (or the moved stored wave) at the waves of its views, of every slice. */
+  #change(k: number, views: readonly Kept[], request: PassRequest): void {
+    const { kernels, scratch, modes, N } = this.#short();
+    const { mode, plane } = this.#probes;
     const { wave, strength = 1 } = request;
     const difference = wave === 'difference';
-    if (difference) this.#load(k, scratch.stored);
-    for (let m = 0; m < modes; m++) {
-      const p = probe + m * this.#probes.mode;
-      const w = waves + m * this.#probes.mode;
-      const q = difference ? scratch.projected + m * this.#probes.mode : w;
-      this.#exitWave(at, p, q);
+    // Of each view and mode: the wave behind the last slice, and that which is stored.
+    const each = views.flatMap((view, v) =>
+      Array.from({ length: modes }, (_, m) => ({
+        view,
+        m,
+        w: this.#last(view) + m * mode,
+        from: (v * modes + m) * mode,
+      })),
+    );
+    if (difference) this.#storedAt(scratch.stored).set(this.#storedWave(k));
+    for (const { view, m, w, from } of each) {
+      const q = difference ? scratch.projected + from : w;
+      this.#exitWave(view.at, view.probe + m * mode, q);
       if (difference) {
-        const s = scratch.stored + m * this.#probes.mode;
-        kernels.reflect(q, q + this.#probes.plane, s, s + this.#probes.plane, w, w + this.#probes.plane, N);
+        const s = scratch.stored + from;
+        kernels.reflect(q, q + plane, s, s + plane, w, w + plane, N);
       }
-      if (wave !== 'store') this.#space.toDetector(w);
+      if (wave === 'store') continue;
+      this.#space.at(view.y, view.x);
+      this.#space.toDetector(w);
     }
     if (wave === 'store') {
-      this.#store(k, waves);
+      this.#store(k, views);
       return;
     }
     const { model } = scratch;
-    kernels.intensity(waves, modes, this.#probes.mode, 1 / this.#space.norm, model, N);
+    this.#model(views, model);
     this.#readPattern(k);
     this.#withFits(k, () => kernels.compare(model, scratch.pattern, scratch.sums, N));
     if (wave === 'measure') return;
     const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
-    change(model, scratch.pattern, strength / this.#space.norm, floor, N);
-    for (let m = 0; m < modes; m++) {
-      const w = waves + m * this.#probes.mode;
-      kernels.scaleBy(w, w + this.#probes.plane, model, N);
+    change(model, scratch.pattern, strength / this.#space.norm, this.#setup.floor, N);
+    for (const { view, w, from } of each) {
+      kernels.scaleBy(w, w + plane, model, N);
+      this.#space.at(view.y, view.x);
       this.#space.fromDetector(w);
       if (!difference) continue;
-      const s = scratch.stored + m * this.#probes.mode;
-      const q = scratch.projected + m * this.#probes.mode;
-      this.#sums[5] += kernels.differenceStep(
-        s,
-        s + this.#probes.plane,
-        q,
-        q + this.#probes.plane,
-        w,
-        w + this.#probes.plane,
-        N,
-      );
+      const [s, q] = [scratch.stored + from, scratch.projected + from];
+      this.#sums[5] += kernels.differenceStep(s, s + plane, q, q + plane, w, w + plane, N);
     }
-    if (!difference) {
-      this.#carryBack(at, all);
-      return;
+    if (difference) {
+      this.#storedWave(k).set(this.#storedAt(scratch.stored));
+      this.#load(k, views);
+    } else {
+      for (const view of views) this.#carryBack(view);
     }
-    this.#store(k, scratch.stored);
-    this.#load(k, waves);
+  }
+
+  /** Σ|Ψ|² over modes and views. */
+  #model(views: readonly Kept[], model: number): void {
+    const { kernels, scratch, modes, N } = this.#short();
+    const { mode, pixels } = this.#probes;
+    views.forEach((view, v) => {
+      const to = v === 0 ? model : scratch.product;
+      kernels.intensity(this.#last(view), modes, mode, 1 / this.#space.norm, to, N);
+      if (v > 0) kernels.addPlane(to, model, pixels);
+    });
   }
 
   /** Notes what the comparison of pattern k says of its flux. */
   #withFits(k: number, compare: () => void): void {
-    const { beam } = this.#setup;
+    const { beam } = this.#setup.scan;
     const before = beam && this.#sums.slice();
     compare();
     if (!beam || !before) return;
@@ -214,69 +242,86 @@ export class Passes {
     beam.fits[k] = fitOf(square, counts, modelled);
   }
 
-  #load(k: number, to: number): void {
-    this.#inMemory(to).set(this.#storedWave(k));
+  /** Where the waves behind the last slice are. */
+  #last({ waves }: Kept): number {
+    const { modes, slices } = this.#short();
+    return waves + (slices - 1) * modes * this.#probes.mode;
   }
 
-  #store(k: number, from: number): void {
-    this.#storedWave(k).set(this.#inMemory(from));
+  #load(k: number, views: readonly Kept[]): void {
+    const { modes } = this.#short();
+    const stored = this.#storedWave(k);
+    const floats = modes * 2 * this.#probes.pixels;
+    views.forEach((view, v) => {
+      this.#floats(this.#last(view), floats).set(stored.subarray(v * floats, (v + 1) * floats));
+    });
   }
 
-  #inMemory(at: number): Float32Array {
-    return new Float32Array(this.#setup.memory.buffer, at, this.#setup.sizes.modes * 2 * this.#probes.pixels);
+  #store(k: number, views: readonly Kept[]): void {
+    const { modes } = this.#short();
+    const stored = this.#storedWave(k);
+    const floats = modes * 2 * this.#probes.pixels;
+    views.forEach((view, v) => {
+      stored.set(this.#floats(this.#last(view), floats), v * floats);
+    });
+  }
+
+  #floats(at: number, length: number): Float32Array {
+    return new Float32Array(this.#setup.memory.buffer, at, length);
+  }
+
+  /** Waves of a pattern that lie one after the other. */
+  #storedAt(at: number): Float32Array {
+    return this.#floats(at, this.#waveFloats);
+  }
+
+  /** Floats of the waves of a pattern. */
+  get #waveFloats(): number {
+    return this.#probes.points * this.#setup.sizes.modes * 2 * this.#probes.pixels;
   }
 
   #storedWave(k: number): Float32Array {
-    const pixels = this.#setup.sizes.modes * 2 * this.#probes.pixels;
-    return this.#setup.waves.subarray(k * pixels, (k + 1) * pixels);
+    return this.#setup.waves.subarray(k * this.#waveFloats, (k + 1) * this.#waveFloats);
   }
 
   #readPattern(k: number): void {
-    this.#pattern.set(this.#setup.amplitudes.subarray(k * this.#probes.pixels, (k + 1) * this.#probes.pixels));
+    const { pixels } = this.#probes;
+    this.#pattern.set(this.#setup.scan.amplitudes.subarray(k * pixels, (k + 1) * pixels));
   }
 
   /** The spectrum of conj(O)χ, which is at hand where the products were not weighted. */
-  #keepResidue(i: number, at: number, chi: number, weighted: number): void {
-    const { kernels, fields, scratch, width } = this.#short();
-    const { N } = this.#setup.sizes;
+  #keepResidue({ at, waves }: Kept, weighted: number): void {
+    const { kernels, fields, scratch, width, N } = this.#short();
+    const { plane } = this.#probes;
     const { object } = fields;
-    const to = scratch.residues + i * this.#probes.mode;
+    const to = residueAt(this.#setup, waves);
     if (!weighted) {
       this.#probes.copy(scratch.product, to, 1);
       return;
     }
-    kernels.probeProduct(
-      object.re + at,
-      object.im + at,
-      width,
-      chi,
-      chi + this.#probes.plane,
-      0,
-      to,
-      to + this.#probes.plane,
-      N,
-    );
-    kernels.fft2(to, to + this.#probes.plane, N, scratch.plan, scratch.fft);
+    kernels.probeProduct(object.re + at, object.im + at, width, waves, waves + plane, 0, to, to + plane, N);
+    kernels.fft2(to, to + plane, N, scratch.plan, scratch.fft);
   }
 
   #clear(request: PassRequest): void {
-    const { kernels, scratch, slices } = this.#short();
-    const { height, width, modes } = this.#setup.sizes;
-    const { sums } = scratch.fields;
+    const { scratch, sizes } = this.#setup;
+    const { probes = 1, slices = 1 } = sizes;
+    const { pixels, allModes } = this.#probes;
     if (request.object && !request.accumulate) {
-      const pixels = slices * height * width;
-      for (const plane of [sums.object.re, sums.object.im, sums.illumination]) kernels.clear(plane, pixels);
+      const { sums } = scratch.fields;
+      const area = slices * sizes.height * sizes.width;
+      for (const plane of [sums.object.re, sums.object.im, sums.illumination]) this.#kernels.clear(plane, area);
     }
     if (request.probe) {
-      if (!request.accumulate) kernels.clear(sums.objectIntensity, this.#probes.pixels);
-      kernels.clear(scratch.probeSpectra, modes * 2 * this.#probes.pixels);
+      if (!request.accumulate) this.#kernels.clear(scratch.fields.sums.objectIntensity, probes * pixels);
+      this.#kernels.clear(scratch.probeSpectra, allModes * 2 * pixels);
     }
   }
 
   /** The sums of the probe were taken in Fourier space. @param keep factor of what they were before */
   #probeSums(keep: 0 | 1): void {
-    const { scratch, modes } = this.#short();
-    this.#probes.backFromSpectra(scratch.probeSpectra, scratch.fields.sums.probe, modes, keep);
+    const { scratch } = this.#setup;
+    this.#probes.backFromSpectra(scratch.probeSpectra, scratch.fields.sums.probe, this.#probes.allModes, keep);
   }
 }
 

@@ -22,7 +22,28 @@ export class ShiftedProbes {
     this.pixels = N * N;
     this.plane = 4 * this.pixels;
     this.mode = 2 * this.plane;
-    this.#ramps = new Float32Array(setup.memory.buffer, setup.scratch.ramps, 4 * N);
+    this.#ramps = new Float32Array(setup.memory.buffer, setup.scratch.ramps, 4 * N * this.points);
+  }
+
+  /** Points of the way of each pattern. */
+  get points(): number {
+    return this.setup.sizes.points ?? 1;
+  }
+
+  /** Which probe pattern k saw. */
+  probeOf(k: number): number {
+    return this.setup.scan.probeOf?.[k] ?? 0;
+  }
+
+  /** Modes of all probes. */
+  get allModes(): number {
+    return (this.setup.sizes.probes ?? 1) * this.setup.sizes.modes;
+  }
+
+  /** What the probe has beside object and shift in the exit waves of pattern k: its flux, and its share of the way. */
+  factorOf(k: number): number {
+    const a = this.setup.scan.beam?.flux[k] ?? 1;
+    return this.points === 1 ? a : a / Math.sqrt(this.points);
   }
 
   /** Coherent modes by which the first one varies. */
@@ -34,9 +55,10 @@ export class ShiftedProbes {
   mix(k: number): number {
     const { kernels, coherent } = this;
     const { scratch } = this.setup;
-    if (coherent === 0) return scratch.spectra;
-    this.copy(scratch.spectra, scratch.mixed, 1);
-    const { weights } = this.setup.beam!;
+    const own = scratch.spectra + this.probeOf(k) * this.setup.sizes.modes * this.mode;
+    if (coherent === 0) return own;
+    this.copy(own, scratch.mixed, 1);
+    const { weights } = this.setup.scan.beam!;
     for (let j = 0; j < coherent; j++) {
       const from = scratch.variationSpectra + j * this.mode;
       kernels.addScaled(from, weights[k * coherent + j], scratch.mixed, 2 * this.pixels);
@@ -61,48 +83,55 @@ export class ShiftedProbes {
   }
 
   /**
-   * The modes of `source`, shifted by the ramps at hand, at `to`; answers `to`.
-   * @param spectra of its modes, those at hand where left out
-   * @param first spectrum of the first mode, where it is another
+   * The modes of one of the probes of `source`, shifted by ramps, at `to`; answers `to`.
+   * @param spectra of all its modes, those at hand where left out
+   * @param first spectrum of the probe's first mode, where it is another
    */
   probeAt(
-    y: number,
-    x: number,
+    { y, x }: { readonly y: number; readonly x: number },
     to: number,
     source: PlanesAt,
-    {
-      factor,
-      spectra = this.setup.scratch.spectra,
-      first = spectra,
-    }: { readonly factor: number; readonly spectra?: number; readonly first?: number },
+    how: {
+      readonly probe: number;
+      readonly factor: number;
+      readonly ramps: number;
+      readonly spectra?: number;
+      readonly first?: number;
+    },
   ): number {
     const { kernels } = this;
     const { scratch, sizes } = this.setup;
     const { N, modes } = sizes;
-    const same = factor === 1 && first === spectra;
+    const { factor, ramps } = how;
+    const own = (how.spectra ?? scratch.spectra) + how.probe * modes * this.mode;
+    const { first = own } = how;
+    const same = factor === 1 && first === own;
     const unmoved = same && Math.abs(y) < UNMOVED && Math.abs(x) < UNMOVED;
     for (let m = 0; m < modes; m++) {
       const out = to + m * this.mode;
       if (unmoved) {
-        kernels.copyPlane(source.re + m * this.plane, out, this.pixels);
-        kernels.copyPlane(source.im + m * this.plane, out + this.plane, this.pixels);
+        const from = (how.probe * modes + m) * this.plane;
+        kernels.copyPlane(source.re + from, out, this.pixels);
+        kernels.copyPlane(source.im + from, out + this.plane, this.pixels);
         continue;
       }
-      const spectrum = m === 0 ? first : spectra + m * this.mode;
+      const spectrum = m === 0 ? first : own + m * this.mode;
       if (fitsBlocks(N)) {
-        const { ramps, plan, blocks, fft } = scratch;
+        const { plan, blocks, fft } = scratch;
         kernels.shiftedField(spectrum, spectrum + this.plane, ramps, out, out + this.plane, N, plan, blocks, fft);
         continue;
       }
-      kernels.shift(spectrum, spectrum + this.plane, scratch.ramps, out, out + this.plane, N);
+      kernels.shift(spectrum, spectrum + this.plane, ramps, out, out + this.plane, N);
       kernels.fft2(out + this.plane, out, N, scratch.plan, scratch.fft);
     }
     return to;
   }
 
-  /** The ramps of a shift by (y, x). */
-  rampsOf(y: number, x: number, factor: number): void {
-    writeRamps(this.#ramps, this.setup.sizes.N, y, x, factor);
+  /** The ramps of a shift by (y, x); answers where they are. @param point of the way, each of which has ramps of its own */
+  rampsOf({ y, x }: { readonly y: number; readonly x: number }, factor: number, point = 0): number {
+    const { N } = this.setup.sizes;
+    writeRamps(point === 0 ? this.#ramps : this.#ramps.subarray(4 * N * point), N, y, x, factor);
+    return this.setup.scratch.ramps + 16 * N * point;
   }
 
   /** Spectra at `from`, which are overwritten, to fields at `to`. @param keep factor of what these were before */

@@ -7,13 +7,13 @@ import { defineProgram, type Program } from '../../graph/program.js';
 import type { Curvatures } from '../wavePasses.js';
 import { Comparison, passInputs, patchesInput, probesOf, timesFlux } from './passProgram.js';
 import {
+  chosenProbe,
   complexInput,
   type Detector,
   NearDetector,
   plus,
   realAgainst,
   rowSums,
-  shiftedProbe,
   Transform,
   type WaveSizes,
 } from './waves.js';
@@ -32,7 +32,7 @@ const pairsOf = (directions: 1 | 2): readonly (readonly [number, number])[] =>
       ];
 
 /**
- * `sums` (batch, terms, N), by rows: for each direction w·g; for each pair w·n + √I/√J³·g·g', Re conj(χ)·δO·δP and n over good pixels. See {@link curvaturesOf}.
+ * `sums` (patterns, terms, N), in parts: for each direction w·g; for each pair w·n + √I/√J³·g·g', Re conj(χ)·δO·δP and n over good pixels. See {@link curvaturesOf}.
  * Directions are fed as `along0_object_re` … (patches) and `along0_probe_re` … (turned round).
  */
 export function bendsProgram(sizes: WaveSizes, directions: 1 | 2, floor: number): Program {
@@ -47,18 +47,18 @@ export function bendsProgram(sizes: WaveSizes, directions: 1 | 2, floor: number)
 }
 
 function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detector: Detector<Field>): GraphNode {
-  const { batch, N, modes } = sizes;
+  const { batch, N, modes, points = 1, probes = 1 } = sizes;
   const inputs = passInputs(sizes);
   const probe = probesOf(inputs, sizes);
   const [patch] = inputs.object;
   const field = detector.forward(multiply(patch, probe));
-  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch, N, N]));
+  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch / points, N, N]));
   const [w, bend] = compared.derivatives(floor);
   const along = Array.from({ length: directions }, (_, d) => {
     const names = directionNames(d);
     const object: ComplexNode = patchesInput(names.object, batch, N, 1)[0];
-    const turned = complexInput(names.probe, [N, modes * N]);
-    const shifted = timesFlux(shiftedProbe(turned, inputs.shifts, sizes), inputs.flux);
+    const turned = complexInput(names.probe, [N, probes * modes * N]);
+    const shifted = timesFlux(chosenProbe(turned, inputs.shifts, inputs.chosen, sizes), inputs.flux);
     const change = detector.forward(plus(multiply(object, probe), multiply(patch, shifted)));
     return { object, probe: shifted, change, g: detector.against(field, change) };
   });
@@ -74,7 +74,7 @@ function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detect
     terms.push(realAgainst(chi, i === j ? both : half(plus(both, multiply(b.object, a.probe)))));
     terms.push(op.mul(compared.good, width));
   }
-  return rowSums(terms);
+  return rowSums(terms, sizes);
 }
 
 const half = ({ re, im }: { re: GraphNode; im: GraphNode }) => ({ re: op.mul(re, 0.5), im: op.mul(im, 0.5) });

@@ -11,10 +11,13 @@ import type { PassRequest, WaveRule } from '../wavePasses.js';
 import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes.js';
 import {
   against,
+  backToProbes,
+  chosenProbe,
   complexInput,
   conjugate,
   cyclicMatrices,
   type Detector,
+  forPoints,
   minus,
   NearDetector,
   plus,
@@ -66,16 +69,20 @@ function keptWaves(sizes: WaveSizes) {
 }
 
 /** Inputs that programs share; a program declares those that it needs. */
-export function passInputs({ batch, N, modes, coherent = 0, varying = false, slices = 1 }: WaveSizes) {
+export function passInputs(sizes: WaveSizes) {
+  const { batch, N, modes, coherent = 0, varying = false, points = 1, probes = 1, slices = 1 } = sizes;
+  const patterns = batch / points;
   return {
-    /** a_k, where beams differ. */
-    flux: varying ? op.reshape(op.input('flux', [batch]), [batch, 1, 1, 1]) : undefined,
+    /** a_k, where beams differ, divided by the root of the points. */
+    flux: varying ? op.reshape(forPoints(op.input('flux', [patterns, 1]), sizes), [batch, 1, 1, 1]) : undefined,
+    /** 1 at the probe that each patch saw, where there are several. */
+    chosen: probes > 1 ? forPoints(op.input('chosen', [patterns, probes]), sizes) : undefined,
     /** U, turned round as the probe is. */
     variation: coherent > 0 ? complexInput('variation', [N, coherent * N]) : undefined,
     /** Patches of the object at the rounded positions, slice by slice. */
     object: patchesInput('object', batch, N, slices),
     /** Turned round: `P[−n, mode, −c]`. */
-    probe: complexInput('probe', [N, modes * N]),
+    probe: complexInput('probe', [N, probes * modes * N]),
     /** Kernels of the shifts by what is left of the positions. */
     shifts: {
       y: cyclicMatrices(op.input('shift_y', [batch, N])),
@@ -90,11 +97,12 @@ type PassInputs = ReturnType<typeof passInputs>;
 export const timesFlux = (z: ComplexNode, flux: GraphNode | undefined): ComplexNode => (flux ? scaled(z, flux) : z);
 
 /** The probe that each pattern of the batch saw: a·(P + Σ c_j·U_j), a·P of the other modes. */
-export function probesOf({ probe, variation, flux, shifts }: PassInputs, sizes: WaveSizes): ComplexNode {
-  const { batch, N, modes, coherent = 0 } = sizes;
-  const shifted = shiftedProbe(probe, shifts, sizes);
+export function probesOf({ probe, variation, flux, chosen, shifts }: PassInputs, sizes: WaveSizes): ComplexNode {
+  const { batch, N, modes, coherent = 0, points = 1 } = sizes;
+  const shifted = chosenProbe(probe, shifts, chosen, sizes);
   if (!variation) return timesFlux(shifted, flux);
-  const weights = op.reshape(op.input('weights', [batch, coherent]), [batch, 1, coherent, 1]);
+  const given = forPoints(op.input('weights', [batch / points, coherent]), sizes);
+  const weights = op.reshape(given, [batch, 1, coherent, 1]);
   const varied = scaled(shiftedProbe(variation, shifts, { ...sizes, modes: coherent }), weights);
   const mixed = (part: GraphNode, added: GraphNode) => {
     const sum = op.reshape(op.reduceSum(added, [2]), [batch, N, 1, N]);
@@ -123,9 +131,9 @@ function betweenSlices(sizes: WaveSizes) {
 }
 
 /**
- * The program of one kind of pass. Outputs, where asked for: `sums` (batch, 3 or 4, N), by rows Σ(√I − √J)², Σ|√I − √J|, ΣJ and
+ * The program of one kind of pass. Outputs, where asked for: `sums` (patterns, 3 or 4, N), in parts Σ(√I − √J)², Σ|√I − √J|, ΣJ and
  * Σ|change of stored waves|²; `object_sum_re`, `object_sum_im`, `illumination` (batch, N, N), with several slices (batch, slices, N, N); `probe_sum_re`,
- * `probe_sum_im` (N, modes·N), turned round, and `object_intensity` (N, N), summed over the batch; `next_waves_re`, `next_waves_im`
+ * `probe_sum_im` (N, probes·modes·N), turned round, and `object_intensity` (probes, N, N), summed over the batch; `next_waves_re`, `next_waves_im`
  * (batch, N, modes, N) to be stored.
  * @param floor kept out of divisions
  */
@@ -176,8 +184,8 @@ function programName(kind: PassKind, { batch, N, modes, coherent }: WaveSizes): 
 
 /** Waves of every slice, what is compared, and the sums: for the object as patches (batch, N, N), for the probe over the batch. */
 function passOf(kind: PassKind, inputs: PassInputs, sizes: WaveSizes, floor: number) {
-  const { batch, N, modes, slices = 1 } = sizes;
-  const { object, shifts, flux } = inputs;
+  const { batch, N, modes, slices = 1, points = 1, probes = 1 } = sizes;
+  const { object, shifts, flux, chosen } = inputs;
   const space = betweenSlices(sizes);
   const incoming = [probesOf(inputs, sizes)];
   for (let s = 1; s < slices; s++) incoming.push(space.next(multiply(object[s - 1], incoming[s - 1]), s - 1));
@@ -204,8 +212,11 @@ function passOf(kind: PassKind, inputs: PassInputs, sizes: WaveSizes, floor: num
   if (kind.probe) {
     const light = intensity(object[0]);
     const weights = kind.weighted ? scaled(object[0], op.sqrt(light)) : object[0];
-    const sum = shiftedBack(timesFlux(against(weights, changes[0]), flux), shifts, sizes);
-    sums.probe = [sum.re, sum.im, op.reshape(op.reduceSum(light, [0]), [N, N])];
+    const sum = backToProbes(timesFlux(against(weights, changes[0]), flux), shifts, chosen, sizes);
+    const lit = op.reshape(light, [batch, N * N]);
+    const total = chosen ? op.matmul(op.transposeLast(chosen), lit) : op.reduceSum(lit, [0]);
+    const mean = points === 1 ? total : op.mul(total, 1 / points);
+    sums.probe = [sum.re, sum.im, op.reshape(mean, probes === 1 ? [N, N] : [probes, N, N])];
   }
   return { changes, incoming, outputs, sums };
 }
@@ -228,7 +239,7 @@ function wavesOf<Field>(
   floor: number,
   detector: Detector<Field>,
 ) {
-  const { batch, N, modes } = sizes;
+  const { batch, N, modes, points = 1 } = sizes;
   const outputs: Record<string, GraphNode> = {};
   const stored = complexInput('waves', [batch, N, modes, N]);
   if (rule === 'stored') return { waves: stored, outputs };
@@ -239,22 +250,22 @@ function wavesOf<Field>(
   }
   const difference = rule === 'difference';
   const field = detector.forward(difference ? minus(scaled(product, 2), stored) : product);
-  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch, N, N]));
+  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch / points, N, N]));
   if (rule === 'measure') {
-    outputs.sums = rowSums(compared.terms());
+    outputs.sums = rowSums(compared.terms(), sizes);
     return { waves: product, outputs };
   }
   const found = rule === 'poisson' ? compared.poissonChange(floor) : compared.amplitudeChange(floor);
   const factor = gained ? op.mul(found, op.input('strength', [1])) : found;
   const change = detector.inverse(detector.scale(field, factor));
   if (!difference) {
-    outputs.sums = rowSums(compared.terms());
+    outputs.sums = rowSums(compared.terms(), sizes);
     return { waves: change, outputs };
   }
   const next = plus(product, change);
   outputs.next_waves_re = next.re;
   outputs.next_waves_im = next.im;
-  outputs.sums = rowSums([...compared.terms(), intensity(minus(next, stored))]);
+  outputs.sums = rowSums([...compared.terms(), intensity(minus(next, stored))], sizes);
   return { waves: next, outputs };
 }
 
@@ -305,26 +316,27 @@ export class Comparison {
   }
 }
 
-/** `sums` (batch, 6, N): the products of A and B behind the last slice by rows; `probe` is fed δP, `direction` δO. */
+/** `sums` (patterns, 6, N): the products of A and B behind the last slice in parts; `probe` is fed δP, `direction` δO. */
 export function productsProgram(sizes: WaveSizes): Program {
   const { batch, N, modes, slices = 1 } = sizes;
   const kept = keptWaves(sizes);
-  const { object, probe: direction, shifts, flux } = passInputs(sizes);
+  const { object, probe: direction, shifts, flux, chosen } = passInputs(sizes);
   const dO = patchesInput('direction', batch, N, slices);
   const space = betweenSlices(sizes);
   let a = multiply(dO[0], kept.incoming(0));
-  let b = multiply(object[0], timesFlux(shiftedProbe(direction, shifts, sizes), flux));
+  let b = multiply(object[0], timesFlux(chosenProbe(direction, shifts, chosen, sizes), flux));
   for (let s = 1; s < slices; s++) {
     a = plus(multiply(object[s], space.next(a, s - 1)), multiply(dO[s], kept.incoming(s)));
     b = multiply(object[s], space.next(b, s - 1));
   }
   const chi = kept.change(kept.last);
   const cross = against(b, a);
-  const sums = rowSums([intensity(a), intensity(b), cross.re, cross.im, realAgainst(a, chi), realAgainst(b, chi)]);
+  const terms = [intensity(a), intensity(b), cross.re, cross.im, realAgainst(a, chi), realAgainst(b, chi)];
+  const sums = rowSums(terms, sizes);
   return defineProgram({ name: `solver_products_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
 }
 
-/** `sums` (batch, 5, N): the products of Y = ∂O/∂y·P and X = ∂O/∂x·P by rows; `surroundings` has one pixel more on every side. */
+/** `sums` (patterns, 5, N): the products of Y = ∂O/∂y·P and X = ∂O/∂x·P in parts; `surroundings` has one pixel more on every side. */
 export function movesProgram(sizes: WaveSizes): Program {
   const { batch, N, modes } = sizes;
   const kept = keptWaves(sizes);
@@ -336,7 +348,8 @@ export function movesProgram(sizes: WaveSizes): Program {
   };
   const y = multiply(scaled(minus(cut(2, 1), cut(0, 1)), 0.5), incoming);
   const x = multiply(scaled(minus(cut(1, 2), cut(1, 0)), 0.5), incoming);
-  const sums = rowSums([intensity(y), intensity(x), realAgainst(x, y), realAgainst(y, change), realAgainst(x, change)]);
+  const terms = [intensity(y), intensity(x), realAgainst(x, y), realAgainst(y, change), realAgainst(x, change)];
+  const sums = rowSums(terms, sizes);
   return defineProgram({ name: `solver_moves_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
 }
 
@@ -348,7 +361,7 @@ function residues({ object, flux }: PassInputs, { change }: ReturnType<typeof ke
 }
 
 /**
- * `sums` (batch, 3·coherent, N): the products of `WavePasses.beamProducts` by rows; `variation_light` is fed |U|², not turned.
+ * `sums` (patterns, 3·coherent, N): the products of `WavePasses.beamProducts` in parts; `variation_light` is fed |U|², not turned.
  */
 export function beamProductsProgram(sizes: WaveSizes): Program {
   const { batch, N, modes, coherent = 0 } = sizes;
@@ -364,15 +377,16 @@ export function beamProductsProgram(sizes: WaveSizes): Program {
     return [product.re, product.im, op.mul(lit, op.reshape(op.sliceAxis(lights, 0, j, 1), [1, N, 1, N]))];
   });
   const name = `solver_beam_products_${batch}x${modes}+${coherent}x${N}`;
-  return defineProgram({ name, outputs: { sums: rowSums(terms.flat()) }, state: kept.nodes });
+  return defineProgram({ name, outputs: { sums: rowSums(terms.flat(), sizes) }, state: kept.nodes });
 }
 
 /** `variation_sum_re`, `variation_sum_im` (N, coherent·N), turned round: `WavePasses.beamSums`; `asked` are the weights. */
 export function beamSumsProgram(sizes: WaveSizes): Program {
-  const { batch, N, modes, coherent = 0 } = sizes;
+  const { batch, N, modes, coherent = 0, points = 1 } = sizes;
   const kept = keptWaves(sizes);
   const inputs = passInputs(sizes);
-  const asked = op.reshape(op.input('asked', [batch, coherent]), [batch, 1, coherent, 1]);
+  const given = forPoints(op.input('asked', [batch / points, coherent]), sizes);
+  const asked = op.reshape(given, [batch, 1, coherent, 1]);
   const sum = shiftedBack(scaled(residues(inputs, kept), asked), inputs.shifts, { ...sizes, modes: coherent });
   const name = `solver_beam_sums_${batch}x${modes}+${coherent}x${N}`;
   const outputs = { variation_sum_re: sum.re, variation_sum_im: sum.im };

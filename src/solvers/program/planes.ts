@@ -11,7 +11,7 @@ import * as op from '../../graph/ops.js';
 import type { FieldMemory, FieldSizes } from '../fieldMemory.js';
 import type { WaveSizes } from './waves.js';
 
-/** Names of the state. The object is (height, width), the probe (N, modes·N), turned round. */
+/** Names of the state. The object is (height, width), the probe (N, probes·modes·N), turned round. */
 export const PLANES = {
   object: ['plane_object_re', 'plane_object_im'],
   probe: ['plane_probe_re', 'plane_probe_im'],
@@ -23,14 +23,20 @@ export const PLANES = {
 export type ObjectSides = Pick<FieldSizes, 'height' | 'width'>;
 
 /** Shapes of the state. */
-export function planeShapes({ N, modes, height, width }: FieldSizes): Readonly<Record<string, readonly number[]>> {
+export function planeShapes({
+  N,
+  modes,
+  probes = 1,
+  height,
+  width,
+}: FieldSizes): Readonly<Record<string, readonly number[]>> {
   const of = (names: readonly string[], shape: readonly number[]) => names.map((name) => [name, shape] as const);
-  const probe = [N, modes * N];
+  const probe = [N, probes * modes * N];
   const [sumRe, sumIm, light] = PLANES.probeSums;
   return Object.fromEntries([
     ...of([...PLANES.object, ...PLANES.objectSums], [height, width]),
     ...of([...PLANES.probe, sumRe, sumIm], probe),
-    [light, [N, N]],
+    [light, probes === 1 ? [N, N] : [probes, N, N]],
   ]);
 }
 

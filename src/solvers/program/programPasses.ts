@@ -77,20 +77,22 @@ export class ProgramPasses implements WavePasses {
     const { N, count } = scan;
     const { modes, coherent = 0, slices = 1 } = sizes;
     const { propagation } = scan;
-    this.memory = new FieldMemory({ N, ...sizes });
+    const points = scan.ways?.points ?? 1;
+    this.memory = new FieldMemory({ N, ...sizes, points });
     this.#scan = scan;
     this.#programs = new SolverPrograms(backend, {
-      ...{ N, modes, coherent, slices, propagation, floor },
-      varying: scan.beam !== undefined,
+      ...{ N, modes, coherent, slices, points, probes: sizes.probes, propagation, floor },
+      varying: scan.beam !== undefined || points > 1,
     });
-    this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * modes * 2 * N * N : 0));
+    this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * points * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
     this.#measured = measuredSums(scan);
     const { engine, device, threads } = backend.info;
     const fits = device === 'webgpu' && selectionFits(this.memory.sizes);
     // Planes are of one slice.
-    this.#overPlanes = (patterns) => slices === 1 && (planes ?? (fits && patterns * N * N > this.memory.objectPixels));
-    const pixels = N * N * (slices * modes + coherent);
+    this.#overPlanes = (patterns) =>
+      slices === 1 && (planes ?? (fits && patterns * points * N * N > this.memory.objectPixels));
+    const pixels = N * N * points * (slices * modes + coherent);
     this.#most = batch ?? Math.max(1, Math.round(RUN_PIXELS[device === 'cpu' ? 'cpu' : 'gpu'] / pixels));
     this.description = `tensor programs, ${engine} on ${device}, ${threads === 1 ? 'one thread' : `${threads} threads`}`;
   }
@@ -102,7 +104,7 @@ export class ProgramPasses implements WavePasses {
     if (batch.length === 0) return total;
     const kind = kindOf(request);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
-    const runs = runsOf(batch, size, this.#scan, this.memory.sizes.width);
+    const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
     if (!kind.keep && this.#overPlanes(batch.length)) {
       await this.#passOverPlanes(runs, kind, request, total);
       return total;
@@ -130,7 +132,7 @@ export class ProgramPasses implements WavePasses {
   ): Promise<void> {
     this.#planes ??= this.#programs.planes(this.memory);
     const planes = await this.#planes;
-    const { N, modes } = this.memory.sizes;
+    const { N, modes, probes = 1 } = this.memory.sizes;
     await planes.put((probe) => this.#feeds.probe(probe), kind, accumulate);
     const ready = await this.#programs.planePass(kind, runs[0].size, this.memory.sizes);
     const shared = { strength: { data: Float32Array.of(strength), shape: [1] }, ...this.#feeds.variation() };
@@ -139,7 +141,7 @@ export class ProgramPasses implements WavePasses {
       this.#storeWaves(run, results);
       this.#compare(run, results, total);
     });
-    await planes.take((from, to) => addTurnedPlanes(from, to, N, modes), kind);
+    await planes.take((from, to) => addTurnedPlanes(from, to, N, probes * modes), kind);
   }
 
   async products(): Promise<Float64Array> {
@@ -178,7 +180,7 @@ export class ProgramPasses implements WavePasses {
     const totals = Array.from({ length: directions === 1 ? 4 : 11 }, () => 0);
     if (batch.length === 0) return curvaturesOf(totals, directions);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
-    const runs = runsOf(batch, size, this.#scan, this.memory.sizes.width);
+    const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
     this.#feeds.along = along;
     const shared = {
       ...this.#feeds.probe(this.memory.probe),
@@ -272,8 +274,9 @@ export class ProgramPasses implements WavePasses {
   #addProbe(results: Results): void {
     if (!results.object_intensity) return;
     const { sums, sizes } = this.memory;
-    addTurnedPlanes(results.probe_sum_re.data, sums.probe.re, sizes.N, sizes.modes);
-    addTurnedPlanes(results.probe_sum_im.data, sums.probe.im, sizes.N, sizes.modes);
+    const modes = (sizes.probes ?? 1) * sizes.modes;
+    addTurnedPlanes(results.probe_sum_re.data, sums.probe.re, sizes.N, modes);
+    addTurnedPlanes(results.probe_sum_im.data, sums.probe.im, sizes.N, modes);
     results.object_intensity.data.forEach((v, i) => {
       sums.objectIntensity.data[i] += v;
     });
@@ -283,7 +286,8 @@ export class ProgramPasses implements WavePasses {
     if (!results.next_waves_re) return;
     const { N, modes } = this.memory.sizes;
     const pixels = modes * N * N;
-    run.patterns.forEach((k, i) => {
+    run.at.forEach((_, i) => {
+      const k = run.patterns[Math.floor(i / run.points)] * run.points + (i % run.points);
       const part = ({ data }: Tensor) => data.subarray(i * pixels, (i + 1) * pixels);
       const stored = this.#waves.subarray(k * 2 * pixels, (k + 1) * 2 * pixels);
       storeWaves(part(results.next_waves_re), part(results.next_waves_im), N, modes, stored);
@@ -306,7 +310,7 @@ export class ProgramPasses implements WavePasses {
   }
 }
 
-/** Of (batch, terms, N) the sum over rows. */
+/** Of (patterns, terms, N) the sum over parts. */
 function rowTotal({ data, shape }: Tensor, pattern: number, term: number): number {
   const [, terms, N] = shape;
   const from = (pattern * terms + term) * N;
@@ -361,13 +365,13 @@ class SolverPrograms {
 
   pass(kind: PassKind, batch: number): Promise<ReadyProgram> {
     return this.#programs.get(`${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
-      passProgram(kind, { ...this.fields, batch }, this.fields.floor),
+      passProgram(kind, this.#sizesOf(batch), this.fields.floor),
     );
   }
 
   planePass(kind: PassKind, batch: number, sizes: FieldSizes): Promise<ReadyProgram> {
     return this.#programs.get(`planes ${kind.wave} ${FLAGS.filter((flag) => kind[flag])} ${batch}`, () =>
-      planePassProgram(kind, { ...this.fields, batch }, sizes, this.fields.floor),
+      planePassProgram(kind, this.#sizesOf(batch), sizes, this.fields.floor),
     );
   }
 
@@ -383,36 +387,41 @@ class SolverPrograms {
   }
 
   products(batch: number): Promise<ReadyProgram> {
-    return this.#programs.get(`products ${batch}`, () => productsProgram({ ...this.fields, batch }));
+    return this.#programs.get(`products ${batch}`, () => productsProgram(this.#sizesOf(batch)));
   }
 
   moves(batch: number): Promise<ReadyProgram> {
-    return this.#programs.get(`moves ${batch}`, () => movesProgram({ ...this.fields, batch }));
+    return this.#programs.get(`moves ${batch}`, () => movesProgram(this.#sizesOf(batch)));
   }
 
   bends(batch: number, directions: 1 | 2): Promise<ReadyProgram> {
     return this.#programs.get(`bends ${directions} ${batch}`, () =>
-      bendsProgram({ ...this.fields, batch }, directions, this.fields.floor),
+      bendsProgram(this.#sizesOf(batch), directions, this.fields.floor),
     );
   }
 
   beamProducts(batch: number): Promise<ReadyProgram> {
-    return this.#programs.get(`beam products ${batch}`, () => beamProductsProgram({ ...this.fields, batch }));
+    return this.#programs.get(`beam products ${batch}`, () => beamProductsProgram(this.#sizesOf(batch)));
   }
 
   beamSums(batch: number): Promise<ReadyProgram> {
-    return this.#programs.get(`beam sums ${batch}`, () => beamSumsProgram({ ...this.fields, batch }));
+    return this.#programs.get(`beam sums ${batch}`, () => beamSumsProgram(this.#sizesOf(batch)));
   }
 
   /** Where P and χ of the run with this number in its pass are kept. */
   kept(batch: number, run: number): Promise<DeviceState> {
     const name = `${batch} ${run}`;
-    const shape = keptShape({ ...this.fields, batch });
+    const shape = keptShape(this.#sizesOf(batch));
     const make = () =>
       this.backend.createState(
         Object.fromEntries(KEPT.map((key) => [key, { data: new Float32Array(sizeOf(shape)), shape }])),
       );
     return remembered(this.#kept, name, make);
+  }
+
+  /** Of programs that take `patterns` patterns. */
+  #sizesOf(patterns: number): WaveSizes {
+    return { ...this.fields, batch: patterns * (this.fields.points ?? 1) };
   }
 
   /** The backend goes on. */

@@ -6,8 +6,8 @@ import type { Tensors } from '../../backends/backend.js';
 import type { Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
 import { signedFrequency } from '../../physics/fourier.js';
-import type { FieldMemory } from '../fieldMemory.js';
-import type { Direction, SolverScan } from '../wavePasses.js';
+import type { FieldMemory, FieldSizes } from '../fieldMemory.js';
+import { type Direction, pointsOf, type SolverScan } from '../wavePasses.js';
 import { directionNames } from './bendsProgram.js';
 
 /** A part of a batch that one run takes. */
@@ -17,49 +17,60 @@ export interface Run {
   readonly patterns: Int32Array;
   /** Patterns that the program takes; missing ones are filled up with nothing. */
   readonly size: number;
-  /** Where the patches begin in the object, elements. */
+  /** Points of the way of each pattern. */
+  readonly points: number;
+  /** Where the patches begin in the object, elements: those of all points, pattern by pattern. */
   readonly at: Int32Array;
-  /** The same as rows and columns, (size); far outside where the program takes more patterns. */
+  /** The same as rows and columns, (size·points); far outside where the program takes more patterns. */
   readonly rows: Float32Array;
   readonly columns: Float32Array;
-  /** Kernels of the shifts, (size, N). */
+  /** Kernels of the shifts, (size·points, N). */
   readonly shiftY: Float32Array;
   readonly shiftX: Float32Array;
-  /** Ramps of the same shifts, re and im of rows, then of columns, (size, N) each; empty where no detector is near. */
+  /** Ramps of the same shifts, re and im of rows, then of columns, (size·points, N) each; empty where no detector is near. */
   readonly ramps: readonly Float32Array[];
-  /** (size,) and (size, coherent): the beams, where they differ. */
+  /** (size,) and (size, coherent): the beams, where they differ; flux divided by the root of the points. */
   readonly flux: Float32Array;
   readonly weights: Float32Array;
+  /** (size, probes) 1 at the probe that a pattern saw. */
+  readonly chosen: Float32Array;
 }
 
 /** Runs of `size` patterns, at the positions as they are. */
-export function runsOf(batch: Int32Array, size: number, scan: SolverScan, width: number): Run[] {
-  const { N, count, ys, xs, beam, propagation } = scan;
+export function runsOf(
+  batch: Int32Array,
+  size: number,
+  scan: SolverScan,
+  { width, probes = 1 }: Pick<FieldSizes, 'width' | 'probes'>,
+): Run[] {
+  const { N, count, beam, ways, probeOf, propagation } = scan;
   const near = propagation?.detector !== undefined;
-  const half = Math.floor(N / 2);
+  const points = ways?.points ?? 1;
   const coherent = (beam?.weights.length ?? 0) / count;
   return Array.from({ length: Math.ceil(batch.length / size) }, (_, index) => {
     const patterns = batch.slice(index * size, (index + 1) * size);
-    const at = new Int32Array(patterns.length);
-    const [rows, columns] = [new Float32Array(size).fill(-2 * N), new Float32Array(size).fill(-2 * N)];
-    const [shiftY, shiftX] = [new Float32Array(size * N), new Float32Array(size * N)];
-    const ramps = Array.from({ length: near ? 4 : 0 }, () => new Float32Array(size * N));
+    const at = new Int32Array(patterns.length * points);
+    const patches = size * points;
+    const [rows, columns] = [new Float32Array(patches).fill(-2 * N), new Float32Array(patches).fill(-2 * N)];
+    const [shiftY, shiftX] = [new Float32Array(patches * N), new Float32Array(patches * N)];
+    const ramps = Array.from({ length: near ? 4 : 0 }, () => new Float32Array(patches * N));
     const [flux, weights] = [new Float32Array(size), new Float32Array(size * coherent)];
+    const chosen = new Float32Array(size * probes);
     patterns.forEach((k, i) => {
-      const [row, column] = [Math.round(ys[k]), Math.round(xs[k])];
-      at[i] = (row - half) * width + column - half;
-      [rows[i], columns[i]] = [row - half, column - half];
-      writeShiftKernel(ys[k] - row, shiftY.subarray(i * N, (i + 1) * N));
-      writeShiftKernel(xs[k] - column, shiftX.subarray(i * N, (i + 1) * N));
-      if (near) {
-        writeRamp(ys[k] - row, i * N, ramps[0], ramps[1], N);
-        writeRamp(xs[k] - column, i * N, ramps[2], ramps[3], N);
-      }
-      if (!beam) return;
-      flux[i] = beam.flux[k];
-      weights.set(beam.weights.subarray(k * coherent, (k + 1) * coherent), i * coherent);
+      pointsOf(scan, k, width).forEach((point, p) => {
+        const j = i * points + p;
+        [at[j], rows[j], columns[j]] = [point.at, point.row, point.column];
+        writeShiftKernel(point.y, shiftY.subarray(j * N, (j + 1) * N));
+        writeShiftKernel(point.x, shiftX.subarray(j * N, (j + 1) * N));
+        if (!near) return;
+        writeRamp(point.y, j * N, ramps[0], ramps[1], N);
+        writeRamp(point.x, j * N, ramps[2], ramps[3], N);
+      });
+      chosen[i * probes + (probeOf?.[k] ?? 0)] = 1;
+      flux[i] = (beam?.flux[k] ?? 1) / Math.sqrt(points);
+      if (beam) weights.set(beam.weights.subarray(k * coherent, (k + 1) * coherent), i * coherent);
     });
-    return { index, patterns, size, at, rows, columns, shiftY, shiftX, ramps, flux, weights };
+    return { index, patterns, size, points, at, rows, columns, shiftY, shiftX, ramps, flux, weights, chosen };
   });
 }
 
@@ -91,8 +102,9 @@ export class Feeds {
 
   /** A probe, or its change, as programs take it. */
   probe({ re, im }: FieldMemory['probe']): Tensors {
-    const { N, modes } = this.memory.sizes;
-    const turned = (plane: typeof re) => ({ data: turnedPlanes(plane, N, modes), shape: [N, modes * N] });
+    const { N, modes, probes = 1 } = this.memory.sizes;
+    const all = probes * modes;
+    const turned = (plane: typeof re) => ({ data: turnedPlanes(plane, N, all), shape: [N, all * N] });
     return { probe_re: turned(re), probe_im: turned(im) };
   }
 
@@ -129,6 +141,7 @@ export class Feeds {
       [['ramp_y_re', 'ramp_y_im', 'ramp_x_re', 'ramp_x_im'], ({ ramps }) => ramps],
       [['flux'], ({ flux }) => [flux]],
       [['weights'], ({ weights }) => [weights]],
+      [['chosen'], ({ chosen }) => [chosen]],
       [['rows', 'columns'], ({ rows, columns }) => [rows, columns]],
       [['object_re', 'object_im'], this.#patches([object.re, object.im], N, 0)],
       [['direction_re', 'direction_im'], this.#patches([sums.object.re, sums.object.im], N, 0)],
@@ -156,10 +169,11 @@ export class Feeds {
     const area = side * side;
     return (run, names) =>
       planes.map((plane, p) =>
-        this.#filled(run, names[p], slices * area, 0, (i, patch) => {
-          for (let s = 0; s < slices; s++) {
-            const at = run.at[i] - before + s * height * width;
-            gatherPatch(plane, at, width, side, patch.subarray(s * area, (s + 1) * area));
+        this.#filled(run, names[p], run.points * slices * area, 0, (i, patches) => {
+          for (let q = 0; q < run.points * slices; q++) {
+            const [point, s] = [Math.floor(q / slices), q % slices];
+            const at = run.at[i * run.points + point] - before + s * height * width;
+            gatherPatch(plane, at, width, side, patches.subarray(q * area, (q + 1) * area));
           }
         }),
       );
@@ -175,12 +189,21 @@ export class Feeds {
 
   #storedWaves(run: Run, [nameRe, nameIm]: readonly string[]): readonly Float32Array[] {
     const { N, modes } = this.memory.sizes;
-    const pixels = modes * N * N;
-    const im = this.#filled(run, nameIm, pixels, 0, () => {});
-    const re = this.#filled(run, nameRe, pixels, 0, (i, out) => {
-      const k = run.patterns[i];
-      const stored = this.waves.subarray(k * 2 * pixels, (k + 1) * 2 * pixels);
-      loadWaves(stored, N, modes, out, im.subarray(i * pixels, (i + 1) * pixels));
+    const [pixels, { points }] = [modes * N * N, run];
+    const im = this.#filled(run, nameIm, points * pixels, 0, () => {});
+    const re = this.#filled(run, nameRe, points * pixels, 0, (i, out) => {
+      for (let p = 0; p < points; p++) {
+        const k = run.patterns[i] * points + p;
+        const [from, to] = [p * pixels, (p + 1) * pixels];
+        const stored = this.waves.subarray(k * 2 * pixels, (k + 1) * 2 * pixels);
+        loadWaves(
+          stored,
+          N,
+          modes,
+          out.subarray(from, to),
+          im.subarray(i * points * pixels + from, i * points * pixels + to),
+        );
+      }
     });
     return [re, im];
   }

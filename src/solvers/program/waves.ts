@@ -11,7 +11,12 @@ import type { Propagation, Transfer } from '../propagation.js';
 
 /** Sizes that a program is built for. */
 export interface WaveSizes {
+  /** Patches: patterns, or all points of their ways. */
   readonly batch: number;
+  /** Points of the way of each pattern, one after the other in a batch; 1. */
+  readonly points?: number;
+  /** Probes, of `modes` modes each; 1. */
+  readonly probes?: number;
   readonly N: number;
   readonly modes: number;
   /** Coherent modes by which the first mode varies; 0. */
@@ -91,7 +96,7 @@ export class Transform implements Detector<GraphNode> {
     return { re: part(0), im: part(1) };
   }
 
-  /** Σ|Ψ|² over modes, [batch, N, N]. */
+  /** Σ|Ψ|² over modes and points, [patterns, N, N]. */
   intensity(field: GraphNode): GraphNode {
     return this.#overModes(op.square(field));
   }
@@ -103,7 +108,7 @@ export class Transform implements Detector<GraphNode> {
 
   #overModes(products: GraphNode): GraphNode {
     const { batch, N, modes } = this.sizes;
-    return op.reshape(op.reduceSum(op.reshape(products, [batch * N, 2 * modes, N]), [1]), [batch, N, N]);
+    return overPoints(op.reduceSum(op.reshape(products, [batch * N, 2 * modes, N]), [1]), this.sizes);
   }
 
   /** Ψ times a complex [batch or 1, N, 1, N]. */
@@ -121,11 +126,12 @@ export class Transform implements Detector<GraphNode> {
     return this.inverse(this.times(this.forward(wave), transfer));
   }
 
-  /** Ψ times a real [batch, N, N]. */
+  /** Ψ times a real [patterns, N, N]. */
   scale(field: GraphNode, factor: GraphNode): GraphNode {
     const { batch, N, modes } = this.sizes;
     const parts = op.reshape(field, [batch * N, 2 * modes, N]);
-    return op.reshape(op.mul(parts, op.reshape(factor, [batch * N, 1, N])), [batch * N * modes, 2 * N]);
+    const own = op.reshape(forPoints(factor, this.sizes), [batch * N, 1, N]);
+    return op.reshape(op.mul(parts, own), [batch * N * modes, 2 * N]);
   }
 }
 
@@ -133,11 +139,11 @@ export class Transform implements Detector<GraphNode> {
 export interface Detector<Field> {
   forward(wave: ComplexNode): Field;
   inverse(field: Field): ComplexNode;
-  /** Σ|Ψ|² over modes, [batch, N, N]. */
+  /** Σ|Ψ|² over modes and points, [patterns, N, N]. */
   intensity(field: Field): GraphNode;
-  /** Re Σconj(a)·b over modes, [batch, N, N]. */
+  /** Re Σconj(a)·b over modes and points, [patterns, N, N]. */
   against(a: Field, b: Field): GraphNode;
-  /** Ψ times a real [batch, N, N]. */
+  /** Ψ times a real [patterns, N, N]. */
   scale(field: Field, factor: GraphNode): Field;
 }
 
@@ -147,9 +153,10 @@ export class NearDetector implements Detector<ComplexNode> {
 
   constructor(
     private readonly transform: Transform,
-    { batch, N }: WaveSizes,
+    private readonly sizes: WaveSizes,
     transfer: Transfer,
   ) {
+    const { batch, N } = sizes;
     const ramp = (axis: 'y' | 'x', shape: readonly number[]): ComplexNode => {
       const { re, im } = complexInput(`ramp_${axis}`, [batch, N]);
       return { re: op.reshape(re, shape), im: op.reshape(im, shape) };
@@ -167,16 +174,16 @@ export class NearDetector implements Detector<ComplexNode> {
   }
 
   intensity(field: ComplexNode): GraphNode {
-    return op.reduceSum(intensity(field), [2]);
+    return overPoints(op.reduceSum(intensity(field), [2]), this.sizes);
   }
 
   against(a: ComplexNode, b: ComplexNode): GraphNode {
-    return op.reduceSum(realAgainst(a, b), [2]);
+    return overPoints(op.reduceSum(realAgainst(a, b), [2]), this.sizes);
   }
 
   scale(field: ComplexNode, factor: GraphNode): ComplexNode {
-    const [batch, N] = factor.shape;
-    return scaled(field, op.reshape(factor, [batch, N, 1, N]));
+    const { batch, N } = this.sizes;
+    return scaled(field, op.reshape(forPoints(factor, this.sizes), [batch, N, 1, N]));
   }
 }
 
@@ -214,14 +221,62 @@ export const minus = (a: ComplexNode, b: ComplexNode): ComplexNode => ({
   im: op.sub(a.im, b.im),
 });
 
-/** Real [batch, N, …] summed over all but the first two axes and put one beside the other: [batch, terms, N]; the host adds rows in float64. */
-export function rowSums(terms: readonly GraphNode[]): GraphNode {
-  const [batch, N] = terms[0].shape;
+/**
+ * Real [patterns, N, …] or [patches, N, …] summed, in N parts of each pattern, and put one beside the other: [patterns, terms, N]; the host
+ * adds the parts in float64.
+ */
+export function rowSums(terms: readonly GraphNode[], { batch, N, points = 1 }: WaveSizes): GraphNode {
+  const patterns = batch / points;
   const rows = terms.map((term) => {
-    const axes = term.shape.map((_, axis) => axis).slice(2);
-    return op.reshape(op.reduceSum(term, axes), [batch, 1, N]);
+    const length = term.shape.reduce((product, n) => product * n, 1) / patterns;
+    return op.reshape(op.reduceSum(op.reshape(term, [patterns, N, length / N]), [2]), [patterns, 1, N]);
   });
   return op.concat(rows, 1);
+}
+
+/** What belongs to patterns, for each point of their ways: [patterns, …] → [batch, …]. */
+export function forPoints(x: GraphNode, { batch, points = 1 }: WaveSizes): GraphNode {
+  if (points === 1) return x;
+  const [patterns, ...rest] = x.shape;
+  const apart = op.broadcast(op.reshape(x, [patterns, 1, ...rest]), [patterns, points, ...rest]);
+  return op.reshape(apart, [batch, ...rest]);
+}
+
+/** What patches have, N×N real numbers each, added up over the points of each pattern: [patterns, N, N]. */
+function overPoints(x: GraphNode, { batch, N, points = 1 }: WaveSizes): GraphNode {
+  if (points === 1) return op.reshape(x, [batch, N, N]);
+  return op.reshape(op.reduceSum(op.reshape(x, [batch / points, points, N, N]), [1]), [batch / points, N, N]);
+}
+
+/** The probe of each patch, of all that there are; pairs of [batch, N, modes, N]. @param chosen [batch, probes], 1 at its own; left out: there is one */
+export function chosenProbe(
+  probe: ComplexNode,
+  shifts: ShiftMatrices,
+  chosen: GraphNode | undefined,
+  sizes: WaveSizes,
+): ComplexNode {
+  const { batch, N, modes, probes = 1 } = sizes;
+  const all = shiftedProbe(probe, shifts, { ...sizes, modes: probes * modes });
+  if (!chosen) return all;
+  const own = op.reshape(chosen, [batch, 1, probes, 1]);
+  const of = (part: GraphNode) =>
+    op.reshape(op.reduceSum(op.mul(op.reshape(part, [batch, N, probes, modes * N]), own), [2]), [batch, N, modes, N]);
+  return { re: of(all.re), im: of(all.im) };
+}
+
+/** The adjoint: shifted back and added up for each probe, pairs of [N, probes·modes·N], turned round. */
+export function backToProbes(
+  fields: ComplexNode,
+  shifts: ShiftMatrices,
+  chosen: GraphNode | undefined,
+  sizes: WaveSizes,
+): ComplexNode {
+  const { batch, N, modes, probes = 1 } = sizes;
+  if (!chosen) return shiftedBack(fields, shifts, sizes);
+  const own = op.reshape(chosen, [batch, 1, probes, 1]);
+  const of = (part: GraphNode) =>
+    op.reshape(op.mul(op.reshape(part, [batch, N, 1, modes * N]), own), [batch, N, probes * modes, N]);
+  return shiftedBack({ re: of(fields.re), im: of(fields.im) }, shifts, { ...sizes, modes: probes * modes });
 }
 
 /** A pair of inputs. */

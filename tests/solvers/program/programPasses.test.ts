@@ -77,9 +77,9 @@ describe.each([
   });
 });
 
-it('planes with beams that differ', async () => {
+it.each([{ coherent: 1 }, { points: 3 }, { probes: 2 }])('planes of a scan with %o', async (more) => {
   const backend = await onnx.create(1);
-  const problem = solverProblem(16, 2, 7, 1, 1);
+  const problem = solverProblem(16, 2, 7, 1, more);
   const engines = await openBoth(problem, backend, 2, true);
   const sums = [];
   for (const engine of [engines.program, engines.host]) {

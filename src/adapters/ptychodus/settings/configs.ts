@@ -244,6 +244,8 @@ export function solverFromSettings(
     affine_freedom: solver.affineFreedom.value,
     affine_start: solver.affineStart.value,
     affine_stop: solver.affineStop.value,
+    fly_positions: solver.flyPositions.value,
+    fly_duty: solver.flyDuty.value || null,
     passes: wordOf(solver.passes, PASSES),
   };
   const notes = withoutEffect(solver, algorithm)

@@ -53,6 +53,7 @@ const COMMANDS: Readonly<
     'plan many runs and have them done here, by a cluster or by workers; collect what they came to',
     () => import('./commands/jobs.js'),
   ],
+  view: ['look at scans and results, solve and compare in a page on this machine', () => import('./commands/view.js')],
   bundle: [
     'describe a bundle, verify every byte of it, unpack it, or make one from the model of another program',
     () => import('./commands/bundle.js'),

@@ -80,6 +80,8 @@ import {
   productImportConfigSchema,
   type SplitConfig,
   splitConfigSchema,
+  type ViewConfig,
+  viewConfigSchema,
 } from './schemas/tools.js';
 import { expandWords, type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
 import { expandSimulation } from './simulationPresets.js';
@@ -234,6 +236,9 @@ export const engineDefinition: ConfigDefinition<{
 /** `inspect`: what a scan file holds. */
 export const inspectDefinition = tool<InspectConfig>('inspection', 'Inspection', inspectConfigSchema, openingFields);
 
+/** `view`: the page. */
+export const viewDefinition = tool<ViewConfig>('page', 'Page', viewConfigSchema);
+
 /** `convert`: any scan to a contract NPZ. */
 export const convertDefinition = tool<ConvertConfig>('conversion', 'Conversion', convertConfigSchema, openingFields);
 
@@ -323,6 +328,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   simulate: simulationDefinition,
   demo: demoDefinition,
   inspect: inspectDefinition,
+  view: viewDefinition,
   convert: convertDefinition,
   split: splitDefinition,
   orient: orientDefinition,

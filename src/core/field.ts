@@ -23,6 +23,8 @@ export const positiveInteger = kind(z.int().positive(), 'a positive whole number
 export const wholeNumber = kind(z.int().nonnegative(), 'a whole number of at least 0');
 /** Seeds are those of NumPy's legacy generator: 32 bits. */
 export const seedNumber = kind(z.int().min(0).max(0xffffffff), 'a whole number from 0 to 4294967295');
+/** Of a server; 0 leaves the choice to the system. */
+export const portNumber = kind(z.int().min(0).max(65535), 'a whole number from 0 to 65535');
 /** Of diffraction patterns; networks take fewer, see `sides.ts`. */
 export const patternSide = kind(z.int().min(4).multipleOf(2), 'an even number of at least 4');
 export const anyNumber = kind(z.number(), 'a number');

@@ -25,21 +25,12 @@ browser.addEventListener?.('message', ({ data }) => {
   if (take) take(data);
   else if ((data as Partial<ThreadRole>).role === 'solver') {
     take = deliver;
-    import('../solvers/host/solverWorker.js').catch(tell);
+    void import('../solvers/host/solverWorker.js');
   } else if (early.push(data) === 1) {
-    import('./session/service.js')
-      .then(({ beginService }) => {
-        const begun = beginService();
-        take = begun as (message: unknown) => void;
-        for (const message of early.splice(0)) begun(message as ToSession);
-      })
-      .catch(tell);
+    void import('./session/service.js').then(({ beginService }) => {
+      const begun = beginService();
+      take = begun as (message: unknown) => void;
+      for (const message of early.splice(0)) begun(message as ToSession);
+    });
   }
 });
-
-/** As an error of the thread, which whoever started it hears: the promise alone would keep it to itself. */
-function tell(error: unknown): void {
-  setTimeout(() => {
-    throw error;
-  });
-}

@@ -19,6 +19,7 @@ import {
   oneOf,
   openUnitInterval,
   path,
+  portNumber,
   positiveInteger,
   positiveNumber,
   required,
@@ -47,6 +48,14 @@ export const inspectConfigSchema = z.strictObject({
   ...overwriteFields,
   ...opening,
 });
+
+/** Where the page of `view` is served. */
+export const viewConfigSchema = z.strictObject({
+  port: field(portNumber, 0, 'Port on 127.0.0.1; 0: any that is free.'),
+  open: offByDefault('Open the address in the browser of this desktop.'),
+});
+
+export type ViewConfig = Readonly<z.output<typeof viewConfigSchema>>;
 
 /** A scan in any readable format, written as a contract NPZ. */
 export const convertConfigSchema = z.strictObject({

@@ -1,5 +1,8 @@
-/** What Node has as globals: put into every module of the browser's build that names it; `Buffer` is in `buffer.ts`. */
+/** What Node has as globals: put into every module of the browser's build that names it. */
+import { Buffer as PageBuffer } from 'node:buffer';
 import { setImmediate as turn } from './small.js';
+
+export const Buffer = PageBuffer;
 
 export const process = {
   platform: 'browser',

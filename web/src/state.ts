@@ -1,0 +1,113 @@
+/** What the page knows: one object, replaced by changes, and everybody who shows a part of it. */
+
+import { useEffect, useState } from 'preact/hooks';
+import type { ModelView, PageRun, PageSession, ResultView, ScanView, ShownImage } from 'ptychopinn/web/session';
+
+/** A run that is going on. */
+export interface Running {
+  readonly what: 'solve' | 'infer' | 'train' | 'open';
+  readonly run: Pick<PageRun<unknown>, 'pause' | 'continue' | 'cancel'>;
+  readonly paused: boolean;
+  readonly done: number;
+  readonly total: number;
+  readonly note: string;
+  /** What is shown on the way. */
+  readonly shown?: ShownImage;
+  /** Points of the curve: epoch and value. */
+  readonly curve: readonly (readonly [number, number])[];
+}
+
+export interface LogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+}
+
+/** A file of the served folder, where the page is that of `ptychopinn view`. */
+export interface ServedName {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export const TABS = ['open', 'look', 'solve', 'network', 'compare', 'save'] as const;
+export type Tab = (typeof TABS)[number];
+
+export interface State {
+  readonly tab: Tab;
+  readonly scan?: ScanView;
+  readonly results: readonly ResultView[];
+  /** The result that is shown and saved. */
+  readonly chosen?: number;
+  readonly model?: ModelView;
+  readonly running?: Running;
+  readonly log: readonly LogLine[];
+  readonly threads: number;
+  /** Files of the folder that is served. */
+  readonly served?: { readonly name: string; readonly files: readonly ServedName[]; readonly complete: boolean };
+  /** Command and values of the runs, by result: what repeats them. */
+  readonly commands: ReadonlyMap<number, string>;
+}
+
+let state: State = { tab: 'open', results: [], log: [], threads: 1, commands: new Map() };
+const listeners = new Set<() => void>();
+
+export const get = (): State => state;
+
+export function set(change: Partial<State>): void {
+  state = { ...state, ...change };
+  for (const listener of listeners) listener();
+}
+
+/** Changes the run that is going on; nothing where it has ended. */
+export function setRunning(change: Partial<Running>): void {
+  if (state.running) set({ running: { ...state.running, ...change } });
+}
+
+const MOST_LINES = 200;
+
+export function say(level: LogLine['level'], message: string): void {
+  set({ log: [...state.log.slice(1 - MOST_LINES), { level, message }] });
+}
+
+/** The whole state, in a part of the page that follows it. */
+export function useStore(): State {
+  const [, again] = useState(0);
+  useEffect(() => {
+    const listener = () => again((count) => count + 1);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }, []);
+  return state;
+}
+
+/** The thread that computes; begun once. */
+export const page: { session: PageSession } = { session: undefined as unknown as PageSession };
+
+/** Has something done that may fail; what is wrong is said in its own sentence. */
+export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    say(code === 'CANCELLED' ? 'info' : 'error', message);
+    return undefined;
+  }
+}
+
+export const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** Bytes as people say them. */
+export function inBytes(bytes: number): string {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;
+}
+
+/** A length with the unit that suits it. */
+export function inLength(metres: number): string {
+  const size = Math.abs(metres);
+  const [factor, unit] = size < 1e-6 ? [1e9, 'nm'] : size < 1e-3 ? [1e6, 'µm'] : [1e3, 'mm'];
+  return `${Number((metres * factor).toPrecision(4))} ${unit}`;
+}
+
+/** What a result is called in lists. */
+export const titleOf = (result: ResultView, results: readonly ResultView[]): string =>
+  `${results.indexOf(result) + 1}: ${result.title}${result.rFactor === undefined ? '' : `, R ${result.rFactor.toFixed(3)}`}`;

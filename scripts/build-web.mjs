@@ -112,7 +112,7 @@ const result = await build({
   chunkNames: 'parts/[name]-[hash]',
   loader: { '.wasm': 'binary', '.so': 'binary' },
   external: ['@resvg/resvg-js', 'module', 'crypto'],
-  inject: [path.join(standins, 'globals.js')],
+  inject: [path.join(standins, 'globals.js'), path.join(standins, 'buffer.js')],
   define: { global: 'globalThis' },
   plugins: [page],
   metafile: true,

@@ -11,7 +11,7 @@ export interface ModelConfig {
   readonly gridsize: number;
   /** How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches. Default: "pinn". */
   readonly model_type: 'pinn' | 'supervised';
-  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam is the variant with attention, baseline is the single-channel network that is trained with labels only, hybrid_resnet is an encoder of spectral and convolution branches with a residual bottleneck, spectral_resnet_bottleneck_net is hybrid_resnet with spectral layers in its residual blocks, fno_vanilla is a stack of spectral blocks at full size, fno is the same stack with convolutions behind it and ffno is a stack of blocks that are spectral along rows and columns apart. Default: "cnn". */
+  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam is the variant with attention, baseline is the single-channel network that is trained with labels only, hybrid_resnet is an encoder of spectral and convolution branches with a residual bottleneck, spectral_resnet_bottleneck_net is hybrid_resnet with spectral layers in its residual blocks, fno_vanilla is a stack of spectral blocks at full size, fno is the same stack with convolutions behind it, ffno is a stack of blocks that are spectral along rows and columns apart and neuralop_uno is a stack of spectral layers at full and half size with skips across. Default: "cnn". */
   readonly architecture:
     | 'cnn'
     | 'cnn_cbam'
@@ -20,7 +20,8 @@ export interface ModelConfig {
     | 'spectral_resnet_bottleneck_net'
     | 'fno_vanilla'
     | 'fno'
-    | 'ffno';
+    | 'ffno'
+    | 'neuralop_uno';
   /** Multiplies the width of every convolution of cnn, cnn_cbam and baseline. Default: 1. */
   readonly n_filters_scale: number;
   /** Activation of the amplitude head of cnn and cnn_cbam; sigmoid keeps the amplitude positive and bounded. Default: "sigmoid". */

@@ -10,9 +10,20 @@ import { fno } from './fno.js';
 import { fnoVanilla } from './fnoVanilla.js';
 import type { Generator, NetworkShape } from './generator.js';
 import { hybridResnet } from './hybridResnet.js';
+import { neuralopUno } from './neuralopUno.js';
 import { spectralResnetBottleneck } from './spectralResnetBottleneck.js';
 
-const GENERATORS = [cnn, cnnCbam, baseline, hybridResnet, spectralResnetBottleneck, fnoVanilla, fno, ffno] as const;
+const GENERATORS = [
+  cnn,
+  cnnCbam,
+  baseline,
+  hybridResnet,
+  spectralResnetBottleneck,
+  fnoVanilla,
+  fno,
+  ffno,
+  neuralopUno,
+] as const;
 
 type Name = (typeof GENERATORS)[number]['name'];
 /** All members of the types of a union, as one type. */

@@ -13,6 +13,8 @@ type SpectralConfig = { readonly [K in keyof typeof spectralFields]: z.output<(t
 
 interface ConvOptions {
   readonly kernel: 1 | 3;
+  /** Without a bias. */
+  readonly bare?: boolean;
   /** What lies outside the image; zeros when left out. */
   readonly outside?: 'mirror' | 'zeros';
 }
@@ -28,11 +30,14 @@ export function conv(
   x: GraphNode,
   name: string,
   cout: number,
-  { kernel: k, outside = 'zeros' }: ConvOptions,
+  { kernel: k, outside = 'zeros', bare = false }: ConvOptions,
   scope: ParameterScope,
 ): GraphNode {
   const cin = x.shape[1];
-  const [w, b] = kernelAndBias(scope, name, [cout, cin, k, k], cin * k * k, cout);
+  const fan = cin * k * k;
+  const [w, b] = bare
+    ? [scope.parameter(`${name}.weight`, [cout, cin, k, k], { limit: 1 / Math.sqrt(fan) })]
+    : kernelAndBias(scope, name, [cout, cin, k, k], fan, cout);
   const mirrored = outside === 'mirror' && k > 1;
   return op.conv2d(mirrored ? op.reflectPad(x, (k - 1) / 2) : x, w, b, name, mirrored ? 'none' : 'same');
 }
@@ -84,6 +89,33 @@ function blurMatrix(n: number): GraphNode {
   return op.constant(data, [n / 2, n], 'blur');
 }
 
+/**
+ * The image [B, C, H, W] at another size by cubic interpolation whose outermost pixels stay the outermost.
+ * Source: Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 29 (1981), with a = −0.75.
+ */
+export function cubicResized(x: GraphNode, [height, width]: readonly [number, number]): GraphNode {
+  const [, , h, w] = x.shape;
+  const tall = height === h ? x : op.matmul(cubicMatrix(h, height), x);
+  return width === w ? tall : op.matmul(tall, op.transposeLast(cubicMatrix(w, width)));
+}
+
+/** [to, from]: each row holds the weights of four neighbours; beyond the edge the outermost pixel is repeated. */
+function cubicMatrix(from: number, to: number): GraphNode {
+  const a = -0.75;
+  const near = (t: number) => ((a + 2) * t - (a + 3)) * t * t + 1;
+  const far = (t: number) => ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
+  const data = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const at = (i * (from - 1)) / (to - 1);
+    const first = Math.floor(at);
+    const t = at - first;
+    [far(1 + t), near(t), near(1 - t), far(2 - t)].forEach((weight, k) => {
+      data[i * from + Math.min(from - 1, Math.max(0, first - 1 + k))] += weight;
+    });
+  }
+  return op.constant(data, [to, from], 'cubic');
+}
+
 /** (x − mean)/√(variance + ε) of every channel of every image. */
 function normalised(x: GraphNode, epsilon: number): GraphNode {
   const centred = op.sub(x, op.reduceMean(x, [2, 3], true));
@@ -112,10 +144,14 @@ const inputTransforms: Readonly<Record<SpectralConfig['fno_input_transform'], (x
   instancenorm: (x) => normalised(x, 1e-6),
 };
 
+/** The input as `fno_input_transform` says. */
+export function transformedInput(config: Pick<SpectralConfig, 'fno_input_transform'>, x: GraphNode): GraphNode {
+  return inputTransforms[config.fno_input_transform](x);
+}
+
 /** The input transformed and lifted to `fno_width` channels by two convolutions. */
 export function lifted(config: SpectralConfig, x: GraphNode, scope: ParameterScope): GraphNode {
-  const seen = inputTransforms[config.fno_input_transform](x);
-  const first = op.gelu(conv(seen, 'lifter.conv1', config.fno_width, { kernel: 3 }, scope));
+  const first = op.gelu(conv(transformedInput(config, x), 'lifter.conv1', config.fno_width, { kernel: 3 }, scope));
   return conv(first, 'lifter.conv2', config.fno_width, { kernel: 3 }, scope);
 }
 
@@ -123,7 +159,7 @@ const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: null };
 
 /** The patches that a 1×1 convolution paints from features of full size, by `generator_output_mode`. */
 export function paintedByPoints(
-  config: SpectralConfig & NetworkShape,
+  config: Pick<SpectralConfig, 'generator_output_mode'> & NetworkShape,
   features: GraphNode,
   scope: ParameterScope,
   taps: Readonly<Record<string, GraphNode>> = {},
@@ -142,6 +178,8 @@ export function paintedByPoints(
 /** What networks with such a head have in common besides their layers. */
 export const spectralTraits = {
   // sigmoid(0) = ½; a head without bounds paints an object of amplitude 1.
-  gaugeFactor: ({ generator_output_mode }: SpectralConfig) => (generator_output_mode === 'real_imag' ? 1 : 2),
-  paintsParts: ({ generator_output_mode }: SpectralConfig) => generator_output_mode === 'real_imag',
+  gaugeFactor: ({ generator_output_mode }: Pick<SpectralConfig, 'generator_output_mode'>) =>
+    generator_output_mode === 'real_imag' ? 1 : 2,
+  paintsParts: ({ generator_output_mode }: Pick<SpectralConfig, 'generator_output_mode'>) =>
+    generator_output_mode === 'real_imag',
 };

@@ -3,7 +3,7 @@
  * with tables of cosines and sines along one axis and then the other; channels are mixed wave by wave.
  *
  * Source: Li et al., "Fourier neural operator for parametric partial differential equations", ICLR 2021. As in the published networks
- * only waves k, l ≥ 0 of the real transform are kept; waves whose rows run the other way do not pass.
+ * only waves k, l ≥ 0 of the real transform are kept, but in {@link resizingSpectralConv}; waves whose rows run the other way do not pass.
  */
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
@@ -24,30 +24,35 @@ function table(
   return op.constant(data, [rows, columns], label);
 }
 
-/** [size, 2·modes]: x times this is the cosine part and the sine part of a transform along the last axis. */
+/** [size, 2·modes]: x times this is the real part and the imaginary part of a transform along the last axis, e^{−iθ}. */
 function forwardColumns(size: number, modes: number): GraphNode {
-  return table(size, 2 * modes, 'waves', (n, c) => wave(c < modes ? Math.cos : Math.sin, c % modes, n, size));
-}
-
-/**
- * [2·modes, 2·size]: takes rows (pixel, cosine or sine part of the transform along the other axis) to rows (real or imaginary part,
- * wave) of the whole transform, e^{−iθ}.
- */
-function forwardRows(size: number, modes: number): GraphNode {
-  return table(2 * modes, 2 * size, 'waves of rows', (r, c) => {
-    const [imaginary, k] = [r >= modes, r % modes];
-    const [sine, n] = [c % 2 === 1, c >> 1];
-    // (A − iB)·(cos − i·sin) = (A·cos − B·sin) − i·(A·sin + B·cos)
-    const part = wave(imaginary === sine ? Math.cos : Math.sin, k, n, size);
-    return imaginary || sine ? -part : part;
+  return table(size, 2 * modes, 'waves', (n, c) => {
+    const l = c % modes;
+    return c < modes ? wave(Math.cos, l, n, size) : -wave(Math.sin, l, n, size);
   });
 }
 
-/** [2·size, 2·modes]: rows (real or imaginary part, wave) to rows (pixel, real or imaginary part), e^{+iθ}. */
-function backwardRows(size: number, modes: number): GraphNode {
-  return table(2 * size, 2 * modes, 'rows of waves', (r, c) => {
+/**
+ * [2·waves, 2·size]: takes rows (pixel, real or imaginary part of the transform along the other axis) to rows (real or imaginary part,
+ * wave) of the whole transform, e^{−iθ}.
+ */
+function forwardRows(size: number, waves: readonly number[]): GraphNode {
+  const m = waves.length;
+  return table(2 * m, 2 * size, 'waves of rows', (r, c) => {
+    const [imaginary, k] = [r >= m, waves[r % m]];
+    const [ofImaginary, n] = [c % 2 === 1, c >> 1];
+    // (R + iI)·(cos − i·sin) = (R·cos + I·sin) + i·(I·cos − R·sin)
+    const part = wave(imaginary === ofImaginary ? Math.cos : Math.sin, k, n, size);
+    return imaginary && !ofImaginary ? -part : part;
+  });
+}
+
+/** [2·size, 2·waves]: rows (real or imaginary part, wave) to rows (pixel, real or imaginary part), e^{+iθ}. */
+function backwardRows(size: number, waves: readonly number[]): GraphNode {
+  const m = waves.length;
+  return table(2 * size, 2 * m, 'rows of waves', (r, c) => {
     const [imaginary, n] = [r % 2 === 1, r >> 1];
-    const [ofImaginary, k] = [c >= modes, c % modes];
+    const [ofImaginary, k] = [c >= m, waves[c % m]];
     // (R + iI)·(cos + i·sin) = (R·cos − I·sin) + i·(R·sin + I·cos)
     const part = wave(imaginary === ofImaginary ? Math.cos : Math.sin, k, n, size);
     return ofImaginary && !imaginary ? -part : part;
@@ -97,20 +102,63 @@ export function spectralConv(
   modes: number,
   scope: ParameterScope,
 ): GraphNode {
-  const [b, cin, h, w] = x.shape;
-  const kept = keptModes(modes, h, w);
-  const [m, n] = [kept.rows, kept.columns];
+  const [, cin, h, w] = x.shape;
+  const { rows: m, columns: n } = keptModes(modes, h, w);
   const weights = ['re', 'im'].map((part) => {
     const all = scope.parameter(`${name}.${part}`, [modes, modes, cin, cout], spectralInit(cin));
     return op.reshape(op.slice(all, [0, 0, 0, 0], [n, m, cin, cout]), [n * m, cin, cout]);
   });
+  return filtered(x, weights, { rows: Array.from({ length: m }, (_, k) => k), columns: n }, [h, w], name);
+}
+
+/**
+ * A spectral convolution that also keeps waves whose rows run the other way, and puts out another size: [B, Ci, H, W] → [B, Co, H′, W′].
+ * Parameters [waves along a row: 0 … modes/2, waves along a column: −modes/2 … modes/2 − 1, Ci, Co], normal of variance `variance`/2.
+ */
+export function resizingSpectralConv(
+  x: GraphNode,
+  name: string,
+  cout: number,
+  {
+    modes,
+    size,
+    variance,
+  }: { readonly modes: number; readonly size: readonly [number, number]; readonly variance: number },
+  scope: ParameterScope,
+): GraphNode {
+  const [, cin, h, w] = x.shape;
+  const columns = Math.floor(modes / 2) + 1;
+  const least = Math.min(h, size[0]);
+  const m = Math.min(modes, least);
+  const n = Math.min(columns, Math.floor(Math.min(w, size[1]) / 2) + 1);
+  const first = Math.floor((modes - m) / 2);
+  const weights = ['re', 'im'].map((part) => {
+    const init = { deviation: Math.sqrt(variance / 2) };
+    const all = scope.parameter(`${name}.${part}`, [columns, modes, cin, cout], init);
+    return op.reshape(op.slice(all, [0, first, 0, 0], [n, m, cin, cout]), [n * m, cin, cout]);
+  });
+  const rows = Array.from({ length: m }, (_, k) => k + first - Math.floor(modes / 2));
+  return filtered(x, weights, { rows, columns: n }, size, name);
+}
+
+/** Waves of x, each times its weights [waves, Ci, Co], as an image of another size. */
+function filtered(
+  x: GraphNode,
+  [re, im]: readonly GraphNode[],
+  { rows: waves, columns: n }: { readonly rows: readonly number[]; readonly columns: number },
+  [height, width]: readonly [number, number],
+  label: string,
+): GraphNode {
+  const [b, cin, h, w] = x.shape;
+  const m = waves.length;
+  const cout = re.shape[2];
   const alongRows = op.reshape(op.matmul(x, forwardColumns(w, n)), [b, cin, 2 * h, n]);
-  const spectrum = op.reshape(op.matmul(forwardRows(h, m), alongRows), [b, cin, 2, m, n]);
+  const spectrum = op.reshape(op.matmul(forwardRows(h, waves), alongRows), [b, cin, 2, m, n]);
   const byWave = op.reshape(op.transpose(spectrum, [4, 3, 2, 0, 1]), [n * m, 2, b, cin]);
-  const passed = op.reshape(mixed(byWave, weights[0], weights[1]), [n, m, 2, b, cout]);
+  const passed = op.reshape(mixed(byWave, re, im), [n, m, 2, b, cout]);
   const back = op.reshape(op.transpose(passed, [3, 4, 2, 1, 0]), [b, cout, 2 * m, n]);
-  const rows = op.reshape(op.matmul(backwardRows(h, m), back), [b, cout, h, 2 * n]);
-  return op.matmul(rows, backwardColumns(w, n, 1 / (h * w)), name);
+  const rows = op.reshape(op.matmul(backwardRows(height, waves), back), [b, cout, height, 2 * n]);
+  return op.matmul(rows, backwardColumns(width, n, 1 / (h * w)), label);
 }
 
 /** The weights of a {@link factorisedConv}; layers may share them. */

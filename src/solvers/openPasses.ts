@@ -9,7 +9,6 @@ import { requireThreads } from '../core/memoryBudget.js';
 import { evenSideRemedy } from '../networks/sides.js';
 import { HostPasses, type HostPassesOptions } from './host/hostPasses.js';
 import { fitsKernels } from './host/kernels.js';
-import { ProgramPasses } from './program/programPasses.js';
 import type { WavePasses } from './wavePasses.js';
 
 /** Who computes. */
@@ -46,6 +45,8 @@ export async function openPasses(
       { passes, N },
     );
   }
+  // Most runs are the host's.
+  const { ProgramPasses } = await import('./program/programPasses.js');
   const opened = await ProgramPasses.open({ ...options, backend });
   if (reason) logger.info(`Solving with ${opened.description}: ${reason}.`);
   return opened;

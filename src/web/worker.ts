@@ -25,12 +25,21 @@ browser.addEventListener?.('message', ({ data }) => {
   if (take) take(data);
   else if ((data as Partial<ThreadRole>).role === 'solver') {
     take = deliver;
-    void import('../solvers/host/solverWorker.js');
+    import('../solvers/host/solverWorker.js').catch(tell);
   } else if (early.push(data) === 1) {
-    void import('./session/service.js').then(({ beginService }) => {
-      const begun = beginService();
-      take = begun as (message: unknown) => void;
-      for (const message of early.splice(0)) begun(message as ToSession);
-    });
+    import('./session/service.js')
+      .then(({ beginService }) => {
+        const begun = beginService();
+        take = begun as (message: unknown) => void;
+        for (const message of early.splice(0)) begun(message as ToSession);
+      })
+      .catch(tell);
   }
 });
+
+/** As an error of the thread, which whoever started it hears: the promise alone would keep it to itself. */
+function tell(error: unknown): void {
+  setTimeout(() => {
+    throw error;
+  });
+}

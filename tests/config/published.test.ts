@@ -234,7 +234,7 @@ describe('what this version does not have', () => {
     [{ devices: 2 }, 'devices: 2 is not available in this version; only 1 is.'],
     [
       { fno_modes: 8 },
-      'architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno and ffno; leave it out.',
+      'architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno, ffno and neuralop_uno; leave it out.',
     ],
     [
       { accelerator: 'tpu' },

@@ -45,6 +45,7 @@ describe('as many parameters as are published', () => {
     ['ffno', { ffno_encoder_share_weights: false, fno_cnn_blocks: 0 }, 124_966],
     ['ffno', { ffno_encoder_share_weights: false }, 161_958],
     ['ffno', { ffno_encoder_share_weights: false, fno_cnn_blocks: 0, fno_blocks: 24 }, 701_626],
+    ['neuralop_uno', {}, 1_257_858],
     ['ffno', { fno_cnn_blocks: 0 }, 51_235],
     ['ffno', { fno_cnn_blocks: 0, fno_blocks: 24 }, 136_355],
   ])('%s %j: %i', (architecture, options, count) => {

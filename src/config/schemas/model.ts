@@ -31,7 +31,7 @@ const networkSide: Kind<z.ZodInt> = {
 };
 
 /** Published networks that are not here. */
-const UNAVAILABLE = { unavailable: ['neuralop_uno', 'hybrid', 'stable_hybrid'] };
+const UNAVAILABLE = { unavailable: ['hybrid', 'stable_hybrid', 'hybrid_resnet_ffno_ptychoblock_encoder'] };
 
 /** Fields of {@link modelConfigSchema}. */
 export const modelFields = {

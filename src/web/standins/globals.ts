@@ -1,8 +1,5 @@
-/** What Node has as globals: put into every module of the browser's build that names it. */
-import { Buffer as PageBuffer } from 'node:buffer';
+/** What Node has as globals: put into every module of the browser's build that names it; `Buffer` is in `buffer.ts`. */
 import { setImmediate as turn } from './small.js';
-
-export const Buffer = PageBuffer;
 
 export const process = {
   platform: 'browser',

@@ -442,6 +442,12 @@ export interface InferenceConfig {
   readonly model_path: string;
   /** Scan to reconstruct. */
   readonly test_data_file: string;
+  /** Let the network go on for so many epochs on the scan itself, without labels, and keep that where it explains held-out patterns better; the bundle stays as it is; 0: take it as it is. Unit: epochs. Default: 0. */
+  readonly adapt: number;
+  /** With adapt: initial step size, which falls along a cosine. Default: 0.0005. */
+  readonly adapt_learning_rate: number;
+  /** With adapt: also write the network that the image was made with, wts.zip in output_dir. Default: false. */
+  readonly save_adapted: boolean;
   /** File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there. */
   readonly calibration: string | null;
   /** Folder for the reconstruction and its pictures; created if missing. Default: "inference_outputs". */
@@ -708,6 +714,14 @@ export interface SolverOptions {
   readonly grid_window: number;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
+  /** network: from epoch prior_start on, the object is what a small convolutional network paints, whose weights are the unknowns, joint with the probe (deep image prior; for few counts); none: every pixel is an unknown. Default: "none". */
+  readonly prior: 'none' | 'network';
+  /** First epoch of that network, which begins with the image that the algorithm has made until then. Unit: epochs. Default: 31. */
+  readonly prior_start: number;
+  /** Channels of the layers of this network. Unit: channels. Default: 32. */
+  readonly prior_width: number;
+  /** Initial step size of the weights of this network; it falls along a cosine over its epochs. Default: 0.003. */
+  readonly prior_learning_rate: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
   readonly position_start: number | null;
   /** Last epoch in which they are corrected; null: the last one. Unit: epochs. */
@@ -842,6 +856,14 @@ export interface SolveConfig {
   readonly grid_window: number;
   /** Total variation removed from the object after each epoch, as a share of its usual amplitude; 0: none. Default: 0. */
   readonly tv_weight: number;
+  /** network: from epoch prior_start on, the object is what a small convolutional network paints, whose weights are the unknowns, joint with the probe (deep image prior; for few counts); none: every pixel is an unknown. Default: "none". */
+  readonly prior: 'none' | 'network';
+  /** First epoch of that network, which begins with the image that the algorithm has made until then. Unit: epochs. Default: 31. */
+  readonly prior_start: number;
+  /** Channels of the layers of this network. Unit: channels. Default: 32. */
+  readonly prior_width: number;
+  /** Initial step size of the weights of this network; it falls along a cosine over its epochs. Default: 0.003. */
+  readonly prior_learning_rate: number;
   /** First epoch in which scan positions are corrected; null: never. Unit: epochs. */
   readonly position_start: number | null;
   /** Last epoch in which they are corrected; null: the last one. Unit: epochs. */

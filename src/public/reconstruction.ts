@@ -50,3 +50,5 @@ export { figure, type ImagePanelOptions, imagePanel, type Panel } from '../repor
 export { type Picture, renderAmplitude, renderComplex, renderPhase, renderValues } from '../report/image.js';
 export { encodePng } from '../report/png.js';
 export { type Drawing, draw, drawPng, drawSvg, type PictureFormat } from '../report/renderer.js';
+export { type AdaptationRecord, type AdaptOptions, adaptModel } from '../training/adapt.js';
+export { trainEnsemble } from '../training/ensemble.js';

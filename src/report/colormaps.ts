@@ -29,7 +29,11 @@ export function indexAt(map: Colormap, position: number): number {
 }
 
 function fromHex(name: string, cyclic: boolean, lines: readonly string[]): Colormap {
-  return { name, cyclic, rgb: Uint8Array.from(lines.join('').match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)) };
+  return {
+    name,
+    cyclic,
+    rgb: Uint8Array.from(lines.join('').match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)),
+  };
 }
 
 /** Black to white. */

@@ -18,6 +18,7 @@ export function requireCombination(options: SolverOptions, start?: SolverStart):
     );
   }
   requireLikelihood(options);
+  requirePrior(options);
   if (options.progressive_levels > 1 && start?.object) {
     throw refused(
       options,
@@ -73,6 +74,41 @@ function requireLikelihood(options: SolverOptions): void {
       options,
       asked,
       'ml takes positions and beams as they are; begin with rpie, epie, pie or lsqml, and end with ml by ml_start.',
+    );
+  }
+}
+
+/** A network paints the object for one beam, in batches, after another algorithm. */
+function requirePrior(options: SolverOptions): void {
+  const { prior, algorithm, epochs, prior_start, ml_start } = options;
+  if (prior !== 'network') return;
+  if (algorithm === 'dm' || algorithm === 'ml') {
+    throw refused(
+      options,
+      'algorithm',
+      'prior network goes on from the batches of rpie, epie, pie or lsqml; take one of them.',
+    );
+  }
+  if (ml_start !== null)
+    throw refused(options, 'ml_start', 'prior network is a finish, and so is ml_start; leave one of them out.');
+  if (prior_start > epochs) {
+    throw refused(
+      options,
+      'prior_start',
+      `the network of prior would begin in epoch ${prior_start}, but there are ${epochs}; give more epochs, or let it begin earlier.`,
+    );
+  }
+  const asked =
+    (tellsBeamsApart(options) && (options.flux ? 'flux' : 'opr_modes')) ||
+    (options.affine && 'affine') ||
+    (options.centre_probe && 'centre_probe') ||
+    (options.progressive_levels > 1 && 'progressive_levels') ||
+    (options.grid_period_px !== null && 'grid_period_px');
+  if (asked) {
+    throw refused(
+      options,
+      asked,
+      'with prior network all patterns see one beam, positions move one by one, and nothing but the network makes the object; leave it out.',
     );
   }
 }

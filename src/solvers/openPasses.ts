@@ -66,11 +66,12 @@ function whyProgram(N: number, backend: Backend | undefined): string | undefined
  * @throws PtychoError as `selectBackend`
  */
 export async function solverBackend(
-  config: Pick<SolveConfig, 'passes' | 'execution' | 'backend'>,
+  config: Pick<SolveConfig, 'passes' | 'execution' | 'backend'> & Partial<Pick<SolveConfig, 'prior'>>,
   N: number,
   logger: Logger,
 ): Promise<Backend | undefined> {
   const { passes, execution } = config;
+  if (config.prior === 'network') return selectBackend(config, logger);
   if (passes === 'host') return undefined;
   const { accelerator } = execution;
   const asked = accelerator !== 'auto' && accelerator !== 'cpu';

@@ -6,6 +6,10 @@ import type { EpochSchedule } from './algorithms/algorithm.js';
 export const isOfAll = ({ algorithm, ml_start }: SolverOptions, epoch: number): boolean =>
   algorithm === 'ml' || (ml_start !== null && epoch >= ml_start);
 
+/** Whether a network paints the object in an epoch. */
+export const isPainted = ({ prior, prior_start }: SolverOptions, epoch: number): boolean =>
+  prior === 'network' && epoch >= prior_start;
+
 /** What epoch `epoch`, counted from 1, may change. */
 export function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule {
   const varying = options.opr_modes > 0 || options.flux;

@@ -12,6 +12,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { requireObject } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
+import { startEngine } from '../reconstruction/inputs.js';
 import { TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import { steadyBeam } from './corrections/beam.js';
@@ -97,9 +98,14 @@ async function* solveLoaded(
     bends: options.algorithm === 'ml' || options.ml_start !== null,
     floor: 1e-6 * loaded.amplitude,
   });
+  const { backend, threads } = services;
+  const engine = options.prior === 'network' ? await startEngine({ backend, threads }) : undefined;
+  const solving = new Solving(options, services, loaded, passes, batchSize, engine);
   try {
-    yield* new Solving(options, services, loaded, passes, batchSize).run(probe);
+    yield* solving.run(probe);
   } finally {
+    await solving.close();
+    if (engine !== backend) await engine?.dispose();
     await passes.close();
   }
 }

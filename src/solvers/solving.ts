@@ -1,4 +1,5 @@
 /** One run of a solver: epoch after epoch over opened passes, with what is done between epochs. */
+import type { Backend } from '../backends/backend.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -10,6 +11,7 @@ import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS 
 import { openBatches } from './algorithms/batches.js';
 import { createAlgorithm } from './algorithms/createAlgorithm.js';
 import { MaximumLikelihood } from './algorithms/ml.js';
+import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom } from './corrections/affine.js';
 import { BeamCorrection } from './corrections/beam.js';
@@ -21,7 +23,7 @@ import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedPar
 import { measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
-import { isOfAll, scheduleOf } from './schedule.js';
+import { isOfAll, isPainted, scheduleOf } from './schedule.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 import type { PassSums, WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
@@ -31,7 +33,7 @@ export class Solving {
   readonly #positions: PositionCorrection;
   readonly #algorithm: Algorithm;
   /** Takes over for the finish. */
-  readonly #finish: MaximumLikelihood | undefined;
+  readonly #finish: Algorithm | undefined;
   readonly #history: SolverRecord[] = [];
   readonly #affine: AffineCorrection | undefined;
   readonly #beam: BeamCorrection | undefined;
@@ -49,6 +51,8 @@ export class Solving {
     private readonly loaded: LoadedScan,
     private readonly passes: WavePasses,
     batchSize: number,
+    /** What a network runs on that paints the object. */
+    engine?: Backend,
   ) {
     this.#batchSize = batchSize;
     this.#heldOut = services.heldOut ?? new Int32Array(0);
@@ -76,8 +80,19 @@ export class Solving {
     this.#algorithm = createAlgorithm(context);
     const { algorithm, ml_start, epochs } = options;
     if (algorithm !== 'ml' && ml_start !== null && ml_start <= epochs) this.#finish = new MaximumLikelihood(context);
+    if (engine) this.#finish = new NetworkPrior(context, engine);
     const most = accelerationOf(options);
     if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
+  }
+
+  /** Lets go of what an engine holds. */
+  async close(): Promise<void> {
+    await this.#finish?.close?.();
+  }
+
+  /** What works in an epoch in place of the algorithm. */
+  #finishOf(epoch: number): Algorithm | undefined {
+    return isOfAll(this.options, epoch) || isPainted(this.options, epoch) ? this.#finish : undefined;
   }
 
   /** Epochs before the first of this run. */
@@ -101,7 +116,7 @@ export class Solving {
     }
     for (let epoch = (resume?.epoch ?? this.#begun) + 1; epoch <= this.options.epochs; epoch++) {
       const schedule = scheduleOf(this.options, epoch);
-      const finish = isOfAll(this.options, epoch) ? this.#finish : undefined;
+      const finish = this.#finishOf(epoch);
       if (!finish) this.#acceleration?.go(epoch, () => this.#light());
       const sums = await (finish ?? this.#algorithm).epoch(epoch, schedule);
       if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
@@ -190,8 +205,10 @@ export class Solving {
       if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
       if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
     }
-    if (schedule.object) limitObject(memory.object, options);
-    if (schedule.object && options.tv_weight > 0) {
+    // A network paints it anew.
+    const kept = schedule.object && !isPainted(options, epoch);
+    if (kept) limitObject(memory.object, options);
+    if (kept && options.tv_weight > 0) {
       const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
       smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
     }
@@ -327,7 +344,7 @@ export class Solving {
     return {
       '': { saved: () => ({ ...fields, position_velocity: this.#positions.velocity, power: this.#power }) },
       algorithm_: this.#algorithm,
-      finish_: isOfAll(this.options, epoch) ? this.#finish : undefined,
+      finish_: this.#finishOf(epoch),
       affine_: this.#affine,
       beam_: this.#beam,
       acceleration_: this.#acceleration,

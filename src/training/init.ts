@@ -5,18 +5,20 @@ import { isPtychoError, PtychoError } from '../core/errors.js';
 import { spreadIndices } from '../core/numbers.js';
 import type { Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
+import type { RawData } from '../data/rawData.js';
 import { constantPattern, nearest, PatternSums, referenceParameters } from '../model/inputReference.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
-import { openBundle, type StoredBundle } from '../persistence/bundle.js';
+import { type Bundle, openBundle, type StoredBundle } from '../persistence/bundle.js';
 import { checkWeights } from '../persistence/check.js';
 import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { weightsFor } from '../reconstruction/scanForModel.js';
 
 /** A bundle to begin from. */
 export interface InitialBundle {
   readonly weights: Readonly<Record<string, Tensor>>;
-  /** SHA-256 of its `weights.safetensors`. */
-  readonly sha256: string;
+  /** SHA-256 of its `weights.safetensors`, where it is a file. */
+  readonly sha256?: string;
 }
 
 /** Fields beside the block `model` that weights belong to. */
@@ -62,8 +64,28 @@ export async function openInitialBundle(
   return { weights: movedScale(bundle, network), sha256: bundle.manifest.members['weights.safetensors'].sha256 };
 }
 
+/**
+ * The weights of a model for a network of the same kind on another scan: its reference follows the probe, and a trained probe is left out
+ * where the network has none.
+ */
+export function initialOf(
+  bundle: Bundle,
+  network: PtychoNetwork,
+  raw: Pick<RawData, 'probeGuess' | 'badPixels'>,
+): InitialBundle {
+  const moved = movedScale({ ...bundle, weights: weightsFor(bundle, raw) }, network);
+  const own = new Set(network.parameters.map(({ name }) => name));
+  const weights = Object.fromEntries(Object.entries(moved).filter(([name]) => own.has(name)));
+  checkWeights(
+    network.parameters.map((p) => [p.name, p.shape] as const),
+    weights,
+  );
+  const manifest = 'manifest' in bundle ? (bundle as StoredBundle).manifest : undefined;
+  return { weights, sha256: manifest?.members['weights.safetensors'].sha256 };
+}
+
 /** The trained factor on the intensity scale belongs to the weights, the scale itself to each data set. */
-function movedScale(bundle: StoredBundle, network: PtychoNetwork): Record<string, Tensor> {
+function movedScale(bundle: Bundle, network: PtychoNetwork): Record<string, Tensor> {
   const weights = { ...bundle.weights };
   const trained = weights[LOG_INTENSITY_SCALE];
   if (trained) {

@@ -11,16 +11,26 @@ import { inferenceDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { InferenceConfig, PartOf } from '../config/schema.js';
 import { checkModelClaim } from '../config/schemas/model.js';
+import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
+import type { RawData } from '../data/rawData.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { drawingFiles, json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import { openMembersOf, weightsSha256 } from '../persistence/ensemble.js';
+import { openBundle } from '../persistence/bundle.js';
+import {
+  ENSEMBLE_FILE,
+  type EnsembleMember,
+  memberFolder,
+  openMembersOf,
+  weightsSha256,
+  writeEnsemble,
+} from '../persistence/ensemble.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type Calibration, findCalibration, intervalsOf } from '../reconstruction/ensemble/calibration.js';
 import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
@@ -48,6 +58,7 @@ import {
   refinementSummary,
   type SolverSummary,
 } from '../solvers/refineImage.js';
+import { type AdaptationRecord, adaptModel } from '../training/adapt.js';
 
 export interface InferStage {
   readonly name: string;
@@ -66,6 +77,8 @@ export interface InferSummary {
   /** Amplitude R-factor of the image on (a sample of) the scan, and that of the best constant object. */
   readonly rFactor?: ImageRFactor;
   readonly refinement?: RefinementSummary;
+  /** What going on on the scan came to, of each network, where that was asked for. */
+  readonly adaptations?: readonly AdaptationRecord[];
   /** What a solver made of the image, where that was asked for. */
   readonly solver?: SolverSummary;
   readonly stitched: StitchedImage;
@@ -81,6 +94,13 @@ export interface InferSummary {
 export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Services = {}): Promise<InferSummary> {
   const config = wholeConfig(inferenceDefinition, given, services.logger);
   checkPhaseRange(config);
+  if (config.save_adapted && config.adapt === 0) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'save_adapted writes a network that went on on the scan; say for how many epochs with adapt.',
+      { key: 'save_adapted' },
+    );
+  }
   return withOutputFolder(config.output_dir, claimOf(config), services, (folder) =>
     inferInto(folder, config, { ...services, signal: folder.signal }),
   );
@@ -104,14 +124,26 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
       if (config.comparison_plot) knownObject(raw);
       for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
       // Fitting positions reads every pattern in every round.
-      const once = config.refine_positions === 0 && models.length === 1;
+      const once = config.refine_positions === 0 && models.length === 1 && config.adapt === 0;
       const scan = await groupForModel(raw, bundle, config, logger, { once });
       const opened = (performance.now() - opening) / 1000;
       await folder.make();
       return await closing(await selectBackend(config, logger), async (backend) => {
         logger.info(describeEngine(backend.info));
-        const running = models.map((member) => member.on(backend));
-        return await inferPrepared(config, services, { models: running, scan, opened, calibration });
+        const given = models.map((member) => member.on(backend));
+        const adapted = config.adapt > 0 ? await adaptModels(given, raw, config, services) : undefined;
+        const running = adapted?.map((member) => member.model) ?? given;
+        const adaptations = adapted?.map(({ record }) => record);
+        const known = adaptations?.some(({ kept }) => kept === 'adapted') ? undefined : calibration;
+        if (calibration && !known)
+          logger.info('The calibration is that of the bundle: the adapted network has no intervals.');
+        return await inferPrepared(config, services, {
+          models: running,
+          scan,
+          opened,
+          calibration: known,
+          adaptations,
+        });
       });
     },
   );
@@ -126,6 +158,7 @@ function claimOf(config: InferenceConfig): FolderClaim {
       ...RECONSTRUCTION_FILES,
       PAGE_FILE,
       'run.json',
+      ...(config.save_adapted ? ['wts.zip', ENSEMBLE_FILE] : []),
       ...(config.refine_positions > 0 ? ['positions.npz'] : []),
       ...(config.comparison_plot ? drawingFiles('comparison_plot') : []),
       ...(config.log_patch_stats ? [PATCH_STATS_FILE] : []),
@@ -142,13 +175,46 @@ interface Opened {
   /** Seconds that opening and grouping took. */
   readonly opened: number;
   readonly calibration: Calibration | undefined;
+  /** What going on on the scan came to, of each model. */
+  readonly adaptations?: readonly AdaptationRecord[];
+}
+
+/** Lets each network go on on the scan. */
+async function adaptModels(models: readonly PtychoModel[], raw: RawData, config: InferenceConfig, services: Services) {
+  const adapted: Awaited<ReturnType<typeof adaptModel>>[] = [];
+  for (const model of models) {
+    const one = await adaptModel(model, raw, config, services);
+    const { kept, before, after, heldOut } = one.record;
+    if (kept === 'bundle') {
+      services.logger?.warn(
+        `The network that went on on the scan is not used: R of ${heldOut} held-out patterns is ${after.toPrecision(3)} with it and ${before.toPrecision(3)} without; fewer epochs or a smaller adapt_learning_rate may help.`,
+      );
+    }
+    adapted.push(one);
+  }
+  return adapted;
+}
+
+/** Writes the networks that an image was made with. @returns the names of the files */
+async function saveModels(folder: string, models: readonly PtychoModel[]): Promise<string[]> {
+  if (models.length === 1) {
+    await models[0].save(folder);
+    return ['wts.zip'];
+  }
+  const members: EnsembleMember[] = [];
+  for (const [k, model] of models.entries()) {
+    const below = memberFolder(k + 1);
+    const sha256 = weightsSha256(await openBundle(await model.save(path.join(folder, below))));
+    members.push({ folder: below, seed: model.bundle.config.seed, sha256 });
+  }
+  return [await writeEnsemble(folder, members), ...members.map((member) => `${member.folder}/wts.zip`)];
 }
 
 /** Everything is open: makes the image, scores it and writes the files. */
 async function inferPrepared(
   config: InferenceConfig,
   services: Services,
-  { models, scan, opened, calibration }: Opened,
+  { models, scan, opened, calibration, adaptations }: Opened,
 ): Promise<InferSummary> {
   const [model] = models;
   const { output_dir: folder, execution } = config;
@@ -205,6 +271,7 @@ async function inferPrepared(
     pictures,
     arrays: solver && { reconstructed_probe: solver.solved.probe },
   });
+  if (config.save_adapted) files.push(...(await saveModels(folder, models)));
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
   if (config.comparison_plot) {
     const plot = imageBesideTruth(stitched, knownObject(raw), raw, config, raw.geometry.objectPixel_m?.x);
@@ -239,6 +306,7 @@ async function inferPrepared(
       patches_used: stitched.patches,
       phase_spread_rad: result.phaseSpreadRad,
       networks: models.length,
+      adaptation: adaptations,
       networks_used: result.members.length,
       intervals: intervals && { level: intervals.level, from: intervals.from, calibrated_on: calibration?.scans },
       skipped_positions: groups.skipped,
@@ -274,6 +342,7 @@ async function inferPrepared(
     coverage: stitched.coverage,
     rFactor,
     refinement,
+    adaptations,
     solver: solver && refinementSummary(solver),
     stitched,
     cancelled: result.cancelled,

@@ -12,7 +12,8 @@ import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
 const EXAMPLE = `
 Examples:
   ptychopinn infer scan.npz --model_path run --output_dir image
-  ptychopinn infer scan.npz --model_path run --refine lsqml:20     # a solver finishes what the network began`;
+  ptychopinn infer scan.npz --model_path run --refine lsqml:20     # a solver finishes what the network began
+  ptychopinn infer scan.npz --model_path run --adapt 8             # the network goes on on the scan itself`;
 
 export const command = commandOf({
   definition: inferenceDefinition,
@@ -44,8 +45,13 @@ function summaryText(summary: InferSummary): string {
     formatDuration(stage.seconds),
     formatCount(stage.patternsPerSecond),
   ]);
-  const { rFactor, refinement, solver } = summary;
+  const { rFactor, refinement, solver, adaptations } = summary;
   const lines = [formatTable(['stage', 'time', 'patterns/s'], rows)];
+  for (const { epochs, heldOut, before, after, kept } of adaptations ?? []) {
+    lines.push(
+      `Went on on the scan for ${formatCount(epochs)} ${noun(epochs, 'epoch')}: R of ${formatCount(heldOut)} held-out patterns ${before.toPrecision(3)} before, ${after.toPrecision(3)} after; ${kept === 'adapted' ? 'kept' : 'not kept'}.`,
+    );
+  }
   if (refinement) {
     const before =
       refinement.rFactorBefore === undefined ? '' : `; R-factor before: ${refinement.rFactorBefore.toPrecision(3)}`;

@@ -48,6 +48,14 @@ const pathFields = {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
   }),
+  adapt: field(
+    wholeNumber,
+    0,
+    'Let the network go on for so many epochs on the scan itself, without labels, and keep that where it explains held-out patterns better; the bundle stays as it is; 0: take it as it is.',
+    { unit: 'epochs' },
+  ),
+  adapt_learning_rate: field(positiveNumber, 5e-4, 'With adapt: initial step size, which falls along a cosine.'),
+  save_adapted: offByDefault('With adapt: also write the network that the image was made with, wts.zip in output_dir.'),
   calibration: maybe(
     path,
     'File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there.',

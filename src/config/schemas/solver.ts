@@ -270,6 +270,27 @@ const smoothingFields = {
   ),
 };
 
+/** What is known of objects before anything was measured. */
+const priorFields = {
+  prior: field(
+    oneOf('none', 'network'),
+    'none',
+    'network: from epoch prior_start on, the object is what a small convolutional network paints, whose weights are the unknowns, joint with the probe (deep image prior; for few counts); none: every pixel is an unknown.',
+  ),
+  prior_start: field(
+    positiveInteger,
+    31,
+    'First epoch of that network, which begins with the image that the algorithm has made until then.',
+    { unit: 'epochs' },
+  ),
+  prior_width: field(positiveInteger, 32, 'Channels of the layers of this network.', { unit: 'channels' }),
+  prior_learning_rate: field(
+    positiveNumber,
+    0.003,
+    'Initial step size of the weights of this network; it falls along a cosine over its epochs.',
+  ),
+};
+
 /** Corrections of the scan positions. */
 const positionFields = {
   position_start: maybe(positiveInteger, 'First epoch in which scan positions are corrected; null: never.', {
@@ -338,6 +359,7 @@ export const solverFields = {
   ...probeFields,
   ...beamFields,
   ...smoothingFields,
+  ...priorFields,
   ...positionFields,
   ...affineFields,
   ...flyFields,
@@ -422,7 +444,7 @@ const outputFields = {
 export const SOLVE_GROUPS = {
   Solving: { ...scanFields, ...algorithmFields, ...passesFields, ...seedFields, ...beginningFields },
   Steps: { ...stepFields, ...progressiveFields },
-  Object: { ...objectFields, ...smoothingFields },
+  Object: { ...objectFields, ...smoothingFields, ...priorFields },
   Probe: probeFields,
   Beam: beamFields,
   Positions: { ...positionFields, ...affineFields, ...flyFields },

@@ -48,6 +48,8 @@ export interface Algorithm {
   saved(): Record<string, NumericArray>;
   /** @param saved what {@link saved} answered */
   restore(saved: Readonly<Record<string, NumericArray>>): void;
+  /** Lets go of what an engine holds for it. */
+  close?(): Promise<void>;
 }
 
 /** What an algorithm needs of its passes, and what its options default to. */

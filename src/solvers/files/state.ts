@@ -97,6 +97,7 @@ const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOpti
 const BEFORE: Readonly<Record<string, unknown>> = {
   ...{ batching: 'random', acceleration: 0 },
   ...{ opr_modes: 0, opr_start: 3, opr_smooth: 0, flux: false },
+  ...{ prior: 'none', prior_start: 31, prior_width: 32, prior_learning_rate: 0.003 },
   ...{ ml_start: null, ml_method: 'lbfgs' },
   ...{ progressive_levels: 1, progressive_epochs: 10 },
   ...{ probe_radius_px: null, detector_support: null, centre_probe: false },

@@ -233,6 +233,8 @@ export function solverFromSettings(
     opr_smooth: solver.oprSmooth.value,
     flux: solver.flux.value,
     tv_weight: solver.tvWeight.value,
+    // A program of its own, of which the host has no settings.
+    ...{ prior: 'none', prior_start: 31, prior_width: 32, prior_learning_rate: 0.003 },
     position_start: solver.positionStart.value || null,
     position_stop: solver.positionStop.value || null,
     position_stride: solver.positionStride.value,

@@ -26,6 +26,10 @@ describe('ptychopinn config', () => {
     expect(out).toMatch(/^ {2}N +– +the data$/m);
     expect(out).toMatch(/^ {2}learning_rate +0\.001 +default$/m);
     expect(out).not.toContain('fno_modes');
+    expect(out).toMatch(/^\d+ fields of other networks than cnn play no part/m);
+    const other = await cli('config', 'show', 'train', '--architecture', 'fno');
+    expect(other.out).toMatch(/^ {2}fno_modes +12 +default$/m);
+    expect(other.out).not.toContain('hybrid_skip_style');
     expect(out).toMatch(/^\d+ fields that are fixed in this version have their published defaults/m);
     expect(out).toMatch(/^backend pytorch means onnx here: /m);
   });
@@ -97,7 +101,7 @@ describe('ptychopinn config', () => {
     expect(await cli('config', 'schema', 'doctor')).toEqual({
       code: 2,
       out: '',
-      err: 'ptychopinn: doctor has no configuration; the commands that have one are train, infer, reconstruct, solve, simulate, demo, inspect, view, convert, split, orient, label, evaluate, compare, overlap, export, study dose-overlap, jobs plan, jobs submit, jobs work, bundle extract, bundle export, bundle import, product export, product import.\n',
+      err: 'ptychopinn: doctor has no configuration; the commands that have one are train, infer, reconstruct, solve, simulate, demo, inspect, view, convert, split, orient, label, evaluate, calibrate, compare, overlap, export, study dose-overlap, jobs plan, jobs submit, jobs work, bundle extract, bundle export, bundle import, product export, product import.\n',
     });
   });
 
@@ -130,7 +134,7 @@ describe('ptychopinn config', () => {
     expect(trouble).toEqual({
       code: 2,
       out: '',
-      err: 'ptychopinn: fno_modes: 3 is not available in this version; only 12 is (it shapes a spectral generator).\n',
+      err: 'ptychopinn: architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno, ffno and neuralop_uno; leave it out.\n',
     });
     expect((await cli('config', 'shwo')).err).toBe("ptychopinn: Unknown command 'shwo'; did you mean show?\n");
     const bare = await cli('config');

@@ -9,6 +9,7 @@ import { NO_PRESET } from '../../config/trainingPresets.js';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { wordList } from '../../core/field.js';
 import type { ProvenanceEntry } from '../../core/services.js';
+import { architecturesWith } from '../../networks/architectures.js';
 import { configurationIn } from '../options.js';
 import { commandOf, groupOf } from '../run.js';
 import { formatTable } from '../terminal.js';
@@ -144,15 +145,19 @@ export const command = groupOf(
   EXAMPLE,
 );
 
-/** Sections as tables; fixed fields that nobody gave are counted, not listed. */
+/** Sections as tables; fixed fields that nobody gave, and those of other networks, are counted, not listed. */
 function shown(definition: ConfigDefinition<unknown>, { provenance, notes, warnings }: Resolved<unknown>): string {
   const parts: string[] = [];
-  let hidden = 0;
+  let [hidden, idle] = [0, 0];
+  const { architecture } = provenance;
+  const usedBy = (name: string) =>
+    architecture === undefined || architecturesWith(name).includes(String(architecture.value));
   for (const section of definition.sections) {
     const rows: string[][] = [];
     for (const field of section.fields) {
       const entry = provenance[field.name];
       if (field.fixed && entry?.source === 'default') hidden++;
+      else if (entry?.source === 'default' && !usedBy(field.name)) idle++;
       else if (entry !== undefined) rows.push(row(field.name, entry));
       else if (!section.claim) rows.push([field.name, '–', 'the data', '']);
     }
@@ -162,6 +167,10 @@ function shown(definition: ConfigDefinition<unknown>, { provenance, notes, warni
     }
   }
   parts.push(`${hidden} fields that are fixed in this version have their published defaults (--json shows them).`);
+  if (idle > 0)
+    parts.push(
+      `${idle} fields of other networks than ${String(architecture?.value)} play no part (--json shows them).`,
+    );
   const remarks = [...warnings.map((warning) => `warning: ${warning}`), ...notes];
   if (remarks.length > 0) parts.push(remarks.join('\n'));
   return `${parts.join('\n\n')}\n`;

@@ -32,7 +32,7 @@ function folderOf(name: string, ...files: readonly string[]): string {
   return folder;
 }
 
-const raster = { scan_shape: [1, 2], scan_step: [2, 2] } as unknown as OpenDatasetOptions;
+const raster = { scan_shape: [1, 2], scan_step: '2px' } as unknown as OpenDatasetOptions;
 const orders: Order[] = [
   { folder: path.resolve('fixtures'), scan: 'lines64.npz', solve: { algorithm: 'rpie', epochs: 2 } },
   { folder: folderOf('cxi', 'scan.cxi'), scan: 'scan.cxi' },
@@ -62,9 +62,9 @@ const orders: Order[] = [
     options: {
       diffraction_path: '/lzf',
       scan_shape: [1, 23],
-      scan_step: [2, 2],
+      scan_step: '2px',
       crop_px: 6,
-    } as unknown as OpenDatasetOptions,
+    },
   },
   { folder: folderOf('virtual', 'virtual.h5'), scan: 'virtual.h5' },
   { folder: folderOf('missing'), scan: 'nothing.npz' },

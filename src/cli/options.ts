@@ -114,7 +114,7 @@ function namesScan(definition: ConfigDefinition<unknown>, flags: Readonly<Record
  * The flags with the scan that was named without one.
  * @throws PtychoError USAGE where a flag names another
  */
-export function withScan(
+function withScan(
   given: Readonly<Record<string, unknown>>,
   field: string,
   scan: string | undefined,
@@ -129,6 +129,21 @@ export function withScan(
     );
   }
   return { ...given, [field]: scan };
+}
+
+/**
+ * The flags with the scans that were named without one: the first as by the flag `field`, the others as by `more`.
+ * @throws PtychoError USAGE where a flag names another first one
+ */
+export function withScans(
+  given: Readonly<Record<string, unknown>>,
+  { scan, moreScans }: Pick<ConfigDefinition<unknown>, 'scan' | 'moreScans'>,
+  [first, ...others]: readonly string[],
+): Readonly<Record<string, unknown>> {
+  if (scan === undefined) return given;
+  const flags = withScan(given, scan, first);
+  if (moreScans === undefined || others.length === 0) return flags;
+  return { ...flags, [moreScans]: [...others, ...((flags[moreScans] as string[] | undefined) ?? [])] };
 }
 
 function withoutConsole(given: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -33,7 +33,7 @@ import {
   logResolution,
   type OtherOptions,
   resolveFlags,
-  withScan,
+  withScans,
 } from './options.js';
 import { type ConsoleLevel, consoleLevelOf, createReporter, shows } from './terminal.js';
 
@@ -94,9 +94,14 @@ export interface Verb<C, R> {
 export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
   const { definition, others = definition ? 'file' : 'none' } = verb;
   const scan = definition?.scan;
-  const args = scan
-    ? { ...verb.args, '[SCAN]': `Scan in any readable format, as --${scan} names it.` }
-    : { ...verb.args };
+  const args = {
+    ...verb.args,
+    ...(scan && !definition?.moreScans && { '[SCAN]': `Scan in any readable format, as --${scan} names it.` }),
+    ...(scan &&
+      definition?.moreScans && {
+        '[SCANS...]': `Scans in any readable format: the first as --${scan} names it, others as --${definition.moreScans}.`,
+      }),
+  };
   const names = Object.keys(args);
   return {
     fields: definition ? flagFields(definition) : [],
@@ -110,7 +115,8 @@ export function commandOf<C, R>(verb: Verb<C, R>): CommandModule {
       if (verb.help !== undefined) command.addHelpText('after', verb.help);
       command.action(async (...words: unknown[]) => {
         const flags = words[names.length] as Given;
-        const given = scan ? withScan(flags, scan, words[names.length - 1] as string | undefined) : flags;
+        const named = [words[names.length - 1] ?? []].flat() as string[];
+        const given = definition && scan ? withScans(flags, definition, named) : flags;
         const resolved = definition ? await resolveFlags(definition, given, others === 'run') : NOTHING_GIVEN;
         const { config, provenance } = resolved as Resolved<C>;
         const level = verb.level?.(given, config) ?? consoleLevelOf(given);

@@ -110,6 +110,7 @@ const ignored = (fields: readonly FieldInfo[]): string[] => fields.flatMap(({ na
 export const trainingDefinition: ConfigDefinition<TrainingRequest> = {
   name: 'training',
   scan: 'train_data_file',
+  moreScans: 'train_data_files',
   schema: trainingRequestSchema,
   sections: [
     ...sectionsOf({ Training: trainingRequestSchema.shape }),

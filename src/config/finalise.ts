@@ -17,6 +17,8 @@ export interface DatasetFacts {
   readonly N: number;
   /** Patterns that may become groups. */
   readonly count: number;
+  /** The same of each scan, where there are several. */
+  readonly counts?: readonly number[];
   /** Where the scan was read from, for messages. */
   readonly origin: string;
   /** Values that the file's metadata gives, `{ nphotons: 1e6 }`; they replace defaults only. */
@@ -74,14 +76,15 @@ export function finaliseTrainingConfig(
     if (!isDefault(name) || show(given.get(name)?.value) === show(value)) continue;
     given.set(name, { value, source: 'metadata', origin: initial?.origin });
   }
-  const notes = [...settleGroups(given, dataset), ...settleEpochs(given, N)];
+  const notes = [...settleGroups(given, dataset), ...settleEpochs(given, dataset)];
   return parseGiven(COMPLETE, { given, notes, warnings: [] });
 }
 
 /** `all` is one group for each pattern; null is the published number, or fewer where the scan has fewer. */
-function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: DatasetFacts): string[] {
+function settleGroups(given: Map<string, ProvenanceEntry>, { count, counts, origin }: DatasetFacts): string[] {
   const asked = given.get('n_groups');
   if (typeof asked?.value === 'number') return [];
+  if (counts) return settleSeveral(given, counts);
   if (asked?.value === 'all') {
     given.set('n_groups', { ...asked, value: count });
     return [];
@@ -95,11 +98,30 @@ function settleGroups(given: Map<string, ProvenanceEntry>, { count, origin }: Da
   ];
 }
 
-/** As many epochs as suit the scan, where nobody says how many. */
-function settleEpochs(given: Map<string, ProvenanceEntry>, N: number): string[] {
+/** The same of several scans: a number is that of each. */
+function settleSeveral(given: Map<string, ProvenanceEntry>, counts: readonly number[]): string[] {
+  if (given.get('n_groups')?.value === 'all') return [];
+  given.set('n_groups', { value: PUBLISHED_GROUPS, source: 'default' });
+  return counts.some((count) => count !== PUBLISHED_GROUPS)
+    ? [`n_groups is ${PUBLISHED_GROUPS} of each scan, the published number, or all where a scan has fewer patterns.`]
+    : [];
+}
+
+/**
+ * The groups of a scan of `count` patterns.
+ * @param n_groups of each scan
+ */
+export function groupsOf(n_groups: number | 'all' | null, count: number, several: boolean): number {
+  if (typeof n_groups !== 'number') return count;
+  return several ? Math.min(n_groups, count) : n_groups;
+}
+
+/** As many epochs as suit the scans, where nobody says how many. */
+function settleEpochs(given: Map<string, ProvenanceEntry>, { N, count, counts = [count] }: DatasetFacts): string[] {
   const asked = given.get('nepochs');
   if (typeof asked?.value === 'number') return [];
-  const groups = given.get('n_groups')?.value as number;
+  const ofEach = given.get('n_groups')?.value as number | 'all';
+  const groups = counts.reduce((sum, count) => sum + groupsOf(ofEach, count, counts.length > 1), 0);
   const epochs = usualEpochs(groups, N);
   given.set('nepochs', { value: epochs, source: 'default' });
   return [`nepochs is ${epochs}, as suits ${counted(groups, 'group')} of N ${N}.`];

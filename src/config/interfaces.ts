@@ -298,6 +298,10 @@ export interface TrainingConfig {
   readonly model: ModelConfig;
   /** Scan to train on. */
   readonly train_data_file: string | null;
+  /** Further scans to train the same network on, each with its own probe, exposure and pixel size; may be repeated. Default: []. */
+  readonly train_data_files: string[];
+  /** How many scans the network learns from, as published configurations say it; null: as many as are given. */
+  readonly num_datasets: number | null;
   /** Scan to validate on; null: val_fraction of the training groups. */
   readonly test_data_file: string | null;
   /** Folder for the trained bundle and its reports; created if missing. Default: "training_outputs". */
@@ -392,7 +396,7 @@ export interface TrainingConfig {
   readonly position_start_epoch: number;
   /** The scan positions are measured, not nominal ones. Default: true. */
   readonly positions_provided: boolean;
-  /** Groups to train on; all: one for each pattern; null: 512, or one for each pattern where there are fewer. Unit: groups. Default: "all". */
+  /** Groups to train on, of each scan; all: one for each pattern; null: 512, or one for each pattern where there are fewer. Unit: groups. Default: "all". */
   readonly n_groups: (number | 'all') | null;
   /** Patterns kept before grouping, drawn at random; null: all. Unit: patterns. */
   readonly n_subsample: number | null;

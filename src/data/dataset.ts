@@ -21,8 +21,10 @@ export interface DatasetBatch {
   readonly diffraction: Tensor;
   /** [B, C, 1, 2] group centre − member, (x, y) in object pixels. */
   readonly positions: Tensor;
-  /** (B·C) the members, as indices into the scan. */
+  /** (B·C) the members, as indices into the scan; of several scans, into their patterns one scan after the other. */
   readonly members: Int32Array;
+  /** [B, S] with 1 at the scan of a group, where there are several scans. */
+  readonly scan?: Tensor;
   /** [B, C, N, N] known patches of the members, where the data set has labels. */
   readonly labels?: ComplexTensor;
 }

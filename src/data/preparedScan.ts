@@ -32,6 +32,12 @@ export interface ScanRequest {
 /** Patterns kept for a single pass after the one that measures them: 64 MiB, 4096 patterns of 64×64. */
 const ONE_PASS_BYTES = 2 ** 26;
 
+/** How the patterns of a scan will be read, see {@link prepareScan}. */
+interface Pass {
+  readonly once?: boolean;
+  readonly keepBytes?: number;
+}
+
 /** A scan that is grouped and measured: what a network is trained on and predicts. */
 export interface PreparedScan {
   readonly raw: RawData;
@@ -63,10 +69,10 @@ export function openRequestedScan(
   path: string,
   request: ScanRequest,
   logger?: Logger,
-  pass: { readonly once?: boolean; readonly signal?: AbortSignal } = {},
+  pass: { readonly once?: boolean; readonly keepBytes?: number; readonly signal?: AbortSignal } = {},
 ): Promise<RawData> {
   const options = openOptions({ ...request, subsample_seed: request.subsample_seed ?? request.seed }, { logger });
-  return openScan(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : undefined, signal: pass.signal });
+  return openScan(path, options, { keepBytes: pass.once ? ONE_PASS_BYTES : pass.keepBytes, signal: pass.signal });
 }
 
 /**
@@ -74,14 +80,14 @@ export function openRequestedScan(
  * network sees the same range whatever the exposure.
  *
  * @param pass `once`: the patterns will be read once more, not every epoch, so that only a bounded part of them is kept in
- * memory, whatever the length of the scan
+ * memory, whatever the length of the scan; `keepBytes`: the most that is kept for every epoch, 1 GiB where not given
  */
 export async function prepareScan(
   raw: RawData,
   request: ScanRequest,
   gridsize: number,
   logger?: Logger,
-  pass: { readonly once?: boolean } = {},
+  pass: Pass = {},
 ): Promise<PreparedScan> {
   const { data } = request;
   const options: GroupingOptions = {
@@ -100,21 +106,17 @@ export async function prepareScan(
 }
 
 /** A scan that is grouped already, measured and ready for a network; `pass` as for {@link prepareScan}. */
-export async function measureGroups(
-  raw: RawData,
-  groups: Groups,
-  pass: { readonly once?: boolean } = {},
-): Promise<PreparedScan> {
+export async function measureGroups(raw: RawData, groups: Groups, pass: Pass = {}): Promise<PreparedScan> {
   // Measuring reads every pattern once, unless a survey has; where they fit into memory, the network is fed from that pass.
   const patterns = raw.patterns.sums
     ? raw.patterns
     : pass.once
       ? keepFirstPatterns(raw.patterns, groups.members, ONE_PASS_BYTES)
-      : keepPatterns(raw.patterns, groups.members);
+      : keepPatterns(raw.patterns, groups.members, pass.keepBytes);
   const statistics = await groupedStatistics(patterns, groups, { badPixels: raw.badPixels });
   const dataset = new DiffractionDataset(raw, groups, statistics.inputScale, {
     patterns,
-    cacheBytes: pass.once ? 0 : undefined,
+    cacheBytes: pass.once ? 0 : pass.keepBytes,
   });
   return { raw, groups, statistics, dataset };
 }

@@ -69,25 +69,24 @@ export function mergeGroup(patches: ComplexNode, shifts: Shifts, mask: MergeMask
   return { re: op.reshape(op.div(re, count), image), im: op.reshape(op.div(im, count), image) };
 }
 
+/** |P|² of a probe (N, N), summed over incoherent modes, relative to its largest value. */
+export function relativeWeight(weight: Float32Array): Float32Array {
+  const largest = weight.reduce((m, w) => Math.max(m, w), 0);
+  return Float32Array.from(weight, (v) => v / largest);
+}
+
 /**
  * Merges patches [B, C, N, N] to one canvas per group [B, 1, M, M], each counting where its probe shines:
  * U = Σ_j w_j ⊙ (S_jᵀ O_j S_j) / (Σ_j w_j + 10⁻⁹ max |P|²), w_j = S_jᵀ |P|² S_j (the published weighting `probe`).
  *
- * @param weight |P|², (N, N), summed over incoherent modes
+ * @param weight {@link relativeWeight}, (N, N); or one for each group, [B, 1, N, N]
  */
-export function mergeGroupByProbe(patches: ComplexNode, shifts: Shifts, weight: Float32Array): ComplexNode {
+export function mergeGroupByProbe(patches: ComplexNode, shifts: Shifts, weight: Float32Array | GraphNode): ComplexNode {
   const [batch, , side] = patches.re.shape;
   const canvas = shifts.rows.shape[3];
-  const largest = weight.reduce((m, w) => Math.max(m, w), 0);
   const rows = op.transposeLast(shifts.rows);
   const put = (x: GraphNode) => op.matmul(op.matmul(rows, x), shifts.columns); // [B, C, M, M]
-  const w = put(
-    op.constant(
-      Float32Array.from(weight, (v) => v / largest),
-      [1, 1, side, side],
-      '|P|²',
-    ),
-  );
+  const w = put(weight instanceof Float32Array ? op.constant(weight, [1, 1, side, side], '|P|²') : weight);
   const image = [batch, 1, canvas, canvas];
   // Where no probe of the group shines, nothing is known and nothing is seen.
   const total = op.add(op.sumTo(w, image), 1e-9);

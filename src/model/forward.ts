@@ -12,9 +12,17 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { probeIntensity, scaleComplex } from '../physics/probe.js';
-import { extractPatches, type MergeMask, mergeGroup, mergeGroupByProbe, shiftMatrices } from './canvas.js';
+import {
+  extractPatches,
+  type MergeMask,
+  mergeGroup,
+  mergeGroupByProbe,
+  relativeWeight,
+  shiftMatrices,
+} from './canvas.js';
 import { detectorField, smoothWave } from './detector.js';
 import { gaugeFactor, type PhysicsScale } from './scale.js';
+import type { ScanRows } from './scanRows.js';
 
 /** Added under the root of the amplitude: its derivative stays finite where no light falls. */
 const AMPLITUDE_EPSILON = 1e-9;
@@ -25,6 +33,8 @@ export interface ObjectOptions {
   readonly mergeMask?: MergeMask;
   /** The probe, for `training_patch_weighting: probe`. */
   readonly probe?: ComplexTensor;
+  /** The scans of the groups, where there are several: their probes take the place of `probe`. */
+  readonly rows?: ScanRows;
 }
 
 /**
@@ -41,15 +51,20 @@ export function memberPatches(
   if (config.gridsize === 1) return patches;
   const shifts = shiftMatrices(positions, config.N, options.canvasSide_px);
   if (config.object_big) {
-    const byProbe = config.training_patch_weighting === 'probe' && options.probe;
-    const canvas = byProbe
-      ? mergeGroupByProbe(patches, shifts, probeIntensity(byProbe))
-      : mergeGroup(patches, shifts, options.mergeMask);
+    const weight = config.training_patch_weighting === 'probe' ? mergeWeight(config.N, options) : undefined;
+    const canvas = weight ? mergeGroupByProbe(patches, shifts, weight) : mergeGroup(patches, shifts, options.mergeMask);
     return extractPatches(canvas, shifts);
   }
   const clip = (options.canvasSide_px - config.N) / 2;
   const onCanvas = (x: GraphNode) => op.pad(x, [0, 0, clip, clip], [0, 0, clip, clip]);
   return extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts);
+}
+
+/** How much each pixel of a patch counts: by the light of the probe. */
+function mergeWeight(side: number, { probe, rows }: ObjectOptions): Float32Array | GraphNode | undefined {
+  const of = (lit: ComplexTensor) => relativeWeight(probeIntensity(lit));
+  if (rows) return rows.images(side, '|P|²', ({ scale }) => of(scale.probe));
+  return probe && of(probe);
 }
 
 /** The probe as a graph constant, times `factor`, with an optional mask (N, N). */
@@ -103,12 +118,28 @@ function probeUnit(config: ModelConfig, scale: PhysicsScale): number {
   return (gaugeFactor(config) * scale.intensityScale) / (2 * scale.amplitudeGauge);
 }
 
+interface ForwardProbeOptions {
+  readonly trainable: boolean;
+  readonly mask?: ArrayLike<number>;
+  readonly scope: ParameterScope;
+  /** The scans of the groups, where there are several: each has a probe of its own, and modes are [B, 1, N, N]. */
+  readonly rows?: ScanRows;
+}
+
+/** The parameters that stand for a probe which no training has moved. */
+export function probeParameters(config: ModelConfig, scale: PhysicsScale): Record<string, Tensor> {
+  const { re, im, shape } = scaleComplex(scale.probe, 1 / probeUnit(config, scale));
+  const [first, second] = PROBE_PARAMETERS;
+  return { [first]: { data: Float32Array.from(re), shape }, [second]: { data: Float32Array.from(im), shape } };
+}
+
 /** The modes [N, N] of the probe, in the network's gauge (the field of the network's object under it is in units of X). */
 export function forwardProbe(
   config: ModelConfig,
   scale: PhysicsScale,
-  { trainable, mask, scope }: { trainable: boolean; mask?: ArrayLike<number>; scope: ParameterScope },
+  { trainable, mask, scope, rows }: ForwardProbeOptions,
 ): ComplexNode[] {
+  if (rows) return probesOfScans(config, rows, { trainable, mask, scope });
   const gauge = scale.amplitudeGauge / scale.intensityScale;
   if (!trainable) return probeModes(scale.probe, gauge, mask);
   const unit = probeUnit(config, scale);
@@ -128,6 +159,52 @@ export function forwardProbe(
   const mode = (x: ReturnType<typeof op.state>, p: number) =>
     op.mul(op.reshape(op.sliceAxis(x, 0, p, 1), sides), factor);
   return Array.from({ length: shape[0] }, (_, p) => ({ re: mode(re, p), im: mode(im, p) }));
+}
+
+/** The modes [B, 1, N, N] of the probes of the groups' scans; who has fewer modes than others has dark ones besides. */
+function probesOfScans(
+  config: ModelConfig,
+  rows: ScanRows,
+  { trainable, mask, scope }: ForwardProbeOptions,
+): ComplexNode[] {
+  const { scans } = rows;
+  const side = config.N;
+  const area = side * side;
+  const most = Math.max(...scans.map(({ scale }) => scale.probe.re.length / area));
+  const table = (part: 're' | 'im', factor: (scale: PhysicsScale, pixel: number) => number) => {
+    const values = new Float32Array(scans.length * most * area);
+    scans.forEach(({ scale }, s) => {
+      scale.probe[part].forEach((v, i) => {
+        values[s * most * area + i] = v * factor(scale, i % area);
+      });
+    });
+    return values;
+  };
+  const shape = [scans.length, most, side, side];
+  const modes = (re: GraphNode, im: GraphNode, of: (x: GraphNode) => GraphNode): ComplexNode[] =>
+    Array.from({ length: most }, (_, p) => ({
+      re: of(rows.of(op.sliceAxis(re, 1, p, 1))),
+      im: of(rows.of(op.sliceAxis(im, 1, p, 1))),
+    }));
+  if (!trainable) {
+    const gauge = (scale: PhysicsScale, i: number) =>
+      (scale.amplitudeGauge / scale.intensityScale) * (mask ? mask[i] : 1);
+    const [re, im] = (['re', 'im'] as const).map((part) => op.constant(table(part, gauge), shape, `probe.${part}`));
+    return modes(re, im, (x) => x);
+  }
+  const unit = (scale: PhysicsScale) => 1 / probeUnit(config, scale);
+  const re = scope.parameter(PROBE_PARAMETERS[0], shape, table('re', unit));
+  const im = scope.parameter(PROBE_PARAMETERS[1], shape, table('im', unit));
+  // probeUnit · gauge / intensity scale is the same for every scan.
+  const half = gaugeFactor(config) / 2;
+  const factor = mask
+    ? op.constant(
+        Float32Array.from(mask, (m) => m * half),
+        [side, side],
+        'probe mask',
+      )
+    : op.scalar(half);
+  return modes(re, im, (x) => op.mul(x, factor));
 }
 
 /** The probe that weights hold, √count units, not masked; that of the scale where it is not trained. */

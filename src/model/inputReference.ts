@@ -15,14 +15,21 @@ import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { smoothedProbe } from './detector.js';
+import type { ScanRows } from './scanRows.js';
 
 /** share·reference, [N, N]. */
 export const INPUT_REFERENCE = 'input.reference';
 /** g, []. */
 export const INPUT_GAIN = 'input.gain';
 
-/** x′ of patterns [B, C, N, N]; the parameters begin as those of the patterns themselves. */
-export function relativeInput(x: GraphNode, N: number, scope: ParameterScope): GraphNode {
+/** x′ of patterns [B, C, N, N]; the parameters begin as those of the patterns themselves. With several scans each has its own. */
+export function relativeInput(x: GraphNode, N: number, scope: ParameterScope, rows?: ScanRows): GraphNode {
+  if (rows) {
+    const count = rows.scans.length;
+    const references = op.reshape(scope.parameter(INPUT_REFERENCE, [count, N, N], 0, true), [count, 1, N, N]);
+    const gains = scope.parameter(INPUT_GAIN, [count], 1, true);
+    return op.mul(op.sub(x, rows.of(references)), rows.scalars(gains));
+  }
   const reference = scope.parameter(INPUT_REFERENCE, [N, N], 0, true);
   return op.mul(op.sub(x, reference), scope.parameter(INPUT_GAIN, [], 1, true));
 }

@@ -10,6 +10,7 @@ import type { GeneratorOutput } from '../networks/generator.js';
 import { UNKNOWN_LABEL } from '../physics/sampling.js';
 import { amplitudeOf } from './forward.js';
 import { COUNT_FLOOR, type PhysicsScale } from './scale.js';
+import type { ScanRows } from './scanRows.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */
 const RATE_FLOOR = 1e-12;
@@ -18,33 +19,42 @@ const RATE_FLOOR = 1e-12;
 export interface PixelMask {
   /** [N, N] of 0 and 1. */
   readonly valid: GraphNode;
-  /** Share of the pixels that are valid. */
-  readonly fraction: number;
+  /** Share of the pixels that are valid; [B, 1, 1, 1] where it differs from pattern to pattern. */
+  readonly fraction: number | GraphNode;
 }
 
-/** Mean over all pixels, or over the valid ones. */
-function pixelMean(x: GraphNode, mask?: PixelMask): GraphNode {
-  return mask ? op.mul(op.reduceMean(op.mul(x, mask.valid)), 1 / mask.fraction) : op.reduceMean(x);
+/** The mean over all pixels, or over the valid ones, times a factor; [B, 1, 1, 1] where that differs from pattern to pattern. */
+function scaledMean(x: GraphNode, factor: number | GraphNode, mask?: PixelMask): GraphNode {
+  if (typeof factor === 'number' && (mask === undefined || typeof mask.fraction === 'number')) {
+    const mean = mask ? op.mul(op.reduceMean(op.mul(x, mask.valid)), 1 / (mask.fraction as number)) : op.reduceMean(x);
+    return op.mul(mean, factor);
+  }
+  const each = op.reduceMean(mask ? op.mul(x, mask.valid) : x, [1, 2, 3], true);
+  return op.reduceMean(op.mul(each, mask ? op.div(factor, mask.fraction) : factor));
 }
 
 /**
  * Poisson negative log-likelihood λ − k·ln λ + (k·ln k − k), averaged over pixels and divided by the mean count: 0 for a perfect
  * prediction. The part in brackets belongs to the data and changes no gradient.
- * @param rate λ, @param count k ≥ 0 (any common unit), @param meanCount the data set's mean of k over valid pixels, in that unit
+ * @param rate λ, @param count k ≥ 0 (any common unit), @param meanCount the data set's mean of k over valid pixels, in that unit;
+ * [B, 1, 1, 1] where it differs from pattern to pattern
  * @param options mask: pixels that count; floor: see {@link RATE_FLOOR}
  */
 export function poissonDeviance(
   rate: GraphNode,
   count: GraphNode,
-  meanCount: number,
+  meanCount: number | GraphNode,
   { mask, floor = RATE_FLOOR }: { readonly mask?: PixelMask; readonly floor?: number } = {},
 ): GraphNode {
-  const low = floor * meanCount;
+  const low = floor * (typeof meanCount === 'number' ? meanCount : USUAL_MEAN);
   const safeRate = op.maximum(rate, low);
   const model = op.sub(safeRate, op.mul(count, op.log(safeRate)));
   const data = op.sub(op.mul(count, op.log(op.maximum(count, low))), count);
-  return op.mul(pixelMean(op.add(model, data), mask), 1 / meanCount);
+  return scaledMean(op.add(model, data), typeof meanCount === 'number' ? 1 / meanCount : op.div(1, meanCount), mask);
 }
+
+/** Mean X² over all pixels: (N/2)²/N² by the normalisation. */
+const USUAL_MEAN = 0.25;
 
 /**
  * Mean |predicted − measured| amplitude over (valid) pixels, divided by the data set's mean amplitude there: the R-factor of
@@ -53,10 +63,11 @@ export function poissonDeviance(
 export function amplitudeMae(
   predicted: GraphNode,
   measured: GraphNode,
-  meanAmplitude: number,
+  meanAmplitude: number | GraphNode,
   mask?: PixelMask,
 ): GraphNode {
-  return op.mul(pixelMean(op.abs(op.sub(predicted, measured)), mask), 1 / meanAmplitude);
+  const factor = typeof meanAmplitude === 'number' ? 1 / meanAmplitude : op.div(1, meanAmplitude);
+  return scaledMean(op.abs(op.sub(predicted, measured)), factor, mask);
 }
 
 /** Each predicted pattern [B, C, N, N] scaled to the norm of the measured one, over the pixels that count. */
@@ -174,6 +185,8 @@ export interface LossInputs {
   readonly mask?: PixelMask;
   /** Known patches [B,C,N,N] in the object's units. */
   readonly label?: ComplexNode;
+  /** The scans of the groups, where there are several: every pattern is measured by the scale of its own. */
+  readonly rows?: ScanRows;
   /** Scalar 0…1: how much of the configured mixture counts. */
   readonly physicsWeight?: GraphNode;
 }
@@ -185,12 +198,16 @@ export interface LossInputs {
 export function networkLosses(
   spec: LossSpec,
   { x, members, painted, unit }: Painting,
-  { rate, mask, label, physicsWeight }: LossInputs,
+  { rate, mask, label, rows, physicsWeight }: LossInputs,
 ): Record<'loss' | 'nll' | 'mae', GraphNode> & Record<string, GraphNode> {
-  const { config, scale, meanAmplitude, nll_weight, mae_weight, labelShare } = spec;
-  // mean X² over the valid pixels of the data set: (N/2)²/N² by the normalisation, bad pixels being zero in X
-  const meanCount = 0.25 / (mask?.fraction ?? 1);
-  const floor = scale.countIntensity ? COUNT_FLOOR / scale.countIntensity.meanMeasuredIntensity : RATE_FLOOR;
+  const { config, scale, nll_weight, mae_weight, labelShare } = spec;
+  const { fraction = 1 } = mask ?? {};
+  // mean X² over the valid pixels of the data set, bad pixels being zero in X
+  const meanCount = typeof fraction === 'number' ? USUAL_MEAN / fraction : op.div(USUAL_MEAN, fraction);
+  const floorOf = ({ countIntensity }: PhysicsScale) =>
+    countIntensity ? COUNT_FLOOR / countIntensity.meanMeasuredIntensity : RATE_FLOOR;
+  const floor = rows ? Math.min(...rows.scans.map((scan) => floorOf(scan.scale))) : floorOf(scale);
+  const meanAmplitude = rows ? rows.numbers((scan) => scan.meanAmplitude) : spec.meanAmplitude;
   const nll = poissonDeviance(rate, op.square(x), meanCount, { mask, floor });
   const predicted = amplitudeOf(rate);
   const mae = amplitudeMae(spec.matchPredictedNorm ? matchNorm(predicted, x, mask) : predicted, x, meanAmplitude, mask);

@@ -17,6 +17,8 @@ import { detectorIntensity, forwardProbe, memberPatches, trainedProbe } from './
 import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
+import type { PhysicsScale } from './scale.js';
+import { ScanRows, type ScanTerms } from './scanRows.js';
 import {
   accumulationStep,
   applyAccumulated,
@@ -53,6 +55,11 @@ export interface NetworkSpec extends LossSpec {
   readonly inputReference?: 'mean' | 'constant';
   /** Training steps put out `pattern_spread`. */
   readonly patternSpread?: boolean;
+  /**
+   * Several scans to learn from; `scale`, `meanAmplitude` and `badPixels` are then those of the first. Programs take `scan` [B, S], 1 at
+   * the scan of a group; they only train and evaluate: what predicts is {@link PtychoNetwork.ofScan}.
+   */
+  readonly scans?: readonly ScanTerms[];
   readonly optimiser?: OptimiserOptions;
 }
 
@@ -60,6 +67,7 @@ export interface NetworkSpec extends LossSpec {
 interface Built extends Painting {
   readonly scope: ParameterScope;
   readonly positions: GraphNode<'input'>;
+  readonly rows: ScanRows | undefined;
   /** exp(ℓ − ln s): 1 unless the intensity scale is trained. */
   readonly gain: GraphNode;
   /** The modes of the probe in the network's gauge. */
@@ -92,6 +100,12 @@ export class PtychoNetwork {
     return this.spec.probe_trainable ? trainedProbe(this.spec.config, this.spec.scale, weights) : this.spec.scale.probe;
   }
 
+  /** The network of one of several scans, for weights of that scan (`scanWeights.ts`). */
+  ofScan(index: number): PtychoNetwork {
+    const { scans, ...spec } = this.spec;
+    return scans ? new PtychoNetwork({ ...spec, badPixels: undefined, ...scans[index] }) : this;
+  }
+
   /** Whether training and evaluation need known patches: programs then take `label_real`, `label_imag` [B,C,N,N]. */
   get needsLabels(): boolean {
     return needsLabels(this.spec);
@@ -110,10 +124,13 @@ export class PtychoNetwork {
     const channels = config.gridsize ** 2;
     const x = op.input('input', [batch, channels, config.N, config.N]);
     const positions = op.input('input_positions', [batch, channels, 1, 2]);
+    const { scans } = this.spec;
+    const rows = scans && new ScanRows(op.input('scan', [batch, scans.length]), scans);
     const scope = new ParameterScope(averaged ? averagedName : undefined);
-    const counting = scale.countIntensity;
-    const fed = counting ? op.mul(op.square(x), scale.intensityScale ** 2 * counting.rmsInputScale) : x;
-    const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope) : fed;
+    const fed = scale.countIntensity
+      ? op.mul(op.square(x), rows ? rows.numbers(countFactor) : countFactor({ scale }))
+      : x;
+    const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope, rows) : fed;
     const painted = generatorOf(config.architecture).layers(config, seen, scope);
     const own =
       config.model_type === 'supervised'
@@ -121,19 +138,30 @@ export class PtychoNetwork {
         : memberPatches(config, painted.object, positions, {
             canvasSide_px: this.spec.canvasSide_px,
             probe: scale.probe,
+            rows,
           });
     const members =
       config.physics_forward_mode === 'rectangular_scaled'
-        ? rectangularScaled(own, scope, config.rect_s1s2_trainable)
+        ? rectangularScaled(own, scope, config.rect_s1s2_trainable, rows)
         : own;
-    const logScale = Math.log(scale.intensityScale);
-    const gain = this.spec.intensity_scale_trainable
-      ? op.exp(op.sub(scope.parameter(LOG_INTENSITY_SCALE, [], logScale), logScale))
-      : op.scalar(1);
+    const gain = this.spec.intensity_scale_trainable ? this.#gain(scope, rows) : op.scalar(1);
     const { probe_trainable: trainable = false, probeMask: mask } = this.spec;
-    const probe = forwardProbe(config, scale, { trainable, mask, scope });
+    const probe = forwardProbe(config, scale, { trainable, mask, scope, rows });
+    const gauge = rows ? rows.numbers((scan) => scan.scale.amplitudeGauge) : scale.amplitudeGauge;
     // A trained intensity scale is part of the object: only e^ℓ·O is measurable.
-    return { scope, x, positions, painted, members, gain, unit: op.mul(gain, scale.amplitudeGauge), probe };
+    return { scope, x, positions, rows, painted, members, gain, unit: op.mul(gain, gauge), probe };
+  }
+
+  /** What training makes of the intensity scale, relative to that of the data; each scan has its own. */
+  #gain(scope: ParameterScope, rows: ScanRows | undefined): GraphNode {
+    const logOf = (scale: PhysicsScale) => Math.log(scale.intensityScale);
+    if (!rows) {
+      const start = logOf(this.spec.scale);
+      return op.exp(op.sub(scope.parameter(LOG_INTENSITY_SCALE, [], start), start));
+    }
+    const start = Float32Array.from(rows.scans, (scan) => logOf(scan.scale));
+    const shape = [start.length];
+    return op.exp(rows.scalars(op.sub(scope.parameter(LOG_INTENSITY_SCALE, shape, start), op.constant(start, shape))));
   }
 
   /** λ in units of X². An imported model may add an offset to the amplitude √λ, below which nothing is predicted. */
@@ -145,19 +173,26 @@ export class PtychoNetwork {
     return op.square(op.add(op.sqrt(op.add(rate, OFFSET_EPSILON)), scale.amplitudeOffset));
   }
 
-  get #mask(): PixelMask | undefined {
-    return this.spec.badPixels && validPixels(this.spec.badPixels, this.spec.config.N);
+  #mask({ rows }: Built): PixelMask | undefined {
+    const { badPixels, config } = this.spec;
+    if (!rows) return badPixels && validPixels(badPixels, config.N);
+    if (!rows.scans.some((scan) => scan.badPixels)) return undefined;
+    return {
+      valid: rows.images(config.N, 'valid pixels', (scan) => validOf(scan.badPixels, config.N)),
+      fraction: rows.numbers((scan) => shareOf(validOf(scan.badPixels, config.N))),
+    };
   }
 
   /** Inputs, loss and outputs of a training step or an evaluation. */
   #parts(name: string, batch: number, averaged?: boolean): StepParts {
     const { config, staged, position_trainable, patternSpread: spread } = this.spec;
     const built = this.#build(batch, averaged);
-    const mask = this.#mask;
+    const mask = this.#mask(built);
+    const { rows } = built;
     const rate = this.#rate(built);
     const labels = this.needsLabels ? labelInputs(built.x.shape) : undefined;
     const physicsWeight = staged ? op.input('physics_weight', []) : undefined;
-    const { loss, ...losses } = networkLosses(this.spec, built, { rate, mask, label: labels, physicsWeight });
+    const { loss, ...losses } = networkLosses(this.spec, built, { rate, mask, label: labels, rows, physicsWeight });
     const { painted, members, x } = built;
     const visible = paintsCentreOnly(config) ? centralHalf : (v: GraphNode) => v;
     const outputs = {
@@ -168,13 +203,14 @@ export class PtychoNetwork {
       border_ratio: borderRatio(members),
       intensity_ratio: intensityRatio(rate, op.square(x), mask),
       // Of one group there is no spread.
-      ...(spread && batch > 1 ? { pattern_spread: patternSpread(op.sqrt(rate), x, mask) } : {}),
+      ...(spread && batch > 1 ? { pattern_spread: patternSpread(op.sqrt(rate), x, mask, rows) } : {}),
     };
     return {
       name,
       inputs: [
         x,
         built.positions,
+        ...(rows ? [rows.which] : []),
         ...(labels ? [labels.re, labels.im] : []),
         ...(physicsWeight ? [physicsWeight] : []),
       ],
@@ -188,7 +224,7 @@ export class PtychoNetwork {
 
   /**
    * One optimiser step. Feeds: `input` [B,C,N,N], `input_positions` [B,C,1,2], `learning_rate` []; with labels `label_real`,
-   * `label_imag` [B,C,N,N]; with stages `physics_weight` []. Outputs, all from before the step: `loss`, `nll`, `mae` and the other
+   * `label_imag` [B,C,N,N]; with stages `physics_weight` []; with several scans `scan` [B,S]. Outputs, all from before the step: `loss`, `nll`, `mae` and the other
    * terms that the loss has; `gradient_norm`; `amplitude_contrast`, the standard deviation of the amplitude relative to its mean
    * (0: flat); `saturation`, `border_ratio`, `intensity_ratio`, and where it is asked for `pattern_spread` (see `watch.ts`); with trained positions `position_gradients`
    * [B,C,1,2].
@@ -251,12 +287,13 @@ export class PtychoNetwork {
 
   /** For `fitRectangular`: `input`, `input_positions` → `normal` [3,3], `right` [3], `measured` [], `predicted` []. */
   calibrate(batch: number): Program {
-    const { x, positions, members, probe } = this.#build(batch);
+    const built = this.#build(batch);
+    const { x, positions, members, probe } = built;
     const sigma = this.spec.config.gaussian_smoothing_sigma;
     return defineProgram({
       name: `calibrate_b${batch}`,
       inputs: [x, positions],
-      outputs: rectangularMoments(members, probe, op.square(x), sigma, this.#mask),
+      outputs: rectangularMoments(members, probe, op.square(x), sigma, this.#mask(built)),
     });
   }
 }
@@ -279,7 +316,15 @@ function labelInputs(shape: readonly number[]): { re: GraphNode<'input'>; im: Gr
 }
 
 function validPixels(bad: ArrayLike<number>, N: number): PixelMask {
-  const valid = Float32Array.from({ length: N * N }, (_, i) => (bad[i] ? 0 : 1));
-  const fraction = valid.reduce((a, b) => a + b, 0) / (N * N);
-  return { valid: op.constant(valid, [N, N], 'valid pixels'), fraction };
+  const valid = validOf(bad, N);
+  return { valid: op.constant(valid, [N, N], 'valid pixels'), fraction: shareOf(valid) };
 }
+
+const validOf = (bad: ArrayLike<number> | undefined, N: number): Float32Array =>
+  Float32Array.from({ length: N * N }, (_, i) => (bad?.[i] ? 0 : 1));
+
+const shareOf = (valid: Float32Array): number => valid.reduce((a, b) => a + b, 0) / valid.length;
+
+/** What X² is multiplied by where the network is fed counts (`ci_intensity_v2`). */
+const countFactor = ({ scale: { intensityScale, countIntensity } }: Pick<ScanTerms, 'scale'>): number =>
+  intensityScale ** 2 * (countIntensity?.rmsInputScale ?? 1);

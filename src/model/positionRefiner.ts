@@ -21,6 +21,8 @@ export interface PositionRefinerOptions {
   readonly learningRate_px: number;
   /** A position stays within this distance of its measured place; null: no limit. */
   readonly stepLimit_px?: number | null;
+  /** Where the positions of each of several scans begin; drifts are theirs. */
+  readonly starts?: readonly number[];
   readonly beta1?: number;
   readonly beta2?: number;
 }
@@ -64,7 +66,7 @@ export class PositionRefiner {
         });
       }
     }
-    this.#options = { beta1: 0.9, beta2: 0.999, ...options, stepLimit_px };
+    this.#options = { beta1: 0.9, beta2: 0.999, starts: [0], ...options, stepLimit_px };
     const n = xs.length;
     this.#measured = Float64Array.from({ length: 2 * n }, (_, i) => (i % 2 === 0 ? xs : ys)[i >> 1]);
     this.#shifts = new Float32Array(2 * n);
@@ -151,15 +153,16 @@ export class PositionRefiner {
   }
 
   /**
-   * Removes the drift: the mean shift of the patterns that were moved, which no pattern can measure. Those that no batch has
+   * Removes the drift: the mean shift of the patterns of a scan that were moved, which no pattern can measure. Those that no batch has
    * seen stay where they were measured.
    */
   endEpoch(): void {
-    const moved: number[] = [];
-    this.#steps.forEach((steps, m) => {
-      if (steps > 0) moved.push(m);
+    const { starts, stepLimit_px } = this.#options;
+    starts.forEach((start, s) => {
+      const moved: number[] = [];
+      for (let m = start; m < (starts[s + 1] ?? this.#steps.length); m++) if (this.#steps[m] > 0) moved.push(m);
+      keepNearMeasured(this.#shifts, moved, { limit_px: stepLimit_px, removeDrift: true });
     });
-    keepNearMeasured(this.#shifts, moved, { limit_px: this.#options.stepLimit_px, removeDrift: true });
   }
 
   /** Everything that a checkpoint must hold, as copies; {@link restore} goes on from it bit for bit. */

@@ -9,13 +9,23 @@ import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { detectorIntensity } from './forward.js';
 import type { PixelMask } from './losses.js';
+import type { ScanRows } from './scanRows.js';
 
 /** The two parameters, scalars. */
 export const RECTANGULAR_PARAMETERS = ['rectangular.s1', 'rectangular.s2'] as const;
 
-/** The object with its parts scaled; parameters start at 1. */
-export function rectangularScaled(object: ComplexNode, scope: ParameterScope, trainable: boolean): ComplexNode {
-  const [s1, s2] = RECTANGULAR_PARAMETERS.map((name) => scope.parameter(name, [], 1, !trainable));
+/** The object with its parts scaled; parameters start at 1. With several scans each has its own. */
+export function rectangularScaled(
+  object: ComplexNode,
+  scope: ParameterScope,
+  trainable: boolean,
+  rows?: ScanRows,
+): ComplexNode {
+  const [s1, s2] = RECTANGULAR_PARAMETERS.map((name) =>
+    rows
+      ? rows.scalars(scope.parameter(name, [rows.scans.length], 1, !trainable))
+      : scope.parameter(name, [], 1, !trainable),
+  );
   return { re: op.mul(object.re, s1), im: op.mul(object.im, s2) };
 }
 

@@ -5,6 +5,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { HeadLimits } from '../networks/generator.js';
 import { centralHalf, type PixelMask } from './losses.js';
+import type { ScanRows } from './scanRows.js';
 
 /** A head this close to its limit, relative to its range (or to 1 where it has no upper limit), is saturated. */
 const SATURATION = 0.02;
@@ -43,10 +44,12 @@ export function intensityRatio(predicted: GraphNode, measured: GraphNode, mask?:
 /**
  * How far predicted amplitudes [B, C, N, N] differ between the groups of a batch, relative to how far the measured ones do: the root
  * of the mean variance of a pixel over the batch. 0: the network predicts the same pattern whatever it is fed.
+ * @param rows with several scans the groups of each are compared with each other only, because their probes differ; it says nothing
+ * where no two groups are of one scan
  */
-export function patternSpread(predicted: GraphNode, measured: GraphNode, mask?: PixelMask): GraphNode {
+export function patternSpread(predicted: GraphNode, measured: GraphNode, mask?: PixelMask, rows?: ScanRows): GraphNode {
   const spread = (x: GraphNode) => {
-    const deviation = op.square(op.sub(x, op.reduceMean(x, [0], true)));
+    const deviation = op.square(op.sub(x, rows ? rows.means(x) : op.reduceMean(x, [0], true)));
     return op.sqrt(op.reduceMean(mask ? op.mul(deviation, mask.valid) : deviation));
   };
   return op.div(spread(predicted), op.add(spread(measured), 1e-12));

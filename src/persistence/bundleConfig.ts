@@ -16,6 +16,8 @@ import { PtychoError } from '../core/errors.js';
 export const LOCAL_FIELDS = [
   'preset',
   'train_data_file',
+  'train_data_files',
+  'num_datasets',
   'test_data_file',
   'output_dir',
   'overwrite',

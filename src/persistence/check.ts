@@ -114,13 +114,14 @@ function checkAgreement(content: Bundle, manifest: Manifest): void {
   }
   checkFinite(weights);
   checkTrainedScale(content);
+  for (const scan of content.scans ?? []) checkTrainedScale(scan);
 }
 
 /** e^20: training moves the scale by some per cent. */
 const TRAINED_SCALE_REACH = 20;
 
 /** The exported model multiplies the object by e^ℓ/s, which must stay a number. */
-function checkTrainedScale({ weights, scale }: Bundle): void {
+function checkTrainedScale({ weights, scale }: Pick<Bundle, 'weights' | 'scale'>): void {
   const trained = weights[LOG_INTENSITY_SCALE];
   if (!trained || Math.abs(trained.data[0] - Math.log(scale.intensityScale)) <= TRAINED_SCALE_REACH) return;
   throw invalidMember(

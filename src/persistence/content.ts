@@ -44,6 +44,22 @@ export const TRAINED_ELSEWHERE: TrainingSummary = Object.freeze({ epochs: 0, bes
 /** The mean of X where no data set is known: its rms value, which the normalisation fixes to ½. */
 export const UNKNOWN_MEAN_AMPLITUDE = 0.5;
 
+/** One of several scans that a model knows: what of the model is the scan's own. */
+export interface BundleScan {
+  /** The name of its file, without folders. */
+  readonly name: string;
+  /** Whether the model learned from it, or was only validated on it. */
+  readonly role: 'train' | 'validation';
+  /** SHA-256 of the probe that the file held, by which the scan is known again. */
+  readonly probeSha256: string;
+  readonly scale: ScaleRecord;
+  readonly statistics: BundleStatistics;
+  /** As `Bundle.probe`. */
+  readonly probe: ComplexTensor;
+  /** Those of the weights that each scan has for itself, by name; the first scan's are also among the weights of the bundle. */
+  readonly weights: Readonly<Record<string, Tensor>>;
+}
+
 /** A trained model and what is known of it. */
 export interface Bundle {
   readonly createdBy: { readonly package: string; readonly version: string };
@@ -64,4 +80,6 @@ export interface Bundle {
   readonly probe: ComplexTensor;
   /** Every trainable parameter, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;
+  /** Where the model was trained on several scans: all of them; scale, statistics, probe and weights are those of the first. */
+  readonly scans?: readonly BundleScan[];
 }

@@ -4,7 +4,14 @@
 import { z } from 'zod';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { sha256 as hashOf } from '../core/hash.js';
-import { type Bundle, TRAINED_ELSEWHERE } from './content.js';
+import type { ScaleRecord } from '../model/scale.js';
+import {
+  type Bundle,
+  type BundleScan,
+  type BundleStatistics,
+  TRAINED_ELSEWHERE,
+  UNKNOWN_MEAN_AMPLITUDE,
+} from './content.js';
 import { invalidMember, parseBoundedJson, readUtf8 } from './json.js';
 import { modelSignatures } from './models.js';
 import { PARAMS_VERSION } from './params.js';
@@ -28,6 +35,10 @@ export const MEMBERS = [
   'history.csv',
 ] as const;
 export type MemberName = (typeof MEMBERS)[number];
+/** The member that only models of several scans have: what each of them has for itself, but for the first. */
+export const SCANS_FILE = 'scans.safetensors';
+/** The most scans of a model: each is a line of the manifest, which is bounded. */
+export const MOST_SCANS = 1024;
 /** Members that are read into many small objects are bounded, whatever the archive's size. */
 export const MEMBER_LIMITS: Readonly<Record<string, number>> = {
   'manifest.json': 2 ** 20,
@@ -58,6 +69,22 @@ const value = z.strictObject({
   shape: z.array(z.union([z.int().nonnegative(), z.string()])).readonly(),
 });
 
+const scaleContract = z.strictObject({
+  version: z.enum(['counts_v1', 'ci_intensity_v2']),
+  measurement_domain: z.enum(['normalized_amplitude', 'count_amplitude', 'count_intensity']),
+  input: z.enum([INPUT_DEFINITION, COUNT_INPUT_DEFINITION]),
+  amplitude_gauge: positive,
+  amplitude_offset: z.number().optional(),
+  probe_factor: positive,
+  rms_input_scale: positive.optional(),
+  mean_measured_intensity: positive.optional(),
+});
+const dataset = z.strictObject({
+  mean_power: positive,
+  mean_counts: positive,
+  mean_amplitude: positive.nullable(),
+  n_patterns: count.nullable(),
+});
 const signature = z.strictObject({ inputs: z.array(value), outputs: z.array(value) });
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -73,22 +100,22 @@ const manifestSchema = z.strictObject({
   gridsize: count,
   canvas_side_px: count,
   intensity_scale: positive,
-  scale_contract: z.strictObject({
-    version: z.enum(['counts_v1', 'ci_intensity_v2']),
-    measurement_domain: z.enum(['normalized_amplitude', 'count_amplitude', 'count_intensity']),
-    input: z.enum([INPUT_DEFINITION, COUNT_INPUT_DEFINITION]),
-    amplitude_gauge: positive,
-    amplitude_offset: z.number().optional(),
-    probe_factor: positive,
-    rms_input_scale: positive.optional(),
-    mean_measured_intensity: positive.optional(),
-  }),
-  dataset: z.strictObject({
-    mean_power: positive,
-    mean_counts: positive,
-    mean_amplitude: positive.nullable(),
-    n_patterns: count.nullable(),
-  }),
+  scale_contract: scaleContract,
+  dataset,
+  scans: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(255),
+        role: z.enum(['train', 'validation']),
+        probe_sha256: sha256,
+        intensity_scale: positive,
+        scale_contract: scaleContract,
+        dataset,
+      }),
+    )
+    .min(2)
+    .max(MOST_SCANS)
+    .optional(),
   seeds: z.strictObject({ seed: z.int().nonnegative(), subsample_seed: z.int().nonnegative().nullable() }),
   training: z
     .strictObject({
@@ -108,8 +135,9 @@ const manifestSchema = z.strictObject({
 export type Manifest = Readonly<z.output<typeof manifestSchema>>;
 
 /** The members that a manifest must list: all, but for a bundle from before {@link ADDED}. */
-function membersOf(manifest: Manifest): readonly MemberName[] {
-  return isComplete(manifest) ? MEMBERS : MEMBERS.filter((name) => !ADDED.includes(name));
+function membersOf(manifest: Manifest): readonly string[] {
+  const usual = isComplete(manifest) ? MEMBERS : MEMBERS.filter((name) => !ADDED.includes(name));
+  return manifest.scans ? [...usual, SCANS_FILE] : usual;
 }
 
 /** Whether a bundle has everything that this version writes. */
@@ -132,26 +160,9 @@ export function makeManifest(content: Bundle, members: Manifest['members']): Man
     gridsize: config.model.gridsize,
     canvas_side_px: content.canvasSide_px,
     intensity_scale: scale.intensityScale,
-    scale_contract: {
-      version: scale.version,
-      measurement_domain: scale.domain,
-      input: scale.version === 'ci_intensity_v2' ? COUNT_INPUT_DEFINITION : INPUT_DEFINITION,
-      amplitude_gauge: scale.amplitudeGauge,
-      ...(scale.amplitudeOffset ? { amplitude_offset: scale.amplitudeOffset } : {}),
-      probe_factor: scale.probeFactor,
-      ...(scale.countIntensity
-        ? {
-            rms_input_scale: scale.countIntensity.rmsInputScale,
-            mean_measured_intensity: scale.countIntensity.meanMeasuredIntensity,
-          }
-        : {}),
-    },
-    dataset: {
-      mean_power: statistics.meanPower,
-      mean_counts: statistics.meanCounts,
-      mean_amplitude: imported ? null : statistics.meanAmplitude,
-      n_patterns: imported ? null : statistics.nPatterns,
-    },
+    scale_contract: contractOf(scale),
+    dataset: datasetOf(statistics, imported !== undefined),
+    ...(content.scans ? { scans: content.scans.map(scanOf) } : {}),
     seeds: { seed: config.seed, subsample_seed: config.subsample_seed },
     training: imported
       ? null
@@ -165,6 +176,87 @@ export function makeManifest(content: Bundle, members: Manifest['members']): Man
     ...(imported ? { imported: { ...imported } } : {}),
     models: modelSignatures(config.model),
     members,
+  };
+}
+
+function contractOf(scale: ScaleRecord): Manifest['scale_contract'] {
+  return {
+    version: scale.version,
+    measurement_domain: scale.domain,
+    input: scale.version === 'ci_intensity_v2' ? COUNT_INPUT_DEFINITION : INPUT_DEFINITION,
+    amplitude_gauge: scale.amplitudeGauge,
+    ...(scale.amplitudeOffset ? { amplitude_offset: scale.amplitudeOffset } : {}),
+    probe_factor: scale.probeFactor,
+    ...(scale.countIntensity
+      ? {
+          rms_input_scale: scale.countIntensity.rmsInputScale,
+          mean_measured_intensity: scale.countIntensity.meanMeasuredIntensity,
+        }
+      : {}),
+  };
+}
+
+function datasetOf(statistics: BundleStatistics, imported: boolean): Manifest['dataset'] {
+  return {
+    mean_power: statistics.meanPower,
+    mean_counts: statistics.meanCounts,
+    mean_amplitude: imported ? null : statistics.meanAmplitude,
+    n_patterns: imported ? null : statistics.nPatterns,
+  };
+}
+
+type ManifestScan = NonNullable<Manifest['scans']>[number];
+
+function scanOf({ name, role, probeSha256, scale, statistics }: BundleScan): ManifestScan {
+  return {
+    name,
+    role,
+    probe_sha256: probeSha256,
+    intensity_scale: scale.intensityScale,
+    scale_contract: contractOf(scale),
+    dataset: datasetOf(statistics, false),
+  };
+}
+
+/** The scale that a manifest gives of the model, or of one of its scans. */
+export function scaleIn(part: Pick<Manifest, 'intensity_scale' | 'scale_contract'>): ScaleRecord {
+  const { scale_contract: contract } = part;
+  return {
+    version: contract.version,
+    domain: contract.measurement_domain,
+    intensityScale: part.intensity_scale,
+    amplitudeGauge: contract.amplitude_gauge,
+    ...(contract.amplitude_offset ? { amplitudeOffset: contract.amplitude_offset } : {}),
+    probeFactor: contract.probe_factor,
+    ...countIntensityOf(part),
+  };
+}
+
+/** What `ci_intensity_v2` needs; a manifest that lacks it cannot be used, one that has it without that contract is confused. */
+function countIntensityOf({ scale_contract }: Pick<Manifest, 'scale_contract'>): Pick<ScaleRecord, 'countIntensity'> {
+  const { version, measurement_domain, rms_input_scale, mean_measured_intensity } = scale_contract;
+  if (version === 'counts_v1') {
+    if (rms_input_scale === undefined && mean_measured_intensity === undefined) return {};
+    throw bad('scale_contract holds statistics of ci_intensity_v2, but its version is counts_v1');
+  }
+  if (rms_input_scale === undefined || mean_measured_intensity === undefined) {
+    throw bad(
+      `scale_contract lacks ${rms_input_scale === undefined ? 'rms_input_scale' : 'mean_measured_intensity'}, without which a model of ${version} cannot be used`,
+    );
+  }
+  if (measurement_domain === 'normalized_amplitude') {
+    throw bad(`scale_contract says ${version} of normalized_amplitude, but that contract is for counts`);
+  }
+  return { countIntensity: { rmsInputScale: rms_input_scale, meanMeasuredIntensity: mean_measured_intensity } };
+}
+
+/** The statistics that a manifest gives of the model, or of one of its scans. */
+export function statisticsIn({ dataset: said }: Pick<Manifest, 'dataset'>): BundleStatistics {
+  return {
+    meanPower: said.mean_power,
+    meanCounts: said.mean_counts,
+    meanAmplitude: said.mean_amplitude ?? UNKNOWN_MEAN_AMPLITUDE,
+    nPatterns: said.n_patterns ?? 0,
   };
 }
 

@@ -6,10 +6,9 @@ import type { ComplexTensor } from '../core/tensor.js';
 import { parseNpy } from '../formats/npy.js';
 import { encodeNpy } from '../formats/npyWrite.js';
 import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.js';
-import type { ScaleRecord } from '../model/scale.js';
 import { parseBundleConfig, storedConfig, withFieldsOf } from './bundleConfig.js';
 import { checkBundle, checkFinite } from './check.js';
-import { type Bundle, UNKNOWN_MEAN_AMPLITUDE } from './content.js';
+import type { Bundle } from './content.js';
 import { decodeHistory, encodeHistory } from './history.js';
 import { canonicalJson, invalidMember, readJson, readUtf8, utf8 } from './json.js';
 import {
@@ -20,10 +19,14 @@ import {
   makeManifest,
   memberOf,
   readManifest,
+  SCANS_FILE,
+  scaleIn,
+  statisticsIn,
   trainingOf,
 } from './manifest.js';
 import { type ModelEncoder, type ModelName, WEIGHTS_FILE } from './models.js';
 import { bundleParams } from './params.js';
+import { decodeScans, encodeScans } from './scans.js';
 
 /** An exported model in the form in which ONNX Runtime takes it from memory. */
 export interface RuntimeModel {
@@ -66,12 +69,11 @@ export function encodeMembers(
     'probe.npy': encodeNpy(content.probe),
     'history.csv': utf8(encodeHistory(content.history)),
   };
-  const sums = MEMBERS.map((name) => [name, { sha256: sha256(bytes[name]), bytes: bytes[name].length }] as const);
+  const members: [string, Uint8Array][] = MEMBERS.map((name) => [name, bytes[name]]);
+  if (content.scans) members.push([SCANS_FILE, encodeScans(content.scans)]);
+  const sums = members.map(([name, data]) => [name, { sha256: sha256(data), bytes: data.length }] as const);
   const manifest = makeManifest(content, Object.fromEntries(sums));
-  return new Map([
-    ['manifest.json', utf8(canonicalJson(manifest))],
-    ...MEMBERS.map((name) => [name, bytes[name]] as const),
-  ]);
+  return new Map([['manifest.json', utf8(canonicalJson(manifest))], ...members]);
 }
 
 function configLike(config: object, written: Uint8Array | undefined): object {
@@ -88,34 +90,21 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>, path: st
   const config = parseBundleConfig(readJson(memberOf(members, 'config.json'), 'config.json'));
   const weightBytes = memberOf(members, WEIGHTS_FILE);
   const weights = decodeSafetensors(weightBytes, WEIGHTS_FILE);
+  const probe = decodeProbe(memberOf(members, 'probe.npy'));
   const content: Bundle = {
     createdBy: manifest.created_by,
     backend: manifest.backend,
     engine: manifest.engine,
     config,
     canvasSide_px: manifest.canvas_side_px,
-    scale: {
-      version: manifest.scale_contract.version,
-      domain: manifest.scale_contract.measurement_domain,
-      intensityScale: manifest.intensity_scale,
-      amplitudeGauge: manifest.scale_contract.amplitude_gauge,
-      ...(manifest.scale_contract.amplitude_offset
-        ? { amplitudeOffset: manifest.scale_contract.amplitude_offset }
-        : {}),
-      probeFactor: manifest.scale_contract.probe_factor,
-      ...countIntensityOf(manifest),
-    },
-    statistics: {
-      meanPower: manifest.dataset.mean_power,
-      meanCounts: manifest.dataset.mean_counts,
-      meanAmplitude: manifest.dataset.mean_amplitude ?? UNKNOWN_MEAN_AMPLITUDE,
-      nPatterns: manifest.dataset.n_patterns ?? 0,
-    },
+    scale: scaleIn(manifest),
+    statistics: statisticsIn(manifest),
     training: trainingOf(manifest),
     ...(manifest.imported ? { imported: manifest.imported } : {}),
     history: decodeHistory(readUtf8(memberOf(members, 'history.csv'), 'history.csv')),
-    probe: decodeProbe(memberOf(members, 'probe.npy')),
+    probe,
     weights: weights.tensors,
+    ...(manifest.scans ? { scans: decodeScans(members, manifest, { probe, weights: weights.tensors }) } : {}),
   };
   checkBundle(content, manifest, members, weights);
   const runtimeModel = (name: ModelName): RuntimeModel => ({
@@ -129,31 +118,6 @@ export function decodeMembers(members: ReadonlyMap<string, Uint8Array>, path: st
     model: runtimeModel('diffraction_to_obj'),
     autoencoder: isComplete(manifest) ? runtimeModel('autoencoder') : undefined,
   };
-}
-
-/** What `ci_intensity_v2` needs; a manifest that lacks it cannot be used, one that has it without that contract is confused. */
-function countIntensityOf({ scale_contract }: Manifest): Pick<ScaleRecord, 'countIntensity'> {
-  const { version, measurement_domain, rms_input_scale, mean_measured_intensity } = scale_contract;
-  if (version === 'counts_v1') {
-    if (rms_input_scale === undefined && mean_measured_intensity === undefined) return {};
-    throw invalidMember(
-      'manifest.json',
-      'scale_contract holds statistics of ci_intensity_v2, but its version is counts_v1',
-    );
-  }
-  if (rms_input_scale === undefined || mean_measured_intensity === undefined) {
-    throw invalidMember(
-      'manifest.json',
-      `scale_contract lacks ${rms_input_scale === undefined ? 'rms_input_scale' : 'mean_measured_intensity'}, without which a model of ${version} cannot be used`,
-    );
-  }
-  if (measurement_domain === 'normalized_amplitude') {
-    throw invalidMember(
-      'manifest.json',
-      `scale_contract says ${version} of normalized_amplitude, but that contract is for counts`,
-    );
-  }
-  return { countIntensity: { rmsInputScale: rms_input_scale, meanMeasuredIntensity: mean_measured_intensity } };
 }
 
 function decodeProbe(bytes: Uint8Array): ComplexTensor {

@@ -16,10 +16,17 @@ export type ScanFingerprint = Readonly<Record<string, string>>;
 const [SAMPLED_GROUPS, SAMPLED_PATTERNS] = [8, 16];
 
 /** Of the scans of a training: patterns as the network is fed them, labels included; positions, groups, probe. */
-export async function trainingFingerprint(scan: PreparedScan, test?: PreparedScan): Promise<ScanFingerprint> {
-  const parts = await groupedFingerprint(scan);
-  const held = test ? await groupedFingerprint(test) : {};
-  return { ...parts, ...Object.fromEntries(Object.entries(held).map(([name, sum]) => [`validation ${name}`, sum])) };
+export async function trainingFingerprint(
+  [first, ...more]: readonly PreparedScan[],
+  test?: PreparedScan,
+): Promise<ScanFingerprint> {
+  const parts: Record<string, string> = { ...(await groupedFingerprint(first)) };
+  const add = (prefix: string, own: ScanFingerprint) => {
+    for (const [name, sum] of Object.entries(own)) parts[`${prefix} ${name}`] = sum;
+  };
+  for (const [i, scan] of more.entries()) add(`scan ${i + 2}:`, await groupedFingerprint(scan));
+  if (test) add('validation', await groupedFingerprint(test));
+  return parts;
 }
 
 async function groupedFingerprint({ raw, groups, statistics, dataset }: PreparedScan): Promise<ScanFingerprint> {
@@ -47,7 +54,9 @@ export async function scanFingerprint(raw: RawData): Promise<ScanFingerprint> {
 }
 
 const badPixelsOf = ({ badPixels }: RawData) => badPixels && Uint8Array.from(badPixels);
-const probeHash = ({ probeGuess: probe }: RawData) => hashOf(probe?.shape.join() ?? '', probe?.re, probe?.im);
+/** By which the probe of a scan is known again. */
+export const probeHash = ({ probeGuess: probe }: Pick<RawData, 'probeGuess'>): string =>
+  hashOf(probe?.shape.join() ?? '', probe?.re, probe?.im);
 
 /** SHA-256 of values one after the other. */
 export function hashOf(...values: readonly (string | NodeJS.ArrayBufferView | undefined)[]): string {

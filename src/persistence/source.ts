@@ -12,7 +12,7 @@ import { PtychoError } from '../core/errors.js';
 import { closing, openInput, readInput } from '../core/inputFile.js';
 import { readZip } from '../formats/zip.js';
 import { ZipArchive } from '../formats/zipArchive.js';
-import { MEMBER_LIMITS, MEMBERS } from './manifest.js';
+import { MEMBER_LIMITS, MEMBERS, SCANS_FILE } from './manifest.js';
 
 /** The file name under which a bundle is written, and looked for in a folder. */
 export const BUNDLE_FILE = 'wts.zip';
@@ -26,7 +26,7 @@ const MAX_BYTES = 2 ** 31;
 const SLACK_BYTES = 32 * 2 ** 20;
 
 /** Every name that a member may have. */
-const MEMBER_NAMES: readonly string[] = [MANIFEST, ...MEMBERS];
+const MEMBER_NAMES: readonly string[] = [MANIFEST, ...MEMBERS, SCANS_FILE];
 
 /** A bundle that was found. */
 export interface BundleSource {

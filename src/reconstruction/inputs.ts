@@ -44,14 +44,15 @@ export function requireScan(input: unknown): asserts input is ScanInput {
   requireObject(input, 'A scan is the path of a file, or what openScan or rawDataFromArrays gives', OPEN_SCAN);
 }
 
-/** Works on a scan; closes it afterwards where it was opened here. */
+/** Works on a scan; closes it afterwards where it was opened here. @param pass how much of it may be kept in memory */
 export async function withScan<T>(
   input: ScanInput,
   request: ScanRequest,
   logger: Logger | undefined,
   work: (raw: RawData) => Promise<T>,
+  pass: { readonly keepBytes?: number } = {},
 ): Promise<T> {
   requireScan(input);
-  if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger }));
-  return closing(await openRequestedScan(input, request, logger), work);
+  if (typeof input !== 'string') return work(await surveyScan(input, { accept: request.data.accept, logger, ...pass }));
+  return closing(await openRequestedScan(input, request, logger, pass), work);
 }

@@ -17,6 +17,7 @@ import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import { requireScan, type ScanInput } from './inputs.js';
+import { modelOfScan } from './matching/modelOfScan.js';
 import type { StitchedImage } from './patchStitcher.js';
 import type { WrittenImage } from './pictures.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
@@ -154,8 +155,8 @@ export async function reconstructWith<R extends Refinement>(
   requireModel(model);
   const config = configOf(options);
   return closing(await openFor(data, config, options), async (opened) => {
-    const scan = await prepare(model, opened.scan, config, options);
-    return await reconstructPrepared(model, scan, { ...config, placement: options.placement }, options, refineImage);
+    const { own, scan } = await prepare(model, opened.scan, config, options);
+    return await reconstructPrepared(own, scan, { ...config, placement: options.placement }, options, refineImage);
   });
 }
 
@@ -247,8 +248,8 @@ export async function* reconstructStream(
   }
   const opened = await openFor(data, config, options);
   try {
-    const scan = await prepare(model, opened.scan, config, options);
-    const image = imageOptions(model, scan, { ...config, placement: options.placement }, options);
+    const { own, scan } = await prepare(model, opened.scan, config, options);
+    const image = imageOptions(own, scan, { ...config, placement: options.placement }, options);
     yield* streamDataset({ ...image, every });
   } finally {
     await opened.close();
@@ -288,23 +289,24 @@ async function openFor(
 const requireModel = (model: unknown): void =>
   requireObject(model, 'reconstruct takes a model first, of train or PtychoModel.open, and then a scan', ['bundle']);
 
-/** Groups a scan for a model where that is not done. */
+/** Groups a scan for a model where that is not done; and the model for it, where that was trained on several. */
 async function prepare(
   model: PtychoModel,
   data: RawData | PreparedScan,
   config: ImageConfig,
   { logger }: ImageOptions,
-): Promise<PreparedScan> {
-  const { bundle } = model;
+): Promise<{ readonly own: PtychoModel; readonly scan: PreparedScan }> {
   if ('groups' in data) {
     requireSide(data.raw, model.N, 'the model');
-    for (const doubt of exposureDoubts(bundle, data.raw, data.statistics.meanPower)) logger?.warn(doubt);
-    return scanForModel(data, bundle);
+    const own = await modelOfScan(model, data.raw, logger);
+    for (const doubt of exposureDoubts(own.bundle, data.raw, data.statistics.meanPower)) logger?.warn(doubt);
+    return { own, scan: scanForModel(data, own.bundle) };
   }
   requireSide(data, model.N, 'the model');
   const raw = await surveyScan(data, { accept: config.data.accept, logger });
+  const own = await modelOfScan(model, raw, logger);
   // Fitting positions reads every pattern in every round.
-  return groupForModel(raw, bundle, config, logger, { once: config.refine_positions === 0 });
+  return { own, scan: await groupForModel(raw, own.bundle, config, logger, { once: config.refine_positions === 0 }) };
 }
 
 /** How the image of a scan is made. */

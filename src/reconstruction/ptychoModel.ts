@@ -107,6 +107,11 @@ export class PtychoModel<B extends Bundle = Bundle> {
     return new PtychoModel(this.bundle, this.#own, engine, false);
   }
 
+  /** A model of this bundle on the same engine, which is left running. @throws PtychoError WEIGHTS_MISMATCH */
+  as<V extends Bundle>(bundle: V): PtychoModel<V> {
+    return PtychoModel.of(bundle, this.#engine);
+  }
+
   /**
    * Who runs it. The backend that trained it is `bundle.backend`; any backend runs any bundle.
    * @throws PtychoError USAGE where it has no engine

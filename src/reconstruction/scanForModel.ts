@@ -2,7 +2,7 @@
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { ComplexTensor } from '../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import { DiffractionDataset } from '../data/dataset.js';
 import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
@@ -12,9 +12,9 @@ import { sideRemedy } from '../networks/sides.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { hasOwnProbe } from '../persistence/bundleConfig.js';
 import { probeMask, scaleComplex } from '../physics/probe.js';
+import { SAME_PROBE, similarity } from './matching/probeFit.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { type ImageRFactor, type ScoringOptions, scoreR } from './rFactor.js';
-import { probeWeights } from './stitching.js';
 
 /**
  * @param model what the error calls the model
@@ -85,24 +85,31 @@ export function probeInCounts(
  */
 export function weightsFor(
   { config, weights }: Pick<Bundle, 'config' | 'weights'>,
-  { probeGuess, badPixels }: Pick<RawData, 'probeGuess' | 'badPixels'>,
+  raw: Pick<RawData, 'probeGuess' | 'badPixels'>,
 ): Bundle['weights'] {
   const kept = weights[INPUT_REFERENCE];
-  if (config.input_reference !== 'constant' || hasOwnProbe(config) || !kept || !probeGuess) return weights;
+  if (hasOwnProbe(config) || !kept) return weights;
+  const followed = referenceFor(config, kept, raw);
+  return followed === kept ? weights : { ...weights, [INPUT_REFERENCE]: followed };
+}
+
+/** A reference of `input_reference: constant` for the probe of a scan; the kept one where nothing is to follow. */
+export function referenceFor(
+  config: Bundle['config'],
+  kept: Tensor,
+  { probeGuess, badPixels }: Pick<RawData, 'probeGuess' | 'badPixels'>,
+): Tensor {
+  if (config.input_reference !== 'constant' || !probeGuess) return kept;
   const counts = config.scale_contract_version === 'ci_intensity_v2';
   const mask = config.model.probe_mask ? probeMask(config.model.N).data : undefined;
   const { gaussian_smoothing_sigma: smoothingSigma } = config.model;
   const pattern = (bad?: ArrayLike<number>) =>
     constantPattern(probeGuess, { probeMask: mask, badPixels: bad, counts, smoothingSigma });
-  const followed = followedReference(kept, pattern(badPixels), pattern());
-  return followed === kept ? weights : { ...weights, [INPUT_REFERENCE]: followed };
+  return followedReference(kept, pattern(badPixels), pattern());
 }
 
-/** Probes whose intensities correlate less than this are not the same optics. */
-const SAME_PROBE = 0.8;
-
 /** Patterns of so many times more or less light than those of the training hold another noise. */
-const SAME_EXPOSURE = 5;
+export const SAME_EXPOSURE = 5;
 
 /** What makes a model a doubtful choice for a scan, each one sentence; empty where nothing does. */
 export function doubts(
@@ -146,19 +153,6 @@ export function exposureDoubts({ scale, statistics, imported }: Bundle, raw: Raw
   return [
     `The patterns of ${raw.source} hold ${counts} counts each, ${times} times ${ratio > 1 ? 'more' : 'fewer'} than those that the model was trained with (${trained}): it has not seen such noise, so expect a worse image, or train with patterns of this exposure.`,
   ];
-}
-
-/** Σ I_a·I_b / √(Σ I_a²·Σ I_b²) of the intensities of two probes of one size; 1 for others. */
-function similarity(a: ComplexTensor, b: ComplexTensor): number {
-  const [x, y] = [probeWeights(a).data, probeWeights(b).data];
-  if (x.length !== y.length) return 1;
-  let [xy, xx, yy] = [0, 0, 0];
-  for (let i = 0; i < x.length; i++) {
-    xy += x[i] * y[i];
-    xx += x[i] * x[i];
-    yy += y[i] * y[i];
-  }
-  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : 1;
 }
 
 /** {@link scoreR} of an image that a model made, with the probe of {@link probeFor}. */

@@ -9,6 +9,7 @@ import type { RawData } from '../data/rawData.js';
 import { constantPattern, nearest, PatternSums, referenceParameters } from '../model/inputReference.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
+import { isOfScan, stackedWeights, weightsOfScan } from '../model/scanWeights.js';
 import { type Bundle, openBundle, type StoredBundle } from '../persistence/bundle.js';
 import { checkWeights } from '../persistence/check.js';
 import type { MlflowAccess } from '../persistence/mlflowArtifacts.js';
@@ -16,6 +17,7 @@ import { weightsFor } from '../reconstruction/scanForModel.js';
 
 /** A bundle to begin from. */
 export interface InitialBundle {
+  /** Those that several scans share, where the network or the bundle has several; all of them else. */
   readonly weights: Readonly<Record<string, Tensor>>;
   /** SHA-256 of its `weights.safetensors`, where it is a file. */
   readonly sha256?: string;
@@ -49,7 +51,8 @@ export async function openInitialBundle(
   access: MlflowAccess = {},
 ): Promise<InitialBundle> {
   const bundle = await openBundle(path, access);
-  const template = network.parameters.map((p) => [p.name, p.shape] as const);
+  // A bundle holds the weights of its first scan.
+  const template = network.ofScan(0).parameters.map((p) => [p.name, p.shape] as const);
   const { input_reference: reference } = bundle.config;
   try {
     checkWeights(template, bundle.weights);
@@ -61,7 +64,10 @@ export async function openInitialBundle(
     if (!isPtychoError(error, 'WEIGHTS_MISMATCH')) throw error;
     throw new PtychoError('WEIGHTS_MISMATCH', mismatch(bundle, network, error.message), error.fields, { cause: error });
   }
-  return { weights: movedScale(bundle, network), sha256: bundle.manifest.members['weights.safetensors'].sha256 };
+  const several = network.spec.scans !== undefined || bundle.scans !== undefined;
+  const shared = () => Object.fromEntries(Object.entries(bundle.weights).filter(([name]) => !isOfScan(name)));
+  const weights = several ? shared() : movedScale(bundle, network);
+  return { weights, sha256: bundle.manifest.members['weights.safetensors'].sha256 };
 }
 
 /**
@@ -127,6 +133,8 @@ type FreshConfig = Pick<TrainingConfig, 'seed' | 'batch_size' | 'model' | 'input
 interface FreshData {
   readonly dataset: Pick<DiffractionDataset, 'batch'>;
   readonly groups: Int32Array;
+  /** The groups of each of several scans. */
+  readonly scans?: readonly Int32Array[];
 }
 
 /** The fixed parameters of `input_reference`, from training patterns as the network is fed them. */
@@ -159,17 +167,38 @@ async function inputReference(network: PtychoNetwork, config: FreshConfig, { dat
 export const restartSeed = (seed: number, restart: number): number => (seed + restart * 0x9e3779b9) >>> 0;
 
 /**
- * Fresh weights from the seed, with the reference of `input_reference`; with `rect_s1s2_init: data` the scales s1 and s2 are fitted to the first batches.
+ * Fresh weights from the seed; of several scans each has what {@link freshOfScan} finds in its own groups.
  * @throws PtychoError from engine and data
  */
 export async function freshWeights(
   network: PtychoNetwork,
   config: FreshConfig,
+  { scans, ...data }: FreshData,
+  backend: Backend,
+): Promise<Record<string, Tensor>> {
+  if (!scans) return freshOfScan(network, network.initialWeights(config.seed), config, data, backend);
+  const initial = network.initialWeights(config.seed);
+  const each: Readonly<Record<string, Tensor>>[] = [];
+  for (const [i, groups] of scans.entries()) {
+    const own = weightsOfScan(network, initial, i);
+    each.push(await freshOfScan(network.ofScan(i), own, config, { ...data, groups }, backend));
+  }
+  return stackedWeights(network, each);
+}
+
+/**
+ * Weights with the reference of `input_reference`; with `rect_s1s2_init: data` the scales s1 and s2 are fitted to the first batches.
+ * @throws PtychoError from engine and data
+ */
+async function freshOfScan(
+  network: PtychoNetwork,
+  initial: Readonly<Record<string, Tensor>>,
+  config: FreshConfig,
   data: FreshData,
   backend: Backend,
 ): Promise<Record<string, Tensor>> {
   const weights = {
-    ...network.initialWeights(config.seed),
+    ...initial,
     ...(config.input_reference === 'none' ? {} : await inputReference(network, config, data)),
   };
   const { physics_forward_mode, rect_s1s2_init } = config.model;

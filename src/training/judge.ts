@@ -31,6 +31,12 @@ export type ExtraColumn =
 /** Columns of runs with `auto_restart`, by which no epoch is judged. */
 export type RestartColumn = 'restarts' | 'pattern_spread';
 
+/** Held-out R of each of several scans, counted from 1; no epoch is judged by one of them alone. */
+export type ScanColumn = `val_mae_${number}`;
+
+/** The column of a scan, counted from 0. */
+export const scanColumn = (scan: number): ScanColumn => `val_mae_${scan + 1}`;
+
 /** One line of `history.csv`. Losses are means over patterns; null where there is no validation data. */
 export type EpochRecord = Readonly<
   {
@@ -43,7 +49,8 @@ export type EpochRecord = Readonly<
     val_nll: number | null;
     val_mae: number | null;
     amplitude_contrast: number;
-  } & Partial<Record<ExtraColumn | RestartColumn, number>>
+  } & Partial<Record<ExtraColumn | RestartColumn, number>> &
+    Record<ScanColumn, number>
 >;
 
 /** The columns by which an epoch may be judged. */

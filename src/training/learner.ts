@@ -9,7 +9,6 @@
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';
 import type { Tensor } from '../core/tensor.js';
-import type { DiffractionDataset } from '../data/dataset.js';
 import { PositionRefiner } from '../model/positionRefiner.js';
 import { averagedName } from '../model/trainingSteps.js';
 import type { LoopState, Tensors, TrainLoopInput } from './loopState.js';
@@ -49,7 +48,7 @@ export class Learner {
     this.#network = network;
     this.#backend = backend;
     this.#dataset = training.dataset;
-    this.#refiner = config.position_trainable ? refinerOf(config, training.dataset.raw) : undefined;
+    this.#refiner = config.position_trainable ? refinerOf(config, training.dataset) : undefined;
     this.#unmoved = this.#refiner?.state();
     this.#evaluations = this.#evaluation(this.#averaged);
     const { accum_steps: accumulate } = config.execution;
@@ -148,7 +147,7 @@ export class Learner {
   /** Positions from a state of their refinement, pixels. */
   positionsOf(state: LoopState['positions']): Positions | undefined {
     if (!state) return undefined;
-    const refiner = refinerOf(this.#config, this.#dataset.raw);
+    const refiner = refinerOf(this.#config, this.#dataset);
     refiner.restore(state);
     return { xs: refiner.xs, ys: refiner.ys };
   }
@@ -158,11 +157,12 @@ export class Learner {
   }
 }
 
-function refinerOf(config: TrainingConfig, raw: DiffractionDataset['raw']): PositionRefiner {
+function refinerOf(config: TrainingConfig, { raw, parts }: TrainLoopInput['training']['dataset']): PositionRefiner {
   return new PositionRefiner({
     xs: raw.xcoords,
     ys: raw.ycoords,
     learningRate_px: config.position_learning_rate ?? 20 * config.learning_rate,
     stepLimit_px: config.position_step_limit_px,
+    starts: parts?.map(({ firstPattern }) => firstPattern),
   });
 }

@@ -7,6 +7,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import { LegacyRng } from '../core/rng.js';
+import { hasPairs } from '../data/mixedDataset.js';
 import { Attempt, MOST_RESTARTS } from './attempt.js';
 import {
   EpochJudge,
@@ -17,6 +18,8 @@ import {
   type Monitor,
   monitorOf,
   type RestartColumn,
+  type ScanColumn,
+  scanColumn,
 } from './judge.js';
 import { Learner } from './learner.js';
 import type { EpochView, LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
@@ -194,7 +197,9 @@ class TrainingRun {
     const positionRate = attempt.moves(epoch) ? learningRate / config.learning_rate : undefined;
     const rates = { learningRate, physicsWeight: stage.physicsWeight, positionRate };
     const outputs = await this.#learner.step(batch, rates, averages);
-    attempt.start?.add(attempt.step(epoch, batch.start), outputs.pattern_spread?.data[0]);
+    // Groups of different scans differ without the network doing anything.
+    const spread = hasPairs(batch.arrays) ? outputs.pattern_spread?.data[0] : undefined;
+    attempt.start?.add(attempt.step(epoch, batch.start), spread);
     this.#patternsSeen += batch.arrays.members.length;
     checkFinite(averages, epoch, learningRate);
     this.#input.onProgress?.({
@@ -220,11 +225,11 @@ class TrainingRun {
     const { config } = this.#input;
     const { start, restarts } = this.#attempt;
     const rate = this.#attempt.rate(epoch) * this.#attempt.stage(epoch).rateFactor;
-    const held = this.#validation && (await this.#learner.evaluate(this.#validation));
-    if (held && !Number.isFinite(held.mean('loss'))) throw diverged(epoch, rate);
+    const held = this.#validation && (await this.#evaluate(this.#validation));
+    if (held && !Number.isFinite(held.averages.mean('loss'))) throw diverged(epoch, rate);
     const extras: { -readonly [column in ExtraColumn | RestartColumn]?: number } = {};
     for (const name of [...EXTRA_TERMS, ...EXTRA_COLUMNS]) if (averages.has(name)) extras[name] = averages.mean(name);
-    for (const name of EXTRA_TERMS) if (held?.has(name)) extras[`val_${name}`] = held.mean(name);
+    for (const name of EXTRA_TERMS) if (held?.averages.has(name)) extras[`val_${name}`] = held.averages.mean(name);
     if (config.stage_1_epochs + config.stage_2_epochs > 0) extras.physics_weight = physicsWeight;
     const { shift_px } = this.#learner;
     if (shift_px !== undefined) extras.position_shift_px = shift_px;
@@ -239,12 +244,28 @@ class TrainingRun {
       loss: averages.mean('loss'),
       nll: averages.mean('nll'),
       mae: averages.mean('mae'),
-      val_loss: held?.mean('loss') ?? null,
-      val_nll: held?.mean('nll') ?? null,
-      val_mae: held?.mean('mae') ?? null,
+      val_loss: held?.averages.mean('loss') ?? null,
+      val_nll: held?.averages.mean('nll') ?? null,
+      val_mae: held?.averages.mean('mae') ?? null,
       amplitude_contrast: averages.mean('amplitude_contrast'),
       ...extras,
+      ...held?.ofScans,
     };
+  }
+
+  /** Losses over the groups that validate, and R of each scan where there are several. */
+  async #evaluate(part: TrainPart): Promise<{ averages: Averages; ofScans: Record<ScanColumn, number> }> {
+    const { scans } = this.#input;
+    if (!scans) return { averages: await this.#learner.evaluate(part), ofScans: {} };
+    const averages = new Averages();
+    const ofScans: Record<ScanColumn, number> = {};
+    for (const [i, { validation: groups }] of scans.entries()) {
+      if (groups.length === 0) continue;
+      const own = await this.#learner.evaluate({ dataset: part.dataset, groups });
+      averages.addAll(own);
+      ofScans[scanColumn(i)] = own.mean('mae');
+    }
+    return { averages, ofScans };
   }
 
   /** Everything that follows from an epoch's figures; true when it is the best so far. */

@@ -39,8 +39,24 @@ export interface EpochView {
   snapshot(): Promise<LoopState>;
 }
 
-/** The training part needs the scan itself only where positions move. */
-export type TrainingPart = TrainPart & { readonly dataset: TrainPart['dataset'] & Pick<DiffractionDataset, 'raw'> };
+/** The training part needs positions only where they move. */
+export interface TrainingPart extends TrainPart {
+  readonly dataset: TrainPart['dataset'] & {
+    readonly raw: Pick<DiffractionDataset['raw'], 'xcoords' | 'ycoords'>;
+    /** Where the patterns of each of several scans begin. */
+    readonly parts?: readonly { readonly firstPattern: number }[];
+  };
+}
+
+/** One of several scans, on which a run is judged apart. */
+export interface JudgedScan {
+  /** What it is called. */
+  readonly name: string;
+  /** Its groups that validate. */
+  readonly validation: Int32Array;
+  /** The amplitude loss of the best constant object on them. */
+  readonly constantLoss: number;
+}
 
 export interface TrainLoopInput {
   readonly config: TrainingConfig;
@@ -49,6 +65,8 @@ export interface TrainLoopInput {
   readonly training: TrainingPart;
   /** Held-out groups, of the same or of another data set. */
   readonly validation?: TrainPart;
+  /** The scans, where there are several; their groups that validate are those of `validation`. */
+  readonly scans?: readonly JudgedScan[];
   /** Weights to begin with; fresh ones where not given. */
   readonly initialWeights?: Readonly<Tensors>;
   /** Weights for restart 1, 2, … of `auto_restart`; not given: a flat start is only told of. */

@@ -1,35 +1,50 @@
 /** Everything about a training run that can be known before an engine starts: configuration, groups, labels, network. */
 
-import { finaliseTrainingConfig } from '../config/finalise.js';
+import { finaliseTrainingConfig, groupsOf } from '../config/finalise.js';
 import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
-import { requireEpochMemory, requireMemory } from '../core/memoryBudget.js';
 import { integers } from '../core/numbers.js';
 import { LegacyRng } from '../core/rng.js';
 import type { Provenance, Services } from '../core/services.js';
-import { type ComplexTensor, sizeOf } from '../core/tensor.js';
+import type { ComplexTensor } from '../core/tensor.js';
 import { counted } from '../core/words.js';
 import { findLabels, type LabelSource } from '../data/labels.js';
 import { checkMetadata, configurationValues } from '../data/metadata.js';
+import { MixedDataset } from '../data/mixedDataset.js';
+import { DEFAULT_CACHE_BYTES } from '../data/patternCache.js';
 import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
-import { needsLabels, PtychoNetwork } from '../model/network.js';
-import { type PhysicsScale, physicsScale, recordOfScale, requireCounts } from '../model/scale.js';
+import { needsLabels, type PtychoNetwork } from '../model/network.js';
+import { recordOfScale } from '../model/scale.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
-import { networkSpec } from '../reconstruction/networkSpec.js';
+import { probeHash } from '../persistence/runState.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
 import { networkOfInitial } from './init.js';
 import { monitorOf } from './judge.js';
+import type { TrainingPart } from './loopState.js';
+import { networkOfScans } from './networkOfScans.js';
 import type { TrainPart } from './programs.js';
 import { withSolvedProbe } from './solvedProbe.js';
 
 /** Scans to train and to validate on; without `test` a share of the training groups validates. */
 export interface TrainingData {
   readonly train: RawData;
+  /** Further scans for the same network, each with a probe of its own. */
+  readonly more?: readonly RawData[];
   readonly test?: RawData;
-  /** What `probe: solve` came to before, where a run goes on. */
-  readonly solvedProbe?: ComplexTensor;
+  /** What `probe: solve` came to before, for each scan, where a run goes on. */
+  readonly solvedProbes?: readonly ComplexTensor[];
+}
+
+/** One of several scans that a network learns from, or is validated on. */
+export interface LearntScan {
+  readonly scan: PreparedScan;
+  /** SHA-256 of the probe that its file held, also where another was solved for. */
+  readonly probeSha256: string;
+  /** Its groups among those of all scans: those that train, and those that validate. */
+  readonly training: Int32Array;
+  readonly validation: Int32Array;
 }
 
 /** A run that is ready to start. */
@@ -37,10 +52,13 @@ export interface PreparedTraining {
   readonly config: TrainingConfig;
   readonly provenance: Provenance;
   readonly network: PtychoNetwork;
+  /** The scan; the first of several. */
   readonly scan: PreparedScan;
   readonly test?: PreparedScan;
+  /** All scans in the order of `network.spec.scans`, where there are several; the test scan, if there is one, last. */
+  readonly scans?: readonly LearntScan[];
   /** The groups that train, and those that validate (none: nothing does). */
-  readonly training: TrainPart & { readonly dataset: PreparedScan['dataset'] };
+  readonly training: TrainingPart;
   readonly validation: TrainPart;
 }
 
@@ -61,11 +79,15 @@ export async function prepareTraining(
     );
   }
   const logger = services.logger ?? silentLogger;
-  const raw = data.solvedProbe
-    ? { ...data.train, probeGuess: data.solvedProbe }
-    : await withSolvedProbe(data.train, request, services);
-  // Both scans are of one beam.
-  const testRaw = data.test && raw !== data.train ? { ...data.test, probeGuess: raw.probeGuess } : data.test;
+  const { more = [] } = data;
+  checkSeveral(request, 1 + more.length);
+  const several = more.length > 0;
+  const raws = await solvedScans(request, data, services);
+  const [raw] = raws;
+  // With one scan both are of one beam; one of several has its own.
+  const sharesBeam = !several && raw !== data.train;
+  const testRaw = data.test && sharesBeam ? { ...data.test, probeGuess: raw.probeGuess } : data.test;
+  for (const other of [...raws, ...(testRaw ? [testRaw] : [])]) requireOneSide(raw, other, raws.includes(other));
   const initial =
     request.init === null ? undefined : await networkOfInitial(request.init, mlflowAccess(request.execution));
   const { config, provenance, notes } = finaliseTrainingConfig(
@@ -73,6 +95,7 @@ export async function prepareTraining(
     {
       N: raw.N,
       count: raw.count,
+      counts: several ? raws.map(({ count }) => count) : undefined,
       origin: raw.source,
       values: configurationValues(raw.metadata),
       initial: initial && { origin: request.init as string, values: initial },
@@ -80,40 +103,140 @@ export async function prepareTraining(
     services.provenance,
   );
   for (const note of notes) logger.info(note);
-  const used = { N: raw.N, gridsize: config.model.gridsize, nphotons: config.nphotons };
-  for (const warning of checkMetadata(raw.metadata, used, raw.source)) logger.warn(warning);
-  if (testRaw && testRaw.N !== raw.N) {
-    throw new PtychoError(
-      'DATASET_SHAPE',
-      `${testRaw.source} has patterns of ${testRaw.N}×${testRaw.N} pixels, but the training scan ${raw.source} has ${raw.N}×${raw.N}; both must agree.`,
-      { found: testRaw.N, expected: raw.N },
-    );
+  for (const { metadata, source } of raws) {
+    const used = { N: raw.N, gridsize: config.model.gridsize, nphotons: config.nphotons };
+    for (const warning of checkMetadata(metadata, used, source)) logger.warn(warning);
   }
   // A misspelt column should not be found out after the first epoch.
   monitorOf(config.execution, true);
   const { gridsize } = config.model;
   // Missing labels are found out before anything is grouped or built.
-  const labels = await labelsFor(config, raw, logger);
+  const labels: (LabelSource | undefined)[] = [];
+  for (const one of raws) labels.push(await labelsFor(config, one, logger));
   const testLabels = testRaw && (await labelsFor(config, testRaw, logger));
-  const scan = withLabels(await prepareScan(raw, config, gridsize, logger), labels);
-  const grouped = testRaw && (await prepareScan(testRaw, { ...config, n_groups: null }, gridsize, logger));
-  const network = withRoom(networkOfScan(config, scan, grouped, logger), config);
-  requireRoom(config, network, logger);
+  const keepBytes = shareOfMemory(raws.length + (testRaw ? 1 : 0), several);
+  const scans: PreparedScan[] = [];
+  for (const [i, one] of raws.entries()) {
+    const n_groups = groupsOf(config.n_groups, one.count, several);
+    scans.push(withLabels(await prepareScan(one, { ...config, n_groups }, gridsize, logger, { keepBytes }), labels[i]));
+  }
+  const [scan] = scans;
+  const grouped =
+    testRaw && (await prepareScan(testRaw, { ...config, n_groups: null }, gridsize, logger, { keepBytes }));
+  const labelled = grouped && withLabels(grouped, testLabels);
+  const photons = several ? photonsOf(config, provenance) : () => config.nphotons;
+  const network = networkOfScans(config, scans, { test: labelled, several, photons, logger });
+  if (several) {
+    const all = [...scans, ...(labelled ? [labelled] : [])];
+    const opened = [data.train, ...more, ...(data.test ? [data.test] : [])];
+    const learnt = learntScans(all, opened.map(probeHash), labelled, config);
+    const dataset = new MixedDataset(all.map((one) => one.dataset));
+    logger.info(
+      `${counted(raws.length, 'scan')}: ${scans.map(({ raw: { source }, groups }) => `${source} ${counted(groups.count, 'group')}`).join(', ')}, of ${scan.groups.C} each.`,
+    );
+    return {
+      ...{ config, provenance, network, scan, test: labelled, scans: learnt },
+      training: { dataset, groups: joined(learnt.map((one) => one.training)) },
+      validation: { dataset, groups: joined(learnt.map((one) => one.validation)) },
+    };
+  }
   const fed = { scale: recordOfScale(network.spec.scale, config.scale_contract_version, raw.domain) };
-  const test = grouped && withLabels(scanForModel(grouped, fed), testLabels);
+  const test = labelled && scanForModel(labelled, fed);
   logger.info(`${counted(scan.groups.count, 'group')} of ${scan.groups.C}.`);
   const split = splitGroups(scan.groups.count, test ? 0 : config.val_fraction, config.seed);
   return {
-    config,
-    provenance,
-    network,
-    scan,
-    test,
+    ...{ config, provenance, network, scan, test },
     training: { dataset: scan.dataset, groups: split.training },
     validation: test
       ? { dataset: test.dataset, groups: integers(test.groups.count) }
       : { dataset: scan.dataset, groups: split.validation },
   };
+}
+
+/** Fields that describe one file, and what to do where there are several. */
+const OF_ONE_SCAN = ['positions', 'product', 'frames', 'skip_frames', 'scan_shape'] as const;
+
+/** @throws PtychoError CONFIG_INVALID for what cannot be said of several scans at once */
+export function checkSeveral({ data: opening, num_datasets }: TrainingRequest, count: number): void {
+  if (num_datasets !== null && num_datasets !== count) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `num_datasets is ${num_datasets}, but ${counted(count, 'scan')} ${count === 1 ? 'is' : 'are'} given to train on; name as many, or leave num_datasets out.`,
+      { key: 'num_datasets', found: num_datasets, expected: count },
+    );
+  }
+  const field = count === 1 ? undefined : OF_ONE_SCAN.find((name) => opening[name] !== null);
+  if (field === undefined) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `${field} belongs to one scan, but there are ${count} to train on; leave it out, and have "ptychopinn convert" write each scan that needs it into a file of its own.`,
+    { key: field, found: opening[field] },
+  );
+}
+
+/** The scans with the probes that were solved for, where they are. */
+async function solvedScans(
+  request: TrainingRequest,
+  { train, more = [], solvedProbes }: TrainingData,
+  services: Services,
+): Promise<RawData[]> {
+  const solved: RawData[] = [];
+  for (const [i, raw] of [train, ...more].entries()) {
+    const probe = solvedProbes?.[i];
+    solved.push(probe ? { ...raw, probeGuess: probe } : await withSolvedProbe(raw, request, services));
+  }
+  return solved;
+}
+
+/** @throws PtychoError DATASET_SHAPE for patterns of two sizes */
+function requireOneSide(first: RawData, other: RawData, trains: boolean): void {
+  if (other.N === first.N) return;
+  throw new PtychoError(
+    'DATASET_SHAPE',
+    trains
+      ? `${other.source} has patterns of ${other.N}×${other.N} pixels, but ${first.source} has ${first.N}×${first.N}: one network takes patterns of one size; cut them all alike with --crop_px, pad them with --pad_to, or train a network for each size.`
+      : `${other.source} has patterns of ${other.N}×${other.N} pixels, but the training scan ${first.source} has ${first.N}×${first.N}; both must agree.`,
+    { path: other.source, found: other.N, expected: first.N },
+  );
+}
+
+/** What each of several scans may keep in memory, so that all of them together keep no more than one does; bytes. */
+export function shareOfMemory(scans: number, several: boolean): number | undefined {
+  return several ? Math.floor(DEFAULT_CACHE_BYTES / scans) : undefined;
+}
+
+/** Photons per pattern of a scan that holds normalised amplitudes: what is asked for, or else what its own file says. */
+function photonsOf(config: TrainingConfig, provenance: Provenance): (raw: RawData) => number {
+  const { source } = provenance.nphotons ?? { source: 'default' };
+  if (source !== 'default' && source !== 'metadata') return () => config.nphotons;
+  return ({ metadata }) => {
+    const { nphotons } = configurationValues(metadata);
+    return typeof nphotons === 'number' ? nphotons : config.nphotons;
+  };
+}
+
+/** Which groups of each scan train and validate: a share of each, or all of the test scan, which trains none. */
+function learntScans(
+  scans: readonly PreparedScan[],
+  probes: readonly string[],
+  test: PreparedScan | undefined,
+  { val_fraction, seed }: TrainingConfig,
+): LearntScan[] {
+  let first = 0;
+  return scans.map((scan, i) => {
+    const { count } = scan.groups;
+    const probeSha256 = probes[i];
+    const from = (groups: Int32Array) => groups.map((group) => group + offset);
+    const offset = first;
+    first += count;
+    if (scan === test) return { scan, probeSha256, training: new Int32Array(0), validation: from(integers(count)) };
+    const { training, validation } = splitGroups(count, test ? 0 : val_fraction, seed);
+    return { scan, probeSha256, training: from(training), validation: from(validation) };
+  });
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array {
+  return Int32Array.from(parts.flatMap((part) => Array.from(part)));
 }
 
 /** Which groups train and which validate: a seeded draw, so that both cover the scan. */
@@ -124,37 +247,6 @@ function splitGroups(count: number, fraction: number, seed: number): { training:
     training: Int32Array.from(order.slice(held)).sort(),
     validation: Int32Array.from(order.slice(0, held)).sort(),
   };
-}
-
-/**
- * Refuses networks whose weights do not fit into memory: each goes with its gradient and two moments of the optimiser; and more
- * epochs than figures can be kept of.
- * @throws PtychoError OUT_OF_MEMORY
- */
-function requireRoom(config: TrainingConfig, network: PtychoNetwork, logger: Logger): void {
-  const weights = network.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const filters = `n_filters_scale ${config.model.n_filters_scale}`;
-  requireMemory(16 * weights, `The ${weights} weights of a network of ${filters}, with what trains them,`, {
-    remedy: 'take a smaller one (--n_filters_scale)',
-    logger,
-  });
-  requireEpochMemory(config.nepochs, '--nepochs');
-}
-
-/** The same network on a canvas with room for positions that move. */
-function withRoom(network: PtychoNetwork, config: TrainingConfig): PtychoNetwork {
-  const margin = positionMargin(config);
-  if (margin === 0) return network;
-  return new PtychoNetwork({ ...network.spec, canvasSide_px: network.spec.canvasSide_px + 2 * margin });
-}
-
-/** How far positions may go, in pixels, where no limit is given; beyond, the corner of a patch leaves the canvas. */
-const USUAL_POSITION_ERROR_PX = 3;
-
-/** Room on each side of the canvas for positions that move: a member against the mean of its group. */
-function positionMargin({ position_trainable, position_step_limit_px, model }: TrainingConfig): number {
-  if (!position_trainable || model.gridsize === 1) return 0;
-  return Math.ceil(2 * (position_step_limit_px ?? USUAL_POSITION_ERROR_PX));
 }
 
 /**
@@ -177,70 +269,4 @@ async function labelsFor(
 /** A scan whose batches have known patches. */
 function withLabels(scan: PreparedScan, labels: LabelSource | undefined): PreparedScan {
   return labels ? { ...scan, dataset: scan.dataset.withLabels(labels) } : scan;
-}
-
-/**
- * The network for training on a scan.
- * @throws PtychoError DATASET_KEY_MISSING without a probe, DATASET_UNITS where the scale contract needs counts and a scan has
- * none, and those of {@link physicsScale}.
- */
-function networkOfScan(
-  config: TrainingConfig,
-  { raw, statistics, dataset }: PreparedScan,
-  test: PreparedScan | undefined,
-  logger: Logger,
-): PtychoNetwork {
-  if (!raw.probeGuess) {
-    throw new PtychoError(
-      'DATASET_KEY_MISSING',
-      `${raw.source} holds no probeGuess: add it to the file, give one with --probe FILE[:key], or have one guessed from the patterns with --probe auto.`,
-      {
-        key: 'probeGuess',
-        path: raw.source,
-      },
-    );
-  }
-  if (config.scale_contract_version === 'ci_intensity_v2') {
-    for (const part of [raw, ...(test ? [test.raw] : [])]) requireCounts(part.domain, part.source);
-  }
-  const scale = physicsScale(config.model, {
-    probe: raw.probeGuess,
-    meanPower: statistics.meanPower,
-    domain: raw.domain,
-    nphotons: config.nphotons,
-    illuminatedPower: dataset.labels?.illuminatedPower,
-    contract: config.scale_contract_version,
-    intensity: { meanSquaredSum: statistics.meanSquaredIntensity, mean: statistics.meanCountsPerPixel },
-  });
-  describeProbe(scale, dataset.labels !== undefined, logger);
-  return new PtychoNetwork(
-    networkSpec(config, {
-      scale,
-      canvasSide_px: Math.max(dataset.canvasSide_px, test?.dataset.canvasSide_px ?? 0),
-      meanAmplitude: statistics.meanAmplitude,
-      badPixels: eitherBad(raw.badPixels, test?.raw.badPixels),
-      labelShare: labelShareOf(dataset.labels, test?.dataset.labels),
-    }),
-  );
-}
-
-/** One program serves both scans, so that it looks for unknown pixels where either has such. */
-function labelShareOf(train: LabelSource | undefined, test: LabelSource | undefined): number | undefined {
-  return train && Math.min(train.knownShare, test?.knownShare ?? 1) < 1 ? train.knownShare : undefined;
-}
-
-function describeProbe({ probeFactor, meanCounts }: PhysicsScale, labelled: boolean, logger: Logger): void {
-  if (probeFactor === 1) return;
-  const [factor, photons] = [probeFactor.toPrecision(4), meanCounts.toPrecision(4)];
-  logger.info(
-    labelled
-      ? `The probe was scaled by ${factor}, so that the known patches explain the mean of ${photons} photons per pattern.`
-      : `The probe's power does not fit the counts, so it was scaled by ${factor} to the mean of ${photons} photons per pattern; the object's amplitude is then about 1.`,
-  );
-}
-
-/** A pixel that one of the scans cannot use is used for neither. */
-function eitherBad(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a.map((bad, i) => bad | b[i]);
 }

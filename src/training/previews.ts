@@ -12,6 +12,7 @@ import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PreparedScan } from '../data/preparedScan.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import type { PtychoNetwork } from '../model/network.js';
+import { weightsOfScan } from '../model/scanWeights.js';
 import { scanBounds } from '../reconstruction/frame.js';
 import { PatchStatsLog } from '../reconstruction/patchRecords.js';
 import { PatchStitcher } from '../reconstruction/patchStitcher.js';
@@ -76,7 +77,9 @@ export class Previews {
     const every = config.execution.recon_log_every_n_epochs;
     const draws = every !== null && epoch % every === 0;
     if (!draws && !this.#stats) return;
-    await closing(new Predictor(network, await weights(), backend, config.batch_size), async (predictor) => {
+    // Of several scans the first is shown.
+    const own = weightsOfScan(network, await weights(), 0);
+    await closing(new Predictor(network.ofScan(0), own, backend, config.batch_size), async (predictor) => {
       if (this.#stats) await this.#measure(epoch, predictor, this.#stats);
       if (draws) await this.#draw(epoch, predictor);
     });

@@ -61,6 +61,7 @@ export function batchFeeds(arrays: DatasetBatch, positions: Tensor = arrays.posi
   return {
     input: arrays.diffraction,
     input_positions: positions,
+    scan: arrays.scan,
     label_real: labels && { data: labels.re, shape: labels.shape },
     label_imag: labels && { data: labels.im, shape: labels.shape },
   };
@@ -123,6 +124,14 @@ export class Averages {
       entry.sum += t.data[0] * groups;
       entry.count += groups;
       this.#sums.set(name, entry);
+    }
+  }
+
+  /** Takes over what others added up. */
+  addAll(others: Averages): void {
+    for (const [name, { sum, count }] of others.#sums) {
+      const entry = this.#sums.get(name) ?? { sum: 0, count: 0 };
+      this.#sums.set(name, { sum: entry.sum + sum, count: entry.count + count });
     }
   }
 

@@ -14,13 +14,14 @@ import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
-import { memberRows } from '../data/preparedScan.js';
+import { memberRows, type PreparedScan } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import type { CheckpointEngine } from '../persistence/checkpoint.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { type ScanFingerprint, trainingFingerprint } from '../persistence/runState.js';
+import { modelOfScan } from '../reconstruction/matching/modelOfScan.js';
 import { reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
@@ -37,10 +38,12 @@ import { createLoggers, type MetricLogger } from './loggers/create.js';
 import type { EpochView, LoopState } from './loopState.js';
 import { type PreparedTraining, prepareTraining } from './prepare.js';
 import { Previews } from './previews.js';
-import { SOLVED_PROBE_FILE, solvedBefore } from './solvedProbe.js';
+import type { TrainPart } from './programs.js';
+import { SOLVED_PROBE_FILE, solvedBefore, solvedKey } from './solvedProbe.js';
 import {
   patternsPerSecond,
   rFactorOf,
+  scansOf,
   summaryOf,
   type TrainSummary,
   trainingChart,
@@ -58,6 +61,14 @@ export function checkTrainingRequest(request: TrainingRequest): string {
   if (request.train_data_file === null) {
     throw new PtychoError('CONFIG_INVALID', 'train_data_file is not given: name the scan to train on.', {
       key: 'train_data_file',
+    });
+  }
+  const files = [request.train_data_file, ...request.train_data_files].map((file) => path.resolve(file));
+  const twice = files.find((file, i) => files.indexOf(file) !== i);
+  if (twice !== undefined) {
+    throw new PtychoError('CONFIG_INVALID', `${twice} is named twice among the scans to train on; name each once.`, {
+      key: 'train_data_files',
+      found: twice,
     });
   }
   if (request.do_stitching && request.test_data_file === null) {
@@ -83,25 +94,43 @@ export async function trainToFolder(
   services: Services = {},
 ): Promise<TrainSummary> {
   const logger = services.logger ?? silentLogger;
-  const files = { train: checkTrainingRequest(request), test: request.test_data_file ?? undefined };
+  const more = request.train_data_files;
+  const files = { train: checkTrainingRequest(request), more, test: request.test_data_file ?? undefined };
   return withTrainingScans(request, files, logger, async (scans) => {
-    const solvedProbe = request.probe === SOLVE_PROBE ? await solvedBefore(request.resume, scans.train.N) : undefined;
-    const prepared = await prepareTraining(request, { ...scans, solvedProbe }, services);
+    const solvedProbes =
+      request.probe === SOLVE_PROBE ? await solvedBefore(request.resume, scans.train.N, 1 + more.length) : undefined;
+    const prepared = await prepareTraining(request, { ...scans, solvedProbes }, services);
     const start = await startOf(prepared, logger);
     const { config, provenance } = prepared;
     await makeFolder();
     // Leave to overwrite is given once, not to those who begin from this file.
     const { overwrite: _, ...begun } = config;
     await writeAtomically(path.join(config.output_dir, 'config.json'), json({ config: begun, provenance }));
-    const { probeGuess } = prepared.scan.raw;
-    if (config.probe === SOLVE_PROBE && probeGuess) {
-      await writeNpz(path.join(config.output_dir, SOLVED_PROBE_FILE), { probeGuess });
+    if (config.probe === SOLVE_PROBE) {
+      const probes = trainingScansOf(prepared).map(({ raw }, i) => [solvedKey(i), raw.probeGuess] as const);
+      await writeNpz(
+        path.join(config.output_dir, SOLVED_PROBE_FILE),
+        Object.fromEntries(probes.flatMap(([key, probe]) => (probe ? [[key, probe]] : []))),
+      );
     }
     return closing(await selectBackend(config, logger), async (backend) => {
       logger.info(describeEngine(backend.info));
       return await new RunFolder(prepared, start, backend, services).train();
     });
   });
+}
+
+/** The scans that train, in order. */
+function trainingScansOf({ scan, scans, test }: PreparedTraining): PreparedScan[] {
+  return scans ? scans.map((one) => one.scan).filter((one) => one !== test) : [scan];
+}
+
+/** The groups whose patches are measured: those that validate, else those that train; of several scans those of the first. */
+function measuredPart({ scan, scans, training, validation }: PreparedTraining): TrainPart {
+  if (!scans) return validation.groups.length > 0 ? validation : training;
+  const [first] = scans;
+  // Its groups are the first of all, and count alike.
+  return { dataset: scan.dataset, groups: first.validation.length > 0 ? first.validation : first.training };
 }
 
 /** Where a run begins. */
@@ -115,10 +144,11 @@ interface Start {
  * Finds what `init` and `resume` name, and refuses what cannot go on.
  * @throws PtychoError
  */
-async function startOf({ config, network, scan, test }: PreparedTraining, logger: Logger): Promise<Start> {
+async function startOf(prepared: PreparedTraining, logger: Logger): Promise<Start> {
+  const { config, network, test } = prepared;
   const initial =
     config.init === null ? undefined : await openInitialBundle(config.init, network, mlflowAccess(config.execution));
-  const fingerprint = await trainingFingerprint(scan, test);
+  const fingerprint = await trainingFingerprint(trainingScansOf(prepared), test);
   if (config.resume === null) return { scan: fingerprint, initial };
   const resumed = await findCheckpoint(config.resume, logger);
   if (!resumed) {
@@ -197,13 +227,13 @@ class RunFolder {
   async #record(metrics: MetricLogger): Promise<(record: EpochRecord, view: EpochView) => Promise<void>> {
     const { prepared, backend } = this;
     const { resumed } = this.start;
-    const { config, provenance, network, scan, training, validation } = prepared;
+    const { config, provenance, network, scan } = prepared;
     const previews = await Previews.open({
       config,
       network,
       backend,
       scan,
-      measured: validation.groups.length > 0 ? validation : training,
+      measured: measuredPart(prepared),
       outputDir: this.#folder,
       image: (tag, epoch, png) => metrics.image(tag, epoch, png),
       epochsDone: resumed?.content.epoch ?? 0,
@@ -257,7 +287,8 @@ class RunFolder {
     this.#checkpointed = true;
   }
 
-  async #write({ scan, result, content, constantLoss }: TrainedModel): Promise<string[]> {
+  async #write(trained: TrainedModel): Promise<string[]> {
+    const { scan, scans, result, content, constantLoss } = trained;
     const { config } = this.prepared;
     const { resumed } = this.start;
     const at = (name: string) => path.join(this.#folder, name);
@@ -266,11 +297,15 @@ class RunFolder {
     const { positions } = result;
     if (positions) {
       const axis = (data: Float64Array) => ({ data, shape: [data.length] });
+      const { xcoords, ycoords } = this.prepared.training.dataset.raw;
+      const ofScan = scans?.flatMap((one, i) => Array.from({ length: one.scan.raw.count }, () => i));
       await writeNpz(at('positions.npz'), {
         xcoords: axis(positions.xs),
         ycoords: axis(positions.ys),
-        xcoords_start: axis(scan.raw.xcoords),
-        ycoords_start: axis(scan.raw.ycoords),
+        xcoords_start: axis(xcoords),
+        ycoords_start: axis(ycoords),
+        // Those of several scans lie one after the other.
+        ...(ofScan && { scan_index: { data: Int32Array.from(ofScan), shape: [ofScan.length] } }),
       });
     }
     await writeAtomically(
@@ -287,9 +322,8 @@ class RunFolder {
         seconds: result.seconds,
         patterns_per_second: patternsPerSecond(result),
         train_data_file: config.train_data_file,
-        sample_indices: Array.from(scan.raw.sampleIndices),
-        nn_indices: memberRows(scan.groups),
-        skipped_positions: scan.groups.skipped,
+        ...usedOf(scan),
+        scans: scansOf(trained)?.map((figures, i) => ({ ...figures, ...(i > 0 && scans && usedOf(scans[i].scan)) })),
         refined_positions: positions && {
           file: 'positions.npz',
           rms_shift_px: result.history[result.bestEpoch - 1].position_shift_px,
@@ -318,6 +352,7 @@ class RunFolder {
   async #stitch({ config, network, test, content }: TrainedModel) {
     if (!test) return undefined;
     const { raw, groups } = test;
+    const logger = this.#logger;
     const settings = {
       batch_size: config.execution.inference_batch_size ?? config.batch_size,
       stitch_crop_px: null,
@@ -329,7 +364,8 @@ class RunFolder {
       prefetch: config.execution.prefetch_factor ?? undefined,
     } as const;
     const { signal, onProgress } = this.services;
-    const model = PtychoModel.of(content, this.backend);
+    // One of several scans has a row of its own.
+    const model = await modelOfScan(PtychoModel.of(content, this.backend), raw, logger);
     const { stitched } = await reconstructPrepared(model, test, settings, { signal, onProgress });
     const files = await writeReconstruction(config.output_dir, stitched, {
       algorithm: `PtychoPINN ${config.model.architecture}`,
@@ -347,6 +383,15 @@ class RunFolder {
     const message = `${failure.message.replace(/\.$/, '')}; the best epoch until then (${bestEpoch}) is kept in ${bundle}.`;
     return new PtychoError(failure.code, message, { ...failure.fields, path: bundle }, { cause: failure });
   }
+}
+
+/** Which patterns and groups of a scan a run used. */
+function usedOf({ raw, groups }: PreparedScan) {
+  return {
+    sample_indices: Array.from(raw.sampleIndices),
+    nn_indices: memberRows(groups),
+    skipped_positions: groups.skipped,
+  };
 }
 
 /** Who trains, as a checkpoint records it. */

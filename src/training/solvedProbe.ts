@@ -48,8 +48,20 @@ export async function withSolvedProbe(
 /** The probe that `probe: solve` came to: a run that goes on takes it from here, because another number of threads adds up otherwise. */
 export const SOLVED_PROBE_FILE = 'probe.npz';
 
-/** The probe that was solved for in the folder of a run; undefined where there is none. */
-export async function solvedBefore(folder: string | null, N: number): Promise<ComplexTensor | undefined> {
+/** The key of the probe of a scan in that file, the scans counted from 0. */
+export const solvedKey = (scan: number): string => (scan === 0 ? 'probeGuess' : `probeGuess_${scan + 1}`);
+
+/** The probes that were solved for in the folder of a run, one for each scan; undefined where there are none. */
+export async function solvedBefore(
+  folder: string | null,
+  N: number,
+  scans: number,
+): Promise<ComplexTensor[] | undefined> {
   const file = folder === null ? undefined : path.join(folder, SOLVED_PROBE_FILE);
-  return file !== undefined && existsSync(file) ? readProbe(file, N) : undefined;
+  if (file === undefined || !existsSync(file)) return undefined;
+  const probes: ComplexTensor[] = [];
+  for (let scan = 0; scan < scans; scan++) {
+    probes.push(await readProbe(scan === 0 ? file : `${file}:${solvedKey(scan)}`, N));
+  }
+  return probes;
 }

@@ -10,7 +10,7 @@ import { lossChart } from '../report/loss.js';
 import { probeFigure } from '../report/probe.js';
 import type { Drawing } from '../report/renderer.js';
 import { positionShiftMap } from '../report/scanMap.js';
-import type { EpochRecord } from './judge.js';
+import { type EpochRecord, scanColumn } from './judge.js';
 import type { TrainedModel } from './train.js';
 
 /** What a run came to. */
@@ -19,6 +19,8 @@ export interface TrainSummary {
   readonly bestEpoch: number;
   readonly bestLoss: number;
   readonly monitored: string;
+  /** Each scan, where there are several. */
+  readonly scans?: readonly ScanFigures[];
   /** The amplitude loss (R) of the best epoch on groups that validate, or train where none do, and that of the best constant object. */
   readonly rFactor: { readonly heldOut: boolean; readonly network: number; readonly constant: number };
   readonly seconds: number;
@@ -38,6 +40,36 @@ export interface TrainSummary {
   readonly members?: readonly TrainSummary[];
 }
 
+/** What a run came to on one of several scans. */
+export interface ScanFigures {
+  readonly name: string;
+  /** Whether the network learned from it, or was only validated on it. */
+  readonly role: 'train' | 'validation';
+  readonly groups: number;
+  /** R of the best epoch on its groups that validate; not there where none does. */
+  readonly heldOutR?: number;
+  /** R of the best constant object on them. */
+  readonly constantR: number;
+  /** The same in words, with a doubt where the network is no better. */
+  readonly sentence: string;
+}
+
+/** The scans of a run, one by one. */
+export function scansOf({ scans, judged, result }: TrainedModel): ScanFigures[] | undefined {
+  if (!scans || !judged) return undefined;
+  const best = result.history[result.bestEpoch - 1];
+  return scans.map(({ scan, training, validation }, i) => {
+    const figures = {
+      name: scan.raw.source,
+      role: training.length > 0 ? 'train' : 'validation',
+      groups: scan.groups.count,
+      ...(validation.length > 0 ? { heldOutR: best[scanColumn(i)] } : {}),
+      constantR: judged[i].constantLoss,
+    } as const;
+    return { ...figures, sentence: sentenceOf(figures) };
+  });
+}
+
 /** A run in its folder. */
 export interface FinishedTraining {
   readonly trained: TrainedModel;
@@ -47,11 +79,11 @@ export interface FinishedTraining {
 }
 
 /** @param resumedAfter epochs that were done before */
-export function summaryOf(
-  { trained: { result, constantLoss }, outputDir, engine, files }: FinishedTraining,
-  resumedAfter: number,
-): TrainSummary {
+export function summaryOf({ trained, outputDir, engine, files }: FinishedTraining, resumedAfter: number): TrainSummary {
+  const { result, constantLoss } = trained;
+  const scans = scansOf(trained);
   return {
+    ...(scans ? { scans } : {}),
     epochs: result.history.length,
     bestEpoch: result.bestEpoch,
     bestLoss: result.bestLoss,
@@ -68,6 +100,18 @@ export function summaryOf(
     history: result.history,
   };
 }
+
+/** `held-out R 0.21, the best constant object 0.45`. */
+function sentenceOf({ role, heldOutR, constantR }: Omit<ScanFigures, 'sentence'>): string {
+  const what = role === 'train' ? 'held-out R' : 'not trained on: R';
+  if (heldOutR === undefined)
+    return `none of its groups validates; the best constant object has R ${constantR.toPrecision(3)}`;
+  const no = heldOutR > NO_BETTER * constantR ? ': the network has not learned this scan' : '';
+  return `${what} ${heldOutR.toPrecision(3)}, the best constant object ${constantR.toPrecision(3)}${no}`;
+}
+
+/** Of the R of a constant object: above, nothing was learned. */
+const NO_BETTER = 0.97;
 
 /** R of the best epoch beside that of the best constant object. */
 export function rFactorOf({ history, bestEpoch }: TrainedModel['result'], constant: number): TrainSummary['rFactor'] {
@@ -103,20 +147,26 @@ export async function writeTrainingPage(
   const { scan, result, config, constantLoss } = trained;
   const { heldOut, network, constant } = rFactorOf(result, constantLoss);
   const { raw } = scan;
+  const scans = scansOf(trained);
   const pixelSize_m = raw.geometry.objectPixel_m?.x;
   const { positions, history, bestEpoch, monitored, bestLoss } = result;
   return writeImagePage(outputDir, {
     command: 'train',
-    title: `PtychoPINN ${config.model.architecture}, trained on ${path.basename(raw.source)}`,
+    title: `PtychoPINN ${config.model.architecture}, trained on ${scans ? counted(scans.filter(({ role }) => role === 'train').length, 'scan') : path.basename(raw.source)}`,
     summary: `${counted(history.length, 'epoch')} in ${result.seconds.toFixed(0)} s; the best was epoch ${bestEpoch} (${monitored} ${bestLoss.toPrecision(4)}). ${heldOut ? 'Held-out' : 'Training'} R ${network.toPrecision(3)}, the best constant object ${constant.toPrecision(3)}.`,
     warnings: result.cancelled ? ['Stopped early: the bundle holds the best epoch until then.'] : [],
     ...{ raw, image, pictures: { pixelSize_m }, provenance },
     probe: raw.probeGuess && probeFigure(raw.probeGuess, { pixelSize_m }),
     curves: [trainingChart(result, config)],
+    // The positions of several scans are no map.
     positions:
-      positions &&
-      positionShiftMap({ measured: { xs: raw.xcoords, ys: raw.ycoords }, corrected: positions, pixelSize_m }),
-    facts: [{ name: 'engine', value: describeEngine(engine) }],
+      positions && !scans
+        ? positionShiftMap({ measured: { xs: raw.xcoords, ys: raw.ycoords }, corrected: positions, pixelSize_m })
+        : undefined,
+    facts: [
+      { name: 'engine', value: describeEngine(engine) },
+      ...(scans ?? []).map((one) => ({ name: path.basename(one.name), value: one.sentence })),
+    ],
     files,
   });
 }

@@ -7,25 +7,37 @@
  * await model.save('wts.zip');
  * await model.dispose();
  */
+import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
 import { trainingDefinition } from '../config/commands.js';
 import { resolvePart } from '../config/resolve.js';
-import type { PartOf, TrainingRequest } from '../config/schema.js';
+import type { PartOf, TrainingConfig, TrainingRequest } from '../config/schema.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
+import type { PreparedScan } from '../data/preparedScan.js';
 import { PtychoNetwork } from '../model/network.js';
 import { recordOfScale } from '../model/scale.js';
+import { weightsOfScan } from '../model/scanWeights.js';
 import type { Bundle } from '../persistence/bundle.js';
+import type { BundleScan, BundleStatistics } from '../persistence/content.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import { ownWeights } from '../persistence/scans.js';
 import { requireScan, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { constantLoss } from './constantObject.js';
 import { forecastText, measuredStep, trainingSeconds, worthForecast } from './forecast.js';
 import { freshWeights, type InitialBundle, openInitialBundle, restartSeed } from './init.js';
 import { trainLoop } from './loop.js';
-import type { LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
-import { type PreparedTraining, prepareTraining, type TrainingData } from './prepare.js';
+import type { JudgedScan, LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
+import {
+  checkSeveral,
+  type LearntScan,
+  type PreparedTraining,
+  prepareTraining,
+  shareOfMemory,
+  type TrainingData,
+} from './prepare.js';
 import { openedProbe } from './solvedProbe.js';
 
 export type { TrainingData } from './prepare.js';
@@ -36,8 +48,14 @@ export interface TrainingOptions extends Omit<PartOf<TrainingRequest>, 'backend'
   readonly backend?: TrainingRequest['backend'] | (string & {});
 }
 
-/** Scans to learn from: one, or one with another to validate on (else `val_fraction` of the groups validates). */
-export type TrainingScans = ScanInput | { readonly train: ScanInput; readonly test?: ScanInput };
+/**
+ * Scans to learn from: one, or several, each with its own probe; maybe with another to validate on (else `val_fraction` of the groups of
+ * each validates).
+ */
+export type TrainingScans =
+  | ScanInput
+  | readonly ScanInput[]
+  | { readonly train: ScanInput | readonly ScanInput[]; readonly test?: ScanInput };
 
 /** What else {@link train} takes. */
 export interface TrainServices extends Services {
@@ -70,9 +88,11 @@ export async function trainScans(
   const { logger, backend: running, onEpoch } = services;
   const { config: request, provenance } = resolvePart(trainingDefinition, config, logger);
   const named = typeof data === 'object' && data !== null && 'train' in data ? data : { train: data };
-  requireScan(named.train);
-  if (named.test !== undefined) requireScan(named.test);
-  return withTrainingScans(request, named, logger, async (scans) => {
+  const { test } = named;
+  const [first, ...more] = [named.train].flat() as ScanInput[];
+  for (const scan of [first, ...more]) requireScan(scan);
+  if (test !== undefined) requireScan(test);
+  return withTrainingScans(request, { train: first, more, test }, logger, async (scans) => {
     const engine = await startEngine({ backend: running ?? request.backend, execution: request.execution }, logger);
     try {
       const run = await trainModel(request, scans, engine, { provenance, ...services }, { onEpoch });
@@ -91,19 +111,43 @@ export async function trainScans(
  */
 export function withTrainingScans<T>(
   asked: TrainingRequest,
-  { train, test }: { readonly train: ScanInput; readonly test?: ScanInput },
+  { train, more = [], test }: NamedScans,
   logger: Logger | undefined,
   work: (scans: TrainingData) => Promise<T>,
 ): Promise<T> {
+  checkSeveral(asked, 1 + more.length);
   const request = { ...asked, probe: openedProbe(asked) };
   const data = { ...request.data, positions: null, product: null };
-  return withScan(train, request, logger, (trainScan) =>
+  const keepBytes = shareOfMemory(1 + more.length + (test === undefined ? 0 : 1), more.length > 0);
+  const withTest = (scans: TrainingData) =>
     test === undefined
-      ? work({ train: trainScan })
-      : withScan(test, { ...request, n_groups: null, n_subsample: null, data }, logger, (testScan) =>
-          work({ train: trainScan, test: testScan }),
-        ),
-  );
+      ? work(scans)
+      : withScan(
+          test,
+          { ...request, n_groups: null, n_subsample: null, data },
+          logger,
+          (testScan) => work({ ...scans, test: testScan }),
+          { keepBytes },
+        );
+  // One after the other, each closed after those that came later.
+  const withMore = (scans: TrainingData, left: readonly ScanInput[]): Promise<T> =>
+    left.length === 0
+      ? withTest(scans)
+      : withScan(
+          left[0],
+          request,
+          logger,
+          (next) => withMore({ ...scans, more: [...(scans.more ?? []), next] }, left.slice(1)),
+          { keepBytes },
+        );
+  return withScan(train, request, logger, (first) => withMore({ train: first }, more), { keepBytes });
+}
+
+/** The scans of a training as they were named, or open. */
+export interface NamedScans {
+  readonly train: ScanInput;
+  readonly more?: readonly ScanInput[];
+  readonly test?: ScanInput;
 }
 
 /** A trained network with all that is known of it. */
@@ -111,6 +155,8 @@ export interface TrainedModel extends PreparedTraining {
   readonly result: TrainLoopResult;
   /** The amplitude loss of the best constant object on the groups that validate, or train where none do. */
   readonly constantLoss: number;
+  /** The same of each scan, where there are several. */
+  readonly judged?: readonly JudgedScan[];
   /** What `saveBundle` takes: weights of the best epoch, scales, statistics, history. */
   readonly content: Bundle;
 }
@@ -158,21 +204,28 @@ export async function trainPrepared(
       ? await openInitialBundle(config.init, network, mlflowAccess(config.execution))
       : undefined);
   const began = start.init ?? initial?.sha256;
-  const constant = await constantLoss(validation.groups.length > 0 ? validation : training, network.spec);
+  const judged = prepared.scans && (await judgedScans(prepared, prepared.scans));
+  const constant = judged
+    ? meanConstant(judged, prepared.scans as readonly LearntScan[])
+    : await constantLoss(validation.groups.length > 0 ? validation : training, network.spec);
   if (!from) await forecast(prepared, backend, services);
+  const groups = { ...training, scans: prepared.scans?.map(groupsOfScan) };
+  const fresh = (seed: number) => freshWeights(network, { ...config, seed }, groups, backend);
+  // What each scan has for itself is its own also where the network is another's.
+  const given =
+    initial && (isWhole(network, initial) ? initial.weights : { ...(await fresh(config.seed)), ...initial.weights });
   const result = await trainLoop({
     config,
     network,
     backend,
     training,
     validation,
+    scans: judged,
     constantLoss: constant,
     from,
-    initialWeights: from ? undefined : (initial?.weights ?? (await freshWeights(network, config, training, backend))),
+    initialWeights: from ? undefined : (given ?? (await fresh(config.seed))),
     // Who begins from a bundle does not want its weights to be thrown away.
-    restartWeights: began
-      ? undefined
-      : (restart) => freshWeights(network, { ...config, seed: restartSeed(config.seed, restart) }, training, backend),
+    restartWeights: began ? undefined : (restart) => fresh(restartSeed(config.seed, restart)),
     signal: services.signal,
     logger: services.logger,
     onProgress: services.onProgress,
@@ -181,7 +234,37 @@ export async function trainPrepared(
       await onEpoch?.(record, view);
     },
   });
-  return { ...prepared, result, constantLoss: constant, content: contentOf(prepared, result, backend, began) };
+  return { ...prepared, result, constantLoss: constant, judged, content: contentOf(prepared, result, backend, began) };
+}
+
+/** The groups by which a scan is known: those that train, or all that validate where none trains. */
+const groupsOfScan = ({ training, validation }: LearntScan): Int32Array =>
+  training.length > 0 ? training : validation;
+
+const isWhole = ({ parameters }: PtychoNetwork, { weights }: InitialBundle): boolean =>
+  parameters.every(({ name }) => Object.hasOwn(weights, name));
+
+/** Each of several scans with what it must beat. */
+async function judgedScans(
+  { network, training }: PreparedTraining,
+  scans: readonly LearntScan[],
+): Promise<JudgedScan[]> {
+  const judged: JudgedScan[] = [];
+  for (const [i, { scan, validation, training: own }] of scans.entries()) {
+    const groups = validation.length > 0 ? validation : own;
+    const constant = await constantLoss({ dataset: training.dataset, groups }, network.ofScan(i).spec);
+    judged.push({ name: path.basename(scan.raw.source), validation, constantLoss: constant });
+  }
+  return judged;
+}
+
+/** The loss of constant objects on all groups that are judged. */
+function meanConstant(judged: readonly JudgedScan[], scans: readonly LearntScan[]): number {
+  const counts = scans.map(({ validation, training }, i) =>
+    judged.some((one) => one.validation.length > 0) ? judged[i].validation.length : validation.length + training.length,
+  );
+  const total = counts.reduce((a, b) => a + b, 0);
+  return judged.reduce((sum, { constantLoss: each }, i) => sum + (each * counts[i]) / total, 0);
 }
 
 /** Says before the first epoch how long all of them will take, where that is worth measuring and somebody listens. */
@@ -206,25 +289,21 @@ async function forecast(
 }
 
 function contentOf(
-  { config, network, scan }: PreparedTraining,
+  { config, network, scan, scans }: PreparedTraining,
   result: TrainLoopResult,
   backend: Backend,
   init: string | undefined,
 ): Bundle {
-  const { scale, canvasSide_px, meanAmplitude } = network.spec;
+  const known = scans?.map((one, i) => bundleScan(one, i, network, result, config));
+  const first = known?.[0];
   return {
     createdBy,
     backend: backend.info.name,
     engine: backend.info.engine,
     config,
-    canvasSide_px,
-    scale: recordOfScale(scale, config.scale_contract_version, scan.raw.domain),
-    statistics: {
-      meanPower: scan.statistics.meanPower,
-      meanCounts: scale.meanCounts,
-      meanAmplitude,
-      nPatterns: scan.raw.count,
-    },
+    canvasSide_px: network.spec.canvasSide_px,
+    scale: first?.scale ?? recordOfScale(network.spec.scale, config.scale_contract_version, scan.raw.domain),
+    statistics: first?.statistics ?? statisticsOf(network, scan),
     training: {
       epochs: result.history.length,
       bestEpoch: result.bestEpoch,
@@ -233,7 +312,38 @@ function contentOf(
       ...(init === undefined ? {} : { init }),
     },
     history: result.history.map((r) => ({ ...r })),
-    probe: network.probeOf(result.weights),
-    weights: result.weights,
+    probe: first?.probe ?? network.probeOf(result.weights),
+    weights: weightsOfScan(network, result.weights, 0),
+    ...(known ? { scans: known } : {}),
+  };
+}
+
+function statisticsOf({ spec }: PtychoNetwork, { statistics, raw }: PreparedScan): BundleStatistics {
+  return {
+    meanPower: statistics.meanPower,
+    meanCounts: spec.scale.meanCounts,
+    meanAmplitude: spec.meanAmplitude,
+    nPatterns: raw.count,
+  };
+}
+
+/** What the bundle keeps of one of several scans. */
+function bundleScan(
+  { scan, training, probeSha256 }: LearntScan,
+  index: number,
+  all: PtychoNetwork,
+  { weights }: TrainLoopResult,
+  config: TrainingConfig,
+): BundleScan {
+  const network = all.ofScan(index);
+  const own = weightsOfScan(all, weights, index);
+  return {
+    name: path.basename(scan.raw.source),
+    role: training.length > 0 ? 'train' : 'validation',
+    probeSha256,
+    scale: recordOfScale(network.spec.scale, config.scale_contract_version, scan.raw.domain),
+    statistics: statisticsOf(network, scan),
+    probe: network.probeOf(own),
+    weights: ownWeights(own),
   };
 }

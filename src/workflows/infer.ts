@@ -36,6 +36,7 @@ import { type Calibration, findCalibration, intervalsOf } from '../reconstructio
 import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
+import { modelOfScan } from '../reconstruction/matching/modelOfScan.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { checkPhaseRange, picturesFor, writePreviewPictures } from '../reconstruction/pictures.js';
@@ -109,19 +110,22 @@ export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Se
 async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
   const logger = services.logger ?? silentLogger;
   const bundles = await openMembersOf(config.model_path, mlflowAccess(config.execution));
-  const models = bundles.map((member) => PtychoModel.of(member));
-  const [model] = models;
-  const { bundle } = model;
+  const read = bundles.map((member) => PtychoModel.of(member));
   const hashes = bundles.map(weightsSha256);
   const calibration = await findCalibration(config.model_path, hashes, { named: config.calibration, logger });
-  checkModelClaim(config.model, bundle.config.model, bundle.path);
+  const [first] = bundles;
+  checkModelClaim(config.model, first.config.model, first.path);
   const opening = performance.now();
   return closing(
     await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal }),
     async (raw) => {
       // What cannot be reconstructed as asked is refused before anything is started.
-      requireSide(raw, model.N, bundle.path);
+      requireSide(raw, first.config.model.N, first.path);
       if (config.comparison_plot) knownObject(raw);
+      const models: PtychoModel<StoredBundle>[] = [];
+      // What the first says of the scan, the others would say again.
+      for (const [i, one] of read.entries()) models.push(await modelOfScan(one, raw, i === 0 ? logger : undefined));
+      const [{ bundle }] = models;
       for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
       // Fitting positions reads every pattern in every round.
       const once = config.refine_positions === 0 && models.length === 1 && config.adapt === 0;

@@ -14,6 +14,7 @@ import { writeScan } from '../../data/scanWriter.js';
 import type { StoredBundle } from '../../persistence/bundle.js';
 import type { ProductLosses } from '../../persistence/product/product.js';
 import { projection } from '../../physics/layers.js';
+import { modelOfScan } from '../../reconstruction/matching/modelOfScan.js';
 import { reconstructStream } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
 import type { Preview } from '../../reconstruction/reconstruct.js';
@@ -244,9 +245,10 @@ export class PtychoPinnReconstructor implements TrainableReconstructor {
   async *#outputs(
     input: ReconstructInput,
     raw: RawData,
-    model: PtychoModel,
+    read: PtychoModel,
     losses: ProductLosses,
   ): AsyncGenerator<ReconstructOutput, void, void> {
+    const model = await modelOfScan(read, raw, this.#log);
     const { config, notes } = imageFromSettings(this.#settings, raw.count, model.gridsize);
     for (const note of notes) this.#log.info(note);
     for (const doubt of doubts(model.bundle, raw)) {

@@ -18,6 +18,7 @@ Examples:
   ptychopinn train scan.npz --output_dir run
   ptychopinn train scan.npz --output_dir run --probe solve   # the probe is wrong, or unknown
   ptychopinn train scan.npz --output_dir run --ensemble 5     # five networks: infer gives their mean and spread
+  ptychopinn train a.npz b.h5 runs/*.h5 --output_dir run     # one network for several scans and probes
   ptychopinn train --resume run`;
 
 export const command = commandOf({
@@ -52,6 +53,7 @@ function summaryText(summary: TrainSummary): string {
     `${how}${how === 'Trained' ? '' : ' after'} ${epochs}${resumed} in ${formatDuration(summary.seconds)} (${speed}); ` +
     `best epoch ${summary.bestEpoch}: ${summary.monitored} ${Number(summary.bestLoss.toPrecision(6))}.\n` +
     `${heldOut ? 'Held-out' : 'Training'} R ${network.toPrecision(3)}, the best constant object ${constant.toPrecision(3)}.\n` +
+    (summary.scans ?? []).map((scan) => `  ${scan.name}: ${scan.sentence}.\n`).join('') +
     `Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.\n`
   );
 }

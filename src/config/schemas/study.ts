@@ -132,7 +132,7 @@ const DECIDED: Readonly<Record<string, readonly string[]>> = {
     'labels',
     'n_objects',
   ],
-  training: ['train_data_file', 'test_data_file', 'output_dir', 'overwrite', 'seed', 'gridsize', 'model_type', 'resume', 'init', 'neighbor_count', 'backend', 'do_stitching'], // biome-ignore format: one line a block
+  training: ['train_data_file', 'train_data_files', 'num_datasets', 'test_data_file', 'output_dir', 'overwrite', 'seed', 'gridsize', 'model_type', 'resume', 'init', 'neighbor_count', 'backend', 'do_stitching'], // biome-ignore format: one line a block
   comparison: ['test_data_file', 'output_dir', 'overwrite', 'pinn_dir', 'baseline_dir', 'models', 'arms', 'tike_recon_path', 'forward', 'neighbor_count', 'backend'], // biome-ignore format: one line a block
 };
 

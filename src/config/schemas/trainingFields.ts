@@ -17,6 +17,7 @@ import {
   published,
   seedNumber,
   text,
+  textList,
   unitInterval,
   wholeNumber,
 } from '../../core/field.js';
@@ -51,6 +52,15 @@ export const SOLVE_PROBE = 'solve';
 
 export const trainingFields = {
   train_data_file: maybe(path, 'Scan to train on.', { legacyKey: 'train_data_file_path' }),
+  train_data_files: field(
+    textList,
+    [],
+    'Further scans to train the same network on, each with its own probe, exposure and pixel size; may be repeated.',
+  ),
+  num_datasets: maybe(
+    positiveInteger,
+    'How many scans the network learns from, as published configurations say it; null: as many as are given.',
+  ),
   test_data_file: maybe(path, 'Scan to validate on; null: val_fraction of the training groups.', {
     legacyKey: 'test_data_file_path',
     aliases: ['test_data'],
@@ -248,7 +258,7 @@ export const trainingFields = {
   n_groups: published(
     groupCount,
     'all',
-    `Groups to train on; all: one for each pattern; null: ${PUBLISHED_GROUPS}, or one for each pattern where there are fewer.`,
+    `Groups to train on, of each scan; all: one for each pattern; null: ${PUBLISHED_GROUPS}, or one for each pattern where there are fewer.`,
     { unit: 'groups', formerly: ['n_images'] },
   ),
   ...samplingFields,

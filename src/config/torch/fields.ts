@@ -79,7 +79,7 @@ export const TORCH_FIELDS = {
     use_shared_decoder: fixed(false),
     intensity_scale_trainable: to('intensity_scale_trainable', false),
     intensity_scale: fixed(1e4, 'the scale comes from the data'),
-    num_datasets: fixed(1),
+    num_datasets: to('num_datasets', undefined),
     C_model: special(undefined),
     C_forward: special(undefined),
     n_filters_scale: to('n_filters_scale', 2),

@@ -4,8 +4,10 @@ import type { Backend } from '../../backends/backend.js';
 import type { ComparisonConfig } from '../../config/schemas/comparison.js';
 import { throwIfCancelled } from '../../core/cancel.js';
 import type { Services } from '../../core/services.js';
+import type { RawData } from '../../data/rawData.js';
 import type { StoredBundle } from '../../persistence/bundle.js';
 import { mlflowAccess } from '../../persistence/mlflowArtifacts.js';
+import { modelOfScan } from '../../reconstruction/matching/modelOfScan.js';
 import { DebugDump } from '../../reconstruction/patchRecords.js';
 import { reconstructPrepared } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
@@ -28,12 +30,12 @@ export interface PredictionContext {
  */
 export async function openForScan(
   { path }: NamedModel,
-  raw: Parameters<typeof requireSide>[0],
+  raw: RawData,
   config: ComparisonConfig,
 ): Promise<PtychoModel<StoredBundle>> {
   const model = await PtychoModel.read(path, mlflowAccess(config.execution));
   requireSide(raw, model.bundle.config.model.N, model.bundle.path);
-  return model;
+  return modelOfScan(model, raw);
 }
 
 /**

@@ -23,6 +23,7 @@ import { frameForScan, scanBounds } from '../../reconstruction/frame.js';
 import { type WrittenImage, wellCovered } from '../../reconstruction/pictures.js';
 import { reconstructPrepared } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
+import { modelOfScan } from '../../reconstruction/matching/modelOfScan.js';
 import { doubts, groupForModel, probeInCounts, requireSide } from '../../reconstruction/scanForModel.js';
 import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../../reconstruction/storedImage.js';
 import type { SolverStart } from '../updates.js';
@@ -75,14 +76,15 @@ async function isProductFile(file: string, hdf5: boolean): Promise<boolean> {
  * @throws PtychoError DATASET_SHAPE where it is of other patterns, and those of starting its engine
  */
 export async function bundleStart(
-  model: PtychoModel<StoredBundle>,
+  read: PtychoModel<StoredBundle>,
   raw: RawData,
   config: Pick<SolveConfig, 'data' | 'seed' | 'backend' | 'execution'>,
   services: Services,
 ): Promise<SolverStart> {
-  const { bundle } = model;
   const { logger = silentLogger, signal, onProgress } = services;
-  requireSide(raw, model.N, bundle.path);
+  requireSide(raw, read.N, read.bundle.path);
+  const model = await modelOfScan(read, raw, logger);
+  const { bundle } = model;
   for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
   const { data, seed } = config;
   const request = { ...imageConfigSchema.parse({ data, seed }), sequential_sampling: false, uncertainty: false };

@@ -57,6 +57,8 @@ const LATER = new Set([
   'input_reference',
   'input_reference_share',
   'auto_restart',
+  'train_data_files',
+  'num_datasets',
 ]);
 const CHANGING_MEMBERS = new Set(['_metadata.npy', 'computation_time_seconds.npy']);
 

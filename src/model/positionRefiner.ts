@@ -48,7 +48,7 @@ export class PositionRefiner {
 
   /** @throws PtychoError DATASET_SHAPE for unequal coordinates, CONFIG_INVALID unless rate and limit are positive */
   constructor(options: PositionRefinerOptions) {
-    const { xs, ys, learningRate_px, stepLimit_px = null } = options;
+    const { xs, ys, learningRate_px, stepLimit_px = null, starts = [0] } = options;
     if (xs.length !== ys.length) {
       throw new PtychoError('DATASET_SHAPE', `There are ${xs.length} x and ${ys.length} y coordinates.`, {
         xs: xs.length,
@@ -66,7 +66,7 @@ export class PositionRefiner {
         });
       }
     }
-    this.#options = { beta1: 0.9, beta2: 0.999, starts: [0], ...options, stepLimit_px };
+    this.#options = { beta1: 0.9, beta2: 0.999, ...options, stepLimit_px, starts };
     const n = xs.length;
     this.#measured = Float64Array.from({ length: 2 * n }, (_, i) => (i % 2 === 0 ? xs : ys)[i >> 1]);
     this.#shifts = new Float32Array(2 * n);

@@ -17,6 +17,7 @@ export {
 export { type MeanImage, meanOfImages } from '../reconstruction/ensemble/members.js';
 export { type EnsembleImage, openModels, reconstructEnsemble } from '../reconstruction/ensemble/reconstruct.js';
 export { type Frame, frameOfObject, moveToFrame, type ScanBounds, scanBounds } from '../reconstruction/frame.js';
+export { modelOfScan } from '../reconstruction/matching/modelOfScan.js';
 export {
   PatchStitcher,
   type StitchedImage,

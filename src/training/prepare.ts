@@ -17,6 +17,7 @@ import { type PreparedScan, prepareScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { needsLabels, type PtychoNetwork } from '../model/network.js';
 import { recordOfScale } from '../model/scale.js';
+import { MOST_SCANS } from '../persistence/manifest.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { probeHash } from '../persistence/runState.js';
 import { scanForModel } from '../reconstruction/scanForModel.js';
@@ -163,6 +164,13 @@ export function checkSeveral({ data: opening, num_datasets }: TrainingRequest, c
       'CONFIG_INVALID',
       `num_datasets is ${num_datasets}, but ${counted(count, 'scan')} ${count === 1 ? 'is' : 'are'} given to train on; name as many, or leave num_datasets out.`,
       { key: 'num_datasets', found: num_datasets, expected: count },
+    );
+  }
+  if (count > MOST_SCANS) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `There are ${count} scans to train on, more than the ${MOST_SCANS} that a bundle describes; choose some of them.`,
+      { key: 'train_data_files', found: count, expected: MOST_SCANS },
     );
   }
   const field = count === 1 ? undefined : OF_ONE_SCAN.find((name) => opening[name] !== null);

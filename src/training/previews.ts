@@ -12,7 +12,6 @@ import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PreparedScan } from '../data/preparedScan.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import type { PtychoNetwork } from '../model/network.js';
-import { weightsOfScan } from '../model/scanWeights.js';
 import { scanBounds } from '../reconstruction/frame.js';
 import { PatchStatsLog } from '../reconstruction/patchRecords.js';
 import { PatchStitcher } from '../reconstruction/patchStitcher.js';
@@ -31,6 +30,7 @@ export type ImageSink = (tag: string, epoch: number, png: Uint8Array) => Promise
 /** What is drawn and measured, and from which groups. */
 export interface PreviewOptions {
   readonly config: TrainingConfig;
+  /** Of the scan. */
   readonly network: PtychoNetwork;
   readonly backend: Backend;
   /** Pictures are of groups of this scan. */
@@ -77,9 +77,7 @@ export class Previews {
     const every = config.execution.recon_log_every_n_epochs;
     const draws = every !== null && epoch % every === 0;
     if (!draws && !this.#stats) return;
-    // Of several scans the first is shown.
-    const own = weightsOfScan(network, await weights(), 0);
-    await closing(new Predictor(network.ofScan(0), own, backend, config.batch_size), async (predictor) => {
+    await closing(new Predictor(network, await weights(), backend, config.batch_size), async (predictor) => {
       if (this.#stats) await this.#measure(epoch, predictor, this.#stats);
       if (draws) await this.#draw(epoch, predictor);
     });

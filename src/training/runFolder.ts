@@ -17,6 +17,7 @@ import { counted } from '../core/words.js';
 import { memberRows, type PreparedScan } from '../data/preparedScan.js';
 import { writeNpz } from '../formats/npz.js';
 import { json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
+import { weightsOfScan } from '../model/scanWeights.js';
 import type { CheckpointEngine } from '../persistence/checkpoint.js';
 import { encodeHistory } from '../persistence/history.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
@@ -228,9 +229,10 @@ class RunFolder {
     const { prepared, backend } = this;
     const { resumed } = this.start;
     const { config, provenance, network, scan } = prepared;
+    // Of several scans the first is shown.
     const previews = await Previews.open({
       config,
-      network,
+      network: network.ofScan(0),
       backend,
       scan,
       measured: measuredPart(prepared),
@@ -247,7 +249,7 @@ class RunFolder {
     if (resumed && !sameFolder) for (const record of resumed.content.history) await metrics.epoch(record);
     return async (record, view) => {
       await metrics.epoch(withoutGaps(record));
-      await previews.epoch(record.epoch, () => view.weights());
+      await previews.epoch(record.epoch, async () => weightsOfScan(network, await view.weights(), 0));
       if (config.execution.enable_checkpointing) await this.#save(checkpoints, view);
     };
   }

@@ -47,6 +47,7 @@ import {
   startImage,
 } from '../reconstruction/finishedRun.js';
 import { frameForScan, moveToFrame, scanBounds, unionFrames } from '../reconstruction/frame.js';
+import { trainedProbeFor } from '../reconstruction/matching/modelOfScan.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
 
 /** @throws PtychoError as `readStoredProduct` */
@@ -368,7 +369,7 @@ function openingOf(config: ProductExportConfig, run: FinishedRun | undefined) {
 }
 
 function probeOf(raw: RawData, bundle: StoredBundle | undefined, source: string): ComplexTensor {
-  const own = bundle && hasOwnProbe(bundle.config) ? bundle.probe : undefined;
+  const own = bundle && hasOwnProbe(bundle.config) ? trainedProbeFor(bundle, raw) : undefined;
   const probe = own ?? raw.probeGuess ?? bundle?.probe;
   if (probe !== undefined) return probe;
   throw new PtychoError('PROBE_SHAPE', `There is no probe for ${source}; give one with probe FILE or FILE:key.`, {

@@ -85,7 +85,16 @@ describe('training on several scans', () => {
   it('takes groups of several patterns, another scan to validate on, and scans that are open', async () => {
     const open = await scanOf('a.npz');
     const scans = [open, at('b.npz')];
-    const config = { nepochs: 1, gridsize: 2, n_groups: 4, batch_size: 4, backend: 'onnx', threads: 1 } as const;
+    const moving = { position_trainable: true, position_start_epoch: 0 };
+    const config = {
+      nepochs: 1,
+      gridsize: 2,
+      n_groups: 4,
+      batch_size: 4,
+      backend: 'onnx',
+      threads: 1,
+      ...moving,
+    } as const;
     const { model, run } = await trainScans(config, { train: scans, test: at('new.npz') });
     expect(run.scans?.map(({ training, validation }) => [training.length > 0, validation.length > 0])).toEqual([
       [true, false],
@@ -94,6 +103,17 @@ describe('training on several scans', () => {
     ]);
     expect(model.bundle.scans?.map(({ role }) => role)).toEqual(['train', 'train', 'validation']);
     expect(run.result.history[0].val_mae).toBe(run.result.history[0].val_mae_3);
+    // The patterns of each scan have a drift of their own, which is none; those that nothing was learned from stay.
+    const { raw } = run.training.dataset;
+    const moves = Array.from(run.result.positions?.xs ?? [], (x, i) => x - raw.xcoords[i]);
+    const counts = run.scans?.map(({ scan }) => scan.raw.count) ?? [];
+    const sums = counts.map((count, i) => {
+      const first = counts.slice(0, i).reduce((a, b) => a + b, 0);
+      const own = moves.slice(first, first + count);
+      return [own.reduce((a, b) => a + Math.abs(b), 0), own.reduce((a, b) => a + b, 0)];
+    });
+    expect(sums.map(([moved]) => moved > 0.01)).toEqual([true, true, false]);
+    for (const [, drift] of sums) expect(Math.abs(drift)).toBeLessThan(1e-4);
     await model.dispose();
     await open.close();
   });

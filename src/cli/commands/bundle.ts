@@ -98,6 +98,10 @@ export function infoText({ path, manifest, model, parameters, tensors, probeShap
         ? 'not known'
         : `${formatCount(dataset.n_patterns)} ${noun(dataset.n_patterns, 'pattern')}, ${number(dataset.mean_counts)} photons each on average`,
     ],
+    ...(manifest.scans ?? []).map(({ name, role, dataset: of }, i): [string, string] => [
+      i === 0 ? 'scans' : '',
+      `${name}: ${counted(of.n_patterns ?? 0, 'pattern')}, ${number(of.mean_counts)} photons each${role === 'train' ? '' : ' (validation only)'}`,
+    ]),
     ...(training
       ? [
           [

@@ -6,7 +6,7 @@
  * const own = await modelOfScan(model, raw, logger); // then as any model of one scan
  */
 import type { Logger } from '../../core/log.js';
-import type { Tensor } from '../../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { measureStatistics, type PatternStatistics } from '../../data/normalise.js';
 import type { RawData } from '../../data/rawData.js';
 import { probeParameters } from '../../model/forward.js';
@@ -57,6 +57,13 @@ export async function modelOfScan<B extends Bundle>(
   sayHowNew(scans, raw, of, logger);
   for (const doubt of exposureDoubt(scans, raw, statistics.meanPower)) logger?.warn(doubt);
   return model.as(viewOf(model.bundle, ofNewScan(model.bundle, scans, raw, statistics)));
+}
+
+/** The probe that a model has of its own for a scan: of several scans that of this one, or none where it was not trained on. */
+export function trainedProbeFor({ scans, probe }: Bundle, raw: Pick<RawData, 'probeGuess'>): ComplexTensor | undefined {
+  if (!scans) return probe;
+  const sum = probeHash(raw);
+  return scans.find(({ probeSha256 }) => probeSha256 === sum)?.probe;
 }
 
 /** The scan whose patterns hold most nearly as much. */

@@ -36,7 +36,7 @@ import { type Calibration, findCalibration, intervalsOf } from '../reconstructio
 import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
-import { modelOfScan } from '../reconstruction/matching/modelOfScan.js';
+import { modelsOfScan } from '../reconstruction/matching/modelOfScan.js';
 import { DebugDump, DUMP_FILES, PATCH_STATS_FILE, PatchStatsLog } from '../reconstruction/patchRecords.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import { checkPhaseRange, picturesFor, writePreviewPictures } from '../reconstruction/pictures.js';
@@ -122,9 +122,7 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
       // What cannot be reconstructed as asked is refused before anything is started.
       requireSide(raw, first.config.model.N, first.path);
       if (config.comparison_plot) knownObject(raw);
-      const models: PtychoModel<StoredBundle>[] = [];
-      // What the first says of the scan, the others would say again.
-      for (const [i, one] of read.entries()) models.push(await modelOfScan(one, raw, i === 0 ? logger : undefined));
+      const models = await modelsOfScan(read, raw, logger);
       const [{ bundle }] = models;
       for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
       // Fitting positions reads every pattern in every round.

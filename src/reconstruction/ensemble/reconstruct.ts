@@ -15,6 +15,7 @@ import type { RawData } from '../../data/rawData.js';
 import type { Bundle, StoredBundle } from '../../persistence/bundle.js';
 import { openMembersOf } from '../../persistence/ensemble.js';
 import { type ScanInput, startEngine } from '../inputs.js';
+import { modelsOfScan } from '../matching/modelOfScan.js';
 import type { StitchedImage } from '../patchStitcher.js';
 import {
   type ImageHooks,
@@ -65,11 +66,12 @@ export async function reconstructEnsemble(
 ): Promise<EnsembleImage> {
   const { signal, onProgress, logger, placement, onPatches, ...fields } = options;
   const config = completeConfig(imageDefinition, fields, logger);
-  const { bundle, N } = firstOf(models);
+  const { N } = firstOf(models);
   const work = async (raw: RawData) => {
     requireSide(raw, N, 'the model');
-    const scan = await groupForModel(raw, bundle, config, logger);
-    return reconstructMembers(models, scan, { ...config, placement }, { signal, onProgress, logger, onPatches });
+    const own = await modelsOfScan(models, raw, logger);
+    const scan = await groupForModel(raw, own[0].bundle, config, logger);
+    return reconstructMembers(own, scan, { ...config, placement }, { signal, onProgress, logger, onPatches });
   };
   return typeof data === 'string' ? closing(await openRequestedScan(data, config, logger), work) : work(data);
 }

@@ -59,6 +59,18 @@ export async function modelOfScan<B extends Bundle>(
   return model.as(viewOf(model.bundle, ofNewScan(model.bundle, scans, raw, statistics)));
 }
 
+/** {@link modelOfScan} of each network of an ensemble, which were trained on the same scans. */
+export async function modelsOfScan<B extends Bundle>(
+  models: readonly PtychoModel<B>[],
+  raw: ChosenBy,
+  logger?: Logger,
+): Promise<PtychoModel<B>[]> {
+  const own: PtychoModel<B>[] = [];
+  // What the first says of the scan, the others would say again.
+  for (const [i, model] of models.entries()) own.push(await modelOfScan(model, raw, i === 0 ? logger : undefined));
+  return own;
+}
+
 /** The probe that a model has of its own for a scan: of several scans that of this one, or none where it was not trained on. */
 export function trainedProbeFor({ scans, probe }: Bundle, raw: Pick<RawData, 'probeGuess'>): ComplexTensor | undefined {
   if (!scans) return probe;

@@ -22,6 +22,7 @@ import type { RawData } from '../data/rawData.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { hasOwnProbe } from '../persistence/bundleConfig.js';
 import { scaleComplex } from '../physics/probe.js';
+import { modelOfScan } from '../reconstruction/matching/modelOfScan.js';
 import { type ImageSettings, reconstructPrepared } from '../reconstruction/pipeline.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { exposedRFactor, type MeasuredScan } from '../reconstruction/rFactor.js';
@@ -61,29 +62,30 @@ const LEAST_PATTERNS = 16;
 /**
  * Goes on with a model on a scan. Its groups train, but those with a pattern that is held out (one in twenty); the best epoch by the loss
  * of the others is compared with the model as it was, by R of the held-out patterns in the image of all others.
- * @param model on an engine; it stays as it is
+ * @param given on an engine; it stays as it is
  * @returns the adapted model on the same engine, or the given one where that explains the held-out patterns as well
  * @throws PtychoError MODEL_UNSUPPORTED for a supervised or an imported network; DATASET_SHAPE for a scan of fewer than 16 patterns, or of
  * another side; those of training; CANCELLED before it is judged
  */
 export async function adaptModel(
-  model: PtychoModel,
+  given: PtychoModel,
   raw: RawData,
   options: AdaptOptions,
   services: Services = {},
 ): Promise<{ readonly model: PtychoModel; readonly record: AdaptationRecord }> {
+  requireAdaptable(given.bundle);
+  requireSide(raw, given.N, 'the model');
+  const model = await modelOfScan(given, raw, services.logger);
   const { bundle } = model;
-  requireAdaptable(bundle);
-  requireSide(raw, model.N, 'the model');
   if (raw.count < LEAST_PATTERNS) throw tooFew(raw);
   const { engine } = model;
   const started = performance.now();
   const { adapt, adapt_learning_rate = 5e-4, seed = 0 } = options;
   const request = requestOf(bundle, { adapt, adapt_learning_rate, seed });
   // A probe of the model's own stays: what goes on is the network.
-  const solvedProbe = hasOwnProbe(bundle.config) ? bundle.probe : undefined;
+  const solvedProbes = hasOwnProbe(bundle.config) ? [bundle.probe] : undefined;
   const { provenance: _, ...quiet } = services;
-  const prepared = await prepareTraining(request, { train: raw, solvedProbe }, quiet);
+  const prepared = await prepareTraining(request, { train: raw, solvedProbes }, quiet);
   const heldOut = chooseHeldOut(raw.count, seed);
   const parted = withoutHeldOut(prepared, heldOut);
   const { network } = prepared;

@@ -17,6 +17,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const data = process.env.PTYCHOPINN_DATA ?? path.resolve(root, '../shared/data');
 const star = path.join(data, 'siemens_star_128.npz');
 const sim64 = path.join(data, 'sim_64_counts.npz');
+const nearfield = path.join(data, 'solvers/nearfield_96.npz');
 const work = mkdtempSync(path.join(tmpdir(), 'ptychopinn-pictures-'));
 const at = (name) => path.join(work, name);
 
@@ -49,6 +50,14 @@ const COMMANDS = [
       star_lsqml_phase: 'star/reconstructed_phase.png',
       star_lsqml_complex: 'star/reconstructed_complex.png',
       star_lsqml_probe: 'star/reconstructed_probe.png',
+    },
+  },
+  {
+    needs: nearfield,
+    words: ['solve', nearfield, '--algorithm', 'lsqml', '--epochs', '60', '--output_dir', at('nearfield')],
+    pictures: {
+      nearfield_phase: 'nearfield/reconstructed_phase.png',
+      nearfield_probe: 'nearfield/reconstructed_probe.png',
     },
   },
   {

@@ -188,6 +188,12 @@ export interface DataConfig {
   readonly detector_pixel_m: number | null;
   /** Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel). Unit: m. */
   readonly object_pixel_m: number | null;
+  /** Patterns are near fields, images of the sample a little behind it; null: where propagation_distance_m is given, here or in the file. */
+  readonly near_field: boolean | null;
+  /** Near fields: distance from sample to detector; null: the file's. Unit: m. */
+  readonly propagation_distance_m: number | null;
+  /** Near fields in a cone beam: distance from source or focus to sample, which gives magnification and effective distance; null: the file's, or a parallel beam. Unit: m. */
+  readonly source_distance_m: number | null;
   /** Negate the x coordinates (first of the orientation options). Default: false. */
   readonly flip_x: boolean;
   /** Negate the y coordinates (second). Default: false. */
@@ -942,6 +948,7 @@ export interface SimulationConfig {
         | 'overlap-free'
         | 'multimode'
         | 'zone-plate'
+        | 'near-field'
         | 'noisy-detector'
         | 'position-errors'
         | 'experiments'
@@ -981,9 +988,9 @@ export interface SimulationConfig {
   readonly phase_image: string | null;
   /** Side of the square diffraction patterns; null: 64, or the side of the probe from a file. Unit: px. */
   readonly N: number | null;
-  /** What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file. Default: "structured". */
-  readonly probe: 'structured' | 'default_disk' | 'gaussian' | 'zone_plate' | 'zernike' | 'file';
-  /** Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike); null: a third of N. Unit: px. */
+  /** What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, a wide beam behind a diffuser (for near fields), or the probe of a file. Default: "structured". */
+  readonly probe: 'structured' | 'default_disk' | 'gaussian' | 'zone_plate' | 'zernike' | 'diffuser' | 'file';
+  /** Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike, diffuser); null: a third of N, behind a diffuser three quarters. Unit: px. */
   readonly probe_diameter_px: number | null;
   /** Curvature of the structured and the Gaussian probe: phase at half maximum minus that at the centre. Curved probes tell the object from its twin. Unit: rad. Default: 1.2. */
   readonly probe_curvature_rad: number;
@@ -995,8 +1002,10 @@ export interface SimulationConfig {
   readonly probe_mode_powers: number[] | null;
   /** Zernike terms 4, 5, 6, … in the order of Noll (defocus, astigmatism ×2, coma ×2, …), rms over the disc, for zernike and zone_plate; null: drawn for zernike, none for zone_plate. Unit: rad. */
   readonly aberrations_rad: number[] | null;
-  /** Rms of drawn aberrations. Unit: rad. Default: 1. */
+  /** Rms of drawn aberrations, or of the phase of a diffuser. Unit: rad. Default: 1. */
   readonly aberration_rms_rad: number;
+  /** Grain of the diffuser: standard deviation of what its noise is blurred by. Unit: px. Default: 3. */
+  readonly diffuser_grain_px: number;
   /** Width of the outermost zone of the zone plate, about the size of its focus; null: three object pixels. Unit: m. */
   readonly outer_zone_m: number | null;
   /** Diameter of the zone plate's central stop as a share of its own. Default: 0.35. */
@@ -1047,6 +1056,10 @@ export interface SimulationConfig {
   readonly detector_mask: string | null;
   /** Write all these as bad_pixels, which training leaves out; false: leave them in the patterns undeclared, to see what that does. Default: true. */
   readonly declare_bad_pixels: boolean;
+  /** Distance from sample to a near detector, whose patterns are images (near fields); needs energy_eV and object_pixel_m; null: the detector is far away. Unit: m. */
+  readonly propagation_distance_m: number | null;
+  /** In a cone beam, distance from its source or focus to the sample; object_pixel_m is then that of the magnified detector; null: a parallel beam. Unit: m. */
+  readonly source_distance_m: number | null;
   /** Governs every random number; the same seed gives the same bytes. Default: 0. */
   readonly seed: number;
   /** Seed for the object alone: keep it and change seed for another scan of the same object; null: from seed. */

@@ -57,6 +57,22 @@ export const SIMULATION_PRESETS = {
       step_px: 6,
     },
   },
+  'near-field': {
+    summary:
+      'images 1.5 mm behind the sample in a wide beam with a diffuser: 8 keV, 100 nm pixels, 80 random positions',
+    values: {
+      object: 'dead_leaves',
+      object_side_px: 126,
+      N: 96,
+      probe: 'diffuser',
+      energy_eV: 8000,
+      object_pixel_m: 1e-7,
+      propagation_distance_m: 1.5e-3,
+      scan: 'random',
+      n_patterns: 80,
+      photons: 4e6,
+    },
+  },
   'noisy-detector': {
     summary: 'little light, read-out noise, saturation, dead and hot pixels, and a beam stop',
     values: {

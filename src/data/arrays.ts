@@ -23,6 +23,7 @@ import { dtypeOf } from '../formats/npyWrite.js';
 import { totalIntensity } from '../physics/probe.js';
 import { Findings, sentenceOf } from './findings/finding.js';
 import { type MeasurementDomain, settleMeasurementDomain } from './opening/measurementDomain.js';
+import { isNearField, nearFieldGeometry } from './opening/nearField.js';
 import { UPRIGHT } from './opening/orientation.js';
 import { patternLayout } from './opening/patternLayout.js';
 import { alignPositions } from './opening/positions.js';
@@ -188,12 +189,18 @@ export function rawDataFromArrays(arrays: RawDataArrays): RawData {
     domain: found.domain,
     domainReason: found.reason,
     sampleIndices: integers(count),
-    geometry: arrays.geometry ?? {},
+    geometry: geometryInMemory(arrays.geometry ?? {}, N, path),
     metadata: arrays.metadata ?? {},
     orientation: UPRIGHT,
     notes,
     async close() {},
   };
+}
+
+/** A distance that only near fields have makes the scan one. */
+function geometryInMemory(geometry: ScanGeometry, N: number, path: string): ScanGeometry {
+  if (geometry.nearField || !isNearField(geometry)) return geometry;
+  return nearFieldGeometry(path, geometry, geometry.objectPixel_m, {}, N);
 }
 
 function patchesInMemory({ re, im, shape }: ComplexTensor, count: number, N: number, path: string): StoredPatches {

@@ -1,6 +1,8 @@
 /** What was seen of a scan, in words: a row a fact, for terminals and pages. */
 import { formatCount } from '../core/words.js';
 import type { InspectedArray, ScanSummary } from './inspect.js';
+import { wavelengthOf } from './opening/wavelength.js';
+import type { ScanGeometry } from './scanFile.js';
 
 /** A number with four digits at most. */
 export const fourDigits = (value: number): string => formatCount(Number(value.toPrecision(4)));
@@ -43,7 +45,7 @@ export function summaryRows(scan: ScanSummary): [name: string, fact: string][] {
 }
 
 function geometryWords(geometry: ScanSummary['geometry']) {
-  const { energy_eV, wavelength_m, detectorDistance_m, detectorPixel_m, objectPixel_m } = geometry;
+  const { energy_eV, wavelength_m, detectorDistance_m, detectorPixel_m, objectPixel_m, nearField } = geometry;
   const pair = (p: { readonly x: number; readonly y: number }, unit: number) => {
     const [x, y] = [p.x, p.y].map((v) => Number((v * unit).toPrecision(4)));
     return x === y ? String(x) : `${x} × ${y}`;
@@ -56,7 +58,26 @@ function geometryWords(geometry: ScanSummary['geometry']) {
     detectorDistance_m !== undefined && `detector at ${Number(detectorDistance_m.toPrecision(4))} m`,
     detectorPixel_m !== undefined && `its pixels ${pair(detectorPixel_m, 1e6)} µm`,
     objectPixel_m !== undefined && `object pixels ${pair(objectPixel_m, 1e9)} nm`,
+    nearField !== undefined && nearFieldWords(geometry),
+    geometry.sliceDistance_m !== undefined &&
+      `slices ${Number((geometry.sliceDistance_m * 1e6).toPrecision(4))} µm apart`,
   ].filter((word) => word !== false);
+}
+
+function nearFieldWords({
+  nearField,
+  sourceDistance_m,
+  propagationDistance_m,
+  objectPixel_m,
+  ...others
+}: ScanGeometry): string {
+  const { distance_m } = nearField!;
+  const cone =
+    sourceDistance_m !== undefined && propagationDistance_m !== undefined
+      ? ` (a cone beam, magnified ${Number((propagationDistance_m / distance_m).toPrecision(4))} times)`
+      : '';
+  const fresnel = Math.min(objectPixel_m!.x, objectPixel_m!.y) ** 2 / (wavelengthOf(others)! * distance_m);
+  return `a near field behind ${Number((distance_m * 1e3).toPrecision(4))} mm${cone}, Fresnel number of a pixel ${Number(fresnel.toPrecision(3))}`;
 }
 
 /** How an array is stored, where there is something to say of it. */

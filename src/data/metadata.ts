@@ -127,6 +127,9 @@ export function geometryRecord(geometry: ScanGeometry): MetadataRecord {
     detector_pixel_m: pair(geometry.detectorPixel_m),
     object_pixel_m: pair(geometry.objectPixel_m),
     object_center_m: pair(geometry.objectCentre_m),
+    ...(geometry.propagationDistance_m && { propagation_distance_m: geometry.propagationDistance_m }),
+    ...(geometry.sourceDistance_m && { source_distance_m: geometry.sourceDistance_m }),
+    ...(geometry.sliceDistance_m && { slice_distance_m: geometry.sliceDistance_m }),
   };
 }
 
@@ -150,8 +153,24 @@ export function geometryOf(metadata: MetadataRecord): ScanGeometry {
     detectorPixel_m: pair(block.detector_pixel_m),
     objectPixel_m: pair(block.object_pixel_m),
     ...(centre && { objectCentre_m: centre }),
+    ...lengthsOf(block),
   };
 }
+
+/** Lengths that few scans have. */
+function lengthsOf(block: MetadataRecord): ScanGeometry {
+  const found = Object.entries(LENGTHS).map(([key, name]) => [name, block[key]] as const);
+  return Object.fromEntries(
+    found.filter(([, value]) => typeof value === 'number' && value > 0 && Number.isFinite(value)),
+  );
+}
+
+/** By their keys in files. */
+export const LENGTHS = {
+  propagation_distance_m: 'propagationDistance_m',
+  source_distance_m: 'sourceDistance_m',
+  slice_distance_m: 'sliceDistance_m',
+} as const satisfies Readonly<Record<string, keyof ScanGeometry>>;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

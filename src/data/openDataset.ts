@@ -17,11 +17,13 @@ import { Findings } from './findings/finding.js';
 import { figuresOf } from './findings/patternFigures.js';
 import { addFindings } from './findings/scanChecks.js';
 import { type MeasurementDomain, settleMeasurementDomain, traditionOf } from './opening/measurementDomain.js';
+import { isNearField } from './opening/nearField.js';
 import { describeOrientation, keepsAxes, type Orientation, orientationOf } from './opening/orientation.js';
 import { alignPositions } from './opening/positions.js';
 import { findProbe, givenProbe, guessedProbe } from './opening/probe.js';
-import { gridChange, nanometres, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
+import { gridChange, positionsInPixels, resolveGeometry } from './opening/scanGeometry.js';
 import { chooseFrames, selectRows, skipsUnreadable } from './opening/selection.js';
+import { nanometres } from './opening/wavelength.js';
 import type { OpenDatasetOptions, ReaderOptions } from './options.js';
 import { FramePatterns } from './patternSource.js';
 import { clipInto, correctInPlace, parseValidRange, prepareFrames, readCorrection } from './prepare/corrections.js';
@@ -122,7 +124,8 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   if (validRange) clipInto(stored.data, validRange);
   if (correction) correctInPlace(stored.data, correction);
   const sample = new Sample(patterns, stored.data, stored.indices, stored.fileRows);
-  const layout = await settleLayout(sample, file, options, note, (side) =>
+  const near = isNearField(file.geometry, options);
+  const layout = await settleLayout(sample, file, { ...options, near }, note, (side) =>
     givenProbe(options, side, () => {}).catch((error: unknown) => {
       // One of another side is judged when the side of the patterns is known.
       if (isPtychoError(error, 'PROBE_SHAPE')) return undefined;
@@ -130,7 +133,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     }),
   );
   const { N } = layout;
-  const grid = gridChange(file, layout, orientation.transpose);
+  const grid = gridChange(file, layout, { transpose: orientation.transpose, near });
   const sameGrid = grid.scale.x === 1 && grid.scale.y === 1;
 
   const geometry = resolveGeometry(file, options, grid, orientation.transpose, note);
@@ -183,7 +186,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
   for (const finding of about) if (finding) findings.add(finding);
   // A mask that hides the light would make other findings of its own.
   if (!options.reportOnly) findings.settle();
-  const known = await findProbe(file, layout, options, note);
+  const known = await findProbe(file, layout, { ...options, near }, note);
   const settled = settleMeasurementDomain(
     { option: options.measurement_domain, redeclare: options.redeclare, declared: file.measurementDomain },
     layout.rebin === 1 ? looked.pixels : await unbinned(sample, layout, view, noData.mask),
@@ -212,7 +215,7 @@ export async function assemble(file: ScanFile, options: OpenDatasetOptions = {})
     looked.pixels.set((await sample.as(layout, () => domain, view)).pixels);
     judgePixels(looked.pixels, N, { given: badPixels, dtype: 'float32' });
   }
-  const probeGuess = known ?? (await guessedProbe(path, source, options, note));
+  const probeGuess = known ?? (await guessedProbe({ path, source, geometry }, options, note));
   const patches = (stored: StoredPatches | undefined, name: string) =>
     stored && restrict(stored, rows, { N, sameGrid, patterns: file.patterns.count, name, path }, note);
 

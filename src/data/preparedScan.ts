@@ -8,6 +8,7 @@ import { openScan } from './findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
 import { cachedGroups } from './grouping/groupingCache.js';
 import { groupedStatistics, type PatternStatistics } from './normalise.js';
+import { requireFarField } from './opening/nearField.js';
 import type { OpenDatasetOptions } from './options.js';
 import { keepFirstPatterns, keepPatterns } from './patternCache.js';
 import type { RawData } from './rawData.js';
@@ -107,6 +108,7 @@ export async function prepareScan(
 
 /** A scan that is grouped already, measured and ready for a network; `pass` as for {@link prepareScan}. */
 export async function measureGroups(raw: RawData, groups: Groups, pass: Pass = {}): Promise<PreparedScan> {
+  requireFarField(raw, 'networks are trained on');
   // Measuring reads every pattern once, unless a survey has; where they fit into memory, the network is fed from that pass.
   const patterns = raw.patterns.sums
     ? raw.patterns

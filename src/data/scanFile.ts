@@ -56,6 +56,14 @@ export interface ScanGeometry {
   readonly detectorPixel_m?: { readonly x: number; readonly y: number };
   /** Given directly; otherwise λ·distance/(N·detector pixel). */
   readonly objectPixel_m?: { readonly x: number; readonly y: number };
+  /** From the source, or the focus, of a cone beam to the sample. */
+  readonly sourceDistance_m?: number;
+  /** Sample to detector, where a file says it as only near fields have it. */
+  readonly propagationDistance_m?: number;
+  /** Patterns are near fields: how far light goes to the detector in the parallel beam that makes the same pictures. Set where a scan is opened. */
+  readonly nearField?: { readonly distance_m: number };
+  /** From each slice of a thick object to the next. */
+  readonly sliceDistance_m?: number;
   /** Where the middle of `objectGuess` lies, in the positions' metres. */
   readonly objectCentre_m?: { readonly x: number; readonly y: number };
 }

@@ -18,6 +18,7 @@ import { type NpzFile, takeRows, usingNpz, writeNpz } from '../formats/npz.js';
 import {
   type DataTransformation,
   geometryRecord,
+  LENGTHS,
   type MetadataRecord,
   withDomain,
   withSection,
@@ -269,6 +270,8 @@ const CONTRACT_KEYS: ReadonlySet<string> = new Set([
   'norm_Y_I',
   'sample_indices',
   '_metadata',
+  // What these say is in the geometry of the metadata.
+  ...['energy_eV', 'wavelength_m', 'object_pixel_m', ...Object.keys(LENGTHS)],
 ]);
 /** Larger ones are left out: they would be copied through the memory. */
 const LARGEST_BYTES = 2 ** 29;

@@ -4,7 +4,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import { type ComplexImage, type ComplexTensor, formatShape } from '../core/tensor.js';
-import { DetectorTransform } from './fourier.js';
+import { AnyFft2, DetectorTransform } from './fourier.js';
 import type { FloatArray } from './sampling.js';
 
 /** The detector field of one exit wave (N, N): orthonormal DFT with zero frequency at N/2, in float64. */
@@ -29,15 +29,19 @@ export function detectorField(
 export class DiffractionModel {
   readonly side: number;
   readonly modes: number;
-  private readonly transform: DetectorTransform;
+  private readonly toDetector: (re: Float64Array, im: Float64Array) => void;
   private readonly waveRe: Float64Array;
   private readonly waveIm: Float64Array;
 
   /**
    * @param probe (N, N), or (P, N, N) for P incoherent modes, whose intensities add up
+   * @param near transfer function to a near detector, frequency 0 in the corner; of a larger side, light may leave the patterns
    * @throws PtychoError PROBE_SHAPE for any other shape
    */
-  constructor(private readonly probe: ComplexTensor<FloatArray>) {
+  constructor(
+    private readonly probe: ComplexTensor<FloatArray>,
+    near?: ComplexImage<Float64Array>,
+  ) {
     const shape = probe.shape;
     const [modes, rows, cols] = shape.length === 2 ? [1, shape[0], shape[1]] : shape;
     if ((shape.length !== 2 && shape.length !== 3) || rows !== cols) {
@@ -52,7 +56,8 @@ export class DiffractionModel {
     }
     this.side = rows;
     this.modes = modes;
-    this.transform = new DetectorTransform(rows);
+    const far = near ? undefined : new DetectorTransform(rows);
+    this.toDetector = near ? nearDetector(near, rows) : (re, im) => far!.forward(re, im);
     this.waveRe = new Float64Array(rows * rows);
     this.waveIm = new Float64Array(rows * rows);
   }
@@ -72,10 +77,40 @@ export class DiffractionModel {
         waveRe[i] = a * c - b * d;
         waveIm[i] = a * d + b * c;
       }
-      this.transform.forward(waveRe, waveIm);
+      this.toDetector(waveRe, waveIm);
       for (let i = 0; i < area; i++) out[i] += waveRe[i] * waveRe[i] + waveIm[i] * waveIm[i];
     }
   }
+}
+
+/** What a near detector of `side` pixels sees of an exit wave, in place; the plan is made once. */
+function nearDetector(near: ComplexImage<Float64Array>, side: number): (re: Float64Array, im: Float64Array) => void {
+  const [padded] = near.shape;
+  const fft = new AnyFft2(padded, padded);
+  const [re, im] = [new Float64Array(padded * padded), new Float64Array(padded * padded)];
+  const first = Math.floor(padded / 2) - Math.floor(side / 2);
+  const rows = (visit: (inner: number, outer: number) => void) => {
+    for (let r = 0; r < side; r++) visit(r * side, (first + r) * padded + first);
+  };
+  return (waveRe, waveIm) => {
+    re.fill(0);
+    im.fill(0);
+    rows((inner, outer) => {
+      re.set(waveRe.subarray(inner, inner + side), outer);
+      im.set(waveIm.subarray(inner, inner + side), outer);
+    });
+    fft.forward(re, im);
+    for (let i = 0; i < re.length; i++) {
+      const [a, b] = [re[i], im[i]];
+      re[i] = a * near.re[i] - b * near.im[i];
+      im[i] = a * near.im[i] + b * near.re[i];
+    }
+    fft.inverse(re, im);
+    rows((inner, outer) => {
+      waveRe.set(re.subarray(outer, outer + side), inner);
+      waveIm.set(im.subarray(outer, outer + side), inner);
+    });
+  };
 }
 
 /** The published closed form for normalised data: s = √nphotons / (N/2). N = 64: 1e9 photons → 988.2118. */

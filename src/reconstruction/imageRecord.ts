@@ -9,7 +9,7 @@
 import { sizeOf } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { readText } from '../data/metadata.js';
-import { wavelengthOf } from '../data/opening/scanGeometry.js';
+import { wavelengthOf } from '../data/opening/wavelength.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import type { NpzFile } from '../formats/npz.js';

@@ -6,11 +6,13 @@
 import { PtychoError, requireObject } from '../core/errors.js';
 import { spreadIndices, valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { freeSpaceOf } from '../data/opening/wavelength.js';
 import type { RawData } from '../data/rawData.js';
 import { rootDeviation } from '../physics/countStatistics.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
 import { exposureFactor } from '../physics/probe.js';
+import { type FreeSpace, transferFunction } from '../physics/propagation.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
 import { type FillOptions, type Frame, fillUncovered, frameForScan, moveToFrame, scanBounds } from './frame.js';
 
@@ -32,6 +34,8 @@ export interface MeasuredScan {
   readonly probe: ComplexTensor<FloatArray>;
   /** (N, N): 1 at detector pixels that are left out. */
   readonly badPixels?: ArrayLike<number>;
+  /** The way of light to a near detector; left out: patterns are far fields. */
+  readonly nearField?: FreeSpace;
 }
 
 /** What {@link amplitudeRFactor} takes besides the scan. */
@@ -123,14 +127,15 @@ function forEachPixel(
   options: RFactorOptions,
   visit: (measured: number, modelled: number) => void,
 ): void {
-  const { shift = 'bilinear' } = options;
+  // Beam and detector stay: of near fields only patches are moved.
+  const shift = scan.nearField ? 'bilinear' : (options.shift ?? 'bilinear');
   const [n, side] = requireScan(scan);
   const { image, fill } = fillUncovered(object.image, options);
   // One canvas that holds every patch whole, so that no patch meets an edge.
   const canvas = frameForScan(scanBounds(scan.xs, scan.ys), side + 2);
   const whole = moveToFrame(image, object.frame, canvas, fill);
   const probe = shift === 'fourier' ? new ShiftedProbe(scan.probe) : undefined;
-  const model = new DiffractionModel(probe?.shifted ?? scan.probe);
+  const model = new DiffractionModel(probe?.shifted ?? scan.probe, transferOf(scan, side));
   const area = side * side;
   const half = Math.floor(side / 2);
   const re = new Float64Array(area);
@@ -149,6 +154,9 @@ function forEachPixel(
     }
   }
 }
+
+const transferOf = ({ nearField }: Pick<MeasuredScan, 'nearField'>, side: number) =>
+  nearField && transferFunction(side, nearField);
 
 /** Whose probe an image was explained with: the one that lies beside it, that of the scan, or that of the model. */
 export type ProbeOwner = 'reconstruction' | 'scan' | 'model';
@@ -219,6 +227,7 @@ export async function sampleScan(
     ys: valuesAt(positions.ys, indices),
     probe,
     badPixels: raw.badPixels,
+    ...(raw.geometry.nearField && { nearField: freeSpaceOf(raw.geometry) }),
   };
 }
 
@@ -239,7 +248,12 @@ export function constantObjectRFactor(scan: Omit<MeasuredScan, 'xs' | 'ys'>): Co
   const [n, side] = requireScan({ ...scan, xs: [], ys: [] }, false);
   const area = side * side;
   const lambda = new Float64Array(area);
-  new DiffractionModel(scan.probe).intensity(new Float64Array(area).fill(1), new Float64Array(area), 0, lambda);
+  new DiffractionModel(scan.probe, transferOf(scan, side)).intensity(
+    new Float64Array(area).fill(1),
+    new Float64Array(area),
+    0,
+    lambda,
+  );
   // A pixel that predicts nothing and measures nothing adds nothing.
   const pattern = lambda.map((v, i) => (scan.badPixels?.[i] ? 0 : Math.sqrt(v)));
   const measuredAt = (at: number, i: number) => (scan.badPixels?.[i] ? 0 : scan.diffraction.data[at]);

@@ -6,7 +6,7 @@
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
-import { wavelengthOf } from '../data/opening/scanGeometry.js';
+import { wavelengthOf } from '../data/opening/wavelength.js';
 import type { RawData } from '../data/rawData.js';
 import { DetectorTransform } from '../physics/fourier.js';
 import { unitPower } from '../physics/probe.js';

@@ -206,6 +206,7 @@ function probeOf(recipe: SimulationRecipe, side: number, seed: number, inputs: S
       defocus === null || pixel === null || energy === null ? undefined : (wavelength_m(energy) * defocus) / pixel ** 2,
     coefficientsRad: recipe.aberrations_rad ?? undefined,
     rmsRad: recipe.aberration_rms_rad,
+    grain_px: recipe.diffuser_grain_px,
     seed,
   });
   return powers === null ? single : incoherentModes(single, powers);
@@ -230,11 +231,14 @@ function detectorOf(
   };
 }
 
-function geometryOf({ energy_eV, object_pixel_m }: SimulationRecipe): ScanGeometry | undefined {
+function geometryOf(recipe: SimulationRecipe): ScanGeometry | undefined {
+  const { energy_eV, object_pixel_m, propagation_distance_m, source_distance_m } = recipe;
   if (energy_eV === null && object_pixel_m === null) return undefined;
   return {
     ...(energy_eV !== null && { energy_eV }),
     ...(object_pixel_m !== null && { objectPixel_m: { x: object_pixel_m, y: object_pixel_m } }),
+    ...(propagation_distance_m !== null && { propagationDistance_m: propagation_distance_m }),
+    ...(source_distance_m !== null && { sourceDistance_m: source_distance_m }),
   };
 }
 

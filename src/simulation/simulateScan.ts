@@ -15,10 +15,13 @@ import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from 
 import { counted } from '../core/words.js';
 import { rawDataFromArrays } from '../data/arrays.js';
 import { geometryOf, geometryRecord } from '../data/metadata.js';
+import { nearFieldGeometry } from '../data/opening/nearField.js';
+import { freeSpaceOf } from '../data/opening/wavelength.js';
 import type { RawData } from '../data/rawData.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { scaleComplex } from '../physics/probe.js';
+import { transferFunction } from '../physics/propagation.js';
 import { extractPatch, requireEqualLengths } from '../physics/sampling.js';
 import { badPixelsOf, type DetectorOptions, DetectorReadout } from './detector.js';
 
@@ -109,7 +112,8 @@ export interface SimulatedScan {
 
 /**
  * Simulates a scan: λ = Σ_modes |F(P·patch)|² with patches cut by bilinear interpolation (zeros outside the object) at the
- * exact positions (the mean over the way, where the sample moves), the probe scaled so that the mean of Σλ over the scan is `photons`, counts drawn from Poisson(λ) by a
+ * exact positions (the mean over the way, where the sample moves; of near fields |F⁻¹[H·F(P·patch)]|², with room for light that leaves
+ * the pattern), the probe scaled so that the mean of Σλ over the scan is `photons`, counts drawn from Poisson(λ) by a
  * seeded generator, then read out by the detector where one is given.
  *
  * @throws PtychoError DATASET_SHAPE for unequal coordinates, CONFIG_INVALID for a dose that is not positive, DATASET_VALUE
@@ -148,7 +152,7 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
       },
     );
   }
-  const model = new DiffractionModel(probe);
+  const model = new DiffractionModel(probe, nearDetectorOf(input));
   const side = model.side;
   const area = side * side;
   requireMemory(4 * n * area, `${counted(n, 'pattern')} of ${side}×${side}`, {
@@ -238,6 +242,14 @@ export function* simulationSteps(input: SimulationInput): Steps<SimulatedScan> {
       },
     }),
   };
+}
+
+/** The way to a near detector, on twice the side: light that leaves a pattern does not come in at its other side. */
+function nearDetectorOf({ geometry, probe }: SimulationInput): ComplexImage<Float64Array> | undefined {
+  if (geometry?.propagationDistance_m === undefined) return undefined;
+  const side = probe.shape[probe.shape.length - 1];
+  const near = nearFieldGeometry('The simulated scan', geometry, geometry.objectPixel_m, {}, side);
+  return transferFunction(2 * side, freeSpaceOf(near));
 }
 
 /**

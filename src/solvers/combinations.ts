@@ -8,7 +8,17 @@ import type { SolverStart } from './updates.js';
 export const tellsBeamsApart = ({ opr_modes, flux }: SolverOptions): boolean => opr_modes > 0 || flux;
 
 /** @throws PtychoError CONFIG_INVALID for options that contradict each other */
-export function requireCombination(options: SolverOptions, start?: SolverStart): void {
+export function requireCombination(
+  options: SolverOptions,
+  { start, near = false }: { readonly start?: SolverStart; readonly near?: boolean } = {},
+): void {
+  if (near && options.progressive_levels > 1) {
+    throw refused(
+      options,
+      'progressive_levels',
+      'near fields are images, which lose no resolution by a cut; leave it out.',
+    );
+  }
   const { algorithm } = options;
   if (correctsPositions(options) && algorithm === 'dm') {
     throw refused(

@@ -21,7 +21,8 @@ export type ScanToSolve = Pick<
   RawData,
   'source' | 'count' | 'N' | 'patterns' | 'xcoords' | 'ycoords' | 'badPixels' | 'probeGuess'
 > &
-  ScanPlaces;
+  ScanPlaces &
+  Partial<Pick<RawData, 'geometry'>>;
 
 /** A scan in memory and where its object array lies. */
 export interface LoadedScan {
@@ -60,10 +61,11 @@ export async function loadScan(
     const values = buffer.subarray(0, rows.length * area);
     await raw.patterns.readAmplitudes(rows, values);
     for (let i = 0; i < rows.length; i++) {
-      total += toCorner(
+      total += layPattern(
         values.subarray(i * area, (i + 1) * area),
         amplitudes.subarray((from + i) * area, (from + i + 1) * area),
-        N,
+        // Near fields are images: they stay as they are.
+        { N, middle: raw.geometry?.nearField ? 0 : Math.floor(N / 2) },
         raw.badPixels,
       );
     }
@@ -115,14 +117,13 @@ export function withOwnPositions(
   return { ...others, scan: { ...scan, ys: shared(scan.ys, 0), xs: shared(scan.xs, 0), ways } };
 }
 
-/** Moves zero frequency from N/2 to the corner and marks bad pixels; answers the counts. */
-function toCorner(
+/** Moves zero frequency from `middle` to the corner and marks bad pixels; answers the counts. */
+function layPattern(
   pattern: Float32Array,
   out: Float32Array,
-  N: number,
+  { N, middle: half }: { readonly N: number; readonly middle: number },
   badPixels: ArrayLike<number> | undefined,
 ): number {
-  const half = Math.floor(N / 2);
   let counts = 0;
   for (let r = 0; r < N; r++) {
     const to = ((r - half + N) % N) * N;

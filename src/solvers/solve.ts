@@ -13,12 +13,13 @@ import { requireObject } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { startEngine } from '../reconstruction/inputs.js';
-import { TRAITS } from './algorithms/algorithm.js';
+import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import { steadyBeam } from './corrections/beam.js';
 import { openPasses } from './openPasses.js';
 import { probeRadius_px, startProbe } from './probe.js';
 import { coarseStart } from './progressive.js';
+import { propagationOf } from './propagation.js';
 import {
   correctsPositions,
   type LoadedScan,
@@ -44,18 +45,23 @@ export async function* solve(
   services: SolveServices = {},
 ): AsyncGenerator<SolverUpdate, void, void> {
   requireObject(raw, 'solve takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
-  const options = completeConfig(solverDefinition, given, services.logger);
+  const complete = completeConfig(solverDefinition, given, services.logger);
+  const options = raw.geometry?.nearField ? nearFieldOptions(complete, raw.count) : complete;
   const { N } = raw;
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   requireFewModes(raw, options);
-  requireCombination(options, services.start);
-  const loaded = services.loaded
+  requireCombination(options, { start: services.start, near: raw.geometry?.nearField !== undefined });
+  const read = services.loaded
     ? withOwnPositions(services.loaded, raw, options)
     : await loadScan(raw, options, (done) =>
         services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
       );
+  const loaded = { ...read, scan: { ...read.scan, propagation: propagationOf(raw) } };
   throwIfCancelled(services.signal, 'Solving');
-  const probe = startProbe(services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns)), options);
+  const probe = startProbe(
+    services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns, raw.geometry)),
+    options,
+  );
   requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
   if (options.progressive_levels === 1 || services.resume) {
     yield* solveLoaded(loaded, probe, options, services);

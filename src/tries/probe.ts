@@ -42,7 +42,7 @@ export async function startingProbe(
   const ofModel = model && probeInCounts(model.bundle, raw);
   if (ofModel) return { probe: ofModel, from: 'model', note: 'The scan holds no probe: the one that the network was trained with was taken.' }; // biome-ignore format: one value
   return {
-    probe: await guessProbe(raw.patterns),
+    probe: await guessProbe(raw.patterns, raw.geometry),
     from: 'guess',
     note: `${raw.source} holds no probe: it begins with a Gaussian as wide as the mean pattern suggests, and is refined with the object.`,
   };

@@ -226,6 +226,8 @@ class Reconstructing {
   async #orient(): Promise<void> {
     const { config, services } = this;
     const { flip_x, flip_y, swap_xy } = config.data;
+    // The search compares far fields.
+    if (this.#raw.geometry.nearField) return;
     if (services.resume === undefined && (!config.auto_orient || flip_x || flip_y || swap_xy)) return;
     const { raw, flags, notes } = services.resume
       ? turnBy(this.#raw, services.resume.orientation)

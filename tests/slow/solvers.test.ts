@@ -157,6 +157,28 @@ describeShared('affine_64.npz: positions with errors that all share', () => {
   });
 });
 
+describeShared('nearfield_96.npz: images behind the sample', () => {
+  const file = sharedFile('data/solvers/nearfield_96.npz');
+
+  it.each(['lsqml', 'rpie', 'epie', 'pie'] as const)('%s: at most 0.07 in 60 epochs', async (algorithm) => {
+    const raw = await openDataset(file);
+    const npz = await openNpz(file);
+    try {
+      const truth = (await npz.read('objectTrue')) as ComplexImage;
+      const { xMin, xMax, yMin, yMax } = scanBounds(raw.xcoords, raw.ycoords);
+      // Where light falls from most positions.
+      const bounds = { xMin: xMin - 22, xMax: xMax + 22, yMin: yMin - 22, yMax: yMax + 22 };
+      for await (const update of solve(raw, { algorithm, epochs: 60 }, { threads: 1 })) {
+        if (update.epoch < update.epochs) continue;
+        expect(scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error).toBeLessThan(0.07);
+      }
+    } finally {
+      await raw.close();
+      await npz.close();
+    }
+  });
+});
+
 describeShared('the real Siemens star from probeGuessInitial', () => {
   const file = sharedFile('data/siemens_star_128.npz');
 

@@ -42,6 +42,7 @@ describeShared(
       'solvers/flyscan_64.npz',
       'solvers/flyscan9_64.npz',
       'solvers/multislice_64.npz',
+      'solvers/nearfield_96.npz',
       'solvers/opr_64.npz',
       'solvers/twoscans_64.npz',
       'solvers/twoscans_64_a.npz',
@@ -50,9 +51,10 @@ describeShared(
       expect(await opinionOf(sharedFile('data', ...name.split('/')))).toEqual({ wrong: [], doubts: [] });
     });
 
-    it('refuses a near-field scan by name', async () => {
-      const { wrong } = await opinionOf(sharedFile('data', 'solvers', 'nearfield_96.npz'));
-      expect(wrong.join()).toMatch(/^SCAN_WRONG: .*(near|Fresnel)/s);
+    it('asks for the distance of a near-field scan that does not say it', async () => {
+      const file = sharedFile('data', 'solvers', 'nearfield_96.npz');
+      const { wrong } = await opinionOf(file, { near_field: false });
+      expect(wrong.join()).toMatch(/^SCAN_WRONG: .*near-field scan.*--propagation_distance_m/s);
     });
   },
   'data',

@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import {
   field,
+  flag,
   maybe,
   nonNegativeNumber,
   numberPair,
@@ -132,6 +133,18 @@ const fileFields = {
   object_pixel_m: maybe(
     positiveNumber,
     "Side of an object pixel, by which positions in metres are divided; null: the file's, or wavelength · distance / (N · detector pixel).",
+    { unit: 'm' },
+  ),
+  near_field: maybe(
+    flag,
+    'Patterns are near fields, images of the sample a little behind it; null: where propagation_distance_m is given, here or in the file.',
+  ),
+  propagation_distance_m: maybe(positiveNumber, "Near fields: distance from sample to detector; null: the file's.", {
+    unit: 'm',
+  }),
+  source_distance_m: maybe(
+    positiveNumber,
+    "Near fields in a cone beam: distance from source or focus to sample, which gives magnification and effective distance; null: the file's, or a parallel beam.",
     { unit: 'm' },
   ),
 };

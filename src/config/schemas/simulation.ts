@@ -116,13 +116,13 @@ const probeFields = {
     unit: 'px',
   }),
   probe: field(
-    oneOf('structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike', 'file'),
+    oneOf('structured', 'default_disk', 'gaussian', 'zone_plate', 'zernike', 'diffuser', 'file'),
     'structured',
-    'What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, or the probe of a file.',
+    'What illuminates the object: a round flat-topped beam with curved phase, the published default disk (real, no phase), a Gaussian, the ring beam of a Fresnel zone plate, a disc with aberrations, a wide beam behind a diffuser (for near fields), or the probe of a file.',
   ),
   probe_diameter_px: maybe(
     positiveNumber,
-    'Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike); null: a third of N.',
+    'Full width at half maximum (structured, gaussian) or diameter of the lit disc (zone_plate, zernike, diffuser); null: a third of N, behind a diffuser three quarters.',
     { unit: 'px' },
   ),
   probe_curvature_rad: field(
@@ -147,7 +147,17 @@ const probeFields = {
     'Zernike terms 4, 5, 6, … in the order of Noll (defocus, astigmatism ×2, coma ×2, …), rms over the disc, for zernike and zone_plate; null: drawn for zernike, none for zone_plate.',
     { unit: 'rad' },
   ),
-  aberration_rms_rad: field(nonNegativeNumber, 1, 'Rms of drawn aberrations.', { unit: 'rad' }),
+  aberration_rms_rad: field(nonNegativeNumber, 1, 'Rms of drawn aberrations, or of the phase of a diffuser.', {
+    unit: 'rad',
+  }),
+  diffuser_grain_px: field(
+    positiveNumber,
+    3,
+    'Grain of the diffuser: standard deviation of what its noise is blurred by.',
+    {
+      unit: 'px',
+    },
+  ),
   outer_zone_m: maybe(
     positiveNumber,
     'Width of the outermost zone of the zone plate, about the size of its focus; null: three object pixels.',
@@ -166,6 +176,20 @@ const probeFields = {
   object_pixel_m: maybe(
     positiveNumber,
     'Side of an object pixel, for lengths in metres; recorded in the file; null: everything is in pixels.',
+    { unit: 'm' },
+  ),
+};
+
+/** A detector that is near. */
+const nearFieldFields = {
+  propagation_distance_m: maybe(
+    positiveNumber,
+    'Distance from sample to a near detector, whose patterns are images (near fields); needs energy_eV and object_pixel_m; null: the detector is far away.',
+    { unit: 'm' },
+  ),
+  source_distance_m: maybe(
+    positiveNumber,
+    'In a cone beam, distance from its source or focus to the sample; object_pixel_m is then that of the magnified detector; null: a parallel beam.',
     { unit: 'm' },
   ),
 };
@@ -257,7 +281,7 @@ export const SIMULATION_GROUPS = {
   Object: objectFields,
   Probe: probeFields,
   Scan: scanFields,
-  'Photons and detector': detectorFields,
+  'Photons and detector': { ...detectorFields, ...nearFieldFields },
   'Random numbers': seedFields,
 } as const;
 
@@ -324,6 +348,13 @@ function checkSimulation(config: object, context: z.RefinementCtx): void {
       'outer_zone_m and defocus_m are in metres; say how large an object pixel is with object_pixel_m.',
     );
   }
+  for (const needed of ['energy_eV', 'object_pixel_m'] as const) {
+    if (!has('propagation_distance_m') || has(needed)) continue;
+    refuse(needed, `propagation_distance_m needs ${needed}: how light goes on depends on wavelength and pixels.`);
+  }
+  if (has('source_distance_m') && !has('propagation_distance_m')) {
+    refuse('source_distance_m', 'source_distance_m plays no part without propagation_distance_m; give that too.');
+  }
   if (has('defocus_m') && !has('energy_eV')) {
     refuse('energy_eV', 'defocus_m needs the wavelength; give the photon energy with energy_eV.');
   }
@@ -344,6 +375,7 @@ export const simulationConfigSchema = z
     ...probeFields,
     ...scanFields,
     ...detectorFields,
+    ...nearFieldFields,
     ...seedFields,
   })
   .superRefine(checkSimulation);

@@ -1,6 +1,6 @@
 /**
- * Near-field scans: images of the sample in a wide beam, a little behind it (propagation distance ≤ N·pixel²/λ), which solvers
- * and networks of far fields cannot use. Such images move with the sample, pixel by pixel, and their light lies as the probe
+ * Near-field scans: images of the sample in a wide beam, a little behind it (propagation distance ≤ N·pixel²/λ), which solvers take for
+ * what they are where the distance is known, and nothing else can use. Such images move with the sample, pixel by pixel, and their light lies as the probe
  * does and not as its Fourier transform. Strongly defocused far fields move, too, but magnified, and lie where the probe's far
  * field does.
  *
@@ -36,6 +36,7 @@ export function nearField(
   field: Float64Array | undefined,
 ): Finding | undefined {
   const { probeGuess, N, source } = scan;
+  if (scan.geometry.nearField) return doubtfulNearField(scan, meanIntensity, looked, field);
   if (N < SMALLEST_PATTERN_PX) return undefined;
   const far = field && alike(meanIntensity, field);
   if (far !== undefined && far >= FAR) return undefined;
@@ -48,7 +49,9 @@ export function nearField(
     return {
       code: 'NEAR_FIELD',
       severity: 'wrong',
-      message: `${source} is a near-field scan: ${why}; this version reconstructs far-field scans only.`,
+      message: `${source} is a near-field scan: ${why}; how far light goes to the detector is not known, or near_field is false.`,
+      remedy:
+        '--propagation_distance_m Z (with --energy_eV and --detector_pixel_m or --object_pixel_m, in a cone beam --source_distance_m)',
     };
   }
   if (far === undefined || probeGuess === undefined || !(far < 0.4)) return undefined;
@@ -59,6 +62,23 @@ export function nearField(
     severity: 'doubt',
     message: `The light of ${source} lies as its probe does (correlation ${here.toFixed(2)}) and not as the far field of that probe (${far.toFixed(2)}): the probe lacks its phase, or the scan is a near-field one.`,
     remedy: 'give a measured or simulated probe with --probe FILE[:key]',
+  };
+}
+
+/** Said to be a near field, and looks like none. */
+function doubtfulNearField(
+  scan: Scan,
+  meanIntensity: Float64Array,
+  looked: LookedPatterns,
+  field: Float64Array | undefined,
+): Finding | undefined {
+  const far = field && alike(meanIntensity, field);
+  if (far === undefined || far < FAR || movesWithSample(scan, meanIntensity, looked) > MOVES) return undefined;
+  return {
+    code: 'NOT_NEAR_FIELD',
+    severity: 'wrong',
+    message: `${scan.source} is opened as a near-field scan, but its light lies as the far field of its probe does (correlation ${far.toFixed(2)}) and its frames do not move with the sample.`,
+    remedy: '--near_field false',
   };
 }
 

@@ -172,6 +172,7 @@ function checkProbeAgainst(
   const { probeGuess: probe, source, N } = scan;
   const near = looked && nearField(scan, meanIntensity, looked, field);
   if (near?.code === 'NEAR_FIELD') return [near];
+  const isNear = scan.geometry.nearField !== undefined;
   if (probe === undefined) {
     return [
       {
@@ -202,7 +203,14 @@ function checkProbeAgainst(
       message: `The probe's power Σ|P|² is ${shortNumber(probePower)}, but a pattern holds ${shortNumber(counts)} photons on average; the network does not mind, iterative codes need the probe times ${shortNumber(Math.sqrt(counts / probePower))}.`,
     });
   }
-  if (diameter > 0 && diameter > 0.9 * N) {
+  if (diameter > 0 && diameter > 0.9 * N && isNear) {
+    findings.push({
+      code: 'PROBE_FILLS_FRAME',
+      severity: 'doubt',
+      message: `The beam of ${source} is ${diameter.toFixed(0)} px wide in patterns of ${N} px: light that leaves one side of a near field comes in at the other.`,
+      remedy: '--pad_to a larger side',
+    });
+  } else if (diameter > 0 && diameter > 0.9 * N) {
     findings.push({
       code: 'PROBE_FILLS_FRAME',
       severity: 'note',
@@ -271,7 +279,7 @@ export function addFindings(
 ): void {
   const field = scan.probeGuess && farField(scan.probeGuess, scan.N);
   const about = checkScan(scan, figures, looked, field);
-  const isNear = about.some(({ code }) => code === 'NEAR_FIELD');
+  const isNear = scan.geometry.nearField !== undefined || about.some(({ code }) => code === 'NEAR_FIELD');
   // Where the light of a near field lies says nothing about zero frequency.
   const ofPatterns = checkPatterns(scan, figures, field).filter(
     ({ code }) => !(isNear && (code === 'OFF_CENTRE' || code === 'ZERO_FREQUENCY_IN_CORNERS')),

@@ -5,13 +5,15 @@ import { type ComplexTensor, formatShape, sizeOf } from '../../core/tensor.js';
 import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyOrigin, nameOf, npyError } from '../../formats/npyHeader.js';
 import { probeGuessFromPatterns, scaleComplex, totalIntensity } from '../../physics/probe.js';
+import { propagate, transferFunction } from '../../physics/propagation.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { PatternSource } from '../patternSource.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
-import { layProbe } from '../prepare/sample.js';
+import { layNearProbe, layProbe } from '../prepare/sample.js';
 import { RESULT_PROBES } from '../readers/keys.js';
-import type { ScanFile } from '../scanFile.js';
+import type { ScanFile, ScanGeometry } from '../scanFile.js';
 import { readArrayFile } from './arrayFile.js';
+import { freeSpaceOf } from './wavelength.js';
 
 /** Where probes are when nobody says: scan files, reconstructions, then the results of other programs. */
 export const PROBE_KEYS: readonly string[] = ['probeGuess', 'reconstructed_probe', ...RESULT_PROBES];
@@ -126,14 +128,33 @@ export const GUESS_PROBE = 'auto';
 /** Patterns that a guess is made from: the mean of more is no other. */
 const GUESS_FROM = 256;
 
+/** What a guess of the probe is made from. */
+type GuessedFrom = Pick<PatternSource, 'count' | 'N' | 'readAmplitudes'>;
+
+/** The published guess, or of near fields the mean image brought back to the sample, with the mean power of the patterns. @throws PtychoError those of reading patterns */
+export const guessProbe = (patterns: GuessedFrom, geometry: ScanGeometry = {}): Promise<ComplexTensor> =>
+  geometry.nearField ? guessNearProbe(patterns, geometry) : guessFarProbe(patterns);
+
+/** √(mean image), without a phase, as it was before light went to the detector. */
+async function guessNearProbe(patterns: GuessedFrom, geometry: ScanGeometry): Promise<ComplexTensor> {
+  const { count, N } = patterns;
+  const some = spreadIndices(count, GUESS_FROM);
+  const data = new Float32Array(some.length * N * N);
+  await patterns.readAmplitudes(some, data);
+  const re = new Float64Array(N * N);
+  for (let i = 0; i < data.length; i++) re[i % re.length] += data[i] ** 2 / some.length;
+  for (let i = 0; i < re.length; i++) re[i] = Math.sqrt(re[i]);
+  const field = { re, im: new Float64Array(N * N), shape: [N, N] };
+  const found = propagate(field, transferFunction(N, freeSpaceOf(geometry)), true);
+  return { re: Float32Array.from(found.re), im: Float32Array.from(found.im), shape: [N, N] };
+}
+
 /**
  * The published guess from the mean pattern ({@link probeGuessFromPatterns}), with the mean power of the patterns: counts, where
  * they are counted.
  * @throws PtychoError those of reading patterns
  */
-export async function guessProbe(
-  patterns: Pick<PatternSource, 'count' | 'N' | 'readAmplitudes'>,
-): Promise<ComplexTensor> {
+async function guessFarProbe(patterns: GuessedFrom): Promise<ComplexTensor> {
   const { count, N } = patterns;
   const some = spreadIndices(count, GUESS_FROM);
   const n = some.length;
@@ -147,16 +168,21 @@ export async function guessProbe(
 
 /** A guess of the probe, where it is asked for and the file holds none. */
 export async function guessedProbe(
-  path: string,
-  source: PatternSource,
+  {
+    path,
+    source,
+    geometry,
+  }: { readonly path: string; readonly source: PatternSource; readonly geometry: ScanGeometry },
   options: OpenDatasetOptions,
   note: ProbeNote,
 ): Promise<ComplexTensor | undefined> {
   if (options.probe !== GUESS_PROBE) return undefined;
   note(
-    `${path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
+    geometry.nearField
+      ? `${path} holds no probe: the mean image, brought back to the sample, was taken; it knows nothing of the beam's phase, so give a measured probe where there is one.`
+      : `${path} holds no probe: a Gaussian as wide as the mean pattern suggests was taken; it knows nothing of defocus or aberrations, so give a measured or simulated probe where there is one.`,
   );
-  return guessProbe(source);
+  return guessProbe(source, geometry);
 }
 
 /** The probe of the option. */
@@ -172,17 +198,18 @@ export async function givenProbe(
 export async function findProbe(
   file: ScanFile,
   layout: FrameLayout,
-  options: OpenDatasetOptions,
+  options: OpenDatasetOptions & { readonly near?: boolean },
   note: ProbeNote,
 ): Promise<ComplexTensor | undefined> {
   const { N } = layout;
+  const lay = options.near ? layNearProbe : layProbe;
   const { height, width } = file.patterns;
   const changed = height === width && height !== N;
   const given = await givenProbe(options, N, note).catch((error: unknown) => {
     if (!changed || !isPtychoError(error, 'PROBE_SHAPE')) throw error;
     // It may be that of whole frames; if it is not, what was wrong with it first is said.
     return givenProbe(options, height, note).then(
-      (whole) => whole && laidProbe(whole, layout, { path: options.probe! }, file.patterns, note),
+      (whole) => whole && laidProbe(whole, layout, lay, { path: options.probe! }, file.patterns, note),
       () => {
         throw error;
       },
@@ -194,21 +221,26 @@ export async function findProbe(
   const [rows, columns] = probe.shape.slice(-2);
   const origin = { path: file.path, member: 'probeGuess' };
   const ofWholeFrames = rows === height && columns === width && (height !== N || width !== N);
-  return ofWholeFrames ? laidProbe(probe, layout, origin, file.patterns, note) : checkProbe(probe, N, origin);
+  return ofWholeFrames ? laidProbe(probe, layout, lay, origin, file.patterns, note) : checkProbe(probe, N, origin);
 }
 
 /** A probe of whole frames, made that of the patterns. */
 function laidProbe(
   probe: ComplexTensor,
   layout: FrameLayout,
+  lay: (probe: ComplexTensor, layout: FrameLayout) => ComplexTensor | undefined,
   origin: NpyOrigin,
   { height, width }: { readonly height: number; readonly width: number },
   note: ProbeNote,
-): ComplexTensor {
-  const cropped = layProbe(probe, layout);
+): ComplexTensor | undefined {
+  const cropped = lay(probe, layout);
+  if (!cropped) {
+    note(`Left out: the probe of ${origin.path} has the pixels of the whole frames, which are added up here.`);
+    return undefined;
+  }
   const kept = totalIntensity(cropped) / totalIntensity(probe);
   note(
-    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded in Fourier space as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
+    `The probe of ${origin.path} is that of the whole frames (${height}×${width}); it was cropped or padded ${lay === layProbe ? 'in Fourier space ' : ''}as the patterns were, which keeps ${(100 * kept).toFixed(1)} % of its power.`,
   );
   return checkProbe(cropped, layout.N, origin);
 }

@@ -2,32 +2,23 @@
  * From metres to object pixels: the geometry of an opened scan, from its file and from options, and its positions on the grid
  * of the patterns as they are used.
  *
- * Object pixel = λ·distance/(N·detector pixel), λ = hc/E for photons, hc/√(E² + 2·E·mc²) for electrons. The file's own grid (frames, probe, object) may be finer than that
+ * Object pixel = λ·distance/(N·detector pixel), of near fields that of the detector; λ = hc/E for photons, hc/√(E² + 2·E·mc²) for electrons. The file's own grid (frames, probe, object) may be finer than that
  * of cropped patterns; positions in pixels and a declared object pixel are converted with it.
  */
 
 import { invalidOption, PtychoError } from '../../core/errors.js';
 import { placeOf } from '../../formats/npyHeader.js';
-import { electronWavelength_m, wavelength_m } from '../../physics/radiation.js';
+import { electronWavelength_m } from '../../physics/radiation.js';
 import type { OpenDatasetOptions } from '../options.js';
 import type { FrameLayout } from '../prepare/frameLayout.js';
 import type { RawData } from '../rawData.js';
 import type { ScanFile, ScanGeometry, StoredPositions } from '../scanFile.js';
+import { isNearField, nearFieldGeometry } from './nearField.js';
 import { type Coordinates, keepsAxes, type Orientation, orientCoordinates } from './orientation.js';
-
-/** A value for columns (x) and one for rows (y). */
-export interface Pair {
-  readonly x: number;
-  readonly y: number;
-}
+import { nanometres, type Pair, wavelengthOf } from './wavelength.js';
 
 /** Object pixels that differ by more are worth a word. */
 const TOLERANCE = 0.02;
-
-/** The wavelength of a scan: its own (electrons), or that of photons of its energy; undefined where neither is known. */
-export function wavelengthOf({ wavelength_m: own, energy_eV }: ScanGeometry): number | undefined {
-  return own ?? (energy_eV === undefined ? undefined : wavelength_m(energy_eV));
-}
 
 /** λ·distance/(N·detector pixel) in metres; undefined where one of them is unknown. */
 export function objectPixel(geometry: ScanGeometry, N: number): Pair | undefined {
@@ -52,7 +43,13 @@ export interface GridChange {
  * The grid of the file is that of its probe; where it has none, that of its frames. A product whose probe already has the
  * cropped side thus keeps its pixels.
  */
-export function gridChange(file: ScanFile, { window, padded, rebin, N }: FrameLayout, transpose: boolean): GridChange {
+export function gridChange(
+  file: ScanFile,
+  { window, padded, rebin, N }: FrameLayout,
+  { transpose, near }: { readonly transpose: boolean; readonly near: boolean },
+): GridChange {
+  // Images keep their pixels however they are cut.
+  if (near) return { N, scale: { x: 1 / rebin, y: 1 / rebin }, rebin };
   const probeSide = file.probeGuess?.shape.at(-1);
   const { height, width } = file.patterns;
   const changed = window !== undefined || padded !== width || padded !== height;
@@ -99,9 +96,10 @@ export function resolveGeometry(
     detectorDistance_m: options.detector_distance_m ?? file.geometry.detectorDistance_m,
     detectorPixel_m: larger(both(options.detector_pixel_m) ?? turned(file.geometry.detectorPixel_m), rebin),
   };
-  const computed = objectPixel(given, N);
   const ofFile = file.geometry.objectPixel_m;
   const declared = ofFile && { x: ofFile.x / scale.x, y: ofFile.y / scale.y };
+  if (isNearField(file.geometry, options)) return nearFieldGeometry(file.path, given, declared, options, N);
+  const computed = objectPixel(given, N);
   const overridden = [
     options.energy_eV,
     options.electron_keV,
@@ -210,12 +208,6 @@ function unknownPixel({ origin }: StoredPositions, geometry: ScanGeometry): Ptyc
 
 const differ = (a: Pair, b: Pair): boolean =>
   Math.abs(a.x / b.x - 1) > TOLERANCE || Math.abs(a.y / b.y - 1) > TOLERANCE;
-
-/** `12.35 nm`, or `12.35 × 13.1 nm` (x × y). */
-export function nanometres({ x, y }: Pair): string {
-  const one = (metres: number) => Number((metres * 1e9).toPrecision(4)).toString();
-  return x === y ? `${one(x)} nm` : `${one(x)} × ${one(y)} nm`;
-}
 
 /** Where an array of object pixels lies. */
 export interface ObjectGrid {

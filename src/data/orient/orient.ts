@@ -18,6 +18,7 @@ import { modeIntensity } from '../../physics/probe.js';
 import { figure, imagePanel } from '../../report/figure.js';
 import { renderPhase } from '../../report/image.js';
 import type { Drawing } from '../../report/renderer.js';
+import { requireFarField } from '../opening/nearField.js';
 import { type AxisOrientation, ORIENTATIONS, orientationFlags, orientPositions } from '../opening/orientation.js';
 import type { RawData } from '../rawData.js';
 import {
@@ -92,6 +93,7 @@ export interface FindOrientationOptions extends Partial<SampleSize> {
  * lie within one pixel, CANCELLED.
  */
 export async function findOrientation(raw: RawData, options: FindOrientationOptions = {}): Promise<OrientationSearch> {
+  requireFarField(raw, 'the orientation is found by');
   const probe = raw.probeGuess;
   if (probe === undefined) {
     throw new PtychoError(

@@ -132,7 +132,7 @@ const DARK = 0.05;
 export async function settleLayout(
   sample: Sample,
   file: Pick<ScanFile, 'path' | 'patterns' | 'probeGuess'>,
-  options: OpenDatasetOptions,
+  options: OpenDatasetOptions & { readonly near?: boolean },
   note: (sentence: string) => void,
   givenProbe: (side: number) => Promise<ComplexTensor | undefined> = async () => undefined,
 ): Promise<FrameLayout> {
@@ -141,6 +141,7 @@ export async function settleLayout(
   const shift =
     options.fftshift === 'yes' ||
     (options.fftshift !== 'no' &&
+      !options.near &&
       Math.min(height, width) >= SMALLEST_PATTERN_PX &&
       lightInCorners(light, height, width, CLEARLY));
   if (shift && options.fftshift !== 'yes') {
@@ -153,10 +154,13 @@ export async function settleLayout(
   const side = options.crop_px ?? (height === width ? width : undefined);
   // Padding and rebinning change what a pixel of the probe's far field is.
   const asCut = side !== undefined && !options.pad_to && (options.rebin ?? 1) === 1;
-  const given = asCut ? await givenProbe(side) : undefined;
-  const centre = beamCentre(shift ? shifted(light, height, width) : light, height, width, given ?? file.probeGuess);
+  // The light of a near field lies as the probe itself does.
+  const probe = options.near ? undefined : ((asCut ? await givenProbe(side) : undefined) ?? file.probeGuess);
+  const centre = beamCentre(shift ? shifted(light, height, width) : light, height, width, probe);
   if (!centre) return frameLayout(file.patterns, others, shift);
-  note(`The beam of ${file.path} was found at row ${centre[0]}, column ${centre[1]}; zero frequency was put there.`);
+  note(
+    `The beam of ${file.path} was found at row ${centre[0]}, column ${centre[1]}; ${options.near ? 'the middle of the patterns' : 'zero frequency'} was put there.`,
+  );
   return frameLayout(file.patterns, { ...others, crop_center_px: centre }, shift);
 }
 
@@ -194,6 +198,33 @@ export function beamCentre(
   }
   const found = lightShift(cut, farField(probe, probeSide), probeSide, probeSide);
   return found?.clear ? [rough[0] + found.rows, rough[1] + found.columns] : rough;
+}
+
+/**
+ * The probe of whole frames of a near field as the layout makes it: cut and surrounded as the frames are; undefined where pixels are added
+ * up, of which its phase knows nothing.
+ */
+export function layNearProbe({ re, im, shape }: ComplexTensor, layout: FrameLayout): ComplexTensor | undefined {
+  const { padded, window, rebin } = layout;
+  if (rebin > 1) return undefined;
+  const side = shape[shape.length - 1];
+  const modes = re.length / side ** 2;
+  const own = { row: 0, column: 0, side, ...window };
+  const shift = Math.floor(padded / 2) - Math.floor(own.side / 2);
+  const cut = (values: Float32Array) => {
+    const out = new Float32Array(modes * padded * padded);
+    for (let m = 0; m < modes; m++) {
+      for (let r = 0; r < own.side; r++) {
+        for (let c = 0; c < own.side; c++) {
+          const [row, column] = [own.row + r, own.column + c];
+          if (row < 0 || column < 0 || row >= side || column >= side) continue;
+          out[(m * padded + shift + r) * padded + shift + c] = values[(m * side + row) * side + column];
+        }
+      }
+    }
+    return out;
+  };
+  return { re: cut(re), im: cut(im), shape: [...shape.slice(0, -2), padded, padded] };
 }
 
 /** The probe of whole frames as the layout makes it. */

@@ -13,7 +13,7 @@ import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
 import type { ScanFile, ScanReader, StoredPositions } from '../scanFile.js';
 import { hdf5FramesAndPositions, hdf5Mask } from './hdf5Frames.js';
-import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt } from './hdf5Quantities.js';
+import { distanceAt, energyAt, energyOfWavelengthAt, pixelAt, sourceDistanceAt } from './hdf5Quantities.js';
 import { detectorOf, detectorsOf, groupsOf } from './nexus.js';
 
 const INSTRUMENT = '/entry_1/instrument_1';
@@ -64,6 +64,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
     geometry: {
       energy_eV: energyIn(file, [instrument, INSTRUMENT], notes),
       detectorDistance_m: distanceAt(file, `${detector}/distance`, notes, 'm'),
+      sourceDistance_m: sourceDistanceIn(file, [instrument, INSTRUMENT], notes),
       detectorPixel_m: x !== undefined && y !== undefined ? { x, y } : undefined,
     },
     measurementDomain: { text: 'count_intensity', where: `${file.path}, in the format CXI (data are intensities),` },
@@ -99,6 +100,12 @@ function energyIn(file: Hdf5File, instruments: readonly string[], notes: string[
   }
   const wavelength = groups.map((group) => `${group}/wavelength`).find((path) => file.has(path));
   return wavelength === undefined ? undefined : energyOfWavelengthAt(file, wavelength, notes, 'm');
+}
+
+/** From the source to the sample, where the file says it: NeXus counts along the beam from the sample, so that it lies at a negative place. */
+function sourceDistanceIn(file: Hdf5File, instruments: readonly string[], notes: string[]): number | undefined {
+  const path = instruments.map((instrument) => `${instrument}/source_1/distance`).find((place) => file.has(place));
+  return path === undefined ? undefined : sourceDistanceAt(file, path, notes, 'm');
 }
 
 function findProbe(

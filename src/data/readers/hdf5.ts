@@ -63,6 +63,7 @@ async function open(file: Hdf5File, options: ReaderOptions): Promise<ScanFile> {
       detectorPixel_m: layout?.geometry.detectorPixel_m ?? facts.geometry.detectorPixel_m,
       ...cube?.geometry,
       ...(layout?.geometry.objectPixel_m && { objectPixel_m: layout.geometry.objectPixel_m }),
+      ...(layout?.geometry.propagationDistance_m && { propagationDistance_m: layout.geometry.propagationDistance_m }),
     },
     measurementDomain: domainOf(file, paths[0], layout),
     metadata,

@@ -8,7 +8,6 @@
 
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { PtychoError } from '../../core/errors.js';
 import { formatShape, type Tensor } from '../../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { Hdf5Rows } from '../../formats/hdf5/rows.js';
@@ -61,8 +60,8 @@ export interface Hdf5Layout {
   readonly weights?: string;
   /** Where the program prescribes it; raw frames are not declared. */
   readonly domain?: MeasurementDomain;
-  /** A dataset whose text says that the scan is none for us, and why. */
-  readonly refuse?: { readonly path: string; readonly text: RegExp; readonly reason: string };
+  /** A dataset whose text says that patterns are near fields; the distance is then that of a near detector. */
+  readonly near?: { readonly path: string; readonly text: RegExp };
   /** What the user should know of it. */
   readonly note?: string;
 }
@@ -83,11 +82,7 @@ export const HDF5_LAYOUTS: readonly Hdf5Layout[] = [
     detectorPixel: { path: '/meta/psize', units: 'm' },
     weights: '/chunks/*/weights',
     domain: 'count_intensity',
-    refuse: {
-      path: '/meta/propagation',
-      text: /^near/i,
-      reason: 'is a near-field scan (meta/propagation), which is not reconstructed: only far-field patterns are',
-    },
+    near: { path: '/meta/propagation', text: /^near/i },
   },
   {
     name: 'NSLS-II HXN (diffamp)',
@@ -180,7 +175,7 @@ const MAX_BYTES = 2 ** 28;
 /**
  * The layout of a file and what it gives; undefined for a file of none.
  * @param wanted path of the patterns where the user named one: another layout's it is not then
- * @throws PtychoError FORMAT_UNSUPPORTED for scans that are not reconstructed, DATASET_SHAPE, and those of reading the file.
+ * @throws PtychoError DATASET_SHAPE, and those of reading the file.
  */
 export async function layoutOf(file: Hdf5File, options: ReaderOptions): Promise<LayoutFacts | undefined> {
   const wanted = options.diffraction_path?.replace(/^\/?/, '/');
@@ -205,13 +200,7 @@ async function read(
   patterns: readonly string[],
   options: ReaderOptions,
 ): Promise<LayoutFacts> {
-  const { name, refuse, weights, positions } = layout;
-  if (refuse?.text.test(textAt(source, refuse.path))) {
-    throw new PtychoError('FORMAT_UNSUPPORTED', `${file.path} ${refuse.reason}.`, {
-      path: file.path,
-      key: refuse.path,
-    });
-  }
+  const { name, near, weights, positions } = layout;
   const notes = [`${file.path} has the layout of ${name}${layout.note ? `; ${layout.note}` : ''}.`];
   if (source !== file) notes.push(`Positions are those of ${source.path}.`);
   // A piece of the patterns alone has the positions of that piece.
@@ -224,6 +213,8 @@ async function read(
   };
   const value = (at: Hdf5Layout['energy'], convert: typeof energyAt) => at && convert(source, at.path, notes, at.units);
   const pair = (at: Hdf5Layout['energy']) => at && lengthsAt(source, at.path, at.units, notes);
+  const distance_m = value(layout.distance, distanceAt);
+  const isNear = near?.text.test(textAt(source, near.path)) === true;
   return {
     name,
     domain: layout.domain,
@@ -234,7 +225,8 @@ async function read(
         : undefined,
     geometry: {
       energy_eV: value(layout.energy, energyAt) ?? value(layout.wavelength, energyOfWavelengthAt),
-      detectorDistance_m: value(layout.distance, distanceAt),
+      detectorDistance_m: distance_m,
+      ...(isNear && { propagationDistance_m: distance_m }),
       detectorPixel_m: pair(layout.detectorPixel),
       objectPixel_m: objectPixel(source, layout),
     },

@@ -52,6 +52,15 @@ const DISTANCE: Kind = {
   flag: 'detector_distance_m',
   convert: asMetres,
 };
+/** Of a source or a focus; NeXus gives the place along the beam, which is negative before the sample. */
+const SOURCE_DISTANCE: Kind = {
+  symbol: 'm',
+  possible: [1e-6, 1e4],
+  likely: [1e-4, 200],
+  units: ['mm', 'm', 'um'],
+  flag: 'source_distance_m',
+  convert: asMetres,
+};
 const PIXEL: Kind = {
   symbol: 'm',
   possible: [1e-8, 0.02],
@@ -72,6 +81,9 @@ const readerOf =
 export const energyAt = readerOf(ENERGY);
 /** Distance from sample to detector, metres. */
 export const distanceAt = readerOf(DISTANCE);
+/** Distance from the source, or the focus, to the sample, metres, whichever way it is counted. */
+export const sourceDistanceAt: QuantityReader = (file, path, notes, implied) =>
+  quantity(file, path, SOURCE_DISTANCE, notes, implied, Math.abs);
 /** Pixel size of a detector, metres. */
 export const pixelAt = readerOf(PIXEL);
 /** Photon energy of a wavelength, eV. */
@@ -100,12 +112,13 @@ function quantity(
   kind: Kind,
   notes: string[],
   implied: string | undefined,
+  size = (value: number) => value,
 ): number | undefined {
   if (!file.has(path)) return undefined;
   const { type } = file.header(path);
   if (type.kind !== 'numbers' || type.dtype.startsWith('complex')) return undefined;
   const where = placeOf(file.origin(path));
-  const value = oneOf(file.readReal(path, MAX_BYTES).data, where, notes);
+  const value = oneOf(Array.from(file.readReal(path, MAX_BYTES).data as ArrayLike<number>, size), where, notes);
   if (value === undefined) return undefined;
   const declared = unitsAt(file, path);
   const units = declared ?? implied;

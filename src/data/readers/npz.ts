@@ -21,14 +21,22 @@ import { expectComplex64 } from '../../formats/npy.js';
 import { type NpyHeader, npyError } from '../../formats/npyHeader.js';
 import { listedKeys, type NpzFile, openNpz } from '../../formats/npz.js';
 import type { ObjectLayers } from '../../physics/layers.js';
-import { domainOf, geometryOf, type MetadataRecord, parseMetadata, readText } from '../metadata.js';
+import { energyOfWavelength_eV } from '../../physics/radiation.js';
+import { domainOf, geometryOf, LENGTHS, type MetadataRecord, parseMetadata, readText } from '../metadata.js';
 import { crossedAxes, layoutHints, type PatternLayout, patternLayout, planesOf } from '../opening/patternLayout.js';
 import { coordinates } from '../opening/positionColumns.js';
 import { positionsOfOptions } from '../opening/positionsFile.js';
 import { incoherentModes } from '../opening/probe.js';
 import type { ReaderOptions } from '../options.js';
 import { framesInMemory } from '../patternSource.js';
-import type { ScanFile, ScanReader, StoredPatches, StoredPatterns, StoredPositions } from '../scanFile.js';
+import type {
+  ScanFile,
+  ScanGeometry,
+  ScanReader,
+  StoredPatches,
+  StoredPatterns,
+  StoredPositions,
+} from '../scanFile.js';
 import { LAYER_KEYS, POSITION_KEYS } from './keys.js';
 import { numberedFor, readProduct } from './product.js';
 import { pairWithProduct } from './ptychodus.js';
@@ -87,7 +95,7 @@ class NpzScan {
       objectGuess,
       objectLayers: await this.optional(LAYER_KEYS.array, (k) => this.layers(k, objectGuess)),
       badPixels: await this.optional('bad_pixels', (k) => this.mask(k)),
-      geometry: geometryOf(metadata),
+      geometry: { ...geometryOf(metadata), ...(await this.lengths()) },
       measurementDomain: await this.declaredDomain(metadata),
       metadata,
       norm_Y_I: await this.optional('norm_Y_I', (k) => this.scale(k)),
@@ -293,6 +301,32 @@ class NpzScan {
     if (data.length === 1 && Number.isFinite(data[0])) return data[0];
     this.leftOut(key, 'is not one finite number');
     return undefined;
+  }
+
+  /** Lengths and energies that stand beside the patterns by themselves, one number each. */
+  private async lengths(): Promise<ScanGeometry> {
+    const found: Record<string, unknown> = {};
+    const read = async (key: string, take: (value: number) => void) => {
+      const value = await this.optional(key, async (k) => (await this.npz.readReal(k)).data);
+      if (value?.length === 1 && Number(value[0]) > 0 && Number.isFinite(Number(value[0]))) take(Number(value[0]));
+      else if (value) this.leftOut(key, 'is not one positive number');
+    };
+    for (const [key, name] of Object.entries(LENGTHS)) {
+      await read(key, (value) => {
+        found[name] = value;
+      });
+    }
+    await read('energy_eV', (value) => {
+      found.energy_eV = value;
+    });
+    await read('wavelength_m', (value) => {
+      // Photons, as everywhere where nothing says electrons; then both follow from the energy.
+      found.energy_eV ??= energyOfWavelength_eV(value);
+    });
+    await read('object_pixel_m', (value) => {
+      found.objectPixel_m = { x: value, y: value };
+    });
+    return found;
   }
 
   private async declaredDomain(metadata: MetadataRecord): Promise<ScanFile['measurementDomain']> {

@@ -100,6 +100,27 @@ export const TRAITS: Readonly<Record<SolverAlgorithm, AlgorithmTraits>> = {
   ml: { ...ALL_AT_ONCE, ...steps(1, 0.1) },
 };
 
+/** Steps of near fields: every pattern sees nearly the whole object, so that few of them know enough, and more steps gain more. */
+const nearBatch = (count: number) => between(4, count / 16, 8);
+
+/** What near fields find slowly is coarse, and always to the same side: epochs are carried on further (docs/solvers.md). */
+const NEAR_ACCELERATION = 0.9;
+
+/** Options where patterns are near fields: what they leave open has other defaults. */
+export function nearFieldOptions(options: SolverOptions, count: number): SolverOptions {
+  if (options.algorithm === 'dm' || options.algorithm === 'ml') return options;
+  const { batch_size, acceleration, momentum, algorithm } = options;
+  const steady = momentum > 0 && algorithm !== 'lsqml';
+  const hold = algorithm === 'rpie' ? 0.1 : null;
+  return {
+    ...options,
+    batch_size: batch_size ?? nearBatch(count),
+    acceleration: acceleration ?? (steady ? null : NEAR_ACCELERATION),
+    object_regularisation: options.object_regularisation ?? hold,
+    probe_regularisation: options.probe_regularisation ?? hold,
+  };
+}
+
 /** The algorithm's own value where the options leave it open. */
 export function factor(
   options: SolverOptions,

@@ -404,7 +404,9 @@ describe('layouts', () => {
     });
     const near = { ...datasets, '/meta/propagation': { strings: ['nearfield'], shape: [] } };
     await writeHdf5(scratch('near.ptyd'), { datasets: near });
-    await refuses(() => hdf5Reader.open(scratch('near.ptyd'), {}), 'FORMAT_UNSUPPORTED', /near-field/);
+    await using(scratch('near.ptyd'), {}, async ({ geometry }) => {
+      expect(geometry.propagationDistance_m).toBe(7);
+    });
   });
 
   it('HXN: amplitudes, positions in micrometres, wavelength', async () => {

@@ -2,8 +2,8 @@
  * A page in Debian's chromium that has the build for browsers, without a bundler: served by this process with or without the headers that
  * isolate it. `PTYCHOPINN_REQUIRE_BROWSER=1` makes the absence of the browser a failure.
  */
-import { createReadStream, existsSync, statSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -21,6 +21,7 @@ export function describeBrowser(name: string, body: () => void): void {
 const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
 
 const KINDS: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
   '.mjs': 'text/javascript',
   '.wasm': 'application/wasm',
@@ -52,6 +53,13 @@ export class PageServer {
     return pages;
   }
 
+  /** Serves a folder. @returns the address of its page */
+  serveFolder(folder: string, name: string): string {
+    for (const file of readdirSync(folder, { recursive: true }) as string[])
+      this.#files.set(`/${name}/${file.split(path.sep).join('/')}`, path.join(folder, file));
+    return `${this.base}/${name}/index.html`;
+  }
+
   /** Serves a file of this machine. @returns its address */
   serve(file: string, name = path.basename(file)): string {
     this.#files.set(`/files/${name}`, file);
@@ -63,7 +71,7 @@ export class PageServer {
     this.server.close();
   }
 
-  answer(url: string, range: string | undefined, response: import('node:http').ServerResponse): void {
+  answer(url: string, range: string | undefined, response: ServerResponse): void {
     const { pathname } = new URL(url, this.base);
     this.requests.push(`${pathname} ${range ?? ''}`.trim());
     response.setHeader('content-security-policy', POLICY);

@@ -104,6 +104,10 @@ export interface ModelConfig {
   readonly object_big: boolean;
   /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²). Default: "central_mask". */
   readonly training_patch_weighting: 'central_mask' | 'probe';
+  /** With gridsize above 1: joint reads the patterns of a group together, as the channels of one network; shared is the network of gridsize 1 on each of them, whose weights it also takes (init), so that their order plays no part. Default: "joint". */
+  readonly member_networks: 'joint' | 'shared';
+  /** With gridsize above 1: turn the patches of a group to one phase before they are merged; a pattern does not determine the phase of its patch. Default: false. */
+  readonly align_members: boolean;
   /** Cut the probe to a disk of radius N/4. Default: false. */
   readonly probe_mask: boolean;
   /** How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs a network that puts these out: cnn_output_mode real_imag). Default: "amplitude". */
@@ -368,6 +372,10 @@ export interface TrainingConfig {
   readonly realspace_mae_weight: number;
   /** Within the losses on the object: weight of its total variation. Default: 0. */
   readonly tv_weight: number;
+  /** With gridsize above 1: weight of how far the overlapping patches of a group disagree, where their pixels count. Default: 0. */
+  readonly overlap_weight: number;
+  /** With gridsize above 1: feed the members of every group in another random order in every epoch, so that a network does not learn from their order. Default: false. */
+  readonly member_permutations: boolean;
   /** Initial epochs that learn from the amplitude loss alone, before the configured losses fade in. Unit: epochs. Default: 0. */
   readonly stage_1_epochs: number;
   /** Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1. Unit: epochs. Default: 0. */

@@ -21,6 +21,7 @@ import {
   shiftMatrices,
 } from './canvas.js';
 import { detectorField, smoothWave } from './detector.js';
+import { shares, turnedTo } from './members.js';
 import { gaugeFactor, type PhysicsScale } from './scale.js';
 import type { ScanRows } from './scanRows.js';
 
@@ -48,16 +49,39 @@ export function memberPatches(
   positions: GraphNode,
   options: ObjectOptions,
 ): ComplexNode {
-  if (config.gridsize === 1) return patches;
-  const shifts = shiftMatrices(positions, config.N, options.canvasSide_px);
+  return mergedMembers(config, patches, positions, options).members;
+}
+
+/** {@link memberPatches}, with the patches that were merged (`align_members`: turned to one phase) and what their pixels count. */
+export function mergedMembers(
+  config: ModelConfig,
+  patches: ComplexNode,
+  positions: GraphNode,
+  options: ObjectOptions,
+): { readonly members: ComplexNode; readonly own?: ComplexNode; readonly share?: GraphNode } {
+  if (config.gridsize === 1) return { members: patches };
+  const { N } = config;
+  const shifts = shiftMatrices(positions, N, options.canvasSide_px);
   if (config.object_big) {
-    const weight = config.training_patch_weighting === 'probe' ? mergeWeight(config.N, options) : undefined;
-    const canvas = weight ? mergeGroupByProbe(patches, shifts, weight) : mergeGroup(patches, shifts, options.mergeMask);
-    return extractPatches(canvas, shifts);
+    const weight = config.training_patch_weighting === 'probe' ? mergeWeight(N, options) : undefined;
+    const merge = (of: ComplexNode) =>
+      extractPatches(
+        weight ? mergeGroupByProbe(of, shifts, weight) : mergeGroup(of, shifts, options.mergeMask),
+        shifts,
+      );
+    const share = shares(weight ?? centralBox(N), N);
+    const own = config.align_members ? turnedTo(patches, merge(patches), share) : patches;
+    return { members: merge(own), own, share };
   }
-  const clip = (options.canvasSide_px - config.N) / 2;
+  const clip = (options.canvasSide_px - N) / 2;
   const onCanvas = (x: GraphNode) => op.pad(x, [0, 0, clip, clip], [0, 0, clip, clip]);
-  return extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts);
+  return { members: extractPatches({ re: onCanvas(patches.re), im: onCanvas(patches.im) }, shifts) };
+}
+
+/** 1 in the central N/2 square. */
+function centralBox(N: number): Float32Array {
+  const inside = (i: number) => i >= N / 4 && i < N - N / 4;
+  return Float32Array.from({ length: N * N }, (_, i) => (inside(Math.floor(i / N)) && inside(i % N) ? 1 : 0));
 }
 
 /** How much each pixel of a patch counts: by the light of the probe. */

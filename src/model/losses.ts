@@ -9,7 +9,8 @@ import * as op from '../graph/ops.js';
 import type { GeneratorOutput } from '../networks/generator.js';
 import { UNKNOWN_LABEL } from '../physics/sampling.js';
 import { amplitudeOf } from './forward.js';
-import { COUNT_FLOOR, type PhysicsScale } from './scale.js';
+import { disagreement } from './members.js';
+import { COUNT_FLOOR, gaugeFactor, type PhysicsScale } from './scale.js';
 import type { ScanRows } from './scanRows.js';
 
 /** λ is kept above this fraction of the mean count: log λ stays finite where the model predicts darkness. */
@@ -160,6 +161,8 @@ export interface LossSpec {
   readonly realspace_weight?: number;
   /** Of the mean |O − O*| against known patches (`label_real`, `label_imag`). */
   readonly realspace_mae_weight?: number;
+  /** Of how far overlapping patches of a group disagree. */
+  readonly overlap_weight?: number;
   /** Of the total variation. */
   readonly tv_weight?: number;
   /** Share of the pixels of the known patches that are known; not given: all, and no loss looks for others. */
@@ -175,6 +178,8 @@ export interface Painting {
   readonly painted: GeneratorOutput;
   /** What each member sees, in the network's gauge. */
   readonly members: ComplexNode;
+  /** Patches before they were merged, and what their pixels count, where there is something to merge. */
+  readonly merged?: { readonly own?: ComplexNode; readonly share?: GraphNode };
   /** Object, in its own units, per unit of `members`. */
   readonly unit: GraphNode;
 }
@@ -197,7 +202,7 @@ export interface LossInputs {
  */
 export function networkLosses(
   spec: LossSpec,
-  { x, members, painted, unit }: Painting,
+  { x, members, merged, painted, unit }: Painting,
   { rate, mask, label, rows, physicsWeight }: LossInputs,
 ): Record<'loss' | 'nll' | 'mae', GraphNode> & Record<string, GraphNode> {
   const { config, scale, nll_weight, mae_weight, labelShare } = spec;
@@ -222,17 +227,19 @@ export function networkLosses(
     return { loss, nll, mae, label_amplitude_mae: amplitude, label_phase_mae: phase };
   }
 
-  const { realspace_weight = 0, realspace_mae_weight = 0, tv_weight = 0 } = spec;
+  const { realspace_weight = 0, realspace_mae_weight = 0, tv_weight = 0, overlap_weight = 0 } = spec;
   // With several members only the middle of a patch is painted by its own pattern; the rest of the canvas may be empty.
   const part = config.gridsize > 1 || !config.probe_big ? centralHalf : whole;
   const object = () => complexPart({ re: op.mul(members.re, unit), im: op.mul(members.im, unit) }, part);
   const extra: Record<string, GraphNode> = {
     ...(realspace_weight * tv_weight > 0 ? { tv: totalVariation(object()) } : {}),
+    ...(overlap_weight > 0 ? overlapTerm(config, members, merged) : {}),
     ...(label ? { object_mae: complexMae(object(), complexPart(label, part), labelShare) } : {}),
   };
   const weighted: [GraphNode | undefined, number][] = [
     [nll, nll_weight],
     [mae, mae_weight],
+    [extra.overlap, overlap_weight],
     [extra.tv, realspace_weight * tv_weight],
     [extra.object_mae, realspace_weight * realspace_mae_weight],
   ];
@@ -240,6 +247,12 @@ export function networkLosses(
   const mixture = terms.reduce((a, b) => op.add(a, b));
   const loss = physicsWeight ? op.add(op.mul(op.sub(1, physicsWeight), mae), op.mul(physicsWeight, mixture)) : mixture;
   return { loss, nll, mae, ...extra };
+}
+
+/** How far the patches of a group disagree with what is merged of them, relative to the constant object. */
+function overlapTerm(config: ModelConfig, members: ComplexNode, merged: Painting['merged']): Record<string, GraphNode> {
+  const { own, share } = merged ?? {};
+  return own && share ? { overlap: op.mul(disagreement(own, members, share), gaugeFactor(config) ** 2) } : {};
 }
 
 const whole = (x: GraphNode) => x;

@@ -12,10 +12,10 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from '../graph/parameters.js';
 import { defineProgram, type Program } from '../graph/program.js';
-import { generatorOf } from '../networks/architectures.js';
-import { detectorIntensity, forwardProbe, memberPatches, trainedProbe } from './forward.js';
+import { detectorIntensity, forwardProbe, mergedMembers, trainedProbe } from './forward.js';
 import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
+import { paintMembers } from './members.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
 import type { PhysicsScale } from './scale.js';
 import { ScanRows, type ScanTerms } from './scanRows.js';
@@ -131,25 +131,25 @@ export class PtychoNetwork {
       ? op.mul(op.square(x), rows ? rows.numbers(countFactor) : countFactor({ scale }))
       : x;
     const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope, rows) : fed;
-    const painted = generatorOf(config.architecture).layers(config, seen, scope);
-    const own =
+    const painted = paintMembers(config, seen, scope);
+    const merged =
       config.model_type === 'supervised'
-        ? painted.object
-        : memberPatches(config, painted.object, positions, {
+        ? { members: painted.object }
+        : mergedMembers(config, painted.object, positions, {
             canvasSide_px: this.spec.canvasSide_px,
             probe: scale.probe,
             rows,
           });
     const members =
       config.physics_forward_mode === 'rectangular_scaled'
-        ? rectangularScaled(own, scope, config.rect_s1s2_trainable, rows)
-        : own;
+        ? rectangularScaled(merged.members, scope, config.rect_s1s2_trainable, rows)
+        : merged.members;
     const gain = this.spec.intensity_scale_trainable ? this.#gain(scope, rows) : op.scalar(1);
     const { probe_trainable: trainable = false, probeMask: mask } = this.spec;
     const probe = forwardProbe(config, scale, { trainable, mask, scope, rows });
     const gauge = rows ? rows.numbers((scan) => scan.scale.amplitudeGauge) : scale.amplitudeGauge;
     // A trained intensity scale is part of the object: only e^ℓ·O is measurable.
-    return { scope, x, positions, rows, painted, members, gain, unit: op.mul(gain, gauge), probe };
+    return { scope, x, positions, rows, painted, merged, members, gain, unit: op.mul(gain, gauge), probe };
   }
 
   /** What training makes of the intensity scale, relative to that of the data; each scan has its own. */

@@ -55,7 +55,13 @@ export const LOCAL_DATA_FIELDS = [
  * Fields that came after the first bundles, and what a bundle that lacks them was trained with. They are written only where they
  * are something else, so that a training without them gives the bytes that it gave before there were any.
  */
-const WHERE_ABSENT = { input_reference: 'none', input_reference_share: 0.75, auto_restart: false } as const;
+const WHERE_ABSENT = {
+  input_reference: 'none',
+  input_reference_share: 0.75,
+  auto_restart: false,
+  overlap_weight: 0,
+  member_permutations: false,
+} as const;
 
 /** A training configuration without {@link LOCAL_FIELDS}. */
 export type BundleConfig = Readonly<

@@ -26,6 +26,7 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     realspace_weight: config.realspace_weight,
     realspace_mae_weight: config.realspace_mae_weight,
     tv_weight: config.tv_weight,
+    overlap_weight: config.overlap_weight,
     matchPredictedNorm: config.torch_mae_pred_l2_match_target,
     staged: config.stage_1_epochs + config.stage_2_epochs > 0,
     // Labels know nothing of counts: supervised training has no intensity scale to train.

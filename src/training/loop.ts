@@ -23,7 +23,7 @@ import {
 } from './judge.js';
 import { Learner } from './learner.js';
 import type { EpochView, LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
-import { Averages, type LoadedBatch, type TrainPart } from './programs.js';
+import { Averages, type LoadedBatch, permutedMembers, type TrainPart } from './programs.js';
 import { TrainingWatch } from './warnings.js';
 
 /**
@@ -196,7 +196,10 @@ class TrainingRun {
     const learningRate = attempt.rate(at) * stage.rateFactor;
     const positionRate = attempt.moves(epoch) ? learningRate / config.learning_rate : undefined;
     const rates = { learningRate, physicsWeight: stage.physicsWeight, positionRate };
-    const outputs = await this.#learner.step(batch, rates, averages);
+    const fed = config.member_permutations
+      ? { ...batch, arrays: permutedMembers(batch.arrays, this.#orders(at)) }
+      : batch;
+    const outputs = await this.#learner.step(fed, rates, averages);
     // Groups of different scans differ without the network doing anything.
     const spread = hasPairs(batch.arrays) ? outputs.pattern_spread?.data[0] : undefined;
     attempt.start?.add(attempt.step(epoch, batch.start), spread);
@@ -209,6 +212,12 @@ class TrainingRun {
       unit: 'groups',
       note: `epoch ${epoch + 1}/${attempt.lastEpoch}, loss ${averages.mean('loss').toPrecision(4)}${this.#heldOut()}`,
     });
+  }
+
+  /** Draws the orders of members of a batch: they follow from the seed and where the batch is, so that a resumed run draws alike. */
+  #orders(at: number): LegacyRng {
+    const { config, training } = this.#input;
+    return new LegacyRng((config.seed + 2 + Math.round(at * training.groups.length)) >>> 0);
   }
 
   /** What held-out patterns came to in the last epoch, beside the best constant object. */

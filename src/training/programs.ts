@@ -3,6 +3,7 @@ import type { Backend, DeviceState } from '../backends/backend.js';
 import { ProgramCache } from '../backends/programs.js';
 import { PtychoError } from '../core/errors.js';
 import { readAhead } from '../core/inOrder.js';
+import type { LegacyRng } from '../core/rng.js';
 import type { Tensor } from '../core/tensor.js';
 import type { DatasetBatch, DiffractionDataset } from '../data/dataset.js';
 import type { ParameterSpec } from '../graph/parameters.js';
@@ -64,6 +65,31 @@ export function batchFeeds(arrays: DatasetBatch, positions: Tensor = arrays.posi
     scan: arrays.scan,
     label_real: labels && { data: labels.re, shape: labels.shape },
     label_imag: labels && { data: labels.im, shape: labels.shape },
+  };
+}
+
+/** The members of each group in another order, drawn by `rng`: patterns, positions, labels and their numbers alike. */
+export function permutedMembers(arrays: DatasetBatch, rng: LegacyRng): DatasetBatch {
+  const [batch, channels] = arrays.diffraction.shape;
+  const order = Array.from({ length: batch }, (_, b) =>
+    Array.from(rng.permutation(channels), (c) => b * channels + c),
+  ).flat();
+  const moved = <A extends Float32Array | Int32Array>(data: A): A => {
+    const each = data.length / order.length;
+    const out = data.slice() as A;
+    order.forEach((k, i) => {
+      out.set(data.subarray(k * each, (k + 1) * each), i * each);
+    });
+    return out;
+  };
+  const tensor = ({ data, shape }: Tensor): Tensor => ({ data: moved(data), shape });
+  const { labels } = arrays;
+  return {
+    ...arrays,
+    diffraction: tensor(arrays.diffraction),
+    positions: tensor(arrays.positions),
+    members: moved(arrays.members),
+    ...(labels && { labels: { re: moved(labels.re), im: moved(labels.im), shape: labels.shape } }),
   };
 }
 

@@ -62,6 +62,8 @@ describe('defects of the published configuration that cannot happen', () => {
     // What these need beside them to be of any use.
     const needed: Readonly<Record<string, string>> = {
       position_trainable: '--gridsize 2',
+      member_permutations: '--gridsize 2',
+      align_members: '--gridsize 2',
       do_stitching: '--test_data_file test.npz',
       torch_mae_pred_l2_match_target: '--mae_weight 1',
       rect_s1s2_trainable: '--physics_forward_mode rectangular_scaled --cnn_output_mode real_imag',

@@ -141,6 +141,8 @@ const own = {
     'N',
     'cbam_encoder',
     'border_activation',
+    'member_networks',
+    'align_members',
     // Published in the PyTorch family only.
     'cnn_output_mode',
     'physics_forward_mode',

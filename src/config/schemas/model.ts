@@ -69,6 +69,14 @@ export const modelFields = {
     'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²).',
     { unavailable: ['uniform'] },
   ),
+  member_networks: field(
+    oneOf('joint', 'shared'),
+    'joint',
+    'With gridsize above 1: joint reads the patterns of a group together, as the channels of one network; shared is the network of gridsize 1 on each of them, whose weights it also takes (init), so that their order plays no part.',
+  ),
+  align_members: offByDefault(
+    'With gridsize above 1: turn the patches of a group to one phase before they are merged; a pattern does not determine the phase of its patch.',
+  ),
   probe_mask: offByDefault('Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
   physics_forward_mode: field(
     oneOf('amplitude', 'rectangular_scaled'),

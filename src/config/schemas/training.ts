@@ -93,6 +93,19 @@ function checkGroups(config: CheckedTraining, refuse: Refuse): void {
       `neighbor_count (${config.neighbor_count}) must be at least gridsize² (${members}), the patterns of one group; give --neighbor_count ${members} or more, or --gridsize 1.`,
     );
   }
+  const grouped = [
+    ['member_networks', config.model.member_networks === 'shared'],
+    ['align_members', config.model.align_members],
+    ['overlap_weight', config.overlap_weight > 0],
+    ['member_permutations', config.member_permutations],
+  ] as const;
+  for (const [field, given] of grouped) {
+    if (!given || (members > 1 && config.model.object_big)) continue;
+    refuse(
+      field,
+      `${field} is about the patches of a group that are merged, so it needs gridsize above 1 and object_big.`,
+    );
+  }
   if (members > 1 && config.model.training_patch_weighting === 'probe' && config.probe_trainable) {
     refuse(
       'training_patch_weighting',
@@ -160,6 +173,8 @@ function checkSupervised(config: CheckedTraining, refuse: Refuse): void {
     config.realspace_weight > 0 && 'realspace_weight',
     config.realspace_mae_weight > 0 && 'realspace_mae_weight',
     config.tv_weight > 0 && 'tv_weight',
+    config.overlap_weight > 0 && 'overlap_weight',
+    config.model.align_members && 'align_members',
     config.stage_1_epochs > 0 && 'stage_1_epochs',
     config.stage_2_epochs > 0 && 'stage_2_epochs',
   ].find((name) => name !== false);

@@ -184,6 +184,14 @@ export const trainingFields = {
     'Within the losses on the object: weight of the complex mean absolute error against the known object.',
   ),
   tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
+  overlap_weight: field(
+    nonNegativeNumber,
+    0,
+    'With gridsize above 1: weight of how far the overlapping patches of a group disagree, where their pixels count.',
+  ),
+  member_permutations: offByDefault(
+    'With gridsize above 1: feed the members of every group in another random order in every epoch, so that a network does not learn from their order.',
+  ),
   stage_1_epochs: field(
     wholeNumber,
     0,

@@ -768,6 +768,8 @@ export interface SolverOptions {
   readonly fly_duty: number | null;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
+  /** Keep the patterns in a temporary file (in TMPDIR, 4·n·N² bytes) and read them batch by batch, instead of in memory; the result is the same. null: where they would take more than half of the memory that is free. */
+  readonly stream: boolean | null;
 }
 
 /** The configuration of `solve`. */
@@ -910,6 +912,8 @@ export interface SolveConfig {
   readonly fly_duty: number | null;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
+  /** Keep the patterns in a temporary file (in TMPDIR, 4·n·N² bytes) and read them batch by batch, instead of in memory; the result is the same. null: where they would take more than half of the memory that is free. */
+  readonly stream: boolean | null;
   /** Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan. */
   readonly init: string | null;
   /** Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run. */

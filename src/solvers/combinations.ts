@@ -36,6 +36,13 @@ export function requireCombination(
       'coarse resolutions begin from an empty object; leave out the image to start from, or progressive_levels.',
     );
   }
+  if (options.stream && algorithm === 'dm') {
+    throw refused(
+      options,
+      'stream',
+      'the difference map keeps exit waves of all patterns in memory, which are twice as large; use rpie, epie, pie or lsqml.',
+    );
+  }
   if (options.centre_probe && algorithm === 'dm') {
     throw refused(
       options,

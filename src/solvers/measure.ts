@@ -1,6 +1,6 @@
 /** How well object and probe explain patterns, without a step. */
 import type { PatternMisfits } from './updates.js';
-import { type PassSums, SumsOfPasses, type WavePasses } from './wavePasses.js';
+import { MEASURED_AT_ONCE, type PassSums, SumsOfPasses, type WavePasses } from './wavePasses.js';
 
 /** Loss and R from the sums of a pass. */
 export function scoresOf({ square, counts, absolute, amplitude }: PassSums): {
@@ -25,8 +25,8 @@ export async function misfitsOf(passes: WavePasses, patterns: Int32Array): Promi
 /** The sums of all patterns. */
 export async function measureAll(passes: WavePasses, count: number): Promise<PassSums> {
   const total = new SumsOfPasses();
-  for (let from = 0; from < count; from += 256) {
-    const batch = Int32Array.from({ length: Math.min(256, count - from) }, (_, i) => from + i);
+  for (let from = 0; from < count; from += MEASURED_AT_ONCE) {
+    const batch = Int32Array.from({ length: Math.min(MEASURED_AT_ONCE, count - from) }, (_, i) => from + i);
     total.add(await passes.pass(batch, { wave: 'measure' }));
   }
   return total;

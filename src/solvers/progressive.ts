@@ -7,6 +7,7 @@ import { PtychoError } from '../core/errors.js';
 import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import { fourierCrop } from '../physics/fourierCrop.js';
 import { totalIntensity } from '../physics/probe.js';
+import { patternsOf } from './patternStream.js';
 import type { LoadedScan } from './scan.js';
 import type { SolverUpdate } from './updates.js';
 
@@ -65,7 +66,7 @@ export async function coarseStart(
   let wave = probe;
   for (let f = 2 ** (levels - 1); f > 1; f /= 2) {
     const grid = { factor: f, margin: MARGIN_PX };
-    const small = coarser(loaded, f);
+    const small = await coarser(loaded, f);
     const start = found && { image: laid(found.image, found.from, grid, small.frame), frame: small.frame };
     let last: SolverUpdate | undefined;
     const cropped = fourierCrop(wave, N / f);
@@ -79,16 +80,17 @@ export async function coarseStart(
 }
 
 /** The scan as the middle of the detector sees it: the same field in pixels that are `f` times as large. */
-function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: number): LoadedScan {
+async function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: number): Promise<LoadedScan> {
   const n = scan.N / f;
   const area = n * n;
   const amplitudes = new Float32Array(new SharedArrayBuffer(4 * scan.count * area));
   let [total, good] = [0, 0];
-  for (let k = 0, to = 0; k < scan.count; k++) {
+  let to = 0;
+  for await (const pattern of patternsOf(scan)) {
     for (let r = 0; r < n; r++) {
-      const row = k * scan.N ** 2 + (r < n / 2 ? r : r + scan.N - n) * scan.N;
+      const row = (r < n / 2 ? r : r + scan.N - n) * scan.N;
       for (let c = 0; c < n; c++, to++) {
-        const value = scan.amplitudes[row + (c < n / 2 ? c : c + scan.N - n)];
+        const value = pattern[row + (c < n / 2 ? c : c + scan.N - n)];
         amplitudes[to] = value;
         if (value < 0) continue;
         total += value * value;
@@ -105,7 +107,7 @@ function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: number):
   const sides = [frame.height, frame.width].map((side) => Math.ceil(side / f) + 2 * MARGIN_PX + 1);
   return {
     scan: {
-      ...{ ...scan, N: n, amplitudes, ys: moved(scan.ys), xs: moved(scan.xs) },
+      ...{ ...scan, N: n, amplitudes, slots: undefined, stream: undefined, ys: moved(scan.ys), xs: moved(scan.xs) },
       ...(ways && { ways: { ...ways, ys: moved(ways.ys, 0), xs: moved(ways.xs, 0) } }),
     },
     frame: { ...frame, originYxPx: [0, 0], height: sides[0], width: sides[1] },

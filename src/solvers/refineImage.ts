@@ -8,8 +8,8 @@ import type { Services } from '../core/services.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import type { RefineImageRequest } from '../reconstruction/pipeline.js';
 import { startAt } from './files/start.js';
+import { requireSolverMemory } from './memory.js';
 import { runSolver, type SolverResult } from './run.js';
-import { requireSolverMemory } from './scan.js';
 import { movedPlaces } from './ways.js';
 
 /** What the solver made of the image. */

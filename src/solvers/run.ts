@@ -14,8 +14,9 @@ import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
 import type { AffineFound } from './corrections/affine.js';
 import type { BeamFound } from './corrections/beam.js';
+import { stateBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
-import { type ScanToSolve, waveBytes } from './scan.js';
+import type { ScanToSolve } from './scan.js';
 import { solve } from './solve.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 
@@ -61,7 +62,7 @@ export interface RunServices extends SolveServices {
 
 /**
  * Runs a solver. Stopped by the signal it ends after the batch and gives the state after the last epoch; where that is too large to
- * be kept in memory beside the work (exit waves of a difference map), it ends after the epoch.
+ * be kept in memory beside the work (exit waves of a difference map, an object of many thousand pixels a side), it ends after the epoch.
  * @throws PtychoError those of `solve`; CANCELLED before the first epoch is done
  */
 export async function runSolver(
@@ -73,7 +74,7 @@ export async function runSolver(
   const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
   const options = completeConfig(solverDefinition, given, services.logger);
   // Exit waves, and the pairs of maximum likelihood, which are there from its first epoch on.
-  let large = waveBytes(raw, options) > heldBytes;
+  let large = stateBytes(raw, options) > heldBytes;
   const inner = new AbortController();
   let begun = false;
   const stop = () => {

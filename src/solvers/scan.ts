@@ -1,17 +1,16 @@
 /** A scan as solvers take it: all patterns in memory, if they fit, positions in pixels of the object array. */
-import { availableParallelism } from 'node:os';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { requireEpochMemory, requireMemory } from '../core/memoryBudget.js';
+import { availableMemory } from '../core/memoryBudget.js';
 import { formatShape } from '../core/tensor.js';
-import { counted, formatBytes, noun } from '../core/words.js';
+import { counted } from '../core/words.js';
 import { countWithoutNeighbour } from '../data/grouping/neighbourGrid.js';
 import type { RawData } from '../data/rawData.js';
 import { type Frame, frameForScan, scanBounds } from '../reconstruction/frame.js';
 import type { SimulatedScan } from '../simulation/simulateScan.js';
-import { TRAITS } from './algorithms/algorithm.js';
 import { LARGEST_AFFINE } from './corrections/affine.js';
+import { PatternStream } from './patternStream.js';
 import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
 import { litPlaces, type ScanPlaces, waysOf } from './ways.js';
@@ -39,6 +38,8 @@ const CHUNK_PIXELS = 1 << 22;
 
 /**
  * Reads all patterns of a scan.
+ * @param streamed the largest batch where patterns go to a temporary file, which the caller closes; undefined: they stay in memory, as they
+ * do with `orHeld` where temporary files have no room for them but memory has
  * @throws PtychoError DATASET_VALUE for patterns without a single count or positions too far apart for one image, CONFIG_INVALID for a fly
  * scan without ways, and those of reading
  */
@@ -46,37 +47,43 @@ export async function loadScan(
   raw: ScanToSolve,
   options: SolverOptions,
   onPatterns?: (done: number) => void,
+  streamed?: { readonly most: number; readonly orHeld?: boolean },
 ): Promise<LoadedScan> {
   const { N, count } = raw;
   const area = N * N;
   const { ways, ys, xs } = waysOf(raw, options);
   const lit = litPlaces({ ys, xs }, ways);
   const frame = frameForScan(scanBounds(lit.xs, lit.ys), N + 2 * positionMargin_px(options, raw));
-  const amplitudes = new Float32Array(new SharedArrayBuffer(4 * count * area));
+  const stream = streamed && openStream(raw, streamed);
+  const amplitudes = stream?.amplitudes ?? new Float32Array(new SharedArrayBuffer(4 * count * area));
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / area));
   const buffer = new Float32Array(Math.min(step, count) * area);
+  const turned = stream && new Float32Array(buffer.length);
+  // Near fields are images: they stay as they are.
+  const lay = layOut({ N, middle: raw.geometry?.nearField ? 0 : Math.floor(N / 2) }, raw.badPixels);
   let total = 0;
-  for (let from = 0; from < count; from += step) {
-    const rows = Int32Array.from({ length: Math.min(step, count - from) }, (_, i) => from + i);
-    const values = buffer.subarray(0, rows.length * area);
-    await raw.patterns.readAmplitudes(rows, values);
-    for (let i = 0; i < rows.length; i++) {
-      total += layPattern(
-        values.subarray(i * area, (i + 1) * area),
-        amplitudes.subarray((from + i) * area, (from + i + 1) * area),
-        // Near fields are images: they stay as they are.
-        { N, middle: raw.geometry?.nearField ? 0 : Math.floor(N / 2) },
-        raw.badPixels,
+  try {
+    for (let from = 0; from < count; from += step) {
+      const rows = Int32Array.from({ length: Math.min(step, count - from) }, (_, i) => from + i);
+      const values = buffer.subarray(0, rows.length * area);
+      await raw.patterns.readAmplitudes(rows, values);
+      const out = turned?.subarray(0, values.length) ?? amplitudes.subarray(from * area, from * area + values.length);
+      for (let at = 0; at < values.length; at += area) {
+        total += lay(values.subarray(at, at + area), out.subarray(at, at + area));
+      }
+      if (turned) stream.append(turned.subarray(0, values.length));
+      onPatterns?.(from + rows.length);
+    }
+    if (!(total > 0)) {
+      throw new PtychoError(
+        'DATASET_VALUE',
+        `${raw.source}: none of the ${count} patterns has a single count, so there is nothing to reconstruct from; check the key and the dark correction of the file.`,
+        { path: raw.source, patterns: count },
       );
     }
-    onPatterns?.(from + rows.length);
-  }
-  if (!(total > 0)) {
-    throw new PtychoError(
-      'DATASET_VALUE',
-      `${raw.source}: none of the ${count} patterns has a single count, so there is nothing to reconstruct from; check the key and the dark correction of the file.`,
-      { path: raw.source, patterns: count },
-    );
+  } catch (error) {
+    await stream?.close();
+    throw error;
   }
   const good = area - (raw.badPixels?.reduce((sum, bad) => sum + (bad ? 1 : 0), 0) ?? 0);
   const [top, left] = frame.originYxPx;
@@ -85,6 +92,7 @@ export async function loadScan(
       N,
       count,
       amplitudes,
+      ...(stream && { stream, slots: stream.slots }),
       ys: shared(ys, -top),
       xs: shared(xs, -left),
       ...(ways && { ways }),
@@ -95,8 +103,23 @@ export async function loadScan(
   };
 }
 
+function openStream(
+  { N, count, source }: ScanToSolve,
+  { most, orHeld = false }: { readonly most: number; readonly orHeld?: boolean },
+): PatternStream | undefined {
+  try {
+    return PatternStream.create({ N, count, most }, source);
+  } catch (error) {
+    if (orHeld && 4 * count * N * N < availableMemory()) return undefined;
+    throw error;
+  }
+}
+
 /** Pixels around the patches that positions may need. */
-function positionMargin_px(options: SolverOptions, { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>): number {
+export function positionMargin_px(
+  options: SolverOptions,
+  { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>,
+): number {
   if (!correctsPositions(options)) return 1;
   const { xMin, xMax, yMin, yMax } = scanBounds(xcoords, ycoords);
   const affine = options.affine ? LARGEST_AFFINE * 0.5 * (xMax - xMin + yMax - yMin) : 0;
@@ -117,24 +140,27 @@ export function withOwnPositions(
   return { ...others, scan: { ...scan, ys: shared(scan.ys, 0), xs: shared(scan.xs, 0), ways } };
 }
 
-/** Moves zero frequency from `middle` to the corner and marks bad pixels; answers the counts. */
-function layPattern(
-  pattern: Float32Array,
-  out: Float32Array,
+/** What moves zero frequency from `middle` to the corner and marks bad pixels, and answers the counts. */
+function layOut(
   { N, middle: half }: { readonly N: number; readonly middle: number },
-  badPixels: ArrayLike<number> | undefined,
-): number {
-  let counts = 0;
-  for (let r = 0; r < N; r++) {
-    const to = ((r - half + N) % N) * N;
-    for (let c = 0; c < N; c++) {
-      const from = r * N + c;
-      const bad = badPixels !== undefined && badPixels[from] !== 0;
-      out[to + ((c - half + N) % N)] = bad ? -1 : pattern[from];
-      if (!bad) counts += pattern[from] ** 2;
+  badPixels: ArrayLike<number> = [],
+): (pattern: Float32Array, out: Float32Array<ArrayBufferLike>) => number {
+  const moved = (i: number) => (i - half + N) % N;
+  const bad = Array.from(badPixels, (value, i) => (value === 0 ? -1 : i)).filter((i) => i >= 0);
+  return (pattern, out) => {
+    let counts = 0;
+    for (let i = 0; i < pattern.length; i++) counts += pattern[i] * pattern[i];
+    for (let r = 0; r < N; r++) {
+      const to = moved(r) * N;
+      out.set(pattern.subarray(r * N + half, (r + 1) * N), to);
+      out.set(pattern.subarray(r * N, r * N + half), to + N - half);
     }
-  }
-  return counts;
+    for (const i of bad) {
+      counts -= pattern[i] * pattern[i];
+      out[moved(Math.floor(i / N)) * N + moved(i % N)] = -1;
+    }
+    return counts;
+  };
 }
 
 function shared(values: Float64Array, offset: number): Float64Array<SharedArrayBuffer> {
@@ -215,54 +241,4 @@ export function requireProbe(source: string, probe: ScanToSolve['probeGuess'], N
       { path: source, found: probe.shape, expected: [N, N] },
     );
   }
-}
-
-type ScanSize = Pick<RawData, 'count' | 'N' | 'probeGuess'>;
-
-/**
- * Refuses a run whose patterns, probe modes and exit waves do not fit into memory, and tells of one that takes more than half of it.
- * @param available bytes, for tests
- * @throws PtychoError OUT_OF_MEMORY
- */
-export function requireSolverMemory(
-  { count, N, probeGuess, source }: ScanSize & Pick<RawData, 'source'>,
-  options: SolverOptions,
-  services: { readonly threads?: number | null; readonly logger?: Logger; readonly available?: number } = {},
-): void {
-  const { threads, logger, available } = services;
-  requireEpochMemory(options.epochs, '--epochs');
-  const patterns = 4 * count * N * N;
-  const waves = waveBytes({ count, N, probeGuess }, options);
-  const work = modeBytes({ count, N, probeGuess }, options, threads ?? availableParallelism());
-  const modes = modesOf(options, probeGuess);
-  const also = waves > 0 ? ` (${formatBytes(waves)} of it for exit waves)` : '';
-  requireMemory(
-    patterns + waves + work,
-    `The ${counted(count, 'pattern')} of ${source} with ${modes} probe ${noun(modes, 'mode')}${also}`,
-    { remedy: 'use fewer patterns (--n_subsample) or modes (--probe_modes), or crop or bin them', logger, available },
-  );
-}
-
-function modesOf({ probe_modes }: SolverOptions, probe: RawData['probeGuess']): number {
-  return probe_modes ?? (probe?.shape.length === 3 ? probe.shape[0] : 1);
-}
-
-/** Probe and its sums, and what each thread holds of a batch, in single precision. */
-function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, threads: number): number {
-  const { keepsBatches, batchSize } = TRAITS[options.algorithm];
-  const batch = Math.min(count, options.batch_size ?? batchSize(count));
-  const kept =
-    keepsBatches || correctsPositions(options) || options.opr_modes > 0
-      ? Math.max(1, Math.ceil((1.5 * batch) / threads))
-      : 1;
-  const { opr_modes, fly_positions } = options;
-  const waves = kept * fly_positions;
-  const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + waves)) : 0;
-  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (4 + 2 * fly_positions + 2 * waves)) + varying;
-}
-
-/** What the exit waves of all patterns take, where the algorithm keeps them. */
-export function waveBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions): number {
-  const waves = options.fly_positions * modesOf(options, probeGuess);
-  return TRAITS[options.algorithm].storesWaves ? 8 * count * waves * N * N : 0;
 }

@@ -16,6 +16,7 @@ import { startEngine } from '../reconstruction/inputs.js';
 import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import { steadyBeam } from './corrections/beam.js';
+import { streamedBatch } from './memory.js';
 import { openPasses } from './openPasses.js';
 import { probeRadius_px, startProbe } from './probe.js';
 import { coarseStart } from './progressive.js';
@@ -51,28 +52,36 @@ export async function* solve(
   requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
   requireFewModes(raw, options);
   requireCombination(options, { start: services.start, near: raw.geometry?.nearField !== undefined });
+  const most = streamedBatch(raw, options);
   const read = services.loaded
     ? withOwnPositions(services.loaded, raw, options)
-    : await loadScan(raw, options, (done) =>
-        services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
+    : await loadScan(
+        raw,
+        options,
+        (done) => services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
+        most === undefined ? undefined : { most, orHeld: options.stream === null },
       );
   const loaded = { ...read, scan: { ...read.scan, propagation: propagationOf(raw) } };
-  throwIfCancelled(services.signal, 'Solving');
-  const probe = startProbe(
-    services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns, raw.geometry)),
-    options,
-  );
-  requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
-  if (options.progressive_levels === 1 || services.resume) {
-    yield* solveLoaded(loaded, probe, options, services);
-    return;
+  try {
+    throwIfCancelled(services.signal, 'Solving');
+    const probe = startProbe(
+      services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns, raw.geometry)),
+      options,
+    );
+    requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
+    if (options.progressive_levels === 1 || services.resume) {
+      yield* solveLoaded(loaded, probe, options, services);
+      return;
+    }
+    const { onProgress: _, start: __, ...others } = services;
+    const coarse = await coarseStart(loaded, probe, options, (scan, wave, levels, object) =>
+      solveLoaded(scan, wave, levels, { ...others, start: { object } }),
+    );
+    const start = { ...services.start, object: coarse.object };
+    yield* solveLoaded(loaded, coarse.probe, options, { ...services, start });
+  } finally {
+    if (!services.loaded) await loaded.scan.stream?.close();
   }
-  const { onProgress: _, start: __, ...others } = services;
-  const coarse = await coarseStart(loaded, probe, options, (scan, wave, levels, object) =>
-    solveLoaded(scan, wave, levels, { ...others, start: { object } }),
-  );
-  const start = { ...services.start, object: coarse.object };
-  yield* solveLoaded(loaded, coarse.probe, options, { ...services, start });
 }
 
 /** A scan in memory; its positions are moved. */

@@ -25,7 +25,7 @@ import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
 import { isOfAll, isPainted, scheduleOf } from './schedule.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
-import type { PassSums, WavePasses } from './wavePasses.js';
+import { MEASURED_AT_ONCE, type PassSums, type WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
 
 /** One run. */
@@ -62,17 +62,19 @@ export class Solving {
     this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
     const { beam } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
+    const batches = openBatches(batchingOf(options), loaded.scan, {
+      size: batchSize,
+      seed: options.seed,
+      rows: this.#rows,
+    });
+    const { stream } = loaded.scan;
     const context = {
       passes,
       scan: loaded.scan,
       rows: this.#rows,
       options,
       batchSize,
-      batches: openBatches(batchingOf(options), loaded.scan, {
-        size: batchSize,
-        seed: options.seed,
-        rows: this.#rows,
-      }),
+      batches: stream ? { of: (epoch: number) => stream.plan(batches.of(epoch)) } : batches,
       positions: this.#positions,
       beam: this.#beam,
       onBatch: (done: number) => this.#onBatch(done),
@@ -163,7 +165,7 @@ export class Solving {
 
   /** Sums over up to a few hundred patterns spread over the scan. */
   #measure(): Promise<PassSums> {
-    const some = spreadIndices(this.#rows.length, 256).map((i) => this.#rows[i]);
+    const some = spreadIndices(this.#rows.length, MEASURED_AT_ONCE).map((i) => this.#rows[i]);
     return this.passes.pass(some, { wave: 'measure' });
   }
 

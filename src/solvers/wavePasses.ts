@@ -59,12 +59,34 @@ export function pointsOf(
   });
 }
 
+/** Σ√I and ΣI over the good pixels of patterns. */
+export interface MeasuredSums {
+  readonly amplitude: Float64Array;
+  readonly counts: Float64Array;
+}
+
+/** Patterns of which only some are in memory at a time. */
+export interface PatternLoader {
+  /** (count,) which of `SolverScan.amplitudes` a pattern is; −1: it is not there. Shared memory. */
+  readonly slots: Int32Array<SharedArrayBuffer>;
+  /** (count,) of all patterns. */
+  readonly measured: MeasuredSums;
+  /** Brings a batch into memory in place of others; passes do so. */
+  load(batch: Int32Array): Promise<void>;
+  /** Says in which order batches will be asked for, so that they can be read ahead. @returns the same */
+  plan(batches: Int32Array[]): Int32Array[];
+  close(): Promise<void>;
+}
+
 /** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
   readonly N: number;
   readonly count: number;
   /** (count, N, N) √counts with zero frequency in the corner (of near fields: as they are seen); below 0: bad pixels. Shared memory, so that threads see it. */
   readonly amplitudes: Float32Array<SharedArrayBuffer>;
+  /** Where only some of them are in memory: which of `amplitudes` each pattern is, and what loads them. */
+  readonly slots?: Int32Array<SharedArrayBuffer>;
+  readonly stream?: PatternLoader;
   /** (count,) positions in pixels of the solver's object array; may be moved between passes. Shared memory. */
   readonly ys: Float64Array<SharedArrayBuffer>;
   readonly xs: Float64Array<SharedArrayBuffer>;
@@ -76,6 +98,15 @@ export interface SolverScan {
   readonly beam?: VaryingBeam;
   /** Left out: one slice, and the detector is far away. */
   readonly propagation?: Propagation;
+}
+
+/** (N, N) of a pattern that is in memory. */
+export function patternAt(
+  { N, amplitudes, slots }: Pick<SolverScan, 'N' | 'amplitudes' | 'slots'>,
+  k: number,
+): Float32Array {
+  const [slot, area] = [slots ? slots[k] : k, N * N];
+  return amplitudes.subarray(slot * area, (slot + 1) * area);
 }
 
 /**
@@ -172,6 +203,9 @@ export function addCurvatures(parts: readonly Curvatures[]): Curvatures {
     widths: three('widths'),
   };
 }
+
+/** Patterns of a pass that only compares. */
+export const MEASURED_AT_ONCE = 256;
 
 /** What all passes are opened with. */
 export interface PassesOptions {

@@ -23,10 +23,11 @@ import type { HalfSetCorrelation } from '../evaluation/halves.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import { bundleStart } from '../solvers/files/start.js';
+import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { probeRadius_px } from '../solvers/probe.js';
 import { imageOf, type SolvedImage } from '../solvers/run.js';
-import { type LoadedScan, loadScan, requireSolverMemory } from '../solvers/scan.js';
+import { type LoadedScan, loadScan } from '../solvers/scan.js';
 import type { SolverStart } from '../solvers/updates.js';
 import { sayWays } from '../solvers/ways.js';
 import { Budget } from './budget.js';
@@ -194,7 +195,7 @@ class Reconstructing {
 
   async run(): Promise<ReconstructedImage> {
     const { config, services } = this;
-    requireSolverMemory(this.#raw, solverOptionsSchema.parse({ ...SEEKING, position_start: 1 }), {
+    requireSolverMemory(this.#raw, solverOptionsSchema.parse({ ...SEEKING, position_start: 1, stream: false }), {
       threads: config.execution.threads,
       logger: services.logger,
     });

@@ -63,9 +63,10 @@ import {
   writeSolved,
   writeSolvedProduct,
 } from '../solvers/files/write.js';
+import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
-import { correctsPositions, requireSolverMemory } from '../solvers/scan.js';
+import { correctsPositions } from '../solvers/scan.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
 
 /** What a run came to. */

@@ -119,8 +119,9 @@ describe('options', () => {
 
   it('are all tried here', () => {
     const untried = Object.keys(solverFields).filter((name) => !(name in changes));
-    // Those of host and programs are compared with each other elsewhere: they must not change the result; this probe is in the middle.
-    expect(untried).toEqual(['centre_probe', 'passes']);
+    // Those of host and programs are compared with each other elsewhere: they must not change the result, nor must where patterns
+    // are kept; this probe is in the middle.
+    expect(untried).toEqual(['centre_probe', 'passes', 'stream']);
   });
 
   it.each(Object.entries(changes))('%s changes the result', async (name, [value, needs = {}]) => {

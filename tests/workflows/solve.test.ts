@@ -14,8 +14,8 @@ import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { hashOf } from '../../src/persistence/runState.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { readState } from '../../src/solvers/files/state.js';
+import { requireSolverMemory } from '../../src/solvers/memory.js';
 import { runSolver } from '../../src/solvers/run.js';
-import { requireSolverMemory } from '../../src/solvers/scan.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
 import { cli } from '../cli/capture.js';
 import { solveRequest, solverScan, writeSolverScan } from '../support/solverScan.js';
@@ -329,16 +329,9 @@ describe('what cannot be solved', () => {
     const scan = { count: 1000, N: 256, probeGuess: undefined, source: 'big.npz' };
     const told = (available: number, over = {}) => {
       const lines: string[] = [];
-      const options = {
-        algorithm: 'rpie',
-        epochs: 9,
-        probe_modes: null,
-        batch_size: null,
-        position_start: null,
-        ...over,
-      };
+      const options = solverOptionsSchema.parse({ epochs: 9, stream: false, ...over });
       const logger = { info() {}, warn: (line: string) => lines.push(line) };
-      requireSolverMemory(scan, options as never, { threads: 1, logger, available });
+      requireSolverMemory(scan, options, { threads: 1, logger, available });
       return lines;
     };
     expect(told(1e9)).toEqual([]);
@@ -350,5 +343,7 @@ describe('what cannot be solved', () => {
     );
     expect(() => told(0.4e9, { probe_modes: 100 })).toThrow(/with 100 probe modes need 786 MB/);
     expect(told(1e9, { algorithm: 'dm' })[0]).toMatch(/\(524 MB of it for exit waves\)/);
+    // Where patterns are streamed, two batches of them are in memory.
+    expect(told(0.2e9, { stream: null })[0]).toMatch(/need 139 MB of memory of the 200 MB/);
   });
 });

@@ -347,6 +347,10 @@ const passesFields = {
     'What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses.',
     { formerly: ['engine'] },
   ),
+  stream: maybe(
+    flag,
+    'Keep the patterns in a temporary file (in TMPDIR, 4·n·N² bytes) and read them batch by batch, instead of in memory; the result is the same. null: where they would take more than half of the memory that is free.',
+  ),
 };
 
 /** How an iterative solver works; the order is that of the options in a saved state. */

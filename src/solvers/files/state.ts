@@ -90,8 +90,8 @@ export function readState(folder: string): Promise<StoredState | undefined> {
   });
 }
 
-/** Options that may change when a run goes on: how far, and who computes. */
-const FREE: readonly string[] = ['epochs', 'passes'] satisfies (keyof SolverOptions)[];
+/** Options that may change when a run goes on: how far, who computes, and where patterns are kept. */
+const FREE: readonly string[] = ['epochs', 'passes', 'stream'] satisfies (keyof SolverOptions)[];
 
 /** What runs of versions did that had no such option: a state without it goes on with these. */
 const BEFORE: Readonly<Record<string, unknown>> = {

@@ -1,5 +1,6 @@
 /** How the misfit of patterns changes along directions of object and probe; see `WavePasses.curvatures`. */
-import { type Curvatures, pointsOf } from '../wavePasses.js';
+
+import { type Curvatures, patternAt, pointsOf } from '../wavePasses.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
@@ -88,7 +89,7 @@ export class Bends {
     const { scratch, fields, sizes, scan, floor } = setup;
     const { N, modes, width } = sizes;
     const { object } = fields;
-    const { plane, pixels, mode } = probes;
+    const { plane, mode } = probes;
     const changed = [scratch.stored, scratch.projected].slice(0, directions.length);
     const all = views.length * modes;
     for (let i = 0; i < all; i++) {
@@ -111,7 +112,7 @@ export class Bends {
     const [a, b = 0] = changed;
     const { waves, model, pattern, sums } = scratch;
     kernels.intensity(waves, all, mode, 1 / space.norm, model, N);
-    this.#pattern.set(scan.amplitudes.subarray(k * pixels, (k + 1) * pixels));
+    this.#pattern.set(patternAt(scan, k));
     kernels.curvature(waves, a, b, all, mode, model, pattern, 1 / space.norm, floor, sums + 64, N);
     kernels.amplitudeChange(model, pattern, 1 / space.norm, floor, N);
     for (let i = 0; i < all; i++) {

@@ -9,6 +9,7 @@ import {
   type PassesOptions,
   type PassRequest,
   type PassSums,
+  type PatternLoader,
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
@@ -69,12 +70,13 @@ export class HostPasses implements WavePasses {
         fields: fieldsAt(memory),
         scratch: takeScratch(memory, room, own, options.bends),
         transfers,
-        scan: options.scan,
+        // Who loads patterns stays here.
+        scan: { ...options.scan, stream: undefined },
         waves,
         floor: options.floor,
       }),
     );
-    const passes = new HostPasses(memory, setups[0], sums.slice(1), waves);
+    const passes = new HostPasses(memory, setups[0], sums.slice(1), waves, options.scan.stream);
     await passes.#team?.open(memory.module, setups.slice(1));
     return passes;
   }
@@ -84,6 +86,7 @@ export class HostPasses implements WavePasses {
     setup: PassSetup,
     others: readonly FieldSums[],
     private readonly waves: Float32Array<SharedArrayBuffer>,
+    private readonly stream: PatternLoader | undefined,
   ) {
     this.memory = memory;
     this.#others = others;
@@ -100,6 +103,7 @@ export class HostPasses implements WavePasses {
   async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
     // The event loop may turn before each pass.
     await new Promise((resolve) => setImmediate(resolve));
+    await this.stream?.load(batch);
     const shares = this.#sharesOf(batch);
     // What other threads found before is in the sums already.
     const parts = await this.#all('pass', (t) => [shares[t], t === 0 ? request : { ...request, accumulate: false }]);
@@ -137,6 +141,7 @@ export class HostPasses implements WavePasses {
   }
 
   async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
+    await this.stream?.load(batch);
     const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
     const shares = this.#sharesOf(batch);
     return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at]));

@@ -1,5 +1,5 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
-import { fitOf, type PassRequest, type PassSums, pointsOf } from '../wavePasses.js';
+import { fitOf, type PassRequest, type PassSums, patternAt, pointsOf } from '../wavePasses.js';
 import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
@@ -285,8 +285,7 @@ export class Passes {
   }
 
   #readPattern(k: number): void {
-    const { pixels } = this.#probes;
-    this.#pattern.set(this.#setup.scan.amplitudes.subarray(k * pixels, (k + 1) * pixels));
+    this.#pattern.set(patternAt(this.#setup.scan, k));
   }
 
   /** The spectrum of conj(O)χ, which is at hand where the products were not weighted. */

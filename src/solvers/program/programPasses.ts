@@ -6,10 +6,12 @@ import type { Backend, DeviceState, Tensors } from '../../backends/backend.js';
 import { ProgramCache, type ReadyProgram, remembered } from '../../backends/programs.js';
 import { sizeOf, type Tensor } from '../../core/tensor.js';
 import { FieldMemory, type FieldSizes } from '../fieldMemory.js';
+import { measuredSums } from '../patternStream.js';
 import {
   type Curvatures,
   type Direction,
   fitOf,
+  type MeasuredSums,
   type PassesOptions,
   type PassRequest,
   type PassSums,
@@ -86,7 +88,7 @@ export class ProgramPasses implements WavePasses {
     });
     this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * points * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
-    this.#measured = measuredSums(scan);
+    this.#measured = scan.stream?.measured ?? measuredSums(scan.amplitudes, N * N);
     const { engine, device, threads } = backend.info;
     const fits = device === 'webgpu' && selectionFits(this.memory.sizes);
     // Planes are of one slice.
@@ -102,6 +104,7 @@ export class ProgramPasses implements WavePasses {
     this.#kept = [];
     const total = new SumsOfPasses();
     if (batch.length === 0) return total;
+    await this.#scan.stream?.load(batch);
     const kind = kindOf(request);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
     const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
@@ -179,6 +182,7 @@ export class ProgramPasses implements WavePasses {
     const directions = along.length === 1 ? 1 : 2;
     const totals = Array.from({ length: directions === 1 ? 4 : 11 }, () => 0);
     if (batch.length === 0) return curvaturesOf(totals, directions);
+    await this.#scan.stream?.load(batch);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
     const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
     this.#feeds.along = along;
@@ -317,24 +321,6 @@ function rowTotal({ data, shape }: Tensor, pattern: number, term: number): numbe
   let total = 0;
   for (let r = from; r < from + N; r++) total += data[r];
   return total;
-}
-
-/** Σ√I and ΣI over the good pixels of each pattern. */
-interface MeasuredSums {
-  readonly amplitude: Float64Array;
-  readonly counts: Float64Array;
-}
-
-function measuredSums({ N, count, amplitudes }: SolverScan): MeasuredSums {
-  const [amplitude, counts] = [new Float64Array(count), new Float64Array(count)];
-  for (let k = 0, at = 0; k < count; k++) {
-    for (const end = at + N * N; at < end; at++) {
-      const root = Math.max(0, amplitudes[at]);
-      amplitude[k] += root;
-      counts[k] += root * root;
-    }
-  }
-  return { amplitude, counts };
 }
 
 /** Compiles the programs of a pass, and keeps the state that they share. */

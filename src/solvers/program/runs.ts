@@ -7,7 +7,7 @@ import type { Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
 import { signedFrequency } from '../../physics/fourier.js';
 import type { FieldMemory, FieldSizes } from '../fieldMemory.js';
-import { type Direction, pointsOf, type SolverScan } from '../wavePasses.js';
+import { type Direction, patternAt, pointsOf, type SolverScan } from '../wavePasses.js';
 import { directionNames } from './bendsProgram.js';
 
 /** A part of a batch that one run takes. */
@@ -181,10 +181,8 @@ export class Feeds {
 
   /** Patterns that fill up have bad pixels only, so that nothing changes in them. */
   #amplitudes(run: Run, [name]: readonly string[]): readonly Float32Array[] {
-    const { N, amplitudes } = this.scan;
-    const area = N * N;
-    const pattern = (i: number) => amplitudes.subarray(run.patterns[i] * area, (run.patterns[i] + 1) * area);
-    return [this.#filled(run, name, area, -1, (i, out) => out.set(pattern(i)))];
+    const area = this.scan.N ** 2;
+    return [this.#filled(run, name, area, -1, (i, out) => out.set(patternAt(this.scan, run.patterns[i])))];
   }
 
   #storedWaves(run: Run, [nameRe, nameIm]: readonly string[]): readonly Float32Array[] {

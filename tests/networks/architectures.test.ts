@@ -97,10 +97,10 @@ describe('options of hybrid_resnet', () => {
   });
 });
 
-const small = (architecture: string, more: Options = {}): Omit<SimulatedOptions, 'loss'> => ({
+const small = (architecture: SimulatedOptions['architecture'], more: Options = {}): Omit<SimulatedOptions, 'loss'> => ({
   N: 16,
   gridsize: 1,
-  architecture: architecture as SimulatedOptions['architecture'],
+  architecture,
   n_filters_scale: 1,
   batch: 2,
   model: { ...SMALL_SPECTRAL, ...(architecture === 'baseline' ? { model_type: 'supervised' } : {}), ...more },
@@ -127,17 +127,19 @@ describe.each(backendCases)('on $name', ({ name: engine, create }) => {
   const once = engine === backendCases[0].name;
 
   describe.skipIf(!once)('a unit object predicts the measured energy', () => {
-    const cases: [architecture: string, options: Options, unit: string][] = [
+    const cases: [architecture: SimulatedOptions['architecture'], options: Options, unit: string][] = [
       ['cnn', {}, 'cnn'],
       ['cnn', { cnn_output_mode: 'real_imag' }, 'cnn real_imag'],
       ['cnn_cbam', {}, 'cnn_cbam'],
       ['baseline', {}, 'baseline'],
       ...spectral.flatMap((architecture) =>
-        ['real_imag', 'amp_phase', 'amp_phase_logits'].map((mode): [string, Options, string] => [
-          architecture,
-          { generator_output_mode: mode },
-          mode,
-        ]),
+        ['real_imag', 'amp_phase', 'amp_phase_logits'].map(
+          (mode): [SimulatedOptions['architecture'], Options, string] => [
+            architecture,
+            { generator_output_mode: mode },
+            mode,
+          ],
+        ),
       ),
     ];
     it('and no network is left out', () => {

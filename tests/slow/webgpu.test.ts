@@ -13,6 +13,7 @@ import * as op from '../../src/graph/ops.js';
 import { defineProgram, type Program } from '../../src/graph/program.js';
 import type { PtychoNetwork } from '../../src/model/network.js';
 import { optimiserDefaults } from '../../src/model/trainingSteps.js';
+import { ARCHITECTURES, architecturesWith } from '../../src/networks/architectures.js';
 import { HostPasses } from '../../src/solvers/host/hostPasses.js';
 import { movesProgram, passProgram, planePassProgram, productsProgram } from '../../src/solvers/program/passProgram.js';
 import { ProgramPasses } from '../../src/solvers/program/programPasses.js';
@@ -22,10 +23,12 @@ import { type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
 import { describeWebGpu } from '../support/softwareGpu.js';
 import { solverProblem } from '../support/solverProblem.js';
 import { begin, expectClose, planesOf } from '../support/solverRequests.js';
+import { SMALL_SPECTRAL } from '../support/trainAndInfer.js';
 
 const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
 const BATCH = 2;
 const small = { N: 16, gridsize: 1, architecture: 'cnn', loss: 'nll', n_filters_scale: 1, batch: BATCH } as const;
+const SPECTRAL = ARCHITECTURES.filter((name) => architecturesWith('fno_modes').includes(name));
 const rate = (value: number): Tensor => ({ data: Float32Array.of(value), shape: [] });
 type Named = Record<string, Tensor>;
 
@@ -58,6 +61,25 @@ describeWebGpu('which operators fall back to the CPU', () => {
     ['gridsize 2', { gridsize: 2 }, ['train', 'evaluate', 'predict', 'autoencode']],
     ['attention', { architecture: 'cnn_cbam' }, ['train', 'predict']],
     ['labels', { architecture: 'baseline', loss: 'mae', model: { model_type: 'supervised' } }, ['train', 'predict']],
+    ...SPECTRAL.map((architecture): [string, Partial<SimulatedOptions>, readonly Kind[]] => [
+      architecture,
+      { architecture, model: SMALL_SPECTRAL },
+      ['train', 'evaluate', 'predict'],
+    ]),
+    [
+      'the options of hybrid_resnet',
+      {
+        architecture: 'hybrid_resnet',
+        model: {
+          ...SMALL_SPECTRAL,
+          hybrid_downsample_op: 'blurpool_conv',
+          hybrid_skip_connections: true,
+          fno_input_transform: 'log1p',
+          generator_output_mode: 'amp_phase',
+        },
+      },
+      ['train'],
+    ],
     ['mean absolute error', { loss: 'mae' }, ['train']],
     ['AdamW', optimiser({ kind: 'adamw', averaging: 0.99 }), ['train']],
     ['gradient descent', optimiser({ kind: 'sgd', momentum: 0.9 }), ['train']],
@@ -202,6 +224,29 @@ describeWebGpu('WebGPU beside the CPU', () => {
         expect(Math.abs(losses[0][i] / expected - 1), `loss of step ${i}`).toBeLessThan(0.02);
       });
     });
+  });
+
+  it.each(SPECTRAL)('%s: the same prediction, loss, gradients and update', async (architecture) => {
+    const { network, feeds } = simulated({ ...small, architecture, model: SMALL_SPECTRAL });
+    const names = network.parameters.map(({ name }) => name);
+    const found: { prediction: Named; loss: number; gradients: Named; weights: Named }[] = [];
+    for (const backend of [backends.gpu, backends.cpu]) {
+      const weights = network.initialWeights(3);
+      const predict = await backend.compile(network.predict(BATCH), { constants: weights });
+      const prediction = await predict.run(feeds(5));
+      const step = await backend.compile(network.trainStep(BATCH));
+      const state = await backend.createState({ ...weights, ...network.initialOptimiserState() });
+      const { loss } = await step.run({ ...feeds(), learning_rate: rate(3e-4) }, state);
+      const after = await state.read();
+      const of = (prefix: string) => Object.fromEntries(names.map((name) => [name, after[`${prefix}${name}`]]));
+      found.push({ prediction, loss: loss.data[0], gradients: of('adam.m/'), weights: of('') });
+      for (const part of [predict, step, state]) await part.dispose();
+    }
+    const [gpu, cpu] = found;
+    expect(relativeErrors(gpu.prediction, cpu.prediction).all).toBeLessThan(1e-4);
+    expect(gpu.loss / cpu.loss).toBeCloseTo(1, 4);
+    expect(relativeErrors(gpu.gradients, cpu.gradients).all).toBeLessThan(1e-3);
+    expect(relativeErrors(gpu.weights, cpu.weights).all).toBeLessThan(1e-3);
   });
 
   it.each([true, false])('sums a pass of a solver as the host does, planes kept there: %s', async (planes) => {

@@ -1,5 +1,5 @@
 /** A network and a batch of simulated patterns, counted as photons are: for tests of whole programs. */
-import { modelConfigSchema } from '../../src/config/schema.js';
+import { type ModelConfig, modelConfigSchema } from '../../src/config/schema.js';
 import { type ComplexImage, sizeOf, type Tensor } from '../../src/core/tensor.js';
 import type { ParameterSpec } from '../../src/graph/parameters.js';
 import { type NetworkSpec, PtychoNetwork } from '../../src/model/network.js';
@@ -17,7 +17,7 @@ export interface SimulatedOptions {
   /** Side of the patterns, 64 when left out. */
   readonly N?: number;
   readonly gridsize: 1 | 2;
-  readonly architecture: 'cnn' | 'cnn_cbam' | 'baseline';
+  readonly architecture: ModelConfig['architecture'];
   readonly loss: 'nll' | 'mae';
   readonly n_filters_scale: number;
   readonly batch: number;

@@ -56,7 +56,9 @@ async function prepared(layer, [batch, channels, side], withGradients) {
   return { run: () => program.run({}, state), close: () => Promise.all([program.dispose(), state.dispose()]) };
 }
 
-console.log('| batch × channels × side | pass | conv 3×3, ms | spectral, ms | factorised, ms | spectral ÷ conv | factorised ÷ conv |');
+console.log(
+  '| batch × channels × side | pass | conv 3×3, ms | spectral, ms | factorised, ms | spectral ÷ conv | factorised ÷ conv |',
+);
 console.log('|---|---|---|---|---|---|---|');
 for (const size of sizes) {
   for (const withGradients of [false, true]) {

@@ -4,6 +4,7 @@
  * ONNX backend and against TensorFlow.js with its own gradients, one thread each; stitching on one core; and inference end to
  * end with its peak memory (`endToEnd.mjs`).
  *
+ *   npm run bench -- processor   networks beside PyTorch by processor time, one thread, and nothing else
  *   npm run bench            (needs the system's python3 with torch, Debian: python3-torch; skipped with a message without)
  *
  * Both sides take turns (A B A B …) so that a machine whose speed drifts is fair to both; ratios are peer time / our time.
@@ -28,10 +29,10 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 const round = (v, digits = 2) => Number(v.toFixed(digits));
 
 /** A peer program that reads commands and answers with seconds; undefined where it does not start. */
-async function startPeer(commands, file) {
+async function startPeer(commands, file, env = {}) {
   const script = fileURLToPath(new URL(`./peers/${file}`, import.meta.url));
   for (const command of commands) {
-    const child = spawn(command, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn(command, [script], { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...env } });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const failed = new Promise((resolve) => {
       child.on('error', () => resolve(undefined));
@@ -42,8 +43,11 @@ async function startPeer(commands, file) {
     return {
       about: JSON.parse(first.value),
       async seconds(what, threads, repeats) {
+        return (await this.times(what, threads, repeats)).seconds;
+      },
+      async times(what, threads, repeats) {
         child.stdin.write(`${JSON.stringify({ what, batch: BATCH, threads, repeats })}\n`);
-        return JSON.parse((await lines.next()).value).seconds;
+        return JSON.parse((await lines.next()).value);
       },
       close: () => child.stdin.end(),
     };
@@ -51,7 +55,7 @@ async function startPeer(commands, file) {
   return undefined;
 }
 
-function network() {
+function network(model = { n_filters_scale: 2 }) {
   const probe = { re: new Float32Array(N * N), im: new Float32Array(N * N), shape: [N, N] };
   for (let i = 0; i < N * N; i++) {
     const r2 = (Math.floor(i / N) - N / 2) ** 2 + ((i % N) - N / 2) ** 2;
@@ -59,7 +63,7 @@ function network() {
     probe.im[i] = 20 * Math.exp(-r2 / 128) * Math.sin(0.01 * r2);
   }
   return new PtychoNetwork({
-    config: modelConfigSchema.parse({ N, n_filters_scale: 2 }),
+    config: modelConfigSchema.parse({ N, ...model }),
     scale: { intensityScale: 10, meanCounts: 1e5, probe, probeFactor: 1, amplitudeGauge: 2 },
     canvasSide_px: N,
     meanAmplitude: 0.3,
@@ -116,6 +120,41 @@ async function compare(peer, net, threads) {
       patterns_per_second: round(BATCH / median(a), 1),
     });
   }
+  await backend.dispose();
+  return rows;
+}
+
+/** Networks beside PyTorch by the time of one processor, which a busy machine disturbs less. */
+async function compareProcessor(name, model) {
+  const peer = await startPeer(['/usr/bin/python3', 'python3'], 'torch_peer.py', { PEER_NETWORK: name });
+  if (!peer) return [];
+  const backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
+  const ours = await workOn(backend, network(model));
+  const used = async (work) => {
+    const before = process.cpuUsage();
+    await work();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1e6;
+  };
+  const rows = [];
+  for (const what of ['train', 'predict']) {
+    const [a, b] = [[], []];
+    await ours[what]();
+    await peer.times(what, 1, 1);
+    for (let r = 0; r < ROUNDS; r++) {
+      a.push(await used(ours[what]));
+      b.push((await peer.times(what, 1, 1)).processor[0]);
+    }
+    rows.push({
+      network: name,
+      what,
+      ours_processor_ms: round(1000 * median(a), 1),
+      torch_processor_ms: round(1000 * median(b), 1),
+      ratio_of_medians: round(median(b) / median(a)),
+      ratio_of_minima: round(Math.min(...b) / Math.min(...a)),
+    });
+  }
+  peer.close();
   await backend.dispose();
   return rows;
 }
@@ -180,6 +219,12 @@ function stitching(crop, weighted) {
   };
 }
 
+const byProcessor = [
+  ...(await compareProcessor('cnn', { n_filters_scale: 2 })),
+  ...(await compareProcessor('hybrid_resnet', { architecture: 'hybrid_resnet' })),
+];
+console.table(byProcessor);
+if (process.argv[2] === 'processor') process.exit(0);
 const peer = await startPeer(['/usr/bin/python3', 'python3'], 'torch_peer.py');
 console.log(
   peer
@@ -202,5 +247,5 @@ console.table(inference.memory);
 await mkdir('bench-output', { recursive: true });
 await writeFile(
   'bench-output/speed.json',
-  `${JSON.stringify({ peer: peer?.about ?? null, rows, tensorflow, stitching: stitched, inference }, null, 2)}\n`,
+  `${JSON.stringify({ peer: peer?.about ?? null, byProcessor, rows, tensorflow, stitching: stitched, inference }, null, 2)}\n`,
 );

@@ -1,10 +1,11 @@
-"""Peer of the speed benchmarks: the default network (n_filters_scale 2, gridsize 1) as a PyTorch user would write it.
+"""Peer of the speed benchmarks: the default network (n_filters_scale 2, gridsize 1) as a PyTorch user would write it, or (PEER_NETWORK
+hybrid_resnet) the published hybrid network.
 
 PEER_SIDE is the side of the patterns (64, 128 or 256; 64 when not given), PEER_DEVICE where it runs (cpu when not given).
 
 One training step is forward, physics, Poisson loss, backward and Adam; one prediction is the network and the complex object.
 Prints one JSON line per command read from standard input: {"what": "train" | "predict", "batch": 16, "threads": 1, "repeats": 3}
-answers {"seconds": [...]}. Reading commands keeps the peer in the same run as the library, so that both see the same machine.
+answers {"seconds": [...], "processor": [...]}. Reading commands keeps the peer in the same run as the library, so that both see the same machine.
 """
 
 import json
@@ -82,12 +83,75 @@ class Network(nn.Module):
         return torch.complex(a * torch.cos(p), a * torch.sin(p))
 
 
+class Spectral(nn.Module):
+    """A spectral convolution that keeps the lowest waves, by fast Fourier transforms."""
+
+    def __init__(self, channels, modes):
+        super().__init__()
+        self.modes = modes
+        shape = (channels, channels, modes, modes)
+        self.weight = nn.Parameter(torch.randn(shape, dtype=torch.cfloat) / math.sqrt(channels))
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        rows, columns = min(self.modes, h), min(self.modes, w // 2 + 1)
+        spectrum = torch.fft.rfft2(x)
+        out = torch.zeros(b, c, h, w // 2 + 1, dtype=torch.cfloat, device=x.device)
+        weight = self.weight[:, :, :rows, :columns]
+        out[:, :, :rows, :columns] = torch.einsum("bikl,iokl->bokl", spectrum[:, :, :rows, :columns], weight)
+        return torch.fft.irfft2(out, s=(h, w))
+
+
+def mirrored(cin, cout):
+    return nn.Conv2d(cin, cout, 3, padding=1, padding_mode="reflect")
+
+
+class EncoderBlock(nn.Module):
+    def __init__(self, c, modes):
+        super().__init__()
+        self.spectral = Spectral(c, modes)
+        self.local = nn.Sequential(nn.Conv2d(c, 2 * c, 1), mirrored(2 * c, 2 * c), nn.Conv2d(2 * c, c, 1))
+
+    def forward(self, x):
+        return x + F.gelu(self.spectral(x) + self.local(x))
+
+
+class ResidualBody(nn.Sequential):
+    def __init__(self, c):
+        norm = lambda: nn.InstanceNorm2d(c, affine=True)
+        super().__init__(mirrored(c, c), norm(), nn.GELU(), mirrored(c, c), norm())
+
+
+class HybridResnet(nn.Module):
+    def __init__(self, width=32, modes=12):
+        super().__init__()
+        self.lifter = nn.Sequential(conv(1, width), nn.GELU(), conv(width, width))
+        widths = [width, 2 * width, 4 * width, 4 * width]
+        self.encoder = nn.ModuleList(EncoderBlock(c, modes) for c in widths)
+        self.down = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:2])
+        self.bodies = nn.ModuleList(ResidualBody(4 * width) for _ in range(6))
+        self.scale = nn.Parameter(torch.tensor(0.1))
+        up = lambda c: (nn.ConvTranspose2d(c, c // 2, 4, stride=2, padding=1), nn.InstanceNorm2d(c // 2, affine=True), nn.GELU())
+        self.decoder = nn.Sequential(*up(4 * width), *up(2 * width), nn.Conv2d(width, 2, 1))
+
+    def forward(self, x):
+        h = self.lifter(x)
+        for i, block in enumerate(self.encoder):
+            h = block(h)
+            if i < len(self.down):
+                h = self.down[i](h)
+        for body in self.bodies:
+            h = h + self.scale * body(h)
+        y = self.decoder(h)
+        return torch.complex(y[:, :1], y[:, 1:])
+
+
 def main():
     torch.manual_seed(0)
     # As exact as what it is measured beside.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    net = Network().to(DEVICE)
+    net = (HybridResnet() if os.environ.get("PEER_NETWORK") == "hybrid_resnet" else Network()).to(DEVICE)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
     line = torch.arange(N, device=DEVICE) - N / 2
     yy, xx = torch.meshgrid(line, line, indexing="ij")
@@ -119,12 +183,13 @@ def main():
         torch.set_num_threads(command["threads"])
         work = train if command["what"] == "train" else predict
         net.train(command["what"] == "train")
-        seconds = []
+        seconds, processor = [], []
         for _ in range(command["repeats"]):
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             work(command["batch"])
             seconds.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": seconds}), flush=True)
+            processor.append(time.process_time() - used)
+        print(json.dumps({"seconds": seconds, "processor": processor}), flush=True)
 
 
 if __name__ == "__main__":

@@ -155,6 +155,17 @@ export function lifted(config: SpectralConfig, x: GraphNode, scope: ParameterSco
   return conv(first, 'lifter.conv2', config.fno_width, { kernel: 3 }, scope);
 }
 
+/**
+ * A fresh head paints the constant object of the measured energy, nearly: its weights begin at a tenth of PyTorch's, its biases at what
+ * paints that object. From where the published heads begin, at noise of the same order as the object, a network first has to find back: 0.21
+ * instead of 0.18 amplitude MAE after 400 steps on the grid lines, and no phase.
+ */
+function headConv(features: GraphNode, name: string, biases: readonly number[], scope: ParameterScope): GraphNode {
+  const cin = features.shape[1];
+  const w = scope.parameter(`${name}.weight`, [biases.length, cin, 1, 1], { limit: 0.1 / Math.sqrt(cin) });
+  return op.conv2d(features, w, scope.parameter(`${name}.bias`, [biases.length], Float32Array.from(biases)), name);
+}
+
 const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: null };
 
 /** The patches that a 1×1 convolution paints from features of full size, by `generator_output_mode`. */
@@ -165,13 +176,17 @@ export function paintedByPoints(
   taps: Readonly<Record<string, GraphNode>> = {},
 ): GeneratorOutput {
   const patches = paintedPatches(config);
-  const point = (name: string, channels: number) => conv(features, name, channels, { kernel: 1 }, scope);
+  const zeros = new Array<number>(patches).fill(0);
   const polar = (amplitude: GraphNode, phase: GraphNode) =>
     polarOutput(op.sigmoid(amplitude), op.mul(op.tanh(phase), Math.PI), { low: 0, high: 1 }, taps);
-  if (config.generator_output_mode === 'amp_phase') return polar(point('amplitude', patches), point('phase', patches));
-  const both = point('head', 2 * patches);
+  const { generator_output_mode: mode } = config;
+  if (mode === 'amp_phase') {
+    return polar(headConv(features, 'amplitude', zeros, scope), headConv(features, 'phase', zeros, scope));
+  }
+  const first = mode === 'real_imag' ? zeros.map(() => 1) : zeros;
+  const both = headConv(features, 'head', [...first, ...zeros], scope);
   const half = (i: number) => op.sliceAxis(both, 1, i * patches, patches);
-  if (config.generator_output_mode === 'amp_phase_logits') return polar(half(0), half(1));
+  if (mode === 'amp_phase_logits') return polar(half(0), half(1));
   return cartesianOutput(half(0), half(1), UNBOUNDED, taps);
 }
 

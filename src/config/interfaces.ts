@@ -746,6 +746,8 @@ export interface SolverOptions {
   readonly position_stop: number | null;
   /** Correct them only every so many epochs. Unit: epochs. Default: 1. */
   readonly position_stride: number;
+  /** What patterns move by: the derivatives of their exit waves, or the peak of the cross-correlation of patches before and after their step. Default: "gradient". */
+  readonly position_method: 'gradient' | 'correlation';
   /** Factor on every correction. Default: 1. */
   readonly position_step: number;
   /** Share of the last move that is carried over, because errors that neighbours share are corrected slowly. Default: 0.8. */
@@ -756,11 +758,13 @@ export interface SolverOptions {
   readonly position_limit_px: number;
   /** Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself. Default: false. */
   readonly affine: boolean;
+  /** How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do). Default: "search". */
+  readonly affine_rule: 'gain' | 'search' | 'published';
   /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
   readonly affine_freedom: string;
   /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
   readonly affine_start: number;
-  /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
+  /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
   /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
   readonly fly_positions: number;
@@ -890,6 +894,8 @@ export interface SolveConfig {
   readonly position_stop: number | null;
   /** Correct them only every so many epochs. Unit: epochs. Default: 1. */
   readonly position_stride: number;
+  /** What patterns move by: the derivatives of their exit waves, or the peak of the cross-correlation of patches before and after their step. Default: "gradient". */
+  readonly position_method: 'gradient' | 'correlation';
   /** Factor on every correction. Default: 1. */
   readonly position_step: number;
   /** Share of the last move that is carried over, because errors that neighbours share are corrected slowly. Default: 0.8. */
@@ -900,11 +906,13 @@ export interface SolveConfig {
   readonly position_limit_px: number;
   /** Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself. Default: false. */
   readonly affine: boolean;
+  /** How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do). Default: "search". */
+  readonly affine_rule: 'gain' | 'search' | 'published';
   /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
   readonly affine_freedom: string;
   /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
   readonly affine_start: number;
-  /** Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later. Unit: epochs. Default: 30. */
+  /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
   /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
   readonly fly_positions: number;

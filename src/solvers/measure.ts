@@ -22,6 +22,15 @@ export async function misfitsOf(passes: WavePasses, patterns: Int32Array): Promi
   return { misfit, measured };
 }
 
+/** The deviance of each of some patterns; see `WavePasses.deviances`. */
+export async function deviancesOf(passes: WavePasses, patterns: Int32Array): Promise<Float64Array> {
+  const out = new Float64Array(patterns.length);
+  for (let from = 0; from < patterns.length; from += 256) {
+    out.set(await passes.deviances(patterns.slice(from, from + 256)), from);
+  }
+  return out;
+}
+
 /** The sums of all patterns. */
 export async function measureAll(passes: WavePasses, count: number): Promise<PassSums> {
   const total = new SumsOfPasses();

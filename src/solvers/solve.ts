@@ -13,8 +13,10 @@ import { requireObject } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { startEngine } from '../reconstruction/inputs.js';
+import { searchAffine } from './affineSearch.js';
 import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
+import type { AffineFreedom } from './corrections/affine.js';
 import { steadyBeam } from './corrections/beam.js';
 import { streamedBatch } from './memory.js';
 import { openPasses } from './openPasses.js';
@@ -115,7 +117,13 @@ async function* solveLoaded(
   });
   const { backend, threads } = services;
   const engine = options.prior === 'network' ? await startEngine({ backend, threads }) : undefined;
-  const solving = new Solving(options, services, loaded, passes, batchSize, engine);
+  const { onProgress: _, start: __, resume: ___, ...others } = services;
+  const freedom = options.affine_freedom.split(',') as AffineFreedom[];
+  const search = (places: LoadedScan, rows: Int32Array) =>
+    searchAffine(places, options, { rows, freedom }, (scan, trial, heldOut) =>
+      solveLoaded(scan, probe, trial, { ...others, heldOut }),
+    );
+  const solving = new Solving(options, services, loaded, passes, batchSize, { engine, search });
   try {
     yield* solving.run(probe);
   } finally {

@@ -13,17 +13,17 @@ import { createAlgorithm } from './algorithms/createAlgorithm.js';
 import { MaximumLikelihood } from './algorithms/ml.js';
 import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
-import { AffineCorrection, type AffineFreedom } from './corrections/affine.js';
+import { AffineCorrection, type AffineFreedom, type Matrix2 } from './corrections/affine.js';
 import { BeamCorrection } from './corrections/beam.js';
 import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './corrections/constraints.js';
 import { limitObject, removeGrid } from './corrections/objectLimits.js';
 import { PositionCorrection } from './corrections/positions.js';
 import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
 import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
-import { measureAll, misfitsOf, scoresOf } from './measure.js';
+import { deviancesOf, measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
-import { isOfAll, isPainted, scheduleOf } from './schedule.js';
+import { isOfAll, isPainted, scheduleOf, searchesAt } from './schedule.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 import { MEASURED_AT_ONCE, type PassSums, type WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
@@ -51,8 +51,12 @@ export class Solving {
     private readonly loaded: LoadedScan,
     private readonly passes: WavePasses,
     batchSize: number,
-    /** What a network runs on that paints the object. */
-    engine?: Backend,
+    private readonly others: {
+      /** What a network runs on that paints the object. */
+      readonly engine?: Backend;
+      /** Finds what is wrong of all positions by trial, from where they are. */
+      readonly search?: (places: LoadedScan, rows: Int32Array) => Promise<Matrix2>;
+    } = {},
   ) {
     this.#batchSize = batchSize;
     this.#heldOut = services.heldOut ?? new Int32Array(0);
@@ -82,7 +86,7 @@ export class Solving {
     this.#algorithm = createAlgorithm(context);
     const { algorithm, ml_start, epochs } = options;
     if (algorithm !== 'ml' && ml_start !== null && ml_start <= epochs) this.#finish = new MaximumLikelihood(context);
-    if (engine) this.#finish = new NetworkPrior(context, engine);
+    if (others.engine) this.#finish = new NetworkPrior(context, others.engine);
     const most = accelerationOf(options);
     if (most > 0) this.#acceleration = new Acceleration(passes.memory, most);
   }
@@ -123,6 +127,7 @@ export class Solving {
       const sums = await (finish ?? this.#algorithm).epoch(epoch, schedule);
       if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
       this.#constrain(epoch, schedule);
+      if (searchesAt(this.options, epoch)) await this.#searchAffine();
       this.#record(epoch, sums);
       this.#acceleration?.note(sums.square / sums.counts);
       yield this.#update(epoch);
@@ -190,6 +195,7 @@ export class Solving {
     const { memory } = this.passes;
     const { options } = this;
     const { N, height, width } = memory.sizes;
+    if (schedule.relaxed) this.#positions.relax();
     if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.probe) {
@@ -218,7 +224,7 @@ export class Solving {
       const { grid_period_px: period_px, grid_window: window } = options;
       removeGrid(memory.object, { height, width }, { period_px, window });
     }
-    if (schedule.affine) this.#followAffine();
+    if (schedule.affine) this.#followAffine(schedule.affine);
     if (schedule.probe && options.centre_probe && !isOfAll(options, epoch)) this.#centre();
   }
 
@@ -255,11 +261,27 @@ export class Solving {
     );
   }
 
-  /** Positions together, and the object with them. */
-  #followAffine(): void {
+  /** By what was found by trial, positions and object go along. */
+  async #searchAffine(): Promise<void> {
+    const { search } = this.others;
+    if (!search || !this.#affine) return;
+    const M = await search(this.loaded, this.#rows);
     const { object, sizes } = this.passes.memory;
     const before = this.#acceleration?.object;
-    this.#affine?.step(this.loaded.scan, before ? [object, before] : [object], sizes);
+    this.#affine.move(M, this.loaded.scan, before ? [object, before] : [object], sizes);
+    const { scale, asymmetry, shear_deg } = this.#affine.found();
+    this.services.logger?.info(
+      `Positions by trial: scale ${scale.toFixed(4)}, asymmetry ${asymmetry.toFixed(4)}, shear ${shear_deg.toFixed(2)}°.`,
+    );
+  }
+
+  /** Positions together, and the object with them. */
+  #followAffine(rule: 'moves' | 'turn'): void {
+    const { object, sizes } = this.passes.memory;
+    const before = this.#acceleration?.object;
+    const fields = before ? [object, before] : [object];
+    if (rule === 'turn') this.#affine?.turn(this.loaded.scan, fields, sizes);
+    else this.#affine?.step(this.loaded.scan, fields, sizes);
   }
 
   #light(): ArrayLike<number> {
@@ -308,6 +330,7 @@ export class Solving {
       lit: () => litPlaces(this.#positions_px(), this.loaded.scan.ways),
       measure: async () => scoresOf(await measureAll(this.passes, this.loaded.scan.count)),
       misfits: (patterns) => misfitsOf(this.passes, patterns),
+      deviances: (patterns) => deviancesOf(this.passes, patterns),
       snapshot: () => this.#snapshot(epoch),
     };
   }

@@ -85,6 +85,8 @@ export interface SolverUpdate extends SolverRecord {
   measure(): Promise<{ readonly loss: number; readonly rFactor: number }>;
   /** Σ|√I − √J| and Σ√I of each of some patterns as things stand. */
   misfits(patterns: Int32Array): Promise<PatternMisfits>;
+  /** The deviance of Poisson statistics, 2Σ(J − I + I·ln(I/J)), of each of some patterns as things stand; of one slice. */
+  deviances(patterns: Int32Array): Promise<Float64Array>;
   /** All that the run needs to continue from here, copied. */
   snapshot(): SolverSnapshot;
 }

@@ -220,6 +220,23 @@ export interface PassesOptions {
   readonly floor: number;
 }
 
+/** 2Σ(J − I + I·ln(I/J)) of a pattern: `model` is J times `scale`, `amplitudes` are √I, below 0 at bad pixels. @param floor of √J */
+export function devianceOf(model: ArrayLike<number>, amplitudes: ArrayLike<number>, floor: number, scale = 1): number {
+  // A model that is dark where there is a count is no more than unlikely: a hundredth of the mean intensity.
+  const least = (1e5 * floor) ** 2;
+  let sum = 0;
+  for (let i = 0; i < model.length; i++) {
+    const a = amplitudes[i];
+    if (a < 0) continue;
+    const [I, J] = [a * a, Math.max(least, scale * model[i])];
+    sum += J - I + (I > 0 ? I * Math.log(I / J) : 0);
+  }
+  return 2 * sum;
+}
+
+/** How many numbers of a pattern {@link WavePasses.stretches} answers. */
+export const MOMENTS = 24;
+
 /** Passes over the patterns of one scan, and the fields they work on. */
 export interface WavePasses {
   /** `host`: SIMD on the processor; `program`: a tensor program on a backend. */
@@ -243,6 +260,19 @@ export interface WavePasses {
    */
   moves(): Promise<Float64Array>;
   /**
+   * The same five numbers of another rule: by the peak of the cross-correlation of the patch O with O + Σconj(P)χ/max|P|², both where |P| is
+   * above a tenth of its largest value. With F = conj(R̂)·Q̂ of their transforms and ω = 2πk/N: Σω_y²·Re F, Σω_x²·Re F, Σω_yω_x·Re F,
+   * Σω_y·Im F, Σω_x·Im F, by which Newton's step from no move is the peak, turned round.
+   * @returns (batch, 5)
+   */
+  correlations(): Promise<Float64Array>;
+  /**
+   * For each pattern that was kept, with Y and X as for {@link moves} and (u, v) the place in the patch from pixel N/2: the moments 1, u, v, u²,
+   * uv, v² of |Y|², of Re conj(Y)X and of |X|², then 1, u, v of Re conj(Y)χ and of Re conj(X)χ.
+   * @returns (batch, {@link MOMENTS})
+   */
+  stretches(): Promise<Float64Array>;
+  /**
    * For each pattern that was kept and each U_j: Re and Im of Σconj(U_j)·δP_k, and a_k²·Σ|U_j|²|O_k|² (U not shifted).
    * @returns (batch, coherent, 3)
    */
@@ -258,6 +288,11 @@ export interface WavePasses {
    * @param along one or two
    */
   curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures>;
+  /**
+   * Of each pattern of the batch the deviance of Poisson statistics over good pixels, 2Σ(J − I + I·ln(I/J)).
+   * @returns (batch,)
+   */
+  deviances(batch: Int32Array): Promise<Float64Array>;
   /** (count, points, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
   storedWaves(): Float32Array<SharedArrayBuffer>;
   close(): Promise<void>;

@@ -63,7 +63,14 @@ export const TRIES: readonly Try[] = [
     options: (without) =>
       movesPositions(without)
         ? undefined
-        : { ...without, affine: true, affine_freedom: 'rotation,shear', affine_start: 1, position_stop: 1 },
+        : {
+            ...without,
+            affine: true,
+            affine_rule: 'gain',
+            affine_freedom: 'rotation,shear',
+            affine_start: 1,
+            position_stop: 1,
+          },
   },
   {
     name: 'positions',

@@ -1,12 +1,15 @@
 /** Errors that all positions share. */
 import { describe, expect, it } from 'vitest';
+import { lowest } from '../../src/solvers/affineSearch.js';
 import {
   AffineCorrection,
   allowed,
   decompose,
   LARGEST_AFFINE,
   type Matrix2,
+  stretchOf,
 } from '../../src/solvers/corrections/affine.js';
+import { MOMENTS } from '../../src/solvers/wavePasses.js';
 
 /** A of the parameters, as the formula says it. */
 function compose(scale: number, asymmetry: number, rotation_deg: number, shear_deg: number): Matrix2 {
@@ -117,5 +120,102 @@ describe('a step', () => {
     tight.step(still, [], size);
     expect(still.ys).toEqual(ys);
     expect(tight.found().matrix_yx).toEqual([1, 0, 0, 1]);
+  });
+});
+
+/** Moments of a patch whose χ is that of a stretch B and a move t, Y and X being any fields. */
+function momentsOf([yy, yx, xy, xx]: Matrix2, [ty, tx]: readonly [number, number]): Float64Array {
+  const N = 8;
+  const out = new Float64Array(MOMENTS);
+  for (let r = 0; r < N; r++) {
+    for (let c = 0; c < N; c++) {
+      const [u, v, i] = [r - N / 2, c - N / 2, r * N + c];
+      const Y = [Math.sin(1.7 * i), Math.cos(0.3 * i * i)];
+      const X = [Math.cos(2.1 * i + 1), Math.sin(0.9 * i)];
+      const chi = [0, 1].map((p) => (yy * u + yx * v + ty) * Y[p] + (xy * u + xx * v + tx) * X[p]);
+      const real = (a: number[], b: number[]) => a[0] * b[0] + a[1] * b[1];
+      [real(Y, Y), real(Y, X), real(X, X)].forEach((q, n) => {
+        [1, u, v, u * u, u * v, v * v].forEach((w, k) => {
+          out[6 * n + k] += w * q;
+        });
+      });
+      [real(Y, chi), real(X, chi)].forEach((q, n) => {
+        [1, u, v].forEach((w, k) => {
+          out[18 + 3 * n + k] += w * q;
+        });
+      });
+    }
+  }
+  return out;
+}
+
+describe('what patches show', () => {
+  const B: Matrix2 = [0.004, -0.003, 0.002, 0.001];
+
+  it('is the stretch, apart from a move', () => {
+    stretchOf(momentsOf(B, [0.3, -0.2])).forEach((v, i) => {
+      expect(v).toBeCloseTo(B[i], 9);
+    });
+    expect(stretchOf(new Float64Array(MOMENTS))).toEqual([0, 0, 0, 0]);
+  });
+
+  it('turns positions back, and nothing else', () => {
+    const correction = open();
+    const places = { ys: ys.slice(), xs: xs.slice() };
+    correction.see(momentsOf(B, [0, 0]));
+    correction.turn(places, [], size);
+    const { scale, asymmetry, rotation_deg } = correction.found();
+    expect(rotation_deg).toBeCloseTo((0.0025 * 180) / Math.PI, 5);
+    expect(scale).toBeCloseTo(1, 5);
+    expect(asymmetry).toBeCloseTo(0, 5);
+    // One epoch at a time: what was seen is used up.
+    correction.turn(places, [], size);
+    expect(correction.found().rotation_deg).toBeCloseTo(rotation_deg, 9);
+  });
+});
+
+it('the published rule draws positions to their common part, the more the farther they are', () => {
+  const correction = open();
+  const A: Matrix2 = [1.01, 0.004, -0.002, 1.006];
+  const at = (k: number) => [
+    A[0] * (ys[k] - cy) + A[1] * (xs[k] - cx) + cy,
+    A[2] * (ys[k] - cy) + A[3] * (xs[k] - cx) + cx,
+  ];
+  const places = { ys: ys.map((_, k) => at(k)[0]), xs: xs.map((_, k) => at(k)[1]) };
+  // Two patterns are far off; their weight is 0, so that the fit knows nothing of them.
+  places.ys[10] += 1.4;
+  places.xs[20] += 0.5;
+  const weights = new Float64Array(2 * ys.length).fill(3);
+  for (const k of [10, 20]) weights.fill(0, 2 * k, 2 * k + 2);
+  const before = places.ys.slice();
+  correction.relax(places, weights, (k, y, x) => {
+    places.ys[k] = y;
+    places.xs[k] = x;
+  });
+  correction.found().matrix_yx.forEach((v, i) => {
+    expect(v).toBeCloseTo(A[i], 9);
+  });
+  const drawn = (distance: number) =>
+    Math.min(1, 0.1 + Math.max(0, Math.abs(distance - distance / ys.length) - 1) ** 2);
+  expect(places.ys[10] - at(10)[0]).toBeCloseTo(1.4 * (1 - drawn(1.4)), 9);
+  expect(places.xs[20] - at(20)[1]).toBeCloseTo(0.5 * (1 - drawn(0.5)), 9);
+  expect(places.ys[3]).toBeCloseTo(before[3], 9);
+});
+
+describe('a search along one value', () => {
+  it.each([0, 0.004, -0.021, 0.031])('finds %f', async (least) => {
+    const asked: number[] = [];
+    const found = await lowest(async (value) => {
+      asked.push(value);
+      return 14 + (value - least) ** 2;
+    });
+    expect(found).toBeCloseTo(least, 9);
+    expect(asked.length).toBeLessThan(7);
+    expect(new Set(asked).size).toBe(asked.length);
+  });
+
+  it('ends where it may go no further', async () => {
+    expect(await lowest(async (value) => -value)).toBeLessThanOrEqual(0.05);
+    expect(await lowest(async (value) => value)).toBeGreaterThanOrEqual(-0.05);
   });
 });

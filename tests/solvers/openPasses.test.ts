@@ -131,6 +131,18 @@ describe('three epochs', () => {
     { algorithm: 'rpie', noise_model: 'poisson', position_start: 2 },
     { algorithm: 'lsqml', position_start: 2 },
     { algorithm: 'dm' },
+    { algorithm: 'rpie', affine: true, affine_start: 1 },
+    {
+      algorithm: 'lsqml',
+      affine: true,
+      affine_start: 1,
+      affine_rule: 'gain',
+      affine_freedom: 'scale,shear',
+      epochs: 2,
+    },
+    { algorithm: 'rpie', position_start: 2, position_method: 'correlation' },
+    { algorithm: 'ml' },
+    { algorithm: 'rpie', ml_start: 2, ml_method: 'cg', centre_probe: true },
   ])('%o on both engines', async (options) => {
     const host = await last({ ...options, passes: 'host' }, { threads: 1 });
     const program = await last({ ...options, passes: 'program' }, { backend });

@@ -8,10 +8,13 @@ import { backendCases } from '../support/backends.js';
 import {
   plainBeamProducts,
   plainBeamSums,
+  plainCorrelations,
   plainCurvatures,
+  plainDeviances,
   plainMoves,
   plainPass,
   plainProducts,
+  plainStretches,
 } from '../support/plainPass.js';
 import { type MoreOfAScan, solverProblem } from '../support/solverProblem.js';
 import { begin, expectClose, REQUESTS, title } from '../support/solverRequests.js';
@@ -97,6 +100,7 @@ describe.each([
       return planes;
     });
     const before = { ...problem, object, probe, variation, waves: [] };
+    expectClose(await engine.deviances(batch), plainDeviances(before, batch), 1e-4, 'deviances');
     for (const asked of [along, along.slice(1)]) {
       const expected = plainCurvatures(before, batch, asked);
       const found = await engine.curvatures(batch, asked);
@@ -139,6 +143,8 @@ describe.each([
     }
     if (!request.keep) return;
     expectClose(await engine.moves(), plainMoves(before, batch, expected), 1e-4, 'moves');
+    expectClose(await engine.correlations(), plainCorrelations(before, batch, expected), 1e-4, 'correlations');
+    expectClose(await engine.stretches(), plainStretches(before, batch, expected), 1e-4, 'stretches');
     expectClose(await engine.products(), plainProducts(before, batch, expected, sums), 1e-4, 'products');
     if (!request.beam) return;
     expectClose(await engine.beamProducts(), plainBeamProducts(before, batch, expected), 1e-4, 'beam products');

@@ -13,6 +13,7 @@ import {
   type PlainProblem,
   type PlainState,
   plain,
+  plainAffineFit,
   plainBeams,
   plainDifferenceMap,
   plainExtrapolation,
@@ -20,6 +21,7 @@ import {
   plainLikelihood,
   plainLsqml,
   plainPie,
+  plainWarp,
 } from '../support/plainSolver.js';
 
 const N = 12;
@@ -110,6 +112,8 @@ async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFou
         top: number;
         left: number;
         losses: number[];
+        xs: Float64Array;
+        ys: Float64Array;
         beam?: BeamFound;
       }
     | undefined;
@@ -125,6 +129,7 @@ async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFou
       top,
       left,
       losses: update.history.slice(1).map(({ loss }) => loss),
+      ...update.positions(),
       beam: update.beam(),
     };
   }
@@ -291,6 +296,42 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     const state = stateOf(problem);
     for (let epoch = 0; epoch < 3; epoch++) plainDifferenceMap(problem, state, { beta: 0.75, epsilon: 0.05 });
     expectSame(found, state);
+  });
+
+  it('rpie, positions and object moved by what all patterns ask for', async () => {
+    const options = {
+      algorithm: 'rpie',
+      affine: true,
+      affine_rule: 'gain',
+      affine_start: 1,
+      affine_freedom: 'scale,asymmetry,shear',
+    } as const;
+    const found = await ours({ ...options, epochs: 1, object_step: 0.8, probe_step: 0.8, object_regularisation: 0.4 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    const [moves, weights]: [number[][], number[][]] = [[], []];
+    const asked = (k: number, move: readonly number[], weight: readonly number[]) => {
+      moves[k] = [...move];
+      weights[k] = [...weight];
+    };
+    plainPie(problem, state, batches(1), { kind: 'rpie', gamma: 0.8, alpha: 0.4, beta: 0.5, asked });
+    const places = problem.ys.map((y, k) => [y, problem.xs[k]]);
+    const B = plainAffineFit(places, moves, weights);
+    // No rotation: scale, asymmetry, and what is left is shear, along x.
+    const free = [B[0], 0, B[2], B[3]].map((v) => 4 * v);
+    const held = Math.min(1, 0.01 / Math.max(...free.map(Math.abs)));
+    const M = [1 + held * free[0], 0, held * free[2], 1 + held * free[3]];
+    const centre = [0, 1].map((axis) => places.reduce((sum, p) => sum + p[axis], 0) / COUNT);
+    const determinant = M[0] * M[3];
+    const back = [M[3] / determinant, 0, -M[2] / determinant, M[0] / determinant];
+    const warped = plainWarp(state.object, found.height, found.width, back, centre);
+    expect(distance(found.object, warped)).toBeLessThan(5e-5);
+    expect(distance(found.object, state.object)).toBeGreaterThan(1e-3);
+    places.forEach(([y, x], k) => {
+      const [r, c] = [y - centre[0], x - centre[1]];
+      expect(found.ys[k] - found.top).toBeCloseTo(M[0] * r + centre[0], 4);
+      expect(found.xs[k] - found.left).toBeCloseTo(M[2] * r + M[3] * c + centre[1], 4);
+    });
   });
 
   it.each(['lbfgs', 'cg'] as const)('ml, %s', async (ml_method) => {

@@ -323,6 +323,103 @@ export function plainProducts(
   return out;
 }
 
+/** `WavePasses.correlations`: the peak as its formula says. */
+export function plainCorrelations(
+  problem: PlainProblem,
+  batch: Int32Array,
+  { incoming, changes }: PlainResult,
+): Float64Array {
+  const { N, slices = 1, modes } = problem.sizes;
+  const middle = Math.floor(slices / 2);
+  const rows = [...batch].flatMap((k, i) => {
+    const row = [0, 0, 0, 0, 0];
+    placesOf(problem, k).forEach(({ at }, point) => {
+      const object = patch(problem.object, at, problem.sizes, middle);
+      const lights = new Float64Array(N * N);
+      let step = plain(N * N);
+      for (let w = point * modes; w < (point + 1) * modes; w++) {
+        const p = incoming[i][middle][w];
+        for (const [j, v] of light(p).entries()) lights[j] += v;
+        step = sum(step, times(conj(p), changes[i][middle][w]));
+      }
+      const most = Math.max(...lights);
+      const lit = (j: number) => (lights[j] > 0.01 * most ? 1 : 0);
+      const [R, Q] = [object, sum(object, step, 1 / most)].map((f) => dft(scaleBy(f, lit), N, -1));
+      const cross = times(conj(R), Q);
+      for (let j = 0; j < N * N; j++) {
+        const [y, x] = [Math.floor(j / N), j % N].map((n) =>
+          2 * n === N ? 0 : (2 * Math.PI * (n < N / 2 ? n : n - N)) / N,
+        );
+        for (const [c, w] of [y * y, x * x, y * x].entries()) row[c] += w * cross.re[j];
+        row[3] += y * cross.im[j];
+        row[4] += x * cross.im[j];
+      }
+    });
+    return row;
+  });
+  return Float64Array.from(rows);
+}
+
+/** `WavePasses.stretches`. */
+export function plainStretches(
+  problem: PlainProblem,
+  batch: Int32Array,
+  { incoming, changes }: PlainResult,
+): Float64Array {
+  const { N, slices = 1, modes, width } = problem.sizes;
+  const middle = Math.floor(slices / 2);
+  const rows = [...batch].flatMap((k, i) => {
+    const row = new Array<number>(24).fill(0);
+    const places = placesOf(problem, k);
+    for (let w = 0; w < places.length * modes; w++) {
+      const { at } = places[Math.floor(w / modes)];
+      const [y, x] = [width, 1].map((step) => {
+        const [next, last] = [step, -step].map((d) => patch(problem.object, at + d, problem.sizes, middle));
+        return times(
+          scaleBy(sum(next, last, -1), () => 0.5),
+          incoming[i][middle][w],
+        );
+      });
+      const chi = changes[i][middle][w];
+      const against = (a: Field, b: Field, j: number) => a.re[j] * b.re[j] + a.im[j] * b.im[j];
+      for (let j = 0; j < N * N; j++) {
+        const [u, v] = [Math.floor(j / N) - Math.floor(N / 2), (j % N) - Math.floor(N / 2)];
+        for (const [n, q] of [against(y, y, j), against(y, x, j), against(x, x, j)].entries()) {
+          for (const [c, m] of [1, u, v, u * u, u * v, v * v].entries()) row[6 * n + c] += m * q;
+        }
+        for (const [n, q] of [against(y, chi, j), against(x, chi, j)].entries()) {
+          for (const [c, m] of [1, u, v].entries()) row[18 + 3 * n + c] += m * q;
+        }
+      }
+    }
+    return row;
+  });
+  return Float64Array.from(rows);
+}
+
+/** `WavePasses.deviances` of a scan whose detector is that of the problem. */
+export function plainDeviances(problem: PlainProblem, batch: Int32Array): Float64Array {
+  const { scan, sizes, floor } = problem;
+  const { N, modes } = sizes;
+  return Float64Array.from(batch, (k) => {
+    const model = new Float64Array(N * N);
+    for (const { at, y, x } of placesOf(problem, k)) {
+      const detector = detectorOf(problem, y, x);
+      for (let m = 0; m < modes; m++) {
+        const wave = times(patch(problem.object, at, sizes), shifted(beamOf(problem, k, m), N, y, x));
+        for (const [i, v] of light(detector.forward(wave)).entries()) model[i] += v;
+      }
+    }
+    let deviance = 0;
+    for (let i = 0; i < N * N; i++) {
+      const a = scan.amplitudes[k * N * N + i];
+      const J = Math.max(model[i], (1e5 * floor) ** 2);
+      if (a >= 0) deviance += 2 * (J - a * a + (a > 0 ? a * a * Math.log((a * a) / J) : 0));
+    }
+    return deviance;
+  });
+}
+
 /** A change of object and probe. */
 export type PlainDirection = Readonly<Record<'object' | 'probe', Pick<Planes, 're' | 'im'>>>;
 

@@ -388,6 +388,8 @@ export function plainPie(
     readonly gamma: number;
     readonly alpha: number;
     readonly beta: number;
+    /** Is told what move every pattern asks for, and its weights, y before x. */
+    readonly asked?: (k: number, move: readonly number[], weights: readonly number[]) => void;
   },
 ): void {
   state.light = undefined;
@@ -397,6 +399,7 @@ export function plainPie(
       const waves = view.waves(state.object);
       return { view, chi: view.change(waves), fit: view.fit(waves) };
     });
+    if (rule.asked) askedOf(problem, state.object, views, rule.asked);
     const sums = sumsOf(problem, state.object, views, rule.kind === 'pie' ? 1 : 0);
     state.light = state.light ? state.light.map((v, i) => v + sums.light[i]) : sums.light;
     plainBeamStep(problem, state.object, state.probe[0], views);
@@ -425,6 +428,129 @@ export function plainPie(
     state.object = object;
     state.probe = probe;
   }
+}
+
+/** Newton's moves of a batch from the derivatives of exit waves, damped by a tenth of the batch's mean. */
+function askedOf(
+  { N, width }: PlainProblem,
+  object: Plain,
+  views: readonly { view: View; chi: Plain[] }[],
+  tell: (k: number, move: readonly number[], weights: readonly number[]) => void,
+): void {
+  const rows = views.map(({ view, chi }) => {
+    const row = [0, 0, 0, 0, 0];
+    chi.forEach((c, m) => {
+      const P = view.P[m];
+      for (let i = 0; i < N * N; i++) {
+        const o = view.at(i, m);
+        const [y, x] = [width, 1].map((step) => {
+          const [a, b] = [
+            (object.re[o + step] - object.re[o - step]) / 2,
+            (object.im[o + step] - object.im[o - step]) / 2,
+          ];
+          return [a * P.re[i] - b * P.im[i], a * P.im[i] + b * P.re[i]];
+        });
+        const real = (p: number[], q: number[]) => p[0] * q[0] + p[1] * q[1];
+        const chi2 = [c.re[i], c.im[i]];
+        [real(y, y), real(x, x), real(y, x), real(y, chi2), real(x, chi2)].forEach((v, n) => {
+          row[n] += v;
+        });
+      }
+    });
+    return row;
+  });
+  const mean = (n: number) => rows.reduce((sum, row) => sum + row[n], 0) / rows.length;
+  rows.forEach(([yy, xx, yx, yc, xc], b) => {
+    const [a, d] = [yy + 0.1 * mean(0), xx + 0.1 * mean(1)];
+    const determinant = a * d - yx * yx;
+    // An empty object has no derivatives.
+    if (!(determinant > 0)) tell(views[b].view.k, [0, 0], [0, 0]);
+    else tell(views[b].view.k, [(d * yc - yx * xc) / determinant, (a * xc - yx * yc) / determinant], [yy, xx]);
+  });
+}
+
+/** Weighted least squares of move = B·(position − centre) + shift, axis by axis; [B_yy, B_yx, B_xy, B_xx]. */
+export function plainAffineFit(
+  positions: readonly (readonly number[])[],
+  moves: readonly (readonly number[])[],
+  weights: readonly (readonly number[])[],
+): number[] {
+  const centre = [0, 1].map((axis) => positions.reduce((sum, p) => sum + p[axis], 0) / positions.length);
+  return [0, 1].flatMap((axis) => {
+    const terms = positions.map((p) => [p[0] - centre[0], p[1] - centre[1], 1]);
+    const matrix = [0, 1, 2].map((i) =>
+      [0, 1, 2].map((j) => terms.reduce((sum, t, k) => sum + weights[k][axis] * t[i] * t[j], 0)),
+    );
+    const right = [0, 1, 2].map((i) => terms.reduce((sum, t, k) => sum + weights[k][axis] * t[i] * moves[k][axis], 0));
+    return solveDense(matrix, right).slice(0, 2);
+  });
+}
+
+/** Gaussian elimination. */
+function solveDense(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
+  const n = right.length;
+  const rows = matrix.map((row, i) => [...row, right[i]]);
+  for (let i = 0; i < n; i++) {
+    const pivot = rows
+      .slice(i)
+      .reduce((best, row, r) => (Math.abs(row[i]) > Math.abs(rows[best][i]) ? i + r : best), i);
+    [rows[i], rows[pivot]] = [rows[pivot], rows[i]];
+    for (let r = 0; r < n; r++) {
+      if (r === i) continue;
+      const factor = rows[r][i] / rows[i][i];
+      for (let c = i; c <= n; c++) rows[r][c] -= factor * rows[i][c];
+    }
+  }
+  return rows.map((row, i) => row[n] / row[i]);
+}
+
+/** field(r) ← field(M·(r − centre) + centre): the cubic spline through all pixels, mirrored at the rims. */
+export function plainWarp(
+  { re, im }: Plain,
+  height: number,
+  width: number,
+  M: readonly number[],
+  centre: readonly number[],
+): Plain {
+  const mirrored = (i: number, n: number) => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i);
+  const coefficients = (line: readonly number[]) => {
+    const n = line.length;
+    const matrix = line.map((_, i) => {
+      const row = new Array<number>(n).fill(0);
+      for (const [d, w] of [
+        [-1, 1 / 6],
+        [0, 4 / 6],
+        [1, 1 / 6],
+      ] as const) {
+        row[mirrored(i + d, n)] += w;
+      }
+      return row;
+    });
+    return solveDense(matrix, line);
+  };
+  const weight = (d: number) => {
+    const t = Math.abs(d);
+    return t < 1 ? 2 / 3 - t * t + t ** 3 / 2 : t < 2 ? (2 - t) ** 3 / 6 : 0;
+  };
+  const warped = (plane: Float64Array) => {
+    const rows = Array.from({ length: height }, (_, r) =>
+      coefficients([...plane.subarray(r * width, (r + 1) * width)]),
+    );
+    const columns = Array.from({ length: width }, (_, c) => coefficients(rows.map((row) => row[c])));
+    return plane.map((_, i) => {
+      const [r, c] = [Math.floor(i / width) - centre[0], (i % width) - centre[1]];
+      const y = Math.min(height - 1, Math.max(0, M[0] * r + M[1] * c + centre[0]));
+      const x = Math.min(width - 1, Math.max(0, M[2] * r + M[3] * c + centre[1]));
+      let sum = 0;
+      for (let a = Math.floor(y) - 1; a <= Math.floor(y) + 2; a++) {
+        for (let b = Math.floor(x) - 1; b <= Math.floor(x) + 2; b++) {
+          sum += weight(y - a) * weight(x - b) * columns[mirrored(b, width)][mirrored(a, height)];
+        }
+      }
+      return sum;
+    });
+  };
+  return { re: warped(re), im: warped(im) };
 }
 
 /** One epoch of LSQ-ML with the illumination given. */

@@ -300,6 +300,11 @@ const positionFields = {
     unit: 'epochs',
   }),
   position_stride: field(positiveInteger, 1, 'Correct them only every so many epochs.', { unit: 'epochs' }),
+  position_method: field(
+    oneOf('gradient', 'correlation'),
+    'gradient',
+    'What patterns move by: the derivatives of their exit waves, or the peak of the cross-correlation of patches before and after their step.',
+  ),
   position_step: field(positiveNumber, 1, 'Factor on every correction.'),
   position_momentum: field(
     belowOne,
@@ -328,6 +333,11 @@ const affineFields = {
     false,
     'Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself.',
   ),
+  affine_rule: field(
+    oneOf('gain', 'search', 'published'),
+    'search',
+    'How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do).',
+  ),
   affine_freedom: field(freedoms, FREEDOMS.join(','), 'Which of these may be wrong.'),
   affine_start: field(positiveInteger, 5, 'First epoch in which the positions are corrected together.', {
     unit: 'epochs',
@@ -335,7 +345,7 @@ const affineFields = {
   affine_stop: field(
     positiveInteger,
     30,
-    'Last epoch in which they are; positions move by themselves from the next epoch on, or from position_start if that is later.',
+    'gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later.',
     { unit: 'epochs' },
   ),
 };

@@ -11,8 +11,10 @@ export interface EpochSchedule {
   readonly object: boolean;
   readonly probe: boolean;
   readonly positions: boolean;
-  /** Positions together, not each for itself. */
-  readonly affine: boolean;
+  /** Positions together, not each for itself: by the moves that patterns ask for, or the turn that is seen within patches. */
+  readonly affine: 'moves' | 'turn' | undefined;
+  /** Each for itself, and drawn to what they have in common. */
+  readonly relaxed: boolean;
   /** Whether beams are told apart. */
   readonly beam: boolean;
 }

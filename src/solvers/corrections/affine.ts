@@ -8,6 +8,7 @@
  * elements of at most 0.01, and positions and object go along together, by 1 + V.
  */
 import type { NumericArray } from '../../core/tensor.js';
+import { MOMENTS } from '../wavePasses.js';
 import type { ModePlanes } from './constraints.js';
 
 /** What of the positions as a whole may be wrong. */
@@ -29,6 +30,9 @@ const GAIN = 4;
 const MOMENTUM = 0.7;
 /** Largest element of a step. */
 const LARGEST_STEP = 0.01;
+/** Of the published rule: how firmly positions are drawn, and how far off they are expected to be. */
+const RELAXATION = 0.1;
+const EXPECTED_ERROR_PX = 1;
 /** Largest element of A − 1: beyond it something else is wrong. */
 export const LARGEST_AFFINE = 0.06;
 
@@ -89,6 +93,8 @@ export class AffineCorrection {
   readonly #centre: readonly [y: number, x: number];
   /** (count, 4): the move that a pattern asks for, y before x, and its weights. */
   readonly #asked: Float64Array;
+  /** Pooled over the patterns of an epoch. */
+  readonly #moments = new Float64Array(MOMENTS);
   /** A, then V. */
   readonly #state = Float64Array.of(...IDENTITY, 0, 0, 0, 0);
 
@@ -126,6 +132,58 @@ export class AffineCorrection {
     const step = wanted.map((v) => held * v) as unknown as Matrix2;
     this.#state.set(step, 4);
     this.move([1 + step[0], step[1], step[2], 1 + step[3]], places, fields, size);
+  }
+
+  /** Adds how the patches of a batch are stretched. @param moments see `WavePasses.stretches` */
+  see(moments: Float64Array): void {
+    for (let i = 0; i < moments.length; i++) this.#moments[i % MOMENTS] += moments[i];
+  }
+
+  /**
+   * One step of the rotation alone: χ of all patterns is fitted by P·(B·u)·∂O and P·t·∂O, u the place in the patch, and positions and fields
+   * turn back by the antisymmetric part of B. (Scale and asymmetry of B are not followed: with noise the patterns ask for a scale that is
+   * more than 2 % too large; docs/solvers.md.)
+   */
+  turn(places: Places, fields: readonly ModePlanes[], size: { readonly height: number; readonly width: number }): void {
+    const [, yx, xy] = stretchOf(this.#moments);
+    this.#moments.fill(0);
+    const asked = this.freedom.includes('rotation') ? (yx - xy) / 2 : 0;
+    const angle = Math.max(-LARGEST_STEP, Math.min(LARGEST_STEP, asked));
+    this.move([1, -angle, angle, 1], places, fields, size);
+  }
+
+  /**
+   * The rule of PtychoShelves and Pty-Chi: positions have moved by themselves, A is fitted to where they are, and each is drawn to its
+   * place in A by F = min(1, 0.1/(1 + w) + max(0, |r| − e)²/e²), w = t⁴ over its mean, t² = Σ|∂ψ|², r how far it is from there and
+   * e = 1 px. The object follows by itself.
+   */
+  relax({ ys, xs }: Places, weights: Float64Array, place: (k: number, y: number, x: number) => void): void {
+    const count = ys.length;
+    const mean = [0, 0];
+    for (let i = 0; i < 2 * count; i++) mean[i % 2] += weights[i] ** 2 / count;
+    const w = weights.map((v, i) => v ** 2 / (mean[i % 2] || 1));
+    for (let k = 0; k < count; k++) {
+      const moved = [ys[k] - this.#measured.ys[k], xs[k] - this.#measured.xs[k]] as const;
+      this.ask(k, moved, [w[2 * k], w[2 * k + 1]]);
+    }
+    const [yy, yx, xy, xx] = allowed(this.#fit(), this.freedom);
+    const M: Matrix2 = [1 + yy, yx, xy, 1 + xx];
+    if (M.some((v, i) => Math.abs(v - IDENTITY[i]) > LARGEST_AFFINE)) return;
+    this.#state.set(M);
+    const own = Array.from(ys, (y, k) => {
+      const [toY, toX] = this.place(k);
+      return [y - toY, xs[k] - toX] as const;
+    });
+    const drift = [0, 1].map((axis) => own.reduce((sum, r) => sum + r[axis], 0) / count);
+    own.forEach((r, k) => {
+      const [y, x] = r.map((distance, axis) => {
+        const error = Math.max(0, Math.abs(distance - drift[axis]) - EXPECTED_ERROR_PX) / EXPECTED_ERROR_PX;
+        const drawn = Math.min(1, RELAXATION / (1 + w[2 * k + axis]) + error ** 2);
+        return (1 - drawn) * distance;
+      });
+      const [toY, toX] = this.place(k);
+      place(k, toY + y, toX + x);
+    });
   }
 
   /** Positions and fields by M about the centre; not beyond {@link LARGEST_AFFINE}, and not where `fits` says no. */
@@ -194,6 +252,54 @@ export class AffineCorrection {
     });
     return [rows[0][0], rows[0][1], rows[1][0], rows[1][1]];
   }
+}
+
+/**
+ * B of χ ≈ P·(B·u)·∂O + P·t·∂O, least squares over all pixels of all patterns, from their moments; zeros where nothing is told.
+ * @param m see `WavePasses.stretches`, summed over patterns
+ */
+export function stretchOf(m: ArrayLike<number>): Matrix2 {
+  // Unknowns B_yy, B_yx, B_xy, B_xx, t_y, t_x: direction and power of (u, v) of each.
+  const unknowns = [
+    [0, 1],
+    [0, 2],
+    [1, 1],
+    [1, 2],
+    [0, 0],
+    [1, 0],
+  ] as const;
+  const product = [
+    [0, 1, 2],
+    [1, 3, 4],
+    [2, 4, 5],
+  ] as const;
+  const matrix = unknowns.map(([da, pa]) => unknowns.map(([db, pb]) => m[6 * (da + db) + product[pa][pb]]));
+  const right = unknowns.map(([d, p]) => m[18 + 3 * d + p]);
+  const found = solveSymmetric(matrix, right);
+  return [found[0], found[1], found[2], found[3]];
+}
+
+/** Linear equations of a matrix that is nowhere negative, by Cholesky's decomposition; zeros where it is singular. */
+function solveSymmetric(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
+  const n = right.length;
+  const L = matrix.map(() => new Array<number>(n).fill(0));
+  const x = [...right];
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = matrix[i][j];
+      for (let k = 0; k < j; k++) sum -= L[i][k] * L[j][k];
+      if (i > j) L[i][j] = sum / L[j][j];
+      else if (sum > 1e-12 * matrix[i][i]) L[i][i] = Math.sqrt(sum);
+      else return new Array<number>(n).fill(0);
+    }
+    for (let k = 0; k < i; k++) x[i] -= L[i][k] * x[k];
+    x[i] /= L[i][i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) x[i] -= L[k][i] * x[k];
+    x[i] /= L[i][i];
+  }
+  return x;
 }
 
 /** Three linear equations by Cramer's rule; zeros where they do not determine anything. */

@@ -13,6 +13,8 @@ export class PositionCorrection {
   readonly #options: SolverOptions;
   readonly #measuredYs: Float64Array;
   readonly #measuredXs: Float64Array;
+  /** (count, 2) Σ|∂ψ/∂y|², Σ|∂ψ/∂x|² of each pattern, as it was moved last. */
+  readonly weights: Float64Array;
   /** (count, 2) the last moves, y before x, of which a share is carried on. */
   readonly velocity: Float64Array;
 
@@ -27,6 +29,7 @@ export class PositionCorrection {
     this.#measuredYs = Float64Array.from(scan.ys);
     this.#measuredXs = Float64Array.from(scan.xs);
     this.velocity = new Float64Array(2 * scan.count);
+    this.weights = new Float64Array(2 * scan.count);
   }
 
   /** Puts the patterns where they are by now. @param positions in the pixels of the scan @param origin of the object array, [y, x] */
@@ -36,11 +39,16 @@ export class PositionCorrection {
 
   /**
    * Moves the patterns of the batch that the passes kept.
-   * @param together only what they have in common is wanted: each says where it would move
+   * @param together only what they have in common is wanted: each says where it would move, or how its patch is turned
    */
-  async moveBatch(passes: WavePasses, batch: Int32Array, together = false): Promise<void> {
+  async moveBatch(passes: WavePasses, batch: Int32Array, together?: 'moves' | 'turn'): Promise<void> {
+    if (together === 'turn') {
+      this.affine?.see(await passes.stretches());
+      return;
+    }
     const { position_step: step, position_momentum: momentum, position_update_limit_px: limit } = this.#options;
-    const moves = await passes.moves();
+    const correlated = this.#options.position_method === 'correlation' && !together;
+    const moves = await (correlated ? passes.correlations() : passes.moves());
     const mean = [0, 1].map((k) => batch.reduce((sum, _, i) => sum + moves[5 * i + k], 0) / batch.length);
     const { ys, xs } = this.#scan;
     for (let i = 0; i < batch.length; i++) {
@@ -50,6 +58,7 @@ export class PositionCorrection {
       const determinant = a * d - yx * yx;
       if (!(determinant > 0)) continue;
       const k = batch[i];
+      this.weights.set([yy, xx], 2 * k);
       if (together) {
         this.affine?.ask(k, [(d * yc - yx * xc) / determinant, (a * xc - yx * yc) / determinant], [yy, xx]);
         continue;
@@ -61,6 +70,12 @@ export class PositionCorrection {
       this.velocity[2 * k + 1] = held * dx;
       this.#place(k, ys[k] + held * dy, xs[k] + held * dx);
     }
+  }
+
+  /** Draws every position to what all of them have in common; see `AffineCorrection.relax`. */
+  relax(): void {
+    const { ys, xs } = this.#scan;
+    this.affine?.relax({ ys, xs }, this.weights, (k, y, x) => this.#place(k, y, x));
   }
 
   /** A common shift of all positions is one of the object: it is taken away. */

@@ -1,6 +1,6 @@
 /** How the misfit of patterns changes along directions of object and probe; see `WavePasses.curvatures`. */
 
-import { type Curvatures, patternAt, pointsOf } from '../wavePasses.js';
+import { type Curvatures, devianceOf, patternAt, pointsOf } from '../wavePasses.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
@@ -61,6 +61,32 @@ export class Bends {
       bends: [aa - 4 * mixed[0], ab - 4 * mixed[1], bb - 4 * mixed[2]],
       widths: [widths[0], widths[1], widths[2]],
     };
+  }
+
+  /** See `WavePasses.deviances`. */
+  deviances(part: Int32Array): Float64Array {
+    const { kernels, probes, setup, space } = this;
+    const { scratch, fields, sizes, scan, floor } = setup;
+    const { N, modes, width } = sizes;
+    const { plane, pixels, mode } = probes;
+    if (part.length > 0) {
+      probes.spectra(fields.probe, scratch.spectra, probes.allModes);
+      probes.spectra(fields.variation, scratch.variationSpectra, probes.coherent);
+    }
+    const model = new Float32Array(setup.memory.buffer, scratch.model, pixels);
+    return Float64Array.from(part, (k) => {
+      const views = this.#views(k, [], []);
+      const { re, im } = fields.object;
+      for (let i = 0; i < views.length * modes; i++) {
+        const { at, y, x, probe } = views[Math.floor(i / modes)];
+        const [p, w] = [probe + (i % modes) * mode, scratch.waves + i * mode];
+        space.at(y, x);
+        kernels.exitWave(re + at, im + at, width, p, p + plane, w, w + plane, N);
+        space.toDetector(w);
+      }
+      kernels.intensity(scratch.waves, views.length * modes, mode, 1 / space.norm, scratch.model, N);
+      return devianceOf(model, patternAt(scan, k), floor);
+    });
   }
 
   /** Probe and directions at the points of pattern k. */

@@ -6,6 +6,7 @@ import {
   addCurvatures,
   type Curvatures,
   type Direction,
+  MOMENTS,
   type PassesOptions,
   type PassRequest,
   type PassSums,
@@ -123,6 +124,14 @@ export class HostPasses implements WavePasses {
     return this.#inOrder(await this.#all('moves', () => []), 5);
   }
 
+  async correlations(): Promise<Float64Array> {
+    return this.#inOrder(await this.#all('correlations', () => []), 5);
+  }
+
+  async stretches(): Promise<Float64Array> {
+    return this.#inOrder(await this.#all('stretches', () => []), MOMENTS);
+  }
+
   async beamProducts(): Promise<Float64Array> {
     const columns = 3 * (this.memory.sizes.coherent ?? 0);
     return this.#inOrder(await this.#all('beamProducts', () => []), columns);
@@ -145,6 +154,13 @@ export class HostPasses implements WavePasses {
     const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
     const shares = this.#sharesOf(batch);
     return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at]));
+  }
+
+  async deviances(batch: Int32Array): Promise<Float64Array> {
+    await this.stream?.load(batch);
+    const shares = this.#sharesOf(batch);
+    const parts = await this.#all('deviances', (t) => [shares[t]]);
+    return Float64Array.from(batch, (_, i) => parts[i % parts.length][Math.floor(i / parts.length)]);
   }
 
   storedWaves(): Float32Array<SharedArrayBuffer> {

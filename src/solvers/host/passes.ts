@@ -4,6 +4,7 @@ import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
 import { type Kept, KeptBatch, residueAt } from './keptBatch.js';
+import { KeptMoments } from './keptMoments.js';
 import { type Kernels, writePlan } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
 import type { ThreadCalls } from './seat.js';
@@ -13,6 +14,7 @@ export class Passes {
   /** The batch that was kept. */
   readonly kept: KeptBatch;
   readonly bends: Bends;
+  readonly moments: KeptMoments;
   readonly #kernels: Kernels;
   readonly #setup: PassSetup;
   readonly #probes: ShiftedProbes;
@@ -32,6 +34,7 @@ export class Passes {
     this.#patterns = new BlockPatterns(kernels, setup);
     this.#space = new FreeSpace(kernels, setup);
     this.kept = new KeptBatch(kernels, setup, this.#probes, this.#space);
+    this.moments = new KeptMoments(kernels, setup, this.kept);
     this.bends = new Bends(kernels, setup, this.#probes, this.#space);
   }
 
@@ -329,7 +332,10 @@ export const callsOf = (passes: Passes): ThreadCalls => ({
   pass: (part, request) => passes.pass(part, request),
   products: () => passes.kept.products(),
   moves: () => passes.kept.moves(),
+  correlations: () => passes.moments.correlations(),
+  stretches: () => passes.moments.stretches(),
   curvatures: (part, along) => passes.bends.along(part, along),
+  deviances: (part) => passes.bends.deviances(part),
   beamProducts: () => passes.kept.beamProducts(),
   beamSums: (weights) => passes.kept.beamSums(weights),
 });

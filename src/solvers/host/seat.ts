@@ -17,7 +17,10 @@ export interface ThreadCalls {
   pass(part: Int32Array, request: PassRequest): PassSums;
   products(): Float64Array;
   moves(): Float64Array;
+  correlations(): Float64Array;
+  stretches(): Float64Array;
   curvatures(part: Int32Array, along: readonly DirectionAt[]): Curvatures;
+  deviances(part: Int32Array): Float64Array;
   beamProducts(): Float64Array;
   /** @param weights of this thread's patterns */
   beamSums(weights: Float64Array): void;

@@ -77,6 +77,17 @@ function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detect
   return rowSums(terms, sizes);
 }
 
+/** `model` (batch, N, N): J of each pattern. */
+export function modelProgram(sizes: WaveSizes): Program {
+  const inputs = passInputs(sizes);
+  const wave = multiply(inputs.object[0], probesOf(inputs, sizes));
+  const transform = new Transform(sizes);
+  const near = sizes.propagation?.detector;
+  const seen = <Field>(detector: Detector<Field>) => detector.intensity(detector.forward(wave));
+  const model = near ? seen(new NearDetector(transform, sizes, near)) : seen(transform);
+  return defineProgram({ name: `solver_model_${sizes.batch}x${sizes.modes}x${sizes.N}`, outputs: { model } });
+}
+
 const half = ({ re, im }: { re: GraphNode; im: GraphNode }) => ({ re: op.mul(re, 0.5), im: op.mul(im, 0.5) });
 
 /** What the totals of {@link bendsProgram} mean. */

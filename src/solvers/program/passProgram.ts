@@ -46,7 +46,7 @@ export function kindOf({ wave, object, probe, weighted, keep, strength = 1 }: Pa
 }
 
 /** Nothing is divided by 0 even where the floor is. */
-const LEAST_FLOOR = 1e-18;
+export const LEAST_FLOOR = 1e-18;
 
 /** Names of the state that keeps P and χ. */
 export const KEPT = ['kept_probe_re', 'kept_probe_im', 'kept_change_re', 'kept_change_im'] as const;
@@ -60,7 +60,7 @@ export const keptShape = ({ batch, N, modes, slices = 1 }: WaveSizes): readonly 
 ];
 
 /** What came into each slice (P, first) and its χ as they were kept, pairs of [batch, N, modes, N]. */
-function keptWaves(sizes: WaveSizes) {
+export function keptWaves(sizes: WaveSizes) {
   const { modes, slices = 1 } = sizes;
   const nodes = KEPT.map((name) => op.state(name, keptShape(sizes)));
   const cut = (node: GraphNode, s: number) => (slices === 1 ? node : op.sliceAxis(node, 2, s * modes, modes));
@@ -339,6 +339,15 @@ export function productsProgram(sizes: WaveSizes): Program {
 /** `sums` (patterns, 5, N): the products of Y = ∂O/∂y·P and X = ∂O/∂x·P in parts; `surroundings` has one pixel more on every side. */
 export function movesProgram(sizes: WaveSizes): Program {
   const { batch, N, modes } = sizes;
+  const { y, x, change, nodes } = derivativesOf(sizes);
+  const terms = [intensity(y), intensity(x), realAgainst(x, y), realAgainst(y, change), realAgainst(x, change)];
+  const sums = rowSums(terms, sizes);
+  return defineProgram({ name: `solver_moves_${batch}x${modes}x${N}`, outputs: { sums }, state: nodes });
+}
+
+/** Y = ∂O/∂y·P and X = ∂O/∂x·P at the slice in the middle, and χ there. */
+export function derivativesOf(sizes: WaveSizes) {
+  const { batch, N } = sizes;
   const kept = keptWaves(sizes);
   const [around] = patchesInput('surroundings', batch, N + 2, 1);
   const [incoming, change] = [kept.incoming(kept.middle), kept.change(kept.middle)];
@@ -348,9 +357,7 @@ export function movesProgram(sizes: WaveSizes): Program {
   };
   const y = multiply(scaled(minus(cut(2, 1), cut(0, 1)), 0.5), incoming);
   const x = multiply(scaled(minus(cut(1, 2), cut(1, 0)), 0.5), incoming);
-  const terms = [intensity(y), intensity(x), realAgainst(x, y), realAgainst(y, change), realAgainst(x, change)];
-  const sums = rowSums(terms, sizes);
-  return defineProgram({ name: `solver_moves_${batch}x${modes}x${N}`, outputs: { sums }, state: kept.nodes });
+  return { y, x, change, nodes: kept.nodes };
 }
 
 /** a·conj(O)χ of the first mode, [batch, N, 1, N]: what δP is before it is shifted back. */

@@ -10,16 +10,20 @@ import { measuredSums } from '../patternStream.js';
 import {
   type Curvatures,
   type Direction,
+  devianceOf,
   fitOf,
   type MeasuredSums,
+  MOMENTS,
   type PassesOptions,
   type PassRequest,
   type PassSums,
+  patternAt,
   type SolverScan,
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
-import { bendsProgram, curvaturesOf } from './bendsProgram.js';
+import { bendsProgram, curvaturesOf, modelProgram } from './bendsProgram.js';
+import { correlationsProgram, stretchesProgram } from './momentsProgram.js';
 import {
   beamProductsProgram,
   beamSumsProgram,
@@ -66,6 +70,7 @@ export class ProgramPasses implements WavePasses {
   readonly #waves: Float32Array<SharedArrayBuffer>;
   readonly #measured: MeasuredSums;
   readonly #most: number;
+  readonly #floor: number;
   readonly #overPlanes: (patterns: number) => boolean;
   #planes: Promise<EnginePlanes> | undefined;
   #kept: readonly KeptRun[] = [];
@@ -82,6 +87,7 @@ export class ProgramPasses implements WavePasses {
     const points = scan.ways?.points ?? 1;
     this.memory = new FieldMemory({ N, ...sizes, points });
     this.#scan = scan;
+    this.#floor = floor;
     this.#programs = new SolverPrograms(backend, {
       ...{ N, modes, coherent, slices, points, probes: sizes.probes, propagation, floor },
       varying: scan.beam !== undefined || points > 1,
@@ -155,6 +161,14 @@ export class ProgramPasses implements WavePasses {
     return this.#ofKept(5, (size) => this.#programs.moves(size), {});
   }
 
+  async correlations(): Promise<Float64Array> {
+    return this.#ofKept(5, (size) => this.#programs.correlations(size), {});
+  }
+
+  async stretches(): Promise<Float64Array> {
+    return this.#ofKept(MOMENTS, (size) => this.#programs.stretches(size), {});
+  }
+
   async beamProducts(): Promise<Float64Array> {
     const columns = 3 * (this.memory.sizes.coherent ?? 0);
     return this.#ofKept(columns, (size) => this.#programs.beamProducts(size), this.#feeds.variation());
@@ -198,6 +212,23 @@ export class ProgramPasses implements WavePasses {
     });
     this.#feeds.along = [];
     return curvaturesOf(totals, directions);
+  }
+
+  async deviances(batch: Int32Array): Promise<Float64Array> {
+    await this.#scan.stream?.load(batch);
+    const out = new Float64Array(batch.length);
+    if (batch.length === 0) return out;
+    const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
+    const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
+    const shared = { ...this.#feeds.probe(this.memory.probe), ...this.#feeds.variation() };
+    const pixels = this.#scan.N ** 2;
+    await this.#each(runs, await this.#programs.model(size), shared, [], ({ patterns, index }, { model }) => {
+      patterns.forEach((k, i) => {
+        const J = model.data.subarray(i * pixels, (i + 1) * pixels);
+        out[index * size + i] = devianceOf(J, patternAt(this.#scan, k), this.#floor);
+      });
+    });
+    return out;
   }
 
   storedWaves(): Float32Array<SharedArrayBuffer> {
@@ -384,6 +415,18 @@ class SolverPrograms {
     return this.#programs.get(`bends ${directions} ${batch}`, () =>
       bendsProgram(this.#sizesOf(batch), directions, this.fields.floor),
     );
+  }
+
+  correlations(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`correlations ${batch}`, () => correlationsProgram(this.#sizesOf(batch)));
+  }
+
+  stretches(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`stretches ${batch}`, () => stretchesProgram(this.#sizesOf(batch)));
+  }
+
+  model(batch: number): Promise<ReadyProgram> {
+    return this.#programs.get(`model ${batch}`, () => modelProgram(this.#sizesOf(batch)));
   }
 
   beamProducts(batch: number): Promise<ReadyProgram> {

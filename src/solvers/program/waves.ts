@@ -121,6 +121,14 @@ export class Transform implements Detector<GraphNode> {
     return op.reshape(op.concat(beside, 3), [batch * N * modes, 2 * N]);
   }
 
+  /** Real and imaginary part, [batch, N, modes, N] each. */
+  parts(field: GraphNode): ComplexNode {
+    const { batch, N, modes } = this.sizes;
+    const both = op.reshape(field, [batch, N, modes, 2, N]);
+    const part = (k: number) => op.reshape(op.sliceAxis(both, 3, k, 1), [batch, N, modes, N]);
+    return { re: part(0), im: part(1) };
+  }
+
   /** Through what multiplies every frequency. */
   through(wave: ComplexNode, transfer: ComplexNode): ComplexNode {
     return this.inverse(this.times(this.forward(wave), transfer));

@@ -1,5 +1,5 @@
 /** Iterative algorithms in a session. */
-import { solverDefinition } from '../../config/commands.js';
+import { engineDefinition, solverDefinition } from '../../config/commands.js';
 import { completeConfig } from '../../config/resolve.js';
 import { ALGORITHM_TITLES } from '../../config/schemas/solver.js';
 import { PtychoError } from '../../core/errors.js';
@@ -10,6 +10,7 @@ import { makeFolder } from '../../formats/replaceFile.js';
 import { scanFingerprint } from '../../persistence/runState.js';
 import { checkState, goingOnWith, readState, saveState } from '../../solvers/files/state.js';
 import { requireSolverMemory } from '../../solvers/memory.js';
+import { solverBackend } from '../../solvers/openPasses.js';
 import { runSolver } from '../../solvers/run.js';
 import { correctsPositions } from '../../solvers/scan.js';
 import type { SolverUpdate } from '../../solvers/updates.js';
@@ -33,6 +34,7 @@ export async function solveScan(
   { run, logger, from }: Around,
 ): Promise<NewResult> {
   const { options: given = {}, threads, showEvery_s = 0.5, stateFolder, stateEvery_s = 5, resume } = request;
+  const { accelerator = 'cpu' } = request;
   let options = completeConfig(solverDefinition, given, logger);
   requireSolverMemory(raw, options, { threads, logger });
   const scan = await scanFingerprint(raw);
@@ -44,11 +46,15 @@ export async function solveScan(
     options = goingOnWith(stored, options);
     checkState(stored, { folder: resume, options, init: null, scan, hasResults: false });
   }
+  const execution = { accelerator, ...(threads === undefined ? {} : { threads }) };
+  const engine = completeConfig(engineDefinition, { backend: 'onnx', execution }, logger);
+  const backend = await solverBackend({ ...engine, passes: options.passes }, raw.N, logger);
   const began = performance.now();
   const due = every(showEvery_s);
   const stateDue = every(stateFolder === undefined ? null : stateEvery_s);
   const result = await runSolver(raw, options, {
     threads,
+    backend,
     logger,
     resume: stored?.snapshot,
     start: from && { object: { image: from.image, frame: from.frame, covered: from.coverage }, probe: from.probe },
@@ -67,7 +73,7 @@ export async function solveScan(
       }
       await run.gate();
     },
-  });
+  }).finally(() => backend?.dispose());
   return {
     kind: 'solved',
     title: ALGORITHM_TITLES[options.algorithm],

@@ -50,6 +50,8 @@ export interface SolveRequest {
   readonly options?: Partial<SolverOptions>;
   /** Threads; all that the page may use where not given. */
   readonly threads?: number;
+  /** Who computes: `cpu` where not given; `auto` and `webgpu` need the engine's files, as sides do that are odd. */
+  readonly accelerator?: 'auto' | 'webgpu' | 'cpu';
   /** Images and probes are shown this often, in seconds; 0.5, and 0 for every epoch. */
   readonly showEvery_s?: number;
   /** A folder where the state is kept after every so many epochs, so that the run survives a reload: see {@link SolveRequest.resume}. */

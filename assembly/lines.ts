@@ -32,7 +32,7 @@ export function line(n: i32, plan: usize, a: usize, b: usize): usize {
     const factors = <usize>load<i32>(plan + 8 + <usize>k * 8);
     const m = length / radix;
     if (radix == 8) m == 1 ? last8(stride, x, y) : stage8(m, stride, x, y, factors);
-    else if (radix == 4) m == 1 ? last4(stride, x, y) : stage4(m, stride, x, y, factors);
+    else if (radix == 4) m == 1 ? last4(stride, x, y) : stride == 1 ? first4(m, x, y, factors) : stage4(m, stride, x, y, factors);
     else if (radix == 2) stage2(m, stride, x, y, factors);
     else if (radix == 3) stage3(m, stride, x, y, factors);
     else if (radix == 5) stage5(m, stride, x, y, factors);
@@ -125,6 +125,29 @@ function stage4(m: i32, s: i32, x: usize, y: usize, factors: usize): void {
         true,
       );
     }
+  }
+}
+
+/** The first stage, whose elements lie one after the other. */
+function first4(m: i32, x: usize, y: usize, factors: usize): void {
+  const d1 = <usize>m * ELEMENT;
+  for (const end = x + d1; x < end; x += ELEMENT, factors += 24, y += 4 * ELEMENT) {
+    four(
+      v128.load(x),
+      v128.load(x, 16),
+      v128.load(x + d1),
+      v128.load(x + d1, 16),
+      v128.load(x + 2 * d1),
+      v128.load(x + 2 * d1, 16),
+      v128.load(x + 3 * d1),
+      v128.load(x + 3 * d1, 16),
+      y,
+      ELEMENT,
+      factors,
+      0,
+      1,
+      true,
+    );
   }
 }
 

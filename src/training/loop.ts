@@ -80,9 +80,10 @@ class TrainingRun {
     this.#judge = new EpochJudge(this.#monitor, config);
     // What was told before a run was interrupted is not told again.
     let replaying = from !== undefined;
-    this.#watch = new TrainingWatch((sentence) => {
+    const warn = (sentence: string) => {
       if (!replaying) logger.warn(sentence);
-    });
+    };
+    this.#watch = new TrainingWatch(warn, config.model.architecture);
     // A stream of its own: weights and shuffling stay independent of each other.
     this.#shuffle = new LegacyRng((config.seed + 1) >>> 0);
     this.#attempt = new Attempt(config, input.training.groups.length, input.startLimits);

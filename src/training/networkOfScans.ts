@@ -1,4 +1,5 @@
 /** From grouped scans to the network that learns from them. */
+
 import type { TrainingConfig } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -10,6 +11,7 @@ import type { RawData } from '../data/rawData.js';
 import { type NetworkSpec, PtychoNetwork } from '../model/network.js';
 import { type PhysicsScale, physicsScale, requireCounts } from '../model/scale.js';
 import type { ScanTerms } from '../model/scanRows.js';
+import { architecturesWith } from '../networks/architectures.js';
 import { networkSpec } from '../reconstruction/networkSpec.js';
 
 /** What a network is built from besides the scans that it learns from. */
@@ -121,11 +123,16 @@ function eitherBad(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8A
  */
 function requireRoom(config: TrainingConfig, network: PtychoNetwork, logger: Logger): void {
   const weights = network.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const filters = `n_filters_scale ${config.model.n_filters_scale}`;
-  requireMemory(16 * weights, `The ${weights} weights of a network of ${filters}, with what trains them,`, {
-    remedy: 'take a smaller one (--n_filters_scale)',
-    logger,
-  });
+  const { architecture } = config.model;
+  const width = architecturesWith('fno_width').includes(architecture) ? 'fno_width' : 'n_filters_scale';
+  requireMemory(
+    16 * weights,
+    `The ${weights} weights of a network of ${width} ${config.model[width]}, with what trains them,`,
+    {
+      remedy: `take a smaller one (--${width})`,
+      logger,
+    },
+  );
   requireEpochMemory(config.nepochs, '--nepochs');
 }
 

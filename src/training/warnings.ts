@@ -7,7 +7,9 @@
  * watch.beforeTraining({ intensity_ratio: 1e-4 });
  * watch.epoch(record);
  */
+
 import { counted } from '../core/words.js';
+import { architecturesWith } from '../networks/architectures.js';
 import type { EpochRecord } from './judge.js';
 
 /** Beyond these a training is ill; healthy ones stay far away (`tests/training/trainWatch.test.ts`). */
@@ -36,7 +38,16 @@ export class TrainingWatch {
   /** Epochs before the last restart. */
   #before = 0;
 
-  constructor(private readonly warn: (sentence: string) => void) {}
+  /** @param architecture of the network: advice names fields that it has */
+  constructor(
+    private readonly warn: (sentence: string) => void,
+    private readonly architecture = 'cnn',
+  ) {}
+
+  /** `field`'s advice where the network has it, else that about its head without bounds or with them. */
+  #advice(field: string, advice: string, otherwise: string): string {
+    return architecturesWith(field).includes(this.architecture) ? advice : otherwise;
+  }
 
   /** Figures of fresh weights, before any step. */
   beforeTraining({ intensity_ratio: ratio }: { readonly intensity_ratio: number }): void {
@@ -86,19 +97,19 @@ export class TrainingWatch {
     if (epoch >= 2 && over(record.saturation, limits.saturation)) {
       this.#tell(
         'saturated',
-        `${Math.round(100 * (record.saturation ?? 0))} % of the predicted amplitude lies at the limits of the head, where it cannot learn: the scale of probe and counts is off, or the steps are too large; check the probe with "ptychopinn inspect", lower --learning_rate, or use --amp_activation softplus.`,
+        `${Math.round(100 * (record.saturation ?? 0))} % of the predicted amplitude lies at the limits of the head, where it cannot learn: the scale of probe and counts is off, or the steps are too large; check the probe with "ptychopinn inspect", lower --learning_rate, or use ${this.#advice('amp_activation', '--amp_activation softplus', '--generator_output_mode real_imag')}.`,
       );
     }
     if (epoch >= 2 && over(record.border_ratio, limits.borderRatio)) {
       this.#tell(
         'border',
-        `The border of the patches is ${Math.round(record.border_ratio ?? 0)} times as bright as their centre: nothing holds it where the probe is dark; use --border_activation same, or --probe_big false.`,
+        `The border of the patches is ${Math.round(record.border_ratio ?? 0)} times as bright as their centre: nothing holds it where the probe is dark; use ${this.#advice('border_activation', '--border_activation same, or --probe_big false', '--generator_output_mode amp_phase')}.`,
       );
     }
     if (this.#isDead(record, epoch)) {
       this.#tell(
         'dead',
-        `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${counted(epoch, 'epoch')}`}; try another --seed or --amp_activation, or a larger --learning_rate.`,
+        `The network is stuck: ${under(record.gradient_norm, limits.deadGradient) ? 'its gradients are zero' : `the loss is the same after ${counted(epoch, 'epoch')}`}; try another --seed or ${this.#advice('amp_activation', '--amp_activation', '--generator_output_mode')}, or a larger --learning_rate.`,
       );
     }
   }

@@ -16,9 +16,9 @@ const healthy = [
   { loss: 0.2625, amplitude_contrast: 0.0438, border_ratio: 0.9259, gradient_norm: 0.558, saturation: 0.02 },
 ];
 
-function warningsOf(changes: Partial<EpochRecord>, before = 1.0066): string[] {
+function warningsOf(changes: Partial<EpochRecord>, before = 1.0066, architecture = 'cnn'): string[] {
   const warnings: string[] = [];
-  const watch = new TrainingWatch((sentence) => warnings.push(sentence));
+  const watch = new TrainingWatch((sentence) => warnings.push(sentence), architecture);
   watch.beforeTraining({ intensity_ratio: before });
   healthy.forEach((figures, i) => {
     const losses = { nll: 0.2, mae: 0.4, val_loss: null, val_nll: null, val_mae: null, learning_rate: 1e-3 };
@@ -28,6 +28,14 @@ function warningsOf(changes: Partial<EpochRecord>, before = 1.0066): string[] {
 }
 
 describe('TrainingWatch', () => {
+  it('advises fields that the network has', () => {
+    const ill = { border_ratio: 1e3, gradient_norm: 0 };
+    const said = warningsOf(ill, 1, 'hybrid_resnet').join('\n');
+    expect(said).toMatch(/use --generator_output_mode amp_phase\.$/m);
+    expect(said).toMatch(/--seed or --generator_output_mode,/);
+    expect(warningsOf(ill).join('\n')).toMatch(/use --border_activation same, or --probe_big false\.$/m);
+  });
+
   it('is silent on a healthy run', () => {
     expect(warningsOf({})).toEqual([]);
     expect(warningsOf({ saturation: 0.4, border_ratio: 3, amplitude_contrast: 0.002 }, 12)).toEqual([]);

@@ -45,7 +45,8 @@ export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as con
 export const ACCELERATORS = ['auto', 'cuda', 'webgpu', 'coreml', 'directml', 'cpu'] as const;
 
 const reader = 'prefetch_factor says how many batches are read ahead';
-const spectral = 'it shapes a spectral generator';
+const spectral =
+  'it belongs to hybrid_resnet_ffno_ptychoblock_encoder, which is not here; ffno has fno_blocks and fno_modes';
 
 /** The fields of every command that computes. */
 export const deviceFields = {

@@ -127,18 +127,18 @@ export function imagePanels(
     amplitudeName: keyof ImagePanels,
     phaseName: keyof ImagePanels,
     maps: Uncertainty | undefined,
-    title: string,
+    titles: readonly [amplitude: string, phase: string],
     note?: string,
   ): ImagePanels => {
     const drawn = uncertaintyPictures({ uncertainty: maps, weight }, mask);
     if (!drawn) return {};
     return {
       [amplitudeName]: of(drawn.amplitude, {
-        title: `${title} of the amplitude`,
+        title: titles[0],
         note,
         quantity: 'amplitude, relative',
       }),
-      [phaseName]: of(drawn.phase, { title: `${title} of the phase`, note, quantity: 'phase / rad' }),
+      [phaseName]: of(drawn.phase, { title: titles[1], note, quantity: 'phase / rad' }),
     };
   };
   return {
@@ -152,21 +152,21 @@ export function imagePanels(
       'amplitude_uncertainty',
       'phase_uncertainty',
       stitched.uncertainty,
-      'Uncertainty',
+      ['Uncertainty of the amplitude', 'Uncertainty of the phase'],
       'spread of the patches that overlap, not calibrated',
     ),
     ...pair(
       'ensemble_amplitude_spread',
       'ensemble_phase_spread',
       stitched.spread,
-      'Spread of the networks',
+      ['Amplitude: spread of the networks', 'Phase: spread of the networks'],
       'standard deviation among the networks, not calibrated',
     ),
     ...pair(
       'amplitude_interval',
       'phase_interval',
       intervals,
-      'Interval',
+      ['Amplitude: half-width of the interval', 'Phase: half-width of the interval'],
       intervals && `calibrated: the truth is within ± this at ${Math.round(100 * intervals.level)} % of pixels`,
     ),
   };

@@ -59,6 +59,7 @@ const LATER = new Set([
   'auto_restart',
   'train_data_files',
   'num_datasets',
+  'probe_conditioning',
 ]);
 const CHANGING_MEMBERS = new Set(['_metadata.npy', 'computation_time_seconds.npy']);
 

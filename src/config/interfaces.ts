@@ -360,6 +360,8 @@ export interface TrainingConfig {
   readonly input_reference: 'none' | 'mean' | 'constant';
   /** Share of the reference that is subtracted; the rest is scaled back to the rms of the patterns. Default: 0.75. */
   readonly input_reference_share: number;
+  /** What the network is told of the probe besides the patterns: nothing, or factors and offsets of its features that a small network makes of the probe (film); for one network over several probes. Default: "none". */
+  readonly probe_conditioning: 'none' | 'film';
   /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps. Default: true. */
   readonly auto_restart: boolean;
   /** Weight of the Poisson negative log-likelihood of the diffraction. Default: 0. */

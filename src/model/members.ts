@@ -10,7 +10,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { generatorOf } from '../networks/architectures.js';
-import type { GeneratorOutput } from '../networks/generator.js';
+import type { GeneratorOutput, Modulate } from '../networks/generator.js';
 
 /** Keeps the root of a vanishing overlap differentiable. */
 const NO_OVERLAP = 1e-12;
@@ -19,12 +19,17 @@ const NO_OVERLAP = 1e-12;
  * What the network of a configuration paints on patterns [B, C, N, N]: one network that reads the patterns of a group together, or the
  * same one on each of them (`member_networks: shared`), whose parameters are those of gridsize 1.
  */
-export function paintMembers(config: ModelConfig, x: GraphNode, scope: ParameterScope): GeneratorOutput {
+export function paintMembers(
+  config: ModelConfig,
+  x: GraphNode,
+  scope: ParameterScope,
+  modulate?: Modulate,
+): GeneratorOutput {
   const network = generatorOf(config.architecture);
-  if (config.member_networks === 'joint' || config.gridsize === 1) return network.layers(config, x, scope);
+  if (config.member_networks === 'joint' || config.gridsize === 1) return network.layers(config, x, scope, modulate);
   const [batch, channels, rows, columns] = x.shape;
   const alone = op.reshape(x, [batch * channels, 1, rows, columns]);
-  const painted = network.layers({ ...config, gridsize: 1 }, alone, scope);
+  const painted = network.layers({ ...config, gridsize: 1 }, alone, scope, modulate);
   const together = (v: GraphNode) => op.reshape(v, [batch, channels, rows, columns]);
   const both = ({ re, im }: ComplexNode): ComplexNode => ({ re: together(re), im: together(im) });
   return {

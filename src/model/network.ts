@@ -16,6 +16,7 @@ import { detectorIntensity, forwardProbe, mergedMembers, trainedProbe } from './
 import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
 import { paintMembers } from './members.js';
+import { probeModulation } from './probeConditioning.js';
 import { rectangularMoments, rectangularScaled } from './rectangular.js';
 import type { PhysicsScale } from './scale.js';
 import { ScanRows, type ScanTerms } from './scanRows.js';
@@ -53,6 +54,8 @@ export interface NetworkSpec extends LossSpec {
   readonly badPixels?: ArrayLike<number>;
   /** The network sees patterns relative to this reference (`inputReference.ts`). */
   readonly inputReference?: 'mean' | 'constant';
+  /** The network is told of the probe (`probeConditioning.ts`). */
+  readonly probeConditioning?: boolean;
   /** Training steps put out `pattern_spread`. */
   readonly patternSpread?: boolean;
   /**
@@ -131,7 +134,8 @@ export class PtychoNetwork {
       ? op.mul(op.square(x), rows ? rows.numbers(countFactor) : countFactor({ scale }))
       : x;
     const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope, rows) : fed;
-    const painted = paintMembers(config, seen, scope);
+    const modulate = this.spec.probeConditioning ? probeModulation(config.N, scale.probe, scope, rows) : undefined;
+    const painted = paintMembers(config, seen, scope, modulate);
     const merged =
       config.model_type === 'supervised'
         ? { members: painted.object }
@@ -210,7 +214,7 @@ export class PtychoNetwork {
       inputs: [
         x,
         built.positions,
-        ...(rows ? [rows.which] : []),
+        ...(rows ? [rows.which as GraphNode<'input'>] : []),
         ...(labels ? [labels.re, labels.im] : []),
         ...(physicsWeight ? [physicsWeight] : []),
       ],

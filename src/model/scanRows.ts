@@ -26,9 +26,17 @@ export class ScanRows {
    * @param scans as many as the table has rows
    */
   constructor(
-    readonly which: GraphNode<'input'>,
+    readonly which: GraphNode,
     readonly scans: readonly ScanTerms[],
   ) {}
+
+  /** The same for the members of groups, `count` of each, one after the other. */
+  repeated(count: number): ScanRows {
+    const [batch] = this.which.shape;
+    const data = new Float32Array(batch * count * batch);
+    for (let i = 0; i < batch * count; i++) data[i * batch + Math.floor(i / count)] = 1;
+    return new ScanRows(op.matmul(op.constant(data, [batch * count, batch], 'members of groups'), this.which), this.scans);
+  }
 
   /** The rows [B, …rest] of a table [S, …rest]. A product with zeros and a one is exact, and derives like any other. */
   of(table: GraphNode): GraphNode {

@@ -9,6 +9,7 @@ import { type Shape, sizeOf, type Tensor } from '../core/tensor.js';
 import { PROBE_PARAMETERS } from './forward.js';
 import { INPUT_GAIN, INPUT_REFERENCE } from './inputReference.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from './network.js';
+import { CONDITIONING_PROBE } from './probeConditioning.js';
 import { RECTANGULAR_PARAMETERS } from './rectangular.js';
 
 type Weights = Readonly<Record<string, Tensor>>;
@@ -20,6 +21,7 @@ const OF_EACH_SCAN: readonly string[] = [
   LOG_INTENSITY_SCALE,
   ...RECTANGULAR_PARAMETERS,
   ...PROBE_PARAMETERS,
+  CONDITIONING_PROBE,
 ];
 
 /** Whether a parameter belongs to a scan. */

@@ -12,9 +12,10 @@ export const cnn = generator({
   summary: 'the published encoder with two decoders',
   fields: encoderDecoderFields,
   ...encoderDecoderTraits,
-  layers: (config, x, scope) =>
+  layers: (config, x, scope, modulate) =>
     encoderDecoder(config, x, scope, {
       borderInputChannels: 4,
       borderWidth: config.n_filters_scale * (2048 / publishedSide(config.N)),
+      modulate,
     }),
 });

@@ -41,10 +41,11 @@ export const cnnCbam = generator({
     cbam_encoder: field(flag, true, 'Attention blocks in the encoder; only cnn_cbam has them.'),
   },
   ...encoderDecoderTraits,
-  layers: (config, x, scope) =>
+  layers: (config, x, scope, modulate) =>
     encoderDecoder(config, x, scope, {
       borderInputChannels: paintedPatches(config),
       borderWidth: 32 * config.n_filters_scale,
       attention: config.cbam_encoder ? blockAttention : undefined,
+      modulate,
     }),
 });

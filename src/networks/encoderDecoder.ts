@@ -13,6 +13,7 @@ import {
   convolutions,
   type GeneratorOutput,
   type HeadLimits,
+  type Modulate,
   type NetworkShape,
   paintedPatches,
   polarOutput,
@@ -66,6 +67,7 @@ export const encoderDecoderTraits = {
   gaugeFactor: (config: Fields) =>
     config.cnn_output_mode === 'real_imag' || config.amp_activation === 'sigmoid' ? 2 : 1,
   paintsParts: (config: Fields) => config.cnn_output_mode === 'real_imag',
+  modulated: true,
 };
 
 /** Where the members of the family differ. */
@@ -76,6 +78,8 @@ export interface EncoderDecoderVariant {
   readonly borderWidth: number;
   /** Applied between a block's second convolution and its pooling. */
   readonly attention?: (x: GraphNode, name: string, scope: ParameterScope) => GraphNode;
+  /** Applied to a block's features before their pooling. */
+  readonly modulate?: Modulate;
 }
 
 /** Filters of the encoder and decoder blocks per published side, before `n_filters_scale`. */
@@ -158,6 +162,7 @@ export function encoderDecoder(
     h = op.relu(conv(h, `${name}.conv1`, scale * filters));
     h = op.relu(conv(h, `${name}.conv2`, scale * filters));
     if (variant.attention) h = variant.attention(h, `${name}.attention`, scope);
+    if (variant.modulate) h = variant.modulate(h, name);
     sides.push(h.shape[2]);
     h = op.maxPool2(evenSides(h));
     taps[name] = h;

@@ -34,6 +34,9 @@ export interface NetworkShape {
   readonly object_big: boolean;
 }
 
+/** Changes features [B, C, H, W] by something that the network is told besides its input. */
+export type Modulate = (features: GraphNode, name: string) => GraphNode;
+
 type Values<F extends FieldShape> = { readonly [K in keyof F]: z.output<F[K]> };
 
 /**
@@ -45,8 +48,10 @@ export interface Generator<Name extends string = string, F extends FieldShape = 
   /** What it is, as half a sentence. */
   readonly summary: string;
   readonly fields: F;
+  /** Whether {@link layers} lets the features of its encoder blocks be modulated. */
+  readonly modulated?: boolean;
   /** Builds it on `x` [B, C, N, N] with parameters from `scope`. */
-  layers(config: NetworkShape & Values<F>, x: GraphNode, scope: ParameterScope): GeneratorOutput;
+  layers(config: NetworkShape & Values<F>, x: GraphNode, scope: ParameterScope, modulate?: Modulate): GeneratorOutput;
   /**
    * Amplitude of the constant object of the measured energy in the units of the head, upside down: a head in the middle of a sigmoid
    * paints ½ (2), one without bounds has no scale of its own and paints 1.

@@ -4,7 +4,7 @@ import { field, offByDefault, oneOf, optional, positiveInteger, positiveNumber, 
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
-import { type GeneratorOutput, generator, type NetworkShape } from './generator.js';
+import { type GeneratorOutput, generator, type Modulate, type NetworkShape } from './generator.js';
 import {
   averagePool2,
   blurPool2,
@@ -189,6 +189,7 @@ export function shell(
   x: GraphNode,
   scope: ParameterScope,
   bottleneck: (x: GraphNode) => GraphNode,
+  modulate: Modulate = (h) => h,
 ): GeneratorOutput {
   const taps: Record<string, GraphNode> = {};
   const note = (name: string, v: GraphNode) => {
@@ -199,7 +200,7 @@ export function shell(
   const skips: GraphNode[] = [];
   let h = note('lifter', lifted(config, x, scope));
   for (let i = 0; i < config.fno_blocks; i++) {
-    h = note(`encoder.${i}`, encoderBlock(config, h, `encoder.${i}`, scope));
+    h = note(`encoder.${i}`, modulate(encoderBlock(config, h, `encoder.${i}`, scope), `encoder.${i}`));
     if (i >= steps) continue;
     skips.push(h);
     const cout = Math.min(2 * h.shape[1], config.max_hidden_channels ?? Number.POSITIVE_INFINITY);
@@ -267,8 +268,9 @@ export const hybridResnet = generator({
         : []),
     ];
   },
-  layers: (config, x, scope) =>
-    shell(config, x, scope, (h) => {
+  modulated: true,
+  layers: (config, x, scope, modulate) => {
+    const bottleneck = (h: GraphNode) => {
       const factor =
         config.hybrid_resnet_bottleneck_layerscale_mode === 'fixed'
           ? op.scalar(config.hybrid_resnet_bottleneck_layerscale_value ?? 1)
@@ -277,5 +279,7 @@ export const hybridResnet = generator({
         h = op.add(h, op.mul(residualBody(h, `bottleneck.${j}`, scope), factor));
       }
       return h;
-    }),
+    };
+    return shell(config, x, scope, bottleneck, modulate);
+  },
 });

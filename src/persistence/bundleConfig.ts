@@ -61,6 +61,7 @@ const WHERE_ABSENT = {
   auto_restart: false,
   overlap_weight: 0,
   member_permutations: false,
+  probe_conditioning: 'none',
 } as const;
 
 /** A training configuration without {@link LOCAL_FIELDS}. */

@@ -34,6 +34,7 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     probe_trainable,
     position_trainable: config.position_trainable,
     inputReference: config.input_reference === 'none' ? undefined : config.input_reference,
+    probeConditioning: config.probe_conditioning === 'film',
     patternSpread: config.auto_restart === true,
     probeMask: model.probe_mask ? probeMask(model.N).data : undefined,
     optimiser: optimiserOptions(

@@ -7,6 +7,7 @@ import { DiffractionDataset } from '../data/dataset.js';
 import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { constantPattern, followedReference, INPUT_REFERENCE } from '../model/inputReference.js';
+import { CONDITIONING_PROBE, conditioningWeights } from '../model/probeConditioning.js';
 import { inputScaleFor } from '../model/scale.js';
 import { sideRemedy } from '../networks/sides.js';
 import type { Bundle } from '../persistence/bundle.js';
@@ -80,17 +81,20 @@ export function probeInCounts(
 }
 
 /**
- * The weights for a scan: those of the model, but a reference of `input_reference: constant` follows the probe of the scan. A probe
+ * The weights for a scan: those of the model, but a reference of `input_reference: constant`, and what a network with `probe_conditioning`
+ * is told of the probe, follow the probe of the scan. A probe
  * of the model's own stays, and with it the reference.
  */
 export function weightsFor(
   { config, weights }: Pick<Bundle, 'config' | 'weights'>,
   raw: Pick<RawData, 'probeGuess' | 'badPixels'>,
 ): Bundle['weights'] {
+  if (hasOwnProbe(config)) return weights;
   const kept = weights[INPUT_REFERENCE];
-  if (hasOwnProbe(config) || !kept) return weights;
-  const followed = referenceFor(config, kept, raw);
-  return followed === kept ? weights : { ...weights, [INPUT_REFERENCE]: followed };
+  const followed = kept && referenceFor(config, kept, raw);
+  const told = weights[CONDITIONING_PROBE] && raw.probeGuess ? conditioningWeights(raw.probeGuess) : undefined;
+  if (followed === kept && !told) return weights;
+  return { ...weights, ...(kept && { [INPUT_REFERENCE]: followed }), ...told };
 }
 
 /** A reference of `input_reference: constant` for the probe of a scan; the kept one where nothing is to follow. */

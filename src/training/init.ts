@@ -27,6 +27,7 @@ export interface InitialBundle {
 const OF_WEIGHTS = [
   'input_reference',
   'input_reference_share',
+  'probe_conditioning',
   'intensity_scale_trainable',
   'probe_trainable',
 ] as const;

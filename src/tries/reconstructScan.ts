@@ -46,6 +46,7 @@ import {
   type TryRecord,
 } from './search.js';
 import { movesPositions, TRIES } from './tries.js';
+import { AUTO_MODEL, autoModel } from './zoo.js';
 
 /** A flag that may bring more, and why. */
 export interface Suggestion {
@@ -59,6 +60,8 @@ export interface ReconstructedImage extends SolvedImage {
   readonly raw: RawData;
   /** What made the image: `rPIE`, or the architecture of the network. */
   readonly algorithm: string;
+  /** The bundle of the network, where the image is its own. */
+  readonly model?: string;
   readonly engine: string;
   /** R and loss over all patterns, those included that were held out while options were chosen. */
   readonly rFactor: number;
@@ -94,6 +97,8 @@ export interface Progressing {
   readonly search: Search;
   /** The image as it stands, copied. */
   image(): SolvedImage;
+  /** The bundle of the network, where the image is its own. */
+  readonly model?: string;
   /** What turned the positions. */
   readonly orientation?: string;
   readonly raw: RawData;
@@ -110,6 +115,8 @@ export interface ReconstructServices extends Services {
   readonly afterSeconds?: number;
   /** Where an earlier run stopped. */
   readonly resume?: ResumedSearch;
+  /** The folder of `ptychopinn-models` for `model_path: auto`; where it is installed, if not given. */
+  readonly models?: string;
   /** Runs since the command began. */
   readonly budget?: Budget;
 }
@@ -216,12 +223,18 @@ class Reconstructing {
   }
 
   async #takeProbe(): Promise<void> {
-    const { config } = this;
-    if (config.model_path !== null) this.#model = await PtychoModel.read(config.model_path);
+    const { config, services } = this;
+    const { model_path } = config;
+    const looks = model_path === AUTO_MODEL;
+    if (model_path !== null && !looks) this.#model = await PtychoModel.read(model_path);
     const { probe, from, note } = await startingProbe(this.#raw, config, this.#model);
     this.#probeFrom = from;
     this.#raw = { ...this.#raw, probeGuess: probe };
     if (note !== undefined) this.#say(note);
+    if (!looks) return;
+    const { model, reason } = await autoModel(this.#raw, { probe, from }, config, services.models);
+    this.#model = model;
+    this.#say(reason);
   }
 
   async #orient(): Promise<void> {
@@ -420,6 +433,7 @@ class Reconstructing {
         score,
       },
       algorithm: this.#model!.bundle.config.model.architecture,
+      model: this.#model!.bundle.path,
       engine: 'network',
       ...{
         rFactor: score?.image ?? Number.NaN,

@@ -198,7 +198,7 @@ class Run {
           sampleIndices: raw.sampleIndices,
           pictures,
           geometry: raw.geometry,
-          provenance: { scan: raw.source, model: config.model_path!, settings: settingsOf(config) },
+          provenance: { scan: raw.source, model: found.model ?? config.model_path!, settings: settingsOf(config) },
           arrays: { reconstructed_probe: found.probe },
         })
       : await writeSolved(folder, found, { ...this.#facts(raw, history, moved, seconds), pictures });

@@ -52,7 +52,14 @@ function twoScans(over: Partial<SimulatedOptions> = {}) {
     Object.entries(network.initialWeights(1)).map(([name, { data, shape }]) => [
       name,
       // Rows that differ, as after training.
-      { data: isOfScan(name) ? data.map((v, i) => v * (1 + 0.01 * Math.sin(i))) : data, shape },
+      {
+        data: name.startsWith('conditioning.')
+          ? data.map((v, i) => v + 0.1 * Math.sin(i))
+          : isOfScan(name)
+            ? data.map((v, i) => v * (1 + 0.01 * Math.sin(i)))
+            : data,
+        shape,
+      },
     ]),
   );
   return { network, weights, feeds: feeds() };
@@ -78,6 +85,11 @@ const CASES: readonly [string, Partial<SimulatedOptions>][] = [
     'scaled real and imaginary parts',
     { model: { physics_forward_mode: 'rectangular_scaled', cnn_output_mode: 'real_imag' } },
   ],
+  [
+    'members that are read one by one, and know the probe',
+    { gridsize: 2, model: { member_networks: 'shared' }, spec: { probeConditioning: true } },
+  ],
+  ['features that know the probe', { spec: { probeConditioning: true } }],
   ['equal norms', { spec: { matchPredictedNorm: true } }],
 ];
 

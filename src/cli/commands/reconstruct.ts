@@ -18,6 +18,7 @@ Examples:
   ptychopinn reconstruct scan.h5 --probe zone_plate --probe_outer_zone_m 50e-9 --probe_defocus_m 1e-3
   ptychopinn reconstruct scan.h5 --model_path run/wts.zip                 # a network's image is the start
   ptychopinn reconstruct scan.h5 --model_path run/wts.zip --single_pass   # and the end
+  ptychopinn reconstruct scan.h5 --model auto                             # a network of ptychopinn-models, where its probe fits
   ptychopinn reconstruct --resume reconstruct_outputs                           # goes on after an interruption
 
 Ctrl-C stops after the batch and writes the image so far. More in docs/reconstruct.md.`;

@@ -45,7 +45,7 @@ const choiceFields = {
   ),
   model_path: maybe(
     path,
-    'Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; null: none.',
+    'Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; auto: one of the package ptychopinn-models, where a probe that it knows fits; null: none.',
     { aliases: ['model'] },
   ),
   single_pass: offByDefault('End with the image of the network (model_path), without a solver.'),

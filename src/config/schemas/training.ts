@@ -65,6 +65,12 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
       `stage_1_epochs and stage_2_epochs are ${staged} epochs together, but nepochs is ${config.nepochs}; the stages must fit into the run.`,
     );
   }
+  if (config.probe_conditioning !== 'none' && !generatorOf(config.model.architecture).modulated) {
+    refuse(
+      'probe_conditioning',
+      `probe_conditioning ${config.probe_conditioning} changes the features of an encoder, which architecture ${config.model.architecture} does not let it; take cnn, cnn_cbam or hybrid_resnet, or leave it out.`,
+    );
+  }
   if (config.ensemble > 99) {
     refuse('ensemble', `ensemble is ${config.ensemble}, but an ensemble has at most 99 networks; 5 are usual.`);
   }

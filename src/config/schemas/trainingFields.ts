@@ -170,6 +170,11 @@ export const trainingFields = {
     INPUT_REFERENCE_SHARE,
     'Share of the reference that is subtracted; the rest is scaled back to the rms of the patterns.',
   ),
+  probe_conditioning: field(
+    oneOf('none', 'film'),
+    'none',
+    'What the network is told of the probe besides the patterns: nothing, or factors and offsets of its features that a small network makes of the probe (film); for one network over several probes.',
+  ),
   auto_restart: field(
     flag,
     true,

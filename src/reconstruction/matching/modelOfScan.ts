@@ -12,6 +12,7 @@ import type { RawData } from '../../data/rawData.js';
 import { probeParameters } from '../../model/forward.js';
 import { INPUT_REFERENCE } from '../../model/inputReference.js';
 import { LOG_INTENSITY_SCALE } from '../../model/network.js';
+import { CONDITIONING_PROBE, conditioningWeights } from '../../model/probeConditioning.js';
 import { physicsScale, recordOfScale } from '../../model/scale.js';
 import type { Bundle } from '../../persistence/bundle.js';
 import type { BundleScan } from '../../persistence/content.js';
@@ -173,6 +174,7 @@ function ofNewScan(
   const kept = first[INPUT_REFERENCE];
   if (kept) weights[INPUT_REFERENCE] = referenceFor(config, kept, raw);
   if (config.probe_trainable) Object.assign(weights, probeParameters(config.model, scale));
+  if (first[CONDITIONING_PROBE]) Object.assign(weights, conditioningWeights(scale.probe));
   return {
     name: raw.source,
     role: 'validation',

@@ -102,14 +102,16 @@ export interface ModelConfig {
   readonly ffno_encoder_mlp_ratio: number;
   /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
   readonly object_big: boolean;
-  /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²). Default: "central_mask". */
-  readonly training_patch_weighting: 'central_mask' | 'probe';
+  /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, according to the light of its probe (|P|²), or in that square with exact means (uniform), which central_mask draws towards 0 by a thousandth. Default: "central_mask". */
+  readonly training_patch_weighting: 'central_mask' | 'probe' | 'uniform';
   /** With gridsize above 1: joint reads the patterns of a group together, as the channels of one network; shared is the network of gridsize 1 on each of them, whose weights it also takes (init), so that their order plays no part. Default: "joint". */
   readonly member_networks: 'joint' | 'shared';
   /** With gridsize above 1: turn the patches of a group to one phase before they are merged; a pattern does not determine the phase of its patch. Default: false. */
   readonly align_members: boolean;
-  /** Cut the probe to a disk of radius N/4. Default: false. */
+  /** Cut the probe to a disk; probe_mask_edge says how. Default: false. */
   readonly probe_mask: boolean;
+  /** The edge of that disk: hard, of radius N/4, as in the TensorFlow family; or soft, as in the PyTorch family. Default: "hard". */
+  readonly probe_mask_edge: 'hard' | 'soft';
   /** How patches are multiplied by the probe: as they are, or with real and imaginary parts scaled by s1 and s2 (needs a network that puts these out: cnn_output_mode real_imag). Default: "amplitude". */
   readonly physics_forward_mode: 'amplitude' | 'rectangular_scaled';
   /** With rectangular_scaled: train s1 and s2. Default: true. */
@@ -546,7 +548,7 @@ export interface InferenceConfig {
 export interface ReconstructOptions {
   /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
   readonly minutes: number;
-  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; null: none. */
+  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; auto: one of the package ptychopinn-models, where a probe that it knows fits; null: none. */
   readonly model_path: string | null;
   /** End with the image of the network (model_path), without a solver. Default: false. */
   readonly single_pass: boolean;
@@ -594,7 +596,7 @@ export interface ReconstructConfig {
   readonly resume: string | null;
   /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
   readonly minutes: number;
-  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; null: none. */
+  /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; auto: one of the package ptychopinn-models, where a probe that it knows fits; null: none. */
   readonly model_path: string | null;
   /** End with the image of the network (model_path), without a solver. Default: false. */
   readonly single_pass: boolean;

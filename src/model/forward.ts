@@ -63,7 +63,7 @@ export function mergedMembers(
   const { N } = config;
   const shifts = shiftMatrices(positions, N, options.canvasSide_px);
   if (config.object_big) {
-    const weight = config.training_patch_weighting === 'probe' ? mergeWeight(N, options) : undefined;
+    const weight = mergeWeight(config, options);
     const merge = (of: ComplexNode) =>
       extractPatches(
         weight ? mergeGroupByProbe(of, shifts, weight) : mergeGroup(of, shifts, options.mergeMask),
@@ -84,8 +84,13 @@ function centralBox(N: number): Float32Array {
   return Float32Array.from({ length: N * N }, (_, i) => (inside(Math.floor(i / N)) && inside(i % N) ? 1 : 0));
 }
 
-/** How much each pixel of a patch counts: by the light of the probe. */
-function mergeWeight(side: number, { probe, rows }: ObjectOptions): Float32Array | GraphNode | undefined {
+/** How much each pixel of a patch counts: by the light of the probe, or all of the central half the same (`uniform`); undefined: `mergeGroup` has its own rule. */
+function mergeWeight(
+  { N: side, training_patch_weighting: weighting }: ModelConfig,
+  { probe, rows }: ObjectOptions,
+): Float32Array | GraphNode | undefined {
+  if (weighting === 'central_mask') return undefined;
+  if (weighting === 'uniform') return centralBox(side);
   const of = (lit: ComplexTensor) => relativeWeight(probeIntensity(lit));
   if (rows) return rows.images(side, '|P|²', ({ scale }) => of(scale.probe));
   return probe && of(probe);

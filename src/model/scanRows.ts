@@ -35,7 +35,10 @@ export class ScanRows {
     const [batch] = this.which.shape;
     const data = new Float32Array(batch * count * batch);
     for (let i = 0; i < batch * count; i++) data[i * batch + Math.floor(i / count)] = 1;
-    return new ScanRows(op.matmul(op.constant(data, [batch * count, batch], 'members of groups'), this.which), this.scans);
+    return new ScanRows(
+      op.matmul(op.constant(data, [batch * count, batch], 'members of groups'), this.which),
+      this.scans,
+    );
   }
 
   /** The rows [B, …rest] of a table [S, …rest]. A product with zeros and a one is exact, and derives like any other. */

@@ -37,6 +37,37 @@ export function probeMask(side: number): Tensor<Float64Array> {
   return { data, shape: [side, side] };
 }
 
+/**
+ * The published soft mask (N, N): a disk about the same centre, blurred by a Gaussian that ends at ⌈3σ⌉ pixels, its largest value 1.
+ * @param diameter of the disk, pixels; N/2 where not given
+ */
+export function softProbeMask(side: number, sigma: number, diameter: number | null = null): Tensor<Float64Array> {
+  const radius = (diameter ?? side / 2) / 2;
+  const half = Math.floor(side / 2);
+  const data = new Float64Array(side * side);
+  for (let r = 0; r < side; r++) {
+    for (let c = 0; c < side; c++) {
+      data[r * side + c] = (r - half + 0.5) ** 2 + (c - half + 0.5) ** 2 < radius * radius ? 1 : 0;
+    }
+  }
+  const blurred = gaussianBlur({ data, shape: [side, side] }, sigma, { edge: 'zero', radius: Math.ceil(3 * sigma) });
+  const largest = blurred.data.reduce((most, v) => Math.max(most, v), 0);
+  return { data: blurred.data.map((v) => Math.min(1, Math.max(0, v / largest))), shape: [side, side] };
+}
+
+/** The mask that a network multiplies its probe by; undefined where it has none. */
+export function configuredProbeMask(model: {
+  readonly N: number;
+  readonly probe_mask: boolean;
+  readonly probe_mask_edge: 'hard' | 'soft';
+  readonly probe_mask_sigma: number;
+  readonly probe_mask_diameter: number | null;
+}): Float64Array | undefined {
+  if (!model.probe_mask) return undefined;
+  if (model.probe_mask_edge === 'hard') return probeMask(model.N).data;
+  return softProbeMask(model.N, model.probe_mask_sigma, model.probe_mask_diameter).data;
+}
+
 /** A probe in the published gauge. */
 export interface NormalisedProbe<T extends FloatArray> {
   /** P / norm; never masked itself. */

@@ -10,7 +10,7 @@ import { RECTANGULAR_PARAMETERS } from '../model/rectangular.js';
 import { scaleOfRecord } from '../model/scale.js';
 import type { Bundle } from '../persistence/bundle.js';
 import type { BundleConfig } from '../persistence/bundleConfig.js';
-import { probeMask } from '../physics/probe.js';
+import { configuredProbeMask } from '../physics/probe.js';
 
 /** What of a network comes from data and not from the configuration. */
 type FromData = Pick<NetworkSpec, 'scale' | 'canvasSide_px' | 'meanAmplitude' | 'badPixels' | 'labelShare'>;
@@ -36,7 +36,7 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     inputReference: config.input_reference === 'none' ? undefined : config.input_reference,
     probeConditioning: config.probe_conditioning === 'film',
     patternSpread: config.auto_restart === true,
-    probeMask: model.probe_mask ? probeMask(model.N).data : undefined,
+    probeMask: configuredProbeMask(model),
     optimiser: optimiserOptions(
       { ...config, execution: { accum_steps: config.execution?.accum_steps ?? 1 } },
       {

@@ -12,7 +12,7 @@ import { inputScaleFor } from '../model/scale.js';
 import { sideRemedy } from '../networks/sides.js';
 import type { Bundle } from '../persistence/bundle.js';
 import { hasOwnProbe } from '../persistence/bundleConfig.js';
-import { probeMask, scaleComplex } from '../physics/probe.js';
+import { configuredProbeMask, scaleComplex } from '../physics/probe.js';
 import { SAME_PROBE, similarity } from './matching/probeFit.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { type ImageRFactor, type ScoringOptions, scoreR } from './rFactor.js';
@@ -105,7 +105,7 @@ export function referenceFor(
 ): Tensor {
   if (config.input_reference !== 'constant' || !probeGuess) return kept;
   const counts = config.scale_contract_version === 'ci_intensity_v2';
-  const mask = config.model.probe_mask ? probeMask(config.model.N).data : undefined;
+  const mask = configuredProbeMask(config.model);
   const { gaussian_smoothing_sigma: smoothingSigma } = config.model;
   const pattern = (bad?: ArrayLike<number>) =>
     constantPattern(probeGuess, { probeMask: mask, badPixels: bad, counts, smoothingSigma });

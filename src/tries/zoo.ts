@@ -52,6 +52,9 @@ export async function modelOfZoo(
   folder: string = zooFolder(),
 ): Promise<ZooChoice> {
   const index = await readIndex(path.join(folder, 'index.json'));
+  if (Object.keys(index).length === 0) {
+    return { model: undefined, reason: `${PACKAGE} holds no network yet: the solver begins without one.` };
+  }
   const names = Object.keys(index).filter((name) => index[name].N === raw.N);
   if (names.length === 0) {
     const sides = [...new Set(Object.values(index).map(({ N }) => N))].sort((a, b) => a - b);

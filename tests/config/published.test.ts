@@ -142,6 +142,7 @@ const own = {
     'cbam_encoder',
     'border_activation',
     'member_networks',
+    'probe_mask_edge',
     'align_members',
     // Published in the PyTorch family only.
     'cnn_output_mode',

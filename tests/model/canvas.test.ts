@@ -5,7 +5,13 @@ import { LegacyRng } from '../../src/core/rng.js';
 import type { GraphNode } from '../../src/graph/node.js';
 import * as op from '../../src/graph/ops.js';
 import { defineProgram } from '../../src/graph/program.js';
-import { extractPatches, mergeGroup, mergeGroupByProbe, shiftMatrices } from '../../src/model/canvas.js';
+import {
+  extractPatches,
+  mergeGroup,
+  mergeGroupByProbe,
+  relativeWeight,
+  shiftMatrices,
+} from '../../src/model/canvas.js';
 import { extractPatch } from '../../src/physics/sampling.js';
 import { backendCases } from '../support/backends.js';
 import { maxDifference, readGolden } from '../support/golden.js';
@@ -70,6 +76,33 @@ describe.each(backendCases)('on $name', ({ create }) => {
     });
   });
 
+  it('with all pixels alike the merge is the mean of the patches that cover a pixel', async () => {
+    const canvas = N + 8;
+    // Whole pixels: which patches cover a pixel can be counted.
+    const offsets = Float32Array.of(0, 0, 2, -1, -3, 1, 0, 4);
+    const { re, im } = randomGroups(1, 4, 6);
+    const shape = [1, 4, N, N];
+    const out = await run(
+      mergeGroupByProbe(
+        { re: op.constant(re, shape), im: op.constant(im, shape) },
+        shiftMatrices(op.constant(offsets, [1, 4, 1, 2]), N, canvas),
+        new Float32Array(N * N).fill(1),
+      ) as unknown as Record<string, GraphNode>,
+    );
+    const expected = new Float32Array(canvas * canvas);
+    for (let r = 0; r < canvas; r++) {
+      for (let c = 0; c < canvas; c++) {
+        const seen = [0, 1, 2, 3].flatMap((m) => {
+          // Patch pixel (i, j) lies at (i + 4 − y, j + 4 − x).
+          const [i, j] = [r - 4 + offsets[2 * m + 1], c - 4 + offsets[2 * m]];
+          return i >= 0 && j >= 0 && i < N && j < N ? [re[(m * N + i) * N + j]] : [];
+        });
+        expected[r * canvas + c] = seen.reduce((a, b) => a + b, 0) / Math.max(1, seen.length);
+      }
+    }
+    expect(maxDifference(out.re.data, expected)).toBeLessThan(1e-5);
+  });
+
   describeShared('golden: patches weighted by the probe', () => {
     it('merge as published, canvas 68', async () => {
       const golden = await readGolden('b_translate_patches.npz');
@@ -82,7 +115,7 @@ describe.each(backendCases)('on $name', ({ create }) => {
       const { re, im } = mergeGroupByProbe(
         { re: op.constant(patches.re, patches.shape), im: op.constant(patches.im, patches.shape) },
         shiftMatrices(op.constant(Float32Array.from(relative.data), relative.shape), 64, 68),
-        power,
+        relativeWeight(power),
       );
       const out = await run({ re, im });
       // The published merge is cut to zero where the probes of a group hold less than a millionth of their maximum.
@@ -96,6 +129,28 @@ describe.each(backendCases)('on $name', ({ create }) => {
       for (const i of bright) {
         expect(Math.abs(out.re.data[i] - merged.re[i])).toBeLessThan(1e-5);
         expect(Math.abs(out.im.data[i] - merged.im[i])).toBeLessThan(1e-5);
+      }
+    });
+  });
+
+  describeShared('golden: patches that count the same in their central square', () => {
+    const inSquare = (i: number) => i >= 16 && i < 48;
+    it('merge as published, canvas 68', async () => {
+      const golden = await readGolden('b_translate_patches.npz');
+      const patches = await golden.complex('grp_patches');
+      const relative = await golden.real('grp_rel_xy');
+      const merged = await golden.complex('grp_uniform_merged');
+      await golden.close();
+      const { re, im } = mergeGroupByProbe(
+        { re: op.constant(patches.re, patches.shape), im: op.constant(patches.im, patches.shape) },
+        shiftMatrices(op.constant(Float32Array.from(relative.data), relative.shape), 64, 68),
+        Float32Array.from({ length: 64 * 64 }, (_, i) => (inSquare(i >> 6) && inSquare(i & 63) ? 1 : 0)),
+      );
+      const out = await run({ re, im });
+      // The published merge is cut to zero where fewer than a millionth of a patch counts.
+      for (const part of ['re', 'im'] as const) {
+        const cut = out[part].data.map((v, i) => (merged.re[i] === 0 && merged.im[i] === 0 ? 0 : v));
+        expect(maxDifference(cut, merged[part])).toBeLessThan(1e-3);
       }
     });
   });

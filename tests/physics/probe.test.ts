@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { gaussianBlur } from '../../src/physics/gaussian.js';
-import { asComplex, defaultDiskProbe, normaliseProbe, probeMask, totalIntensity } from '../../src/physics/probe.js';
+import {
+  asComplex,
+  defaultDiskProbe,
+  normaliseProbe,
+  probeMask,
+  softProbeMask,
+  totalIntensity,
+} from '../../src/physics/probe.js';
 import { maxDifference, readGolden } from '../support/golden.js';
-import { softProbeMask } from '../support/reference/softProbeMask.js';
 import { describeShared } from '../support/shared.js';
 
 const sum = (a: Float64Array) => a.reduce((s, v) => s + v, 0);
@@ -16,7 +22,7 @@ describe('probe preparation', () => {
   it('masks: 812 pixels at N = 64, 3228 at N = 128; the soft one keeps its sum and its range', () => {
     expect(sum(probeMask(64).data)).toBe(812);
     expect(sum(probeMask(128).data)).toBe(3228);
-    const soft = softProbeMask(64).data;
+    const soft = softProbeMask(64, 1).data;
     expect(soft.every((v) => v >= 0 && v <= 1)).toBe(true);
     expect(sum(soft)).toBeCloseTo(812, 6);
   });
@@ -63,11 +69,11 @@ describeShared('golden: probes and masks', () => {
   it('normalised probes with and without mask, and the TensorFlow form', async () => {
     const golden = await readGolden('c_forward.npz');
     const probe = await golden.complex('probe');
-    expect(maxDifference(softProbeMask(64).data, (await golden.real('soft_probe_mask_64')).data)).toBeLessThan(1e-5);
+    expect(maxDifference(softProbeMask(64, 1).data, (await golden.real('soft_probe_mask_64')).data)).toBeLessThan(1e-5);
     expect(maxDifference(probeMask(64).data, (await golden.real('tf_probe_mask_64')).data)).toBe(0);
     for (const [key, mask] of [
       ['normprobe_scale10_mask0', undefined],
-      ['normprobe_scale10_mask1', softProbeMask(64)],
+      ['normprobe_scale10_mask1', softProbeMask(64, 1)],
       ['tf_set_probe_scale10', probeMask(64)],
     ] as const) {
       const theirs = await golden.complex(key);

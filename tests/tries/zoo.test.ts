@@ -107,6 +107,8 @@ describe('--model auto', () => {
     await expect(modelOfZoo(scanOf(counts), ring, wrong)).rejects.toThrow(
       /index.json is no index of networks: there is no such file/,
     );
+    await writeFile(path.join(wrong, 'index.json'), '{}');
+    expect((await modelOfZoo(scanOf(counts), ring, wrong)).reason).toMatch(/holds no network yet/);
     await writeFile(path.join(wrong, 'index.json'), JSON.stringify({ '../a-round': { N, summary: '' } }));
     await expect(modelOfZoo(scanOf(counts), ring, wrong)).rejects.toMatchObject({ code: 'FILE_FORMAT' });
   });

@@ -64,10 +64,9 @@ export const modelFields = {
     { legacyKey: 'object.big' },
   ),
   training_patch_weighting: published(
-    oneOf('central_mask', 'probe'),
+    oneOf('central_mask', 'probe', 'uniform'),
     'central_mask',
-    'How the patches of a group are merged on its canvas: each counts in its central N/2 square, or according to the light of its probe (|P|²).',
-    { unavailable: ['uniform'] },
+    'How the patches of a group are merged on its canvas: each counts in its central N/2 square, according to the light of its probe (|P|²), or in that square with exact means (uniform), which central_mask draws towards 0 by a thousandth.',
   ),
   member_networks: field(
     oneOf('joint', 'shared'),
@@ -77,7 +76,13 @@ export const modelFields = {
   align_members: offByDefault(
     'With gridsize above 1: turn the patches of a group to one phase before they are merged; a pattern does not determine the phase of its patch.',
   ),
-  probe_mask: offByDefault('Cut the probe to a disk of radius N/4.', { legacyKey: 'probe.mask' }),
+  probe_mask: offByDefault('Cut the probe to a disk; probe_mask_edge says how.', { legacyKey: 'probe.mask' }),
+  probe_mask_edge: field(
+    oneOf('hard', 'soft'),
+    'hard',
+    'The edge of that disk: hard, of radius N/4, as in the TensorFlow family; or soft, as in the PyTorch family.',
+    { legacyKey: true },
+  ),
   physics_forward_mode: field(
     oneOf('amplitude', 'rectangular_scaled'),
     'amplitude',
@@ -102,13 +107,9 @@ export const modelFields = {
   ),
   probe_mask_sigma: published(nonNegativeNumber, 1, 'Blur of the edge of a soft probe mask.', {
     unit: 'px',
-    fixed: true,
-    instead: 'probe_mask cuts a hard disk',
   }),
   probe_mask_diameter: published(optional(positiveNumber), null, 'Diameter of a soft probe mask; null: N/2.', {
     unit: 'px',
-    fixed: true,
-    instead: 'probe_mask cuts a hard disk of radius N/4',
   }),
   learned_input_channels: published(positiveInteger, 1, 'Input channels of a generator for each pattern of a group.', {
     fixed: true,

@@ -205,6 +205,19 @@ function checkScales(config: CheckedTraining, refuse: Refuse): void {
   if (config.probe_learning_rate !== null && !config.probe_trainable) {
     refuse('probe_learning_rate', 'probe_learning_rate is the step size of a trained probe; set probe_trainable, too.');
   }
+  const { probe_mask, probe_mask_edge, probe_mask_sigma, probe_mask_diameter } = config.model;
+  const idle = !probe_mask && probe_mask_edge === 'soft' ? 'probe_mask_edge' : undefined;
+  if (idle)
+    refuse(
+      idle,
+      'probe_mask_edge soft is the edge of a mask, which probe_mask switches on; set that, too, or leave it out.',
+    );
+  if (probe_mask_edge === 'hard' && (probe_mask_sigma !== 1 || probe_mask_diameter !== null)) {
+    refuse(
+      probe_mask_diameter === null ? 'probe_mask_sigma' : 'probe_mask_diameter',
+      'probe_mask_sigma and probe_mask_diameter shape a soft mask; set probe_mask_edge to soft, and probe_mask to true.',
+    );
+  }
   if (config.scale_contract_version === 'ci_intensity_v2' && config.measurement_domain === 'normalized_amplitude') {
     refuse(
       'measurement_domain',

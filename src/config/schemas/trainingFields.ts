@@ -239,7 +239,14 @@ export const trainingFields = {
     oneOf('counts_v1', 'ci_intensity_v2'),
     'counts_v1',
     'How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family.',
-    { unavailable: ['legacy_v1'] },
+    {
+      valueAliases: {
+        legacy_v1: {
+          value: 'counts_v1',
+          note: 'scale_contract_version legacy_v1 is called counts_v1 here: normalised amplitudes are taken to the photons of nphotons by one factor from the data.',
+        },
+      },
+    },
   ),
   profile: maybe(
     oneOf('ci'),

@@ -243,7 +243,7 @@ class Translator {
     const isTensor = (value: unknown) => typeof value === 'object' && value !== null;
     const on = isTensor(tensor) || isTensor(mask) ? true : mask === null ? false : mask;
     if (on === true) {
-      this.#notes.push('probe_mask cuts the probe to a hard disk of radius N/4, without the soft edge of that family.');
+      this.#give('probe_mask_edge', 'soft', `model${SUFFIX}.probe_mask`);
     }
     this.#give('probe_mask', on, `model${SUFFIX}.probe_mask`);
   }

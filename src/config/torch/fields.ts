@@ -87,6 +87,8 @@ export const TORCH_FIELDS = {
     batch_norm: fixed(false),
     probe_mask: special(false),
     probe_mask_tensor: special(null),
+    probe_mask_sigma: to('probe_mask_sigma', 1),
+    probe_mask_diameter: to('probe_mask_diameter', null),
     decoder_last_c_outer_fraction: fixed(0.125),
     use_legacy_decoder_channel_override: fixed(false),
     eca_encoder: fixed(false),

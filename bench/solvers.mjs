@@ -2,7 +2,11 @@
  * The iterative solvers: quality and speed on data they did not make, beside a PyTorch peer in the same run and the recorded figures of
  * the published package (same class of machine, one thread).
  *
- *   npm run bench:solvers -- [sim] [star] [positions] [large] [--rounds 1]     (sim and star read the shared data folder, see PTYCHOPINN_SHARED)
+ *   npm run bench:solvers -- [sim] [star] [positions] [large] [--rounds 1] [--peer PATH] [--python python3]
+ *
+ * sim and star read the shared data folder (see PTYCHOPINN_SHARED). With --peer, a checkout of Pty-Chi solves the same scans in the same run, from
+ * the same probe and with the same number of patterns a batch, on one thread; images of both are compared with the truth in the same pixels, by the
+ * same scorer, each at the whole-pixel shift of up to six that suits it best (object and probe are determined up to that).
  *
  * `positions` is sim with positions that are up to 2 px off along both axes, `large` is a simulated scan of 1,000 patterns 256². Writes bench-output/solvers.json.
  */
@@ -25,21 +29,29 @@ import { solve } from '../dist/solvers/solve.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '1' } },
+  options: {
+    rounds: { type: 'string', default: '1' },
+    peer: { type: 'string' },
+    python: { type: 'string', default: 'python3' },
+  },
 });
 const shared = path.resolve(process.env.PTYCHOPINN_SHARED ?? '../shared');
 const peer = fileURLToPath(new URL('peers/rpie_peer.py', import.meta.url));
+const ptychi = fileURLToPath(new URL('peers/ptychi_peer.py', import.meta.url));
 const sim = path.join(shared, 'data/sim_64_counts.npz');
 const star = path.join(shared, 'data/siemens_star_128.npz');
 
-/** `published`: seconds and object error or R of the published package as recorded, not in this run. */
+/**
+ * `published`: seconds, and object error or R, of the published package (Pty-Chi 8aee9c2) as recorded, not in this run. Errors are those of its
+ * stored images under this scorer; what was not stored has none.
+ */
 const rows = [
-  { group: 'sim', algorithm: 'rpie', epochs: 60, published: { seconds: 7.4, error: 0.0315 }, peer: 'probeGuess' },
-  { group: 'sim', algorithm: 'epie', epochs: 60, published: { seconds: 7.7, error: 0.0289 } },
+  { group: 'sim', algorithm: 'rpie', epochs: 60, published: { seconds: 7.4 }, peer: 'probeGuess' },
+  { group: 'sim', algorithm: 'epie', epochs: 60, published: { seconds: 7.7 } },
   { group: 'sim', algorithm: 'pie', epochs: 60 },
-  { group: 'sim', algorithm: 'lsqml', epochs: 60, published: { error: 0.04 } },
+  { group: 'sim', algorithm: 'lsqml', epochs: 60, published: { error: 0.0269 } },
   { group: 'sim', algorithm: 'lsqml', epochs: 60, noise_model: 'poisson' },
-  { group: 'sim', algorithm: 'dm', epochs: 60, published: { error: 0.304 } },
+  { group: 'sim', algorithm: 'dm', epochs: 60, published: { error: 0.08 } },
   { group: 'star', algorithm: 'rpie', epochs: 40, published: { seconds: 38.8, r: 0.1516 }, peer: 'probeGuessInitial' },
   { group: 'star', algorithm: 'lsqml', epochs: 20, published: { seconds: 40.5, r: 0.16 } },
   { group: 'positions', algorithm: 'rpie', epochs: 100 },
@@ -85,6 +97,41 @@ async function truthOf(group) {
   }
 }
 
+/** The error at the whole-pixel shift that suits the image best. */
+function errorOf({ image, frame }, truth, raw) {
+  const bounds = scanBounds(raw.xcoords, raw.ycoords);
+  let least = Number.POSITIVE_INFINITY;
+  for (let dy = -6; dy <= 6; dy++) {
+    for (let dx = -6; dx <= 6; dx++) {
+      const originYxPx = [frame.originYxPx[0] + dy, frame.originYxPx[1] + dx];
+      const moved = { image, frame: { ...frame, originYxPx } };
+      least = Math.min(least, scoreAgainstTruth(moved, truth, { bounds }).relative_object_error);
+    }
+  }
+  return least;
+}
+
+/** Pty-Chi on the same file. */
+async function runPtychi({ group, algorithm, epochs }, raw, truth) {
+  const file = group === 'sim' ? sim : star;
+  const key = group === 'sim' ? 'probeGuess' : 'probeGuessInitial';
+  const batch = String(Math.min(32, Math.max(16, Math.round(raw.count / 8))));
+  await mkdir('bench-output', { recursive: true });
+  const out = path.resolve('bench-output/ptychi.npz');
+  const args = [ptychi, path.resolve(values.peer), file, key, algorithm, String(epochs), batch, out];
+  const answer = JSON.parse(execFileSync(values.python, args).toString().trim().split('\n').at(-1));
+  const npz = await openNpz(out);
+  try {
+    const image = await npz.readComplex64('object');
+    const [height, width] = image.shape;
+    const originYxPx = Array.from((await npz.readReal('origin_yx')).data);
+    const error = truth && errorOf({ image, frame: { originYxPx, height, width } }, truth, raw);
+    return { ...answer, error };
+  } finally {
+    await npz.close();
+  }
+}
+
 async function run({ group: _group, published: _published, peer: _peer, ...options }, raw, threads) {
   let began = 0;
   let seconds = 0;
@@ -116,10 +163,7 @@ for (const row of wanted) {
       seconds[threads].push(result.seconds);
       found ??= {
         ...result.scores,
-        error:
-          truth &&
-          scoreAgainstTruth(result.last.object(), truth, { bounds: scanBounds(raw.xcoords, raw.ycoords) })
-            .relative_object_error,
+        error: truth && errorOf(result.last.object(), truth, raw),
       };
     }
     if (row.peer) {
@@ -129,6 +173,8 @@ for (const row of wanted) {
       seconds.peer.push(JSON.parse(answer).seconds);
     }
   }
+  const asked = values.peer !== undefined && (row.group === 'sim' || row.group === 'star') && !row.noise_model;
+  const beside = asked ? await runPtychi(row, raw, truth) : undefined;
   const best = (list) => (list.length > 0 ? Math.min(...list) : undefined);
   table.push({
     ...row,
@@ -137,6 +183,7 @@ for (const row of wanted) {
     twoThreads: best(seconds[2]),
     torch: best(seconds.peer),
     error: found.error,
+    ptychi: beside,
     r: found.rFactor,
     peakMiB: Math.round(process.resourceUsage().maxRSS / 1024),
   });
@@ -147,14 +194,14 @@ await raw?.close();
 const show = (value, digits = 1) => (value === undefined ? '–' : value.toFixed(digits));
 const ratio = (a, b) => (a === undefined || b === undefined ? '' : ` (${(a / b).toFixed(2)})`);
 console.log(
-  '| scan | algorithm | epochs | 1 thread, s | 2 threads, s (of 1) | PyTorch, 1 thread, s (ours/its) | published, recorded, s (ours/its) | object error (published) | R (published) | peak MiB |',
+  '| scan | algorithm | epochs | 1 thread, s | 2 threads, s (of 1) | PyTorch, 1 thread, s (ours/its) | published, recorded, s (ours/its) | object error (published) | Pty-Chi in this run, s (ours/its), object error | R (published) | peak MiB |',
 );
-console.log('|---|---|---|---|---|---|---|---|---|---|');
+console.log('|---|---|---|---|---|---|---|---|---|---|---|');
 for (const t of table) {
   const name = `${t.algorithm}${t.noise_model ? ` ${t.noise_model}` : ''}${t.position_start ? ', positions corrected' : ''}`;
   const p = t.published ?? {};
   console.log(
-    `| ${t.group} (${t.patterns}) | ${name} | ${t.epochs} | ${show(t.oneThread)} | ${show(t.twoThreads)}${ratio(t.twoThreads, t.oneThread)} | ${show(t.torch)}${ratio(t.oneThread, t.torch)} | ${show(p.seconds)}${ratio(t.oneThread, p.seconds)} | ${show(t.error, 4)} (${show(p.error, 4)}) | ${show(t.r, 4)} (${show(p.r, 4)}) | ${t.peakMiB} |`,
+    `| ${t.group} (${t.patterns}) | ${name} | ${t.epochs} | ${show(t.oneThread)} | ${show(t.twoThreads)}${ratio(t.twoThreads, t.oneThread)} | ${show(t.torch)}${ratio(t.oneThread, t.torch)} | ${show(p.seconds)}${ratio(t.oneThread, p.seconds)} | ${show(t.error, 4)} (${show(p.error, 4)}) | ${show(t.ptychi?.seconds)}${ratio(t.oneThread, t.ptychi?.seconds)}, ${show(t.ptychi?.error, 4)} | ${show(t.r, 4)} (${show(p.r, 4)}) | ${t.peakMiB} |`,
   );
 }
 await mkdir('bench-output', { recursive: true });

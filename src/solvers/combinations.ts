@@ -19,6 +19,13 @@ export function requireCombination(
       'near fields are images, which lose no resolution by a cut; leave it out.',
     );
   }
+  if (near && options.centre_probe) {
+    throw refused(
+      options,
+      'centre_probe',
+      'a beam that moves over a near detector moves over its patterns; leave it out.',
+    );
+  }
   const { algorithm } = options;
   if (correctsPositions(options) && algorithm === 'dm') {
     throw refused(

@@ -1,8 +1,9 @@
 /** What object and probe are held to besides total variation, support and power. */
 import { describe, expect, it } from 'vitest';
-import type { SolverOptions } from '../../src/config/schemas/solver.js';
+import { type SolverOptions, solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
+import { requireCombination } from '../../src/solvers/combinations.js';
 import { limitObject, type ObjectLimits, removeGrid } from '../../src/solvers/corrections/objectLimits.js';
 import { blankBeyond, blankFarField, movePlanes, offCentre } from '../../src/solvers/corrections/probeLimits.js';
 import { solve } from '../../src/solvers/solve.js';
@@ -152,6 +153,14 @@ describe('the probe', () => {
 });
 
 describe('centre_probe', () => {
+  it('is refused where the detector is near', () => {
+    const options = solverOptionsSchema.parse({ centre_probe: true });
+    expect(() => requireCombination(options, { near: true })).toThrow(/moves over its patterns/);
+    expect(() => requireCombination(options)).not.toThrow();
+    const crossed = solverOptionsSchema.parse({ object_phase_min_rad: 1, object_phase_max_rad: 0.5 });
+    expect(() => requireCombination(crossed)).toThrow(/1 is no less than object_phase_max_rad \(0.5\)/);
+  });
+
   it.each([{}, { algorithm: 'lsqml' }, { momentum: 0.5 }, { opr_modes: 1 }] as Partial<SolverOptions>[])(
     'changes where object and probe are, and nothing else: %o',
     async (options) => {

@@ -8,6 +8,7 @@ import { batchesOf } from '../../src/solvers/algorithms/batches.js';
 import type { BeamFound } from '../../src/solvers/corrections/beam.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
+  dft,
   type Plain,
   type PlainLikelihood,
   type PlainProblem,
@@ -334,6 +335,37 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     });
   });
 
+  it('rpie, what object and probe are held to afterwards', async () => {
+    const limits = {
+      ...{
+        object_l1: 0.05,
+        object_l2: 0.02,
+        object_amplitude_max: 1,
+        object_phase_min_rad: -0.1,
+        object_phase_max_rad: 0.2,
+      },
+      ...{ probe_radius_px: 4.5, detector_support: 0.05 },
+    };
+    const steps = { object_step: 0.8, probe_step: 0.8, object_regularisation: 0.4, probe_regularisation: 0.4 };
+    const found = await ours({ algorithm: 'rpie', ...steps, ...limits, epochs: 2 });
+    const problem = problemOf(found);
+    const state = stateOf(problem);
+    for (const epoch of [1, 2]) {
+      plainPie(problem, state, batches(epoch), { kind: 'rpie', gamma: 0.8, alpha: 0.4, beta: 0.4 });
+      state.probe = plainSupport(state.probe, 4.5, 0.05);
+      const { re, im } = state.object;
+      const size = re.map((v, i) => Math.hypot(v, im[i]));
+      const rms = Math.sqrt(size.reduce((sum, v) => sum + v * v, 0) / size.length);
+      const polar = size.map((v) => Math.min(1, Math.max(0, v - 0.05 * rms) * 0.98));
+      const angle = re.map((v, i) => Math.min(0.2, Math.max(-0.1, Math.atan2(im[i], v))));
+      state.object = {
+        re: polar.map((v, i) => v * Math.cos(angle[i])),
+        im: polar.map((v, i) => v * Math.sin(angle[i])),
+      };
+    }
+    expectSame(found, state);
+  });
+
   it.each(['lbfgs', 'cg'] as const)('ml, %s', async (ml_method) => {
     const found = await ours({ algorithm: 'ml', ml_method, epochs: 4 });
     const problem = problemOf(found);
@@ -354,5 +386,34 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     }
   });
 });
+
+/** Modes within a radius; then their far fields where the light of all, smoothed over 5×5 pixels, is above a share of its largest. */
+function plainSupport(modes: readonly Plain[], radius: number, share: number): Plain[] {
+  const half = N / 2;
+  const held = modes.map(({ re, im }) => {
+    const inside = (i: number) => Math.hypot(Math.floor(i / N) - half, (i % N) - half) <= radius;
+    return { re: re.map((v, i) => (inside(i) ? v : 0)), im: im.map((v, i) => (inside(i) ? v : 0)) };
+  });
+  const far = held.map((mode) => dft(mode, N, -1));
+  // Zero frequency in the middle.
+  const corner = (r: number, c: number) => ((r + half) % N) * N + ((c + half) % N);
+  const light = (r: number, c: number) =>
+    far.reduce((sum, { re, im }) => sum + re[corner(r, c)] ** 2 + im[corner(r, c)] ** 2, 0);
+  const near = (at: number) => Array.from({ length: 5 }, (_, d) => at + d - 2).filter((k) => k >= 0 && k < N);
+  const smooth = (r: number, c: number) => {
+    const values = near(r).flatMap((y) => near(c).map((x) => light(y, x)));
+    return values.reduce((sum, v) => sum + v, 0) / values.length;
+  };
+  const places = Array.from({ length: N * N }, (_, i) => [Math.floor(i / N), i % N] as const);
+  const most = Math.max(...places.map(([r, c]) => smooth(r, c)));
+  const dim = places.filter(([r, c]) => smooth(r, c) < share * most).map(([r, c]) => corner(r, c));
+  for (const field of far) {
+    for (const i of dim) {
+      field.re[i] = 0;
+      field.im[i] = 0;
+    }
+  }
+  return far.map((field) => dft(field, N, 1));
+}
 
 const asPlain = ({ re, im }: Plain32): Plain => ({ re: Float64Array.from(re), im: Float64Array.from(im) });

@@ -139,6 +139,8 @@ const PTY_CHI: Program = {
     'reconstructor_options.method': words('ml_method', { cg: 'cg' }),
     'reconstructor_options.momentum_acceleration_gain': (value) =>
       value === 0 ? {} : 'acceleration is what stands for it here, and is on',
+    'data_options.free_space_propagation_distance_m': (value) =>
+      typeof value === 'number' && Number.isFinite(value) ? { propagation_distance_m: value } : {},
     'object_options.optimizable': (value) => (value === false ? { object_start: NEVER } : {}),
     ...plan('object_options', 'object'),
     'object_options.step_size': as('object_step'),

@@ -18,6 +18,7 @@ const data = process.env.PTYCHOPINN_DATA ?? path.resolve(root, '../shared/data')
 const star = path.join(data, 'siemens_star_128.npz');
 const sim64 = path.join(data, 'sim_64_counts.npz');
 const nearfield = path.join(data, 'solvers/nearfield_96.npz');
+const multislice = path.join(data, 'solvers/multislice_64.npz');
 const work = mkdtempSync(path.join(tmpdir(), 'ptychopinn-pictures-'));
 const at = (name) => path.join(work, name);
 
@@ -51,6 +52,22 @@ const COMMANDS = [
       star_lsqml_complex: 'star/reconstructed_complex.png',
       star_lsqml_probe: 'star/reconstructed_probe.png',
     },
+  },
+  {
+    needs: multislice,
+    words: [
+      'solve',
+      multislice,
+      '--slices',
+      '2',
+      '--algorithm',
+      'lsqml',
+      '--epochs',
+      '60',
+      '--output_dir',
+      at('multislice'),
+    ],
+    pictures: { multislice_slices: 'multislice/slices.png' },
   },
   {
     needs: nearfield,

@@ -684,6 +684,12 @@ export interface SolverOptions {
   readonly object_stop: number | null;
   /** Change the object only every so many epochs. Unit: epochs. Default: 1. */
   readonly object_stride: number;
+  /** Slices of a thick object, which light goes through one after the other; 1: a thin object. Unit: slices. Default: 1. */
+  readonly slices: number;
+  /** Distance from each slice to the next; null: the file's. Unit: m. */
+  readonly slice_distance_m: number | null;
+  /** After each epoch, draw slices together where they differ only coarsely, which patterns hardly tell apart; 0: not at all. Default: 0. */
+  readonly slice_regularisation: number;
   /** First epoch in which the probe changes. Unit: epochs. Default: 2. */
   readonly probe_start: number;
   /** Last epoch in which the probe changes; null: the last one. Unit: epochs. */
@@ -832,6 +838,12 @@ export interface SolveConfig {
   readonly object_stop: number | null;
   /** Change the object only every so many epochs. Unit: epochs. Default: 1. */
   readonly object_stride: number;
+  /** Slices of a thick object, which light goes through one after the other; 1: a thin object. Unit: slices. Default: 1. */
+  readonly slices: number;
+  /** Distance from each slice to the next; null: the file's. Unit: m. */
+  readonly slice_distance_m: number | null;
+  /** After each epoch, draw slices together where they differ only coarsely, which patterns hardly tell apart; 0: not at all. Default: 0. */
+  readonly slice_regularisation: number;
   /** First epoch in which the probe changes. Unit: epochs. Default: 2. */
   readonly probe_start: number;
   /** Last epoch in which the probe changes; null: the last one. Unit: epochs. */

@@ -14,6 +14,7 @@ import { isHdf5File } from '../formats/hdf5/file.js';
 import { isNpyFile } from '../formats/npyFile.js';
 import { usingNpz } from '../formats/npz.js';
 import type { Frame } from '../reconstruction/frame.js';
+import { layersBeside } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, type ProbeOwner, type ScoringOptions, scoreR } from '../reconstruction/rFactor.js';
 import { readProbeBeside, type StoredImage, turnedImage } from '../reconstruction/storedImage.js';
 
@@ -50,7 +51,10 @@ export async function scoreFile(
     shape: image.shape,
   };
   const positions = await correctedPositions(ours.source, raw, note);
-  return scoreR(raw, { image, frame, weight }, { limit, probe, of, positions });
+  const { file } = splitFileSpec(ours.source);
+  const npz = path.extname(file).toLowerCase() === '.npz' && existsSync(file) && ours.turned === undefined;
+  const layers = npz ? await layersBeside(file, image.shape) : undefined;
+  return scoreR(raw, { image, frame, weight, layers }, { limit, probe, of, positions });
 }
 
 /** An image is explained by the probe that it was made with: that of its file, else that of the scan. */

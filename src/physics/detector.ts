@@ -30,17 +30,20 @@ export class DiffractionModel {
   readonly side: number;
   readonly modes: number;
   private readonly toDetector: (re: Float64Array, im: Float64Array) => void;
+  private readonly toNext: readonly ((re: Float64Array, im: Float64Array) => void)[];
   private readonly waveRe: Float64Array;
   private readonly waveIm: Float64Array;
 
   /**
    * @param probe (N, N), or (P, N, N) for P incoherent modes, whose intensities add up
    * @param near transfer function to a near detector, frequency 0 in the corner; of a larger side, light may leave the patterns
+   * @param between from each slice of a thick object to the next; patches are then those of all slices, one after the other
    * @throws PtychoError PROBE_SHAPE for any other shape
    */
   constructor(
     private readonly probe: ComplexTensor<FloatArray>,
     near?: ComplexImage<Float64Array>,
+    between: readonly ComplexImage<Float64Array>[] = [],
   ) {
     const shape = probe.shape;
     const [modes, rows, cols] = shape.length === 2 ? [1, shape[0], shape[1]] : shape;
@@ -57,7 +60,8 @@ export class DiffractionModel {
     this.side = rows;
     this.modes = modes;
     const far = near ? undefined : new DetectorTransform(rows);
-    this.toDetector = near ? nearDetector(near, rows) : (re, im) => far!.forward(re, im);
+    this.toNext = between.map((transfer) => throughSpace(transfer, rows));
+    this.toDetector = near ? throughSpace(near, rows) : (re, im) => far!.forward(re, im);
     this.waveRe = new Float64Array(rows * rows);
     this.waveIm = new Float64Array(rows * rows);
   }
@@ -77,14 +81,23 @@ export class DiffractionModel {
         waveRe[i] = a * c - b * d;
         waveIm[i] = a * d + b * c;
       }
+      this.toNext.forEach((through, s) => {
+        through(waveRe, waveIm);
+        const slice = offset + (s + 1) * area;
+        for (let i = 0; i < area; i++) {
+          const [a, b, c, d] = [re[slice + i], im[slice + i], waveRe[i], waveIm[i]];
+          waveRe[i] = a * c - b * d;
+          waveIm[i] = a * d + b * c;
+        }
+      });
       this.toDetector(waveRe, waveIm);
       for (let i = 0; i < area; i++) out[i] += waveRe[i] * waveRe[i] + waveIm[i] * waveIm[i];
     }
   }
 }
 
-/** What a near detector of `side` pixels sees of an exit wave, in place; the plan is made once. */
-function nearDetector(near: ComplexImage<Float64Array>, side: number): (re: Float64Array, im: Float64Array) => void {
+/** What becomes of a wave of `side` pixels behind empty space, in place; the plan is made once. */
+function throughSpace(near: ComplexImage<Float64Array>, side: number): (re: Float64Array, im: Float64Array) => void {
   const [padded] = near.shape;
   const fft = new AnyFft2(padded, padded);
   const [re, im] = [new Float64Array(padded * padded), new Float64Array(padded * padded)];

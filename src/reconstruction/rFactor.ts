@@ -6,11 +6,12 @@
 import { PtychoError, requireObject } from '../core/errors.js';
 import { spreadIndices, valuesAt } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
-import { freeSpaceOf } from '../data/opening/wavelength.js';
+import { freeSpaceOf, wavelengthOf } from '../data/opening/wavelength.js';
 import type { RawData } from '../data/rawData.js';
 import { rootDeviation } from '../physics/countStatistics.js';
 import { DiffractionModel } from '../physics/detector.js';
 import { DetectorTransform } from '../physics/fourier.js';
+import type { ObjectLayers } from '../physics/layers.js';
 import { exposureFactor } from '../physics/probe.js';
 import { type FreeSpace, transferFunction } from '../physics/propagation.js';
 import { type FloatArray, sampleWindow } from '../physics/sampling.js';
@@ -36,6 +37,15 @@ export interface MeasuredScan {
   readonly badPixels?: ArrayLike<number>;
   /** The way of light to a near detector; left out: patterns are far fields. */
   readonly nearField?: FreeSpace;
+  /** From each slice of the object to the next, where it has several. */
+  readonly between?: readonly FreeSpace[];
+}
+
+/** An object that patterns are explained with: an image, or where it has slices, these. */
+interface ScoredObject {
+  readonly image: ComplexImage;
+  readonly frame: Frame;
+  readonly layers?: ObjectLayers;
 }
 
 /** What {@link amplitudeRFactor} takes besides the scan. */
@@ -48,11 +58,7 @@ export interface RFactorOptions extends FillOptions {
  * R of an object image over a scan, through its own forward model (nothing is rescaled).
  * @throws PtychoError DATASET_SHAPE for arrays that do not fit together, DATASET_VALUE for a scan without counts
  */
-export function amplitudeRFactor(
-  scan: MeasuredScan,
-  object: { readonly image: ComplexImage; readonly frame: Frame },
-  options: RFactorOptions = {},
-): number {
+export function amplitudeRFactor(scan: MeasuredScan, object: ScoredObject, options: RFactorOptions = {}): number {
   return misfitAt(1, scan, object, options);
 }
 
@@ -65,7 +71,7 @@ export function amplitudeRFactor(
  */
 export function exposedRFactor(
   scan: MeasuredScan,
-  object: { readonly image: ComplexImage; readonly frame: Frame },
+  object: ScoredObject,
   options: RFactorOptions = {},
 ): { readonly r: number; readonly factor: number; readonly noise: number } {
   let counts = 0;
@@ -85,12 +91,7 @@ export function exposedRFactor(
 }
 
 /** Σ|√I − factor·|Ψ|| / Σ√I. */
-function misfitAt(
-  factor: number,
-  scan: MeasuredScan,
-  object: { readonly image: ComplexImage; readonly frame: Frame },
-  options: RFactorOptions,
-): number {
+function misfitAt(factor: number, scan: MeasuredScan, object: ScoredObject, options: RFactorOptions): number {
   let misfit = 0;
   let measured = 0;
   forEachPixel(scan, object, options, (seen, modelled) => {
@@ -107,7 +108,7 @@ function misfitAt(
  */
 export function scaledRFactor(
   scan: MeasuredScan,
-  object: { readonly image: ComplexImage; readonly frame: Frame },
+  object: ScoredObject,
   options: RFactorOptions = {},
 ): { readonly r: number; readonly factor: number } {
   let cross = 0;
@@ -123,31 +124,39 @@ export function scaledRFactor(
 /** Measured and modelled amplitude of every pixel of every pattern that counts. */
 function forEachPixel(
   scan: MeasuredScan,
-  object: { readonly image: ComplexImage; readonly frame: Frame },
+  object: ScoredObject,
   options: RFactorOptions,
   visit: (measured: number, modelled: number) => void,
 ): void {
   // Beam and detector stay: of near fields only patches are moved.
   const shift = scan.nearField ? 'bilinear' : (options.shift ?? 'bilinear');
   const [n, side] = requireScan(scan);
-  const { image, fill } = fillUncovered(object.image, options);
   // One canvas that holds every patch whole, so that no patch meets an edge.
   const canvas = frameForScan(scanBounds(scan.xs, scan.ys), side + 2);
-  const whole = moveToFrame(image, object.frame, canvas, fill);
+  const { between } = scan;
+  const layers = between && object.layers ? layersOf(object.layers) : [object.image];
+  const whole = layers.map((layer) => {
+    const { image, fill } = fillUncovered(layer, options);
+    return moveToFrame(image, object.frame, canvas, fill);
+  });
   const probe = shift === 'fourier' ? new ShiftedProbe(scan.probe) : undefined;
-  const model = new DiffractionModel(probe?.shifted ?? scan.probe, transferOf(scan, side));
+  const gaps = layers.length > 1 ? between!.map((space) => transferFunction(side, space)) : [];
+  const model = new DiffractionModel(probe?.shifted ?? scan.probe, transferOf(scan, side), gaps);
   const area = side * side;
   const half = Math.floor(side / 2);
-  const re = new Float64Array(area);
-  const im = new Float64Array(area);
+  const re = new Float64Array(layers.length * area);
+  const im = new Float64Array(layers.length * area);
   const lambda = new Float64Array(area);
   const [top, left] = canvas.originYxPx;
   for (let k = 0; k < n; k++) {
     const iy = probe ? Math.round(scan.ys[k]) : scan.ys[k];
     const ix = probe ? Math.round(scan.xs[k]) : scan.xs[k];
     probe?.moveTo(scan.ys[k] - iy, scan.xs[k] - ix);
-    sampleWindow(whole.re, canvas.height, canvas.width, iy - half - top, ix - half - left, re, side, side);
-    sampleWindow(whole.im, canvas.height, canvas.width, iy - half - top, ix - half - left, im, side, side);
+    whole.forEach((layer, s) => {
+      const at = [iy - half - top, ix - half - left] as const;
+      sampleWindow(layer.re, canvas.height, canvas.width, ...at, re, side, side, s * area);
+      sampleWindow(layer.im, canvas.height, canvas.width, ...at, im, side, side, s * area);
+    });
     model.intensity(re, im, 0, lambda);
     for (let i = 0, at = k * area; i < area; i++, at++) {
       if (!scan.badPixels?.[i]) visit(scan.diffraction.data[at], Math.sqrt(lambda[i]));
@@ -195,7 +204,7 @@ export interface ScoringOptions {
  */
 export async function scoreR(
   raw: RawData,
-  object: { readonly image: ComplexImage; readonly frame: Frame; readonly weight: Tensor },
+  object: ScoredObject & { readonly weight: Tensor },
   { limit, probe, of, positions }: ScoringOptions,
 ): Promise<ImageRFactor | undefined> {
   const counted = raw.domain !== 'normalized_amplitude';
@@ -203,9 +212,25 @@ export async function scoreR(
   if (limit === 0 || !probe || !(counted || of === 'reconstruction')) return undefined;
   const patterns = Math.min(limit, raw.count);
   const scan = await sampleScan(raw, patterns, probe, positions);
-  const { r, factor, noise } = exposedRFactor(scan, object, { overlapCount: object.weight });
+  const between = object.layers && gapsOf(raw, object.layers);
+  const { r, factor, noise } = exposedRFactor({ ...scan, between }, object, { overlapCount: object.weight });
   const { best: constant } = constantObjectRFactor(scan);
   return { image: r, constant, ...(counted && { noise }), patterns, probe: of, probeScale: factor };
+}
+
+/** Undefined where wavelength, pixels or distances are not known: then their product stands for the layers. */
+function gapsOf({ geometry }: RawData, { spacing_m }: ObjectLayers): FreeSpace[] | undefined {
+  const { objectPixel_m: pixel_m } = geometry;
+  const wavelength_m = wavelengthOf(geometry);
+  if (pixel_m === undefined || wavelength_m === undefined || !spacing_m.every((v) => v > 0)) return undefined;
+  return Array.from(spacing_m, (distance_m) => ({ wavelength_m, distance_m, pixel_m }));
+}
+
+function layersOf({ array: { re, im, shape } }: ObjectLayers): ComplexImage[] {
+  const [count, height, width] = shape;
+  const pixels = height * width;
+  const cut = (part: Float32Array, s: number) => part.slice(s * pixels, (s + 1) * pixels);
+  return Array.from({ length: count }, (_, s) => ({ re: cut(re, s), im: cut(im, s), shape: [height, width] }));
 }
 
 /**

@@ -12,6 +12,7 @@ import { readText } from '../data/metadata.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { type NpzFile, usingNpz, writeNpz } from '../formats/npz.js';
 import { drawingFiles, makeOutputFolder, textArray, writeAtomically } from '../formats/outputFiles.js';
+import type { ObjectLayers } from '../physics/layers.js';
 import { GRAY, VIRIDIS } from '../report/colormaps.js';
 import { renderValues } from '../report/image.js';
 import { encodePng } from '../report/png.js';
@@ -224,4 +225,23 @@ export async function saveOutputs(
   ] as const;
   for (const [name, picture] of plain) await writeAtomically(path.join(outputPrefix, name), encodePng(picture));
   return [...new Set([...files, ...plain.map(([name]) => name)])];
+}
+
+/** (slices, rows, columns), and the distances from each to the next, metres. */
+export const LAYERS_BESIDE = { array: 'reconstructed_layers', spacing: 'layer_spacing_m' } as const;
+
+/** Undefined where there are none of the shape of the image. */
+export async function layersBeside(
+  file: string,
+  [height, width]: readonly number[],
+): Promise<ObjectLayers | undefined> {
+  return usingNpz(file, async (npz) => {
+    const { array: key, spacing } = LAYERS_BESIDE;
+    if (!npz.has(key) || !npz.has(spacing)) return undefined;
+    const array = await npz.readComplex64(key);
+    const [count, rows, columns] = array.shape;
+    const spacing_m = Float64Array.from((await npz.readReal(spacing)).data as ArrayLike<number>);
+    const fits = array.shape.length === 3 && rows === height && columns === width && spacing_m.length === count - 1;
+    return fits ? { array, spacing_m } : undefined;
+  });
 }

@@ -34,6 +34,7 @@ export function requireCombination(
       'the difference map cannot correct positions (measured: they shrink towards each other while the misfit falls); use rpie, epie, pie or lsqml.',
     );
   }
+  requireSlices(options);
   requireLikelihood(options);
   requirePrior(options);
   if (options.progressive_levels > 1 && start?.object) {
@@ -66,6 +67,27 @@ export function requireCombination(
       'the difference map takes one beam for all patterns; use rpie, epie, pie or lsqml.',
     );
   }
+}
+
+/** Slices are found by the steps of batches. */
+function requireSlices(options: SolverOptions): void {
+  const { slices, algorithm } = options;
+  if (slices === 1) return;
+  if (algorithm === 'dm' || algorithm === 'ml') {
+    throw refused(
+      options,
+      'slices',
+      `${algorithm} knows thin objects only; several slices need rpie, epie, pie or lsqml.`,
+    );
+  }
+  const asked =
+    (options.ml_start !== null && 'ml_start') ||
+    (options.prior === 'network' && 'prior') ||
+    (options.progressive_levels > 1 && 'progressive_levels') ||
+    (options.affine && 'affine') ||
+    (options.centre_probe && 'centre_probe');
+  if (asked)
+    throw refused(options, asked, `it is for thin objects only, and slices is ${slices}; leave one of them out.`);
 }
 
 function requireOrder(

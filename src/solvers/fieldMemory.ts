@@ -93,6 +93,13 @@ export class FieldMemory {
     return this.slices * this.sizes.height * this.sizes.width;
   }
 
+  /** The object's first slice: the whole of a thin one. */
+  get firstSlice(): Planes {
+    const { re, im, reAt, imAt } = this.object;
+    const pixels = this.sizes.height * this.sizes.width;
+    return { re: re.subarray(0, pixels), im: im.subarray(0, pixels), reAt, imAt };
+  }
+
   get slices(): number {
     return this.sizes.slices ?? 1;
   }

@@ -1,6 +1,8 @@
 /** Where the light of a scan goes through empty space: between slices of the object, and to a detector that is near. */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
-import { freeSpaceOf } from '../data/opening/wavelength.js';
+import { freeSpaceOf, wavelengthOf } from '../data/opening/wavelength.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { transferFunction } from '../physics/propagation.js';
 
@@ -13,18 +15,49 @@ export interface Propagation {
   readonly detector?: Transfer;
   /** From each slice of the object to the next: one fewer than slices. */
   readonly slices?: readonly Transfer[];
+  /** Their distance. */
+  readonly sliceDistance_m?: number;
 }
 
 /**
- * The empty space of a scan; undefined where there is none.
+ * The empty space of a scan that is solved with these options; undefined where there is none.
+ * @throws PtychoError DATASET_UNITS where the distance of slices, the wavelength or the object pixel is unknown
  */
-export function propagationOf({
-  N,
-  geometry = {},
-}: {
-  readonly N: number;
-  readonly geometry?: ScanGeometry;
-}): Propagation | undefined {
+export function propagationOf(
+  { source, N, geometry = {} }: { readonly source: string; readonly N: number; readonly geometry?: ScanGeometry },
+  options: Pick<SolverOptions, 'slices' | 'slice_distance_m'>,
+): Propagation | undefined {
   const detector = geometry.nearField && transferFunction(N, freeSpaceOf(geometry));
-  return detector && { detector };
+  const slices = options.slices > 1 ? slicesOf(source, N, geometry, options) : undefined;
+  if (!detector && !slices) return undefined;
+  return { detector, slices, ...(slices && { sliceDistance_m: sliceDistance_m(geometry, options.slice_distance_m) }) };
+}
+
+/** From each slice to the next, as it is given or as the file says. */
+const sliceDistance_m = (geometry: ScanGeometry, given: number | null): number | undefined =>
+  given ?? geometry.sliceDistance_m;
+
+function slicesOf(
+  source: string,
+  N: number,
+  geometry: ScanGeometry,
+  { slices, slice_distance_m }: Pick<SolverOptions, 'slices' | 'slice_distance_m'>,
+): Transfer[] {
+  const distance_m = sliceDistance_m(geometry, slice_distance_m);
+  const wavelength_m = wavelengthOf(geometry);
+  const { objectPixel_m: pixel_m } = geometry;
+  if (distance_m === undefined || wavelength_m === undefined || pixel_m === undefined) {
+    const missing = [
+      distance_m === undefined && 'the distance of its slices (slice_distance_m)',
+      wavelength_m === undefined && 'the energy (energy_eV)',
+      pixel_m === undefined && 'the object pixel (object_pixel_m, or detector_distance_m and detector_pixel_m)',
+    ].filter((name) => name !== false);
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `${source}: light that goes through ${slices} slices needs ${missing.join(', ')}; give ${missing.length === 1 ? 'it' : 'them'}.`,
+      { path: source, missing },
+    );
+  }
+  const transfer = transferFunction(N, { wavelength_m, distance_m, pixel_m });
+  return Array.from({ length: slices - 1 }, () => transfer);
 }

@@ -10,6 +10,7 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError, requireObject } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import { type ObjectLayers, projection } from '../physics/layers.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
 import type { AffineFound } from './corrections/affine.js';
@@ -17,6 +18,7 @@ import type { BeamFound } from './corrections/beam.js';
 import { stateBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
 import type { ScanToSolve } from './scan.js';
+import { asSlices } from './slices.js';
 import { solve } from './solve.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 
@@ -34,6 +36,8 @@ export interface SolvedImage extends WrittenImage {
   readonly positions: { readonly xs: Float64Array; readonly ys: Float64Array };
   /** What was wrong of all positions, where that was corrected (`affine`). */
   readonly affine?: AffineFound;
+  /** The slices whose product `image` is, where there are several. */
+  readonly layers?: ObjectLayers;
 }
 
 /** What a run came to. */
@@ -132,6 +136,8 @@ type Scores = Pick<SolverResult, 'loss' | 'rFactor'>;
 /** What is copied of an update. */
 export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> & {
   readonly lit: ReturnType<SolverUpdate['lit']>;
+  /** Distances of slices, where there are several. */
+  readonly spacing_m?: Float64Array;
 } & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions' | 'affine'> &
   Pick<SolverResult, 'snapshot'>;
 
@@ -141,6 +147,7 @@ export const keepState = (update: SolverUpdate): KeptState => ({
   epochs: update.epochs,
   engine: update.engine,
   frame: update.object().frame,
+  spacing_m: update.layers()?.spacing_m,
   probe: update.probe(),
   beam: update.beam(),
   positions: update.positions(),
@@ -150,11 +157,13 @@ export const keepState = (update: SolverUpdate): KeptState => ({
 });
 
 /** The image in it. */
-export function imageOf({ epoch, frame, probe, beam, positions, lit, affine, snapshot }: KeptState): SolvedImage {
+export function imageOf(kept: KeptState): SolvedImage {
+  const { epoch, frame, probe, beam, positions, lit, affine, snapshot, spacing_m } = kept;
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
-  const image = { re, im, shape: [frame.height, frame.width] };
+  const layers = spacing_m && { array: asSlices({ re, im }, frame), spacing_m };
+  const image = layers ? projection(layers.array) : { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], lit, frame);
-  return { epoch, image, frame, ...weighed(coverage), probe, beam, positions, affine };
+  return { epoch, image, frame, ...weighed(coverage), probe, beam, positions, affine, ...(layers && { layers }) };
 }
 
 const weighed = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
@@ -169,5 +178,6 @@ export function copyOf(update: SolverUpdate): SolvedImage {
     beam: update.beam(),
     positions: update.positions(),
     affine: update.affine(),
+    ...(update.layers() && { layers: update.layers() }),
   };
 }

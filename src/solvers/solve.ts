@@ -63,7 +63,7 @@ export async function* solve(
         (done) => services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
         most === undefined ? undefined : { most, orHeld: options.stream === null },
       );
-  const loaded = { ...read, scan: { ...read.scan, propagation: propagationOf(raw) } };
+  const loaded = { ...read, scan: { ...read.scan, propagation: propagationOf(raw, options) } };
   try {
     throwIfCancelled(services.signal, 'Solving');
     const probe = startProbe(
@@ -103,6 +103,7 @@ async function* solveLoaded(
     sizes: {
       modes: probe.re.length / (N * N),
       coherent: options.opr_modes,
+      slices: options.slices,
       height: loaded.frame.height,
       width: loaded.frame.width,
     },

@@ -5,8 +5,8 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { integers, spreadIndices } from '../core/numbers.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+import { type ObjectLayers, projection } from '../physics/layers.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
-import { fillUncovered, moveToFrame } from '../reconstruction/frame.js';
 import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
 import { openBatches } from './algorithms/batches.js';
 import { createAlgorithm } from './algorithms/createAlgorithm.js';
@@ -15,15 +15,23 @@ import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom, type Matrix2 } from './corrections/affine.js';
 import { BeamCorrection } from './corrections/beam.js';
-import { blankOutside, holdPower, orthogonaliseModes, smoothTotalVariation } from './corrections/constraints.js';
+import {
+  blankOutside,
+  holdPower,
+  type ModePlanes,
+  orthogonaliseModes,
+  smoothTotalVariation,
+} from './corrections/constraints.js';
 import { limitObject, removeGrid } from './corrections/objectLimits.js';
 import { PositionCorrection } from './corrections/positions.js';
 import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
 import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
+import { drawTogether } from './corrections/sliceRegularisation.js';
 import { deviancesOf, measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
 import { isOfAll, isPainted, scheduleOf, searchesAt } from './schedule.js';
+import { asSlices, beginWith, slicesOf } from './slices.js';
 import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 import { MEASURED_AT_ONCE, type PassSums, type WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
@@ -143,10 +151,7 @@ export class Solving {
     memory.probe.re.set(probe.re);
     memory.probe.im.set(probe.im);
     if (object) {
-      const { image: whole, fill } = fillUncovered(object.image, { overlapCount: object.covered });
-      const image = moveToFrame(whole, object.frame, this.loaded.frame, fill);
-      memory.object.re.set(image.re);
-      memory.object.im.set(image.im);
+      beginWith(object, memory.object, this.loaded.frame);
     } else {
       memory.object.re.fill(1);
       memory.object.im.fill(0);
@@ -218,11 +223,14 @@ export class Solving {
     if (kept) limitObject(memory.object, options);
     if (kept && options.tv_weight > 0) {
       const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
-      smoothTotalVariation(memory.object, { height, width }, options.tv_weight * rms);
+      for (const slice of this.#slices()) smoothTotalVariation(slice, { height, width }, options.tv_weight * rms);
     }
     if (schedule.object && options.grid_period_px !== null) {
       const { grid_period_px: period_px, grid_window: window } = options;
-      removeGrid(memory.object, { height, width }, { period_px, window });
+      for (const slice of this.#slices()) removeGrid(slice, { height, width }, { period_px, window });
+    }
+    if (kept && options.slices > 1 && options.slice_regularisation > 0) {
+      drawTogether(this.#slices(), { height, width }, options.slice_regularisation);
     }
     if (schedule.affine) this.#followAffine(schedule.affine);
     if (schedule.probe && options.centre_probe && !isOfAll(options, epoch)) this.#centre();
@@ -266,22 +274,24 @@ export class Solving {
     const { search } = this.others;
     if (!search || !this.#affine) return;
     const M = await search(this.loaded, this.#rows);
-    const { object, sizes } = this.passes.memory;
-    const before = this.#acceleration?.object;
-    this.#affine.move(M, this.loaded.scan, before ? [object, before] : [object], sizes);
+    this.#affine.move(M, this.loaded.scan, this.#warped(), this.passes.memory.sizes);
     const { scale, asymmetry, shear_deg } = this.#affine.found();
     this.services.logger?.info(
       `Positions by trial: scale ${scale.toFixed(4)}, asymmetry ${asymmetry.toFixed(4)}, shear ${shear_deg.toFixed(2)}°.`,
     );
   }
 
+  /** What goes along with positions that move together: the slices of the object, and of what it was. */
+  #warped(): ModePlanes[] {
+    const before = this.#acceleration?.object;
+    return [...this.#slices(), ...(before ? this.#slices(before) : [])];
+  }
+
   /** Positions together, and the object with them. */
   #followAffine(rule: 'moves' | 'turn'): void {
-    const { object, sizes } = this.passes.memory;
-    const before = this.#acceleration?.object;
-    const fields = before ? [object, before] : [object];
-    if (rule === 'turn') this.#affine?.turn(this.loaded.scan, fields, sizes);
-    else this.#affine?.step(this.loaded.scan, fields, sizes);
+    const { sizes } = this.passes.memory;
+    if (rule === 'turn') this.#affine?.turn(this.loaded.scan, this.#warped(), sizes);
+    else this.#affine?.step(this.loaded.scan, this.#warped(), sizes);
   }
 
   #light(): ArrayLike<number> {
@@ -322,6 +332,7 @@ export class Solving {
       history: [...this.#history],
       engine: this.passes.description,
       object: () => ({ image: this.#image(), frame: this.loaded.frame }),
+      layers: () => this.#layers(),
       coverage: () => this.#coverage(),
       probe: () => this.#probe(),
       beam: () => this.#beam?.found(),
@@ -335,12 +346,23 @@ export class Solving {
     };
   }
 
+  /** Of the object, or of what has its shape. */
+  #slices(field: ModePlanes = this.passes.memory.object): ModePlanes[] {
+    const { height, width } = this.passes.memory.sizes;
+    return slicesOf(field, height * width);
+  }
+
   #image(): ComplexImage {
-    const { object, sizes } = this.passes.memory;
+    return projection(asSlices(this.passes.memory.object, this.passes.memory.sizes));
+  }
+
+  #layers(): ObjectLayers | undefined {
+    const { memory } = this.passes;
+    if (memory.slices === 1) return undefined;
+    const distance_m = this.loaded.scan.propagation?.sliceDistance_m ?? Number.NaN;
     return {
-      re: Float32Array.from(object.re),
-      im: Float32Array.from(object.im),
-      shape: [sizes.height, sizes.width],
+      array: asSlices(memory.object, memory.sizes),
+      spacing_m: new Float64Array(memory.slices - 1).fill(distance_m),
     };
   }
 

@@ -1,6 +1,7 @@
 /** What a solver begins with, what it is given besides options, and what each of its epochs shows. */
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/tensor.js';
+import type { ObjectLayers } from '../physics/layers.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { AffineFound } from './corrections/affine.js';
 import type { BeamFound } from './corrections/beam.js';
@@ -10,7 +11,12 @@ import type { LoadedScan } from './scan.js';
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
 export interface SolverStart {
   /** An image of the object, in amplitudes relative to the probe; where it does not reach, its mean stands for it. */
-  readonly object?: { readonly image: ComplexImage; readonly frame: Frame; readonly covered?: Tensor };
+  readonly object?: {
+    readonly image: ComplexImage;
+    readonly frame: Frame;
+    readonly covered?: Tensor;
+    readonly layers?: ObjectLayers;
+  };
   /** (N, N) or (modes, N, N). */
   readonly probe?: ComplexTensor;
   /** Epochs that led here, by which the order of the patterns and what depends on the epoch go on; 0. */
@@ -69,6 +75,8 @@ export interface SolverUpdate extends SolverRecord {
   readonly engine: string;
   /** The object as it stands, copied. */
   object(): { readonly image: ComplexImage; readonly frame: Frame };
+  /** Its slices, (slices, height, width), where it has several: `object` is their product. Copied. */
+  layers(): ObjectLayers | undefined;
   /** Light that fell on each pixel of the object over the scan, 1 at the brightest; 0 where below 1 %. */
   coverage(): Tensor;
   /** (N, N), or (modes, N, N). */

@@ -287,7 +287,11 @@ async function inferPrepared(
   const written = (performance.now() - writing) / 1000;
   const limit = config.r_factor_patterns;
   const rFactor = await (solver
-    ? scoreR(raw, stitched, { limit, probe: solver.solved.probe, of: 'reconstruction', positions: refined })
+    ? scoreR(
+        raw,
+        { ...stitched, layers: solver.solved.layers },
+        { limit, probe: solver.solved.probe, of: 'reconstruction', positions: refined },
+      )
     : scoreImage(limit, bundle, raw, stitched, refined));
   const refinement = refined && {
     rounds: refined.rounds.length,

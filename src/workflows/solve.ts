@@ -269,9 +269,9 @@ class Solve {
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
     const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;
     const { rFactor, loss, history, cancelled, engine, seconds } = result;
-    const { image, frame, coverage: weight, probe, positions } = result;
+    const { image, frame, coverage: weight, probe, positions, layers } = result;
     const scoring = { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions } as const;
-    const score = await scoreR(raw, { image, frame, weight }, scoring);
+    const score = await scoreR(raw, { image, frame, weight, layers }, scoring);
     const [first, last] = [history[0], history[history.length - 1]];
     await writeAtomically(
       path.join(folder, 'run.json'),

@@ -8,7 +8,7 @@ import { openDataset } from '../../src/data/openDataset.js';
 import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { incoherentModes } from '../../src/physics/probe.js';
-import { scanBounds } from '../../src/reconstruction/frame.js';
+import { type Frame, scanBounds } from '../../src/reconstruction/frame.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
 import { solve } from '../../src/solvers/solve.js';
 import { describeShared, sharedFile } from '../support/shared.js';
@@ -159,6 +159,43 @@ describeShared('affine_64.npz: positions with errors that all share', () => {
       await npz.close();
     }
   });
+});
+
+describeShared('multislice_64.npz: two slices', () => {
+  const file = sharedFile('data/solvers/multislice_64.npz');
+
+  it.each(['lsqml', 'rpie'] as const)(
+    '%s: product at most 0.06, slices at most 0.07 in 60 epochs',
+    async (algorithm) => {
+      const raw = await openDataset(file);
+      const npz = await openNpz(file);
+      try {
+        const truth = (await npz.read('objectTrue')) as ComplexImage;
+        const slices = (await npz.read('slicesTrue')) as ComplexImage;
+        const [, height, width] = slices.shape;
+        const bounds = scanBounds(raw.xcoords, raw.ycoords);
+        const errorOf = (found: { image: ComplexImage; frame: Frame }, expected: ComplexImage) =>
+          scoreAgainstTruth(found, expected, { bounds }).relative_object_error;
+        const cut = (of: ComplexImage, s: number, rows: number, columns: number): ComplexImage => {
+          const part = (values: Float32Array) => values.slice(s * rows * columns, (s + 1) * rows * columns);
+          return { re: part(of.re), im: part(of.im), shape: [rows, columns] };
+        };
+        for await (const update of solve(raw, { algorithm, epochs: 60, slices: 2 }, { threads: 2 })) {
+          if (update.epoch < update.epochs) continue;
+          const found = update.object();
+          const { frame } = found;
+          expect(errorOf(found, truth)).toBeLessThan(0.06);
+          for (const s of [0, 1]) {
+            const image = cut(update.layers()!.array, s, frame.height, frame.width);
+            expect(errorOf({ image, frame }, cut(slices, s, height, width))).toBeLessThan(0.07);
+          }
+        }
+      } finally {
+        await raw.close();
+        await npz.close();
+      }
+    },
+  );
 });
 
 describeShared('nearfield_96.npz: images behind the sample', () => {

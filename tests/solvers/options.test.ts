@@ -30,6 +30,7 @@ const scan = (changes: Partial<Parameters<typeof rawDataFromArrays>[0]> = {}) =>
     probeGuess: measured.probeGuess,
     measurement_domain: 'count_amplitude',
     source: 'scan.npz',
+    geometry: { energy_eV: 8000, objectPixel_m: { x: 1e-8, y: 1e-8 } },
     ...changes,
   });
 
@@ -75,6 +76,9 @@ describe('options', () => {
     probe_modes: [2],
     probe_mode_share: [0.2, { probe_modes: 2 }],
     orthogonalise_stride: [null, { probe_modes: 2 }],
+    slices: [2, { slice_distance_m: 1e-5 }],
+    slice_distance_m: [2e-5, { slices: 2, slice_distance_m: 1e-5 }],
+    slice_regularisation: [0.5, { slices: 2, slice_distance_m: 1e-5 }],
     rescale_probe: [false],
     hold_probe_power: [false],
     probe_power_counts: [123],

@@ -3,6 +3,7 @@ import { PtychoError } from '../../core/errors.js';
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import type { HistoryRow } from '../../persistence/history.js';
 import type { Product, ProductLosses, ProductObject, ProductPositions } from '../../persistence/product/product.js';
+import type { ObjectLayers } from '../../physics/layers.js';
 import { type Frame, intersectFrames } from '../../reconstruction/frame.js';
 import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
 import type { SolverRecord } from '../../solvers/updates.js';
@@ -23,7 +24,7 @@ export interface PlacedObject {
 /**
  * Lays a stitched image on an object, whose size, pixels, centre and layers stay. Pixels that no patch reaches keep their values, as
  * iterative engines leave what the probe never lit. An image knows nothing of layers: those of the input are all changed by the same
- * factor, so that their product is the image.
+ * factor, so that their product is the image; layers of a solver that are as many take their place.
  * @param base the input's object, (height, width) (`projection`); not modified
  * @param stitched in pixels of the input's object
  * @throws PtychoError DATASET_UNITS where they have no pixel in common
@@ -31,7 +32,7 @@ export interface PlacedObject {
 export function placeOnObject(
   input: ProductObject,
   base: ComplexImage,
-  stitched: Pick<StitchedImage, 'image' | 'frame' | 'weight'>,
+  stitched: Pick<StitchedImage, 'image' | 'frame' | 'weight'> & { readonly layers?: ObjectLayers },
 ): PlacedObject {
   const [height, width] = base.shape;
   const frame: Frame = { originYxPx: [0, 0], height, width };
@@ -48,6 +49,7 @@ export function placeOnObject(
   const [re, im] = [base.re.slice(), base.im.slice()];
   const { image, weight } = stitched;
   const reachedAt: number[] = [];
+  const cameFrom: number[] = [];
   for (let r = 0; r < shared.height; r++) {
     const [y, x] = [shared.originYxPx[0] + r, shared.originYxPx[1]];
     let from = (y - stitched.frame.originYxPx[0]) * stitched.frame.width + x - stitched.frame.originYxPx[1];
@@ -57,15 +59,40 @@ export function placeOnObject(
       re[to] = image.re[from];
       im[to] = image.im[from];
       reachedAt.push(to);
+      cameFrom.push(from);
     }
   }
   const lit = weight.data.reduce((n, w) => n + (w > least ? 1 : 0), 0);
   const image2d = { re, im, shape: [height, width] };
   return {
-    object: { ...input, array: layersFor(input.array, base, image2d, reachedAt) },
+    object: {
+      ...input,
+      array:
+        stitched.layers?.array.shape[0] === input.array.shape[0]
+          ? withLayers(input.array, stitched.layers.array, reachedAt, cameFrom)
+          : layersFor(input.array, base, image2d, reachedAt),
+    },
     reached: reachedAt.length,
     cut: lit - reachedAt.length,
   };
+}
+
+/** The layers of an object with others at some of its pixels. */
+function withLayers(
+  { re, im, shape }: ComplexTensor,
+  layers: ComplexTensor,
+  to: readonly number[],
+  from: readonly number[],
+): ComplexTensor {
+  const out = { re: re.slice(), im: im.slice(), shape };
+  const [ours, theirs] = [shape, layers.shape].map(([, height, width]) => height * width);
+  for (let s = 0; s < shape[0]; s++) {
+    to.forEach((pixel, i) => {
+      out.re[s * ours + pixel] = layers.re[s * theirs + from[i]];
+      out.im[s * ours + pixel] = layers.im[s * theirs + from[i]];
+    });
+  }
+  return out;
 }
 
 /** Where the layers together are weaker than this, they say nothing about how the image divides among them. */

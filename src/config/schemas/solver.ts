@@ -326,6 +326,22 @@ const freedoms: Kind<z.ZodString> = {
   expected: `${wordList(FREEDOMS, 'and')}, or some of them, with commas`,
 };
 
+/** An object that is thick. */
+const sliceFields = {
+  slices: field(
+    positiveInteger,
+    1,
+    'Slices of a thick object, which light goes through one after the other; 1: a thin object.',
+    { unit: 'slices' },
+  ),
+  slice_distance_m: maybe(positiveNumber, "Distance from each slice to the next; null: the file's.", { unit: 'm' }),
+  slice_regularisation: field(
+    unitInterval,
+    0,
+    'After each epoch, draw slices together where they differ only coarsely, which patterns hardly tell apart; 0: not at all.',
+  ),
+};
+
 /** Errors that all positions share. */
 const affineFields = {
   affine: field(
@@ -370,6 +386,7 @@ export const solverFields = {
   ...progressiveFields,
   ...seedFields,
   ...objectFields,
+  ...sliceFields,
   ...probeFields,
   ...beamFields,
   ...smoothingFields,
@@ -458,7 +475,7 @@ const outputFields = {
 export const SOLVE_GROUPS = {
   Solving: { ...scanFields, ...algorithmFields, ...passesFields, ...seedFields, ...beginningFields },
   Steps: { ...stepFields, ...progressiveFields },
-  Object: { ...objectFields, ...smoothingFields, ...priorFields },
+  Object: { ...objectFields, ...sliceFields, ...smoothingFields, ...priorFields },
   Probe: probeFields,
   Beam: beamFields,
   Positions: { ...positionFields, ...affineFields, ...flyFields },

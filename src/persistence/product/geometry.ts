@@ -8,6 +8,7 @@
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { gridOfScan, type ObjectGrid, toMetres, toPixels } from '../../data/opening/scanGeometry.js';
 import type { RawData } from '../../data/rawData.js';
+import type { ObjectLayers } from '../../physics/layers.js';
 import type { Product, ProductObject, ProductPositions, ProductProbe } from './product.js';
 import { DEFAULT_OBJECT_PIXEL_M } from './readProduct.js';
 
@@ -41,6 +42,8 @@ export function positionsInMetres(
 /** An image of a scan: its pixel (0, 0) is object pixel [y, x] of the scan. */
 export interface PlacedImage {
   readonly image: ComplexImage;
+  /** The layers whose product it is, where there are several. */
+  readonly layers?: ObjectLayers;
   readonly originYxPx: readonly [number, number];
 }
 
@@ -66,7 +69,7 @@ export function scanAsProduct(
     'geometry' | 'orientation' | 'objectGuess' | 'source' | 'xcoords' | 'ycoords' | 'sampleIndices' | 'patternIndexes'
   >,
   probe: ComplexTensor,
-  { image, originYxPx }: PlacedImage,
+  { image, originYxPx, layers }: PlacedImage,
   note: (sentence: string) => void,
 ): ScanAsProduct {
   const known = raw.geometry.objectPixel_m;
@@ -90,11 +93,11 @@ export function scanAsProduct(
       pixel: { width_m: pixel.x, height_m: pixel.y },
     },
     object: {
-      array: { ...image, shape: [1, height, width] },
+      array: layers?.array ?? { ...image, shape: [1, height, width] },
       pixel: { width_m: pixel.x, height_m: pixel.y },
       center_x_m: scan.x(originYxPx[1] + width / 2),
       center_y_m: scan.y(originYxPx[0] + height / 2),
-      layer_spacing_m: new Float64Array(0),
+      layer_spacing_m: layers?.spacing_m ?? new Float64Array(0),
     },
   };
 }

@@ -12,7 +12,7 @@ export function holdPower(memory: FieldMemory, power: number): void {
   const factor = Math.sqrt(power / now);
   memory.scale(memory.probe, factor);
   memory.scale(memory.variation, factor);
-  memory.scale(memory.object, 1 / factor);
+  memory.scale(memory.firstSlice, 1 / factor);
 }
 
 /**

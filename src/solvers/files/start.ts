@@ -19,11 +19,13 @@ import { isHdf5File, usingHdf5 } from '../../formats/hdf5/file.js';
 import { usingNpz } from '../../formats/npz.js';
 import { BUNDLE_FILE, type StoredBundle } from '../../persistence/bundle.js';
 import { readProductFile } from '../../persistence/product/readProduct.js';
+import { projection } from '../../physics/layers.js';
 import { frameForScan, scanBounds } from '../../reconstruction/frame.js';
 import { modelOfScan } from '../../reconstruction/matching/modelOfScan.js';
 import { type WrittenImage, wellCovered } from '../../reconstruction/pictures.js';
 import { reconstructPrepared } from '../../reconstruction/pipeline.js';
 import { PtychoModel } from '../../reconstruction/ptychoModel.js';
+import { layersBeside } from '../../reconstruction/reconstructionFile.js';
 import { doubts, groupForModel, probeInCounts, requireSide } from '../../reconstruction/scanForModel.js';
 import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../../reconstruction/storedImage.js';
 import type { SolverStart } from '../updates.js';
@@ -121,7 +123,8 @@ async function fromReconstruction(spec: string, raw: RawData, services: Services
   const { file } = splitFileSpec(spec);
   const whole = path.extname(file).toLowerCase() === '.npz' && turned === undefined;
   const beam = whole ? await beamBeside(file, raw.count, raw.N) : undefined;
-  return { object: { image, frame, covered }, probe: probe && turnedImage(probe, turned), beam };
+  const layers = whole ? await layersBeside(file, image.shape) : undefined;
+  return { object: { image, frame, covered, layers }, probe: probe && turnedImage(probe, turned), beam };
 }
 
 function centred(raw: RawData, height: number, width: number): readonly [number, number] {
@@ -143,6 +146,7 @@ const SAME_PIXEL = 0.01;
 async function fromProduct(file: string, raw: RawData, services: Services): Promise<SolverStart> {
   const note = (sentence: string) => services.logger?.warn(sentence);
   const { object, probe, positions } = await readProductFile(file, { note });
+  const layers = object.array.shape[0] > 1 ? { array: object.array, spacing_m: object.layer_spacing_m } : undefined;
   const [, height, width] = object.array.shape;
   const pixel = { x: object.pixel.width_m, y: object.pixel.height_m };
   const own = raw.geometry.objectPixel_m ?? pixel;
@@ -154,10 +158,10 @@ async function fromProduct(file: string, raw: RawData, services: Services): Prom
     );
   }
   const scan = toPixels(gridOfScan(raw, own));
-  const size = height * width;
   return {
     object: {
-      image: { re: object.array.re.subarray(0, size), im: object.array.im.subarray(0, size), shape: [height, width] },
+      image: projection(object.array),
+      layers,
       frame: {
         originYxPx: [
           Math.round(scan.y(object.center_y_m) - height / 2),

@@ -96,6 +96,7 @@ const FREE: readonly string[] = ['epochs', 'passes', 'stream'] satisfies (keyof 
 /** What runs of versions did that had no such option: a state without it goes on with these. */
 const BEFORE: Readonly<Record<string, unknown>> = {
   ...{ batching: 'random', acceleration: 0 },
+  ...{ slices: 1, slice_distance_m: null, slice_regularisation: 0 },
   ...{ opr_modes: 0, opr_start: 3, opr_smooth: 0, flux: false },
   ...{ prior: 'none', prior_start: 31, prior_width: 32, prior_learning_rate: 0.003 },
   ...{ ml_start: null, ml_method: 'lbfgs' },

@@ -10,15 +10,18 @@ import { encodeHistory } from '../../persistence/history.js';
 import { scanAsProduct } from '../../persistence/product/geometry.js';
 import { lossesOf, metadataOf } from '../../persistence/product/scans.js';
 import { writeProductFile } from '../../persistence/product/writeProduct.js';
-import { type PictureOptions, writePreviewPictures } from '../../reconstruction/pictures.js';
+import type { ObjectLayers } from '../../physics/layers.js';
+import { imagePanels, type PictureOptions, writePreviewPictures } from '../../reconstruction/pictures.js';
 import { positionArrays, writeRefinedPositions } from '../../reconstruction/positions/refinePositions.js';
 import {
+  LAYERS_BESIDE,
   RECONSTRUCTION_FILES,
   type ReconstructionFacts,
   reconstructionArrays,
   writeReconstruction,
 } from '../../reconstruction/reconstructionFile.js';
 import { lineChart } from '../../report/chart.js';
+import { AMONG_OTHERS, figure } from '../../report/figure.js';
 import { lossChart } from '../../report/loss.js';
 import { probeFigure } from '../../report/probe.js';
 import type { Drawing } from '../../report/renderer.js';
@@ -46,10 +49,11 @@ export interface SolvedFacts {
 /**
  * What `reconstruction.npz` of a solver says besides the image: `reconstructed_probe` (N, N) or (modes, N, N),
  * `computation_time_seconds`; where positions were corrected, `xcoords`, `ycoords` and the measured ones; where the beam was told
- * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,).
+ * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,); of several slices `reconstructed_layers` and
+ * `layer_spacing_m`.
  */
 export function solvedFacts(
-  { probe, beam, positions }: SolvedImage,
+  { probe, beam, positions, layers }: SolvedImage,
   { algorithm, raw, moved, seconds, settings }: SolvedFacts,
 ): ReconstructionFacts {
   return {
@@ -59,6 +63,10 @@ export function solvedFacts(
     sampleIndices: raw.sampleIndices,
     arrays: {
       reconstructed_probe: probe,
+      ...(layers && {
+        [LAYERS_BESIDE.array]: layers.array,
+        [LAYERS_BESIDE.spacing]: { data: layers.spacing_m, shape: [layers.spacing_m.length] },
+      }),
       ...(beam && { flux: beam.flux }),
       ...(beam && beam.modes.re.length > 0 && { opr_modes: beam.modes, opr_weights: beam.weights }),
       ...(moved ? positionArrays(positions, raw) : {}),
@@ -70,7 +78,7 @@ export function solvedFacts(
 /** What {@link writeSolved} may write. */
 export const SOLVED_FILES: readonly string[] = [
   ...RECONSTRUCTION_FILES,
-  ...['reconstructed_probe', 'loss', 'positions', 'beam', 'opr_modes'].flatMap(drawingFiles),
+  ...['reconstructed_probe', 'loss', 'positions', 'beam', 'opr_modes', 'slices'].flatMap(drawingFiles),
   'positions.npz',
   'history.csv',
 ];
@@ -119,11 +127,28 @@ function beamChart({ flux, weights }: BeamFound): Drawing {
   });
 }
 
+/** Amplitude and phase of every slice, a row each. */
+function slicesFigure(layers: ObjectLayers, solved: SolvedImage, options: PictureOptions): Drawing {
+  const [count, height, width] = layers.array.shape;
+  const pixels = height * width;
+  const rows = Array.from({ length: count }, (_, s) => {
+    const cut = (part: Float32Array) => part.subarray(s * pixels, (s + 1) * pixels);
+    const image = { re: cut(layers.array.re), im: cut(layers.array.im), shape: [height, width] };
+    const { frame, weight } = solved;
+    const panels = imagePanels({ image, frame, weight }, options, { side_px: AMONG_OTHERS });
+    return [panels.reconstructed_amplitude, panels.reconstructed_phase];
+  });
+  const drawn = rows.flat().filter((panel) => panel !== undefined);
+  return figure(drawn, { columns: 2, title: `${count} slices, in the order in which light goes through them` });
+}
+
 /** What is drawn of a solver's work besides its image, by the names of the files: probe, beams, misfit, corrected positions. */
 export function solvedDrawings(
-  { probe, beam, positions }: SolvedImage,
-  { raw, moved, history, pictures: { pixelSize_m } }: SolvedFiles,
+  solved: SolvedImage,
+  { raw, moved, history, pictures }: SolvedFiles,
 ): Readonly<Record<string, Drawing>> {
+  const { probe, beam, positions, layers } = solved;
+  const { pixelSize_m } = pictures;
   const epochs = history.filter(({ epoch }) => epoch > 0);
   return {
     reconstructed_probe: probeFigure(probe, { pixelSize_m }),
@@ -133,6 +158,7 @@ export function solvedDrawings(
         label: 'misfit of the amplitudes',
       }),
     }),
+    ...(layers && { slices: slicesFigure(layers, solved, pictures) }),
     ...(beam && { beam: beamChart(beam) }),
     ...(beam && beam.modes.re.length > 0 && { opr_modes: probeFigure(beam.modes, { pixelSize_m }) }),
     ...(moved && {
@@ -182,7 +208,7 @@ export async function writeSolvedProduct(
   logger: Logger,
 ): Promise<void> {
   const { xs, ys } = solved.positions;
-  const placed = { image: solved.image, originYxPx: solved.frame.originYxPx };
+  const placed = { image: solved.image, originYxPx: solved.frame.originYxPx, layers: solved.layers };
   const parts = scanAsProduct({ ...raw, xcoords: xs, ycoords: ys }, solved.probe, placed, (note) => logger.warn(note));
   const losses = lossesOf(solved.history.filter(({ epoch }) => epoch > 0).map(({ loss }) => loss));
   await makeOutputFolder(path.dirname(path.resolve(file)));

@@ -151,6 +151,12 @@ function solverSettings(group: ParameterGroup) {
     objectStart: count('ObjectStart', defaults.object_start),
     objectStop: countOrNone('ObjectStop', defaults.object_stop),
     objectStride: count('ObjectStride', defaults.object_stride),
+    slices: count('Slices', defaults.slices),
+    sliceDistance: positiveOrNone('SliceDistanceInMeters', defaults.slice_distance_m),
+    sliceRegularisation: group.createReal('SliceRegularisation', defaults.slice_regularisation, {
+      minimum: 0,
+      maximum: 1,
+    }),
     probeStart: count('ProbeStart', defaults.probe_start),
     probeStop: countOrNone('ProbeStop', defaults.probe_stop),
     probeStride: count('ProbeStride', defaults.probe_stride),

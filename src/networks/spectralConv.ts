@@ -93,7 +93,7 @@ function mixed(v: GraphNode, re: GraphNode, im: GraphNode): GraphNode {
 
 /**
  * A spectral convolution [B, Ci, H, W] → [B, Co, H, W] that keeps `modes` waves along both axes. Its parameters `name.re` and `name.im`
- * are [wave along a row, wave along a column, Ci, Co], whatever the size of the image.
+ * are [wave along a column, wave along a row, Ci, Co], whatever the size of the image.
  */
 export function spectralConv(
   x: GraphNode,
@@ -106,14 +106,14 @@ export function spectralConv(
   const { rows: m, columns: n } = keptModes(modes, h, w);
   const weights = ['re', 'im'].map((part) => {
     const all = scope.parameter(`${name}.${part}`, [modes, modes, cin, cout], spectralInit(cin));
-    return op.reshape(op.slice(all, [0, 0, 0, 0], [n, m, cin, cout]), [n * m, cin, cout]);
+    return op.reshape(op.slice(all, [0, 0, 0, 0], [m, n, cin, cout]), [m * n, cin, cout]);
   });
   return filtered(x, weights, { rows: Array.from({ length: m }, (_, k) => k), columns: n }, [h, w], name);
 }
 
 /**
  * A spectral convolution that also keeps waves whose rows run the other way, and puts out another size: [B, Ci, H, W] → [B, Co, H′, W′].
- * Parameters [waves along a row: 0 … modes/2, waves along a column: −modes/2 … modes/2 − 1, Ci, Co], normal of variance `variance`/2.
+ * Parameters [waves along a column: −modes/2 … modes/2 − 1, waves along a row: 0 … modes/2, Ci, Co], normal of variance `variance`/2.
  */
 export function resizingSpectralConv(
   x: GraphNode,
@@ -134,8 +134,8 @@ export function resizingSpectralConv(
   const first = Math.floor((modes - m) / 2);
   const weights = ['re', 'im'].map((part) => {
     const init = { deviation: Math.sqrt(variance / 2) };
-    const all = scope.parameter(`${name}.${part}`, [columns, modes, cin, cout], init);
-    return op.reshape(op.slice(all, [0, first, 0, 0], [n, m, cin, cout]), [n * m, cin, cout]);
+    const all = scope.parameter(`${name}.${part}`, [modes, columns, cin, cout], init);
+    return op.reshape(op.slice(all, [first, 0, 0, 0], [m, n, cin, cout]), [m * n, cin, cout]);
   });
   const rows = Array.from({ length: m }, (_, k) => k + first - Math.floor(modes / 2));
   return filtered(x, weights, { rows, columns: n }, size, name);
@@ -153,10 +153,12 @@ function filtered(
   const m = waves.length;
   const cout = re.shape[2];
   const alongRows = op.reshape(op.matmul(x, forwardColumns(w, n)), [b, cin, 2 * h, n]);
-  const spectrum = op.reshape(op.matmul(forwardRows(h, waves), alongRows), [b, cin, 2, m, n]);
-  const byWave = op.reshape(op.transpose(spectrum, [4, 3, 2, 0, 1]), [n * m, 2, b, cin]);
-  const passed = op.reshape(mixed(byWave, re, im), [n, m, 2, b, cout]);
-  const back = op.reshape(op.transpose(passed, [3, 4, 2, 1, 0]), [b, cout, 2 * m, n]);
+  const spectrum = op.matmul(forwardRows(h, waves), alongRows);
+  // From images of waves to waves of images and back: as transpositions of matrices and moves of whole rows, which engines do fastest.
+  const turned = op.transposeLast(op.reshape(spectrum, [b * cin, 2 * m * n]));
+  const byWave = op.reshape(op.transpose(op.reshape(turned, [2, m * n, b * cin]), [1, 0, 2]), [m * n, 2, b, cin]);
+  const passed = op.transpose(op.reshape(mixed(byWave, re, im), [m * n, 2, b * cout]), [1, 0, 2]);
+  const back = op.reshape(op.transposeLast(op.reshape(passed, [2 * m * n, b * cout])), [b, cout, 2 * m, n]);
   const rows = op.reshape(op.matmul(backwardRows(height, waves), back), [b, cout, height, 2 * n]);
   return op.matmul(rows, backwardColumns(width, n, 1 / (h * w)), label);
 }

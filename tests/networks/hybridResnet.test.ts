@@ -46,14 +46,14 @@ function goldenName(name: string): string {
     .replace('.shift', '.b');
 }
 
-/** Weights [Ci, Co, row, column] of a golden file as ours, [column, row, Ci, Co]; or back. */
+/** Weights [Ci, Co, row, column] of a golden file as ours, [row, column, Ci, Co]. */
 function turnedSpectral({ data, shape: [a, b, c, d] }: Tensor): Tensor {
   const out = new Float32Array(data.length);
   for (let i = 0; i < a; i++)
     for (let j = 0; j < b; j++)
       for (let k = 0; k < c; k++)
-        for (let l = 0; l < d; l++) out[((l * c + k) * a + i) * b + j] = data[((i * b + j) * c + k) * d + l];
-  return { data: out, shape: [d, c, a, b] };
+        for (let l = 0; l < d; l++) out[((k * d + l) * a + i) * b + j] = data[((i * b + j) * c + k) * d + l];
+  return { data: out, shape: [c, d, a, b] };
 }
 
 describeShared('hybrid_resnet against the golden file', () => {

@@ -7,6 +7,7 @@ import { DiffractionDataset } from './dataset.js';
 import { openScan } from './findings/survey.js';
 import { type GroupingOptions, type Groups, groupScan } from './grouping/grouping.js';
 import { cachedGroups } from './grouping/groupingCache.js';
+import { groupsWithinScans } from './grouping/withinScans.js';
 import { groupedStatistics, type PatternStatistics } from './normalise.js';
 import { requireFarField } from './opening/nearField.js';
 import type { OpenDatasetOptions } from './options.js';
@@ -103,7 +104,7 @@ export async function prepareScan(
     logger,
   };
   const groups = data.cache_groups ? await cachedGroups(raw, options) : groupScan(raw.xcoords, raw.ycoords, options);
-  return measureGroups(raw, groups, pass);
+  return measureGroups(raw, groupsWithinScans(groups, raw, options), pass);
 }
 
 /** A scan that is grouped already, measured and ready for a network; `pass` as for {@link prepareScan}. */

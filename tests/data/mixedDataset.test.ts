@@ -74,6 +74,26 @@ describe('several scans as one data set', () => {
     expect(hasPairs(await mixed.batch(places.slice(0, 2)))).toBe(false);
   });
 
+  it('keeps apart the scans of one file, which scan_index tells', async () => {
+    const raw = scan(1, 30);
+    // Two scans at the same places.
+    const twice = rawDataFromArrays({
+      diffraction: { data: new Float32Array(60 * N * N).fill(1), shape: [60, N, N] },
+      xcoords: [...raw.xcoords, ...raw.xcoords],
+      ycoords: [...raw.ycoords, ...raw.ycoords],
+      scanIndex: Array.from({ length: 60 }, (_, i) => (i < 30 ? 3 : 7)),
+    });
+    const { groups } = await prepareScan(twice, request, 2);
+    expect(groups.count).toBe(60);
+    for (let g = 0; g < groups.count; g++) {
+      const own = Array.from(groups.members.subarray(4 * g, 4 * g + 4), (m) => twice.scanIndex[m]);
+      expect(new Set(own).size).toBe(1);
+    }
+    expect(groups.coordsNn[0]).toBe(twice.xcoords[groups.members[0]]);
+    const lonely = { ...twice, scanIndex: twice.scanIndex.map((_, i) => (i < 2 ? 3 : 7)) };
+    await expect(prepareScan(lonely, request, 2)).rejects.toThrow(/holds 2 scans .* too few positions for groups of 4/);
+  });
+
   it('refuses scans of two sizes, and groups that do not exist', async () => {
     const [one, two] = [await prepareScan(scan(1, 20), request, 1), await prepareScan(scan(1, 20), request, 2)];
     expect(() => new MixedDataset([one.dataset, two.dataset])).toThrow(/groups of 4 patterns.*one network takes/);

@@ -32,6 +32,10 @@ const COMMANDS: Readonly<
     'reconstruct a scan by an iterative algorithm: rPIE, ePIE, PIE, LSQ-ML, difference map',
     () => import('./commands/solve.js'),
   ],
+  live: [
+    'reconstruct a scan while it is measured, from a detector or a file that grows',
+    () => import('./commands/live.js'),
+  ],
   evaluate: [
     'score an image against the truth, or two halves of a scan against each other',
     () => import('./commands/evaluate.js'),

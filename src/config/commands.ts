@@ -37,6 +37,7 @@ import {
   jobsSubmitSchema,
   jobsWorkSchema,
 } from './schemas/jobs.js';
+import { type LiveConfig, liveConfigSchema } from './schemas/live.js';
 import { type ModelRequest, modelFields, modelRequestSchema } from './schemas/model.js';
 import {
   RECONSTRUCT_GROUPS,
@@ -151,6 +152,17 @@ export const imageDefinition: ConfigDefinition<ImageConfig> = {
   schema: imageConfigSchema,
   sections: [...sectionsOf({ Inference: imageConfigSchema.shape }), ...inferenceDefinition.sections.slice(1)],
   type: undefined,
+};
+
+/** `live`: a scan that is being measured. */
+export const liveDefinition: ConfigDefinition<LiveConfig> = {
+  name: 'live scan',
+  schema: liveConfigSchema,
+  sections: [
+    ...sectionsOf({ 'Live scan': liveConfigSchema.shape }),
+    dataSection(dataFields),
+    executionSection(ofDevices),
+  ],
 };
 
 /** `solve`: an iterative algorithm; who computes its passes is a field of its own. */
@@ -326,6 +338,7 @@ export const COMMAND_DEFINITIONS: Readonly<Record<string, ConfigDefinition<unkno
   infer: inferenceDefinition,
   reconstruct: reconstructDefinition,
   solve: solveDefinition,
+  live: liveDefinition,
   simulate: simulationDefinition,
   demo: demoDefinition,
   inspect: inspectDefinition,

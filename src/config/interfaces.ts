@@ -1108,6 +1108,12 @@ export interface SimulationConfig {
   readonly detector_seed: number | null;
   /** Seed for photon and read-out noise alone; null: from seed. */
   readonly noise_seed: number | null;
+  /** Send the frames of the scan as a detector does, to whoever connects to this address: tcp://127.0.0.1:9999; null: no. */
+  readonly publish: string | null;
+  /** Frames a second that are sent. Unit: Hz. Default: 100. */
+  readonly publish_hz: number;
+  /** How they are packed; of a simulation, in valid blocks that are not smaller. Default: "bslz4". */
+  readonly publish_encoding: 'none' | 'lz4' | 'bslz4';
 }
 
 /** The configuration of `demo`. */

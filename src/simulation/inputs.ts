@@ -40,7 +40,10 @@ const IMAGE_KEYS = ['image', 'data', 'arr_0'] as const;
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, DATASET_VALUE, DATASET_UNITS, PROBE_SHAPE, and those of reading files
  */
 export async function loadSimulationInputs(
-  config: Omit<SimulationConfig, 'output_file' | 'overwrite' | 'visualize'>,
+  config: Omit<
+    SimulationConfig,
+    'output_file' | 'overwrite' | 'visualize' | 'publish' | 'publish_hz' | 'publish_encoding'
+  >,
   note: (sentence: string) => void = () => {},
 ): Promise<SimulationInputs> {
   const { amplitude_image, phase_image, positions_file, detector_mask } = config;

@@ -24,7 +24,10 @@ import { makeScan, placeOnObject, type ScanPositions, stepForCount, withPosition
 import { type SimulatedScan, simulationSteps } from './simulateScan.js';
 
 /** What of a configuration shapes the scan (everything but what else is written where). */
-export type SimulationRecipe = Omit<SimulationConfig, 'output_file' | 'overwrite' | 'visualize'>;
+export type SimulationRecipe = Omit<
+  SimulationConfig,
+  'output_file' | 'overwrite' | 'visualize' | 'publish' | 'publish_hz' | 'publish_encoding'
+>;
 
 /** Steps across a pattern where neither step nor number is given. */
 const USUAL_STEPS = 12;

@@ -95,7 +95,15 @@ export async function simulateToFile(
   look: (scan: SimulatedScan) => void = () => {},
 ): Promise<SimulationSummary> {
   const { signal, logger = silentLogger } = services;
-  const { output_file: _, overwrite: __, visualize: ___, ...recipe } = config;
+  const {
+    output_file: _,
+    overwrite: __,
+    visualize: ___,
+    publish: _p,
+    publish_hz: _h,
+    publish_encoding: _e,
+    ...recipe
+  } = config;
   const { scan: file, picture } = simulationFiles(config);
   const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
   const scan = await withPauses(recipeSteps(recipe, inputs, logger), signal, 'The simulation');

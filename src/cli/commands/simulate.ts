@@ -33,6 +33,6 @@ export const command = commandOf({
   interrupted: 'stopping after this step',
   work: async ({ config, services }) =>
     (await import('../../workflows/simulate.js')).simulateWorkflow(config, services),
-  text: ({ path, count, N, picture }) =>
-    `Written ${path}: ${formatCount(count)} ${noun(count, 'pattern')} of ${N} × ${N}.\n${picture === undefined ? '' : `Written ${picture}.\n`}`,
+  text: ({ path, count, N, picture, sent }) =>
+    `Written ${path}: ${formatCount(count)} ${noun(count, 'pattern')} of ${N} × ${N}.\n${picture === undefined ? '' : `Written ${picture}.\n`}${sent === undefined ? '' : `Sent ${formatCount(sent)} ${noun(sent, 'frame')}.\n`}`,
 });

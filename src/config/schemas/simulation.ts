@@ -275,6 +275,20 @@ const detectorFields = {
   ),
 };
 
+/** How a detector is played. */
+const publishFields = {
+  publish: maybe(
+    text,
+    'Send the frames of the scan as a detector does, to whoever connects to this address: tcp://127.0.0.1:9999; null: no.',
+  ),
+  publish_hz: field(positiveNumber, 100, 'Frames a second that are sent.', { unit: 'Hz' }),
+  publish_encoding: field(
+    oneOf('none', 'lz4', 'bslz4'),
+    'bslz4',
+    'How they are packed; of a simulation, in valid blocks that are not smaller.',
+  ),
+};
+
 /** The groups in which fields are shown, in order. */
 export const SIMULATION_GROUPS = {
   Simulation: outputFields,
@@ -283,6 +297,7 @@ export const SIMULATION_GROUPS = {
   Scan: scanFields,
   'Photons and detector': { ...detectorFields, ...nearFieldFields },
   'Random numbers': seedFields,
+  'Playing a detector': publishFields,
 } as const;
 
 /** The fields that rules look at; the schema has them all. */
@@ -377,6 +392,7 @@ export const simulationConfigSchema = z
     ...detectorFields,
     ...nearFieldFields,
     ...seedFields,
+    ...publishFields,
   })
   .superRefine(checkSimulation);
 

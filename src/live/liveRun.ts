@@ -1,0 +1,191 @@
+/**
+ * The image of a scan that is being measured: a network sees every pattern once, as it comes; a solver goes over all that have come, again
+ * and again, each time from the image that it had. Both show what they have every second or so.
+ *
+ * @example
+ * const run = new LiveRun({ source, open, model, solver: { algorithm: 'rpie' }, everySeconds: 1, show }, services);
+ * await run.untilEnd();
+ */
+import type { SolverOptions } from '../config/schemas/solver.js';
+import { messageOf } from '../core/errors.js';
+import { silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import type { RawData } from '../data/rawData.js';
+import { type LiveScan, liveScanFor } from '../reconstruction/liveScan.js';
+import type { WrittenImage } from '../reconstruction/pictures.js';
+import { reconstructStream } from '../reconstruction/pipeline.js';
+import type { PtychoModel } from '../reconstruction/ptychoModel.js';
+import { runSolver, type SolverResult } from '../solvers/run.js';
+import type { GrowingScan } from './source.js';
+
+/** What a run is made of. */
+export interface LiveParts {
+  readonly source: GrowingScan;
+  /** Opens what is there of the scan by now. */
+  readonly open: () => Promise<RawData>;
+  readonly model?: PtychoModel;
+  /** Options of a solver that goes along; none where not given. */
+  readonly solver?: Partial<SolverOptions>;
+  readonly everySeconds: number;
+  /** Takes every preview. */
+  readonly show: (image: Pick<WrittenImage, 'image' | 'weight'>, facts: LiveFacts) => Promise<void>;
+}
+
+/** What a preview is of. */
+export interface LiveFacts {
+  readonly by: 'network' | 'solver';
+  readonly patterns: number;
+  readonly rFactor?: number;
+}
+
+/** What was done while the scan was measured. */
+export interface LiveCounts {
+  /** Frames that came. */
+  readonly received: number;
+  /** Patterns that the network saw before the end. */
+  readonly predicted: number;
+  readonly previews: number;
+  /** From the tenth pattern to the first preview, seconds. */
+  readonly firstPreviewSeconds: number | undefined;
+}
+
+/** A picture of fewer patterns shows nothing. */
+const FIRST = 10;
+const LOOK_MS = 100;
+/** Patterns read at once. */
+const READ = 256;
+/** A scan that cannot be read this often in a row is broken, not half-written. */
+const MOST_FAILURES = 30;
+
+export class LiveRun {
+  #known = 0;
+  #size = -1;
+  #predicted = 0;
+  #previews = 0;
+  #tenth: number | undefined;
+  #firstPreview: number | undefined;
+  #failures = 0;
+  #solved: SolverResult | undefined;
+  #live: LiveScan | undefined;
+  #network: Promise<void> | undefined;
+
+  constructor(
+    private readonly parts: LiveParts,
+    private readonly services: Services = {},
+  ) {}
+
+  /** Works until the scan has ended and all of it was seen, or the signal fires. */
+  async untilEnd(): Promise<LiveCounts> {
+    const { source } = this.parts;
+    const { signal } = this.services;
+    for (let last = false; !last && !signal?.aborted; ) {
+      last = source.ended;
+      const size = await source.available();
+      // There is nothing to open before the first pattern.
+      if (size > 0 && size !== this.#size) await this.#step(size);
+      if (!last) await new Promise((done) => setTimeout(done, LOOK_MS));
+    }
+    if (source.failure) throw source.failure;
+    this.#live?.close();
+    await this.#network;
+    const first = this.#firstPreview !== undefined && this.#tenth !== undefined ? (this.#firstPreview - this.#tenth) / 1000 : undefined; // biome-ignore format: one line
+    return { received: this.#known, predicted: this.#predicted, previews: this.#previews, firstPreviewSeconds: first };
+  }
+
+  async #step(size: number): Promise<void> {
+    let raw: RawData;
+    try {
+      raw = await this.parts.open();
+    } catch (error) {
+      // A file that is being written is not always whole.
+      this.#failures++;
+      if (this.#failures >= MOST_FAILURES || this.parts.source.ended) throw error;
+      this.services.logger?.debug?.(`Not readable at this moment: ${messageOf(error)}`);
+      return;
+    }
+    this.#failures = 0;
+    this.#size = size;
+    try {
+      if (raw.count >= FIRST) this.#tenth ??= performance.now();
+      await this.#feed(raw);
+      if (raw.count >= FIRST && this.parts.solver) await this.#refine(raw, this.parts.solver);
+    } finally {
+      await raw.close();
+    }
+  }
+
+  /** Hands the network what is new. */
+  async #feed(raw: RawData): Promise<void> {
+    const { N, count } = raw;
+    const { model } = this.parts;
+    if (!model) {
+      this.#known = count;
+      return;
+    }
+    if (!this.#live) {
+      const { domain } = raw;
+      // What is read are amplitudes, whatever the file holds.
+      this.#live = liveScanFor(model, {
+        domain: domain === 'normalized_amplitude' ? domain : 'count_amplitude',
+        maxWaiting: 2 ** 30,
+      });
+      this.#network = this.#predict(model, this.#live);
+      // It is heard of when it is waited for.
+      this.#network.catch(() => {});
+    }
+    while (this.#known < count) {
+      const rows = Int32Array.from({ length: Math.min(READ, count - this.#known) }, (_, k) => this.#known + k);
+      const data = new Float32Array(rows.length * N * N);
+      await raw.patterns.readAmplitudes(rows, data);
+      const [xs, ys] = [raw.xcoords, raw.ycoords].map((values) => Array.from(rows, (row) => values[row]));
+      await this.#live.push({ diffraction: { data, shape: [rows.length, N, N] }, xs, ys });
+      this.#known += rows.length;
+    }
+  }
+
+  async #predict(model: PtychoModel, live: LiveScan): Promise<void> {
+    const { everySeconds } = this.parts;
+    for await (const { stitched, patterns } of reconstructStream(model, live, {
+      every: { seconds: everySeconds },
+      signal: this.services.signal,
+    })) {
+      this.#predicted = patterns;
+      if (patterns >= FIRST) await this.#show(stitched, { by: 'network', patterns });
+    }
+  }
+
+  /** Some epochs over all that has come, from the image before. */
+  async #refine(raw: RawData, options: Partial<SolverOptions>): Promise<void> {
+    const before = this.#solved;
+    const begun = performance.now();
+    const start = before && {
+      object: { image: before.image, frame: before.frame, covered: before.coverage },
+      probe: before.probe,
+    };
+    // About as many epochs as fit between two previews, by what the last ones took.
+    const perPattern =
+      before && before.epochsDone > 0 ? before.seconds / (before.epochsDone * before.positions.xs.length) : 0;
+    // The first picture is to come soon.
+    const fits = perPattern > 0 ? this.parts.everySeconds / (perPattern * raw.count) : 1;
+    const epochs = Math.max(1, Math.min(5, Math.floor(fits)));
+    this.#solved = await runSolver(
+      raw,
+      { ...options, epochs },
+      { start, signal: this.services.signal, logger: silentLogger },
+    );
+    const { rFactor, coverage } = this.#solved;
+    await this.#show(
+      { image: this.#solved.image, weight: coverage as WrittenImage['weight'] },
+      { by: 'solver', patterns: raw.count, rFactor },
+    );
+    this.services.logger?.debug?.(
+      `${epochs} epochs over ${raw.count} patterns in ${((performance.now() - begun) / 1000).toFixed(2)} s.`,
+    );
+  }
+
+  async #show(image: Pick<WrittenImage, 'image' | 'weight'>, facts: LiveFacts): Promise<void> {
+    await this.parts.show(image, facts);
+    this.#firstPreview ??= performance.now();
+    this.#previews++;
+  }
+}

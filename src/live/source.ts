@@ -1,0 +1,201 @@
+/**
+ * Where a scan comes from while it is measured: a stream of a detector, which is recorded, a file or a folder of frames that grows. To
+ * whoever reconstructs it is a scan that opens, with more patterns each time.
+ *
+ * @example
+ * const source = await openSource('tcp://127.0.0.1:9999', { folder: 'live/record', idleSeconds: 10, nFrames: null }, services);
+ * while (!source.ended) console.log(await source.available());
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { messageOf, PtychoError } from '../core/errors.js';
+import { type Logger, silentLogger } from '../core/log.js';
+import type { Services } from '../core/services.js';
+import type { OpenDatasetOptions } from '../data/options.js';
+import { readMessage } from './dectris.js';
+import { type FramePosition, FrameRecord } from './record.js';
+
+/** A scan that grows. */
+export interface GrowingScan {
+  /** What is opened, and with which options besides those of the user. */
+  readonly path: string;
+  readonly options: OpenDatasetOptions;
+  /** Patterns that can be read now; for files about that many. */
+  available(): Promise<number>;
+  /** No more will come. */
+  readonly ended: boolean;
+  /** What ended it, where it was a failure. */
+  readonly failure?: Error;
+  close(): Promise<void>;
+}
+
+/** How a source is read. */
+export interface SourceOptions {
+  /** Where a stream is recorded. */
+  readonly folder: string;
+  /** A file that has not grown for so long is finished. */
+  readonly idleSeconds: number;
+  /** After so many frames it is finished. */
+  readonly nFrames: number | null;
+  /** Positions by the number of the frame, where the stream does not append them; with their unit. */
+  readonly positions?: { readonly x: ArrayLike<number>; readonly y: ArrayLike<number>; readonly unit: 'px' | 'm' };
+}
+
+/** Opens a source by its name. @throws PtychoError FILE_NOT_FOUND, BACKEND_MISSING, OUTPUT_UNWRITABLE */
+export async function openSource(name: string, options: SourceOptions, services: Services = {}): Promise<GrowingScan> {
+  if (/^(tcp|ipc):\/\//.test(name)) return StreamSource.open(name, options, services);
+  const found = await stat(name).catch((cause) => {
+    throw new PtychoError('FILE_NOT_FOUND', `There is no file or folder ${name}; a source is tcp://HOST:PORT of a detector, an HDF5 file or a folder of frames that grows.`, { path: name }, { cause }); // biome-ignore format: one sentence
+  });
+  return new FileSource(name, found.isDirectory(), options);
+}
+
+/** A file or a folder, by its size: what does not grow any more is finished. */
+class FileSource implements GrowingScan {
+  readonly options: OpenDatasetOptions = { drop_unpaired: true };
+  ended = false;
+  #size = -1;
+  #since = performance.now();
+
+  constructor(
+    readonly path: string,
+    private readonly isFolder: boolean,
+    private readonly given: SourceOptions,
+  ) {}
+
+  async available(): Promise<number> {
+    const size = this.isFolder ? await this.#frames() : (await stat(this.path)).size;
+    if (size !== this.#size) [this.#size, this.#since] = [size, performance.now()];
+    else if (performance.now() - this.#since > 1000 * this.given.idleSeconds) this.ended = true;
+    const { nFrames } = this.given;
+    if (this.isFolder && nFrames !== null && size >= nFrames) this.ended = true;
+    return size;
+  }
+
+  /** Whole frames: the newest may still be written, unless nothing follows it for a while. */
+  async #frames(): Promise<number> {
+    const names = (await readdir(this.path)).filter((name) => !name.startsWith('.'));
+    return names.length;
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** The least of a ZeroMQ socket that is needed. */
+interface PullSocket extends AsyncIterable<Uint8Array[]> {
+  connect(address: string): void;
+  close(): void;
+  receiveHighWaterMark: number;
+}
+
+/** How often what came is made readable. */
+const FLUSH_MS = 200;
+/** Frames that wait in memory, at most; more wait at the detector. */
+const WAITING = 2000;
+
+/** A stream of a detector, written down as it comes. */
+class StreamSource implements GrowingScan {
+  ended = false;
+  failure: Error | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly socket: PullSocket,
+    private readonly record: FrameRecord,
+    private readonly given: SourceOptions,
+    private readonly logger: Logger,
+  ) {}
+
+  static async open(
+    address: string,
+    given: SourceOptions,
+    { logger = silentLogger, signal }: Services,
+  ): Promise<StreamSource> {
+    let Pull: new () => PullSocket;
+    try {
+      Pull = (await import('zeromq')).Pull as unknown as new () => PullSocket;
+    } catch (cause) {
+      throw new PtychoError('BACKEND_MISSING', `A stream over the network needs zeromq, which the package does not bring: npm install zeromq@6 (${messageOf(cause).split('\n')[0]}).`, { packages: ['zeromq'] }, { cause }); // biome-ignore format: one sentence
+    }
+    const socket = new Pull();
+    socket.receiveHighWaterMark = WAITING;
+    socket.connect(address);
+    const record = await FrameRecord.open(given.folder);
+    if (record.count > 0) logger.info(`Going on after ${record.count} frames that were recorded before.`);
+    const source = new StreamSource(socket, record, given, logger);
+    signal?.addEventListener('abort', () => source.#end());
+    void source.#listen();
+    return source;
+  }
+
+  get path(): string {
+    return this.record.patterns;
+  }
+
+  get options(): OpenDatasetOptions {
+    return { positions: this.record.positions, drop_unpaired: true, measurement_domain: 'count_intensity' };
+  }
+
+  available(): Promise<number> {
+    return Promise.resolve(this.record.readable);
+  }
+
+  #end(): void {
+    if (!this.ended) this.socket.close();
+    this.ended = true;
+  }
+
+  async #listen(): Promise<void> {
+    const timer = setInterval(() => {
+      this.#flushing = this.#flushing.then(() => this.record.flush()).catch((error: Error) => this.#fail(error));
+    }, FLUSH_MS);
+    let first: number | undefined;
+    try {
+      for await (const parts of this.socket) {
+        const message = readMessage(parts);
+        if (message?.kind === 'header') this.logger.info(`Series ${message.series} begins.`);
+        if (message?.kind === 'end') break;
+        if (message?.kind !== 'frame') continue;
+        // A detector may count from 0 or from 1.
+        first ??= message.frame - this.record.count;
+        const position = positionOf(message.appendix) ?? this.#planned(message.frame - first);
+        if (position === undefined) {
+          throw new PtychoError('DATASET_VALUE', `Frame ${message.frame} has no position: the stream appends none (x_m, y_m or x_px, y_px), and --positions has none of that number.`, { frame: message.frame }); // biome-ignore format: one sentence
+        }
+        this.record.add(message.data, message.shape, position);
+        if (this.given.nFrames !== null && this.record.count >= this.given.nFrames) break;
+      }
+    } catch (error) {
+      if (!this.ended) this.#fail(error as Error);
+    } finally {
+      clearInterval(timer);
+      await this.#flushing;
+      await this.record.flush().catch((error: Error) => this.#fail(error));
+      this.#end();
+    }
+  }
+
+  #fail(error: Error): void {
+    this.failure ??= error;
+    this.#end();
+  }
+
+  #planned(index: number): FramePosition | undefined {
+    const { positions } = this.given;
+    return positions && index < positions.x.length
+      ? { x: positions.x[index], y: positions.y[index], unit: positions.unit }
+      : undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#end();
+    await this.#flushing;
+    await this.record.close();
+  }
+}
+
+/** A position that the beamline appended to a frame. */
+function positionOf(appendix: unknown): FramePosition | undefined {
+  const { x_m, y_m, x_px, y_px } = (appendix ?? {}) as Record<string, unknown>;
+  const [x, y, unit] = x_m === undefined ? ([x_px, y_px, 'px'] as const) : ([x_m, y_m, 'm'] as const);
+  return typeof x === 'number' && typeof y === 'number' ? { x, y, unit } : undefined;
+}

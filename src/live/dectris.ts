@@ -7,7 +7,7 @@
  * if (message?.kind === 'frame') use(message.data, message.shape);
  */
 import { messageOf, PtychoError } from '../core/errors.js';
-import { decodeBitshuffleLz4, decodeLz4, encodeBitshuffleLz4, encodeLz4 } from '../formats/lz4Blocks.js';
+import { decodeBitshuffleLz4, decodeLz4, encodeBitshuffleLz4, encodeLz4 } from './lz4Blocks.js';
 
 /** Counts of a frame. */
 export type FrameData = Uint8Array | Uint16Array | Uint32Array;

@@ -74,6 +74,9 @@ export function* recipeSteps(
     output_file: _,
     overwrite: __,
     visualize: ___,
+    publish: _p,
+    publish_hz: _h,
+    publish_encoding: _e,
     ...recipe
   } = completeConfig(simulationDefinition, { ...given, output_file: '-' }, logger);
   const side = recipe.N ?? inputs.probe?.shape.at(-1) ?? DEFAULT_SIDE;
@@ -108,10 +111,16 @@ export function* recipeSteps(
     notes: {
       seed: recipe.seed,
       streams,
-      recipe: Object.fromEntries(Object.entries(recipe).filter(([, value]) => value !== null)),
+      recipe: Object.fromEntries(
+        Object.entries(recipe).filter(([name, value]) => value !== null && !isIdle(name, recipe)),
+      ),
     },
   });
 }
+
+/** Fields that play no part are not told, so that files of equal recipes stay equal when there are more of them. */
+const isIdle = (name: string, { probe }: SimulationRecipe): boolean =>
+  name === 'diffuser_grain_px' && probe !== 'diffuser';
 
 function objectOf(recipe: SimulationRecipe, side: number, seed: number, inputs: SimulationInputs): ComplexImage {
   const looks = {

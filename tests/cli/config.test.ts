@@ -101,7 +101,7 @@ describe('ptychopinn config', () => {
     expect(await cli('config', 'schema', 'doctor')).toEqual({
       code: 2,
       out: '',
-      err: 'ptychopinn: doctor has no configuration; the commands that have one are train, infer, reconstruct, solve, simulate, demo, inspect, view, convert, split, orient, label, evaluate, calibrate, compare, overlap, export, study dose-overlap, jobs plan, jobs submit, jobs work, bundle extract, bundle export, bundle import, product export, product import.\n',
+      err: 'ptychopinn: doctor has no configuration; the commands that have one are train, infer, reconstruct, solve, live, simulate, demo, inspect, view, convert, split, orient, label, evaluate, calibrate, compare, overlap, export, study dose-overlap, jobs plan, jobs submit, jobs work, bundle extract, bundle export, bundle import, product export, product import.\n',
     });
   });
 

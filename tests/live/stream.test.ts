@@ -5,8 +5,8 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/openDataset.js';
-import { decodeBitshuffleLz4, decodeLz4, encodeBitshuffleLz4, encodeLz4 } from '../../src/formats/lz4Blocks.js';
 import { ENCODINGS, readMessage, writeEnd, writeFrame, writeHeader } from '../../src/live/dectris.js';
+import { decodeBitshuffleLz4, decodeLz4, encodeBitshuffleLz4, encodeLz4 } from '../../src/live/lz4Blocks.js';
 import { FrameRecord } from '../../src/live/record.js';
 import { FILTERS, writeHdf5 } from '../support/writeHdf5.js';
 

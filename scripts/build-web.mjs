@@ -9,6 +9,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -78,10 +79,13 @@ const page = {
     });
     b.onResolve({ filter: /^(proper-lockfile)$/ }, () => ({ path: path.join(standins, 'absent.js') }));
     b.onResolve({ filter: /^asset:/ }, ({ path: name }) => {
-      if (name === 'asset:kernels.wasm') return { path: path.join(dist, 'solvers/host/kernels.wasm') };
       if (name === 'asset:hdf5') return { path: h5wasm };
       return { path: name, namespace: 'asset' };
     });
+    b.onLoad({ filter: /kernels/, namespace: 'asset' }, () => ({
+      contents: deflateSync(readFileSync(path.join(dist, 'solvers/host/kernels.wasm')), { level: 9 }),
+      loader: 'binary',
+    }));
     b.onLoad({ filter: /hdf5-plugins/, namespace: 'asset' }, () => {
       const names = readdirSync(plugins).filter((name) => name.endsWith('.so'));
       const imports = names.map((name, i) => `import p${i} from ${JSON.stringify(path.join(plugins, name))};`);
@@ -112,7 +116,7 @@ const result = await build({
   chunkNames: 'parts/[name]-[hash]',
   loader: { '.wasm': 'binary', '.so': 'binary' },
   external: ['@resvg/resvg-js', 'module', 'crypto'],
-  inject: [path.join(standins, 'globals.js'), path.join(standins, 'buffer.js')],
+  inject: ['globals', 'buffer', 'immediate'].map((name) => path.join(standins, `${name}.js`)),
   define: { global: 'globalThis' },
   plugins: [page],
   metafile: true,

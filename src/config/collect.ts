@@ -13,9 +13,8 @@ import { type FieldInfo, show } from '../core/field.js';
 import type { Source } from '../core/services.js';
 import { nearestName } from '../core/words.js';
 import { allFields, type Collection, type ConfigDefinition, namesOf } from './definition.js';
-import { publishedWithoutPart } from './legacy/published.js';
+import { implyPublished, publishedWithoutPart } from './legacy/published.js';
 import { torchHome } from './torch/fields.js';
-import { implyPublished } from './trainingPresets.js';
 
 /** Values of one strength. */
 export interface SourcedLayer {

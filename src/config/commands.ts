@@ -47,14 +47,7 @@ import {
   reconstructOptionsSchema,
 } from './schemas/reconstruct.js';
 import { sourceFields } from './schemas/shared.js';
-import { SIMULATION_GROUPS, type SimulationConfig, simulationConfigSchema } from './schemas/simulation.js';
-import {
-  SOLVE_GROUPS,
-  type SolveConfig,
-  type SolverOptions,
-  solveConfigSchema,
-  solverOptionsSchema,
-} from './schemas/solver.js';
+import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solver.js';
 import { type StudyRunConfig, studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,
@@ -85,7 +78,11 @@ import {
   viewConfigSchema,
 } from './schemas/tools.js';
 import { expandWords, type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
-import { expandSimulation } from './simulationPresets.js';
+
+export { simulationDefinition } from './simulationDefinition.js';
+export { solverDefinition } from './solverDefinition.js';
+
+import { simulationDefinition } from './simulationDefinition.js';
 import { readTorchStyle } from './torch/layers.js';
 
 const dataSection = (fields: FieldShape): Section => ({ title: 'Data', key: 'data', fields: fieldsOf(fields) });
@@ -197,27 +194,11 @@ export const reconstructOptionsDefinition: ConfigDefinition<ReconstructOptions> 
   ],
 };
 
-/** The options of a solver alone. */
-export const solverDefinition: ConfigDefinition<SolverOptions> = {
-  name: 'solver',
-  schema: solverOptionsSchema,
-  sections: sectionsOf({ Solver: solverOptionsSchema.shape }),
-  elsewhere: translateElsewhere,
-};
-
 /** `demo`: the few choices of the demonstration. */
 export const demoDefinition: ConfigDefinition<DemoConfig> = {
   name: 'demo',
   schema: demoConfigSchema,
   sections: [...sectionsOf({ Demo: demoConfigSchema.shape }), executionSection(ofDevices)],
-};
-
-/** `simulate`: a scan with a known object. */
-export const simulationDefinition: ConfigDefinition<SimulationConfig> = {
-  name: 'simulation',
-  schema: simulationConfigSchema,
-  sections: sectionsOf(SIMULATION_GROUPS),
-  expand: expandSimulation,
 };
 
 /** `label`: labels for supervised training from a reconstruction. */

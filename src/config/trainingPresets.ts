@@ -56,8 +56,3 @@ export function expandPreset({ given, notes }: Collection): void {
     given.set(name, { value, source: preset.source, origin: preset.origin ?? 'preset published' });
   }
 }
-
-/** Files of the published tools mean their defaults by what they leave out. */
-export function implyPublished({ given }: Collection, origin: string): void {
-  if (!given.has('preset')) given.set('preset', { value: 'published', source: 'file', origin });
-}

@@ -15,7 +15,6 @@ import type { Shape } from '../core/tensor.js';
 import { type Hdf5File, usingHdf5 } from '../formats/hdf5/file.js';
 import { usingNpz } from '../formats/npz.js';
 import { probeDiameter, probeFwhm, totalIntensity } from '../physics/probe.js';
-import { scanMap } from '../report/scanMap.js';
 import { type Finding, Findings, sentenceOf } from './findings/finding.js';
 import { type Histogram, logHistogram, measurePatterns, type PatternFigures } from './findings/patternFigures.js';
 import { addFindings } from './findings/scanChecks.js';
@@ -262,22 +261,4 @@ function describe(hdf5: Hdf5File, key: string): InspectedArray {
     if (!isPtychoError(error)) throw error;
     return { key, compressed: false, problem: messageOf(error) };
   }
-}
-
-/** The map of a scan: its positions, coloured by how much light fell there. */
-export function renderInspectedScan({ raw, indices, power }: InspectedScan, summary: ScanSummary) {
-  const values = new Float64Array(raw.count).fill(Number.NaN);
-  indices.forEach((index, i) => {
-    values[index] = power[i];
-  });
-  return scanMap({
-    xs: raw.xcoords,
-    ys: raw.ycoords,
-    values,
-    probeDiameter: summary.probe?.diameter_px,
-    object: raw.objectGuess && { width: raw.objectGuess.shape[1], height: raw.objectGuess.shape[0] },
-    label: raw.domain === 'normalized_amplitude' ? 'power of the pattern' : 'counts of the pattern',
-    pixelSize_m: raw.geometry.objectPixel_m?.x,
-    note: path.basename(raw.source),
-  });
 }

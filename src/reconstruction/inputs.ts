@@ -1,7 +1,6 @@
 /** What the library's verbs accept: scans as files or in memory, configurations in part, an engine by name or running. */
 import type { Backend, BackendInfo } from '../backends/backend.js';
 import { selectBackend } from '../backends/select.js';
-import { engineDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import { requireObject } from '../core/errors.js';
@@ -32,6 +31,8 @@ export async function startEngine(
   if (typeof backend === 'object') return backend;
   const flat = Object.entries({ accelerator, engine, threads }).filter(([, value]) => value !== undefined);
   const execution = { ...block, ...Object.fromEntries(flat) };
+  // Of all commands: what is not asked for an engine does without.
+  const { engineDefinition } = await import('../config/commands.js');
   return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 

@@ -34,7 +34,10 @@ export function encodePng(pixels: Pixels): Uint8Array {
 
 /** A PNG file as the `src` of an image in HTML. */
 export function pngDataUri(png: Uint8Array): string {
-  return `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
+  let letters = '';
+  // Arguments of one call are limited.
+  for (let at = 0; at < png.length; at += 4096) letters += String.fromCharCode(...png.subarray(at, at + 4096));
+  return `data:image/png;base64,${btoa(letters)}`;
 }
 
 /** Weights of red, green and blue in brightness (ITU-R BT.709). */

@@ -5,9 +5,9 @@
  * const scan = simulate({ object: 'dead_leaves', probe_mode_powers: [0.8, 0.2], seed: 5 });
  */
 
-import { simulationDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { SimulationConfig } from '../config/schema.js';
+import { simulationDefinition } from '../config/simulationDefinition.js';
 import { atOnce, type Steps } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';

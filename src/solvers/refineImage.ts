@@ -1,7 +1,8 @@
 /** A solver that goes on from the image of a network. */
-import { solverDefinition } from '../config/commands.js';
+
 import { completeConfig } from '../config/resolve.js';
 import { ALGORITHM_TITLES, parseRefinement } from '../config/schemas/solver.js';
+import { solverDefinition } from '../config/solverDefinition.js';
 import { isPtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';

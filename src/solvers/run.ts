@@ -4,9 +4,10 @@
  * @example
  * const { image, frame, rFactor } = await runSolver(raw, { algorithm: 'rpie', epochs: 40 });
  */
-import { solverDefinition } from '../config/commands.js';
+
 import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
+import { solverDefinition } from '../config/solverDefinition.js';
 import { isPtychoError, requireObject } from '../core/errors.js';
 import type { ProgressSink } from '../core/log.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';

@@ -5,9 +5,9 @@
  * for await (const update of solve(raw, { algorithm: 'rpie', epochs: 60 })) console.log(update.epoch, update.rFactor);
  */
 
-import { solverDefinition } from '../config/commands.js';
 import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
+import { solverDefinition } from '../config/solverDefinition.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { requireObject } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';

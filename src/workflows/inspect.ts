@@ -8,13 +8,8 @@ import { throwIfCancelled } from '../core/cancel.js';
 import type { Services } from '../core/services.js';
 import { formatShape } from '../core/tensor.js';
 import { counted } from '../core/words.js';
-import {
-  type InspectedScan,
-  inspectScan,
-  renderInspectedScan,
-  type ScanInspection,
-  type ScanSummary,
-} from '../data/inspect.js';
+import { type InspectedScan, inspectScan, type ScanInspection, type ScanSummary } from '../data/inspect.js';
+import { renderInspectedScan } from '../data/inspectMap.js';
 import { storageWords, summaryRows } from '../data/inspectWords.js';
 import { openOptions } from '../data/preparedScan.js';
 import { checkPngName, makeOutputFolder, writePng } from '../formats/outputFiles.js';

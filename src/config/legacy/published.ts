@@ -3,6 +3,7 @@
  * that are switched off. A file that has them is read without them, and a note says so once for each.
  */
 import { notAvailable } from '../../core/field.js';
+import type { Collection } from '../definition.js';
 
 /** A key and the values that change nothing; any where these are left out. */
 interface WithoutPart {
@@ -45,4 +46,9 @@ export function publishedWithoutPart(
   const { accepts, why } = PUBLISHED_WITHOUT_PART[key];
   if (accepts && !accepts.includes(value)) return { refused: notAvailable(key, value, accepts, why) };
   return { note: `${where}: ${key} plays no part and was left out (${why}).` };
+}
+
+/** Files of the published tools mean their defaults by what they leave out. */
+export function implyPublished({ given }: Collection, origin: string): void {
+  if (!given.has('preset')) given.set('preset', { value: 'published', source: 'file', origin });
 }

@@ -3,8 +3,8 @@
 import { PtychoError } from '../../core/errors.js';
 import { collectLayer, LayerCollector } from '../collect.js';
 import { allFields, type Collection, type ConfigDefinition, type Layer } from '../definition.js';
+import { implyPublished } from '../legacy/published.js';
 import { needsMae } from '../schemas/training.js';
-import { implyPublished } from '../trainingPresets.js';
 import { isTorchShaped, readTorchFile, TORCH_DEFAULTS, type TorchBlocks, translateTorch } from './blocks.js';
 
 /** Where two families of configurations disagree by four orders of magnitude. */

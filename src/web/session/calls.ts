@@ -1,5 +1,4 @@
 /** What a session can be asked; see {@link PageSession}, whose methods these answer. */
-import { COMMAND_DEFINITIONS } from '../../config/commands.js';
 import { repeatCommand } from '../../config/flags.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
@@ -173,7 +172,7 @@ export class SessionCalls {
   // ---- options
 
   async fields(_run: Run, command: string): Promise<readonly FormField[]> {
-    return definitionOf(command).sections.flatMap(({ title, fields, claim }) =>
+    return (await definitionOf(command)).sections.flatMap(({ title, fields, claim }) =>
       claim
         ? []
         : fields
@@ -216,7 +215,8 @@ export class SessionCalls {
   }
 }
 
-function definitionOf(command: string) {
+async function definitionOf(command: string) {
+  const { COMMAND_DEFINITIONS } = await import('../../config/commands.js');
   const found = Object.hasOwn(COMMAND_DEFINITIONS, command) ? COMMAND_DEFINITIONS[command] : undefined;
   if (found) return found;
   const known = Object.keys(COMMAND_DEFINITIONS);

@@ -1,7 +1,9 @@
 /** Iterative algorithms in a session. */
-import { engineDefinition, solverDefinition } from '../../config/commands.js';
+
+import type { Backend } from '../../backends/backend.js';
 import { completeConfig } from '../../config/resolve.js';
-import { ALGORITHM_TITLES } from '../../config/schemas/solver.js';
+import { ALGORITHM_TITLES, type SolverOptions } from '../../config/schemas/solver.js';
+import { solverDefinition } from '../../config/solverDefinition.js';
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { createdBy } from '../../core/version.js';
@@ -9,6 +11,7 @@ import type { RawData } from '../../data/rawData.js';
 import { makeFolder } from '../../formats/replaceFile.js';
 import { scanFingerprint } from '../../persistence/runState.js';
 import { checkState, goingOnWith, readState, saveState } from '../../solvers/files/state.js';
+import { fitsKernels } from '../../solvers/host/kernels.js';
 import { requireSolverMemory } from '../../solvers/memory.js';
 import { solverBackend } from '../../solvers/openPasses.js';
 import { runSolver } from '../../solvers/run.js';
@@ -34,7 +37,6 @@ export async function solveScan(
   { run, logger, from }: Around,
 ): Promise<NewResult> {
   const { options: given = {}, threads, showEvery_s = 0.5, stateFolder, stateEvery_s = 5, resume } = request;
-  const { accelerator = 'cpu' } = request;
   let options = completeConfig(solverDefinition, given, logger);
   requireSolverMemory(raw, options, { threads, logger });
   const scan = await scanFingerprint(raw);
@@ -46,9 +48,7 @@ export async function solveScan(
     options = goingOnWith(stored, options);
     checkState(stored, { folder: resume, options, init: null, scan, hasResults: false });
   }
-  const execution = { accelerator, ...(threads === undefined ? {} : { threads }) };
-  const engine = completeConfig(engineDefinition, { backend: 'onnx', execution }, logger);
-  const backend = await solverBackend({ ...engine, passes: options.passes }, raw.N, logger);
+  const backend = await engineFor(request, options.passes, raw.N, logger);
   const began = performance.now();
   const due = every(showEvery_s);
   const stateDue = every(stateFolder === undefined ? null : stateEvery_s);
@@ -83,6 +83,20 @@ export async function solveScan(
     pixel_m: raw.geometry.objectPixel_m,
     solved: { result, raw, algorithm: options.algorithm, moved: correctsPositions(options) },
   };
+}
+
+/** The engine that computes in place of the host, where one is asked for or must be. */
+async function engineFor(
+  { accelerator = 'cpu', threads }: SolveRequest,
+  passes: SolverOptions['passes'],
+  N: number,
+  logger: Logger,
+): Promise<Backend | undefined> {
+  if (accelerator === 'cpu' && passes !== 'program' && fitsKernels(N)) return undefined;
+  const { engineDefinition } = await import('../../config/commands.js');
+  const execution = { accelerator, ...(threads === undefined ? {} : { threads }) };
+  const engine = completeConfig(engineDefinition, { backend: 'onnx', execution }, logger);
+  return solverBackend({ ...engine, passes }, N, logger);
 }
 
 const shownOf = (update: SolverUpdate): ShownImage => ({

@@ -1,5 +1,6 @@
 /** What `scripts/build-web.mjs` builds into the scripts of pages. */
-declare module 'asset:kernels.wasm' {
+/** Deflated: the text of base64 does not deflate well. */
+declare module 'asset:kernels' {
   const bytes: Uint8Array;
   export default bytes;
 }

@@ -1,6 +1,7 @@
-/** What Node has as globals: put into every module of the browser's build that names it; `Buffer` is in `buffer.ts`. */
-import { setImmediate as turn } from './small.js';
-
+/**
+ * What Node has as globals: put into every module of the browser's build that names it; `Buffer` and `setImmediate`, which need more, are in files
+ * of their own.
+ */
 export const process = {
   platform: 'browser',
   arch: 'wasm',
@@ -17,8 +18,6 @@ export const process = {
   emitWarning: (text: string) => console.warn(text),
   nextTick: (call: (...args: unknown[]) => void, ...args: unknown[]) => queueMicrotask(() => call(...args)),
 };
-
-export const setImmediate = (call: () => void): void => void turn().then(call);
 
 /** Pages that are not isolated hide the name, but not the thing: only other threads cannot be given it. */
 const Shared: SharedArrayBufferConstructor =

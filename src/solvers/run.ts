@@ -113,7 +113,8 @@ export async function runSolver(
       await onEpoch?.(update);
       const stopped = signal?.aborted === true && clock.epochs > 0;
       if (stopped || update.epoch === update.epochs) {
-        return result(keepState(update), await update.measure(), true);
+        // Nothing works on after this: what is too large to be copied is handed over.
+        return result(keepState(update, large ? update.state() : update.snapshot()), await update.measure(), true);
       }
       if (clock.epochs > 0 && !large) {
         held = keepState(update);
@@ -143,18 +144,18 @@ export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> & {
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
-export const keepState = (update: SolverUpdate): KeptState => ({
+export const keepState = (update: SolverUpdate, snapshot = update.snapshot()): KeptState => ({
   epoch: update.epoch,
   epochs: update.epochs,
   engine: update.engine,
-  frame: update.object().frame,
+  frame: update.frame,
   spacing_m: update.layers()?.spacing_m,
   probe: update.probe(),
   beam: update.beam(),
   positions: update.positions(),
   lit: update.lit(),
   affine: update.affine(),
-  snapshot: update.snapshot(),
+  snapshot,
 });
 
 /** The image in it. */

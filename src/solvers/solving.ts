@@ -25,7 +25,7 @@ import {
 import { limitObject, removeGrid } from './corrections/objectLimits.js';
 import { PositionCorrection } from './corrections/positions.js';
 import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
-import { arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
+import { arraysInUse, arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
 import { drawTogether } from './corrections/sliceRegularisation.js';
 import { deviancesOf, measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
@@ -342,7 +342,9 @@ export class Solving {
       measure: async () => scoresOf(await measureAll(this.passes, this.loaded.scan.count)),
       misfits: (patterns) => misfitsOf(this.passes, patterns),
       deviances: (patterns) => deviancesOf(this.passes, patterns),
-      snapshot: () => this.#snapshot(epoch),
+      snapshot: () => this.#snapshot(epoch, arraysOf(this.#parts(epoch))),
+      state: () => this.#snapshot(epoch, arraysInUse(this.#parts(epoch))),
+      frame: this.loaded.frame,
     };
   }
 
@@ -398,8 +400,8 @@ export class Solving {
     };
   }
 
-  #snapshot(epoch: number): SolverSnapshot {
-    return { epoch, arrays: arraysOf(this.#parts(epoch)), history: [...this.#history] };
+  #snapshot(epoch: number, arrays: SolverSnapshot['arrays']): SolverSnapshot {
+    return { epoch, arrays, history: [...this.#history] };
   }
 
   #restore({ arrays, history, epoch }: SolverSnapshot): void {

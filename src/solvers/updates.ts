@@ -97,4 +97,8 @@ export interface SolverUpdate extends SolverRecord {
   deviances(patterns: Int32Array): Promise<Float64Array>;
   /** All that the run needs to continue from here, copied. */
   snapshot(): SolverSnapshot;
+  /** The same, not copied: until the next update, and never to be written to. */
+  state(): SolverSnapshot;
+  /** Where the object lies. */
+  readonly frame: Frame;
 }

@@ -236,7 +236,7 @@ class Solve {
     const { epoch, epochs } = update;
     // The last state follows the files of the result.
     if (save_every !== null && epoch > 0 && epoch % save_every === 0 && epoch < epochs) {
-      await saveState(output_dir, this.#head as StateHead, update.snapshot());
+      await saveState(output_dir, this.#head as StateHead, update.state());
     }
     const since = (performance.now() - this.#drawn) / 1000;
     if (preview_seconds === null || since < preview_seconds || epoch === epochs) return;

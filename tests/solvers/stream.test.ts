@@ -7,6 +7,7 @@ import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { ScratchFile } from '../../src/formats/scratchFile.js';
 import { solverBytes, streamedBatch } from '../../src/solvers/memory.js';
 import { PatternStream, patternsOf } from '../../src/solvers/patternStream.js';
+import { runSolver } from '../../src/solvers/run.js';
 import { loadScan } from '../../src/solvers/scan.js';
 import { solve } from '../../src/solvers/solve.js';
 import type { SolverSnapshot, SolveServices } from '../../src/solvers/updates.js';
@@ -158,6 +159,18 @@ describe('a stream of patterns', () => {
 });
 
 describe('memory', () => {
+  it('a state that is too large to be copied is handed over at the end', async () => {
+    const given = { algorithm: 'rpie', batch_size: 7, epochs: 3 } as const;
+    const [copied, handed] = await Promise.all(
+      [undefined, 0].map((heldBytes) => runSolver(raw, given, { threads: 1, heldBytes })),
+    );
+    expect(handed.image.re.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(copied.image.re.buffer).toBeInstanceOf(ArrayBuffer);
+    expect(handed.snapshot).toEqual(copied.snapshot);
+    expect(Array.from(handed.image.im)).toEqual(Array.from(copied.image.im));
+    expect(handed.rFactor).toBe(copied.rFactor);
+  });
+
   const side = 141;
   const large = {
     ...{ source: 'large.h5', count: 20_000, N: 256, probeGuess: undefined },

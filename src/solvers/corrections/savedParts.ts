@@ -13,14 +13,18 @@ export interface SavedPart {
 /** By the prefix of their names; parts that this run has not are undefined. */
 export type SavedParts = Readonly<Record<string, SavedPart | undefined>>;
 
-/** All arrays, copied. */
-export function arraysOf(parts: SavedParts): Record<string, NumericArray> {
+/** All arrays, as they are used. */
+export function arraysInUse(parts: SavedParts): Record<string, NumericArray> {
   const arrays: Record<string, NumericArray> = {};
   for (const [prefix, part] of Object.entries(parts)) {
-    for (const [name, array] of Object.entries(part?.saved() ?? {})) arrays[prefix + name] = array.slice();
+    for (const [name, array] of Object.entries(part?.saved() ?? {})) arrays[prefix + name] = array;
   }
   return arrays;
 }
+
+/** All arrays, copied. */
+export const arraysOf = (parts: SavedParts): Record<string, NumericArray> =>
+  Object.fromEntries(Object.entries(arraysInUse(parts)).map(([name, array]) => [name, array.slice()]));
 
 /**
  * Puts arrays back.

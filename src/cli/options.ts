@@ -206,7 +206,7 @@ export async function unknownFlag(flag: string, command: Command, fields: readon
   const near = nearestName(word, [...shown, ...aliases]);
   const parts = word.length > 2 ? word.split('_') : [];
   const longer = shown.filter((name) => parts.length > 0 && parts.every((part) => name.split('_').includes(part)));
-  const meant = near ? [near] : longer.length < FEW ? longer : [];
+  const meant = near ? [near] : longer.length <= FEW ? longer : [];
   const failure = (advice: string) =>
     new PtychoError('USAGE', `Unknown option '${flag}'; ${advice}`, { found: flag, suggestion: meant[0] ?? null });
   if (meant.length > 0) {

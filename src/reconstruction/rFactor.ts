@@ -128,9 +128,9 @@ function forEachPixel(
   options: RFactorOptions,
   visit: (measured: number, modelled: number) => void,
 ): void {
+  const [n, side] = requireScan(scan);
   // Beam and detector stay: of near fields only patches are moved.
   const shift = scan.nearField ? 'bilinear' : (options.shift ?? 'bilinear');
-  const [n, side] = requireScan(scan);
   // One canvas that holds every patch whole, so that no patch meets an edge.
   const canvas = frameForScan(scanBounds(scan.xs, scan.ys), side + 2);
   const { between } = scan;

@@ -68,12 +68,12 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['train', '--n_group', '5'], "ptychopinn: Unknown option '--n_group'; did you mean --n_groups?\n"],
     [
       ['train', '--train-data', 's.npz'],
-      "ptychopinn: Unknown option '--train-data'; did you mean --train_data_file?\n",
+      "ptychopinn: Unknown option '--train-data'; did you mean --train_data_file or --train_data_files?\n",
     ],
     [['infer', '--test-dat=s.npz'], "ptychopinn: Unknown option '--test-dat'; did you mean --test_data?\n"],
     [
       ['train', '--data', 's.npz'],
-      "ptychopinn: Unknown option '--data'; did you mean --train_data_file, --test_data_file or --data_format?\n",
+      "ptychopinn: Unknown option '--data'; did you mean --train_data_file, --train_data_files, --test_data_file or --data_format?\n",
     ],
     [['infer', '--truth', 's.npz'], "ptychopinn: Unknown option '--truth'; it is a flag of evaluate and compare.\n"],
     [
@@ -148,7 +148,8 @@ describe('the scan needs no flag', () => {
     const switched = await shown(name === 'train' ? '--overwrite' : '--auto_mask', 'scan.npz');
     expect(switched.config[field]).toBe('scan.npz');
     expect(switched.provenance[name === 'train' ? 'overwrite' : 'auto_mask']).toMatchObject({ value: true });
-    expect((await cli(name, '--help')).out).toContain(`Usage: ptychopinn ${name} [options] [SCAN]`);
+    const scans = name === 'train' ? '[SCANS...]' : '[SCAN]';
+    expect((await cli(name, '--help')).out).toContain(`Usage: ptychopinn ${name} [options] ${scans}`);
   });
 });
 

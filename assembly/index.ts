@@ -1,4 +1,5 @@
 /** The inner loops of the iterative solvers, compiled to WebAssembly; `src/solvers/host/kernels.ts` calls them. */
+export { backgroundTerms, innerProduct } from './background';
 export { changeColumns, changeRows, shiftedField, spectrumColumns, waveRows } from './blocks';
 export { curvature, jointChange, tripleProduct } from './curvature';
 export { fft2 } from './fft';

@@ -780,6 +780,10 @@ export interface SolverOptions {
   readonly fly_positions: number;
   /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
   readonly fly_duty: number | null;
+  /** Fit what the detector sees beside the sample, as scatter and stray light, and add it to the model: one value for every pixel (pixel), or also a smooth one for every pattern (pattern), none of them below 0. Default: "none". */
+  readonly background: 'none' | 'pixel' | 'pattern';
+  /** First epoch in which the background is fitted. Unit: epochs. Default: 5. */
+  readonly background_start: number;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
   /** Keep the patterns in a temporary file (in TMPDIR, 4·n·N² bytes) and read them batch by batch, instead of in memory; the result is the same. null: where they would take more than half of the memory that is free. */
@@ -934,6 +938,10 @@ export interface SolveConfig {
   readonly fly_positions: number;
   /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
   readonly fly_duty: number | null;
+  /** Fit what the detector sees beside the sample, as scatter and stray light, and add it to the model: one value for every pixel (pixel), or also a smooth one for every pattern (pattern), none of them below 0. Default: "none". */
+  readonly background: 'none' | 'pixel' | 'pattern';
+  /** First epoch in which the background is fitted. Unit: epochs. Default: 5. */
+  readonly background_start: number;
   /** What computes the passes over the patterns: host is SIMD on the processor, program a tensor program on the backend (CUDA where there is one); auto chooses. Default: "auto". */
   readonly passes: 'auto' | 'host' | 'program';
   /** Keep the patterns in a temporary file (in TMPDIR, 4·n·N² bytes) and read them batch by batch, instead of in memory; the result is the same. null: where they would take more than half of the memory that is free. */

@@ -44,6 +44,12 @@ export function requireCombination(
       'coarse resolutions begin from an empty object; leave out the image to start from, or progressive_levels.',
     );
   }
+  if (options.background !== 'none' && near) {
+    throw refused(options, 'background', 'it is fitted to far fields only; leave it out.');
+  }
+  if (options.background !== 'none' && options.stream) {
+    throw refused(options, 'background', 'it needs all patterns in memory; leave out stream, or use fewer patterns.');
+  }
   if (options.stream && algorithm === 'dm') {
     throw refused(
       options,
@@ -114,12 +120,13 @@ function requireLikelihood(options: SolverOptions): void {
   if (algorithm !== 'ml') return;
   const asked =
     (correctsPositions(options) && (options.affine ? 'affine' : 'position_start')) ||
-    (tellsBeamsApart(options) && (options.flux ? 'flux' : 'opr_modes'));
+    (tellsBeamsApart(options) && (options.flux ? 'flux' : 'opr_modes')) ||
+    (options.background !== 'none' && 'background');
   if (asked) {
     throw refused(
       options,
       asked,
-      'ml takes positions and beams as they are; begin with rpie, epie, pie or lsqml, and end with ml by ml_start.',
+      'ml takes positions, beams and background as they are; begin with rpie, epie, pie or lsqml, and end with ml by ml_start.',
     );
   }
 }

@@ -46,11 +46,20 @@ export interface FieldSizes {
   readonly coherent?: number;
   /** Slices of the object, one behind the other; 1 where left out. */
   readonly slices?: number;
+  /** Smooth terms of the background of every pattern, see `Background`; left out: there is no background at all. */
+  readonly background?: number;
   /** Points of the way of each pattern, see `ScanWays`; 1. */
   readonly points?: number;
   /** Of the object array. */
   readonly height: number;
   readonly width: number;
+}
+
+/** (N, N) what every pattern has of a background, what holds its weights back, and (terms, N, N) what patterns may have more or less of. */
+export interface BackgroundPlanes {
+  readonly pixels: Plane;
+  readonly hold: Plane;
+  readonly terms: Plane;
 }
 
 /** What passes add up; see `PassRequest`. */
@@ -62,6 +71,8 @@ export interface FieldSums {
   readonly objectIntensity: Plane;
   /** (coherent, N, N) */
   readonly variation: Planes;
+  /** (N, N) excess and weight of the background, empty where there is none. */
+  readonly background: Planes;
 }
 
 export class FieldMemory {
@@ -74,6 +85,8 @@ export class FieldMemory {
   readonly probe: Planes;
   /** (coherent, N, N) U; see `VaryingBeam`. */
   readonly variation: Planes;
+  /** See `Background`. */
+  readonly background: BackgroundPlanes;
   readonly sums: FieldSums;
   #next = PAGE_BYTES;
   #shared: ((steps: readonly PlaneStep[]) => number) | undefined;
@@ -85,7 +98,16 @@ export class FieldMemory {
     this.object = this.planes(this.objectPixels);
     this.probe = this.planes(this.probePixels);
     this.variation = this.planes(this.variationPixels);
+    this.background = {
+      pixels: this.plane(this.backgroundPixels),
+      hold: this.plane(this.backgroundPixels),
+      terms: this.plane((sizes.background ?? 0) * sizes.N ** 2),
+    };
     this.sums = this.sumPlanes();
+  }
+
+  get backgroundPixels(): number {
+    return this.sizes.background === undefined ? 0 : this.sizes.N ** 2;
   }
 
   /** Of all slices. */
@@ -151,6 +173,7 @@ export class FieldMemory {
       probe: this.planes(this.probePixels),
       objectIntensity: this.plane((this.sizes.probes ?? 1) * this.sizes.N ** 2),
       variation: this.planes(this.variationPixels),
+      background: this.planes(this.backgroundPixels),
     };
   }
 
@@ -218,12 +241,13 @@ export class FieldMemory {
   addSums(
     parts: readonly FieldSums[],
     total: FieldSums,
-    what: { readonly object: boolean; readonly probe: boolean },
+    what: { readonly object: boolean; readonly probe: boolean; readonly background?: boolean },
   ): void {
     this.#run(
       parts.flatMap((part): PlaneStep[] => [
         ...(what.object ? sumSteps([part.object, total.object], [part.illumination, total.illumination]) : []),
         ...(what.probe ? sumSteps([part.probe, total.probe], [part.objectIntensity, total.objectIntensity]) : []),
+        ...(what.background ? sumSteps([part.background, total.background]) : []),
       ]),
     );
   }
@@ -242,12 +266,12 @@ export class FieldMemory {
 /** Pixels from which other threads take part: to ask them takes as long as some ten thousand pixels. */
 const WORTH_SHARING = 1 << 15;
 
-function sumSteps(planes: readonly [Planes, Planes], plane: readonly [Plane, Plane]): PlaneStep[] {
+function sumSteps(planes: readonly [Planes, Planes], plane?: readonly [Plane, Plane]): PlaneStep[] {
   const [part, total] = planes;
   return [
     ['addPlane', part.reAt, total.reAt, total.re.length],
     ['addPlane', part.imAt, total.imAt, total.im.length],
-    ['addPlane', plane[0].at, plane[1].at, plane[1].data.length],
+    ...(plane ? [['addPlane', plane[0].at, plane[1].at, plane[1].data.length] as const] : []),
   ];
 }
 
@@ -263,6 +287,7 @@ export interface SumsAt {
   readonly probe: PlanesAt;
   readonly objectIntensity: number;
   readonly variation: PlanesAt;
+  readonly background: PlanesAt;
 }
 
 /** The fields that all threads read. */
@@ -270,6 +295,7 @@ export interface FieldAddresses {
   readonly object: PlanesAt;
   readonly probe: PlanesAt;
   readonly variation: PlanesAt;
+  readonly background: { readonly pixels: number; readonly hold: number; readonly terms: number };
   readonly sums: SumsAt;
 }
 
@@ -321,12 +347,18 @@ const sumsAt = (sums: FieldSums): SumsAt => ({
   probe: planesAt(sums.probe),
   objectIntensity: sums.objectIntensity.at,
   variation: planesAt(sums.variation),
+  background: planesAt(sums.background),
 });
 
 export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
   object: planesAt(memory.object),
   probe: planesAt(memory.probe),
   variation: planesAt(memory.variation),
+  background: {
+    pixels: memory.background.pixels.at,
+    hold: memory.background.hold.at,
+    terms: memory.background.terms.at,
+  },
   sums: sumsAt(memory.sums),
 });
 

@@ -57,6 +57,7 @@ export async function coarseStart(
       affine: false,
       opr_modes: 0,
       flux: false,
+      background: 'none',
       ml_start: null,
     },
     // Lengths in pixels of the finest level.
@@ -80,7 +81,7 @@ export async function coarseStart(
 }
 
 /** The scan as the middle of the detector sees it: the same field in pixels that are `f` times as large. */
-async function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: number): Promise<LoadedScan> {
+async function coarser({ scan, frame, counted, meanCounts, amplitude }: LoadedScan, f: number): Promise<LoadedScan> {
   const n = scan.N / f;
   const area = n * n;
   const amplitudes = new Float32Array(new SharedArrayBuffer(4 * scan.count * area));
@@ -111,6 +112,7 @@ async function coarser({ scan, frame, meanCounts, amplitude }: LoadedScan, f: nu
       ...(ways && { ways: { ...ways, ys: moved(ways.ys, 0), xs: moved(ways.xs, 0) } }),
     },
     frame: { ...frame, originYxPx: [0, 0], height: sides[0], width: sides[1] },
+    counted,
     meanCounts: scan.count > 0 ? total / scan.count : meanCounts,
     amplitude: good > 0 ? Math.sqrt(total / good) : amplitude,
   };

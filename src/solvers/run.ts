@@ -15,6 +15,7 @@ import { type ObjectLayers, projection } from '../physics/layers.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { WrittenImage } from '../reconstruction/pictures.js';
 import type { AffineFound } from './corrections/affine.js';
+import type { BackgroundFound } from './corrections/background.js';
 import type { BeamFound } from './corrections/beam.js';
 import { stateBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
@@ -34,6 +35,8 @@ export interface SolvedImage extends WrittenImage {
   readonly probe: ComplexTensor;
   /** How the beam changed over the scan, where that was fitted (`opr_modes`, `flux`). */
   readonly beam?: BeamFound;
+  /** What the detector saw beside the sample, where that was fitted (`background`). */
+  readonly background?: BackgroundFound;
   readonly positions: { readonly xs: Float64Array; readonly ys: Float64Array };
   /** What was wrong of all positions, where that was corrected (`affine`). */
   readonly affine?: AffineFound;
@@ -140,7 +143,7 @@ export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> & {
   readonly lit: ReturnType<SolverUpdate['lit']>;
   /** Distances of slices, where there are several. */
   readonly spacing_m?: Float64Array;
-} & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'positions' | 'affine'> &
+} & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'background' | 'positions' | 'affine'> &
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
@@ -152,6 +155,7 @@ export const keepState = (update: SolverUpdate, snapshot = update.snapshot()): K
   spacing_m: update.layers()?.spacing_m,
   probe: update.probe(),
   beam: update.beam(),
+  background: update.background(),
   positions: update.positions(),
   lit: update.lit(),
   affine: update.affine(),
@@ -160,12 +164,13 @@ export const keepState = (update: SolverUpdate, snapshot = update.snapshot()): K
 
 /** The image in it. */
 export function imageOf(kept: KeptState): SolvedImage {
-  const { epoch, frame, probe, beam, positions, lit, affine, snapshot, spacing_m } = kept;
+  const { epoch, frame, probe, beam, background, positions, lit, affine, snapshot, spacing_m } = kept;
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const layers = spacing_m && { array: asSlices({ re, im }, frame), spacing_m };
   const image = layers ? projection(layers.array) : { re, im, shape: [frame.height, frame.width] };
   const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], lit, frame);
-  return { epoch, image, frame, ...weighed(coverage), probe, beam, positions, affine, ...(layers && { layers }) };
+  const others = { probe, beam, background, positions, affine };
+  return { epoch, image, frame, ...weighed(coverage), ...others, ...(layers && { layers }) };
 }
 
 const weighed = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
@@ -178,6 +183,7 @@ export function copyOf(update: SolverUpdate): SolvedImage {
     ...weighed(update.coverage()),
     probe: update.probe(),
     beam: update.beam(),
+    background: update.background(),
     positions: update.positions(),
     affine: update.affine(),
     ...(update.layers() && { layers: update.layers() }),

@@ -21,12 +21,14 @@ export type ScanToSolve = Pick<
   'source' | 'count' | 'N' | 'patterns' | 'xcoords' | 'ycoords' | 'badPixels' | 'probeGuess'
 > &
   ScanPlaces &
-  Partial<Pick<RawData, 'geometry'>>;
+  Partial<Pick<RawData, 'geometry' | 'domain'>>;
 
 /** A scan in memory and where its object array lies. */
 export interface LoadedScan {
   readonly scan: SolverScan;
   readonly frame: Frame;
+  /** Amplitudes are square roots of counts. */
+  readonly counted: boolean;
   /** Mean counts of a pattern over its good pixels. */
   readonly meanCounts: number;
   /** Mean measured amplitude of a good pixel, root mean square. */
@@ -98,6 +100,7 @@ export async function loadScan(
       ...(ways && { ways }),
     },
     frame,
+    counted: raw.domain !== 'normalized_amplitude',
     meanCounts: total / count,
     amplitude: Math.sqrt(total / count / good),
   };

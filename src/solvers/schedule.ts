@@ -44,6 +44,7 @@ export function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule
   const { relaxed, together, freeFrom } = sharedOf(options, epoch);
   const free = within(freeFrom, options.position_stop, options.position_stride);
   const probe = within(options.probe_start, options.probe_stop, options.probe_stride);
+  const fitted = inBatches && options.background !== 'none' && epoch >= options.background_start;
   return {
     object: within(options.object_start, options.object_stop, options.object_stride),
     probe,
@@ -51,5 +52,6 @@ export function scheduleOf(options: SolverOptions, epoch: number): EpochSchedule
     positions: inBatches && (relaxed || together !== undefined || free),
     affine: inBatches ? together : undefined,
     relaxed: inBatches && relaxed,
+    background: fitted,
   };
 }

@@ -9,7 +9,7 @@ import { completeConfig } from '../config/resolve.js';
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { solverDefinition } from '../config/solverDefinition.js';
 import { throwIfCancelled } from '../core/cancel.js';
-import { requireObject } from '../core/errors.js';
+import { PtychoError, requireObject } from '../core/errors.js';
 import type { ComplexTensor } from '../core/tensor.js';
 import { guessProbe } from '../data/opening/probe.js';
 import { startEngine } from '../reconstruction/inputs.js';
@@ -17,6 +17,7 @@ import { searchAffine } from './affineSearch.js';
 import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import type { AffineFreedom } from './corrections/affine.js';
+import { backgroundTerms, noBackground, pedestalOf, raised } from './corrections/background.js';
 import { steadyBeam } from './corrections/beam.js';
 import { streamedBatch } from './memory.js';
 import { openPasses } from './openPasses.js';
@@ -94,7 +95,19 @@ async function* solveLoaded(
   services: SolveServices,
 ): AsyncGenerator<SolverUpdate, void, void> {
   const beam = tellsBeamsApart(options) ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
-  const loaded = { ...read, scan: { ...read.scan, beam } };
+  const terms = backgroundTerms(options);
+  const background = terms === undefined ? undefined : noBackground(read.scan.count, terms);
+  if (background && read.scan.stream) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'background: it needs all patterns in memory, and these are too many; solve a part of the scan (n_subsample), or crop or bin the patterns.',
+      { key: 'background' },
+    );
+  }
+  const amplitudes = background
+    ? raised(read.scan.amplitudes, pedestalOf(read), services.loaded !== undefined)
+    : read.scan.amplitudes;
+  const loaded = { ...read, scan: { ...read.scan, amplitudes, beam, background } };
   const { N } = loaded.scan;
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
@@ -104,6 +117,7 @@ async function* solveLoaded(
       modes: probe.re.length / (N * N),
       coherent: options.opr_modes,
       slices: options.slices,
+      background: terms,
       height: loaded.frame.height,
       width: loaded.frame.width,
     },

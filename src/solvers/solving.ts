@@ -14,6 +14,7 @@ import { MaximumLikelihood } from './algorithms/ml.js';
 import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom, type Matrix2 } from './corrections/affine.js';
+import { BackgroundCorrection, pedestalOf } from './corrections/background.js';
 import { BeamCorrection } from './corrections/beam.js';
 import {
   blankOutside,
@@ -45,6 +46,7 @@ export class Solving {
   readonly #history: SolverRecord[] = [];
   readonly #affine: AffineCorrection | undefined;
   readonly #beam: BeamCorrection | undefined;
+  readonly #background: BackgroundCorrection | undefined;
   readonly #acceleration: Acceleration | undefined;
   readonly #batchSize: number;
   readonly #heldOut: Int32Array;
@@ -72,8 +74,9 @@ export class Solving {
     this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
     this.#affine = options.affine ? this.#openAffine() : undefined;
     this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
-    const { beam } = loaded.scan;
+    const { beam, background } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
+    this.#background = background && new BackgroundCorrection(passes, loaded.scan, background, pedestalOf(loaded));
     const batches = openBatches(batchingOf(options), loaded.scan, {
       size: batchSize,
       seed: options.seed,
@@ -89,6 +92,7 @@ export class Solving {
       batches: stream ? { of: (epoch: number) => stream.plan(batches.of(epoch)) } : batches,
       positions: this.#positions,
       beam: this.#beam,
+      background: this.#background,
       onBatch: (done: number) => this.#onBatch(done),
     };
     this.#algorithm = createAlgorithm(context);
@@ -132,8 +136,9 @@ export class Solving {
       const schedule = scheduleOf(this.options, epoch);
       const finish = this.#finishOf(epoch);
       if (!finish) this.#acceleration?.go(epoch, () => this.#light());
+      if (schedule.background) this.#background?.begin();
       const sums = await (finish ?? this.#algorithm).epoch(epoch, schedule);
-      if (schedule.positions || schedule.beam) await this.#followHeldOut(schedule);
+      if (schedule.positions || schedule.beam || schedule.background) await this.#followHeldOut(schedule);
       this.#constrain(epoch, schedule);
       if (searchesAt(this.options, epoch)) await this.#searchAffine();
       this.#record(epoch, sums);
@@ -145,7 +150,7 @@ export class Solving {
 
   async #begin(probe: ComplexTensor): Promise<void> {
     const { memory } = this.passes;
-    const { object, positions, beam, affine } = this.services.start ?? {};
+    const { object, positions, beam, affine, background } = this.services.start ?? {};
     if (affine) this.#affine?.startAt(affine.matrix_yx);
     if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
     memory.probe.re.set(probe.re);
@@ -157,6 +162,7 @@ export class Solving {
       memory.object.im.fill(0);
     }
     if (beam) this.#beam?.start(beam);
+    if (background) this.#background?.start(background);
     if (this.options.rescale_probe) {
       const { counts, modelled } = await this.#measure();
       const factor = exposureFactor(counts, modelled);
@@ -185,12 +191,14 @@ export class Solving {
    */
   async #followHeldOut(schedule: EpochSchedule): Promise<void> {
     const moving = schedule.positions && !schedule.affine;
-    if (!moving && !schedule.beam) return;
+    if (!moving && !schedule.beam && !schedule.background) return;
     for (let from = 0; from < this.#heldOut.length; from += this.#batchSize) {
       const batch = this.#heldOut.slice(from, from + this.#batchSize);
       const residues = schedule.beam && this.#beam?.needsResidues === true;
       const keep = moving || residues;
-      await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues });
+      const { background } = schedule;
+      await this.passes.pass(batch, { wave: 'amplitude', keep, probe: residues, beam: residues, background });
+      if (background) this.#background?.followBatch(batch);
       if (moving) await this.#positions.moveBatch(this.passes, batch);
       if (schedule.beam) await this.#beam?.followBatch(batch);
     }
@@ -203,6 +211,7 @@ export class Solving {
     if (schedule.relaxed) this.#positions.relax();
     if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
+    if (schedule.background) this.#background?.endEpoch();
     if (schedule.probe) {
       if (options.probe_support !== null) {
         blankOutside(memory.probe, N, options.probe_support, memory.variation);
@@ -337,6 +346,7 @@ export class Solving {
       probe: () => this.#probe(),
       beam: () => this.#beam?.found(),
       affine: () => this.#affine?.found(),
+      background: () => this.#background?.found(),
       positions: () => this.#positions_px(),
       lit: () => litPlaces(this.#positions_px(), this.loaded.scan.ways),
       measure: async () => scoresOf(await measureAll(this.passes, this.loaded.scan.count)),
@@ -396,6 +406,7 @@ export class Solving {
       finish_: this.#finishOf(epoch),
       affine_: this.#affine,
       beam_: this.#beam,
+      background_: this.#background,
       acceleration_: this.#acceleration,
     };
   }

@@ -4,6 +4,7 @@ import type { ComplexImage, ComplexTensor, NumericArray, Tensor } from '../core/
 import type { ObjectLayers } from '../physics/layers.js';
 import type { Frame } from '../reconstruction/frame.js';
 import type { AffineFound } from './corrections/affine.js';
+import type { BackgroundFound } from './corrections/background.js';
 import type { BeamFound } from './corrections/beam.js';
 import type { PassesChoice } from './openPasses.js';
 import type { LoadedScan } from './scan.js';
@@ -25,6 +26,8 @@ export interface SolverStart {
   readonly positions?: { readonly xs: Float64Array; readonly ys: Float64Array };
   /** How the beam changed over the scan, for `opr_modes` and `flux`. */
   readonly beam?: BeamFound;
+  /** What the detector saw beside the sample, for `background`. */
+  readonly background?: BackgroundFound;
   /** What was wrong of all positions, for `affine`: from there on limits count. */
   readonly affine?: Pick<AffineFound, 'matrix_yx'>;
 }
@@ -85,6 +88,8 @@ export interface SolverUpdate extends SolverRecord {
   beam(): BeamFound | undefined;
   /** What was wrong of all positions; undefined where that is not corrected. */
   affine(): AffineFound | undefined;
+  /** What the detector saw beside the sample, copied; undefined where that is not fitted. */
+  background(): BackgroundFound | undefined;
   /** In the pixels of the scan. */
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Where light fell: the positions, or all points of their ways. */

@@ -78,6 +78,20 @@ export interface PatternLoader {
   close(): Promise<void>;
 }
 
+/**
+ * What detectors see beside the sample: J_k = Σ|Ψ|² + B + Σ_l g_kl·φ_l with B = `FieldMemory.background.pixels` and smooth φ_l =
+ * `FieldMemory.background.terms`. Shared memory; everything may be changed between passes.
+ */
+export interface Background {
+  /** (count, terms) g_kl; empty where only B is fitted. */
+  readonly weights: Float64Array<SharedArrayBuffer>;
+  /**
+   * (count, terms, 2) Σφ_l·d/(J + h) and Σφ_l/(J + h) of each pattern over good pixels, as passes that are asked find it, with h =
+   * `FieldMemory.background.hold` and d = I − J.
+   */
+  readonly asked: Float64Array<SharedArrayBuffer>;
+}
+
 /** The patterns and positions of a scan, as passes take them. */
 export interface SolverScan {
   readonly N: number;
@@ -96,6 +110,8 @@ export interface SolverScan {
   readonly probeOf?: Int32Array<SharedArrayBuffer>;
   /** Left out: every pattern saw the same beam. */
   readonly beam?: VaryingBeam;
+  /** Left out: there is no background. */
+  readonly background?: Background;
   /** Left out: one slice, and the detector is far away. */
   readonly propagation?: Propagation;
 }
@@ -128,6 +144,8 @@ export interface PassRequest {
   readonly object?: boolean;
   /** `sums.probe` = Σ conj(O)χ, shifted back, and `sums.objectIntensity` = Σ|O|², of each probe over the patterns that saw it. */
   readonly probe?: boolean;
+  /** `sums.background` = Σw·d and Σw of the batch, w = (h/(J + h))⁵, and `Background.asked` of its patterns; of passes that compare. */
+  readonly background?: boolean;
   /** With another |P| (|O|) in the sums: the weights of the PIE of 2004. */
   readonly weighted?: boolean;
   /** Add to the sums of the pass before instead of beginning at 0. */

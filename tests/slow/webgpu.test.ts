@@ -116,7 +116,7 @@ describeWebGpu('which operators fall back to the CPU', () => {
 
   it('none of a pass of a solver', async () => {
     const sizes = { batch: 3, N: 16, modes: 2 };
-    const on = { object: true, probe: true, weighted: true, keep: false, scaled: false };
+    const on = { object: true, probe: true, weighted: true, keep: false, scaled: false, background: false };
     const off = { ...on, object: false, probe: false, weighted: false };
     const programs = [
       passProgram({ wave: 'amplitude', ...on, keep: true, scaled: true }, sizes, 1e-6),

@@ -119,6 +119,8 @@ describe('options', () => {
     affine_freedom: ['scale', { affine: true, affine_rule: 'gain', epochs: 6 }],
     affine_start: [2, { affine: true, epochs: 6 }],
     affine_stop: [5, { affine: true, affine_rule: 'gain', epochs: 7 }],
+    background: ['pixel', { epochs: 6 }],
+    background_start: [3, { background: 'pattern', epochs: 6 }],
     fly_positions: [3, { fly_duty: 1 }],
     fly_duty: [0.5, { fly_positions: 3, fly_duty: 1 }],
   };
@@ -250,6 +252,8 @@ describe('start and state', () => {
     { algorithm: 'rpie', ml_start: 3, position_start: 2 },
     { algorithm: 'lsqml', fly_positions: 3, fly_duty: 1, position_start: 2 },
     { algorithm: 'dm', fly_positions: 2, fly_duty: 0.5 },
+    { algorithm: 'lsqml', background: 'pattern', background_start: 2 },
+    { algorithm: 'dm', background: 'pixel', background_start: 2 },
   ] as const)('goes on from a snapshot as if it had never stopped: %o', async (options) => {
     const whole = await last({ ...options, epochs: 7 });
     let snapshot: ReturnType<SolverUpdate['snapshot']> | undefined;

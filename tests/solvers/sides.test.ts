@@ -26,6 +26,12 @@ const VARYING: readonly PassRequest[] = [
   { wave: 'poisson', object: true, probe: true, weighted: true, keep: true, beam: true, strength: 0.6 },
 ];
 const SLICED = REQUESTS.filter(({ wave }) => wave === 'measure' || wave === 'amplitude' || wave === 'poisson');
+const STRAY: readonly PassRequest[] = [
+  { wave: 'measure', background: true },
+  { wave: 'amplitude', object: true, probe: true, keep: true, background: true },
+  { wave: 'poisson', object: true, background: true },
+  { wave: 'difference', probe: true, strength: 0.75, background: true },
+];
 const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
 
 interface Case {
@@ -58,6 +64,7 @@ describe.each([
     { N: 16, passes, modes: 1, more: { coherent: 2, near: true }, requests: VARYING },
     { N: passes === 'host' ? 14 : 15, passes, modes: 2, more: { slices: 3 }, requests: SLICED },
     { N: 16, passes, modes: 1, more: { coherent: 2, slices: 2, near: true }, requests: VARYING },
+    ...[0, 9].map((background) => ({ N: 10, passes, modes: 2, more: { background }, requests: STRAY })),
     // Everything at a time.
     { N: 12, passes, modes: 2, more: { points: 2, probes: 2, coherent: 1, slices: 2, near: true }, requests: VARYING },
   ]),
@@ -99,7 +106,7 @@ describe.each([
       }
       return planes;
     });
-    const before = { ...problem, object, probe, variation, waves: [] };
+    const before = { ...problem, object, probe, variation, background: memory.background, waves: [] };
     expectClose(await engine.deviances(batch), plainDeviances(before, batch), 1e-4, 'deviances');
     for (const asked of [along, along.slice(1)]) {
       const expected = plainCurvatures(before, batch, asked);
@@ -117,7 +124,8 @@ describe.each([
   it.each(requests.map((request) => ({ request, what: title(request) })))('$what', async ({ request }) => {
     begin(problem, engine);
     const { object, probe, variation, sums } = engine.memory;
-    const before = { ...problem, object, probe, variation, waves: engine.storedWaves().slice() };
+    const { background } = engine.memory;
+    const before = { ...problem, object, probe, variation, background, waves: engine.storedWaves().slice() };
     const expected = plainPass(before, batch, request);
     const found = await engine.pass(batch, request);
     for (const [name, value] of Object.entries(request.wave.startsWith('store') ? {} : expected.sums)) {
@@ -126,6 +134,16 @@ describe.each([
     scan.beam?.fits.forEach((fit, k) => {
       if (batch.includes(k)) expectClose([fit], [expected.fits[[...batch].indexOf(k)]], 1e-4, `fit of ${k}`);
     });
+    if (request.background) {
+      const { excess, weight, asked } = expected.background;
+      expectClose(sums.background.re, excess, 2e-4, 'excess');
+      expectClose(sums.background.im, weight, 2e-4, 'weight');
+      const terms = sizes.background ?? 0;
+      for (const [i, k] of batch.entries()) {
+        const own = scan.background!.asked.subarray(2 * k * terms, 2 * (k + 1) * terms);
+        if (terms > 0) expectClose(own, asked[i], 2e-4, `asked by ${k}`);
+      }
+    }
     if (request.object) {
       expectClose([...sums.object.re, ...sums.object.im], expected.planes.object, 1e-4, 'object');
       expectClose(sums.illumination.data, expected.planes.illumination, 1e-4, 'illumination');

@@ -12,6 +12,8 @@ export interface PlainResult {
   readonly sums: PassSums;
   /** Σ√(IJ)/ΣJ of each pattern of the batch. */
   readonly fits: readonly number[];
+  /** Σe and Σw of every pixel over the batch, and (terms, 2) of each pattern. */
+  readonly background: { readonly excess: Float64Array; readonly weight: Float64Array; readonly asked: number[][] };
   /** By names of `FieldMemory.sums`; fields are re, then im. */
   readonly planes: Readonly<Record<'object' | 'illumination' | 'probe' | 'objectIntensity', Float64Array>>;
   /** By pattern of the batch, slice and mode: what comes in (shifted probes, first), what went into the sums. */
@@ -29,6 +31,8 @@ export interface PlainProblem {
   readonly sizes: Sizes;
   readonly object: Pick<Planes, 're' | 'im'>;
   readonly probe: Pick<Planes, 're' | 'im'>;
+  /** B, hold and φ. */
+  readonly background?: FieldMemory['background'];
   /** U of a beam that varies. */
   readonly variation?: Pick<Planes, 're' | 'im'>;
   readonly waves: ArrayLike<number>;
@@ -173,6 +177,7 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     ...{ incoming: [], changes: [], stored: [] },
   };
   const fits: number[] = [];
+  const background = { excess: new Float64Array(area), weight: new Float64Array(area), asked: [] as number[][] };
   for (const k of batch) {
     // A wave for each mode at each point, in each slice.
     const each = placesOf(problem, k).flatMap((place) => Array.from({ length: modes }, (_, m) => ({ ...place, m })));
@@ -186,7 +191,9 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     const products = incoming[slices - 1].map((p, w) => times(objects[slices - 1][w], p));
     const { square, counts, modelled } = { ...sums };
     const detectors = each.map(({ y, x }) => detectorOf(problem, y, x));
-    const changes = [changesOf(products, before, measured, detectors, request, floor, sums)];
+    const stray = strayOf(problem, k);
+    const ask = (modelled: Float64Array) => background.asked.push(askedOf(problem, measured, modelled, background));
+    const changes = [changesOf(products, before, measured, detectors, request, floor, sums, stray, ask)];
     for (let s = slices - 1; s > 0; s--) {
       changes.unshift(changes[0].map((c, w) => through(times(conj(objects[s][w]), c), N, gaps[s - 1], true)));
     }
@@ -221,7 +228,47 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
       });
     });
   }
-  return { sums, fits, planes, ...found };
+  return { sums, fits, planes, background, ...found };
+}
+
+/** The background of pattern k. */
+function strayOf({ scan, sizes, background }: PlainProblem, k: number): Float64Array {
+  const { N, background: terms } = sizes;
+  const out = new Float64Array(N * N);
+  if (terms === undefined || !background) return out;
+  return out.map((_, i) => {
+    const smooth = Array.from({ length: terms }, (_t, l) => l);
+    return smooth.reduce(
+      (sum, l) => sum + scan.background!.weights[k * terms + l] * background.terms.data[l * N * N + i],
+      background.pixels.data[i],
+    );
+  });
+}
+
+/** What a pattern asks of its background; adds to the sums. */
+function askedOf(
+  { sizes, background }: PlainProblem,
+  measured: Float32Array,
+  modelled: Float64Array,
+  sums: { readonly excess: Float64Array; readonly weight: Float64Array },
+): number[] {
+  const { background: terms = 0 } = sizes;
+  const asked = new Array<number>(2 * terms).fill(0);
+  measured.forEach((a, i) => {
+    if (a < 0 || !background) return;
+    const hold = background.hold.data[i];
+    const v = 1 / (modelled[i] + hold);
+    const w = (hold * v) ** 5;
+    const e = a * a - modelled[i];
+    sums.excess[i] += w * e;
+    sums.weight[i] += w;
+    for (let l = 0; l < terms; l++) {
+      const phi = background.terms.data[l * measured.length + i];
+      asked[2 * l] += phi * v * e;
+      asked[2 * l + 1] += phi * v;
+    }
+  });
+  return asked;
 }
 
 /** What the detector sees of an exit wave of a pattern that is (y, x) from whole pixels, and the way back. */
@@ -248,6 +295,8 @@ function changesOf(
   { wave, strength = 1 }: PassRequest,
   floor: number,
   sums: { -readonly [K in keyof PassSums]: number },
+  stray: Float64Array,
+  ask: (modelled: Float64Array) => void,
 ): Field[] {
   if (wave === 'store') return products;
   if (wave === 'stored') return before;
@@ -262,7 +311,7 @@ function changesOf(
         )
       : products;
   const fields = started.map((z, w) => detectors[w].forward(z));
-  const modelled = new Float64Array(measured.length);
+  const modelled = stray.slice();
   for (const f of fields.map(light)) for (let i = 0; i < f.length; i++) modelled[i] += f[i];
   measured.forEach((a, i) => {
     if (a < 0) return;
@@ -273,6 +322,7 @@ function changesOf(
     sums.counts += a * a;
     sums.modelled += modelled[i];
   });
+  ask(modelled);
   const factor = (i: number) => {
     if (measured[i] < 0) return 0;
     const root = Math.sqrt(modelled[i]);
@@ -402,7 +452,7 @@ export function plainDeviances(problem: PlainProblem, batch: Int32Array): Float6
   const { scan, sizes, floor } = problem;
   const { N, modes } = sizes;
   return Float64Array.from(batch, (k) => {
-    const model = new Float64Array(N * N);
+    const model = strayOf(problem, k);
     for (const { at, y, x } of placesOf(problem, k)) {
       const detector = detectorOf(problem, y, x);
       for (let m = 0; m < modes; m++) {
@@ -442,6 +492,7 @@ export function plainCurvatures(
   });
   for (const k of batch) {
     const measured = scan.amplitudes.subarray(k * N * N, (k + 1) * N * N);
+    const stray = strayOf(problem, k);
     const fields = (s: number, t: number) => {
       const whole = moved(problem.object, [first.object, second.object], s, t) as never;
       const changed = { ...problem, probe: moved(problem.probe, [first.probe, second.probe], s, t) as never };
@@ -469,7 +520,7 @@ export function plainCurvatures(
       const dbb = vb.map((v, j) => v + vb2[j] - 2 * h[j]);
       const dab = vab.map((v, j) => v - h[j] - da[j] - db[j] - (daa[j] + dbb[j]) / 2);
       const inner = (p: number[], q: number[]) => p.reduce((total, v, j) => total + v * q[j], 0);
-      const root = Math.sqrt(inner(h, h));
+      const root = Math.sqrt(inner(h, h) + stray[i]);
       const w = 1 - measured[i] / root;
       // d²√J = (d·d' + Ψ·d²Ψ)/√J − (Ψ·d)(Ψ·d')/√J³
       const bend = (p: number[], q: number[], pq: number[]) =>

@@ -1,8 +1,10 @@
 /** A small random scan for engines of the solvers, with everything that is awkward: places between pixels, bad pixels, dark ones. */
 import { LegacyRng } from '../../src/core/rng.js';
 import { transferFunction } from '../../src/physics/propagation.js';
+import { noBackground } from '../../src/solvers/corrections/background.js';
 import { steadyBeam } from '../../src/solvers/corrections/beam.js';
 import type { FieldSizes } from '../../src/solvers/fieldMemory.js';
+import { smoothTerms } from '../../src/solvers/smoothTerms.js';
 import type { SolverScan, WavePasses } from '../../src/solvers/wavePasses.js';
 
 export interface SolverProblem {
@@ -20,6 +22,8 @@ export interface MoreOfAScan {
   readonly probes?: number;
   readonly slices?: number;
   readonly near?: boolean;
+  /** Smooth terms of the background. */
+  readonly background?: number;
 }
 
 export function solverProblem(
@@ -27,7 +31,7 @@ export function solverProblem(
   modes: number,
   count: number,
   seed = 1,
-  { coherent = 0, points = 1, probes = 1, slices = 1, near = false }: MoreOfAScan = {},
+  { coherent = 0, points = 1, probes = 1, slices = 1, near = false, background }: MoreOfAScan = {},
 ): SolverProblem {
   const rng = new LegacyRng(seed);
   const area = N * N;
@@ -82,9 +86,12 @@ export function solverProblem(
   probeOf?.forEach((_, k) => {
     probeOf[k] = k % probes;
   });
+  const stray = background === undefined ? undefined : noBackground(count, background);
+  for (let i = 0; stray && i < stray.weights.length; i++) stray.weights[i] = i % 4 === 0 ? 0 : 2 * rng.random();
   return {
     scan: {
       ...{ N, count, amplitudes, ys, xs },
+      ...(stray && { background: stray }),
       ...(beam && { beam }),
       ...(ways && { ways }),
       ...(probeOf && { probeOf }),
@@ -93,12 +100,19 @@ export function solverProblem(
     sizes: {
       ...{ N, modes, height, width },
       ...(slices > 1 && { slices }),
+      ...(stray && { background }),
       ...(beam && { coherent }),
       ...(ways && { points }),
       ...(probeOf && { probes }),
     },
     floor: 1e-5,
     fill({ memory }) {
+      const { pixels, hold, terms } = memory.background;
+      for (let i = 0; i < pixels.data.length; i++) {
+        pixels.data[i] = 1 + Math.sin(i);
+        hold.data[i] = 0.5 + 0.3 * Math.cos(i);
+      }
+      if (terms.data.length > 0) terms.data.set(smoothTerms(N));
       for (const [field, values] of [
         [memory.object, object],
         [memory.probe, probe],

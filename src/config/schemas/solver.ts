@@ -223,6 +223,16 @@ const beamFields = {
   flux: field(flag, false, 'Fit the intensity of the beam to every pattern, for beams that flicker.'),
 };
 
+/** What detectors see beside the sample. */
+const backgroundFields = {
+  background: field(
+    oneOf('none', 'pixel', 'pattern'),
+    'none',
+    'Fit what the detector sees beside the sample, as scatter and stray light, and add it to the model: one value for every pixel (pixel), or also a smooth one for every pattern (pattern), none of them below 0.',
+  ),
+  background_start: field(positiveInteger, 5, 'First epoch in which the background is fitted.', { unit: 'epochs' }),
+};
+
 /** Patterns that were recorded while the sample moved. */
 const flyFields = {
   fly_positions: field(
@@ -394,6 +404,7 @@ export const solverFields = {
   ...positionFields,
   ...affineFields,
   ...flyFields,
+  ...backgroundFields,
   ...passesFields,
 };
 
@@ -477,7 +488,7 @@ export const SOLVE_GROUPS = {
   Steps: { ...stepFields, ...progressiveFields },
   Object: { ...objectFields, ...sliceFields, ...smoothingFields, ...priorFields },
   Probe: probeFields,
-  Beam: beamFields,
+  Beam: { ...beamFields, ...backgroundFields },
   Positions: { ...positionFields, ...affineFields, ...flyFields },
   Output: outputFields,
   Source: sourceFields,

@@ -1,6 +1,7 @@
 /** What the algorithms have in common. */
 import type { Batching, SolverAlgorithm, SolverOptions } from '../../config/schemas/solver.js';
 import type { NumericArray } from '../../core/tensor.js';
+import type { BackgroundCorrection } from '../corrections/background.js';
 import type { BeamCorrection } from '../corrections/beam.js';
 import type { PositionCorrection } from '../corrections/positions.js';
 import type { PassSums, SolverScan, WavePasses } from '../wavePasses.js';
@@ -15,6 +16,8 @@ export interface EpochSchedule {
   readonly affine: 'moves' | 'turn' | undefined;
   /** Each for itself, and drawn to what they have in common. */
   readonly relaxed: boolean;
+  /** The background. */
+  readonly background: boolean;
   /** Whether beams are told apart. */
   readonly beam: boolean;
 }
@@ -30,6 +33,7 @@ export interface AlgorithmContext {
   readonly batches: Batches;
   readonly positions: PositionCorrection;
   readonly beam?: BeamCorrection;
+  readonly background?: BackgroundCorrection;
   /** Called between batches; throws when the work is to stop. */
   onBatch(done: number): void;
 }

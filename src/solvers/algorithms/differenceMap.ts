@@ -57,7 +57,10 @@ export class DifferenceMap implements Algorithm {
       replace(memory.object, memory.sums.object, memory.sums.illumination, factor(options, 'object_regularisation'));
     }
     // How well the new object and probe explain the patterns.
-    for (const batch of this.#chunks()) total.add(await passes.pass(batch, { wave: 'measure' }));
+    for (const batch of this.#chunks()) {
+      total.add(await passes.pass(batch, { wave: 'measure', background: schedule.background }));
+      if (schedule.background) this.context.background?.addBatch(batch);
+    }
     return total;
   }
 

@@ -39,7 +39,7 @@ export class LeastSquaresML implements Algorithm {
   }
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, batches, options, positions, beam, onBatch } = this.#context;
+    const { passes, batches, options, positions, beam, background, onBatch } = this.#context;
     const { memory } = passes;
     const hold = factor(options, 'object_regularisation');
     const total = new SumsOfPasses();
@@ -52,8 +52,10 @@ export class LeastSquaresML implements Algorithm {
         probe: true,
         keep: true,
         beam: schedule.beam && beam?.needsResidues === true,
+        background: schedule.background,
       });
       total.add(sums);
+      if (schedule.background) background?.addBatch(batch);
       memory.addTo(memory.sums.illumination, this.#next);
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));

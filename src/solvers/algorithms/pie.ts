@@ -42,7 +42,7 @@ export class PieFamily implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { passes, batches, options, positions, beam, onBatch } = this.#context;
+    const { passes, batches, options, positions, beam, background, onBatch } = this.#context;
     const weighted = options.algorithm === 'pie';
     const total = new SumsOfPasses();
     const light = schedule.object ? this.#light : undefined;
@@ -57,8 +57,10 @@ export class PieFamily implements Algorithm {
         weighted,
         keep: schedule.positions || residues,
         beam: residues,
+        background: schedule.background,
       });
       total.add(sums);
+      if (schedule.background) background?.addBatch(batch);
       if (light) passes.memory.addTo(passes.memory.sums.illumination, light);
       // Positions first: χ belongs to the fields as they were.
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);

@@ -2,7 +2,9 @@
 import type { ComplexTensor } from '../../core/tensor.js';
 import { usingNpz } from '../../formats/npz.js';
 import type { ProductProbe } from '../../persistence/product/product.js';
+import type { BackgroundFound } from '../corrections/background.js';
 import type { BeamFound } from '../corrections/beam.js';
+import { SMOOTH_TERMS } from '../smoothTerms.js';
 
 /**
  * The probe as products have it: a_k·P + Σ_j a_k·c_kj·U_j, P before U; incoherent modes besides the first belong to P alone.
@@ -77,6 +79,21 @@ export async function beamBeside(file: string, count: number, N: number): Promis
           }
         : steady),
       flux: { data: Float64Array.from(flux.data), shape: [count] },
+    };
+  });
+}
+
+/** `background` and `background_weights` beside an image in `reconstruction.npz`; undefined where there is none of such patterns. */
+export async function backgroundBeside(file: string, count: number, N: number): Promise<BackgroundFound | undefined> {
+  return usingNpz(file, async (npz) => {
+    if (!npz.has('background')) return undefined;
+    const pixels = await npz.readReal('background');
+    if (pixels.shape.length !== 2 || pixels.shape[0] !== N || pixels.shape[1] !== N) return undefined;
+    const weights = npz.has('background_weights') ? await npz.readReal('background_weights') : undefined;
+    const fits = weights?.shape.length === 2 && weights.shape[0] === count && weights.shape[1] === SMOOTH_TERMS;
+    return {
+      pixels: { data: Float32Array.from(pixels.data, (v) => Math.max(0, v)), shape: [N, N] },
+      ...(fits && { weights: { data: Float64Array.from(weights.data, (v) => Math.max(0, v)), shape: weights.shape } }),
     };
   });
 }

@@ -29,7 +29,7 @@ import { layersBeside } from '../../reconstruction/reconstructionFile.js';
 import { doubts, groupForModel, probeInCounts, requireSide } from '../../reconstruction/scanForModel.js';
 import { placeOnScan, readProbeBeside, readStoredImage, turnedImage } from '../../reconstruction/storedImage.js';
 import type { SolverStart } from '../updates.js';
-import { beamBeside, beamOfProduct } from './beamFiles.js';
+import { backgroundBeside, beamBeside, beamOfProduct } from './beamFiles.js';
 
 const RECONSTRUCTION = 'reconstruction.npz';
 
@@ -43,8 +43,8 @@ export async function startFrom(
   config: SolveConfig,
   services: Services,
 ): Promise<SolverStart> {
-  const { object, probe, beam } = await found(init, raw, config, services);
-  return { object, ...(config.probe === null && { probe, beam }) };
+  const { object, probe, beam, background } = await found(init, raw, config, services);
+  return { object, background, ...(config.probe === null && { probe, beam }) };
 }
 
 async function found(init: string, raw: RawData, config: SolveConfig, services: Services): Promise<SolverStart> {
@@ -122,9 +122,11 @@ async function fromReconstruction(spec: string, raw: RawData, services: Services
   // Beams belong to the patterns in their order, and to an image that lies as the scan does.
   const { file } = splitFileSpec(spec);
   const whole = path.extname(file).toLowerCase() === '.npz' && turned === undefined;
+  const background = whole ? await backgroundBeside(file, raw.count, raw.N) : undefined;
   const beam = whole ? await beamBeside(file, raw.count, raw.N) : undefined;
   const layers = whole ? await layersBeside(file, image.shape) : undefined;
-  return { object: { image, frame, covered, layers }, probe: probe && turnedImage(probe, turned), beam };
+  const placed = { image, frame, covered, layers };
+  return { object: placed, probe: probe && turnedImage(probe, turned), beam, background };
 }
 
 function centred(raw: RawData, height: number, width: number): readonly [number, number] {

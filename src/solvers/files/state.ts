@@ -104,7 +104,7 @@ const BEFORE: Readonly<Record<string, unknown>> = {
   ...{ probe_radius_px: null, detector_support: null, centre_probe: false },
   ...{ object_l1: 0, object_l2: 0, object_amplitude_min: null, object_amplitude_max: null },
   ...{ object_phase_min_rad: null, object_phase_max_rad: null, grid_period_px: null, grid_window: 1 },
-  ...{ fly_positions: 1, fly_duty: null },
+  ...{ fly_positions: 1, fly_duty: null, background: 'none', background_start: 5 },
   ...{ position_method: 'gradient', affine_rule: 'gain' },
   ...{ affine: false, affine_freedom: 'scale,rotation,asymmetry,shear', affine_start: 5, affine_stop: 30 },
 };

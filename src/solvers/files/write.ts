@@ -21,11 +21,13 @@ import {
   writeReconstruction,
 } from '../../reconstruction/reconstructionFile.js';
 import { lineChart } from '../../report/chart.js';
-import { AMONG_OTHERS, figure } from '../../report/figure.js';
+import { AMONG_OTHERS, figure, imagePanel } from '../../report/figure.js';
+import { renderAmplitude } from '../../report/image.js';
 import { lossChart } from '../../report/loss.js';
 import { probeFigure } from '../../report/probe.js';
 import type { Drawing } from '../../report/renderer.js';
 import { positionShiftMap } from '../../report/scanMap.js';
+import type { BackgroundFound } from '../corrections/background.js';
 import type { BeamFound } from '../corrections/beam.js';
 import type { SolvedImage, SolverResult } from '../run.js';
 import type { SolverRecord } from '../updates.js';
@@ -49,11 +51,11 @@ export interface SolvedFacts {
 /**
  * What `reconstruction.npz` of a solver says besides the image: `reconstructed_probe` (N, N) or (modes, N, N),
  * `computation_time_seconds`; where positions were corrected, `xcoords`, `ycoords` and the measured ones; where the beam was told
- * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,); of several slices `reconstructed_layers` and
- * `layer_spacing_m`.
+ * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,); `background` (N, N) counts and, where every pattern
+ * has more or less of it, `background_weights` (n, 9); of several slices `reconstructed_layers` and `layer_spacing_m`.
  */
 export function solvedFacts(
-  { probe, beam, positions, layers }: SolvedImage,
+  { probe, beam, background, positions, layers }: SolvedImage,
   { algorithm, raw, moved, seconds, settings }: SolvedFacts,
 ): ReconstructionFacts {
   return {
@@ -67,6 +69,8 @@ export function solvedFacts(
         [LAYERS_BESIDE.array]: layers.array,
         [LAYERS_BESIDE.spacing]: { data: layers.spacing_m, shape: [layers.spacing_m.length] },
       }),
+      ...(background && { background: background.pixels }),
+      ...(background?.weights && { background_weights: background.weights }),
       ...(beam && { flux: beam.flux }),
       ...(beam && beam.modes.re.length > 0 && { opr_modes: beam.modes, opr_weights: beam.weights }),
       ...(moved ? positionArrays(positions, raw) : {}),
@@ -78,7 +82,7 @@ export function solvedFacts(
 /** What {@link writeSolved} may write. */
 export const SOLVED_FILES: readonly string[] = [
   ...RECONSTRUCTION_FILES,
-  ...['reconstructed_probe', 'loss', 'positions', 'beam', 'opr_modes', 'slices'].flatMap(drawingFiles),
+  ...['reconstructed_probe', 'loss', 'positions', 'beam', 'opr_modes', 'background', 'slices'].flatMap(drawingFiles),
   'positions.npz',
   'history.csv',
 ];
@@ -142,12 +146,19 @@ function slicesFigure(layers: ObjectLayers, solved: SolvedImage, options: Pictur
   return figure(drawn, { columns: 2, title: `${count} slices, in the order in which light goes through them` });
 }
 
+/** What every pattern has of the background. */
+function backgroundFigure({ pixels: { data, shape } }: BackgroundFound): Drawing {
+  const plane = { re: Float32Array.from(data), im: new Float32Array(data.length), shape };
+  const panel = imagePanel(renderAmplitude(plane, { low: 0, high: 100 }), { quantity: 'counts' });
+  return figure([panel], { columns: 1, title: 'Background of all patterns' });
+}
+
 /** What is drawn of a solver's work besides its image, by the names of the files: probe, beams, misfit, corrected positions. */
 export function solvedDrawings(
   solved: SolvedImage,
   { raw, moved, history, pictures }: SolvedFiles,
 ): Readonly<Record<string, Drawing>> {
-  const { probe, beam, positions, layers } = solved;
+  const { probe, beam, background, positions, layers } = solved;
   const { pixelSize_m } = pictures;
   const epochs = history.filter(({ epoch }) => epoch > 0);
   return {
@@ -160,6 +171,7 @@ export function solvedDrawings(
     }),
     ...(layers && { slices: slicesFigure(layers, solved, pictures) }),
     ...(beam && { beam: beamChart(beam) }),
+    ...(background && { background: backgroundFigure(background) }),
     ...(beam && beam.modes.re.length > 0 && { opr_modes: probeFigure(beam.modes, { pixelSize_m }) }),
     ...(moved && {
       positions: positionShiftMap({

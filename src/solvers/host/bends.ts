@@ -1,6 +1,7 @@
 /** How the misfit of patterns changes along directions of object and probe; see `WavePasses.curvatures`. */
 
 import { type Curvatures, devianceOf, patternAt, pointsOf } from '../wavePasses.js';
+import type { BackgroundOfThread } from './backgroundOfThread.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
@@ -25,6 +26,7 @@ export class Bends {
     private readonly setup: PassSetup,
     private readonly probes: ShiftedProbes,
     private readonly space: FreeSpace,
+    private readonly background: BackgroundOfThread,
   ) {
     const { scratch, sizes, memory } = setup;
     this.#sums = new Float64Array(memory.buffer, scratch.sums + 64, 8);
@@ -85,6 +87,7 @@ export class Bends {
         space.toDetector(w);
       }
       kernels.intensity(scratch.waves, views.length * modes, mode, 1 / space.norm, scratch.model, N);
+      this.background.addTo(k, scratch.model);
       return devianceOf(model, patternAt(scan, k), floor);
     });
   }
@@ -138,6 +141,7 @@ export class Bends {
     const [a, b = 0] = changed;
     const { waves, model, pattern, sums } = scratch;
     kernels.intensity(waves, all, mode, 1 / space.norm, model, N);
+    this.background.addTo(k, model);
     this.#pattern.set(patternAt(scan, k));
     kernels.curvature(waves, a, b, all, mode, model, pattern, 1 / space.norm, floor, sums + 64, N);
     kernels.amplitudeChange(model, pattern, 1 / space.norm, floor, N);

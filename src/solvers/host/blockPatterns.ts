@@ -1,6 +1,6 @@
 /**
  * A pattern through `assembly/blocks.ts`: transforms, comparison and sums with as few ways through memory as possible. What it does not take
- * (other sides, stored waves, slices, near detectors) goes step by step; the results are the same up to rounding.
+ * (other sides, stored waves, slices, near detectors, a background) goes step by step; the results are the same up to rounding.
  */
 import type { PassRequest } from '../wavePasses.js';
 import { type Kept, residueAt } from './keptBatch.js';
@@ -25,7 +25,7 @@ export class BlockPatterns {
   take({ wave, weighted, keep, beam }: PassRequest): boolean {
     // Where δP is kept it is without weights.
     const { sizes, transfers } = this.setup;
-    const plain = (sizes.slices ?? 1) === 1 && !transfers.detector;
+    const plain = (sizes.slices ?? 1) === 1 && !transfers.detector && sizes.background === undefined;
     return plain && fitsBlocks(sizes.N) && RULES[wave] !== undefined && !(weighted && keep && beam);
   }
 

@@ -108,7 +108,8 @@ export class HostPasses implements WavePasses {
     const shares = this.#sharesOf(batch);
     // What other threads found before is in the sums already.
     const parts = await this.#all('pass', (t) => [shares[t], t === 0 ? request : { ...request, accumulate: false }]);
-    const what = { object: request.object ?? false, probe: request.probe ?? false };
+    const { object = false, probe = false, background } = request;
+    const what = { object, probe, background: !!background && this.memory.sizes.background !== undefined };
     this.memory.addSums(this.#others, this.memory.sums, what);
     if (request.keep) this.#shares = shares;
     const total = new SumsOfPasses();

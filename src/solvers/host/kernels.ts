@@ -20,6 +20,17 @@ export interface Kernels {
     n: number,
   ): void;
   intensity(waves: number, modes: number, step: number, scale: number, out: number, n: number): void;
+  backgroundTerms(
+    model: number,
+    measured: number,
+    hold: number,
+    excess: number,
+    weight: number,
+    excessSum: number,
+    weightSum: number,
+    length: number,
+  ): void;
+  innerProduct(a: number, b: number, length: number): number;
   compare(model: number, measured: number, sums: number, n: number): void;
   amplitudeChange(model: number, measured: number, scale: number, floor: number, n: number): void;
   poissonChange(model: number, measured: number, scale: number, floor: number, n: number): void;

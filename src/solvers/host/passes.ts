@@ -1,5 +1,6 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
 import { fitOf, type PassRequest, type PassSums, patternAt, pointsOf } from '../wavePasses.js';
+import { BackgroundOfThread } from './backgroundOfThread.js';
 import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
 import { FreeSpace } from './freeSpace.js';
@@ -20,6 +21,7 @@ export class Passes {
   readonly #probes: ShiftedProbes;
   readonly #patterns: BlockPatterns;
   readonly #space: FreeSpace;
+  readonly #background: BackgroundOfThread;
   readonly #pattern: Float32Array;
   readonly #sums: Float64Array;
 
@@ -33,9 +35,10 @@ export class Passes {
     this.#probes = new ShiftedProbes(kernels, setup);
     this.#patterns = new BlockPatterns(kernels, setup);
     this.#space = new FreeSpace(kernels, setup);
+    this.#background = new BackgroundOfThread(kernels, setup);
     this.kept = new KeptBatch(kernels, setup, this.#probes, this.#space);
     this.moments = new KeptMoments(kernels, setup, this.kept);
-    this.bends = new Bends(kernels, setup, this.#probes, this.#space);
+    this.bends = new Bends(kernels, setup, this.#probes, this.#space, this.#background);
   }
 
   /** Works on `part`; the sums that are asked for begin at 0. */
@@ -203,8 +206,10 @@ export class Passes {
     }
     const { model } = scratch;
     this.#model(views, model);
+    this.#background.addTo(k, model);
     this.#readPattern(k);
     this.#withFits(k, () => kernels.compare(model, scratch.pattern, scratch.sums, N));
+    if (request.background) this.#background.ask(k, model);
     if (wave === 'measure') return;
     const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
     change(model, scratch.pattern, strength / this.#space.norm, this.#setup.floor, N);
@@ -318,6 +323,7 @@ export class Passes {
       if (!request.accumulate) this.#kernels.clear(scratch.fields.sums.objectIntensity, probes * pixels);
       this.#kernels.clear(scratch.probeSpectra, allModes * 2 * pixels);
     }
+    if (request.background) this.#background.clear();
   }
 
   /** The sums of the probe were taken in Fourier space. @param keep factor of what they were before */

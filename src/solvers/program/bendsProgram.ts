@@ -5,7 +5,7 @@ import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import type { Curvatures } from '../wavePasses.js';
-import { Comparison, passInputs, patchesInput, probesOf, timesFlux } from './passProgram.js';
+import { comparisonOf, passInputs, patchesInput, probesOf, timesFlux, withBackground } from './passProgram.js';
 import {
   chosenProbe,
   complexInput,
@@ -47,12 +47,12 @@ export function bendsProgram(sizes: WaveSizes, directions: 1 | 2, floor: number)
 }
 
 function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detector: Detector<Field>): GraphNode {
-  const { batch, N, modes, points = 1, probes = 1 } = sizes;
+  const { batch, N, modes, probes = 1 } = sizes;
   const inputs = passInputs(sizes);
   const probe = probesOf(inputs, sizes);
   const [patch] = inputs.object;
   const field = detector.forward(multiply(patch, probe));
-  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch / points, N, N]));
+  const compared = comparisonOf(detector.intensity(field), sizes);
   const [w, bend] = compared.derivatives(floor);
   const along = Array.from({ length: directions }, (_, d) => {
     const names = directionNames(d);
@@ -77,14 +77,15 @@ function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detect
   return rowSums(terms, sizes);
 }
 
-/** `model` (batch, N, N): J of each pattern. */
+/** `model` (patterns, N, N): J of each pattern. */
 export function modelProgram(sizes: WaveSizes): Program {
   const inputs = passInputs(sizes);
   const wave = multiply(inputs.object[0], probesOf(inputs, sizes));
   const transform = new Transform(sizes);
   const near = sizes.propagation?.detector;
   const seen = <Field>(detector: Detector<Field>) => detector.intensity(detector.forward(wave));
-  const model = near ? seen(new NearDetector(transform, sizes, near)) : seen(transform);
+  const light = near ? seen(new NearDetector(transform, sizes, near)) : seen(transform);
+  const model = withBackground(light, sizes);
   return defineProgram({ name: `solver_model_${sizes.batch}x${sizes.modes}x${sizes.N}`, outputs: { model } });
 }
 

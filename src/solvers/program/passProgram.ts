@@ -7,6 +7,7 @@ import { type ComplexNode, intensity, multiply } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
+import { smoothTerms } from '../smoothTerms.js';
 import type { PassRequest, WaveRule } from '../wavePasses.js';
 import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes.js';
 import {
@@ -32,17 +33,22 @@ import {
 } from './waves.js';
 
 /** What a program may have besides its rule; `scaled`: χ has a factor. */
-export const FLAGS = ['object', 'probe', 'weighted', 'keep', 'scaled'] as const;
+export const FLAGS = ['object', 'probe', 'weighted', 'keep', 'scaled', 'background'] as const;
 
 /** What tells one pass's program from another's. */
 export type PassKind = { readonly wave: WaveRule } & Readonly<Record<(typeof FLAGS)[number], boolean>>;
 
 /** The program that a request needs: waves that only are measured or stored change nothing. */
-export function kindOf({ wave, object, probe, weighted, keep, strength = 1 }: PassRequest): PassKind {
+export function kindOf({ wave, object, probe, weighted, keep, background, strength = 1 }: PassRequest): PassKind {
   const changes = wave !== 'measure' && wave !== 'store';
   const found = { object: changes && !!object, probe: changes && !!probe, keep: changes && !!keep };
   const weights = !!weighted && (found.object || found.probe);
-  return { wave, ...found, weighted: weights, scaled: changes && wave !== 'stored' && strength !== 1 };
+  const compares = wave !== 'store' && wave !== 'stored';
+  return {
+    ...{ wave, ...found, weighted: weights },
+    scaled: changes && wave !== 'stored' && strength !== 1,
+    background: compares && !!background,
+  };
 }
 
 /** Nothing is divided by 0 even where the floor is. */
@@ -233,13 +239,13 @@ function detected(kind: PassKind, product: ComplexNode, sizes: WaveSizes, floor:
 
 /** χ or what stands for it, and what comes out besides. */
 function wavesOf<Field>(
-  { wave: rule, scaled: gained }: PassKind,
+  { wave: rule, scaled: gained, background: asksBackground }: PassKind,
   product: ComplexNode,
   sizes: WaveSizes,
   floor: number,
   detector: Detector<Field>,
 ) {
-  const { batch, N, modes, points = 1 } = sizes;
+  const { batch, N, modes } = sizes;
   const outputs: Record<string, GraphNode> = {};
   const stored = complexInput('waves', [batch, N, modes, N]);
   if (rule === 'stored') return { waves: stored, outputs };
@@ -250,7 +256,9 @@ function wavesOf<Field>(
   }
   const difference = rule === 'difference';
   const field = detector.forward(difference ? minus(scaled(product, 2), stored) : product);
-  const compared = new Comparison(detector.intensity(field), op.input('amplitudes', [batch / points, N, N]));
+  const compared = comparisonOf(detector.intensity(field), sizes);
+  if (asksBackground && sizes.background !== undefined)
+    Object.assign(outputs, compared.background(sizes, sizes.background));
   if (rule === 'measure') {
     outputs.sums = rowSums(compared.terms(), sizes);
     return { waves: product, outputs };
@@ -270,6 +278,15 @@ function wavesOf<Field>(
 }
 
 /** Model against measurement, [batch, N, N] each. Bad pixels, amplitudes below 0, are 0 in everything. */
+/** Σ|Ψ|² [patterns, N, N] with the background that patterns have. */
+export function withBackground(light: GraphNode, { background }: WaveSizes): GraphNode {
+  return background === undefined ? light : op.add(light, op.input('background', light.shape));
+}
+
+/** The patterns of a program against their model. @param light Σ|Ψ|², [patterns, N, N] */
+export const comparisonOf = (light: GraphNode, sizes: WaveSizes): Comparison =>
+  new Comparison(withBackground(light, sizes), op.input('amplitudes', light.shape));
+
 export class Comparison {
   /** 1 at good pixels, 0 at bad ones. */
   readonly good: GraphNode;
@@ -309,6 +326,27 @@ export class Comparison {
   poissonChange(floor: number): GraphNode {
     const counts = op.mul(op.square(this.#measured), 8);
     return this.#towards(op.mul(op.add(this.#root, op.sqrt(op.add(this.#modelled, counts))), 0.25), floor);
+  }
+
+  /** What patterns ask of their background: see `Background`. */
+  background({ N }: WaveSizes, terms: number): Record<string, GraphNode> {
+    const [patterns] = this.good.shape;
+    const hold = op.input('background_hold', [N, N]);
+    const weight = op.div(this.good, op.add(this.#modelled, hold));
+    const far = op.sub(op.square(this.#measured), this.#modelled);
+    const excess = op.mul(weight, far);
+    const share = op.mul(hold, weight);
+    const w = op.mul(op.square(op.square(share)), share);
+    const sums = Object.fromEntries(
+      Object.entries({ background_excess: op.mul(w, far), background_weight: w }).map(([name, plane]) => [
+        name,
+        op.reshape(op.reduceSum(plane, [0]), [N, N]),
+      ]),
+    );
+    if (terms === 0) return sums;
+    const smooth = op.transposeLast(op.constant(smoothTerms(N), [terms, N * N], 'smooth terms'));
+    const of = (plane: GraphNode) => op.matmul(op.reshape(plane, [patterns, N * N]), smooth);
+    return { ...sums, background_asked: op.concat([of(excess), of(weight)], 1) };
   }
 
   #towards(amplitude: GraphNode, floor: number): GraphNode {

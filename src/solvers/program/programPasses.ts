@@ -91,6 +91,7 @@ export class ProgramPasses implements WavePasses {
     this.#programs = new SolverPrograms(backend, {
       ...{ N, modes, coherent, slices, points, probes: sizes.probes, propagation, floor },
       varying: scan.beam !== undefined || points > 1,
+      background: sizes.background,
     });
     this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * points * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
@@ -125,6 +126,7 @@ export class ProgramPasses implements WavePasses {
     await this.#each(runs, ready, shared, kept, (run, results) => {
       this.#addPatches(run, results);
       this.#addProbe(results);
+      this.#addBackground(run, results);
       this.#storeWaves(run, results);
       this.#compare(run, results, total);
     });
@@ -147,6 +149,7 @@ export class ProgramPasses implements WavePasses {
     const shared = { strength: { data: Float32Array.of(strength), shape: [1] }, ...this.#feeds.variation() };
     const states = runs.map(() => ({ state: planes.values }));
     await this.#each(runs, ready, shared, states, (run, results) => {
+      this.#addBackground(run, results);
       this.#storeWaves(run, results);
       this.#compare(run, results, total);
     });
@@ -281,8 +284,9 @@ export class ProgramPasses implements WavePasses {
     return out;
   }
 
-  #clear({ object, probe, accumulate }: PassRequest): void {
+  #clear({ object, probe, accumulate, background }: PassRequest): void {
     const { sums } = this.memory;
+    if (background) for (const plane of [sums.background.re, sums.background.im]) plane.fill(0);
     if (accumulate) return;
     if (object) for (const plane of [sums.object.re, sums.object.im, sums.illumination.data]) plane.fill(0);
     if (probe) for (const plane of [sums.probe.re, sums.probe.im, sums.objectIntensity.data]) plane.fill(0);
@@ -315,6 +319,26 @@ export class ProgramPasses implements WavePasses {
     results.object_intensity.data.forEach((v, i) => {
       sums.objectIntensity.data[i] += v;
     });
+  }
+
+  #addBackground(run: Run, results: Results): void {
+    if (!results.background_excess) return;
+    const { sums, sizes } = this.memory;
+    for (const [{ data }, plane] of [
+      [results.background_excess, sums.background.re],
+      [results.background_weight, sums.background.im],
+    ] as const) {
+      for (let i = 0; i < plane.length; i++) plane[i] += data[i];
+    }
+    const { background: terms = 0 } = sizes;
+    const { asked } = this.#scan.background!;
+    for (const [i, k] of run.patterns.entries()) {
+      for (let l = 0; l < terms; l++) {
+        for (const part of [0, 1]) {
+          asked[2 * (k * terms + l) + part] = results.background_asked.data[(2 * i + part) * terms + l];
+        }
+      }
+    }
   }
 
   #storeWaves(run: Run, results: Results): void {

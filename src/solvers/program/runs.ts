@@ -154,6 +154,8 @@ export class Feeds {
         this.#patches([middle(object.re), middle(object.im)], N + 2, width + 1, 1),
       ],
       [['amplitudes'], (run, names) => this.#amplitudes(run, names)],
+      [['background'], (run, names) => this.#background(run, names)],
+      [['background_hold'], () => [this.memory.background.hold.data]],
       [['waves_re', 'waves_im'], (run, names) => this.#storedWaves(run, names)],
     ];
   }
@@ -183,6 +185,23 @@ export class Feeds {
   #amplitudes(run: Run, [name]: readonly string[]): readonly Float32Array[] {
     const area = this.scan.N ** 2;
     return [this.#filled(run, name, area, -1, (i, out) => out.set(patternAt(this.scan, run.patterns[i])))];
+  }
+
+  /** B + Σ_l g_kl·φ_l. */
+  #background(run: Run, [name]: readonly string[]): readonly Float32Array[] {
+    const { N, background: count = 0 } = this.memory.sizes;
+    const area = N * N;
+    const { pixels, terms } = this.memory.background;
+    const { weights } = this.scan.background!;
+    return [
+      this.#filled(run, name, area, 0, (i, out) => {
+        out.set(pixels.data);
+        for (let l = 0; l < count; l++) {
+          const weight = weights[run.patterns[i] * count + l];
+          if (weight > 0) for (let q = 0; q < area; q++) out[q] += weight * terms.data[l * area + q];
+        }
+      }),
+    ];
   }
 
   #storedWaves(run: Run, [nameRe, nameIm]: readonly string[]): readonly Float32Array[] {

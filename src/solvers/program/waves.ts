@@ -15,6 +15,8 @@ export interface WaveSizes {
   readonly batch: number;
   /** Points of the way of each pattern, one after the other in a batch; 1. */
   readonly points?: number;
+  /** Smooth terms of every pattern's background; left out: there is none. */
+  readonly background?: number;
   /** Probes, of `modes` modes each; 1. */
   readonly probes?: number;
   readonly N: number;

@@ -189,6 +189,7 @@ function powerOfTwo(parameter: Parameter<number>, notes: string[]): number {
 }
 
 const NOISE_MODELS = ['gaussian', 'poisson'] as const satisfies readonly SolverOptions['noise_model'][];
+const BACKGROUNDS = ['none', 'pixel', 'pattern'] as const satisfies readonly SolverOptions['background'][];
 const PASSES = ['auto', 'host', 'program'] as const satisfies readonly SolverOptions['passes'][];
 
 /**
@@ -249,6 +250,8 @@ export function solverFromSettings(
     affine_freedom: solver.affineFreedom.value,
     affine_start: solver.affineStart.value,
     affine_stop: solver.affineStop.value,
+    background: wordOf(solver.background, BACKGROUNDS),
+    background_start: solver.backgroundStart.value,
     fly_positions: solver.flyPositions.value,
     fly_duty: solver.flyDuty.value || null,
     passes: wordOf(solver.passes, PASSES),

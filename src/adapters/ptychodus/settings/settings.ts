@@ -183,6 +183,8 @@ function solverSettings(group: ParameterGroup) {
     affineFreedom: group.createString('AffineFreedom', defaults.affine_freedom),
     affineStart: count('AffineStart', defaults.affine_start),
     affineStop: count('AffineStop', defaults.affine_stop),
+    background: group.createString('Background', defaults.background),
+    backgroundStart: count('BackgroundStart', defaults.background_start),
     flyPositions: count('FlyPositions', defaults.fly_positions),
     flyDuty: group.createReal('FlyDuty', defaults.fly_duty ?? 0, { minimum: 0, maximum: 1 }),
     passes: group.createString('Engine', defaults.passes),

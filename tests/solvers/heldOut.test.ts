@@ -69,7 +69,7 @@ describe('patterns that are held out', () => {
   });
 
   it('go along with what all positions share, which is found without them', async () => {
-    const options = { epochs: 5, affine: true, affine_rule: 'gain', affine_start: 2, position_stop: 1 };
+    const options = { epochs: 5, affine: true, affine_rule: 'gain', affine_start: 2, position_stop: 1 } as const;
     const [a, b] = [await last(raw, options, { heldOut }), await last(exchanged, options, { heldOut })];
     expect(a.affine()!.matrix_yx).not.toEqual([1, 0, 0, 1]);
     expect(a.affine()).toEqual(b.affine());

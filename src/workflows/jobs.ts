@@ -172,7 +172,7 @@ const LOOK_MS = 1000;
  * Does jobs of plans as a queue hands them out, until the signal fires or, with `until_done`, nothing is left. A job at hand is stopped in
  * a state from which another worker goes on.
  * @param plans those that this worker takes jobs of; a message that names another is refused
- * @param servicesOf what each job is given besides
+ * @param run does a job; for programs that keep a log of each
  * @throws PtychoError USAGE, BACKEND_MISSING, FILE_NOT_FOUND
  */
 export async function workOnPlans(

@@ -3,7 +3,7 @@
  *
  * @example
  * const mixed = new MixedDataset([first.dataset, second.dataset]);
- * const { diffraction, scan } = await mixed.batch([0, mixed.starts[1]]); // a group of each
+ * const { diffraction, scan } = await mixed.batch([0, first.dataset.count]); // a group of each
  */
 import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';

@@ -2,7 +2,7 @@
  * From scans, a verb and its values to jobs: one for each scan and each combination of a sweep, with what they read and what they will take.
  *
  * @example
- * const jobs = await makeJobs({ verb: 'solve', scans: ['a.h5'], root: 'beamtime', resolved, sweep: ['probe_modes=1,2'], earlier: [], after: [] });
+ * const jobs = await makeJobs({ verb: 'solve', scans: ['a.h5'], root: 'beamtime', given: {}, sweep: ['probe_modes=1,2'], earlier: [], after: [] });
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';

@@ -49,6 +49,7 @@ const recordSchema = z.looseObject({
   version: z.string(),
 });
 
+/** What is known of a job that was begun. */
 export type JobRecord = Readonly<z.output<typeof recordSchema>>;
 
 /** Identifies what a job does: verb, values, inputs and folder. */

@@ -3,7 +3,7 @@
  * somebody else works at is left alone. The result is one word, from which a scheduler's exit code is made.
  *
  * @example
- * const { end } = await runJob({ root: 'beamtime', job, jobs, work });
+ * const { end } = await runJob({ root: 'beamtime', job, work: runVerb });
  * process.exitCode = EXIT_OF[end];
  */
 import { existsSync } from 'node:fs';

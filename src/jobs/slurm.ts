@@ -3,7 +3,7 @@
  * writes its state, ends with 75 and is put into the queue again; so it does when its node is taken away.
  *
  * @example
- * const batches = slurmBatches(jobs, { root: 'beamtime', program: ['ptychopinn'], options });
+ * const batches = slurmBatches(jobs, { plan: 'beamtime', program: ['ptychopinn'], options, done: new Set() });
  * for (const { file, script } of batches) await writeAtomically(file, script);
  */
 import { execFile } from 'node:child_process';

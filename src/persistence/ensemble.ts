@@ -3,7 +3,7 @@
  * Normative: `specs/bundle.md`.
  *
  * @example
- * await writeEnsemble('run', [{ folder: 'member-1', seed: 0, sha256 }, …]);
+ * await writeEnsemble('run', [{ folder: 'member-1', seed: 0, sha256: 'ba78…' }]);
  * const bundles = await openEnsemble('run'); // the bundles of all members, checked
  */
 import { existsSync } from 'node:fs';

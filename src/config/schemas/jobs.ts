@@ -40,6 +40,7 @@ export const jobsPlanSchema = z.strictObject({
   ...overwriteFields,
 });
 
+/** Configuration of `jobs plan`. */
 export type JobsPlanConfig = Readonly<z.output<typeof jobsPlanSchema>>;
 
 /** Where a queue is. */
@@ -65,6 +66,7 @@ export const jobsWorkSchema = z.strictObject({
   until_done: offByDefault('End when all jobs of the plans are done or have failed.'),
 });
 
+/** Configuration of `jobs work`. */
 export type JobsWorkConfig = Readonly<z.output<typeof jobsWorkSchema>>;
 
 /** `jobs submit`: how a plan is handed to Slurm or to a queue. */
@@ -90,4 +92,5 @@ export const jobsSubmitSchema = z.strictObject({
   dry_run: offByDefault('Write the scripts and print what would be submitted; submit nothing.'),
 });
 
+/** Configuration of `jobs submit`. */
 export type JobsSubmitConfig = Readonly<z.output<typeof jobsSubmitSchema>>;

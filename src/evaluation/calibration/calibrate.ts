@@ -3,9 +3,8 @@
  * measures what they cover.
  *
  * @example
- * const scans = await Promise.all(…); // errorsOfImage of each scan that calibrates
- * const scale = fitSpreadScale(scans.map(({ amplitude }) => amplitude));
- * coverageOf(test.amplitude, scale); // [{ level: 0.9, coverage: 0.91, meanHalfWidth: 0.04 }, …]
+ * const scale = fitSpreadScale([errors]); // of each scan that calibrates
+ * coverageOf(errors, scale); // [{ level: 0.9, coverage: 0.91, meanHalfWidth: 0.04 }, …]
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';

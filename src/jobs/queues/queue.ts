@@ -25,6 +25,7 @@ export interface MessageTools {
   readonly progress: (share: number) => void;
 }
 
+/** Does the job of a message, and says how it ended. */
 export type MessageHandler = (message: JobMessage, tools: MessageTools) => Promise<JobEnd>;
 
 /** A queue of a server. */
@@ -33,6 +34,7 @@ export interface JobQueue {
   add(messages: readonly JobMessage[]): Promise<number>;
   /** Takes one job after the other until the signal fires, then gives the one at hand back. */
   take(handle: MessageHandler, signal: AbortSignal, logger?: Logger): Promise<void>;
+  /** Ends the connection; jobs stay in the queue. */
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@
  *
  * @example
  * const calibration = await findCalibration('run', bundles.map(weightsSha256), logger);
- * if (calibration) intervalsOf(spread, calibration.ensemble, 0.9); // half-widths of 90 % intervals
+ * if (calibration) intervalsOf({ ensemble: spread }, calibration); // half-widths of 90 % intervals
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -66,7 +66,7 @@ export function halfWidth(spread: number, { floor, quantiles }: SpreadScale, lev
   return floor === null ? quantiles[level] : quantiles[level] * Math.sqrt(spread * spread + floor * floor);
 }
 
-/** The intervals of {@link SHOWN_LEVEL} by what is calibrated: the ensemble's spread before that of overlapping patches. */
+/** The 90 % intervals by what is calibrated: the ensemble's spread before that of overlapping patches. */
 export function intervalsOf(
   spreads: { readonly ensemble?: Uncertainty; readonly overlap?: Uncertainty },
   calibration: Calibration,

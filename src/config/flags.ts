@@ -126,7 +126,9 @@ export function canonicalArguments(
       if (field.kind === 'boolean') canonical.set(`no_${spelling}`, `no-${field.name}`);
     }
   }
-  const switches = new Set(fields.filter(({ kind }) => kind === 'boolean').map(({ name }) => name));
+  // Of a group of commands a name may be a switch in one and take a value in another; then what follows may be its value.
+  const taking = new Set(fields.filter(({ kind }) => kind !== 'boolean').map(({ name }) => name));
+  const switches = new Set(fields.flatMap(({ kind, name }) => (kind === 'boolean' && !taking.has(name) ? [name] : [])));
   const end = words.indexOf('--');
   return words.map((word, index) => {
     if (!word.startsWith('--') || word === '--' || (end >= 0 && index > end)) return word;

@@ -176,7 +176,7 @@ describe('the truth', () => {
 
 describe('presets', () => {
   it.each(SIMULATION_PRESET_NAMES.filter((name) => name !== 'overlap-free'))('%s makes a scan that opens without a complaint', async (preset) => {
-    const size = preset === 'experiments' ? {} : { object_side_px: 92 };
+    const size = preset === 'experiments' ? {} : { object_side_px: preset === 'near-field' ? 132 : 92 };
     const density = preset === 'published-lines' ? { n_patterns: 20 } : { step_px: 12 };
     const { count } = await simulateTo(`${preset}.npz`, { preset, ...size, ...density });
     const raw = await openDataset(at(`${preset}.npz`));

@@ -49,20 +49,20 @@ export interface StoredBundle extends Bundle {
 
 /**
  * All members of a bundle, `manifest.json` first; equal content gives equal bytes.
- * @param written a `config.json` whose fields are the only ones that are written: that of a version that had fewer
+ * @param written members whose fields are the only ones that are written: those of a version that had fewer
  * @throws PtychoError BUNDLE_INVALID for values that no member can hold.
  */
 export function encodeMembers(
   content: Bundle,
   encodeModel: ModelEncoder,
-  written?: Uint8Array,
+  written?: ReadonlyMap<string, Uint8Array>,
 ): Map<string, Uint8Array> {
   checkFinite(content.weights);
   const weights = encodeSafetensors(content.weights);
   const models = encodeModel(weights.entries);
   const bytes: Record<MemberName, Uint8Array> = {
-    'config.json': utf8(canonicalJson(configLike(storedConfig(content.config), written))),
-    'params.json': utf8(canonicalJson(bundleParams(content))),
+    'config.json': utf8(canonicalJson(fieldsLike(storedConfig(content.config), written, 'config.json'))),
+    'params.json': utf8(canonicalJson(fieldsLike(bundleParams(content), written, 'params.json'))),
     'weights.safetensors': weights.bytes,
     'autoencoder.onnx': models.autoencoder,
     'diffraction_to_obj.onnx': models.diffraction_to_obj,
@@ -76,8 +76,9 @@ export function encodeMembers(
   return new Map([['manifest.json', utf8(canonicalJson(manifest))], ...members]);
 }
 
-function configLike(config: object, written: Uint8Array | undefined): object {
-  return written === undefined ? config : withFieldsOf(config, readJson(written, 'config.json') as object);
+function fieldsLike(values: object, written: ReadonlyMap<string, Uint8Array> | undefined, name: string): object {
+  const before = written?.get(name);
+  return before === undefined ? values : withFieldsOf(values, readJson(before, name) as object);
 }
 
 /**

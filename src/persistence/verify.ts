@@ -46,7 +46,7 @@ export async function verifyBundleBytes(
       'it has no params.json and no autoencoder.onnx, because an older ptychopinn wrote it; it can be used, and PtychoModel.save writes a whole one',
     );
   }
-  const again = encodeMembers(bundle, encoderOf(bundle), members.get('config.json'));
+  const again = encodeMembers(bundle, encoderOf(bundle), members);
   const { version } = manifest.created_by;
   const reason =
     version === writer.version

@@ -37,10 +37,10 @@ export function networkOfScans(
   const { test, several, logger } = options;
   const all = [...scans, ...(test ? [test] : [])];
   const [{ dataset }] = scans;
-  const terms = (several ? all : scans.slice(0, 1)).map((scan) => termsOf(config, scan, options));
   if (config.scale_contract_version === 'ci_intensity_v2') {
     for (const { raw } of all) requireCounts(raw.domain, raw.source);
   }
+  const terms = (several ? all : scans.slice(0, 1)).map((scan) => termsOf(config, scan, options));
   terms.forEach(({ scale }, i) => {
     describeProbe(scale, all[i].dataset.labels !== undefined, several ? all[i].raw.source : undefined, logger);
   });

@@ -23,7 +23,8 @@ const HEAVY = ['onnxruntime-node', 'h5wasm', 'tiff', 'vega-view', 'vega-parser',
 /** What `import 'ptychopinn'` may load; raised only on purpose. */
 const MOST = { modules: 540, packages: 22 };
 /** MB on the disk of Linux x64: the whole tree, and after scripts/slim-install.mjs. */
-const MOST_MB = { tree: 430, slim: 200 };
+// The page and the library for pages, HDF5 among it, are 13 MB.
+const MOST_MB = { tree: 450, slim: 200 };
 
 /** A program that uses the package as it is: a solver in its threads, HDF5, a network on both engines. */
 const PROGRAM = `import { PtychoModel, reconstruct, runSolver, rawDataFromSimulation, simulate, train, writeReconstruction } from 'ptychopinn';

@@ -1,6 +1,6 @@
 /**
  * What a job will take, from the size of its scan: good enough to ask a scheduler for time and memory, within a factor of three. The
- * constants were measured by `bench/jobs.mjs` on one core of a server of 2023; a job that takes longer is stopped and goes on.
+ * constants are rough, from runs on one core of a server of 2023; a job that takes longer is stopped and goes on.
  *
  * @example
  * estimateJob('solve', solveConfig, { count: 1000, N: 64, modes: 1 }).processor_seconds; // about 20 for 60 epochs
@@ -32,7 +32,7 @@ const RECONSTRUCT_SOLVES = 9;
 /** Seconds of a training for a pattern, an epoch and a pixel at the default width; inference is a third of a training's pass. */
 const TRAINING_SECONDS = 1.1e-6;
 /** What opening, writing and drawing take, and the program itself. */
-const FIXED = { seconds: 5, bytes: 400e6 };
+const FIXED = { seconds: 2, bytes: 400e6 };
 
 /** The estimate for a verb and its complete configuration. */
 export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }: ScanSize): JobEstimate {

@@ -7,6 +7,7 @@
  * in the lanes of vectors, {@link groupBytes} for each four rows, so that rows are transformed where they lie and columns are read by whole
  * cache lines. Of an inverse transform real and imaginary part are exchanged on the way in and on the way out.
  */
+import { sumOf } from './complex';
 import { ELEMENT, groupBytes, line } from './lines';
 
 /** Groups of four columns that are worked on together: whole cache lines of other planes are read then. */
@@ -14,17 +15,6 @@ const GROUPS: i32 = 4;
 
 /** Rows whose sums are taken in float32. */
 const SHORT: i32 = 16;
-
-// @ts-expect-error: decorator
-@inline
-function sumOf(v: v128): f64 {
-  return (
-    <f64>f32x4.extract_lane(v, 0) +
-    <f64>f32x4.extract_lane(v, 1) +
-    <f64>f32x4.extract_lane(v, 2) +
-    <f64>f32x4.extract_lane(v, 3)
-  );
-}
 
 /** Four vectors as the columns of those at `to`, every second one. */
 // @ts-expect-error: decorator

@@ -68,6 +68,20 @@ export function invalidOption(key: string, message: string, found: unknown, fiel
   return new PtychoError('CONFIG_INVALID', message, { key, found, ...fields });
 }
 
+/**
+ * The error for a package that is needed for something and not installed, because most do without it.
+ * @param what needs it, the subject of the sentence: `This queue needs bullmq ioredis`
+ * @param install what npm is told to install
+ */
+export function missingPackage(what: string, install: string, cause: unknown): PtychoError {
+  return new PtychoError(
+    'BACKEND_MISSING',
+    `${what}, which the package does not bring: npm install ${install} (${messageOf(cause).split('\n')[0]}).`,
+    { packages: install.split(' ').map((name) => name.replace(/@[^@/]*$/, '')) },
+    { cause },
+  );
+}
+
 /** Narrows an unknown to {@link PtychoError}, optionally to one code. */
 export function isPtychoError(error: unknown, code?: PtychoErrorCode): error is PtychoError {
   return error instanceof PtychoError && (code === undefined || error.code === code);

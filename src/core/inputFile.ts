@@ -9,6 +9,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { messageOf, PtychoError } from './errors.js';
+import { Sha256 } from './hash.js';
 
 /** Bound for configurations, settings and records of runs. */
 export const CONFIG_BYTES = 4 * 2 ** 20;
@@ -130,6 +131,15 @@ function reasonOf(code: string | undefined, cause: unknown): string {
 }
 
 const named = (path: string, what: string | undefined): string => (what === undefined ? path : `the ${what} ${path}`);
+
+/** SHA-256 of a regular file, in pieces. @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = new Sha256();
+  const handle = await openInput(path);
+  // The stream closes the file.
+  for await (const chunk of handle.createReadStream()) hash.add(chunk as Buffer);
+  return hash.hex();
+}
 
 /** Works with something that was opened, and closes it afterwards, whatever became of the work. */
 export async function closing<R extends { close(): unknown } | { dispose(): unknown }, T>(

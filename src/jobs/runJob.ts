@@ -11,9 +11,9 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { resolveConfig } from '../config/resolve.js';
+import type { EXIT_OF } from '../config/schemas/jobs.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
-import { Sha256 } from '../core/hash.js';
-import { openInput } from '../core/inputFile.js';
+import { sha256OfFile } from '../core/inputFile.js';
 import { type Logger, type ProgressEvent, type ProgressSink, silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { systemTrouble } from '../core/systemErrors.js';
@@ -36,10 +36,7 @@ import {
 import { type JobOutcome, VERB_TRAITS, type VerbRunner } from './verbs.js';
 
 /** How an attempt ended: `again` can be asked for once more and may then succeed. */
-export type JobEnd = 'done' | 'again' | 'failed';
-
-/** What a scheduler is told: 75 is EX_TEMPFAIL of sysexits.h. */
-export const EXIT_OF: Readonly<Record<JobEnd, number>> = { done: 0, again: 75, failed: 1 };
+export type JobEnd = keyof typeof EXIT_OF;
 
 /** A job that is stopped this often makes no headway. */
 const MAX_ATTEMPTS = 50;
@@ -240,15 +237,7 @@ async function outcomeOf(work: () => Promise<JobOutcome>, { signal }: Services):
 /** The hash of what a job made; null where there is nothing. */
 async function resultOf({ verb, output_dir }: PlannedJob): Promise<string | null> {
   const file = path.join(output_dir, VERB_TRAITS[verb].result);
-  if (!existsSync(file)) return null;
-  const handle = await openInput(file);
-  const hash = new Sha256();
-  try {
-    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.add(chunk as Buffer);
-  } finally {
-    await handle.close();
-  }
-  return hash.hex();
+  return existsSync(file) ? sha256OfFile(file) : null;
 }
 
 /** `123_4` of an array, `123` of a single job. */

@@ -81,15 +81,14 @@ function decoded(blob: Uint8Array, type: keyof typeof TYPES, pixels: number, enc
   const kind = TYPES[type];
   const element = kind.BYTES_PER_ELEMENT;
   const size = pixels * element;
-  let bytes: Uint8Array;
-  if (encoding === '<') bytes = blob;
+  let bytes: Uint8Array<ArrayBuffer>;
+  // A copy begins at an address that suits wider numbers, and outlives the message.
+  if (encoding === '<') bytes = Uint8Array.from(blob);
   else if (encoding === 'lz4<') bytes = decodeLz4(blob, size);
   else if (encoding === `bs${8 * element}-lz4<`) bytes = decodeBitshuffleLz4(blob, element, size);
   else throw wrong(`its encoding is ${JSON.stringify(encoding)}; read are <, lz4< and bs${8 * element}-lz4<`);
   if (bytes.length !== size) throw wrong(`a frame has ${bytes.length} bytes in place of ${size}`);
-  // A copy begins at an address that suits wider numbers.
-  const own = Uint8Array.from(bytes);
-  return new kind(own.buffer, 0, pixels) as FrameData;
+  return new kind(bytes.buffer, 0, pixels) as FrameData;
 }
 
 /** How frames are packed. */

@@ -11,7 +11,7 @@ import { PtychoError } from '../core/errors.js';
 const damaged = (what: string) => new PtychoError('FILE_FORMAT', `The compressed frame is damaged: ${what}.`, {});
 
 /** What a block of LZ4 holds. @throws PtychoError FILE_FORMAT for a block that is damaged or of another size */
-export function decodeLz4(block: Uint8Array, size: number): Uint8Array {
+export function decodeLz4(block: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(size);
   let [from, to] = [0, 0];
   const long = (length: number): number => {
@@ -70,7 +70,7 @@ const HEADER_BYTES = 12;
  * @param size bytes of the frame
  * @throws PtychoError FILE_FORMAT
  */
-export function decodeBitshuffleLz4(bytes: Uint8Array, element: number, size: number): Uint8Array {
+export function decodeBitshuffleLz4(bytes: Uint8Array, element: number, size: number): Uint8Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < HEADER_BYTES) throw damaged('it ends within its head');
   const said = view.getUint32(0) * 2 ** 32 + view.getUint32(4);

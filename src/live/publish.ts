@@ -1,5 +1,5 @@
 /** Plays a detector: sends the frames of a scan as a Dectris stream, each with its position, at a given rate. */
-import { messageOf, PtychoError } from '../core/errors.js';
+import { messageOf, missingPackage, PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import type { RawData } from '../data/rawData.js';
 import { type FrameEncoding, writeEnd, writeFrame, writeHeader } from './dectris.js';
@@ -36,7 +36,7 @@ export async function publishScan(
   try {
     Push = (await import('zeromq')).Push as unknown as new () => PushSocket;
   } catch (cause) {
-    throw new PtychoError('BACKEND_MISSING', `Frames are sent by zeromq, which the package does not bring: npm install zeromq@6 (${messageOf(cause).split('\n')[0]}).`, { packages: ['zeromq'] }, { cause }); // biome-ignore format: one sentence
+    throw missingPackage('Frames are sent by zeromq', 'zeromq@6', cause);
   }
   const socket = new Push();
   socket.linger = LINGER_MS;

@@ -94,7 +94,7 @@ export class FrameRecord {
     await this.#writeHead(this.#count);
   }
 
-  /** Keeps a frame. @throws PtychoError DATASET_SHAPE for one of another size or type than the first; OUTPUT_UNWRITABLE */
+  /** Keeps a frame, which is not touched again. @throws PtychoError DATASET_SHAPE for one of another size or type than the first; OUTPUT_UNWRITABLE */
   add(data: FrameData, shape: readonly [number, number], { x, y, unit }: FramePosition): void {
     const kind = kindOf(data);
     this.#shape ??= shape;
@@ -108,8 +108,7 @@ export class FrameRecord {
     }
     this.#unit ??= unit;
     if (unit !== this.#unit) throw new PtychoError('DATASET_UNITS', `Frame ${this.#count} has its position in ${unit}, but those before it in ${this.#unit}; a scan has one unit.`, { found: unit, expected: this.#unit }); // biome-ignore format: one sentence
-    // A copy: what came lies in a message that goes.
-    this.#frames.push(Uint8Array.from(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+    this.#frames.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     this.#lines.push(`${this.#count},${x},${y}\n`);
     this.#count++;
   }

@@ -7,7 +7,7 @@
  * while (!source.ended) console.log(await source.available());
  */
 import { readdir, stat } from 'node:fs/promises';
-import { messageOf, PtychoError } from '../core/errors.js';
+import { missingPackage, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { OpenDatasetOptions } from '../data/options.js';
@@ -114,7 +114,7 @@ class StreamSource implements GrowingScan {
     try {
       Pull = (await import('zeromq')).Pull as unknown as new () => PullSocket;
     } catch (cause) {
-      throw new PtychoError('BACKEND_MISSING', `A stream over the network needs zeromq, which the package does not bring: npm install zeromq@6 (${messageOf(cause).split('\n')[0]}).`, { packages: ['zeromq'] }, { cause }); // biome-ignore format: one sentence
+      throw missingPackage('A stream over the network needs zeromq', 'zeromq@6', cause);
     }
     const socket = new Pull();
     socket.receiveHighWaterMark = WAITING;

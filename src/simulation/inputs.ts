@@ -17,6 +17,18 @@ import { pngBrightness } from '../report/png.js';
 import type { ImagePair } from './objects.js';
 import type { ScanPositions } from './scans.js';
 
+/** Fields that say what is written, and what is done with it then. */
+const OUTPUTS = ['output_file', 'overwrite', 'visualize', 'publish', 'publish_hz', 'publish_encoding'] as const;
+
+/** What of a configuration shapes the scan (everything but what else is written where). */
+export type SimulationRecipe = Omit<SimulationConfig, (typeof OUTPUTS)[number]>;
+
+/** The recipe in a configuration. */
+export function recipeIn(config: SimulationConfig): SimulationRecipe {
+  const outputs: readonly string[] = OUTPUTS;
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !outputs.includes(name))) as SimulationRecipe;
+}
+
 /** What was read; only what the recipe needs. */
 export interface SimulationInputs {
   readonly object?: ComplexImage;
@@ -40,10 +52,7 @@ const IMAGE_KEYS = ['image', 'data', 'arr_0'] as const;
  * @throws PtychoError DATASET_KEY_MISSING, DATASET_SHAPE, DATASET_VALUE, DATASET_UNITS, PROBE_SHAPE, and those of reading files
  */
 export async function loadSimulationInputs(
-  config: Omit<
-    SimulationConfig,
-    'output_file' | 'overwrite' | 'visualize' | 'publish' | 'publish_hz' | 'publish_encoding'
-  >,
+  config: SimulationRecipe,
   note: (sentence: string) => void = () => {},
 ): Promise<SimulationInputs> {
   const { amplitude_image, phase_image, positions_file, detector_mask } = config;

@@ -6,7 +6,6 @@
  */
 
 import { completeConfig } from '../config/resolve.js';
-import type { SimulationConfig } from '../config/schema.js';
 import { simulationDefinition } from '../config/simulationDefinition.js';
 import { atOnce, type Steps } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
@@ -17,17 +16,14 @@ import type { ComplexImage, ComplexTensor } from '../core/tensor.js';
 import type { ScanGeometry } from '../data/scanFile.js';
 import { wavelength_m } from '../physics/radiation.js';
 import { type DetectorOptions, makeDefects } from './detector.js';
-import type { SimulationInputs } from './inputs.js';
+import { recipeIn, type SimulationInputs, type SimulationRecipe } from './inputs.js';
+
 import { imageObject, makeObject, randomField } from './objects.js';
 import { incoherentModes, makeProbe } from './probes.js';
 import { makeScan, placeOnObject, type ScanPositions, stepForCount, withPositionErrors } from './scans.js';
 import { type SimulatedScan, simulationSteps } from './simulateScan.js';
 
-/** What of a configuration shapes the scan (everything but what else is written where). */
-export type SimulationRecipe = Omit<
-  SimulationConfig,
-  'output_file' | 'overwrite' | 'visualize' | 'publish' | 'publish_hz' | 'publish_encoding'
->;
+export type { SimulationRecipe } from './inputs.js';
 
 /** Steps across a pattern where neither step nor number is given. */
 const USUAL_STEPS = 12;
@@ -70,15 +66,7 @@ export function* recipeSteps(
   inputs: SimulationInputs = {},
   logger?: Logger,
 ): Steps<SimulatedScan> {
-  const {
-    output_file: _,
-    overwrite: __,
-    visualize: ___,
-    publish: _p,
-    publish_hz: _h,
-    publish_encoding: _e,
-    ...recipe
-  } = completeConfig(simulationDefinition, { ...given, output_file: '-' }, logger);
+  const recipe = recipeIn(completeConfig(simulationDefinition, { ...given, output_file: '-' }, logger));
   const side = recipe.N ?? inputs.probe?.shape.at(-1) ?? DEFAULT_SIDE;
   const streams = streamsOf(recipe);
   requireRoom(recipe, side, inputs, logger);

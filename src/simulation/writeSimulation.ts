@@ -12,7 +12,7 @@ import { patchStream, writeScan } from '../data/scanWriter.js';
 import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { extractPatches } from '../physics/sampling.js';
 import { drawPng } from '../report/renderer.js';
-import { loadSimulationInputs } from './inputs.js';
+import { loadSimulationInputs, recipeIn } from './inputs.js';
 import { drawSimulation } from './picture.js';
 import { recipeSteps } from './recipe.js';
 import { rawDataFromSimulation, type SimulatedScan } from './simulateScan.js';
@@ -95,15 +95,7 @@ export async function simulateToFile(
   look: (scan: SimulatedScan) => void = () => {},
 ): Promise<SimulationSummary> {
   const { signal, logger = silentLogger } = services;
-  const {
-    output_file: _,
-    overwrite: __,
-    visualize: ___,
-    publish: _p,
-    publish_hz: _h,
-    publish_encoding: _e,
-    ...recipe
-  } = config;
+  const recipe = recipeIn(config);
   const { scan: file, picture } = simulationFiles(config);
   const inputs = await loadSimulationInputs(recipe, (sentence) => logger.info(sentence));
   const scan = await withPauses(recipeSteps(recipe, inputs, logger), signal, 'The simulation');

@@ -10,12 +10,11 @@
  *   run,
  * });
  */
-import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { Sha256, sha256 } from '../core/hash.js';
-import { CONFIG_BYTES, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
+import { sha256 } from '../core/hash.js';
+import { CONFIG_BYTES, readTextInput, sha256OfFile, TABLE_BYTES } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
@@ -103,9 +102,7 @@ export class FileHashes {
     const stamp = `${found.size} ${found.mtimeMs} ${found.ino}`;
     const known = this.#known.get(file);
     if (known?.stamp === stamp) return known.sha256;
-    const hash = new Sha256();
-    for await (const chunk of createReadStream(file)) hash.add(chunk as Buffer);
-    const sum = hash.hex();
+    const sum = await sha256OfFile(file);
     this.#known.set(file, { stamp, sha256: sum });
     return sum;
   }

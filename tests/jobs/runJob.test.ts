@@ -2,13 +2,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EXIT_OF } from '../../src/config/schemas/jobs.js';
 import { PtychoError } from '../../src/core/errors.js';
 import { FolderLock } from '../../src/formats/folderLock.js';
 import { collectJobs, countsOf, countsText } from '../../src/jobs/collect.js';
 import { fingerprintOf } from '../../src/jobs/fingerprint.js';
 import { type PlannedJob, plannedJob } from '../../src/jobs/plan.js';
 import { readJobRecord, recordFolder, stateOf, statesOf, writeJobRecord } from '../../src/jobs/record.js';
-import { EXIT_OF, retryJobs, runJob } from '../../src/jobs/runJob.js';
+import { retryJobs, runJob } from '../../src/jobs/runJob.js';
 import type { JobOutcome, VerbRunner } from '../../src/jobs/verbs.js';
 
 let root: string;

@@ -1,5 +1,6 @@
 /** `ptychopinn jobs`: many runs as a plan, done one by one, by a cluster or by workers. */
 
+import path from 'node:path';
 import { Command } from 'commander';
 import {
   COMMAND_DEFINITIONS,
@@ -9,14 +10,14 @@ import {
 } from '../../config/commands.js';
 import { flagFields } from '../../config/definition.js';
 import { resolveConfig } from '../../config/resolve.js';
-import { JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
+import { EXIT_OF, JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import { counted, formatBytes } from '../../core/words.js';
 import type { JobStatus } from '../../jobs/record.js';
 import type { JobResult } from '../../jobs/runJob.js';
 import type { PlanSummary, SubmitSummary } from '../../workflows/jobs.js';
-import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
+import { EXIT_OK } from '../exit.js';
 import {
   addConfigOptions,
   addOtherOptions,
@@ -130,15 +131,12 @@ function planText({ file, jobs, total }: PlanSummary): string {
   const after = total > jobs.length ? ` (${total} in all)` : '';
   const lines = [
     `${counted(jobs.length, 'job')}${after} in ${file}: about ${formatDuration(seconds)} of one core, ${formatBytes(bytes)} for the largest, within a factor of three.`,
-    `"ptychopinn jobs run ${folderOf(file)}" does them here; "ptychopinn jobs submit ${folderOf(file)} --slurm" hands them to a cluster.`,
+    `"ptychopinn jobs run ${path.dirname(file)}" does them here; "ptychopinn jobs submit ${path.dirname(file)} --slurm" hands them to a cluster.`,
   ];
   return `${lines.join('\n')}\n`;
 }
 
-const folderOf = (file: string): string => file.replace(/[/\\][^/\\]+$/, '') || '.';
-
 const PLAN = { PLAN: 'Folder of the plan, or the plan.jsonl itself.' };
-const STOPPED = 75;
 
 const run = commandOf({
   args: PLAN,
@@ -173,8 +171,8 @@ const run = commandOf({
     return `${counted(results.length, 'job')}: ${count('done')} done${before > 0 ? ` (${before} before)` : ''}, ${count('again')} to go on, ${count('failed')} failed.\n`;
   },
   exit: (results) => {
-    if (results.some(({ end }) => end === 'again')) return STOPPED;
-    return results.some(({ end }) => end === 'failed') ? EXIT_FAILURE : EXIT_OK;
+    const ends = results.map(({ end }) => end);
+    return EXIT_OF[ends.find((end) => end === 'again') ?? ends.find((end) => end === 'failed') ?? 'done'];
   },
 });
 

@@ -1,15 +1,8 @@
 /** Redis or Valkey through BullMQ. A worker that dies loses its lock after half a minute; another then takes the job. */
+import { missingPackage } from '../../core/errors.js';
 import { sha256 } from '../../core/hash.js';
 import { type Logger, silentLogger } from '../../core/log.js';
-import {
-  everySecond,
-  handled,
-  type JobMessage,
-  type JobQueue,
-  type MessageHandler,
-  missingPackage,
-  unreachable,
-} from './queue.js';
+import { everySecond, handled, type JobMessage, type JobQueue, type MessageHandler, unreachable } from './queue.js';
 
 /** A lock is renewed in a third of this; long batches hold up the timer. */
 const LOCK_MS = 30_000;
@@ -102,6 +95,6 @@ async function load(): Promise<{ bull: Bull; Redis: typeof import('ioredis').Red
   try {
     return { bull: await import('bullmq'), Redis: (await import('ioredis')).Redis };
   } catch (cause) {
-    throw missingPackage('bullmq ioredis', cause);
+    throw missingPackage('This queue needs bullmq ioredis', 'bullmq ioredis', cause);
   }
 }

@@ -1,8 +1,9 @@
 /** PostgreSQL through pg-boss. A job whose worker died is offered again when it has expired: after four times its estimate, a minute at least. */
 
+import { missingPackage } from '../../core/errors.js';
 import { sha256 } from '../../core/hash.js';
 import { silentLogger } from '../../core/log.js';
-import { everySecond, handled, type JobQueue, missingPackage, unreachable } from './queue.js';
+import { everySecond, handled, type JobQueue, unreachable } from './queue.js';
 
 const EXPIRY = { seconds: 60, times: 4, most: 23 * 3600 };
 /** How often a job may be offered; it waits a second each time. */
@@ -72,6 +73,6 @@ async function load(): Promise<typeof import('pg-boss')> {
   try {
     return (await import('pg-boss')).default as unknown as typeof import('pg-boss');
   } catch (cause) {
-    throw missingPackage('pg-boss', cause);
+    throw missingPackage('This queue needs pg-boss', 'pg-boss', cause);
   }
 }

@@ -47,16 +47,6 @@ export function serverOf(url: string): string {
   }
 }
 
-/** The error for a package that is not installed. */
-export function missingPackage(names: string, cause: unknown): PtychoError {
-  return new PtychoError(
-    'BACKEND_MISSING',
-    `This queue needs ${names}, which the package does not bring: npm install ${names} (${messageOf(cause).split('\n')[0]}).`,
-    { packages: names.split(' ') },
-    { cause },
-  );
-}
-
 /** The error for a server that does not answer. */
 export function unreachable(url: string, cause: unknown): PtychoError {
   return new PtychoError(

@@ -3,8 +3,7 @@
 import { type TrainingConfig, trainingConfigSchema } from '../../config/schema.js';
 import type { ImportConfig } from '../../config/schemas/tools.js';
 import { PtychoError } from '../../core/errors.js';
-import { Sha256 } from '../../core/hash.js';
-import { openInput } from '../../core/inputFile.js';
+import { openInput, sha256OfFile } from '../../core/inputFile.js';
 import { type ComplexTensor, sameShape, type Tensor } from '../../core/tensor.js';
 import { createdBy } from '../../core/version.js';
 import { checkProbe, type ProbeNote, readProbe } from '../../data/opening/probe.js';
@@ -164,7 +163,7 @@ export async function bundleOf(
     backend: model.family === 'tensorflow' ? 'tensorflow' : 'onnx',
     engine: `imported from ${model.format === 'keras' ? 'a Keras archive' : 'an NPZ of named arrays'}`,
     training: TRAINED_ELSEWHERE,
-    imported: { format: model.format, sha256: await hashOf(file) },
+    imported: { format: model.format, sha256: await sha256OfFile(file) },
     history: [],
     weights,
   };
@@ -303,10 +302,3 @@ function isIdle(source: string, { model }: TrainingConfig | Bundle['config']): b
 }
 
 const numberOr = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback);
-
-async function hashOf(file: string): Promise<string> {
-  const hash = new Sha256();
-  const handle = await openInput(file);
-  for await (const chunk of handle.createReadStream()) hash.add(chunk as Buffer);
-  return hash.hex();
-}

@@ -65,7 +65,10 @@ if (target !== undefined) {
     readFileSync(page, 'utf8').replace('</head>', '<meta name="ptychopinn-host" content="static">\n</head>'),
   );
   copyEngine(path.join(target, 'ort'));
-  copyFileSync(path.join(here, 'static/_headers'), path.join(target, '_headers'));
+  // The policy of `ptychopinn view`; what is typed may lie on any server here.
+  const { policyOf } = await import(path.join(root, 'dist/view/server.js'));
+  const headers = readFileSync(path.join(here, 'static/_headers'), 'utf8').replace('POLICY', policyOf('https:'));
+  writeFileSync(path.join(target, '_headers'), headers);
   const files = listed(target).filter(
     (name) => !name.startsWith('ort/') && name !== '_headers' && name !== 'LICENSES.txt',
   );

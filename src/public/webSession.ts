@@ -14,11 +14,14 @@
 export { isPtychoError, PtychoError, type PtychoErrorCode } from '../core/errors.js';
 export type { ProgressEvent } from '../core/log.js';
 export type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
+export { formatBytes } from '../core/words.js';
 export { unwrapPhase } from '../physics/unwrap.js';
 export { type Colormap, colourAt, GRAY, HUES, TWILIGHT, VIRIDIS } from '../report/colormaps.js';
 export { displayPhase } from '../report/displayPhase.js';
 export {
+  maskedRegion,
   type Picture,
+  type PixelRegion,
   type RenderOptions,
   renderAmplitude,
   renderComplex,

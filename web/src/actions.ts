@@ -1,7 +1,7 @@
 /** What the buttons do: opens, solves, infers, trains, compares and saves through the session, and keeps the state of the page true. */
 import type { OpenOptions, ResultView, SaveFormat, ScanView, SolveUpdate, TrainUpdate } from 'ptychopinn/web/session';
 import type { Values } from './parts/Options.js';
-import { attempt, get, nameOf, page, type Running, say, set, setRunning } from './state.js';
+import { attempt, get, isStatic, nameOf, page, type Running, say, servedAddress, set, setRunning } from './state.js';
 
 /** Where the state of a solver is kept for the next visit. */
 const STATE_FOLDER = '/page/state';
@@ -55,10 +55,10 @@ export async function openAny(paths: readonly string[]): Promise<void> {
 /** A file behind an address. */
 export async function openAddress(address: string): Promise<void> {
   const url = new URL(address, location.href);
-  if (url.origin !== location.origin && document.querySelector('meta[name="ptychopinn-view"]') === null) {
+  if (url.origin !== location.origin && !isStatic()) {
     // The policy of the served page lets through what its user typed, and nothing else.
     const allowed = new URL(location.href).searchParams.get('connect');
-    if (/^127\.|^localhost/.test(location.hostname) && (allowed === null || new URL(allowed).origin !== url.origin)) {
+    if (allowed === null || new URL(allowed).origin !== url.origin) {
       location.assign(
         `${location.pathname}?connect=${encodeURIComponent(url.origin)}#url=${encodeURIComponent(url.href)}`,
       );
@@ -75,10 +75,8 @@ export async function openServed(name: string): Promise<void> {
   const folder = name.includes('/') ? name.slice(0, name.lastIndexOf('/') + 1) : '';
   const stem = nameOf(name).replace(/(_master)?\.[^.]+$/, '');
   const beside = files.filter(({ path }) => path !== name && path.startsWith(folder) && !path.slice(folder.length).includes('/') && nameOf(path).startsWith(stem) && /\.(h5|hdf5|cxi|csv|npz|npy|tiff?)$/i.test(path)); // biome-ignore format: one filter
-  const address = (path: string) =>
-    new URL(`files/${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI).href;
-  for (const { path } of beside) await attempt(() => page.session.addUrl(address(path), path));
-  const known = await attempt(() => page.session.addUrl(address(name), name));
+  for (const { path } of beside) await attempt(() => page.session.addUrl(servedAddress(path), path));
+  const known = await attempt(() => page.session.addUrl(servedAddress(name), name));
   if (known !== undefined) await openAny([known]);
 }
 

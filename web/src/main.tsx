@@ -6,7 +6,7 @@ import { useEffect } from 'preact/hooks';
 import { connect, PtychoError } from 'ptychopinn/web/session';
 import { openServed } from './actions.js';
 import { RunBar } from './parts/RunBar.js';
-import { attempt, type get, page, say, set, TABS, type Tab, useStore } from './state.js';
+import { attempt, type get, isStatic, page, say, set, TABS, type Tab, useStore } from './state.js';
 import { Compare } from './views/Compare.js';
 import { Look } from './views/Look.js';
 import { Network } from './views/Network.js';
@@ -109,7 +109,7 @@ async function begin(): Promise<void> {
 async function servedFolder(): Promise<
   (NonNullable<ReturnType<typeof get>['served']> & { readonly opened: string | null }) | undefined
 > {
-  if (document.querySelector('meta[name="ptychopinn-host"]')?.getAttribute('content') === 'static') return undefined;
+  if (isStatic()) return undefined;
   try {
     const answer = await fetch(new URL('api/folder', document.baseURI));
     if (!answer.ok) return undefined;

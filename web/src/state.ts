@@ -95,11 +95,13 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
 
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
-/** Bytes as people say them. */
-export function inBytes(bytes: number): string {
-  const power = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;
-}
+/** Whether the page is hosted as plain files, and not by `ptychopinn view`. */
+export const isStatic = (): boolean =>
+  document.querySelector('meta[name="ptychopinn-host"]')?.getAttribute('content') === 'static';
+
+/** Where the served folder has a file. */
+export const servedAddress = (path: string): string =>
+  new URL(`files/${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI).href;
 
 /** A length with the unit that suits it. */
 export function inLength(metres: number): string {

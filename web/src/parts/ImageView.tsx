@@ -2,9 +2,9 @@
 
 import { useMemo, useState } from 'preact/hooks';
 import {
-  type Colormap, type ComplexImage, GRAY, type Picture, renderAmplitude, renderComplex, renderPhase, type Tensor, TWILIGHT, VIRIDIS,
+  type Colormap, type ComplexImage, GRAY, maskedRegion, type Picture, renderAmplitude, renderComplex, renderPhase, type Tensor, TWILIGHT, VIRIDIS,
 } from 'ptychopinn/web/session'; // biome-ignore format: a list
-import { type Place, Raster, type Region } from './Raster.js';
+import { type Place, Raster } from './Raster.js';
 
 export type Quantity = 'phase' | 'amplitude' | 'both';
 
@@ -48,19 +48,6 @@ export function pictureOf(image: ComplexImage, coverage: Tensor | undefined, loo
   }
   const first = renderPhase(image, { mask, faint: true, colormap, removePlane });
   return whole ? first : renderPhase(image, { mask, faint: true, colormap, removePlane, range: between(first) });
-}
-
-/** The rectangle that the scan covers. */
-function coveredRegion(coverage: Tensor | undefined, [rows, columns]: readonly number[]): Region | undefined {
-  const mask = maskOf(coverage);
-  if (!mask) return undefined;
-  let [top, left, bottom, right] = [rows, columns, -1, -1];
-  for (let i = 0; i < mask.length; i++) {
-    if (mask[i] === 0) continue;
-    const [r, c] = [Math.floor(i / columns), i % columns];
-    [top, left, bottom, right] = [Math.min(top, r), Math.min(left, c), Math.max(bottom, r), Math.max(right, c)];
-  }
-  return bottom < 0 ? undefined : { top, left, width: right - left + 1, height: bottom - top + 1 };
 }
 
 /** The value of a pixel in words. */
@@ -158,7 +145,10 @@ export function ImageView({ image, coverage, look: given, ...raster }: ImageView
     () => pictureOf(image, coverage, look),
     [image, coverage, quantity, colours, low, high, removePlane],
   );
-  const region = useMemo(() => coveredRegion(coverage, image.shape), [coverage]);
+  const region = useMemo(() => {
+    const mask = maskOf(coverage);
+    return mask && maskedRegion(mask, image.shape);
+  }, [coverage]);
   return (
     <div>
       {given ? null : <LookControls look={own} onLook={setOwn} />}

@@ -1,8 +1,9 @@
 /** A picture of many pixels: zoom, shift, read-out, a bar of known length. Keyboard: arrows shift, + and − zoom, 0 shows all. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { Picture } from 'ptychopinn/web/session';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Picture, PixelRegion } from 'ptychopinn/web/session';
 import { inLength } from '../state.js';
+import { emptyCanvas, useBoxWidth } from './canvas.js';
 
 /** Which part is seen: pixels of the screen for one of the picture, and where its first pixel lies. */
 export interface Place {
@@ -30,15 +31,7 @@ interface RasterProps {
   readonly marked?: ArrayLike<number>;
   readonly height?: number;
   /** What is seen at first: the whole picture where not given. */
-  readonly region?: Region;
-}
-
-/** A rectangle of pixels. */
-export interface Region {
-  readonly top: number;
-  readonly left: number;
-  readonly width: number;
-  readonly height: number;
+  readonly region?: PixelRegion;
 }
 
 const STEP = 1.25;
@@ -64,35 +57,20 @@ function barOf(
 export function Raster(props: RasterProps) {
   const { picture, label, valueAt, pixel_m, originYxPx = [0, 0], onLine, line, marked, height = 420 } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(400);
+  const [box, width] = useBoxWidth();
   const [own, setOwn] = useState<Place>();
   const [under, setUnder] = useState<readonly [number, number]>();
   const drag = useRef<{ x: number; y: number; from?: readonly [number, number] }>();
-  const whole: Place = fit(
-    props.region ?? { top: 0, left: 0, width: picture.width, height: picture.height },
-    width,
-    height,
-  );
+  const whole: Place = fit(props.region ?? { at: [0, 0], width: picture.width, height: picture.height }, width, height);
   const place = props.place ?? own ?? whole;
   const move = (next: Place | undefined) => {
     setOwn(next);
     if (next) props.onPlace?.(next);
   };
 
-  useLayoutEffect(() => {
-    const watch = new ResizeObserver(() => setWidth(Math.max(120, box.current?.clientWidth ?? 400)));
-    if (box.current) watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
-
   useEffect(() => {
-    const context = canvas.current?.getContext('2d');
+    const context = emptyCanvas(canvas.current, width, height);
     if (!context) return;
-    const scale = window.devicePixelRatio || 1;
-    context.canvas.width = width * scale;
-    context.canvas.height = height * scale;
-    context.setTransform(scale, 0, 0, scale, 0, 0);
     context.imageSmoothingEnabled = place.zoom < 1;
     context.drawImage(
       bitmapOf(picture, marked),
@@ -183,7 +161,7 @@ export function Raster(props: RasterProps) {
 
 const short = (value: number): string => String(Number(value.toPrecision(3)));
 
-function fit({ top, left, width, height }: Region, boxWidth: number, boxHeight: number): Place {
+function fit({ at: [top, left], width, height }: PixelRegion, boxWidth: number, boxHeight: number): Place {
   const zoom = Math.min(boxWidth / width, boxHeight / height);
   return { zoom, x: (boxWidth - width * zoom) / 2 - left * zoom, y: (boxHeight - height * zoom) / 2 - top * zoom };
 }

@@ -1,7 +1,8 @@
 /** Where the patterns were taken, coloured by their counts; a click chooses one. */
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { colourAt, type ScanView, VIRIDIS } from 'ptychopinn/web/session';
+import { emptyCanvas, useBoxWidth } from './canvas.js';
 
 interface ScanMapProps {
   readonly scan: ScanView;
@@ -14,8 +15,7 @@ const MARGIN = 14;
 
 export function ScanMap({ scan, chosen, onChoose, height = 300 }: ScanMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(400);
+  const [box, width] = useBoxWidth();
   const { xcoords: xs, ycoords: ys, power } = scan;
   const [xMin, xMax, yMin, yMax] = [least(xs), most(xs), least(ys), most(ys)];
   const zoom = Math.min((width - 2 * MARGIN) / (xMax - xMin || 1), (height - 2 * MARGIN) / (yMax - yMin || 1));
@@ -25,17 +25,8 @@ export function ScanMap({ scan, chosen, onChoose, height = 300 }: ScanMapProps) 
   ];
 
   useEffect(() => {
-    const watch = new ResizeObserver(() => setWidth(Math.max(120, box.current?.clientWidth ?? 400)));
-    if (box.current) watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
-  useEffect(() => {
-    const context = canvas.current?.getContext('2d');
+    const context = emptyCanvas(canvas.current, width, height);
     if (!context) return;
-    const scale = window.devicePixelRatio || 1;
-    context.canvas.width = width * scale;
-    context.canvas.height = height * scale;
-    context.setTransform(scale, 0, 0, scale, 0, 0);
     const [low, high] = [least(power), most(power)];
     const size = Math.max(1.5, Math.min(5, 0.4 * Math.sqrt((width * height) / scan.count)));
     for (let i = 0; i < scan.count; i++) {

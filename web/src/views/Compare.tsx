@@ -3,7 +3,8 @@ import type { CompareView, ComplexImage } from 'ptychopinn/web/session';
 import { Curve } from '../parts/Curve.js';
 import { ImageView, type Look, LookControls, USUAL_LOOK } from '../parts/ImageView.js';
 import type { Place } from '../parts/Raster.js';
-import { attempt, inLength, page, titleOf, useStore } from '../state.js';
+import { ResultOptions } from '../parts/ResultOptions.js';
+import { attempt, inLength, page, useStore } from '../state.js';
 
 type Line = readonly [readonly [number, number], readonly [number, number]];
 
@@ -43,18 +44,13 @@ export function Compare() {
     <label>
       {which === 0 ? 'First' : 'Second'}{' '}
       <select
-        value={pair[which]}
-        onChange={(event) =>
-          setPair(
-            which === 0 ? [Number(event.currentTarget.value), pair[1]] : [pair[0], Number(event.currentTarget.value)],
-          )
-        }
+        value={results[pair[which]].result}
+        onChange={(event) => {
+          const place = results.findIndex(({ result }) => result === Number(event.currentTarget.value));
+          setPair(which === 0 ? [place, pair[1]] : [pair[0], place]);
+        }}
       >
-        {results.map((each, k) => (
-          <option key={each.result} value={k}>
-            {titleOf(each, results)}
-          </option>
-        ))}
+        <ResultOptions />
       </select>
     </label>
   );

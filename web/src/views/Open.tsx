@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
+import { formatBytes } from 'ptychopinn/web/session';
 import { dropMemory, goOn, openAddress, openSample, openServed, remembered, takeFiles } from '../actions.js';
-import { inBytes, useStore } from '../state.js';
+import { useStore } from '../state.js';
 import { Runs } from './Runs.js';
 
 const READABLE = /\.(npz|npy|h5|hdf5|hdf|nxs|cxi|tiff?|zip)$/i;
@@ -98,7 +99,7 @@ export function Open() {
                   <button type="button" class="link" onClick={() => void openServed(path)}>
                     {path}
                   </button>{' '}
-                  <small>{inBytes(bytes)}</small>
+                  <small>{formatBytes(bytes)}</small>
                 </li>
               ))}
           </ul>

@@ -1,29 +1,19 @@
 import { useEffect, useState } from 'preact/hooks';
+import type { ServedResult } from '../../../src/view/folder.js';
 import { openServed } from '../actions.js';
-
-interface Run {
-  readonly path: string;
-  readonly title: string;
-  readonly state: 'running' | 'done' | 'stopped';
-  readonly modified_ms: number;
-  readonly page?: string;
-  readonly image?: string;
-  readonly bundle?: string;
-  readonly pictures: readonly string[];
-}
+import { servedAddress } from '../state.js';
 
 const LOOK_MS = 2000;
 const PICTURES = ['reconstructed_phase.png', 'reconstructed_amplitude.png', 'loss.png', 'comparison_plot.png'];
-const addressOf = (file: string) => `files/${file.split('/').map(encodeURIComponent).join('/')}`;
 
 /** Runs below the served folder; those that go on are followed. */
 export function Runs() {
-  const [runs, setRuns] = useState<readonly Run[]>([]);
+  const [runs, setRuns] = useState<readonly ServedResult[]>([]);
   useEffect(() => {
     let stop = false;
     const look = async () => {
       const answer = await fetch(new URL('api/results', document.baseURI)).catch(() => undefined);
-      if (answer?.ok && !stop) setRuns((await answer.json()) as Run[]);
+      if (answer?.ok && !stop) setRuns((await answer.json()) as ServedResult[]);
       if (!stop) setTimeout(() => void look(), LOOK_MS);
     };
     void look();
@@ -43,7 +33,7 @@ export function Runs() {
           return (
             <li key={run.path}>
               {picture ? (
-                <img src={`${addressOf(picture)}?${run.modified_ms}`} alt={`${run.title}, as it was drawn last`} />
+                <img src={`${servedAddress(picture)}?${run.modified_ms}`} alt={`${run.title}, as it was drawn last`} />
               ) : null}
               <strong>{run.title}</strong> <span class={`state ${run.state}`}>{run.state}</span>
               <div class="row">
@@ -58,7 +48,7 @@ export function Runs() {
                   </button>
                 ) : null}
                 {run.page ? (
-                  <a href={addressOf(run.page)} target="_blank" rel="noreferrer">
+                  <a href={servedAddress(run.page)} target="_blank" rel="noreferrer">
                     its page
                   </a>
                 ) : null}

@@ -2,7 +2,8 @@ import { useRef } from 'preact/hooks';
 import type { SaveFormat } from 'ptychopinn/web/session';
 import { save, savePng } from '../actions.js';
 import { ImageView } from '../parts/ImageView.js';
-import { set, titleOf, useStore } from '../state.js';
+import { ResultOptions } from '../parts/ResultOptions.js';
+import { set, useStore } from '../state.js';
 
 const FORMATS: readonly (readonly [SaveFormat, string])[] = [
   ['npz', 'reconstruction.npz: object, probe, positions, as the command line writes it'],
@@ -30,11 +31,7 @@ export function Save() {
         <label>
           Result{' '}
           <select value={result.result} onChange={(event) => set({ chosen: Number(event.currentTarget.value) })}>
-            {results.map((each) => (
-              <option key={each.result} value={each.result}>
-                {titleOf(each, results)}
-              </option>
-            ))}
+            <ResultOptions />
           </select>
         </label>
         <ul class="formats">

@@ -3,7 +3,8 @@ import { solve } from '../actions.js';
 import { Curve } from '../parts/Curve.js';
 import { ImageView } from '../parts/ImageView.js';
 import { Options, type Values } from '../parts/Options.js';
-import { titleOf, useStore } from '../state.js';
+import { ResultOptions } from '../parts/ResultOptions.js';
+import { useStore } from '../state.js';
 import { ProbeView } from './ProbeView.js';
 
 /** An iterative algorithm on the open scan: object, probe and misfit while it runs. */
@@ -33,11 +34,7 @@ export function Solve() {
             Begin at{' '}
             <select value={from} onChange={(event) => setFrom(event.currentTarget.value)}>
               <option value="">a flat object</option>
-              {results.map((each) => (
-                <option key={each.result} value={each.result}>
-                  {titleOf(each, results)}
-                </option>
-              ))}
+              <ResultOptions />
             </select>
           </label>
         ) : null}

@@ -1,0 +1,15 @@
+/** The results of the session, as the options of a list. */
+import { titleOf, useStore } from '../state.js';
+
+export function ResultOptions() {
+  const { results } = useStore();
+  return (
+    <>
+      {results.map((each) => (
+        <option key={each.result} value={each.result}>
+          {titleOf(each, results)}
+        </option>
+      ))}
+    </>
+  );
+}

@@ -65,7 +65,7 @@ async function check(python: string, source: string): Promise<void> {
   };
   const { stdout } = await promisify(execFile)(python, args, { env, maxBuffer: 1 << 26 });
   const seen = JSON.parse(stdout.trim().split('\n').at(-1)!) as Seen;
-  const solvers = ['DM', 'LSQML', 'PIE', 'ePIE', 'rPIE'].map((name) => `PtychoPINN/${name}`);
+  const solvers = ['DM', 'LSQML', 'ML', 'PIE', 'ePIE', 'rPIE'].map((name) => `PtychoPINN/${name}`);
   const networks = ['PtychoPINN', 'PtychoPINN-onnx', 'PtychoPINN-tf'].flatMap((library) =>
     ['PINN', 'Supervised'].map((name) => `${library}/${name}`),
   );

@@ -52,7 +52,7 @@ export class PtychoPinnReconstructorLibrary implements ReconstructorLibrary {
   readonly settings: SettingsRegistry;
   /** `PINN` and `Supervised`. */
   readonly networks: readonly PtychoPinnReconstructor[];
-  /** `rPIE`, `ePIE`, `PIE`, `LSQML` and `DM`; none in a library for a fixed engine. */
+  /** `rPIE`, `ePIE`, `PIE`, `LSQML`, `DM` and `ML`; none in a library for a fixed engine. */
   readonly solvers: readonly SolverReconstructor[];
 
   constructor({ settings, logger, backend, engine }: LibraryOptions = {}) {

@@ -50,7 +50,7 @@ type Kept = SolvedImage & Pick<SolverUpdate, 'epochs' | 'history' | 'engine' | '
 
 /** A reconstructor that needs no model. */
 export class SolverReconstructor implements Reconstructor {
-  /** `rPIE`, `ePIE`, `PIE`, `LSQML`, `DM`. */
+  /** `rPIE`, `ePIE`, `PIE`, `LSQML`, `DM`, `ML`. */
   readonly name: string;
   readonly isTrainable = false;
   readonly algorithm: SolverAlgorithm;

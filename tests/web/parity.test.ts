@@ -13,6 +13,7 @@ import type { OpenDatasetOptions } from '../../src/data/options.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { writeNpz } from '../../src/formats/npz.js';
 import { runSolver } from '../../src/solvers/run.js';
+import { sharedFile } from '../support/shared.js';
 
 interface Order {
   readonly folder: string;
@@ -32,6 +33,7 @@ function folderOf(name: string, ...files: readonly string[]): string {
   return folder;
 }
 
+const leftOpen = sharedFile('cases', 'opening', '14-file-not-closed');
 const raster = { scan_shape: [1, 2], scan_step: '2px' } as unknown as OpenDatasetOptions;
 const orders: Order[] = [
   { folder: path.resolve('fixtures'), scan: 'lines64.npz', solve: { algorithm: 'rpie', epochs: 2 } },
@@ -67,6 +69,7 @@ const orders: Order[] = [
     },
   },
   { folder: folderOf('virtual', 'virtual.h5'), scan: 'virtual.h5' },
+  ...(existsSync(leftOpen) ? [{ folder: leftOpen, scan: 'swmr.h5' }] : []),
   { folder: folderOf('missing'), scan: 'nothing.npz' },
 ];
 

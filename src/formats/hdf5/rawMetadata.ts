@@ -42,7 +42,8 @@ export function openFlagsOf(path: string): 'swmr' | 'writing' | undefined {
 export function clearOpenFlags(bytes: Uint8Array): void {
   // The library reads a superblock on its own; anything longer is data.
   if (bytes.length > 2 * MAX_BYTES || bytes.length < MAX_BYTES / 2 || bytes[AT.version] !== VERSION) return;
-  if (!SIGNATURE.equals(bytes.subarray(0, SIGNATURE.length)) || bytes[AT.flags] === 0) return;
+  // (Buffers of the build for browsers compare themselves with nothing but Buffers.)
+  if (SIGNATURE.some((byte, i) => byte !== bytes[i]) || bytes[AT.flags] === 0) return;
   const end = AT.flags + 1 + 4 * bytes[AT.offsetBytes];
   if (end + 4 > bytes.length) return;
   bytes[AT.flags] = 0;

@@ -500,6 +500,8 @@ export interface InferenceConfig {
   readonly stitching: 'shift-and-sum' | 'barycentric';
   /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
   readonly align_phases: boolean;
+  /** Before stitching, fit the scales of the real and of the imaginary part of the patches to the counts of the whole scan; the network goes over the scan twice. Default: false. */
+  readonly varpro_scaling: boolean;
   /** Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine). Default: true. */
   readonly uncertainty: boolean;
   /** Rounds of fitting the scan positions to the image, after which the patches are stitched again; 0: positions stay as they are. Unit: rounds. Default: 0. */

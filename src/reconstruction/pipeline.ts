@@ -18,6 +18,7 @@ import type { RawData } from '../data/rawData.js';
 import { chooseCropSide } from './frame.js';
 import { requireScan, type ScanInput } from './inputs.js';
 import { modelOfScan } from './matching/modelOfScan.js';
+import { varproScales } from './matching/varpro.js';
 import type { StitchedImage } from './patchStitcher.js';
 import type { WrittenImage } from './pictures.js';
 import { KeptPatches, type RefinedPositions, refineReconstruction } from './positions/refinePositions.js';
@@ -65,6 +66,7 @@ export interface ImageOptions
         | 'stitching'
         | 'align_phases'
         | 'uncertainty'
+        | 'varpro_scaling'
       >
     >,
     Partial<DataConfig>,
@@ -124,7 +126,7 @@ export type RefineOptions = Partial<Pick<InferenceConfig, 'refine_positions' | '
 /** How {@link reconstructPrepared} makes an image: fields of the configuration of `infer`, and what those do not say. */
 export interface ImageSettings
   extends Pick<InferenceConfig, 'batch_size' | 'patch_weighting' | 'align_phases' | 'stitch_crop_px'>,
-    Partial<Pick<InferenceConfig, 'stitching' | 'uncertainty' | 'seed'>>,
+    Partial<Pick<InferenceConfig, 'stitching' | 'uncertainty' | 'seed' | 'varpro_scaling'>>,
     RefineOptions,
     Pick<ReconstructOptions, 'placement' | 'prefetch'> {
   /** Patches count by the intensity of this probe; by that of `probeFor` where not given. */
@@ -174,7 +176,7 @@ export async function reconstructPrepared<R extends Refinement>(
   refineImage?: ImageRefiner<R>,
 ): Promise<ReconstructedScan<R>> {
   const { refine_positions: rounds = 0, position_step_limit_px: stepLimit_px = null } = settings;
-  const image = imageOptions(model, scan, settings, hooks);
+  const image = await imageOptions(model, scan, settings, hooks);
   const { backend, crop_px } = image;
   const kept = rounds > 0 ? KeptPatches.for(scan, crop_px) : undefined;
   const options: ReconstructOptions = {
@@ -235,6 +237,13 @@ export async function* reconstructStream(
     );
   }
   if (data instanceof LiveScan) {
+    if (config.varpro_scaling) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        'varpro_scaling fits two scales to the whole scan, which is still being measured: leave it out, or reconstruct the scan when it is complete.',
+        { key: 'varpro_scaling' },
+      );
+    }
     const crop_px = config.stitch_crop_px ?? model.N / 2;
     const network = model.network();
     yield* streamDataset({
@@ -249,7 +258,7 @@ export async function* reconstructStream(
   const opened = await openFor(data, config, options);
   try {
     const { own, scan } = await prepare(model, opened.scan, config, options);
-    const image = imageOptions(own, scan, { ...config, placement: options.placement }, options);
+    const image = await imageOptions(own, scan, { ...config, placement: options.placement }, options);
     yield* streamDataset({ ...image, every });
   } finally {
     await opened.close();
@@ -309,10 +318,11 @@ async function prepare(
   return { own, scan: await groupForModel(raw, own.bundle, config, logger, { once: config.refine_positions === 0 }) };
 }
 
-/** How the image of a scan is made. */
-function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSettings, hooks: ImageHooks) {
+/** How the image of a scan is made; with `varpro_scaling` the scan is gone through once for it. */
+async function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSettings, hooks: ImageHooks) {
   const { raw, dataset } = scan;
   return {
+    partScales: settings.varpro_scaling ? await varproScales(model, scan, settings, hooks) : undefined,
     ...commonOptions(model, settings, hooks),
     weights: weightsFor(model.bundle, raw),
     dataset,

@@ -14,8 +14,10 @@ import type { ProgressSink } from '../core/log.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { PtychoNetwork } from '../model/network.js';
+import type { PartScales } from '../physics/varpro.js';
 import { feedOf, type PatternBatch, type PatternFeed } from './feed.js';
 import { LiveScan } from './liveScan.js';
+import { scaleParts } from './matching/varpro.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { Predictor } from './predictor.js';
 import { Stitching, type StitchingOptions } from './stitching.js';
@@ -40,6 +42,8 @@ export interface ReconstructOptions extends StitchingOptions {
   readonly onProgress?: ProgressSink;
   /** Sees the patches [B, C, N, N] of every batch before they are stitched; valid only during the call. */
   readonly onPatches?: (patches: ComplexTensor, batch: PatternBatch, index: number) => void;
+  /** Real and imaginary parts of the patches are multiplied by these. */
+  readonly partScales?: PartScales;
 }
 
 /** When {@link streamDataset} shows what it has; whichever comes first. */
@@ -66,6 +70,8 @@ export interface Reconstruction {
   readonly phaseSpreadRad?: number;
   /** Phases were to be aligned, but the disk had no room for the patches. */
   readonly unaligned?: boolean;
+  /** What the parts of the patches were multiplied by (`varpro_scaling`), where that was asked for. */
+  readonly partScales?: PartScales;
   /** Ended by the signal: the image is of the patterns until then. */
   readonly cancelled: boolean;
   readonly times: ReconstructTimes;
@@ -113,6 +119,7 @@ export async function* streamDataset(
     patterns: stitching.patterns,
     unused: feed.unused,
     unaligned: stitching.unaligned,
+    partScales: options.partScales,
     cancelled: signal?.aborted === true,
     times: { ...times },
     seconds: elapsed(),
@@ -132,6 +139,7 @@ export async function* streamDataset(
     });
     for await (const { batch, patches } of predicted) {
       const t = performance.now();
+      if (options.partScales) scaleParts(patches, options.partScales);
       options.onPatches?.(patches, batch, batches++);
       stitching.add(patches, batch);
       times.stitch += (performance.now() - t) / 1000;

@@ -32,6 +32,7 @@ import {
   writeEnsemble,
 } from '../persistence/ensemble.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
+import type { PartScales } from '../physics/varpro.js';
 import { type Calibration, findCalibration, intervalsOf } from '../reconstruction/ensemble/calibration.js';
 import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
@@ -78,6 +79,8 @@ export interface InferSummary {
   /** Amplitude R-factor of the image on (a sample of) the scan, and that of the best constant object. */
   readonly rFactor?: ImageRFactor;
   readonly refinement?: RefinementSummary;
+  /** What real and imaginary parts were multiplied by, where `varpro_scaling` was asked for; of an ensemble, those of its first network. */
+  readonly varpro?: PartScales;
   /** What going on on the scan came to, of each network, where that was asked for. */
   readonly adaptations?: readonly AdaptationRecord[];
   /** What a solver made of the image, where that was asked for. */
@@ -311,6 +314,7 @@ async function inferPrepared(
       patches_given: result.total,
       patches_used: stitched.patches,
       phase_spread_rad: result.phaseSpreadRad,
+      varpro: result.partScales,
       networks: models.length,
       adaptation: adaptations,
       networks_used: result.members.length,
@@ -349,6 +353,7 @@ async function inferPrepared(
     rFactor,
     refinement,
     adaptations,
+    varpro: result.partScales,
     solver: solver && refinementSummary(solver),
     stitched,
     cancelled: result.cancelled,

@@ -45,11 +45,16 @@ function summaryText(summary: InferSummary): string {
     formatDuration(stage.seconds),
     formatCount(stage.patternsPerSecond),
   ]);
-  const { rFactor, refinement, solver, adaptations } = summary;
+  const { rFactor, refinement, solver, adaptations, varpro } = summary;
   const lines = [formatTable(['stage', 'time', 'patterns/s'], rows)];
   for (const { epochs, heldOut, before, after, kept } of adaptations ?? []) {
     lines.push(
       `Went on on the scan for ${formatCount(epochs)} ${noun(epochs, 'epoch')}: R of ${formatCount(heldOut)} held-out patterns ${before.toPrecision(3)} before, ${after.toPrecision(3)} after; ${kept === 'adapted' ? 'kept' : 'not kept'}.`,
+    );
+  }
+  if (varpro) {
+    lines.push(
+      `Real parts multiplied by ${varpro.s1.toPrecision(4)}, imaginary parts by ${varpro.s2.toPrecision(4)} (varpro_scaling).`,
     );
   }
   if (refinement) {

@@ -94,6 +94,9 @@ const imageFields = {
     true,
     'Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch.',
   ),
+  varpro_scaling: offByDefault(
+    'Before stitching, fit the scales of the real and of the imaginary part of the patches to the counts of the whole scan; the network goes over the scan twice.',
+  ),
   uncertainty: field(
     flag,
     true,

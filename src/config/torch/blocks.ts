@@ -320,12 +320,6 @@ class Translator {
     this.#give('measurement_domain', domain, `data${SUFFIX}.measurement_domain`);
     // In that family the contract acts in the rectangular forward model only.
     if (!this.#rectangular()) return;
-    if (version !== 'ci_intensity_v2') {
-      throw this.#invalid(
-        'scale_contract_version',
-        `physics_forward_mode rectangular_scaled needs scale_contract_version ci_intensity_v2, got ${show(version)}.`,
-      );
-    }
     this.#give('scale_contract_version', version, `data${SUFFIX}.scale_contract_version`);
   }
 

@@ -142,7 +142,7 @@ export const TORCH_FIELDS = {
     pad_eval: fixed(true),
     window: fixed(20),
     patch_weighting: to('patch_weighting', 'probe'),
-    varpro_scaling: fixed(true, undefined, [false]),
+    varpro_scaling: to('varpro_scaling', true),
     log_patch_stats: to('log_patch_stats', false),
     patch_stats_limit: to('patch_stats_limit', null),
   },

@@ -4,7 +4,7 @@
  * `npm run build`. With PTYCHOPINN_APP_PICTURES=DIR each view is drawn.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -142,6 +142,61 @@ describe.skipIf(reason !== undefined)(`the page${reason ? ` (skipped: ${reason})
     expect(await said(page, /empty/)).not.toContain('Unexpected error');
     await drop(page, 'scan.npz');
     await said(page, /scan\.npz: \d+ patterns/);
+  });
+
+  it('does one thing at a time, and mixes up no scans', async () => {
+    const { page, faults } = await open();
+    // Dropped beside the box, too; how it was opened stays with the run.
+    const bytes = readFileSync(at('scan.npz')).toString('base64');
+    const data = await page.evaluateHandle(
+      `(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(atob('${bytes}'), (c) => c.charCodeAt(0))], 'swapped.npz'));
+        return transfer;
+      })()`,
+    );
+    await page.dispatchEvent('header', 'drop', { dataTransfer: data });
+    await said(page, /swapped\.npz: \d+ patterns/);
+    await page.getByLabel('swap_xy', { exact: true }).check();
+    await page.getByRole('button', { name: 'Open again' }).click();
+    await page.locator('footer li').nth(3).waitFor({ state: 'attached' });
+    await tab(page, 'Solve');
+    const epochs = page.getByLabel('epochs', { exact: false }).first();
+    await epochs.fill('100000');
+    await epochs.blur();
+    await page.getByRole('button', { name: 'Solve', exact: true }).click();
+    await page.getByText(/Solving +epoch \d+ of 100000/).waitFor();
+    await tab(page, 'Open');
+    await drop(page, 'scan.npz');
+    await said(page, /A solver is at work: wait for it, or stop it first\./);
+    await tab(page, 'Solve');
+    // What was typed is still there.
+    expect(await epochs.inputValue()).toBe('100000');
+    expect(await page.textContent('.runbar')).toMatch(/Solving/);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await said(page, /rPIE: R \d/);
+    await tab(page, 'Save');
+    expect(await page.textContent('pre')).toBe('ptychopinn solve swapped.npz --swap_xy --epochs 100000');
+    await tab(page, 'Open');
+    await drop(page, 'scan.npz');
+    await said(page, /scan\.npz: \d+ patterns/);
+    await tab(page, 'Solve');
+    // The image is of the other scan: it is kept, and not shown as one of this.
+    await page.getByText('The object appears here').waitFor();
+    await tab(page, 'Save');
+    expect(await page.textContent('option')).toMatch(/^1: swapped\.npz rPIE, R 0\.\d+$/);
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'PRODUCT' }).click();
+    expect((await download).suggestedFilename()).toBe('product.h5');
+    await tab(page, 'Open');
+    for (const address of ['ftp://example.org/scan.h5', 'https://']) {
+      // The browser's own check of addresses is not in the way of those who type quickly.
+      await page.getByLabel('or an address').evaluate((input) => input.setAttribute('type', 'text'));
+      await page.getByLabel('or an address').fill(address);
+      await page.getByRole('button', { name: 'Open', exact: true }).click();
+      await said(page, /is no address of the web/);
+    }
+    expect(faults).toEqual([]);
   });
 
   it('keeps a run over a reload', async () => {

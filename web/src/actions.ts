@@ -1,32 +1,56 @@
 /** What the buttons do: opens, solves, infers, trains, compares and saves through the session, and keeps the state of the page true. */
-import type { OpenOptions, ResultView, SaveFormat, ScanView, SolveUpdate, TrainUpdate } from 'ptychopinn/web/session';
-import type { Values } from './parts/Options.js';
-import { attempt, get, isStatic, nameOf, page, type Running, say, servedAddress, set, setRunning } from './state.js';
+import type {
+  ModelView,
+  OpenOptions,
+  PageRun,
+  ResultView,
+  SaveFormat,
+  ScanView,
+  SolveUpdate,
+  TrainUpdate,
+} from 'ptychopinn/web/session';
+import { attempt, get, isStatic, nameOf, type Origin, page, type Running, say, servedAddress, set, setRunning, type Values } from './state.js'; // biome-ignore format: a list
 
 /** Where the state of a solver is kept for the next visit. */
 const STATE_FOLDER = '/page/state';
 /** What is remembered of the run and the files, beside the state. */
 const MEMORY = 'ptychopinn-run';
 
-function begin(what: Running['what'], run: Running['run'], total: number): void {
-  set({ running: { what, run, paused: false, done: 0, total, note: '', curve: [] } });
+/** One run at a time: the thread that computes has no room for two. @returns whether there is room; what is in the way is said */
+function free(): boolean {
+  const { running } = get();
+  if (!running) return true;
+  const what = { solve: 'A solver', infer: 'A network', train: 'A training', open: 'Another scan' }[running.what];
+  say('warn', `${what} is at work: wait for it, or stop it first.`);
+  return false;
 }
 
-const end = (): void => set({ running: undefined });
+/** Shows a run until it ends. @returns what it comes to; undefined where it failed, which is said */
+async function follow<T>(what: Running['what'], run: PageRun<T>, total: number): Promise<T | undefined> {
+  set({ running: { what, run, paused: false, done: 0, total, note: '', curve: [] } });
+  const result = await attempt(() => run.done);
+  if (get().running?.run === run) set({ running: undefined });
+  return result;
+}
 
 /** Opens a scan that the session knows by its path; what was open before is closed. */
 export async function openScan(path: string, options: OpenOptions = {}): Promise<ScanView | undefined> {
+  if (!free()) return undefined;
   const { scan: before } = get();
   const run = page.session.openScan(path, options, {
-    onProgress: ({ done, total, unit }) => setRunning({ done, total, note: `${done} of ${total} ${unit}` }),
+    onProgress: ({ done, total, unit }) => setRunning(run, { done, total, note: `${done} of ${total} ${unit}` }),
   });
-  begin('open', run, 1);
-  const scan = await attempt(() => run.done);
-  end();
+  const scan = await follow('open', run, 1);
   if (!scan) return undefined;
   if (before) await attempt(() => page.session.closeScan(before.scan));
   // Who has gone on to another tab meanwhile stays there.
-  set({ scan, ...(get().tab === 'open' && { tab: 'look' as const }) });
+  const opening = options as Values;
+  set({
+    scan,
+    opening,
+    forms: { ...get().forms, look: opening },
+    ...(get().tab === 'open' && { tab: 'look' as const }),
+  });
   say('info', `${nameOf(path)}: ${scan.count} patterns of ${scan.N}×${scan.N} (${scan.format}).`);
   return scan;
 }
@@ -52,9 +76,26 @@ export async function openAny(paths: readonly string[]): Promise<void> {
   await openScan(first);
 }
 
+/** Relative addresses are those of the page's own files. */
+function webAddress(address: string): URL | undefined {
+  try {
+    const url = new URL(address, location.href);
+    return /^https?:$/.test(url.protocol) ? url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A file behind an address. */
 export async function openAddress(address: string): Promise<void> {
-  const url = new URL(address, location.href);
+  const url = webAddress(address);
+  if (!url) {
+    say(
+      'error',
+      `${address} is no address of the web: type one that begins with https:// or http://, or drop the file here.`,
+    );
+    return;
+  }
   if (url.origin !== location.origin && !isStatic()) {
     // The policy of the served page lets through what its user typed, and nothing else.
     const allowed = new URL(location.href).searchParams.get('connect');
@@ -88,13 +129,25 @@ async function openModel(path: string): Promise<void> {
 
 export async function openResult(path: string): Promise<void> {
   const result = await attempt(() => page.session.openResult(path));
-  if (result) keepResult(result);
+  if (!result) return;
+  keepResult(result, { file: path });
+  if (get().tab === 'open') set({ tab: get().results.length > 1 ? 'compare' : 'save' });
 }
 
-function keepResult(result: ResultView, command?: string): void {
-  const commands = new Map(get().commands);
-  if (command !== undefined) commands.set(result.result, command);
-  set({ results: [...get().results, result], chosen: result.result, commands });
+function keepResult(result: ResultView, origin: Origin): void {
+  const { results, origins } = get();
+  set({ results: [...results, result], chosen: result.result, origins: new Map(origins).set(result.result, origin) });
+}
+
+/** A result of the open scan, with what repeats it on a command line: how the scan was opened, too. */
+async function keepMade(
+  result: ResultView,
+  scan: ScanView,
+  words: readonly [command: string, files: readonly string[], values: Values],
+): Promise<void> {
+  const [command, files, values] = words;
+  const line = await attempt(() => page.session.commandLine(command, files, { ...get().opening, ...values }));
+  keepResult(result, { scan: scan.scan, file: scan.path, command: line });
 }
 
 /** Lets a scan of the library's own be made: a sample for those who have none. */
@@ -106,13 +159,13 @@ export async function solve(
   options: { readonly from?: number; readonly resume?: boolean } = {},
 ): Promise<void> {
   const { scan } = get();
-  if (!scan) return;
+  if (!scan || !free()) return;
   const curve: (readonly [number, number])[] = [];
   const watch = {
     onUpdate: ({ epoch, epochs, rFactor, seconds, shown }: SolveUpdate) => {
       curve.push([epoch, rFactor]);
       const left = epoch > 0 ? ((epochs - epoch) * seconds) / epoch : Number.NaN;
-      setRunning({
+      setRunning(run, {
         done: epoch,
         total: epochs,
         note: `epoch ${epoch} of ${epochs}, R ${rFactor.toFixed(4)}${Number.isFinite(left) ? `, ${Math.ceil(left)} s left` : ''}`,
@@ -122,7 +175,7 @@ export async function solve(
     },
   };
   const { resume, from } = options;
-  const run = page.session.solve(
+  const run: PageRun<ResultView> = page.session.solve(
     scan.scan,
     {
       options: values,
@@ -132,14 +185,13 @@ export async function solve(
     },
     watch,
   );
-  begin('solve', run, Number(values.epochs ?? 60));
   remember(scan, values);
-  const result = await attempt(() => run.done);
-  end();
+  const result = await follow('solve', run, Number(values.epochs ?? 60));
   if (!result) return;
   if (!result.cancelled) await forget();
-  const command = await attempt(() => page.session.commandLine('solve', [nameOf(scan.path)], values));
-  keepResult(result, command);
+  // The image that it began with has to be saved before a command line can take it.
+  const init = from === undefined ? {} : { init: 'reconstruction.npz' };
+  await keepMade(result, scan, ['solve', [nameOf(scan.path)], { ...values, ...init }]);
   say(
     'info',
     `${result.title}: R ${result.rFactor?.toFixed(4) ?? '–'} after ${Math.max(0, result.history.length - 1)} epochs.`,
@@ -149,37 +201,32 @@ export async function solve(
 /** An image of the open scan by the open network. */
 export async function infer(values: Values): Promise<void> {
   const { scan, model } = get();
-  if (!scan || !model) return;
-  const run = page.session.infer(
+  if (!scan || !model || !free()) return;
+  const run: PageRun<ResultView> = page.session.infer(
     model.model,
     scan.scan,
     { options: values as never },
     {
-      onUpdate: ({ patterns, total, rate, shown }) => setRunning({ done: patterns, total, note: `${patterns} of ${total} patterns, ${rate.toFixed(0)} per second`, shown }), // biome-ignore format: one call
+      onUpdate: ({ patterns, total, rate, shown }) => setRunning(run, { done: patterns, total, note: `${patterns} of ${total} patterns, ${rate.toFixed(0)} per second`, shown }), // biome-ignore format: one call
     },
   );
-  begin('infer', run, scan.count);
-  const result = await attempt(() => run.done);
-  end();
-  if (result)
-    keepResult(result, await attempt(() => page.session.commandLine('infer', ['wts.zip', nameOf(scan.path)], values)));
+  const result = await follow('infer', run, scan.count);
+  if (result) await keepMade(result, scan, ['infer', ['wts.zip', nameOf(scan.path)], values]);
 }
 
 /** Trains a network on the open scan. */
 export async function train(values: Values): Promise<void> {
   const { scan } = get();
-  if (!scan) return;
+  if (!scan || !free()) return;
   const curve: (readonly [number, number])[] = [];
-  const run = page.session.train(scan.scan, { config: values as never }, {
+  const run: PageRun<ModelView> = page.session.train(scan.scan, { config: values as never }, {
     onUpdate: ({ epoch, epochs, record, shown }: TrainUpdate) => {
       const loss = record.train_loss ?? record.loss;
       if (typeof loss === 'number') curve.push([epoch, loss]);
-      setRunning({ done: epoch, total: epochs, note: `epoch ${epoch} of ${epochs}`, curve: [...curve], ...(shown && { shown }) });
+      setRunning(run, { done: epoch, total: epochs, note: `epoch ${epoch} of ${epochs}`, curve: [...curve], ...(shown && { shown }) });
     },
   }); // biome-ignore format: one call
-  begin('train', run, 1);
-  const model = await attempt(() => run.done);
-  end();
+  const model = await follow('train', run, 1);
   if (model) set({ model });
 }
 
@@ -221,10 +268,12 @@ export function savePng(canvas: HTMLCanvasElement, name: string): void {
 interface Memory {
   readonly path: string;
   readonly values: Values;
+  /** How the scan was opened. */
+  readonly opening?: Values;
 }
 
 function remember(scan: ScanView, values: Values): void {
-  localStorage.setItem(MEMORY, JSON.stringify({ path: scan.path, values } satisfies Memory));
+  localStorage.setItem(MEMORY, JSON.stringify({ path: scan.path, values, opening: get().opening } satisfies Memory));
   // A copy of the scan, so that the next visit has it, too; a page with no room for it says so and goes on.
   void page.session
     .keep(scan.path)
@@ -259,9 +308,9 @@ export async function goOn(): Promise<void> {
     return;
   }
   const state = await page.session.restore(STATE_FOLDER).catch(() => []);
-  const scan = await openScan(memory.path);
+  const scan = await openScan(memory.path, (memory.opening ?? {}) as OpenOptions);
   if (!scan) return;
-  set({ tab: 'solve' });
+  set({ tab: 'solve', forms: { ...get().forms, solve: memory.values } });
   await solve(memory.values, { resume: state.length > 0 });
 }
 

@@ -4,7 +4,8 @@ import './style.css';
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { connect, PtychoError } from 'ptychopinn/web/session';
-import { openServed } from './actions.js';
+import { openServed, takeFiles } from './actions.js';
+import { fieldsOf } from './parts/Options.js';
 import { RunBar } from './parts/RunBar.js';
 import { attempt, type get, isStatic, page, say, set, TABS, type Tab, useStore } from './state.js';
 import { Compare } from './views/Compare.js';
@@ -100,6 +101,7 @@ async function begin(): Promise<void> {
   await attempt(() => page.session.engineFiles(new URL('ort/', document.baseURI).href));
   const threads = await attempt(() => page.session.threads());
   if (threads !== undefined) set({ threads });
+  for (const command of ['inspect', 'solve', 'infer', 'train']) void attempt(() => fieldsOf(command));
   const served = await servedFolder();
   if (served) set({ served });
   if (served?.opened) await openServed(served.opened);
@@ -126,6 +128,14 @@ async function servedFolder(): Promise<
     return undefined;
   }
 }
+
+// Files may be dropped anywhere: the browser would leave the page for one that misses the box.
+window.addEventListener('dragover', (event) => event.preventDefault());
+window.addEventListener('drop', (event) => {
+  event.preventDefault();
+  const files = [...(event.dataTransfer?.files ?? [])];
+  if (files.length > 0) void takeFiles(files);
+});
 
 window.addEventListener('unhandledrejection', (event) => {
   say(

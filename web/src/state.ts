@@ -3,6 +3,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ModelView, PageRun, PageSession, ResultView, ScanView, ShownImage } from 'ptychopinn/web/session';
 
+/** Values of options, by name: what was changed. */
+export type Values = Readonly<Record<string, unknown>>;
+
 /** A run that is going on. */
 export interface Running {
   readonly what: 'solve' | 'infer' | 'train' | 'open';
@@ -28,6 +31,19 @@ export interface ServedName {
   readonly bytes: number;
 }
 
+/** Where a result comes from. */
+export interface Origin {
+  /** The scan that it is of, while that is open. */
+  readonly scan?: number;
+  /** File of the scan, or of the image. */
+  readonly file: string;
+  /** What does the same on a command line. */
+  readonly command?: string;
+}
+
+/** Forms whose values stay when another view is looked at. */
+export type Form = 'look' | 'solve' | 'infer' | 'train';
+
 export const TABS = ['open', 'look', 'solve', 'network', 'compare', 'save'] as const;
 export type Tab = (typeof TABS)[number];
 
@@ -43,11 +59,17 @@ export interface State {
   readonly threads: number;
   /** Files of the folder that is served. */
   readonly served?: { readonly name: string; readonly files: readonly ServedName[]; readonly complete: boolean };
-  /** Command and values of the runs, by result: what repeats them. */
-  readonly commands: ReadonlyMap<number, string>;
+  /** By result. */
+  readonly origins: ReadonlyMap<number, Origin>;
+  readonly forms: Readonly<Record<Form, Values>>;
+  /** What the scan was opened with. */
+  readonly opening: Values;
 }
 
-let state: State = { tab: 'open', results: [], log: [], threads: 1, commands: new Map() };
+let state: State = {
+  ...{ tab: 'open', results: [], log: [], threads: 1, origins: new Map(), opening: {} },
+  forms: { look: {}, solve: { epochs: 40 }, infer: {}, train: {} },
+};
 const listeners = new Set<() => void>();
 
 export const get = (): State => state;
@@ -57,9 +79,15 @@ export function set(change: Partial<State>): void {
   for (const listener of listeners) listener();
 }
 
-/** Changes the run that is going on; nothing where it has ended. */
-export function setRunning(change: Partial<Running>): void {
-  if (state.running) set({ running: { ...state.running, ...change } });
+/** Changes what is known of a run; nothing where it has ended. */
+export function setRunning(run: Running['run'], change: Partial<Running>): void {
+  if (state.running?.run === run) set({ running: { ...state.running, ...change } });
+}
+
+/** Values of a form, and what changes them. */
+export function useForm(form: Form): readonly [Values, (values: Values) => void] {
+  const { forms } = useStore();
+  return [forms[form], (values) => set({ forms: { ...state.forms, [form]: values } })];
 }
 
 const MOST_LINES = 200;
@@ -111,5 +139,5 @@ export function inLength(metres: number): string {
 }
 
 /** What a result is called in lists. */
-export const titleOf = (result: ResultView, results: readonly ResultView[]): string =>
-  `${results.indexOf(result) + 1}: ${result.title}${result.rFactor === undefined ? '' : `, R ${result.rFactor.toFixed(3)}`}`;
+export const titleOf = (result: ResultView, { results, origins }: Pick<State, 'results' | 'origins'>): string =>
+  `${results.indexOf(result) + 1}: ${nameOf(origins.get(result.result)?.file ?? '')} ${result.kind === 'file' ? '' : result.title}${result.rFactor === undefined ? '' : `, R ${result.rFactor.toFixed(3)}`}`;

@@ -2,15 +2,25 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import type { FormField } from 'ptychopinn/web/session';
-import { attempt, page } from '../state.js';
-
-export type Values = Readonly<Record<string, unknown>>;
+import { attempt, page, type Values } from '../state.js';
 
 /** Options that the page sets by other means, or that a page has not. */
 const LEFT_OUT = new Set([
   'test_data_file', 'train_data_file', 'output_dir', 'overwrite', 'product_file', 'resume', 'init', 'backend', 'preview_seconds', 'save_every',
   'vector_pictures', 'phase_vmin', 'phase_vmax', 'strict', 'model_path', 'accelerator', 'threads', 'probe', 'measurement_domain', 'n_subsample', 'subsample_seed',
 ]); // biome-ignore format: a list
+
+const asked = new Map<string, Promise<readonly FormField[]>>();
+
+/** Fields do not change, and the thread that knows them may be computing: they are asked for once, early. */
+export function fieldsOf(command: string): Promise<readonly FormField[]> {
+  let fields = asked.get(command);
+  if (!fields) {
+    fields = page.session.fields(command);
+    asked.set(command, fields);
+  }
+  return fields;
+}
 
 interface OptionsProps {
   readonly command: string;
@@ -25,7 +35,7 @@ interface OptionsProps {
 export function Options({ command, first, values, onValues, sections }: OptionsProps) {
   const [fields, setFields] = useState<readonly FormField[]>([]);
   useEffect(() => {
-    void attempt(async () => setFields(await page.session.fields(command)));
+    void attempt(async () => setFields(await fieldsOf(command)));
   }, [command]);
   const usable = fields.filter(({ name, section }) => !LEFT_OUT.has(name) && (!sections || sections.includes(section)));
   const of = (name: string) => usable.find((field) => field.name === name);

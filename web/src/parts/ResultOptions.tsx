@@ -2,12 +2,12 @@
 import { titleOf, useStore } from '../state.js';
 
 export function ResultOptions() {
-  const { results } = useStore();
+  const store = useStore();
   return (
     <>
-      {results.map((each) => (
+      {store.results.map((each) => (
         <option key={each.result} value={each.result}>
-          {titleOf(each, results)}
+          {titleOf(each, store)}
         </option>
       ))}
     </>

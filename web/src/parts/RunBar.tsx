@@ -21,7 +21,7 @@ export function RunBar() {
           onClick={() => {
             if (paused) run.continue();
             else run.pause();
-            setRunning({ paused: !paused });
+            setRunning(run, { paused: !paused });
           }}
         >
           {paused ? 'Continue' : 'Pause'}

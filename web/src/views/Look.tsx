@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type OpenOptions, renderComplex, renderValues, type Tensor, VIRIDIS } from 'ptychopinn/web/session';
 import { openScan } from '../actions.js';
-import { Options, type Values } from '../parts/Options.js';
+import { Options } from '../parts/Options.js';
 import { Raster } from '../parts/Raster.js';
 import { ScanMap } from '../parts/ScanMap.js';
-import { attempt, inLength, nameOf, page, useStore } from '../state.js';
+import { attempt, inLength, nameOf, page, useForm, useStore } from '../state.js';
 
 /** `--fftshift yes --swap_xy` as options: what a remedy says. */
 export function optionsOfRemedy(remedy: string): Record<string, unknown> | undefined {
@@ -28,7 +28,7 @@ export function Look() {
   const [logarithmic, setLogarithmic] = useState(true);
   const [summed, setSummed] = useState(false);
   const [mask, setMask] = useState(true);
-  const [values, setValues] = useState<Values>({});
+  const [values, setValues] = useForm('look');
   useEffect(() => {
     setIndex(0);
     setSum(undefined);

@@ -1,17 +1,16 @@
-import { useState } from 'preact/hooks';
 import { infer, saveModel, train } from '../actions.js';
 import { Curve } from '../parts/Curve.js';
 import { ImageView } from '../parts/ImageView.js';
-import { Options, type Values } from '../parts/Options.js';
-import { useStore } from '../state.js';
+import { Options } from '../parts/Options.js';
+import { useForm, useStore } from '../state.js';
 
 /** A network: its image of the open scan, and a training on it. */
 export function Network() {
-  const { scan, model, running, results, chosen } = useStore();
-  const [inferring, setInferring] = useState<Values>({});
-  const [training, setTraining] = useState<Values>({});
+  const { scan, model, running, results, chosen, origins } = useStore();
+  const [inferring, setInferring] = useForm('infer');
+  const [training, setTraining] = useForm('train');
   const going = running && (running.what === 'infer' || running.what === 'train') ? running : undefined;
-  const result = results.find((each) => each.result === chosen);
+  const result = results.find((each) => each.result === chosen && origins.get(each.result)?.scan === scan?.scan);
   const shown = going?.shown ?? (result?.kind === 'inferred' ? result : undefined);
   const curve = going?.what === 'train' ? going.curve : [];
   return (

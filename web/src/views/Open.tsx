@@ -41,9 +41,9 @@ export function Open() {
         }}
         onDragLeave={() => setOver(false)}
         onDrop={(event) => {
+          // The page takes them, wherever they are dropped.
           event.preventDefault();
           setOver(false);
-          void takeFiles([...(event.dataTransfer?.files ?? [])]);
         }}
       >
         <h2>Drop a scan here</h2>

@@ -15,11 +15,12 @@ const FORMATS: readonly (readonly [SaveFormat, string])[] = [
 
 /** Files of a result, and the command line that repeats it. */
 export function Save() {
-  const { results, chosen, commands, scan } = useStore();
+  const { results, chosen, origins, scan } = useStore();
   const box = useRef<HTMLDivElement>(null);
   const result = results.find((each) => each.result === chosen) ?? results[0];
   if (!result) return <p class="view">There is no result yet: solve a scan, run a network, or open an image.</p>;
-  const command = commands.get(result.result);
+  const origin = origins.get(result.result);
+  const command = origin?.command;
   const png = () => {
     const canvas = box.current?.querySelector('canvas');
     if (canvas) savePng(canvas, 'reconstruction.png');
@@ -68,7 +69,7 @@ export function Save() {
           image={result.image}
           coverage={result.coverage}
           label={result.title}
-          pixel_m={result.pixel_m?.x ?? scan?.geometry.objectPixel_m?.x}
+          pixel_m={result.pixel_m?.x ?? (origin?.scan === scan?.scan ? scan?.geometry.objectPixel_m?.x : undefined)}
           originYxPx={result.frame.originYxPx}
         />
       </section>

@@ -2,19 +2,20 @@ import { useState } from 'preact/hooks';
 import { solve } from '../actions.js';
 import { Curve } from '../parts/Curve.js';
 import { ImageView } from '../parts/ImageView.js';
-import { Options, type Values } from '../parts/Options.js';
+import { Options } from '../parts/Options.js';
 import { ResultOptions } from '../parts/ResultOptions.js';
-import { useStore } from '../state.js';
+import { useForm, useStore } from '../state.js';
 import { ProbeView } from './ProbeView.js';
 
 /** An iterative algorithm on the open scan: object, probe and misfit while it runs. */
 export function Solve() {
-  const { scan, running, results, chosen, threads } = useStore();
-  const [values, setValues] = useState<Values>({ epochs: 40 });
+  const { scan, running, results, chosen, threads, origins } = useStore();
+  const [values, setValues] = useForm('solve');
   const [from, setFrom] = useState('');
   if (!scan) return <p class="view">Open a scan first.</p>;
   const solving = running?.what === 'solve' ? running : undefined;
-  const result = results.find((each) => each.result === chosen);
+  // Images of other scans have other pixels; they are in Compare and Save.
+  const result = results.find((each) => each.result === chosen && origins.get(each.result)?.scan === scan.scan);
   const shown = solving?.shown ?? result;
   const curve = solving?.curve ?? result?.history.map(({ epoch, rFactor }) => [epoch, rFactor] as const) ?? [];
   const pixel = scan.geometry.objectPixel_m?.x;
@@ -27,7 +28,7 @@ export function Solve() {
           first={['algorithm', 'epochs', 'probe_modes', 'position_start', 'noise_model']}
           values={values}
           onValues={setValues}
-          sections={undefined}
+          sections={['Solving', 'Steps', 'Object', 'Probe', 'Beam', 'Positions']}
         />
         {results.length > 0 ? (
           <label>

@@ -55,6 +55,12 @@ export class TiffFile {
     }
   }
 
+  /** Whether the file is long enough for the pixels of the pages that were looked at; one that is being written is not. */
+  get whole(): boolean {
+    const { size } = this.source;
+    return this.pages.every(({ offsets, byteCounts }) => offsets.every((from, i) => from + byteCounts[i] <= size));
+  }
+
   /**
    * The pixels of a page, (height, width), in their own type.
    * @throws PtychoError FILE_FORMAT, FILE_TRUNCATED, FORMAT_UNSUPPORTED (compression, predictor).

@@ -7,7 +7,7 @@
  * await run.untilEnd();
  */
 import type { SolverOptions } from '../config/schemas/solver.js';
-import { messageOf } from '../core/errors.js';
+import { isPtychoError, messageOf, type PtychoErrorCode } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { RawData } from '../data/rawData.js';
@@ -54,12 +54,14 @@ const FIRST = 10;
 const LOOK_MS = 100;
 /** Patterns read at once. */
 const READ = 256;
-/** A scan that cannot be read this often in a row is broken, not half-written. */
+/** Openings that fail in a row before something is said. */
 const MOST_FAILURES = 30;
+/** What more frames do not mend. */
+const FINAL_CODES: readonly PtychoErrorCode[] = ['CONFIG_INVALID', 'USAGE', 'FILE_NOT_FOUND', 'PROBE_SHAPE'];
 
 export class LiveRun {
   #known = 0;
-  #size = -1;
+  #mark: string | undefined;
   #predicted = 0;
   #previews = 0;
   #tenth: number | undefined;
@@ -80,10 +82,12 @@ export class LiveRun {
     const { signal } = this.services;
     for (let last = false; !last && !signal?.aborted; ) {
       last = source.ended;
-      const size = await source.available();
+      const begun = performance.now();
+      const mark = await source.look();
       // There is nothing to open before the first pattern.
-      if (size > 0 && size !== this.#size) await this.#step(size);
-      if (!last) await new Promise((done) => setTimeout(done, LOOK_MS));
+      if (mark !== undefined && mark !== this.#mark) await this.#step(mark, last);
+      // What takes long is done the less often.
+      if (!last) await pause(Math.max(LOOK_MS, performance.now() - begun));
     }
     if (source.failure) throw source.failure;
     this.#live?.close();
@@ -92,25 +96,40 @@ export class LiveRun {
     return { received: this.#known, predicted: this.#predicted, previews: this.#previews, firstPreviewSeconds: first };
   }
 
-  async #step(size: number): Promise<void> {
-    let raw: RawData;
-    try {
-      raw = await this.parts.open();
-    } catch (error) {
-      // A file that is being written is not always whole.
-      this.#failures++;
-      if (this.#failures >= MOST_FAILURES || this.parts.source.ended) throw error;
-      this.services.logger?.debug?.(`Not readable at this moment: ${messageOf(error)}`);
-      return;
-    }
-    this.#failures = 0;
-    this.#size = size;
+  /** @param last whether it is the last look: what cannot be read then is an error */
+  async #step(mark: string, last: boolean): Promise<void> {
+    const raw = await this.#opened(last);
+    if (!raw) return;
+    this.#mark = mark;
+    this.parts.source.found(raw.count);
     try {
       if (raw.count >= FIRST) this.#tenth ??= performance.now();
       await this.#feed(raw);
       if (raw.count >= FIRST && this.parts.solver) await this.#refine(raw, this.parts.solver);
     } finally {
       await raw.close();
+    }
+  }
+
+  /** The scan as far as it is there; undefined where it cannot be read at this moment. */
+  async #opened(last: boolean): Promise<RawData | undefined> {
+    const { logger } = this.services;
+    for (;;) {
+      try {
+        const raw = await this.parts.open();
+        this.#failures = 0;
+        return raw;
+      } catch (error) {
+        // A file that is being written is not always whole, and few frames are not like many.
+        this.#failures++;
+        const many = this.#failures >= MOST_FAILURES;
+        if (many && (last || FINAL_CODES.some((code) => isPtychoError(error, code)))) throw error;
+        if (this.#failures === MOST_FAILURES) {
+          logger?.warn(`The scan cannot be read so far; that is tried again as it grows: ${messageOf(error)}`);
+        } else logger?.debug?.(`Not readable at this moment: ${messageOf(error)}`);
+        if (!last) return undefined;
+        await pause(LOOK_MS);
+      }
     }
   }
 
@@ -189,3 +208,5 @@ export class LiveRun {
     this.#previews++;
   }
 }
+
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));

@@ -4,12 +4,13 @@
  *
  * @example
  * const source = await openSource('tcp://127.0.0.1:9999', { folder: 'live/record', idleSeconds: 10, nFrames: null }, services);
- * while (!source.ended) console.log(await source.available());
+ * while (!source.ended) console.log(await source.look());
  */
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { missingPackage, PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
+import { tiffFilesAt } from '../data/opening/files.js';
 import type { OpenDatasetOptions } from '../data/options.js';
 import { readMessage } from './dectris.js';
 import { type FramePosition, FrameRecord } from './record.js';
@@ -19,8 +20,12 @@ export interface GrowingScan {
   /** What is opened, and with which options besides those of the user. */
   readonly path: string;
   readonly options: OpenDatasetOptions;
-  /** Patterns that can be read now; for files about that many. */
-  available(): Promise<number>;
+  /** Whether it is a stream that is written down here. */
+  readonly recorded: boolean;
+  /** A word that changes whenever there is more to read; undefined before the first frame. */
+  look(): Promise<string | undefined>;
+  /** Told how many patterns there were when it was opened. */
+  found(patterns: number): void;
   /** No more will come. */
   readonly ended: boolean;
   /** What ended it, where it was a failure. */
@@ -49,35 +54,48 @@ export async function openSource(name: string, options: SourceOptions, services:
   return new FileSource(name, found.isDirectory(), options);
 }
 
-/** A file or a folder, by its size: what does not grow any more is finished. */
+/** A file, or the frames in a folder: what does not change any more is finished. */
 class FileSource implements GrowingScan {
-  readonly options: OpenDatasetOptions = { drop_unpaired: true };
+  readonly options: OpenDatasetOptions;
+  readonly recorded = false;
   ended = false;
-  #size = -1;
+  #mark: string | undefined;
   #since = performance.now();
 
   constructor(
     readonly path: string,
     private readonly isFolder: boolean,
     private readonly given: SourceOptions,
-  ) {}
-
-  async available(): Promise<number> {
-    const size = this.isFolder ? await this.#frames() : (await stat(this.path)).size;
-    if (size !== this.#size) [this.#size, this.#since] = [size, performance.now()];
-    else if (performance.now() - this.#since > 1000 * this.given.idleSeconds) this.ended = true;
-    const { nFrames } = this.given;
-    if (this.isFolder && nFrames !== null && size >= nFrames) this.ended = true;
-    return size;
+  ) {
+    const { nFrames } = given;
+    this.options = { drop_unpaired: true, ...(nFrames !== null && { frames: `0:${nFrames}` }) };
   }
 
-  /** Whole frames: the newest may still be written, unless nothing follows it for a while. */
-  async #frames(): Promise<number> {
-    const names = (await readdir(this.path)).filter((name) => !name.startsWith('.'));
-    return names.length;
+  async look(): Promise<string | undefined> {
+    const mark = this.isFolder ? await this.#newestFrame() : await stampOf(this.path);
+    if (mark !== this.#mark) [this.#mark, this.#since] = [mark, performance.now()];
+    else if (performance.now() - this.#since > 1000 * this.given.idleSeconds) this.ended = true;
+    return mark;
+  }
+
+  async #newestFrame(): Promise<string | undefined> {
+    const names = await tiffFilesAt(this.path);
+    const last = names.reduce((newest, name) => (name > newest ? name : newest), '');
+    return last === '' ? undefined : `${names.length} ${await stampOf(last)}`;
+  }
+
+  found(patterns: number): void {
+    const { nFrames } = this.given;
+    if (nFrames !== null && patterns >= nFrames) this.ended = true;
   }
 
   async close(): Promise<void> {}
+}
+
+/** Size and time: datasets may grow within a file that does not. */
+async function stampOf(file: string): Promise<string | undefined> {
+  const { size, mtimeMs } = await stat(file);
+  return size === 0 ? undefined : `${size} ${mtimeMs}`;
 }
 
 /** The least of a ZeroMQ socket that is needed. */
@@ -94,6 +112,7 @@ const WAITING = 2000;
 
 /** A stream of a detector, written down as it comes. */
 class StreamSource implements GrowingScan {
+  readonly recorded = true;
   ended = false;
   failure: Error | undefined;
   #flushing: Promise<void> = Promise.resolve();
@@ -135,9 +154,12 @@ class StreamSource implements GrowingScan {
     return { positions: this.record.positions, drop_unpaired: true, measurement_domain: 'count_intensity' };
   }
 
-  available(): Promise<number> {
-    return Promise.resolve(this.record.readable);
+  look(): Promise<string | undefined> {
+    const { readable } = this.record;
+    return Promise.resolve(readable === 0 ? undefined : String(readable));
   }
+
+  found(): void {}
 
   #end(): void {
     if (!this.ended) this.socket.close();

@@ -77,6 +77,9 @@ async function liveInto(config: LiveConfig, record: string, services: Services):
     services,
   );
   return closing(source, async () => {
+    if (!source.recorded && nFrames !== null && data.frames !== null) {
+      throw new PtychoError('USAGE', '--n_frames and --frames both choose frames of a file or a folder; give one of them.', { flag: 'n_frames' }); // biome-ignore format: one sentence
+    }
     const model =
       model_path === null ? undefined : await PtychoModel.open(model_path, { execution: config.execution, logger });
     try {
@@ -99,11 +102,15 @@ async function liveInto(config: LiveConfig, record: string, services: Services):
       const done = { ...counts, outputDir: output_dir, scan: source.path, cancelled };
       // The stream has ended: what follows reads the whole record.
       await source.close();
-      if (cancelled || counts.received === 0) return { ...done, files: [PREVIEWS] };
+      if (cancelled) return { ...done, files: [PREVIEWS] };
+      if (counts.received === 0) {
+        throw new PtychoError('DATASET_VALUE', `No frame came from ${config.source}; ${source.recorded ? 'the stream ended before the first' : `a file or folder is taken for finished when it has not changed for ${idleSeconds} s (--idle_seconds)`}.`, { path: config.source }); // biome-ignore format: one sentence
+      }
       logger.info(`${counts.received} patterns have come; now the image of all of them.`);
       const final = await finalImage(config, source, services);
       await writeAtomically(path.join(previews, 'run.json'), json({ config, counts, cancelled }));
-      return { ...done, ...final };
+      // A frame may have come between the last look and the final one.
+      return { ...done, ...final, received: Math.max(counts.received, final.patterns) };
     } finally {
       await model?.dispose();
     }
@@ -113,11 +120,12 @@ async function liveInto(config: LiveConfig, record: string, services: Services):
 /** Options by which the scan is opened: the user's, and those of the source. */
 function openOptions(config: LiveConfig, source: GrowingScan) {
   const { probe, measurement_domain, data } = config;
-  const recorded = source.options.positions !== undefined;
+  const { positions, frames } = source.options;
   return {
     data: {
       ...data,
-      ...(recorded && { positions: source.options.positions ?? null, positions_unit: null }),
+      ...(positions && { positions, positions_unit: null }),
+      ...(frames && { frames }),
       drop_unpaired: true,
     },
     probe,
@@ -152,22 +160,22 @@ async function finalImage(
   config: LiveConfig,
   source: GrowingScan,
   services: Services,
-): Promise<Pick<LiveSummary, 'rFactor' | 'files'>> {
+): Promise<Pick<LiveSummary, 'rFactor' | 'files'> & { readonly patterns: number }> {
   const { output_dir, model_path, algorithm, epochs, execution } = config;
   const common = { test_data_file: source.path, output_dir, ...openOptions(config, source), execution };
   const inner = { ...services, ownsOutputs: true };
   if (model_path !== null) {
     const given = { ...common, model_path };
-    const { rFactor, files } = await (await import('./infer.js')).inferWorkflow(
+    const { rFactor, files, patterns } = await (await import('./infer.js')).inferWorkflow(
       completeConfig(inferenceDefinition, given),
       inner,
     );
-    return { rFactor: rFactor?.image, files };
+    return { rFactor: rFactor?.image, files, patterns };
   }
   const given = { ...common, algorithm: algorithm ?? 'rpie', epochs };
-  const { rFactor, files } = await (await import('./solve.js')).solveWorkflow(
+  const { rFactor, files, patterns } = await (await import('./solve.js')).solveWorkflow(
     completeConfig(solveDefinition, given),
     inner,
   );
-  return { rFactor, files };
+  return { rFactor, files, patterns };
 }

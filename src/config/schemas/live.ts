@@ -49,9 +49,13 @@ export const liveConfigSchema = z.strictObject({
   idle_seconds: field(positiveNumber, 10, 'A file or folder that has not grown for so long is finished.', {
     unit: 's',
   }),
-  n_frames: maybe(positiveInteger, 'The scan is finished after so many frames; null: when the stream says so.', {
-    unit: 'frames',
-  }),
+  n_frames: maybe(
+    positiveInteger,
+    'The scan is finished after so many frames, and those are used; null: when the stream says so, or nothing comes any more.',
+    {
+      unit: 'frames',
+    },
+  ),
   probe,
   measurement_domain,
   data: dataConfigSchema.prefault({}),

@@ -311,9 +311,19 @@ function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (fin
       const order = [...places.entries()].sort(([a], [b]) => a - b).map(([, place]) => place);
       return { frames: Int32Array.from(order.keys()), positions: Int32Array.from(order) };
     }
+    const counted = frameNumbers === undefined ? countedFromTheFirst(request, places, smallest, largest) : undefined;
+    if (counted && request.drop_unpaired) {
+      add({
+        code: 'PAIRED_FROM_THE_FIRST',
+        severity: 'doubt',
+        message: `${frames} frames of ${request.framesOrigin.path} and ${positions} positions of ${placeOf(request.positionsOrigin)} with the indexes ${smallest} … ${largest}: both were counted from the first, and what has no partner was left out.`,
+      });
+      return counted;
+    }
+    const remedy = counted ? '; if the scan was stopped early, count both from the first with --drop_unpaired' : '';
     throw unequal(
       request,
-      `the indexes ${smallest} … ${largest} of the positions do not say which frames they belong to (${frameNumbers === undefined ? `0 … ${frames - 1}` : `${frameNumbers[0]} … ${frameNumbers[frames - 1]}`})`,
+      `the indexes ${smallest} … ${largest} of the positions do not say which frames they belong to (${frameNumbers === undefined ? `0 … ${frames - 1}` : `${frameNumbers[0]} … ${frameNumbers[frames - 1]}`})${remedy}`,
     );
   }
   const kept = integers(frames).filter((i) => places.has(numberOf(i)));
@@ -334,6 +344,25 @@ function pairByIndex(request: PairRequest, indexes: ArrayLike<number>, add: (fin
     });
   }
   return { frames: kept, positions: kept.map((i) => places.get(numberOf(i))!) };
+}
+
+/**
+ * Frames without numbers beside indexes of which some have no frame: a scan that goes on, or was stopped. Indexes that advance evenly are
+ * those of the frames in their order; of others it is known only when they begin with 0, as frames do.
+ */
+function countedFromTheFirst(
+  { frames, positions }: PairRequest,
+  places: ReadonlyMap<number, number>,
+  smallest: number,
+  largest: number,
+): Pairs | undefined {
+  const sorted = [...places.keys()].sort((a, b) => a - b);
+  const step = commonStep(sorted) || 1;
+  const even = (largest - smallest) / step + 1 === positions;
+  if (!(even && (step === 1 || frames < positions)) && smallest !== 0) return undefined;
+  const number = (frame: number) => (even ? smallest + step * frame : frame);
+  const kept = integers(frames).filter((frame) => places.has(number(frame)));
+  return { frames: kept, positions: kept.map((frame) => places.get(number(frame))!) };
 }
 
 /** The number of each frame in the count of the indexes; undefined where the two have nothing to do with each other. */

@@ -9,7 +9,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { PtychoError } from '../../core/errors.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { closing } from '../../core/inputFile.js';
 import { TiffFile, type TiffPage } from '../../formats/tiff.js';
 import { type FileSeries, seriesOf, tiffFilesAt } from '../opening/files.js';
@@ -30,13 +30,33 @@ export const tiffReader: ScanReader = {
     }
     if (files.length === 1) return openStack(path, files[0], options);
     const folder = dirname(files[0]);
-    const series = seriesOf(
+    const found = seriesOf(
       files.map((file) => basename(file)),
       path,
     );
-    return openSeries(path, { ...series, names: series.names.map((name) => join(folder, name)) }, options);
+    const series = { ...found, names: found.names.map((name) => join(folder, name)) };
+    const last = series.names.at(-1) as string;
+    if (!options.drop_unpaired || (await isWhole(last))) return openSeries(path, series, options);
+    const file = await openSeries(path, withoutLast(series), options);
+    return { ...file, notes: [`Left out: ${last}, the last frame, which is not written to its end.`, ...file.notes] };
   },
 };
+
+/** The last frame of a scan that goes on, or was stopped, may be half a file. */
+async function isWhole(path: string): Promise<boolean> {
+  try {
+    return await closing(await TiffFile.open(path, 2), async (file) => file.whole);
+  } catch (error) {
+    if (isPtychoError(error, 'FILE_TRUNCATED') || isPtychoError(error, 'FILE_FORMAT')) return false;
+    throw error;
+  }
+}
+
+const withoutLast = (series: FileSeries): FileSeries => ({
+  ...series,
+  names: series.names.slice(0, -1),
+  numbers: series.numbers?.slice(0, -1),
+});
 
 async function openStack(path: string, file: string, options: ReaderOptions): Promise<ScanFile> {
   const stack = await TiffFile.open(file);

@@ -124,6 +124,27 @@ describe('an index column', () => {
     ]);
   });
 
+  it('of a whole scan is counted from the first beside fewer frames, when told so', async () => {
+    const cut = { frames: 3, drop_unpaired: true };
+    const first = [
+      [0, 0],
+      [1, 1],
+      [2, 2],
+    ];
+    for (const indexes of [range(0, 9), range(1, 10), range(100, 109), [0, 10, 20, 30]]) {
+      expect(pair({ ...cut, indexes })).toEqual({ pairs: first, codes: ['PAIRED_FROM_THE_FIRST'] });
+      await refuses(() => pair({ frames: 3, indexes }), 'DATASET_SHAPE', /do not say .* with --drop_unpaired/);
+    }
+    // One frame too many, and numbers of frames of which one has no position.
+    expect(pair({ frames: 5, indexes: range(1, 4), drop_unpaired: true }).pairs).toHaveLength(4);
+    expect(pair({ ...cut, indexes: range(0, 9, [1]) }).pairs).toEqual([
+      [0, 0],
+      [2, 1],
+    ]);
+    // Where they begin is not known.
+    await refuses(() => pair({ ...cut, indexes: range(3, 9, [5]) }), 'DATASET_SHAPE', /do not say which frames/);
+  });
+
   it('that says nothing, or is none, is refused', async () => {
     await refuses(() => pair({ frames: 3, indexes: [100, 101] }), 'DATASET_SHAPE', /100 … 101 .* do not say/);
     await refuses(() => pair({ frames: 2, indexes: [1, 1] }), 'DATASET_VALUE', /index 1 in row 1, a second time/);

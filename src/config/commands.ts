@@ -48,7 +48,7 @@ import {
 } from './schemas/reconstruct.js';
 import { sourceFields } from './schemas/shared.js';
 import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solver.js';
-import { type StudyRunConfig, studyRunSchema } from './schemas/study.js';
+import { type StudyJobConfig, type StudyRunConfig, studyJobSchema, studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,
   convertConfigSchema,
@@ -287,6 +287,9 @@ export const overlapDefinition = tool<OverlapConfig>('overlap', 'Overlap', overl
 
 /** `study dose-overlap`: where, and how much of it; the study itself is a file. */
 export const studyRunDefinition = tool<StudyRunConfig>('study', 'Study', studyRunSchema);
+
+/** A step of a study as a job of a plan; not typed by anybody. */
+export const studyJobDefinition = tool<StudyJobConfig>('study step', 'Step', studyJobSchema);
 
 /** `jobs plan`: many runs of one verb; the fields of the verb come besides. */
 export const jobsPlanDefinition = tool<JobsPlanConfig>('jobs', 'Plan', jobsPlanSchema);

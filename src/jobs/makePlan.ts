@@ -18,7 +18,7 @@ import { type OpenRequest, openTool } from '../data/preparedScan.js';
 import { estimateJob, type ScanSize } from './estimate.js';
 import { fingerprintOf } from './fingerprint.js';
 import { findJob, type JobInput, type PlannedJob, plannedJob } from './plan.js';
-import { type JobVerb, VERB_TRAITS } from './verbs.js';
+import { type JobVerb, SCAN_FIELD, VERB_TRAITS } from './verbs.js';
 
 /** What is to be planned. */
 export interface PlanRequest {
@@ -48,7 +48,8 @@ const MAX_JOBS = 100_000;
  */
 export async function makeJobs(request: PlanRequest, services: Services = {}): Promise<PlannedJob[]> {
   const { verb, scans, root, given, earlier } = request;
-  const { definition, scan: scanField } = VERB_TRAITS[verb];
+  const { definition } = VERB_TRAITS[verb];
+  const scanField = SCAN_FIELD[verb];
   if (scans.length === 0) {
     throw new PtychoError(
       'USAGE',
@@ -105,8 +106,8 @@ function refuseDecided(given: PlanRequest['given'], decided: readonly string[]):
 const valuesOf = (given: PlanRequest['given']): Record<string, unknown> =>
   Object.fromEntries(Object.entries(given).map(([name, { value }]) => [name, value]));
 
-/** Jobs run elsewhere: relative paths would lead to other files there. */
-function absolutePaths(
+/** The same values with paths that are absolute: jobs run elsewhere, and relative paths would lead to other files there. */
+export function absolutePaths(
   definition: ConfigDefinition<unknown>,
   values: Record<string, unknown>,
 ): Record<string, unknown> {

@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { JOB_VERBS } from '../config/schemas/jobs.js';
+import { PLANNED_VERBS } from '../config/schemas/jobs.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { nearestName } from '../core/words.js';
@@ -34,7 +34,7 @@ const inputSchema = z.strictObject({
 const jobSchema = z.strictObject({
   format: z.literal(PLAN_FORMAT),
   id: z.string().regex(JOB_ID, 'must be of letters, digits and . _ - ='),
-  verb: z.enum(JOB_VERBS),
+  verb: z.enum(PLANNED_VERBS),
   /** Fields of the verb that were given; files by absolute paths. */
   config: z.record(z.string(), z.unknown()),
   /** Where each of them came from. */
@@ -46,6 +46,8 @@ const jobSchema = z.strictObject({
   output_dir: z.string().min(1),
   /** Names of jobs that must be done before. */
   after: z.array(z.string()),
+  /** Names of jobs that must have ended before, done or failed. */
+  after_ended: z.array(z.string()).optional(),
   /** What it will take; null where the scan could not be read. */
   estimate: z.strictObject({ processor_seconds: z.number(), memory_bytes: z.number() }).nullable(),
 });
@@ -55,8 +57,19 @@ export type PlannedJob = Readonly<z.output<typeof jobSchema>>;
 /** A file that a job reads, and what it was when the job was planned. */
 export type JobInput = PlannedJob['inputs'][number];
 
+/** A plan that was written. */
+export interface PlanSummary {
+  readonly file: string;
+  /** Those that are new. */
+  readonly jobs: readonly PlannedJob[];
+  readonly total: number;
+}
+
 /** A job without its format, for who makes one. */
 export const plannedJob = (job: Omit<PlannedJob, 'format'>): PlannedJob => ({ format: PLAN_FORMAT, ...job });
+
+/** All jobs that come before one. */
+export const before = ({ after, after_ended = [] }: PlannedJob): readonly string[] => [...after, ...after_ended];
 
 /** The plan that a path names: the file, or the one in a folder. */
 export function planFileOf(plan: string): string {
@@ -88,8 +101,8 @@ export async function readPlan(plan: string): Promise<PlannedJob[]> {
     const job = parseLine(line, `${file}, line ${index + 1}`);
     const wrong = names.has(job.id)
       ? `there are two jobs called ${job.id}`
-      : job.after.find((id) => !names.has(id)) &&
-        `it comes after ${job.after.find((id) => !names.has(id))}, which no earlier line is`;
+      : before(job).find((id) => !names.has(id)) &&
+        `it comes after ${before(job).find((id) => !names.has(id))}, which no earlier line is`;
     if (wrong) throw new PtychoError('FILE_FORMAT', `${file}, line ${index + 1}: ${wrong}.`, { path: file });
     names.add(job.id);
     jobs.push(job);

@@ -21,7 +21,7 @@ import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { FolderLock } from '../formats/folderLock.js';
 import { changeOf } from './fingerprint.js';
-import type { PlannedJob } from './plan.js';
+import { before, type PlannedJob } from './plan.js';
 import {
   isCancelled,
   type JobRecord,
@@ -107,25 +107,25 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
   const logger = services.logger ?? silentLogger;
   const key = keyOf(job);
   const found = await readJobRecord(root, job.id);
-  const before = found?.key === key ? found : undefined;
-  if (before?.state === 'done' && (await resultOf(job)) === before.result_sha256) {
-    return { end: 'done', reused: true, message: `${job.id} was done before.`, record: before };
+  const earlier = found?.key === key ? found : undefined;
+  if (earlier?.state === 'done' && (await resultOf(job)) === earlier.result_sha256) {
+    return { end: 'done', reused: true, message: `${job.id} was done before.`, record: earlier };
   }
-  if (before?.state === 'failed') {
-    const message = `${job.id} failed before: ${before.message ?? 'it does not say why'} ("ptychopinn jobs retry" lets it begin again.)`;
-    return { end: 'failed', reused: true, message, record: before };
+  if (earlier?.state === 'failed') {
+    const message = `${job.id} failed before: ${earlier.message ?? 'it does not say why'} ("ptychopinn jobs retry" lets it begin again.)`;
+    return { end: 'failed', reused: true, message, record: earlier };
   }
   if (isCancelled(root, job.id)) {
-    return { end: 'failed', reused: true, message: `${job.id} was cancelled ("ptychopinn jobs retry" takes that back).`, record: before }; // biome-ignore format: one sentence
+    return { end: 'failed', reused: true, message: `${job.id} was cancelled ("ptychopinn jobs retry" takes that back).`, record: earlier }; // biome-ignore format: one sentence
   }
   const waits = await waitsFor(root, job);
   if (waits) return { ...waits, reused: false };
   const clock = { at: performance.now(), cpu: process.cpuUsage() };
   const started: JobRecord = {
-    ...{ id: job.id, key, state: 'running', attempts: (before?.attempts ?? 0) + 1 },
+    ...{ id: job.id, key, state: 'running', attempts: (earlier?.attempts ?? 0) + 1 },
     ...{ started: new Date().toISOString(), finished: null },
-    ...{ seconds: before?.seconds ?? 0, processor_seconds: before?.processor_seconds ?? 0 },
-    ...{ memory_bytes: before?.memory_bytes ?? 0, host: hostname(), scheduler_job: schedulerJob() },
+    ...{ seconds: earlier?.seconds ?? 0, processor_seconds: earlier?.processor_seconds ?? 0 },
+    ...{ memory_bytes: earlier?.memory_bytes ?? 0, host: hostname(), scheduler_job: schedulerJob() },
     ...{ code: null, message: null, figures: {}, files: [], result_sha256: null, version: createdBy.version },
   };
   await writeJobRecord(root, started);
@@ -145,7 +145,7 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
     if (started.attempts > MAX_ATTEMPTS) {
       throw new PtychoError('ENGINE_FAILURE', `it was stopped ${MAX_ATTEMPTS} times; give it more time at once, or let it save its state more often (--save_every).`); // biome-ignore format: one sentence
     }
-    const { config, provenance } = configOf(job, before !== undefined, logger);
+    const { config, provenance } = configOf(job, earlier !== undefined, logger);
     return work(job.verb, config, { ...services, provenance });
   }, services);
   const wanted = !isCancelled(root, job.id) || end.state === 'done';
@@ -162,10 +162,11 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
 
 /** What another job says of this one: undefined where nothing is in the way. */
 async function waitsFor(root: string, job: PlannedJob): Promise<{ end: JobEnd; message: string } | undefined> {
-  for (const id of job.after) {
+  for (const id of before(job)) {
     // Of another job only the name is known here; that its plan was made again makes it no other dependency.
     const record = await readJobRecord(root, id);
     if (record?.state === 'done') continue;
+    if (record?.state === 'failed' && !job.after.includes(id)) continue;
     if (record?.state === 'failed') return { end: 'failed', message: `${job.id} comes after ${id}, which failed: ${record.message ?? 'it does not say why'}` }; // biome-ignore format: one sentence
     return { end: 'again', message: `${job.id} comes after ${id}, which is not done yet.` };
   }
@@ -194,7 +195,7 @@ async function requireUnchanged(job: PlannedJob, logger: Logger): Promise<void> 
 function configOf(job: PlannedJob, begun: boolean, logger: Logger): { config: unknown; provenance: Provenance } {
   const { definition, states } = VERB_TRAITS[job.verb];
   const values: Record<string, unknown> = { ...job.config, output_dir: job.output_dir };
-  if (begun) {
+  if (begun && states !== null) {
     const state = states.find((name) => existsSync(path.join(job.output_dir, name)));
     if (state !== undefined) values.resume = job.output_dir;
     // What is there was written by this job.
@@ -235,8 +236,9 @@ async function outcomeOf(work: () => Promise<JobOutcome>, { signal }: Services):
 }
 
 /** The hash of what a job made; null where there is nothing. */
-async function resultOf({ verb, output_dir }: PlannedJob): Promise<string | null> {
-  const file = path.join(output_dir, VERB_TRAITS[verb].result);
+async function resultOf({ verb, config, output_dir }: PlannedJob): Promise<string | null> {
+  const { result } = VERB_TRAITS[verb];
+  const file = typeof result === 'function' ? result(config) : path.join(output_dir, result);
   return existsSync(file) ? sha256OfFile(file) : null;
 }
 

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { JobsSubmitConfig } from '../config/schemas/jobs.js';
 import { messageOf, PtychoError } from '../core/errors.js';
-import { type PlannedJob, planFileOf, rootOf } from './plan.js';
+import { before, type PlannedJob, planFileOf, rootOf } from './plan.js';
 
 /** Seconds between the warning and the end. */
 const NOTICE_SECONDS = 60;
@@ -47,7 +47,7 @@ export function slurmBatches(jobs: readonly PlannedJob[], { plan, program, optio
   const levelOf = new Map<string, number>();
   for (const [index, job] of jobs.entries()) {
     if (done.has(job.id)) continue;
-    const level = Math.max(0, ...job.after.map((id) => (levelOf.get(id) ?? -1) + 1));
+    const level = Math.max(0, ...before(job).map((id) => (levelOf.get(id) ?? -1) + 1));
     levelOf.set(job.id, level);
     levels[level] = [...(levels[level] ?? []), index];
   }
@@ -148,9 +148,9 @@ const quoted = (word: string): string =>
 export async function submitBatches(batches: readonly SlurmBatch[]): Promise<string[]> {
   const numbers: string[] = [];
   for (const { file } of batches) {
-    const before = numbers.at(-1);
+    const earlier = numbers.at(-1);
     // A job looks at its own dependencies: one that failed holds up no job that does not need it.
-    const after = before === undefined ? [] : [`--dependency=afterany:${before}`];
+    const after = earlier === undefined ? [] : [`--dependency=afterany:${earlier}`];
     numbers.push(await sbatch(['--parsable', ...after, file]));
   }
   return numbers;

@@ -1,44 +1,58 @@
 /** What `jobs` must know of the verbs that it runs; the work itself is handed in by whoever may call them. */
-import { inferenceDefinition, reconstructDefinition, solveDefinition, trainingDefinition } from '../config/commands.js';
+import {
+  inferenceDefinition,
+  reconstructDefinition,
+  solveDefinition,
+  studyJobDefinition,
+  trainingDefinition,
+} from '../config/commands.js';
 import type { ConfigDefinition } from '../config/definition.js';
-import type { JOB_VERBS } from '../config/schemas/jobs.js';
+import type { JOB_VERBS, PLANNED_VERBS } from '../config/schemas/jobs.js';
+import type { StudyJobConfig } from '../config/schemas/study.js';
 import type { Services } from '../core/services.js';
 import { STATE_FILE as SOLVER_STATE } from '../solvers/files/state.js';
 import { STATE_FILE as SEARCH_STATE } from '../tries/state.js';
 
+/** What is planned for scans. */
 export type JobVerb = (typeof JOB_VERBS)[number];
+/** What a job can do. */
+export type PlannedVerb = (typeof PLANNED_VERBS)[number];
 
 /** What is particular about a verb. */
 export interface JobVerbTraits {
   readonly definition: ConfigDefinition<unknown>;
-  /** The field that names the scan. */
-  readonly scan: 'train_data_file' | 'test_data_file';
-  /** Files below the output folder from which a run that was stopped goes on; none: it begins again. */
-  readonly states: readonly string[];
-  /** What a run that is done must have left, besides `run.json`. */
-  readonly result: string;
+  /** Files below the output folder from which a run that was stopped goes on; none: it begins again; null: it knows itself how far it is. */
+  readonly states: readonly string[] | null;
+  /** What a run that is done must have left, besides `run.json`: below its folder, or by its configuration. */
+  readonly result: string | ((config: unknown) => string);
 }
 
-export const VERB_TRAITS: Readonly<Record<JobVerb, JobVerbTraits>> = {
+/** The field that names the scan. */
+export const SCAN_FIELD: Readonly<Record<JobVerb, 'train_data_file' | 'test_data_file'>> = {
+  solve: 'test_data_file',
+  reconstruct: 'test_data_file',
+  train: 'train_data_file',
+  infer: 'test_data_file',
+};
+
+export const VERB_TRAITS: Readonly<Record<PlannedVerb, JobVerbTraits>> = {
   solve: {
     definition: solveDefinition,
-    scan: 'test_data_file',
     states: [SOLVER_STATE],
     result: 'reconstruction.npz',
   },
   reconstruct: {
     definition: reconstructDefinition,
-    scan: 'test_data_file',
     states: [SEARCH_STATE],
     result: 'reconstruction.npz',
   },
   train: {
     definition: trainingDefinition,
-    scan: 'train_data_file',
     states: ['checkpoints/last.ckpt.zip'],
     result: 'wts.zip',
   },
-  infer: { definition: inferenceDefinition, scan: 'test_data_file', states: [], result: 'reconstruction.npz' },
+  infer: { definition: inferenceDefinition, states: [], result: 'reconstruction.npz' },
+  study: { definition: studyJobDefinition, states: null, result: (config) => (config as StudyJobConfig).result },
 };
 
 /** What a run of a verb came to, as far as jobs tell of it. */
@@ -51,4 +65,4 @@ export interface JobOutcome {
 }
 
 /** Runs a verb with a configuration that is complete. */
-export type VerbRunner = (verb: JobVerb, config: unknown, services: Services) => Promise<JobOutcome>;
+export type VerbRunner = (verb: PlannedVerb, config: unknown, services: Services) => Promise<JobOutcome>;

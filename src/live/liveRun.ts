@@ -16,7 +16,7 @@ import type { WrittenImage } from '../reconstruction/pictures.js';
 import { reconstructStream } from '../reconstruction/pipeline.js';
 import type { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { runSolver, type SolverResult } from '../solvers/run.js';
-import type { GrowingScan } from './source.js';
+import { type GrowingScan, TENTH } from './source.js';
 
 /** What a run is made of. */
 export interface LiveParts {
@@ -47,10 +47,11 @@ export interface LiveCounts {
   readonly previews: number;
   /** From the tenth pattern to the first preview, seconds. */
   readonly firstPreviewSeconds: number | undefined;
+  /** From the first pattern to the end of the scan, seconds, and patterns that were in a network's image by then. */
+  readonly scanSeconds: number;
+  readonly predictedLive: number;
 }
 
-/** A picture of fewer patterns shows nothing. */
-const FIRST = 10;
 const LOOK_MS = 100;
 /** Patterns read at once. */
 const READ = 256;
@@ -68,6 +69,7 @@ export class LiveRun {
   #firstPreview: number | undefined;
   #failures = 0;
   #solved: SolverResult | undefined;
+  #predictedLive = 0;
   #live: LiveScan | undefined;
   #network: Promise<void> | undefined;
 
@@ -89,11 +91,17 @@ export class LiveRun {
       // What takes long is done the less often.
       if (!last) await pause(Math.max(LOOK_MS, performance.now() - begun));
     }
+    const ended = source.times?.ended ?? performance.now();
     if (source.failure) throw source.failure;
     this.#live?.close();
     await this.#network;
-    const first = this.#firstPreview !== undefined && this.#tenth !== undefined ? (this.#firstPreview - this.#tenth) / 1000 : undefined; // biome-ignore format: one line
-    return { received: this.#known, predicted: this.#predicted, previews: this.#previews, firstPreviewSeconds: first };
+    const { begun = ended, tenth = this.#tenth } = source.times ?? {};
+    const first = this.#firstPreview === undefined || tenth === undefined ? undefined : this.#firstPreview - tenth;
+    return {
+      ...{ received: this.#known, predicted: this.#predicted, previews: this.#previews },
+      firstPreviewSeconds: first === undefined ? undefined : first / 1000,
+      ...{ scanSeconds: (ended - begun) / 1000, predictedLive: this.#predictedLive },
+    };
   }
 
   /** @param last whether it is the last look: what cannot be read then is an error */
@@ -103,9 +111,9 @@ export class LiveRun {
     this.#mark = mark;
     this.parts.source.found(raw.count);
     try {
-      if (raw.count >= FIRST) this.#tenth ??= performance.now();
+      if (raw.count >= TENTH) this.#tenth ??= performance.now();
       await this.#feed(raw);
-      if (raw.count >= FIRST && this.parts.solver) await this.#refine(raw, this.parts.solver);
+      if (raw.count >= TENTH && this.parts.solver) await this.#refine(raw, this.parts.solver);
     } finally {
       await raw.close();
     }
@@ -169,7 +177,8 @@ export class LiveRun {
       signal: this.services.signal,
     })) {
       this.#predicted = patterns;
-      if (patterns >= FIRST) await this.#show(stitched, { by: 'network', patterns });
+      if (!this.parts.source.ended) this.#predictedLive = patterns;
+      if (patterns >= TENTH) await this.#show(stitched, { by: 'network', patterns });
     }
   }
 

@@ -28,6 +28,8 @@ export interface GrowingScan {
   found(patterns: number): void;
   /** No more will come. */
   readonly ended: boolean;
+  /** When the first and the tenth frame came and the last one had, as far as it is known (`performance.now`). */
+  readonly times?: { begun?: number; tenth?: number; ended?: number };
   /** What ended it, where it was a failure. */
   readonly failure?: Error;
   close(): Promise<void>;
@@ -105,6 +107,8 @@ interface PullSocket extends AsyncIterable<Uint8Array[]> {
   receiveHighWaterMark: number;
 }
 
+/** From so many frames on there is a picture; of fewer it shows nothing. */
+export const TENTH = 10;
 /** How often what came is made readable. */
 const FLUSH_MS = 200;
 /** Frames that wait in memory, at most; more wait at the detector. */
@@ -113,6 +117,7 @@ const WAITING = 2000;
 /** A stream of a detector, written down as it comes. */
 class StreamSource implements GrowingScan {
   readonly recorded = true;
+  readonly times: { begun?: number; tenth?: number; ended?: number } = {};
   ended = false;
   failure: Error | undefined;
   #flushing: Promise<void> = Promise.resolve();
@@ -162,7 +167,9 @@ class StreamSource implements GrowingScan {
   found(): void {}
 
   #end(): void {
-    if (!this.ended) this.socket.close();
+    if (this.ended) return;
+    this.socket.close();
+    this.times.ended = performance.now();
     this.ended = true;
   }
 
@@ -184,6 +191,8 @@ class StreamSource implements GrowingScan {
           throw new PtychoError('DATASET_VALUE', `Frame ${message.frame} has no position: the stream appends none (x_m, y_m or x_px, y_px), and --positions has none of that number.`, { frame: message.frame }); // biome-ignore format: one sentence
         }
         this.record.add(message.data, message.shape, position);
+        this.times.begun ??= performance.now();
+        if (this.record.count >= TENTH) this.times.tenth ??= performance.now();
         if (this.given.nFrames !== null && this.record.count >= this.given.nFrames) break;
       }
     } catch (error) {

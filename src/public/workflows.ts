@@ -107,5 +107,11 @@ export { type ReconstructSummary, reconstructScanWorkflow } from '../workflows/r
 export { simulateWorkflow } from '../workflows/simulate.js';
 export { type SolveSummary, solveWorkflow } from '../workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from '../workflows/split.js';
-export { ARM_SOURCES, doseOverlapStudy, type StudySummary, verifyFinishedStudy } from '../workflows/study.js';
+export {
+  ARM_SOURCES,
+  doseOverlapStudy,
+  planStudy,
+  type StudySummary,
+  verifyFinishedStudy,
+} from '../workflows/study.js';
 export { type TrainSummary, trainWorkflow } from '../workflows/train.js';

@@ -73,7 +73,7 @@ export interface FinishedStep {
 }
 
 /** File of a record below the folder of a study. */
-const recordFile = (id: string): string => `steps/${id}.json`;
+export const recordFile = (id: string): string => `steps/${id}.json`;
 const begunFile = (id: string): string => `steps/${id}.begun`;
 
 /** Reads the record of a step; undefined where there is none, or none that can be read. */

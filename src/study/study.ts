@@ -27,7 +27,7 @@ import {
 } from './layout.js';
 import { type ArmResult, armStep, type ComparisonResult, compareStep, trainStep } from './models.js';
 import { STUDY_PAGE, writeStudyPage } from './page.js';
-import { type FinishedStep, failureLine, type Step, StepRunner } from './steps.js';
+import { FileHashes, type FinishedStep, failureLine, readRecord, type Step, StepRunner } from './steps.js';
 import { type ExecutionResult, executionResult } from './summary.js';
 import { aggregateStep, digestStep } from './tables.js';
 import { type VerificationReport, verifyStudy } from './verify.js';
@@ -61,8 +61,7 @@ export const STUDY_RESULTS = [
  * @throws PtychoError CANCELLED, and those of the library that it calls
  */
 export async function runStudy(study: Study, services: Services, sources: readonly ArmSource[]): Promise<StudySummary> {
-  await makeOutputFolder(path.join(study.folder, 'cli'));
-  await writeAtomically(path.join(study.folder, STUDY_FILE), json({ study_format: 1, version: createdBy.version, config: study.config })); // biome-ignore format: one call
+  await writeStudy(study);
   const run = new StudyRun(study, services, sources);
   try {
     await run.all();
@@ -109,9 +108,83 @@ export async function readStudy(folder: string): Promise<StudyConfig> {
 export function checkStudy(study: Study, sources: readonly ArmSource[]): void {
   const { config } = study;
   if (config.iterative) armSourceOf(config.iterative, sources).check?.(config.iterative, study.origin);
-  for (const dose of config.doses) simulateStep(study, dose);
-  for (const job of trainingsOf(config)) trainStep(study, job);
+  stepsToCompare(study, sources, new FileHashes());
   for (const job of jobsOf(config)) compareStep(study, job, false);
+}
+
+/** All steps that come before the comparisons, in an order in which they can be done. */
+function stepsToCompare(study: Study, sources: readonly ArmSource[], hashes: FileHashes): Step[] {
+  const { config } = study;
+  const views = Object.keys(config.views);
+  return [
+    ...config.doses.flatMap((dose) => [simulateStep(study, dose), splitStep(study, dose), validateStep(study, dose)]),
+    ...config.doses.flatMap((dose) =>
+      views.flatMap((view) => [
+        ...SPLITS.map((split) => subsetStep(study, { dose, view, split })),
+        ...config.gridsizes.map((gridsize) => overlapStep(study, dose, view, gridsize)),
+      ]),
+    ),
+    ...trainingsOf(config).map((job) => trainStep(study, job)),
+    ...jobsOf(config).map((job) => armStep(study, job, sources, hashes)),
+  ];
+}
+
+/** A step as others see it who do one at a time. */
+export interface StudyStep {
+  readonly id: string;
+  /** Steps that must be done before. */
+  readonly after: readonly string[];
+  /** A comparison: one that fails does not end the study. */
+  readonly mayFail: boolean;
+}
+
+/**
+ * The steps of a study but for the analysis, which is quick and sees all of them; each after those whose files it reads.
+ *
+ * @example
+ * for (const { id } of stepsOfStudy(study, ARM_SOURCES)) await runStudyStep(study, id, services, ARM_SOURCES);
+ */
+export function stepsOfStudy(study: Study, sources: readonly ArmSource[]): StudyStep[] {
+  const before = stepsToCompare(study, sources, new FileHashes());
+  const writer = new Map<string, string>();
+  for (const { id, outputs } of before)
+    if (typeof outputs !== 'function') for (const file of outputs) writer.set(file, id);
+  const after = ({ inputs }: Step) => [...new Set(inputs.flatMap((file) => writer.get(file) ?? []))];
+  return [
+    ...before.map((step) => ({ id: step.id, after: after(step), mayFail: false })),
+    ...jobsOf(study.config).map((job) => {
+      const step = compareStep(study, job, false);
+      return { id: step.id, after: [...after(step), stepId.arm(job)], mayFail: true };
+    }),
+  ];
+}
+
+/**
+ * Does one step of {@link stepsOfStudy} whose earlier ones are done, unless it is done, too.
+ * @throws PtychoError USAGE for a name that is none, FILE_NOT_FOUND before its time, and those of the library that it calls
+ */
+export async function runStudyStep(
+  study: Study,
+  id: string,
+  services: Services,
+  sources: readonly ArmSource[],
+): Promise<FinishedStep> {
+  const steps = new StepRunner(study.folder, services);
+  const job = jobsOf(study.config).find((each) => stepId.compare(each) === id);
+  if (!job) {
+    const step = stepsToCompare(study, sources, steps.hashes).find((each) => each.id === id);
+    if (step) return steps.run(step);
+    throw new PtychoError('USAGE', `The study in ${study.folder} has no step ${id}.`, { found: id });
+  }
+  const arm = await readRecord(study.folder, stepId.arm(job));
+  if (!arm) throw new PtychoError('FILE_NOT_FOUND', `${id} comes after ${stepId.arm(job)}, which is not done.`, { path: study.folder }); // biome-ignore format: one sentence
+  return steps.run(compareStep(study, job, (arm.result as ArmResult).skipped === undefined));
+}
+
+/** Writes down what a study is, in its folder. */
+export async function writeStudy({ folder, config }: Study): Promise<void> {
+  await makeOutputFolder(path.join(folder, 'cli'));
+  await writeAtomically(path.join(folder, STUDY_FILE), json({ study_format: 1, version: createdBy.version, config }));
 }
 
 /** One run of a study. */
@@ -132,25 +205,12 @@ class StudyRun {
   async all(): Promise<void> {
     const { study } = this;
     const { config } = study;
-    const views = Object.keys(config.views);
-    for (const dose of config.doses) {
-      await this.#step(simulateStep(study, dose));
-      await this.#step(splitStep(study, dose));
-      await this.#step(validateStep(study, dose));
-    }
-    for (const dose of config.doses) {
-      for (const view of views) {
-        for (const split of SPLITS) await this.#step(subsetStep(study, { dose, view, split }));
-        for (const gridsize of config.gridsizes) await this.#step(overlapStep(study, dose, view, gridsize));
-      }
-    }
-    for (const job of trainingsOf(config)) await this.#step(trainStep(study, job));
     const skipped = new Map<string, string | undefined>();
-    const jobs = jobsOf(config);
-    for (const job of jobs) {
-      const { record } = await this.#step(armStep(study, job, this.sources, this.steps.hashes));
-      skipped.set(record.id, (record.result as ArmResult).skipped);
+    for (const step of stepsToCompare(study, this.sources, this.steps.hashes)) {
+      const { record } = await this.#step(step);
+      skipped.set(record.id, (record.result as ArmResult | null)?.skipped);
     }
+    const jobs = jobsOf(config);
     const whySkipped = (job: Job) => skipped.get(stepId.arm(job));
     for (const job of jobs) this.results.push(await this.#compare(job, whySkipped(job)));
     await this.#step(aggregateStep(study, this.results));

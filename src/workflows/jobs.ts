@@ -15,6 +15,7 @@ import type { InferenceConfig, PartOf } from '../config/schema.js';
 import type { JobsPlanConfig, JobsSubmitConfig, JobsWorkConfig } from '../config/schemas/jobs.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
+import type { StudyJobConfig } from '../config/schemas/study.js';
 import type { TrainingRequest } from '../config/schemas/training.js';
 import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
@@ -24,7 +25,7 @@ import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { collectJobs } from '../jobs/collect.js';
 import { makeJobs } from '../jobs/makePlan.js';
-import { findJob, PLAN_FILE, type PlannedJob, planFileOf, readPlan, rootOf, writePlan } from '../jobs/plan.js';
+import { findJob, PLAN_FILE, type PlanSummary, planFileOf, readPlan, rootOf, writePlan } from '../jobs/plan.js';
 import { openQueue } from '../jobs/queues/openQueue.js';
 import { isOneOf, serverOf } from '../jobs/queues/queue.js';
 import { type JobStatus, setCancelled, statesOf } from '../jobs/record.js';
@@ -32,19 +33,13 @@ import { type JobEnd, type JobResult, retryJobs, runJob } from '../jobs/runJob.j
 import { type SlurmBatch, slurmBatches, submitBatches } from '../jobs/slurm.js';
 import type { JobOutcome, VerbRunner } from '../jobs/verbs.js';
 
+export type { PlanSummary } from '../jobs/plan.js';
+
 /** Scans, and the values of the verb that were given. */
 export interface PlanInputs {
   readonly scans: readonly string[];
   /** With where they came from; plain values of a program are `{ value, source: 'caller' }`. */
   readonly given?: Readonly<Record<string, ProvenanceEntry>>;
-}
-
-/** A plan that was written. */
-export interface PlanSummary {
-  readonly file: string;
-  /** Those that are new. */
-  readonly jobs: readonly PlannedJob[];
-  readonly total: number;
 }
 
 /**
@@ -250,5 +245,7 @@ export const runVerb: VerbRunner = async (verb, config, services): Promise<JobOu
       );
       return { cancelled, files, figures: rFactor ? { r_factor: rFactor.image } : {} };
     }
+    case 'study':
+      return (await import('./study.js')).runStudyJob(config as StudyJobConfig, services);
   }
 };

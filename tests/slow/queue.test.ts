@@ -18,7 +18,7 @@ import { writeTinyScan } from '../support/tinyRun.js';
 const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
 const cli = path.resolve('dist/cli/main.js');
 const [SCANS, KILLS] = sample ? [3, 1] : [8, 6];
-const EPOCHS = 3000;
+const EPOCHS = 1500;
 
 let folder: string;
 beforeAll(async () => {
@@ -90,7 +90,7 @@ for (const [kind, start] of servers) {
       afterAll(() => server?.stop());
 
       it('that are killed lose no job and do none twice', async () => {
-        const options = ['--epochs', String(EPOCHS), '--save_every', '100', '--threads', '1'];
+        const options = ['--epochs', String(EPOCHS), '--save_every', '50', '--threads', '1'];
         await ptychopinn('jobs', 'plan', ...scans, '--verb', 'solve', '--output_root', kind, ...options);
         const said = await ptychopinn('jobs', 'submit', kind, `--${kind}`, server.url);
         expect(said).toContain(`${SCANS} jobs not done, ${SCANS} of them new in the queue`);

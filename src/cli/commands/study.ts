@@ -9,7 +9,7 @@ import { parseStudy } from '../../config/schemas/study.js';
 import { PtychoError } from '../../core/errors.js';
 import { closing } from '../../core/inputFile.js';
 import { counted } from '../../core/words.js';
-import type { StudySummary, VerificationReport } from '../../workflows/study.js';
+import type { Study, StudySummary, VerificationReport } from '../../workflows/study.js';
 import type { CliContext } from '../context.js';
 import { EXIT_FAILURE, EXIT_OK } from '../exit.js';
 import { addConfigOptions, addConsoleOptions, addHelpOption } from '../options.js';
@@ -20,6 +20,7 @@ const EXAMPLE = `
 Examples:
   ptychopinn study dose-overlap --config study.yaml --output_dir study
   ptychopinn study dose-overlap --output_dir study --post-verify-only
+  ptychopinn study dose-overlap --config study.yaml --output_dir study --plan    # then: ptychopinn jobs submit study/plan --slurm
 
 Run the same command again to continue where an earlier run ended: steps whose configuration, input files and program are unchanged are
 not repeated. The exit code is 1 when one of the ten checks fails. What the file holds and what is written: docs/study.md.`;
@@ -28,6 +29,7 @@ interface Given extends Record<string, unknown> {
   readonly config?: string;
   readonly output_dir?: string;
   readonly post_verify_only?: boolean;
+  readonly plan?: boolean;
   readonly overwrite?: boolean;
 }
 
@@ -41,6 +43,11 @@ export const command: CommandModule = {
     study.addHelpText('after', EXAMPLE).action(async (given: Given) => {
       const { config, output_dir: folder } = given;
       if (folder === undefined) throw missing('--output_dir DIR', 'the folder of the study');
+      if (given.plan === true) {
+        const text = await planned(config, { folder, overwrite: given.overwrite === true }, context, given);
+        if (shows(consoleLevelOf(given), 'INFO')) context.stdout.write(text);
+        return done(EXIT_OK);
+      }
       const text =
         given.post_verify_only === true
           ? await verified(folder)
@@ -59,6 +66,8 @@ function addOptions(study: Command): void {
   addHelpOption(study, 'Other:');
 }
 
+type Place = Pick<Study, 'folder' | 'overwrite'>;
+
 interface Outcome {
   readonly text: string;
   readonly report: VerificationReport;
@@ -73,20 +82,29 @@ async function verified(folder: string): Promise<Outcome> {
   return { text: verificationText(report, folder), report };
 }
 
-async function ran(
-  file: string | undefined,
-  { folder, overwrite }: { readonly folder: string; readonly overwrite: boolean },
-  level: ConsoleLevel,
-  context: CliContext,
-): Promise<Outcome> {
+async function studyIn(file: string | undefined, place: Place): Promise<Study> {
   if (file === undefined) throw missing('--config FILE', 'the study');
   const { values, origin } = await loadConfigFile(file);
-  const config = parseStudy(values, origin);
+  return { ...place, config: parseStudy(values, origin), origin };
+}
+
+async function planned(file: string | undefined, place: Place, context: CliContext, given: Given): Promise<string> {
+  const study = await studyIn(file, place);
+  const { planStudy } = await import('../../workflows/study.js');
+  const level = consoleLevelOf(given);
+  const { file: plan, jobs } = await supervise(context, { level, interrupted: 'stopping; no plan is written' }, (services) => planStudy(study, services)); // biome-ignore format: one call
+  const root = path.dirname(plan);
+  return `${counted(jobs.length, 'job')} in ${plan}, the last is analysis and verification.\n"ptychopinn jobs run ${root}" does them here; "ptychopinn jobs submit ${root} --slurm" hands them to a cluster.\n`;
+}
+
+async function ran(file: string | undefined, place: Place, level: ConsoleLevel, context: CliContext): Promise<Outcome> {
+  const study = await studyIn(file, place);
+  const { folder, origin } = study;
   const { doseOverlapStudy } = await import('../../workflows/study.js');
   return closing(new RunLog(folder, `ptychopinn study dose-overlap of ${origin}`), async (log) => {
     const interrupted = 'stopping after this step; run the same command again to continue';
     const summary = await supervise(context, { level, interrupted, log }, (services) =>
-      doseOverlapStudy({ config, folder, origin, overwrite }, services),
+      doseOverlapStudy(study, services),
     );
     const text = studyText(summary);
     log.write('INFO', text.trimEnd());

@@ -22,6 +22,9 @@ import { overwriteFields } from './shared.js';
 /** What a job can do. */
 export const JOB_VERBS = ['solve', 'reconstruct', 'train', 'infer'] as const;
 
+/** What the job of a plan can do besides: a step of a study, planned by `study dose-overlap --plan`. */
+export const PLANNED_VERBS = [...JOB_VERBS, 'study'] as const;
+
 /** How an attempt at a job ends, and what a scheduler is told: 75 is EX_TEMPFAIL of sysexits.h, to be asked for once more. */
 export const EXIT_OF = { done: 0, again: 75, failed: 1 } as const;
 

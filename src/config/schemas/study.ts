@@ -8,7 +8,7 @@
 
 import { z } from 'zod';
 import { PtychoError } from '../../core/errors.js';
-import { offByDefault, path, required, seedNumber } from '../../core/field.js';
+import { maybe, offByDefault, path, required, seedNumber, text } from '../../core/field.js';
 import { imageShare } from './evaluation.js';
 import { overwriteFields } from './shared.js';
 import { ALGORITHM_TITLES } from './solver.js';
@@ -114,10 +114,21 @@ export type StudyConfig = Readonly<z.output<typeof studyConfigSchema>>;
 export const studyRunSchema = z.strictObject({
   output_dir: required(path, 'Folder for the study; created if missing.'),
   ...overwriteFields,
+  plan: offByDefault('Write a plan of jobs, one for each step (docs/cluster.md), and run nothing.'),
   post_verify_only: offByDefault('Run the ten checks on a finished study, nothing else.'),
 });
 
 export type StudyRunConfig = Readonly<z.output<typeof studyRunSchema>>;
+
+/** A job of a study as a plan: one step, or what comes after all others. */
+export const studyJobSchema = z.strictObject({
+  study_dir: required(path, 'Folder of the study.'),
+  step: maybe(text, 'The step; null: analysis, logs and verification.'),
+  result: required(path, 'The file by which it is known whether the step is done.'),
+  output_dir: required(path, 'Folder for the log of the job.'),
+});
+
+export type StudyJobConfig = Readonly<z.output<typeof studyJobSchema>>;
 
 /** What the study itself decides: not to be given in the blocks. */
 const DECIDED: Readonly<Record<string, readonly string[]>> = {

@@ -11,13 +11,20 @@ export interface ModelConfig {
   readonly gridsize: number;
   /** How the network learns: pinn from the physics of diffraction, without labels; supervised from known patches. Default: "pinn". */
   readonly model_type: 'pinn' | 'supervised';
-  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam is the variant with attention, baseline is the single-channel network that is trained with labels only, hybrid_resnet is an encoder of spectral and convolution branches with a residual bottleneck, spectral_resnet_bottleneck_net is hybrid_resnet with spectral layers in its residual blocks, fno_vanilla is a stack of spectral blocks at full size, fno is the same stack with convolutions behind it, ffno is a stack of blocks that are spectral along rows and columns apart and neuralop_uno is a stack of spectral layers at full and half size with skips across. Default: "cnn". */
+  /** Generator network: cnn is the published encoder with two decoders, cnn_cbam is the variant with attention, baseline is the single-channel network that is trained with labels only, hybrid_resnet is an encoder of spectral and convolution branches with a residual bottleneck, hybrid_resnet_convnext_bottleneck is hybrid_resnet with ConvNeXt blocks in its bottleneck, hybrid_resnet_ffno_bottleneck is hybrid_resnet with a stack of ffno as bottleneck, hybrid_resnet_ffno_ptychoblock_encoder is hybrid_resnet with two encoder blocks and a stack of ffno before them, hybrid_resnet_ptychoblock_ffno_encoder is the same with the stack behind them, spectral_resnet_bottleneck_net is hybrid_resnet with spectral layers in its residual blocks, spectral_resnet_bottleneck_linear_decoder is the same with a decoder that interpolates, hybrid is a U-shaped network of spectral blocks, stable_hybrid is the same with normalised blocks that add little at first, fno_vanilla is a stack of spectral blocks at full size, fno is the same stack with convolutions behind it, ffno is a stack of blocks that are spectral along rows and columns apart and neuralop_uno is a stack of spectral layers at full and half size with skips across. Default: "cnn". */
   readonly architecture:
     | 'cnn'
     | 'cnn_cbam'
     | 'baseline'
     | 'hybrid_resnet'
+    | 'hybrid_resnet_convnext_bottleneck'
+    | 'hybrid_resnet_ffno_bottleneck'
+    | 'hybrid_resnet_ffno_ptychoblock_encoder'
+    | 'hybrid_resnet_ptychoblock_ffno_encoder'
     | 'spectral_resnet_bottleneck_net'
+    | 'spectral_resnet_bottleneck_linear_decoder'
+    | 'hybrid'
+    | 'stable_hybrid'
     | 'fno_vanilla'
     | 'fno'
     | 'ffno'
@@ -80,26 +87,30 @@ export interface ModelConfig {
   readonly hybrid_resnet_bottleneck_layerscale_mode: 'learned' | 'fixed';
   /** The factor of all residual blocks where it is fixed. */
   readonly hybrid_resnet_bottleneck_layerscale_value: number | null;
-  /** Residual blocks of spectral_resnet_bottleneck_net. Default: 6. */
+  /** Blocks of a bottleneck with spectral layers. Default: 6. */
   readonly spectral_bottleneck_blocks: number;
-  /** Waves that the spectral layers in the residual blocks of spectral_resnet_bottleneck_net keep. Default: 12. */
+  /** Waves that the spectral layers of a bottleneck keep. Default: 12. */
   readonly spectral_bottleneck_modes: number;
-  /** Whether the residual blocks of spectral_resnet_bottleneck_net share one spectral layer. Default: true. */
+  /** Whether the blocks of such a bottleneck share one spectral layer (in hybrid_resnet_ffno_bottleneck also its factor). Default: true. */
   readonly spectral_bottleneck_share_weights: boolean;
   /** First value of the factor of the spectral layers there. Default: 0.1. */
   readonly spectral_bottleneck_gate_init: number;
+  /** Whether the blocks of ffno, or of a stack like it, share their spectral weights and the factor of what they add. Default: true. */
+  readonly ffno_encoder_share_weights: boolean;
+  /** First value of the factor of what such a block adds. Default: 0.1. */
+  readonly ffno_encoder_gate_init: number;
+  /** Normalisation in such blocks. Default: "instance". */
+  readonly ffno_encoder_norm: 'instance' | 'none';
+  /** How many times wider such blocks are between their two 1 × 1 convolutions. Default: 2. */
+  readonly ffno_encoder_mlp_ratio: number;
+  /** Blocks of the stack beside the encoder of hybrid_resnet_ffno_ptychoblock_encoder and hybrid_resnet_ptychoblock_ffno_encoder. Default: 24. */
+  readonly ffno_encoder_blocks: number;
+  /** Waves that the spectral layers of this stack keep. Default: 12. */
+  readonly ffno_encoder_modes: number;
   /** Whether the residual blocks share the factor of their spectral layers or have one each. Default: "shared". */
   readonly spectral_bottleneck_gate_mode: 'shared' | 'per_block';
   /** Blocks of 3 × 3 convolutions after the spectral ones of fno and ffno; the published ffno has none. Default: 2. */
   readonly fno_cnn_blocks: number;
-  /** Whether the blocks of ffno share their spectral weights and the factor of what they add. Default: true. */
-  readonly ffno_encoder_share_weights: boolean;
-  /** First value of the factor of what a block of ffno adds. Default: 0.1. */
-  readonly ffno_encoder_gate_init: number;
-  /** Normalisation in the blocks of ffno. Default: "instance". */
-  readonly ffno_encoder_norm: 'instance' | 'none';
-  /** How many times wider the blocks of ffno are between their two 1 × 1 convolutions. Default: 2. */
-  readonly ffno_encoder_mlp_ratio: number;
   /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
   readonly object_big: boolean;
   /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, according to the light of its probe (|P|²), or in that square with exact means (uniform), which central_mask draws towards 0 by a thousandth. Default: "central_mask". */
@@ -298,10 +309,6 @@ export interface ExecutionConfig {
   readonly middle_trim: number;
   /** Has no effect in the published tools either. Default: false. */
   readonly pad_eval: boolean;
-  /** Blocks of a factorised spectral encoder. Default: 24. */
-  readonly ffno_encoder_blocks: number;
-  /** Modes of a factorised spectral encoder. Default: 12. */
-  readonly ffno_encoder_modes: number;
 }
 
 /** The configuration of a training, everything settled. */

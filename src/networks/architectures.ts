@@ -9,16 +9,25 @@ import { ffno } from './ffno.js';
 import { fno } from './fno.js';
 import { fnoVanilla } from './fnoVanilla.js';
 import type { Generator, NetworkShape } from './generator.js';
-import { hybridResnet } from './hybridResnet.js';
+import { hybrid, stableHybrid } from './hybrid.js';
+import { hybridResnet, hybridResnetConvnext } from './hybridResnet.js';
+import { encoderThenFfno, ffnoBottleneck, ffnoThenEncoder } from './hybridResnetFfno.js';
 import { neuralopUno } from './neuralopUno.js';
-import { spectralResnetBottleneck } from './spectralResnetBottleneck.js';
+import { spectralResnetBottleneck, spectralResnetLinearDecoder } from './spectralResnetBottleneck.js';
 
 const GENERATORS = [
   cnn,
   cnnCbam,
   baseline,
   hybridResnet,
+  hybridResnetConvnext,
+  ffnoBottleneck,
+  ffnoThenEncoder,
+  encoderThenFfno,
   spectralResnetBottleneck,
+  spectralResnetLinearDecoder,
+  hybrid,
+  stableHybrid,
   fnoVanilla,
   fno,
   ffno,
@@ -84,7 +93,10 @@ export function networkComplaints(config: Omit<NetworkConfig, 'N'>): (readonly [
   });
   return [
     ...idle.map(([name]) => {
-      const owners = wordList(architecturesWith(name), 'and');
+      const all = architecturesWith(name);
+      // A sentence is no list.
+      const owners =
+        all.length > 6 ? `${all.slice(0, 3).join(', ')} and ${all.length - 3} other networks` : wordList(all, 'and');
       return [
         name,
         `architecture ${architecture} has no use for ${name}, a field of ${owners}; leave it out.`,

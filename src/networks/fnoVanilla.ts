@@ -1,17 +1,14 @@
 /** Architecture `fno_vanilla`. */
-import type { z } from 'zod';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { generator } from './generator.js';
 import { conv, lifted, paintedByPoints, spectralTraits } from './layers.js';
 import { spectralConv } from './spectralConv.js';
-import { spectralFields } from './spectralFields.js';
-
-type Config = { readonly [K in keyof typeof spectralFields]: z.output<(typeof spectralFields)[K]> };
+import { type SpectralConfig, spectralFields } from './spectralFields.js';
 
 /** The lifted input after `fno_blocks` blocks x + GELU(spectral convolution + 3×3 convolution), at full size. */
-export function fnoFeatures(config: Config, x: GraphNode, scope: ParameterScope): GraphNode {
+export function fnoFeatures(config: SpectralConfig, x: GraphNode, scope: ParameterScope): GraphNode {
   let h = lifted(config, x, scope);
   for (let i = 0; i < config.fno_blocks; i++) {
     const name = `block.${i}`;

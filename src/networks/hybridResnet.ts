@@ -9,6 +9,7 @@ import {
   averagePool2,
   blurPool2,
   conv,
+  depthwiseConv,
   doublingConv,
   gate,
   halvingConv,
@@ -102,11 +103,13 @@ export const shellFields = {
   ),
 };
 
-type Shell = NetworkShape & { readonly [K in keyof typeof shellFields]: z.output<(typeof shellFields)[K]> };
+type ShellFields = { readonly [K in keyof typeof shellFields]: z.output<(typeof shellFields)[K]> };
+type Shell = NetworkShape & Omit<ShellFields, 'fno_blocks'>;
+type Complaints = readonly (readonly [field: string, message: string])[];
 
 /** What of the fields of the shell does not go together. */
-export function shellComplaints(config: Omit<Shell, 'N'>): readonly (readonly [field: string, message: string])[] {
-  const { hybrid_downsample_steps: steps, fno_blocks, resnet_width, architecture } = config;
+export function shellComplaints(config: Omit<Shell, 'N'> & Partial<ShellFields>): Complaints {
+  const { hybrid_downsample_steps: steps, fno_blocks = PTYCHO_BLOCKS, resnet_width, architecture } = config;
   return [
     ...(steps > 2
       ? [['hybrid_downsample_steps', `hybrid_downsample_steps must be 1 or 2, got ${steps}.`] as const]
@@ -124,6 +127,9 @@ export function shellComplaints(config: Omit<Shell, 'N'>): readonly (readonly [f
       : []),
   ];
 }
+
+/** Encoder blocks of the networks that have another stack beside them, and no field for their number. */
+export const PTYCHO_BLOCKS = 2;
 
 /** As Python rounds: halves to the even neighbour. */
 function roundedHalf(x: number): number {
@@ -183,13 +189,27 @@ function joined(config: Shell, x: GraphNode, skipped: GraphNode, name: string, s
   return op.add(x, config.hybrid_skip_style === 'add' ? added : op.mul(added, gate(`${name}.gate`, 0.1, scope)));
 }
 
-/** Lifter, encoder blocks that halve the images, a bottleneck, a decoder of transposed convolutions, and the head. */
+/** What differs between the networks with this shell. */
+interface ShellParts {
+  /** Encoder blocks. */
+  readonly blocks: number;
+  readonly bottleneck: (x: GraphNode) => GraphNode;
+  /** Between lifter and encoder blocks, and behind these. */
+  readonly first?: (x: GraphNode) => GraphNode;
+  readonly last?: (x: GraphNode) => GraphNode;
+  /** Doubles the sides in the decoder; a transposed convolution, instance normalisation and GELU where not given. */
+  readonly doubled?: (x: GraphNode, name: string, cout: number) => GraphNode;
+  readonly modulate?: Modulate;
+}
+
+const same = (h: GraphNode) => h;
+
+/** Lifter, encoder blocks that halve the images, a bottleneck, a decoder that doubles them, and the head. */
 export function shell(
   config: Shell,
   x: GraphNode,
   scope: ParameterScope,
-  bottleneck: (x: GraphNode) => GraphNode,
-  modulate: Modulate = (h) => h,
+  { blocks, bottleneck, first = same, last = same, doubled, modulate = same }: ShellParts,
 ): GeneratorOutput {
   const taps: Record<string, GraphNode> = {};
   const note = (name: string, v: GraphNode) => {
@@ -198,20 +218,25 @@ export function shell(
   };
   const steps = config.hybrid_downsample_steps;
   const skips: GraphNode[] = [];
-  let h = note('lifter', lifted(config, x, scope));
-  for (let i = 0; i < config.fno_blocks; i++) {
+  const doubling =
+    doubled ??
+    ((v: GraphNode, name: string, cout: number) =>
+      op.gelu(instanceNorm(doublingConv(v, name, cout, scope), `${name}.norm`, scope)));
+  let h = first(note('lifter', lifted(config, x, scope)));
+  for (let i = 0; i < blocks; i++) {
     h = note(`encoder.${i}`, modulate(encoderBlock(config, h, `encoder.${i}`, scope), `encoder.${i}`));
     if (i >= steps) continue;
     skips.push(h);
     const cout = Math.min(2 * h.shape[1], config.max_hidden_channels ?? Number.POSITIVE_INFINITY);
     h = note(`down.${i}`, halved(config, h, `down.${i}`, cout, scope));
   }
+  h = last(h);
   const width = config.resnet_width ?? h.shape[1];
   if (width !== h.shape[1]) h = conv(h, 'bottleneck.in', width, { kernel: 1 }, scope);
   h = note('bottleneck', bottleneck(h));
   for (let u = 0; u < steps; u++) {
     const cout = Math.floor(h.shape[1] / 2);
-    h = op.gelu(instanceNorm(doublingConv(h, `up.${u}`, cout, scope), `up.${u}.norm`, scope));
+    h = doubling(h, `up.${u}`, cout);
     if (config.hybrid_skip_connections) h = joined(config, h, skips[steps - 1 - u], `skip.${u}`, scope);
     note(`up.${u}`, h);
   }
@@ -229,6 +254,58 @@ export function residualBody(x: GraphNode, name: string, scope: ParameterScope):
   return once(op.gelu(once(x, 1)), 2);
 }
 
+/** Fields of networks whose bottleneck is a number of blocks with one factor. */
+export const bottleneckFields = {
+  hybrid_resnet_blocks: field(positiveInteger, 6, 'Residual blocks of the bottleneck.', alsoIn),
+  hybrid_resnet_bottleneck_layerscale_mode: field(
+    oneOf('learned', 'fixed'),
+    'learned',
+    'Whether the factor of all residual blocks is learned, beginning at 0.1, or stays at hybrid_resnet_bottleneck_layerscale_value.',
+    alsoIn,
+  ),
+  hybrid_resnet_bottleneck_layerscale_value: field(
+    optional(positiveNumber),
+    null,
+    'The factor of all residual blocks where it is fixed.',
+    alsoIn,
+  ),
+};
+
+type Bottleneck = { readonly [K in keyof typeof bottleneckFields]: z.output<(typeof bottleneckFields)[K]> };
+
+/** Residual blocks x + a·body(x), the factor a the same in all of them. */
+export function bottleneckOf(
+  config: Bottleneck,
+  scope: ParameterScope,
+  body: (x: GraphNode, name: string) => GraphNode = (x, name) => residualBody(x, name, scope),
+): (x: GraphNode) => GraphNode {
+  return (h) => {
+    const factor =
+      config.hybrid_resnet_bottleneck_layerscale_mode === 'fixed'
+        ? op.scalar(config.hybrid_resnet_bottleneck_layerscale_value ?? 1)
+        : gate('bottleneck.scale', 0.1, scope);
+    for (let j = 0; j < config.hybrid_resnet_blocks; j++) h = op.add(h, op.mul(body(h, `bottleneck.${j}`), factor));
+    return h;
+  };
+}
+
+/** What of the fields of such networks does not go together. */
+export function bottleneckComplaints(config: Omit<Shell, 'N'> & Partial<ShellFields> & Bottleneck): Complaints {
+  const fixed = config.hybrid_resnet_bottleneck_layerscale_mode === 'fixed';
+  const name = 'hybrid_resnet_bottleneck_layerscale_value';
+  return [
+    ...shellComplaints(config),
+    ...(fixed !== (config[name] !== null)
+      ? [
+          [
+            name,
+            `${name} goes with hybrid_resnet_bottleneck_layerscale_mode fixed, and needs it; give both or neither.`,
+          ] as const,
+        ]
+      : []),
+  ];
+}
+
 /**
  * Spectral and convolution branches side by side in the encoder, residual blocks at a quarter of the size, transposed convolutions back
  * to the full size. One factor, learned, of all residual blocks.
@@ -236,50 +313,32 @@ export function residualBody(x: GraphNode, name: string, scope: ParameterScope):
 export const hybridResnet = generator({
   name: 'hybrid_resnet',
   summary: 'an encoder of spectral and convolution branches with a residual bottleneck',
-  fields: {
-    ...shellFields,
-    hybrid_resnet_blocks: field(positiveInteger, 6, 'Residual blocks of the bottleneck.', alsoIn),
-    hybrid_resnet_bottleneck_layerscale_mode: field(
-      oneOf('learned', 'fixed'),
-      'learned',
-      'Whether the factor of all residual blocks is learned, beginning at 0.1, or stays at hybrid_resnet_bottleneck_layerscale_value.',
-      alsoIn,
-    ),
-    hybrid_resnet_bottleneck_layerscale_value: field(
-      optional(positiveNumber),
-      null,
-      'The factor of all residual blocks where it is fixed.',
-      alsoIn,
-    ),
-  },
+  fields: { ...shellFields, ...bottleneckFields },
   ...spectralTraits,
-  complaints: (config) => {
-    const fixed = config.hybrid_resnet_bottleneck_layerscale_mode === 'fixed';
-    const name = 'hybrid_resnet_bottleneck_layerscale_value';
-    return [
-      ...shellComplaints(config),
-      ...(fixed !== (config[name] !== null)
-        ? [
-            [
-              name,
-              `${name} goes with hybrid_resnet_bottleneck_layerscale_mode fixed, and needs it; give both or neither.`,
-            ] as const,
-          ]
-        : []),
-    ];
-  },
+  complaints: bottleneckComplaints,
   modulated: true,
-  layers: (config, x, scope, modulate) => {
-    const bottleneck = (h: GraphNode) => {
-      const factor =
-        config.hybrid_resnet_bottleneck_layerscale_mode === 'fixed'
-          ? op.scalar(config.hybrid_resnet_bottleneck_layerscale_value ?? 1)
-          : gate('bottleneck.scale', 0.1, scope);
-      for (let j = 0; j < config.hybrid_resnet_blocks; j++) {
-        h = op.add(h, op.mul(residualBody(h, `bottleneck.${j}`, scope), factor));
-      }
-      return h;
+  layers: (config, x, scope, modulate) =>
+    shell(config, x, scope, { blocks: config.fno_blocks, bottleneck: bottleneckOf(config, scope), modulate }),
+});
+
+/**
+ * The same with the bottleneck of another family: 7×7 convolutions of every channel alone, instance normalisation, and two 1×1
+ * convolutions with four times the channels between.
+ * Source: Liu et al., "A ConvNet for the 2020s", CVPR 2022.
+ */
+export const hybridResnetConvnext = generator({
+  name: 'hybrid_resnet_convnext_bottleneck',
+  summary: 'hybrid_resnet with ConvNeXt blocks in its bottleneck',
+  fields: { ...shellFields, ...bottleneckFields },
+  ...spectralTraits,
+  complaints: bottleneckComplaints,
+  layers: (config, x, scope) => {
+    const body = (h: GraphNode, name: string) => {
+      const channels = h.shape[1];
+      const even = instanceNorm(depthwiseConv(h, `${name}.depthwise`, 7, scope), `${name}.norm`, scope);
+      const wide = op.gelu(conv(even, `${name}.wide`, 4 * channels, { kernel: 1 }, scope));
+      return conv(wide, `${name}.narrow`, channels, { kernel: 1 }, scope);
     };
-    return shell(config, x, scope, bottleneck, modulate);
+    return shell(config, x, scope, { blocks: config.fno_blocks, bottleneck: bottleneckOf(config, scope, body) });
   },
 });

@@ -2,14 +2,11 @@
  * Layers of the spectral and residual networks, as their published PyTorch implementations define and initialise them.
  * Images are [B, C, H, W].
  */
-import type { z } from 'zod';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { cartesianOutput, type GeneratorOutput, type NetworkShape, paintedPatches, polarOutput } from './generator.js';
-import type { spectralFields } from './spectralFields.js';
-
-type SpectralConfig = { readonly [K in keyof typeof spectralFields]: z.output<(typeof spectralFields)[K]> };
+import type { SpectralConfig } from './spectralFields.js';
 
 interface ConvOptions {
   readonly kernel: 1 | 3;
@@ -40,6 +37,54 @@ export function conv(
     : kernelAndBias(scope, name, [cout, cin, k, k], fan, cout);
   const mirrored = outside === 'mirror' && k > 1;
   return op.conv2d(mirrored ? op.reflectPad(x, (k - 1) / 2) : x, w, b, name, mirrored ? 'none' : 'same');
+}
+
+/**
+ * A k×k convolution of every channel with a kernel of its own, the image mirrored about its edges. Each row of a kernel is a banded matrix
+ * that takes a row of the image to what it adds to a row of the result: all of it is one product, on every engine.
+ */
+export function depthwiseConv(x: GraphNode, name: string, k: number, scope: ParameterScope): GraphNode {
+  const [b, channels, h, w] = x.shape;
+  const [kernel, bias] = kernelAndBias(scope, name, [channels, 1, k, k], k * k, channels);
+  const wide = w + k - 1;
+  // [k, wide·w]: tap j of a kernel's row stands where pixel n of the result meets pixel n + j of the mirrored row.
+  const bands = new Float32Array(k * wide * w);
+  for (let j = 0; j < k; j++) for (let n = 0; n < w; n++) bands[(j * wide + n + j) * w + n] = 1;
+  const taps = op.matmul(op.reshape(kernel, [channels * k, k]), op.constant(bands, [k, wide * w], 'bands'));
+  const mirrored = op.reflectPad(x, (k - 1) / 2);
+  const rows = Array.from({ length: k }, (_, i) => op.sliceAxis(mirrored, 2, i, h));
+  const folded = op.reshape(op.transpose(op.concat(rows, 3), [1, 0, 2, 3]), [channels, b * h, k * wide]);
+  const sums = op.matmul(folded, op.reshape(taps, [channels, k * wide, w]));
+  const images = op.transpose(op.reshape(sums, [channels, b, h, w]), [1, 0, 2, 3]);
+  return op.add(images, op.reshape(bias, [1, channels, 1, 1]), name);
+}
+
+/** A transposed 2×2 convolution of stride 2: every pixel becomes a block. */
+export function blockConv(x: GraphNode, name: string, cout: number, scope: ParameterScope): GraphNode {
+  const [b, cin, h, w] = x.shape;
+  const [kernel, bias] = kernelAndBias(scope, name, [cin, cout, 2, 2], 4 * cout, cout);
+  const points = op.reshape(op.transposeLast(op.reshape(kernel, [cin, 4 * cout])), [4 * cout, cin, 1, 1]);
+  const deep = op.reshape(op.conv2d(x, points, undefined, name), [b, cout, 2, 2, h, w]);
+  const image = op.reshape(op.transpose(deep, [0, 1, 4, 2, 5, 3]), [b, cout, 2 * h, 2 * w]);
+  return op.add(image, op.reshape(bias, [1, cout, 1, 1]));
+}
+
+/** The image at twice the size by linear interpolation between the middles of pixels; beyond the edge the outermost pixel is repeated. */
+export function linearlyDoubled(x: GraphNode): GraphNode {
+  const [, , h, w] = x.shape;
+  return op.matmul(op.matmul(doublingMatrix(h), x), op.transposeLast(doublingMatrix(w)));
+}
+
+/** [2n, n]: pixel 2i lies a quarter of a pixel before pixel i, pixel 2i + 1 as far behind it. */
+function doublingMatrix(n: number): GraphNode {
+  const data = new Float32Array(2 * n * n);
+  for (let i = 0; i < 2 * n; i++) {
+    const own = i >> 1;
+    const other = Math.min(n - 1, Math.max(0, own + (i % 2 === 0 ? -1 : 1)));
+    data[i * n + own] += 0.75;
+    data[i * n + other] += 0.25;
+  }
+  return op.constant(data, [2 * n, n], 'linear');
 }
 
 /** A 2×2 convolution of stride 2: halves the sides, which must be even. */
@@ -150,7 +195,11 @@ export function transformedInput(config: Pick<SpectralConfig, 'fno_input_transfo
 }
 
 /** The input transformed and lifted to `fno_width` channels by two convolutions. */
-export function lifted(config: SpectralConfig, x: GraphNode, scope: ParameterScope): GraphNode {
+export function lifted(
+  config: Pick<SpectralConfig, 'fno_input_transform' | 'fno_width'>,
+  x: GraphNode,
+  scope: ParameterScope,
+): GraphNode {
   const first = op.gelu(conv(transformedInput(config, x), 'lifter.conv1', config.fno_width, { kernel: 3 }, scope));
   return conv(first, 'lifter.conv2', config.fno_width, { kernel: 3 }, scope);
 }

@@ -1,4 +1,5 @@
 /** Fields that several networks with spectral layers have. */
+import type { z } from 'zod';
 import { oneOf, positiveInteger, published, wholeNumber } from '../core/field.js';
 
 /** Fields of every network with spectral layers. */
@@ -25,6 +26,9 @@ export const spectralFields = {
     'What a network with spectral layers does to its input first: the root or log(1 + x) of what is not negative, or every pattern to mean 0 and variance 1.',
   ),
 };
+
+/** The values of these fields. */
+export type SpectralConfig = { readonly [K in keyof typeof spectralFields]: z.output<(typeof spectralFields)[K]> };
 
 /** Of networks whose spectral blocks are followed by others. */
 export const refinerField = {

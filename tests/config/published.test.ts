@@ -127,8 +127,6 @@ const EXECUTION = {
   recon_log_fixed_indices: null,
   recon_log_stitch: false,
   recon_log_max_stitch_samples: null,
-  ffno_encoder_blocks: 24,
-  ffno_encoder_modes: 12,
   inference_batch_size: null,
   middle_trim: 0,
   pad_eval: false,
@@ -150,6 +148,8 @@ const own = {
     'rect_s1s2_trainable',
     'rect_s1s2_init',
     'training_patch_weighting',
+    'ffno_encoder_blocks',
+    'ffno_encoder_modes',
   ],
   execution: ['engine', 'threads', 'mlflow_allow_file', 'mlflow_tracking_uri', 'mlflow_experiment'],
 };
@@ -237,7 +237,7 @@ describe('what this version does not have', () => {
     [{ devices: 2 }, 'devices: 2 is not available in this version; only 1 is.'],
     [
       { fno_modes: 8 },
-      'architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno, ffno and neuralop_uno; leave it out.',
+      'architecture cnn has no use for fno_modes, a field of hybrid_resnet, hybrid_resnet_convnext_bottleneck, hybrid_resnet_ffno_bottleneck and 10 other networks; leave it out.',
     ],
     [
       { accelerator: 'tpu' },

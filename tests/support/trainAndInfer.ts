@@ -18,7 +18,19 @@ export const SMALL_SPECTRAL = {
   hybrid_resnet_blocks: 2,
   spectral_bottleneck_blocks: 2,
   spectral_bottleneck_modes: 3,
+  ffno_encoder_blocks: 2,
+  ffno_encoder_modes: 3,
 };
+
+/** Networks that are made of layers of others: watched in all ways by the slow tests, and against a transcription by the others. */
+export const SAME_LAYERS: readonly string[] = [
+  'fno_vanilla',
+  'stable_hybrid',
+  'hybrid_resnet_ffno_bottleneck',
+  'hybrid_resnet_ffno_ptychoblock_encoder',
+  'hybrid_resnet_ptychoblock_ffno_encoder',
+  'spectral_resnet_bottleneck_linear_decoder',
+];
 
 /** Trains two epochs at once and one after the other, reconstructs with the result, and expects equal bytes and an image. */
 export async function trainAndInfer(folder: string, architecture: string): Promise<void> {

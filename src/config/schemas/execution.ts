@@ -45,8 +45,6 @@ export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as con
 export const ACCELERATORS = ['auto', 'cuda', 'webgpu', 'coreml', 'directml', 'cpu'] as const;
 
 const reader = 'prefetch_factor says how many batches are read ahead';
-const spectral =
-  'it belongs to hybrid_resnet_ffno_ptychoblock_encoder, which is not here; ffno has fno_blocks and fno_modes';
 
 /** The fields of every command that computes. */
 export const deviceFields = {
@@ -183,8 +181,6 @@ export const executionFields = {
   ),
   middle_trim: fixed(wholeNumber, 0, 'Has no effect in the published tools either.', 'see stitch_crop_px of infer'),
   pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
-  ffno_encoder_blocks: fixed(positiveInteger, 24, 'Blocks of a factorised spectral encoder.', spectral),
-  ffno_encoder_modes: fixed(positiveInteger, 12, 'Modes of a factorised spectral encoder.', spectral),
 };
 
 /** The machine: nothing in it changes what is computed beyond rounding. */

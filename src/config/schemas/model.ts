@@ -30,9 +30,6 @@ const networkSide: Kind<z.ZodInt> = {
   expected: `${NETWORK_SIDES} (crop_px and pad_to change that of a scan)`,
 };
 
-/** Published networks that are not here. */
-const UNAVAILABLE = { unavailable: ['hybrid', 'stable_hybrid', 'hybrid_resnet_ffno_ptychoblock_encoder'] };
-
 /** Fields of {@link modelConfigSchema}. */
 export const modelFields = {
   N: required(networkSide, 'Side of the square diffraction patterns and of the patches; taken from the data file.', {
@@ -55,7 +52,7 @@ export const modelFields = {
       },
     },
   ),
-  architecture: published(oneOf(...ARCHITECTURES), 'cnn', `Generator network: ${architecturesInWords}.`, UNAVAILABLE),
+  architecture: published(oneOf(...ARCHITECTURES), 'cnn', `Generator network: ${architecturesInWords}.`),
   ...generatorFields,
   object_big: field(
     flag,

@@ -274,7 +274,12 @@ describe('guards of the bridge', () => {
     ['nphotons 1e5', { data: { nphotons: 1e5 } }, { nphotons: undefined }, /^nphotons is 1e5/],
     ['n_groups', {}, { n_groups: undefined }, /^n_groups is needed: /],
     ['train_data_file', {}, { train_data_file: undefined }, /^train_data_file is needed: /],
-    ['architecture', { model: { architecture: 'hybrid' } }, {}, /^architecture: hybrid is not available/],
+    [
+      'architecture',
+      { model: { architecture: 'hybrids' } },
+      {},
+      /^architecture must be cnn, cnn_cbam, .*, got "hybrids"/,
+    ],
     [
       'one of a pair',
       { data: { scale_contract_version: 'legacy_v1' } },

@@ -15,6 +15,15 @@ export {
 } from '../config/schemas/solver.js';
 export type { RefinedImage } from '../solvers/refineImage.js';
 export { type RunServices, runSolver, type SolvedImage, type SolverResult } from '../solvers/run.js';
-export type { ScanToSolve } from '../solvers/scan.js';
+export type { ScansTogether, ScanToSolve, Share } from '../solvers/scan.js';
 export { solve } from '../solvers/solve.js';
-export type { SolverRecord, SolverSnapshot, SolverStart, SolverUpdate, SolveServices } from '../solvers/updates.js';
+export { type JoinedScan, type JoinOptions, joinScans } from '../solvers/together/joinScans.js';
+export { type SolvedScan, scansOf } from '../solvers/together/scansOf.js';
+export type {
+  FoundTogether,
+  SolverRecord,
+  SolverSnapshot,
+  SolverStart,
+  SolverUpdate,
+  SolveServices,
+} from '../solvers/updates.js';

@@ -8,7 +8,7 @@ import type { RawData } from '../data/rawData.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { accelerationOf, TRAITS } from './algorithms/algorithm.js';
 import { streamBytes } from './patternStream.js';
-import { correctsPositions, positionMargin_px } from './scan.js';
+import { correctsPositions, positionMargin_px, type ScanToSolve } from './scan.js';
 import { MEASURED_AT_ONCE } from './wavePasses.js';
 
 /**
@@ -28,7 +28,7 @@ export function streamedBatch(
   return Math.min(count, Math.max(MEASURED_AT_ONCE, Math.ceil(1.5 * batch) + 1));
 }
 
-type ScanSize = Pick<RawData, 'count' | 'N' | 'probeGuess'>;
+type ScanSize = Pick<RawData, 'count' | 'N' | 'probeGuess'> & Pick<ScanToSolve, 'together'>;
 
 /** What memory is judged by; where positions are left out the object is not counted. */
 type ScanToHold = ScanSize &
@@ -53,14 +53,21 @@ export function solverBytes(
   threads: number,
   available = availableMemory(),
 ): SolverBytes {
-  const { count, N, xcoords, ycoords } = raw;
+  const { count, N } = raw;
   const most = streamedBatch({ patterns: { resident: false }, ...raw }, options, available);
-  const margin = xcoords && ycoords ? positionMargin_px(options, { xcoords, ycoords }) : 0;
-  const frame = xcoords && ycoords && frameForScan(scanBounds(xcoords, ycoords), N + 2 * margin);
+  const { together } = raw;
+  // Objects side by side.
+  const objects = together?.share === 'probe' ? together.scans : [raw];
+  const pixels = objects.reduce((sum, { xcoords, ycoords }) => {
+    if (!xcoords || !ycoords) return sum;
+    const margin = positionMargin_px(options, { xcoords, ycoords, together });
+    const { height, width } = frameForScan(scanBounds(xcoords, ycoords), N + 2 * margin);
+    return sum + height * width;
+  }, 0);
   return {
     patterns: most === undefined ? 4 * count * N * N : streamBytes({ N, most }),
     waves: waveBytes(raw, options),
-    object: frame ? 4 * frame.height * frame.width * objectPlanes(options, threads) : 0,
+    object: 4 * pixels * objectPlanes(options, threads),
     batch: modeBytes(raw, options, threads),
   };
 }
@@ -106,7 +113,7 @@ function modesOf({ probe_modes }: SolverOptions, probe: RawData['probeGuess']): 
 }
 
 /** Probe and its sums, and what each thread holds of a batch, in single precision. */
-function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, threads: number): number {
+function modeBytes({ count, N, probeGuess, together }: ScanSize, options: SolverOptions, threads: number): number {
   const { keepsBatches, batchSize } = TRAITS[options.algorithm];
   const batch = Math.min(count, options.batch_size ?? batchSize(count));
   const kept =
@@ -116,7 +123,9 @@ function modeBytes({ count, N, probeGuess }: ScanSize, options: SolverOptions, t
   const { opr_modes, fly_positions } = options;
   const waves = kept * fly_positions;
   const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + waves)) : 0;
-  return 8 * modesOf(options, probeGuess) * N * N * (2 + threads * (4 + 2 * fly_positions + 2 * waves)) + varying;
+  const probes = together?.share === 'object' ? together.scans.length : 1;
+  const each = probes * (2 + 4 * threads) + threads * (2 * fly_positions + 2 * waves);
+  return 8 * modesOf(options, probeGuess) * N * N * each + varying;
 }
 
 /** What the exit waves of all patterns take, where the algorithm keeps them. */

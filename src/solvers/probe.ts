@@ -75,19 +75,23 @@ const LEAST_SHARE = 0.01;
 
 /**
  * Light that fell on each pixel of the frame over a scan, 1 at the brightest; 0 where below 1 %.
- * @param probe (N, N), or (modes, N, N)
+ * @param probe (N, N), or (modes, N, N); of several probes one after the other
  * @param positions in object pixels; every patch lies in the frame
+ * @param probeOf (patterns,) which of several probes each pattern saw; there are as many positions for each of them
  */
 export function lightOnObject(
-  probe: Pick<ComplexTensor, 're' | 'im'>,
+  probe: { readonly re: Float32Array<ArrayBufferLike>; readonly im: Float32Array<ArrayBufferLike> },
   N: number,
   { xs, ys }: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> },
   { originYxPx: [top, left], height, width }: Frame,
+  probeOf?: ArrayLike<number>,
 ): Tensor {
-  const light = modeIntensity(probe, N * N);
+  const lights = lightsOf(probe, N * N, probeOf);
+  const points = xs.length / (probeOf?.length ?? xs.length);
   const data = new Float32Array(height * width);
   const half = Math.floor(N / 2);
   for (let k = 0; k < xs.length; k++) {
+    const light = lights[probeOf?.[Math.floor(k / points)] ?? 0];
     const first = (Math.round(ys[k] - top) - half) * width + Math.round(xs[k] - left) - half;
     for (let r = 0; r < N; r++) {
       const row = first + r * width;
@@ -96,4 +100,18 @@ export function lightOnObject(
   }
   const most = data.reduce((m, v) => Math.max(m, v), 0);
   return { data: data.map((v) => (v < LEAST_SHARE * most ? 0 : v / most)), shape: [height, width] };
+}
+
+/** Of each of several probes. */
+function lightsOf(
+  { re, im }: Parameters<typeof lightOnObject>[0],
+  area: number,
+  probeOf: ArrayLike<number> | undefined,
+): Float64Array[] {
+  const probes = probeOf ? 1 + Array.from(probeOf).reduce((most, p) => Math.max(most, p), 0) : 1;
+  const length = re.length / probes;
+  return Array.from({ length: probes }, (_, p) => {
+    const of = (part: typeof re) => part.subarray(p * length, (p + 1) * length);
+    return modeIntensity({ re: of(re), im: of(im) }, area);
+  });
 }

@@ -19,10 +19,10 @@ import type { BackgroundFound } from './corrections/background.js';
 import type { BeamFound } from './corrections/beam.js';
 import { stateBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
-import type { ScanToSolve } from './scan.js';
+import { type ScanToSolve, scansOfPatterns } from './scan.js';
 import { asSlices } from './slices.js';
 import { solve } from './solve.js';
-import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
+import type { FoundTogether, SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
 
 /** A state of a run, copied: an image as `writeReconstruction`, `display` and `scoreAgainstTruth` take it. */
 export interface SolvedImage extends WrittenImage {
@@ -31,7 +31,7 @@ export interface SolvedImage extends WrittenImage {
   readonly frame: Frame;
   /** Light that fell on each pixel, 1 at the brightest; 0 where next to none did. It stands for the number and the weight of patches, too. */
   readonly coverage: Tensor;
-  /** (N, N) or (modes, N, N). */
+  /** (N, N) or (modes, N, N); of several scans with a probe each, that of the first. */
   readonly probe: ComplexTensor;
   /** How the beam changed over the scan, where that was fitted (`opr_modes`, `flux`). */
   readonly beam?: BeamFound;
@@ -42,6 +42,8 @@ export interface SolvedImage extends WrittenImage {
   readonly affine?: AffineFound;
   /** The slices whose product `image` is, where there are several. */
   readonly layers?: ObjectLayers;
+  /** Of several scans that were solved as one; `scansOf` takes them apart. */
+  readonly together?: FoundTogether;
 }
 
 /** What a run came to. */
@@ -143,7 +145,7 @@ export type KeptState = Pick<SolverUpdate, 'epochs' | 'engine'> & {
   readonly lit: ReturnType<SolverUpdate['lit']>;
   /** Distances of slices, where there are several. */
   readonly spacing_m?: Float64Array;
-} & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'background' | 'positions' | 'affine'> &
+} & Pick<SolvedImage, 'epoch' | 'frame' | 'probe' | 'beam' | 'background' | 'positions' | 'affine' | 'together'> &
   Pick<SolverResult, 'snapshot'>;
 
 /** All that an update stands for, copied. */
@@ -159,19 +161,30 @@ export const keepState = (update: SolverUpdate, snapshot = update.snapshot()): K
   positions: update.positions(),
   lit: update.lit(),
   affine: update.affine(),
+  together: update.together(),
   snapshot,
 });
 
 /** The image in it. */
 export function imageOf(kept: KeptState): SolvedImage {
-  const { epoch, frame, probe, beam, background, positions, lit, affine, snapshot, spacing_m } = kept;
+  const { epoch, frame, probe, beam, background, positions, lit, affine, together, snapshot, spacing_m } = kept;
   const { object_re: re, object_im: im } = snapshot.arrays as Readonly<Record<string, Float32Array>>;
   const layers = spacing_m && { array: asSlices({ re, im }, frame), spacing_m };
   const image = layers ? projection(layers.array) : { re, im, shape: [frame.height, frame.width] };
-  const coverage = lightOnObject(probe, probe.shape[probe.shape.length - 1], lit, frame);
-  const others = { probe, beam, background, positions, affine };
+  const N = probe.shape[probe.shape.length - 1];
+  const coverage =
+    together?.share === 'object'
+      ? lightOnObject(allOf(together.probes), N, lit, frame, scansOfPatterns(together))
+      : lightOnObject(probe, N, lit, frame);
+  const others = { probe, beam, background, positions, affine, ...(together && { together }) };
   return { epoch, image, frame, ...weighed(coverage), ...others, ...(layers && { layers }) };
 }
+
+/** One after the other. */
+const allOf = (probes: readonly ComplexTensor[]) => {
+  const whole = (part: 're' | 'im') => Float32Array.from(probes.flatMap((probe) => Array.from(probe[part])));
+  return { re: whole('re'), im: whole('im') };
+};
 
 const weighed = (coverage: Tensor) => ({ coverage, overlapCount: coverage, weight: coverage });
 
@@ -187,5 +200,6 @@ export function copyOf(update: SolverUpdate): SolvedImage {
     positions: update.positions(),
     affine: update.affine(),
     ...(update.layers() && { layers: update.layers() }),
+    ...(update.together() && { together: update.together() }),
   };
 }

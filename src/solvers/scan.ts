@@ -15,13 +15,26 @@ import { probeRadius_px } from './probe.js';
 import type { SolverScan } from './wavePasses.js';
 import { litPlaces, type ScanPlaces, waysOf } from './ways.js';
 
+/** What several scans have in common: one object, seen with a probe each, or one probe, with an object each. */
+export type Share = 'object' | 'probe';
+
+/** Scans that are solved as one; `joinScans` makes them. */
+export interface ScansTogether {
+  readonly share: Share;
+  readonly scans: readonly ScanToSolve[];
+  /** (scans + 1,) the first pattern of each among all, then how many these are. */
+  readonly firsts: Int32Array;
+  /** [y, x] that are added to the positions of each scan of one object; left out: they are found. */
+  readonly offsets_yx_px?: readonly (readonly [number, number])[];
+}
+
 /** What solving needs of a scan; every {@link RawData} has it. */
 export type ScanToSolve = Pick<
   RawData,
   'source' | 'count' | 'N' | 'patterns' | 'xcoords' | 'ycoords' | 'badPixels' | 'probeGuess'
 > &
   ScanPlaces &
-  Partial<Pick<RawData, 'geometry' | 'domain'>>;
+  Partial<Pick<RawData, 'geometry' | 'domain'>> & { readonly together?: ScansTogether };
 
 /** A scan in memory and where its object array lies. */
 export interface LoadedScan {
@@ -33,6 +46,26 @@ export interface LoadedScan {
   readonly meanCounts: number;
   /** Mean measured amplitude of a good pixel, root mean square. */
   readonly amplitude: number;
+  /** Of several scans; see {@link ScansTogether}. */
+  readonly together?: LoadedTogether;
+}
+
+/** Several scans in memory. */
+export interface LoadedTogether {
+  readonly share: Share;
+  readonly firsts: Int32Array;
+  readonly sources: readonly string[];
+  /** How far each lies apart is followed. */
+  readonly follows: boolean;
+  /** [y, x] pixels that were added to the positions of each. */
+  readonly shifts_yx_px?: readonly (readonly [number, number])[];
+}
+
+/** Which scan each of several patterns is of. */
+export function scansOfPatterns({ firsts }: Pick<ScansTogether, 'firsts'>): Int32Array<SharedArrayBuffer> {
+  const of = new Int32Array(new SharedArrayBuffer(4 * firsts[firsts.length - 1]));
+  for (let s = 0; s + 1 < firsts.length; s++) of.fill(s, firsts[s], firsts[s + 1]);
+  return of;
 }
 
 /** Patterns that are read in one go. */
@@ -62,7 +95,11 @@ export async function loadScan(
   const buffer = new Float32Array(Math.min(step, count) * area);
   const turned = stream && new Float32Array(buffer.length);
   // Near fields are images: they stay as they are.
-  const lay = layOut({ N, middle: raw.geometry?.nearField ? 0 : Math.floor(N / 2) }, raw.badPixels);
+  const middle = raw.geometry?.nearField ? 0 : Math.floor(N / 2);
+  const { together } = raw;
+  const scanOf = together && scansOfPatterns(together);
+  const masks = together?.scans.map(({ badPixels }) => badPixels) ?? [raw.badPixels];
+  const lays = masks.map((badPixels) => layOut({ N, middle }, badPixels));
   let total = 0;
   try {
     for (let from = 0; from < count; from += step) {
@@ -71,6 +108,7 @@ export async function loadScan(
       await raw.patterns.readAmplitudes(rows, values);
       const out = turned?.subarray(0, values.length) ?? amplitudes.subarray(from * area, from * area + values.length);
       for (let at = 0; at < values.length; at += area) {
+        const lay = lays[scanOf?.[from + at / area] ?? 0];
         total += lay(values.subarray(at, at + area), out.subarray(at, at + area));
       }
       if (turned) stream.append(turned.subarray(0, values.length));
@@ -87,7 +125,8 @@ export async function loadScan(
     await stream?.close();
     throw error;
   }
-  const good = area - (raw.badPixels?.reduce((sum, bad) => sum + (bad ? 1 : 0), 0) ?? 0);
+  const badOf = (badPixels: ScanToSolve['badPixels']) => badPixels?.reduce((sum, bad) => sum + (bad ? 1 : 0), 0) ?? 0;
+  const good = area - Math.min(...masks.map(badOf));
   const [top, left] = frame.originYxPx;
   return {
     scan: {
@@ -98,8 +137,16 @@ export async function loadScan(
       ys: shared(ys, -top),
       xs: shared(xs, -left),
       ...(ways && { ways }),
+      ...(together?.share === 'object' && { probeOf: scanOf }),
     },
     frame,
+    ...(together && {
+      together: {
+        ...{ share: together.share, firsts: together.firsts },
+        sources: together.scans.map(({ source }) => source),
+        follows: followsOffsets(together),
+      },
+    }),
     counted: raw.domain !== 'normalized_amplitude',
     meanCounts: total / count,
     amplitude: Math.sqrt(total / count / good),
@@ -121,13 +168,21 @@ function openStream(
 /** Pixels around the patches that positions may need. */
 export function positionMargin_px(
   options: SolverOptions,
-  { xcoords, ycoords }: Pick<RawData, 'xcoords' | 'ycoords'>,
+  { xcoords, ycoords, together }: Pick<ScanToSolve, 'xcoords' | 'ycoords' | 'together'>,
 ): number {
-  if (!correctsPositions(options)) return 1;
+  const wander = together && followsOffsets(together) ? LARGEST_WANDER_PX : 0;
+  if (!correctsPositions(options)) return 1 + wander;
   const { xMin, xMax, yMin, yMax } = scanBounds(xcoords, ycoords);
   const affine = options.affine ? LARGEST_AFFINE * 0.5 * (xMax - xMin + yMax - yMin) : 0;
-  return Math.ceil(options.position_limit_px + affine) + 2;
+  return Math.ceil(options.position_limit_px + affine) + 2 + wander;
 }
+
+/** Farthest that a scan may go from where it was found to lie, before the run began. */
+export const LARGEST_WANDER_PX = 4;
+
+/** How far scans of one object lie apart is found. */
+export const followsOffsets = ({ share, offsets_yx_px }: ScansTogether): boolean =>
+  share === 'object' && offsets_yx_px === undefined;
 
 /** Positions are corrected in some epoch. */
 export const correctsPositions = ({ position_start, affine }: SolverOptions): boolean =>

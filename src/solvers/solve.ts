@@ -10,8 +10,6 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { solverDefinition } from '../config/solverDefinition.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError, requireObject } from '../core/errors.js';
-import type { ComplexTensor } from '../core/tensor.js';
-import { guessProbe } from '../data/opening/probe.js';
 import { startEngine } from '../reconstruction/inputs.js';
 import { searchAffine } from './affineSearch.js';
 import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
@@ -21,7 +19,6 @@ import { backgroundTerms, noBackground, pedestalOf, raised } from './corrections
 import { steadyBeam } from './corrections/beam.js';
 import { streamedBatch } from './memory.js';
 import { openPasses } from './openPasses.js';
-import { probeRadius_px, startProbe } from './probe.js';
 import { coarseStart } from './progressive.js';
 import { propagationOf } from './propagation.js';
 import {
@@ -35,6 +32,10 @@ import {
   withOwnPositions,
 } from './scan.js';
 import { Solving } from './solving.js';
+import { placedIn } from './together/offsets.js';
+import { placed, shiftsOf } from './together/place.js';
+import { type StartProbes, startProbes } from './together/probes.js';
+import { requireTogether } from './together/refusals.js';
 import type { SolverUpdate, SolveServices } from './updates.js';
 
 /**
@@ -44,17 +45,33 @@ import type { SolverUpdate, SolveServices } from './updates.js';
  * PROBE_SHAPE, SOLVER_FAILED when the misfit diverges, CANCELLED
  */
 export async function* solve(
-  raw: ScanToSolve,
+  scan: ScanToSolve,
   given: Partial<SolverOptions> = {},
   services: SolveServices = {},
 ): AsyncGenerator<SolverUpdate, void, void> {
-  requireObject(raw, 'solve takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
+  requireObject(scan, 'solve takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
   const complete = completeConfig(solverDefinition, given, services.logger);
-  const options = raw.geometry?.nearField ? nearFieldOptions(complete, raw.count) : complete;
-  const { N } = raw;
-  requireProbe(raw.source, services.start?.probe ?? raw.probeGuess, N);
-  requireFewModes(raw, options);
-  requireCombination(options, { start: services.start, near: raw.geometry?.nearField !== undefined });
+  const options = scan.geometry?.nearField ? nearFieldOptions(complete, scan.count) : complete;
+  const { N, together } = scan;
+  for (const { source, probeGuess } of together?.scans ?? [scan]) {
+    requireProbe(source, services.start?.probe ?? probeGuess, N);
+  }
+  requireFewModes(scan, options);
+  requireCombination(options, { start: services.start, near: scan.geometry?.nearField !== undefined });
+  if (together) requireTogether(together, options, services);
+  const shifts =
+    together &&
+    (placedIn(services.resume?.arrays ?? {}) ??
+      (await shiftsOf(
+        together,
+        options,
+        (one, quick) => {
+          const { threads, backend, logger, signal } = services;
+          return solve(one, quick, { threads, backend, logger, signal });
+        },
+        services.logger,
+      )));
+  const raw = together && shifts ? placed(scan, together, shifts) : scan;
   const most = streamedBatch(raw, options);
   const read = services.loaded
     ? withOwnPositions(services.loaded, raw, options)
@@ -64,24 +81,25 @@ export async function* solve(
         (done) => services.onProgress?.({ stage: 'reading', done, total: raw.count, unit: 'patterns' }),
         most === undefined ? undefined : { most, orHeld: options.stream === null },
       );
-  const loaded = { ...read, scan: { ...read.scan, propagation: propagationOf(raw, options) } };
+  const loaded = {
+    ...read,
+    ...(read.together && { together: { ...read.together, shifts_yx_px: shifts } }),
+    scan: { ...read.scan, propagation: propagationOf(raw, options) },
+  };
   try {
     throwIfCancelled(services.signal, 'Solving');
-    const probe = startProbe(
-      services.start?.probe ?? raw.probeGuess ?? (await guessProbe(raw.patterns, raw.geometry)),
-      options,
-    );
-    requireOverlap(raw.source, loaded.scan, probeRadius_px(probe));
+    const start = await startProbes(scan, options, services.start?.probe);
+    requireOverlap(raw.source, loaded.scan, start.radius_px);
     if (options.progressive_levels === 1 || services.resume) {
-      yield* solveLoaded(loaded, probe, options, services);
+      yield* solveLoaded(loaded, start, options, services);
       return;
     }
     const { onProgress: _, start: __, ...others } = services;
-    const coarse = await coarseStart(loaded, probe, options, (scan, wave, levels, object) =>
-      solveLoaded(scan, wave, levels, { ...others, start: { object } }),
+    const coarse = await coarseStart(loaded, start.probe, options, (scan, wave, levels, object) =>
+      solveLoaded(scan, { probe: wave, probes: 1 }, levels, { ...others, start: { object } }),
     );
-    const start = { ...services.start, object: coarse.object };
-    yield* solveLoaded(loaded, coarse.probe, options, { ...services, start });
+    const finest = { ...services.start, object: coarse.object };
+    yield* solveLoaded(loaded, { probe: coarse.probe, probes: 1 }, options, { ...services, start: finest });
   } finally {
     if (!services.loaded) await loaded.scan.stream?.close();
   }
@@ -90,7 +108,7 @@ export async function* solve(
 /** A scan in memory; its positions are moved. */
 async function* solveLoaded(
   read: LoadedScan,
-  probe: ComplexTensor,
+  { probe, probes }: Pick<StartProbes, 'probe' | 'probes'>,
   options: SolverOptions,
   services: SolveServices,
 ): AsyncGenerator<SolverUpdate, void, void> {
@@ -114,7 +132,8 @@ async function* solveLoaded(
   const passes = await openPasses(services, options.passes, {
     scan: loaded.scan,
     sizes: {
-      modes: probe.re.length / (N * N),
+      modes: probe.re.length / (N * N * probes),
+      ...(probes > 1 && { probes }),
       coherent: options.opr_modes,
       slices: options.slices,
       background: terms,
@@ -136,7 +155,7 @@ async function* solveLoaded(
   const freedom = options.affine_freedom.split(',') as AffineFreedom[];
   const search = (places: LoadedScan, rows: Int32Array) =>
     searchAffine(places, options, { rows, freedom }, (scan, trial, heldOut) =>
-      solveLoaded(scan, probe, trial, { ...others, heldOut }),
+      solveLoaded(scan, { probe, probes }, trial, { ...others, heldOut }),
     );
   const solving = new Solving(options, services, loaded, passes, batchSize, { engine, search });
   try {

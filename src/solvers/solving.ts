@@ -33,9 +33,13 @@ import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
 import { isOfAll, isPainted, scheduleOf, searchesAt } from './schedule.js';
 import { asSlices, beginWith, slicesOf } from './slices.js';
-import type { SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
-import { MEASURED_AT_ONCE, type PassSums, type WavePasses } from './wavePasses.js';
+import { OFFSETS_SAVED, OffsetCorrection } from './together/offsets.js';
+import { probesIn } from './together/probes.js';
+import type { FoundTogether, SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
+import { MEASURED_AT_ONCE, type PassSums, type SolverScan, type WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
+
+type Floats = Float32Array<ArrayBufferLike>;
 
 /** One run. */
 export class Solving {
@@ -48,6 +52,7 @@ export class Solving {
   readonly #beam: BeamCorrection | undefined;
   readonly #background: BackgroundCorrection | undefined;
   readonly #acceleration: Acceleration | undefined;
+  readonly #offsets: OffsetCorrection | undefined;
   readonly #batchSize: number;
   readonly #heldOut: Int32Array;
   /** What object and probe learn from. */
@@ -73,7 +78,11 @@ export class Solving {
     const held = new Set(this.#heldOut);
     this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
     this.#affine = options.affine ? this.#openAffine() : undefined;
-    this.#positions = new PositionCorrection(loaded.scan, options, this.#affine);
+    const { together } = loaded;
+    this.#positions = new PositionCorrection(loaded.scan, options, this.#affine, together?.firsts);
+    if (together?.follows) {
+      this.#offsets = new OffsetCorrection(together.shifts_yx_px ?? [], loaded.scan.N, this.#positions);
+    }
     const { beam, background } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
     this.#background = background && new BackgroundCorrection(passes, loaded.scan, background, pedestalOf(loaded));
@@ -163,11 +172,8 @@ export class Solving {
     }
     if (beam) this.#beam?.start(beam);
     if (background) this.#background?.start(background);
-    if (this.options.rescale_probe) {
-      const { counts, modelled } = await this.#measure();
-      const factor = exposureFactor(counts, modelled);
-      for (const field of [memory.probe, memory.variation]) memory.scale(field, factor);
-    }
+    if (this.options.rescale_probe) await this.#rescale();
+    this.#offsets?.begin(probesIn(memory).map((one) => one.probe));
     this.#power[0] = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
     await this.#algorithm.start();
@@ -180,9 +186,38 @@ export class Solving {
   }
 
   /** Sums over up to a few hundred patterns spread over the scan. */
-  #measure(): Promise<PassSums> {
-    const some = spreadIndices(this.#rows.length, MEASURED_AT_ONCE).map((i) => this.#rows[i]);
+  #measure(rows = this.#rows): Promise<PassSums> {
+    const some = spreadIndices(rows.length, MEASURED_AT_ONCE).map((i) => rows[i]);
     return this.passes.pass(some, { wave: 'measure' });
+  }
+
+  /** Brings the light to the counts: of each probe, or of one probe and then of each object. */
+  async #rescale(): Promise<void> {
+    const { memory } = this.passes;
+    const { together, frame, scan } = this.loaded;
+    const factorOf = async (rows?: Int32Array) => {
+      const { counts, modelled } = await this.#measure(rows);
+      return exposureFactor(counts, modelled);
+    };
+    const own = (s: number, { firsts }: NonNullable<typeof together>) =>
+      this.#rows.filter((k) => k >= firsts[s] && k < firsts[s + 1]);
+    if (together?.share === 'object') {
+      for (const [s, { probe }] of probesIn(memory).entries()) {
+        memory.scale(probe, await factorOf(own(s, together)));
+      }
+      return;
+    }
+    const factor = await factorOf();
+    for (const field of [memory.probe, memory.variation]) memory.scale(field, factor);
+    if (!together || this.services.start?.object) return;
+    for (let s = 0; s + 1 < together.firsts.length; s++) {
+      const shown = await factorOf(own(s, together));
+      const columns = columnsOf(scan, together.firsts, s);
+      for (let i = 0; i < memory.firstSlice.re.length; i++) {
+        const c = i % frame.width;
+        if (c >= columns.from && c < columns.to) memory.firstSlice.re[i] = shown;
+      }
+    }
   }
 
   /**
@@ -213,18 +248,19 @@ export class Solving {
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.background) this.#background?.endEpoch();
     if (schedule.probe) {
+      const probes = probesIn(memory).map((one) => one.probe);
       if (options.probe_support !== null) {
-        blankOutside(memory.probe, N, options.probe_support, memory.variation);
+        for (const probe of probes) blankOutside(probe, N, options.probe_support, memory.variation);
       }
       if (options.probe_radius_px !== null) {
         blankBeyond([memory.probe, memory.variation], N, options.probe_radius_px);
       }
       if (options.detector_support !== null) {
-        blankFarField(memory.probe, N, options.detector_support, memory.variation);
+        for (const probe of probes) blankFarField(probe, N, options.detector_support, memory.variation);
       }
       // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
       const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
-      if (turn && !this.#storesWaves) orthogonaliseModes(memory.probe, N * N);
+      if (turn && !this.#storesWaves) for (const probe of probes) orthogonaliseModes(probe, N * N);
       if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
     }
     // A network paints it anew.
@@ -243,6 +279,29 @@ export class Solving {
     }
     if (schedule.affine) this.#followAffine(schedule.affine);
     if (schedule.probe && options.centre_probe && !isOfAll(options, epoch)) this.#centre();
+    // Stored waves would not follow, nor would pairs of steps.
+    if (schedule.probe && !this.#storesWaves && !isOfAll(options, epoch)) this.#followOffsets();
+  }
+
+  /** How far scans lie apart: out of the probes, into the positions. */
+  #followOffsets(): void {
+    if (!this.#offsets) return;
+    const { memory } = this.passes;
+    const pairs = (planes: readonly Floats[]) =>
+      Array.from({ length: planes.length / 2 }, (_, i) => [planes[2 * i], planes[2 * i + 1]] as const);
+    const before = this.#acceleration?.probe;
+    const along = [
+      ...(before ? [[before.re, before.im] as const] : []),
+      ...pairs(this.#algorithm.carried?.().probe ?? []),
+    ];
+    let from = 0;
+    this.#offsets.follow(
+      probesIn(memory).map(({ probe }) => {
+        const [begin, end] = [from, from + probe.re.length];
+        from = end;
+        return { probe, carried: along.map(([re, im]) => [re.subarray(begin, end), im.subarray(begin, end)] as const) };
+      }),
+    );
   }
 
   /** Probe and object together: no exit wave changes, but for where it lies. */
@@ -309,7 +368,8 @@ export class Solving {
 
   #coverage(): Tensor {
     const { scan, frame } = this.loaded;
-    return lightOnObject(this.passes.memory.probe, scan.N, litPlaces(this.#positions_px(), scan.ways), frame);
+    const lit = litPlaces(this.#positions_px(), scan.ways);
+    return lightOnObject(this.passes.memory.probe, scan.N, lit, frame, scan.probeOf);
   }
 
   #record(epoch: number, sums: PassSums): void {
@@ -343,9 +403,10 @@ export class Solving {
       object: () => ({ image: this.#image(), frame: this.loaded.frame }),
       layers: () => this.#layers(),
       coverage: () => this.#coverage(),
-      probe: () => this.#probe(),
+      probe: () => this.#probes()[0],
       beam: () => this.#beam?.found(),
       affine: () => this.#affine?.found(),
+      together: () => this.#together(),
       background: () => this.#background?.found(),
       positions: () => this.#positions_px(),
       lit: () => litPlaces(this.#positions_px(), this.loaded.scan.ways),
@@ -378,13 +439,26 @@ export class Solving {
     };
   }
 
-  #probe(): ComplexTensor {
-    const { probe, sizes } = this.passes.memory;
-    const { N, modes } = sizes;
+  #probes(): ComplexTensor[] {
+    const { memory } = this.passes;
+    const { N, modes } = memory.sizes;
     const shape = modes === 1 ? [N, N] : [modes, N, N];
-    const shown = { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
-    if (this.#storesWaves && this.options.orthogonalise_stride !== null) orthogonaliseModes(shown, N * N);
-    return shown;
+    return probesIn(memory).map(({ probe }) => {
+      const shown = { re: Float32Array.from(probe.re), im: Float32Array.from(probe.im), shape };
+      if (this.#storesWaves && this.options.orthogonalise_stride !== null) orthogonaliseModes(shown, N * N);
+      return shown;
+    });
+  }
+
+  #together(): FoundTogether | undefined {
+    const { together } = this.loaded;
+    if (!together) return undefined;
+    const { share, firsts, sources, shifts_yx_px = [] } = together;
+    return {
+      ...{ share, firsts, sources },
+      shifts_yx_px: this.#offsets?.found() ?? shifts_yx_px,
+      probes: this.#probes(),
+    };
   }
 
   #positions_px() {
@@ -408,6 +482,7 @@ export class Solving {
       beam_: this.#beam,
       background_: this.#background,
       acceleration_: this.#acceleration,
+      [OFFSETS_SAVED]: this.#offsets,
     };
   }
 
@@ -432,4 +507,24 @@ export class Solving {
       note: `R ${this.#history.at(-1)?.rFactor.toPrecision(3)}`,
     });
   }
+}
+
+/** Columns of the object array that belong to scan s of several side by side: halfway to its neighbours. */
+function columnsOf(
+  { xs }: SolverScan,
+  firsts: ArrayLike<number>,
+  s: number,
+): { readonly from: number; readonly to: number } {
+  const reach = (t: number) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (let k = firsts[t]; k < firsts[t + 1]; k++) {
+      least = Math.min(least, xs[k]);
+      most = Math.max(most, xs[k]);
+    }
+    return [least, most] as const;
+  };
+  const [least, most] = reach(s);
+  const from = s === 0 ? -Infinity : 0.5 * (reach(s - 1)[1] + least);
+  const to = s + 2 === firsts.length ? Infinity : 0.5 * (most + reach(s + 1)[0]);
+  return { from, to };
 }

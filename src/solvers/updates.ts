@@ -7,7 +7,7 @@ import type { AffineFound } from './corrections/affine.js';
 import type { BackgroundFound } from './corrections/background.js';
 import type { BeamFound } from './corrections/beam.js';
 import type { PassesChoice } from './openPasses.js';
-import type { LoadedScan } from './scan.js';
+import type { LoadedScan, Share } from './scan.js';
 
 /** What a solver begins with, where not with an empty object and the scan's own probe. */
 export interface SolverStart {
@@ -62,6 +62,19 @@ export interface SolverRecord {
   readonly shift_px: number;
 }
 
+/** What several scans came to that are solved as one; `scansOf` takes it apart. */
+export interface FoundTogether {
+  readonly share: Share;
+  /** (scans + 1,) the first pattern of each among all, then how many these are. */
+  readonly firsts: Int32Array;
+  /** What each is called. */
+  readonly sources: readonly string[];
+  /** [y, x] pixels that were added to the positions of each scan: how far it lies apart, or where its object was laid. */
+  readonly shifts_yx_px: readonly (readonly [number, number])[];
+  /** (N, N) or (modes, N, N), of each scan where the object is shared; else the one. */
+  readonly probes: readonly ComplexTensor[];
+}
+
 /** How well patterns are explained, one by one. */
 export interface PatternMisfits {
   /** Σ|√I − √J|. */
@@ -82,7 +95,7 @@ export interface SolverUpdate extends SolverRecord {
   layers(): ObjectLayers | undefined;
   /** Light that fell on each pixel of the object over the scan, 1 at the brightest; 0 where below 1 %. */
   coverage(): Tensor;
-  /** (N, N), or (modes, N, N). */
+  /** (N, N), or (modes, N, N); of several scans with a probe each, that of the first. */
   probe(): ComplexTensor;
   /** How the beam changed over the scan, copied; undefined where that is not fitted. */
   beam(): BeamFound | undefined;
@@ -90,6 +103,8 @@ export interface SolverUpdate extends SolverRecord {
   affine(): AffineFound | undefined;
   /** What the detector saw beside the sample, copied; undefined where that is not fitted. */
   background(): BackgroundFound | undefined;
+  /** What several scans came to that are solved as one, copied; undefined for one scan. */
+  together(): FoundTogether | undefined;
   /** In the pixels of the scan. */
   positions(): { readonly xs: Float64Array; readonly ys: Float64Array };
   /** Where light fell: the positions, or all points of their ways. */

@@ -10,6 +10,7 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
+import { probesIn } from '../together/probes.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
 import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
 
@@ -44,7 +45,9 @@ export class DifferenceMap implements Algorithm {
       onBatch(Math.round(done));
     }
     if (schedule.probe) {
-      replace(memory.probe, memory.sums.probe, memory.sums.objectIntensity, factor(options, 'probe_regularisation'));
+      for (const { probe, sum, objectIntensity } of probesIn(memory)) {
+        replace(probe, sum, objectIntensity, factor(options, 'probe_regularisation'));
+      }
     }
     if (schedule.object) {
       first = true;

@@ -9,6 +9,7 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane } from '../fieldMemory.js';
+import { probesIn } from '../together/probes.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
 import { type Algorithm, type AlgorithmContext, type EpochSchedule, factor } from './algorithm.js';
 import { batchesOf } from './batches.js';
@@ -59,11 +60,19 @@ export class LeastSquaresML implements Algorithm {
       memory.addTo(memory.sums.illumination, this.#next);
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
-      memory.scale(memory.sums.probe, 1 / batch.length);
-      const steps = bestSteps(await passes.products(), schedule);
+      const probes = probesIn(memory);
+      const seen = this.#seen(batch, probes.length);
+      probes.forEach(({ sum }, p) => {
+        memory.scale(sum, 1 / (seen[p] || 1));
+      });
+      const steps = bestSteps(await passes.products(), schedule, this.#probeOf(batch), seen);
       if (schedule.beam) await beam?.correctBatch(batch);
       if (schedule.object) memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
-      if (schedule.probe) memory.add(memory.sums.probe, factor(options, 'probe_step') * steps.probe, memory.probe);
+      if (schedule.probe) {
+        probes.forEach(({ probe, sum }, p) => {
+          memory.add(sum, factor(options, 'probe_step') * steps.probe[p], probe);
+        });
+      }
       done += batch.length;
       onBatch(done);
     }
@@ -74,6 +83,19 @@ export class LeastSquaresML implements Algorithm {
 
   light(): ArrayLike<number> {
     return this.#illumination.data;
+  }
+
+  /** Which probe each pattern of a batch saw. */
+  #probeOf(batch: Int32Array): Int32Array {
+    const { probeOf } = this.#context.scan;
+    return batch.map((k) => probeOf?.[k] ?? 0);
+  }
+
+  /** How many patterns of a batch saw each probe. */
+  #seen(batch: Int32Array, probes: number): number[] {
+    const seen = new Array<number>(probes).fill(0);
+    for (const p of this.#probeOf(batch)) seen[p]++;
+    return seen;
   }
 
   carried() {
@@ -90,13 +112,17 @@ export class LeastSquaresML implements Algorithm {
 }
 
 /**
- * Steps of object and probe from the products of a batch, (n, 6) as `WavePasses.products` answers them; a field that does not
+ * Steps of object and probes from the products of a batch, (n, 6) as `WavePasses.products` answers them; a field that does not
  * change takes no part.
+ * @param probeOf which probe each pattern saw
+ * @param seen how many patterns saw each
  */
 function bestSteps(
   products: Float64Array,
   changing: { readonly object: boolean; readonly probe: boolean },
-): { readonly object: number; readonly probe: number } {
+  probeOf: Int32Array,
+  seen: readonly number[],
+): { readonly object: number; readonly probe: readonly number[] } {
   const count = products.length / 6;
   const mean = (column: number) => {
     let sum = 0;
@@ -116,9 +142,10 @@ function bestSteps(
     ofObject[i] = Math.max(0, (d * ac - cross * bc) / determinant);
     ofProbe[i] = Math.max(0, (a * bc - cross * ac) / determinant);
   }
+  const means = seen.map((n, p) => ofProbe.reduce((sum, v, i) => (probeOf[i] === p ? sum + v : sum), 0) / (n || 1));
   return {
     object: changing.object ? trimmedMean(ofObject) : 0,
-    probe: changing.probe ? ofProbe.reduce((sum, v) => sum + v, 0) / count : 0,
+    probe: changing.probe ? means : seen.map(() => 0),
   };
 }
 

@@ -12,6 +12,7 @@
  */
 import type { NumericArray } from '../../core/tensor.js';
 import type { Plane, Planes } from '../fieldMemory.js';
+import { cut, probesIn } from '../together/probes.js';
 import { type PassSums, SumsOfPasses } from '../wavePasses.js';
 import { type Algorithm, type AlgorithmContext, accelerationOf, type EpochSchedule, factor } from './algorithm.js';
 
@@ -117,8 +118,13 @@ export class PieFamily implements Algorithm {
     if (schedule.object) {
       this.#apply(sums.object, sums.illumination, this.#rule('object', ofProbe), object, this.#objectVelocity);
     }
-    if (schedule.probe) {
-      this.#apply(sums.probe, sums.objectIntensity, this.#rule('probe', ofObject), probe, this.#probeVelocity);
+    if (!schedule.probe) return;
+    let from = 0;
+    for (const { probe: own, sum, objectIntensity } of probesIn(memory)) {
+      const { length } = own.re;
+      const velocity = this.#probeVelocity && cut(this.#probeVelocity, from, length);
+      this.#apply(sum, objectIntensity, this.#rule('probe', ofObject), own, velocity);
+      from += length;
     }
   }
 
@@ -134,6 +140,8 @@ export class PieFamily implements Algorithm {
   #apply(step: Planes, light: Plane, { a, b, gain }: Rule, field: Planes, velocity: Planes | undefined): void {
     const { memory } = this.#context.passes;
     const most = memory.largest(light);
+    // A probe that no pattern of the batch saw stays.
+    if (most === 0) return;
     if (!velocity) {
       memory.divide(step, light, { a, b: b * most }, gain, field);
       return;

@@ -13,6 +13,9 @@ export class PositionCorrection {
   readonly #options: SolverOptions;
   readonly #measuredYs: Float64Array;
   readonly #measuredXs: Float64Array;
+  /** The same before scans were moved. */
+  readonly #begunYs: Float64Array;
+  readonly #begunXs: Float64Array;
   /** (count, 2) Σ|∂ψ/∂y|², Σ|∂ψ/∂x|² of each pattern, as it was moved last. */
   readonly weights: Float64Array;
   /** (count, 2) the last moves, y before x, of which a share is carried on. */
@@ -23,11 +26,15 @@ export class PositionCorrection {
     scan: SolverScan,
     options: SolverOptions,
     private readonly affine?: AffineCorrection,
+    /** First patterns of scans that drift apart, then how many there are. */
+    private readonly firsts: ArrayLike<number> = [0, scan.count],
   ) {
     this.#scan = scan;
     this.#options = options;
     this.#measuredYs = Float64Array.from(scan.ys);
     this.#measuredXs = Float64Array.from(scan.xs);
+    this.#begunYs = this.#measuredYs.slice();
+    this.#begunXs = this.#measuredXs.slice();
     this.velocity = new Float64Array(2 * scan.count);
     this.weights = new Float64Array(2 * scan.count);
   }
@@ -78,16 +85,36 @@ export class PositionCorrection {
     this.affine?.relax({ ys, xs }, this.weights, (k, y, x) => this.#place(k, y, x));
   }
 
-  /** A common shift of all positions is one of the object: it is taken away. */
+  /** A common shift of all positions of a scan is one of its object, or of its probe: it is taken away. */
   removeDrift(): void {
-    const { ys, xs, count } = this.#scan;
-    let [dy, dx] = [0, 0];
-    for (let k = 0; k < count; k++) {
-      const [y, x] = this.#reference(k);
-      dy += (ys[k] - y) / count;
-      dx += (xs[k] - x) / count;
+    const { ys, xs } = this.#scan;
+    for (let s = 0; s + 1 < this.firsts.length; s++) {
+      const [from, to] = [this.firsts[s], this.firsts[s + 1]];
+      let [dy, dx] = [0, 0];
+      for (let k = from; k < to; k++) {
+        const [y, x] = this.#reference(k);
+        dy += (ys[k] - y) / (to - from);
+        dx += (xs[k] - x) / (to - from);
+      }
+      for (let k = from; k < to; k++) this.#place(k, ys[k] - dy, xs[k] - dx);
     }
-    for (let k = 0; k < count; k++) this.#place(k, ys[k] - dy, xs[k] - dx);
+  }
+
+  /** Moves all patterns of a scan. */
+  moveScan(s: number, [dy, dx]: readonly [number, number]): void {
+    const { ys, xs } = this.#scan;
+    for (let k = this.firsts[s]; k < this.firsts[s + 1]; k++) {
+      ys[k] += dy;
+      xs[k] += dx;
+    }
+  }
+
+  /** Says how far a scan was moved in all: from there on limits count. */
+  measureScan(s: number, [y, x]: readonly [number, number]): void {
+    for (let k = this.firsts[s]; k < this.firsts[s + 1]; k++) {
+      this.#measuredYs[k] = this.#begunYs[k] + y;
+      this.#measuredXs[k] = this.#begunXs[k] + x;
+    }
   }
 
   /** Root mean square of the distances from the measured places, pixels. */

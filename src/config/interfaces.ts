@@ -477,6 +477,10 @@ export interface InferenceConfig {
   readonly adapt_learning_rate: number;
   /** With adapt: also write the network that the image was made with, wts.zip in output_dir. Default: false. */
   readonly save_adapted: boolean;
+  /** Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; null: the whole scan. */
+  readonly shard: string | null;
+  /** Make the image of the parts that --shard wrote: their folders, or a folder that holds these; may be repeated. Default: []. */
+  readonly from_shards: string[];
   /** File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there. */
   readonly calibration: string | null;
   /** Folder for the reconstruction and its pictures; created if missing. Default: "inference_outputs". */

@@ -58,11 +58,16 @@ export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }:
       return { processor_seconds: FIXED.seconds + seconds, memory_bytes: bytes + 1e9 };
     }
     case 'infer': {
-      const { n_subsample } = config as InferenceConfig;
+      const { n_subsample, shard, from_shards } = config as InferenceConfig;
       const seconds = (TRAINING_SECONDS / 3) * pixels * shareOf(n_subsample, count);
-      return { processor_seconds: FIXED.seconds + seconds, memory_bytes: bytes + 0.5e9 };
+      // The image of shards is stitched, not predicted.
+      const share = from_shards.length > 0 ? STITCHING_SHARE : shard === null ? 1 : 1 / Number(shard.split('/')[1]);
+      return { processor_seconds: FIXED.seconds + seconds * share, memory_bytes: bytes + 0.5e9 };
     }
   }
 }
+
+/** What the image of shards takes beside their prediction. */
+const STITCHING_SHARE = 0.05;
 
 const shareOf = (kept: number | null, count: number): number => (kept === null ? 1 : Math.min(1, kept / count));

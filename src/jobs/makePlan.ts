@@ -17,6 +17,7 @@ import { nearestName } from '../core/words.js';
 import { type OpenRequest, openTool } from '../data/preparedScan.js';
 import { estimateJob, type ScanSize } from './estimate.js';
 import { fingerprintOf } from './fingerprint.js';
+import { stepsOf } from './parts.js';
 import { findJob, type JobInput, type PlannedJob, plannedJob } from './plan.js';
 import { type JobVerb, SCAN_FIELD, VERB_TRAITS } from './verbs.js';
 
@@ -30,6 +31,8 @@ export interface PlanRequest {
   readonly given: Readonly<Record<string, ProvenanceEntry>>;
   /** `probe_modes=1,2,3`, each. */
   readonly sweep: readonly string[];
+  /** In how many parts every scan is cut; one where not given. */
+  readonly parts?: number;
   /** Jobs that the plan has already. */
   readonly earlier: readonly PlannedJob[];
   /** Which of them come before: numbers, names or `all`. */
@@ -58,12 +61,12 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   }
   refuseDecided(given, [...DECIDED, scanField]);
   const combinations = combine(request.sweep.map((text) => parseSweep(definition, text)));
-  if (scans.length * combinations.length > MAX_JOBS) {
-    throw new PtychoError(
-      'USAGE',
-      `The plan would have ${scans.length * combinations.length} jobs, more than ${MAX_JOBS}; make several plans.`,
-    );
+  const steps = stepsOf(verb, request.parts);
+  const total = scans.length * combinations.length * steps.length;
+  if (total > MAX_JOBS) {
+    throw new PtychoError('USAGE', `The plan would have ${total} jobs, more than ${MAX_JOBS}; make several plans.`);
   }
+  if (request.parts !== undefined) refuseDecided(given, steps.flatMap(({ decides }) => decides)); // biome-ignore format: one call
   const base = absolutePaths(definition, valuesOf(given));
   const after = namesOf(request.after, earlier, root);
   const taken = new Set(earlier.map(({ id }) => id));
@@ -72,22 +75,24 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
     const inputs = [await fingerprintOf(scan), ...(await otherInputs(definition, base))];
     let size: ScanSize | undefined | null = null;
     for (const swept of combinations) {
-      const values = { ...base, ...swept };
-      const number = earlier.length + jobs.length + 1;
-      const id = uniqueId(number, scan, swept, taken);
-      const output_dir = path.resolve(root, id);
-      // What is wrong with values is found now, not when the job begins.
-      const whole = { ...values, [scanField]: path.resolve(scan), output_dir };
-      const { config } = resolveConfig(definition, { flags: whole });
-      if (size === null) size = await sizeOf(scan, config, services);
-      jobs.push(
-        plannedJob({
-          ...{ id, verb, inputs, output_dir, after },
-          config: { ...values, [scanField]: path.resolve(scan) },
+      const set: PlannedJob[] = [];
+      for (const step of steps) {
+        const own = { ...base, ...swept, ...step.values(set), [scanField]: path.resolve(scan) };
+        const number = earlier.length + jobs.length + 1;
+        const id = uniqueId(number, scan, { ...swept, ...step.label }, taken);
+        const output_dir = path.resolve(root, id);
+        // What is wrong with values is found now, not when the job begins.
+        const { config } = resolveConfig(definition, { flags: { ...own, output_dir } });
+        if (size === null) size = await sizeOf(scan, config, services);
+        const job = plannedJob({
+          ...{ id, verb, inputs, output_dir, config: own },
+          after: [...after, ...step.after(set)],
           provenance: provenanceOf(given, swept) as PlannedJob['provenance'],
           estimate: size ? rounded(estimateJob(verb, config, size)) : null,
-        }),
-      );
+        });
+        set.push(job);
+        jobs.push(job);
+      }
     }
   }
   return jobs;

@@ -33,7 +33,7 @@ import {
   writeJobRecord,
   writeProgress,
 } from './record.js';
-import { type JobOutcome, VERB_TRAITS, type VerbRunner } from './verbs.js';
+import { type JobOutcome, resultFileOf, VERB_TRAITS, type VerbRunner } from './verbs.js';
 
 /** How an attempt ended: `again` can be asked for once more and may then succeed. */
 export type JobEnd = keyof typeof EXIT_OF;
@@ -236,9 +236,8 @@ async function outcomeOf(work: () => Promise<JobOutcome>, { signal }: Services):
 }
 
 /** The hash of what a job made; null where there is nothing. */
-async function resultOf({ verb, config, output_dir }: PlannedJob): Promise<string | null> {
-  const { result } = VERB_TRAITS[verb];
-  const file = typeof result === 'function' ? result(config) : path.join(output_dir, result);
+async function resultOf(job: PlannedJob): Promise<string | null> {
+  const file = resultFileOf(job);
   return existsSync(file) ? sha256OfFile(file) : null;
 }
 

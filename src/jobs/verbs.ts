@@ -1,4 +1,5 @@
 /** What `jobs` must know of the verbs that it runs; the work itself is handed in by whoever may call them. */
+import path from 'node:path';
 import {
   inferenceDefinition,
   reconstructDefinition,
@@ -10,8 +11,10 @@ import type { ConfigDefinition } from '../config/definition.js';
 import type { JOB_VERBS, PLANNED_VERBS } from '../config/schemas/jobs.js';
 import type { StudyJobConfig } from '../config/schemas/study.js';
 import type { Services } from '../core/services.js';
+import { SHARD_FILE } from '../reconstruction/shards/shardFile.js';
 import { STATE_FILE as SOLVER_STATE } from '../solvers/files/state.js';
 import { STATE_FILE as SEARCH_STATE } from '../tries/state.js';
+import type { PlannedJob } from './plan.js';
 
 /** What is planned for scans. */
 export type JobVerb = (typeof JOB_VERBS)[number];
@@ -54,6 +57,14 @@ export const VERB_TRAITS: Readonly<Record<PlannedVerb, JobVerbTraits>> = {
   infer: { definition: inferenceDefinition, states: [], result: 'reconstruction.npz' },
   study: { definition: studyJobDefinition, states: null, result: (config) => (config as StudyJobConfig).result },
 };
+
+/** The file that a job leaves when it is done. */
+export function resultFileOf({ verb, config, output_dir }: PlannedJob): string {
+  const { result } = VERB_TRAITS[verb];
+  if (typeof result === 'function') return result(config);
+  const part = verb === 'infer' && typeof config.shard === 'string';
+  return path.join(output_dir, part ? SHARD_FILE : result);
+}
 
 /** What a run of a verb came to, as far as jobs tell of it. */
 export interface JobOutcome {

@@ -4,6 +4,8 @@
  *
  * @module reconstruction
  */
+
+export type { PartOfMany } from '../data/grouping/cutByPosition.js';
 export {
   type Calibration,
   type Intervals,
@@ -46,6 +48,8 @@ export {
 } from '../reconstruction/reconstruct.js';
 export { type ReconstructionFacts, saveOutputs, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 export { amplitudeRFactor, constantObjectRFactor, scaledRFactor } from '../reconstruction/rFactor.js';
+export { mergeShards } from '../reconstruction/shards/merge.js';
+export { reconstructShard, type ShardSummary } from '../reconstruction/shards/shard.js';
 export type { Uncertainty } from '../reconstruction/spread.js';
 export { figure, type ImagePanelOptions, imagePanel, type Panel } from '../report/figure.js';
 export { type Picture, renderAmplitude, renderComplex, renderPhase, renderValues } from '../report/image.js';

@@ -78,7 +78,7 @@ export { type ConversionSummary, convertWorkflow } from '../workflows/convert.js
 export { type DemoOptions, type DemoSummary, demoWorkflow } from '../workflows/demo.js';
 export { type Examination, examine } from '../workflows/doctor.js';
 export { evaluateHalvesWorkflow, evaluateWorkflow } from '../workflows/evaluate.js';
-export { type InferSummary, inferWorkflow } from '../workflows/infer.js';
+export { type InferShardSummary, type InferSummary, inferShardWorkflow, inferWorkflow } from '../workflows/infer.js';
 export { type InspectResult, inspectWorkflow } from '../workflows/inspect.js';
 export {
   collectPlan,

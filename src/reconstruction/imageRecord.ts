@@ -47,7 +47,16 @@ const [PIXEL, ENERGY, WAVELENGTH, PROVENANCE] = ['object_pixel_yx_m', 'energy_eV
 const NO_MATTER = new Set([
   ...['output_dir', 'overwrite', 'resume', 'product_file', 'execution', 'strict', 'debug', 'debug_dump'],
   ...['log_patch_stats', 'patch_stats_limit', 'preview_seconds', 'save_every', 'comparison_plot'],
-  ...['phase_vmin', 'phase_vmax', 'vector_pictures', 'r_factor_patterns', 'test_data_file', 'model_path'],
+  ...[
+    'phase_vmin',
+    'phase_vmax',
+    'vector_pictures',
+    'r_factor_patterns',
+    'test_data_file',
+    'model_path',
+    'shard',
+    'from_shards',
+  ],
 ]);
 
 /** The part of a configuration that shapes an image. */

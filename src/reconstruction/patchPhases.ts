@@ -71,6 +71,11 @@ export class PatchPhases {
     return this.#count;
   }
 
+  /** Cells of a patch. */
+  get cells(): number {
+    return this.#across ** 2;
+  }
+
   /** Takes note of the first `count` patches of (≥ count, side, side) arrays at xs, ys (object pixels). */
   add(
     re: Float32Array,
@@ -83,16 +88,9 @@ export class PatchPhases {
     const { cropSide, cellPx } = this;
     const across = this.#across;
     const skip = cropStart(side, cropSide);
-    const half = Math.floor(cropSide / 2);
-    const sums = new Float32Array(count * across * across * 2);
-    const corners = new Int32Array(2 * count);
+    const sums = new Float32Array(count * this.cells * 2);
     for (let k = 0; k < count; k++) {
-      const top = Math.round(ys[k]) - half;
-      const left = Math.round(xs[k]) - half;
-      const cellTop = Math.floor(top / cellPx);
-      const cellLeft = Math.floor(left / cellPx);
-      corners[2 * k] = cellTop;
-      corners[2 * k + 1] = cellLeft;
+      const { top, left, cellTop, cellLeft } = this.#corner(xs[k], ys[k]);
       for (let r = 0; r < cropSide; r++) {
         const row = (k * across + Math.floor((top + r) / cellPx) - cellTop) * across;
         const from = k * side * side + (skip + r) * side + skip;
@@ -104,11 +102,39 @@ export class PatchPhases {
         }
       }
     }
+    this.addSums(sums, xs, ys);
+  }
+
+  /** The sums over cells of all patches so far, (n, cells) complex interleaved: all that {@link solve} needs besides positions. */
+  get sums(): Float32Array {
+    return joined(this.#sums, (length) => new Float32Array(length));
+  }
+
+  /**
+   * Takes note of patches by their sums over cells, which another process may have made.
+   * @param sums as {@link sums} of phases with the same crop, cells and weights gives them
+   * @param xs,ys as many positions, object pixels
+   */
+  addSums(sums: Float32Array, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
+    const count = sums.length / (2 * this.cells);
+    const corners = new Int32Array(2 * count);
+    for (let k = 0; k < count; k++) {
+      const { cellTop, cellLeft } = this.#corner(xs[k], ys[k]);
+      corners[2 * k] = cellTop;
+      corners[2 * k + 1] = cellLeft;
+    }
     this.#xs.push(Float64Array.from({ length: count }, (_, k) => xs[k]));
     this.#ys.push(Float64Array.from({ length: count }, (_, k) => ys[k]));
     this.#sums.push(sums);
     this.#corners.push(corners);
     this.#count += count;
+  }
+
+  /** The first pixel and the first cell of a patch. */
+  #corner(x: number, y: number) {
+    const half = Math.floor(this.cropSide / 2);
+    const [top, left] = [Math.round(y) - half, Math.round(x) - half];
+    return { top, left, cellTop: Math.floor(top / this.cellPx), cellLeft: Math.floor(left / this.cellPx) };
   }
 
   /** The phases that make neighbours agree best. */

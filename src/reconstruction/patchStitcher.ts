@@ -70,6 +70,14 @@ export interface StitcherOptions {
   readonly grow?: boolean;
 }
 
+/** What a stitcher was given, as sums over a part of the frame. */
+export interface PartialCanvas {
+  readonly frame: Frame;
+  /** (height + 1, width + 1) each, as {@link PatchStitcher} keeps them. */
+  readonly planes: readonly (Float32Array | Uint32Array)[];
+  readonly patches: number;
+}
+
 /** The accumulators; all have `stride` columns. */
 interface Planes {
   /** Object pixel of plane element 0, and the size without the spare row and column. */
@@ -218,6 +226,38 @@ export class PatchStitcher {
     return { image, overlapCount: counts, weight: weights, frame, patches: this.patches, coverage, uncertainty };
   }
 
+  /** All that was added so far, as another stitcher of the same kind can take it. Its planes are those of this one. */
+  partial(): PartialCanvas {
+    return { frame: this.planes.frame, planes: arraysOf(this.planes), patches: this.patches };
+  }
+
+  /**
+   * Adds what another stitcher was given, with the same crop, rule, weights and `uncertainty`.
+   * @throws PtychoError DATASET_SHAPE for a canvas that is none of such a stitcher, or lies outside this one
+   */
+  addPartial({ frame, planes, patches }: PartialCanvas): void {
+    const { planes: own } = this;
+    const size = (frame.height + 1) * (frame.width + 1);
+    const targets = arraysOf(own);
+    if (!holdsFrame(own.frame, frame) || planes.length !== targets.length || planes.some((p) => p.length !== size)) {
+      throw new PtychoError(
+        'DATASET_SHAPE',
+        `A part of ${planes.length} planes, ${frame.height}×${frame.width} pixels from (${frame.originYxPx}) on, is none of a canvas of ${targets.length} planes, ${own.frame.height}×${own.frame.width} pixels from (${own.frame.originYxPx}) on.`,
+        { found: planes.length, expected: targets.length },
+      );
+    }
+    const [down, right] = [0, 1].map((axis) => frame.originYxPx[axis] - own.frame.originYxPx[axis]);
+    const plain = targets.length - (own.spread?.planes.length ?? 0);
+    const spread = planes.slice(plain);
+    for (let r = 0, i = 0; r <= frame.height; r++) {
+      for (let c = 0, d = (r + down) * own.stride + right; c <= frame.width; c++, d++, i++) {
+        for (let p = 0; p < plain; p++) targets[p][d] += planes[p][i];
+        own.spread?.addSums(d, spread, i);
+      }
+    }
+    this.patches += patches;
+  }
+
   private requireInside(count: number, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
     const { xMin, xMax, yMin, yMax } = this.bounds;
     for (let k = 0; k < count; k++) {
@@ -269,7 +309,12 @@ function makePlanes(frame: Frame, weighted: boolean, uncertainty: boolean): Plan
   };
 }
 
-const arraysOf = ({ re, im, weight, count, spread }: Planes) => [re, im, weight, count, ...(spread?.planes ?? [])];
+/** Every accumulator once. */
+const arraysOf = ({ re, im, weight, count, spread }: Planes): readonly (Float32Array | Uint32Array)[] => [
+  ...[re, im, weight],
+  ...(count === weight ? [] : [count]),
+  ...(spread?.planes ?? []),
+];
 
 /** The contents of `from` on the larger canvas `to`. */
 function moved(from: Planes, to: Planes): Planes {

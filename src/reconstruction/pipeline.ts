@@ -137,6 +137,8 @@ export interface ImageSettings
 
 /** Who watches {@link reconstructPrepared} at work. */
 export interface ImageHooks extends Services, Pick<ReconstructOptions, 'onPatches'> {
+  /** Makes the image in place of the network: of what others have predicted. */
+  readonly imageOf?: (scan: PreparedScan, options: ReconstructOptions, network: number) => Promise<Preview>;
   /** Shows the image on the way; the next preview waits for it. */
   readonly previews?: { readonly every: PreviewInterval; show(preview: Preview): Promise<unknown> };
 }
@@ -166,6 +168,7 @@ export async function reconstructWith<R extends Refinement>(
  * Reconstructs a scan that is grouped and normalised for the model (`groupForModel`), on the model's engine: patches to an image,
  * positions fitted to it, a solver that goes on from it.
  * @param refineImage the solver that `settings.refine` names
+ * @param network which of an ensemble the model is, counted from 0
  * @throws PtychoError those of engine and data; CANCELLED before the first patch
  */
 export async function reconstructPrepared<R extends Refinement>(
@@ -174,6 +177,7 @@ export async function reconstructPrepared<R extends Refinement>(
   settings: ImageSettings,
   hooks: ImageHooks = {},
   refineImage?: ImageRefiner<R>,
+  network = 0,
 ): Promise<ReconstructedScan<R>> {
   const { refine_positions: rounds = 0, position_step_limit_px: stepLimit_px = null } = settings;
   const image = await imageOptions(model, scan, settings, hooks);
@@ -186,10 +190,12 @@ export async function reconstructPrepared<R extends Refinement>(
       image.onPatches?.(patches, batch, index);
     },
   };
-  let last: Preview | undefined;
-  for await (const preview of streamDataset({ ...options, every: hooks.previews?.every })) {
-    if (preview.final) last = preview;
-    else await hooks.previews?.show(preview);
+  let last = await hooks.imageOf?.(scan, options, network);
+  if (!last) {
+    for await (const preview of streamDataset({ ...options, every: hooks.previews?.every })) {
+      if (preview.final) last = preview;
+      else await hooks.previews?.show(preview);
+    }
   }
   // The stream throws where it has nothing to show.
   const result = { ...(last as Preview), crop_px };
@@ -198,8 +204,8 @@ export async function reconstructPrepared<R extends Refinement>(
   if (rounds > 0) {
     const started = performance.now();
     const { stitched: before } = result;
-    const network = (side: number) => model.network(side);
-    const refined = await refineReconstruction({ scan, backend, network, rounds, stepLimit_px, stitched: before, kept, options }); // biome-ignore format: one call
+    const networkOf = (side: number) => model.network(side);
+    const refined = await refineReconstruction({ scan, backend, network: networkOf, rounds, stepLimit_px, stitched: before, kept, options }); // biome-ignore format: one call
     const refining = { before, seconds: (performance.now() - started) / 1000 };
     placed = { ...result, stitched: refined.stitched, refined, refining };
   }
@@ -266,7 +272,9 @@ export async function* reconstructStream(
 }
 
 /** @throws PtychoError CONFIG_UNKNOWN_KEY, CONFIG_INVALID */
-function configOf(options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'refine'>>): ImageConfig {
+export function configOf(
+  options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_positions' | 'refine'>>,
+): ImageConfig {
   const fields = Object.entries(options).filter(([key]) => !(NO_FIELDS as readonly string[]).includes(key));
   const config = completeConfig(imageDefinition, Object.fromEntries(fields), options.logger);
   const fits = config.refine_positions > 0 ? 'refine_positions' : config.refine === null ? undefined : 'refine';
@@ -281,7 +289,7 @@ function configOf(options: ImageOptions & Partial<Pick<InferenceConfig, 'refine_
 }
 
 /** The scan, opened where it is named; `close` closes it again then. */
-async function openFor(
+export async function openFor(
   data: ReconstructInput,
   config: ImageConfig,
   { logger }: ImageOptions,
@@ -299,7 +307,7 @@ const requireModel = (model: unknown): void =>
   requireObject(model, 'reconstruct takes a model first, of train or PtychoModel.open, and then a scan', ['bundle']);
 
 /** Groups a scan for a model where that is not done; and the model for it, where that was trained on several. */
-async function prepare(
+export async function prepare(
   model: PtychoModel,
   data: RawData | PreparedScan,
   config: ImageConfig,
@@ -319,7 +327,7 @@ async function prepare(
 }
 
 /** How the image of a scan is made; with `varpro_scaling` the scan is gone through once for it. */
-async function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSettings, hooks: ImageHooks) {
+export async function imageOptions(model: PtychoModel, scan: PreparedScan, settings: ImageSettings, hooks: ImageHooks) {
   const { raw, dataset } = scan;
   return {
     partScales: settings.varpro_scaling ? await varproScales(model, scan, settings, hooks) : undefined,

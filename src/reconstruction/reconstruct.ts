@@ -8,6 +8,7 @@
  * }
  */
 import type { Backend } from '../backends/backend.js';
+import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { inOrder } from '../core/inOrder.js';
 import type { ProgressSink } from '../core/log.js';
@@ -104,7 +105,7 @@ export async function* streamDataset(
   const { signal, every = {}, dataset } = options;
   const feed = feedFor(dataset);
   const stitching = new Stitching(options, feed);
-  const predictor = new Predictor(options.network, options.weights, options.backend, Math.min(options.batch_size, groupsOf(dataset))); // biome-ignore format: one call
+  const predictor = predictorOf(options);
   const started = performance.now();
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   const elapsed = () => (performance.now() - started) / 1000;
@@ -130,14 +131,7 @@ export async function* streamDataset(
   let shown = { patterns: 0, seconds: 0 };
   let batches = 0;
   try {
-    const predicted = inOrder(feed.batches(options.batch_size), {
-      readAhead: feed.readAhead ?? options.prefetch ?? 2,
-      width: WITH_ENGINE,
-      signal,
-      times,
-      work: async (batch) => ({ batch, patches: await predictor.patches(batch.diffraction, batch.positions) }),
-    });
-    for await (const { batch, patches } of predicted) {
+    for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
       const t = performance.now();
       if (options.partScales) scaleParts(patches, options.partScales);
       options.onPatches?.(patches, batch, batches++);
@@ -169,6 +163,62 @@ export async function reconstructDataset(options: ReconstructOptions): Promise<R
   for await (const preview of streamDataset(options)) last = preview;
   // The stream throws where it has nothing to show.
   return last as Preview;
+}
+
+/** What is made of the feed, batch after batch, while the next ones are read and predicted. */
+function predicted(feed: PatternFeed, predictor: Predictor, options: ReconstructOptions, times: ReconstructTimes) {
+  return inOrder(feed.batches(options.batch_size), {
+    readAhead: feed.readAhead ?? options.prefetch ?? 2,
+    width: WITH_ENGINE,
+    signal: options.signal,
+    times,
+    work: async (batch: PatternBatch) => ({
+      batch,
+      patches: await predictor.patches(batch.diffraction, batch.positions),
+    }),
+  });
+}
+
+const predictorOf = ({ network, weights, backend, batch_size, dataset }: ReconstructOptions) =>
+  new Predictor(network, weights, backend, Math.min(batch_size, groupsOf(dataset)));
+
+/**
+ * Predicts every group of a data set for an image that is made elsewhere, of this and other parts.
+ * @param take is given what {@link Stitching.part} answers, which is gone afterwards
+ * @returns what `take` came to, and the seconds of the stages
+ * @throws PtychoError CANCELLED, and those of engine and data
+ */
+export async function predictPart<T>(
+  options: ReconstructOptions & { readonly dataset: DiffractionDataset },
+  take: (part: ReturnType<Stitching['part']>, times: ReconstructTimes) => Promise<T>,
+): Promise<{ readonly taken: T; readonly times: ReconstructTimes }> {
+  const feed = feedFor(options.dataset);
+  const stitching = new Stitching(options, feed);
+  const predictor = predictorOf(options);
+  const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
+  try {
+    let batches = 0;
+    for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
+      options.onPatches?.(patches, batch, batches++);
+      const t = performance.now();
+      stitching.add(patches, batch);
+      times.stitch += (performance.now() - t) / 1000;
+      const { patterns } = stitching;
+      options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
+    }
+    if (stitching.patterns < feed.total) throwIfCancelled(options.signal, 'The reconstruction');
+    if (stitching.unaligned) {
+      throw new PtychoError(
+        'OUTPUT_UNWRITABLE',
+        'The folder for temporary files has no room for the patches of this part; free some, set TMPDIR to another disk, or make more parts.',
+        {},
+      );
+    }
+    return { taken: await take(stitching.part(), times), times };
+  } finally {
+    stitching.dispose();
+    await predictor.dispose();
+  }
 }
 
 function feedFor(dataset: DiffractionDataset | LiveScan): PatternFeed {

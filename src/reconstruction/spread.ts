@@ -88,6 +88,30 @@ export class SpreadPlanes {
     this.patches[d]++;
   }
 
+  /**
+   * Adds what other planes hold at index `i` (T. F. Chan, G. H. Golub, R. J. LeVeque, Am. Stat. 37, 242, 1983): the same sums as if
+   * their patches had been added here.
+   * @param planes in the order of {@link planes}
+   */
+  addSums(d: number, planes: readonly (Float32Array | Uint32Array)[], i: number): void {
+    const [patches, weight, pairs, amplitude, amplitudeSquares, unitRe, unitIm, unitSquares] = planes;
+    const [here, there] = [this.weight[d], weight[i]];
+    if (!(there > 0)) return;
+    const total = here + there;
+    const share = there / total;
+    const pull = share * here;
+    const away = amplitude[i] - this.amplitude[d];
+    const [awayRe, awayIm] = [unitRe[i] - this.unitRe[d], unitIm[i] - this.unitIm[d]];
+    this.amplitudeSquares[d] += amplitudeSquares[i] + pull * away * away;
+    this.amplitude[d] += share * away;
+    this.unitSquares[d] += unitSquares[i] + pull * (awayRe * awayRe + awayIm * awayIm);
+    this.unitRe[d] += share * awayRe;
+    this.unitIm[d] += share * awayIm;
+    this.pairs[d] += pairs[i] + here * there;
+    this.weight[d] = total;
+    this.patches[d] += patches[i];
+  }
+
   /** Both standard deviations at plane index `d`; NaN for fewer than two patches. */
   at(d: number): { amplitude: number; phase: number } {
     const pairs = this.pairs[d];

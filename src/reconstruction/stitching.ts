@@ -5,7 +5,7 @@ import { probeIntensity } from '../physics/probe.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import { type ScanBounds, scanBounds } from './frame.js';
 import { PatchPhases, turnPatches } from './patchPhases.js';
-import { PatchStitcher, type StitchedImage, type StitchingRule } from './patchStitcher.js';
+import { type PartialCanvas, PatchStitcher, type StitchedImage, type StitchingRule } from './patchStitcher.js';
 import { PatchStore } from './patchStore.js';
 
 /** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
@@ -167,6 +167,13 @@ export class Stitching {
     const aligned = this.#make(this.#bounds ?? store.bounds());
     layKept(store, aligned, { angles });
     return { stitched: aligned.finish(), phaseSpreadRad: spreadRad };
+  }
+
+  /** All patches so far as a part of a larger image: with phases as they are, or kept, with their sums over cells, for a second look. */
+  part(): { readonly canvas: PartialCanvas } | { readonly phases: PatchPhases; readonly store: PatchStore } {
+    if (this.#second) return this.#second;
+    if (!this.#stitcher) throw new Error('there is no image before the first patch');
+    return { canvas: this.#stitcher.partial() };
   }
 
   /** Lets go of what was kept for the second look. */

@@ -2,7 +2,8 @@
  * `infer`: a bundle and a scan in, an image out. Writes `reconstruction.npz`, `reconstructed_amplitude.png`,
  * `reconstructed_phase.png`, both uncertainties as pictures and `run.json` to `output_dir`; on request also
  * `comparison_plot.png`, `positions.npz`, `logs/patch_stats.csv` and a folder of what happened on the way. With `refine` the image is
- * that of a solver which began with the network's. Of an ensemble it is the mean of its networks, with how far they differ.
+ * that of a solver which began with the network's. Of an ensemble it is the mean of its networks, with how far they differ. A part of the
+ * scan for one of several processes (`shard`) is `shard.npz` and `run.json`.
  */
 
 import path from 'node:path';
@@ -17,12 +18,13 @@ import { silentLogger } from '../core/log.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { type PartOfMany, parsePart } from '../data/grouping/cutByPosition.js';
 import { openRequestedScan, type PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { imageBesideTruth, knownObject } from '../evaluation/besideTruth.js';
 import { drawingFiles, json, writeAtomically, writeDrawing } from '../formats/outputFiles.js';
 import { type FolderClaim, type OwnedFolder, withOutputFolder } from '../formats/outputs.js';
-import { openBundle } from '../persistence/bundle.js';
+import { openBundle, type StoredBundle } from '../persistence/bundle.js';
 import {
   ENSEMBLE_FILE,
   type EnsembleMember,
@@ -50,7 +52,10 @@ import {
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { RECONSTRUCTION_FILES, writeReconstruction } from '../reconstruction/reconstructionFile.js';
 import { type ImageRFactor, scoreR } from '../reconstruction/rFactor.js';
-import { doubts, groupForModel, requireSide, scoreImage } from '../reconstruction/scanForModel.js';
+import { doubts, groupForModel, requireSide, scanForModel, scoreImage } from '../reconstruction/scanForModel.js';
+import { imageOfShards } from '../reconstruction/shards/merge.js';
+import { type ShardSummary, writeShardOf } from '../reconstruction/shards/shard.js';
+import { SHARD_FILE, shardFolders } from '../reconstruction/shards/shardFile.js';
 import { probeFigure } from '../report/probe.js';
 import { positionShiftMap } from '../report/scanMap.js';
 import {
@@ -105,53 +110,101 @@ export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Se
       { key: 'save_adapted' },
     );
   }
+  if (config.shard !== null) {
+    throw new PtychoError('USAGE', 'A part of a scan (shard) is no image: call inferShardWorkflow for it.', {});
+  }
+  if (config.from_shards.length > 0) requireWholeScan(config, [...NEEDS_WHOLE, 'log_patch_stats', 'debug_dump']);
   return withOutputFolder(config.output_dir, claimOf(config), services, (folder) =>
     inferInto(folder, config, { ...services, signal: folder.signal }),
   );
 }
 
 async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
-  const logger = services.logger ?? silentLogger;
+  const { logger = silentLogger } = services;
+  return withModelsAndScan(config, services, async ({ bundles, raw, models, opening }) => {
+    const calibration = await findCalibration(config.model_path, bundles.map(weightsSha256), { named: config.calibration, logger }); // biome-ignore format: one call
+    if (config.comparison_plot) knownObject(raw);
+    const [{ bundle }] = models;
+    // Fitting positions reads every pattern in every round.
+    const once = config.refine_positions === 0 && models.length === 1 && config.adapt === 0;
+    const scan = await groupForModel(raw, bundle, config, logger, { once });
+    const opened = (performance.now() - opening) / 1000;
+    await folder.make();
+    return await closing(await selectBackend(config, logger), async (backend) => {
+      logger.info(describeEngine(backend.info));
+      const given = models.map((member) => member.on(backend));
+      const adapted = config.adapt > 0 ? await adaptModels(given, raw, config, services) : undefined;
+      const running = adapted?.map((member) => member.model) ?? given;
+      const adaptations = adapted?.map(({ record }) => record);
+      const known = adaptations?.some(({ kept }) => kept === 'adapted') ? undefined : calibration;
+      if (calibration && !known)
+        logger.info('The calibration is that of the bundle: the adapted network has no intervals.');
+      return await inferPrepared(config, services, { models: running, scan, opened, calibration: known, adaptations });
+    });
+  });
+}
+
+/** What a part of a scan cannot do, because it needs the whole scan. */
+const NEEDS_WHOLE = ['adapt', 'refine_positions', 'save_adapted', 'varpro_scaling'] as const;
+
+/** @throws PtychoError CONFIG_INVALID for a field of these that is set */
+function requireWholeScan(config: InferenceConfig, names: readonly (keyof InferenceConfig)[]): void {
+  const set = names.find((name) => config[name] !== null && config[name] !== false && config[name] !== 0);
+  if (set === undefined) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `${set} needs the whole scan in one process, so it does not go with shard and from_shards: leave it out, or infer without them${set === 'adapt' ? ' (adapt with --save_adapted first; its wts.zip can be shared out)' : ''}.`,
+    { key: set },
+  );
+}
+
+/** Bundles and a scan that fit each other. */
+interface ModelsAndScan {
+  /** One, or those of an ensemble. */
+  readonly bundles: readonly StoredBundle[];
+  readonly models: readonly PtychoModel[];
+  readonly raw: RawData;
+  /** When opening began, as `performance.now` has it. */
+  readonly opening: number;
+}
+
+/**
+ * Opens what `infer` names, and closes the scan afterwards. What cannot be reconstructed as asked is refused before anything is started.
+ * @throws PtychoError those of bundle and scan
+ */
+async function withModelsAndScan<T>(
+  config: InferenceConfig,
+  services: Services,
+  work: (opened: ModelsAndScan) => Promise<T>,
+): Promise<T> {
+  const { logger = silentLogger } = services;
   const bundles = await openMembersOf(config.model_path, mlflowAccess(config.execution));
   const read = bundles.map((member) => PtychoModel.of(member));
-  const hashes = bundles.map(weightsSha256);
-  const calibration = await findCalibration(config.model_path, hashes, { named: config.calibration, logger });
   const [first] = bundles;
   checkModelClaim(config.model, first.config.model, first.path);
   const opening = performance.now();
   return closing(
     await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal }),
     async (raw) => {
-      // What cannot be reconstructed as asked is refused before anything is started.
       requireSide(raw, first.config.model.N, first.path);
-      if (config.comparison_plot) knownObject(raw);
       const models = await modelsOfScan(read, raw, logger);
-      const [{ bundle }] = models;
-      for (const doubt of doubts(bundle, raw)) logger.warn(doubt);
-      // Fitting positions reads every pattern in every round.
-      const once = config.refine_positions === 0 && models.length === 1 && config.adapt === 0;
-      const scan = await groupForModel(raw, bundle, config, logger, { once });
-      const opened = (performance.now() - opening) / 1000;
-      await folder.make();
-      return await closing(await selectBackend(config, logger), async (backend) => {
-        logger.info(describeEngine(backend.info));
-        const given = models.map((member) => member.on(backend));
-        const adapted = config.adapt > 0 ? await adaptModels(given, raw, config, services) : undefined;
-        const running = adapted?.map((member) => member.model) ?? given;
-        const adaptations = adapted?.map(({ record }) => record);
-        const known = adaptations?.some(({ kept }) => kept === 'adapted') ? undefined : calibration;
-        if (calibration && !known)
-          logger.info('The calibration is that of the bundle: the adapted network has no intervals.');
-        return await inferPrepared(config, services, {
-          models: running,
-          scan,
-          opened,
-          calibration: known,
-          adaptations,
-        });
-      });
+      for (const doubt of doubts(models[0].bundle, raw)) logger.warn(doubt);
+      return await work({ bundles, models, raw, opening });
     },
   );
+}
+
+/** The options of an image that a configuration of `infer` says. */
+function imageSettingsOf(config: InferenceConfig) {
+  const { execution } = config;
+  return {
+    ...config,
+    batch_size: execution.inference_batch_size ?? config.batch_size,
+    // A solver's image has no patches that could disagree.
+    uncertainty: config.uncertainty && config.refine === null,
+    prefetch: execution.prefetch_factor ?? undefined,
+    threads: execution.threads,
+  };
 }
 
 function claimOf(config: InferenceConfig): FolderClaim {
@@ -222,23 +275,18 @@ async function inferPrepared(
   { models, scan, opened, calibration, adaptations }: Opened,
 ): Promise<InferSummary> {
   const [model] = models;
-  const { output_dir: folder, execution } = config;
+  const { output_dir: folder } = config;
   const { bundle } = model;
   const { raw, groups } = scan;
   const dump = config.debug_dump === null ? undefined : new DebugDump(config.debug_dump);
   const stats = config.log_patch_stats
     ? await PatchStatsLog.open(folder, { limit: config.patch_stats_limit })
     : undefined;
-  const settings = {
-    ...config,
-    batch_size: execution.inference_batch_size ?? config.batch_size,
-    // A solver's image has no patches that could disagree.
-    uncertainty: config.uncertainty && config.refine === null,
-    prefetch: execution.prefetch_factor ?? undefined,
-    threads: execution.threads,
-  };
+  const settings = imageSettingsOf(config);
+  const shards = await shardFolders(config.from_shards);
   const hooks: ImageHooks = {
     ...services,
+    ...(shards.length > 0 && { imageOf: (own, options, network) => imageOfShards(own, options, shards, network) }),
     onPatches: (patches, batch, index) => {
       stats?.add({ batch: index }, patches);
       dump?.see(patches, batch);
@@ -374,4 +422,60 @@ function stagesOf(result: ReconstructedScan<RefinedImage>, opened: number, writt
   const total = opened + result.seconds + (refining?.seconds ?? 0) + (solver?.solved.seconds ?? 0) + written;
   stages.push(['write', written], ['total', total]);
   return stages.map(([name, seconds]) => ({ name, seconds, patternsPerSecond: patterns / seconds }));
+}
+
+/** What a part of a scan came to. */
+export interface InferShardSummary {
+  readonly part: PartOfMany;
+  /** Patches of the part, and of the whole scan. */
+  readonly patterns: number;
+  readonly total: number;
+  readonly seconds: number;
+  readonly outputDir: string;
+  readonly files: readonly string[];
+}
+
+/**
+ * Predicts the part of a scan that `shard` names. Fields of the image (`refine`, `comparison_plot`, …) are left to `from_shards`.
+ * @throws PtychoError for anything wrong with configuration, bundle, scan, engine or output folder; CANCELLED: a part is there whole or not
+ */
+export async function inferShardWorkflow(
+  given: PartOf<InferenceConfig>,
+  services: Services = {},
+): Promise<InferShardSummary> {
+  const config = wholeConfig(inferenceDefinition, given, services.logger);
+  const part = parsePart(config.shard ?? '', 'shard');
+  requireWholeScan(config, NEEDS_WHOLE);
+  const { output_dir: folder, overwrite } = config;
+  const claim = { command: 'infer', overwrite, results: [SHARD_FILE, /^shard-\d+\.npz$/, 'run.json'] };
+  return withOutputFolder(folder, claim, services, async (owned) => {
+    const own = { ...services, signal: owned.signal };
+    const { logger = silentLogger } = services;
+    return withModelsAndScan(config, own, async ({ raw, models, opening }) => {
+      const scan = await groupForModel(raw, models[0].bundle, config, logger, { once: models.length === 1 });
+      await owned.make();
+      return await closing(await selectBackend(config, logger), async (backend) => {
+        logger.info(describeEngine(backend.info));
+        const shards: ShardSummary[] = [];
+        for (const [network, model] of models.entries()) {
+          const on = model.on(backend);
+          const target = { folder, network };
+          shards.push(await writeShardOf(on, scanForModel(scan, model.bundle), part, target, imageSettingsOf(config), own)); // biome-ignore format: one call
+        }
+        const [{ patterns, total }] = shards;
+        const seconds = (performance.now() - opening) / 1000;
+        const stages = shards.map(({ times }) => times);
+        await writeAtomically(
+          path.join(folder, 'run.json'),
+          json({
+            ...{ config, provenance: services.provenance as Provenance | undefined, shard: part },
+            ...{ patches: patterns, patches_of_all: total, networks: models.length, stages, seconds },
+            ...{ backend: backend.info, node: process.version, version: createdBy.version },
+          }),
+        );
+        const files = [...shards.map(({ file }) => path.basename(file)), 'run.json'];
+        return { part, patterns, total, seconds, outputDir: folder, files };
+      });
+    });
+  });
 }

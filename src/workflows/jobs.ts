@@ -52,7 +52,7 @@ export async function planJobs(
   services: Services = {},
 ): Promise<PlanSummary> {
   const config = wholeConfig(jobsPlanDefinition, given, services.logger);
-  const { output_root: root, verb, sweep, after, append } = config;
+  const { output_root: root, verb, sweep, after, append, shards } = config;
   const file = path.join(root, PLAN_FILE);
   if (append && !existsSync(file)) {
     throw new PtychoError('USAGE', `There is no plan ${file} to append to; leave --append out.`, { path: file });
@@ -64,7 +64,8 @@ export async function planJobs(
   }
   if (!append) await requireNew([file], { ...newFiles(config, services), field: 'output_root' });
   const earlier = append ? await readPlan(file) : [];
-  const request = { verb, root, sweep, after, earlier, scans: inputs.scans, given: inputs.given ?? {} };
+  const parts = shards ?? undefined;
+  const request = { verb, root, sweep, after, earlier, parts, scans: inputs.scans, given: inputs.given ?? {} };
   const jobs = await makeJobs(request, services);
   await makeOutputFolder(root);
   await writePlan(file, [...earlier, ...jobs]);
@@ -239,6 +240,11 @@ export const runVerb: VerbRunner = async (verb, config, services): Promise<JobOu
       return { cancelled, files, figures: { r_factor: rFactor.network, loss: bestLoss, epochs } };
     }
     case 'infer': {
+      if ((config as InferenceConfig).shard !== null) {
+        const { inferShardWorkflow } = await import('./infer.js');
+        const { files, patterns } = await inferShardWorkflow(config as InferenceConfig, services);
+        return { cancelled: false, files, figures: { patterns } };
+      }
       const { rFactor, cancelled, files } = await (await import('./infer.js')).inferWorkflow(
         config as InferenceConfig,
         services,

@@ -3,8 +3,8 @@
 import { inferenceDefinition } from '../../config/commands.js';
 import type { InferenceConfig } from '../../config/schema.js';
 import { noun } from '../../core/words.js';
-import type { InferSummary } from '../../workflows/infer.js';
-import { EXIT_INTERRUPTED } from '../exit.js';
+import type { InferShardSummary, InferSummary } from '../../workflows/infer.js';
+import { EXIT_INTERRUPTED, EXIT_OK } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { consoleLevelOf, formatCount, formatDuration, formatTable } from '../terminal.js';
 import { rFactorWords, verdictExit, warnOfR } from '../verdict.js';
@@ -13,7 +13,9 @@ const EXAMPLE = `
 Examples:
   ptychopinn infer scan.npz --model_path run --output_dir image
   ptychopinn infer scan.npz --model_path run --refine lsqml:20     # a solver finishes what the network began
-  ptychopinn infer scan.npz --model_path run --adapt 8             # the network goes on on the scan itself`;
+  ptychopinn infer scan.npz --model_path run --adapt 8             # the network goes on on the scan itself
+  ptychopinn infer scan.npz --model_path run --shard 1/4 --output_dir parts/1   # one of four processes
+  ptychopinn infer scan.npz --model_path run --from_shards parts --output_dir image`;
 
 export const command = commandOf({
   definition: inferenceDefinition,
@@ -22,12 +24,18 @@ export const command = commandOf({
   level: (given, { debug }) => consoleLevelOf(given, debug),
   interrupted: 'stopping after this step and writing the image so far',
   work: async ({ config, services }) => {
+    if (config.shard !== null) {
+      return (await import('../../workflows/infer.js')).inferShardWorkflow(config, services);
+    }
     const summary = await (await import('../../workflows/infer.js')).inferWorkflow(config, services);
     warnOfR(summary.rFactor, { scan: config.test_data_file, more: moreFor(config) }, services.logger);
     return summary;
   },
-  text: summaryText,
-  exit: ({ cancelled, rFactor }, config) => (cancelled ? EXIT_INTERRUPTED : verdictExit(rFactor, config)),
+  text: (summary) => ('part' in summary ? shardText(summary) : summaryText(summary)),
+  exit: (summary, config) => {
+    if ('part' in summary) return EXIT_OK;
+    return summary.cancelled ? EXIT_INTERRUPTED : verdictExit(summary.rFactor, config);
+  },
 });
 
 /** What an image that is not at the noise may lack. */
@@ -37,6 +45,10 @@ function moreFor({ refine, refine_positions }: Pick<InferenceConfig, 'refine' | 
     ...(refine_positions === 0 ? ['--refine_positions 5 (positions that are off)'] : []),
     'longer training',
   ];
+}
+
+function shardText({ part, patterns, total, seconds, outputDir, files }: InferShardSummary): string {
+  return `Shard ${part.index} of ${part.of}: ${formatCount(patterns)} of ${formatCount(total)} patterns predicted in ${formatDuration(seconds)}, written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.\n"ptychopinn infer --from_shards" makes the image of all ${part.of}.\n`;
 }
 
 function summaryText(summary: InferSummary): string {

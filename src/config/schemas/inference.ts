@@ -21,6 +21,8 @@ import {
   required,
   seedNumber,
   show,
+  text,
+  textList,
   wholeNumber,
 } from '../../core/field.js';
 import type { Collection } from '../definition.js';
@@ -56,6 +58,15 @@ const pathFields = {
   ),
   adapt_learning_rate: field(positiveNumber, 5e-4, 'With adapt: initial step size, which falls along a cosine.'),
   save_adapted: offByDefault('With adapt: also write the network that the image was made with, wts.zip in output_dir.'),
+  shard: maybe(
+    text,
+    'Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; null: the whole scan.',
+  ),
+  from_shards: field(
+    textList,
+    [],
+    'Make the image of the parts that --shard wrote: their folders, or a folder that holds these; may be repeated.',
+  ),
   calibration: maybe(
     path,
     'File calibration.json of "ptychopinn calibrate", by which 90 % intervals are written; null: the one beside the model, if it is there.',

@@ -37,6 +37,11 @@ export const jobsPlanSchema = z.strictObject({
     [],
     'A field of the verb and its values, such as probe_modes=1,2,3: a job for each; may be repeated, for all combinations.',
   ),
+  shards: maybe(
+    positiveInteger,
+    'infer: cut every scan into so many parts by position, a job for each, and a last job that makes the image of them; null: one job a scan.',
+    { unit: 'jobs' },
+  ),
   append: offByDefault('Add the jobs to the plan that is there.'),
   after: field(
     textList,

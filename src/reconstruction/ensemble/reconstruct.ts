@@ -113,6 +113,8 @@ export async function reconstructMembers<R extends Refinement>(
       own,
       { ...settings, refine: null },
       k === 0 ? hooks : quiet,
+      undefined,
+      k,
     ).catch((error: unknown) => {
       // Stopped before its first patch: those before it stand.
       if (error instanceof PtychoError && error.code === 'CANCELLED' && done.length > 0) return undefined;

@@ -5,7 +5,7 @@
  * @example
  * estimateJob('solve', solveConfig, { count: 1000, N: 64, modes: 1 }).processor_seconds; // about 20 for 60 epochs
  */
-import type { InferenceConfig, TrainingRequest } from '../config/schema.js';
+import type { InferenceConfig, PartOf, TrainingRequest } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
 import type { JobVerb } from './verbs.js';
@@ -58,7 +58,8 @@ export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }:
       return { processor_seconds: FIXED.seconds + seconds, memory_bytes: bytes + 1e9 };
     }
     case 'infer': {
-      const { n_subsample, shard, from_shards } = config as InferenceConfig;
+      // Studies ask with a few fields only.
+      const { n_subsample, shard = null, from_shards = [] } = config as PartOf<InferenceConfig> & Pick<InferenceConfig, 'n_subsample'>; // biome-ignore format: one line
       const seconds = (TRAINING_SECONDS / 3) * pixels * shareOf(n_subsample, count);
       // The image of shards is stitched, not predicted.
       const share = from_shards.length > 0 ? STITCHING_SHARE : shard === null ? 1 : 1 / Number(shard.split('/')[1]);

@@ -37,6 +37,8 @@ export interface BackendInfo {
   /** The processor behind a device that is not the CPU. */
   readonly adapter?: Adapter;
   readonly threads: number;
+  /** Engines that share the work, where there are several; `threads` are those of each. */
+  readonly workers?: number;
   /** Other than single precision, where it was asked for and the device has it. */
   readonly precision?: Precision;
   /** Engines and accelerators that would have been better, and why they do not work here. */
@@ -69,8 +71,26 @@ export interface DeviceState {
   read(names?: readonly string[]): Promise<Record<string, Tensor>>;
   /** Replaces values; shapes must stay the same. */
   write(values: Tensors): Promise<void>;
+  /** Copies values into memory that other engines see; absent where the engine cannot. @param clear they are zero afterwards */
+  copyOut?(names: readonly string[], to: SharedPlace, clear?: boolean): Promise<void>;
+  /** Replaces values by what lies in that memory. */
+  copyIn?(names: readonly string[], from: SharedPlace): Promise<void>;
   /** Releases the values. */
   dispose(): Promise<void>;
+}
+
+/** A place in memory that several engines of this process see: values lie there one after the other, in single precision. */
+export interface SharedPlace {
+  readonly memory: SharedArrayBuffer;
+  /** Of the first value, in numbers. */
+  readonly offset: number;
+}
+
+/** Adds up parts of shared memory, always in the same order: `count` numbers at `offsets[0]` become the sums of those at all offsets. */
+export interface SharedSum {
+  readonly memory: SharedArrayBuffer;
+  readonly offsets: readonly number[];
+  readonly count: number;
 }
 
 /** A program made ready by an engine. */
@@ -102,6 +122,10 @@ export interface Backend {
   createState(values: Tensors): Promise<DeviceState>;
   /** What was copied to the engine and back since it was started, where that is counted. */
   transfers?(): Promise<Transfers>;
+  /** Further engines of the same kind that were started with this one, for work that can be shared out (`openTeam`). */
+  readonly peers?: readonly Backend[];
+  /** Adds up shared memory in the engine's own thread; absent where the engine cannot. */
+  addUp?(sum: SharedSum): Promise<void>;
   /** Releases everything, also what was not disposed one by one. */
   dispose(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import { messageOf, PtychoError } from '../core/errors.js';
 import { acceptName } from '../core/field.js';
 import type { Logger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
+import { counted } from '../core/words.js';
 import type { Backend, BackendInfo } from './backend.js';
 
 /** The fields that a backend is chosen by. */
@@ -110,7 +111,8 @@ function loaderOf(name: string): BackendLoader {
   );
 }
 
-/** `onnxruntime-node 1.30.0 on cpu, 2 threads.` */
-export function describeEngine({ engine, device, threads }: BackendInfo): string {
-  return `${engine} on ${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
+/** `onnxruntime-node 1.30.0 on cpu, 2 threads.`; `…, 2 workers of 1 thread each.` */
+export function describeEngine({ engine, device, threads, workers = 1 }: BackendInfo): string {
+  const each = counted(threads, 'thread');
+  return `${engine} on ${device}, ${workers === 1 ? each : `${counted(workers, 'worker')} of ${each} each`}.`;
 }

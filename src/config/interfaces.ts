@@ -257,10 +257,10 @@ export interface ExecutionConfig {
   readonly threads: number | null;
   /** Groups per prediction in infer, instead of its batch_size, and in the previews of train. Unit: groups. */
   readonly inference_batch_size: number | null;
-  /** Devices that share the work. Default: 1. */
+  /** Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes nothing but the last digits. Default: 1. */
   readonly devices: number | 'auto';
-  /** How several devices share the work. Default: "auto". */
-  readonly strategy: string;
+  /** How workers share the work: auto and ddp both mean that each has all weights and a share of every batch. Default: "auto". */
+  readonly strategy: 'auto' | 'ddp';
   /** The same seed gives the same draws, weights and order of batches. Default: true. */
   readonly deterministic: boolean | 'warn';
   /** Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA. Default: "32-true". */

@@ -30,7 +30,7 @@ import {
   type StepParts,
   trainingStep,
 } from './trainingSteps.js';
-import { borderRatio, contrast, intensityRatio, patternSpread, saturation } from './watch.js';
+import { borderRatio, contrast, intensityRatio, PREDICTED, patternSpread, saturation, shareOutputs } from './watch.js';
 
 /** Name of the one scalar parameter that is not a convolution's: ln of the intensity scale. */
 export const LOG_INTENSITY_SCALE = 'log_intensity_scale';
@@ -64,6 +64,14 @@ export interface NetworkSpec extends LossSpec {
    */
   readonly scans?: readonly ScanTerms[];
   readonly optimiser?: OptimiserOptions;
+}
+
+/** What a program of training is made for. */
+export interface ProgramOptions {
+  /** The moving averages of the weights instead of the weights. */
+  readonly averaged?: boolean;
+  /** A share of a batch, from whose outputs `joinedFigures` (`watch.ts`) makes those of the batch. */
+  readonly share?: boolean;
 }
 
 /** The nodes of one program. */
@@ -177,7 +185,7 @@ export class PtychoNetwork {
     return op.square(op.add(op.sqrt(op.add(rate, OFFSET_EPSILON)), scale.amplitudeOffset));
   }
 
-  #mask({ rows }: Built): PixelMask | undefined {
+  #mask({ rows }: Pick<Built, 'rows'>): PixelMask | undefined {
     const { badPixels, config } = this.spec;
     if (!rows) return badPixels && validPixels(badPixels, config.N);
     if (!rows.scans.some((scan) => scan.badPixels)) return undefined;
@@ -188,7 +196,7 @@ export class PtychoNetwork {
   }
 
   /** Inputs, loss and outputs of a training step or an evaluation. */
-  #parts(name: string, batch: number, averaged?: boolean): StepParts {
+  #parts(name: string, batch: number, { averaged, share }: ProgramOptions = {}): StepParts {
     const { config, staged, position_trainable, patternSpread: spread } = this.spec;
     const built = this.#build(batch, averaged);
     const mask = this.#mask(built);
@@ -207,7 +215,15 @@ export class PtychoNetwork {
       border_ratio: borderRatio(members),
       intensity_ratio: intensityRatio(rate, op.square(x), mask),
       // Of one group there is no spread.
-      ...(spread && batch > 1 ? { pattern_spread: patternSpread(op.sqrt(rate), x, mask, rows) } : {}),
+      ...(spread && batch > 1 && !share ? { pattern_spread: patternSpread(op.sqrt(rate), x, mask, rows) } : {}),
+      ...(share
+        ? shareOutputs({
+            amplitude: visible(painted.amplitude),
+            members,
+            measured: mask ? op.mul(op.square(x), mask.valid) : op.square(x),
+            predicted: spread ? op.sqrt(rate) : undefined,
+          })
+        : {}),
     };
     return {
       name,
@@ -238,8 +254,21 @@ export class PtychoNetwork {
   }
 
   /** Adds the gradients of a batch, times `batch_weight` [], to sums; feeds and outputs else as {@link trainStep}. */
-  accumulateStep(batch: number): Program {
-    return accumulationStep(this.#parts(`accumulate_step_b${batch}`, batch));
+  accumulateStep(batch: number, options: Pick<ProgramOptions, 'share'> = {}): Program {
+    return accumulationStep(this.#parts(`accumulate_step_${options.share ? 'share_' : ''}b${batch}`, batch, options));
+  }
+
+  /** For shares of a batch: `input`, `predicted` [B,C,N,N], the amplitudes, and with several scans `scan` → `pattern_spread`. */
+  spread(batch: number): Program {
+    const { scans, config } = this.spec;
+    const shape = [batch, config.gridsize ** 2, config.N, config.N];
+    const [x, predicted] = [op.input('input', shape), op.input('predicted', shape)];
+    const rows = scans && new ScanRows(op.input('scan', [batch, scans.length]), scans);
+    return defineProgram({
+      name: `spread_b${batch}`,
+      inputs: [x, predicted, ...(rows ? [rows.which as GraphNode<'input'>] : [])],
+      outputs: { pattern_spread: patternSpread(predicted, x, this.#mask({ rows }), rows) },
+    });
   }
 
   /** The optimiser step with what {@link accumulateStep} summed; feeds `learning_rate` [], `total_weight` []. */
@@ -251,9 +280,11 @@ export class PtychoNetwork {
    * Losses without a step; same feeds (but the learning rate) and outputs (but gradients) as {@link trainStep}.
    * @param options averaged: of the moving averages of the weights instead of the weights
    */
-  evaluate(batch: number, { averaged = false }: { readonly averaged?: boolean } = {}): Program {
-    const name = `evaluate_${averaged ? 'averaged_' : ''}b${batch}`;
-    const { inputs, outputs } = this.#parts(name, batch, averaged);
+  evaluate(batch: number, options: ProgramOptions = {}): Program {
+    const name = `evaluate_${options.averaged ? 'averaged_' : ''}${options.share ? 'share_' : ''}b${batch}`;
+    const { inputs, outputs: all } = this.#parts(name, batch, options);
+    // How far patterns differ is asked of steps only.
+    const { [PREDICTED]: _, ...outputs } = all;
     return defineProgram({ name, inputs, outputs });
   }
 

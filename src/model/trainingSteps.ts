@@ -39,7 +39,13 @@ export interface StepParts {
   readonly optimiser: OptimiserOptions;
 }
 
-const accumulatedName = (name: string) => `accumulated/${name}`;
+/** Where the state keeps the sum of the gradients by a parameter. */
+export const accumulatedName = (name: string): string => `accumulated/${name}`;
+
+/** Sums of gradients before anything was added. */
+export function sumsOfGradients(parameters: readonly NamedShape[]): Record<string, Tensor> {
+  return Object.fromEntries(parameters.map(({ name, shape }) => [accumulatedName(name), zeros(shape)]));
+}
 
 /** Fresh optimiser state for parameters: moments, averages and sums of gradients, as far as the options need them. */
 export function optimiserState(
@@ -49,9 +55,7 @@ export function optimiserState(
   return {
     ...optimiserOf(options.kind).state(parameters, options),
     ...(options.averaging > 0 ? averageState(parameters) : {}),
-    ...(options.accumulates
-      ? Object.fromEntries(parameters.map(({ name, shape }) => [accumulatedName(name), zeros(shape)]))
-      : {}),
+    ...(options.accumulates ? sumsOfGradients(parameters) : {}),
   };
 }
 

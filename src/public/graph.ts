@@ -10,7 +10,17 @@
  *
  * @module graph
  */
-export type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from '../backends/backend.js';
+export type {
+  Backend,
+  BackendInfo,
+  Compiled,
+  CompileOptions,
+  DeviceState,
+  SharedPlace,
+  SharedSum,
+  Tensors,
+} from '../backends/backend.js';
+export { type PeersChoice, startEngines } from '../backends/peers.js';
 export {
   type BackendChoice,
   type BackendLoader,

@@ -5,10 +5,12 @@
  * const models = await trainEnsemble({ nepochs: 20 }, raw, 5);
  * const { stitched, spread } = await reconstructEnsemble(models, other);
  */
+import { startEngines } from '../backends/peers.js';
+import { trainingDefinition } from '../config/commands.js';
+import { resolvePart } from '../config/resolve.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { MOST_MEMBERS } from '../persistence/ensemble.js';
-import { startEngine } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import type { TrainSummary } from './summary.js';
 import { type TrainingOptions, type TrainingScans, type TrainServices, train } from './train.js';
@@ -48,11 +50,8 @@ export async function trainEnsemble(
       found: count,
     });
   }
-  const { execution } = config;
-  const engine = await startEngine(
-    { backend: services.backend ?? config.backend, execution: { ...execution } },
-    services.logger,
-  );
+  const engine =
+    services.backend ?? (await startEngines(resolvePart(trainingDefinition, config).config, services.logger));
   const models: PtychoModel[] = [];
   try {
     for (let member = 1; member <= count; member++) {

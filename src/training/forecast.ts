@@ -8,7 +8,9 @@
 import type { Backend } from '../backends/backend.js';
 import type { TrainingConfig } from '../config/schema.js';
 import type { PtychoNetwork } from '../model/network.js';
-import { batchesOf, batchFeeds, FedPrograms, scalarFeeds, type TrainPart } from './programs.js';
+import { Crew } from './crew.js';
+import { Averages, batchesOf, type TrainPart } from './programs.js';
+import { Stepper } from './stepper.js';
 
 /** Steps that are measured; the first of them is not, because engines prepare themselves in it. */
 const MEASURED_STEPS = 10;
@@ -28,20 +30,22 @@ export async function measuredStep(
   { batch_size, learning_rate, seed }: Forecasted,
   { dataset, groups }: TrainPart,
 ): Promise<number> {
-  const state = await backend.createState({ ...network.initialWeights(seed), ...network.initialOptimiserState() });
-  const programs = new FedPrograms(backend, (b) => network.trainStep(b));
-  const rates = scalarFeeds({ learning_rate, physics_weight: 1 });
+  const values = { ...network.initialWeights(seed), ...network.initialOptimiserState() };
+  const { state, crew } = await Crew.begin(network, backend, values, false);
+  const stepper = new Stepper({ network, backend, state, accumulate: 1, crew });
+  const rates = { learningRate: learning_rate, physicsWeight: 1 };
   try {
     let started = 0;
     let steps = 0;
     const part = { dataset, groups: groups.subarray(0, batch_size * (MEASURED_STEPS + 1)) };
-    for await (const { indices, arrays } of batchesOf(part, batch_size)) {
-      await programs.run(indices.length, { ...batchFeeds(arrays), ...rates }, state);
+    for await (const batch of batchesOf(part, batch_size)) {
+      await stepper.add(batch, rates, new Averages());
       if (steps++ === 0) started = performance.now();
     }
     return (performance.now() - started) / 1000 / (steps - 1);
   } finally {
-    await programs.dispose();
+    await stepper.dispose();
+    await crew?.dispose();
     await state.dispose();
   }
 }

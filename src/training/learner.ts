@@ -2,7 +2,7 @@
  * A network while it learns: what the engine holds, the steps that change it, losses over groups, and scan positions that move.
  *
  * @example
- * const learner = new Learner(input, await backend.createState(weights));
+ * const learner = await Learner.begin(input, { ...weights, ...network.initialOptimiserState() });
  * await learner.step(batch, rates, averages);
  * const held = await learner.evaluate(part);
  */
@@ -11,6 +11,7 @@ import type { TrainingConfig } from '../config/schema.js';
 import type { Tensor } from '../core/tensor.js';
 import { PositionRefiner } from '../model/positionRefiner.js';
 import { averagedName } from '../model/trainingSteps.js';
+import { aloneOn, type BatchPrograms, Crew } from './crew.js';
 import type { LoopState, Tensors, TrainLoopInput } from './loopState.js';
 import {
   Averages,
@@ -34,16 +35,26 @@ export class Learner {
   readonly #backend: Backend;
   readonly #dataset: TrainLoopInput['training']['dataset'];
   readonly #stepper: Stepper;
-  readonly #evaluations: FedPrograms;
+  readonly #evaluations: BatchPrograms;
+  readonly #crew: Crew | undefined;
   readonly #refiner: PositionRefiner | undefined;
   /** Where the positions were at the start. */
   readonly #unmoved: Readonly<Tensors> | undefined;
 
-  /** @param state is disposed of with the learner */
-  constructor(
+  /** With the other engines of the backend, where it has any. @param values what the state begins with */
+  static async begin(input: TrainLoopInput, values: Readonly<Tensors>): Promise<Learner> {
+    const { network, backend, config } = input;
+    const { state, crew } = await Crew.begin(network, backend, values, config.weight_averaging > 0);
+    return new Learner(input, state, crew);
+  }
+
+  /** @param state is disposed of with the learner, as is the crew */
+  private constructor(
     { config, network, backend, training }: TrainLoopInput,
     private readonly state: DeviceState,
+    crew: Crew | undefined,
   ) {
+    this.#crew = crew;
     this.#config = config;
     this.#network = network;
     this.#backend = backend;
@@ -52,15 +63,17 @@ export class Learner {
     this.#unmoved = this.#refiner?.state();
     this.#evaluations = this.#evaluation(this.#averaged);
     const { accum_steps: accumulate } = config.execution;
-    this.#stepper = new Stepper({ network, backend, state, accumulate, refiner: this.#refiner });
+    this.#stepper = new Stepper({ network, backend, state, accumulate, refiner: this.#refiner, crew });
   }
 
   get #averaged(): boolean {
     return this.#config.weight_averaging > 0;
   }
 
-  #evaluation(averaged: boolean): FedPrograms {
-    return new FedPrograms(this.#backend, (b) => this.#network.evaluate(b, { averaged }));
+  #evaluation(averaged: boolean): BatchPrograms {
+    const crew = this.#crew;
+    if (crew) return crew.programs((b) => this.#network.evaluate(b, { averaged, share: true }));
+    return aloneOn(new FedPrograms(this.#backend, (b) => this.#network.evaluate(b, { averaged })), this.state);
   }
 
   /** Batches of groups, read ahead. */
@@ -91,8 +104,9 @@ export class Learner {
   }
 
   /** The losses of the configuration in full, whatever the stage; of the averaged weights where they are kept. */
-  async evaluate(part: TrainPart, programs: FedPrograms = this.#evaluations): Promise<Averages> {
+  async evaluate(part: TrainPart, programs: BatchPrograms = this.#evaluations): Promise<Averages> {
     const averages = new Averages();
+    if (this.#averaged && programs === this.#evaluations) await this.#crew?.spreadAverages();
     for await (const { indices, arrays } of this.batches(part)) {
       const [B, C] = arrays.diffraction.shape;
       const refiner = part.dataset === this.#dataset ? this.#refiner : undefined;
@@ -100,7 +114,7 @@ export class Learner {
         ...batchFeeds(arrays, refiner?.relativePositions(arrays.members, B, C)),
         ...scalarFeeds({ physics_weight: 1 }),
       };
-      averages.add(await programs.run(indices.length, available, this.state), indices.length);
+      averages.add(await programs.run(indices.length, available), indices.length);
     }
     return averages;
   }
@@ -117,6 +131,7 @@ export class Learner {
   /** Begins again from these weights: optimiser and positions are fresh, too. */
   async beginAgain(weights: Readonly<Tensors>): Promise<void> {
     await this.state.write({ ...weights, ...this.#network.initialOptimiserState() });
+    await this.#crew?.spreadAll();
     if (this.#unmoved) this.#refiner?.restore(this.#unmoved);
   }
 
@@ -130,9 +145,17 @@ export class Learner {
     return Object.fromEntries(places.map(([name, place]) => [name, values[place]]));
   }
 
-  /** Everything that the engine holds. */
-  read(): Promise<Tensors> {
-    return this.state.read();
+  /** Everything that the engine holds, and a run that goes on needs, with however many engines. */
+  async read(): Promise<Tensors> {
+    const values = await this.state.read();
+    if (!this.#crew) return values;
+    // Between steps the sums are zero; only `accum_steps` has them in the state of a single engine, too.
+    const own = new Set([...this.#network.parameters.map(({ name }) => name), ...this.#optimiserNames]);
+    return Object.fromEntries(Object.entries(values).filter(([name]) => own.has(name)));
+  }
+
+  get #optimiserNames(): string[] {
+    return Object.keys(this.#network.initialOptimiserState());
   }
 
   /** The state of the refinement of positions; undefined where they are not trained. */
@@ -152,8 +175,9 @@ export class Learner {
     return { xs: refiner.xs, ys: refiner.ys };
   }
 
-  dispose(): Promise<void> {
-    return this.state.dispose();
+  async dispose(): Promise<void> {
+    await this.#crew?.dispose();
+    await this.state.dispose();
   }
 }
 

@@ -2,7 +2,6 @@
  * The loop over epochs and batches, apart from files: network, engine and data in; best weights and history out. Where it
  * stands after an epoch is plain data ({@link LoopState}), from which it goes on bit for bit.
  */
-import type { DeviceState } from '../backends/backend.js';
 import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
@@ -22,7 +21,7 @@ import {
   scanColumn,
 } from './judge.js';
 import { Learner } from './learner.js';
-import type { EpochView, LoopState, TrainLoopInput, TrainLoopResult } from './loopState.js';
+import type { EpochView, LoopState, Tensors, TrainLoopInput, TrainLoopResult } from './loopState.js';
 import { Averages, type LoadedBatch, permutedMembers, type TrainPart } from './programs.js';
 import { TrainingWatch } from './warnings.js';
 
@@ -35,7 +34,7 @@ import { TrainingWatch } from './warnings.js';
  * CANCELLED when cancelled before the first step.
  */
 export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult> {
-  const run = new TrainingRun(input, await initialState(input));
+  const run = new TrainingRun(input, await Learner.begin(input, initialState(input)));
   const started = performance.now();
   let cancelled = false;
   let failure: PtychoError | undefined;
@@ -53,10 +52,10 @@ export async function trainLoop(input: TrainLoopInput): Promise<TrainLoopResult>
   return { ...run.result(), cancelled, failure, seconds };
 }
 
-function initialState({ backend, network, config, from, initialWeights }: TrainLoopInput): Promise<DeviceState> {
-  if (from) return backend.createState(from.state);
+function initialState({ network, config, from, initialWeights }: TrainLoopInput): Readonly<Tensors> {
+  if (from) return from.state;
   const weights = initialWeights ?? network.initialWeights(config.seed);
-  return backend.createState({ ...weights, ...network.initialOptimiserState() });
+  return { ...weights, ...network.initialOptimiserState() };
 }
 
 /** One run under way. */
@@ -72,10 +71,10 @@ class TrainingRun {
   #attempt: Attempt;
   #patternsSeen = 0;
 
-  constructor(input: TrainLoopInput, state: DeviceState) {
+  constructor(input: TrainLoopInput, learner: Learner) {
     const { config, from, logger = silentLogger } = input;
     this.#input = input;
-    this.#learner = new Learner(input, state);
+    this.#learner = learner;
     this.#monitor = monitorOf(config.execution, this.#validation !== undefined);
     this.#judge = new EpochJudge(this.#monitor, config);
     // What was told before a run was interrupted is not told again.

@@ -8,6 +8,7 @@ import type { Tensor } from '../core/tensor.js';
 import type { DatasetBatch, DiffractionDataset } from '../data/dataset.js';
 import type { ParameterSpec } from '../graph/parameters.js';
 import type { Program } from '../graph/program.js';
+import type { ProgramOptions } from '../model/network.js';
 
 /** A network with the programs of training; `PtychoNetwork` is one. */
 export interface TrainableNetwork {
@@ -15,9 +16,11 @@ export interface TrainableNetwork {
   initialWeights(seed: number): Record<string, Tensor>;
   initialOptimiserState(): Record<string, Tensor>;
   trainStep(batch: number): Program;
-  accumulateStep(batch: number): Program;
+  accumulateStep(batch: number, options?: Pick<ProgramOptions, 'share'>): Program;
   applyStep(): Program;
-  evaluate(batch: number, options?: { readonly averaged?: boolean }): Program;
+  evaluate(batch: number, options?: ProgramOptions): Program;
+  /** What `pattern_spread` is of amplitudes that shares of a batch predicted; needed where these bring them. */
+  spread?(batch: number): Program;
 }
 
 /** Groups of one data set. */

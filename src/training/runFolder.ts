@@ -4,7 +4,8 @@
  */
 import path from 'node:path';
 import type { Backend, BackendInfo } from '../backends/backend.js';
-import { describeEngine, selectBackend } from '../backends/select.js';
+import { startEngines } from '../backends/peers.js';
+import { describeEngine } from '../backends/select.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
@@ -114,7 +115,7 @@ export async function trainToFolder(
         Object.fromEntries(probes.flatMap(([key, probe]) => (probe ? [[key, probe]] : []))),
       );
     }
-    return closing(await selectBackend(config, logger), async (backend) => {
+    return closing(await startEngines(config, logger), async (backend) => {
       logger.info(describeEngine(backend.info));
       return await new RunFolder(prepared, start, backend, services).train();
     });

@@ -9,6 +9,7 @@
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { Tensor } from '../core/tensor.js';
 import type { PositionRefiner } from '../model/positionRefiner.js';
+import { aloneOn, type BatchPrograms, type Crew } from './crew.js';
 import {
   type Available,
   type Averages,
@@ -34,6 +35,8 @@ export interface StepperOptions {
   /** Batches of one step. */
   readonly accumulate: number;
   readonly refiner?: PositionRefiner;
+  /** The engines that share every batch, where there are several; `state` then has sums of gradients. */
+  readonly crew?: Crew;
 }
 
 interface Pending {
@@ -45,21 +48,26 @@ interface Pending {
 /** Runs training steps on a state of the engine. */
 export class Stepper {
   readonly #options: StepperOptions;
-  readonly #steps: FedPrograms;
+  readonly #steps: BatchPrograms;
   readonly #apply: FedPrograms;
   #pending: Pending[] = [];
   #rates: StepRates | undefined;
 
   constructor(options: StepperOptions) {
-    const { network, backend, accumulate } = options;
+    const { network, backend, state, accumulate, crew } = options;
     this.#options = options;
-    this.#steps = new FedPrograms(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b)));
+    this.#steps = crew
+      ? crew.programs((b) => network.accumulateStep(b, { share: true }))
+      : aloneOn(
+          new FedPrograms(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b))),
+          state,
+        );
     this.#apply = new FedPrograms(backend, () => network.applyStep());
   }
 
   /** Takes a batch and returns its outputs; they, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */
   async add({ indices, arrays }: LoadedBatch, rates: StepRates, averages: Averages): Promise<Record<string, Tensor>> {
-    const { state, accumulate, refiner } = this.#options;
+    const { accumulate, refiner } = this.#options;
     this.#rates ??= rates;
     const [B, C] = arrays.diffraction.shape;
     const groups = indices.length;
@@ -71,7 +79,7 @@ export class Stepper {
         batch_weight: groups,
       }),
     };
-    const outputs = await this.#steps.run(groups, available, state);
+    const outputs = await this.#steps.run(groups, available);
     averages.add(outputs, groups);
     this.#pending.push({ members: arrays.members, gradients: outputs.position_gradients, groups });
     if (this.#pending.length >= accumulate) await this.flush(averages);
@@ -85,11 +93,20 @@ export class Stepper {
     this.#pending = [];
     this.#rates = undefined;
     const total = pending.reduce((n, p) => n + p.groups, 0);
-    if (this.#options.accumulate > 1) {
+    const { accumulate, crew, state } = this.#options;
+    if (accumulate > 1 || crew) {
+      await crew?.gather();
       const available = scalarFeeds({ learning_rate: rates.learningRate, total_weight: total });
-      averages.add(await this.#apply.run(0, available, this.#options.state), total);
+      averages.add(await this.#apply.run(0, available, state), total);
+      await crew?.spread();
     }
     if (rates.positionRate !== undefined) this.#movePositions(pending, total, rates.positionRate);
+  }
+
+  /** Releases the programs. */
+  async dispose(): Promise<void> {
+    await this.#steps.dispose();
+    await this.#apply.dispose();
   }
 
   /** One step of the positions for all batches together: the loss of each is a mean over its own groups. */

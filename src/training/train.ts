@@ -9,9 +9,11 @@
  */
 import path from 'node:path';
 import type { Backend } from '../backends/backend.js';
+import { requirePeers, startEngines } from '../backends/peers.js';
 import { trainingDefinition } from '../config/commands.js';
 import { resolvePart } from '../config/resolve.js';
 import type { PartOf, TrainingConfig, TrainingRequest } from '../config/schema.js';
+import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
@@ -23,7 +25,7 @@ import type { Bundle } from '../persistence/bundle.js';
 import type { BundleScan, BundleStatistics } from '../persistence/content.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import { ownWeights } from '../persistence/scans.js';
-import { requireScan, type ScanInput, startEngine, withScan } from '../reconstruction/inputs.js';
+import { requireScan, type ScanInput, withScan } from '../reconstruction/inputs.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { constantLoss } from './constantObject.js';
 import { forecastText, measuredStep, trainingSeconds, worthForecast } from './forecast.js';
@@ -90,10 +92,11 @@ export async function trainScans(
   const named = typeof data === 'object' && data !== null && 'train' in data ? data : { train: data };
   const { test } = named;
   const [first, ...more] = [named.train].flat() as ScanInput[];
+  if (running) requirePeers(running, request.execution);
   for (const scan of [first, ...more]) requireScan(scan);
   if (test !== undefined) requireScan(test);
   return withTrainingScans(request, { train: first, more, test }, logger, async (scans) => {
-    const engine = await startEngine({ backend: running ?? request.backend, execution: request.execution }, logger);
+    const engine = running ?? (await startEngines(request, logger));
     try {
       const run = await trainModel(request, scans, engine, { provenance, ...services }, { onEpoch });
       return { model: PtychoModel.of(run.content, engine, engine !== running), run };
@@ -198,6 +201,7 @@ export async function trainPrepared(
 ): Promise<TrainedModel> {
   const { config, network, training, validation } = prepared;
   const { from, onEpoch } = start;
+  requireWork(backend, training.groups.length);
   const initial =
     start.initial ??
     (config.init !== null && !from
@@ -235,6 +239,17 @@ export async function trainPrepared(
     },
   });
   return { ...prepared, result, constantLoss: constant, judged, content: contentOf(prepared, result, backend, began) };
+}
+
+/** @throws PtychoError CONFIG_INVALID where some workers would never have a group */
+function requireWork({ peers = [] }: Backend, groups: number): void {
+  const workers = 1 + peers.length;
+  if (groups >= workers) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `There are ${workers} workers, but only ${groups === 1 ? '1 group trains' : `${groups} groups train`}; give ${groups} workers at most.`,
+    { key: 'devices', found: workers, expected: groups },
+  );
 }
 
 /** The groups by which a scan is known: those that train, or all that validate where none trains. */

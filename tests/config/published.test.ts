@@ -217,7 +217,7 @@ describe('what this version does not have', () => {
 
   it('is most of the published machine settings', () => {
     const names = refused.map((field) => field.name);
-    expect(names).toEqual(expect.arrayContaining(['devices', 'strategy', 'num_workers', 'precision']));
+    expect(names).toEqual(expect.arrayContaining(['strategy', 'num_workers', 'precision']));
   });
 
   it.each(refused.map((field) => [field.name, field] as const))('%s is refused by name', (name, field) => {
@@ -234,7 +234,14 @@ describe('what this version does not have', () => {
   });
 
   it.each([
-    [{ devices: 2 }, 'devices: 2 is not available in this version; only 1 is.'],
+    [
+      { strategy: 'fsdp' },
+      'strategy: fsdp is not available in this version; only auto and ddp are (devices says how many engines share the work, each with all weights).',
+    ],
+    [
+      { devices: 32 },
+      'There are 32 workers (devices), but a batch has 4 groups to share out; give a larger batch_size, or 4 workers at most.',
+    ],
     [
       { fno_modes: 8 },
       'architecture cnn has no use for fno_modes, a field of hybrid_resnet, hybrid_resnet_convnext_bottleneck, hybrid_resnet_ffno_bottleneck and 10 other networks; leave it out.',

@@ -14,7 +14,7 @@ import { encodeOnnx } from '../../formats/onnx/encode.js';
 import type { Program } from '../../graph/program.js';
 import type { Accelerator, Backend, BackendInfo, Compiled, CompileOptions, Precision } from '../backend.js';
 import { type Machine, thisMachine } from '../gpus.js';
-import { WorkerHost, workerFile } from '../worker/host.js';
+import { type SharedCalls, WorkerHost, workerFile } from '../worker/host.js';
 import { type Compile, HostedBackend } from '../worker/hostedBackend.js';
 import { chooseDevice, precisionsOf, rulesOf, type Surroundings } from './accelerators.js';
 import { type EngineSettings, ioOf, type OnnxCalls } from './engine.js';
@@ -53,7 +53,7 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
   }
   const { accelerator = 'auto', logger = silentLogger, engineModule: module = 'onnxruntime-node' } = options;
   const entry = workerFile(new URL('./onnxWorker.js', import.meta.url), 'backends/onnx/onnxWorker.js');
-  const host = new WorkerHost<OnnxCalls>(entry, 'The ONNX backend');
+  const host = new WorkerHost<OnnxCalls & SharedCalls>(entry, 'The ONNX backend');
   try {
     const machine = options.machine ?? thisMachine();
     const wanted = options.precision ?? '32-true';
@@ -94,7 +94,7 @@ type Opened = Pick<BackendInfo, 'engine' | 'threads' | 'skipped'>;
 
 /** Opens onnxruntime-node; where it cannot be loaded and the CPU is meant, the engine in WebAssembly of onnxruntime-web, said once. */
 async function openEngine(
-  host: WorkerHost<OnnxCalls>,
+  host: WorkerHost<OnnxCalls & SharedCalls>,
   settings: EngineSettings,
   wasmModule: string,
   logger: Logger,
@@ -128,12 +128,12 @@ interface Started {
 }
 
 class OnnxBackend extends HostedBackend {
-  readonly #calls: WorkerHost<OnnxCalls>;
+  readonly #calls: WorkerHost<OnnxCalls & SharedCalls>;
 
   readonly #logger: Logger;
 
-  constructor(host: WorkerHost<OnnxCalls>, { info, compile, logger }: Started) {
-    super(host, info, 'onnxruntime', compile);
+  constructor(host: WorkerHost<OnnxCalls & SharedCalls>, { info, compile, logger }: Started) {
+    super(host, info, 'onnxruntime', compile, host);
     this.#calls = host;
     this.#logger = logger;
   }

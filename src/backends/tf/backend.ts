@@ -12,8 +12,8 @@ import { PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import type { Accelerator, Backend } from '../backend.js';
 import { thisMachine } from '../gpus.js';
-import { WorkerHost, workerFile } from '../worker/host.js';
-import { HostedBackend } from '../worker/hostedBackend.js';
+import { type SharedCalls, WorkerHost, workerFile } from '../worker/host.js';
+import { type Compile, HostedBackend } from '../worker/hostedBackend.js';
 import {
   ENGINE_NAMES,
   type EngineName,
@@ -62,7 +62,7 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
   }
   const entry = workerFile(new URL('./tensorflowWorker.js', import.meta.url), 'backends/tf/tensorflowWorker.js');
   // libtensorflow looks at the environment of the process, not at a worker's copy of it.
-  const host = new WorkerHost<TfCalls>(entry, 'The TensorFlow.js backend', { env: SHARE_ENV });
+  const host = new WorkerHost<TfCalls & SharedCalls>(entry, 'The TensorFlow.js backend', { env: SHARE_ENV });
   try {
     const report = await host.call('open', [{ engine: engine ?? null, accelerator, threads: threads ?? null }]);
     sayWhatWasSkipped(report, accelerator === 'auto' && thisMachine().gpus.length > 0, logger);
@@ -73,9 +73,8 @@ export async function createTensorflowBackend(options: TensorflowBackendOptions 
       threads: report.threads,
       skipped: report.skipped,
     } as const;
-    return new HostedBackend(host, info, 'TensorFlow.js', (program, { constants }) =>
-      host.call('compile', [flattenProgram(program, constants)]),
-    );
+    const compile: Compile = (program, { constants }) => host.call('compile', [flattenProgram(program, constants)]);
+    return new HostedBackend(host, info, 'TensorFlow.js', compile, host);
   } catch (error) {
     await host.close();
     throw error;

@@ -12,6 +12,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { PtychoError, type PtychoErrorCode } from '../../core/errors.js';
 import { packageFile } from '../../core/packageFile.js';
 import type { Shape } from '../../core/tensor.js';
+import type { SharedPlace, SharedSum } from '../backend.js';
 
 /** The least that anything in a worker answers. */
 export interface WorkerCalls {
@@ -34,6 +35,13 @@ export interface EngineCalls extends WorkerCalls {
   dropState(state: number): Promise<void>;
   /** Releases every program and state. */
   close(): Promise<void>;
+}
+
+/** What the worker of an engine does besides, with values of its states and memory that other workers see (`sharedMemory.ts`). */
+export interface SharedCalls {
+  copyOut(state: number, names: readonly string[], to: SharedPlace, clear: boolean): Promise<void>;
+  copyIn(state: number, lengths: Readonly<Record<string, number>>, from: SharedPlace): Promise<void>;
+  addUp(sum: SharedSum): Promise<void>;
 }
 
 /** Arguments of a call, by its name. */

@@ -3,25 +3,38 @@ import { messageOf, PtychoError } from '../../core/errors.js';
 import { formatShape, type Shape, sameShape, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { Program } from '../../graph/program.js';
 import type { Backend, BackendInfo, Compiled, CompileOptions, DeviceState, Tensors } from '../backend.js';
-import { type Arrays, type EngineCalls, type EngineHost, EngineRefusal } from './host.js';
+import {
+  type Arrays,
+  type EngineCalls,
+  type EngineHost,
+  EngineRefusal,
+  type SharedCalls,
+  type WorkerCalls,
+} from './host.js';
 
 /** Sends a program to the worker; answers its number there. */
 export type Compile = (program: Program, options: CompileOptions) => Promise<number>;
 
 type Host = EngineHost<EngineCalls>;
+/** The same engine where it answers in a thread of its own, in which it sees memory that others see. */
+type SharedHost = EngineHost<WorkerCalls & SharedCalls>;
 
-/** A backend over `host`; `engine` is what the engine is called in messages. */
+/** A backend over `host`; `engine` is what the engine is called in messages, `shared` its host where it can share memory. */
 export class HostedBackend implements Backend {
   readonly info: BackendInfo;
   readonly #host: Host;
   readonly #engine: string;
   readonly #compile: Compile;
+  readonly #shared: SharedHost | undefined;
+  readonly addUp?: Backend['addUp'];
 
-  constructor(host: Host, info: BackendInfo, engine: string, compile: Compile) {
+  constructor(host: Host, info: BackendInfo, engine: string, compile: Compile, shared?: SharedHost) {
     this.#host = host;
     this.info = info;
     this.#engine = engine;
     this.#compile = compile;
+    this.#shared = shared;
+    if (shared) this.addUp = (sum) => engineCall(engine, 'sum', shared.call('addUp', [sum]));
   }
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Compiled> {
@@ -37,7 +50,7 @@ export class HostedBackend implements Backend {
     }
     const arrays = copies(values, Object.keys(values));
     const id = await this.#host.call('createState', [arrays, shapes], buffersOf(arrays));
-    return new HostedState(this.#host, id, shapes, this.#engine);
+    return new HostedState(this.#host, id, shapes, this.#engine, this.#shared);
   }
 
   dispose(): Promise<void> {
@@ -113,12 +126,29 @@ class HostedState implements DeviceState {
   readonly id: number;
   readonly shapes: Readonly<Record<string, Shape>>;
   readonly #engine: string;
+  readonly copyOut?: DeviceState['copyOut'];
+  readonly copyIn?: DeviceState['copyIn'];
 
-  constructor(host: Host, id: number, shapes: Readonly<Record<string, Shape>>, engine: string) {
+  constructor(
+    host: Host,
+    id: number,
+    shapes: Readonly<Record<string, Shape>>,
+    engine: string,
+    shared: SharedHost | undefined,
+  ) {
     this.host = host;
     this.id = id;
     this.shapes = shapes;
     this.#engine = engine;
+    if (!shared) return;
+    this.copyOut = async (names, to, clear = false) => {
+      for (const name of names) this.#shapeOf(name);
+      await engineCall(engine, 'state', shared.call('copyOut', [id, names, to, clear]));
+    };
+    this.copyIn = async (names, from) => {
+      const lengths = Object.fromEntries(names.map((name) => [name, sizeOf(this.#shapeOf(name))]));
+      await engineCall(engine, 'state', shared.call('copyIn', [id, lengths, from]));
+    };
   }
 
   async read(names: readonly string[] = Object.keys(this.shapes)): Promise<Record<string, Tensor>> {

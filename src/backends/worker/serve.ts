@@ -1,10 +1,13 @@
 /** The worker's side: answers one call after the other, in the order they came. */
 import { parentPort } from 'node:worker_threads';
 import { isPtychoError, messageOf } from '../../core/errors.js';
-import type { Refusal, Reply, Request, WorkerCalls } from './host.js';
+import type { EngineCalls, Refusal, Reply, Request, WorkerCalls } from './host.js';
+import { sharedMemoryOf } from './sharedMemory.js';
 
-/** Makes `engine` answer the thread that started this one. */
+/** Makes `engine` answer the thread that started this one; where it keeps states, these pass through shared memory, too. */
 export function serve(engine: WorkerCalls): void {
+  const shared = 'readState' in engine ? sharedMemoryOf(engine as EngineCalls) : {};
+  const answers = Object.assign(Object.create(engine) as WorkerCalls, shared);
   const port = parentPort;
   if (!port) throw new Error('this file is the entry of a worker thread and cannot be run by itself');
   let last: Promise<void> = Promise.resolve();
@@ -16,7 +19,7 @@ export function serve(engine: WorkerCalls): void {
   async function answer({ id, call, args }: Request): Promise<void> {
     let reply: Reply;
     try {
-      const method = engine[call as keyof WorkerCalls] as (...args: readonly unknown[]) => Promise<unknown>;
+      const method = answers[call as keyof WorkerCalls] as (...args: readonly unknown[]) => Promise<unknown>;
       reply = { id, value: await method.apply(engine, args as unknown[]) };
     } catch (error) {
       reply = { id, error: refusalOf(error) };

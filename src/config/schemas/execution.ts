@@ -94,8 +94,30 @@ export const executionFields = {
     'Groups per prediction in infer, instead of its batch_size, and in the previews of train.',
     { unit: 'groups', aliases: ['torch_inference_batch_size'] },
   ),
-  devices: fixed(orWord(positiveInteger, 'auto'), 1, 'Devices that share the work.'),
-  strategy: fixed(text, 'auto', 'How several devices share the work.'),
+  devices: ofTraining(
+    orWord(positiveInteger, 'auto'),
+    1,
+    'Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes nothing but the last digits.',
+    { aliases: ['workers'] },
+  ),
+  strategy: ofTraining(
+    oneOf('auto', 'ddp'),
+    'auto',
+    'How workers share the work: auto and ddp both mean that each has all weights and a share of every batch.',
+    {
+      unavailable: ['dp', 'fsdp', 'deepspeed', 'single_device'],
+      instead: 'devices says how many engines share the work, each with all weights',
+      valueAliases: Object.fromEntries(
+        [
+          'ddp_spawn',
+          'ddp_fork',
+          'ddp_notebook',
+          'ddp_find_unused_parameters_true',
+          'ddp_find_unused_parameters_false',
+        ].map((word) => [word, { value: 'ddp', note: `strategy ${word} means ddp.` }]),
+      ),
+    },
+  ),
   deterministic: fixed(
     orWord(flag, 'warn'),
     true,

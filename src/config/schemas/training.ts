@@ -71,6 +71,13 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
       `probe_conditioning ${config.probe_conditioning} changes the features of an encoder, which architecture ${config.model.architecture} does not let it; take cnn, cnn_cbam or hybrid_resnet, or leave it out.`,
     );
   }
+  const { devices } = config.execution;
+  if (devices !== 'auto' && devices > config.batch_size) {
+    refuse(
+      'devices',
+      `There are ${devices} workers (devices), but a batch has ${config.batch_size} groups to share out; give a larger batch_size, or ${config.batch_size} workers at most.`,
+    );
+  }
   if (config.ensemble > 99) {
     refuse('ensemble', `ensemble is ${config.ensemble}, but an ensemble has at most 99 networks; 5 are usual.`);
   }

@@ -116,8 +116,8 @@ export const TORCH_FIELDS = {
   training: {
     nll: special(true),
     device: to('accelerator', 'cuda', words({ cuda: 'auto' })),
-    strategy: fixed('ddp', 'one device does the work', ['auto']),
-    n_devices: fixed(1, 'one device does the work'),
+    strategy: to('strategy', 'ddp'),
+    n_devices: to('devices', 1),
     learning_rate: to('learning_rate', 1e-3),
     epochs: to('nepochs', 50),
     max_epochs: to('nepochs', undefined),

@@ -173,7 +173,7 @@ export class LiveRun {
   async #predict(model: PtychoModel, live: LiveScan): Promise<void> {
     const { everySeconds } = this.parts;
     for await (const { stitched, patterns } of reconstructStream(model, live, {
-      every: { seconds: everySeconds },
+      every: { seconds: everySeconds, first: TENTH },
       signal: this.services.signal,
     })) {
       this.#predicted = patterns;

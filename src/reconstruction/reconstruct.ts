@@ -51,6 +51,8 @@ export interface ReconstructOptions extends StitchingOptions {
 export interface PreviewInterval {
   readonly patterns?: number;
   readonly seconds?: number;
+  /** The first preview as soon as there are so many patterns, for who waits for a picture. */
+  readonly first?: number;
 }
 
 /** Wall-clock seconds spent waiting for each stage; reading and stitching overlap with prediction. */
@@ -141,7 +143,8 @@ export async function* streamDataset(
       options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
       const due = patterns - shown.patterns >= (every.patterns ?? Number.POSITIVE_INFINITY);
       const late = elapsed() - shown.seconds >= (every.seconds ?? Number.POSITIVE_INFINITY);
-      if ((due || late) && (patterns < feed.total || dataset instanceof LiveScan)) {
+      const first = shown.patterns === 0 && patterns >= (every.first ?? Number.POSITIVE_INFINITY);
+      if ((due || late || first) && (patterns < feed.total || dataset instanceof LiveScan)) {
         yield preview(false);
         shown = { patterns, seconds: elapsed() };
       }

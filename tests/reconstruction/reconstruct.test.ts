@@ -191,6 +191,15 @@ describe('streamDataset', () => {
     expect((await all(streamDataset(setUp().options))).length).toBe(1);
   });
 
+  it('shows the first picture early where that is asked for', async () => {
+    const { options } = setUp(1, { batch_size: 4 });
+    const previews = await all(streamDataset({ ...options, every: { first: 10, seconds: 1e6 } }));
+    expect(previews.map(({ patterns, final }) => [patterns, final])).toEqual([
+      [12, false],
+      [42, true],
+    ]);
+  });
+
   it('leaves a usable preview when cancelled, and takes no more patterns', async () => {
     const stop = new AbortController();
     const { options, backend } = setUp(1, { batch_size: 4, signal: stop.signal });

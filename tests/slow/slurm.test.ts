@@ -1,6 +1,7 @@
 /**
  * Plans on a real cluster of one node: arrays, a bad file, requeues in mid-run, a node that dies, dependencies. Needs Debian's Slurm, root and
- * `npm run build`. A requeue is held for two minutes by Slurm itself, so only the plain array runs with PTYCHOPINN_SLOW_SAMPLE=1.
+ * `npm run build`. A requeue is held for two minutes by Slurm itself, so only the plain array and a small study run
+ * with PTYCHOPINN_SLOW_SAMPLE=1.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,6 +20,19 @@ const cli = path.resolve('dist/cli/main.js');
 const SCANS = 11;
 /** Long enough to be stopped in the middle. */
 const [SHORT, LONG] = [5, 4000];
+
+/** Three views of one dose: small, and enough to be verified. */
+const STUDY = {
+  doses: [1e5],
+  gridsizes: [1],
+  views: { dense: {}, middle: { s_img: 0.8 }, sparse: { s_img: 0.6 } },
+  splits: ['test'],
+  simulation: { N: 32, object: 'lines', object_side_px: 90, n_patterns: 100, probe_diameter_px: 10 },
+  training: { nepochs: 2, batch_size: 4, n_groups: 12, n_filters_scale: 1 },
+  pinn: { nll_weight: 0, mae_weight: 1 },
+  comparison: { r_factor_patterns: 4, register_ptychi_only: true },
+  execution: { accelerator: 'cpu', threads: 1 },
+};
 
 describeSlurm('a plan on a cluster', () => {
   let folder: string;
@@ -159,4 +173,26 @@ describeSlurm('a plan on a cluster', () => {
       await expectSame(found[1], 'scan2', LONG);
     },
   );
+
+  it('does the steps of a study, and verifies it as when it is run alone', async () => {
+    // Twenty-four steps; twelve in the sample.
+    writeFileSync(at('study.json'), JSON.stringify(sample ? { ...STUDY, views: { dense: {} } } : STUDY));
+    const study = ['study', 'dose-overlap', '--config', 'study.json', '--output_dir'];
+    expect(await ptychopinn(...study, 'study', '--plan')).toContain(`${sample ? 11 : 23} jobs in `);
+    expect(await ptychopinn('jobs', 'submit', 'study/plan', '--slurm')).toMatch(/^Slurm job \d+: 1 job,/);
+    const found = await until(() => over('study/plan'), 540);
+    expect(found.map(({ record }) => record?.message ?? record?.state)).toEqual(found.map(() => 'done'));
+    expect(found.at(-1)?.record?.figures).toEqual({ checks_passed: 10, checks: 10 });
+    expect(await ptychopinn('study', 'dose-overlap', '--output_dir', 'study', '--post_verify_only')).toContain('Verification: 10/10 checks passed'); // biome-ignore format: one call
+    // What is done is not repeated when it is run as a whole.
+    expect(await ptychopinn(...study, 'study')).toContain(`0 steps done, ${sample ? 12 : 24} unchanged`);
+    if (sample) return;
+    expect(await ptychopinn(...study, 'study-alone')).toContain('Verification: 10/10 checks passed');
+    const metrics = (name: string): unknown =>
+      JSON.parse(readFileSync(at(`${name}/analysis/metrics_summary.json`), 'utf8'), (key, value: unknown) =>
+        // All but what time it was, and how long it took.
+        key === 'generated_at' || key === 'computation_time_s' ? undefined : value,
+      );
+    expect(metrics('study')).toEqual(metrics('study-alone'));
+  });
 });

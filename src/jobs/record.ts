@@ -146,15 +146,35 @@ export async function stateOf(root: string, job: PlannedJob): Promise<JobStatus>
   return { job, state: record.state === 'running' ? 'lost' : record.state, record };
 }
 
+/** Nobody works at it, and somebody could. */
+const isOpen = (state: JobState): boolean => state === 'waiting' || state === 'again' || state === 'lost';
+
 /** How far all jobs of a plan are, in its order. */
 export async function statesOf(root: string, jobs: readonly PlannedJob[]): Promise<JobStatus[]> {
   const stuck = new Set<string>();
   const states: JobStatus[] = [];
   for (const job of jobs) {
     const found = await stateOf(root, job);
-    const blockedBy = found.state === 'waiting' ? job.after.find((id) => stuck.has(id)) : undefined;
+    const blockedBy = isOpen(found.state) ? job.after.find((id) => stuck.has(id)) : undefined;
     if (found.state === 'failed' || blockedBy !== undefined) stuck.add(job.id);
     states.push(blockedBy === undefined ? found : { ...found, blockedBy });
   }
   return states;
+}
+
+/**
+ * Whether nothing of a plan is left to do: all is done, has failed, or comes after what failed. Reads as little as it can, because many
+ * workers ask again and again.
+ * @param known names of jobs that are done; filled by this
+ */
+export async function allEnded(root: string, jobs: readonly PlannedJob[], known: Set<string>): Promise<boolean> {
+  const stuck = new Set<string>();
+  for (const job of jobs) {
+    if (known.has(job.id)) continue;
+    const { state } = await stateOf(root, job);
+    if (state === 'done') known.add(job.id);
+    else if (state === 'failed' || (isOpen(state) && job.after.some((id) => stuck.has(id)))) stuck.add(job.id);
+    else return false;
+  }
+  return true;
 }

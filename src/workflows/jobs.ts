@@ -28,7 +28,7 @@ import { makeJobs } from '../jobs/makePlan.js';
 import { findJob, PLAN_FILE, type PlanSummary, planFileOf, readPlan, rootOf, writePlan } from '../jobs/plan.js';
 import { openQueue } from '../jobs/queues/openQueue.js';
 import { isOneOf, serverOf } from '../jobs/queues/queue.js';
-import { type JobStatus, setCancelled, statesOf } from '../jobs/record.js';
+import { allEnded, type JobStatus, setCancelled, statesOf } from '../jobs/record.js';
 import { type JobEnd, type JobResult, retryJobs, runJob } from '../jobs/runJob.js';
 import { type SlurmBatch, slurmBatches, submitBatches } from '../jobs/slurm.js';
 import type { JobOutcome, VerbRunner } from '../jobs/verbs.js';
@@ -180,14 +180,17 @@ export async function workOnPlans(
   const config = wholeConfig(jobsWorkDefinition, given, services.logger);
   const logger = services.logger ?? silentLogger;
   const roots = plans.map((plan) => rootOf(plan));
-  for (const plan of plans) await readPlan(plan);
+  const jobs = await Promise.all(plans.map((plan) => readPlan(plan)));
+  const known = plans.map(() => new Set<string>());
   const counts = { done: 0, again: 0, failed: 0 };
   const over = new AbortController();
   const signal = services.signal ? AbortSignal.any([services.signal, over.signal]) : over.signal;
+  let atWork = false;
   const look = async () => {
-    const states = (await Promise.all(plans.map((plan) => jobsStatus(plan)))).flat();
-    if (states.every(({ state, blockedBy }) => state === 'done' || state === 'failed' || blockedBy !== undefined))
-      over.abort();
+    // Whoever is at work knows that not all is done.
+    if (atWork) return;
+    for (const [k, root] of roots.entries()) if (!(await allEnded(root, jobs[k], known[k]))) return;
+    over.abort();
   };
   return closing(await openQueue(config), async (queue) => {
     const timer = config.until_done ? setInterval(() => void look().catch(() => {}), LOOK_MS) : undefined;
@@ -202,7 +205,10 @@ export async function workOnPlans(
             services.onProgress?.(event);
             progress(event.total > 0 ? event.done / event.total : 0);
           };
-          const result = await run(root, id, { ...services, onProgress, signal: stop });
+          atWork = true;
+          const result = await run(root, id, { ...services, onProgress, signal: stop }).finally(() => {
+            atWork = false;
+          });
           if (!result.reused && result.record) logger.info(result.message);
           counts[result.end]++;
           return result.end;

@@ -183,10 +183,10 @@ describeSlurm('a plan on a cluster', () => {
     const found = await until(() => over('study/plan'), 540);
     expect(found.map(({ record }) => record?.message ?? record?.state)).toEqual(found.map(() => 'done'));
     expect(found.at(-1)?.record?.figures).toEqual({ checks_passed: 10, checks: 10 });
+    if (sample) return;
     expect(await ptychopinn('study', 'dose-overlap', '--output_dir', 'study', '--post_verify_only')).toContain('Verification: 10/10 checks passed'); // biome-ignore format: one call
     // What is done is not repeated when it is run as a whole.
-    expect(await ptychopinn(...study, 'study')).toContain(`0 steps done, ${sample ? 12 : 24} unchanged`);
-    if (sample) return;
+    expect(await ptychopinn(...study, 'study')).toContain('0 steps done, 24 unchanged');
     expect(await ptychopinn(...study, 'study-alone')).toContain('Verification: 10/10 checks passed');
     const metrics = (name: string): unknown =>
       JSON.parse(readFileSync(at(`${name}/analysis/metrics_summary.json`), 'utf8'), (key, value: unknown) =>

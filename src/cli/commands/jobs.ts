@@ -150,9 +150,9 @@ const run = commandOf({
   help: '\nExit codes: 0 done, 75 stopped, to be asked for again, 1 failed. A job that is done is not repeated.',
   interrupted: 'stopping after this batch; the job can go on',
   work: async ({ args: [where], given, services }) => {
-    const { jobsStatus, runPlannedJob } = await import('../../workflows/jobs.js');
-    const { findJob } = await import('../../jobs/plan.js');
-    const all = (await jobsStatus(where)).map(({ job }) => job);
+    const { runPlannedJob } = await import('../../workflows/jobs.js');
+    const { findJob, readPlan } = await import('../../jobs/plan.js');
+    const all = await readPlan(where);
     const jobs = given.index === undefined ? all : [findJob(all, String(given.index), where)];
     const results: JobResult[] = [];
     for (const job of jobs) {
@@ -269,9 +269,10 @@ Examples:
   ptychopinn jobs work beamtime --postgres postgres://user@host/jobs --until_done`,
   interrupted: 'stopping after this batch; another worker can go on with the job',
   work: async ({ args: plans, config, services }) => {
-    const { jobsStatus, runPlannedJob, workOnPlans } = await import('../../workflows/jobs.js');
+    const { runPlannedJob, workOnPlans } = await import('../../workflows/jobs.js');
+    const { readPlan } = await import('../../jobs/plan.js');
     return workOnPlans(plans, config, services, async (where, id, given) => {
-      const { job } = (await jobsStatus(where)).find((status) => status.job.id === id) ?? {};
+      const job = (await readPlan(where)).find((each) => each.id === id);
       if (job === undefined) return runPlannedJob(where, id, given);
       const { signal = services.signal, onProgress = services.onProgress } = given ?? {};
       return withRunLog(job.output_dir, `jobs work, ${id}`, { ...services, signal, onProgress }, (logged) =>

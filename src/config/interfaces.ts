@@ -43,6 +43,20 @@ export interface ModelConfig {
   readonly border_activation: 'same' | 'swish';
   /** Attention blocks in the encoder; only cnn_cbam has them. Default: true. */
   readonly cbam_encoder: boolean;
+  /** In place of these, gates for every channel from the means of its neighbours (with cbam_encoder false). Default: false. */
+  readonly eca_encoder: boolean;
+  /** An attention block behind the encoder of cnn_cbam. Default: false. */
+  readonly cbam_bottleneck: boolean;
+  /** Attention blocks behind the blocks of the decoders of cnn_cbam. Default: false. */
+  readonly cbam_decoder: boolean;
+  /** Normalise over the batch behind the convolutions of the encoder of cnn_cbam and of the decoder of phases (or imaginary parts, or of both in a shared decoder). Default: false. */
+  readonly batch_norm: boolean;
+  /** One decoder for amplitude and phase (or real and imaginary part) in cnn_cbam, with a refining block behind each of its blocks. Default: false. */
+  readonly use_shared_decoder: boolean;
+  /** Feed the border branch of cnn_cbam by a share of the channels of the decoder, decoder_last_c_outer_fraction, and not by as many as it paints. Default: false. */
+  readonly use_legacy_decoder_channel_override: boolean;
+  /** That share; more than a half is a half, and no less than one channel. Default: 0.125. */
+  readonly decoder_last_c_outer_fraction: number;
   /** What networks with spectral layers output: real and imaginary parts without bounds, or amplitude (sigmoid) and phase (π·tanh), from two heads or (logits) from the two halves of one. Default: "real_imag". */
   readonly generator_output_mode: 'real_imag' | 'amp_phase' | 'amp_phase_logits';
   /** Waves that a spectral layer keeps along each axis, the lowest ones; no more than an image of its size has. Default: 12. */
@@ -383,6 +397,14 @@ export interface TrainingConfig {
   readonly realspace_mae_weight: number;
   /** Within the losses on the object: weight of its total variation. Default: 0. */
   readonly tv_weight: number;
+  /** A loss of the painted amplitude, relative to that of the constant object: absolute differences of neighbouring pixels, or absolute deviations from the mean of the patch; a mean over pixels; null: none. */
+  readonly amp_loss: ('Total_Variation' | 'Mean_Deviation') | null;
+  /** Weight of amp_loss. Default: 1. */
+  readonly amp_loss_coeff: number;
+  /** The same of the painted phase, in radians; null: none. */
+  readonly phase_loss: ('Total_Variation' | 'Mean_Deviation') | null;
+  /** Weight of phase_loss. Default: 1. */
+  readonly phase_loss_coeff: number;
   /** With gridsize above 1: weight of how far the overlapping patches of a group disagree, where their pixels count. Default: 0. */
   readonly overlap_weight: number;
   /** With gridsize above 1: feed the members of every group in another random order in every epoch, so that a network does not learn from their order. Default: false. */
@@ -391,6 +413,10 @@ export interface TrainingConfig {
   readonly stage_1_epochs: number;
   /** Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1. Unit: epochs. Default: 0. */
   readonly stage_2_epochs: number;
+  /** Epochs after all others in which the encoder of the network stays as it is, at a constant learning rate. Unit: epochs. Default: 0. */
+  readonly epochs_fine_tune: number;
+  /** Factor on learning_rate in these epochs. Default: 0.1. */
+  readonly fine_tune_gamma: number;
   /** How the weight rises in stage 2. Default: "cosine". */
   readonly physics_weight_schedule: 'linear' | 'cosine' | 'exponential';
   /** Factor on the learning rate once stage 1 is over; no effect without stages. Default: 0.1. */
@@ -401,6 +427,8 @@ export interface TrainingConfig {
   readonly torch_mae_pred_l2_match_target: boolean;
   /** Expected photons per pattern; sets the scale of the Poisson loss. Unit: photons. Default: 1000000000. */
   readonly nphotons: number;
+  /** Scale a probe whose power does not fit the counts of the scan to them; false: every probe is taken as it is, in roots of counts. Default: true. */
+  readonly probe_normalize: boolean;
   /** Train the factor between normalised amplitudes and counts. Default: true. */
   readonly intensity_scale_trainable: boolean;
   /** How data and model agree on scale: counts_v1, or the count-intensity contract of the PyTorch family. Default: "counts_v1". */

@@ -26,26 +26,60 @@ export interface ParameterSpec {
   readonly init: Initialiser;
   /** Kept with the weights, but no step moves it. */
   readonly fixed?: boolean;
+  /** A mean over the batches of the training, kept with the weights: steps move it, but not along a gradient. Always `fixed`, too. */
+  readonly statistic?: boolean;
 }
 
 /** Hands out state nodes and remembers what was asked for, in order. */
 export class ParameterScope {
   readonly #nodes = new Map<string, { spec: ParameterSpec; node: GraphNode<'state'> }>();
+  readonly #next = new Map<string, GraphNode>();
 
-  /** @param stateName where the value of a trained parameter is kept: its name, or that of its average */
-  constructor(private readonly stateName: (name: string) => string = (name) => name) {}
+  /**
+   * @param stateName where the value of a trained parameter is kept: its name, or that of its average
+   * @param training the network is built for a step of training: layers with statistics take those of the batch, and move theirs
+   */
+  constructor(
+    private readonly stateName: (name: string) => string = (name) => name,
+    readonly training = false,
+  ) {}
 
   /** The node of a new parameter; asking twice for one name is a mistake in the network. */
   parameter(name: string, shape: Shape, init: Initialiser, fixed = false): GraphNode<'state'> {
+    return this.#declared({ name, shape, init, ...(fixed ? { fixed } : {}) });
+  }
+
+  /**
+   * The node of a new statistic.
+   * @param next its value after a step of training
+   */
+  statistic(
+    name: string,
+    shape: Shape,
+    init: number,
+    next: (before: GraphNode<'state'>) => GraphNode,
+  ): GraphNode<'state'> {
+    const node = this.#declared({ name, shape, init, fixed: true, statistic: true });
+    if (this.training) this.#next.set(name, next(node));
+    return node;
+  }
+
+  #declared(spec: ParameterSpec): GraphNode<'state'> {
+    const { name, shape, fixed } = spec;
     if (this.#nodes.has(name))
       throw new PtychoError('GRAPH_INVALID', `The parameter "${name}" is declared twice.`, { name });
     const node = state(fixed ? name : this.stateName(name), shape);
-    this.#nodes.set(name, { spec: { name, shape, init, ...(fixed ? { fixed } : {}) }, node });
+    this.#nodes.set(name, { spec, node });
     return node;
   }
 
   get specs(): ParameterSpec[] {
     return [...this.#nodes.values()].map((p) => p.spec);
+  }
+
+  /** The next values of statistics, by name; empty unless built for training. */
+  get updates(): ReadonlyMap<string, GraphNode> {
+    return this.#next;
   }
 
   /** What a step moves: every parameter that is not fixed. */

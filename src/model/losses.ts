@@ -149,6 +149,42 @@ const SUPERVISED = { amplitude: 2, phase: 4 } as const;
 /** The baseline network weighs both the same. */
 const BASELINE = { amplitude: 1, phase: 1 } as const;
 
+/** What is wanted of a part of the object: little change from pixel to pixel, or little distance from its mean. */
+export interface PartLoss {
+  readonly kind: 'Total_Variation' | 'Mean_Deviation';
+  readonly weight: number;
+}
+
+/** Of real images [B, C, n, n]: absolute forward differences along rows and columns, or distances from the mean; over the pixels. */
+export function partLoss(x: GraphNode, kind: PartLoss['kind']): GraphNode {
+  if (kind === 'Mean_Deviation') return op.reduceMean(op.abs(op.sub(x, op.reduceMean(x, [2, 3], true))));
+  const along = (axis: 2 | 3) => {
+    const n = x.shape[axis] - 1;
+    return op.reduceSum(op.abs(op.sub(op.sliceAxis(x, axis, 1, n), op.sliceAxis(x, axis, 0, n))));
+  };
+  return op.mul(op.add(along(2), along(3)), 1 / x.shape.reduce((a, b) => a * b, 1));
+}
+
+/** φ in −π…π of e^{iφ}. */
+function angleOf({ re, im }: ComplexNode): GraphNode {
+  // By halves, as in phaseMae.
+  const acute = op.mul(op.atan(op.div(op.abs(im), op.add(op.abs(re), 1))), 2);
+  const obtuse = op.greater(op.neg(re), 0);
+  return op.mul(op.sign(im), op.add(acute, op.mul(obtuse, op.sub(Math.PI, op.mul(acute, 2)))));
+}
+
+/** What a network's specification wants of the parts of what it paints, before their weights. */
+function partLosses(spec: LossSpec, painted: GeneratorOutput): Record<string, GraphNode> {
+  const { config, amplitudeLoss, phaseLoss } = spec;
+  const part = config.architecture !== 'baseline' && config.pad_object && !config.probe_big ? centralHalf : whole;
+  // 1 is the amplitude of the constant object.
+  const amplitude = () => part(op.mul(painted.amplitude, gaugeFactor(config)));
+  return {
+    ...(amplitudeLoss ? { amp_loss: partLoss(amplitude(), amplitudeLoss.kind) } : {}),
+    ...(phaseLoss ? { phase_loss: partLoss(part(angleOf(painted.phasor)), phaseLoss.kind) } : {}),
+  };
+}
+
 /** What of a network's specification decides its loss. */
 export interface LossSpec {
   readonly config: ModelConfig;
@@ -165,6 +201,9 @@ export interface LossSpec {
   readonly overlap_weight?: number;
   /** Of the total variation. */
   readonly tv_weight?: number;
+  /** Losses of the painted amplitude and phase, and their weights. */
+  readonly amplitudeLoss?: PartLoss;
+  readonly phaseLoss?: PartLoss;
   /** Share of the pixels of the known patches that are known; not given: all, and no loss looks for others. */
   readonly labelShare?: number;
   /** Scale each predicted pattern to the norm of the measured one in the amplitude MAE. */
@@ -198,7 +237,7 @@ export interface LossInputs {
 
 /**
  * `loss`, and its terms before their weights: `nll` and `mae` always (also where they only watch), `tv` and `object_mae` where they
- * are part of it, `label_amplitude_mae` and `label_phase_mae` with labels in supervised training.
+ * are part of it, `amp_loss` and `phase_loss` likewise, `label_amplitude_mae` and `label_phase_mae` with labels in supervised training.
  */
 export function networkLosses(
   spec: LossSpec,
@@ -217,14 +256,24 @@ export function networkLosses(
   const predicted = amplitudeOf(rate);
   const mae = amplitudeMae(spec.matchPredictedNorm ? matchNorm(predicted, x, mask) : predicted, x, meanAmplitude, mask);
 
+  const parts = partLosses(spec, painted);
+  const wanted: [GraphNode | undefined, number][] = [
+    [parts.amp_loss, spec.amplitudeLoss?.weight ?? 0],
+    [parts.phase_loss, spec.phaseLoss?.weight ?? 0],
+  ];
+  /** They count in full in every stage, as published. */
+  const regularised = (loss: GraphNode) =>
+    wanted.reduce((sum, [term, weight]) => (term && weight > 0 ? op.add(sum, op.mul(term, weight)) : sum), loss);
+
   if (config.model_type === 'supervised') {
     const weights = config.architecture === 'baseline' ? BASELINE : SUPERVISED;
     const part = config.architecture !== 'baseline' && !config.probe_big ? centralHalf : whole;
     const known = complexPart(label as ComplexNode, part);
     const amplitude = objectAmplitudeMae(part(op.mul(painted.amplitude, unit)), known, labelShare);
     const phase = phaseMae(complexPart(painted.phasor, part), known, labelShare);
-    const loss = op.add(op.mul(amplitude, weights.amplitude), op.mul(phase, weights.phase));
-    return { loss, nll, mae, label_amplitude_mae: amplitude, label_phase_mae: phase };
+    const labels = op.add(op.mul(amplitude, weights.amplitude), op.mul(phase, weights.phase));
+    const loss = regularised(labels);
+    return { loss, nll, mae, label_amplitude_mae: amplitude, label_phase_mae: phase, ...parts };
   }
 
   const { realspace_weight = 0, realspace_mae_weight = 0, tv_weight = 0, overlap_weight = 0 } = spec;
@@ -245,8 +294,10 @@ export function networkLosses(
   ];
   const terms = weighted.flatMap(([term, weight]): GraphNode[] => (term && weight > 0 ? [op.mul(term, weight)] : []));
   const mixture = terms.reduce((a, b) => op.add(a, b));
-  const loss = physicsWeight ? op.add(op.mul(op.sub(1, physicsWeight), mae), op.mul(physicsWeight, mixture)) : mixture;
-  return { loss, nll, mae, ...extra };
+  const staged = physicsWeight
+    ? op.add(op.mul(op.sub(1, physicsWeight), mae), op.mul(physicsWeight, mixture))
+    : mixture;
+  return { loss: regularised(staged), nll, mae, ...extra, ...parts };
 }
 
 /** How far the patches of a group disagree with what is merged of them, relative to the constant object. */

@@ -12,6 +12,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from '../graph/parameters.js';
 import { defineProgram, type Program } from '../graph/program.js';
+import { generatorOf } from '../networks/architectures.js';
 import { detectorIntensity, forwardProbe, mergedMembers, trainedProbe } from './forward.js';
 import { relativeInput } from './inputReference.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
@@ -72,6 +73,16 @@ export interface ProgramOptions {
   readonly averaged?: boolean;
   /** A share of a batch, from whose outputs `joinedFigures` (`watch.ts`) makes those of the batch. */
   readonly share?: boolean;
+  /** The weights of the encoder stay as they are. */
+  readonly frozen?: boolean;
+}
+
+/** Which weights a step of training moves. */
+export type StepKind = Pick<ProgramOptions, 'frozen'>;
+
+interface PartOptions extends ProgramOptions {
+  /** Layers with statistics take those of the batch. */
+  readonly training?: boolean;
 }
 
 /** The nodes of one program. */
@@ -130,14 +141,14 @@ export class PtychoNetwork {
     return this.spec.optimiser ?? optimiserDefaults;
   }
 
-  #build(batch: number, averaged = false): Built {
+  #build(batch: number, { averaged = false, training = false } = {}): Built {
     const { config, scale } = this.spec;
     const channels = config.gridsize ** 2;
     const x = op.input('input', [batch, channels, config.N, config.N]);
     const positions = op.input('input_positions', [batch, channels, 1, 2]);
     const { scans } = this.spec;
     const rows = scans && new ScanRows(op.input('scan', [batch, scans.length]), scans);
-    const scope = new ParameterScope(averaged ? averagedName : undefined);
+    const scope = new ParameterScope(averaged ? averagedName : undefined, training);
     const fed = scale.countIntensity
       ? op.mul(op.square(x), rows ? rows.numbers(countFactor) : countFactor({ scale }))
       : x;
@@ -196,9 +207,10 @@ export class PtychoNetwork {
   }
 
   /** Inputs, loss and outputs of a training step or an evaluation. */
-  #parts(name: string, batch: number, { averaged, share }: ProgramOptions = {}): StepParts {
+  #parts(name: string, batch: number, of: PartOptions = {}): StepParts {
+    const { share } = of;
     const { config, staged, position_trainable, patternSpread: spread } = this.spec;
-    const built = this.#build(batch, averaged);
+    const built = this.#build(batch, of);
     const mask = this.#mask(built);
     const { rows } = built;
     const rate = this.#rate(built);
@@ -237,9 +249,21 @@ export class PtychoNetwork {
       loss,
       outputs,
       gradientOutputs: position_trainable ? { position_gradients: built.positions } : {},
-      weights: built.scope.nodes,
+      ...this.#shared(built.scope.nodes, of),
+      statistics: built.scope.updates,
       optimiser: this.#optimiser,
     };
+  }
+
+  /** Weights that a step moves, and those that it leaves as they are. */
+  #shared<T>(nodes: ReadonlyMap<string, T>, { frozen = false }: StepKind) {
+    const isStill = (name: string) => frozen && this.#encoder.some((prefix) => name.startsWith(prefix));
+    const which = (still: boolean) => new Map([...nodes].filter(([name]) => isStill(name) === still));
+    return { weights: which(false), frozen: which(true) };
+  }
+
+  get #encoder(): readonly string[] {
+    return generatorOf(this.spec.config.architecture).encoder ?? [];
   }
 
   /**
@@ -249,13 +273,16 @@ export class PtychoNetwork {
    * (0: flat); `saturation`, `border_ratio`, `intensity_ratio`, and where it is asked for `pattern_spread` (see `watch.ts`); with trained positions `position_gradients`
    * [B,C,1,2].
    */
-  trainStep(batch: number): Program {
-    return trainingStep(this.#parts(`train_step_b${batch}`, batch));
+  trainStep(batch: number, kind: StepKind = {}): Program {
+    return trainingStep(
+      this.#parts(`train_step_${kind.frozen ? 'frozen_' : ''}b${batch}`, batch, { ...kind, training: true }),
+    );
   }
 
   /** Adds the gradients of a batch, times `batch_weight` [], to sums; feeds and outputs else as {@link trainStep}. */
-  accumulateStep(batch: number, options: Pick<ProgramOptions, 'share'> = {}): Program {
-    return accumulationStep(this.#parts(`accumulate_step_${options.share ? 'share_' : ''}b${batch}`, batch, options));
+  accumulateStep(batch: number, options: Omit<ProgramOptions, 'averaged'> = {}): Program {
+    const kind = `${options.share ? 'share_' : ''}${options.frozen ? 'frozen_' : ''}`;
+    return accumulationStep(this.#parts(`accumulate_step_${kind}b${batch}`, batch, { ...options, training: true }));
   }
 
   /** For shares of a batch: `input`, `predicted` [B,C,N,N], the amplitudes, and with several scans `scan` → `pattern_spread`. */
@@ -272,8 +299,17 @@ export class PtychoNetwork {
   }
 
   /** The optimiser step with what {@link accumulateStep} summed; feeds `learning_rate` [], `total_weight` []. */
-  applyStep(): Program {
-    return applyAccumulated(this.#trained, this.#optimiser);
+  applyStep(kind: StepKind = {}): Program {
+    const { weights, frozen } = this.#shared(new Map(this.#trained.map((p) => [p.name, p])), kind);
+    return applyAccumulated([...weights.values()], this.#optimiser, [...frozen.values()]);
+  }
+
+  /**
+   * Whether steps also move statistics of the batches that they see (`batch_norm`). Steps of parts of a batch, one beside the other, have
+   * other statistics than one step of all of it: whoever shares a batch out among several engines must refuse such a network.
+   */
+  get keepsStatistics(): boolean {
+    return this.parameters.some(({ statistic }) => statistic);
   }
 
   /**

@@ -120,6 +120,8 @@ export interface ScaleSource {
    * multiplied by.
    */
   readonly illuminatedPower?: number;
+  /** Whether a probe whose power does not fit the counts is scaled to them (`probe_normalize`); it is where not given. */
+  readonly probeNormalize?: boolean;
   /** `counts_v1` when left out; `ci_intensity_v2` needs counts and never changes the probe. */
   readonly contract?: ScaleContract;
   /** With `ci_intensity_v2`: mean over patterns of Σ I², I = d² in counts, and mean I over usable pixels. */
@@ -154,7 +156,8 @@ export function physicsScale(config: ModelConfig, source: ScaleSource): PhysicsS
   const meanCounts = source.domain === 'normalized_amplitude' ? source.nphotons : source.meanPower;
   const counting = source.contract === 'ci_intensity_v2';
   if (counting) requireCounts(source.domain, 'this scan');
-  const probeFactor = counting ? 1 : factorOfProbe(power, meanCounts, source.illuminatedPower);
+  const probeFactor =
+    counting || source.probeNormalize === false ? 1 : factorOfProbe(power, meanCounts, source.illuminatedPower);
   const rmsObject = Math.sqrt(meanCounts / (power * probeFactor ** 2));
   return {
     intensityScale: intensityScale(meanCounts, config.N),

@@ -36,6 +36,10 @@ export interface StepParts {
   /** Outputs that are gradients of the loss: the output's name → the node by which the loss is derived. */
   readonly gradientOutputs?: Readonly<Record<string, GraphNode>>;
   readonly weights: ReadonlyMap<string, GraphNode<'state'>>;
+  /** Weights that stay as they are, where they have averages. */
+  readonly frozen?: ReadonlyMap<string, GraphNode<'state'>>;
+  /** Next values of what no gradient moves. */
+  readonly statistics?: ReadonlyMap<string, GraphNode>;
   readonly optimiser: OptimiserOptions;
 }
 
@@ -66,9 +70,10 @@ export function optimiserState(
  * @throws PtychoError GRAPH_INVALID when an option names a parameter that does not exist.
  */
 export function trainingStep(parts: StepParts): Program {
-  const { name, inputs, weights, optimiser } = parts;
+  const { name, inputs, weights, optimiser, frozen, statistics } = parts;
   const { byWeight, outputs } = backward(parts);
-  const { updates, gradientNorm } = moved(weights, byWeight, optimiser);
+  const { updates, gradientNorm } = moved(weights, byWeight, optimiser, frozen);
+  Object.assign(updates, Object.fromEntries(statistics ?? []));
   return defineProgram({ name, inputs, outputs: { ...outputs, gradient_norm: gradientNorm }, updates });
 }
 
@@ -80,7 +85,7 @@ export function accumulationStep(parts: StepParts): Program {
   const { name, inputs, weights } = parts;
   const { byWeight, outputs } = backward(parts);
   const batchWeight = op.input('batch_weight', []);
-  const updates: Record<string, GraphNode> = {};
+  const updates: Record<string, GraphNode> = Object.fromEntries(parts.statistics ?? []);
   for (const [n, g] of byWeight) {
     const sum = accumulatedName(n);
     updates[sum] = op.add(op.state(sum, (weights.get(n) as GraphNode).shape), op.mul(g, batchWeight));
@@ -95,7 +100,11 @@ export function accumulationStep(parts: StepParts): Program {
  *
  * @throws PtychoError GRAPH_INVALID when an option names a parameter that does not exist.
  */
-export function applyAccumulated(parameters: readonly NamedShape[], options: OptimiserOptions): Program {
+export function applyAccumulated(
+  parameters: readonly NamedShape[],
+  options: OptimiserOptions,
+  frozen: readonly NamedShape[] = [],
+): Program {
   const share = op.div(1, op.input('total_weight', []));
   const weights = new Map(parameters.map(({ name, shape }) => [name, op.state(name, shape)]));
   const means = new Map<string, GraphNode>();
@@ -105,7 +114,8 @@ export function applyAccumulated(parameters: readonly NamedShape[], options: Opt
     means.set(name, op.mul(op.state(sum, shape), share));
     cleared[sum] = op.broadcast(op.scalar(0), shape);
   }
-  const { updates, gradientNorm } = moved(weights, means, options);
+  const still = new Map(frozen.map(({ name, shape }) => [name, op.state(name, shape)]));
+  const { updates, gradientNorm } = moved(weights, means, options, still);
   return defineProgram({
     name: 'apply_accumulated',
     outputs: { gradient_norm: gradientNorm },
@@ -130,9 +140,10 @@ function moved(
   weights: ReadonlyMap<string, GraphNode>,
   byWeight: ReadonlyMap<string, GraphNode>,
   options: OptimiserOptions,
+  frozen: ReadonlyMap<string, GraphNode<'state'>> = new Map(),
 ) {
   for (const name of Object.keys(options.rateFactors ?? {})) {
-    if (weights.has(name)) continue;
+    if (weights.has(name) || frozen.has(name)) continue;
     throw new PtychoError(
       'GRAPH_INVALID',
       `The learning rate of "${name}" has a factor, but no such parameter is trained: leave the factor out, or train it.`,
@@ -157,7 +168,10 @@ function moved(
     options,
   );
   if (options.averaging > 0) {
-    const next = new Map([...weights.keys()].map((name) => [name, updates[name]]));
+    const next = new Map<string, GraphNode>([
+      ...[...weights.keys()].map((name) => [name, updates[name]] as const),
+      ...frozen,
+    ]);
     Object.assign(updates, averageUpdates(next, options.averaging));
   }
   return { updates, gradientNorm };

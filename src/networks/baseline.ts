@@ -17,6 +17,7 @@ export const baseline = generator({
   name: 'baseline',
   summary: 'the single-channel network that is trained with labels only',
   fields: { ...widthField },
+  encoder: ['encoder.'],
   gaugeFactor: () => 1,
   paintsParts: () => false,
   complaints: ({ object_big }) =>

@@ -14,7 +14,7 @@ export const cnn = generator({
   ...encoderDecoderTraits,
   layers: (config, x, scope, modulate) =>
     encoderDecoder(config, x, scope, {
-      borderInputChannels: 4,
+      borderInputChannels: () => 4,
       borderWidth: config.n_filters_scale * (2048 / publishedSide(config.N)),
       modulate,
     }),

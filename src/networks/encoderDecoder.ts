@@ -9,6 +9,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import {
+  type Convolution,
   cartesianOutput,
   convolutions,
   type GeneratorOutput,
@@ -68,16 +69,31 @@ export const encoderDecoderTraits = {
     config.cnn_output_mode === 'real_imag' || config.amp_activation === 'sigmoid' ? 2 : 1,
   paintsParts: (config: Fields) => config.cnn_output_mode === 'real_imag',
   modulated: true,
+  encoder: ['encoder.'],
 };
+
+/** Changes an image by parameters called `name`. */
+export type Layer = (x: GraphNode, name: string, scope: ParameterScope) => GraphNode;
 
 /** Where the members of the family differ. */
 export interface EncoderDecoderVariant {
-  /** Channels of the decoder's last block that feed the border branch. */
-  readonly borderInputChannels: number;
+  /** Channels of the decoder's last block that feed the border branch, of so many whose head paints `outputs` channels. */
+  readonly borderInputChannels: (channels: number, outputs: number) => number;
   /** Width of the border branch. */
   readonly borderWidth: number;
   /** Applied between a block's second convolution and its pooling. */
-  readonly attention?: (x: GraphNode, name: string, scope: ParameterScope) => GraphNode;
+  readonly attention?: Layer;
+  /** Applied to what the encoder ends with. */
+  readonly bottleneck?: Layer;
+  /** Applied behind every block of a decoder, to its enlarged image. */
+  readonly decoderAttention?: Layer;
+  /** Behind every convolution of the encoder and of the second decoder, before its activation. */
+  readonly normalise?: Layer;
+  /** One decoder for both parts, with this behind its blocks (`last`: behind the last one) and at its end. */
+  readonly shared?: {
+    readonly refine: (x: GraphNode, name: string, last: boolean, scope: ParameterScope) => GraphNode;
+    readonly end: Layer;
+  };
   /** Applied to a block's features before their pooling. */
   readonly modulate?: Modulate;
 }
@@ -153,57 +169,101 @@ export function encoderDecoder(
   const taps: Record<string, GraphNode> = {};
 
   const { conv, upConv } = convolutions(scope);
+  const normalised = (v: GraphNode, name: string, normal: boolean) =>
+    normal && variant.normalise ? variant.normalise(v, name, scope) : v;
+  /** A convolution as far as its activation. */
+  const convolved = (apply: Convolution, v: GraphNode, name: string, part: string, width: number, normal: boolean) =>
+    normalised(apply(v, `${name}.${part}`, width), `${name}.${part}.norm`, normal);
 
   // Of the images that are pooled, from the patch down.
   const sides: number[] = [];
   let h: GraphNode = x;
   ladder.encoder.forEach((filters, i) => {
     const name = `encoder.${i}`;
-    h = op.relu(conv(h, `${name}.conv1`, scale * filters));
-    h = op.relu(conv(h, `${name}.conv2`, scale * filters));
+    h = op.relu(convolved(conv, h, name, 'conv1', scale * filters, true));
+    h = op.relu(convolved(conv, h, name, 'conv2', scale * filters, true));
     if (variant.attention) h = variant.attention(h, `${name}.attention`, scope);
     if (variant.modulate) h = variant.modulate(h, name);
     sides.push(h.shape[2]);
     h = op.maxPool2(evenSides(h));
     taps[name] = h;
   });
+  if (variant.bottleneck) h = variant.bottleneck(h, 'bottleneck.attention', scope);
   const latent = h;
 
-  const head = (name: string, activate: Activation): GraphNode => {
+  /** The image of the last block of a decoder, and the convolution that takes it from there: enlarging it, or finding it enlarged. */
+  const decoded = (name: string, normal: boolean): { features: GraphNode; first: Convolution } => {
+    const { decoderAttention, shared } = variant;
+    const enlarges = decoderAttention !== undefined || shared !== undefined;
+    const next = enlarges ? conv : upConv;
     let v: GraphNode = latent;
     ladder.decoder.forEach((filters, i) => {
-      const first = i === 0 ? conv : upConv;
-      v = op.relu(first(v, `${name}.${i}.conv1`, scale * filters));
+      v = op.relu(convolved(i === 0 ? conv : next, v, `${name}.${i}`, 'conv1', scale * filters, normal));
       if (i > 0) v = cutTo(v, sides[sides.length - i]);
-      v = op.relu(conv(v, `${name}.${i}.conv2`, scale * filters));
+      v = op.relu(convolved(conv, v, `${name}.${i}`, 'conv2', scale * filters, normal));
+      if (enlarges) v = cutTo(op.upsampleNearest2(v), sides[sides.length - 1 - i]);
+      if (decoderAttention) v = decoderAttention(v, `${name}.${i}.attention`, scope);
+      if (shared) v = shared.refine(v, `${name}.${i}.refine`, i === ladder.decoder.length - 1, scope);
       taps[`${name}.${i}`] = v;
     });
+    if (shared) v = shared.end(v, `${name}.eca`, scope);
+    return { features: v, first: next };
+  };
+
+  /** What a decoder paints before its activation, `outputs` channels: all of the patch, or its middle and its border. */
+  const painted = (name: string, outputs: number, normal: boolean) => {
+    const { features: v, first } = decoded(name, normal);
+    const { borderWidth: width } = variant;
     if (!config.pad_object) {
-      const u = op.relu(upConv(v, `${name}.full.conv1`, variant.borderWidth));
-      return activate(
-        upConv(op.relu(conv(u, `${name}.full.conv2`, variant.borderWidth)), `${name}.full.out`, outChannels),
-      );
+      const u = op.relu(convolved(first, v, name, 'full.conv1', width, normal));
+      const wide = op.relu(convolved(conv, u, name, 'full.conv2', width, normal));
+      return { whole: convolved(upConv, wide, name, 'full.out', outputs, normal) };
     }
     const channels = v.shape[1];
-    const inner = channels - variant.borderInputChannels;
-    const centre = activate(upConv(op.sliceAxis(v, 1, 0, inner), `${name}.centre`, outChannels));
+    const outer = variant.borderInputChannels(channels, outputs);
+    const inner = channels - outer;
+    const centre = convolved(first, op.sliceAxis(v, 1, 0, inner), name, 'centre', outputs, normal);
+    if (!config.probe_big) return { centre };
+    let u: GraphNode = op.relu(convolved(first, op.sliceAxis(v, 1, inner, outer), name, 'border.conv1', width, normal));
+    u = op.relu(convolved(conv, u, name, 'border.conv2', width, normal));
+    return { centre, border: convolved(upConv, u, name, 'border.out', outputs, normal) };
+  };
+
+  /** Activated and put together. @param of takes a part of the channels */
+  const finished = (
+    { whole, centre, border }: { whole?: GraphNode; centre?: GraphNode; border?: GraphNode },
+    activate: Activation,
+    of: (v: GraphNode) => GraphNode = (v) => v,
+  ): GraphNode => {
+    if (whole) return activate(of(whole));
     const q = side / 4;
-    const padded = op.pad(centre, [0, 0, q, q], [0, 0, q, q]);
-    if (!config.probe_big) return padded;
-    let u: GraphNode = op.relu(
-      upConv(op.sliceAxis(v, 1, inner, channels - inner), `${name}.border.conv1`, variant.borderWidth),
-    );
-    u = op.relu(conv(u, `${name}.border.conv2`, variant.borderWidth));
-    u = upConv(u, `${name}.border.out`, outChannels);
-    // The published border branch is swish whatever the head: unbounded, it lets the border escape the head's range.
-    const border = config.border_activation === 'swish' ? op.silu(u) : activate(u);
-    return op.add(padded, op.mul(border, borderMask(side)));
+    const padded = op.pad(activate(of(centre as GraphNode)), [0, 0, q, q], [0, 0, q, q]);
+    if (!border) return padded;
+    // The published border branch is swish whatever the head: unbounded, it lets the border escape the head's range. Where both parts have
+    // one decoder, the head's own activation follows.
+    const swish = (v: GraphNode) => (variant.shared ? activate(op.silu(v)) : op.silu(v));
+    const rim = config.border_activation === 'swish' ? swish(of(border)) : activate(of(border));
+    return op.add(padded, op.mul(rim, borderMask(side)));
+  };
+
+  /** Both parts, each from a decoder of its own or from half of the channels of one. */
+  const both = ([first, second]: readonly [string, string], activations: readonly [Activation, Activation]) => {
+    if (!variant.shared) {
+      const one = finished(painted(first, outChannels, false), activations[0]);
+      return [one, finished(painted(second, outChannels, true), activations[1])] as const;
+    }
+    const raw = painted('shared', 2 * outChannels, true);
+    const half = (i: 0 | 1) => finished(raw, activations[i], (v) => op.sliceAxis(v, 1, i * outChannels, outChannels));
+    return [half(0), half(1)] as const;
   };
 
   if (config.cnn_output_mode === 'real_imag') {
-    const re = head('real', realActivation);
-    return cartesianOutput(re, head('imaginary', imaginaryActivation), { low: -0.8, high: 1.2 }, taps);
+    const [re, im] = both(['real', 'imaginary'], [realActivation, imaginaryActivation]);
+    return cartesianOutput(re, im, { low: -0.8, high: 1.2 }, taps);
   }
-  const amplitude = head('amplitude', amplitudeActivations[config.amp_activation]);
-  return polarOutput(amplitude, head('phase', phaseActivation), amplitudeLimits[config.amp_activation], taps);
+  const [amplitude, phase] = both(
+    ['amplitude', 'phase'],
+    [amplitudeActivations[config.amp_activation], phaseActivation],
+  );
+  return polarOutput(amplitude, phase, amplitudeLimits[config.amp_activation], taps);
 }

@@ -48,6 +48,8 @@ export interface Generator<Name extends string = string, F extends FieldShape = 
   /** What it is, as half a sentence. */
   readonly summary: string;
   readonly fields: F;
+  /** How the names of the parameters of its encoder begin, where it has one; `epochs_fine_tune` leaves these as they are. */
+  readonly encoder?: readonly string[];
   /** Whether {@link layers} lets the features of its encoder blocks be modulated. */
   readonly modulated?: boolean;
   /** Builds it on `x` [B, C, N, N] with parameters from `scope`. */

@@ -4,6 +4,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { type GeneratorOutput, generator, type NetworkShape } from './generator.js';
+import { ENCODER } from './hybridResnet.js';
 import { blockConv, conv, halvingConv, instanceNorm, lifted, paintedByPoints, spectralTraits } from './layers.js';
 import { spectralConv } from './spectralConv.js';
 import { type SpectralConfig, spectralFields } from './spectralFields.js';
@@ -77,6 +78,7 @@ export const hybrid = generator({
   summary: 'a U-shaped network of spectral blocks',
   fields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints,
   layers: (config, x, scope) => uShaped(config, x, scope, plainBlock),
 });
@@ -87,6 +89,7 @@ export const stableHybrid = generator({
   summary: 'the same with normalised blocks that add little at first',
   fields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints,
   layers: (config, x, scope) => uShaped(config, x, scope, stableBlock),
 });

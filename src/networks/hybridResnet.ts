@@ -128,6 +128,9 @@ export function shellComplaints(config: Omit<Shell, 'N'> & Partial<ShellFields>)
   ];
 }
 
+/** How the names of the parameters of such an encoder begin. */
+export const ENCODER = ['lifter.', 'encoder.', 'down.', 'ffno.'] as const;
+
 /** Encoder blocks of the networks that have another stack beside them, and no field for their number. */
 export const PTYCHO_BLOCKS = 2;
 
@@ -315,6 +318,7 @@ export const hybridResnet = generator({
   summary: 'an encoder of spectral and convolution branches with a residual bottleneck',
   fields: { ...shellFields, ...bottleneckFields },
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: bottleneckComplaints,
   modulated: true,
   layers: (config, x, scope, modulate) =>
@@ -331,6 +335,7 @@ export const hybridResnetConvnext = generator({
   summary: 'hybrid_resnet with ConvNeXt blocks in its bottleneck',
   fields: { ...shellFields, ...bottleneckFields },
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: bottleneckComplaints,
   layers: (config, x, scope) => {
     const body = (h: GraphNode, name: string) => {

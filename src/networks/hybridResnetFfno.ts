@@ -2,7 +2,7 @@
 import { field, positiveInteger } from '../core/field.js';
 import { factorisedStack, stackFields, stackOf } from './ffno.js';
 import { generator } from './generator.js';
-import { bottleneckComplaints, bottleneckFields, bottleneckOf, PTYCHO_BLOCKS, shell, shellComplaints, shellFields } from './hybridResnet.js'; // biome-ignore format: one import
+import { bottleneckComplaints, bottleneckFields, bottleneckOf, ENCODER, PTYCHO_BLOCKS, shell, shellComplaints, shellFields } from './hybridResnet.js'; // biome-ignore format: one import
 import { spectralTraits } from './layers.js';
 import { bottleneckStackFields } from './spectralResnetBottleneck.js';
 
@@ -30,6 +30,7 @@ export const ffnoThenEncoder = generator({
   summary: 'hybrid_resnet with two encoder blocks and a stack of ffno before them',
   fields: encoderFields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: bottleneckComplaints,
   layers: (config, x, scope) => {
     const stack = stackOf(config, config.ffno_encoder_blocks, config.ffno_encoder_modes);
@@ -47,6 +48,7 @@ export const encoderThenFfno = generator({
   summary: 'the same with the stack behind them',
   fields: encoderFields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: bottleneckComplaints,
   layers: (config, x, scope) => {
     const stack = stackOf(config, config.ffno_encoder_blocks, config.ffno_encoder_modes);
@@ -64,6 +66,7 @@ export const ffnoBottleneck = generator({
   summary: 'hybrid_resnet with a stack of ffno as bottleneck',
   fields: { ...shellFields, ...bottleneckStackFields },
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: shellComplaints,
   layers: (config, x, scope) =>
     shell(config, x, scope, {

@@ -5,7 +5,7 @@ import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
 import { generator } from './generator.js';
-import { residualBody, shell, shellComplaints, shellFields } from './hybridResnet.js';
+import { ENCODER, residualBody, shell, shellComplaints, shellFields } from './hybridResnet.js';
 import { conv, gate, linearlyDoubled, spectralTraits } from './layers.js';
 import { factorisedConv, factorisedWeights } from './spectralConv.js';
 
@@ -66,6 +66,7 @@ export const spectralResnetBottleneck = generator({
   summary: 'hybrid_resnet with spectral layers in its residual blocks',
   fields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: shellComplaints,
   layers: (config, x, scope) =>
     shell(config, x, scope, { blocks: config.fno_blocks, bottleneck: spectralBottleneck(config, scope) }),
@@ -77,6 +78,7 @@ export const spectralResnetLinearDecoder = generator({
   summary: 'the same with a decoder that interpolates',
   fields,
   ...spectralTraits,
+  encoder: ENCODER,
   complaints: shellComplaints,
   layers: (config, x, scope) =>
     shell(config, x, scope, {

@@ -62,6 +62,13 @@ const WHERE_ABSENT = {
   overlap_weight: 0,
   member_permutations: false,
   probe_conditioning: 'none',
+  amp_loss: null,
+  amp_loss_coeff: 1,
+  phase_loss: null,
+  phase_loss_coeff: 1,
+  probe_normalize: true,
+  epochs_fine_tune: 0,
+  fine_tune_gamma: 0.1,
 } as const;
 
 /** A training configuration without {@link LOCAL_FIELDS}. */

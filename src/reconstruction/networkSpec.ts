@@ -27,6 +27,8 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     realspace_mae_weight: config.realspace_mae_weight,
     tv_weight: config.tv_weight,
     overlap_weight: config.overlap_weight,
+    amplitudeLoss: partLossOf(config.amp_loss, config.amp_loss_coeff),
+    phaseLoss: partLossOf(config.phase_loss, config.phase_loss_coeff),
     matchPredictedNorm: config.torch_mae_pred_l2_match_target,
     staged: config.stage_1_epochs + config.stage_2_epochs > 0,
     // Labels know nothing of counts: supervised training has no intensity scale to train.
@@ -50,6 +52,8 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     ),
   };
 }
+
+const partLossOf = (kind: TrainingConfig['amp_loss'], weight: number) => (kind ? { kind, weight } : undefined);
 
 /** The network that a bundle's weights belong to, for groups within `canvasSide_px`. */
 export function networkOfBundle(

@@ -121,12 +121,19 @@ export class Attempt {
   }
 
   get lastEpoch(): number {
-    return this.firstEpoch + this.config.nepochs;
+    return this.firstEpoch + this.config.nepochs + this.config.epochs_fine_tune;
+  }
+
+  /** Whether an epoch is one of `epochs_fine_tune`, in which the encoder stays as it is. */
+  fineTunes(epoch: number): boolean {
+    return epoch - this.firstEpoch >= this.config.nepochs;
   }
 
   /** The learning rate of the schedule, without stages. */
   rate(epoch: number): number {
-    return this.schedule.rate(epoch - this.firstEpoch) * RESTART_RATE ** this.restarts;
+    const { learning_rate, fine_tune_gamma } = this.config;
+    const rate = this.fineTunes(epoch) ? learning_rate * fine_tune_gamma : this.schedule.rate(epoch - this.firstEpoch);
+    return rate * RESTART_RATE ** this.restarts;
   }
 
   stage(epoch: number): TrainingStage {

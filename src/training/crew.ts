@@ -81,6 +81,13 @@ export class Crew {
   ): Promise<{ readonly state: DeviceState; readonly crew: Crew | undefined }> {
     const { peers } = backend;
     if (!peers) return { state: await backend.createState(values), crew: undefined };
+    if (network.keepsStatistics) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        'batch_norm normalises over a batch, of which each of several engines sees a share only; train on one (leave out workers and devices), or without batch_norm.',
+        { field: 'batch_norm' },
+      );
+    }
     const trained = network.parameters.filter(({ fixed }) => !fixed);
     const sums = sumsOfGradients(trained);
     const needed = [

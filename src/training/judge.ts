@@ -12,7 +12,15 @@ import { PtychoError } from '../core/errors.js';
 import { type StageConfig, trainingStage } from '../model/schedule.js';
 
 /** Terms of losses that only some runs have; with validation data also as `val_…`. */
-export const EXTRA_TERMS = ['tv', 'overlap', 'object_mae', 'label_amplitude_mae', 'label_phase_mae'] as const;
+export const EXTRA_TERMS = [
+  'tv',
+  'overlap',
+  'object_mae',
+  'amp_loss',
+  'phase_loss',
+  'label_amplitude_mae',
+  'label_phase_mae',
+] as const;
 
 /** Columns that are there only where the programs of the network have such an output, or the run such a stage. */
 export const EXTRA_COLUMNS = [
@@ -67,6 +75,8 @@ const MONITORED_COLUMNS = [
   'val_object_mae',
   'val_label_amplitude_mae',
   'val_label_phase_mae',
+  'val_amp_loss',
+  'val_phase_loss',
   ...EXTRA_COLUMNS,
 ] as const satisfies readonly (keyof EpochRecord)[];
 export type MonitoredColumn = (typeof MONITORED_COLUMNS)[number];

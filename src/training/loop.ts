@@ -195,7 +195,11 @@ class TrainingRun {
     const stage = attempt.stage(at);
     const learningRate = attempt.rate(at) * stage.rateFactor;
     const positionRate = attempt.moves(epoch) ? learningRate / config.learning_rate : undefined;
-    const rates = { learningRate, physicsWeight: stage.physicsWeight, positionRate };
+    const rates = {
+      ...{ learningRate, positionRate },
+      physicsWeight: stage.physicsWeight,
+      frozen: attempt.fineTunes(epoch),
+    };
     const fed = config.member_permutations
       ? { ...batch, arrays: permutedMembers(batch.arrays, this.#orders(at)) }
       : batch;

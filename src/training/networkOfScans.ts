@@ -78,6 +78,7 @@ function termsOf(
     domain: raw.domain,
     nphotons: photons(raw),
     illuminatedPower: dataset.labels?.illuminatedPower,
+    probeNormalize: config.probe_normalize,
     contract: config.scale_contract_version,
     intensity: { meanSquaredSum: statistics.meanSquaredIntensity, mean: statistics.meanCountsPerPixel },
   });
@@ -133,7 +134,7 @@ function requireRoom(config: TrainingConfig, network: PtychoNetwork, logger: Log
       logger,
     },
   );
-  requireEpochMemory(config.nepochs, '--nepochs');
+  requireEpochMemory(config.nepochs + config.epochs_fine_tune, '--nepochs');
 }
 
 /** The same network on a canvas with room for positions that move. */

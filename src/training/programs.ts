@@ -8,16 +8,18 @@ import type { Tensor } from '../core/tensor.js';
 import type { DatasetBatch, DiffractionDataset } from '../data/dataset.js';
 import type { ParameterSpec } from '../graph/parameters.js';
 import type { Program } from '../graph/program.js';
-import type { ProgramOptions } from '../model/network.js';
+import type { ProgramOptions, StepKind } from '../model/network.js';
 
 /** A network with the programs of training; `PtychoNetwork` is one. */
 export interface TrainableNetwork {
   readonly parameters: readonly Pick<ParameterSpec, 'name' | 'shape' | 'fixed'>[];
+  /** Steps also move statistics of the batches that they see, which shares of a batch do not have. */
+  readonly keepsStatistics?: boolean;
   initialWeights(seed: number): Record<string, Tensor>;
   initialOptimiserState(): Record<string, Tensor>;
-  trainStep(batch: number): Program;
-  accumulateStep(batch: number, options?: Pick<ProgramOptions, 'share'>): Program;
-  applyStep(): Program;
+  trainStep(batch: number, kind?: StepKind): Program;
+  accumulateStep(batch: number, options?: Omit<ProgramOptions, 'averaged'>): Program;
+  applyStep(kind?: StepKind): Program;
   evaluate(batch: number, options?: ProgramOptions): Program;
   /** What `pattern_spread` is of amplitudes that shares of a batch predicted; needed where these bring them. */
   spread?(batch: number): Program;

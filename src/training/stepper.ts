@@ -8,6 +8,7 @@
  */
 import type { Backend, DeviceState } from '../backends/backend.js';
 import type { Tensor } from '../core/tensor.js';
+import type { StepKind } from '../model/network.js';
 import type { PositionRefiner } from '../model/positionRefiner.js';
 import { aloneOn, type BatchPrograms, type Crew } from './crew.js';
 import {
@@ -24,6 +25,8 @@ import {
 export interface StepRates {
   readonly learningRate: number;
   readonly physicsWeight: number;
+  /** The encoder stays as it is. */
+  readonly frozen?: boolean;
   /** Present where scan positions move: factor on their learning rate. */
   readonly positionRate?: number;
 }
@@ -45,24 +48,34 @@ interface Pending {
   readonly groups: number;
 }
 
+/** The programs of steps of a kind. */
+interface StepPrograms {
+  readonly steps: BatchPrograms;
+  readonly apply: FedPrograms;
+}
+
 /** Runs training steps on a state of the engine. */
 export class Stepper {
   readonly #options: StepperOptions;
-  readonly #steps: BatchPrograms;
-  readonly #apply: FedPrograms;
+  readonly #programs: Readonly<Record<'free' | 'frozen', StepPrograms>>;
   #pending: Pending[] = [];
   #rates: StepRates | undefined;
 
   constructor(options: StepperOptions) {
     const { network, backend, state, accumulate, crew } = options;
     this.#options = options;
-    this.#steps = crew
-      ? crew.programs((b) => network.accumulateStep(b, { share: true }))
-      : aloneOn(
-          new FedPrograms(backend, (b) => (accumulate > 1 ? network.accumulateStep(b) : network.trainStep(b))),
-          state,
-        );
-    this.#apply = new FedPrograms(backend, () => network.applyStep());
+    const programs = (kind: StepKind): StepPrograms => ({
+      steps: crew
+        ? crew.programs((b) => network.accumulateStep(b, { ...kind, share: true }))
+        : aloneOn(
+            new FedPrograms(backend, (b) =>
+              accumulate > 1 ? network.accumulateStep(b, kind) : network.trainStep(b, kind),
+            ),
+            state,
+          ),
+      apply: new FedPrograms(backend, () => network.applyStep(kind)),
+    });
+    this.#programs = { free: programs({}), frozen: programs({ frozen: true }) };
   }
 
   /** Takes a batch and returns its outputs; they, and those of the step when one was due, go to `averages`. The rates are those of a step's first batch. */
@@ -79,7 +92,8 @@ export class Stepper {
         batch_weight: groups,
       }),
     };
-    const outputs = await this.#steps.run(groups, available);
+    const { steps } = this.#programs[this.#rates.frozen ? 'frozen' : 'free'];
+    const outputs = await steps.run(groups, available);
     averages.add(outputs, groups);
     this.#pending.push({ members: arrays.members, gradients: outputs.position_gradients, groups });
     if (this.#pending.length >= accumulate) await this.flush(averages);
@@ -97,7 +111,8 @@ export class Stepper {
     if (accumulate > 1 || crew) {
       await crew?.gather();
       const available = scalarFeeds({ learning_rate: rates.learningRate, total_weight: total });
-      averages.add(await this.#apply.run(0, available, state), total);
+      const { apply } = this.#programs[rates.frozen ? 'frozen' : 'free'];
+      averages.add(await apply.run(0, available, state), total);
       await crew?.spread();
     }
     if (rates.positionRate !== undefined) this.#movePositions(pending, total, rates.positionRate);
@@ -105,8 +120,10 @@ export class Stepper {
 
   /** Releases the programs. */
   async dispose(): Promise<void> {
-    await this.#steps.dispose();
-    await this.#apply.dispose();
+    for (const { steps, apply } of Object.values(this.#programs)) {
+      await steps.dispose();
+      await apply.dispose();
+    }
   }
 
   /** One step of the positions for all batches together: the loss of each is a mean over its own groups. */

@@ -66,6 +66,7 @@ describe('defects of the published configuration that cannot happen', () => {
       align_members: '--gridsize 2',
       do_stitching: '--test_data_file test.npz',
       torch_mae_pred_l2_match_target: '--mae_weight 1',
+      eca_encoder: '--no-cbam_encoder',
       rect_s1s2_trainable: '--physics_forward_mode rectangular_scaled --cnn_output_mode real_imag',
     };
     const owners = architecturesWith(name);

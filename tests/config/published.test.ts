@@ -150,6 +150,13 @@ const own = {
     'training_patch_weighting',
     'ffno_encoder_blocks',
     'ffno_encoder_modes',
+    'eca_encoder',
+    'cbam_bottleneck',
+    'cbam_decoder',
+    'batch_norm',
+    'use_shared_decoder',
+    'use_legacy_decoder_channel_override',
+    'decoder_last_c_outer_fraction',
   ],
   execution: ['engine', 'threads', 'mlflow_allow_file', 'mlflow_tracking_uri', 'mlflow_experiment'],
 };

@@ -30,6 +30,15 @@ describe('physicsScale', () => {
     }
   });
 
+  it('leaves every probe as it is without probe_normalize; the object then has what the counts ask for', () => {
+    for (const power of [1, 1e9]) {
+      const scale = physicsScale(config, { ...source, probe: probe(power), probeNormalize: false });
+      expect(scale.probeFactor).toBe(1);
+      expect(totalIntensity(scale.probe) / power).toBeCloseTo(1, 5);
+      expect(scale.amplitudeGauge / (2 * Math.sqrt(1e5 / power))).toBeCloseTo(1, 5);
+    }
+  });
+
   it('takes the photons of normalised data from nphotons, not from the numbers', () => {
     const scale = physicsScale(config, { ...source, domain: 'normalized_amplitude', probe: probe(1e9) });
     expect(scale.meanCounts).toBe(1e9);

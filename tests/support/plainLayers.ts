@@ -220,3 +220,70 @@ export function factorised(x: Image, w: Weights, name: string): Image {
   };
   return add(along(x, 'x'), turned(along(turned(x), 'y')));
 }
+
+/** The largest of every 2×2 pixels. */
+export function pooled(x: Image): Image {
+  return image(x.channels, x.side / 2, (c, y, col) =>
+    Math.max(...[0, 1].flatMap((i) => [0, 1].map((j) => at(x, c, 2 * y + i, 2 * col + j)))),
+  );
+}
+
+/** Every pixel as a block of 2×2. */
+export function enlarged(x: Image): Image {
+  return image(x.channels, 2 * x.side, (c, y, col) => at(x, c, y >> 1, col >> 1));
+}
+
+/** Zeros around an image. */
+export function surrounded(x: Image, side: number): Image {
+  const margin = (side - x.side) / 2;
+  const inside = (i: number) => i >= margin && i < margin + x.side;
+  return image(x.channels, side, (c, y, col) => (inside(y) && inside(col) ? at(x, c, y - margin, col - margin) : 0));
+}
+
+const perChannel = (x: Image, of: (values: Float64Array) => number): number[] =>
+  Array.from({ length: x.channels }, (_, c) => of(x.data.subarray(c * x.side ** 2, (c + 1) * x.side ** 2)));
+const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
+const largest = (values: Float64Array) => values.reduce((a, b) => Math.max(a, b));
+
+/** Channel gate, then spatial gate (Woo et al. 2018). */
+export function cbam(x: Image, w: Weights, name: string): Image {
+  const linear = (v: readonly number[], layer: string): number[] => {
+    const { data, shape } = w[`${name}.channel.${layer}.weight`];
+    return Array.from({ length: shape[0] }, (_, o) =>
+      v.reduce((sum, vi, i) => sum + vi * data[o * shape[1] + i], w[`${name}.channel.${layer}.bias`].data[o]),
+    );
+  };
+  const mlp = (v: readonly number[]) =>
+    linear(
+      linear(v, 'fc1').map((h) => Math.max(h, 0)),
+      'fc2',
+    );
+  const [byMean, byLargest] = [mlp(perChannel(x, mean)), mlp(perChannel(x, largest))];
+  const gated = map(x, (v, c) => v * sigmoid(byMean[c] + byLargest[c]));
+  const over = (of: (values: Float64Array) => number) =>
+    image(1, x.side, (_, y, col) => of(Float64Array.from({ length: x.channels }, (__, c) => at(gated, c, y, col))));
+  const gate = conv(beside(over(largest), over(mean)), w, `${name}.spatial`);
+  return { ...gated, data: gated.data.map((v, i) => v * sigmoid(gate.data[i % x.side ** 2])) };
+}
+
+/** A gate for every channel from the means of its neighbours (Wang et al. 2020). */
+export function eca(x: Image, w: Weights, name: string): Image {
+  const means = perChannel(x, mean);
+  const { data } = w[`${name}.weight`];
+  return map(x, (v, c) => v * sigmoid(data.reduce((sum, wi, i) => sum + wi * (means[c + i - 1] ?? 0), 0)));
+}
+
+/** Means and variances (of the population) of the channels of a batch. */
+export function batchStatistics(batch: readonly Image[]): { readonly mean: number[]; readonly variance: number[] } {
+  const { channels, side } = batch[0];
+  const count = batch.length * side ** 2;
+  const sums = (of: (v: number, c: number) => number) =>
+    Array.from({ length: channels }, (_, c) =>
+      batch.reduce(
+        (sum, { data }) => sum + data.subarray(c * side ** 2, (c + 1) * side ** 2).reduce((a, v) => a + of(v, c), 0),
+        0,
+      ),
+    );
+  const means = sums((v) => v).map((s) => s / count);
+  return { mean: means, variance: sums((v, c) => (v - means[c]) ** 2).map((s) => s / count) };
+}

@@ -50,6 +50,14 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
   if (config.model.model_type === 'supervised') checkSupervised(config, refuse);
   else checkLosses(config, refuse);
   checkForwardModel(config, refuse);
+  checkFineTuning(config, refuse);
+  for (const part of ['amp', 'phase'] as const) {
+    if (config[`${part}_loss`] !== null || config[`${part}_loss_coeff`] === 1) continue;
+    refuse(
+      `${part}_loss_coeff`,
+      `${part}_loss_coeff is the weight of ${part}_loss, which is not given; give that, too, or leave it out.`,
+    );
+  }
   checkScales(config, refuse);
   checkPreset(config, refuse);
   if (config.input_reference === 'none' && config.input_reference_share !== INPUT_REFERENCE_SHARE) {
@@ -72,6 +80,12 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
     );
   }
   const { devices } = config.execution;
+  if (devices !== 'auto' && devices > 1 && config.model.batch_norm) {
+    refuse(
+      'batch_norm',
+      'batch_norm normalises over a batch, of which each of several workers (devices) sees a share only; leave one of them out.',
+    );
+  }
   if (devices !== 'auto' && devices > config.batch_size) {
     refuse(
       'devices',
@@ -200,6 +214,18 @@ function checkSupervised(config: CheckedTraining, refuse: Refuse): void {
       'object_big',
       'supervised training compares one patch per member of a group with its label, which needs object_big; leave object_big true, or set gridsize to 1.',
     );
+  }
+}
+
+function checkFineTuning({ model, epochs_fine_tune, fine_tune_gamma }: CheckedTraining, refuse: Refuse): void {
+  if (epochs_fine_tune > 0 && !generatorOf(model.architecture).encoder) {
+    refuse(
+      'epochs_fine_tune',
+      `epochs_fine_tune leaves the encoder of a network as it is, but architecture ${model.architecture} has none; leave it out.`,
+    );
+  }
+  if (epochs_fine_tune === 0 && fine_tune_gamma !== 0.1) {
+    refuse('fine_tune_gamma', 'fine_tune_gamma is for the epochs of epochs_fine_tune, of which there are none; give both or neither.'); // biome-ignore format: one call
   }
 }
 

@@ -189,6 +189,16 @@ export const trainingFields = {
     'Within the losses on the object: weight of the complex mean absolute error against the known object.',
   ),
   tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
+  amp_loss: maybe(
+    oneOf('Total_Variation', 'Mean_Deviation'),
+    'A loss of the painted amplitude, relative to that of the constant object: absolute differences of neighbouring pixels, or absolute deviations from the mean of the patch; a mean over pixels; null: none.',
+  ),
+  amp_loss_coeff: field(nonNegativeNumber, 1, 'Weight of amp_loss.'),
+  phase_loss: maybe(
+    oneOf('Total_Variation', 'Mean_Deviation'),
+    'The same of the painted phase, in radians; null: none.',
+  ),
+  phase_loss_coeff: field(nonNegativeNumber, 1, 'Weight of phase_loss.'),
   overlap_weight: field(
     nonNegativeNumber,
     0,
@@ -209,6 +219,13 @@ export const trainingFields = {
     'Epochs after stage 1 in which the weight of the configured losses rises from 0 to 1.',
     { unit: 'epochs' },
   ),
+  epochs_fine_tune: field(
+    wholeNumber,
+    0,
+    'Epochs after all others in which the encoder of the network stays as it is, at a constant learning rate.',
+    { unit: 'epochs' },
+  ),
+  fine_tune_gamma: field(positiveNumber, 0.1, 'Factor on learning_rate in these epochs.'),
   physics_weight_schedule: field(
     oneOf('linear', 'cosine', 'exponential'),
     'cosine',
@@ -232,6 +249,11 @@ export const trainingFields = {
   nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
     unit: 'photons',
   }),
+  probe_normalize: field(
+    flag,
+    true,
+    'Scale a probe whose power does not fit the counts of the scan to them; false: every probe is taken as it is, in roots of counts.',
+  ),
   intensity_scale_trainable: field(flag, true, 'Train the factor between normalised amplitudes and counts.', {
     legacyKey: 'intensity_scale.trainable',
   }),

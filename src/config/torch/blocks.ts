@@ -148,6 +148,11 @@ class Translator {
           );
           continue;
         }
+        const idle = this.#idle(key);
+        if (idle !== undefined) {
+          if (value !== fields[key].fallback) this.#notes.push(`${block}${SUFFIX}.${key} plays no part ${idle}.`);
+          continue;
+        }
         const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
         const written = `${block}${SUFFIX}.${key}`;
         if (field === undefined) this.#give(key, value, written);
@@ -157,10 +162,6 @@ class Translator {
             this.#notes.push('architecture cnn of PyTorch-style configurations is called cnn_cbam here.');
           }
           this.#give(field.to, converted, written);
-        } else if (/^(amp|phase)_loss_coeff$/.test(key) && this.#value('model', key.replace('_coeff', '')) === null) {
-          // It weighs a loss that is not there.
-          if (value !== field.fallback)
-            this.#notes.push(`${written} plays no part without ${key.replace('_coeff', '')}.`);
         } else if (!field.special) this.#accept(key, value, [field.fallback, ...(field.also ?? [])], field.instead);
       }
       for (const [key, field] of Object.entries(fields)) {
@@ -183,6 +184,19 @@ class Translator {
   #value(block: TorchBlock, key: string): unknown {
     const value = this.blocks[block]?.[key];
     return value === undefined ? torchFieldsOf(block)[key].fallback : value;
+  }
+
+  /** Why a field does nothing in that family beside the others, where it does not. */
+  #idle(key: string): string | undefined {
+    const value = (name: string) => this.#value('model', name);
+    const weighed = /^(amp|phase)_loss_coeff$/.test(key) ? key.replace('_coeff', '') : undefined;
+    if (weighed && value(weighed) === null) return `without ${weighed}`;
+    if (key === 'fine_tune_gamma' && this.#value('training', 'epochs_fine_tune') === 0)
+      return 'without epochs_fine_tune';
+    if (key === 'eca_encoder' && value('cbam_encoder') === true) return 'beside cbam_encoder';
+    if (key === 'decoder_last_c_outer_fraction' && value('use_legacy_decoder_channel_override') !== true)
+      return 'without use_legacy_decoder_channel_override';
+    return undefined;
   }
 
   #isGiven(block: TorchBlock, key: string): boolean {

@@ -157,6 +157,7 @@ function ofNewScan(
     meanPower: statistics.meanPower,
     domain: raw.domain,
     nphotons: config.nphotons,
+    probeNormalize: config.probe_normalize,
     contract: version,
     intensity: { meanSquaredSum: statistics.meanSquaredIntensity, mean: statistics.meanCountsPerPixel },
   });

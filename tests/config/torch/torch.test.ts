@@ -165,6 +165,41 @@ describe('fromTorchConfigs', () => {
     expect(notes.join('\n')).toMatch(/^scheduler MultiStage is Default here: the stages are set by stage_1_epochs/m);
   });
 
+  it('has the attention, the losses and the fine tuning of that family', () => {
+    const { config, notes } = train({
+      model: {
+        cbam_bottleneck: true,
+        cbam_decoder: true,
+        batch_norm: true,
+        use_shared_decoder: true,
+        amp_loss: 'Total_Variation',
+        amp_loss_coeff: 0.5,
+        phase_loss_coeff: 3,
+        eca_encoder: true,
+        decoder_last_c_outer_fraction: 0.3,
+      },
+      data: { probe_normalize: false },
+      training: { epochs_fine_tune: 3, fine_tune_gamma: 0.2 },
+    });
+    expect(config).toMatchObject({
+      amp_loss: 'Total_Variation',
+      amp_loss_coeff: 0.5,
+      phase_loss: null,
+      probe_normalize: false,
+      epochs_fine_tune: 3,
+      fine_tune_gamma: 0.2,
+      model: { cbam_bottleneck: true, cbam_decoder: true, batch_norm: true, use_shared_decoder: true },
+    });
+    // What did nothing there is left out, with a note.
+    expect(config.model).toMatchObject({ eca_encoder: false, decoder_last_c_outer_fraction: 0.125 });
+    expect(notes.join('\n')).toMatch(/model_config.phase_loss_coeff plays no part without phase_loss\.$/m);
+    expect(notes.join('\n')).toMatch(/model_config.eca_encoder plays no part beside cbam_encoder\.$/m);
+    const eca = { cbam_encoder: false, eca_encoder: true };
+    expect(train({ model: eca }).config.model.eca_encoder).toBe(true);
+    const share = { use_legacy_decoder_channel_override: true, decoder_last_c_outer_fraction: 0.3 };
+    expect(train({ model: share }).config.model).toMatchObject(share);
+  });
+
   it('writes the profile ci out, for the model and for the run', () => {
     const { config, model, provenance } = train({}, { profile: 'ci' });
     const forward = {
@@ -359,12 +394,7 @@ describe('guards of the bridge', () => {
       {},
       'amplitude_physics_gain: 2 is not available in this version; only 1 is.',
     ],
-    [
-      'no such feature',
-      { model: { batch_norm: true } },
-      {},
-      'batch_norm: true is not available in this version; only false is.',
-    ],
+    ['no such feature', { model: { offset: 4 } }, {}, 'offset: 4 is not available in this version; only 6 is.'],
     [
       'repeats',
       { data: { n_subsample: 3 } },
@@ -388,12 +418,6 @@ describe('guards of the bridge', () => {
       { training: { stage_3_epochs: -1 } },
       {},
       'stage_3_epochs must be a whole number of at least 0, got -1.',
-    ],
-    [
-      'fine tuning',
-      { training: { epochs_fine_tune: 3 } },
-      {},
-      /^epochs_fine_tune: 3 is not available .* \(go on with train --init BUNDLE/,
     ],
     [
       'twice',
@@ -486,9 +510,9 @@ describe('files of the PyTorch style', () => {
     expect(() => resolveConfig(trainingDefinition, { file: { origin: 'own.yaml', values: { K: 7 } } })).toThrow(
       'own.yaml: unknown key K; did you mean neighbor_count?',
     );
-    const mixed = { origin: 'own.yaml', values: { model: { eca_encoder: false } } };
+    const mixed = { origin: 'own.yaml', values: { model: { edge_pad: 10 } } };
     expect(() => resolveConfig(trainingDefinition, { file: mixed })).toThrow(
-      'own.yaml: unknown key model.eca_encoder; it is a PyTorch-style name: put it into a block model_config.',
+      'own.yaml: unknown key model.edge_pad; it is a PyTorch-style name: put it into a block model_config.',
     );
   });
 });

@@ -36,6 +36,7 @@ export class FrameRecord {
   #unit: 'px' | 'm' | undefined;
   #frames: Uint8Array[] = [];
   #head = 0;
+  #waitingBytes = 0;
 
   private constructor(readonly folder: string) {}
 
@@ -64,6 +65,11 @@ export class FrameRecord {
   /** Frames that others may read: those of the last {@link FrameRecord.flush}. */
   get readable(): number {
     return this.#head;
+  }
+
+  /** Bytes of frames that came after the last {@link FrameRecord.flush} began. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   async #resume(): Promise<void> {
@@ -109,6 +115,7 @@ export class FrameRecord {
     this.#unit ??= unit;
     if (unit !== this.#unit) throw new PtychoError('DATASET_UNITS', `Frame ${this.#count} has its position in ${unit}, but those before it in ${this.#unit}; a scan has one unit.`, { found: unit, expected: this.#unit }); // biome-ignore format: one sentence
     this.#frames.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    this.#waitingBytes += data.byteLength;
     this.#lines.push(`${this.#count},${x},${y}\n`);
     this.#count++;
   }
@@ -117,7 +124,7 @@ export class FrameRecord {
   async flush(): Promise<void> {
     if (this.#lines.length === 0) return;
     const [lines, frames] = [this.#lines, this.#frames];
-    [this.#lines, this.#frames] = [[], []];
+    [this.#lines, this.#frames, this.#waitingBytes] = [[], [], 0];
     // The positions first: a scan may have more of them than patterns, not fewer.
     if (this.#head === 0) await writeFile(this.positions, `index,x_${this.#unit},y_${this.#unit}\n`);
     await appendFile(this.positions, lines.join(''));

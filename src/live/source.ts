@@ -7,11 +7,14 @@
  * while (!source.ended) console.log(await source.look());
  */
 import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { missingPackage, PtychoError } from '../core/errors.js';
+import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import { tiffFilesAt } from '../data/opening/files.js';
 import type { OpenDatasetOptions } from '../data/options.js';
+import { json, writeAtomically } from '../formats/outputFiles.js';
 import { readMessage } from './dectris.js';
 import { type FramePosition, FrameRecord } from './record.js';
 
@@ -43,8 +46,17 @@ export interface SourceOptions {
   readonly idleSeconds: number;
   /** After so many frames it is finished. */
   readonly nFrames: number | null;
-  /** Positions by the number of the frame, where the stream does not append them; with their unit. */
-  readonly positions?: { readonly x: ArrayLike<number>; readonly y: ArrayLike<number>; readonly unit: 'px' | 'm' };
+  /** Positions by the number of the frame, where the stream does not append them. */
+  readonly positions?: PlannedPositions;
+}
+
+/** Positions that are known before the scan. */
+export interface PlannedPositions {
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  readonly unit: 'px' | 'm';
+  /** Numbers of their frames, where the file has such a column; else they are in the order of the frames. */
+  readonly indexes?: ArrayLike<number>;
 }
 
 /** Opens a source by its name. @throws PtychoError FILE_NOT_FOUND, BACKEND_MISSING, OUTPUT_UNWRITABLE */
@@ -109,6 +121,8 @@ interface PullSocket extends AsyncIterable<Uint8Array[]> {
 
 /** From so many frames on there is a picture; of fewer it shows nothing. */
 export const TENTH = 10;
+/** What has come and is not written may take so much memory. */
+const MOST_WAITING_BYTES = 2 ** 28;
 /** How often what came is made readable. */
 const FLUSH_MS = 200;
 /** Frames that wait in memory, at most; more wait at the detector. */
@@ -121,6 +135,7 @@ class StreamSource implements GrowingScan {
   ended = false;
   failure: Error | undefined;
   #flushing: Promise<void> = Promise.resolve();
+  #places: ReadonlyMap<number, number> | null | undefined;
 
   private constructor(
     private readonly socket: PullSocket,
@@ -174,19 +189,21 @@ class StreamSource implements GrowingScan {
   }
 
   async #listen(): Promise<void> {
-    const timer = setInterval(() => {
-      this.#flushing = this.#flushing.then(() => this.record.flush()).catch((error: Error) => this.#fail(error));
-    }, FLUSH_MS);
-    let first: number | undefined;
+    const timer = setInterval(() => void this.#flush(), FLUSH_MS);
     try {
+      let series = await readSeries(this.given.folder, this.record.count);
       for await (const parts of this.socket) {
         const message = readMessage(parts);
-        if (message?.kind === 'header') this.logger.info(`Series ${message.series} begins.`);
-        if (message?.kind === 'end') break;
-        if (message?.kind !== 'frame') continue;
-        // A detector may count from 0 or from 1.
-        first ??= message.frame - this.record.count;
-        const position = positionOf(message.appendix) ?? this.#planned(message.frame - first);
+        if (message === undefined) continue;
+        if (series !== undefined && message.series !== series.series && message.kind !== 'end') {
+          this.logger.warn(`Series ${message.series} began before series ${series.series} had ended; the scan is what came of the first.`); // biome-ignore format: one sentence
+          break;
+        }
+        if (message.kind === 'header') this.logger.info(`Series ${message.series} begins.`);
+        if (message.kind === 'end') break;
+        if (message.kind !== 'frame') continue;
+        series ??= await this.#begin(message);
+        const position = positionOf(message.appendix) ?? this.#planned(message.frame - series.first);
         if (position === undefined) {
           throw new PtychoError('DATASET_VALUE', `Frame ${message.frame} has no position: the stream appends none (x_m, y_m or x_px, y_px), and --positions has none of that number.`, { frame: message.frame }); // biome-ignore format: one sentence
         }
@@ -194,6 +211,8 @@ class StreamSource implements GrowingScan {
         this.times.begun ??= performance.now();
         if (this.record.count >= TENTH) this.times.tenth ??= performance.now();
         if (this.given.nFrames !== null && this.record.count >= this.given.nFrames) break;
+        // A disk that is slower than the detector: more waits there.
+        if (this.record.waitingBytes > MOST_WAITING_BYTES) await this.#flush();
       }
     } catch (error) {
       if (!this.ended) this.#fail(error as Error);
@@ -210,11 +229,27 @@ class StreamSource implements GrowingScan {
     this.#end();
   }
 
-  #planned(index: number): FramePosition | undefined {
+  #flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.record.flush()).catch((error: Error) => this.#fail(error));
+    return this.#flushing;
+  }
+
+  /** What the first frame says of the numbers of all: a detector may count from 0 or from 1. */
+  async #begin({ series, frame }: { readonly series: number; readonly frame: number }): Promise<Series> {
+    const begun = { series, first: frame === 1 ? 1 : 0 };
+    if (frame > 1) this.logger.warn(`The first frame that came is number ${frame}; those before it are missing.`);
+    await writeAtomically(path.join(this.given.folder, SERIES_FILE), json(begun));
+    return begun;
+  }
+
+  /** @param place of the frame among those of the series, counted from 0 */
+  #planned(place: number): FramePosition | undefined {
     const { positions } = this.given;
-    return positions && index < positions.x.length
-      ? { x: positions.x[index], y: positions.y[index], unit: positions.unit }
-      : undefined;
+    if (!positions) return undefined;
+    const { x, y, unit, indexes } = positions;
+    this.#places ??= placesOf(indexes);
+    const row = this.#places === null ? place : this.#places.get(place);
+    return row !== undefined && row < x.length ? { x: x[row], y: y[row], unit } : undefined;
   }
 
   async close(): Promise<void> {
@@ -222,6 +257,33 @@ class StreamSource implements GrowingScan {
     await this.#flushing;
     await this.record.close();
   }
+}
+
+/** The series of a record, and the number of its first frame. */
+interface Series {
+  readonly series: number;
+  readonly first: number;
+}
+const SERIES_FILE = 'series.json';
+
+/** That of a record which is gone on with. */
+async function readSeries(folder: string, frames: number): Promise<Series | undefined> {
+  if (frames === 0) return undefined;
+  try {
+    const text = await readTextInput(path.join(folder, SERIES_FILE), { maxBytes: CONFIG_BYTES });
+    const { series, first } = JSON.parse(text) as Partial<Series>;
+    return typeof series === 'number' && typeof first === 'number' ? { series, first } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rows of a table of positions by the place of the frame; null where they are in its order. */
+function placesOf(indexes: ArrayLike<number> | undefined): ReadonlyMap<number, number> | null {
+  if (indexes === undefined) return null;
+  const numbers = Array.from(indexes);
+  const smallest = numbers.reduce((least, number) => Math.min(least, number), Number.POSITIVE_INFINITY);
+  return new Map(numbers.map((number, row) => [number - smallest, row]));
 }
 
 /** A position that the beamline appended to a frame. */

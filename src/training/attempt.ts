@@ -10,81 +10,142 @@ import {
   trainingStage,
 } from '../model/schedule.js';
 
-/** When the start of a training is judged, in steps of the optimiser, and the spread below which it is flat. */
+/** When the start of a training is judged, in steps of the optimiser, and the spread below which it is flat unless it rises. */
 export interface StartLimits {
   readonly from: number;
   readonly to: number;
   readonly flat: number;
 }
 
-/** Stuck trainings had 0.001 to 0.14 in these steps, learning ones 0.44 to 0.78; earlier, late starters cannot be told from them. */
+/**
+ * Stuck trainings had 0.001 to 0.14 in these steps and stayed there, learning ones of `cnn` 0.44 to 0.78; earlier, late starters cannot be
+ * told from them. `hybrid_resnet` is such a one on some objects: 0.10 and 0.12 on dead leaves, three times what it was 100 steps before.
+ */
 export const START_LIMITS: StartLimits = { from: 200, to: 300, flat: 0.15 };
 
-/**
- * Judges the start of a training by the mean of `pattern_spread` over some of its first steps. What it knows follows from the mean of
- * each epoch over those of its steps, which the history keeps, so that a resumed run judges alike.
- */
-export class StartWatch {
+/** A start rises when its spread is so many times that of as many steps before, … */
+const RISING = 1.5;
+/** … and at that pace beyond the limit after so many times as many steps. */
+const SOON = 2;
+
+/** The mean of a figure over some steps, known from the means of epochs over those of their steps. */
+class StepMean {
   /** Of the epochs that are done: the means, weighted by steps. */
   #weighted = 0;
   #steps = 0;
   /** Of the running epoch. */
   #sum = 0;
   #count = 0;
+
+  constructor(
+    private readonly stepsPerEpoch: number,
+    private readonly from: number,
+    private readonly to: number,
+  ) {}
+
+  add(step: number, value: number): void {
+    if (step < this.from || step >= this.to) return;
+    this.#sum += value;
+    this.#count++;
+  }
+
+  get known(): boolean {
+    return this.#steps > 0;
+  }
+
+  get ofEpoch(): number | undefined {
+    return this.#count > 0 ? this.#sum / this.#count : undefined;
+  }
+
+  endEpoch(epoch: number, mean: number | null | undefined): void {
+    this.#sum = 0;
+    this.#count = 0;
+    if (typeof mean !== 'number') return;
+    const steps = this.#overlap(epoch, (epoch + 1) * this.stepsPerEpoch);
+    this.#weighted += mean * steps;
+    this.#steps += steps;
+  }
+
+  /** Over all steps before `step` of the running epoch. */
+  mean(epoch: number, step: number): number | undefined {
+    const own = this.ofEpoch;
+    if (own === undefined) return this.#steps > 0 ? this.#weighted / this.#steps : undefined;
+    const steps = this.#overlap(epoch, step);
+    return (this.#weighted + own * steps) / (this.#steps + steps);
+  }
+
+  /** Steps of an epoch before `end` that count. */
+  #overlap(epoch: number, end: number): number {
+    return Math.max(0, Math.min(this.to, end) - Math.max(this.from, epoch * this.stepsPerEpoch));
+  }
+}
+
+/** What the steps of an epoch say of a start: means over those that count, and over those of as many steps before. */
+export interface StartFigures {
+  readonly spread?: number | null | undefined;
+  readonly before?: number | null | undefined;
+}
+
+/** What a start came to. */
+export interface StartVerdict {
+  /** The mean of `pattern_spread` over the steps that count. */
+  readonly spread: number;
+  /** It is below the limit and does not rise. */
+  readonly flat: boolean;
+}
+
+/**
+ * Judges the start of a training by the mean of `pattern_spread` over some of its first steps, and by how it rose since as many steps
+ * before. What it knows follows from the means of each epoch over those of its steps, which the history keeps, so that a resumed run
+ * judges alike.
+ */
+export class StartWatch {
+  readonly #now: StepMean;
+  readonly #before: StepMean;
   #judged = false;
 
   constructor(
     private readonly stepsPerEpoch: number,
     readonly limits: StartLimits = START_LIMITS,
-  ) {}
+  ) {
+    const { from, to } = limits;
+    this.#now = new StepMean(stepsPerEpoch, from, to);
+    this.#before = new StepMean(stepsPerEpoch, Math.max(0, 2 * from - to), from);
+  }
 
   /** Takes the figure of a step, counted from the start; batches of one group have none. */
   add(step: number, spread: number | undefined): void {
-    if (spread === undefined || step < this.limits.from || step >= this.limits.to) return;
-    this.#sum += spread;
-    this.#count++;
+    if (spread === undefined) return;
+    this.#now.add(step, spread);
+    this.#before.add(step, spread);
   }
 
-  /** The mean over the steps of the running epoch that count; undefined where none does. */
-  get epochMean(): number | undefined {
-    return this.#count > 0 ? this.#sum / this.#count : undefined;
+  /** The means over the steps of the running epoch that count; undefined where none does. */
+  get ofEpoch(): StartFigures {
+    return { spread: this.#now.ofEpoch, before: this.#before.ofEpoch };
   }
 
-  /** Ends epoch `epoch`, counted from 0 at the start, whose mean this is. */
-  endEpoch(epoch: number, mean: number | null | undefined): void {
-    const end = (epoch + 1) * this.stepsPerEpoch;
-    this.#take(mean, epoch, end);
-    if (end > this.limits.to) this.#judged = true;
-    this.#sum = 0;
-    this.#count = 0;
+  /** Ends epoch `epoch`, counted from 0 at the start, whose figures these are. */
+  endEpoch(epoch: number, { spread, before }: StartFigures): void {
+    this.#now.endEpoch(epoch, spread);
+    this.#before.endEpoch(epoch, before);
+    if ((epoch + 1) * this.stepsPerEpoch > this.limits.to) this.#judged = true;
   }
 
   /** Whether the start was judged, or would have been had there been a figure. */
   get judged(): boolean {
-    return this.#judged && this.#steps > 0;
+    return this.#judged && this.#now.known;
   }
 
-  /** Judges before step `step` of epoch `epoch`, once: the mean over all steps that count; undefined: not now, or it has none. */
-  judge(step: number, epoch: number): number | undefined {
+  /** Judges before step `step` of epoch `epoch`, once; undefined: not now, or there is no figure. */
+  judge(step: number, epoch: number): StartVerdict | undefined {
     if (this.#judged || step < this.limits.to) return undefined;
     this.#judged = true;
-    const total = this.#steps + this.#overlap(epoch, step);
-    const own = this.epochMean;
-    if (own === undefined) return this.#steps > 0 ? this.#weighted / this.#steps : undefined;
-    return (this.#weighted + own * this.#overlap(epoch, step)) / total;
-  }
-
-  #take(mean: number | null | undefined, epoch: number, end: number): void {
-    if (typeof mean !== 'number') return;
-    const steps = this.#overlap(epoch, end);
-    this.#weighted += mean * steps;
-    this.#steps += steps;
-  }
-
-  /** Steps of an epoch before `end` that count. */
-  #overlap(epoch: number, end: number): number {
-    const { from, to } = this.limits;
-    return Math.max(0, Math.min(to, end) - Math.max(from, epoch * this.stepsPerEpoch));
+    const spread = this.#now.mean(epoch, step);
+    if (spread === undefined) return undefined;
+    const pace = spread / (this.#before.mean(epoch, step) ?? Number.POSITIVE_INFINITY);
+    const rises = pace >= RISING && spread * pace ** SOON >= this.limits.flat;
+    return { spread, flat: spread < this.limits.flat && !rises };
   }
 }
 
@@ -153,12 +214,12 @@ export class Attempt {
 
   /** The spread of a start that is flat, judged once before the batch that begins at `from`. */
   flatSpread(epoch: number, from: number): number | undefined {
-    const spread = this.start?.judge(this.step(epoch, from), epoch - this.firstEpoch);
-    return spread !== undefined && spread < (this.start?.limits.flat ?? 0) ? spread : undefined;
+    const verdict = this.start?.judge(this.step(epoch, from), epoch - this.firstEpoch);
+    return verdict?.flat ? verdict.spread : undefined;
   }
 
-  /** Ends an epoch whose figure is this. */
-  endEpoch(epoch: number, spread: number | null | undefined): void {
-    this.start?.endEpoch(epoch - this.firstEpoch, spread);
+  /** Ends an epoch whose figures these are. */
+  endEpoch(epoch: number, figures: StartFigures): void {
+    this.start?.endEpoch(epoch - this.firstEpoch, figures);
   }
 }

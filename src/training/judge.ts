@@ -37,7 +37,7 @@ export type ExtraColumn =
   | `val_${(typeof EXTRA_TERMS)[number]}`;
 
 /** Columns of runs with `auto_restart`, by which no epoch is judged. */
-export type RestartColumn = 'restarts' | 'pattern_spread';
+export type RestartColumn = 'restarts' | 'pattern_spread' | 'pattern_spread_before';
 
 /** Held-out R of each of several scans, counted from 1; no epoch is judged by one of them alone. */
 export type ScanColumn = `val_mae_${number}`;

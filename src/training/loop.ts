@@ -248,8 +248,9 @@ class TrainingRun {
     if (shift_px !== undefined) extras.position_shift_px = shift_px;
     if (start) {
       extras.restarts = restarts;
-      const spread = start.epochMean;
-      if (spread !== undefined) extras.pattern_spread = spread;
+      const { spread, before } = start.ofEpoch;
+      if (typeof spread === 'number') extras.pattern_spread = spread;
+      if (typeof before === 'number') extras.pattern_spread_before = before;
     }
     return {
       epoch: epoch + 1,
@@ -287,7 +288,7 @@ class TrainingRun {
     if (restarts > this.#attempt.restarts) this.#beginAgain(restarts, record.epoch - 1);
     const attempt = this.#attempt;
     const better = this.#judge.add(record);
-    attempt.endEpoch(record.epoch - 1, record.pattern_spread);
+    attempt.endEpoch(record.epoch - 1, { spread: record.pattern_spread, before: record.pattern_spread_before });
     // Losses of the early stages measure something else.
     if (attempt.stage(record.epoch - 1).stage === 3) {
       attempt.schedule.epochEnded(record.val_loss ?? record.loss);

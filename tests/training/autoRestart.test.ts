@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
-import { START_LIMITS, StartWatch } from '../../src/training/attempt.js';
+import { START_LIMITS, type StartFigures, StartWatch } from '../../src/training/attempt.js';
 import { EpochJudge, type EpochRecord, monitorOf } from '../../src/training/judge.js';
 import { trainLoop } from '../../src/training/loop.js';
 import type { LoopState, TrainLoopInput } from '../../src/training/loopState.js';
@@ -11,15 +11,15 @@ import { flatten, toyConfig, toyDataset, toyNetwork } from '../support/toyTraini
 /** The verdict on a series of figures, one a step, in epochs of some length; the means of epochs as a history keeps them. */
 function judged(spreadAt: (step: number) => number | undefined, perEpoch: number) {
   const watch = new StartWatch(perEpoch);
-  const means: (number | undefined)[] = [];
+  const means: StartFigures[] = [];
   for (let step = 0; step < 600; step++) {
     const epoch = Math.floor(step / perEpoch);
     const verdict = watch.judge(step, epoch);
     if (verdict !== undefined) return { step, verdict, means };
     watch.add(step, spreadAt(step));
     if ((step + 1) % perEpoch === 0) {
-      means.push(watch.epochMean);
-      watch.endEpoch(epoch, watch.epochMean);
+      means.push(watch.ofEpoch);
+      watch.endEpoch(epoch, watch.ofEpoch);
     }
   }
   return { means };
@@ -30,38 +30,47 @@ describe('StartWatch', () => {
   const stuck = (step: number) => (step === 250 ? 0.4 : 0.003);
   const failed = (step: number) => 0.14 * (1 + Math.sin(step / 7) / 10);
   const learning = (step: number) => Math.min(0.6, step / 400);
+  // Late, as hybrid_resnet on dead leaves: it doubles every 60 steps. And one that rises so slowly that it would never get there.
+  const late = (step: number) => 0.006 * 2 ** (step / 60);
+  const slow = (step: number) => 0.00002 * 2 ** (step / 60);
 
   it.each([37, 100, 150, 250, 500])('judges steps 200 to 300, in epochs of %d steps', (perEpoch) => {
     for (const [series, flat] of [
       [stuck, true],
       [failed, true],
+      [slow, true],
+      [late, false],
       [learning, false],
     ] as const) {
       const { step, verdict } = judged(series, perEpoch);
       let sum = 0;
       for (let s = 200; s < 300; s++) sum += series(s);
       expect(step).toBe(300);
-      expect(verdict).toBeCloseTo(sum / 100, 10);
-      expect((verdict as number) < START_LIMITS.flat).toBe(flat);
+      expect(verdict?.spread).toBeCloseTo(sum / 100, 10);
+      expect(verdict?.flat).toBe(flat);
     }
+    const { verdict } = judged(late, perEpoch);
+    expect(verdict?.spread).toBeLessThan(START_LIMITS.flat);
   });
 
   it('knows from the means of epochs what it knew', () => {
-    const { means, verdict } = judged(failed, 110);
-    const again = new StartWatch(110);
-    means.forEach((mean, epoch) => {
-      again.endEpoch(epoch, mean ?? null);
-    });
-    for (let step = 220; step < 300; step++) again.add(step, failed(step));
-    expect(again.judged).toBe(false);
-    expect(again.judge(300, 2)).toBe(verdict);
-    expect(again.judge(301, 2)).toBeUndefined();
-    again.endEpoch(2, again.epochMean);
-    expect(again.judged).toBe(true);
+    for (const series of [failed, late, slow]) {
+      const { means, verdict } = judged(series, 110);
+      const again = new StartWatch(110);
+      means.forEach(({ spread = null, before = null }, epoch) => {
+        again.endEpoch(epoch, { spread, before });
+      });
+      for (let step = 220; step < 300; step++) again.add(step, series(step));
+      expect(again.judged).toBe(false);
+      expect(again.judge(300, 2)).toEqual(verdict);
+      expect(again.judge(301, 2)).toBeUndefined();
+      again.endEpoch(2, again.ofEpoch);
+      expect(again.judged).toBe(true);
+    }
   });
 
   it('says nothing of batches of one group', () => {
-    expect(judged(() => undefined, 50)).toEqual({ means: Array.from({ length: 12 }, () => undefined) });
+    expect(judged(() => undefined, 50)).toEqual({ means: Array.from({ length: 12 }, () => ({})) });
   });
 });
 

@@ -178,7 +178,7 @@ export const trainingFields = {
   auto_restart: field(
     flag,
     true,
-    'Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps.',
+    'Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps and do not come to differ.',
   ),
   nll_weight: published(unitInterval, 0, 'Weight of the Poisson negative log-likelihood of the diffraction.'),
   mae_weight: published(unitInterval, 1, 'Weight of the mean absolute error of the diffraction amplitude.'),

@@ -3,7 +3,7 @@
  *
  *   npm run bench:gridsize2 -- [--seeds 101,102,103] [--arms gs1,joint,…] [--N 32] [--epochs 2]
  *
- * Trains on one object and reconstructs another of the same kind (`bench/lines`, here at half the size: N = 32, a probe of 10.5 px,
+ * Trains on one object and reconstructs another of the same kind (`bench/lines/smallPair.mjs`: here at half the size: N = 32, a probe of 10.5 px,
  * steps of 2.75 px, 784 and 400 patterns, 1e6 photons). An epoch is 196 steps of four groups. Scores are those of bench:quality, on the
  * central pixels that the test scan covers. Results go to bench-output/gridsize2, one line an arm and seed; those that are there are not repeated.
  */
@@ -11,15 +11,9 @@ import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { alignComplex, relativeDistance } from '../dist/evaluation/align.js';
-import { gaussianSsim } from '../dist/evaluation/similarity.js';
 import { reconstruct } from '../dist/index.js';
-import { moveToFrame } from '../dist/reconstruction/frame.js';
-import { linesObject } from '../dist/simulation/objects.js';
-import { structuredProbe } from '../dist/simulation/probes.js';
-import { jitteredRaster } from '../dist/simulation/scans.js';
-import { rawDataFromSimulation, simulateScan } from '../dist/simulation/simulateScan.js';
 import { trainScans } from '../dist/training/train.js';
+import { smallPart, smallScore } from './lines/smallPair.mjs';
 
 const { values: asked } = parseArgs({
   options: {
@@ -52,32 +46,6 @@ const ARMS = {
   'shared, by probe, aligned, warm start': { ...byProbe, member_networks: 'shared', align_members: true, warm: 'gs1' },
 };
 
-function part(across, seeds, photons) {
-  const step = (5.5 * N) / 64;
-  const side = Math.ceil((across - 0.5) * step) + N + 2;
-  const object = linesObject({
-    ...{ rows: side, cols: side, seed: seeds[0], phase: 'from_amplitude' },
-    ...{ lines: 6 * side, blurWeights: [1.75, 2, 5] },
-  });
-  const probe = structuredProbe({ side: N, diameter: (21 * N) / 64, curvatureRad: 3, comaRad: 2, comaAngleRad: 0.6 });
-  const { xs, ys } = jitteredRaster({ rows: side, cols: side, side: N, stepPx: step, seed: seeds[1] });
-  const scan = simulateScan({ object, probe, xs, ys, photons, seed: seeds[2] });
-  return { raw: rawDataFromSimulation(scan), object };
-}
-
-function score(stitched, truth) {
-  const [rows, cols] = truth.shape;
-  const margin = N;
-  const centre = { originYxPx: [margin, margin], height: rows - 2 * margin, width: cols - 2 * margin };
-  const reference = moveToFrame(truth, { originYxPx: [0, 0], height: rows, width: cols }, centre);
-  const { aligned } = alignComplex(moveToFrame(stitched.image, stitched.frame, centre), reference);
-  const modulus = (z) => ({
-    data: Float64Array.from(z.re, (v, i) => Math.hypot(v, z.im[i])),
-    shape: [centre.height, centre.width],
-  });
-  return { ssim: gaussianSsim(modulus(aligned), modulus(reference)), error: relativeDistance(aligned, reference) };
-}
-
 const quiet = { info() {}, warn() {} };
 const folder = path.join('bench-output', 'gridsize2');
 await mkdir(folder, { recursive: true });
@@ -88,8 +56,8 @@ const known = existsSync(file)
       .split('\n')
       .map((line) => JSON.parse(line))
   : [];
-const train = part(28, [101, 102, 103], 1e6);
-const test = part(20, [201, 202, 203], 8.7e5);
+const train = smallPart(N, 'train');
+const test = smallPart(N, 'test');
 
 async function teach(options, seed, nepochs, init) {
   const config = {
@@ -117,7 +85,14 @@ async function measure(arm, seed) {
   const { stitched, phaseSpreadRad } = await reconstruct(model, test.raw, { data: options.data ?? {}, logger: quiet });
   await model.dispose();
   const { val_mae } = run.result.history[run.result.bestEpoch - 1];
-  return { arm, seed, ...score(stitched, test.object), val_mae, phaseSpreadRad, seconds: (user + system) / 1e6 };
+  return {
+    arm,
+    seed,
+    ...smallScore(N, stitched, test.object),
+    val_mae,
+    phaseSpreadRad,
+    seconds: (user + system) / 1e6,
+  };
 }
 
 const arms = asked.arms ? asked.arms.split(';') : Object.keys(ARMS);

@@ -385,7 +385,7 @@ export interface TrainingConfig {
   readonly input_reference_share: number;
   /** What the network is told of the probe besides the patterns: nothing, or factors and offsets of its features that a small network makes of the probe (film); for one network over several probes. Default: "none". */
   readonly probe_conditioning: 'none' | 'film';
-  /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps. Default: true. */
+  /** Start again from fresh weights at half the learning rate, at most three times, while the predicted patterns are still all alike after 300 steps and do not come to differ. Default: true. */
   readonly auto_restart: boolean;
   /** Weight of the Poisson negative log-likelihood of the diffraction. Default: 0. */
   readonly nll_weight: number;
@@ -541,6 +541,10 @@ export interface InferenceConfig {
   readonly align_phases: boolean;
   /** Before stitching, fit the scales of the real and of the imaginary part of the patches to the counts of the whole scan; the network goes over the scan twice. Default: false. */
   readonly varpro_scaling: boolean;
+  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them. Default: 0. */
+  readonly patch_fit: number;
+  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Unit: rounds. Default: 1. */
+  readonly stitching_rounds: number;
   /** Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine). Default: true. */
   readonly uncertainty: boolean;
   /** Rounds of fitting the scan positions to the image, after which the patches are stitched again; 0: positions stay as they are. Unit: rounds. Default: 0. */
@@ -1249,6 +1253,10 @@ export interface CalibrationConfig {
   readonly stitching: 'shift-and-sum' | 'barycentric';
   /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
   readonly align_phases: boolean;
+  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them. Default: 0. */
+  readonly patch_fit: number;
+  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Unit: rounds. Default: 1. */
+  readonly stitching_rounds: number;
   /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
   readonly neighbor_count: number;
   /** Seed for the grouping. Default: 0. */

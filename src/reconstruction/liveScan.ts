@@ -92,6 +92,8 @@ export class LiveScan implements PatternFeed {
   readonly N: number;
   readonly C: number;
   readonly bounds?: ScanBounds;
+  /** As they were given. */
+  readonly badPixels: ArrayLike<number> | undefined;
   readonly grows = true;
   readonly readAhead = 1;
   readonly #toAmplitudes;
@@ -125,6 +127,7 @@ export class LiveScan implements PatternFeed {
     this.N = N;
     this.C = gridsize ** 2;
     this.bounds = options.bounds;
+    this.badPixels = badPixels;
     this.#scale = inputScale;
     this.#toAmplitudes = amplitudeRule('float32', domain === 'count_intensity');
     this.#bad = Array.from(badPixels ?? [], (bad, i) => (bad === 0 ? -1 : i)).filter((i) => i >= 0);

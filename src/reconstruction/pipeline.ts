@@ -65,6 +65,8 @@ export interface ImageOptions
         | 'patch_weighting'
         | 'stitching'
         | 'align_phases'
+        | 'patch_fit'
+        | 'stitching_rounds'
         | 'uncertainty'
         | 'varpro_scaling'
       >
@@ -126,7 +128,9 @@ export type RefineOptions = Partial<Pick<InferenceConfig, 'refine_positions' | '
 /** How {@link reconstructPrepared} makes an image: fields of the configuration of `infer`, and what those do not say. */
 export interface ImageSettings
   extends Pick<InferenceConfig, 'batch_size' | 'patch_weighting' | 'align_phases' | 'stitch_crop_px'>,
-    Partial<Pick<InferenceConfig, 'stitching' | 'uncertainty' | 'seed' | 'varpro_scaling'>>,
+    Partial<
+      Pick<InferenceConfig, 'stitching' | 'patch_fit' | 'stitching_rounds' | 'uncertainty' | 'seed' | 'varpro_scaling'>
+    >,
     RefineOptions,
     Pick<ReconstructOptions, 'placement' | 'prefetch'> {
   /** Patches count by the intensity of this probe; by that of `probeFor` where not given. */
@@ -256,6 +260,7 @@ export async function* reconstructStream(
       ...commonOptions(model, { ...config, placement: options.placement }, options),
       crop_px,
       dataset: data,
+      badPixels: data.badPixels,
       network,
       every,
     });
@@ -337,6 +342,7 @@ export async function imageOptions(model: PtychoModel, scan: PreparedScan, setti
     network: model.network(dataset.canvasSide_px),
     crop_px: settings.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),
     probe: settings.weightProbe ?? probeFor(model.bundle, raw).probe,
+    badPixels: raw.badPixels,
   };
 }
 
@@ -346,11 +352,12 @@ function commonOptions(
   settings: ImageSettings,
   { onPatches, signal, onProgress }: ImageHooks,
 ): Omit<ReconstructOptions, 'network' | 'dataset' | 'crop_px'> {
-  const { batch_size, patch_weighting, stitching, align_phases, uncertainty, placement, prefetch } = settings;
+  const { batch_size, patch_weighting, stitching, align_phases, patch_fit, stitching_rounds } = settings;
+  const { uncertainty, placement, prefetch } = settings;
   return {
     weights: model.bundle.weights,
     backend: model.engine,
-    ...{ batch_size, patch_weighting, stitching, align_phases, uncertainty },
+    ...{ batch_size, patch_weighting, stitching, align_phases, patch_fit, stitching_rounds, uncertainty },
     ...{ placement, prefetch, onPatches, signal, onProgress },
   };
 }

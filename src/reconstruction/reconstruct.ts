@@ -21,7 +21,7 @@ import { LiveScan } from './liveScan.js';
 import { scaleParts } from './matching/varpro.js';
 import type { StitchedImage } from './patchStitcher.js';
 import { Predictor } from './predictor.js';
-import { Stitching, type StitchingOptions } from './stitching.js';
+import { patchFitOf, Stitching, type StitchingOptions } from './stitching.js';
 
 export type { PatternBatch } from './feed.js';
 export { LiveScan, type LiveScanOptions, liveScanFor, type PushedPatterns } from './liveScan.js';
@@ -108,6 +108,7 @@ export async function* streamDataset(
   const feed = feedFor(dataset);
   const stitching = new Stitching(options, feed);
   const predictor = predictorOf(options);
+  const fit = patchFitOf(options);
   const started = performance.now();
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   const elapsed = () => (performance.now() - started) / 1000;
@@ -136,6 +137,7 @@ export async function* streamDataset(
     for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
       const t = performance.now();
       if (options.partScales) scaleParts(patches, options.partScales);
+      fit?.improve(patches, batch.diffraction);
       options.onPatches?.(patches, batch, batches++);
       stitching.add(patches, batch);
       times.stitch += (performance.now() - t) / 1000;
@@ -197,13 +199,15 @@ export async function predictPart<T>(
 ): Promise<{ readonly taken: T; readonly times: ReconstructTimes }> {
   const feed = feedFor(options.dataset);
   const stitching = new Stitching(options, feed);
+  const fit = patchFitOf(options);
   const predictor = predictorOf(options);
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   try {
     let batches = 0;
     for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
-      options.onPatches?.(patches, batch, batches++);
       const t = performance.now();
+      fit?.improve(patches, batch.diffraction);
+      options.onPatches?.(patches, batch, batches++);
       stitching.add(patches, batch);
       times.stitch += (performance.now() - t) / 1000;
       const { patterns } = stitching;

@@ -1,12 +1,14 @@
 /** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PtychoNetwork } from '../model/network.js';
-import { probeIntensity } from '../physics/probe.js';
+import { configuredProbeMask, probeIntensity } from '../physics/probe.js';
+import { sampleWindow } from '../physics/sampling.js';
 import type { PatternBatch, PatternFeed } from './feed.js';
 import { type ScanBounds, scanBounds } from './frame.js';
-import { PatchPhases, turnPatches } from './patchPhases.js';
+import { PatchFit } from './patches/patchFit.js';
+import { PatchPhases, turnPatches } from './patches/patchPhases.js';
+import { PatchStore } from './patches/patchStore.js';
 import { type PartialCanvas, PatchStitcher, type StitchedImage, type StitchingRule } from './patchStitcher.js';
-import { PatchStore } from './patchStore.js';
 
 /** Published options for scans whose axes disagree with those of the patches, in the order in which they are applied. */
 export interface PatchPlacement {
@@ -34,6 +36,15 @@ export interface StitchingOptions {
    * open); done for the last preview. Off where not given.
    */
   readonly align_phases?: boolean;
+  /** Degree of the polynomials by which the slow part of every patch is fitted to its pattern ({@link PatchFit}); 0 or not given: not. */
+  readonly patch_fit?: number;
+  /**
+   * How often patches are laid down: after the first time, what they differ by from the image so far, which interpolation has blurred.
+   * 1 where not given; more for the last preview only.
+   */
+  readonly stitching_rounds?: number;
+  /** (N, N): other than 0 at detector pixels that say nothing to `patch_fit`. */
+  readonly badPixels?: ArrayLike<number>;
   /** Also measure how far overlapping patches disagree; off where not given. */
   readonly uncertainty?: boolean;
   /** Probe of the scan for the weighting; the model's own when not given. */
@@ -72,6 +83,13 @@ export function patchWeightsOf({
   return patch_weighting === 'probe' ? probeWeights(probe ?? network.spec.scale.probe) : undefined;
 }
 
+/** What fits the slow part of patches to their patterns, where that is asked for. */
+export function patchFitOf({ patch_fit = 0, probe, network, badPixels }: StitchingOptions): PatchFit | undefined {
+  if (patch_fit === 0) return undefined;
+  const { config, scale } = network.spec;
+  return new PatchFit(probe ?? scale.probe, patch_fit, { probeMask: configuredProbeMask(config), badPixels });
+}
+
 /** Exchanges rows and columns of square patches in place. */
 export function transposePatches(patches: Float32Array, side: number): void {
   for (let from = 0; from < patches.length; from += side * side) {
@@ -96,8 +114,9 @@ export class Stitching {
   readonly #factors: { readonly x: number; readonly y: number };
   readonly #side: number;
   readonly #transpose: boolean;
-  /** What the second look at the patches needs, where their phases are to be brought together. */
-  #second: { readonly phases: PatchPhases; readonly store: PatchStore } | undefined;
+  /** What the second look at the patches needs, where their phases are to be brought together or what was blurred is to be mended. */
+  #second: { readonly phases?: PatchPhases; readonly store: PatchStore } | undefined;
+  readonly #rounds: number;
   /** How many of the kept patches are in the preview. */
   #shown = 0;
   /** The disk had no room for the second look. */
@@ -112,9 +131,10 @@ export class Stitching {
     if (this.#transpose && patchWeights) transposePatches(patchWeights.data, this.#side);
     const { stitching: rule, uncertainty } = options;
     this.#make = (bounds) => new PatchStitcher(bounds, crop_px, { rule, patchWeights, uncertainty, grow: feed.grows });
-    if (options.align_phases) {
+    this.#rounds = options.stitching_rounds ?? 1;
+    if (options.align_phases || this.#rounds > 1) {
       this.#second = {
-        phases: new PatchPhases(crop_px, patchWeights),
+        phases: options.align_phases ? new PatchPhases(crop_px, patchWeights) : undefined,
         store: new PatchStore(crop_px, feed.total),
       };
     }
@@ -128,7 +148,7 @@ export class Stitching {
     if (this.#transpose) for (const part of [re, im]) transposePatches(part, this.#side);
     this.patterns += xs.length;
     if (this.#second?.store.add(re, im, xs.length, this.#side, xs, ys)) {
-      this.#second.phases.add(re, im, xs.length, this.#side, xs, ys);
+      this.#second.phases?.add(re, im, xs.length, this.#side, xs, ys);
       return;
     }
     if (this.#second) {
@@ -163,15 +183,15 @@ export class Stitching {
   finalImage(): { readonly stitched: StitchedImage; readonly phaseSpreadRad?: number } {
     if (!this.#second) return { stitched: this.image() };
     const { phases, store } = this.#second;
-    const { angles, spreadRad } = phases.solve();
-    const aligned = this.#make(this.#bounds ?? store.bounds());
-    layKept(store, aligned, { angles });
-    return { stitched: aligned.finish(), phaseSpreadRad: spreadRad };
+    const { angles, spreadRad } = phases?.solve() ?? {};
+    const make = () => this.#make(this.#bounds ?? store.bounds());
+    return { stitched: stitchKept(store, make, { angles, rounds: this.#rounds }), phaseSpreadRad: spreadRad };
   }
 
   /** All patches so far as a part of a larger image: with phases as they are, or kept, with their sums over cells, for a second look. */
   part(): { readonly canvas: PartialCanvas } | { readonly phases: PatchPhases; readonly store: PatchStore } {
-    if (this.#second) return this.#second;
+    const { phases, store } = this.#second ?? {};
+    if (phases && store) return { phases, store };
     if (!this.#stitcher) throw new Error('there is no image before the first patch');
     return { canvas: this.#stitcher.partial() };
   }
@@ -191,11 +211,71 @@ interface LayKeptOptions {
   readonly places?: { readonly xs: Float64Array; readonly ys: Float64Array };
 }
 
-/** Adds all patches of a store to a stitcher. */
-export function layKept(store: PatchStore, stitcher: PatchStitcher, { angles, places }: LayKeptOptions): void {
-  for (const { re, im, count, xs, ys, start } of store.chunks()) {
-    if (angles) turnPatches(re, im, count, store.cropSide, angles.subarray(start));
-    stitcher.add(re, im, count, store.cropSide, places?.xs.subarray(start) ?? xs, places?.ys.subarray(start) ?? ys);
+/** Adds to an image what patches, laid down once more, differ by from it. */
+export function addMissing({ re, im }: ComplexTensor, missing: ComplexTensor): void {
+  for (let i = 0; i < re.length; i++) {
+    re[i] += missing.re[i];
+    im[i] += missing.im[i];
+  }
+}
+
+/** All patches of a store, on a fresh stitcher; and on another for each round more, what they differ by from the image so far. */
+export function stitchKept(
+  store: PatchStore,
+  make: () => PatchStitcher,
+  { rounds = 1, ...options }: LayKeptOptions & { readonly rounds?: number } = {},
+): StitchedImage {
+  const first = make();
+  layKept(store, first, options);
+  const stitched = first.finish();
+  for (let round = 1; round < rounds; round++) {
+    const again = make();
+    layKept(store, again, options, stitched);
+    addMissing(stitched.image, again.finish().image);
+  }
+  return stitched;
+}
+
+/** Adds all patches of a store to a stitcher, or what they differ by from an image. */
+function layKept(
+  store: PatchStore,
+  stitcher: PatchStitcher,
+  { angles, places }: LayKeptOptions,
+  from?: Pick<StitchedImage, 'image' | 'frame'>,
+): void {
+  const { cropSide } = store;
+  for (const { re, im, count, start, ...own } of store.chunks()) {
+    const xs = places?.xs.subarray(start) ?? own.xs;
+    const ys = places?.ys.subarray(start) ?? own.ys;
+    if (angles) turnPatches(re, im, count, cropSide, angles.subarray(start));
+    if (from) subtractImage(re, im, count, cropSide, xs, ys, from);
+    stitcher.add(re, im, count, cropSide, xs, ys);
+  }
+}
+
+/** Takes from (count, M, M) patches what an image shows there, interpolated. */
+export function subtractImage(
+  re: Float32Array,
+  im: Float32Array,
+  count: number,
+  side: number,
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  { image, frame }: Pick<StitchedImage, 'image' | 'frame'>,
+): void {
+  const area = side ** 2;
+  const half = Math.floor(side / 2);
+  const seen = new Float32Array(area);
+  const { originYxPx, height, width } = frame;
+  for (let k = 0; k < count; k++) {
+    const [y, x] = [ys[k] - half - originYxPx[0], xs[k] - half - originYxPx[1]];
+    for (const [patches, plane] of [
+      [re, image.re],
+      [im, image.im],
+    ] as const) {
+      sampleWindow(plane, height, width, y, x, seen, side, side);
+      for (let i = 0; i < area; i++) patches[k * area + i] -= seen[i];
+    }
   }
 }
 

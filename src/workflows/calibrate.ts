@@ -135,8 +135,11 @@ async function errorsOfScan(
 ): Promise<ScanErrors> {
   throwIfCancelled(services.signal, 'The calibration');
   const { batch_size, stitch_crop_px, patch_weighting, stitching, align_phases, neighbor_count, seed } = config;
-  const { probe, measurement_domain, data } = config;
-  const settings = { batch_size, stitch_crop_px, patch_weighting, stitching, align_phases, uncertainty: true };
+  const { probe, measurement_domain, data, patch_fit, stitching_rounds } = config;
+  const settings = {
+    ...{ batch_size, stitch_crop_px, patch_weighting, stitching, align_phases, patch_fit, stitching_rounds },
+    uncertainty: true,
+  };
   const request = { ...completeConfig(imageDefinition, {}), neighbor_count, seed, probe, measurement_domain, data };
   const scan = await openRequestedScan(file, request, services.logger, { once: true, signal: services.signal });
   return closing(scan, async (raw) => {

@@ -6,7 +6,7 @@ import { DiffractionDataset } from '../../src/data/dataset.js';
 import { groupScan } from '../../src/data/grouping/grouping.js';
 import { extractPatches } from '../../src/physics/sampling.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
-import { turnPatches } from '../../src/reconstruction/patchPhases.js';
+import { turnPatches } from '../../src/reconstruction/patches/patchPhases.js';
 import type { StitchedImage } from '../../src/reconstruction/patchStitcher.js';
 import { KeptPatches } from '../../src/reconstruction/positions/refinePositions.js';
 import {

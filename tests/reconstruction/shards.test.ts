@@ -70,6 +70,7 @@ describe('shards of an inference', () => {
     [1, 2, 23, {}],
     [1, 3, 23, { align_phases: false }],
     [1, 5, 3, {}],
+    [1, 3, 19, { patch_fit: 2, stitching_rounds: 2 }],
     [2, 3, 17, {}],
     [2, 5, 13, { align_phases: false, stitching: 'barycentric' }],
     [1, 2, 12, { patch_weighting: 'uniform', placement: { transpose: true, flip_x: true, coord_scale: 0.9 } }],

@@ -11,7 +11,8 @@ import { checkEngine, networkBlocks } from './execution.js';
 import { inferenceConfigSchema } from './inference.js';
 import { overwriteFields, samplingFields, sourceFields } from './shared.js';
 
-const { batch_size, stitch_crop_px, patch_weighting, stitching, align_phases } = inferenceConfigSchema.shape;
+const { batch_size, stitch_crop_px, patch_weighting, stitching, align_phases, patch_fit, stitching_rounds } =
+  inferenceConfigSchema.shape;
 
 /** The fields under the title of the help. */
 export const calibrationFields = {
@@ -36,6 +37,8 @@ export const calibrationFields = {
   patch_weighting,
   stitching,
   align_phases,
+  patch_fit,
+  stitching_rounds,
   neighbor_count: samplingFields.neighbor_count,
   seed: field(seedNumber, 0, 'Seed for the grouping.'),
   ...sourceFields,

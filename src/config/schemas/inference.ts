@@ -108,6 +108,17 @@ const imageFields = {
   varpro_scaling: offByDefault(
     'Before stitching, fit the scales of the real and of the imaginary part of the patches to the counts of the whole scan; the network goes over the scan twice.',
   ),
+  patch_fit: field(
+    { schema: z.int().min(0).max(6), expected: 'a whole number from 0 to 6' },
+    0,
+    'Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them.',
+  ),
+  stitching_rounds: field(
+    positiveInteger,
+    1,
+    'How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred.',
+    { unit: 'rounds' },
+  ),
   uncertainty: field(
     flag,
     true,

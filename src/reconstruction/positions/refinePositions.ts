@@ -30,11 +30,11 @@ import { writeNpz } from '../../formats/npz.js';
 import { keepNearMeasured } from '../../model/positionRefiner.js';
 import type { PatternBatch } from '../feed.js';
 import { type Frame, scanBounds } from '../frame.js';
-import { PatchPhases } from '../patchPhases.js';
+import { PatchPhases } from '../patches/patchPhases.js';
+import { PatchStore } from '../patches/patchStore.js';
 import { PatchStitcher, type StitchedImage } from '../patchStitcher.js';
-import { PatchStore } from '../patchStore.js';
 import { type ReconstructOptions, reconstructDataset } from '../reconstruct.js';
-import { layKept, noteKept, patchWeightsOf } from '../stitching.js';
+import { noteKept, patchWeightsOf, stitchKept } from '../stitching.js';
 import { PositionFit, type PositionFitOptions } from './positionFit.js';
 
 /** What {@link refinePositions} takes; nothing of it is modified. */
@@ -158,18 +158,17 @@ export class KeptPatches {
 
   /** All patches with their pixel N/2 at (xs, ys). */
   stitch(xs: Float64Array, ys: Float64Array, options: ReconstructOptions): StitchedImage {
-    const { stitching: rule, uncertainty, align_phases } = options;
+    const { stitching: rule, uncertainty, align_phases, stitching_rounds: rounds } = options;
     const { cropSide } = this.store;
     const patchWeights = patchWeightsOf(options);
-    const stitcher = new PatchStitcher(scanBounds(xs, ys), cropSide, { rule, patchWeights, uncertainty });
+    const make = () => new PatchStitcher(scanBounds(xs, ys), cropSide, { rule, patchWeights, uncertainty });
     let angles: Float64Array | undefined;
     if (align_phases) {
       const phases = new PatchPhases(cropSide, patchWeights);
       noteKept(this.store, phases, xs, ys);
       angles = phases.solve().angles;
     }
-    layKept(this.store, stitcher, { angles, places: { xs, ys } });
-    return stitcher.finish();
+    return stitchKept(this.store, make, { angles, places: { xs, ys }, rounds });
   }
 }
 

@@ -7,8 +7,8 @@ import { counted } from '../../core/words.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import { type NpzFile, openNpz, usingNpz } from '../../formats/npz.js';
 import { type ScanBounds, scanBounds } from '../frame.js';
-import { PatchPhases, turnPatches } from '../patchPhases.js';
-import { PatchStitcher } from '../patchStitcher.js';
+import { PatchPhases, turnPatches } from '../patches/patchPhases.js';
+import { PatchStitcher, type StitchedImage } from '../patchStitcher.js';
 import {
   configOf,
   type ImageOptions,
@@ -20,7 +20,7 @@ import {
 } from '../pipeline.js';
 import type { PtychoModel } from '../ptychoModel.js';
 import type { Preview, ReconstructOptions } from '../reconstruct.js';
-import { patchWeightsOf, placeFactors, transposePatches } from '../stitching.js';
+import { addMissing, patchWeightsOf, placeFactors, subtractImage, transposePatches } from '../stitching.js';
 import { groupsOfParts, madeOf } from './shard.js';
 import { type MadeOf, noShard, PatchReader, readCanvas, readCellSums, readShardHead, type ShardHead, shardPath } from './shardFile.js'; // biome-ignore format: one line
 
@@ -70,7 +70,7 @@ export async function imageOfShards(
   }
   const patchWeights = patchWeightsOf(options);
   if (options.placement?.transpose && patchWeights) transposePatches(patchWeights.data, patchWeights.shape[0]);
-  const { crop_px, stitching: rule, uncertainty } = options;
+  const { crop_px, stitching: rule, uncertainty, stitching_rounds = 1 } = options;
   const canvas = (bounds: ScanBounds) => new PatchStitcher(bounds, crop_px, { rule, patchWeights, uncertainty });
   const whole = canvas(scanBounds(place.xs, place.ys));
   const phases = options.align_phases ? new PatchPhases(crop_px, patchWeights) : undefined;
@@ -89,8 +89,14 @@ export async function imageOfShards(
   const sum = (name: keyof ShardHead['times']) => shards.reduce((total, { head }) => total + head.times[name], 0);
   const seconds = (performance.now() - started) / 1000;
   const patterns = place.xs.length;
+  const stitched = whole.finish();
+  for (let round = 1; solved && round < stitching_rounds; round++) {
+    const again = canvas(scanBounds(place.xs, place.ys));
+    await layInOrder(shards, again, { place, angles: solved.angles, crop_px, told, from: stitched });
+    addMissing(stitched.image, again.finish().image);
+  }
   return {
-    stitched: whole.finish(),
+    stitched,
     ...{ patterns, total: patterns, unused: 0, cancelled: false, final: true, seconds, rate: patterns / seconds },
     ...(solved && { phaseSpreadRad: solved.spreadRad }),
     times: { read: sum('read'), predict: sum('predict'), stitch: sum('stitch') + seconds },
@@ -137,6 +143,8 @@ interface Laying {
   readonly place: Places;
   readonly angles: Float64Array;
   readonly crop_px: number;
+  /** Of the patches only what they differ by from this. */
+  readonly from?: Pick<StitchedImage, 'image' | 'frame'>;
   readonly told: (done: number, total: number, unit: string) => void;
 }
 
@@ -147,7 +155,7 @@ interface Laying {
 async function layInOrder(
   shards: readonly FoundShard[],
   canvas: PatchStitcher,
-  { place: { xs, ys, parts }, angles, crop_px: M, told }: Laying,
+  { place: { xs, ys, parts }, angles, crop_px: M, told, from }: Laying,
 ): Promise<void> {
   const total = xs.length;
   const partOf = new Uint16Array(total);
@@ -167,6 +175,7 @@ async function layInOrder(
       for (let k = 0; k < count; k++) await streams[partOf[start + k]].next(re, im, k * area);
       const own = (values: Float64Array) => values.subarray(start, start + count);
       turnPatches(re, im, count, M, own(angles));
+      if (from) subtractImage(re, im, count, M, own(xs), own(ys), from);
       canvas.add(re, im, count, M, own(xs), own(ys));
       told(start + count, total, 'patches');
     }

@@ -118,6 +118,14 @@ export function madeOf({ raw, groups, dataset }: PreparedScan, options: Reconstr
       { key: 'varpro_scaling' },
     );
   }
+  const { stitching_rounds = 1, patch_fit = 0 } = options;
+  if (stitching_rounds > 1 && !align_phases) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'stitching_rounds looks at patches twice, which shards keep only where phases are aligned: leave it out, or --no-align_phases.',
+      { key: 'stitching_rounds' },
+    );
+  }
   const { sums } = raw.patterns;
   const weights = Object.entries(options.weights).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
@@ -125,7 +133,7 @@ export function madeOf({ raw, groups, dataset }: PreparedScan, options: Reconstr
     probe: probeHash(raw),
     model: hashOf(...weights.flatMap(([name, { data }]) => [name, data]), JSON.stringify(options.network.spec.config)),
     groups: hashOf(groups.members, groups.coordsNn),
-    ...{ crop_px, stitching, align_phases, uncertainty },
+    ...{ crop_px, stitching, align_phases, uncertainty, patch_fit },
     patch_weighting: `${options.patch_weighting} ${hashOf(patchWeightsOf(options)?.data).slice(0, 16)}`,
     placement: JSON.stringify(placement),
     'input scale': dataset.inputScale,

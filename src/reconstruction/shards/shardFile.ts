@@ -13,9 +13,9 @@ import { readText } from '../../data/metadata.js';
 import type { NpyInput, StreamedNpyInput } from '../../formats/npyWrite.js';
 import { type NpzFile, writeNpz } from '../../formats/npz.js';
 import { textArray } from '../../formats/outputFiles.js';
-import type { PatchPhases } from '../patchPhases.js';
+import type { PatchPhases } from '../patches/patchPhases.js';
+import type { PatchStore } from '../patches/patchStore.js';
 import type { PartialCanvas } from '../patchStitcher.js';
-import type { PatchStore } from '../patchStore.js';
 
 /** The file of the first network; those of an ensemble have one each. */
 export const SHARD_FILE = 'shard.npz';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PatchStore } from '../../src/reconstruction/patchStore.js';
+import { PatchStore } from '../../../src/reconstruction/patches/patchStore.js';
 
 const SIDE = 6;
 const patches = (start: number, n: number) => ({

@@ -11,9 +11,9 @@
  * phases.add(re, im, count, 64, xs, ys); // as often as there are batches
  * const { angles } = phases.solve(); // multiply patch k by e^{−i·angles[k]}
  */
-import type { Tensor } from '../core/tensor.js';
-import { NeighbourGrid } from '../data/grouping/neighbourGrid.js';
-import { cropStart, cutCentre } from './frame.js';
+import type { Tensor } from '../../core/tensor.js';
+import { NeighbourGrid } from '../../data/grouping/neighbourGrid.js';
+import { cropStart, cutCentre } from '../frame.js';
 
 /** Options of {@link PatchPhases.solve}. */
 export interface PhaseSolveOptions {
@@ -39,31 +39,50 @@ const ROUNDS = 4;
 const CG_STEPS = 400;
 const CG_TOLERANCE = 1e-6;
 
+/** Cells across a patch where nobody says how large they are. */
+const CELLS = 8;
+
+/** Pixels whose weight is a smaller share of the largest count for nothing: where there is no light, patches show anything. */
+const LIT = 0.01;
+
 /**
  * Remembers each patch as sums over cells of the object (a few hundred bytes a patch) and solves for the phases.
+ *
+ * Sums are even within a cell, and cells count by the weights of both patches there: sums that are weighted by the pixel show the phase
+ * nearer to the centre of their own patch, so that neighbours would seem to differ by less than they do wherever the phase has a slope.
  */
 export class PatchPhases {
   readonly #across: number;
-  readonly #block: Float32Array | undefined;
-  // One entry a call of `add`: positions, cell sums (n, across, across) complex interleaved, and each patch's first cell.
+  /** What the cells of a patch count, by how its first pixel lies in the first of them, if not the same. */
+  readonly #cellWeights: readonly Float32Array[] | undefined;
+  /** (cropSide, cropSide) of 1 and 0: which pixels count, if not all. */
+  readonly #lit: Uint8Array | undefined;
+  // One entry a call of `add`: positions, cell sums (n, across, across) complex interleaved, each patch's first cell, and how its first
+  // pixel lies in that.
   readonly #xs: Float64Array[] = [];
   readonly #ys: Float64Array[] = [];
   readonly #sums: Float32Array[] = [];
   readonly #corners: Int32Array[] = [];
+  readonly #offsets: Int32Array[] = [];
   #count = 0;
 
   /**
    * @param cropSide side of the central square of a patch that counts
    * @param patchWeights (N, N), how much each pixel counts; evenly where not given
-   * @param cellPx side of the cells that pixels are summed over: smaller ones tell more and cost more
+   * @param cellPx side of the cells that pixels are summed over, an eighth of `cropSide` where not given: smaller ones tell more and
+   * cost more
    */
   constructor(
     readonly cropSide: number,
     patchWeights?: Tensor,
-    readonly cellPx = 4,
+    readonly cellPx = Math.max(1, Math.floor(cropSide / CELLS)),
   ) {
     this.#across = Math.ceil(cropSide / cellPx) + 1;
-    this.#block = patchWeights && cutCentre(patchWeights, cropSide);
+    if (!patchWeights) return;
+    const block = cutCentre(patchWeights, cropSide);
+    const least = LIT * block.reduce((a, b) => Math.max(a, b), 0);
+    this.#lit = Uint8Array.from(block, (w) => (w >= least && w > 0 ? 1 : 0));
+    this.#cellWeights = cellWeightsOf(block, cropSide, cellPx);
   }
 
   /** Patches so far. */
@@ -91,14 +110,20 @@ export class PatchPhases {
     const sums = new Float32Array(count * this.cells * 2);
     for (let k = 0; k < count; k++) {
       const { top, left, cellTop, cellLeft } = this.#corner(xs[k], ys[k]);
-      for (let r = 0; r < cropSide; r++) {
+      // Only cells that lie within the patch: those at its edge would show the phase of their part inside.
+      const [firstRow, firstColumn] = [cellTop * cellPx < top ? 1 : 0, cellLeft * cellPx < left ? 1 : 0];
+      const rows = Math.floor((top + cropSide) / cellPx) - cellTop;
+      const columns = Math.floor((left + cropSide) / cellPx) - cellLeft;
+      const [rowStart, columnStart] = [(cellTop + firstRow) * cellPx - top, (cellLeft + firstColumn) * cellPx - left];
+      const [rowEnd, columnEnd] = [(cellTop + rows) * cellPx - top, (cellLeft + columns) * cellPx - left];
+      for (let r = rowStart; r < rowEnd; r++) {
         const row = (k * across + Math.floor((top + r) / cellPx) - cellTop) * across;
         const from = k * side * side + (skip + r) * side + skip;
-        for (let c = 0; c < cropSide; c++) {
-          const w = this.#block ? this.#block[r * cropSide + c] : 1;
+        for (let c = columnStart; c < columnEnd; c++) {
+          if (this.#lit?.[r * cropSide + c] === 0) continue;
           const at = 2 * (row + Math.floor((left + c) / cellPx) - cellLeft);
-          sums[at] += w * re[from + c];
-          sums[at + 1] += w * im[from + c];
+          sums[at] += re[from + c];
+          sums[at + 1] += im[from + c];
         }
       }
     }
@@ -118,15 +143,18 @@ export class PatchPhases {
   addSums(sums: Float32Array, xs: ArrayLike<number>, ys: ArrayLike<number>): void {
     const count = sums.length / (2 * this.cells);
     const corners = new Int32Array(2 * count);
+    const offsets = new Int32Array(count);
     for (let k = 0; k < count; k++) {
-      const { cellTop, cellLeft } = this.#corner(xs[k], ys[k]);
+      const { top, left, cellTop, cellLeft } = this.#corner(xs[k], ys[k]);
       corners[2 * k] = cellTop;
       corners[2 * k + 1] = cellLeft;
+      offsets[k] = (top - cellTop * this.cellPx) * this.cellPx + left - cellLeft * this.cellPx;
     }
     this.#xs.push(Float64Array.from({ length: count }, (_, k) => xs[k]));
     this.#ys.push(Float64Array.from({ length: count }, (_, k) => ys[k]));
     this.#sums.push(sums);
     this.#corners.push(corners);
+    this.#offsets.push(offsets);
     this.#count += count;
   }
 
@@ -193,8 +221,10 @@ export class PatchPhases {
     const seen = new Set<number>();
     const sums = joined(this.#sums, (n) => new Float32Array(n));
     const corners = joined(this.#corners, (n) => new Int32Array(n));
+    const offsets = joined(this.#offsets, (n) => new Int32Array(n));
     const across = this.#across;
     for (let i = 0; i < n; i++) {
+      const mine = this.#cellWeights?.[offsets[i]];
       const found = grid.nearest(i, k, near);
       for (let m = 0; m < found; m++) {
         const j = near[m];
@@ -202,13 +232,15 @@ export class PatchPhases {
         if (j === i || seen.has(key)) continue;
         seen.add(key);
         const [dr, dc] = [corners[2 * i] - corners[2 * j], corners[2 * i + 1] - corners[2 * j + 1]];
+        const other = this.#cellWeights?.[offsets[j]];
         let [re, im] = [0, 0];
         for (let r = Math.max(0, -dr); r < Math.min(across, across - dr); r++) {
           for (let c = Math.max(0, -dc); c < Math.min(across, across - dc); c++) {
             const a = 2 * ((i * across + r) * across + c);
             const b = 2 * ((j * across + r + dr) * across + c + dc);
-            re += sums[a] * sums[b] + sums[a + 1] * sums[b + 1];
-            im += sums[a + 1] * sums[b] - sums[a] * sums[b + 1];
+            const w = mine && other ? mine[r * across + c] * other[(r + dr) * across + c + dc] : 1;
+            re += w * (sums[a] * sums[b] + sums[a + 1] * sums[b + 1]);
+            im += w * (sums[a + 1] * sums[b] - sums[a] * sums[b + 1]);
           }
         }
         const strength = Math.hypot(re, im);
@@ -227,6 +259,22 @@ export class PatchPhases {
       weight: Float64Array.from(weight),
     };
   }
+}
+
+/** The mean weights of the cells (across, across) of a patch, for each way in which its first pixel may lie in the first cell. */
+function cellWeightsOf(block: Float32Array, side: number, cellPx: number): Float32Array[] {
+  const across = Math.ceil(side / cellPx) + 1;
+  return Array.from({ length: cellPx ** 2 }, (_, offset) => {
+    const [down, right] = [Math.floor(offset / cellPx), offset % cellPx];
+    const weights = new Float32Array(across ** 2);
+    for (let r = 0; r < side; r++) {
+      for (let c = 0; c < side; c++) {
+        weights[Math.floor((down + r) / cellPx) * across + Math.floor((right + c) / cellPx)] +=
+          block[r * side + c] / cellPx ** 2;
+      }
+    }
+    return weights;
+  });
 }
 
 /** Multiplies patches of (count, side, side) arrays by e^{−i·angle} in place. */

@@ -2,8 +2,8 @@
  * Patches kept for a second look: in memory while they are few, then in a temporary file, so that memory does not grow with the
  * scan.
  */
-import { ScratchFile } from '../formats/scratchFile.js';
-import { cropStart, type ScanBounds, scanBounds } from './frame.js';
+import { ScratchFile } from '../../formats/scratchFile.js';
+import { cropStart, type ScanBounds, scanBounds } from '../frame.js';
 
 /** Patches kept in memory: 2,000 of 32×32 pixels. */
 const MEMORY_BYTES = 32 * 2 ** 20;

@@ -33,6 +33,11 @@ function biasGrad(node: GraphNode, dy: GraphNode, needed: boolean | undefined): 
   return [needed ? op.reduceSum(op.reduceSum(dy, [2, 3]), [0]) : undefined];
 }
 
+/** 2·dy; of a gradient that was spread over an image, what was spread. */
+function twice(dy: GraphNode): GraphNode {
+  return isOp(dy, 'broadcast') ? op.broadcast(op.mul(dy.inputs[0], 2), dy.shape) : op.mul(dy, 2);
+}
+
 /** 'zero': piecewise constant, no gradient flows; null: only ever made by a gradient rule, not differentiable again. */
 const rules: Rules = {
   constant: leaf,
@@ -59,7 +64,7 @@ const rules: Rules = {
   exp: (node, dy) => [op.mul(dy, node)],
   log: ({ inputs: [x] }, dy) => [op.div(dy, x)],
   sqrt: (node, dy) => [op.mul(op.div(dy, node), 0.5)],
-  square: ({ inputs: [x] }, dy) => [op.mul(op.mul(dy, x), 2)],
+  square: ({ inputs: [x] }, dy) => [op.mul(twice(dy), x)],
   sin: ({ inputs: [x] }, dy) => [op.mul(dy, op.cos(x))],
   cos: ({ inputs: [x] }, dy) => [op.neg(op.mul(dy, op.sin(x)))],
   sigmoid: (node, dy) => [op.mul(dy, op.mul(node, op.sub(1, node)))],

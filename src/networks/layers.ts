@@ -91,9 +91,11 @@ function doublingMatrix(n: number): GraphNode {
 export function halvingConv(x: GraphNode, name: string, cout: number, scope: ParameterScope): GraphNode {
   const [b, cin, h, w] = x.shape;
   const [kernel, bias] = kernelAndBias(scope, name, [cout, cin, 2, 2], 4 * cin, cout);
-  // Every block of 2×2 pixels becomes one of 4·Ci channels, in the order of the kernel: the rest is a product per pixel.
-  const blocks = op.transpose(op.reshape(x, [b, cin, h / 2, 2, w / 2, 2]), [0, 1, 3, 5, 2, 4]);
-  const deep = op.reshape(blocks, [b, 4 * cin, h / 2, w / 2]);
+  // Every block of 2×2 pixels becomes one of 4·Ci channels, in the order of the kernel: the rest is a product per pixel. As a move of rows
+  // and a transposition of matrices it takes less than half the time of one transposition of six axes.
+  const rows = op.transpose(op.reshape(x, [b * cin, h / 2, 2, w]), [0, 2, 1, 3]);
+  const columns = op.transposeLast(op.reshape(rows, [2 * b * cin, (h * w) / 4, 2]));
+  const deep = op.reshape(columns, [b, 4 * cin, h / 2, w / 2]);
   return op.conv2d(deep, op.reshape(kernel, [cout, 4 * cin, 1, 1]), bias, name);
 }
 
@@ -161,11 +163,11 @@ function cubicMatrix(from: number, to: number): GraphNode {
   return op.constant(data, [to, from], 'cubic');
 }
 
-/** (x − mean)/√(variance + ε) of every channel of every image. */
-function normalised(x: GraphNode, epsilon: number): GraphNode {
+/** (x − mean)/√(variance + ε) of every channel of every image, times `scale`: what is one number for an image is put together first. */
+function normalised(x: GraphNode, epsilon: number, scale: GraphNode | number = 1): GraphNode {
   const centred = op.sub(x, op.reduceMean(x, [2, 3], true));
   const variance = op.reduceMean(op.square(centred), [2, 3], true);
-  return op.div(centred, op.sqrt(op.add(variance, epsilon)));
+  return op.mul(centred, op.div(scale, op.sqrt(op.add(variance, epsilon))));
 }
 
 /** Instance normalisation with a scale and a shift for every channel; nothing is kept from batch to batch. */
@@ -173,7 +175,7 @@ export function instanceNorm(x: GraphNode, name: string, scope: ParameterScope):
   const channels = x.shape[1];
   const perChannel = (part: string, init: number) =>
     op.reshape(scope.parameter(`${name}.${part}`, [channels], init), [1, channels, 1, 1]);
-  return op.add(op.mul(normalised(x, 1e-5), perChannel('scale', 1)), perChannel('shift', 0));
+  return op.add(normalised(x, 1e-5, perChannel('scale', 1)), perChannel('shift', 0));
 }
 
 /** A factor that is learned. */

@@ -12,7 +12,8 @@ export default {
       return {
         release: () => session.release(),
         run(...feeds) {
-          if (left-- <= 0) process.exit(7);
+          // Not counted: what a backend asks of a new engine, whose programs take two arrays at most.
+          if (Object.keys(feeds[0]).length > 2 && left-- <= 0) process.exit(7);
           return session.run(...feeds);
         },
       };

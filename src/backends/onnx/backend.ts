@@ -78,7 +78,8 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       ...(passedOver.length > 0 ? { skipped: passedOver } : {}),
     } as const;
     const compile: Compile = async (program, { constants, half }) => {
-      const model = encodeOnnx(program, { constants, lacking, half });
+      const blocks = device === 'cpu' && !half && convolves(program) ? await host.call('channelBlock', []) : undefined;
+      const model = encodeOnnx(program, { constants, lacking, half, ...(blocks === undefined ? {} : { blocks }) });
       const optimization = program.updates.size === 0 && constants ? 'all' : 'extended';
       return host.call('compile', [model, optimization, ioOf(program, constants)], [model.buffer]);
     };
@@ -88,6 +89,9 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
     throw error;
   }
 }
+
+/** Whether there is anything that a layout of images could make faster. */
+const convolves = ({ nodes }: Program) => nodes.some(({ op }) => /conv2d$/i.test(op));
 
 /** The engine that was opened. */
 type Opened = Pick<BackendInfo, 'engine' | 'threads' | 'skipped'>;

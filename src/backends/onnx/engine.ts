@@ -14,6 +14,7 @@ import { encodeCopy, stateInputName, stateOutputName } from '../../formats/onnx/
 import type { Program } from '../../graph/program.js';
 import type { Tensors, Transfers } from '../backend.js';
 import type { Arrays, EngineCalls } from '../worker/host.js';
+import { channelBlock } from './channelBlocks.js';
 
 /** How the engine is started; what a device needs of it is in `accelerators.ts`. */
 export interface EngineSettings {
@@ -65,6 +66,8 @@ export interface OnnxCalls extends EngineCalls {
   /** Loads the engine package; answers its version. */
   open(settings: EngineSettings): Promise<string>;
   compile(model: Uint8Array, optimization: Optimization, io: SessionIo): Promise<number>;
+  /** Channels in a block of the layout in which the engine's convolutions are fastest; undefined where it has none. */
+  channelBlock(): Promise<number | undefined>;
   /** What went to the engine and came back since it was opened. */
   transfers(): Promise<Transfers>;
 }
@@ -116,6 +119,7 @@ export class Engine implements OnnxCalls {
   readonly #states = new Map<number, Map<string, Value>>();
   /** Sessions that copy a value to the device or back, by direction and number of axes. */
   readonly #copies = new Map<string, Promise<OrtSession>>();
+  #channelBlock: Promise<number | undefined> | undefined;
   readonly #transfers = { toEngine: 0, fromEngine: 0 };
 
   /** @param load imports the engine's module, where that is not done by its name */
@@ -145,6 +149,18 @@ export class Engine implements OnnxCalls {
     const id = this.#nextId++;
     this.#sessions.set(id, { session, io });
     return id;
+  }
+
+  channelBlock(): Promise<number | undefined> {
+    this.#channelBlock ??= channelBlock(async (model, feeds, shapes, output) => {
+      const session = await this.#create(model, 'extended');
+      const inputs = mapValues(feeds, (data, name) => this.#host(data, shapes[name]));
+      const { [output]: result } = await session.run(inputs, { [output]: null });
+      const values = (result.data as Float32Array<ArrayBuffer>).slice();
+      await session.release();
+      return values;
+    });
+    return this.#channelBlock;
   }
 
   async run(id: number, feeds: Arrays, stateId: number | undefined): Promise<Arrays> {

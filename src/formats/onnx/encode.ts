@@ -10,6 +10,7 @@ import { formatShape, sameShape, sizeOf, type Tensor } from '../../core/tensor.j
 import { type GraphNode, isOp, type OpName } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import { type BatchAxes, findBatchAxes } from './batch.js';
+import { BlockedValues } from './blocked.js';
 import { Precisions, toHalf } from './half.js';
 import { imageLowerings } from './images.js';
 import { elementLowerings, type LowerContext, type Lowering, type LoweringTable, shapeLowerings } from './lowering.js';
@@ -40,6 +41,8 @@ export interface EncodeOptions {
   readonly lacking?: ReadonlySet<string>;
   /** Convolutions in half precision; for programs without gradients. */
   readonly half?: boolean;
+  /** Channels in a block of the engine's own layout (`blocked.ts`), for engines that have one; not with `twin`, nor in files. */
+  readonly blocks?: number;
 }
 
 type LeafOp = 'constant' | 'input' | 'state';
@@ -62,6 +65,10 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   const half: LowerContext = { ...single, asTaken: (x) => toHalf(g, x) };
 
   const names = new Precisions(g, program, options.half ?? false);
+  const constant = (node: GraphNode) =>
+    isOp(node, 'constant') || (isOp(node, 'state') && builtIn(node, options) !== undefined);
+  const blocked =
+    options.blocks === undefined ? undefined : new BlockedValues(program, names, single, options.blocks, constant);
   const inputs: OnnxValue[] = [];
   for (const [name, node] of program.inputs) {
     inputs.push({ name, dims: namedDims(name, node, batch) });
@@ -78,6 +85,7 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   for (const node of program.nodes) {
     if (isOp(node, 'input') || isOp(node, 'state')) continue;
     g.label = node.label ?? '';
+    if (blocked?.lower(node)) continue;
     names.set(node, lower(node, names.operands(node), names.isHalf(node) ? half : single));
   }
 

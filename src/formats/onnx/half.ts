@@ -22,7 +22,7 @@ const MOVING: ReadonlySet<OpName> = new Set<OpName>([
 /** Names of values in the precision that a user of them needs. */
 export class Precisions {
   readonly #half: ReadonlySet<GraphNode>;
-  readonly #names = new Map<GraphNode, string>();
+  readonly #names = new Map<GraphNode, string | (() => string)>();
 
   constructor(
     private readonly g: Emitter,
@@ -36,14 +36,14 @@ export class Precisions {
     return this.#half.has(node);
   }
 
-  /** Keeps the name of what `node` makes, in its own precision. */
-  set(node: GraphNode, name: string): void {
+  /** Keeps the name of what `node` makes, in its own precision; or how it is made, for whom it is needed only by some. */
+  set(node: GraphNode, name: string | (() => string)): void {
     this.#names.set(node, name);
   }
 
   /** The value in single precision. */
   single(node: GraphNode): string {
-    const name = this.#names.get(node) as string;
+    const name = this.#name(node);
     return this.isHalf(node) ? this.g.op('Cast', [name], { to: ONNX_FLOAT }) : name;
   }
 
@@ -54,8 +54,13 @@ export class Precisions {
   }
 
   #lowered(node: GraphNode): string {
-    const name = this.#names.get(node) as string;
+    const name = this.#name(node);
     return this.isHalf(node) ? name : toHalf(this.g, name);
+  }
+
+  #name(node: GraphNode): string {
+    const name = this.#names.get(node) as string | (() => string);
+    return typeof name === 'string' ? name : name();
   }
 }
 

@@ -21,7 +21,7 @@ const blocks = { kernel_shape: [2, 2], strides: [2, 2] };
  * With few input channels doubling the image is cheap, and the plain convolution beats the transposed one, whose cost is
  * in spreading many output channels.
  */
-const fewChannels = ([co, ci]: readonly number[]) => 8 * ci <= co;
+export const fewChannels = ([co, ci]: readonly number[]) => 8 * ci <= co;
 
 export const imageLowerings: LoweringTable<ImageOp> = {
   conv2d: ({ inputs, attrs }, [x, ...kernel], { g, asTaken }) =>
@@ -70,7 +70,7 @@ export const imageLowerings: LoweringTable<ImageOp> = {
 };
 
 /** Every pixel as a 2×2 block; Resize is ten times faster than Expand here. */
-function doubled(g: Emitter, x: string): string {
+export function doubled(g: Emitter, x: string): string {
   const scales = g.floats(Float32Array.of(1, 1, 2, 2), [4]);
   return g.op('Resize', [x, '', scales], {
     mode: 'nearest',
@@ -85,7 +85,7 @@ function blockSum(g: Emitter, x: string): string {
 }
 
 /** w [Co,Ci,k,k] turned by 180°, channels swapped: [Ci,Co,k,k]. */
-function turned(g: Emitter, w: string, [co, ci, k]: readonly number[]): string {
+export function turned(g: Emitter, w: string, [co, ci, k]: readonly number[]): string {
   if (k === 1) return g.transpose(w, [1, 0, 2, 3]);
   const n = k * k;
   const reversal = linear(n, n, (put) => {
@@ -98,7 +98,7 @@ function turned(g: Emitter, w: string, [co, ci, k]: readonly number[]): string {
  * Doubling pixels and then convolving with w [Co,Ci,3,3] is one transposed convolution of stride 2 with this kernel
  * [Ci,Co,4,4]: w turned and summed over 2×2 boxes. Exact, and a quarter of the multiplications.
  */
-function boxKernel(g: Emitter, w: string, [co, ci]: readonly number[]): string {
+export function boxKernel(g: Emitter, w: string, [co, ci]: readonly number[]): string {
   return swapped(g, w, [co, ci, 9], boxSums, [ci, co, 4, 4]);
 }
 

@@ -12,6 +12,8 @@ import { writeInteger, writeMessage, writeText } from '../protobuf.js';
 const ONNX_IR_VERSION = 8;
 /** The operator set that every lowering is written for. */
 const ONNX_OPSET = 18;
+/** Operators of ONNX Runtime's processor engine for images whose channels come in blocks; see `blocked.ts`. */
+export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 
 /** TensorProto.DataType, as the `to` of a Cast. */
 export const ONNX_FLOAT = 1;
@@ -41,6 +43,8 @@ export type OnnxAttribute = number | string | readonly number[];
 
 export interface OnnxNode {
   readonly op: string;
+  /** Whose operator it is; ONNX's own where left out. */
+  readonly domain?: string;
   readonly name: string;
   /** An empty name leaves an optional operand out. */
   readonly inputs: readonly string[];
@@ -72,6 +76,12 @@ export function encodeModel(model: OnnxModel): Uint8Array<ArrayBuffer> {
     writeText(w, 1, '');
     writeInteger(w, 2, ONNX_OPSET);
   });
+  for (const domain of new Set(model.nodes.flatMap((n) => n.domain ?? []))) {
+    writeMessage(w, 8, () => {
+      writeText(w, 1, domain);
+      writeInteger(w, 2, 1);
+    });
+  }
   return w.finish();
 }
 
@@ -89,6 +99,7 @@ function nodeProto(w: BinaryWriter, node: OnnxNode): void {
   writeText(w, 3, node.name);
   writeText(w, 4, node.op);
   for (const [name, value] of Object.entries(node.attributes)) writeMessage(w, 5, () => attributeProto(w, name, value));
+  if (node.domain) writeText(w, 7, node.domain);
 }
 
 /** AttributeProto.AttributeType: INT 2, STRING 3, INTS 7. */
@@ -169,13 +180,13 @@ export class Emitter {
   readonly #renamed = new Map<string, string>();
 
   /** Adds a node, or finds the one that computes the same; returns its result's name. */
-  op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    const key = JSON.stringify([op, inputs, attributes]);
+  op(op: string, inputs: readonly string[], attributes: Attributes = {}, domain?: string): string {
+    const key = JSON.stringify([op, inputs, attributes, domain]);
     const known = this.#made.get(key);
     if (known !== undefined) return known;
     // '#' and the number keep these names apart from those of inputs, outputs and weights (checked by the encoder).
     const name = `${this.label || 'value'}/${op}#${this.#nodes.length}`;
-    this.#nodes.push({ op, name, inputs, outputs: [name], attributes });
+    this.#nodes.push({ op, name, inputs, outputs: [name], attributes, ...(domain ? { domain } : {}) });
     this.#made.set(key, name);
     this.#produced.add(name);
     return name;

@@ -134,7 +134,10 @@ function shape({
   additionalProperties,
   properties,
   required,
+  pattern,
 }: Node): JSONSchema {
+  // Beside words, which editors then still offer.
+  if (pattern) return { tsType: '(string & {})' };
   if (anyOf) return { anyOf: anyOf.map((node) => shape(node as Node)) };
   if (Array.isArray(items)) {
     const parts = items.map((node) => shape(node as Node));

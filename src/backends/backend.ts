@@ -34,11 +34,15 @@ export interface BackendInfo {
   readonly engine: string;
   /** The device that runs the programs, not the one that was hoped for. */
   readonly device: Device;
+  /** Which of several such devices, where one was asked for by number. */
+  readonly deviceNumber?: number;
   /** The processor behind a device that is not the CPU. */
   readonly adapter?: Adapter;
   readonly threads: number;
   /** Engines that share the work, where there are several; `threads` are those of each. */
   readonly workers?: number;
+  /** Where they run, where that is not all the same. */
+  readonly devices?: readonly string[];
   /** Other than single precision, where it was asked for and the device has it. */
   readonly precision?: Precision;
   /** Engines and accelerators that would have been better, and why they do not work here. */

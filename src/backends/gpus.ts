@@ -21,16 +21,28 @@ export interface Machine {
   readonly arch: string;
   /** Empty where there is none, or where nothing tells (Windows). */
   readonly gpus: readonly PresentGpu[];
+  /** How many CUDA devices `CUDA_VISIBLE_DEVICES` lets a process see; they are numbered anew. Absent: all. */
+  readonly visible?: number;
 }
 
 /** @param root where the file system begins (tests) */
-export function thisMachine(root = '/'): Machine {
+export function thisMachine(root = '/', environment: NodeJS.ProcessEnv = process.env): Machine {
   const { platform, arch } = process;
-  if (platform === 'linux') return { platform, arch, gpus: linuxGpus(root) };
+  const visible = visibleDevices(environment.CUDA_VISIBLE_DEVICES);
+  if (platform === 'linux')
+    return { platform, arch, gpus: linuxGpus(root), ...(visible === undefined ? {} : { visible }) };
   if (platform === 'darwin') return { platform, arch, gpus: arch === 'arm64' ? [appleGpu] : [] };
   const nvidia =
     platform === 'win32' && existsSync(path.join(process.env.SystemRoot ?? 'C:\\Windows', 'System32/nvcuda.dll'));
   return { platform, arch, gpus: nvidia ? [{ name: 'NVIDIA GPU', cuda: true }] : [] };
+}
+
+/** CUDA takes what stands before the first entry that is no device: a number, or the name of one (GPU-…, MIG-…). */
+function visibleDevices(written: string | undefined): number | undefined {
+  if (written === undefined) return undefined;
+  const entries = written.split(',').map((entry) => entry.trim());
+  const none = entries.findIndex((entry) => !/^(?:\d+|(?:GPU|MIG)-.+)$/.test(entry));
+  return none < 0 ? entries.length : none;
 }
 
 const appleGpu: PresentGpu = { name: 'Apple GPU', driver: 'Metal', cuda: false };
@@ -64,8 +76,11 @@ function nvidiaGpus(root: string): PresentGpu[] {
   const models = names(path.join(folder, 'gpus')).map(
     (at) => /^Model:\s*(.+)$/m.exec(text(path.join(folder, 'gpus', at, 'information')))?.[1].trim() ?? 'NVIDIA GPU',
   );
-  // In containers the files may be hidden, and the device there.
-  if (models.length === 0 && existsSync(path.join(root, 'dev/nvidia0'))) models.push('NVIDIA GPU');
+  // In containers the files may be hidden, and the devices there.
+  if (models.length === 0) {
+    const devices = names(path.join(root, 'dev')).filter((name) => /^nvidia\d+$/.test(name));
+    models.push(...devices.map(() => 'NVIDIA GPU'));
+  }
   const driver = version ? `nvidia ${version}` : 'nvidia';
   return models.map((name) => ({ name: name.startsWith('NVIDIA') ? name : `NVIDIA ${name}`, driver, cuda: true }));
 }

@@ -1,21 +1,27 @@
 /** The backends by name: a registry of lazy loaders. What was not asked for is never imported; a missing one is an error. */
 
-import type { ExecutionConfig } from '../config/schema.js';
+import { askedDevices, type ExecutionConfig } from '../config/schema.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { acceptName } from '../core/field.js';
 import type { Logger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import { counted } from '../core/words.js';
-import type { Backend, BackendInfo } from './backend.js';
+import type { Accelerator, Backend, BackendInfo } from './backend.js';
 
-/** The fields that a backend is chosen by. */
-export type BackendExecution = Pick<ExecutionConfig, 'accelerator' | 'threads'> &
-  Partial<Pick<ExecutionConfig, 'engine' | 'precision'>>;
+/** The fields that a backend is started by. */
+export interface BackendExecution
+  extends Pick<ExecutionConfig, 'threads'>,
+    Partial<Pick<ExecutionConfig, 'engine' | 'precision'>> {
+  readonly accelerator: Accelerator;
+  /** Which of several such devices, from 0; the engine's own choice where not given. */
+  readonly deviceNumber?: number;
+}
 
 /** What a training or inference configuration says about the engine. */
 export interface BackendChoice {
   readonly backend: string;
-  readonly execution: BackendExecution;
+  readonly execution: Pick<ExecutionConfig, 'accelerator' | 'threads'> &
+    Partial<Pick<ExecutionConfig, 'engine' | 'precision'>>;
 }
 
 /** Starts a backend; imports its engine only now. */
@@ -47,16 +53,23 @@ export function backendNames(): string[] {
 
 registerBackend(
   'onnx',
-  async ({ accelerator, threads, precision }, logger) => {
+  async ({ accelerator, deviceNumber, threads, precision }, logger) => {
     const { createOnnxBackend } = await import('./onnx/backend.js');
-    return createOnnxBackend({ accelerator, threads: threads ?? undefined, precision, logger });
+    return createOnnxBackend({ accelerator, deviceNumber, threads: threads ?? undefined, precision, logger });
   },
   20,
 );
 
 registerBackend(
   'tensorflow',
-  async ({ accelerator, threads, engine, precision = '32-true' }, logger) => {
+  async ({ accelerator, deviceNumber, threads, engine, precision = '32-true' }, logger) => {
+    if (deviceNumber !== undefined) {
+      throw new PtychoError(
+        'ACCELERATOR_MISSING',
+        `Accelerator "${accelerator}:${deviceNumber}" needs backend onnx, because TensorFlow.js cannot be told which device to take; use that, or accelerator "${accelerator}" with CUDA_VISIBLE_DEVICES=${deviceNumber}.`,
+        { accelerator, number: deviceNumber },
+      );
+    }
     if (precision !== '32-true')
       logger?.warn(`precision ${precision} needs backend onnx; everything is computed in single precision.`);
     const { createTensorflowBackend } = await import('./tf/backend.js');
@@ -76,7 +89,20 @@ registerBackend(
  */
 export async function selectBackend({ backend, execution }: BackendChoice, logger?: Logger): Promise<Backend> {
   requireThreads(execution.threads);
-  return loaderOf(backend)(execution, logger);
+  return loaderOf(backend)(oneDevice(execution), logger);
+}
+
+/** @throws PtychoError CONFIG_INVALID where `accelerator` names several devices */
+function oneDevice({ accelerator: written, ...execution }: BackendChoice['execution']): BackendExecution {
+  const [{ accelerator, number: deviceNumber }, ...more] = askedDevices(written);
+  if (more.length > 0) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `accelerator names ${1 + more.length} devices (${written}), but this computes on one; name one of them (train and infer share their work out among several).`,
+      { key: 'accelerator', found: written },
+    );
+  }
+  return { ...execution, accelerator, ...(deviceNumber === undefined ? {} : { deviceNumber }) };
 }
 
 /**
@@ -84,7 +110,7 @@ export async function selectBackend({ backend, execution }: BackendChoice, logge
  * @throws PtychoError CONFIG_INVALID for an unknown name; BACKEND_MISSING with every reason where none works.
  */
 export async function openBackend(
-  execution: BackendExecution,
+  execution: BackendChoice['execution'],
   { names = backendNames(), logger }: { readonly names?: readonly string[]; readonly logger?: Logger } = {},
 ): Promise<Backend> {
   requireThreads(execution.threads);
@@ -92,7 +118,7 @@ export async function openBackend(
   const reasons: string[] = [];
   for (const { name, load } of loaders) {
     try {
-      return await load(execution, logger);
+      return await load(oneDevice(execution), logger);
     } catch (error) {
       reasons.push(`${name}: ${messageOf(error)}`);
     }
@@ -112,7 +138,12 @@ function loaderOf(name: string): BackendLoader {
 }
 
 /** `onnxruntime-node 1.30.0 on cpu, 2 threads.`; `…, 2 workers of 1 thread each.` */
-export function describeEngine({ engine, device, threads, workers = 1 }: BackendInfo): string {
+export function describeEngine({ engine, threads, workers = 1, ...info }: BackendInfo): string {
   const each = counted(threads, 'thread');
-  return `${engine} on ${device}, ${workers === 1 ? each : `${counted(workers, 'worker')} of ${each} each`}.`;
+  return `${engine} on ${(info.devices ?? [deviceName(info)]).join(', ')}, ${workers === 1 ? each : `${counted(workers, 'worker')} of ${each} each`}.`;
+}
+
+/** `cuda`, or `cuda:1` where a number was asked for. */
+export function deviceName({ device, deviceNumber }: Pick<BackendInfo, 'device' | 'deviceNumber'>): string {
+  return deviceNumber === undefined ? device : `${device}:${deviceNumber}`;
 }

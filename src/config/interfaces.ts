@@ -253,8 +253,8 @@ export interface DataConfig {
 
 /** Where a command computes that has no use for the rest of `execution`. */
 export interface DeviceConfig {
-  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx. Default: "auto". */
-  readonly accelerator: 'auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu';
+  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device, with a number that one of several (cuda:1). train and infer share their work out where several are named (cuda:0,cuda:1). All but cuda and cpu need backend onnx. Default: "auto". */
+  readonly accelerator: ('auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu') | (string & {});
   /** Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA. Default: "32-true". */
   readonly precision: '32-true' | 'tf32' | '16-mixed';
   /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
@@ -263,8 +263,8 @@ export interface DeviceConfig {
 
 /** The machine: accelerator, threads, logging; the fields of the block `execution`. */
 export interface ExecutionConfig {
-  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx. Default: "auto". */
-  readonly accelerator: 'auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu';
+  /** Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device, with a number that one of several (cuda:1). train and infer share their work out where several are named (cuda:0,cuda:1). All but cuda and cpu need backend onnx. Default: "auto". */
+  readonly accelerator: ('auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu') | (string & {});
   /** TensorFlow.js engine (backend tensorflow only); null: the fastest that works. */
   readonly engine: ('tfjs-node-gpu' | 'tfjs-node' | 'wasm' | 'cpu') | null;
   /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
@@ -552,7 +552,7 @@ export interface InferenceConfig {
   /** With refine_positions: the farthest that a position may move from where it was measured; null: no limit. Unit: px. */
   readonly position_step_limit_px: number | null;
   /** Let a solver refine image and probe afterwards, such as lsqml:20 (algorithm:epochs); null: keep the network's image. */
-  readonly refine: string | null;
+  readonly refine: (string & {}) | null;
   /** Update the pictures this often while patches come in; null: only at the end. Unit: s. */
   readonly preview_seconds: number | null;
   /** Also draw the image beside the known object of the scan file. Default: false. */
@@ -816,7 +816,7 @@ export interface SolverOptions {
   /** How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do). Default: "search". */
   readonly affine_rule: 'gain' | 'search' | 'published';
   /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
-  readonly affine_freedom: string;
+  readonly affine_freedom: string & {};
   /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
   readonly affine_start: number;
   /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */
@@ -974,7 +974,7 @@ export interface SolveConfig {
   /** How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do). Default: "search". */
   readonly affine_rule: 'gain' | 'search' | 'published';
   /** Which of these may be wrong. Default: "scale,rotation,asymmetry,shear". */
-  readonly affine_freedom: string;
+  readonly affine_freedom: string & {};
   /** First epoch in which the positions are corrected together. Unit: epochs. Default: 5. */
   readonly affine_start: number;
   /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */

@@ -18,7 +18,14 @@ export type PartOf<C> = Partial<Omit<C, Block>> &
   FieldsOf<C, 'execution'> & { readonly [B in keyof C & Block]?: Partial<C[B]> };
 
 export { type DataConfig, dataConfigSchema } from './schemas/data.js';
-export { ACCELERATORS, type ExecutionConfig, executionConfigSchema, TFJS_ENGINES } from './schemas/execution.js';
+export {
+  ACCELERATORS,
+  type AskedDevice,
+  askedDevices,
+  type ExecutionConfig,
+  executionConfigSchema,
+  TFJS_ENGINES,
+} from './schemas/execution.js';
 export { type InferenceConfig, inferenceConfigSchema } from './schemas/inference.js';
 export {
   type ModelConfig,

@@ -184,15 +184,17 @@ function limited(schema: z.ZodType, fallback: unknown, { fixed, unavailable, ins
       error: (issue) => notAvailable(String(issue.path?.at(-1)), issue.input, [fallback], instead),
     });
   }
-  if (unavailable && schema instanceof z.ZodEnum) {
-    const { entries } = schema.def;
-    return z.enum(entries, {
-      error: (issue) =>
-        unavailable.includes(String(issue.input))
-          ? notAvailable(String(issue.path?.at(-1)), issue.input, Object.values(entries), instead)
-          : undefined,
-    });
-  }
+  if (!unavailable) return schema;
+  const refusal = (words: readonly unknown[]) => ({
+    error: (issue: z.core.$ZodRawIssue) =>
+      unavailable.includes(String(issue.input))
+        ? notAvailable(String(issue.path?.at(-1)), issue.input, words, instead)
+        : undefined,
+  });
+  if (schema instanceof z.ZodEnum) return z.enum(schema.def.entries, refusal(schema.options));
+  // Words, or something that is written in another form.
+  if (schema instanceof z.ZodUnion && schema.options[0] instanceof z.ZodEnum)
+    return z.union(schema.options, refusal(schema.options[0].options));
   return schema;
 }
 
@@ -274,8 +276,8 @@ function readField(name: string, member: z.ZodType): FieldInfo | null {
       nullable = true;
       inner = inner.def.innerType as z.ZodType;
     } else if (inner instanceof z.ZodUnion) {
-      const [value, literal] = inner.options as [z.ZodType, z.ZodLiteral<string>];
-      word = literal.value;
+      const [value, other] = inner.options as [z.ZodType, z.ZodType];
+      if (other instanceof z.ZodLiteral) word = String(other.value);
       inner = value;
     } else break;
   }

@@ -1,6 +1,6 @@
 /** What the library's verbs accept: scans as files or in memory, configurations in part, an engine by name or running. */
 import type { Backend, BackendInfo } from '../backends/backend.js';
-import { selectBackend } from '../backends/select.js';
+import { startEngines } from '../backends/peers.js';
 import { completeConfig } from '../config/resolve.js';
 import type { ExecutionConfig } from '../config/schema.js';
 import { requireObject } from '../core/errors.js';
@@ -21,7 +21,7 @@ export interface EngineChoice extends Partial<Pick<ExecutionConfig, 'accelerator
 }
 
 /**
- * Starts the engine that is named, `onnx` where none is; one that runs already is returned as it is.
+ * Starts the engine that is named, `onnx` where none is, on each device where several are; one that runs already is returned as it is.
  * @throws PtychoError CONFIG_INVALID, BACKEND_MISSING, ACCELERATOR_MISSING
  */
 export async function startEngine(
@@ -33,7 +33,7 @@ export async function startEngine(
   const execution = { ...block, ...Object.fromEntries(flat) };
   // Of all commands: what is not asked for an engine does without.
   const { engineDefinition } = await import('../config/commands.js');
-  return selectBackend(completeConfig(engineDefinition, { backend, execution }, logger), logger);
+  return startEngines(completeConfig(engineDefinition, { backend, execution }, logger), logger);
 }
 
 /** What has the patterns of a scan that is open. */

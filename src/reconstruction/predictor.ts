@@ -5,11 +5,13 @@ import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PtychoNetwork } from '../model/network.js';
 
 /**
- * Predicts batches. Full batches have a program of their own; smaller ones run in a program for the next power of two, filled
+ * Predicts batches, on all engines in turn where the backend has peers. Full batches have a program of their own; smaller ones run in a program for the next power of two, filled
  * up with zeros, so that a scan in progress, whose batches have any size, needs few of them.
  */
 export class Predictor {
-  readonly #programs: ProgramCache<number>;
+  /** Of each engine. */
+  readonly #programs: readonly ProgramCache<number>[];
+  #asked = 0;
 
   constructor(
     private readonly network: Pick<PtychoNetwork, 'predict'>,
@@ -18,7 +20,13 @@ export class Predictor {
     /** Groups in a full batch. */
     private readonly batchSize: number,
   ) {
-    this.#programs = new ProgramCache(backend, { constants: weights });
+    const engines = [backend, ...(backend.peers ?? [])];
+    this.#programs = engines.map((engine) => new ProgramCache(engine, { constants: weights }));
+  }
+
+  /** Batches that may be under way at the same time without waiting for an engine. */
+  get engines(): number {
+    return this.#programs.length;
   }
 
   /**
@@ -28,7 +36,8 @@ export class Predictor {
   async patches(diffraction: Tensor, positions: Tensor): Promise<ComplexTensor> {
     const groups = diffraction.shape[0];
     const size = Math.max(groups, Math.min(this.batchSize, 2 ** Math.ceil(Math.log2(groups))));
-    const { compiled } = await this.#programs.get(size, () => this.network.predict(size));
+    const programs = this.#programs[this.#asked++ % this.#programs.length];
+    const { compiled } = await programs.get(size, () => this.network.predict(size));
     const outputs = await compiled.run({
       input: filledUp(diffraction, size),
       input_positions: filledUp(positions, size),
@@ -39,8 +48,8 @@ export class Predictor {
     return { re: re.data.subarray(0, length), im: im.data.subarray(0, length), shape };
   }
 
-  dispose(): Promise<void> {
-    return this.#programs.dispose();
+  async dispose(): Promise<void> {
+    for (const programs of this.#programs) await programs.dispose();
   }
 }
 

@@ -174,7 +174,7 @@ export async function reconstructDataset(options: ReconstructOptions): Promise<R
 function predicted(feed: PatternFeed, predictor: Predictor, options: ReconstructOptions, times: ReconstructTimes) {
   return inOrder(feed.batches(options.batch_size), {
     readAhead: feed.readAhead ?? options.prefetch ?? 2,
-    width: WITH_ENGINE,
+    width: WITH_ENGINE * predictor.engines,
     signal: options.signal,
     times,
     work: async (batch: PatternBatch) => ({

@@ -7,7 +7,8 @@
  */
 
 import path from 'node:path';
-import { describeEngine, selectBackend } from '../backends/select.js';
+import { startEngines } from '../backends/peers.js';
+import { describeEngine } from '../backends/select.js';
 import { inferenceDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { InferenceConfig, PartOf } from '../config/schema.js';
@@ -130,7 +131,7 @@ async function inferInto(folder: OwnedFolder, config: InferenceConfig, services:
     const scan = await groupForModel(raw, bundle, config, logger, { once });
     const opened = (performance.now() - opening) / 1000;
     await folder.make();
-    return await closing(await selectBackend(config, logger), async (backend) => {
+    return await closing(await startEngines(config, logger), async (backend) => {
       logger.info(describeEngine(backend.info));
       const given = models.map((member) => member.on(backend));
       const adapted = config.adapt > 0 ? await adaptModels(given, raw, config, services) : undefined;
@@ -454,7 +455,7 @@ export async function inferShardWorkflow(
     return withModelsAndScan(config, own, async ({ raw, models, opening }) => {
       const scan = await groupForModel(raw, models[0].bundle, config, logger, { once: models.length === 1 });
       await owned.make();
-      return await closing(await selectBackend(config, logger), async (backend) => {
+      return await closing(await startEngines(config, logger), async (backend) => {
         logger.info(describeEngine(backend.info));
         const shards: ShardSummary[] = [];
         for (const [network, model] of models.entries()) {

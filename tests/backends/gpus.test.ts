@@ -23,7 +23,7 @@ describe.skipIf(process.platform !== 'linux')('thisMachine', () => {
       if (name.endsWith('/driver')) symlinkSync(`../../../bus/pci/drivers/${content}`, file);
       else writeFileSync(file, content);
     }
-    return thisMachine(machine).gpus;
+    return thisMachine(machine, {}).gpus;
   }
   const drm = (node: string, vendor: string, device: string, driver: string) => ({
     [`dev/dri/${node}`]: '',

@@ -7,6 +7,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
+import { counted } from '../../core/words.js';
 import type { Accelerator, Adapter, Device, Precision, SkippedEngine } from '../backend.js';
 import type { Machine, PresentGpu } from '../gpus.js';
 import type { EngineSettings, ExecutionProvider } from './engine.js';
@@ -29,6 +30,10 @@ interface Accelerating extends DeviceRules {
   readonly auto?: (machine: Machine) => boolean;
   /** What to install, or to ask for instead. */
   readonly hint: string;
+  /** The provider of one of several such devices, where the engine can be told which. */
+  readonly numbered?: (deviceId: number) => ExecutionProvider;
+  /** What to do where it cannot. */
+  readonly otherwise?: string;
 }
 
 const none: ReadonlySet<string> = new Set();
@@ -43,6 +48,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     excluded: ({ platform, arch }) =>
       platform === 'linux' && arch === 'x64' ? undefined : 'onnxruntime-node has CUDA on Linux x64 only',
     auto: ({ gpus }) => gpus.some(({ cuda }) => cuda),
+    numbered: (deviceId) => ({ name: 'cuda', deviceId }),
     hint: 'run "npx ptychopinn setup-cuda", which fetches ONNX Runtime\'s CUDA libraries (Linux x64, CUDA 12 and cuDNN 9 on the machine), or use accelerator "webgpu" or "cpu"',
   },
   webgpu: {
@@ -50,6 +56,8 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     // With the other layout, NHWC, whole networks were silently wrong although each operator agreed.
     provider: { name: 'webgpu', preferredLayout: 'NCHW' },
     resident: true,
+    otherwise:
+      'ONNX Runtime takes the first adapter that the system offers and cannot be told of another: use "webgpu", and let the system put the right one first (with Mesa: MESA_VK_DEVICE_SELECT), or CUDA',
     // Sine and cosine it has, to four digits: enough to move gradients by some parts in a thousand.
     lacking: new Set(['Cos', 'Sign', 'Sin', 'SpaceToDepth']),
     precisions: ['16-mixed'],
@@ -76,6 +84,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     lacking: none,
     precisions: [],
     options: { enableMemPattern: false },
+    numbered: (deviceId) => ({ name: 'dml', deviceId }),
     excluded: ({ platform }) => (platform === 'win32' ? undefined : 'DirectML is a part of Windows'),
     hint: 'use accelerator "webgpu" or "cpu"',
   },
@@ -83,11 +92,12 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
 
 const CPU: DeviceRules = { provider: 'cpu', resident: false, lacking: none };
 
-/** What the engine must be told of a device. */
-export function rulesOf(device: Device): DeviceRules {
+/** What the engine must be told of a device. @param number which of several */
+export function rulesOf(device: Device, number?: number): DeviceRules {
   // Only what can be sent to another thread.
   const { provider, resident, lacking, options } = device === 'cpu' ? CPU : ACCELERATING[device];
-  return { provider, resident, lacking, ...(options ? { options } : {}) };
+  const own = number === undefined || device === 'cpu' ? undefined : ACCELERATING[device].numbered?.(number);
+  return { provider: own ?? provider, resident, lacking, ...(options ? { options } : {}) };
 }
 
 /** Precisions that a device has besides single. */
@@ -128,27 +138,52 @@ export interface Choice {
  *
  * @throws PtychoError ACCELERATOR_MISSING when one was asked for by name and does not work.
  */
-export async function chooseDevice(wanted: Accelerator, surroundings: Surroundings): Promise<Choice> {
+export async function chooseDevice(wanted: Accelerator, surroundings: Surroundings, number?: number): Promise<Choice> {
   if (wanted === 'cpu') return { device: 'cpu', skipped: [] };
-  return wanted === 'auto' ? best(surroundings) : named(wanted, surroundings);
+  return wanted === 'auto' ? best(surroundings) : named(wanted, surroundings, number);
 }
 
-async function named(wanted: Exclude<Device, 'cpu'>, { machine, tryOut, logger }: Surroundings): Promise<Choice> {
+async function named(
+  wanted: Exclude<Device, 'cpu'>,
+  { machine, tryOut, logger }: Surroundings,
+  number: number | undefined,
+): Promise<Choice> {
   const { excluded, title, hint } = ACCELERATING[wanted];
+  const written = number === undefined ? wanted : `${wanted}:${number}`;
+  const refused = (reason: string, advice: string) =>
+    new PtychoError('ACCELERATOR_MISSING', `Accelerator "${written}" does not work here (${reason}): ${advice}.`, {
+      accelerator: wanted,
+      ...(number === undefined ? {} : { number }),
+      reason,
+    });
   const impossible = excluded(machine);
-  const tried = impossible === undefined ? await tryOut(wanted) : { reason: impossible };
-  if ('reason' in tried) {
-    const { reason } = tried;
-    throw new PtychoError(
-      'ACCELERATOR_MISSING',
-      `Accelerator "${wanted}" does not work here (${reason}): ${impossible === undefined ? hint : 'use accelerator "auto"'}.`,
-      { accelerator: wanted, reason },
-    );
-  }
+  if (impossible !== undefined) throw refused(impossible, 'use accelerator "auto"');
+  const missing = number === undefined ? undefined : missingNumber(wanted, number, machine);
+  if (missing) throw refused(missing.reason, missing.advice);
+  const tried = await tryOut(wanted);
+  if ('reason' in tried) throw refused(tried.reason, hint);
   if (tried.adapter?.software) {
     logger.info(`${title} runs on ${tried.adapter.name}, a program that stands in for a GPU: right, but slow.`);
   }
   return { device: wanted, ...tried, skipped: [] };
+}
+
+/** Why there is no device of this number, and what to do; undefined where there may be one, which a trial finds out. */
+function missingNumber(
+  device: Exclude<Device, 'cpu'>,
+  number: number,
+  { gpus, visible }: Machine,
+): { readonly reason: string; readonly advice: string } | undefined {
+  const { numbered, otherwise = `use accelerator "${device}"` } = ACCELERATING[device];
+  if (!numbered) return number === 0 ? undefined : { reason: 'it has no number', advice: otherwise };
+  const found = gpus.filter(({ cuda }) => cuda);
+  if (device !== 'cuda' || found.length === 0) return undefined;
+  const count = Math.min(visible ?? found.length, found.length);
+  if (number < count) return undefined;
+  const names = found.map(({ name }) => name).join(', ');
+  const hidden = count < found.length ? `, of which CUDA_VISIBLE_DEVICES lets ${count} be seen` : '';
+  const advice = count === 0 ? 'let CUDA_VISIBLE_DEVICES name it' : `use one of cuda:0 to cuda:${count - 1}`;
+  return { reason: `this machine has ${counted(found.length, 'CUDA device')}, ${names}${hidden}`, advice };
 }
 
 async function best({ machine, tryOut, logger }: Surroundings): Promise<Choice> {

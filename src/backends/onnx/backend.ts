@@ -24,6 +24,8 @@ import { tryAccelerator } from './trial.js';
 export interface OnnxBackendOptions {
   /** `auto`: CUDA, then WebGPU on real hardware, where they work, else the CPU; any other: that one or an error. */
   readonly accelerator?: Accelerator;
+  /** Which of several such devices, from 0; the engine's own choice where not given. */
+  readonly deviceNumber?: number;
   /** Threads that compute one operation together; all that the machine offers when not given. */
   readonly threads?: number;
   /** Single where not given; another one where the device has it. */
@@ -51,7 +53,12 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       threads,
     });
   }
-  const { accelerator = 'auto', logger = silentLogger, engineModule: module = 'onnxruntime-node' } = options;
+  const {
+    accelerator = 'auto',
+    deviceNumber: number,
+    logger = silentLogger,
+    engineModule: module = 'onnxruntime-node',
+  } = options;
   const entry = workerFile(new URL('./onnxWorker.js', import.meta.url), 'backends/onnx/onnxWorker.js');
   const host = new WorkerHost<OnnxCalls & SharedCalls>(entry, 'The ONNX backend');
   try {
@@ -59,11 +66,12 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
     const wanted = options.precision ?? '32-true';
     if (wanted !== 'tf32' && machine.gpus.some(({ cuda }) => cuda)) forbidShortProducts();
     const shortProducts = wanted === 'tf32';
-    const tryOut: Surroundings['tryOut'] = (device) => tryAccelerator(device, { module, machine, shortProducts });
-    const choice = await chooseDevice(accelerator, { machine, tryOut, logger });
+    const tryOut: Surroundings['tryOut'] = (device) =>
+      tryAccelerator(device, { module, machine, number, shortProducts });
+    const choice = await chooseDevice(accelerator, { machine, tryOut, logger }, number);
     const { device, adapter, skipped } = choice;
     const precision = settledPrecision(wanted, choice, precisionsOf(device), logger);
-    const { provider, lacking, ...rules } = rulesOf(device);
+    const { provider, lacking, ...rules } = rulesOf(device, number);
     const providers = device === 'cpu' ? [provider] : [provider, 'cpu'];
     const settings: EngineSettings = { module, providers, threads, ...rules };
     const opened = await openEngine(host, settings, options.wasmModule ?? 'onnxruntime-web', logger);
@@ -72,6 +80,7 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       name: 'onnx',
       engine: opened.engine,
       device,
+      ...(number === undefined ? {} : { deviceNumber: number }),
       ...(adapter ? { adapter } : {}),
       threads: opened.threads,
       ...(precision === '32-true' ? {} : { precision }),

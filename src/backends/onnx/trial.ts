@@ -30,6 +30,8 @@ export type TrialAnswer =
 export interface TrialPlace {
   readonly module: string;
   readonly machine: Machine;
+  /** Which of several such devices. */
+  readonly number?: number;
   /** TF32 is allowed. */
   readonly shortProducts?: boolean;
   /** Another limit than a minute (tests). */
@@ -47,11 +49,13 @@ const known = new Map<string, Promise<Tried>>();
 
 /** Whether the accelerator computes what the CPU computes, and on what; tried once for a process. */
 export function tryAccelerator(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promise<Tried> {
-  return remembered(known, `${device} ${place.module} ${place.shortProducts}`, () => tryOnce(device, place));
+  return remembered(known, `${device} ${place.number} ${place.module} ${place.shortProducts}`, () =>
+    tryOnce(device, place),
+  );
 }
 
 async function tryOnce(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promise<Tried> {
-  const { lacking, ...rules } = rulesOf(device);
+  const { lacking, ...rules } = rulesOf(device, place.number);
   const order: TrialOrder = {
     module: place.module,
     device,
@@ -61,7 +65,7 @@ async function tryOnce(device: Exclude<Device, 'cpu'>, place: TrialPlace): Promi
   try {
     const { answer, said } = await ask(order, place.limitSeconds ?? LIMIT_SECONDS);
     if (!answer.works) return { reason: firstLine(answer.reason) };
-    return { adapter: adapterOf(device, { machine: place.machine, drivers: answer.drivers, said }) };
+    return { adapter: adapterOf(device, { ...place, drivers: answer.drivers, said }) };
   } catch (error) {
     return { reason: firstLine(messageOf(error)) };
   }
@@ -113,22 +117,25 @@ function answerOf(child: ChildProcess, order: TrialOrder, limitSeconds: number):
 /** Vulkan drivers without hardware, by a part of their file's name. */
 const SOFTWARE: Readonly<Record<string, string>> = { swiftshader: 'SwiftShader', vulkan_lvp: 'llvmpipe' };
 
-interface Evidence {
-  readonly machine: Machine;
+interface Evidence extends Pick<TrialPlace, 'machine' | 'number'> {
   readonly drivers: readonly string[];
   /** What the engine wrote about the machine. */
   readonly said: string;
 }
 
 /** onnxruntime-node gives no name of the adapter that it took: what there is and what was loaded tell it. */
-export function adapterOf(device: Exclude<Device, 'cpu'>, { machine, drivers, said }: Evidence): Adapter | undefined {
+export function adapterOf(
+  device: Exclude<Device, 'cpu'>,
+  { machine, number = 0, drivers, said }: Evidence,
+): Adapter | undefined {
   const software = Object.entries(SOFTWARE).find(([part]) => drivers.some((file) => file.includes(part)))?.[1];
   const onlySoftware = drivers.every((file) => Object.keys(SOFTWARE).some((part) => file.includes(part)));
   // Drivers of hardware are loaded wherever they are installed.
   if (software && (onlySoftware || machine.gpus.length === 0))
     return { name: software, driver: drivers[0], software: true };
   const candidates = device === 'cuda' ? machine.gpus.filter(({ cuda }) => cuda) : machine.gpus;
-  const [gpu] = candidates.length > 0 ? candidates : discovered(said);
+  const found = candidates.length > 0 ? candidates : discovered(said);
+  const gpu = found[number] ?? found[0];
   if (gpu)
     return { name: gpu.name, ...(gpu.driver ? { driver: gpu.driver } : {}), software: /Basic Render/.test(gpu.name) };
   if (device === 'webgpu' && machine.platform === 'win32')

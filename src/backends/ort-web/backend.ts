@@ -26,6 +26,8 @@ import { HostedBackend } from '../worker/hostedBackend.js';
 export interface WebBackendOptions {
   /** `auto`: WebGPU where it works, else WebAssembly (`cpu`); either: that one or an error. */
   readonly accelerator?: Accelerator;
+  /** There is no choice in browsers: anything but 0 is refused. */
+  readonly deviceNumber?: number;
   /** Threads in WebAssembly; all that the page may use where not given, one in pages that are not isolated. */
   readonly threads?: number;
   /** Single precision is the only one here. */
@@ -57,6 +59,9 @@ export async function createOnnxBackend(options: WebBackendOptions = {}): Promis
   const threads = Math.min(options.threads ?? availableParallelism(), availableParallelism());
   if (precision !== '32-true')
     logger.warn(`precision ${precision} is not available in browsers, so everything is computed in single precision.`);
+  if (options.deviceNumber) {
+    throw new PtychoError('ACCELERATOR_MISSING', `Accelerator "${accelerator}:${options.deviceNumber}" cannot be chosen: the browser decides which adapter a page gets; use "${accelerator}".`, { accelerator }); // biome-ignore format: one sentence
+  }
   const choice = await chooseDevice(accelerator, logger);
   const host = new DirectHost();
   const { provider, lacking, ...rules } = rulesFor(choice.device);

@@ -20,6 +20,7 @@ import {
   text,
   wholeNumber,
   wholeNumbers,
+  wordList,
 } from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 
@@ -44,14 +45,46 @@ export const TFJS_ENGINES = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as con
 /** Where programs can run; `auto` chooses. */
 export const ACCELERATORS = ['auto', 'cuda', 'webgpu', 'coreml', 'directml', 'cpu'] as const;
 
+/** Of which a machine may have several, told apart by a number from 0: `cuda:1`. */
+const NUMBERED = ['cuda', 'webgpu', 'directml'] as const;
+
+const numbered = `(?:${NUMBERED.join('|')}):\\d{1,2}`;
+const accelerators = {
+  schema: z.union([
+    z.enum(ACCELERATORS),
+    z
+      .string()
+      .regex(new RegExp(`^${numbered}(?:,${numbered})*$`), { abort: true })
+      .refine((written) => new Set(written.split(',')).size === written.split(',').length, { abort: true }),
+  ]),
+  expected: `${wordList(ACCELERATORS, 'or')}, a numbered device such as cuda:1, or several, each once, such as cuda:0,cuda:1`,
+};
+
+/** A device that is asked for: `cuda` is whatever the engine takes first, `cuda` with a number that one. */
+export interface AskedDevice {
+  readonly accelerator: (typeof ACCELERATORS)[number];
+  readonly number?: number;
+}
+
+/** The devices that `accelerator` names: one, or several in order. */
+export function askedDevices(accelerator: string): readonly AskedDevice[] {
+  return accelerator.split(',').map((written) => {
+    const [word, number] = written.split(':');
+    return {
+      accelerator: word as AskedDevice['accelerator'],
+      ...(number === undefined ? {} : { number: Number(number) }),
+    };
+  });
+}
+
 const reader = 'prefetch_factor says how many batches are read ahead';
 
 /** The fields of every command that computes. */
 export const deviceFields = {
   accelerator: field(
-    oneOf(...ACCELERATORS),
+    accelerators,
     'auto',
-    'Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device. All but cuda and cpu need backend onnx.',
+    'Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device, with a number that one of several (cuda:1). train and infer share their work out where several are named (cuda:0,cuda:1). All but cuda and cpu need backend onnx.',
     {
       unavailable: ['tpu'],
       valueAliases: {

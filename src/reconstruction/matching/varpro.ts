@@ -41,7 +41,7 @@ export async function varproScales(
   try {
     const predicted = inOrder(feedOf(dataset, none, none).batches(batch_size), {
       readAhead: prefetch,
-      width: WITH_ENGINE,
+      width: WITH_ENGINE * predictor.engines,
       signal,
       work: async ({ diffraction, positions }) => ({ x: diffraction.data, patches: await predictor.patches(diffraction, positions) }), // biome-ignore format: one call
     });

@@ -42,6 +42,8 @@ export interface LiveFacts {
 export interface LiveCounts {
   /** Frames that came. */
   readonly received: number;
+  /** Frames at the end of the file that hold nothing. */
+  readonly empty: number;
   /** Patterns that the network saw before the end. */
   readonly predicted: number;
   readonly previews: number;
@@ -53,6 +55,8 @@ export interface LiveCounts {
 }
 
 const LOOK_MS = 100;
+/** Frames without a count, in a row, before the end of what has come. */
+const MOST_DARK = 64;
 /** Patterns read at once. */
 const READ = 256;
 /** Openings that fail in a row before something is said. */
@@ -62,6 +66,8 @@ const FINAL_CODES: readonly PtychoErrorCode[] = ['CONFIG_INVALID', 'USAGE', 'FIL
 
 export class LiveRun {
   #known = 0;
+  #come = 0;
+  #empty = 0;
   #mark: string | undefined;
   #predicted = 0;
   #previews = 0;
@@ -98,7 +104,7 @@ export class LiveRun {
     const { begun = ended, tenth = this.#tenth } = source.times ?? {};
     const first = this.#firstPreview === undefined || tenth === undefined ? undefined : this.#firstPreview - tenth;
     return {
-      ...{ received: this.#known, predicted: this.#predicted, previews: this.#previews },
+      ...{ received: this.#known, empty: this.#empty, predicted: this.#predicted, previews: this.#previews },
       firstPreviewSeconds: first === undefined ? undefined : first / 1000,
       ...{ scanSeconds: (ended - begun) / 1000, predictedLive: this.#predictedLive },
     };
@@ -109,11 +115,13 @@ export class LiveRun {
     const raw = await this.#opened(last);
     if (!raw) return;
     this.#mark = mark;
-    this.parts.source.found(raw.count);
     try {
-      if (raw.count >= TENTH) this.#tenth ??= performance.now();
-      await this.#feed(raw);
-      if (raw.count >= TENTH && this.parts.solver) await this.#refine(raw, this.parts.solver);
+      const count = await this.#countOf(raw);
+      this.#empty = raw.count - count;
+      this.parts.source.found(count);
+      if (count >= TENTH) this.#tenth ??= performance.now();
+      await this.#feed(raw, count);
+      if (count >= TENTH && this.parts.solver) await this.#refine(raw, count, this.parts.solver);
     } finally {
       await raw.close();
     }
@@ -141,9 +149,25 @@ export class LiveRun {
     }
   }
 
+  /** Patterns that have come: a file may have room for all of the scan from its start, which is empty until they do. */
+  async #countOf(raw: RawData): Promise<number> {
+    const { count, patterns, N } = raw;
+    const isEmpty = async (row: number) => {
+      const pattern = new Float32Array(N * N);
+      await patterns.readAmplitudes(Int32Array.of(row), pattern);
+      return pattern.every((value) => value === 0);
+    };
+    if (this.parts.source.recorded || !(await isEmpty(count - 1))) return count;
+    let come = Math.min(this.#come, count);
+    // A dark frame between others counts; so many of them are an end.
+    for (let row = come; row < Math.min(count, come + MOST_DARK); row++) if (!(await isEmpty(row))) come = row + 1;
+    this.#come = come;
+    return come;
+  }
+
   /** Hands the network what is new. */
-  async #feed(raw: RawData): Promise<void> {
-    const { N, count } = raw;
+  async #feed(raw: RawData, count: number): Promise<void> {
+    const { N } = raw;
     const { model } = this.parts;
     if (!model) {
       this.#known = count;
@@ -183,7 +207,7 @@ export class LiveRun {
   }
 
   /** Some epochs over all that has come, from the image before. */
-  async #refine(raw: RawData, options: Partial<SolverOptions>): Promise<void> {
+  async #refine(raw: RawData, count: number, options: Partial<SolverOptions>): Promise<void> {
     const before = this.#solved;
     const begun = performance.now();
     const start = before && {
@@ -194,7 +218,7 @@ export class LiveRun {
     const perPattern =
       before && before.epochsDone > 0 ? before.seconds / (before.epochsDone * before.positions.xs.length) : 0;
     // The first picture is to come soon.
-    const fits = perPattern > 0 ? this.parts.everySeconds / (perPattern * raw.count) : 1;
+    const fits = perPattern > 0 ? this.parts.everySeconds / (perPattern * count) : 1;
     const epochs = Math.max(1, Math.min(5, Math.floor(fits)));
     this.#solved = await runSolver(
       raw,
@@ -204,10 +228,10 @@ export class LiveRun {
     const { rFactor, coverage } = this.#solved;
     await this.#show(
       { image: this.#solved.image, weight: coverage as WrittenImage['weight'] },
-      { by: 'solver', patterns: raw.count, rFactor },
+      { by: 'solver', patterns: count, rFactor },
     );
     this.services.logger?.debug?.(
-      `${epochs} epochs over ${raw.count} patterns in ${((performance.now() - begun) / 1000).toFixed(2)} s.`,
+      `${epochs} epochs over ${count} patterns in ${((performance.now() - begun) / 1000).toFixed(2)} s.`,
     );
   }
 

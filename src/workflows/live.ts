@@ -15,6 +15,7 @@ import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
+import { counted } from '../core/words.js';
 import { openDataset } from '../data/openDataset.js';
 import { readPositionsFile } from '../data/opening/positionsFile.js';
 import type { RawData } from '../data/rawData.js';
@@ -106,11 +107,12 @@ async function liveInto(config: LiveConfig, record: string, services: Services):
       if (counts.received === 0) {
         throw new PtychoError('DATASET_VALUE', `No frame came from ${config.source}; ${source.recorded ? 'the stream ended before the first' : `a file or folder is taken for finished when it has not changed for ${idleSeconds} s (--idle_seconds)`}.`, { path: config.source }); // biome-ignore format: one sentence
       }
+      if (counts.empty > 0) logger.warn(`The last ${counted(counts.empty, 'frame')} of ${source.path} hold nothing: they were never written, or are dark.`); // biome-ignore format: one sentence
       logger.info(`${counts.received} patterns have come; now the image of all of them.`);
       const final = await finalImage(config, source, services);
       await writeAtomically(path.join(previews, 'run.json'), json({ config, counts, cancelled }));
       // A frame may have come between the last look and the final one.
-      return { ...done, ...final, received: Math.max(counts.received, final.patterns) };
+      return { ...done, ...final, received: Math.max(counts.received, final.patterns - counts.empty) };
     } finally {
       await model?.dispose();
     }

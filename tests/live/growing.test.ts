@@ -1,5 +1,5 @@
 /** Files and folders that grow: every state that they pass through opens with the positions of its frames, and what never comes is said. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -90,7 +90,7 @@ describe('while it grows', () => {
   it('frames are counted until nothing comes any more, or until there are enough', async () => {
     const given = { folder: at('none'), positions: undefined };
     for (const [idleSeconds, nFrames, expected] of [
-      [0.4, null, 12],
+      [1.5, null, 12],
       [60, 7, 7],
     ] as const) {
       // biome-ignore format: one line
@@ -131,6 +131,30 @@ describe('while it grows', () => {
     expect(warned.join('\n')).toContain(`${came} frames of ${at('short.h5')} and ${frames.length} positions`);
     const first = await liveWorkflow({ ...config, n_frames: 8, overwrite: true });
     expect(first.received).toBe(8);
+  });
+
+  it('a file with room for the whole scan holds what was written of it', async () => {
+    const room = async (come: number) => {
+      const data = new Uint32Array(frames.length * N * N);
+      for (let k = 0; k < come; k++) if (k !== 3) data.set(frames[k], k * N * N);
+      const dataset = { data, shape: [frames.length, N, N] };
+      await writeHdf5(at('new.h5'), { datasets: { '/entry/data/data': dataset } });
+      renameSync(at('new.h5'), at('room.h5'));
+    };
+    for (const nFrames of [null, 8]) {
+      await room(2);
+      const source = await openSource(at('room.h5'), { folder: at('none'), idleSeconds: 2, nFrames });
+      const { options } = source;
+      const opened = { ...options, positions: at('from0.csv'), measurement_domain: 'count_intensity' as const };
+      const open = () => openDataset(source.path, opened);
+      const counting = new LiveRun({ source, open, everySeconds: 1, show: async () => {} }).untilEnd();
+      for (const come of [4, 6, 11]) {
+        await new Promise((done) => setTimeout(done, 250));
+        await room(come);
+      }
+      const { received, empty } = await counting;
+      expect([received, empty]).toEqual(nFrames === null ? [11, frames.length - 11] : [8, 0]);
+    }
   });
 
   it('what brings no frame, or is asked for twice, is said', async () => {

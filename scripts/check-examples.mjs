@@ -40,6 +40,8 @@ const OWN = new Set([
   'gradients',
   'averages',
   'rates',
+  'after',
+  'placed',
 ]);
 const OWN_MODULES = new Set(['./mine.js']);
 

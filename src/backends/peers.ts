@@ -26,6 +26,7 @@ export interface PeersChoice {
  * its threads. `train` shares every batch out among them and averages their gradients, predictions take them in turn.
  *
  * @example
+ * import { train } from 'ptychopinn';
  * const backend = await startEngines({ backend: 'onnx', execution: { accelerator: 'cpu', threads: 2, devices: 2 } });
  * const model = await train({ nepochs: 20 }, 'scan.npz', { backend });
  * await backend.dispose(); // ends all of them

@@ -36,7 +36,7 @@ export interface StitchingOptions {
    * open); done for the last preview. Off where not given.
    */
   readonly align_phases?: boolean;
-  /** Degree of the polynomials by which the slow part of every patch is fitted to its pattern ({@link PatchFit}); 0 or not given: not. */
+  /** Degree of the polynomials by which the slow part of every patch is fitted to its pattern (`PatchFit`); 0 or not given: not. */
   readonly patch_fit?: number;
   /**
    * How often patches are laid down: after the first time, what they differ by from the image so far, which interpolation has blurred.

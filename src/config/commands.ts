@@ -166,6 +166,7 @@ export const liveDefinition: ConfigDefinition<LiveConfig> = {
 export const solveDefinition: ConfigDefinition<SolveConfig> = {
   name: 'solving',
   scan: 'test_data_file',
+  moreScans: 'test_data_files',
   schema: solveConfigSchema,
   sections: [...sectionsOf(SOLVE_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   // Execution settings of networks.

@@ -50,7 +50,7 @@ export interface ConfigDefinition<T> {
   /** The field that names the scan, where the command line also takes it without a flag. */
   readonly scan?: 'train_data_file' | 'test_data_file';
   /** The field that names further scans, where the command line takes any number of them. */
-  readonly moreScans?: 'train_data_files';
+  readonly moreScans?: 'train_data_files' | 'test_data_files';
   /** Published keys that play no part in this configuration; they are left out with a note. */
   readonly ignores?: readonly string[];
   /**

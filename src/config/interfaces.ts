@@ -839,6 +839,12 @@ export interface SolverOptions {
 export interface SolveConfig {
   /** Scan to reconstruct. */
   readonly test_data_file: string;
+  /** Further scans to solve together with the first (see share); may be repeated. Default: []. */
+  readonly test_data_files: string[];
+  /** What several scans have in common: object, seen with a probe by each scan, or probe, with an object for each; null: there is one scan. */
+  readonly share: ('object' | 'probe') | null;
+  /** share object: find how far the scans lie apart, by images of each alone and while they are solved together; false: their positions are on one object as they are. Default: true. */
+  readonly align_scans: boolean;
   /** Folder for the reconstruction and its pictures; created if missing. Default: "solver_outputs". */
   readonly output_dir: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */

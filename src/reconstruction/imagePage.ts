@@ -102,7 +102,7 @@ function shownScan(raw: RawData): ShownScan {
 }
 
 /** What a look at the scan showed, the worst first. */
-function shownFindings({ findings, notes }: RawData): PageFinding[] {
+export function shownFindings({ findings, notes }: RawData): PageFinding[] {
   const all = findings?.all ?? [];
   const found = (['wrong', 'doubt', 'note'] as const).flatMap((severity) =>
     all

@@ -12,8 +12,11 @@ import type { Drawing } from './renderer.js';
 /** Pixels of a mode darker than this share of its brightest amplitude have no phase to show. */
 const FAINT = 0.05;
 
-/** Three panels a mode, all modes in the order given. @param probe (N, N) or (modes, N, N) */
-export function probePanels(probe: ComplexTensor, options: { pixelSize_m?: number; side_px?: number } = {}): Panel[] {
+/** Three panels a mode, all modes in the order given. @param probe (N, N) or (modes, N, N) @param options `of`: whose probe it is, where there are several */
+export function probePanels(
+  probe: ComplexTensor,
+  { of, ...options }: { pixelSize_m?: number; side_px?: number; of?: string } = {},
+): Panel[] {
   const place = { side_px: AMONG_OTHERS, ...options };
   const shape = probe.shape.slice(-2);
   const area = sizeOf(shape);
@@ -28,7 +31,8 @@ export function probePanels(probe: ComplexTensor, options: { pixelSize_m?: numbe
     const amplitude = mode.re.map((v, i) => Math.hypot(v, mode.im[i]));
     const limit = FAINT * amplitude.reduce((most, v) => Math.max(most, v), 0);
     const mask = Uint8Array.from(amplitude, (v) => (v > limit ? 1 : 0));
-    const name = count === 1 ? 'Probe' : `Mode ${m + 1}`;
+    const called = count === 1 ? 'Probe' : `Mode ${m + 1}`;
+    const name = of === undefined ? called : `${of}, ${called.toLowerCase()}`;
     const share = total > 0 ? `${((100 * powers[m]) / total).toFixed(1)} % of the power` : 'no power';
     return [
       imagePanel(renderAmplitude(mode, { low: 0, high: 100 }), { ...place, title: `${name}: amplitude`, note: share, quantity: 'amplitude / √counts' }), // biome-ignore format: a line each

@@ -288,6 +288,16 @@ export function requireFewModes(
   );
 }
 
+/** @throws PtychoError DATASET_UNITS */
+export function requireCounted({ domain, source }: Pick<RawData, 'domain' | 'source'>): void {
+  if (domain !== 'normalized_amplitude') return;
+  throw new PtychoError(
+    'DATASET_UNITS',
+    `noise_model poisson needs counted photons, but ${source} holds normalised amplitudes: use noise_model gaussian, or say so with --measurement_domain if it is a scan of counts.`,
+    { found: domain, expected: ['count_amplitude', 'count_intensity'] },
+  );
+}
+
 /** @throws PtychoError PROBE_SHAPE, DATASET_VALUE for a probe that is no probe of these patterns */
 export function requireProbe(source: string, probe: ScanToSolve['probeGuess'], N: number): void {
   if (!probe) return;

@@ -2,6 +2,7 @@
 
 import { finaliseTrainingConfig, groupsOf } from '../config/finalise.js';
 import type { TrainingConfig, TrainingRequest } from '../config/schema.js';
+import { FIELDS_OF_ONE_SCAN } from '../config/schemas/data.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { integers } from '../core/numbers.js';
@@ -154,9 +155,6 @@ export async function prepareTraining(
   };
 }
 
-/** Fields that describe one file, and what to do where there are several. */
-const OF_ONE_SCAN = ['positions', 'product', 'frames', 'skip_frames', 'scan_shape'] as const;
-
 /** @throws PtychoError CONFIG_INVALID for what cannot be said of several scans at once */
 export function checkSeveral({ data: opening, num_datasets }: TrainingRequest, count: number): void {
   if (num_datasets !== null && num_datasets !== count) {
@@ -173,7 +171,7 @@ export function checkSeveral({ data: opening, num_datasets }: TrainingRequest, c
       { key: 'train_data_files', found: count, expected: MOST_SCANS },
     );
   }
-  const field = count === 1 ? undefined : OF_ONE_SCAN.find((name) => opening[name] !== null);
+  const field = count === 1 ? undefined : FIELDS_OF_ONE_SCAN.find((name) => opening[name] !== null);
   if (field === undefined) return;
   throw new PtychoError(
     'CONFIG_INVALID',

@@ -8,7 +8,6 @@
  * const { rFactor } = await solveWorkflow(config);
  */
 
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { solveDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
@@ -20,8 +19,6 @@ import {
   solverFields,
   solverOptionsSchema,
 } from '../config/schemas/solver.js';
-import { PtychoError } from '../core/errors.js';
-import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
@@ -30,43 +27,47 @@ import { counted } from '../core/words.js';
 import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import {
-  beginResumable,
-  type OwnedFolder,
-  removeEarlier,
-  resumableClaim,
-  withOutputFolder,
-} from '../formats/outputs.js';
-import { parseBoundedJson } from '../persistence/json.js';
+import { beginResumable, type OwnedFolder, removeEarlier, withOutputFolder } from '../formats/outputs.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
-import { scanFingerprint } from '../persistence/runState.js';
-import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
+import { PAGE_FILE, shownFindings, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange, imagePanels, picturesFor } from '../reconstruction/pictures.js';
-import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
+import type { ImageRFactor } from '../reconstruction/rFactor.js';
+import {
+  claimOf,
+  factOf,
+  fingerprintOf,
+  requireShare,
+  type SolvedScanSummary,
+  scoreOf,
+  scoresOfScans,
+  worstOf,
+} from '../solvers/files/severalScans.js';
 import { startFrom } from '../solvers/files/start.js';
 import {
   checkState,
   goingOnWith,
   readState,
+  resultsOf,
   STATE_FILE,
   type StateHead,
   type StoredState,
   saveState,
   warnOfEngine,
 } from '../solvers/files/state.js';
+import { SOLVED_FILES, type SolvedFiles, solvedDrawings, writePreview, writeSolved } from '../solvers/files/write.js';
 import {
-  SOLVED_FILES,
-  type SolvedFiles,
-  solvedDrawings,
-  writePreview,
-  writeSolved,
-  writeSolvedProduct,
-} from '../solvers/files/write.js';
+  earlierFilesOfScans,
+  joinedRaw,
+  togetherFacts,
+  writeProducts,
+  writeSolvedTogether,
+} from '../solvers/files/writeTogether.js';
 import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
-import { correctsPositions } from '../solvers/scan.js';
+import { correctsPositions, requireCounted } from '../solvers/scan.js';
+import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
 
 /** What a run came to. */
@@ -84,9 +85,11 @@ export interface SolveSummary {
   readonly rFactor: number;
   /**
    * R-factor as `evaluate`, `infer` and `compare` measure it, and what it is judged by: on evenly spaced patterns, with the probe that
-   * was found and at the positions that were. Undefined for a scan of no counts.
+   * was found and at the positions that were. Undefined for a scan of no counts; of several scans that of the one with the largest R.
    */
   readonly score?: ImageRFactor;
+  /** Of several scans that were solved together. */
+  readonly scans?: readonly SolvedScanSummary[];
   /** Σ(√I − √J)²/ΣI, likewise. */
   readonly loss: number;
   /** Root mean square distance that positions were moved. */
@@ -100,7 +103,7 @@ export interface SolveSummary {
 }
 
 /**
- * Solves a scan. Cancelled, it writes what the last finished epoch came to and the state to go on from.
+ * Solves a scan, or several together. Cancelled, it writes what the last finished epoch came to and the state to go on from.
  * @throws PtychoError for anything wrong with configuration, scan, start, state or output folder; SOLVER_FAILED when the misfit
  * diverges; CANCELLED before the first epoch is done
  */
@@ -110,12 +113,17 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
   // A name that no product has is refused before any work is done.
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
+  const paths = [config.test_data_file, ...config.test_data_files];
+  requireShare(config, paths);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
-  const claim = resumableClaim('solve', config, STATE_FILE, [...SOLVED_FILES, PAGE_FILE]);
-  return withOutputFolder(config.output_dir, claim, services, async (folder) => {
-    return closing(await openTool(config.test_data_file, scan, services), (raw) =>
-      new Solve(config, { ...services, signal: folder.signal }, raw, folder).run(),
-    );
+  return withOutputFolder(config.output_dir, claimOf(config, paths.length), services, async (folder) => {
+    const raws: RawData[] = [];
+    try {
+      for (const file of paths) raws.push(await openTool(file, scan, services));
+      return await new Solve(config, { ...services, signal: folder.signal }, raws, folder).run();
+    } finally {
+      for (const raw of raws) await raw.close();
+    }
   });
 }
 
@@ -125,58 +133,52 @@ export function optionsOf(config: SolveConfig): SolverOptions {
   return solverOptionsSchema.parse(Object.fromEntries(Object.keys(solverFields).map((name) => [name, given[name]])));
 }
 
-/** @throws PtychoError DATASET_UNITS */
-function requireCounted({ domain, source }: RawData): void {
-  if (domain !== 'normalized_amplitude') return;
-  throw new PtychoError(
-    'DATASET_UNITS',
-    `noise_model poisson needs counted photons, but ${source} holds normalised amplitudes: use noise_model gaussian, or say so with --measurement_domain if it is a scan of counts.`,
-    { found: domain, expected: ['count_amplitude', 'count_intensity'] },
-  );
-}
-
-/** Whether a folder has the results of that epoch: `run.json` is written last, and may be that of an earlier length. */
-async function resultsOf(folder: string, epoch: number): Promise<boolean> {
-  if (!existsSync(path.join(folder, 'reconstruction.npz'))) return false;
-  try {
-    const run = parseBoundedJson(await readTextInput(path.join(folder, 'run.json'), { maxBytes: TABLE_BYTES })) as {
-      epochs?: unknown;
-    };
-    return run.epochs === epoch;
-  } catch {
-    return false;
-  }
-}
-
 /** One run, the scan open. */
 class Solve {
   #options: SolverOptions;
   #head: StateHead | undefined;
   #drawn = performance.now();
   #begun = false;
+  /** The scan, or all of them as one. */
+  private readonly raw: RawData;
+  /** Several scans as solvers take them. */
+  readonly #joined: JoinedScan | undefined;
 
   constructor(
     private readonly config: SolveConfig,
     private readonly services: Services,
-    private readonly raw: RawData,
+    private readonly raws: readonly RawData[],
     private readonly folder: OwnedFolder,
   ) {
     this.#options = optionsOf(config);
+    const { share, align_scans } = config;
+    if (share !== null) {
+      const still = share === 'object' && !align_scans;
+      this.#joined = joinScans(raws, { share, ...(still && { offsets_yx_px: raws.map(() => [0, 0] as const) }) });
+    }
+    this.raw = this.#joined ? joinedRaw(raws, this.#joined) : raws[0];
+  }
+
+  /** What a state belongs to besides the options of the solver. */
+  get #stored(): SolverOptions {
+    const { share, align_scans } = this.config;
+    if (share === null) return this.#options;
+    return { ...this.#options, share, ...(share === 'object' && { align_scans }) } as SolverOptions;
   }
 
   async run(): Promise<SolveSummary> {
     const { config, services, raw } = this;
     const logger = services.logger ?? silentLogger;
     const opening = performance.now();
-    if (config.noise_model === 'poisson') requireCounted(raw);
-    requireSolverMemory(raw, this.#options, { threads: config.execution.threads, logger });
-    const scan = await scanFingerprint(raw);
+    if (config.noise_model === 'poisson') for (const one of this.raws) requireCounted(one);
+    requireSolverMemory(this.#joined ?? raw, this.#options, { threads: config.execution.threads, logger });
+    const scan = await fingerprintOf(this.raws);
     const resumed = await this.#resumed(scan);
     const start = config.init === null || resumed ? undefined : await startFrom(config.init, raw, config, services);
     const backend = await solverBackend(config, raw.N, logger);
     const openSeconds = (performance.now() - opening) / 1000;
     try {
-      const result = await runSolver(raw, this.#options, {
+      const result = await runSolver(this.#joined ?? raw, this.#options, {
         start,
         resume: resumed?.snapshot,
         threads: config.execution.threads ?? undefined,
@@ -208,7 +210,7 @@ class Solve {
     this.#options = goingOnWith(stored, this.#options);
     const { epoch } = stored.snapshot;
     const hasResults = await resultsOf(config.resume, epoch);
-    checkState(stored, { folder: config.resume, options: this.#options, init: config.init, scan, hasResults });
+    checkState(stored, { folder: config.resume, options: this.#stored, init: config.init, scan, hasResults });
     services.logger?.info(
       epoch < this.#options.epochs
         ? `Resuming after epoch ${epoch} from ${stored.file}.`
@@ -222,7 +224,7 @@ class Solve {
     const { config, services } = this;
     const { engine } = update;
     this.#begun = true;
-    this.#head = { options: { ...this.#options }, init: config.init, scan, engine, version: createdBy.version };
+    this.#head = { options: { ...this.#stored }, init: config.init, scan, engine, version: createdBy.version };
     await this.folder.make();
     await beginResumable(config, { stateFile: STATE_FILE, resumed: resumed !== undefined }, services);
     services.logger?.info(`${ALGORITHM_TITLES[config.algorithm]} on ${counted(this.raw.count, 'pattern')}: ${engine}.`);
@@ -258,20 +260,20 @@ class Solve {
     const asked = this.#facts(result.history, resumed ? undefined : result.seconds);
     // For the files and for the page.
     const facts = { ...asked, pictures: { ...asked.pictures, panels: imagePanels(result, asked.pictures) } };
-    const files = await writeSolved(folder, result, facts);
-    if (config.product_file !== null) {
-      await writeSolvedProduct(config.product_file, result, raw, services.logger ?? silentLogger);
-    }
-    const others = SOLVED_FILES.filter((name) => !files.includes(name));
+    const together = this.#joined && { ...facts, raws: this.raws, raw };
+    const files = together
+      ? await writeSolvedTogether(folder, result, together)
+      : await writeSolved(folder, result, facts);
+    const products = await writeProducts(config.product_file, result, this.raws, services.logger);
+    const others = [...SOLVED_FILES, ...earlierFilesOfScans(folder)].filter((name) => !files.includes(name));
     await removeEarlier(others, config, services);
     await saveState(folder, this.#head as StateHead, result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
     const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;
     const { rFactor, loss, history, cancelled, engine, seconds } = result;
-    const { image, frame, coverage: weight, probe, positions, layers } = result;
-    const scoring = { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions } as const;
-    const score = await scoreR(raw, { image, frame, weight, layers }, scoring);
+    const scans = this.#joined && (await scoresOfScans(this.raws, result));
+    const score = scans ? worstOf(scans) : await scoreOf(raw, result);
     const [first, last] = [history[0], history[history.length - 1]];
     await writeAtomically(
       path.join(folder, 'run.json'),
@@ -292,6 +294,7 @@ class Solve {
         r_factor: rFactor,
         // As `evaluate` has it, beside the constant object on the same patterns.
         score,
+        ...(scans && { scans }),
         // Stopped within an epoch there are only the sums of the one before, each batch before its step.
         r_factor_of: result.measured ? 'all patterns at the end' : 'the last epoch',
         position_shift_px: last.shift_px,
@@ -303,16 +306,18 @@ class Solve {
       }),
     );
     const all = [...files, STATE_FILE, 'config.json', 'run.json'];
-    const { loss: curve, positions: moves, reconstructed_probe } = solvedDrawings(result, facts);
+    const shown = together ? togetherFacts(together, result) : facts;
+    const { loss: curve, positions: moves, reconstructed_probe } = solvedDrawings(result, shown);
     await writeImagePage(folder, {
       command: 'solve',
-      title: `${ALGORITHM_TITLES[config.algorithm]} of ${path.basename(raw.source)}`,
+      title: `${ALGORITHM_TITLES[config.algorithm]} of ${this.raws.map(({ source }) => path.basename(source)).join(', ')}`,
       summary: `${counted(result.epoch, 'epoch')} on ${counted(raw.count, 'pattern')} in ${seconds.toFixed(1)} s, R ${rFactor.toFixed(3)} over ${result.measured ? 'all patterns at the end' : 'the last epoch'}.`,
       warnings: cancelled ? [`Stopped early, after epoch ${result.epoch}.`] : [],
       ...{ raw, image: result, pictures: facts.pictures, score, rFactorStart: first.rFactor },
       ...{ probe: reconstructed_probe, curves: curve ? [curve] : [], positions: moves },
+      ...(scans && { findings: this.raws.flatMap(shownFindings) }),
       provenance: services.provenance,
-      facts: [{ name: 'engine', value: engine }],
+      facts: [{ name: 'engine', value: engine }, ...(scans?.map(factOf) ?? [])],
       files: all,
     });
     return {
@@ -323,7 +328,8 @@ class Solve {
       rFactorStart: first.rFactor,
       shift_px: last.shift_px,
       outputDir: folder,
-      files: [PAGE_FILE, ...all, ...(config.product_file === null ? [] : [config.product_file])],
+      ...(scans && { scans }),
+      files: [PAGE_FILE, ...all, ...products],
     };
   }
 }

@@ -110,7 +110,15 @@ describe('a wrong command line is one sentence and exit code 2', () => {
       ['solve', 'a.npz', '--test_data', 'b.npz'],
       'ptychopinn: There are two scans, a.npz and --test_data_file b.npz, but one is needed; leave one of them out.\n',
     ],
-    [['solve', 'a.npz', 'b.npz'], "ptychopinn: Too many arguments for 'solve'. Expected 1 argument but got 2.\n"],
+    [['infer', 'a.npz', 'b.npz'], "ptychopinn: Too many arguments for 'infer'. Expected 1 argument but got 2.\n"],
+    [
+      ['solve', 'a.npz', 'b.npz'],
+      'ptychopinn: There are 2 scans, but nothing says what they have in common: give --share object (one object, a probe for each scan) or --share probe (one probe, an object for each), or solve them one by one.\n',
+    ],
+    [
+      ['solve', 'a.npz', '--share', 'probe'],
+      'ptychopinn: share probe is for several scans, but there is one; name the others, too, or leave share out.\n',
+    ],
     [['inspect'], "ptychopinn: Missing required argument 'FILE'.\n"],
     [
       ['simulate', '--output_file', 'x.npz', '--step_px', '3', '--n_patterns', '9'],
@@ -148,7 +156,7 @@ describe('the scan needs no flag', () => {
     const switched = await shown(name === 'train' ? '--overwrite' : '--auto_mask', 'scan.npz');
     expect(switched.config[field]).toBe('scan.npz');
     expect(switched.provenance[name === 'train' ? 'overwrite' : 'auto_mask']).toMatchObject({ value: true });
-    const scans = name === 'train' ? '[SCANS...]' : '[SCAN]';
+    const scans = name === 'train' || name === 'solve' ? '[SCANS...]' : '[SCAN]';
     expect((await cli(name, '--help')).out).toContain(`Usage: ptychopinn ${name} [options] ${scans}`);
   });
 });

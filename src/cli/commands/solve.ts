@@ -23,6 +23,8 @@ Examples:
   ptychopinn solve scan.npz --init run/wts.zip --algorithm lsqml --epochs 20    # from the image of a network
   ptychopinn solve scan.npz --init solved --algorithm lsqml --epochs 20 --output_dir finer
   ptychopinn solve --resume solved --epochs 100                                 # continues, here to 100 epochs
+  ptychopinn solve a.h5 b.h5 --share object                                     # one object, a probe for each scan
+  ptychopinn solve a.h5 b.h5 --share probe                                      # one probe, an object for each scan
   ptychopinn train scan.npz --probe solved/reconstruction.npz:reconstructed_probe
 
 Ctrl-C stops after the batch and writes the image so far; --resume continues from there. More in docs/solvers.md.`;
@@ -59,7 +61,12 @@ function summaryText(summary: SolveSummary): string {
       : `${cancelled ? 'Interrupted; ' : ''}${algorithm}: ${formatCount(done)} ${noun(done, 'epoch')}${since} in ${formatDuration(seconds)} (${formatCount(patternsPerSecond)} patterns/s) on ${summary.engine}.`,
     `Amplitude R-factor ${summary.rFactor.toPrecision(3)} by the solver's own model (at the start ${summary.rFactorStart.toPrecision(3)}) on ${formatCount(summary.patterns)} ${noun(summary.patterns, 'pattern')}.`,
   ];
-  if (summary.score) lines.push(`As evaluate measures it: ${rFactorWords(summary.score)}.`);
+  for (const { source, folder, offset_yx_px, score } of summary.scans ?? []) {
+    const [y, x] = offset_yx_px;
+    const off = y === 0 && x === 0 ? '' : `, (${y.toFixed(2)}, ${x.toFixed(2)}) px (y, x) off the first scan`;
+    lines.push(`${folder}: ${source}${off}${score ? `; as evaluate measures it: ${rFactorWords(score)}` : ''}.`);
+  }
+  if (summary.score && !summary.scans) lines.push(`As evaluate measures it: ${rFactorWords(summary.score)}.`);
   if (shift_px > 0) lines.push(`Positions were moved by ${shift_px.toPrecision(3)} px (root mean square).`);
   if (cancelled) lines.push(`"ptychopinn solve --resume ${summary.outputDir}" goes on after epoch ${epochs}.`);
   lines.push(`Written to ${summary.outputDir}: ${[...summary.files, LOG_FILE].join(', ')}.`);

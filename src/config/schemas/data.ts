@@ -208,6 +208,9 @@ const { product: _, ...fileOfProduct } = fileFields;
 /** Those of the command whose argument is the product. */
 export const productFields = { ...fileOfProduct, ...orientationFields, ...coordinateFields };
 
+/** Fields that describe one file, and say nothing of several. */
+export const FIELDS_OF_ONE_SCAN = ['positions', 'product', 'frames', 'skip_frames', 'scan_shape'] as const;
+
 /** How scan files are read and grouped; every field has a default. */
 export const dataConfigSchema = z.strictObject(dataFields).superRefine((config, context) => {
   for (const name of ['x_bounds', 'y_bounds'] as const) {

@@ -122,7 +122,8 @@ export class PositionCorrection {
     const { ys, xs, count } = this.#scan;
     let sum = 0;
     for (let k = 0; k < count; k++) sum += (ys[k] - this.#measuredYs[k]) ** 2 + (xs[k] - this.#measuredXs[k]) ** 2;
-    return Math.sqrt(sum / count);
+    // What is left of moves of whole scans in the last digits is none.
+    return sum / count > 1e-20 ? Math.sqrt(sum / count) : 0;
   }
 
   #place(k: number, y: number, x: number): void {

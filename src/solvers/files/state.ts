@@ -2,13 +2,16 @@
  * `solver_state.npz`: a run after an epoch, from which it goes on bit for bit. NumPy arrays and two texts; docs/solvers.md says what
  * is in it.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { type SolverOptions, solverOptionsSchema } from '../../config/schemas/solver.js';
 import { PtychoError } from '../../core/errors.js';
+import { readTextInput, TABLE_BYTES } from '../../core/inputFile.js';
 import type { Logger } from '../../core/log.js';
 import { createdBy } from '../../core/version.js';
 import { counted } from '../../core/words.js';
+import { parseBoundedJson } from '../../persistence/json.js';
 import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../../persistence/runState.js';
 import { readStateFile, type StateFormat, writeStateFile } from '../../persistence/stateFile.js';
 import type { SolverSnapshot } from '../updates.js';
@@ -88,6 +91,19 @@ export function readState(folder: string): Promise<StoredState | undefined> {
     if (history.at(-1)?.epoch !== epoch) throw new Error(`its history ends with epoch ${history.at(-1)?.epoch}`);
     return { file: path.join(folder, STATE_FILE), head, snapshot: { epoch, arrays, history } };
   });
+}
+
+/** Whether a folder has the results of that epoch: `run.json` is written last, and may be that of an earlier length. */
+export async function resultsOf(folder: string, epoch: number): Promise<boolean> {
+  if (!existsSync(path.join(folder, 'reconstruction.npz'))) return false;
+  try {
+    const run = parseBoundedJson(await readTextInput(path.join(folder, 'run.json'), { maxBytes: TABLE_BYTES })) as {
+      epochs?: unknown;
+    };
+    return run.epochs === epoch;
+  } catch {
+    return false;
+  }
 }
 
 /** Options that may change when a run goes on: how far, who computes, and where patterns are kept. */

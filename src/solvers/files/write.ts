@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ALGORITHM_TITLES, type SolverAlgorithm } from '../../config/schemas/solver.js';
 import type { Logger } from '../../core/log.js';
 import type { RawData } from '../../data/rawData.js';
+import type { NpyInput } from '../../formats/npyWrite.js';
 import { writeNpz } from '../../formats/npz.js';
 import { drawingFiles, makeOutputFolder, writeAtomically, writeDrawing } from '../../formats/outputFiles.js';
 import { encodeHistory } from '../../persistence/history.js';
@@ -24,13 +25,14 @@ import { lineChart } from '../../report/chart.js';
 import { AMONG_OTHERS, figure, imagePanel } from '../../report/figure.js';
 import { renderAmplitude } from '../../report/image.js';
 import { lossChart } from '../../report/loss.js';
-import { probeFigure } from '../../report/probe.js';
+import { probeFigure, probePanels } from '../../report/probe.js';
 import type { Drawing } from '../../report/renderer.js';
 import { positionShiftMap } from '../../report/scanMap.js';
 import type { BackgroundFound } from '../corrections/background.js';
 import type { BeamFound } from '../corrections/beam.js';
 import type { SolvedImage, SolverResult } from '../run.js';
-import type { SolverRecord } from '../updates.js';
+import { scansOfPatterns } from '../scan.js';
+import type { FoundTogether, SolverRecord } from '../updates.js';
 import { coherentModes } from './beamFiles.js';
 
 /** `PtychoPINN rPIE`, as `algorithm` of a reconstruction says it. */
@@ -52,10 +54,12 @@ export interface SolvedFacts {
  * What `reconstruction.npz` of a solver says besides the image: `reconstructed_probe` (N, N) or (modes, N, N),
  * `computation_time_seconds`; where positions were corrected, `xcoords`, `ycoords` and the measured ones; where the beam was told
  * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,); `background` (N, N) counts and, where every pattern
- * has more or less of it, `background_weights` (n, 9); of several slices `reconstructed_layers` and `layer_spacing_m`.
+ * has more or less of it, `background_weights` (n, 9); of several slices `reconstructed_layers` and `layer_spacing_m`; of several scans
+ * `scan_index` (n,), `scan_offsets_yx_px` (scans, 2), what was added to the positions of each, and, where each has its own,
+ * `reconstructed_probes` (scans, N, N) or (scans, modes, N, N).
  */
 export function solvedFacts(
-  { probe, beam, background, positions, layers }: SolvedImage,
+  { probe, beam, background, positions, layers, together }: SolvedImage,
   { algorithm, raw, moved, seconds, settings }: SolvedFacts,
 ): ReconstructionFacts {
   return {
@@ -73,9 +77,23 @@ export function solvedFacts(
       ...(background?.weights && { background_weights: background.weights }),
       ...(beam && { flux: beam.flux }),
       ...(beam && beam.modes.re.length > 0 && { opr_modes: beam.modes, opr_weights: beam.weights }),
+      ...(together && arraysTogether(together)),
       ...(moved ? positionArrays(positions, raw) : {}),
       ...(seconds === undefined ? {} : { computation_time_seconds: { data: Float64Array.of(seconds), shape: [] } }),
     },
+  };
+}
+
+function arraysTogether(together: FoundTogether): Readonly<Record<string, NpyInput>> {
+  const { share, shifts_yx_px, probes } = together;
+  const index = Int32Array.from(scansOfPatterns(together));
+  const all = (part: 're' | 'im') => Float32Array.from(probes.flatMap((probe) => Array.from(probe[part])));
+  return {
+    scan_index: { data: index, shape: [index.length] },
+    scan_offsets_yx_px: { data: Float64Array.from(shifts_yx_px.flat()), shape: [shifts_yx_px.length, 2] },
+    ...(share === 'object' && {
+      reconstructed_probes: { re: all('re'), im: all('im'), shape: [probes.length, ...probes[0].shape] },
+    }),
   };
 }
 
@@ -146,6 +164,12 @@ function slicesFigure(layers: ObjectLayers, solved: SolvedImage, options: Pictur
   return figure(drawn, { columns: 2, title: `${count} slices, in the order in which light goes through them` });
 }
 
+/** The probe of every scan, a row a mode. */
+function probesFigure({ probes }: FoundTogether, options: { readonly pixelSize_m?: number }): Drawing {
+  const panels = probes.flatMap((probe, s) => probePanels(probe, { ...options, of: `Scan ${s + 1}` }));
+  return figure(panels, { columns: 3, title: `Probes of ${probes.length} scans` });
+}
+
 /** What every pattern has of the background. */
 function backgroundFigure({ pixels: { data, shape } }: BackgroundFound): Drawing {
   const plane = { re: Float32Array.from(data), im: new Float32Array(data.length), shape };
@@ -158,11 +182,12 @@ export function solvedDrawings(
   solved: SolvedImage,
   { raw, moved, history, pictures }: SolvedFiles,
 ): Readonly<Record<string, Drawing>> {
-  const { probe, beam, background, positions, layers } = solved;
+  const { probe, beam, background, positions, layers, together } = solved;
   const { pixelSize_m } = pictures;
   const epochs = history.filter(({ epoch }) => epoch > 0);
   return {
-    reconstructed_probe: probeFigure(probe, { pixelSize_m }),
+    reconstructed_probe:
+      together?.share === 'object' ? probesFigure(together, { pixelSize_m }) : probeFigure(probe, { pixelSize_m }),
     ...(epochs.length > 0 && {
       loss: lossChart([{ name: 'misfit', values: epochs.map(({ loss }) => loss) }], {
         title: 'Misfit per epoch',

@@ -40,7 +40,7 @@ const OWN = new Set([
   'gradients',
   'averages',
   'rates',
-  'after',
+  'before',
   'placed',
 ]);
 const OWN_MODULES = new Set(['./mine.js']);

@@ -541,7 +541,7 @@ export interface InferenceConfig {
   readonly align_phases: boolean;
   /** Before stitching, fit the scales of the real and of the imaginary part of the patches to the counts of the whole scan; the network goes over the scan twice. Default: false. */
   readonly varpro_scaling: boolean;
-  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them. Default: 0. */
+  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them. Default: 0. */
   readonly patch_fit: number;
   /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Unit: rounds. Default: 1. */
   readonly stitching_rounds: number;
@@ -1259,7 +1259,7 @@ export interface CalibrationConfig {
   readonly stitching: 'shift-and-sum' | 'barycentric';
   /** Before stitching, rotate the phase of every patch to agree with its neighbours: a pattern does not determine the global phase of its patch. Default: true. */
   readonly align_phases: boolean;
-  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them. Default: 0. */
+  /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them. Default: 0. */
   readonly patch_fit: number;
   /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Unit: rounds. Default: 1. */
   readonly stitching_rounds: number;

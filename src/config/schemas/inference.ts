@@ -111,7 +111,7 @@ const imageFields = {
   patch_fit: field(
     { schema: z.int().min(0).max(6), expected: 'a whole number from 0 to 6' },
     0,
-    'Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares; 4 suits most, 0: patches stay as the network painted them.',
+    'Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them.',
   ),
   stitching_rounds: field(
     positiveInteger,

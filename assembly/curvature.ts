@@ -78,12 +78,14 @@ export function tripleProduct(
  * First and second derivatives of E = Σ(√J − A)² along changes A and B of the detector waves Ψ that are linear in the step.
  * With w = 1 − A/√J, Σ over modes of g = Re conj(Ψ)·D and n = Re conj(D)·D':
  *   E' = 2Σ w·g,  E'' = 2Σ (w·n + A/√J³·g·g').
+ * Of E = Σ(J − (A² + p)·ln(J + p)), with a pedestal of p counts, they have w = 1 − r, r = (A² + p)/(J + p), and 2r/(J + p) for A/√J³.
  * Waves of a mode lie one after the other, `step` bytes apart, real plane then imaginary plane.
  * @param b 0: there is one change only
  * @param model J
  * @param measured A; below 0: bad pixels
  * @param scale of |Ψ|² in J
- * @param sums eight float64 that are added to: E' along a, along b, E'' along a twice, a and b, b twice, and 2Σn likewise
+ * @param pedestal p; below 0: of Σ(√J − A)²
+ * @param sums eight float64 that are added to: E' along a, along b, E'' along a twice, a and b, b twice, and 2Σn (4Σn) likewise
  */
 export function curvature(
   waves: usize,
@@ -95,6 +97,7 @@ export function curvature(
   measured: usize,
   scale: f32,
   floor: f32,
+  pedestal: f32,
   sums: usize,
   n: i32,
 ): void {
@@ -102,6 +105,8 @@ export function curvature(
   const one = f32x4.splat(1);
   const s = f32x4.splat(scale);
   const f = f32x4.splat(floor);
+  const likely = pedestal >= 0;
+  const p = f32x4.splat(pedestal);
   const plane = <usize>(n * n) << 2;
   const row: usize = 512;
   let sa: f64 = 0;
@@ -145,10 +150,20 @@ export function curvature(
       }
       const amplitude = v128.load(measured + i);
       const good = f32x4.ge(amplitude, zero);
-      const root = f32x4.add(f32x4.sqrt(v128.load(model + i)), f);
-      const ratio = f32x4.div(amplitude, root);
+      const j = v128.load(model + i);
+      let ratio: v128;
+      let q: v128;
+      if (likely) {
+        const below = f32x4.add(j, p);
+        ratio = f32x4.div(f32x4.add(f32x4.mul(amplitude, amplitude), p), below);
+        q = f32x4.div(f32x4.mul(f32x4.add(s, s), ratio), below);
+      } else {
+        const root = f32x4.add(f32x4.sqrt(j), f);
+        ratio = f32x4.div(amplitude, root);
+        q = f32x4.div(f32x4.mul(s, ratio), f32x4.mul(root, root));
+      }
+      q = v128.and(q, good);
       const w = v128.and(f32x4.sub(one, ratio), good);
-      const q = v128.and(f32x4.div(f32x4.mul(s, ratio), f32x4.mul(root, root)), good);
       s5 = f32x4.add(s5, v128.and(naa, good));
       s0 = f32x4.add(s0, f32x4.mul(w, ga));
       s2 = f32x4.add(s2, f32x4.add(f32x4.mul(w, naa), f32x4.mul(q, f32x4.mul(ga, ga))));
@@ -170,12 +185,14 @@ export function curvature(
     wbb += sumOf(s7);
   }
   const twice = 2 * <f64>scale;
+  // The likelihood bends twice as much where the model is right.
+  const wide = likely ? 2 * twice : twice;
   store<f64>(sums, load<f64>(sums) + twice * sa);
   store<f64>(sums, load<f64>(sums, 8) + twice * sb, 8);
   store<f64>(sums, load<f64>(sums, 16) + twice * aa, 16);
   store<f64>(sums, load<f64>(sums, 24) + twice * ab, 24);
   store<f64>(sums, load<f64>(sums, 32) + twice * bb, 32);
-  store<f64>(sums, load<f64>(sums, 40) + twice * waa, 40);
-  store<f64>(sums, load<f64>(sums, 48) + twice * wab, 48);
-  store<f64>(sums, load<f64>(sums, 56) + twice * wbb, 56);
+  store<f64>(sums, load<f64>(sums, 40) + wide * waa, 40);
+  store<f64>(sums, load<f64>(sums, 48) + wide * wab, 48);
+  store<f64>(sums, load<f64>(sums, 56) + wide * wbb, 56);
 }

@@ -182,6 +182,25 @@ export function poissonChange(model: usize, measured: usize, scale: f32, floor: 
   }
 }
 
+/**
+ * Down the gradient of the likelihood of Poisson statistics, both sides raised by p counts: (I + p)/(J + p) − 1, whose mean over the noise is 0
+ * where the model is right, however few the counts are.
+ */
+export function likelihoodChange(model: usize, measured: usize, scale: f32, pedestal: f32, n: i32): void {
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  const s = f32x4.splat(scale);
+  const p = f32x4.splat(pedestal);
+  const plane = <usize>(n * n) << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const a = v128.load(measured + i);
+    const below = f32x4.add(v128.load(model + i), p);
+    const ratio = f32x4.div(f32x4.add(f32x4.mul(a, a), p), below);
+    const change = f32x4.mul(s, f32x4.sub(ratio, one));
+    v128.store(model + i, v128.and(change, f32x4.ge(a, zero)));
+  }
+}
+
 /** wave ← wave·factor, elementwise with a real plane. */
 export function scaleBy(re: usize, im: usize, factor: usize, n: i32): void {
   const plane = <usize>(n * n) << 2;

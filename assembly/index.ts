@@ -14,6 +14,7 @@ export {
   exitWave,
   fieldProducts,
   intensity,
+  likelihoodChange,
   poissonChange,
   positionProducts,
   probeProduct,

@@ -821,7 +821,7 @@ export interface SolverOptions {
   readonly affine_start: number;
   /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
-  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
+  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); one for every 3 pixels of the way is enough; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
   readonly fly_positions: number;
   /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
   readonly fly_duty: number | null;
@@ -985,7 +985,7 @@ export interface SolveConfig {
   readonly affine_start: number;
   /** gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later. Unit: epochs. Default: 30. */
   readonly affine_stop: number;
-  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
+  /** Points of the way over which each pattern was recorded while the sample moved (fly scan); one for every 3 pixels of the way is enough; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions. Unit: points. Default: 1. */
   readonly fly_positions: number;
   /** Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives. */
   readonly fly_duty: number | null;

@@ -110,13 +110,6 @@ function requireOrder(
 function requireLikelihood(options: SolverOptions): void {
   const { algorithm, ml_start } = options;
   if (algorithm !== 'ml' && ml_start === null) return;
-  if (options.noise_model === 'poisson') {
-    throw refused(
-      options,
-      'noise_model',
-      'maximum likelihood of all patterns at once fits amplitudes (gaussian); leave out ml_start, or noise_model.',
-    );
-  }
   if (algorithm !== 'ml') return;
   const asked =
     (correctsPositions(options) && (options.affine ? 'affine' : 'position_start')) ||

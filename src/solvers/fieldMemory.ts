@@ -331,6 +331,8 @@ export interface Scratch {
   /** (2, N, N) each. */
   readonly mixed: number;
   readonly product: number;
+  /** (N, N) the background of a pattern, where there is one. */
+  readonly stray: number;
   /** Two waves that change as the fields do, and one beside them: (3, 2, N, N). */
   readonly tangents: number;
   /** Spectra of the probes of two directions, and the second one's shifted: (2·probes + points, modes, 2, N, N), where curvatures are asked. */
@@ -391,6 +393,7 @@ export function takeScratch(memory: FieldMemory, room: number, sums: FieldSums, 
     residues: take(coherent > 0 ? room * points * 2 * plane : 0),
     mixed: take(coherent > 0 ? 2 * plane : 0),
     product: take(2 * plane),
+    stray: take(memory.backgroundPixels > 0 ? plane : 0),
     tangents: take(slices > 1 ? 6 * plane : 0),
     directions: bends ? all(2 * probes + points) : 0,
     fields: { sums: sumsAt(sums) },

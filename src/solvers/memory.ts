@@ -7,6 +7,7 @@ import { counted, formatBytes, noun } from '../core/words.js';
 import type { RawData } from '../data/rawData.js';
 import { frameForScan, scanBounds } from '../reconstruction/frame.js';
 import { accelerationOf, TRAITS } from './algorithms/algorithm.js';
+import { PAIRS } from './algorithms/ml.js';
 import { streamBytes } from './patternStream.js';
 import { correctsPositions, positionMargin_px, type ScanToSolve } from './scan.js';
 import { MEASURED_AT_ONCE } from './wavePasses.js';
@@ -78,11 +79,18 @@ export function stateBytes(raw: ScanToHold, options: SolverOptions): number {
   return waves + object;
 }
 
-/** Planes of the size of the object: its parts, the sums of each thread, light and velocity, and the epoch before. */
+/** Planes of the size of the object, in every slice: its parts, the sums of each thread, light and velocity, and the epoch before. */
 function objectPlanes(options: SolverOptions, threads: number): number {
   const own = options.algorithm === 'lsqml' ? 2 : 1;
   const velocity = options.momentum > 0 ? 2 : 0;
-  return 2 + 3 * threads + own + velocity + (accelerationOf(options) > 0 ? 2 : 0);
+  const thin = 2 + 3 * threads + own + velocity + (accelerationOf(options) > 0 ? 2 : 0);
+  return options.slices * thin + 2 * likelihoodFields(options);
+}
+
+/** Fields of object and probe that maximum likelihood keeps: weights, place, gradient, what directions are made of, and directions. */
+function likelihoodFields({ algorithm, ml_start, ml_method }: SolverOptions): number {
+  if (algorithm !== 'ml' && ml_start === null) return 0;
+  return 3 + (ml_method === 'lbfgs' ? 2 * PAIRS + 1 : 3);
 }
 
 /**
@@ -120,12 +128,13 @@ function modeBytes({ count, N, probeGuess, together }: ScanSize, options: Solver
     keepsBatches || correctsPositions(options) || options.opr_modes > 0
       ? Math.max(1, Math.ceil((1.5 * batch) / threads))
       : 1;
-  const { opr_modes, fly_positions } = options;
-  const waves = kept * fly_positions;
+  const { opr_modes, fly_positions, slices } = options;
+  const waves = kept * fly_positions * slices;
+  const tangents = slices > 1 ? 24 * N * N * threads : 0;
   const varying = opr_modes > 0 ? 8 * N * N * (2 * opr_modes + threads * (3 * opr_modes + 1 + waves)) : 0;
   const probes = together?.share === 'object' ? together.scans.length : 1;
-  const each = probes * (2 + 4 * threads) + threads * (2 * fly_positions + 2 * waves);
-  return 8 * modesOf(options, probeGuess) * N * N * each + varying;
+  const each = probes * (2 + likelihoodFields(options) + 4 * threads) + threads * (2 * fly_positions + 2 * waves);
+  return 8 * modesOf(options, probeGuess) * N * N * each + varying + tangents;
 }
 
 /** What the exit waves of all patterns take, where the algorithm keeps them. */

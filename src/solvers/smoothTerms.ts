@@ -1,14 +1,14 @@
 /** Smooth planes over the detector of which a pattern's background may have more or less. */
 
 /** Planes along each axis. */
-const ALONG = 3;
+const ALONG = 4;
 
 /** How many there are. */
 export const SMOOTH_TERMS = ALONG * ALONG;
 
 /**
- * Hats over a grid of 3×3 points, at the edges and in the middle, that add up to 1 everywhere.
- * @returns (9, N, N), zero frequency in the corner
+ * Hats over a grid of 4×4 points, from edge to edge, that add up to 1 everywhere.
+ * @returns (16, N, N), zero frequency in the corner
  */
 export function smoothTerms(N: number): Float32Array {
   const hats = Array.from({ length: ALONG }, (_, i) =>

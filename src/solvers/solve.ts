@@ -15,7 +15,7 @@ import { searchAffine } from './affineSearch.js';
 import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import type { AffineFreedom } from './corrections/affine.js';
-import { backgroundTerms, noBackground, pedestalOf, raised } from './corrections/background.js';
+import { backgroundTerms, noBackground } from './corrections/background.js';
 import { steadyBeam } from './corrections/beam.js';
 import { streamedBatch } from './memory.js';
 import { openPasses } from './openPasses.js';
@@ -114,7 +114,7 @@ async function* solveLoaded(
 ): AsyncGenerator<SolverUpdate, void, void> {
   const beam = tellsBeamsApart(options) ? steadyBeam(read.scan.count, options.opr_modes) : undefined;
   const terms = backgroundTerms(options);
-  const background = terms === undefined ? undefined : noBackground(read.scan.count, terms);
+  const background = terms === undefined ? undefined : noBackground(read.scan.count, terms, read.counted);
   if (background && read.scan.stream) {
     throw new PtychoError(
       'CONFIG_INVALID',
@@ -122,10 +122,7 @@ async function* solveLoaded(
       { key: 'background' },
     );
   }
-  const amplitudes = background
-    ? raised(read.scan.amplitudes, pedestalOf(read), services.loaded !== undefined)
-    : read.scan.amplitudes;
-  const loaded = { ...read, scan: { ...read.scan, amplitudes, beam, background } };
+  const loaded = { ...read, scan: { ...read.scan, beam, background } };
   const { N } = loaded.scan;
   const traits = TRAITS[options.algorithm];
   const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));

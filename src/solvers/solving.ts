@@ -14,7 +14,7 @@ import { MaximumLikelihood } from './algorithms/ml.js';
 import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom, type Matrix2 } from './corrections/affine.js';
-import { BackgroundCorrection, pedestalOf } from './corrections/background.js';
+import { BackgroundCorrection } from './corrections/background.js';
 import { BeamCorrection } from './corrections/beam.js';
 import {
   blankOutside,
@@ -85,7 +85,7 @@ export class Solving {
     }
     const { beam, background } = loaded.scan;
     this.#beam = beam && new BeamCorrection(passes, beam, options);
-    this.#background = background && new BackgroundCorrection(passes, loaded.scan, background, pedestalOf(loaded));
+    this.#background = background && new BackgroundCorrection(passes, loaded.scan, background);
     const batches = openBatches(batchingOf(options), loaded.scan, {
       size: batchSize,
       seed: options.seed,

@@ -87,9 +87,11 @@ export interface Background {
   readonly weights: Float64Array<SharedArrayBuffer>;
   /**
    * (count, terms, 2) Σφ_l·d/(J + h) and Σφ_l/(J + h) of each pattern over good pixels, as passes that are asked find it, with h =
-   * `FieldMemory.background.hold` and d = I − J.
+   * `FieldMemory.background.hold` and d = I − J − (1 − b/J)·min(J, spread), b its background.
    */
   readonly asked: Float64Array<SharedArrayBuffer>;
+  /** Variance of a measured amplitude where the sample sends light: by so much J lies below the mean of I there. */
+  readonly spread: number;
 }
 
 /** The patterns and positions of a scan, as passes take them. */
@@ -128,9 +130,19 @@ export function patternAt(
 /**
  * What a pass makes of the exit waves ψ:
  * `measure` compares them with the patterns; `amplitude` also finds χ, the change that brings them to the measured amplitudes,
- * `poisson` that to the likeliest amplitudes near the model's, (√J + √(J + 8I))/4; `store` stores them; `difference` moves stored waves by the difference map; `stored` takes stored waves as they are.
+ * `poisson` that to the likeliest amplitudes near the model's, (√J + √(J + 8I))/4, `likelihood` F⁻¹[((I + p)/(J + p) − 1)·Ψ], down the gradient of
+ * Poisson statistics with {@link PEDESTAL} p; `store` stores them; `difference` moves stored waves by the difference map; `stored` takes stored waves as they are.
  */
-export type WaveRule = 'measure' | 'amplitude' | 'poisson' | 'store' | 'difference' | 'stored';
+export type WaveRule = 'measure' | 'amplitude' | 'poisson' | 'likelihood' | 'store' | 'difference' | 'stored';
+
+/** What E stands for: Σ(√I − √J)² (`gaussian`), or the likelihood of counts. */
+export type Statistics = 'gaussian' | 'poisson';
+
+/**
+ * Counts that are added to measurement and model where Poisson statistics are followed: bounds what a dark pixel asks for, and leaves the mean
+ * of what all ask for at 0 where the model is right.
+ */
+export const PEDESTAL = 0.375;
 
 /** What a pass shall do; sums that are not asked for stay as they were. */
 export interface PassRequest {
@@ -238,15 +250,21 @@ export interface PassesOptions {
   readonly floor: number;
 }
 
-/** 2Σ(J − I + I·ln(I/J)) of a pattern: `model` is J times `scale`, `amplitudes` are √I, below 0 at bad pixels. @param floor of √J */
-export function devianceOf(model: ArrayLike<number>, amplitudes: ArrayLike<number>, floor: number, scale = 1): number {
+/** 2Σ(J − I + I·ln(I/J)) of a pattern: `amplitudes` are √I, below 0 at bad pixels. @param floor of √J @param raised both by {@link PEDESTAL} */
+export function devianceOf(
+  model: ArrayLike<number>,
+  amplitudes: ArrayLike<number>,
+  floor: number,
+  raised = false,
+): number {
   // A model that is dark where there is a count is no more than unlikely: a hundredth of the mean intensity.
-  const least = (1e5 * floor) ** 2;
+  const least = raised ? 0 : (1e5 * floor) ** 2;
+  const more = raised ? PEDESTAL : 0;
   let sum = 0;
   for (let i = 0; i < model.length; i++) {
     const a = amplitudes[i];
     if (a < 0) continue;
-    const [I, J] = [a * a, Math.max(least, scale * model[i])];
+    const [I, J] = [a * a + more, Math.max(least, model[i]) + more];
     sum += J - I + (I > 0 ? I * Math.log(I / J) : 0);
   }
   return 2 * sum;
@@ -302,15 +320,17 @@ export interface WavePasses {
   beamSums(weights: Float64Array): Promise<void>;
   /**
    * How the misfit of these patterns changes along directions of object and probe: with D = F(δO·P + O·δP), w = 1 − √I/√J and g = Re Σconj(Ψ)D,
-   * E' = 2Σwg and E'' = 2Σ(w·|D|² + √I/√J³·g²) − 4 Re Σconj(χ)·δO·δP (M. Carlsson, V. Nikitin, arXiv 2502.10755).
+   * E' = 2Σwg and E'' = 2Σ(w·|D|² + √I/√J³·g²) − 4 Re Σconj(χ)·δO·δP (M. Carlsson, V. Nikitin, arXiv 2502.10755). Of `poisson` statistics, E =
+   * Σ(J − (I + p)·ln(J + p)), w = 1 − r, r = (I + p)/(J + p), and 2r/(J + p) stands for √I/√J³.
    * @param along one or two
    */
-  curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures>;
+  curvatures(batch: Int32Array, along: readonly Direction[], statistics?: Statistics): Promise<Curvatures>;
   /**
    * Of each pattern of the batch the deviance of Poisson statistics over good pixels, 2Σ(J − I + I·ln(I/J)).
+   * @param raised both by {@link PEDESTAL}, as `curvatures` and `likelihood` take them
    * @returns (batch,)
    */
-  deviances(batch: Int32Array): Promise<Float64Array>;
+  deviances(batch: Int32Array, raised?: boolean): Promise<Float64Array>;
   /** (count, points, modes, 2, N, N) the stored waves, as they are; empty where none are stored. */
   storedWaves(): Float32Array<SharedArrayBuffer>;
   close(): Promise<void>;

@@ -325,6 +325,84 @@ describe('three incoherent modes of falling power', () => {
   });
 });
 
+describe('scatter besides what the sample sends', () => {
+  const N = 64;
+  const COUNTS = 3e4;
+  const rng = new LegacyRng(41);
+  const object = smoothObject(150, rng);
+  const probe = { re: new Float32Array(N * N), im: new Float32Array(N * N), shape: [N, N] };
+  for (let i = 0; i < N * N; i++) {
+    const [y, x] = [Math.floor(i / N) - N / 2, (i % N) - N / 2];
+    const amplitude = 1 / (1 + Math.exp((Math.hypot(y, x) - 7) / 1.2));
+    const phase = 0.05 * (x * x + y * y) + 0.01 * (x * x - y * y);
+    probe.re[i] = amplitude * Math.cos(phase);
+    probe.im[i] = amplitude * Math.sin(phase);
+  }
+  const places = Array.from({ length: 225 }, (_, k) => [Math.floor(k / 15), k % 15]);
+  const at = (axis: 0 | 1) => Float64Array.from(places, (p) => 40.4 + 4.6 * p[axis] + rng.uniform(-0.8, 0.8));
+  const [ys, xs] = [at(0), at(1)];
+  const { diffraction } = simulateScan({ object, probe, xs, ys, photons: COUNTS, seed: 42 });
+  const bounds = scanBounds(xs, ys);
+
+  /** Mean counts of pattern k. @param share of the counts @param moves to and fro over the detector */
+  function scatterOf(share: number, k: number, moves: boolean): Float32Array {
+    const [y, x] = moves ? [12 * Math.sin(k / 24), 10 * Math.cos(k / 10)] : [5, -3];
+    const light = Float32Array.from({ length: N * N }, (_, i) => {
+      const r2 = (Math.floor(i / N) - N / 2 - y) ** 2 + ((i % N) - N / 2 - x) ** 2;
+      return Math.exp(-r2 / 300) + 0.15;
+    });
+    const total = light.reduce((sum, v) => sum + v, 0);
+    return light.map((v) => (share * COUNTS * v) / total);
+  }
+
+  function scanWith(share: number, moves: boolean) {
+    const noise = new LegacyRng(43);
+    const data = Float32Array.from(diffraction.data);
+    for (let k = 0; share > 0 && k < places.length; k++) {
+      const light = scatterOf(share, k, moves);
+      for (let i = 0; i < N * N; i++) {
+        data[k * N * N + i] = Math.sqrt(data[k * N * N + i] ** 2 + noise.poisson(light[i]));
+      }
+    }
+    return rawDataFromArrays({
+      ...{ diffraction: { data, shape: diffraction.shape }, xcoords: xs, ycoords: ys, probeGuess: probe },
+      measurement_domain: 'count_amplitude',
+    });
+  }
+
+  /** With the background as it is from the first epoch on, or fitted. */
+  async function errorOf(
+    share: number,
+    background: SolverOptions['background'] | 'given',
+    moves = false,
+  ): Promise<number> {
+    const given = background === 'given';
+    const start = given ? { background: { pixels: { data: scatterOf(share, 0, false), shape: [N, N] } } } : undefined;
+    const options = given ? ({ background: 'pixel', background_start: 1000 } as const) : { background };
+    let error = Number.NaN;
+    const raw = scanWith(share, moves);
+    for await (const update of solve(raw, { algorithm: 'lsqml', epochs: 30, ...options }, { threads: 1, start })) {
+      if (update.epoch < update.epochs) continue;
+      error = scoreAgainstTruth(update.object(), object, { bounds }).relative_object_error;
+    }
+    return error;
+  }
+
+  it('a fifth of the counts: hardly worse than with the true background, which leaves the noise of the scatter', async () => {
+    const [known, fitted] = [await errorOf(0.2, 'given'), await errorOf(0.2, 'pixel')];
+    expect(fitted).toBeLessThan(1.3 * known);
+    expect(await errorOf(0.2, 'none')).toBeGreaterThan(2 * fitted);
+  });
+
+  it.skipIf(sample)('a fiftieth: at most 1.3 times the error without', async () => {
+    expect(await errorOf(0.02, 'pixel')).toBeLessThan(1.3 * (await errorOf(0, 'none')));
+  });
+
+  it.skipIf(sample)('a fifth that moves: smooth planes follow it', async () => {
+    expect(await errorOf(0.2, 'pattern', true)).toBeLessThan(0.4 * (await errorOf(0.2, 'pixel', true)));
+  });
+});
+
 describeShared('the real Siemens star from probeGuessInitial', () => {
   const file = sharedFile('data/siemens_star_128.npz');
 

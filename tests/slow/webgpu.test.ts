@@ -116,11 +116,13 @@ describeWebGpu('which operators fall back to the CPU', () => {
 
   it('none of a pass of a solver', async () => {
     const sizes = { batch: 3, N: 16, modes: 2 };
-    const on = { object: true, probe: true, weighted: true, keep: false, scaled: false, background: false };
+    const none = { keep: false, scaled: false, background: false };
+    const on = { object: true, probe: true, weighted: true, ...none };
     const off = { ...on, object: false, probe: false, weighted: false };
     const programs = [
       passProgram({ wave: 'amplitude', ...on, keep: true, scaled: true }, sizes, 1e-6),
       passProgram({ wave: 'poisson', ...on }, sizes, 1e-6),
+      passProgram({ wave: 'likelihood', ...on }, sizes, 1e-6),
       passProgram({ wave: 'difference', ...on }, sizes, 1e-6),
       passProgram({ wave: 'stored', ...on }, sizes, 1e-6),
       passProgram({ wave: 'measure', ...off }, sizes, 1e-6),

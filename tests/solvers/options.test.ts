@@ -7,10 +7,11 @@ import { totalIntensity } from '../../src/physics/probe.js';
 import { frameOfObject } from '../../src/reconstruction/frame.js';
 import { makeObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
-import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { simulate } from '../../src/simulation/recipe.js';
+import { rawDataFromSimulation, simulateScan } from '../../src/simulation/simulateScan.js';
 import { runSolver } from '../../src/solvers/run.js';
 import { solve } from '../../src/solvers/solve.js';
-import type { SolverUpdate } from '../../src/solvers/updates.js';
+import type { SolverSnapshot, SolverUpdate } from '../../src/solvers/updates.js';
 import { modePowers, totalVariation } from '../support/reference/fields.js';
 
 const N = 16;
@@ -268,6 +269,24 @@ describe('start and state', () => {
     await expect(last({ ...options, epochs: 7, probe_modes: 3 }, { resume: snapshot })).rejects.toMatchObject({
       code: 'CHECKPOINT_INVALID',
     });
+  });
+
+  it.each([
+    { algorithm: 'lsqml', position_start: 2 },
+    { algorithm: 'rpie', momentum: 0.4 },
+    { algorithm: 'lsqml', flux: true, opr_start: 2, ml_start: 4 },
+    { algorithm: 'dm' },
+  ] as const)('of near fields, too: %o', async (options) => {
+    const given = { preset: 'near-field', N: 32, object_side_px: 44, n_patterns: 24, photons: 1e5 } as const;
+    const near = rawDataFromSimulation(
+      simulate({ ...given, diffuser_grain_px: 2, propagation_distance_m: 5e-4, seed: 3 }),
+    );
+    expect(near.geometry?.nearField).toBeDefined();
+    const states: SolverSnapshot[] = [];
+    for await (const update of solve(near, { ...options, epochs: 6 }, { threads: 1 })) states.push(update.snapshot());
+    const again = await runSolver(near, { ...options, epochs: 6 }, { threads: 1, resume: states[4] });
+    expect(again.snapshot).toEqual(states[6]);
+    expect(states[6].arrays).not.toEqual(states[4].arrays);
   });
 
   it('guesses a probe where the scan has none', async () => {

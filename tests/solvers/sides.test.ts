@@ -25,11 +25,12 @@ const VARYING: readonly PassRequest[] = [
   { wave: 'amplitude', object: true, probe: true, keep: true, beam: true },
   { wave: 'poisson', object: true, probe: true, weighted: true, keep: true, beam: true, strength: 0.6 },
 ];
-const SLICED = REQUESTS.filter(({ wave }) => wave === 'measure' || wave === 'amplitude' || wave === 'poisson');
+const SLICED = REQUESTS.filter(({ wave }) => ['measure', 'amplitude', 'poisson', 'likelihood'].includes(wave));
 const STRAY: readonly PassRequest[] = [
   { wave: 'measure', background: true },
   { wave: 'amplitude', object: true, probe: true, keep: true, background: true },
   { wave: 'poisson', object: true, background: true },
+  { wave: 'likelihood', object: true, probe: true, background: true },
   { wave: 'difference', probe: true, strength: 0.75, background: true },
 ];
 const LARGE = REQUESTS.filter(({ wave, keep }) => keep && wave !== 'stored');
@@ -64,7 +65,7 @@ describe.each([
     { N: 16, passes, modes: 1, more: { coherent: 2, near: true }, requests: VARYING },
     { N: passes === 'host' ? 14 : 15, passes, modes: 2, more: { slices: 3 }, requests: SLICED },
     { N: 16, passes, modes: 1, more: { coherent: 2, slices: 2, near: true }, requests: VARYING },
-    ...[0, 9].map((background) => ({ N: 10, passes, modes: 2, more: { background }, requests: STRAY })),
+    ...[0, 16].map((background) => ({ N: 10, passes, modes: 2, more: { background }, requests: STRAY })),
     // Everything at a time.
     { N: 12, passes, modes: 2, more: { points: 2, probes: 2, coherent: 1, slices: 2, near: true }, requests: VARYING },
   ]),
@@ -107,10 +108,18 @@ describe.each([
       return planes;
     });
     const before = { ...problem, object, probe, variation, background: memory.background, waves: [] };
-    expectClose(await engine.deviances(batch), plainDeviances(before, batch), 1e-4, 'deviances');
-    for (const asked of [along, along.slice(1)]) {
-      const expected = plainCurvatures(before, batch, asked);
-      const found = await engine.curvatures(batch, asked);
+    for (const raised of [false, true]) {
+      const expected = plainDeviances(before, batch, raised);
+      expectClose(await engine.deviances(batch, raised), expected, 1e-4, 'deviances');
+    }
+    for (const [asked, statistics] of [
+      [along, 'gaussian'],
+      [along.slice(1), 'gaussian'],
+      [along, 'poisson'],
+      [along.slice(1), 'poisson'],
+    ] as const) {
+      const expected = plainCurvatures(before, batch, asked, statistics);
+      const found = await engine.curvatures(batch, asked, statistics);
       // Slopes are what is left of terms that are larger.
       const { square } = plainPass(before, batch, { wave: 'measure' }).sums;
       const most = Math.sqrt(2 * square * expected.widths[0]);

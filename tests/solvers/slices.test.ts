@@ -181,7 +181,13 @@ describe('slices of a thick object', () => {
     const refused = (options: Partial<SolverOptions>, scanned: typeof raw = raw) =>
       runSolver(scanned, { ...OPTIONS, ...options }, { threads: 1 }).catch((error: unknown) => String(error));
     expect(await refused({ algorithm: 'dm' })).toMatch(/slices: dm knows thin objects only; several slices need rpie/);
+    expect(await refused({ algorithm: 'ml' })).toMatch(/slices: ml knows thin objects only; several slices need rpie/);
     expect(await refused({ ml_start: 5 })).toMatch(/ml_start: it is for thin objects only, and slices is 2/);
+    for (const affine_rule of ['search', 'gain', 'published'] as const) {
+      expect(await refused({ affine: true, affine_rule })).toMatch(
+        /affine: it is for thin objects only, and slices is 2; leave one of them out/,
+      );
+    }
     const { sliceDistance_m: _, ...others } = GEOMETRY;
     expect(await refused({}, { ...raw, geometry: others })).toMatch(
       /memory: light that goes through 2 slices needs the distance of its slices \(slice_distance_m\); give it/,

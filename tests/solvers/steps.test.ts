@@ -5,6 +5,7 @@ import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { batchesOf } from '../../src/solvers/algorithms/batches.js';
+import type { BackgroundFound } from '../../src/solvers/corrections/background.js';
 import type { BeamFound } from '../../src/solvers/corrections/beam.js';
 import { solve } from '../../src/solvers/solve.js';
 import {
@@ -13,6 +14,7 @@ import {
   type PlainLikelihood,
   type PlainProblem,
   type PlainState,
+  type PlainStray,
   plain,
   plainAffineFit,
   plainBeams,
@@ -22,6 +24,7 @@ import {
   plainLikelihood,
   plainLsqml,
   plainPie,
+  plainStrayEnd,
   plainWarp,
 } from '../support/plainSolver.js';
 
@@ -116,6 +119,7 @@ async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFou
         xs: Float64Array;
         ys: Float64Array;
         beam?: BeamFound;
+        background?: BackgroundFound;
       }
     | undefined;
   for await (const update of solve(scan, { ...BARE, ...options }, { threads, start: { beam } })) {
@@ -132,6 +136,7 @@ async function ours(options: Partial<SolverOptions>, threads = 1, beam?: BeamFou
       losses: update.history.slice(1).map(({ loss }) => loss),
       ...update.positions(),
       beam: update.beam(),
+      background: update.background(),
     };
   }
   return last!;
@@ -155,6 +160,19 @@ function problemOf({ height, width, top, left }: Awaited<ReturnType<typeof ours>
     ys: ys.map((y) => y - top),
     xs: xs.map((x) => x - left),
   };
+}
+
+/** No background, with smooth planes over a grid of `along` × `along` points: hats from edge to edge. */
+function strayOf(along: number): PlainStray {
+  const hat = (r: number, i: number) => Math.max(0, 1 - Math.abs((((r + N / 2) % N) / (N - 1)) * (along - 1) - i));
+  const planes = Array.from({ length: along * along }, (_, l) =>
+    Float64Array.from({ length: N * N }, (_v, i) =>
+      Math.fround(hat(Math.floor(i / N), Math.floor(l / along)) * hat(i % N, l % along)),
+    ),
+  );
+  const plane = () => new Float64Array(N * N);
+  const g = patterns.map(() => planes.map(() => 0));
+  return { B: plane(), g, phi: planes, excess: plane(), weight: plane() };
 }
 
 const stateOf = (problem: PlainProblem): PlainState => ({ object: problem.object, probe: [...problem.probe] });
@@ -276,6 +294,40 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     });
   }
 
+  for (const algorithm of ['rpie', 'lsqml'] as const) {
+    it.each(['pixel', 'pattern'] as const)(`${algorithm}, a background: %s`, async (background) => {
+      const epochs = algorithm === 'rpie' ? 2 : 1;
+      const found = await ours({ algorithm, epochs, background, background_start: 1 });
+      const stray = strayOf(background === 'pattern' ? 4 : 0);
+      const problem: PlainProblem = { ...problemOf(found), stray };
+      const state = stateOf(problem);
+      for (let epoch = 1; epoch <= epochs; epoch++) {
+        if (algorithm === 'rpie') {
+          plainPie(problem, state, batches(epoch), { kind: 'rpie', gamma: 0.7, alpha: 0.5, beta: 0.5 });
+        } else {
+          const illumination = plainIllumination(problem, problem.probe);
+          plainLsqml(problem, state, batches(epoch), { illumination, delta: 0.1, step: 0.9 });
+        }
+        plainStrayEnd(stray);
+      }
+      expectSame(found, state);
+      const { pixels, weights } = found.background!;
+      const half = N / 2;
+      const corner = (i: number) => ((Math.floor(i / N) + half) % N) * N + (((i % N) + half) % N);
+      const most = Math.max(...stray.B);
+      expect(most).toBeGreaterThan(0.1);
+      pixels.data.forEach((v, i) => {
+        expect(Math.abs(v - stray.B[corner(i)])).toBeLessThan(2e-4 * most);
+      });
+      const rows = stray.g.flat();
+      const strongest = Math.max(1e-9, ...rows);
+      rows.forEach((g, i) => {
+        expect(Math.abs(weights!.data[i] - g)).toBeLessThan(1e-3 * strongest);
+      });
+      expect(rows.some((g) => g > 0)).toBe(background === 'pattern');
+    });
+  }
+
   it('lsqml', async () => {
     const found = await ours({ algorithm: 'lsqml', epochs: 1 });
     const problem = problemOf(found);
@@ -366,15 +418,21 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     expectSame(found, state);
   });
 
-  it.each(['lbfgs', 'cg'] as const)('ml, %s', async (ml_method) => {
-    const found = await ours({ algorithm: 'ml', ml_method, epochs: 4 });
+  it.each([
+    ['lbfgs', 'gaussian'],
+    ['cg', 'gaussian'],
+    ['lbfgs', 'poisson'],
+    ['cg', 'poisson'],
+  ] as const)('ml, %s, %s', async (ml_method, noise_model) => {
+    const likely = noise_model === 'poisson';
+    const found = await ours({ algorithm: 'ml', ml_method, noise_model, epochs: 4 });
     const problem = problemOf(found);
     const state = stateOf(problem);
     const memory: PlainLikelihood = { pairs: [] };
-    for (let epoch = 0; epoch < 4; epoch++) plainLikelihood(problem, state, memory, ml_method);
+    for (let epoch = 0; epoch < 4; epoch++) plainLikelihood(problem, state, memory, ml_method, likely);
     expect(distance(found.object, state.object)).toBeLessThan(1e-3);
     const before = stateOf(problem);
-    for (let epoch = 0; epoch < 3; epoch++) plainLikelihood(problem, before, { pairs: [] }, ml_method);
+    for (let epoch = 0; epoch < 3; epoch++) plainLikelihood(problem, before, { pairs: [] }, ml_method, likely);
     expect(distance(found.object, before.object)).toBeGreaterThan(1e-2);
   });
 

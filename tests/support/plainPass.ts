@@ -4,7 +4,7 @@
  */
 
 import type { FieldMemory, Planes } from '../../src/solvers/fieldMemory.js';
-import type { Curvatures, PassRequest, PassSums, SolverScan } from '../../src/solvers/wavePasses.js';
+import type { Curvatures, PassRequest, PassSums, SolverScan, Statistics } from '../../src/solvers/wavePasses.js';
 import { dft, type Plain as Field, plain, shifted, through } from './plainSolver.js';
 
 /** Everything that a pass leaves behind. */
@@ -24,6 +24,9 @@ export interface PlainResult {
 }
 
 type Sizes = FieldMemory['sizes'];
+
+/** Counts by which Poisson statistics are raised. */
+const PEDESTAL = 0.375;
 
 /** The fields of a scan; `waves` are stored waves, (count, modes, 2, N, N). */
 export interface PlainProblem {
@@ -192,7 +195,8 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     const { square, counts, modelled } = { ...sums };
     const detectors = each.map(({ y, x }) => detectorOf(problem, y, x));
     const stray = strayOf(problem, k);
-    const ask = (modelled: Float64Array) => background.asked.push(askedOf(problem, measured, modelled, background));
+    const ask = (modelled: Float64Array) =>
+      background.asked.push(askedOf(problem, measured, modelled, stray, background));
     const changes = [changesOf(products, before, measured, detectors, request, floor, sums, stray, ask)];
     for (let s = slices - 1; s > 0; s--) {
       changes.unshift(changes[0].map((c, w) => through(times(conj(objects[s][w]), c), N, gaps[s - 1], true)));
@@ -250,6 +254,7 @@ function askedOf(
   { sizes, background }: PlainProblem,
   measured: Float32Array,
   modelled: Float64Array,
+  stray: Float64Array,
   sums: { readonly excess: Float64Array; readonly weight: Float64Array },
 ): number[] {
   const { background: terms = 0 } = sizes;
@@ -259,7 +264,8 @@ function askedOf(
     const hold = background.hold.data[i];
     const v = 1 / (modelled[i] + hold);
     const w = (hold * v) ** 5;
-    const e = a * a - modelled[i];
+    const J = modelled[i];
+    const e = a * a - J - (J > 0 ? (1 - stray[i] / J) * Math.min(J, 0.25) : 0);
     sums.excess[i] += w * e;
     sums.weight[i] += w;
     for (let l = 0; l < terms; l++) {
@@ -326,6 +332,10 @@ function changesOf(
   const factor = (i: number) => {
     if (measured[i] < 0) return 0;
     const root = Math.sqrt(modelled[i]);
+    if (wave === 'likelihood') {
+      const ratio = (measured[i] ** 2 + PEDESTAL) / (modelled[i] + PEDESTAL);
+      return strength * (ratio - 1);
+    }
     const wanted = wave === 'poisson' ? (root + Math.sqrt(modelled[i] + 8 * measured[i] ** 2)) / 4 : measured[i];
     return strength * (wanted / (root + floor) - 1);
   };
@@ -448,7 +458,7 @@ export function plainStretches(
 }
 
 /** `WavePasses.deviances` of a scan whose detector is that of the problem. */
-export function plainDeviances(problem: PlainProblem, batch: Int32Array): Float64Array {
+export function plainDeviances(problem: PlainProblem, batch: Int32Array, raised = false): Float64Array {
   const { scan, sizes, floor } = problem;
   const { N, modes } = sizes;
   return Float64Array.from(batch, (k) => {
@@ -464,7 +474,9 @@ export function plainDeviances(problem: PlainProblem, batch: Int32Array): Float6
     for (let i = 0; i < N * N; i++) {
       const a = scan.amplitudes[k * N * N + i];
       const J = Math.max(model[i], (1e5 * floor) ** 2);
-      if (a >= 0) deviance += 2 * (J - a * a + (a > 0 ? a * a * Math.log((a * a) / J) : 0));
+      const [more, dark] = [a * a + PEDESTAL, model[i] + PEDESTAL];
+      if (raised && a >= 0) deviance += 2 * (dark - more + more * Math.log(more / dark));
+      else if (a >= 0) deviance += 2 * (J - a * a + (a > 0 ? a * a * Math.log((a * a) / J) : 0));
     }
     return deviance;
   });
@@ -475,12 +487,13 @@ export type PlainDirection = Readonly<Record<'object' | 'probe', Pick<Planes, 'r
 
 /**
  * `WavePasses.curvatures` from waves along the path alone: Ψ(s, t) of O + s·δO₁ + t·δO₂ and the same of P is a polynomial, so that
- * differences of it are exact; √J is differentiated once.
+ * differences of it are exact; what E is of J is differentiated twice.
  */
 export function plainCurvatures(
   problem: PlainProblem,
   batch: Int32Array,
   along: readonly PlainDirection[],
+  statistics: Statistics = 'gaussian',
 ): Curvatures {
   const { scan, sizes } = problem;
   const { N, modes } = sizes;
@@ -520,24 +533,31 @@ export function plainCurvatures(
       const dbb = vb.map((v, j) => v + vb2[j] - 2 * h[j]);
       const dab = vab.map((v, j) => v - h[j] - da[j] - db[j] - (daa[j] + dbb[j]) / 2);
       const inner = (p: number[], q: number[]) => p.reduce((total, v, j) => total + v * q[j], 0);
-      const root = Math.sqrt(inner(h, h) + stray[i]);
-      const w = 1 - measured[i] / root;
-      // d²√J = (d·d' + Ψ·d²Ψ)/√J − (Ψ·d)(Ψ·d')/√J³
+      const J = inner(h, h) + stray[i];
+      const [w, second] = derivativesOf(measured[i], J, statistics);
+      const wide = statistics === 'poisson' ? 4 : 2;
+      // d²E = E'·d²J + E''·dJ·d'J, dJ = 2Ψ·d, d²J = 2(d·d' + Ψ·d²Ψ)
       const bend = (p: number[], q: number[], pq: number[]) =>
-        2 * ((inner(h, p) * inner(h, q)) / root ** 2) +
-        2 * w * (inner(p, q) + inner(h, pq) - (inner(h, p) * inner(h, q)) / root ** 2);
+        2 * w * (inner(p, q) + inner(h, pq)) + 4 * second * inner(h, p) * inner(h, q);
       out.slopes[0] += 2 * w * inner(h, da);
       out.bends[0] += bend(da, da, daa);
-      out.widths[0] += 2 * inner(da, da);
+      out.widths[0] += wide * inner(da, da);
       if (along.length === 1) continue;
       out.slopes[1] += 2 * w * inner(h, db);
       out.bends[1] += bend(da, db, dab);
       out.bends[2] += bend(db, db, dbb);
-      out.widths[1] += 2 * inner(da, db);
-      out.widths[2] += 2 * inner(db, db);
+      out.widths[1] += wide * inner(da, db);
+      out.widths[2] += wide * inner(db, db);
     }
   }
   return out as unknown as Curvatures;
+}
+
+/** First and second derivative of E along J where √I is `a`. */
+function derivativesOf(a: number, J: number, statistics: Statistics): readonly [number, number] {
+  if (statistics === 'gaussian') return [1 - a / Math.sqrt(J), (0.5 * a) / J ** 1.5];
+  const ratio = (a * a + PEDESTAL) / (J + PEDESTAL);
+  return [1 - ratio, ratio / (J + PEDESTAL)];
 }
 
 /** `WavePasses.moves`. */

@@ -26,8 +26,21 @@ export interface PlainProblem {
   readonly beam?: PlainBeam;
   /** Ways over which patterns were recorded, (y, x) in pixels, and how many points of them stand for them. */
   readonly ways?: { readonly points: number; readonly yx: readonly (readonly [number, number])[] };
+  /** What the detector sees beside the sample; changes as the state does. */
+  readonly stray?: PlainStray;
   /** The probe of each pattern, where there are several: `probe` has all modes of the first, then those of the next. */
   readonly probeOf?: readonly number[];
+}
+
+/** B + Σ_l g_kl·φ_l, zero frequency in the corner, and what is asked of B in an epoch. */
+export interface PlainStray {
+  readonly B: Float64Array;
+  /** (patterns, terms) */
+  readonly g: number[][];
+  /** (terms) */
+  readonly phi: readonly Float64Array[];
+  readonly excess: Float64Array;
+  readonly weight: Float64Array;
 }
 
 /** a_k·(P + Σ_j c_kj·U_j) of the first mode, a_k·P of the others. */
@@ -270,6 +283,12 @@ class View {
     });
   }
 
+  /** The background of a pixel, zero frequency in the corner. */
+  stray(i: number): number {
+    const { stray } = this.problem;
+    return stray ? stray.phi.reduce((sum, phi, l) => sum + stray.g[this.k][l] * phi[i], stray.B[i]) : 0;
+  }
+
   /** Σ√(IJ)/ΣJ over good pixels. */
   fit(waves: readonly Plain[]): number {
     const { N, patterns } = this.problem;
@@ -287,21 +306,22 @@ class View {
     return cross / model;
   }
 
-  /** Σ(√I − √J)² over good pixels. */
-  misfit(object: Plain): number {
+  /** Σ(√I − √J)² over good pixels, or Σ(J − (I + 3/8)·ln(J + 3/8)). */
+  misfit(object: Plain, likely = false): number {
     const { N, patterns } = this.problem;
     const fields = this.waves(object).map((w) => dft(w, N, -1));
     const half = Math.floor(N / 2);
     let sum = 0;
     for (let i = 0; i < N * N; i++) {
       const a = patterns[this.k][((Math.floor(i / N) + half) % N) * N + (((i % N) + half) % N)];
-      if (a >= 0) sum += (a - Math.sqrt(fields.reduce((total, f) => total + square(f, i), 0))) ** 2;
+      const J = fields.reduce((total, f) => total + square(f, i), 0);
+      if (a >= 0) sum += likely ? J - (a * a + 0.375) * Math.log(J + 0.375) : (a - Math.sqrt(J)) ** 2;
     }
     return sum;
   }
 
-  /** What brings the waves to the measured amplitudes. */
-  change(waves: readonly Plain[]): Plain[] {
+  /** What brings the waves to the measured amplitudes, or down the gradient of the likelihood. */
+  change(waves: readonly Plain[], likely = false): Plain[] {
     const { N, patterns } = this.problem;
     const fields = waves.map((w) => dft(w, N, -1));
     const measured = patterns[this.k];
@@ -310,8 +330,9 @@ class View {
       for (let l = 0; l < N; l++) {
         const i = k * N + l;
         const a = measured[((k + half) % N) * N + ((l + half) % N)];
-        const model = Math.sqrt(fields.reduce((sum, f) => sum + f.re[i] ** 2 + f.im[i] ** 2, 0));
-        const factor = a < 0 || model === 0 ? 0 : a / model - 1;
+        const model = Math.sqrt(fields.reduce((sum, f) => sum + f.re[i] ** 2 + f.im[i] ** 2, this.stray(i)));
+        const ratio = likely ? (a * a + 0.375) / (model ** 2 + 0.375) : a / model;
+        const factor = a < 0 || model === 0 ? 0 : ratio - 1;
         for (const f of fields) {
           f.re[i] *= factor;
           f.im[i] *= factor;
@@ -320,6 +341,53 @@ class View {
     }
     return fields.map((f) => dft(f, N, 1));
   }
+}
+
+/**
+ * What pattern k asks of its background: with d = I − J − (1 − b/J)·min(J, ¼), g_l goes by Σφ_l·d/(J + h) over Σφ_l/(J + h), and B, when the
+ * epoch ends, by Σw·d/Σw, w = (h/(J + h))⁵; by half of it where there are both.
+ */
+function askStray({ N, patterns, stray }: PlainProblem, view: View, waves: readonly Plain[]): void {
+  if (!stray) return;
+  const half = Math.floor(N / 2);
+  const centred = (i: number) => ((Math.floor(i / N) + half) % N) * N + (((i % N) + half) % N);
+  const fields = waves.map((w) => dft(w, N, -1));
+  const counts = patterns.map((pattern) => (i: number) => pattern[centred(i)]);
+  const all = patterns.flatMap((pattern) => [...pattern].filter((a) => a >= 0).map((a) => a * a));
+  const least = (1e-3 * all.reduce((sum, v) => sum + v, 0)) / all.length;
+  const asked = stray.phi.map(() => [0, 0]);
+  for (let i = 0; i < N * N; i++) {
+    const a = counts[view.k](i);
+    if (a < 0) continue;
+    const seen = counts.map((of) => of(i)).filter((v) => v >= 0);
+    const h = (0.02 * seen.reduce((sum, v) => sum + v * v, 0)) / seen.length + least;
+    const J = fields.reduce((sum, f) => sum + square(f, i), view.stray(i));
+    const d = a * a - J - (1 - view.stray(i) / J) * Math.min(J, 0.25);
+    const w = (h / (J + h)) ** 5;
+    stray.excess[i] += w * d;
+    stray.weight[i] += w;
+    for (const [l, phi] of stray.phi.entries()) {
+      asked[l][0] += (phi[i] * d) / (J + h);
+      asked[l][1] += phi[i] / (J + h);
+    }
+  }
+  const g = stray.g[view.k];
+  for (const [l, [of, over]] of asked.entries()) g[l] = Math.max(0, g[l] + (0.5 * of) / over);
+}
+
+/** The end of an epoch: B moves, and takes up what all patterns have of the smooth planes. */
+export function plainStrayEnd({ B, g, phi, excess, weight }: PlainStray): void {
+  const step = phi.length > 0 ? 0.5 : 1;
+  B.forEach((b, i) => {
+    if (weight[i] > 0) B[i] = Math.max(0, b + (step * excess[i]) / weight[i]);
+  });
+  for (const [l, plane] of phi.entries()) {
+    const least = Math.min(...g.map((row) => row[l]));
+    for (const row of g) row[l] -= least;
+    for (const [i, v] of plane.entries()) B[i] += least * v;
+  }
+  excess.fill(0);
+  weight.fill(0);
 }
 
 const square = (f: Plain, i: number) => f.re[i] ** 2 + f.im[i] ** 2;
@@ -397,7 +465,9 @@ export function plainPie(
     const views = batch.map((k) => {
       const view = new View(problem, k, state.probe);
       const waves = view.waves(state.object);
-      return { view, chi: view.change(waves), fit: view.fit(waves) };
+      const found = { view, chi: view.change(waves), fit: view.fit(waves) };
+      askStray(problem, view, waves);
+      return found;
     });
     if (rule.asked) askedOf(problem, state.object, views, rule.asked);
     const sums = sumsOf(problem, state.object, views, rule.kind === 'pie' ? 1 : 0);
@@ -565,7 +635,9 @@ export function plainLsqml(
     const views = batch.map((k) => {
       const view = new View(problem, k, state.probe);
       const waves = view.waves(state.object);
-      return { view, chi: view.change(waves), fit: view.fit(waves) };
+      const found = { view, chi: view.change(waves), fit: view.fit(waves) };
+      askStray(problem, view, waves);
+      return found;
     });
     const sums = sumsOf(problem, state.object, views, 0);
     for (let i = 0; i < sums.object.re.length; i++) {
@@ -684,9 +756,10 @@ export function plainLikelihood(
   state: PlainState,
   memory: PlainLikelihood,
   method: 'lbfgs' | 'cg',
+  likely = false,
 ): void {
   const views = problem.patterns.map((_, k) => new View(problem, k, state.probe));
-  const chis = views.map((view) => ({ view, chi: view.change(view.waves(state.object)) }));
+  const chis = views.map((view) => ({ view, chi: view.change(view.waves(state.object), likely) }));
   const sums = sumsOf(problem, state.object, chis, 0);
   const flat = (object: Plain, probe: readonly Plain[]) =>
     Float64Array.from([
@@ -711,7 +784,7 @@ export function plainLikelihood(
         place.map((v, i) => v + s * d[i] + (d === e ? 0 : t * e[i])),
         state,
       );
-      const misfit = problem.patterns.map((_, k) => new View(problem, k, moved.probe).misfit(moved.object));
+      const misfit = problem.patterns.map((_, k) => new View(problem, k, moved.probe).misfit(moved.object, likely));
       return misfit.reduce((sum, v) => sum + v, 0);
     };
     const h =

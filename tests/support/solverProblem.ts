@@ -86,7 +86,7 @@ export function solverProblem(
   probeOf?.forEach((_, k) => {
     probeOf[k] = k % probes;
   });
-  const stray = background === undefined ? undefined : noBackground(count, background);
+  const stray = background === undefined ? undefined : noBackground(count, background, true);
   for (let i = 0; stray && i < stray.weights.length; i++) stray.weights[i] = i % 4 === 0 ? 0 : 2 * rng.random();
   return {
     scan: {

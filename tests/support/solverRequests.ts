@@ -14,6 +14,8 @@ export const REQUESTS: readonly PassRequest[] = [
   { wave: 'amplitude', ...SUMS, keep: true },
   { wave: 'amplitude', ...SUMS, weighted: true },
   { wave: 'poisson', ...SUMS, strength: 0.5, keep: true },
+  { wave: 'likelihood', ...SUMS, keep: true },
+  { wave: 'likelihood', object: true, strength: 0.5 },
   { wave: 'store' },
   { wave: 'difference', ...SUMS, strength: 0.75 },
   { wave: 'difference', probe: true, keep: true },

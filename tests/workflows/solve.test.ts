@@ -14,7 +14,7 @@ import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { hashOf } from '../../src/persistence/runState.js';
 import { frameOfObject, moveToFrame } from '../../src/reconstruction/frame.js';
 import { readState } from '../../src/solvers/files/state.js';
-import { requireSolverMemory } from '../../src/solvers/memory.js';
+import { requireSolverMemory, solverBytes } from '../../src/solvers/memory.js';
 import { runSolver } from '../../src/solvers/run.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
 import { cli } from '../cli/capture.js';
@@ -343,6 +343,12 @@ describe('what cannot be solved', () => {
     );
     expect(() => told(0.4e9, { probe_modes: 100 })).toThrow(/with 100 probe modes need 786 MB/);
     expect(told(1e9, { algorithm: 'dm' })[0]).toMatch(/\(524 MB of it for exit waves\)/);
+    // Object, its sums and what is kept of a batch belong to every slice.
+    const spread = { xcoords: Float64Array.of(200, 2200), ycoords: Float64Array.of(200, 2200) };
+    const bytes = (slices: number, algorithm: 'rpie' | 'lsqml' = 'rpie') =>
+      solverBytes({ ...scan, ...spread }, solverOptionsSchema.parse({ slices, algorithm, stream: false }), 1);
+    expect(bytes(3).object).toBe(3 * bytes(1).object);
+    expect(bytes(3, 'lsqml').batch).toBeGreaterThan(2.5 * bytes(1, 'lsqml').batch);
     // Where patterns are streamed, two batches of them are in memory.
     expect(told(0.2e9, { stream: null })[0]).toMatch(/need 139 MB of memory of the 200 MB/);
   });

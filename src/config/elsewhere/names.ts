@@ -244,7 +244,7 @@ const PTYPY: Program = {
     'position_refinement.stop': untilBefore('position_stop'),
     'position_refinement.interval': as('position_stride'),
     floating_intensities: when({ flux: true }),
-    ML_type: words('noise_model', { gaussian: 'gaussian', euclid: 'gaussian' }),
+    ML_type: words('noise_model', { gaussian: 'gaussian', euclid: 'gaussian', poisson: 'poisson' }),
     clip_object: limits('object_amplitude_min', 'object_amplitude_max'),
     probe_center_tol: (value) => (value === null ? {} : { centre_probe: true }),
     probe_support: (value) => (value === null ? {} : 'it is a share of the frame there; choose probe_radius_px'),

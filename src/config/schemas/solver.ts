@@ -239,7 +239,7 @@ const flyFields = {
   fly_positions: field(
     positiveInteger,
     1,
-    'Points of the way over which each pattern was recorded while the sample moved (fly scan); about one for every 1.5 pixels of the way; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions.',
+    'Points of the way over which each pattern was recorded while the sample moved (fly scan); one for every 3 pixels of the way is enough; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions.',
     { unit: 'points' },
   ),
   fly_duty: maybe(

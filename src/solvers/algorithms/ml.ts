@@ -1,5 +1,5 @@
 /**
- * Maximum likelihood of all patterns at once, E = Σ(√I − √J)²: gradients of object and probe together, and the exact Newton step along
+ * Maximum likelihood of all patterns at once, E = Σ(√I − √J)², or that of Poisson statistics (`noise_model`), E = Σ(J − (I + p)·ln(J + p)): gradients of object and probe together, and the exact Newton step along
  * each direction. Slow from an empty object, fast near the solution, where batches only wander: a finish.
  *
  * `lbfgs`: directions by the last eight pairs of changes of place and gradient (J. Nocedal, Math. Comput. 35, 773, 1980). `cg`: conjugate
@@ -12,7 +12,7 @@ import { addCurvatures, type Curvatures, type Direction, type PassSums, SumsOfPa
 import type { Algorithm, AlgorithmContext, EpochSchedule } from './algorithm.js';
 
 /** Pairs that directions are made of. */
-const PAIRS = 8;
+export const PAIRS = 8;
 
 /** Share of the brightest light below which pixels are held back. */
 const DIM = 0.1;
@@ -37,8 +37,8 @@ export class MaximumLikelihood implements Algorithm {
   /** Pairs in turn (`lbfgs`), or the last direction (`cg`). */
   readonly #moves: readonly Vector[];
   readonly #changes: readonly Vector[];
-  /** How many pairs or directions were found, what changed (object 1, probe 2), whether there was a last epoch. */
-  readonly #numbers: Float64Array = new Float64Array(3);
+  /** How many pairs or directions were found, what changed (object 1, probe 2), whether there was a last epoch, the deviance then. */
+  readonly #numbers: Float64Array = new Float64Array(4);
   /** Of the last epoch. */
   readonly #sums: Float64Array = new Float64Array(6);
   #step = 0;
@@ -60,18 +60,19 @@ export class MaximumLikelihood implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const sums = await this.#measureGradient(schedule);
+    const { sums, misfit } = await this.#measureGradient(schedule);
     if (!schedule.object && !schedule.probe) return sums;
     const { memory } = this.context.passes;
     const gradient = this.#gradientNow(schedule);
     const changing = (schedule.object ? 1 : 0) + (schedule.probe ? 2 : 0);
-    const [, before, begun] = this.#numbers;
+    const [, before, begun, deviance] = this.#numbers;
+    const last = this.#likely ? deviance : this.#sums[0];
     if (changing !== before) {
       // Other unknowns: what was learned is of no use.
       this.#weigh();
       this.#numbers.fill(0);
     }
-    const astray = changing === before && begun === 1 && sums.square > this.#sums[0];
+    const astray = changing === before && begun === 1 && misfit > last;
     if (astray) {
       // The last step is taken back, and another one taken from where it began.
       this.#numbers[0] = 0;
@@ -80,7 +81,10 @@ export class MaximumLikelihood implements Algorithm {
       gradient.set(this.#gradient);
     }
     this.#numbers[1] = changing;
-    if (!astray) this.#sums.set(numbersOf(sums));
+    if (!astray) {
+      this.#sums.set(numbersOf(sums));
+      this.#numbers[3] = this.#likely ? misfit : 0;
+    }
     if (this.context.options.ml_method === 'lbfgs') await this.#quasiNewton(gradient);
     else await this.#conjugate(gradient);
     this.#gradient.set(gradient);
@@ -113,17 +117,25 @@ export class MaximumLikelihood implements Algorithm {
     for (let from = 0; from < rows.length; from += MOST_PATTERNS) yield rows.slice(from, from + MOST_PATTERNS);
   }
 
-  /** The sums of a pass over all patterns: Σ conj(P)χ is minus the gradient. */
-  async #measureGradient({ object, probe }: EpochSchedule): Promise<PassSums> {
+  get #likely(): boolean {
+    return this.context.options.noise_model === 'poisson';
+  }
+
+  /** The sums of a pass over all patterns, in which Σ conj(P)χ is minus the gradient, and E. */
+  async #measureGradient({ object, probe }: EpochSchedule): Promise<{ sums: PassSums; misfit: number }> {
     const { passes, onBatch } = this.context;
+    const likely = this.#likely;
     const total = new SumsOfPasses();
+    let deviance = 0;
     let done = 0;
     for (const batch of this.#chunks()) {
-      total.add(await passes.pass(batch, { wave: 'amplitude', object, probe, accumulate: done > 0 }));
+      const wave = likely ? 'likelihood' : 'amplitude';
+      total.add(await passes.pass(batch, { wave, object, probe, accumulate: done > 0 }));
+      if (likely) for (const own of await passes.deviances(batch, true)) deviance += own;
       done += batch.length;
       onBatch(Math.round(done / 2));
     }
-    return total;
+    return { sums: total, misfit: likely ? deviance : total.square };
   }
 
   #gradientNow(schedule: EpochSchedule): Vector {
@@ -227,7 +239,7 @@ export class MaximumLikelihood implements Algorithm {
     const parts: Curvatures[] = [];
     let done = 0;
     for (const batch of this.#chunks()) {
-      parts.push(await passes.curvatures(batch, along));
+      parts.push(await passes.curvatures(batch, along, this.context.options.noise_model));
       done += batch.length;
       onBatch(Math.round((rows.length + done) / 2));
     }

@@ -1,8 +1,8 @@
 /**
  * What the detector sees beside the sample (scatter of air, slits and windows, stray light), added to the model as another incoherent
- * mode would be: J_k = Σ|Ψ|² + B + Σ_l g_kl·φ_l with B ≥ 0 for every pixel and, for `pattern`, g_kl ≥ 0 for nine smooth φ_l.
+ * mode would be: J_k = Σ|Ψ|² + b_k, b_k = B + Σ_l g_kl·φ_l with B ≥ 0 for every pixel and, for `pattern`, g_kl ≥ 0 for sixteen smooth φ_l.
  *
- * With d = I − J and h = 2 % of the mean counts of a pixel:
+ * With d = I − J − (1 − b/J)·min(J, ¼) and h = 2 % of the mean counts of a pixel:
  *   g_kl ← max(0, g_kl + s·Σφ_l·d/(J + h)/Σφ_l/(J + h)) after each batch (φ add up to 1, so that all of them go no further together),
  *   B ← max(0, B + s·Σw·d/Σw), w = (h/(J + h))⁵, over the patterns of an epoch after it,
  * s = ½ where both are fitted: what patterns have in common is asked of both. Then the least g_kl over the scan goes into B.
@@ -10,6 +10,10 @@
  * The weights w make it a matter of the darkest patterns of each pixel: elsewhere B takes up what the waves do not explain yet, and does not
  * give it back. (Without any scatter the object error became 2.1 times as large with equal weights, 1.9 with 1/(J + h), 1.4 with its
  * square, 1.2 with its fifth power.)
+ *
+ * Waves are fitted to amplitudes, and the root of a Poisson count varies by ¼: where the sample sends light, J comes out lower by that than
+ * the mean of I, which is no background. Amplitudes that are no roots of counts have no such share. (To raise measurement and model by 3/8 of a
+ * count instead, after Anscombe, makes the waves follow the noise of dark pixels: the object error was 1.3 times as large.)
  */
 import type { SolverOptions } from '../../config/schemas/solver.js';
 import type { NumericArray, Tensor } from '../../core/tensor.js';
@@ -21,7 +25,7 @@ import type { Background, SolverScan, WavePasses } from '../wavePasses.js';
 export interface BackgroundFound {
   /** (N, N) counts that every pattern has in each pixel, zero frequency at N/2. */
   readonly pixels: Tensor;
-  /** (count, 9) more of every pattern, counts in each pixel at the corners, edges and the middle, row by row; undefined where not fitted. */
+  /** (count, 16) more of every pattern, counts in each pixel at the points of a grid of 4×4 over the detector, row by row; undefined where not fitted. */
   readonly weights?: Tensor<Float64Array>;
 }
 
@@ -29,34 +33,13 @@ export interface BackgroundFound {
 export const backgroundTerms = ({ background }: Pick<SolverOptions, 'background'>): number | undefined =>
   ({ none: undefined, pixel: 0, pattern: SMOOTH_TERMS })[background];
 
-/** Shared memory for the backgrounds of a scan, without any. */
-export function noBackground(count: number, terms: number): Background {
+/** Variance of the root of a Poisson count. */
+const SPREAD = 0.25;
+
+/** Shared memory for the backgrounds of a scan, without any. @param counted amplitudes are roots of counts */
+export function noBackground(count: number, terms: number, counted: boolean): Background {
   const of = (length: number) => new Float64Array(new SharedArrayBuffer(8 * length));
-  return { weights: of(count * terms), asked: of(2 * count * terms) };
-}
-
-/**
- * Of few counts the root is not that of their mean: waves that are fitted to such amplitudes come out too dark, and a background takes up
- * what they leave. With 3/8 of a count more in measurement and model, roots vary alike and are nearly those of the mean (F. J.
- * Anscombe, Biometrika 35, 246, 1948).
- */
-const PEDESTAL = 0.375;
-
-/** Counts that are added to measurement and model; none where amplitudes are not of counts. */
-export const pedestalOf = ({ counted }: { readonly counted: boolean }): number => (counted ? PEDESTAL : 0);
-
-/** √(I + pedestal) at good pixels. @param copied others use them as they are */
-export function raised(
-  amplitudes: Float32Array<SharedArrayBuffer>,
-  pedestal: number,
-  copied: boolean,
-): Float32Array<SharedArrayBuffer> {
-  const out = copied ? new Float32Array(new SharedArrayBuffer(4 * amplitudes.length)) : amplitudes;
-  for (let i = 0; i < out.length; i++) {
-    const a = amplitudes[i];
-    out[i] = a < 0 ? a : Math.sqrt(a * a + pedestal);
-  }
-  return out;
+  return { weights: of(count * terms), asked: of(2 * count * terms), spread: counted ? SPREAD : 0 };
 }
 
 /** h as part of the mean counts of its pixel, and, where that has next to none, of all. */
@@ -73,8 +56,6 @@ export class BackgroundCorrection {
     private readonly passes: WavePasses,
     private readonly scan: SolverScan,
     private readonly background: Background,
-    /** Counts that patterns have been raised by: the least value of a pixel. */
-    private readonly pedestal: number,
   ) {
     const { memory } = passes;
     const { N, background: terms = 0 } = memory.sizes;
@@ -82,7 +63,6 @@ export class BackgroundCorrection {
     this.#step = terms > 0 ? 0.5 : 1;
     this.#excess = memory.plane(N * N);
     this.#weight = memory.plane(N * N);
-    memory.background.pixels.data.fill(pedestal);
     memory.background.hold.data.set(holdOf(scan));
     if (terms > 0) memory.background.terms.data.set(smoothTerms(N));
   }
@@ -119,7 +99,7 @@ export class BackgroundCorrection {
     const pixels = this.passes.memory.background.pixels.data;
     const [excess, weight] = [this.#excess.data, this.#weight.data];
     for (let i = 0; i < pixels.length; i++) {
-      if (weight[i] > 0) pixels[i] = Math.max(this.pedestal, pixels[i] + (this.#step * excess[i]) / weight[i]);
+      if (weight[i] > 0) pixels[i] = Math.max(0, pixels[i] + (this.#step * excess[i]) / weight[i]);
     }
     const { weights } = this.background;
     const { data: planes } = this.passes.memory.background.terms;
@@ -134,8 +114,7 @@ export class BackgroundCorrection {
   /** The background as it is, copied. */
   found(): BackgroundFound {
     const { N } = this.scan;
-    const own = turned(this.passes.memory.background.pixels.data, N).map((v) => v - this.pedestal);
-    const pixels = { data: own, shape: [N, N] };
+    const pixels = { data: turned(this.passes.memory.background.pixels.data, N), shape: [N, N] };
     if (this.#terms === 0) return { pixels };
     const shape = [this.scan.count, this.#terms];
     return { pixels, weights: { data: Float64Array.from(this.background.weights), shape } };
@@ -143,13 +122,13 @@ export class BackgroundCorrection {
 
   /** Goes on from a background that was found before. */
   start({ pixels, weights }: BackgroundFound): void {
-    this.passes.memory.background.pixels.data.set(turned(pixels.data, this.scan.N).map((v) => v + this.pedestal));
+    this.passes.memory.background.pixels.data.set(turned(pixels.data, this.scan.N));
     if (weights && this.#terms > 0) this.background.weights.set(weights.data);
   }
 
   /** The arrays that a run goes on from; they may be written to. */
   saved(): Record<string, NumericArray> {
-    return { pixels: this.passes.memory.background.pixels.data, weights: this.background.weights };
+    return { counts: this.passes.memory.background.pixels.data, weights: this.background.weights };
   }
 }
 

@@ -54,7 +54,7 @@ export interface SolvedFacts {
  * What `reconstruction.npz` of a solver says besides the image: `reconstructed_probe` (N, N) or (modes, N, N),
  * `computation_time_seconds`; where positions were corrected, `xcoords`, `ycoords` and the measured ones; where the beam was told
  * apart, `opr_modes` (coherent, N, N), `opr_weights` (n, coherent) and `flux` (n,); `background` (N, N) counts and, where every pattern
- * has more or less of it, `background_weights` (n, 9); of several slices `reconstructed_layers` and `layer_spacing_m`; of several scans
+ * has more or less of it, `background_weights` (n, 16); of several slices `reconstructed_layers` and `layer_spacing_m`; of several scans
  * `scan_index` (n,), `scan_offsets_yx_px` (scans, 2), what was added to the positions of each, and, where each has its own,
  * `reconstructed_probes` (scans, N, N) or (scans, modes, N, N).
  */

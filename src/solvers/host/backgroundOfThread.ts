@@ -14,20 +14,25 @@ export class BackgroundOfThread {
     this.#terms = setup.sizes.background;
   }
 
-  /** model += B + Σ_l g_kl·φ_l. */
+  /** model += B + Σ_l g_kl·φ_l, which stays at `own`. */
   addTo(k: number, model: number): void {
     if (this.#terms === undefined) return;
     const { kernels, setup } = this;
     const { pixels, terms } = setup.fields.background;
-    kernels.addPlane(pixels, model, this.#pixels);
+    kernels.copyPlane(pixels, this.#own, this.#pixels);
     const { weights } = setup.scan.background!;
     for (let l = 0; l < this.#terms; l++) {
       const weight = weights[k * this.#terms + l];
-      if (weight > 0) kernels.addScaled(terms + 4 * l * this.#pixels, weight, model, this.#pixels);
+      if (weight > 0) kernels.addScaled(terms + 4 * l * this.#pixels, weight, this.#own, this.#pixels);
     }
+    kernels.addPlane(this.#own, model, this.#pixels);
   }
 
-  /** What pattern k, which is at hand, asks for; adds to the sums. */
+  get #own(): number {
+    return this.setup.scratch.stray;
+  }
+
+  /** What pattern k, which is at hand and was added to last, asks for; adds to the sums. */
   ask(k: number, model: number): void {
     if (this.#terms === undefined) return;
     const { kernels, setup } = this;
@@ -38,8 +43,8 @@ export class BackgroundOfThread {
     const { hold, terms } = fields.background;
     const { pattern } = scratch;
     const { re, im } = background;
-    kernels.backgroundTerms(model, pattern, hold, excess, weight, re, im, this.#pixels);
-    const { asked } = setup.scan.background!;
+    const { asked, spread } = setup.scan.background!;
+    kernels.backgroundTerms(model, pattern, this.#own, hold, spread, excess, weight, re, im, this.#pixels);
     for (let l = 0; l < this.#terms; l++) {
       const term = terms + 4 * l * this.#pixels;
       const at = 2 * (k * this.#terms + l);

@@ -1,6 +1,6 @@
 /** How the misfit of patterns changes along directions of object and probe; see `WavePasses.curvatures`. */
 
-import { type Curvatures, devianceOf, patternAt, pointsOf } from '../wavePasses.js';
+import { type Curvatures, devianceOf, PEDESTAL, patternAt, pointsOf, type Statistics } from '../wavePasses.js';
 import type { BackgroundOfThread } from './backgroundOfThread.js';
 import type { FreeSpace } from './freeSpace.js';
 import type { Kernels } from './kernels.js';
@@ -34,7 +34,7 @@ export class Bends {
   }
 
   /** Of `part`, along one direction or two. */
-  along(part: Int32Array, directions: readonly DirectionAt[]): Curvatures {
+  along(part: Int32Array, directions: readonly DirectionAt[], statistics: Statistics = 'gaussian'): Curvatures {
     const { probes, setup } = this;
     const { scratch, fields } = setup;
     const spectra = directions.map((_, d) => scratch.directions + d * probes.allModes * probes.mode);
@@ -50,7 +50,7 @@ export class Bends {
     const mixed: [number, number, number] = [0, 0, 0];
     for (const k of part) {
       const views = this.#views(k, directions, spectra);
-      this.#compare(k, views, directions);
+      this.#compare(k, views, directions, statistics);
       const of = (i: number, j: number) => this.#mixed(views, directions[i], j);
       mixed[0] += of(0, 0);
       if (directions.length === 1) continue;
@@ -66,7 +66,7 @@ export class Bends {
   }
 
   /** See `WavePasses.deviances`. */
-  deviances(part: Int32Array): Float64Array {
+  deviances(part: Int32Array, raised = false): Float64Array {
     const { kernels, probes, setup, space } = this;
     const { scratch, fields, sizes, scan, floor } = setup;
     const { N, modes, width } = sizes;
@@ -88,7 +88,7 @@ export class Bends {
       }
       kernels.intensity(scratch.waves, views.length * modes, mode, 1 / space.norm, scratch.model, N);
       this.background.addTo(k, scratch.model);
-      return devianceOf(model, patternAt(scan, k), floor);
+      return devianceOf(model, patternAt(scan, k), floor, raised);
     });
   }
 
@@ -113,7 +113,7 @@ export class Bends {
   }
 
   /** Adds the derivatives that are linear in the changes, and leaves χ where the waves are. */
-  #compare(k: number, views: readonly BentView[], directions: readonly DirectionAt[]): void {
+  #compare(k: number, views: readonly BentView[], directions: readonly DirectionAt[], statistics: Statistics): void {
     const { kernels, setup, probes, space } = this;
     const { scratch, fields, sizes, scan, floor } = setup;
     const { N, modes, width } = sizes;
@@ -143,8 +143,12 @@ export class Bends {
     kernels.intensity(waves, all, mode, 1 / space.norm, model, N);
     this.background.addTo(k, model);
     this.#pattern.set(patternAt(scan, k));
-    kernels.curvature(waves, a, b, all, mode, model, pattern, 1 / space.norm, floor, sums + 64, N);
-    kernels.amplitudeChange(model, pattern, 1 / space.norm, floor, N);
+    const scale = 1 / space.norm;
+    const likely = statistics === 'poisson';
+    const pedestal = likely ? PEDESTAL : -1;
+    kernels.curvature(waves, a, b, all, mode, model, pattern, scale, floor, pedestal, sums + 64, N);
+    if (likely) kernels.likelihoodChange(model, pattern, scale, PEDESTAL, N);
+    else kernels.amplitudeChange(model, pattern, scale, floor, N);
     for (let i = 0; i < all; i++) {
       const { y, x } = views[Math.floor(i / modes)];
       const w = waves + i * mode;

@@ -11,6 +11,7 @@ import {
   type PassRequest,
   type PassSums,
   type PatternLoader,
+  type Statistics,
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
@@ -150,17 +151,17 @@ export class HostPasses implements WavePasses {
     for (const part of this.#others) this.memory.addPlanes(part.variation, this.memory.sums.variation);
   }
 
-  async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
+  async curvatures(batch: Int32Array, along: readonly Direction[], statistics?: Statistics): Promise<Curvatures> {
     await this.stream?.load(batch);
     const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
     const shares = this.#sharesOf(batch);
-    return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at]));
+    return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at, statistics]));
   }
 
-  async deviances(batch: Int32Array): Promise<Float64Array> {
+  async deviances(batch: Int32Array, raised?: boolean): Promise<Float64Array> {
     await this.stream?.load(batch);
     const shares = this.#sharesOf(batch);
-    const parts = await this.#all('deviances', (t) => [shares[t]]);
+    const parts = await this.#all('deviances', (t) => [shares[t], raised]);
     return Float64Array.from(batch, (_, i) => parts[i % parts.length][Math.floor(i / parts.length)]);
   }
 

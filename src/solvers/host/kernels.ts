@@ -23,7 +23,9 @@ export interface Kernels {
   backgroundTerms(
     model: number,
     measured: number,
+    own: number,
     hold: number,
+    spread: number,
     excess: number,
     weight: number,
     excessSum: number,
@@ -34,6 +36,7 @@ export interface Kernels {
   compare(model: number, measured: number, sums: number, n: number): void;
   amplitudeChange(model: number, measured: number, scale: number, floor: number, n: number): void;
   poissonChange(model: number, measured: number, scale: number, floor: number, n: number): void;
+  likelihoodChange(model: number, measured: number, scale: number, pedestal: number, n: number): void;
   scaleBy(re: number, im: number, factor: number, n: number): void;
   reflect(aRe: number, aIm: number, bRe: number, bIm: number, outRe: number, outIm: number, n: number): void;
   differenceStep(re: number, im: number, qRe: number, qIm: number, dRe: number, dIm: number, n: number): number;
@@ -213,6 +216,7 @@ export interface Kernels {
     measured: number,
     scale: number,
     floor: number,
+    pedestal: number,
     sums: number,
     n: number,
   ): void;

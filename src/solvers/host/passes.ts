@@ -1,5 +1,5 @@
 /** One thread's share of a pass: pattern after pattern through the inner loops. */
-import { fitOf, type PassRequest, type PassSums, patternAt, pointsOf } from '../wavePasses.js';
+import { fitOf, type PassRequest, type PassSums, PEDESTAL, patternAt, pointsOf } from '../wavePasses.js';
 import { BackgroundOfThread } from './backgroundOfThread.js';
 import { Bends } from './bends.js';
 import { BlockPatterns } from './blockPatterns.js';
@@ -211,8 +211,13 @@ export class Passes {
     this.#withFits(k, () => kernels.compare(model, scratch.pattern, scratch.sums, N));
     if (request.background) this.#background.ask(k, model);
     if (wave === 'measure') return;
-    const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
-    change(model, scratch.pattern, strength / this.#space.norm, this.#setup.floor, N);
+    const gain = strength / this.#space.norm;
+    if (wave === 'likelihood') {
+      kernels.likelihoodChange(model, scratch.pattern, gain, PEDESTAL, N);
+    } else {
+      const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
+      change(model, scratch.pattern, gain, this.#setup.floor, N);
+    }
     for (const { view, w, from } of each) {
       kernels.scaleBy(w, w + plane, model, N);
       this.#space.at(view.y, view.x);
@@ -340,8 +345,8 @@ export const callsOf = (passes: Passes): ThreadCalls => ({
   moves: () => passes.kept.moves(),
   correlations: () => passes.moments.correlations(),
   stretches: () => passes.moments.stretches(),
-  curvatures: (part, along) => passes.bends.along(part, along),
-  deviances: (part) => passes.bends.deviances(part),
+  curvatures: (part, along, statistics) => passes.bends.along(part, along, statistics),
+  deviances: (part, raised) => passes.bends.deviances(part, raised),
   beamProducts: () => passes.kept.beamProducts(),
   beamSums: (weights) => passes.kept.beamSums(weights),
 });

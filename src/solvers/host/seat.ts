@@ -1,7 +1,7 @@
 /** A thread's side of a team: it waits for questions, answers them, and does its part of arithmetic on planes. */
 import { messageOf } from '../../core/errors.js';
 import type { PlanesAt } from '../fieldMemory.js';
-import type { Curvatures, PassRequest, PassSums } from '../wavePasses.js';
+import type { Curvatures, PassRequest, PassSums, Statistics } from '../wavePasses.js';
 import type { Kernels } from './kernels.js';
 import { Mailbox } from './mailbox.js';
 import { readSteps, runSteps, STEP_NUMBERS } from './planeSteps.js';
@@ -19,8 +19,8 @@ export interface ThreadCalls {
   moves(): Float64Array;
   correlations(): Float64Array;
   stretches(): Float64Array;
-  curvatures(part: Int32Array, along: readonly DirectionAt[]): Curvatures;
-  deviances(part: Int32Array): Float64Array;
+  curvatures(part: Int32Array, along: readonly DirectionAt[], statistics?: Statistics): Curvatures;
+  deviances(part: Int32Array, raised?: boolean): Float64Array;
   beamProducts(): Float64Array;
   /** @param weights of this thread's patterns */
   beamSums(weights: Float64Array): void;

@@ -4,7 +4,7 @@ import { type ComplexNode, multiply } from '../../graph/complex.js';
 import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
-import type { Curvatures } from '../wavePasses.js';
+import type { Curvatures, Statistics } from '../wavePasses.js';
 import { comparisonOf, passInputs, patchesInput, probesOf, timesFlux, withBackground } from './passProgram.js';
 import {
   chosenProbe,
@@ -35,25 +35,37 @@ const pairsOf = (directions: 1 | 2): readonly (readonly [number, number])[] =>
  * `sums` (patterns, terms, N), in parts: for each direction w·g; for each pair w·n + √I/√J³·g·g', Re conj(χ)·δO·δP and n over good pixels. See {@link curvaturesOf}.
  * Directions are fed as `along0_object_re` … (patches) and `along0_probe_re` … (turned round).
  */
-export function bendsProgram(sizes: WaveSizes, directions: 1 | 2, floor: number): Program {
+export function bendsProgram(
+  sizes: WaveSizes,
+  directions: 1 | 2,
+  floor: number,
+  statistics: Statistics = 'gaussian',
+): Program {
   const transform = new Transform(sizes);
   const near = sizes.propagation?.detector;
   const { batch, N, modes } = sizes;
-  const name = `solver_bends_${directions}_${batch}x${modes}x${N}`;
-  const sums = near
-    ? bends(sizes, directions, floor, new NearDetector(transform, sizes, near))
-    : bends(sizes, directions, floor, transform);
+  const name = `solver_bends_${directions}_${statistics}_${batch}x${modes}x${N}`;
+  const how = { directions, floor, statistics };
+  const sums = near ? bends(sizes, how, new NearDetector(transform, sizes, near)) : bends(sizes, how, transform);
   return defineProgram({ name, outputs: { sums } });
 }
 
-function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detector: Detector<Field>): GraphNode {
+/** What is bent, along how many directions. */
+interface Bent {
+  readonly directions: 1 | 2;
+  readonly floor: number;
+  readonly statistics: Statistics;
+}
+
+function bends<Field>(sizes: WaveSizes, { directions, floor, statistics }: Bent, detector: Detector<Field>): GraphNode {
   const { batch, N, modes, probes = 1 } = sizes;
   const inputs = passInputs(sizes);
   const probe = probesOf(inputs, sizes);
   const [patch] = inputs.object;
   const field = detector.forward(multiply(patch, probe));
   const compared = comparisonOf(detector.intensity(field), sizes);
-  const [w, bend] = compared.derivatives(floor);
+  const likely = statistics === 'poisson';
+  const [w, bend] = likely ? compared.likelihoodDerivatives() : compared.derivatives(floor);
   const along = Array.from({ length: directions }, (_, d) => {
     const names = directionNames(d);
     const object: ComplexNode = patchesInput(names.object, batch, N, 1)[0];
@@ -62,7 +74,8 @@ function bends<Field>(sizes: WaveSizes, directions: 1 | 2, floor: number, detect
     const change = detector.forward(plus(multiply(object, probe), multiply(patch, shifted)));
     return { object, probe: shifted, change, g: detector.against(field, change) };
   });
-  const chi = detector.inverse(detector.scale(field, compared.amplitudeChange(floor)));
+  const factor = likely ? compared.likelihoodChange() : compared.amplitudeChange(floor);
+  const chi = detector.inverse(detector.scale(field, factor));
   const terms: GraphNode[] = along.map(({ g }) => op.mul(w, g));
   for (const [i, j] of pairsOf(directions)) {
     const [a, b] = [along[i], along[j]];
@@ -92,10 +105,10 @@ export function modelProgram(sizes: WaveSizes): Program {
 const half = ({ re, im }: { re: GraphNode; im: GraphNode }) => ({ re: op.mul(re, 0.5), im: op.mul(im, 0.5) });
 
 /** What the totals of {@link bendsProgram} mean. */
-export function curvaturesOf(totals: readonly number[], directions: 1 | 2): Curvatures {
+export function curvaturesOf(totals: readonly number[], directions: 1 | 2, statistics: Statistics): Curvatures {
   const of = (pair: number, term: number) => totals[directions + 3 * pair + term];
   const bend = (pair: number) => 2 * of(pair, 0) - 4 * of(pair, 1);
-  const width = (pair: number) => 2 * of(pair, 2);
+  const width = (pair: number) => (statistics === 'poisson' ? 4 : 2) * of(pair, 2);
   return directions === 1
     ? { slopes: [2 * totals[0], 0], bends: [bend(0), 0, 0], widths: [width(0), 0, 0] }
     : {

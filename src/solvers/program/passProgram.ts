@@ -8,7 +8,7 @@ import type { GraphNode } from '../../graph/node.js';
 import * as op from '../../graph/ops.js';
 import { defineProgram, type Program } from '../../graph/program.js';
 import { smoothTerms } from '../smoothTerms.js';
-import type { PassRequest, WaveRule } from '../wavePasses.js';
+import { type PassRequest, PEDESTAL, type WaveRule } from '../wavePasses.js';
 import { grown, type ObjectSides, PLANES, planeNodes, Selection } from './planes.js';
 import {
   against,
@@ -239,12 +239,13 @@ function detected(kind: PassKind, product: ComplexNode, sizes: WaveSizes, floor:
 
 /** χ or what stands for it, and what comes out besides. */
 function wavesOf<Field>(
-  { wave: rule, scaled: gained, background: asksBackground }: PassKind,
+  kind: PassKind,
   product: ComplexNode,
   sizes: WaveSizes,
   floor: number,
   detector: Detector<Field>,
 ) {
+  const { wave: rule, scaled: gained, background: asksBackground } = kind;
   const { batch, N, modes } = sizes;
   const outputs: Record<string, GraphNode> = {};
   const stored = complexInput('waves', [batch, N, modes, N]);
@@ -263,7 +264,7 @@ function wavesOf<Field>(
     outputs.sums = rowSums(compared.terms(), sizes);
     return { waves: product, outputs };
   }
-  const found = rule === 'poisson' ? compared.poissonChange(floor) : compared.amplitudeChange(floor);
+  const found = compared.changeOf(kind, floor);
   const factor = gained ? op.mul(found, op.input('strength', [1])) : found;
   const change = detector.inverse(detector.scale(field, factor));
   if (!difference) {
@@ -285,7 +286,7 @@ export function withBackground(light: GraphNode, { background }: WaveSizes): Gra
 
 /** The patterns of a program against their model. @param light Σ|Ψ|², [patterns, N, N] */
 export const comparisonOf = (light: GraphNode, sizes: WaveSizes): Comparison =>
-  new Comparison(withBackground(light, sizes), op.input('amplitudes', light.shape));
+  new Comparison(withBackground(light, sizes), op.input('amplitudes', light.shape), light);
 
 export class Comparison {
   /** 1 at good pixels, 0 at bad ones. */
@@ -294,7 +295,12 @@ export class Comparison {
   readonly #modelled: GraphNode;
   readonly #root: GraphNode;
 
-  constructor(modelled: GraphNode, amplitudes: GraphNode) {
+  /** @param light what the waves send of the model */
+  constructor(
+    modelled: GraphNode,
+    amplitudes: GraphNode,
+    private readonly light: GraphNode,
+  ) {
     this.good = op.greater(amplitudes, -1e-20);
     this.#measured = op.relu(amplitudes);
     this.#modelled = op.mul(modelled, this.good);
@@ -305,6 +311,28 @@ export class Comparison {
   terms(): GraphNode[] {
     const apart = op.sub(this.#measured, this.#root);
     return [op.square(apart), op.abs(apart), this.#modelled];
+  }
+
+  /** χ over Ψ. */
+  changeOf({ wave }: Pick<PassKind, 'wave'>, floor: number): GraphNode {
+    if (wave === 'likelihood') return this.likelihoodChange();
+    return wave === 'poisson' ? this.poissonChange(floor) : this.amplitudeChange(floor);
+  }
+
+  /** r − 1, r = (I + p)/(J + p). */
+  likelihoodChange(): GraphNode {
+    return op.mul(op.sub(this.#likely().ratio, 1), this.good);
+  }
+
+  /** w = 1 − r, and 2r/(J + p). */
+  likelihoodDerivatives(): readonly [w: GraphNode, bend: GraphNode] {
+    const { ratio, below } = this.#likely();
+    return [op.mul(op.sub(1, ratio), this.good), op.mul(op.div(op.mul(ratio, 2), below), this.good)];
+  }
+
+  #likely() {
+    const below = op.add(this.#modelled, PEDESTAL);
+    return { below, ratio: op.div(op.add(op.square(this.#measured), PEDESTAL), below) };
   }
 
   /** √I/(√J + floor) − 1. */
@@ -329,14 +357,17 @@ export class Comparison {
   }
 
   /** What patterns ask of their background: see `Background`. */
-  background({ N }: WaveSizes, terms: number): Record<string, GraphNode> {
+  background({ N, spread = 0 }: WaveSizes, terms: number): Record<string, GraphNode> {
     const [patterns] = this.good.shape;
     const hold = op.input('background_hold', [N, N]);
     const weight = op.div(this.good, op.add(this.#modelled, hold));
-    const far = op.sub(op.square(this.#measured), this.#modelled);
+    const apart = op.sub(op.square(this.#measured), this.#modelled);
+    // min(1, spread/J) = 1 − relu(1 − spread/J).
+    const share = op.sub(1, op.relu(op.sub(1, op.div(spread, op.add(this.#modelled, LEAST_FLOOR)))));
+    const far = op.sub(apart, op.mul(op.mul(this.light, this.good), share));
     const excess = op.mul(weight, far);
-    const share = op.mul(hold, weight);
-    const w = op.mul(op.square(op.square(share)), share);
+    const dark = op.mul(hold, weight);
+    const w = op.mul(op.square(op.square(dark)), dark);
     const sums = Object.fromEntries(
       Object.entries({ background_excess: op.mul(w, far), background_weight: w }).map(([name, plane]) => [
         name,

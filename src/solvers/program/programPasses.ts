@@ -19,6 +19,7 @@ import {
   type PassSums,
   patternAt,
   type SolverScan,
+  type Statistics,
   SumsOfPasses,
   type WavePasses,
 } from '../wavePasses.js';
@@ -92,6 +93,7 @@ export class ProgramPasses implements WavePasses {
       ...{ N, modes, coherent, slices, points, probes: sizes.probes, propagation, floor },
       varying: scan.beam !== undefined || points > 1,
       background: sizes.background,
+      spread: scan.background?.spread,
     });
     this.#waves = new Float32Array(new SharedArrayBuffer(storing ? 4 * count * points * modes * 2 * N * N : 0));
     this.#feeds = new Feeds(scan, this.memory, this.#waves);
@@ -195,10 +197,14 @@ export class ProgramPasses implements WavePasses {
     });
   }
 
-  async curvatures(batch: Int32Array, along: readonly Direction[]): Promise<Curvatures> {
+  async curvatures(
+    batch: Int32Array,
+    along: readonly Direction[],
+    statistics: Statistics = 'gaussian',
+  ): Promise<Curvatures> {
     const directions = along.length === 1 ? 1 : 2;
     const totals = Array.from({ length: directions === 1 ? 4 : 11 }, () => 0);
-    if (batch.length === 0) return curvaturesOf(totals, directions);
+    if (batch.length === 0) return curvaturesOf(totals, directions, statistics);
     await this.#scan.stream?.load(batch);
     const size = this.#programs.runSize(batch.length, Math.ceil(batch.length / this.#most));
     const runs = runsOf(batch, size, this.#scan, this.memory.sizes);
@@ -208,16 +214,22 @@ export class ProgramPasses implements WavePasses {
       ...this.#feeds.variation(),
       ...this.#feeds.directions(),
     };
-    await this.#each(runs, await this.#programs.bends(size, directions), shared, [], ({ patterns }, { sums }) => {
-      for (const [i] of patterns.entries()) {
-        for (let k = 0; k < totals.length; k++) totals[k] += rowTotal(sums, i, k);
-      }
-    });
+    await this.#each(
+      runs,
+      await this.#programs.bends(size, directions, statistics),
+      shared,
+      [],
+      ({ patterns }, { sums }) => {
+        for (const [i] of patterns.entries()) {
+          for (let k = 0; k < totals.length; k++) totals[k] += rowTotal(sums, i, k);
+        }
+      },
+    );
     this.#feeds.along = [];
-    return curvaturesOf(totals, directions);
+    return curvaturesOf(totals, directions, statistics);
   }
 
-  async deviances(batch: Int32Array): Promise<Float64Array> {
+  async deviances(batch: Int32Array, raised?: boolean): Promise<Float64Array> {
     await this.#scan.stream?.load(batch);
     const out = new Float64Array(batch.length);
     if (batch.length === 0) return out;
@@ -228,7 +240,7 @@ export class ProgramPasses implements WavePasses {
     await this.#each(runs, await this.#programs.model(size), shared, [], ({ patterns, index }, { model }) => {
       patterns.forEach((k, i) => {
         const J = model.data.subarray(i * pixels, (i + 1) * pixels);
-        out[index * size + i] = devianceOf(J, patternAt(this.#scan, k), this.#floor);
+        out[index * size + i] = devianceOf(J, patternAt(this.#scan, k), this.#floor, raised);
       });
     });
     return out;
@@ -435,9 +447,9 @@ class SolverPrograms {
     return this.#programs.get(`moves ${batch}`, () => movesProgram(this.#sizesOf(batch)));
   }
 
-  bends(batch: number, directions: 1 | 2): Promise<ReadyProgram> {
-    return this.#programs.get(`bends ${directions} ${batch}`, () =>
-      bendsProgram(this.#sizesOf(batch), directions, this.fields.floor),
+  bends(batch: number, directions: 1 | 2, statistics: Statistics): Promise<ReadyProgram> {
+    return this.#programs.get(`bends ${directions} ${batch} ${statistics}`, () =>
+      bendsProgram(this.#sizesOf(batch), directions, this.fields.floor, statistics),
     );
   }
 

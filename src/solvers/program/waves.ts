@@ -17,6 +17,8 @@ export interface WaveSizes {
   readonly points?: number;
   /** Smooth terms of every pattern's background; left out: there is none. */
   readonly background?: number;
+  /** See `Background`. */
+  readonly spread?: number;
   /** Probes, of `modes` modes each; 1. */
   readonly probes?: number;
   readonly N: number;

@@ -48,7 +48,8 @@ Examples:
   ptychopinn jobs status beamtime
   ptychopinn jobs collect beamtime                # a page with every image, and a table
 
-What is done stays done; what was stopped goes on. More in docs/cluster.md.`;
+What is done stays done; what was stopped goes on. The steps of a study are a plan, too: "ptychopinn study dose-overlap --plan". More in
+docs/cluster.md.`;
 
 /** What was given besides fields of the plan. */
 interface Split {

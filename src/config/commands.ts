@@ -23,7 +23,7 @@ import {
   executionFields,
 } from './schemas/execution.js';
 import {
-  checkBatchSizes,
+  checkTwins,
   type ImageConfig,
   type InferenceConfig,
   imageConfigSchema,
@@ -139,7 +139,7 @@ export const inferenceDefinition: ConfigDefinition<InferenceConfig> = {
   ]),
   readFile: readTorchStyle,
   legacyState,
-  expand: checkBatchSizes,
+  expand: checkTwins,
 };
 
 /** The same for programs that bring model and scan along. */

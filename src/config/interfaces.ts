@@ -319,9 +319,9 @@ export interface ExecutionConfig {
   readonly recon_log_stitch: boolean;
   /** Groups in the stitched preview; null: all. Unit: groups. */
   readonly recon_log_max_stitch_samples: number | null;
-  /** Has no effect in the published tools either. Default: 0. */
+  /** In infer: the same as stitch_crop_px; 0: that decides. Unit: px. Default: 0. */
   readonly middle_trim: number;
-  /** Has no effect in the published tools either. Default: false. */
+  /** Accepted without effect, which it has none in the published tools either. Default: false. */
   readonly pad_eval: boolean;
 }
 
@@ -533,6 +533,8 @@ export interface InferenceConfig {
   readonly batch_size: number;
   /** Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan. Unit: px. */
   readonly stitch_crop_px: number | null;
+  /** With a model of several scans: which of them, counted from 0 in the order of the training, has the trained probe and scale of this scan; null: the one with the same probe. */
+  readonly experiment_number: number | null;
   /** How overlapping patches share a pixel: by the intensity of the probe there, or evenly. Default: "probe". */
   readonly patch_weighting: 'probe' | 'uniform';
   /** How patches are placed: shifted by interpolation into the frame of the image, or spread over the four nearest pixels; both are published. Default: "shift-and-sum". */
@@ -557,6 +559,8 @@ export interface InferenceConfig {
   readonly preview_seconds: number | null;
   /** Also draw the image beside the known object of the scan file. Default: false. */
   readonly comparison_plot: boolean;
+  /** Pixels along each edge that comparison_plot leaves out; some of the middle always stays. Unit: px. Default: 0. */
+  readonly window: number;
   /** Phase at the low end of the colour scale; null: from the image. Unit: rad. */
   readonly phase_vmin: number | null;
   /** Phase at the high end of the colour scale; null: from the image. Unit: rad. */

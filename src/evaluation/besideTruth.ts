@@ -2,7 +2,7 @@
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
 import type { RawData } from '../data/rawData.js';
-import { frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reconstruction/frame.js';
+import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../reconstruction/frame.js';
 import type { StitchedImage } from '../reconstruction/patchStitcher.js';
 import type { PhaseRange } from '../reconstruction/pictures.js';
 import { VIRIDIS } from '../report/colormaps.js';
@@ -27,9 +27,13 @@ export function knownObject(raw: RawData, who: 'comparison_plot' | 'calibrate' =
   );
 }
 
+/** Fewer pixels along a side show nothing. */
+const LEAST_SIDE = 8;
+
 /**
  * Image and truth, amplitude above phase, in the rectangle that the scan positions span. The image is brought into the
  * truth's gauge (one complex factor, one phase ramp); a picture and its truth have the same colours.
+ * @param options `window`: pixels that are left out along each edge
  * @throws PtychoError DATASET_SHAPE where image and truth share no pixel there
  */
 export function imageBesideTruth(
@@ -37,14 +41,15 @@ export function imageBesideTruth(
   truth: ComplexImage,
   positions: { readonly xcoords: Float64Array; readonly ycoords: Float64Array },
   range: PhaseRange,
-  pixelSize_m?: number,
+  { pixelSize_m, window = 0 }: { readonly pixelSize_m?: number; readonly window?: number } = {},
 ): Drawing {
   const bounds = scanBounds(positions.xcoords, positions.ycoords);
   const truthFrame = frameOfObject(truth);
   const both = intersectFrames(stitched.frame, truthFrame);
   const scan = boundingBox(bounds);
   // A scan of one line, or of one point, spans no rectangle: then all that both have.
-  const region = both && scan.height > 8 && scan.width > 8 ? intersectFrames(both, scan) : both;
+  const shared = both && scan.height > LEAST_SIDE && scan.width > LEAST_SIDE ? intersectFrames(both, scan) : both;
+  const region = shared && within(shared, window);
   if (!region) {
     throw new PtychoError(
       'DATASET_SHAPE',
@@ -74,6 +79,12 @@ export function imageBesideTruth(
     ],
     { columns: 2, title: 'Image and truth', note: 'in the gauge of the truth: one complex factor and one phase ramp' },
   );
+}
+
+/** What is left of a frame without its edges, some of the middle in any case. */
+function within({ originYxPx, height, width }: Frame, edge: number): Frame {
+  const [y, x] = [height, width].map((side) => Math.min(edge, Math.max(0, Math.floor((side - LEAST_SIDE) / 2))));
+  return { originYxPx: [originYxPx[0] + y, originYxPx[1] + x], height: height - 2 * y, width: width - 2 * x };
 }
 
 /** Two pictures with the colours of the second one's values, unless told otherwise. */

@@ -69,6 +69,7 @@ export interface ImageOptions
         | 'stitching_rounds'
         | 'uncertainty'
         | 'varpro_scaling'
+        | 'experiment_number'
       >
     >,
     Partial<DataConfig>,
@@ -320,13 +321,13 @@ export async function prepare(
 ): Promise<{ readonly own: PtychoModel; readonly scan: PreparedScan }> {
   if ('groups' in data) {
     requireSide(data.raw, model.N, 'the model');
-    const own = await modelOfScan(model, data.raw, logger);
+    const own = await modelOfScan(model, data.raw, logger, config.experiment_number);
     for (const doubt of exposureDoubts(own.bundle, data.raw, data.statistics.meanPower)) logger?.warn(doubt);
     return { own, scan: scanForModel(data, own.bundle) };
   }
   requireSide(data, model.N, 'the model');
   const raw = await surveyScan(data, { accept: config.data.accept, logger });
-  const own = await modelOfScan(model, raw, logger);
+  const own = await modelOfScan(model, raw, logger, config.experiment_number);
   // Fitting positions reads every pattern in every round.
   return { own, scan: await groupForModel(raw, own.bundle, config, logger, { once: config.refine_positions === 0 }) };
 }

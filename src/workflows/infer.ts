@@ -188,7 +188,7 @@ async function withModelsAndScan<T>(
     await openRequestedScan(config.test_data_file, config, logger, { once: true, signal: services.signal }),
     async (raw) => {
       requireSide(raw, first.config.model.N, first.path);
-      const models = await modelsOfScan(read, raw, logger);
+      const models = await modelsOfScan(read, raw, logger, config.experiment_number);
       for (const doubt of doubts(models[0].bundle, raw)) logger.warn(doubt);
       return await work({ bundles, models, raw, opening });
     },
@@ -328,7 +328,7 @@ async function inferPrepared(
   if (config.save_adapted) files.push(...(await saveModels(folder, models)));
   if (refined) files.push(await writeRefinedPositions(folder, raw, refined));
   if (config.comparison_plot) {
-    const plot = imageBesideTruth(stitched, knownObject(raw), raw, config, raw.geometry.objectPixel_m?.x);
+    const plot = imageBesideTruth(stitched, knownObject(raw), raw, config, { pixelSize_m: raw.geometry.objectPixel_m?.x, window: config.window }); // biome-ignore format: one call
     files.push(...(await writeDrawing(folder, 'comparison_plot', plot, pictures.formats)));
   }
   if (stats) {

@@ -172,15 +172,20 @@ describe('a bundle of several scans', () => {
 
   it('is for each scan the model with its probe and scale, and for another one a model with its own', async () => {
     const model = PtychoModel.of(bundle);
-    const own = async (name: string) => {
+    const own = async (name: string, experiment?: number) => {
       const said: string[] = [];
       const raw = await scanOf(name);
       const logger = { info: (text: string) => said.push(text), warn: (text: string) => said.push(`warning: ${text}`) };
-      const { bundle: of } = await modelOfScan(model, raw, logger);
+      const { bundle: of } = await modelOfScan(model, raw, logger, experiment);
       await raw.close();
       return { of, said: said.join(' '), raw };
     };
     const [a, b] = bundle.scans ?? [];
+    const taken = await own('new.npz', 1);
+    expect(taken.said).toMatch(/new.npz is taken for b.npz, number 1 of the scans of the model/);
+    expect(taken.of.probe).toEqual(b.probe);
+    expect(factorOf(taken.of)).toBeCloseTo(factorOf(b), 5);
+    await expect(own('new.npz', 2)).rejects.toThrow(/trained on 2 scans, counted from 0/);
     const second = await own('b.npz');
     expect(second.said).toContain('has the probe of b.npz, one of the 2 scans that the model was trained on');
     expect(second.of.scans).toBeUndefined();

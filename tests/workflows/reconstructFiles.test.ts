@@ -126,7 +126,9 @@ describe('pictures', () => {
 
   it('show image and truth alike when they are, whatever the gauge', async () => {
     const none = { phase_vmin: null, phase_vmax: null };
-    const svg = await drawSvg(imageBesideTruth(stitched(0.7), truth, { xcoords: xs, ycoords: ys }, none, 1e-8));
+    const svg = await drawSvg(
+      imageBesideTruth(stitched(0.7), truth, { xcoords: xs, ycoords: ys }, none, { pixelSize_m: 1e-8 }),
+    );
     const images = Array.from(svg.matchAll(/base64,([^"]*)"/g), ([, png]) => decode(Buffer.from(png, 'base64')));
     // Amplitude and its truth, phase and its truth, each followed by its colours.
     for (const [ours, theirs] of [
@@ -139,6 +141,19 @@ describe('pictures', () => {
     expect(textsOf(svg)).toEqual(
       expect.arrayContaining(['Amplitude', 'True amplitude', 'Phase', 'True phase', 'x / µm']),
     );
+    // A window leaves pixels out along the edges, but never all of them.
+    const sizeOf = async (window: number) => {
+      const drawn = await drawSvg(
+        imageBesideTruth(stitched(0.7), truth, { xcoords: xs, ycoords: ys }, none, { window }),
+      );
+      const [, png] = /base64,([^"]*)"/.exec(drawn) as RegExpExecArray;
+      const { width, height } = decode(Buffer.from(png, 'base64'));
+      return [width, height];
+    };
+    const [whole, less, least] = [await sizeOf(0), await sizeOf(2), await sizeOf(500)];
+    const shrunk = (side: number) => Math.max(side - 4, Math.min(side, side % 2 === 0 ? 8 : 9));
+    expect(less).toEqual(whole.map(shrunk));
+    expect(least.every((side) => side === 8 || side === 9)).toBe(true);
     const elsewhere = { ...truth, re: truth.re.slice(0, 16), im: truth.im.slice(0, 16), shape: [4, 4] };
     expect(() => imageBesideTruth(stitched(), elsewhere, { xcoords: xs, ycoords: ys }, none)).toThrow(/share no pixel/);
   });

@@ -234,8 +234,8 @@ export const executionFields = {
       aliases: ['torch_recon_log_max_stitch_samples'],
     },
   ),
-  middle_trim: fixed(wholeNumber, 0, 'Has no effect in the published tools either.', 'see stitch_crop_px of infer'),
-  pad_eval: fixed(flag, false, 'Has no effect in the published tools either.'),
+  middle_trim: field(wholeNumber, 0, 'In infer: the same as stitch_crop_px; 0: that decides.', { unit: 'px' }),
+  pad_eval: field(flag, false, 'Accepted without effect, which it has none in the published tools either.'),
 };
 
 /** The machine: nothing in it changes what is computed beyond rounding. */

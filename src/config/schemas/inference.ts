@@ -90,6 +90,10 @@ const imageFields = {
     'Side of the central square of each patch that is stitched (M, at most N); null: chosen from the scan.',
     { unit: 'px' },
   ),
+  experiment_number: maybe(
+    wholeNumber,
+    'With a model of several scans: which of them, counted from 0 in the order of the training, has the trained probe and scale of this scan; null: the one with the same probe.',
+  ),
   patch_weighting: field(
     oneOf('probe', 'uniform'),
     'probe',
@@ -145,6 +149,14 @@ const imageFields = {
     { unit: 's' },
   ),
   comparison_plot: offByDefault('Also draw the image beside the known object of the scan file.'),
+  window: field(
+    wholeNumber,
+    0,
+    'Pixels along each edge that comparison_plot leaves out; some of the middle always stays.',
+    {
+      unit: 'px',
+    },
+  ),
   ...pictureFields,
   log_patch_stats: offByDefault('Write statistics of the predicted patches to logs/patch_stats.csv.'),
   patch_stats_limit: maybe(positiveInteger, 'Most batches that log_patch_stats writes; null: all.', {
@@ -186,8 +198,20 @@ export type { InferenceConfig };
 /** See {@link imageConfigSchema}; every {@link InferenceConfig} is one. */
 export interface ImageConfig extends Omit<InferenceConfig, keyof typeof pathFields | keyof typeof strictFields> {}
 
-/** Two fields for the groups of one prediction: both may be there only when they agree. */
-export function checkBatchSizes({ given }: Collection): void {
+/** Two fields for the same thing, of the groups of one prediction and of the pixels that are stitched: both may be there only when they agree. */
+export function checkTwins({ given }: Collection): void {
+  const [side, trim] = [given.get('stitch_crop_px'), given.get('middle_trim')];
+  if (trim?.value && typeof trim.value === 'number') {
+    if (side?.value != null && side.source !== 'default' && side.value !== trim.value) {
+      throw new PtychoError(
+        'CONFIG_INVALID',
+        `stitch_crop_px is ${show(side.value)}, but middle_trim, which means the same, is ${show(trim.value)}; keep one of them.`,
+        { field: 'middle_trim' },
+      );
+    }
+    given.set('stitch_crop_px', { ...trim });
+  }
+
   const [own, other] = [given.get('batch_size'), given.get('inference_batch_size')];
   if (!own || other?.value == null || own.source === 'default' || own.value === other.value) return;
   throw new PtychoError(

@@ -69,7 +69,7 @@ export async function reconstructEnsemble(
   const { N } = firstOf(models);
   const work = async (raw: RawData) => {
     requireSide(raw, N, 'the model');
-    const own = await modelsOfScan(models, raw, logger);
+    const own = await modelsOfScan(models, raw, logger, config.experiment_number);
     const scan = await groupForModel(raw, own[0].bundle, config, logger);
     return reconstructMembers(own, scan, { ...config, placement }, { signal, onProgress, logger, onPatches });
   };

@@ -5,8 +5,10 @@
  * @example
  * const own = await modelOfScan(model, raw, logger); // then as any model of one scan
  */
+import { PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
+import { counted } from '../../core/words.js';
 import { measureStatistics, type PatternStatistics } from '../../data/normalise.js';
 import type { RawData } from '../../data/rawData.js';
 import { probeParameters } from '../../model/forward.js';
@@ -29,16 +31,31 @@ type ChosenBy = Pick<RawData, 'source' | 'probeGuess' | 'domain' | 'badPixels' |
  * else. A model of one scan is returned as it is.
  * @param raw of the side of the model
  * @param logger hears which it is, and a doubt where the network has seen nothing like it
- * @throws PtychoError those of reading patterns and of `physicsScale`
+ * @param experiment which of the scans of the training it is, counted from 0; null: the one with the same probe
+ * @throws PtychoError CONFIG_INVALID for an `experiment` that there is not; those of reading patterns and of `physicsScale`
  */
 export async function modelOfScan<B extends Bundle>(
   model: PtychoModel<B>,
   raw: ChosenBy,
   logger?: Logger,
+  experiment: number | null = null,
 ): Promise<PtychoModel<B>> {
   const { scans } = model.bundle;
+  if (experiment !== null && experiment >= (scans?.length ?? 1)) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `experiment_number is ${experiment}, but the model was trained on ${counted(scans?.length ?? 1, 'scan')}, counted from 0; leave it out, and the scan with the same probe is found.`,
+      { key: 'experiment_number', found: experiment, expected: (scans?.length ?? 1) - 1 },
+    );
+  }
   if (!scans) return model;
   const statistics = await measureStatistics(raw.patterns, undefined, { badPixels: raw.badPixels });
+  if (experiment !== null) {
+    logger?.info(
+      `${raw.source} is taken for ${scans[experiment].name}, number ${experiment} of the scans of the model.`,
+    );
+    return model.as(viewOf(model.bundle, atExposure(scans[experiment], raw, statistics)));
+  }
   const known = nearest(
     scans.filter(({ probeSha256 }) => probeSha256 === probeHash(raw)),
     statistics.meanPower,
@@ -65,10 +82,11 @@ export async function modelsOfScan<B extends Bundle>(
   models: readonly PtychoModel<B>[],
   raw: ChosenBy,
   logger?: Logger,
+  experiment: number | null = null,
 ): Promise<PtychoModel<B>[]> {
   const own: PtychoModel<B>[] = [];
   // What the first says of the scan, the others would say again.
-  for (const [i, model] of models.entries()) own.push(await modelOfScan(model, raw, i === 0 ? logger : undefined));
+  for (const [i, model] of models.entries()) own.push(await modelOfScan(model, raw, i === 0 ? logger : undefined, experiment)); // biome-ignore format: one call
   return own;
 }
 

@@ -244,7 +244,10 @@ describe('fromTorchConfigs', () => {
   it('makes an inference configuration', () => {
     const blocks = {
       data: { K: 7, grid_size: [2, 2] },
-      inference: { patch_weighting: 'uniform', log_patch_stats: true },
+      inference: {
+        ...{ patch_weighting: 'uniform', log_patch_stats: true },
+        ...{ middle_trim: 24, experiment_number: 1, window: 7, pad_eval: false },
+      },
     };
     const result = fromTorchConfigs(blocks, { model_path: 'run', test_data_file: 'scan.npz' });
     expect(result.training).toBeUndefined();
@@ -254,9 +257,14 @@ describe('fromTorchConfigs', () => {
       patch_weighting: 'uniform',
       log_patch_stats: true,
       varpro_scaling: true,
+      stitch_crop_px: 24,
+      experiment_number: 1,
+      window: 7,
       n_groups: null,
       model: { gridsize: 2 },
     });
+    const left = fromTorchConfigs({ inference: {} }, { model_path: 'run', test_data_file: 'scan.npz' });
+    expect(left.inference?.config).toMatchObject({ stitch_crop_px: 32, experiment_number: null, window: 20 });
     // What nobody gave claims nothing about the bundle's model.
     expect(Object.keys(result.inference?.config.model ?? {})).toEqual(['gridsize']);
     expect(result.model).toMatchObject({ gridsize: 2, architecture: 'cnn_cbam' });

@@ -427,6 +427,10 @@ export interface TrainingConfig {
   readonly torch_mae_pred_l2_match_target: boolean;
   /** Expected photons per pattern; sets the scale of the Poisson loss. Unit: photons. Default: 1000000000. */
   readonly nphotons: number;
+  /** What the network sees its patterns scaled by: one factor of the scan, one of every group of patterns (with gridsize above 1), or none, so that it sees the numbers of the file. Default: "Batch". */
+  readonly normalize: 'Batch' | 'Group' | 'None';
+  /** What that factor brings to a fixed value: the mean power of the patterns, or the largest sum of amplitudes over one of them (to 1). Default: "Parseval". */
+  readonly data_scaling: 'Parseval' | 'Max';
   /** Scale a probe whose power does not fit the counts of the scan to them; false: every probe is taken as it is, in roots of counts. Default: true. */
   readonly probe_normalize: boolean;
   /** Train the factor between normalised amplitudes and counts. Default: true. */

@@ -18,6 +18,8 @@ export interface PatternStatistics {
   /** Mean over the patterns of Σ d⁴, the squared intensities. */
   readonly meanSquaredIntensity: number;
   readonly maxAmplitude: number;
+  /** The largest sum Σ d over a pattern. */
+  readonly maxAmplitudeSum: number;
   /** Mean over patterns and usable pixels of the normalised amplitude s·d. */
   readonly meanAmplitude: number;
   /** s = √((N/2)² / meanPower): the mean power of s·d is (N/2)², the scale that networks are fed at. */
@@ -126,12 +128,14 @@ async function weightedStatistics(
   let amplitude = 0;
   let count = 0;
   let maxAmplitude = 0;
+  let maxAmplitudeSum = 0;
   const add = (i: number, { power, squares, sum, max }: ReturnType<typeof patternSums>) => {
     total += weights[i] * power;
     squared += weights[i] * squares;
     amplitude += weights[i] * sum;
     count += weights[i];
     maxAmplitude = Math.max(maxAmplitude, max);
+    maxAmplitudeSum = Math.max(maxAmplitudeSum, sum);
   };
   const { sums } = source;
   if (sums) {
@@ -160,6 +164,7 @@ async function weightedStatistics(
     meanCountsPerPixel: meanPower / usable,
     meanSquaredIntensity: squared / count,
     maxAmplitude,
+    maxAmplitudeSum,
     meanAmplitude: (inputScale * amplitude) / (count * usable),
     inputScale,
   };

@@ -13,8 +13,10 @@ import * as op from '../graph/ops.js';
 import { initialWeights, ParameterScope, type ParameterSpec } from '../graph/parameters.js';
 import { defineProgram, type Program } from '../graph/program.js';
 import { generatorOf } from '../networks/architectures.js';
+import type { GeneratorOutput } from '../networks/generator.js';
 import { detectorIntensity, forwardProbe, mergedMembers, trainedProbe } from './forward.js';
 import { relativeInput } from './inputReference.js';
+import { type InputScaling, inputScaling } from './inputScaling.js';
 import { centralHalf, type LossSpec, networkLosses, type Painting, type PixelMask } from './losses.js';
 import { paintMembers } from './members.js';
 import { probeModulation } from './probeConditioning.js';
@@ -55,6 +57,9 @@ export interface NetworkSpec extends LossSpec {
   readonly badPixels?: ArrayLike<number>;
   /** The network sees patterns relative to this reference (`inputReference.ts`). */
   readonly inputReference?: 'mean' | 'constant';
+  /** How the network sees patterns besides (`inputScaling.ts`), and the factor of the scan. */
+  readonly inputScaling?: InputScaling;
+  readonly inputFactor?: number;
   /** The network is told of the probe (`probeConditioning.ts`). */
   readonly probeConditioning?: boolean;
   /** Training steps put out `pattern_spread`. */
@@ -154,7 +159,10 @@ export class PtychoNetwork {
       : x;
     const seen = this.spec.inputReference ? relativeInput(fed, config.N, scope, rows) : fed;
     const modulate = this.spec.probeConditioning ? probeModulation(config.N, scale.probe, scope, rows) : undefined;
-    const painted = paintMembers(config, seen, scope, modulate);
+    const { inputScaling: scaling, inputFactor: factor } = this.spec;
+    const factors = scaling ? inputScaling(scaling, x, scope, { factor, rows }) : {};
+    const fresh = paintMembers(config, factors.seen ? op.mul(seen, factors.seen) : seen, scope, modulate);
+    const painted = factors.painted ? brightened(fresh, factors.painted) : fresh;
     const merged =
       config.model_type === 'supervised'
         ? { members: painted.object }
@@ -375,6 +383,16 @@ export function needsLabels(
 ): boolean {
   const { config, realspace_weight = 0, realspace_mae_weight = 0 } = spec;
   return config.model_type === 'supervised' || realspace_weight * realspace_mae_weight > 0;
+}
+
+/** Patches times the brightness of their group. */
+function brightened(painted: GeneratorOutput, by: GraphNode): GeneratorOutput {
+  const { re, im } = painted.object;
+  return {
+    ...painted,
+    object: { re: op.mul(re, by), im: op.mul(im, by) },
+    amplitude: op.mul(painted.amplitude, by),
+  };
 }
 
 /** Whether the generator leaves the border of a patch empty. */

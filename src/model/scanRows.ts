@@ -17,6 +17,8 @@ export interface ScanTerms {
   readonly meanAmplitude: number;
   /** (N, N): 1 at detector pixels that cannot be used. */
   readonly badPixels?: ArrayLike<number>;
+  /** What the network sees its patterns multiplied by (`inputScaling.ts`). */
+  readonly inputFactor?: number;
 }
 
 /** Picks rows of tables for the groups of a batch. */

@@ -8,6 +8,7 @@
 import { type Shape, sizeOf, type Tensor } from '../core/tensor.js';
 import { PROBE_PARAMETERS } from './forward.js';
 import { INPUT_GAIN, INPUT_REFERENCE } from './inputReference.js';
+import { INPUT_FACTOR } from './inputScaling.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from './network.js';
 import { CONDITIONING_PROBE } from './probeConditioning.js';
 import { RECTANGULAR_PARAMETERS } from './rectangular.js';
@@ -18,6 +19,7 @@ type Weights = Readonly<Record<string, Tensor>>;
 const OF_EACH_SCAN: readonly string[] = [
   INPUT_REFERENCE,
   INPUT_GAIN,
+  INPUT_FACTOR,
   LOG_INTENSITY_SCALE,
   ...RECTANGULAR_PARAMETERS,
   ...PROBE_PARAMETERS,

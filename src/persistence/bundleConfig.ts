@@ -67,6 +67,8 @@ const WHERE_ABSENT = {
   phase_loss: null,
   phase_loss_coeff: 1,
   probe_normalize: true,
+  normalize: 'Batch',
+  data_scaling: 'Parseval',
   epochs_fine_tune: 0,
   fine_tune_gamma: 0.1,
 } as const;

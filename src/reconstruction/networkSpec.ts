@@ -13,7 +13,10 @@ import type { BundleConfig } from '../persistence/bundleConfig.js';
 import { configuredProbeMask } from '../physics/probe.js';
 
 /** What of a network comes from data and not from the configuration. */
-type FromData = Pick<NetworkSpec, 'scale' | 'canvasSide_px' | 'meanAmplitude' | 'badPixels' | 'labelShare'>;
+type FromData = Pick<
+  NetworkSpec,
+  'scale' | 'canvasSide_px' | 'meanAmplitude' | 'badPixels' | 'labelShare' | 'inputFactor'
+>;
 
 /** Every knob of a training configuration that shapes the network and its programs, with what the data say. */
 export function networkSpec(config: BundleConfig | TrainingConfig, data: FromData): NetworkSpec {
@@ -35,6 +38,7 @@ export function networkSpec(config: BundleConfig | TrainingConfig, data: FromDat
     intensity_scale_trainable: config.intensity_scale_trainable && model.model_type !== 'supervised',
     probe_trainable,
     position_trainable: config.position_trainable,
+    inputScaling: config.normalize === 'Batch' && config.data_scaling === 'Parseval' ? undefined : config,
     inputReference: config.input_reference === 'none' ? undefined : config.input_reference,
     probeConditioning: config.probe_conditioning === 'film',
     patternSpread: config.auto_restart === true,

@@ -338,7 +338,7 @@ export async function imageOptions(model: PtychoModel, scan: PreparedScan, setti
   return {
     partScales: settings.varpro_scaling ? await varproScales(model, scan, settings, hooks) : undefined,
     ...commonOptions(model, settings, hooks),
-    weights: weightsFor(model.bundle, raw),
+    weights: weightsFor(model.bundle, raw, scan.statistics),
     dataset,
     network: model.network(dataset.canvasSide_px),
     crop_px: settings.stitch_crop_px ?? chooseCropSide(raw.xcoords, raw.ycoords, raw.N),

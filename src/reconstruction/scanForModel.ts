@@ -7,6 +7,7 @@ import { DiffractionDataset } from '../data/dataset.js';
 import { type PreparedScan, prepareScan, type ScanRequest } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { constantPattern, followedReference, INPUT_REFERENCE } from '../model/inputReference.js';
+import { INPUT_FACTOR, type ScanFigures, withFactorOf } from '../model/inputScaling.js';
 import { CONDITIONING_PROBE, conditioningWeights } from '../model/probeConditioning.js';
 import { inputScaleFor } from '../model/scale.js';
 import { sideRemedy } from '../networks/sides.js';
@@ -84,11 +85,17 @@ export function probeInCounts(
  * The weights for a scan: those of the model, but a reference of `input_reference: constant`, and what a network with `probe_conditioning`
  * is told of the probe, follow the probe of the scan. A probe
  * of the model's own stays, and with it the reference.
+ * @param statistics of the scan, by which it is scaled for the network where that has a factor of the scan
  */
 export function weightsFor(
   { config, weights }: Pick<Bundle, 'config' | 'weights'>,
   raw: Pick<RawData, 'probeGuess' | 'badPixels'>,
+  statistics?: ScanFigures,
 ): Bundle['weights'] {
+  if (statistics && weights[INPUT_FACTOR]) {
+    const scaled = withFactorOf(weights, config, statistics);
+    return weightsFor({ config, weights: scaled }, raw);
+  }
   if (hasOwnProbe(config)) return weights;
   const kept = weights[INPUT_REFERENCE];
   const followed = kept && referenceFor(config, kept, raw);

@@ -132,6 +132,7 @@ function requestOf(
   return completeConfig(trainingDefinition, {
     ...config,
     nepochs: adapt,
+    ...{ epochs_fine_tune: 0, fine_tune_gamma: 0.1 },
     learning_rate: adapt_learning_rate,
     ...{ scheduler: 'WarmupCosine', lr_warmup_epochs: 0 },
     ...{ stage_1_epochs: 0, stage_2_epochs: 0, auto_restart: false },

@@ -7,6 +7,7 @@ import type { Tensor } from '../core/tensor.js';
 import type { DiffractionDataset } from '../data/dataset.js';
 import type { RawData } from '../data/rawData.js';
 import { constantPattern, nearest, PatternSums, referenceParameters } from '../model/inputReference.js';
+import { INPUT_FACTOR } from '../model/inputScaling.js';
 import { LOG_INTENSITY_SCALE, type PtychoNetwork } from '../model/network.js';
 import { fitRectangular, RECTANGULAR_PARAMETERS, type RectangularMoments } from '../model/rectangular.js';
 import { isOfScan, stackedWeights, weightsOfScan } from '../model/scanWeights.js';
@@ -28,6 +29,8 @@ const OF_WEIGHTS = [
   'input_reference',
   'input_reference_share',
   'probe_conditioning',
+  'normalize',
+  'data_scaling',
   'intensity_scale_trainable',
   'probe_trainable',
 ] as const;
@@ -81,6 +84,11 @@ export function initialOf(
   raw: Pick<RawData, 'probeGuess' | 'badPixels'>,
 ): InitialBundle {
   const moved = movedScale({ ...bundle, weights: weightsFor(bundle, raw) }, network);
+  const { inputFactor } = network.spec;
+  // The scan has a factor of its own.
+  if (moved[INPUT_FACTOR] && inputFactor !== undefined) {
+    moved[INPUT_FACTOR] = { data: Float32Array.of(inputFactor), shape: [] };
+  }
   const own = new Set(network.parameters.map(({ name }) => name));
   const weights = Object.fromEntries(Object.entries(moved).filter(([name]) => own.has(name)));
   checkWeights(

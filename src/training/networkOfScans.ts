@@ -8,6 +8,7 @@ import { sizeOf } from '../core/tensor.js';
 import type { LabelSource } from '../data/labels.js';
 import type { PreparedScan } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
+import { inputFactor } from '../model/inputScaling.js';
 import { type NetworkSpec, PtychoNetwork } from '../model/network.js';
 import { type PhysicsScale, physicsScale, requireCounts } from '../model/scale.js';
 import type { ScanTerms } from '../model/scanRows.js';
@@ -82,7 +83,8 @@ function termsOf(
     contract: config.scale_contract_version,
     intensity: { meanSquaredSum: statistics.meanSquaredIntensity, mean: statistics.meanCountsPerPixel },
   });
-  return { scale, meanAmplitude: statistics.meanAmplitude, badPixels: raw.badPixels };
+  const { meanAmplitude } = statistics;
+  return { scale, meanAmplitude, badPixels: raw.badPixels, inputFactor: inputFactor(config, statistics) };
 }
 
 /** One program serves all scans, so that it looks for unknown pixels where any has such. */

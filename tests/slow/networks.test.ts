@@ -21,4 +21,10 @@ describe('trained, stopped, resumed to the same bytes, and reconstructing', () =
     (name) => architecturesWith('fno_modes').includes(name) && !(sample && SAME_LAYERS.includes(name)),
   );
   it.each(spectral)('%s', (architecture) => trainAndInfer(folder, architecture));
+
+  it('cnn_cbam with statistics of batches and one decoder, fine tuned, its input by the largest sum', () =>
+    trainAndInfer(folder, 'cnn_cbam', {
+      ...{ nepochs: 1, epochs_fine_tune: 1, data_scaling: 'Max', amp_loss: 'Total_Variation', amp_loss_coeff: 0.1 },
+      model: { batch_norm: true, use_shared_decoder: true, cbam_bottleneck: true },
+    }));
 });

@@ -251,6 +251,17 @@ function checkScales(config: CheckedTraining, refuse: Refuse): void {
       'probe_mask_sigma and probe_mask_diameter shape a soft mask; set probe_mask_edge to soft, and probe_mask to true.',
     );
   }
+  const scaled =
+    config.normalize !== 'Batch' ? 'normalize' : config.data_scaling !== 'Parseval' ? 'data_scaling' : undefined;
+  if (scaled && config.scale_contract_version === 'ci_intensity_v2') {
+    refuse(scaled, `${scaled} has no part in scale_contract_version ci_intensity_v2, whose network sees counts; leave it out.`); // biome-ignore format: one call
+  }
+  if (config.normalize === 'None' && config.data_scaling === 'Max') {
+    refuse('data_scaling', 'data_scaling says how factors are found, but with normalize None there are none; leave one of them out.'); // biome-ignore format: one call
+  }
+  if (scaled && config.model.architecture === 'baseline') {
+    refuse(scaled, `${scaled} scales the groups of a network that baseline takes apart; leave it out.`);
+  }
   if (config.scale_contract_version === 'ci_intensity_v2' && config.measurement_domain === 'normalized_amplitude') {
     refuse(
       'measurement_domain',

@@ -249,6 +249,16 @@ export const trainingFields = {
   nphotons: published(positiveNumber, 1e9, 'Expected photons per pattern; sets the scale of the Poisson loss.', {
     unit: 'photons',
   }),
+  normalize: field(
+    oneOf('Batch', 'Group', 'None'),
+    'Batch',
+    'What the network sees its patterns scaled by: one factor of the scan, one of every group of patterns (with gridsize above 1), or none, so that it sees the numbers of the file.',
+  ),
+  data_scaling: field(
+    oneOf('Parseval', 'Max'),
+    'Parseval',
+    'What that factor brings to a fixed value: the mean power of the patterns, or the largest sum of amplitudes over one of them (to 1).',
+  ),
   probe_normalize: field(
     flag,
     true,

@@ -191,6 +191,7 @@ class Translator {
     const value = (name: string) => this.#value('model', name);
     const weighed = /^(amp|phase)_loss_coeff$/.test(key) ? key.replace('_coeff', '') : undefined;
     if (weighed && value(weighed) === null) return `without ${weighed}`;
+    if (key === 'data_scaling' && this.#value('data', 'normalize') === 'None') return 'beside normalize None';
     if (key === 'fine_tune_gamma' && this.#value('training', 'epochs_fine_tune') === 0)
       return 'without epochs_fine_tune';
     if (key === 'eca_encoder' && value('cbam_encoder') === true) return 'beside cbam_encoder';

@@ -158,14 +158,19 @@ class Side {
   readonly #predictor: Predictor;
   readonly #flat: boolean;
 
-  constructor(model: PtychoModel, { dataset, raw }: PreparedScan, backend: Backend, { batch_size }: ComparisonConfig) {
+  constructor(
+    model: PtychoModel,
+    { dataset, raw, statistics }: PreparedScan,
+    backend: Backend,
+    { batch_size }: ComparisonConfig,
+  ) {
     this.dataset = dataset;
     const C = model.gridsize ** 2;
     // A network of single patterns gets the members of groups one by one.
     this.#flat = C !== dataset.C;
     this.#predictor = new Predictor(
       model.network(this.#flat ? undefined : dataset.canvasSide_px),
-      weightsFor(model.bundle, raw),
+      weightsFor(model.bundle, raw, statistics),
       backend,
       this.#flat ? batch_size * dataset.C : batch_size,
     );

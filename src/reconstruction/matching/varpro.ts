@@ -25,7 +25,7 @@ const WITH_ENGINE = 2;
  */
 export async function varproScales(
   model: PtychoModel,
-  { raw, dataset }: PreparedScan,
+  { raw, dataset, statistics }: PreparedScan,
   { batch_size, prefetch = 2 }: { readonly batch_size: number; readonly prefetch?: number },
   { signal, onProgress }: Services = {},
 ): Promise<PartScales> {
@@ -35,7 +35,7 @@ export async function varproScales(
   // Normalised amplitudes have the counts that the model takes them for.
   const unit = raw.domain === 'normalized_amplitude' ? bundle.scale.intensityScale : 1 / dataset.inputScale;
   const counts = new Float64Array(area);
-  const predictor = new Predictor(model.network(dataset.canvasSide_px), weightsFor(bundle, raw), engine, Math.min(batch_size, dataset.size)); // biome-ignore format: one call
+  const predictor = new Predictor(model.network(dataset.canvasSide_px), weightsFor(bundle, raw, statistics), engine, Math.min(batch_size, dataset.size)); // biome-ignore format: one call
   const none = new Float64Array(dataset.size * dataset.C);
   let done = 0;
   try {

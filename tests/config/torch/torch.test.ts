@@ -178,7 +178,7 @@ describe('fromTorchConfigs', () => {
         eca_encoder: true,
         decoder_last_c_outer_fraction: 0.3,
       },
-      data: { probe_normalize: false },
+      data: { probe_normalize: false, normalize: 'None', data_scaling: 'Max' },
       training: { epochs_fine_tune: 3, fine_tune_gamma: 0.2 },
     });
     expect(config).toMatchObject({
@@ -186,6 +186,8 @@ describe('fromTorchConfigs', () => {
       amp_loss_coeff: 0.5,
       phase_loss: null,
       probe_normalize: false,
+      normalize: 'None',
+      data_scaling: 'Parseval',
       epochs_fine_tune: 3,
       fine_tune_gamma: 0.2,
       model: { cbam_bottleneck: true, cbam_decoder: true, batch_norm: true, use_shared_decoder: true },

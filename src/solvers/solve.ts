@@ -66,8 +66,11 @@ export async function* solve(
         together,
         options,
         (one, quick) => {
-          const { threads, backend, logger, signal } = services;
-          return solve(one, quick, { threads, backend, logger, signal });
+          const { threads, backend, logger, signal, onProgress } = services;
+          return solve(one, quick, {
+            ...{ threads, backend, logger, signal },
+            onProgress: onProgress && ((event) => onProgress({ ...event, stage: `${event.stage} alone` })),
+          });
         },
         services.logger,
       )));

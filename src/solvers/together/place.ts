@@ -3,7 +3,7 @@
  * of their own, side by side.
  */
 import type { SolverOptions } from '../../config/schemas/solver.js';
-import { messageOf, PtychoError } from '../../core/errors.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { counted } from '../../core/words.js';
 import { frameForScan, scanBounds } from '../../reconstruction/frame.js';
@@ -136,10 +136,11 @@ async function imageAlone(scan: ScanToSolve, options: SolverOptions, alone: Solv
       };
     }
   } catch (error) {
-    if (!(error instanceof PtychoError) || error.code === 'CANCELLED') throw error;
+    // What is wrong of it alone may be right of all together.
+    if (!isPtychoError(error, 'DATASET_VALUE') && !isPtychoError(error, 'SOLVER_FAILED')) throw error;
     throw new PtychoError(
       error.code,
-      `${messageOf(error)} So it cannot be found how far this scan lies from the others: move its positions to where they belong, and give align_scans false.`,
+      `${error.message} So it cannot be found how far this scan lies from the others: move its positions to where they belong, and give align_scans false.`,
       { ...error.fields },
     );
   }

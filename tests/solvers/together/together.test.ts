@@ -176,6 +176,16 @@ describe('one object, two scans', () => {
     await expect(refusal({ grid_period_px: 5 }, probes)).rejects.toThrow(/^grid_period_px /);
   });
 
+  it('says what can be done where a scan cannot be solved alone', async () => {
+    const lonely = part(first, 1);
+    const apart = { ...lonely, xcoords: lonely.xcoords.map((x, k) => x + 40 * k) };
+    const joined = joinScans([part(first, 0), apart], { share: 'object' });
+    await expect(runSolver(joined, { epochs: 2 }, { threads: 1 })).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringMatching(/share no light .*So it cannot be found how far .* align_scans false\.$/),
+    });
+  });
+
   it('is refused for scans of two objects', async () => {
     const other = part(whole({ seed: 9 }), 1);
     const joined = joinScans([part(first, 0), other], { share: 'object' });

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import { allFields } from '../config/definition.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { EXIT_OF } from '../config/schemas/jobs.js';
 import { isPtychoError, messageOf, PtychoError } from '../core/errors.js';
@@ -52,6 +53,8 @@ export interface JobRun {
   readonly job: PlannedJob;
   /** Does what the verb does. */
   readonly work: VerbRunner;
+  /** Where it computes, instead of what the plan says (`accelerator`): the result is the same but for rounding, and the job is the same. */
+  readonly accelerator?: string | null;
   readonly services?: Services;
 }
 
@@ -103,7 +106,7 @@ function told({ onProgress }: Services, write: (event: ProgressEvent) => void): 
   };
 }
 
-async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobResult> {
+async function attempt({ root, job, work, accelerator = null, services = {} }: JobRun): Promise<JobResult> {
   const logger = services.logger ?? silentLogger;
   const key = keyOf(job);
   const found = await readJobRecord(root, job.id);
@@ -145,7 +148,7 @@ async function attempt({ root, job, work, services = {} }: JobRun): Promise<JobR
     if (started.attempts > MAX_ATTEMPTS) {
       throw new PtychoError('ENGINE_FAILURE', `it was stopped ${MAX_ATTEMPTS} times; give it more time at once, or let it save its state more often (--save_every).`); // biome-ignore format: one sentence
     }
-    const { config, provenance } = configOf(job, earlier !== undefined, logger);
+    const { config, provenance } = configOf(job, { begun: earlier !== undefined, accelerator, logger });
     return work(job.verb, config, { ...services, provenance });
   }, services);
   const wanted = !isCancelled(root, job.id) || end.state === 'done';
@@ -192,9 +195,18 @@ async function requireUnchanged(job: PlannedJob, logger: Logger): Promise<void> 
 }
 
 /** The configuration of a job; one that was begun goes on, or begins again over what it left. */
-function configOf(job: PlannedJob, begun: boolean, logger: Logger): { config: unknown; provenance: Provenance } {
+function configOf(
+  job: PlannedJob,
+  {
+    begun,
+    accelerator,
+    logger,
+  }: { readonly begun: boolean; readonly accelerator: string | null; readonly logger: Logger },
+): { config: unknown; provenance: Provenance } {
   const { definition, states } = VERB_TRAITS[job.verb];
   const values: Record<string, unknown> = { ...job.config, output_dir: job.output_dir };
+  const elsewhere = accelerator !== null && allFields(definition).some(({ name }) => name === 'accelerator');
+  if (elsewhere) values.accelerator = accelerator;
   if (begun && states !== null) {
     const state = states.find((name) => existsSync(path.join(job.output_dir, name)));
     if (state !== undefined) values.resume = job.output_dir;
@@ -204,7 +216,9 @@ function configOf(job: PlannedJob, begun: boolean, logger: Logger): { config: un
   const { config, provenance, warnings, notes } = resolveConfig(definition, { flags: values });
   for (const warning of warnings) logger.warn(warning);
   for (const note of notes) logger.info(note);
-  return { config, provenance: { ...provenance, ...(job.provenance as Provenance) } };
+  const planned = { ...(job.provenance as Record<string, Provenance[string]>) };
+  if (elsewhere) planned.accelerator = provenance.accelerator;
+  return { config, provenance: { ...provenance, ...planned } };
 }
 
 interface Ended {

@@ -25,6 +25,7 @@ import { makeOutputFolder, writeAtomically } from '../formats/outputFiles.js';
 import { newFiles, requireNew } from '../formats/outputs.js';
 import { collectJobs } from '../jobs/collect.js';
 import { makeJobs } from '../jobs/makePlan.js';
+import { requireDevices } from '../jobs/onDevices.js';
 import { findJob, PLAN_FILE, type PlanSummary, planFileOf, readPlan, rootOf, writePlan } from '../jobs/plan.js';
 import { openQueue } from '../jobs/queues/openQueue.js';
 import { isOneOf, serverOf } from '../jobs/queues/queue.js';
@@ -75,12 +76,18 @@ export async function planJobs(
 /**
  * Does one job of a plan; what is done stays done.
  * @param wanted its number, counted from 1, or its name
+ * @param accelerator where it computes, instead of what the plan says
  * @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT, USAGE for a plan or a job that is none
  */
-export async function runPlannedJob(plan: string, wanted: string, services: Services = {}): Promise<JobResult> {
+export async function runPlannedJob(
+  plan: string,
+  wanted: string,
+  services: Services = {},
+  accelerator: string | null = null,
+): Promise<JobResult> {
   const jobs = await readPlan(plan);
   const job = findJob(jobs, wanted, planFileOf(plan));
-  return runJob({ root: rootOf(plan), job, work: runVerb, services });
+  return runJob({ root: rootOf(plan), job, work: runVerb, accelerator, services });
 }
 
 /** How far the jobs of a plan are. @throws PtychoError FILE_NOT_FOUND, FILE_FORMAT */
@@ -179,6 +186,7 @@ export async function workOnPlans(
 ): Promise<WorkSummary> {
   const config = wholeConfig(jobsWorkDefinition, given, services.logger);
   const logger = services.logger ?? silentLogger;
+  if (config.accelerator !== null) await requireDevices(config.accelerator, logger);
   const roots = plans.map((plan) => rootOf(plan));
   const jobs = await Promise.all(plans.map((plan) => readPlan(plan)));
   const known = plans.map(() => new Set<string>());
@@ -206,9 +214,11 @@ export async function workOnPlans(
             progress(event.total > 0 ? event.done / event.total : 0);
           };
           atWork = true;
-          const result = await run(root, id, { ...services, onProgress, signal: stop }).finally(() => {
-            atWork = false;
-          });
+          const result = await run(root, id, { ...services, onProgress, signal: stop }, config.accelerator).finally(
+            () => {
+              atWork = false;
+            },
+          );
           if (!result.reused && result.record) logger.info(result.message);
           counts[result.end]++;
           return result.end;

@@ -140,25 +140,44 @@ function planText({ file, jobs, total }: PlanSummary): string {
 
 const PLAN = { PLAN: 'Folder of the plan, or the plan.jsonl itself.' };
 
+/** The words that start this program again. */
+const thisProgram = () => [process.execPath, ...process.execArgv, process.argv[1]];
+
 const run = commandOf({
   args: PLAN,
   options: (command) =>
-    command.option(
-      '--index <JOB>',
-      'Number of a job, counted from 1, or its name; without it all jobs, one after the other.',
-    ),
+    command
+      .option(
+        '--index <JOB>',
+        'Number of a job, counted from 1, or its name; without it all jobs, one after the other.',
+      )
+      .option(
+        '--accelerator <DEVICES>',
+        'Where jobs compute, instead of what the plan says; with several (cuda:0,cuda:1) a process works on each.',
+      ),
   others: 'levels',
   help: '\nExit codes: 0 done, 75 stopped, to be asked for again, 1 failed. A job that is done is not repeated.',
   interrupted: 'stopping after this batch; the job can go on',
   work: async ({ args: [where], given, services }) => {
     const { runPlannedJob } = await import('../../workflows/jobs.js');
+    const { requireDevices, runPlanOnDevices } = await import('../../jobs/onDevices.js');
     const { findJob, readPlan } = await import('../../jobs/plan.js');
     const all = await readPlan(where);
+    const accelerator = (given.accelerator as string | undefined) ?? null;
+    if (accelerator !== null) await requireDevices(accelerator, services.logger);
+    const devices = accelerator?.split(',') ?? [];
+    if (devices.length > 1 && given.index === undefined) {
+      const states = await runPlanOnDevices(where, devices, thisProgram(), services);
+      return states.map(({ job, state }): JobResult => {
+        const end = state === 'done' || state === 'failed' ? state : 'again';
+        return { end, reused: false, message: `${job.id}: ${state}.` };
+      });
+    }
     const jobs = given.index === undefined ? all : [findJob(all, String(given.index), where)];
     const results: JobResult[] = [];
     for (const job of jobs) {
       const result = await withRunLog(job.output_dir, `jobs run, ${job.id}`, services, (logged) =>
-        runPlannedJob(where, job.id, logged),
+        runPlannedJob(where, job.id, logged, accelerator),
       );
       if (jobs.length > 1) services.logger.info(result.message);
       results.push(result);
@@ -238,8 +257,7 @@ const submit = commandOf({
   args: PLAN,
   help: '\nJobs that are done are left out. A job that is stopped by a time limit or a requeue goes on from its last state.',
   work: async ({ args: [where], config, services }) => {
-    const program = [process.execPath, ...process.execArgv, process.argv[1]];
-    return (await import('../../workflows/jobs.js')).submitPlan(where, config, program, services);
+    return (await import('../../workflows/jobs.js')).submitPlan(where, config, thisProgram(), services);
   },
   text: submitText,
 });
@@ -267,17 +285,18 @@ Start as many workers as you like, on any machine that sees the folders under th
 Examples:
   ptychopinn jobs submit beamtime --redis redis://127.0.0.1:6379
   ptychopinn jobs work beamtime --redis redis://127.0.0.1:6379
-  ptychopinn jobs work beamtime --postgres postgres://user@host/jobs --until_done`,
+  ptychopinn jobs work beamtime --postgres postgres://user@host/jobs --until_done
+  ptychopinn jobs work beamtime --redis redis://127.0.0.1:6379 --accelerator cuda:1     # a worker for each GPU`,
   interrupted: 'stopping after this batch; another worker can go on with the job',
   work: async ({ args: plans, config, services }) => {
     const { runPlannedJob, workOnPlans } = await import('../../workflows/jobs.js');
     const { readPlan } = await import('../../jobs/plan.js');
-    return workOnPlans(plans, config, services, async (where, id, given) => {
+    return workOnPlans(plans, config, services, async (where, id, given, accelerator) => {
       const job = (await readPlan(where)).find((each) => each.id === id);
-      if (job === undefined) return runPlannedJob(where, id, given);
+      if (job === undefined) return runPlannedJob(where, id, given, accelerator);
       const { signal = services.signal, onProgress = services.onProgress } = given ?? {};
       return withRunLog(job.output_dir, `jobs work, ${id}`, { ...services, signal, onProgress }, (logged) =>
-        runPlannedJob(where, id, logged),
+        runPlannedJob(where, id, logged, accelerator),
       );
     });
   },

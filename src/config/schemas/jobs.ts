@@ -74,6 +74,7 @@ export interface JobsQueueConfig {
 /** `jobs work`: a worker of a queue. */
 export const jobsWorkSchema = z.strictObject({
   ...queueFields,
+  accelerator: maybe(text, 'Where jobs compute, instead of what the plan says, such as cuda:1; null: as planned.'),
   until_done: offByDefault('End when all jobs of the plans are done or have failed.'),
 });
 

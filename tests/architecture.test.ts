@@ -144,13 +144,13 @@ describe('the floors', () => {
     // A file a command: their number is the number of commands.
     expect([...counts].filter(([folder, count]) => count > (folder === 'cli/commands' ? 40 : 25))).toEqual([]);
     // 440 when the house was put in order; each later step may add what its features need, and says so here: 520 for the first hour and
-    // the hosts; 680 for more networks, solvers of real beams, the browser and clusters, whose verbs are the 4,100 lines (shards, studies as
-    // plans and several devices are the last hundred).
+    // the hosts; 680 for more networks, solvers of real beams, the browser and clusters, whose verbs are the 4,150 lines (shards, tiles, studies
+    // as plans and several devices are the last hundred and fifty).
     expect(files.length).toBeLessThanOrEqual(680);
     const verbs = files.filter((file) => file.startsWith('workflows/'));
     expect(verbs.filter((file) => file.split('/').length > 2)).toEqual([]);
     const lines = verbs.reduce((sum, file) => sum + readFileSync(join(source, file), 'utf8').split('\n').length, 0);
-    expect(lines).toBeLessThanOrEqual(4100);
+    expect(lines).toBeLessThanOrEqual(4150);
   });
 
   it('are those of docs/architecture.md', () => {

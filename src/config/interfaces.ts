@@ -1009,6 +1009,12 @@ export interface SolveConfig {
   readonly init: string | null;
   /** Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run. */
   readonly resume: string | null;
+  /** Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; null: the whole scan. */
+  readonly tile: string | null;
+  /** How far around a tile patterns are taken, too; null: the radius of the probe. Unit: px. */
+  readonly tile_margin_px: number | null;
+  /** Make the image of the parts that --tile solved: their folders, or a folder that holds these; may be repeated. Default: []. */
+  readonly from_tiles: string[];
   /** Save the state from which the run can be resumed every so many epochs; null: only at the end. Unit: epochs. Default: 10. */
   readonly save_every: number | null;
   /** Update the pictures this often while it works; null: only at the end. Unit: s. */

@@ -96,7 +96,7 @@ export class SomePatterns extends WrappedPatterns {
   constructor(
     source: PatternSource,
     private readonly rows: Int32Array,
-    sums: PatternSums,
+    sums: PatternSums | undefined,
   ) {
     super(source, rows.length, source.resident, sums);
   }

@@ -13,6 +13,7 @@ import { PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { ComplexImage } from '../core/tensor.js';
+import { shiftByKernel } from '../physics/shiftByKernel.js';
 import { unwrapPhase } from '../physics/unwrap.js';
 import { type Frame, intersectFrames, moveToFrame } from '../reconstruction/frame.js';
 import { wellCovered } from '../reconstruction/pictures.js';
@@ -20,7 +21,7 @@ import { readStoredImage, type StoredImage } from '../reconstruction/storedImage
 import { describeFrame } from './commonFrame.js';
 import { fitPlane, fitRamp, type PhaseRamp, removeRamp, wrap } from './phase.js';
 import { registerImages } from './register.js';
-import { type ShiftYx, shiftByKernel } from './shift.js';
+import type { ShiftYx } from './shift.js';
 
 /** How images become numbers. */
 export interface ProjectionOptions {

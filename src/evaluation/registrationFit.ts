@@ -7,10 +7,10 @@
  */
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
+import { KERNEL_RADIUS, shiftByKernel } from '../physics/shiftByKernel.js';
 import { bestScale, conjugateProduct } from './align.js';
 import type { EvaluatedImage } from './images.js';
 import { fitRamp, type PhaseRamp, removeRamp } from './phase.js';
-import { KERNEL_RADIUS, shiftByKernel } from './shift.js';
 
 type Image64 = ReturnType<typeof removeRamp>;
 

@@ -40,8 +40,11 @@ export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }:
   const bytes = FIXED.bytes + 4 * pixels;
   switch (verb) {
     case 'solve': {
-      const { epochs, probe_modes, n_subsample } = config as SolveConfig;
-      const used = pixels * shareOf(n_subsample, count) * (probe_modes ?? modes);
+      const { epochs, probe_modes, n_subsample, tile = null, from_tiles = [] } = config as PartOf<SolveConfig> & Pick<SolveConfig, 'epochs' | 'probe_modes' | 'n_subsample'>; // biome-ignore format: one line
+      // A tile has the patterns around it, too.
+      const part = tile === null ? 1 : Math.min(1, 1.5 / Number(tile.split('/')[1]));
+      if (from_tiles.length > 0) return { processor_seconds: 2 * FIXED.seconds, memory_bytes: bytes };
+      const used = pixels * shareOf(n_subsample, count) * (probe_modes ?? modes) * part;
       return {
         processor_seconds: FIXED.seconds + SOLVER_SECONDS * used * epochs,
         memory_bytes: bytes + 8 * N * N * 200,

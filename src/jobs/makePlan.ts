@@ -17,7 +17,7 @@ import { nearestName } from '../core/words.js';
 import { type OpenRequest, openTool } from '../data/preparedScan.js';
 import { estimateJob, type ScanSize } from './estimate.js';
 import { fingerprintOf } from './fingerprint.js';
-import { stepsOf } from './parts.js';
+import { type PlanParts, stepsOf } from './parts.js';
 import { findJob, type JobInput, type PlannedJob, plannedJob } from './plan.js';
 import { type JobVerb, SCAN_FIELD, VERB_TRAITS } from './verbs.js';
 
@@ -31,8 +31,8 @@ export interface PlanRequest {
   readonly given: Readonly<Record<string, ProvenanceEntry>>;
   /** `probe_modes=1,2,3`, each. */
   readonly sweep: readonly string[];
-  /** In how many parts every scan is cut; one where not given. */
-  readonly parts?: number;
+  /** In what every scan is cut. */
+  readonly parts?: PlanParts;
   /** Jobs that the plan has already. */
   readonly earlier: readonly PlannedJob[];
   /** Which of them come before: numbers, names or `all`. */
@@ -61,12 +61,12 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   }
   refuseDecided(given, [...DECIDED, scanField]);
   const combinations = combine(request.sweep.map((text) => parseSweep(definition, text)));
-  const steps = stepsOf(verb, request.parts);
+  const steps = stepsOf(verb, request.parts ?? { shards: null, tiles: null });
   const total = scans.length * combinations.length * steps.length;
   if (total > MAX_JOBS) {
     throw new PtychoError('USAGE', `The plan would have ${total} jobs, more than ${MAX_JOBS}; make several plans.`);
   }
-  if (request.parts !== undefined) refuseDecided(given, steps.flatMap(({ decides }) => decides)); // biome-ignore format: one call
+  refuseDecided(given, steps.flatMap(({ decides }) => decides)); // biome-ignore format: one call
   const base = absolutePaths(definition, valuesOf(given));
   const after = namesOf(request.after, earlier, root);
   const taken = new Set(earlier.map(({ id }) => id));

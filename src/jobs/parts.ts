@@ -22,28 +22,44 @@ export interface PlanStep {
 
 const WHOLE: PlanStep = { label: {}, decides: [], values: () => ({}), after: () => [] };
 
-/**
- * The jobs that a scan becomes, in their order.
- * @param parts in which it is cut; one job where not given
- * @throws PtychoError USAGE for a verb that cannot do that
- */
-export function stepsOf(verb: JobVerb, parts?: number): readonly PlanStep[] {
-  if (parts === undefined) return [WHOLE];
-  if (verb === 'infer') return shardSteps(parts);
-  throw new PtychoError('USAGE', `--shards is for infer, which predicts parts of a scan on their own; ${verb} cannot.`, { flag: 'shards' }); // biome-ignore format: one sentence
+/** In what a scan is cut, for the verb that can do that. */
+export interface PlanParts {
+  readonly shards: number | null;
+  readonly tiles: number | null;
 }
 
-function shardSteps(of: number): PlanStep[] {
+/** What parts are called, and the fields that say which one a job does and which ones make the image. */
+const KINDS = {
+  shards: { verb: 'infer', part: 'shard', all: 'from_shards' },
+  tiles: { verb: 'solve', part: 'tile', all: 'from_tiles' },
+} as const;
+
+/**
+ * The jobs that a scan becomes, in their order; one job where it is not cut.
+ * @throws PtychoError USAGE for a verb that cannot do that
+ */
+export function stepsOf(verb: JobVerb, parts: PlanParts): readonly PlanStep[] {
+  for (const kind of ['shards', 'tiles'] as const) {
+    const of = parts[kind];
+    if (of === null) continue;
+    const { verb: own, part, all } = KINDS[kind];
+    if (verb === own) return partSteps(of, part, all);
+    throw new PtychoError('USAGE', `--${kind} is for ${own}; ${verb} does a scan in one job.`, { flag: kind });
+  }
+  return [WHOLE];
+}
+
+function partSteps(of: number, part: string, all: string): PlanStep[] {
   const parts = Array.from({ length: of }, (_, i) => ({
-    label: { shard: `${i + 1}of${of}` },
-    decides: ['shard'],
-    values: () => ({ shard: `${i + 1}/${of}` }),
+    label: { [part]: `${i + 1}of${of}` },
+    decides: [part],
+    values: () => ({ [part]: `${i + 1}/${of}` }),
     after: () => [],
   }));
   const image: PlanStep = {
     label: {},
-    decides: ['from_shards'],
-    values: (before) => ({ from_shards: before.map(({ output_dir }) => output_dir) }),
+    decides: [all],
+    values: (before) => ({ [all]: before.map(({ output_dir }) => output_dir) }),
     after: (before) => before.map(({ id }) => id),
   };
   return [...parts, image];

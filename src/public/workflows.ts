@@ -105,7 +105,7 @@ export {
 } from '../workflows/product.js';
 export { type ReconstructSummary, reconstructScanWorkflow } from '../workflows/reconstructScan.js';
 export { simulateWorkflow } from '../workflows/simulate.js';
-export { type SolveSummary, solveWorkflow } from '../workflows/solve.js';
+export { type SolveSummary, type SolveTilesSummary, solveTilesWorkflow, solveWorkflow } from '../workflows/solve.js';
 export { type SplitSummary, splitWorkflow } from '../workflows/split.js';
 export {
   ARM_SOURCES,

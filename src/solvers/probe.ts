@@ -82,10 +82,27 @@ const LEAST_SHARE = 0.01;
 export function lightOnObject(
   probe: { readonly re: Float32Array<ArrayBufferLike>; readonly im: Float32Array<ArrayBufferLike> },
   N: number,
+  places: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> },
+  frame: Frame,
+  probeOf?: ArrayLike<number>,
+): Tensor {
+  return coverageOf(lightSums(probe, N, places, frame, probeOf), frame);
+}
+
+/** Light in units of the brightest pixel; 0 where below 1 %. */
+export function coverageOf(light: Float32Array, { height, width }: Frame): Tensor {
+  const most = light.reduce((m, v) => Math.max(m, v), 0);
+  return { data: light.map((v) => (v < LEAST_SHARE * most ? 0 : v / most)), shape: [height, width] };
+}
+
+/** The light of all patterns on each pixel of the frame, as {@link lightOnObject}, in the units of the probe. */
+export function lightSums(
+  probe: Parameters<typeof lightOnObject>[0],
+  N: number,
   { xs, ys }: { readonly xs: ArrayLike<number>; readonly ys: ArrayLike<number> },
   { originYxPx: [top, left], height, width }: Frame,
   probeOf?: ArrayLike<number>,
-): Tensor {
+): Float32Array {
   const lights = lightsOf(probe, N * N, probeOf);
   const points = xs.length / (probeOf?.length ?? xs.length);
   const data = new Float32Array(height * width);
@@ -98,8 +115,7 @@ export function lightOnObject(
       for (let c = 0; c < N; c++) data[row + c] += light[r * N + c];
     }
   }
-  const most = data.reduce((m, v) => Math.max(m, v), 0);
-  return { data: data.map((v) => (v < LEAST_SHARE * most ? 0 : v / most)), shape: [height, width] };
+  return data;
 }
 
 /** Of each of several probes. */

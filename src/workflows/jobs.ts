@@ -53,7 +53,7 @@ export async function planJobs(
   services: Services = {},
 ): Promise<PlanSummary> {
   const config = wholeConfig(jobsPlanDefinition, given, services.logger);
-  const { output_root: root, verb, sweep, after, append, shards } = config;
+  const { output_root: root, verb, sweep, after, append, shards, tiles } = config;
   const file = path.join(root, PLAN_FILE);
   if (append && !existsSync(file)) {
     throw new PtychoError('USAGE', `There is no plan ${file} to append to; leave --append out.`, { path: file });
@@ -65,7 +65,7 @@ export async function planJobs(
   }
   if (!append) await requireNew([file], { ...newFiles(config, services), field: 'output_root' });
   const earlier = append ? await readPlan(file) : [];
-  const parts = shards ?? undefined;
+  const parts = { shards, tiles };
   const request = { verb, root, sweep, after, earlier, parts, scans: inputs.scans, given: inputs.given ?? {} };
   const jobs = await makeJobs(request, services);
   await makeOutputFolder(root);
@@ -237,6 +237,11 @@ export async function workOnPlans(
 export const runVerb: VerbRunner = async (verb, config, services): Promise<JobOutcome> => {
   switch (verb) {
     case 'solve': {
+      if ((config as SolveConfig).from_tiles.length > 0) {
+        const { solveTilesWorkflow } = await import('./solve.js');
+        const { files, score, apart } = await solveTilesWorkflow(config as SolveConfig, services);
+        return { cancelled: false, files, figures: { ...(score && { r_factor: score.image }), apart: apart.after } };
+      }
       const { rFactor, cancelled, files, epochs } = await (await import('./solve.js')).solveWorkflow(
         config as SolveConfig,
         services,

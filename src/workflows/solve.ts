@@ -19,11 +19,14 @@ import {
   solverFields,
   solverOptionsSchema,
 } from '../config/schemas/solver.js';
+import { PtychoError } from '../core/errors.js';
+import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
+import { parsePart } from '../data/grouping/cutByPosition.js';
 import { openTool } from '../data/preparedScan.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
@@ -32,7 +35,7 @@ import { productFormatOf } from '../persistence/product/writeProduct.js';
 import { PAGE_FILE, shownFindings, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange, imagePanels, picturesFor } from '../reconstruction/pictures.js';
-import type { ImageRFactor } from '../reconstruction/rFactor.js';
+import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
 import {
   claimOf,
   factOf,
@@ -55,7 +58,7 @@ import {
   saveState,
   warnOfEngine,
 } from '../solvers/files/state.js';
-import { SOLVED_FILES, type SolvedFiles, solvedDrawings, writePreview, writeSolved } from '../solvers/files/write.js';
+import { SOLVED_FILES, type SolvedFiles, solvedDrawings, writePreview, writeSolved, writeSolvedProduct } from '../solvers/files/write.js'; // biome-ignore format: one line
 import {
   earlierFilesOfScans,
   joinedRaw,
@@ -67,6 +70,8 @@ import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import { correctsPositions, requireCounted } from '../solvers/scan.js';
+import { tileOf } from '../solvers/tiles/tile.js';
+import { mergeTiles, requireTileOptions, type TileHead, tileArrays, wholeFingerprint } from '../solvers/tiles/tileFiles.js'; // biome-ignore format: one line
 import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
 
@@ -113,18 +118,90 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
   // A name that no product has is refused before any work is done.
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
+  if (config.from_tiles.length > 0) {
+    throw new PtychoError('USAGE', 'Tiles that are solved (from_tiles) are put together by solveTilesWorkflow.', {});
+  }
   const paths = [config.test_data_file, ...config.test_data_files];
   requireShare(config, paths);
+  const part = config.tile === null ? undefined : parsePart(config.tile, 'tile');
+  if (part) requireTileOptions(optionsOf(config), paths.length);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   return withOutputFolder(config.output_dir, claimOf(config, paths.length), services, async (folder) => {
+    const own = { ...services, signal: folder.signal };
     const raws: RawData[] = [];
     try {
       for (const file of paths) raws.push(await openTool(file, scan, services));
-      return await new Solve(config, { ...services, signal: folder.signal }, raws, folder).run();
+      if (part === undefined) return await new Solve(config, own, raws, folder).run();
+      const [raw] = raws;
+      const { raw: tile, margin_px } = tileOf(raw, part, config.tile_margin_px ?? undefined);
+      const head = { ...part, margin_px, scan: await wholeFingerprint(raw) };
+      return await new Solve(config, own, [tile], folder, head).run();
     } finally {
       for (const raw of raws) await raw.close();
     }
   });
+}
+
+/** What tiles came to. */
+export interface SolveTilesSummary {
+  readonly tiles: number;
+  readonly patterns: number;
+  /** How far tiles differ where they overlap, as a share of the image: as they were solved, and as they were put together. */
+  readonly apart: { readonly before: number; readonly after: number };
+  readonly score?: ImageRFactor;
+  readonly outputDir: string;
+  readonly files: readonly string[];
+}
+
+/** Tiles that differ by more than this are not of one object. */
+const FAR_APART = 0.5;
+
+/**
+ * Puts the tiles of `from_tiles` together. Writes `reconstruction.npz`, pictures, a page and `run.json`.
+ * @throws PtychoError for a tile that is missing or of another scan, and for anything wrong with configuration, scan or output folder
+ */
+export async function solveTilesWorkflow(
+  given: PartOf<SolveConfig>,
+  services: Services = {},
+): Promise<SolveTilesSummary> {
+  const config = wholeConfig(solveDefinition, given, services.logger);
+  checkPhaseRange(config);
+  const { output_dir, overwrite } = config;
+  requireTileOptions(optionsOf(config), 1 + config.test_data_files.length);
+  const claim = { command: 'solve', overwrite, results: [...SOLVED_FILES, PAGE_FILE, 'run.json'] };
+  const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
+  return withOutputFolder(output_dir, claim, services, async (folder) =>
+    closing(await openTool(config.test_data_file, scan, services), async (raw) => {
+      const merged = await mergeTiles(raw, config.from_tiles);
+      const { tiles, apart, frame, probe, coverage: weight, epochs } = merged;
+      if (apart.after > FAR_APART) {
+        services.logger?.warn(`The tiles differ by ${(100 * apart.after).toFixed(0)} % where they overlap, so they have not come to one object: more epochs, a better probe (--probe) or fewer tiles may help.`); // biome-ignore format: one sentence
+      }
+      await folder.make();
+      const { positions = { xs: raw.xcoords, ys: raw.ycoords } } = merged;
+      const solved = { ...merged, epoch: epochs, overlapCount: weight, weight, positions };
+      const asked = picturesFor(config, raw.geometry.objectPixel_m);
+      const pictures = { ...asked, panels: imagePanels(solved, asked) };
+      const algorithm = merged.options.algorithm as SolveConfig['algorithm'];
+      const facts = { algorithm, raw, history: [], moved: merged.positions !== undefined, pictures, settings: settingsOf({ ...config, ...merged.options }) }; // biome-ignore format: one line
+      const files = await writeSolved(output_dir, solved, facts);
+      if (config.product_file !== null) await writeSolvedProduct(config.product_file, { ...solved, history: [] }, raw, services.logger ?? silentLogger); // biome-ignore format: one call
+      const score = await scoreR(raw, { image: merged.image, frame, weight }, { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions }); // biome-ignore format: one call
+      const title = `${ALGORITHM_TITLES[algorithm]} in ${counted(tiles, 'tile')}`;
+      await writeAtomically(
+        path.join(output_dir, 'run.json'),
+        json({ config, provenance: services.provenance, algorithm: title, epochs, tiles, apart, gauges: merged.gauges, score, node: process.version, version: createdBy.version }), // biome-ignore format: one call
+      );
+      files.push('run.json');
+      const { positions: moves, reconstructed_probe } = solvedDrawings(solved, facts);
+      const page = await writeImagePage(output_dir, {
+        ...{ command: 'solve', title: `${title} of ${path.basename(raw.source)}`, warnings: [], raw, image: solved, pictures, score, files }, // biome-ignore format: one line
+        summary: `${counted(raw.count, 'pattern')}; where tiles overlap they differ by ${(100 * apart.after).toFixed(1)} % (${(100 * apart.before).toFixed(1)} % as they were solved).`,
+        ...{ probe: reconstructed_probe, positions: moves, provenance: services.provenance, facts: [] },
+      });
+      return { tiles, patterns: raw.count, apart, score, outputDir: output_dir, files: [page, ...files] };
+    }),
+  );
 }
 
 /** The part of a configuration that shapes the result. */
@@ -149,6 +226,8 @@ class Solve {
     private readonly services: Services,
     private readonly raws: readonly RawData[],
     private readonly folder: OwnedFolder,
+    /** Where the scan is one of several tiles. */
+    private readonly tile?: Pick<TileHead, 'index' | 'of' | 'margin_px' | 'scan'>,
   ) {
     this.#options = optionsOf(config);
     const { share, align_scans } = config;
@@ -257,7 +336,8 @@ class Solve {
     const { config, raw, services } = this;
     const folder = config.output_dir;
     const writing = performance.now();
-    const asked = this.#facts(result.history, resumed ? undefined : result.seconds);
+    const tile = this.tile && tileArrays({ ...this.tile, options: { ...this.#options }, epochs: result.epoch });
+    const asked = { ...this.#facts(result.history, resumed ? undefined : result.seconds), arrays: tile };
     // For the files and for the page.
     const facts = { ...asked, pictures: { ...asked.pictures, panels: imagePanels(result, asked.pictures) } };
     const together = this.#joined && { ...facts, raws: this.raws, raw };

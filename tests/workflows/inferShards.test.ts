@@ -83,7 +83,9 @@ describe('a plan of shards', () => {
     const inputs = { scans: [at('scan.npz')], given: { model_path: flag(at('models')), shard: flag('1/2') } };
     await expect(planJobs({ verb: 'infer', output_root: at('no'), shards: 2 }, inputs)).rejects.toThrow(/--shard is set by the plan/); // biome-ignore format: one call
     const solve = { verb: 'solve', output_root: at('no'), shards: 2 } as const;
-    await expect(planJobs(solve, { scans: inputs.scans })).rejects.toThrow(/--shards is for infer/);
+    await expect(planJobs(solve, { scans: inputs.scans })).rejects.toThrow(
+      /--shards is for infer; solve does a scan in one job/,
+    );
     expect(existsSync(at('no'))).toBe(false);
   });
 });

@@ -37,7 +37,8 @@ Examples:
   ptychopinn jobs plan runs/*.h5 --verb solve --output_root beamtime --algorithm lsqml --epochs 40
   ptychopinn jobs plan scan.h5 --verb solve --output_root modes --sweep probe_modes=1,2,3 --sweep algorithm=rpie,lsqml
   ptychopinn jobs plan a.h5 --verb infer --output_root beamtime --append --after all --model_path beamtime/0001-a/wts.zip
-  ptychopinn jobs plan large.h5 --verb infer --output_root large --model_path run --shards 8   # one scan on eight processes`;
+  ptychopinn jobs plan large.h5 --verb infer --output_root large --model_path run --shards 8   # one scan on eight processes
+  ptychopinn jobs plan large.h5 --verb solve --output_root large --tiles 4`;
 
 const GUIDE = `
 Examples:

@@ -2,7 +2,7 @@
 
 import { solveDefinition } from '../../config/commands.js';
 import { noun } from '../../core/words.js';
-import type { SolveSummary } from '../../workflows/solve.js';
+import type { SolveSummary, SolveTilesSummary } from '../../workflows/solve.js';
 import { EXIT_INTERRUPTED } from '../exit.js';
 import { commandOf, LOG_FILE } from '../run.js';
 import { formatCount, formatDuration } from '../terminal.js';
@@ -25,6 +25,8 @@ Examples:
   ptychopinn solve --resume solved --epochs 100                                 # continues, here to 100 epochs
   ptychopinn solve a.h5 b.h5 --share object                                     # one object, a probe for each scan
   ptychopinn solve a.h5 b.h5 --share probe                                      # one probe, an object for each scan
+  ptychopinn solve scan.npz --tile 1/4 --output_dir tiles/1                     # one of four processes
+  ptychopinn solve scan.npz --from_tiles tiles --output_dir solved
   ptychopinn train scan.npz --probe solved/reconstruction.npz:reconstructed_probe
 
 Ctrl-C stops after the batch and writes the image so far; --resume continues from there. More in docs/solvers.md.`;
@@ -35,12 +37,14 @@ export const command = commandOf({
   help: GUIDE,
   interrupted: 'stopping after this batch and writing the image of the last epoch',
   work: async ({ config, services }) => {
-    const summary = await (await import('../../workflows/solve.js')).solveWorkflow(config, services);
+    const { solveTilesWorkflow, solveWorkflow } = await import('../../workflows/solve.js');
+    const summary = await (config.from_tiles.length > 0 ? solveTilesWorkflow : solveWorkflow)(config, services);
     warnOfR(summary.score, { scan: config.test_data_file, more: MORE }, services.logger);
     return summary;
   },
-  text: summaryText,
-  exit: (summary, config) => (summary.cancelled ? EXIT_INTERRUPTED : verdictExit(summary.score, config)),
+  text: (summary) => ('tiles' in summary ? tilesText(summary) : summaryText(summary)),
+  exit: (summary, config) =>
+    'cancelled' in summary && summary.cancelled ? EXIT_INTERRUPTED : verdictExit(summary.score, config),
 });
 
 /** What an image that is not at the noise may lack. */
@@ -50,6 +54,16 @@ const MORE = [
   '--probe_modes 2 (partial coherence)',
   '--position_start 5 (positions that are off)',
 ];
+
+function tilesText({ tiles, patterns, apart, score, outputDir, files }: SolveTilesSummary): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const lines = [
+    `The image of ${formatCount(tiles)} tiles and ${formatCount(patterns)} patterns: where tiles overlap they differ by ${percent(apart.after)} (${percent(apart.before)} as they were solved).`,
+    ...(score ? [`As evaluate measures it: ${rFactorWords(score)}.`] : []),
+    `Written to ${outputDir}: ${[...files, LOG_FILE].join(', ')}.`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
 
 function summaryText(summary: SolveSummary): string {
   const { algorithm, epochs, resumedAfter, seconds, patternsPerSecond, shift_px, cancelled } = summary;

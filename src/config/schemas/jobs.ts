@@ -42,6 +42,11 @@ export const jobsPlanSchema = z.strictObject({
     'infer: cut every scan into so many parts by position, a job for each, and a last job that makes the image of them; null: one job a scan.',
     { unit: 'jobs' },
   ),
+  tiles: maybe(
+    positiveInteger,
+    'solve: the same with tiles of the object, which overlap and are put together by the last job; null: one job a scan.',
+    { unit: 'jobs' },
+  ),
   append: offByDefault('Add the jobs to the plan that is there.'),
   after: field(
     textList,

@@ -478,6 +478,24 @@ const beginningFields = {
   ),
 };
 
+/** One scan on several processes. */
+const tileFields = {
+  tile: maybe(
+    text,
+    'Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; null: the whole scan.',
+  ),
+  tile_margin_px: maybe(
+    nonNegativeNumber,
+    'How far around a tile patterns are taken, too; null: the radius of the probe.',
+    { unit: 'px' },
+  ),
+  from_tiles: field(
+    textList,
+    [],
+    'Make the image of the parts that --tile solved: their folders, or a folder that holds these; may be repeated.',
+  ),
+};
+
 const outputFields = {
   save_every: field(
     optional(positiveInteger),
@@ -501,6 +519,7 @@ export const SOLVE_GROUPS = {
   Probe: probeFields,
   Beam: { ...beamFields, ...backgroundFields },
   Positions: { ...positionFields, ...affineFields, ...flyFields },
+  Tiles: tileFields,
   Output: outputFields,
   Source: sourceFields,
 };
@@ -511,6 +530,7 @@ export const solveConfigSchema = z
     ...scanFields,
     ...solverFields,
     ...beginningFields,
+    ...tileFields,
     ...outputFields,
     ...sourceFields,
     data: dataConfigSchema.prefault({}),

@@ -210,8 +210,19 @@ class Pass {
   }
 }
 
+/**
+ * Some patterns of a scan that was surveyed, as a scan; it reads from the whole one, and is not closed on its own.
+ * @param rows which, ascending
+ */
+export function selectPatterns(raw: RawData, rows: Int32Array): RawData {
+  const { sums } = raw.patterns;
+  const own = (values: Float64Array) => valuesAt(values, rows);
+  const some = sums ? { power: own(sums.power), squares: own(sums.squares), sum: own(sums.sum), max: own(sums.max) } : undefined; // biome-ignore format: one line
+  return { ...narrowed(raw, new SomePatterns(raw.patterns, rows, some), rows, raw.findings), close: async () => {} };
+}
+
 /** The scan with some of its patterns. */
-function narrowed(raw: RawData, patterns: PatternSource, rows: Int32Array, findings: Findings): RawData {
+function narrowed(raw: RawData, patterns: PatternSource, rows: Int32Array, findings: Findings | undefined): RawData {
   const numbers = (values: Float64Array) => valuesAt(values, rows);
   const whole = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]);
   const patches = (stored: RawData['labels']) =>

@@ -4,6 +4,7 @@ import { isPtychoError, PtychoError } from '../../core/errors.js';
 import type { Provenance } from '../../core/services.js';
 import type { ComplexImage, Tensor } from '../../core/tensor.js';
 import type { RawData } from '../../data/rawData.js';
+import { shiftByKernel } from '../../physics/shiftByKernel.js';
 import {
   type Frame,
   frameOfObject,
@@ -16,7 +17,6 @@ import { metricFloors, scanImage, scanTotals } from '../floors.js';
 import { cutImage } from '../images.js';
 import { type ReferenceMetrics, referenceMetrics } from '../reference.js';
 import { type Registration, registerImages } from '../register.js';
-import { shiftByKernel } from '../shift.js';
 import { type StandardMetrics, standardMetrics } from '../standard.js';
 import type { ComparedImage } from './compared.js';
 

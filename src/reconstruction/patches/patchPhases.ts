@@ -171,38 +171,7 @@ export class PatchPhases {
     const n = this.#count;
     const angles = new Float64Array(n);
     if (n < 2) return { angles, spreadRad: 0 };
-    const edges = this.#edges(Math.min(neighbours + 1, n));
-    const degree = new Float64Array(n);
-    for (let e = 0; e < edges.count; e++) {
-      degree[edges.from[e]] += edges.weight[e];
-      degree[edges.to[e]] += edges.weight[e];
-    }
-    const hold = (prior * degree.reduce((a, d) => a + d, 0)) / n;
-    const apply = (v: Float64Array, out: Float64Array) => {
-      for (let i = 0; i < n; i++) out[i] = (degree[i] + hold) * v[i];
-      for (let e = 0; e < edges.count; e++) {
-        const [i, j, w] = [edges.from[e], edges.to[e], edges.weight[e]];
-        out[i] -= w * v[j];
-        out[j] -= w * v[i];
-      }
-    };
-    for (let round = 0; round < ROUNDS; round++) {
-      const right = new Float64Array(n);
-      for (let e = 0; e < edges.count; e++) {
-        const [i, j] = [edges.from[e], edges.to[e]];
-        const rest = wrap(edges.angle[e] - (angles[i] - angles[j])) * edges.weight[e];
-        right[i] += rest;
-        right[j] -= rest;
-      }
-      for (let i = 0; i < n; i++) right[i] -= hold * wrap(angles[i]);
-      const step = conjugateGradients(apply, right, degree, hold);
-      let largest = 0;
-      for (let i = 0; i < n; i++) {
-        angles[i] += step[i];
-        largest = Math.max(largest, Math.abs(step[i]));
-      }
-      if (largest < 1e-3) break;
-    }
+    solveAngles(angles, this.#edges(Math.min(neighbours + 1, n)), prior);
     const mean = angles.reduce((a, v) => a + v, 0) / n;
     const spreadRad = Math.sqrt(angles.reduce((a, v) => a + (v - mean) ** 2, 0) / n);
     return { angles, spreadRad };
@@ -275,6 +244,54 @@ function cellWeightsOf(block: Float32Array, side: number, cellPx: number): Float
     }
     return weights;
   });
+}
+
+/** Pairs of neighbours: the phase of the first against the second, radians, and how well it is known. */
+export interface PhaseDifferences {
+  readonly count: number;
+  readonly from: ArrayLike<number>;
+  readonly to: ArrayLike<number>;
+  readonly angle: ArrayLike<number>;
+  readonly weight: ArrayLike<number>;
+}
+
+/**
+ * Finds the angles whose differences are those of the pairs, as well as they can be; begins with what is in `angles`.
+ * @param prior how much an angle is held to zero, relative to the pull of its neighbours
+ */
+export function solveAngles(angles: Float64Array, edges: PhaseDifferences, prior: number): void {
+  const n = angles.length;
+  const degree = new Float64Array(n);
+  for (let e = 0; e < edges.count; e++) {
+    degree[edges.from[e]] += edges.weight[e];
+    degree[edges.to[e]] += edges.weight[e];
+  }
+  const hold = (prior * degree.reduce((a, d) => a + d, 0)) / n;
+  const apply = (v: Float64Array, out: Float64Array) => {
+    for (let i = 0; i < n; i++) out[i] = (degree[i] + hold) * v[i];
+    for (let e = 0; e < edges.count; e++) {
+      const [i, j, w] = [edges.from[e], edges.to[e], edges.weight[e]];
+      out[i] -= w * v[j];
+      out[j] -= w * v[i];
+    }
+  };
+  for (let round = 0; round < ROUNDS; round++) {
+    const right = new Float64Array(n);
+    for (let e = 0; e < edges.count; e++) {
+      const [i, j] = [edges.from[e], edges.to[e]];
+      const rest = wrap(edges.angle[e] - (angles[i] - angles[j])) * edges.weight[e];
+      right[i] += rest;
+      right[j] -= rest;
+    }
+    for (let i = 0; i < n; i++) right[i] -= hold * wrap(angles[i]);
+    const step = conjugateGradients(apply, right, degree, hold);
+    let largest = 0;
+    for (let i = 0; i < n; i++) {
+      angles[i] += step[i];
+      largest = Math.max(largest, Math.abs(step[i]));
+    }
+    if (largest < 1e-3) break;
+  }
 }
 
 /** Multiplies patches of (count, side, side) arrays by e^{−i·angle} in place. */

@@ -48,6 +48,8 @@ export interface SolvedFacts {
   readonly moved: boolean;
   /** Of all epochs, where that is known. */
   readonly seconds?: number;
+  /** What else `reconstruction.npz` holds. */
+  readonly arrays?: ReconstructionFacts['arrays'];
 }
 
 /**
@@ -60,7 +62,7 @@ export interface SolvedFacts {
  */
 export function solvedFacts(
   { probe, beam, background, positions, layers, together }: SolvedImage,
-  { algorithm, raw, moved, seconds, settings }: SolvedFacts,
+  { algorithm, raw, moved, seconds, settings, arrays }: SolvedFacts,
 ): ReconstructionFacts {
   return {
     geometry: raw.geometry,
@@ -69,6 +71,7 @@ export function solvedFacts(
     sampleIndices: raw.sampleIndices,
     arrays: {
       reconstructed_probe: probe,
+      ...arrays,
       ...(layers && {
         [LAYERS_BESIDE.array]: layers.array,
         [LAYERS_BESIDE.spacing]: { data: layers.spacing_m, shape: [layers.spacing_m.length] },

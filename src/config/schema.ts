@@ -20,7 +20,6 @@ export type PartOf<C> = Partial<Omit<C, Block>> &
 export { type DataConfig, dataConfigSchema } from './schemas/data.js';
 export {
   ACCELERATORS,
-  type AskedDevice,
   askedDevices,
   type ExecutionConfig,
   executionConfigSchema,

@@ -29,6 +29,9 @@ export interface PartScales {
 /** Below this share of what a unit matrix has left, three columns are two: float32 patches are no more exact. */
 const RANK = 1e-9;
 
+/** A scale this many times the common one of both parts is not believed. */
+const BELIEVABLE = 10;
+
 /** Directions that are tried before the best is refined. */
 const ANGLES = 720;
 
@@ -54,8 +57,18 @@ export function solveVarpro({ M, v }: VarproMoments): PartScales | undefined {
   const t = maximum((angle) => along(angle).worth, (best - 1) * step, (best + 1) * step);
   const { rho } = along(t);
   if (!(rho > 0 && Number.isFinite(rho))) return undefined;
+  // Of a part that is next to nothing any scale is as good, and the best one is that of noise.
+  const common = commonScale({ M, v });
+  const believable = (s: number) => Math.abs(s) < common * BELIEVABLE;
   const { s1, s2 } = polished({ M, v }, { s1: Math.sqrt(rho) * Math.cos(t), s2: Math.sqrt(rho) * Math.sin(t) });
+  if (!believable(s1) || !believable(s2)) return undefined;
   return s1 < 0 ? { s1: -s1, s2: -s2 } : { s1, s2 };
+}
+
+/** The best scale where both parts have the same; 0 where none explains anything. */
+function commonScale({ M, v }: VarproMoments): number {
+  const power = Array.from(M).reduce((a, b) => a + b, 0);
+  return Math.sqrt(Math.max(0, v[0] + v[1] + v[2]) / power);
 }
 
 /** Newton's method on the objective qᵀMq − 2vᵀq, q = (s1², s1·s2, s2²): looking for a maximum finds half of the digits only. */

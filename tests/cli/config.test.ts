@@ -134,7 +134,7 @@ describe('ptychopinn config', () => {
     expect(trouble).toEqual({
       code: 2,
       out: '',
-      err: 'ptychopinn: architecture cnn has no use for fno_modes, a field of hybrid_resnet, spectral_resnet_bottleneck_net, fno_vanilla, fno, ffno and neuralop_uno; leave it out.\n',
+      err: 'ptychopinn: architecture cnn has no use for fno_modes, a field of hybrid_resnet, hybrid_resnet_convnext_bottleneck, hybrid_resnet_ffno_bottleneck and 10 other networks; leave it out.\n',
     });
     expect((await cli('config', 'shwo')).err).toBe("ptychopinn: Unknown command 'shwo'; did you mean show?\n");
     const bare = await cli('config');

@@ -2,7 +2,7 @@
  * One large scan as several jobs: a job for each of its parts, and one that puts them together, which comes after them.
  *
  * @example
- * const steps = stepsOf('infer', 4); // four that predict, and one that makes the image
+ * const steps = stepsOf('infer', { shards: 4, tiles: null }); // four that predict, and one that makes the image
  */
 import { PtychoError } from '../core/errors.js';
 import type { PlannedJob } from './plan.js';

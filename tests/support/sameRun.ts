@@ -23,7 +23,10 @@ export async function tinyRun(scan: string, folder: string, over: Record<string,
   return { history: decodeHistory(await text('history.csv')), weights, skipped: skipped as number };
 }
 
-/** Every number of the histories, and every weight, within 1e-5; what is null or missing is so in both. */
+/**
+ * Every number of the histories, and every weight, within 1e-5; what is null or missing is so in both. The norm of gradients within 1e-3: it
+ * jumps where a single value passes a kink of the network.
+ */
 export function expectSameRun(found: RunResult, expected: RunResult): void {
   expect(found.history.length).toBe(expected.history.length);
   expected.history.forEach((record, i) => {
@@ -32,7 +35,10 @@ export function expectSameRun(found: RunResult, expected: RunResult): void {
       const other = (found.history[i] as Record<string, unknown>)[name];
       const what = `${name} of epoch ${i + 1}`;
       if (typeof value !== 'number') expect(other, what).toBe(value);
-      else expect(Math.abs((other as number) - value), what).toBeLessThan(1e-5 * Math.max(1, value));
+      else {
+        const limit = name === 'gradient_norm' ? 1e-3 : 1e-5;
+        expect(Math.abs((other as number) - value), what).toBeLessThan(limit * Math.max(1, value));
+      }
     }
   });
   for (const [name, { data }] of Object.entries(expected.weights)) {

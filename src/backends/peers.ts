@@ -7,7 +7,8 @@
  * backend.peers?.length; // 1: two engines of two threads each
  */
 import { availableParallelism } from 'node:os';
-import { askedDevices, type ExecutionConfig } from '../config/schema.js';
+import type { ExecutionConfig } from '../config/schema.js';
+import { askedDevices } from '../config/schemas/execution.js';
 import { PtychoError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';

@@ -1,6 +1,7 @@
 /** The backends by name: a registry of lazy loaders. What was not asked for is never imported; a missing one is an error. */
 
-import { askedDevices, type ExecutionConfig } from '../config/schema.js';
+import type { ExecutionConfig } from '../config/schema.js';
+import { askedDevices } from '../config/schemas/execution.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import { acceptName } from '../core/field.js';
 import type { Logger } from '../core/log.js';

@@ -124,7 +124,7 @@ ${rows.map((row) => `| ${row.scan} | ${row.fit.toFixed(2)} | ${figure(row.R)} | 
 ## What it is bad at
 
 - It is a head start for a solver, no image to publish: R stays well above the noise.
-- Probes that are unlike those above: the last scan of the table is one. \`--model auto\` does not take it there.
+${(recipe.bad_at ?? []).map((sentence) => `- ${sentence}\n`).join('')}- Probes that are unlike those above: the last scan of the table is one. \`--model auto\` does not take it there.
 - Patterns that hold far fewer or far more counts than those of its training; near fields; thick samples.
 - All of its training is simulated: no detector but a perfect one, no partial coherence, no errors of positions.
 

@@ -6,17 +6,13 @@
  * const { verification } = await doseOverlapStudy({ config: parseStudy(values, 'study.yaml'), folder: 'out', origin: 'study.yaml' });
  */
 import path from 'node:path';
-import { comparisonDefinition, simulationDefinition, trainingDefinition } from '../config/commands.js';
-import type { StudyConfig, StudyJobConfig } from '../config/schemas/study.js';
+import type { StudyJobConfig } from '../config/schemas/study.js';
 import { PtychoError } from '../core/errors.js';
 import type { Services } from '../core/services.js';
 import { ownerOf } from '../formats/folderLock.js';
-import { makeOutputFolder } from '../formats/outputFiles.js';
 import { withOutputFolder } from '../formats/outputs.js';
-import { estimateJob, type JobEstimate } from '../jobs/estimate.js';
-import { fingerprintOf } from '../jobs/fingerprint.js';
-import { absolutePaths } from '../jobs/makePlan.js';
-import { PLAN_FILE, type PlanSummary, plannedJob, writePlan } from '../jobs/plan.js';
+import type { PlanSummary } from '../jobs/plan.js';
+import { withAbsolutePaths, writeStudyPlan } from '../jobs/studyPlan.js';
 import type { JobOutcome } from '../jobs/verbs.js';
 import { ARM_SOURCES, type ArmSource } from '../study/arms.js';
 import { STUDY_FILE, type Study, VERIFICATION } from '../study/layout.js';
@@ -72,14 +68,13 @@ function inFolderOf<T>(
   });
 }
 
-/** Folder of the plan of a study, below that of the study. */
-const PLAN_FOLDER = 'plan';
-/** The job that comes after all steps. */
-const LAST = 'report';
-
 /**
  * Writes the steps of a study as a plan of jobs, `plan/plan.jsonl` in its folder: for clusters and queues, which do those at the same
  * time that do not need each other. The last job is the analysis with the verification.
+ *
+ * @example
+ * const { file, jobs } = await planStudy({ folder: 'study', config: parseStudy({ doses: [1e4] }, 'x.yaml'), origin: 'x.yaml' });
+ * for (const { id } of jobs) await runPlannedJob(file, id);
  * @throws PtychoError as {@link doseOverlapStudy} before its first step
  */
 export async function planStudy(
@@ -90,65 +85,11 @@ export async function planStudy(
   const study = { ...given, folder: path.resolve(given.folder), config: withAbsolutePaths(given.config) };
   return inFolderOf(study, services, sources, async () => {
     await writeStudy(study);
-    const root = path.join(study.folder, PLAN_FOLDER);
-    const file = path.join(root, PLAN_FILE);
-    const inputs = [await fingerprintOf(path.join(study.folder, STUDY_FILE))];
+    const { folder, config } = study;
+    const resultOf = (step: string | null) => path.join(folder, step === null ? VERIFICATION : recordFile(step));
     const steps = stepsOfStudy(study, sources);
-    const names = new Map(steps.map(({ id }, index) => [id, nameOf(index, id)]));
-    const named = (ids: readonly string[]) => ids.map((id) => names.get(id) as string);
-    const job = (index: number, step: string | null, after: readonly string[], ended?: readonly string[]) => {
-      const id = nameOf(index, step ?? LAST);
-      const result = path.join(study.folder, step === null ? VERIFICATION : recordFile(step));
-      return plannedJob({
-        ...{ id, verb: 'study', inputs, output_dir: path.join(root, id), after: [...after] },
-        ...(ended && { after_ended: [...ended] }),
-        config: { study_dir: study.folder, step, result },
-        provenance: {},
-        estimate: estimateOf(study.config, step),
-      });
-    };
-    const ids = (mayFail: boolean) => named(steps.flatMap((step) => (step.mayFail === mayFail ? step.id : [])));
-    const jobs = [
-      ...steps.map(({ id, after }, index) => job(index, id, named(after))),
-      // A comparison that fails is reported, too.
-      job(steps.length, null, ids(false), ids(true)),
-    ];
-    await makeOutputFolder(root);
-    await writePlan(file, jobs);
-    return { file, jobs, total: jobs.length };
+    return writeStudyPlan({ folder, config, file: path.join(folder, STUDY_FILE), steps, resultOf });
   });
-}
-
-/** `0007-phase_d.dose_1000.dense.train`, of letters that every file system takes. */
-const nameOf = (index: number, id: string): string =>
-  `${String(index + 1).padStart(4, '0')}-${id.replace(/[^A-Za-z0-9._=-]+/g, '_')}`.slice(0, 100);
-
-/** Jobs may run in another folder. */
-function withAbsolutePaths(config: StudyConfig): StudyConfig {
-  const { iterative } = config;
-  const training = (block: Readonly<Record<string, unknown>>) => absolutePaths(trainingDefinition, { ...block });
-  return {
-    ...config,
-    simulation: absolutePaths(simulationDefinition, { ...config.simulation }),
-    training: training(config.training),
-    pinn: training(config.pinn),
-    baseline: training(config.baseline),
-    comparison: absolutePaths(comparisonDefinition, { ...config.comparison }),
-    iterative: iterative && { ...iterative, file: iterative.file === null ? null : path.resolve(iterative.file) },
-  };
-}
-
-/** As rough as those of other jobs: of a training and a comparison from what they see, of the rest a constant. */
-function estimateOf({ simulation, training, split }: StudyConfig, step: string | null): JobEstimate {
-  const { N = 64, n_patterns = 2000 } = simulation as { N?: number; n_patterns?: number };
-  const size = { N, count: n_patterns * split.fraction, modes: 1 };
-  const { nepochs = 50 } = training as { nepochs?: number };
-  const kind = step?.split('.')[0];
-  const found =
-    kind === 'phase_e'
-      ? estimateJob('train', { nepochs, n_subsample: null }, size)
-      : estimateJob('infer', { n_subsample: null }, kind === 'phase_g' ? { ...size, count: 3 * size.count } : size);
-  return { processor_seconds: Math.ceil(found.processor_seconds), memory_bytes: Math.ceil(found.memory_bytes) };
 }
 
 /**

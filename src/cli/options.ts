@@ -192,8 +192,8 @@ export function configurationIn(file: Layer): Layer {
   return { origin: file.origin, values: { ...before, ...values } };
 }
 
-/** Commands that have a flag are named up to this number. */
-const FEW = 4;
+/** Commands that have a flag are named up to this number, and flags that have its words. */
+const FEW = { commands: 4, flags: 6 } as const;
 
 /**
  * What is said of a flag that a command does not have: the flag that was probably meant, or the commands that have it.
@@ -206,7 +206,7 @@ export async function unknownFlag(flag: string, command: Command, fields: readon
   const near = nearestName(word, [...shown, ...aliases]);
   const parts = word.length > 2 ? word.split('_') : [];
   const longer = shown.filter((name) => parts.length > 0 && parts.every((part) => name.split('_').includes(part)));
-  const meant = near ? [near] : longer.length <= FEW ? longer : [];
+  const meant = near ? [near] : longer.length <= FEW.flags ? longer : [];
   const failure = (advice: string) =>
     new PtychoError('USAGE', `Unknown option '${flag}'; ${advice}`, { found: flag, suggestion: meant[0] ?? null });
   if (meant.length > 0) {
@@ -221,7 +221,7 @@ export async function unknownFlag(flag: string, command: Command, fields: readon
   const others = Object.entries(COMMAND_DEFINITIONS)
     .filter(([, definition]) => namesOf(flagFields(definition)).has(word))
     .map(([name]) => name);
-  if (others.length > 0 && others.length <= FEW) return failure(`it is a flag of ${wordList(others, 'and')}.`);
+  if (others.length > 0 && others.length <= FEW.commands) return failure(`it is a flag of ${wordList(others, 'and')}.`);
   return failure(`"ptychopinn ${pathOf(command)}--help" lists the flags.`);
 }
 

@@ -17,7 +17,7 @@ import { capture, cli } from './capture.js';
 
 vi.mock('../../src/workflows/train.js', () => ({ trainWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/infer.js', () => ({ inferWorkflow: vi.fn() }));
-vi.mock('../../src/workflows/solve.js', () => ({ solveWorkflow: vi.fn() }));
+vi.mock('../../src/workflows/solve.js', () => ({ solveWorkflow: vi.fn(), solveTilesWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/demo.js', () => ({ demoWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/reconstructScan.js', () => ({ reconstructScanWorkflow: vi.fn() }));
 vi.mock('../../src/workflows/simulate.js', () => ({ simulateWorkflow: vi.fn() }));

@@ -73,7 +73,7 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['infer', '--test-dat=s.npz'], "ptychopinn: Unknown option '--test-dat'; did you mean --test_data?\n"],
     [
       ['train', '--data', 's.npz'],
-      "ptychopinn: Unknown option '--data'; did you mean --train_data_file, --train_data_files, --test_data_file or --data_format?\n",
+      "ptychopinn: Unknown option '--data'; did you mean --train_data_file, --train_data_files, --test_data_file, --data_scaling or --data_format?\n",
     ],
     [['infer', '--truth', 's.npz'], "ptychopinn: Unknown option '--truth'; it is a flag of evaluate and compare.\n"],
     [

@@ -61,6 +61,8 @@ describe('statistics', () => {
       meanCountsPerPixel: 4.25,
       meanSquaredIntensity: 185,
       maxAmplitude: 4,
+      // 3 + 4, of the second.
+      maxAmplitudeSum: 7,
       inputScale: Math.sqrt(1 / 17),
       meanAmplitude: (Math.sqrt(1 / 17) * 12) / 8,
     });
@@ -128,6 +130,7 @@ describe('statistics', () => {
       // 1 + 16 and 81
       meanSquaredIntensity: 49,
       maxAmplitude: 3,
+      maxAmplitudeSum: 3,
       inputScale: Math.sqrt(1 / 7),
       meanAmplitude: (Math.sqrt(1 / 7) * 6) / 6,
     };

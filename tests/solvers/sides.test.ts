@@ -91,8 +91,8 @@ describe.each([
     await backend?.dispose();
   });
 
-  // Those of one slice are all that is asked.
-  it.runIf(more?.slices === undefined)('curvatures', async () => {
+  // Those of one slice are all that is asked. Those of large sides take seconds, and go through the transforms of the passes below.
+  it.runIf(more?.slices === undefined && N < 60)('curvatures', async () => {
     begin(problem, engine);
     const { memory } = engine;
     const { object, probe, variation } = memory;

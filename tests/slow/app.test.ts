@@ -4,7 +4,7 @@
  * `npm run build`. With PTYCHOPINN_APP_PICTURES=DIR each view is drawn.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -196,6 +196,27 @@ describe.skipIf(reason !== undefined)(`the page${reason ? ` (skipped: ${reason})
       await page.getByRole('button', { name: 'Open', exact: true }).click();
       await said(page, /is no address of the web/);
     }
+    expect(faults).toEqual([]);
+  });
+
+  it('runs a network, and says what does the same', async () => {
+    const training = ['--nepochs', '1', '--n_groups', '8', '--n_filters_scale', '1', '--accelerator', 'cpu'];
+    await ptychopinn('train', 'scan.npz', '--output_dir', 'model', ...training);
+    const { page, faults } = await open();
+    await drop(page, 'scan.npz');
+    await said(page, /scan\.npz: \d+ patterns/);
+    await tab(page, 'Open');
+    await drop(page, 'model/wts.zip');
+    await page.getByRole('button', { name: 'Reconstruct', exact: true }).click({ timeout: 60_000 });
+    await page.getByRole('img', { name: 'Image of the network' }).waitFor({ timeout: 60_000 });
+    await page.locator('.runbar').waitFor({ state: 'detached', timeout: 60_000 });
+    await tab(page, 'Save');
+    const line = (await page.textContent('pre')) ?? '';
+    expect(line).toBe('ptychopinn infer scan.npz --model_path wts.zip');
+    // It does what it says, where the bundle has been saved.
+    copyFileSync(at('model/wts.zip'), at('wts.zip'));
+    await ptychopinn(...line.split(' ').slice(1), '--output_dir', 'inferred');
+    expect(existsSync(at('inferred/reconstruction.npz'))).toBe(true);
     expect(faults).toEqual([]);
   });
 

@@ -131,6 +131,62 @@ describeSlurm('a plan on a cluster', () => {
     expect(await ptychopinn('jobs', 'submit', 'plan', '--slurm', '--dry_run')).toMatch(/^Would submit 1 job,/);
   });
 
+  it('makes one image of the parts of a scan: shards of a network, tiles of a solver', async () => {
+    const training = [
+      '--nepochs',
+      '1',
+      '--n_groups',
+      '12',
+      '--n_filters_scale',
+      '1',
+      '--accelerator',
+      'cpu',
+      '--threads',
+      '1',
+    ];
+    await ptychopinn('train', 'scan1.npz', '--output_dir', 'model', ...training);
+    await ptychopinn(
+      'infer',
+      'scan1.npz',
+      '--model_path',
+      'model',
+      '--output_dir',
+      'whole',
+      '--accelerator',
+      'cpu',
+      '--threads',
+      '1',
+    );
+    const shards = [
+      '--verb',
+      'infer',
+      '--model_path',
+      'model',
+      '--shards',
+      '3',
+      '--accelerator',
+      'cpu',
+      '--threads',
+      '1',
+    ];
+    await ptychopinn('jobs', 'plan', 'scan1.npz', '--output_root', 'shards', ...shards);
+    const tiles = ['--verb', 'solve', '--tiles', '2', '--epochs', String(SHORT), '--threads', '1'];
+    await ptychopinn('jobs', 'plan', 'scan2.npz', '--output_root', 'tiles', ...tiles);
+    for (const [plan, jobs] of [
+      ['shards', 4],
+      ['tiles', 3],
+    ] as const) {
+      await ptychopinn('jobs', 'submit', plan, '--slurm', '--max_running', '2');
+      const found = await until(() => over(plan), 180);
+      expect(found.map(({ state, record }) => record?.message ?? state)).toEqual(Array<string>(jobs).fill('done'));
+      const { image } = await readReconstruction(path.join(found[jobs - 1].job.output_dir, 'reconstruction.npz'));
+      expect(image.re.every(Number.isFinite)).toBe(true);
+      // What the parts of a network come to is what one process comes to.
+      if (plan === 'shards')
+        expect(image.re).toEqual((await readReconstruction(at('whole/reconstruction.npz'))).image.re);
+    }
+  });
+
   it.skipIf(sample)(
     'goes on after a requeue in mid-run and after the death of the node',
     { timeout: 900_000 },

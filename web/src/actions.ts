@@ -211,7 +211,7 @@ export async function infer(values: Values): Promise<void> {
     },
   );
   const result = await follow('infer', run, scan.count);
-  if (result) await keepMade(result, scan, ['infer', ['wts.zip', nameOf(scan.path)], values]);
+  if (result) await keepMade(result, scan, ['infer', [nameOf(scan.path)], { model_path: 'wts.zip', ...values }]);
 }
 
 /** Trains a network on the open scan. */

@@ -509,7 +509,7 @@ export interface InferenceConfig {
   readonly adapt_learning_rate: number;
   /** With adapt: also write the network that the image was made with, wts.zip in output_dir. Default: false. */
   readonly save_adapted: boolean;
-  /** Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; null: the whole scan. */
+  /** Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; 1/1 is the whole scan as one part; null: the whole scan. */
   readonly shard: string | null;
   /** Make the image of the parts that --shard wrote: their folders, or a folder that holds these; may be repeated. Default: []. */
   readonly from_shards: string[];
@@ -1009,7 +1009,7 @@ export interface SolveConfig {
   readonly init: string | null;
   /** Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run. */
   readonly resume: string | null;
-  /** Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; null: the whole scan. */
+  /** Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; 1/1 is the whole scan as one part; null: the whole scan. */
   readonly tile: string | null;
   /** How far around a tile patterns are taken, too; null: the radius of the probe. Unit: px. */
   readonly tile_margin_px: number | null;

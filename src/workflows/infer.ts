@@ -446,6 +446,9 @@ export async function inferShardWorkflow(
 ): Promise<InferShardSummary> {
   const config = wholeConfig(inferenceDefinition, given, services.logger);
   const part = parsePart(config.shard ?? '', 'shard');
+  if (config.from_shards.length > 0) {
+    throw new PtychoError('CONFIG_INVALID', 'shard predicts a part, from_shards makes the image of all parts: leave one of them out.', { key: 'shard' }); // biome-ignore format: one sentence
+  }
   requireWholeScan(config, NEEDS_WHOLE);
   const { output_dir: folder, overwrite } = config;
   const claim = { command: 'infer', overwrite, results: [SHARD_FILE, /^shard-\d+\.npz$/, 'run.json'] };

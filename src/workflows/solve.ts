@@ -23,7 +23,7 @@ import { PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
-import type { Services } from '../core/services.js';
+import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import { counted } from '../core/words.js';
 import { parsePart } from '../data/grouping/cutByPosition.js';
@@ -71,7 +71,7 @@ import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import { correctsPositions, requireCounted } from '../solvers/scan.js';
 import { tileOf } from '../solvers/tiles/tile.js';
-import { mergeTiles, requireTileOptions, type TileHead, tileArrays, wholeFingerprint } from '../solvers/tiles/tileFiles.js'; // biome-ignore format: one line
+import { type MergedTiles, mergeTiles, requireTileOptions, type TileHead, tileArrays, wholeFingerprint } from '../solvers/tiles/tileFiles.js'; // biome-ignore format: one line
 import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
 
@@ -167,12 +167,19 @@ export async function solveTilesWorkflow(
   const config = wholeConfig(solveDefinition, given, services.logger);
   checkPhaseRange(config);
   const { output_dir, overwrite } = config;
+  const other = (['tile', 'resume'] as const).find((name) => config[name] !== null);
+  if (other !== undefined) {
+    throw new PtychoError('CONFIG_INVALID', `${other} solves, from_tiles puts together what was solved: leave one of them out.`, { key: other }); // biome-ignore format: one sentence
+  }
   requireTileOptions(optionsOf(config), 1 + config.test_data_files.length);
   const claim = { command: 'solve', overwrite, results: [...SOLVED_FILES, PAGE_FILE, 'run.json'] };
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
   return withOutputFolder(output_dir, claim, services, async (folder) =>
     closing(await openTool(config.test_data_file, scan, services), async (raw) => {
-      const merged = await mergeTiles(raw, config.from_tiles);
+      const merged = await mergeTiles(raw, config.from_tiles, askedOptions(config, services.provenance));
+      // What the tiles were solved with is what the image was.
+      const solvedWith = { ...config, ...merged.options };
+      const provenance = services.provenance && provenanceOfTiles(services.provenance, merged);
       const { tiles, apart, frame, probe, coverage: weight, epochs } = merged;
       if (apart.after > FAR_APART) {
         services.logger?.warn(`The tiles differ by ${(100 * apart.after).toFixed(0)} % where they overlap, so they have not come to one object: more epochs, a better probe (--probe) or fewer tiles may help.`); // biome-ignore format: one sentence
@@ -183,25 +190,40 @@ export async function solveTilesWorkflow(
       const asked = picturesFor(config, raw.geometry.objectPixel_m);
       const pictures = { ...asked, panels: imagePanels(solved, asked) };
       const algorithm = merged.options.algorithm as SolveConfig['algorithm'];
-      const facts = { algorithm, raw, history: [], moved: merged.positions !== undefined, pictures, settings: settingsOf({ ...config, ...merged.options }) }; // biome-ignore format: one line
+      const facts = { algorithm, raw, history: [], moved: merged.positions !== undefined, pictures, settings: settingsOf(solvedWith) }; // biome-ignore format: one line
       const files = await writeSolved(output_dir, solved, facts);
       if (config.product_file !== null) await writeSolvedProduct(config.product_file, { ...solved, history: [] }, raw, services.logger ?? silentLogger); // biome-ignore format: one call
       const score = await scoreR(raw, { image: merged.image, frame, weight }, { limit: R_FACTOR_PATTERNS, probe, of: 'reconstruction', positions }); // biome-ignore format: one call
       const title = `${ALGORITHM_TITLES[algorithm]} in ${counted(tiles, 'tile')}`;
       await writeAtomically(
         path.join(output_dir, 'run.json'),
-        json({ config, provenance: services.provenance, algorithm: title, epochs, tiles, apart, gauges: merged.gauges, score, node: process.version, version: createdBy.version }), // biome-ignore format: one call
+        json({ config: solvedWith, provenance, algorithm: title, epochs, tiles, apart, gauges: merged.gauges, score, node: process.version, version: createdBy.version }), // biome-ignore format: one call
       );
       files.push('run.json');
       const { positions: moves, reconstructed_probe } = solvedDrawings(solved, facts);
       const page = await writeImagePage(output_dir, {
         ...{ command: 'solve', title: `${title} of ${path.basename(raw.source)}`, warnings: [], raw, image: solved, pictures, score, files }, // biome-ignore format: one line
         summary: `${counted(raw.count, 'pattern')}; where tiles overlap they differ by ${(100 * apart.after).toFixed(1)} % (${(100 * apart.before).toFixed(1)} % as they were solved).`,
-        ...{ probe: reconstructed_probe, positions: moves, provenance: services.provenance, facts: [] },
+        ...{ probe: reconstructed_probe, positions: moves, provenance, facts: [] },
       });
       return { tiles, patterns: raw.count, apart, score, outputDir: output_dir, files: [page, ...files] };
     }),
   );
+}
+
+/** Options of the solver that were given, by a program those that are no defaults. */
+function askedOptions(config: SolveConfig, provenance: Provenance | undefined): Readonly<Record<string, unknown>> {
+  const options: Readonly<Record<string, unknown>> = { ...optionsOf(config), tile_margin_px: config.tile_margin_px };
+  const usual: Readonly<Record<string, unknown>> = { ...solverOptionsSchema.parse({}), tile_margin_px: null };
+  const given = (name: string) => (provenance ? (provenance[name]?.source ?? 'default') !== 'default' : options[name] !== usual[name]); // biome-ignore format: one line
+  // The margin that follows from the probe is no margin that was given.
+  return Object.fromEntries(Object.entries(options).filter(([name, value]) => given(name) && !(name === 'tile_margin_px' && value === null))); // biome-ignore format: one line
+}
+
+/** Options that were not given come from the tiles. */
+function provenanceOfTiles(provenance: Provenance, { options, file }: MergedTiles): Provenance {
+  const fromTiles = Object.entries(options).filter(([name]) => (provenance[name]?.source ?? 'default') === 'default');
+  return { ...provenance, ...Object.fromEntries(fromTiles.map(([name, value]) => [name, { value, source: 'file', origin: file } as const])) }; // biome-ignore format: one line
 }
 
 /** The part of a configuration that shapes the result. */

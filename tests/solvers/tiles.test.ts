@@ -170,7 +170,7 @@ describe('a plan of tiles', () => {
     // The image is made again of tiles that are there, and a tile that is lost is solved again.
     rmSync(at('plan', '0003-scan', 'reconstruction.npz'));
     expect(await run()).toEqual(['done before', 'done before', 'done']);
-    const merge = (over: Record<string, unknown>) => solveTilesWorkflow(solveRequest(at('scan.npz'), at('merged'), over)); // biome-ignore format: one line
+    const merge = (over: Record<string, unknown>) => solveTilesWorkflow(solveRequest(at('scan.npz'), at('merged'), { algorithm: 'lsqml', epochs: 10, ...over })); // biome-ignore format: one line
     const [one, two] = ['0001-scan-tile=1of2', '0002-scan-tile=2of2'].map((name) => at('plan', name));
     const { apart } = JSON.parse(readFileSync(at('plan', '0003-scan', 'run.json'), 'utf8'));
     expect(apart.after).toBeLessThan(apart.before);
@@ -181,6 +181,34 @@ describe('a plan of tiles', () => {
     await expect(merge({ from_tiles: [at('plan', '0003-scan')] })).rejects.toThrow(
       /is no tile of "solve --tile" \(it has no tile\)/,
     );
+    // What was given must be what the tiles were solved with; the rest is theirs.
+    const tiles = { from_tiles: [one, two] };
+    for (const over of [
+      { algorithm: 'dm' } as const,
+      { epochs: 11 },
+      { probe_modes: 2 },
+      { position_start: 3 },
+      { tile_margin_px: 99 },
+    ]) {
+      const [[name, value]] = Object.entries(over);
+      await expect(solveTilesWorkflow({ test_data_file: at('scan.npz'), output_dir: at('merged'), ...tiles, ...over })).rejects.toThrow(new RegExp(`is tile . of 2 with ${name} .*, not ${JSON.stringify(value)}: leave --${name} out`)); // biome-ignore format: one call
+    }
+    const provenance = { algorithm: { value: 'rpie', source: 'flag' } } as const;
+    await expect(solveTilesWorkflow({ test_data_file: at('scan.npz'), output_dir: at('merged'), ...tiles, algorithm: 'rpie' }, { provenance })).rejects.toThrow(/with algorithm "lsqml", not "rpie": leave --algorithm out/); // biome-ignore format: one call
+    await solveTilesWorkflow(
+      { test_data_file: at('scan.npz'), output_dir: at('merged'), overwrite: true, ...tiles },
+      { provenance: {} },
+    );
+    const merged = JSON.parse(readFileSync(at('merged', 'run.json'), 'utf8'));
+    expect(merged.config).toMatchObject({ algorithm: 'lsqml', epochs: 10, from_tiles: [one, two] });
+    expect(merged.provenance.epochs).toEqual({
+      value: 10,
+      source: 'file',
+      origin: path.join(one, 'reconstruction.npz'),
+    });
+    for (const over of [{ tile: '1/2' }, { resume: one }]) {
+      await expect(solveTilesWorkflow({ test_data_file: at('scan.npz'), ...tiles, ...over })).rejects.toThrow(/(tile|resume) solves, from_tiles puts together .*: leave one of them out/); // biome-ignore format: one call
+    }
     const stored = await usingNpz(path.join(one, 'reconstruction.npz'), async (npz) => npz.keys);
     expect(stored).toContain('tile');
   });

@@ -109,6 +109,7 @@ describe('shards by hand', () => {
     await expect(shard({ adapt: 2 })).rejects.toThrow(/adapt needs the whole scan in one process.*adapt with --save_adapted first/); // biome-ignore format: one call
     await expect(shard({ refine_positions: 2 })).rejects.toThrow(/refine_positions needs the whole scan/);
     await expect(shard({ varpro_scaling: true })).rejects.toThrow(/varpro_scaling needs the whole scan/);
+    await expect(shard({ from_shards: [at('parts')] })).rejects.toThrow(/shard predicts a part, from_shards makes .*: leave one of them out/); // biome-ignore format: one call
     await expect(shard({ shard: '3/2' })).rejects.toThrow(/shard must be a part of several/);
     await expect(inferWorkflow(config('refused', { shard: '1/2' }))).rejects.toThrow(/call inferShardWorkflow/);
     const image = (over: Record<string, unknown>) => inferWorkflow(config('refused', { from_shards: [at('parts')], ...over })); // biome-ignore format: one line

@@ -60,7 +60,7 @@ const pathFields = {
   save_adapted: offByDefault('With adapt: also write the network that the image was made with, wts.zip in output_dir.'),
   shard: maybe(
     text,
-    'Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; null: the whole scan.',
+    'Predict only one of several parts of the scan, such as 2/8, and write it as shard.npz: for several processes, each with the same other flags; 1/1 is the whole scan as one part; null: the whole scan.',
   ),
   from_shards: field(
     textList,

@@ -482,7 +482,7 @@ const beginningFields = {
 const tileFields = {
   tile: maybe(
     text,
-    'Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; null: the whole scan.',
+    'Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; 1/1 is the whole scan as one part; null: the whole scan.',
   ),
   tile_margin_px: maybe(
     nonNegativeNumber,

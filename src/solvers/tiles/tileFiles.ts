@@ -69,6 +69,8 @@ export function requireTileOptions(
 /** The image of all tiles, and what they have in common. */
 export interface MergedTiles extends StitchedTiles {
   readonly tiles: number;
+  /** The file of the first one. */
+  readonly file: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly epochs: number;
   /** (count,) of the scan, where the tiles corrected them. */
@@ -79,10 +81,15 @@ export interface MergedTiles extends StitchedTiles {
  * Puts the tiles of a scan together.
  * @param raw the whole scan, opened as the tiles opened it
  * @param named folders of the tiles, or a folder that holds these
+ * @param asked options of the solver that were given for the image, by name, which must be those of the tiles; `tile_margin_px` is one
  * @throws PtychoError FILE_NOT_FOUND for a tile that is missing, CONFIG_INVALID for one of another scan or with other options, or that was
  * stopped early, FILE_FORMAT
  */
-export async function mergeTiles(raw: RawData, named: readonly string[]): Promise<MergedTiles> {
+export async function mergeTiles(
+  raw: RawData,
+  named: readonly string[],
+  asked: Readonly<Record<string, unknown>> = {},
+): Promise<MergedTiles> {
   const scan = await wholeFingerprint(raw);
   const found = new Map<number, FoundTile>();
   let first: FoundTile | undefined;
@@ -91,6 +98,7 @@ export async function mergeTiles(raw: RawData, named: readonly string[]): Promis
     if (!existsSync(file)) throw noTile(file);
     const tile = { file, head: await usingNpz(file, readHead) };
     requireSame(tile, scan, raw.source, first);
+    requireAsked(tile, asked);
     const twice = found.get(tile.head.index);
     if (twice)
       throw wrong(file, `is tile ${tile.head.index} of ${tile.head.of}, as is ${twice.file}; name every tile once`);
@@ -111,7 +119,14 @@ export async function mergeTiles(raw: RawData, named: readonly string[]): Promis
   const tiles = await Promise.all(parts.map((tile) => readTile(tile, raw)));
   const stitched = stitchTiles(tiles);
   const moved = tiles.some(({ corrected }) => corrected);
-  return { ...stitched, tiles: of, options, epochs, ...(moved && { positions: positionsOf(raw, tiles, stitched) }) };
+  return {
+    ...stitched,
+    tiles: of,
+    file: first.file,
+    options,
+    epochs,
+    ...(moved && { positions: positionsOf(raw, tiles, stitched) }),
+  };
 }
 
 interface FoundTile {
@@ -171,6 +186,19 @@ function requireSame({ file, head }: FoundTile, scan: ScanFingerprint, source: s
   const text = (value: unknown) => JSON.stringify(value);
   const other = Object.keys(head.options).find((name) => text(head.options[name]) !== text(first.head.options[name]));
   if (other !== undefined) throw wrong(file, `${which} with ${other} ${text(head.options[other])}, but ${first.file} has ${text(first.head.options[other])}; solve it again with the same flags`); // biome-ignore format: one call
+}
+
+/** @throws PtychoError CONFIG_INVALID for an option that was given otherwise than the tile was solved with */
+function requireAsked({ file, head }: FoundTile, asked: Readonly<Record<string, unknown>>): void {
+  const known: Readonly<Record<string, unknown>> = { ...head.options, tile_margin_px: head.margin_px };
+  const text = (value: unknown) => JSON.stringify(value);
+  const name = Object.keys(asked).find((each) => each in known && text(known[each]) !== text(asked[each]));
+  if (name === undefined) return;
+  throw new PtychoError(
+    'CONFIG_INVALID',
+    `${file} is tile ${head.index} of ${head.of} with ${name} ${text(known[name])}, not ${text(asked[name])}: leave --${name} out, or solve all tiles with it.`,
+    { key: name, found: asked[name], expected: known[name] },
+  );
 }
 
 /** A tile, and whether its positions are other than the measured ones. */

@@ -16,6 +16,15 @@ export function throwIfCancelled(signal: AbortSignal | undefined, what: string):
   if (signal?.aborted) throw new PtychoError('CANCELLED', `${what} was cancelled.`, {});
 }
 
+/** Whether the signal has fired, after the event loop has turned, without which nobody hears it. */
+export async function hasFired(signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal === undefined) return false;
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
+  return signal.aborted;
+}
+
 /** Long enough to cost nothing, short enough to be felt as at once. */
 const PAUSE_MS = 50;
 

@@ -99,7 +99,8 @@ const WITH_ENGINE = 2;
  * is the result. Work goes on while the next preview is awaited; leaving the loop ends it.
  *
  * A cancelled reconstruction ends with a preview of what was done (`cancelled` is true), or throws where nothing was.
- * @throws PtychoError CANCELLED before the first patch, DATASET_SHAPE for a scan of no patterns, and those of engine and data
+ * @throws PtychoError CANCELLED before the first patch, DATASET_SHAPE for a scan of no patterns, ENGINE_FAILURE for a last image that is
+ * not finite, and those of engine and data
  */
 export async function* streamDataset(
   options: ReconstructOptions & { readonly every?: PreviewInterval },
@@ -112,14 +113,14 @@ export async function* streamDataset(
   const started = performance.now();
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   const elapsed = () => (performance.now() - started) / 1000;
-  const shot = (final: boolean) => {
+  const shot = async (final: boolean) => {
     const t = performance.now();
-    const image = final ? stitching.finalImage() : { stitched: stitching.image() };
+    const image = final ? await stitching.finalImage(signal) : { stitched: stitching.image() };
     times.stitch += (performance.now() - t) / 1000;
     return image;
   };
-  const preview = (final: boolean): Preview => ({
-    ...shot(final),
+  const preview = async (final: boolean): Promise<Preview> => ({
+    ...(await shot(final)),
     patterns: stitching.patterns,
     unused: feed.unused,
     unaligned: stitching.unaligned,
@@ -147,12 +148,12 @@ export async function* streamDataset(
       const late = elapsed() - shown.seconds >= (every.seconds ?? Number.POSITIVE_INFINITY);
       const first = shown.patterns === 0 && patterns >= (every.first ?? Number.POSITIVE_INFINITY);
       if ((due || late || first) && (patterns < feed.total || dataset instanceof LiveScan)) {
-        yield preview(false);
+        yield await preview(false);
         shown = { patterns, seconds: elapsed() };
       }
     }
     if (stitching.patterns === 0) throw nothing(signal, feed);
-    yield preview(true);
+    yield await preview(true);
   } finally {
     stitching.dispose();
     await predictor.dispose();

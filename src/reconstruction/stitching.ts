@@ -1,4 +1,6 @@
 /** The stitcher of one reconstruction, with everything that decides where a patch goes and what it counts. */
+import { hasFired } from '../core/cancel.js';
+import { PtychoError } from '../core/errors.js';
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 import type { PtychoNetwork } from '../model/network.js';
 import { configuredProbeMask, probeIntensity } from '../physics/probe.js';
@@ -179,13 +181,20 @@ export class Stitching {
     return this.#stitcher.finish();
   }
 
-  /** The image of all patches, each turned by the phase that makes it agree with its neighbours, where that was asked for. */
-  finalImage(): { readonly stitched: StitchedImage; readonly phaseSpreadRad?: number } {
-    if (!this.#second) return { stitched: this.image() };
+  /**
+   * The image of all patches, each turned by the phase that makes it agree with its neighbours, where that was asked for.
+   * @param signal leaves out the rounds that are not begun when it fires
+   * @throws PtychoError ENGINE_FAILURE for an image that is not finite
+   */
+  async finalImage(
+    signal?: AbortSignal,
+  ): Promise<{ readonly stitched: StitchedImage; readonly phaseSpreadRad?: number }> {
+    if (!this.#second) return { stitched: finiteImage(this.image()) };
     const { phases, store } = this.#second;
     const { angles, spreadRad } = phases?.solve() ?? {};
     const make = () => this.#make(this.#bounds ?? store.bounds());
-    return { stitched: stitchKept(store, make, { angles, rounds: this.#rounds }), phaseSpreadRad: spreadRad };
+    const stitched = await stitchKept(store, make, { angles, rounds: this.#rounds, signal });
+    return { stitched: finiteImage(stitched), phaseSpreadRad: spreadRad };
   }
 
   /** All patches so far as a part of a larger image: with phases as they are, or kept, with their sums over cells, for a second look. */
@@ -219,16 +228,36 @@ export function addMissing({ re, im }: ComplexTensor, missing: ComplexTensor): v
   }
 }
 
-/** All patches of a store, on a fresh stitcher; and on another for each round more, what they differ by from the image so far. */
-export function stitchKept(
+/**
+ * Lets an image through whose values are all finite, so that nothing else is written or shown as a result.
+ * @throws PtychoError ENGINE_FAILURE
+ */
+export function finiteImage<I extends Pick<StitchedImage, 'image'>>(stitched: I): I {
+  const { re, im } = stitched.image;
+  for (let i = 0; i < re.length; i++) {
+    if (Number.isFinite(re[i]) && Number.isFinite(im[i])) continue;
+    throw new PtychoError(
+      'ENGINE_FAILURE',
+      'The image has values that are not finite, so it is not written: look at the weights of the model (ptychopinn bundle verify), or give fewer stitching_rounds and a smaller patch_fit.',
+      { pixel: i },
+    );
+  }
+  return stitched;
+}
+
+/**
+ * All patches of a store, on a fresh stitcher; and on another for each round more, what they differ by from the image so far.
+ * @param options `signal` leaves out the rounds that are not begun when it fires
+ */
+export async function stitchKept(
   store: PatchStore,
   make: () => PatchStitcher,
-  { rounds = 1, ...options }: LayKeptOptions & { readonly rounds?: number } = {},
-): StitchedImage {
+  { rounds = 1, signal, ...options }: LayKeptOptions & { readonly rounds?: number; readonly signal?: AbortSignal } = {},
+): Promise<StitchedImage> {
   const first = make();
   layKept(store, first, options);
   const stitched = first.finish();
-  for (let round = 1; round < rounds; round++) {
+  for (let round = 1; round < rounds && !(await hasFired(signal)); round++) {
     const again = make();
     layKept(store, again, options, stitched);
     addMissing(stitched.image, again.finish().image);

@@ -153,8 +153,8 @@ describe('KeptPatches', () => {
       onPatches: (patches, batch) => kept!.see(patches, batch),
     });
     const { xcoords, ycoords } = dataset.raw;
-    expect(kept!.stitch(xcoords, ycoords, options)).toEqual(stitched);
-    const moved = kept!.stitch(xcoords.map((x) => x + 3), ycoords, options); // biome-ignore format: one call
+    expect(await kept!.stitch(xcoords, ycoords, options)).toEqual(stitched);
+    const moved = await kept!.stitch(xcoords.map((x) => x + 3), ycoords, options); // biome-ignore format: one call
     expect(moved.image).toEqual(stitched.image);
     expect(moved.frame.originYxPx[1]).toBe(stitched.frame.originYxPx[1] + 3);
   });

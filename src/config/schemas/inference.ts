@@ -118,9 +118,9 @@ const imageFields = {
     'Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them.',
   ),
   stitching_rounds: field(
-    positiveInteger,
+    { schema: z.int().min(1).max(20), expected: 'a whole number from 1 to 20' },
     1,
-    'How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred.',
+    'How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough; with many the image moves away from the object.',
     { unit: 'rounds' },
   ),
   uncertainty: field(

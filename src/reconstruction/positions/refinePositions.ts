@@ -157,8 +157,8 @@ export class KeptPatches {
   }
 
   /** All patches with their pixel N/2 at (xs, ys). */
-  stitch(xs: Float64Array, ys: Float64Array, options: ReconstructOptions): StitchedImage {
-    const { stitching: rule, uncertainty, align_phases, stitching_rounds: rounds } = options;
+  stitch(xs: Float64Array, ys: Float64Array, options: ReconstructOptions): Promise<StitchedImage> {
+    const { stitching: rule, uncertainty, align_phases, stitching_rounds: rounds, signal } = options;
     const { cropSide } = this.store;
     const patchWeights = patchWeightsOf(options);
     const make = () => new PatchStitcher(scanBounds(xs, ys), cropSide, { rule, patchWeights, uncertainty });
@@ -168,7 +168,7 @@ export class KeptPatches {
       noteKept(this.store, phases, xs, ys);
       angles = phases.solve().angles;
     }
-    return stitchKept(this.store, make, { angles, places: { xs, ys }, rounds });
+    return stitchKept(this.store, make, { angles, places: { xs, ys }, rounds, signal });
   }
 }
 

@@ -1,5 +1,6 @@
 /** The image of all shards of a scan: phases solved once, from the overlaps of all patches; then canvases summed. */
 import { existsSync } from 'node:fs';
+import { hasFired, throwIfCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import { closing } from '../../core/inputFile.js';
 import { rowsAt } from '../../core/numbers.js';
@@ -20,7 +21,14 @@ import {
 } from '../pipeline.js';
 import type { PtychoModel } from '../ptychoModel.js';
 import type { Preview, ReconstructOptions } from '../reconstruct.js';
-import { addMissing, patchWeightsOf, placeFactors, subtractImage, transposePatches } from '../stitching.js';
+import {
+  addMissing,
+  finiteImage,
+  patchWeightsOf,
+  placeFactors,
+  subtractImage,
+  transposePatches,
+} from '../stitching.js';
 import { groupsOfParts, madeOf } from './shard.js';
 import { type MadeOf, noShard, PatchReader, readCanvas, readCellSums, readShardHead, type ShardHead, shardPath } from './shardFile.js'; // biome-ignore format: one line
 
@@ -91,12 +99,13 @@ export async function imageOfShards(
   const patterns = place.xs.length;
   const stitched = whole.finish();
   for (let round = 1; solved && round < stitching_rounds; round++) {
+    if (await hasFired(options.signal)) throwIfCancelled(options.signal, 'The image of shards');
     const again = canvas(scanBounds(place.xs, place.ys));
     await layInOrder(shards, again, { place, angles: solved.angles, crop_px, told, from: stitched });
     addMissing(stitched.image, again.finish().image);
   }
   return {
-    stitched,
+    stitched: finiteImage(stitched),
     ...{ patterns, total: patterns, unused: 0, cancelled: false, final: true, seconds, rate: patterns / seconds },
     ...(solved && { phaseSpreadRad: solved.spreadRad }),
     times: { read: sum('read'), predict: sum('predict'), stitch: sum('stitch') + seconds },

@@ -1,5 +1,7 @@
 /** The slow part of patches, fitted to their patterns; and patches that are laid down more than once. */
 import { describe, expect, it } from 'vitest';
+import { inferenceDefinition } from '../../../src/config/commands.js';
+import { resolvePart } from '../../../src/config/resolve.js';
 import { LegacyRng } from '../../../src/core/rng.js';
 import type { ComplexTensor } from '../../../src/core/tensor.js';
 import { DiffractionModel } from '../../../src/physics/detector.js';
@@ -9,7 +11,7 @@ import { frameOfObject, moveToFrame, scanBounds } from '../../../src/reconstruct
 import { PatchFit } from '../../../src/reconstruction/patches/patchFit.js';
 import { PatchStore } from '../../../src/reconstruction/patches/patchStore.js';
 import { PatchStitcher } from '../../../src/reconstruction/patchStitcher.js';
-import { stitchKept } from '../../../src/reconstruction/stitching.js';
+import { finiteImage, stitchKept } from '../../../src/reconstruction/stitching.js';
 import { makeObject } from '../../../src/simulation/objects.js';
 import { makeProbe } from '../../../src/simulation/probes.js';
 import { makeScan } from '../../../src/simulation/scans.js';
@@ -176,7 +178,7 @@ describe('patches that are laid down again', () => {
   const make = () => new PatchStitcher(scanBounds(x, y), 16);
 
   /** Relative error where at least four patches lie. */
-  function errorOf({ image, overlapCount, frame }: ReturnType<typeof stitchKept>): number {
+  function errorOf({ image, overlapCount, frame }: Awaited<ReturnType<typeof stitchKept>>): number {
     const truth = moveToFrame(object, frameOfObject(object), frame);
     let [wrong, all] = [0, 0];
     overlapCount.data.forEach((n, i) => {
@@ -187,9 +189,35 @@ describe('patches that are laid down again', () => {
     return Math.sqrt(wrong / all);
   }
 
-  it('come nearer to the object, and change nothing else', () => {
-    const [once, twice] = [stitchKept(store, make), stitchKept(store, make, { rounds: 2 })];
+  it('come nearer to the object, and change nothing else', async () => {
+    const [once, twice] = [await stitchKept(store, make), await stitchKept(store, make, { rounds: 2 })];
     expect(errorOf(twice)).toBeLessThan(0.75 * errorOf(once));
     expect({ ...twice, image: 0 }).toEqual({ ...once, image: 0 });
+  });
+
+  it('are laid down no more when a signal fires that comes while they are', async () => {
+    const stop = new AbortController();
+    let made = 0;
+    const counted = () => {
+      // As Ctrl-C does: heard only when the event loop turns.
+      if (++made === 2) setImmediate(() => stop.abort());
+      return make();
+    };
+    await stitchKept(store, counted, { rounds: 20, signal: stop.signal });
+    expect(made).toBeLessThanOrEqual(3);
+  });
+
+  it('make an image that is finite, or none', async () => {
+    const stitched = await stitchKept(store, make);
+    expect(finiteImage(stitched)).toBe(stitched);
+    stitched.image.im[7] = Number.NaN;
+    expect(() => finiteImage(stitched)).toThrow(/not finite/);
+  });
+
+  it('at most 20 times', () => {
+    const ask = (stitching_rounds: number) =>
+      resolvePart(inferenceDefinition, { model_path: 'run', test_data_file: 'a.npz', stitching_rounds });
+    expect(() => ask(20)).not.toThrow();
+    expect(() => ask(21)).toThrow(/from 1 to 20/);
   });
 });

@@ -34,6 +34,23 @@ export const unitInterval = kind(z.number().min(0).max(1), 'a number from 0 to 1
 export const belowOne = kind(z.number().min(0).lt(1), 'a number of at least 0 and below 1');
 export const openUnitInterval = kind(z.number().gt(0).lt(1), 'a number between 0 and 1');
 export const flag = kind(z.boolean(), 'true or false');
+/** `tcp://HOST:PORT`, or the socket of a file; what is in front of the port is judged when it is used. */
+const isStreamAddress = (word: string): boolean => {
+  const port = Number(/^tcp:\/\/\S*[^\s:/]:(\d{1,5})$/.exec(word)?.[1] ?? 0);
+  return /^ipc:\/\/./.test(word) || (port >= 1 && port <= 65535);
+};
+export const streamAddress = kind(
+  z.string().refine(isStreamAddress),
+  'an address such as tcp://127.0.0.1:9999, with a port from 1 to 65535',
+);
+/** Where frames come from. */
+export const frameSource = kind(
+  z
+    .string()
+    .min(1)
+    .refine((word) => !/^(tcp|ipc):/.test(word) || isStreamAddress(word)),
+  'an address such as tcp://127.0.0.1:9999, with a port from 1 to 65535, a file or a folder',
+);
 export const text = kind(z.string().min(1), 'text');
 export const path = kind(z.string().min(1), 'a path');
 export const powerOfTwo = kind(

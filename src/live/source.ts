@@ -8,7 +8,7 @@
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { missingPackage, PtychoError } from '../core/errors.js';
+import { messageOf, missingPackage, PtychoError } from '../core/errors.js';
 import { CONFIG_BYTES, readTextInput } from '../core/inputFile.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
@@ -59,7 +59,7 @@ export interface PlannedPositions {
   readonly indexes?: ArrayLike<number>;
 }
 
-/** Opens a source by its name. @throws PtychoError FILE_NOT_FOUND, BACKEND_MISSING, OUTPUT_UNWRITABLE */
+/** Opens a source by its name. @throws PtychoError FILE_NOT_FOUND, USAGE for an address that cannot be used, BACKEND_MISSING, OUTPUT_UNWRITABLE */
 export async function openSource(name: string, options: SourceOptions, services: Services = {}): Promise<GrowingScan> {
   if (/^(tcp|ipc):\/\//.test(name)) return StreamSource.open(name, options, services);
   const found = await stat(name).catch((cause) => {
@@ -157,7 +157,12 @@ class StreamSource implements GrowingScan {
     }
     const socket = new Pull();
     socket.receiveHighWaterMark = WAITING;
-    socket.connect(address);
+    try {
+      socket.connect(address);
+    } catch (cause) {
+      socket.close();
+      throw new PtychoError('USAGE', `${address} is no address of a detector (${messageOf(cause)}); give one such as tcp://127.0.0.1:9999.`, { found: address }, { cause }); // biome-ignore format: one sentence
+    }
     const record = await FrameRecord.open(given.folder);
     if (record.count > 0) logger.info(`Going on after ${record.count} frames that were recorded before.`);
     const source = new StreamSource(socket, record, given, logger);

@@ -2,8 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Push } from 'zeromq';
+import { liveDefinition } from '../../src/config/commands.js';
+import { resolvePart } from '../../src/config/resolve.js';
+import { simulationDefinition } from '../../src/config/simulationDefinition.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { writeEnd, writeFrame, writeHeader } from '../../src/live/dectris.js';
 import { openSource, type PlannedPositions } from '../../src/live/source.js';
@@ -85,4 +88,37 @@ it('a series that begins before the first has ended is not mixed with it', async
 
 it('a frame without a position is an error', async () => {
   await expect(receive([header(), frame(0), frame(1), frame(2), writeEnd(1)], plan(2))).rejects.toThrow(/^Frame 2 has no position/); // biome-ignore format: one call
+});
+
+describe('an address', () => {
+  const expected = /must be an address such as tcp:\/\/127\.0\.0\.1:9999, with a port from 1 to 65535/;
+  const live = (source: string) => () => resolvePart(liveDefinition, { source });
+  const publish = (address: string) => () => resolvePart(simulationDefinition, { output_file: 'a.npz', publish: address }); // biome-ignore format: one line
+
+  it.each([
+    'tcp://127.0.0.1',
+    'tcp://127.0.0.1:99999999',
+    'tcp://127.0.0.1:0',
+    'tcp://127.0.0.1:65536',
+    'tcp://:9999',
+    'tcp:9999',
+    'tcp://detector:port',
+    'ipc://',
+  ])('%s is refused with what is expected', (address) => {
+    expect(live(address)).toThrow(expected);
+    expect(publish(address)).toThrow(expected);
+  });
+
+  it.each(['tcp://detector:9999', 'tcp://127.0.0.1:65535', 'tcp://[::1]:1', 'ipc:///tmp/frames'])(
+    '%s is taken',
+    (address) => {
+      expect(live(address)).not.toThrow();
+      expect(publish(address)).not.toThrow();
+    },
+  );
+
+  it('that the network refuses is an error of its own', async () => {
+    const opened = openSource('tcp://a/b:99', { folder, idleSeconds: 1, nFrames: null });
+    await expect(opened).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('tcp://a/b:99 is no address') }); // biome-ignore format: one line
+  });
 });

@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import {
   field,
+  frameSource,
   maybe,
   offByDefault,
   oneOf,
@@ -15,7 +16,6 @@ import {
   positiveInteger,
   positiveNumber,
   required,
-  text,
 } from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
@@ -27,7 +27,7 @@ const { probe, measurement_domain } = sourceFields;
 /** `live`. */
 export const liveConfigSchema = z.strictObject({
   source: required(
-    text,
+    frameSource,
     'Where frames come from: tcp://HOST:PORT of a detector (Dectris stream, version 1), an HDF5 file that grows, or a folder of frames.',
   ),
   output_dir: field(

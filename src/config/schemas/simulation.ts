@@ -18,6 +18,7 @@ import {
   positiveNumber,
   required,
   seedNumber,
+  streamAddress,
   text,
   wholeNumber,
 } from '../../core/field.js';
@@ -278,7 +279,7 @@ const detectorFields = {
 /** How a detector is played. */
 const publishFields = {
   publish: maybe(
-    text,
+    streamAddress,
     'Send the frames of the scan as a detector does, to whoever connects to this address: tcp://127.0.0.1:9999; null: no.',
   ),
   publish_hz: field(positiveNumber, 100, 'Frames a second that are sent.', { unit: 'Hz' }),

@@ -17,7 +17,7 @@ export type { RefinedImage } from '../solvers/refineImage.js';
 export { type RunServices, runSolver, type SolvedImage, type SolverResult } from '../solvers/run.js';
 export type { ScansTogether, ScanToSolve, Share } from '../solvers/scan.js';
 export { solve } from '../solvers/solve.js';
-export { type SolvedTile, type StitchedTiles, stitchTiles } from '../solvers/tiles/stitchTiles.js';
+export { type SolvedTile, type StitchedTiles, stitchTiles, type TilesApart } from '../solvers/tiles/stitchTiles.js';
 export { type ScanTile, tileOf } from '../solvers/tiles/tile.js';
 export { type JoinedScan, type JoinOptions, joinScans } from '../solvers/together/joinScans.js';
 export { type SolvedScan, scansOf } from '../solvers/together/scansOf.js';

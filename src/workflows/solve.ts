@@ -70,7 +70,8 @@ import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { copyOf, runSolver, type SolverResult } from '../solvers/run.js';
 import { correctsPositions, requireCounted } from '../solvers/scan.js';
-import { tileOf } from '../solvers/tiles/tile.js';
+import type { TilesApart } from '../solvers/tiles/stitchTiles.js';
+import { doubtOfTile, tileOf } from '../solvers/tiles/tile.js';
 import { type MergedTiles, mergeTiles, requireTileOptions, type TileHead, tileArrays, wholeFingerprint } from '../solvers/tiles/tileFiles.js'; // biome-ignore format: one line
 import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
 import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
@@ -135,7 +136,9 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
       const [raw] = raws;
       const { raw: tile, margin_px } = tileOf(raw, part, config.tile_margin_px ?? undefined);
       const head = { ...part, margin_px, scan: await wholeFingerprint(raw) };
-      return await new Solve(config, own, [tile], folder, head).run();
+      const doubt = doubtOfTile(tile, part);
+      if (doubt !== undefined) services.logger?.warn(doubt);
+      return await new Solve(config, own, [tile], folder, head, doubt === undefined ? [] : [doubt]).run();
     } finally {
       for (const raw of raws) await raw.close();
     }
@@ -147,14 +150,11 @@ export interface SolveTilesSummary {
   readonly tiles: number;
   readonly patterns: number;
   /** How far tiles differ where they overlap, as a share of the image: as they were solved, and as they were put together. */
-  readonly apart: { readonly before: number; readonly after: number };
+  readonly apart: TilesApart;
   readonly score?: ImageRFactor;
   readonly outputDir: string;
   readonly files: readonly string[];
 }
-
-/** Tiles that differ by more than this are not of one object. */
-const FAR_APART = 0.5;
 
 /**
  * Puts the tiles of `from_tiles` together. Writes `reconstruction.npz`, pictures, a page and `run.json`.
@@ -181,9 +181,7 @@ export async function solveTilesWorkflow(
       const solvedWith = { ...config, ...merged.options };
       const provenance = services.provenance && provenanceOfTiles(services.provenance, merged);
       const { tiles, apart, frame, probe, coverage: weight, epochs } = merged;
-      if (apart.after > FAR_APART) {
-        services.logger?.warn(`The tiles differ by ${(100 * apart.after).toFixed(0)} % where they overlap, so they have not come to one object: more epochs, a better probe (--probe) or fewer tiles may help.`); // biome-ignore format: one sentence
-      }
+      for (const doubt of merged.doubts) services.logger?.warn(doubt);
       await folder.make();
       const { positions = { xs: raw.xcoords, ys: raw.ycoords } } = merged;
       const solved = { ...merged, epoch: epochs, overlapCount: weight, weight, positions };
@@ -197,12 +195,12 @@ export async function solveTilesWorkflow(
       const title = `${ALGORITHM_TITLES[algorithm]} in ${counted(tiles, 'tile')}`;
       await writeAtomically(
         path.join(output_dir, 'run.json'),
-        json({ config: solvedWith, provenance, algorithm: title, epochs, tiles, apart, gauges: merged.gauges, score, node: process.version, version: createdBy.version }), // biome-ignore format: one call
+        json({ config: solvedWith, provenance, algorithm: title, epochs, tiles, apart: apartRecord(apart), gauges: merged.gauges, score, warnings: merged.doubts, node: process.version, version: createdBy.version }), // biome-ignore format: one call
       );
       files.push('run.json');
       const { positions: moves, reconstructed_probe } = solvedDrawings(solved, facts);
       const page = await writeImagePage(output_dir, {
-        ...{ command: 'solve', title: `${title} of ${path.basename(raw.source)}`, warnings: [], raw, image: solved, pictures, score, files }, // biome-ignore format: one line
+        ...{ command: 'solve', title: `${title} of ${path.basename(raw.source)}`, warnings: merged.doubts, raw, image: solved, pictures, score, files }, // biome-ignore format: one line
         summary: `${counted(raw.count, 'pattern')}; where tiles overlap they differ by ${(100 * apart.after).toFixed(1)} % (${(100 * apart.before).toFixed(1)} % as they were solved).`,
         ...{ probe: reconstructed_probe, positions: moves, provenance, facts: [] },
       });
@@ -210,6 +208,9 @@ export async function solveTilesWorkflow(
     }),
   );
 }
+
+/** As `run.json` has it. */
+const apartRecord = ({ withRamps, ...apart }: TilesApart) => ({ ...apart, ...(withRamps !== undefined && { with_ramps: withRamps }) }); // biome-ignore format: one line
 
 /** Options of the solver that were given, by a program those that are no defaults. */
 function askedOptions(config: SolveConfig, provenance: Provenance | undefined): Readonly<Record<string, unknown>> {
@@ -250,6 +251,7 @@ class Solve {
     private readonly folder: OwnedFolder,
     /** Where the scan is one of several tiles. */
     private readonly tile?: Pick<TileHead, 'index' | 'of' | 'margin_px' | 'scan'>,
+    private readonly doubts: readonly string[] = [],
   ) {
     this.#options = optionsOf(config);
     const { share, align_scans } = config;
@@ -414,7 +416,7 @@ class Solve {
       command: 'solve',
       title: `${ALGORITHM_TITLES[config.algorithm]} of ${this.raws.map(({ source }) => path.basename(source)).join(', ')}`,
       summary: `${counted(result.epoch, 'epoch')} on ${counted(raw.count, 'pattern')} in ${seconds.toFixed(1)} s, R ${rFactor.toFixed(3)} over ${result.measured ? 'all patterns at the end' : 'the last epoch'}.`,
-      warnings: cancelled ? [`Stopped early, after epoch ${result.epoch}.`] : [],
+      warnings: [...this.doubts, ...(cancelled ? [`Stopped early, after epoch ${result.epoch}.`] : [])],
       ...{ raw, image: result, pictures: facts.pictures, score, rFactorStart: first.rFactor },
       ...{ probe: reconstructed_probe, curves: curve ? [curve] : [], positions: moves },
       ...(scans && { findings: this.raws.flatMap(shownFindings) }),

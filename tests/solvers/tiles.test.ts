@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexImage, ComplexTensor } from '../../src/core/tensor.js';
-import { openScan } from '../../src/data/findings/survey.js';
+import { openScan, selectPatterns } from '../../src/data/findings/survey.js';
 import { scoreAgainstTruth } from '../../src/evaluation/score.js';
 import { usingNpz } from '../../src/formats/npz.js';
 import { shiftByKernel } from '../../src/physics/shiftByKernel.js';
@@ -13,7 +13,7 @@ import { type Frame, scanBounds } from '../../src/reconstruction/frame.js';
 import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
 import { runSolver } from '../../src/solvers/run.js';
 import { type SolvedTile, stitchTiles } from '../../src/solvers/tiles/stitchTiles.js';
-import { tileOf } from '../../src/solvers/tiles/tile.js';
+import { doubtOfTile, tileOf } from '../../src/solvers/tiles/tile.js';
 import { planJobs, runPlannedJob } from '../../src/workflows/jobs.js';
 import { solveTilesWorkflow, solveWorkflow } from '../../src/workflows/solve.js';
 import { solveRequest, writeSolverScan } from '../support/solverScan.js';
@@ -126,6 +126,26 @@ describe('tiles that were solved apart', () => {
     expect(() => stitchTiles([tiles[1], one])).toThrow(/have different shapes, 2,32,32 and 1,32,64/);
   });
 
+  it('are brought together by factor and phase alone where ramps of their probes take them farther apart', () => {
+    const { tiles } = knownTiles(TURNS.map((turn) => ({ ...TURNS[0], phase: turn.phase })));
+    const { tiles: others } = knownTiles(TURNS.map((turn) => ({ ...turn, ramp: [0.06, -0.05] })));
+    const { gauges, apart } = stitchTiles(tiles.map((tile, k) => (k === 1 ? { ...tile, probe: others[1].probe } : tile))); // biome-ignore format: one line
+    expect(apart.withRamps).toBeGreaterThan(0.3);
+    expect(apart.after).toBeLessThan(0.05);
+    expect(apart.after).toBeLessThan(apart.before);
+    for (const { rampYx, shiftYx } of gauges) expect([...rampYx, ...shiftYx]).toEqual([0, 0, 0, 0]);
+    expect(stitchTiles(tiles).apart.withRamps).toBeUndefined();
+  });
+
+  it('are doubted where their patterns fall into parts that do not touch', async () => {
+    const raw = await openScan(at('scan.npz'));
+    const [left, right] = [Math.min(...raw.xcoords), Math.max(...raw.xcoords)];
+    const rows = Int32Array.from(raw.xcoords.keys()).filter((k) => raw.xcoords[k] < left + 10 || raw.xcoords[k] > right - 10); // biome-ignore format: one line
+    expect(doubtOfTile(raw, { index: 1, of: 2 })).toBeUndefined();
+    expect(doubtOfTile(selectPatterns(raw, rows), { index: 1, of: 2 })).toMatch(/tile 1 of 2 fall into 2 parts whose light does not touch/); // biome-ignore format: one call
+    await raw.close();
+  });
+
   it('have the patterns of a region and those around it', async () => {
     const raw = await openScan(at('scan.npz'));
     const parts = [1, 2, 3].map((index) => tileOf(raw, { index, of: 3 }, 9));
@@ -199,6 +219,7 @@ describe('a plan of tiles', () => {
       { test_data_file: at('scan.npz'), output_dir: at('merged'), overwrite: true, ...tiles },
       { provenance: {} },
     );
+    expect(JSON.parse(readFileSync(at('plan', '0003-scan', 'run.json'), 'utf8')).warnings).toEqual([]);
     const merged = JSON.parse(readFileSync(at('merged', 'run.json'), 'utf8'));
     expect(merged.config).toMatchObject({ algorithm: 'lsqml', epochs: 10, from_tiles: [one, two] });
     expect(merged.provenance.epochs).toEqual({

@@ -6,7 +6,8 @@
  * came out half as large as they are). So gauges go three tenths of the way from what probes say to what overlaps say: in the seven runs of
  * three scans on which the share was chosen, errors were then at most 0.96 of that of the whole, 0.94 with probes alone (1.09 where images
  * are shifted by parts of a pixel before they are compared, 0.88 with three tenths), 1.49 with overlaps alone. In its gauge a tile counts by
- * the light of its own patterns.
+ * the light of its own patterns. Where ramps and shifts take tiles farther apart, as they do where the patterns of one fall into parts that
+ * do not touch, the gauges are factors and phases alone.
  *
  * @example
  * const { image, frame, probe, apart } = stitchTiles(tiles); // apart: how far tiles differ where they overlap
@@ -32,6 +33,15 @@ export interface SolvedTile {
   readonly own: Int32Array;
 }
 
+/** How far tiles differ where they overlap, as a share of the image there; 0 for tiles that do not overlap. */
+export interface TilesApart {
+  /** As they were solved, and in their gauges. */
+  readonly before: number;
+  readonly after: number;
+  /** With ramps and shifts, where those made it worse, so that the gauges have none. */
+  readonly withRamps?: number;
+}
+
 /** All tiles as one. */
 export interface StitchedTiles {
   readonly image: ComplexImage;
@@ -42,8 +52,8 @@ export interface StitchedTiles {
   readonly probe: ComplexTensor;
   /** What each tile was brought by into the gauge of the image. */
   readonly gauges: readonly Gauge[];
-  /** How far tiles differ where they overlap, as a share of the image there: as they were, and in their gauges; 0 for tiles that do not overlap. */
-  readonly apart: { readonly before: number; readonly after: number };
+  /** How far tiles differ where they overlap. */
+  readonly apart: TilesApart;
 }
 
 /** Where both tiles have this share of the usual light, they are compared. */
@@ -52,6 +62,8 @@ const LIT = 0.2;
 const ROUNDS = { probes: 16, overlaps: 4 };
 /** How far gauges go from what probes say to what overlaps say: see above. */
 const OVERLAPS = 0.3;
+/** Ramps and shifts that take tiles so many times as far apart as they are without are none that tiles have: their probes differ otherwise. */
+const WORSE = 1.1;
 
 /**
  * Puts tiles together.
@@ -91,15 +103,22 @@ export function stitchTiles(tiles: readonly SolvedTile[]): StitchedTiles {
   const apartIn = (gauges: readonly Gauge[]) => differenceOf(pairs(tiles.map((tile, k) => inGauge(tile, gauges[k], middle)))); // biome-ignore format: one line
   // Where ramps are large still, least squares may go astray.
   const better = apartIn(byOverlaps) <= apartIn(byProbes);
-  const gauges = better ? withPhases(tiles, byProbes.map((gauge, k) => between(gauge, byOverlaps[k])), middle, pairs) : byProbes; // biome-ignore format: one line
+  const full = better ? withPhases(tiles, byProbes.map((gauge, k) => between(gauge, byOverlaps[k])), middle, pairs) : byProbes; // biome-ignore format: one line
+  const withRamps = apartIn(full);
+  const flat = [byProbes.map(({ logScale }) => ({ ...NO_GAUGE, logScale })), byProbes.map(() => NO_GAUGE)]
+    .map((plain) => withPhases(tiles, plain, middle, pairs))
+    .map((plain) => ({ plain, apart: apartIn(plain) }))
+    .reduce((a, b) => (b.apart < a.apart ? b : a));
+  const worse = withRamps > WORSE * flat.apart;
+  const gauges = worse ? flat.plain : full;
   const turned = tiles.map((tile, k) => inGauge(tile, gauges[k], middle));
-  const after = differenceOf(pairs(turned));
+  const after = worse ? flat.apart : withRamps;
   return {
     ...blend(tiles, turned, frame, N),
     frame,
     probe: meanProbe(tiles, gauges),
     gauges,
-    apart: { before, after },
+    apart: { before, after, ...(worse && { withRamps }) },
   };
 }
 

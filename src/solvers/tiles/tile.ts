@@ -56,5 +56,49 @@ export function tileOf(raw: RawData, part: PartOfMany, margin_px = usualMargin_p
   };
 }
 
+/**
+ * Into how many parts patterns fall whose light does not touch. Nothing tells the phase of one part against another.
+ * @param raw a scan or a tile of one; the light of a pattern reaches as far as the radius of the probe
+ */
+function partsThatTouch(raw: RawData): number {
+  const { xcoords: xs, ycoords: ys } = raw;
+  const reach = 2 * usualMargin_px(raw);
+  // All of a cell are within reach of each other.
+  const side = reach / Math.SQRT2;
+  const cells = new Map<string, { readonly y: number; readonly x: number; readonly members: number[] }>();
+  for (let k = 0; k < xs.length; k++) {
+    const [y, x] = [Math.floor(ys[k] / side), Math.floor(xs[k] / side)];
+    const cell = cells.get(`${y},${x}`);
+    if (cell) cell.members.push(k);
+    else cells.set(`${y},${x}`, { y, x, members: [k] });
+  }
+  const left = new Set(cells.keys());
+  let parts = 0;
+  for (const start of cells.keys()) {
+    if (!left.delete(start)) continue;
+    parts++;
+    const waiting = [start];
+    for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+      const { y, x, members } = cells.get(key) as { y: number; x: number; members: number[] };
+      for (let i = 0; i < 25; i++) {
+        const next = `${y + Math.floor(i / 5) - 2},${x + (i % 5) - 2}`;
+        if (!left.has(next)) continue;
+        const others = cells.get(next)?.members ?? [];
+        if (!members.some((a) => others.some((b) => Math.hypot(xs[a] - xs[b], ys[a] - ys[b]) <= reach))) continue;
+        left.delete(next);
+        waiting.push(next);
+      }
+    }
+  }
+  return parts;
+}
+
+/** What to say of a tile that falls into parts; undefined for one that does not. */
+export function doubtOfTile(tile: RawData, { index, of }: PartOfMany): string | undefined {
+  const parts = partsThatTouch(tile);
+  if (parts === 1) return undefined;
+  return `The patterns of tile ${index} of ${of} fall into ${parts} parts whose light does not touch, so nothing tells the phase of one against another, and the image may have false steps of phase: solve such parts as scans of their own, or cut the scan into other tiles.`;
+}
+
 /** Then the outermost of its own patterns are seen from all sides. */
 const usualMargin_px = ({ probeGuess, N }: RawData): number => (probeGuess ? probeRadius_px(probeGuess) : N / 4);

@@ -14,8 +14,8 @@ import { type NpzFile, usingNpz } from '../../formats/npz.js';
 import { textArray } from '../../formats/outputFiles.js';
 import { type ScanFingerprint, scanFingerprint } from '../../persistence/runState.js';
 import { readReconstruction } from '../../reconstruction/reconstructionFile.js';
-import { type SolvedTile, type StitchedTiles, stitchTiles } from './stitchTiles.js';
-import { tileOf } from './tile.js';
+import { type SolvedTile, type StitchedTiles, stitchTiles, type TilesApart } from './stitchTiles.js';
+import { doubtOfTile, tileOf } from './tile.js';
 
 const KEY = 'tile';
 const RESULT = 'reconstruction.npz';
@@ -69,6 +69,8 @@ export function requireTileOptions(
 /** The image of all tiles, and what they have in common. */
 export interface MergedTiles extends StitchedTiles {
   readonly tiles: number;
+  /** What is doubtful of the image, a sentence each. */
+  readonly doubts: readonly string[];
   /** The file of the first one. */
   readonly file: string;
   readonly options: Readonly<Record<string, unknown>>;
@@ -121,12 +123,28 @@ export async function mergeTiles(
   const moved = tiles.some(({ corrected }) => corrected);
   return {
     ...stitched,
+    doubts: [...tiles.flatMap(({ doubt }) => doubt ?? []), ...doubtsOf(stitched.apart)],
     tiles: of,
     file: first.file,
     options,
     epochs,
     ...(moved && { positions: positionsOf(raw, tiles, stitched) }),
   };
+}
+
+/** Tiles that differ by more than this are not of one object. */
+const FAR_APART = 0.5;
+
+function doubtsOf({ after, withRamps }: TilesApart): string[] {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  return [
+    ...(withRamps !== undefined
+      ? [`Phase ramps and shifts, as the probes of the tiles tell them, would take the tiles farther apart where they overlap (${percent(withRamps)} in place of ${percent(after)}), so only factors and phases were brought together, and phases may have false steps from tile to tile: more epochs, or fewer tiles, may help.`] // biome-ignore format: one sentence
+      : []),
+    ...(after > FAR_APART
+      ? [`The tiles differ by ${(100 * after).toFixed(0)} % where they overlap, so they have not come to one object: more epochs, a better probe (--probe) or fewer tiles may help.`] // biome-ignore format: one sentence
+      : []),
+  ];
 }
 
 interface FoundTile {
@@ -206,11 +224,13 @@ interface ReadTile extends SolvedTile {
   readonly part: PartOfMany;
   readonly rows: Int32Array;
   readonly corrected: boolean;
+  readonly doubt: string | undefined;
 }
 
 async function readTile({ file, head }: FoundTile, raw: RawData): Promise<ReadTile> {
   const { image, originYxPx, probe, sampleIndices } = await readReconstruction(file, { probe: true });
   const tile = tileOf(raw, head, head.margin_px);
+  const doubt = doubtOfTile(tile.raw, head);
   const { sampleIndices: expected } = tile.raw;
   const [height, width] = image.shape;
   if (
@@ -230,7 +250,7 @@ async function readTile({ file, head }: FoundTile, raw: RawData): Promise<ReadTi
   const { own, rows, raw: part } = tile;
   const positions = corrected ?? { xs: part.xcoords, ys: part.ycoords };
   const frame = { originYxPx, height, width };
-  return { image, frame, probe, positions, own, rows, part: head, corrected: corrected !== undefined };
+  return { image, frame, probe, positions, own, rows, part: head, corrected: corrected !== undefined, doubt };
 }
 
 /** Corrected positions of the whole scan, each from the tile that it belongs to, moved with it. */

@@ -271,7 +271,7 @@ export interface ExecutionConfig {
   readonly threads: number | null;
   /** Groups per prediction in infer, instead of its batch_size, and in the previews of train. Unit: groups. */
   readonly inference_batch_size: number | null;
-  /** Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes nothing but the last digits. Default: 1. */
+  /** Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes a step by rounding only, which many steps enlarge. Default: 1. */
   readonly devices: number | 'auto';
   /** How workers share the work: auto and ddp both mean that each has all weights and a share of every batch. Default: "auto". */
   readonly strategy: 'auto' | 'ddp';

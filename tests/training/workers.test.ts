@@ -114,6 +114,15 @@ describe('three engines come to what one comes to', () => {
     expectEqual(await run(three, over, { input: { from: own[1] } }), whole);
   });
 
+  it('and two, with Adam and complete batches, to the bits of half batches whose gradients are added up', async () => {
+    const [first, second] = [alone, three.peers![0]];
+    const two = withPeers([first, second]);
+    const over = { optimizer: 'adam', learning_rate: 0.01 };
+    const found = await run(two, { ...over, batch_size: 8 }, { groups: 24 });
+    const halves = await run(alone, { ...over, batch_size: 4, execution: { accum_steps: 2 } }, { groups: 24 });
+    expect(flatten(found.weights)).toEqual(flatten(halves.weights));
+  });
+
   it('restarts', async () => {
     const over = { auto_restart: true, batch_size: 4 };
     const input = (backend: Backend): Partial<TrainLoopInput> => ({

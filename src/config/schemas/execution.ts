@@ -130,7 +130,7 @@ export const executionFields = {
   devices: ofTraining(
     orWord(positiveInteger, 'auto'),
     1,
-    'Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes nothing but the last digits.',
+    'Workers: engines that share every batch and average their gradients, and the threads among them; auto: one for each device that accelerator names. batch_size is that of all workers together, so that their number changes a step by rounding only, which many steps enlarge.',
     { aliases: ['workers'] },
   ),
   strategy: ofTraining(

@@ -9,12 +9,17 @@ import path from 'node:path';
 import { allFields, type ConfigDefinition } from '../config/definition.js';
 import { parseFlagValue } from '../config/flags.js';
 import { resolveConfig } from '../config/resolve.js';
+import { ONE_SCAN_A_JOB } from '../config/schemas/jobs.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import type { FieldInfo } from '../core/field.js';
 import { silentLogger } from '../core/log.js';
 import type { ProvenanceEntry, Services } from '../core/services.js';
 import { nearestName } from '../core/words.js';
 import { type OpenRequest, openTool } from '../data/preparedScan.js';
+import { isEnsemble } from '../persistence/ensemble.js';
+import { isMlflowUri } from '../persistence/mlflowArtifacts.js';
+import { locateBundle } from '../persistence/source.js';
+import { requireTileCount } from '../solvers/tiles/tile.js';
 import { estimateJob, type ScanSize } from './estimate.js';
 import { fingerprintOf } from './fingerprint.js';
 import { type PlanParts, stepsOf } from './parts.js';
@@ -68,7 +73,10 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   }
   refuseDecided(given, steps.flatMap(({ decides }) => decides)); // biome-ignore format: one call
   const base = absolutePaths(definition, valuesOf(given));
+  requireOneScan(base, combinations);
   const after = namesOf(request.after, earlier, root);
+  // An earlier job may make the network.
+  if (verb === 'infer' && after.length === 0) await warnOfModels(base, combinations, services);
   const taken = new Set(earlier.map(({ id }) => id));
   const jobs: PlannedJob[] = [];
   for (const scan of scans) {
@@ -83,7 +91,10 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
         const output_dir = path.resolve(root, id);
         // What is wrong with values is found now, not when the job begins.
         const { config } = resolveConfig(definition, { flags: { ...own, output_dir } });
-        if (size === null) size = await sizeOf(scan, config, services);
+        if (size === null) {
+          size = await sizeOf(scan, config, services);
+          if (size && request.parts?.tiles) requireTileCount(scan, size.count, request.parts.tiles);
+        }
         const job = plannedJob({
           ...{ id, verb, inputs, output_dir, config: own },
           after: [...after, ...step.after(set)],
@@ -96,6 +107,23 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
     }
   }
   return jobs;
+}
+
+/** @throws PtychoError USAGE for scans that are to be solved together, though every job takes one of those that are named */
+function requireOneScan(base: Swept, combinations: readonly Swept[]): void {
+  const together = (swept: Swept) => ({ share: null, test_data_files: [], ...base, ...swept });
+  if (!combinations.map(together).some(({ share, test_data_files }) => share !== null && test_data_files.length === 0)) return; // biome-ignore format: one line
+  throw new PtychoError('USAGE', ONE_SCAN_A_JOB, { flag: 'share' });
+}
+
+/** Warns of networks that are not there, in the words in which their jobs would fail. */
+async function warnOfModels(base: Swept, combinations: readonly Swept[], services: Services): Promise<void> {
+  for (const model of new Set(combinations.map((swept) => ({ ...base, ...swept }).model_path))) {
+    if (typeof model !== 'string' || isMlflowUri(model) || isEnsemble(model)) continue;
+    await locateBundle(model).catch((error) => {
+      services.logger?.warn(`The jobs are planned, but they will fail: ${messageOf(error)}`);
+    });
+  }
 }
 
 function refuseDecided(given: PlanRequest['given'], decided: readonly string[]): void {

@@ -5,6 +5,7 @@
  * const steps = stepsOf('infer', { shards: 4, tiles: null }); // four that predict, and one that makes the image
  */
 import { PtychoError } from '../core/errors.js';
+import { parsePart } from '../data/grouping/cutByPosition.js';
 import type { PlannedJob } from './plan.js';
 import type { JobVerb } from './verbs.js';
 
@@ -36,14 +37,18 @@ const KINDS = {
 
 /**
  * The jobs that a scan becomes, in their order; one job where it is not cut.
- * @throws PtychoError USAGE for a verb that cannot do that
+ * @throws PtychoError USAGE for a verb that cannot do that, CONFIG_INVALID for more parts than there can be
  */
 export function stepsOf(verb: JobVerb, parts: PlanParts): readonly PlanStep[] {
   for (const kind of ['shards', 'tiles'] as const) {
     const of = parts[kind];
     if (of === null) continue;
     const { verb: own, part, all } = KINDS[kind];
-    if (verb === own) return partSteps(of, part, all);
+    if (verb === own) {
+      // What a job would refuse is refused now.
+      parsePart(`1/${of}`, part);
+      return partSteps(of, part, all);
+    }
     throw new PtychoError('USAGE', `--${kind} is for ${own}; ${verb} does a scan in one job.`, { flag: kind });
   }
   return [WHOLE];

@@ -105,6 +105,12 @@ describe('ptychopinn config', () => {
     });
   });
 
+  it('jobs plan says that scans which are solved together are no jobs of a plan', async () => {
+    const { code, err } = await cli('jobs', 'plan', 'a.npz', 'b.npz', '--verb', 'solve', '--share', 'object', '--output_root', 'absent'); // biome-ignore format: one call
+    expect(code).toBe(2);
+    expect(err).toMatch(/A plan takes one scan a job, so --share does not go with it/);
+  });
+
   it('train says what it understood in another way, before it begins', async () => {
     const { code, err } = await cli('train', '--train_data_file', 'absent.npz', '--n_images', '5', '--backend', 'tf');
     expect(code).toBe(1);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -67,6 +67,24 @@ describe('a plan', () => {
     const root = 'output_root' in over ? at(over.output_root as string) : at('other');
     const config = { verb: 'solve', ...over, output_root: root } as const;
     await expect(planJobs(config, { scans: [at('scan.npz')] })).rejects.toThrow(message);
+  });
+
+  it('says what its jobs would: too many parts, a network that is not there, scans to solve together', async () => {
+    const scans = [at('scan.npz')];
+    const plan = (over: object, given = {}, warn: (message: string) => void = () => {}) => planJobs({ verb: 'solve', output_root: at('parts'), ...over }, { scans, given }, { logger: { info: () => {}, warn } }); // biome-ignore format: one line
+    await expect(plan({ tiles: 1000 })).rejects.toThrow(
+      /scan\.npz has \d+ patterns, too few for 1000 tiles; make fewer/,
+    );
+    const model_path = flag('nowhere');
+    await expect(plan({ verb: 'infer', shards: 5000 }, { model_path })).rejects.toThrow(/shard must be a part of several, .* with at most 4096 parts; got "1\/5000"/); // biome-ignore format: one call
+    for (const share of ['object', 'probe']) await expect(plan({}, { share: flag(share) })).rejects.toThrow(/A plan takes one scan a job, so --share does not go with it/); // biome-ignore format: one line
+    await expect(plan({ sweep: ['share=object'] })).rejects.toThrow(/A plan takes one scan a job/);
+    expect(existsSync(at('parts'))).toBe(false);
+    const warned: string[] = [];
+    await plan({ verb: 'infer', shards: 2 }, { model_path }, (message) => warned.push(message));
+    expect(warned).toEqual([expect.stringMatching(/^The jobs are planned, but they will fail: There is no bundle nowhere/)]); // biome-ignore format: one call
+    await plan({ verb: 'infer', append: true, after: ['1'] }, { model_path }, (message) => warned.push(message));
+    expect(warned).toHaveLength(1);
   });
 
   it('refuses a scan that is not there, and what the plan decides itself', async () => {

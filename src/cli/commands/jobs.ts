@@ -10,7 +10,7 @@ import {
 } from '../../config/commands.js';
 import { flagFields } from '../../config/definition.js';
 import { resolveConfig } from '../../config/resolve.js';
-import { EXIT_OF, JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
+import { EXIT_OF, JOB_VERBS, type JobsPlanConfig, ONE_SCAN_A_JOB } from '../../config/schemas/jobs.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProvenanceEntry } from '../../core/services.js';
 import { counted, formatBytes } from '../../core/words.js';
@@ -89,6 +89,8 @@ async function splitWords(words: readonly string[], { verb, output_root }: JobsP
       { flag: taken },
     );
   }
+  const { share = null, test_data_files } = given;
+  if (share !== null && test_data_files === undefined) throw new PtychoError('USAGE', ONE_SCAN_A_JOB, { flag: 'share' }); // biome-ignore format: one line
   const stand = Object.fromEntries(decided.map((name) => [name, name === 'output_dir' ? output_root : (command.args[0] ?? output_root)])); // biome-ignore format: one call
   const { provenance } = await resolveFlags(definition, { ...given, ...stand }, false);
   const kept = Object.entries(provenance).filter(

@@ -26,6 +26,18 @@ export interface ScanTile {
 }
 
 /**
+ * Refuses more tiles than a scan has patterns.
+ * @throws PtychoError CONFIG_INVALID
+ */
+export function requireTileCount(source: string, patterns: number, of: number): void {
+  if (of <= patterns) return;
+  throw new PtychoError('CONFIG_INVALID', `${source} has ${patterns} patterns, too few for ${of} tiles; make fewer.`, {
+    found: of,
+    expected: patterns,
+  });
+}
+
+/**
  * One of several tiles of a scan, which all have equally many patterns of their own.
  * @param raw the whole scan, looked through by `surveyScan`; the tile reads from it
  * @param margin_px patterns within so many pixels of its own are taken, too; the radius of the probe where not given
@@ -33,13 +45,7 @@ export interface ScanTile {
  */
 export function tileOf(raw: RawData, part: PartOfMany, margin_px = usualMargin_px(raw)): ScanTile {
   const { xcoords, ycoords } = raw;
-  if (part.of > raw.count) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
-      `${raw.source} has ${raw.count} patterns, too few for ${part.of} tiles; make fewer.`,
-      { found: part.of, expected: raw.count },
-    );
-  }
+  requireTileCount(raw.source, raw.count, part.of);
   const own = cutByPosition(xcoords, ycoords, part.of)[part.index - 1];
   const [left, right] = extentOf(valuesAt(xcoords, own));
   const [top, bottom] = extentOf(valuesAt(ycoords, own));

@@ -6,7 +6,7 @@
  */
 
 import { Command } from 'commander';
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import type { FieldInfo } from '../core/field.js';
 import { createdBy } from '../core/version.js';
 import { nearestName } from '../core/words.js';
@@ -156,9 +156,19 @@ async function dispatch(given: readonly string[], context: CliContext): Promise<
     await program.parseAsync([...rest], { from: 'user' });
   } catch (error) {
     const flag = unknownFlagOf(error);
-    throw flag === undefined ? error : await unknown(flag);
+    throw flag === undefined ? withTypedName(error, words, rest) : await unknown(flag);
   }
   return exitCode;
+}
+
+/** An error about the value of a flag, with the name by which the flag was typed, which may be another one of the field. */
+function withTypedName(error: unknown, typed: readonly string[], canonical: readonly string[]): unknown {
+  if (!isPtychoError(error, 'CONFIG_INVALID') && !isPtychoError(error, 'USAGE')) return error;
+  const flag = `--${String(error.fields.field ?? error.fields.flag)}`;
+  const at = canonical.findLastIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  const name = typed[at]?.replace(/=.*/s, '').slice(2).replaceAll('-', '_');
+  if (name !== undefined) error.message = error.message.replace(`(${flag})`, `(--${name})`);
+  return error;
 }
 
 /** The flag that the parser did not know, where that is what it threw. */

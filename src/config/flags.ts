@@ -85,8 +85,12 @@ export function parseFlagValue(field: FieldInfo, written: string): unknown {
       if ((field.kind === 'pair' && values.length !== 2) || !values.every(Number.isFinite)) throw wrong(field, written);
       return values;
     }
-    case 'choice':
     case 'text':
+      if (PLACES.test(field.expected) && /^--[a-z]/i.test(written)) {
+        throw new PtychoError('USAGE', `--${field.name} needs ${field.expected.replace(/ or null$/, '')}, but the flag ${written} follows it; name the file or folder behind --${field.name}.`, { flag: field.name, found: written }); // biome-ignore format: one sentence
+      }
+      return written;
+    case 'choice':
       return written;
     case 'texts':
       return [written];
@@ -100,6 +104,9 @@ function wrong(field: FieldInfo, written: string): PtychoError {
   });
 }
 
+/** What the value of a field is where it names a file or a folder. */
+const PLACES = /\ba path\b/;
+
 /** What no truth value looks like. */
 const PATH = /^[^-].*[./\\]|^[./\\]/;
 
@@ -107,6 +114,7 @@ const PATH = /^[^-].*[./\\]|^[./\\]/;
  * Rewrites dashes and aliases of known flags to the canonical name; everything else stays as it is. A path behind a switch is an
  * argument of its own, not the value of the switch: `--overwrite scan.npz`.
  * @param others flags that are no fields.
+ * @throws PtychoError USAGE for a field that is given by two of its names
  */
 export function canonicalArguments(
   words: readonly string[],
@@ -129,6 +137,8 @@ export function canonicalArguments(
   // Of a group of commands a name may be a switch in one and take a value in another; then what follows may be its value.
   const taking = new Set(fields.filter(({ kind }) => kind !== 'boolean').map(({ name }) => name));
   const switches = new Set(fields.flatMap(({ kind, name }) => (kind === 'boolean' && !taking.has(name) ? [name] : [])));
+  const repeatable = new Set(fields.filter(({ kind }) => kind === 'texts').map(({ name }) => name));
+  const typed = new Map<string, string>();
   const end = words.indexOf('--');
   return words.map((word, index) => {
     if (!word.startsWith('--') || word === '--' || (end >= 0 && index > end)) return word;
@@ -136,6 +146,11 @@ export function canonicalArguments(
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
     const found = canonical.get(name.replaceAll('-', '_'));
     if (found === undefined) return word;
+    const [spelling, before] = [name.replaceAll('-', '_'), typed.get(found)];
+    if (before !== undefined && before !== spelling && !repeatable.has(found)) {
+      throw new PtychoError('USAGE', `--${before} and --${spelling} are two names of one flag; leave one of them out.`, { flag: found }); // biome-ignore format: one sentence
+    }
+    typed.set(found, spelling);
     if (equals >= 0) return `--${found}${word.slice(equals)}`;
     return switches.has(found) && PATH.test(words[index + 1] ?? '') ? `--${found}=true` : `--${found}`;
   });

@@ -90,6 +90,18 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['train', '--nepochs', 'many'], 'ptychopinn: --nepochs must be a positive whole number or null, got "many".\n'],
     [['train', '--nepochs'], "ptychopinn: Option '--nepochs <integer>' argument missing.\n"],
     [['train', '--nepochs', '0'], 'ptychopinn: nepochs must be a positive whole number or null, got 0 (--nepochs).\n'],
+    [
+      ['train', 'a.npz', '--workers', '0'],
+      'ptychopinn: devices must be a positive whole number or auto, got 0 (--workers).\n',
+    ],
+    [
+      ['train', 'a.npz', '--devices', '2', '--workers=3'],
+      'ptychopinn: --devices and --workers are two names of one flag; leave one of them out.\n',
+    ],
+    [
+      ['solve', '--resume', '--output_dir', 'X'],
+      'ptychopinn: --resume needs a path, but the flag --output_dir follows it; name the file or folder behind --resume.\n',
+    ],
     [['train', '--batch-size=12'], 'ptychopinn: batch_size must be a positive power of two, got 12 (--batch_size).\n'],
     [
       ['train', '--architecture', 'cnn', '--fno_cnn_blocks', '1'],

@@ -56,6 +56,17 @@ describe('canonicalArguments', () => {
   });
 });
 
+it('refuses a field that is given by two of its names, and a flag where a path belongs', () => {
+  const twice = () => canonicalArguments(['--devices', '2', '--workers', '3'], fields);
+  expect(twice).toThrow('--devices and --workers are two names of one flag; leave one of them out.');
+  const same = ['--n-groups', '2', '--n_groups', '3', '--no-probe_big', '--probe_big'];
+  expect(() => canonicalArguments(same, fields)).not.toThrow();
+  expect(() => parseFlagValue(named('output_dir'), '--overwrite')).toThrow(
+    '--output_dir needs a path, but the flag --overwrite follows it; name the file or folder behind --output_dir.',
+  );
+  expect(parseFlagValue(named('output_dir'), '-old/--run')).toBe('-old/--run');
+});
+
 describe('flags from fields', () => {
   it.each([
     ['nepochs', '20', 20],

@@ -549,7 +549,7 @@ export interface InferenceConfig {
   readonly varpro_scaling: boolean;
   /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them. Default: 0. */
   readonly patch_fit: number;
-  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough; with many the image moves away from the object. Unit: rounds. Default: 1. */
+  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough. Unit: rounds. Default: 1. */
   readonly stitching_rounds: number;
   /** Also write how far overlapping patches disagree: the uncertainty of amplitude and phase (not with refine). Default: true. */
   readonly uncertainty: boolean;
@@ -1275,7 +1275,7 @@ export interface CalibrationConfig {
   readonly align_phases: boolean;
   /** Fit the slow part of every patch to its own pattern: amplitude and phase are multiplied by polynomials of this degree, by one step of least squares, for networks that have learned little (4); 0: patches stay as the network painted them. Default: 0. */
   readonly patch_fit: number;
-  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough; with many the image moves away from the object. Unit: rounds. Default: 1. */
+  /** How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough. Unit: rounds. Default: 1. */
   readonly stitching_rounds: number;
   /** Number of nearest neighbours from which the members of a group are drawn. Default: 4. */
   readonly neighbor_count: number;

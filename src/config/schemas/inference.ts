@@ -120,7 +120,7 @@ const imageFields = {
   stitching_rounds: field(
     { schema: z.int().min(1).max(20), expected: 'a whole number from 1 to 20' },
     1,
-    'How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough; with many the image moves away from the object.',
+    'How often patches are laid down: from the second round on, what they differ by from the image so far, which interpolation has blurred. Two or three are enough.',
     { unit: 'rounds' },
   ),
   uncertainty: field(

@@ -57,10 +57,19 @@ function addFieldOption(command: Command, field: FieldInfo, group: string): void
       const value = parseFlagValue(field, written);
       return field.kind === 'texts' && Array.isArray(before) ? [...before, ...(value as string[])] : value;
     });
-  command.addOption(option(flagSyntax(field)).helpGroup(`${group}:`).hideHelp(field.fixed));
+  const add = (added: Option) => {
+    command.addOption(added);
+    // commander takes null for a value that is missing, and makes '' of it.
+    command.on(`option:${added.name()}`, (written: unknown) => {
+      if (typeof written === 'string' && parseFlagValue(field, written) === null) {
+        command.setOptionValueWithSource(added.attributeName(), null, 'cli');
+      }
+    });
+  };
+  add(option(flagSyntax(field)).helpGroup(`${group}:`).hideHelp(field.fixed));
   if (field.kind === 'boolean') command.addOption(new Option(`--no-${field.name}`).hideHelp());
   for (const former of field.formerly) {
-    command.addOption(option(flagSyntax({ ...field, name: former })).hideHelp());
+    add(option(flagSyntax({ ...field, name: former })).hideHelp());
     if (field.kind === 'boolean') command.addOption(new Option(`--no-${former}`).hideHelp());
   }
 }

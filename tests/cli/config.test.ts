@@ -43,6 +43,16 @@ describe('ptychopinn config', () => {
     expect(shown.config).not.toHaveProperty('model');
   });
 
+  it.each(['null', 'none'])('%s is a value of what may be null', async (word) => {
+    for (const flags of [['--probe_modes', word], [`--probe-modes=${word}`]]) {
+      const { out, code } = await cli('config', 'show', 'solve', '--test_data', 's.npz', ...flags, '--json');
+      expect(code).toBe(0);
+      const { config, provenance } = JSON.parse(out) as Record<string, Record<string, unknown>>;
+      expect(config.probe_modes).toBeNull();
+      expect(provenance.probe_modes).toEqual({ value: null, source: 'flag' });
+    }
+  });
+
   it('show needs no command for a file', async () => {
     const run = await put('short.yaml', 'nepochs: 20\n');
     const { code, out } = await cli('config', 'show', '--config', run);

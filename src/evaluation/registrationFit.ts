@@ -5,6 +5,7 @@
  * smoothed first, by less than a resolution element: what is interpolated then has no detail that interpolation could change, which
  * would draw the result towards certain shifts.
  */
+import { solvePositive } from '../core/cholesky.js';
 import { gaussianBlur } from '../physics/gaussian.js';
 import { imageSides } from '../physics/sampling.js';
 import { KERNEL_RADIUS, shiftByKernel } from '../physics/shiftByKernel.js';
@@ -260,36 +261,13 @@ interface NormalEquations {
 }
 
 /**
- * Solves normal equations of real unknowns, given by the lower triangle of their matrix, by Cholesky's factors.
+ * Solves normal equations of real unknowns, given by the lower triangle of their matrix.
  * @param damping share by which each diagonal element is raised
  * @returns undefined where the equations do not determine the unknowns
  */
 function solveNormal({ lower, right }: NormalEquations, damping: number): Float64Array | undefined {
-  const n = right.length;
-  const matrix = new Float64Array(n * n);
-  lower.forEach((row, j) => {
-    matrix.set(row, j * n);
-    matrix[j * n + j] *= 1 + damping;
-  });
-  const factor = new Float64Array(n * n);
-  for (let j = 0; j < n; j++) {
-    for (let k = 0; k <= j; k++) {
-      let sum = matrix[j * n + k];
-      for (let l = 0; l < k; l++) sum -= factor[j * n + l] * factor[k * n + l];
-      if (j === k && !(sum > 1e-12 * matrix[j * n + j])) return undefined;
-      factor[j * n + k] = j === k ? Math.sqrt(sum) : sum / factor[k * n + k];
-    }
-  }
-  const x = Float64Array.from(right);
-  for (let j = 0; j < n; j++) {
-    for (let l = 0; l < j; l++) x[j] -= factor[j * n + l] * x[l];
-    x[j] /= factor[j * n + j];
-  }
-  for (let j = n - 1; j >= 0; j--) {
-    for (let l = j + 1; l < n; l++) x[j] -= factor[l * n + j] * x[l];
-    x[j] /= factor[j * n + j];
-  }
-  return x;
+  const damped = lower.map((row, j) => row.map((v, k) => (j === k ? v * (1 + damping) : v)));
+  return solvePositive(damped, right, 1e-12);
 }
 
 function smoothed(image: Image64): Image64 {

@@ -11,6 +11,7 @@
  * const fit = new PatchFit(probe, 4);
  * fit.improve(patches, diffraction); // [B, C, N, N] each; patches in place
  */
+import { solvePositive } from '../../core/cholesky.js';
 import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { DetectorTransform } from '../../physics/fourier.js';
 import { probeIntensity } from '../../physics/probe.js';
@@ -186,31 +187,16 @@ function termsFor(light: ArrayLike<number>, side: number, degree: number): Float
   return terms;
 }
 
-/** The x that makes Σ (right − Σ xⱼ·columnⱼ)² + hold·Σ xⱼ² least, by Cholesky; undefined where nothing decides it. */
+/** The x that makes Σ (right − Σ xⱼ·columnⱼ)² + hold·Σ xⱼ² least; undefined where nothing decides it. */
 function leastSquares(columns: readonly Float64Array[], right: Float64Array, hold: number): Float64Array | undefined {
-  const n = columns.length;
   const dot = (a: Float64Array, b: Float64Array) => {
     let sum = 0;
     for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
     return sum;
   };
-  const lower = columns.map(() => new Float64Array(n));
-  const x = new Float64Array(n);
-  for (let j = 0; j < n; j++) {
-    for (let k = 0; k <= j; k++) {
-      let v = dot(columns[j], columns[k]) + (j === k ? hold : 0);
-      for (let m = 0; m < k; m++) v -= lower[j][m] * lower[k][m];
-      if (j !== k) lower[j][k] = v / lower[k][k];
-      else if (v > 0) lower[j][j] = Math.sqrt(v);
-      else return undefined;
-    }
-    let v = dot(columns[j], right);
-    for (let m = 0; m < j; m++) v -= lower[j][m] * x[m];
-    x[j] = v / lower[j][j];
-  }
-  for (let j = n - 1; j >= 0; j--) {
-    for (let m = j + 1; m < n; m++) x[j] -= lower[m][j] * x[m];
-    x[j] /= lower[j][j];
-  }
-  return x;
+  const lower = columns.map((a, j) => columns.slice(0, j + 1).map((b, k) => dot(a, b) + (j === k ? hold : 0)));
+  return solvePositive(
+    lower,
+    columns.map((a) => dot(a, right)),
+  );
 }

@@ -7,6 +7,7 @@
  * So only the affine part B of what the patterns ask for in an epoch is followed, with a gain and momentum, V ← 0.7·V + 4·B with
  * elements of at most 0.01, and positions and object go along together, by 1 + V.
  */
+import { solvePositive } from '../../core/cholesky.js';
 import type { NumericArray } from '../../core/tensor.js';
 import { MOMENTS } from '../wavePasses.js';
 import type { ModePlanes } from './constraints.js';
@@ -275,31 +276,8 @@ export function stretchOf(m: ArrayLike<number>): Matrix2 {
   ] as const;
   const matrix = unknowns.map(([da, pa]) => unknowns.map(([db, pb]) => m[6 * (da + db) + product[pa][pb]]));
   const right = unknowns.map(([d, p]) => m[18 + 3 * d + p]);
-  const found = solveSymmetric(matrix, right);
+  const found = solvePositive(matrix, right, 1e-12) ?? [0, 0, 0, 0];
   return [found[0], found[1], found[2], found[3]];
-}
-
-/** Linear equations of a matrix that is nowhere negative, by Cholesky's decomposition; zeros where it is singular. */
-function solveSymmetric(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const n = right.length;
-  const L = matrix.map(() => new Array<number>(n).fill(0));
-  const x = [...right];
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i][j];
-      for (let k = 0; k < j; k++) sum -= L[i][k] * L[j][k];
-      if (i > j) L[i][j] = sum / L[j][j];
-      else if (sum > 1e-12 * matrix[i][i]) L[i][i] = Math.sqrt(sum);
-      else return new Array<number>(n).fill(0);
-    }
-    for (let k = 0; k < i; k++) x[i] -= L[i][k] * x[k];
-    x[i] /= L[i][i];
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) x[i] -= L[k][i] * x[k];
-    x[i] /= L[i][i];
-  }
-  return x;
 }
 
 /** Three linear equations by Cramer's rule; zeros where they do not determine anything. */

@@ -1,4 +1,5 @@
 /** The gauges of tiles, all together by linear least squares over their overlaps; a few rounds, because shifts and phases are not linear. */
+import { solvePositive } from '../../core/cholesky.js';
 import type { ComplexImage } from '../../core/tensor.js';
 import type { Frame } from '../../reconstruction/frame.js';
 
@@ -69,7 +70,9 @@ export function solveGauges(
       for (let j = k; j < size; j += UNKNOWNS) matrix[i * size + j] += strongest;
     }
   }
-  const step = solvePositive(matrix, right, size);
+  const rows = Array.from({ length: size }, (_, i) => matrix.subarray(i * size, (i + 1) * size));
+  const step = solvePositive(rows, right);
+  if (!step) return gauges;
   return gauges.map((gauge, t) => {
     const [scale, phase, ky, kx, sy, sx] = step.subarray(UNKNOWNS * t, UNKNOWNS * (t + 1));
     return {
@@ -151,25 +154,4 @@ function derivatives(
   outIm[at + 4] = (sign * (im[i + width] - im[i - width])) / 2;
   outRe[at + 5] = (sign * (re[i + 1] - re[i - 1])) / 2;
   outIm[at + 5] = (sign * (im[i + 1] - im[i - 1])) / 2;
-}
-
-/** Cholesky. */
-function solvePositive(matrix: Float64Array, right: Float64Array, n: number): Float64Array {
-  const x = right.slice();
-  for (let j = 0; j < n; j++) {
-    for (let i = j; i < n; i++) {
-      let sum = matrix[i * n + j];
-      for (let k = 0; k < j; k++) sum -= matrix[i * n + k] * matrix[j * n + k];
-      matrix[i * n + j] = i === j ? Math.sqrt(Math.max(sum, Number.MIN_VALUE)) : sum / matrix[j * n + j];
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) x[i] -= matrix[i * n + k] * x[k];
-    x[i] /= matrix[i * n + i];
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) x[i] -= matrix[k * n + i] * x[k];
-    x[i] /= matrix[i * n + i];
-  }
-  return x;
 }

@@ -1,5 +1,6 @@
 /** Architectures with the shell of `hybrid_resnet` and a stack of `ffno` in it: before the encoder, behind it, or as bottleneck. */
 import { field, positiveInteger } from '../core/field.js';
+import type { GraphNode } from '../graph/node.js';
 import { factorisedStack, stackFields, stackOf } from './ffno.js';
 import { generator } from './generator.js';
 import { bottleneckComplaints, bottleneckFields, bottleneckOf, ENCODER, PTYCHO_BLOCKS, shell, shellComplaints, shellFields } from './hybridResnet.js'; // biome-ignore format: one import
@@ -24,41 +25,38 @@ const encoderFields = {
   ffno_encoder_modes: field(positiveInteger, 12, 'Waves that the spectral layers of this stack keep.', alsoIn),
 };
 
+/** hybrid_resnet of two encoder blocks with a stack of `ffno` before the first or behind the last of them. */
+const encoderWithStack = <Name extends string>(name: Name, summary: string, place: 'first' | 'last') =>
+  generator({
+    name,
+    summary,
+    fields: encoderFields,
+    ...spectralTraits,
+    encoder: ENCODER,
+    complaints: bottleneckComplaints,
+    layers: (config, x, scope) => {
+      const stack = stackOf(config, config.ffno_encoder_blocks, config.ffno_encoder_modes);
+      return shell(config, x, scope, {
+        blocks: PTYCHO_BLOCKS,
+        [place]: (h: GraphNode) => factorisedStack(h, 'ffno.', stack, scope),
+        bottleneck: bottleneckOf(config, scope),
+      });
+    },
+  });
+
 /** A stack of `ffno` at full size before an encoder of two blocks. */
-export const ffnoThenEncoder = generator({
-  name: 'hybrid_resnet_ffno_ptychoblock_encoder',
-  summary: 'hybrid_resnet with two encoder blocks and a stack of ffno before them',
-  fields: encoderFields,
-  ...spectralTraits,
-  encoder: ENCODER,
-  complaints: bottleneckComplaints,
-  layers: (config, x, scope) => {
-    const stack = stackOf(config, config.ffno_encoder_blocks, config.ffno_encoder_modes);
-    return shell(config, x, scope, {
-      blocks: PTYCHO_BLOCKS,
-      first: (h) => factorisedStack(h, 'ffno.', stack, scope),
-      bottleneck: bottleneckOf(config, scope),
-    });
-  },
-});
+export const ffnoThenEncoder = encoderWithStack(
+  'hybrid_resnet_ffno_ptychoblock_encoder',
+  'hybrid_resnet with two encoder blocks and a stack of ffno before them',
+  'first',
+);
 
 /** The same with the stack behind the encoder, where images are small. */
-export const encoderThenFfno = generator({
-  name: 'hybrid_resnet_ptychoblock_ffno_encoder',
-  summary: 'the same with the stack behind them',
-  fields: encoderFields,
-  ...spectralTraits,
-  encoder: ENCODER,
-  complaints: bottleneckComplaints,
-  layers: (config, x, scope) => {
-    const stack = stackOf(config, config.ffno_encoder_blocks, config.ffno_encoder_modes);
-    return shell(config, x, scope, {
-      blocks: PTYCHO_BLOCKS,
-      last: (h) => factorisedStack(h, 'ffno.', stack, scope),
-      bottleneck: bottleneckOf(config, scope),
-    });
-  },
-});
+export const encoderThenFfno = encoderWithStack(
+  'hybrid_resnet_ptychoblock_ffno_encoder',
+  'the same with the stack behind them',
+  'last',
+);
 
 /** A stack of `ffno` as bottleneck. */
 export const ffnoBottleneck = generator({

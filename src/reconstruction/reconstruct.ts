@@ -109,7 +109,6 @@ export async function* streamDataset(
   const feed = feedFor(dataset);
   const stitching = new Stitching(options, feed);
   const predictor = predictorOf(options);
-  const fit = patchFitOf(options);
   const started = performance.now();
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   const elapsed = () => (performance.now() - started) / 1000;
@@ -133,17 +132,8 @@ export async function* streamDataset(
     final,
   });
   let shown = { patterns: 0, seconds: 0 };
-  let batches = 0;
   try {
-    for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
-      const t = performance.now();
-      if (options.partScales) scaleParts(patches, options.partScales);
-      fit?.improve(patches, batch.diffraction);
-      options.onPatches?.(patches, batch, batches++);
-      stitching.add(patches, batch);
-      times.stitch += (performance.now() - t) / 1000;
-      const { patterns } = stitching;
-      options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
+    for await (const patterns of stitched(stitching, feed, predictor, options, times)) {
       const due = patterns - shown.patterns >= (every.patterns ?? Number.POSITIVE_INFINITY);
       const late = elapsed() - shown.seconds >= (every.seconds ?? Number.POSITIVE_INFINITY);
       const first = shown.patterns === 0 && patterns >= (every.first ?? Number.POSITIVE_INFINITY);
@@ -169,6 +159,29 @@ export async function reconstructDataset(options: ReconstructOptions): Promise<R
   for await (const preview of streamDataset(options)) last = preview;
   // The stream throws where it has nothing to show.
   return last as Preview;
+}
+
+/** Predicts the feed and lays it down, batch after batch. Yields the patterns that are done. */
+async function* stitched(
+  stitching: Stitching,
+  feed: PatternFeed,
+  predictor: Predictor,
+  options: ReconstructOptions,
+  times: ReconstructTimes,
+): AsyncGenerator<number, void, void> {
+  const fit = patchFitOf(options);
+  let batches = 0;
+  for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
+    const t = performance.now();
+    if (options.partScales) scaleParts(patches, options.partScales);
+    fit?.improve(patches, batch.diffraction);
+    options.onPatches?.(patches, batch, batches++);
+    stitching.add(patches, batch);
+    times.stitch += (performance.now() - t) / 1000;
+    const { patterns } = stitching;
+    options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
+    yield patterns;
+  }
 }
 
 /** What is made of the feed, batch after batch, while the next ones are read and predicted. */
@@ -200,20 +213,10 @@ export async function predictPart<T>(
 ): Promise<{ readonly taken: T; readonly times: ReconstructTimes }> {
   const feed = feedFor(options.dataset);
   const stitching = new Stitching(options, feed);
-  const fit = patchFitOf(options);
   const predictor = predictorOf(options);
   const times: ReconstructTimes = { read: 0, predict: 0, stitch: 0 };
   try {
-    let batches = 0;
-    for await (const { batch, patches } of predicted(feed, predictor, options, times)) {
-      const t = performance.now();
-      fit?.improve(patches, batch.diffraction);
-      options.onPatches?.(patches, batch, batches++);
-      stitching.add(patches, batch);
-      times.stitch += (performance.now() - t) / 1000;
-      const { patterns } = stitching;
-      options.onProgress?.({ stage: 'reconstructing', done: patterns, total: feed.total, unit: 'patterns' });
-    }
+    for await (const _ of stitched(stitching, feed, predictor, options, times));
     if (stitching.patterns < feed.total) throwIfCancelled(options.signal, 'The reconstruction');
     if (stitching.unaligned) {
       throw new PtychoError(

@@ -7,6 +7,7 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import { integers, spanOf, valuesAt } from '../../core/numbers.js';
+import { counted } from '../../core/words.js';
 
 /**
  * Cuts across the longer side, again and again, in proportion to the parts that are wanted on either side.
@@ -47,5 +48,21 @@ export function parsePart(text: string, name: string): PartOfMany {
     'CONFIG_INVALID',
     `${name} must be a part of several, such as 1/4, with at most ${MOST_PARTS} parts; got ${JSON.stringify(text)}.`,
     { key: name, found: text },
+  );
+}
+
+/**
+ * Checks that all parts are there.
+ * @param what a part is called, for the error
+ * @param found parts by their numbers, from 1
+ * @throws PtychoError FILE_NOT_FOUND
+ */
+export function requireAllParts(what: string, of: number, found: ReadonlyMap<number, unknown>): void {
+  const missing = Array.from({ length: of }, (_, i) => i + 1).filter((index) => !found.has(index));
+  if (missing.length === 0) return;
+  throw new PtychoError(
+    'FILE_NOT_FOUND',
+    `${counted(missing.length, what)} of ${of} ${missing.length === 1 ? 'is' : 'are'} missing (${missing.slice(0, 5).join(', ')}); an image needs all of them.`,
+    { found: found.size, expected: of },
   );
 }

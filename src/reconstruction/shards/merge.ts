@@ -4,7 +4,7 @@ import { hasFired, throwIfCancelled } from '../../core/cancel.js';
 import { PtychoError } from '../../core/errors.js';
 import { closing } from '../../core/inputFile.js';
 import { rowsAt } from '../../core/numbers.js';
-import { counted } from '../../core/words.js';
+import { requireAllParts } from '../../data/grouping/cutByPosition.js';
 import type { PreparedScan } from '../../data/preparedScan.js';
 import { type NpzFile, openNpz, usingNpz } from '../../formats/npz.js';
 import { type ScanBounds, scanBounds } from '../frame.js';
@@ -215,14 +215,7 @@ async function findShards(
     if (head.of !== of) throw wrongShard(file, `is one of ${head.of} shards, but others are of ${of}; make it again`);
     found.set(head.index, { file, head });
   }
-  const missing = Array.from({ length: of }, (_, i) => i + 1).filter((index) => !found.has(index));
-  if (missing.length > 0) {
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `${counted(missing.length, 'shard')} of ${of} ${missing.length === 1 ? 'is' : 'are'} missing (${missing.slice(0, 5).join(', ')}); an image needs all of them.`,
-      { found: found.size, expected: of },
-    );
-  }
+  requireAllParts('shard', of, found);
   return Array.from({ length: of }, (_, i) => found.get(i + 1) as FoundShard);
 }
 

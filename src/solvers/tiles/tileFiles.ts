@@ -5,8 +5,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { SolverOptions } from '../../config/schemas/solver.js';
 import { messageOf, PtychoError } from '../../core/errors.js';
-import { counted } from '../../core/words.js';
-import type { PartOfMany } from '../../data/grouping/cutByPosition.js';
+import { type PartOfMany, requireAllParts } from '../../data/grouping/cutByPosition.js';
 import { readText } from '../../data/metadata.js';
 import type { RawData } from '../../data/rawData.js';
 import type { NpyInput } from '../../formats/npyWrite.js';
@@ -109,14 +108,7 @@ export async function mergeTiles(
   }
   if (!first) throw new PtychoError('USAGE', 'There are no tiles to make an image of; name their folders.', {});
   const { of, options, epochs } = first.head;
-  const missing = Array.from({ length: of }, (_, i) => i + 1).filter((index) => !found.has(index));
-  if (missing.length > 0) {
-    throw new PtychoError(
-      'FILE_NOT_FOUND',
-      `${counted(missing.length, 'tile')} of ${of} ${missing.length === 1 ? 'is' : 'are'} missing (${missing.slice(0, 5).join(', ')}); an image needs all of them.`,
-      { found: found.size, expected: of },
-    );
-  }
+  requireAllParts('tile', of, found);
   const parts = [...found.values()].sort((a, b) => a.head.index - b.head.index);
   const tiles = await Promise.all(parts.map((tile) => readTile(tile, raw)));
   const stitched = stitchTiles(tiles);

@@ -8,6 +8,7 @@ import { PtychoError } from '../core/errors.js';
 import { closing, openInput } from '../core/inputFile.js';
 import { makeScratchFolder } from '../formats/scratchFile.js';
 import { zipChunks } from '../formats/zip.js';
+import { ZipArchive } from '../formats/zipArchive.js';
 import { bundleEntries, openMembers } from './bundle.js';
 import type { Bundle } from './content.js';
 import { isComplete, type Manifest } from './manifest.js';
@@ -23,10 +24,13 @@ export interface VerifiedBundle {
   readonly source: BundleSource;
   readonly manifest: Manifest;
   readonly content: StoredBundle;
+  /** Whether the archive around the members is compressed, as ptychopinn writes none: then only the members were compared. */
+  readonly compressed: boolean;
 }
 
 /**
- * Opens a bundle and compares every byte with what its content comes to: each member, and the archive around them.
+ * Opens a bundle and compares every byte with what its content comes to: each member, and the archive around them, unless somebody
+ * compressed it.
  * @param encoderOf the encoder of the network that a content describes; here the caller checks the weights against it
  * @param writer name and version of the package that encodes now, for the sentence where another wrote the bundle
  * @throws PtychoError BUNDLE_INVALID naming member and byte; those of `openBundle` and of `encoderOf`.
@@ -58,20 +62,27 @@ export async function verifyBundleBytes(
     if (at === undefined) continue;
     throw bad(`${name}: byte ${at} is not what this content comes to; ${reason}`, { member: name, offset: at });
   }
-  if (source.kind === 'archive') {
+  const compressed = source.kind === 'archive' && (await isCompressed(source.path));
+  if (source.kind === 'archive' && !compressed) {
     const at = await firstDifferenceInFile(source.path, zipChunks(bundleEntries(again)));
     if (at !== undefined) {
       throw bad(
-        `byte ${at} of the archive, outside of the members' content, is not what ptychopinn writes (order, time stamps, compression or bytes that belong to nothing)`,
+        `byte ${at} of the archive, outside of the members' content, is not what ptychopinn writes (order, time stamps or bytes that belong to nothing)`,
         { offset: at },
       );
     }
-  } else {
+  } else if (source.kind === 'folder') {
     const [other] = await foreignFiles(source.path);
     if (other !== undefined)
       throw bad(`the folder also holds "${other}", which is no member of a bundle`, { found: other });
   }
-  return { source, manifest, content: bundle };
+  return { source, manifest, content: bundle, compressed };
+}
+
+async function isCompressed(path: string): Promise<boolean> {
+  return closing(await ZipArchive.open(path), async ({ members }) =>
+    [...members.values()].some(({ method }) => method === 'deflated'),
+  );
 }
 
 /**

@@ -63,21 +63,23 @@ export async function bundleInfo(file: string): Promise<BundleInfo> {
 export interface BundleVerification {
   readonly path: string;
   readonly members: Readonly<Record<string, number>>;
+  /** Whether the archive is compressed: then its members were compared, and not what lies between them. */
+  readonly compressed: boolean;
 }
 
 /**
  * Compares every byte of a bundle with what its content comes to: JSON, weights, probe, history, both models written anew from
- * configuration and weights, and the archive around them.
+ * configuration and weights, and the archive around them, unless it is compressed, as bundles of the zoo are.
  * @throws PtychoError BUNDLE_INVALID naming member and byte; as `openBundle`; WEIGHTS_MISMATCH
  */
 export async function verifyBundle(file: string): Promise<BundleVerification> {
-  const { source, manifest } = await verifyBundleBytes(
+  const { source, manifest, compressed } = await verifyBundleBytes(
     file,
     (content) => encodeModels(PtychoModel.of(content).network()),
     createdBy,
   );
   const members = Object.fromEntries(Object.entries(manifest.members).map(([name, { bytes }]) => [name, bytes]));
-  return { path: source.path, members };
+  return { path: source.path, members, compressed };
 }
 
 /** What `bundle extract` wrote. */

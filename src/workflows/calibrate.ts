@@ -31,6 +31,7 @@ import { weightsSha256 } from '../persistence/ensemble.js';
 import {
   CALIBRATION_FILE,
   type Calibration,
+  calibratedImages,
   type SpreadCalibration,
   writeCalibration,
 } from '../reconstruction/ensemble/calibration.js';
@@ -98,6 +99,8 @@ export async function calibrateWorkflow(
   const calibration: Calibration = {
     members: models.map(({ bundle }) => weightsSha256(bundle)),
     scans: calibration_data.map((file) => path.basename(file)),
+    // calibrate scales nothing: images with varpro_scaling are others.
+    images: calibratedImages({ ...config, varpro_scaling: false }),
     ...Object.fromEntries(SOURCES.flatMap((from) => (fitted[0][from] ? [[from, fitSpread(fitted, from)]] : []))),
   };
   const coverage = [

@@ -36,7 +36,12 @@ import {
 } from '../persistence/ensemble.js';
 import { mlflowAccess } from '../persistence/mlflowArtifacts.js';
 import type { PartScales } from '../physics/varpro.js';
-import { type Calibration, findCalibration, intervalsOf } from '../reconstruction/ensemble/calibration.js';
+import {
+  type Calibration,
+  calibratedImages,
+  findCalibration,
+  intervalsOf,
+} from '../reconstruction/ensemble/calibration.js';
 import { reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import { PAGE_FILE, writeImagePage } from '../reconstruction/imagePage.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
@@ -123,7 +128,11 @@ export async function inferWorkflow(given: PartOf<InferenceConfig>, services: Se
 async function inferInto(folder: OwnedFolder, config: InferenceConfig, services: Services): Promise<InferSummary> {
   const { logger = silentLogger } = services;
   return withModelsAndScan(config, services, async ({ bundles, raw, models, opening }) => {
-    const calibration = await findCalibration(config.model_path, bundles.map(weightsSha256), { named: config.calibration, logger }); // biome-ignore format: one call
+    const calibration = await findCalibration(config.model_path, bundles.map(weightsSha256), {
+      ...{ named: config.calibration, logger },
+      // Of no use to a solver's image, which has no intervals.
+      images: config.refine === null ? calibratedImages(config) : undefined,
+    });
     if (config.comparison_plot) knownObject(raw);
     const [{ bundle }] = models;
     // Fitting positions reads every pattern in every round.

@@ -82,7 +82,7 @@ describe('calibrate', () => {
 
   it('writes what infer makes intervals of, for these very weights', async () => {
     const { coverage, calibration } = await calibrateWorkflow(config());
-    expect(Object.keys(calibration)).toEqual(['members', 'scans', 'ensemble', 'overlap']);
+    expect(Object.keys(calibration)).toEqual(['members', 'scans', 'images', 'ensemble', 'overlap']);
     // Where it was calibrated, intervals cover what they promise.
     for (const { levels } of coverage.filter(({ calibrated }) => calibrated)) {
       for (const l of levels) expect(Math.abs(l.coverage - l.level)).toBeLessThan(0.01);
@@ -115,6 +115,18 @@ describe('calibrate', () => {
     await expect(
       inferWorkflow({ ...alone, calibration: at('run', 'calibration.json'), output_dir: at('two') }),
     ).rejects.toMatchObject({ code: 'WEIGHTS_MISMATCH' });
+    // Nor are images that are made otherwise.
+    const otherwise = { ...infer, model_path: at('run'), stitching_rounds: 2 };
+    warnings.length = 0;
+    const rounds = await inferWorkflow({ ...otherwise, output_dir: at('rounds') }, { logger });
+    expect(warnings.join()).toContain(
+      'images made with stitching_rounds 1, but this one is made with stitching_rounds 2',
+    );
+    expect(rounds.files).toContain('ensemble_phase_spread.png');
+    expect(rounds.files).not.toContain('amplitude_interval.png');
+    await expect(
+      inferWorkflow({ ...otherwise, calibration: at('run', 'calibration.json'), output_dir: at('three') }),
+    ).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
   it('refuses scans that cannot calibrate, before anything is opened', async () => {

@@ -28,8 +28,8 @@ const verify = commandOf({
   args: { BUNDLE },
   json: 'Print the members as JSON.',
   work: async ({ args: [file] }) => (await import('../../workflows/bundle.js')).verifyBundle(file),
-  text: ({ path, members }) =>
-    `${path} is sound: ${counted(Object.keys(members).length + 1, 'member')}, every byte follows from its content.\n`,
+  text: ({ path, members, compressed }) =>
+    `${path} is sound: ${counted(Object.keys(members).length + 1, 'member')}, every byte${compressed ? ' of them' : ''} follows from its content${compressed ? '; the archive is compressed, and what lies between them was not compared' : ''}.\n`,
   always: true,
 });
 

@@ -42,12 +42,34 @@ export interface SpreadCalibration {
   readonly phase: SpreadScale;
 }
 
+/** What patches are laid down with: intervals hold for images that were made alike. */
+const IMAGE_FIELDS = [
+  'stitch_crop_px',
+  'patch_weighting',
+  'stitching',
+  'align_phases',
+  'patch_fit',
+  'stitching_rounds',
+  'varpro_scaling',
+] as const;
+
+/** The values of the fields that images were made with. */
+export type CalibratedImages = Readonly<
+  Partial<Record<(typeof IMAGE_FIELDS)[number], string | number | boolean | null>>
+>;
+
+/** The part of a configuration that intervals depend on. */
+export const calibratedImages = (config: CalibratedImages): CalibratedImages =>
+  Object.fromEntries(IMAGE_FIELDS.flatMap((name) => (config[name] === undefined ? [] : [[name, config[name]]])));
+
 /** What `calibrate` found. */
 export interface Calibration {
   /** SHA-256 of the weights of the members, in order. */
   readonly members: readonly string[];
   /** Scans that it was found on. */
   readonly scans: readonly string[];
+  /** How their images were made; not there in files of earlier versions. */
+  readonly images?: CalibratedImages;
   /** Of the spread of several networks; not there for a single one. */
   readonly ensemble?: SpreadCalibration;
   /** Of the spread of overlapping patches. */
@@ -91,26 +113,53 @@ export async function writeCalibration(file: string, calibration: Calibration): 
 }
 
 /**
- * The calibration of a model: the file that is named, or the one beside the model, where there is one of these very weights.
+ * The calibration of a model: the file that is named, or the one beside the model, where there is one of these very weights and of images made
+ * alike.
  * @param modelPath the folder of the model, or its `wts.zip`
  * @param members SHA-256 of the weights
  * @param named a file that was asked for: then it must fit
- * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID for a named file that is no calibration, WEIGHTS_MISMATCH for one of other weights
+ * @param images what the image will be made with; without it this is not compared
+ * @throws PtychoError FILE_NOT_FOUND, BUNDLE_INVALID for a named file that is no calibration, WEIGHTS_MISMATCH for one of other weights,
+ * CONFIG_INVALID for one of images that were made otherwise
  */
 export async function findCalibration(
   modelPath: string,
   members: readonly string[],
-  { named, logger }: { readonly named?: string | null; readonly logger?: Logger } = {},
+  {
+    named,
+    logger,
+    images,
+  }: { readonly named?: string | null; readonly logger?: Logger; readonly images?: CalibratedImages } = {},
 ): Promise<Calibration | undefined> {
   const file = named ?? besideModel(modelPath);
   if (file === undefined) return undefined;
   const found = await readCalibration(file);
   const fits = found.members.length === members.length && found.members.every((sha, i) => sha === members[i]);
-  if (fits) return found;
-  const message = `${file} calibrates other weights than those of ${modelPath}: calibrate this model ("ptychopinn calibrate").`;
-  if (named) throw new PtychoError('WEIGHTS_MISMATCH', message, { path: file });
-  logger?.warn(message);
-  return undefined;
+  const refuse = (code: 'WEIGHTS_MISMATCH' | 'CONFIG_INVALID', message: string): undefined => {
+    if (named) throw new PtychoError(code, message, { path: file });
+    logger?.warn(message);
+  };
+  if (!fits) {
+    return refuse(
+      'WEIGHTS_MISMATCH',
+      `${file} calibrates other weights than those of ${modelPath}: calibrate this model ("ptychopinn calibrate").`,
+    );
+  }
+  const others = differences(found.images, images);
+  if (others.length === 0) return found;
+  return refuse(
+    'CONFIG_INVALID',
+    `${file} was found on images made with ${others.map(({ name, calibrated }) => `${name} ${calibrated}`).join(', ')}, but this one is made with ${others.map(({ name, here }) => `${name} ${here}`).join(', ')}, so it has no intervals: calibrate with the options of this image.`,
+  );
+}
+
+/** Fields in which an image is made otherwise than those that were calibrated on. */
+function differences(calibrated: CalibratedImages | undefined, here: CalibratedImages | undefined) {
+  if (!calibrated || !here) return [];
+  return IMAGE_FIELDS.flatMap((name) => {
+    const [a, b] = [calibrated[name], here[name]];
+    return a === undefined || b === undefined || a === b ? [] : [{ name, calibrated: String(a), here: String(b) }];
+  });
 }
 
 function besideModel(modelPath: string): string | undefined {
@@ -137,7 +186,7 @@ export async function readCalibration(file: string): Promise<Calibration> {
   }
   if (JSON.stringify(found.levels) !== JSON.stringify(LEVELS))
     throw invalid(file, `its levels are not ${LEVELS.join(', ')}`);
-  const { members, scans, ensemble, overlap } = found;
+  const { members, scans, ensemble, overlap, images } = found;
   if (!isTexts(members) || !isTexts(scans))
     throw invalid(file, 'it does not say which weights and scans it belongs to');
   for (const part of [ensemble, overlap]) {
@@ -145,7 +194,10 @@ export async function readCalibration(file: string): Promise<Calibration> {
       throw invalid(file, `it lacks numbers of at least 0 for the levels ${LEVELS.join(', ')}`);
     }
   }
-  return { members, scans, ensemble, overlap };
+  if (images !== undefined && (typeof images !== 'object' || images === null)) {
+    throw invalid(file, 'it does not say how its images were made');
+  }
+  return { members, scans, ...(images && { images: calibratedImages(images) }), ensemble, overlap };
 }
 
 const isTexts = (value: unknown): value is readonly string[] =>

@@ -56,7 +56,7 @@ export class LayerCollector {
       const block = this.definition.sections.find((section) => section.key !== null && section.key === key);
       if (block !== undefined) this.#readBlock(key, value, block.fields);
       else if (saysNothing?.(key, value)) leftOut.push(key);
-      else if (!this.#withoutPart(key, value)) this.read(key, value, key, allFields(this.definition));
+      else if (!this.#withoutPart(key)) this.read(key, value, key, allFields(this.definition));
     }
     if (leftOut.length > 0) {
       const [verb, were] = leftOut.length === 1 ? ['plays', 'was'] : ['play', 'were'];
@@ -67,14 +67,11 @@ export class LayerCollector {
   }
 
   /** Tells a key of published files that plays no part; false for any other. */
-  #withoutPart(key: string, value: unknown): boolean {
+  #withoutPart(key: string): boolean {
     if (this.source !== 'file' || namesOf(allFields(this.definition)).has(key)) return false;
-    const published = publishedWithoutPart(key, value, this.#place);
+    const published = publishedWithoutPart(key, this.#place);
     if (published === undefined) return false;
-    if ('refused' in published) {
-      throw new PtychoError('CONFIG_INVALID', `${this.#place}: ${published.refused}`, { field: key, found: value });
-    }
-    this.into.notes.push(published.note);
+    this.into.notes.push(published);
     return true;
   }
 

@@ -49,6 +49,12 @@ export interface ModelConfig {
   readonly cbam_bottleneck: boolean;
   /** Attention blocks behind the blocks of the decoders of cnn_cbam. Default: false. */
   readonly cbam_decoder: boolean;
+  /** In place of these, gates for every channel from the means of its neighbours; it wins over the other two. Default: false. */
+  readonly eca_decoder: boolean;
+  /** In place of these, gates for every pixel from the largest and the mean value of its channels; it wins over cbam_decoder. Default: false. */
+  readonly spatial_decoder: boolean;
+  /** Side of the convolution of spatial_decoder, an odd number. Unit: px. Default: 7. */
+  readonly decoder_spatial_kernel: number;
   /** Normalise over the batch behind the convolutions of the encoder of cnn_cbam and of the decoder of phases (or imaginary parts, or of both in a shared decoder). Default: false. */
   readonly batch_norm: boolean;
   /** One decoder for amplitude and phase (or real and imaginary part) in cnn_cbam, with a refining block behind each of its blocks. Default: false. */
@@ -247,6 +253,8 @@ export interface DataConfig {
   readonly max_neighbor_distance_px: number;
   /** Number of nearest neighbours to sort into quadrants (four_quadrants). Default: 30. */
   readonly quadrant_candidates: number;
+  /** Where the quadrants of four_quadrants lie: at the axes through the seed position, or (rectangular, for rows that lie farther apart than positions in them) left and right in its own row, from 0.7 px before it to 2 px behind it, and left and right in rows more than 2 px before it, up to 12 px to either side. Default: "isotropic". */
+  readonly scan_pattern: 'isotropic' | 'rectangular';
   /** Cache the groups in a file beside the scan and reuse them as long as nothing they depend on has changed. Default: false. */
   readonly cache_groups: boolean;
 }
@@ -395,6 +403,8 @@ export interface TrainingConfig {
   readonly realspace_weight: number;
   /** Within the losses on the object: weight of the complex mean absolute error against the known object. Default: 0. */
   readonly realspace_mae_weight: number;
+  /** Subtract the mean phase of the central third of the object from known patches before a network learns from them: patterns do not know it. Default: true. */
+  readonly phase_subtraction: boolean;
   /** Within the losses on the object: weight of its total variation. Default: 0. */
   readonly tv_weight: number;
   /** A loss of the painted amplitude, relative to that of the constant object: absolute differences of neighbouring pixels, or absolute deviations from the mean of the patch; a mean over pixels; null: none. */

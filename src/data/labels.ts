@@ -14,11 +14,11 @@ import { extractPatches, UNKNOWN_LABEL } from '../physics/sampling.js';
 import { describeOrientation } from './opening/orientation.js';
 import type { RawData } from './rawData.js';
 
-/** Patches of the object in its own units, one a pattern, with the object's mean phase taken away. */
+/** Patches of the object in its own units, one a pattern, usually with the object's mean phase taken away. */
 export interface LabelSource {
   /** In words, for messages: `the array "label" of scan.npz`. */
   readonly origin: string;
-  /** Radians that were subtracted from all phases. */
+  /** Radians that were subtracted from all phases; 0 where they are left as they are. */
   readonly meanPhase: number;
   /** Share of the pixels that are known; 1 where nothing can be unknown. */
   readonly knownShare: number;
@@ -41,11 +41,14 @@ const LOOKED_AT = 64;
  * simulation, whose `objectGuess` is the true object (in a measurement it is somebody's guess).
  *
  * The mean phase over the central third of `objectGuess` (where there is none: of the labels) is subtracted: a diffraction pattern
- * does not know the object's mean phase. Pixels of `label` that are NaN are not known (`label` writes them where a reconstruction ends)
+ * does not know the object's mean phase. With `phaseSubtraction` false phases stay as they are. Pixels of `label` that are NaN are not known (`label` writes them where a reconstruction ends)
  * and are read as {@link UNKNOWN_LABEL}.
  * @throws PtychoError DATASET_KEY_MISSING (guard DATA-SUP-001) where the scan has none, DATASET_VALUE where they are not finite.
  */
-export async function findLabels(raw: RawData): Promise<LabelSource> {
+export async function findLabels(
+  raw: RawData,
+  { phaseSubtraction = true }: { readonly phaseSubtraction?: boolean } = {},
+): Promise<LabelSource> {
   const found = storedLabels(raw) ?? simulatedLabels(raw);
   if (!found) throw missing(raw);
   const looked = spreadIndices(raw.count, LOOKED_AT);
@@ -61,7 +64,7 @@ export async function findLabels(raw: RawData): Promise<LabelSource> {
     );
   }
   const { objectGuess } = raw;
-  const meanPhase = centralMeanPhase(objectGuess ?? sample, objectGuess ? undefined : known);
+  const meanPhase = phaseSubtraction ? centralMeanPhase(objectGuess ?? sample, objectGuess ? undefined : known) : 0;
   const [cos, sin] = [Math.cos(meanPhase), -Math.sin(meanPhase)];
   return {
     origin: found.origin,

@@ -14,7 +14,8 @@ type NeighbourFields =
   | 'neighbor_function'
   | 'min_neighbor_distance_px'
   | 'max_neighbor_distance_px'
-  | 'quadrant_candidates';
+  | 'quadrant_candidates'
+  | 'scan_pattern';
 
 /** Options of `openDataset`; what is left out or null is as the file has it. A whole block `data` may be spread into it. */
 export interface OpenDatasetOptions extends Partial<Omit<DataConfig, NeighbourFields | 'data_format'>> {

@@ -105,6 +105,7 @@ const NOT_RECORDED: ReadonlySet<string> = new Set([
   'min_neighbor_distance_px',
   'max_neighbor_distance_px',
   'quadrant_candidates',
+  'scan_pattern',
   'cache_groups',
 ]);
 

@@ -1,5 +1,5 @@
 /** Architecture `cnn_cbam`. */
-import { field, flag, offByDefault, unitInterval } from '../core/field.js';
+import { field, flag, offByDefault, positiveInteger, unitInterval } from '../core/field.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
@@ -8,6 +8,13 @@ import { convolutions, generator } from './generator.js';
 
 const REDUCTION = 16;
 const SPATIAL_KERNEL = 7;
+
+/** A gate for every pixel from the largest and the mean value of its channels. */
+function spatialGate(x: GraphNode, name: string, kernel: number, scope: ParameterScope): GraphNode {
+  const compressed = op.concat([op.reduceMax(x, [1], true), op.reduceMean(x, [1], true)], 1);
+  const w = scope.parameter(`${name}.weight`, [1, 2, kernel, kernel], 'glorot_uniform');
+  return op.mul(x, op.sigmoid(op.conv2d(compressed, w, undefined, name)));
+}
 
 /**
  * Channel gate, then spatial gate, each multiplied onto the features.
@@ -23,10 +30,7 @@ function blockAttention(x: GraphNode, name: string, scope: ParameterScope): Grap
   const mlp = (v: GraphNode) => op.add(op.matmul(op.relu(op.add(op.matmul(v, w1), b1)), w2), b2);
   const gate = op.sigmoid(op.add(mlp(op.reduceMean(x, [2, 3])), mlp(op.reduceMax(x, [2, 3]))));
   const gated = op.mul(x, op.reshape(gate, [batch, channels, 1, 1]));
-
-  const compressed = op.concat([op.reduceMax(gated, [1], true), op.reduceMean(gated, [1], true)], 1);
-  const w = scope.parameter(`${name}.spatial.weight`, [1, 2, SPATIAL_KERNEL, SPATIAL_KERNEL], 'glorot_uniform');
-  return op.mul(gated, op.sigmoid(op.conv2d(compressed, w, undefined, `${name}.spatial`)));
+  return spatialGate(gated, `${name}.spatial`, SPATIAL_KERNEL, scope);
 }
 
 /**
@@ -79,6 +83,19 @@ const refined = (x: GraphNode, name: string, last: boolean, scope: ParameterScop
   return op.relu(op.add(x, conv(second, `${name}.conv3`, channels)));
 };
 
+/** What stands behind the blocks of the decoders; the first that is asked for, in the published order. */
+function decoderAttentionOf(config: {
+  readonly eca_decoder: boolean;
+  readonly spatial_decoder: boolean;
+  readonly cbam_decoder: boolean;
+  readonly decoder_spatial_kernel: number;
+}): Layer | undefined {
+  if (config.eca_decoder) return channelAttention;
+  if (config.spatial_decoder)
+    return (x, name, scope) => spatialGate(x, `${name}.spatial`, config.decoder_spatial_kernel, scope);
+  return config.cbam_decoder ? blockAttention : undefined;
+}
+
 /** The share of channels that feed the border, where `use_legacy_decoder_channel_override` asks for one. */
 const OUTER_SHARE = 0.125;
 
@@ -97,6 +114,18 @@ export const cnnCbam = generator({
     ),
     cbam_bottleneck: offByDefault('An attention block behind the encoder of cnn_cbam.'),
     cbam_decoder: offByDefault('Attention blocks behind the blocks of the decoders of cnn_cbam.'),
+    eca_decoder: offByDefault(
+      'In place of these, gates for every channel from the means of its neighbours; it wins over the other two.',
+    ),
+    spatial_decoder: offByDefault(
+      'In place of these, gates for every pixel from the largest and the mean value of its channels; it wins over cbam_decoder.',
+    ),
+    decoder_spatial_kernel: field(
+      positiveInteger,
+      SPATIAL_KERNEL,
+      'Side of the convolution of spatial_decoder, an odd number.',
+      { unit: 'px' },
+    ),
     batch_norm: offByDefault(
       'Normalise over the batch behind the convolutions of the encoder of cnn_cbam and of the decoder of phases (or imaginary parts, or of both in a shared decoder).',
     ),
@@ -122,6 +151,22 @@ export const cnnCbam = generator({
           ] as const,
         ]
       : []),
+    ...(config.decoder_spatial_kernel % 2 === 0
+      ? [
+          [
+            'decoder_spatial_kernel',
+            `decoder_spatial_kernel must be odd, got ${config.decoder_spatial_kernel}.`,
+          ] as const,
+        ]
+      : []),
+    ...(config.decoder_spatial_kernel !== SPATIAL_KERNEL && !config.spatial_decoder
+      ? [
+          [
+            'decoder_spatial_kernel',
+            'decoder_spatial_kernel belongs to spatial_decoder; set that to true, or leave it out.',
+          ] as const,
+        ]
+      : []),
     ...(config.decoder_last_c_outer_fraction !== OUTER_SHARE && !config.use_legacy_decoder_channel_override
       ? [
           [
@@ -140,7 +185,7 @@ export const cnnCbam = generator({
       borderWidth: 32 * config.n_filters_scale,
       attention,
       bottleneck: config.cbam_bottleneck ? blockAttention : undefined,
-      decoderAttention: config.cbam_decoder ? blockAttention : undefined,
+      decoderAttention: decoderAttentionOf(config),
       normalise: config.batch_norm ? batchNorm : undefined,
       shared: config.use_shared_decoder ? { refine: refined, end: channelAttention } : undefined,
       modulate,

@@ -260,14 +260,17 @@ function splitGroups(count: number, fraction: number, seed: number): { training:
  * @throws PtychoError DATASET_KEY_MISSING (guard DATA-SUP-001) where it needs them and the scan has none.
  */
 async function labelsFor(
-  config: Pick<TrainingConfig, 'realspace_weight' | 'realspace_mae_weight' | 'model'>,
+  config: Pick<TrainingConfig, 'realspace_weight' | 'realspace_mae_weight' | 'phase_subtraction' | 'model'>,
   raw: RawData,
   logger?: Logger,
 ): Promise<LabelSource | undefined> {
   if (!needsLabels({ ...config, config: config.model })) return undefined;
-  const labels = await findLabels(raw);
+  const labels = await findLabels(raw, { phaseSubtraction: config.phase_subtraction });
+  const phase = config.phase_subtraction
+    ? `their mean phase of ${labels.meanPhase.toPrecision(3)} rad is left out`
+    : 'phases as they are';
   logger?.info(
-    `Known patches: ${labels.origin}; their mean phase of ${labels.meanPhase.toPrecision(3)} rad is left out${labels.knownShare < 1 ? `; ${(100 * labels.knownShare).toFixed(1)} % of their pixels are known, and only those count` : ''}.`,
+    `Known patches: ${labels.origin}; ${phase}${labels.knownShare < 1 ? `; ${(100 * labels.knownShare).toFixed(1)} % of their pixels are known, and only those count` : ''}.`,
   );
   return labels;
 }

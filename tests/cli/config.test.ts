@@ -141,7 +141,7 @@ describe('ptychopinn config', () => {
     expect(config).toMatchObject({ nepochs: 7, learning_rate: 0.01, execution: { accelerator: 'cuda' } });
     expect(warnings).toEqual([]);
     expect((await cli('config', 'show', 'train', '--no-torch-deterministic')).err).toBe(
-      'ptychopinn: deterministic: false is not available in this version; only true is.\n',
+      'ptychopinn: deterministic: false is not available in this version; only true is (nothing is computed faster without it; leave it out).\n',
     );
   });
 

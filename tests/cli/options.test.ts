@@ -101,7 +101,10 @@ describe('every published flag of training', () => {
       '--disable-checkpointing --enable-checkpointing',
       '--disable_checkpointing contradicts --enable_checkpointing; leave one of them out.',
     ],
-    ['--torch-deterministic false', 'deterministic: false is not available in this version; only true is.'],
+    [
+      '--torch-deterministic false',
+      'deterministic: false is not available in this version; only true is (nothing is computed faster without it; leave it out).',
+    ],
   ])('%s is refused', async (words, sentence) => {
     expect(await cli('train', ...words.split(' '))).toEqual({ code: 2, out: '', err: `ptychopinn: ${sentence}\n` });
   });

@@ -109,7 +109,7 @@ describe('flags from fields', () => {
     expect(flagSyntax(named('scheduler'))).toBe('--scheduler <name>');
     expect(flagSyntax(named('output_dir'))).toBe('--output_dir <path>');
     expect(flagHelp(named('scheduler'))).toMatch(
-      /\(Default, Exponential, .*; default WarmupCosine; also --torch_scheduler; CosineAnnealing is WarmupCosine; MultiStage is Default\)$/,
+      /\(Default, Exponential, .*; default WarmupCosine; also --torch_scheduler; Adaptive is Default; CosineAnnealing is WarmupCosine; MultiStage is Default\)$/,
     );
     expect(flagHelp(named('n_subsample'))).toBe(
       'Patterns kept before grouping, drawn at random; default: all. (patterns)',

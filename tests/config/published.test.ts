@@ -153,6 +153,9 @@ const own = {
     'eca_encoder',
     'cbam_bottleneck',
     'cbam_decoder',
+    'eca_decoder',
+    'spatial_decoder',
+    'decoder_spatial_kernel',
     'batch_norm',
     'use_shared_decoder',
     'use_legacy_decoder_channel_override',
@@ -255,7 +258,7 @@ describe('what this version does not have', () => {
     ],
     [
       { accelerator: 'tpu' },
-      'accelerator: tpu is not available in this version; only auto, cuda, webgpu, coreml, directml and cpu are.',
+      'accelerator: tpu is not available in this version; only auto, cuda, webgpu, coreml, directml and cpu are (no engine of this package runs on one).',
     ],
     [{ accum_steps: 0 }, 'accum_steps must be a positive whole number, got 0 (--accum_steps).'],
     [{ precision: 'half' }, 'precision must be 32-true, tf32 or 16-mixed, got "half" (--precision).'],
@@ -282,17 +285,15 @@ describe('keys of published files that play no part', () => {
   const resolved = (values: Record<string, unknown>) => resolveConfig(trainingDefinition, { file: { origin, values } });
 
   it('are left out, with one note each', () => {
-    const { config, notes } = resolved({ stitch_crop_size: 20, experiment_name: 'a', eca_decoder: false, nepochs: 7 });
+    const { config, notes } = resolved({ stitch_crop_size: 20, experiment_name: 'a', nepochs: 7 });
     expect(config.nepochs).toBe(7);
     expect(notes.filter((note) => note.includes('plays no part and was left out'))).toEqual([
       `${origin}: stitch_crop_size plays no part and was left out (stitch_crop_px of infer says how much of a patch is stitched).`,
       `${origin}: experiment_name plays no part and was left out (it is a label of an experiment).`,
-      `${origin}: eca_decoder plays no part and was left out (networks here do not have it).`,
     ]);
   });
 
-  it('are refused where they would change the network, as are unknown keys and flags', () => {
-    expect(() => resolved({ eca_decoder: true })).toThrow(/eca_decoder: true is not available .*only false is/);
+  it('are no flags, and unknown keys are refused', () => {
     expect(() => resolved({ experiment_nam: 'a' })).toThrow(/unknown key experiment_nam/);
     expect(() => resolveConfig(trainingDefinition, { flags: { experiment_name: 'a' } } as never)).toThrow(
       /experiment_name/,
@@ -302,7 +303,7 @@ describe('keys of published files that play no part', () => {
   it('are known in blocks of the PyTorch family, too', () => {
     const values = {
       data_config: { n_subsample: 1, N: 64 },
-      model_config: { decoder_last_amp_channels: 4, eca_decoder: false, amp_loss: null, amp_loss_coeff: 2 },
+      model_config: { decoder_last_amp_channels: 4, amp_loss: null, amp_loss_coeff: 2 },
       training_config: { epochs: 3, experiment_name: 'PtychoPINN synthetic' },
       n_groups: 8,
       nphotons: 1e9,
@@ -311,7 +312,7 @@ describe('keys of published files that play no part', () => {
     const { config, notes } = resolved(values);
     expect(config.nepochs).toBe(3);
     expect(config.n_subsample).toBeNull();
-    for (const key of ['decoder_last_amp_channels', 'eca_decoder', 'experiment_name', 'amp_loss_coeff']) {
+    for (const key of ['decoder_last_amp_channels', 'experiment_name', 'amp_loss_coeff']) {
       expect(notes.filter((note) => note.includes(`${key} plays no part`))).toHaveLength(1);
     }
   });

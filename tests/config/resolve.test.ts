@@ -121,8 +121,8 @@ describe('resolveConfig', () => {
     expect(failure(() => train({ flags: { batch_size: 12 } })).message).toBe(
       'batch_size must be a positive power of two, got 12 (--batch_size).',
     );
-    expect(failure(() => train({ file: { origin: 'run.yaml', values: { scheduler: 'Adaptive' } } })).message).toMatch(
-      /^scheduler: Adaptive is not available in this version; only .* are \(ReduceLROnPlateau adapts/,
+    expect(failure(() => train({ file: { origin: 'run.yaml', values: { precision: 'bf16' } } })).message).toMatch(
+      /^precision: bf16-mixed is not available in this version; only .* are \(no engine/,
     );
     expect(failure(() => train({ flags: { gridsize: 3 } })).message).toBe(
       'neighbor_count (4) must be at least gridsize² (9), the patterns of one group; give --neighbor_count 9 or more, or --gridsize 1.',

@@ -105,6 +105,13 @@ describe('findLabels', () => {
     const [a, b] = [await plain.read([1, 4]), await turned.read([1, 4])];
     expect(maxDifference(a.re, b.re)).toBeLessThan(1e-5);
     expect(maxDifference(a.im, b.im)).toBeLessThan(1e-5);
+    const kept = await findLabels(inMemory(patches(0.7), bare), { phaseSubtraction: false });
+    expect(kept.meanPhase).toBe(0);
+    const same = await kept.read([1, 4]);
+    const rows = (v: Float32Array) =>
+      Float32Array.of(...[1, 4].flatMap((k) => [...v.subarray(k * N * N, (k + 1) * N * N)]));
+    expect(maxDifference(same.re, rows(patches(0.7).re))).toBe(0);
+    expect(maxDifference(same.im, rows(patches(0.7).im))).toBe(0);
     const third = (v: number) => [Math.floor(v / 3), Math.floor((2 * v) / 3)];
     const [low, high] = third(52);
     let sum = 0;

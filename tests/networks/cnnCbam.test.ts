@@ -26,6 +26,7 @@ import {
   pooled,
   relu,
   sigmoid,
+  spatialGate,
   surrounded,
   type Weights,
 } from '../support/plainLayers.js';
@@ -81,7 +82,10 @@ function transcription(
     let v = h;
     for (const i of [0, 1]) {
       v = each(block(v, `${name}.${i}`, normal), enlarged);
-      if (cbam_decoder) v = each(v, (x) => cbam(x, w, `${name}.${i}.attention`));
+      const attention = `${name}.${i}.attention`;
+      if (options.eca_decoder) v = each(v, (x) => eca(x, w, attention));
+      else if (options.spatial_decoder) v = each(v, (x) => spatialGate(x, w, `${attention}.spatial`));
+      else if (cbam_decoder) v = each(v, (x) => cbam(x, w, attention));
       if (shared) {
         v = each(v, (x) => {
           const r = `${name}.${i}.refine`;
@@ -169,9 +173,12 @@ function compare(
 
 const CASES: readonly Options[] = [
   { cbam_bottleneck: true, cbam_decoder: true },
-  { cbam_encoder: false, eca_encoder: true, batch_norm: true },
+  { cbam_encoder: false, eca_encoder: true, eca_decoder: true, spatial_decoder: true, batch_norm: true },
   {
     cbam_encoder: false,
+    cbam_decoder: true,
+    spatial_decoder: true,
+    decoder_spatial_kernel: 5,
     use_shared_decoder: true,
     use_legacy_decoder_channel_override: true,
     decoder_last_c_outer_fraction: 0.2,
@@ -281,6 +288,8 @@ describe('options of cnn_cbam', () => {
       networkComplaints(modelConfigSchema.parse({ N, architecture: 'cnn_cbam', ...options })).map(([name]) => name);
     expect(complaint({ eca_encoder: true })).toEqual(['eca_encoder']);
     expect(complaint({ decoder_last_c_outer_fraction: 0.3 })).toEqual(['decoder_last_c_outer_fraction']);
+    expect(complaint({ decoder_spatial_kernel: 5 })).toEqual(['decoder_spatial_kernel']);
+    expect(complaint({ decoder_spatial_kernel: 4, spatial_decoder: true })).toEqual(['decoder_spatial_kernel']);
     expect(complaint({ eca_encoder: true, cbam_encoder: false, batch_norm: true })).toEqual([]);
     expect(
       networkComplaints(modelConfigSchema.parse({ N, architecture: 'cnn', batch_norm: true })).map(([name]) => name),

@@ -259,11 +259,19 @@ export function cbam(x: Image, w: Weights, name: string): Image {
       'fc2',
     );
   const [byMean, byLargest] = [mlp(perChannel(x, mean)), mlp(perChannel(x, largest))];
-  const gated = map(x, (v, c) => v * sigmoid(byMean[c] + byLargest[c]));
+  return spatialGate(
+    map(x, (v, c) => v * sigmoid(byMean[c] + byLargest[c])),
+    w,
+    `${name}.spatial`,
+  );
+}
+
+/** A gate for every pixel from the largest and the mean value of its channels. */
+export function spatialGate(x: Image, w: Weights, name: string): Image {
   const over = (of: (values: Float64Array) => number) =>
-    image(1, x.side, (_, y, col) => of(Float64Array.from({ length: x.channels }, (__, c) => at(gated, c, y, col))));
-  const gate = conv(beside(over(largest), over(mean)), w, `${name}.spatial`);
-  return { ...gated, data: gated.data.map((v, i) => v * sigmoid(gate.data[i % x.side ** 2])) };
+    image(1, x.side, (_, y, col) => of(Float64Array.from({ length: x.channels }, (__, c) => at(x, c, y, col))));
+  const gate = conv(beside(over(largest), over(mean)), w, name);
+  return { ...x, data: x.data.map((v, i) => v * sigmoid(gate.data[i % x.side ** 2])) };
 }
 
 /** A gate for every channel from the means of its neighbours (Wang et al. 2020). */

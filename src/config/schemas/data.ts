@@ -193,6 +193,11 @@ const groupingFields = {
     30,
     'Number of nearest neighbours to sort into quadrants (four_quadrants).',
   ),
+  scan_pattern: field(
+    oneOf('isotropic', 'rectangular'),
+    'isotropic',
+    'Where the quadrants of four_quadrants lie: at the axes through the seed position, or (rectangular, for rows that lie farther apart than positions in them) left and right in its own row, from 0.7 px before it to 2 px behind it, and left and right in rows more than 2 px before it, up to 12 px to either side.',
+  ),
   cache_groups: offByDefault(
     'Cache the groups in a file beside the scan and reuse them as long as nothing they depend on has changed.',
   ),

@@ -87,6 +87,7 @@ export const deviceFields = {
     'Where programs run: auto takes CUDA, then WebGPU on a real GPU, where they work, and the CPU otherwise; any other word requires that device, with a number that one of several (cuda:1). train and infer share their work out where several are named (cuda:0,cuda:1). All but cuda and cpu need backend onnx.',
     {
       unavailable: ['tpu'],
+      instead: 'no engine of this package runs on one',
       valueAliases: {
         gpu: { value: 'cuda', note: 'accelerator gpu means cuda; webgpu is any GPU.' },
         mps: { value: 'webgpu', note: 'accelerator mps means webgpu, which runs on Metal.' },
@@ -138,24 +139,26 @@ export const executionFields = {
     'auto',
     'How workers share the work: auto and ddp both mean that each has all weights and a share of every batch.',
     {
-      unavailable: ['dp', 'fsdp', 'deepspeed', 'single_device'],
+      unavailable: ['fsdp', 'deepspeed'],
       instead: 'devices says how many engines share the work, each with all weights',
-      valueAliases: Object.fromEntries(
-        [
+      valueAliases: Object.fromEntries([
+        ['single_device', { value: 'auto', note: 'strategy single_device means auto; devices 1 is one engine.' }],
+        ...[
+          'dp',
           'ddp_spawn',
           'ddp_fork',
           'ddp_notebook',
           'ddp_find_unused_parameters_true',
           'ddp_find_unused_parameters_false',
         ].map((word) => [word, { value: 'ddp', note: `strategy ${word} means ddp.` }]),
-      ),
+      ]),
     },
   ),
   deterministic: fixed(
     orWord(flag, 'warn'),
     true,
     'The same seed gives the same draws, weights and order of batches.',
-    undefined,
+    'nothing is computed faster without it; leave it out',
     ['torch_deterministic'],
   ),
   precision: deviceFields.precision,
@@ -163,7 +166,12 @@ export const executionFields = {
     aliases: ['torch_accumulate_grad_batches', 'accumulate_grad_batches'],
   }),
   num_workers: fixed(wholeNumber, 0, 'Processes that read batches.', reader, ['torch_num_workers']),
-  pin_memory: fixed(flag, false, 'Keep batches in page-locked memory.'),
+  pin_memory: fixed(
+    flag,
+    false,
+    'Keep batches in page-locked memory.',
+    'engines here take batches from ordinary memory; leave it out',
+  ),
   persistent_workers: fixed(flag, false, 'Keep reading processes between epochs.', reader),
   prefetch_factor: maybe(positiveInteger, 'Batches to read ahead while the engine works; null: two.', {
     unit: 'batches',

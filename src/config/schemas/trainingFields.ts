@@ -93,9 +93,11 @@ export const trainingFields = {
     {
       alsoIn: 'execution',
       aliases: ['torch_scheduler'],
-      unavailable: ['Adaptive'],
-      instead: 'ReduceLROnPlateau adapts the rate to the loss',
       valueAliases: {
+        Adaptive: {
+          value: 'Default',
+          note: 'scheduler Adaptive is Default here: the published code passes it by and keeps the rate constant; ReduceLROnPlateau adapts it to the loss.',
+        },
         CosineAnnealing: {
           value: 'WarmupCosine',
           note: 'scheduler CosineAnnealing is called WarmupCosine here; lr_warmup_epochs 0 is no warm-up, lr_min_ratio the end.',
@@ -187,6 +189,11 @@ export const trainingFields = {
     nonNegativeNumber,
     0,
     'Within the losses on the object: weight of the complex mean absolute error against the known object.',
+  ),
+  phase_subtraction: field(
+    flag,
+    true,
+    'Subtract the mean phase of the central third of the object from known patches before a network learns from them: patterns do not know it.',
   ),
   tv_weight: published(nonNegativeNumber, 0, 'Within the losses on the object: weight of its total variation.'),
   amp_loss: maybe(

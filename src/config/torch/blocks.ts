@@ -22,7 +22,7 @@ import { executionFields } from '../schemas/execution.js';
 import { inferenceConfigSchema } from '../schemas/inference.js';
 import { modelFields } from '../schemas/model.js';
 import { CI_CONTRACT, CI_DEFAULTS, contradiction, trainingConfigSchema } from '../schemas/training.js';
-import { SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, torchFieldsOf } from './fields.js';
+import { SCALE_CONTRACTS, TORCH_FIELDS, type TorchBlock, type TorchField, torchFieldsOf } from './fields.js';
 
 /** Values of a block. */
 type Values = Readonly<Record<string, unknown>>;
@@ -148,7 +148,7 @@ class Translator {
           );
           continue;
         }
-        const idle = this.#idle(key);
+        const idle = this.#idle(key, Object.hasOwn(fields, key) ? fields[key] : undefined);
         if (idle !== undefined) {
           if (value !== fields[key].fallback) this.#notes.push(`${block}${SUFFIX}.${key} plays no part ${idle}.`);
           continue;
@@ -187,14 +187,23 @@ class Translator {
   }
 
   /** Why a field does nothing in that family beside the others, where it does not. */
-  #idle(key: string): string | undefined {
+  #idle(key: string, field: TorchField | undefined): string | undefined {
+    if (field?.idle !== undefined) return field.idle;
     const value = (name: string) => this.#value('model', name);
     const weighed = /^(amp|phase)_loss_coeff$/.test(key) ? key.replace('_coeff', '') : undefined;
     if (weighed && value(weighed) === null) return `without ${weighed}`;
+    if (key === 'intensity_scale' && value('intensity_scale_trainable') === false)
+      return 'without intensity_scale_trainable';
+    if (
+      key === 'scan_pattern' &&
+      !['4_quadrant', 'four_quadrants'].includes(String(this.#value('data', 'neighbor_function')))
+    )
+      return 'without neighbor_function 4_quadrant';
     if (key === 'data_scaling' && this.#value('data', 'normalize') === 'None') return 'beside normalize None';
     if (key === 'fine_tune_gamma' && this.#value('training', 'epochs_fine_tune') === 0)
       return 'without epochs_fine_tune';
     if (key === 'eca_encoder' && value('cbam_encoder') === true) return 'beside cbam_encoder';
+    if (key === 'decoder_spatial_kernel' && value('spatial_decoder') !== true) return 'without spatial_decoder';
     if (key === 'decoder_last_c_outer_fraction' && value('use_legacy_decoder_channel_override') !== true)
       return 'without use_legacy_decoder_channel_override';
     return undefined;
@@ -396,12 +405,11 @@ class Translator {
 function checkNames(blocks: TorchBlocks, origin: string, notes: string[]): void {
   for (const [block, values] of Object.entries(blocks) as [TorchBlock, Values][]) {
     const known = Object.keys(torchFieldsOf(block));
-    for (const [key, value] of Object.entries(values)) {
+    for (const key of Object.keys(values)) {
       if (known.includes(key) || RUN_NAMES.has(key)) continue;
-      const published = publishedWithoutPart(key, value, origin);
-      if (published && 'refused' in published) throw invalid(published.refused, key, origin);
-      if (published) {
-        notes.push(published.note);
+      const published = publishedWithoutPart(key, origin);
+      if (published !== undefined) {
+        notes.push(published);
         continue;
       }
       throw unknownKey(origin, `${block}${SUFFIX}.${key}`, nearestName(key, [...known, ...RUN_NAMES]));

@@ -17,6 +17,8 @@ export interface TorchField {
   readonly instead?: string;
   /** Judged together with other fields in `blocks.ts`. */
   readonly special?: boolean;
+  /** Why it does nothing, whatever its value. */
+  readonly idle?: string;
 }
 
 const to = (name: string, fallback: unknown, convert?: TorchField['convert']): TorchField => ({
@@ -29,6 +31,7 @@ const fixed = (fallback: unknown, instead?: string, also: readonly unknown[] = [
   instead,
   also,
 });
+const idle = (fallback: unknown, why: string): TorchField => ({ fallback, idle: why });
 const special = (fallback: unknown): TorchField => ({ fallback, special: true });
 
 /** Words that are spelt differently here; others pass and are judged by the field. */
@@ -48,7 +51,7 @@ export const TORCH_FIELDS = {
     K_quadrant: to('quadrant_candidates', 30),
     n_subsample: fixed(
       7,
-      'there it is the number of groups that begin at each position: give n_groups, that many times the patterns, and enable_oversampling; n_subsample beside the blocks is the number of patterns that are kept',
+      'there it is the number of groups that begin at each position: give n_groups, that many times the patterns, and enable_oversampling, or with grid_size 1 that many times the epochs; n_subsample beside the blocks is the number of patterns that are kept',
       [1],
     ),
     subsample_seed: to('subsample_seed', null),
@@ -60,12 +63,12 @@ export const TORCH_FIELDS = {
     ),
     min_neighbor_distance: to('min_neighbor_distance_px', 0),
     max_neighbor_distance: to('max_neighbor_distance_px', 3),
-    scan_pattern: fixed('Isotropic'),
+    scan_pattern: to('scan_pattern', 'Isotropic', words({ Isotropic: 'isotropic', Rectangular: 'rectangular' })),
     normalize: to('normalize', 'Batch'),
     probe_scale: to('probe_scale', 4),
     probe_normalize: to('probe_normalize', true),
     data_scaling: to('data_scaling', 'Parseval'),
-    phase_subtraction: fixed(true),
+    phase_subtraction: to('phase_subtraction', true),
     x_bounds: to('x_bounds', [0.1, 0.9]),
     y_bounds: to('y_bounds', [0.1, 0.9]),
   },
@@ -76,7 +79,10 @@ export const TORCH_FIELDS = {
     cnn_output_mode: to('cnn_output_mode', 'amp_phase'),
     use_shared_decoder: to('use_shared_decoder', false),
     intensity_scale_trainable: to('intensity_scale_trainable', false),
-    intensity_scale: fixed(1e4, 'the scale comes from the data'),
+    intensity_scale: fixed(
+      1e4,
+      'there intensity_scale_trainable multiplies the input of the network by it; here the scale that is trained begins at that of the data: leave it out',
+    ),
     num_datasets: to('num_datasets', undefined),
     C_model: special(undefined),
     C_forward: special(undefined),
@@ -93,9 +99,12 @@ export const TORCH_FIELDS = {
     cbam_encoder: to('cbam_encoder', true),
     cbam_bottleneck: to('cbam_bottleneck', false),
     cbam_decoder: to('cbam_decoder', false),
+    eca_decoder: to('eca_decoder', false),
+    spatial_decoder: to('spatial_decoder', false),
+    decoder_spatial_kernel: to('decoder_spatial_kernel', 7),
     object_big: to('object_big', true),
     probe_big: to('probe_big', true),
-    offset: fixed(6),
+    offset: idle(6, 'in that family either'),
     training_patch_weighting: to('training_patch_weighting', 'central_mask'),
     physics_forward_mode: to('physics_forward_mode', 'amplitude'),
     rect_s1s2_trainable: to('rect_s1s2_trainable', true),
@@ -108,8 +117,8 @@ export const TORCH_FIELDS = {
     phase_loss: to('phase_loss', null),
     amp_loss_coeff: to('amp_loss_coeff', 1),
     phase_loss_coeff: to('phase_loss_coeff', 1),
-    edge_pad: fixed(10),
-    max_position_jitter: fixed(10, 'the canvas is as large as the groups are'),
+    edge_pad: idle(10, 'in that family either'),
+    max_position_jitter: idle(10, 'in that family either'),
   },
   training: {
     nll: special(true),
@@ -123,7 +132,7 @@ export const TORCH_FIELDS = {
     epochs_fine_tune: to('epochs_fine_tune', 0),
     fine_tune_gamma: to('fine_tune_gamma', 0.1),
     scheduler: to('scheduler', 'Default'),
-    num_workers: fixed(4, 'prefetch_factor says how many batches are read ahead', [0]),
+    num_workers: idle(4, 'here: prefetch_factor says how many batches are read ahead'),
     accum_steps: to('accum_steps', 1),
     stage_1_epochs: to('stage_1_epochs', 0),
     stage_2_epochs: to('stage_2_epochs', 0),
@@ -131,13 +140,13 @@ export const TORCH_FIELDS = {
     physics_weight_schedule: to('physics_weight_schedule', 'cosine'),
     stage_3_lr_factor: to('stage_3_lr_factor', 0.1),
     torch_loss_mode: special('poisson'),
-    log_grad_norm: fixed(false, 'gradient_norm is a column of history.csv in any case', [true]),
+    log_grad_norm: idle(false, 'here: gradient_norm is a column of history.csv in any case'),
   },
   inference: {
     middle_trim: to('stitch_crop_px', 32),
     batch_size: to('batch_size', 1000),
     experiment_number: to('experiment_number', undefined),
-    pad_eval: fixed(true, 'it has no effect in that family either', [false]),
+    pad_eval: idle(true, 'in that family either'),
     window: to('window', 20),
     patch_weighting: to('patch_weighting', 'probe'),
     varpro_scaling: to('varpro_scaling', true),

@@ -67,6 +67,7 @@ export async function groupCachePath(scan: GroupedScan, options: GroupingOptions
 /** Everything that groups depend on besides the positions, in one order and with the defaults filled in. */
 function description(options: GroupingOptions): string {
   const { gridsize, n_groups, neighbor_count, sequential = false, enable_oversampling = false } = options;
+  const { scan_pattern, ...rule } = neighbourRule(options, gridsize);
   return JSON.stringify({
     version: GROUPING_VERSION,
     gridsize,
@@ -77,7 +78,9 @@ function description(options: GroupingOptions): string {
     sequential,
     // Sequential groups use seed 0 whatever is asked for.
     seed: sequential ? 0 : (options.seed ?? 0),
-    ...neighbourRule(options, gridsize),
+    ...rule,
+    // Files from before there was a choice stay good.
+    ...(scan_pattern === 'isotropic' ? {} : { scan_pattern }),
   });
 }
 

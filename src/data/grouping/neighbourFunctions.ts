@@ -15,6 +15,9 @@ import { meanNearestDistance, NeighbourGrid } from './neighbourGrid.js';
 /** The names of the neighbour functions, as in the configuration. */
 export type NeighbourFunctionName = 'nearest' | 'min_distance' | 'four_quadrants';
 
+/** What the quadrants of `four_quadrants` are cut by, as in the configuration. */
+export type ScanPattern = 'isotropic' | 'rectangular';
+
 /** What the neighbour functions depend on; names as in the configuration. */
 export interface NeighbourOptions {
   /**
@@ -31,6 +34,11 @@ export interface NeighbourOptions {
   readonly max_neighbor_distance_px?: number;
   /** 30 when left out. */
   readonly quadrant_candidates?: number;
+  /**
+   * Where the quadrants of `four_quadrants` lie: `isotropic` (when left out) at the axes through the seed position; `rectangular`, for scans
+   * whose rows lie farther apart than positions in a row, left and right in the row of the seed position and in rows before it.
+   */
+  readonly scan_pattern?: ScanPattern;
 }
 
 /** Draws groups of C around seed positions. */
@@ -57,6 +65,7 @@ export function neighbourRule(options: NeighbourOptions, gridsize: number): Neig
     min_neighbor_distance_px: options.min_neighbor_distance_px ?? 0,
     max_neighbor_distance_px: options.max_neighbor_distance_px ?? 3,
     quadrant_candidates: options.quadrant_candidates ?? 30,
+    scan_pattern: options.scan_pattern ?? 'isotropic',
   };
   const { neighbor_function, min_neighbor_distance_px: min, max_neighbor_distance_px: max } = rule;
   const refuse = (key: keyof NeighbourRule, message: string) => invalidOption(key, message, rule[key]);
@@ -69,7 +78,13 @@ export function neighbourRule(options: NeighbourOptions, gridsize: number): Neig
   if (!(min >= 0 && Number.isFinite(min))) {
     throw refuse('min_neighbor_distance_px', `min_neighbor_distance_px must be a number of pixels ≥ 0, got ${min}.`);
   }
-  if (neighbor_function !== 'four_quadrants') return rule;
+  if (neighbor_function !== 'four_quadrants') {
+    if (rule.scan_pattern === 'isotropic') return rule;
+    throw refuse(
+      'scan_pattern',
+      `scan_pattern ${rule.scan_pattern} says where the quadrants of neighbor_function four_quadrants lie; with ${neighbor_function} leave it out.`,
+    );
+  }
   if (gridsize !== 2) {
     throw refuse(
       'neighbor_function',
@@ -80,6 +95,12 @@ export function neighbourRule(options: NeighbourOptions, gridsize: number): Neig
     throw refuse(
       'max_neighbor_distance_px',
       `max_neighbor_distance_px (${max}) must be larger than min_neighbor_distance_px (${min}).`,
+    );
+  }
+  if (rule.scan_pattern === 'rectangular' && max <= ROWS.behind) {
+    throw refuse(
+      'max_neighbor_distance_px',
+      `max_neighbor_distance_px (${max}) must be larger than ${ROWS.behind} with scan_pattern rectangular, whose other rows begin there.`,
     );
   }
   if (!(Number.isInteger(rule.quadrant_candidates) && rule.quadrant_candidates >= 4)) {
@@ -127,6 +148,9 @@ function freeDraw(x: Float64Array, y: Float64Array, C: number, K: number, min: n
   };
 }
 
+/** Of scan_pattern `rectangular`, in object pixels, as published: the row of a position, and how far to the sides members may lie. */
+const ROWS = { before: 0.7, behind: 2, aside: 12 } as const;
+
 /**
  * One member from each quadrant. The seed position itself stands in for a quadrant without candidates, may be drawn in any
  * other (but never twice in a group), and a position with two or more such quadrants is skipped. A position on the border
@@ -135,6 +159,7 @@ function freeDraw(x: Float64Array, y: Float64Array, C: number, K: number, min: n
 function fourQuadrants(x: Float64Array, y: Float64Array, rule: NeighbourRule): GroupDraw {
   const { min_neighbor_distance_px: min, max_neighbor_distance_px: max } = rule;
   const grid = new NeighbourGrid(x, y);
+  const quadrantOf = rule.scan_pattern === 'rectangular' ? quadrantOfRows : quadrantOfAxes;
   const near = new Int32Array(Math.min(rule.quadrant_candidates + 1, x.length));
   const quadrants = Array.from({ length: 4 }, () => new Int32Array(near.length + 1));
   const sizes = new Int32Array(4);
@@ -148,6 +173,7 @@ function fourQuadrants(x: Float64Array, y: Float64Array, rule: NeighbourRule): G
         const d2 = dx * dx + dy * dy;
         if (j === seed || d2 === 0 || d2 < min * min || d2 >= max * max) continue;
         const q = quadrantOf(dx, dy);
+        if (q === undefined) continue;
         quadrants[q][sizes[q]++] = j;
       }
       const empty = sizes.indexOf(0);
@@ -169,11 +195,19 @@ function fourQuadrants(x: Float64Array, y: Float64Array, rule: NeighbourRule): G
 }
 
 /** 0 top left, 1 top right, 2 bottom left, 3 bottom right; y points down. */
-function quadrantOf(dx: number, dy: number): number {
+function quadrantOfAxes(dx: number, dy: number): number {
   if (dx < 0 && dy <= 0) return 0;
   if (dx >= 0 && dy < 0) return 1;
   if (dx <= 0 && dy > 0) return 2;
   return 3;
+}
+
+/** 0, 1 left and right in rows before that of the position, 2, 3 in its own row; undefined between, above and far aside. */
+function quadrantOfRows(dx: number, dy: number): number | undefined {
+  if (dx === 0 || Math.abs(dx) >= ROWS.aside) return undefined;
+  const right = dx > 0 ? 1 : 0;
+  if (dy < -ROWS.behind) return right;
+  return dy > -ROWS.before && dy < ROWS.behind ? 2 + right : undefined;
 }
 
 function diagonal(x: Float64Array, y: Float64Array): number {

@@ -202,6 +202,31 @@ describe('fromTorchConfigs', () => {
     expect(train({ model: share }).config.model).toMatchObject(share);
   });
 
+  it('groups by rows, keeps the phases of labels, and tells what does nothing there either', () => {
+    const { config, notes } = train({
+      data: { neighbor_function: '4_quadrant', scan_pattern: 'Rectangular', phase_subtraction: false },
+      model: { offset: 4, edge_pad: 8, max_position_jitter: 3, intensity_scale: 300, eca_decoder: true },
+      training: { num_workers: 8, scheduler: 'Adaptive' },
+    });
+    expect(config).toMatchObject({
+      phase_subtraction: false,
+      scheduler: 'Default',
+      data: { neighbor_function: 'four_quadrants', scan_pattern: 'rectangular' },
+      model: { eca_decoder: true },
+    });
+    for (const key of ['offset', 'edge_pad', 'max_position_jitter']) {
+      expect(notes).toContain(`model_config.${key} plays no part in that family either.`);
+    }
+    expect(notes).toContain('model_config.intensity_scale plays no part without intensity_scale_trainable.');
+    expect(notes.join('\n')).toMatch(/training_config.num_workers plays no part here: prefetch_factor says/);
+    expect(notes.join('\n')).toMatch(/^scheduler Adaptive is Default here/m);
+    const idle = train({ data: { scan_pattern: 'Rectangular' } });
+    expect(idle.config.data.scan_pattern).toBe('isotropic');
+    expect(idle.notes).toContain('data_config.scan_pattern plays no part without neighbor_function 4_quadrant.');
+    // Those who say what is the case say nothing.
+    expect(train({ model: { offset: 6, edge_pad: 10 } }).notes).toEqual(train({}).notes);
+  });
+
   it('writes the profile ci out, for the model and for the run', () => {
     const { config, model, provenance } = train({}, { profile: 'ci' });
     const forward = {
@@ -404,18 +429,17 @@ describe('guards of the bridge', () => {
       {},
       'amplitude_physics_gain: 2 is not available in this version; only 1 is.',
     ],
-    ['no such feature', { model: { offset: 4 } }, {}, 'offset: 4 is not available in this version; only 6 is.'],
+    [
+      'a scale of its own',
+      { model: { intensity_scale: 300, intensity_scale_trainable: true } },
+      {},
+      /^intensity_scale: 300 is not available .* begins at that of the data: leave it out/,
+    ],
     [
       'repeats',
       { data: { n_subsample: 3 } },
       {},
       /^n_subsample: 3 is not available .*groups that begin at each position: give n_groups/,
-    ],
-    [
-      'scheduler',
-      { training: { scheduler: 'Adaptive' } },
-      {},
-      /^scheduler: Adaptive is not available .* \(ReduceLROnPlateau adapts/,
     ],
     [
       'stages and epochs',

@@ -78,6 +78,7 @@ describe('cachedGroups', () => {
       [data, { neighbor_function: 'four_quadrants' }],
       [data, { neighbor_function: 'four_quadrants', max_neighbor_distance_px: 8 }],
       [data, { neighbor_function: 'four_quadrants', quadrant_candidates: 20 }],
+      [data, { neighbor_function: 'four_quadrants', scan_pattern: 'rectangular' }],
     ];
     const paths = await Promise.all(variants.map(([s, extra]) => groupCachePath(s, { ...options, ...extra })));
     expect(new Set(paths).size).toBe(variants.length);

@@ -142,6 +142,34 @@ describe('four_quadrants', () => {
     });
   });
 
+  it('of rows that lie far apart takes two members of the own row and two of a row before it', () => {
+    // Rows 3 px apart, positions 1 px apart in them; no row behind a position is a partner.
+    const side = 7;
+    const x = Float64Array.from({ length: side * side }, (_, i) => i % side);
+    const y = Float64Array.from({ length: side * side }, (_, i) => 3 * Math.floor(i / side));
+    const options = { ...quadrants, scan_pattern: 'rectangular', n_groups: side * side } as const;
+    const groups = groupScan(x, y, options);
+    // The first row has nothing before it, the outer columns nothing on one side.
+    expect([groups.count, groups.skipped]).toEqual([30, 19]);
+    const seeds = [...x.keys()].filter((i) => y[i] > 0 && x[i] > 0 && x[i] < side - 1);
+    groupsOf(groups).forEach((group, g) => {
+      const seed = seeds[g];
+      group.forEach((member, q) => {
+        if (member === seed) return;
+        expect(Math.sign(x[member] - x[seed])).toBe(q % 2 === 0 ? -1 : 1);
+        expect(y[member] - y[seed]).toBe(q < 2 ? -3 : 0);
+        expect(distance(x, y, seed, member)).toBeLessThan(5);
+      });
+      expect(group.filter((member) => member === seed).length).toBeLessThanOrEqual(1);
+    });
+    expect(() => groupScan(x, y, { ...options, max_neighbor_distance_px: 2 })).toThrow(
+      /max_neighbor_distance_px \(2\) must be larger than 2 with scan_pattern rectangular/,
+    );
+    expect(() => groupScan(x, y, { ...options, neighbor_function: 'nearest' })).toThrow(
+      /scan_pattern rectangular says where the quadrants .* lie; with nearest leave it out/,
+    );
+  });
+
   it('one member from each quadrant, within the distances, none twice; skipped where two quadrants are empty', () => {
     fc.assert(
       fc.property(

@@ -1,8 +1,9 @@
 /**
  * The best recipes found for the pairs of line objects, within an hour of training each on two cores: gridsize 1, gridsize 2, and the
- * pair of constant phase, which begins with the network that learned from the other pair.
+ * pair of constant phase, which begins with the network that learned from the other pair; and how far today's default recipe gets in that
+ * time, with `cnn` and with `hybrid_resnet`.
  *
- *   npm run bench:recipe -- [gs1] [gs2] [flat]
+ *   npm run bench:recipe -- [gs1] [gs2] [flat] [cnn] [hybrid]
  *
  * Each recipe is a row of stages. A stage begins from the weights of the one before (`train --init`) with a schedule of its own;
  * the last one learns, without labels as always, from the patterns of the scan that is reconstructed; `…_refined` lets a solver finish
@@ -21,6 +22,15 @@ const base = {
 };
 const again = { ...base, learning_rate: 5e-4 };
 const wide = { gridsize: 2, n_filters_scale: 2, training_patch_weighting: 'probe' };
+
+/** As narrow as in `bench:lines128`, about as dear a step as the default `cnn`. */
+const hybrid = {
+  architecture: 'hybrid_resnet',
+  fno_width: 16,
+  fno_blocks: 3,
+  hybrid_resnet_blocks: 3,
+  hybrid_encoder_conv_hidden_scale: 1,
+};
 
 /** Stages of each recipe; `on: 'test'`: on the patterns of the scan that is reconstructed; without `train`: as it came. */
 const lines = {
@@ -43,6 +53,14 @@ const RECIPES = {
     { name: 'flat_untrained', kind: 'flat' },
     { name: 'flat_refined', kind: 'flat', infer: { refine: 'lsqml:20' } },
     { name: 'flat_own_scan', kind: 'flat', on: 'test', train: { ...again, gridsize: 1, nepochs: 8 } },
+  ],
+  cnn: [
+    { name: 'cnn_long', train: { nepochs: 48, threads: 1 } },
+    { name: 'cnn_long_twice', infer: { stitching_rounds: 2 } },
+  ],
+  hybrid: [
+    { name: 'hybrid_long', train: { ...hybrid, nepochs: 36, threads: 1 } },
+    { name: 'hybrid_long_twice', infer: { stitching_rounds: 2 } },
   ],
 };
 

@@ -8,7 +8,7 @@ Run it where the model was trained. PyTorch and dill files are pickles: opening 
 only files that you trust. The NPZ holds no code, and ptychopinn never opens a pickle.
 
 What is read: `wts.h5.zip` (manifest.dill, MODEL/model.pth, MODEL/params.dill), a Lightning `.ckpt`, or a state dict saved by
-torch.save. What is written: each weight as `w.NAME` in float32, `params` (the settings as a JSON text), and `probe` where one is given
+torch.save. What is written: each weight as `w.NAME` in float32 (complex64 where it is complex), `params` (the settings as a JSON text), and `probe` where one is given
 or found; the probe must be what the network multiplies an object with, that is, already divided by its published norm.
 """
 
@@ -120,8 +120,11 @@ def main():
 
     arrays = {}
     for name, value in state.items():
-        if isinstance(value, torch.Tensor) and not torch.is_complex(value):
-            arrays[f"w.{name}"] = value.detach().cpu().numpy().astype(np.float32)
+        if isinstance(value, torch.nn.parameter.UninitializedParameter):
+            continue  # a layer that was never run
+        if isinstance(value, torch.Tensor):
+            kind = np.complex64 if torch.is_complex(value) else np.float32
+            arrays[f"w.{name}"] = value.detach().cpu().numpy().astype(kind)
     probe = np.load(given.probe, allow_pickle=False) if given.probe else probe_of(params)
     if probe is not None:
         arrays["probe"] = np.squeeze(probe).astype(np.complex64)

@@ -38,8 +38,15 @@ def torch_state(file, names):
     return found
 
 
+# Constants, heads of other output modes, and what a configuration leaves without a use.
+UNUSED = ("blur_kernel", "output_proj.", "output_amp.", "output_phase.", "layerscale", "shared_gate", "shared_spectral.")
+
+
 def into_torch(module, file):
-    """Copies the weights; returns the names that the module keeps as they are."""
+    """Copies the weights; returns the names that the module keeps as they are.
+
+    Layers that find their number of channels out (skips of hybrid_resnet) have no weights before the module was run once.
+    """
     import torch
 
     state = module.state_dict()
@@ -50,7 +57,18 @@ def into_torch(module, file):
                 raise ValueError(f"{name} has shape {tuple(state[name].shape)}, the file {values.shape}")
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(state[name].shape))
     kept = [name for name in state if name not in found]
-    lost = [name for name in kept if ".encoder." in f".{name}" and "attention" not in name]
+    spectral = any("lifter." in name for name in found)
+    # Weights that blocks share have several names.
+    filled = {state[name].data_ptr() for name in found}
+    lost = [
+        name
+        for name in kept
+        if (spectral or ".encoder." in f".{name}")
+        and "attention" not in name
+        and "forward_model." not in name
+        and state[name].data_ptr() not in filled
+        and not any(part in name for part in UNUSED)
+    ]
     if lost:
         raise ValueError(f"the file holds nothing for {', '.join(lost)}; build the module with settings()")
     return kept

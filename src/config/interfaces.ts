@@ -1605,7 +1605,7 @@ export interface ExportWeightsConfig {
   readonly output_file: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
-  /** Names and axes of the published PyTorch network (cnn_cbam here), or of the Keras network (cnn here). Default: "torch-npz". */
+  /** Names and axes of the published PyTorch networks (cnn_cbam and those with spectral layers), or of the Keras network (cnn here). Default: "torch-npz". */
   readonly format: 'torch-npz' | 'keras';
 }
 

@@ -1,48 +1,27 @@
 /**
  * A model under the names of the published tools: an NPZ of named arrays, which a script on the owner's side puts into a network. The
- * reverse of the import (`importing/npzWeights.ts`); names are in `docs/bundles.md`.
+ * reverse of the import (`importing/npzWeights.ts`); names are those of `publishedNames.ts`.
  *
  * @example
  * await writeNpz('weights.npz', publishedArrays(bundle, 'torch-npz', 'wts.zip'));
  */
 import { PtychoError } from '../core/errors.js';
+import { wordList } from '../core/field.js';
 import type { Tensor } from '../core/tensor.js';
 import type { NpyInput } from '../formats/npyWrite.js';
 import { LOG_INTENSITY_SCALE } from '../model/network.js';
+import { architecturesWith, generatorFields } from '../networks/architectures.js';
 import { scaleComplex } from '../physics/probe.js';
 import type { Bundle } from './bundle.js';
+import { NAMED_ARCHITECTURES, type PublishedNames, publishedNames, publishedSpectrum } from './publishedNames.js';
 
 /** Whose names. */
 export type PublishedFormat = 'torch-npz' | 'keras';
 
-const ARCHITECTURES: Readonly<Record<PublishedFormat, { readonly architecture: string; readonly whose: string }>> = {
-  'torch-npz': { architecture: 'cnn_cbam', whose: 'PyTorch' },
-  keras: { architecture: 'cnn', whose: 'TensorFlow' },
+const ARCHITECTURES: Readonly<Record<PublishedFormat, { readonly all: readonly string[]; readonly whose: string }>> = {
+  'torch-npz': { all: NAMED_ARCHITECTURES, whose: 'PyTorch' },
+  keras: { all: ['cnn'], whose: 'TensorFlow' },
 };
-
-/** Replacements, the first that fits. */
-const TORCH_RULES: readonly (readonly [own: RegExp, published: string])[] = [
-  [/^encoder\.(\d+)\.(conv[12])\.(\w+)$/, 'encoder.blocks.$1.$2.$3'],
-  [/^encoder\.(\d+)\.attention\.channel\.fc1\.(\w+)$/, 'encoder.blocks.$1.attention.ChannelGate.mlp.1.$2'],
-  [/^encoder\.(\d+)\.attention\.channel\.fc2\.(\w+)$/, 'encoder.blocks.$1.attention.ChannelGate.mlp.3.$2'],
-  [/^encoder\.(\d+)\.attention\.spatial\.weight$/, 'encoder.blocks.$1.attention.SpatialGate.compress.weight'],
-  [/^(amp|phase)\.(\d+)\.(conv[12])\.(\w+)$/, 'decoder_$1.blocks.$2.$3.$4'],
-  [/^(amp|phase)\.centre\.(\w+)$/, 'decoder_$1.$1.conv1.$2'],
-  [/^(amp|phase)\.(?:border|full)\.(conv[12])\.(\w+)$/, 'decoder_$1.$1.conv_up_block.$2.$3'],
-  [/^(amp|phase)\.(?:border|full)\.out\.(\w+)$/, 'decoder_$1.$1.conv2.$2'],
-];
-
-/**
- * The published PyTorch name of a weight of ours; undefined where there is none.
- * @example
- * torchNameOf('encoder.0.conv1.weight'); // 'model.autoencoder.encoder.blocks.0.conv1.weight'
- */
-export function torchNameOf(own: string): string | undefined {
-  if (/^rectangular\.s[12]$/.test(own)) return own.replace('rectangular.', 'model.forward_model.rect_scaler.');
-  const name = own.replace(/^(amplitude|real)\./, 'amp.').replace(/^imaginary\./, 'phase.');
-  const rule = TORCH_RULES.find(([pattern]) => pattern.test(name));
-  return rule && `model.autoencoder.${name.replace(...rule)}`;
-}
 
 /**
  * The arrays of a bundle for the published loaders: weights (`w.NAME` of PyTorch; for Keras `PART/kernel`, [height, width, in, out], and
@@ -57,13 +36,22 @@ export function publishedArrays(
 ): Record<string, NpyInput> {
   const { config, scale, weights, probe } = bundle;
   const { model } = config;
-  const { architecture, whose } = ARCHITECTURES[format];
+  const { all, whose } = ARCHITECTURES[format];
   const bad = (why: string) =>
     new PtychoError('MODEL_UNSUPPORTED', `${source} cannot be exported as ${format}: ${why}.`, { path: source });
-  if (model.architecture !== architecture) {
-    const other = Object.entries(ARCHITECTURES).find(([, one]) => one.architecture === model.architecture)?.[0];
+  if (!all.includes(model.architecture)) {
+    const other = Object.entries(ARCHITECTURES).find(([, one]) => one.all.includes(model.architecture))?.[0];
     const advice = other ? `; use --format ${other}` : '';
-    throw bad(`the published ${whose} network is ${architecture} here, and this one is ${model.architecture}${advice}`);
+    const networks =
+      all.length === 1
+        ? `the published ${whose} network is ${all[0]} here`
+        : `names are known of ${wordList(all, 'and')}`;
+    throw bad(`${networks}, and this one is ${model.architecture}${advice}`);
+  }
+  if (model.gridsize > 1 && model.member_networks !== 'joint') {
+    throw bad(
+      `it sees each pattern of a group alone (member_networks ${model.member_networks}), as no published network does`,
+    );
   }
   if (config.input_reference && config.input_reference !== 'none') {
     throw bad(
@@ -76,11 +64,7 @@ export function publishedArrays(
   for (const [name, tensor] of Object.entries(weights)) {
     if (name === LOG_INTENSITY_SCALE) continue;
     if (format === 'keras') keras(name, tensor, arrays, unnamed);
-    else {
-      const published = torchNameOf(name);
-      if (published === undefined) unnamed.push(name);
-      else arrays[`w.${published}`] = tensor;
-    }
+    else torch(name, weights, publishedNames(model) as PublishedNames, arrays, unnamed);
   }
   if (unnamed.length > 0) throw bad(`these weights have no place in the published network: ${unnamed.join(', ')}`);
   // What the network puts out times this is the field, in units of its input; a trained scale is part of it.
@@ -93,6 +77,23 @@ export function publishedArrays(
     intensity_scale: { data: Float64Array.of(scale.intensityScale), shape: [] },
     params: { strings: [JSON.stringify(paramsOf(bundle))], shape: [] },
   };
+}
+
+/** A weight under its published name; both parts of a complex one together. */
+function torch(
+  name: string,
+  weights: Bundle['weights'],
+  names: PublishedNames,
+  arrays: Record<string, NpyInput>,
+  unnamed: string[],
+): void {
+  const published = names.toPublished(name);
+  if (published === undefined) unnamed.push(name);
+  else if (published.form !== 'complex') arrays[`w.${published.name}`] = weights[name];
+  else if (name.endsWith('.re')) {
+    const [re, im] = [weights[name], weights[name.replace(/re$/, 'im')]];
+    arrays[`w.${published.name}`] = publishedSpectrum({ re: re.data, im: im.data, shape: re.shape });
+  }
 }
 
 /** A convolution as Keras keeps it. */
@@ -118,7 +119,15 @@ function keras(name: string, { data, shape }: Tensor, arrays: Record<string, Npy
 
 function paramsOf({ config, scale }: Pick<Bundle, 'config' | 'scale'>): Record<string, unknown> {
   const { model } = config;
+  // The fields of cnn_cbam are known by other names below.
+  const fields = model.architecture.startsWith('cnn')
+    ? []
+    : Object.entries(model).filter(
+        ([name]) => Object.hasOwn(generatorFields, name) && architecturesWith(name).includes(model.architecture),
+      );
   return {
+    ...Object.fromEntries(fields),
+    ...(fields.length > 0 ? { architecture: model.architecture } : {}),
     N: model.N,
     gridsize: model.gridsize,
     n_filters_scale: model.n_filters_scale,

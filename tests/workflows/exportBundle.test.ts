@@ -5,8 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importConfigSchema } from '../../src/config/schemas/tools.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { architecturesWith } from '../../src/networks/architectures.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { torchNameOf } from '../../src/persistence/publishedWeights.js';
+import { publishedNames } from '../../src/persistence/publishedNames.js';
 import { exportBundle, importBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
 import { kerasModel } from '../support/kerasModel.js';
@@ -47,13 +48,78 @@ describe('bundle export', () => {
     expect(after.scale.intensityScale).toBeCloseTo(before.scale.intensityScale, 6);
   });
 
+  const small = { fno_width: 8, fno_modes: 3, fno_blocks: 2 };
+  it.each([
+    ['fno_vanilla', {}],
+    ['fno', { fno_cnn_blocks: 1 }],
+    ['ffno', { ffno_encoder_norm: 'none', ffno_encoder_mlp_ratio: 1.5 }],
+    ['ffno', { ffno_encoder_share_weights: false, fno_input_transform: 'log1p' }],
+    ['hybrid', { gridsize: 2, max_hidden_channels: 12, fno_blocks: 3 }],
+    ['stable_hybrid', {}],
+    [
+      'hybrid_resnet',
+      { hybrid_skip_connections: true, hybrid_skip_style: 'concat', hybrid_downsample_op: 'blurpool_conv' },
+    ],
+    [
+      'hybrid_resnet',
+      {
+        ...{
+          resnet_width: 12,
+          hybrid_downsample_steps: 1,
+          hybrid_skip_connections: true,
+          hybrid_skip_style: 'gated_add',
+        },
+        ...{ hybrid_encoder_fusion_mode: 'branch_gated_layerscale', hybrid_encoder_conv_hidden_channels: 6 },
+        ...{ hybrid_encoder_spectral_hidden_scale: 0.5, generator_output_mode: 'amp_phase_logits' },
+        ...{ hybrid_resnet_bottleneck_layerscale_mode: 'fixed', hybrid_resnet_bottleneck_layerscale_value: 0.5 },
+      },
+    ],
+    [
+      'hybrid_resnet_convnext_bottleneck',
+      { hybrid_encoder_branch_select: 'conv_only', fno_modes: 12, max_hidden_channels: 8 },
+    ],
+    ['hybrid_resnet_ffno_bottleneck', { spectral_bottleneck_blocks: 2, spectral_bottleneck_share_weights: false }],
+    ['hybrid_resnet_ffno_ptychoblock_encoder', { ffno_encoder_blocks: 2, ffno_encoder_modes: 2, fno_blocks: 4 }],
+    [
+      'hybrid_resnet_ptychoblock_ffno_encoder',
+      { ffno_encoder_blocks: 1, fno_blocks: 4, generator_output_mode: 'amp_phase' },
+    ],
+    ['spectral_resnet_bottleneck_net', { spectral_bottleneck_blocks: 2, spectral_bottleneck_gate_mode: 'per_block' }],
+    [
+      'spectral_resnet_bottleneck_linear_decoder',
+      { spectral_bottleneck_share_weights: false, spectral_bottleneck_blocks: 2 },
+    ],
+  ])('gives PyTorch names of %s that import as the same model (%j)', async (architecture, fields) => {
+    const shape = { hybrid_resnet_blocks: 2, ...small, ...fields };
+    const own = Object.entries(shape).filter(([name]) => architecturesWith(name).includes(architecture));
+    const model = {
+      architecture,
+      gridsize: 1,
+      ...Object.fromEntries(own),
+      ...('gridsize' in fields ? { gridsize: 2 } : {}),
+    };
+    const bundle = await writeNetworkBundle(file('spectral.zip'), { model } as Parameters<
+      typeof writeNetworkBundle
+    >[1]);
+    await exportBundle(bundle, { output_file: file('spectral.npz'), overwrite: true });
+    const into = importConfigSchema.parse({ output_dir: file('spectral'), overwrite: true });
+    expect(await importBundle(file('spectral.npz'), into)).toMatchObject({ architecture, unmapped: [] });
+    const [before, after] = [await openBundle(bundle), await openBundle(file('spectral'))];
+    for (const [name] of own) {
+      const of = ({ config }: typeof before) => config.model[name as keyof typeof config.model];
+      expect([name, of(after)]).toEqual([name, of(before)]);
+    }
+    for (const [name, tensor] of Object.entries(before.weights)) {
+      if (name !== 'log_intensity_scale') expect([name, after.weights[name]]).toEqual([name, tensor]);
+    }
+  });
+
   it('knows the published names', () => {
-    expect(torchNameOf('amplitude.border.conv1.weight')).toBe(
-      'model.autoencoder.decoder_amp.amp.conv_up_block.conv1.weight',
-    );
-    expect(torchNameOf('imaginary.centre.bias')).toBe('model.autoencoder.decoder_phase.phase.conv1.bias');
-    expect(torchNameOf('rectangular.s2')).toBe('model.forward_model.rect_scaler.s2');
-    expect(torchNameOf('something.else')).toBeUndefined();
+    const cnn = (own: string) => publishedNames('cnn_cbam')?.toPublished(own)?.name;
+    expect(cnn('amplitude.border.conv1.weight')).toBe('model.autoencoder.decoder_amp.amp.conv_up_block.conv1.weight');
+    expect(cnn('imaginary.centre.bias')).toBe('model.autoencoder.decoder_phase.phase.conv1.bias');
+    expect(cnn('rectangular.s2')).toBe('model.forward_model.rect_scaler.s2');
+    expect(cnn('something.else')).toBeUndefined();
   });
 
   it('refuses what the published tools cannot be', async () => {

@@ -4,18 +4,23 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { modelConfigSchema } from '../../src/config/schema.js';
 import { importConfigSchema } from '../../src/config/schemas/tools.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import type { NpyInput } from '../../src/formats/npyWrite.js';
 import { openNpz, writeNpz } from '../../src/formats/npz.js';
+import * as op from '../../src/graph/ops.js';
+import { ParameterScope } from '../../src/graph/parameters.js';
+import { generatorOf } from '../../src/networks/architectures.js';
 import { openBundle } from '../../src/persistence/bundle.js';
-import { ownNameOf } from '../../src/persistence/importing/npzWeights.js';
+import { publishedNames } from '../../src/persistence/publishedNames.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { importBundle, verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
 import { content, N } from '../persistence/sampleBundle.js';
 import { maxAbs, maxDifference, readGolden } from '../support/golden.js';
+import { goldenName } from '../support/hybridGolden.js';
 import { networkContent } from '../support/networkBundle.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 
@@ -171,9 +176,126 @@ describeShared('golden weights of the published PyTorch network', () => {
     const golden = await readGolden('d_net_gs2_nf1.npz');
     const names = golden.keys.filter((key) => key.startsWith('w.'));
     await golden.close();
+    const ownNameOf = (name: string) => publishedNames('cnn_cbam')?.toOwn(name)?.name;
     const unknown = names.filter((name) => ownNameOf(name) === undefined);
     expect(unknown).toEqual(['w.model.forward_model.alpha', 'w.model.forward_model.beta']);
     expect(new Set(names.map(ownNameOf)).size).toBe(names.length - 1);
+  });
+});
+
+describeShared('the golden weights of hybrid_resnet under the names of the published modules', () => {
+  const names = publishedNames('hybrid_resnet')!;
+
+  /** An NPZ as the published network would be exported, of the network with these fields. */
+  async function written(name: string, model: object, skip = '') {
+    const golden = await readGolden('h_hybrid_resnet.npz');
+    const scope = new ParameterScope();
+    const config = { N, architecture: 'hybrid_resnet', fno_width: 8, fno_modes: 4, fno_blocks: 2, ...model };
+    const parsed = modelConfigSchema.parse({ ...config, hybrid_resnet_blocks: 1 });
+    generatorOf('hybrid_resnet').layers(parsed, op.input('input', [2, 1, N, N]), scope);
+    const arrays: Record<string, NpyInput> = {};
+    for (const { name: own } of scope.specs.filter((spec) => !spec.name.endsWith('.im'))) {
+      const published = names.toPublished(own)!;
+      const at = async (of: string) => golden.float32(`W.${goldenName(of)}`);
+      const value = await at(own);
+      // The file has spectral weights as published, [Ci, Co, waves, waves].
+      arrays[`w.${published.name}`] =
+        published.form === 'complex'
+          ? { re: value.data, im: (await at(own.replace(/re$/, 'im'))).data, shape: value.shape }
+          : value;
+    }
+    // State dicts list some weights twice.
+    const alias = 'w.model.autoencoder.downsample.0.conv.weight';
+    arrays[alias] = arrays[alias.replace('downsample', 'downsample_layers')];
+    const [input, output] = [
+      await golden.float32('input'),
+      await Promise.all(skip.split(' ').map((key) => golden.float32(key))),
+    ];
+    await golden.close();
+    const falloff = Float32Array.from({ length: N * N }, (_, i) =>
+      Math.exp(-(((i >> 6) - 32) ** 2 + ((i & 63) - 32) ** 2) / 99),
+    );
+    const probe = { re: falloff, im: new Float32Array(N * N), shape: [N, N] };
+    await writeNpz(file(`${name}.npz`), { ...arrays, probe, params: text({ nphotons: 1e5, fno_blocks: 2 }) });
+    return { input, output };
+  }
+
+  it('are refused, in a sentence, where they do not go together', async () => {
+    await written('whole', {}, 'output');
+    const npz = await openNpz(file('whole.npz'));
+    const arrays: Record<string, NpyInput> = {};
+    for (const key of npz.keys) arrays[key] = (await npz.read(key)) as NpyInput;
+    await npz.close();
+    const refused = async (changes: Record<string, NpyInput>, over: object = {}, without?: string): Promise<string> => {
+      const { [without ?? '']: _, ...rest } = arrays;
+      await writeNpz(file('part.npz'), { ...rest, ...changes });
+      const error = await importBundle(file('part.npz'), options(over)).catch((e: unknown) => e);
+      return isPtychoError(error) ? error.message : 'it was imported';
+    };
+    const name = (inside: string) => `w.model.autoencoder.${inside}`;
+    expect(await refused({}, {}, 'probe')).toContain('add N to params');
+    expect(await refused({ params: text({ architecture: 'ffno' }) })).toContain(
+      'its settings say architecture ffno, but its weights are those of hybrid_resnet',
+    );
+    expect(await refused({}, { cnn_output_mode: 'amp_phase' })).toContain(
+      'cnn_output_mode is a field of cnn and cnn_cbam',
+    );
+    expect(await refused({ [name('more.weight')]: arrays.probe })).toContain(
+      `have no place in the network: ${name('more.weight')}`,
+    );
+    expect(await refused({}, {}, name('resnet.blocks.0.block.6.bias'))).toContain(
+      'no weights for bottleneck.0.norm2.shift',
+    );
+    expect(await refused({}, {}, name('encoder_blocks.1.spectral.weights'))).toContain(
+      'it has no encoder_blocks.1.spectral.weights',
+    );
+    const flat = { re: new Float32Array(8), im: new Float32Array(8), shape: [8] };
+    expect(await refused({ [name('encoder_blocks.0.spectral.weights')]: flat })).toContain(
+      'spectral.weights has shape [8]',
+    );
+  });
+
+  it('are named as those are', () => {
+    const published = (own: string) => names.toPublished(own)?.name.replace('model.autoencoder.', '');
+    expect(published('encoder.1.spectral.im')).toBe('encoder_blocks.1.spectral.weights');
+    expect(published('encoder.1.local.conv.bias')).toBe('encoder_blocks.1.local_conv.bias');
+    expect(published('down.0.weight')).toBe('downsample_layers.0.conv.weight');
+    expect(published('bottleneck.5.conv2.weight')).toBe('resnet.blocks.5.block.5.weight');
+    expect(published('bottleneck.5.norm2.shift')).toBe('resnet.blocks.5.block.6.bias');
+    expect(published('up.1.norm.scale')).toBe('upsample_layers.1.block.1.weight');
+    // The first of the decoder is the last of the encoder.
+    expect(published('skip.0.weight')).toBe('skip_fusion_projections.d2.weight');
+    expect(published('something.else')).toBeUndefined();
+    expect(names.toOwn('model.autoencoder.resnet.layerscale')).toEqual({ name: 'bottleneck.scale', form: 'scalar' });
+  });
+
+  it.each([
+    ['plain', {}, 'output'],
+    ['skips', { hybrid_skip_connections: true }, 'output_skip_add'],
+    ['polar', { generator_output_mode: 'amp_phase' }, 'output_amp output_phase'],
+  ])('%s: the imported model paints what it paints', async (name, model, key) => {
+    const { input, output } = await written(name, model, key);
+    const report = await importBundle(file(`${name}.npz`), options({ output_dir: file(name) }));
+    expect(report).toMatchObject({ architecture: 'hybrid_resnet', N, gridsize: 1, unmapped: [], unusedParams: [] });
+    await verifyBundle(file(name));
+    const { config } = await openBundle(file(name));
+    expect(config.model).toMatchObject({
+      ...{ fno_width: 8, fno_modes: 4, fno_blocks: 2, hybrid_resnet_blocks: 1, ...model },
+      ...{ hybrid_encoder_conv_hidden_scale: 2, hybrid_downsample_op: 'stride_conv', resnet_width: null },
+    });
+    const opened = await PtychoModel.open(file(name), { execution: { accelerator: 'cpu', threads: 1 } });
+    const { re, im } = await opened.predict(input);
+    await opened.dispose();
+    const area = N * N;
+    for (let p = 0; p < 2 * area; p++) {
+      const [image, i] = [Math.floor(p / area), p % area];
+      const [a, b] =
+        output.length === 1
+          ? [output[0].data[2 * image * area + i], output[0].data[(2 * image + 1) * area + i]]
+          : [output[0].data[p] * Math.cos(output[1].data[p]), output[0].data[p] * Math.sin(output[1].data[p])];
+      if (Math.hypot(re[p] - a, im[p] - b) > 1e-5) expect([p, re[p], im[p]]).toEqual([p, a, b]);
+    }
+    expect(maxAbs(re)).toBeGreaterThan(0.1);
   });
 });
 

@@ -217,7 +217,7 @@ export const exportWeightsConfigSchema = z.strictObject({
   format: field(
     oneOf('torch-npz', 'keras'),
     'torch-npz',
-    'Names and axes of the published PyTorch network (cnn_cbam here), or of the Keras network (cnn here).',
+    'Names and axes of the published PyTorch networks (cnn_cbam and those with spectral layers), or of the Keras network (cnn here).',
   ),
 });
 

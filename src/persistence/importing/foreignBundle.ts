@@ -71,6 +71,9 @@ const KNOWN = [
   'intensity_scale.trainable',
 ] as const;
 
+/** Options of `cnn` and `cnn_cbam` that other networks have no use for. */
+const CONVOLUTIONS_ONLY = ['amp_activation', 'cnn_output_mode', 'probe_big', 'pad_object'] as const;
+
 /** A value of `params`, in the words of our configuration; undefined where it says nothing. */
 function settings(params: Readonly<Record<string, unknown>>) {
   const words: Readonly<Record<string, string>> = {
@@ -117,13 +120,16 @@ export async function bundleOf(
   if (gain !== undefined && gain !== 1)
     throw bad(`amplitude_physics_gain is ${String(gain)}, and there is no such factor here`);
 
-  const found = sideOf(structureOf(model.weights, model.family, file), says('N'));
+  const found: Found = model.network ?? sideOf(structureOf(model.weights, model.family, file), says('N'));
   for (const key of ['N', 'gridsize', 'n_filters_scale'] as const) {
     const said = says(key);
-    if (said !== undefined && said !== found[key]) {
+    if (said !== undefined && found[key] !== undefined && said !== found[key]) {
       throw bad(`its settings say ${key} ${String(said)}, but its weights are those of ${key} ${found[key]}`);
     }
   }
+  const idle = model.network && CONVOLUTIONS_ONLY.find((key) => asked[key] !== null);
+  if (idle)
+    throw bad(`${idle} is a field of cnn and cnn_cbam, and this is ${model.network?.architecture}; leave it out`);
   const config = configOf(model, asked, found, says, file);
   const { N, gridsize } = found;
   const s = asked.intensity_scale ?? model.intensityScale ?? intensityScale(config.nphotons, N);
@@ -167,11 +173,14 @@ export async function bundleOf(
     history: [],
     weights,
   };
-  const unusedParams = Object.keys(model.params).filter((key) => !(KNOWN as readonly string[]).includes(key));
+  const used = [...KNOWN, ...Object.keys(model.network ?? {})];
+  const unusedParams = Object.keys(model.params).filter((key) => !used.includes(key));
   return { content, mapped, unmapped, unusedParams };
 }
 
 type Says = ReturnType<typeof settings>;
+/** What names and shapes tell about the network. */
+type Found = { readonly N: number; readonly gridsize: number; readonly n_filters_scale?: number };
 
 /** What the published forward model does to amplitudes: α·A + β with `intensity_scale_trainable`, else nothing. */
 function amplitudesOf({ amplitudes, params }: ForeignModel, bad: (why: string) => PtychoError) {
@@ -190,27 +199,16 @@ function sideOf(found: FoundStructure, said: unknown): Omit<FoundStructure, 'N'>
 function configOf(
   model: ForeignModel,
   asked: ImportConfig,
-  found: ReturnType<typeof sideOf>,
+  found: Found & Partial<ReturnType<typeof sideOf>>,
   says: Says,
   file: string,
 ): TrainingConfig {
-  const { N, gridsize, n_filters_scale, architecture, cbam_encoder, object_big } = found;
   const model_type = asked.model_type ?? says('model_type') ?? 'pinn';
   const parsed = trainingConfigSchema.safeParse({
     model: {
-      N,
-      gridsize,
-      n_filters_scale,
-      architecture,
-      cbam_encoder,
-      object_big,
+      ...(model.network ?? convolutionFields(model, asked, found, says)),
       model_type,
-      amp_activation: asked.amp_activation ?? amplitudeActivation(model, says),
-      border_activation: asked.border_activation,
-      pad_object: asked.pad_object ?? says('pad_object') ?? found.pad_object,
-      probe_big: asked.probe_big ?? says('probe.big') ?? found.border,
       probe_mask: asked.probe_mask ?? says('probe.mask') ?? false,
-      cnn_output_mode: asked.cnn_output_mode ?? says('cnn_output_mode') ?? 'amp_phase',
       physics_forward_mode: asked.physics_forward_mode ?? says('physics_forward_mode') ?? 'amplitude',
       gaussian_smoothing_sigma: asked.gaussian_smoothing_sigma ?? says('gaussian_smoothing_sigma') ?? 0,
     },
@@ -222,6 +220,24 @@ function configOf(
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0];
   throw new PtychoError('CONFIG_INVALID', `${file}: ${path.join('.')}: ${message.replace(/\.$/, '')}.`, { path: file });
+}
+
+/** The fields of `cnn` and `cnn_cbam`. */
+function convolutionFields(
+  model: ForeignModel,
+  asked: ImportConfig,
+  found: Partial<ReturnType<typeof sideOf>>,
+  says: Says,
+) {
+  const { N, gridsize, n_filters_scale, architecture, cbam_encoder, object_big } = found;
+  return {
+    ...{ N, gridsize, n_filters_scale, architecture, cbam_encoder, object_big },
+    amp_activation: asked.amp_activation ?? amplitudeActivation(model, says),
+    border_activation: asked.border_activation,
+    pad_object: asked.pad_object ?? says('pad_object') ?? found.pad_object,
+    probe_big: asked.probe_big ?? says('probe.big') ?? found.border,
+    cnn_output_mode: asked.cnn_output_mode ?? says('cnn_output_mode') ?? 'amp_phase',
+  };
 }
 
 /** In the published PyTorch head everything but sigmoid is swish. */
@@ -290,7 +306,7 @@ function weightsFor(
   if (missing.length > 0) throw bad(`it has no weights for ${someNames(missing)}`, { missing });
   const unused = [...left.values()].map(({ source }) => source).filter((source) => !isIdle(source, parts.config));
   const mapped = model.weights.size - left.size;
-  return { weights, mapped, unmapped: [...model.unmapped, ...unused] };
+  return { weights, mapped, unmapped: [...new Set([...model.unmapped, ...unused])] };
 }
 
 /** Weights that the published PyTorch network keeps although a setting leaves them without work. */

@@ -20,6 +20,12 @@ export interface ForeignModel {
   readonly family: Family;
   /** By our name; the two decoders are `amplitude` and `phase` whatever they put out. */
   readonly weights: ReadonlyMap<string, ForeignWeight>;
+  /** Of spectral networks: the fields of the model that names, shapes and settings tell. */
+  readonly network?: Readonly<Record<string, unknown>> & {
+    readonly architecture: string;
+    readonly N: number;
+    readonly gridsize: number;
+  };
   /** Names in the file that have no counterpart here. */
   readonly unmapped: readonly string[];
   /** Keys of the `params` dictionary that the file gives. */

@@ -7,7 +7,9 @@ import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
 import type { NpyArray } from '../../formats/npy.js';
 import { type NpzFile, usingNpz } from '../../formats/npz.js';
 import { parseBoundedJson } from '../json.js';
+import { type PublishedNames, publishedNames } from '../publishedNames.js';
 import { type ForeignModel, type ForeignWeight, scalesAmplitudes } from './foreignWeights.js';
+import { isSpectral, spectralModel } from './generatorWeights.js';
 
 const PREFIX = 'w.';
 const OWN = /^(encoder|amplitude|phase|real|imaginary)\.\d+\.conv[12]\.weight$/;
@@ -29,7 +31,8 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
       const keys = npz.keys.filter((key) => (marked ? key.startsWith(PREFIX) : !BESIDE.includes(key)));
       const named = keys.map((key) => [key, marked ? key.slice(PREFIX.length) : key] as const);
       const own = named.some(([, name]) => OWN.test(name));
-      if (!own && !named.some(([, name]) => ownNameOf(name) !== undefined)) {
+      const spectral = isSpectral(new Set(named.map(([, name]) => insideOf(name))));
+      if (!own && !spectral && !named.some(([, name]) => CNN.toOwn(name) !== undefined)) {
         throw new PtychoError(
           'MODEL_UNSUPPORTED',
           `${path} holds no weights under names that are known; make it with examples/python/export_torch_weights.py (names are in docs/bundles.md).`,
@@ -42,37 +45,54 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
       const scalars = new Map<string, number>();
       const params = await readParams(npz);
       const scaled = scalesAmplitudes(params);
+      const others = new Map<string, { readonly source: string; readonly array: Tensor | ComplexTensor }>();
       for (const [key, name] of named) {
-        const target = own ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.') : ownNameOf(name);
-        const tensor = floats(await npz.read(key));
+        const array = await npz.read(key);
+        const tensor = floats(array);
+        const scalar = tensor && scalarOf(name, tensor.data, scaled);
+        if (spectral && !scalar && array.kind !== 'text') {
+          others.set(insideOf(name), { source: key, array: tensor ?? complexOf(array) });
+          continue;
+        }
+        const target = own
+          ? name.replace(/^real\./, 'amplitude.').replace(/^imaginary\./, 'phase.')
+          : CNN.toOwn(name)?.name;
         if (tensor === undefined || target === undefined || weights.has(target)) {
-          const scalar = tensor && scalarOf(name, tensor.data, scaled);
           if (scalar) scalars.set(...scalar);
           else unmapped.push(key);
           continue;
         }
         // PyTorch keeps scalars as arrays of one value.
-        const scalar = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
-        weights.set(target, { source: key, tensor: scalar ? { ...tensor, shape: [] } : tensor });
+        const alone = target.startsWith('rectangular.') && sizeOf(tensor.shape) === 1;
+        weights.set(target, { source: key, tensor: alone ? { ...tensor, shape: [] } : tensor });
       }
+      const probe = npz.has('probe') ? probeOf(await npz.read('probe')) : undefined;
+      const found = spectral
+        ? spectralModel(others, params, { path, probeSide: probe?.shape.at(-1) })
+        : { weights, unmapped };
       const scale = npz.has('intensity_scale')
         ? (await npz.readReal('intensity_scale')).data[0]
         : params.intensity_scale;
       return {
         format: 'npz',
         family: own ? 'ptychopinn' : 'pytorch',
-        weights,
-        unmapped,
+        ...found,
+        unmapped: spectral ? [...unmapped, ...found.unmapped] : unmapped,
         params,
         ...(scalars.size > 0
           ? { amplitudes: { alpha: scalars.get('alpha') ?? 1, beta: scalars.get('beta') ?? 0 } }
           : {}),
-        probe: npz.has('probe') ? probeOf(await npz.read('probe')) : undefined,
+        probe,
         intensityScale: typeof scale === 'number' && scale > 0 ? scale : undefined,
       };
     },
     { maxResidentBytes: MAX_BYTES },
   );
+}
+
+/** The name of a published weight inside of the network; of another one as it is. */
+function insideOf(name: string): string {
+  return (MODULE.exec(name) as RegExpExecArray)[1].replace(/^autoencoder\./, '');
 }
 
 async function checkTotal(npz: NpzFile, keys: readonly string[]): Promise<void> {
@@ -92,7 +112,10 @@ function floats(array: NpyArray): Tensor | undefined {
 }
 
 function probeOf(array: NpyArray): ComplexTensor | undefined {
-  if (array.kind === 'text') return undefined;
+  return array.kind === 'text' ? undefined : complexOf(array);
+}
+
+function complexOf(array: Exclude<NpyArray, { kind: 'text' }>): ComplexTensor {
   const [re, im] = array.kind === 'complex' ? [array.re, array.im] : [array.data, new Float32Array(array.data.length)];
   return { re: Float32Array.from(re as ArrayLike<number>), im: Float32Array.from(im), shape: array.shape };
 }
@@ -116,41 +139,11 @@ async function readParams(npz: NpzFile): Promise<Record<string, unknown>> {
   return value as Record<string, unknown>;
 }
 
-// The names of the published PyTorch network and ours. Documented in `docs/bundles.md`.
-
-/** Replacements behind the prefix of a module, the first that fits. */
-const RULES: readonly (readonly [published: RegExp, own: string])[] = [
-  [/^encoder\.blocks\.(\d+)\.(conv[12])\.(weight|bias)$/, 'encoder.$1.$2.$3'],
-  [/^encoder\.blocks\.(\d+)\.attention\.ChannelGate\.mlp\.1\.(weight|bias)$/, 'encoder.$1.attention.channel.fc1.$2'],
-  [/^encoder\.blocks\.(\d+)\.attention\.ChannelGate\.mlp\.3\.(weight|bias)$/, 'encoder.$1.attention.channel.fc2.$2'],
-  [/^encoder\.blocks\.(\d+)\.attention\.SpatialGate\.compress\.weight$/, 'encoder.$1.attention.spatial.weight'],
-  [/^decoder_(amp|phase)\.blocks\.(\d+)\.(conv[12])\.(weight|bias)$/, '$1.$2.$3.$4'],
-  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv1\.(weight|bias)$/, '$1.centre.$2'],
-  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv_up_block\.(conv[12])\.(weight|bias)$/, '$1.border.$2.$3'],
-  [/^decoder_(amp|phase)\.(?:amp|phase)\.conv2\.(weight|bias)$/, '$1.border.out.$2'],
-];
-const SCALERS: Readonly<Record<string, string>> = {
-  'forward_model.rect_scaler.s1': 'rectangular.s1',
-  'forward_model.rect_scaler.s2': 'rectangular.s2',
-};
 /** Scalars of the published forward model, which are always registered, begin at 1 and are used by `intensity_scale_trainable` only. */
 const AMPLITUDE_SCALARS = /^forward_model\.(alpha|beta)$/;
 
 const MODULE = /^(?:w\.)?(?:model\.)?(.*)$/;
-
-/**
- * Our name of a published weight; undefined where there is none.
- * @example
- * ownNameOf('model.autoencoder.encoder.blocks.0.conv1.weight'); // 'encoder.0.conv1.weight'
- */
-export function ownNameOf(published: string): string | undefined {
-  const [, name] = MODULE.exec(published) as RegExpExecArray;
-  if (Object.hasOwn(SCALERS, name)) return SCALERS[name];
-  if (!name.startsWith('autoencoder.')) return undefined;
-  const inside = name.slice('autoencoder.'.length);
-  const rule = RULES.find(([pattern]) => pattern.test(inside));
-  return rule && inside.replace(...rule).replace(/^amp\./, 'amplitude.');
-}
+const CNN = publishedNames('cnn_cbam') as PublishedNames;
 
 /** α or β, where there is one for all scans, and it is known whether they do something. */
 function scalarOf(

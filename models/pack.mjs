@@ -96,6 +96,8 @@ export async function pack({ name, recipe, bundle, test, folder }) {
   const { size } = await stat(packed);
   const { training, scans } = whole;
   const lost = Math.max(...rows.map((row) => Math.abs(row.lost)));
+  const fields = Object.entries(recipe.training ?? {});
+  const asked = fields.map(([field, value]) => `, \`${field} ${value}\``).join('');
   const card = `# ${name}
 
 A network for ${recipe.summary}. Used by \`ptychopinn reconstruct SCAN --model auto\` where the probe of the scan fits.
@@ -104,9 +106,9 @@ A network for ${recipe.summary}. Used by \`ptychopinn reconstruct SCAN --model a
 |---|---|
 | network | \`${whole.config.model.architecture}\`, N ${recipe.N}, gridsize ${whole.config.model.gridsize}, \`n_filters_scale\` ${whole.config.model.n_filters_scale} |
 | trained on | ${scans.length} simulated scans of ${recipe.patterns} patterns or a few more, each with a probe, an object and an exposure of its own; no labels |
-| training | ${training.epochs} epochs, seed ${recipe.seed}, best epoch ${training.bestEpoch} (${training.monitor} ${training.value.toPrecision(4)}) |
+| training | ${training.epochs} epochs, seed ${recipe.seed}${asked}, best epoch ${training.bestEpoch} (${training.monitor} ${training.value.toPrecision(4)}) |
 | counts a pattern | ${Math.min(...scans.map((s) => s.statistics.meanCounts)).toExponential(0)} to ${Math.max(...scans.map((s) => s.statistics.meanCounts)).toExponential(0)} |
-| file | \`${name}.zip\`, ${(size / 1e6).toFixed(1)} MB: weights with 11 significant bits, which changes the errors below by ${lost.toExponential(0)} at most; the archive is compressed, so that \`ptychopinn bundle verify\`, which knows stored ones only, refuses it |
+| file | \`${name}.zip\`, ${(size / 1e6).toFixed(1)} MB: weights with 11 significant bits, which changes the errors below by ${lost.toExponential(0)} at most; the archive is compressed |
 
 ## The scans that it learned from
 

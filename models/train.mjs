@@ -41,7 +41,14 @@ for (const [name, recipe] of Object.entries(recipes)) {
       {
         train_data_file: first,
         train_data_files: more,
-        ...{ nepochs: recipe.epochs, seed: recipe.seed, val_fraction: 0.03, output_dir: run, overwrite: true },
+        ...{
+          nepochs: recipe.epochs,
+          seed: recipe.seed,
+          val_fraction: 0.03,
+          ...recipe.training,
+          output_dir: run,
+          overwrite: true,
+        },
         execution: { threads: 1, accelerator: 'cpu', logger_backend: 'none' },
       },
       { logger: { info: (text) => console.log(text), warn: (text) => console.log(`warning: ${text}`) } },

@@ -1,7 +1,8 @@
 /** `--model auto`: which network of ptychopinn-models is taken, and what is said where none is. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import type { PatternSource } from '../../src/data/patternSource.js';
@@ -10,6 +11,7 @@ import { scaleComplex } from '../../src/physics/probe.js';
 import { probeFit } from '../../src/reconstruction/matching/probeFit.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { makeProbe } from '../../src/simulation/probes.js';
+import { type SimulationRecipe, simulate } from '../../src/simulation/recipe.js';
 import { autoModel, modelOfZoo } from '../../src/tries/zoo.js';
 import { networkContent } from '../support/networkBundle.js';
 
@@ -111,5 +113,40 @@ describe('--model auto', () => {
     expect((await modelOfZoo(scanOf(counts), ring, wrong)).reason).toMatch(/holds no network yet/);
     await writeFile(path.join(wrong, 'index.json'), JSON.stringify({ '../a-round': { N, summary: '' } }));
     await expect(modelOfZoo(scanOf(counts), ring, wrong)).rejects.toMatchObject({ code: 'FILE_FORMAT' });
+  });
+});
+
+describe('the networks that ship', () => {
+  const models = fileURLToPath(new URL('../../models', import.meta.url));
+  const json = async (name: string) => JSON.parse(await readFile(path.join(models, name), 'utf8'));
+
+  it('are three, for N 64 and 128, a few megabytes together, each with its card and its recipe', async () => {
+    const index: Record<string, { N: number; summary: string }> = await json('index.json');
+    const recipes = await json('recipes.json');
+    expect(Object.keys(index)).toEqual(['n128-round', 'n64-ring', 'n64-round']);
+    expect(Object.keys(recipes).sort()).toEqual(Object.keys(index));
+    let bytes = 0;
+    for (const [name, { N: side, summary }] of Object.entries(index)) {
+      expect(recipes[name]).toMatchObject({ N: side, summary });
+      bytes += (await stat(path.join(models, `${name}.zip`))).size;
+      expect(await readFile(path.join(models, `${name}.md`), 'utf8')).toContain(`A network for ${summary}.`);
+    }
+    expect(bytes).toBeLessThan(8e6);
+  });
+
+  it.each([
+    ['n64-round', ['n64-round', 'n64-round', 'n64-ring']],
+    ['n64-ring', ['n64-ring', 'n64-ring', 'n64-round']],
+    ['n128-round', ['n128-round', 'n128-round', undefined]],
+  ])('are taken for the scans that %s is judged on only where they know the probe', async (name, expected) => {
+    const { N: side, test } = (await json('recipes.json'))[name] as { N: number; test: Partial<SimulationRecipe>[] };
+    const taken: (string | undefined)[] = [];
+    for (const scan of test) {
+      // The probe is that of the scan; a small blank object in place of the one it was judged on.
+      const { probeGuess } = simulate({ ...scan, N: side, object: 'blank', object_side_px: side + 8, n_patterns: 1 });
+      const { model } = await modelOfZoo(scanOf(scan.photons ?? Number.NaN, side), probeGuess, models);
+      taken.push(model && path.basename(model.bundle.path, '.zip'));
+    }
+    expect(taken).toEqual(expected);
   });
 });

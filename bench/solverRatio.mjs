@@ -31,6 +31,7 @@ const rows = [
   { name: 'sim lsqml positions', epochs: 10, options: { algorithm: 'lsqml', position_start: 2 } },
   { name: 'sim rpie three modes', epochs: 5, options: { algorithm: 'rpie', probe_modes: 3 } },
   { name: 'sim pie', epochs: 10, options: { algorithm: 'pie' } },
+  { name: 'sim epie', epochs: 10, options: { algorithm: 'epie' } },
   { name: 'sim dm', epochs: 10, options: { algorithm: 'dm' } },
   {
     name: 'opr lsqml',

@@ -265,7 +265,7 @@ export interface DeviceConfig {
   readonly accelerator: ('auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu') | (string & {});
   /** Precision of the computation: 32-true is single; tf32 allows CUDA its shorter products; 16-mixed takes convolutions of predictions in half precision where the device has it and they stay within 1 % of single. Training is single with both of the others, too, but for tf32 on CUDA. Default: "32-true". */
   readonly precision: '32-true' | 'tf32' | '16-mixed';
-  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
+  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental; solvers take fewer for small batches). Unit: threads. */
   readonly threads: number | null;
 }
 
@@ -275,7 +275,7 @@ export interface ExecutionConfig {
   readonly accelerator: ('auto' | 'cuda' | 'webgpu' | 'coreml' | 'directml' | 'cpu') | (string & {});
   /** TensorFlow.js engine (backend tensorflow only); null: the fastest that works. */
   readonly engine: ('tfjs-node-gpu' | 'tfjs-node' | 'wasm' | 'cpu') | null;
-  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental). Unit: threads. */
+  /** CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental; solvers take fewer for small batches). Unit: threads. */
   readonly threads: number | null;
   /** Groups per prediction in infer, instead of its batch_size, and in the previews of train. Unit: groups. */
   readonly inference_batch_size: number | null;

@@ -19,7 +19,15 @@ import {
   sharedMemory,
   startKernels,
 } from './host/kernels.js';
-import { type PlaneStep, runSteps, STEPS_AT_ONCE, stepPixels } from './host/planeSteps.js';
+import {
+  collide,
+  type PlaneStep,
+  type Range,
+  rangeSteps,
+  runSteps,
+  STEPS_AT_ONCE,
+  stepPixels,
+} from './host/planeSteps.js';
 
 /** A real plane and where it is. */
 export interface Plane {
@@ -90,6 +98,7 @@ export class FieldMemory {
   readonly sums: FieldSums;
   #next = PAGE_BYTES;
   #shared: ((steps: readonly PlaneStep[]) => number) | undefined;
+  #gathered: PlaneStep[] | undefined;
 
   /** @throws PtychoError BACKEND_MISSING, DATASET_VALUE for fields that no memory holds */
   constructor(sizes: FieldSizes) {
@@ -237,22 +246,69 @@ export class FieldMemory {
     ]);
   }
 
-  /** total += each of the parts, over the whole of all. */
+  /**
+   * total += each of the parts.
+   * @param rows of the object that the total, and then each part, holds something in: elsewhere their sums of the object may be anything
+   */
   addSums(
     parts: readonly FieldSums[],
     total: FieldSums,
     what: { readonly object: boolean; readonly probe: boolean; readonly background?: boolean },
+    rows: readonly Range[],
   ): void {
-    this.#run(
-      parts.flatMap((part): PlaneStep[] => [
-        ...(what.object ? sumSteps([part.object, total.object], [part.illumination, total.illumination]) : []),
+    this.#run([
+      ...(what.object ? this.#objectSums(parts, total, rows) : []),
+      ...parts.flatMap((part): PlaneStep[] => [
         ...(what.probe ? sumSteps([part.probe, total.probe], [part.objectIntensity, total.objectIntensity]) : []),
         ...(what.background ? sumSteps([part.background, total.background]) : []),
       ]),
+    ]);
+  }
+
+  #objectSums(parts: readonly FieldSums[], total: FieldSums, rows: readonly Range[]): PlaneStep[] {
+    const { height, width } = this.sizes;
+    const ranges = rows.map(({ from, end }) => ({ from: width * from, end: width * end }));
+    const planesOf = ({ object, illumination }: FieldSums) => [object.reAt, object.imAt, illumination.at];
+    const [to, from] = [planesOf(total), parts.map(planesOf)];
+    return Array.from({ length: this.slices }, (_, s) => 4 * s * height * width).flatMap((slice) =>
+      to.flatMap((at, plane) =>
+        rangeSteps(
+          { at: at + slice, range: ranges[0] },
+          from.map((planes, t) => ({ at: planes[plane] + slice, range: ranges[t + 1] })),
+          height * width,
+        ),
+      ),
     );
   }
 
+  /**
+   * Lets what `work` asks of this memory be done with fewer questions to other threads: it may neither ask for a {@link largest} value nor look
+   * into planes. Steps go together but for those that touch the same memory by other parts.
+   */
+  together(work: () => void): void {
+    const steps: PlaneStep[] = [];
+    this.#gathered = steps;
+    try {
+      work();
+    } finally {
+      this.#gathered = undefined;
+    }
+    let now: PlaneStep[] = [];
+    for (const step of steps) {
+      if (now.some((other) => collide(other, step))) {
+        this.#run(now);
+        now = [];
+      }
+      now.push(step);
+    }
+    this.#run(now);
+  }
+
   #run(steps: readonly PlaneStep[]): number {
+    if (this.#gathered) {
+      this.#gathered.push(...steps);
+      return 0;
+    }
     // Steps longer than a question holds are asked in turn; each thread goes through them in the same order.
     if (!this.#shared || stepPixels(steps) < WORTH_SHARING) return runSteps(this.kernels, steps, { part: 0, of: 1 });
     let most = 0;
@@ -263,8 +319,11 @@ export class FieldMemory {
   }
 }
 
-/** Pixels from which other threads take part: to ask them takes as long as some ten thousand pixels. */
-const WORTH_SHARING = 1 << 15;
+/**
+ * Pixels from which other threads take part. To ask them takes as long as some ten thousand pixels, and planes have to come from the caches of
+ * other cores: below this, two threads are no faster than one.
+ */
+const WORTH_SHARING = 1 << 18;
 
 function sumSteps(planes: readonly [Planes, Planes], plane?: readonly [Plane, Plane]): PlaneStep[] {
   const [part, total] = planes;

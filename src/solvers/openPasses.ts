@@ -13,12 +13,27 @@ import type { WavePasses } from './wavePasses.js';
 
 /** Who computes. */
 export interface PassesChoice {
-  /** Threads of the host's passes; one for each core when left out. */
+  /** Threads of the host's passes; where left out as many as there are cores, but for batches that are too small for it. */
   readonly threads?: number;
   /** Runs the programs; stays the caller's to dispose. */
   readonly backend?: Backend;
   /** Is told why programs were chosen where that is not plain. */
   readonly logger?: Logger;
+}
+
+/** What a batch has to be worked on. */
+export interface BatchSize extends Pick<HostPassesOptions, 'scan' | 'sizes'> {
+  /** Patterns. */
+  readonly batch: number;
+}
+
+/** Pixels of a batch that each thread has at least, where their number is left open: 0.4 ms of work. */
+const PIXELS_OF_A_THREAD = 3 << 14;
+
+/** Threads for batches of this size, where the number is left open: one more must not make a run slower. */
+export function threadsFor({ batch, scan, sizes }: BatchSize, cores = availableParallelism()): number {
+  const waves = sizes.modes * (sizes.slices ?? 1) * (scan.ways?.points ?? 1);
+  return Math.max(1, Math.min(cores, Math.floor((batch * scan.N ** 2 * waves) / PIXELS_OF_A_THREAD)));
 }
 
 /**
@@ -28,11 +43,12 @@ export interface PassesChoice {
  * @throws PtychoError CONFIG_INVALID where neither can take the scan
  */
 export async function openPasses(
-  { threads = availableParallelism(), backend, logger = silentLogger }: PassesChoice,
+  { threads: given, backend, logger = silentLogger }: PassesChoice,
   passes: SolverOptions['passes'],
-  options: Omit<HostPassesOptions, 'threads'>,
+  { batch, ...options }: Omit<HostPassesOptions, 'threads'> & BatchSize,
 ): Promise<WavePasses> {
-  requireThreads(threads);
+  requireThreads(given);
+  const threads = given ?? threadsFor({ batch, ...options });
   const { N } = options.scan;
   const reason = passes === 'auto' ? whyProgram(N, backend) : undefined;
   if (passes === 'host' || (passes === 'auto' && !reason)) return HostPasses.open({ ...options, threads });

@@ -140,6 +140,7 @@ async function* solveLoaded(
       height: loaded.frame.height,
       width: loaded.frame.width,
     },
+    batch: batchSize,
     // Batches of equal size are up to half as large again.
     keep:
       traits.keepsBatches || correctsPositions(options) || options.opr_modes > 0

@@ -50,13 +50,18 @@ export function pointsOf(
   k: number,
   width: number,
 ): PointOfWay[] {
-  const half = Math.floor(N / 2);
-  return Array.from({ length: ways?.points ?? 1 }, (_, i) => {
-    const share = ways ? (i + 0.5) / ways.points - 0.5 : 0;
-    const [y, x] = ways ? [ys[k] + share * ways.ys[k], xs[k] + share * ways.xs[k]] : [ys[k], xs[k]];
-    const [row, column] = [Math.round(y) - half, Math.round(x) - half];
-    return { at: row * width + column, row, column, y: y - Math.round(y), x: x - Math.round(x) };
+  if (!ways) return [pointAt(ys[k], xs[k], N, width)];
+  return Array.from({ length: ways.points }, (_, i) => {
+    const share = (i + 0.5) / ways.points - 0.5;
+    return pointAt(ys[k] + share * ways.ys[k], xs[k] + share * ways.xs[k], N, width);
   });
+}
+
+function pointAt(y: number, x: number, N: number, width: number): PointOfWay {
+  const half = Math.floor(N / 2);
+  const row = Math.round(y) - half;
+  const column = Math.round(x) - half;
+  return { at: row * width + column, row, column, y: y - Math.round(y), x: x - Math.round(x) };
 }
 
 /** Σ√I and ΣI over the good pixels of patterns. */

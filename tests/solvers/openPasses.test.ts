@@ -4,7 +4,7 @@ import type { Backend } from '../../src/backends/backend.js';
 import type { SolverOptions } from '../../src/config/schemas/solver.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
-import { openPasses, type PassesChoice } from '../../src/solvers/openPasses.js';
+import { openPasses, type PassesChoice, threadsFor } from '../../src/solvers/openPasses.js';
 import { solve } from '../../src/solvers/solve.js';
 import type { SolveServices } from '../../src/solvers/updates.js';
 import { backendCases } from '../support/backends.js';
@@ -25,7 +25,7 @@ describe('the choice', () => {
     const lines: string[] = [];
     const { scan, sizes, floor } = solverProblem(N, 1, 2);
     const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`warning: ${line}`) };
-    const options = { scan, sizes, floor, keep: 0, storeWaves: false };
+    const options = { scan, sizes, floor, keep: 0, storeWaves: false, batch: 2 };
     const opened = await openPasses({ threads: 1, logger, ...choice }, passes, options);
     await opened.close();
     return { name: opened.name, description: opened.description, lines };
@@ -64,6 +64,33 @@ describe('the choice', () => {
       message: expect.stringMatching(message),
     });
   });
+});
+
+describe('threads, where their number is left open', () => {
+  it('are as many as there are cores, but not for small batches', () => {
+    const of = (batch: number, N: number, { modes = 1, slices = 1, points = 1 } = {}) => {
+      const { scan, sizes } = solverProblem(4, 1, 2);
+      const ways = points > 1 ? { points, ys: scan.ys, xs: scan.xs } : undefined;
+      return threadsFor({ batch, scan: { ...scan, N, ways }, sizes: { ...sizes, modes, slices } }, 8);
+    };
+    expect([of(16, 32), of(32, 32), of(16, 64), of(32, 64), of(32, 128), of(4, 512)]).toEqual([1, 1, 1, 2, 8, 8]);
+    expect([of(16, 64, { modes: 3 }), of(16, 64, { slices: 2 }), of(32, 64, { points: 5 })]).toEqual([4, 2, 8]);
+  });
+
+  it('are one for patterns of 16 pixels, unless it is given', async () => {
+    expect((await chosenThreads(undefined)).endsWith('one thread')).toBe(true);
+    expect((await chosenThreads(2)).endsWith('2 threads')).toBe(true);
+  });
+
+  async function chosenThreads(threads: number | undefined) {
+    const { scan, sizes, floor } = solverProblem(16, 1, 4);
+    const opened = await openPasses({ threads }, 'host', {
+      ...{ scan, sizes, floor, keep: 0, storeWaves: false },
+      batch: 4,
+    });
+    await opened.close();
+    return opened.description;
+  }
 });
 
 describe('three epochs', () => {

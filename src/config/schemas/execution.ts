@@ -111,7 +111,7 @@ export const deviceFields = {
   ),
   threads: maybe(
     positiveInteger,
-    'CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental).',
+    'CPU threads of the engine; null: one per core (one in all for wasm, where more are experimental; solvers take fewer for small batches).',
     { unit: 'threads' },
   ),
 };

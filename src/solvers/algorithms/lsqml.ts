@@ -45,6 +45,7 @@ export class LeastSquaresML implements Algorithm {
     const hold = factor(options, 'object_regularisation');
     const total = new SumsOfPasses();
     this.#next.data.fill(0);
+    const held = hold * memory.largest(this.#illumination);
     let done = 0;
     for (const batch of batches.of(epoch)) {
       const sums = await passes.pass(batch, {
@@ -57,22 +58,27 @@ export class LeastSquaresML implements Algorithm {
       });
       total.add(sums);
       if (schedule.background) background?.addBatch(batch);
-      memory.addTo(memory.sums.illumination, this.#next);
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
-      memory.precondition(memory.sums.object, this.#illumination, hold * memory.largest(this.#illumination));
       const probes = probesIn(memory);
       const seen = this.#seen(batch, probes.length);
-      probes.forEach(({ sum }, p) => {
-        memory.scale(sum, 1 / (seen[p] || 1));
+      memory.together(() => {
+        memory.addTo(memory.sums.illumination, this.#next);
+        memory.precondition(memory.sums.object, this.#illumination, held);
+        probes.forEach(({ sum }, p) => {
+          memory.scale(sum, 1 / (seen[p] || 1));
+        });
       });
       const steps = bestSteps(await passes.products(), schedule, this.#probeOf(batch), seen);
       if (schedule.beam) await beam?.correctBatch(batch);
-      if (schedule.object) memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
-      if (schedule.probe) {
+      memory.together(() => {
+        if (schedule.object) {
+          memory.add(memory.sums.object, factor(options, 'object_step') * steps.object, memory.object);
+        }
+        if (!schedule.probe) return;
         probes.forEach(({ probe, sum }, p) => {
           memory.add(sum, factor(options, 'probe_step') * steps.probe[p], probe);
         });
-      }
+      });
       done += batch.length;
       onBatch(done);
     }

@@ -62,11 +62,10 @@ export class PieFamily implements Algorithm {
       });
       total.add(sums);
       if (schedule.background) background?.addBatch(batch);
-      if (light) passes.memory.addTo(passes.memory.sums.illumination, light);
       // Positions first: χ belongs to the fields as they were.
       if (schedule.positions) await positions.moveBatch(passes, batch, schedule.affine);
       if (schedule.beam) await beam?.correctBatch(batch);
-      this.#step(schedule, weighted);
+      this.#step(schedule, weighted, light);
       done += batch.length;
       onBatch(done);
     }
@@ -109,23 +108,34 @@ export class PieFamily implements Algorithm {
     return found;
   }
 
-  #step(schedule: EpochSchedule, weighted: boolean): void {
+  /** @param light where that of the batch is added */
+  #step(schedule: EpochSchedule, weighted: boolean, light: Plane | undefined): void {
     const { memory } = this.#context.passes;
     const { sums, object, probe } = memory;
     // The weights of PIE are relative to the strongest pixel of the wave that lights; both are read before either changes.
     const brightest = (field: Planes) => (weighted ? 1 / largestModulus(field) : 1);
     const [ofProbe, ofObject] = [brightest(probe), brightest(object)];
-    if (schedule.object) {
-      this.#apply(sums.object, sums.illumination, this.#rule('object', ofProbe), object, this.#objectVelocity);
-    }
-    if (!schedule.probe) return;
-    let from = 0;
-    for (const { probe: own, sum, objectIntensity } of probesIn(memory)) {
-      const { length } = own.re;
-      const velocity = this.#probeVelocity && cut(this.#probeVelocity, from, length);
-      this.#apply(sum, objectIntensity, this.#rule('probe', ofObject), own, velocity);
-      from += length;
-    }
+    const most = schedule.object ? memory.largest(sums.illumination) : 0;
+    const probes = schedule.probe
+      ? probesIn(memory).map((one) => ({ ...one, most: memory.largest(one.objectIntensity) }))
+      : [];
+    memory.together(() => {
+      if (light) memory.addTo(sums.illumination, light);
+      this.#apply(
+        sums.object,
+        { light: sums.illumination, most },
+        this.#rule('object', ofProbe),
+        object,
+        this.#objectVelocity,
+      );
+      let from = 0;
+      for (const { probe: own, sum, objectIntensity, most } of probes) {
+        const { length } = own.re;
+        const velocity = this.#probeVelocity && cut(this.#probeVelocity, from, length);
+        this.#apply(sum, { light: objectIntensity, most }, this.#rule('probe', ofObject), own, velocity);
+        from += length;
+      }
+    });
   }
 
   #rule(of: 'object' | 'probe', weight: number): Rule {
@@ -137,9 +147,15 @@ export class PieFamily implements Algorithm {
     return { a: 1 - hold, b: hold, gain };
   }
 
-  #apply(step: Planes, light: Plane, { a, b, gain }: Rule, field: Planes, velocity: Planes | undefined): void {
+  /** @param most light anywhere */
+  #apply(
+    step: Planes,
+    { light, most }: { readonly light: Plane; readonly most: number },
+    { a, b, gain }: Rule,
+    field: Planes,
+    velocity: Planes | undefined,
+  ): void {
     const { memory } = this.#context.passes;
-    const most = memory.largest(light);
     // A probe that no pattern of the batch saw stays.
     if (most === 0) return;
     if (!velocity) {

@@ -37,18 +37,22 @@ export class Acceleration {
   go(epoch: number, light: () => ArrayLike<number>): void {
     const i = epoch - PLAIN_EPOCHS;
     const beta = i > 0 && this.#gains() ? Math.min(this.most, (i + 1) / (i + 3)) : 0;
-    const weights = beta > 0 ? light() : [];
+    // Loops over one kind of array take no memory for each number.
+    const found = beta > 0 ? light() : new Float32Array(0);
+    const weights = found instanceof Float32Array ? found : Float32Array.from(found);
     const most = largestOf(weights);
     // Nothing is divided by 0 where there was no light at all.
     const dim = DIM * most * most || 1;
     this.#before.forEach(({ field, re, im }, f) => {
-      if (beta > 0) {
-        const light = f === 0 ? { weights, dim } : undefined;
-        goOn(field.re, re, beta, light);
-        goOn(field.im, im, beta, light);
-      } else {
+      if (beta === 0) {
         re.set(field.re);
         im.set(field.im);
+      } else if (f === 0) {
+        goOnWhereLit(field.re, re, beta, weights, dim);
+        goOnWhereLit(field.im, im, beta, weights, dim);
+      } else {
+        goOn(field.re, re, beta);
+        goOn(field.im, im, beta);
       }
     });
   }
@@ -93,26 +97,29 @@ export class Acceleration {
   }
 }
 
-/** now ← now + β·w·(now − before), before ← now; w is 1 without weights. */
-function goOn(
-  now: Float32Array<ArrayBufferLike>,
-  before: Float32Array,
-  beta: number,
-  light: { readonly weights: ArrayLike<number>; readonly dim: number } | undefined,
-): void {
+type Floats = Float32Array<ArrayBufferLike>;
+
+/** now ← now + β·(now − before), before ← now. */
+function goOn(now: Floats, before: Float32Array, beta: number): void {
   for (let k = 0; k < before.length; k++) {
     const a = now[k];
-    let w = beta;
-    if (light) {
-      const square = light.weights[k] * light.weights[k];
-      w = (beta * square) / (square + light.dim);
-    }
+    now[k] = a + beta * (a - before[k]);
+    before[k] = a;
+  }
+}
+
+/** now ← now + β·w·(now − before), before ← now; w = W²/(W² + `dim`). */
+function goOnWhereLit(now: Floats, before: Float32Array, beta: number, light: Floats, dim: number): void {
+  for (let k = 0; k < before.length; k++) {
+    const a = now[k];
+    const square = light[k] * light[k];
+    const w = (beta * square) / (square + dim);
     now[k] = a + w * (a - before[k]);
     before[k] = a;
   }
 }
 
-function largestOf(values: ArrayLike<number>): number {
+function largestOf(values: Floats): number {
   let most = 0;
   for (let k = 0; k < values.length; k++) if (values[k] > most) most = values[k];
   return most;

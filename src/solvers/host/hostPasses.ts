@@ -1,5 +1,6 @@
 /** Passes on the processor: SIMD in WebAssembly, the patterns of a batch shared out among threads. */
 import { PtychoError } from '../../core/errors.js';
+import { integers } from '../../core/numbers.js';
 import { evenSideRemedy } from '../../networks/sides.js';
 import { FieldMemory, type FieldSums, fieldsAt, planesAt, takeScratch } from '../fieldMemory.js';
 import {
@@ -10,7 +11,8 @@ import {
   type PassesOptions,
   type PassRequest,
   type PassSums,
-  type PatternLoader,
+  pointsOf,
+  type SolverScan,
   type Statistics,
   SumsOfPasses,
   type WavePasses,
@@ -19,11 +21,15 @@ import { takeTransfers } from './freeSpace.js';
 import { fitsKernels } from './kernels.js';
 import { callsOf, Passes } from './passes.js';
 import type { PassSetup } from './passSetup.js';
+import type { Range } from './planeSteps.js';
 import type { ThreadCalls } from './seat.js';
 import { Team } from './team.js';
 
 /** What a thread is told or tells of a pattern, and of each coherent mode. */
 const MAIL_BYTES = 128;
+
+/** How often the event loop has its turn. */
+const TURN_MS = 5;
 
 /** How a {@link HostPasses} is opened. */
 export interface HostPassesOptions extends PassesOptions {
@@ -42,8 +48,10 @@ export class HostPasses implements WavePasses {
   readonly #team: Team | undefined;
   /** Sums of the threads after the first, which adds to those of the memory. */
   readonly #others: readonly FieldSums[];
-  /** Which patterns of the batch that was kept each thread had. */
+  /** Which patterns of the batch that was kept each thread had: their places in it. */
   #shares: readonly Int32Array[] = [];
+  /** When the event loop last had its turn. */
+  #turned = 0;
 
   /**
    * @throws PtychoError CONFIG_INVALID for a side that the transforms cannot take, DATASET_VALUE for fields beyond 4 GiB,
@@ -78,7 +86,7 @@ export class HostPasses implements WavePasses {
         floor: options.floor,
       }),
     );
-    const passes = new HostPasses(memory, setups[0], sums.slice(1), waves, options.scan.stream);
+    const passes = new HostPasses(memory, setups[0], sums.slice(1), waves, options.scan);
     await passes.#team?.open(memory.module, setups.slice(1));
     return passes;
   }
@@ -88,7 +96,7 @@ export class HostPasses implements WavePasses {
     setup: PassSetup,
     others: readonly FieldSums[],
     private readonly waves: Float32Array<SharedArrayBuffer>,
-    private readonly stream: PatternLoader | undefined,
+    private readonly scan: SolverScan,
   ) {
     this.memory = memory;
     this.#others = others;
@@ -103,15 +111,16 @@ export class HostPasses implements WavePasses {
   }
 
   async pass(batch: Int32Array, request: PassRequest): Promise<PassSums> {
-    // The event loop may turn before each pass.
-    await new Promise((resolve) => setImmediate(resolve));
-    await this.stream?.load(batch);
+    await this.#turn();
+    await this.scan.stream?.load(batch);
     const shares = this.#sharesOf(batch);
+    const { object = false, probe = false, background, accumulate } = request;
+    const rows = shares.map((share, t) => (object ? this.#rowsOf(batch, share, t === 0 && accumulate) : NO_ROWS));
     // What other threads found before is in the sums already.
-    const parts = await this.#all('pass', (t) => [shares[t], t === 0 ? request : { ...request, accumulate: false }]);
-    const { object = false, probe = false, background } = request;
+    const later = { ...request, accumulate: false };
+    const parts = await this.#all('pass', (t) => [patternsOf(batch, shares[t]), t === 0 ? request : later, rows[t]]);
     const what = { object, probe, background: !!background && this.memory.sizes.background !== undefined };
-    this.memory.addSums(this.#others, this.memory.sums, what);
+    this.memory.addSums(this.#others, this.memory.sums, what, rows);
     if (request.keep) this.#shares = shares;
     const total = new SumsOfPasses();
     for (const part of parts) total.add(part);
@@ -141,10 +150,9 @@ export class HostPasses implements WavePasses {
 
   async beamSums(weights: Float64Array): Promise<void> {
     const columns = this.memory.sizes.coherent ?? 0;
-    const count = this.#shares.length;
     const rowsOf = (t: number) =>
       Float64Array.from({ length: this.#shares[t].length * columns }, (_, i) => {
-        const row = Math.floor(i / columns) * count + t;
+        const row = this.#shares[t][Math.floor(i / columns)];
         return weights[row * columns + (i % columns)];
       });
     await this.#all('beamSums', (t) => [rowsOf(t)]);
@@ -152,17 +160,16 @@ export class HostPasses implements WavePasses {
   }
 
   async curvatures(batch: Int32Array, along: readonly Direction[], statistics?: Statistics): Promise<Curvatures> {
-    await this.stream?.load(batch);
+    await this.scan.stream?.load(batch);
     const at = along.map(({ object, probe }) => ({ object: planesAt(object), probe: planesAt(probe) }));
     const shares = this.#sharesOf(batch);
-    return addCurvatures(await this.#all('curvatures', (t) => [shares[t], at, statistics]));
+    return addCurvatures(await this.#all('curvatures', (t) => [patternsOf(batch, shares[t]), at, statistics]));
   }
 
   async deviances(batch: Int32Array, raised?: boolean): Promise<Float64Array> {
-    await this.stream?.load(batch);
+    await this.scan.stream?.load(batch);
     const shares = this.#sharesOf(batch);
-    const parts = await this.#all('deviances', (t) => [shares[t], raised]);
-    return Float64Array.from(batch, (_, i) => parts[i % parts.length][Math.floor(i / parts.length)]);
+    return inOrder(shares, await this.#all('deviances', (t) => [patternsOf(batch, shares[t]), raised]), 1);
   }
 
   storedWaves(): Float32Array<SharedArrayBuffer> {
@@ -174,10 +181,37 @@ export class HostPasses implements WavePasses {
     await this.#team?.close();
   }
 
-  /** Pattern i goes to thread i modulo their number. */
+  /** The event loop may turn before a pass, for signals and whoever waits; not each time, because that takes as long as a small pattern. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turned < TURN_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#turned = performance.now();
+  }
+
+  /** Places in the batch for each thread, of patterns that lie below each other: each has rows of its own to add up, but for where these meet. */
   #sharesOf(batch: Int32Array): Int32Array[] {
     const count = this.#others.length + 1;
-    return Array.from({ length: count }, (_, t) => batch.filter((_k, i) => i % count === t));
+    const { ys } = this.scan;
+    const places = integers(batch.length);
+    if (count === 1) return [places];
+    places.sort((i, j) => ys[batch[i]] - ys[batch[j]] || i - j);
+    const edge = (t: number) => Math.ceil((batch.length * t) / count);
+    return Array.from({ length: count }, (_, t) => places.slice(edge(t), edge(t + 1)));
+  }
+
+  /** Rows of the object in which patterns lie. @param all rows, whatever the patterns */
+  #rowsOf(batch: Int32Array, places: Int32Array, all = false): Range {
+    const { height, width } = this.memory.sizes;
+    if (all || this.#others.length === 0) return { from: 0, end: height };
+    if (places.length === 0) return NO_ROWS;
+    let [from, end] = [height, 0];
+    for (const place of places) {
+      for (const { row } of pointsOf(this.scan, batch[place], width)) {
+        from = Math.min(from, row);
+        end = Math.max(end, row + this.scan.N);
+      }
+    }
+    return { from, end };
   }
 
   /** Every thread's answer, the caller's own first. */
@@ -198,14 +232,22 @@ export class HostPasses implements WavePasses {
     return [own, ...others];
   }
 
-  /** Pattern i of the batch went to thread i modulo their number. */
   #inOrder(parts: readonly Float64Array[], columns: number): Float64Array {
-    const rows = this.#shares.reduce((sum, share) => sum + share.length, 0);
-    const all = new Float64Array(rows * columns);
-    for (let i = 0; i < rows; i++) {
-      const [t, at] = [i % parts.length, Math.floor(i / parts.length)];
-      all.set(parts[t].subarray(at * columns, (at + 1) * columns), i * columns);
-    }
-    return all;
+    return inOrder(this.#shares, parts, columns);
   }
+}
+
+const NO_ROWS: Range = { from: 0, end: 0 };
+
+const patternsOf = (batch: Int32Array, places: Int32Array): Int32Array => places.map((place) => batch[place]);
+
+/** What threads found of their patterns, in the order of the batch. */
+function inOrder(shares: readonly Int32Array[], parts: readonly Float64Array[], columns: number): Float64Array {
+  const all = new Float64Array(columns * shares.reduce((sum, share) => sum + share.length, 0));
+  for (const [t, share] of shares.entries()) {
+    share.forEach((place, i) => {
+      all.set(parts[t].subarray(i * columns, (i + 1) * columns), place * columns);
+    });
+  }
+  return all;
 }

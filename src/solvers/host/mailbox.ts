@@ -1,73 +1,133 @@
 /**
- * Values from one thread to another through shared memory, where neither has an event loop to spare: JSON, in which arrays and numbers
- * that JSON does not know stand beside the text.
+ * Values from one thread to another through shared memory, where neither has an event loop to spare: written one after the other as float64,
+ * each behind a number that says what it is. A question with its answer takes a few microseconds, of which text (JSON) would take tens.
  *
  * @example
  * const box = new Mailbox(new SharedArrayBuffer(4096));
  * box.put({ part: Int32Array.of(1, 2) });
  * box.take(); // { part: Int32Array [1, 2] }
  */
-const HEAD_BYTES = 8;
 
-type Numbers = Float64Array | Int32Array;
-type Kind = 'Float64Array' | 'Int32Array';
+/** Values without content, by their kinds. */
+const PLAIN = [undefined, null, false, true] as const;
 
-/** An array in the text: its kind, and where it begins and how long it is. */
-type Placed = readonly [kind: Kind, at: number, length: number];
+// Further kinds.
+const NUMBER = 4;
+const TEXT = 5;
+const FLOATS = 6;
+const INTEGERS = 7;
+const LIST = 8;
+const RECORD = 9;
 
 export class Mailbox {
-  readonly #head: Int32Array;
+  readonly #words: Float64Array;
+  readonly #integers: Int32Array;
+  /** The next word to write or to read. */
+  #at = 0;
 
+  /** @param buffer of a multiple of 8 bytes */
   constructor(private readonly buffer: SharedArrayBuffer) {
-    this.#head = new Int32Array(buffer, 0, 2);
+    this.#words = new Float64Array(buffer);
+    this.#integers = new Int32Array(buffer);
   }
 
   /** Whoever takes must be told by other means that there is something. @throws RangeError for more than there is room for */
   put(value: unknown): void {
-    const arrays: Numbers[] = [];
-    let end = HEAD_BYTES;
-    const text = JSON.stringify({ value }, (_key, part: unknown) => {
-      if (typeof part === 'number' && !Number.isFinite(part)) return { number: String(part) };
-      const kind = kindOf(part);
-      if (!kind) return part;
-      const numbers = part as Numbers;
-      const placed: Placed = [kind, end, numbers.length];
-      arrays.push(numbers);
-      end += 8 * Math.ceil(numbers.byteLength / 8);
-      return { array: placed };
-    });
-    const bytes = new TextEncoder().encode(text);
-    if (end + bytes.length > this.buffer.byteLength) {
-      throw new RangeError(`${end + bytes.length} bytes do not fit into the ${this.buffer.byteLength} of a mailbox`);
-    }
-    let at = HEAD_BYTES;
-    for (const numbers of arrays) {
-      new Uint8Array(this.buffer).set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), at);
-      at += 8 * Math.ceil(numbers.byteLength / 8);
-    }
-    new Uint8Array(this.buffer).set(bytes, end);
-    this.#head[0] = end;
-    this.#head[1] = bytes.length;
+    this.#at = 0;
+    this.#write(value);
   }
 
   /** What was put in last; arrays are copies. */
   take(): unknown {
-    const [at, length] = this.#head;
-    const text = new TextDecoder().decode(new Uint8Array(this.buffer, at, length).slice());
-    const { value } = JSON.parse(text, (_key, part: unknown) => {
-      if (typeof part !== 'object' || part === null) return part;
-      if ('number' in part) return Number(part.number);
-      if (!('array' in part)) return part;
-      const [kind, from, count] = part.array as Placed;
-      return (
-        kind === 'Float64Array' ? new Float64Array(this.buffer, from, count) : new Int32Array(this.buffer, from, count)
-      ).slice();
-    }) as { value: unknown };
-    return value;
+    this.#at = 0;
+    return this.#read();
   }
-}
 
-function kindOf(value: unknown): Kind | undefined {
-  if (value instanceof Float64Array) return 'Float64Array';
-  return value instanceof Int32Array ? 'Int32Array' : undefined;
+  #write(value: unknown): void {
+    const plain = PLAIN.indexOf(value as undefined);
+    if (plain >= 0) this.#begin(plain, 0);
+    else if (typeof value === 'number') {
+      this.#begin(NUMBER, 1);
+      this.#words[this.#at++] = value;
+    } else if (typeof value === 'string') this.#writeText(value);
+    else if (value instanceof Float64Array) {
+      this.#begin(FLOATS, 1 + value.length);
+      this.#words[this.#at++] = value.length;
+      this.#words.set(value, this.#at);
+      this.#at += value.length;
+    } else if (value instanceof Int32Array) {
+      const words = Math.ceil(value.length / 2);
+      this.#begin(INTEGERS, 1 + words);
+      this.#words[this.#at++] = value.length;
+      this.#integers.set(value, 2 * this.#at);
+      this.#at += words;
+    } else if (Array.isArray(value)) {
+      this.#begin(LIST, 1);
+      this.#words[this.#at++] = value.length;
+      for (const part of value) this.#write(part);
+    } else {
+      const fields = Object.entries(value as object);
+      this.#begin(RECORD, 1);
+      this.#words[this.#at++] = fields.length;
+      for (const [name, part] of fields) {
+        this.#writeText(name);
+        this.#write(part);
+      }
+    }
+  }
+
+  #writeText(text: string): void {
+    this.#begin(TEXT, 1 + text.length);
+    this.#words[this.#at++] = text.length;
+    for (let i = 0; i < text.length; i++) this.#words[this.#at++] = text.charCodeAt(i);
+  }
+
+  /** A kind, and room for what it is followed by. */
+  #begin(kind: number, words: number): void {
+    if (this.#at + 1 + words > this.#words.length) {
+      throw new RangeError(
+        `${8 * (this.#at + 1 + words)} bytes and more do not fit into the ${this.buffer.byteLength} of a mailbox`,
+      );
+    }
+    this.#words[this.#at++] = kind;
+  }
+
+  #read(): unknown {
+    const kind = this.#words[this.#at++];
+    if (kind < PLAIN.length) return PLAIN[kind];
+    const first = this.#words[this.#at++];
+    switch (kind) {
+      case NUMBER:
+        return first;
+      case TEXT:
+        return this.#readText(first);
+      case FLOATS:
+        this.#at += first;
+        return this.#words.slice(this.#at - first, this.#at);
+      case INTEGERS: {
+        const from = 2 * this.#at;
+        this.#at += Math.ceil(first / 2);
+        return this.#integers.slice(from, from + first);
+      }
+      case LIST: {
+        const parts: unknown[] = [];
+        for (let i = 0; i < first; i++) parts.push(this.#read());
+        return parts;
+      }
+      default: {
+        const fields: Record<string, unknown> = {};
+        for (let i = 0; i < first; i++) {
+          const name = this.#read() as string;
+          fields[name] = this.#read();
+        }
+        return fields;
+      }
+    }
+  }
+
+  #readText(length: number): string {
+    let text = '';
+    for (let i = 0; i < length; i++) text += String.fromCharCode(this.#words[this.#at++]);
+    return text;
+  }
 }

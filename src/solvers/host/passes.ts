@@ -8,6 +8,7 @@ import { type Kept, KeptBatch, residueAt } from './keptBatch.js';
 import { KeptMoments } from './keptMoments.js';
 import { type Kernels, writePlan } from './kernels.js';
 import type { PassSetup } from './passSetup.js';
+import type { Range } from './planeSteps.js';
 import type { ThreadCalls } from './seat.js';
 import { ShiftedProbes } from './shiftedProbes.js';
 
@@ -41,11 +42,11 @@ export class Passes {
     this.bends = new Bends(kernels, setup, this.#probes, this.#space, this.#background);
   }
 
-  /** Works on `part`; the sums that are asked for begin at 0. */
-  pass(part: Int32Array, request: PassRequest): PassSums {
+  /** Works on `part`; the sums that are asked for begin at 0. @param rows of the object in which the part lies: its sums hold nothing elsewhere */
+  pass(part: Int32Array, request: PassRequest, rows: Range): PassSums {
     const { fields, scratch } = this.#setup;
     const probes = this.#probes;
-    this.#clear(request);
+    this.#clear(request, rows);
     if (part.length > 0) {
       probes.spectra(fields.probe, scratch.spectra, probes.allModes);
       probes.spectra(fields.variation, scratch.variationSpectra, probes.coherent);
@@ -315,14 +316,19 @@ export class Passes {
     kernels.fft2(to, to + plane, N, scratch.plan, scratch.fft);
   }
 
-  #clear(request: PassRequest): void {
+  #clear(request: PassRequest, { from, end }: Range): void {
     const { scratch, sizes } = this.#setup;
+    const { height, width } = sizes;
     const { probes = 1, slices = 1 } = sizes;
     const { pixels, allModes } = this.#probes;
     if (request.object && !request.accumulate) {
       const { sums } = scratch.fields;
-      const area = slices * sizes.height * sizes.width;
-      for (const plane of [sums.object.re, sums.object.im, sums.illumination]) this.#kernels.clear(plane, area);
+      for (let s = 0; s < slices; s++) {
+        const first = 4 * (s * height + from) * width;
+        for (const plane of [sums.object.re, sums.object.im, sums.illumination]) {
+          this.#kernels.clear(plane + first, (end - from) * width);
+        }
+      }
     }
     if (request.probe) {
       if (!request.accumulate) this.#kernels.clear(scratch.fields.sums.objectIntensity, probes * pixels);
@@ -340,7 +346,7 @@ export class Passes {
 
 /** What a thread is asked of its passes. */
 export const callsOf = (passes: Passes): ThreadCalls => ({
-  pass: (part, request) => passes.pass(part, request),
+  pass: (part, request, rows) => passes.pass(part, request, rows),
   products: () => passes.kept.products(),
   moves: () => passes.kept.moves(),
   correlations: () => passes.moments.correlations(),

@@ -149,19 +149,21 @@ export class ShiftedProbes {
 
 /** factor·e^{−2πi·k·d/N} along rows and columns, the factor once; the Nyquist frequency takes its real part, which keeps real probes real. */
 export function writeRamps(ramps: Float32Array, N: number, y: number, x: number, factor = 1): void {
-  for (const [axis, distance] of [y, x].entries()) {
-    const re = 2 * axis * N;
-    const im = re + N;
-    const size = axis === 0 ? factor : 1;
-    ramps[re] = size;
-    ramps[im] = 0;
-    for (let k = 1; 2 * k <= N; k++) {
-      const angle = (-2 * Math.PI * k * distance) / N;
-      const [cos, sin] = [size * Math.cos(angle), 2 * k === N ? 0 : size * Math.sin(angle)];
-      ramps[re + k] = cos;
-      ramps[im + k] = sin;
-      ramps[re + N - k] = cos;
-      ramps[im + N - k] = -sin;
-    }
+  writeRamp(ramps, 0, N, y, factor);
+  writeRamp(ramps, 2 * N, N, x, 1);
+}
+
+function writeRamp(ramps: Float32Array, re: number, N: number, distance: number, size: number): void {
+  const im = re + N;
+  ramps[re] = size;
+  ramps[im] = 0;
+  for (let k = 1; 2 * k <= N; k++) {
+    const angle = (-2 * Math.PI * k * distance) / N;
+    const cos = size * Math.cos(angle);
+    const sin = 2 * k === N ? 0 : size * Math.sin(angle);
+    ramps[re + k] = cos;
+    ramps[im + k] = sin;
+    ramps[re + N - k] = cos;
+    ramps[im + N - k] = -sin;
   }
 }

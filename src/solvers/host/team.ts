@@ -15,7 +15,7 @@ import {
   type Call,
   KIND,
   LEAVE,
-  look,
+  Lookout,
   OPEN,
   QUESTION,
   type Seat,
@@ -31,6 +31,7 @@ export class Team {
   readonly #control = new Int32Array(new SharedArrayBuffer(64));
   /** Steps, and then what each thread found. */
   readonly #numbers: Float64Array<SharedArrayBuffer>;
+  readonly #lookout = new Lookout(this.#control, OPEN);
 
   /**
    * @param others threads besides the caller's own
@@ -66,10 +67,8 @@ export class Team {
 
   /** @throws PtychoError ENGINE_FAILURE where a thread failed or stopped */
   async finish<T>(): Promise<T[]> {
-    look(this.#control, OPEN, (open) => open === 0);
-    for (let open = this.#open; open > 0; open = this.#open) {
-      // Asleep for a moment at a time: a thread that stopped says so to the event loop only.
-      if (Atomics.wait(this.#control, OPEN, open, 2) !== 'timed-out') continue;
+    // Asleep for a moment at a time: a thread that stopped says so to the event loop only.
+    while (!this.#lookout.until(0, true, 2)) {
       await new Promise((resolve) => setImmediate(resolve));
       const ended = this.#hosts.find((host) => host.ended !== undefined);
       if (ended) throw failure(ended.ended!);
@@ -86,8 +85,7 @@ export class Team {
     writeSteps(steps, this.#numbers);
     this.#begin(STEPS);
     let most = runSteps(kernels, steps, { part: 0, of: this.others + 1 });
-    look(this.#control, OPEN, (open) => open === 0);
-    for (let open = this.#open; open > 0; open = this.#open) Atomics.wait(this.#control, OPEN, open, 100);
+    this.#lookout.until(0, true);
     for (let t = 1; t <= this.others; t++) most = Math.max(most, this.#numbers[STEP_NUMBERS + t]);
     return most;
   }
@@ -95,10 +93,6 @@ export class Team {
   async close(): Promise<void> {
     this.#begin(LEAVE);
     await Promise.all(this.#hosts.map((host) => host.close()));
-  }
-
-  get #open(): number {
-    return Atomics.load(this.#control, OPEN);
   }
 
   #begin(kind: number): void {

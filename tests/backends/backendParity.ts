@@ -29,28 +29,66 @@ export function relativeErrors(a: Record<string, Tensor>, b: Record<string, Tens
 type Feeds = Record<string, Tensor>;
 
 /** Gradients from Adam's first moments after one step from zero: m = (1 − β₁) g. The factor does not matter here. */
-async function gradientsOn(backend: Backend, network: PtychoNetwork, feeds: Feeds) {
-  const step = await backend.compile(network.trainStep(1));
+async function gradientsOn(backend: Backend, network: PtychoNetwork, feeds: Feeds, batch: number) {
+  const step = await backend.compile(network.trainStep(batch));
   const state = await backend.createState({ ...network.initialWeights(3), ...network.initialOptimiserState() });
   const out = await step.run({ ...feeds, learning_rate: rate(1e-3) }, state);
-  const grads = await state.read(network.parameters.map((p) => `adam.m/${p.name}`));
+  const trained = network.parameters.filter(({ fixed }) => !fixed);
+  const grads = await state.read(trained.map((p) => `adam.m/${p.name}`));
   await state.dispose();
   await step.dispose();
   return { out, grads };
 }
 
-async function predictionOn(backend: Backend, network: PtychoNetwork, feeds: Feeds, weights: Record<string, Tensor>) {
-  const predict = await backend.compile(network.predict(1), { constants: weights });
+async function predictionOn(
+  backend: Backend,
+  network: PtychoNetwork,
+  feeds: Feeds,
+  weights: Record<string, Tensor>,
+  batch = 1,
+) {
+  const predict = await backend.compile(network.predict(batch), { constants: weights });
   const out = await predict.run(feeds);
   await predict.dispose();
   return out;
 }
 
-function expectSamePrediction(found: Record<string, Tensor>, expected: Record<string, Tensor>): void {
+function expectSamePrediction(found: Feeds, expected: Feeds, tolerance = 1e-5): void {
   const scale = Math.max(maxAbs(expected.object_real.data), maxAbs(expected.object_imag.data));
   for (const part of ['object_real', 'object_imag']) {
-    expect(maxDifference(found[part].data, expected[part].data) / scale, part).toBeLessThan(1e-5);
+    expect(maxDifference(found[part].data, expected[part].data) / scale, part).toBeLessThan(tolerance);
   }
+}
+
+/**
+ * Expects predictions, losses and gradients of a network to be the same on two backends.
+ * @param tolerance of the pixel of the prediction that differs most, relative to the brightest
+ */
+export async function expectSameNumbers(
+  backends: readonly Backend[],
+  options: SimulatedOptions,
+  tolerance = 1e-5,
+): Promise<void> {
+  const { batch, loss, n_filters_scale } = options;
+  const { network, feeds, labels } = simulated(options);
+  const predictions: Record<string, Tensor>[] = [];
+  const results: Awaited<ReturnType<typeof gradientsOn>>[] = [];
+  // What a network predicts does not depend on its loss.
+  const predicts = loss === 'nll' || network.needsLabels;
+  for (const backend of backends) {
+    if (predicts) predictions.push(await predictionOn(backend, network, feeds(5), network.initialWeights(3), batch));
+    const fed = { ...feeds(), ...(network.needsLabels ? labels() : {}) };
+    results.push(await gradientsOn(backend, network, fed, batch));
+  }
+  if (predicts) expectSamePrediction(predictions[1], predictions[0], tolerance);
+  for (const name of ['loss', 'nll', 'mae']) {
+    const [a, b] = results.map(({ out }) => out[name].data[0]);
+    expect(Math.abs(b - a) / Math.abs(a), name).toBeLessThan(1e-5);
+  }
+  const { all, worst, worstName } = relativeErrors(results[1].grads, results[0].grads);
+  expect(all).toBeLessThan(2e-4);
+  // Single numbers that are small sums of large terms, like a bias, say little in narrower networks.
+  if (options.N === undefined && n_filters_scale > 1) expect(worst, worstName).toBeLessThan(1e-3);
 }
 
 /** Predictions and gradients of `networks`, and 20 steps of each of `trainings`. */
@@ -69,28 +107,7 @@ export function describeParity(
   describe.skipIf(networks.length === 0)('forward and gradients', () => {
     it.each<ParityCase>(networks)(
       'gridsize $gridsize, $architecture, $loss, n_filters_scale $n_filters_scale',
-      async (options) => {
-        const { network, feeds } = simulated({ ...options, batch: 1 });
-        const [predictions, results] = [
-          [] as Record<string, Tensor>[],
-          [] as Awaited<ReturnType<typeof gradientsOn>>[],
-        ];
-        // What a network predicts does not depend on its loss.
-        const predicts = options.loss === 'nll';
-        for (const backend of backends) {
-          if (predicts) predictions.push(await predictionOn(backend, network, feeds(5), network.initialWeights(3)));
-          results.push(await gradientsOn(backend, network, feeds()));
-        }
-        if (predicts) expectSamePrediction(predictions[1], predictions[0]);
-        for (const name of ['loss', 'nll', 'mae']) {
-          const [a, b] = results.map(({ out }) => out[name].data[0]);
-          expect(Math.abs(b - a) / Math.abs(a), name).toBeLessThan(1e-5);
-        }
-        const { all, worst, worstName } = relativeErrors(results[1].grads, results[0].grads);
-        expect(all).toBeLessThan(2e-4);
-        // Single numbers that are small sums of large terms, like a bias, say little in narrower networks.
-        if (options.n_filters_scale > 1) expect(worst, worstName).toBeLessThan(1e-3);
-      },
+      (options) => expectSameNumbers(backends, { ...options, batch: 1 }),
     );
   });
 

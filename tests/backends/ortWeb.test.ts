@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Backend } from '../../src/backends/backend.js';
 import { createOnnxBackend } from '../../src/backends/onnx/backend.js';
 import type { Tensor } from '../../src/core/tensor.js';
+import { BATCH, everyNetwork } from '../support/everyNetwork.js';
 import { simulated } from '../support/simulatedBatch.js';
 import { relativeErrors } from './backendParity.js';
 
@@ -74,6 +75,17 @@ it('trains and predicts the same', async () => {
   });
   expect(relativeErrors(wasm.predicted, native.predicted).all).toBeLessThan(1e-5);
   expect(relativeErrors(wasm.state, native.state).all).toBeLessThan(1e-3);
+});
+
+it.each(everyNetwork)('predicts the same with %s', async (_, options) => {
+  const { network, feeds } = simulated(options);
+  const predicted: Record<string, Tensor>[] = [];
+  for (const backend of backends) {
+    const predict = await backend.compile(network.predict(BATCH), { constants: network.initialWeights(3) });
+    predicted.push(await predict.run(feeds(5)));
+    await predict.dispose();
+  }
+  expect(relativeErrors(predicted[0], predicted[1]).all).toBeLessThan(1e-5);
 });
 
 it('is only for the CPU, and what to install is said where it is missing, too', async () => {

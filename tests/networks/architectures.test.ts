@@ -9,8 +9,9 @@ import { sizeOf, type Tensor } from '../../src/core/tensor.js';
 import { input } from '../../src/graph/ops.js';
 import { ParameterScope } from '../../src/graph/parameters.js';
 import { ARCHITECTURES, generatorOf } from '../../src/networks/architectures.js';
-import { relativeErrors } from '../backends/backendParity.js';
+import { expectSameNumbers } from '../backends/backendParity.js';
 import { backendCases } from '../support/backends.js';
+import { everyNetwork, smallNetwork } from '../support/everyNetwork.js';
 import { lossDrop } from '../support/lossDrop.js';
 import { type SimulatedOptions, simulated } from '../support/simulatedBatch.js';
 import { SAME_LAYERS, SMALL_SPECTRAL, trainAndInfer } from '../support/trainAndInfer.js';
@@ -216,34 +217,14 @@ describe('both engines', () => {
     for (const backend of backends) await backend.dispose();
   });
 
-  it.each(
-    ownLayers.flatMap((name) => [
-      [name, {}] as const,
-      ...(name === 'hybrid_resnet'
-        ? [
-            [
-              name,
-              { hybrid_downsample_op: 'blurpool_conv', hybrid_skip_connections: true, fno_input_transform: 'sqrt' },
-            ] as const,
-            [name, { hybrid_downsample_op: 'avgpool_conv', generator_output_mode: 'amp_phase' }] as const,
-          ]
-        : []),
-    ]),
-  )('have the same gradients of %s %j', async (architecture, options) => {
-    const { network, feeds } = simulated({ ...small(architecture, options), loss: 'nll' });
-    const rate = { data: Float32Array.of(1e-3), shape: [] };
-    const found = [];
-    for (const backend of backends) {
-      const step = await backend.compile(network.trainStep(2));
-      const state = await backend.createState({ ...network.initialWeights(3), ...network.initialOptimiserState() });
-      const { loss } = await step.run({ ...feeds(), learning_rate: rate }, state);
-      found.push({ loss: loss.data[0], grads: await state.read(network.parameters.map((p) => `adam.m/${p.name}`)) });
-      await state.dispose();
-      await step.dispose();
-    }
-    expect(found[1].loss / found[0].loss).toBeCloseTo(1, 5);
-    expect(relativeErrors(found[1].grads, found[0].grads).all).toBeLessThan(2e-4);
-  });
+  const options = [
+    { hybrid_downsample_op: 'blurpool_conv', hybrid_skip_connections: true, fno_input_transform: 'sqrt' },
+    { hybrid_downsample_op: 'avgpool_conv', generator_output_mode: 'amp_phase' },
+  ].map((fields) => [`hybrid_resnet ${JSON.stringify(fields)}`, smallNetwork('hybrid_resnet', fields)] as const);
+  // Those of all networks in tests/slow/networks.test.ts.
+  it.each([...everyNetwork, ...options])('have the same prediction, loss and gradients of %s', (_, of) =>
+    expectSameNumbers(backends, of),
+  );
 });
 
 /** The one network whose training is watched from end to end here; the others in tests/slow/networks.test.ts. */

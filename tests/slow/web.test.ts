@@ -8,14 +8,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { ModelConfig } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
+import type { ComplexImage } from '../../src/core/tensor.js';
 import { openScan } from '../../src/data/findings/survey.js';
 import { Hdf5Writer } from '../../src/formats/hdf5/writer.js';
+import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { readReconstruction } from '../../src/reconstruction/reconstructionFile.js';
 import { runSolver } from '../../src/solvers/run.js';
 import { train } from '../../src/training/train.js';
 import { reconstruct } from '../../src/workflows/reconstruct.js';
 import { describeBrowser, drop, openSession, PageServer, startBrowser } from '../support/browserPage.js';
+import { everyNetwork } from '../support/everyNetwork.js';
+import { writeNetworkBundle } from '../support/networkBundle.js';
 import { sharedFile } from '../support/shared.js';
 
 const sample = process.env.PTYCHOPINN_SLOW_SAMPLE === '1';
@@ -247,12 +252,7 @@ describeBrowser('in a page', () => {
     );
     expect(found.shape).toEqual([height, width]);
     expect(found.engine).toMatch(/^onnxruntime-web 1\.30\.0 \(wasm\)$/);
-    let [distance, power] = [0, 0];
-    for (let i = 0; i < height * width; i++) {
-      distance += (found.re[i] - stitched.image.re[i]) ** 2 + (found.im[i] - stitched.image.im[i]) ** 2;
-      power += stitched.image.re[i] ** 2 + stitched.image.im[i] ** 2;
-    }
-    expect(Math.sqrt(distance / power)).toBeLessThan(1e-5);
+    expect(distance(found, stitched.image)).toBeLessThan(1e-5);
     expect(found.updates).toBeGreaterThan(0);
     // Ten epochs of one step each, so that the loss of each step is compared. (With four patterns a batch one and two threads of Node part
     // by more than this in nine steps: small batches make rounding grow.)
@@ -265,6 +265,66 @@ describeBrowser('in a page', () => {
     }
     expect((records[9] as { loss: number }).loss).toBeLessThan((records[0] as { loss: number }).loss);
     expect(found.painted).toHaveLength(2);
+  });
+
+  /** Relative distance of an image from that of Node. */
+  function distance(found: { re: readonly number[]; im: readonly number[] }, image: ComplexImage): number {
+    let [squares, power] = [0, 0];
+    for (let i = 0; i < image.re.length; i++) {
+      squares += (found.re[i] - image.re[i]) ** 2 + (found.im[i] - image.im[i]) ** 2;
+      power += image.re[i] ** 2 + image.im[i] ** 2;
+    }
+    return Math.sqrt(squares / power);
+  }
+
+  it('runs a bundle of every network, in WebAssembly and by WebGPU', async () => {
+    const execution = { accelerator: 'cpu', threads: 1 } as const;
+    const few = { n_subsample: 6, subsample_seed: 1 };
+    const raw = await openScan(lines, few);
+    const images = new Map<string, ComplexImage>();
+    const bundles: string[] = [];
+    for (const [architecture, { model }] of everyNetwork) {
+      const fields = { ...model, architecture: architecture as ModelConfig['architecture'] };
+      bundles.push(await writeNetworkBundle(path.join(folder, `${architecture}.zip`), { model: fields }));
+      const opened = await PtychoModel.open(bundles.at(-1)!, execution);
+      images.set(architecture, (await reconstruct(opened, raw, { batch_size: 3 })).stitched.image);
+      await opened.dispose();
+    }
+    await raw.close();
+    // SwiftShader in the place of a GPU.
+    const withGpu = await startBrowser('--enable-unsafe-webgpu');
+    try {
+      const { page, said } = await openSession(withGpu, isolated);
+      await drop(page, lines);
+      for (const [k, [architecture]] of everyNetwork.entries()) {
+        // SwiftShader takes seconds for each.
+        const devices = sample && architecture !== 'hybrid_resnet' ? ['cpu'] : ['cpu', 'webgpu'];
+        await page.locator('input').setInputFiles(bundles[k]);
+        const found = await page.evaluate<Record<string, { re: number[]; im: number[]; engine: string }>>(
+          `(async () => {
+            const bundle = await session.addFile(document.querySelector('input').files[0], ${JSON.stringify(`${architecture}.zip`)});
+            const { scan } = await session.openScan('lines64.npz', ${JSON.stringify(few)}).done;
+            const found = {};
+            for (const accelerator of ${JSON.stringify(devices)}) {
+              const { model, engine } = await session.openModel(bundle, { accelerator, threads: 1 });
+              const { image } = await session.infer(model, scan, { options: { batch_size: 3 } }).done;
+              found[accelerator] = { re: [...image.re], im: [...image.im], engine };
+              await session.closeModel(model);
+            }
+            return found;
+          })()`,
+        );
+        expect(found.cpu.engine).toMatch(/\(wasm\)$/);
+        const image = images.get(architecture)!;
+        expect(distance(found.cpu, image), `${architecture} in WebAssembly`).toBeLessThan(1e-5);
+        if (!devices.includes('webgpu')) continue;
+        expect(found.webgpu.engine).toMatch(/\(WebGPU\)$/);
+        expect(distance(found.webgpu, image), `${architecture} by WebGPU`).toBeLessThan(1e-4);
+      }
+      expect(said.filter((line) => line.startsWith('error'))).toEqual([]);
+    } finally {
+      await withGpu.close();
+    }
   });
 
   it('says where the engine is to be found, and that there is no GPU', async () => {

@@ -2,7 +2,8 @@
  * Do calibrated intervals cover the truth on scans that nobody calibrated on? Simulates scans of one kind with objects of their own,
  * trains an ensemble on the first, calibrates on six and measures the coverage on four others, as a user would.
  *
- *   npm run bench:coverage -- [lines] [dead_leaves] [random_field]   (about three minutes of one core each; finished steps are not repeated)
+ *   npm run bench:coverage -- [--snapshots] [lines] [dead_leaves] [random_field]   (about three minutes of one core each; finished steps are
+ *   not repeated; --snapshots: snapshots of one training in place of networks that differ in their seeds)
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -13,6 +14,8 @@ import { fileURLToPath } from 'node:url';
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const run = (...args) => execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
 const MEMBERS = 5;
+const asked = process.argv.slice(2).filter((word) => word !== '--snapshots');
+const SNAPSHOTS = process.argv.includes('--snapshots');
 const SCAN = '--N 32 --step_px 3 --object_side_px 96 --photons 1e5'.split(' ');
 const [TRAIN, CALIBRATE, TEST] = [[11], [12, 13, 14, 15, 16, 17], [18, 19, 20, 21]];
 
@@ -23,10 +26,18 @@ async function measure(object) {
   for (const seed of [...TRAIN, ...CALIBRATE, ...TEST].filter((seed) => !existsSync(scan(seed)))) {
     run('simulate', '--object', object, ...SCAN, '--seed', String(seed), '--output_file', scan(seed));
   }
-  const model = path.join(folder, 'ensemble');
+  const model = path.join(folder, SNAPSHOTS ? 'snapshots' : 'ensemble');
   if (!existsSync(path.join(model, 'ensemble.json'))) {
     const begun = existsSync(path.join(model, 'config.json')) ? ['--resume', model] : [];
-    const how = ['--ensemble', String(MEMBERS), '--nepochs', '8', '--threads', '1'];
+    const how = [
+      '--ensemble',
+      String(MEMBERS),
+      '--nepochs',
+      '8',
+      '--threads',
+      '1',
+      ...(SNAPSHOTS ? ['--ensemble_from', 'snapshots'] : []),
+    ];
     run('train', scan(TRAIN[0]), '--output_dir', model, ...how, ...begun);
   }
   const tests = TEST.flatMap((seed) => ['--test_data', scan(seed)]);
@@ -46,5 +57,4 @@ console.log(
   '| objects | scan | spread | of | 90 % interval covers | uncalibrated | mean half-width | rank correlation |',
 );
 console.log('|---|---|---|---|---|---|---|---|');
-const asked = process.argv.slice(2);
 for (const object of asked.length > 0 ? asked : ['lines', 'dead_leaves', 'random_field']) await measure(object);

@@ -493,6 +493,8 @@ export interface TrainingConfig {
   readonly seed: number;
   /** Train so many networks that differ in their seeds, each in a folder of its own (member-1, …); infer with the folder of all gives their mean and their spread. At most 99. Unit: networks. Default: 1. */
   readonly ensemble: number;
+  /** How the networks of an ensemble come about: each trained from its own seed, or (snapshots) the first trained as usual and each other gone on from the one before it for a quarter of its epochs, the learning rate at its height again at first. That costs a quarter of a training for each. Default: "seeds". */
+  readonly ensemble_from: 'seeds' | 'snapshots';
   /** Use this probe instead of the one in the data file: FILE or FILE:key of an NPZ; auto: guess one from the patterns if the file has none; solve: let a solver find it first, beginning with what auto gives. */
   readonly probe: string | null;
   /** What the values in the data file represent; null: what the file declares, or what its values suggest (the reason is printed). */

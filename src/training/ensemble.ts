@@ -30,7 +30,38 @@ export function ofMember<T extends Pick<Partial<TrainingRequest>, 'seed' | 'subs
 ) {
   const { seed = 0, subsample_seed = null } = request;
   const drawn = member === 1 ? subsample_seed : (subsample_seed ?? seed);
-  return { ...request, ensemble: 1, seed: memberSeed(seed, member), subsample_seed: drawn };
+  return {
+    ...request,
+    ensemble: 1,
+    ensemble_from: 'seeds' as const,
+    seed: memberSeed(seed, member),
+    subsample_seed: drawn,
+  };
+}
+
+/** Of the epochs of the first network, so many does each snapshot behind it go on. */
+const SNAPSHOT_SHARE = 0.25;
+
+/**
+ * What a snapshot is trained by: it goes on from the one before it, with the groups of the same seed held out, from the full rate down again.
+ * The first is what a training alone would be.
+ * @param before the run of the network before it and the epochs of the first; undefined for the first
+ * @see Huang et al., "Snapshot ensembles: train 1, get M for free", ICLR 2017
+ */
+export function ofSnapshot(
+  request: TrainingRequest,
+  before: { readonly run: string; readonly epochs: number } | undefined,
+): TrainingRequest {
+  const alone = { ...request, ensemble: 1, ensemble_from: 'seeds' as const };
+  if (before === undefined) return alone;
+  return {
+    ...alone,
+    init: before.run,
+    nepochs: Math.max(1, Math.round(SNAPSHOT_SHARE * before.epochs)),
+    lr_warmup_epochs: 0,
+    // What a training begins and ends with is done once.
+    ...{ stage_1_epochs: 0, stage_2_epochs: 0, epochs_fine_tune: 0 },
+  };
 }
 
 /**
@@ -49,6 +80,13 @@ export async function trainEnsemble(
       key: 'ensemble',
       found: count,
     });
+  }
+  if (config.ensemble_from === 'snapshots') {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      'ensemble_from snapshots goes on from runs in folders, which the command train and trainWorkflow write; leave it out here.',
+      { key: 'ensemble_from' },
+    );
   }
   const engine =
     services.backend ?? (await startEngines(resolvePart(trainingDefinition, config).config, services.logger));

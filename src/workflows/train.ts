@@ -29,7 +29,7 @@ import { CALIBRATION_FILE } from '../reconstruction/ensemble/calibration.js';
 import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
-import { ofMember, summaryOfEnsemble } from '../training/ensemble.js';
+import { ofMember, ofSnapshot, summaryOfEnsemble } from '../training/ensemble.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
 import { checkTrainingRequest, trainToFolder } from '../training/runFolder.js';
 import { SOLVED_PROBE_FILE } from '../training/solvedProbe.js';
@@ -78,20 +78,26 @@ async function trainMembers(request: TrainingRequest, services: Services): Promi
     await writeAtomically(path.join(output_dir, 'config.json'), content);
     const summaries: TrainSummary[] = [];
     const members: EnsembleMember[] = [];
+    let before: { readonly run: string; readonly epochs: number } | undefined;
     for (let member = 1; member <= request.ensemble; member++) {
       services.logger?.info(`Network ${member} of ${request.ensemble}.`);
       const folder = path.join(output_dir, memberFolder(member));
       const own = {
-        ...ofMember(request, member),
+        ...(request.ensemble_from === 'snapshots' ? ofSnapshot(request, before) : ofMember(request, member)),
         output_dir: folder,
         overwrite: overwrite || goesOn,
         resume: goesOn && existsSync(path.join(folder, 'checkpoints')) ? folder : null,
       };
-      const provenance = services.provenance && { ...services.provenance, ...chosenFor(own) };
+      const provenance = services.provenance && {
+        ...services.provenance,
+        ...chosenFor(own, request.ensemble_from === 'snapshots' && member > 1),
+      };
       const summary = await trainWorkflow(own, { ...services, onOutputFolder: undefined, signal, provenance });
       summaries.push(summary);
       if (summary.cancelled) break;
-      const sha256 = weightsSha256(await openBundle(folder));
+      const bundle = await openBundle(folder);
+      before = { run: folder, epochs: before?.epochs ?? bundle.config.nepochs };
+      const sha256 = weightsSha256(bundle);
       members.push({ folder: memberFolder(member), seed: own.seed, sha256 });
     }
     const whole = members.length === request.ensemble;
@@ -103,8 +109,23 @@ async function trainMembers(request: TrainingRequest, services: Services): Promi
 }
 
 /** Where the values of a member come from that are not those of the ensemble. */
-function chosenFor({ seed, subsample_seed, ensemble, output_dir, overwrite, resume }: TrainingRequest): Provenance {
-  const values = { seed, subsample_seed, ensemble, output_dir, overwrite, resume };
+function chosenFor(own: TrainingRequest, goesOn: boolean): Provenance {
+  const {
+    seed,
+    subsample_seed,
+    ensemble,
+    ensemble_from,
+    output_dir,
+    overwrite,
+    resume,
+    init,
+    nepochs,
+    lr_warmup_epochs,
+  } = own;
+  const values = {
+    ...{ seed, subsample_seed, ensemble, ensemble_from, output_dir, overwrite, resume },
+    ...(goesOn ? { init, nepochs, lr_warmup_epochs } : {}),
+  };
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value, source: 'caller' }]));
 }
 

@@ -37,6 +37,21 @@ describe('train --ensemble', () => {
     expect(await samples('member-2')).toEqual(await samples('member-1'));
   });
 
+  it('takes snapshots of one training: each goes on from the one before it', async () => {
+    const falling = { scheduler: 'WarmupCosine', lr_warmup_epochs: 0 } as const;
+    const request = tinyRequest(at('scan-3.npz'), at('snapshots'), { ...small, ...falling, nepochs: 4 });
+    await trainWorkflow({ ...request, ensemble: 2, ensemble_from: 'snapshots' });
+    const [first, second] = await openMembersOf(at('snapshots'));
+    expect([first, second].map(({ config }) => config.nepochs)).toEqual([4, 1]);
+    expect(second.config.seed).toBe(first.config.seed);
+    expect(second.weights).not.toEqual(first.weights);
+    // It begins near where the one before ended, at the height of the rate.
+    const [before, after] = [first.history.at(-1)!, second.history[0]];
+    expect(after.loss).toBeLessThan(first.history[0].loss as number);
+    expect(after.learning_rate).toBeGreaterThan(2 * (before.learning_rate as number));
+    await expect(trainWorkflow({ ...request, ensemble_from: 'snapshots' })).rejects.toThrow(/give ensemble, how many/);
+  });
+
   it('draws seeds that no restart of a member has', () => {
     const members = [1, 2, 3, 4, 5].map((member) => memberSeed(7, member));
     const restarts = members.flatMap((seed) => [1, 2, 3].map((restart) => restartSeed(seed, restart)));

@@ -92,6 +92,12 @@ function checkTraining(config: CheckedTraining, context: z.RefinementCtx): void 
       `There are ${devices} workers (devices), but a batch has ${config.batch_size} groups to share out; give a larger batch_size, or ${config.batch_size} workers at most.`,
     );
   }
+  if (config.ensemble === 1 && config.ensemble_from !== 'seeds') {
+    refuse(
+      'ensemble_from',
+      `ensemble_from ${config.ensemble_from} says how the networks of an ensemble come about; give ensemble, how many, with it.`,
+    );
+  }
   if (config.ensemble > 99) {
     refuse('ensemble', `ensemble is ${config.ensemble}, but an ensemble has at most 99 networks; 5 are usual.`);
   }

@@ -345,6 +345,11 @@ export const trainingFields = {
     'Train so many networks that differ in their seeds, each in a folder of its own (member-1, …); infer with the folder of all gives their mean and their spread. At most 99.',
     { unit: 'networks' },
   ),
+  ensemble_from: field(
+    oneOf('seeds', 'snapshots'),
+    'seeds',
+    'How the networks of an ensemble come about: each trained from its own seed, or (snapshots) the first trained as usual and each other gone on from the one before it for a quarter of its epochs, the learning rate at its height again at first. That costs a quarter of a training for each.',
+  ),
   ...sourceFields,
   probe: maybe(
     text,

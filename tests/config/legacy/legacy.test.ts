@@ -35,6 +35,7 @@ const together: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   phase_loss_coeff: { phase_loss: 'Mean_Deviation' },
   fine_tune_gamma: { epochs_fine_tune: 2 },
   eca_encoder: { architecture: 'cnn_cbam', cbam_encoder: false },
+  ensemble_from: { ensemble: 2 },
   decoder_spatial_kernel: { architecture: 'cnn_cbam', spatial_decoder: true },
   decoder_last_c_outer_fraction: { architecture: 'cnn_cbam', use_legacy_decoder_channel_override: true },
   torch_mae_pred_l2_match_target: { mae_weight: 1 },

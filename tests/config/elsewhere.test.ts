@@ -97,6 +97,35 @@ describe('PtychoShelves', () => {
   });
 });
 
+describe('what several scans of PtychoShelves have in common', () => {
+  const together = { test_data_files: ['b.npz'] };
+
+  it.each([
+    [{ share_object: true }, 'object', 'share_object of PtychoShelves is share: "object".'],
+    [{ p: { share_object: 1, share_probe: 0 } }, 'object', 'p.share_object of PtychoShelves is share: "object".'],
+    [
+      { eng: { share_probe: true, share_object: false } },
+      'probe',
+      'eng.share_probe of PtychoShelves is share: "probe".',
+    ],
+  ])('%o', (said, share, note) => {
+    const { config, notes } = read({ ...together, ...said });
+    expect(config.share).toBe(share);
+    expect(notes.some((line) => line.endsWith(note))).toBe(true);
+  });
+
+  it('one object goes before one probe, which a single scan may say, too', () => {
+    const both = read({ ...together, share_object: true, share_probe: true });
+    expect(both.config.share).toBe('object');
+    expect(both.notes.join()).toContain('share_probe of PtychoShelves was left out: where scans have one object');
+    const alone = read({ p: { share_probe: 1, share_object: 0 } });
+    expect(alone.config.share).toBeNull();
+    expect(alone.notes.join()).toContain(
+      'p.share_probe of PtychoShelves was left out: it is of account for several scans',
+    );
+  });
+});
+
 it('PtyPy: parameters of an engine', () => {
   const engine00 = {
     name: 'ML',

@@ -6,8 +6,8 @@
 /** Values of fields here; an empty object where an option says what is so anyway, text where it cannot be told in a field. */
 type Meaning = Readonly<Record<string, unknown>> | string;
 
-/** What an option means, from its value and those beside it (by their whole names). */
-type Translate = (value: unknown, all: Readonly<Record<string, unknown>>) => Meaning;
+/** What an option means, from its value and those beside it (by their whole names). @param several whether several scans are named beside it */
+type Translate = (value: unknown, all: Readonly<Record<string, unknown>>, several?: boolean) => Meaning;
 
 /** Options of one program. */
 export interface Program {
@@ -193,9 +193,23 @@ const startOf =
   (value) =>
     finite(value) ? { [field]: Math.max(1, value) } : { [field]: NEVER };
 
+const isOn = (value: unknown): boolean => value === true || value === 1;
+
+/** What scans have in common there; off unless it is asked for. */
+const shareObject: Translate = (value) => (isOn(value) ? { share: 'object' } : {});
+
+/** On in every file there, also where there is one scan. */
+const shareProbe: Translate = (value, all, several = false) => {
+  if (!isOn(value)) return {};
+  if (isOn(all.share_object) || isOn(all['p.share_object'])) {
+    return 'where scans have one object, each has a probe of its own here';
+  }
+  return several ? { share: 'probe' } : 'it is of account for several scans only; choose share: probe for them';
+};
+
 const PTYCHO_SHELVES: Program = {
   name: 'PtychoShelves',
-  tells: (name) => /^(p\.)?eng\./.test(name),
+  tells: (name) => /^(p\.)?eng\./.test(name) || /^p\.share_(object|probe)$/.test(name),
   options: {
     number_iterations: as('epochs'),
     method: (value, all) => {
@@ -220,6 +234,12 @@ const PTYCHO_SHELVES: Program = {
       all.variable_probe === true || all.variable_probe === 1 ? { opr_modes: value } : {},
     variable_probe_smooth: as('opr_smooth'),
     variable_intensity: when({ flux: true }),
+    ...{
+      share_object: shareObject,
+      'p.share_object': shareObject,
+      share_probe: shareProbe,
+      'p.share_probe': shareProbe,
+    },
     accelerated_gradients_start: (value) => (finite(value) ? {} : { acceleration: 0 }),
     momentum: (value) => (value === 0 || value === false ? {} : 'acceleration is what stands for it here, and is on'),
     probe_support_radius: (value) => (finite(value) ? 'it is a share of the frame there; choose probe_radius_px' : {}),

@@ -47,13 +47,14 @@ export function translateElsewhere(
   const notes: string[] = [];
   const said = new Map<string, string>();
   const known = new Set(fields.map(({ name }) => name));
+  const several = Array.isArray(given.test_data_files) && given.test_data_files.length > 0;
   for (const program of PROGRAMS) {
     const options = optionsOf(program, foreign);
     const all = Object.fromEntries(options.map(({ name, value }) => [name, value]));
     const nothing: string[] = [];
     for (const { written, name, value } of options) {
       const translate = Object.hasOwn(program.options, name) ? program.options[name] : undefined;
-      const meaning = translate?.(value, all);
+      const meaning = translate?.(value, all, several);
       // Switches and sizes that others are read by.
       if (meaning === undefined && READ_BY_OTHERS.test(name)) continue;
       if (meaning === undefined) nothing.push(written);

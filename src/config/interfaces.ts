@@ -733,7 +733,7 @@ export interface SolverOptions {
   readonly noise_model: 'gaussian' | 'poisson';
   /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
   readonly relaxation: number | null;
-  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml. Unit: epochs. */
+  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then, but for flux, which lbfgs goes on with; null: none, or all epochs with algorithm ml. Unit: epochs. */
   readonly ml_start: number | null;
   /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
   readonly ml_method: 'lbfgs' | 'cg';
@@ -897,7 +897,7 @@ export interface SolveConfig {
   readonly noise_model: 'gaussian' | 'poisson';
   /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
   readonly relaxation: number | null;
-  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml. Unit: epochs. */
+  /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then, but for flux, which lbfgs goes on with; null: none, or all epochs with algorithm ml. Unit: epochs. */
   readonly ml_start: number | null;
   /** ml: how directions are made, by pairs of earlier steps (L-BFGS) or by conjugate gradients in the second derivatives. Default: "lbfgs". */
   readonly ml_method: 'lbfgs' | 'cg';

@@ -22,6 +22,8 @@ export interface VaryingBeam {
   readonly weights: Float64Array<SharedArrayBuffer>;
   /** (count,) Σ√(IJ)/ΣJ over good pixels, as passes that compare find it: the factor on amplitudes that a pattern asks for. */
   readonly fits: Float64Array<SharedArrayBuffer>;
+  /** (count,) ΣJ over good pixels, likewise. */
+  readonly modelled: Float64Array<SharedArrayBuffer>;
 }
 
 /**

@@ -251,6 +251,7 @@ describe('start and state', () => {
     { algorithm: 'ml', probe_modes: 2 },
     { algorithm: 'lsqml', opr_modes: 1, opr_start: 2, ml_start: 4, ml_method: 'cg' },
     { algorithm: 'rpie', ml_start: 3, position_start: 2 },
+    { algorithm: 'rpie', flux: true, opr_start: 1, ml_start: 3 },
     { algorithm: 'lsqml', fly_positions: 3, fly_duty: 1, position_start: 2 },
     { algorithm: 'dm', fly_positions: 2, fly_duty: 0.5 },
     { algorithm: 'lsqml', background: 'pattern', background_start: 2 },

@@ -436,6 +436,34 @@ describe('steps of the algorithms, two modes, bad pixels, positions between pixe
     expect(distance(found.object, before.object)).toBeGreaterThan(1e-2);
   });
 
+  it('ml goes on with the flux, which is expected to flicker alike at all distances', async () => {
+    // So that the model is as bright as the patterns.
+    const begun = a.map((v) => 0.3 * v);
+    const given = {
+      modes: { re: new Float32Array(0), im: new Float32Array(0), shape: [0, N, N] },
+      weights: { data: new Float64Array(0), shape: [COUNT, 0] },
+      flux: { data: Float64Array.from(begun, (v) => v * v), shape: [COUNT] },
+    };
+    const options = { algorithm: 'rpie', ml_start: 1, flux: true, epochs: 3 } as const;
+    const found = await ours(options, 1, given);
+    const beam = { a: [...begun], c: a.map(() => []), U: [] };
+    const problem = { ...problemOf(found), beam };
+    const state = stateOf(problem);
+    const memory: PlainLikelihood = { pairs: [] };
+    for (let epoch = 0; epoch < 3; epoch++) plainLikelihood(problem, state, memory, 'lbfgs');
+    expect(distance(found.object, state.object)).toBeLessThan(1e-3);
+    const changes = beam.a.map((v, k) => v / begun[k] - 1);
+    expect(Math.max(...changes) - Math.min(...changes)).toBeGreaterThan(0.02);
+    beam.a.forEach((v, k) => {
+      expect(Math.abs(Math.sqrt(found.beam!.flux.data[k]) / v - 1)).toBeLessThan(1e-3);
+    });
+    // With poisson or conjugate gradients it stays as it was.
+    for (const other of [{ noise_model: 'poisson' }, { ml_method: 'cg' }] as const) {
+      const kept = await ours({ ...options, ...other }, 1, given);
+      expect([...kept.beam!.flux.data]).toEqual(begun.map((v) => expect.closeTo(v * v, 12)));
+    }
+  });
+
   it('are the same on three threads', async () => {
     for (const algorithm of ['rpie', 'lsqml', 'dm', 'ml'] as const) {
       const [one, three] = [await ours({ algorithm }), await ours({ algorithm }, 3)];

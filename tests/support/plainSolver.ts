@@ -289,6 +289,19 @@ class View {
     return stray ? stray.phi.reduce((sum, phi, l) => sum + stray.g[this.k][l] * phi[i], stray.B[i]) : 0;
   }
 
+  /** ΣJ over good pixels. */
+  modelled(object: Plain): number {
+    const { N, patterns } = this.problem;
+    const fields = this.waves(object).map((w) => dft(w, N, -1));
+    const half = Math.floor(N / 2);
+    let sum = 0;
+    for (let i = 0; i < N * N; i++) {
+      const a = patterns[this.k][((Math.floor(i / N) + half) % N) * N + (((i % N) + half) % N)];
+      if (a >= 0) sum += fields.reduce((total, f) => total + square(f, i), 0);
+    }
+    return sum;
+  }
+
   /** Σ√(IJ)/ΣJ over good pixels. */
   fit(waves: readonly Plain[]): number {
     const { N, patterns } = this.problem;
@@ -745,6 +758,8 @@ export interface PlainLikelihood {
   last?: { readonly place: Float64Array; readonly gradient: Float64Array };
   readonly pairs: { readonly s: Float64Array; readonly y: Float64Array }[];
   direction?: Float64Array;
+  /** What is added to E for log a, where every pattern has a beam: of one mode and no variation. */
+  expected?: (logs: Float64Array) => number;
 }
 
 /**
@@ -758,6 +773,7 @@ export function plainLikelihood(
   method: 'lbfgs' | 'cg',
   likely = false,
 ): void {
+  const { beam } = problem;
   const views = problem.patterns.map((_, k) => new View(problem, k, state.probe));
   const chis = views.map((view) => ({ view, chi: view.change(view.waves(state.object), likely) }));
   const sums = sumsOf(problem, state.object, chis, 0);
@@ -766,26 +782,45 @@ export function plainLikelihood(
       ...[...object.re, ...object.im],
       ...[...probe.flatMap(({ re }) => [...re]), ...probe.flatMap(({ im }) => [...im])],
     ]);
-  const place = flat(state.object, state.probe);
-  const gradient = flat(sums.object, sums.probe).map((v) => -v);
+  const logs = (beam?.a ?? []).map((a) => Math.log(a));
+  const place = Float64Array.from([...flat(state.object, state.probe), ...logs]);
+  const fields = place.length - logs.length;
+  /** E of a pattern, at the place of all. */
+  const misfitOf = (values: Float64Array, k: number) => {
+    const moved = unflat(values, state);
+    const own = beam
+      ? { ...problem, beam: { ...beam, a: [...values.slice(fields)].map((l) => Math.exp(l)) } }
+      : problem;
+    return new View(own, k, moved.probe).misfit(moved.object, likely);
+  };
+  const misfit = (values: Float64Array) =>
+    problem.patterns.reduce((sum, _, k) => sum + misfitOf(values, k), memory.expected?.(values.slice(fields)) ?? 0);
+  if (beam && !memory.expected) memory.expected = expectedFlux(problem, logs, misfit(place));
+  const slopes = problem.patterns.slice(0, logs.length).map((_, k) => {
+    const at = (h: number) => misfitOf(place.map((v, i) => v + (i === fields + k ? h : 0)), k); // biome-ignore format: one call
+    return (at(1e-5) - at(-1e-5)) / 4e-5;
+  });
+  const mean = slopes.reduce((sum, v) => sum + v, 0) / slopes.length;
+  const ofFlux = slopes.map((v, k) => {
+    const at = (h: number) => memory.expected!(Float64Array.from(logs, (l, i) => l + (i === k ? h : 0)));
+    return v - mean + (at(1e-4) - at(-1e-4)) / 4e-4;
+  });
+  const gradient = Float64Array.from([...flat(sums.object, sums.probe).map((v) => -v), ...ofFlux]);
+  const modelled = views.reduce((sum, view) => sum + view.modelled(state.object), 0) / views.length;
   const light = (values: Float64Array) => values.map((v) => 1 / Math.hypot(v, 0.1 * most(values)));
   const [ofObject, ofProbe] = [light(sums.light), light(sums.objectLight[0])];
   memory.weights ??= Float64Array.from([
     ...ofObject,
     ...ofObject,
     ...state.probe.flatMap(() => [...ofProbe, ...ofProbe]),
+    ...logs.map(() => 1 / modelled),
   ]);
   const weights = memory.weights;
   const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, v, i) => sum + v * b[i], 0);
   /** Changes of E along directions, by differences in the waves. */
   const line = (d: Float64Array, e = d) => {
     const at = (s: number, t: number) => {
-      const moved = unflat(
-        place.map((v, i) => v + s * d[i] + (d === e ? 0 : t * e[i])),
-        state,
-      );
-      const misfit = problem.patterns.map((_, k) => new View(problem, k, moved.probe).misfit(moved.object, likely));
-      return misfit.reduce((sum, v) => sum + v, 0);
+      return misfit(place.map((v, i) => v + s * d[i] + (d === e ? 0 : t * e[i])));
     };
     const h =
       1e-4 /
@@ -846,14 +881,41 @@ export function plainLikelihood(
     memory.direction = direction;
   }
   memory.last = { place, gradient };
-  const [slope, bend] = line(direction);
+  const [slope, bend] = line(beam ? direction.map((v, i) => (i < fields ? v : 0)) : direction);
   if (!(bend > 0)) throw new Error('a problem for this comparison bends upwards along all of its directions');
-  const next = unflat(
-    place.map((v, i) => v - (slope / bend) * direction[i]),
-    state,
-  );
+  let step = -slope / bend;
+  if (beam) {
+    const trial = memory.pairs.length > 0 ? 1 : step;
+    const along = 2 * dot(gradient, direction);
+    const rise = misfit(place.map((v, i) => v + trial * direction[i])) - misfit(place);
+    step = (-along * trial ** 2) / (2 * (rise - along * trial));
+  }
+  const end = place.map((v, i) => v + step * direction[i]);
+  const next = unflat(end, state);
   state.object = next.object;
   state.probe = next.probe;
+  beam?.a.forEach((_, k) => {
+    beam.a[k] = Math.exp(end[fields + k]);
+  });
+}
+
+/** What is added to E for log a: of a few patterns the slow function is half a wave along x. */
+function expectedFlux({ xs, patterns }: PlainProblem, logs: readonly number[], E: number): (l: Float64Array) => number {
+  const good = patterns.flatMap((p) => [...p].filter((v) => v >= 0));
+  const total = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0);
+  const variance = (E * total(good.map((v) => v * v))) / total(good) ** 2;
+  const [least, reach] = [Math.min(...xs), Math.max(...xs) - Math.min(...xs)];
+  const centred = (values: readonly number[]) => values.map((v) => v - total(values) / values.length);
+  const wave = centred(xs.map((x) => Math.cos((Math.PI * (x - least)) / reach)));
+  const length = Math.sqrt(total(wave.map((v) => v * v)));
+  const parts = (l: readonly number[]) => {
+    const slow = total(centred(l).map((v, k) => (v * wave[k]) / length));
+    return [total(centred(l).map((v) => v * v)) - slow ** 2, slow ** 2];
+  };
+  const [rest, slow] = parts(logs);
+  const flicker = rest / (logs.length - 2);
+  const strength = [variance / flicker, variance / Math.max(flicker, slow)];
+  return (l) => total(parts([...l]).map((v, i) => v * strength[i]));
 }
 
 /** Object and probe from one array. */

@@ -115,7 +115,7 @@ const stepFields = {
   ),
   ml_start: maybe(
     positiveInteger,
-    'First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then; null: none, or all epochs with algorithm ml.',
+    'First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then, but for flux, which lbfgs goes on with; null: none, or all epochs with algorithm ml.',
     { unit: 'epochs' },
   ),
   ml_method: field(

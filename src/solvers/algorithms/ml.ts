@@ -5,8 +5,13 @@
  * `lbfgs`: directions by the last eight pairs of changes of place and gradient (J. Nocedal, Math. Comput. 35, 773, 1980). `cg`: conjugate
  * gradients, each direction conjugate to the last one in the second derivatives (M. Carlsson, V. Nikitin, arXiv 2502.10755). Both are
  * preconditioned by the light, 1/√(W² + (0.1·max W)²), that of the object for the probe, as it is when they begin.
+ *
+ * Where `flux` was fitted by batches, `lbfgs` goes on with it (Σ(√I − √J)², no background): l_k = log a_k are unknowns like the others, with
+ * ½·dE/dl_k = Σ(J − √(IJ)), and what may be expected of them (`corrections/fluxPrior.ts`) is added to E. The step is then that of the
+ * parabola through E, its slope and E after a trial step.
  */
 import type { NumericArray } from '../../core/tensor.js';
+import { FluxPrior } from '../corrections/fluxPrior.js';
 import type { Planes } from '../fieldMemory.js';
 import { addCurvatures, type Curvatures, type Direction, type PassSums, SumsOfPasses } from '../wavePasses.js';
 import type { Algorithm, AlgorithmContext, EpochSchedule } from './algorithm.js';
@@ -20,10 +25,13 @@ const DIM = 0.1;
 /** How much longer a step may be than one that surely gains. */
 const LONGEST_STEP = 8;
 
+/** How much longer than its trial a step with the flux may be. */
+const LONGEST_TRIAL = 4;
+
 /** Patterns in one pass. */
 const MOST_PATTERNS = 256;
 
-/** Object and probe in one: the object's real parts, its imaginary ones, the probe's. */
+/** Object and probe in one: the object's real parts, its imaginary ones, the probe's; then log a of the patterns, where the flux is fitted. */
 type Vector = Float32Array;
 
 export class MaximumLikelihood implements Algorithm {
@@ -41,11 +49,25 @@ export class MaximumLikelihood implements Algorithm {
   readonly #numbers: Float64Array = new Float64Array(4);
   /** Of the last epoch. */
   readonly #sums: Float64Array = new Float64Array(6);
+  /** Of the flux, where it is fitted, too. */
+  readonly #prior: FluxPrior | undefined;
+  /** Where a trial began. */
+  readonly #trial: Vector;
+  /** Change of log a. */
+  readonly #ofFlux: Float64Array;
   #step = 0;
 
   constructor(private readonly context: AlgorithmContext) {
-    const { memory } = context.passes;
-    this.#length = 2 * (memory.objectPixels + memory.probePixels);
+    const { passes, scan, rows, options, background } = context;
+    const { memory } = passes;
+    const follows = options.flux && options.ml_method === 'lbfgs' && !this.#likely && !background;
+    if (scan.beam && follows) {
+      const of = (places: ArrayLike<number>) => Float64Array.from(rows, (k) => places[k]);
+      this.#prior = new FluxPrior(of(scan.ys), of(scan.xs));
+    }
+    this.#ofFlux = new Float64Array(this.#prior ? rows.length : 0);
+    this.#length = 2 * (memory.objectPixels + memory.probePixels) + this.#ofFlux.length;
+    this.#trial = new Float32Array(this.#prior ? this.#length : 0);
     const vectors = (count: number) => Array.from({ length: count }, () => new Float32Array(this.#length));
     [this.#weights, this.#place, this.#gradient] = vectors(3);
     const quasi = context.options.ml_method === 'lbfgs';
@@ -60,39 +82,39 @@ export class MaximumLikelihood implements Algorithm {
   async start(): Promise<void> {}
 
   async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { sums, misfit } = await this.#measureGradient(schedule);
+    const { sums, deviance: likely } = await this.#measureGradient(schedule);
     if (!schedule.object && !schedule.probe) return sums;
-    const { memory } = this.context.passes;
-    const gradient = this.#gradientNow(schedule);
     const changing = (schedule.object ? 1 : 0) + (schedule.probe ? 2 : 0);
     const [, before, begun, deviance] = this.#numbers;
-    const last = this.#likely ? deviance : this.#sums[0];
     if (changing !== before) {
       // Other unknowns: what was learned is of no use.
       this.#weigh();
+      this.#beginFlux(sums);
       this.#numbers.fill(0);
     }
+    const own = this.#likely || this.#prior !== undefined;
+    const misfit = this.#likely ? likely : this.#withPrior(sums.square);
+    const last = own ? deviance : this.#sums[0];
+    const gradient = this.#gradientNow(schedule);
     const astray = changing === before && begun === 1 && misfit > last;
     if (astray) {
       // The last step is taken back, and another one taken from where it began.
       this.#numbers[0] = 0;
       this.#numbers[2] = 0;
-      unpack(this.#place, memory);
+      this.#goTo(this.#place);
       gradient.set(this.#gradient);
     }
     this.#numbers[1] = changing;
     if (!astray) {
       this.#sums.set(numbersOf(sums));
-      this.#numbers[3] = this.#likely ? misfit : 0;
+      this.#numbers[3] = own ? misfit : 0;
     }
-    if (this.context.options.ml_method === 'lbfgs') await this.#quasiNewton(gradient);
+    if (this.context.options.ml_method === 'lbfgs') await this.#quasiNewton(gradient, schedule);
     else await this.#conjugate(gradient);
     this.#gradient.set(gradient);
-    pack([memory.object, memory.probe], this.#place);
+    this.#packPlace(this.#place);
     this.#numbers[2] = 1;
-    const [{ object, probe }] = this.#directions;
-    if (schedule.object) memory.add(object, this.#step, memory.object);
-    if (schedule.probe) memory.add(probe, this.#step, memory.probe);
+    this.#move(this.#step, schedule);
     const [square, absolute, amplitude, counts, modelled, change] = this.#sums;
     return { square, absolute, amplitude, counts, modelled, change };
   }
@@ -103,6 +125,7 @@ export class MaximumLikelihood implements Algorithm {
       sums: this.#sums,
       weights: this.#weights,
       ...{ place: this.#place, gradient: this.#gradient },
+      ...(this.#prior && { flux_prior: this.#prior.levels }),
       ...Object.fromEntries(this.#moves.map((v, i) => [`move_${i}`, v])),
       ...Object.fromEntries(this.#changes.map((v, i) => [`change_${i}`, v])),
     };
@@ -122,7 +145,7 @@ export class MaximumLikelihood implements Algorithm {
   }
 
   /** The sums of a pass over all patterns, in which Σ conj(P)χ is minus the gradient, and E. */
-  async #measureGradient({ object, probe }: EpochSchedule): Promise<{ sums: PassSums; misfit: number }> {
+  async #measureGradient({ object, probe }: EpochSchedule): Promise<{ sums: PassSums; deviance: number }> {
     const { passes, onBatch } = this.context;
     const likely = this.#likely;
     const total = new SumsOfPasses();
@@ -135,7 +158,7 @@ export class MaximumLikelihood implements Algorithm {
       done += batch.length;
       onBatch(Math.round(done / 2));
     }
-    return { sums: total, misfit: likely ? deviance : total.square };
+    return { sums: total, deviance };
   }
 
   #gradientNow(schedule: EpochSchedule): Vector {
@@ -146,7 +169,72 @@ export class MaximumLikelihood implements Algorithm {
     for (let i = 0; i < gradient.length; i++) gradient[i] = -gradient[i];
     if (!schedule.object) gradient.fill(0, 0, ofObject);
     if (!schedule.probe) gradient.fill(0, ofObject);
+    else if (this.#followsFlux(schedule)) gradient.set(this.#fluxGradient(), this.#fields);
     return gradient;
+  }
+
+  /** Elements of object and probe. */
+  get #fields(): number {
+    return this.#length - this.#ofFlux.length;
+  }
+
+  #followsFlux({ probe }: EpochSchedule): boolean {
+    return probe && this.#prior?.begun === true;
+  }
+
+  /** (rows,) log a. */
+  #logs(): Float64Array {
+    const { beam } = this.context.scan;
+    return Float64Array.from(this.#prior ? this.context.rows : [], (k) => Math.log(beam?.flux[k] ?? 1));
+  }
+
+  #withPrior(square: number): number {
+    return this.#prior ? square + this.#prior.of(this.#logs()) : square;
+  }
+
+  /** Before the first step: how much flicker there is, as batches found it. */
+  #beginFlux({ square, amplitude, counts }: PassSums): void {
+    const { beam } = this.context.scan;
+    if (!this.#prior || !beam) return;
+    // The misfit, among as many pixels as would hold the light if each had as much.
+    this.#prior.begin(this.#logs(), (square * counts) / amplitude ** 2);
+    const modelled = this.context.rows.reduce((sum, k) => sum + beam.modelled[k], 0) / this.context.rows.length;
+    this.#weights.fill(modelled > 0 ? 1 / modelled : 0, this.#fields);
+  }
+
+  /** ½·dE/dl of the patterns, less its mean: what they have in common is the probe's. */
+  #fluxGradient(): Float64Array {
+    const { rows, scan } = this.context;
+    const { fits = [], modelled = [] } = scan.beam ?? {};
+    const asked = Float64Array.from(rows, (k) => modelled[k] * (1 - fits[k]));
+    const mean = asked.reduce((sum, v) => sum + v, 0) / rows.length;
+    const expected = this.#prior?.halfGradient(this.#logs()) ?? new Float64Array(rows.length);
+    return asked.map((v, i) => v - mean + expected[i]);
+  }
+
+  #packPlace(to: Vector): void {
+    const { memory } = this.context.passes;
+    pack([memory.object, memory.probe], to);
+    to.set(this.#logs(), this.#fields);
+  }
+
+  #goTo(place: Vector): void {
+    const { passes, scan, rows } = this.context;
+    unpack(place, passes.memory);
+    const { beam } = scan;
+    if (beam && this.#prior) for (const [i, k] of rows.entries()) beam.flux[k] = Math.exp(place[this.#fields + i]);
+  }
+
+  /** Along the direction. */
+  #move(step: number, schedule: EpochSchedule): void {
+    const { passes, scan, rows } = this.context;
+    const { memory } = passes;
+    const [{ object, probe }] = this.#directions;
+    if (schedule.object) memory.add(object, step, memory.object);
+    if (schedule.probe) memory.add(probe, step, memory.probe);
+    const { beam } = scan;
+    if (!beam || !this.#followsFlux(schedule)) return;
+    for (const [i, k] of rows.entries()) beam.flux[k] *= Math.exp(step * this.#ofFlux[i]);
   }
 
   /** Weights from the light of the pass. */
@@ -162,10 +250,10 @@ export class MaximumLikelihood implements Algorithm {
     const from = 2 * object.length;
     this.#weights.set(object);
     this.#weights.set(object, object.length);
-    for (let i = from; i < this.#length; i++) this.#weights[i] = probe[(i - from) % probe.length];
+    for (let i = from; i < this.#fields; i++) this.#weights[i] = probe[(i - from) % probe.length];
   }
 
-  async #quasiNewton(gradient: Vector): Promise<void> {
+  async #quasiNewton(gradient: Vector, schedule: EpochSchedule): Promise<void> {
     if (this.#numbers[2] === 1) this.#learn(gradient);
     const pairs = this.#pairs();
     const q = gradient.slice();
@@ -186,8 +274,36 @@ export class MaximumLikelihood implements Algorithm {
     }
     for (let i = 0; i < q.length; i++) q[i] = -q[i];
     unpack(q, this.#directions[0]);
-    const { slopes, bends, widths } = await this.#curvatures(1);
-    this.#step = stepOf(slopes[0], bends[0], widths[0]);
+    if (!this.#followsFlux(schedule)) {
+      const { slopes, bends, widths } = await this.#curvatures(1);
+      this.#step = stepOf(slopes[0], bends[0], widths[0]);
+      return;
+    }
+    this.#ofFlux.set(q.subarray(this.#fields));
+    this.#step = await this.#tryStep(2 * dot(gradient, q), last === undefined, schedule);
+  }
+
+  /**
+   * The step to the bottom of the parabola through E, its slope, and E after a trial.
+   * @param first there is no pair yet, by which directions have their length
+   */
+  async #tryStep(slope: number, first: boolean, schedule: EpochSchedule): Promise<number> {
+    if (!(slope < 0)) return 0;
+    let trial = 1;
+    if (first) {
+      const { slopes, bends, widths } = await this.#curvatures(1);
+      trial = stepOf(slopes[0], bends[0], widths[0]);
+    }
+    if (!(trial > 0)) return 0;
+    this.#packPlace(this.#trial);
+    this.#move(trial, schedule);
+    const total = new SumsOfPasses();
+    for (const batch of this.#chunks()) total.add(await this.context.passes.pass(batch, { wave: 'measure' }));
+    const rise = this.#withPrior(total.square) - this.#numbers[3];
+    this.#goTo(this.#trial);
+    const bend = (rise - slope * trial) / trial ** 2;
+    const longest = LONGEST_TRIAL * trial;
+    return bend > 0 ? Math.min(longest, -slope / (2 * bend)) : longest;
   }
 
   /** The pairs, the last one first. */
@@ -201,10 +317,9 @@ export class MaximumLikelihood implements Algorithm {
 
   /** How place and gradient have changed since the last epoch, whatever changed the place. */
   #learn(gradient: Vector): void {
-    const { memory } = this.context.passes;
     const at = this.#numbers[0] % PAIRS;
     const [s, y] = [this.#moves[at], this.#changes[at]];
-    pack([memory.object, memory.probe], s);
+    this.#packPlace(s);
     for (let i = 0; i < s.length; i++) {
       s[i] -= this.#place[i];
       y[i] = gradient[i] - this.#gradient[i];

@@ -49,7 +49,7 @@ const FIRST_WEIGHT = 1e-3;
 /** Shared memory for the beams of a scan, all alike. */
 export function steadyBeam(count: number, coherent: number): VaryingBeam {
   const of = (length: number) => new Float64Array(new SharedArrayBuffer(8 * length));
-  return { flux: of(count).fill(1), weights: of(count * coherent), fits: of(count).fill(1) };
+  return { flux: of(count).fill(1), weights: of(count * coherent), fits: of(count).fill(1), modelled: of(count) };
 }
 
 export class BeamCorrection {

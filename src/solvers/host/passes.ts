@@ -254,6 +254,7 @@ export class Passes {
     if (!beam || !before) return;
     const [square, , , counts, modelled] = this.#sums.map((v, i) => v - before[i]);
     beam.fits[k] = fitOf(square, counts, modelled);
+    beam.modelled[k] = modelled;
   }
 
   /** Where the waves behind the last slice are. */

@@ -367,13 +367,16 @@ export class ProgramPasses implements WavePasses {
 
   #compare(run: Run, { sums }: Results, total: SumsOfPasses): void {
     if (!sums) return;
-    const fits = this.#scan.beam?.fits;
+    const { beam } = this.#scan;
     run.patterns.forEach((k, i) => {
       const [square, modelled] = [rowTotal(sums, i, 0), rowTotal(sums, i, 2)];
       total.square += square;
       total.absolute += rowTotal(sums, i, 1);
       total.modelled += modelled;
-      if (fits) fits[k] = fitOf(square, this.#measured.counts[k], modelled);
+      if (beam) {
+        beam.fits[k] = fitOf(square, this.#measured.counts[k], modelled);
+        beam.modelled[k] = modelled;
+      }
       if (sums.shape[1] > 3) total.change += rowTotal(sums, i, 3);
       total.amplitude += this.#measured.amplitude[k];
       total.counts += this.#measured.counts[k];

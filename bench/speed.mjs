@@ -5,7 +5,8 @@
  * end with its peak memory (`endToEnd.mjs`).
  *
  *   npm run bench -- processor   networks beside PyTorch by processor time, one thread, and nothing else
- *   npm run bench            (needs the system's python3 with torch, Debian: python3-torch; skipped with a message without)
+ *   npm run bench            (needs a python3 with torch, Debian: python3-torch; says so, and measures ours only, without)
+ *   npm run bench -- processor --peer /path/to/python3    another Python than $PYTHON, /usr/bin/python3 and python3, the first that has torch
  *
  * Both sides take turns (A B A B …) so that a machine whose speed drifts is fair to both; ratios are peer time / our time.
  */
@@ -13,6 +14,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { createOnnxBackend } from '../dist/backends/onnx/backend.js';
 import { createTensorflowBackend } from '../dist/backends/tf/backend.js';
 import { modelConfigSchema } from '../dist/config/schema.js';
@@ -23,6 +25,9 @@ import { endToEnd } from './endToEnd.mjs';
 
 const BATCH = 16;
 const N = 64;
+const { values: options, positionals } = parseArgs({ options: { peer: { type: 'string' } }, allowPositionals: true });
+/** Which Pythons are asked for torch, in this order. */
+const PYTHONS = options.peer ? [options.peer] : [process.env.PYTHON, '/usr/bin/python3', 'python3'].filter(Boolean);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -32,14 +37,23 @@ const round = (v, digits = 2) => Number(v.toFixed(digits));
 async function startPeer(commands, file, env = {}) {
   const script = fileURLToPath(new URL(`./peers/${file}`, import.meta.url));
   for (const command of commands) {
-    const child = spawn(command, [script], { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...env } });
+    const child = spawn(command, [script], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said = `${said}${text}`.slice(-2000);
+    });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const failed = new Promise((resolve) => {
-      child.on('error', () => resolve(undefined));
-      child.on('exit', () => resolve(undefined));
+      child.on('error', (error) => resolve({ done: true, why: error.message }));
+      child.on('close', () => resolve({ done: true, why: said.trim().split('\n').pop() }));
     });
-    const first = await Promise.race([lines.next(), failed]);
-    if (first === undefined || first.done) continue;
+    let first = await Promise.race([lines.next(), failed]);
+    // What it said on stderr comes after the end of what it answers.
+    if (first.done && first.why === undefined) first = await failed;
+    if (first.done) {
+      console.warn(`${command} ${file}: ${first.why || 'ended without a word'}`);
+      continue;
+    }
     return {
       about: JSON.parse(first.value),
       async seconds(what, threads, repeats) {
@@ -126,8 +140,7 @@ async function compare(peer, net, threads) {
 
 /** Networks beside PyTorch by the time of one processor, which a busy machine disturbs less. */
 async function compareProcessor(name, model) {
-  const peer = await startPeer(['/usr/bin/python3', 'python3'], 'torch_peer.py', { PEER_NETWORK: name });
-  if (!peer) return [];
+  const peer = await startPeer(PYTHONS, 'torch_peer.py', { PEER_NETWORK: name });
   const backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
   const ours = await workOn(backend, network(model));
   const used = async (work) => {
@@ -140,21 +153,21 @@ async function compareProcessor(name, model) {
   for (const what of ['train', 'predict']) {
     const [a, b] = [[], []];
     await ours[what]();
-    await peer.times(what, 1, 1);
+    if (peer) await peer.times(what, 1, 1);
     for (let r = 0; r < ROUNDS; r++) {
       a.push(await used(ours[what]));
-      b.push((await peer.times(what, 1, 1)).processor[0]);
+      if (peer) b.push((await peer.times(what, 1, 1)).processor[0]);
     }
     rows.push({
       network: name,
       what,
       ours_processor_ms: round(1000 * median(a), 1),
-      torch_processor_ms: round(1000 * median(b), 1),
-      ratio_of_medians: round(median(b) / median(a)),
-      ratio_of_minima: round(Math.min(...b) / Math.min(...a)),
+      torch_processor_ms: peer ? round(1000 * median(b), 1) : null,
+      ratio_of_medians: peer ? round(median(b) / median(a)) : null,
+      ratio_of_minima: peer ? round(Math.min(...b) / Math.min(...a)) : null,
     });
   }
-  peer.close();
+  peer?.close();
   await backend.dispose();
   return rows;
 }
@@ -224,12 +237,12 @@ const byProcessor = [
   ...(await compareProcessor('hybrid_resnet', { architecture: 'hybrid_resnet' })),
 ];
 console.table(byProcessor);
-if (process.argv[2] === 'processor') process.exit(0);
-const peer = await startPeer(['/usr/bin/python3', 'python3'], 'torch_peer.py');
+if (positionals[0] === 'processor') process.exit(0);
+const peer = await startPeer(PYTHONS, 'torch_peer.py');
 console.log(
   peer
     ? `peer: PyTorch ${peer.about.torch}`
-    : 'No python3 with torch here (Debian: apt install python3-torch): ours only.',
+    : `No Python with torch among ${PYTHONS.join(', ')} (Debian: apt install python3-torch; --peer PATH): ours only.`,
 );
 const net = network();
 const rows = [];

@@ -2,10 +2,11 @@
  * Finds out whether the engine has a layout of images in blocks of channels (`src/formats/onnx/blocked.ts`), of how many channels, and
  * whether it computes the same there. Which kernels it has depends on the processor.
  */
+import { sizeOf } from '../../core/tensor.js';
 import { encodeBlockTrial } from '../../formats/onnx/blocked.js';
 import { encodeOnnx } from '../../formats/onnx/encode.js';
 import * as op from '../../graph/ops.js';
-import { defineProgram } from '../../graph/program.js';
+import { defineProgram, type Program } from '../../graph/program.js';
 import type { Arrays } from '../worker/host.js';
 import { largestDifference } from './trialProgram.js';
 
@@ -35,18 +36,36 @@ export async function channelBlock(run: RunOnce): Promise<number | undefined> {
 }
 
 async function computesTheSame(run: RunOnce, blocks: number): Promise<boolean> {
-  const shapes = { x: [2, 16, 5, 6], w: [32, 16, 3, 3] };
-  const y = op.maxPool2(
-    op.pad(op.relu(op.conv2d(op.input('x', shapes.x), op.input('w', shapes.w))), [0, 0, 0, 0], [0, 0, 1, 0]),
+  for (const program of [blocksTrial(), tilesTrial()]) {
+    const shapes = Object.fromEntries([...program.inputs].map(([name, { shape }]) => [name, shape]));
+    const feeds = Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [
+        name,
+        Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(1.3 * i + name.length)),
+      ]),
+    );
+    const expected = await run(encodeOnnx(program), feeds, shapes, 'y');
+    const found = await run(encodeOnnx(program, { blocks }), feeds, shapes, 'y');
+    if (!(largestDifference({ y: found }, { y: expected }).relative <= TOLERANCE)) return false;
+  }
+  return true;
+}
+
+function blocksTrial(): Program {
+  const convolved = op.conv2d(op.input('x', [2, 16, 5, 6]), op.input('w', [32, 16, 3, 3]));
+  const y = op.maxPool2(op.pad(op.relu(convolved), [0, 0, 0, 0], [0, 0, 1, 0]));
+  return defineProgram({ name: 'blocks', outputs: { y } });
+}
+
+/** A convolution and its gradients with as many channels and pixels as Winograd's algorithm is used for. */
+function tilesTrial(): Program {
+  const x = op.input('x', [4, 128, 16, 16]);
+  const w = op.input('w', [128, 128, 3, 3]);
+  const forward = op.relu(op.conv2d(x, w));
+  const parts = [forward, op.conv2dInputGrad(forward, w), op.mul(op.conv2dFilterGrad(x, forward, 3), 1 / 32)];
+  const y = op.concat(
+    parts.map((part) => op.reshape(part, [sizeOf(part.shape)])),
+    0,
   );
-  const program = defineProgram({ name: 'blocks', outputs: { y } });
-  const feeds = Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [
-      name,
-      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(1.3 * i + name.length)),
-    ]),
-  );
-  const expected = await run(encodeOnnx(program), feeds, shapes, 'y');
-  const found = await run(encodeOnnx(program, { blocks }), feeds, shapes, 'y');
-  return largestDifference({ y: found }, { y: expected }).relative <= TOLERANCE;
+  return defineProgram({ name: 'tiles', outputs: { y } });
 }

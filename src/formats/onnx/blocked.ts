@@ -18,11 +18,16 @@ import type { Precisions } from './half.js';
 import { boxKernel, doubled as doubledPlain, fewChannels, turned } from './images.js';
 import { elementLowerings, type LowerContext, type Lowering } from './lowering.js';
 import { BLOCKED_DOMAIN, type Emitter, encodeModel, ONNX_FLOAT } from './model.js';
+import { winogradKernelGradient, winogradKernels, winogradQuarters } from './winograd.js';
 
 /** Pixels of a batch. */
 const LEAST_PIXELS = 2048;
 /** Channels from which plain images are as good. */
 const MANY_CHANNELS = 256;
+/** Multiplications by one entry of a kernel from which the 60 nodes of Winograd's algorithm are little. */
+const LEAST_WORK = 2 ** 24;
+/** Bytes of images that Winograd's algorithm takes at once: their tiles are four times that, and are to stay in a cache. */
+const BYTES_AT_ONCE = 3e6;
 
 type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 
@@ -30,6 +35,13 @@ type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 interface Finish {
   readonly bias?: readonly string[];
   readonly relu?: boolean;
+}
+
+/** {@link Finish}, and the value that then comes of it. */
+interface Finished extends Finish {
+  readonly last: GraphNode;
+  /** Keeps the name for the ReLU, too. */
+  readonly keepRelu: (name: string | undefined) => string | undefined;
 }
 
 /** Geometry of a convolution: side of the kernel, zeros around the image, stride. */
@@ -56,6 +68,8 @@ export class BlockedValues {
   readonly #ctx: LowerContext;
   /** Values that are there in blocks. */
   readonly #blocks = new Map<GraphNode, string>();
+  /** Values that are made within another, which alone is wanted. */
+  readonly #within = new Set<GraphNode>();
   readonly #users = new Map<GraphNode, GraphNode[]>();
   readonly #published: ReadonlySet<GraphNode>;
 
@@ -80,17 +94,32 @@ export class BlockedValues {
 
   /** Lowers a node in blocks where that pays, and says whether it did; its plain value is made when it is asked for. */
   lower(node: GraphNode): boolean {
-    if (this.#blocks.has(node)) return true;
+    if (this.#blocks.has(node) || this.#within.has(node)) return true;
+    if (isOp(node, 'conv2dFilterGrad')) return this.#kernelGradient(node);
     const rule = rules[node.op] as BlockedRule<OpName> | undefined;
     const name = rule?.(node, this);
-    if (name === undefined) return false;
+    if (name === undefined) return this.#within.has(node);
     this.keep(node, name);
+    return true;
+  }
+
+  /** Its result is plain: a kernel. */
+  #kernelGradient(node: GraphNode<'conv2dFilterGrad'>): boolean {
+    const [x, dy] = node.inputs;
+    if (!(this.has(x) || this.has(dy)) || !winogradGradientPays(node, this)) return false;
+    const named = (image: GraphNode) => [this.of(image), image.shape] as const;
+    this.#names.set(node, winogradKernelGradient(this, named(x), named(dy), node.attrs.padding));
     return true;
   }
 
   keep(node: GraphNode, name: string): void {
     this.#blocks.set(node, name);
     this.#names.set(node, () => this.own('ReorderOutput', [name], { channels: node.shape[1] }));
+  }
+
+  /** Says that nobody will ask for this value. */
+  within(node: GraphNode): void {
+    this.#within.add(node);
   }
 
   get g(): Emitter {
@@ -190,13 +219,14 @@ export class BlockedValues {
   }
 
   /** Bias of a convolution, and whether its only user is a ReLU, which is then done with it. */
-  finish(node: GraphNode): Finish & { readonly keepRelu: (name: string | undefined) => string | undefined } {
+  finish(node: GraphNode): Finished {
     const bias = node.inputs[2];
     const user = this.onlyUser(node);
     const relu = user !== undefined && isOp(user, 'relu') ? user : undefined;
     return {
       bias: bias ? [this.plain(bias)] : [],
       relu: relu !== undefined,
+      last: relu ?? node,
       keepRelu: (name) => {
         if (name !== undefined && relu) this.keep(relu, name);
         return name;
@@ -222,13 +252,21 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
   conv2d: (node, v) => {
     const [x, w] = node.inputs;
     const [co, ci, k] = w.shape;
-    if (!v.pays(node)) return undefined;
     const finish = v.finish(node);
+    if (winogradPays(node, [co, ci, k], v)) {
+      const kernels = winogradKernels(v.g, v.plain(w), [co, ci], v);
+      return winograd(node, { image: x, kernels, padding: node.attrs.padding }, v, finish);
+    }
+    if (!v.pays(node)) return undefined;
     return finish.keepRelu(v.convolved(x, v.plain(w), [co, ci], [k, node.attrs.padding, 1], finish));
   },
   conv2dInputGrad: (node, v) => {
     const [dy, w] = node.inputs;
     const [co, ci, k] = w.shape;
+    if (winogradPays(node, [ci, co, k], v)) {
+      const kernels = winogradKernels(v.g, v.plain(w), [co, ci], { size: v.size, turned: true });
+      return winograd(node, { image: dy, kernels, padding: k - 1 - node.attrs.padding }, v);
+    }
     if (!v.pays(node)) return undefined;
     return v.convolved(dy, turned(v.g, v.plain(w), w.shape), [ci, co], [k, k - 1 - node.attrs.padding, 1]);
   },
@@ -299,6 +337,59 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
     return v.shut(v.g.concat(parts, node.attrs.axis), node.shape);
   },
 };
+
+/** How many channels there are on both sides together, as the moves of values count beside the products: Ci·Co / (Ci + Co). */
+const width = (co: number, ci: number) => (co * ci) / (co + ci);
+
+/** Whether a convolution of stride 1 is faster by Winograd's algorithm. */
+function winogradPays({ shape }: GraphNode, [co, ci, k]: Shape, v: BlockedValues): boolean {
+  const [b, , h, w] = shape;
+  const fits = k === 3 && co % v.size === 0 && ci % v.size === 0 && h % 2 === 0 && w % 2 === 0;
+  return fits && width(co, ci) >= 64 && b * h * w * co * ci >= LEAST_WORK;
+}
+
+/** The same of the gradient of its kernel, for which other ways move more. */
+function winogradGradientPays(node: GraphNode<'conv2dFilterGrad'>, v: BlockedValues): boolean {
+  const [co, ci, k] = node.shape;
+  const [b, , h, w] = node.inputs[1].shape;
+  const fits = k === 3 && co % v.size === 0 && ci % v.size === 0 && h % 2 === 0 && w % 2 === 0;
+  const least = h * w <= 1024 ? 32 : 64;
+  return fits && width(co, ci) >= least && b * h * w * co * ci >= LEAST_WORK;
+}
+
+interface OnTiles {
+  readonly image: GraphNode;
+  readonly kernels: readonly string[];
+  readonly padding: number;
+}
+
+/** A convolution by Winograd's algorithm, some images at a time; where pooling is all that is wanted of it, that. */
+function winograd(node: GraphNode, { image, kernels, padding }: OnTiles, v: BlockedValues, finish?: Finished) {
+  const { g, size: s } = v;
+  const [n, c, ...sides] = image.shape;
+  const [, co, h, w] = node.shape;
+  const several = (count: number) => n % count === 0 && (4 * count * sizeOf(image.shape)) / n <= BYTES_AT_ONCE;
+  const at = Array.from({ length: n }, (_, i) => n - i).find(several) ?? 1;
+  const all = v.of(image);
+  const last = finish?.last ?? node;
+  const user = v.onlyUser(last);
+  const pooled = user !== undefined && isOp(user, 'maxPool2') ? user : undefined;
+  const pieces = Array.from({ length: n / at }, (_, i) => {
+    const piece = at === n ? all : g.slice(all, [0], [i * at], [(i + 1) * at]);
+    const given = { image: piece, shape: [at, c, ...sides], kernels, padding };
+    const quarters = winogradQuarters(v, given, finish ?? {});
+    if (pooled) return g.op('Max', quarters);
+    const opened = quarters.map((q) => v.open(q, [at, co, h / 2, w / 2]));
+    const row = (r: number) => g.reshape(g.concat(opened.slice(2 * r, 2 * r + 2), 4), [at, co / s, h / 2, w * s]);
+    return v.shut(g.concat([row(0), row(1)], 3), [at, co, h, w]);
+  });
+  const result = g.concat(pieces, 0);
+  if (!pooled) return finish ? finish.keepRelu(result) : result;
+  v.keep(pooled, result);
+  v.within(node);
+  v.within(last);
+  return undefined;
+}
 
 /** The 16 entries of a 4×4 kernel in the order (row of the pixel, column of the pixel, row of the tap, column of the tap). */
 const TAPS = [0, 1, 2, 3].map((k) => [k >> 1, k & 1] as const);

@@ -140,7 +140,8 @@ async function compare(peer, net, threads) {
 
 /** Networks beside PyTorch by the time of one processor, which a busy machine disturbs less. */
 async function compareProcessor(name, model) {
-  const peer = await startPeer(PYTHONS, 'torch_peer.py', { PEER_NETWORK: name });
+  // Threads of its own BLAS, which PyTorch's setting does not reach, would wait in a loop, and their time be counted.
+  const peer = await startPeer(PYTHONS, 'torch_peer.py', { PEER_NETWORK: name, OPENBLAS_NUM_THREADS: '1' });
   const backend = await createOnnxBackend({ accelerator: 'cpu', threads: 1 });
   const ours = await workOn(backend, network(model));
   const used = async (work) => {

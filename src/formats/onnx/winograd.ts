@@ -128,13 +128,13 @@ export function winogradKernels(
   const arranged = turned
     ? g.transpose(g.reshape(all, [16, co, ci / size, size]), [0, 2, 1, 3])
     : g.transpose(g.reshape(all, [(16 * co) / size, size, ci]), [0, 2, 1]);
-  const each = g.reshape(arranged, [16, co * ci]);
+  const rows = turned ? ci : co;
+  const each = g.reshape(arranged, [16 * rows, turned ? co : ci, 1, 1]);
   const turn = (i: number) => (turned ? [3, 1, 2, 0][i] : i);
-  const shape = turned ? [ci, co, 1, 1] : [co, ci, 1, 1];
   return FOUR.flatMap((i) =>
     FOUR.map((j) => {
       const q = 4 * turn(i) + turn(j);
-      return g.reshape(g.slice(each, [0], [q], [q + 1]), shape);
+      return g.slice(each, [0], [q * rows], [(q + 1) * rows]);
     }),
   );
 }

@@ -84,7 +84,14 @@ function imageTaps(i: number, padding: number, length: number): Taps {
 
 const resultTaps = (i: number): Taps => ({ ...WHOLE, entries: RESULT[i] });
 
-function filtered(v: BlockOperators, x: string, channels: number, rows: Taps, columns: Taps, strides: readonly number[]) {
+function filtered(
+  v: BlockOperators,
+  x: string,
+  channels: number,
+  rows: Taps,
+  columns: Taps,
+  strides: readonly number[],
+) {
   const filter = v.g.floats(filterOf(channels, v.size, rows, columns), [
     channels,
     1,
@@ -101,7 +108,13 @@ function filtered(v: BlockOperators, x: string, channels: number, rows: Taps, co
 }
 
 /** The 16 numbers of every tile, [n, C, h/2, w/2] each in blocks: along rows first, and then along columns. */
-function tiles(v: BlockOperators, x: string, channels: number, rows: readonly Taps[], columns: readonly Taps[]): string[] {
+function tiles(
+  v: BlockOperators,
+  x: string,
+  channels: number,
+  rows: readonly Taps[],
+  columns: readonly Taps[],
+): string[] {
   return rows.flatMap((row) => {
     const half = filtered(v, x, channels, row, WHOLE, [2, 1]);
     return columns.map((column) => filtered(v, half, channels, WHOLE, column, [1, 2]));

@@ -158,6 +158,17 @@ export function amplitudeChange(model: usize, measured: usize, scale: f32, floor
   }
 }
 
+/** What pulls waves of dark pixels towards 0: change −= scale·damp at good pixels. */
+export function dampChange(change: usize, measured: usize, damp: usize, scale: f32, length: i32): void {
+  const zero = f32x4.splat(0);
+  const s = f32x4.splat(scale);
+  const plane = <usize>length << 2;
+  for (let i: usize = 0; i < plane; i += 16) {
+    const pull = v128.and(f32x4.mul(s, v128.load(damp + i)), f32x4.ge(v128.load(measured + i), zero));
+    v128.store(change + i, f32x4.sub(v128.load(change + i), pull));
+  }
+}
+
 /**
  * The same for Poisson statistics: towards the amplitude z that is likeliest for the counts I while it stays near the model's,
  * minimum of z² − 2I·ln z + (z − √J)²: z = (√J + √(J + 8I))/4 (H. Chang, Y. Lou, Y. Duan, S. Marchesini, SIAM J. Imaging Sci. 11,

@@ -10,6 +10,7 @@ export {
   addShiftedBack,
   amplitudeChange,
   compare,
+  dampChange,
   differenceStep,
   exitWave,
   fieldProducts,

@@ -63,10 +63,11 @@ export interface FieldSizes {
   readonly width: number;
 }
 
-/** (N, N) what every pattern has of a background, what holds its weights back, and (terms, N, N) what patterns may have more or less of. */
+/** (N, N) what every pattern has of a background, what holds its weights back, what holds waves back, and (terms, N, N) what patterns may have more or less of. */
 export interface BackgroundPlanes {
   readonly pixels: Plane;
   readonly hold: Plane;
+  readonly damp: Plane;
   readonly terms: Plane;
 }
 
@@ -110,6 +111,7 @@ export class FieldMemory {
     this.background = {
       pixels: this.plane(this.backgroundPixels),
       hold: this.plane(this.backgroundPixels),
+      damp: this.plane(this.backgroundPixels),
       terms: this.plane((sizes.background ?? 0) * sizes.N ** 2),
     };
     this.sums = this.sumPlanes();
@@ -354,7 +356,12 @@ export interface FieldAddresses {
   readonly object: PlanesAt;
   readonly probe: PlanesAt;
   readonly variation: PlanesAt;
-  readonly background: { readonly pixels: number; readonly hold: number; readonly terms: number };
+  readonly background: {
+    readonly pixels: number;
+    readonly hold: number;
+    readonly damp: number;
+    readonly terms: number;
+  };
   readonly sums: SumsAt;
 }
 
@@ -418,6 +425,7 @@ export const fieldsAt = (memory: FieldMemory): FieldAddresses => ({
   background: {
     pixels: memory.background.pixels.at,
     hold: memory.background.hold.at,
+    damp: memory.background.damp.at,
     terms: memory.background.terms.at,
   },
   sums: sumsAt(memory.sums),

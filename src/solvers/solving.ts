@@ -247,6 +247,7 @@ export class Solving {
     if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.background) this.#background?.endEpoch();
+    this.#background?.holdBack(this.#light());
     if (schedule.probe) {
       const probes = probesIn(memory).map((one) => one.probe);
       if (options.probe_support !== null) {

@@ -165,6 +165,8 @@ export interface PassRequest {
   readonly probe?: boolean;
   /** `sums.background` = Σw·d and Σw of the batch, w = (h/(J + h))⁵, and `Background.asked` of its patterns; of passes that compare. */
   readonly background?: boolean;
+  /** χ less `FieldMemory.background.damp`·Ψ; of `amplitude` and `poisson`, where there is a background. */
+  readonly damp?: boolean;
   /** With another |P| (|O|) in the sums: the weights of the PIE of 2004. */
   readonly weighted?: boolean;
   /** Add to the sums of the pass before instead of beginning at 0. */

@@ -192,7 +192,7 @@ describeWebGpu('which operators fall back to the CPU', () => {
 
   it('none of a pass of a solver', async () => {
     const sizes = { batch: 3, N: 16, modes: 2 };
-    const none = { keep: false, scaled: false, background: false };
+    const none = { keep: false, scaled: false, background: false, damp: false };
     const on = { object: true, probe: true, weighted: true, ...none };
     const off = { ...on, object: false, probe: false, weighted: false };
     const programs = [

@@ -30,6 +30,8 @@ const STRAY: readonly PassRequest[] = [
   { wave: 'measure', background: true },
   { wave: 'amplitude', object: true, probe: true, keep: true, background: true },
   { wave: 'poisson', object: true, background: true },
+  { wave: 'amplitude', object: true, probe: true, keep: true, strength: 0.8, damp: true },
+  { wave: 'poisson', object: true, background: true, damp: true },
   { wave: 'likelihood', object: true, probe: true, background: true },
   { wave: 'difference', probe: true, strength: 0.75, background: true },
 ];

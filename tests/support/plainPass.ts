@@ -34,7 +34,7 @@ export interface PlainProblem {
   readonly sizes: Sizes;
   readonly object: Pick<Planes, 're' | 'im'>;
   readonly probe: Pick<Planes, 're' | 'im'>;
-  /** B, hold and φ. */
+  /** B, hold, damp and φ. */
   readonly background?: FieldMemory['background'];
   /** U of a beam that varies. */
   readonly variation?: Pick<Planes, 're' | 'im'>;
@@ -197,7 +197,8 @@ export function plainPass(problem: PlainProblem, batch: Int32Array, request: Pas
     const stray = strayOf(problem, k);
     const ask = (modelled: Float64Array) =>
       background.asked.push(askedOf(problem, measured, modelled, stray, background));
-    const changes = [changesOf(products, before, measured, detectors, request, floor, sums, stray, ask)];
+    const pull = request.damp && sizes.background !== undefined ? problem.background?.damp.data : undefined;
+    const changes = [changesOf(products, before, measured, detectors, request, floor, sums, stray, ask, pull)];
     for (let s = slices - 1; s > 0; s--) {
       changes.unshift(changes[0].map((c, w) => through(times(conj(objects[s][w]), c), N, gaps[s - 1], true)));
     }
@@ -303,6 +304,7 @@ function changesOf(
   sums: { -readonly [K in keyof PassSums]: number },
   stray: Float64Array,
   ask: (modelled: Float64Array) => void,
+  pull?: ArrayLike<number>,
 ): Field[] {
   if (wave === 'store') return products;
   if (wave === 'stored') return before;
@@ -337,7 +339,7 @@ function changesOf(
       return strength * (ratio - 1);
     }
     const wanted = wave === 'poisson' ? (root + Math.sqrt(modelled[i] + 8 * measured[i] ** 2)) / 4 : measured[i];
-    return strength * (wanted / (root + floor) - 1);
+    return strength * (wanted / (root + floor) - 1 - (wave === 'difference' ? 0 : (pull?.[i] ?? 0)));
   };
   const changes = fields.map((f, w) => detectors[w].back(scaleBy(f, factor)));
   if (wave !== 'difference') return changes;

@@ -41,6 +41,8 @@ export interface PlainStray {
   readonly phi: readonly Float64Array[];
   readonly excess: Float64Array;
   readonly weight: Float64Array;
+  /** What holds waves back in an epoch. */
+  readonly damp: Float64Array;
 }
 
 /** a_k·(P + Σ_j c_kj·U_j) of the first mode, a_k·P of the others. */
@@ -345,7 +347,7 @@ class View {
         const a = measured[((k + half) % N) * N + ((l + half) % N)];
         const model = Math.sqrt(fields.reduce((sum, f) => sum + f.re[i] ** 2 + f.im[i] ** 2, this.stray(i)));
         const ratio = likely ? (a * a + 0.375) / (model ** 2 + 0.375) : a / model;
-        const factor = a < 0 || model === 0 ? 0 : ratio - 1;
+        const factor = a < 0 || model === 0 ? 0 : ratio - 1 - (this.problem.stray?.damp[i] ?? 0);
         for (const f of fields) {
           f.re[i] *= factor;
           f.im[i] *= factor;
@@ -401,6 +403,37 @@ export function plainStrayEnd({ B, g, phi, excess, weight }: PlainStray): void {
   }
   excess.fill(0);
   weight.fill(0);
+}
+
+/**
+ * What holds waves back in the next epoch: 0.03·½·b/(n·J̄·(J̄ + b)), at most ½, with b and J̄ = mean I − b over 5×5 pixels, and n the patterns
+ * that see a place: count·(Σp)²/Σp²·Σw²/(Σw)² of the probe's |P|² = p and of the light w on the object.
+ */
+export function plainHoldBack(problem: PlainProblem, probe: readonly Plain[], light: Float64Array): void {
+  const { N, patterns, stray } = problem;
+  if (!stray) return;
+  const half = Math.floor(N / 2);
+  const centred = (r: number, c: number) => ((r + half) % N) * N + ((c + half) % N);
+  const extent = (v: Float64Array) => v.reduce((sum, x) => sum + x, 0) ** 2 / v.reduce((sum, x) => sum + x * x, 0);
+  const power = Float64Array.from({ length: N * N }, (_, i) => probe.reduce((sum, p) => sum + square(p, i), 0));
+  const overlap = (patterns.length * extent(power)) / extent(light);
+  for (let r = 0; r < N; r++) {
+    for (let c = 0; c < N; c++) {
+      let [b, J, good] = [0, 0, 0];
+      for (let q = 0; q < 25; q++) {
+        const [y, x] = [(r + Math.floor(q / 5) - 2 + N) % N, (c + (q % 5) - 2 + N) % N];
+        const seen = patterns.map((pattern) => pattern[centred(y, x)]).filter((a) => a >= 0);
+        if (seen.length === 0) continue;
+        const smooth = (row: readonly number[]) => row.reduce((sum, g, l) => sum + g * stray.phi[l][y * N + x], 0);
+        const own = stray.B[y * N + x] + stray.g.reduce((sum, row) => sum + smooth(row), 0) / patterns.length;
+        good++;
+        b += own;
+        J += seen.reduce((sum, a) => sum + a * a, 0) / seen.length - own;
+      }
+      [b, J] = [b / good, Math.max(0, J / good)];
+      stray.damp[r * N + c] = b > 0 ? Math.min(0.5, (0.015 * b) / (overlap * J * (J + b))) : 0;
+    }
+  }
 }
 
 const square = (f: Plain, i: number) => f.re[i] ** 2 + f.im[i] ** 2;

@@ -107,10 +107,11 @@ export function solverProblem(
     },
     floor: 1e-5,
     fill({ memory }) {
-      const { pixels, hold, terms } = memory.background;
+      const { pixels, hold, damp, terms } = memory.background;
       for (let i = 0; i < pixels.data.length; i++) {
         pixels.data[i] = 1 + Math.sin(i);
         hold.data[i] = 0.5 + 0.3 * Math.cos(i);
+        damp.data[i] = 0.2 + 0.1 * Math.sin(2 * i);
       }
       if (terms.data.length > 0) terms.data.set(smoothTerms(N));
       for (const [field, values] of [

@@ -55,6 +55,7 @@ export class LeastSquaresML implements Algorithm {
         keep: true,
         beam: schedule.beam && beam?.needsResidues === true,
         background: schedule.background,
+        damp: background !== undefined,
       });
       total.add(sums);
       if (schedule.background) background?.addBatch(batch);

@@ -59,6 +59,7 @@ export class PieFamily implements Algorithm {
         keep: schedule.positions || residues,
         beam: residues,
         background: schedule.background,
+        damp: background !== undefined,
       });
       total.add(sums);
       if (schedule.background) background?.addBatch(batch);

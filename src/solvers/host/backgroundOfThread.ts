@@ -53,6 +53,13 @@ export class BackgroundOfThread {
     }
   }
 
+  /** Pulls waves towards 0 where next to nothing is expected of them. @param gain of the change */
+  damp(change: number, gain: number): void {
+    if (this.#terms === undefined) return;
+    const { kernels, setup } = this;
+    kernels.dampChange(change, setup.scratch.pattern, setup.fields.background.damp, gain, this.#pixels);
+  }
+
   clear(): void {
     if (this.#terms === undefined) return;
     const { background } = this.setup.scratch.fields.sums;

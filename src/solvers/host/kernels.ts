@@ -32,6 +32,7 @@ export interface Kernels {
     weightSum: number,
     length: number,
   ): void;
+  dampChange(change: number, measured: number, damp: number, scale: number, length: number): void;
   innerProduct(a: number, b: number, length: number): number;
   compare(model: number, measured: number, sums: number, n: number): void;
   amplitudeChange(model: number, measured: number, scale: number, floor: number, n: number): void;

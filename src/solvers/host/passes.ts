@@ -218,6 +218,7 @@ export class Passes {
     } else {
       const change = wave === 'poisson' ? kernels.poissonChange : kernels.amplitudeChange;
       change(model, scratch.pattern, gain, this.#setup.floor, N);
+      if (request.damp) this.#background.damp(model, gain);
     }
     for (const { view, w, from } of each) {
       kernels.scaleBy(w, w + plane, model, N);

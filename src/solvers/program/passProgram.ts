@@ -33,13 +33,13 @@ import {
 } from './waves.js';
 
 /** What a program may have besides its rule; `scaled`: χ has a factor. */
-export const FLAGS = ['object', 'probe', 'weighted', 'keep', 'scaled', 'background'] as const;
+export const FLAGS = ['object', 'probe', 'weighted', 'keep', 'scaled', 'background', 'damp'] as const;
 
 /** What tells one pass's program from another's. */
 export type PassKind = { readonly wave: WaveRule } & Readonly<Record<(typeof FLAGS)[number], boolean>>;
 
 /** The program that a request needs: waves that only are measured or stored change nothing. */
-export function kindOf({ wave, object, probe, weighted, keep, background, strength = 1 }: PassRequest): PassKind {
+export function kindOf({ wave, object, probe, weighted, keep, background, damp, strength = 1 }: PassRequest): PassKind {
   const changes = wave !== 'measure' && wave !== 'store';
   const found = { object: changes && !!object, probe: changes && !!probe, keep: changes && !!keep };
   const weights = !!weighted && (found.object || found.probe);
@@ -48,6 +48,7 @@ export function kindOf({ wave, object, probe, weighted, keep, background, streng
     ...{ wave, ...found, weighted: weights },
     scaled: changes && wave !== 'stored' && strength !== 1,
     background: compares && !!background,
+    damp: !!damp && (wave === 'amplitude' || wave === 'poisson'),
   };
 }
 
@@ -264,7 +265,9 @@ function wavesOf<Field>(
     outputs.sums = rowSums(compared.terms(), sizes);
     return { waves: product, outputs };
   }
-  const found = compared.changeOf(kind, floor);
+  const bare = compared.changeOf(kind, floor);
+  const held = kind.damp && sizes.background !== undefined;
+  const found = held ? op.sub(bare, op.mul(compared.good, op.input('background_damp', [N, N]))) : bare;
   const factor = gained ? op.mul(found, op.input('strength', [1])) : found;
   const change = detector.inverse(detector.scale(field, factor));
   if (!difference) {

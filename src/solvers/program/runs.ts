@@ -156,6 +156,7 @@ export class Feeds {
       [['amplitudes'], (run, names) => this.#amplitudes(run, names)],
       [['background'], (run, names) => this.#background(run, names)],
       [['background_hold'], () => [this.memory.background.hold.data]],
+      [['background_damp'], () => [this.memory.background.damp.data]],
       [['waves_re', 'waves_im'], (run, names) => this.#storedWaves(run, names)],
     ];
   }

@@ -3,10 +3,11 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainingRequestSchema } from '../../src/config/schema.js';
 import { openNpz } from '../../src/formats/npz.js';
 import { openMembersOf } from '../../src/persistence/ensemble.js';
 import { openModels, reconstructEnsemble } from '../../src/reconstruction/ensemble/reconstruct.js';
-import { memberSeed } from '../../src/training/ensemble.js';
+import { memberSeed, ofSnapshot } from '../../src/training/ensemble.js';
 import { restartSeed } from '../../src/training/init.js';
 import { calibrateWorkflow } from '../../src/workflows/calibrate.js';
 import { inferWorkflow } from '../../src/workflows/infer.js';
@@ -50,6 +51,19 @@ describe('train --ensemble', () => {
     expect(after.loss).toBeLessThan(first.history[0].loss as number);
     expect(after.learning_rate).toBeGreaterThan(2 * (before.learning_rate as number));
     await expect(trainWorkflow({ ...request, ensemble_from: 'snapshots' })).rejects.toThrow(/give ensemble, how many/);
+  });
+
+  it('asks of snapshots what a training may be asked, also behind one with stages and fine tuning', () => {
+    const staged = { stage_1_epochs: 1, mae_weight: 0, nll_weight: 1, torch_mae_pred_l2_match_target: true };
+    const request = tinyRequest('scan.npz', 'run', {
+      ...staged,
+      nepochs: 8,
+      epochs_fine_tune: 1,
+      fine_tune_gamma: 0.2,
+    });
+    const second = ofSnapshot(request, { run: 'run/member-1', epochs: 8 });
+    expect(trainingRequestSchema.parse(second)).toEqual(second);
+    expect(second).toMatchObject({ init: 'run/member-1', nepochs: 2, stage_1_epochs: 0, epochs_fine_tune: 0 });
   });
 
   it('draws seeds that no restart of a member has', () => {

@@ -29,6 +29,9 @@ const LEAST_WORK = 2 ** 24;
 /** Bytes of images that Winograd's algorithm takes at once: their tiles are four times that, and are to stay in a cache. */
 const BYTES_AT_ONCE = 3e6;
 
+/** Pieces that images are taken in at most: each has nodes of its own. */
+const MOST_PIECES = 32;
+
 type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 
 /** What a convolution does besides. */
@@ -363,19 +366,26 @@ interface OnTiles {
   readonly padding: number;
 }
 
+/** Where pieces of n images begin and end: all of the same size where that is not much smaller than `most`, else nearly so. */
+function piecesOf(n: number, most: number): number[] {
+  const divisor = Array.from({ length: n }, (_, i) => n - i).find((count) => n % count === 0 && count <= most) ?? 1;
+  const count = Math.min(2 * divisor >= most ? n / divisor : Math.ceil(n / most), MOST_PIECES);
+  return Array.from({ length: count + 1 }, (_, i) => Math.round((i * n) / count));
+}
+
 /** A convolution by Winograd's algorithm, some images at a time; where pooling is all that is wanted of it, that. */
 function winograd(node: GraphNode, { image, kernels, padding }: OnTiles, v: BlockedValues, finish?: Finished) {
   const { g, size: s } = v;
   const [n, c, ...sides] = image.shape;
   const [, co, h, w] = node.shape;
-  const several = (count: number) => n % count === 0 && (4 * count * sizeOf(image.shape)) / n <= BYTES_AT_ONCE;
-  const at = Array.from({ length: n }, (_, i) => n - i).find(several) ?? 1;
+  const bounds = piecesOf(n, Math.floor((BYTES_AT_ONCE * n) / (4 * sizeOf(image.shape))));
   const all = v.of(image);
   const last = finish?.last ?? node;
   const user = v.onlyUser(last);
   const pooled = user !== undefined && isOp(user, 'maxPool2') ? user : undefined;
-  const pieces = Array.from({ length: n / at }, (_, i) => {
-    const piece = at === n ? all : g.slice(all, [0], [i * at], [(i + 1) * at]);
+  const pieces = bounds.slice(1).map((end, i) => {
+    const at = end - bounds[i];
+    const piece = at === n ? all : g.slice(all, [0], [bounds[i]], [end]);
     const given = { image: piece, shape: [at, c, ...sides], kernels, padding };
     const quarters = winogradQuarters(v, given, finish ?? {});
     if (pooled) return g.op('Max', quarters);

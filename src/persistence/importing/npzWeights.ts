@@ -51,7 +51,8 @@ export async function readNpzModel(path: string): Promise<ForeignModel> {
         const tensor = floats(array);
         const scalar = tensor && scalarOf(name, tensor.data, scaled);
         if (spectral && !scalar && array.kind !== 'text') {
-          others.set(insideOf(name), { source: key, array: tensor ?? complexOf(array) });
+          if (others.has(insideOf(name))) unmapped.push(key);
+          else others.set(insideOf(name), { source: key, array: tensor ?? complexOf(array) });
           continue;
         }
         const target = own

@@ -4,8 +4,8 @@
  *
  * @example
  * const names = publishedNames('hybrid_resnet');
- * names.toPublished('encoder.1.local.in.weight')?.name; // 'model.autoencoder.encoder_blocks.1.conv_in.weight'
- * names.toOwn('model.autoencoder.encoder_blocks.1.conv_in.weight')?.name; // 'encoder.1.local.in.weight'
+ * names?.toPublished('encoder.1.local.in.weight')?.name; // 'model.autoencoder.encoder_blocks.1.conv_in.weight'
+ * names?.toOwn('model.autoencoder.encoder_blocks.1.conv_in.weight')?.name; // 'encoder.1.local.in.weight'
  */
 import type { ComplexTensor, Tensor } from '../core/tensor.js';
 

@@ -8,7 +8,7 @@
  * ReLU, by the convolution itself.
  *
  * @example
- * const four = winogradQuarters(values, { image, shape, kernels: winogradKernels(g, w, [co, ci], 16), co, padding: 1 }, { bias: [b], relu: true });
+ * const four = winogradQuarters(values, { image, shape, kernels: winogradKernels(g, w, [co, ci], { size: 16 }), padding: 1 }, { bias: [b], relu: true });
  */
 import type { Emitter } from './model.js';
 

@@ -112,6 +112,9 @@ export async function prepareTraining(
   // A misspelt column should not be found out after the first epoch.
   monitorOf(config.execution, true);
   const { gridsize } = config.model;
+  if (!config.phase_subtraction && !needsLabels({ ...config, config: config.model })) {
+    logger.info('phase_subtraction false plays no part: this training does not learn from known patches.');
+  }
   // Missing labels are found out before anything is grouped or built.
   const labels: (LabelSource | undefined)[] = [];
   for (const one of raws) labels.push(await labelsFor(config, one, logger));

@@ -1,5 +1,6 @@
 /** Known patches: where they come from, their phase, and what is refused. */
 import { describe, expect, it } from 'vitest';
+import { trainingRequestSchema } from '../../src/config/schema.js';
 import { isPtychoError } from '../../src/core/errors.js';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
@@ -11,6 +12,7 @@ import type { RawData } from '../../src/data/rawData.js';
 import { linesObject } from '../../src/simulation/objects.js';
 import { makeProbe } from '../../src/simulation/probes.js';
 import { simulateScan } from '../../src/simulation/simulateScan.js';
+import { prepareTraining } from '../../src/training/prepare.js';
 import { maxDifference } from '../support/golden.js';
 import { detectorAmplitude } from '../support/reference/forward.js';
 
@@ -165,5 +167,21 @@ describe('DiffractionDataset with labels', () => {
     const expected = await labels.read(members);
     expect(found?.re).toEqual(expected.re);
     expect(found?.im).toEqual(expected.im);
+  });
+});
+
+describe('a training', () => {
+  it('says of the phase of labels whether it plays a part', async () => {
+    const told = async (model_type: string) => {
+      const request = trainingRequestSchema.parse({ phase_subtraction: false, model: { model_type } });
+      const lines: string[] = [];
+      const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+      await prepareTraining(request, { train: scan() }, { logger });
+      return lines.filter((line) => /phase/.test(line)).join('\n');
+    };
+    expect(await told('pinn')).toBe(
+      'phase_subtraction false plays no part: this training does not learn from known patches.',
+    );
+    expect(await told('supervised')).toMatch(/^Known patches: .*; phases as they are\.$/);
   });
 });

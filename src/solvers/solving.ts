@@ -147,7 +147,8 @@ export class Solving {
       if (!finish) this.#acceleration?.go(epoch, () => this.#light());
       if (schedule.background) this.#background?.begin();
       const sums = await (finish ?? this.#algorithm).epoch(epoch, schedule);
-      if (schedule.positions || schedule.beam || schedule.background) await this.#followHeldOut(schedule);
+      const beam = schedule.beam || (finish instanceof MaximumLikelihood && finish.followsFlux(schedule));
+      await this.#followHeldOut({ ...schedule, beam });
       this.#constrain(epoch, schedule);
       if (searchesAt(this.options, epoch)) await this.#searchAffine();
       this.#record(epoch, sums);
@@ -247,7 +248,8 @@ export class Solving {
     if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.background) this.#background?.endEpoch();
-    this.#background?.holdBack(this.#light());
+    // The difference map changes stored waves, which are not held back.
+    if (!this.#storesWaves) this.#background?.holdBack(this.#light());
     if (schedule.probe) {
       const probes = probesIn(memory).map((one) => one.probe);
       if (options.probe_support !== null) {

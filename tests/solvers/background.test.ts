@@ -14,6 +14,8 @@ import { startFrom } from '../../src/solvers/files/start.js';
 import { writeSolved } from '../../src/solvers/files/write.js';
 import { runSolver, type SolverResult } from '../../src/solvers/run.js';
 import { smoothTerms } from '../../src/solvers/smoothTerms.js';
+import { solve } from '../../src/solvers/solve.js';
+import type { SolverStart } from '../../src/solvers/updates.js';
 import { simulate } from '../../src/workflows/simulate.js';
 
 const N = 32;
@@ -118,4 +120,34 @@ it('scatter that goes to and fro: smooth terms follow it', async () => {
   const [pixel, pattern] = [await run(raw, { background: 'pixel' }), await run(raw, { background: 'pattern' })];
   expect(pattern.background!.weights!.shape).toEqual([raw.count, 16]);
   expect(errorOf(pattern)).toBeLessThan(0.9 * errorOf(pixel));
+});
+
+describe('waves are held back', () => {
+  const raw: RawData = { ...scattered(0), geometry: { energy_eV: 8000, objectPixel_m: { x: 1e-8, y: 1e-8 } } };
+  const damp = async (options: Partial<SolverOptions>, start?: SolverStart) => {
+    let found: readonly number[] = [];
+    const given = { algorithm: 'rpie', background: 'pixel', background_start: 1, epochs: 2, ...options } as const;
+    for await (const update of solve(raw, given, { threads: 1, start })) {
+      found = Array.from(update.snapshot().arrays.background_damp);
+    }
+    return found;
+  };
+  const total = (values: readonly number[]) => values.reduce((all, v) => all + v, 0);
+
+  it('as soon as they change the object', async () => {
+    expect(Math.max(...(await damp({ object_start: 3 })))).toBe(0);
+    expect(Math.max(...(await damp({ object_start: 3, epochs: 3 })))).toBeGreaterThan(0);
+  });
+
+  it('alike by one slice and by several', async () => {
+    // Kept, so that it is the same.
+    const start = { background: { pixels: { data: Float32Array.from(scatter), shape: [N, N] } } };
+    const [one, two] = [
+      await damp({ background_start: 9 }, start),
+      await damp({ background_start: 9, slices: 2, slice_distance_m: 1e-9 }, start),
+    ];
+    expect(total(one)).toBeGreaterThan(0);
+    expect(total(two) / total(one)).toBeGreaterThan(0.9);
+    expect(total(two) / total(one)).toBeLessThan(1.1);
+  });
 });

@@ -83,7 +83,10 @@ describe('patterns that are held out', () => {
     expect(on.positions().xs[0]).toBeCloseTo(a.positions().xs[0], 9);
   });
 
-  it('have fluxes of their own, of which object and probe take no notice', async () => {
+  it.each([
+    ['', {}],
+    [', maximum likelihood', { probe_start: 1, ml_start: 2 }],
+  ])('have fluxes of their own, of which object and probe take no notice%s', async (_, more) => {
     const brighter: RawData = {
       ...raw,
       patterns: {
@@ -100,7 +103,7 @@ describe('patterns that are held out', () => {
         },
       },
     };
-    const options = { epochs: 8, flux: true, opr_start: 1 };
+    const options = { epochs: 8, flux: true, opr_start: 1, ...more };
     const [a, b] = [await last(raw, options, { heldOut }), await last(brighter, options, { heldOut })];
     const [was, is] = [a, b].map((update) => update.beam()!.flux.data);
     // The mean is 1, and nothing but that is shared.

@@ -169,7 +169,7 @@ export class MaximumLikelihood implements Algorithm {
     for (let i = 0; i < gradient.length; i++) gradient[i] = -gradient[i];
     if (!schedule.object) gradient.fill(0, 0, ofObject);
     if (!schedule.probe) gradient.fill(0, ofObject);
-    else if (this.#followsFlux(schedule)) gradient.set(this.#fluxGradient(), this.#fields);
+    else if (this.followsFlux(schedule)) gradient.set(this.#fluxGradient(), this.#fields);
     return gradient;
   }
 
@@ -178,7 +178,8 @@ export class MaximumLikelihood implements Algorithm {
     return this.#length - this.#ofFlux.length;
   }
 
-  #followsFlux({ probe }: EpochSchedule): boolean {
+  /** Whether the flux is fitted, too. */
+  followsFlux({ probe }: EpochSchedule): boolean {
     return probe && this.#prior?.begun === true;
   }
 
@@ -233,7 +234,7 @@ export class MaximumLikelihood implements Algorithm {
     if (schedule.object) memory.add(object, step, memory.object);
     if (schedule.probe) memory.add(probe, step, memory.probe);
     const { beam } = scan;
-    if (!beam || !this.#followsFlux(schedule)) return;
+    if (!beam || !this.followsFlux(schedule)) return;
     for (const [i, k] of rows.entries()) beam.flux[k] *= Math.exp(step * this.#ofFlux[i]);
   }
 
@@ -274,7 +275,7 @@ export class MaximumLikelihood implements Algorithm {
     }
     for (let i = 0; i < q.length; i++) q[i] = -q[i];
     unpack(q, this.#directions[0]);
-    if (!this.#followsFlux(schedule)) {
+    if (!this.followsFlux(schedule)) {
       const { slopes, bends, widths } = await this.#curvatures(1);
       this.#step = stepOf(slopes[0], bends[0], widths[0]);
       return;

@@ -126,17 +126,21 @@ export class BackgroundCorrection {
 
   /**
    * How waves are held back in the next epoch, by what is known of the background by now, fitted or kept.
-   * @param light on every pixel of the object
+   * @param light on every pixel of the object, or of each of its slices
    */
   holdBack(light: ArrayLike<number>): void {
     const { memory } = this.passes;
     const { N, count } = this.scan;
+    // Slices are seen by the same patterns.
+    const lit = extent(light, memory.sizes.height * memory.sizes.width);
+    // As long as the object is not fitted, it does not follow noise.
+    if (!(lit > 0)) return;
     const area = N * N;
     const { damp } = memory.background;
     const { re, im } = memory.probe;
     const power = new Float64Array(area);
     for (let i = 0; i < re.length; i++) power[i % area] += re[i] ** 2 + im[i] ** 2;
-    const overlap = (count * extent(power)) / extent(light);
+    const overlap = (count * extent(power)) / lit;
     const usual = this.#usual();
     const { counts, seen } = this.#measured;
     const mean = (of: (i: number) => number) =>
@@ -215,10 +219,10 @@ function holdOf({ counts, seen }: Measured): Float32Array {
   return Float32Array.from(counts, (v) => SHARE * v + LEAST * total);
 }
 
-/** Over how many pixels something is spread: (Σv)²/Σv². */
-function extent(values: ArrayLike<number>): number {
+/** Over how many of the first pixels something is spread: (Σv)²/Σv². */
+function extent(values: ArrayLike<number>, pixels = values.length): number {
   let [sum, square] = [0, 0];
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < pixels; i++) {
     sum += values[i];
     square += values[i] ** 2;
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRefinement, type SolverOptions, solveConfigSchema } from '../../src/config/schemas/solver.js';
+import type { ProgressEvent } from '../../src/core/log.js';
 import { LegacyRng } from '../../src/core/rng.js';
 import type { ComplexTensor } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
@@ -127,10 +128,17 @@ describe('beams of a scan', () => {
   it('change slowly: all patterns at once find it, where batches are slow', async () => {
     const drifting = scan(false, slow);
     const options = { algorithm: 'rpie', flux: true, epochs: 60 } as const;
+    const done: number[] = [];
+    const onProgress = (event: ProgressEvent) => {
+      if (event.stage === 'solving') done.push(event.done);
+    };
     const [batches, all] = [
       await runSolver(drifting, options, { threads: 1 }),
-      await runSolver(drifting, { ...options, ml_start: 21 }, { threads: 1 }),
+      await runSolver(drifting, { ...options, ml_start: 21 }, { threads: 1, onProgress }),
     ];
+    // Nor does it go back, and the last pass of an epoch is heard of, too.
+    expect(done).toEqual(done.toSorted((a, b) => a - b));
+    expect(done.filter((patterns) => patterns === 60 * COUNT).length).toBe(2);
     // Beside a trend, which object and probe may have as well.
     const off = ({ beam }: SolverResult) => {
       const left = Float64Array.from(beam!.flux.data, (v, k) => Math.log(v / slow[k]));

@@ -299,7 +299,14 @@ export class MaximumLikelihood implements Algorithm {
     this.#packPlace(this.#trial);
     this.#move(trial, schedule);
     const total = new SumsOfPasses();
-    for (const batch of this.#chunks()) total.add(await this.context.passes.pass(batch, { wave: 'measure' }));
+    const { passes, rows, onBatch } = this.context;
+    let done = 0;
+    for (const batch of this.#chunks()) {
+      total.add(await passes.pass(batch, { wave: 'measure' }));
+      done += batch.length;
+      // Progress does not go back where second derivatives were taken before.
+      onBatch(first ? rows.length : Math.round((rows.length + done) / 2));
+    }
     const rise = this.#withPrior(total.square) - this.#numbers[3];
     this.#goTo(this.#trial);
     const bend = (rise - slope * trial) / trial ** 2;

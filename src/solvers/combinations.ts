@@ -2,6 +2,7 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { correctsPositions } from './scan.js';
+import { scheduleOf } from './schedule.js';
 import type { SolverStart } from './updates.js';
 
 /** Every pattern has a beam of its own. */
@@ -73,6 +74,19 @@ export function requireCombination(
       'the difference map takes one beam for all patterns; use rpie, epie, pie or lsqml.',
     );
   }
+  if (tellsBeamsApart(options) && !start?.beam) requireBeamEpochs(options);
+}
+
+/** Beams are told apart in epochs of batches that fit the probe: without one, all patterns would keep one beam without a word. */
+function requireBeamEpochs(options: SolverOptions): void {
+  const { epochs, ml_start } = options;
+  for (let epoch = 1; epoch <= epochs; epoch++) if (scheduleOf(options, epoch).beam) return;
+  const end = ml_start === null ? `there are ${epochs} epochs` : `ml begins in epoch ${ml_start} of ${epochs}`;
+  throw refused(
+    options,
+    options.flux ? 'flux' : 'opr_modes',
+    `no epoch would tell beams apart: that takes epochs of batches that fit the probe, from opr_start (${options.opr_start}) on, and ${end}; give more epochs, or a lower opr_start.`,
+  );
 }
 
 /** Slices are found by the steps of batches. */

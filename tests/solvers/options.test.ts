@@ -365,6 +365,11 @@ describe('failures', () => {
   it('beams asked of the difference map', async () => {
     await expect(last({ algorithm: 'dm', opr_modes: 1 })).rejects.toMatchObject({ fields: { key: 'opr_modes' } });
     await expect(last({ algorithm: 'dm', flux: true })).rejects.toMatchObject({ fields: { key: 'flux' } });
+    // Nor where no epoch would do it.
+    for (const never of [{ epochs: 2 }, { epochs: 9, ml_start: 3 }, { epochs: 9, probe_start: 10 }]) {
+      await expect(last({ flux: true, ...never })).rejects.toThrow(/flux: no epoch would tell beams apart/);
+      await expect(last({ opr_modes: 1, ...never })).rejects.toMatchObject({ fields: { key: 'opr_modes' } });
+    }
   });
 
   it('what maximum likelihood does not find', async () => {

@@ -26,6 +26,8 @@ const LEAST_PIXELS = 2048;
 const MANY_CHANNELS = 256;
 /** Multiplications by one entry of a kernel from which the 60 nodes of Winograd's algorithm are little. */
 const LEAST_WORK = 2 ** 24;
+/** Images that a batch is taken to have where kernels are constant: what a network paints must not depend on who shares its batch. */
+const USUAL_BATCH = 16;
 /** Bytes of images that Winograd's algorithm takes at once: their tiles are four times that, and are to stay in a cache. */
 const BYTES_AT_ONCE = 3e6;
 
@@ -165,6 +167,11 @@ export class BlockedValues {
 
   has(node: GraphNode): boolean {
     return this.#blocks.has(node);
+  }
+
+  /** Whether a value is a part of the model. */
+  isConstant(node: GraphNode): boolean {
+    return this.#constant(node);
   }
 
   /** The value in blocks, rearranged if need be. */
@@ -345,8 +352,9 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
 const width = (co: number, ci: number) => (co * ci) / (co + ci);
 
 /** Whether a convolution of stride 1 is faster by Winograd's algorithm. */
-function winogradPays({ shape }: GraphNode, [co, ci, k]: Shape, v: BlockedValues): boolean {
-  const [b, , h, w] = shape;
+function winogradPays({ shape, inputs }: GraphNode, [co, ci, k]: Shape, v: BlockedValues): boolean {
+  const [given, , h, w] = shape;
+  const b = v.isConstant(inputs[1]) ? USUAL_BATCH : given;
   const fits = k === 3 && co % v.size === 0 && ci % v.size === 0 && h % 2 === 0 && w % 2 === 0;
   return fits && width(co, ci) >= 64 && b * h * w * co * ci >= LEAST_WORK;
 }

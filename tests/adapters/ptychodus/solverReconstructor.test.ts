@@ -254,10 +254,17 @@ describe('positions', () => {
 describe('previews and stopping', () => {
   it('shows whole epochs on the way, and ends with all of them', async () => {
     const { reconstructor } = solver('PtychoPINN/rPIE', { NumEpochs: 40 });
-    // Each look at the clock is 60 ms later, so that a preview is due (0.1 s) after every other epoch.
-    let clock_ms = 0;
-    const now = vi.spyOn(performance, 'now').mockImplementation(() => (clock_ms += 60));
-    const seen = await all(reconstructor.reconstruct(scan())).finally(() => now.mockRestore());
+    // By a clock that looks move on; how often a run looks is counted first, while time stands still.
+    const seenWith = async (step_ms: number) => {
+      let looks = 0;
+      const now = vi.spyOn(performance, 'now').mockImplementation(() => step_ms * looks++);
+      const seen = await all(reconstructor.reconstruct(scan())).finally(() => now.mockRestore());
+      return { seen, looks };
+    };
+    const still = await seenWith(0);
+    expect(still.seen.length).toBeLessThan(4);
+    // An epoch takes about 60 ms, so that a preview is due (0.1 s) after every other one.
+    const { seen } = await seenWith((60 * 40) / still.looks);
     expect(seen.length).toBeGreaterThan(15);
     expect(seen.length).toBeLessThan(25);
     const progress = seen.map((output) => output.progress);

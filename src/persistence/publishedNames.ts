@@ -7,7 +7,7 @@
  * names?.toPublished('encoder.1.local.in.weight')?.name; // 'model.autoencoder.encoder_blocks.1.conv_in.weight'
  * names?.toOwn('model.autoencoder.encoder_blocks.1.conv_in.weight')?.name; // 'encoder.1.local.in.weight'
  */
-import type { ComplexTensor, Tensor } from '../core/tensor.js';
+import { type ComplexTensor, sizeOf, type Tensor } from '../core/tensor.js';
 
 /** How the two forms of a weight differ besides their names: complex there, two arrays here; one number there as an array of one. */
 type Form = 'complex' | 'scalar';
@@ -256,11 +256,7 @@ function rule(from: string, to: string): (name: string) => string | undefined {
 /** Spectral weights as published, [Ci, Co, waves …], of ours, [waves …, Ci, Co]. */
 export function publishedSpectrum({ re, im, shape }: ComplexTensor): ComplexTensor {
   const waves = shape.slice(0, -2);
-  const turn = (data: Float32Array) =>
-    transposed(
-      data,
-      waves.reduce((a, b) => a * b, 1),
-    );
+  const turn = (data: Float32Array) => transposed(data, sizeOf(waves));
   return { re: turn(re), im: turn(im), shape: [...shape.slice(-2), ...waves] };
 }
 

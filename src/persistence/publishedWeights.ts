@@ -61,10 +61,11 @@ export function publishedArrays(
   if (scale.version === 'ci_intensity_v2') throw bad('its scale contract ci_intensity_v2 is not carried over');
   const arrays: Record<string, NpyInput> = {};
   const unnamed: string[] = [];
+  const names = publishedNames(model);
   for (const [name, tensor] of Object.entries(weights)) {
     if (name === LOG_INTENSITY_SCALE) continue;
     if (format === 'keras') keras(name, tensor, arrays, unnamed);
-    else torch(name, weights, publishedNames(model) as PublishedNames, arrays, unnamed);
+    else torch(name, weights, names as PublishedNames, arrays, unnamed);
   }
   if (unnamed.length > 0) throw bad(`these weights have no place in the published network: ${unnamed.join(', ')}`);
   // What the network puts out times this is the field, in units of its input; a trained scale is part of it.

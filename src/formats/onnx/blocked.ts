@@ -351,21 +351,24 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
 /** How many channels there are on both sides together, as the moves of values count beside the products: Ci·Co / (Ci + Co). */
 const width = (co: number, ci: number) => (co * ci) / (co + ci);
 
+/**
+ * Whether tiles pay between images of these channels and sides.
+ * @param least width from which they do
+ */
+function tilesPay([co, ci, k]: Shape, [b, , h, w]: Shape, least: number, { size }: BlockedValues): boolean {
+  const fits = k === 3 && co % size === 0 && ci % size === 0 && h % 2 === 0 && w % 2 === 0;
+  return fits && width(co, ci) >= least && b * h * w * co * ci >= LEAST_WORK;
+}
+
 /** Whether a convolution of stride 1 is faster by Winograd's algorithm. */
-function winogradPays({ shape, inputs }: GraphNode, [co, ci, k]: Shape, v: BlockedValues): boolean {
-  const [given, , h, w] = shape;
-  const b = v.isConstant(inputs[1]) ? USUAL_BATCH : given;
-  const fits = k === 3 && co % v.size === 0 && ci % v.size === 0 && h % 2 === 0 && w % 2 === 0;
-  return fits && width(co, ci) >= 64 && b * h * w * co * ci >= LEAST_WORK;
+function winogradPays({ shape: [b, ...image], inputs }: GraphNode, kernel: Shape, v: BlockedValues): boolean {
+  return tilesPay(kernel, [v.isConstant(inputs[1]) ? USUAL_BATCH : b, ...image], 64, v);
 }
 
 /** The same of the gradient of its kernel, for which other ways move more. */
-function winogradGradientPays(node: GraphNode<'conv2dFilterGrad'>, v: BlockedValues): boolean {
-  const [co, ci, k] = node.shape;
-  const [b, , h, w] = node.inputs[1].shape;
-  const fits = k === 3 && co % v.size === 0 && ci % v.size === 0 && h % 2 === 0 && w % 2 === 0;
-  const least = h * w <= 1024 ? 32 : 64;
-  return fits && width(co, ci) >= least && b * h * w * co * ci >= LEAST_WORK;
+function winogradGradientPays({ shape, inputs }: GraphNode<'conv2dFilterGrad'>, v: BlockedValues): boolean {
+  const [, image] = inputs;
+  return tilesPay(shape, image.shape, image.shape[2] * image.shape[3] <= 1024 ? 32 : 64, v);
 }
 
 interface OnTiles {

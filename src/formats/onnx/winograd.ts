@@ -55,18 +55,24 @@ const KERNEL_MAP = Float32Array.from({ length: 16 * 9 }, (_, at) => {
   return KERNEL[q >> 2][Math.floor(e / 3)] * KERNEL[q & 3][e % 3];
 });
 
-/** Constants are kept once by what they hold. */
-const filters = new Map<string, Float32Array>();
+/** Filters of the model that is being made, by what they hold: a model keeps the same array once. */
+const filters = new WeakMap<Emitter, Map<string, Float32Array>>();
 
 /** One filter for every channel, as the engine takes it: [C, 1, rows, columns] in blocks of channels. */
-function filterOf(channels: number, size: number, { entries: rows }: Taps, { entries: columns }: Taps): Float32Array {
+function filterOf(
+  { g, size }: BlockOperators,
+  channels: number,
+  { entries: rows }: Taps,
+  { entries: columns }: Taps,
+): Float32Array {
+  const made = filters.get(g) ?? new Map<string, Float32Array>();
+  filters.set(g, made);
   const key = `${channels} ${size} ${rows} by ${columns}`;
-  const known = filters.get(key);
-  if (known) return known;
   const one = rows.flatMap((a) => columns.flatMap((b) => Array<number>(size).fill(a * b)));
-  const made = Float32Array.from({ length: (channels / size) * one.length }, (_, i) => one[i % one.length]);
-  filters.set(key, made);
-  return made;
+  const filter =
+    made.get(key) ?? Float32Array.from({ length: (channels / size) * one.length }, (_, i) => one[i % one.length]);
+  made.set(key, filter);
+  return filter;
 }
 
 /** Row i of Bᵀ for a side of `length` pixels in a frame of `padding` zeros. */
@@ -92,7 +98,7 @@ function filtered(
   columns: Taps,
   strides: readonly number[],
 ) {
-  const filter = v.g.floats(filterOf(channels, v.size, rows, columns), [
+  const filter = v.g.floats(filterOf(v, channels, rows, columns), [
     channels,
     1,
     rows.entries.length,

@@ -122,13 +122,10 @@ export class PieFamily implements Algorithm {
       : [];
     memory.together(() => {
       if (light) memory.addTo(sums.illumination, light);
-      this.#apply(
-        sums.object,
-        { light: sums.illumination, most },
-        this.#rule('object', ofProbe),
-        object,
-        this.#objectVelocity,
-      );
+      if (schedule.object) {
+        const rule = this.#rule('object', ofProbe);
+        this.#apply(sums.object, { light: sums.illumination, most }, rule, object, this.#objectVelocity);
+      }
       let from = 0;
       for (const { probe: own, sum, objectIntensity, most } of probes) {
         const { length } = own.re;

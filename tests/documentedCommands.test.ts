@@ -71,19 +71,38 @@ it('tables beside other programs name flags that there are', async () => {
   expect(ours.filter((name) => !flags.has(name))).toEqual([]);
 });
 
+/** The paths of the repository that the links of a page lead to. */
+function linksOf(page: string): string[] {
+  const text = readFileSync(page, 'utf8').replace(/```[\s\S]*?```/g, '');
+  return [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map(([, place]) =>
+    path.posix.join(path.posix.dirname(page), place),
+  );
+}
+
 it('paths of the repository that pages name are there', () => {
   const missing = pages().flatMap((page) => {
     const text = readFileSync(page, 'utf8');
     const named = [...text.matchAll(/`((?:src|tests|scripts|bench|assembly|fixtures|examples|notebooks)\/[\w./-]+)`/g)];
-    const links = [...text.replace(/```[\s\S]*?```/g, '').matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)];
-    return [
-      ...named.map(([, place]) => place),
-      ...links.map(([, place]) => path.posix.join(path.posix.dirname(page), place)),
-    ]
+    return [...named.map(([, place]) => place), ...linksOf(page)]
       .filter((place) => !existsSync(place))
       .map((place) => `${page}: ${place}`);
   });
   expect(missing).toEqual([]);
+});
+
+it('pages of the package link only to what the package has', () => {
+  const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] };
+  const shipped = [...files.filter((entry) => !entry.startsWith('!')), 'README.md', 'LICENSE', 'package.json'];
+  const comes = (place: string) => shipped.some((entry) => place === entry || place.startsWith(`${entry}/`));
+  const ours = pages().filter(comes);
+  expect(ours.length).toBeGreaterThan(30);
+  expect(
+    ours.flatMap((page) =>
+      linksOf(page)
+        .filter((place) => !comes(place))
+        .map((place) => `${page}: ${place}`),
+    ),
+  ).toEqual([]);
 });
 
 describe('quick commands, as documented', () => {

@@ -20,7 +20,10 @@ import { canonicalJson } from '../persistence/json.js';
 import { requireSameScan, type ScanFingerprint, settingChanged, warnOfLastDigits } from '../persistence/runState.js';
 import type { EpochJudge, JudgedEpoch, Monitor } from './judge.js';
 
+const FOLDER = 'checkpoints';
 const LAST = 'last.ckpt.zip';
+/** The checkpoint of the last epoch, below the folder of a run. */
+export const LAST_CHECKPOINT = path.join(FOLDER, LAST);
 const BEST = /^epoch=(\d+)-.*\.ckpt\.zip$/;
 
 /** `epoch=007-val_loss=0.1234.ckpt.zip` */
@@ -36,7 +39,7 @@ export class CheckpointFolder {
 
   /** @param runFolder the output folder of the run. */
   constructor(readonly runFolder: string) {
-    this.folder = path.join(runFolder, 'checkpoints');
+    this.folder = path.join(runFolder, FOLDER);
   }
 
   /**

@@ -59,6 +59,8 @@ export function ofSnapshot(
     init: before.run,
     nepochs: Math.max(1, Math.round(SNAPSHOT_SHARE * before.epochs)),
     lr_warmup_epochs: 0,
+    // Positions begin as the file has them, under a network that knows where they moved.
+    position_start_epoch: 0,
     // What a training begins and ends with is done once, so that what belongs to it is refused.
     ...{ stage_1_epochs: 0, stage_2_epochs: 0, epochs_fine_tune: 0, fine_tune_gamma: 0.1 },
     torch_mae_pred_l2_match_target: request.torch_mae_pred_l2_match_target && request.mae_weight > 0,

@@ -31,6 +31,7 @@ import { weightsSha256 } from '../persistence/ensemble.js';
 import {
   CALIBRATION_FILE,
   type Calibration,
+  COVERAGE_FILE,
   calibratedImages,
   type SpreadCalibration,
   writeCalibration,
@@ -38,8 +39,6 @@ import {
 import { openModels, reconstructMembers } from '../reconstruction/ensemble/reconstruct.js';
 import type { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { groupForModel, requireSide } from '../reconstruction/scanForModel.js';
-
-const COVERAGE_FILE = 'coverage.csv';
 
 /** Which spread. */
 type SpreadSource = 'ensemble' | 'overlap';

@@ -13,7 +13,7 @@ import { trainingDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { PartOf, TrainingRequest } from '../config/schema.js';
 import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError } from '../core/errors.js';
 import type { Provenance, Services } from '../core/services.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
 import { type FolderClaim, isRunConfig, removeEarlier, withOutputFolder } from '../formats/outputs.js';
@@ -29,7 +29,16 @@ import { CALIBRATION_FILE } from '../reconstruction/ensemble/calibration.js';
 import { PAGE_FILE } from '../reconstruction/imagePage.js';
 import { PATCH_STATS_FILE } from '../reconstruction/patchRecords.js';
 import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
+import { LAST_CHECKPOINT } from '../training/checkpointFolder.js';
 import { ofMember, ofSnapshot, summaryOfEnsemble } from '../training/ensemble.js';
+import {
+  checkMembers,
+  goesOnIn,
+  leftByEarlier,
+  type NetworkBefore,
+  requireSameKind,
+  whereToGoOn,
+} from '../training/ensembleFolder.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
 import { checkTrainingRequest, trainToFolder } from '../training/runFolder.js';
 import { SOLVED_PROBE_FILE } from '../training/solvedProbe.js';
@@ -47,64 +56,78 @@ export async function trainWorkflow(given: PartOf<TrainingRequest>, services: Se
   const request = wholeConfig(trainingDefinition, given, services.logger);
   checkTrainingRequest(request);
   if (request.ensemble > 1) return trainMembers(request, services);
-  return withOutputFolder(request.output_dir, claimOf(request), services, (folder) =>
-    trainToFolder(request, () => folder.make(), { ...services, signal: folder.signal }),
-  );
+  requireSameKind(request);
+  return trainOne(request, services);
+}
+
+/** Trains one network. @param begin called once scans, configuration and checkpoint have been found good, before anything is written */
+function trainOne(request: TrainingRequest, services: Services, begin?: () => Promise<void>): Promise<TrainSummary> {
+  return withOutputFolder(request.output_dir, claimOf(request), services, ({ make, signal }) => {
+    const makeFolder = async () => {
+      await begin?.();
+      await make();
+      // Whoever opens the folder would open the networks that it lists.
+      await removeEarlier([ENSEMBLE_FILE], request, services);
+    };
+    return trainToFolder(request, makeFolder, { ...services, signal });
+  });
 }
 
 /** Trains the networks of an ensemble, each as a run in a folder of its own; interrupted, all go on with `--resume`. */
 async function trainMembers(request: TrainingRequest, services: Services): Promise<TrainSummary> {
-  const { output_dir, resume, overwrite } = request;
-  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
-  if (resume !== null && !goesOn) {
-    throw new PtychoError(
-      'CONFIG_INVALID',
-      `An ensemble goes on in its own folder: give --resume ${resume} without another --output_dir.`,
-      { key: 'resume' },
-    );
-  }
+  const { output_dir, overwrite } = request;
+  checkMembers(request);
+  const goesOn = goesOnIn(request);
+  const snapshots = request.ensemble_from === 'snapshots';
   const claim: FolderClaim = {
     command: 'train',
     overwrite: overwrite || goesOn,
-    results: [ENSEMBLE_FILE, 'config.json', 'wts.zip', CALIBRATION_FILE],
+    results: [ENSEMBLE_FILE, 'config.json', 'wts.zip', LAST_CHECKPOINT, CALIBRATION_FILE],
     isOwn: isRunConfig,
     instead: existsSync(path.join(output_dir, memberFolder(1))) ? ` go on with --resume ${output_dir},` : '',
   };
   return withOutputFolder(output_dir, claim, services, async ({ make, signal }) => {
-    await make();
-    await removeEarlier([ENSEMBLE_FILE, ...(goesOn ? [] : [CALIBRATION_FILE])], request, services);
-    const { overwrite: _, resume: __, ...begun } = request;
-    const content = json({ config: { ...begun, resume: null }, provenance: services.provenance ?? {} });
-    await writeAtomically(path.join(output_dir, 'config.json'), content);
+    const begin = async () => {
+      await make();
+      await removeEarlier([ENSEMBLE_FILE, ...(goesOn ? [] : await leftByEarlier(output_dir))], request, services);
+      const { overwrite: _, resume: __, ...begun } = request;
+      const content = json({ config: { ...begun, resume: null }, provenance: services.provenance ?? {} });
+      await writeAtomically(path.join(output_dir, 'config.json'), content);
+    };
     const summaries: TrainSummary[] = [];
     const members: EnsembleMember[] = [];
-    let before: { readonly run: string; readonly epochs: number } | undefined;
+    let before: NetworkBefore | undefined;
     for (let member = 1; member <= request.ensemble; member++) {
       services.logger?.info(`Network ${member} of ${request.ensemble}.`);
       const folder = path.join(output_dir, memberFolder(member));
       const own = {
-        ...(request.ensemble_from === 'snapshots' ? ofSnapshot(request, before) : ofMember(request, member)),
+        ...(snapshots ? ofSnapshot(request, before) : ofMember(request, member)),
         output_dir: folder,
         overwrite: overwrite || goesOn,
-        resume: goesOn && existsSync(path.join(folder, 'checkpoints')) ? folder : null,
+        resume: goesOn ? await whereToGoOn(folder, snapshots ? before : undefined, services.logger) : null,
       };
       const provenance = services.provenance && {
         ...services.provenance,
-        ...chosenFor(own, request.ensemble_from === 'snapshots' && member > 1),
+        ...chosenFor(own, snapshots && member > 1),
       };
-      const summary = await trainWorkflow(own, { ...services, onOutputFolder: undefined, signal, provenance });
-      summaries.push(summary);
-      if (summary.cancelled) break;
+      const hooks = { ...services, onOutputFolder: undefined, signal, provenance };
+      const summary = await trainOne(own, hooks, member === 1 ? begin : undefined).catch((error: unknown) => {
+        // Stopped before the first step of a network, those before it stand.
+        if (isPtychoError(error, 'CANCELLED') && summaries.length > 0) return undefined;
+        throw error;
+      });
+      if (summary) summaries.push(summary);
+      if (summary?.cancelled !== false) break;
       const bundle = await openBundle(folder);
-      before = { run: folder, epochs: before?.epochs ?? bundle.config.nepochs };
       const sha256 = weightsSha256(bundle);
+      before = { run: folder, epochs: before?.epochs ?? bundle.config.nepochs, sha256 };
       members.push({ folder: memberFolder(member), seed: own.seed, sha256 });
     }
     const whole = members.length === request.ensemble;
     // What is not whole is no ensemble yet.
     const files = ['config.json', ...(whole ? [await writeEnsemble(output_dir, members)] : [])];
     const folders = summaries.map((_, k) => `${memberFolder(k + 1)}/`);
-    return summaryOfEnsemble(summaries, output_dir, [...files, ...folders]);
+    return { ...summaryOfEnsemble(summaries, output_dir, [...files, ...folders]), cancelled: !whole };
   });
 }
 
@@ -130,23 +153,15 @@ function chosenFor(own: TrainingRequest, goesOn: boolean): Provenance {
 }
 
 /** A run that goes on writes to its own folder; another run's results stay. */
-function claimOf({
-  output_dir,
-  resume,
-  overwrite,
-  probe,
-  do_stitching,
-  log_patch_stats,
-}: TrainingRequest): FolderClaim {
-  const goesOn = resume !== null && path.resolve(resume) === path.resolve(output_dir);
-  const last = path.join('checkpoints', 'last.ckpt.zip');
+function claimOf(request: TrainingRequest): FolderClaim {
+  const { output_dir, overwrite, probe, do_stitching, log_patch_stats } = request;
   return {
     command: 'train',
-    overwrite: overwrite || goesOn,
+    overwrite: overwrite || goesOnIn(request),
     results: [
       ...[
         'wts.zip',
-        last,
+        LAST_CHECKPOINT,
         'history.csv',
         'run.json',
         'positions.npz',
@@ -154,12 +169,14 @@ function claimOf({
         'loss.png',
         PAGE_FILE,
         METRICS_FILE,
+        ENSEMBLE_FILE,
+        memberFolder(1),
       ],
       ...(do_stitching ? RECONSTRUCTION_FILES : []),
       ...(log_patch_stats ? [PATCH_STATS_FILE] : []),
       ...(probe === SOLVE_PROBE ? [SOLVED_PROBE_FILE] : []),
     ],
     isOwn: isRunConfig,
-    instead: existsSync(path.join(output_dir, last)) ? ` go on with --resume ${output_dir},` : '',
+    instead: existsSync(path.join(output_dir, LAST_CHECKPOINT)) ? ` go on with --resume ${output_dir},` : '',
   };
 }

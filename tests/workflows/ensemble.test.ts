@@ -66,6 +66,27 @@ describe('train --ensemble', () => {
     expect(second).toMatchObject({ init: 'run/member-1', nepochs: 2, stage_1_epochs: 0, epochs_fine_tune: 0 });
   });
 
+  it('refuses what its networks cannot be before the first is trained', async () => {
+    const request = tinyRequest(at('scan-3.npz'), at('refused'), { ...small, ensemble: 2 });
+    const refused = (over: object) =>
+      trainWorkflow({ ...request, ...over }).then(
+        () => 'it was trained',
+        ({ code, message }) => `${code}: ${message}`,
+      );
+    expect(await refused({ resume: at('run') })).toContain('goes on in its own folder');
+    for (const init of [at('refused'), at('refused', 'member-2'), at('refused', 'wts.zip')]) {
+      expect(await refused({ init })).toContain('would begin from another one');
+    }
+    expect(await refused({ init: at('refused', 'first', 'wts.zip') })).toMatch(/^FILE_NOT_FOUND/);
+    expect(await refused({ ensemble: 1, resume: at('run') })).toContain('is an ensemble');
+    expect(await refused({ output_dir: at('run'), overwrite: false })).toMatch(/^OUTPUT_EXISTS/);
+    const one = { output_dir: at('run', 'member-1'), resume: at('run', 'member-1') };
+    expect(await refused(one)).toContain('begun with one network');
+    // Nothing was written, and nothing taken away.
+    await expect(openMembersOf(at('refused'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+    expect(await openMembersOf(at('run'))).toHaveLength(2);
+  });
+
   it('draws seeds that no restart of a member has', () => {
     const members = [1, 2, 3, 4, 5].map((member) => memberSeed(7, member));
     const restarts = members.flatMap((seed) => [1, 2, 3].map((restart) => restartSeed(seed, restart)));

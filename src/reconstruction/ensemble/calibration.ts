@@ -22,6 +22,9 @@ import type { Uncertainty } from '../spread.js';
 /** The file that `calibrate` leaves beside a model. */
 export const CALIBRATION_FILE = 'calibration.json';
 
+/** What the intervals cover, beside it. */
+export const COVERAGE_FILE = 'coverage.csv';
+
 /** Shares of the pixels that intervals are to cover. */
 export const LEVELS = [0.5, 0.68, 0.8, 0.9, 0.95] as const;
 

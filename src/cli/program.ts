@@ -155,9 +155,6 @@ async function dispatch(given: readonly string[], context: CliContext): Promise<
   try {
     await program.parseAsync([...rest], { from: 'user' });
   } catch (error) {
-    if (asked === 'reconstruct' && (error as { code?: unknown } | null)?.code === 'commander.excessArguments') {
-      throw new PtychoError('USAGE', ONE_SCAN);
-    }
     const flag = unknownFlagOf(error);
     throw flag === undefined ? withTypedName(error, words, rest) : await unknown(flag);
   }
@@ -179,10 +176,6 @@ function unknownFlagOf(error: unknown): string | undefined {
   if ((error as { code?: unknown } | null)?.code !== 'commander.unknownOption') return undefined;
   return /'([^'=]+)/.exec((error as Error).message)?.[1];
 }
-
-/** Several scans of `reconstruct`. */
-const ONE_SCAN =
-  'reconstruct takes one scan: scans with one object or one probe in common are solved together by "ptychopinn solve A B --share object" (or probe), others one by one.';
 
 /** Words that people type for commands of other names. */
 const MEANT: Readonly<Record<string, string>> = {

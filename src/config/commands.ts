@@ -179,6 +179,7 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
 export const reconstructDefinition: ConfigDefinition<ReconstructConfig> = {
   name: 'reconstruction',
   scan: 'test_data_file',
+  moreScans: 'test_data_files',
   schema: reconstructConfigSchema,
   sections: [...sectionsOf(RECONSTRUCT_GROUPS), dataSection(dataFields), executionSection(ofDevices)],
   ignores: solveDefinition.ignores,

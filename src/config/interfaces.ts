@@ -611,6 +611,10 @@ export interface InferenceConfig {
 
 /** How a scan is reconstructed where nothing is written. */
 export interface ReconstructOptions {
+  /** What several scans have in common: object, seen with a probe by each scan, or probe, with an object for each; null: there is one scan. */
+  readonly share: ('object' | 'probe') | null;
+  /** share object: find how far the scans lie apart, by images of each alone and while they are solved together; false: their positions are on one object as they are. Default: true. */
+  readonly align_scans: boolean;
   /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
   readonly minutes: number;
   /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; auto: one of the package ptychopinn-models, where a probe that it knows fits; null: none. */
@@ -653,12 +657,18 @@ export interface ReconstructOptions {
 export interface ReconstructConfig {
   /** Scan to reconstruct. */
   readonly test_data_file: string;
+  /** Further scans to solve together with the first (see share); may be repeated. Default: []. */
+  readonly test_data_files: string[];
   /** Folder for the image, its pictures and the page that explains them; created if missing. Default: "reconstruct_outputs". */
   readonly output_dir: string;
   /** Replace existing files; without it the command refuses to start where one of its files exists. Default: false. */
   readonly overwrite: boolean;
   /** Go on with the run in this folder, which was interrupted, with the time that it has left. */
   readonly resume: string | null;
+  /** What several scans have in common: object, seen with a probe by each scan, or probe, with an object for each; null: there is one scan. */
+  readonly share: ('object' | 'probe') | null;
+  /** share object: find how far the scans lie apart, by images of each alone and while they are solved together; false: their positions are on one object as they are. Default: true. */
+  readonly align_scans: boolean;
   /** Time that the command may take, from reading to writing; it ends earlier when the image stops getting better. Unit: min. Default: 5. */
   readonly minutes: number;
   /** Trained bundle (wts.zip, or its folder) whose image of the scan is the start where its R is below that of a constant object; auto: one of the package ptychopinn-models, where a probe that it knows fits; null: none. */

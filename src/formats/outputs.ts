@@ -124,7 +124,8 @@ export async function withOutputFolder<T>(
 }
 
 /** What a run that leaves a state is told of its folder. */
-interface ResumableConfig {
+/** What of a run says whether it goes on, and where. */
+export interface ResumableConfig {
   readonly output_dir: string;
   readonly overwrite: boolean;
   readonly resume: string | null;

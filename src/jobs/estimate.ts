@@ -8,6 +8,7 @@
 import type { InferenceConfig, PartOf, TrainingRequest } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import type { SolveConfig } from '../config/schemas/solver.js';
+import { EPOCHS_ALONE } from '../solvers/together/place.js';
 import type { JobVerb } from './verbs.js';
 
 /** What of a scan decides how long it takes. */
@@ -40,13 +41,14 @@ export function estimateJob(verb: JobVerb, config: unknown, { count, N, modes }:
   const bytes = FIXED.bytes + 4 * pixels;
   switch (verb) {
     case 'solve': {
-      const { epochs, probe_modes, n_subsample, tile = null, from_tiles = [] } = config as PartOf<SolveConfig> & Pick<SolveConfig, 'epochs' | 'probe_modes' | 'n_subsample'>; // biome-ignore format: one line
+      const { epochs, probe_modes, n_subsample, tile = null, from_tiles = [], share = null, align_scans = true } = config as PartOf<SolveConfig> & Pick<SolveConfig, 'epochs' | 'probe_modes' | 'n_subsample'>; // biome-ignore format: one line
       // A tile has the patterns around it, too.
       const part = tile === null ? 1 : Math.min(1, 1.5 / Number(tile.split('/')[1]));
       if (from_tiles.length > 0) return { processor_seconds: 2 * FIXED.seconds, memory_bytes: bytes };
       const used = pixels * shareOf(n_subsample, count) * (probe_modes ?? modes) * part;
       return {
-        processor_seconds: FIXED.seconds + SOLVER_SECONDS * used * epochs,
+        // Scans of one object are solved each alone first.
+        processor_seconds: FIXED.seconds + SOLVER_SECONDS * used * (epochs + (share === 'object' && align_scans ? EPOCHS_ALONE : 0)), // biome-ignore format: one sum
         memory_bytes: bytes + 8 * N * N * 200,
       };
     }

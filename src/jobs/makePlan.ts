@@ -1,5 +1,6 @@
 /**
- * From scans, a verb and its values to jobs: one for each scan and each combination of a sweep, with what they read and what they will take.
+ * From scans, a verb and its values to jobs: one for each scan and each combination of a sweep, or for each combination where scans are
+ * solved together (`share`), with what they read and what they will take.
  *
  * @example
  * const jobs = await makeJobs({ verb: 'solve', scans: ['a.h5'], root: 'beamtime', given: {}, sweep: ['probe_modes=1,2'], earlier: [], after: [] });
@@ -9,7 +10,6 @@ import path from 'node:path';
 import { allFields, type ConfigDefinition } from '../config/definition.js';
 import { parseFlagValue } from '../config/flags.js';
 import { resolveConfig } from '../config/resolve.js';
-import { ONE_SCAN_A_JOB } from '../config/schemas/jobs.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import type { FieldInfo } from '../core/field.js';
 import { silentLogger } from '../core/log.js';
@@ -19,7 +19,9 @@ import { type OpenRequest, openTool } from '../data/preparedScan.js';
 import { isEnsemble } from '../persistence/ensemble.js';
 import { isMlflowUri } from '../persistence/mlflowArtifacts.js';
 import { locateBundle } from '../persistence/source.js';
+import { requireShare, type SharedScans, withScans } from '../solvers/files/severalScans.js';
 import { requireTileCount } from '../solvers/tiles/tile.js';
+import { joinScans } from '../solvers/together/joinScans.js';
 import { estimateJob, type ScanSize } from './estimate.js';
 import { fingerprintOf } from './fingerprint.js';
 import { type PlanParts, stepsOf } from './parts.js';
@@ -46,6 +48,10 @@ export interface PlanRequest {
 
 /** What the plan decides itself. */
 const DECIDED = ['output_dir', 'overwrite', 'resume', 'product_file'] as const;
+/** The field that names the scans that are solved together with the first. */
+const MORE_SCANS = 'test_data_files';
+/** Fields that hold a list of files or folders. */
+const FILE_LISTS: readonly string[] = ['train_data_files', MORE_SCANS, 'from_shards', 'from_tiles'];
 /** More than a scheduler takes at once. */
 const MAX_JOBS = 100_000;
 
@@ -67,36 +73,40 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   refuseDecided(given, [...DECIDED, scanField]);
   const combinations = combine(request.sweep.map((text) => parseSweep(definition, text)));
   const steps = stepsOf(verb, request.parts ?? { shards: null, tiles: null });
-  const total = scans.length * combinations.length * steps.length;
+  const base = absolutePaths(definition, valuesOf(given));
+  const sets = setsOf(scans, base, combinations);
+  const total = sets.reduce((sum, set) => sum + set.combinations.length * steps.length, 0);
   if (total > MAX_JOBS) {
     throw new PtychoError('USAGE', `The plan would have ${total} jobs, more than ${MAX_JOBS}; make several plans.`);
   }
   refuseDecided(given, steps.flatMap(({ decides }) => decides)); // biome-ignore format: one call
-  const base = absolutePaths(definition, valuesOf(given));
-  requireOneScan(base, combinations);
+  if (steps.length > 1) requireNoShare(base, combinations);
   const after = namesOf(request.after, earlier, root);
   // An earlier job may make the network.
   if (verb === 'infer' && after.length === 0) await warnOfModels(base, combinations, services);
   const taken = new Set(earlier.map(({ id }) => id));
   const jobs: PlannedJob[] = [];
-  for (const scan of scans) {
-    const inputs = [await fingerprintOf(scan), ...(await otherInputs(definition, base))];
+  for (const { scans: those, combinations: own } of sets) {
+    const [scan, ...others] = those;
+    const inputs = [...(await Promise.all(those.map((each) => fingerprintOf(each)))), ...(await otherInputs(definition, base))]; // biome-ignore format: one line
     let size: ScanSize | undefined | null = null;
-    for (const swept of combinations) {
+    for (const swept of own) {
       const set: PlannedJob[] = [];
       for (const step of steps) {
-        const own = { ...base, ...swept, ...step.values(set), [scanField]: path.resolve(scan) };
+        const values = { ...base, ...swept, ...step.values(set), [scanField]: path.resolve(scan), ...(others.length > 0 && { [MORE_SCANS]: others.map((other) => path.resolve(other)) }) }; // biome-ignore format: one line
         const number = earlier.length + jobs.length + 1;
-        const id = uniqueId(number, scan, { ...swept, ...step.label }, taken);
+        const id = uniqueId(number, those, { ...swept, ...step.label }, taken);
         const output_dir = path.resolve(root, id);
         // What is wrong with values is found now, not when the job begins.
-        const { config } = resolveConfig(definition, { flags: { ...own, output_dir } });
+        const { config } = resolveConfig(definition, { flags: { ...values, output_dir } });
+        const named = namedScans(config, scan);
+        if (named.length > 1) requireShare(config as SharedScans, named);
         if (size === null) {
-          size = await sizeOf(scan, config, services);
+          size = await sizeOf(named, config, services);
           if (size && request.parts?.tiles) requireTileCount(scan, size.count, request.parts.tiles);
         }
         const job = plannedJob({
-          ...{ id, verb, inputs, output_dir, config: own },
+          ...{ id, verb, inputs, output_dir, config: values },
           after: [...after, ...step.after(set)],
           provenance: provenanceOf(given, swept) as PlannedJob['provenance'],
           estimate: size ? rounded(estimateJob(verb, config, size)) : null,
@@ -109,11 +119,33 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   return jobs;
 }
 
-/** @throws PtychoError USAGE for scans that are to be solved together, though every job takes one of those that are named */
-function requireOneScan(base: Swept, combinations: readonly Swept[]): void {
-  const together = (swept: Swept) => ({ share: null, test_data_files: [], ...base, ...swept });
-  if (!combinations.map(together).some(({ share, test_data_files }) => share !== null && test_data_files.length === 0)) return; // biome-ignore format: one line
-  throw new PtychoError('USAGE', ONE_SCAN_A_JOB, { flag: 'share' });
+/** Scans of one job, and the combinations that there is a job for. */
+interface ScanSet {
+  readonly scans: readonly string[];
+  readonly combinations: readonly Swept[];
+}
+
+/** Each scan by itself, and all of them where they share object or probe; those that `test_data_files` names go along with each. */
+function setsOf(scans: readonly string[], base: Swept, combinations: readonly Swept[]): ScanSet[] {
+  const isOne = (swept: Swept) => {
+    const { share = null, [MORE_SCANS]: more = [] } = { ...base, ...swept } as Readonly<Record<string, unknown>>;
+    return share === null || (more as readonly unknown[]).length > 0;
+  };
+  const [alone, together] = [combinations.filter(isOne), combinations.filter((swept) => !isOne(swept))];
+  const sets = [...scans.map((scan) => ({ scans: [scan], combinations: alone })), { scans, combinations: together }];
+  return sets.filter((set) => set.combinations.length > 0);
+}
+
+/** @throws PtychoError USAGE for scans that are to be solved together and cut in tiles as well */
+function requireNoShare(base: Swept, combinations: readonly Swept[]): void {
+  if (!combinations.some((swept) => ({ share: null, ...base, ...swept }).share !== null)) return;
+  throw new PtychoError('USAGE', 'A scan is cut in tiles by itself, so --share does not go with --tiles; leave one of them out.', { flag: 'share' }); // biome-ignore format: one sentence
+}
+
+/** All scans of a job, as they were named. */
+function namedScans(config: unknown, scan: string): string[] {
+  const { share = null, [MORE_SCANS]: more = [] } = config as { readonly share?: unknown; readonly test_data_files?: readonly string[] }; // biome-ignore format: one line
+  return share === null ? [scan] : [scan, ...more];
 }
 
 /** Warns of networks that are not there, in the words in which their jobs would fail. */
@@ -148,7 +180,11 @@ export function absolutePaths(
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
       name,
-      isPath(fields.get(name), value) ? path.resolve(value as string) : value,
+      isPath(fields.get(name), value)
+        ? path.resolve(value as string)
+        : isFileList(name, value)
+          ? value.map((file) => path.resolve(file))
+          : value,
     ]),
   );
 }
@@ -160,6 +196,9 @@ function isPath(field: FieldInfo | undefined, value: unknown): boolean {
   return existsSync(fileOf(value)) || (field.expected.includes('path') && /[/\\]/.test(value));
 }
 
+const isFileList = (name: string, value: unknown): value is readonly string[] =>
+  FILE_LISTS.includes(name) && Array.isArray(value);
+
 /** `file.npz:key` names a file, too. */
 const fileOf = (value: string): string => (existsSync(value) ? value : value.replace(/:[^:/\\]*$/, ''));
 
@@ -169,9 +208,10 @@ async function otherInputs(
   values: Record<string, unknown>,
 ): Promise<JobInput[]> {
   const fields = new Map(allFields(definition).map((field) => [field.name, field]));
-  const files = Object.entries(values)
-    .filter(([name, value]) => isPath(fields.get(name), value) && existsSync(fileOf(value as string)))
-    .map(([, value]) => fileOf(value as string));
+  const files = Object.entries(values).flatMap(([name, value]) => {
+    if (isFileList(name, value)) return value.filter((file) => existsSync(file));
+    return isPath(fields.get(name), value) && existsSync(fileOf(value as string)) ? [fileOf(value as string)] : [];
+  });
   return Promise.all(files.map((file) => fingerprintOf(file)));
 }
 
@@ -205,9 +245,10 @@ function combine(sweeps: readonly (readonly Swept[])[]): Swept[] {
   );
 }
 
-/** `0003-scan-probe_modes=2`, of letters that every file system takes. */
-function uniqueId(number: number, scan: string, swept: Swept, taken: Set<string>): string {
-  const name = path.basename(scan).replace(/(\.[A-Za-z0-9]{1,5})+$/, '');
+/** `0003-scan-probe_modes=2`, of letters that every file system takes; `0003-scan-and-2-more` of several scans. */
+function uniqueId(number: number, [scan, ...others]: readonly string[], swept: Swept, taken: Set<string>): string {
+  const first = path.basename(scan).replace(/(\.[A-Za-z0-9]{1,5})+$/, '');
+  const name = others.length > 0 ? `${first}-and-${others.length}-more` : first;
   const words = [name, ...Object.entries(swept).map(([key, value]) => `${key}=${String(value)}`)];
   const plain = words.map((word) => word.replace(/[^A-Za-z0-9._=-]+/g, '_')).join('-');
   let id = `${String(number).padStart(4, '0')}-${plain}`.slice(0, 100);
@@ -230,19 +271,23 @@ function provenanceOf(given: PlanRequest['given'], swept: Swept): Record<string,
   return { ...given, ...Object.fromEntries(sweeps) };
 }
 
-async function sizeOf(scan: string, config: unknown, services: Services): Promise<ScanSize | undefined> {
+/** All patterns of a job; undefined where its scans cannot be read, or not be solved together. */
+async function sizeOf(scans: readonly string[], config: unknown, services: Services): Promise<ScanSize | undefined> {
   const logger = services.logger ?? silentLogger;
   try {
-    const raw = await openTool(scan, config as OpenRequest, { signal: services.signal });
-    try {
-      const { count, N, probeGuess } = raw;
-      return { count, N, modes: probeGuess?.shape.length === 3 ? probeGuess.shape[0] : 1 };
-    } finally {
-      await raw.close();
-    }
+    return await withScans(
+      scans,
+      (scan) => openTool(scan, config as OpenRequest, { signal: services.signal }),
+      async (raws) => {
+        // What of them does not fit together is said now.
+        if (raws.length > 1) joinScans(raws, { share: (config as SharedScans).share as 'object' | 'probe' });
+        const modes = raws.map(({ probeGuess }) => (probeGuess?.shape.length === 3 ? probeGuess.shape[0] : 1));
+        return { count: raws.reduce((sum, { count }) => sum + count, 0), N: raws[0].N, modes: Math.max(...modes) };
+      },
+    );
   } catch (error) {
     services.signal?.throwIfAborted();
-    logger.warn(`${scan} is planned, but its job will fail: ${messageOf(error)}`);
+    logger.warn(`${scans.join(' and ')} ${scans.length > 1 ? 'are' : 'is'} planned, but ${scans.length > 1 ? 'their' : 'its'} job will fail: ${messageOf(error)}`); // biome-ignore format: one sentence
     return undefined;
   }
 }

@@ -28,11 +28,12 @@ import {
   requireFewModes,
   requireOverlap,
   requireProbe,
+  type ScansTogether,
   type ScanToSolve,
   withOwnPositions,
 } from './scan.js';
 import { Solving } from './solving.js';
-import { placedIn } from './together/offsets.js';
+import { pairsOf, placedIn } from './together/offsets.js';
 import { placed, shiftsOf } from './together/place.js';
 import { type StartProbes, startProbes } from './together/probes.js';
 import { requireTogether } from './together/refusals.js';
@@ -53,27 +54,13 @@ export async function* solve(
   const complete = completeConfig(solverDefinition, given, services.logger);
   const options = scan.geometry?.nearField ? nearFieldOptions(complete, scan.count) : complete;
   const { N, together } = scan;
-  for (const { source, probeGuess } of together?.scans ?? [scan]) {
-    requireProbe(source, services.start?.probe ?? probeGuess, N);
+  for (const [s, { source, probeGuess }] of (together?.scans ?? [scan]).entries()) {
+    requireProbe(source, services.start?.together?.probes[s] ?? services.start?.probe ?? probeGuess, N);
   }
   requireFewModes(scan, options);
   requireCombination(options, { start: services.start, near: scan.geometry?.nearField !== undefined });
   if (together) requireTogether(together, options, services);
-  const shifts =
-    together &&
-    (placedIn(services.resume?.arrays ?? {}) ??
-      (await shiftsOf(
-        together,
-        options,
-        (one, quick) => {
-          const { threads, backend, logger, signal, onProgress } = services;
-          return solve(one, quick, {
-            ...{ threads, backend, logger, signal },
-            onProgress: onProgress && ((event) => onProgress({ ...event, stage: `${event.stage} alone` })),
-          });
-        },
-        services.logger,
-      )));
+  const shifts = together && (await placesOfScans(together, options, services));
   const raw = together && shifts ? placed(scan, together, shifts) : scan;
   const most = streamedBatch(raw, options);
   const read = services.loaded
@@ -91,7 +78,7 @@ export async function* solve(
   };
   try {
     throwIfCancelled(services.signal, 'Solving');
-    const start = await startProbes(scan, options, services.start?.probe);
+    const start = await startProbes(scan, options, services.start);
     requireOverlap(raw.source, loaded.scan, start.radius_px);
     if (options.progressive_levels === 1 || services.resume) {
       yield* solveLoaded(loaded, start, options, services);
@@ -106,6 +93,29 @@ export async function* solve(
   } finally {
     if (!services.loaded) await loaded.scan.stream?.close();
   }
+}
+
+/**
+ * [y, x] that are added to the positions of each of several scans: those that a run had which goes on, or that the scan in memory has; else
+ * they are found.
+ * @throws PtychoError SOLVER_FAILED where scans of one object do not tell how far they lie apart, and those of solving each alone
+ */
+export async function placesOfScans(
+  together: ScansTogether,
+  options: SolverOptions,
+  services: SolveServices,
+): Promise<(readonly [number, number])[]> {
+  const { resume, start, loaded } = services;
+  const placed = placedIn(resume?.arrays ?? {}) ?? (start?.together?.offsets && pairsOf(start.together.offsets.placed));
+  if (placed) return placed;
+  if (loaded?.together?.shifts_yx_px) return [...loaded.together.shifts_yx_px];
+  const { threads, backend, logger, signal, onProgress } = services;
+  const alone = (one: ScanToSolve, quick: SolverOptions) =>
+    solve(one, quick, {
+      ...{ threads, backend, logger, signal },
+      onProgress: onProgress && ((event) => onProgress({ ...event, stage: `${event.stage} alone` })),
+    });
+  return shiftsOf(together, options, alone, logger);
 }
 
 /** A scan in memory; its positions are moved. */

@@ -160,7 +160,10 @@ export class Solving {
 
   async #begin(probe: ComplexTensor): Promise<void> {
     const { memory } = this.passes;
-    const { object, positions, beam, affine, background } = this.services.start ?? {};
+    const { object, positions, beam, affine, background, together } = this.services.start ?? {};
+    const offsets = together?.offsets;
+    // First of all: from there on limits count.
+    if (offsets) this.#offsets?.restore({ ...offsets });
     if (affine) this.#affine?.startAt(affine.matrix_yx);
     if (positions) this.#positions.startAt(positions, this.loaded.frame.originYxPx);
     memory.probe.re.set(probe.re);
@@ -174,7 +177,7 @@ export class Solving {
     if (beam) this.#beam?.start(beam);
     if (background) this.#background?.start(background);
     if (this.options.rescale_probe) await this.#rescale();
-    this.#offsets?.begin(probesIn(memory).map((one) => one.probe));
+    if (!offsets) this.#offsets?.begin(probesIn(memory).map((one) => one.probe));
     this.#power[0] = this.options.probe_power_counts ?? totalIntensity(memory.probe);
     if (this.options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
     await this.#algorithm.start();
@@ -461,6 +464,7 @@ export class Solving {
       ...{ share, firsts, sources },
       shifts_yx_px: this.#offsets?.found() ?? shifts_yx_px,
       probes: this.#probes(),
+      ...(this.#offsets && { offsets: this.#offsets.state() }),
     };
   }
 

@@ -30,7 +30,10 @@ export interface SolverStart {
   readonly background?: BackgroundFound;
   /** What was wrong of all positions, for `affine`: from there on limits count. */
   readonly affine?: Pick<AffineFound, 'matrix_yx'>;
+  /** Of several scans what they had come to, as an update of the same scans gave it: their probes, and how far they lie apart. */
+  readonly together?: FoundTogether;
 }
+
 /** What to give `solve` besides options. */
 export interface SolveServices extends PassesChoice {
   readonly start?: SolverStart;
@@ -73,6 +76,17 @@ export interface FoundTogether {
   readonly shifts_yx_px: readonly (readonly [number, number])[];
   /** (N, N) or (modes, N, N), of each scan where the object is shared; else the one. */
   readonly probes: readonly ComplexTensor[];
+  /** Where offsets of scans of one object are followed: all that goes on from epoch to epoch, for {@link SolverStart.together}. */
+  readonly offsets?: OffsetState;
+}
+
+/** How far scans lie apart, (scans, 2) [y, x] each. */
+export interface OffsetState {
+  /** What was added to the positions of each scan as the run began, and what came to it since. */
+  readonly placed: Float64Array;
+  readonly moved: Float64Array;
+  /** The middle of the light of each probe that the run began with. */
+  readonly centres: Float64Array;
 }
 
 /** How well patterns are explained, one by one. */

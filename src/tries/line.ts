@@ -109,7 +109,7 @@ export class SolverLine implements Line {
     const { update } = this;
     const { epoch } = update;
     const [object, probe, positions] = [update.object(), update.probe(), update.positions()];
-    return { object, probe, positions, beam: update.beam(), affine: update.affine(), epoch };
+    return { object, probe, positions, beam: update.beam(), affine: update.affine(), together: update.together(), epoch }; // biome-ignore format: one value
   }
 
   async close(): Promise<void> {

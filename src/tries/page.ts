@@ -7,7 +7,9 @@ import { lossChart } from '../report/loss.js';
 import type { PageFinding, PageMetric, PageTable } from '../report/page.js';
 import type { Drawing } from '../report/renderer.js';
 import { resultPage } from '../report/resultPage.js';
+import { factOf } from '../solvers/files/severalScans.js';
 import { solvedDrawings } from '../solvers/files/write.js';
+import { togetherFacts } from '../solvers/files/writeTogether.js';
 import type { ReconstructedImage } from './reconstructScan.js';
 
 /** What a page says besides the image. */
@@ -25,10 +27,8 @@ export function reconstructionPage(found: ReconstructedImage, options: Reconstru
   const { raw, history, notes, orientation, moved, score } = found;
   const { command, provenance = {}, pictures, files } = options;
   const { reconstructed_phase, reconstructed_amplitude } = pictures.panels ?? imagePanels(found, pictures);
-  const drawings: Readonly<Record<string, Drawing | undefined>> = solvedDrawings(found, {
-    ...{ algorithm: 'rpie', raw, history, pictures },
-    moved: moved || orientation !== undefined,
-  });
+  const facts = { algorithm: 'rpie', raw, raws: found.raws, history, pictures, moved: moved || orientation !== undefined } as const; // biome-ignore format: one value
+  const drawings: Readonly<Record<string, Drawing | undefined>> = solvedDrawings(found, togetherFacts(facts, found));
   const findings = (raw.findings?.all ?? []).map(({ severity, message }): PageFinding => ({ severity, text: message }));
   return resultPage({
     title: `Reconstruction of ${raw.source}`,
@@ -55,6 +55,7 @@ export function reconstructionPage(found: ReconstructedImage, options: Reconstru
     sections: found.tried.length > 0 ? [{ title: 'What was tried', tables: [triesOf(found)] }] : [],
     facts: [
       { name: 'made by', value: `${found.algorithm}, ${found.engine}` },
+      ...(found.scans ?? []).map(factOf),
       { name: 'version', value: `${createdBy.package} ${createdBy.version}` },
       ...found.next.map(({ flag, reason }) => ({ name: 'you may want', value: `${flag}: ${reason}` })),
     ],

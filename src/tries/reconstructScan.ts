@@ -10,8 +10,7 @@ import { completeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
 import { isBuiltProbe, type ReconstructOptions } from '../config/schemas/reconstruct.js';
 import { solverOptionsSchema } from '../config/schemas/solver.js';
-import { isPtychoError } from '../core/errors.js';
-import { closing } from '../core/inputFile.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import { silentLogger } from '../core/log.js';
 import type { Services } from '../core/services.js';
 import type { Tensor } from '../core/tensor.js';
@@ -22,19 +21,24 @@ import type { RawData } from '../data/rawData.js';
 import type { HalfSetCorrelation } from '../evaluation/halves.js';
 import { PtychoModel } from '../reconstruction/ptychoModel.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../reconstruction/rFactor.js';
+import { type SolvedScanSummary, scoresOfScans, withScans, worstOf } from '../solvers/files/severalScans.js';
 import { bundleStart } from '../solvers/files/start.js';
+import { joinedRaw } from '../solvers/files/writeTogether.js';
 import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
 import { probeRadius_px } from '../solvers/probe.js';
 import { imageOf, type SolvedImage } from '../solvers/run.js';
-import { type LoadedScan, loadScan } from '../solvers/scan.js';
-import type { SolverStart } from '../solvers/updates.js';
+import { loadScan, type ScanToSolve } from '../solvers/scan.js';
+import { placesOfScans } from '../solvers/solve.js';
+import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
+import { placed } from '../solvers/together/place.js';
+import type { SolverStart, SolveServices } from '../solvers/updates.js';
 import { sayWays } from '../solvers/ways.js';
 import { Budget } from './budget.js';
 import { chooseHeldOut } from './heldOut.js';
 import { type LineStart, type OpenLine, SolverLine } from './line.js';
 import { orientScan, turnBy } from './orientation.js';
-import { type ProbeOrigin, startingProbe } from './probe.js';
+import { type ProbeOrigin, type StartingProbe, startingProbe } from './probe.js';
 import { halfSetResolution } from './resolution.js';
 import {
   type Found,
@@ -45,7 +49,7 @@ import {
   type SearchRecord,
   type TryRecord,
 } from './search.js';
-import { movesPositions, TRIES } from './tries.js';
+import { movesPositions, triesOf } from './tries.js';
 import { AUTO_MODEL, autoModel } from './zoo.js';
 
 /** A flag that may bring more, and why. */
@@ -56,8 +60,12 @@ export interface Suggestion {
 
 /** An image and everything that is known about how it came about. */
 export interface ReconstructedImage extends SolvedImage {
-  /** The scan with its positions as they were used before they were corrected. */
+  /** The scan with its positions as they were used before they were corrected; of several scans all of them as one. */
   readonly raw: RawData;
+  /** Each of several scans, likewise; otherwise the one. */
+  readonly raws: readonly RawData[];
+  /** What each of several scans came to that were reconstructed together (`share`). */
+  readonly scans?: readonly SolvedScanSummary[];
   /** What made the image: `rPIE`, or the architecture of the network. */
   readonly algorithm: string;
   /** The bundle of the network, where the image is its own. */
@@ -70,7 +78,10 @@ export interface ReconstructedImage extends SolvedImage {
   readonly measured: boolean;
   /** R of the patterns that were held out, before the last epochs learned from them too. */
   readonly heldOut?: { readonly rFactor: number; readonly patterns: number };
-  /** R as `evaluate` measures it, beside that of the best constant object and of counting noise; undefined where it cannot be. */
+  /**
+   * R as `evaluate` measures it, beside that of the best constant object and of counting noise, of several scans that of the one with the
+   * largest; undefined where it cannot be.
+   */
   readonly score?: ImageRFactor;
   readonly tried: readonly TryRecord[];
   readonly history: readonly SearchRecord[];
@@ -102,6 +113,7 @@ export interface Progressing {
   /** What turned the positions. */
   readonly orientation?: string;
   readonly raw: RawData;
+  readonly raws: readonly RawData[];
   readonly seconds: number;
 }
 
@@ -139,12 +151,13 @@ export type ReconstructScanOptions = PartOf<ReconstructOptions> &
  * Reconstructs a scan as well as `minutes` (5) allow, without any other choice: orientation, probe, positions and modes are found out.
  * Stopped by the signal it gives the image of the last epoch.
  *
- * @param scan a file of any format that can be read, or a scan that is open (and stays so)
+ * @param scan a file of any format that can be read, or a scan that is open (and stays so); with `share` several of them, which have one
+ * object or one probe in common
  * @throws PtychoError for anything wrong with options or scan; SCAN_WRONG for findings that stop; SOLVER_FAILED; CANCELLED before
  * the first epoch is done
  */
 export async function reconstructScan(
-  scan: string | RawData,
+  scan: string | RawData | readonly (string | RawData)[],
   options: ReconstructScanOptions = {},
 ): Promise<ReconstructedImage> {
   const { signal, onProgress, logger, onPreview, ...fields } = options;
@@ -154,12 +167,19 @@ export async function reconstructScan(
     ...{ signal, onProgress, logger, budget },
     onPreview: onPreview && ((progressing) => onPreview(progressing.image(), progressing)),
   };
-  if (typeof scan === 'string') {
-    return closing(await openForReconstruction(scan, config, services), (raw) =>
-      reconstructOpened(raw, config, services),
-    );
-  }
-  return reconstructOpened(await surveyScan(scan, { accept: config.data.accept, logger }), config, services);
+  const given = Array.isArray(scan) ? (scan as readonly (string | RawData)[]) : [scan as string | RawData];
+  const files = given.filter((one): one is string => typeof one === 'string');
+  return withScans(
+    files,
+    (file) => openForReconstruction(file, config, services),
+    async (opened) => {
+      const raws: RawData[] = [];
+      for (const one of given) {
+        raws.push(typeof one === 'string' ? opened[files.indexOf(one)] : await surveyScan(one, { accept: config.data.accept, logger })); // biome-ignore format: one call
+      }
+      return reconstructOpened(raws, config, services);
+    },
+  );
 }
 
 /** Opens the scan of a reconstruction; every pattern is looked at. @throws PtychoError as `openScan` */
@@ -171,82 +191,105 @@ export function openForReconstruction(path: string, config: ReconstructOptions, 
   return openTool(path, request, services);
 }
 
-/** The same for a scan that is open. @throws PtychoError as {@link reconstructScan} */
-export function reconstructOpened(
-  raw: RawData,
+/** The same for scans that are open. @throws PtychoError as {@link reconstructScan} */
+export async function reconstructOpened(
+  raws: readonly RawData[],
   config: ReconstructOptions,
   services: ReconstructServices = {},
 ): Promise<ReconstructedImage> {
-  return new Reconstructing(raw, config, services).run();
+  if (raws.length > 1 || config.share !== null) joinedOf(raws, config);
+  return new Reconstructing(raws, config, services).run();
 }
 
 /** One reconstruction. */
 class Reconstructing {
   readonly #budget: Budget;
   readonly #notes: string[] = [];
-  #raw: RawData;
+  #raws: readonly RawData[];
   #probeFrom: ProbeOrigin = 'scan';
   #orientation: string | undefined;
   #model: Awaited<ReturnType<typeof PtychoModel.read>> | undefined;
   #shown = performance.now();
 
   constructor(
-    raw: RawData,
+    raws: readonly RawData[],
     private readonly config: ReconstructOptions,
     private readonly services: ReconstructServices,
   ) {
-    this.#raw = raw;
+    this.#raws = raws;
     this.#notes.push(...(services.resume?.notes ?? []));
     this.#budget = services.budget ?? new Budget(60 * config.minutes);
   }
 
+  /** The one scan, or the first of several. */
+  get #first(): RawData {
+    return this.#raws[0];
+  }
+
+  /** What is solved. */
+  get #scan(): ScanToSolve {
+    return this.#raws.length > 1 ? joinedOf(this.#raws, this.config) : this.#first;
+  }
+
+  /** The same for what tells of a scan: positions, patterns, notes. */
+  get #raw(): RawData {
+    return this.#raws.length > 1 ? joinedRaw(this.#raws, joinedOf(this.#raws, this.config)) : this.#first;
+  }
+
   async run(): Promise<ReconstructedImage> {
     const { config, services } = this;
-    requireSolverMemory(this.#raw, solverOptionsSchema.parse({ ...SEEKING, position_start: 1, stream: false }), {
+    requireSolverMemory(this.#scan, solverOptionsSchema.parse({ ...SEEKING, position_start: 1, stream: false }), {
       threads: config.execution.threads,
       logger: services.logger,
     });
-    await this.#takeProbe();
+    await this.#takeProbes();
     await this.#orient();
     const start = services.resume ? undefined : await this.#headStart();
     if (config.single_pass) return this.#ofNetwork(start?.object);
-    const backend = await solverBackend({ ...config, passes: 'auto' }, this.#raw.N, services.logger ?? silentLogger);
+    const scan = this.#scan;
+    const backend = await solverBackend({ ...config, passes: 'auto' }, scan.N, services.logger ?? silentLogger);
     try {
-      const loaded = await this.#load();
       const threads = config.execution.threads ?? undefined;
+      const { loaded, placed } = await this.#load(scan, { threads, backend });
       const open: OpenLine = (from: LineStart) =>
-        SolverLine.open(this.#raw, from, { loaded, threads, backend, signal: services.signal });
-      return await this.#solve(open, services.resume?.begin ?? { options: { probe_modes: this.#modes }, start });
+        SolverLine.open(scan, from, { loaded, threads, backend, signal: services.signal });
+      return await this.#solve(open, services.resume?.begin ?? { options: { probe_modes: this.#modes }, start }, placed); // biome-ignore format: one call
     } finally {
       await backend?.dispose();
     }
   }
 
-  async #takeProbe(): Promise<void> {
+  async #takeProbes(): Promise<void> {
     const { config, services } = this;
-    const { model_path } = config;
+    const { model_path, share } = config;
     const looks = model_path === AUTO_MODEL;
     if (model_path !== null && !looks) this.#model = await PtychoModel.read(model_path);
-    const { probe, from, note } = await startingProbe(this.#raw, config, this.#model);
+    // One probe for all is that of a scan that has one; else each has its own.
+    const holder = this.#raws.find(({ probeGuess }) => probeGuess) ?? this.#first;
+    const found: StartingProbe[] = [];
+    for (const raw of share === 'probe' ? [holder] : this.#raws) found.push(await startingProbe(raw, config, this.#model)); // biome-ignore format: one call
+    this.#raws = this.#raws.map((raw, s) => ({ ...raw, probeGuess: (found[s] ?? found[0]).probe }));
+    // Of several the least that is known.
+    const { probe, from } = found.find((one) => one.from === 'guess') ?? found[0];
     this.#probeFrom = from;
-    this.#raw = { ...this.#raw, probeGuess: probe };
-    if (note !== undefined) this.#say(note);
+    for (const { note } of found) if (note !== undefined) this.#say(note);
     if (!looks) return;
-    const { model, reason } = await autoModel(this.#raw, { probe, from }, config, services.models);
+    const { model, reason } = await autoModel(this.#first, { probe, from }, config, services.models);
     this.#model = model;
     this.#say(reason);
   }
 
+  /** Several scans are taken to be recorded alike: how the first one lies is how all do. */
   async #orient(): Promise<void> {
     const { config, services } = this;
     const { flip_x, flip_y, swap_xy } = config.data;
     // The search compares far fields.
-    if (this.#raw.geometry.nearField) return;
+    if (this.#first.geometry.nearField) return;
     if (services.resume === undefined && (!config.auto_orient || flip_x || flip_y || swap_xy)) return;
     const { raw, flags, notes } = services.resume
-      ? turnBy(this.#raw, services.resume.orientation)
-      : await orientScan(this.#raw, services);
-    this.#raw = raw;
+      ? turnBy(this.#first, services.resume.orientation)
+      : await orientScan(this.#first, services);
+    this.#raws = [raw, ...this.#raws.slice(1).map((other) => turnBy(other, flags).raw)];
     this.#orientation = flags;
     for (const note of notes) this.#say(note, 'warn');
   }
@@ -256,7 +299,7 @@ class Reconstructing {
     const model = this.#model;
     if (!model) return undefined;
     const { config, services } = this;
-    const raw = this.#raw;
+    const raw = this.#first;
     const { object } = await bundleStart(model, raw, config, services);
     if (!object || config.single_pass) return { object };
     const score = await scored(raw, {
@@ -280,26 +323,32 @@ class Reconstructing {
 
   /** Incoherent modes of the probe that it begins with. */
   get #modes(): number {
-    const { shape } = this.#raw.probeGuess!;
-    return shape.length === 3 ? shape[0] : 1;
+    return Math.max(...this.#raws.map(({ probeGuess }) => (probeGuess!.shape.length === 3 ? probeGuess!.shape[0] : 1)));
   }
 
-  #load(): Promise<LoadedScan> {
+  /** All patterns, where they lie: of several scans of one object after each was solved alone. */
+  async #load(scan: ScanToSolve, engine: Pick<ReconstructServices & SolveServices, 'threads' | 'backend'>) {
+    const { resume, logger, signal, onProgress } = this.services;
     // Room for whatever is tried.
-    const fly_positions = sayWays(this.#raw) ? 2 : 1;
-    const options = solverOptionsSchema.parse({ position_start: 1, affine: true, fly_positions });
-    return loadScan(this.#raw, options, (done) =>
-      this.services.onProgress?.({ stage: 'reading', done, total: this.#raw.count, unit: 'patterns' }),
-    );
+    const fly_positions = sayWays(scan) ? 2 : 1;
+    const { together } = scan;
+    const options = solverOptionsSchema.parse({ ...SEEKING, position_start: 1, affine: together === undefined, fly_positions }); // biome-ignore format: one call
+    const reading = (done: number) => onProgress?.({ stage: 'reading', done, total: scan.count, unit: 'patterns' });
+    if (!together) return { loaded: await loadScan(scan, options, reading), placed: scan };
+    const shifts = await placesOfScans(together, solverOptionsSchema.parse(SEEKING), {
+      ...{ ...engine, logger, signal, onProgress, resume: resume?.begin.snapshot },
+    });
+    const where = placed(scan, together, shifts);
+    const loaded = await loadScan(where, options, reading);
+    return { loaded: { ...loaded, together: { ...loaded.together!, shifts_yx_px: shifts } }, placed: where };
   }
 
-  async #solve(open: OpenLine, begin: SearchBegin): Promise<ReconstructedImage> {
+  async #solve(open: OpenLine, begin: SearchBegin, placed: ScanToSolve): Promise<ReconstructedImage> {
     const { config, services } = this;
-    const raw = this.#raw;
-    const radius_px = probeRadius_px(raw.probeGuess!);
-    const heldOut = chooseHeldOut(raw, radius_px, config.seed);
-    const tries = TRIES.filter(
-      ({ name }) => !config.leave_out.includes(name) && (name !== 'fly_positions' || sayWays(raw)),
+    const radius_px = Math.max(...this.#raws.map(({ probeGuess }) => probeRadius_px(probeGuess!)));
+    const heldOut = chooseHeldOut(placed, radius_px, config.seed);
+    const tries = triesOf(config.share).filter(
+      ({ name }) => !config.leave_out.includes(name) && (name !== 'fly_positions' || sayWays(placed)),
     );
     const request = { open, tries, heldOut, budget: this.#budget, afterSeconds: services.afterSeconds, begin };
     const search = new Search(request, {
@@ -325,9 +374,9 @@ class Reconstructing {
       this.#say('There was no time to solve two halves of the scan for the resolution.');
       return undefined;
     }
-    const { objectPixel_m } = this.#raw.geometry;
+    const { objectPixel_m } = this.#first.geometry;
     const square = objectPixel_m && Math.abs(objectPixel_m.x - objectPixel_m.y) < 1e-3 * objectPixel_m.x;
-    return halfSetResolution(open, this.#raw, image, square ? objectPixel_m.x : undefined);
+    return halfSetResolution(open, this.#scan, image, square ? objectPixel_m.x : undefined);
   }
 
   /** Mean over what was seen. */
@@ -366,7 +415,7 @@ class Reconstructing {
 
   #progressing(search: Search): Progressing {
     const image = () => imageOf(search.image!);
-    return { search, image, orientation: this.#orientation, raw: this.#raw, seconds: this.#budget.used };
+    return { search, image, orientation: this.#orientation, raw: this.#raw, raws: this.#raws, seconds: this.#budget.used }; // biome-ignore format: one value
   }
 
   #say(sentence: string, how: 'info' | 'warn' = 'info'): void {
@@ -386,11 +435,12 @@ class Reconstructing {
     const cancelled = this.services.signal?.aborted === true;
     const { rFactor, loss } = found ?? last;
     const solved = imageOf(image);
-    const score = await scored(this.#raw, solved);
+    const scans = solved.together && (await scoresOfScans(this.#raws, solved));
+    const score = scans ? worstOf(scans) : await scored(this.#first, solved);
     return {
       ...solved,
       epoch: state.history.length,
-      raw: this.#raw,
+      ...{ raw: this.#raw, raws: this.#raws, scans },
       algorithm: 'rPIE',
       engine: image.engine,
       ...{ rFactor, loss, score, resolution, cancelled },
@@ -413,7 +463,7 @@ class Reconstructing {
 
   /** The image of the network alone. */
   async #ofNetwork(object: SolverStart['object']): Promise<ReconstructedImage> {
-    const raw = this.#raw;
+    const raw = this.#first;
     const probe = raw.probeGuess!;
     if (!object) throw new Error('a network gives an image');
     const weight = weightOf(object);
@@ -430,6 +480,7 @@ class Reconstructing {
         probe,
         positions,
         raw,
+        raws: [raw],
         score,
       },
       algorithm: this.#model!.bundle.config.model.architecture,
@@ -448,6 +499,19 @@ class Reconstructing {
       next: [{ flag: '--no-single_pass', reason: 'a solver goes on from the image of the network' }],
     };
   }
+}
+
+/** Several scans as solvers take them. @throws PtychoError those of `joinScans` */
+function joinedOf(raws: readonly RawData[], { share, align_scans }: ReconstructOptions): JoinedScan {
+  if (share === null) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `There are ${raws.length} scans, but nothing says what they have in common: give share object or probe, or reconstruct them one by one.`,
+      { key: 'share', found: raws.length },
+    );
+  }
+  const still = share === 'object' && !align_scans;
+  return joinScans(raws, { share, ...(still && { offsets_yx_px: raws.map(() => [0, 0] as const) }) });
 }
 
 type StartingImage = NonNullable<SolverStart['object']>;
@@ -498,7 +562,7 @@ function suggestions(
       reason: 'R is hardly below that of a constant object: the unit or the scale of the positions may be wrong',
     });
   }
-  if (all.length === 0 && config.model_path === null) {
+  if (all.length === 0 && config.model_path === null && config.share === null) {
     all.push({
       flag: '--model_path run/wts.zip',
       reason: 'a network that was trained on such samples is a head start',

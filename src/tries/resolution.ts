@@ -3,8 +3,9 @@ import type { SolverOptions } from '../config/schemas/solver.js';
 import { isPtychoError } from '../core/errors.js';
 import { correlateHalves, type HalfSetCorrelation, LEAST_HALF } from '../evaluation/halves.js';
 import type { KeptState } from '../solvers/run.js';
-import { imageOf } from '../solvers/run.js';
+import { imageOf, type SolvedImage } from '../solvers/run.js';
 import type { ScanToSolve } from '../solvers/scan.js';
+import { scansOf } from '../solvers/together/scansOf.js';
 import type { OpenLine } from './line.js';
 import { SEEKING, SETTLING } from './search.js';
 
@@ -14,7 +15,7 @@ const [LONG, SHORT] = [6, 4];
 const NEVER = 2 ** 30;
 const FIXED = { probe_start: NEVER, rescale_probe: false };
 
-type Kept = Pick<KeptState, 'probe' | 'positions' | 'lit' | 'beam' | 'affine'>;
+type Kept = Pick<KeptState, 'probe' | 'positions' | 'lit' | 'beam' | 'affine' | 'together'>;
 
 /** Beams and positions that were found are used as they are. */
 const fixedOptions = ({ beam, affine, positions, lit }: Kept): Partial<SolverOptions> => ({
@@ -37,8 +38,8 @@ export async function halfSetResolution(
   pixel_m?: number,
 ): Promise<HalfSetCorrelation | undefined> {
   if (raw.count < 2 * LEAST_HALF) return undefined;
-  const { probe, positions, beam, affine } = kept;
-  const start = { probe, positions, beam, affine };
+  const { probe, positions, beam, affine, together } = kept;
+  const start = { probe, positions, beam, affine, together };
   const fixed = fixedOptions(kept);
   const halves = [];
   for (const parity of [0, 1]) {
@@ -48,13 +49,33 @@ export async function halfSetResolution(
     const settling = await open({ options: { ...SEEKING, ...SETTLING, ...fixed }, start: { ...start, object }, heldOut: others }); // biome-ignore format: one call
     halves.push(await after(settling, SHORT, () => settling.keep()));
   }
-  const images = halves.map((half) => {
-    const { image, frame, coverage } = imageOf(half);
-    return { image, frame, weight: coverage };
-  });
-  const counts = [Math.ceil(raw.count / 2), Math.floor(raw.count / 2)] as const;
+  const [even, odd] = halves.map((half) => imagesOf(imageOf(half)));
+  const found = even.flatMap((image, s) => correlated([image, odd[s]], raw, pixel_m) ?? []);
+  // Of several objects the one that is known least.
+  return found.length < even.length ? undefined : found.reduce((worst, one) => (coarserOf(one) > coarserOf(worst) ? one : worst)); // biome-ignore format: one line
+}
+
+/** The image of one object, or that of each scan where several share the probe. */
+function imagesOf(solved: SolvedImage): readonly SolvedImage[] {
+  return solved.together?.share === 'probe' ? scansOf(solved) : [solved];
+}
+
+/** Half-bit resolution, pixels. */
+const coarserOf = ({ resolution }: HalfSetCorrelation): number => resolution.complex.half_bit.px;
+
+function correlated(
+  pair: readonly SolvedImage[],
+  raw: ScanToSolve,
+  pixel_m: number | undefined,
+): HalfSetCorrelation | undefined {
+  const [{ positions, together }] = pair;
+  const { length } = positions.xs;
+  const counts = [Math.ceil(length / 2), Math.floor(length / 2)] as const;
+  const images = pair.map(({ image, frame, coverage }) => ({ image, frame, weight: coverage }));
+  // One scan lies where its file says, several where they were found to.
+  const scan = length < raw.count || together ? { source: raw.source, xcoords: positions.xs, ycoords: positions.ys } : raw; // biome-ignore format: one value
   try {
-    return correlateHalves(images, raw, counts, pixel_m);
+    return correlateHalves(images, scan, counts, pixel_m);
   } catch (error) {
     if (isPtychoError(error, 'DATASET_SHAPE')) return undefined;
     throw error;

@@ -3,6 +3,7 @@
  * switched on, and is kept where it explains the patterns that are held out better than the image without it.
  */
 import type { SolverOptions } from '../config/schemas/solver.js';
+import type { Share } from '../solvers/scan.js';
 
 /** One option that may help. */
 export interface Try {
@@ -16,6 +17,8 @@ export interface Try {
   readonly rested: boolean;
   /** Once kept, it is tried again on top: one mode more, and one more. */
   readonly again: boolean;
+  /** What several scans may share where it is tried. */
+  readonly together: readonly Share[];
   /** The options with it, from those without; undefined where there is nothing to try. */
   readonly options: (without: Partial<SolverOptions>) => Partial<SolverOptions> | undefined;
 }
@@ -33,6 +36,10 @@ const POINTS = 6;
 export const movesPositions = ({ position_start, affine }: Partial<SolverOptions>): boolean =>
   affine === true || (position_start !== undefined && position_start !== null);
 
+/** What solvers refuse of several scans (`solvers/together/refusals.ts`) is not tried with them. */
+export const triesOf = (share: Share | null): readonly Try[] =>
+  share === null ? TRIES : TRIES.filter(({ together }) => together.includes(share));
+
 /** In the order in which they are tried; each sees what was kept before it. */
 export const TRIES: readonly Try[] = [
   {
@@ -41,6 +48,7 @@ export const TRIES: readonly Try[] = [
     epochs: 5,
     rested: false,
     again: false,
+    together: ['probe'],
     options: (without) => (without.flux ? undefined : { ...without, flux: true, opr_start: 1 }),
   },
   {
@@ -49,6 +57,7 @@ export const TRIES: readonly Try[] = [
     epochs: 5,
     rested: false,
     again: false,
+    together: ['object', 'probe'],
     // Where the file says the ways: a mode or a varying beam would take up some of what they do.
     options: (without) => (without.fly_positions ? undefined : { ...without, fly_positions: POINTS }),
   },
@@ -58,6 +67,7 @@ export const TRIES: readonly Try[] = [
     epochs: 8,
     rested: false,
     again: false,
+    together: [],
     // Before single positions, which would hide it, and without them: they are another try. Scale and asymmetry take up other errors,
     // such as a mode that is wanting, while R of held-out patterns falls (docs/reconstruct.md).
     options: (without) =>
@@ -79,6 +89,7 @@ export const TRIES: readonly Try[] = [
     // Every epoch at wrong positions is lost.
     rested: false,
     again: false,
+    together: ['object', 'probe'],
     // What all share has been followed by then.
     options: (without) =>
       without.position_start
@@ -92,6 +103,7 @@ export const TRIES: readonly Try[] = [
     // While positions still move, a mode takes up what they get wrong.
     rested: true,
     again: true,
+    together: ['object', 'probe'],
     options: (without) => {
       const modes = (without.probe_modes ?? 1) + 1;
       return modes > MOST_MODES ? undefined : { ...without, probe_modes: modes };
@@ -104,6 +116,7 @@ export const TRIES: readonly Try[] = [
     // After incoherent modes, for which it is no substitute; with the flux, without which it is less, or nothing.
     rested: true,
     again: false,
+    together: ['probe'],
     options: (without) =>
       without.opr_modes ? undefined : { ...without, opr_modes: COHERENT_MODES, flux: true, opr_start: 1 },
   },

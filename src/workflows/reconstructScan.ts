@@ -15,34 +15,22 @@ import { wholeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
 import { PtychoError } from '../core/errors.js';
-import { closing, readTextInput, TABLE_BYTES } from '../core/inputFile.js';
-import { silentLogger } from '../core/log.js';
+import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { requireThreads } from '../core/memoryBudget.js';
 import type { Provenance, Services } from '../core/services.js';
 import { createdBy } from '../core/version.js';
 import type { RawData } from '../data/rawData.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import {
-  beginResumable,
-  type OwnedFolder,
-  removeEarlier,
-  resumableClaim,
-  withOutputFolder,
-} from '../formats/outputs.js';
+import { beginResumable, type OwnedFolder, removeEarlier, withOutputFolder } from '../formats/outputs.js';
 import { parseBoundedJson } from '../persistence/json.js';
 import { productFormatOf } from '../persistence/product/writeProduct.js';
-import { requireSameScan, type ScanFingerprint, scanFingerprint, settingChanged } from '../persistence/runState.js';
+import { requireSameScan, type ScanFingerprint, settingChanged } from '../persistence/runState.js';
 import { settingsOf } from '../reconstruction/imageRecord.js';
 import { checkPhaseRange, imagePanels, type PictureOptions, picturesFor } from '../reconstruction/pictures.js';
 import { writeReconstruction } from '../reconstruction/reconstructionFile.js';
-import {
-  SOLVED_FILES,
-  type SolvedFiles,
-  writePreview,
-  writeSolved,
-  writeSolvedArrays,
-  writeSolvedProduct,
-} from '../solvers/files/write.js';
+import { claimOf, fingerprintOf, requireShare, withScans } from '../solvers/files/severalScans.js';
+import { SOLVED_FILES, type SolvedFiles, writePreview, writeSolvedArrays } from '../solvers/files/write.js';
+import { earlierFilesOfScans, togetherFacts, writeProducts, writeSolvedScans } from '../solvers/files/writeTogether.js'; // biome-ignore format: one line
 import { Budget } from '../tries/budget.js';
 import { reconstructionPage, resolutionText, summaryOf } from '../tries/page.js';
 import {
@@ -80,23 +68,29 @@ export async function reconstructScanWorkflow(
   if (config.product_file !== null) productFormatOf(config.product_file);
   requireThreads(config.execution.threads);
   const begun = performance.now() / 1000;
-  const claim = resumableClaim('reconstruct', config, STATE_FILE, [...SOLVED_FILES, 'index.html']);
+  const paths = [config.test_data_file, ...config.test_data_files];
+  requireShare(config, paths);
+  const claim = claimOf('reconstruct', config, STATE_FILE, paths.length);
   return withOutputFolder(config.output_dir, claim, services, async (folder) => {
     const stored = config.resume === null ? undefined : await readSearch(config.resume);
     const clock = () => performance.now() / 1000;
     const used = (stored?.head.seconds ?? 0) + clock() - begun;
     const budget = new Budget(60 * config.minutes, clock, used);
     const inner = { ...services, signal: folder.signal };
-    return closing(await openForReconstruction(config.test_data_file, config, inner), async (raw) => {
-      const scan = await scanFingerprint(raw);
-      if (stored) await checkResumed(config, stored.head, scan);
-      return new Run(config, inner, folder, budget, scan).run(raw, stored?.resumed);
-    });
+    return withScans(
+      paths,
+      (file) => openForReconstruction(file, config, inner),
+      async (raws) => {
+        const scan = await fingerprintOf(raws);
+        if (stored) await checkResumed(config, stored.head, scan);
+        return new Run(config, inner, folder, budget, scan).run(raws, stored?.resumed);
+      },
+    );
   });
 }
 
 /** Options without which a run that goes on would be another one; only a solver leaves a state, and never `single_pass`. */
-const SHAPING = ['seed', 'leave_out', 'model_path', 'single_pass', 'auto_orient'] as const;
+const SHAPING = ['seed', 'leave_out', 'model_path', 'single_pass', 'auto_orient', 'share', 'align_scans'] as const;
 
 async function checkResumed(config: ReconstructConfig, head: SearchHead, scan: ScanFingerprint): Promise<void> {
   const folder = config.resume!;
@@ -137,19 +131,19 @@ class Run {
     private readonly scan: ScanFingerprint,
   ) {}
 
-  async run(raw: RawData, resume: ResumedSearch | undefined): Promise<ReconstructSummary> {
+  async run(raws: readonly RawData[], resume: ResumedSearch | undefined): Promise<ReconstructSummary> {
     const { config, services } = this;
     const afterSeconds = Math.min(WRITING.seconds, WRITING.share * this.budget.seconds);
     await this.folder.make();
     await beginResumable(config, { stateFile: STATE_FILE, resumed: resume !== undefined }, services);
     let last: Progressing | undefined;
-    const found = await reconstructOpened(raw, config, {
+    const found = await reconstructOpened(raws, config, {
       ...services,
       ...{ budget: this.budget, afterSeconds, resume },
       onPreview: async (now) => {
         last = now;
         const image = now.image();
-        const facts = this.#facts(now.raw, now.search.state.history, isMoved(now));
+        const facts = togetherFacts(this.#facts(now, now.search.state.history, isMoved(now)), image);
         await writePreview(config.output_dir, image, facts);
         await writeSolvedArrays(config.output_dir, image, facts);
         await this.#save(now, []);
@@ -159,7 +153,7 @@ class Run {
       },
     });
     const files = await this.#finish(found);
-    const others = SOLVED_FILES.filter((name) => !files.includes(name));
+    const others = [...SOLVED_FILES, ...earlierFilesOfScans(config.output_dir)].filter((name) => !files.includes(name));
     await removeEarlier(others, config, services);
     if (last) await this.#save(last, found.notes);
     await this.#record(found);
@@ -174,9 +168,14 @@ class Run {
     return saveSearch(this.config.output_dir, head, search);
   }
 
-  #facts(raw: RawData, history: readonly SearchRecord[], moved: boolean, seconds?: number): SolvedFiles {
+  #facts(
+    { raw, raws }: Scans,
+    history: readonly SearchRecord[],
+    moved: boolean,
+    seconds?: number,
+  ): SolvedFiles & Scans {
     const settings = settingsOf(this.config);
-    return { algorithm: 'rpie', raw, moved, seconds, history, pictures: this.#pictures(raw), settings };
+    return { algorithm: 'rpie', raw, raws, moved, seconds, history, pictures: this.#pictures(raw), settings };
   }
 
   #pictures(raw: RawData): PictureOptions {
@@ -186,7 +185,6 @@ class Run {
   async #finish(found: ReconstructedImage): Promise<string[]> {
     const { config, services } = this;
     const folder = config.output_dir;
-    const logger = services.logger ?? silentLogger;
     const { raw, history, seconds } = found;
     const drawn = this.#pictures(raw);
     // For the files and for the page.
@@ -201,11 +199,8 @@ class Run {
           provenance: { scan: raw.source, model: found.model ?? config.model_path!, settings: settingsOf(config) },
           arrays: { reconstructed_probe: found.probe },
         })
-      : await writeSolved(folder, found, { ...this.#facts(raw, history, moved, seconds), pictures });
-    if (config.product_file !== null) {
-      await writeSolvedProduct(config.product_file, found, raw, logger);
-      files.push(config.product_file);
-    }
+      : await writeSolvedScans(folder, found, { ...this.#facts(found, history, moved, seconds), pictures });
+    files.push(...(await writeProducts(config.product_file, found, found.raws, services.logger)));
     const more = {
       command: commandOf(config, services.provenance),
       provenance: services.provenance,
@@ -232,6 +227,7 @@ class Run {
         r_factor_of: found.measured ? 'all patterns at the end' : 'the last epoch',
         r_factor_held_out: heldOut && { r_factor: heldOut.rFactor, patterns: heldOut.patterns },
         score: found.score,
+        ...(found.scans && { scans: found.scans }),
         tried: found.tried,
         notes: found.notes,
         probe_from: found.probeFrom,
@@ -250,18 +246,26 @@ class Run {
   }
 }
 
+type Scans = Pick<ReconstructedImage, 'raw' | 'raws'>;
+
 /** Positions are not those of the file. */
 const isMoved = ({ search, orientation }: Progressing): boolean =>
   movesPositions(search.state.options) || orientation !== undefined;
 
 /** Fields that say where, not what. */
-const PLACES: readonly string[] = ['test_data_file', 'output_dir', 'overwrite', 'resume'];
+const PLACES: readonly string[] = ['test_data_file', 'test_data_files', 'output_dir', 'overwrite', 'resume'];
 
 /** What repeats a run, as it would be typed: everything that was given, and the seed. */
-function commandOf({ test_data_file, minutes, seed }: ReconstructConfig, provenance: Provenance = {}): string {
+function commandOf(
+  { test_data_file, test_data_files, minutes, seed }: ReconstructConfig,
+  provenance: Provenance = {},
+): string {
   const always: Provenance = { minutes: { value: minutes, source: 'flag' }, seed: { value: seed, source: 'flag' } };
   const given = Object.entries(provenance).filter(
     ([name, { source }]) => source !== 'default' && !PLACES.includes(name),
   );
-  return repeatCommand('reconstruct', { ...always, ...Object.fromEntries(given) }, [test_data_file])!;
+  return repeatCommand('reconstruct', { ...always, ...Object.fromEntries(given) }, [
+    test_data_file,
+    ...test_data_files,
+  ])!;
 }

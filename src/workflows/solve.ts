@@ -44,6 +44,7 @@ import {
   type SolvedScanSummary,
   scoreOf,
   scoresOfScans,
+  withScans,
   worstOf,
 } from '../solvers/files/severalScans.js';
 import { startFrom } from '../solvers/files/start.js';
@@ -64,7 +65,7 @@ import {
   joinedRaw,
   togetherFacts,
   writeProducts,
-  writeSolvedTogether,
+  writeSolvedScans,
 } from '../solvers/files/writeTogether.js';
 import { requireSolverMemory } from '../solvers/memory.js';
 import { solverBackend } from '../solvers/openPasses.js';
@@ -127,21 +128,22 @@ export async function solveWorkflow(given: PartOf<SolveConfig>, services: Servic
   const part = config.tile === null ? undefined : parsePart(config.tile, 'tile');
   if (part) requireTileOptions(optionsOf(config), paths.length);
   const scan = { ...config, subsample_seed: config.subsample_seed ?? config.seed };
-  return withOutputFolder(config.output_dir, claimOf(config, paths.length), services, async (folder) => {
+  const claim = claimOf('solve', config, STATE_FILE, paths.length);
+  return withOutputFolder(config.output_dir, claim, services, async (folder) => {
     const own = { ...services, signal: folder.signal };
-    const raws: RawData[] = [];
-    try {
-      for (const file of paths) raws.push(await openTool(file, scan, services));
-      if (part === undefined) return await new Solve(config, own, raws, folder).run();
-      const [raw] = raws;
-      const { raw: tile, margin_px } = tileOf(raw, part, config.tile_margin_px ?? undefined);
-      const head = { ...part, margin_px, scan: await wholeFingerprint(raw) };
-      const doubt = doubtOfTile(tile, part);
-      if (doubt !== undefined) services.logger?.warn(doubt);
-      return await new Solve(config, own, [tile], folder, head, doubt === undefined ? [] : [doubt]).run();
-    } finally {
-      for (const raw of raws) await raw.close();
-    }
+    return withScans(
+      paths,
+      (file) => openTool(file, scan, services),
+      async (raws) => {
+        if (part === undefined) return await new Solve(config, own, raws, folder).run();
+        const [raw] = raws;
+        const { raw: tile, margin_px } = tileOf(raw, part, config.tile_margin_px ?? undefined);
+        const head = { ...part, margin_px, scan: await wholeFingerprint(raw) };
+        const doubt = doubtOfTile(tile, part);
+        if (doubt !== undefined) services.logger?.warn(doubt);
+        return await new Solve(config, own, [tile], folder, head, doubt === undefined ? [] : [doubt]).run();
+      },
+    );
   });
 }
 
@@ -364,10 +366,8 @@ class Solve {
     const asked = { ...this.#facts(result.history, resumed ? undefined : result.seconds), arrays: tile };
     // For the files and for the page.
     const facts = { ...asked, pictures: { ...asked.pictures, panels: imagePanels(result, asked.pictures) } };
-    const together = this.#joined && { ...facts, raws: this.raws, raw };
-    const files = together
-      ? await writeSolvedTogether(folder, result, together)
-      : await writeSolved(folder, result, facts);
+    const ofScans = { ...facts, raws: this.raws, raw };
+    const files = await writeSolvedScans(folder, result, ofScans);
     const products = await writeProducts(config.product_file, result, this.raws, services.logger);
     const others = [...SOLVED_FILES, ...earlierFilesOfScans(folder)].filter((name) => !files.includes(name));
     await removeEarlier(others, config, services);
@@ -410,7 +410,7 @@ class Solve {
       }),
     );
     const all = [...files, STATE_FILE, 'config.json', 'run.json'];
-    const shown = together ? togetherFacts(together, result) : facts;
+    const shown = togetherFacts(ofScans, result);
     const { loss: curve, positions: moves, reconstructed_probe } = solvedDrawings(result, shown);
     await writeImagePage(folder, {
       command: 'solve',

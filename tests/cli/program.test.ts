@@ -125,11 +125,11 @@ describe('a wrong command line is one sentence and exit code 2', () => {
     [['infer', 'a.npz', 'b.npz'], "ptychopinn: Too many arguments for 'infer'. Expected 1 argument but got 2.\n"],
     [
       ['reconstruct', 'a.npz', 'b.npz'],
-      'ptychopinn: reconstruct takes one scan: scans with one object or one probe in common are solved together by "ptychopinn solve A B --share object" (or probe), others one by one.\n',
+      'ptychopinn: There are 2 scans, but nothing says what they have in common: give --share object (one object, a probe for each scan) or --share probe (one probe, an object for each), or solve them one by one.\n',
     ],
     [
-      ['reconstruct', 'a.npz', 'b.npz', '--share', 'object'],
-      "ptychopinn: Unknown option '--share'; it is a flag of solve.\n",
+      ['reconstruct', 'a.npz', '--share', 'object'],
+      'ptychopinn: share object is for several scans, but there is one; name the others, too, or leave share out.\n',
     ],
     [
       ['solve', 'a.npz', 'b.npz'],

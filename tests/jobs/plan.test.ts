@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -69,7 +69,7 @@ describe('a plan', () => {
     await expect(planJobs(config, { scans: [at('scan.npz')] })).rejects.toThrow(message);
   });
 
-  it('says what its jobs would: too many parts, a network that is not there, scans to solve together', async () => {
+  it('says what its jobs would: too many parts, a network that is not there, a scan alone that shares something', async () => {
     const scans = [at('scan.npz')];
     const plan = (over: object, given = {}, warn: (message: string) => void = () => {}) => planJobs({ verb: 'solve', output_root: at('parts'), ...over }, { scans, given }, { logger: { info: () => {}, warn } }); // biome-ignore format: one line
     await expect(plan({ tiles: 1000 })).rejects.toThrow(
@@ -77,14 +77,53 @@ describe('a plan', () => {
     );
     const model_path = flag('nowhere');
     await expect(plan({ verb: 'infer', shards: 5000 }, { model_path })).rejects.toThrow(/shard must be a part of several, .* with at most 4096 parts; got "1\/5000"/); // biome-ignore format: one call
-    for (const share of ['object', 'probe']) await expect(plan({}, { share: flag(share) })).rejects.toThrow(/A plan takes one scan a job, so --share does not go with it/); // biome-ignore format: one line
-    await expect(plan({ sweep: ['share=object'] })).rejects.toThrow(/A plan takes one scan a job/);
+    for (const share of ['object', 'probe']) await expect(plan({}, { share: flag(share) })).rejects.toThrow(new RegExp(`share ${share} is for several scans, but there is one`)); // biome-ignore format: one line
+    await expect(plan({ tiles: 2 }, { share: flag('object') })).rejects.toThrow(/A scan is cut in tiles by itself, so --share does not go with --tiles/); // biome-ignore format: one call
     expect(existsSync(at('parts'))).toBe(false);
     const warned: string[] = [];
     await plan({ verb: 'infer', shards: 2 }, { model_path }, (message) => warned.push(message));
     expect(warned).toEqual([expect.stringMatching(/^The jobs are planned, but they will fail: There is no bundle nowhere/)]); // biome-ignore format: one call
     await plan({ verb: 'infer', append: true, after: ['1'] }, { model_path }, (message) => warned.push(message));
     expect(warned).toHaveLength(1);
+  });
+
+  it('has one job for scans that share something, of all of them, and others for each', async () => {
+    for (const name of ['a.npz', 'b.npz']) copyFileSync(at('scan.npz'), at(name));
+    const scans = [at('a.npz'), at('b.npz'), at('scan.npz')];
+    const { jobs } = await planJobs({ verb: 'solve', output_root: at('shared'), sweep: ['share=null,object', 'probe_modes=1,2'] }, { scans, given: { epochs: flag(3000) } }); // biome-ignore format: one call
+    expect(jobs.map(({ id }) => id)).toEqual([
+      ...['a', 'b', 'scan'].flatMap((name, s) => [1, 2].map((m) => `000${2 * s + m}-${name}-share=null-probe_modes=${m}`)), // biome-ignore format: one line
+      '0007-a-and-2-more-share=object-probe_modes=1',
+      '0008-a-and-2-more-share=object-probe_modes=2',
+    ]);
+    const [alone, together] = [jobs[0], jobs[7]];
+    expect(together.config).toEqual({ epochs: 3000, share: 'object', probe_modes: 2, test_data_file: scans[0], test_data_files: scans.slice(1) }); // biome-ignore format: one call
+    expect(together.inputs.map(({ path: name }) => name)).toEqual(scans);
+    expect(alone.config).not.toHaveProperty('test_data_files');
+    // All patterns count, and the epochs in which each is solved alone first.
+    const seconds = ({ estimate }: (typeof jobs)[number]) => estimate!.processor_seconds;
+    expect(seconds(jobs[6])).toBeGreaterThan(seconds(jobs[0]));
+    // One that every scan goes along with, each in a job of its own, by a path that holds elsewhere.
+    const given = { share: flag('probe'), test_data_files: flag([path.relative(process.cwd(), at('b.npz'))]) };
+    const pairs = await planJobs({ verb: 'solve', output_root: at('pairs') }, { scans: [at('a.npz'), at('scan.npz')], given }); // biome-ignore format: one call
+    expect(pairs.jobs.map(({ config }) => [config.test_data_file, config.test_data_files])).toEqual([
+      [at('a.npz'), [at('b.npz')]],
+      [at('scan.npz'), [at('b.npz')]],
+    ]);
+    expect(pairs.jobs[0].inputs.map(({ path: name }) => name)).toEqual([at('a.npz'), at('b.npz')]);
+  });
+
+  it('says of scans to solve together what their job would', async () => {
+    const plan = (scans: string[], given = {}, warn: (message: string) => void = () => {}) => planJobs({ verb: 'solve', output_root: at('wrong') }, { scans, given: { share: flag('object'), ...given } }, { logger: { info: () => {}, warn } }); // biome-ignore format: one line
+    const [a, b] = [at('a.npz'), at('b.npz')];
+    await expect(plan([a, b, a])).rejects.toThrow(/a\.npz is named twice among the scans to solve together/);
+    await expect(plan([a, b], { init: flag('image.npz') })).rejects.toThrow(/init does not go together with share/);
+    expect(existsSync(at('wrong'))).toBe(false);
+    await writeTinyScan(at('larger.npz'), 3, 64);
+    const warned: string[] = [];
+    const { jobs } = await plan([a, at('larger.npz')], {}, (message) => warned.push(message));
+    expect(jobs[0].estimate).toBeNull();
+    expect(warned).toEqual([expect.stringMatching(/are planned, but their job will fail: .* have patterns of 32 and 64 pixels a side/)]); // biome-ignore format: one call
   });
 
   it('refuses a scan that is not there, and what the plan decides itself', async () => {

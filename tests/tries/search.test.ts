@@ -90,7 +90,7 @@ function made(world: World, more: Partial<SearchRequest> = {}, minutes = 60) {
 }
 
 const once = (name: string, options: Partial<SolverOptions>, over: Partial<Try> = {}): Try => ({
-  ...{ name, title: `a ${name}`, epochs: 5, again: false, rested: false },
+  ...{ name, title: `a ${name}`, epochs: 5, again: false, rested: false, together: [] },
   options: (without) => ({ ...without, ...options }),
   ...over,
 });

@@ -8,10 +8,12 @@ import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { openDataset } from '../../src/data/openDataset.js';
 import { writeScan } from '../../src/data/scanWriter.js';
 import { openNpz } from '../../src/formats/npz.js';
+import { readPlan } from '../../src/jobs/plan.js';
 import { readProductFile } from '../../src/persistence/product/readProduct.js';
 import { hashOf } from '../../src/persistence/runState.js';
 import { runSolver } from '../../src/solvers/run.js';
 import { joinScans } from '../../src/solvers/together/joinScans.js';
+import { runPlannedJob } from '../../src/workflows/jobs.js';
 import { solveWorkflow } from '../../src/workflows/solve.js';
 import { cli } from '../cli/capture.js';
 import { solveRequest, solverScan } from '../support/solverScan.js';
@@ -165,5 +167,27 @@ describe('on the command line', () => {
     expect(code).not.toBe(0);
     expect(err).toMatch(message);
     expect(existsSync(at('no', 'run.json'))).toBe(false);
+  });
+});
+
+describe('a plan', () => {
+  it('has one job for all, on the command line and from a file, which writes what solve does', async () => {
+    const words = ['--verb', 'solve', '--epochs', '1', '--threads', '1', '--passes', 'host'];
+    const planned = async (root: string, ...more: string[]) => {
+      const { code, err } = await cli('jobs', 'plan', at('a.npz'), at('b.npz'), ...words, '--output_root', at(root), ...more); // biome-ignore format: one call
+      expect([code, err]).toEqual([0, '']);
+      return readPlan(at(root));
+    };
+    await writeFile(at('share.yaml'), 'share: object\nalign_scans: false\n');
+    const [job, ...others] = await planned('plan', '--config', at('share.yaml'));
+    expect(others).toEqual([]);
+    expect(job.config).toMatchObject({ share: 'object', test_data_file: at('a.npz'), test_data_files: [at('b.npz')] });
+    const flagged = await planned('plan2', '--share', 'object', '--align_scans', 'false');
+    expect(flagged.map(({ config }) => config)).toEqual([job.config]);
+    expect((await planned('plan3')).map(({ config }) => config.test_data_file)).toEqual([at('a.npz'), at('b.npz')]);
+
+    const { end, record } = await runPlannedJob(at('plan'), '1');
+    expect([end, record!.files.includes('scan_2/reconstruction.npz')]).toEqual(['done', true]);
+    expect(await arrayOf(path.join(job.output_dir, 'reconstruction.npz'), 'scan_offsets_yx_px')).toEqual([0, 0, 0, 0]);
   });
 });

@@ -8,11 +8,11 @@ import {
   jobsSubmitDefinition,
   jobsWorkDefinition,
 } from '../../config/commands.js';
-import { flagFields } from '../../config/definition.js';
+import { type ConfigDefinition, flagFields } from '../../config/definition.js';
 import { resolveConfig } from '../../config/resolve.js';
-import { EXIT_OF, JOB_VERBS, type JobsPlanConfig, ONE_SCAN_A_JOB } from '../../config/schemas/jobs.js';
-import { PtychoError } from '../../core/errors.js';
-import type { ProvenanceEntry } from '../../core/services.js';
+import { EXIT_OF, JOB_VERBS, type JobsPlanConfig } from '../../config/schemas/jobs.js';
+import { isPtychoError, PtychoError } from '../../core/errors.js';
+import type { Provenance, ProvenanceEntry } from '../../core/services.js';
 import { counted, formatBytes } from '../../core/words.js';
 import type { JobStatus } from '../../jobs/record.js';
 import type { JobResult } from '../../jobs/runJob.js';
@@ -31,14 +31,15 @@ import { consoleLevelOf, formatDuration, formatTable, shows } from '../terminal.
 
 const PLAN_GUIDE = `
 All flags of the verb are understood as well ("ptychopinn solve --help"), and --config with its file. Every scan, and every combination of
-the sweeps, is a job with a folder of its own below --output_root.
+the sweeps, is a job with a folder of its own below --output_root; scans that are solved together (--share) are one.
 
 Examples:
   ptychopinn jobs plan runs/*.h5 --verb solve --output_root beamtime --algorithm lsqml --epochs 40
   ptychopinn jobs plan scan.h5 --verb solve --output_root modes --sweep probe_modes=1,2,3 --sweep algorithm=rpie,lsqml
   ptychopinn jobs plan a.h5 --verb infer --output_root beamtime --append --after all --model_path beamtime/0001-a/wts.zip
   ptychopinn jobs plan large.h5 --verb infer --output_root large --model_path run --shards 8   # one scan on eight processes
-  ptychopinn jobs plan large.h5 --verb solve --output_root large --tiles 4`;
+  ptychopinn jobs plan large.h5 --verb solve --output_root large --tiles 4
+  ptychopinn jobs plan a.h5 b.h5 --verb solve --output_root both --share object                # one job that solves them together`;
 
 const GUIDE = `
 Examples:
@@ -89,20 +90,38 @@ async function splitWords(words: readonly string[], { verb, output_root }: JobsP
       { flag: taken },
     );
   }
-  const { share = null, test_data_files } = given;
-  if (share !== null && test_data_files === undefined) throw new PtychoError('USAGE', ONE_SCAN_A_JOB, { flag: 'share' }); // biome-ignore format: one line
   const stand = Object.fromEntries(decided.map((name) => [name, name === 'output_dir' ? output_root : (command.args[0] ?? output_root)])); // biome-ignore format: one call
-  const { provenance } = await resolveFlags(definition, { ...given, ...stand }, false);
+  const provenance = await provenanceOf(definition, { ...given, ...stand }, command.args.slice(1));
   const kept = Object.entries(provenance).filter(
     ([name, { source }]) => source !== 'default' && !decided.includes(name),
   );
   return { scans: command.args, given: Object.fromEntries(kept) };
 }
 
+/** Where the values of a verb come from, whose scans are one or, where they share something, several. */
+async function provenanceOf(
+  definition: ConfigDefinition<unknown>,
+  given: Given,
+  others: readonly string[],
+): Promise<Provenance> {
+  try {
+    return (await resolveFlags(definition, given, false)).provenance;
+  } catch (error) {
+    // Whether they do may stand in a file: what a single scan is refused for says it.
+    if (others.length === 0 || !isPtychoError(error, 'CONFIG_INVALID') || error.fields.field !== 'share') throw error;
+    const { provenance } = await resolveFlags(definition, { ...given, test_data_files: others }, false);
+    const { test_data_files: _, ...rest } = provenance;
+    return rest;
+  }
+}
+
 const plan: CommandModule = {
   fields: flagFields(jobsPlanDefinition),
   configure(command, context, done) {
-    command.argument('[SCANS...]', 'Scans in any readable format, a job for each.');
+    command.argument(
+      '[SCANS...]',
+      'Scans in any readable format, a job for each, or one for all that are solved together (--share).',
+    );
     addConfigOptions(command, jobsPlanDefinition);
     handOnFlags(command, (words) => {
       const verb = String(command.opts().verb ?? '');

@@ -19,6 +19,7 @@ Examples:
   ptychopinn reconstruct scan.h5 --model_path run/wts.zip                 # a network's image is the start
   ptychopinn reconstruct scan.h5 --model_path run/wts.zip --single_pass   # and the end
   ptychopinn reconstruct scan.h5 --model auto                             # a network of ptychopinn-models, where its probe fits
+  ptychopinn reconstruct a.h5 b.h5 --share object                         # scans of one object, a probe for each
   ptychopinn reconstruct --resume reconstruct_outputs                           # goes on after an interruption
 
 Ctrl-C stops after the batch and writes the image so far. More in docs/reconstruct.md.`;

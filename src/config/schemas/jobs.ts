@@ -22,10 +22,6 @@ import { overwriteFields } from './shared.js';
 /** What a job can do. */
 export const JOB_VERBS = ['solve', 'reconstruct', 'train', 'infer'] as const;
 
-/** Why scans of a plan are not solved together. */
-export const ONE_SCAN_A_JOB =
-  'A plan takes one scan a job, so --share does not go with it: leave it out, or solve the scans together with "ptychopinn solve".';
-
 /** What the job of a plan can do besides: a step of a study, planned by `study dose-overlap --plan`. */
 export const PLANNED_VERBS = [...JOB_VERBS, 'study'] as const;
 

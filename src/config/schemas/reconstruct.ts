@@ -25,7 +25,15 @@ import {
 } from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
-import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';
+import {
+  checkShare,
+  moreScansFields,
+  overwriteFields,
+  pictureFields,
+  shareFields,
+  sourceFields,
+  strictFields,
+} from './shared.js';
 
 /** Words of `probe` for beams whose optics are known. */
 export const BUILT_PROBES = ['zone_plate', 'aperture', 'gaussian'] as const;
@@ -103,6 +111,7 @@ const previewFields = {
 };
 
 const optionFields = {
+  ...shareFields,
   ...choiceFields,
   ...probeFields,
   ...sampleFields,
@@ -114,6 +123,7 @@ const optionFields = {
 const blocks = { data: dataConfigSchema.prefault({}), execution: deviceConfigSchema.prefault({}) };
 
 interface Checked {
+  readonly share: string | null;
   readonly single_pass: boolean;
   readonly model_path: string | null;
   readonly probe: string | null;
@@ -124,6 +134,9 @@ interface Checked {
 /** A choice that lacks what it needs. */
 function checkChoices(config: Checked, context: z.RefinementCtx): void {
   const missing = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  if (config.share !== null && config.model_path !== null) {
+    missing('model_path', `model_path does not go together with share ${config.share}: the image of a network is of one scan; leave one of them out.`); // biome-ignore format: one sentence
+  }
   if (config.single_pass && config.model_path === null) {
     missing('single_pass', 'single_pass ends with the image of a network; name its bundle with model_path.');
   }
@@ -140,6 +153,7 @@ export const reconstructOptionsSchema = z.strictObject({ ...optionFields, ...blo
 
 const scanFields = {
   test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
+  ...moreScansFields,
   output_dir: field(
     path,
     'reconstruct_outputs',
@@ -158,7 +172,7 @@ const outputFields = {
 
 /** The fields under the titles of the help. */
 export const RECONSTRUCT_GROUPS = {
-  Reconstruction: { ...scanFields, ...choiceFields, ...sampleFields },
+  Reconstruction: { ...scanFields, ...shareFields, ...choiceFields, ...sampleFields },
   Probe: probeFields,
   Output: outputFields,
   Source: { measurement_domain, backend },
@@ -167,6 +181,7 @@ export const RECONSTRUCT_GROUPS = {
 /** A scan and how it is reconstructed. */
 export const reconstructConfigSchema = z
   .strictObject({ ...scanFields, ...optionFields, ...outputFields, ...blocks })
+  .superRefine(checkShare)
   .superRefine(checkChoices);
 
 export type { ReconstructConfig, ReconstructOptions } from '../interfaces.js';

@@ -1,5 +1,6 @@
 /** Fields that several commands share: what is drawn from a scan, which backend computes, how images are measured. */
 
+import type { z } from 'zod';
 import {
   anyNumber,
   field,
@@ -14,6 +15,7 @@ import {
   published,
   seedNumber,
   text,
+  textList,
 } from '../../core/field.js';
 
 /**
@@ -25,6 +27,41 @@ export const overwriteFields = {
     'Replace existing files; without it the command refuses to start where one of its files exists.',
   ),
 };
+
+/** Scans beside the first. */
+export const moreScansFields = {
+  test_data_files: field(textList, [], 'Further scans to solve together with the first (see share); may be repeated.'),
+};
+
+/** What several scans have in common that are solved together. */
+export const shareFields = {
+  share: maybe(
+    oneOf('object', 'probe'),
+    'What several scans have in common: object, seen with a probe by each scan, or probe, with an object for each; null: there is one scan.',
+  ),
+  align_scans: field(
+    flag,
+    true,
+    'share object: find how far the scans lie apart, by images of each alone and while they are solved together; false: their positions are on one object as they are.',
+  ),
+};
+
+interface SeveralScans {
+  readonly test_data_files: readonly string[];
+  readonly share: string | null;
+}
+
+/** Several scans, and nothing that they share; or the other way round. */
+export function checkShare({ test_data_files, share }: SeveralScans, context: z.RefinementCtx): void {
+  const scans = 1 + test_data_files.length;
+  const wrong =
+    scans > 1 && share === null
+      ? `There are ${scans} scans, but nothing says what they have in common: give --share object (one object, a probe for each scan) or --share probe (one probe, an object for each), or solve them one by one.`
+      : scans === 1 && share !== null
+        ? `share ${share} is for several scans, but there is one; name the others, too, or leave share out.`
+        : undefined;
+  if (wrong !== undefined) context.addIssue({ code: 'custom', path: ['share'], message: wrong });
+}
 
 /** The one rule for an image that is worth nothing. */
 export const strictFields = {

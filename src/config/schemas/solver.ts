@@ -32,7 +32,15 @@ import {
 } from '../../core/field.js';
 import { dataConfigSchema } from './data.js';
 import { deviceConfigSchema } from './execution.js';
-import { overwriteFields, pictureFields, sourceFields, strictFields } from './shared.js';
+import {
+  checkShare,
+  moreScansFields,
+  overwriteFields,
+  pictureFields,
+  shareFields,
+  sourceFields,
+  strictFields,
+} from './shared.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm', 'ml'] as const;
@@ -449,16 +457,8 @@ export function parseRefinement(
 
 const scanFields = {
   test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
-  test_data_files: field(textList, [], 'Further scans to solve together with the first (see share); may be repeated.'),
-  share: maybe(
-    oneOf('object', 'probe'),
-    'What several scans have in common: object, seen with a probe by each scan, or probe, with an object for each; null: there is one scan.',
-  ),
-  align_scans: field(
-    flag,
-    true,
-    'share object: find how far the scans lie apart, by images of each alone and while they are solved together; false: their positions are on one object as they are.',
-  ),
+  ...moreScansFields,
+  ...shareFields,
   output_dir: field(path, 'solver_outputs', 'Folder for the reconstruction and its pictures; created if missing.'),
   ...overwriteFields,
   n_subsample: maybe(positiveInteger, 'Number of patterns to use, drawn at random; null: all.', {
@@ -536,16 +536,7 @@ export const solveConfigSchema = z
     data: dataConfigSchema.prefault({}),
     execution: deviceConfigSchema.prefault({}),
   })
-  .superRefine(({ test_data_files, share }, context) => {
-    const scans = 1 + test_data_files.length;
-    const wrong =
-      scans > 1 && share === null
-        ? `There are ${scans} scans, but nothing says what they have in common: give --share object (one object, a probe for each scan) or --share probe (one probe, an object for each), or solve them one by one.`
-        : scans === 1 && share !== null
-          ? `share ${share} is for several scans, but there is one; name the others, too, or leave share out.`
-          : undefined;
-    if (wrong !== undefined) context.addIssue({ code: 'custom', path: ['share'], message: wrong });
-  })
+  .superRefine(checkShare)
   .superRefine(({ passes, execution }, context) => {
     const { accelerator } = execution;
     if (passes !== 'host' || accelerator === 'auto' || accelerator === 'cpu') return;

@@ -5,13 +5,12 @@ import type { SolveConfig } from '../../config/schemas/solver.js';
 import { PtychoError } from '../../core/errors.js';
 import { counted } from '../../core/words.js';
 import type { RawData } from '../../data/rawData.js';
-import { type FolderClaim, resumableClaim } from '../../formats/outputs.js';
+import { type FolderClaim, type ResumableConfig, resumableClaim } from '../../formats/outputs.js';
 import { type ScanFingerprint, scanFingerprint } from '../../persistence/runState.js';
 import { PAGE_FILE } from '../../reconstruction/imagePage.js';
 import { type ImageRFactor, R_FACTOR_PATTERNS, scoreR } from '../../reconstruction/rFactor.js';
 import type { SolvedImage } from '../run.js';
 import { scansOf } from '../together/scansOf.js';
-import { STATE_FILE } from './state.js';
 import { SOLVED_FILES } from './write.js';
 import { filesOfScans, productOfScan, scanFolder } from './writeTogether.js';
 
@@ -26,8 +25,11 @@ export interface SolvedScanSummary {
   readonly score?: ImageRFactor;
 }
 
+/** What is said of several scans: of a configuration of `solve` or `reconstruct`. */
+export type SharedScans = Pick<SolveConfig, 'share' | 'data'> & Partial<Pick<SolveConfig, 'init'>>;
+
 /** @throws PtychoError CONFIG_INVALID for what is said of one scan but not of several */
-export function requireShare({ share, init, data }: SolveConfig, paths: readonly string[]): void {
+export function requireShare({ share, init = null, data }: SharedScans, paths: readonly string[]): void {
   const refused = (key: string, message: string, found: unknown) =>
     new PtychoError('CONFIG_INVALID', message, { key, found });
   if (share === null) return;
@@ -55,12 +57,32 @@ export function requireShare({ share, init, data }: SolveConfig, paths: readonly
   );
 }
 
+/** Opens all scans of a run, one after the other, and closes them behind the work. */
+export async function withScans<T>(
+  paths: readonly string[],
+  open: (path: string) => Promise<RawData>,
+  work: (raws: readonly RawData[]) => Promise<T>,
+): Promise<T> {
+  const raws: RawData[] = [];
+  try {
+    for (const file of paths) raws.push(await open(file));
+    return await work(raws);
+  } finally {
+    for (const raw of raws) await raw.close();
+  }
+}
+
 /** What a run on so many scans writes. */
-export function claimOf(config: SolveConfig, scans: number): FolderClaim {
+export function claimOf(
+  command: 'solve' | 'reconstruct',
+  config: ResumableConfig & Pick<SolveConfig, 'product_file'>,
+  stateFile: string,
+  scans: number,
+): FolderClaim {
   const files = [...SOLVED_FILES, PAGE_FILE];
-  if (scans === 1) return resumableClaim('solve', config, STATE_FILE, files);
+  if (scans === 1) return resumableClaim(command, config, stateFile, files);
   const { product_file } = config;
-  const claim = resumableClaim('solve', { ...config, product_file: null }, STATE_FILE, [
+  const claim = resumableClaim(command, { ...config, product_file: null }, stateFile, [
     ...files,
     ...filesOfScans(scans),
   ]);

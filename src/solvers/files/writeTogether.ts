@@ -52,28 +52,25 @@ export interface TogetherFiles extends SolvedFiles {
   readonly raw: RawData;
 }
 
-/**
- * Facts of the image of all: positions beside it are where they are on its canvas.
- */
+/** Facts of the image of all: positions beside it are where they are on its canvas. Of one scan they are its own. */
 export function togetherFacts(facts: TogetherFiles, solved: SolvedImage): SolvedFiles {
   const { together } = solved;
-  if (together?.share !== 'probe') return { ...facts, moved: true };
+  if (!together) return facts;
+  if (together.share !== 'probe') return { ...facts, moved: true };
   const { raws, raw } = facts;
   const scans = { share: together.share, firsts: together.firsts, scans: raws };
   return { ...facts, raw: { ...raw, ...placed(raw, scans, together.shifts_yx_px) }, moved: true };
 }
 
 /**
- * Writes what `writeSolved` does of all scans, and of each one in its folder, as if it had been solved by itself.
+ * Writes what `writeSolved` does of a scan; of several that were solved together also of each one in its folder, as if it had been solved by
+ * itself.
  * @returns the names of the files below the folder
  * @throws PtychoError OUTPUT_UNWRITABLE
  */
-export async function writeSolvedTogether(
-  folder: string,
-  solved: SolvedImage,
-  facts: TogetherFiles,
-): Promise<string[]> {
+export async function writeSolvedScans(folder: string, solved: SolvedImage, facts: TogetherFiles): Promise<string[]> {
   const files = await writeSolved(folder, solved, togetherFacts(facts, solved));
+  if (!solved.together) return files;
   for (const [s, scan] of scansOf(solved).entries()) {
     const own = await writeSolved(path.join(folder, scanFolder(s)), scan, {
       ...facts,

@@ -7,6 +7,7 @@ import type { ComplexTensor, NumericArray } from '../../core/tensor.js';
 import { AnyFft2, signedFrequency } from '../../physics/fourier.js';
 import { modeIntensity } from '../../physics/probe.js';
 import { LARGEST_WANDER_PX } from '../scan.js';
+import type { OffsetState } from '../updates.js';
 
 /** Light below this share of the brightest pixel's has no part in the middle of a probe. */
 const DIM = 0.1;
@@ -132,6 +133,11 @@ export class OffsetCorrection {
     );
   }
 
+  /** All of it, copied. */
+  state(): OffsetState {
+    return { placed: this.#placed.slice(), moved: this.#moved.slice(), centres: this.#centres.slice() };
+  }
+
   /** The arrays that a run goes on from. */
   saved(): Record<string, NumericArray> {
     return { placed: this.#placed, moved: this.#moved, centres: this.#centres };
@@ -160,8 +166,12 @@ export function placedIn(
   arrays: Readonly<Record<string, NumericArray | undefined>>,
 ): (readonly [number, number])[] | undefined {
   const placed = arrays[`${OFFSETS_SAVED}placed`];
-  return placed && Array.from({ length: placed.length / 2 }, (_, s) => [placed[2 * s], placed[2 * s + 1]] as const);
+  return placed && pairsOf(placed);
 }
+
+/** (scans, 2) as [y, x] of each. */
+export const pairsOf = (values: ArrayLike<number>): (readonly [number, number])[] =>
+  Array.from({ length: values.length / 2 }, (_, s) => [values[2 * s], values[2 * s + 1]] as const);
 
 /** Before the names of its arrays in a saved state. */
 export const OFFSETS_SAVED = 'offsets_';

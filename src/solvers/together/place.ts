@@ -17,7 +17,7 @@ import { centreOf } from './offsets.js';
 export type SolveAlone = (scan: ScanToSolve, options: SolverOptions) => AsyncGenerator<SolverUpdate, void, void>;
 
 /** Epochs of each scan alone. */
-const EPOCHS_ALONE = 25;
+export const EPOCHS_ALONE = 25;
 
 /** Below this many times the usual correlation nothing was found. */
 const DISTINCT = 6;

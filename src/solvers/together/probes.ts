@@ -6,6 +6,7 @@ import { guessProbe } from '../../data/opening/probe.js';
 import type { FieldMemory, Plane, Planes } from '../fieldMemory.js';
 import { probeRadius_px, startProbe } from '../probe.js';
 import type { ScanToSolve } from '../scan.js';
+import type { SolverStart } from '../updates.js';
 
 /** What belongs to one probe of a memory; all share its planes. */
 export interface OneProbe {
@@ -56,12 +57,13 @@ export interface StartProbes {
 export async function startProbes(
   raw: ScanToSolve,
   options: SolverOptions,
-  given?: ComplexTensor,
+  start: Pick<SolverStart, 'probe' | 'together'> = {},
 ): Promise<StartProbes> {
   const scans = raw.together?.share === 'object' ? raw.together.scans : [raw];
+  const given = (s: number) => start.together?.probes[s] ?? start.probe;
   const guesses = await Promise.all(
     scans.map(
-      async ({ probeGuess, patterns, geometry }) => given ?? probeGuess ?? (await guessProbe(patterns, geometry)),
+      async ({ probeGuess, patterns, geometry }, s) => given(s) ?? probeGuess ?? (await guessProbe(patterns, geometry)),
     ),
   );
   const most = Math.max(...guesses.map(({ re, shape }) => re.length / shape[shape.length - 1] ** 2));

@@ -10,7 +10,7 @@ type Refusal = readonly [asked: boolean, key: keyof SolverOptions, why: string];
 export function requireTogether(
   { share }: ScansTogether,
   options: SolverOptions,
-  { start, heldOut, loaded }: Pick<SolveServices, 'start' | 'heldOut' | 'loaded'>,
+  { start }: Pick<SolveServices, 'start'>,
 ): void {
   const finish = options.algorithm === 'ml' ? 'algorithm' : 'ml_start';
   const ofBoth: readonly Refusal[] = [
@@ -49,11 +49,11 @@ export function requireTogether(
       },
     );
   }
-  const given = (start && 'a start (init)') || (heldOut && 'held-out patterns') || (loaded && 'a loaded scan');
-  if (!given) return;
+  // What an update of the same scans came to says of each what it needs.
+  if (!start || start.together) return;
   throw new PtychoError(
     'CONFIG_INVALID',
-    `${given} does not go together with share ${share}: several scans begin from an empty object and their own probes; leave one of them out.`,
+    `a start (init) does not go together with share ${share}: several scans begin from an empty object and their own probes; leave one of them out.`,
     { key: 'init', share },
   );
 }

@@ -350,7 +350,8 @@ class Reconstructing {
     const tries = triesOf(config.share).filter(
       ({ name }) => !config.leave_out.includes(name) && (name !== 'fly_positions' || sayWays(placed)),
     );
-    const request = { open, tries, heldOut, budget: this.#budget, afterSeconds: services.afterSeconds, begin };
+    const patient = config.share !== null;
+    const request = { open, tries, heldOut, patient, budget: this.#budget, afterSeconds: services.afterSeconds, begin };
     const search = new Search(request, {
       onEpoch: (now) => this.#show(now),
       onDecision: (sentence) => this.#say(sentence),

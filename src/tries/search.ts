@@ -95,6 +95,8 @@ export interface SearchRequest {
   readonly tries: readonly Try[];
   readonly heldOut: Int32Array;
   readonly budget: Budget;
+  /** Something besides the object is followed that R hardly shows: how far scans of one object lie apart, and a probe for each. */
+  readonly patient?: boolean;
   /** Seconds that are needed after it, for writing. */
   readonly afterSeconds?: number;
   readonly begin: SearchBegin;
@@ -234,7 +236,7 @@ export class Search {
 
   async #seek(): Promise<void> {
     if (this.#state.stage !== 'seeking') return;
-    const rest = this.#state.tried.some(({ kept }) => kept) ? PATIENT_REST : REST;
+    const rest = this.request.patient || this.#state.tried.some(({ kept }) => kept) ? PATIENT_REST : REST;
     if (!(await this.#seekRest(rest))) this.#state = { ...this.#state, hurried: true };
     this.#enter('settling');
   }

@@ -386,3 +386,30 @@ describe('failures', () => {
     });
   });
 });
+
+describe('maximum likelihood from a probe that is far off', () => {
+  // A pedestal and another beam: the first steps along both unknowns lead astray.
+  const diffraction = { ...measured.diffraction, data: measured.diffraction.data.map((v) => Math.sqrt(v * v + 600)) };
+  const raw = scan({ diffraction, probeGuess: makeProbe('structured', { side: N, diameter: 11, comaRad: 3 }) });
+  const run = (options: Partial<SolverOptions>, services = {}) =>
+    runSolver(raw, { algorithm: 'ml', ...options }, { threads: 1, ...services });
+
+  it.each([{}, { tv_weight: 0.02 }, { ml_method: 'cg' }, { noise_model: 'poisson' }] as const)(
+    'takes shorter steps where one went astray: %o',
+    async (options) => {
+      const { rFactor, history } = await run({ epochs: 9, ...options });
+      expect(rFactor).toBeLessThan(0.2);
+      expect(rFactor).toBeLessThan(history[9].rFactor);
+    },
+  );
+
+  it('ends with no step that went astray, and goes on as if it had not ended', async () => {
+    const whole = await run({ epochs: 6 });
+    expect(whole.history[3].rFactor).toBe(whole.history[2].rFactor);
+    const part = await run({ epochs: 2 });
+    expect(part.rFactor).toBeCloseTo(whole.history[2].rFactor, 5);
+    const rest = await run({ epochs: 6 }, { resume: part.snapshot });
+    expect(rest.image.re).toEqual(whole.image.re);
+    expect(rest.probe.im).toEqual(whole.probe.im);
+  });
+});

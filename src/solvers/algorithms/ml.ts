@@ -31,6 +31,12 @@ const LONGEST_TRIAL = 4;
 /** Patterns in one pass. */
 const MOST_PATTERNS = 256;
 
+/** How often a step is shortened to a quarter until it gains. */
+const SHORTENED = 6;
+
+/** The last step: there was none; it was taken; it was taken back already, as the last one of a run. */
+const STEP = { none: 0, taken: 1, undone: 2 } as const;
+
 /** Object and probe in one: the object's real parts, its imaginary ones, the probe's; then log a of the patterns, where the flux is fitted. */
 type Vector = Float32Array;
 
@@ -45,7 +51,7 @@ export class MaximumLikelihood implements Algorithm {
   /** Pairs in turn (`lbfgs`), or the last direction (`cg`). */
   readonly #moves: readonly Vector[];
   readonly #changes: readonly Vector[];
-  /** How many pairs or directions were found, what changed (object 1, probe 2), whether there was a last epoch, the deviance then. */
+  /** How many pairs or directions were found, what changed (object 1, probe 2), the last step ({@link STEP}), the deviance before it. */
   readonly #numbers: Float64Array = new Float64Array(4);
   /** Of the last epoch. */
   readonly #sums: Float64Array = new Float64Array(6);
@@ -81,26 +87,32 @@ export class MaximumLikelihood implements Algorithm {
 
   async start(): Promise<void> {}
 
-  async epoch(_epoch: number, schedule: EpochSchedule): Promise<PassSums> {
-    const { sums, deviance: likely } = await this.#measureGradient(schedule);
+  async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
+    let { sums, deviance: likely } = await this.#measureGradient(schedule);
     if (!schedule.object && !schedule.probe) return sums;
     const changing = (schedule.object ? 1 : 0) + (schedule.probe ? 2 : 0);
-    const [, before, begun, deviance] = this.#numbers;
+    const [, before, step, deviance] = this.#numbers;
+    const own = this.#likely || this.#prior !== undefined;
+    const last = own ? deviance : this.#sums[0];
+    const misfitNow = () => (this.#likely ? likely : this.#withPrior(sums.square));
+    const rose = step === STEP.undone || (step === STEP.taken && !(misfitNow() <= last));
     if (changing !== before) {
+      if (rose && step === STEP.taken) {
+        this.#goTo(this.#place);
+        ({ sums, deviance: likely } = await this.#measureGradient(schedule));
+      }
       // Other unknowns: what was learned is of no use.
       this.#weigh();
       this.#beginFlux(sums);
       this.#numbers.fill(0);
     }
-    const own = this.#likely || this.#prior !== undefined;
-    const misfit = this.#likely ? likely : this.#withPrior(sums.square);
-    const last = own ? deviance : this.#sums[0];
+    const misfit = misfitNow();
     const gradient = this.#gradientNow(schedule);
-    const astray = changing === before && begun === 1 && misfit > last;
+    const astray = changing === before && rose;
     if (astray) {
       // The last step is taken back, and another one taken from where it began.
       this.#numbers[0] = 0;
-      this.#numbers[2] = 0;
+      this.#numbers[2] = STEP.none;
       this.#goTo(this.#place);
       gradient.set(this.#gradient);
     }
@@ -113,8 +125,15 @@ export class MaximumLikelihood implements Algorithm {
     else await this.#conjugate(gradient);
     this.#gradient.set(gradient);
     this.#packPlace(this.#place);
-    this.#numbers[2] = 1;
+    this.#numbers[2] = STEP.taken;
+    // The same step from the same place would go astray again, in every epoch to come.
+    if (astray) this.#step = await this.#shortened(this.#step, last, schedule);
     this.#move(this.#step, schedule);
+    // No epoch will see whether it gained: nobody is handed one that did not.
+    if (!astray && epoch === this.context.options.epochs && !((await this.#misfitHere()) <= misfit)) {
+      this.#numbers[2] = STEP.undone;
+      this.#goTo(this.#place);
+    }
     const [square, absolute, amplitude, counts, modelled, change] = this.#sums;
     return { square, absolute, amplitude, counts, modelled, change };
   }
@@ -255,7 +274,7 @@ export class MaximumLikelihood implements Algorithm {
   }
 
   async #quasiNewton(gradient: Vector, schedule: EpochSchedule): Promise<void> {
-    if (this.#numbers[2] === 1) this.#learn(gradient);
+    if (this.#numbers[2] !== STEP.none) this.#learn(gradient);
     const pairs = this.#pairs();
     const q = gradient.slice();
     const shares = pairs.map(([s, y]) => {
@@ -298,20 +317,42 @@ export class MaximumLikelihood implements Algorithm {
     if (!(trial > 0)) return 0;
     this.#packPlace(this.#trial);
     this.#move(trial, schedule);
-    const total = new SumsOfPasses();
-    const { passes, rows, onBatch } = this.context;
-    let done = 0;
-    for (const batch of this.#chunks()) {
-      total.add(await passes.pass(batch, { wave: 'measure' }));
-      done += batch.length;
-      // Progress does not go back where second derivatives were taken before.
-      onBatch(first ? rows.length : Math.round((rows.length + done) / 2));
-    }
-    const rise = this.#withPrior(total.square) - this.#numbers[3];
+    const { rows, onBatch } = this.context;
+    // Progress does not go back where second derivatives were taken before.
+    const misfit = await this.#misfitHere((done) =>
+      onBatch(first ? rows.length : Math.round((rows.length + done) / 2)),
+    );
+    const rise = misfit - this.#numbers[3];
     this.#goTo(this.#trial);
     const bend = (rise - slope * trial) / trial ** 2;
     const longest = LONGEST_TRIAL * trial;
     return bend > 0 ? Math.min(longest, -slope / (2 * bend)) : longest;
+  }
+
+  /** So much of a step that the misfit does not rise above what it was before; 0 where every one makes it rise. */
+  async #shortened(step: number, before: number, schedule: EpochSchedule): Promise<number> {
+    for (let tries = 0, length = step; tries < SHORTENED; tries++, length /= 4) {
+      this.#move(length, schedule);
+      const misfit = await this.#misfitHere();
+      this.#goTo(this.#place);
+      if (misfit <= before) return length;
+    }
+    return 0;
+  }
+
+  /** E as things are. */
+  async #misfitHere(onChunk: (done: number) => void = () => undefined): Promise<number> {
+    const { passes } = this.context;
+    const total = new SumsOfPasses();
+    let deviance = 0;
+    let done = 0;
+    for (const batch of this.#chunks()) {
+      if (this.#likely) for (const own of await passes.deviances(batch, true)) deviance += own;
+      else total.add(await passes.pass(batch, { wave: 'measure' }));
+      done += batch.length;
+      onChunk(done);
+    }
+    return this.#likely ? deviance : this.#withPrior(total.square);
   }
 
   /** The pairs, the last one first. */

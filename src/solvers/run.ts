@@ -66,6 +66,8 @@ export interface SolverResult extends SolvedImage {
 export interface RunServices extends SolveServices {
   /** After the start (epoch 0) and every epoch; the run waits for it. */
   readonly onEpoch?: (update: SolverUpdate) => Promise<void>;
+  /** Where an engine or a thread failed after the first epoch: hears of the state after the last one that was finished, and then the run throws. */
+  readonly onFailure?: (state: SolverSnapshot) => Promise<void>;
   /** A state beyond this is not copied after every epoch; 256 MiB where not given. */
   readonly heldBytes?: number;
 }
@@ -73,7 +75,7 @@ export interface RunServices extends SolveServices {
 /**
  * Runs a solver. Stopped by the signal it ends after the batch and gives the state after the last epoch; where that is too large to
  * be kept in memory beside the work (exit waves of a difference map, an object of many thousand pixels a side), it ends after the epoch.
- * @throws PtychoError those of `solve`; CANCELLED before the first epoch is done
+ * @throws PtychoError those of `solve`; CANCELLED before the first epoch is done; ENGINE_FAILURE for a thread or an engine that is gone
  */
 export async function runSolver(
   raw: ScanToSolve,
@@ -81,7 +83,7 @@ export async function runSolver(
   services: RunServices = {},
 ): Promise<SolverResult> {
   requireObject(raw, 'runSolver takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
-  const { signal, onEpoch, heldBytes = 2 ** 28, ...others } = services;
+  const { signal, onEpoch, onFailure, heldBytes = 2 ** 28, ...others } = services;
   const options = completeConfig(solverDefinition, given, services.logger);
   // Exit waves, and the pairs of maximum likelihood, which are there from its first epoch on.
   let large = stateBytes(raw, options) > heldBytes;
@@ -119,7 +121,8 @@ export async function runSolver(
       const stopped = signal?.aborted === true && clock.epochs > 0;
       if (stopped || update.epoch === update.epochs) {
         // Nothing works on after this: what is too large to be copied is handed over.
-        return result(keepState(update, large ? update.state() : update.snapshot()), await update.measure(), true);
+        held = keepState(update, large ? update.state() : update.snapshot());
+        return result(held, await update.measure(), true);
       }
       if (clock.epochs > 0 && !large) {
         held = keepState(update);
@@ -131,6 +134,7 @@ export async function runSolver(
   } catch (error) {
     if (held && isPtychoError(error, 'CANCELLED'))
       return result(held, held.snapshot.history[held.snapshot.history.length - 1], false);
+    if (held && isPtychoError(error, 'ENGINE_FAILURE')) await onFailure?.(held.snapshot);
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);

@@ -19,7 +19,7 @@ import {
   solverFields,
   solverOptionsSchema,
 } from '../config/schemas/solver.js';
-import { PtychoError } from '../core/errors.js';
+import { isPtychoError, PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';
@@ -75,7 +75,7 @@ import type { TilesApart } from '../solvers/tiles/stitchTiles.js';
 import { doubtOfTile, tileOf } from '../solvers/tiles/tile.js';
 import { type MergedTiles, mergeTiles, requireTileOptions, type TileHead, tileArrays, wholeFingerprint } from '../solvers/tiles/tileFiles.js'; // biome-ignore format: one line
 import { type JoinedScan, joinScans } from '../solvers/together/joinScans.js';
-import type { SolverRecord, SolverUpdate } from '../solvers/updates.js';
+import type { SolverRecord, SolverSnapshot, SolverUpdate } from '../solvers/updates.js';
 
 /** What a run came to. */
 export interface SolveSummary {
@@ -110,9 +110,10 @@ export interface SolveSummary {
 }
 
 /**
- * Solves a scan, or several together. Cancelled, it writes what the last finished epoch came to and the state to go on from.
+ * Solves a scan, or several together. Cancelled, it writes what the last finished epoch came to and the state to go on from; where a thread
+ * or an engine fails (ENGINE_FAILURE), the state.
  * @throws PtychoError for anything wrong with configuration, scan, start, state or output folder; SOLVER_FAILED when the misfit
- * diverges; CANCELLED before the first epoch is done
+ * diverges; CANCELLED before the first epoch is done; ENGINE_FAILURE where a thread or an engine failed: the state after the last epoch is saved
  */
 export async function solveWorkflow(given: PartOf<SolveConfig>, services: Services = {}): Promise<SolveSummary> {
   const config = wholeConfig(solveDefinition, given, services.logger);
@@ -241,6 +242,8 @@ class Solve {
   #head: StateHead | undefined;
   #drawn = performance.now();
   #begun = false;
+  /** The epoch of the last state that this run saved. */
+  #saved: number | undefined;
   /** The scan, or all of them as one. */
   private readonly raw: RawData;
   /** Several scans as solvers take them. */
@@ -295,8 +298,12 @@ class Solve {
           if (!this.#begun) await this.#begin(update, scan, resumed);
           await this.#epoch(update);
         },
+        // What failed is worth more than that its state cannot be saved, too.
+        onFailure: (state) => this.#save(state).catch(() => undefined),
       });
       return await this.#finish(result, resumed, openSeconds);
+    } catch (error) {
+      throw this.#withWayOn(error);
     } finally {
       await backend?.dispose();
     }
@@ -343,12 +350,25 @@ class Solve {
     const { epoch, epochs } = update;
     // The last state follows the files of the result.
     if (save_every !== null && epoch > 0 && epoch % save_every === 0 && epoch < epochs) {
-      await saveState(output_dir, this.#head as StateHead, update.state());
+      await this.#save(update.state());
     }
     const since = (performance.now() - this.#drawn) / 1000;
     if (preview_seconds === null || since < preview_seconds || epoch === epochs) return;
     await writePreview(output_dir, copyOf(update), this.#facts(update.history));
     this.#drawn = performance.now();
+  }
+
+  async #save(state: SolverSnapshot): Promise<void> {
+    await saveState(this.config.output_dir, this.#head as StateHead, state);
+    this.#saved = state.epoch;
+  }
+
+  /** A thread or an engine that failed leaves the last state of this run. */
+  #withWayOn(error: unknown): unknown {
+    if (!isPtychoError(error, 'ENGINE_FAILURE') || this.#saved === undefined) return error;
+    const { output_dir: folder } = this.config;
+    const message = `${error.message.replace(/\.$/, '')}. The state after epoch ${this.#saved} remains: go on from it with --resume ${folder}.`;
+    return new PtychoError(error.code, message, { ...error.fields, resume: folder }, { cause: error });
   }
 
   #facts(history: readonly SolverRecord[], seconds?: number): SolvedFiles {
@@ -371,7 +391,7 @@ class Solve {
     const products = await writeProducts(config.product_file, result, this.raws, services.logger);
     const others = [...SOLVED_FILES, ...earlierFilesOfScans(folder)].filter((name) => !files.includes(name));
     await removeEarlier(others, config, services);
-    await saveState(folder, this.#head as StateHead, result.snapshot);
+    await this.#save(result.snapshot);
     const writeSeconds = (performance.now() - writing) / 1000;
     const resumedAfter = resumed?.snapshot.epoch ?? 0;
     const patternsPerSecond = result.seconds > 0 ? (raw.count * result.epochsDone) / result.seconds : 0;

@@ -9,7 +9,7 @@ import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { PtychoError, type PtychoErrorCode } from '../../core/errors.js';
+import { messageOf, PtychoError, type PtychoErrorCode } from '../../core/errors.js';
 import { packageFile } from '../../core/packageFile.js';
 import type { Shape } from '../../core/tensor.js';
 import type { SharedPlace, SharedSum } from '../backend.js';
@@ -95,11 +95,14 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
   /** Why no more calls are taken. */
   #ended: string | undefined;
 
-  /** @param label what runs there, as messages begin: `The ONNX backend` */
+  /**
+   * @param label what runs there, as messages begin: `The ONNX backend`
+   * @throws PtychoError ENGINE_FAILURE where the system has no further thread
+   */
   constructor(file: URL, label: string, options: WorkerOptions = {}) {
     this.#label = label;
     // Node's own flags are not for the worker: with --input-type, say, it could not start.
-    this.#worker = new Worker(file, { name: label, execArgv: [], ...options });
+    this.#worker = this.#start(() => new Worker(file, { name: label, execArgv: [], ...options }));
     this.#worker.unref();
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#end(`the engine's worker failed: ${error.message}`));
@@ -131,6 +134,17 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
     return this.#ended;
   }
 
+  /**
+   * Whether the thread is gone, told without a turn of the event loop, for callers that have none while they wait; always false where that
+   * cannot be told (browsers).
+   */
+  get gone(): boolean {
+    if (this.#ended !== undefined) return true;
+    // The clock of a loop that is no more stands at -1. It has to be read once while it runs.
+    const { performance } = this.#worker as { readonly performance?: Worker['performance'] };
+    return performance !== undefined && performance.eventLoopUtilization().idle < 0;
+  }
+
   /** Also ends the thread. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
@@ -138,6 +152,20 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
     this.#ended = 'it was disposed';
     await released.catch(() => undefined);
     await this.#worker.terminate();
+  }
+
+  /** Ends the thread, whatever it does: for one that holds nothing, or does not listen. */
+  async stop(): Promise<void> {
+    this.#end('it was disposed');
+    await this.#worker.terminate();
+  }
+
+  #start(start: () => Worker): Worker {
+    try {
+      return start();
+    } catch (error) {
+      throw this.#failure(`its thread cannot be started: ${messageOf(error)}`);
+    }
   }
 
   #settle(reply: Reply): void {

@@ -12,6 +12,10 @@ export function serve(engine: WorkerCalls): void {
   if (!port) throw new Error('this file is the entry of a worker thread and cannot be run by itself');
   let last: Promise<void> = Promise.resolve();
 
+  // What cannot be read has nobody to answer to: whoever asked waits for this thread, so it ends.
+  port.on('messageerror', (error: Error) => {
+    throw error;
+  });
   port.on('message', (request: Request) => {
     last = last.then(() => answer(request));
   });
@@ -24,7 +28,12 @@ export function serve(engine: WorkerCalls): void {
     } catch (error) {
       reply = { id, error: refusalOf(error) };
     }
-    port!.postMessage(reply, 'value' in reply ? buffersIn(reply.value) : []);
+    try {
+      port!.postMessage(reply, 'value' in reply ? buffersIn(reply.value) : []);
+    } catch (error) {
+      // An answer that cannot be sent is one, too: without it the caller would wait for ever.
+      port!.postMessage({ id, error: refusalOf(error) } satisfies Reply);
+    }
   }
 }
 

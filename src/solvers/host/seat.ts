@@ -44,9 +44,10 @@ export const QUESTION = 0;
 /** Threads that have not answered. */
 export const OPEN = 1;
 export const KIND = 2;
+/** The place of a thread whose steps failed, the last one of several; 0: none. It says why in its mailbox. */
+export const FAILED = 3;
 
 // Kinds of questions.
-export const LEAVE = 0;
 export const CALL = 1;
 export const STEPS = 2;
 
@@ -101,21 +102,26 @@ export class Lookout {
   }
 }
 
-/** A thread's side: answers until it is sent away. @param answer to a call */
+/** A thread's side: answers until the thread is ended. @param answer to a call */
 export function work(
   { control, numbers, mail, part, of }: Seat,
   kernels: Kernels,
   answer: (name: keyof ThreadCalls, args: readonly unknown[]) => unknown,
-): void {
+): never {
   const mailbox = new Mailbox(mail);
   const lookout = new Lookout(control, QUESTION);
   for (let heard = 0; ; ) {
     lookout.until(heard, false);
     heard = Atomics.load(control, QUESTION);
-    const kind = Atomics.load(control, KIND);
-    if (kind === LEAVE) return;
-    if (kind === STEPS) numbers[STEP_NUMBERS + part] = runSteps(kernels, readSteps(numbers), { part, of });
-    else answerTo(mailbox, answer);
+    if (Atomics.load(control, KIND) === CALL) answerTo(mailbox, answer);
+    else {
+      try {
+        numbers[STEP_NUMBERS + part] = runSteps(kernels, readSteps(numbers), { part, of });
+      } catch (error) {
+        mailbox.put({ error: messageOf(error) } satisfies Answer);
+        Atomics.store(control, FAILED, part);
+      }
+    }
     if (Atomics.sub(control, OPEN, 1) === 1) Atomics.notify(control, OPEN);
   }
 }

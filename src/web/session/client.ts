@@ -48,6 +48,8 @@ export class PageSession {
   /** @param worker a thread that runs `ptychopinn/web/worker` */
   constructor(private readonly worker: WebWorker) {
     worker.addEventListener('message', ({ data }) => this.#hear(data as ToPage));
+    // An answer that cannot be read is nobody's: whoever waits for it would wait for ever.
+    worker.addEventListener('messageerror', () => this.#end('what it says cannot be read'));
     worker.addEventListener('error', (event) => {
       event.preventDefault?.();
       this.#end(event.message ?? 'its script could not be loaded');

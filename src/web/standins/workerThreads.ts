@@ -41,7 +41,11 @@ export const SHARE_ENV = undefined;
 
 /** The side of the thread; what arrives before anybody listens waits. */
 export const parentPort = {
-  on(_event: 'message', listen: (message: unknown) => void): void {
+  on(event: 'message' | 'messageerror', listen: (message: unknown) => void): void {
+    if (event === 'messageerror') {
+      browser.addEventListener(event, () => listen(new Error('a message cannot be read')));
+      return;
+    }
     for (const message of early.splice(0)) listen(message);
     heard = listen;
   },

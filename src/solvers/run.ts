@@ -110,9 +110,11 @@ export async function runSolver(
     others.onProgress?.(event);
   };
   let held: KeptState | undefined;
+  let finished = 0;
   try {
     for await (const update of solve(raw, options, { ...others, onProgress, signal: inner.signal })) {
       begun = true;
+      finished = update.epoch;
       if (update.epoch > (others.resume?.epoch ?? 0)) {
         clock.seconds += (performance.now() - clock.since) / 1000;
         clock.epochs++;
@@ -134,7 +136,8 @@ export async function runSolver(
   } catch (error) {
     if (held && isPtychoError(error, 'CANCELLED'))
       return result(held, held.snapshot.history[held.snapshot.history.length - 1], false);
-    if (held && isPtychoError(error, 'ENGINE_FAILURE')) await onFailure?.(held.snapshot);
+    // A state that grew too large to be copied is an old one.
+    if (held?.epoch === finished && isPtychoError(error, 'ENGINE_FAILURE')) await onFailure?.(held.snapshot);
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);

@@ -57,7 +57,7 @@ def into_torch(module, file):
                 raise ValueError(f"{name} has shape {tuple(state[name].shape)}, the file {values.shape}")
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(state[name].shape))
     kept = [name for name in state if name not in found]
-    spectral = any("lifter." in name for name in found)
+    spectral = any("lifter." in name or "uno.lifting." in name for name in found)
     # Weights that blocks share have several names.
     filled = {state[name].data_ptr() for name in found}
     lost = [

@@ -131,6 +131,8 @@ export interface ModelConfig {
   readonly spectral_bottleneck_gate_mode: 'shared' | 'per_block';
   /** Blocks of 3 × 3 convolutions after the spectral ones of fno and ffno; the published ffno has none. Default: 2. */
   readonly fno_cnn_blocks: number;
+  /** What becomes in neuralop_uno, where an image changes its size, of waves whose rows run the other way: kept as they are, or (published) lost at half the size and taken for other waves at twice the size, as the published network does; its weights need the latter. Default: "kept". */
+  readonly uno_resized_waves: 'kept' | 'published';
   /** Predict one patch per member of a group and merge them on a canvas; false: one patch for the whole group. Default: true. */
   readonly object_big: boolean;
   /** How the patches of a group are merged on its canvas: each counts in its central N/2 square, according to the light of its probe (|P|²), or in that square with exact means (uniform), which central_mask draws towards 0 by a thousandth. Default: "central_mask". */

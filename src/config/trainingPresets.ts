@@ -22,7 +22,7 @@ export const PUBLISHED_TRAINING = {
   input_reference: 'none',
   auto_restart: false,
 } as const;
-export const PUBLISHED_MODEL = { n_filters_scale: 2 } as const;
+export const PUBLISHED_MODEL = { n_filters_scale: 2, uno_resized_waves: 'published' } as const;
 
 /** The network that a configuration names, or that it gets by naming none. */
 export function architectureIn(given: Collection['given']): string {

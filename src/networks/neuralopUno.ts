@@ -1,4 +1,5 @@
 /** Architecture `neuralop_uno`. */
+import { field, oneOf } from '../core/field.js';
 import type { GraphNode } from '../graph/node.js';
 import * as op from '../graph/ops.js';
 import type { ParameterScope } from '../graph/parameters.js';
@@ -31,8 +32,9 @@ function pointwise(x: GraphNode, name: string, hidden: number, cout: number, sco
 
 /**
  * Spectral layers at full and half size with skips across. What is published as "U-NO" has no activation after its layers, only inside
- * their mixing of channels; waves that run the other way keep their direction where the size changes.
- * Source: Rahman et al., "U-NO: U-shaped neural operators", TMLR 2023.
+ * their mixing of channels. Waves whose rows run the other way keep their direction where the size changes, but with `uno_resized_waves
+ * published`: there half the size is without them, and at twice the size they are taken for fast waves that run ahead.
+ * Source: Rahman et al., "U-NO: U-shaped neural operators", TMLR 2023; neuraloperator 2.0.0.
  */
 export const neuralopUno = generator({
   name: 'neuralop_uno',
@@ -42,10 +44,15 @@ export const neuralopUno = generator({
     fno_modes: spectralFields.fno_modes,
     fno_width: spectralFields.fno_width,
     fno_input_transform: spectralFields.fno_input_transform,
+    uno_resized_waves: field(
+      oneOf('kept', 'published'),
+      'kept',
+      'What becomes in neuralop_uno, where an image changes its size, of waves whose rows run the other way: kept as they are, or (published) lost at half the size and taken for other waves at twice the size, as the published network does; its weights need the latter.',
+    ),
   },
   ...spectralTraits,
   layers: (config, x, scope) => {
-    const { fno_width: width, fno_modes: modes, N } = config;
+    const { fno_width: width, fno_modes: modes, uno_resized_waves: turned, N } = config;
     const seen = op.concat([transformedInput(config, x), places(x.shape[0], N)], 1);
     let h = pointwise(seen, 'lifting', 4 * width, width, scope);
     const kept = new Map<number, GraphNode>();
@@ -58,7 +65,7 @@ export const neuralopUno = generator({
       const straight = (part: string) =>
         cubicResized(conv(h, `${name}.${part}`, cout, { kernel: 1, bare: true }, scope), size);
       const variance = 2 / (cin + cout);
-      const spectral = resizingSpectralConv(h, `${name}.spectral`, cout, { modes, size, variance }, scope);
+      const spectral = resizingSpectralConv(h, `${name}.spectral`, cout, { modes, size, variance, turned }, scope);
       const bias = scope.parameter(`${name}.spectral.bias`, [cout], { deviation: Math.sqrt(variance) });
       const sum = op.add(op.add(spectral, op.reshape(bias, [1, cout, 1, 1])), straight('skip'));
       const mixed = pointwise(sum, `${name}.mix`, Math.round(cout / 2), cout, scope);

@@ -108,12 +108,15 @@ export function spectralConv(
     const all = scope.parameter(`${name}.${part}`, [modes, modes, cin, cout], spectralInit(cin));
     return op.reshape(op.slice(all, [0, 0, 0, 0], [m, n, cin, cout]), [m * n, cin, cout]);
   });
-  return filtered(x, weights, { rows: Array.from({ length: m }, (_, k) => k), columns: n }, [h, w], name);
+  const rows = Array.from({ length: m }, (_, k) => k);
+  return filtered(x, weights, { rows, rowsOut: rows, columns: n }, [h, w], name);
 }
 
 /**
  * A spectral convolution that also keeps waves whose rows run the other way, and puts out another size: [B, Ci, H, W] → [B, Co, H′, W′].
  * Parameters [waves along a column: −modes/2 … modes/2 − 1, waves along a row: 0 … modes/2, Ci, Co], normal of variance `variance`/2.
+ * @param options `turned` published: those waves are at rows H − k of the transform, which is cut or filled up behind to H′ rows: gone where
+ * H′ is half of H, and other waves where it is twice
  */
 export function resizingSpectralConv(
   x: GraphNode,
@@ -123,29 +126,50 @@ export function resizingSpectralConv(
     modes,
     size,
     variance,
-  }: { readonly modes: number; readonly size: readonly [number, number]; readonly variance: number },
+    turned = 'kept',
+  }: {
+    readonly modes: number;
+    readonly size: readonly [number, number];
+    readonly variance: number;
+    readonly turned?: 'kept' | 'published';
+  },
   scope: ParameterScope,
 ): GraphNode {
   const [, cin, h, w] = x.shape;
   const columns = Math.floor(modes / 2) + 1;
-  const least = Math.min(h, size[0]);
-  const m = Math.min(modes, least);
+  const published = turned === 'published';
+  const m = Math.min(modes, published ? h : Math.min(h, size[0]));
   const n = Math.min(columns, Math.floor(Math.min(w, size[1]) / 2) + 1);
   const first = Math.floor((modes - m) / 2);
+  const waves = Array.from({ length: m }, (_, i) => i + first - Math.floor(modes / 2));
+  const placeOf = (k: number) => (published && k < 0 ? k + h : k);
+  // Those that have no place in the result are the first.
+  const lost = published ? waves.filter((k) => placeOf(k) >= size[0]).length : 0;
+  const rows = waves.slice(lost);
   const weights = ['re', 'im'].map((part) => {
     const init = { deviation: Math.sqrt(variance / 2) };
     const all = scope.parameter(`${name}.${part}`, [modes, columns, cin, cout], init);
-    return op.reshape(op.slice(all, [first, 0, 0, 0], [m, n, cin, cout]), [m * n, cin, cout]);
+    return op.reshape(op.slice(all, [first + lost, 0, 0, 0], [rows.length, n, cin, cout]), [
+      rows.length * n,
+      cin,
+      cout,
+    ]);
   });
-  const rows = Array.from({ length: m }, (_, k) => k + first - Math.floor(modes / 2));
-  return filtered(x, weights, { rows, columns: n }, size, name);
+  return filtered(x, weights, { rows, rowsOut: rows.map(placeOf), columns: n }, size, name);
+}
+
+/** Which waves pass: along a column before and after, and how many along a row. */
+interface PassedWaves {
+  readonly rows: readonly number[];
+  readonly rowsOut: readonly number[];
+  readonly columns: number;
 }
 
 /** Waves of x, each times its weights [waves, Ci, Co], as an image of another size. */
 function filtered(
   x: GraphNode,
   [re, im]: readonly GraphNode[],
-  { rows: waves, columns: n }: { readonly rows: readonly number[]; readonly columns: number },
+  { rows: waves, rowsOut, columns: n }: PassedWaves,
   [height, width]: readonly [number, number],
   label: string,
 ): GraphNode {
@@ -159,7 +183,7 @@ function filtered(
   const byWave = op.reshape(op.transpose(op.reshape(turned, [2, m * n, b * cin]), [1, 0, 2]), [m * n, 2, b, cin]);
   const passed = op.transpose(op.reshape(mixed(byWave, re, im), [m * n, 2, b * cout]), [1, 0, 2]);
   const back = op.reshape(op.transposeLast(op.reshape(passed, [2 * m * n, b * cout])), [b, cout, 2 * m, n]);
-  const rows = op.reshape(op.matmul(backwardRows(height, waves), back), [b, cout, height, 2 * n]);
+  const rows = op.reshape(op.matmul(backwardRows(height, rowsOut), back), [b, cout, height, 2 * n]);
   return op.matmul(rows, backwardColumns(width, n, 1 / (h * w)), label);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Names of weights in the published PyTorch networks, and ours: one table for both directions. Documented in `docs/bundles.md`. Those of
- * `cnn_cbam` come from published weights, those of the spectral networks from the names of the published modules.
+ * `cnn_cbam` come from published weights, those of the spectral networks from the names of the published modules and state dicts.
  *
  * @example
  * const names = publishedNames('hybrid_resnet');
@@ -9,8 +9,11 @@
  */
 import { type ComplexTensor, sizeOf, type Tensor } from '../core/tensor.js';
 
-/** How the two forms of a weight differ besides their names: complex there, two arrays here; one number there as an array of one. */
-type Form = 'complex' | 'scalar';
+/**
+ * How the two forms of a weight differ besides their names: complex there, two arrays here; one number there as an array of one; a
+ * convolution of single points there as one along a line; one number a channel there as images of one pixel.
+ */
+type Form = 'complex' | 'scalar' | 'line' | 'pixels';
 
 /** A weight here and there; `#` stands for a number, the same on both sides in order. */
 interface Pair {
@@ -158,6 +161,27 @@ const uShaped = (of: (own: string, published: string) => Pair[]): Pair[] => [
   ...layer('decoder.#.conv2', 'decoder_blocks.#.2'),
 ];
 
+const line = (own: string, published: string): Pair => ({ own, published, form: 'line' });
+
+/** Two layers that mix channels. */
+const mixing = (own: string, published: string): Pair[] => [
+  line(`${own}.weight`, `${published}.weight`),
+  { own: `${own}.bias`, published: `${published}.bias` },
+];
+
+/** Those of the class UNO of neuraloperator 2.0.0, which the published module holds as `uno`. */
+const UNO: readonly Pair[] = [
+  ...mixing('lifting.#', 'uno.lifting.fcs.#'),
+  complex('layer.#.spectral', 'uno.fno_blocks.#.convs.0.weight.tensor'),
+  { own: 'layer.#.spectral.bias', published: 'uno.fno_blocks.#.convs.0.bias', form: 'pixels' },
+  line('layer.#.skip.weight', 'uno.fno_blocks.#.fno_skips.0.conv.weight'),
+  ...mixing('layer.#.mix.#', 'uno.fno_blocks.#.channel_mlp.0.fcs.#'),
+  line('layer.#.mix.skip.weight', 'uno.fno_blocks.#.channel_mlp_skips.0.conv.weight'),
+  line('layer.#.across.weight', 'uno.horizontal_skips.#.conv.weight'),
+  ...mixing('projection', 'uno.projection.fcs.0'),
+  ...mixing('head', 'uno.projection.fcs.1'),
+];
+
 /** What of a configuration names depend on. */
 export interface NamedNetwork {
   readonly architecture: string;
@@ -205,7 +229,7 @@ const SPECTRAL: Readonly<Record<string, (of: NamedNetwork) => readonly Pair[]>> 
 };
 
 /** Architectures whose published PyTorch names are known. */
-export const NAMED_ARCHITECTURES: readonly string[] = ['cnn_cbam', ...Object.keys(SPECTRAL)];
+export const NAMED_ARCHITECTURES: readonly string[] = ['cnn_cbam', ...Object.keys(SPECTRAL), 'neuralop_uno'];
 
 const SCALERS: readonly Pair[] = ['s1', 's2'].map((s) => scalar(`rectangular.${s}`, `forward_model.rect_scaler.${s}`));
 const INSIDE = 'autoencoder.';
@@ -213,9 +237,10 @@ const INSIDE = 'autoencoder.';
 /** The names of a network; undefined where they are not known. */
 export function publishedNames(of: NamedNetwork | string): PublishedNames | undefined {
   const network = typeof of === 'string' ? { architecture: of } : of;
+  if (!NAMED_ARCHITECTURES.includes(network.architecture)) return undefined;
   const isCnn = network.architecture === 'cnn_cbam';
-  if (!isCnn && !Object.hasOwn(SPECTRAL, network.architecture)) return undefined;
-  const pairs = isCnn ? CNN : [...LIFTER_AND_HEAD, ...SPECTRAL[network.architecture](network)];
+  const whole = isCnn ? CNN : network.architecture === 'neuralop_uno' ? UNO : undefined;
+  const pairs = whole ?? [...LIFTER_AND_HEAD, ...SPECTRAL[network.architecture](network)];
   const rules = [...pairs.map((pair) => ({ ...pair, published: INSIDE + pair.published })), ...SCALERS].map(
     ({ own, published, form }) => ({
       form,
@@ -251,6 +276,19 @@ function rule(from: string, to: string): (name: string) => string | undefined {
   let index = 0;
   const replacement = to.replaceAll('#', () => `$${++index}`);
   return (name) => (pattern.test(name) ? name.replace(pattern, replacement) : undefined);
+}
+
+/** A real weight as published, of ours. */
+export function publishedForm({ data, shape }: Tensor, form: Form | undefined): Tensor {
+  if (form === 'line') return { data, shape: shape.slice(0, 3) };
+  return { data, shape: form === 'pixels' ? [...shape, 1, 1] : shape };
+}
+
+/** Ours of a real weight as published; one of another shape than it should have stays as it is. */
+export function ownForm({ data, shape }: Tensor, form: Form | undefined): Tensor {
+  if (form === 'scalar' && sizeOf(shape) === 1) return { data, shape: [] };
+  if (form === 'line' && shape.length === 3) return { data, shape: [...shape, 1] };
+  return { data, shape: form === 'pixels' && sizeOf(shape) === shape[0] ? [shape[0]] : shape };
 }
 
 /** Spectral weights as published, [Ci, Co, waves …], of ours, [waves …, Ci, Co]. */

@@ -13,7 +13,13 @@ import { LOG_INTENSITY_SCALE } from '../model/network.js';
 import { architecturesWith, generatorFields } from '../networks/architectures.js';
 import { scaleComplex } from '../physics/probe.js';
 import type { Bundle } from './bundle.js';
-import { NAMED_ARCHITECTURES, type PublishedNames, publishedNames, publishedSpectrum } from './publishedNames.js';
+import {
+  NAMED_ARCHITECTURES,
+  type PublishedNames,
+  publishedForm,
+  publishedNames,
+  publishedSpectrum,
+} from './publishedNames.js';
 
 /** Whose names. */
 export type PublishedFormat = 'torch-npz' | 'keras';
@@ -58,6 +64,11 @@ export function publishedArrays(
       `it sees patterns relative to a reference (input_reference ${config.input_reference}), which no published network does; train with --input_reference none`,
     );
   }
+  if (model.architecture === 'neuralop_uno' && model.uno_resized_waves !== 'published') {
+    throw bad(
+      `it keeps waves that the published network loses where images change their size (uno_resized_waves ${model.uno_resized_waves}); train with --uno_resized_waves published`,
+    );
+  }
   if (scale.version === 'ci_intensity_v2') throw bad('its scale contract ci_intensity_v2 is not carried over');
   const arrays: Record<string, NpyInput> = {};
   const unnamed: string[] = [];
@@ -90,7 +101,7 @@ function torch(
 ): void {
   const published = names.toPublished(name);
   if (published === undefined) unnamed.push(name);
-  else if (published.form !== 'complex') arrays[`w.${published.name}`] = weights[name];
+  else if (published.form !== 'complex') arrays[`w.${published.name}`] = publishedForm(weights[name], published.form);
   else if (name.endsWith('.re')) {
     const [re, im] = [weights[name], weights[name.replace(/re$/, 'im')]];
     arrays[`w.${published.name}`] = publishedSpectrum({ re: re.data, im: im.data, shape: re.shape });

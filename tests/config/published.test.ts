@@ -160,6 +160,7 @@ const own = {
     'use_shared_decoder',
     'use_legacy_decoder_channel_override',
     'decoder_last_c_outer_fraction',
+    'uno_resized_waves',
   ],
   execution: ['engine', 'threads', 'mlflow_allow_file', 'mlflow_tracking_uri', 'mlflow_experiment'],
 };

@@ -11,8 +11,16 @@ const file = (values: Record<string, unknown>): Layers => ({ file: { origin: 'ru
 describe('preset published', () => {
   it('is one line that brings every published value, named in the provenance', () => {
     const { config, provenance } = train(file({ preset: 'published' }));
-    expect(config).toMatchObject({ ...PUBLISHED_TRAINING, preset: 'published', model: PUBLISHED_MODEL });
-    for (const name of Object.keys({ ...PUBLISHED_TRAINING, ...PUBLISHED_MODEL })) {
+    // A field of another network has no place in this one.
+    const { uno_resized_waves, ...model } = PUBLISHED_MODEL;
+    expect(config).toMatchObject({ ...PUBLISHED_TRAINING, preset: 'published', model });
+    const uno = train(file({ preset: 'published', model: { architecture: 'neuralop_uno' } })).config;
+    expect([uno, config, train({}).config].map((of) => of.model.uno_resized_waves)).toEqual([
+      uno_resized_waves,
+      'kept',
+      'kept',
+    ]);
+    for (const name of Object.keys({ ...PUBLISHED_TRAINING, ...model })) {
       expect(provenance[name]).toMatchObject({ source: 'file', origin: 'run.yaml' });
     }
     expect(train({ flags: { preset: 'published' } }).provenance.batch_size).toEqual({

@@ -56,6 +56,7 @@ describe('bundle export', () => {
     ['ffno', { ffno_encoder_share_weights: false, fno_input_transform: 'log1p' }],
     ['hybrid', { gridsize: 2, max_hidden_channels: 12, fno_blocks: 3 }],
     ['stable_hybrid', {}],
+    ['neuralop_uno', { uno_resized_waves: 'published' }],
     [
       'hybrid_resnet',
       { hybrid_skip_connections: true, hybrid_skip_style: 'concat', hybrid_downsample_op: 'blurpool_conv' },
@@ -130,6 +131,11 @@ describe('bundle export', () => {
       model: { architecture: 'cnn' },
       input_reference: 'mean',
     } as Parameters<typeof writeNetworkBundle>[1]);
+    const uno = await writeNetworkBundle(file('uno.zip'), { model: { architecture: 'neuralop_uno', fno_width: 4 } });
+    expect(await cli('bundle', 'export', uno, '--output_file', file('x.npz'))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('train with --uno_resized_waves published'),
+    });
     const words = ['--format', 'keras', '--output_file', file('x.npz')];
     expect(await cli('bundle', 'export', relative, ...words)).toMatchObject({
       code: 1,

@@ -15,6 +15,7 @@ import { ParameterScope } from '../../src/graph/parameters.js';
 import { generatorOf } from '../../src/networks/architectures.js';
 import { openBundle } from '../../src/persistence/bundle.js';
 import { publishedNames } from '../../src/persistence/publishedNames.js';
+import { startEngine } from '../../src/reconstruction/inputs.js';
 import { PtychoModel } from '../../src/reconstruction/ptychoModel.js';
 import { importBundle, verifyBundle } from '../../src/workflows/bundle.js';
 import { cli } from '../cli/capture.js';
@@ -367,5 +368,120 @@ describe('what is no model', () => {
       'is a bundle of ptychopinn already',
     );
     await expect(importBundle(file('nothing'), options())).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+  });
+});
+
+describe('weights of the class UNO that the published neuralop_uno holds', () => {
+  const [width, modes, side] = [8, 6, 32];
+
+  /** Names and shapes of its state dict, `uno.` before them, as neuraloperator 2.0.0 has them. */
+  function stateDict(): Map<string, readonly number[]> {
+    type Shape = readonly [name: string, shape: readonly number[]];
+    const linear = (name: string, cin: number, cout: number): Shape[] => [
+      [`${name}.bias`, [cout]],
+      [`${name}.weight`, [cout, cin, 1]],
+    ];
+    const layers = [
+      [width, width],
+      [width, 2 * width],
+      [4 * width, 2 * width],
+      [3 * width, width],
+    ];
+    const all: Shape[] = [
+      ...linear('lifting.fcs.0', 3, 4 * width),
+      ...linear('lifting.fcs.1', 4 * width, width),
+      ...layers.flatMap(([cin, cout], i): Shape[] => [
+        ...linear(`fno_blocks.${i}.channel_mlp.0.fcs.0`, cout, cout / 2),
+        ...linear(`fno_blocks.${i}.channel_mlp.0.fcs.1`, cout / 2, cout),
+        [`fno_blocks.${i}.channel_mlp_skips.0.conv.weight`, [cout, cin, 1]],
+        [`fno_blocks.${i}.fno_skips.0.conv.weight`, [cout, cin, 1]],
+        [`fno_blocks.${i}.convs.0.bias`, [cout, 1, 1]],
+        [`fno_blocks.${i}.convs.0.weight.tensor`, [cin, cout, modes, modes / 2 + 1]],
+      ]),
+      ['horizontal_skips.0.conv.weight', [width, width, 1]],
+      ['horizontal_skips.1.conv.weight', [2 * width, 2 * width, 1]],
+      ...linear('projection.fcs.0', width, 4 * width),
+      ...linear('projection.fcs.1', 4 * width, 2),
+    ];
+    return new Map([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Arrays as `export_torch_weights.py` would write them, of values that follow from the place of each in the state dict. */
+  function arrays(): Record<string, NpyInput> {
+    const out: Record<string, NpyInput> = {};
+    [...stateDict()].forEach(([name, shape], t) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const wave = (scale: number, a: number, b: number) =>
+        Float32Array.from({ length: size }, (_, i) => scale * Math.sin(a * i * i + b * t + 0.7 * i));
+      const key = `w.model.autoencoder.uno.${name}`;
+      if (name.endsWith('.tensor')) {
+        const scale = 2 / Math.sqrt(shape[0]);
+        out[key] = { re: wave(scale, 0.37, 0.3), im: wave(scale, 0.61, 0.5), shape };
+      } else out[key] = { data: wave(name.endsWith('bias') ? 0.2 : 1.3 / Math.sqrt(shape[1]), 0.37, 0.3), shape };
+    });
+    return out;
+  }
+
+  const beside = {
+    probe: { re: new Float32Array(side * side).fill(1), im: new Float32Array(side * side), shape: [side, side] },
+    params: text({ nphotons: 1e5 }),
+  };
+
+  it('paint what that class paints', async () => {
+    await writeNpz(file('uno.npz'), { ...arrays(), ...beside });
+    const report = await importBundle(file('uno.npz'), options({ output_dir: file('uno') }));
+    expect(report).toMatchObject({
+      architecture: 'neuralop_uno',
+      N: side,
+      gridsize: 1,
+      unmapped: [],
+      unusedParams: [],
+    });
+    await verifyBundle(file('uno'));
+    expect((await openBundle(file('uno'))).config.model).toMatchObject({
+      ...{ fno_width: width, fno_modes: modes, generator_output_mode: 'real_imag', uno_resized_waves: 'published' },
+    });
+    const data = Float32Array.from({ length: side * side }, (_, i) => {
+      const [r, c] = [Math.floor(i / side), i % side];
+      return 1 + Math.sin(0.9 * r) * Math.cos(0.4 * c) + 0.3 * Math.sin(0.05 * r * c);
+    });
+    const opened = await PtychoModel.open(file('uno'), { execution: { accelerator: 'cpu', threads: 1 } });
+    const { re, im } = await opened.predict({ data, shape: [1, 1, side, side] });
+    await opened.dispose();
+    // The class itself with these weights, in float64.
+    const painted = [
+      [0, 0, 0.00105693, -0.57375213],
+      [3, 7, 0.15844614, 0.01546181],
+      [16, 16, 0.30764269, 0.3828624],
+      [31, 30, -0.33491265, -0.50170715],
+      [20, 5, 0.16150177, 0.17147751],
+    ];
+    for (const [r, c, real, imaginary] of painted) {
+      expect(Math.hypot(re[r * side + c] - real, im[r * side + c] - imaginary)).toBeLessThan(2e-5);
+    }
+    // What keeps the waves that it loses paints something else.
+    const kept = await importBundle(file('uno.npz'), options({ output_dir: file('kept') })).then(() =>
+      openBundle(file('kept')),
+    );
+    const other = PtychoModel.of(
+      { ...kept, config: { ...kept.config, model: { ...kept.config.model, uno_resized_waves: 'kept' } } },
+      await startEngine({ execution: { accelerator: 'cpu', threads: 1 } }),
+      true,
+    );
+    const differs = await other.predict({ data, shape: [1, 1, side, side] });
+    await other.dispose();
+    expect(maxDifference(differs.re, re)).toBeGreaterThan(0.01);
+  });
+
+  it('are those of the side that the published module is locked to, where nothing says another', async () => {
+    await writeNpz(file('uno.npz'), arrays());
+    const N = 128;
+    const wide = { re: new Float32Array(N * N).fill(1), im: new Float32Array(N * N), shape: [N, N] };
+    await writeNpz(file('probe.npz'), { probeGuess: wide });
+    const over = { probe: file('probe.npz'), output_dir: file('wide') };
+    expect(await importBundle(file('uno.npz'), options(over))).toMatchObject({ N, gridsize: 1 });
+    const { 'w.model.autoencoder.uno.fno_blocks.3.convs.0.weight.tensor': _, ...three } = arrays();
+    await writeNpz(file('three.npz'), { ...three, ...beside });
+    await expect(importBundle(file('three.npz'), options())).rejects.toThrow(/its 3 layers keep 6 × 4 waves/);
   });
 });

@@ -3,10 +3,10 @@
  * names. What no shape tells (`generator_output_mode`, `fno_input_transform`, …) the settings of the file say, else the published default.
  */
 import { PtychoError } from '../../core/errors.js';
-import { type ComplexTensor, sizeOf, type Tensor } from '../../core/tensor.js';
+import type { ComplexTensor, Tensor } from '../../core/tensor.js';
 import { ARCHITECTURES } from '../../networks/architectures.js';
 import { PTYCHO_BLOCKS } from '../../networks/hybridResnet.js';
-import { ownSpectrum, publishedNames } from '../publishedNames.js';
+import { ownForm, ownSpectrum, publishedNames } from '../publishedNames.js';
 import type { ForeignModel, ForeignWeight } from './foreignWeights.js';
 
 /** An array of the file. */
@@ -21,9 +21,15 @@ type Arrays = ReadonlyMap<string, Given>;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Whether names, inside of `autoencoder.`, are those of a spectral network: all of them begin with two convolutions that lift the input. */
+/** The first weight of the network that is published as a class of another package, and of the others: convolutions that lift the input. */
+const [UNO_FIRST, FIRST] = ['uno.lifting.fcs.0.weight', 'lifter.conv1.weight'];
+
+/** The side that the published module of `neuralop_uno` is locked to. */
+const UNO_SIDE = 128;
+
+/** Whether names, inside of `autoencoder.`, are those of a spectral network. */
 export function isSpectral(names: ReadonlySet<string>): boolean {
-  return names.has('lifter.conv1.weight');
+  return names.has(FIRST) || names.has(UNO_FIRST);
 }
 
 /**
@@ -44,9 +50,12 @@ export function spectralModel(
   if (typeof said === 'string' && (ARCHITECTURES as readonly string[]).includes(said) && said !== architecture) {
     throw bad(`its settings say architecture ${said}, but its weights are those of ${architecture}`);
   }
-  const gridsize = Math.sqrt(file.axis('lifter.conv1.weight', 1));
-  if (!Number.isInteger(gridsize)) throw bad(`its lifter takes ${gridsize ** 2} channels, which is no square`);
-  const N = params.N ?? probeSide;
+  const isUno = architecture === 'neuralop_uno';
+  // Where a pixel lies are two more channels.
+  const channels = isUno ? file.axis(UNO_FIRST, 1) - 2 : file.axis(FIRST, 1);
+  const gridsize = Math.sqrt(channels);
+  if (!Number.isInteger(gridsize)) throw bad(`its lifter takes ${channels} channels, which is no square`);
+  const N = params.N ?? probeSide ?? (isUno ? UNO_SIDE : undefined);
   if (typeof N !== 'number') {
     throw bad(
       'its weights do not depend on N, and neither settings nor a probe in it say what that is: add N to params',
@@ -88,6 +97,7 @@ class Shapes {
 }
 
 function architectureOf(file: Shapes, params: Fields): string | undefined {
+  if (file.has(UNO_FIRST)) return 'neuralop_uno';
   if (file.has('resnet.spectral_gates.0')) {
     return `spectral_resnet_bottleneck_${file.has('upsample_layers.0.proj.weight') ? 'linear_decoder' : 'net'}`;
   }
@@ -97,7 +107,7 @@ function architectureOf(file: Shapes, params: Fields): string | undefined {
     // Where the widths are the same at both places, only the settings know.
     const [first, last] = ['hybrid_resnet_ffno_ptychoblock_encoder', 'hybrid_resnet_ptychoblock_ffno_encoder'];
     if (params.architecture === last) return last;
-    const width = file.axis('lifter.conv1.weight', 0);
+    const width = file.axis(FIRST, 0);
     return file.axis('ffno_encoder.blocks.0.project.weight', 0) === width ? first : last;
   }
   if (file.has('resnet.blocks.0.block.1.weight')) return 'hybrid_resnet';
@@ -108,8 +118,9 @@ function architectureOf(file: Shapes, params: Fields): string | undefined {
 }
 
 function fieldsOf(architecture: string, file: Shapes, params: Fields): Fields {
+  if (architecture === 'neuralop_uno') return unoFields(file, params);
   const common = {
-    fno_width: file.axis('lifter.conv1.weight', 0),
+    fno_width: file.axis(FIRST, 0),
     fno_input_transform: params.fno_input_transform ?? 'none',
     generator_output_mode: outputMode(file, params),
   };
@@ -144,6 +155,28 @@ function fieldsOf(architecture: string, file: Shapes, params: Fields): Fields {
   }
 }
 
+/** The published module has one head, of real and imaginary parts. */
+function unoFields(file: Shapes, params: Fields): Fields {
+  const spectrum = 'uno.fno_blocks.0.convs.0.weight.tensor';
+  const [blocks, waves, along] = [
+    file.count('uno.fno_blocks.#.convs.0.weight.tensor'),
+    file.axis(spectrum, 2),
+    file.axis(spectrum, 3),
+  ];
+  if (blocks !== 4 || along !== Math.floor(waves / 2) + 1) {
+    throw file.bad(
+      `its ${blocks} layers keep ${waves} × ${along} waves; the published network has four that keep m × (m/2 + 1)`,
+    );
+  }
+  return {
+    fno_width: file.axis('uno.lifting.fcs.1.weight', 0),
+    fno_modes: waves,
+    fno_input_transform: params.fno_input_transform ?? 'none',
+    generator_output_mode: params.generator_output_mode ?? 'real_imag',
+    uno_resized_waves: 'published',
+  };
+}
+
 const modes = (file: Shapes, block: string) => ({ fno_modes: file.axis(`${block}.spectral.weights`, 2) });
 
 function outputMode(file: Shapes, { generator_output_mode: said }: Fields): unknown {
@@ -168,7 +201,7 @@ function shellFields(architecture: string, file: Shapes, params: Fields): Fields
   const strided = file.has('downsample_layers.0.conv.weight');
   const down = (i: number) => `downsample_layers.${i}.${strided ? 'conv' : 'proj'}.weight`;
   const channels = Array.from({ length: blocks }, (_, i) =>
-    i === 0 ? file.axis('lifter.conv1.weight', 0) : file.axis(down(Math.min(i, steps) - 1), 0),
+    i === 0 ? file.axis(FIRST, 0) : file.axis(down(Math.min(i, steps) - 1), 0),
   );
   const [local, spectral] = ['local_conv.weight', 'spectral.weights'].map((name) => {
     const of = channels.map((_, i) => `encoder_blocks.${i}.${name}`);
@@ -314,8 +347,7 @@ function weightsOf(
       weights.set(`${target.name}.re`, { source, tensor: re });
       weights.set(`${target.name}.im`, { source, tensor: im });
     } else {
-      const alone = target.form === 'scalar' && sizeOf(array.shape) === 1;
-      weights.set(target.name, { source, tensor: alone ? { ...array, shape: [] } : array });
+      weights.set(target.name, { source, tensor: ownForm(array, target.form) });
     }
   }
   // Factors that a published block keeps to itself are in no state dict and never trained: they are as they began.

@@ -16,6 +16,14 @@ export function spreadIndices(count: number, most = count): Int32Array {
 /** The integers from `from` on, `count` of them. */
 export const integers = (count: number, from = 0): Int32Array => Int32Array.from({ length: count }, (_, i) => from + i);
 
+/** The first index at which one of several arrays of one length holds no finite number; −1 where all are. */
+export function notFiniteAt(...arrays: readonly ArrayLike<number>[]): number {
+  for (let i = 0; i < arrays[0].length; i++) {
+    for (const values of arrays) if (!Number.isFinite(values[i])) return i;
+  }
+  return -1;
+}
+
 /** The smallest and the largest value; NaN where there is a NaN, +∞ and −∞ of nothing. */
 export function extentOf(values: ArrayLike<number>): [min: number, max: number] {
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

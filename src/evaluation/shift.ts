@@ -1,4 +1,6 @@
 /** Moving an image by parts of a pixel. */
+import { PtychoError } from '../core/errors.js';
+import { notFiniteAt } from '../core/numbers.js';
 import type { ComplexImage } from '../core/tensor.js';
 import { AnyFft2, signedFrequency } from '../physics/fourier.js';
 import { imageSides } from '../physics/sampling.js';
@@ -11,9 +13,15 @@ export type ShiftYx = readonly [dy: number, dx: number];
 /**
  * An image moved by a shift in Fourier space, out(r, c) = in(r − dy, c − dx): exact for what repeats, as published. What
  * leaves at one side comes in at the other, so cut at least |shift| pixels off afterwards, or use {@link applyRegistration}.
+ * @throws PtychoError DATASET_VALUE for a shift that is not finite, or pixels, each of which would spread over the whole image
  */
 export function shiftImage(image: EvaluatedImage, [dy, dx]: ShiftYx): ComplexImage {
   const [rows, cols] = imageSides(image);
+  requireShift([dy, dx]);
+  const pixel = notFiniteAt(image.re, image.im);
+  if (pixel >= 0) {
+    throw new PtychoError('DATASET_VALUE', `The image to be moved has a value that is not finite (row ${Math.floor(pixel / cols)}, column ${pixel % cols}), which would spread over all of it; cut it off, or put a number in its place.`, { pixel }); // biome-ignore format: one call
+  }
   const re = Float64Array.from(image.re);
   const im = Float64Array.from(image.im);
   const fft = new AnyFft2(rows, cols);
@@ -48,6 +56,7 @@ const MARGIN = 2;
  * @param shiftYxPx as {@link registerImages} found it: `moving` is to be moved by it
  * @param margin left out at each side besides, default 2 pixels
  * @returns undefined where they share nothing
+ * @throws PtychoError DATASET_VALUE for a shift that is not finite, as a registration has that failed
  */
 export function applyRegistration(
   fixed: EvaluatedImage,
@@ -55,6 +64,7 @@ export function applyRegistration(
   [dy, dx]: ShiftYx,
   margin = MARGIN,
 ): RegisteredPair | undefined {
+  requireShift([dy, dx]);
   const [down, right] = [Math.round(dy), Math.round(dx)];
   const rest: ShiftYx = [dy - down, dx - right];
   const moved = rest[0] === 0 && rest[1] === 0 ? moving : shiftByKernel(moving, rest);
@@ -69,6 +79,15 @@ export function applyRegistration(
     moving: cutImage(moved, top - down, left - right, height, width),
     cornerYx: [top, left],
   };
+}
+
+function requireShift([dy, dx]: ShiftYx): void {
+  if (Number.isFinite(dy) && Number.isFinite(dx)) return;
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `An image cannot be moved by (${dy}, ${dx}) px: a registration that failed has such a shift, so look at its "succeeded" and "reason" first.`,
+    { found: [dy, dx] },
+  );
 }
 
 /** e^{−2πi·k·d/n} for the frequencies of a transform of n points. */

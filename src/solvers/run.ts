@@ -17,6 +17,7 @@ import type { WrittenImage } from '../reconstruction/pictures.js';
 import type { AffineFound } from './corrections/affine.js';
 import type { BackgroundFound } from './corrections/background.js';
 import type { BeamFound } from './corrections/beam.js';
+import { requireFiniteFields } from './finite.js';
 import { stateBytes } from './memory.js';
 import { lightOnObject } from './probe.js';
 import { type ScanToSolve, scansOfPatterns } from './scan.js';
@@ -124,7 +125,13 @@ export async function runSolver(
       if (stopped || update.epoch === update.epochs) {
         // Nothing works on after this: what is too large to be copied is handed over.
         held = keepState(update, large ? update.state() : update.snapshot());
-        return result(held, await update.measure(), true);
+        const scores = await update.measure();
+        // Numbers may be finite and yet too large for what they explain.
+        requireFiniteFields(
+          { 'the misfit': [Object.values(scores)] },
+          `${options.algorithm} diverged in epoch ${update.epoch}`,
+        );
+        return result(held, scores, true);
       }
       if (clock.epochs > 0 && !large) {
         held = keepState(update);

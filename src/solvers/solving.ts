@@ -28,6 +28,7 @@ import { PositionCorrection } from './corrections/positions.js';
 import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
 import { arraysInUse, arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
 import { drawTogether } from './corrections/sliceRegularisation.js';
+import { type NamedFields, requireFiniteFields, requireFiniteStart } from './finite.js';
 import { deviancesOf, measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
 import type { LoadedScan } from './scan.js';
@@ -152,6 +153,7 @@ export class Solving {
       this.#constrain(epoch, schedule);
       if (searchesAt(this.options, epoch)) await this.#searchAffine();
       this.#record(epoch, sums);
+      requireFiniteFields(this.#fields, `${this.options.algorithm} diverged in epoch ${epoch}`);
       this.#acceleration?.note(sums.square / sums.counts);
       yield this.#update(epoch);
       throwIfCancelled(this.services.signal, 'Solving');
@@ -174,6 +176,7 @@ export class Solving {
       memory.object.re.fill(1);
       memory.object.im.fill(0);
     }
+    requireFiniteStart(this.#fields);
     if (beam) this.#beam?.start(beam);
     if (background) this.#background?.start(background);
     if (this.options.rescale_probe) await this.#rescale();
@@ -187,6 +190,13 @@ export class Solving {
       epoch: this.#begun,
       shift_px: this.#positions.shift_px(),
     });
+  }
+
+  /** What a run is to find, by what it is called. */
+  get #fields(): NamedFields {
+    const { object, probe } = this.passes.memory;
+    const { ys, xs } = this.loaded.scan;
+    return { 'the object': [object.re, object.im], 'the probe': [probe.re, probe.im], 'the positions': [ys, xs] };
   }
 
   /** Sums over up to a few hundred patterns spread over the scan. */
@@ -499,6 +509,7 @@ export class Solving {
 
   #restore({ arrays, history, epoch }: SolverSnapshot): void {
     restoreArrays(this.#parts(epoch), arrays);
+    requireFiniteStart(this.#fields);
     this.#history.push(...history.filter((record) => record.epoch <= epoch));
   }
 

@@ -256,11 +256,10 @@ const isMoved = ({ search, orientation }: Progressing): boolean =>
 const PLACES: readonly string[] = ['test_data_file', 'test_data_files', 'output_dir', 'overwrite', 'resume'];
 
 /** What repeats a run, as it would be typed: everything that was given, and the seed. */
-function commandOf(
-  { test_data_file, test_data_files, minutes, seed }: ReconstructConfig,
-  provenance: Provenance = {},
-): string {
-  const always: Provenance = { minutes: { value: minutes, source: 'flag' }, seed: { value: seed, source: 'flag' } };
+function commandOf(config: ReconstructConfig, provenance: Provenance = {}): string {
+  const { test_data_file, test_data_files, share, minutes, seed } = config;
+  const named = Object.entries({ ...(share !== null && { share }), minutes, seed });
+  const always: Provenance = Object.fromEntries(named.map(([name, value]) => [name, { value, source: 'flag' }]));
   const given = Object.entries(provenance).filter(
     ([name, { source }]) => source !== 'default' && !PLACES.includes(name),
   );

@@ -12,6 +12,24 @@ import { makeObject } from '../../src/simulation/objects.js';
 import { maxDifference, readGolden } from '../support/golden.js';
 import { describeShared, sharedFile } from '../support/shared.js';
 
+describe('images that are moved', () => {
+  const image = { re: Float32Array.from({ length: 64 }, (_, i) => i), im: new Float32Array(64), shape: [8, 8] };
+
+  it('by a shift that a failed registration has are refused', () => {
+    const { shiftYxPx } = registerImages(image, { ...image, re: new Float32Array(64) });
+    expect(shiftYxPx).toEqual([Number.NaN, Number.NaN]);
+    expect(() => applyRegistration(image, image, shiftYxPx)).toThrow(
+      /cannot be moved by \(NaN, NaN\) px: a registration/,
+    );
+    expect(() => shiftImage(image, [0.5, Number.NaN])).toThrow(/cannot be moved by \(0.5, NaN\) px/);
+  });
+
+  it('with a value that would spread over all of them are refused', () => {
+    const broken = { ...image, im: image.im.map((v, i) => (i === 19 ? Number.POSITIVE_INFINITY : v)) };
+    expect(() => shiftImage(broken, [0.5, 0])).toThrow(/\(row 2, column 3\), which would spread over all of it/);
+  });
+});
+
 describeShared('golden registrations', () => {
   // Read when a test runs: where there is no such file, the tests are still listed as skipped.
   let expected: ReturnType<typeof JSON.parse>;

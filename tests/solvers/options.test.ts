@@ -338,6 +338,31 @@ describe('failures', () => {
     });
   });
 
+  it.each([
+    ['rpie', { object_step: 1e38 }],
+    ['lsqml', { object_step: 1e38 }],
+    ['epie', { object_step: 1e38, position_start: 1 }],
+  ] as const)('a last step that breaks all: %s with %o', async (algorithm, options) => {
+    // The misfit of the epoch is that before its only step.
+    const given = { algorithm, ...options, batch_size: 30, epochs: 1, rescale_probe: false };
+    await expect(runSolver(scan(), given, { threads: 1 })).rejects.toMatchObject({
+      code: 'SOLVER_FAILED',
+      message: expect.stringMatching(
+        new RegExp(`${algorithm} diverged in epoch 1: the \\w+ has values that are not finite`),
+      ),
+    });
+  });
+
+  it('a start with a value that is none', async () => {
+    const object = { re: new Float32Array(400).fill(1), im: new Float32Array(400), shape: [20, 20] };
+    object.im[3] = Number.NaN;
+    const frame = { originYxPx: [20, 20] as const, height: 20, width: 20 };
+    await expect(last({ epochs: 1 }, { start: { object: { image: object, frame } } })).rejects.toMatchObject({
+      code: 'DATASET_VALUE',
+      message: expect.stringMatching(/^Solving cannot begin: the object to begin with/),
+    });
+  });
+
   it('patterns that share no light', async () => {
     const far = { xcoords: xs.map((_, k) => 100 * k), ycoords: ys };
     await expect(last({}, {}, scan(far))).rejects.toMatchObject({

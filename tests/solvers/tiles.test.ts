@@ -92,6 +92,18 @@ const TURNS: readonly Turn[] = [
 ];
 
 describe('tiles that were solved apart', () => {
+  it.each(['image', 'probe', 'positions'] as const)(
+    'are not put together where one has a value that is none: %s',
+    (part) => {
+      const { tiles } = knownTiles(TURNS);
+      const { image, probe, positions } = tiles[2];
+      ({ image: image.im, probe: probe.re, positions: positions.ys })[part][7] = Number.NaN;
+      expect(() => stitchTiles(tiles)).toThrow(
+        new RegExp(`^The ${part} of tile 3 of 4 has values that are not finite`),
+      );
+    },
+  );
+
   it('are brought into one gauge: scale, phase, ramp and shift', () => {
     const { object, tiles } = knownTiles(TURNS);
     const { image, frame, probe, apart, gauges, coverage } = stitchTiles(tiles);

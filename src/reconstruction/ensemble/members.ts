@@ -8,6 +8,7 @@
  * const { mean, spread } = meanOfImages(images); // images: StitchedImage[]
  */
 import { PtychoError } from '../../core/errors.js';
+import { notFiniteAt } from '../../core/numbers.js';
 import type { ComplexImage, Tensor } from '../../core/tensor.js';
 import type { StitchedImage } from '../patchStitcher.js';
 import { RANDOM_PHASE_STD, type Uncertainty } from '../spread.js';
@@ -28,7 +29,8 @@ const TURNS = 3;
 /**
  * The mean of images of one scan and how far they differ.
  * @param images two or more, of one frame
- * @throws PtychoError DATASET_SHAPE for images of other frames than the first, USAGE for fewer than two
+ * @throws PtychoError DATASET_SHAPE for images of other frames than the first, DATASET_VALUE for one with values that are not finite, USAGE
+ * for fewer than two
  */
 export function meanOfImages(images: readonly StitchedImage[]): MeanImage {
   if (images.length < 2) {
@@ -37,6 +39,11 @@ export function meanOfImages(images: readonly StitchedImage[]): MeanImage {
     });
   }
   requireOneFrame(images);
+  for (const [k, { image }] of images.entries()) {
+    const pixel = notFiniteAt(image.re, image.im);
+    if (pixel < 0) continue;
+    throw new PtychoError('DATASET_VALUE', `Image ${k + 1} of ${images.length} has a value that is not finite, and so would their mean; leave it out, or look at the weights of its network.`, { image: k, pixel }); // biome-ignore format: one call
+  }
   const [first] = images;
   const { length } = first.image.re;
   const weight = first.weight.data;

@@ -5,7 +5,8 @@
 
 import type { Backend, Compiled } from '../../backends/backend.js';
 import { throwIfCancelled } from '../../core/cancel.js';
-import { valuesAt } from '../../core/numbers.js';
+import { PtychoError } from '../../core/errors.js';
+import { notFiniteAt, valuesAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../core/tensor.js';
 import { keepPatterns } from '../../data/patternCache.js';
 import type { PatternSource } from '../../data/patternSource.js';
@@ -140,8 +141,16 @@ export class PositionFit {
     this.working.apply();
   }
 
+  /** @throws PtychoError ENGINE_FAILURE for products that are not finite: a search would leave such a pattern out without a word */
   private async evaluate(xs: Float64Array, ys: Float64Array): Promise<Float32Array> {
-    return (await this.fit.run(this.feeds(xs, ys))).products.data;
+    const { data } = (await this.fit.run(this.feeds(xs, ys))).products;
+    const at = notFiniteAt(data.subarray(0, xs.length * FIT_PRODUCTS ** 2));
+    if (at < 0) return data;
+    throw new PtychoError(
+      'ENGINE_FAILURE',
+      `Refining positions failed: pattern ${Math.floor(at / FIT_PRODUCTS ** 2)} of a batch compares with the image by values that are not finite; look at patterns, probe and image for values that are none or far too large.`,
+      { at },
+    );
   }
 
   /** Scale at which the image explains the patterns best: Σ A·A / Σ A·A_measured, found on a sample. */

@@ -19,7 +19,7 @@ import path from 'node:path';
 import type { Backend } from '../../backends/backend.js';
 import { PtychoError } from '../../core/errors.js';
 import type { ProgressSink } from '../../core/log.js';
-import { valuesAt } from '../../core/numbers.js';
+import { notFiniteAt, valuesAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor } from '../../core/tensor.js';
 import { DiffractionDataset } from '../../data/dataset.js';
 import { groupsFromMembers } from '../../data/grouping/grouping.js';
@@ -79,7 +79,8 @@ export interface RefinedPositions {
 
 /**
  * Fits positions and a working image in turn, and lays the patches at the positions found.
- * @throws PtychoError DATASET_SHAPE for coordinates or a probe that do not belong to the patterns, CANCELLED
+ * @throws PtychoError DATASET_SHAPE for coordinates or a probe that do not belong to the patterns; DATASET_VALUE for positions, a probe or an
+ * image to begin with that are not finite; ENGINE_FAILURE where a round, or the image after the last one, comes to what is not; CANCELLED
  */
 export async function refinePositions(options: RefinePositionsOptions): Promise<RefinedPositions> {
   const { patterns, rounds, stepLimit_px = null } = options;
@@ -87,7 +88,7 @@ export async function refinePositions(options: RefinePositionsOptions): Promise<
   const n = patterns.count;
   const members = Int32Array.from(options.members ?? Array.from({ length: n }, (_, k) => k)).sort();
   const indices = members.filter((m, i) => i === 0 || m !== members[i - 1]);
-  const stitched = options.stitched ?? (await options.stitch(options.xs.slice(), options.ys.slice()));
+  const stitched = finiteStart(options.stitched ?? (await options.stitch(options.xs.slice(), options.ys.slice())));
   let [xs, ys] = [options.xs.slice(), options.ys.slice()];
   if (rounds === 0 || indices.length === 0) return { xs, ys, rounds: [], stitched };
   const fit = await PositionFit.start(options, indices, stitched);
@@ -95,6 +96,7 @@ export async function refinePositions(options: RefinePositionsOptions): Promise<
   try {
     for (let round = 1; round <= rounds; round++) {
       const found = await fit.round(xs, ys);
+      requireFiniteRound(round, found, fit.working.image);
       const shifts = Float64Array.from({ length: 2 * n }, (_, i) =>
         i % 2 === 0 ? found.xs[i >> 1] - options.xs[i >> 1] : found.ys[i >> 1] - options.ys[i >> 1],
       );
@@ -116,8 +118,37 @@ export async function refinePositions(options: RefinePositionsOptions): Promise<
     await fit.dispose();
   }
   const { image, frame } = fit.working;
-  return { xs, ys, rounds: records, stitched: await options.stitch(xs.slice(), ys.slice()), working: { image, frame } };
+  const last = await options.stitch(xs.slice(), ys.slice());
+  if (notFiniteAt(last.image.re, last.image.im) >= 0) throw notFinite('the image at the refined positions', rounds);
+  return { xs, ys, rounds: records, stitched: last, working: { image, frame } };
 }
+
+/** @throws PtychoError DATASET_VALUE */
+function finiteStart(stitched: StitchedImage): StitchedImage {
+  const pixel = notFiniteAt(stitched.image.re, stitched.image.im);
+  if (pixel < 0) return stitched;
+  throw new PtychoError(
+    'DATASET_VALUE',
+    `Positions cannot be fitted to an image with values that are not finite (pixel ${pixel} in reading order): look at what made it.`,
+    { pixel },
+  );
+}
+
+/** What no round may leave behind: fitted to it, everything would look right. */
+function requireFiniteRound(round: number, found: Moved, working: ComplexImage): void {
+  if (notFiniteAt(working.re, working.im) >= 0) throw notFinite('the working image', round);
+  if (notFiniteAt(found.xs, found.ys) >= 0) throw notFinite('the positions', round);
+  if (notFiniteAt([found.misfit, found.misfitBefore]) >= 0) throw notFinite('the misfit', round);
+}
+
+type Moved = Pick<RefinedPositions, 'xs' | 'ys'> & Pick<RefinementRound, 'misfit' | 'misfitBefore'>;
+
+const notFinite = (what: string, round: number): PtychoError =>
+  new PtychoError(
+    'ENGINE_FAILURE',
+    `Refining positions failed: after round ${round} ${what} had values that are not finite, so nothing of it is kept; look at patterns, probe and weights of the model for values that are none or far too large, or leave the refinement out.`,
+    { round },
+  );
 
 /** The same groups of the same patterns at other positions. */
 export function atPositions(dataset: DiffractionDataset, xs: Float64Array, ys: Float64Array): DiffractionDataset {
@@ -134,6 +165,9 @@ function checkScan({ patterns, xs, ys, probe }: RefinePositionsOptions): void {
       { patterns: patterns.count, xs: xs.length, ys: ys.length, probe: probe.shape },
     );
   }
+  const wrong = notFiniteAt(xs, ys) >= 0 ? 'positions' : notFiniteAt(probe.re, probe.im) >= 0 ? 'a probe' : undefined;
+  if (wrong === undefined) return;
+  throw new PtychoError('DATASET_VALUE', `Refining positions was given ${wrong} with values that are not finite; give numbers for all.`, {}); // biome-ignore format: one call
 }
 
 /** Patches are kept between rounds up to this size; beyond it they are predicted anew. */

@@ -13,7 +13,7 @@
  * const { image, frame, probe, apart } = stitchTiles(tiles); // apart: how far tiles differ where they overlap
  */
 import { PtychoError } from '../../core/errors.js';
-import { integers, rowsAt } from '../../core/numbers.js';
+import { integers, notFiniteAt, rowsAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../core/tensor.js';
 import { shiftByKernel } from '../../physics/shiftByKernel.js';
 import { type Frame, intersectFrames, unionFrames } from '../../reconstruction/frame.js';
@@ -67,7 +67,7 @@ const WORSE = 1.1;
 
 /**
  * Puts tiles together.
- * @throws PtychoError USAGE for no tiles; DATASET_SHAPE for probes of different shapes
+ * @throws PtychoError USAGE for no tiles; DATASET_SHAPE for probes of different shapes; DATASET_VALUE for a tile with values that are not finite
  */
 export function stitchTiles(tiles: readonly SolvedTile[]): StitchedTiles {
   const [first] = tiles;
@@ -76,6 +76,12 @@ export function stitchTiles(tiles: readonly SolvedTile[]): StitchedTiles {
   const other = tiles.find(({ probe }) => probe.shape.join() !== shape);
   if (other) {
     throw new PtychoError('DATASET_SHAPE', `The probes of the tiles have different shapes, ${shape} and ${other.probe.shape.join()}; solve all tiles with the same flags.`, { found: other.probe.shape, expected: first.probe.shape }); // biome-ignore format: one sentence
+  }
+  for (const [k, { image, probe, positions }] of tiles.entries()) {
+    const parts = { image: [image.re, image.im], probe: [probe.re, probe.im], positions: [positions.xs, positions.ys] };
+    const wrong = Object.entries(parts).find(([, arrays]) => notFiniteAt(...arrays) >= 0)?.[0];
+    if (wrong === undefined) continue;
+    throw new PtychoError('DATASET_VALUE', `The ${wrong} of tile ${k + 1} of ${tiles.length} has values that are not finite, and so would the image of all; solve this tile again.`, { tile: k, wrong }); // biome-ignore format: one sentence
   }
   const frame = tiles.map((tile) => tile.frame).reduce(unionFrames);
   const N = first.probe.shape[first.probe.shape.length - 1];

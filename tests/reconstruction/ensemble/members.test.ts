@@ -28,6 +28,18 @@ function imageOf(amplitude: (i: number) => number, phase: (i: number) => number)
 const rms = (data: Float32Array) => Math.sqrt(data.slice(1).reduce((s, v) => s + v * v, 0) / (data.length - 1));
 
 describe('the images of an ensemble', () => {
+  it('are none where one has values that are not finite', () => {
+    const broken = imageOf(
+      (i) => (i === 40 ? Number.NaN : 1),
+      () => 0,
+    );
+    const fine = imageOf(
+      () => 1,
+      () => 0,
+    );
+    expect(() => meanOfImages([fine, broken])).toThrow(/^Image 2 of 2 has a value that is not finite/);
+  });
+
   it('differ by nothing where only their phases as a whole do', () => {
     const images = [0, 2.5, -1.1].map((turn) =>
       imageOf(

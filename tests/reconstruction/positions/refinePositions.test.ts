@@ -237,6 +237,45 @@ describe('refinePositions', () => {
     expect(Array.from(moves.subarray(0, 3))).toEqual([0, 0, 0]);
   });
 
+  it.each([
+    [
+      'an image to begin with',
+      { stitched: 0 },
+      'DATASET_VALUE',
+      /an image with values that are not finite \(pixel 700 /,
+    ],
+    ['the image at the end', { stitched: 1 }, 'ENGINE_FAILURE', /after round 1 the image at the refined positions had/],
+    ['a probe', { probe: true }, 'DATASET_VALUE', /was given a probe with values that are not finite/],
+    ['positions', { xs: wrong.xs.map((x, k) => (k === 4 ? Number.NaN : x)) }, 'DATASET_VALUE', /was given positions/],
+    ['patterns', { patterns: Number.NaN }, 'ENGINE_FAILURE', /not finite/],
+  ] as const)('never hands on what is not finite: %s', async (_, broken, code, message) => {
+    let calls = 0;
+    const over: Partial<RefinePositionsOptions> =
+      'stitched' in broken
+        ? {
+            stitch: async (x, y) => {
+              const made = await stitch(x, y);
+              if (calls++ === broken.stitched) made.image.re[700] = Number.NaN;
+              return made;
+            },
+          }
+        : 'probe' in broken
+          ? { probe: { ...scan.probeGuess, re: scan.probeGuess.re.map((v, i) => (i === 9 ? Number.NaN : v)) } }
+          : 'patterns' in broken
+            ? {
+                patterns: {
+                  ...{ count: n, N: side, kind: 'amplitude' },
+                  readAmplitudes: async (rows: Int32Array, into: Float32Array, scale?: number) => {
+                    await raw.patterns.readAmplitudes(rows, into, scale);
+                    if (rows.includes(5)) into[100] = broken.patterns;
+                  },
+                } as unknown as RefinePositionsOptions['patterns'],
+              }
+            : broken;
+    const run = refinePositions(options({ rounds: 1, ...over }));
+    await expect(run).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
   it('does nothing in no rounds, and refuses what does not fit', async () => {
     const { xs: x, rounds } = await refinePositions(options({ rounds: 0 }));
     expect([x, rounds]).toEqual([wrong.xs, []]);

@@ -9,10 +9,13 @@
 import { PtychoError, requireObject } from '../core/errors.js';
 import { moduliOf } from '../core/numbers.js';
 import { type ComplexImage, type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
+import { shiftByKernel } from '../physics/shiftByKernel.js';
 import { type Frame, frameOfObject, intersectFrames, moveToFrame, type ScanBounds } from '../reconstruction/frame.js';
 import { alignComplex, constantObjectError, relativeDistance } from './align.js';
 import { boundingBox } from './commonFrame.js';
 import { removePhasePlane, removeRamp } from './phase.js';
+import { fitShift } from './registrationFit.js';
+import type { ShiftYx } from './shift.js';
 
 /** Phases that spread less than this are rounding. */
 const FLAT_PHASE_RAD = 1e-5;
@@ -25,6 +28,11 @@ export interface ScoreOptions {
   readonly mask?: Tensor<Uint8Array> | Tensor<Float32Array>;
   /** Object pixel [y, x] of truth pixel (0, 0), default [0, 0]. */
   readonly truthOriginYxPx?: readonly [number, number];
+  /**
+   * Take back a common shift of the image by up to 1.5 px each way: patterns are the same when object and positions are moved together, so
+   * that no measurement tells it. Off by default, as published figures are without it.
+   */
+  readonly register?: boolean;
 }
 
 /** Figures of one comparison; every correlation has its means subtracted, so a constant object scores 0. */
@@ -42,11 +50,16 @@ export interface TruthScore {
   /** Pixels compared, and the share of the region asked for that the image's frame holds. */
   readonly pixels: number;
   readonly region_coverage: number;
+  /** With `register`: [y, x] pixels that the image was moved by; zeros where no shift within reach brings it nearer to the truth. */
+  readonly shift_px?: ShiftYx;
 }
 
 /**
  * Compares an image in its frame with the true object, inside the scan's bounding box. The image is brought into the
- * truth's gauge by one complex scale and one phase ramp; nothing else is fitted, and the image is not shifted.
+ * truth's gauge by one complex scale and one phase ramp; nothing else is fitted, and the image is not shifted unless `register` asks for it.
+ *
+ * A shift is found by least squares on smoothed images, as {@link registerImages} does. Moving by parts of a pixel smooths a little, which
+ * would flatter a noisy image, or a blurred one where the truth is moved in its place: each figure is the worse one of both ways.
  *
  * @throws PtychoError DATASET_SHAPE when mask and truth differ or nothing overlaps
  */
@@ -71,6 +84,52 @@ export function scoreAgainstTruth(
   const image = moveToFrame(reconstruction.image, reconstruction.frame, region);
   const reference = moveToFrame(truth, truthFrame, region);
   const mask = cutMask(options.mask, truth, truthFrame, region);
+  const common = {
+    pixels: mask ? mask.reduce((n: number, m) => n + (m ? 1 : 0), 0) : region.height * region.width,
+    region_coverage: (region.height * region.width) / (visible.height * visible.width),
+  };
+  const asItLies = { ...figuresOf(image, reference, mask), ...common };
+  if (!options.register) return asItLies;
+  const still = { ...asItLies, shift_px: [0, 0] as const };
+  const shift = shiftWithin(image, reference, mask);
+  if (!shift) return still;
+  // Whole images are moved: what lies around the region is known, too.
+  const moved = (whole: ComplexImage, from: Frame, by: ShiftYx) => moveToFrame(singleOf(shiftByKernel(whole, by)), from, region); // biome-ignore format: one call
+  const [dy, dx] = shift;
+  const ways = [
+    figuresOf(moved(reconstruction.image, reconstruction.frame, shift), reference, mask),
+    figuresOf(image, moved(truth, truthFrame, [-dy, -dx]), mask),
+  ] as const;
+  const registered = { ...worseOf(ways), constant_object_error: asItLies.constant_object_error, ...common, shift_px: shift }; // biome-ignore format: one value
+  return registered.relative_object_error < asItLies.relative_object_error ? registered : still;
+}
+
+/** Farthest that an image is moved each way. */
+const REACH_PX = 1.5;
+
+/** The shift that brings an image nearest to the truth; undefined where there is none within reach. */
+function shiftWithin(image: ComplexImage, reference: ComplexImage, mask: Uint8Array | undefined): ShiftYx | undefined {
+  const counts = mask ?? new Uint8Array(image.re.length).fill(1);
+  const fit = fitShift(reference, image, { fixed: counts, moving: counts }, [0, 0]);
+  return fit?.converged && fit.shiftYx.every((v) => Math.abs(v) <= REACH_PX) ? fit.shiftYx : undefined;
+}
+
+type Figures = Omit<TruthScore, 'pixels' | 'region_coverage' | 'shift_px'>;
+
+function worseOf([a, b]: readonly [Figures, Figures]): Figures {
+  return {
+    amplitude_pearson: Math.min(a.amplitude_pearson, b.amplitude_pearson),
+    phase_pearson: Math.min(a.phase_pearson, b.phase_pearson),
+    complex_pearson: Math.min(a.complex_pearson, b.complex_pearson),
+    relative_object_error: Math.max(a.relative_object_error, b.relative_object_error),
+    constant_object_error: a.constant_object_error,
+  };
+}
+
+const singleOf = ({ re, im, shape }: ComplexImage<Float64Array>): ComplexImage => ({ re: Float32Array.from(re), im: Float32Array.from(im), shape }); // biome-ignore format: one value
+
+/** Both on one frame. */
+function figuresOf(image: ComplexImage, reference: ComplexImage, mask: Uint8Array | undefined): Figures {
   const { aligned } = alignComplex(image, reference, mask);
   // Both phases are taken about the truth's plane first, so that neither wraps where the other does not.
   const { ramp } = removePhasePlane(reference, { mask });
@@ -83,8 +142,6 @@ export function scoreAgainstTruth(
     complex_pearson: complexPearson(image, image, mask) === 0 ? 0 : complexPearson(aligned, reference, mask),
     relative_object_error: relativeDistance(aligned, reference, mask),
     constant_object_error: constantObjectError(reference, mask),
-    pixels: mask ? mask.reduce((n: number, m) => n + (m ? 1 : 0), 0) : region.height * region.width,
-    region_coverage: (region.height * region.width) / (visible.height * visible.width),
   };
 }
 

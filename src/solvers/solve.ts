@@ -12,7 +12,7 @@ import { throwIfCancelled } from '../core/cancel.js';
 import { PtychoError, requireObject } from '../core/errors.js';
 import { startEngine } from '../reconstruction/inputs.js';
 import { searchAffine } from './affineSearch.js';
-import { nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
+import { batchLengths, nearFieldOptions, TRAITS } from './algorithms/algorithm.js';
 import { requireCombination, tellsBeamsApart } from './combinations.js';
 import type { AffineFreedom } from './corrections/affine.js';
 import { backgroundTerms, noBackground } from './corrections/background.js';
@@ -52,7 +52,7 @@ export async function* solve(
 ): AsyncGenerator<SolverUpdate, void, void> {
   requireObject(scan, 'solve takes an open scan first, as openScan or rawDataFromArrays gives it', ['patterns']);
   const complete = completeConfig(solverDefinition, given, services.logger);
-  const options = scan.geometry?.nearField ? nearFieldOptions(complete, scan.count) : complete;
+  const options = scan.geometry?.nearField ? nearFieldOptions(complete) : complete;
   const { N, together } = scan;
   for (const [s, { source, probeGuess }] of (together?.scans ?? [scan]).entries()) {
     requireProbe(source, services.start?.together?.probes[s] ?? services.start?.probe ?? probeGuess, N);
@@ -138,7 +138,9 @@ async function* solveLoaded(
   const loaded = { ...read, scan: { ...read.scan, beam, background } };
   const { N } = loaded.scan;
   const traits = TRAITS[options.algorithm];
-  const batchSize = Math.min(loaded.scan.count, options.batch_size ?? traits.batchSize(loaded.scan.count));
+  const near = loaded.scan.propagation?.detector !== undefined;
+  const lengths = batchLengths(options, loaded.scan.count, near);
+  const batchSize = lengths.size;
   const passes = await openPasses(services, options.passes, {
     scan: loaded.scan,
     sizes: {
@@ -168,7 +170,7 @@ async function* solveLoaded(
     searchAffine(places, options, { rows, freedom }, (scan, trial, heldOut) =>
       solveLoaded(scan, { probe, probes }, trial, { ...others, heldOut }),
     );
-  const solving = new Solving(options, services, loaded, passes, batchSize, { engine, search });
+  const solving = new Solving(options, services, loaded, passes, lengths, { engine, search });
   try {
     yield* solving.run(probe);
   } finally {

@@ -8,7 +8,7 @@ import type { ComplexImage, ComplexTensor, Tensor } from '../core/tensor.js';
 import { type ObjectLayers, projection } from '../physics/layers.js';
 import { exposureFactor, totalIntensity } from '../physics/probe.js';
 import { type Algorithm, accelerationOf, batchingOf, type EpochSchedule, TRAITS } from './algorithms/algorithm.js';
-import { openBatches } from './algorithms/batches.js';
+import { type BatchLengths, openBatches } from './algorithms/batches.js';
 import { createAlgorithm } from './algorithms/createAlgorithm.js';
 import { MaximumLikelihood } from './algorithms/ml.js';
 import { NetworkPrior } from './algorithms/networkPrior.js';
@@ -66,7 +66,7 @@ export class Solving {
     private readonly services: SolveServices,
     private readonly loaded: LoadedScan,
     private readonly passes: WavePasses,
-    batchSize: number,
+    lengths: BatchLengths,
     private readonly others: {
       /** What a network runs on that paints the object. */
       readonly engine?: Backend;
@@ -74,7 +74,7 @@ export class Solving {
       readonly search?: (places: LoadedScan, rows: Int32Array) => Promise<Matrix2>;
     } = {},
   ) {
-    this.#batchSize = batchSize;
+    this.#batchSize = lengths.size;
     this.#heldOut = services.heldOut ?? new Int32Array(0);
     const held = new Set(this.#heldOut);
     this.#rows = integers(loaded.scan.count).filter((k) => !held.has(k));
@@ -88,7 +88,7 @@ export class Solving {
     this.#beam = beam && new BeamCorrection(passes, beam, options);
     this.#background = background && new BackgroundCorrection(passes, loaded.scan, background);
     const batches = openBatches(batchingOf(options), loaded.scan, {
-      size: batchSize,
+      ...lengths,
       seed: options.seed,
       rows: this.#rows,
     });
@@ -98,7 +98,7 @@ export class Solving {
       scan: loaded.scan,
       rows: this.#rows,
       options,
-      batchSize,
+      batchSize: lengths.size,
       batches: stream ? { of: (epoch: number) => stream.plan(batches.of(epoch)) } : batches,
       positions: this.#positions,
       beam: this.#beam,

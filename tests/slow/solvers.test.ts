@@ -201,7 +201,13 @@ describeShared('multislice_64.npz: two slices', () => {
 describeShared('nearfield_96.npz: images behind the sample', () => {
   const file = sharedFile('data/solvers/nearfield_96.npz');
 
-  it.each(['lsqml', 'rpie', 'epie', 'pie'] as const)('%s: at most 0.07 in 60 epochs', async (algorithm) => {
+  // With batches as long from the beginning: 0.038, 0.043, 0.061 and 0.055.
+  it.each([
+    ['lsqml', 0.037],
+    ['rpie', 0.041],
+    ['epie', 0.059],
+    ['pie', 0.054],
+  ] as const)('%s: at most %f in 60 epochs', async (algorithm, bound) => {
     const raw = await openDataset(file);
     const npz = await openNpz(file);
     try {
@@ -211,7 +217,7 @@ describeShared('nearfield_96.npz: images behind the sample', () => {
       const bounds = { xMin: xMin - 22, xMax: xMax + 22, yMin: yMin - 22, yMax: yMax + 22 };
       for await (const update of solve(raw, { algorithm, epochs: 60 }, { threads: 1 })) {
         if (update.epoch < update.epochs) continue;
-        expect(scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error).toBeLessThan(0.07);
+        expect(scoreAgainstTruth(update.object(), truth, { bounds }).relative_object_error).toBeLessThan(bound);
       }
     } finally {
       await raw.close();

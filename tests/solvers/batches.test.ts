@@ -1,8 +1,9 @@
 /** How patterns are shared out among batches. */
 import { describe, expect, it } from 'vitest';
-import { BATCHINGS } from '../../src/config/schemas/solver.js';
+import { BATCHINGS, type SolverOptions, solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
+import { batchLengths } from '../../src/solvers/algorithms/algorithm.js';
 import { batchesOf, openBatches } from '../../src/solvers/algorithms/batches.js';
 
 const rng = new LegacyRng(3);
@@ -64,5 +65,39 @@ describe('batches', () => {
   it('compact ones are neighbourhoods', () => {
     const [compact, random] = [openBatches('compact', scan, sizes), openBatches('random', scan, sizes)];
     expect(extent(compact.of(1))).toBeLessThan(0.5 * extent(random.of(1)));
+  });
+
+  it.each(BATCHINGS)('%s: shorter ones in the first epochs', (kind) => {
+    const [early, short, long] = [
+      openBatches(kind, scan, { ...sizes, early: { size: 4, epochs: 5 } }),
+      openBatches(kind, scan, { ...sizes, size: 4 }),
+      openBatches(kind, scan, sizes),
+    ];
+    for (const epoch of [1, 5]) expect(early.of(epoch)).toEqual(short.of(epoch));
+    for (const epoch of [6, 11]) expect(early.of(epoch)).toEqual(long.of(epoch));
+    expect(short.of(1)).toHaveLength(39);
+  });
+});
+
+describe('how long batches are', () => {
+  const lengths = (given: Partial<SolverOptions>, count: number, near: boolean) =>
+    batchLengths(solverOptionsSchema.parse({ algorithm: 'lsqml', ...given }), count, near);
+
+  it('an eighth of the patterns, 16 to 32, and what is asked for', () => {
+    expect([40, 200, 2000, 7].map((count) => lengths({}, count, false))).toEqual(
+      [16, 25, 32, 7].map((size) => ({ size })),
+    );
+    for (const near of [false, true]) expect(lengths({ batch_size: 11 }, 200, near)).toEqual({ size: 11 });
+    for (const near of [false, true]) expect(lengths({ algorithm: 'dm' }, 300, near)).toEqual({ size: 256 });
+  });
+
+  it('of near fields a sixteenth, 4 to 8, and three in the first 30 epochs unless beams are told apart', () => {
+    const early = { size: 3, epochs: 30 };
+    expect([40, 100, 2000].map((count) => lengths({}, count, true))).toEqual(
+      [4, 6, 8].map((size) => ({ size, early })),
+    );
+    expect(lengths({ algorithm: 'rpie' }, 100, true)).toEqual({ size: 6, early });
+    expect(lengths({ opr_modes: 1 }, 100, true)).toEqual({ size: 6 });
+    expect(lengths({}, 3, true)).toEqual({ size: 3 });
   });
 });

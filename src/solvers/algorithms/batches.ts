@@ -21,9 +21,15 @@ interface Places {
   readonly xs: Float64Array;
 }
 
-/** How many, and from which seed. */
-export interface BatchSizes {
+/** How many patterns a batch has. */
+export interface BatchLengths {
   readonly size: number;
+  /** In the first epochs, where they are shorter. */
+  readonly early?: { readonly size: number; readonly epochs: number };
+}
+
+/** How many, and from which seed. */
+export interface BatchSizes extends BatchLengths {
   readonly seed: number;
   /** Which patterns; the others are in no batch. */
   readonly rows: Int32Array;
@@ -33,11 +39,12 @@ export interface BatchSizes {
 const UNIFORM_EPOCHS = 10;
 
 /** Batches of nearly equal size; those that depend on positions take them as they are now. */
-export function openBatches(batching: Batching, scan: Places, { size, seed, rows }: BatchSizes): Batches {
+export function openBatches(batching: Batching, scan: Places, { size, early, seed, rows }: BatchSizes): Batches {
   const count = rows.length;
-  const parts = Math.max(1, Math.round(count / size));
+  const sizeAt = (epoch: number) => (early && epoch <= early.epochs ? early.size : size);
+  const partsOf = (length: number) => Math.max(1, Math.round(count / length));
   const places = { ys: valuesAt(scan.ys, rows), xs: valuesAt(scan.xs, rows) };
-  const random = (epoch: number) => batchesOf(rows, size, seed, epoch);
+  const random = (epoch: number) => batchesOf(rows, sizeAt(epoch), seed, epoch);
   const named = (batches: readonly Int32Array[]) => batches.map((batch) => batch.map((i) => rows[i]));
   switch (batching) {
     case 'random':
@@ -45,11 +52,18 @@ export function openBatches(batching: Batching, scan: Places, { size, seed, rows
     case 'uniform':
       return {
         of: (epoch) =>
-          epoch > UNIFORM_EPOCHS ? random(epoch) : named(spreadBatches(places, parts, orderOf(count, seed, epoch))),
+          epoch > UNIFORM_EPOCHS
+            ? random(epoch)
+            : named(spreadBatches(places, partsOf(sizeAt(epoch)), orderOf(count, seed, epoch))),
       };
     case 'compact': {
-      const composed = named(compactBatches(places, parts));
-      return { of: (epoch) => orderOf(parts, seed, epoch).map((b) => composed[b]) };
+      const composed = new Map([early?.size ?? size, size].map((n) => [n, named(compactBatches(places, partsOf(n)))]));
+      return {
+        of: (epoch) => {
+          const parts = composed.get(sizeAt(epoch))!;
+          return orderOf(parts.length, seed, epoch).map((b) => parts[b]);
+        },
+      };
     }
   }
 }

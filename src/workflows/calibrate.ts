@@ -22,6 +22,7 @@ import {
   errorsOfImage,
   fitSpreadScale,
   type ImageErrors,
+  leftOutScales,
   rankCorrelation,
   UNCALIBRATED,
 } from '../evaluation/calibration/calibrate.js';
@@ -64,9 +65,13 @@ export interface ScanCoverage {
 export interface CalibrationSummary {
   readonly calibration: Calibration;
   readonly coverage: readonly ScanCoverage[];
+  /** What intervals that the other scans calibrate cover on each that calibrates; empty where there is one alone. */
+  readonly leftOut: readonly ScanCoverage[];
   readonly outputDir: string;
   readonly files: readonly string[];
 }
+
+type SpreadCalibrations = Pick<Calibration, SpreadSource>;
 
 /** Errors by where the spread is from. */
 type ScanErrors = Readonly<Partial<Record<SpreadSource, ImageErrors>>> & { readonly scan: string };
@@ -106,9 +111,12 @@ export async function calibrateWorkflow(
     ...fitted.flatMap((scan) => coverageOfScan(scan, calibration, true)),
     ...tested.flatMap((scan) => coverageOfScan(scan, calibration, false)),
   ];
+  const leftOut = leftOutCalibrations(fitted, calibration).flatMap((without, i) =>
+    coverageOfScan(fitted[i], without, false),
+  );
   await writeCalibration(path.join(outputDir, CALIBRATION_FILE), calibration);
-  await writeAtomically(path.join(outputDir, COVERAGE_FILE), table(coverage));
-  return { calibration, coverage, outputDir, files: names };
+  await writeAtomically(path.join(outputDir, COVERAGE_FILE), table(coverage, leftOut));
+  return { calibration, coverage, leftOut, outputDir, files: names };
 }
 
 function requireScans({ calibration_data, test_data }: CalibrationConfig): void {
@@ -166,7 +174,26 @@ function fitSpread(scans: readonly ScanErrors[], from: SpreadSource): SpreadCali
   };
 }
 
-function coverageOfScan(scan: ScanErrors, calibration: Calibration, calibrated: boolean): ScanCoverage[] {
+/** The calibration without each of its scans in turn; none of a single scan. */
+function leftOutCalibrations(fitted: readonly ScanErrors[], calibration: SpreadCalibrations): SpreadCalibrations[] {
+  const scalesOf = (from: SpreadSource, quantity: (typeof QUANTITIES)[number]) => {
+    const scale = calibration[from]?.[quantity];
+    const errors = fitted.flatMap((scan) => scan[from]?.[quantity] ?? []);
+    return scale && errors.length === fitted.length ? leftOutScales(errors, scale) : [];
+  };
+  const parts = SOURCES.map((from) => [from, scalesOf(from, 'amplitude'), scalesOf(from, 'phase')] as const);
+  return fitted.length < 2
+    ? []
+    : fitted.map((_, i) =>
+        Object.fromEntries(
+          parts.flatMap(([from, amplitudes, phases]) =>
+            amplitudes[i] && phases[i] ? [[from, { amplitude: amplitudes[i], phase: phases[i] }]] : [],
+          ),
+        ),
+      );
+}
+
+function coverageOfScan(scan: ScanErrors, calibration: SpreadCalibrations, calibrated: boolean): ScanCoverage[] {
   return SOURCES.flatMap((from) =>
     QUANTITIES.flatMap((quantity): ScanCoverage[] => {
       const [errors, scale] = [scan[from]?.[quantity], calibration[from]?.[quantity]];
@@ -183,21 +210,22 @@ function coverageOfScan(scan: ScanErrors, calibration: Calibration, calibrated: 
   );
 }
 
-function table(rows: readonly ScanCoverage[]): string {
+function table(coverage: readonly ScanCoverage[], leftOut: readonly ScanCoverage[]): string {
   const head =
     'scan,used_to,spread,quantity,level,coverage,mean_half_width,coverage_uncalibrated,rank_correlation,pixels';
-  const lines = rows.flatMap(({ scan, calibrated, from, quantity, levels, uncalibrated, correlation, pixels }) =>
-    levels.map(({ level, coverage, meanHalfWidth }, i) =>
-      [
-        JSON.stringify(path.basename(scan)),
-        calibrated ? 'calibrate' : 'test',
-        from,
-        quantity,
-        level,
-        ...[coverage, meanHalfWidth, uncalibrated[i].coverage, correlation].map((v) => v.toPrecision(6)),
-        pixels,
-      ].join(','),
-    ),
-  );
-  return `${[head, ...lines].join('\n')}\n`;
+  const lines = (rows: readonly ScanCoverage[], used?: string) =>
+    rows.flatMap(({ scan, calibrated, from, quantity, levels, uncalibrated, correlation, pixels }) =>
+      levels.map(({ level, coverage, meanHalfWidth }, i) =>
+        [
+          JSON.stringify(path.basename(scan)),
+          used ?? (calibrated ? 'calibrate' : 'test'),
+          from,
+          quantity,
+          level,
+          ...[coverage, meanHalfWidth, uncalibrated[i].coverage, correlation].map((v) => v.toPrecision(6)),
+          pixels,
+        ].join(','),
+      ),
+    );
+  return `${[head, ...lines(coverage), ...lines(leftOut, 'left_out')].join('\n')}\n`;
 }

@@ -5,6 +5,7 @@ import {
   coverageOf,
   errorsOfImage,
   fitSpreadScale,
+  leftOutScales,
   rankCorrelation,
   type SpreadErrors,
   UNCALIBRATED,
@@ -57,6 +58,40 @@ describe('calibrated half-widths', () => {
     const scale = fitSpreadScale([small, large]);
     const [ofSmall, ofLarge] = [small, large].map((errors) => coverageOf(errors, scale)[3].coverage);
     expect(Math.abs((ofSmall + ofLarge) / 2 - 0.9)).toBeLessThan(0.01);
+  });
+
+  it('are the smallest values that so many values do not exceed, every scan counted the same', () => {
+    const rng = new LegacyRng(4);
+    for (const counts of [[1], [3, 1], [40, 7, 300], [20, 20]]) {
+      // Few different values, so that many are equal.
+      const scans = counts.map((count) => ({
+        error: Float64Array.from({ length: count }, () => Math.round(10 * rng.uniform(0, 1)) / 7),
+        spread: new Float64Array(count).fill(1),
+      }));
+      const { floor, quantiles } = fitSpreadScale(scans);
+      const ratio = (e: number) => e / (floor === null ? 1 : Math.sqrt(1 + floor * floor + 1e-20));
+      const weighted = scans.flatMap(({ error }) =>
+        Array.from(error, (e) => [ratio(e), 1 / (scans.length * error.length)]),
+      );
+      const share = (v: number) => weighted.reduce((sum, [e, w]) => sum + (e <= v ? w : 0), 0);
+      for (const [l, level] of LEVELS.entries()) {
+        const least = Math.min(...weighted.map(([e]) => e).filter((e) => share(e) >= level - 1e-9));
+        expect([counts, level, quantiles[l]]).toEqual([counts, level, least]);
+      }
+    }
+  });
+
+  it('are those of the others for each scan that is left out', () => {
+    const scans = [1, 2, 3].map((seed) => drawn(seed, { truthful: seed }));
+    const scale = fitSpreadScale(scans);
+    const left = leftOutScales(scans, scale);
+    expect(left).toHaveLength(3);
+    expect(leftOutScales([scans[0]], scale)).toEqual([]);
+    const covered = left.map((one, i) => coverageOf(scans[i], one)[3].coverage);
+    // The scan with the largest errors is covered least by what the others calibrate, and less than by what it calibrates, too.
+    expect(covered[2]).toBeLessThan(covered[0]);
+    expect(covered[2]).toBeLessThan(coverageOf(scans[2], scale)[3].coverage - 0.05);
+    expect(covered[0]).toBeGreaterThan(coverageOf(scans[0], scale)[3].coverage);
   });
 
   it('are NaN where the spread is, and those of the ensemble where there is one', () => {

@@ -20,7 +20,7 @@ const small = { model: { N: 32 }, nepochs: 1 };
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'ptychopinn-ensemble-'));
-  for (const seed of [3, 4, 5]) await writeTinyScan(at(`scan-${seed}.npz`), seed);
+  for (const seed of [3, 4, 5, 6]) await writeTinyScan(at(`scan-${seed}.npz`), seed);
   await trainWorkflow(tinyRequest(at('scan-3.npz'), at('run'), { ...small, ensemble: 2 }));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -125,21 +125,33 @@ describe('the folder of an ensemble', () => {
 describe('calibrate', () => {
   const config = () => ({
     model_path: at('run'),
-    calibration_data: [at('scan-4.npz')],
+    calibration_data: [at('scan-4.npz'), at('scan-6.npz')],
     test_data: [at('scan-5.npz')],
     execution,
   });
 
   it('writes what infer makes intervals of, for these very weights', async () => {
-    const { coverage, calibration } = await calibrateWorkflow(config());
+    const { coverage, calibration, leftOut } = await calibrateWorkflow(config());
     expect(Object.keys(calibration)).toEqual(['members', 'scans', 'images', 'ensemble', 'overlap']);
     // Where it was calibrated, intervals cover what they promise.
-    for (const { levels } of coverage.filter(({ calibrated }) => calibrated)) {
-      for (const l of levels) expect(Math.abs(l.coverage - l.level)).toBeLessThan(0.01);
+    const own = coverage.filter(({ calibrated }) => calibrated);
+    for (const { from, quantity } of own) {
+      const alike = own.filter((one) => one.from === from && one.quantity === quantity);
+      const mean = (l: number) => alike.reduce((sum, { levels }) => sum + levels[l].coverage / alike.length, 0);
+      for (const [l, { level }] of own[0].levels.entries()) expect(Math.abs(mean(l) - level)).toBeLessThan(0.01);
+    }
+    // By the other alone, one scan of two is covered less than by both, and the other more.
+    expect(leftOut).toHaveLength(8);
+    for (const { scan, from, quantity, levels, calibrated } of leftOut) {
+      const both = own.find((one) => one.scan === scan && one.from === from && one.quantity === quantity)!.levels;
+      expect(calibrated).toBe(false);
+      for (const [l, { coverage, level }] of levels.entries()) {
+        expect(Math.sign(coverage - level) * (coverage - both[l].coverage)).toBeGreaterThanOrEqual(-0.01);
+      }
     }
     expect(coverage.filter(({ calibrated }) => !calibrated)).toHaveLength(4);
     const csv = await readFile(at('run', 'coverage.csv'), 'utf8');
-    expect(csv.trim().split('\n')).toHaveLength(1 + 8 * 5);
+    expect(csv.trim().split('\n')).toHaveLength(1 + (8 + 4 + 8) * 5);
     const infer = { test_data_file: at('scan-5.npz'), r_factor_patterns: 0, execution };
     const { files } = await inferWorkflow({ ...infer, model_path: at('run'), output_dir: at('image') });
     expect(files).toEqual(expect.arrayContaining(['ensemble_phase_spread.png', 'amplitude_interval.png']));

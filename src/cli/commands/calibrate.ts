@@ -28,21 +28,40 @@ export const command = commandOf({
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-function summaryText({ coverage, outputDir, files }: CalibrationSummary): string {
-  const tested = coverage.some(({ calibrated }) => !calibrated);
-  const rows = coverage
-    .filter(({ calibrated }) => !tested || !calibrated)
-    .map(({ scan, from, quantity, levels, uncalibrated, correlation }) => [
-      path.basename(scan),
-      from,
-      quantity,
-      ...levels.filter(({ level }) => level === 0.5 || level >= 0.9).map((l) => percent(l.coverage)),
-      percent(uncalibrated.find(({ level }) => level === 0.9)?.coverage ?? Number.NaN),
-      correlation.toFixed(2),
-    ]);
+function summaryText({ coverage, leftOut, outputDir, files }: CalibrationSummary): string {
+  const tested = coverage.filter(({ calibrated }) => !calibrated);
+  const [what, shown] =
+    tested.length > 0
+      ? ['Coverage on scans that were not calibrated on', tested]
+      : leftOut.length > 0
+        ? ['Coverage on each scan by what the others calibrate', leftOut]
+        : [
+            'Coverage on the scan that was calibrated on, right by construction (name others with --test_data)',
+            coverage,
+          ];
+  const rows = shown.map(({ scan, from, quantity, levels, uncalibrated, correlation }) => [
+    path.basename(scan),
+    from,
+    quantity,
+    ...levels.filter(({ level }) => level === 0.5 || level >= 0.9).map((l) => percent(l.coverage)),
+    percent(uncalibrated.find(({ level }) => level === 0.9)?.coverage ?? Number.NaN),
+    correlation.toFixed(2),
+  ]);
   const head = ['scan', 'spread', 'of', '50 %', '90 %', '95 %', '90 % uncalibrated', 'rank correlation with error'];
-  const what = tested
-    ? 'Coverage on scans that were not calibrated on'
-    : 'Coverage on the scans that were calibrated on, right by construction (name others with --test_data)';
-  return `${what}:\n${formatTable(head, rows)}\nWritten to ${outputDir}: ${files.join(', ')}.\n`;
+  const others = tested.length > 0 && leftOut.length > 0 ? leftOutText(leftOut) : '';
+  return `${what}:\n${formatTable(head, rows)}\n${others}Written to ${outputDir}: ${files.join(', ')}.\n`;
+}
+
+/** How much 90 % intervals cover of the scans that were calibrated on, each by the others: so far apart may scans to come lie, too. */
+function leftOutText(leftOut: CalibrationSummary['leftOut']): string {
+  const kinds = new Map<string, number[]>();
+  for (const { from, quantity, levels } of leftOut) {
+    const covered = levels.find(({ level }) => level === 0.9)?.coverage ?? Number.NaN;
+    const kind = `${quantity} (${from})`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), covered]);
+  }
+  const texts = [...kinds].map(
+    ([kind, shares]) => `${kind} ${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`,
+  );
+  return `90 % intervals on each scan that was calibrated on, by the others: ${texts.join(', ')}.\n`;
 }

@@ -101,6 +101,17 @@ export function fitSpreadScale(scans: readonly SpreadErrors[]): SpreadScale {
   return { floor, quantiles: quantilesOf(scans, floor) };
 }
 
+/**
+ * The same for each scan without its own errors, with the floor of all: what the intervals of each cover by that is what they may cover on a
+ * scan to come.
+ * @returns as many as there are scans; none of a single one
+ */
+export function leftOutScales(scans: readonly SpreadErrors[], { floor }: SpreadScale): SpreadScale[] {
+  if (scans.length < 2) return [];
+  const sorted = scans.map((scan) => sortedRatios(scan, floor));
+  return scans.map((_, i) => ({ floor, quantiles: mixedQuantiles(sorted.filter((_, k) => k !== i)) }));
+}
+
 /** √(s² + c²), or 1 where the spread counts for nothing; a spread of 0 stays positive. */
 const sigmaOf = (s: number, floor: number | null) => (floor === null ? 1 : Math.sqrt(s * s + floor * floor + 1e-20));
 
@@ -120,17 +131,40 @@ function misfit(scans: readonly SpreadErrors[], floor: number | null): number {
 
 /** Quantiles of |error| ÷ √(s² + c²) at {@link LEVELS}. */
 function quantilesOf(scans: readonly SpreadErrors[], floor: number | null): number[] {
-  const all = scans.flatMap(({ error, spread }): [number, number][] =>
-    Array.from(error, (e, i) => [e / sigmaOf(spread[i], floor), 1 / (scans.length * error.length)]),
-  );
-  all.sort(([a], [b]) => a - b);
-  const quantiles: number[] = [];
-  let [below, at] = [0, 0];
-  for (const level of LEVELS) {
-    while (at < all.length - 1 && below + all[at][1] < level) below += all[at++][1];
-    quantiles.push(all[at][0]);
+  return mixedQuantiles(scans.map((scan) => sortedRatios(scan, floor)));
+}
+
+const sortedRatios = ({ error, spread }: SpreadErrors, floor: number | null): Float64Array =>
+  error.map((e, i) => e / sigmaOf(spread[i], floor)).sort();
+
+/** For each of {@link LEVELS} the smallest value that so many values do not exceed; every sorted list counts the same, however long. */
+function mixedQuantiles(lists: readonly Float64Array[]): number[] {
+  const share = (value: number) =>
+    lists.reduce((sum, list) => sum + countUpTo(list, value) / list.length, 0) / lists.length;
+  const nextAbove = (value: number) => Math.min(...lists.map((list) => list[countUpTo(list, value)] ?? Infinity));
+  const largest = Math.max(...lists.map((list) => list[list.length - 1]));
+  return LEVELS.map((level) => {
+    const isEnough = (value: number) => share(value) >= level - 1e-12;
+    let [low, high] = [-1, largest];
+    for (;;) {
+      const next = nextAbove(low);
+      if (next >= high || isEnough(next)) return next;
+      const middle = (next + high) / 2;
+      if (isEnough(middle)) [low, high] = [next, middle];
+      else low = middle;
+    }
+  });
+}
+
+/** How many values of a sorted list are no larger. */
+function countUpTo(list: Float64Array, value: number): number {
+  let [from, to] = [0, list.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (list[middle] <= value) from = middle + 1;
+    else to = middle;
   }
-  return quantiles;
+  return from;
 }
 
 /** What intervals cover. */

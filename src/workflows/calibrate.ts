@@ -22,7 +22,7 @@ import {
   errorsOfImage,
   fitSpreadScale,
   type ImageErrors,
-  leftOutScales,
+  leftOutCalibrations,
   rankCorrelation,
   UNCALIBRATED,
 } from '../evaluation/calibration/calibrate.js';
@@ -70,8 +70,6 @@ export interface CalibrationSummary {
   readonly outputDir: string;
   readonly files: readonly string[];
 }
-
-type SpreadCalibrations = Pick<Calibration, SpreadSource>;
 
 /** Errors by where the spread is from. */
 type ScanErrors = Readonly<Partial<Record<SpreadSource, ImageErrors>>> & { readonly scan: string };
@@ -174,26 +172,11 @@ function fitSpread(scans: readonly ScanErrors[], from: SpreadSource): SpreadCali
   };
 }
 
-/** The calibration without each of its scans in turn; none of a single scan. */
-function leftOutCalibrations(fitted: readonly ScanErrors[], calibration: SpreadCalibrations): SpreadCalibrations[] {
-  const scalesOf = (from: SpreadSource, quantity: (typeof QUANTITIES)[number]) => {
-    const scale = calibration[from]?.[quantity];
-    const errors = fitted.flatMap((scan) => scan[from]?.[quantity] ?? []);
-    return scale && errors.length === fitted.length ? leftOutScales(errors, scale) : [];
-  };
-  const parts = SOURCES.map((from) => [from, scalesOf(from, 'amplitude'), scalesOf(from, 'phase')] as const);
-  return fitted.length < 2
-    ? []
-    : fitted.map((_, i) =>
-        Object.fromEntries(
-          parts.flatMap(([from, amplitudes, phases]) =>
-            amplitudes[i] && phases[i] ? [[from, { amplitude: amplitudes[i], phase: phases[i] }]] : [],
-          ),
-        ),
-      );
-}
-
-function coverageOfScan(scan: ScanErrors, calibration: SpreadCalibrations, calibrated: boolean): ScanCoverage[] {
+function coverageOfScan(
+  scan: ScanErrors,
+  calibration: Pick<Calibration, SpreadSource>,
+  calibrated: boolean,
+): ScanCoverage[] {
   return SOURCES.flatMap((from) =>
     QUANTITIES.flatMap((quantity): ScanCoverage[] => {
       const [errors, scale] = [scan[from]?.[quantity], calibration[from]?.[quantity]];

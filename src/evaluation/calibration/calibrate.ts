@@ -8,7 +8,12 @@
  */
 import { PtychoError } from '../../core/errors.js';
 import type { ComplexImage } from '../../core/tensor.js';
-import { halfWidth, LEVELS, type SpreadScale } from '../../reconstruction/ensemble/calibration.js';
+import {
+  halfWidth,
+  LEVELS,
+  type SpreadCalibration,
+  type SpreadScale,
+} from '../../reconstruction/ensemble/calibration.js';
 import { type Frame, frameOfObject, intersectFrames, moveToFrame, scanBounds } from '../../reconstruction/frame.js';
 import type { StitchedImage } from '../../reconstruction/patchStitcher.js';
 import { wellCovered } from '../../reconstruction/pictures.js';
@@ -110,6 +115,32 @@ export function leftOutScales(scans: readonly SpreadErrors[], { floor }: SpreadS
   if (scans.length < 2) return [];
   const sorted = scans.map((scan) => sortedRatios(scan, floor));
   return scans.map((_, i) => ({ floor, quantiles: mixedQuantiles(sorted.filter((_, k) => k !== i)) }));
+}
+
+/** Errors and calibrations by where the spread is from. */
+type BySpread<T> = Readonly<Partial<Record<'ensemble' | 'overlap', T>>>;
+
+/** A calibration without each of its scans in turn ({@link leftOutScales}); none of a single scan. */
+export function leftOutCalibrations(
+  scans: readonly BySpread<ImageErrors>[],
+  calibration: BySpread<SpreadCalibration>,
+): BySpread<SpreadCalibration>[] {
+  const scalesOf = (from: 'ensemble' | 'overlap', quantity: keyof ImageErrors) => {
+    const scale = calibration[from]?.[quantity];
+    const errors = scans.flatMap((scan) => scan[from]?.[quantity] ?? []);
+    return scale && errors.length === scans.length ? leftOutScales(errors, scale) : [];
+  };
+  if (scans.length < 2) return [];
+  const parts = (['ensemble', 'overlap'] as const).map(
+    (from) => [from, scalesOf(from, 'amplitude'), scalesOf(from, 'phase')] as const,
+  );
+  return scans.map((_, i) =>
+    Object.fromEntries(
+      parts.flatMap(([from, amplitudes, phases]) =>
+        amplitudes[i] && phases[i] ? [[from, { amplitude: amplitudes[i], phase: phases[i] }]] : [],
+      ),
+    ),
+  );
 }
 
 /** √(s² + c²), or 1 where the spread counts for nothing; a spread of 0 stays positive. */

@@ -14,7 +14,8 @@ import { inferenceConfigSchema } from '../src/config/schemas/inference.js';
 import { modelConfigSchema } from '../src/config/schemas/model.js';
 import { reconstructConfigSchema, reconstructOptionsSchema } from '../src/config/schemas/reconstruct.js';
 import { simulationConfigSchema } from '../src/config/schemas/simulation.js';
-import { solveConfigSchema, solverOptionsSchema } from '../src/config/schemas/solver.js';
+import { solveConfigSchema } from '../src/config/schemas/solve.js';
+import { solverOptionsSchema } from '../src/config/schemas/solver.js';
 import {
   convertConfigSchema,
   demoConfigSchema,

@@ -47,7 +47,7 @@ import {
   reconstructOptionsSchema,
 } from './schemas/reconstruct.js';
 import { sourceFields } from './schemas/shared.js';
-import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solver.js';
+import { SOLVE_GROUPS, type SolveConfig, solveConfigSchema } from './schemas/solve.js';
 import { type StudyJobConfig, type StudyRunConfig, studyJobSchema, studyRunSchema } from './schemas/study.js';
 import {
   type ConvertConfig,

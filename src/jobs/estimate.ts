@@ -7,7 +7,7 @@
  */
 import type { InferenceConfig, PartOf, TrainingRequest } from '../config/schema.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
-import type { SolveConfig } from '../config/schemas/solver.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
 import { EPOCHS_ALONE } from '../solvers/together/place.js';
 import type { JobVerb } from './verbs.js';
 

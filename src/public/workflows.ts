@@ -56,7 +56,8 @@ export { type CalibrationConfig, calibrationConfigSchema } from '../config/schem
 export { type ComparisonConfig, comparisonConfigSchema } from '../config/schemas/comparison.js';
 export type { JobsPlanConfig, JobsSubmitConfig } from '../config/schemas/jobs.js';
 export { type ReconstructConfig, reconstructConfigSchema } from '../config/schemas/reconstruct.js';
-export { type SolveConfig, type SolverOptions, solveConfigSchema } from '../config/schemas/solver.js';
+export { type SolveConfig, solveConfigSchema } from '../config/schemas/solve.js';
+export type { SolverOptions } from '../config/schemas/solver.js';
 export { parseStudy, type StudyConfig } from '../config/schemas/study.js';
 export type { Provenance, Services } from '../core/services.js';
 export { compareForward, type ForwardOptions, type ForwardParity } from '../evaluation/comparison/compareForward.js';

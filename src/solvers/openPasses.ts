@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../backends/backend.js';
 import { selectBackend } from '../backends/select.js';
-import type { SolveConfig, SolverOptions } from '../config/schemas/solver.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
+import type { SolverOptions } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
 import { requireThreads } from '../core/memoryBudget.js';

@@ -14,20 +14,13 @@ import { MaximumLikelihood } from './algorithms/ml.js';
 import { NetworkPrior } from './algorithms/networkPrior.js';
 import { Acceleration } from './corrections/acceleration.js';
 import { AffineCorrection, type AffineFreedom, type Matrix2 } from './corrections/affine.js';
+import { holdWithin } from './corrections/afterEpoch.js';
 import { BackgroundCorrection } from './corrections/background.js';
 import { BeamCorrection } from './corrections/beam.js';
-import {
-  blankOutside,
-  holdPower,
-  type ModePlanes,
-  orthogonaliseModes,
-  smoothTotalVariation,
-} from './corrections/constraints.js';
-import { limitObject, removeGrid } from './corrections/objectLimits.js';
+import { holdPower, type ModePlanes, orthogonaliseModes } from './corrections/constraints.js';
 import { PositionCorrection } from './corrections/positions.js';
-import { blankBeyond, blankFarField, movePlanes, offCentre } from './corrections/probeLimits.js';
+import { movePlanes, offCentre } from './corrections/probeLimits.js';
 import { arraysInUse, arraysOf, restoreArrays, type SavedParts } from './corrections/savedParts.js';
-import { drawTogether } from './corrections/sliceRegularisation.js';
 import { type NamedFields, requireFiniteFields, requireFiniteStart } from './finite.js';
 import { deviancesOf, measureAll, misfitsOf, scoresOf } from './measure.js';
 import { lightOnObject } from './probe.js';
@@ -35,9 +28,10 @@ import type { LoadedScan } from './scan.js';
 import { isOfAll, isPainted, scheduleOf, searchesAt } from './schedule.js';
 import { asSlices, beginWith, slicesOf } from './slices.js';
 import { OFFSETS_SAVED, OffsetCorrection } from './together/offsets.js';
+import { columnsOf } from './together/place.js';
 import { probesIn } from './together/probes.js';
 import type { FoundTogether, SolverRecord, SolverSnapshot, SolverUpdate, SolveServices } from './updates.js';
-import { MEASURED_AT_ONCE, type PassSums, type SolverScan, type WavePasses } from './wavePasses.js';
+import { MEASURED_AT_ONCE, type PassSums, type WavePasses } from './wavePasses.js';
 import { litPlaces } from './ways.js';
 
 type Floats = Float32Array<ArrayBufferLike>;
@@ -256,43 +250,13 @@ export class Solving {
   #constrain(epoch: number, schedule: EpochSchedule): void {
     const { memory } = this.passes;
     const { options } = this;
-    const { N, height, width } = memory.sizes;
     if (schedule.relaxed) this.#positions.relax();
     if (schedule.positions && !schedule.affine) this.#positions.removeDrift();
     if (schedule.beam) this.#beam?.endEpoch();
     if (schedule.background) this.#background?.endEpoch();
     // The difference map changes stored waves, which are not held back.
     if (!this.#storesWaves) this.#background?.holdBack(this.#light());
-    if (schedule.probe) {
-      const probes = probesIn(memory).map((one) => one.probe);
-      if (options.probe_support !== null) {
-        for (const probe of probes) blankOutside(probe, N, options.probe_support, memory.variation);
-      }
-      if (options.probe_radius_px !== null) {
-        blankBeyond([memory.probe, memory.variation], N, options.probe_radius_px);
-      }
-      if (options.detector_support !== null) {
-        for (const probe of probes) blankFarField(probe, N, options.detector_support, memory.variation);
-      }
-      // Stored waves belong to the modes as they are: the difference map's are turned where they are shown only.
-      const turn = options.orthogonalise_stride !== null && epoch % options.orthogonalise_stride === 0;
-      if (turn && !this.#storesWaves) for (const probe of probes) orthogonaliseModes(probe, N * N);
-      if (options.hold_probe_power || options.probe_power_counts !== null) holdPower(memory, this.#power[0]);
-    }
-    // A network paints it anew.
-    const kept = schedule.object && !isPainted(options, epoch);
-    if (kept) limitObject(memory.object, options);
-    if (kept && options.tv_weight > 0) {
-      const rms = Math.sqrt(totalIntensity(memory.object) / memory.object.re.length);
-      for (const slice of this.#slices()) smoothTotalVariation(slice, { height, width }, options.tv_weight * rms);
-    }
-    if (schedule.object && options.grid_period_px !== null) {
-      const { grid_period_px: period_px, grid_window: window } = options;
-      for (const slice of this.#slices()) removeGrid(slice, { height, width }, { period_px, window });
-    }
-    if (kept && options.slices > 1 && options.slice_regularisation > 0) {
-      drawTogether(this.#slices(), { height, width }, options.slice_regularisation);
-    }
+    holdWithin(memory, options, { epoch, schedule, power: this.#power[0] });
     if (schedule.affine) this.#followAffine(schedule.affine);
     if (schedule.probe && options.centre_probe && !isOfAll(options, epoch)) this.#centre();
     // Stored waves would not follow, nor would pairs of steps.
@@ -525,24 +489,4 @@ export class Solving {
       note: `R ${this.#history.at(-1)?.rFactor.toPrecision(3)}`,
     });
   }
-}
-
-/** Columns of the object array that belong to scan s of several side by side: halfway to its neighbours. */
-function columnsOf(
-  { xs }: SolverScan,
-  firsts: ArrayLike<number>,
-  s: number,
-): { readonly from: number; readonly to: number } {
-  const reach = (t: number) => {
-    let [least, most] = [Infinity, -Infinity];
-    for (let k = firsts[t]; k < firsts[t + 1]; k++) {
-      least = Math.min(least, xs[k]);
-      most = Math.max(most, xs[k]);
-    }
-    return [least, most] as const;
-  };
-  const [least, most] = reach(s);
-  const from = s === 0 ? -Infinity : 0.5 * (reach(s - 1)[1] + least);
-  const to = s + 2 === firsts.length ? Infinity : 0.5 * (most + reach(s + 1)[0]);
-  return { from, to };
 }

@@ -11,7 +11,7 @@ import {
   trainingRequestSchema,
 } from '../config/schema.js';
 import { comparisonConfigSchema } from '../config/schemas/comparison.js';
-import { type SolveConfig, solveConfigSchema } from '../config/schemas/solver.js';
+import { type SolveConfig, solveConfigSchema } from '../config/schemas/solve.js';
 import { readTextInput, TABLE_BYTES } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';
 import { createdBy } from '../core/version.js';

@@ -14,7 +14,7 @@ import { wholeConfig } from '../config/resolve.js';
 import type { InferenceConfig, PartOf } from '../config/schema.js';
 import type { JobsPlanConfig, JobsSubmitConfig, JobsWorkConfig } from '../config/schemas/jobs.js';
 import type { ReconstructConfig } from '../config/schemas/reconstruct.js';
-import type { SolveConfig } from '../config/schemas/solver.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
 import type { StudyJobConfig } from '../config/schemas/study.js';
 import type { TrainingRequest } from '../config/schemas/training.js';
 import { PtychoError } from '../core/errors.js';

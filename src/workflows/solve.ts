@@ -12,13 +12,8 @@ import path from 'node:path';
 import { solveDefinition } from '../config/commands.js';
 import { wholeConfig } from '../config/resolve.js';
 import type { PartOf } from '../config/schema.js';
-import {
-  ALGORITHM_TITLES,
-  type SolveConfig,
-  type SolverOptions,
-  solverFields,
-  solverOptionsSchema,
-} from '../config/schemas/solver.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
+import { ALGORITHM_TITLES, type SolverOptions, solverFields, solverOptionsSchema } from '../config/schemas/solver.js';
 import { isPtychoError, PtychoError } from '../core/errors.js';
 import { closing } from '../core/inputFile.js';
 import { silentLogger } from '../core/log.js';

@@ -1,5 +1,5 @@
 /** A scan that solvers reconstruct in fractions of a second, and what a run on it takes. */
-import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solver.js';
+import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solve.js';
 import { simulate, writeSimulatedScan } from '../../src/workflows/simulate.js';
 
 /** Some 50 patterns of 64×64 over an object of 108×108 pixels. */

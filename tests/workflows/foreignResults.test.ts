@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solver.js';
+import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solve.js';
 import type { ComplexImage } from '../../src/core/tensor.js';
 import { rawDataFromArrays } from '../../src/data/arrays.js';
 import { readProbe } from '../../src/data/opening/probe.js';

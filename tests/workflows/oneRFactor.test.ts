@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { comparisonConfigSchema } from '../../src/config/schemas/comparison.js';
 import { type EvaluationConfig, evaluationConfigSchema } from '../../src/config/schemas/evaluation.js';
 import { simulationConfigSchema } from '../../src/config/schemas/simulation.js';
-import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solver.js';
+import { type SolveConfig, solveConfigSchema } from '../../src/config/schemas/solve.js';
 import { compareModels } from '../../src/workflows/compare.js';
 import { evaluateWorkflow } from '../../src/workflows/evaluate.js';
 import { simulateWorkflow } from '../../src/workflows/simulate.js';

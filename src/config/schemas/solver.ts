@@ -1,9 +1,8 @@
 /**
- * Iterative solvers: the options that every use of one has in common, and `solve`, a scan reconstructed without a network.
+ * Iterative solvers: the options that every use of one has in common.
  *
  * @example
  * solverOptionsSchema.parse({ algorithm: 'lsqml' }).epochs; // 50
- * solveConfigSchema.parse({ test_data_file: 'scan.npz', algorithm: 'lsqml' }).output_dir; // 'solver_outputs'
  * parseRefinement('lsqml:20'); // { algorithm: 'lsqml', epochs: 20 }
  */
 
@@ -19,28 +18,14 @@ import {
   oneOf,
   openUnitInterval,
   optional,
-  path,
   positiveInteger,
   positiveNumber,
-  required,
   seedNumber,
-  text,
-  textList,
   unitInterval,
   wholeNumber,
   wordList,
 } from '../../core/field.js';
-import { dataConfigSchema } from './data.js';
-import { deviceConfigSchema } from './execution.js';
-import {
-  checkShare,
-  moreScansFields,
-  overwriteFields,
-  pictureFields,
-  shareFields,
-  sourceFields,
-  strictFields,
-} from './shared.js';
+import { affineFields, backgroundFields, beamFields, flyFields, positionFields } from './solverCorrections.js';
 
 /** The algorithms by name; `docs/solvers.md` says what each is good for. */
 export const SOLVER_ALGORITHMS = ['rpie', 'epie', 'pie', 'lsqml', 'dm', 'ml'] as const;
@@ -72,7 +57,7 @@ const ALGORITHM_NAMES: Readonly<Record<string, { readonly value: SolverAlgorithm
 };
 
 /** Which algorithm, how long. */
-const algorithmFields = {
+export const algorithmFields = {
   algorithm: field(
     oneOf(...SOLVER_ALGORITHMS),
     'rpie',
@@ -83,7 +68,7 @@ const algorithmFields = {
 };
 
 /** How the steps of the algorithm are taken. */
-const stepFields = {
+export const stepFields = {
   batch_size: maybe(
     positiveInteger,
     'Patterns per step; null: chosen for the algorithm and the scan (dm and ml take all).',
@@ -134,7 +119,7 @@ const stepFields = {
 };
 
 /** The middle of the detector first. */
-const progressiveFields = {
+export const progressiveFields = {
   progressive_levels: field(
     positiveInteger,
     1,
@@ -145,12 +130,12 @@ const progressiveFields = {
   }),
 };
 
-const seedFields = {
+export const seedFields = {
   seed: field(seedNumber, 0, 'Seed for the order of the patterns.'),
 };
 
 /** The object over the epochs. */
-const objectFields = {
+export const objectFields = {
   object_start: field(positiveInteger, 1, 'First epoch in which the object changes.', { unit: 'epochs' }),
   object_stop: maybe(positiveInteger, 'Last epoch in which the object changes; null: the last one.', {
     unit: 'epochs',
@@ -159,7 +144,7 @@ const objectFields = {
 };
 
 /** The probe over the epochs, its modes and its power. */
-const probeFields = {
+export const probeFields = {
   probe_start: field(positiveInteger, 2, 'First epoch in which the probe changes.', { unit: 'epochs' }),
   probe_stop: maybe(positiveInteger, 'Last epoch in which the probe changes; null: the last one.', {
     unit: 'epochs',
@@ -213,51 +198,8 @@ const probeFields = {
   ),
 };
 
-/** A beam that is another one for every pattern. */
-const beamFields = {
-  opr_modes: field(
-    wholeNumber,
-    0,
-    'Coherent modes by which the probe differs from pattern to pattern (orthogonal probe relaxation), for beams that drift; 0: none, 1 to 3 are usual.',
-    { unit: 'modes' },
-  ),
-  opr_start: field(positiveInteger, 3, 'First epoch in which beams are told apart (opr_modes, flux).', {
-    unit: 'epochs',
-  }),
-  opr_smooth: field(
-    wholeNumber,
-    0,
-    'After each epoch, draw the weights of these modes halfway to a polynomial of this degree in the order of acquisition; 0: not at all.',
-  ),
-  flux: field(flag, false, 'Fit the intensity of the beam to every pattern, for beams that flicker.'),
-};
-
-/** What detectors see beside the sample. */
-const backgroundFields = {
-  background: field(
-    oneOf('none', 'pixel', 'pattern'),
-    'none',
-    'Fit what the detector sees beside the sample, as scatter and stray light, and add it to the model: one value for every pixel (pixel), or also a smooth one for every pattern (pattern), none of them below 0.',
-  ),
-  background_start: field(positiveInteger, 5, 'First epoch in which the background is fitted.', { unit: 'epochs' }),
-};
-
-/** Patterns that were recorded while the sample moved. */
-const flyFields = {
-  fly_positions: field(
-    positiveInteger,
-    1,
-    'Points of the way over which each pattern was recorded while the sample moved (fly scan); one for every 3 pixels of the way is enough; 1: it stood still. The ways are those between the start and end positions of the file (xcoords_start, ycoords_start, xcoords_end, ycoords_end), or twice those from the start to the positions.',
-    { unit: 'points' },
-  ),
-  fly_duty: maybe(
-    unitInterval,
-    'Share of the way to the next position during which a pattern was exposed: the ways are then those of the path through the positions; null: those that the file gives.',
-  ),
-};
-
 /** What the object is drawn to and held within after each epoch. */
-const smoothingFields = {
+export const smoothingFields = {
   object_l1: field(
     belowOne,
     0,
@@ -290,7 +232,7 @@ const smoothingFields = {
 };
 
 /** What is known of objects before anything was measured. */
-const priorFields = {
+export const priorFields = {
   prior: field(
     oneOf('none', 'network'),
     'none',
@@ -310,43 +252,8 @@ const priorFields = {
   ),
 };
 
-/** Corrections of the scan positions. */
-const positionFields = {
-  position_start: maybe(positiveInteger, 'First epoch in which scan positions are corrected; null: never.', {
-    unit: 'epochs',
-  }),
-  position_stop: maybe(positiveInteger, 'Last epoch in which they are corrected; null: the last one.', {
-    unit: 'epochs',
-  }),
-  position_stride: field(positiveInteger, 1, 'Correct them only every so many epochs.', { unit: 'epochs' }),
-  position_method: field(
-    oneOf('gradient', 'correlation'),
-    'gradient',
-    'What patterns move by: the derivatives of their exit waves, or the peak of the cross-correlation of patches before and after their step.',
-  ),
-  position_step: field(positiveNumber, 1, 'Factor on every correction.'),
-  position_momentum: field(
-    belowOne,
-    0.8,
-    'Share of the last move that is carried over, because errors that neighbours share are corrected slowly.',
-  ),
-  position_update_limit_px: field(positiveNumber, 0.5, 'A position moves at most this far in one epoch.', {
-    unit: 'px',
-  }),
-  position_limit_px: field(positiveNumber, 5, 'Farthest that a position may move from where it was measured.', {
-    unit: 'px',
-  }),
-};
-
-const FREEDOMS = ['scale', 'rotation', 'asymmetry', 'shear'] as const;
-
-const freedoms: Kind<z.ZodString> = {
-  schema: z.string().regex(new RegExp(`^(${FREEDOMS.join('|')})(,(${FREEDOMS.join('|')}))*$`)),
-  expected: `${wordList(FREEDOMS, 'and')}, or some of them, with commas`,
-};
-
 /** An object that is thick. */
-const sliceFields = {
+export const sliceFields = {
   slices: field(
     positiveInteger,
     1,
@@ -361,31 +268,8 @@ const sliceFields = {
   ),
 };
 
-/** Errors that all positions share. */
-const affineFields = {
-  affine: field(
-    flag,
-    false,
-    'Correct scale, rotation, asymmetry and shear of the scan; afterwards every position moves by itself.',
-  ),
-  affine_rule: field(
-    oneOf('gain', 'search', 'published'),
-    'search',
-    'How: scale, asymmetry and shear by trial runs that are judged by held-out patterns (some 200 epochs more); object and positions follow what all patterns ask for together, with a gain (cheap, finds rotations, and scales that are too small); or every position moves, and is drawn to the affine part (published, as PtychoShelves and Pty-Chi do).',
-  ),
-  affine_freedom: field(freedoms, FREEDOMS.join(','), 'Which of these may be wrong.'),
-  affine_start: field(positiveInteger, 5, 'First epoch in which the positions are corrected together.', {
-    unit: 'epochs',
-  }),
-  affine_stop: field(
-    positiveInteger,
-    30,
-    'gain, published: last epoch in which they are; positions move by themselves from the next epoch on (search: eight epochs after the first), or from position_start if that is later.',
-    { unit: 'epochs' },
-  ),
-};
-
-const passesFields = {
+/** What computes. */
+export const passesFields = {
   passes: field(
     oneOf('auto', 'host', 'program'),
     'auto',
@@ -455,96 +339,4 @@ export function parseRefinement(
   };
 }
 
-const scanFields = {
-  test_data_file: required(path, 'Scan to reconstruct.', { aliases: ['test_data'] }),
-  ...moreScansFields,
-  ...shareFields,
-  output_dir: field(path, 'solver_outputs', 'Folder for the reconstruction and its pictures; created if missing.'),
-  ...overwriteFields,
-  n_subsample: maybe(positiveInteger, 'Number of patterns to use, drawn at random; null: all.', {
-    unit: 'patterns',
-  }),
-  subsample_seed: maybe(seedNumber, 'Seed for that draw, NumPy-compatible; null: the value of seed.'),
-};
-
-const beginningFields = {
-  init: maybe(
-    text,
-    'Start from an image: a trained bundle (which reconstructs the scan first), reconstruction.npz or the folder of infer or solve, or a Ptychodus product; null: an empty object and the probe of the scan.',
-  ),
-  resume: maybe(
-    path,
-    'Continue the run in this folder from its last state; the result is the same as without the interruption. More epochs extend a finished run.',
-  ),
-};
-
-/** One scan on several processes. */
-const tileFields = {
-  tile: maybe(
-    text,
-    'Solve only one of several parts of the scan, such as 2/4, with the patterns around it: for several processes, each with the same other flags; 1/1 is the whole scan as one part; null: the whole scan.',
-  ),
-  tile_margin_px: maybe(
-    nonNegativeNumber,
-    'How far around a tile patterns are taken, too; null: the radius of the probe.',
-    { unit: 'px' },
-  ),
-  from_tiles: field(
-    textList,
-    [],
-    'Make the image of the parts that --tile solved: their folders, or a folder that holds these; may be repeated.',
-  ),
-};
-
-const outputFields = {
-  save_every: field(
-    optional(positiveInteger),
-    10,
-    'Save the state from which the run can be resumed every so many epochs; null: only at the end.',
-    { unit: 'epochs' },
-  ),
-  preview_seconds: maybe(positiveNumber, 'Update the pictures this often while it works; null: only at the end.', {
-    unit: 's',
-  }),
-  ...pictureFields,
-  product_file: maybe(path, 'Also write the result as a Ptychodus product, HDF5 (.h5) or NPZ (.npz); null: none.'),
-  ...strictFields,
-};
-
-/** The fields under the titles of the help. */
-export const SOLVE_GROUPS = {
-  Solving: { ...scanFields, ...algorithmFields, ...passesFields, ...seedFields, ...beginningFields },
-  Steps: { ...stepFields, ...progressiveFields },
-  Object: { ...objectFields, ...sliceFields, ...smoothingFields, ...priorFields },
-  Probe: probeFields,
-  Beam: { ...beamFields, ...backgroundFields },
-  Positions: { ...positionFields, ...affineFields, ...flyFields },
-  Tiles: tileFields,
-  Output: outputFields,
-  Source: sourceFields,
-};
-
-/** A scan and how it is solved. */
-export const solveConfigSchema = z
-  .strictObject({
-    ...scanFields,
-    ...solverFields,
-    ...beginningFields,
-    ...tileFields,
-    ...outputFields,
-    ...sourceFields,
-    data: dataConfigSchema.prefault({}),
-    execution: deviceConfigSchema.prefault({}),
-  })
-  .superRefine(checkShare)
-  .superRefine(({ passes, execution }, context) => {
-    const { accelerator } = execution;
-    if (passes !== 'host' || accelerator === 'auto' || accelerator === 'cpu') return;
-    context.addIssue({
-      code: 'custom',
-      path: ['passes'],
-      message: `passes: host computes on the processor, but accelerator is ${accelerator}; leave one of them out.`,
-    });
-  });
-
-export type { SolveConfig, SolverOptions } from '../interfaces.js';
+export type { SolverOptions } from '../interfaces.js';

@@ -1,7 +1,7 @@
 /** Several scans of one run: whether they can be asked for, by what they are known again, and how well each is explained. */
 import path from 'node:path';
 import { FIELDS_OF_ONE_SCAN } from '../../config/schemas/data.js';
-import type { SolveConfig } from '../../config/schemas/solver.js';
+import type { SolveConfig } from '../../config/schemas/solve.js';
 import { PtychoError } from '../../core/errors.js';
 import { counted } from '../../core/words.js';
 import type { RawData } from '../../data/rawData.js';

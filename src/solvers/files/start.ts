@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { selectBackend } from '../../backends/select.js';
 import { imageConfigSchema } from '../../config/schemas/inference.js';
-import type { SolveConfig } from '../../config/schemas/solver.js';
+import type { SolveConfig } from '../../config/schemas/solve.js';
 import { PtychoError } from '../../core/errors.js';
 import { closing } from '../../core/inputFile.js';
 import { silentLogger } from '../../core/log.js';

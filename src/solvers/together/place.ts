@@ -9,6 +9,7 @@ import { counted } from '../../core/words.js';
 import { frameForScan, scanBounds } from '../../reconstruction/frame.js';
 import { followsOffsets, positionMargin_px, type ScansTogether, type ScanToSolve, scansOfPatterns } from '../scan.js';
 import type { SolverUpdate } from '../updates.js';
+import type { SolverScan } from '../wavePasses.js';
 import { movedPlaces } from '../ways.js';
 import { apartBy, type LitImage } from './correlate.js';
 import { centreOf } from './offsets.js';
@@ -91,6 +92,26 @@ function sideBySide({ scans }: ScansTogether, options: SolverOptions): (readonly
     left += width + GAP_PX;
     return shift;
   });
+}
+
+/** Columns of the object array that belong to scan s of several side by side: halfway to its neighbours. */
+export function columnsOf(
+  { xs }: SolverScan,
+  firsts: ArrayLike<number>,
+  s: number,
+): { readonly from: number; readonly to: number } {
+  const reach = (t: number) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (let k = firsts[t]; k < firsts[t + 1]; k++) {
+      least = Math.min(least, xs[k]);
+      most = Math.max(most, xs[k]);
+    }
+    return [least, most] as const;
+  };
+  const [least, most] = reach(s);
+  const from = s === 0 ? -Infinity : 0.5 * (reach(s - 1)[1] + least);
+  const to = s + 2 === firsts.length ? Infinity : 0.5 * (most + reach(s + 1)[0]);
+  return { from, to };
 }
 
 /** How far the ends of ways lie from positions, at most. */

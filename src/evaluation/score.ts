@@ -58,7 +58,7 @@ export interface TruthScore {
  * Compares an image in its frame with the true object, inside the scan's bounding box. The image is brought into the
  * truth's gauge by one complex scale and one phase ramp; nothing else is fitted, and the image is not shifted unless `register` asks for it.
  *
- * A shift is found by least squares on smoothed images, as {@link registerImages} does. Moving by parts of a pixel smooths a little, which
+ * A shift is found by least squares on smoothed images, as `registerImages` does. Moving by parts of a pixel smooths a little, which
  * would flatter a noisy image, or a blurred one where the truth is moved in its place: each figure is the worse one of both ways.
  *
  * @throws PtychoError DATASET_SHAPE when mask and truth differ or nothing overlaps

@@ -23,6 +23,7 @@ export { type JoinedScan, type JoinOptions, joinScans } from '../solvers/togethe
 export { type SolvedScan, scansOf } from '../solvers/together/scansOf.js';
 export type {
   FoundTogether,
+  OffsetState,
   SolverRecord,
   SolverSnapshot,
   SolverStart,
